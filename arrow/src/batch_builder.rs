@@ -1,0 +1,274 @@
+//! Rows, collected in record batches.
+
+use crate::error::{Error, Result};
+use crate::field_builder::FieldBuilder;
+use crate::layout::{Layout, Source};
+use crate::mapping::{Invalid, Mapping};
+use crate::value::{Value, decode};
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::{Schema, SchemaRef};
+use hregion::cell::StringBinary;
+use hregion::{CellRef, CellType, RowRef};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The size at which a batch is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    rows: usize,
+    bytes: usize,
+}
+
+/// The maximum number of bytes in a batch: Arrow's offsets have 31 bits.
+const MOST_BYTES: usize = 1 << 30;
+/// What a value takes beside its bytes.
+const VALUE_OVERHEAD: usize = 8;
+/// How many bytes of a value are shown.
+const SHOWN: usize = 64;
+
+impl BatchLimits {
+    /// Up to `rows` rows and about `bytes` bytes. A batch has at least one row, and at most 1 GiB, whatever
+    /// is asked.
+    #[must_use]
+    pub fn new(rows: usize, bytes: usize) -> Self {
+        Self { rows: rows.max(1), bytes: bytes.clamp(1, MOST_BYTES) }
+    }
+}
+
+impl Default for BatchLimits {
+    /// 8,192 rows, 16 MiB.
+    fn default() -> Self {
+        Self::new(8192, 16 << 20)
+    }
+}
+
+/// Collects rows in record batches, which are bounded in rows and bytes.
+#[derive(Debug)]
+pub struct BatchBuilder {
+    layout: Layout,
+    schema: SchemaRef,
+    sources: Vec<Source>,
+    fields: Vec<FieldBuilder>,
+    /// The mapped columns, sorted by family and qualifier, with their places in the mapping.
+    sorted: Vec<usize>,
+    limits: BatchLimits,
+    rows: usize,
+    bytes: usize,
+    invalid: u64,
+    ready: VecDeque<RecordBatch>,
+}
+
+impl BatchBuilder {
+    /// A builder of batches with all columns of a layout, or those at `projection` in its schema.
+    ///
+    /// # Errors
+    ///
+    /// If the projection has a column that does not exist.
+    pub fn new(layout: Layout, projection: Option<&[usize]>, limits: BatchLimits) -> Result<Self> {
+        let mut chosen = layout.fields();
+        if let Some(projection) = projection {
+            let field = |at: &usize| {
+                let missing = || Error::mapping(format!("column {at} of a schema of {}", chosen.len()));
+                chosen.get(*at).cloned().ok_or_else(missing)
+            };
+            chosen = projection.iter().map(field).collect::<Result<_>>()?;
+        }
+        let fields = chosen.iter().map(|(field, _)| FieldBuilder::new(field)).collect::<Result<_, _>>()?;
+        let sources = chosen.iter().map(|(_, source)| *source).collect();
+        let schema = Arc::new(Schema::new(chosen.into_iter().map(|(field, _)| field).collect::<Vec<_>>()));
+        let mut sorted = Vec::new();
+        if let Layout::Columns(mapping) = &layout {
+            sorted.extend(0..mapping.columns.len());
+            sorted
+                .sort_by_key(|at| mapping.columns.get(*at).map(|column| (&column.family, &column.qualifier)));
+        }
+        let ready = VecDeque::new();
+        Ok(Self { layout, schema, sources, fields, sorted, limits, rows: 0, bytes: 0, invalid: 0, ready })
+    }
+
+    /// The schema of the batches.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// The number of values that were not of their type, and are null.
+    #[must_use]
+    pub fn invalid(&self) -> u64 {
+        self.invalid
+    }
+
+    /// Adds a row. [`next_batch`](Self::next_batch) then returns the batches that became complete.
+    ///
+    /// # Errors
+    ///
+    /// If a value does not have its type, and is not to be null; if the row key has other parts;
+    /// if the row has delete markers, or a cell of more than one version is not asked for in versions; if a
+    /// value, or a mapped row, has more than 1 GiB. The builder is then of no further use.
+    pub fn push(&mut self, row: RowRef<'_>) -> Result<()> {
+        if row.is_empty() {
+            return Ok(());
+        }
+        if let Layout::Cells = self.layout {
+            return row.cells().try_for_each(|cell| self.push_cell(&cell));
+        }
+        let bytes =
+            row.key().len() + row.cells().map(|cell| cell.value().len() + VALUE_OVERHEAD).sum::<usize>();
+        self.make_room(bytes, row.key())?;
+        let layout = std::mem::take(&mut self.layout);
+        let Layout::Columns(mapping) = &layout else { return Ok(()) };
+        let pushed = self.push_mapped(mapping, row);
+        self.layout = layout;
+        pushed?;
+        self.end_row()
+    }
+
+    /// Returns the next complete batch.
+    pub fn next_batch(&mut self) -> Option<RecordBatch> {
+        self.ready.pop_front()
+    }
+
+    /// Completes a batch of the rows that are left, if there are any, for [`next_batch`](Self::next_batch).
+    ///
+    /// # Errors
+    ///
+    /// If the batch cannot be built.
+    pub fn flush(&mut self) -> Result<()> {
+        if self.rows == 0 {
+            return Ok(());
+        }
+        let columns = self.fields.iter_mut().map(FieldBuilder::finish).collect::<Result<_, _>>()?;
+        // a batch without columns still has a number of rows
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+        self.ready.push_back(batch);
+        (self.rows, self.bytes) = (0, 0);
+        Ok(())
+    }
+
+    /// Completes the batch if it has no room for so many bytes, and adds them.
+    fn make_room(&mut self, bytes: usize, row: &[u8]) -> Result<()> {
+        if bytes > MOST_BYTES {
+            let row = StringBinary(row);
+            return Err(Error::Value(format!("row {row}: {bytes} bytes are too many for a batch of 1 GiB")));
+        }
+        if self.rows > 0 && self.bytes + bytes > self.limits.bytes {
+            self.flush()?;
+        }
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<()> {
+        self.rows += 1;
+        if self.rows >= self.limits.rows || self.bytes >= self.limits.bytes { self.flush() } else { Ok(()) }
+    }
+
+    fn push_cell(&mut self, cell: &CellRef<'_>) -> Result<()> {
+        let key = cell.row().len() + cell.family().len() + cell.qualifier().len();
+        self.make_room(key + cell.value().len() + VALUE_OVERHEAD, cell.row())?;
+        for (field, source) in self.fields.iter_mut().zip(&self.sources) {
+            field.append(match source {
+                Source::Row => Value::Bytes(cell.row().into()),
+                Source::Family => Value::Bytes(cell.family().into()),
+                Source::Qualifier => Value::Bytes(cell.qualifier().into()),
+                Source::Timestamp => Value::Int64(cell.timestamp()),
+                Source::Type => Value::Text(cell.cell_type().name().into()),
+                Source::Value => Value::Bytes(cell.value().into()),
+                Source::Part(_) | Source::Column(_) | Source::ColumnTimestamp(_) => Value::Null,
+            })?;
+            field.end_row(1);
+        }
+        self.end_row()
+    }
+
+    fn push_mapped(&mut self, mapping: &Mapping, row: RowRef<'_>) -> Result<()> {
+        let mut found: Vec<Vec<CellRef<'_>>> = vec![Vec::new(); mapping.columns.len()];
+        for cell in row.cells() {
+            if cell.cell_type() != CellType::Put {
+                return Err(Error::mapping(format!(
+                    "row {}: a delete marker ({}) has no place in mapped columns; raw rows are read as cells",
+                    StringBinary(cell.row()),
+                    cell.cell_type().name(),
+                )));
+            }
+            let at = self.sorted.binary_search_by(|at| {
+                let column = mapping.columns.get(*at);
+                column
+                    .map(|column| (&*column.family, &*column.qualifier))
+                    .cmp(&Some((cell.family(), cell.qualifier())))
+            });
+            let at = at.ok().and_then(|at| self.sorted.get(at)).copied();
+            if let Some(cells) = at.and_then(|at| found.get_mut(at))
+                && (cells.is_empty()
+                    || mapping.columns.get(at.unwrap_or(0)).is_some_and(|column| column.versions))
+            {
+                cells.push(cell);
+            }
+        }
+        let parts = mapping.row.cut(row.key()).ok_or_else(|| {
+            Error::Value(format!("row {}: expected the parts of the mapping", shown(row.key())))
+        })?;
+        let types = mapping.row.parts();
+        for (field, source) in self.fields.iter_mut().zip(&self.sources) {
+            match *source {
+                Source::Part(at) => {
+                    let (Some(bytes), Some(part)) = (parts.get(at), types.get(at)) else { continue };
+                    let wrong = || {
+                        let (row, bytes) = (shown(row.key()), shown(bytes));
+                        Error::Value(format!("row {row}: {bytes} is not of type {} ({})", part.ty, part.name))
+                    };
+                    field.append(decode(part.ty, bytes).ok_or_else(wrong)?)?;
+                    field.end_row(1);
+                }
+                Source::Column(at) => {
+                    let (Some(cells), Some(column)) = (found.get(at), mapping.columns.get(at)) else {
+                        continue;
+                    };
+                    for cell in cells {
+                        let value = match decode(column.ty, cell.value()) {
+                            Some(value) => value,
+                            None if mapping.invalid == Invalid::Null => {
+                                self.invalid += 1;
+                                Value::Null
+                            }
+                            None => {
+                                let (family, qualifier) = (shown(cell.family()), shown(cell.qualifier()));
+                                return Err(Error::Value(format!(
+                                    "row {}, column {family}:{qualifier}: the {} bytes {} are not of type {}",
+                                    shown(row.key()),
+                                    cell.value().len(),
+                                    shown(cell.value()),
+                                    column.ty,
+                                )));
+                            }
+                        };
+                        field.append(value)?;
+                    }
+                    field.end_row(cells.len());
+                }
+                Source::ColumnTimestamp(at) => {
+                    let Some(cells) = found.get(at) else { continue };
+                    cells.iter().try_for_each(|cell| field.append(Value::Int64(cell.timestamp())))?;
+                    field.end_row(cells.len());
+                }
+                // cells have these
+                Source::Row
+                | Source::Family
+                | Source::Qualifier
+                | Source::Timestamp
+                | Source::Type
+                | Source::Value => field.end_row(0),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shows bytes in HBase's printable form, the first ones if there are many.
+fn shown(bytes: &[u8]) -> String {
+    match bytes.get(..SHOWN) {
+        Some(head) if bytes.len() > SHOWN => format!("{}…", StringBinary(head)),
+        _ => StringBinary(bytes).to_string(),
+    }
+}

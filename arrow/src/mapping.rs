@@ -1,0 +1,290 @@
+//! How the columns of a table become columns of record batches.
+
+use crate::error::{Error, Result};
+use crate::value_type::ValueType;
+use hregion::Scan;
+use hregion::cell::{StringBinary, from_string_binary};
+use std::collections::BTreeSet;
+
+/// Which columns of a table are read, as which types. A row of the table is a row of the batches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    pub(crate) row: RowKey,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) invalid: Invalid,
+}
+
+/// How a row key becomes columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RowKey {
+    /// The row key is one value.
+    Whole(KeyPart),
+    /// Parts between separators. The last part may contain the separator.
+    Separated {
+        /// The bytes between two parts; not empty.
+        separator: Vec<u8>,
+        /// The parts, at least one.
+        parts: Vec<KeyPart>,
+    },
+    /// Parts of fixed widths in bytes, and a last part with the rest.
+    Widths {
+        /// The parts with their widths.
+        parts: Vec<(KeyPart, usize)>,
+        /// The part after them. Without one, a row key must have no more bytes.
+        rest: Option<KeyPart>,
+    },
+}
+
+/// A part of the row key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPart {
+    pub(crate) name: String,
+    pub(crate) ty: ValueType,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    pub(crate) family: Vec<u8>,
+    pub(crate) qualifier: Vec<u8>,
+    pub(crate) name: String,
+    pub(crate) ty: ValueType,
+    pub(crate) versions: bool,
+    pub(crate) timestamp: bool,
+}
+
+/// What becomes of a value that does not have its type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Invalid {
+    /// The batch fails, with an error that names row, column and bytes.
+    #[default]
+    Error,
+    /// The value is null, and counted. A row key is still an error.
+    Null,
+}
+
+impl KeyPart {
+    /// A part with the name of its column.
+    #[must_use]
+    pub fn new(name: impl Into<String>, ty: ValueType) -> Self {
+        Self { name: name.into(), ty }
+    }
+
+    /// The name of its column in the batches.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The type.
+    #[must_use]
+    pub fn value_type(&self) -> ValueType {
+        self.ty
+    }
+}
+
+impl Column {
+    /// A column whose name in the batches is `family:qualifier`, in HBase's printable form.
+    #[must_use]
+    pub fn new(family: impl Into<Vec<u8>>, qualifier: impl Into<Vec<u8>>, ty: ValueType) -> Self {
+        let (family, qualifier) = (family.into(), qualifier.into());
+        let name = format!("{}:{}", StringBinary(&family), StringBinary(&qualifier));
+        Self { family, qualifier, name, ty, versions: false, timestamp: false }
+    }
+
+    /// Parses `FAMILY:QUALIFIER=TYPE`. `TYPE[]` asks for all versions, newest first, and `TYPE@` for the
+    /// timestamps, too, in a column with the suffix `_timestamp`.
+    ///
+    /// # Errors
+    ///
+    /// If the text has another form, or there is no such type.
+    pub fn parse(text: &str) -> Result<Self> {
+        let parts = text.rsplit_once('=').and_then(|(column, ty)| Some((column.split_once(':')?, ty)));
+        let Some(((family, qualifier), ty)) = parts.filter(|((family, _), _)| !family.is_empty()) else {
+            return Err(Error::mapping(format!("{text:?}: expected FAMILY:QUALIFIER=TYPE")));
+        };
+        let (ty, timestamp) = ty.strip_suffix('@').map_or((ty, false), |ty| (ty, true));
+        let (ty, versions) = ty.strip_suffix("[]").map_or((ty, false), |ty| (ty, true));
+        let column = Self::new(from_string_binary(family), from_string_binary(qualifier), ty.parse()?);
+        Ok(column.versions(versions).timestamp(timestamp))
+    }
+
+    /// Sets the name of the column in the batches.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets whether the column is a list of all versions, newest first.
+    #[must_use]
+    pub fn versions(mut self, all: bool) -> Self {
+        self.versions = all;
+        self
+    }
+
+    /// Sets whether there is a column with the timestamps, too. Its name has the suffix `_timestamp`.
+    #[must_use]
+    pub fn timestamp(mut self, with: bool) -> Self {
+        self.timestamp = with;
+        self
+    }
+
+    /// The family.
+    #[must_use]
+    pub fn family(&self) -> &[u8] {
+        &self.family
+    }
+
+    /// The qualifier.
+    #[must_use]
+    pub fn qualifier(&self) -> &[u8] {
+        &self.qualifier
+    }
+
+    /// The name of the column in the batches.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The type of a value.
+    #[must_use]
+    pub fn value_type(&self) -> ValueType {
+        self.ty
+    }
+
+    /// Whether the column is a list of all versions.
+    #[must_use]
+    pub fn has_versions(&self) -> bool {
+        self.versions
+    }
+
+    /// The name of the column of timestamps.
+    pub(crate) fn timestamp_name(&self) -> String {
+        format!("{}_timestamp", self.name)
+    }
+}
+
+impl RowKey {
+    /// The row key as one value, in the column `row`.
+    #[must_use]
+    pub fn whole(ty: ValueType) -> Self {
+        Self::Whole(KeyPart::new("row", ty))
+    }
+
+    /// Returns the parts, in their order.
+    #[must_use]
+    pub fn parts(&self) -> Vec<&KeyPart> {
+        match self {
+            Self::Whole(part) => vec![part],
+            Self::Separated { parts, .. } => parts.iter().collect(),
+            Self::Widths { parts, rest } => parts.iter().map(|(part, _)| part).chain(rest).collect(),
+        }
+    }
+
+    /// Cuts a row key. Returns `None` if it lacks a part, or has more bytes than the parts.
+    pub(crate) fn cut<'k>(&self, key: &'k [u8]) -> Option<Vec<&'k [u8]>> {
+        match self {
+            Self::Whole(_) => Some(vec![key]),
+            Self::Separated { separator, parts } => {
+                let (mut cut, mut left) = (Vec::with_capacity(parts.len()), key);
+                for _ in 1..parts.len() {
+                    let at = left.windows(separator.len()).position(|window| window == separator)?;
+                    cut.push(left.get(..at)?);
+                    left = left.get(at + separator.len()..)?;
+                }
+                cut.push(left);
+                Some(cut)
+            }
+            Self::Widths { parts, rest } => {
+                let (mut cut, mut left) = (Vec::with_capacity(parts.len() + 1), key);
+                for (_, width) in parts {
+                    let (part, after) = left.split_at_checked(*width)?;
+                    cut.push(part);
+                    left = after;
+                }
+                match rest {
+                    Some(_) => cut.push(left),
+                    None if !left.is_empty() => return None,
+                    None => {}
+                }
+                Some(cut)
+            }
+        }
+    }
+}
+
+impl Mapping {
+    /// A mapping of columns, with the row key before them.
+    ///
+    /// # Errors
+    ///
+    /// If there is no column, a column is given twice, two have one name in the batches, a separator is
+    /// empty, or there are no parts of the row key.
+    pub fn new(row: RowKey, columns: Vec<Column>) -> Result<Self> {
+        if columns.is_empty() {
+            return Err(Error::mapping("a mapping needs at least one column"));
+        }
+        match &row {
+            RowKey::Separated { separator, .. } if separator.is_empty() => {
+                return Err(Error::mapping("the separator of the row key is empty"));
+            }
+            row if row.parts().is_empty() => return Err(Error::mapping("the row key has no parts")),
+            _ => {}
+        }
+        let mut names = BTreeSet::new();
+        let timestamps = columns.iter().filter(|column| column.timestamp).map(Column::timestamp_name);
+        let of_columns = columns.iter().map(|column| column.name.clone());
+        let of_row = row.parts().into_iter().map(|part| part.name.clone());
+        for name in of_row.chain(of_columns).chain(timestamps) {
+            if !names.insert(name.clone()) {
+                return Err(Error::mapping(format!("two columns have the name {name}")));
+            }
+        }
+        let mut given = BTreeSet::new();
+        for column in &columns {
+            if !given.insert((&column.family, &column.qualifier)) {
+                let (family, qualifier) = (StringBinary(&column.family), StringBinary(&column.qualifier));
+                return Err(Error::mapping(format!("the column {family}:{qualifier} is mapped twice")));
+            }
+        }
+        Ok(Self { row, columns, invalid: Invalid::Error })
+    }
+
+    /// Sets what becomes of a value that does not have its type.
+    #[must_use]
+    pub fn on_invalid(mut self, invalid: Invalid) -> Self {
+        self.invalid = invalid;
+        self
+    }
+
+    /// How the row key becomes columns.
+    #[must_use]
+    pub fn row(&self) -> &RowKey {
+        &self.row
+    }
+
+    /// The columns.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Narrows a scan to the mapped columns, and to as many versions as they have.
+    #[must_use]
+    pub fn select(&self, scan: Scan) -> Scan {
+        let versions = if self.has_versions() { u32::MAX } else { 1 };
+        self.columns
+            .iter()
+            .fold(scan, |scan, column| scan.column(column.family.clone(), column.qualifier.clone()))
+            .max_versions(versions)
+    }
+
+    /// Whether a column is a list of all versions.
+    #[must_use]
+    pub fn has_versions(&self) -> bool {
+        self.columns.iter().any(|column| column.versions)
+    }
+}

@@ -1,0 +1,150 @@
+//! Values as HBase wrote them, and mappings.
+
+use crate::value::{Value, decode};
+use crate::{Column, DecimalType, KeyPart, Mapping, OrderedType, RowKey, ValueType};
+use proptest::prelude::*;
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+/// Whether a value is that which a line names. Java's `NaN` and the like are not among them.
+fn is_value(value: &Value<'_>, text: &str) -> bool {
+    match value {
+        Value::Null => text == "null",
+        Value::Bytes(bytes) => **bytes == bytes_of(text),
+        Value::Text(value) => value == text,
+        Value::Boolean(value) => value.to_string() == text,
+        Value::Int8(value) => value.to_string() == text,
+        Value::Int16(value) => value.to_string() == text,
+        Value::Int32(value) => value.to_string() == text,
+        Value::Int64(value) => value.to_string() == text,
+        Value::Float32(value) => value.to_bits() == text.parse::<f32>().unwrap().to_bits(),
+        Value::Float64(value) => value.to_bits() == text.parse::<f64>().unwrap().to_bits(),
+        Value::Decimal(value) => {
+            let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+            format!("{whole}{fraction:0<16}").parse::<i128>().unwrap() == *value
+        }
+    }
+}
+
+#[test]
+fn values_are_those_that_hbase_encoded() {
+    let lines = include_str!("../../testdata/values.tsv");
+    let mut count = 0;
+    for line in lines.lines() {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let &[ty, text, hex] = &fields[..] else { panic!("{line:?}") };
+        let (ty, bytes): (ValueType, _) = (ty.parse().unwrap(), bytes_of(hex));
+        let value = decode(ty, &bytes).unwrap_or_else(|| panic!("{line}: not decoded"));
+        assert!(is_value(&value, text), "{line}: {value:?}");
+        // neither a part of it nor more is a value of a type with an end
+        let has_end = !matches!(
+            ty,
+            ValueType::Utf8 | ValueType::Decimal(_) | ValueType::Ordered(OrderedType::BlobCopy)
+        );
+        if has_end {
+            let longer = [&bytes[..], b"\x01"].concat();
+            assert_eq!(decode(ty, &longer), None, "{line}: longer");
+            if bytes.len() > 1 {
+                assert_eq!(decode(ty, &bytes[..bytes.len() - 1]), None, "{line}: shorter");
+            }
+        }
+        count += 1;
+    }
+    assert!(count > 1000);
+}
+
+#[test]
+fn names_of_types_come_back() {
+    let decimal = DecimalType::new(12, 3).unwrap();
+    for ty in
+        [ValueType::Decimal(decimal), ValueType::Ordered(OrderedType::Numeric(decimal)), ValueType::Json]
+    {
+        assert_eq!(ty.to_string().parse::<ValueType>().unwrap(), ty);
+    }
+    assert_eq!(ValueType::Decimal(decimal).to_string(), "decimal(12.3)");
+    for wrong in ["", "LONG", "decimal", "decimal(39.1)", "decimal(3.4)", "decimal(3.-1)", "decimal(0.0)"] {
+        assert!(wrong.parse::<ValueType>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn mappings_come_back_as_json() {
+    let part = |name: &str| KeyPart::new(name, ValueType::Utf8);
+    let columns =
+        || vec![Column::parse("f:a\\x3Db=long[]@").unwrap(), Column::parse("f:=json").unwrap().named("j")];
+    for row in [
+        RowKey::whole(ValueType::Binary),
+        RowKey::Separated { separator: b"\0|".to_vec(), parts: vec![part("a"), part("b")] },
+        RowKey::Widths { parts: vec![(part("a"), 4)], rest: Some(part("b")) },
+        RowKey::Widths { parts: vec![(part("a"), 4)], rest: None },
+    ] {
+        let mapping = Mapping::new(row, columns()).unwrap().on_invalid(crate::Invalid::Null);
+        assert_eq!(Mapping::from_json(&mapping.to_json()).unwrap(), mapping);
+    }
+    assert_eq!(Column::parse("f:a=b=long").unwrap().qualifier(), b"a=b");
+    for wrong in [
+        "{}",
+        "[]",
+        r#"{"columns":[]}"#,
+        r#"{"columns":[{"column":"f:q","type":"long","more":1}]}"#,
+        r#"{"columns":[{"column":"f:q","type":"long"},{"column":"f:q","type":"int","name":"b"}]}"#,
+        r#"{"columns":[{"column":"f:q","type":"long","name":"row"}]}"#,
+        r#"{"columns":[{"column":"f:q","type":"long"}],"invalid":"skip"}"#,
+        r#"{"columns":[{"column":"f:","type":"int"}],"row":{"separator":"","parts":[]}}"#,
+        r#"{"columns":[{"column":"f:","type":"int"}],"row":{"parts":[{"name":"","type":"int","width":0}]}}"#,
+        r#"{"columns":[{"column":"f:q","type":"long"}],"row":{"parts":[]}}"#,
+    ] {
+        assert!(Mapping::from_json(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn row_keys_are_cut() {
+    let part = |name: &str| KeyPart::new(name, ValueType::Binary);
+    let row = RowKey::Separated { separator: b"::".to_vec(), parts: vec![part("a"), part("b")] };
+    assert_eq!(row.cut(b"x::y::z"), Some(vec![&b"x"[..], b"y::z"]));
+    assert_eq!(row.cut(b"::"), Some(vec![&b""[..], b""]));
+    assert_eq!(row.cut(b"x:y"), None);
+    let row = |rest| RowKey::Widths { parts: vec![(part("a"), 2), (part("b"), 1)], rest };
+    assert_eq!(row(None).cut(b"abc"), Some(vec![&b"ab"[..], b"c"]));
+    assert_eq!(row(None).cut(b"abcd"), None);
+    assert_eq!(row(None).cut(b"ab"), None);
+    assert_eq!(row(Some(part("c"))).cut(b"abcd"), Some(vec![&b"ab"[..], b"c", b"d"]));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_value_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+        let decimal = DecimalType::new(20, 4).unwrap();
+        for name in [
+            "utf8", "json", "boolean", "byte", "short", "int", "long", "float", "double", "ordered-int8",
+            "ordered-int16", "ordered-int32", "ordered-int64", "ordered-float32", "ordered-float64",
+            "ordered-text", "ordered-blob", "ordered-blob-copy",
+        ] {
+            let _ = decode(name.parse().unwrap(), &bytes);
+        }
+        let _ = decode(ValueType::Decimal(decimal), &bytes);
+        for head in 0..=255 {
+            let bytes = [&[head][..], &bytes].concat();
+            let _ = decode(ValueType::Ordered(OrderedType::Numeric(decimal)), &bytes);
+            let _ = decode(ValueType::Ordered(OrderedType::Blob), &bytes);
+        }
+    }
+
+    #[test]
+    fn numbers_round_trip(value in any::<i64>(), double in any::<f64>(), scale in 0_i8..10) {
+        let bytes = value.to_be_bytes();
+        prop_assert_eq!(decode(ValueType::Long, &bytes), Some(Value::Int64(value)));
+        let bytes = (value as i32).to_be_bytes();
+        prop_assert_eq!(decode(ValueType::Int, &bytes), Some(Value::Int32(value as i32)));
+        let bytes = double.to_be_bytes();
+        let Some(Value::Float64(read)) = decode(ValueType::Double, &bytes) else { panic!() };
+        prop_assert_eq!(read.to_bits(), double.to_bits());
+        let decimal = ValueType::Decimal(DecimalType::new(38, 10).unwrap());
+        let bytes = [&i32::from(scale).to_be_bytes()[..], &value.to_be_bytes()].concat();
+        let expected = i128::from(value) * 10_i128.pow((10 - scale).unsigned_abs().into());
+        prop_assert_eq!(decode(decimal, &bytes), Some(Value::Decimal(expected)));
+    }
+}
