@@ -86,7 +86,16 @@ fn open(options: &HFileOptions, bytes: &Bytes) -> Result<HFile> {
 fn ask(file: &HFile) {
     let _ = (file.first_key(), file.last_key(), file.mid_key(), file.warnings(), format!("{file:?}"));
     for entry in 0..file.root_index().len().min(100) {
-        let _ = file.first_data_block(entry);
+        let first = file.first_data_block(entry);
+        // down the first entries to the leaf, and below it
+        let mut path = vec![0; file.index_levels() as usize];
+        path[0] = entry;
+        let leaf = &path[..path.len() - 1];
+        if let (Ok(Some(first)), Ok(Some(entries))) = (first, file.index_entries(leaf)) {
+            let place = if leaf.is_empty() { entry } else { 0 };
+            assert_eq!(entries.get(place).map(|(_, handle)| *handle), Some(first));
+        }
+        assert!(matches!(file.index_entries(&path), Ok(None) | Err(_)), "an index below its last level");
     }
     let names: Vec<Vec<u8>> = file.meta_block_names().take(100).map(<[u8]>::to_vec).collect();
     for name in names {

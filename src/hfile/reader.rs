@@ -11,7 +11,9 @@ use super::verify::VerifyReport;
 use super::{FileInfo, Trailer};
 use crate::block::bloom::HashedRow;
 use crate::block::codec::is_bare_zstd;
+use crate::block::index::Children;
 use crate::block::{BlockHandle, BlockHeader, BlockType, Codec, DataBlockEncoding};
+use crate::cache::CacheFill;
 use crate::cell::{CellKey, CellOrder, SeekKey};
 use crate::error::{Error, Result};
 use crate::io::FileReader;
@@ -175,6 +177,25 @@ impl HFile {
         Ok(path.handle())
     }
 
+    /// Returns the entries of an index block: the first key below each, and the handle of its block. `path`
+    /// has the number of an entry of the root, then of an entry of the block below that, and so on; an empty
+    /// one leads to the root. None if there is no index block there: below the last level are data blocks.
+    ///
+    /// # Errors
+    ///
+    /// If an index block on the path cannot be read or is damaged.
+    pub fn index_entries(&self, path: &[usize]) -> Result<Option<Vec<(SeekKey, BlockHandle)>>> {
+        let mut block = Arc::clone(&self.0.root);
+        for (level, &entry) in (1..).zip(path) {
+            if entry >= block.len() || !matches!(block.children(), Children::Index(_)) {
+                return Ok(None);
+            }
+            block = self.0.index_child(&block, entry, level, CacheFill::Nothing)?;
+        }
+        let entries = (0..block.len()).filter_map(|i| block.key(i).zip(block.handle(i)));
+        Ok(Some(entries.map(|(key, handle)| (SeekKey::from(key), handle)).collect()))
+    }
+
     /// Returns the names of the meta blocks, in file order.
     pub fn meta_block_names(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.0.meta_blocks.iter().map(|(name, _)| name.as_slice())
@@ -247,7 +268,12 @@ impl HFile {
     /// Iterates over the headers of all blocks, from the start of the file to the trailer. Reads the headers
     /// only.
     pub fn block_headers(&self) -> impl Iterator<Item = Result<(u64, BlockHeader)>> {
-        let mut at = Some(0);
+        self.block_headers_from(0)
+    }
+
+    /// As [`block_headers`](Self::block_headers), from the block at an offset on.
+    pub fn block_headers_from(&self, offset: u64) -> impl Iterator<Item = Result<(u64, BlockHeader)>> {
+        let mut at = Some(offset);
         std::iter::from_fn(move || {
             let offset = at.filter(|&at| at < self.0.trailer.offset())?;
             let header = self.0.block_header(offset);

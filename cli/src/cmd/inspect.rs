@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 /// output always has all parts, with block headers only on request.
 pub(crate) fn print(file: &HFile, flags: &HBaseFlags, out: &mut Output) -> Result<(), Failure> {
     if out.is_json() {
-        return report::json::print(file, flags.blocks, out);
+        return report::print_json(file, flags.blocks, out);
     }
     let all = !flags.any_part();
     if all {

@@ -1,37 +1,14 @@
-//! The report as one line of JSON.
+//! The report as JSON.
 
-use super::{InfoValue, listed, or_null, root_entries, trailer};
+use super::fields::{InfoValue, listed, or_null, root_entries, trailer};
 use crate::cell_line;
-use crate::failure::Failure;
-use crate::output::Output;
-use crate::text;
 use hregion::cell::StringBinary;
-use hregion::{BlockHeader, BloomFilter, CellKey, HFile};
+use hregion::{BlockHeader, BloomFilter, CellKey, Error, HFile, Result};
 use serde_json::{Map, Value, json};
-use std::io::Write as _;
 
-/// Prints the metadata of a file; the block headers only on request.
-pub(crate) fn print(file: &HFile, with_blocks: bool, out: &mut Output) -> Result<(), Failure> {
-    let report = report(file)?;
-    if !with_blocks {
-        return out.json_line(&report);
-    }
-    // there can be millions of headers, so they are not collected in a `Value`
-    let headers = file.block_headers().collect::<hregion::Result<Vec<_>>>()?;
-    let report = text::json(&report);
-    let head = report.strip_suffix('}').unwrap_or(&report);
-    write!(out, "{head},\"blocks\":[")?;
-    for (i, (offset, header)) in headers.iter().enumerate() {
-        if i > 0 {
-            out.write_all(b",")?;
-        }
-        write!(out, "{}", block(*offset, header))?;
-    }
-    out.write_all(b"]}\n")?;
-    Ok(())
-}
-
-fn report(file: &HFile) -> Result<Value, Failure> {
+/// Returns the metadata of a file, without its blocks. Where an index block cannot be read, its value is that
+/// of `damaged`, unless that is an error.
+pub(super) fn report(file: &HFile, mut damaged: impl FnMut(Error) -> Result<Value>) -> Result<Value> {
     let mut members = Map::new();
     members.insert("length".into(), file.file_len().into());
     members.insert("trailer".into(), object(trailer(file.trailer())));
@@ -39,9 +16,10 @@ fn report(file: &HFile) -> Result<Value, Failure> {
     members.insert("encoding".into(), file.data_block_encoding().name().into());
     let first_key = file.first_key().filter(|_| file.entry_count() > 0);
     members.insert("first_key".into(), first_key.map_or(Value::Null, key));
-    let mid_key = if file.entry_count() == 0 { None } else { file.mid_key()? };
-    members.insert("mid_key".into(), mid_key.as_deref().map_or(Value::Null, key));
-    members.insert("root_index".into(), root_index(file)?);
+    let mid_key = if file.entry_count() == 0 { Ok(None) } else { file.mid_key() };
+    let mid_key = mid_key.map(|found| found.as_deref().map_or(Value::Null, key));
+    members.insert("mid_key".into(), mid_key.or_else(&mut damaged)?);
+    members.insert("root_index".into(), root_index(file).or_else(damaged)?);
     members.insert("general_bloom".into(), file.general_bloom().map_or(Value::Null, bloom));
     members.insert("delete_family_bloom".into(), file.delete_family_bloom().map_or(Value::Null, bloom));
     Ok(members.into())
@@ -65,7 +43,7 @@ fn file_info(file: &HFile) -> Value {
     entries.collect::<Map<_, _>>().into()
 }
 
-fn root_index(file: &HFile) -> Result<Value, Failure> {
+fn root_index(file: &HFile) -> Result<Value> {
     let mut entries = Vec::new();
     let keys: Vec<&CellKey> = file.root_index().map(|(key, _)| key).collect();
     for entry in listed(root_entries(file)) {
@@ -97,7 +75,8 @@ fn bloom(filter: &BloomFilter) -> Value {
     })
 }
 
-fn block(offset: u64, header: &BlockHeader) -> Value {
+/// Returns the header of the block at an offset.
+pub(super) fn block(offset: u64, header: &BlockHeader) -> Value {
     json!({
         "offset": offset,
         "type": header.block_type().name(),
@@ -110,7 +89,7 @@ fn block(offset: u64, header: &BlockHeader) -> Value {
     })
 }
 
-fn key(key: &CellKey) -> Value {
+pub(super) fn key(key: &CellKey) -> Value {
     let mut line = Vec::new();
     cell_line::put_json_key(&mut line, key);
     serde_json::from_slice(&line).unwrap_or(Value::Null)

@@ -1,6 +1,6 @@
 //! The report as text, in the format of `hbase hfile`.
 
-use super::{InfoValue, listed, root_entries, trailer};
+use super::fields::{InfoValue, listed, root_entries, trailer};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text::{self, printable};
