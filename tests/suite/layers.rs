@@ -66,7 +66,7 @@ const NO_FORMATS: &[(&str, &[&str])] = &[
 #[test]
 fn pages_name_files_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let sources: Vec<PathBuf> = ["src", "arrow", "cli", "tests", "benches"]
+    let sources: Vec<PathBuf> = ["src", "arrow", "cli", "tests", "benches", "web"]
         .iter()
         .flat_map(|dir| rust_files(&root.join(dir)))
         .collect();
@@ -215,7 +215,7 @@ fn no_line_is_longer_than_the_width() {
     let settings = fs::read_to_string(root.join("rustfmt.toml")).unwrap();
     let width = settings.lines().find_map(|line| line.strip_prefix("max_width = ")).unwrap();
     let width: usize = width.parse().unwrap();
-    let dirs = ["src", "arrow", "cli", "client", "tests", "benches", "fuzz", "examples"];
+    let dirs = ["src", "arrow", "cli", "client", "tests", "benches", "fuzz", "examples", "web"];
     let mut files: Vec<PathBuf> = dirs.iter().flat_map(|dir| rust_files(&root.join(dir))).collect();
     let is_built =
         |path: &Path| path.strip_prefix(root).is_ok_and(|path| path.iter().any(|part| part == "target"));

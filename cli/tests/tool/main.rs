@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod browser;
 mod bulkload;
 mod check;
 mod cli;
@@ -47,6 +48,8 @@ mod tables;
 mod text_rows;
 mod verify;
 mod wal;
+mod web;
+mod web_browser;
 mod write;
 
 /// Shared with the library's tests.

@@ -1,11 +1,9 @@
 //! The page of `hregion report` in a headless Chromium: what it draws, light and dark, wide and narrow, by
 //! keyboard, on paper. `.ci/run report` runs this if there is a browser.
 
-mod browser;
-
+use crate::browser::Browser;
 use crate::report::hostile;
 use crate::support::{code, run, testdata};
-use browser::Browser;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -6,13 +6,13 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest time that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser with one page.
-pub(super) struct Browser {
+pub(crate) struct Browser {
     process: Child,
     commands: File,
     messages: Receiver<Value>,
@@ -25,7 +25,7 @@ pub(super) struct Browser {
 
 impl Browser {
     /// Starts the browser of `HREGION_CHROMIUM`, by default `chromium`.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name).into_os_string().into_string().unwrap();
         let made = Command::new("mkfifo").args([path("commands"), path("answers")]).status().unwrap();
@@ -96,19 +96,19 @@ impl Browser {
     }
 
     /// Sets the size of the window, in pixels.
-    pub(super) fn size(&mut self, (width, height): (u32, u32)) {
+    pub(crate) fn size(&mut self, (width, height): (u32, u32)) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.call("Emulation.setDeviceMetricsOverride", size);
     }
 
     /// Sets the colours that the user prefers.
-    pub(super) fn prefer(&mut self, theme: &str) {
+    pub(crate) fn prefer(&mut self, theme: &str) {
         let features = json!([{ "name": "prefers-color-scheme", "value": theme }]);
         self.call("Emulation.setEmulatedMedia", json!({ "features": features }));
     }
 
     /// Opens a file, and waits until it is loaded.
-    pub(super) fn open(&mut self, page: &Path) {
+    pub(crate) fn open(&mut self, page: &Path) {
         let before = self.events.len();
         let opened = self.call("Page.navigate", json!({ "url": format!("file://{}", page.display()) }));
         assert_eq!(opened["errorText"], Value::Null);
@@ -120,7 +120,7 @@ impl Browser {
     }
 
     /// Evaluates an expression in the page.
-    pub(super) fn evaluate(&mut self, expression: &str) -> Value {
+    pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
         let params = json!({ "expression": expression, "returnByValue": true });
         let result = self.call("Runtime.evaluate", params);
         assert_eq!(result["exceptionDetails"], Value::Null, "{expression}");
@@ -128,26 +128,45 @@ impl Browser {
     }
 
     /// Presses a key, by its name.
-    pub(super) fn key(&mut self, key: &str) {
+    pub(crate) fn key(&mut self, key: &str) {
         for kind in ["keyDown", "keyUp"] {
             self.call("Input.dispatchKeyEvent", json!({ "type": kind, "key": key, "code": key }));
         }
     }
 
+    /// Evaluates an expression until it is true.
+    pub(crate) fn wait_until(&mut self, expression: &str) {
+        let from = Instant::now();
+        while self.evaluate(expression) != true {
+            assert!(from.elapsed() < PATIENCE, "{expression}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Chooses a file in an input.
+    pub(crate) fn choose(&mut self, selector: &str, file: &Path) {
+        let params = json!({ "expression": format!("document.querySelector({})", json!(selector)) });
+        let input = self.call("Runtime.evaluate", params);
+        let object = &input["result"]["objectId"];
+        // the browser refuses paths with ..
+        let file = file.canonicalize().unwrap();
+        self.call("DOM.setFileInputFiles", json!({ "files": [file], "objectId": object }));
+    }
+
     /// Returns a PNG of the window.
-    pub(super) fn screenshot(&mut self) -> Vec<u8> {
+    pub(crate) fn screenshot(&mut self) -> Vec<u8> {
         let taken = self.call("Page.captureScreenshot", json!({ "format": "png" }));
         decode(taken["data"].as_str().unwrap())
     }
 
     /// Returns a PDF of the page.
-    pub(super) fn print(&mut self) -> Vec<u8> {
+    pub(crate) fn print(&mut self) -> Vec<u8> {
         let printed = self.call("Page.printToPDF", json!({ "printBackground": true }));
         decode(printed["data"].as_str().unwrap())
     }
 
     /// Returns the exceptions, the errors of the console and the dialogs up to now.
-    pub(super) fn faults(&self) -> Vec<Value> {
+    pub(crate) fn faults(&self) -> Vec<Value> {
         let is_fault = |event: &&Value| match event["method"].as_str() {
             Some("Runtime.exceptionThrown" | "Page.javascriptDialogOpening") => true,
             Some("Runtime.consoleAPICalled") => event["params"]["type"] == "error",
@@ -158,7 +177,7 @@ impl Browser {
     }
 
     /// Returns the addresses that were requested.
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         let requests = self.events.iter().filter(|event| event["method"] == "Network.requestWillBeSent");
         requests.map(|event| event["params"]["request"]["url"].as_str().unwrap().to_owned()).collect()
     }

@@ -1,0 +1,200 @@
+//! The page of `web/` in a headless Chromium: a file is chosen, shown, searched and verified. `.ci/run web`
+//! builds the page and runs this; `HREGION_PAGE` is its path.
+
+use crate::browser::Browser;
+use crate::support::{corrupt, golden, json_lines, ok, run, stdout};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn page() -> PathBuf {
+    std::env::var_os("HREGION_PAGE").expect("HREGION_PAGE, the page").into()
+}
+
+/// Leaves a screenshot.
+fn picture(browser: &mut Browser, name: &str) {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("web");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join(format!("{name}.png")), browser.screenshot()).unwrap();
+    println!("{}", dir.join(format!("{name}.png")).display());
+}
+
+fn text(browser: &mut Browser, id: &str) -> String {
+    browser.evaluate(&format!("document.getElementById('{id}').innerText")).as_str().unwrap().to_owned()
+}
+
+/// Chooses a file, and waits until everything is drawn.
+fn choose(browser: &mut Browser, path: &str) {
+    browser.evaluate("delete document.getElementById('page').dataset.state");
+    browser.choose("#file", Path::new(path));
+    browser.wait_until("document.getElementById('page').dataset.state === 'open'");
+}
+
+/// Fills the fields of a form, submits it, and waits for an answer.
+fn submit(browser: &mut Browser, fields: &[(&str, &str)], answer: &str) {
+    for (id, value) in fields {
+        browser.evaluate(&format!("document.getElementById('{id}').value = {}", json!(value)));
+    }
+    let before = format!("document.getElementById('{answer}').firstChild");
+    browser.evaluate(&format!("window.before = {before}"));
+    browser.evaluate(&format!("document.getElementById('{}').form.requestSubmit()", fields[0].0));
+    browser.wait_until(&format!("{before} !== null && {before} !== window.before"));
+}
+
+fn click(browser: &mut Browser, selector: &str) {
+    browser.evaluate(&format!("document.querySelector({}).click()", json!(selector)));
+}
+
+/// Returns the rows of the cells that are shown.
+fn rows(browser: &mut Browser, section: &str) -> Vec<Value> {
+    let cells =
+        format!("[...document.querySelectorAll('#{section} tbody tr')].map((row) => row.cells[0].innerText)");
+    browser.evaluate(&cells).as_array().unwrap().clone()
+}
+
+/// Verifies the file, and returns what is listed.
+fn verify(browser: &mut Browser) -> String {
+    click(browser, "#verify-start");
+    browser.wait_until("document.querySelector('#faults > *') !== null");
+    text(browser, "faults")
+}
+
+#[test]
+#[ignore = "needs Chromium and the page: .ci/run web"]
+fn a_file_is_shown_searched_and_verified() {
+    let mut browser = Browser::start();
+    browser.size((1280, 2600));
+    browser.prefer("light");
+    browser.open(&page());
+    let path = golden("small-none-row.hfile");
+    choose(&mut browser, &path);
+    let cells = json_lines(&ok(&["cells", "--json", &path]));
+    let inspected = json_lines(&ok(&["inspect", "--json", "--blocks", &path])).remove(0);
+    let trailer = text(&mut browser, "trailer");
+    for (name, value) in inspected["trailer"].as_object().unwrap() {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        assert!(trailer.contains(&format!("{name}\t{value}")), "{name} {value}: {trailer}");
+    }
+    let shown = rows(&mut browser, "found");
+    assert_eq!(shown, cells.iter().take(50).map(|cell| cell["row"].clone()).collect::<Vec<_>>());
+    let blocks = browser.evaluate("document.querySelectorAll('#blocks g.block').length");
+    assert_eq!(blocks, inspected["blocks"].as_array().unwrap().len());
+    picture(&mut browser, "light");
+
+    pages(&mut browser, &cells);
+    blocks_and_index(&mut browser, &cells);
+
+    let row = cells[cells.len() / 2]["row"].as_str().unwrap();
+    submit(&mut browser, &[("bloom-row", row)], "says");
+    assert!(text(&mut browser, "says").contains("may be in the file. It is there."));
+    let absent = (0..100).any(|at| {
+        submit(&mut browser, &[("bloom-row", &format!("absent-{at}"))], "says");
+        text(&mut browser, "says").contains("is not in the file")
+    });
+    assert!(absent);
+    let sound = verify(&mut browser);
+    assert!(sound.contains(&format!("{} cells are sound; 0 faults.", cells.len())), "{sound}");
+
+    levels(&mut browser);
+    browser.prefer("dark");
+    picture(&mut browser, "dark");
+    browser.size((480, 2600));
+    choose(&mut browser, &path);
+    assert_eq!(browser.evaluate("document.documentElement.scrollWidth"), 480);
+    picture(&mut browser, "narrow");
+    assert_eq!(browser.faults(), [] as [Value; 0]);
+    let loaded = browser.requests();
+    assert!(loaded.iter().all(|url| url.starts_with("file:///") || url.starts_with("blob:")), "{loaded:?}");
+}
+
+/// Searches a row, and turns pages.
+fn pages(browser: &mut Browser, cells: &[Value]) {
+    let at = cells.len() / 2;
+    let row = cells[at]["row"].as_str().unwrap();
+    submit(browser, &[("row", row)], "found");
+    let first = cells.iter().position(|cell| cell["row"] == row).unwrap();
+    let expected: Vec<Value> = cells[first..].iter().take(50).map(|cell| cell["row"].clone()).collect();
+    assert_eq!(rows(browser, "found"), expected);
+    browser.evaluate("window.before = document.getElementById('found').firstChild");
+    click(browser, "#previous");
+    browser.wait_until("document.getElementById('found').firstChild !== window.before");
+    assert_ne!(rows(browser, "found"), expected);
+    browser.evaluate(
+        "const form = document.getElementById('form'); form.value = 'hex'; \
+                      form.dispatchEvent(new Event('change'))",
+    );
+    let hex = browser.evaluate("document.querySelector('#found td.value').innerText");
+    let is_hex =
+        |text: &str| text.split(' ').all(|byte| byte.is_empty() || u8::from_str_radix(byte, 16).is_ok());
+    assert!(hex.as_str().is_some_and(is_hex), "{hex}");
+}
+
+/// Opens the first block by keyboard, and looks at the index.
+fn blocks_and_index(browser: &mut Browser, cells: &[Value]) {
+    browser.evaluate("document.querySelector('#blocks g.block').focus()");
+    browser.key("Home");
+    browser.key("Enter");
+    browser.wait_until("!document.getElementById('block').hidden");
+    let shown = rows(browser, "block");
+    assert!(!shown.is_empty());
+    assert_eq!(shown[0], cells[0]["row"]);
+    assert!(shown.len() <= cells.len());
+    picture(browser, "block");
+    browser.key("Escape");
+    browser.wait_until("document.getElementById('block').hidden");
+    let index = text(browser, "index");
+    assert!(index.contains(cells[0]["row"].as_str().unwrap()), "{index}");
+}
+
+/// Opens the first entry of each level of an index.
+fn levels(browser: &mut Browser) {
+    choose(browser, &golden("small-none-levels-5.hfile"));
+    let first = "#index li:first-child > details";
+    for level in 1..5 {
+        browser.evaluate(&format!("document.querySelectorAll('{first}')[{}].open = true", level - 1));
+        browser.wait_until(&format!(
+            "document.querySelectorAll('{first}[open] > ul > li:first-child').length === {level}"
+        ));
+    }
+    assert!(text(browser, "index").contains("5 levels"));
+    click(browser, "#index button");
+    browser.wait_until("document.activeElement.id === 'cells'");
+}
+
+#[test]
+#[ignore = "needs Chromium and the page: .ci/run web"]
+fn damaged_files_are_named_and_never_break_the_page() {
+    let mut browser = Browser::start();
+    browser.size((1280, 1400));
+    browser.open(&page());
+    let names = [
+        "flip-data",
+        "flip-leaf",
+        "cut-half",
+        "cut-empty",
+        "trailer-magic",
+        "index-self",
+        "gz-bomb-open",
+        "cell-order",
+    ];
+    for name in names {
+        let path = corrupt(&format!("{name}.hfile"));
+        choose(&mut browser, &path);
+        let listed = verify(&mut browser);
+        let faults = json_lines(&stdout(&run(&["verify", "--json", &path])));
+        let faults: Vec<&Value> = faults.iter().filter(|line| line.get("kind").is_some()).collect();
+        assert!(!faults.is_empty(), "{name}");
+        for fault in faults {
+            // the limits of 32 bits are lower
+            let message = fault["message"].as_str().unwrap().split(", over the limit").next().unwrap();
+            assert!(listed.contains(message), "{name}: {fault} {listed}");
+        }
+        assert_eq!(browser.evaluate("document.getElementById('fault').hidden"), true, "{name}");
+        picture(&mut browser, name);
+    }
+    let zstd = golden("small-row_index-zstd.hfile");
+    choose(&mut browser, &zstd);
+    let summary = text(&mut browser, "summary");
+    assert!(summary.contains("Unsupported") && summary.contains("ZSTD"), "{summary}");
+    assert_eq!(browser.faults(), [] as [Value; 0]);
+}

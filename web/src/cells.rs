@@ -1,0 +1,121 @@
+//! Pages of cells.
+
+use crate::answer::{NoAnswer, fault};
+use crate::request::Request;
+use crate::{cell_line, report};
+use hregion::{CellRef, HFile, HFileScanner, Result, SeekKey};
+use serde_json::{Value, json};
+
+/// The bytes of a value that an answer has.
+const VALUE: usize = 4096;
+
+/// Returns cells: from `key` or `row` on, or the last ones before the key `before`, else from the
+/// first; up to the key `until`, if there is one. `skip` of them are left out: those of the page before
+/// with the same key. Cells read before damage are right.
+pub(crate) fn cells(file: &HFile, request: &Request) -> Result<Value, NoAnswer> {
+    let (limit, mut skip) = (request.limit()?, request.count("skip", 0)?);
+    let most = request.count("value_bytes", VALUE)?;
+    let mut cells = file.scanner();
+    if request.has("before") {
+        skip = 0;
+        match start_before(&mut cells, request.key("before")?, limit)? {
+            Some(start) => drop(cells.seek(&start)?),
+            None => return Ok(json!({ "cells": [], "next": null, "error": null })),
+        }
+    } else if request.has("key") {
+        cells.seek(&request.key("key")?)?;
+    } else if request.has("row") {
+        let (row, column) = (request.row()?, request.column()?.unwrap_or_default());
+        cells.seek(&SeekKey::first_on_column(&row, &column.0, &column.1))?;
+    } else {
+        cells.seek_to_first()?;
+    }
+    let until = if request.has("until") { Some(request.key("until")?) } else { None };
+    let mut page = Page { cells: Vec::new(), until, with_seq_ids: file.has_seq_ids(), most };
+    let (next, error) = match page.read(file, &mut cells, limit, skip) {
+        Ok(next) => (next, None),
+        Err(damage) => (None, Some(fault(&damage))),
+    };
+    Ok(json!({ "cells": page.cells, "next": next, "error": error }))
+}
+
+/// Returns the key of the cell that is `count` cells before a key, or of the first one. Cells with the same
+/// key are one.
+fn start_before(cells: &mut HFileScanner<'_>, key: SeekKey, count: usize) -> Result<Option<SeekKey>> {
+    let (mut start, mut found) = (key, None);
+    for _ in 0..count {
+        match cells.seek_before(&start) {
+            Ok(true) => {}
+            Ok(false) => break,
+            // the cells after damage
+            Err(_) if found.is_some() => break,
+            Err(damage) => return Err(damage),
+        }
+        let Some(cell) = cells.peek() else { break };
+        start = SeekKey::from(cell.key());
+        found = Some(start.clone());
+    }
+    Ok(found)
+}
+
+/// The cells of an answer.
+struct Page {
+    cells: Vec<Value>,
+    /// The key before which the answer ends.
+    until: Option<SeekKey>,
+    with_seq_ids: bool,
+    /// The bytes of a value that are shown.
+    most: usize,
+}
+
+impl Page {
+    /// Adds cells. Returns the members of the request for those after them: the key of the next cell, and how
+    /// many before it have the same. In a file of unknown order only the number of cells leads there.
+    fn read(
+        &mut self,
+        file: &HFile,
+        cells: &mut HFileScanner<'_>,
+        limit: usize,
+        skip: usize,
+    ) -> Result<Option<Value>> {
+        // the last key, and how many cells have it
+        let mut last: Option<(SeekKey, usize)> = None;
+        let mut seen = 0;
+        while let Some(cell) = cells.peek() {
+            let same = match &last {
+                Some((key, count)) if key.as_key() == cell.key() => *count,
+                _ => 0,
+            };
+            if let Some((order, until)) = file.order().zip(self.until.as_deref())
+                && order.compare(cell.key(), until).is_ge()
+            {
+                break;
+            }
+            if self.cells.len() == limit {
+                return Ok(Some(match file.order() {
+                    Some(_) => json!({ "key": report::key(cell.key()), "skip": same }),
+                    None => json!({ "skip": seen }),
+                }));
+            }
+            if seen >= skip {
+                self.add(&cell);
+            }
+            seen += 1;
+            last = Some((SeekKey::from(cell.key()), same + 1));
+            cells.advance()?;
+        }
+        Ok(None)
+    }
+
+    fn add(&mut self, cell: &CellRef<'_>) {
+        let value = cell.value();
+        let shown = value.get(..self.most).unwrap_or(value);
+        let mut line = Vec::new();
+        cell_line::put_json(&mut line, &cell.with_value(shown), self.with_seq_ids);
+        let mut json: Value = serde_json::from_slice(&line).unwrap_or(Value::Null);
+        if shown.len() < value.len() {
+            json["value_length"] = value.len().into();
+        }
+        self.cells.push(json);
+    }
+}

@@ -1,0 +1,46 @@
+//! What a page in a browser shows of an HFile: requests and answers in JSON.
+//!
+//! [`Session`] has the file, which it reads by a [`FileReader`](hregion::FileReader), and answers
+//! requests. On `wasm32-unknown-unknown` the module `browser` joins it to a worker of the page, which
+//! reads slices of the file that was dropped there. Elsewhere the tests of the tool call it, and
+//! compare the answers.
+//!
+//! A request is an object with the member `op`:
+//!
+//! - `summary`: what `hregion inspect --json` prints, with `levels`, `codec`, `searchable`,
+//!   `bloom_type`, `last_key`, `warnings`.
+//! - `blocks`, from an `offset` on, at most `limit`: `blocks`, headers as `inspect --blocks` has them,
+//!   with the `size` and the index `key`; the offset `next`; `end`, where the trailer begins; `error`,
+//!   if reading ended.
+//! - `index`, by a `path` of numbers of entries, `from` one on, at most `limit`: `entries` of an index
+//!   block with `key`, `offset`, `size`; their `count`; whether they are of `data` blocks.
+//! - `cells`, from a `row` and `column`, a `key`, or the page that ends `before` one, up to the key
+//!   `until`: `cells` as `hregion cells --json` prints them; `next`, members of the request for the
+//!   next page; `error`.
+//! - `bloom`, of a `row` and `column`: what the Bloom filters say, and whether the row or column is
+//!   `found`.
+//! - `verify`: `blocks`, `cells`, and `faults` as `hregion verify --json` prints them.
+//!
+//! Rows, columns and keys have HBase's `toStringBinary` form. Integers beyond those of JavaScript, such
+//! as the latest timestamp, are strings of digits. If there is no answer, there is an `error`: its
+//! kind, message, offset and block.
+
+mod answer;
+mod blocks;
+mod bloom;
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+mod browser;
+mod cells;
+mod report;
+mod request;
+mod session;
+
+/// Shared with the tool.
+#[allow(dead_code, reason = "the tool prints text, too")]
+#[path = "../../cli/src/cell_line.rs"]
+mod cell_line;
+#[allow(dead_code, reason = "the tool prints paths, too")]
+#[path = "../../cli/src/text.rs"]
+mod text;
+
+pub use session::Session;
