@@ -1,0 +1,176 @@
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, TypeVar, final, overload
+
+import pandas
+import polars
+import pyarrow
+
+_T = TypeVar("_T")
+_Bytes = bytes | str
+_Path = str | os.PathLike[str]
+
+__all__ = [
+    "Cell",
+    "ClosedError",
+    "CorruptError",
+    "Error",
+    "NotFoundError",
+    "Row",
+    "RowIterator",
+    "Scan",
+    "Table",
+    "UnsupportedError",
+    "ValueMismatchError",
+    "__version__",
+    "create",
+    "open",
+    "snapshots",
+]
+
+__version__: str
+
+class Error(Exception):
+    kind: str
+
+class CorruptError(Error): ...
+class UnsupportedError(Error): ...
+class NotFoundError(Error): ...
+class ClosedError(Error): ...
+class ValueMismatchError(Error): ...
+
+@final
+class Cell:
+    @property
+    def row(self) -> bytes: ...
+    @property
+    def family(self) -> bytes: ...
+    @property
+    def qualifier(self) -> bytes: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def value(self) -> bytes: ...
+
+@final
+class Row:
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def cells(self) -> list[Cell]: ...
+    def keys(self) -> list[bytes]: ...
+    def values(self) -> list[bytes]: ...
+    def items(self) -> list[tuple[bytes, bytes]]: ...
+    def to_dict(self) -> dict[bytes, bytes]: ...
+    @overload
+    def get(self, column: _Bytes) -> bytes | None: ...
+    @overload
+    def get(self, column: _Bytes, default: _T) -> bytes | _T: ...
+    def __getitem__(self, column: _Bytes, /) -> bytes: ...
+    def __contains__(self, column: _Bytes, /) -> bool: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+
+@final
+class RowIterator:
+    def __iter__(self) -> RowIterator: ...
+    def __next__(self) -> Row: ...
+
+@final
+class Scan:
+    def __iter__(self) -> RowIterator: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def to_arrow(self, *, progress: bool = False) -> pyarrow.Table: ...
+    def to_batches(self) -> pyarrow.RecordBatchReader: ...
+    def to_pandas(self, *, progress: bool = False, **options: Any) -> pandas.DataFrame: ...
+    def to_polars(self, *, progress: bool = False) -> polars.DataFrame: ...
+
+@final
+class Table:
+    @property
+    def name(self) -> str: ...
+    def get(
+        self,
+        row: _Bytes,
+        columns: _Bytes | Iterable[_Bytes] | None = None,
+        *,
+        versions: int | None = None,
+        time_range: tuple[int, int] | None = None,
+        filter: str | None = None,
+    ) -> Row | None: ...
+    def get_many(
+        self,
+        rows: Sequence[_Bytes],
+        columns: _Bytes | Iterable[_Bytes] | None = None,
+        *,
+        versions: int | None = None,
+    ) -> list[Row | None]: ...
+    def scan(
+        self,
+        start: _Bytes | None = None,
+        stop: _Bytes | None = None,
+        *,
+        prefix: _Bytes | None = None,
+        columns: _Bytes | Iterable[_Bytes] | Mapping[str, str] | None = None,
+        row_key: str | None = None,
+        mapping: Mapping[str, Any] | str | None = None,
+        invalid: str | None = None,
+        versions: int | None = None,
+        time_range: tuple[int, int] | None = None,
+        filter: str | None = None,
+        limit: int | None = None,
+        reversed: bool = False,
+        raw: bool = False,
+        cache_blocks: bool | None = None,
+        batch_rows: int = 8192,
+        batch_bytes: int = 16_777_216,
+    ) -> Scan: ...
+    def infer(self, rows: int = 1000) -> str: ...
+    def put(
+        self,
+        row: _Bytes,
+        values: Mapping[_Bytes, _Bytes],
+        *,
+        timestamp: int | None = None,
+        ttl: timedelta | None = None,
+    ) -> None: ...
+    def delete(
+        self,
+        row: _Bytes,
+        columns: _Bytes | Iterable[_Bytes] | None = None,
+        *,
+        timestamp: int | None = None,
+    ) -> None: ...
+    def increment(self, row: _Bytes, column: _Bytes, amount: int = 1) -> int: ...
+    def flush(self) -> None: ...
+    def compact(self) -> None: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Table: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool: ...
+
+def open(
+    path: _Path,
+    table: str | None = None,
+    *,
+    snapshot: str | None = None,
+    writable: bool = False,
+    cache: int | None = None,
+) -> Table: ...
+def create(
+    root: _Path,
+    table: str,
+    families: str | Iterable[_Bytes] | Mapping[_Bytes, int],
+    *,
+    splits: Sequence[_Bytes] = ...,
+    cache: int | None = None,
+) -> Table: ...
+def snapshots(root: _Path) -> list[str]: ...

@@ -1,0 +1,123 @@
+//! Arguments of Python's calls as requests.
+
+use crate::error::{Failure, Result};
+use hregion::{Filter, Get, Scan, TimeRange};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+use std::path::PathBuf;
+
+/// Bytes: `bytes`, or `str` as UTF-8.
+#[derive(Clone)]
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
+
+impl<'py> FromPyObject<'_, 'py> for Bytes {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(bytes) = object.cast::<PyBytes>() {
+            return Ok(Self(bytes.as_bytes().to_vec()));
+        }
+        match object.cast::<PyString>() {
+            Ok(text) => Ok(Self(text.to_str()?.as_bytes().to_vec())),
+            Err(_) => Ok(Self(object.extract::<Vec<u8>>()?)),
+        }
+    }
+}
+
+/// A family, or a column: `family` or `family:qualifier`.
+pub(crate) struct Column {
+    pub(crate) family: Vec<u8>,
+    pub(crate) qualifier: Option<Vec<u8>>,
+}
+
+impl From<Bytes> for Column {
+    fn from(Bytes(name): Bytes) -> Self {
+        match name.iter().position(|byte| *byte == b':') {
+            Some(at) => {
+                let (family, qualifier) = name.split_at(at);
+                Self { family: family.to_vec(), qualifier: Some(qualifier.iter().skip(1).copied().collect()) }
+            }
+            None => Self { family: name, qualifier: None },
+        }
+    }
+}
+
+impl Column {
+    /// The family and the qualifier.
+    pub(crate) fn both(self) -> Result<(Vec<u8>, Vec<u8>)> {
+        match self.qualifier {
+            Some(qualifier) => Ok((self.family, qualifier)),
+            None => {
+                let family = String::from_utf8_lossy(&self.family).into_owned();
+                Err(Failure::argument(format!("{family:?}: expected family:qualifier")))
+            }
+        }
+    }
+}
+
+/// What a get or a scan selects.
+#[derive(Default)]
+pub(crate) struct Selection {
+    pub(crate) columns: Vec<Column>,
+    /// As [`versions`] returns.
+    pub(crate) versions: u32,
+    pub(crate) time_range: Option<(i64, i64)>,
+    pub(crate) filter: Option<String>,
+    pub(crate) cache_blocks: Option<bool>,
+}
+
+/// Both requests have the same methods for what they select.
+macro_rules! apply {
+    ($selection:expr, $request:expr) => {{
+        let selection = $selection;
+        let mut request = $request.max_versions(selection.versions);
+        for column in selection.columns {
+            request = match column.qualifier {
+                Some(qualifier) => request.column(column.family, qualifier),
+                None => request.family(column.family),
+            };
+        }
+        if let Some((min, max)) = selection.time_range {
+            request = request.time_range(TimeRange::new(min, max)?);
+        }
+        if let Some(filter) = selection.filter {
+            request = request.filter(Filter::parse(filter)?);
+        }
+        if let Some(cache) = selection.cache_blocks {
+            request = request.cache_blocks(cache);
+        }
+        Ok(request)
+    }};
+}
+
+impl Selection {
+    pub(crate) fn of_get(self, get: Get) -> Result<Get> {
+        apply!(self, get)
+    }
+
+    pub(crate) fn of_scan(self, scan: Scan) -> Result<Scan> {
+        apply!(self, scan)
+    }
+}
+
+/// The number of versions to read: 1 by default, all by 0.
+pub(crate) fn versions(versions: Option<u32>) -> u32 {
+    match versions {
+        None => 1,
+        Some(0) => u32::MAX,
+        Some(versions) => versions,
+    }
+}
+
+/// A path of the local file system.
+///
+/// # Errors
+///
+/// If it is a URL.
+pub(crate) fn local(path: PathBuf) -> Result<PathBuf> {
+    if path.to_str().is_some_and(|path| path.contains("://")) {
+        let error = format!("{}: only paths of the local file system can be opened", path.display());
+        return Err(Failure::Python(crate::error::UnsupportedError::new_err(error)));
+    }
+    Ok(path)
+}

@@ -1,0 +1,105 @@
+//! Errors as Python's exceptions.
+
+use hregion::ErrorKind;
+use pyo3::create_exception;
+use pyo3::exceptions::{PyException, PyValueError};
+use pyo3::prelude::*;
+use std::io;
+
+create_exception!(
+    _hregion,
+    Error,
+    PyException,
+    "A call of hregion failed. `kind` is the name of the error's kind."
+);
+create_exception!(
+    _hregion,
+    CorruptError,
+    Error,
+    "A file is damaged. The message has its path and the offset."
+);
+create_exception!(
+    _hregion,
+    UnsupportedError,
+    Error,
+    "Something that hregion does not support, which is named."
+);
+create_exception!(_hregion, NotFoundError, Error, "There is no such table, snapshot or file.");
+create_exception!(_hregion, ClosedError, Error, "The table is closed.");
+create_exception!(
+    _hregion,
+    ValueMismatchError,
+    Error,
+    "A value or row key does not have the type it is mapped to."
+);
+
+/// The result of functions that Python calls.
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// An error of a function that Python calls.
+pub(crate) enum Failure {
+    Hregion(hregion::Error),
+    Arrow(hregion_arrow::Error),
+    Python(PyErr),
+}
+
+impl Failure {
+    /// An argument that is not understood.
+    pub(crate) fn argument(message: impl Into<String>) -> Self {
+        Self::Python(PyValueError::new_err(message.into()))
+    }
+}
+
+impl From<hregion::Error> for Failure {
+    fn from(error: hregion::Error) -> Self {
+        Self::Hregion(error)
+    }
+}
+
+impl From<hregion_arrow::Error> for Failure {
+    fn from(error: hregion_arrow::Error) -> Self {
+        Self::Arrow(error)
+    }
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Self::Python(error)
+    }
+}
+
+impl From<Failure> for PyErr {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Python(error) => error,
+            Failure::Hregion(error) | Failure::Arrow(hregion_arrow::Error::Read(error)) => exception(&error),
+            Failure::Arrow(error @ hregion_arrow::Error::Mapping(_)) => {
+                PyValueError::new_err(error.to_string())
+            }
+            Failure::Arrow(error @ hregion_arrow::Error::Value(_)) => {
+                ValueMismatchError::new_err(error.to_string())
+            }
+            Failure::Arrow(error) => Error::new_err(error.to_string()),
+        }
+    }
+}
+
+fn exception(error: &hregion::Error) -> PyErr {
+    let kind = error.kind();
+    let message = error.to_string();
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    let is_absent = source.is_some_and(|source| source.kind() == io::ErrorKind::NotFound);
+    let exception = match kind {
+        ErrorKind::Corrupt | ErrorKind::Truncated => CorruptError::new_err(message),
+        ErrorKind::Unsupported => UnsupportedError::new_err(message),
+        ErrorKind::Closed => ClosedError::new_err(message),
+        ErrorKind::TableNotFound => NotFoundError::new_err(message),
+        ErrorKind::Io if is_absent => NotFoundError::new_err(message),
+        ErrorKind::InvalidArgument => return PyValueError::new_err(message),
+        _ => Error::new_err(message),
+    };
+    Python::attach(|py| match exception.value(py).setattr("kind", kind.name()) {
+        Ok(()) => exception,
+        Err(failed) => failed,
+    })
+}

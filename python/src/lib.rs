@@ -1,0 +1,30 @@
+//! hregion for Python.
+
+mod arguments;
+mod error;
+mod row;
+mod scan;
+mod table;
+
+use pyo3::prelude::*;
+
+/// The module `hregion._hregion`; `hregion` has its names.
+#[pymodule]
+fn _hregion(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("Error", py.get_type::<error::Error>())?;
+    module.add("CorruptError", py.get_type::<error::CorruptError>())?;
+    module.add("UnsupportedError", py.get_type::<error::UnsupportedError>())?;
+    module.add("NotFoundError", py.get_type::<error::NotFoundError>())?;
+    module.add("ClosedError", py.get_type::<error::ClosedError>())?;
+    module.add("ValueMismatchError", py.get_type::<error::ValueMismatchError>())?;
+    module.add_class::<table::Table>()?;
+    module.add_class::<scan::Scan>()?;
+    module.add_class::<scan::RowIterator>()?;
+    module.add_class::<row::Row>()?;
+    module.add_class::<row::Cell>()?;
+    module.add_function(wrap_pyfunction!(table::open, module)?)?;
+    module.add_function(wrap_pyfunction!(table::create, module)?)?;
+    module.add_function(wrap_pyfunction!(table::snapshots, module)?)
+}

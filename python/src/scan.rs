@@ -1,0 +1,107 @@
+//! Scans: rows one by one, or record batches through Arrow's C stream interface.
+
+use crate::error::Result;
+use crate::row::Row;
+use crate::table::Source;
+use arrow_array::RecordBatchReader;
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use hregion_arrow::{BatchLimits, Batches, Layout, Rows};
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict};
+use std::sync::{Mutex, PoisonError};
+
+/// A scan that has not begun. Each use reads the table from the beginning.
+#[pyclass(frozen, module = "hregion", name = "Scan")]
+pub(crate) struct Scan {
+    pub(crate) source: Source,
+    pub(crate) scan: hregion::Scan,
+    pub(crate) layout: Layout,
+    pub(crate) limits: BatchLimits,
+}
+
+/// The rows of a scan.
+#[pyclass(frozen, module = "hregion", name = "RowIterator")]
+pub(crate) struct RowIterator(Mutex<Box<dyn Rows + Send>>);
+
+impl Scan {
+    fn reader(&self) -> Result<Box<dyn RecordBatchReader + Send>> {
+        let (scan, layout) = (self.scan.clone(), self.layout.clone());
+        Ok(match &self.source {
+            Source::Table(table) => Box::new(Batches::of_table(table, scan, layout, self.limits)?),
+            Source::Region(region) => Box::new(Batches::of_region(region, scan, layout, self.limits)?),
+        })
+    }
+}
+
+#[pymethods]
+impl Scan {
+    fn __iter__(&self, py: Python<'_>) -> Result<RowIterator> {
+        let rows = py.detach(|| -> Result<Box<dyn Rows + Send>> {
+            Ok(match &self.source {
+                Source::Table(table) => Box::new(table.scan(self.scan.clone())?),
+                Source::Region(region) => Box::new(region.scan(self.scan.clone())?),
+            })
+        })?;
+        Ok(RowIterator(Mutex::new(rows)))
+    }
+
+    /// The record batches, as a stream of Arrow's C data interface.
+    ///
+    /// The schema is that of the scan, whatever is requested.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> Result<Bound<'py, PyCapsule>> {
+        drop(requested_schema);
+        let reader = py.detach(|| self.reader())?;
+        let stream = FFI_ArrowArrayStream::new(reader);
+        Ok(PyCapsule::new_with_value(py, stream, c"arrow_array_stream")?)
+    }
+
+    /// Reads all batches into a `pyarrow.Table`.
+    #[pyo3(signature = (*, progress=false))]
+    fn to_arrow<'py>(slf: Bound<'py, Self>, progress: bool) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        py.import("hregion._convert")?.call_method1("to_arrow", (slf, progress))
+    }
+
+    /// Returns a `pyarrow.RecordBatchReader`, which reads as it is iterated.
+    fn to_batches<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        py.import("hregion._convert")?.call_method1("to_batches", (slf,))
+    }
+
+    /// Reads all batches into a `pandas.DataFrame`; `options` are those of `pyarrow.Table.to_pandas`.
+    #[pyo3(signature = (*, progress=false, **options))]
+    fn to_pandas<'py>(
+        slf: Bound<'py, Self>,
+        progress: bool,
+        options: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let table = Self::to_arrow(slf, progress)?;
+        table.call_method("to_pandas", (), options.as_ref())
+    }
+
+    /// Reads all batches into a `polars.DataFrame`.
+    #[pyo3(signature = (*, progress=false))]
+    fn to_polars<'py>(slf: Bound<'py, Self>, progress: bool) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        py.import("hregion._convert")?.call_method1("to_polars", (slf, progress))
+    }
+}
+
+#[pymethods]
+impl RowIterator {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> Result<Option<Row>> {
+        py.detach(|| {
+            let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(rows.next_row()?.map(|row| Row(row.to_row())))
+        })
+    }
+}

@@ -1,0 +1,426 @@
+//! Tables, snapshots, regions and files.
+
+use crate::arguments::{Bytes, Column, Selection, local, versions};
+use crate::error::{Failure, Result};
+use crate::row::Row;
+use crate::scan::Scan;
+use hregion::{
+    BlockCache, Compaction, Delete, Family, Get, Increment, Put, Region, RegionOptions, Scan as HScan,
+    Table as HTable,
+};
+use hregion_arrow::{BatchLimits, Column as MappedColumn, Infer, Invalid, Layout, Mapping, RowKey};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What is read and written.
+#[derive(Clone)]
+pub(crate) enum Source {
+    Table(HTable),
+    /// A region, or files without one.
+    Region(Region),
+}
+
+/// A table, a snapshot, a region or a file. Safe to use by several threads, which read at once.
+#[pyclass(frozen, module = "hregion", name = "Table")]
+pub(crate) struct Table(pub(crate) Source);
+
+/// Calls a method that tables and regions have.
+macro_rules! of {
+    ($table:expr, $source:ident => $call:expr) => {
+        match &$table.0 {
+            Source::Table($source) => $call,
+            Source::Region($source) => $call,
+        }
+    };
+}
+
+fn options(writable: bool, cache: Option<u64>) -> RegionOptions {
+    let options = Region::options().writable(writable);
+    match cache {
+        Some(bytes) => options.cache(&BlockCache::with_capacity(bytes)),
+        None => options,
+    }
+}
+
+/// Opens a table (`open(root, "namespace:name")`), a snapshot (`open(root, snapshot="name")`), or what a path
+/// is: an HFile, the directory of a region, or the directory of a table.
+///
+/// `cache` is the size of a block cache in bytes; without one, blocks are read again.
+#[pyfunction]
+#[pyo3(signature = (path, table=None, *, snapshot=None, writable=false, cache=None))]
+pub(crate) fn open(
+    py: Python<'_>,
+    path: PathBuf,
+    table: Option<&str>,
+    snapshot: Option<&str>,
+    writable: bool,
+    cache: Option<u64>,
+) -> Result<Table> {
+    let path = local(path)?;
+    let options = options(writable, cache);
+    py.detach(|| {
+        Ok(Table(match (table, snapshot) {
+            (Some(_), Some(_)) => return Err(Failure::argument("either a table or a snapshot is opened")),
+            (Some(table), None) => Source::Table(HTable::open_with(path, table, options)?),
+            (None, Some(name)) => Source::Table(HTable::open_snapshot_with(path, name, options)?),
+            (None, None) => of_path(&path, options)?,
+        }))
+    })
+}
+
+fn of_path(path: &Path, options: RegionOptions) -> Result<Source> {
+    let metadata = std::fs::metadata(path).map_err(|error| hregion::Error::io("open", path, error))?;
+    if !metadata.is_dir() {
+        return Ok(Source::Region(options.open_files([path])?));
+    }
+    let info = path.join(".regioninfo");
+    match std::fs::metadata(&info) {
+        Ok(_) => Ok(Source::Region(options.open(path)?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(Source::Table(HTable::open_dir(path, options)?))
+        }
+        Err(error) => Err(hregion::Error::io("open", &info, error).into()),
+    }
+}
+
+/// Creates a table under a root directory, which need not exist, and opens it for writing. `families` are
+/// names, or a dict of names and the number of versions that each keeps.
+#[pyfunction]
+#[pyo3(signature = (root, table, families, *, splits=Vec::new(), cache=None))]
+pub(crate) fn create(
+    py: Python<'_>,
+    root: PathBuf,
+    table: &str,
+    families: Bound<'_, PyAny>,
+    splits: Vec<Bytes>,
+    cache: Option<u64>,
+) -> Result<Table> {
+    let root = local(root)?;
+    let families = families_of(&families)?;
+    let splits: Vec<Vec<u8>> = splits.into_iter().map(|Bytes(key)| key).collect();
+    let options = options(true, cache);
+    py.detach(|| Ok(Table(Source::Table(HTable::create_with(root, table, &families, &splits, options)?))))
+}
+
+fn families_of(families: &Bound<'_, PyAny>) -> Result<Vec<Family>> {
+    let mut named = Vec::new();
+    if let Ok(families) = families.cast::<PyDict>() {
+        for (name, versions) in families {
+            named.push(Family::new(name.extract::<Bytes>()?.0).max_versions(versions.extract()?));
+        }
+    } else if families.cast::<PyString>().is_ok() {
+        named.push(Family::new(families.extract::<Bytes>()?.0));
+    } else {
+        for name in families.try_iter()? {
+            named.push(Family::new(name?.extract::<Bytes>()?.0));
+        }
+    }
+    Ok(named)
+}
+
+/// The names of the snapshots under a root directory.
+#[pyfunction]
+pub(crate) fn snapshots(py: Python<'_>, root: PathBuf) -> Result<Vec<String>> {
+    let root = local(root)?;
+    let found = py.detach(|| HTable::list_snapshots(root))?;
+    Ok(found.into_iter().map(|snapshot| snapshot.name().to_owned()).collect())
+}
+
+/// The columns that are selected, and how they become record batches.
+struct Columns {
+    selected: Vec<Column>,
+    layout: Layout,
+}
+
+/// Reads `columns` (a sequence of names, or a dict of names and types) or `mapping` (a dict or JSON text).
+fn columns_of(
+    columns: Option<Bound<'_, PyAny>>,
+    mapping: Option<Bound<'_, PyAny>>,
+    row_key: Option<&str>,
+    invalid: Option<&str>,
+) -> Result<Columns> {
+    let invalid = match invalid {
+        None => None,
+        Some("error") => Some(Invalid::Error),
+        Some("null") => Some(Invalid::Null),
+        Some(other) => {
+            return Err(Failure::argument(format!("invalid={other:?}: expected \"error\" or \"null\"")));
+        }
+    };
+    let mapped = |mapping: Mapping| {
+        let mapping = match invalid {
+            Some(invalid) => mapping.on_invalid(invalid),
+            None => mapping,
+        };
+        Ok(Columns { selected: Vec::new(), layout: Layout::Columns(mapping) })
+    };
+    if let Some(mapping) = mapping {
+        if columns.is_some() || row_key.is_some() {
+            return Err(Failure::argument("a mapping has the columns and the row key"));
+        }
+        let text = match mapping.cast::<PyString>() {
+            Ok(text) => text.to_str()?.to_owned(),
+            Err(_) => mapping.py().import("json")?.call_method1("dumps", (&mapping,))?.extract()?,
+        };
+        return mapped(Mapping::from_json(&text)?);
+    }
+    if let Some(types) = columns.as_ref().and_then(|columns| columns.cast::<PyDict>().ok()) {
+        let mut columns = Vec::with_capacity(types.len());
+        for (name, ty) in types {
+            columns.push(MappedColumn::parse(&format!(
+                "{}={}",
+                name.extract::<String>()?,
+                ty.extract::<String>()?
+            ))?);
+        }
+        let row = RowKey::whole(row_key.unwrap_or("binary").parse()?);
+        return mapped(Mapping::new(row, columns)?);
+    }
+    if row_key.is_some() || invalid.is_some() {
+        return Err(Failure::argument("row_key and invalid need columns with types, or a mapping"));
+    }
+    Ok(Columns { selected: names_of(columns)?, layout: Layout::Cells })
+}
+
+fn names_of(columns: Option<Bound<'_, PyAny>>) -> Result<Vec<Column>> {
+    let Some(columns) = columns else { return Ok(Vec::new()) };
+    if columns.cast::<PyString>().is_ok() || columns.cast::<pyo3::types::PyBytes>().is_ok() {
+        return Ok(vec![Column::from(columns.extract::<Bytes>()?)]);
+    }
+    let mut names = Vec::new();
+    for column in columns.try_iter()? {
+        names.push(Column::from(column?.extract::<Bytes>()?));
+    }
+    if names.is_empty() {
+        return Err(Failure::argument("columns is empty: leave it out to read all columns"));
+    }
+    Ok(names)
+}
+
+#[pymethods]
+impl Table {
+    /// Reads a row; `None` if it has no cells.
+    #[pyo3(signature = (row, columns=None, *, versions=None, time_range=None, filter=None))]
+    fn get(
+        &self,
+        py: Python<'_>,
+        row: Bytes,
+        columns: Option<Bound<'_, PyAny>>,
+        versions: Option<u32>,
+        time_range: Option<(i64, i64)>,
+        filter: Option<String>,
+    ) -> Result<Option<Row>> {
+        let columns = names_of(columns)?;
+        let selection = selection(columns, versions, time_range, filter);
+        let get = selection.of_get(Get::new(&row.0))?;
+        let row = py.detach(|| of!(self, source => source.get(&get)))?;
+        Ok((!row.is_empty()).then_some(Row(row)))
+    }
+
+    /// Reads rows, in the order of `rows`; `None` for a row without cells. Faster than single gets.
+    #[pyo3(signature = (rows, columns=None, *, versions=None))]
+    fn get_many(
+        &self,
+        py: Python<'_>,
+        rows: Vec<Bytes>,
+        columns: Option<Bound<'_, PyAny>>,
+        versions: Option<u32>,
+    ) -> Result<Vec<Option<Row>>> {
+        let first = selection(names_of(columns)?, versions, None, None).of_get(Get::new(""))?;
+        let get = |Bytes(row): &Bytes| {
+            let mut get = first.clone();
+            get.set_row(row);
+            get
+        };
+        let gets: Vec<Get> = rows.iter().map(get).collect();
+        let read = py.detach(|| of!(self, source => source.get_many(&gets)))?;
+        Ok(read.into_iter().map(|row| (!row.is_empty()).then_some(Row(row))).collect())
+    }
+
+    /// A scan of rows. With types for `columns` (a dict), or a `mapping`, a row of its record batches is a row
+    /// of the table; otherwise it is a cell.
+    #[pyo3(signature = (start=None, stop=None, *, prefix=None, columns=None, row_key=None, mapping=None,
+                        invalid=None, versions=None, time_range=None, filter=None, limit=None, reversed=false,
+                        raw=false, cache_blocks=None, batch_rows=8192, batch_bytes=16_777_216))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords")]
+    fn scan(
+        &self,
+        start: Option<Bytes>,
+        stop: Option<Bytes>,
+        prefix: Option<Bytes>,
+        columns: Option<Bound<'_, PyAny>>,
+        row_key: Option<&str>,
+        mapping: Option<Bound<'_, PyAny>>,
+        invalid: Option<&str>,
+        versions: Option<u32>,
+        time_range: Option<(i64, i64)>,
+        filter: Option<String>,
+        limit: Option<u64>,
+        reversed: bool,
+        raw: bool,
+        cache_blocks: Option<bool>,
+        batch_rows: usize,
+        batch_bytes: usize,
+    ) -> Result<Scan> {
+        let Columns { selected, layout } = columns_of(columns, mapping, row_key, invalid)?;
+        if versions.is_some() && matches!(layout, Layout::Columns(_)) {
+            return Err(Failure::argument("columns with types have their versions in the type: \"long[]\""));
+        }
+        let mut scan = HScan::new().reversed(reversed).raw(raw);
+        match prefix {
+            Some(_) if start.is_some() || stop.is_some() || reversed => {
+                return Err(Failure::argument("a prefix excludes start, stop and reversed"));
+            }
+            Some(Bytes(prefix)) => scan = scan.prefix(prefix),
+            None => {
+                let bytes = |bytes: Option<Bytes>| bytes.map_or_else(Vec::new, |Bytes(bytes)| bytes);
+                scan = scan.start_row(bytes(start), true).stop_row(bytes(stop), false);
+            }
+        }
+        if let Some(limit) = limit {
+            scan = scan.limit(limit);
+        }
+        let mut selection = selection(selected, versions, time_range, filter);
+        selection.cache_blocks = cache_blocks;
+        let scan = selection.of_scan(scan)?;
+        let limits = BatchLimits::new(batch_rows, batch_bytes);
+        Ok(Scan { source: self.0.clone(), scan, layout, limits })
+    }
+
+    /// Proposes a mapping from the first rows, as JSON text.
+    #[pyo3(signature = (rows=1000))]
+    fn infer(&self, py: Python<'_>, rows: u64) -> Result<String> {
+        py.detach(|| {
+            let (mut infer, scan) = (Infer::new(), HScan::new().limit(rows));
+            match &self.0 {
+                Source::Table(table) => {
+                    let mut rows = table.scan(scan)?;
+                    while let Some(row) = rows.next_row()? {
+                        infer.add(row);
+                    }
+                }
+                Source::Region(region) => {
+                    let mut rows = region.scan(scan)?;
+                    while let Some(row) = rows.next_row()? {
+                        infer.add(row);
+                    }
+                }
+            }
+            Ok(infer.mapping()?.to_json())
+        })
+    }
+
+    /// Writes values of a row, all or none. It is on disk when the call returns.
+    #[pyo3(signature = (row, values, *, timestamp=None, ttl=None))]
+    fn put(
+        &self,
+        py: Python<'_>,
+        row: Bytes,
+        values: Bound<'_, PyDict>,
+        timestamp: Option<i64>,
+        ttl: Option<Duration>,
+    ) -> Result<()> {
+        let mut put = Put::new(row.0);
+        for (column, value) in values {
+            let (family, qualifier) = Column::from(column.extract::<Bytes>()?).both()?;
+            let Bytes(value) = value.extract()?;
+            put = match timestamp {
+                Some(timestamp) => put.cell_at(family, qualifier, timestamp, value),
+                None => put.cell(family, qualifier, value),
+            };
+        }
+        if let Some(ttl) = ttl {
+            put = put.ttl(ttl);
+        }
+        Ok(py.detach(|| of!(self, source => source.put(put)))?)
+    }
+
+    /// Deletes a row, or the given families and columns of it, up to a timestamp.
+    #[pyo3(signature = (row, columns=None, *, timestamp=None))]
+    fn delete(
+        &self,
+        py: Python<'_>,
+        row: Bytes,
+        columns: Option<Bound<'_, PyAny>>,
+        timestamp: Option<i64>,
+    ) -> Result<()> {
+        let mut delete = Delete::new(row.0);
+        for column in names_of(columns)? {
+            delete = match (column.qualifier, timestamp) {
+                (Some(qualifier), Some(at)) => delete.column_at(column.family, qualifier, at),
+                (Some(qualifier), None) => delete.column(column.family, qualifier),
+                (None, Some(at)) => delete.family_at(column.family, at),
+                (None, None) => delete.family(column.family),
+            };
+        }
+        if let Some(timestamp) = timestamp {
+            delete = delete.timestamp(timestamp);
+        }
+        Ok(py.detach(|| of!(self, source => source.delete(delete)))?)
+    }
+
+    /// Adds to a counter, and returns its new value.
+    #[pyo3(signature = (row, column, amount=1))]
+    fn increment(&self, py: Python<'_>, row: Bytes, column: Bytes, amount: i64) -> Result<i64> {
+        let (family, qualifier) = Column::from(column).both()?;
+        let increment = Increment::new(row.0).column(family.clone(), qualifier.clone(), amount);
+        let row = py.detach(|| of!(self, source => source.increment(increment)))?;
+        let value = row.value(&family, &qualifier).and_then(|value| <[u8; 8]>::try_from(value).ok());
+        value.map(i64::from_be_bytes).ok_or_else(|| Failure::argument("the counter has no value"))
+    }
+
+    /// Writes what is in memory to files.
+    fn flush(&self, py: Python<'_>) -> Result<()> {
+        Ok(py.detach(|| of!(self, source => source.flush()))?)
+    }
+
+    /// Merges the files of each family to one, by a major compaction, and drops what was deleted.
+    fn compact(&self, py: Python<'_>) -> Result<()> {
+        py.detach(|| {
+            match &self.0 {
+                Source::Table(table) => table.compact(Compaction::Major).map(drop)?,
+                Source::Region(region) => region.compact(Compaction::Major).map(drop)?,
+            }
+            Ok(())
+        })
+    }
+
+    /// Flushes, and closes all files. Later calls raise `ClosedError`.
+    fn close(&self, py: Python<'_>) -> Result<()> {
+        Ok(py.detach(|| of!(self, source => source.close()))?)
+    }
+
+    fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, pyo3::types::PyTuple>) -> Result<bool> {
+        self.close(py)?;
+        Ok(false)
+    }
+
+    /// The name of the table; `None` for files without a region.
+    #[getter]
+    fn name(&self) -> String {
+        match &self.0 {
+            Source::Table(table) => table.name().to_string(),
+            Source::Region(region) => region.info().table().to_string(),
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<hregion.Table {}>", self.name())
+    }
+}
+
+fn selection(
+    columns: Vec<Column>,
+    count: Option<u32>,
+    time_range: Option<(i64, i64)>,
+    filter: Option<String>,
+) -> Selection {
+    Selection { columns, versions: versions(count), time_range, filter, cache_blocks: None }
+}

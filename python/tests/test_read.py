@@ -1,0 +1,160 @@
+"""Reads what HBase wrote, and compares with the cells that HBase read from it."""
+
+import json
+import pathlib
+import threading
+
+import hregion
+import pandas
+import polars
+import pyarrow
+import pytest
+
+DATA = pathlib.Path(__file__).resolve().parents[2] / "testdata"
+ROOT = DATA / "region" / "split-references" / "root"
+
+
+def table(**options):
+    return hregion.open(ROOT, "halves", **options)
+
+
+def cells(scan):
+    return [
+        (cell.row, cell.family, cell.qualifier, cell.timestamp, cell.type, cell.value)
+        for row in scan
+        for cell in row.cells
+    ]
+
+
+def test_rows_and_record_batches_have_the_same_cells():
+    scan = table().scan()
+    expected = cells(scan)
+    assert len(expected) > 100
+    read = scan.to_arrow()
+    assert read.column_names == ["row", "family", "qualifier", "timestamp", "type", "value"]
+    assert list(zip(*(column.to_pylist() for column in read.columns))) == expected
+    assert read.num_rows == sum(batch.num_rows for batch in scan.to_batches())
+    small = table().scan(batch_rows=7)
+    assert max(batch.num_rows for batch in small.to_batches()) == 7
+    assert small.to_arrow().equals(read)
+
+
+def test_pandas_and_polars_have_the_rows():
+    scan = table().scan(limit=20)
+    frame = scan.to_pandas()
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame["row"]) == [cell[0] for cell in cells(scan)]
+    for progress in (False, True):
+        polar = scan.to_polars(progress=progress)
+        assert isinstance(polar, polars.DataFrame)
+        assert polar["value"].to_list() == list(frame["value"])
+    assert pyarrow.table(scan).num_rows == len(frame)
+
+
+def test_gets_agree_with_scans():
+    opened = table(cache=1 << 20)
+    rows = [row for row in opened.scan(limit=50)]
+    many = opened.get_many([row.key for row in rows] + [b"no such row"])
+    assert many[-1] is None and opened.get("no such row") is None
+    for row, read in zip(rows, many):
+        alone = opened.get(row.key)
+        assert alone.to_dict() == row.to_dict() == read.to_dict()
+        assert dict(alone.items()) == alone.to_dict()
+        assert list(alone) == alone.keys() and len(alone) == len(alone.keys())
+        column = alone.keys()[0]
+        assert alone[column] == alone.get(column) == alone.values()[0]
+        assert column in alone and "p:none" not in alone
+        assert alone.get("p:none", 7) == 7
+        with pytest.raises(KeyError):
+            alone["p:none"]
+
+
+def test_bounds_prefix_limit_and_direction():
+    keys = [row.key for row in table().scan()]
+    assert keys == sorted(keys)
+    low, high = keys[10], keys[30]
+    assert [row.key for row in table().scan(low, high)] == keys[10:30]
+    assert [row.key for row in table().scan(low.decode(), limit=3)] == keys[10:13]
+    assert [row.key for row in table().scan(reversed=True)] == keys[::-1]
+    prefix = keys[0][:-1]
+    assert [row.key for row in table().scan(prefix=prefix)] == [k for k in keys if k.startswith(prefix)]
+    filtered = table().scan(filter=f"PrefixFilter('{prefix.decode()}')")
+    assert [row.key for row in filtered] == [k for k in keys if k.startswith(prefix)]
+    with pytest.raises(ValueError):
+        table().scan(low, prefix=prefix)
+
+
+def test_mapped_columns_have_types():
+    mapping = json.loads(table().infer(50))
+    columns = [column["column"] for column in mapping["columns"]]
+    read = table().scan(mapping=mapping).to_arrow()
+    assert set(columns) <= set(read.column_names)
+    assert table().scan(mapping=json.dumps(mapping)).to_arrow().equals(read)
+    typed = table().scan(columns={columns[0]: "binary@"}, row_key="utf8").to_arrow()
+    assert typed.column_names == ["row", columns[0], columns[0] + "_timestamp"]
+    assert typed.schema.field("row").type == pyarrow.string()
+    wrong = table().scan(columns={columns[0]: "decimal(3.1)"})
+    with pytest.raises(Exception, match="row"):
+        wrong.to_arrow()
+    nulls = table().scan(columns={columns[0]: "decimal(3.1)"}, invalid="null").to_arrow()
+    assert nulls[columns[0]].null_count == nulls.num_rows
+    with pytest.raises(ValueError):
+        table().scan(columns={columns[0]: "no such type"})
+    with pytest.raises(ValueError):
+        table().scan(columns=[])
+
+
+def test_files_and_regions_are_opened_by_their_paths():
+    file = hregion.open(DATA / "golden" / "small-none-row.hfile")
+    assert len(cells(file.scan())) == file.scan().to_arrow().num_rows > 0
+    info = next(ROOT.glob("data/default/halves/*/.regioninfo"))
+    region = hregion.open(info.parent)
+    assert region.name == "halves"
+    of_dir = hregion.open(ROOT / "data" / "default" / "halves")
+    assert cells(of_dir.scan()) == cells(table().scan())
+    keys = {row.key for row in of_dir.scan()}
+    assert {row.key for row in region.scan()} <= keys
+
+
+def test_errors_have_kinds():
+    with pytest.raises(hregion.NotFoundError) as error:
+        hregion.open(ROOT, "none")
+    assert error.value.kind == "TableNotFound"
+    with pytest.raises(hregion.NotFoundError):
+        hregion.open(ROOT / "none")
+    with pytest.raises(hregion.UnsupportedError):
+        hregion.open("ftp://host/hbase", "t")
+    with pytest.raises(ValueError):
+        hregion.open(ROOT, "halves", snapshot="s")
+    assert hregion.snapshots(ROOT) == []
+    closed = table()
+    closed.close()
+    with pytest.raises(hregion.ClosedError):
+        closed.get("row")
+
+
+def test_damaged_files_are_errors(tmp_path):
+    sound = (DATA / "golden" / "small-none-row.hfile").read_bytes()
+    expected = cells(hregion.open(DATA / "golden" / "small-none-row.hfile").scan())
+    path, failed = tmp_path / "damaged", 0
+    for at in range(0, len(sound), 61):
+        path.write_bytes(sound[:at] + bytes([sound[at] ^ 1]) + sound[at + 1 :])
+        try:
+            assert cells(hregion.open(path).scan()) == expected
+        except hregion.Error as error:
+            assert str(path) in str(error)
+            failed += 1
+    assert failed > 10
+    path.write_bytes(sound[:-100])
+    with pytest.raises(hregion.Error):
+        hregion.open(path).scan().to_arrow()
+
+
+def test_threads_read_at_once():
+    opened, expected, seen = table(cache=1 << 20), cells(table().scan()), []
+    threads = [threading.Thread(target=lambda: seen.append(cells(opened.scan()))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [expected] * 4

@@ -1,0 +1,64 @@
+"""Writes an embedded table, and reads it after it was opened again."""
+
+import datetime
+
+import hregion
+import pytest
+
+
+def test_a_table_keeps_what_was_written(tmp_path):
+    root = tmp_path / "root"
+    with hregion.create(root, "ns:people", {"cf": 3, b"g": 1}, splits=["m"]) as table:
+        table.put("ada", {"cf:name": "Ada", "cf:born": b"\x00\x01"})
+        table.put("zoe", {b"cf:name": b"Zoe"}, timestamp=5)
+        for visits in (1, 2, 3):
+            assert table.increment("ada", "g:visits") == visits
+        assert table.increment("ada", "g:visits", -10) == -7
+        table.put("gone", {"cf:name": "x"})
+        table.delete("gone")
+        table.put("short", {"cf:name": "x"}, ttl=datetime.timedelta(days=1))
+        table.flush()
+        table.put("ada", {"cf:name": "Ada L."})
+    with pytest.raises(hregion.ClosedError):
+        table.put("ada", {"cf:name": "late"})
+
+    table = hregion.open(root, "ns:people", writable=True)
+    assert table.name == "ns:people"
+    row = table.get("ada", versions=2)
+    assert row["cf:name"] == b"Ada L."
+    assert [cell.value for cell in row.cells if cell.qualifier == b"name"] == [b"Ada L.", b"Ada"]
+    assert table.get("zoe").cells[0].timestamp == 5
+    assert table.get("gone") is None
+    assert [row.key for row in table.scan()] == [b"ada", b"short", b"zoe"]
+    table.delete("ada", ["cf:born", "g"])
+    table.compact()
+    assert table.get("ada").to_dict() == {b"cf:name": b"Ada L."}
+    counted = table.scan(columns={"cf:name": "utf8[]"}, row_key="utf8").to_arrow()
+    assert counted["row"].to_pylist() == ["ada", "short", "zoe"]
+    assert counted["cf:name"].to_pylist()[0] == ["Ada L.", "Ada"]
+    table.close()
+
+
+def test_what_cannot_be_written_is_refused(tmp_path):
+    root = tmp_path / "root"
+    with hregion.create(root, "t", "cf") as table:
+        with pytest.raises(hregion.Error) as error:
+            table.put("row", {"none:q": "x"})
+        assert error.value.kind == "NoSuchFamily"
+        with pytest.raises(ValueError):
+            table.put("row", {"cf": "x"})
+        with pytest.raises(ValueError):
+            table.put("", {"cf:q": "x"})
+        with pytest.raises(TypeError):
+            table.put("row", {"cf:q": 1})
+        table.put("row", {"cf:q": "x"})
+        with pytest.raises(hregion.Error) as error:
+            table.increment("row", "cf:q")
+        assert error.value.kind == "NotALong"
+        assert table.get("row").to_dict() == {b"cf:q": b"x"}
+        with pytest.raises(hregion.Error):
+            hregion.create(root, "t", "cf")
+    read_only = hregion.open(root, "t")
+    with pytest.raises((hregion.Error, ValueError)):
+        read_only.put("row", {"cf:q": "y"})
+    assert read_only.get("row")["cf:q"] == b"x"
