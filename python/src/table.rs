@@ -239,8 +239,8 @@ impl Table {
         Ok(read.into_iter().map(|row| (!row.is_empty()).then_some(Row(row))).collect())
     }
 
-    /// A scan of rows. With types for `columns` (a dict), or a `mapping`, a row of its record batches is a row
-    /// of the table; otherwise it is a cell.
+    /// A scan of rows. With types for `columns` (a dict), or a `mapping`, a row of its record batches is a
+    /// row of the table; otherwise it is a cell.
     #[pyo3(signature = (start=None, stop=None, *, prefix=None, columns=None, row_key=None, mapping=None,
                         invalid=None, versions=None, time_range=None, filter=None, limit=None, reversed=false,
                         raw=false, cache_blocks=None, batch_rows=8192, batch_bytes=16_777_216))]
