@@ -1,7 +1,7 @@
 //! What Bloom filters say of a row or a column.
 
 use crate::answer::{NoAnswer, fault};
-use crate::request::Request;
+use crate::request::{Column, Request};
 use hregion::{HFile, SeekKey};
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ pub(crate) fn bloom(file: &HFile, request: &Request) -> Result<Value, NoAnswer> 
 }
 
 /// Whether the file has a cell of a row, or of a column of it.
-fn is_there(file: &HFile, row: &[u8], column: Option<&(Vec<u8>, Vec<u8>)>) -> hregion::Result<bool> {
+fn is_there(file: &HFile, row: &[u8], column: Option<&Column>) -> hregion::Result<bool> {
     let mut cells = file.scanner();
     let Some((family, qualifier)) = column else {
         cells.seek(&SeekKey::first_on_row(row))?;

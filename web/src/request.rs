@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 /// The most entries, headers or cells of an answer.
 const MOST: usize = 1000;
 
+/// A family and a qualifier.
+pub(crate) type Column = (Vec<u8>, Vec<u8>);
+
 /// A request, which is an object.
 #[derive(Debug)]
 pub(crate) struct Request(Map<String, Value>);
@@ -50,7 +53,7 @@ impl Request {
     }
 
     /// Returns the family and qualifier of a column, if there is one. A name without a colon is a family.
-    pub(crate) fn column(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>, NoAnswer> {
+    pub(crate) fn column(&self) -> Result<Option<Column>, NoAnswer> {
         if !self.has("column") {
             return Ok(None);
         }

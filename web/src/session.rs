@@ -50,7 +50,7 @@ impl Session {
 
     fn verify(&self) -> Result<Value, NoAnswer> {
         let (reader, progress) = (Arc::clone(&self.reader), &self.progress);
-        let report = HFile::options().verify_reader_with(reader, |done, all| progress(done, all))?;
+        let report = HFile::options().verify_reader_with(reader, progress)?;
         let faults: Vec<Value> = report.faults.iter().map(fault).collect();
         Ok(json!({ "blocks": report.blocks, "cells": report.cells, "faults": faults }))
     }
