@@ -2,6 +2,8 @@
 
 mod args;
 mod balance;
+#[cfg(feature = "arrow")]
+mod batch_export;
 mod bench;
 mod block_totals;
 mod block_usage;
@@ -15,6 +17,7 @@ mod cmd;
 mod compact_plan;
 mod examine;
 mod explain_output;
+mod exported;
 mod failure;
 mod family_args;
 #[cfg(all(test, feature = "cluster"))]

@@ -17,6 +17,8 @@ pub(crate) struct NewDir {
     path: PathBuf,
     aside: PathBuf,
     kept: bool,
+    /// Whether files are left for the next attempt, unless there are none.
+    resumes: bool,
 }
 
 impl NewDir {
@@ -28,7 +30,24 @@ impl NewDir {
         let aside = beside(path);
         make(&aside, || fs::create_dir(&aside))
             .map_err(|error| CommandError::io("create", &aside, &error))?;
-        Ok(Self { path: path.to_owned(), aside, kept: false })
+        Ok(Self { path: path.to_owned(), aside, kept: false, resumes: false })
+    }
+
+    /// Opens the directory of an attempt that was cut off, or creates it. Its temporary name is hidden, and
+    /// always the same: what it has stays there until the directory is renamed into place.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn resume(path: &Path) -> Result<Self, CommandError> {
+        let Some(name) = path.file_name() else {
+            return Err(CommandError::invalid_file(path, "not the name of a directory"));
+        };
+        let mut hidden = OsString::from(".");
+        hidden.push(name);
+        hidden.push(".partial");
+        let aside = path.with_file_name(hidden);
+        if !probe::is_dir(&aside)? {
+            fs::create_dir(&aside).map_err(|error| CommandError::io("create", &aside, &error))?;
+        }
+        Ok(Self { path: path.to_owned(), aside, kept: false, resumes: true })
     }
 
     /// Returns the temporary path.
@@ -46,6 +65,7 @@ impl NewDir {
             undisturbed(|| self.exchange()).map_err(fault)?;
             sync(directory(&self.path))?;
             // the temporary name is now the replaced directory, to be removed
+            self.resumes = false;
             return fs::remove_dir_all(&self.aside)
                 .map_err(|error| CommandError::io("remove", &self.aside, &error));
         }
@@ -71,7 +91,10 @@ impl NewDir {
 
 impl Drop for NewDir {
     fn drop(&mut self) {
-        if !self.kept {
+        if !self.kept && self.resumes {
+            // fails if there are files
+            let _ = fs::remove_dir(&self.aside);
+        } else if !self.kept {
             // a failure cannot be reported here
             let _ = fs::remove_dir_all(&self.aside);
             release(&self.aside);

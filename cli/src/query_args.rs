@@ -112,6 +112,29 @@ impl CellArgs {
         Ok(cells)
     }
 
+    /// Returns the columns if they have types, as `family:qualifier=type`.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn typed_columns(&self) -> Option<Vec<String>> {
+        let has_type = |(_, qualifier): &Column| qualifier.as_ref().is_some_and(|name| name.contains(&b'='));
+        let text = |(family, qualifier): &Column| {
+            let qualifier = qualifier.as_ref().map(|name| format!(":{}", StringBinary(name)));
+            format!("{}{}", StringBinary(family), qualifier.unwrap_or_default())
+        };
+        self.columns.iter().any(has_type).then(|| self.columns.iter().map(text).collect())
+    }
+
+    /// Replaces the columns; of lists of versions, all are read unless a number was given.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn of_columns(
+        self,
+        columns: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
+        all_versions: bool,
+    ) -> Self {
+        let columns = columns.map(|(family, qualifier)| (family, Some(qualifier))).collect();
+        let cells = Self { columns, ..self };
+        if all_versions { cells.or_all_versions() } else { cells }
+    }
+
     fn selection(&self) -> Selection {
         Selection {
             columns: self.columns.clone(),

@@ -1,7 +1,10 @@
 //! `hregion export`: writes the rows of a table to files.
 
 use crate::args::FileArgs;
+#[cfg(feature = "arrow")]
+use crate::batch_export::{self, BatchArgs, BatchExport};
 use crate::cell_csv;
+use crate::exported::{Exported, MANIFEST, file_name};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::new_dir::NewDir;
 use crate::new_file::check_output;
@@ -16,12 +19,10 @@ use crate::target_args::TargetArgs;
 use crate::text;
 use crate::text_file::TextFile;
 use clap::ValueEnum;
-use hregion::cell::StringBinary;
-use hregion::{CellRef, RegionInfo, RowRef};
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
-use std::fs::File;
-use std::io::{self, Read as _};
+use hregion::{CellRef, Region, RegionInfo, RowRef};
+use serde_json::{Map, Value, json};
+#[cfg(feature = "arrow")]
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Write the rows of a table, region or snapshot to files, one per region
@@ -32,6 +33,10 @@ use std::path::{Path, PathBuf};
 /// Regions are read at once on several threads. With --zookeeper, --bootstrap or --site, the table of a
 /// running cluster is read from its servers, each region at another moment. The directory is renamed into
 /// place when it is complete.
+///
+/// Files of Parquet and Arrow have a row for each cell, or by --mapping or --columns family:qualifier=TYPE a
+/// row for each row, with typed columns; TYPE[] is a list of all versions, and TYPE@ adds the timestamps. An
+/// export to these formats that was cut off is continued by the same command: complete files are kept.
 ///
 /// With --json prints {"file","table","region","encoded","start","end","rows","cells","bytes","sha256"} for
 /// each file, then {"summary":{"files","rows","cells","bytes"}}.
@@ -57,6 +62,16 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Output")]
     force: bool,
 
+    /// Compare an export to Parquet or Arrow with its source, instead of writing one; the other options must
+    /// be those of the export
+    #[cfg(feature = "arrow")]
+    #[arg(long, conflicts_with = "force", help_heading = "Output")]
+    check: bool,
+
+    #[cfg(feature = "arrow")]
+    #[command(flatten)]
+    batches: BatchArgs,
+
     #[command(flatten)]
     jobs: JobArgs,
 
@@ -78,6 +93,8 @@ Examples:
   hregion export /hbase/data/default/users --to jsonl --gzip --out users
   hregion export /hbase/.hbase-snapshot/monday --to csv --columns cf:name --out names
   hregion export users --zookeeper localhost:2181 --to jsonl --gzip --out users
+  hregion export users --to parquet --columns 'info:name=utf8,info:visits=long@' --out users
+  hregion export users --to parquet --columns 'info:name=utf8,info:visits=long@' --out users --check
   jq -r '.files[] | .sha256 + \"  \" + .file' users/manifest.json | (cd users && sha256sum -c)";
 
 /// The format of the files.
@@ -87,49 +104,69 @@ enum Form {
     Jsonl,
     /// Comma-separated values, with a header line
     Csv,
+    /// Parquet, compressed by zstd
+    Parquet,
+    /// Arrow's file format
+    Arrow,
 }
 
-const MANIFEST: &str = "manifest.json";
-/// The name of the file of rows that are in no region.
-const NO_REGION: &str = "rows";
 /// Lines are handed to a file when they have this many bytes.
 const BUFFER: usize = 64 << 10;
 
-/// A file that was written.
-struct Exported {
-    rows: u64,
-    cells: u64,
-    bytes: u64,
-    /// Its members in the manifest.
-    json: Value,
-}
-
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    #[cfg(feature = "arrow")]
+    if let Some(export) = batch_export(args)? {
+        return if args.check {
+            check_batches(args, &export, out)
+        } else {
+            export_batches(args, &export, out)
+        };
+    }
+    #[cfg(not(feature = "arrow"))]
+    if matches!(args.to, Form::Parquet | Form::Arrow) {
+        let message = "Parquet and Arrow are not built in: the feature arrow of hregion-cli is off";
+        return Err(CommandError::lacking(message).into());
+    }
     check_directory(&args.out, args.force)?;
     let rows = RowArgs::from(args.range.clone());
-    if let Some(table) = args.server.table(&args.target, &args.cells, &args.reading)? {
-        let dir = NewDir::create(&args.out)?;
+    let (dir, files) = export_parts(args, &rows, &args.cells, NewDir::create, out, |info, _, dir, scan| {
+        export(info, args, dir, scan)
+    })?;
+    finish(dir, &files, Map::new(), args, out)
+}
+
+/// Opens the source, and writes the files of its parts to a directory.
+fn export_parts(
+    args: &Args,
+    rows: &RowArgs,
+    cells: &CellArgs,
+    open: impl Fn(&Path) -> Result<NewDir, CommandError>,
+    out: &mut Output,
+    write: impl Fn(Option<&RegionInfo>, Option<&Region>, &Path, Scan<'_>) -> Result<Exported, Failure> + Sync,
+) -> Result<(NewDir, Vec<Exported>), Failure> {
+    if let Some(table) = args.server.table(&args.target, cells, &args.reading)? {
+        let dir = open(&args.out)?;
         let export = |region: &RegionInfo| {
-            let scan = |take: Take<'_>| table.scan_region(region, &rows, &args.cells, take);
-            export(Some(region), args, dir.aside(), scan)
+            let scan = |take: Take<'_>| table.scan_region(region, rows, cells, take);
+            write(Some(region), None, dir.aside(), &scan)
         };
-        let files = export_all(&table.regions(&rows)?, export, args)?;
-        return finish(dir, &files, args, out);
+        let files = export_all(&table.regions(rows)?, export, args)?;
+        return Ok((dir, files));
     }
     let draws = Draws { prints: false, all: true };
-    let source = InputSource::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;
-    let dir = NewDir::create(&args.out)?;
+    let source = InputSource::open(&args.target, &args.reading, cells, Some(draws), out)?;
+    let dir = open(&args.out)?;
     let export = |part: &SourcePart<'_>| {
         let region = part.open()?;
         let info = match part {
             SourcePart::Closed(..) => Some(region.info().clone()),
             SourcePart::Files(_) => None,
         };
-        let scan = |take: Take<'_>| source.scan_part(region, &rows, &args.cells, take);
-        export(info.as_ref(), args, dir.aside(), scan)
+        let scan = |take: Take<'_>| source.scan_part(region.clone(), rows, cells, take);
+        write(info.as_ref(), Some(&region), dir.aside(), &scan)
     };
-    let files = export_all(&source.parts_of(&rows), export, args)?;
-    finish(dir, &files, args, out)
+    let files = export_all(&source.parts_of(rows), export, args)?;
+    Ok((dir, files))
 }
 
 /// Writes the files of the parts, several at once.
@@ -147,14 +184,22 @@ fn export_all<P: Sync>(
 }
 
 /// Writes the manifest, renames the directory into place, and prints what was written.
-fn finish(dir: NewDir, files: &[Exported], args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+fn finish(
+    dir: NewDir,
+    files: &[Exported],
+    mut manifest: Map<String, Value>,
+    args: &Args,
+    out: &mut Output,
+) -> Result<Exit, Failure> {
     let sum = |of: fn(&Exported) -> u64| files.iter().map(of).sum::<u64>();
     let (rows, cells, bytes) = (sum(|file| file.rows), sum(|file| file.cells), sum(|file| file.bytes));
     let files: Vec<&Value> = files.iter().map(|file| &file.json).collect();
-    let mut manifest = TextFile::create(&dir.aside().join(MANIFEST), false)?;
-    let content = json!({ "files": &files, "rows": rows, "cells": cells, "bytes": bytes });
-    manifest.write(format!("{}\n", text::json(&content)).as_bytes())?;
-    manifest.finish()?;
+    let sums = [("rows", rows), ("cells", cells), ("bytes", bytes)];
+    manifest.insert("files".to_owned(), json!(&files));
+    manifest.extend(sums.map(|(name, sum)| (name.to_owned(), sum.into())));
+    let mut file = TextFile::create(&dir.aside().join(MANIFEST), false)?;
+    file.write(format!("{}\n", text::json(&Value::Object(manifest))).as_bytes())?;
+    file.finish()?;
     dir.persist(args.force)?;
     let count = files.len();
     if out.is_json() {
@@ -180,20 +225,16 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
 /// Takes the rows of a part.
 type Take<'t> = &'t mut dyn FnMut(RowRef<'_>) -> Result<(), Failure>;
 
+/// Passes the rows of a part on.
+type Scan<'s> = &'s dyn Fn(Take<'_>) -> Result<(), Failure>;
+
 /// Writes the rows of a region, or of files without one, to a file in `dir`.
-fn export(
-    info: Option<&RegionInfo>,
-    args: &Args,
-    dir: &Path,
-    scan: impl FnOnce(Take<'_>) -> Result<(), Failure>,
-) -> Result<Exported, Failure> {
+fn export(info: Option<&RegionInfo>, args: &Args, dir: &Path, scan: Scan<'_>) -> Result<Exported, Failure> {
     let (put, ending): (fn(&mut Vec<u8>, &CellRef<'_>), _) = match args.to {
-        Form::Jsonl => (put_json, "jsonl"),
         Form::Csv => (put_csv, "csv"),
+        _ => (put_json, "jsonl"),
     };
-    let encoded = info.map(RegionInfo::encoded_name);
-    let name = encoded.as_deref().unwrap_or(NO_REGION);
-    let name = format!("{name}.{ending}{}", if args.gzip { ".gz" } else { "" });
+    let name = file_name(info, &format!("{ending}{}", if args.gzip { ".gz" } else { "" }));
     let path = dir.join(&name);
     let mut file = TextFile::create(&path, false)?;
     let (mut count, mut cells, mut lines) = (0_u64, 0_u64, Vec::new());
@@ -212,35 +253,85 @@ fn export(
     })?;
     file.write(&lines)?;
     file.finish()?;
-    let (bytes, sum) = sum(&path).map_err(|error| CommandError::io("read", &path, &error))?;
-    let member = |value: Option<String>| value.map_or(Value::Null, Value::String);
-    let shown = |bytes: &[u8]| StringBinary(bytes).to_string();
-    let json = json!({
-        "file": name,
-        "table": member(info.map(|info| info.table().to_string())),
-        "region": member(info.map(|info| shown(&info.name()))),
-        "encoded": member(encoded),
-        "start": member(info.map(|info| shown(info.start_key()))),
-        "end": member(info.map(|info| shown(info.end_key()))),
-        "rows": count,
-        "cells": cells,
-        "bytes": bytes,
-        "sha256": sum,
-    });
-    Ok(Exported { rows: count, cells, bytes, json })
+    Ok(Exported::describe(dir, &name, info, [count, cells], Map::new())?)
 }
 
-/// Returns the length of a file, and its SHA-256 in hexadecimal digits.
-fn sum(path: &Path) -> io::Result<(u64, String)> {
-    let (mut file, mut buffer) = (File::open(path)?, vec![0; BUFFER]);
-    let (mut bytes, mut sum) = (0, Sha256::new());
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            break;
+/// Returns the export to files of record batches, if that is the format.
+#[cfg(feature = "arrow")]
+fn batch_export(args: &Args) -> Result<Option<BatchExport>, Failure> {
+    let is_parquet = match args.to {
+        Form::Parquet => true,
+        Form::Arrow => false,
+        Form::Jsonl | Form::Csv if args.check || args.batches.is_given() => {
+            let message =
+                "--check, --mapping, --invalid-as-null and --row-group-bytes are for parquet and arrow";
+            return Err(CommandError::usage(message).into());
         }
-        sum.update(buffer.get(..read).unwrap_or_default());
-        bytes += read as u64;
+        Form::Jsonl | Form::Csv => return Ok(None),
+    };
+    if args.gzip {
+        return Err(
+            CommandError::usage("--gzip: files of Parquet and Arrow are not compressed as a whole").into()
+        );
     }
-    Ok((bytes, sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+    let (source, range) = (text::path(&args.target.target), format!("{:?}", args.range));
+    BatchExport::new(is_parquet, &args.batches, &args.cells, &source, &range).map(Some)
+}
+
+/// Writes files of record batches. Those that an export of the same rows has completed are kept.
+#[cfg(feature = "arrow")]
+fn export_batches(args: &Args, export: &BatchExport, out: &mut Output) -> Result<Exit, Failure> {
+    check_directory(&args.out, args.force)?;
+    let rows = RowArgs::from(args.range.clone());
+    let (dir, files) =
+        export_parts(args, &rows, &export.cells, NewDir::resume, out, |info, region, dir, scan| {
+            export.export(info, region, dir, scan)
+        })?;
+    let names: Vec<_> = files.iter().filter_map(|file| file.json["file"].as_str()).collect();
+    batch_export::retain(dir.aside(), &names)?;
+    let request = Map::from_iter([("request".to_owned(), export.request().clone())]);
+    finish(dir, &files, request, args, out)
+}
+
+/// Compares files of record batches with the source. Prints those that differ.
+#[cfg(feature = "arrow")]
+fn check_batches(args: &Args, export: &BatchExport, out: &mut Output) -> Result<Exit, Failure> {
+    let manifest = batch_export::Manifest::read(&args.out, export)?;
+    let (rows, cells) = (RowArgs::from(args.range.clone()), &export.cells);
+    let mut found = Vec::new();
+    let take = |compared: Result<_, Failure>| {
+        found.push(compared?);
+        Ok(())
+    };
+    if let Some(table) = args.server.table(&args.target, cells, &args.reading)? {
+        let compare = |region: &RegionInfo| {
+            let scan = |take: Take<'_>| table.scan_region(region, &rows, cells, take);
+            export.compare(&manifest, Some(region), &args.out, scan)
+        };
+        args.jobs.in_order(&table.regions(&rows)?, compare, take)?;
+    } else {
+        let draws = Draws { prints: false, all: true };
+        let source = InputSource::open(&args.target, &args.reading, cells, Some(draws), out)?;
+        let compare = |part: &SourcePart<'_>| {
+            let region = part.open()?;
+            let info = matches!(part, SourcePart::Closed(..)).then(|| region.info().clone());
+            let scan = |take: Take<'_>| source.scan_part(region, &rows, cells, take);
+            export.compare(&manifest, info.as_ref(), &args.out, scan)
+        };
+        args.jobs.in_order(&source.parts_of(&rows), compare, take)?;
+    }
+    let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
+    let gone =
+        manifest.others(&names).into_iter().map(|name| (name, "the source has no such region".to_owned()));
+    let wrong = found.into_iter().filter_map(|(name, wrong)| Some((name, wrong?)));
+    let wrong: Vec<_> = wrong.chain(gone).collect();
+    for (name, message) in &wrong {
+        if out.is_json() {
+            out.json_line(&json!({ "file": name, "message": message }))?;
+        } else {
+            writeln!(out, "{name}: {message}")?;
+        }
+    }
+    out.summary(&format!("files {}, different {}", names.len(), wrong.len()));
+    Ok(if wrong.is_empty() { Exit::Done } else { Exit::No })
 }

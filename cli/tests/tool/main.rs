@@ -5,6 +5,7 @@
     reason = "tests fail by panicking, and print what they did"
 )]
 
+mod batches;
 mod bench;
 mod browser;
 mod bulkload;

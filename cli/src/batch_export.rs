@@ -1,0 +1,278 @@
+//! Exports to Parquet and Arrow: a file a region, kept if it is complete when the export is repeated.
+
+mod check;
+
+pub(crate) use check::Manifest;
+
+use crate::args::read_small;
+use crate::exported::{Exported, file_name, hex};
+use crate::failure::{CommandError, Failure};
+use crate::new_file::NewText;
+use crate::probe;
+use crate::query_args::CellArgs;
+use hregion::{CellRef, Region, RegionInfo, RowRef};
+use hregion_arrow::files::{BatchFile, BatchFileWriter, FileFormat};
+use hregion_arrow::{BatchBuilder, BatchLimits, Column, Error, Invalid, Layout, Mapping, RowKey, ValueType};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Options for typed columns.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct BatchArgs {
+    /// A JSON file that maps columns and the row key to typed columns, for Parquet and Arrow
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    mapping: Option<PathBuf>,
+
+    /// Values that are not of their type are null, and counted [default: an error]
+    #[arg(long, help_heading = "Output")]
+    invalid_as_null: bool,
+
+    /// A row group of Parquet ends at about this many bytes (K, M and G are accepted) [default: 64M]
+    #[arg(long, value_name = "BYTES", value_parser = crate::args::parse_bytes, help_heading = "Output")]
+    row_group_bytes: Option<usize>,
+}
+
+/// The name of the description in the metadata of a file.
+const DESCRIPTION: &str = "hregion";
+
+/// An export to files of record batches.
+#[derive(Debug)]
+pub(crate) struct BatchExport {
+    format: FileFormat,
+    layout: Layout,
+    row_group_bytes: usize,
+    /// What is exported, from where: a file is kept if that is the same.
+    request: Value,
+    /// The cells that are read.
+    pub(crate) cells: CellArgs,
+}
+
+/// Takes the rows of a part.
+type Take<'t> = &'t mut dyn FnMut(RowRef<'_>) -> Result<(), Failure>;
+
+impl BatchArgs {
+    /// Whether any of these arguments was given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.mapping.is_some() || self.invalid_as_null || self.row_group_bytes.is_some()
+    }
+}
+
+impl BatchExport {
+    /// Reads the mapping. `source` and `range` are what is exported.
+    pub(crate) fn new(
+        is_parquet: bool,
+        args: &BatchArgs,
+        cells: &CellArgs,
+        source: &str,
+        range: &str,
+    ) -> Result<Self, Failure> {
+        let typed = cells.typed_columns();
+        let mapping = match (&args.mapping, typed) {
+            (Some(path), None) => {
+                let wrong = |message: String| CommandError::invalid_file(path, message);
+                let text = String::from_utf8(read_small(path)?).map_err(|error| wrong(error.to_string()))?;
+                Some(Mapping::from_json(&text).map_err(|error| wrong(error.to_string()))?)
+            }
+            (Some(_), Some(_)) => {
+                return Err(CommandError::usage("--mapping: --columns has types, too").into());
+            }
+            (None, Some(columns)) => {
+                let columns = columns.iter().map(|column| Column::parse(column)).collect::<Result<_, _>>();
+                let wrong = |error: Error| CommandError::usage(format!("--columns: {error}"));
+                let mapping =
+                    columns.and_then(|columns| Mapping::new(RowKey::whole(ValueType::Binary), columns));
+                Some(mapping.map_err(wrong)?)
+            }
+            (None, None) => None,
+        };
+        let (mut cells, mut mapped) = (cells.clone(), Value::Null);
+        let layout = match mapping {
+            None if args.invalid_as_null => {
+                return Err(CommandError::usage("--invalid-as-null: no column has a type").into());
+            }
+            None => Layout::Cells,
+            Some(_) if cells.is_raw() => {
+                return Err(
+                    CommandError::usage("--raw: delete markers have no place in typed columns").into()
+                );
+            }
+            Some(mut mapping) => {
+                if args.invalid_as_null {
+                    mapping = mapping.on_invalid(Invalid::Null);
+                }
+                let columns = mapping.columns().iter();
+                let columns = columns.map(|column| (column.family().to_vec(), column.qualifier().to_vec()));
+                cells = cells.of_columns(columns, mapping.has_versions());
+                mapped = serde_json::from_str(&mapping.to_json()).unwrap_or(Value::Null);
+                Layout::Columns(mapping)
+            }
+        };
+        let format = if is_parquet { FileFormat::Parquet } else { FileFormat::Arrow };
+        let row_group_bytes = args.row_group_bytes.unwrap_or(hregion_arrow::files::ROW_GROUP_BYTES);
+        let selection = format!("{range} {cells:?}");
+        let request = json!({
+            "source": source,
+            "format": if is_parquet { "parquet" } else { "arrow" },
+            "mapping": mapped,
+            "row_group_bytes": row_group_bytes,
+            "selection": selection,
+        });
+        Ok(Self { format, layout, row_group_bytes, request, cells })
+    }
+
+    /// What is exported, from where.
+    pub(crate) fn request(&self) -> &Value {
+        &self.request
+    }
+
+    fn name(&self, info: Option<&RegionInfo>) -> String {
+        file_name(info, if self.format == FileFormat::Parquet { "parquet" } else { "arrow" })
+    }
+
+    fn builder(&self) -> Result<BatchBuilder, Error> {
+        BatchBuilder::new(self.layout.clone(), None, BatchLimits::default())
+    }
+
+    /// Writes the rows of a region, or of files without one, to a file in `dir`, unless it is there.
+    pub(crate) fn export(
+        &self,
+        info: Option<&RegionInfo>,
+        region: Option<&Region>,
+        dir: &Path,
+        scan: impl FnOnce(Take<'_>) -> Result<(), Failure>,
+    ) -> Result<Exported, Failure> {
+        let name = self.name(info);
+        let path = dir.join(&name);
+        let state = region.map(state_of);
+        if let Some(kept) = self.kept(&path, state.as_deref())? {
+            let counts = ["rows", "cells"].map(|count| kept.get(count).and_then(Value::as_u64).unwrap_or(0));
+            return Ok(Exported::describe(dir, &name, info, counts, contents_of(&kept))?);
+        }
+        let mut builder = self.builder().map_err(|error| fault(&path, error))?;
+        // a file that is there is of another export, or damaged
+        let out = NewText::create(&path, true)?;
+        let written = BatchFileWriter::new(out, self.format, &builder.schema(), self.row_group_bytes);
+        let mut file = written.map_err(|error| write_fault(&path, &error))?;
+        let mut sum = CellSum::default();
+        let write = |builder: &mut BatchBuilder, file: &mut BatchFileWriter<NewText>| {
+            while let Some(batch) = builder.next_batch() {
+                file.write(&batch).map_err(|error| write_fault(&path, &error))?;
+            }
+            Ok::<_, Failure>(())
+        };
+        scan(&mut |row| {
+            sum.add(row);
+            builder.push(row).map_err(|error| fault(&path, error))?;
+            write(&mut builder, &mut file)
+        })?;
+        builder.flush().map_err(|error| fault(&path, error))?;
+        write(&mut builder, &mut file)?;
+        let (counts, contents) = sum.finish();
+        let description = json!({
+            "request": self.request,
+            "state": state,
+            "rows": counts[0],
+            "cells": counts[1],
+            "contents": contents,
+            "invalid": builder.invalid(),
+        });
+        let out = file.finish(DESCRIPTION, &description.to_string());
+        out.map_err(|error| write_fault(&path, &error))?.persist()?;
+        Ok(Exported::describe(dir, &name, info, counts, contents_of(&description))?)
+    }
+
+    /// Returns the description of a file that is complete, of the same request, and of the same state.
+    fn kept(&self, path: &Path, state: Option<&str>) -> Result<Option<Value>, Failure> {
+        if !probe::is_file(path)? {
+            return Ok(None);
+        }
+        let file = File::open(path).map_err(|error| CommandError::io("open", path, &error))?;
+        let Ok(file) = BatchFile::open(file, self.format, 1) else { return Ok(None) };
+        let description =
+            file.metadata(DESCRIPTION).and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        Ok(description.filter(|description| {
+            description["request"] == self.request
+                && description["state"].as_str() == state
+                && state.is_some()
+        }))
+    }
+}
+
+/// Removes what an export that was cut off has left in a directory, except files with the given names.
+pub(crate) fn retain(dir: &Path, names: &[&str]) -> Result<(), CommandError> {
+    let fault = |error| CommandError::io("list", dir, &error);
+    for entry in fs::read_dir(dir).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if names.contains(&&*name) {
+            continue;
+        }
+        if ![".tmp", ".parquet", ".arrow", ".json"].iter().any(|ending| name.ends_with(ending)) {
+            return Err(CommandError::invalid_file(&path, "it is not of an export"));
+        }
+        fs::remove_file(&path).map_err(|error| CommandError::io("remove", &path, &error))?;
+    }
+    Ok(())
+}
+
+/// The members of the manifest that only these formats have.
+fn contents_of(description: &Value) -> Map<String, Value> {
+    ["contents", "invalid"].into_iter().map(|name| (name.to_owned(), description[name].clone())).collect()
+}
+
+/// What the region was when it was read: its files, and the size of its memory.
+fn state_of(region: &Region) -> String {
+    let files = region.families().filter_map(|family| region.hfile_paths(family.name())).flatten();
+    let mut names: Vec<_> = files.map(|path| path.display().to_string()).collect();
+    names.sort();
+    hex(Sha256::digest(format!("{names:?} {}", region.memstore_size())))
+}
+
+/// Counts rows and cells, and sums the contents of cells.
+#[derive(Debug, Default)]
+struct CellSum {
+    rows: u64,
+    cells: u64,
+    sum: Sha256,
+}
+
+impl CellSum {
+    fn add(&mut self, row: RowRef<'_>) {
+        self.rows += 1;
+        for cell in row.cells() {
+            self.cells += 1;
+            self.add_cell(&cell);
+        }
+    }
+
+    fn add_cell(&mut self, cell: &CellRef<'_>) {
+        let kind = cell.cell_type().name().as_bytes();
+        for part in [cell.row(), cell.family(), cell.qualifier(), kind, cell.value()] {
+            self.sum.update((part.len() as u64).to_be_bytes());
+            self.sum.update(part);
+        }
+        self.sum.update(cell.timestamp().to_be_bytes());
+    }
+
+    /// Returns the numbers of rows and cells, and the SHA-256 of the cells.
+    fn finish(self) -> ([u64; 2], String) {
+        ([self.rows, self.cells], hex(self.sum.finalize()))
+    }
+}
+
+/// Converts an error about rows or values.
+fn fault(path: &Path, error: Error) -> Failure {
+    match error {
+        Error::Read(error) => error.into(),
+        Error::Mapping(message) | Error::Value(message) => CommandError::invalid(message).into(),
+        error => CommandError::corrupt(path, error.to_string()).into(),
+    }
+}
+
+/// Converts an error about writing.
+fn write_fault(path: &Path, error: &Error) -> Failure {
+    CommandError::io("write", path, &io::Error::other(error.to_string())).into()
+}

@@ -1,0 +1,150 @@
+//! Compares an export with its source.
+
+use super::{BatchExport, CellSum, Take, fault};
+use crate::args::read_small;
+use crate::exported::{Exported, MANIFEST};
+use crate::failure::{CommandError, Failure};
+use arrow_array::RecordBatch;
+use hregion::RegionInfo;
+use hregion_arrow::files::BatchFile;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+/// How many rows of a file are read at once.
+const ROWS: usize = 8192;
+
+/// The manifest of an export.
+#[derive(Debug)]
+pub(crate) struct Manifest {
+    files: BTreeMap<String, Value>,
+}
+
+impl Manifest {
+    /// Reads the manifest of an export, which must be of the same request.
+    pub(crate) fn read(dir: &Path, export: &BatchExport) -> Result<Self, Failure> {
+        let path = dir.join(MANIFEST);
+        let text = read_small(&path)?;
+        let wrong =
+            |what: &str| CommandError::corrupt(&path, format!("not the manifest of an export: {what}"));
+        let manifest: Value = serde_json::from_slice(&text).map_err(|error| wrong(&error.to_string()))?;
+        if manifest["request"] != *export.request() {
+            let message = "the export has another source or other options than given";
+            return Err(CommandError::invalid_file(&path, message).into());
+        }
+        let mut files = BTreeMap::new();
+        for file in manifest["files"].as_array().ok_or_else(|| wrong("no files"))? {
+            let name = file["file"].as_str().ok_or_else(|| wrong("a file without a name"))?;
+            files.insert(name.to_owned(), file.clone());
+        }
+        Ok(Self { files })
+    }
+
+    /// Removes the files with the given names, and returns those of the rest.
+    pub(crate) fn others(mut self, names: &[String]) -> Vec<String> {
+        names.iter().for_each(|name| drop(self.files.remove(name)));
+        self.files.into_keys().collect()
+    }
+}
+
+impl BatchExport {
+    /// Compares the file of a region with its rows. Returns the name of the file, and what is wrong.
+    pub(crate) fn compare(
+        &self,
+        manifest: &Manifest,
+        info: Option<&RegionInfo>,
+        dir: &Path,
+        scan: impl FnOnce(Take<'_>) -> Result<(), Failure>,
+    ) -> Result<(String, Option<String>), Failure> {
+        let name = self.name(info);
+        let Some(recorded) = manifest.files.get(&name) else {
+            return Ok((name, Some("the manifest has no such file".to_owned())));
+        };
+        let path = dir.join(&name);
+        let counts = ["rows", "cells"].map(|member| recorded[member].as_u64().unwrap_or(u64::MAX));
+        let found = Exported::describe(dir, &name, info, counts, Map::new())?;
+        for member in ["bytes", "sha256"] {
+            if found.json[member] != recorded[member] {
+                return Ok((name, Some(format!("its {member} are not those of the manifest"))));
+            }
+        }
+        let file = File::open(&path).map_err(|error| CommandError::io("open", &path, &error))?;
+        let mut written =
+            Unequal::new(BatchFile::open(file, self.format, ROWS).map_err(|e| fault(&path, e))?);
+        let mut builder = self.builder().map_err(|error| fault(&path, error))?;
+        let (mut sum, mut is_same) = (CellSum::default(), true);
+        scan(&mut |row| {
+            sum.add(row);
+            builder.push(row).map_err(|error| fault(&path, error))?;
+            while let Some(batch) = builder.next_batch() {
+                is_same = is_same && written.has(&batch).map_err(|error| fault(&path, error))?;
+            }
+            Ok(())
+        })?;
+        builder.flush().map_err(|error| fault(&path, error))?;
+        while let Some(batch) = builder.next_batch() {
+            is_same = is_same && written.has(&batch).map_err(|error| fault(&path, error))?;
+        }
+        let (found, contents) = sum.finish();
+        let wrong = if found != counts || recorded["contents"].as_str() != Some(&contents) {
+            Some(format!(
+                "the source has {} rows, {} cells, and others than when it was exported",
+                found[0], found[1]
+            ))
+        } else if !is_same || !written.is_at_end().map_err(|error| fault(&path, error))? {
+            Some("its rows are not those of the source".to_owned())
+        } else {
+            None
+        };
+        Ok((name, wrong))
+    }
+}
+
+/// The rows of a file, compared with batches of other sizes.
+struct Unequal {
+    file: BatchFile,
+    /// What is left of the last batch.
+    left: Option<RecordBatch>,
+}
+
+impl Unequal {
+    fn new(file: BatchFile) -> Self {
+        Self { file, left: None }
+    }
+
+    /// Returns the next batch that is not empty.
+    fn take(&mut self) -> hregion_arrow::Result<Option<RecordBatch>> {
+        if let Some(left) = self.left.take() {
+            return Ok(Some(left));
+        }
+        for batch in self.file.by_ref() {
+            let batch = batch?;
+            if batch.num_rows() > 0 {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the next rows are those of a batch.
+    fn has(&mut self, batch: &RecordBatch) -> hregion_arrow::Result<bool> {
+        let mut at = 0;
+        while at < batch.num_rows() {
+            let Some(next) = self.take()? else { return Ok(false) };
+            let count = next.num_rows().min(batch.num_rows() - at);
+            if next.slice(0, count).columns() != batch.slice(at, count).columns() {
+                return Ok(false);
+            }
+            if count < next.num_rows() {
+                self.left = Some(next.slice(count, next.num_rows() - count));
+            }
+            at += count;
+        }
+        Ok(true)
+    }
+
+    fn is_at_end(&mut self) -> hregion_arrow::Result<bool> {
+        Ok(self.take()?.is_none())
+    }
+}

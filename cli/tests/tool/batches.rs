@@ -1,0 +1,203 @@
+//! `hregion export --to parquet` and `arrow`: what is left of an export that was cut off is kept, the files
+//! are the same as of one that was not, and `--check` finds what differs from the source.
+#![cfg(all(unix, feature = "arrow"))]
+
+use crate::library::files::copy_dir;
+use crate::support::{code, hregion, json_lines, ok, run, stderr, testdata};
+use hregion::{Family, Put, Table};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Returns the files of a directory with their bytes.
+fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| (path.file_name().unwrap().into(), fs::read(&path).unwrap())).collect()
+}
+
+/// A table of four regions.
+fn table(root: &Path, rows: usize) -> PathBuf {
+    let table = Table::create(root, "t", &[Family::new("f").max_versions(2)], &["2", "4", "6"]).unwrap();
+    for row in 0..rows {
+        let put = Put::new(format!("{}-{row:05}", row % 8)).cell_at(
+            "f",
+            "n",
+            5,
+            (row as u64).to_be_bytes().to_vec(),
+        );
+        table.put(put.cell_at("f", "t", 6, format!("text {row}"))).unwrap();
+    }
+    table.flush().unwrap();
+    table.close().unwrap();
+    root.join("data/default/t")
+}
+
+#[test]
+fn exports_are_those_of_their_source() {
+    let scratch = tempfile::tempdir().unwrap();
+    let root = scratch.path().join("root");
+    copy_dir(&testdata("region/clone-references/root"), &root);
+    let joined = root.join("data/default/joined");
+    for (i, form) in ["parquet", "arrow"].into_iter().enumerate() {
+        let dir = scratch.path().join(format!("out-{i}"));
+        let options = ["--to", form, "--versions", "all", "--out", text(&dir)];
+        let args = [&["export", "--json", text(&joined)][..], &options].concat();
+        let mut lines = json_lines(&ok(&args));
+        let summary = lines.pop().unwrap();
+        let count = json_lines(&ok(&["count", "--json", text(&joined), "--versions", "all"])).remove(0);
+        assert_eq!(summary["summary"]["cells"], count["cells"]);
+        let manifest: Value = serde_json::from_slice(&fs::read(dir.join("manifest.json")).unwrap()).unwrap();
+        assert_eq!(manifest["files"].as_array().unwrap(), &lines);
+        assert!(lines.iter().all(|line| line["contents"].as_str().is_some_and(|sum| sum.len() == 64)));
+        assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
+        assert_eq!(code(&run(&args)), 2);
+        // other options than those of the export
+        assert_eq!(code(&run(&[&args[..], &["--check", "--start", "a"]].concat())), 2);
+        // a file that was changed
+        let name = dir.join(lines[0]["file"].as_str().unwrap());
+        let mut bytes = fs::read(&name).unwrap();
+        bytes[20] ^= 1;
+        fs::write(&name, bytes).unwrap();
+        let checked = run(&[&args[..], &["--check"]].concat());
+        let found = json_lines(&String::from_utf8(checked.stdout.clone()).unwrap());
+        assert_eq!((code(&checked), found.len(), &found[0]["file"]), (1, 1, &lines[0]["file"]));
+        assert_eq!(code(&run(&[&args[..], &["--force"]].concat())), 0);
+        assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
+    }
+    // a source that was changed
+    let path = table(&scratch.path().join("own"), 100);
+    let dir = scratch.path().join("out");
+    let args =
+        ["export", text(&path), "--to", "parquet", "--columns", "f:n=long@,f:t=utf8", "--out", text(&dir)];
+    ok(&args);
+    assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
+    let table =
+        Table::open_with(scratch.path().join("own"), "t", hregion::Region::options().writable(true)).unwrap();
+    table.put(Put::new("3-00003").cell_at("f", "t", 7, "other")).unwrap();
+    table.close().unwrap();
+    let checked = run(&[&args[..], &["--check"]].concat());
+    assert_eq!((code(&checked), String::from_utf8_lossy(&checked.stdout).lines().count()), (1, 1));
+}
+
+#[test]
+fn types_are_those_of_the_mapping() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = table(&scratch.path().join("root"), 40);
+    let dir = scratch.path().join("out");
+    let export = |more: &[&str]| {
+        run(&[&["export", "--json", text(&path), "--to", "parquet", "--out", text(&dir)], more].concat())
+    };
+    for wrong in [
+        &["--columns", "f:n=long,f:t"][..],
+        &["--columns", "f:n=number"],
+        &["--columns", "f:n=long", "--raw"],
+        &["--invalid-as-null"],
+        &["--gzip"],
+        // values that are not of the type
+        &["--columns", "f:t=int"],
+    ] {
+        let refused = export(wrong);
+        assert_eq!(code(&refused), 2, "{wrong:?}: {}", stderr(&refused));
+    }
+    let refused = export(&["--columns", "f:t=int"]);
+    let error = stderr(&refused) + &String::from_utf8_lossy(&refused.stdout);
+    assert!(error.contains("f:t") && error.contains("text"), "{error}");
+    let lines = json_lines(&ok(&[
+        "export",
+        "--json",
+        text(&path),
+        "--to",
+        "parquet",
+        "--out",
+        text(&dir),
+        "--columns",
+        "f:t=int",
+        "--invalid-as-null",
+    ]));
+    let invalid: u64 = lines.iter().filter_map(|line| line["invalid"].as_u64()).sum();
+    assert_eq!(invalid, 40);
+    let mapping = scratch.path().join("mapping");
+    let parts = r#"{"separator":"-","parts":[{"name":"a","type":"utf8"},{"name":"b","type":"utf8"}]}"#;
+    let columns = r#"[{"column":"f:n","type":"long"}]"#;
+    fs::write(&mapping, format!(r#"{{"row":{parts},"columns":{columns}}}"#)).unwrap();
+    assert_eq!(code(&export(&["--force", "--mapping", text(&mapping)])), 0);
+    fs::write(&mapping, r#"{"columns":[{"column":"f:n","kind":"long"}]}"#).unwrap();
+    assert_eq!(code(&export(&["--force", "--mapping", text(&mapping)])), 2);
+}
+
+#[test]
+fn an_export_that_was_cut_off_is_continued() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = table(&scratch.path().join("root"), 4000);
+    let (whole, dir, partial) =
+        (scratch.path().join("whole"), scratch.path().join("out"), scratch.path().join(".out.partial"));
+    let export = |out: &Path| {
+        let mut command = hregion();
+        command.args(["export", text(&path), "--to", "parquet", "--columns", "f:n=long,f:t=utf8", "--out"]);
+        command
+            .arg(out)
+            .args(["--row-group-bytes", "4K", "--jobs", "1"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    };
+    assert!(export(&whole).status().unwrap().success());
+    let expected = files(&whole);
+    assert_eq!(expected.len(), 5);
+    // complete files, a part of a file, a temporary one, and a file of another export
+    fs::create_dir(&partial).unwrap();
+    let names: Vec<_> =
+        expected.keys().filter(|name| name.extension().is_some_and(|e| e == "parquet")).collect();
+    for name in &names[..2] {
+        fs::copy(whole.join(name), partial.join(name)).unwrap();
+    }
+    let bytes = &expected[names[2]];
+    fs::write(partial.join(names[2]), &bytes[..bytes.len() / 2]).unwrap();
+    fs::write(partial.join(".0123.tmp"), "a part").unwrap();
+    fs::write(partial.join("gone.parquet"), "of a region that is gone").unwrap();
+    let kept = partial.join(names[0]).metadata().unwrap().ino();
+    assert!(export(&dir).status().unwrap().success());
+    assert!(files(&dir) == expected && !partial.exists());
+    assert_eq!(dir.join(names[0]).metadata().unwrap().ino(), kept);
+    fs::remove_dir_all(&dir).unwrap();
+    // processes that are killed
+    let mut kills = 0;
+    for micros in (0..40).map(|step| 1500 * step) {
+        let mut child = export(&dir).spawn().unwrap();
+        thread::sleep(Duration::from_micros(micros));
+        kills += u32::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if dir.exists() {
+            break;
+        }
+    }
+    assert!(dir.exists() || export(&dir).status().unwrap().success());
+    assert!(kills > 0 && files(&dir) == expected && !partial.exists(), "{kills} kills");
+    fs::remove_dir_all(&dir).unwrap();
+    // a disk that takes only some kilobytes of a file
+    let script = "trap '' XFSZ; ulimit -f 6; exec \"$0\" \"$@\"";
+    let command = export(&dir);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", script]).arg(command.get_program()).args(command.get_args());
+    let failed = limited.output().unwrap();
+    assert_eq!(code(&failed), 5, "{}", stderr(&failed));
+    assert!(stderr(&failed).contains("File too large"), "{}", stderr(&failed));
+    assert!(!dir.exists() && export(&dir).status().unwrap().success());
+    assert!(files(&dir) == expected);
+    // what is not of an export is never removed
+    fs::remove_dir_all(&dir).unwrap();
+    fs::create_dir(&partial).unwrap();
+    fs::write(partial.join("notes.txt"), "mine").unwrap();
+    assert!(!export(&dir).status().unwrap().success());
+    assert!(partial.join("notes.txt").exists() && !dir.exists());
+}
