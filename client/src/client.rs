@@ -6,6 +6,8 @@ use crate::connections::{CLIENT_SERVICE, Connections};
 use crate::fault::Fault;
 use crate::registry::RpcRegistry;
 use crate::table::Table;
+#[cfg(feature = "tls")]
+use crate::tls::{Tls, TlsClient};
 use crate::tries::Tries;
 use hregion::locator::{CatalogRow, LocateType, RetryPolicy, ZooKeeperRegistry};
 use hregion::{
@@ -60,6 +62,8 @@ impl Default for ClientBuilder {
                 max_response: 256 << 20,
                 gzip: false,
                 idle: Duration::from_secs(120),
+                #[cfg(feature = "tls")]
+                tls: None,
             },
         }
     }
@@ -117,6 +121,18 @@ impl ClientBuilder {
     pub fn idle_timeout(mut self, time: Duration) -> Self {
         self.connections.idle = time.max(Duration::from_secs(1));
         self
+    }
+
+    /// Encrypts connections, if the cluster's servers do (`hbase.client.netty.tls.enabled`; default:
+    /// not). Its files are read now. Connections to ZooKeeper are not encrypted.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read or has not what is expected, or none of the cipher suites is supported.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Result<Self> {
+        self.connections.tls = Some(TlsClient::new(tls)?);
+        Ok(self)
     }
 
     /// Sets the name of the user, which servers do not verify (default: the environment's `USER`).

@@ -4,6 +4,8 @@ use crate::cell_block::CellBlock;
 use crate::fault::Fault;
 use crate::frame::{self, ResponseFrame};
 use crate::proto;
+#[cfg(feature = "tls")]
+use crate::tls::TlsClient;
 use bytes::{Bytes, BytesMut};
 use hregion::{Corruption, Deadline, Error};
 use prost::Message;
@@ -12,9 +14,8 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -31,6 +32,9 @@ pub(crate) struct ConnectionSettings {
     /// The time after which a connection without calls is closed (HBase:
     /// `hbase.ipc.client.connection.minIdleTimeBeforeClose`).
     pub(crate) idle: Duration,
+    /// Encrypts connections.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<TlsClient>,
 }
 
 /// An answer to a call.
@@ -83,16 +87,32 @@ impl Connection {
     ) -> Result<Self, Fault> {
         let server = format!("{host}:{port}");
         let connecting = async {
-            let mut stream = TcpStream::connect((host, port)).await?;
+            let stream = TcpStream::connect((host, port)).await?;
             stream.set_nodelay(true)?;
-            stream.write_all(&frame::hello(&settings.user, service, settings.gzip)).await?;
-            Ok(stream)
+            let hello = frame::hello(&settings.user, service, settings.gzip);
+            #[cfg(feature = "tls")]
+            if let Some(tls) = &settings.tls {
+                let (read, mut write) = tokio::io::split(tls.encrypt(host, stream).await?);
+                write.write_all(&hello).await?;
+                write.flush().await?;
+                return Ok(Self::over(server.clone(), read, write, settings));
+            }
+            let (read, mut write) = stream.into_split();
+            write.write_all(&hello).await?;
+            Ok(Self::over(server.clone(), read, write, settings))
         };
-        let stream: io::Result<TcpStream> =
-            timeout(settings.connect_timeout.min(deadline.left()), connecting)
-                .await
-                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let (read, write) = stream.map_err(|error| Fault::gone(&server, &error))?.into_split();
+        let opened = timeout(settings.connect_timeout.min(deadline.left()), connecting).await;
+        let opened: io::Result<Self> = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        opened.map_err(|error| Fault::gone(&server, &error))
+    }
+
+    /// Starts the tasks of a connection on which the header has been sent.
+    fn over(
+        server: String,
+        read: impl AsyncRead + Send + Unpin + 'static,
+        write: impl AsyncWrite + Send + Unpin + 'static,
+        settings: &ConnectionSettings,
+    ) -> Self {
         let shared = Arc::new(Shared {
             server,
             next_call: AtomicU32::new(0),
@@ -116,7 +136,7 @@ impl Connection {
             }
         });
         let gzip = settings.gzip.then_some(max_response);
-        Ok(Self { shared, requests, gzip, tasks: [reader, writer] })
+        Self { shared, requests, gzip, tasks: [reader, writer] }
     }
 
     /// Whether calls can be made.
@@ -239,7 +259,7 @@ impl Shared {
     /// Sends requests as they come, those that wait together in one write, until there are none for a while.
     async fn write_requests(
         &self,
-        mut write: OwnedWriteHalf,
+        mut write: impl AsyncWrite + Unpin,
         mut queue: mpsc::Receiver<Bytes>,
         idle: Duration,
     ) -> io::Result<()> {
@@ -255,6 +275,7 @@ impl Shared {
                 [request] => write.write_all(request).await?,
                 many => write.write_all(&many.concat()).await?,
             }
+            write.flush().await?;
             requests.clear();
         }
     }
@@ -265,7 +286,7 @@ impl Shared {
     }
 
     /// Passes responses to their callers until the connection fails; returns why.
-    async fn read_responses(&self, mut read: OwnedReadHalf, max: usize) -> Fault {
+    async fn read_responses(&self, mut read: impl AsyncRead + Unpin, max: usize) -> Fault {
         loop {
             let frame = match read_frame(&mut read, max).await {
                 Ok(Ok(frame)) => frame,
@@ -292,7 +313,10 @@ impl Shared {
 }
 
 /// Reads a frame, without its length.
-async fn read_frame(read: &mut OwnedReadHalf, max: usize) -> io::Result<Result<Bytes, Corruption>> {
+async fn read_frame(
+    read: &mut (impl AsyncRead + Unpin),
+    max: usize,
+) -> io::Result<Result<Bytes, Corruption>> {
     let len = read.read_u32().await? as usize;
     if len > max {
         return Ok(Err(Corruption::Limit {
@@ -349,6 +373,8 @@ mod tests {
             max_response: 1 << 20,
             gzip: false,
             idle: Duration::from_millis(200),
+            #[cfg(feature = "tls")]
+            tls: None,
         };
         let (connections, patience) = (Connections::new(settings), Duration::from_secs(20));
         let open = || connections.get("127.0.0.1", port, CLIENT_SERVICE, Deadline::after(patience));

@@ -25,6 +25,14 @@ impl Fault {
 
     /// A server that cannot be reached, or no longer.
     pub(crate) fn gone(server: &str, error: &io::Error) -> Self {
+        #[cfg(feature = "tls")]
+        if let Some((message, is_refusal)) = crate::tls::explain(error) {
+            let (kind, error) = match is_refusal {
+                true => (RegionException::Fatal, ErrorKind::Remote),
+                false => (RegionException::ServerGone, ErrorKind::Io),
+            };
+            return Self::new(kind, Error::locating(error, format!("{server}: {message}")));
+        }
         Self::new(RegionException::ServerGone, Error::locating(ErrorKind::Io, format!("{server}: {error}")))
     }
 

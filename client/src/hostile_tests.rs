@@ -5,7 +5,7 @@ pub(crate) mod fake;
 
 use crate::proto;
 use crate::rng::Rng;
-use crate::{Client, Table};
+use crate::{Client, ClientBuilder, Table};
 use bytes::Bytes;
 use fake::{Cluster, Mischief, ROWS, expected_row, row_key};
 use hregion::locator::RetryPolicy;
@@ -24,9 +24,13 @@ const CALL: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn client(cluster: &Cluster, scanner_timeout: Duration, gzip: bool) -> Client {
+    client_of(Client::builder(), cluster, scanner_timeout, gzip)
+}
+
+fn client_of(builder: ClientBuilder, cluster: &Cluster, scanner_timeout: Duration, gzip: bool) -> Client {
     let retries =
         RetryPolicy::default().pause(Duration::from_millis(1)).attempts(12).operation_timeout(OPERATION);
-    let builder = Client::builder().retries(retries).max_response_size(1 << 20).gzip(gzip);
+    let builder = builder.retries(retries).max_response_size(1 << 20).gzip(gzip);
     let builder = builder.rpc_timeout(CALL).scanner_timeout(scanner_timeout);
     builder.connect_timeout(Duration::from_millis(200)).bootstrap(&cluster.addresses()).unwrap()
 }
@@ -109,11 +113,11 @@ struct Ends {
 }
 
 /// Runs one of many sessions.
-async fn session(cluster: &Cluster, seed: u64, ends: &RefCell<Ends>) {
+async fn session(cluster: &Cluster, builder: &ClientBuilder, seed: u64, ends: &RefCell<Ends>) {
     let mut random = Rng::new(seed);
     cluster.behave(seed, Mischief::of_session(&mut random));
     let begin = Instant::now();
-    let client = client(cluster, CALL, random.below(3) == 0);
+    let client = client_of(builder.clone(), cluster, CALL, random.below(3) == 0);
     let table = client.table(&TableName::parse("t").unwrap());
     for _ in 0..3 {
         match operation(&table, &mut random).await {
@@ -132,12 +136,24 @@ fn sessions(count: u64, seed: u64) {
     let ends = Rc::new(RefCell::new(Ends::default()));
     runtime.block_on(LocalSet::new().run_until(async {
         let mut lanes = Vec::new();
+        #[cfg(feature = "tls")]
+        let authority = Rc::new(crate::tls::tests::Authority::new());
         for lane in 0..CLUSTERS.min(count) {
             let ends = Rc::clone(&ends);
+            #[cfg(feature = "tls")]
+            let authority = Rc::clone(&authority);
             lanes.push(spawn_local(async move {
-                let cluster = Cluster::start().await;
+                #[cfg(feature = "tls")]
+                let (cluster, builder) = if lane % 4 == 0 {
+                    let builder = Client::builder().tls(authority.tls()).unwrap();
+                    (Cluster::over(authority.acceptor()).await, builder)
+                } else {
+                    (Cluster::start().await, Client::builder())
+                };
+                #[cfg(not(feature = "tls"))]
+                let (cluster, builder) = (Cluster::start().await, Client::builder());
                 for at in (lane..count).step_by(CLUSTERS as usize) {
-                    session(&cluster, seed.wrapping_add(at), &ends).await;
+                    session(&cluster, &builder, seed.wrapping_add(at), &ends).await;
                 }
             }));
         }

@@ -41,9 +41,10 @@
 //!
 //! # What it does not do yet
 //!
-//! Authentication other than SIMPLE (Kerberos, tokens), TLS, compressors of cell blocks other than gzip, tags
-//! of cells, reads of copies of regions (timeline consistency), administration but for reading the families
-//! of a table. Servers that ask for authentication refuse the connection, with an error that says so.
+//! Authentication other than SIMPLE (Kerberos, tokens) and by certificates, compressors of cell blocks other
+//! than gzip, tags of cells, reads of copies of regions (timeline consistency), administration but for
+//! reading the families of a table. Servers that ask for authentication refuse the connection, with an error
+//! that says so. Connections are encrypted with the feature `tls` (`ClientBuilder::tls`); those to ZooKeeper are not.
 //!
 //! # What is bounded
 //!
@@ -85,9 +86,13 @@ mod scan_metrics;
 mod scanner;
 mod site;
 mod table;
+#[cfg(feature = "tls")]
+mod tls;
 mod tries;
 
 pub use client::{Client, ClientBuilder};
 pub use scan_metrics::ScanMetrics;
 pub use scanner::Scanner;
 pub use table::Table;
+#[cfg(feature = "tls")]
+pub use tls::Tls;

@@ -3,7 +3,7 @@
 use crate::connections::{Connections, META_SERVICE};
 use crate::fault::Fault;
 use crate::proto;
-use hregion::locator::{NO_SEQ_NUM, Replica};
+use hregion::locator::{NO_SEQ_NUM, RegionException, Replica};
 use hregion::{
     ConnectionRegistry, Deadline, Error, ErrorKind, RegionInfo, RegionLocations, Result, ServerName,
 };
@@ -64,6 +64,7 @@ impl RpcRegistry {
         let turned = (0..known.len()).map(|at| &known[(first.wrapping_add(at)) % known.len()]);
         let given = self.bootstrap.iter().filter(|server| !known.contains(server));
         let mut last = Error::locating(ErrorKind::NoServerForRegion, "there is no server to ask");
+        let mut all_refuse = true;
         for server in turned.chain(given) {
             match self.call(server, method, deadline).await {
                 Ok(message) => {
@@ -71,8 +72,15 @@ impl RpcRegistry {
                     return Ok(message);
                 }
                 Err(fault) if deadline.left().is_zero() => return Err(fault.error),
-                Err(fault) => last = fault.error,
+                Err(fault) => {
+                    all_refuse &=
+                        fault.kind == RegionException::Fatal && fault.error.kind() == ErrorKind::Remote;
+                    last = fault.error;
+                }
             }
+        }
+        if all_refuse {
+            return Err(last);
         }
         // another server may answer later
         Err(Error::locating(ErrorKind::Io, last.message()))

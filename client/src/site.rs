@@ -1,5 +1,8 @@
 //! The settings of HBase's clients in `hbase-site.xml` (HBase: `HBaseConfiguration`).
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use crate::cell_block::COMPRESSOR;
 use crate::client::{Client, ClientBuilder};
 use hregion::locator::ZooKeeperRegistry;
@@ -30,13 +33,15 @@ impl ClientBuilder {
     /// | `hbase.client.retries.number`, `….pause`, `….operation.timeout` | the attempts |
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
     /// | `hbase.client.rpc.compressor` | Hadoop's `GzipCodec` |
+    /// | `hbase.client.netty.tls.*`, `hbase.rpc.tls.*` | TLS, with the feature `tls` |
     /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which an unused connection is closed |
     ///
     /// # Errors
     ///
     /// If the file cannot be read, or is not of that form; if the cluster needs what is not supported
-    /// ([`Unsupported`](ErrorKind::Unsupported)): authentication, TLS, other registries; if the caller is not
-    /// in a Tokio runtime.
+    /// ([`Unsupported`](ErrorKind::Unsupported)): authentication, other registries, TLS without
+    /// the feature or with lists of revoked certificates; if its files of keys cannot be read; if the caller
+    /// is not in a Tokio runtime.
     pub fn site(self, path: impl AsRef<Path>) -> Result<Client> {
         let path = path.as_ref();
         let failed = |error| Error::io("read", path, error);
@@ -76,6 +81,10 @@ impl ClientBuilder {
             None => {}
             Some(COMPRESSOR) => self = self.gzip(true),
             Some(other) => return unsupported("hbase.client.rpc.compressor", other),
+        }
+        #[cfg(feature = "tls")]
+        if let Some(tls) = site.tls()? {
+            self = self.tls(tls)?;
         }
         match site.registry()? {
             Registry::Servers(servers) => self.bootstrap(&servers),
@@ -149,9 +158,19 @@ impl Site {
             None | Some("simple") => {}
             Some(other) => return unsupported("hbase.security.authentication", other),
         }
-        match self.value("hbase.client.netty.tls.enabled")? {
-            None | Some("false") => Ok(()),
-            Some(other) => unsupported("hbase.client.netty.tls.enabled", other),
+        if cfg!(not(feature = "tls")) && self.flag("hbase.client.netty.tls.enabled")?.unwrap_or_default() {
+            return unsupported("hbase.client.netty.tls.enabled", "true");
+        }
+        Ok(())
+    }
+
+    fn flag(&self, name: &str) -> Result<Option<bool>> {
+        match self.value(name)? {
+            None => Ok(None),
+            // in any case, as Hadoop
+            Some(value) if value.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(value) if value.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            Some(other) => Err(Error::invalid_argument(format!("{name} is {other}, neither true nor false"))),
         }
     }
 
@@ -196,7 +215,7 @@ fn in_file(path: &Path, reason: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn site(properties: &[(&str, &str)]) -> Site {
+    pub(super) fn site(properties: &[(&str, &str)]) -> Site {
         let property = |(name, value): &(&str, &str)| {
             format!("<property>\n <name>{name}</name><value> {value} </value><final>true</final></property>")
         };
@@ -230,12 +249,14 @@ mod tests {
 
     #[test]
     fn what_is_not_supported_is_named() {
-        for (name, value) in
-            [("hbase.security.authentication", "kerberos"), ("hbase.client.netty.tls.enabled", "true")]
-        {
+        let refused = |name, value| {
             let error = site(&[(name, value)]).check_supported().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unsupported);
             assert!(error.message().contains(name), "{error}");
+        };
+        refused("hbase.security.authentication", "kerberos");
+        if cfg!(not(feature = "tls")) {
+            refused("hbase.client.netty.tls.enabled", "true");
         }
         let plain =
             [("hbase.security.authentication", "simple"), ("hbase.client.netty.tls.enabled", "false")];

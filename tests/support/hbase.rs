@@ -74,8 +74,14 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn of(cluster: &Cluster) -> Self {
+        Self::with(cluster, &[])
+    }
+
+    /// Starts a client with more options.
+    pub(crate) fn with(cluster: &Cluster, more: &[&str]) -> Self {
         let mut child = Command::new(cluster.programs.join("hb-client"))
             .args(["--ready", cluster.root.join("ready.json").to_str().unwrap()])
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

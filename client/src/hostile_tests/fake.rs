@@ -9,19 +9,21 @@ use prost::Message;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+#[cfg(feature = "tls")]
+use tokio_rustls::TlsAcceptor;
 
-pub(super) const ROWS: usize = 200;
+pub(crate) const ROWS: usize = 200;
 const REGIONS: usize = 5;
 const START_CODE: u64 = 1_700_000_000_000;
 
-pub(super) fn row_key(at: usize) -> String {
+pub(crate) fn row_key(at: usize) -> String {
     format!("row-{at:04}")
 }
 
 /// Returns the cells of a row; none after the last row.
-pub(super) fn expected_row(at: usize) -> Row {
+pub(crate) fn expected_row(at: usize) -> Row {
     let mut row = RowBuf::new();
     if at < ROWS {
         for (family, qualifier) in
@@ -82,7 +84,7 @@ struct OpenScanner {
 }
 
 /// The servers. They end with the runtime.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     state: Arc<Mutex<State>>,
 }
 
@@ -105,7 +107,32 @@ impl Answer {
 }
 
 impl Cluster {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|stream, state| async move {
+            // an error is a client that has gone
+            let _ = serve(stream, &state).await;
+        })
+        .await
+    }
+
+    /// Starts servers that encrypt their connections.
+    #[cfg(feature = "tls")]
+    pub(crate) async fn over(acceptor: TlsAcceptor) -> Self {
+        Self::start_with(move |stream, state| {
+            let acceptor = acceptor.clone();
+            async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    let _ = serve(stream, &state).await;
+                }
+            }
+        })
+        .await
+    }
+
+    async fn start_with<F>(serve: impl Fn(TcpStream, Arc<Mutex<State>>) -> F + Clone + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let table = TableName::parse("t").unwrap();
         let key =
             |at: usize| if at.is_multiple_of(REGIONS) { String::new() } else { row_key(at * ROWS / REGIONS) };
@@ -130,21 +157,19 @@ impl Cluster {
         };
         let state = Arc::new(Mutex::new(state));
         for listener in listeners {
-            let state = Arc::clone(&state);
+            let (state, serve) = (Arc::clone(&state), serve.clone());
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
-                    let state = Arc::clone(&state);
-                    tokio::spawn(async move {
-                        // an error is a client that has gone
-                        let _ = serve(stream, &state).await;
-                    });
+                    if stream.set_nodelay(true).is_ok() {
+                        tokio::spawn(serve(stream, Arc::clone(&state)));
+                    }
                 }
             });
         }
         Self { state }
     }
 
-    pub(super) fn addresses(&self) -> String {
+    pub(crate) fn addresses(&self) -> String {
         let state = self.state.lock().unwrap();
         state.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",")
     }
@@ -162,11 +187,13 @@ impl Cluster {
     }
 }
 
-async fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &Mutex<State>) -> std::io::Result<()> {
     let mut preamble = [0; 6];
     stream.read_exact(&mut preamble).await?;
-    assert_eq!(&preamble, b"HBas\0\x50");
+    if &preamble != b"HBas\0\x50" {
+        // as a server does that expects no TLS
+        return Ok(());
+    }
     let header = read_frame(&mut stream).await?;
     let header = proto::ConnectionHeader::decode(header).unwrap();
     assert_eq!(header.cell_block_codec_class.as_deref(), Some(CODEC));
@@ -191,7 +218,7 @@ async fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<(
     }
 }
 
-async fn read_frame(stream: &mut TcpStream) -> std::io::Result<Bytes> {
+async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Bytes> {
     let mut frame = vec![0; stream.read_u32().await? as usize];
     stream.read_exact(&mut frame).await?;
     Ok(frame.into())
@@ -199,7 +226,7 @@ async fn read_frame(stream: &mut TcpStream) -> std::io::Result<Bytes> {
 
 /// Sends an answer. Returns false to close the connection.
 async fn send(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncWrite + Unpin),
     call_id: u32,
     mut answer: Answer,
     gzip: bool,
@@ -267,6 +294,7 @@ async fn send(
         _ => {}
     }
     stream.write_all(&[&len.to_be_bytes(), &frame[..]].concat()).await?;
+    stream.flush().await?;
     Ok(!matches!(mischief, Some(6..=9)))
 }
 

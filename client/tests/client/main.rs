@@ -15,3 +15,5 @@ mod hbase;
 mod json_cell;
 mod live;
 mod speed;
+#[cfg(feature = "tls")]
+mod tls;
