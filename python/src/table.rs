@@ -402,7 +402,7 @@ impl Table {
         Ok(false)
     }
 
-    /// The name of the table; `None` for files without a region.
+    /// The name of the table.
     #[getter]
     fn name(&self) -> String {
         match &self.0 {
