@@ -18,7 +18,8 @@ mod alloc;
 
 use alloc::{CountingAlloc, measure};
 use hregion::{
-    BlockCache, BloomType, Compaction, DataBlockEncoding, Durability, Family, Get, Put, Region, RowBuf, Scan,
+    BlockCache, BloomType, CellRef, CellType, Codec, Compaction, DataBlockEncoding, Durability, Family, Get,
+    HFile, HFileWriter, Put, Region, RowBuf, Scan, SeekKey,
 };
 use std::collections::BTreeMap;
 use std::env;
@@ -48,7 +49,7 @@ const FEW: f64 = 0.05;
 /// A workload: its name, the unit of its operations, and a function that prepares it and measures it once.
 type Workload = (&'static str, &'static str, fn(usize) -> Measured);
 
-const WORKLOADS: [Workload; 15] = [
+const WORKLOADS: [Workload; 21] = [
     ("get-hot", "get", |rows| gets(&Store::one_file(rows, HOT), Wanted::Column)),
     ("get-row-hot", "get", |rows| gets(&Store::one_file(rows, HOT), Wanted::Row)),
     ("get-missing-hot", "get", |rows| gets(&Store::one_file(rows, HOT), Wanted::Missing)),
@@ -64,6 +65,12 @@ const WORKLOADS: [Workload; 15] = [
     ("scan-reverse-hot", "cell", |rows| scan(&Store::one_file(rows, HOT), true)),
     ("scan-5runs", "cell", |rows| scan(&Store::runs(rows), false)),
     ("scan-cold", "cell", |rows| scan(&Store::one_file(rows, COLD), false)),
+    ("file-seek", "seek", |rows| file_seeks(rows, DataBlockEncoding::None, Codec::None)),
+    ("file-seek-fast-diff", "seek", |rows| file_seeks(rows, DataBlockEncoding::FastDiff, Codec::None)),
+    ("file-seek-row-index", "seek", |rows| file_seeks(rows, DataBlockEncoding::RowIndexV1, Codec::None)),
+    ("file-seek-zstd", "seek", |rows| file_seeks(rows, DataBlockEncoding::None, Codec::Zstd)),
+    ("file-scan", "cell", |rows| file_scan(rows, Codec::None)),
+    ("file-scan-zstd", "cell", |rows| file_scan(rows, Codec::Zstd)),
     ("put", "put", |rows| puts(rows, Durability::SkipWal)),
     ("put-log", "put", |rows| puts(rows, Durability::SyncWal)),
     ("flush", "cell", flush),
@@ -185,6 +192,57 @@ fn scan(store: &Store, reversed: bool) -> Measured {
             cells += row.len();
         }
         assert_eq!(cells, store.rows);
+        cells
+    };
+    pass();
+    counted(pass)
+}
+
+/// A file without a cache, in a directory that is removed with it.
+fn file(rows: usize, encoding: DataBlockEncoding, codec: Codec) -> (HFile, TempDir) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("file");
+    let mut keys: Vec<_> = (0..rows).map(|i| row(i, rows)).collect();
+    keys.sort();
+    let writer = HFileWriter::options().data_block_encoding(encoding).codec(codec);
+    let mut writer = writer.create(&path).expect("a new file");
+    for (i, key) in (0_u64..).zip(&keys) {
+        // half of each value can be compressed
+        let noise: Vec<u8> =
+            (1..7_u64).flat_map(|n| (n + i).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()).collect();
+        let value = [&noise[..], &VALUE[..52]].concat();
+        let key = SeekKey::of(key, b"cf", b"qual", 1, CellType::Put);
+        writer.append(CellRef::new(&key, &value)).expect("cells in order");
+    }
+    writer.finish().expect("a whole file");
+    (HFile::open(&path).expect("a file that was written"), dir)
+}
+
+fn file_seeks(rows: usize, encoding: DataBlockEncoding, codec: Codec) -> Measured {
+    let (file, _dir) = file(rows, encoding, codec);
+    let (mut scanner, mut key) = (file.scanner(), SeekKey::new());
+    let keys: Vec<_> = (0..rows).step_by(4).map(|i| row(i, rows)).collect();
+    let mut pass = || {
+        for row in &keys {
+            key.set(row, b"cf", b"qual", 1, CellType::Put);
+            assert!(scanner.seek(&key).expect("a sound file") == hregion::SeekResult::Exact);
+        }
+        keys.len()
+    };
+    pass();
+    counted(pass)
+}
+
+fn file_scan(rows: usize, codec: Codec) -> Measured {
+    let (file, _dir) = file(rows, DataBlockEncoding::None, codec);
+    let pass = || {
+        let (mut scanner, mut cells) = (file.scanner(), 0);
+        let mut more = scanner.seek_to_first().expect("a sound file");
+        while more {
+            cells += usize::from(scanner.peek().is_some_and(|cell| cell.value().len() == 100));
+            more = scanner.advance().expect("a sound file");
+        }
+        assert_eq!(cells, rows);
         cells
     };
     pass();

@@ -3,7 +3,7 @@
 use crate::block::bloom::{KeyHashes, add, probe};
 use crate::block::codec::{Compressor, CompressorOptions, Decompressor};
 use crate::block::data::{self, DataBlock, DataFormat, Encoder, Trust};
-use crate::block::index::{IndexBlock, IndexContext};
+use crate::block::index::{IndexBlock, IndexContext, SlotUse};
 use crate::block::slot::Slots;
 use crate::block::{BlockHeader, BlockType, BloomHashType, ChecksumType, Codec, DataBlockEncoding};
 use crate::cache::{BlockCache, BlockKey, CachedBlock, FileId};
@@ -141,8 +141,12 @@ impl Index {
         }
         mark(&mut marks, entries.len());
         marks.append(&mut entries);
-        let context =
-            IndexContext { order: Some(CellOrder::User), end: 1 << 50, header_len: 33, slots: false };
+        let context = IndexContext {
+            order: Some(CellOrder::User),
+            end: 1 << 50,
+            header_len: 33,
+            slots: SlotUse::Unused,
+        };
         IndexBlock::parse(&marks, false, &context).map(Self).map_err(nowhere)
     }
 

@@ -13,6 +13,11 @@ pub struct Limits {
     /// The maximum size of the load-on-open section (root index, file info, Bloom metadata) in bytes.
     /// Default: as for a block.
     pub load_on_open_bytes: usize,
+    /// The maximum size in bytes of what an open file without a block cache keeps in memory so that a seek
+    /// reads only a part of a block: checksums and first rows of the parts of blocks that a seek has read
+    /// before, and index blocks. About one percent of these blocks. 0: nothing is kept, and every seek reads
+    /// and checks a whole block. Default: 8 MiB.
+    pub outline_bytes: usize,
     /// The maximum number of levels of a data index. Default: 16, as in HBase.
     pub index_levels: u32,
     /// The maximum length of a line of text in bytes: cells as JSON, operations of a script, keys, rows. The
@@ -26,7 +31,13 @@ impl Limits {
     #[must_use]
     pub fn new() -> Self {
         let bytes = if usize::BITS > 32 { 1 << 30 } else { 256 << 20 };
-        Self { block_bytes: bytes, load_on_open_bytes: bytes, index_levels: 16, line_bytes: 256 << 20 }
+        Self {
+            block_bytes: bytes,
+            load_on_open_bytes: bytes,
+            outline_bytes: 8 << 20,
+            index_levels: 16,
+            line_bytes: 256 << 20,
+        }
     }
 
     /// Sets [`block_bytes`](Self::block_bytes).
@@ -40,6 +51,13 @@ impl Limits {
     #[must_use]
     pub fn with_load_on_open_bytes(mut self, bytes: usize) -> Self {
         self.load_on_open_bytes = bytes;
+        self
+    }
+
+    /// Sets [`outline_bytes`](Self::outline_bytes).
+    #[must_use]
+    pub fn with_outline_bytes(mut self, bytes: usize) -> Self {
+        self.outline_bytes = bytes;
         self
     }
 

@@ -73,8 +73,19 @@ pub(crate) struct IndexContext {
     pub(crate) end: u64,
     /// The size of a block header, which is the minimum size of a block.
     pub(crate) header_len: u32,
-    /// Whether to allocate slots for the blocks below.
-    pub(crate) slots: bool,
+    /// What has a slot next to the entry of its block.
+    pub(crate) slots: SlotUse,
+}
+
+/// What is found next to index entries while it is in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SlotUse {
+    /// Nothing.
+    Unused,
+    /// Outlines of data blocks, and the index blocks above them: there is no block cache.
+    Outlines,
+    /// Blocks in a block cache, and outlines.
+    Blocks,
 }
 
 /// The entries of one index block of any level. Offsets and keys ascend.
@@ -186,6 +197,14 @@ impl IndexBlock {
         &self.outlines
     }
 
+    /// Whether outlines, or index blocks below, can be found next to the entries.
+    pub(crate) fn has_slots(&self) -> bool {
+        match &self.children {
+            Children::Data(_) => !self.outlines.is_empty(),
+            Children::Index(slots) => !slots.is_empty(),
+        }
+    }
+
     /// The last entry whose key is not after `key`.
     #[inline]
     pub(crate) fn search(&self, key: &CellKey, order: CellOrder) -> Option<usize> {
@@ -248,13 +267,14 @@ impl Builder {
         if context.order == Some(CellOrder::User) {
             self.keys.index_rows(|key| CellKey::from_checked(key).row());
         }
-        let slots = if context.slots { self.handles.len() } else { 0 };
+        let slots = |wanted: bool| if wanted { self.handles.len() } else { 0 };
+        let kept = slots(context.slots != SlotUse::Unused);
         let children = if children_are_index {
-            Children::Index(Arc::new(Slots::new(slots)))
+            Children::Index(Arc::new(Slots::new(kept)))
         } else {
-            Children::Data(Arc::new(Slots::new(slots)))
+            Children::Data(Arc::new(Slots::new(slots(context.slots == SlotUse::Blocks))))
         };
-        let outlines = Arc::new(Slots::new(if children_are_index { 0 } else { slots }));
+        let outlines = Arc::new(Slots::new(if children_are_index { 0 } else { kept }));
         IndexBlock { handles: self.handles, keys: self.keys, children, outlines }
     }
 }
@@ -267,7 +287,7 @@ mod tests {
     use proptest::prelude::*;
 
     const CONTEXT: IndexContext =
-        IndexContext { order: Some(CellOrder::User), end: 1 << 40, header_len: 33, slots: false };
+        IndexContext { order: Some(CellOrder::User), end: 1 << 40, header_len: 33, slots: SlotUse::Unused };
 
     fn non_root(keys: &[SeekKey]) -> Vec<u8> {
         let (mut marks, mut entries) = (Vec::new(), Vec::new());

@@ -63,6 +63,11 @@ impl<T> Slots<T> {
         }
     }
 
+    /// Whether there is no slot.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The approximate size in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.0.len() * size_of::<Slot<T>>()

@@ -2,7 +2,7 @@
 
 use super::input::Input;
 use crate::block::BlockHandle;
-use crate::block::index::{IndexBlock, IndexContext};
+use crate::block::index::{IndexBlock, IndexContext, SlotUse};
 use crate::cell::{CellKey, CellOrder, CellType, SeekKey};
 use crate::coding::put_vlong;
 
@@ -19,7 +19,8 @@ pub fn block_index(input: &[u8]) {
         2 => Some(CellOrder::Meta),
         _ => None,
     };
-    let context = IndexContext { order, end: 1 << 40, header_len: 33, slots: choice & 4 != 0 };
+    let slots = if choice & 4 != 0 { SlotUse::Blocks } else { SlotUse::Unused };
+    let context = IndexContext { order, end: 1 << 40, header_len: 33, slots };
     let count = usize::from(input.byte());
     let payload = input.rest();
     let parsed = if choice & 8 == 0 {

@@ -10,7 +10,7 @@ use crate::block::crypto::BlockCipher;
 use crate::block::data::DataFormat;
 use crate::block::decode::BlockContext;
 use crate::block::header::BlockSizes;
-use crate::block::index::{IndexBlock, IndexContext};
+use crate::block::index::{IndexBlock, IndexContext, SlotUse};
 use crate::block::{BlockHandle, BlockHeader, BlockType};
 use crate::cache::FileId;
 use crate::cell::{CellFormat, SeekKey};
@@ -19,6 +19,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::io::FileReader;
 use crate::limits::Limits;
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 /// The size of the key length and value length before each cell.
@@ -73,7 +74,11 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
         order,
         end: trailer.load_on_open_data_offset(),
         header_len: u32::try_from(context.header_len()).unwrap_or(u32::MAX),
-        slots: options.cache.is_some(),
+        slots: match options.cache {
+            Some(_) => SlotUse::Blocks,
+            None if options.limits.outline_bytes > 0 => SlotUse::Outlines,
+            None => SlotUse::Unused,
+        },
     };
     let levels = trailer.num_data_index_levels().max(1);
     if levels > options.limits.index_levels {
@@ -120,6 +125,7 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
         general_bloom,
         delete_family_bloom,
         cache,
+        kept: AtomicUsize::new(0),
         warnings: Mutex::new(warnings),
         block_counts: options.block_counts.clone(),
         trailer,

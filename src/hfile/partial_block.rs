@@ -24,13 +24,24 @@ pub(super) struct PartialBlock {
     next: usize,
 }
 
-/// The number of bytes that are read first. Each time more are needed, they are twice as many.
+/// The number of bytes that a scan reads first. Each time more are needed, they are twice as many. A seek in
+/// a file without a cache reads one part first.
 const FIRST: usize = 16 << 10;
 
 impl PartialBlock {
     /// The offset of the first cell that was read in the block that is read as a whole.
     pub(super) fn base(&self) -> Option<usize> {
         self.outline.offset_of(self.parts.start)
+    }
+
+    /// Whether the first cell of the block has been read.
+    pub(super) fn is_at_start(&self) -> bool {
+        self.parts.start == 0
+    }
+
+    /// Whether the part of a row has been read, or is the next.
+    pub(super) fn reaches(&self, row: &[u8], order: CellOrder) -> bool {
+        self.outline.part_of(row, order).unwrap_or(0) <= self.parts.end
     }
 
     /// Whether the last cell of the block has been read.
@@ -51,21 +62,27 @@ impl ReaderCore {
         buffers: &mut Buffers,
     ) -> Option<(DataBlock, PartialBlock)> {
         let ((leaf, i), handle) = path.leaf().zip(path.handle())?;
-        let (Children::Data(slots), Some((cache, _))) = (leaf.children(), &self.cache) else { return None };
+        let Children::Data(slots) = leaf.children() else { return None };
         if slots.with(i, |_| ()).is_some() {
             return None;
         }
         let outline = leaf.outlines().get(i)?;
-        let fills = path.fill() == CacheFill::All;
-        if fills && (!cache.is_full_for(handle.on_disk_size) || outline.count_lookup() >= LOOKUPS) {
+        let cache = self.cache.as_ref().map(|(cache, _)| cache);
+        if let Some(cache) = cache
+            && path.fill() == CacheFill::All
+            && (!cache.is_full_for(handle.on_disk_size) || outline.count_lookup() >= LOOKUPS)
+        {
             return None;
         }
         let part = outline.part_of(row, order).unwrap_or(0);
-        let mut partial = PartialBlock { outline, offset: handle.offset, parts: part..part, next: FIRST };
+        let next = if cache.is_some() { FIRST } else { 0 };
+        let mut partial = PartialBlock { outline, offset: handle.offset, parts: part..part, next };
         let mut bytes = std::mem::take(&mut buffers.spare);
         let read = self.read_on(&mut partial, 0, &mut bytes, buffers);
         let block = read.and_then(|()| partial.outline.block(bytes))?;
-        cache.count_partial_read();
+        if let Some(cache) = cache {
+            cache.count_partial_read();
+        }
         if let Some(counts) = &self.block_counts {
             counts.count_read();
         }
@@ -118,7 +135,7 @@ impl ReaderCore {
             }
         }
         partial.parts.end = end;
-        partial.next = partial.next.saturating_mul(2);
+        partial.next = partial.next.max(place.len()).saturating_mul(2);
         Some(())
     }
 }

@@ -7,7 +7,7 @@ use super::open::unknown_comparator;
 use super::source::{BlockSource, Buffers};
 use super::{FileInfo, Trailer};
 use crate::block::data::{BlockOutline, DataBlock};
-use crate::block::index::{Children, IndexBlock, IndexContext, MidKey};
+use crate::block::index::{Children, IndexBlock, IndexContext, MidKey, SlotUse};
 use crate::block::slot::{Evict, Slots};
 use crate::block::{BlockHandle, BlockHeader, BlockType, DataBlockEncoding};
 use crate::cache::{BlockCache, BlockKey, CacheFill, CachedBlock, FileId, Holds, SlotAddress};
@@ -17,6 +17,7 @@ use crate::metrics::BlockCounts;
 use crate::sync::unpoisoned;
 use bytes::Bytes;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 /// Why a scanner enters a data block.
@@ -24,11 +25,22 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 pub(super) enum Entering {
     /// To search it.
     Search,
+    /// To search it, by a scanner that reads parts of blocks if it can.
+    SearchPart,
     /// To pass over its cells.
     Pass,
     /// To pass over its cells, as over those of several blocks before it.
     LongRun,
 }
+
+impl Entering {
+    pub(super) fn is_search(self) -> bool {
+        matches!(self, Self::Search | Self::SearchPart)
+    }
+}
+
+/// An index block takes up to this many times its stored size in memory.
+const INDEX_MEMORY: usize = 3;
 
 pub(super) struct ReaderCore {
     pub(super) source: BlockSource,
@@ -44,6 +56,8 @@ pub(super) struct ReaderCore {
     pub(super) general_bloom: Option<BloomFilter>,
     pub(super) delete_family_bloom: Option<BloomFilter>,
     pub(super) cache: Option<(BlockCache, FileId)>,
+    /// Without a cache: the size in bytes of the outlines and index blocks that are kept.
+    pub(super) kept: AtomicUsize,
     pub(super) warnings: Mutex<Vec<Error>>,
     pub(super) block_counts: Option<Arc<BlockCounts>>,
 }
@@ -105,20 +119,24 @@ impl ReaderCore {
             entering == Entering::LongRun && full.is_some_and(|(cache, _)| !cache.takes_scanned());
         let fills = path.fill() == CacheFill::All && !is_passed;
         // a block that is only passed, not searched, needs no index
-        let is_searched = entering == Entering::Search || fills && self.cache.is_some();
+        let is_searched = entering.is_search() || fills && self.cache.is_some();
         let index = if is_searched { self.order } else { None };
         let outlined = full.filter(|_| fills);
         let mut outline = None;
+        let is_kept = entering == Entering::SearchPart && self.keeps_outlines(leaf);
         let lacks_outline = || leaf.outlines().with(i, |_| ()).is_none();
         let block = self.cached(handle, slots, i, fills, || {
             if let Some(counts) = &self.block_counts {
                 counts.count_read();
             }
-            let wanted = outlined.is_some_and(|_| lacks_outline()).then_some(&mut outline);
+            let wanted = ((outlined.is_some() || is_kept) && lacks_outline()).then_some(&mut outline);
             let block = self.source.read_data(handle, buffers, index, wanted)?;
             self.check_bounds(&block, path.key(), path.next_key(), handle)?;
             Ok(block)
         })?;
+        if let Some(outline) = outline.take_if(|outline| is_kept && self.keep(outline.memory())) {
+            leaf.outlines().put(i, Arc::new(outline));
+        }
         // the block will not stay in the cache for long
         if let Some((cache, file)) = outlined {
             let slots = leaf.outlines();
@@ -168,11 +186,29 @@ impl ReaderCore {
         if let Some(block) = slots.get(i) {
             return Ok(block);
         }
-        self.cached(handle, slots, i, fill != CacheFill::Nothing, || {
-            let block = self.read_index(handle, level)?;
+        let fills = fill != CacheFill::Nothing;
+        let block = self.cached(handle, slots, i, fills, || {
+            let block = self.read_index(handle, level, fills)?;
             self.check_child(&block, parent.key(i), parent.key(i + 1), handle)?;
             Ok(block)
-        })
+        })?;
+        if self.cache.is_none() && block.has_slots() {
+            slots.put(i, Arc::clone(&block));
+        }
+        Ok(block)
+    }
+
+    /// Whether outlines of the data blocks below an index block are kept without a cache.
+    fn keeps_outlines(&self, leaf: &IndexBlock) -> bool {
+        let is_full = || self.kept.load(Ordering::Relaxed) >= self.source.context.limits.outline_bytes;
+        self.cache.is_none() && leaf.has_slots() && !is_full()
+    }
+
+    /// Counts bytes that are kept for as long as the file is open. Returns false if they are too many.
+    fn keep(&self, bytes: usize) -> bool {
+        let limit = self.source.context.limits.outline_bytes;
+        let add = |kept: usize| kept.checked_add(bytes).filter(|kept| *kept <= limit);
+        self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
     }
 
     /// Checks that an index block's first key is its entry's key, and its last key is before the next entry's
@@ -197,21 +233,27 @@ impl ReaderCore {
         Ok(())
     }
 
-    fn read_index(&self, handle: BlockHandle, level: usize) -> Result<IndexBlock> {
+    /// Reads an index block; `fills` if it may be kept.
+    fn read_index(&self, handle: BlockHandle, level: usize, fills: bool) -> Result<IndexBlock> {
         // the root is level 0; the last of the index levels is the leaves
         let is_leaf = level + 1 == self.levels as usize;
         let expected = if is_leaf { BlockType::LeafIndex } else { BlockType::IntermediateIndex };
         let (_, payload) = self.source.read(handle, expected)?;
-        IndexBlock::parse(&payload, !is_leaf, &self.index_context())
+        let slots = match &self.cache {
+            Some(_) => SlotUse::Blocks,
+            None if fills && self.keep(payload.len().saturating_mul(INDEX_MEMORY)) => SlotUse::Outlines,
+            None => SlotUse::Unused,
+        };
+        IndexBlock::parse(&payload, !is_leaf, &self.index_context(slots))
             .map_err(|corruption| self.source.error(corruption, handle.offset, expected))
     }
 
-    fn index_context(&self) -> IndexContext {
+    fn index_context(&self, slots: SlotUse) -> IndexContext {
         IndexContext {
             order: self.order,
             end: self.trailer.load_on_open_data_offset(),
             header_len: u32::try_from(self.source.context.header_len()).unwrap_or(u32::MAX),
-            slots: self.cache.is_some(),
+            slots,
         }
     }
 
@@ -285,7 +327,7 @@ impl ReaderCore {
         let Some(mid) = self.mid_key else { return Ok(from_root()) };
         let (_, payload) = self.source.read(mid.leaf, BlockType::LeafIndex)?;
         let error = |corruption| self.source.error(corruption, mid.leaf.offset, BlockType::LeafIndex);
-        let leaf = IndexBlock::parse(&payload, false, &self.index_context()).map_err(error)?;
+        let leaf = IndexBlock::parse(&payload, false, &self.index_context(SlotUse::Unused)).map_err(error)?;
         match leaf.key(mid.entry) {
             Some(key) => Ok(Some(SeekKey::from(key))),
             None => {

@@ -105,7 +105,8 @@ impl<'f> HFileScanner<'f> {
             path: IndexPath::new(&file.root),
             block: None,
             partial: None,
-            reads_parts: false,
+            // with a cache, the blocks of a file by itself are cached as a whole
+            reads_parts: file.cache.is_none(),
             run: 0,
             place: CellPosition::default(),
             buffers: Buffers::default(),
@@ -122,9 +123,9 @@ impl<'f> HFileScanner<'f> {
         self
     }
 
-    /// Allows to read only parts of blocks that are not in the cache, for a scanner that moves forward only.
-    pub(crate) fn read_parts(&mut self) {
-        self.reads_parts = true;
+    /// Sets whether seeks may read only parts of blocks that are not in the cache.
+    pub(crate) fn read_parts(&mut self, reads: bool) {
+        self.reads_parts = reads;
     }
 
     /// Sets which of the blocks that are read are added to the cache.
@@ -435,11 +436,19 @@ impl<'f> HFileScanner<'f> {
     fn judge(&self, block: &DataBlock, place: &CellPosition, how: Ordering, key: &CellKey) -> SeekResult {
         if how.is_eq() {
             SeekResult::Exact
-        } else if block.is_first(place) || self.file.is_row_indexed() && self.is_first_of(block, place, key) {
+        } else if self.begins_with(block, place)
+            || self.file.is_row_indexed() && self.is_first_of(block, place, key)
+        {
             SeekResult::Gap
         } else {
             SeekResult::After
         }
+    }
+
+    /// Whether the cell at `place` is the first of the stored block.
+    #[inline]
+    fn begins_with(&self, block: &DataBlock, place: &CellPosition) -> bool {
+        block.is_first(place) && self.partial.as_ref().is_none_or(|partial| partial.is_at_start())
     }
 
     /// Whether the cell at `place` is the first of `key`'s row in the block.
@@ -460,7 +469,7 @@ impl<'f> HFileScanner<'f> {
         if self.hits >= REPORT_HITS {
             self.report_hits();
         }
-        self.place = if entering == Entering::Search { block.first() } else { block.first_of_many() };
+        self.place = if entering.is_search() { block.first() } else { block.first_of_many() };
         self.block = Some(block);
         Ok(())
     }

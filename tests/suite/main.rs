@@ -44,6 +44,7 @@ mod region_golden;
 mod salvage;
 mod scanners;
 mod scheduler;
+mod seek_flips;
 mod seeks;
 mod send_sync;
 mod snapshot_cluster;

@@ -14,7 +14,7 @@ pub use meta::BloomMeta;
 use super::FileInfo;
 use super::reader_core::ReaderCore;
 use crate::block::bloom::{HashedRow, KeyHashes, probe};
-use crate::block::index::IndexContext;
+use crate::block::index::{IndexContext, SlotUse};
 use crate::block::search::KeyTable;
 use crate::block::slot::Slots;
 use crate::cell::{CellKey, CellOrder, SeekKey};
@@ -79,7 +79,7 @@ impl BloomFilter {
                 _ => first_keys.index_rows(|key| key),
             }
         }
-        let slots = Slots::new(if context.slots { meta.len() } else { 0 });
+        let slots = Slots::new(if context.slots == SlotUse::Blocks { meta.len() } else { 0 });
         Ok(Self {
             last_key: last_key.map(<[u8]>::to_vec),
             meta,

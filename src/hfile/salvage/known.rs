@@ -5,7 +5,7 @@ use crate::block::codec::Decompressor;
 use crate::block::crypto::BlockCipher;
 use crate::block::data::DataFormat;
 use crate::block::decode::BlockContext;
-use crate::block::index::IndexContext;
+use crate::block::index::{IndexContext, SlotUse};
 use crate::block::{BlockHandle, BlockType, BloomHashType};
 use crate::cell::CellOrder;
 use crate::error::{Error, ErrorKind, Result};
@@ -159,7 +159,7 @@ impl KnownKeys {
             order,
             end: trailer.load_on_open_data_offset(),
             header_len: u32::try_from(self.source.context.header_len()).unwrap_or(u32::MAX),
-            slots: false,
+            slots: SlotUse::Unused,
         };
         let levels = trailer.num_data_index_levels().max(1);
         if let Some((at, payload)) = section.data_root.as_ref().filter(|_| levels <= limits.index_levels) {

@@ -29,13 +29,15 @@ impl HFileScanner<'_> {
             return Ok(false);
         }
         if let (LeafLookup::Same, Some(block)) = (found, &self.block)
-            && (self.partial.is_none() || order.compare(block.key(&block.first()), key).is_le())
+            && (self.partial.is_none()
+                || order.compare(block.key(&block.first()), key).is_le()
+                    && self.partial.as_ref().is_some_and(|partial| partial.reaches(key.row(), order)))
         {
             return Ok(true);
         }
         self.leave_block();
         if !self.enter_part(key.row(), order) {
-            self.enter_block(Entering::Search)?;
+            self.enter_block(Entering::SearchPart)?;
         }
         Ok(true)
     }

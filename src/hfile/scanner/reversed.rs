@@ -63,7 +63,8 @@ enum CursorState {
 }
 
 impl<'f> ReversedHFileScanner<'f> {
-    pub(in crate::hfile) fn new(cells: HFileScanner<'f>) -> Self {
+    pub(in crate::hfile) fn new(mut cells: HFileScanner<'f>) -> Self {
+        cells.read_parts(false);
         Self {
             cells,
             here: RowSpan::default(),

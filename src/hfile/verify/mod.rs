@@ -38,7 +38,7 @@ use crate::block::BlockType;
 use crate::block::codec::Decompressor;
 use crate::block::data::DataFormat;
 use crate::block::decode::BlockContext;
-use crate::block::index::IndexContext;
+use crate::block::index::{IndexContext, SlotUse};
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::FileReader;
@@ -100,7 +100,7 @@ pub(super) fn verify(
             order,
             end: trailer.load_on_open_data_offset(),
             header_len: u32::try_from(source.context.header_len()).unwrap_or(u32::MAX),
-            slots: false,
+            slots: SlotUse::Unused,
         },
         source: &source,
         trailer: &trailer,

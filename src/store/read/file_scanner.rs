@@ -105,7 +105,7 @@ impl<'f> StoreFileScanner<'f> {
         let reference = file.reference();
         let is_cut = reference.is_some_and(|reference| reference.half == Half::Bottom);
         let mut cells = file.hfile().scanner();
-        cells.read_parts();
+        cells.read_parts(true);
         Self {
             cells,
             state: CursorState::Nowhere,
