@@ -63,6 +63,12 @@ impl<T> Slots<T> {
         }
     }
 
+    /// Puts a block into an empty slot. Returns false if it is not empty, or does not exist.
+    pub(crate) fn fill(&self, i: usize, block: &Arc<T>) -> bool {
+        let fill = |slot: &Slot<T>| slot.block.compare_and_swap(&None::<Arc<T>>, Some(Arc::clone(block)));
+        self.0.get(i).is_some_and(|slot| fill(slot).is_none())
+    }
+
     /// Whether there is no slot.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -134,8 +134,11 @@ impl ReaderCore {
             self.check_bounds(&block, path.key(), path.next_key(), handle)?;
             Ok(block)
         })?;
-        if let Some(outline) = outline.take_if(|outline| is_kept && self.keep(outline.memory())) {
-            leaf.outlines().put(i, Arc::new(outline));
+        if let Some(outline) = outline.take_if(|_| is_kept) {
+            let memory = outline.memory();
+            if self.keep(memory) && !leaf.outlines().fill(i, &Arc::new(outline)) {
+                self.give_back(memory);
+            }
         }
         // the block will not stay in the cache for long
         if let Some((cache, file)) = outlined {
@@ -187,15 +190,18 @@ impl ReaderCore {
             return Ok(block);
         }
         let fills = fill != CacheFill::Nothing;
+        let mut kept = 0;
         let block = self.cached(handle, slots, i, fills, || {
-            let block = self.read_index(handle, level, fills)?;
+            let block = self.read_index(handle, level, fills, &mut kept)?;
             self.check_child(&block, parent.key(i), parent.key(i + 1), handle)?;
             Ok(block)
-        })?;
-        if self.cache.is_none() && block.has_slots() {
-            slots.put(i, Arc::clone(&block));
+        });
+        if kept == 0 || block.as_ref().is_ok_and(|block| slots.fill(i, block)) {
+            return block;
         }
-        Ok(block)
+        self.give_back(kept);
+        // outlines are kept only next to the block in the slot, of a thread that was faster
+        block.map(|block| slots.get(i).unwrap_or(block))
     }
 
     /// Whether outlines of the data blocks below an index block are kept without a cache.
@@ -209,6 +215,11 @@ impl ReaderCore {
         let limit = self.source.context.limits.outline_bytes;
         let add = |kept: usize| kept.checked_add(bytes).filter(|kept| *kept <= limit);
         self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+    }
+
+    /// Counts bytes that were to be kept, and are not.
+    fn give_back(&self, bytes: usize) {
+        self.kept.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Checks that an index block's first key is its entry's key, and its last key is before the next entry's
@@ -233,16 +244,30 @@ impl ReaderCore {
         Ok(())
     }
 
-    /// Reads an index block; `fills` if it may be kept.
-    fn read_index(&self, handle: BlockHandle, level: usize, fills: bool) -> Result<IndexBlock> {
+    /// Reads an index block; `fills` if it may be kept. Sets `kept` to the bytes that are counted for it
+    /// without a cache.
+    fn read_index(
+        &self,
+        handle: BlockHandle,
+        level: usize,
+        fills: bool,
+        kept: &mut usize,
+    ) -> Result<IndexBlock> {
         // the root is level 0; the last of the index levels is the leaves
         let is_leaf = level + 1 == self.levels as usize;
         let expected = if is_leaf { BlockType::LeafIndex } else { BlockType::IntermediateIndex };
         let (_, payload) = self.source.read(handle, expected)?;
         let slots = match &self.cache {
             Some(_) => SlotUse::Blocks,
-            None if fills && self.keep(payload.len().saturating_mul(INDEX_MEMORY)) => SlotUse::Outlines,
-            None => SlotUse::Unused,
+            None => {
+                let memory = payload.len().saturating_mul(INDEX_MEMORY);
+                if fills && self.keep(memory) {
+                    *kept = memory;
+                    SlotUse::Outlines
+                } else {
+                    SlotUse::Unused
+                }
+            }
         };
         IndexBlock::parse(&payload, !is_leaf, &self.index_context(slots))
             .map_err(|corruption| self.source.error(corruption, handle.offset, expected))
@@ -407,3 +432,6 @@ impl Drop for ReaderCore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
