@@ -108,7 +108,7 @@ pub mod table;
 pub mod wal;
 
 pub use block::{BlockHandle, BlockHeader, BlockType, BloomHashType, ChecksumType};
-pub use cache::{BlockCache, CacheStats};
+pub use cache::{BlockCache, BlockCacheOptions, CacheStats, SecondTierStats};
 pub use cell::{Cell, CellKey, CellOrder, CellRef, CellType, Row, RowBuf, RowRef, SeekKey};
 pub use clock::{Clock, Deadline, ManualClock, SystemClock, SystemTimer, Timer};
 pub use error::{Corruption, Error, ErrorKind, Result};

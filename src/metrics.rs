@@ -80,9 +80,9 @@ counters! {
     files_skipped_by_key,
     /// Files skipped because of their Bloom filter.
     files_skipped_by_bloom,
-    /// Data blocks read from files, checked and decoded.
+    /// Data blocks, or parts of them, read from files, checked and decoded.
     data_blocks_read,
-    /// Data blocks found in the cache.
+    /// Data blocks found in the cache, in memory or in its second tier.
     data_block_hits,
     /// Initial seeks of reads, one for each family.
     seeks,

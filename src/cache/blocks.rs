@@ -13,12 +13,13 @@ use std::sync::{Arc, Mutex};
 pub(super) type Blocks = Cache<BlockKey, Entry, BuildKeyHasher>;
 
 /// A store of `bytes` bytes. Blocks that deserve a second chance are pushed to `chances` when they are
-/// evicted.
+/// evicted; `evicted` takes the others.
 #[expect(clippy::unnecessary_wraps, reason = "returns None on other systems")]
 pub(super) fn new(
     bytes: u64,
     counters: Arc<Counters>,
     chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
+    evicted: impl Fn(&BlockKey, &Entry) + Send + Sync + 'static,
 ) -> Option<Blocks> {
     let cache = Cache::builder()
         .max_capacity(bytes)
@@ -33,7 +34,10 @@ pub(super) fn new(
                     unpoisoned(chances.lock()).push((*key, entry));
                 }
                 (_, place) => {
-                    counters.evictions.add(u64::from(cause == RemovalCause::Size));
+                    if cause == RemovalCause::Size {
+                        counters.evictions.add(1);
+                        evicted(&key, &entry);
+                    }
                     if let Some((slots, slot)) = place {
                         slots.clear(slot);
                     }

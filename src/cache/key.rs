@@ -14,7 +14,18 @@ impl FileId {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
+
+    /// The same number, but for a file whose cells must not be written to a disk in the clear.
+    pub(crate) fn secret(self) -> Self {
+        Self(self.0 | SECRET)
+    }
+
+    pub(super) fn is_secret(self) -> bool {
+        self.0 & SECRET != 0
+    }
 }
+
+const SECRET: u64 = 1 << 63;
 
 /// A block of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

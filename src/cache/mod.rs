@@ -8,12 +8,19 @@
 
 #[cfg_attr(all(target_family = "wasm", target_os = "unknown"), path = "no_blocks.rs")]
 mod blocks;
+mod frequency;
 mod key;
+mod options;
 mod outlines;
+mod second_tier;
 mod stats;
+mod tier;
 
 pub(crate) use key::{BlockKey, FileId};
+pub use options::BlockCacheOptions;
 pub use stats::CacheStats;
+pub use tier::SecondTierStats;
+pub(crate) use tier::TierBlock;
 
 use crate::block::data::{BlockOutline, DataBlock};
 use crate::block::index::IndexBlock;
@@ -23,11 +30,13 @@ use crate::sync::unpoisoned;
 use blocks::Blocks;
 use bytes::Bytes;
 use outlines::{Outlines, RESERVED};
+use second_tier::SecondTier;
 use stats::Counters;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use tier::Tier;
 
 /// A cache of decoded blocks. Clones share it.
 #[derive(Clone)]
@@ -47,6 +56,7 @@ struct Shared {
     scanned: AtomicU64,
     /// The memory of the data block loaded last.
     loaded: AtomicU64,
+    second_tier: Option<SecondTier>,
 }
 
 /// A block of any kind.
@@ -179,9 +189,21 @@ impl BlockCache {
     /// On a system without a clock (`wasm32-unknown-unknown`), files cannot be opened with a cache.
     #[must_use]
     pub fn with_capacity(bytes: u64) -> Self {
+        Self::new(bytes, None, 0)
+    }
+
+    /// Options to make a cache with.
+    #[must_use]
+    pub fn options() -> BlockCacheOptions {
+        BlockCacheOptions::new()
+    }
+
+    fn new(bytes: u64, tier: Option<Arc<Tier>>, min_reads: u32) -> Self {
         let counters = Arc::<Counters>::default();
         let second_chances = Arc::<Mutex<Vec<(BlockKey, Entry)>>>::default();
-        let blocks = blocks::new(bytes, Arc::clone(&counters), Arc::clone(&second_chances));
+        let second_tier = tier.map(|tier| SecondTier::new(tier, bytes, min_reads));
+        let evicted = SecondTier::taker(second_tier.as_ref());
+        let blocks = blocks::new(bytes, Arc::clone(&counters), Arc::clone(&second_chances), evicted);
         Self(Arc::new(Shared {
             blocks,
             outlines: Outlines::new(bytes),
@@ -191,6 +213,7 @@ impl BlockCache {
             second_chances,
             scanned: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
+            second_tier,
         }))
     }
 
@@ -222,6 +245,7 @@ impl BlockCache {
             evictions: counters.evictions.get(),
             blocks,
             bytes,
+            second_tier: self.0.second_tier.as_ref().map(|second| second.stats()),
         }
     }
 
@@ -235,6 +259,7 @@ impl BlockCache {
 
     /// Removes all blocks of a file that is closed.
     pub(crate) fn evict_file(&self, file: FileId) {
+        self.0.second_tier.as_ref().inspect(|second| second.forget_file(file));
         let Some(offsets) = unpoisoned(self.0.blocks_of_files.lock()).remove(&file) else { return };
         unpoisoned(self.0.second_chances.lock()).retain(|(key, _)| key.file != file);
         self.outlines().evict_file(file, offsets.iter().copied());
@@ -249,7 +274,8 @@ impl BlockCache {
     }
 
     /// Counts a row that was read from a file without its block.
-    pub(crate) fn count_partial_read(&self) {
+    pub(crate) fn count_partial_read(&self, key: &BlockKey) {
+        self.count_read(key);
         self.0.counters.misses.add(1);
         self.0.counters.partial_reads.add(1);
     }
@@ -297,6 +323,7 @@ impl BlockCache {
         });
         if loaded {
             counters.misses.add(1);
+            self.count_read(&key);
             if is_large {
                 self.blocks().run_pending_tasks();
             }
@@ -329,6 +356,9 @@ impl BlockCache {
         let found = self.blocks().get(key);
         let counters = &self.0.counters;
         if found.is_some() { &counters.hits } else { &counters.misses }.add(1);
+        if found.is_none() {
+            self.count_read(key);
+        }
         found.map(|entry| entry.block)
     }
 
@@ -355,8 +385,11 @@ impl BlockCache {
                     }
                 } else if sweep > SWEEPS {
                     self.0.counters.evictions.add(1);
+                    self.0.second_tier.as_ref().inspect(|second| second.offer(&key, &entry));
                     entry.slot().inspect(|(slots, slot)| slots.clear(*slot));
                 } else {
+                    // it has been used since it was inserted
+                    self.count_read(&key);
                     self.blocks().insert(key, entry);
                     // The file was closed meanwhile: nothing else would evict the block.
                     if !unpoisoned(self.0.blocks_of_files.lock()).contains_key(&key.file) {

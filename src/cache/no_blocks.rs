@@ -11,6 +11,7 @@ pub(super) fn new(
     _bytes: u64,
     _counters: Arc<Counters>,
     _chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
+    _evicted: impl Fn(&BlockKey, &Entry) + Send + Sync + 'static,
 ) -> Option<Blocks> {
     None
 }

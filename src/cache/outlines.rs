@@ -33,7 +33,7 @@ impl Outlines {
     /// A store for a cache of `capacity` bytes.
     pub(super) fn new(capacity: u64) -> Option<Self> {
         let chances = Arc::default();
-        let store = blocks::new(capacity / SHARE, Arc::default(), Arc::clone(&chances))?;
+        let store = blocks::new(capacity / SHARE, Arc::default(), Arc::clone(&chances), |_, _| {})?;
         Some(Self { store, chances, capacity, reserved: AtomicU64::new(0) })
     }
 

@@ -1,5 +1,6 @@
 //! The statistics of a cache.
 
+use super::tier::SecondTierStats;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The statistics of a [`BlockCache`](super::BlockCache) at one moment.
@@ -24,6 +25,8 @@ pub struct CacheStats {
     pub blocks: u64,
     /// The size of these blocks in bytes.
     pub bytes: u64,
+    /// The second tier, if there is one.
+    pub second_tier: Option<SecondTierStats>,
 }
 
 impl CacheStats {

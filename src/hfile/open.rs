@@ -104,7 +104,9 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
     });
     // a damaged filter is ignored; it never fails a read
     warnings.extend(filters.err());
-    let cache = options.cache.as_ref().map(|cache| (cache.clone(), FileId::next()));
+    let id = FileId::next();
+    let id = if context.cipher.is_some() { id.secret() } else { id };
+    let cache = options.cache.as_ref().map(|cache| (cache.clone(), id));
     let average = |len: Result<Option<i32>, Corruption>| {
         len.ok().flatten().and_then(|len| usize::try_from(len).ok()).unwrap_or(0)
     };

@@ -7,8 +7,9 @@ use super::row_lookup::LOOKUPS;
 use super::source::Buffers;
 use crate::block::data::{BlockOutline, DataBlock};
 use crate::block::index::Children;
-use crate::cache::CacheFill;
+use crate::cache::{BlockKey, CacheFill};
 use crate::cell::CellOrder;
+use crate::io::FileReader;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -78,14 +79,12 @@ impl ReaderCore {
         let next = if cache.is_some() { FIRST } else { 0 };
         let mut partial = PartialBlock { outline, offset: handle.offset, parts: part..part, next };
         let mut bytes = std::mem::take(&mut buffers.spare);
-        let read = self.read_on(&mut partial, 0, &mut bytes, buffers);
-        let block = read.and_then(|()| partial.outline.block(bytes))?;
-        if let Some(cache) = cache {
-            cache.count_partial_read();
+        let from_tier = self.read_on(&mut partial, 0, &mut bytes, buffers)?;
+        let block = partial.outline.block(bytes)?;
+        if let Some((cache, file)) = &self.cache {
+            cache.count_partial_read(&BlockKey { file: *file, offset: handle.offset });
         }
-        if let Some(counts) = &self.block_counts {
-            counts.count_read();
-        }
+        self.count_found(from_tier);
         Some((block, partial))
     }
 
@@ -97,17 +96,18 @@ impl ReaderCore {
         block: &mut DataBlock,
         buffers: &mut Buffers,
     ) -> Option<()> {
-        block.extend(|bytes| self.read_on(partial, bytes.len(), bytes, buffers))
+        block.extend(|bytes| self.read_on(partial, bytes.len(), bytes, buffers).map(drop))
     }
 
     /// Reads the parts that follow, and places their cells at `at` in `cells`, where they are the last then.
+    /// Returns whether they were in the second tier of the cache.
     fn read_on(
         &self,
         partial: &mut PartialBlock,
         at: usize,
         cells: &mut Vec<u8>,
         buffers: &mut Buffers,
-    ) -> Option<()> {
+    ) -> Option<bool> {
         let PartialBlock { outline, parts, .. } = &*partial;
         let mut end = parts.end + 1;
         let mut place = outline.place(parts.end..end)?;
@@ -120,7 +120,16 @@ impl ReaderCore {
         // existing bytes are overwritten, so only the bytes by which the buffer grows are zeroed
         bytes.resize(from + place.len(), 0);
         let new = bytes.get_mut(from..)?;
-        self.source.reader.read_exact_at(new, partial.offset + place.start as u64).ok()?;
+        let at_file = partial.offset + place.start as u64;
+        let from_tier = match &self.cache {
+            Some((cache, file)) => {
+                let key = BlockKey { file: *file, offset: partial.offset };
+                let reader = cache.reader_of(key, &*self.source.reader);
+                reader.read_exact_at(new, at_file).ok()?;
+                reader.was_in_tier()
+            }
+            None => self.source.reader.read_exact_at(new, at_file).map(|()| false).ok()?,
+        };
         if !outline.is_plain() {
             cells.truncate(at);
         }
@@ -136,6 +145,6 @@ impl ReaderCore {
         }
         partial.parts.end = end;
         partial.next = partial.next.max(place.len()).saturating_mul(2);
-        Some(())
+        Some(from_tier)
     }
 }

@@ -6,11 +6,11 @@ use super::index::IndexPath;
 use super::open::unknown_comparator;
 use super::source::{BlockSource, Buffers};
 use super::{FileInfo, Trailer};
-use crate::block::data::{BlockOutline, DataBlock};
+use crate::block::data::{BlockOutline, DataBlock, Trust};
 use crate::block::index::{Children, IndexBlock, IndexContext, MidKey, SlotUse};
 use crate::block::slot::{Evict, Slots};
 use crate::block::{BlockHandle, BlockHeader, BlockType, DataBlockEncoding};
-use crate::cache::{BlockCache, BlockKey, CacheFill, CachedBlock, FileId, Holds, SlotAddress};
+use crate::cache::{BlockCache, BlockKey, CacheFill, CachedBlock, FileId, Holds, SlotAddress, TierBlock};
 use crate::cell::{CellKey, CellOrder, SeekKey};
 use crate::error::{Corruption, Error, Result};
 use crate::metrics::BlockCounts;
@@ -126,9 +126,14 @@ impl ReaderCore {
         let is_kept = entering == Entering::SearchPart && self.keeps_outlines(leaf);
         let lacks_outline = || leaf.outlines().with(i, |_| ()).is_none();
         let block = self.cached(handle, slots, i, fills, || {
-            if let Some(counts) = &self.block_counts {
-                counts.count_read();
+            if let Some(block) = self.second_tier_block(path, handle, index) {
+                self.count_found(true);
+                if outlined.is_some_and(|_| lacks_outline()) {
+                    outline = BlockOutline::of(&block);
+                }
+                return Ok(block);
             }
+            self.count_found(false);
             let wanted = ((outlined.is_some() || is_kept) && lacks_outline()).then_some(&mut outline);
             let block = self.source.read_data(handle, buffers, index, wanted)?;
             self.check_bounds(&block, path.key(), path.next_key(), handle)?;
@@ -153,6 +158,37 @@ impl ReaderCore {
             }
         }
         Ok(block)
+    }
+
+    /// Counts a block that was not in memory, or a part of it: whether it was in the second tier of the
+    /// cache, or was read from the file.
+    pub(super) fn count_found(&self, in_tier: bool) {
+        match &self.block_counts {
+            Some(counts) if in_tier => counts.count_hits(1),
+            Some(counts) => counts.count_read(),
+            None => {}
+        }
+    }
+
+    /// Returns a data block of the cache's second tier, checked as if it came from the file.
+    fn second_tier_block(
+        &self,
+        path: &IndexPath,
+        handle: BlockHandle,
+        index: Option<CellOrder>,
+    ) -> Option<DataBlock> {
+        let (cache, file) = self.cache.as_ref()?;
+        let key = BlockKey { file: *file, offset: handle.offset };
+        let TierBlock { bytes, cells, prev_block_offset, as_stored } = cache.second_tier_block(&key)?;
+        let block = DataBlock::new(bytes, cells, self.source.format.cells, Trust::Unchecked, index);
+        let block = block.ok().map(|block| block.with_prev_block_offset(prev_block_offset));
+        let block = block.map(|block| if as_stored { block.with_stored_cells() } else { block });
+        let sound =
+            block.filter(|block| self.check_bounds(block, path.key(), path.next_key(), handle).is_ok());
+        if sound.is_none() {
+            cache.reject(&key);
+        }
+        sound
     }
 
     /// Checks that every cell of a block lies between the index keys around it (hfile.md §17.1).

@@ -5,6 +5,7 @@ use super::reader_core::ReaderCore;
 use crate::block::data::{CellPosition, DataBlock, OutlineSearch, RowSearch, RowStep};
 use crate::block::index::{Children, IndexBlock};
 use crate::block::slot::BlockGuard;
+use crate::cache::BlockKey;
 use crate::cell::{CellKey, CellOrder, CellRef, same_bytes};
 use std::fmt;
 
@@ -138,9 +139,11 @@ impl ReaderCore {
     ) -> Option<(Option<BlockGuard<DataBlock>>, RowSearch)> {
         let outline = leaf.outlines().hold(at)?;
         let ((cache, file), handle) = self.cache.as_ref().zip(leaf.handle(at))?;
+        let key = BlockKey { file: *file, offset: handle.offset };
+        let reader = cache.reader_of(key, &*self.source.reader);
         let block = OutlinedBlock {
             file: *file,
-            reader: &*self.source.reader,
+            reader: &reader,
             offset: handle.offset,
             outline: &outline,
             next_row: leaf.key(at + 1).map(CellKey::row),
@@ -150,10 +153,8 @@ impl ReaderCore {
         let (found, source) = part_reads::find_row(&block, row, may_read)?;
         if source == PartSource::File {
             *partial_reads += 1;
-            cache.count_partial_read();
-            if let Some(counts) = &self.block_counts {
-                counts.count_read();
-            }
+            cache.count_partial_read(&key);
+            self.count_found(reader.was_in_tier());
         }
         Some(match found {
             OutlineSearch::Found(cells) => {

@@ -1,7 +1,11 @@
 //! Files of the local file system, read with `pread` where the system has it.
 
+#[cfg(unix)]
+use super::ScratchFile;
 use super::locked_file::LockedFile;
 use super::log_file::LocalLogFile;
+#[cfg(unix)]
+use super::scratch::LocalScratchFile;
 use super::write_behind::WriteBehind;
 use super::writer_thread::WriterThread;
 use super::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, LogFile, Storage};
@@ -251,6 +255,11 @@ impl Storage for LocalStorage {
 
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         Ok(Box::new(LocalLogFile::create_new(path)?))
+    }
+
+    #[cfg(unix)]
+    fn create_scratch(&self, path: &Path, len: u64) -> io::Result<Arc<dyn ScratchFile>> {
+        Ok(Arc::new(LocalScratchFile::create(path, len)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

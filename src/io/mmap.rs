@@ -2,7 +2,9 @@
 
 use super::file::identity;
 use super::memory::{bytes_at, copy_at};
-use super::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, LocalStorage, LogFile, Storage};
+use super::{
+    DirEntry, FileIdentity, FileLock, FileReader, FileWriter, LocalStorage, LogFile, ScratchFile, Storage,
+};
 use memmap2::Mmap;
 use std::fs::File;
 use std::io;
@@ -112,6 +114,10 @@ impl Storage for MmapStorage {
 
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         self.0.create_log(path)
+    }
+
+    fn create_scratch(&self, path: &Path, len: u64) -> io::Result<Arc<dyn ScratchFile>> {
+        self.0.create_scratch(path, len)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

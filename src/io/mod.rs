@@ -12,6 +12,8 @@ mod memory;
 #[cfg(feature = "mmap")]
 mod mmap;
 mod new_file;
+#[cfg(unix)]
+mod scratch;
 mod write_behind;
 mod writer_thread;
 
@@ -132,6 +134,24 @@ pub trait LogFile: Send + fmt::Debug {
     fn sync(&mut self) -> io::Result<()>;
 }
 
+/// A file of a fixed length that is overwritten in place by any thread, for data that may be lost.
+pub trait ScratchFile: Send + Sync + fmt::Debug {
+    /// Fills `buf` from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::UnexpectedEof`] if the file ends before `buf` is full; otherwise any error of the
+    /// system.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Writes all of `bytes` from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the system. Some of the bytes may have been written.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+}
+
 /// A file system.
 pub trait Storage: Send + Sync + fmt::Debug {
     /// Opens a file for reading.
@@ -161,6 +181,18 @@ pub trait Storage: Send + Sync + fmt::Debug {
     ///
     /// [`io::ErrorKind::AlreadyExists`] if the name exists; otherwise any error of the system.
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>>;
+
+    /// Creates a file of `len` bytes to be overwritten in place, instead of one that has its name. No link is
+    /// followed. Only a [`BlockCache`](crate::BlockCache) with a second tier needs such a file.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::Unsupported`] if the storage has no such files, which is the default; otherwise any
+    /// error of the system.
+    fn create_scratch(&self, path: &Path, len: u64) -> io::Result<Arc<dyn ScratchFile>> {
+        let _ = (path, len);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Renames a file or directory atomically. A file replaces an existing file, a directory replaces an
     /// empty directory.

@@ -6,7 +6,7 @@ use crate::support::alloc::measure;
 use crate::support::golden::{self, Golden};
 use crate::support::open;
 use crate::support::rng::Rng;
-use hregion::{Cell, CellType, HFile, HFileOptions, Result, SeekKey};
+use hregion::{BlockCache, Cell, CellType, HFile, HFileOptions, Result, SeekKey};
 use std::fs;
 use std::ops::{AddAssign, Range};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -101,6 +101,10 @@ fn run<'a, F>(subjects: &'a [Subject], damages: F)
 where
     F: Fn(&'a Subject, usize) -> Box<dyn Iterator<Item = Damage> + 'a> + Sync,
 {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    // blocks leave memory, and are found in the second tier
+    let tier = BlockCache::options().capacity(4 << 10).second_tier(dir.path(), 1 << 20);
+    let cache = tier.second_tier_min_reads(1).build();
     let next = AtomicUsize::new(0);
     let work = || {
         let mut total = Counts::default();
@@ -108,8 +112,8 @@ where
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(subject) = subjects.get(number) else { return total };
             let mut counts = Counts::default();
-            for damage in damages(subject, number) {
-                counts += subject.judge(damage);
+            for (i, damage) in damages(subject, number).enumerate() {
+                counts += subject.judge(damage, (i % 3 == 2).then_some(&cache));
             }
             eprintln!("{:<40} {counts:?}", subject.golden.name);
             total += counts;
@@ -123,6 +127,8 @@ where
     });
     eprintln!("{} files: {total:?}", subjects.len());
     assert_eq!(total.silent, 0, "damage went unnoticed");
+    let stats = cache.stats().second_tier.expect("there is a second tier");
+    assert!(stats.hits > 1000 && stats.failures + stats.mismatches == 0, "{stats:?}");
 }
 
 impl Subject {
@@ -150,13 +156,17 @@ impl Subject {
             }
         });
         let subject = Self { seeks: seeks.collect(), golden, bytes, cells };
-        let sound = subject.read(subject.bytes.clone());
+        let sound = subject.read(subject.bytes.clone(), None);
         assert!(sound.is_ok_and(|same| same), "{}: the sound file differs", subject.golden.name);
         subject
     }
 
-    fn options(&self) -> HFileOptions {
-        open::options(&self.golden)
+    fn options(&self, cache: Option<&BlockCache>) -> HFileOptions {
+        let options = open::options(&self.golden);
+        match cache {
+            Some(cache) => options.cache(cache),
+            None => options,
+        }
     }
 
     /// Returns the range of the zeros between the fields of the trailer and the version at its end.
@@ -166,14 +176,14 @@ impl Subject {
         start..end
     }
 
-    fn judge(&self, damage: Damage) -> Counts {
+    fn judge(&self, damage: Damage, cache: Option<&BlockCache>) -> Counts {
         let mut bytes = self.bytes.clone();
         match damage {
             Damage::Flip(bit) => bytes[bit / 8] ^= 1 << (bit % 8),
             Damage::Cut(len) => bytes.truncate(len),
         }
         let told = OnPanic(&self.golden.name, damage);
-        let (outcome, usage) = measure(|| self.read(bytes));
+        let (outcome, usage) = measure(|| self.read(bytes, cache));
         assert!(usage.peak <= MEMORY, "{} bytes of memory", usage.peak);
         drop(told);
         let mut counts = Counts::default();
@@ -193,8 +203,8 @@ impl Subject {
 
     /// Reads a copy in every way. Returns `Ok(false)` if any result differs from the sound file, even before
     /// an error, and an error only if all results before it were right.
-    fn read(&self, bytes: Vec<u8>) -> Result<bool> {
-        let file = open::open_bytes(self.options(), &self.golden.name, bytes)?;
+    fn read(&self, bytes: Vec<u8>, cache: Option<&BlockCache>) -> Result<bool> {
+        let file = open::open_bytes(self.options(cache), &self.golden.name, bytes)?;
         let mut first_error = None;
         match self.scan(&file) {
             Ok(true) => {}

@@ -44,6 +44,7 @@ mod region_golden;
 mod salvage;
 mod scanners;
 mod scheduler;
+mod second_tier;
 mod seek_flips;
 mod seeks;
 mod send_sync;

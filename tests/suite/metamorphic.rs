@@ -69,6 +69,8 @@ struct Configuration {
     bloom: Option<BloomType>,
     block_size: u32,
     cache: Option<u64>,
+    /// The bytes of the second tier of the cache.
+    second_tier: Option<u64>,
     lazy_seek: bool,
     /// The number of threads that ask at once.
     threads: usize,
@@ -87,6 +89,7 @@ impl Configuration {
             bloom: None,
             block_size: 64 << 10,
             cache: None,
+            second_tier: None,
             lazy_seek: false,
             threads: 1,
             own: None,
@@ -126,6 +129,7 @@ impl Configuration {
             bloom: blooms[rng.below(blooms.len())],
             block_size: [30, 100, 300, 1000, 64 << 10][rng.below(5)],
             cache: [None, Some(1 << 10), Some(20 << 10), Some(1 << 20)][rng.below(4)],
+            second_tier: [None, Some(2 << 10), Some(256 << 10)][rng.below(3)],
             lazy_seek: rng.below(3) > 0,
             threads: [1, 1, 2, 3][rng.below(4)],
             own: blind.then(|| (rng.next(), [3, 10, 30, 1000][rng.below(4)])),
@@ -452,6 +456,8 @@ struct Player<'h> {
     clock: Arc<ManualClock>,
     region: Option<Region>,
     views: Vec<ReadView>,
+    /// How often a cache with a second tier was made.
+    opened: usize,
     rng: Rng,
 }
 
@@ -464,6 +470,7 @@ fn play(history: &History, configuration: &Configuration) -> Vec<String> {
         clock: Arc::new(ManualClock::new(5000)),
         region: None,
         views: Vec::new(),
+        opened: 0,
         rng: Rng::new(configuration.own.map_or(0, |(seed, _)| seed)),
     };
     player.open();
@@ -478,7 +485,14 @@ impl Player<'_> {
             .lazy_seek(self.configuration.lazy_seek)
             .clock(self.clock.clone());
         if let Some(bytes) = self.configuration.cache {
-            options = options.cache(&BlockCache::with_capacity(bytes));
+            let mut cache = BlockCache::options().capacity(bytes);
+            if let Some(bytes) = self.configuration.second_tier {
+                // views may still use the cache of a region that was closed
+                self.opened += 1;
+                let dir = self.dir.path().join(format!("tier{}", self.opened));
+                cache = cache.second_tier(dir, bytes).second_tier_min_reads(1);
+            }
+            options = options.cache(&cache.build());
         }
         if let Some(bytes) = self.configuration.background {
             options = options.memstore_flush_size(bytes);

@@ -75,14 +75,19 @@ impl Game {
         let rows = ROWS[from..from + 3 + rng.below(ROWS.len() - from - 2)].to_vec();
         let model = families.iter().map(|(family, settings)| (family.name().to_vec(), settings.clone()));
         let now = 5000;
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut cache = BlockCache::options().capacity([20 << 10, 1 << 20][rng.below(2)]);
+        if seed % 2 == 1 {
+            cache = cache.second_tier(dir.path().join("tier"), 256 << 10).second_tier_min_reads(1);
+        }
         let mut game = Self {
             log: families.iter().map(|family| format!("{family:?}")).collect(),
             model: Model::new(model.collect(), now),
             families,
             rows,
             qualifiers,
-            dir: tempfile::tempdir().expect("a temporary directory"),
-            cache: BlockCache::with_capacity([20 << 10, 1 << 20][rng.below(2)]),
+            dir,
+            cache: cache.build(),
             clock: Arc::new(ManualClock::new(now)),
             region: None,
             views: Vec::new(),

@@ -207,6 +207,12 @@ impl DataBlock {
         size_of::<Self>() + self.bytes.capacity()
     }
 
+    /// The bytes up to the end of the cells, where the cells begin in them, and whether the stored block has
+    /// these cells, as they are, at these offsets.
+    pub(crate) fn content(&self) -> (&[u8], usize, bool) {
+        (&self.bytes[..self.cells.end], self.cells.start, self.as_stored)
+    }
+
     /// The buffer, for reuse.
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.bytes

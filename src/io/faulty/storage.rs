@@ -1,7 +1,7 @@
 //! An in-memory file system with injected faults and simulated power loss.
 
 use super::fault;
-use crate::io::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, LogFile, Storage};
+use crate::io::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, LogFile, ScratchFile, Storage};
 use crate::sync::unpoisoned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -744,6 +744,15 @@ impl Storage for FaultyStorage {
         Ok(Box::new(FaultyWriter { storage: self.clone(), path: path.to_owned(), file, kept: 0 }))
     }
 
+    fn create_scratch(&self, path: &Path, len: u64) -> io::Result<Arc<dyn ScratchFile>> {
+        self.create(path)?;
+        let mut state = self.state();
+        let file = state.file(path)?;
+        let len = usize::try_from(len).map_err(|_| io::ErrorKind::StorageFull)?;
+        state.content_mut(file).write_at(0, &vec![0; len]);
+        Ok(Arc::new(FaultyScratch { storage: self.clone(), file }))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(Call::Rename)?;
@@ -879,6 +888,31 @@ impl FileReader for FaultyReader {
         let mut state = self.storage.state();
         state.read(Call::Read)?;
         crate::io::memory::copy_at(&state.content(self.file).bytes, buf, offset)
+    }
+}
+
+/// A file of a [`FaultyStorage`] that is overwritten in place.
+#[derive(Debug)]
+struct FaultyScratch {
+    storage: FaultyStorage,
+    file: usize,
+}
+
+impl ScratchFile for FaultyScratch {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut state = self.storage.state();
+        state.read(Call::Read)?;
+        crate::io::memory::copy_at(&state.content(self.file).bytes, buf, offset)
+    }
+
+    /// A failing write writes the first half of the bytes.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut state = self.storage.state();
+        let called = state.change(Call::Write);
+        let written = if called.is_ok() { bytes.len() } else { bytes.len() / 2 };
+        let at = usize::try_from(offset).map_err(|_| io::ErrorKind::StorageFull)?;
+        state.content_mut(self.file).write_at(at, &bytes[..written]);
+        called
     }
 }
 

@@ -1,0 +1,72 @@
+//! How a block cache is made.
+
+use super::BlockCache;
+use super::tier::Tier;
+use crate::io::{LocalStorage, Storage};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Options to make a [`BlockCache`] with. Created by [`BlockCache::options`].
+#[derive(Clone, Debug)]
+pub struct BlockCacheOptions {
+    capacity: u64,
+    second_tier: Option<(PathBuf, u64)>,
+    min_reads: u32,
+    storage: Arc<dyn Storage>,
+}
+
+impl BlockCacheOptions {
+    pub(super) fn new() -> Self {
+        Self { capacity: 0, second_tier: None, min_reads: 2, storage: LocalStorage::shared() }
+    }
+
+    /// Sets the bytes in memory (default: none, so that nothing is cached).
+    #[must_use]
+    pub fn capacity(mut self, bytes: u64) -> Self {
+        self.capacity = bytes;
+        self
+    }
+
+    /// Adds a second tier of `bytes` bytes, a file in a directory of a local disk, for data blocks that leave
+    /// memory (HBase: `hbase.bucketcache.ioengine=file:…` and `hbase.bucketcache.size`; default: none).
+    ///
+    /// The directory is created if it is missing, and only one cache at a time can use it. The file takes its
+    /// size at once, and is removed with the cache: nothing outlives the process. It has the cells of the
+    /// blocks as they are in memory, and only its owner may read it; blocks of encrypted files are never in
+    /// it. A separate thread writes it. If it waits for a slow disk, blocks are dropped instead; no read
+    /// waits for a write.
+    ///
+    /// What is found there is verified, and damage is only a miss. After a failed call of the system, a full
+    /// disk for example, the cache goes on without the tier: [`CacheStats::second_tier`] shows it, and
+    /// [`BlockCache::second_tier_failure`] says why. Needs Unix and threads.
+    ///
+    /// [`CacheStats::second_tier`]: super::CacheStats::second_tier
+    #[must_use]
+    pub fn second_tier(mut self, dir: impl Into<PathBuf>, bytes: u64) -> Self {
+        self.second_tier = Some((dir.into(), bytes));
+        self
+    }
+
+    /// Sets how often a block must lately have been read to enter the second tier (default 2, so that a scan
+    /// of all rows does not replace what is there; at most 15).
+    #[must_use]
+    pub fn second_tier_min_reads(mut self, reads: u32) -> Self {
+        self.min_reads = reads.min(15);
+        self
+    }
+
+    /// Sets the storage that has the file of the second tier (default: the local file system).
+    #[must_use]
+    pub fn second_tier_storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = storage;
+        self
+    }
+
+    /// Makes the cache. It never fails: see [`second_tier`](Self::second_tier).
+    #[must_use]
+    pub fn build(&self) -> BlockCache {
+        let open = |(dir, bytes): &(PathBuf, u64)| Arc::new(Tier::open(&self.storage, dir, *bytes));
+        let tier = self.second_tier.as_ref().filter(|_| self.capacity > 0).map(open);
+        BlockCache::new(self.capacity, tier, self.min_reads)
+    }
+}
