@@ -7,6 +7,7 @@ use crate::cmd::{
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
+use crate::places;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use hregion::{BlockCache, HFile, HFileOptions, Limits, Region, RegionOptions};
@@ -130,7 +131,10 @@ impl FileArgs {
     /// Builds the library's options; warns if checksums are off.
     pub(crate) fn options(&self, out: &Output) -> Result<HFileOptions, Failure> {
         self.warn_of_checksums(out);
-        let mut options = HFile::options().limits(self.limits()).verify_checksums(!self.no_checksums);
+        let mut options = HFile::options()
+            .storage(places::storage())
+            .limits(self.limits())
+            .verify_checksums(!self.no_checksums);
         if let Some(dictionary) = self.zstd_dictionary()? {
             options = options.zstd_dictionary(dictionary);
         }
@@ -144,6 +148,7 @@ impl FileArgs {
     pub(crate) fn region_options(&self, out: &Output) -> Result<RegionOptions, Failure> {
         self.warn_of_checksums(out);
         let mut options = Region::options()
+            .storage(places::storage())
             .cache(&BlockCache::with_capacity(CACHE))
             .limits(self.limits())
             .verify_checksums(!self.no_checksums);

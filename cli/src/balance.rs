@@ -3,6 +3,7 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
+use crate::probe::len_of;
 use crate::regions::tables_below;
 use crate::store_files::{self, StoreFile};
 use crate::target::{self, Kind};
@@ -82,8 +83,8 @@ pub(crate) fn print(path: &Path, reading: &FileArgs, out: &mut Output) -> Result
 /// Returns the bytes of a store file; of a reference, half of those of its HFile.
 fn bytes_of(file: &StoreFile, options: &RegionOptions) -> Result<u64, Failure> {
     let hfile = options.hfile_of(&file.path)?.unwrap_or_else(|| file.path.clone());
-    let meta = hfile.metadata().map_err(|error| CommandError::io("open", &hfile, &error))?;
-    Ok(if target::is_reference(&file.path)? { meta.len() / 2 } else { meta.len() })
+    let bytes = len_of(&hfile)?;
+    Ok(if target::is_reference(&file.path)? { bytes / 2 } else { bytes })
 }
 
 fn print_advice(

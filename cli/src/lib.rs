@@ -40,6 +40,7 @@ mod new_file;
 mod output;
 mod overview;
 mod parallel;
+mod places;
 mod probe;
 mod progress;
 mod query_args;

@@ -5,6 +5,7 @@ use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::output::Output;
+use crate::places::check_local;
 use crate::regions::{Regions, kind_of};
 use crate::target::Kind;
 use hregion::cell::StringBinary;
@@ -48,6 +49,7 @@ pub(crate) fn run(
 
 /// Returns whether a directory is that of a region or of a table. Fails for any other.
 pub(crate) fn check_kind(dir: &Path) -> Result<Kind, CommandError> {
+    check_local(dir)?;
     match kind_of(dir, None)? {
         kind @ (Kind::Region | Kind::Table) => Ok(kind),
         _ => Err(CommandError::invalid_file(dir, "expected the directory of a region or of a table")),

@@ -3,6 +3,7 @@
 //! This module keeps a list of the temporary files. A signal that ends the program removes them first.
 
 use crate::failure::CommandError;
+use crate::places::check_local;
 use crate::probe;
 use crate::rename::rename_new;
 use hregion::Storage;
@@ -156,9 +157,7 @@ impl Storage for OutputStorage {
 
 /// Fails if the output exists and must not be replaced, or is one of the inputs.
 pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), CommandError> {
-    if let Some((scheme, _)) = path.to_str().and_then(|path| path.split_once("://")) {
-        return Err(CommandError::unsupported(path, format!("{scheme}: object stores are not built in")));
-    }
+    check_local(path)?;
     if !probe::exists(path)? {
         return Ok(());
     }

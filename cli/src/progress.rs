@@ -1,6 +1,8 @@
 //! A progress bar on standard error, for long jobs.
 
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LocalFile, LocalStorage, LogFile, Storage};
+use crate::places;
+use hregion::FileIdentity;
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, Storage};
 use indicatif::{ProgressBar, ProgressBarIter, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, Read};
 use std::path::Path;
@@ -40,19 +42,19 @@ impl Progress {
     }
 
     /// Wraps a file so that reads advance the bar.
-    pub(crate) fn watch(&self, file: LocalFile) -> Arc<dyn FileReader> {
+    pub(crate) fn watch(&self, file: Arc<dyn FileReader>) -> Arc<dyn FileReader> {
         if self.0.is_hidden() {
-            return Arc::new(file);
+            return file;
         }
         Arc::new(Watched { file, bar: self.0.clone() })
     }
 
-    /// Returns the local file system, with reads that advance the bar.
+    /// Returns the local and the remote files, with reads that advance the bar.
     pub(crate) fn storage(&self) -> Arc<dyn Storage> {
         if self.0.is_hidden() {
-            return Arc::new(LocalStorage);
+            return places::storage();
         }
-        Arc::new(WatchedStorage(self.clone()))
+        Arc::new(WatchedStorage { progress: self.clone(), files: places::storage() })
     }
 
     /// Wraps a reader so that reads advance the bar.
@@ -63,7 +65,7 @@ impl Progress {
 
 #[derive(Debug)]
 struct Watched {
-    file: LocalFile,
+    file: Arc<dyn FileReader>,
     bar: ProgressBar,
 }
 
@@ -76,6 +78,10 @@ impl FileReader for Watched {
         self.file.len()
     }
 
+    fn identity(&self) -> Option<FileIdentity> {
+        self.file.identity()
+    }
+
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         // the index and the tail are read as well, and some bytes twice: the position must not exceed the end
         let end = self.bar.length().unwrap_or(u64::MAX);
@@ -86,54 +92,57 @@ impl FileReader for Watched {
 }
 
 #[derive(Debug)]
-struct WatchedStorage(Progress);
+struct WatchedStorage {
+    progress: Progress,
+    files: Arc<dyn Storage>,
+}
 
 impl Storage for WatchedStorage {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
-        Ok(self.0.watch(LocalFile::open(path)?))
+        Ok(self.progress.watch(self.files.open(path)?))
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
-        LocalStorage.create(path)
+        self.files.create(path)
     }
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
-        LocalStorage.create_new(path)
+        self.files.create_new(path)
     }
 
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        LocalStorage.create_log(path)
+        self.files.create_log(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        LocalStorage.rename(from, to)
+        self.files.rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        LocalStorage.remove(path)
+        self.files.remove(path)
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        LocalStorage.remove_dir(path)
+        self.files.remove_dir(path)
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
-        LocalStorage.sync_file(path)
+        self.files.sync_file(path)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        LocalStorage.sync_dir(path)
+        self.files.sync_dir(path)
     }
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        LocalStorage.list_dir(path)
+        self.files.list_dir(path)
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        LocalStorage.create_dir_all(path)
+        self.files.create_dir_all(path)
     }
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
-        LocalStorage.lock(path)
+        self.files.lock(path)
     }
 }

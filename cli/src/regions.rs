@@ -2,11 +2,11 @@
 
 use crate::failure::{CommandError, Failure};
 use crate::output::Warner;
+use crate::places;
 use crate::probe;
-use crate::target::{Kind, check_local};
+use crate::target::Kind;
 use hregion::locator::RegionInconsistency;
 use hregion::{Region, RegionInfo, RegionOptions, Table};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Regions to read, in row order.
@@ -33,7 +33,7 @@ const NAME_LEN: usize = 32;
 
 /// Returns the kind of a directory.
 pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandError> {
-    check_local(dir)?;
+    places::check_readable(dir)?;
     if let Some(kind) = kind {
         return Ok(kind);
     }
@@ -84,16 +84,14 @@ pub(crate) fn is_region(dir: &Path) -> Result<bool, CommandError> {
 fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {
     let fault = |error| CommandError::io("list", dir, &error);
     let mut found = false;
-    for entry in fs::read_dir(dir).map_err(fault)? {
-        let entry = entry.map_err(fault)?;
-        let name = entry.file_name();
-        let name = name.as_encoded_bytes();
+    for (path, _) in places::list(dir).map_err(fault)? {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         let is_hidden = matches!(name.first(), Some(b'.' | b'_'));
         if is_hidden {
             continue;
         }
         let has_name = name.get(..NAME_LEN).is_some_and(|name| name.iter().all(u8::is_ascii_hexdigit));
-        if !has_name || !probe::is_file(&entry.path())? {
+        if !has_name || !probe::is_file(&path)? {
             return Ok(false);
         }
         found = true;
@@ -106,7 +104,7 @@ fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {
 pub(crate) fn is_aside(dir: &Path) -> Result<bool, CommandError> {
     const ASIDE: [&str; 6] = ["recovered.edits", ".filelist", ".tabledesc", "WALs", "oldWALs", "archive"];
     // The path may be `.` or end so.
-    let path = fs::canonicalize(dir).map_err(|error| CommandError::io("open", dir, &error))?;
+    let path = places::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     Ok(path.components().any(|part| ASIDE.iter().any(|name| part.as_os_str() == *name)))
 }
 
@@ -114,13 +112,7 @@ pub(crate) fn is_aside(dir: &Path) -> Result<bool, CommandError> {
 /// followed: they may be circular.
 pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), CommandError> {
     let fault = |error| CommandError::io("list", dir, &error);
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(dir).map_err(fault)? {
-        let entry = entry.map_err(fault)?;
-        entries.push((entry.path(), entry.file_type().map_err(fault)?.is_symlink()));
-    }
-    entries.sort();
-    for (path, is_link) in entries {
+    for (path, is_link) in places::list(dir).map_err(fault)? {
         match probe::is_dir(&path)? {
             true if is_link => {}
             true => files_below(&path, files)?,
@@ -165,13 +157,11 @@ pub(crate) fn entries_of(
 ) -> Result<Vec<PathBuf>, CommandError> {
     let fault = |error| CommandError::io("list", dir, &error);
     let mut found = Vec::new();
-    for entry in fs::read_dir(dir).map_err(fault)? {
-        let path = entry.map_err(fault)?.path();
+    for (path, _) in places::list(dir).map_err(fault)? {
         if wanted(&path)? {
             found.push(path);
         }
     }
-    found.sort();
     Ok(found)
 }
 
@@ -209,7 +199,7 @@ impl Regions {
 /// Opens a snapshot by its directory, `ROOT/.hbase-snapshot/NAME`. Its files are elsewhere below the root.
 pub(crate) fn open_snapshot(dir: &Path, options: RegionOptions) -> Result<Table, Failure> {
     // The path may be `.` or end so.
-    let path = fs::canonicalize(dir).map_err(|error| CommandError::io("open", dir, &error))?;
+    let path = places::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     let parts = path.parent().zip(path.file_name().and_then(|name| name.to_str()));
     let root = |snapshots: &Path| {
         snapshots.ends_with(SNAPSHOT_DIR).then(|| snapshots.parent()).flatten().map(Path::to_owned)

@@ -8,6 +8,7 @@ pub(crate) use cells::RowCells;
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Failure};
 use crate::output::{Output, Warner};
+use crate::places;
 use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
 use crate::regions::{ClosedRegion, DATA, Regions, entries_of, is_region, tables_below};
@@ -300,6 +301,10 @@ pub(crate) fn files_in(dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
 
 /// Returns the size in bytes of a target's files; 0 if that is unknown.
 pub(crate) fn bytes_of(path: &Path, kind: Option<Kind>) -> u64 {
+    if places::is_url(path) {
+        // It would take many requests.
+        return 0;
+    }
     match kind_of_target(path, kind) {
         Ok(Kind::Root) => bytes_below(&path.join(DATA), DEPTH),
         _ => bytes_below(path, DEPTH),

@@ -4,6 +4,7 @@ use crate::args::FileArgs;
 use crate::cell_file::CellFile;
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
+use crate::places::check_local;
 use crate::region_files::RegionFiles;
 use crate::regions::kind_of;
 use crate::settings::SOURCE_TASK;
@@ -25,6 +26,7 @@ pub(crate) struct TableLoad {
 
 /// Opens a table by its directory, for writing.
 pub(crate) fn open_table(dir: &Path, reading: &FileArgs, out: &Output) -> Result<Table, Failure> {
+    check_local(dir)?;
     if kind_of(dir, None)? != Kind::Table {
         return Err(CommandError::invalid_file(dir, "expected the directory of a table").into());
     }

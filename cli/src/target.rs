@@ -2,10 +2,12 @@
 
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
+pub(crate) use crate::places::check_local;
+use crate::places::{self, check_readable};
 use crate::probe;
 use crate::regions;
 use clap::ValueEnum;
-use hregion::io::{FileReader, LocalFile, LocalStorage, Storage};
+use hregion::io::{FileReader, Storage};
 use hregion::region::FileKind;
 use hregion::{HFile, HFileOptions, Region};
 use std::path::{Path, PathBuf};
@@ -56,7 +58,7 @@ pub(crate) fn open(
 
 /// Returns the kind of a target: an HFile or a directory of HFiles.
 pub(crate) fn kind_of(path: &Path, kind: Option<Kind>) -> Result<Kind, CommandError> {
-    check_local(path)?;
+    check_readable(path)?;
     match kind {
         None if !probe::is_dir(path)? => Ok(Kind::Hfile),
         kind => regions::kind_of(path, kind),
@@ -73,9 +75,9 @@ pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Ar
         }
     }
     check_regular(path)?;
-    let file = LocalFile::open(path).map_err(|error| CommandError::io("open", path, &error))?;
+    let file = places::open(path).map_err(|error| CommandError::io("open", path, &error))?;
     if kind.is_none()
-        && let Some(what) = other_kind(path, &file)
+        && let Some(what) = other_kind(path, &*file)
     {
         return Err(CommandError::unsupported(path, what).into());
     }
@@ -92,7 +94,14 @@ pub(crate) fn check_hfile(path: &Path, storage: &Arc<dyn Storage>, out: &Output)
 
 /// Fails if a path is not that of a regular file.
 pub(crate) fn check_regular(path: &Path) -> Result<(), CommandError> {
-    check_local(path)?;
+    if places::is_url(path) {
+        check_readable(path)?;
+        let found = places::status(path).map_err(|error| CommandError::io("open", path, &error))?;
+        return match found {
+            Some(entry) if entry.is_dir => Err(CommandError::unsupported(path, DIRECTORY)),
+            _ => Ok(()),
+        };
+    }
     let meta = std::fs::metadata(path).map_err(|error| CommandError::io("open", path, &error))?;
     if meta.is_dir() {
         return Err(CommandError::unsupported(path, DIRECTORY));
@@ -105,16 +114,6 @@ pub(crate) fn check_regular(path: &Path) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Fails if a path is in an object store.
-pub(crate) fn check_local(path: &Path) -> Result<(), CommandError> {
-    match path.to_str().and_then(|path| path.split_once("://")) {
-        None => Ok(()),
-        Some((scheme, _)) => {
-            Err(CommandError::unsupported(path, format!("{scheme}: object stores are not built in")))
-        }
-    }
-}
-
 /// Whether a file is a reference to a half of another one.
 pub(crate) fn is_reference(path: &Path) -> Result<bool, CommandError> {
     Ok(kind_of_file(path)? == FileKind::Reference)
@@ -123,19 +122,19 @@ pub(crate) fn is_reference(path: &Path) -> Result<bool, CommandError> {
 /// Returns the HFile to which a link leads; `None` if the file is no link.
 fn linked(path: &Path) -> Result<Option<PathBuf>, CommandError> {
     match kind_of_file(path)? {
-        FileKind::Link => Ok(Region::options().hfile_of(path)?),
+        FileKind::Link => Ok(Region::options().storage(places::storage()).hfile_of(path)?),
         _ => Ok(None),
     }
 }
 
 fn kind_of_file(path: &Path) -> Result<FileKind, CommandError> {
-    let storage: Arc<dyn Storage> = Arc::new(LocalStorage);
-    Ok(FileKind::of(&storage, path)?)
+    check_readable(path)?;
+    Ok(FileKind::of(&places::storage(), path)?)
 }
 
 /// Whether a file begins like a write-ahead log.
 pub(crate) fn is_log(path: &Path) -> bool {
-    LocalFile::open(path).is_ok_and(|file| other_kind(path, &file) == Some(WAL))
+    places::open(path).is_ok_and(|file| other_kind(path, &*file) == Some(WAL))
 }
 
 const REFERENCE: &str = "a reference to a part of another file, not cells";
@@ -143,7 +142,7 @@ const REFERENCE: &str = "a reference to a part of another file, not cells";
 const REFERENCE_LEN: u64 = 200;
 
 /// Returns the kind of a file that begins like another known kind of file, not like an HFile.
-fn other_kind(path: &Path, file: &LocalFile) -> Option<&'static str> {
+fn other_kind(path: &Path, file: &dyn FileReader) -> Option<&'static str> {
     let mut magic = [0; 4];
     file.read_exact_at(&mut magic, 0).ok()?;
     match &magic {

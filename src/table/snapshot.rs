@@ -7,7 +7,7 @@ mod take;
 use super::Table;
 use super::regions::RegionSource;
 use crate::error::{Error, Result};
-use crate::io::LocalStorage;
+use crate::io::{LocalStorage, Storage};
 use crate::layout::{Snapshot, list_snapshots};
 use crate::region::{Region, RegionOptions};
 use crate::schema::SnapshotDescription;
@@ -21,7 +21,19 @@ impl Table {
     ///
     /// If the description of a snapshot cannot be read, or is malformed.
     pub fn list_snapshots(root: impl AsRef<Path>) -> Result<Vec<SnapshotDescription>> {
-        list_snapshots(&LocalStorage, root.as_ref())
+        Self::list_snapshots_with(root, &LocalStorage)
+    }
+
+    /// Returns the complete snapshots under a root directory of a storage, by name.
+    ///
+    /// # Errors
+    ///
+    /// If the description of a snapshot cannot be read, or is malformed.
+    pub fn list_snapshots_with(
+        root: impl AsRef<Path>,
+        storage: &dyn Storage,
+    ) -> Result<Vec<SnapshotDescription>> {
+        list_snapshots(storage, root.as_ref())
     }
 
     /// Opens the table that a snapshot was taken of, as it was then, for reading. Changes nothing, and needs

@@ -5,6 +5,7 @@ use crate::cmd::write;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::new_dir::{NewDir, is_of_bulk_load};
 use crate::output::Output;
+use crate::places::check_local;
 use crate::probe;
 use crate::region_files::{RegionFiles, Written};
 use crate::settings::{Bloom, Settings, WriterKind};
@@ -89,6 +90,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 
 /// Fails if the directory exists and must not be replaced, or cannot have been written by this command.
 fn check_output(path: &Path, force: bool) -> Result<(), CommandError> {
+    check_local(path)?;
     if !probe::exists(path)? {
         return Ok(());
     }

@@ -4,6 +4,8 @@ use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::parallel::JobArgs;
+use crate::places;
+use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
 use crate::server_args::{ServerArgs, ServerTable};
 use crate::source::{Draws, InputSource, SourcePart};
@@ -101,7 +103,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let is_file = match args.target.kind {
-        None => !args.target.target.is_dir(),
+        None => !probe::is_dir(&args.target.target)?,
         Some(kind) => kind == Kind::Hfile,
     };
     let chooses = args.rows.is_given() || args.cells.is_given();
@@ -216,7 +218,7 @@ fn count_half(args: &Args, out: &mut Output) -> Result<Counts, Failure> {
 fn count_stored(args: &Args, out: &mut Output) -> Result<Counts, Failure> {
     let options = args.reading.options(out)?;
     let TargetArgs { target: path, kind } = &args.target;
-    out.start_progress(path.metadata().map_or(0, |meta| meta.len()), false);
+    out.start_progress(places::len(path), false);
     let file = target::open(path, *kind, &options, out)?;
     let mut counter = Counter::default();
     let mut cells = file.scanner();

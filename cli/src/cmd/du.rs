@@ -5,14 +5,14 @@ use crate::balance;
 use crate::block_usage::BlockUsage;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::probe;
+use crate::places;
+use crate::probe::{self, len_of};
 use crate::regions::{files_below, is_snapshot};
-use crate::target::check_local;
 use crate::text;
 use crate::usage::Usage;
 use crate::what_if::Samples;
 use hregion::cell::StringBinary;
-use hregion::io::{LocalStorage, Storage};
+use hregion::io::Storage;
 use hregion::region::FileKind;
 use hregion::{HFileOptions, TableName};
 use serde_json::json;
@@ -86,7 +86,7 @@ struct StoreFile {
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let options = args.reading.options(out)?;
-    let storage: Arc<dyn Storage> = Arc::new(LocalStorage);
+    let storage = places::storage();
     if !out.is_json() {
         writeln!(out, "{}", Usage::HEADING)?;
     }
@@ -133,7 +133,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 
 /// Returns the store files of a target, in the order of their paths.
 fn store_files(target: &Path, storage: &Arc<dyn Storage>) -> Result<Vec<(PathBuf, FileKind)>, Failure> {
-    check_local(target)?;
+    places::check_readable(target)?;
     let mut paths = Vec::new();
     match probe::is_dir(target)? {
         true if is_snapshot(target)? => {
@@ -195,11 +195,11 @@ impl StoreFile {
         options: &HFileOptions,
         blocks: Option<&mut BlockUsage>,
     ) -> Result<Self, Failure> {
-        let meta = path.metadata().map_err(|error| CommandError::io("open", path, &error))?;
-        let usage = Usage { bytes: meta.len(), ..Usage::default() };
+        let bytes = len_of(path)?;
+        let usage = Usage { bytes, ..Usage::default() };
         let (encoding, compression, rows, overlap) = (None, None, None, None);
         let mut this = Self { path: path.to_owned(), usage, encoding, compression, rows, overlap };
-        if matches!(kind, FileKind::Reference | FileKind::Link) || meta.len() == 0 {
+        if matches!(kind, FileKind::Reference | FileKind::Link) || bytes == 0 {
             return Ok(this);
         }
         let file = options.open(path)?;
@@ -211,7 +211,7 @@ impl StoreFile {
         this.usage.cells = Some(file.entry_count());
         this.usage.times = times.filter(|_| has_cells).map(|range| (range.min, range.max));
         let plain = u64::try_from(file.trailer().total_uncompressed_bytes()).ok();
-        this.usage.plain = plain.filter(|_| has_cells).map(|plain| (meta.len(), plain));
+        this.usage.plain = plain.filter(|_| has_cells).map(|plain| (bytes, plain));
         this.encoding = Some(file.data_block_encoding().name());
         this.compression = Some(file.codec().name());
         let keys = file.first_key().zip(file.last_key()).filter(|_| has_cells);
@@ -222,7 +222,7 @@ impl StoreFile {
 
 /// Returns the names of the table, the region and the family of a file, if it is below `data`.
 fn file_names(path: &Path) -> Result<[Option<String>; 3], Failure> {
-    let full = std::fs::canonicalize(path).map_err(|error| CommandError::io("open", path, &error))?;
+    let full = places::full(path).map_err(|error| CommandError::io("open", path, &error))?;
     let mut names = full.ancestors().skip(1).map(|dir| dir.file_name().map(|name| name.to_string_lossy()));
     let mut next = || names.next().flatten().map(|name| name.into_owned());
     let (family, region, table, namespace) = (next(), next(), next(), next());

@@ -6,6 +6,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::hbase_flags::HBaseFlags;
 use crate::inspect_dir;
 use crate::output::Output;
+use crate::places;
 use crate::report;
 use crate::target::{self, Kind};
 use crate::text;
@@ -67,7 +68,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return inspect_dir::run(&args.target, kind, &args.reading, out);
     }
     if flags.reads_cells() {
-        out.start_progress(args.target.metadata().map_or(0, |meta| meta.len()), true);
+        out.start_progress(places::len(&args.target), true);
     }
     let mut path = args.target.clone();
     if args.kind.is_none() && target::is_reference(&path)? {

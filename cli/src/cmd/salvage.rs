@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if !args.force && probe::exists(&args.out)? {
         return Err(CommandError::invalid_file(&args.out, "already exists; --force replaces it").into());
     }
-    let bytes = args.file.metadata().map_or(0, |meta| meta.len());
+    let bytes = crate::places::len(&args.file);
     out.start_progress(bytes, false);
     let reader = target::reader(&args.file, Some(Kind::Hfile), out)?;
     let options = options.storage(OutputStorage::shared(args.force));

@@ -3,6 +3,7 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
+use crate::places;
 use crate::probe;
 use crate::target::check_local;
 use clap::Subcommand;
@@ -115,12 +116,12 @@ enum Action {
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     match &args.action {
         Action::List { root } => {
-            check_local(root)?;
+            places::check_readable(root)?;
             if !probe::is_dir(root)? {
                 let error = io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
                 return Err(CommandError::io("list", root, &error).into());
             }
-            for found in Table::list_snapshots(root)? {
+            for found in Table::list_snapshots_with(root, &*places::storage())? {
                 print(&found, out)?;
             }
         }
@@ -188,9 +189,9 @@ fn members(found: &SnapshotDescription) -> Value {
 }
 
 fn info(root: &Path, name: &str, options: RegionOptions, out: &mut Output) -> Result<(), Failure> {
-    check_local(root)?;
+    places::check_readable(root)?;
     let snapshot = Table::open_snapshot_with(root, name, options)?;
-    let listed = Table::list_snapshots(root)?;
+    let listed = Table::list_snapshots_with(root, &*places::storage())?;
     // It may have been deleted meanwhile.
     let Some(found) = listed.iter().find(|found| found.name() == name) else {
         let error = io::Error::new(io::ErrorKind::NotFound, format!("there is no snapshot {name}"));

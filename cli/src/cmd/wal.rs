@@ -4,8 +4,10 @@ use crate::cell_line::{self, LineStyle};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::find_logs;
 use crate::output::Output;
+use crate::places;
 use crate::query_args::{self, Row};
 use crate::text;
+use hregion::Limits;
 use hregion::cell::StringBinary;
 use hregion::wal::{FlushAction, Marker, MarkerServer, RegionEvent, StoreFiles, WalEntry, WalReader};
 use serde_json::{Map, Value, json};
@@ -55,7 +57,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     for path in &args.logs {
         find_logs(path, &mut logs)?;
     }
-    let bytes = logs.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
+    let bytes = logs.iter().map(|path| places::len(path)).sum();
     out.start_progress(bytes, true);
     let mut torn = None;
     for path in &logs {
@@ -72,7 +74,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 
 /// Prints the entries of a log. If it ends within one, returns that as an error.
 fn print_log(path: &Path, args: &Args, out: &mut Output) -> Result<Option<CommandError>, Failure> {
-    let mut log = WalReader::open(path)?;
+    let file = places::open(path).map_err(|error| CommandError::io("open", path, &error))?;
+    let mut log = WalReader::new(file, &Limits::new())?;
     while let Some(entry) = log.next_entry()? {
         if args.region.as_ref().is_none_or(|region| region.as_bytes() == entry.key().encoded_region_name) {
             print_entry(path, &entry, args.row.as_ref(), out)?;

@@ -3,6 +3,7 @@
 use super::blocks::BlockMap;
 use super::total::Total;
 use crate::failure::CommandError;
+use crate::probe::len_of;
 use crate::text;
 use hregion::cell::StringBinary;
 use hregion::region::FileKind;
@@ -54,10 +55,10 @@ impl StoreFile {
 
     fn fill(&mut self, reading: &FileReading) -> Result<(), CommandError> {
         let path = &self.place.path;
-        let meta = path.metadata().map_err(|error| CommandError::io("open", path, &error))?;
-        self.total.bytes = meta.len();
+        let bytes = len_of(path)?;
+        self.total.bytes = bytes;
         let is_elsewhere = matches!(self.place.kind, FileKind::Reference | FileKind::Link);
-        if meta.len() == 0 && !is_elsewhere {
+        if bytes == 0 && !is_elsewhere {
             // HBase ignores empty files
             return Ok(());
         }

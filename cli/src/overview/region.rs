@@ -3,17 +3,16 @@
 use super::file::{FilePlace, StoreFile};
 use super::total::Total;
 use crate::failure::CommandError;
+use crate::places;
 use crate::probe;
 use crate::regions::entries_of;
 use crate::text;
 use hregion::cell::StringBinary;
-use hregion::io::{LocalStorage, Storage};
 use hregion::region::FileKind;
 use hregion::{RegionInfo, RegionOptions};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// A region: its directory, and what its `.regioninfo` says.
 #[derive(Debug)]
@@ -44,7 +43,7 @@ impl RegionOverview {
 
     /// Lists the store files, references and links of all families, by their names.
     pub(crate) fn places(&self) -> Result<Vec<FilePlace>, CommandError> {
-        let storage: Arc<dyn Storage> = Arc::new(LocalStorage);
+        let storage = places::storage();
         let mut places = Vec::new();
         for dir in entries_of(&self.path, |path| Ok(!name(path).starts_with('.') && probe::is_dir(path)?))? {
             for path in entries_of(&dir, |path| Ok(!name(path).starts_with('.') && !probe::is_dir(path)?))? {

@@ -303,7 +303,7 @@ fn every_kind_of_error_has_its_exit_code() {
         (&["replay", &golden("no-such.jsonl")], 5, "Io"),
         (&["replay", &plain()], 3, "Corrupt"),
         (&["replay", "-", "--set", "versions=2"], 2, "Usage"),
-        (&["count", "s3://bucket/file"], 4, "Unsupported"),
+        (&["count", "gopher://bucket/file"], 4, "Unsupported"),
         (&["inspect", &golden("no-such.hfile")], 5, "Io"),
         (&["cells", &plain(), "--zstd-dictionary", &golden("no-such.dict")], 5, "Io"),
         (&["seek", &plain(), "--keys", &golden("no-such.jsonl")], 5, "Io"),

@@ -33,6 +33,8 @@ mod parity;
 mod questions;
 mod recover;
 mod region;
+#[cfg(feature = "remote")]
+mod remote;
 mod replay;
 mod report;
 mod report_browser;
@@ -58,6 +60,8 @@ mod write;
 #[allow(dead_code, reason = "the library's tests use the rest")]
 mod library {
     pub(crate) mod cells;
+    #[cfg(feature = "remote")]
+    pub(crate) mod fake_s3;
     pub(crate) mod files;
     pub(crate) mod golden;
     pub(crate) mod protobuf;

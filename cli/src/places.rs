@@ -1,0 +1,248 @@
+//! Files by path: local ones, and remote ones by URL, which are only read.
+
+use crate::failure::CommandError;
+use hregion::io::{DirEntry, FileReader, LocalStorage, Storage};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Whether a path is a URL.
+pub(crate) fn is_url(path: &Path) -> bool {
+    scheme_of(path).is_some()
+}
+
+fn scheme_of(path: &Path) -> Option<&str> {
+    path.to_str().and_then(|path| path.split_once("://")).map(|(scheme, _)| scheme)
+}
+
+/// Fails if a path is a URL, which nothing is written to.
+pub(crate) fn check_local(path: &Path) -> Result<(), CommandError> {
+    match scheme_of(path) {
+        None => Ok(()),
+        Some(scheme) => {
+            Err(CommandError::unsupported(&shown(path), format!("{scheme}: remote files are only read")))
+        }
+    }
+}
+
+/// Returns a path as errors may show it: a URL without credentials and query.
+fn shown(path: &Path) -> PathBuf {
+    let Some((scheme, rest)) = path.to_str().and_then(|path| path.split_once("://")) else {
+        return path.to_owned();
+    };
+    let (authority, key) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let key = key.split(['?', '#']).next().unwrap_or_default();
+    PathBuf::from(if key.is_empty() {
+        format!("{scheme}://{host}")
+    } else {
+        format!("{scheme}://{host}/{key}")
+    })
+}
+
+/// The length of a file; 0 if that is unknown.
+pub(crate) fn len(path: &Path) -> u64 {
+    status(path).ok().flatten().map_or(0, |entry| entry.len)
+}
+
+/// Opens a file for reading.
+pub(crate) fn open(path: &Path) -> io::Result<Arc<dyn FileReader>> {
+    storage().open(path)
+}
+
+/// Returns the paths of the entries of a directory, sorted, and whether they are symbolic links.
+pub(crate) fn list(dir: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
+    let mut paths = Vec::new();
+    if is_url(dir) {
+        let entries = storage().list_dir(dir)?.into_iter();
+        return Ok(entries.map(|entry| (dir.join(entry.name), false)).collect());
+    }
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        paths.push((entry.path(), entry.file_type()?.is_symlink()));
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Returns the full path, without symbolic links. A URL has none.
+pub(crate) fn full(path: &Path) -> io::Result<PathBuf> {
+    if is_url(path) { Ok(path.to_owned()) } else { fs::canonicalize(path) }
+}
+
+/// Looks a file or directory up. A symbolic link is followed.
+pub(crate) fn status(path: &Path) -> io::Result<Option<DirEntry>> {
+    if is_url(path) {
+        return remote::status(path);
+    }
+    match fs::metadata(path) {
+        Ok(meta) => Ok(Some(DirEntry {
+            name: path.file_name().unwrap_or_default().to_owned(),
+            len: meta.len(),
+            is_dir: meta.is_dir(),
+            is_symlink: false,
+            modified_millis: 0,
+        })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+pub(crate) use remote::{check_readable, is_remote_dir, storage};
+
+#[cfg(feature = "remote")]
+mod remote {
+    use super::{Arc, CommandError, DirEntry, FileReader, LocalStorage, Path, Storage, io, is_url, shown};
+    use hregion::io::{FileLock, FileWriter, LogFile};
+    use hregion_remote::{RemoteOptions, RemoteStorage};
+    use std::sync::OnceLock;
+
+    /// Fails if a path is a URL that is not understood.
+    pub(crate) fn check_readable(path: &Path) -> Result<(), CommandError> {
+        if !is_url(path) {
+            return Ok(());
+        }
+        hregion_remote::check_url(path)
+            .map_err(|error| CommandError::unsupported(&shown(path), error.to_string()))
+    }
+
+    /// Returns the local files and all remote ones. Remote ones are connected to when the first is opened.
+    pub(crate) fn storage() -> Arc<dyn Storage> {
+        static STORAGE: OnceLock<Arc<AllFiles>> = OnceLock::new();
+        Arc::clone(STORAGE.get_or_init(Arc::default)) as Arc<dyn Storage>
+    }
+
+    fn remote() -> io::Result<&'static RemoteStorage> {
+        static REMOTE: OnceLock<RemoteStorage> = OnceLock::new();
+        if let Some(remote) = REMOTE.get() {
+            return Ok(remote);
+        }
+        let started = RemoteOptions::default().build()?;
+        Ok(REMOTE.get_or_init(|| started))
+    }
+
+    pub(super) fn status(path: &Path) -> io::Result<Option<DirEntry>> {
+        remote()?.status(path)
+    }
+
+    /// Whether there is a remote directory.
+    pub(crate) fn is_remote_dir(path: &Path) -> io::Result<bool> {
+        remote()?.is_dir(path)
+    }
+
+    /// Local files by path, remote ones by URL.
+    #[derive(Debug, Default)]
+    struct AllFiles;
+
+    impl AllFiles {
+        fn of(path: &Path) -> io::Result<&'static dyn Storage> {
+            if is_url(path) { Ok(remote()?) } else { Ok(&LocalStorage) }
+        }
+    }
+
+    impl Storage for AllFiles {
+        fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+            Self::of(path)?.open(path)
+        }
+
+        fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+            Self::of(path)?.create(path)
+        }
+
+        fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+            Self::of(path)?.create_new(path)
+        }
+
+        fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+            Self::of(path)?.create_log(path)
+        }
+
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            // Whichever is remote refuses.
+            Self::of(if is_url(to) { to } else { from })?.rename(from, to)
+        }
+
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            Self::of(path)?.remove(path)
+        }
+
+        fn remove_dir(&self, path: &Path) -> io::Result<()> {
+            Self::of(path)?.remove_dir(path)
+        }
+
+        fn sync_file(&self, path: &Path) -> io::Result<()> {
+            Self::of(path)?.sync_file(path)
+        }
+
+        fn sync_dir(&self, path: &Path) -> io::Result<()> {
+            Self::of(path)?.sync_dir(path)
+        }
+
+        fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+            Self::of(path)?.list_dir(path)
+        }
+
+        fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+            Self::of(path)?.create_dir_all(path)
+        }
+
+        fn lock(&self, path: &Path) -> io::Result<FileLock> {
+            Self::of(path)?.lock(path)
+        }
+    }
+}
+
+#[cfg(not(feature = "remote"))]
+mod remote {
+    use super::{Arc, CommandError, DirEntry, LocalStorage, Path, Storage, io, scheme_of, shown};
+
+    const HINT: &str = "the feature `remote` has it";
+
+    /// Fails if a path is a URL.
+    pub(crate) fn check_readable(path: &Path) -> Result<(), CommandError> {
+        match scheme_of(path) {
+            None => Ok(()),
+            Some(scheme) => {
+                let message = format!("{scheme}: reading remote files is not built in");
+                Err(CommandError::unsupported(&shown(path), message).with_hint(Some(HINT)))
+            }
+        }
+    }
+
+    /// Returns the local files.
+    pub(crate) fn storage() -> Arc<dyn Storage> {
+        Arc::new(LocalStorage)
+    }
+
+    pub(super) fn status(_: &Path) -> io::Result<Option<DirEntry>> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, HINT))
+    }
+
+    pub(crate) fn is_remote_dir(_: &Path) -> io::Result<bool> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, HINT))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_not_shown() {
+        let shown = |url: &str| shown(Path::new(url)).display().to_string();
+        assert_eq!(shown("https://u:p@h/a/b?sig=x"), "https://h/a/b");
+        assert_eq!(shown("s3://b"), "s3://b");
+        let error = check_local(Path::new("s3://k:secret@b/a")).unwrap_err().line();
+        assert!(error.contains("only read") && !error.contains("secret"), "{error}");
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[test]
+    fn the_missing_feature_is_named() {
+        let error = check_readable(Path::new("s3://k:secret@b/a")).unwrap_err();
+        let line = error.line();
+        assert!(line.contains("s3: ") && !line.contains("secret"), "{line}");
+        assert!(line.contains("feature `remote`"), "{line}");
+    }
+}

@@ -1,0 +1,117 @@
+//! Blocks a thread until a request is done.
+
+use std::future::Future;
+use std::io;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::AbortHandle;
+
+/// The runtime that requests run on.
+#[derive(Debug)]
+pub(crate) struct Blocking {
+    /// Taken only when dropped.
+    runtime: Option<Runtime>,
+    deadline: Duration,
+}
+
+/// Time after the deadline until an answer is given up that should have been an error of the deadline.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl Blocking {
+    pub(crate) fn new(deadline: Duration) -> io::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("hregion-remote")
+            .enable_all()
+            .build()?;
+        Ok(Self { runtime: Some(runtime), deadline })
+    }
+
+    /// Starts a request, which is ended after the deadline.
+    pub(crate) fn start<T: Send + 'static>(
+        &self,
+        request: impl Future<Output = io::Result<T>> + Send + 'static,
+    ) -> Pending<T> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let deadline = self.deadline;
+        let task = async move {
+            let answer = tokio::time::timeout(deadline, request).await;
+            // The receiver is gone if the request was given up.
+            let _ = sender.send(answer.unwrap_or_else(|_| Err(late(deadline))));
+        };
+        let runtime = self.runtime.as_ref().expect("present until dropped");
+        Pending { receiver, task: runtime.spawn(task).abort_handle(), deadline }
+    }
+
+    /// Waits for a request. Unlike `Runtime::block_on`, any thread may wait.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        request: impl Future<Output = io::Result<T>> + Send + 'static,
+    ) -> io::Result<T> {
+        self.start(request).wait()
+    }
+}
+
+impl Drop for Blocking {
+    fn drop(&mut self) {
+        // Without waiting: the last owner may be a thread of another runtime.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A request under way. It is ended if this is dropped.
+#[derive(Debug)]
+pub(crate) struct Pending<T> {
+    receiver: Receiver<io::Result<T>>,
+    task: AbortHandle,
+    deadline: Duration,
+}
+
+impl<T> Pending<T> {
+    pub(crate) fn wait(self) -> io::Result<T> {
+        match self.receiver.recv_timeout(self.deadline.saturating_add(GRACE)) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout) => Err(late(self.deadline)),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(io::Error::other("the request ended without an answer"))
+            }
+        }
+    }
+}
+
+impl<T> Drop for Pending<T> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn late(deadline: Duration) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within the deadline of {deadline:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+
+    #[test]
+    fn requests_end_at_the_deadline() {
+        let blocking = Blocking::new(Duration::from_millis(20)).unwrap();
+        assert_eq!(blocking.run(async { Ok(3) }).unwrap(), 3);
+        let error = blocking.run(pending::<io::Result<()>>()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(blocking.run::<()>(async { panic!("expected by this test") }).is_err());
+    }
+
+    #[test]
+    fn threads_of_another_runtime_may_call() {
+        let other = Builder::new_current_thread().build().unwrap();
+        other.block_on(async {
+            let blocking = Blocking::new(Duration::from_secs(20)).unwrap();
+            assert_eq!(blocking.run(async { Ok(3) }).unwrap(), 3);
+        });
+    }
+}

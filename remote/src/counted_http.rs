@@ -1,0 +1,141 @@
+//! Counts HTTP requests, and bounds the bodies of their responses.
+
+use crate::http_client::{self, Timeouts};
+use crate::options::RemoteOptions;
+use crate::stats::Counters;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::try_unfold;
+use http::{Method, header};
+use http_body_util::{BodyExt, StreamBody};
+use object_store::ClientOptions;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
+    HttpService,
+};
+use std::io;
+use std::sync::Arc;
+
+/// The size of an error's body, at most.
+const ERROR_BYTES: u64 = 64 << 10;
+
+/// Makes clients that count.
+#[derive(Debug)]
+pub(crate) struct CountingConnector {
+    counters: Arc<Counters>,
+    /// The size of a listing, at most.
+    listing_bytes: u64,
+    timeouts: Timeouts,
+}
+
+impl CountingConnector {
+    pub(crate) fn new(options: &RemoteOptions, counters: Arc<Counters>) -> Self {
+        let timeouts = Timeouts { connect: options.connect_timeout, request: options.request_timeout };
+        Self { counters, listing_bytes: options.listing_bytes, timeouts }
+    }
+}
+
+impl HttpConnector for CountingConnector {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let inner = HttpClient::new(http_client::client(options, self.timeouts, Arc::clone(&self.counters))?);
+        let (counters, listing_bytes) = (Arc::clone(&self.counters), self.listing_bytes);
+        Ok(HttpClient::new(CountingService { inner, counters, listing_bytes }))
+    }
+}
+
+#[derive(Debug)]
+struct CountingService {
+    inner: HttpClient,
+    counters: Arc<Counters>,
+    listing_bytes: u64,
+}
+
+#[async_trait]
+impl HttpService for CountingService {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        http_client::check_host(&request.uri().to_string()).map_err(error)?;
+        let range = request.headers().get(header::RANGE).and_then(|range| range_len(range.to_str().ok()?));
+        let pages = is_page_of_s3(&request);
+        self.counters.request();
+        let (parts, body) = self.inner.execute(request).await?.into_parts();
+        let limit = match range {
+            _ if !parts.status.is_success() => ERROR_BYTES,
+            Some(len) => len,
+            None => self.listing_bytes,
+        };
+        let body = bounded(body, limit, Arc::clone(&self.counters));
+        if !pages || !parts.status.is_success() {
+            return Ok(HttpResponse::from_parts(parts, body));
+        }
+        let page = body.collect().await?.to_bytes();
+        check_page(&page)?;
+        Ok(HttpResponse::from_parts(parts, page.into()))
+    }
+}
+
+/// Returns the length of a range in the form that `object_store` sends: `bytes=1-2` or `bytes=-2`.
+fn range_len(range: &str) -> Option<u64> {
+    let (start, end) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let end: u64 = end.parse().ok()?;
+    match start {
+        "" => Some(end),
+        start => end.checked_sub(start.parse().ok()?)?.checked_add(1),
+    }
+}
+
+fn is_page_of_s3(request: &HttpRequest) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    request.method() == Method::GET && query.split('&').any(|part| part == "list-type=2")
+}
+
+/// Fails if a page says that more follow, but not how to ask for them: the listing would end too early.
+fn check_page(page: &[u8]) -> Result<(), HttpError> {
+    let contains = |text: &str| page.windows(text.len()).any(|window| window == text.as_bytes());
+    if contains("<IsTruncated>true</IsTruncated>") && !contains("<NextContinuationToken>") {
+        return Err(error("a listing that is cut off"));
+    }
+    Ok(())
+}
+
+/// Counts the bytes of a body. Fails if there are more than `limit`.
+fn bounded(body: HttpResponseBody, limit: u64, counters: Arc<Counters>) -> HttpResponseBody {
+    let frames = try_unfold((body, limit), move |(mut body, left)| {
+        let counters = Arc::clone(&counters);
+        async move {
+            let Some(frame) = body.frame().await else { return Ok(None) };
+            let frame = frame?;
+            let len = frame.data_ref().map_or(0, Bytes::len);
+            counters.bytes(len);
+            match left.checked_sub(len as u64) {
+                Some(left) => Ok(Some((frame, (body, left)))),
+                None => Err(error("a body longer than what was asked for")),
+            }
+        }
+    });
+    HttpResponseBody::new(StreamBody::new(frames))
+}
+
+fn error(message: &'static str) -> HttpError {
+    HttpError::new(HttpErrorKind::Decode, io::Error::new(io::ErrorKind::InvalidData, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_have_lengths() {
+        assert_eq!(range_len("bytes=1-2"), Some(2));
+        assert_eq!(range_len("bytes=-7"), Some(7));
+        for other in ["bytes=7-", "bytes=3-1", "bytes=0-18446744073709551615", "lines=1-2", "bytes=x-2"] {
+            assert_eq!(range_len(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn listings_that_are_cut_off_are_errors() {
+        assert!(check_page(b"<a><IsTruncated>true</IsTruncated></a>").is_err());
+        assert!(check_page(b"<IsTruncated>true</IsTruncated><NextContinuationToken>").is_ok());
+        assert!(check_page(b"<IsTruncated>false</IsTruncated>").is_ok());
+    }
+}

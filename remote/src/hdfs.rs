@@ -1,0 +1,181 @@
+//! HDFS, by a client in Rust.
+
+use crate::location::Location;
+use crate::options::RemoteOptions;
+use crate::source::{Opened, Source, Status, Version, len_of, replaced, wrong_answer};
+use crate::stats::Counters;
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use hdfs_native::HdfsError;
+use hdfs_native::client::{Client, ClientBuilder, FileStatus};
+use hdfs_native::file::FileReader;
+use hregion::DirEntry;
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A name service, or the default file system.
+struct HdfsSource {
+    client: Client,
+    counters: Arc<Counters>,
+    max_entries: usize,
+}
+
+impl fmt::Debug for HdfsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HdfsSource").finish_non_exhaustive()
+    }
+}
+
+/// Makes the client of a name service. Connects to nothing.
+pub(crate) fn connect(
+    location: &Location,
+    options: &RemoteOptions,
+    counters: Arc<Counters>,
+) -> io::Result<Arc<dyn Source>> {
+    let mut builder =
+        ClientBuilder::new().with_config(options.settings_of(&["dfs.", "fs.", "hadoop.", "ipc."]));
+    if !location.authority.is_empty() {
+        builder = builder.with_url(format!("hdfs://{}", location.authority));
+    }
+    let client = builder.build().map_err(io_error)?;
+    Ok(Arc::new(HdfsSource { client, counters, max_entries: options.listing_entries }))
+}
+
+impl HdfsSource {
+    async fn find(&self, key: &str) -> io::Result<Option<FileStatus>> {
+        self.counters.request();
+        match self.client.get_file_info(&format!("/{key}")).await {
+            Ok(status) => Ok(Some(status)),
+            Err(HdfsError::FileNotFound(_)) => Ok(None),
+            Err(error) => Err(io_error(error)),
+        }
+    }
+
+    /// Opens a file for one read, and fails if it is not the one expected.
+    async fn open_again(&self, key: &str, len: u64) -> io::Result<FileReader> {
+        self.counters.request();
+        let file = match self.client.read(&format!("/{key}")).await.map_err(io_error) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(removed()),
+            file => file?,
+        };
+        if file.file_length() as u64 == len { Ok(file) } else { Err(replaced()) }
+    }
+
+    async fn read_range(&self, file: &FileReader, range: Range<u64>) -> io::Result<Bytes> {
+        let expected = len_of(&range)?;
+        let start = usize::try_from(range.start).map_err(|_| io::ErrorKind::Unsupported)?;
+        if range.end > file.file_length() as u64 {
+            return Err(replaced());
+        }
+        self.counters.request();
+        let mut stream = Box::pin(file.read_range_stream(start, expected));
+        let mut bytes = BytesMut::new();
+        while let Some(part) = stream.next().await {
+            let part = part.map_err(io_error)?;
+            self.counters.bytes(part.len());
+            bytes.extend_from_slice(&part);
+            if bytes.len() > expected {
+                break;
+            }
+        }
+        if bytes.len() == expected {
+            return Ok(bytes.freeze());
+        }
+        Err(wrong_answer(format!("{} bytes, expected {expected}", bytes.len())))
+    }
+}
+
+#[async_trait]
+impl Source for HdfsSource {
+    async fn open(&self, key: &str, tail: u64) -> io::Result<Opened> {
+        let status = self.find(key).await?;
+        let status = status.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))?;
+        if status.isdir {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "a directory"));
+        }
+        let version = version_of(&status);
+        let len = version.len;
+        if len == 0 {
+            return Ok(Opened { version, tail: Bytes::new() });
+        }
+        let tail = self.read(key, &version, len.saturating_sub(tail)..len).await?;
+        Ok(Opened { version, tail })
+    }
+
+    async fn read(&self, key: &str, version: &Version, range: Range<u64>) -> io::Result<Bytes> {
+        let file = self.open_again(key, version.len).await?;
+        let bytes = self.read_range(&file, range).await?;
+        // The blocks were those of the path at some time between the two look-ups of its status.
+        match self.find(key).await? {
+            Some(status) if version_of(&status) == *version => Ok(bytes),
+            Some(_) => Err(replaced()),
+            None => Err(removed()),
+        }
+    }
+
+    async fn list(&self, key: &str) -> io::Result<Vec<DirEntry>> {
+        self.counters.request();
+        let listing = self.client.list_status_iter(&format!("/{key}"), false);
+        let mut entries = Vec::new();
+        while let Some(status) = listing.next().await {
+            let status = status.map_err(io_error)?;
+            if entries.len() >= self.max_entries {
+                return Err(wrong_answer(format!("over {} entries in a directory", self.max_entries)));
+            }
+            let name = status.path.rsplit('/').next().unwrap_or_default();
+            entries.push(DirEntry {
+                name: name.into(),
+                len: status.length as u64,
+                is_dir: status.isdir,
+                is_symlink: false,
+                modified_millis: version_of(&status).modified_millis,
+            });
+        }
+        Ok(entries)
+    }
+
+    async fn status(&self, key: &str) -> io::Result<Option<Status>> {
+        let status = self.find(key).await?;
+        Ok(status.map(|status| Status {
+            is_dir: status.isdir,
+            len: status.length as u64,
+            modified_millis: version_of(&status).modified_millis,
+        }))
+    }
+
+    async fn is_dir(&self, key: &str) -> io::Result<bool> {
+        Ok(self.find(key).await?.is_some_and(|status| status.isdir))
+    }
+}
+
+fn version_of(status: &FileStatus) -> Version {
+    let modified_millis = i64::try_from(status.modification_time).unwrap_or(i64::MAX);
+    Version { len: status.length as u64, e_tag: None, modified_millis }
+}
+
+fn removed() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "the file was removed after it was opened")
+}
+
+fn io_error(error: HdfsError) -> io::Error {
+    let kind = match &error {
+        HdfsError::IOError(error) => error.kind(),
+        HdfsError::FileNotFound(_) => io::ErrorKind::NotFound,
+        HdfsError::IsADirectoryError(_) => io::ErrorKind::IsADirectory,
+        HdfsError::UnsupportedErasureCodingPolicy(_) | HdfsError::UnsupportedFeature(_) => {
+            io::ErrorKind::Unsupported
+        }
+        HdfsError::ChecksumError => io::ErrorKind::InvalidData,
+        HdfsError::RPCError(class, _) if class.ends_with("FileNotFoundException") => io::ErrorKind::NotFound,
+        HdfsError::RPCError(class, _) if class.ends_with("AccessControlException") => {
+            io::ErrorKind::PermissionDenied
+        }
+        _ => io::ErrorKind::Other,
+    };
+    let text = error.to_string();
+    // Exceptions of the name node have stack traces.
+    io::Error::new(kind, text.lines().next().unwrap_or_default().to_owned())
+}

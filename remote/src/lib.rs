@@ -1,0 +1,62 @@
+//! HBase's files read in place: in S3, on web servers and in HDFS.
+//!
+//! [`RemoteStorage`] is a [`Storage`](hregion::Storage) of the crate `hregion`, whose paths are URLs:
+//! `s3://bucket/hbase/data/default/t`. Pass it to
+//! [`RegionOptions::storage`](hregion::RegionOptions::storage), or pass a file of it to
+//! [`HFileOptions::open_reader`](hregion::HFileOptions::open_reader).
+//!
+//! | URL | what | feature |
+//! |---|---|---|
+//! | `s3://BUCKET/KEY`, `s3a://` | Amazon S3, and what has its interface | `aws` |
+//! | `http://HOST:PORT/PATH`, `https://` | a web server with ranges; directories need WebDAV | `http` |
+//! | `hdfs://NAMESERVICE/PATH` | HDFS, with SIMPLE or Kerberos authentication | `hdfs` |
+//!
+//! All calls block the calling thread. The requests themselves run on a small tokio runtime of the storage,
+//! so that any thread may call, including one of another runtime: it is blocked as by a read of a local
+//! file, for at most [`RemoteOptions::deadline`] a request. A server within that same runtime would wait in
+//! vain for its thread; use `spawn_blocking`.
+//!
+//! Nothing is ever written: each call that writes fails with
+//! [`ErrorKind::Unsupported`](std::io::ErrorKind::Unsupported).
+//!
+//! # Versions of a file
+//!
+//! A file that is open is one version of it, by its length and ETag, or else the time of its last change. If
+//! the object was replaced since it was opened, reads fail; they never return bytes of two versions.
+//!
+//! # Credentials
+//!
+//! Those of S3 are named, in the environment or by [`RemoteOptions::setting`], and never in a URL:
+//! `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (also `AWS_SESSION_TOKEN`), or
+//! `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`, or `AWS_SKIP_SIGNATURE=true` for a public bucket. If
+//! none are named, each call fails and says so, without a request: profiles are not read, and the metadata
+//! services of machines and containers are never asked. No HTTP request goes to a link-local address, not
+//! even if a server redirects there. HDFS is configured by the files of `HADOOP_CONF_DIR`.
+
+#![cfg_attr(not(any(feature = "objects", feature = "hdfs")), allow(dead_code, reason = "nothing is read"))]
+
+mod blocking;
+#[cfg(feature = "objects")]
+mod counted_http;
+mod file;
+#[cfg(feature = "hdfs")]
+mod hdfs;
+#[cfg(feature = "objects")]
+mod http_client;
+mod location;
+#[cfg(feature = "objects")]
+mod object_errors;
+#[cfg(feature = "objects")]
+mod objects;
+mod options;
+mod read_ahead;
+#[cfg(feature = "aws")]
+mod s3;
+mod source;
+mod stats;
+mod storage;
+
+pub use location::{check_url, is_url};
+pub use options::RemoteOptions;
+pub use stats::RemoteStats;
+pub use storage::RemoteStorage;

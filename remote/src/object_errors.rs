@@ -1,0 +1,99 @@
+//! Errors of object stores without what they should not show: no credentials, queries or bodies.
+
+use crate::source::replaced;
+use object_store::Error;
+use std::io;
+
+/// The length of a message, at most.
+const MAX_MESSAGE: usize = 400;
+
+/// Returns an error of the library as one of the system.
+pub(crate) fn io_error(error: &Error) -> io::Error {
+    let (kind, message) = match error {
+        Error::NotFound { .. } => (io::ErrorKind::NotFound, "no such file".to_owned()),
+        Error::Precondition { .. } | Error::NotModified { .. } => return replaced(),
+        Error::PermissionDenied { .. } => {
+            (io::ErrorKind::PermissionDenied, "the server denies access".to_owned())
+        }
+        Error::Unauthenticated { .. } => {
+            (io::ErrorKind::PermissionDenied, "the server does not accept the credentials".to_owned())
+        }
+        Error::NotImplemented { .. } | Error::NotSupported { .. } => {
+            (io::ErrorKind::Unsupported, "the server does not support this request".to_owned())
+        }
+        Error::UnknownConfigurationKey { key, .. } => {
+            (io::ErrorKind::InvalidInput, format!("unknown setting {key}"))
+        }
+        other => (kind_of(other), clean(&chain(other))),
+    };
+    io::Error::new(kind, message)
+}
+
+/// Whether a range was refused, as any range of an empty file is.
+pub(crate) fn is_range_refused(error: &Error) -> bool {
+    chain(error).contains("416 Range Not Satisfiable")
+}
+
+fn kind_of(error: &Error) -> io::ErrorKind {
+    let text = chain(error).to_ascii_lowercase();
+    let is = |part: &str| text.contains(part);
+    if is("timed out") || is("timeout occurred") {
+        io::ErrorKind::TimedOut
+    } else if is("405 method not allowed") || is("501 not implemented") {
+        io::ErrorKind::Unsupported
+    } else {
+        io::ErrorKind::Other
+    }
+}
+
+/// Returns the messages of an error and its causes.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Cuts queries of URLs and the bodies of responses off, which can have signatures and keys in them.
+fn clean(text: &str) -> String {
+    let body = text.find(['<', '{']).unwrap_or(text.len());
+    let code = text[body..].split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+    let code =
+        code.map(|(code, _)| code).filter(|code| code.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    let words = text[..body].split_whitespace().map(|word| {
+        let path = word.split('?').next().unwrap_or_default();
+        match path.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
+            Some((scheme, (_, host))) => format!("{scheme}://{host}"),
+            None => path.to_owned(),
+        }
+    });
+    let mut cleaned = words.collect::<Vec<_>>().join(" ");
+    if let Some(code) = code {
+        cleaned = format!("{cleaned} {code}");
+    }
+    match cleaned.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => format!("{}…", &cleaned[..end]),
+        None => cleaned,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_have_no_credentials() {
+        let text = "Error GET http://u:p@h/b/k?X-Amz-Signature=s3cret after 1 retries: 403 Forbidden: \
+                    <Error><Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>AKIA</AWSAccessKeyId></Error>";
+        let cleaned = "Error GET http://h/b/k after 1 retries: 403 Forbidden: SignatureDoesNotMatch";
+        assert_eq!(clean(text), cleaned);
+        assert_eq!(clean("a {\"token\": \"s3cret\"}"), "a");
+        assert!(clean(&"é".repeat(10_000)).len() < 1000);
+    }
+}

@@ -1,0 +1,178 @@
+//! How remote files are read.
+
+use crate::storage::RemoteStorage;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// How remote files are read.
+#[derive(Clone)]
+pub struct RemoteOptions {
+    pub(crate) tail_bytes: u64,
+    pub(crate) read_ahead_bytes: u64,
+    pub(crate) total_read_ahead_bytes: u64,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) deadline: Duration,
+    pub(crate) retries: usize,
+    pub(crate) first_backoff: Duration,
+    pub(crate) max_backoff: Duration,
+    pub(crate) listing_bytes: u64,
+    pub(crate) listing_entries: usize,
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+impl Default for RemoteOptions {
+    fn default() -> Self {
+        Self {
+            tail_bytes: 64 << 10,
+            read_ahead_bytes: 8 << 20,
+            total_read_ahead_bytes: 64 << 20,
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(30),
+            deadline: Duration::from_secs(60),
+            retries: 5,
+            first_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(5),
+            listing_bytes: 16 << 20,
+            listing_entries: 1_000_000,
+            settings: Vec::new(),
+        }
+    }
+}
+
+impl RemoteOptions {
+    /// The bytes at the end of a file that are read when it is opened, and kept while it is open. An HFile
+    /// whose trailer and load-on-open section fit opens by one request. Default: 64 KiB, at least 1.
+    #[must_use]
+    pub fn tail_bytes(mut self, bytes: u64) -> Self {
+        self.tail_bytes = bytes.max(1);
+        self
+    }
+
+    /// The bytes that one scan of a file has requested but not yet read, at most. They are never more than a
+    /// fifth of what the scan has read. 0 turns reading ahead off. Default: 8 MiB.
+    #[must_use]
+    pub fn read_ahead_bytes(mut self, bytes: u64) -> Self {
+        self.read_ahead_bytes = bytes;
+        self
+    }
+
+    /// The bytes that all scans of a storage have requested but not yet read, at most. Default: 64 MiB.
+    #[must_use]
+    pub fn total_read_ahead_bytes(mut self, bytes: u64) -> Self {
+        self.total_read_ahead_bytes = bytes;
+        self
+    }
+
+    /// The time to connect to a server. Default: 5 seconds.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// The time of one HTTP request, until the last byte of its body. Default: 30 seconds.
+    #[must_use]
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// The time of one read, opening or listing, including retries. Default: 60 seconds.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// How often a request that failed is sent again, with growing pauses. Default: 5. HDFS has rules of its
+    /// own.
+    #[must_use]
+    pub fn retries(mut self, retries: usize) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// The pauses before retries: the first, and the longest. Default: 100 ms and 5 seconds.
+    #[must_use]
+    pub fn backoff(mut self, first: Duration, max: Duration) -> Self {
+        self.first_backoff = first;
+        self.max_backoff = max;
+        self
+    }
+
+    /// The size of one page of a listing, at most. Default: 16 MiB.
+    #[must_use]
+    pub fn listing_bytes(mut self, bytes: u64) -> Self {
+        self.listing_bytes = bytes;
+        self
+    }
+
+    /// The entries of one directory, at most. Default: 1,000,000.
+    #[must_use]
+    pub fn listing_entries(mut self, entries: usize) -> Self {
+        self.listing_entries = entries;
+        self
+    }
+
+    /// A setting by its name: those of S3 begin with `aws_` and have the names of `object_store`
+    /// (`aws_endpoint`, `aws_access_key_id`), those of Hadoop begin with `dfs.`, `fs.`, `hadoop.` or `ipc.`.
+    /// They go before the environment and the files of Hadoop. A name that is not understood is an error when
+    /// the first file of the kind is opened; so are those of metadata services, which are never asked.
+    #[must_use]
+    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the threads of a storage. Connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// If a thread cannot be started, or a setting is of no known kind.
+    pub fn build(self) -> io::Result<RemoteStorage> {
+        const KNOWN: [&str; 5] = ["aws_", "dfs.", "fs.", "hadoop.", "ipc."];
+        let unknown = self.settings.iter().find(|(name, _)| !KNOWN.iter().any(|kind| name.starts_with(kind)));
+        if let Some((name, _)) = unknown {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("unknown setting {name}")));
+        }
+        RemoteStorage::new(self)
+    }
+
+    /// Returns the settings whose names begin with one of `kinds`.
+    #[cfg(any(feature = "aws", feature = "hdfs"))]
+    pub(crate) fn settings_of<'s>(
+        &'s self,
+        kinds: &'s [&str],
+    ) -> impl Iterator<Item = (&'s str, &'s str)> + 's {
+        let settings = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        settings.filter(move |(name, _)| kinds.iter().any(|kind| name.starts_with(kind)))
+    }
+}
+
+/// Values of settings may be credentials, and are left out.
+impl fmt::Debug for RemoteOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.settings.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("RemoteOptions")
+            .field("tail_bytes", &self.tail_bytes)
+            .field("read_ahead_bytes", &self.read_ahead_bytes)
+            .field("deadline", &self.deadline)
+            .field("settings", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_checked_and_not_shown() {
+        let options = RemoteOptions::default().setting("aws_secret_access_key", "hidden");
+        assert!(!format!("{options:?}").contains("hidden"));
+        assert!(format!("{options:?}").contains("aws_secret_access_key"));
+        assert!(options.setting("color", "red").build().unwrap_err().to_string().contains("color"));
+    }
+}

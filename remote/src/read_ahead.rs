@@ -1,0 +1,257 @@
+//! Reads ahead of scans: several ranges are requested before they are needed, the more the longer the scan.
+
+use crate::blocking::Pending;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A read that begins at most so far after the end of the last one continues its scan. Between the data
+/// blocks of an HFile are index and Bloom blocks, each 128 KiB by default.
+const MAX_GAP: u64 = 256 << 10;
+
+/// The scans of one file that are followed at the same time.
+const MAX_STREAMS: usize = 4;
+
+/// The ranges that one scan has in flight.
+const MAX_WINDOWS: usize = 4;
+
+/// What is requested ahead is at most this part of what the scan has read: a scan that ends early has read
+/// little in vain.
+const SHARE: u64 = 5;
+
+/// The bytes that all scans of a storage may still request.
+#[derive(Debug)]
+pub(crate) struct Budget(AtomicU64);
+
+impl Budget {
+    pub(crate) fn new(bytes: u64) -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(bytes)))
+    }
+
+    fn take(self: &Arc<Self>, bytes: u64) -> Option<Taken> {
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        taken.ok().map(|_| Taken { bytes, budget: Arc::clone(self) })
+    }
+}
+
+/// Bytes of a budget, given back when this is dropped.
+#[derive(Debug)]
+struct Taken {
+    bytes: u64,
+    budget: Arc<Budget>,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.budget.0.fetch_add(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A range that was requested ahead.
+#[derive(Debug)]
+struct Window {
+    range: Range<u64>,
+    state: State,
+    _taken: Taken,
+}
+
+#[derive(Debug)]
+enum State {
+    Pending(Pending<Bytes>),
+    Ready(Bytes),
+    /// The request failed; what it was for is requested again.
+    Failed,
+}
+
+impl Window {
+    /// Returns the bytes, once they are there.
+    fn bytes(&mut self) -> Option<&Bytes> {
+        if let State::Pending(_) = self.state
+            && let State::Pending(pending) = std::mem::replace(&mut self.state, State::Failed)
+            && let Ok(bytes) = pending.wait()
+        {
+            self.state = State::Ready(bytes);
+        }
+        match &self.state {
+            State::Ready(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
+/// One scan of a file.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// The end of the last read.
+    next: u64,
+    /// The bytes read so far.
+    consumed: u64,
+    windows: VecDeque<Window>,
+}
+
+/// Reads a range now.
+pub(crate) type ReadNow<'r> = dyn FnMut(Range<u64>, &mut [u8]) -> io::Result<()> + 'r;
+
+impl Stream {
+    pub(crate) fn new() -> Self {
+        Self { next: 0, consumed: 0, windows: VecDeque::new() }
+    }
+
+    /// Fills `buf` from `offset` on: from what was requested ahead, and the rest by `read_now`.
+    pub(crate) fn read(&mut self, buf: &mut [u8], offset: u64, read_now: &mut ReadNow<'_>) -> io::Result<()> {
+        let end = offset + buf.len() as u64;
+        self.windows.retain(|window| window.range.end > offset);
+        let mut at = offset;
+        for window in &mut self.windows {
+            if at == end || window.range.start > at {
+                break;
+            }
+            let upto = window.range.end.min(end);
+            let from = window.range.start;
+            let Some(bytes) = window.bytes() else { break };
+            let part = bytes.get(index(at - from)..index(upto - from));
+            let Some(part) = part else { break };
+            buf[index(at - offset)..index(upto - offset)].copy_from_slice(part);
+            at = upto;
+        }
+        if at < end {
+            read_now(at..end, &mut buf[index(at - offset)..])?;
+            // What failed is not looked at again.
+            self.windows.retain(|window| !matches!(window.state, State::Failed));
+        }
+        self.consumed += buf.len() as u64;
+        self.next = end;
+        self.windows.retain(|window| window.range.end > end);
+        Ok(())
+    }
+
+    /// Requests what comes next, up to `limit` in the file and `max` bytes.
+    pub(crate) fn request_ahead(
+        &mut self,
+        last_len: u64,
+        (limit, max): (u64, u64),
+        budget: &Arc<Budget>,
+        start: &mut dyn FnMut(Range<u64>) -> Pending<Bytes>,
+    ) {
+        let mut at = self.windows.back().map_or(self.next, |window| window.range.end.max(self.next));
+        let wanted = (self.consumed / SHARE).min(max);
+        while self.windows.len() < MAX_WINDOWS && at < limit {
+            let left = wanted.saturating_sub(at - self.next).min(limit - at);
+            // Several windows, each of a block at least.
+            let len = (wanted / 2).max(last_len).min(left);
+            if len < last_len && at + len < limit || len == 0 {
+                return;
+            }
+            let Some(taken) = budget.take(len) else { return };
+            let range = at..at + len;
+            at = range.end;
+            self.windows.push_back(Window {
+                state: State::Pending(start(range.clone())),
+                range,
+                _taken: taken,
+            });
+        }
+    }
+}
+
+/// The scans of a file.
+#[derive(Debug, Default)]
+pub(crate) struct Streams(Vec<Stream>);
+
+impl Streams {
+    /// Takes the scan that a read at `offset` continues. Others may not use it meanwhile.
+    pub(crate) fn take(&mut self, offset: u64) -> Option<Stream> {
+        let continues = |stream: &Stream| offset >= stream.next && offset - stream.next <= MAX_GAP;
+        let found = self.0.iter().enumerate().filter(|(_, stream)| continues(stream));
+        let (found, _) = found.max_by_key(|(_, stream)| stream.next)?;
+        Some(self.0.remove(found))
+    }
+
+    pub(crate) fn put_back(&mut self, stream: Stream) {
+        if self.0.len() == MAX_STREAMS {
+            self.0.remove(0);
+        }
+        self.0.push(stream);
+    }
+}
+
+/// A position within a buffer in memory.
+fn index(position: u64) -> usize {
+    usize::try_from(position).expect("within a buffer")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocking::Blocking;
+    use std::time::Duration;
+
+    fn byte(at: u64) -> u8 {
+        u8::try_from(at % 251).unwrap()
+    }
+
+    /// Reads blocks one after the other. Returns the bytes requested, and the number of requests in the way.
+    fn scan(len: u64, upto: u64, block: u64, fails: bool) -> (u64, u64) {
+        let blocking = Blocking::new(Duration::from_secs(20)).unwrap();
+        let budget = Budget::new(u64::MAX);
+        let (mut streams, mut requested, mut waits) = (Streams::default(), 0, 0);
+        let mut at = 0;
+        while at < upto {
+            let mut buf = vec![0; index(block.min(len - at))];
+            let mut stream = streams.take(at).unwrap_or_else(Stream::new);
+            let mut read_now = |range: Range<u64>, buf: &mut [u8]| {
+                waits += 1;
+                requested += range.end - range.start;
+                buf.iter_mut().zip(range).for_each(|(to, at)| *to = byte(at));
+                Ok(())
+            };
+            stream.read(&mut buf, at, &mut read_now).unwrap();
+            assert!(buf.iter().zip(at..).all(|(&found, at)| found == byte(at)));
+            at += buf.len() as u64;
+            stream.request_ahead(block, (len, 8 << 20), &budget, &mut |range| {
+                assert!(range.start >= at && range.end <= len);
+                requested += range.end - range.start;
+                blocking.start(async move {
+                    if fails { Err(io::Error::other("fails")) } else { Ok(range.map(byte).collect()) }
+                })
+            });
+            streams.put_back(stream);
+        }
+        drop(streams);
+        assert_eq!(budget.0.load(Ordering::Relaxed), u64::MAX);
+        (requested, waits)
+    }
+
+    #[test]
+    fn whole_scans_read_nothing_twice() {
+        let (requested, waits) = scan(10_000_000, 10_000_000, 65_000, false);
+        assert_eq!(requested, 10_000_000);
+        assert!(waits <= 6, "{waits}");
+    }
+
+    #[test]
+    fn scans_that_end_early_read_little_in_vain() {
+        for blocks in 1..100 {
+            let upto = blocks * 65_000;
+            let (requested, _) = scan(100_000_000, upto, 65_000, false);
+            assert!(requested <= upto + upto / SHARE, "{blocks} blocks: {requested}");
+        }
+    }
+
+    #[test]
+    fn what_failed_is_read_again() {
+        scan(1_000_000, 1_000_000, 10_000, true);
+    }
+
+    #[test]
+    fn the_budget_ends_reading_ahead() {
+        let budget = Budget::new(100);
+        let taken = budget.take(60).unwrap();
+        assert!(budget.take(60).is_none());
+        drop(taken);
+        assert!(budget.take(100).is_some());
+    }
+}

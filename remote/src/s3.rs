@@ -1,0 +1,142 @@
+//! S3: its settings, and credentials that were named.
+
+use crate::object_errors::io_error;
+use crate::options::RemoteOptions;
+use object_store::StaticCredentialProvider;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
+use std::ffi::OsString;
+use std::io;
+use std::sync::Arc;
+
+/// What says where a metadata service is.
+const METADATA: [&str; 5] = [
+    "aws_container_authorization_token_file",
+    "aws_container_credentials_full_uri",
+    "aws_container_credentials_relative_uri",
+    "aws_imdsv1_fallback",
+    "aws_metadata_endpoint",
+];
+
+const NO_CREDENTIALS: &str = "no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
+    AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, or AWS_SKIP_SIGNATURE=true for a public bucket; profiles \
+    are not read, and metadata services are not asked";
+
+/// Returns the builder of a store, from the variables of an environment and the settings. Fails if no
+/// credentials are named: without them, the library would ask the metadata service of the machine.
+pub(crate) fn builder(
+    options: &RemoteOptions,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> io::Result<AmazonS3Builder> {
+    let mut builder = AmazonS3Builder::new();
+    for (name, value) in environment {
+        let Some((name, value)) = name.to_str().zip(value.to_str()) else { continue };
+        // Other programs have variables that begin so, too.
+        if name.starts_with("AWS_")
+            && let Ok(key) = name.to_ascii_lowercase().parse()
+        {
+            builder = builder.with_config(key, value);
+        }
+    }
+    for (name, value) in options.settings_of(&["aws_"]) {
+        if METADATA.contains(&name) {
+            return Err(invalid(&format!("{name} is refused: metadata services are not asked")));
+        }
+        builder = builder.with_config(name.parse().map_err(|error| io_error(&error))?, value);
+    }
+    with_credentials(builder)
+}
+
+fn with_credentials(builder: AmazonS3Builder) -> io::Result<AmazonS3Builder> {
+    let given = |key| builder.get_config_value(&key).filter(|value| !value.is_empty());
+    let is_anonymous = given(AmazonS3ConfigKey::SkipSignature)
+        .is_some_and(|value| ["1", "true", "on", "yes", "y"].contains(&&*value.to_ascii_lowercase()));
+    let (key_id, secret_key) =
+        (given(AmazonS3ConfigKey::AccessKeyId), given(AmazonS3ConfigKey::SecretAccessKey));
+    let credential = match (key_id, secret_key) {
+        // Not used, as nothing is signed; but the library looks for none that way.
+        _ if is_anonymous => AwsCredential { key_id: String::new(), secret_key: String::new(), token: None },
+        (Some(key_id), Some(secret_key)) => {
+            AwsCredential { key_id, secret_key, token: given(AmazonS3ConfigKey::Token) }
+        }
+        (Some(_), None) => return Err(invalid("AWS_ACCESS_KEY_ID without AWS_SECRET_ACCESS_KEY")),
+        (None, Some(_)) => return Err(invalid("AWS_SECRET_ACCESS_KEY without AWS_ACCESS_KEY_ID")),
+        (None, None) => {
+            let file = given(AmazonS3ConfigKey::WebIdentityTokenFile);
+            // The library asks the token service for credentials, if both are there and no keys.
+            return match (file, given(AmazonS3ConfigKey::RoleArn)) {
+                (Some(_), Some(_)) => Ok(builder),
+                _ => Err(invalid(NO_CREDENTIALS)),
+            };
+        }
+    };
+    Ok(builder.with_credentials(Arc::new(StaticCredentialProvider::new(credential))))
+}
+
+fn invalid(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built(variables: &[(&str, &str)], settings: &[(&str, &str)]) -> Result<String, String> {
+        let options =
+            settings.iter().fold(RemoteOptions::default(), |all, (name, value)| all.setting(*name, *value));
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let environment = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let builder = builder(&options, environment).map_err(|error| error.to_string())?;
+        let store = builder.with_bucket_name("b").build().map_err(|error| error.to_string())?;
+        Ok(format!("{:?}", store.credentials()))
+    }
+
+    #[test]
+    fn without_named_credentials_there_is_no_store() {
+        let token = ("AWS_WEB_IDENTITY_TOKEN_FILE", "/t");
+        let nothing: [&[(&str, &str)]; 8] = [
+            &[],
+            &[("AWS_PROFILE", "p"), ("AWS_REGION", "r")],
+            &[("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")],
+            &[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/c")],
+            &[
+                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9"),
+                ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/t"),
+            ],
+            &[token],
+            &[("AWS_ROLE_ARN", "arn"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "")],
+            &[("AWS_SKIP_SIGNATURE", "false"), ("AWS_ACCESS_KEY_ID", "")],
+        ];
+        for variables in nothing {
+            assert_eq!(built(variables, &[]), Err(NO_CREDENTIALS.to_owned()), "{variables:?}");
+        }
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            let error = built(&[(name, "k"), token, ("AWS_ROLE_ARN", "arn")], &[]).unwrap_err();
+            assert!(
+                error.contains("AWS_ACCESS_KEY_ID") && error.contains("AWS_SECRET_ACCESS_KEY"),
+                "{error}"
+            );
+        }
+        for name in METADATA {
+            let keys = [("aws_access_key_id", "k"), ("aws_secret_access_key", "s"), (name, "true")];
+            assert!(built(&[], &keys).unwrap_err().contains(name));
+        }
+    }
+
+    #[test]
+    fn named_credentials_are_all_that_is_used() {
+        let keys = [("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s")];
+        let metadata = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/c");
+        let roles = [("AWS_WEB_IDENTITY_TOKEN_FILE", "/t"), ("AWS_ROLE_ARN", "arn")];
+        let with_metadata = |given: &[(&'static str, &'static str)]| {
+            let all: Vec<_> = given.iter().copied().chain([metadata]).collect();
+            built(&all, &[]).unwrap()
+        };
+        assert!(with_metadata(&keys).starts_with("StaticCredentialProvider"));
+        assert!(with_metadata(&[("AWS_SKIP_SIGNATURE", "true")]).starts_with("StaticCredentialProvider"));
+        assert!(with_metadata(&roles).contains("WebIdentityProvider"));
+        let setting = ("aws_skip_signature", "TRUE");
+        assert!(built(&[metadata], &[setting]).unwrap().starts_with("StaticCredentialProvider"));
+        assert!(built(&keys, &[("aws_skip_signature", "perhaps")]).is_err());
+        assert!(built(&keys, &[("aws_colour", "red")]).unwrap_err().contains("aws_colour"));
+    }
+}

@@ -1,0 +1,57 @@
+//! Files of HDFS that change while they are open. `HREGION_HDFS` is the URL of a file system for this test.
+
+use bytes::Bytes;
+use hdfs_native::WriteOptions;
+use hdfs_native::client::{Client, ClientBuilder};
+use hregion::Storage as _;
+use hregion_remote::RemoteOptions;
+use std::io;
+use std::path::PathBuf;
+use tokio::runtime::{Builder, Runtime};
+
+const FILE: &str = "/changes/file";
+const LEN: usize = 3 << 20;
+
+fn write(runtime: &Runtime, client: &Client, byte: u8, len: usize) {
+    runtime.block_on(async {
+        let options = WriteOptions::default().overwrite(true).create_parent(true).replication(1);
+        let mut file = client.create(FILE, options).await.unwrap();
+        file.write_bytes(Bytes::from(vec![byte; len])).await.unwrap();
+        file.close().await.unwrap();
+    });
+}
+
+#[test]
+#[ignore = "needs a server"]
+fn a_replaced_file_is_an_error_and_never_a_mixture() {
+    let base = std::env::var("HREGION_HDFS").expect("the URL of a file system");
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let client = ClientBuilder::new().with_url(&base).build().unwrap();
+    let url = |path: &str| PathBuf::from(format!("{base}{path}"));
+    let storage = RemoteOptions::default().build().unwrap();
+    let missing = storage.open(&url("/changes/nothing")).unwrap_err();
+    assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+
+    write(&runtime, &client, 1, LEN);
+    let before = storage.stats();
+    let file = storage.open(&url(FILE)).unwrap();
+    assert_eq!(storage.stats().requests - before.requests, 4);
+    assert_eq!(storage.open(&url("/changes")).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+    let before = storage.stats();
+    let mut buf = vec![0; 1 << 20];
+    file.read_exact_at(&mut buf, 500_000).unwrap();
+    assert!(buf.iter().all(|&byte| byte == 1));
+    // The read, and what is read ahead.
+    assert!(storage.stats().requests - before.requests <= 6);
+
+    let mut buf = vec![0; 1000];
+    for len in [LEN, LEN + 1, LEN - 1] {
+        write(&runtime, &client, 2, len);
+        let error = file.read_exact_at(&mut buf, 100).unwrap_err();
+        assert!(error.to_string().contains("was replaced"), "{error}");
+    }
+    runtime.block_on(client.delete("/changes", true)).unwrap();
+    let error = file.read_exact_at(&mut buf, 100).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound, "{error}");
+    assert!(error.to_string().contains("was removed"), "{error}");
+}

@@ -1,0 +1,13 @@
+//! Reads of a bucket, of a web server and of HDFS: what they cost, and what happens when servers misbehave.
+#![cfg(feature = "aws")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod costs;
+#[path = "../../../tests/support/fake_s3.rs"]
+mod fake_s3;
+mod faults;
+#[cfg(feature = "hdfs")]
+mod hdfs;
+mod support;
+#[cfg(feature = "http")]
+mod web;

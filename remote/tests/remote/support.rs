@@ -1,0 +1,71 @@
+//! A bucket with a region, and a storage that reads it.
+
+use crate::fake_s3::FakeS3;
+use hregion::{Durability, Family, Put, Region};
+use hregion_remote::{RemoteOptions, RemoteStorage};
+use std::path::Path;
+use std::time::Duration;
+
+pub(crate) const ROWS: usize = 40_000;
+
+/// Returns a row's key.
+pub(crate) fn key(row: usize) -> String {
+    format!("row{row:06}")
+}
+
+/// Returns a row's value, which does not compress well.
+pub(crate) fn value(row: usize) -> String {
+    let mut state = row as u64 + 1;
+    let mut text = String::new();
+    for _ in 0..6 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        text += &format!("{:016x}", state ^ (state >> 29));
+    }
+    text
+}
+
+/// Starts a server with a region of one store file at `bucket/region`, of about 5 MB.
+pub(crate) fn bucket() -> FakeS3 {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    let options = Region::options().create_if_missing(true).family(Family::new("f"));
+    let region = options.open(&path).unwrap();
+    let puts = (0..ROWS)
+        .map(|row| Put::new(key(row)).cell_at("f", "q", 7, value(row)).durability(Durability::SkipWal));
+    puts.for_each(|put| region.put(put).unwrap());
+    region.flush().unwrap();
+    region.close().unwrap();
+    let server = FakeS3::start();
+    server.upload("region", &path);
+    server
+}
+
+pub(crate) fn options(server: &FakeS3) -> RemoteOptions {
+    RemoteOptions::default()
+        .setting("aws_endpoint", server.endpoint())
+        .setting("aws_allow_http", "true")
+        .setting("aws_region", "us-east-1")
+        .setting("aws_access_key_id", "key")
+        .setting("aws_secret_access_key", "s3cret")
+        .backoff(Duration::from_millis(1), Duration::from_millis(5))
+        .request_timeout(Duration::from_millis(500))
+        .deadline(Duration::from_secs(5))
+        .retries(3)
+}
+
+pub(crate) fn storage(server: &FakeS3) -> RemoteStorage {
+    options(server).build().unwrap()
+}
+
+pub(crate) fn region_path() -> &'static Path {
+    Path::new("s3://bucket/region")
+}
+
+/// Returns the key of the region's store file.
+pub(crate) fn store_file(storage: &RemoteStorage) -> String {
+    use hregion::Storage as _;
+    let entries = storage.list_dir(&region_path().join("f")).unwrap();
+    let names: Vec<_> = entries.iter().map(|entry| entry.name.to_str().unwrap()).collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    format!("region/f/{}", names[0])
+}

@@ -1,0 +1,99 @@
+//! Files of a web server: as those of a bucket, without credentials and listings.
+
+use crate::fake_s3::{FakeS3, Manner};
+use crate::support::{ROWS, bucket, storage, store_file};
+use hregion::{HFile, Storage as _};
+use hregion_remote::{RemoteOptions, RemoteStorage};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+fn web() -> RemoteStorage {
+    let quick = RemoteOptions::default().backoff(Duration::from_millis(1), Duration::from_millis(5));
+    quick.request_timeout(Duration::from_millis(500)).retries(2).build().unwrap()
+}
+
+fn url(server: &FakeS3, key: &str) -> PathBuf {
+    PathBuf::from(format!("{}/bucket/{key}", server.endpoint()))
+}
+
+#[test]
+fn an_hfile_is_opened_by_one_request() {
+    let server = bucket();
+    let path = url(&server, &store_file(&storage(&server)));
+    let storage = web();
+    server.take_asked();
+    let reader = storage.open(&path).unwrap();
+    let file = HFile::options().open_reader(reader).unwrap();
+    let (asked, sent) = server.take_asked();
+    assert_eq!(asked.len(), 1, "{asked:#?}");
+    assert_eq!((storage.stats().requests, storage.stats().bytes), (1, sent));
+    let (mut scanner, mut cells) = (file.scanner(), 1);
+    assert!(scanner.seek_to_first().unwrap());
+    while scanner.advance().unwrap() {
+        cells += 1;
+    }
+    assert_eq!(cells, ROWS);
+    assert_eq!(storage.stats().requests, 1 + server.take_asked().0.len() as u64);
+}
+
+#[test]
+fn redirects_are_followed_and_counted() {
+    let server = FakeS3::start();
+    server.put("file", vec![7; 1000]);
+    let storage = web();
+    server.behave([Manner::Redirects, Manner::Redirects]);
+    assert_eq!(storage.open(&url(&server, "file")).unwrap().len(), 1000);
+    assert_eq!(storage.stats().requests, 3);
+    server.behave([Manner::RedirectsAway]);
+    let error = storage.open(&url(&server, "file")).unwrap_err();
+    assert!(error.to_string().contains("link-local"), "{error}");
+    assert_eq!(storage.stats().requests, 4);
+}
+
+#[test]
+fn versions_are_told_apart_or_the_file_is_refused() {
+    let server = FakeS3::start();
+    server.put("file", vec![1; 300_000]);
+    let storage = web();
+    let path = url(&server, "file");
+    server.behave([Manner::NoVersion]);
+    let error = storage.open(&path).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
+    let file = storage.open(&path).unwrap();
+    server.put("file", vec![2; 300_000]);
+    let mut buf = vec![0; 1000];
+    for manner in [Manner::Good, Manner::IgnoresMatch, Manner::NoVersion, Manner::IgnoresRange] {
+        server.behave([manner]);
+        file.read_exact_at(&mut buf, 5).unwrap_err();
+    }
+    server.remove("file");
+    let error = file.read_exact_at(&mut buf, 5).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    assert_eq!(storage.open(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn a_server_that_misbehaves_gives_errors() {
+    let server = FakeS3::start();
+    server.put("file", vec![1; 300_000]);
+    let file = web().open(&url(&server, "file")).unwrap();
+    let mut buf = vec![0; 1000];
+    for manner in [
+        Manner::Fails(500),
+        Manner::Fails(429),
+        Manner::Halves,
+        Manner::WrongRange,
+        Manner::IgnoresRange,
+        Manner::Cuts,
+        Manner::Drips,
+        Manner::Endless,
+        Manner::EndlessError,
+    ] {
+        server.behave(std::iter::repeat_n(manner, 50));
+        assert!(file.read_exact_at(&mut buf, 5).is_err(), "{manner:?}");
+    }
+    server.behave([]);
+    file.read_exact_at(&mut buf, 5).unwrap();
+    assert_eq!(buf, vec![1; 1000]);
+}

@@ -1,0 +1,389 @@
+//! A bucket with the interface of S3 that serves the files of a test, and misbehaves as configured.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// How the server answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// As it should.
+    Good,
+    /// With this status, and credentials in the body.
+    Fails(u16),
+    /// Never.
+    Hangs,
+    /// With half of the body, then it closes the connection.
+    Cuts,
+    /// With half of the body, as if that were all.
+    Halves,
+    /// With the bytes after those asked for, and says so.
+    WrongRange,
+    /// With the whole file.
+    IgnoresRange,
+    /// Whatever version was asked for.
+    IgnoresMatch,
+    /// Without an ETag and the time of the last change.
+    NoVersion,
+    /// Byte by byte, with pauses.
+    Drips,
+    /// With a redirect to the same URL.
+    Redirects,
+    /// With a redirect to a link-local address, which no packet can be sent to.
+    RedirectsAway,
+    /// With a body that does not end.
+    Endless,
+    /// With an error whose body does not end.
+    EndlessError,
+    /// With a page that says that there are more, but not how to get them.
+    CutPage,
+    /// With the first page, again and again.
+    RepeatsPage,
+}
+
+#[derive(Debug)]
+struct Object {
+    bytes: Vec<u8>,
+    tag: u64,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    objects: Mutex<BTreeMap<String, Object>>,
+    manners: Mutex<VecDeque<Manner>>,
+    asked: Mutex<Vec<String>>,
+    sent: AtomicU64,
+    tags: AtomicU64,
+    page: AtomicU64,
+    stopped: AtomicBool,
+}
+
+/// A server on its own port, with one bucket named `bucket`. It stops when dropped.
+#[derive(Debug)]
+pub(crate) struct FakeS3 {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Request {
+    method: String,
+    /// The path and the query as they were sent.
+    target: String,
+    /// Without the bucket.
+    key: String,
+    query: BTreeMap<String, String>,
+    headers: BTreeMap<String, String>,
+}
+
+impl FakeS3 {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared::default());
+        shared.page.store(1000, Ordering::Relaxed);
+        let serving = Arc::clone(&shared);
+        let thread = thread::spawn(move || {
+            for stream in listener.incoming() {
+                if serving.stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                let (Ok(stream), shared) = (stream, Arc::clone(&serving)) else { continue };
+                // A client that goes away ends its connection.
+                thread::spawn(move || drop(serve(&stream, &shared)));
+            }
+        });
+        Self { address, shared, thread: Some(thread) }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Puts an object, or replaces it.
+    pub(crate) fn put(&self, key: &str, bytes: Vec<u8>) {
+        let tag = self.shared.tags.fetch_add(1, Ordering::Relaxed);
+        self.shared.objects.lock().unwrap().insert(key.to_owned(), Object { bytes, tag });
+    }
+
+    pub(crate) fn remove(&self, key: &str) {
+        self.shared.objects.lock().unwrap().remove(key);
+    }
+
+    /// Puts all files below a directory. An empty directory is marked by an object whose name ends
+    /// with a slash.
+    pub(crate) fn upload(&self, key: &str, dir: &Path) {
+        let mut is_empty = true;
+        for entry in fs::read_dir(dir).unwrap() {
+            let entry = entry.unwrap();
+            let below = format!("{key}/{}", entry.file_name().to_str().unwrap());
+            is_empty = false;
+            if entry.path().is_dir() {
+                self.upload(&below, &entry.path());
+            } else {
+                self.put(&below, fs::read(entry.path()).unwrap());
+            }
+        }
+        if is_empty {
+            self.put(&format!("{key}/"), Vec::new());
+        }
+    }
+
+    /// Sets how the next requests are answered, one each; those after them are answered well.
+    pub(crate) fn behave(&self, manners: impl IntoIterator<Item = Manner>) {
+        *self.shared.manners.lock().unwrap() = manners.into_iter().collect();
+    }
+
+    /// Sets the number of entries of a page.
+    pub(crate) fn page(&self, entries: u64) {
+        self.shared.page.store(entries, Ordering::Relaxed);
+    }
+
+    /// Returns what was asked since the last call, and the bytes of the answers.
+    pub(crate) fn take_asked(&self) -> (Vec<String>, u64) {
+        let asked = std::mem::take(&mut *self.shared.asked.lock().unwrap());
+        (asked, self.shared.sent.swap(0, Ordering::Relaxed))
+    }
+}
+
+impl Drop for FakeS3 {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+        // It only wakes the thread.
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut input = BufReader::new(stream);
+    while let Some(request) = read_request(&mut input)? {
+        let range = request.headers.get("range").cloned().unwrap_or_default();
+        let asked = format!("{} {} {:?} {range}", request.method, request.key, request.query);
+        shared.asked.lock().unwrap().push(asked);
+        let manner = shared.manners.lock().unwrap().pop_front().unwrap_or(Manner::Good);
+        match manner {
+            Manner::Hangs => {
+                while !shared.stopped.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                return Ok(());
+            }
+            Manner::Drips => return drip(stream, &request, shared),
+            Manner::Endless | Manner::EndlessError => return endless(stream, &request, manner, shared),
+            _ => {}
+        }
+        let (status, headers, body) = answer(&request, manner, shared);
+        let mut message = head(status, &headers, body.len());
+        if request.method != "HEAD" {
+            let sent = if manner == Manner::Cuts { body.len() / 2 } else { body.len() };
+            message.extend_from_slice(&body[..sent]);
+            shared.sent.fetch_add(sent as u64, Ordering::Relaxed);
+        }
+        let mut stream = stream;
+        stream.write_all(&message)?;
+        if manner == Manner::Cuts {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Sends a body byte by byte until the client closes the connection.
+fn drip(mut stream: &TcpStream, request: &Request, shared: &Shared) -> io::Result<()> {
+    let (status, headers, body) = answer(request, Manner::Good, shared);
+    stream.write_all(&head(status, &headers, body.len()))?;
+    for byte in body {
+        if shared.stopped.load(Ordering::Relaxed) {
+            break;
+        }
+        stream.write_all(&[byte])?;
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn head(status: u16, headers: &[(&'static str, String)], len: usize) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {status} x\r\nContent-Length: {len}\r\n");
+    headers.iter().for_each(|(name, value)| write!(head, "{name}: {value}\r\n").unwrap());
+    (head + "\r\n").into_bytes()
+}
+
+/// Sends a body without an end until the client closes the connection.
+fn endless(mut stream: &TcpStream, request: &Request, manner: Manner, shared: &Shared) -> io::Result<()> {
+    let status = match (manner, request.headers.contains_key("range")) {
+        (Manner::EndlessError, _) => 400,
+        (_, true) => 206,
+        (_, false) => 200,
+    };
+    let len = shared.objects.lock().unwrap().get(&request.key).map_or(0, |object| object.bytes.len());
+    let range = request.headers.get("range").and_then(|range| parse_range(range, len)).unwrap_or((0, len));
+    let mut head = format!("HTTP/1.1 {status} x\r\nTransfer-Encoding: chunked\r\nETag: \"0\"\r\n");
+    write!(head, "Last-Modified: {MODIFIED}\r\n").unwrap();
+    write!(head, "Content-Range: bytes {}-{}/{len}\r\n\r\n", range.0, range.1.saturating_sub(1)).unwrap();
+    stream.write_all(head.as_bytes())?;
+    let mut chunk = b"10000\r\n".to_vec();
+    chunk.resize(chunk.len() + 0x10000, b'x');
+    chunk.extend_from_slice(b"\r\n");
+    while !shared.stopped.load(Ordering::Relaxed) {
+        stream.write_all(&chunk)?;
+        shared.sent.fetch_add(0x10000, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+fn read_request(input: &mut BufReader<&TcpStream>) -> io::Result<Option<Request>> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if input.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        match line.trim_end() {
+            "" => break,
+            line => lines.push(line.to_owned()),
+        }
+    }
+    let mut first = lines.first().map_or("", String::as_str).split(' ');
+    let (method, target) = (first.next().unwrap_or_default(), first.next().unwrap_or_default());
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let path = decoded(path);
+    let key = path.strip_prefix("/bucket").unwrap_or(&path).trim_start_matches('/').to_owned();
+    let query = query.split('&').filter_map(|part| part.split_once('='));
+    let query = query.map(|(name, value)| (name.to_owned(), decoded(value))).collect();
+    let headers = lines.iter().skip(1).filter_map(|line| line.split_once(':'));
+    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
+    Ok(Some(Request { method: method.to_owned(), target: target.to_owned(), key, query, headers }))
+}
+
+fn decoded(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| byte == b'%') {
+            Some(decoded) => {
+                bytes.push(decoded);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+const MODIFIED: &str = "Mon, 01 Jan 2024 00:00:00 GMT";
+
+type Answer = (u16, Vec<(&'static str, String)>, Vec<u8>);
+
+fn answer(request: &Request, manner: Manner, shared: &Shared) -> Answer {
+    if let Manner::Fails(status) = manner {
+        let body = "<Error><Code>Trouble</Code><Key>s3cret</Key></Error>";
+        return (status, Vec::new(), body.into());
+    }
+    match manner {
+        Manner::Redirects => return (307, vec![("Location", request.target.clone())], Vec::new()),
+        Manner::RedirectsAway => {
+            return (307, vec![("Location", "http://[fe80::1]/k".to_owned())], Vec::new());
+        }
+        _ => {}
+    }
+    if request.query.contains_key("list-type") {
+        return (200, Vec::new(), page(request, manner, shared).into_bytes());
+    }
+    let objects = shared.objects.lock().unwrap();
+    let Some(object) = objects.get(&request.key) else { return (404, Vec::new(), Vec::new()) };
+    let tag = format!("\"{}\"", object.tag);
+    if request.headers.get("if-match").is_some_and(|wanted| *wanted != tag) && manner != Manner::IgnoresMatch
+    {
+        return (412, Vec::new(), Vec::new());
+    }
+    let mut headers = vec![("ETag", tag), ("Last-Modified", MODIFIED.to_owned())];
+    if manner == Manner::NoVersion {
+        headers.clear();
+    }
+    let len = object.bytes.len();
+    let Some(range) = request.headers.get("range").filter(|_| manner != Manner::IgnoresRange) else {
+        return (200, headers, object.bytes.clone());
+    };
+    let Some((mut start, mut end)) = parse_range(range, len) else { return (416, headers, Vec::new()) };
+    if manner == Manner::WrongRange {
+        (start, end) = ((start + 1).min(len - 1), (end + 1).min(len));
+    }
+    headers.push(("Content-Range", format!("bytes {start}-{}/{len}", end - 1)));
+    let mut body = object.bytes[start..end].to_vec();
+    if manner == Manner::Halves {
+        body.truncate(body.len() / 2);
+    }
+    (206, headers, body)
+}
+
+fn parse_range(range: &str, len: usize) -> Option<(usize, usize)> {
+    let (start, end) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let end: usize = end.parse().ok()?;
+    let (start, end) = match start {
+        "" => (len.saturating_sub(end), len),
+        start => (start.parse().ok()?, (end + 1).min(len)),
+    };
+    (start < end).then_some((start, end))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+fn page(request: &Request, manner: Manner, shared: &Shared) -> String {
+    let of = |name: &str| request.query.get(name).cloned().unwrap_or_default();
+    let (prefix, delimiter, after) = (of("prefix"), of("delimiter"), of("continuation-token"));
+    let after = if manner == Manner::RepeatsPage { String::new() } else { after };
+    let most = shared.page.load(Ordering::Relaxed).min(of("max-keys").parse().unwrap_or(u64::MAX));
+    let objects = shared.objects.lock().unwrap();
+    let (mut text, mut count, mut last, mut more) = (String::new(), 0, String::new(), false);
+    let mut seen = BTreeSet::new();
+    for (key, object) in objects.iter().filter(|(key, _)| key.starts_with(&prefix)) {
+        let inner = key[prefix.len()..].find('/').filter(|_| !delimiter.is_empty());
+        let name = inner.map_or(key.as_str(), |at| &key[..prefix.len() + at + 1]);
+        if name <= after.as_str() || !seen.insert(name) {
+            continue;
+        }
+        if count == most {
+            more = true;
+            break;
+        }
+        (count, last) = (count + 1, name.to_owned());
+        let shown = escaped(name);
+        match inner {
+            Some(_) => write!(text, "<CommonPrefixes><Prefix>{shown}</Prefix></CommonPrefixes>").unwrap(),
+            None => {
+                let (len, tag) = (object.bytes.len(), object.tag);
+                write!(text, "<Contents><Key>{shown}</Key><Size>{len}</Size><ETag>\"{tag}\"</ETag>").unwrap();
+                text += "<LastModified>2024-01-01T00:00:00.000Z</LastModified></Contents>";
+            }
+        }
+    }
+    let more = more || manner == Manner::RepeatsPage;
+    let token = if manner == Manner::RepeatsPage { "again".to_owned() } else { escaped(&last) };
+    let next = match (manner, more) {
+        (Manner::CutPage, _) => "<IsTruncated>true</IsTruncated>".to_owned(),
+        (_, true) => {
+            format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>")
+        }
+        (_, false) => "<IsTruncated>false</IsTruncated>".to_owned(),
+    };
+    let page = format!(
+        "<ListBucketResult><Name>bucket</Name><KeyCount>{count}</KeyCount>{next}{text}</ListBucketResult>"
+    );
+    if manner == Manner::Halves { page[..page.len() / 2].to_owned() } else { page }
+}
