@@ -111,6 +111,11 @@ impl Mvcc {
     pub(crate) fn complete_and_wait(&self, entry: WriteEntry<'_>) {
         let seq_id = entry.seq_id;
         self.complete(entry);
+        self.wait_for(seq_id);
+    }
+
+    /// Waits until a write that is complete is visible.
+    pub(crate) fn wait_for(&self, seq_id: i64) {
         for _ in 0..SPINS {
             if self.read_point() >= seq_id {
                 return;

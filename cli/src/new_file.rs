@@ -124,6 +124,10 @@ impl Storage for OutputStorage {
         give_name(from, || if self.replace { LocalStorage.rename(from, to) } else { rename_new(from, to) })
     }
 
+    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
+        LocalStorage.hard_link(original, link)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         LocalStorage.remove(path)?;
         release(path);

@@ -118,6 +118,10 @@ impl Storage for WatchedStorage {
         self.files.rename(from, to)
     }
 
+    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
+        self.files.hard_link(original, link)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.files.remove(path)
     }

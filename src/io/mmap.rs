@@ -124,6 +124,10 @@ impl Storage for MmapStorage {
         self.0.rename(from, to)
     }
 
+    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
+        self.0.hard_link(original, link)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.0.remove(path)
     }

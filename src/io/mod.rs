@@ -203,6 +203,18 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// another; otherwise any error of the system. On failure, nothing has changed.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file another name: a hard link. Does not follow or replace anything.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::Unsupported`] if the storage has no hard links, as by default;
+    /// [`io::ErrorKind::AlreadyExists`] if the new name exists; otherwise any error of the system. On
+    /// failure, nothing has changed.
+    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
+        let _ = (original, link);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Removes a file.
     ///
     /// # Errors

@@ -233,6 +233,7 @@ impl RegionCore {
     /// If the flush that is needed to make room fails.
     #[inline]
     pub(super) fn admit(&self) -> Result<()> {
+        self.flush_lagging();
         match &self.background {
             Some(background) if background.is_pressed() => self.make_room(background),
             _ => Ok(()),
@@ -284,7 +285,7 @@ impl RegionCore {
     /// # Errors
     ///
     /// If no thread can be started for it; or if it runs on the caller's thread and fails.
-    fn request_flush(&self) -> Result<()> {
+    pub(super) fn request_flush(&self) -> Result<()> {
         let Some(background) = &self.background else { return Ok(()) };
         let mut tasks = background.tasks();
         if tasks.closed || tasks.flush.status != Status::Idle {
@@ -379,7 +380,9 @@ impl RegionCore {
             tasks.flush.status = Status::Running;
         }
         // A caller may have flushed the region meanwhile.
-        let result = if self.memory() > 0 { caught(|| self.flush_all(), self).map(drop) } else { Ok(()) };
+        let has_log = self.log.as_ref().is_some_and(|log| log.has_files());
+        let result =
+            if self.memory() > 0 || has_log { caught(|| self.flush_all(), self).map(drop) } else { Ok(()) };
         let is_flushed = result.is_ok();
         self.end_flush(background, result.err());
         if is_flushed {

@@ -3,6 +3,7 @@
 
 use super::mutate::{Checked, Edit, Times};
 use super::observer::MiniBatch;
+use super::write::BegunWrite;
 use super::{Region, RegionCore};
 use crate::cell::{Row, RowBuf};
 use crate::error::{Error, Result};
@@ -11,7 +12,7 @@ use std::mem;
 use std::ops::Range;
 
 /// The maximum number of mutations written together (hbase.regionserver.minibatch.size).
-const MINI_BATCH: usize = 20_000;
+pub(crate) const MINI_BATCH: usize = 20_000;
 
 /// How mutations depend on each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +72,96 @@ impl Region {
     }
 }
 
+/// A region, and mutations of it.
+pub(crate) type RegionBatch = (Region, Vec<Mutation>);
+
+/// Mutations of a region that are logged together with those of others.
+struct Joint<'r, 'm> {
+    write: BegunWrite<'r>,
+    edit: Edit<'m>,
+    durability: Durability,
+    count: u64,
+}
+
+impl Region {
+    /// As [`batch`](Self::batch), for regions in row order, without observers, that share a log: their
+    /// entries are on disk by one sync. There must be few enough mutations to be written together.
+    pub(crate) fn batch_jointly(batches: &[RegionBatch]) -> Vec<Vec<Result<()>>> {
+        let mut outcomes: Vec<Vec<Outcome>> = batches
+            .iter()
+            .map(|(_, mutations)| mutations.iter().map(|_| Outcome::default()).collect())
+            .collect();
+        // Waits for memory, which needs all locks free.
+        let mut checked = Vec::with_capacity(batches.len());
+        for ((region, mutations), outcomes) in batches.iter().zip(&mut outcomes) {
+            let region = &region.0;
+            let found = region.check_writable().and_then(|()| region.admit());
+            let found = found.and_then(|()| region.check_all(mutations, outcomes, Together::Batch));
+            checked.push(found.unwrap_or_else(|error| {
+                refuse(outcomes, &error);
+                Vec::new()
+            }));
+        }
+        // All rows are locked before the first write begins: the end of a write waits for those that began
+        // before it, and they must not wait for its rows. Regions are always taken in row order.
+        let mut rows = Vec::with_capacity(batches.len());
+        for ((region, _), checked) in batches.iter().zip(&checked) {
+            let checked = checked.iter().map(|(_, mutation)| (mutation.row(), mutation.reads()));
+            rows.push(region.0.rows.many(checked));
+        }
+        let mut begun = Vec::with_capacity(batches.len());
+        for (((region, _), checked), outcomes) in batches.iter().zip(&checked).zip(&mut outcomes) {
+            begun.push(region.0.begin_joint(checked, outcomes).unwrap_or_else(|error| {
+                refuse(outcomes, &error);
+                None
+            }));
+        }
+        for (((region, _), joint), outcomes) in batches.iter().zip(&mut begun).zip(&mut outcomes) {
+            let Some(Joint { write, durability, .. }) = joint else { continue };
+            if let Err(error) = region.0.wait_for_log(write.ticket.take(), *durability) {
+                refuse(outcomes, &error);
+                *joint = None;
+            }
+        }
+        // All are complete before the first is waited for.
+        let mut written = Vec::with_capacity(batches.len());
+        for (((region, _), joint), outcomes) in batches.iter().zip(begun).zip(&outcomes) {
+            let Some(Joint { write, edit, count, .. }) = joint else { continue };
+            let left = outcomes.iter().filter(|outcome| outcome.answer.is_none());
+            let cells = left.flat_map(|outcome| &edit.cells[outcome.cells.clone()]);
+            written.push((region, region.0.end_apply(write, cells, count)));
+        }
+        written.into_iter().for_each(|(region, seq_id)| region.0.mvcc.wait_for(seq_id));
+        drop(rows);
+        let answer = |outcome: Outcome| outcome.into_answer().map(drop);
+        outcomes.into_iter().map(|outcomes| outcomes.into_iter().map(answer).collect()).collect()
+    }
+}
+
+/// Gives mutations that have no answer yet an error.
+fn refuse(outcomes: &mut [Outcome], error: &Error) {
+    let left = outcomes.iter_mut().filter(|outcome| outcome.answer.is_none());
+    left.for_each(|outcome| outcome.answer = Some(Err(error.clone())));
+}
+
 impl RegionCore {
+    /// Resolves mutations to cells, and logs these, with the rows locked. `None` if none is left.
+    fn begin_joint<'m>(
+        &self,
+        checked: &'m [(usize, Checked<'_>)],
+        outcomes: &mut [Outcome],
+    ) -> Result<Option<Joint<'_, 'm>>> {
+        let (now, mut edit) = (self.clock.now(), Edit::default());
+        self.resolve_all(checked, outcomes, &mut edit, Times { now, put: now }, Together::Batch)?;
+        let left = outcomes.iter().filter(|outcome| outcome.answer.is_none());
+        let count = left.clone().count() as u64;
+        let Some(durability) = left.clone().map(|outcome| outcome.durability).max() else { return Ok(None) };
+        let logged = left.filter(|outcome| outcome.durability > Durability::SkipWal);
+        let logged = logged.flat_map(|outcome| &edit.cells[outcome.cells.clone()]);
+        let write = self.begin_apply(logged, durability)?;
+        Ok(Some(Joint { write, edit, durability, count }))
+    }
+
     /// Writes mutations that depend on each other as `together` says, and calls the observers' hooks. Returns
     /// the outcome of each mutation. All writes take this path, except puts without observers, which take the
     /// same steps at less cost.
@@ -89,17 +179,7 @@ impl RegionCore {
         for mutation in &mut *mutations {
             outcomes.push(Outcome::of(self.pre_mutation(mutation)?.map(Ok)));
         }
-        let mut checked = Vec::with_capacity(mutations.len());
-        for (at, mutation) in mutations.iter().enumerate() {
-            if outcomes[at].answer.is_some() {
-                continue;
-            }
-            match self.check_one(mutation, together) {
-                Ok(mutation) => checked.push((at, mutation)),
-                Err(error) if together == Together::Batch => outcomes[at].answer = Some(Err(error)),
-                Err(error) => return Err(error),
-            }
-        }
+        let checked = self.check_all(mutations, &mut outcomes, together)?;
         if checked.is_empty() {
             return Ok(outcomes);
         }
@@ -127,6 +207,27 @@ impl RegionCore {
         Ok(outcomes)
     }
 
+    /// Validates the mutations that have no answer yet.
+    fn check_all<'m>(
+        &self,
+        mutations: &'m [Mutation],
+        outcomes: &mut [Outcome],
+        together: Together,
+    ) -> Result<Vec<(usize, Checked<'m>)>> {
+        let mut checked = Vec::with_capacity(mutations.len());
+        for (at, mutation) in mutations.iter().enumerate() {
+            if outcomes[at].answer.is_some() {
+                continue;
+            }
+            match self.check_one(mutation, together) {
+                Ok(mutation) => checked.push((at, mutation)),
+                Err(error) if together == Together::Batch => outcomes[at].answer = Some(Err(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(checked)
+    }
+
     /// Calls the hooks after the mutations that succeeded.
     fn post_mutations(&self, checked: &[(usize, Checked<'_>)], outcomes: &mut [Outcome]) -> Result<()> {
         checked.iter().try_for_each(|(at, mutation)| match &mut outcomes[*at].answer {
@@ -141,6 +242,36 @@ impl RegionCore {
             return Err(Error::invalid_argument("a batch accepts only puts and deletes"));
         }
         self.check_mutation(mutation)
+    }
+
+    /// Resolves mutations to cells, with the rows locked.
+    fn resolve_all<'m>(
+        &self,
+        checked: &'m [(usize, Checked<'_>)],
+        outcomes: &mut [Outcome],
+        edit: &mut Edit<'m>,
+        times: Times,
+        together: Together,
+    ) -> Result<()> {
+        for (at, mutation) in checked {
+            let outcome = &mut outcomes[*at];
+            outcome.durability = mutation.mutation().durability().or(self.durability);
+            if let Some(row) = self.pre_mutation_after_row_lock(mutation.mutation())? {
+                outcome.answer = Some(Ok(row));
+                continue;
+            }
+            let (cells, answers) = (edit.cells.len(), edit.answer.len());
+            if let Err(error) = self.resolve(mutation, times, edit) {
+                if together != Together::Batch {
+                    return Err(error);
+                }
+                edit.cells.truncate(cells);
+                edit.answer.truncate(answers);
+                outcome.answer = Some(Err(error));
+            }
+            (outcome.cells, outcome.answers) = (cells..edit.cells.len(), answers..edit.answer.len());
+        }
+        Ok(())
     }
 
     /// Resolves mutations to cells and writes them to memory, with the rows locked.
@@ -158,24 +289,7 @@ impl RegionCore {
         let since = if let Together::Locked(since) = together { since } else { i64::MIN };
         let times = Times { now, put: now.max(since) };
         let mut edit = Edit::default();
-        for (at, mutation) in checked {
-            let outcome = &mut outcomes[*at];
-            outcome.durability = mutation.mutation().durability().or(self.durability);
-            if let Some(row) = self.pre_mutation_after_row_lock(mutation.mutation())? {
-                outcome.answer = Some(Ok(row));
-                continue;
-            }
-            let (cells, answers) = (edit.cells.len(), edit.answer.len());
-            if let Err(error) = self.resolve(mutation, times, &mut edit) {
-                if together != Together::Batch {
-                    return Err(error);
-                }
-                edit.cells.truncate(cells);
-                edit.answer.truncate(answers);
-                outcome.answer = Some(Err(error));
-            }
-            (outcome.cells, outcome.answers) = (cells..edit.cells.len(), answers..edit.answer.len());
-        }
+        self.resolve_all(checked, outcomes, &mut edit, times, together)?;
         self.observe(|observer, context| observer.pre_batch_mutate(context, batch))?;
         for ((at, _), failure) in checked.iter().zip(&batch.failures) {
             let Some(error) = failure else { continue };

@@ -152,11 +152,11 @@ impl RegionCore {
         let files = state.stores.iter().map(|store| store.files.clone()).collect();
         let Some(log) = &self.log else { return Flushed { seq_id, files } };
         let seq_id = log.limit_flush(seq_id);
-        let cut = log.cut();
+        let frozen = log.freeze();
         let is_empty = |store: &usize| state.stores[*store].has_no_memory();
         (0..self.stores.len()).filter(is_empty).for_each(|store| log.flushed(store, seq_id));
         drop(updates);
-        log.finish(cut);
+        log.finish(frozen, seq_id);
         Flushed { seq_id, files }
     }
 }

@@ -206,5 +206,8 @@ impl RegionCore {
         let _compacting: Vec<_> = self.compacting.iter().map(|store| unpoisoned(store.lock())).collect();
         let _flushing = unpoisoned(self.flushing.lock());
         let _committing = self.files.wait();
+        if let Some(log) = &self.log {
+            log.leave_file();
+        }
     }
 }

@@ -37,6 +37,7 @@ mod write;
 
 pub use crate::layout::FileKind;
 pub use crate::store::{CellReason, ExplainedCell, ExplainedFile, FileReason};
+pub(crate) use batch::MINI_BATCH;
 pub use check::CheckResult;
 pub use compact::{Compaction, CompactionPlan};
 pub use lifecycle::RegionHealth;

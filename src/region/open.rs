@@ -3,7 +3,7 @@
 use super::background::Background;
 use super::commit::{FileChanges, Replaced};
 use super::locks::RowLocks;
-use super::log::RegionLog;
+use super::log::{LogSettings, RegionLog, SharedLog};
 use super::replay::{RecoveredEdits, Replayed};
 use super::super_version::SuperVersionCell;
 use super::updates::Updates;
@@ -214,7 +214,10 @@ impl RegionOptions {
         } else {
             None
         };
-        let new_log = || RegionLog::new(&dir, &self.storage, stores.len(), self.files.limit_values());
+        let new_log = || {
+            let shared = self.log.clone().unwrap_or_else(|| Arc::new(SharedLog::new(LogSettings::alone())));
+            RegionLog::new(&dir, &self.storage, shared, stores.len(), self.files.limit_values())
+        };
         let log = lock.is_some().then(|| Box::new(new_log()));
         let inner = RegionCore {
             log,
@@ -248,6 +251,9 @@ impl RegionOptions {
         let region = Region::new(inner);
         if let Some(background) = &region.0.background {
             background.start(&region.0);
+        }
+        if let Some(log) = &region.0.log {
+            log.add(Arc::downgrade(&region.0));
         }
         if region.0.is_writable {
             if !replayed.is_empty() {

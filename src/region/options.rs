@@ -1,5 +1,6 @@
 //! Options to open a region with.
 
+use super::log::{LogSettings, SharedLog};
 use super::observer::{Observers, RegionObserver};
 use super::{MemoryLimit, Region, Scheduler};
 use crate::cache::BlockCache;
@@ -39,6 +40,10 @@ pub struct RegionOptions {
     pub(super) observers: Observers,
     pub(super) lazy_seek: bool,
     pub(super) durability: Durability,
+    pub(super) log_roll_size: u64,
+    pub(super) max_logs: u64,
+    /// The log that the region shares with others.
+    pub(super) log: Option<Arc<SharedLog>>,
 }
 
 impl RegionOptions {
@@ -65,6 +70,9 @@ impl RegionOptions {
             observers: Observers::default(),
             lazy_seek: true,
             durability: Durability::UseDefault,
+            log_roll_size: 64 << 20,
+            max_logs: 32,
+            log: None,
         }
     }
 
@@ -191,6 +199,42 @@ impl RegionOptions {
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
+    }
+
+    /// Sets the length in bytes at which the regions of a [`Table`](crate::Table) begin another file of their
+    /// common log (default: 64 MiB; HBase: `hbase.regionserver.hlog.blocksize`, times
+    /// `hbase.regionserver.logroll.multiplier`).
+    #[must_use]
+    pub fn log_roll_size(mut self, bytes: u64) -> Self {
+        self.log_roll_size = bytes;
+        self
+    }
+
+    /// Sets the number of files of a table's common log above which the regions with entries in the oldest
+    /// are flushed, so that it can be removed (default: 32; HBase: `hbase.regionserver.maxlogs`).
+    #[must_use]
+    pub fn max_logs(mut self, files: u32) -> Self {
+        self.max_logs = u64::from(files.max(1));
+        self
+    }
+
+    /// Whether regions have observers, which may write to any region when they are called.
+    pub(crate) fn has_observers(&self) -> bool {
+        !self.observers.is_empty()
+    }
+
+    /// Makes the regions that are opened with clones of these options share a log.
+    pub(crate) fn with_shared_log(mut self) -> Self {
+        let (roll_size, max_logs) = (self.log_roll_size, self.max_logs);
+        self.log = Some(Arc::new(SharedLog::new(LogSettings { roll_size, max_logs, is_shared: true })));
+        self
+    }
+
+    /// Ends the file of the shared log: regions that are opened from now on have no part of it.
+    pub(crate) fn roll_log(&self) {
+        if let Some(log) = &self.log {
+            log.roll();
+        }
     }
 
     /// Adds an observer, called before and after the region's operations. Observers with a higher `priority`

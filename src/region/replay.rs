@@ -1,6 +1,7 @@
 //! Replays recovered edits into memory when a region is opened (wal.md §12; HBase:
 //! `HRegion.replayRecoveredEditsIfAny`).
 
+use super::log::is_log_name;
 use super::{Region, RegionCore};
 use crate::cell::CellRef;
 use crate::error::{Corruption, Error, Result};
@@ -33,8 +34,10 @@ struct Log {
     path: PathBuf,
     /// Open from the start: another process may remove the log once its cells are in files.
     file: Arc<dyn FileReader>,
-    /// Whether it was given: then it may have edits of other regions, and is not changed.
+    /// Whether it was given: then it is not changed.
     is_given: bool,
+    /// Whether it may have edits of other regions, which are none of this one's parents.
+    is_shared: bool,
 }
 
 /// What was replayed when a region was opened: see [`Region::replayed`](super::Region::replayed).
@@ -91,7 +94,11 @@ impl<'r> RecoveredEdits<'r> {
         let own = dir.recovered_edits()?.iter().map(|path| (path, false));
         for (path, is_given) in own.chain(given.iter().map(|path| (path, true))) {
             match storage.open(path) {
-                Ok(file) => logs.push(Log { path: path.clone(), file, is_given }),
+                Ok(file) => {
+                    let name = path.file_name().and_then(|name| name.to_str());
+                    let is_shared = is_given || name.is_some_and(is_log_name);
+                    logs.push(Log { path: path.clone(), file, is_given, is_shared });
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound && may_vanish && !is_given => {}
                 Err(error) => return Err(Error::io("open", path, error)),
             }
@@ -99,14 +106,26 @@ impl<'r> RecoveredEdits<'r> {
         Ok(Self { dir, storage, limits, logs, encoded_name: dir.info().encoded_name() })
     }
 
-    /// Whether the region's own logs are those that were opened, and none has grown since.
+    /// Whether the region's own logs are those that were opened, and none has got more of its entries.
     pub(super) fn are_unchanged(&self) -> Result<bool> {
         if !self.dir.has_same_edits()? {
             return Ok(false);
         }
-        for Log { path, file, .. } in self.logs.iter().filter(|log| !log.is_given) {
+        for Log { path, file, is_shared, .. } in self.logs.iter().filter(|log| !log.is_given) {
             match self.storage.open(path) {
                 Ok(now) if now.len() == file.len() => {}
+                // Other regions make the file longer, too.
+                Ok(now) if *is_shared && now.len() > file.len() => {
+                    let mut has_later = false;
+                    self.read(&now, true)?.for_each_entry(|entry| {
+                        let is_later = entry.end() > file.len();
+                        has_later |= is_later && self.is_of_this_region(&entry.key().encoded_region_name);
+                        Ok(())
+                    })?;
+                    if has_later {
+                        return Ok(false);
+                    }
+                }
                 Ok(_) => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
                 Err(error) => return Err(Error::io("open", path, error)),
@@ -125,7 +144,7 @@ impl<'r> RecoveredEdits<'r> {
 
     /// Reads a log for the files that compactions have replaced.
     fn add_replaced(&self, log: &Log, names: &mut ReplacedFiles) -> Result<()> {
-        let entries = self.read(&log.file)?;
+        let entries = self.read(&log.file, log.is_shared)?;
         entries.for_each_entry(|entry| self.see_marker(&log.path, entry, names)).map(drop)
     }
 
@@ -156,7 +175,7 @@ impl<'r> RecoveredEdits<'r> {
         let floor = flushed.iter().copied().min().unwrap_or(0);
         let (mut replayed, mut unknown, mut bytes) = (Replayed::default(), BTreeSet::new(), 0usize);
         for whole_log in &self.logs {
-            let Log { path: log, file, is_given } = whole_log;
+            let Log { path: log, file, is_given, is_shared } = whole_log;
             let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             // The name is the greatest sequence id in the log.
             if !is_given && name.parse::<i64>().is_ok_and(|greatest| greatest <= floor) {
@@ -164,9 +183,9 @@ impl<'r> RecoveredEdits<'r> {
                 replayed.whole.push(log.clone());
                 continue;
             }
-            let end = self.read(file)?.for_each_entry(|entry| {
+            let end = self.read(file, *is_shared)?.for_each_entry(|entry| {
                 self.see_marker(log, entry, &mut replayed.compacted)?;
-                if *is_given && !self.is_of_this_region(&entry.key().encoded_region_name) {
+                if *is_shared && !self.is_of_this_region(&entry.key().encoded_region_name) {
                     return Ok(());
                 }
                 let seq_id = entry.key().sequence_id;
@@ -204,7 +223,8 @@ impl<'r> RecoveredEdits<'r> {
             })?;
             match end {
                 _ if *is_given => {}
-                WalEnd::Torn { unread: 1.., .. } => replayed.torn.push(log.clone()),
+                // In a log of this crate, checksums say what was never synced.
+                WalEnd::Torn { unread: 1.., .. } if !is_log_name(name) => replayed.torn.push(log.clone()),
                 _ => replayed.whole.push(log.clone()),
             }
             replayed.warnings.extend(end.to_error(log));
@@ -231,8 +251,9 @@ impl<'r> RecoveredEdits<'r> {
         Err(Corruption::Limit { what: "memory of recovered edits", value, limit }.at(log, 0))
     }
 
-    fn read(&self, file: &Arc<dyn FileReader>) -> Result<WalReader> {
-        WalReader::new(Arc::clone(file), self.limits)
+    fn read(&self, file: &Arc<dyn FileReader>, is_shared: bool) -> Result<WalReader> {
+        let log = WalReader::new(Arc::clone(file), self.limits)?;
+        Ok(if is_shared { log.only_cells_of(self.encoded_name.as_bytes()) } else { log })
     }
 
     fn is_of_this_region(&self, encoded_name: &[u8]) -> bool {

@@ -2,11 +2,14 @@
 //! `HRegion.doMiniBatchMutate`).
 
 use super::RegionCore;
+use super::log::Ticket;
 use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, MAX_ROW_LEN, SeekKey, TTL_TAG_TYPE};
 use crate::error::{Error, Result};
 use crate::metrics::ReadCounts;
+use crate::mvcc::WriteEntry;
 use crate::op::Durability;
 use std::borrow::{Borrow, Cow};
+use std::sync::RwLockReadGuard;
 use std::sync::atomic::Ordering;
 
 /// The maximum length of a cell in bytes: its key and value (hbase.server.keyvalue.maxsize).
@@ -25,6 +28,17 @@ pub(super) struct NewCell<'a> {
     pub(super) cell_type: CellType,
     pub(super) value: Cow<'a, [u8]>,
     pub(super) tags: Cow<'a, [u8]>,
+}
+
+/// A write whose cells are logged, and not in memory yet. Dropped without being ended, it has no cells.
+#[derive(Debug)]
+#[must_use = "the write is pending"]
+pub(super) struct BegunWrite<'r> {
+    entry: WriteEntry<'r>,
+    /// What to wait for.
+    pub(super) ticket: Option<Ticket>,
+    /// Held after the entry is complete: a flush waits for both.
+    _updates: RwLockReadGuard<'r, ()>,
 }
 
 /// An encoded time-to-live tag.
@@ -49,10 +63,10 @@ impl RegionCore {
         self.check_row(row)
     }
 
-    /// Logs cells and then inserts them into memory, under one sequence id, and returns the id. This is the
-    /// only place that inserts cells. No read sees any of them before all are inserted. Of cells with the
-    /// same key the last one is kept. `writes` is the number of mutations the cells belong to; `logged` are
-    /// those of mutations that are logged, and `durability` is the greatest of the mutations.
+    /// Logs cells and then inserts them into memory, under one sequence id, and returns the id. No read sees
+    /// any of them before all are inserted. Of cells with the same key the last one is kept. `writes` is the
+    /// number of mutations the cells belong to; `logged` are those of mutations that are logged, and
+    /// `durability` is the greatest of the mutations.
     ///
     /// # Errors
     ///
@@ -64,11 +78,55 @@ impl RegionCore {
         durability: Durability,
         writes: u64,
     ) -> Result<i64> {
-        let _updates = self.updates.shared();
+        let mut begun = self.begin_apply(logged, durability)?;
+        self.wait_for_log(begun.ticket.take(), durability)?;
+        let BegunWrite { entry, _updates, .. } = begun;
+        let seq_id = self.insert(&entry, cells);
+        self.mvcc.complete_and_wait(entry);
+        self.wrote(writes);
+        Ok(seq_id)
+    }
+
+    /// Begins a write: appends cells to the log. Until the write is ended, its entry is pending, and no flush
+    /// begins.
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply).
+    pub(super) fn begin_apply<'a, C: Borrow<NewCell<'a>>>(
+        &self,
+        logged: impl Iterator<Item = C> + Clone,
+        durability: Durability,
+    ) -> Result<BegunWrite<'_>> {
+        let updates = self.updates.shared();
         if self.is_closing.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
-        let entry = self.begin_logged(logged, durability)?;
+        let (entry, ticket) = self.begin_logged(logged, durability)?;
+        Ok(BegunWrite { entry, ticket, _updates: updates })
+    }
+
+    /// Ends a write whose entry is as durable as asked: inserts its cells, and completes it. Returns its
+    /// sequence id. It may not be visible yet: no lock is held that would keep earlier writes from ending.
+    pub(super) fn end_apply<'a, C: Borrow<NewCell<'a>>>(
+        &self,
+        begun: BegunWrite<'_>,
+        cells: impl Iterator<Item = C>,
+        writes: u64,
+    ) -> i64 {
+        let BegunWrite { entry, _updates, .. } = begun;
+        let seq_id = self.insert(&entry, cells);
+        self.mvcc.complete(entry);
+        self.wrote(writes);
+        seq_id
+    }
+
+    /// Inserts the cells of a pending write into memory. Returns their sequence id.
+    fn insert<'a, C: Borrow<NewCell<'a>>>(
+        &self,
+        entry: &WriteEntry<'_>,
+        cells: impl Iterator<Item = C>,
+    ) -> i64 {
         let state = self.states.load();
         let seq_id = entry.seq_id();
         let mut key = SeekKey::with_room(USUAL_KEY_LEN);
@@ -76,12 +134,15 @@ impl RegionCore {
             let cell = cell.borrow();
             state.stores[cell.store].active.insert(self.cell_ref(cell, &mut key, seq_id));
         }
-        self.mvcc.complete_and_wait(entry);
+        seq_id
+    }
+
+    /// Counts writes, and reports the memory that they take.
+    fn wrote(&self, writes: u64) {
         if let Some(background) = &self.background {
-            background.note_memory(state.memory());
+            background.note_memory(self.memory());
         }
         self.counters.add(&ReadCounts { writes, ..ReadCounts::default() });
-        Ok(seq_id)
     }
 
     /// Returns a cell as it is stored. Its key is built in `key`.

@@ -154,6 +154,7 @@ impl Table {
             let unfinished = change_of(&info);
             Some(Arc::new(RegionSlot::new(info, source, unfinished)))
         });
+        let options = if options.is_writable() { options.with_shared_log() } else { options };
         Self(Arc::new(TableCore {
             name,
             regions: ArcSwap::from_pointee(RegionList::new(slots.collect())),

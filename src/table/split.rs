@@ -150,6 +150,8 @@ impl TableCore {
         let mut are_current: Vec<_> =
             parents.iter().map(|slot| unpoisoned(slot.is_current.write())).collect();
         let retired = regions.iter().map(Region::retire).collect::<Result<Vec<_>>>();
+        // HBase would replay entries of a parent in a child.
+        self.options.roll_log();
         let names = |infos: &[RegionInfo]| infos.iter().map(RegionInfo::encoded_name).collect::<Vec<_>>();
         let change = RegionChange::new(table, names(&infos), names(children));
         let mut unfinished = None;

@@ -1,11 +1,11 @@
 //! Writes to a table: each row goes to the region that has it.
 
-use super::Table;
 use super::regions::RegionSlot;
+use super::{Table, TableCore};
 use crate::cell::Row;
 use crate::error::{Error, Result};
 use crate::op::{Append, CheckAndMutate, Delete, Increment, Mutation, Put};
-use crate::region::{CheckResult, Region};
+use crate::region::{CheckResult, MINI_BATCH, Region};
 use crate::sync::unpoisoned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -86,7 +86,8 @@ impl Table {
     }
 
     /// Writes puts and deletes of any rows, and returns the result of each, in order. Those of one region are
-    /// written as by [`Region::batch`](crate::Region::batch).
+    /// written as by [`Region::batch`](crate::Region::batch); those of all regions wait for one sync of the
+    /// log.
     ///
     /// # Errors
     ///
@@ -95,32 +96,11 @@ impl Table {
     pub fn batch(&self, mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results: Vec<Result<()>> = mutations.iter().map(|_| Ok(())).collect();
         let mut left: Vec<(usize, Mutation)> = mutations.into_iter().enumerate().collect();
-        // More than once only if a region is split or merged meanwhile.
+        // More than once only if there are many, or if a region is split or merged meanwhile.
         while !left.is_empty() {
-            let regions = self.0.regions.load();
-            // The mutations of each region, with their indexes in the results.
-            let mut by_region: BTreeMap<usize, Vec<(usize, Mutation)>> = BTreeMap::new();
-            for (i, mutation) in left.drain(..) {
-                match regions.find(mutation.row()) {
-                    Ok(at) => by_region.entry(at).or_default().push((i, mutation)),
-                    Err(error) => results[i] = Err(error),
-                }
-            }
-            for (at, numbered) in by_region {
-                let slot = &regions.slots[at];
-                let is_current = unpoisoned(slot.is_current.read());
-                let region = if *is_current { self.0.open(slot) } else { Ok(None) };
-                match region {
-                    Ok(None) => left.extend(numbered),
-                    Ok(Some(region)) => {
-                        let (places, mutations): (Vec<usize>, Vec<Mutation>) = numbered.into_iter().unzip();
-                        for (place, result) in places.into_iter().zip(region.batch(mutations)) {
-                            results[place] = result;
-                        }
-                    }
-                    Err(error) => numbered.into_iter().for_each(|(i, _)| results[i] = Err(error.clone())),
-                }
-            }
+            let later = left.split_off(left.len().min(MINI_BATCH));
+            left = self.0.batch(left, &mut results);
+            left.extend(later);
         }
         results
     }
@@ -137,5 +117,50 @@ impl Table {
             slot.region.get().filter(|_| *is_current).map_or(Ok(()), Region::flush)
         };
         self.0.regions.load_full().slots.iter().map(flush).fold(Ok(()), Result::and)
+    }
+}
+
+/// Mutations, with their indexes in the results.
+type Numbered = Vec<(usize, Mutation)>;
+
+impl TableCore {
+    /// Writes mutations, those of different regions with a common sync of the log. Returns the mutations of
+    /// regions that have been replaced.
+    fn batch(&self, mutations: Numbered, results: &mut [Result<()>]) -> Numbered {
+        let regions = self.regions.load();
+        // In row order: two batches that wait for each other's regions must take them in the same order.
+        let mut by_region: BTreeMap<usize, Numbered> = BTreeMap::new();
+        for (i, mutation) in mutations {
+            match regions.find(mutation.row()) {
+                Ok(at) => by_region.entry(at).or_default().push((i, mutation)),
+                Err(error) => results[i] = Err(error),
+            }
+        }
+        let (mut left, mut places, mut batches, mut current) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let is_alone = by_region.len() == 1;
+        for (at, numbered) in by_region {
+            let slot = &regions.slots[at];
+            let is_current = unpoisoned(slot.is_current.read());
+            match if *is_current { self.open(slot) } else { Ok(None) } {
+                Ok(None) => left.extend(numbered),
+                Ok(Some(region)) => {
+                    let (at, mutations): (Vec<usize>, Vec<Mutation>) = numbered.into_iter().unzip();
+                    if is_alone || self.options.has_observers() {
+                        let done = region.batch(mutations);
+                        at.into_iter().zip(done).for_each(|(place, result)| results[place] = result);
+                    } else {
+                        places.push(at);
+                        batches.push((region, mutations));
+                        current.push(is_current);
+                    }
+                }
+                Err(error) => numbered.into_iter().for_each(|(i, _)| results[i] = Err(error.clone())),
+            }
+        }
+        for (places, done) in places.into_iter().zip(Region::batch_jointly(&batches)) {
+            places.into_iter().zip(done).for_each(|(place, result)| results[place] = result);
+        }
+        left
     }
 }

@@ -56,11 +56,20 @@ impl CellReader {
     }
 }
 
-fn read_plain(input: &mut Input, max_bytes: usize, out: &mut Vec<u8>) -> Result<(), Stop> {
+/// Reads past a cell of a log without dictionaries, which is not checked.
+pub(super) fn skip_plain(input: &mut Input) -> Result<(), Stop> {
+    take_plain(input).map(drop)
+}
+
+fn take_plain(input: &mut Input) -> Result<&[u8], Stop> {
     let len = input.take(4, "length of a cell")?;
     let len = Cursor::new(len).len("length of a cell")?;
-    let cell = input.take(len, "cell")?;
-    limit(out.len(), len, max_bytes)?;
+    input.take(len, "cell")
+}
+
+fn read_plain(input: &mut Input, max_bytes: usize, out: &mut Vec<u8>) -> Result<(), Stop> {
+    let cell = take_plain(input)?;
+    limit(out.len(), cell.len(), max_bytes)?;
     let mut cursor = Cursor::new(cell);
     let key_len = cursor.len("key length")?;
     let value_len = cursor.len("value length")?;

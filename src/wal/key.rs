@@ -181,12 +181,12 @@ impl WalKey {
         self.write_any(cells, dictionaries, checksum, out)
     }
 
-    /// Whether only the required fields are set.
+    /// Whether only the required fields and the original sequence id are set.
     fn is_plain(&self) -> bool {
         self.scopes.is_empty()
             && self.cluster_ids.is_empty()
             && self.extended_attributes.is_empty()
-            && (self.nonce_group, self.nonce, self.orig_sequence_id) == (0, 0, 0)
+            && (self.nonce_group, self.nonce) == (0, 0)
     }
 
     /// As [`write_any`](Self::write_any), for a plain key without dictionaries. Allocates nothing but room.
@@ -197,6 +197,7 @@ impl WalKey {
         const SEQUENCE_ID: u8 = 3 << 3;
         const WRITE_TIME: u8 = 4 << 3;
         const CELLS: u8 = 7 << 3;
+        const ORIGINAL: u8 = 11 << 3;
         const ATTRIBUTE: u8 = 12 << 3 | 2;
         const NAME: u8 = 1 << 3 | 2;
         const VALUE: u8 = 2 << 3 | 2;
@@ -205,12 +206,15 @@ impl WalKey {
             (SEQUENCE_ID, self.sequence_id.cast_unsigned()),
             (WRITE_TIME, self.write_time.cast_unsigned()),
             (CELLS, cells.into()),
+            (ORIGINAL, self.orig_sequence_id.cast_unsigned()),
         ];
+        // Only the last one may be missing.
+        let numbers = numbers.iter().take(if self.orig_sequence_id == 0 { 3 } else { 4 });
         let attribute =
             checksum.map(|value| (value, bytes_len(checksum::ATTRIBUTE.as_bytes()) + bytes_len(value)));
         let len = bytes_len(&self.encoded_region_name)
             + bytes_len(&self.table_name)
-            + numbers.iter().map(|(_, number)| 1 + varint_len(*number)).sum::<usize>()
+            + numbers.clone().map(|(_, number)| 1 + varint_len(*number)).sum::<usize>()
             + attribute.map_or(0, |(_, len)| 1 + varint_len(len as u64) + len);
         put_varint(out, len as u64);
         let put_bytes = |out: &mut Vec<u8>, field: u8, bytes: &[u8]| {
@@ -220,7 +224,7 @@ impl WalKey {
         };
         put_bytes(out, REGION, &self.encoded_region_name);
         put_bytes(out, TABLE, &self.table_name);
-        for (field, number) in numbers {
+        for &(field, number) in numbers {
             out.push(field);
             put_varint(out, number);
         }

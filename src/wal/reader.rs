@@ -1,7 +1,7 @@
 //! Reads a log entry by entry (wal.md §9; HBase: `ProtobufWALStreamReader`).
 #![warn(clippy::indexing_slicing)]
 
-use super::cell_codec::CellReader;
+use super::cell_codec::{CellReader, skip_plain};
 use super::checksum::{self, Difference};
 use super::end_mark;
 use super::entry::WalEntry;
@@ -49,6 +49,8 @@ pub struct WalReader {
     cells: CellReader,
     /// The maximum number of bytes of an entry, in the file and in memory.
     max_bytes: usize,
+    /// The region whose cells are decoded, if not those of all.
+    only: Option<Vec<u8>>,
     has_trailer: bool,
     /// The number of entries read.
     entries: u64,
@@ -153,12 +155,23 @@ impl WalReader {
             header,
             cells,
             max_bytes,
+            only: None,
             has_trailer,
             entries: 0,
             key_end: None,
             end,
             failed: None,
         })
+    }
+
+    /// Leaves out the cells of entries of other regions than one, where they need not be decoded to read on:
+    /// in a log with checksums and without dictionaries.
+    pub(crate) fn only_cells_of(mut self, encoded_region_name: &[u8]) -> Self {
+        let is_checked = self.header.as_ref().and_then(WalHeader::log_id).is_some();
+        if is_checked && self.cells.dictionaries.is_none() {
+            self.only = Some(encoded_region_name.to_vec());
+        }
+        self
     }
 
     /// Returns the settings with which the log was written; `None` if the file ends before it has them.
@@ -271,9 +284,14 @@ impl WalReader {
         let dictionaries = self.cells.dictionaries.as_mut();
         let parsed = WalKey::parse(bytes, dictionaries, log_id.is_some(), max_key)?;
         let key_end = usize::try_from(self.input.offset() - offset).unwrap_or(usize::MAX);
-        let mut cells = Vec::new();
-        for _ in 0..parsed.cells {
-            self.cells.read(&mut self.input, &mut cells)?;
+        let (mut cells, mut count) = (Vec::new(), parsed.cells);
+        if self.only.as_ref().is_some_and(|only| *only != parsed.key.encoded_region_name) {
+            (0..parsed.cells).try_for_each(|_| skip_plain(&mut self.input))?;
+            count = 0;
+        } else {
+            for _ in 0..parsed.cells {
+                self.cells.read(&mut self.input, &mut cells)?;
+            }
         }
         if let Some(log_id) = log_id {
             let (bytes, sum) = (self.input.marked(), parsed.checksum.as_deref());
@@ -282,7 +300,7 @@ impl WalReader {
                 return Err(corruption.into());
             }
         }
-        Ok(WalEntry { key: parsed.key, cells, count: parsed.cells, offset, end: self.input.offset() })
+        Ok(WalEntry { key: parsed.key, cells, count, offset, end: self.input.offset() })
     }
 
     /// Returns how the log ends if its entries end inside the one at `offset`, which could not be read.
@@ -510,6 +528,54 @@ mod tests {
                     }
                     end => panic!("{end:?} at {len}"),
                 }
+            }
+        }
+    }
+
+    /// The region, span and number of cells of each entry, and whether reading ends with an error.
+    type Outcome = (Vec<(Vec<u8>, u64, u64, u32)>, bool);
+
+    fn outcome(bytes: &[u8], only: Option<&[u8]>) -> Outcome {
+        let file = Arc::new(MemoryFile::new("dir/log", bytes.to_vec()));
+        let mut reader = match WalReader::new(file, &Limits::new()) {
+            Ok(reader) => only.into_iter().fold(reader, WalReader::only_cells_of),
+            Err(_) => return (Vec::new(), true),
+        };
+        let mut entries = Vec::new();
+        loop {
+            match reader.next_entry() {
+                Ok(Some(entry)) => {
+                    let region = entry.key().encoded_region_name.clone();
+                    entries.push((region, entry.offset(), entry.end(), entry.cell_count()));
+                }
+                Ok(None) => return (entries, false),
+                Err(_) => return (entries, true),
+            }
+        }
+    }
+
+    #[test]
+    fn entries_of_other_regions_are_read_without_their_cells() {
+        for (at, options) in all_options().into_iter().enumerate() {
+            let (bytes, offsets) = log(&options);
+            let own = key(1).encoded_region_name;
+            let file = Arc::new(MemoryFile::new("log", bytes.clone()));
+            let skips = WalReader::new(file, &Limits::new()).unwrap().only_cells_of(&own).only.is_some();
+            assert_eq!(skips, at == 2, "only in a log with checksums and without dictionaries");
+            // All bits but those of a long value.
+            let last = usize::try_from(offsets[2]).unwrap();
+            for bit in (0..(last + 200) * 8).chain((bytes.len() - 9) * 8..=bytes.len() * 8) {
+                let mut bad = bytes.clone();
+                if let Some(byte) = bad.get_mut(bit / 8) {
+                    *byte ^= 1 << (bit % 8);
+                }
+                let of = |only| {
+                    let (mut entries, is_error) = outcome(&bad, only);
+                    let others = entries.iter_mut().filter(|(region, ..)| *region != own);
+                    others.for_each(|(.., cells)| *cells = 0);
+                    (entries, is_error)
+                };
+                assert_eq!(of(Some(&own)), of(None), "bit {bit} of {options:?}");
             }
         }
     }

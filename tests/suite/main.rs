@@ -48,6 +48,7 @@ mod second_tier;
 mod seek_flips;
 mod seeks;
 mod send_sync;
+mod shared_log;
 mod snapshot_cluster;
 mod snapshot_writes;
 mod snapshots;

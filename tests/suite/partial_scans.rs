@@ -195,8 +195,8 @@ impl FileReader for CountingFile {
 }
 
 impl Storage for Counting {
-    forward!(files: create create_new create_log rename remove remove_dir sync_file sync_dir list_dir
-        create_dir_all lock);
+    forward!(files: create create_new create_log rename hard_link remove remove_dir sync_file sync_dir);
+    forward!(files: list_dir create_dir_all lock);
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         Ok(Arc::new(CountingFile(self.files.open(path)?, Arc::clone(&self.bytes))))

@@ -32,7 +32,9 @@ const TABLE: &str = "t";
 
 fn options(storage: &FaultyStorage, now: i64) -> RegionOptions {
     let options = Region::options().storage(Arc::new(storage.clone())).scheduler(&Scheduler::inline());
-    options.clock(Arc::new(ManualClock::new(now))).compaction_enabled(false)
+    let options = options.clock(Arc::new(ManualClock::new(now))).compaction_enabled(false);
+    // Files of the log that a history fills.
+    options.log_roll_size(4_000).max_logs(3)
 }
 
 /// Creates the table, with two regions.

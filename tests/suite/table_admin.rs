@@ -222,7 +222,7 @@ struct CreatesRegion {
 }
 
 impl Storage for CreatesRegion {
-    forward!(local: open create create_new create_log remove remove_dir);
+    forward!(local: open create create_new create_log hard_link remove remove_dir);
     forward!(local: sync_file sync_dir list_dir create_dir_all lock);
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -33,6 +33,11 @@ macro_rules! forward {
             self.$inner.rename(from, to)
         }
     };
+    (@hard_link $inner:ident) => {
+        fn hard_link(&self, original: &std::path::Path, link: &std::path::Path) -> std::io::Result<()> {
+            self.$inner.hard_link(original, link)
+        }
+    };
     (@remove $inner:ident) => {
         fn remove(&self, path: &std::path::Path) -> std::io::Result<()> {
             self.$inner.remove(path)

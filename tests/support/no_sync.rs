@@ -20,7 +20,7 @@ pub(crate) struct NoSync {
 }
 
 impl Storage for NoSync {
-    forward!(files: open rename remove remove_dir list_dir create_dir_all lock);
+    forward!(files: open rename hard_link remove remove_dir list_dir create_dir_all lock);
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         Ok(Box::new(Unsynced(self.files.create(path)?)))

@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// Models a loss of power: of a file, the synced bytes remain; of a directory, the names when it was last
 /// synced. Directories that were not created by a call are durable. A directory that was renamed is at the
 /// old path or at the new one, never at both or none, as in a file system with a journal. So is a file that
-/// was renamed to another directory.
+/// was renamed to another directory, unless it ever had several names: each of those is kept or lost by
+/// itself.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyStorage(Arc<Mutex<State>>);
 
@@ -43,6 +44,7 @@ pub enum Call {
     Write,
     Sync,
     Rename,
+    HardLink,
     Remove,
     RemoveDir,
     Truncate,
@@ -101,6 +103,8 @@ struct Content {
     /// Shared with the storages that were recorded or are left after a crash.
     bytes: Arc<Vec<u8>>,
     synced: usize,
+    /// Whether the file was given another name by a hard link: then its names do not depend on each other.
+    is_linked: bool,
     /// The synced bytes of the units that were written over since, by the number of the unit.
     replaced: BTreeMap<usize, Vec<u8>>,
 }
@@ -311,7 +315,8 @@ impl FaultyStorage {
         let nodes = state.nodes.iter().map(|node| match node {
             Node::File(content) => {
                 let bytes = content.after(crash, &mut chance);
-                Node::File(Content { synced: bytes.len(), bytes, replaced: BTreeMap::new() })
+                let is_linked = content.is_linked;
+                Node::File(Content { synced: bytes.len(), bytes, is_linked, replaced: BTreeMap::new() })
             }
             Node::Dir(names) => {
                 let left = names.after(crash, &mut chance);
@@ -520,7 +525,11 @@ impl State {
     fn mark_stale(&mut self, dir: usize) {
         let names = self.dir(dir);
         let new = names.now.iter().filter(|(name, node)| names.synced.get(*name) != Some(node));
-        let new: BTreeSet<usize> = new.map(|(_, node)| *node).collect();
+        let is_moved = |node: &usize| match &self.nodes[*node] {
+            Node::File(content) => !content.is_linked,
+            Node::Dir(_) => true,
+        };
+        let new: BTreeSet<usize> = new.map(|(_, node)| *node).filter(is_moved).collect();
         if new.is_empty() {
             return;
         }
@@ -562,7 +571,7 @@ impl State {
             for (dir, node) in state.nodes.iter().enumerate() {
                 let Node::Dir(names) = node else { continue };
                 for (name, node) in names_of(names) {
-                    if matches!(state.nodes[*node], Node::File(_)) {
+                    if matches!(&state.nodes[*node], Node::File(content) if !content.is_linked) {
                         files.entry(*node).or_default().push((dir, name.clone()));
                     }
                 }
@@ -771,6 +780,19 @@ impl Storage for FaultyStorage {
         let (to_dir, to_name) = state.parent(to)?;
         state.dir_mut(from_dir).now.remove(from_name);
         state.dir_mut(to_dir).now.insert(to_name.to_owned(), node);
+        Ok(())
+    }
+
+    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change(Call::HardLink)?;
+        let file = state.file(original)?;
+        if state.node(link).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.content_mut(file).is_linked = true;
+        let (dir, name) = state.parent(link)?;
+        state.dir_mut(dir).now.insert(name.to_owned(), file);
         Ok(())
     }
 

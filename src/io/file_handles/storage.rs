@@ -51,6 +51,10 @@ impl Storage for BoundedStorage {
         Ok(())
     }
 
+    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
+        self.inner.hard_link(original, link)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         let _moving = unpoisoned(self.handles.0.moves.write());
         self.handles.forget_name(&self.inner, path, || self.inner.remove(path))

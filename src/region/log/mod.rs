@@ -1,0 +1,130 @@
+//! The write-ahead log of the regions of a table (wal.md §13, §17; HBase: `FSHLog`).
+//!
+//! The regions append to one file, which has a name in each region's directory of recovered edits: a hard
+//! link. If the process dies, opening a region replays it, and so does HBase. A region removes its name once
+//! its cells are in store files. A region that is opened alone has a file of its own.
+
+mod region_log;
+mod reserve;
+mod shared;
+
+pub(super) use region_log::RegionLog;
+pub(super) use shared::{LogSettings, SharedLog, Ticket, is_log_name};
+
+use super::RegionCore;
+use super::write::{NewCell, USUAL_KEY_LEN};
+use crate::cell::SeekKey;
+use crate::error::{Error, Result};
+use crate::mvcc::WriteEntry;
+use crate::op::Durability;
+use shared::State;
+use std::borrow::Borrow;
+
+impl RegionCore {
+    /// Begins a write, and appends its cells to the log if it is to be durable at all. The order of the
+    /// entries in the log is that of their sequence ids. Returns the entry to
+    /// [wait for](Self::wait_for_log), if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If the cells cannot be logged. No read will see the write.
+    pub(super) fn begin_logged<'a, C: Borrow<NewCell<'a>>>(
+        &self,
+        cells: impl Iterator<Item = C> + Clone,
+        durability: Durability,
+    ) -> Result<(WriteEntry<'_>, Option<Ticket>)> {
+        let Some(log) = &self.log else { return Ok((self.mvcc.begin(), None)) };
+        log.check()?;
+        if durability == Durability::SkipWal {
+            return Ok((self.mvcc.begin(), None));
+        }
+        let Some(count) = self.check_entry(cells.clone(), log.max_entry)? else {
+            return Ok((self.mvcc.begin(), None));
+        };
+        loop {
+            let shared = log.shared();
+            let mut state = shared.for_append();
+            log.check()?;
+            let mut part = log.part();
+            let write = self.mvcc.begin();
+            let seq_id = write.seq_id();
+            if !shared.name_file(log, &mut state, &mut part, seq_id)? {
+                drop((part, state));
+                log.leave();
+                continue;
+            }
+            let State { encoder: Some(encoder), pending, .. } = &mut *state else {
+                return Err(Error::invalid_argument("a log without a file"));
+            };
+            let key = &mut part.key;
+            (key.sequence_id, key.write_time) = (seq_id, self.clock.now());
+            // HBase would give cells the greatest number so far, which may be that of another region.
+            key.orig_sequence_id = if shared.is_shared() { seq_id } else { 0 };
+            let (start, offset) = (pending.len(), encoder.offset());
+            let mut cell_key = SeekKey::with_room(USUAL_KEY_LEN);
+            let encoded = encoder.begin(key, count, pending).and_then(|entry| {
+                cells.clone().try_for_each(|cell| {
+                    encoder.cell(&self.cell_ref(cell.borrow(), &mut cell_key, seq_id), pending)
+                })?;
+                encoder.finish(&entry, &mut pending[start..]);
+                Ok(())
+            });
+            if let Err(corruption) = encoded {
+                pending.truncate(start);
+                encoder.go_back(offset);
+                return Err(corruption.at(&log.dir, offset));
+            }
+            let ticket = state.append(&mut part, seq_id);
+            return Ok((write, Some(ticket)));
+        }
+    }
+
+    /// Waits until an entry is as durable as asked.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be. No read must see the write.
+    pub(super) fn wait_for_log(&self, ticket: Option<Ticket>, durability: Durability) -> Result<()> {
+        let (Some(log), Some(ticket)) = (&self.log, ticket) else { return Ok(()) };
+        log.shared().wait(ticket, durability).inspect_err(|error| {
+            if log.failure().is_some() {
+                self.report_poisoned(error);
+            }
+        })
+    }
+
+    /// Requests flushes of regions with entries in too old files. No lock may be held.
+    pub(super) fn flush_lagging(&self) {
+        let Some(log) = &self.log else { return };
+        for region in log.shared().take_lagging() {
+            // A failure is in the health of that region. The next file asks again.
+            let _ = region.request_flush();
+        }
+    }
+
+    /// Checks that an entry with the cells can be read again. Returns the number of cells; `None` for none.
+    fn check_entry<'a, C: Borrow<NewCell<'a>>>(
+        &self,
+        cells: impl Iterator<Item = C>,
+        limit: usize,
+    ) -> Result<Option<u32>> {
+        let (mut count, mut bytes) = (0u32, ENTRY_OVERHEAD);
+        for cell in cells {
+            let NewCell { store, row, qualifier, value, tags, .. } = cell.borrow();
+            let family = self.stores[*store].family.name();
+            let len = row.len() + family.len() + qualifier.len() + value.len() + tags.len();
+            bytes = bytes.saturating_add(len + CELL_OVERHEAD);
+            count = count.saturating_add(1);
+        }
+        if bytes > limit {
+            return Err(Error::over_limit(format!(
+                "a write of {bytes} bytes: an entry of the log has at most {limit}"
+            )));
+        }
+        Ok((count > 0).then_some(count))
+    }
+}
+
+/// More than an entry takes besides its cells, and a cell besides its row, family, qualifier, value and tags.
+const ENTRY_OVERHEAD: usize = 4 << 10;
+const CELL_OVERHEAD: usize = 32;

@@ -1,0 +1,230 @@
+//! What a region has of its log: the names of the files that have its entries.
+
+use super::shared::{CutLog, LogSettings, SharedLog};
+use crate::error::{Error, Result};
+use crate::io::Storage;
+use crate::layout::{RegionDir, durable};
+use crate::limits::Limits;
+use crate::region::RegionCore;
+use crate::sync::unpoisoned;
+use crate::wal::WalKey;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+
+/// The log of a region: the files that have its entries, by their names in its directory of recovered edits.
+#[derive(Debug)]
+pub(in crate::region) struct RegionLog {
+    pub(super) storage: Arc<dyn Storage>,
+    /// The directory of the logs.
+    pub(super) dir: PathBuf,
+    /// The region's directory.
+    pub(super) region: PathBuf,
+    /// What the region was opened with.
+    common: Arc<SharedLog>,
+    /// The region's own log, if the storage turned out to have no hard links.
+    own: OnceLock<Arc<SharedLog>>,
+    /// Locked after the state of the shared log.
+    part: Mutex<Part>,
+    /// The maximum number of bytes of an entry: a longer one could not be read again.
+    pub(super) max_entry: usize,
+    /// For each store, the sequence id up to which its cells are in files.
+    flushed: Mutex<Vec<i64>>,
+}
+
+/// What of a log is a region's.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The key of the region's last entry.
+    pub(super) key: WalKey,
+    /// The number of the region's last entry.
+    pub(super) entry: u64,
+    /// If that entry is in doubt, the sequence id up to which all of the region's are on disk.
+    pub(super) synced_to: i64,
+    /// The names of files, oldest first.
+    pub(super) logs: VecDeque<NamedLog>,
+    pub(super) has_dir: bool,
+    /// Why files could not be removed.
+    unremoved: Option<Error>,
+}
+
+/// A name of a file with entries of the region.
+#[derive(Clone, Debug)]
+pub(super) struct NamedLog {
+    pub(super) path: PathBuf,
+    /// The number of the file; 0 if the region appends nothing more under this name.
+    pub(super) number: u64,
+    /// The greatest sequence id of the region's entries.
+    pub(super) last: i64,
+}
+
+/// The part of a log that a flush makes unnecessary.
+#[derive(Debug)]
+pub(in crate::region) enum Frozen {
+    /// A file of this region alone, which gets no more entries.
+    File(Option<Box<CutLog>>),
+    /// Entries up to one of the region's, by the entry's number.
+    Entries(u64),
+}
+
+impl RegionLog {
+    pub(in crate::region) fn new(
+        dir: &RegionDir,
+        storage: &Arc<dyn Storage>,
+        common: Arc<SharedLog>,
+        stores: usize,
+        limits: &Limits,
+    ) -> Self {
+        let key = WalKey::new(dir.info().encoded_name(), dir.info().table().to_string(), 0, 0);
+        let part = Part {
+            key,
+            entry: 0,
+            synced_to: i64::MAX,
+            logs: VecDeque::new(),
+            has_dir: false,
+            unremoved: None,
+        };
+        Self {
+            storage: Arc::clone(storage),
+            dir: dir.recovered_edits_dir(),
+            region: dir.path().to_owned(),
+            common,
+            own: OnceLock::new(),
+            part: Mutex::new(part),
+            max_entry: limits.block_bytes,
+            flushed: Mutex::new(vec![0; stores]),
+        }
+    }
+
+    /// Returns the log that the region appends to.
+    pub(super) fn shared(&self) -> &SharedLog {
+        self.own.get().unwrap_or(&self.common)
+    }
+
+    /// Gives the region a log of its own, if it has none.
+    pub(super) fn leave(&self) {
+        if self.own.set(Arc::new(SharedLog::new(LogSettings::alone()))).is_ok() {
+            let mut part = self.part();
+            (part.entry, part.synced_to) = (0, i64::MAX);
+        }
+    }
+
+    pub(super) fn part(&self) -> MutexGuard<'_, Part> {
+        unpoisoned(self.part.lock())
+    }
+
+    /// Adds the region to those that are asked for a flush if they have entries in old files.
+    pub(in crate::region) fn add(&self, region: Weak<RegionCore>) {
+        self.common.add(region);
+    }
+
+    /// Returns why no writes are accepted any more; `None` if they are.
+    pub(in crate::region) fn failure(&self) -> Option<Error> {
+        self.shared().failure()
+    }
+
+    /// Fails if an earlier append or sync has failed.
+    pub(in crate::region) fn check(&self) -> Result<()> {
+        self.shared().check()
+    }
+
+    /// Returns the sequence id of a flush that would have the given one. After a failure, entries that were
+    /// not acknowledged may be in the file, and no memory has their cells. Files must not claim to have them:
+    /// a replay would add them to the families that were not flushed, and not to the others.
+    pub(in crate::region) fn limit_flush(&self, seq_id: i64) -> i64 {
+        let shared = self.shared();
+        if shared.failure().is_none() {
+            return seq_id;
+        }
+        let (state, part) = (shared.state(), self.part());
+        if state.is_in_doubt(&part) { seq_id.min(part.synced_to) } else { seq_id }
+    }
+
+    /// Begins a flush: if no other region appends to the file, later entries go to another. No write of the
+    /// region may be in progress.
+    pub(in crate::region) fn freeze(&self) -> Frozen {
+        let shared = self.shared();
+        let mut state = shared.state();
+        let mut part = self.part();
+        if shared.is_shared() {
+            return Frozen::Entries(if state.is_in_doubt(&part) { part.entry } else { 0 });
+        }
+        if shared.failure().is_none() {
+            part.entry = 0;
+        }
+        Frozen::File(shared.cut(&mut state).map(Box::new))
+    }
+
+    /// Waits until the frozen entries are on disk, and completes the file.
+    pub(in crate::region) fn finish(&self, frozen: Frozen, seq_id: i64) {
+        let shared = self.shared();
+        match frozen {
+            Frozen::File(None) | Frozen::Entries(0) => {}
+            Frozen::File(Some(log)) => shared.finish(*log),
+            Frozen::Entries(entry) => {
+                shared.sync(entry);
+                let (_state, mut part) = (shared.state(), self.part());
+                if shared.failure().is_none() {
+                    part.synced_to = part.synced_to.max(seq_id);
+                }
+            }
+        }
+    }
+
+    /// Records that the cells of a store up to a sequence id are in files.
+    pub(in crate::region) fn flushed(&self, store: usize, seq_id: i64) {
+        unpoisoned(self.flushed.lock())[store] = seq_id;
+    }
+
+    /// Removes the names of files whose entries of the region are all in store files, oldest first, and each
+    /// durably before the next: a log that came back after a crash without a later one would lack the deletes
+    /// in that. Names that cannot be removed are retried after the next flush.
+    ///
+    /// # Errors
+    ///
+    /// If a name cannot be removed.
+    pub(in crate::region) fn remove_flushed(&self) -> Result<()> {
+        let flushed = unpoisoned(self.flushed.lock()).iter().copied().min().unwrap_or(0);
+        let next = || {
+            let (mut state, mut part) = (self.shared().state(), self.part());
+            let log = part.logs.front_mut().filter(|log| log.last <= flushed)?;
+            state.forget_name(log);
+            Some(log.path.clone())
+        };
+        while let Some(path) = next() {
+            let storage = self.storage.as_ref();
+            let removed = durable::unless_not_found(durable::remove(storage, &path))
+                .and_then(|()| durable::sync_dir(storage, &self.dir));
+            let mut part = self.part();
+            part.unremoved = removed.clone().err();
+            removed?;
+            part.logs.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Ends the region's part in the file that is being written, whose name stays. No other name is made from
+    /// it: another process may remove it.
+    pub(in crate::region) fn leave_file(&self) {
+        let (mut state, mut part) = (self.shared().state(), self.part());
+        part.logs.iter_mut().for_each(|log| state.forget_name(log));
+    }
+
+    /// Returns the number of the oldest file that has entries of the region.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.part().logs.iter().map(|log| log.number).find(|number| *number > 0)
+    }
+
+    /// Whether there are files of this log.
+    pub(in crate::region) fn has_files(&self) -> bool {
+        !self.part().logs.is_empty()
+    }
+
+    /// Returns the names of files that could not be removed.
+    pub(in crate::region) fn unremoved(&self) -> Vec<String> {
+        let part = self.part();
+        let name = |log: &NamedLog| log.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let names = part.logs.iter().filter(|_| part.unremoved.is_some());
+        names.filter_map(name).collect()
+    }
+}

@@ -1,0 +1,32 @@
+//! Room after the last entry of a log (wal.md §16, §17).
+
+use crate::wal::END_MARK;
+use std::io;
+
+/// Appends the mark of the end to the last entries of a file, which begin at `base`, if the file is longer.
+/// If they are to be synced and reach past its length, makes it longer by zeros: then the system need not
+/// write another length with each sync. Returns whether the file becomes longer by more than the entries.
+pub(super) fn mark_end(bytes: &mut Vec<u8>, base: u64, reserved: &mut u64, syncs: bool) -> bool {
+    let end = base + bytes.len() as u64;
+    let marked = end + END_MARK.len() as u64;
+    if bytes.is_empty() || !syncs && end >= *reserved {
+        return false;
+    }
+    bytes.extend_from_slice(&END_MARK);
+    if marked <= *reserved {
+        return false;
+    }
+    let room = if syncs { (end / 4).clamp(MIN_RESERVE, MAX_RESERVE) } else { 0 };
+    bytes.resize(bytes.len() + usize::try_from(room).unwrap_or_default(), 0);
+    *reserved = marked + room;
+    true
+}
+
+/// How much longer than its entries a file is made, in bytes.
+const MIN_RESERVE: u64 = 32 << 10;
+const MAX_RESERVE: u64 = 512 << 10;
+
+pub(super) fn is_full(written: &io::Result<()>) -> bool {
+    let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    written.as_ref().is_err_and(|error| kinds.contains(&error.kind()))
+}

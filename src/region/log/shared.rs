@@ -1,0 +1,642 @@
+//! The file that the regions of a table append to (HBase: `FSHLog`).
+
+use super::RegionLog;
+use super::region_log::{NamedLog, Part};
+use super::reserve::{is_full, mark_end};
+use crate::clock::Stopwatch;
+use crate::error::{Error, Result};
+use crate::io::LogFile;
+use crate::layout::durable;
+use crate::op::Durability;
+use crate::region::RegionCore;
+use crate::sync::unpoisoned;
+use crate::wal::{END_MARK, TRAILER, WalEncoder, WalHeader, WalKey};
+use std::io;
+use std::mem;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
+use std::time::Duration;
+
+/// A log that regions share: their entries are in one file, which has a name in the directory of each.
+///
+/// One thread at a time writes what all have appended (group commit).
+#[derive(Debug)]
+pub(in crate::region) struct SharedLog {
+    settings: LogSettings,
+    state: Mutex<State>,
+    /// Signalled when a round ends: the even rounds, and the odd ones.
+    ended: [Condvar; 2],
+    /// Signalled when a file has been ended.
+    file_ended: Condvar,
+    /// Why nothing can be logged any more: it is not known what is in the file.
+    failure: OnceLock<Error>,
+    /// The regions open for writing.
+    members: Mutex<Vec<Weak<RegionCore>>>,
+    /// Whether there may be regions with entries in files that are too old.
+    may_lag: AtomicBool,
+}
+
+/// The settings of a log.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::region) struct LogSettings {
+    /// The length in bytes at which a file is ended.
+    pub(in crate::region) roll_size: u64,
+    /// The number of files above which regions that have entries in the oldest are flushed.
+    pub(in crate::region) max_logs: u64,
+    /// Whether several regions append to the log. If not, a flush of the region ends the file.
+    pub(in crate::region) is_shared: bool,
+}
+
+impl LogSettings {
+    /// Those of the log of one region.
+    pub(in crate::region) fn alone() -> Self {
+        Self { roll_size: u64::MAX, max_logs: u64::MAX, is_shared: false }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    /// Encodes for the file that is being written; `None` if there is no file.
+    pub(super) encoder: Option<WalEncoder>,
+    /// `None` if there is no file, and while a thread writes to it.
+    file: Option<Box<dyn LogFile>>,
+    /// The number of the file, or of the last one. The first is 1.
+    number: u64,
+    /// The names of the file. It has no others.
+    names: Vec<PathBuf>,
+    /// Whether a thread is ending the file. Nothing is appended meanwhile.
+    is_ending: bool,
+    /// The key of the last entry of one of the regions.
+    last_key: WalKey,
+    /// The length of the file, if it is longer than its entries; otherwise not above theirs.
+    reserved: u64,
+    /// Entries that are not in the file yet.
+    pub(super) pending: Vec<u8>,
+    /// A buffer to reuse.
+    spare: Vec<u8>,
+    /// The numbers of the last entries that were appended, handed to the system, and synced; and of the last
+    /// one that is to be synced.
+    appended: u64,
+    written: u64,
+    synced: u64,
+    wanted: u64,
+    /// The current round, or the last one.
+    round: Round,
+    /// How long the last sync took.
+    sync_time: Duration,
+    /// The number of writers that waited when the last round ended, and when the one before it did.
+    waited: [u64; 2],
+    /// The entry whose writer waits for others before it begins a round.
+    gathering: Option<u64>,
+    /// The number of entries whose writers have not yet seen their outcome.
+    unseen: u64,
+    /// Entries that are not in the file, and why.
+    refused: Vec<(RangeInclusive<u64>, Error)>,
+}
+
+/// A write of pending entries to the file by one thread. The state is unlocked meanwhile.
+#[derive(Clone, Copy, Debug, Default)]
+struct Round {
+    number: usize,
+    /// The last entry that it writes.
+    last: u64,
+    syncs: bool,
+}
+
+/// A file that gets no more entries, and is not complete yet.
+#[derive(Debug)]
+pub(in crate::region) struct CutLog {
+    file: Box<dyn LogFile>,
+    encoder: WalEncoder,
+    /// Of an entry after the last.
+    key: WalKey,
+    is_reserved: bool,
+}
+
+/// An entry that was appended.
+#[derive(Debug)]
+#[must_use = "the entry is not durable yet"]
+pub(in crate::region) struct Ticket(u64);
+
+impl State {
+    /// Whether as many writers as waited for the last two rounds may soon have appended: one sync is then for
+    /// all of them.
+    fn expects_more(&self) -> bool {
+        let expected = self.waited[0].min(self.waited[1]);
+        self.sync_time >= MIN_SHARED && self.appended - self.synced < expected
+    }
+
+    /// Whether an entry of the region is in the file or may be, but may not be on disk.
+    pub(super) fn is_in_doubt(&self, part: &Part) -> bool {
+        part.entry > self.synced
+    }
+
+    /// Whether the region has a name of the file that is being written.
+    fn has_name(&self, part: &Part) -> bool {
+        self.encoder.is_some() && part.logs.back().is_some_and(|log| log.number == self.number)
+    }
+
+    /// Takes the entry that was encoded last as appended.
+    pub(super) fn append(&mut self, part: &mut Part, seq_id: i64) -> Ticket {
+        if !self.is_in_doubt(part) {
+            part.synced_to = seq_id - 1;
+        }
+        self.appended += 1;
+        self.unseen += 1;
+        part.entry = self.appended;
+        if let Some(log) = part.logs.back_mut() {
+            log.last = seq_id;
+        }
+        if self.last_key.encoded_region_name == part.key.encoded_region_name {
+            let key = &mut self.last_key;
+            (key.sequence_id, key.write_time) = (part.key.sequence_id, part.key.write_time);
+        }
+        Ticket(self.appended)
+    }
+
+    /// Gives up a name of the file that is being written, which is about to be removed. Without a name there
+    /// can be no others, so the file is then ended.
+    pub(super) fn forget_name(&mut self, log: &mut NamedLog) {
+        if self.encoder.is_none() || log.number != self.number {
+            return;
+        }
+        log.number = 0;
+        self.names.retain(|name| *name != log.path);
+        // Otherwise the next append ends the file.
+        if self.names.is_empty() && self.pending.is_empty() && self.file.is_some() && !self.is_ending {
+            (self.encoder, self.file) = (None, None);
+        }
+    }
+}
+
+impl SharedLog {
+    pub(in crate::region) fn new(settings: LogSettings) -> Self {
+        let state = State {
+            encoder: None,
+            file: None,
+            number: 0,
+            names: Vec::new(),
+            is_ending: false,
+            last_key: WalKey::default(),
+            reserved: 0,
+            pending: Vec::new(),
+            spare: Vec::new(),
+            appended: 0,
+            written: 0,
+            synced: 0,
+            wanted: 0,
+            round: Round::default(),
+            sync_time: Duration::ZERO,
+            waited: [0; 2],
+            gathering: None,
+            unseen: 0,
+            refused: Vec::new(),
+        };
+        Self {
+            settings,
+            state: Mutex::new(state),
+            ended: Default::default(),
+            file_ended: Condvar::new(),
+            failure: OnceLock::new(),
+            members: Mutex::default(),
+            may_lag: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.settings.is_shared
+    }
+
+    /// Returns why no writes are accepted any more; `None` if they are.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.failure.get().cloned()
+    }
+
+    /// Fails if an earlier append or sync has failed.
+    pub(super) fn check(&self) -> Result<()> {
+        self.failure.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    fn fail(&self, error: &Error) {
+        // The first failure is kept: later ones follow from it.
+        self.failure.get_or_init(|| Error::poisoned_log(error));
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        unpoisoned(self.state.lock())
+    }
+
+    /// Locks the state for an append. Ends the file first if it is long.
+    pub(super) fn for_append(&self) -> MutexGuard<'_, State> {
+        let is_done = |file: &WalEncoder| file.offset() >= self.settings.roll_size;
+        let mut state = self.state();
+        while self.failure.get().is_none() {
+            if state.is_ending {
+                state = unpoisoned(self.file_ended.wait(state));
+            } else if state.encoder.as_ref().is_some_and(is_done)
+                || state.encoder.is_some() && state.names.is_empty()
+            {
+                state = self.end_file(state);
+            } else {
+                break;
+            }
+        }
+        state
+    }
+
+    /// Ends the file, if there is one: entries that are appended later go to another.
+    pub(in crate::region) fn roll(&self) {
+        let mut state = self.state();
+        while state.is_ending && self.failure.get().is_none() {
+            state = unpoisoned(self.file_ended.wait(state));
+        }
+        drop(self.end_file(state));
+    }
+
+    /// Ends the file: all its entries are on disk before later ones are appended to another. After a failure
+    /// the file stays as it is.
+    fn end_file<'s>(&'s self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        if state.encoder.is_none() || self.failure.get().is_some() {
+            return state;
+        }
+        state.is_ending = true;
+        // Rounds that end wake this thread.
+        state.unseen += 1;
+        while self.failure.get().is_none() {
+            state = match state.file.take() {
+                Some(file) if state.synced == state.appended => {
+                    state.file = Some(file);
+                    break;
+                }
+                Some(file) => {
+                    state.wanted = state.appended;
+                    self.write_pending(state, file)
+                }
+                None => {
+                    let round = state.round.number;
+                    unpoisoned(self.ended(round).wait(state))
+                }
+            };
+        }
+        state.unseen -= 1;
+        if state.unseen == 0 {
+            state.refused.clear();
+        }
+        state.is_ending = false;
+        if self.failure.get().is_none()
+            && let Some(log) = self.cut(&mut state)
+        {
+            Self::complete(log);
+        }
+        self.file_ended.notify_all();
+        state
+    }
+
+    /// Takes the current file: later entries go to another. No write may be in progress.
+    pub(super) fn cut(&self, state: &mut State) -> Option<CutLog> {
+        let encoder = state.encoder.take()?;
+        state.names.clear();
+        let file = state.file.take()?;
+        let is_reserved = state.reserved > encoder.offset();
+        Some(CutLog { file, encoder, key: state.last_key.clone(), is_reserved })
+    }
+
+    /// Syncs a file that was cut, and completes it.
+    pub(super) fn finish(&self, mut log: CutLog) {
+        if self.failure.get().is_some() {
+            return;
+        }
+        match log.file.sync() {
+            Ok(()) => Self::complete(log),
+            Err(error) => self.fail(&Error::io("sync", log.file.path(), error)),
+        }
+    }
+
+    /// Completes a file whose entries are on disk: a trailer says so. In a file that is longer than its
+    /// entries, an entry without cells does: a reader may be reading the file, which must not become shorter.
+    fn complete(log: CutLog) {
+        let CutLog { mut file, mut encoder, key, is_reserved } = log;
+        let mut bytes = Vec::new();
+        if is_reserved {
+            encoder.synced(encoder.offset());
+            let Ok(entry) = encoder.begin(&key, 0, &mut bytes) else { return };
+            encoder.finish(&entry, &mut bytes);
+        } else {
+            bytes.extend_from_slice(&TRAILER);
+        }
+        let kept = bytes.len();
+        if is_reserved {
+            bytes.extend_from_slice(&END_MARK);
+        }
+        // A log without this end, or with a part of it, has the same entries.
+        let _ = file.append(&bytes, kept);
+    }
+
+    /// Makes the current file have a name in the region's directory, which is on disk when this returns.
+    /// Creates the file, for entries of this region from `seq_id` on, if there is none. Returns false if the
+    /// storage has no hard links.
+    ///
+    /// # Errors
+    ///
+    /// If an I/O operation fails. Later writes try again.
+    pub(super) fn name_file(
+        &self,
+        log: &RegionLog,
+        state: &mut State,
+        part: &mut Part,
+        seq_id: i64,
+    ) -> Result<bool> {
+        if state.has_name(part) {
+            return Ok(true);
+        }
+        let storage = log.storage.as_ref();
+        if !part.has_dir {
+            durable::create_dir_durably(storage, &log.region, &log.dir)?;
+            part.has_dir = true;
+        }
+        let path = log.dir.join(log_name(seq_id));
+        let made = match state.names.first().filter(|_| state.encoder.is_some()) {
+            None => Self::create(log, &path, seq_id).map(Some),
+            Some(other) => match storage.hard_link(other, &path) {
+                Ok(()) => Ok(None),
+                Err(error) if has_no_links(&error) => return Ok(false),
+                Err(error) => Err((false, Error::io("link", &path, error))),
+            },
+        };
+        let synced = made.and_then(|made| match durable::sync_dir(storage, &log.dir) {
+            Ok(()) => Ok(made),
+            Err(error) => Err((true, error)),
+        });
+        match synced {
+            Ok(None) => {}
+            Ok(Some((file, encoder))) => {
+                state.number += 1;
+                (state.encoder, state.file, state.reserved) = (Some(encoder), Some(file), 0);
+                state.names.clear();
+                self.may_lag.store(state.number > self.settings.max_logs, Ordering::Relaxed);
+            }
+            Err((is_named, error)) => {
+                if is_named {
+                    // No entry of the region is under this name; the next write makes another.
+                    part.logs.push_back(NamedLog { path, number: 0, last: i64::MIN });
+                }
+                return Err(error);
+            }
+        }
+        part.logs.push_back(NamedLog { path: path.clone(), number: state.number, last: i64::MIN });
+        state.names.push(path);
+        state.last_key = part.key.clone();
+        Ok(true)
+    }
+
+    /// Creates a file whose header is on disk. With an error comes whether the file may have a name.
+    #[allow(clippy::type_complexity, reason = "used once")]
+    fn create(
+        log: &RegionLog,
+        path: &Path,
+        seq_id: i64,
+    ) -> Result<(Box<dyn LogFile>, WalEncoder), (bool, Error)> {
+        let header = WalHeader::default().with_log_id(log_id(seq_id));
+        let encoder = WalEncoder::new(&header, true);
+        let (encoder, bytes) = encoder.map_err(|corruption| (false, corruption.at(path, 0)))?;
+        let created = log.storage.create_log(path);
+        let mut file = created.map_err(|error| (false, Error::io("create", path, error)))?;
+        let written = file.append(&bytes, bytes.len()).and_then(|()| file.sync());
+        written.map_err(|error| (true, Error::io("write", path, error)))?;
+        Ok((file, encoder))
+    }
+
+    /// Waits until all entries up to one are on disk, or known not to be in the file. After a failure of the
+    /// log that is not so.
+    pub(super) fn sync(&self, number: u64) {
+        let mut state = self.state();
+        // Rounds that end wake this thread.
+        state.unseen += 1;
+        while self.failure.get().is_none() && state.encoder.is_some() && state.synced < number {
+            state = match state.file.take() {
+                Some(file) => {
+                    state.wanted = state.wanted.max(number);
+                    self.write_pending(state, file)
+                }
+                None => {
+                    let round = state.round.number;
+                    unpoisoned(self.ended(round).wait(state))
+                }
+            };
+        }
+        state.unseen -= 1;
+        if state.unseen == 0 {
+            state.refused.clear();
+        }
+    }
+
+    /// Waits until an entry is as durable as asked. Writes pending entries if no other thread does.
+    ///
+    /// # Errors
+    ///
+    /// If the entry is not in the file, because the disk is full; if an append or sync has failed, so that it
+    /// is not known what is in the file.
+    pub(super) fn wait(&self, Ticket(number): Ticket, durability: Durability) -> Result<()> {
+        let syncs = durability == Durability::FsyncWal;
+        let (mut state, mut spins, mut is_late) = (self.state(), SPINS, false);
+        if syncs {
+            state.wanted = state.wanted.max(number);
+        }
+        let outcome = loop {
+            if let Some((_, error)) = state.refused.iter().find(|(numbers, _)| numbers.contains(&number)) {
+                break Err(error.clone());
+            }
+            if number <= if syncs { state.synced } else { state.written } {
+                break Ok(());
+            }
+            if let Err(error) = self.check() {
+                break Err(error);
+            }
+            let waits = syncs && !is_late && state.expects_more();
+            state = match state.file.take_if(|_| !waits) {
+                Some(file) => self.write_pending(state, file),
+                None if !syncs && spins > 0 => {
+                    // To hand bytes to the system takes less time than to sleep.
+                    spins -= 1;
+                    drop(state);
+                    (0..SPIN).for_each(|_| std::hint::spin_loop());
+                    self.state()
+                }
+                None => {
+                    // Only the writers whose entries a round writes are woken when it ends, and one for the
+                    // next round.
+                    let round = state.round;
+                    let is_in_round = number <= round.last && (round.syncs || !syncs);
+                    let ended = self.ended(round.number + usize::from(!is_in_round));
+                    if waits && state.file.is_some() && *state.gathering.get_or_insert(number) == number {
+                        let time = state.sync_time.min(MAX_GATHERING);
+                        let (state, timeout) = unpoisoned(ended.wait_timeout(state, time));
+                        is_late = timeout.timed_out();
+                        state
+                    } else {
+                        unpoisoned(ended.wait(state))
+                    }
+                }
+            };
+        };
+        state.unseen -= 1;
+        if state.unseen == 0 {
+            state.refused.clear();
+        }
+        outcome
+    }
+
+    /// Writes the pending entries to the file, and syncs it if a writer waits for that. The state is unlocked
+    /// meanwhile.
+    fn write_pending<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        mut file: Box<dyn LogFile>,
+    ) -> MutexGuard<'s, State> {
+        let syncs = state.wanted > state.synced;
+        let spare = mem::take(&mut state.spare);
+        let mut bytes = mem::replace(&mut state.pending, spare);
+        let end = state.encoder.as_ref().map_or(0, WalEncoder::offset);
+        let base = end - bytes.len() as u64;
+        let target = state.appended;
+        state.round = Round { number: state.round.number + 1, last: target, syncs };
+        state.gathering = None;
+        let mut reserved = state.reserved;
+        drop(state);
+        let busy = Busy(self);
+        let kept = bytes.len();
+        let is_longer = mark_end(&mut bytes, base, &mut reserved, syncs);
+        let mut written = if kept == 0 { Ok(()) } else { file.append(&bytes, kept) };
+        let mut is_undone = is_full(&written) && file.truncate(base).is_ok();
+        if is_undone {
+            reserved = 0;
+            if is_longer {
+                written = file.append(&bytes[..kept], kept);
+                is_undone = is_full(&written) && file.truncate(base).is_ok();
+            }
+        }
+        let started = Stopwatch::start();
+        let synced = if written.is_ok() && syncs { file.sync() } else { Ok(()) };
+        let sync_time = started.elapsed();
+        mem::forget(busy);
+        let path = file.path().to_owned();
+        let mut state = self.state();
+        (state.file, state.reserved) = (Some(file), reserved);
+        let is_done = written.is_ok() && synced.is_ok();
+        match (written, synced) {
+            (Ok(()), Ok(())) => {
+                state.written = target;
+                if syncs {
+                    (state.synced, state.sync_time) = (target, sync_time);
+                    if let Some(encoder) = &mut state.encoder {
+                        encoder.synced(end);
+                    }
+                }
+            }
+            (Ok(()), Err(error)) => self.fail(&Error::io("sync", &path, error)),
+            (Err(error), _) if is_undone => {
+                // Entries that were appended meanwhile have offsets after those that failed.
+                let error = Error::io("write", &path, error);
+                let numbers = state.written + 1..=state.appended;
+                state.refused.push((numbers, error));
+                state.written = state.appended;
+                state.pending.clear();
+                if let Some(encoder) = &mut state.encoder {
+                    encoder.go_back(base);
+                }
+            }
+            (Err(error), _) => self.fail(&Error::io("write", &path, error)),
+        }
+        if bytes.capacity() <= MAX_SPARE {
+            bytes.clear();
+            state.spare = bytes;
+        }
+        state.waited = [state.unseen, state.waited[0]];
+        // A notification is a call of the system; the entry of this thread is unseen, too.
+        if state.unseen > 1 {
+            self.ended(state.round.number).notify_all();
+            if is_done {
+                self.ended(state.round.number + 1).notify_one();
+            } else {
+                self.ended(state.round.number + 1).notify_all();
+            }
+        }
+        state
+    }
+
+    fn ended(&self, round: usize) -> &Condvar {
+        &self.ended[round % 2]
+    }
+
+    /// Adds a region that is open for writing.
+    pub(super) fn add(&self, region: Weak<RegionCore>) {
+        let mut members = unpoisoned(self.members.lock());
+        members.retain(|member| member.strong_count() > 0);
+        members.push(region);
+    }
+
+    /// Returns the regions with entries in files that are too old. Each is returned once for each new file.
+    pub(super) fn take_lagging(&self) -> Vec<Arc<RegionCore>> {
+        if !self.may_lag.load(Ordering::Relaxed) || !self.may_lag.swap(false, Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let oldest = self.state().number.saturating_sub(self.settings.max_logs);
+        let members: Vec<_> = unpoisoned(self.members.lock()).iter().filter_map(Weak::upgrade).collect();
+        let lags = |region: &Arc<RegionCore>| {
+            region.log.as_ref().and_then(|log| log.oldest()).is_some_and(|number| number <= oldest)
+        };
+        members.into_iter().filter(lags).collect()
+    }
+}
+
+/// Whether a file cannot have a name in another directory.
+fn has_no_links(error: &io::Error) -> bool {
+    use io::ErrorKind::{CrossesDevices, PermissionDenied, Unsupported};
+    matches!(error.kind(), CrossesDevices | PermissionDenied | Unsupported)
+}
+
+/// Fails the log if a thread panics while it writes to the file.
+struct Busy<'l>(&'l SharedLog);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fail(&Error::invalid_argument("a thread panicked while it wrote the log"));
+        self.0.ended.iter().chain([&self.0.file_ended]).for_each(Condvar::notify_all);
+    }
+}
+
+/// How often a writer looks whether the system has its entry, and how long it waits each time, before it
+/// sleeps.
+const SPINS: u32 = 50;
+const SPIN: u32 = 30;
+
+/// A sync that takes less time than a thread needs to sleep is not shared by waiting for other writers.
+const MIN_SHARED: Duration = Duration::from_micros(20);
+/// How long a writer waits for others at most.
+const MAX_GATHERING: Duration = Duration::from_millis(1);
+
+/// The largest buffer that is kept for reuse.
+const MAX_SPARE: usize = 1 << 20;
+
+/// The names of logs are numbers from here on. HBase takes such a file for one of recovered edits, and skips
+/// it if the number is not above all flushed ones.
+const FIRST_NAME: i64 = 4_000_000_000_000_000_000;
+
+/// Returns the name of a log whose first entry of the region has this sequence id: names are in the order of
+/// the entries.
+fn log_name(seq_id: i64) -> String {
+    format!("{:019}", FIRST_NAME.saturating_add(seq_id))
+}
+
+/// Whether a file of recovered edits is named as a log of a region, which may have entries of others.
+pub(in crate::region) fn is_log_name(name: &str) -> bool {
+    name.parse().is_ok_and(|number: i64| number >= FIRST_NAME)
+}
+
+/// Returns a random id.
+fn log_id(seq_id: i64) -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one((seq_id, crate::io::process_id()))
+}
