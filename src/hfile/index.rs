@@ -92,7 +92,7 @@ impl IndexPath {
             }
             if !same || self.levels.len() <= level + 1 {
                 same = false;
-                self.push_child(file, level, 0)?;
+                self.push_child(file, level, self.fill)?;
             }
         }
         self.complete = true;
@@ -152,13 +152,15 @@ impl IndexPath {
         Ok(true)
     }
 
-    /// Completes the path down to a data block.
+    /// Completes the path down to a data block. Without a cache, no index block is kept: a scan would leave
+    /// no room for what seeks need.
     fn fall(&mut self, file: &ReaderCore, choose: impl Fn(&IndexBlock) -> usize) -> Result<()> {
         while let Some((block, _)) = self.levels.last()
             && matches!(block.children(), Children::Index(_))
         {
             let level = self.levels.len() - 1;
-            self.push_child(file, level, 0)?;
+            let fill = if file.cache.is_some() { self.fill } else { CacheFill::Nothing };
+            self.push_child(file, level, fill)?;
             let (child, i) = &mut self.levels[level + 1];
             *i = choose(child);
         }
@@ -166,13 +168,13 @@ impl IndexPath {
         Ok(())
     }
 
-    /// Replaces the levels below `level` by the child of its selected entry.
-    fn push_child(&mut self, file: &ReaderCore, level: usize, entry: usize) -> Result<()> {
+    /// Replaces the levels below `level` by the child of its selected entry, at its first entry.
+    fn push_child(&mut self, file: &ReaderCore, level: usize, fill: CacheFill) -> Result<()> {
         self.complete = false;
         self.levels.truncate(level + 1);
         let (block, i) = &self.levels[level];
-        let child = file.index_child(block, *i, level + 1, self.fill)?;
-        self.levels.push((child, entry));
+        let child = file.index_child(block, *i, level + 1, fill)?;
+        self.levels.push((child, 0));
         Ok(())
     }
 }

@@ -87,6 +87,19 @@ fn what_is_kept_is_counted_once() {
     }
 }
 
+#[test]
+fn a_scan_keeps_nothing() {
+    let file = open(Arc::new(MemoryFile::new("file", file_bytes())), 8 << 20);
+    let mut cells = HFileScanner::new(&file);
+    assert!(cells.seek_to_first().unwrap());
+    let mut count = 0;
+    while cells.peek().is_some() {
+        cells.advance().unwrap();
+        count += 1;
+    }
+    assert_eq!((count, file.kept.load(Ordering::Relaxed)), (ROWS, 0));
+}
+
 /// A file of which bytes read after the first 40 are wrong while it is damaged.
 #[derive(Debug)]
 struct Damaged {
