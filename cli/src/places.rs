@@ -163,6 +163,11 @@ mod remote {
             Self::of(if is_url(to) { to } else { from })?.rename(from, to)
         }
 
+        fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
+            // Whichever is remote refuses.
+            Self::of(if is_url(link) { link } else { original })?.hard_link(original, link)
+        }
+
         fn remove(&self, path: &Path) -> io::Result<()> {
             Self::of(path)?.remove(path)
         }
@@ -235,6 +240,28 @@ mod tests {
         assert_eq!(shown("s3://b"), "s3://b");
         let error = check_local(Path::new("s3://k:secret@b/a")).unwrap_err().line();
         assert!(error.contains("only read") && !error.contains("secret"), "{error}");
+    }
+
+    /// Without them, regions of a table that the tool writes would not share a log.
+    #[test]
+    fn local_files_have_hard_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        fs::write(&file, "bytes").unwrap();
+        storage().hard_link(&file, &link).unwrap();
+        assert_eq!(fs::read(&link).unwrap(), b"bytes");
+        let error = storage().hard_link(&file, &link).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[cfg(feature = "remote")]
+    #[test]
+    fn remote_files_have_no_hard_links() {
+        let (url, file) = (Path::new("http://127.0.0.1:9/file"), Path::new("file"));
+        for (original, link) in [(url, file), (file, url)] {
+            let error = storage().hard_link(original, link).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        }
     }
 
     #[cfg(not(feature = "remote"))]

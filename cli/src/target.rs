@@ -2,7 +2,6 @@
 
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
-pub(crate) use crate::places::check_local;
 use crate::places::{self, check_readable};
 use crate::probe;
 use crate::regions;

@@ -3,9 +3,8 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::places;
+use crate::places::{self, check_local};
 use crate::probe;
-use crate::target::check_local;
 use clap::Subcommand;
 use hregion::cell::StringBinary;
 use hregion::{RegionInfo, RegionOptions, SnapshotDescription, Table};
