@@ -128,6 +128,14 @@ impl State {
         self.sync_time >= MIN_SHARED && self.appended - self.synced < expected
     }
 
+    /// Records that a thread has seen the outcome that it waited for.
+    fn see_outcome(&mut self) {
+        self.unseen -= 1;
+        if self.unseen == 0 {
+            self.refused.clear();
+        }
+    }
+
     /// Whether an entry of the region is in the file or may be, but may not be on disk.
     pub(super) fn is_in_doubt(&self, part: &Part) -> bool {
         part.entry > self.synced
@@ -262,28 +270,8 @@ impl SharedLog {
             return state;
         }
         state.is_ending = true;
-        // Rounds that end wake this thread.
-        state.unseen += 1;
-        while self.failure.get().is_none() {
-            state = match state.file.take() {
-                Some(file) if state.synced == state.appended => {
-                    state.file = Some(file);
-                    break;
-                }
-                Some(file) => {
-                    state.wanted = state.appended;
-                    self.write_pending(state, file)
-                }
-                None => {
-                    let round = state.round.number;
-                    unpoisoned(self.ended(round).wait(state))
-                }
-            };
-        }
-        state.unseen -= 1;
-        if state.unseen == 0 {
-            state.refused.clear();
-        }
+        let last = state.appended;
+        state = self.sync_to(state, last);
         state.is_ending = false;
         if self.failure.get().is_none()
             && let Some(log) = self.cut(&mut state)
@@ -411,7 +399,11 @@ impl SharedLog {
     /// Waits until all entries up to one are on disk, or known not to be in the file. After a failure of the
     /// log that is not so.
     pub(super) fn sync(&self, number: u64) {
-        let mut state = self.state();
+        drop(self.sync_to(self.state(), number));
+    }
+
+    /// As [`sync`](Self::sync). The state is unlocked meanwhile.
+    fn sync_to<'s>(&'s self, mut state: MutexGuard<'s, State>, number: u64) -> MutexGuard<'s, State> {
         // Rounds that end wake this thread.
         state.unseen += 1;
         while self.failure.get().is_none() && state.encoder.is_some() && state.synced < number {
@@ -426,10 +418,8 @@ impl SharedLog {
                 }
             };
         }
-        state.unseen -= 1;
-        if state.unseen == 0 {
-            state.refused.clear();
-        }
+        state.see_outcome();
+        state
     }
 
     /// Waits until an entry is as durable as asked. Writes pending entries if no other thread does.
@@ -481,10 +471,7 @@ impl SharedLog {
                 }
             };
         };
-        state.unseen -= 1;
-        if state.unseen == 0 {
-            state.refused.clear();
-        }
+        state.see_outcome();
         outcome
     }
 
