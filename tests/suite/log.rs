@@ -1,5 +1,6 @@
 //! The write-ahead log of a region: what survives what, what is left of it, and that HBase replays it.
 
+use crate::support::churn::churn;
 use crate::support::forward::forward;
 use crate::support::hbase::programs;
 use crate::support::no_sync::NoSync;
@@ -10,8 +11,8 @@ use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::io::{DirEntry, FileReader};
 use hregion::wal::{WalEnd, WalReader};
 use hregion::{
-    Append, Compaction, Delete, Durability, ErrorKind, Family, Get, Increment, Limits, LocalStorage,
-    Mutation, Put, Region, RegionOptions, Scan, Storage, Table,
+    Append, Delete, Durability, ErrorKind, Family, Get, Increment, Limits, LocalStorage, Mutation, Put,
+    Region, RegionOptions, Scan, Storage, Table,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -307,20 +308,10 @@ fn a_reader_sees_whole_rows_while_families_are_flushed() {
     let (acknowledged, done) = (AtomicU64::new(0), AtomicBool::new(false));
     let found: Vec<_> = thread::scope(|scope| {
         scope.spawn(|| {
-            for n in 1..=u64::MAX {
+            churn(&region, &done, |n| {
                 region.put(put(&format!("r{:02}", n % 50), &format!("{n:06}"))).unwrap();
                 acknowledged.store(n, Ordering::SeqCst);
-                match n % 40 {
-                    5 => region.flush_families(&["f"]).unwrap(),
-                    15 => region.flush_families(&["g"]).unwrap(),
-                    25 => region.flush().unwrap(),
-                    35 => region.compact(Compaction::Major).unwrap(),
-                    _ => {}
-                }
-                if done.load(Ordering::SeqCst) {
-                    break;
-                }
-            }
+            });
         });
         let read = |_| {
             let least = acknowledged.load(Ordering::SeqCst);

@@ -1,11 +1,12 @@
 //! The log that the regions of a table share: one file with a name in the directory of each.
 
+use crate::support::churn::churn;
 use crate::support::forward::forward;
 use crate::support::no_sync::NoSync;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{
-    Compaction, Delete, Durability, ErrorKind, Family, Get, ManualClock, Mutation, Put, Region,
-    RegionOptions, Scan, Scheduler, Storage, Table,
+    Delete, Durability, ErrorKind, Family, Get, ManualClock, Mutation, Put, Region, RegionOptions, Scan,
+    Scheduler, Storage, Table,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -408,21 +409,11 @@ fn a_reader_sees_whole_rows_while_other_regions_write() {
     let (acknowledged, done) = (AtomicU64::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         scope.spawn(|| {
-            for n in 1..=u64::MAX {
+            churn(&region, &done, |n| {
                 put(format!("b{:02}", n % 50), format!("{n:06}"));
                 acknowledged.store(n, Ordering::SeqCst);
                 (0..9).for_each(|other| put(format!("c{other}"), format!("{n:0200}")));
-                match n % 40 {
-                    5 => region.flush_families(&["f"]).unwrap(),
-                    15 => region.flush_families(&["g"]).unwrap(),
-                    25 => region.flush().unwrap(),
-                    35 => region.compact(Compaction::Major).unwrap(),
-                    _ => {}
-                }
-                if done.load(Ordering::SeqCst) {
-                    break;
-                }
-            }
+            });
         });
         let read = |_| {
             let least = acknowledged.load(Ordering::SeqCst);
