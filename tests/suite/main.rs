@@ -28,6 +28,7 @@ mod limits;
 mod linked_list;
 mod locator;
 mod log;
+mod log_ends;
 mod metamorphic;
 mod model;
 mod model_corpora;

@@ -232,6 +232,14 @@ impl SharedLog {
         self.failure.get_or_init(|| Error::poisoned_log(error));
     }
 
+    /// As [`fail`](Self::fail), outside of a round, and wakes all that wait for one: none may follow. A
+    /// thread that has seen no failure waits by the time that the state can be locked.
+    fn fail_all(&self, error: &Error) {
+        self.fail(error);
+        drop(self.state());
+        self.ended.iter().chain([&self.file_ended]).for_each(Condvar::notify_all);
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         unpoisoned(self.state.lock())
     }
@@ -298,7 +306,7 @@ impl SharedLog {
         }
         match log.file.sync() {
             Ok(()) => Self::complete(log),
-            Err(error) => self.fail(&Error::io("sync", log.file.path(), error)),
+            Err(error) => self.fail_all(&Error::io("sync", log.file.path(), error)),
         }
     }
 
@@ -589,8 +597,7 @@ struct Busy<'l>(&'l SharedLog);
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        self.0.fail(&Error::invalid_argument("a thread panicked while it wrote the log"));
-        self.0.ended.iter().chain([&self.0.file_ended]).for_each(Condvar::notify_all);
+        self.0.fail_all(&Error::invalid_argument("a thread panicked while it wrote the log"));
     }
 }
 

@@ -1,0 +1,136 @@
+//! How logs end: by a sync that fails, and by bytes that mean something else elsewhere.
+
+use crate::support::forward::forward;
+use hregion::io::LogFile;
+use hregion::io::faulty::FaultyStorage;
+use hregion::{ErrorKind, Family, Put, Region, RegionOptions, Scheduler, Storage};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, mpsc};
+use std::thread;
+use std::time::Duration;
+
+const DIR: &str = "store/region";
+
+fn options(storage: Arc<dyn Storage>) -> RegionOptions {
+    Region::options().storage(storage).create_if_missing(true).scheduler(&Scheduler::inline())
+}
+
+fn put(row: &str) -> Put {
+    Put::new(row.to_owned()).cell("f", "q", "v")
+}
+
+/// A sync that says when it has begun, and ends when it is let.
+#[derive(Debug)]
+struct Gate {
+    begun: Barrier,
+    ends: Barrier,
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self { begun: Barrier::new(2), ends: Barrier::new(2) }
+    }
+
+    fn pass(&self) {
+        self.begun.wait();
+        self.ends.wait();
+    }
+}
+
+/// Fails the third sync of the first log, and delays that and the second sync of the second log.
+#[derive(Debug)]
+struct Gated {
+    inner: FaultyStorage,
+    logs: AtomicUsize,
+    gates: Arc<[Gate; 2]>,
+}
+
+impl Storage for Gated {
+    forward!(inner: open create create_new rename hard_link remove remove_dir sync_file sync_dir list_dir);
+    forward!(inner: create_dir_all lock);
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        let number = self.logs.fetch_add(1, Ordering::Relaxed) + 1;
+        let (log, gates) = (self.inner.create_log(path)?, Arc::clone(&self.gates));
+        Ok(Box::new(GatedLog { log, number, syncs: 0, gates }))
+    }
+}
+
+#[derive(Debug)]
+struct GatedLog {
+    log: Box<dyn LogFile>,
+    number: usize,
+    syncs: usize,
+    gates: Arc<[Gate; 2]>,
+}
+
+impl LogFile for GatedLog {
+    fn path(&self) -> &Path {
+        self.log.path()
+    }
+
+    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
+        self.log.append(bytes, kept)
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.log.truncate(len)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.syncs += 1;
+        match (self.number, self.syncs) {
+            (1, 3) => {
+                self.gates[0].pass();
+                Err(io::Error::other("the disk is gone"))
+            }
+            (2, 2) => {
+                self.gates[1].pass();
+                self.log.sync()
+            }
+            _ => self.log.sync(),
+        }
+    }
+}
+
+/// A flush syncs the file that it has ended while writers use the next one. If that fails, each of them ends.
+#[test]
+fn no_writer_waits_after_the_sync_of_an_ended_file_has_failed() {
+    let gates = Arc::new([Gate::new(), Gate::new()]);
+    let inner = FaultyStorage::new();
+    let storage = Gated { inner, logs: AtomicUsize::new(0), gates: Arc::clone(&gates) };
+    let options = options(Arc::new(storage)).compaction_enabled(false);
+    let region = options.family(Family::new("f")).open(DIR).unwrap();
+    // The first sync is that of the header, and the second that of the put.
+    region.put(put("before")).unwrap();
+    let flush = {
+        let region = region.clone();
+        thread::spawn(move || region.flush())
+    };
+    gates[0].begun.wait();
+    // Not scoped: the test is to fail, and not to wait, if a writer waits for ever.
+    let (done, results) = mpsc::channel();
+    let write = |row: usize| {
+        let (region, done) = (region.clone(), done.clone());
+        thread::spawn(move || {
+            let written = region.put(put(&format!("row {row}")));
+            // The test has ended if nothing receives.
+            let _ = done.send(written.map_err(|error| error.kind()));
+        });
+    };
+    write(0);
+    gates[1].begun.wait();
+    (1..5).for_each(write);
+    thread::sleep(Duration::from_millis(300)); // the others wait for the next sync
+    gates[0].ends.wait();
+    flush.join().unwrap().unwrap();
+    gates[1].ends.wait();
+    let received = (0..5).map_while(|_| results.recv_timeout(Duration::from_secs(20)).ok());
+    let mut received: Vec<Result<(), ErrorKind>> = received.collect();
+    received.sort_by_key(Result::is_err);
+    let mut expected = vec![Err(ErrorKind::Poisoned); 5];
+    expected[0] = Ok(());
+    assert_eq!(received, expected);
+}
