@@ -228,7 +228,13 @@ impl WalReader {
             return Ok(None);
         }
         self.input.mark();
-        match self.read_entry(offset) {
+        let read = match self.read_entry(offset) {
+            Err(torn @ Stop::Torn(_)) if self.has_trailer && self.reads_again() => {
+                self.read_over_trailer(offset, torn)
+            }
+            read => read,
+        };
+        match read {
             Ok(entry) => {
                 self.entries += 1;
                 Ok(Some(entry))
@@ -253,14 +259,33 @@ impl WalReader {
         }
     }
 
-    /// Reads the entry at `offset` again, if it has a checksum, and if nothing else depends on what was read.
-    fn read_again(&mut self, offset: u64) -> Option<WalEntry> {
+    /// Whether an entry can be read again: it has a checksum, and nothing else depends on what was read.
+    fn reads_again(&self) -> bool {
         let is_checked = self.header.as_ref().and_then(WalHeader::log_id).is_some();
-        if !is_checked || self.cells.dictionaries.is_some() {
+        is_checked && self.cells.dictionaries.is_none()
+    }
+
+    fn read_again(&mut self, offset: u64) -> Option<WalEntry> {
+        if !self.reads_again() {
             return None;
         }
         self.input.reread();
         self.read_entry(offset).ok()
+    }
+
+    /// Reads the entry at `offset`, which the trailer cuts off, with the trailer's bytes. If its checksum is
+    /// right, they are those of a value or tag, and the log has no trailer.
+    fn read_over_trailer(&mut self, offset: u64, torn: Stop) -> Result<WalEntry, Stop> {
+        let trailer = self.input.end();
+        self.input.reread();
+        self.input.set_end(self.input.file().len());
+        if let Ok(entry) = self.read_entry(offset) {
+            self.has_trailer = false;
+            return Ok(entry);
+        }
+        self.key_end = None;
+        self.input.set_end(trailer);
+        Err(torn)
     }
 
     /// Passes each entry that is left to `see`, and returns how the log ends.
@@ -653,6 +678,30 @@ mod tests {
             }
             Ok(())
         }
+    }
+
+    #[test]
+    fn an_entry_may_end_with_the_bytes_of_a_trailer() {
+        let sink = Sink::default();
+        let options = WalWriterOptions::new().checksums(Some(5));
+        let mut writer = options.open_writer(Box::new(sink.clone())).unwrap();
+        let place = SeekKey::of(b"r", b"f", b"q", 1, CellType::Put);
+        let value = [&b"value"[..], &trailer::BYTES].concat();
+        writer.append(&key(1), [CellRef::new(&place, b"v")]).unwrap();
+        let offset = writer.offset();
+        writer.append(&key(2), [CellRef::new(&place, &value)]).unwrap();
+        let bytes = sink.bytes();
+        let (entries, end) = read(&bytes).unwrap();
+        assert_eq!((entries.len(), end), (2, WalEnd::NoTrailer));
+        assert_eq!(entries[1].cells().next().unwrap().value(), value);
+        let (entries, end) = read(&[&bytes[..], &trailer::BYTES].concat()).unwrap();
+        assert_eq!((entries.len(), end), (2, WalEnd::Trailer));
+        // A trailer is one if the entry before it is not whole with its bytes.
+        let mut bad = bytes.clone();
+        bad[usize::try_from(offset).unwrap() + 30] ^= 1;
+        assert_eq!(read(&bad).unwrap_err().offset(), Some(offset));
+        let cut = [&bytes[..bytes.len() - 9], &trailer::BYTES].concat();
+        assert_eq!(read(&cut).unwrap_err().offset(), Some(offset));
     }
 
     #[test]

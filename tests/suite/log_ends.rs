@@ -2,10 +2,11 @@
 
 use crate::support::forward::forward;
 use hregion::io::LogFile;
-use hregion::io::faulty::FaultyStorage;
-use hregion::{ErrorKind, Family, Put, Region, RegionOptions, Scheduler, Storage};
+use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::wal::{WalEnd, WalReader};
+use hregion::{Durability, ErrorKind, Family, Get, Limits, Put, Region, RegionOptions, Scheduler, Storage};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
@@ -133,4 +134,47 @@ fn no_writer_waits_after_the_sync_of_an_ended_file_has_failed() {
     let mut expected = vec![Err(ErrorKind::Poisoned); 5];
     expected[0] = Ok(());
     assert_eq!(received, expected);
+}
+
+/// A value, and a time to live, that end with the bytes of a trailer.
+#[test]
+fn the_last_entry_of_a_log_may_end_as_a_log_does() {
+    let millis = u64::from(u32::from_be_bytes(*b"LAWP"));
+    let puts = [
+        Put::new("r").cell("f", "q", b"a whole log\0\0\0\0LAWP".to_vec()),
+        Put::new("r").cell("f", "q", "v").ttl(Duration::from_millis(millis)),
+    ];
+    let open = |storage: &FaultyStorage| {
+        options(Arc::new(storage.clone())).family(Family::new("f")).open(DIR).unwrap()
+    };
+    let value = |region: &Region, row: &'static str| {
+        region.get(&Get::new(row)).unwrap().value("f", "q").map(<[u8]>::to_vec)
+    };
+    for last in &puts {
+        for (durability, is_full) in
+            [(Durability::SyncWal, false), (Durability::FsyncWal, false), (Durability::FsyncWal, true)]
+        {
+            let storage = FaultyStorage::new();
+            let region = open(&storage);
+            region.put(put("a").durability(Durability::SyncWal)).unwrap();
+            if is_full {
+                // There is room for the entry, but not for anything after it.
+                storage.fail_with(io::ErrorKind::StorageFull);
+                storage.fail_after(0);
+            }
+            region.put(last.clone().durability(durability)).unwrap();
+            let expected = value(&region, "r").unwrap();
+            let left = storage.after(Crash::OfTheProcess);
+            std::mem::forget(region);
+            let is_log = |path: &PathBuf| path.to_string_lossy().contains("recovered.edits");
+            let log = left.names().into_iter().find(is_log).unwrap();
+            assert_eq!(left.bytes(&log).unwrap().ends_with(b"\0\0\0\0LAWP"), is_full);
+            let mut reader = WalReader::new(left.open(&log).unwrap(), &Limits::new()).unwrap();
+            while reader.next_entry().unwrap().is_some() {}
+            assert_eq!((reader.entries(), reader.end()), (2, Some(&WalEnd::NoTrailer)));
+            let region = open(&left);
+            assert_eq!(value(&region, "r").as_ref(), Some(&expected));
+            assert!(value(&region, "a").is_some());
+        }
+    }
 }

@@ -1,15 +1,16 @@
 //! Room after the last entry of a log (wal.md §16, §17).
 
-use crate::wal::END_MARK;
+use crate::wal::{END_MARK, TRAILER};
 use std::io;
 
-/// Appends the mark of the end to the last entries of a file, which begin at `base`, if the file is longer.
-/// If they are to be synced and reach past its length, makes it longer by zeros: then the system need not
-/// write another length with each sync. Returns whether the file becomes longer by more than the entries.
+/// Appends the mark of the end to the last entries of a file, which begin at `base`, if the file is longer;
+/// or if they end with the bytes of a trailer, which HBase would take for one. If they are to be synced and
+/// reach past its length, makes it longer by zeros: then the system need not write another length with each
+/// sync. Returns whether the file becomes longer by more than the entries.
 pub(super) fn mark_end(bytes: &mut Vec<u8>, base: u64, reserved: &mut u64, syncs: bool) -> bool {
     let end = base + bytes.len() as u64;
     let marked = end + END_MARK.len() as u64;
-    if bytes.is_empty() || !syncs && end >= *reserved {
+    if bytes.is_empty() || !syncs && end >= *reserved && !bytes.ends_with(&TRAILER) {
         return false;
     }
     bytes.extend_from_slice(&END_MARK);
