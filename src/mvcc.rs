@@ -36,6 +36,10 @@ pub(crate) struct Mvcc {
 /// Numbers above this are rejected when they are set. The numbers left suffice for any number of writes.
 const MAX_START: i64 = i64::MAX >> 1;
 
+/// Numbers above this are not taken from files of others: later writes have numbers above it, and must not
+/// reach [`MAX_START`].
+const MAX_TAKEN: i64 = MAX_START >> 1;
+
 /// How many writes after the first pending one may be complete without a lock: a power of two, small in
 /// tests.
 const RING: usize = if cfg!(test) { 8 } else { 256 };
@@ -192,6 +196,15 @@ impl Mvcc {
     #[inline]
     pub(crate) fn read_point(&self) -> i64 {
         self.read_point.0.load(Ordering::Acquire)
+    }
+
+    /// Fails if cells with sequence ids up to `number` cannot be taken over from a file of others.
+    pub(crate) fn check_taken(number: i64) -> Result<()> {
+        if number <= MAX_TAKEN {
+            return Ok(());
+        }
+        let message = format!("sequence id {number} of a cell is beyond the maximum of {MAX_TAKEN}");
+        Err(Error::invalid_argument(message))
     }
 
     /// Sets both points to `number`, unless the write point is already there. Called when a region opens, or

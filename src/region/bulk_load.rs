@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::hfile::StoreFileWriter;
 use crate::layout::file_name::new_bulk_load_name;
 use crate::layout::{StagedFile, StoreFileInfo};
+use crate::mvcc::Mvcc;
 use crate::store::StoreFile;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,8 +21,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If a family is unknown, a file has rows outside of the region, is damaged or cannot be moved, or the
-    /// region is read-only. Then nothing is loaded, and the files stay where they were.
+    /// If a family is unknown, a file has rows outside of the region, or cells that keep sequence ids of 2^61
+    /// or more, is damaged or cannot be moved, or the region is read-only. Then nothing is loaded, and the
+    /// files stay where they were.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
         self.0.check_writable()?;
         self.0.log.as_ref().map_or(Ok(()), |log| log.check())?;
@@ -31,8 +33,7 @@ impl Region {
         let mut loads = Vec::with_capacity(files.len());
         for (family, path) in files {
             let store = self.0.store_index(family.as_ref())?;
-            let len = self.0.check_load(store, path.as_ref())?;
-            loads.push(Load { store, path: path.as_ref().to_owned(), len });
+            loads.push(self.0.check_load(store, path.as_ref())?);
         }
         let named = |load: &Load| (self.0.stores[load.store].family.name().to_vec(), load.path.clone());
         let files: Vec<_> =
@@ -66,22 +67,28 @@ struct Load {
     store: usize,
     path: PathBuf,
     len: u64,
+    /// The greatest sequence id of its cells, if they keep theirs.
+    kept: Option<i64>,
 }
 
 impl RegionCore {
-    /// Checks that a file is readable and has only rows of the region. Returns its length.
-    fn check_load(&self, store: usize, path: &Path) -> Result<u64> {
+    /// Checks that a file is readable, has only rows of the region, and can still be read when its cells keep
+    /// their sequence ids.
+    fn check_load(&self, store: usize, path: &Path) -> Result<Load> {
         let info = StoreFileInfo::plain(path, self.clock.now());
         let file = StoreFile::open(&self.stores[store].options, &info)?;
         [file.first_row(), file.last_row()].into_iter().flatten().try_for_each(|row| self.check_row(row))?;
-        Ok(file.file_len())
+        let kept = file.keeps_seq_ids().then(|| file.max_memstore_ts());
+        kept.map_or(Ok(()), Mvcc::check_taken)?;
+        Ok(Load { store, path: path.to_owned(), len: file.file_len(), kept })
     }
 
     fn bulk_load(&self, loads: &[Load]) -> Result<()> {
-        let seq_id = self.flush_all()?;
+        let kept = loads.iter().filter_map(|load| load.kept).max();
+        let seq_id = self.flush_for_load(kept)?;
         let now = self.clock.now();
         let mut changes: Vec<StoreChange> = Vec::new();
-        for Load { store, path, len } in loads {
+        for Load { store, path, len, .. } in loads {
             self.sync_foreign(*store, path)?;
             let name = new_bulk_load_name(now, seq_id);
             let (family, to) = (self.stores[*store].family.name(), self.stores[*store].dir.join(&name));

@@ -48,14 +48,21 @@ impl RegionCore {
     /// and bulk loads that end during the flush change nothing in the result; some of the files may be in the
     /// archive by then.
     pub(super) fn flush_for_snapshot(&self) -> Result<Vec<Vec<StoreFile>>> {
-        Ok(self.flush_at(&self.all_stores(), i64::MAX)?.files)
+        Ok(self.flush_at(&self.all_stores(), i64::MAX, None)?.files)
     }
 
     /// Flushes what has been replayed while the region is being opened. Cells with sequence ids above
     /// `read_point`, the greatest in the files, are kept whether they are visible or not, as in HBase: its
     /// read point has not reached them yet.
     pub(super) fn flush_replayed(&self, read_point: i64) -> Result<i64> {
-        Ok(self.flush_at(&self.all_stores(), read_point)?.seq_id)
+        Ok(self.flush_at(&self.all_stores(), read_point, None)?.seq_id)
+    }
+
+    /// Flushes every store for a bulk load, and returns the sequence id of the flush. If cells of the load
+    /// keep their sequence ids, of which `kept` is the greatest, no write has one up to `kept`, or that after
+    /// the flush, which their files get.
+    pub(super) fn flush_for_load(&self, kept: Option<i64>) -> Result<i64> {
+        Ok(self.flush_at(&self.all_stores(), i64::MAX, kept)?.seq_id)
     }
 
     fn all_stores(&self) -> Vec<usize> {
@@ -64,16 +71,17 @@ impl RegionCore {
 
     /// Flushes stores. Returns the sequence id of the flush.
     fn flush(&self, stores: &[usize]) -> Result<i64> {
-        Ok(self.flush_at(stores, i64::MAX)?.seq_id)
+        Ok(self.flush_at(stores, i64::MAX, None)?.seq_id)
     }
 
-    /// As [`flush`](Self::flush), with a bound on the read point up to which invisible cells are dropped.
-    fn flush_at(&self, stores: &[usize], max_read_point: i64) -> Result<Flushed> {
+    /// As [`flush`](Self::flush), with a bound on the read point up to which invisible cells are dropped, and
+    /// for a [load](Self::flush_for_load).
+    fn flush_at(&self, stores: &[usize], max_read_point: i64, kept: Option<i64>) -> Result<Flushed> {
         let _flushing = unpoisoned(self.flushing.lock());
         // Checked only with the lock held: closing a region waits for this lock.
         self.check_writable()?;
         self.report_flush_started(self.memstore_size());
-        let flushed = self.flush_stores(stores, max_read_point);
+        let flushed = self.flush_stores(stores, max_read_point, kept);
         match &flushed {
             Ok(flushed) => self.report_flush_ended(flushed.seq_id),
             Err(error) => self.report_failed(Task::Flush, error),
@@ -81,9 +89,9 @@ impl RegionCore {
         flushed
     }
 
-    fn flush_stores(&self, stores: &[usize], max_read_point: i64) -> Result<Flushed> {
+    fn flush_stores(&self, stores: &[usize], max_read_point: i64, kept: Option<i64>) -> Result<Flushed> {
         self.observe(|observer, context| observer.pre_flush(context))?;
-        let mut flushed = self.freeze(stores);
+        let mut flushed = self.freeze(stores, kept)?;
         let seq_id = flushed.seq_id;
         let is_flushed = |store| {
             if let Some(log) = &self.log {
@@ -141,23 +149,30 @@ impl RegionCore {
 
     /// Freezes the active segments, so that writes go to new ones, and ends the log. When this returns, all
     /// writes to them are complete and visible to reads. Returns the flush, without the files it will write.
-    fn freeze(&self, stores: &[usize]) -> Flushed {
+    ///
+    /// # Errors
+    ///
+    /// If there are too few sequence ids after `kept`.
+    fn freeze(&self, stores: &[usize], kept: Option<i64>) -> Result<Flushed> {
         let updates = self.updates.exclusive();
         let entry = self.mvcc.begin();
         let seq_id = entry.seq_id();
         self.mvcc.complete_and_wait(entry);
+        if let Some(kept) = kept {
+            self.mvcc.advance_to(kept.max(seq_id.saturating_add(1)))?;
+        }
         stores.iter().for_each(|&store| self.swap(store, |state| state.freeze()));
         // Loaded before there are new writes: a bulk load that follows one of them must not be without it.
         let state = Arc::clone(&self.states.load());
         let files = state.stores.iter().map(|store| store.files.clone()).collect();
-        let Some(log) = &self.log else { return Flushed { seq_id, files } };
+        let Some(log) = &self.log else { return Ok(Flushed { seq_id, files }) };
         let seq_id = log.limit_flush(seq_id);
         let frozen = log.freeze();
         let is_empty = |store: &usize| state.stores[*store].has_no_memory();
         (0..self.stores.len()).filter(is_empty).for_each(|store| log.flushed(store, seq_id));
         drop(updates);
         log.finish(frozen, seq_id);
-        Flushed { seq_id, files }
+        Ok(Flushed { seq_id, files })
     }
 }
 

@@ -22,7 +22,9 @@ use crate::mvcc::Mvcc;
 use crate::op::Durability;
 use crate::schema::{Family, RegionInfo, TableName};
 use crate::store::compact::CompactionConfig;
-use crate::store::{Checksums, OpenedFiles, Store, StoreFile, StoreVersion, memstore_flush_size, open_files};
+use crate::store::{
+    Checksums, OpenedFiles, SeqIds, Store, StoreFile, StoreVersion, memstore_flush_size, open_files,
+};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -478,5 +480,6 @@ fn is_same(a: &[StoreFileInfo], b: &[StoreFileInfo]) -> bool {
 /// Returns the greatest sequence id in a file. A cell may have a greater id than the file's maximum log
 /// sequence id: one that was computed for it, or one that it kept through a bulk load.
 fn greatest_seq_id(file: &StoreFile) -> i64 {
-    file.max_seq_id().max(file.max_memstore_ts())
+    let (SeqIds::Stored(of_cells) | SeqIds::All(of_cells)) = file.seq_ids();
+    file.max_seq_id().max(of_cells)
 }

@@ -5,8 +5,8 @@ use crate::support::{cells, golden};
 use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
-    BloomType, CellRef, CellType, Codec, DataBlockEncoding, ErrorKind, Family, HFile, HFileWriter, Region,
-    RegionOptions, Result, Row, Scan, SeekKey, StoreFileOrigin, StoreFileWriter, Table,
+    BloomType, CellRef, CellType, Codec, DataBlockEncoding, ErrorKind, Family, HFile, HFileWriter, Put,
+    Region, RegionOptions, Result, Row, Scan, SeekKey, StoreFileOrigin, StoreFileWriter, Table,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -107,6 +107,79 @@ fn write_and_load(region: &Region, path: &str) -> Result<()> {
         skip_reset_seq_id: false,
     })?;
     region.bulk_load(&[("f", path)])
+}
+
+/// Writes a file with a cell that has a sequence id, which it `keeps` or not, and loads it.
+fn load_with_seq_id(region: &Region, path: &str, seq_id: i64, keeps: bool) -> Result<()> {
+    let mut writer = region.bulk_load_writer("f", path)?;
+    let key = SeekKey::of(b"a", b"f", b"q", 1, CellType::Put);
+    writer.append(CellRef::new(&key, path.as_bytes()).with_seq_id(seq_id))?;
+    writer.finish(&StoreFileOrigin::BulkLoad {
+        timestamp: 7,
+        source_task: b"task".to_vec(),
+        exclude_from_minor_compaction: false,
+        skip_reset_seq_id: keeps,
+    })?;
+    region.bulk_load(&[("f", path)])
+}
+
+/// A file whose cells keep their sequence ids has one more than the flush before. No write has it, too: it
+/// would be taken for one that is in a file.
+#[test]
+fn a_write_after_a_load_that_keeps_sequence_ids_is_replayed() {
+    for seq_id in [0, 1, 3, 1_000] {
+        let storage = table_with_settings();
+        let table = open(&storage);
+        let region = table.region("").unwrap();
+        load_with_seq_id(&region, "/input/0a", seq_id, true).unwrap();
+        for row in ["b", "c"] {
+            region.put(Put::new(row).cell("f", "q", "later")).unwrap();
+        }
+        let expected = rows(&table);
+        assert_eq!(expected, ["a/f=/input/0a", "b/f=later", "c/f=later"], "{seq_id}");
+        let left = storage.after(Crash::OfTheProcess);
+        std::mem::forget((region, table));
+        assert_eq!(rows(&open(&left)), expected, "{seq_id}");
+    }
+}
+
+/// Cells that keep their sequence ids are visible at once, and older than what is written later, also when
+/// the region has been opened again.
+#[test]
+fn cells_that_keep_great_sequence_ids_hide_no_later_write() {
+    let storage = table_with_settings();
+    let table = open(&storage);
+    let region = table.region("").unwrap();
+    load_with_seq_id(&region, "/input/0a", 1_000_000, true).unwrap();
+    assert_eq!(rows(&table), ["a/f=/input/0a"]);
+    region.put(Put::new("a").cell_at("f", "q", 1, "later")).unwrap();
+    assert_eq!(rows(&table), ["a/f=later"]);
+    drop(region);
+    table.close().unwrap();
+    assert_eq!(rows(&open(&storage)), ["a/f=later"]);
+}
+
+/// A region whose files have sequence ids with too few after them cannot be opened.
+#[test]
+fn a_load_leaves_a_region_that_can_be_opened() {
+    let storage = table_with_settings();
+    let table = open(&storage);
+    let region = table.region("").unwrap();
+    // These are not kept.
+    load_with_seq_id(&region, "/input/0a", i64::MAX - 1, false).unwrap();
+    for (name, seq_id) in [("0b", i64::MAX), ("0c", i64::MAX >> 1), ("0d", (i64::MAX >> 2) + 1)] {
+        let refused = load_with_seq_id(&region, &format!("/input/{name}"), seq_id, true).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidArgument, "{refused}");
+        assert!(left(&storage).contains(&PathBuf::from(name)));
+    }
+    assert_eq!(rows(&table), ["a/f=/input/0a"]);
+    load_with_seq_id(&region, "/input/0e", i64::MAX >> 2, true).unwrap();
+    region.put(Put::new("b").cell("f", "q", "later")).unwrap();
+    let expected = rows(&table);
+    assert_eq!(expected, ["a/f=/input/0e", "b/f=later"]);
+    drop(region);
+    table.close().unwrap();
+    assert_eq!(rows(&open(&storage)), expected);
 }
 
 /// A table of one region, whose family has settings of its own.

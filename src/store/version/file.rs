@@ -106,6 +106,12 @@ impl StoreFile {
         self.0.known.max_memstore_ts
     }
 
+    /// Whether the cells keep their sequence ids if the file is bulk-loaded. The file's is then one more than
+    /// the one in its name.
+    pub(crate) fn keeps_seq_ids(&self) -> bool {
+        self.0.known.keeps_seq_ids
+    }
+
     /// Returns when the file was written for a bulk load, in milliseconds.
     pub(crate) fn bulk_load_time(&self) -> Option<i64> {
         self.0.known.bulk_load_time

@@ -18,6 +18,7 @@ pub(super) struct StoreFileMetadata {
     pub(super) max_seq_id: i64,
     pub(super) seq_ids: SeqIds,
     pub(super) max_memstore_ts: i64,
+    pub(super) keeps_seq_ids: bool,
     pub(super) bulk_load_time: Option<i64>,
     pub(super) is_bulk_loaded: bool,
     pub(super) time_range: Option<(i64, i64)>,
@@ -55,6 +56,7 @@ impl StoreFileMetadata {
             max_seq_id,
             seq_ids,
             max_memstore_ts,
+            keeps_seq_ids,
             bulk_load_time,
             is_bulk_loaded,
             // Without cells the range is inverted. It gives no bounds then.
