@@ -53,8 +53,8 @@ impl Region {
     ///
     /// If the row is outside of the region, a family is unknown, a cell is too large, or the region is
     /// read-only; if all the cells are larger than [`Limits::block_bytes`](crate::Limits::block_bytes), and
-    /// so than an entry of the log. Nothing is written then. If the log cannot be written: see
-    /// [`Region`].
+    /// so than an entry of the log; or if the put is to be logged, and the family is `METAFAMILY`, which logs
+    /// have for markers of events. Nothing is written then. If the log cannot be written: see [`Region`].
     pub fn put(&self, put: Put) -> Result<()> {
         self.0.put(put)
     }

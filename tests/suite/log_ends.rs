@@ -1,10 +1,13 @@
-//! How logs end: by a sync that fails, and by bytes that mean something else elsewhere.
+//! Logs that end by a sync that fails, and what in a log could be taken for something else.
 
 use crate::support::forward::forward;
 use hregion::io::LogFile;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::wal::{WalEnd, WalReader};
-use hregion::{Durability, ErrorKind, Family, Get, Limits, Put, Region, RegionOptions, Scheduler, Storage};
+use hregion::{
+    Delete, Durability, ErrorKind, Family, Get, Limits, Mutation, Put, Region, RegionOptions, Scheduler,
+    Storage,
+};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -177,4 +180,32 @@ fn the_last_entry_of_a_log_may_end_as_a_log_does() {
             assert!(value(&region, "a").is_some());
         }
     }
+}
+
+/// A replay takes cells of a family with the name of that of markers for markers: they are refused.
+#[test]
+fn cells_like_markers_are_not_logged() {
+    const NAME: &str = "METAFAMILY";
+    let storage = FaultyStorage::new();
+    let open = |storage: &FaultyStorage| {
+        let options = options(Arc::new(storage.clone())).family(Family::new("f")).family(Family::new(NAME));
+        options.open(DIR).unwrap()
+    };
+    let region = open(&storage);
+    let like_a_marker = Put::new("r").cell("f", "q", "v").cell(NAME, "HBASE::COMPACTION", "v");
+    let refused = region.put(like_a_marker.clone()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
+    let mutations = vec![Mutation::from(put("r")), like_a_marker.clone().into()];
+    assert_eq!(region.mutate_row("r", mutations).unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(region.delete(Delete::new("r")).unwrap_err().kind(), ErrorKind::Unsupported);
+    assert!(region.get(&Get::new("r")).unwrap().is_empty());
+    region.put(put("r")).unwrap();
+    let left = storage.after(Crash::OfTheProcess);
+    assert_eq!(open(&left).get(&Get::new("r")).unwrap().len(), 1);
+    // Of what is not logged, only a flush is left.
+    region.put(like_a_marker.durability(Durability::SkipWal)).unwrap();
+    region.flush().unwrap();
+    let left = storage.after(Crash::OfTheProcess);
+    std::mem::forget(region);
+    assert_eq!(open(&left).get(&Get::new("r")).unwrap().len(), 2);
 }

@@ -17,6 +17,7 @@ use crate::cell::SeekKey;
 use crate::error::{Error, Result};
 use crate::mvcc::WriteEntry;
 use crate::op::Durability;
+use crate::wal::MARKER_FAMILY;
 use shared::State;
 use std::borrow::Borrow;
 
@@ -112,6 +113,11 @@ impl RegionCore {
         for cell in cells {
             let NewCell { store, row, qualifier, value, tags, .. } = cell.borrow();
             let family = self.stores[*store].family.name();
+            if family == MARKER_FAMILY {
+                let message = "a log with cells of the family METAFAMILY: they would be taken for markers of \
+                               events, and not replayed";
+                return Err(Error::not_supported(message));
+            }
             let len = row.len() + family.len() + qualifier.len() + value.len() + tags.len();
             bytes = bytes.saturating_add(len + CELL_OVERHEAD);
             count = count.saturating_add(1);
