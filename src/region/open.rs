@@ -141,6 +141,12 @@ impl RegionOptions {
             files.push(opened);
             stores.push(store);
         }
+        if self.writable
+            && !self.logs_are_split
+            && let Some(root) = dir.root_of_table()
+        {
+            edits.refuse_unsplit(root, &stores, &flushed)?;
+        }
         let segments: Vec<_> = stores.iter().map(|store| Segment::new(store.order)).collect();
         let mut replayed = edits.replay(&stores, &segments, &flushed)?;
         let (mut states, mut replaced) = (Vec::new(), Vec::new());

@@ -30,6 +30,8 @@ pub struct RegionOptions {
     pub(super) families: Vec<Family>,
     pub(super) descriptor_file: Option<PathBuf>,
     pub(super) replay_logs: Vec<PathBuf>,
+    /// Whether the region's edits in logs of servers are in its recovered edits.
+    pub(super) logs_are_split: bool,
     pub(super) table: Option<String>,
     pub(super) start_key: Bytes,
     pub(super) end_key: Bytes,
@@ -60,6 +62,7 @@ impl RegionOptions {
             families: Vec::new(),
             descriptor_file: None,
             replay_logs: Vec::new(),
+            logs_are_split: false,
             table: None,
             start_key: Bytes::new(),
             end_key: Bytes::new(),
@@ -308,6 +311,12 @@ impl RegionOptions {
         self
     }
 
+    /// Opens regions for writing although there are logs of servers: their edits are in recovered edits.
+    pub(crate) fn with_split_logs(mut self) -> Self {
+        self.logs_are_split = true;
+        self
+    }
+
     /// Fails if logs are given, for `what` cannot have edits in logs.
     pub(super) fn refuse_logs(&self, what: &'static str) -> Result<()> {
         if self.replay_logs.is_empty() {
@@ -370,6 +379,10 @@ impl RegionOptions {
     /// writing flushes them and removes the logs, before this returns; one open for reading keeps them in
     /// memory.
     ///
+    /// A region under a root directory is not opened for writing while logs of servers that have died
+    /// (`WALs/`) have edits of it that are in no file: a write would get the sequence id of such an edit, and
+    /// the recovery of the root would leave the edit out.
+    ///
     /// A region without a table descriptor is read with all versions of all cells, and has a
     /// [warning](Region::warnings). It can be opened for writing only if all of its families [are
     /// given](Self::family).
@@ -379,7 +392,9 @@ impl RegionOptions {
     /// If the directory does not exist and is not to be created; if it is not a region, or one of its files
     /// is damaged or unreadable; if it has recovered HFiles, or recovered edits that take more memory than
     /// [`Limits::load_on_open_bytes`]; if another process has it open for writing
-    /// ([`Locked`](crate::ErrorKind::Locked)); if the given families differ from the table descriptor.
+    /// ([`Locked`](crate::ErrorKind::Locked)); if the given families differ from the table descriptor; if it
+    /// is to be writable, and the root must be [recovered](crate::Table::recover) first
+    /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)).
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
         self.check_clock()?;
         self.bounded().open_region(path.as_ref())

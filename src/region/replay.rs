@@ -6,7 +6,7 @@ use super::{Region, RegionCore};
 use crate::cell::CellRef;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{FileReader, Storage};
-use crate::layout::RegionDir;
+use crate::layout::{LogTree, RegionDir};
 use crate::limits::Limits;
 use crate::memstore::Segment;
 use crate::store::{Store, StoreFile};
@@ -230,6 +230,58 @@ impl<'r> RecoveredEdits<'r> {
             replayed.warnings.extend(end.to_error(log));
         }
         Ok(replayed)
+    }
+
+    /// Fails if a log of a server under `root` has an edit of the region that is neither in a store file nor
+    /// in the logs to be replayed. New writes would get its sequence id, and a recovery of the root would
+    /// take it for one that is in a file.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there is one; if a log cannot be
+    /// read.
+    pub(super) fn refuse_unsplit(&self, root: &Path, stores: &[Store], flushed: &[i64]) -> Result<()> {
+        let of_servers = LogTree::new(root).logs(self.storage)?;
+        if of_servers.is_empty() {
+            return Ok(());
+        }
+        let floor = flushed.iter().copied().min().unwrap_or(0);
+        let mut known = BTreeSet::new();
+        for Log { file, is_shared, .. } in &self.logs {
+            self.read(file, *is_shared)?.for_each_entry(|entry| {
+                let (key, seq_id) = (entry.key(), entry.key().sequence_id);
+                if seq_id > floor && (!is_shared || self.is_of_this_region(&key.encoded_region_name)) {
+                    known.insert(seq_id);
+                }
+                Ok(())
+            })?;
+        }
+        for log in of_servers {
+            let file = match self.storage.open(&log.path) {
+                // A recovery has ended, so its edits are in files.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened.map_err(|error| Error::io("open", &log.path, error))?,
+            };
+            self.read(&file, true)?.for_each_entry(|entry| {
+                let seq_id = entry.key().sequence_id;
+                if !self.is_of_this_region(&entry.key().encoded_region_name) || known.contains(&seq_id) {
+                    return Ok(());
+                }
+                let is_in_no_file = |cell: CellRef<'_>| {
+                    let mut stores = stores.iter().zip(flushed);
+                    stores.any(|(store, last)| store.family.name() == cell.family() && seq_id > *last)
+                };
+                if entry.cells().any(is_in_no_file) {
+                    let (region, log) = (&self.encoded_name, log.path.display());
+                    return Err(Error::invalid_argument(format!(
+                        "a log has edits of region {region} that are in none of its files: recover the root \
+                         first ({log})"
+                    )));
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     /// Whether an edit's row is in the region. Edits of a region that has been split may lie in the

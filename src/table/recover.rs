@@ -84,7 +84,7 @@ impl Table {
     /// regions have theirs when they are opened. Logs are moved after everything else has succeeded.
     pub fn recover(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         Error::if_no_clock("a recovery")?;
-        let options = options.create_if_missing(false).alter(false).writable(true);
+        let options = options.create_if_missing(false).alter(false).writable(true).with_split_logs();
         let recovery = Recovery::new(root.as_ref(), &options);
         let _lock = recovery.tree.lock(recovery.storage())?;
         let survey = recovery.survey()?;

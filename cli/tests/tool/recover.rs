@@ -1,7 +1,7 @@
 //! `hregion recover`: regions and root directories that HBase left when it was killed.
 
 use crate::support::{code, json_lines, last_error, members, ok, run, stderr, stdout, testdata};
-use hregion::Region;
+use hregion::{ErrorKind, Region};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -239,8 +239,13 @@ fn an_open_region_exits_with_5() {
     let (table, encoded, _) = answers().remove(0);
     let root = crashed_root();
     let path = region(root.path(), &table, &encoded);
+    let (wal, aside) = (root.path().join("WALs"), root.path().join("aside"));
+    // Not opened with logs that have its edits.
+    let refused = Region::options().writable(true).open(&path).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument, "{refused}");
+    fs::rename(&wal, &aside).unwrap();
     let open = Region::options().writable(true).open(&path).unwrap();
-    let wal = root.path().join("WALs");
+    fs::rename(&aside, &wal).unwrap();
     for args in [vec![text(root.path())], vec![text(&path)], vec![text(&path), "--wal", text(&wal)]] {
         let output = run(&[&["recover", "--json"], &args[..]].concat());
         assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Locked")), "{args:?}");
