@@ -142,6 +142,32 @@ impl Table {
     }
 }
 
+/// Fails if a log of a server has edits of regions of a table that are about to be created: a recovery would
+/// replay what was written to regions of these names before.
+///
+/// # Errors
+///
+/// Of kind [`Unsupported`](crate::ErrorKind::Unsupported) if there are any; if a log cannot be read.
+pub(super) fn refuse_edits_of(
+    root: &Path,
+    table: &TableName,
+    regions: &BTreeSet<String>,
+    options: &RegionOptions,
+) -> Result<()> {
+    let recovery = Recovery::new(root, options);
+    for log in recovery.tree.logs(recovery.storage())? {
+        recovery.each_entry(&log.path, |(of, region), _| {
+            if of != *table || !regions.contains(&region) {
+                return Ok(());
+            }
+            let path = log.path.display();
+            let message = format!("a clone that has region {region}, before the recovery of {path}");
+            Err(Error::not_supported(message))
+        })?;
+    }
+    Ok(())
+}
+
 /// The logs of a root directory, and the regions with edits.
 #[derive(Debug)]
 struct Survey {

@@ -467,6 +467,36 @@ fn logs_of_a_replaced_table_are_gone_with_it() {
     assert!(!dir.path().join(".tmp/data/default/t").exists());
 }
 
+/// A clone with the name of a table that was deleted has regions of the same names. Edits of these in logs of
+/// servers are not replayed into it.
+#[test]
+fn a_clone_gets_no_edits_of_a_deleted_table() {
+    use hregion::wal::{WalKey, WalWriterOptions};
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    let table = Table::create(root, "t", &[Family::new("f")], &["m"]).unwrap();
+    table.put(Put::new("a").cell_at("f", "q", 5, "then")).unwrap();
+    table.snapshot("s").unwrap();
+    let region = table.region("a").unwrap().info().encoded_name();
+    table.close().unwrap();
+    Table::delete_table(root, "t", &Region::options()).unwrap();
+    let log = root.join("WALs/h,1,2/h%2C1%2C2.1000");
+    fs::create_dir_all(log.parent().unwrap()).unwrap();
+    let mut writer = WalWriterOptions::new().create(&log).unwrap();
+    let key = SeekKey::of(b"a", b"f", b"q", 9, CellType::Put);
+    writer.append(&WalKey::new(&*region, "t", 1000, 500), [CellRef::new(&key, b"later")]).unwrap();
+    writer.close().unwrap();
+    let clone = |name| Table::clone_snapshot(root, "s", name, Region::options());
+    let error = clone("t").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(!root.join("data/default/t").exists());
+    clone("other").unwrap().close().unwrap();
+    let done = Table::recover(root, Region::options()).unwrap();
+    assert_eq!(done.regions.len(), 1, "that of the deleted table, which is gone: {done:?}");
+    let table = clone("t").unwrap();
+    assert_eq!(table.get(&Get::new("a")).unwrap().value("f", "q"), Some(&b"then"[..]));
+}
+
 #[test]
 fn a_damaged_file_is_not_exported() {
     let dir = tempfile::tempdir().unwrap();

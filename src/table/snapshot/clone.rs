@@ -6,6 +6,7 @@ use crate::region::RegionOptions;
 use crate::schema::TableName;
 use crate::table::Table;
 use crate::table::catalog::{create_in_catalog, set_regions_on_disk};
+use crate::table::recover::refuse_edits_of;
 use std::path::Path;
 
 impl Table {
@@ -22,7 +23,9 @@ impl Table {
     /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if the table exists, with
     /// [`std::io::ErrorKind::AlreadyExists`]; if the snapshot cannot be read, as for
     /// [`open_snapshot`](Self::open_snapshot), has no table descriptor, or one of its store files is missing;
-    /// if an I/O operation fails.
+    /// if servers have left logs with edits of regions of the same names, which a table had that has been
+    /// removed: the root must be [recovered](Self::recover) before
+    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if an I/O operation fails.
     pub fn clone_snapshot(
         root: impl AsRef<Path>,
         name: &str,
@@ -36,6 +39,8 @@ impl Table {
         }
         let storage = options.file_storage();
         let snapshot = Snapshot::open(&**storage, root, name)?;
+        let regions = snapshot.regions().map(|(_, region)| region.info.in_table(&table).encoded_name());
+        refuse_edits_of(root, &table, &regions.collect(), &options)?;
         create_in_catalog(root, &table, &options, || snapshot.clone_table(storage, &table, options.now()))?;
         Self::open_with(root, new_table, options.writable(true))
     }
