@@ -103,7 +103,20 @@ pub(super) fn create_whole_descriptor(
     owner: &Path,
     descriptor: &TableDescriptor,
 ) -> Result<()> {
-    write_descriptor(storage, owner, 1, true, &descriptor.to_file())
+    let bytes = descriptor.to_file();
+    check_readable(&bytes)?;
+    write_descriptor(storage, owner, 1, true, &bytes)
+}
+
+/// Fails if the content of a descriptor's file could not be read again, or how the files of a family are
+/// tracked: no region of the table could be opened then.
+fn check_readable(bytes: &[u8]) -> Result<()> {
+    let sound = TableDescriptor::parse_file(bytes).and_then(|read| {
+        let tracker =
+            |family: &Family| StoreFileTracker::from_settings(|key| read.setting(family.name(), key));
+        read.families().try_for_each(|family| tracker(family).map(drop))
+    });
+    sound.map_err(|corruption| Error::invalid_argument(corruption.to_string()))
 }
 
 /// Writes a descriptor file, durably. `has_length` is whether its name contains the length.
@@ -147,11 +160,12 @@ impl StoredDescriptor {
     ///
     /// # Errors
     ///
-    /// If it changes how the files of an existing family are tracked: they would not be found any more. If an
-    /// I/O operation fails.
+    /// If it could not be read again, or changes how the files of an existing family are tracked: they would
+    /// not be found any more. If an I/O operation fails.
     pub(crate) fn replace(&self, storage: &Arc<dyn Storage>, new: &TableDescriptor) -> Result<()> {
         self.check_trackers(new)?;
         let bytes = new.to_file();
+        check_readable(&bytes)?;
         let number = self.number.checked_add(1).filter(|number| *number <= 9_999_999_999);
         let number = number.ok_or_else(|| {
             Corruption::Malformed("no number is left for another descriptor").at(&self.path, 0)

@@ -216,9 +216,11 @@ impl Settings {
     /// Returns all settings of a family.
     fn of(family: &Family) -> Self {
         let bloom = family.bloom.map_or("NONE", BloomType::name);
+        // The greatest number in HBase, which means all versions.
+        let versions = |versions: u32| versions.min(i32::MAX.cast_unsigned()).to_string();
         let attributes = [
-            ("VERSIONS", family.max_versions.min(i32::MAX.cast_unsigned()).to_string()),
-            ("MIN_VERSIONS", family.min_versions.to_string()),
+            ("VERSIONS", versions(family.max_versions)),
+            ("MIN_VERSIONS", versions(family.min_versions)),
             ("TTL", family.ttl.map_or_else(|| i32::MAX.to_string(), |seconds| seconds.to_string())),
             ("KEEP_DELETED_CELLS", family.keep_deleted_cells.name().to_owned()),
             ("NEW_VERSION_BEHAVIOR", family.new_version_behavior.to_string()),
@@ -467,6 +469,16 @@ mod tests {
         let read =
             TableDescriptor::parse_file(&TableDescriptor::new(table.clone(), &families).to_file()).unwrap();
         assert!(read.families().eq(&families) && read.table() == &table);
+    }
+
+    #[test]
+    fn numbers_of_versions_that_hbase_does_not_have_are_its_greatest() {
+        let table = TableName::parse("t").unwrap();
+        let family = Family::new("f").max_versions(u32::MAX).min_versions(u32::MAX);
+        let bytes = TableDescriptor::new(table, std::slice::from_ref(&family)).to_file();
+        let read = TableDescriptor::parse_file(&bytes).unwrap();
+        let expected = family.max_versions(i32::MAX.unsigned_abs()).min_versions(i32::MAX.unsigned_abs());
+        assert!(read.families().eq([&expected]));
     }
 
     #[test]

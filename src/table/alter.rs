@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::op::Durability;
 use crate::region::RegionOptions;
 use crate::schema::{Family, RegionInfo, TableDescriptor};
-use crate::store::memstore_flush_size;
+use crate::store::compact::CompactionConfig;
+use crate::store::{Checksums, memstore_flush_size};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -75,7 +76,11 @@ impl TableChanges {
             after = after.with_setting(key, value.as_deref());
         }
         self.check_settings(&after)?;
-        Ok(after)
+        match check_stores(&after) {
+            // A table that has been opened for reading only can be altered, too.
+            Err(error) if check_stores(before).is_ok() => Err(error),
+            _ => Ok(after),
+        }
     }
 
     fn deletes(&self, name: &[u8]) -> bool {
@@ -96,6 +101,15 @@ impl TableChanges {
         }
         memstore_flush_size(&|key| after.setting(&[], key)).map(drop)
     }
+}
+
+/// Checks the settings of all families without which no region is opened for writing.
+fn check_stores(descriptor: &TableDescriptor) -> Result<()> {
+    descriptor.families().try_for_each(|family| {
+        let setting = |key: &str| descriptor.setting(family.name(), key);
+        CompactionConfig::from_settings(family, &setting)?;
+        Checksums::from_settings(family.name(), &setting).map(drop)
+    })
 }
 
 impl Table {

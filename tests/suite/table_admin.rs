@@ -10,8 +10,8 @@ use crate::support::forward::forward;
 use hregion::io::Storage;
 use hregion::io::faulty::FaultyStorage;
 use hregion::{
-    CellRef, Compaction, ErrorKind, Family, ManualClock, Put, Region, RegionInfo, RegionOptions, Result,
-    Scan, Table, TableChanges,
+    BloomType, CellRef, Compaction, ErrorKind, Family, ManualClock, Put, Region, RegionInfo, RegionOptions,
+    Result, Scan, Table, TableChanges,
 };
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -211,6 +211,42 @@ fn tables_that_cannot_be_changed_are_left_alone() {
     storage.create_dir_all(&mob).unwrap();
     assert_eq!(Table::delete_table(ROOT, T, &options(&storage)).unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(values(&storage, T), Some(old_values()));
+}
+
+/// Settings with which no region could be opened any more are refused, by a creation, too.
+#[test]
+fn settings_that_cannot_be_read_again_are_refused() {
+    let storage = root();
+    let none = BloomType::RowPrefixFixedLength(0);
+    let tracked = |name: &str| Family::new("h").configuration("hbase.store.file-tracker.impl", name);
+    for family in [Family::new("h").bloom(none), tracked("NONE"), tracked("MIGRATION")] {
+        let changes = TableChanges::new().family(family.clone());
+        let altered = Table::alter(ROOT, T, &changes, &options(&storage)).unwrap_err();
+        let created = Table::create_with(ROOT, "new", &[family], &[] as &[&str], options(&storage));
+        for error in [altered, created.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        }
+    }
+    let twice =
+        Table::create_with(ROOT, "new", &["f", "f"].map(Family::new), &[] as &[&str], options(&storage));
+    assert_eq!(twice.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    for (key, value) in [
+        ("hbase.hstore.compaction.min", "few"),
+        ("hbase.hstore.engine.class", "MyOwn"),
+        ("hbase.hstore.checksum.algorithm", "MD5"),
+    ] {
+        let of_family = Family::new("f").configuration(key, value);
+        for changes in [TableChanges::new().set(key, value), TableChanges::new().family(of_family)] {
+            assert!(Table::alter(ROOT, T, &changes, &options(&storage)).is_err(), "{key}");
+        }
+    }
+    assert_eq!(values(&storage, "new"), None);
+    let all = Family::new("f").max_versions(u32::MAX).min_versions(u32::MAX);
+    Table::alter(ROOT, T, &TableChanges::new().family(all), &options(&storage)).unwrap();
+    let table = open(&storage, T, true).unwrap();
+    table.put(Put::new("a").cell_at("f", "p", 4, "older")).unwrap();
+    table.close().unwrap();
+    assert_eq!(values(&storage, T).unwrap().len(), old_values().len() + 1);
 }
 
 /// A storage in which a region is created and opened for writing right before a table is moved away.
