@@ -3,6 +3,7 @@
 
 use super::region_name::{name_without_hash, old_encoded_name};
 use super::{RegionName, TableName};
+use crate::cell::MAX_ROW_LEN;
 use crate::coding::{Cursor, put_varint};
 use crate::error::{Corruption, Error, Result};
 use crate::hash::md5_hex;
@@ -31,7 +32,7 @@ impl RegionInfo {
     ///
     /// # Errors
     ///
-    /// If the key range is empty.
+    /// If the key range is empty, or a key is longer than a row can be.
     pub fn new(
         table: TableName,
         start_key: impl Into<Bytes>,
@@ -41,9 +42,7 @@ impl RegionInfo {
         let (start_key, end_key) = (start_key.into(), end_key.into());
         let (replica_id, split, offline) = (0, false, false);
         let info = Self { table, start_key, end_key, region_id, replica_id, split, offline };
-        if !info.has_rows() {
-            return Err(Error::invalid_argument("the end key of a region is empty or after the start key"));
-        }
+        info.check().map_err(Error::invalid_argument)?;
         Ok(info)
     }
 
@@ -100,9 +99,7 @@ impl RegionInfo {
             split: info.split.unwrap_or_default(),
             offline: info.offline.unwrap_or_default(),
         };
-        if !info.has_rows() {
-            return Err(Corruption::Malformed("end key of the region is not after its start key"));
-        }
+        info.check().map_err(Corruption::Malformed)?;
         Ok(info)
     }
 
@@ -143,8 +140,15 @@ impl RegionInfo {
         }
     }
 
-    fn has_rows(&self) -> bool {
-        self.end_key.is_empty() || self.start_key < self.end_key
+    /// Checks the key range. Returns what is wrong.
+    fn check(&self) -> Result<(), &'static str> {
+        if !self.end_key.is_empty() && self.start_key >= self.end_key {
+            return Err("end key of the region is not after its start key");
+        }
+        if self.start_key.len().max(self.end_key.len()) > MAX_ROW_LEN {
+            return Err("key of the region is longer than a row can be");
+        }
+        Ok(())
     }
 
     /// Reads the value of a catalog cell: "PBUF" and a message; or the format used before 0.96.
@@ -190,9 +194,7 @@ impl RegionInfo {
         if !RegionName::parse(name)?.is_of(&info) {
             return Err(Corruption::Malformed("region info with the name of another region"));
         }
-        if !info.has_rows() {
-            return Err(Corruption::Malformed("end key of the region is not after its start key"));
-        }
+        info.check().map_err(Corruption::Malformed)?;
         Ok(info)
     }
 
@@ -215,6 +217,17 @@ impl RegionInfo {
     /// Returns a replica of the region.
     pub(crate) fn replica(&self, replica_id: u16) -> Self {
         Self { replica_id, ..self.clone() }
+    }
+
+    /// Returns the id of new regions in place of others: `now`, or greater than those of all others.
+    ///
+    /// # Errors
+    ///
+    /// If there is no greater one.
+    pub(crate) fn id_after<'r>(others: impl IntoIterator<Item = &'r Self>, now: i64) -> Result<i64> {
+        let Some(greatest) = others.into_iter().map(Self::region_id).max() else { return Ok(now) };
+        let after = greatest.checked_add(1).map(|after| after.max(now));
+        after.ok_or_else(|| Error::not_supported(format!("regions after one with the id {greatest}")))
     }
 
     /// Returns the table.
@@ -380,6 +393,14 @@ mod tests {
         let sealed = region("t", b"a", 5, 0).to_file();
         assert!(parse(&[&sealed[..], after].concat()).is_err());
         assert!(RegionInfo::new(TableName::parse("t").unwrap(), "b", "b", 1).is_err());
+        let of =
+            |start: Vec<u8>, end: Vec<u8>| RegionInfo::new(TableName::parse("t").unwrap(), start, end, 1);
+        let row = vec![b'r'; MAX_ROW_LEN];
+        let longest = of(Vec::new(), row.clone()).unwrap();
+        assert_eq!(parse(&longest.to_file()), Ok(longest.clone()));
+        let too_long = [&row[..], b"r"].concat();
+        assert!(of(row, too_long.clone()).is_err() && of(too_long.clone(), Vec::new()).is_err());
+        assert!(parse(&RegionInfo { end_key: too_long.into(), ..longest }.to_file()).is_err());
     }
 
     proptest! {

@@ -226,8 +226,7 @@ impl<'o> TableChange<'o> {
     /// log or reference of an old region is one of theirs.
     fn new_regions(&self, preserve_splits: bool) -> Result<Vec<RegionInfo>> {
         let old = self.serving_regions()?;
-        let after = old.iter().map(|region| region.region_id().saturating_add(1)).max();
-        let id = self.options.now().max(after.unwrap_or_default());
+        let id = RegionInfo::id_after(&old, self.options.now())?;
         let new =
             |start: &[u8], end: &[u8]| RegionInfo::new(self.table.clone(), start.to_vec(), end.to_vec(), id);
         if !preserve_splits {

@@ -42,7 +42,7 @@ impl Table {
             let message = format!("region {parent} begins with the row at which it is to be split");
             return Err(Error::invalid_argument(message));
         }
-        let id = self.0.next_id([parent]);
+        let id = self.0.next_id([parent])?;
         let (start, end) = (parent.start_key().to_vec(), parent.end_key().to_vec());
         let bottom = RegionInfo::new(table.clone(), start, row.to_vec(), id)?;
         let top = RegionInfo::new(table, row.to_vec(), end, id)?;
@@ -80,7 +80,7 @@ impl Table {
             slots.push(slot);
         }
         let (start, end) = (first.start_key().to_vec(), second.end_key().to_vec());
-        let merged = RegionInfo::new(first.table().clone(), start, end, self.0.next_id([first, second]))?;
+        let merged = RegionInfo::new(first.table().clone(), start, end, self.0.next_id([first, second])?)?;
         // All of a file is its top half from the first row of its region on.
         let reference = |_: &RegionInfo, parent: &RegionInfo, file: &RetiredFile| {
             let split_key = SeekKey::first_on_row(parent.start_key());
@@ -118,9 +118,8 @@ impl TableCore {
 
     /// Returns the id of regions that replace others: their creation time, and greater than those of the
     /// others.
-    fn next_id<'r>(&self, parents: impl IntoIterator<Item = &'r RegionInfo>) -> i64 {
-        let now = self.options.now();
-        parents.into_iter().map(|parent| parent.region_id().saturating_add(1)).fold(now, i64::max)
+    fn next_id<'r>(&self, parents: impl IntoIterator<Item = &'r RegionInfo>) -> Result<i64> {
+        RegionInfo::id_after(parents, self.options.now())
     }
 
     /// Replaces regions by others. `changing` must be held.

@@ -295,6 +295,8 @@ fn what_cannot_be_split_or_merged_is_refused() {
     let kind = |result: hregion::Result<RegionInfo>| result.unwrap_err().kind();
     assert_eq!(table.split("m").unwrap_err().kind(), ErrorKind::InvalidArgument);
     assert_eq!(table.split("").unwrap_err().kind(), ErrorKind::InvalidArgument);
+    let too_long = vec![b'x'; usize::from(i16::MAX.unsigned_abs()) + 1];
+    assert_eq!(table.split(&too_long).unwrap_err().kind(), ErrorKind::InvalidArgument);
     assert_eq!(kind(table.merge(&second, &first)), ErrorKind::InvalidArgument);
     assert_eq!(kind(table.merge(&first, &first)), ErrorKind::InvalidArgument);
     let name = TableName::parse("t").unwrap();
@@ -316,6 +318,23 @@ fn what_cannot_be_split_or_merged_is_refused() {
     drop(Region::options().create_if_missing(true).family(Family::new("f")).open(&path).unwrap());
     let lone = Table::open_dir(dir.path(), Region::options().writable(true)).unwrap();
     assert_eq!(lone.split("c").unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+/// Regions in place of one with the greatest id could have its name, and so its directory.
+#[test]
+fn a_region_with_the_greatest_id_is_not_replaced() {
+    let storage = FaultyStorage::new();
+    let greatest = options(&storage).clock(Arc::new(ManualClock::new(i64::MAX)));
+    drop(Table::create_with(ROOT, "t", &families(), &[] as &[&str], greatest).unwrap());
+    let table = open(&storage, true);
+    table.put(put("a", "1")).unwrap();
+    table.put(put("n", "1")).unwrap();
+    let before = values(&table);
+    assert_eq!(table.split("m").unwrap_err().kind(), ErrorKind::Unsupported);
+    table.close().unwrap();
+    let truncated = Table::truncate(ROOT, "t", true, &options(&storage));
+    assert_eq!(truncated.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(values(&open(&storage, false)), before);
 }
 
 /// Two tables on the same storage stand for two processes.
