@@ -8,12 +8,14 @@ use crate::io::{DirEntry, Storage, is_absent};
 use crate::layout::{REGION_INFO, RegionChange, find_region_info};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, TableName};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The regions of tables according to their directories, each with a `.regioninfo`. Regions that were split
-/// or merged are skipped if younger ones have all their rows. No region has a server.
+/// or merged are skipped if younger ones have all their rows, and copies beside a region, in directories with
+/// names that no region has, as by HBase. No region has a server.
 #[derive(Clone, Debug)]
 pub struct DirectoryCatalog {
     storage: Arc<dyn Storage>,
@@ -135,6 +137,8 @@ fn regions_among(
     changes: &[RegionChange],
 ) -> Result<Vec<(PathBuf, RegionInfo)>> {
     let mut regions = Vec::new();
+    let dirs: BTreeSet<&str> =
+        entries.iter().filter(|entry| entry.is_dir).filter_map(DirEntry::utf8_name).collect();
     for entry in entries.iter().filter(|entry| entry.is_dir) {
         let Some(name) = entry.utf8_name().filter(|name| !name.starts_with('.')) else { continue };
         if changes.iter().flat_map(RegionChange::children).any(|child| child == name) {
@@ -146,6 +150,9 @@ fn regions_among(
         if is_encoded_name(name) && !region.is_encoded_as(name) {
             let corruption = Corruption::Malformed("the region info does not match the directory's name");
             return Err(corruption.at(&dir.join(REGION_INFO), 0));
+        }
+        if !is_encoded_name(name) && dirs.contains(&*region.encoded_name()) {
+            continue;
         }
         regions.push((dir, region));
     }

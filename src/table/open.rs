@@ -142,15 +142,20 @@ impl Table {
         changes: &[RegionChange],
         options: RegionOptions,
     ) -> Self {
-        let mut sources: HashMap<RegionInfo, RegionSource> =
-            regions.map(|(source, region)| (region, source)).collect();
+        // Outside of a root, two directories may have the same region: both are in the list, as an overlap.
+        let mut sources: HashMap<RegionInfo, Vec<RegionSource>> = HashMap::new();
+        let mut infos = Vec::new();
+        for (source, region) in regions {
+            infos.push(region.clone());
+            sources.entry(region).or_default().push(source);
+        }
         let changes: Vec<_> = changes.iter().cloned().map(UnfinishedChange::new).collect();
         let change_of = |info: &RegionInfo| {
             let is_of = |one: &&Arc<UnfinishedChange>| one.change.parents().contains(&info.encoded_name());
             changes.iter().find(is_of).cloned()
         };
-        let slots = serving(sources.keys().cloned().collect()).into_iter().filter_map(|info| {
-            let source = sources.remove(&info)?;
+        let slots = serving(infos).into_iter().filter_map(|info| {
+            let source = sources.get_mut(&info)?.pop()?;
             let unfinished = change_of(&info);
             Some(Arc::new(RegionSlot::new(info, source, unfinished)))
         });

@@ -160,3 +160,37 @@ fn a_directory_with_the_region_of_another_is_refused() {
     std::fs::copy(names[0].join(".regioninfo"), names[1].join(".regioninfo")).unwrap();
     assert_eq!(Table::open(root.path(), "ns:t").unwrap_err().kind(), ErrorKind::Corrupt);
 }
+
+/// Copies a directory with all that is in it.
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// A copy beside a region's directory is not taken for it, under a root or not; two copies are an overlap.
+#[test]
+fn copies_of_a_region_are_not_the_region() {
+    let root = table(&[("", "c"), ("c", "")]);
+    let region = open(&root).regions().remove(0).encoded_name();
+    let (dir, moved) = (root.path().join("data/ns/t"), root.path().join("moved"));
+    copy_dir(&dir, &moved);
+    for dir in [&dir, &moved] {
+        copy_dir(&dir.join(&region), &dir.join(format!("{region}.bak")));
+        let table = Table::open_dir(dir, Region::options().writable(true)).unwrap();
+        table.put(Put::new("a").cell("f", "q", "new")).unwrap();
+        assert_eq!(table.region("a").unwrap().path(), dir.join(&region));
+        assert!(table.inconsistencies().is_empty());
+        table.close().unwrap();
+    }
+    std::fs::rename(moved.join(&region), moved.join("renamed")).unwrap();
+    let table = Table::open_dir(&moved, Region::options()).unwrap();
+    assert_eq!(table.get(&Get::new("a")).unwrap_err().kind(), ErrorKind::Inconsistent);
+    assert!(!table.get(&Get::new("d")).unwrap().is_empty());
+}
