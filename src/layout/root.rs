@@ -1,5 +1,7 @@
 //! Root directories and table directories (hfile.md §15.1; HBase: `CommonFSUtils`, `HFileArchiveUtil`).
 
+use super::durable::exists;
+use super::region::REGION_INFO;
 use crate::error::{Error, Result};
 use crate::io::Storage;
 use crate::schema::{RegionInfo, TableName};
@@ -59,6 +61,20 @@ pub(crate) fn archived_path(file: &Path) -> Option<PathBuf> {
     if is_below_data { archived(6, "archive") } else { archived(4, ".archive") }
 }
 
+/// Fails if the files in a directory with a folder for each family are those of a region, or of one in the
+/// archive. They must not be moved elsewhere, as the region, snapshots or other tables need them.
+pub(crate) fn refuse_region(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    let above =
+        |levels: usize, names: &str| dir.ancestors().nth(levels).is_some_and(|dir| dir.ends_with(names));
+    // `archive/data/<namespace>/<table>/<region>`, or without the namespace before 0.96.
+    let is_archived = above(3, "archive/data") || above(2, ".archive");
+    if !is_archived && !exists(storage, &dir.join(REGION_INFO))? {
+        return Ok(());
+    }
+    let message = format!("{} has the files of a region: only copies of them can be loaded", dir.display());
+    Err(Error::invalid_argument(message))
+}
+
 /// The directory of a table, and the root above it if there is one.
 #[derive(Clone, Debug)]
 pub(crate) struct TableDir {
@@ -116,6 +132,24 @@ impl TableDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn regions_are_known_by_their_info_or_their_place() {
+        let storage = crate::io::faulty::FaultyStorage::new();
+        storage.create(Path::new("h/data/ns/t/region/.regioninfo")).unwrap().write_all(b"x").unwrap();
+        for (dir, is_region) in [
+            ("h/data/ns/t/region", true),
+            ("h/data/ns/t/other", false),
+            ("h/archive/data/ns/t/region", true),
+            ("archive/data/ns/t/region", true),
+            ("h/.archive/t/region", true),
+            ("h/archive/input", false),
+            ("input", false),
+            ("", false),
+        ] {
+            assert_eq!(refuse_region(&storage, Path::new(dir)).is_err(), is_region, "{dir}");
+        }
+    }
 
     #[test]
     fn replaced_files_are_looked_for_in_the_archive() {

@@ -6,9 +6,10 @@ use super::{Region, RegionCore};
 use crate::error::{Error, Result};
 use crate::hfile::StoreFileWriter;
 use crate::layout::file_name::new_bulk_load_name;
-use crate::layout::{StagedFile, StoreFileInfo};
+use crate::layout::{StagedFile, StoreFileInfo, refuse_region};
 use crate::mvcc::Mvcc;
 use crate::store::StoreFile;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,15 +22,19 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If a family is unknown, a file has rows outside of the region, or cells that keep sequence ids of 2^61
-    /// or more, is damaged or cannot be moved, or the region is read-only. Then nothing is loaded, and the
-    /// files stay where they were.
+    /// If a family is unknown; if a file has rows outside of the region, or cells that keep sequence ids of 2^61
+    /// or more, is damaged or cannot be moved, or is a store file of a region or in the archive; or if the
+    /// region is read-only. Then nothing is loaded, and the files stay where they were.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
         self.0.check_writable()?;
         self.0.log.as_ref().map_or(Ok(()), |log| log.check())?;
         if files.is_empty() {
             return Err(Error::invalid_argument("a bulk load without files"));
         }
+        // Each is in a folder of a family.
+        let inputs = files.iter().filter_map(|(_, path)| path.as_ref().parent()?.parent());
+        let storage = &**self.0.dir.storage();
+        inputs.collect::<BTreeSet<_>>().into_iter().try_for_each(|dir| refuse_region(storage, dir))?;
         let mut loads = Vec::with_capacity(files.len());
         for (family, path) in files {
             let store = self.0.store_index(family.as_ref())?;

@@ -8,7 +8,7 @@ use crate::hfile::{Encryption, HFile, HFileWriter, StoreFileOrigin, StoreFileWri
 use crate::io::DirEntry;
 use crate::layout::durable::{create_dir, remove, remove_tree, rename, sync_dir, unless_not_found};
 use crate::layout::file_name::FileName;
-use crate::layout::new_file_name;
+use crate::layout::{new_file_name, refuse_region};
 use crate::region::Region;
 use crate::schema::{Family, is_legal_name};
 use crate::sync::unpoisoned;
@@ -57,11 +57,13 @@ impl Table {
     /// # Errors
     ///
     /// As [`Region::bulk_load`](crate::Region::bulk_load); if a family is unknown, a file is unreadable, or
-    /// no region, or more than one, has a row: then nothing is loaded.
+    /// no region, or more than one, has a row: then nothing is loaded. If the directory is that of a region,
+    /// or of one in the archive ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)).
     pub fn bulk_load(&self, dir: impl AsRef<Path>) -> Result<BulkLoad> {
         if !self.0.options.is_writable() {
             return Err(Error::invalid_argument("the table is open for reading only"));
         }
+        refuse_region(&**self.0.options.file_storage(), dir.as_ref())?;
         let mut done = BulkLoad::default();
         // No region is split or merged meanwhile.
         let _changing = unpoisoned(self.0.changing.lock());

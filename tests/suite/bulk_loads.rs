@@ -304,6 +304,27 @@ fn inputs_that_do_not_fit_load_nothing() {
     assert_eq!(left(&storage).len(), 6, "{:?}", left(&storage));
 }
 
+/// Files that a region, or a snapshot by the archive, needs are not moved away.
+#[test]
+fn files_of_regions_are_not_loaded() {
+    let storage = world();
+    let table = open(&storage);
+    table.bulk_load(INPUT).unwrap();
+    let before = rows(&table);
+    let region = table.region("a").unwrap();
+    let (dir, names) = (region.path().to_owned(), region.store_file_names("f").unwrap());
+    let archived = Path::new("/hbase/archive/data/default/t").join(dir.file_name().unwrap());
+    let archived_file = archived.join("f/0d");
+    write(&storage, archived_file.to_str().unwrap(), &["a"]);
+    let names_before = storage.names();
+    for (dir, file) in [(&dir, dir.join("f").join(&names[0])), (&archived, archived_file)] {
+        for loaded in [table.bulk_load(dir).map(drop), region.bulk_load(&[("f", file)])] {
+            assert_eq!(loaded.unwrap_err().kind(), ErrorKind::InvalidArgument, "{}", dir.display());
+        }
+    }
+    assert_eq!((rows(&table), storage.names()), (before, names_before));
+}
+
 /// The input that HBase loaded into the table of the stage `bulk-loaded`.
 #[test]
 fn the_input_of_hbase_is_loaded() {
