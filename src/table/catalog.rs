@@ -124,6 +124,11 @@ impl TableCatalog {
         Ok(self.row(region)?.is_some())
     }
 
+    /// Whether the catalog has a region, and not as one that was split.
+    pub(super) fn serves(&self, region: &RegionInfo) -> Result<bool> {
+        Ok(self.row(region)?.is_some_and(|row| !row.is_split_parent()))
+    }
+
     /// Replaces regions by others, and closes the catalog, so that the change is in its files. The parent of
     /// a split stays, marked as split, with its daughters; those of a merge are deleted, and the new region
     /// has them. A master that starts assigns the new regions, unless those they replace were closed.

@@ -17,7 +17,8 @@ impl Table {
     /// no region refers to their files any more. Returns these regions. [`compact`](Self::compact) ends with
     /// this.
     ///
-    /// The rows and columns of `hbase:meta` that name them are deleted, if the root directory has it.
+    /// The rows and columns of `hbase:meta` that name them are deleted, if the root directory has it. A
+    /// region that it has as one that was not split is kept, as after a split that HBase has not finished.
     ///
     /// A major compaction of a region replaces its references. Views and scanners can still read the files.
     /// After a failure or a crash, this can be repeated. A table that is not under a root directory has no
@@ -52,10 +53,17 @@ impl super::TableCore {
         }
         // Opened first, so that nothing changes if another process has it open.
         let catalog = self.catalog(table)?;
-        for (path, _) in &parents {
-            let _lock = self.options.lock(path)?;
+        let mut archived = Vec::new();
+        for (path, info) in parents {
+            if let Some(catalog) = &catalog
+                && catalog.serves(&info)?
+            {
+                continue;
+            }
+            let _lock = self.options.lock(&path)?;
             // Opened again: only now no process changes it.
-            RegionDir::open(self.options.file_storage(), path)?.archive_region()?;
+            RegionDir::open(self.options.file_storage(), &path)?.archive_region()?;
+            archived.push(info);
         }
         if let Some(catalog) = catalog {
             let is_gone = |region: &RegionInfo| {
@@ -64,7 +72,7 @@ impl super::TableCore {
             catalog.forget_parents(&self.name, is_gone, self.options.now())?;
         }
         remove_archived_regions(storage, table)?;
-        Ok(parents.into_iter().map(|(_, info)| info).collect())
+        Ok(archived)
     }
 
     /// Whether a directory of the table's may be that of a region that does not serve.

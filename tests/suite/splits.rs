@@ -262,6 +262,23 @@ fn a_compaction_archives_parents() {
     assert_eq!(values(&table), before);
 }
 
+/// HBase has died after it had written the daughters, and before `hbase:meta` had them.
+#[test]
+fn a_region_that_the_catalog_has_is_not_archived() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &[]);
+    table.put(put("a", "1")).unwrap();
+    table.put(put("x", "1")).unwrap();
+    let before = open(&storage, false);
+    table.split("m").unwrap();
+    add_catalog(&storage, &before);
+    table.compact(Compaction::Major).unwrap();
+    assert_eq!((table.archive_parents().unwrap(), region_dirs(&storage)), (vec![], 3));
+    let parent = Path::new(TABLE).join(before.regions()[0].encoded_name());
+    assert!(options(&storage).open(&parent).is_ok(), "the region of hbase:meta");
+    assert_eq!(values(&table), values(&open(&storage, false)));
+}
+
 /// A table outside of a root directory has no archive.
 #[test]
 fn a_table_that_was_copied_alone_keeps_its_parents() {
