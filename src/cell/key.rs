@@ -1,7 +1,7 @@
 //! The key part of a cell (hfile.md §2.2), borrowed and owned.
 
 use super::{CellType, StringBinary, same_bytes};
-use crate::error::Corruption;
+use crate::error::{Corruption, Error};
 use std::fmt;
 use std::ops::Deref;
 
@@ -156,6 +156,17 @@ impl CellKey {
     pub fn cell_type(&self) -> CellType {
         CellType::from_code(self.type_code()).expect("a key's type exists")
     }
+}
+
+/// Fails for a row that is longer than any row can be: no key can have it.
+#[inline]
+pub(crate) fn check_row_len(row: &[u8]) -> Result<(), Error> {
+    if row.len() <= MAX_ROW_LEN { Ok(()) } else { Err(row_too_long(row.len())) }
+}
+
+#[cold]
+fn row_too_long(len: usize) -> Error {
+    Error::invalid_argument(format!("a row has at most {MAX_ROW_LEN} bytes, not {len}"))
 }
 
 /// Checks that `bytes` are a flat key.

@@ -9,6 +9,7 @@ pub(crate) mod tags;
 
 pub use crate::binary::{StringBinary, from_string_binary};
 pub use cell_type::CellType;
+pub(crate) use key::check_row_len;
 pub use key::{CellKey, LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN, OLDEST_TIMESTAMP, SeekKey};
 pub(crate) use key_value::CellFormat;
 pub use order::CellOrder;

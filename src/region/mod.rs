@@ -50,7 +50,7 @@ pub use scanner::{Explanation, RegionScanner, ResultScanner, ScanResult, ScanRes
 pub use scheduler::{Scheduler, SchedulerBuilder};
 pub use view::ReadView;
 
-use crate::cell::{CellOrder, Row, RowBuf, same_bytes};
+use crate::cell::{CellOrder, Row, RowBuf, check_row_len, same_bytes};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::io::FileLock;
@@ -195,7 +195,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If the row is outside of the region, a family is unknown, or a file is damaged or unreadable.
+    /// If the row is outside of the region or longer than [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN), a family
+    /// is unknown, or a file is damaged or unreadable.
     pub fn get(&self, get: &Get) -> Result<Row> {
         let mut row = RowBuf::new();
         self.get_into(get, &mut row)?;
@@ -301,8 +302,9 @@ impl RegionCore {
         }
     }
 
-    /// Checks that `row` is in the region's key range.
+    /// Checks that `row` can be a row, and is in the region's key range.
     pub(crate) fn check_row(&self, row: &[u8]) -> Result<()> {
+        check_row_len(row)?;
         let (start, end) = (self.info.start_key(), self.info.end_key());
         let before = !start.is_empty() && self.order.compare_rows(row, start).is_lt();
         if before || !end.is_empty() && self.order.compare_rows(row, end).is_ge() {

@@ -1,10 +1,13 @@
 //! Examples of filters and limits of reads (read-path.md §5, §11, §12).
 
+use hregion::cell::MAX_ROW_LEN;
 use hregion::filter::SingleColumnValue;
 use hregion::{
-    CheckAndMutate, Clock, Comparator, Compare, Cursor, Delete, ErrorKind, Family, Filter, Get, Put,
-    ReadView, Region, RowRef, Scan, ScanResult,
+    BloomType, CellRef, CellType, CheckAndMutate, Clock, Comparator, Compare, Cursor, Delete, Error,
+    ErrorKind, Family, Filter, Get, HFile, HFileWriter, Put, ReadView, Region, RowRef, Scan, ScanResult,
+    SeekKey, Table,
 };
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -118,7 +121,7 @@ fn pieces_come_one_by_one_too() {
     scanner
         .for_each_cell(|_| {
             cells += 1;
-            if cells < 3 { std::ops::ControlFlow::Continue(()) } else { std::ops::ControlFlow::Break(()) }
+            if cells < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })
         .unwrap();
     assert_eq!(cells, 3);
@@ -356,4 +359,48 @@ fn a_call_ends_when_its_time_is_over() {
 
 fn calls_without_results(view: &ReadView, scan: &Scan) -> usize {
     timed(view, scan).iter().filter(|(results, heartbeat, _)| *heartbeat && results.is_empty()).count()
+}
+
+/// Fails unless a call has refused its argument.
+fn assert_refused<T>(result: Result<T, Error>) {
+    assert_eq!(result.map(drop).unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn a_row_that_is_too_long_for_a_cell_is_refused() {
+    let (_dir, region) = region();
+    let (view, long) = (region.view(), "b".repeat(MAX_ROW_LEN + 1));
+    let get = Get::new(long.clone());
+    assert_refused(region.get(&get));
+    assert_refused(region.get(&get.clone().column("f", "q")));
+    assert_refused(region.get_many(&[Get::new("a"), get.clone()]));
+    assert_refused(view.explain_get(&get, |_| ControlFlow::Continue(())));
+    for (reversed, include) in [(false, false), (false, true), (true, false), (true, true)] {
+        let scan = Scan::new().start_row(long.clone(), include).reversed(reversed);
+        assert_refused(view.scan(&scan));
+        for scan in [scan.clone(), scan.family("g")] {
+            assert_refused(view.explain(&scan, |_| ControlFlow::Continue(())));
+        }
+    }
+    // no row is as long, but a scan may end there
+    assert!(calls(&view, &Scan::new().stop_row(long.clone(), true)).starts_with("a:qrs b:qq"));
+
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &["m"]).unwrap();
+    assert_refused(table.split(&long));
+    assert_refused(Table::create(dir.path(), "u", &[Family::new("f")], &[&long]));
+}
+
+#[test]
+fn a_filter_of_columns_has_no_row_that_is_too_long_for_a_cell() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let mut writer = HFileWriter::options().bloom(BloomType::RowCol).create(&path).unwrap();
+    let longest = "b".repeat(MAX_ROW_LEN);
+    let key = SeekKey::of(longest.as_bytes(), b"f", b"q", 1, CellType::Put);
+    writer.append(CellRef::new(&key, b"v")).unwrap();
+    writer.finish().unwrap();
+    let file = HFile::open(&path).unwrap();
+    assert!(file.may_contain_column(longest.as_bytes(), b"q"));
+    assert!(!file.may_contain_column(format!("{longest}b").as_bytes(), b"q"));
 }

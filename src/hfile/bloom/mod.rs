@@ -17,7 +17,7 @@ use crate::block::bloom::{HashedRow, KeyHashes, probe};
 use crate::block::index::{IndexContext, SlotUse};
 use crate::block::search::KeyTable;
 use crate::block::slot::Slots;
-use crate::cell::{CellKey, CellOrder, SeekKey};
+use crate::cell::{CellKey, CellOrder, MAX_ROW_LEN, SeekKey};
 use crate::error::Corruption;
 use std::fmt;
 use std::sync::Arc;
@@ -137,6 +137,10 @@ impl BloomFilter {
             return self.may_contain_row(file, &mut HashedRow::new(row));
         }
         let Some(order) = self.order else { return true };
+        if row.len() > MAX_ROW_LEN {
+            // no cell has such a row, and no key can be made of it
+            return false;
+        }
         let mut buffer = SeekKey::new();
         let mut may_contain = |qualifier: &[u8]| {
             let key = key::rowcol(row, qualifier, &mut buffer);

@@ -22,7 +22,7 @@ pub(crate) use filtered::{FilteredCode, MatchError};
 pub(crate) use plain::is_whole_result;
 pub(crate) use scan_info::ScanInfo;
 
-use crate::cell::{CellOrder, CellRef, CellType, OLDEST_TIMESTAMP, SeekKey, same_bytes};
+use crate::cell::{CellOrder, CellRef, CellType, OLDEST_TIMESTAMP, SeekKey, check_row_len, same_bytes};
 use crate::error::{Error, Result};
 use crate::op::Query;
 use columns::{ColumnTracker, VersionLimits};
@@ -136,6 +136,7 @@ impl<'q> ScanQueryMatcher<'q> {
         info: &ScanInfo,
         order: CellOrder,
     ) -> Result<Self> {
+        check_row_len(query.start)?;
         if query.raw && !query.columns.is_empty() {
             return Err(Error::invalid_argument("a raw scan reads all columns, it cannot name some"));
         }

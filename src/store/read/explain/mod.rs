@@ -19,7 +19,7 @@ use super::merging_iterator::MergingIterator;
 use super::reversed_heap::{ReversedKeyValueHeap, ReversedScanner};
 use super::row_match::{RowEvaluator, RowMatch, StopReason, StoreLimit};
 use crate::cache::CacheFill;
-use crate::cell::{CellOrder, CellRef, SeekKey};
+use crate::cell::{CellOrder, CellRef, SeekKey, check_row_len};
 use crate::error::{Corruption, Error, Result};
 use crate::op::Query;
 use crate::store::matcher::{CompactionKind, Decision, FilteredCode, MatchError, ScanInfo, ScanQueryMatcher};
@@ -79,6 +79,7 @@ impl<'s> StoreExplainer<'s> {
         info: &ScanInfo,
         wanted: bool,
     ) -> Result<Self> {
+        check_row_len(query.start)?;
         let matcher = match wanted {
             true => Ok(ScanQueryMatcher::for_user(query, &state.family, info, state.order)?),
             false => Err(CellReason::Family),
