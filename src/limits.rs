@@ -9,6 +9,7 @@
 pub struct Limits {
     /// The maximum size of a block, or of an entry of a write-ahead log, in bytes, both stored and decoded.
     /// Default: 1 GiB; on 32-bit systems, where three blocks of that size do not fit in memory, 256 MiB.
+    /// Regions write no larger blocks.
     pub block_bytes: usize,
     /// The maximum size of the load-on-open section (root index, file info, Bloom metadata) in bytes.
     /// Default: as for a block.

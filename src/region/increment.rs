@@ -2,7 +2,7 @@
 //! `HRegion.MutationBatchOperation.reckonDeltas`).
 
 use super::mutate::{Answered, Edit};
-use super::write::{NewCell, check_len};
+use super::write::NewCell;
 use super::{Region, RegionCore};
 use crate::cell::{CellType, Row, RowBuf, TTL_TAG_TYPE, Tags};
 use crate::error::{Error, Result};
@@ -80,7 +80,7 @@ impl RegionCore {
         let mut stores = Vec::with_capacity(delta.cells.len());
         for cell in &delta.cells {
             stores.push(self.store_index(&cell.family)?);
-            check_len(delta.row.len() + cell.qualifier.len() + cell.change.len())?;
+            self.check_len(delta.row.len() + cell.qualifier.len() + cell.change.len())?;
         }
         Ok(stores)
     }
@@ -112,7 +112,7 @@ impl RegionCore {
             while old.next_if(|old| (old.family(), old.qualifier()) < column(cell)).is_some() {}
             let old = old.peek().filter(|old| (old.family(), old.qualifier()) == column(cell));
             let value = cell.change.of(old.map(|old| old.value()))?;
-            check_len(delta.row.len() + cell.qualifier.len() + value.len())?;
+            self.check_len(delta.row.len() + cell.qualifier.len() + value.len())?;
             // Later than the old cell, so that the new one is not hidden, even if the clock has gone back.
             let timestamp = old.and_then(|old| old.timestamp().checked_add(1)).map_or(now, |ts| ts.max(now));
             let tags = carry_tags(old.map_or(&[], |old| old.tag_bytes()), tag)?;

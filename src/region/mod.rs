@@ -124,6 +124,8 @@ pub(crate) struct RegionCore {
     log: Option<Box<RegionLog>>,
     /// The durability of writes that do not say theirs.
     durability: Durability,
+    /// The maximum length of a cell in bytes: its key and value.
+    max_cell_len: usize,
     warnings: Vec<Error>,
     /// Set when the region is open.
     replayed: OnceLock<ReplayReport>,

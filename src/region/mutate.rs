@@ -1,7 +1,7 @@
 //! Mutations of one row: validation before the row is locked, then resolution to cells.
 
 use super::batch::{Together, joined};
-use super::write::{NewCell, TtlTag, at, check_len, check_timestamp, ttl_tag};
+use super::write::{NewCell, TtlTag, at, check_timestamp, ttl_tag};
 use super::{Region, RegionCore};
 use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, Row, RowBuf, SeekKey};
 use crate::error::{Error, Result};
@@ -162,7 +162,7 @@ impl RegionCore {
         for cell in &put.cells {
             stores.push(self.store_index(&cell.family)?);
             check_timestamp(cell.timestamp)?;
-            check_len(put.row.len() + cell.qualifier.len() + cell.value.len())?;
+            self.check_len(put.row.len() + cell.qualifier.len() + cell.value.len())?;
         }
         Ok(stores)
     }
@@ -173,7 +173,7 @@ impl RegionCore {
         for cell in &delete.cells {
             stores.push(self.store_index(&cell.family)?);
             check_timestamp(cell.timestamp)?;
-            check_len(delete.row.len() + cell.qualifier.len())?;
+            self.check_len(delete.row.len() + cell.qualifier.len())?;
         }
         Ok(stores)
     }

@@ -7,6 +7,7 @@ use super::log::{LogSettings, RegionLog, SharedLog};
 use super::replay::{RecoveredEdits, Replayed};
 use super::super_version::SuperVersionCell;
 use super::updates::Updates;
+use super::write::max_cell_len;
 use super::{MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::Encryption;
@@ -230,6 +231,7 @@ impl RegionOptions {
         let inner = RegionCore {
             log,
             durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
+            max_cell_len: max_cell_len(self.files.limit_values()),
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
             observers: self.observers,
             handle: OnceLock::new(),

@@ -5,6 +5,7 @@ use super::RegionCore;
 use super::log::Ticket;
 use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, MAX_ROW_LEN, SeekKey, TTL_TAG_TYPE};
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::metrics::ReadCounts;
 use crate::mvcc::WriteEntry;
 use crate::op::Durability;
@@ -61,6 +62,15 @@ impl RegionCore {
             )));
         }
         self.check_row(row)
+    }
+
+    /// Fails if a cell whose key and value have `len` bytes is too large.
+    pub(super) fn check_len(&self, len: usize) -> Result<()> {
+        let most = self.max_cell_len;
+        if len > most {
+            return Err(Error::invalid_argument(format!("a cell has at most {most} bytes, not {len}")));
+        }
+        Ok(())
     }
 
     /// Logs cells and then inserts them into memory, under one sequence id, and returns the id. No read sees
@@ -172,11 +182,11 @@ pub(super) fn check_timestamp(timestamp: Option<i64>) -> Result<()> {
     }
 }
 
-pub(super) fn check_len(len: usize) -> Result<()> {
-    if len > MAX_CELL_LEN {
-        return Err(Error::invalid_argument(format!("a cell has at most {MAX_CELL_LEN} bytes, not {len}")));
-    }
-    Ok(())
+/// Returns the maximum length of a cell, so that a block with it alone can be read with these limits.
+pub(super) fn max_cell_len(limits: &Limits) -> usize {
+    // the rest is for its other parts, and for what a block has besides its cells
+    let most = (limits.block_bytes - limits.block_bytes / 8).saturating_sub(512);
+    MAX_CELL_LEN.min(most)
 }
 
 /// Encodes the tag of a time to live in milliseconds. `i64::MAX` means no time to live, and has no tag

@@ -209,6 +209,7 @@ impl Table {
             .tags(file.has_tags())
             .mvcc(true)
             .encryption(Encryption::for_output(family, is_encrypted, options.hfile_options())?)
+            .limits(options.limits_of_files().clone())
             .create_time(options.now());
         let storage = options.file_storage();
         let new = storage.create_new(path).map_err(|error| Error::io("create", path, error))?;

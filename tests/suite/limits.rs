@@ -3,9 +3,9 @@
 use hregion::cell::MAX_ROW_LEN;
 use hregion::filter::SingleColumnValue;
 use hregion::{
-    BloomType, CellRef, CellType, CheckAndMutate, Clock, Comparator, Compare, Cursor, Delete, Error,
-    ErrorKind, Family, Filter, Get, HFile, HFileWriter, Put, ReadView, Region, RowRef, Scan, ScanResult,
-    SeekKey, Table,
+    BloomType, CellRef, CellType, CheckAndMutate, Clock, Compaction, Comparator, Compare, Cursor, Delete,
+    Durability, Error, ErrorKind, Family, Filter, Get, HFile, HFileWriter, Limits, Put, ReadView, Region,
+    RowRef, Scan, ScanResult, SeekKey, Table,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -403,4 +403,34 @@ fn a_filter_of_columns_has_no_row_that_is_too_long_for_a_cell() {
     let file = HFile::open(&path).unwrap();
     assert!(file.may_contain_column(longest.as_bytes(), b"q"));
     assert!(!file.may_contain_column(format!("{longest}b").as_bytes(), b"q"));
+}
+
+#[test]
+fn a_region_can_read_what_it_writes_with_its_limits() {
+    let dir = tempfile::tempdir().unwrap();
+    let region = Region::options()
+        .create_if_missing(true)
+        .family(Family::new("f"))
+        .limits(Limits::new().with_block_bytes(100_000))
+        .open(dir.path().join("region"))
+        .unwrap();
+    // without a log, whose entries have the same limit
+    let put = |row: String, len| {
+        region.put(Put::new(row).cell("f", "q", vec![7; len]).durability(Durability::SkipWal))
+    };
+    let lens = [60_000, 60_000, 30_000, 30_000, 60_000, 80_000, 1, 80_000];
+    for (i, len) in lens.into_iter().enumerate() {
+        put(format!("r{i}"), len).unwrap();
+    }
+    assert_refused(put("r9".into(), 95_000));
+    let read = || {
+        let (view, scan) = (region.view(), Scan::new());
+        let rows = view.scan(&scan).unwrap();
+        rows.map(|row| row.unwrap().value("f", "q").unwrap().len()).collect::<Vec<_>>()
+    };
+    assert_eq!(read(), lens);
+    region.flush().unwrap();
+    assert_eq!(read(), lens);
+    region.compact(Compaction::Major).unwrap();
+    assert_eq!(read(), lens);
 }

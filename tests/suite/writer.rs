@@ -185,6 +185,58 @@ fn refuses(cell: CellRef<'_>) -> bool {
     refused
 }
 
+/// A cell of `len` bytes of value at a row, which nothing compresses.
+fn random_value(rng: &mut Rng, row: usize, len: usize) -> Cell {
+    let value: Vec<u8> = (0..len).map(|_| below(rng, 256)).collect();
+    Cell::from(CellRef::new(&key(&format!("row{row:05}"), "q", 5), &value))
+}
+
+#[test]
+fn a_file_can_be_read_with_the_limits_that_it_is_written_with() {
+    let mut rng = Rng::new(3);
+    let big: Vec<Cell> = (0..12).map(|row| random_value(&mut rng, row, 6_000)).collect();
+    let small: Vec<Cell> = (0..600).map(|row| random_value(&mut rng, row, 30)).collect();
+    for (name, cells, limit, block_size) in
+        [("big", &big, 10_000, 64 << 10), ("full", &small, 4_096, 64 << 10), ("index", &small, 4_096, 64)]
+    {
+        let limits = || Limits::new().with_block_bytes(limit);
+        for encoding in DataBlockEncoding::ALL {
+            let is_tried = |(codec, is_built_in): &(Codec, bool)| {
+                *is_built_in && (name == "big" || *codec == Codec::None)
+            };
+            for (codec, _) in CODECS.into_iter().filter(is_tried) {
+                let options = HFileWriter::options()
+                    .data_block_encoding(encoding)
+                    .codec(codec)
+                    .bloom(BloomType::Row)
+                    .block_size(block_size)
+                    .limits(limits());
+                let bytes = write(options, cells).unwrap();
+                let file = open::open_bytes(HFile::options().limits(limits()), name, bytes).unwrap();
+                assert_holds(&file, cells, Some(BloomType::Row));
+                assert!(file.warnings().is_empty(), "{name}: {:?}", file.warnings());
+            }
+        }
+    }
+    // at the limit, a cell is refused or can be read
+    let mut refused = 0;
+    for len in 9_800..10_000 {
+        let limits = || Limits::new().with_block_bytes(10_000);
+        let cells = [random_value(&mut rng, 0, len)];
+        match write(HFileWriter::options().limits(limits()), &cells) {
+            Ok(bytes) => {
+                let file = open::open_bytes(HFile::options().limits(limits()), "edge", bytes).unwrap();
+                assert_eq!(open::all_cells(&file).unwrap(), cells, "{len}");
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!((10..190).contains(&refused), "{refused}");
+}
+
 #[test]
 fn cells_of_any_size_read_back() {
     let row = |last: u8| [vec![b'r'; MAX_ROW_LEN - 1], vec![last]].concat();

@@ -50,7 +50,7 @@ impl Output {
             .mvcc(format.cells.mvcc)
             .bloom(known.bloom)
             .encryption(encryption)
-            // a cell that was read must fit into a block that already has others
+            // a cell that was read may take more bytes as it is stored now
             .limits(options.limits.clone().with_block_bytes(options.limits.block_bytes.saturating_mul(2)));
         if let Some(hash) = known.hash {
             new = new.bloom_hash(hash);

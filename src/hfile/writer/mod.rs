@@ -90,12 +90,17 @@ impl HFileWriter {
             cells: options.cells,
             tags_compressed: options.compress_tags,
         };
-        let bloom = |bloom_type| BloomWriter::new(bloom_type, &options.bloom_settings);
+        let mut bloom_settings = options.bloom_settings;
+        bloom_settings.chunk_bytes = bloom_settings.chunk_bytes.min(options.half_of_limit());
+        let bloom = |bloom_type| BloomWriter::new(bloom_type, &bloom_settings);
         let delete_family = options.delete_family_bloom && options.bloom != Some(BloomType::RowCol);
         Ok(Self {
             sink: BlockSink::new(file, blocks),
             encoder: Encoder::new(&format),
-            index: IndexWriter::new(options.index_chunk_size, options.index_min_entries),
+            index: IndexWriter::new(
+                options.index_chunk_size.min(options.half_of_limit()),
+                options.index_min_entries,
+            ),
             general_bloom: options.bloom.map(bloom),
             delete_family_bloom: delete_family.then(|| bloom(BloomType::Row)),
             stats: CellStats::default(),
@@ -132,7 +137,8 @@ impl HFileWriter {
 
     #[inline]
     fn try_append(&mut self, cell: &CellRef<'_>) -> Result<()> {
-        let order = self.check(cell)?;
+        let len = key_value::len(cell, self.options.cells);
+        let order = self.check(cell, len)?;
         // as in HBase, before the boundary: a chunk written there may include the key of a cell after it
         if let Some(bloom) = &mut self.general_bloom {
             bloom.add(cell.key);
@@ -143,7 +149,7 @@ impl HFileWriter {
             bloom.add(cell.key);
         }
         // equal cells stay in one block
-        if order != Some(Ordering::Equal) && self.is_block_full() {
+        if order != Some(Ordering::Equal) && (self.is_block_full() || !self.has_room(len)) {
             self.finish_block()?;
             self.write_due(false)?;
         }
@@ -155,9 +161,10 @@ impl HFileWriter {
         Ok(())
     }
 
-    /// Compares the previous cell, if any, with this one; fails if this one cannot follow it in the file.
+    /// Compares the previous cell, if any, with this one, which has `len` bytes; fails if this one cannot
+    /// follow it in the file.
     #[inline]
-    fn check(&self, cell: &CellRef<'_>) -> Result<Option<Ordering>> {
+    fn check(&self, cell: &CellRef<'_>, len: usize) -> Result<Option<Ordering>> {
         if !cell.cell_type().is_stored() {
             return Err(refuse(cell, "cells of its type exist in searches only"));
         }
@@ -167,11 +174,7 @@ impl HFileWriter {
         if !cell.tags.is_empty() && !self.options.cells.tags {
             return Err(refuse(cell, "it has tags, and the file was opened without them"));
         }
-        let len = self.encoder.unencoded_size() + key_value::len(cell, self.options.cells);
-        if len > self.options.limits.block_bytes {
-            let (value, limit) = (len as u64, self.options.limits.block_bytes as u64);
-            return Err(self.sink.error(Corruption::Limit { what: "size of a block", value, limit }));
-        }
+        self.check_size(len)?;
         let Some(last) = self.encoder.last_key() else { return Ok(None) };
         let order = self.options.order.compare(last, cell.key);
         if order.is_gt() {
@@ -180,7 +183,29 @@ impl HFileWriter {
         if !last.is_of_family(cell.family()) {
             return Err(refuse(cell, &format!("its family is not that of the previous cell, {last}")));
         }
+        if order.is_eq() {
+            // equal cells stay in one block
+            self.check_size(self.encoder.unencoded_size() + len)?;
+        }
         Ok(Some(order))
+    }
+
+    /// Fails if a block of `len` bytes is larger than the limits allow.
+    #[inline]
+    fn check_size(&self, len: usize) -> Result<()> {
+        let limit = self.options.limits.block_bytes;
+        if len <= limit {
+            return Ok(());
+        }
+        let (value, limit) = (len as u64, limit as u64);
+        Err(self.sink.error(Corruption::Limit { what: "size of a block", value, limit }))
+    }
+
+    /// Whether the open data block has room for another cell of `len` bytes. The half of the limit that is
+    /// left is for what a block has besides its cells.
+    #[inline]
+    fn has_room(&self, len: usize) -> bool {
+        self.encoder.unencoded_size() + len <= self.options.half_of_limit() || self.encoder.is_empty()
     }
 
     /// Whether the open data block is complete (hfile.md §14.1).
@@ -299,7 +324,10 @@ impl HFileWriter {
             DataBlockEncoding::None => BlockType::Data,
             _ => BlockType::EncodedData,
         };
-        let Written { handle, .. } = self.sink.write(block_type, |out| self.encoder.finish(out))?;
+        let Written { handle, plain_size } = self.sink.write(block_type, |out| self.encoder.finish(out))?;
+        // also of a single cell, with what a block has besides
+        let size = plain_size.max(handle.on_disk_size.into());
+        self.check_size(usize::try_from(size).unwrap_or(usize::MAX))?;
         self.index.push(self.index_key.as_bytes(), handle);
         let first = self.data_blocks.map_or(handle.offset, |(first, _)| first);
         self.data_blocks = Some((first, handle.offset));

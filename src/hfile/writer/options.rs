@@ -242,7 +242,8 @@ impl HFileWriterOptions {
     }
 
     /// Sets the maximum size of a block: a cell that needs more is refused, as readers with these limits
-    /// would refuse it.
+    /// would refuse it. Other cells do not share a block if it would take more than half of that; nor are the
+    /// blocks of the index and of the Bloom filters complete only later.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -322,6 +323,12 @@ impl HFileWriterOptions {
     #[expect(clippy::cast_precision_loss, reason = "HBase computes it in 32 bits")]
     pub(super) fn encoded_limit(&self) -> Option<usize> {
         Some((self.block_size as f32 * self.encoded_ratio) as usize).filter(|&limit| limit > 0)
+    }
+
+    /// Returns half of the maximum size of a block in bytes, at least 1.
+    #[inline]
+    pub(super) fn half_of_limit(&self) -> usize {
+        (self.limits.block_bytes / 2).max(1)
     }
 
     pub(super) fn checksum_chunk(&self) -> NonZeroU32 {

@@ -38,6 +38,7 @@ impl Store {
             .mvcc(carries.seq_ids)
             .encryption(Encryption::for_output(&self.family, carries.encrypted, &self.options)?)
             .order(self.order)
+            .limits(self.options.limit_values().clone())
             .create_time(now))
     }
 
