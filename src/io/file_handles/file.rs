@@ -30,6 +30,8 @@ pub(super) struct OpenedFile {
     used: AtomicBool,
     /// Whether the handle must stay open because the file no longer has a name.
     pinned: AtomicBool,
+    /// Whether the file is no longer used. Changed and read only while the state of the handles is locked.
+    forgotten: AtomicBool,
     reopening: Mutex<()>,
 }
 
@@ -66,6 +68,15 @@ impl OpenedFile {
 
     pub(super) fn unpin(&self) {
         self.pinned.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes that the file is no longer used: it gets no handle any more.
+    pub(super) fn forget(&self) {
+        self.forgotten.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.forgotten.load(Ordering::Relaxed)
     }
 
     /// The handle, opened if necessary.
@@ -148,6 +159,7 @@ impl BoundedFile {
             handle: ArcSwapOption::empty(),
             used: AtomicBool::new(false),
             pinned: AtomicBool::new(false),
+            forgotten: AtomicBool::new(false),
             reopening: Mutex::new(()),
         });
         room.take(&file, Arc::new(found));

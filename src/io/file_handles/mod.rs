@@ -143,6 +143,7 @@ impl FileHandles {
     /// Removes a file that is no longer used.
     fn forget(&self, file: &Arc<OpenedFile>) {
         let mut state = unpoisoned(self.0.state.lock());
+        file.forget();
         if let Some(i) = state.open.iter().position(|open| Arc::ptr_eq(open, file)) {
             state.open.swap_remove(i);
         }
@@ -239,9 +240,13 @@ impl State {
 struct Reservation<'h>(&'h FileHandles);
 
 impl Reservation<'_> {
-    /// Passes the reserved room to a file and its handle.
+    /// Passes the reserved room to a file and its handle, unless the file has been dropped meanwhile: nothing
+    /// would close the handle.
     fn take(self, file: &Arc<OpenedFile>, handle: Handle) {
         let mut state = unpoisoned(self.0.0.state.lock());
+        if file.is_forgotten() {
+            return;
+        }
         state.open.push(Arc::clone(file));
         file.set_handle(handle);
         // dropping the reservation releases the room, which is now counted in `open`

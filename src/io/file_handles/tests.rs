@@ -217,3 +217,23 @@ fn a_file_without_an_identity_is_known_by_its_end() {
     assert_eq!(read(&*open[0]).unwrap(), content(0));
     assert_eq!(read(&*open[1]).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
+
+/// Removing a file opens it again if its handle was closed. Its last reader may be dropped at that moment.
+#[test]
+fn a_file_that_is_dropped_while_it_is_removed_keeps_no_handle() {
+    let (faulty, storage, handles) = files(2, 1);
+    let [dropped, other] = [0, 1].map(|i| storage.open(&name(i)).unwrap());
+    assert_eq!(handles.open_handles(), 1, "that of the second");
+    // as a removal begins
+    let state = unpoisoned(handles.0.state.lock());
+    let (_, found) = state.files.iter().find(|((_, path), _)| *path == name(0)).unwrap();
+    let file = Arc::clone(&found[0]);
+    drop(state);
+    file.pin();
+    drop(dropped);
+    drop(file.reopen(&handles).unwrap());
+    drop(file);
+    read(&*other).unwrap();
+    drop(other);
+    assert_eq!((handles.open_handles(), faulty.open_handles()), (0, 0));
+}
