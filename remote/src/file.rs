@@ -123,5 +123,5 @@ fn identity(location: &Location, version: &Version) -> FileIdentity {
     let place = format!("{:?}\0{}\0{}", location.scheme, location.authority, location.key);
     let tag = version.e_tag.as_deref().unwrap_or_default();
     let number = format!("{}\0{}\0{tag}", version.len, version.modified_millis);
-    FileIdentity { device: xxh3_64(place.as_bytes()), number: xxh3_64(number.as_bytes()) }
+    FileIdentity { device: xxh3_64(place.as_bytes()), number: xxh3_64(number.as_bytes()), created_nanos: 0 }
 }

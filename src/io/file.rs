@@ -98,7 +98,9 @@ impl FileReader for LocalFile {
 #[expect(clippy::unnecessary_wraps, reason = "returns None on other systems")]
 pub(super) fn identity(meta: &fs::Metadata) -> Option<FileIdentity> {
     use std::os::unix::fs::MetadataExt;
-    Some(FileIdentity { device: meta.dev(), number: meta.ino() })
+    let created = meta.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let created_nanos = created.and_then(|time| u64::try_from(time.as_nanos()).ok()).unwrap_or(0);
+    Some(FileIdentity { device: meta.dev(), number: meta.ino(), created_nanos })
 }
 
 #[cfg(not(unix))]

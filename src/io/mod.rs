@@ -73,13 +73,16 @@ pub trait FileReader: Send + Sync + fmt::Debug {
     }
 }
 
-/// The identity of a file. No two files that exist at the same time have the same.
+/// The identity of a file. No two files that exist at the same time have the same, and a file that has the
+/// number of one that was removed was created later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileIdentity {
     /// The device that the file is on.
     pub device: u64,
     /// The number of the file on the device (Unix: the inode).
     pub number: u64,
+    /// When the file was created, in nanoseconds since 1970; 0 if the system does not say.
+    pub created_nanos: u64,
 }
 
 /// A file that is being written sequentially.

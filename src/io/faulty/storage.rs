@@ -903,7 +903,7 @@ impl FileReader for FaultyReader {
 
     fn identity(&self) -> Option<FileIdentity> {
         let is_hidden = self.storage.state().hides_identities;
-        (!is_hidden).then_some(FileIdentity { device: 0, number: self.file as u64 })
+        (!is_hidden).then_some(FileIdentity { device: 0, number: self.file as u64, created_nanos: 0 })
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {

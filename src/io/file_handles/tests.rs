@@ -1,4 +1,6 @@
 use super::*;
+#[cfg(unix)]
+use crate::io::LocalStorage;
 use crate::io::faulty::{Call, FaultyStorage};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -236,4 +238,21 @@ fn a_file_that_is_dropped_while_it_is_removed_keeps_no_handle() {
     read(&*other).unwrap();
     drop(other);
     assert_eq!((handles.open_handles(), faulty.open_handles()), (0, 0));
+}
+
+/// File systems give the number of a file that was removed to the next one.
+#[cfg(unix)]
+#[test]
+fn a_file_that_another_process_has_replaced_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = BoundedStorage::new(LocalStorage::shared(), FileHandles::with_capacity(1), |_| None);
+    let [replaced, other] = ["replaced", "other"].map(|name| dir.path().join(name));
+    std::fs::write(&replaced, content(1)).unwrap();
+    std::fs::write(&other, content(2)).unwrap();
+    let [file, _second] = [&replaced, &other].map(|path| storage.open(path).unwrap());
+    // longer than the clock of a file system ticks
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    std::fs::remove_file(&replaced).unwrap();
+    std::fs::write(&replaced, content(3)).unwrap();
+    assert_eq!(read(&*file).unwrap_err().to_string(), "another file has taken its place");
 }
