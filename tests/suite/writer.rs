@@ -308,12 +308,18 @@ fn options_that_make_no_file_are_refused() {
 
 #[test]
 fn names_are_given_once() {
-    let mut writer = HFileWriter::options().create_in(Box::new(MemoryWriter::default())).unwrap();
+    let written = MemoryWriter::default();
+    let mut writer = HFileWriter::options().create_in(Box::new(written.clone())).unwrap();
     writer.add_file_info("key", "value").unwrap();
     assert!(writer.add_file_info("key", "other").is_err());
     assert!(writer.add_file_info("hfile.LASTKEY", "reserved").is_err());
     writer.add_meta_block("name", "content").unwrap();
     assert!(writer.add_meta_block("name", "other").is_err());
+    // what was refused has changed nothing
+    writer.finish().unwrap();
+    let file = open::open_bytes(HFile::options(), "names", written.bytes()).unwrap();
+    assert_eq!(file.file_info().get(b"key"), Some(&b"value"[..]));
+    assert_eq!(file.meta_block(b"name").unwrap().as_deref(), Some(&b"content"[..]));
     let mut writer =
         StoreFileWriter::create_in(HFileWriter::options(), Box::new(MemoryWriter::default())).unwrap();
     writer.add_file_info("TIMERANGE", "mine").unwrap();

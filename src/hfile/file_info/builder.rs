@@ -29,13 +29,12 @@ impl FileInfoBuilder {
     /// Adds an entry.
     pub(in crate::hfile) fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         let (key, value) = (key.as_ref(), value.as_ref());
-        match self.entries.insert(key.to_vec(), value.to_vec()) {
-            None => Ok(()),
-            Some(_) => {
-                let name = crate::cell::StringBinary(key);
-                Err(Error::invalid_argument(format!("the file info has the key {name} already")))
-            }
+        if self.entries.contains_key(key) {
+            let name = crate::cell::StringBinary(key);
+            return Err(Error::invalid_argument(format!("the file info has the key {name} already")));
         }
+        self.entries.insert(key.to_vec(), value.to_vec());
+        Ok(())
     }
 
     /// Adds a boolean in HBase's form.

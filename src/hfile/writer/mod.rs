@@ -239,11 +239,11 @@ impl HFileWriter {
     ///
     /// If the name exists already.
     pub fn add_meta_block(&mut self, name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> Result<()> {
-        let replaced = self.meta_blocks.insert(name.as_ref().to_vec(), content.as_ref().to_vec());
-        match replaced {
-            None => Ok(()),
-            Some(_) => Err(Error::invalid_argument("there is already a meta block of that name")),
+        if self.meta_blocks.contains_key(name.as_ref()) {
+            return Err(Error::invalid_argument("there is already a meta block of that name"));
         }
+        self.meta_blocks.insert(name.as_ref().to_vec(), content.as_ref().to_vec());
+        Ok(())
     }
 
     /// Returns the number of cells appended.
