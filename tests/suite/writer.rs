@@ -313,6 +313,9 @@ fn names_are_given_once() {
     writer.add_file_info("key", "value").unwrap();
     assert!(writer.add_file_info("key", "other").is_err());
     assert!(writer.add_file_info("hfile.LASTKEY", "reserved").is_err());
+    for key in ["KEY_VALUE_VERSION", "MAX_MEMSTORE_TS_KEY", "DATA_BLOCK_ENCODING", "INDEX_BLOCK_ENCODING"] {
+        assert!(writer.add_file_info(key, [0, 0, 0, 1]).is_err(), "{key} says how the file is stored");
+    }
     writer.add_meta_block("name", "content").unwrap();
     assert!(writer.add_meta_block("name", "other").is_err());
     // what was refused has changed nothing

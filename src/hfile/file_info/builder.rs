@@ -1,6 +1,6 @@
 //! Builds the file info of a new file.
 
-use super::FileInfo;
+use super::{FileInfo, names};
 use crate::error::{Corruption, Error, Result};
 use std::collections::BTreeMap;
 
@@ -16,12 +16,19 @@ const RESERVED: &[u8] = b"hfile.";
 impl FileInfoBuilder {
     /// Adds an entry of the caller.
     ///
-    /// Fails if the key exists already, or is one that only HFiles themselves use.
+    /// Fails if the key exists already, or is one that only the writer adds: another value would say that the
+    /// file is stored in another way than it is.
     pub(in crate::hfile) fn add(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         if key.starts_with(RESERVED) {
             return Err(Error::invalid_argument(
                 "keys of the file info that begin with `hfile.` are reserved",
             ));
+        }
+        if names::OF_FORMAT.iter().any(|name| name.as_bytes() == key) {
+            let name = crate::cell::StringBinary(key);
+            return Err(Error::invalid_argument(format!(
+                "the key {name} of the file info follows from the options and the cells of the file"
+            )));
         }
         self.put(key, value)
     }

@@ -34,3 +34,15 @@ pub(crate) const MOB_CELLS_COUNT: &str = "MOB_CELLS_COUNT";
 pub(crate) const MOB_FILE_REFS: &str = "MOB_FILE_REFS";
 pub(crate) const STRIPE_START_KEY: &str = "STRIPE_START_KEY";
 pub(crate) const STRIPE_END_KEY: &str = "STRIPE_END_KEY";
+
+/// The keys without the prefix of the file layer that say how a file is stored, or what its Bloom filter has:
+/// the writer derives their values.
+pub(crate) const OF_FORMAT: [&str; 7] = [
+    KEY_VALUE_VERSION,
+    MAX_MEMSTORE_TS,
+    DATA_BLOCK_ENCODING,
+    INDEX_BLOCK_ENCODING,
+    BLOOM_FILTER_TYPE,
+    BLOOM_FILTER_PARAM,
+    LAST_BLOOM_KEY,
+];

@@ -138,14 +138,5 @@ fn names_files(info: Option<&FileInfo>) -> bool {
 
 /// Whether the writer itself derives the entry from the cells and the options.
 fn is_rewritten(key: &[u8]) -> bool {
-    const MADE: [&str; 7] = [
-        names::KEY_VALUE_VERSION,
-        names::MAX_MEMSTORE_TS,
-        names::DATA_BLOCK_ENCODING,
-        names::INDEX_BLOCK_ENCODING,
-        names::BLOOM_FILTER_TYPE,
-        names::BLOOM_FILTER_PARAM,
-        names::LAST_BLOOM_KEY,
-    ];
-    key.starts_with(b"hfile.") || MADE.iter().chain(&TRACKED).any(|name| name.as_bytes() == key)
+    key.starts_with(b"hfile.") || names::OF_FORMAT.iter().chain(&TRACKED).any(|name| name.as_bytes() == key)
 }
