@@ -9,6 +9,10 @@ const SHORT: usize = 16;
 /// The same for copies from an earlier cell, usually most of a key.
 const SHORT_BACK: usize = 64;
 
+/// Whatever the limit, no block has more bytes of cells: HBase counts them with 31 bits, and a block in
+/// memory with 32.
+const MAX_LEN: usize = i32::MAX as usize;
+
 /// The cells decoded so far, after the previous contents of the buffer. A copy from an earlier cell is a copy
 /// within the buffer, so a decoder does not keep a key of its own.
 pub(super) struct PlainCells<'o> {
@@ -28,6 +32,7 @@ impl<'o> PlainCells<'o> {
 
     /// Appends cells to `out`: at most `limit` bytes, with an estimate of `likely` bytes.
     pub(super) fn new(out: &'o mut Vec<u8>, limit: usize, likely: usize) -> Self {
+        let limit = limit.min(MAX_LEN);
         out.reserve(likely.min(limit).saturating_add(SHORT_BACK));
         Self { start: out.len(), last: out.len(), out, limit }
     }
@@ -134,4 +139,19 @@ impl<'o> PlainCells<'o> {
 #[cold]
 fn over(size: usize, limit: usize) -> Corruption {
     Corruption::Limit { what: "decoded data block", value: size as u64, limit: limit as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A few kilobytes of a delta encoding can be gigabytes of cells.
+    #[test]
+    fn more_cells_than_a_block_can_have_are_refused_without_a_limit() {
+        let mut out = Vec::new();
+        let cells = PlainCells::new(&mut out, usize::MAX, 0);
+        assert_eq!(cells.allow(MAX_LEN), Ok(()));
+        let refused = cells.allow(MAX_LEN + 1).unwrap_err();
+        assert!(matches!(refused, Corruption::Limit { limit, .. } if limit == MAX_LEN as u64), "{refused}");
+    }
 }
