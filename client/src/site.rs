@@ -108,7 +108,7 @@ enum Registry {
 
 impl Site {
     /// Parses `<configuration>` with any number of `<property><name/><value/></property>`. As in Hadoop, the
-    /// last of several values counts.
+    /// last of several values counts, name and value may be attributes, and comments are no part of them.
     fn parse(text: &str) -> Result<Self, String> {
         let document = roxmltree::Document::parse(text).map_err(|error| error.to_string())?;
         let root = document.root_element();
@@ -122,9 +122,12 @@ impl Site {
                 // other files, which are not read
                 other => return Err(format!("<{other}> is not supported")),
             }
-            let part = |name| {
-                let part = element.children().find(|child| child.tag_name().name() == name);
-                part.map(|part| part.text().unwrap_or_default().trim().to_owned())
+            let part = |name: &str| {
+                let Some(part) = element.children().find(|child| child.tag_name().name() == name) else {
+                    return element.attribute(name).map(|text| text.trim().to_owned());
+                };
+                let texts = part.children().filter(roxmltree::Node::is_text);
+                Some(texts.filter_map(|text| text.text()).collect::<String>().trim().to_owned())
             };
             if let Some((name, value)) = part("name").zip(part("value")) {
                 properties.insert(name, value);
@@ -267,6 +270,23 @@ mod tests {
             assert!(Site::parse(text).is_err(), "{text}");
         }
         assert_eq!(site(&[("n", "1"), ("n", "2")]).number("n").unwrap(), Some(2));
+    }
+
+    #[test]
+    fn properties_have_comments_and_attributes() {
+        for property in [
+            "<property><name>q</name><value><!-- all -->a,b</value></property>",
+            "<property><name><!-- the -->q</name><value>a<!-- one -->,<![CDATA[b]]></value></property>",
+            "<property name='q' value=' a,b'/>",
+            "<property name='q'><value> a,b </value></property>",
+        ] {
+            let found = Site::parse(&format!("<configuration>{property}</configuration>")).unwrap();
+            assert_eq!(found.value("q").unwrap(), Some("a,b"), "{property}");
+        }
+        // encryption that is asked for is not left out
+        let tls = "<property name='hbase.client.netty.tls.enabled' value='true'/>";
+        let found = Site::parse(&format!("<configuration>{tls}</configuration>")).unwrap();
+        assert_eq!(found.flag("hbase.client.netty.tls.enabled").unwrap(), Some(true));
     }
 
     #[test]
