@@ -227,8 +227,8 @@ impl Client {
     pub async fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
         let mut tries = Tries::new(&self.0);
         loop {
-            let name = table.clone();
-            match self.0.ask(move |locator| locator.regions(&name)).await {
+            let (name, deadline) = (table.clone(), tries.deadline());
+            match self.0.ask(move |locator| locator.regions_by(&name, deadline)).await {
                 Ok(found) => return Ok(found),
                 Err(error) => tries.not_found(error).await?,
             }

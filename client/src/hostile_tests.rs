@@ -9,11 +9,15 @@ use crate::{Client, ClientBuilder, Table};
 use bytes::Bytes;
 use fake::{Cluster, Mischief, ROWS, expected_row, row_key};
 use hregion::locator::RetryPolicy;
-use hregion::{Family, Get, Put, Result, Row, Scan, TableName};
+use hregion::{
+    ConnectionRegistry, Deadline, Error, Family, Get, Put, RegionLocations, Result, Row, Scan, ServerName,
+    TableName,
+};
 use prost::Message;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 use tokio::task::{LocalSet, spawn_local};
@@ -193,10 +197,43 @@ async fn a_page_that_is_read_ahead_has_the_time_of_an_operation() {
     cluster.behave(1, Mischief::SILENCE);
     let rest = async {
         while scanner.next().await?.is_some() {}
-        Ok::<_, hregion::Error>(())
+        Ok::<_, Error>(())
     };
     let ended = tokio::time::timeout(PATIENCE, rest).await.expect("an end in time");
     assert_eq!(ended.unwrap_err().kind(), hregion::ErrorKind::Io);
+}
+
+/// A registry that answers nothing, and notes the time that it is given.
+#[derive(Debug, Default)]
+struct Silent(Mutex<Vec<Duration>>);
+
+impl ConnectionRegistry for Silent {
+    fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
+        self.0.lock().unwrap().push(deadline.left());
+        Err(Error::timed_out("read"))
+    }
+
+    fn cluster_id(&self, _: Deadline) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn active_master(&self, _: Deadline) -> Result<Option<ServerName>> {
+        Ok(None)
+    }
+}
+
+#[tokio::test]
+async fn look_ups_have_the_time_of_an_operation() {
+    let silent = Arc::new(Silent::default());
+    let retries = RetryPolicy::no_retries().operation_timeout(OPERATION);
+    let registry: Arc<dyn ConnectionRegistry> = Arc::<Silent>::clone(&silent);
+    let client = Client::builder().retries(retries).registry(registry).unwrap();
+    let table = TableName::parse("t").unwrap();
+    assert_eq!(client.locate(&table, "r").await.unwrap_err().kind(), hregion::ErrorKind::Io);
+    assert_eq!(client.regions(&table).await.unwrap_err().kind(), hregion::ErrorKind::Io);
+    assert_eq!(client.check_enabled(&table).await.unwrap_err().kind(), hregion::ErrorKind::Io);
+    let given = silent.0.lock().unwrap().clone();
+    assert!(given.len() == 3 && given.iter().all(|given| *given <= OPERATION), "{given:?}");
 }
 
 /// A `TableSchema` of a table with a family `f` that keeps a number of versions.

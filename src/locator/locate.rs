@@ -2,6 +2,7 @@
 
 use super::cache::LocationOrigin;
 use super::singleflight::{LookupKey, Singleflight};
+use super::turn::Turn;
 use super::{
     Catalog, CatalogEntry, CatalogRange, CatalogRow, ConnectionRegistry, LocateType, MetaCache,
     RegionException, RegionLocations, RetryPolicy, TableState,
@@ -10,11 +11,10 @@ use crate::binary::StringBinary;
 use crate::clock::{Deadline, SystemTimer, Timer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{RegionInfo, TableName};
-use crate::sync::unpoisoned;
 use arc_swap::ArcSwapOption;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 /// Finds the region that contains a row of a table, and the server of the region. Safe to share between
 /// threads.
@@ -32,8 +32,8 @@ pub struct Locator {
     flights: Singleflight,
     /// The last known location of the catalog.
     meta: ArcSwapOption<RegionLocations>,
-    /// Held while the registry is asked.
-    asking: Mutex<()>,
+    /// Taken while the registry is asked.
+    asking: Turn,
     broken_rows: AtomicU64,
     retries: RetryPolicy,
     timer: Arc<dyn Timer>,
@@ -56,7 +56,7 @@ impl Locator {
             cache: MetaCache::new(),
             flights: Singleflight::default(),
             meta: ArcSwapOption::empty(),
-            asking: Mutex::new(()),
+            asking: Turn::default(),
             broken_rows: AtomicU64::new(0),
             retries: RetryPolicy::default(),
             timer: Arc::new(SystemTimer),
@@ -227,7 +227,17 @@ impl Locator {
     /// If there is no region ([`TableNotFound`](ErrorKind::TableNotFound)), the catalog cannot be read, or a
     /// row of the table is corrupt.
     pub fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
-        let deadline = self.deadline()?;
+        self.regions_by(table, Deadline::NEVER)
+    }
+
+    /// Returns all regions of a table, as [`regions`](Self::regions). Ends by the deadline, or earlier if the
+    /// [`RetryPolicy`] requires.
+    ///
+    /// # Errors
+    ///
+    /// As [`regions`](Self::regions).
+    pub fn regions_by(&self, table: &TableName, deadline: Deadline) -> Result<Vec<CatalogRow>> {
+        let deadline = deadline.min(self.deadline()?);
         let mut regions: Vec<CatalogRow> = Vec::new();
         let mut start = Vec::new();
         loop {
@@ -420,7 +430,7 @@ impl Locator {
         if let Some(known) = known.as_deref().filter(|_| !reload) {
             return Ok(known.clone());
         }
-        let _asking = unpoisoned(self.asking.lock());
+        let _asking = self.asking.take(deadline)?;
         // another thread may have asked in the meantime
         if let Some(found) = self.meta.load_full()
             && known.is_none_or(|known| !known.is_same(&found))

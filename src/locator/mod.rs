@@ -42,6 +42,7 @@ mod server_name;
 mod singleflight;
 mod static_registry;
 mod table_state;
+mod turn;
 #[cfg(feature = "cluster")]
 pub(crate) mod zookeeper;
 

@@ -3,8 +3,9 @@
 use super::*;
 use crate::locator::{Replica, ServerName, StaticRegistry};
 use proptest::prelude::*;
-use std::sync::Barrier;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -314,4 +315,55 @@ proptest! {
             }
         }
     }
+}
+
+/// A registry that does not answer before it is let go, and notes the time that it is given.
+#[derive(Debug)]
+struct Silent {
+    given: Mutex<Sender<Duration>>,
+    let_go: Mutex<Receiver<()>>,
+    is_let_go: AtomicBool,
+}
+
+impl ConnectionRegistry for Silent {
+    fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
+        self.given.lock().unwrap().send(deadline.left()).unwrap();
+        let let_go = self.let_go.lock().unwrap().recv_timeout(Duration::from_secs(20));
+        self.is_let_go.store(let_go.is_ok(), Ordering::SeqCst);
+        Err(Error::timed_out("read"))
+    }
+
+    fn cluster_id(&self, _: Deadline) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn active_master(&self, _: Deadline) -> Result<Option<ServerName>> {
+        Ok(None)
+    }
+}
+
+#[test]
+fn no_call_waits_for_the_location_of_the_catalog_after_its_deadline() {
+    let ((given, asked), (let_go, waiting)) = (mpsc::channel(), mpsc::channel());
+    let silent = Arc::new(Silent {
+        given: Mutex::new(given),
+        let_go: Mutex::new(waiting),
+        is_let_go: AtomicBool::new(false),
+    });
+    let registry: Arc<dyn ConnectionRegistry> = Arc::<Silent>::clone(&silent);
+    let locator = Locator::new(registry, Arc::new(Fake::default())).retries(RetryPolicy::no_retries());
+    let table = TableName::parse("t").unwrap();
+    let soon = || Deadline::after(Duration::from_millis(50));
+    thread::scope(|scope| {
+        let patient = scope.spawn(|| locator.regions_by(&table, Deadline::after(Duration::from_secs(60))));
+        assert!(asked.recv().unwrap() <= Duration::from_secs(60));
+        // the registry is being asked
+        let located = locator.locate_position(&table, b"r", LocateType::At, false, soon());
+        assert_eq!(located.unwrap_err().kind(), ErrorKind::Io);
+        assert_eq!(locator.regions_by(&table, soon()).unwrap_err().kind(), ErrorKind::Io);
+        let_go.send(()).unwrap();
+        assert_eq!(patient.join().unwrap().unwrap_err().kind(), ErrorKind::Io);
+    });
+    assert!(silent.is_let_go.load(Ordering::SeqCst), "the others waited until the registry gave up");
+    assert!(asked.try_recv().is_err(), "the registry is asked once");
 }
