@@ -203,6 +203,32 @@ async fn a_page_that_is_read_ahead_has_the_time_of_an_operation() {
     assert_eq!(ended.unwrap_err().kind(), hregion::ErrorKind::Io);
 }
 
+/// Wherever it happens: within a row, whose parts are returned as they come, and after a row.
+#[tokio::test]
+async fn a_lease_that_is_not_renewed_repeats_no_cells() {
+    let cluster = Cluster::start().await;
+    let table = client(&cluster, CALL, false).table(&TableName::parse("t").unwrap());
+    let values = |row: &Row| row.cells().map(|cell| cell.value().to_vec()).collect::<Vec<_>>();
+    // rows of five, one and two cells
+    let expected: Vec<_> = (4..7).flat_map(|at| values(&expected_row(at))).collect();
+    for lost_after in 1..expected.len() {
+        let scan = Scan::new().start_row(row_key(4), true).stop_row(row_key(7), false);
+        let mut scanner = table.scan(scan.batch(1).caching(1)).unwrap();
+        let mut found = Vec::new();
+        while let Some(result) = scanner.next().await.unwrap() {
+            found.extend(values(&result.row));
+            if found.len() == lost_after {
+                cluster.behave(1, Mischief::SILENCE);
+                // nothing is asked if the next page is on its way
+                let renewed = scanner.renew_lease().await;
+                assert!(renewed.is_err() || lost_after > 1);
+                cluster.behave(1, Mischief::NONE);
+            }
+        }
+        assert_eq!(found, expected, "the lease was lost after {lost_after} cells");
+    }
+}
+
 /// A registry that answers nothing, and notes the time that it is given.
 #[derive(Debug, Default)]
 struct Silent(Mutex<Vec<Duration>>);

@@ -157,7 +157,7 @@ impl Scanner {
         let time = self.table.core.settings.rpc_timeout;
         let renewed = open.place.call::<proto::ScanResponse>("Scan", &request, time).await;
         renewed.map(drop).map_err(|fault| {
-            self.open = None;
+            self.give_up(&fault);
             fault.error
         })
     }
@@ -362,6 +362,17 @@ impl Scanner {
             // the call was not executed, and can be repeated
             return tries.failed(&place.locations, fault).await;
         }
+        self.give_up(&fault);
+        if is_open && fault.kind == RegionException::ScannerReset {
+            // the region may be where it was
+            return tries.pause(Setback { error: fault.error, wait: Wait::Usual }).await;
+        }
+        tries.failed(&place.locations, fault).await
+    }
+
+    /// Gives up the scanner of the region after a fault: the next one begins after the last row that was
+    /// returned, or within it.
+    fn give_up(&mut self, fault: &Fault) {
         let is_lost = matches!(
             fault.kind,
             RegionException::ScannerReset
@@ -376,11 +387,6 @@ impl Scanner {
         if let Some((row, is_complete)) = self.assembler.forget_pieces() {
             (self.start, self.include_start) = (row, !is_complete);
         }
-        if is_open && fault.kind == RegionException::ScannerReset {
-            // the region may be where it was
-            return tries.pause(Setback { error: fault.error, wait: Wait::Usual }).await;
-        }
-        tries.failed(&place.locations, fault).await
     }
 
     /// Tells the server that its scanner is no longer needed. Does not wait for an answer: the scanner ends

@@ -51,6 +51,9 @@ pub(super) struct Mischief {
 const KINDS: usize = 20;
 
 impl Mischief {
+    /// Nothing goes wrong.
+    pub(super) const NONE: Self = Self { percent: 0, only: None };
+
     /// Nothing is answered any more.
     pub(super) const SILENCE: Self = Self { percent: 100, only: Some(1) };
 
@@ -152,7 +155,7 @@ impl Cluster {
             next_scanner: 1,
             moves: 2,
             random: Rng::new(0),
-            mischief: Mischief { percent: 0, only: None },
+            mischief: Mischief::NONE,
             schemas: Vec::new(),
         };
         let state = Arc::new(Mutex::new(state));
