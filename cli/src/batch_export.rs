@@ -8,6 +8,7 @@ use crate::args::read_small;
 use crate::exported::{Exported, file_name, hex};
 use crate::failure::{CommandError, Failure};
 use crate::new_file::NewText;
+use crate::places;
 use crate::probe;
 use crate::query_args::CellArgs;
 use hregion::{CellRef, Region, RegionInfo, RowRef};
@@ -146,7 +147,7 @@ impl BatchExport {
     ) -> Result<Exported, Failure> {
         let name = self.name(info);
         let path = dir.join(&name);
-        let state = region.map(state_of);
+        let state = region.map(state_of).transpose()?;
         if let Some(kept) = self.kept(&path, state.as_deref())? {
             let counts = ["rows", "cells"].map(|count| kept.get(count).and_then(Value::as_u64).unwrap_or(0));
             return Ok(Exported::describe(dir, &name, info, counts, contents_of(&kept))?);
@@ -223,12 +224,46 @@ fn contents_of(description: &Value) -> Map<String, Value> {
     ["contents", "invalid"].into_iter().map(|name| (name.to_owned(), description[name].clone())).collect()
 }
 
-/// What the region was when it was read: its files, and the size of its memory.
-fn state_of(region: &Region) -> String {
-    let files = region.families().filter_map(|family| region.hfile_paths(family.name())).flatten();
-    let mut names: Vec<_> = files.map(|path| path.display().to_string()).collect();
-    names.sort();
-    hex(Sha256::digest(format!("{names:?} {}", region.memstore_size())))
+/// How much of the end of a file is read: its trailer and, before it, the time when it was written.
+const END: u64 = 64 << 10;
+
+/// What the region was when it was read: the settings of its families, its files by their full paths, lengths
+/// and ends, and the size of its memory. A file that is written again at a path is another one.
+fn state_of(region: &Region) -> Result<String, CommandError> {
+    let mut sum = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        sum.update((bytes.len() as u64).to_be_bytes());
+        sum.update(bytes);
+    };
+    for family in region.families() {
+        add(format!("{family:?}").as_bytes());
+        let mut paths = region.hfile_paths(family.name()).unwrap_or_default();
+        paths.sort();
+        for path in paths {
+            match end_of(&path) {
+                Ok((full, len, end)) => {
+                    add(full.as_os_str().as_encoded_bytes());
+                    add(&len.to_be_bytes());
+                    add(&end);
+                }
+                // it is read nevertheless, as it is open
+                Err(error) if error.kind() == io::ErrorKind::NotFound => add(b"moved since"),
+                Err(error) => return Err(CommandError::io("read", &path, &error)),
+            }
+        }
+    }
+    add(&region.memstore_size().to_be_bytes());
+    Ok(hex(sum.finalize()))
+}
+
+/// Returns the full path of a file, its length, and its last bytes.
+fn end_of(path: &Path) -> io::Result<(PathBuf, u64, Vec<u8>)> {
+    let file = places::open(path)?;
+    let len = file.len();
+    let at = len.saturating_sub(END);
+    let mut end = vec![0; usize::try_from(len - at).unwrap_or_default()];
+    file.read_exact_at(&mut end, at)?;
+    Ok((places::full(path)?, len, end))
 }
 
 /// Counts rows and cells, and sums the contents of cells.

@@ -5,7 +5,7 @@
 use crate::library::files::copy_dir;
 use crate::support::{code, hregion, json_lines, ok, run, stderr, testdata};
 use hregion::{Family, Put, Table};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -200,4 +200,64 @@ fn an_export_that_was_cut_off_is_continued() {
     fs::write(partial.join("notes.txt"), "mine").unwrap();
     assert!(!export(&dir).status().unwrap().success());
     assert!(partial.join("notes.txt").exists() && !dir.exists());
+}
+
+/// Leaves an export as one that is killed before its end.
+fn cut_off(dir: &Path) {
+    let partial = dir.with_file_name(format!(".{}.partial", dir.file_name().unwrap().to_str().unwrap()));
+    fs::rename(dir, &partial).unwrap();
+    fs::remove_file(partial.join("manifest.json")).unwrap();
+}
+
+#[test]
+fn files_of_what_a_source_was_before_are_not_kept() {
+    let scratch = tempfile::tempdir().unwrap();
+    // a file with the same name and length
+    let (file, cells, dir) =
+        (scratch.path().join("file"), scratch.path().join("cells"), scratch.path().join("out"));
+    let write = |value: &str| {
+        let cell = json!({
+            "row": "r", "family": "f", "qualifier": "q", "timestamp": 7, "type": "Put", "value": value
+        });
+        fs::write(&cells, format!("{cell}\n")).unwrap();
+        ok(&["write", text(&cells), "--force", "--out", text(&file)]);
+    };
+    write("old");
+    let args = ["export", text(&file), "--to", "parquet", "--out", text(&dir)];
+    ok(&args);
+    cut_off(&dir);
+    write("new");
+    ok(&args);
+    assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
+    // a file at the same relative path
+    let (here, there) = (scratch.path().join("here"), scratch.path().join("there"));
+    let dir = scratch.path().join("relative");
+    for (place, value) in [(&here, "one"), (&there, "two")] {
+        fs::create_dir(place).unwrap();
+        write(value);
+        fs::copy(&file, place.join("file")).unwrap();
+    }
+    let export = |place: &Path, more: &[&str]| {
+        let args = ["export", "file", "--to", "arrow", "--out", text(&dir)];
+        hregion().current_dir(place).args(args).args(more).output().unwrap()
+    };
+    assert_eq!(code(&export(&here, &[])), 0);
+    cut_off(&dir);
+    assert_eq!(code(&export(&there, &[])), 0);
+    assert_eq!(code(&export(&there, &["--check"])), 0);
+    // a table with other settings
+    let (root, dir) = (scratch.path().join("root"), scratch.path().join("table"));
+    let table = Table::create(&root, "t", &[Family::new("f").max_versions(2)], &[] as &[&str]).unwrap();
+    for time in [1, 2] {
+        table.put(Put::new("r").cell_at("f", "q", time, "v")).unwrap();
+        table.flush().unwrap();
+    }
+    table.close().unwrap();
+    let path = root.join("data/default/t");
+    let args = ["export", text(&path), "--versions", "all", "--to", "parquet", "--out", text(&dir)];
+    ok(&args);
+    cut_off(&dir);
+    ok(&["shell", text(&root), "-e", "alter 't', {NAME => 'f', VERSIONS => 1}"]);
+    ok(&args);
+    assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
 }
