@@ -26,18 +26,21 @@ pub(crate) struct CountingConnector {
     /// The size of a listing, at most.
     listing_bytes: u64,
     timeouts: Timeouts,
+    /// Whether redirects to other hosts are refused.
+    stays: bool,
 }
 
 impl CountingConnector {
-    pub(crate) fn new(options: &RemoteOptions, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(options: &RemoteOptions, stays: bool, counters: Arc<Counters>) -> Self {
         let timeouts = Timeouts { connect: options.connect_timeout, request: options.request_timeout };
-        Self { counters, listing_bytes: options.listing_bytes, timeouts }
+        Self { counters, listing_bytes: options.listing_bytes, timeouts, stays }
     }
 }
 
 impl HttpConnector for CountingConnector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let inner = HttpClient::new(http_client::client(options, self.timeouts, Arc::clone(&self.counters))?);
+        let client = http_client::client(options, self.timeouts, self.stays, Arc::clone(&self.counters))?;
+        let inner = HttpClient::new(client);
         let (counters, listing_bytes) = (Arc::clone(&self.counters), self.listing_bytes);
         Ok(HttpClient::new(CountingService { inner, counters, listing_bytes }))
     }

@@ -15,6 +15,9 @@ const MAX_REDIRECTS: usize = 5;
 /// The metadata services of clouds have link-local addresses; what is there are credentials, not files.
 const LINK_LOCAL: &str = "a link-local address, where metadata services are: refused";
 
+/// Requests to S3 have credentials in headers that no client removes: session tokens, and keys of encryption.
+const LEAVES: &str = "a redirect to another host, which would get the credentials: refused";
+
 /// Settings of `object_store` that have no meaning here. Its timeouts are options of the storage.
 const REFUSED: [ClientConfigKey; 10] = [
     ClientConfigKey::ConnectTimeout,
@@ -37,8 +40,14 @@ pub(crate) struct Timeouts {
     pub(crate) request: Duration,
 }
 
-/// Makes a client, which counts the redirects that it follows. Connects to nothing.
-pub(crate) fn client(options: &ClientOptions, timeouts: Timeouts, counters: Arc<Counters>) -> Result<Client> {
+/// Makes a client, which counts the redirects that it follows; with `stays`, only those to the same host.
+/// Connects to nothing.
+pub(crate) fn client(
+    options: &ClientOptions,
+    timeouts: Timeouts,
+    stays: bool,
+    counters: Arc<Counters>,
+) -> Result<Client> {
     let defaults = ClientOptions::new();
     if let Some(key) =
         REFUSED.iter().find(|key| options.get_config_value(key) != defaults.get_config_value(key))
@@ -57,12 +66,17 @@ pub(crate) fn client(options: &ClientOptions, timeouts: Timeouts, counters: Arc<
         .https_only(!flag(ClientConfigKey::AllowHttp)?)
         .danger_accept_invalid_certs(flag(ClientConfigKey::AllowInvalidCertificates)?)
         .dns_resolver(Arc::new(Resolver))
+        .referer(false)
         .redirect(Policy::custom(move |attempt| {
             if attempt.previous().len() > MAX_REDIRECTS {
                 return attempt.error("too many redirects");
             }
             if let Err(refused) = check(attempt.url()) {
                 return attempt.error(refused);
+            }
+            let first = attempt.previous().first().map(Url::origin);
+            if stays && first.is_none_or(|first| first != attempt.url().origin()) {
+                return attempt.error(LEAVES);
             }
             counters.request();
             attempt.follow()
@@ -161,7 +175,7 @@ mod tests {
     fn settings_without_a_meaning_are_refused() {
         let timeouts = Timeouts { connect: Duration::from_secs(1), request: Duration::from_secs(1) };
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let make = |options: &ClientOptions| client(options, timeouts, Arc::default());
+        let make = |options: &ClientOptions| client(options, timeouts, false, Arc::default());
         make(&ClientOptions::new()).unwrap();
         let error = make(&ClientOptions::new().with_timeout(Duration::from_secs(7))).unwrap_err();
         assert!(matches!(error, Error::UnknownConfigurationKey { key, .. } if key == "timeout"));

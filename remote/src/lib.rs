@@ -31,7 +31,8 @@
 //! `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`, or `AWS_SKIP_SIGNATURE=true` for a public bucket. If
 //! none are named, each call fails and says so, without a request: profiles are not read, and the metadata
 //! services of machines and containers are never asked. No HTTP request goes to a link-local address, not
-//! even if a server redirects there. HDFS is configured by the files of `HADOOP_CONF_DIR`.
+//! even if a server redirects there, and none to S3 follows a redirect to another host, which would get the
+//! session token or the key of an encryption. HDFS is configured by the files of `HADOOP_CONF_DIR`.
 
 #![cfg_attr(not(any(feature = "objects", feature = "hdfs")), allow(dead_code, reason = "nothing is read"))]
 

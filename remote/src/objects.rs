@@ -46,7 +46,7 @@ pub(crate) fn connect(
 ) -> io::Result<Arc<dyn Source>> {
     // A provider that the process has chosen stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let connector = CountingConnector::new(options, counters);
+    let connector = CountingConnector::new(options, location.scheme == Scheme::S3, counters);
     Ok(Arc::new(build(location, options, connector)?))
 }
 

@@ -36,6 +36,8 @@ pub(crate) enum Manner {
     Drips,
     /// With a redirect to the same URL.
     Redirects,
+    /// With a redirect to the same path at another port.
+    RedirectsTo(u16),
     /// With a redirect to a link-local address, which no packet can be sent to.
     RedirectsAway,
     /// With a body that does not end.
@@ -105,6 +107,10 @@ impl FakeS3 {
 
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// Puts an object, or replaces it.
@@ -295,6 +301,10 @@ fn answer(request: &Request, manner: Manner, shared: &Shared) -> Answer {
     }
     match manner {
         Manner::Redirects => return (307, vec![("Location", request.target.clone())], Vec::new()),
+        Manner::RedirectsTo(port) => {
+            let location = format!("http://127.0.0.1:{port}{}", request.target);
+            return (307, vec![("Location", location)], Vec::new());
+        }
         Manner::RedirectsAway => {
             return (307, vec![("Location", "http://[fe80::1]/k".to_owned())], Vec::new());
         }

@@ -119,6 +119,29 @@ fn what_stays_is_an_error_of_its_own() {
     assert!(sent < 512 << 20, "{sent} bytes");
 }
 
+/// The session token and the key of an encryption are in headers that clients do not know as credentials.
+#[test]
+fn requests_with_credentials_stay_on_their_host() {
+    let (server, other) = (FakeS3::start(), FakeS3::start());
+    server.put("file", vec![1; 1000]);
+    other.put("file", vec![2; 1000]);
+    let storage = options(&server).setting("aws_session_token", "t0ken").build().unwrap();
+    let path = Path::new("s3://bucket/file");
+    server.behave(std::iter::repeat_n(Manner::RedirectsTo(other.port()), 100));
+    let errors = [
+        storage.open(path).unwrap_err(),
+        storage.list_dir(Path::new("s3://bucket")).unwrap_err(),
+        storage.status(path).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(error.to_string().contains("another host"), "{error}");
+        assert!(!error.to_string().contains("t0ken"), "{error}");
+    }
+    assert!(other.take_asked().0.is_empty());
+    server.behave([Manner::Redirects]);
+    assert_eq!(storage.open(path).unwrap().len(), 1000);
+}
+
 #[test]
 fn a_replaced_file_is_an_error_and_never_a_mixture() {
     let server = bucket();

@@ -49,6 +49,12 @@ fn redirects_are_followed_and_counted() {
     let error = storage.open(&url(&server, "file")).unwrap_err();
     assert!(error.to_string().contains("link-local"), "{error}");
     assert_eq!(storage.stats().requests, 4);
+    // without credentials, to another host
+    let other = FakeS3::start();
+    other.put("file", vec![7; 2000]);
+    server.behave([Manner::RedirectsTo(other.port())]);
+    assert_eq!(storage.open(&url(&server, "file")).unwrap().len(), 2000);
+    assert_eq!(storage.stats().requests, 6);
 }
 
 #[test]
