@@ -10,8 +10,8 @@ use bytes::Bytes;
 use fake::{Cluster, Mischief, ROWS, expected_row, row_key};
 use hregion::locator::RetryPolicy;
 use hregion::{
-    ConnectionRegistry, Deadline, Error, Family, Get, Put, RegionLocations, Result, Row, Scan, ServerName,
-    TableName,
+    CheckAndMutate, ConnectionRegistry, Deadline, Delete, Error, Family, Get, Increment, Put,
+    RegionLocations, Result, Row, Scan, ServerName, TableName,
 };
 use prost::Message;
 use std::cell::RefCell;
@@ -227,6 +227,23 @@ async fn a_lease_that_is_not_renewed_repeats_no_cells() {
         }
         assert_eq!(found, expected, "the lease was lost after {lost_after} cells");
     }
+}
+
+#[tokio::test]
+async fn conditional_writes_return_the_cells_of_increments() {
+    let cluster = Cluster::start().await;
+    let table = client(&cluster, CALL, false).table(&TableName::parse("t").unwrap());
+    let check = || {
+        let check = CheckAndMutate::if_not_exists(row_key(6), "f", "none");
+        check.then(Put::new(row_key(6)).cell("f", "p", "v"))
+    };
+    let counted = table.check_and_mutate(check().then(Increment::new(row_key(6)).column("f", "n", 1))).await;
+    let counted = counted.unwrap();
+    assert!(counted.success && !counted.cells.is_empty() && is_expected(&counted.cells, 6));
+    // servers before 2.4 know the condition of these, too
+    let plain = table.check_and_mutate(check().then(Delete::new(row_key(6)).column("f", "d"))).await;
+    let plain = plain.unwrap();
+    assert!(plain.success && plain.cells.is_empty());
 }
 
 /// A registry that answers nothing, and notes the time that it is given.

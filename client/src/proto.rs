@@ -256,7 +256,7 @@ pub(crate) struct MultiRequest {
     pub(crate) region_action: Vec<RegionAction>,
     #[prost(uint64, optional, tag = "2")]
     pub(crate) nonce_group: Option<u64>,
-    /// A `Condition`, where servers before 2.4 read it.
+    /// A `Condition`, where servers before 2.4 read it. Later ones return no cells then.
     #[prost(bytes = "bytes", optional, tag = "3")]
     pub(crate) condition: Option<Bytes>,
 }

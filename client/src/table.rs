@@ -191,6 +191,8 @@ impl Table {
         };
         let action: Result<Vec<_>> = mutations.iter().map(action).collect();
         let condition = condition.map(bytes::Bytes::from);
+        // servers from 2.4 on return no cells if they find it there; those before know only puts and deletes
+        let old_condition = condition.clone().filter(|_| !mutations.iter().any(returns_cells));
         let mut region_action =
             proto::RegionAction { region: None, atomic: Some(true), action: action?, condition };
         let request = |region| {
@@ -198,7 +200,7 @@ impl Table {
             proto::MultiRequest {
                 region_action: vec![region_action.clone()],
                 nonce_group: Some(self.core.nonce_group()),
-                condition: region_action.condition.clone(),
+                condition: old_condition.clone(),
             }
         };
         self.call(row, "Multi", request, |server, response: proto::MultiResponse, cells| {
