@@ -2,6 +2,7 @@
 
 mod arguments;
 mod error;
+mod held;
 mod row;
 mod scan;
 mod table;

@@ -1,6 +1,7 @@
 //! Scans: rows one by one, or record batches through Arrow's C stream interface.
 
 use crate::error::Result;
+use crate::held::Held;
 use crate::row::Row;
 use crate::table::Source;
 use arrow_array::RecordBatchReader;
@@ -13,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 /// A scan that has not begun. Each use reads the table from the beginning.
 #[pyclass(frozen, module = "hregion", name = "Scan")]
 pub(crate) struct Scan {
-    pub(crate) source: Source,
+    pub(crate) source: Held<Source>,
     pub(crate) scan: hregion::Scan,
     pub(crate) layout: Layout,
     pub(crate) limits: BatchLimits,
@@ -21,12 +22,12 @@ pub(crate) struct Scan {
 
 /// The rows of a scan.
 #[pyclass(frozen, module = "hregion", name = "RowIterator")]
-pub(crate) struct RowIterator(Mutex<Box<dyn Rows + Send>>);
+pub(crate) struct RowIterator(Held<Mutex<Box<dyn Rows + Send>>>);
 
 impl Scan {
     fn reader(&self) -> Result<Box<dyn RecordBatchReader + Send>> {
         let (scan, layout) = (self.scan.clone(), self.layout.clone());
-        Ok(match &self.source {
+        Ok(match &*self.source {
             Source::Table(table) => Box::new(Batches::of_table(table, scan, layout, self.limits)?),
             Source::Region(region) => Box::new(Batches::of_region(region, scan, layout, self.limits)?),
         })
@@ -37,12 +38,12 @@ impl Scan {
 impl Scan {
     fn __iter__(&self, py: Python<'_>) -> Result<RowIterator> {
         let rows = py.detach(|| -> Result<Box<dyn Rows + Send>> {
-            Ok(match &self.source {
+            Ok(match &*self.source {
                 Source::Table(table) => Box::new(table.scan(self.scan.clone())?),
                 Source::Region(region) => Box::new(region.scan(self.scan.clone())?),
             })
         })?;
-        Ok(RowIterator(Mutex::new(rows)))
+        Ok(RowIterator(Held::new(Mutex::new(rows))))
     }
 
     /// The record batches, as a stream of Arrow's C data interface.

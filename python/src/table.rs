@@ -2,6 +2,7 @@
 
 use crate::arguments::{Bytes, Column, Selection, local, versions};
 use crate::error::{Failure, Result};
+use crate::held::Held;
 use crate::row::Row;
 use crate::scan::Scan;
 use hregion::{
@@ -24,12 +25,12 @@ pub(crate) enum Source {
 
 /// A table, a snapshot, a region or a file. Safe to use by several threads, which read at once.
 #[pyclass(frozen, module = "hregion", name = "Table")]
-pub(crate) struct Table(pub(crate) Source);
+pub(crate) struct Table(Held<Source>);
 
 /// Calls a method that tables and regions have.
 macro_rules! of {
     ($table:expr, $source:ident => $call:expr) => {
-        match &$table.0 {
+        match &*$table.0 {
             Source::Table($source) => $call,
             Source::Region($source) => $call,
         }
@@ -61,12 +62,13 @@ pub(crate) fn open(
     let path = local(path)?;
     let options = options(writable, cache);
     py.detach(|| {
-        Ok(Table(match (table, snapshot) {
+        let source = match (table, snapshot) {
             (Some(_), Some(_)) => return Err(Failure::argument("either a table or a snapshot is opened")),
             (Some(table), None) => Source::Table(HTable::open_with(path, table, options)?),
             (None, Some(name)) => Source::Table(HTable::open_snapshot_with(path, name, options)?),
             (None, None) => of_path(&path, options)?,
-        }))
+        };
+        Ok(Table(Held::new(source)))
     })
 }
 
@@ -101,7 +103,8 @@ pub(crate) fn create(
     let families = families_of(&families)?;
     let splits: Vec<Vec<u8>> = splits.into_iter().map(|Bytes(key)| key).collect();
     let options = options(true, cache);
-    py.detach(|| Ok(Table(Source::Table(HTable::create_with(root, table, &families, &splits, options)?))))
+    let created = py.detach(|| HTable::create_with(root, table, &families, &splits, options))?;
+    Ok(Table(Held::new(Source::Table(created))))
 }
 
 fn families_of(families: &Bound<'_, PyAny>) -> Result<Vec<Family>> {
@@ -294,7 +297,7 @@ impl Table {
     fn infer(&self, py: Python<'_>, rows: u64) -> Result<String> {
         py.detach(|| {
             let (mut infer, scan) = (Infer::new(), HScan::new().limit(rows));
-            match &self.0 {
+            match &*self.0 {
                 Source::Table(table) => {
                     let mut rows = table.scan(scan)?;
                     while let Some(row) = rows.next_row()? {
@@ -379,7 +382,7 @@ impl Table {
     /// Merges the files of each family to one, by a major compaction, and drops what was deleted.
     fn compact(&self, py: Python<'_>) -> Result<()> {
         py.detach(|| {
-            match &self.0 {
+            match &*self.0 {
                 Source::Table(table) => table.compact(Compaction::Major).map(drop)?,
                 Source::Region(region) => region.compact(Compaction::Major).map(drop)?,
             }
@@ -405,7 +408,7 @@ impl Table {
     /// The name of the table.
     #[getter]
     fn name(&self) -> String {
-        match &self.0 {
+        match &*self.0 {
             Source::Table(table) => table.name().to_string(),
             Source::Region(region) => region.info().table().to_string(),
         }

@@ -1,6 +1,8 @@
 """Writes an embedded table, and reads it after it was opened again."""
 
 import datetime
+import threading
+import time
 
 import hregion
 import pytest
@@ -62,3 +64,26 @@ def test_what_cannot_be_written_is_refused(tmp_path):
     with pytest.raises((hregion.Error, ValueError)):
         read_only.put("row", {"cf:q": "y"})
     assert read_only.get("row")["cf:q"] == b"x"
+
+
+def test_other_threads_run_while_a_table_that_was_not_closed_is_dropped(tmp_path):
+    table = hregion.create(tmp_path / "root", "t", "cf")
+    for row in range(200):
+        table.put(f"row{row}", {"cf:q": b"x" * 100_000})
+    ticks, ended = [], threading.Event()
+
+    def tick():
+        while not ended.is_set():
+            ticks.append(None)
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    before = len(ticks)
+    # its memory is flushed
+    del table
+    during = len(ticks) - before
+    ended.set()
+    thread.join()
+    assert during > 3
+    assert hregion.open(tmp_path / "root", "t").get("row199")["cf:q"] == b"x" * 100_000
