@@ -5,6 +5,7 @@ mod error;
 mod held;
 mod row;
 mod scan;
+mod stream;
 mod table;
 
 use pyo3::prelude::*;

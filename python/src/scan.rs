@@ -3,9 +3,8 @@
 use crate::error::Result;
 use crate::held::Held;
 use crate::row::Row;
+use crate::stream::{Reader, Stream, capsule};
 use crate::table::Source;
-use arrow_array::RecordBatchReader;
-use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use hregion_arrow::{BatchLimits, Batches, Layout, Rows};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
@@ -25,7 +24,7 @@ pub(crate) struct Scan {
 pub(crate) struct RowIterator(Held<Mutex<Box<dyn Rows + Send>>>);
 
 impl Scan {
-    fn reader(&self) -> Result<Box<dyn RecordBatchReader + Send>> {
+    fn reader(&self) -> Result<Reader> {
         let (scan, layout) = (self.scan.clone(), self.layout.clone());
         Ok(match &*self.source {
             Source::Table(table) => Box::new(Batches::of_table(table, scan, layout, self.limits)?),
@@ -56,9 +55,12 @@ impl Scan {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> Result<Bound<'py, PyCapsule>> {
         drop(requested_schema);
-        let reader = py.detach(|| self.reader())?;
-        let stream = FFI_ArrowArrayStream::new(reader);
-        Ok(PyCapsule::new_with_value(py, stream, c"arrow_array_stream")?)
+        capsule(py, py.detach(|| self.reader())?)
+    }
+
+    /// The record batches, once, as a stream that keeps its error.
+    fn _stream(&self, py: Python<'_>) -> Result<Stream> {
+        Ok(Stream::new(py.detach(|| self.reader())?))
     }
 
     /// Reads all batches into a `pyarrow.Table`.

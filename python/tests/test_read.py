@@ -94,8 +94,10 @@ def test_mapped_columns_have_types():
     assert typed.column_names == ["row", columns[0], columns[0] + "_timestamp"]
     assert typed.schema.field("row").type == pyarrow.string()
     wrong = table().scan(columns={columns[0]: "decimal(3.1)"})
-    with pytest.raises(Exception, match="row"):
-        wrong.to_arrow()
+    for read_all in (wrong.to_arrow, wrong.to_pandas, wrong.to_polars, lambda: list(wrong.to_batches())):
+        with pytest.raises(hregion.ValueMismatchError, match="row") as error:
+            read_all()
+        assert isinstance(error.value, hregion.Error)
     nulls = table().scan(columns={columns[0]: "decimal(3.1)"}, invalid="null").to_arrow()
     assert nulls[columns[0]].null_count == nulls.num_rows
     with pytest.raises(ValueError):
