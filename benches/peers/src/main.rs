@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use peers::measure::Opts;
 use peers::run::Plan;
 use peers::scenario::{self, Params};
-use peers::{dispatch, engines, files, report, run};
+use peers::{dispatch, engines, files, growth, report, run};
 
 const USAGE: &str = "\
 run [OPTION...]          measures, and prints the tables of README.md
@@ -33,6 +33,17 @@ run [OPTION...]          measures, and prints the tables of README.md
   --dir DIR              for data (the directory for temporary files)
   --out FILE             for results, which are appended as lines of JSON (peers.jsonl)
 table FILE [--cpu]       prints the tables of an earlier run; --cpu: by CPU time of the reading threads
+growth [OPTION...]       measures how costs of hregion grow, and draws charts
+  --quick                small stores
+  --rows A,B,...         rows of a store (100000,1000000,10000000)
+  --cells N              cells of all other stores (1000000)
+  --files A,B,...        (1,5,20,100)
+  --versions A,B,...     of a column (1,10,100,1000)
+  --columns A,B,...      of a row (1,10,100,1000,10000)
+  --regions A,B,...      of a table (1,100,10000)
+  --secs S               shortest time of a measurement (0.8)
+  --dir DIR              for data (the directory for temporary files)
+  --out DIR              for the charts and `growth.jsonl`
 list                     the engines of this build
 ";
 
@@ -77,6 +88,13 @@ impl Args {
         text.split(',').map(|s| s.trim().to_string()).filter(|s| !s.is_empty()).collect()
     }
 
+    fn numbers(&self, name: &str, default: &[u64]) -> Result<Vec<u64>> {
+        match self.get(name) {
+            Some(list) => list.split(',').map(number).collect(),
+            None => Ok(default.to_vec()),
+        }
+    }
+
     fn opts(&self, secs: f64) -> Result<Opts> {
         Ok(Opts {
             secs: self.number("secs", secs)?,
@@ -107,6 +125,7 @@ fn main() -> Result<()> {
             print!("{}", report::tables(&std::fs::read_to_string(file).with_context(|| file.clone())?, cpu));
             Ok(())
         }
+        "growth" => grow(rest),
         "store" => store(rest),
         "files" => {
             let args = Args::parse(rest, &[&["n", "pass", "dir"][..], &OPTS].concat(), &[])?;
@@ -132,10 +151,7 @@ fn measure(args: &[String]) -> Result<()> {
     let args = Args::parse(args, &[&NAMES[..], &OPTS].concat(), &["quick"])?;
     let quick = args.get("quick").is_some();
     let n = args.number("n", if quick { 200_000 } else { 1_000_000 })?;
-    let file_n = match args.get("file-n") {
-        Some(list) => list.split(',').map(number).collect::<Result<_>>()?,
-        None => vec![n / 5, n / 50],
-    };
+    let file_n = args.numbers("file-n", &[n / 5, n / 50])?;
     let plan = Plan {
         hbase: args.get("hbase").map(PathBuf::from),
         engines: args
@@ -158,6 +174,24 @@ fn measure(args: &[String]) -> Result<()> {
         print!("{}", report::tables(&lines, false));
     }
     measured
+}
+
+fn grow(args: &[String]) -> Result<()> {
+    const NAMES: [&str; 8] = ["rows", "cells", "files", "versions", "columns", "regions", "dir", "out"];
+    let args = Args::parse(args, &[&NAMES[..], &OPTS].concat(), &["quick"])?;
+    let quick = args.get("quick").is_some();
+    growth::run(&growth::Plan {
+        rows: args
+            .numbers("rows", if quick { &[1_000, 10_000] } else { &[100_000, 1_000_000, 10_000_000] })?,
+        cells: args.number("cells", if quick { 10_000 } else { 1_000_000 })?,
+        files: args.numbers("files", if quick { &[1, 5] } else { &[1, 5, 20, 100] })?,
+        versions: args.numbers("versions", if quick { &[1, 10] } else { &[1, 10, 100, 1_000] })?,
+        columns: args.numbers("columns", if quick { &[1, 10] } else { &[1, 10, 100, 1_000, 10_000] })?,
+        regions: args.numbers("regions", if quick { &[1, 10] } else { &[1, 100, 10_000] })?,
+        opts: args.opts(if quick { 0.02 } else { 0.8 })?,
+        dir: args.get("dir").map_or_else(std::env::temp_dir, PathBuf::from),
+        out: args.required("out")?.into(),
+    })
 }
 
 fn store(args: &[String]) -> Result<()> {

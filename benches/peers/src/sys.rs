@@ -75,10 +75,25 @@ pub fn wait_quiet(max: f64, max_wait: f64) {
 
 /// The largest resident set since [`reset_peak`], in MB.
 pub fn peak_rss_mb() -> f64 {
+    status_bytes("VmHWM:") / 1e6
+}
+
+/// The resident set, in bytes.
+pub fn rss() -> f64 {
+    status_bytes("VmRSS:")
+}
+
+/// A size that the kernel states of this process.
+fn status_bytes(name: &str) -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|l| l.starts_with("VmHWM:"));
+    let line = status.lines().find(|l| l.starts_with(name));
     let kib: Option<f64> = line.and_then(|l| l.split_whitespace().nth(1)).and_then(|x| x.parse().ok());
-    kib.unwrap_or(0.0) * 1024.0 / 1e6
+    kib.unwrap_or(0.0) * 1024.0
+}
+
+/// The number of files that this process has open.
+pub fn open_files() -> usize {
+    fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 
 pub fn reset_peak() {
