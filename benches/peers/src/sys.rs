@@ -83,7 +83,7 @@ pub fn rss() -> f64 {
     status_bytes("VmRSS:")
 }
 
-/// A size that the kernel states of this process.
+/// A size of this process that the kernel reports.
 fn status_bytes(name: &str) -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|l| l.starts_with(name));

@@ -1,0 +1,71 @@
+"""Reads with pyarrow what `hregion export` wrote, and compares with the cells that HBase read."""
+
+import gzip
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import hregion
+import pyarrow
+import pyarrow.ipc
+import pyarrow.parquet
+import pytest
+
+DATA = pathlib.Path(__file__).resolve().parents[2] / "testdata"
+HALVES = DATA / "region" / "split-references" / "root" / "data" / "default" / "halves"
+FILES = ["small-none-row", "cells-fast_diff-tags1-mvcc0", "cells-prefix-tags2-mvcc1", "3.0-prefix-gz"]
+COLUMNS = ["row", "family", "qualifier", "timestamp", "type", "value"]
+
+
+def export(target, out, form, *options):
+    """Exports with the tool. Returns what the manifest says of the files, and the files."""
+    arguments = [os.environ["HREGION_TOOL"], "export", str(target), "--to", form, "--out", str(out)]
+    subprocess.run([*arguments, *options], check=True)
+    manifest = json.loads((out / "manifest.json").read_text())
+    read = pyarrow.parquet.read_table if form == "parquet" else lambda path: pyarrow.ipc.open_file(path).read_all()
+    return manifest["files"], [read(out / file["file"]) for file in manifest["files"]]
+
+
+def cells(table):
+    return list(zip(*(table.column(name).to_pylist() for name in COLUMNS)))
+
+
+def unescaped(text):
+    """The bytes that HBase's `Bytes.toStringBinary` shows."""
+    return re.sub(rb"\\x([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode("latin-1"))
+
+
+def golden_cells(name):
+    with gzip.open(DATA / "golden" / f"{name}.cells.jsonl.gz", "rt") as lines:
+        for cell in map(json.loads, lines):
+            row, family, qualifier, value = (unescaped(cell[n]) for n in ("row", "family", "qualifier", "value"))
+            yield row, family.decode(), qualifier, cell["timestamp"], cell["type"], value
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_exports_of_a_table_have_its_cells(form, tmp_path):
+    files, tables = export(HALVES, tmp_path / "out", form)
+    assert len(tables) > 1 and all(table.column_names == COLUMNS for table in tables)
+    assert [table.num_rows for table in tables] == [file["cells"] for file in files]
+    assert [len(set(table["row"].to_pylist())) for table in tables] == [file["rows"] for file in files]
+    scanned = cells(hregion.open(HALVES).scan().to_arrow())
+    assert cells(pyarrow.concat_tables(tables)) == scanned and len(scanned) > 100
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_exports_of_a_file_have_the_cells_that_hbase_read(name, tmp_path):
+    path = DATA / "golden" / f"{name}.hfile"
+    _, [read] = export(path, tmp_path / "out", "parquet", "--raw", "--versions", "all")
+    assert cells(read) == list(golden_cells(name))
+
+
+def test_mapped_columns_are_those_of_a_scan(tmp_path):
+    opened = hregion.open(HALVES)
+    mapping = opened.infer(50)
+    (tmp_path / "mapping.json").write_text(mapping)
+    options = ["--mapping", str(tmp_path / "mapping.json")]
+    files, tables = export(HALVES, tmp_path / "out", "parquet", *options)
+    assert [table.num_rows for table in tables] == [file["rows"] for file in files]
+    assert pyarrow.concat_tables(tables).equals(opened.scan(mapping=mapping).to_arrow())
