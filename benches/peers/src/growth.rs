@@ -1,4 +1,4 @@
-//! How the costs of hregion grow with rows, files, versions, columns and regions, all cached: a chart for each.
+//! How costs of hregion grow with rows, files, versions, columns and regions, all cached: a chart for each.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

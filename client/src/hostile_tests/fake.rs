@@ -488,8 +488,8 @@ impl State {
         }
     }
 
-    /// Answers to mutations of one row, all applied, with the cells of the row; without, as servers from 2.4 on
-    /// if the condition is where older ones look for it.
+    /// Answers to mutations of one row, all applied, with the cells of the row; without, as servers from 2.4
+    /// on if the condition is where older ones look for it.
     fn atomic(action: &proto::RegionAction, is_old: bool) -> Answer {
         let row = RowField::decode(action.action[0].mutation.clone().unwrap()).unwrap().row.unwrap();
         let row = row_of(&row);

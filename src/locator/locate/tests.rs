@@ -289,7 +289,7 @@ fn waiters_return_once_their_region_is_cached() {
         }
     });
     let scans = setting.scans();
-    assert!(scans <= 16, "{scans}: eight at a time, and few turns");
+    assert!(scans <= 32, "{scans}: eight at a time, and few turns");
 }
 
 proptest! {
