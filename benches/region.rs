@@ -264,7 +264,7 @@ fn logged_writes(c: &mut Criterion) {
         ("fsync-wal", Durability::FsyncWal, 1),
         ("fsync-wal-32-threads", Durability::FsyncWal, 32),
     ] {
-        let puts = support::rows().min(512) / threads;
+        let puts = support::rows().min(512);
         group.throughput(Throughput::Elements((puts * threads) as u64)).sample_size(10);
         let write = |fixture: &Fixture, thread: usize| {
             for row in 0..puts {

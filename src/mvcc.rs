@@ -5,8 +5,8 @@ use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicI64, AtomicUsize, Ordering, fence};
 use crate::sync::{Condvar, Mutex, Padded, unpoisoned};
 use std::collections::{BTreeSet, VecDeque};
-use std::hint;
 use std::sync::Arc;
+use std::{array, hint, thread};
 
 /// The numbers of a region's writes. The *write point* is the last number assigned. The *read point* is the
 /// last number visible to all readers; no write up to it is pending.
@@ -26,10 +26,8 @@ pub(crate) struct Mvcc {
     /// The complete writes whose numbers are too far ahead for the ring, and how many there are.
     ahead: Mutex<BTreeSet<i64>>,
     ahead_len: AtomicUsize,
-    /// The number of threads that sleep until the read point advances.
-    sleeping: AtomicUsize,
-    sleep: Mutex<()>,
-    read_point_moved: Condvar,
+    /// The threads that sleep until their writes are visible, by the numbers of these modulo the length.
+    sleepers: [Sleepers; SLEEPERS],
     readers: Mutex<Readers>,
 }
 
@@ -48,12 +46,28 @@ const RING: usize = if cfg!(test) { 8 } else { 256 };
 /// the rest of a write than a thread needs to sleep.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
 
+/// How often a writer lets other threads run before it sleeps: the writes that one sync of the log has made
+/// durable are completed by threads that run already, or are about to.
+const YIELDS: u32 = if cfg!(loom) { 0 } else { 4 };
+
+/// The number of places for sleeping threads. Each is woken by what makes its own write visible, and by few
+/// others.
+const SLEEPERS: usize = if cfg!(loom) { 1 } else { 32 };
+
 /// The registered read points, ascending, with their reference counts. The first count is above 0; later ones
 /// may be 0.
 ///
 /// Read points never decrease, so new ones are added at the end.
 #[derive(Debug, Default)]
 struct Readers(VecDeque<(i64, usize)>);
+
+/// Threads that sleep until the read point advances.
+#[derive(Debug)]
+struct Sleepers {
+    number: AtomicUsize,
+    lock: Mutex<()>,
+    read_point_moved: Condvar,
+}
 
 /// A write that has begun. It must end, or no later write becomes visible: dropping it completes it as
 /// [`Mvcc::complete`] does.
@@ -92,9 +106,7 @@ impl Mvcc {
             complete: (0..ring).map(|_| AtomicI64::new(i64::MIN)).collect(),
             ahead: Mutex::new(BTreeSet::new()),
             ahead_len: AtomicUsize::new(0),
-            sleeping: AtomicUsize::new(0),
-            sleep: Mutex::new(()),
-            read_point_moved: Condvar::new(),
+            sleepers: array::from_fn(|_| Sleepers::new()),
             readers: Mutex::new(Readers::default()),
         }
     }
@@ -126,14 +138,17 @@ impl Mvcc {
             }
             hint::spin_loop();
         }
-        let mut sleep = unpoisoned(self.sleep.lock());
-        self.sleeping.fetch_add(1, Ordering::Relaxed);
-        // either this thread sees that the read point has moved, or the thread that moves it sees a sleeper
-        fence(Ordering::SeqCst);
-        while self.read_point() < seq_id {
-            sleep = unpoisoned(self.read_point_moved.wait(sleep));
+        for _ in 0..YIELDS {
+            thread::yield_now();
+            if self.read_point() >= seq_id {
+                return;
+            }
         }
-        self.sleeping.fetch_sub(1, Ordering::Relaxed);
+        self.sleepers_of(seq_id).sleep_until(|| self.read_point() >= seq_id);
+    }
+
+    fn sleepers_of(&self, seq_id: i64) -> &Sleepers {
+        &self.sleepers[usize::try_from(seq_id).unwrap_or(0) % SLEEPERS]
     }
 
     /// Records that a write is complete, and advances the read point as far as possible.
@@ -152,7 +167,7 @@ impl Mvcc {
 
     /// Advances the read point over all complete writes.
     fn advance(&self) {
-        let mut has_moved = false;
+        let mut from = None;
         loop {
             // either this thread sees that the next write is complete, or the thread that completes it sees
             // where the read point is
@@ -162,14 +177,14 @@ impl Mvcc {
             let Some(last) = (next..).take_while(|&number| self.is_complete(number)).last() else { break };
             let moved = &self.read_point.0;
             if moved.compare_exchange(point, last, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                has_moved = true;
+                from = from.or(Some(next));
                 self.forget_up_to(last);
             }
         }
-        if has_moved && self.sleeping.load(Ordering::Relaxed) > 0 {
-            drop(unpoisoned(self.sleep.lock()));
-            self.read_point_moved.notify_all();
-        }
+        // After the fence that follows each move. Threads that moved it meanwhile wake those of their moves.
+        let Some(from) = from else { return };
+        let moved = from..=self.read_point();
+        moved.take(SLEEPERS).for_each(|number| self.sleepers_of(number).wake());
     }
 
     fn place(&self, number: i64) -> Option<&AtomicI64> {
@@ -261,6 +276,33 @@ impl Mvcc {
         let readers = unpoisoned(self.readers.lock());
         let now = self.read_point();
         readers.first().map_or(now, |first| first.min(now))
+    }
+}
+
+impl Sleepers {
+    fn new() -> Self {
+        Self { number: AtomicUsize::new(0), lock: Mutex::new(()), read_point_moved: Condvar::new() }
+    }
+
+    /// Sleeps until a condition holds, which others make true before they [wake](Self::wake) this thread.
+    fn sleep_until(&self, is_done: impl Fn() -> bool) {
+        let mut lock = unpoisoned(self.lock.lock());
+        self.number.fetch_add(1, Ordering::Relaxed);
+        // either this thread sees that the read point has moved, or the thread that moves it sees a sleeper
+        fence(Ordering::SeqCst);
+        while !is_done() {
+            lock = unpoisoned(self.read_point_moved.wait(lock));
+        }
+        self.number.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Wakes the threads. A fence precedes this.
+    #[inline]
+    fn wake(&self) {
+        if self.number.load(Ordering::Relaxed) > 0 {
+            drop(unpoisoned(self.lock.lock()));
+            self.read_point_moved.notify_all();
+        }
     }
 }
 

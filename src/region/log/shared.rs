@@ -84,12 +84,15 @@ pub(super) struct State {
     wanted: u64,
     /// The current round, or the last one.
     round: Round,
-    /// How long the last sync took.
+    /// How long the last sync took, and when its round ended.
     sync_time: Duration,
+    round_ended: Stopwatch,
     /// The number of writers that waited when the last round ended, and when the one before it did.
     waited: [u64; 2],
     /// The entry whose writer waits for others before it begins a round.
     gathering: Option<u64>,
+    /// The number of rounds that begin without waiting for others: it took longer than a sync.
+    ungathered: u32,
     /// The number of entries whose writers have not yet seen their outcome.
     unseen: u64,
     /// Entries that are not in the file, and why.
@@ -125,7 +128,16 @@ impl State {
     /// all of them.
     fn expects_more(&self) -> bool {
         let expected = self.waited[0].min(self.waited[1]);
-        self.sync_time >= MIN_SHARED && self.appended - self.synced < expected
+        self.ungathered == 0 && self.sync_time >= MIN_SHARED && self.appended - self.synced < expected
+    }
+
+    /// Ends the waiting for others. If it took longer than a sync, the next rounds begin without it: a sync for
+    /// each half of the writers, while the other half appends, then takes less time than one for all.
+    fn end_gathering(&mut self) {
+        self.ungathered = match self.gathering.take() {
+            Some(_) if self.round_ended.elapsed() > self.sync_time => UNGATHERED,
+            _ => self.ungathered.saturating_sub(1),
+        };
     }
 
     /// Records that a thread has seen the outcome that it waited for.
@@ -197,8 +209,10 @@ impl SharedLog {
             wanted: 0,
             round: Round::default(),
             sync_time: Duration::ZERO,
+            round_ended: Stopwatch::start(),
             waited: [0; 2],
             gathering: None,
+            ungathered: 0,
             unseen: 0,
             refused: Vec::new(),
         };
@@ -497,7 +511,7 @@ impl SharedLog {
         let base = end - bytes.len() as u64;
         let target = state.appended;
         state.round = Round { number: state.round.number + 1, last: target, syncs };
-        state.gathering = None;
+        state.end_gathering();
         let mut reserved = state.reserved;
         drop(state);
         let busy = Busy(self);
@@ -516,12 +530,16 @@ impl SharedLog {
         let synced = if written.is_ok() && syncs { file.sync() } else { Ok(()) };
         let sync_time = started.elapsed();
         mem::forget(busy);
-        let path = file.path().to_owned();
+        let at = |action, error| Error::io(action, file.path(), error);
+        let outcome = written
+            .map_err(|error| at("write", error))
+            .and_then(|()| synced.map_err(|error| at("sync", error)));
         let mut state = self.state();
         (state.file, state.reserved) = (Some(file), reserved);
-        let is_done = written.is_ok() && synced.is_ok();
-        match (written, synced) {
-            (Ok(()), Ok(())) => {
+        state.round_ended = Stopwatch::start();
+        let is_done = outcome.is_ok();
+        match outcome {
+            Ok(()) => {
                 state.written = target;
                 if syncs {
                     (state.synced, state.sync_time) = (target, sync_time);
@@ -530,10 +548,8 @@ impl SharedLog {
                     }
                 }
             }
-            (Ok(()), Err(error)) => self.fail(&Error::io("sync", &path, error)),
-            (Err(error), _) if is_undone => {
+            Err(error) if is_undone => {
                 // Entries that were appended meanwhile have offsets after those that failed.
-                let error = Error::io("write", &path, error);
                 let numbers = state.written + 1..=state.appended;
                 state.refused.push((numbers, error));
                 state.written = state.appended;
@@ -542,7 +558,7 @@ impl SharedLog {
                     encoder.go_back(base);
                 }
             }
-            (Err(error), _) => self.fail(&Error::io("write", &path, error)),
+            Err(error) => self.fail(&error),
         }
         if bytes.capacity() <= MAX_SPARE {
             bytes.clear();
@@ -551,12 +567,16 @@ impl SharedLog {
         state.waited = [state.unseen, state.waited[0]];
         // A notification is a call of the system; the entry of this thread is unseen, too.
         if state.unseen > 1 {
-            self.ended(state.round.number).notify_all();
+            let round = state.round.number;
+            // Unlocked, as those that are woken lock the state. The next round begins first.
+            drop(state);
             if is_done {
-                self.ended(state.round.number + 1).notify_one();
+                self.ended(round + 1).notify_one();
             } else {
-                self.ended(state.round.number + 1).notify_all();
+                self.ended(round + 1).notify_all();
             }
+            self.ended(round).notify_all();
+            state = self.state();
         }
         state
     }
@@ -610,6 +630,8 @@ const SPIN: u32 = 30;
 const MIN_SHARED: Duration = Duration::from_micros(20);
 /// How long a writer waits for others at most.
 const MAX_GATHERING: Duration = Duration::from_millis(1);
+/// The number of rounds after which it is measured again whether waiting for others takes less time than a sync.
+const UNGATHERED: u32 = 64;
 
 /// The largest buffer that is kept for reuse.
 const MAX_SPARE: usize = 1 << 20;
