@@ -133,16 +133,15 @@ async fn session(cluster: &Cluster, builder: &ClientBuilder, seed: u64, ends: &R
     assert!(took < PATIENCE, "the session of seed {seed} took {took:?}");
 }
 
-/// Runs sessions with some clusters at a time, as most of their time is spent waiting.
-fn sessions(count: u64, seed: u64) {
-    const CLUSTERS: u64 = 128;
+/// Runs sessions with a number of clusters at a time, as most of their time is spent waiting.
+fn sessions(count: u64, seed: u64, clusters: u64) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let ends = Rc::new(RefCell::new(Ends::default()));
     runtime.block_on(LocalSet::new().run_until(async {
         let mut lanes = Vec::new();
         #[cfg(feature = "tls")]
         let authority = Rc::new(crate::tls::tests::Authority::new());
-        for lane in 0..CLUSTERS.min(count) {
+        for lane in 0..clusters.min(count) {
             let ends = Rc::clone(&ends);
             #[cfg(feature = "tls")]
             let authority = Rc::clone(&authority);
@@ -156,7 +155,7 @@ fn sessions(count: u64, seed: u64) {
                 };
                 #[cfg(not(feature = "tls"))]
                 let (cluster, builder) = (Cluster::start().await, Client::builder());
-                for at in (lane..count).step_by(CLUSTERS as usize) {
+                for at in (lane..count).step_by(clusters as usize) {
                     session(&cluster, &builder, seed.wrapping_add(at), &ends).await;
                 }
             }));
@@ -362,7 +361,7 @@ async fn metrics_count_the_calls_and_regions_of_a_scan() {
 
 #[test]
 fn sessions_end_in_an_error_or_the_right_answer() {
-    sessions(100, 1);
+    sessions(100, 1, 100);
 }
 
 #[test]
@@ -370,6 +369,7 @@ fn sessions_end_in_an_error_or_the_right_answer() {
 fn many_sessions_end_in_an_error_or_the_right_answer() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let (count, seed) = (number("HREGION_OPS").unwrap_or(5000), number("HREGION_SEED").unwrap_or(1 << 32));
-    println!("HREGION_SEED={seed} HREGION_OPS={count}");
-    sessions(count, seed);
+    let clusters = number("HREGION_CLUSTERS").unwrap_or(128);
+    println!("HREGION_SEED={seed} HREGION_OPS={count} HREGION_CLUSTERS={clusters}");
+    sessions(count, seed, clusters);
 }

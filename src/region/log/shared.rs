@@ -131,8 +131,8 @@ impl State {
         self.ungathered == 0 && self.sync_time >= MIN_SHARED && self.appended - self.synced < expected
     }
 
-    /// Ends the waiting for others. If it took longer than a sync, the next rounds begin without it: a sync for
-    /// each half of the writers, while the other half appends, then takes less time than one for all.
+    /// Ends the waiting for others. If it took longer than a sync, the next rounds begin without it: a sync
+    /// for each half of the writers, while the other half appends, then takes less time than one for all.
     fn end_gathering(&mut self) {
         self.ungathered = match self.gathering.take() {
             Some(_) if self.round_ended.elapsed() > self.sync_time => UNGATHERED,
@@ -630,7 +630,8 @@ const SPIN: u32 = 30;
 const MIN_SHARED: Duration = Duration::from_micros(20);
 /// How long a writer waits for others at most.
 const MAX_GATHERING: Duration = Duration::from_millis(1);
-/// The number of rounds after which it is measured again whether waiting for others takes less time than a sync.
+/// The number of rounds after which it is measured again whether waiting for others takes less time than a
+/// sync.
 const UNGATHERED: u32 = 64;
 
 /// The largest buffer that is kept for reuse.
