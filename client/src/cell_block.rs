@@ -1,4 +1,5 @@
-//! Cells in answers: in cell blocks by HBase's KeyValueCodec, or in messages (locator.md §8.4).
+//! Cells in answers: in cell blocks by HBase's KeyValueCodec, with tags or without, or in messages
+//! (locator.md §8.4).
 #![warn(clippy::indexing_slicing)]
 
 use crate::proto;
@@ -7,47 +8,74 @@ use flate2::bufread::GzDecoder;
 use hregion::{CellKey, CellRef, CellType, Corruption, Row, RowBuf, SeekKey};
 use std::io::Read as _;
 
-/// The codec to ask servers for.
+/// The codec to ask servers for: without tags, and with them.
 pub(crate) const CODEC: &str = "org.apache.hadoop.hbase.codec.KeyValueCodec";
+pub(crate) const CODEC_WITH_TAGS: &str = "org.apache.hadoop.hbase.codec.KeyValueCodecWithTags";
 
 /// The compressor to ask servers for, if cells are to be compressed.
 pub(crate) const COMPRESSOR: &str = "org.apache.hadoop.io.compress.GzipCodec";
 
+/// In which form servers are asked to send cell blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CellCodec {
+    pub(crate) tags: bool,
+    pub(crate) gzip: bool,
+}
+
+impl CellCodec {
+    /// Returns the class of the codec.
+    pub(crate) fn class(self) -> &'static str {
+        if self.tags { CODEC_WITH_TAGS } else { CODEC }
+    }
+
+    /// Returns the class of the compressor.
+    pub(crate) fn compressor(self) -> Option<&'static str> {
+        self.gzip.then_some(COMPRESSOR)
+    }
+
+    /// Returns the cells of a response. Compressed ones have at most `max` bytes when decompressed.
+    pub(crate) fn block(self, bytes: Bytes, max: usize) -> Result<CellBlock, Corruption> {
+        let bytes = if self.gzip { gunzip(&bytes, max)? } else { bytes };
+        Ok(CellBlock { bytes, tags: self.tags })
+    }
+}
+
 /// Cells that are taken one after the other.
 #[derive(Debug)]
-pub(crate) struct CellBlock(Bytes);
+pub(crate) struct CellBlock {
+    bytes: Bytes,
+    /// Whether cells may have tags.
+    tags: bool,
+}
+
+/// Decompresses a cell block that a server has compressed: one gzip stream, of at most `max` bytes when
+/// decompressed. A response without cells has no stream.
+fn gunzip(bytes: &[u8], max: usize) -> Result<Bytes, Corruption> {
+    if bytes.is_empty() {
+        return Ok(Bytes::new());
+    }
+    let (mut decoder, mut cells) = (GzDecoder::new(bytes), Vec::new());
+    // reads to the end of the stream, where its checksum is, unless there are more bytes than allowed
+    let one_more = (max as u64).saturating_add(1);
+    decoder
+        .by_ref()
+        .take(one_more)
+        .read_to_end(&mut cells)
+        .map_err(|error| Corruption::Codec { codec: "GZ", message: format!("cell block: {error}").into() })?;
+    if cells.len() > max {
+        let value = cells.len() as u64;
+        return Err(Corruption::Limit { what: "decompressed cell block", value, limit: max as u64 });
+    }
+    if !decoder.into_inner().is_empty() {
+        return Err(Corruption::Malformed("bytes after the compressed cells of a cell block"));
+    }
+    Ok(cells.into())
+}
 
 impl CellBlock {
-    pub(crate) fn new(bytes: Bytes) -> Self {
-        Self(bytes)
-    }
-
-    /// Decompresses a cell block that a server has compressed: one gzip stream, of at most `max` bytes when
-    /// decompressed. A response without cells has no stream.
-    pub(crate) fn of_gzip(bytes: &[u8], max: usize) -> Result<Self, Corruption> {
-        if bytes.is_empty() {
-            return Ok(Self(Bytes::new()));
-        }
-        let (mut decoder, mut cells) = (GzDecoder::new(bytes), Vec::new());
-        // reads to the end of the stream, where its checksum is, unless there are more bytes than allowed
-        let one_more = (max as u64).saturating_add(1);
-        decoder.by_ref().take(one_more).read_to_end(&mut cells).map_err(|error| Corruption::Codec {
-            codec: "GZ",
-            message: format!("cell block: {error}").into(),
-        })?;
-        if cells.len() > max {
-            let value = cells.len() as u64;
-            return Err(Corruption::Limit { what: "decompressed cell block", value, limit: max as u64 });
-        }
-        if !decoder.into_inner().is_empty() {
-            return Err(Corruption::Malformed("bytes after the compressed cells of a cell block"));
-        }
-        Ok(Self(cells.into()))
-    }
-
     /// Checks that all cells have been taken.
     pub(crate) fn finish(self) -> Result<(), Corruption> {
-        if self.0.is_empty() {
+        if self.bytes.is_empty() {
             return Ok(());
         }
         Err(Corruption::Malformed("cell block with more cells than its results"))
@@ -58,35 +86,43 @@ impl CellBlock {
         let mut row = RowBuf::new();
         for _ in 0..cells {
             let cell = self.take_cell()?;
-            push(&mut row, parse(&cell)?)?;
+            push(&mut row, parse(&cell, self.tags)?)?;
         }
         Ok(row.freeze())
     }
 
     /// Takes the bytes of a cell.
     fn take_cell(&mut self) -> Result<Bytes, Corruption> {
-        let Some((len, rest)) = self.0.split_first_chunk::<4>() else {
+        let Some((len, rest)) = self.bytes.split_first_chunk::<4>() else {
             return Err(Corruption::Malformed("cell block with fewer cells than its results"));
         };
         let len = u32::from_be_bytes(*len) as usize;
         if len > rest.len() {
             return Err(Corruption::Malformed("cell that is longer than its cell block"));
         }
-        let mut cell = self.0.split_to(4 + len);
+        let mut cell = self.bytes.split_to(4 + len);
         Ok(cell.split_off(4))
     }
 }
 
-/// Parses a KeyValue without tags: lengths of key and value, key, value.
-fn parse(bytes: &[u8]) -> Result<CellRef<'_>, Corruption> {
+/// Parses a KeyValue: lengths of key and value, key, value; with `tags`, then their length and the tags, unless
+/// there are none.
+fn parse(bytes: &[u8], tags: bool) -> Result<CellRef<'_>, Corruption> {
     const WRONG: Corruption = Corruption::Malformed("cell whose parts are not as long as it is");
     let (key_len, rest) = bytes.split_first_chunk::<4>().ok_or(WRONG)?;
     let (value_len, rest) = rest.split_first_chunk::<4>().ok_or(WRONG)?;
-    let (key, value) = rest.split_at_checked(u32::from_be_bytes(*key_len) as usize).ok_or(WRONG)?;
-    if value.len() != u32::from_be_bytes(*value_len) as usize {
-        return Err(WRONG);
+    let (key, rest) = rest.split_at_checked(u32::from_be_bytes(*key_len) as usize).ok_or(WRONG)?;
+    let (value, rest) = rest.split_at_checked(u32::from_be_bytes(*value_len) as usize).ok_or(WRONG)?;
+    let cell = CellRef::new(CellKey::new(key)?, value);
+    if rest.is_empty() {
+        return Ok(cell);
     }
-    Ok(CellRef::new(CellKey::new(key)?, value))
+    match rest.split_first_chunk::<2>() {
+        Some((len, bytes)) if tags && bytes.len() == usize::from(u16::from_be_bytes(*len)) => {
+            cell.with_tag_bytes(bytes)
+        }
+        _ => Err(WRONG),
+    }
 }
 
 /// Appends a cell to the cells of its row.
@@ -122,19 +158,25 @@ pub(crate) fn row_of(result: &proto::ResultMessage, block: &mut CellBlock) -> Re
     Ok(row.freeze())
 }
 
-/// Encodes cells as a cell block, as servers do.
+/// Encodes cells as a cell block, with their tags or without, as servers do.
 #[cfg(any(test, feature = "internals"))]
-pub(crate) fn encode<'r>(rows: impl IntoIterator<Item = &'r Row>) -> Vec<u8> {
+pub(crate) fn encode<'r>(rows: impl IntoIterator<Item = &'r Row>, tags: bool) -> Vec<u8> {
     use bytes::BufMut as _;
     let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
     let mut block = Vec::new();
     for cell in rows.into_iter().flat_map(Row::cells) {
         let (key, value) = (cell.key().as_bytes(), cell.value());
-        block.put_u32(len(8 + key.len() + value.len()));
+        let tags = if tags { cell.tag_bytes() } else { &[] };
+        let tags_len = if tags.is_empty() { 0 } else { 2 + tags.len() };
+        block.put_u32(len(8 + key.len() + value.len() + tags_len));
         block.put_u32(len(key.len()));
         block.put_u32(len(value.len()));
         block.put_slice(key);
         block.put_slice(value);
+        if !tags.is_empty() {
+            block.put_u16(u16::try_from(tags.len()).unwrap_or(u16::MAX));
+            block.put_slice(tags);
+        }
     }
     block
 }
@@ -156,13 +198,29 @@ mod tests {
     /// A cell block of one put row-0700/f:q/1700000000001/v (locator.md §14.4).
     const BLOCK: &str = "0000001f00000016000000010008726f772d303730300166710000018bcfe568010476";
 
+    /// The same cell with the tag of a time to live of a minute (type 8).
+    const WITH_TAGS: &str =
+        "0000002c00000016000000010008726f772d303730300166710000018bcfe568010476000b000908000000000000ea60";
+
+    fn plain(bytes: Bytes) -> CellBlock {
+        CellCodec::default().block(bytes, 0).unwrap()
+    }
+
+    fn with_tags(bytes: Bytes) -> CellBlock {
+        CellCodec { tags: true, gzip: false }.block(bytes, 0).unwrap()
+    }
+
+    fn of_gzip(bytes: &[u8], max: usize) -> Result<CellBlock, Corruption> {
+        CellCodec { tags: false, gzip: true }.block(Bytes::copy_from_slice(bytes), max)
+    }
+
     fn bytes(hex: &str) -> Bytes {
         (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
     }
 
     #[test]
     fn a_cell_of_a_block() {
-        let mut block = CellBlock::new(bytes(BLOCK));
+        let mut block = plain(bytes(BLOCK));
         let row = block.take_row(1).unwrap();
         block.finish().unwrap();
         let cell = row.cell("f", "q").unwrap();
@@ -171,6 +229,28 @@ mod tests {
             (&b"row-0700"[..], 1_700_000_000_001, &b"v"[..])
         );
         assert_eq!(cell.cell_type(), CellType::Put);
+    }
+
+    #[test]
+    fn a_cell_of_a_block_with_tags() {
+        let block = bytes(WITH_TAGS);
+        let row = with_tags(block.clone()).take_row(1).unwrap();
+        let without = plain(bytes(BLOCK)).take_row(1).unwrap();
+        let cell = row.cell("f", "q").unwrap();
+        assert_eq!(cell.tag_bytes(), &block[block.len() - 11..]);
+        assert_eq!((cell.key(), cell.value()), (without.cell("f", "q").unwrap().key(), &b"v"[..]));
+        assert_eq!(with_tags(bytes(BLOCK)).take_row(1).unwrap(), without);
+        assert_eq!(encode([&row], true), block);
+        assert_eq!(encode([&row], false), bytes(BLOCK));
+        assert!(plain(block.clone()).take_row(1).is_err(), "tags that were not asked for");
+        // all but the type, the length and the time of the tag
+        for at in (0..12).chain(block.len() - 13..block.len() - 9) {
+            for bit in 0..8 {
+                let mut flipped = block.to_vec();
+                flipped[at] ^= 1 << bit;
+                assert!(with_tags(flipped.into()).take_row(1).is_err(), "bit {bit} of byte {at}");
+            }
+        }
     }
 
     #[test]
@@ -184,19 +264,19 @@ mod tests {
             value: Some("v".into()),
         };
         let mut result = proto::ResultMessage { cell: vec![cell], ..proto::ResultMessage::default() };
-        let row = row_of(&result, &mut CellBlock::new(Bytes::new())).unwrap();
-        assert_eq!(row, CellBlock::new(bytes(BLOCK)).take_row(1).unwrap());
+        let row = row_of(&result, &mut plain(Bytes::new())).unwrap();
+        assert_eq!(row, plain(bytes(BLOCK)).take_row(1).unwrap());
         result.cell[0].cell_type = Some(5);
-        assert!(row_of(&result, &mut CellBlock::new(Bytes::new())).is_err());
+        assert!(row_of(&result, &mut plain(Bytes::new())).is_err());
     }
 
     #[test]
     fn compressed_cells_are_the_same() {
         let block = bytes(BLOCK);
-        let mut compressed = CellBlock::of_gzip(&gzip(&block), block.len()).unwrap();
-        assert_eq!(compressed.take_row(1).unwrap(), CellBlock::new(block).take_row(1).unwrap());
+        let mut compressed = of_gzip(&gzip(&block), block.len()).unwrap();
+        assert_eq!(compressed.take_row(1).unwrap(), plain(block).take_row(1).unwrap());
         compressed.finish().unwrap();
-        CellBlock::of_gzip(&[], 0).unwrap().finish().unwrap();
+        of_gzip(&[], 0).unwrap().finish().unwrap();
     }
 
     #[test]
@@ -204,14 +284,14 @@ mod tests {
         let block = bytes(BLOCK).repeat(50);
         let compressed = gzip(&block);
         for len in 1..compressed.len() {
-            assert!(CellBlock::of_gzip(&compressed[..len], block.len()).is_err(), "{len} bytes");
+            assert!(of_gzip(&compressed[..len], block.len()).is_err(), "{len} bytes");
         }
         let mut same = 0;
         for bit in 0..compressed.len() * 8 {
             let mut flipped = compressed.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            if let Ok(cells) = CellBlock::of_gzip(&flipped, block.len()) {
-                assert_eq!(cells.0, block, "bit {bit}");
+            if let Ok(cells) = of_gzip(&flipped, block.len()) {
+                assert_eq!(cells.bytes, block, "bit {bit}");
                 same += 1;
             }
         }
@@ -219,8 +299,8 @@ mod tests {
         assert!(same <= 6 * 8 + 1 + 7, "{same}");
         let longer = [&compressed[..], b"x"].concat();
         let two = [&compressed[..], &compressed].concat();
-        assert!(CellBlock::of_gzip(&longer, block.len()).is_err());
-        assert!(CellBlock::of_gzip(&two, 2 * block.len()).is_err());
+        assert!(of_gzip(&longer, block.len()).is_err());
+        assert!(of_gzip(&two, 2 * block.len()).is_err());
     }
 
     #[test]
@@ -228,30 +308,30 @@ mod tests {
         let compressed = gzip(&vec![0; 64 << 20]);
         assert!(compressed.len() < 100_000);
         for max in [0, 1000, (64 << 20) - 1] {
-            let refused = CellBlock::of_gzip(&compressed, max).unwrap_err();
+            let refused = of_gzip(&compressed, max).unwrap_err();
             assert!(matches!(refused, Corruption::Limit { .. }), "{refused}");
         }
-        CellBlock::of_gzip(&compressed, 64 << 20).unwrap();
+        of_gzip(&compressed, 64 << 20).unwrap();
     }
 
     #[test]
     fn any_other_bytes_are_an_error() {
         let block = bytes(BLOCK);
         for len in 0..block.len() {
-            assert!(CellBlock::new(block.slice(..len)).take_row(1).is_err(), "{len} bytes");
+            assert!(plain(block.slice(..len)).take_row(1).is_err(), "{len} bytes");
         }
         for at in 0..12 {
             for bit in 0..8 {
                 let mut flipped = block.to_vec();
                 flipped[at] ^= 1 << bit;
-                assert!(CellBlock::new(flipped.into()).take_row(1).is_err(), "bit {bit} of byte {at}");
+                assert!(plain(flipped.into()).take_row(1).is_err(), "bit {bit} of byte {at}");
             }
         }
         let mut two = block.to_vec();
         let mut other = block.to_vec();
         other[14] = b'R';
         two.extend(other);
-        assert!(CellBlock::new(two.into()).take_row(2).is_err(), "cells of two rows");
-        assert!(CellBlock::new(block).take_row(2).is_err(), "a cell too few");
+        assert!(plain(two.into()).take_row(2).is_err(), "cells of two rows");
+        assert!(plain(block).take_row(2).is_err(), "a cell too few");
     }
 }

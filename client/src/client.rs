@@ -1,6 +1,7 @@
 //! The client of a cluster (HBase: `AsyncConnection`).
 
 use crate::catalog::RemoteCatalog;
+use crate::cell_block::CellCodec;
 use crate::connection::{Connection, ConnectionSettings};
 use crate::connections::{CLIENT_SERVICE, Connections};
 use crate::fault::Fault;
@@ -60,7 +61,7 @@ impl Default for ClientBuilder {
                 user,
                 connect_timeout: Duration::from_secs(10),
                 max_response: 256 << 20,
-                gzip: false,
+                cells: CellCodec::default(),
                 idle: Duration::from_secs(120),
                 #[cfg(feature = "tls")]
                 tls: None,
@@ -111,7 +112,16 @@ impl ClientBuilder {
     /// compressed.
     #[must_use]
     pub fn gzip(mut self, gzip: bool) -> Self {
-        self.connections.gzip = gzip;
+        self.connections.cells.gzip = gzip;
+        self
+    }
+
+    /// Sets whether servers send the tags of cells (`hbase.client.rpc.codec`, HBase's
+    /// `KeyValueCodecWithTags`; default: not), such as times to live and visibility. Servers send all tags to
+    /// a client that asks for them.
+    #[must_use]
+    pub fn tags(mut self, tags: bool) -> Self {
+        self.connections.cells.tags = tags;
         self
     }
 

@@ -1,6 +1,6 @@
 //! A connection to a server: many calls at a time over one socket (locator.md §8; HBase: `RpcConnection`).
 
-use crate::cell_block::CellBlock;
+use crate::cell_block::{CellBlock, CellCodec};
 use crate::fault::Fault;
 use crate::frame::{self, ResponseFrame};
 use crate::proto;
@@ -27,8 +27,8 @@ pub(crate) struct ConnectionSettings {
     pub(crate) connect_timeout: Duration,
     /// The maximum length of a response.
     pub(crate) max_response: usize,
-    /// Asks servers to compress the cells of their responses.
-    pub(crate) gzip: bool,
+    /// How servers are asked to send the cells of their responses.
+    pub(crate) cells: CellCodec,
     /// The time after which a connection without calls is closed (HBase:
     /// `hbase.ipc.client.connection.minIdleTimeBeforeClose`).
     pub(crate) idle: Duration,
@@ -48,8 +48,8 @@ pub(crate) struct Answer<M> {
 pub(crate) struct Connection {
     shared: Arc<Shared>,
     requests: mpsc::Sender<Bytes>,
-    /// The maximum length of decompressed cells, if cells are compressed.
-    gzip: Option<usize>,
+    /// The form of the cells of responses, and their maximum length when decompressed.
+    cells: (CellCodec, usize),
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -89,7 +89,7 @@ impl Connection {
         let connecting = async {
             let stream = TcpStream::connect((host, port)).await?;
             stream.set_nodelay(true)?;
-            let hello = frame::hello(&settings.user, service, settings.gzip);
+            let hello = frame::hello(&settings.user, service, settings.cells);
             #[cfg(feature = "tls")]
             if let Some(tls) = &settings.tls {
                 let (read, mut write) = tokio::io::split(tls.encrypt(host, stream).await?);
@@ -135,8 +135,8 @@ impl Connection {
                 }
             }
         });
-        let gzip = settings.gzip.then_some(max_response);
-        Self { shared, requests, gzip, tasks: [reader, writer] }
+        let cells = (settings.cells, max_response);
+        Self { shared, requests, cells, tasks: [reader, writer] }
     }
 
     /// Whether calls can be made.
@@ -183,7 +183,9 @@ impl Connection {
         if let Some(exception) = &frame.exception {
             return Err(Fault::of_exception(&shared.server, exception));
         }
-        let (message, cells) = frame.decode(self.gzip).map_err(|corruption| self.give_up(&corruption))?;
+        let (codec, max) = self.cells;
+        let decoded = frame.decode(codec, max);
+        let (message, cells) = decoded.map_err(|corruption| self.give_up(&corruption))?;
         Ok(Answer { message, cells })
     }
 
@@ -340,6 +342,7 @@ async fn read_frame(
 
 #[cfg(test)]
 mod tests {
+    use crate::cell_block::CellCodec;
     use crate::connection::ConnectionSettings;
     use crate::connections::{CLIENT_SERVICE, Connections};
     use crate::proto;
@@ -371,7 +374,7 @@ mod tests {
             user: "user".into(),
             connect_timeout: Duration::from_secs(10),
             max_response: 1 << 20,
-            gzip: false,
+            cells: CellCodec::default(),
             idle: Duration::from_millis(200),
             #[cfg(feature = "tls")]
             tls: None,

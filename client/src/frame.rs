@@ -1,7 +1,7 @@
 //! Frames of HBase's RPC (locator.md §8.1, §8.2).
 #![warn(clippy::indexing_slicing)]
 
-use crate::cell_block::{CODEC, COMPRESSOR, CellBlock};
+use crate::cell_block::{CellBlock, CellCodec};
 use crate::proto;
 use bytes::{BufMut, Bytes, BytesMut};
 use hregion::Corruption;
@@ -14,15 +14,15 @@ const PREAMBLE: &[u8; 6] = b"HBas\0\x50";
 /// lost scanners are reported as such.
 const VERSION: (&str, u32, u32) = ("2.6.0", 2, 6);
 
-/// Builds what a client sends first on a connection, with cells compressed by gzip if wanted.
-pub(crate) fn hello(user: &str, service: &str, gzip: bool) -> Bytes {
+/// Builds what a client sends first on a connection.
+pub(crate) fn hello(user: &str, service: &str, cells: CellCodec) -> Bytes {
     let text = || Some(String::new());
     let (version, major, minor) = VERSION;
     let header = proto::ConnectionHeader {
         user_info: Some(proto::UserInformation { effective_user: Some(user.to_owned()) }),
         service_name: Some(service.to_owned()),
-        cell_block_codec_class: Some(CODEC.to_owned()),
-        cell_block_compressor_class: gzip.then(|| COMPRESSOR.to_owned()),
+        cell_block_codec_class: Some(cells.class().to_owned()),
+        cell_block_compressor_class: cells.compressor().map(str::to_owned),
         version_info: Some(proto::VersionInfo {
             version: Some(version.to_owned()),
             url: text(),
@@ -86,19 +86,16 @@ impl ResponseFrame {
         Ok(Self { call_id, exception: None, result, cells: frame })
     }
 
-    /// Decodes the message, and decompresses the cells if the server was asked to compress them: `gzip` is
-    /// the maximum length of decompressed cells in bytes then.
+    /// Decodes the message, and the cells in the form that the server was asked for; `max` is their maximum
+    /// length in bytes when they are decompressed.
     pub(crate) fn decode<M: Message + Default>(
         self,
-        gzip: Option<usize>,
+        codec: CellCodec,
+        max: usize,
     ) -> Result<(M, CellBlock), Corruption> {
         let message =
             M::decode(self.result).map_err(|_| Corruption::Malformed("response that is not its message"))?;
-        let cells = match gzip {
-            None => CellBlock::new(self.cells),
-            Some(max) => CellBlock::of_gzip(&self.cells, max)?,
-        };
-        Ok((message, cells))
+        Ok((message, codec.block(self.cells, max)?))
     }
 }
 
@@ -138,13 +135,15 @@ mod tests {
         let expected = "4842617300500000005e0a090a0768726567696f6e120d436c69656e74536572766963651a2b6f72\
                         672e6170616368652e6861646f6f702e68626173652e636f6465632e4b657956616c7565436f6465\
                         632a150a05322e362e3012001a0022002a00320038024006";
-        assert_eq!(hex(&hello("hregion", "ClientService", false)), expected);
+        assert_eq!(hex(&hello("hregion", "ClientService", CellCodec::default())), expected);
     }
 
     #[test]
-    fn a_connection_header_names_the_compressor() {
-        let hello = hello("hregion", "ClientService", true);
+    fn a_connection_header_names_the_codec_and_the_compressor() {
+        let hello = hello("hregion", "ClientService", CellCodec { tags: true, gzip: true });
         let header = proto::ConnectionHeader::decode(hello.slice(10..)).unwrap();
+        let codec = "org.apache.hadoop.hbase.codec.KeyValueCodecWithTags";
+        assert_eq!(header.cell_block_codec_class.as_deref(), Some(codec));
         let compressor = "org.apache.hadoop.io.compress.GzipCodec";
         assert_eq!(header.cell_block_compressor_class.as_deref(), Some(compressor));
         assert_eq!(hello[6..10], u32::try_from(hello.len() - 10).unwrap().to_be_bytes());
@@ -200,7 +199,8 @@ mod tests {
         frame.extend(b"abc");
         let parsed = ResponseFrame::parse(frame.clone().into()).unwrap();
         assert_eq!(parsed.call_id, 7);
-        let (decoded, cells): (proto::GetClusterIdResponse, _) = parsed.decode(None).unwrap();
+        let (decoded, cells): (proto::GetClusterIdResponse, _) =
+            parsed.decode(CellCodec::default(), 0).unwrap();
         assert_eq!((decoded, cells.finish().is_ok()), (message, false));
         for len in 0..frame.len() {
             assert!(ResponseFrame::parse(Bytes::copy_from_slice(&frame[..len])).is_err(), "{len} bytes");

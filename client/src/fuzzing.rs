@@ -1,7 +1,7 @@
 //! The body of a fuzz target, and its seeds. For this repository only: without any promise.
 
 use crate::assembler::Assembler;
-use crate::cell_block::{self, CellBlock, row_of};
+use crate::cell_block::{self, CellBlock, CellCodec, row_of};
 use crate::fault::Fault;
 use crate::frame::ResponseFrame;
 use crate::proto;
@@ -18,29 +18,34 @@ const ROW: &[u8] = b"a";
 /// Compressed cells may be as long as this.
 const MAX_CELLS: usize = 1 << 20;
 
-/// The bit of the kind that says that cells are compressed.
+/// The bits of the kind that say that cells are compressed, and may have tags.
 const GZIP: u8 = 0x80;
+const TAGS: u8 = 0x40;
+
+fn codec_of(kind: u8) -> CellCodec {
+    CellCodec { tags: kind & TAGS != 0, gzip: kind & GZIP != 0 }
+}
 
 /// Decodes an answer: a byte with its kind, a byte with the settings of a scan, and frames with their
 /// lengths. Rows come out in order, and not larger than asked.
 pub fn answers(input: &[u8]) {
     let [kind, settings, frames @ ..] = input else { return };
     let frames = split(Bytes::copy_from_slice(frames));
-    let gzip = (kind & GZIP != 0).then_some(MAX_CELLS);
+    let codec = codec_of(*kind);
     match kind % 4 {
-        0 => scan(*settings, gzip, frames),
+        0 => scan(*settings, codec, frames),
         1 => frames.into_iter().for_each(|frame| {
-            decode(frame, gzip, |response: proto::GetResponse, cells| {
+            decode(frame, codec, |response: proto::GetResponse, cells| {
                 drop(only_row(response.result.as_ref(), cells, ROW));
             });
         }),
         2 => frames.into_iter().for_each(|frame| {
-            decode(frame, gzip, |response: proto::MutateResponse, cells| {
+            decode(frame, codec, |response: proto::MutateResponse, cells| {
                 drop(only_row(response.result.as_ref(), cells, ROW));
             });
         }),
         _ => frames.into_iter().for_each(|frame| {
-            decode(frame, gzip, |response: proto::MultiResponse, mut cells| {
+            decode(frame, codec, |response: proto::MultiResponse, mut cells| {
                 for region in response.region_action_result {
                     for result in region.result_or_exception {
                         if let Some(exception) = &result.exception {
@@ -65,24 +70,24 @@ fn split(mut bytes: Bytes) -> Vec<Bytes> {
     frames
 }
 
-fn decode<M: Message + Default>(frame: Bytes, gzip: Option<usize>, read: impl FnOnce(M, CellBlock)) {
+fn decode<M: Message + Default>(frame: Bytes, codec: CellCodec, read: impl FnOnce(M, CellBlock)) {
     let Ok(frame) = ResponseFrame::parse(frame) else { return };
     if let Some(exception) = &frame.exception {
         drop(Fault::of_exception("server", exception));
     }
-    if let Ok((message, cells)) = frame.decode(gzip) {
+    if let Ok((message, cells)) = frame.decode(codec, MAX_CELLS) {
         read(message, cells);
     }
 }
 
 /// Takes the pages of a scan. A page that is refused is a reset.
-fn scan(settings: u8, gzip: Option<usize>, frames: Vec<Bytes>) {
+fn scan(settings: u8, codec: CellCodec, frames: Vec<Bytes>) {
     let (reversed, batch) = (settings & 1 != 0, u32::from(settings >> 1 & 3));
     let scan = Scan::new().reversed(reversed).batch(batch).allow_partial(settings & 8 != 0);
     let mut assembler = Assembler::new(scan.limits(), CellOrder::User, reversed);
     let mut results = VecDeque::new();
     for frame in frames {
-        decode(frame, gzip, |response: proto::ScanResponse, cells| {
+        decode(frame, codec, |response: proto::ScanResponse, cells| {
             let Ok(rows) = rows_of(&response, cells) else { return };
             for (row, partial) in rows {
                 if assembler.begin_row(row.key(), &mut results).is_err() {
@@ -118,7 +123,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
         let mut row = RowBuf::new();
         for qualifier in qualifiers.chars() {
             let key = SeekKey::of(key.as_bytes(), b"f", qualifier.to_string().as_bytes(), 1, CellType::Put);
-            row.push(CellRef::new(key.as_key(), b"v"));
+            let cell = CellRef::new(key.as_key(), b"v");
+            // a time to live of a second; codecs without tags leave it out
+            row.push(cell.with_tag_bytes(b"\0\x09\x08\0\0\0\0\0\0\x03\xE8").unwrap_or(cell));
         }
         row.freeze()
     };
@@ -134,7 +141,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let region = proto::RegionActionResult { result_or_exception: vec![ok, failed], ..Default::default() };
     let multi = proto::MultiResponse { region_action_result: vec![region], processed: None };
     let mut seeds = Vec::new();
-    for form in [0, GZIP] {
+    for form in [0, GZIP, TAGS] {
         for settings in 0..16 {
             let pages = [
                 page(form, &[row("a", "12"), row("b", "3"), row("c", "1234")], &[false, false, true]),
@@ -167,11 +174,12 @@ fn page(form: u8, rows: &[Row], partial: &[bool]) -> Vec<u8> {
     frame(form, &response, rows)
 }
 
-/// Builds the frame of an answer, with its length; `form` is `GZIP` to compress the cells.
+/// Builds the frame of an answer, with its length; `form` has the bits of the form of its cells.
 fn frame(form: u8, message: &impl Message, rows: &[Row]) -> Vec<u8> {
     let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-    let mut cells = cell_block::encode(rows);
-    if form == GZIP {
+    let codec = codec_of(form);
+    let mut cells = cell_block::encode(rows, codec.tags);
+    if codec.gzip {
         cells = cell_block::gzip(&cells);
     }
     let header = proto::ResponseHeader {

@@ -121,7 +121,8 @@ async fn session(cluster: &Cluster, builder: &ClientBuilder, seed: u64, ends: &R
     let mut random = Rng::new(seed);
     cluster.behave(seed, Mischief::of_session(&mut random));
     let begin = Instant::now();
-    let client = client_of(builder.clone(), cluster, CALL, random.below(3) == 0);
+    let builder = builder.clone().tags(seed.is_multiple_of(4));
+    let client = client_of(builder, cluster, CALL, random.below(3) == 0);
     let table = client.table(&TableName::parse("t").unwrap());
     for _ in 0..3 {
         match operation(&table, &mut random).await {
@@ -168,6 +169,27 @@ fn sessions(count: u64, seed: u64, clusters: u64) {
     println!("{count} sessions: {right} right answers, errors {errors:?}");
     assert_eq!(right + errors.values().sum::<u64>(), 3 * count);
     assert!(*right > 0 && !errors.is_empty());
+}
+
+#[tokio::test]
+async fn cells_have_tags_if_they_are_asked_for() {
+    let cluster = Cluster::start().await;
+    for (tags, gzip) in [(false, false), (true, false), (true, true)] {
+        let client = client_of(Client::builder().tags(tags), &cluster, CALL, gzip);
+        let table = client.table(&TableName::parse("t").unwrap());
+        let expected = if tags { fake::TAGS } else { &[] };
+        let row = table.get(&Get::new(row_key(4))).await.unwrap();
+        assert!(is_expected(&row, 4) && row.len() == 5);
+        assert!(row.cells().all(|cell| cell.tag_bytes() == expected));
+        let mut scanner = table.scan(Scan::new().caching(7)).unwrap();
+        let mut rows = 0;
+        while let Some(result) = scanner.next().await.unwrap() {
+            assert!(is_expected(&result.row, rows));
+            assert!(result.row.cells().all(|cell| cell.tag_bytes() == expected));
+            rows += 1;
+        }
+        assert_eq!(rows, ROWS);
+    }
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@
 //! # What it does not do yet
 //!
 //! Authentication other than SIMPLE (Kerberos, tokens) and by certificates, compressors of cell blocks other
-//! than gzip, tags of cells, reads of copies of regions (timeline consistency), administration but for
+//! than gzip, reads of copies of regions (timeline consistency), administration but for
 //! reading the families of a table. Servers that ask for authentication refuse the connection, with an error
 //! that says so. Connections are encrypted with the feature `tls` (`ClientBuilder::tls`); those to ZooKeeper
 //! are not.

@@ -1,6 +1,6 @@
 //! What HBase's servers sent to HBase's client, decoded by this one.
 
-use crate::cell_block::{CellBlock, row_of};
+use crate::cell_block::{CellCodec, row_of};
 use crate::fault::Fault;
 use crate::frame::ResponseFrame;
 use crate::json_cell::json_cell;
@@ -21,12 +21,12 @@ fn cells(rows: &[Row]) -> Vec<Value> {
 fn rows_of_method(method: &str, frame: ResponseFrame) -> Vec<Row> {
     match method {
         "Scan" => {
-            let (response, cells): (proto::ScanResponse, _) = frame.decode(None).unwrap();
+            let (response, cells): (proto::ScanResponse, _) = frame.decode(CellCodec::default(), 0).unwrap();
             rows_of(&response, cells).unwrap().into_iter().map(|(row, _)| row).collect()
         }
         "Get" => {
-            let (response, cells): (proto::GetResponse, _) = frame.decode(None).unwrap();
-            let mut all = CellBlock::new(Bytes::new());
+            let (response, cells): (proto::GetResponse, _) = frame.decode(CellCodec::default(), 0).unwrap();
+            let mut all = CellCodec::default().block(Bytes::new(), 0).unwrap();
             let result = response.result.unwrap_or_default();
             if result.associated_cell_count.is_none() {
                 return vec![row_of(&result, &mut all).unwrap()];
@@ -37,12 +37,14 @@ fn rows_of_method(method: &str, frame: ResponseFrame) -> Vec<Row> {
             vec![row]
         }
         "Mutate" => {
-            let (response, cells): (proto::MutateResponse, _) = frame.decode(None).unwrap();
+            let (response, cells): (proto::MutateResponse, _) =
+                frame.decode(CellCodec::default(), 0).unwrap();
             let row = response.result.as_ref().map_or(&b""[..], |_| b"row-0059");
             vec![only_row(response.result.as_ref(), cells, row).unwrap()]
         }
         "Multi" => {
-            let (response, mut cells): (proto::MultiResponse, _) = frame.decode(None).unwrap();
+            let (response, mut cells): (proto::MultiResponse, _) =
+                frame.decode(CellCodec::default(), 0).unwrap();
             let mut rows = Vec::new();
             for region in response.region_action_result {
                 if let Some(exception) = &region.exception {
@@ -57,23 +59,27 @@ fn rows_of_method(method: &str, frame: ResponseFrame) -> Vec<Row> {
             rows
         }
         "GetMetaRegionLocations" => {
-            let (response, _): (proto::GetMetaRegionLocationsResponse, _) = frame.decode(None).unwrap();
+            let (response, _): (proto::GetMetaRegionLocationsResponse, _) =
+                frame.decode(CellCodec::default(), 0).unwrap();
             assert!(!response.meta_locations.is_empty());
             Vec::new()
         }
         "GetClusterId" | "GetConnectionRegistry" => {
-            let (response, _): (proto::GetClusterIdResponse, _) = frame.decode(None).unwrap();
+            let (response, _): (proto::GetClusterIdResponse, _) =
+                frame.decode(CellCodec::default(), 0).unwrap();
             assert_eq!(response.cluster_id.unwrap().len(), 36);
             Vec::new()
         }
         "GetBootstrapNodes" => {
-            let (response, _): (proto::GetBootstrapNodesResponse, _) = frame.decode(None).unwrap();
+            let (response, _): (proto::GetBootstrapNodesResponse, _) =
+                frame.decode(CellCodec::default(), 0).unwrap();
             let names = response.server_name.iter().map(|server| ServerName::from_proto_bytes(server));
             assert!(names.into_iter().all(|name| name.is_ok()));
             Vec::new()
         }
         "GetActiveMaster" => {
-            let (response, _): (proto::GetActiveMasterResponse, _) = frame.decode(None).unwrap();
+            let (response, _): (proto::GetActiveMasterResponse, _) =
+                frame.decode(CellCodec::default(), 0).unwrap();
             ServerName::from_proto_bytes(&response.server_name.unwrap()).unwrap();
             Vec::new()
         }

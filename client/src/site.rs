@@ -3,7 +3,7 @@
 #[cfg(feature = "tls")]
 mod tls;
 
-use crate::cell_block::COMPRESSOR;
+use crate::cell_block::{CODEC, CODEC_WITH_TAGS, COMPRESSOR};
 use crate::client::{Client, ClientBuilder};
 use hregion::locator::ZooKeeperRegistry;
 use hregion::{Error, ErrorKind, Result};
@@ -33,6 +33,7 @@ impl ClientBuilder {
     /// | `hbase.client.retries.number`, `….pause`, `….operation.timeout` | the attempts |
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
     /// | `hbase.client.rpc.compressor` | Hadoop's `GzipCodec` |
+    /// | `hbase.client.rpc.codec` | `KeyValueCodec`, `KeyValueCodecWithTags` |
     /// | `hbase.client.netty.tls.*`, `hbase.rpc.tls.*` | TLS, with the feature `tls` |
     /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which an unused connection is closed |
     ///
@@ -81,6 +82,12 @@ impl ClientBuilder {
             None => {}
             Some(COMPRESSOR) => self = self.gzip(true),
             Some(other) => return unsupported("hbase.client.rpc.compressor", other),
+        }
+        match site.value("hbase.client.rpc.codec")? {
+            None => {}
+            Some(CODEC) => self = self.tags(false),
+            Some(CODEC_WITH_TAGS) => self = self.tags(true),
+            Some(other) => return unsupported("hbase.client.rpc.codec", other),
         }
         #[cfg(feature = "tls")]
         if let Some(tls) = site.tls()? {
@@ -316,11 +323,15 @@ mod tests {
         assert_eq!(settings.retries.pause_after(1), Duration::from_millis(20));
         assert_eq!(settings.rpc_timeout, Duration::from_millis(700));
         assert_eq!(settings.scanner_timeout, Duration::from_millis(800));
-        let other = property("hbase.client.rpc.compressor", "org.apache.hadoop.io.compress.SnappyCodec");
-        fs::write(&path, format!("<configuration>{other}</configuration>")).unwrap();
-        let error = Client::builder().site(&path).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.message().contains("SnappyCodec"), "{error}");
+        for (name, class) in [
+            ("hbase.client.rpc.compressor", "org.apache.hadoop.io.compress.SnappyCodec"),
+            ("hbase.client.rpc.codec", "org.apache.hadoop.hbase.codec.MessageCodec"),
+        ] {
+            fs::write(&path, format!("<configuration>{}</configuration>", property(name, class))).unwrap();
+            let error = Client::builder().site(&path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.message().contains(class), "{error}");
+        }
         let wrong = property("hbase.rpc.timeout", "x");
         fs::write(&path, format!("<configuration>{wrong}</configuration>")).unwrap();
         let error = Client::builder().site(&path).unwrap_err();

@@ -1,6 +1,6 @@
 //! Two region servers in this process, with a catalog and a table of a few regions, that can misbehave.
 
-use crate::cell_block::{self, CODEC, COMPRESSOR};
+use crate::cell_block::{self, CODEC_WITH_TAGS, CellCodec};
 use crate::proto;
 use crate::rng::Rng;
 use bytes::Bytes;
@@ -37,8 +37,11 @@ pub(crate) fn expected_row(at: usize) -> Row {
 
 fn push(row: &mut RowBuf, key: &[u8], family: &str, qualifier: &str, value: &[u8]) {
     let key = SeekKey::of(key, family.as_bytes(), qualifier.as_bytes(), 7, CellType::Put);
-    row.push(CellRef::new(&key, value));
+    row.push(CellRef::new(&key, value).with_tag_bytes(TAGS).unwrap());
 }
+
+/// The tags of each cell: a time to live of a day (type 8).
+pub(super) const TAGS: &[u8] = b"\0\x09\x08\0\0\0\0\x05\x26\x5C\0";
 
 /// What goes wrong in a session, and how often, in percent.
 #[derive(Clone, Copy, Debug)]
@@ -199,9 +202,10 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &Mutex<St
     }
     let header = read_frame(&mut stream).await?;
     let header = proto::ConnectionHeader::decode(header).unwrap();
-    assert_eq!(header.cell_block_codec_class.as_deref(), Some(CODEC));
-    let gzip = header.cell_block_compressor_class.is_some();
-    assert!(!gzip || header.cell_block_compressor_class.as_deref() == Some(COMPRESSOR));
+    let tags = header.cell_block_codec_class.as_deref() == Some(CODEC_WITH_TAGS);
+    let codec = CellCodec { tags, gzip: header.cell_block_compressor_class.is_some() };
+    assert_eq!(header.cell_block_codec_class.as_deref(), Some(codec.class()));
+    assert_eq!(header.cell_block_compressor_class.as_deref(), codec.compressor());
     loop {
         let mut frame = read_frame(&mut stream).await?;
         let len = prost::decode_length_delimiter(&mut frame).unwrap();
@@ -215,7 +219,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &Mutex<St
             let answer = state.answer(header.method_name.as_deref().unwrap(), frame, mischief);
             (answer, mischief, state.random.next())
         };
-        if !send(&mut stream, call_id, answer, gzip, mischief, random).await? {
+        if !send(&mut stream, call_id, answer, codec, mischief, random).await? {
             return Ok(());
         }
     }
@@ -232,11 +236,11 @@ async fn send(
     stream: &mut (impl AsyncWrite + Unpin),
     call_id: u32,
     mut answer: Answer,
-    gzip: bool,
+    codec: CellCodec,
     mischief: Option<usize>,
     random: u64,
 ) -> std::io::Result<bool> {
-    let mut cells = cell_block::encode(&answer.cells);
+    let mut cells = cell_block::encode(&answer.cells, codec.tags);
     let mut call_id = call_id;
     match mischief {
         Some(0) => return Ok(false),
@@ -249,13 +253,17 @@ async fn send(
         Some(4) => {
             // a cell too few, and a length that says so
             let last = answer.cells.iter().flat_map(Row::cells).last();
-            let len = last.map_or(0, |cell| 12 + cell.key().as_bytes().len() + cell.value().len());
-            cells.truncate(cells.len() - len);
+            let one = last.map(|cell| {
+                let mut row = RowBuf::new();
+                row.push(cell);
+                cell_block::encode([&row.freeze()], codec.tags).len()
+            });
+            cells.truncate(cells.len() - one.unwrap_or(0));
         }
         Some(5) => tokio::time::sleep(Duration::from_millis(60)).await,
         _ => {}
     }
-    if gzip && !cells.is_empty() {
+    if codec.gzip && !cells.is_empty() {
         cells = cell_block::gzip(&cells);
         if mischief == Some(19) {
             // compressed cells have a checksum
