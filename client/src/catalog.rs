@@ -60,6 +60,9 @@ impl RemoteCatalog {
             ..proto::ScanRequest::default()
         };
         self.call(meta, "Scan", &request, deadline, |response: proto::ScanResponse, cells| {
+            if response.scanner_id.is_none() {
+                return Err(hregion::Corruption::Malformed("answer to another call than a search"));
+            }
             let more = response.more_results_in_region.unwrap_or_default();
             let rows = rows_of(&response, cells)?;
             Ok((rows.into_iter().map(|(row, _)| row).collect(), more))

@@ -9,7 +9,7 @@ use crate::tls::TlsClient;
 use bytes::{Bytes, BytesMut};
 use hregion::{Corruption, Deadline, Error};
 use prost::Message;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,6 +59,8 @@ struct Shared {
     server: String,
     next_call: AtomicU32,
     pending: Mutex<Pending>,
+    /// The ids of the last scanners that were opened.
+    scanners: Mutex<VecDeque<u64>>,
 }
 
 /// The calls that wait for an answer.
@@ -73,6 +75,8 @@ struct Pending {
 const QUEUE: usize = 64;
 /// Responses are read into buffers that grow with what arrives, so that a length alone allocates no more.
 const READ_AT_LEAST: usize = 64 << 10;
+/// The number of scanners whose ids are kept: more than the calls that are answered late.
+const SCANNERS: usize = 128;
 /// A call id for the connection itself: -1.
 const NO_CALL: u32 = u32::MAX;
 
@@ -117,6 +121,7 @@ impl Connection {
             server,
             next_call: AtomicU32::new(0),
             pending: Mutex::new(Pending::default()),
+            scanners: Mutex::default(),
         });
         let (requests, queue) = mpsc::channel(QUEUE);
         let (max_response, idle) = (settings.max_response, settings.idle);
@@ -187,6 +192,17 @@ impl Connection {
         let decoded = frame.decode(codec, max);
         let (message, cells) = decoded.map_err(|corruption| self.give_up(&corruption))?;
         Ok(Answer { message, cells })
+    }
+
+    /// Whether none of the last scanners that were opened had this id. Servers give an id to one scanner only.
+    pub(crate) fn is_new_scanner(&self, id: u64) -> bool {
+        let mut scanners = self.shared.scanners.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !scanners.contains(&id);
+        if scanners.len() >= SCANNERS {
+            scanners.pop_front();
+        }
+        scanners.push_back(id);
+        is_new
     }
 
     /// Closes the connection because of an answer that cannot be believed.
@@ -382,6 +398,7 @@ mod tests {
         let (connections, patience) = (Connections::new(settings), Duration::from_secs(20));
         let open = || connections.get("127.0.0.1", port, CLIENT_SERVICE, Deadline::after(patience));
         let first = open().await.unwrap();
+        assert!(first.is_new_scanner(7) && first.is_new_scanner(8) && !first.is_new_scanner(7));
         // a call that waits keeps it open
         let get = proto::GetRequest::default();
         let call = first.call::<proto::GetResponse>("Get", &get, None, Duration::from_secs(1));

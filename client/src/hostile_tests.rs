@@ -224,6 +224,23 @@ async fn a_page_that_is_read_ahead_has_the_time_of_an_operation() {
     assert_eq!(ended.unwrap_err().kind(), hregion::ErrorKind::Io);
 }
 
+/// Answers to other calls of a scanner, or of other scanners, would end a region early, or skip rows.
+#[tokio::test]
+async fn answers_to_other_calls_are_not_taken_for_those_of_a_scanner() {
+    let cluster = Cluster::start().await;
+    let (mut right, mut wrong) = (0, 0);
+    for seed in 0..60 {
+        cluster.behave(seed, Mischief::WRONG_SCANNER[seed as usize % 2]);
+        let client = client(&cluster, CALL, false);
+        let table = client.table(&TableName::parse("t").unwrap());
+        match scan(&table, &mut Rng::new(seed)).await {
+            Ok(()) => right += 1,
+            Err(_) => wrong += 1,
+        }
+    }
+    assert!(right > 0 && wrong < 60, "{right} right answers, {wrong} errors");
+}
+
 /// Wherever it happens: within a row, whose parts are returned as they come, and after a row.
 #[tokio::test]
 async fn a_lease_that_is_not_renewed_repeats_no_cells() {

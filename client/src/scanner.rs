@@ -49,6 +49,8 @@ struct RegionScanner {
     id: u64,
     /// The number of the next call.
     sequence: u64,
+    /// Whether its answers say if the region has more rows: servers before 1.2 do not.
+    says_more: bool,
 }
 
 /// An answer, and its results, each with whether it is a part of a row.
@@ -268,12 +270,22 @@ impl Scanner {
         rows: Vec<(Row, bool)>,
     ) -> Result<Then, Fault> {
         self.pages += 1;
-        match &mut self.open {
-            Some(open) => open.sequence += 1,
-            None => {
-                let id = response.scanner_id;
-                self.open = id.map(|id| RegionScanner { place: place.clone(), id, sequence: 0 });
+        let says_more = response.more_results_in_region.is_some();
+        let is_answer = match &mut self.open {
+            Some(open) => {
+                open.sequence += 1;
+                // servers before 1.4 repeat no id
+                says_more == open.says_more && response.scanner_id.is_none_or(|id| id == open.id)
             }
+            None => response.scanner_id.is_some_and(|id| {
+                self.open = Some(RegionScanner { place: place.clone(), id, sequence: 0, says_more });
+                place.connection.is_new_scanner(id)
+            }),
+        };
+        if !is_answer {
+            // it would end the region, or have rows of elsewhere
+            let other = Corruption::Malformed("answer to another call than that of the scanner");
+            return Err(place.connection.give_up(&other));
         }
         let is_empty = rows.is_empty();
         let is_heartbeat = response.heartbeat_message.unwrap_or_default();
@@ -304,10 +316,6 @@ impl Scanner {
         Ok(match (goes_on, region_ends) {
             (false, _) => Then::End,
             (true, true) => Then::NextRegion,
-            (true, false) if self.open.is_none() => {
-                let missing = Corruption::Malformed("answer without the id of the scanner");
-                return Err(place.connection.give_up(&missing));
-            }
             (true, false) => Then::ReadOn,
         })
     }

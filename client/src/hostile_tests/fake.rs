@@ -51,11 +51,15 @@ pub(super) struct Mischief {
     only: Option<usize>,
 }
 
-const KINDS: usize = 20;
+const KINDS: usize = 22;
 
 impl Mischief {
     /// Nothing goes wrong.
     pub(super) const NONE: Self = Self { percent: 0, only: None };
+
+    /// Scanners are told what belongs to their ends, or to other scanners.
+    pub(super) const WRONG_SCANNER: [Self; 2] =
+        [Self { percent: 30, only: Some(20) }, Self { percent: 30, only: Some(21) }];
 
     /// Nothing is answered any more.
     pub(super) const SILENCE: Self = Self { percent: 100, only: Some(1) };
@@ -582,6 +586,23 @@ impl State {
                 id
             }
         };
+        if mischief == Some(20) {
+            // as if the scanner were closed, or its lease renewed
+            return Answer::of(&proto::ScanResponse::default());
+        }
+        if mischief == Some(21) && request.scanner_id.is_some() {
+            // the page of another scanner, which is further on
+            let cells: Vec<Row> = self.scanners[&id].rows.last().cloned().into_iter().collect();
+            let response = proto::ScanResponse {
+                scanner_id: Some(id - 1),
+                cells_per_result: cells.iter().map(|row| row.len() as u32).collect(),
+                partial_flag_per_result: vec![false; cells.len()],
+                more_results: Some(true),
+                more_results_in_region: Some(true),
+                ..proto::ScanResponse::default()
+            };
+            return Answer { cells, ..Answer::of(&response) };
+        }
         if mischief == Some(16) {
             self.scanners.remove(&id);
             return Answer::exception("org.apache.hadoop.hbase.exceptions.ScannerResetException", "reset");

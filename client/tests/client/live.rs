@@ -201,6 +201,16 @@ async fn metrics_and_families_are_those_of_hbase(java: &mut Java, client: &Clien
     }
 }
 
+async fn cells_have_tags_if_they_are_asked_for(table: &Table, with_tags: &Table) {
+    let put = Put::new("row-tagged").cell("f", "a", "v").ttl(Duration::from_secs(3600));
+    table.put(put).await.unwrap();
+    for (table, expected) in [(table, &b""[..]), (with_tags, b"\0\x09\x08\0\0\0\0\0\x36\xEE\x80")] {
+        let row = table.get(&Get::new("row-tagged")).await.unwrap();
+        assert_eq!(row.cell("f", "a").unwrap().tag_bytes(), expected);
+    }
+    table.delete(Delete::new("row-tagged")).await.unwrap();
+}
+
 async fn writes_are_read_by_hbase(java: &mut Java, table: &Table) {
     let row = "row-new";
     table
@@ -369,6 +379,9 @@ async fn answers_are_those_of_hbases_client() {
     let (ours, _) = scanned(&meta, Scan::new().caching(3)).await;
     assert_same(&ours, &java.ask(&json!({"op": "scan", "table": "hbase:meta"})), "the catalog");
     writes_are_read_by_hbase(&mut java, &table).await;
+    let with_tags = Client::builder().tags(true).zookeeper(cluster.zookeeper()).unwrap();
+    reads_are_those_of_hbase(&mut java, &with_tags.table(table.name())).await;
+    cells_have_tags_if_they_are_asked_for(&table, &with_tags.table(table.name())).await;
     rows_are_read_once_while_regions_change(&mut java, &cluster, &table).await;
     a_server_ends(&mut java, &cluster, &bootstrap, &table).await;
 
