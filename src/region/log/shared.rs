@@ -84,9 +84,9 @@ pub(super) struct State {
     wanted: u64,
     /// The current round, or the last one.
     round: Round,
-    /// How long the last sync took, and when its round ended.
+    /// How long the last sync took, and when it ended.
     sync_time: Duration,
-    round_ended: Stopwatch,
+    sync_ended: Stopwatch,
     /// The number of writers that waited when the last round ended, and when the one before it did.
     waited: [u64; 2],
     /// The entry whose writer waits for others before it begins a round.
@@ -135,7 +135,7 @@ impl State {
     /// for each half of the writers, while the other half appends, then takes less time than one for all.
     fn end_gathering(&mut self) {
         self.ungathered = match self.gathering.take() {
-            Some(_) if self.round_ended.elapsed() > self.sync_time => UNGATHERED,
+            Some(_) if self.sync_ended.elapsed() > self.sync_time => UNGATHERED,
             _ => self.ungathered.saturating_sub(1),
         };
     }
@@ -209,7 +209,7 @@ impl SharedLog {
             wanted: 0,
             round: Round::default(),
             sync_time: Duration::ZERO,
-            round_ended: Stopwatch::start(),
+            sync_ended: Stopwatch::start(),
             waited: [0; 2],
             gathering: None,
             ungathered: 0,
@@ -526,9 +526,9 @@ impl SharedLog {
                 is_undone = is_full(&written) && file.truncate(base).is_ok();
             }
         }
-        let started = Stopwatch::start();
+        let started = syncs.then(Stopwatch::start);
         let synced = if written.is_ok() && syncs { file.sync() } else { Ok(()) };
-        let sync_time = started.elapsed();
+        let sync_time = started.map(Stopwatch::elapsed);
         mem::forget(busy);
         let at = |action, error| Error::io(action, file.path(), error);
         let outcome = written
@@ -536,13 +536,13 @@ impl SharedLog {
             .and_then(|()| synced.map_err(|error| at("sync", error)));
         let mut state = self.state();
         (state.file, state.reserved) = (Some(file), reserved);
-        state.round_ended = Stopwatch::start();
         let is_done = outcome.is_ok();
         match outcome {
             Ok(()) => {
                 state.written = target;
-                if syncs {
-                    (state.synced, state.sync_time) = (target, sync_time);
+                if let Some(time) = sync_time {
+                    (state.synced, state.sync_time) = (target, time);
+                    state.sync_ended = Stopwatch::start();
                     if let Some(encoder) = &mut state.encoder {
                         encoder.synced(end);
                     }
