@@ -105,8 +105,8 @@ impl CellBlock {
     }
 }
 
-/// Parses a KeyValue: lengths of key and value, key, value; with `tags`, then their length and the tags, unless
-/// there are none.
+/// Parses a KeyValue: lengths of key and value, key, value; with `tags`, then their length and the tags,
+/// unless there are none.
 fn parse(bytes: &[u8], tags: bool) -> Result<CellRef<'_>, Corruption> {
     const WRONG: Corruption = Corruption::Malformed("cell whose parts are not as long as it is");
     let (key_len, rest) = bytes.split_first_chunk::<4>().ok_or(WRONG)?;

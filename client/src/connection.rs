@@ -194,7 +194,8 @@ impl Connection {
         Ok(Answer { message, cells })
     }
 
-    /// Whether none of the last scanners that were opened had this id. Servers give an id to one scanner only.
+    /// Whether none of the last scanners that were opened had this id. Servers give an id to one scanner
+    /// only.
     pub(crate) fn is_new_scanner(&self, id: u64) -> bool {
         let mut scanners = self.shared.scanners.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = !scanners.contains(&id);
