@@ -41,7 +41,7 @@ def golden_cells(name):
     with gzip.open(DATA / "golden" / f"{name}.cells.jsonl.gz", "rt") as lines:
         for cell in map(json.loads, lines):
             row, family, qualifier, value = (unescaped(cell[n]) for n in ("row", "family", "qualifier", "value"))
-            yield row, family.decode(), qualifier, cell["timestamp"], cell["type"], value
+            yield row, family, qualifier, cell["timestamp"], cell["type"], value
 
 
 @pytest.mark.parametrize("form", ["parquet", "arrow"])
