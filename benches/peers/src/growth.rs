@@ -190,6 +190,7 @@ impl Growth<'_> {
         region.flush()?;
         region.close()?;
         let region = self.open("rows", rows, options)?;
+        warm(&region)?;
         self.gets("rows", rows, rows, &region)?;
         self.scan("rows", "scan, a row", rows, rows, &region, &Scan::new())?;
         let paths = region.hfile_paths(FAMILY).context("the family")?;
@@ -241,6 +242,7 @@ impl Growth<'_> {
         ensure!(region.store_file_count(FAMILY) == Some(files as usize), "files of {files}");
         region.close()?;
         let region = self.open("files", files, options)?;
+        warm(&region)?;
         self.gets("files", files, rows, &region)?;
         self.scan("files", "scan, a row", files, rows, &region, &Scan::new())
     }
@@ -257,6 +259,7 @@ impl Growth<'_> {
             }
         }
         region.flush()?;
+        warm(&region)?;
         let mut found = RowBuf::new();
         for (line, max) in [("get of the newest", 1), ("get of all, a version", all)] {
             let mut get = Get::new([]).column(FAMILY, QUALIFIER).max_versions(max);
@@ -290,6 +293,7 @@ impl Growth<'_> {
         let nanos = start.elapsed().as_nanos() as f64 / (rows * columns) as f64;
         self.add("columns", "put of a row, a column", columns, nanos, noise.cpus());
         region.flush()?;
+        warm(&region)?;
         let mut found = RowBuf::new();
         let (mut draw, mut at) = (Draw::uniform(rows, 0, 1), Draw::uniform(columns, 1, 1));
         let mut gets: Vec<Get> = Vec::new();
@@ -337,6 +341,8 @@ impl Growth<'_> {
         let (opened, noise) = (sys::rss() - resident, noise.cpus());
         self.add("regions", "open, a region", regions, nanos, noise);
         self.add("memory", "resident bytes after opening", regions, opened.max(1.0), noise);
+        let mut scanned = table.scan(Scan::new())?;
+        while scanned.next_row()?.is_some() {}
         let (mut get, mut found) = (Get::new([]).column(FAMILY, QUALIFIER), RowBuf::new());
         let mut draw = Draw::uniform(rows, 0, 1);
         self.time("regions", "get of a column", regions, || {
@@ -387,6 +393,14 @@ impl Growth<'_> {
         }
         Ok(())
     }
+}
+
+/// Reads all blocks into the cache.
+fn warm(region: &Region) -> Result<()> {
+    let (view, scan) = (region.view(), Scan::new().max_versions(u32::MAX));
+    let mut rows = view.scan(&scan)?;
+    while rows.next_row()?.is_some() {}
+    Ok(())
 }
 
 fn family() -> Family {
