@@ -1,6 +1,6 @@
 //! The key part of a cell (hfile.md §2.2), borrowed and owned.
 
-use super::{CellType, StringBinary, same_bytes};
+use super::{CellType, StringBinary};
 use crate::error::{Corruption, Error};
 use std::fmt;
 use std::ops::Deref;
@@ -13,6 +13,8 @@ pub const OLDEST_TIMESTAMP: i64 = i64::MIN;
 /// The size of row length, family length, timestamp and type: a key without row, family and qualifier.
 pub(crate) const FIXED_LEN: usize = 2 + 1 + 8 + 1;
 const TIMESTAMP_AND_TYPE: usize = 9;
+/// The smallest key: no row, no family, the latest timestamp, the type `Maximum`.
+const SMALLEST: [u8; FIXED_LEN] = [0, 0, 0, 0x7f, 255, 255, 255, 255, 255, 255, 255, 255];
 /// The maximum length of a row.
 pub const MAX_ROW_LEN: usize = i16::MAX as usize;
 /// The maximum length of a family.
@@ -129,17 +131,6 @@ impl CellKey {
     #[inline]
     pub(crate) fn type_code(&self) -> u8 {
         self.0[self.0.len() - 1]
-    }
-
-    /// Whether another key has the same row, family and qualifier. Always false for keys without family and
-    /// qualifier.
-    #[inline]
-    pub(crate) fn is_of_same_column(&self, other: &Self) -> bool {
-        let (a, b) = (&self.0, &other.0);
-        let column_end = a.len() - TIMESTAMP_AND_TYPE;
-        a.len() == b.len()
-            && column_end > 2 + self.row_len() + 1
-            && same_bytes(&a[..column_end], &b[..column_end])
     }
 
     /// Whether this is the key before all others of its row.
@@ -283,9 +274,9 @@ impl SeekKey {
 
     /// As [`new`](Self::new), with room for a longer key.
     pub(crate) fn with_room(bytes: usize) -> Self {
-        let mut key = Self(Vec::with_capacity(bytes));
-        key.set(b"", b"", b"", LATEST_TIMESTAMP, CellType::Maximum);
-        key
+        let mut key = Vec::with_capacity(bytes);
+        key.extend_from_slice(&SMALLEST);
+        Self(key)
     }
 
     /// The key before all others of a row.

@@ -24,10 +24,6 @@ impl CellOrder {
     #[inline]
     #[must_use]
     pub fn compare(self, a: &CellKey, b: &CellKey) -> Ordering {
-        // most comparisons that read whole keys are between versions of one column
-        if a.is_of_same_column(b) {
-            return compare_times(a, b);
-        }
         match self.compare_rows(a.row(), b.row()) {
             Ordering::Equal => compare_after_row(a, b),
             different => different,
@@ -48,16 +44,19 @@ impl CellOrder {
 /// Compares like slices. Most rows are short, and inline word comparisons are cheaper than a call of
 /// `memcmp`.
 #[inline]
-pub(crate) fn compare_bytes(mut a: &[u8], mut b: &[u8]) -> Ordering {
-    while let (Some((a_word, a_rest)), Some((b_word, b_rest))) =
-        (a.split_first_chunk::<8>(), b.split_first_chunk::<8>())
-    {
+pub(crate) fn compare_bytes(a: &[u8], b: &[u8]) -> Ordering {
+    let common = a.len().min(b.len());
+    let (a_common, b_common) = (&a[..common], &b[..common]);
+    let (Some(a_last), Some(b_last)) = (a_common.last_chunk::<8>(), b_common.last_chunk::<8>()) else {
+        return a.cmp(b);
+    };
+    for (a_word, b_word) in a_common.as_chunks::<8>().0.iter().zip(b_common.as_chunks::<8>().0) {
         if a_word != b_word {
             return u64::from_be_bytes(*a_word).cmp(&u64::from_be_bytes(*b_word));
         }
-        (a, b) = (a_rest, b_rest);
     }
-    if a.is_empty() || b.is_empty() { a.len().cmp(&b.len()) } else { a.cmp(b) }
+    // the last word may overlap the previous one, whose bytes are equal
+    u64::from_be_bytes(*a_last).cmp(&u64::from_be_bytes(*b_last)).then_with(|| a.len().cmp(&b.len()))
 }
 
 /// Whether two slices are equal. Most are short, and comparing them inline is cheaper than a call of
@@ -84,7 +83,18 @@ fn compare_times(a: &CellKey, b: &CellKey) -> Ordering {
     b.timestamp().cmp(&a.timestamp()).then_with(|| b.type_code().cmp(&a.type_code()))
 }
 
+#[inline]
 fn compare_after_row(a: &CellKey, b: &CellKey) -> Ordering {
+    let (a_column, b_column) = (a.column_bytes(), b.column_bytes());
+    // most comparisons of keys of one row are between versions of one column
+    if a_column != [0] && same_bytes(a_column, b_column) {
+        return compare_times(a, b);
+    }
+    compare_columns(a, b)
+}
+
+/// Compares keys of one row.
+fn compare_columns(a: &CellKey, b: &CellKey) -> Ordering {
     let (a_column, b_column) = (a.column_bytes(), b.column_bytes());
     // keys without family and qualifier are rare, and keys at the end of a row even rarer
     let ends_row =
@@ -224,7 +234,7 @@ mod tests {
                 })
                 .collect();
             let naive = order.compare_rows(keys[0].row(), keys[1].row());
-            let naive = naive.then_with(|| compare_after_row(&keys[0], &keys[1]));
+            let naive = naive.then_with(|| compare_columns(&keys[0], &keys[1]));
             prop_assert_eq!(order.compare(&keys[0], &keys[1]), naive);
         }
 
