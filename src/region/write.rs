@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 const MAX_CELL_LEN: usize = 10 << 20;
 
 /// Room for most keys.
-pub(super) const USUAL_KEY_LEN: usize = 100;
+const USUAL_KEY_LEN: usize = 100;
 
 /// A cell to write to a store.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub(super) struct BegunWrite<'r> {
     entry: WriteEntry<'r>,
     /// What to wait for.
     pub(super) ticket: Option<Ticket>,
+    /// A buffer for keys.
+    key: SeekKey,
     /// Held after the entry is complete: a flush waits for both.
     _updates: RwLockReadGuard<'r, ()>,
 }
@@ -90,8 +92,8 @@ impl RegionCore {
     ) -> Result<i64> {
         let mut begun = self.begin_apply(logged, durability)?;
         self.wait_for_log(begun.ticket.take(), durability)?;
-        let BegunWrite { entry, _updates, .. } = begun;
-        let seq_id = self.insert(&entry, cells);
+        let BegunWrite { entry, key, _updates, .. } = begun;
+        let seq_id = self.insert(&entry, cells, key);
         self.mvcc.complete_and_wait(entry);
         self.wrote(writes);
         Ok(seq_id)
@@ -112,8 +114,9 @@ impl RegionCore {
         if self.is_closing.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
-        let (entry, ticket) = self.begin_logged(logged, durability)?;
-        Ok(BegunWrite { entry, ticket, _updates: updates })
+        let mut key = SeekKey::with_room(USUAL_KEY_LEN);
+        let (entry, ticket) = self.begin_logged(logged, durability, &mut key)?;
+        Ok(BegunWrite { entry, ticket, key, _updates: updates })
     }
 
     /// Ends a write whose entry is as durable as asked: inserts its cells, and completes it. Returns its
@@ -124,8 +127,8 @@ impl RegionCore {
         cells: impl Iterator<Item = C>,
         writes: u64,
     ) -> i64 {
-        let BegunWrite { entry, _updates, .. } = begun;
-        let seq_id = self.insert(&entry, cells);
+        let BegunWrite { entry, key, _updates, .. } = begun;
+        let seq_id = self.insert(&entry, cells, key);
         self.mvcc.complete(entry);
         self.wrote(writes);
         seq_id
@@ -136,10 +139,10 @@ impl RegionCore {
         &self,
         entry: &WriteEntry<'_>,
         cells: impl Iterator<Item = C>,
+        mut key: SeekKey,
     ) -> i64 {
         let state = self.states.load();
         let seq_id = entry.seq_id();
-        let mut key = SeekKey::with_room(USUAL_KEY_LEN);
         for cell in cells {
             let cell = cell.borrow();
             state.stores[cell.store].active.insert(self.cell_ref(cell, &mut key, seq_id));

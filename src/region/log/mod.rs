@@ -12,7 +12,7 @@ pub(super) use region_log::RegionLog;
 pub(super) use shared::{LogSettings, SharedLog, Ticket, is_log_name};
 
 use super::RegionCore;
-use super::write::{NewCell, USUAL_KEY_LEN};
+use super::write::NewCell;
 use crate::cell::SeekKey;
 use crate::error::{Error, Result};
 use crate::mvcc::WriteEntry;
@@ -33,6 +33,7 @@ impl RegionCore {
         &self,
         cells: impl Iterator<Item = C> + Clone,
         durability: Durability,
+        cell_key: &mut SeekKey,
     ) -> Result<(WriteEntry<'_>, Option<Ticket>)> {
         let Some(log) = &self.log else { return Ok((self.mvcc.begin(), None)) };
         log.check()?;
@@ -62,10 +63,9 @@ impl RegionCore {
             // HBase would give cells the greatest number so far, which may be that of another region.
             key.orig_sequence_id = if shared.is_shared() { seq_id } else { 0 };
             let (start, offset) = (pending.len(), encoder.offset());
-            let mut cell_key = SeekKey::with_room(USUAL_KEY_LEN);
             let encoded = encoder.begin(key, count, pending).and_then(|entry| {
                 cells.clone().try_for_each(|cell| {
-                    encoder.cell(&self.cell_ref(cell.borrow(), &mut cell_key, seq_id), pending)
+                    encoder.cell(&self.cell_ref(cell.borrow(), cell_key, seq_id), pending)
                 })?;
                 encoder.finish(&entry, &mut pending[start..]);
                 Ok(())
