@@ -91,9 +91,10 @@ struct TableCore {
     seen: Mutex<Vec<OsString>>,
 }
 
-/// The maximum number of regions kept open after use, because each has its files open. Writable regions are
-/// always kept open, because they hold unflushed writes.
-const KEPT_OPEN: usize = 256;
+/// The maximum number of regions kept open after use, because of the memory that they take, some tens of
+/// kilobytes each: the number of their open files has its own bound. Writable regions are always kept open,
+/// because they hold unflushed writes.
+const KEPT_OPEN: usize = 10_000;
 
 impl Table {
     /// Opens a table under a root directory, `name` or `namespace:name`, for reading. Changes nothing in it.
