@@ -66,14 +66,17 @@ mod with_client {
     use std::sync::Arc;
     use std::time::Duration;
 
-    const TIMEOUT: u64 = 60;
+    /// The time of an operation, unless the site file has another.
+    const TIMEOUT: Duration = Duration::from_secs(60);
 
     impl ServerArgs {
         /// Returns the client of the cluster, if one is named.
         pub(crate) fn client(&self) -> Result<Option<Client>, Failure> {
-            let timeout = Duration::from_secs(self.timeout.unwrap_or(TIMEOUT));
             let build = |builder: hregion_client::ClientBuilder| {
-                let builder = builder.retries(RetryPolicy::default().operation_timeout(timeout));
+                let builder = match self.timeout {
+                    Some(seconds) => builder.operation_timeout(Duration::from_secs(seconds)),
+                    None => builder.retries(RetryPolicy::default().operation_timeout(TIMEOUT)),
+                };
                 if let Some(site) = &self.site {
                     return builder.site(site);
                 }

@@ -45,6 +45,8 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug)]
 pub struct ClientBuilder {
     pub(crate) settings: Settings,
+    /// The time of an operation, whatever a site file says.
+    pub(crate) operation_timeout: Option<Duration>,
     connections: ConnectionSettings,
 }
 
@@ -57,6 +59,7 @@ impl Default for ClientBuilder {
                 rpc_timeout: Duration::from_secs(60),
                 scanner_timeout: Duration::from_secs(60),
             },
+            operation_timeout: None,
             connections: ConnectionSettings {
                 user,
                 connect_timeout: Duration::from_secs(10),
@@ -75,6 +78,15 @@ impl ClientBuilder {
     #[must_use]
     pub fn retries(mut self, retries: RetryPolicy) -> Self {
         self.settings.retries = retries;
+        self
+    }
+
+    /// Sets the time of an operation with all its attempts, whatever
+    /// [`hbase.client.operation.timeout`](Self::site) of a site file says.
+    #[must_use]
+    pub fn operation_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.retries = self.settings.retries.operation_timeout(timeout);
+        self.operation_timeout = Some(timeout);
         self
     }
 

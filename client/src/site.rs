@@ -65,7 +65,8 @@ impl ClientBuilder {
         if let Some(pause) = millis("hbase.client.pause")? {
             retries = retries.pause(pause);
         }
-        if let Some(time) = millis("hbase.client.operation.timeout")? {
+        let time = millis("hbase.client.operation.timeout")?;
+        if let Some(time) = self.operation_timeout.or(time) {
             retries = retries.operation_timeout(time);
         }
         self.settings.retries = retries;
@@ -323,6 +324,13 @@ mod tests {
         assert_eq!(settings.retries.pause_after(1), Duration::from_millis(20));
         assert_eq!(settings.rpc_timeout, Duration::from_millis(700));
         assert_eq!(settings.scanner_timeout, Duration::from_millis(800));
+        let time = |builder: ClientBuilder| builder.site(&path).unwrap().0.settings.retries;
+        let of_file = hregion::locator::RetryPolicy::default().attempts(4).pause(Duration::from_millis(20));
+        let of_file = of_file.operation_timeout(Duration::from_secs(5));
+        assert_eq!(time(Client::builder()), of_file);
+        let given = of_file.operation_timeout(Duration::from_secs(9));
+        let builder = Client::builder().operation_timeout(Duration::from_secs(9));
+        assert_eq!(time(builder), given);
         for (name, class) in [
             ("hbase.client.rpc.compressor", "org.apache.hadoop.io.compress.SnappyCodec"),
             ("hbase.client.rpc.codec", "org.apache.hadoop.hbase.codec.MessageCodec"),
