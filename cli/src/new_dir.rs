@@ -19,6 +19,8 @@ pub(crate) struct NewDir {
     kept: bool,
     /// Whether files are left for the next attempt, unless there are none.
     resumes: bool,
+    /// Locked, so that no other process fills the same directory.
+    _lock: Option<fs::File>,
 }
 
 impl NewDir {
@@ -30,7 +32,7 @@ impl NewDir {
         let aside = beside(path);
         make(&aside, || fs::create_dir(&aside))
             .map_err(|error| CommandError::io("create", &aside, &error))?;
-        Ok(Self { path: path.to_owned(), aside, kept: false, resumes: false })
+        Ok(Self { path: path.to_owned(), aside, kept: false, resumes: false, _lock: None })
     }
 
     /// Opens the directory of an attempt that was cut off, or creates it. Its temporary name is hidden, and
@@ -47,7 +49,12 @@ impl NewDir {
         if !probe::is_dir(&aside)? {
             fs::create_dir(&aside).map_err(|error| CommandError::io("create", &aside, &error))?;
         }
-        Ok(Self { path: path.to_owned(), aside, kept: false, resumes: true })
+        let lock = fs::File::open(&aside).map_err(|error| CommandError::io("open", &aside, &error))?;
+        // Some file systems have no locks, or none of directories.
+        if matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)) {
+            return Err(CommandError::invalid_file(&aside, "another export is writing to it"));
+        }
+        Ok(Self { path: path.to_owned(), aside, kept: false, resumes: true, _lock: Some(lock) })
     }
 
     /// Returns the temporary path.

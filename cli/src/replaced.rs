@@ -38,7 +38,8 @@ pub(crate) fn archive_parents(table: &Table, out: &Output) -> hregion::Result<()
     Ok(())
 }
 
-/// Replaces regions by those that `replace` returns, and prints these.
+/// Replaces regions by those that `replace` returns, and prints these. They are printed before they are
+/// compacted: if that fails, they have replaced the others nevertheless.
 pub(crate) fn run(
     table: &TableArgs,
     compact: &CompactArgs,
@@ -50,14 +51,14 @@ pub(crate) fn run(
     let options = reading.region_options(out)?.writable(true);
     let table = Table::open_with(&table.root, &table.table.to_string(), options)?;
     let regions = replace(&table)?;
+    for region in &regions {
+        located::print(&RegionLocations::new(region.clone(), []), out)?;
+    }
     if compact.compact {
         for region in &regions {
             table.region(region.start_key())?.compact(Compaction::Major)?;
         }
         archive_parents(&table, out)?;
-    }
-    for region in regions {
-        located::print(&RegionLocations::new(region, []), out)?;
     }
     table.close()?;
     Ok(Exit::Done)

@@ -169,6 +169,14 @@ fn an_export_that_was_cut_off_is_continued() {
     assert!(files(&dir) == expected && !partial.exists());
     assert_eq!(dir.join(names[0]).metadata().unwrap().ino(), kept);
     fs::remove_dir_all(&dir).unwrap();
+    // another process that writes to the same directory
+    fs::create_dir(&partial).unwrap();
+    let locked = fs::File::open(&partial).unwrap();
+    locked.lock().unwrap();
+    let refused = export(&dir).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(code(&refused), 2, "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("another export") && !dir.exists(), "{}", stderr(&refused));
+    drop(locked);
     // processes that are killed
     let mut kills = 0;
     for micros in (0..40).map(|step| 1500 * step) {

@@ -11,6 +11,34 @@ fn dirs(table: &str) -> Vec<String> {
     names.filter(|name| !name.starts_with('.')).collect()
 }
 
+/// The regions are printed even if they cannot be compacted: they have replaced the old one.
+#[test]
+fn a_split_is_printed_before_a_compaction_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().to_str().unwrap();
+    let table = Table::create(root, "t", &[Family::new("f")], &[] as &[&str]).unwrap();
+    for row in ["a", "m", "z"] {
+        table.put(Put::new(row).cell("f", "q", "a value that is flipped")).unwrap();
+    }
+    let region = table.region("a").unwrap();
+    region.flush().unwrap();
+    let family = region.path().join("f");
+    table.close().unwrap();
+    let files: Vec<_> = fs::read_dir(family).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [file] = &files[..] else { panic!("{files:?}") };
+    let mut bytes = fs::read(file).unwrap();
+    let at = bytes.windows(5).position(|bytes| bytes == b"value").unwrap();
+    bytes[at] ^= 1;
+    fs::write(file, bytes).unwrap();
+    let split = run(&["split", "--compact", "--json", root, "t", "m"]);
+    assert_eq!(code(&split), 3, "{}", String::from_utf8_lossy(&split.stderr));
+    let lines = json_lines(&String::from_utf8(split.stdout).unwrap());
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0]["error"].is_null() && lines[1]["error"].is_null());
+    assert!(lines[2]["error"].is_object());
+    assert_eq!(Table::open(root, "t").unwrap().regions().len(), 2);
+}
+
 #[test]
 fn a_table_is_split_and_merged_again() {
     let dir = tempfile::tempdir().unwrap();
