@@ -9,12 +9,14 @@ use crate::memstore::Segment;
 use crate::metrics::ReadCounts;
 use crate::store::{Retention, StoreFile};
 use crate::sync::unpoisoned;
-use std::sync::Arc;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 impl Region {
     /// Writes the cells in memory to files: one for each family that has any. Returns when the files are on
-    /// disk.
+    /// disk. Families with many cells are written at the same time, by as many threads as there are cores.
     ///
     /// Cells that no read can see any more are dropped: expired cells, surplus versions, deleted cells.
     ///
@@ -92,50 +94,15 @@ impl RegionCore {
     fn flush_stores(&self, stores: &[usize], max_read_point: i64, kept: Option<i64>) -> Result<Flushed> {
         self.observe(|observer, context| observer.pre_flush(context))?;
         let mut flushed = self.freeze(stores, kept)?;
-        let seq_id = flushed.seq_id;
-        let is_flushed = |store| {
-            if let Some(log) = &self.log {
-                log.flushed(store, seq_id);
-            }
-        };
         // Later reads have later read points, so they do not need the dropped cells either.
         let smallest = self.mvcc.smallest_read_point().min(max_read_point);
         let now = self.clock.now();
-        for &store in stores {
-            let segments = self.states.load().stores[store].frozen.clone();
-            if segments.is_empty() {
-                continue;
-            }
-            let family = self.stores[store].family.name();
-            let info = self.observed_info(
-                store,
-                self.stores[store].scan_info(now),
-                |observer, context, family, options| {
-                    observer.pre_flush_scanner_open(context, family, options)
-                },
-            )?;
-            let passes = self.passes(|observer, context| observer.pre_flush_store(context, family))?;
-            let keep = Retention { info, max_read_point: smallest, filters: passes };
-            let encrypted = self.states.load().stores[store].files.iter().any(StoreFile::is_encrypted);
-            let file = self.stores[store].flush(&segments, seq_id, encrypted, keep)?;
-            let Some(file) = file else {
-                self.swap(store, |state| state.flushed(&segments, None));
-                is_flushed(store);
-                free(segments);
-                continue;
-            };
-            let name = file.name().to_owned();
-            let change = StoreChange { store, add: vec![file], remove: Vec::new() };
-            self.commit(vec![change], now, |opened| {
-                let file = opened.into_iter().flatten().next();
-                flushed.files[store].extend(file.clone());
-                self.swap(store, |state| state.flushed(&segments, file));
-            })?;
-            is_flushed(store);
-            self.counters.add(&ReadCounts { flushes: 1, ..ReadCounts::default() });
-            free(segments);
-            self.observe(|observer, context| observer.post_flush_store(context, family, &name))?;
-        }
+        let (seq_id, files) = (flushed.seq_id, Mutex::new(&mut flushed.files));
+        self.flush_each(stores, |store| {
+            let file = self.flush_store(store, seq_id, smallest, now)?;
+            unpoisoned(files.lock())[store].extend(file);
+            Ok(())
+        })?;
         if let Some(background) = &self.background {
             background.flushed(self.memory());
         }
@@ -144,6 +111,77 @@ impl RegionCore {
             self.report_unarchived(&error);
         }
         self.observe(|observer, context| observer.post_flush(context))?;
+        Ok(flushed)
+    }
+
+    /// Flushes the frozen memory of stores with `flush`, several at a time if they have many cells.
+    ///
+    /// # Errors
+    ///
+    /// The first error. No other store is begun after it; those that are under way are flushed.
+    fn flush_each(&self, stores: &[usize], flush: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
+        let state = Arc::clone(&self.states.load());
+        let is_large = |store: &&usize| cell_count(&state.stores[**store].frozen) >= MANY_CELLS;
+        let large = stores.iter().filter(is_large).count();
+        drop(state);
+        let threads = large.min(thread::available_parallelism().map_or(1, NonZero::get));
+        let (next, failure) = (AtomicUsize::new(0), OnceLock::new());
+        let work = || {
+            while failure.get().is_none()
+                && let Some(&store) = stores.get(next.fetch_add(1, Ordering::Relaxed))
+            {
+                if let Err(error) = flush(store) {
+                    failure.get_or_init(|| error);
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..threads {
+                // If no thread can be started, the others do its work.
+                let _ = thread::Builder::new().name("hregion-flush".into()).spawn_scoped(scope, work);
+            }
+            work();
+        });
+        failure.into_inner().map_or(Ok(()), Err)
+    }
+
+    /// Writes the frozen memory of a store to a file, which takes its place. Returns the file, unless no cell
+    /// was in memory or none is kept.
+    fn flush_store(&self, store: usize, seq_id: i64, smallest: i64, now: i64) -> Result<Option<StoreFile>> {
+        let segments = self.states.load().stores[store].frozen.clone();
+        if segments.is_empty() {
+            return Ok(None);
+        }
+        let family = self.stores[store].family.name();
+        let info = self.observed_info(
+            store,
+            self.stores[store].scan_info(now),
+            |observer, context, family, options| observer.pre_flush_scanner_open(context, family, options),
+        )?;
+        let passes = self.passes(|observer, context| observer.pre_flush_store(context, family))?;
+        let keep = Retention { info, max_read_point: smallest, filters: passes };
+        let encrypted = self.states.load().stores[store].files.iter().any(StoreFile::is_encrypted);
+        let file = self.stores[store].flush(&segments, seq_id, encrypted, keep)?;
+        let name = file.as_ref().map(|file| file.name().to_owned());
+        let mut flushed = None;
+        match file {
+            None => self.swap(store, |state| state.flushed(&segments, None)),
+            Some(file) => {
+                let change = StoreChange { store, add: vec![file], remove: Vec::new() };
+                self.commit(vec![change], now, |opened| {
+                    flushed = opened.into_iter().flatten().next();
+                    self.swap(store, |state| state.flushed(&segments, flushed.clone()));
+                })?;
+            }
+        }
+        if let Some(log) = &self.log {
+            log.flushed(store, seq_id);
+        }
+        free(segments);
+        if let Some(name) = name {
+            self.counters.add(&ReadCounts { flushes: 1, ..ReadCounts::default() });
+            self.observe(|observer, context| observer.post_flush_store(context, family, &name))?;
+        }
         Ok(flushed)
     }
 
@@ -183,15 +221,18 @@ struct Flushed {
     files: Vec<Vec<StoreFile>>,
 }
 
-/// Segments with fewer cells are freed inline.
+/// Segments with fewer cells are freed inline, and written by the thread that flushes.
 const MANY_CELLS: usize = 10_000;
 
 /// Frees segments whose cells are in a file now. Freeing each cell takes nearly as long as writing it, so a
 /// separate thread frees large segments, if one can be started.
 fn free(segments: Vec<Arc<Segment>>) {
-    let cells: usize = segments.iter().map(|segment| segment.cell_count()).sum();
-    if cells >= MANY_CELLS {
+    if cell_count(&segments) >= MANY_CELLS {
         // If no thread can be started, dropping the closure frees the segments here.
         let _ = thread::Builder::new().name("hregion-free".into()).spawn(|| drop(segments));
     }
+}
+
+fn cell_count(segments: &[Arc<Segment>]) -> usize {
+    segments.iter().map(|segment| segment.cell_count()).sum()
 }

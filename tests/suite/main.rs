@@ -17,6 +17,7 @@ mod encryption;
 mod explain;
 mod faults;
 mod flips;
+mod flushes;
 mod fuzz_bodies;
 mod get_many;
 mod golden;

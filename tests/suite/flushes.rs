@@ -1,0 +1,90 @@
+//! Flushes of several families at a time.
+
+use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::{Compaction, Durability, Family, Put, Region, Scan};
+use std::sync::Arc;
+
+const FAMILIES: [&str; 3] = ["a", "b", "c"];
+const ROWS: usize = 110;
+const COLUMNS: usize = 100;
+
+fn open(storage: &FaultyStorage) -> Region {
+    let options = Region::options()
+        .storage(Arc::new(storage.clone()))
+        .create_if_missing(true)
+        .durability(Durability::AsyncWal);
+    FAMILIES.iter().fold(options, |options, family| options.family(Family::new(*family))).open("/r").unwrap()
+}
+
+/// Puts more cells into each family than one thread writes.
+fn fill(region: &Region) {
+    for row in 0..ROWS {
+        let put = (0..COLUMNS).fold(Put::new(format!("{row:04}")), |put, column| {
+            FAMILIES.iter().fold(put, |put, family| {
+                put.cell_at(*family, format!("{column:03}"), 7, format!("{family}{row}/{column}"))
+            })
+        });
+        region.put(put).unwrap();
+    }
+}
+
+#[track_caller]
+fn check(region: &Region, shown: &str) {
+    let mut row_count = 0;
+    for (row, cells) in region.scan(Scan::new()).unwrap().enumerate() {
+        let cells = cells.unwrap();
+        let mut found = cells.cells();
+        for (family, column) in FAMILIES.iter().flat_map(|family| (0..COLUMNS).map(move |c| (family, c))) {
+            let cell = found.next().unwrap_or_else(|| panic!("{shown}: {row}, {family}, {column}"));
+            assert_eq!(cell.family(), family.as_bytes(), "{shown}");
+            assert_eq!(cell.value(), format!("{family}{row}/{column}").as_bytes(), "{shown}");
+        }
+        assert!(found.next().is_none(), "{shown}");
+        row_count += 1;
+    }
+    assert_eq!(row_count, ROWS, "{shown}");
+}
+
+#[test]
+fn a_flush_of_large_families_has_all_cells() {
+    let storage = FaultyStorage::new();
+    let region = open(&storage);
+    fill(&region);
+    region.flush().unwrap();
+    check(&region, "flushed");
+    assert_eq!(FAMILIES.map(|family| region.store_file_count(family)), [Some(1); 3]);
+    assert_eq!((region.metrics().flushes, region.health().is_sound()), (3, true));
+    region.close().unwrap();
+    check(&open(&storage), "reopened");
+}
+
+/// The calls of the threads are in no order, so a call that fails is one of any family.
+#[test]
+fn any_call_of_a_flush_of_large_families_may_fail() {
+    let counted = FaultyStorage::new();
+    let region = open(&counted);
+    fill(&region);
+    let calls = counted.calls();
+    region.flush().unwrap();
+    let calls = counted.calls() - calls;
+    assert!(calls > 10, "{calls}");
+    drop(region);
+    for n in (0..calls).step_by(3) {
+        let shown = format!("call {n} of {calls}");
+        let storage = FaultyStorage::new();
+        let region = open(&storage);
+        fill(&region);
+        storage.fail_after(n);
+        let flushed = region.flush();
+        storage.heal();
+        check(&region, &shown);
+        if flushed.is_err() {
+            region.flush().unwrap_or_else(|error| panic!("{shown}: {error}"));
+        }
+        check(&region, &shown);
+        region.compact(Compaction::Major).unwrap();
+        drop(region);
+        let left = storage.after(Crash::OfTheProcess);
+        check(&open(&left), &shown);
+    }
+}
