@@ -8,6 +8,7 @@ use crate::probe;
 use crate::rename::rename_new;
 use hregion::Storage;
 use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LocalStorage, LogFile};
+use hregion::region::FileKind;
 use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
@@ -159,23 +160,31 @@ impl Storage for OutputStorage {
     }
 }
 
-/// Fails if the output exists and must not be replaced, or is one of the inputs.
+/// Fails if the output exists and must not be replaced, or is one of the inputs, or a file of HBase in one.
 pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), CommandError> {
     check_local(path)?;
     if !probe::exists(path)? {
         return Ok(());
     }
-    let same = |input: &PathBuf| {
-        let (input, output) = (input.canonicalize(), path.canonicalize());
-        input.is_ok_and(|input| output.is_ok_and(|output| input == output))
-    };
-    if inputs.iter().any(same) {
-        return Err(CommandError::invalid_file(path, "the output is the input, which is never changed"));
+    for input in inputs {
+        if is_of_input(path, input)? {
+            let message = "the output is the input, which is never changed";
+            return Err(CommandError::invalid_file(path, message));
+        }
     }
     if !force {
         return Err(CommandError::invalid_file(path, "it exists").with_hint(Some("--force replaces it")));
     }
     Ok(())
+}
+
+/// Whether a file is an input, or one of the files of HBase below a directory that is an input.
+fn is_of_input(path: &Path, input: &Path) -> Result<bool, CommandError> {
+    let (Ok(path), Ok(input)) = (path.canonicalize(), input.canonicalize()) else { return Ok(false) };
+    if !path.starts_with(&input) {
+        return Ok(false);
+    }
+    Ok(path == input || FileKind::of(&OutputStorage::shared(false), &path)? != FileKind::Unknown)
 }
 
 /// Returns a random hidden name next to `path`.

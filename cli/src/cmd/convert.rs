@@ -99,15 +99,21 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let options = args.reading.options(out)?;
     out.start_progress(args.files.iter().map(|path| bytes_of(path, None)).sum(), stdout);
     let (mut files, mut halves) = (Vec::new(), Vec::new());
-    for path in inputs(args, out)? {
-        let is_half = target::is_reference(&path)?;
-        let half = is_half.then(|| InputSource::of_file(&path, &args.reading, out)).transpose()?;
+    let paths = inputs(args, out)?;
+    for path in &paths {
+        let is_half = target::is_reference(path)?;
+        let half = is_half.then(|| InputSource::of_file(path, &args.reading, out)).transpose()?;
         let whole = match half {
             None => None,
-            Some(_) => args.reading.region_options(out)?.hfile_of(&path)?,
+            Some(_) => args.reading.region_options(out)?.hfile_of(path)?,
         };
-        files.push(target::open(&whole.unwrap_or(path), None, &options, out)?);
+        files.push(target::open(whole.as_deref().unwrap_or(path), None, &options, out)?);
         halves.push(half);
+    }
+    if !stdout {
+        // the files of directories, and those that links and references lead to
+        let hfiles = files.iter().map(|file| file.path().to_owned());
+        check_output(&args.out, args.force, &paths.iter().cloned().chain(hfiles).collect::<Vec<_>>())?;
     }
     let order = common_order(&files)?;
     let sources = files.iter().zip(&halves).map(|(file, half)| Input::open(file, half.as_ref()));

@@ -424,3 +424,61 @@ fn diff_lists_all_differences() {
     assert_eq!(ok(&["diff", &a, &without, "--ignore-sequence-ids"]), "");
     assert_eq!(code(&run(&["diff", &a, &corrupt("cut-half.hfile")])), 3);
 }
+
+/// Returns the store files below a directory, references and links among them.
+fn store_files(dir: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(store_files(&path));
+        } else if dir.ends_with("f") {
+            files.push(path.into_os_string().into_string().unwrap());
+        }
+    }
+    files
+}
+
+#[test]
+fn no_file_that_is_read_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().to_str().unwrap();
+    let table = path(&dir, "data/default/t");
+    let commands = [
+        "create 't', 'f'",
+        "put 't', 'a', 'f:q', '1'",
+        "put 't', 'z', 'f:q', '2'",
+        "flush 't'",
+        "snapshot 't', 's'",
+        "clone_snapshot 's', 'c'",
+    ];
+    let commands = commands.iter().flat_map(|command| ["-e", *command]);
+    ok(&["shell", root].into_iter().chain(commands).collect::<Vec<_>>());
+    ok(&["split", root, "t", "m"]);
+    let (references, hfiles): (Vec<_>, Vec<_>) =
+        store_files(Path::new(&table)).into_iter().partition(|file| {
+            Path::new(file).extension().is_some()
+        });
+    let links = store_files(&dir.path().join("data/default/c"));
+    assert_eq!((references.len(), hfiles.len(), links.len()), (2, 1, 1));
+    let (before, hfile) = (fs::read(&hfiles[0]).unwrap(), hfiles[0].as_str());
+    let cells = ok(&["scan", &table]);
+    for args in [
+        vec!["convert", &references[0], "--out", hfile],
+        vec!["convert", &links[0], "--to", "csv", "--out", hfile],
+        vec!["convert", &table, "--to", "csv", "--out", hfile],
+        vec!["convert", &table, "--out", &references[0]],
+        vec!["stats", &table, "--svg", hfile],
+        vec!["report", root, "--out", hfile],
+    ] {
+        let refused = run(&[&args[..], &["--force"]].concat());
+        assert_eq!(code(&refused), 2, "{args:?}: {}", stderr(&refused));
+        assert!(stderr(&refused).contains("the output is the input"), "{}", stderr(&refused));
+    }
+    assert_eq!(fs::read(hfile).unwrap(), before);
+    assert_eq!(ok(&["scan", &table]), cells);
+    // any other file there is replaced
+    let picture = path(&dir, "stats.svg");
+    fs::write(&picture, "").unwrap();
+    ok(&["stats", &table, "--svg", &picture, "--force"]);
+}
