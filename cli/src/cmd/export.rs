@@ -21,6 +21,8 @@ use crate::text_file::TextFile;
 use clap::ValueEnum;
 use hregion::{CellRef, Region, RegionInfo, RowRef};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
+use std::fs;
 #[cfg(feature = "arrow")]
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -58,7 +60,7 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Output")]
     gzip: bool,
 
-    /// Replace the directory if it exists, and was written by this command
+    /// Replace the directory if it exists, was written by this command, and has no other files
     #[arg(long, help_heading = "Output")]
     force: bool,
 
@@ -213,11 +215,32 @@ fn finish(
     Ok(Exit::Done)
 }
 
-/// Fails if the directory exists and must not be replaced, or was not written by this command.
+/// Fails if the directory exists and must not be replaced, or has anything but an export of this command.
 fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
     check_output(path, force, &[])?;
-    if probe::exists(path)? && !probe::is_file(&path.join(MANIFEST))? {
-        return Err(CommandError::invalid_file(path, "not a directory of exported rows, it is not replaced"));
+    if !probe::exists(path)? {
+        return Ok(());
+    }
+    let refused = |why: &str| {
+        let message = format!("not a directory of exported rows, it is not replaced: {why}");
+        CommandError::invalid_file(path, message)
+    };
+    let manifest = path.join(MANIFEST);
+    if !probe::is_file(&manifest)? {
+        return Err(refused("it has no manifest.json"));
+    }
+    let text = fs::read(&manifest).map_err(|error| CommandError::io("read", &manifest, &error))?;
+    let manifest: Value = serde_json::from_slice(&text).unwrap_or_default();
+    let Some(files) = manifest["files"].as_array() else {
+        return Err(refused("its manifest.json lists no files"));
+    };
+    let listed: HashSet<_> = files.iter().filter_map(|file| file["file"].as_str()).collect();
+    let fault = |error| CommandError::io("list", path, &error);
+    for entry in fs::read_dir(path).map_err(fault)? {
+        let name = entry.map_err(fault)?.file_name();
+        if !name.to_str().is_some_and(|name| name == MANIFEST || listed.contains(name)) {
+            return Err(refused(&format!("its manifest.json does not list {}", name.display())));
+        }
     }
     Ok(())
 }

@@ -130,6 +130,33 @@ fn only_an_export_is_replaced() {
 }
 
 #[test]
+fn files_of_others_are_not_replaced_by_an_export() {
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path().join("out");
+    let export =
+        || run(&["export", "--json", &plain(), "--to", "jsonl", "--out", text(&dir), "--force"]);
+    // manifests of other programs
+    for manifest in [r#"{"name":"app"}"#, r#"{"files":["main.js","rows.jsonl"]}"#, "[]", "", "files"] {
+        fs::create_dir_all(dir.join("src")).unwrap();
+        fs::write(dir.join("src/main.js"), "code").unwrap();
+        fs::write(dir.join("manifest.json"), manifest).unwrap();
+        let refused = export();
+        assert_eq!((code(&refused), last_error(&refused)["kind"].as_str()), (2, Some("InvalidArgument")));
+        assert_eq!(fs::read(dir.join("src/main.js")).unwrap(), b"code", "{manifest}");
+    }
+    // an export, and a file that was put beside it
+    fs::remove_dir_all(&dir).unwrap();
+    assert_eq!(code(&export()), 0);
+    fs::write(dir.join("notes"), "kept").unwrap();
+    let refused = export();
+    let message = last_error(&refused)["message"].as_str().unwrap().to_owned();
+    assert!(code(&refused) == 2 && message.contains("notes"), "{message}");
+    assert_eq!(fs::read(dir.join("notes")).unwrap(), b"kept");
+    fs::remove_file(dir.join("notes")).unwrap();
+    assert_eq!(code(&export()), 0);
+}
+
+#[test]
 fn nothing_is_left_of_an_export_that_fails() {
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path().join("out");
