@@ -98,7 +98,11 @@ impl Output {
     /// Ends the program: flushes the output, prints the error, if any, and returns the exit code.
     pub(crate) fn finish(mut self, result: Result<Exit, Failure>) -> ExitCode {
         self.progress = Progress::none();
-        let result = result.and_then(|exit| Ok(self.out.flush().map(|()| exit)?));
+        let result = result.and_then(|exit| match self.out.flush() {
+            // what was found or done is so even if no one reads of it
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
+            flushed => Ok(flushed.map(|()| exit)?),
+        });
         let exit = match result {
             Ok(exit) => exit,
             Err(Failure::ClosedPipe) => Exit::Done,
@@ -109,18 +113,15 @@ impl Output {
         ExitCode::from(exit as u8)
     }
 
+    /// Reports an error, on standard error even if no one reads standard output.
     fn fail(&mut self, fault: &CommandError) -> Exit {
         if self.json {
             let line = text::json(&json!({ "error": fault.error_json() }));
             let _ = writeln!(self.out, "{line}");
         }
-        match self.out.flush() {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-            _ => {
-                self.print_error(fault);
-                fault.exit()
-            }
-        }
+        let _ = self.out.flush();
+        self.print_error(fault);
+        fault.exit()
     }
 }
 

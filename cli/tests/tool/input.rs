@@ -1,11 +1,11 @@
 //! Unusable input (overlong lines, damaged lists), and failures of the system: no threads, no output.
 
-use crate::support::{code, golden, hregion, last_error, plain, run, stderr, stdout, temp_file};
+use crate::support::{code, golden, hregion, last_error, ok, plain, run, stderr, stdout, temp_file};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs;
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 const CELL: &str = r#"{"row":"r","family":"f","qualifier":"q","timestamp":5,"type":"Put","value":"v"}"#;
 
@@ -26,7 +26,7 @@ fn readers(list: &str) -> Vec<Vec<String>> {
 }
 
 /// Runs a command with its output in a new directory, which must stay empty.
-fn run_in_vain(mut args: Vec<String>, more: &[&str]) -> std::process::Output {
+fn run_in_vain(mut args: Vec<String>, more: &[&str]) -> Output {
     let dir = tempfile::tempdir().unwrap();
     for arg in args.iter_mut().filter(|arg| *arg == "OUT") {
         *arg = dir.path().join("out").into_os_string().into_string().unwrap();
@@ -176,4 +176,28 @@ fn output_that_goes_nowhere_is_an_error() {
     let output = Command::new("sh").args(["-c", shell, tool, &list]).arg(dir.path().join("out")).output();
     let output = output.unwrap();
     assert_eq!((code(&output), stdout(&output)), (0, String::new()), "{}", stderr(&output));
+}
+
+/// Runs the tool with standard output a pipe whose reader is closed.
+fn unread(args: &[&str]) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    hregion().args(args).stdout(writer).stderr(Stdio::piped()).output().unwrap()
+}
+
+#[test]
+fn errors_are_reported_though_no_one_reads_the_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).into_os_string().into_string().unwrap();
+    ok(&["shell", &path("root"), "-e", "create 't', 'f'"]);
+    let (list, table) = (path("list.jsonl"), path("root/data/default/t"));
+    fs::write(&list, "{\"row\":").unwrap();
+    for json in [&["--json"][..], &[]] {
+        let failed = unread(&[&["import", &table, &list], json].concat());
+        assert_eq!(code(&failed), 3, "{json:?}");
+        assert!(stderr(&failed).starts_with("error: "), "{json:?}: {}", stderr(&failed));
+    }
+    // the answer stays, too
+    let differs = unread(&["diff", "--quiet", &plain(), &golden("cells-diff-tags1-mvcc2.hfile")]);
+    assert_eq!((code(&differs), stderr(&differs)), (1, String::new()));
 }
