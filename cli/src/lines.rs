@@ -39,29 +39,45 @@ impl<'p> Lines<'p> {
 
     /// Returns the next non-empty line, without its line ending; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, CommandError> {
-        loop {
-            self.line.clear();
-            self.number += 1;
-            // the line ending, and one more byte to detect a line that is too long
-            let most = (self.limit as u64).saturating_add(2);
-            let read = (&mut self.input).take(most).read_until(b'\n', &mut self.line);
-            if read.map_err(|error| self.failed(&error))? == 0 {
-                return Ok(None);
-            }
-            if self.line.last() == Some(&b'\n') {
-                self.line.pop();
-            }
-            if self.line.last() == Some(&b'\r') {
-                self.line.pop();
-            }
-            if self.line.len() > self.limit {
-                let message = format!("line {}: over the limit of {} bytes", self.number, self.limit);
-                return Err(CommandError::limit(self.path, message, "--limit-line-bytes raises it"));
-            }
+        while self.read()? {
             if !self.line.trim_ascii().is_empty() {
                 return Ok(Some(&self.line));
             }
         }
+        Ok(None)
+    }
+
+    /// Skips a number of lines, empty ones among them.
+    pub(crate) fn skip(&mut self, count: u64) -> Result<(), CommandError> {
+        for _ in 0..count {
+            if !self.read()? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a line, without its line ending. Returns false at the end.
+    fn read(&mut self) -> Result<bool, CommandError> {
+        self.line.clear();
+        self.number += 1;
+        // the line ending, and one more byte to detect a line that is too long
+        let most = (self.limit as u64).saturating_add(2);
+        let read = (&mut self.input).take(most).read_until(b'\n', &mut self.line);
+        if read.map_err(|error| self.failed(&error))? == 0 {
+            return Ok(false);
+        }
+        if self.line.last() == Some(&b'\n') {
+            self.line.pop();
+        }
+        if self.line.last() == Some(&b'\r') {
+            self.line.pop();
+        }
+        if self.line.len() > self.limit {
+            let message = format!("line {}: over the limit of {} bytes", self.number, self.limit);
+            return Err(CommandError::limit(self.path, message, "--limit-line-bytes raises it"));
+        }
+        Ok(true)
     }
 
     /// Returns the number of the current line, from 1.

@@ -41,7 +41,7 @@ pub(crate) struct TextArgs {
     #[arg(long, requires = "columns")]
     skip_bad_lines: bool,
 
-    /// Skip this many lines at the start, as a header
+    /// Skip this many lines at the start, as a header; empty ones count, too
     #[arg(long, value_name = "N", requires = "columns", default_value_t = 0, hide_default_value = true)]
     skip_lines: u64,
 }
@@ -123,9 +123,7 @@ impl TextArgs {
     ) -> Result<Option<TextCells<'p>>, CommandError> {
         let Some(fields) = self.columns.clone() else { return Ok(None) };
         let mut lines = Lines::open(path, limits, progress)?;
-        for _ in 0..self.skip_lines {
-            lines.next()?;
-        }
+        lines.skip(self.skip_lines)?;
         let text = Text {
             separator: self.separator.unwrap_or(b'\t'),
             quoted: self.quoted,

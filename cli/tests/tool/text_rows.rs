@@ -71,6 +71,24 @@ fn rows_of_text_become_cells() {
 }
 
 #[test]
+fn empty_lines_of_a_header_are_skipped_as_lines() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (input, splits) = (scratch.path().join("in.tsv"), scratch.path().join("splits"));
+    fs::write(&splits, "").unwrap();
+    fs::write(&input, "# key, name\n\na\tAnn\n\nb\tBob\n").unwrap();
+    for (skipped, expected) in
+        [("2", &["a f:n 9 Ann", "b f:n 9 Bob"][..]), ("4", &["b f:n 9 Bob"]), ("99", &[])]
+    {
+        let dir = scratch.path().join(skipped);
+        let args = ["bulkload", text(&input), "--regions", text(&splits), "--out", text(&dir)];
+        let more = ["--columns", "HBASE_ROW_KEY,f:n", "--timestamp", "9", "--skip-lines", skipped];
+        ok(&[&args[..], &more].concat());
+        let found = if expected.is_empty() { Vec::new() } else { cells(&dir) };
+        assert_eq!(found, expected, "{skipped}");
+    }
+}
+
+#[test]
 fn fields_have_times_to_live_and_any_bytes() {
     let scratch = tempfile::tempdir().unwrap();
     let (input, file) = (scratch.path().join("in.tsv"), scratch.path().join("out.hfile"));
