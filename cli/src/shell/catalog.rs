@@ -242,14 +242,19 @@ impl Catalog {
     /// Returns a table for writing. No other process may write to it meanwhile.
     pub(super) fn writable(&mut self, name: &str) -> Result<&Table, Failure> {
         self.check_enabled(name)?;
-        let options = self.options.clone().writable(true);
-        let table = self.table_mut(name)?;
-        if !table.is_writable {
-            let open = |region: &Region| options.clone().open(region.path());
-            table.regions = table.regions.iter().map(open).collect::<hregion::Result<_>>()?;
+        let name = TableName::parse(name)?;
+        if !self.open.get(&name).is_some_and(|table| table.is_writable) {
+            let (dir, kind) =
+                self.dir(&name)?.ok_or_else(|| CommandError::no_such_table(&name.to_string()))?;
+            // A region that was open for reading may have been split or merged by another process since.
+            let options = self.options.clone().writable(true);
+            let is_known = self.open.contains_key(&name);
+            let warner = if is_known { self.warner.silent() } else { self.warner.clone() };
+            let mut table = Table::open(&dir, kind, &options, &warner)?;
             table.is_writable = true;
+            self.open.insert(name.clone(), table);
         }
-        Ok(table)
+        Ok(self.open.get(&name).ok_or_else(|| CommandError::no_such_table(&name.to_string()))?)
     }
 
     fn table_mut(&mut self, name: &str) -> Result<&mut Table, Failure> {

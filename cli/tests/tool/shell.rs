@@ -644,6 +644,41 @@ fn writers_are_alone() {
     assert!(done(dir.path(), "scan 't'").ends_with("1 row(s)\n"));
 }
 
+/// Regions that a shell has read may have been replaced by another process before it writes.
+#[test]
+fn writes_go_to_the_regions_that_serve() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), "create 't', 'f'\nput 't', 'a', 'f:q', 'v', 1\nput 't', 'z', 'f:q', 'v', 1");
+    let mut shell =
+        hregion().arg("shell").arg(dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = shell.stdin.take().unwrap();
+    writeln!(input, "get 't', 'a'").unwrap();
+    // an answer means that the shell has opened the regions
+    let mut answer = [0; 8];
+    std::io::Read::read_exact(shell.stdout.as_mut().unwrap(), &mut answer).unwrap();
+    ok(&["split", dir.path().to_str().unwrap(), "t", "m"]);
+    writeln!(input, "put 't', 'b', 'f:q', 'v', 1\nput 't', 'y', 'f:q', 'v', 1").unwrap();
+    drop(input);
+    assert!(shell.wait_with_output().unwrap().status.success());
+    let found = done(dir.path(), "scan 't'");
+    assert!(found.ends_with("4 row(s)\n"), "{found}");
+}
+
+#[test]
+fn a_snapshot_is_only_read() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), "create 't', 'f'\nput 't', 'r', 'f:q', 'v', 1\nsnapshot 't', 's'");
+    let snapshot = dir.path().join(".hbase-snapshot/s");
+    let before = done(&snapshot, "scan 't'");
+    assert!(before.ends_with("1 row(s)\n"), "{before}");
+    for command in ["put 't', 's', 'f:q', 'w', 2", "deleteall 't', 'r'", "major_compact 't'"] {
+        let (code, said) = failed(&snapshot, &format!("get 't', 'r'\n{command}"));
+        assert!(code == 2 && said.contains("only be opened for reading"), "{command}: {code} {said}");
+    }
+    assert_eq!(done(&snapshot, "scan 't'"), before);
+    assert_eq!(done(dir.path(), "scan 't'"), before);
+}
+
 #[test]
 fn snapshots_are_taken_and_restored() {
     let dir = tempfile::tempdir().unwrap();
