@@ -6,7 +6,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::output::Output;
 use crate::places::check_local;
-use crate::regions::{Regions, kind_of};
+use crate::regions::{Regions, check_serves, kind_of};
 use crate::target::Kind;
 use hregion::cell::StringBinary;
 use hregion::{Region, Table};
@@ -25,6 +25,9 @@ pub(crate) fn run(
     then: impl FnOnce(&Table, &Output) -> hregion::Result<()>,
 ) -> Result<Exit, Failure> {
     let kind = check_kind(dir)?;
+    if kind == Kind::Region {
+        check_serves(dir)?;
+    }
     let options = families.add_to(reading.region_options(out)?).writable(true);
     let regions = Regions::find(dir, Some(kind), options)?;
     let mut first = Ok(());

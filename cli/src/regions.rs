@@ -79,6 +79,25 @@ pub(crate) fn is_region(dir: &Path) -> Result<bool, CommandError> {
     Ok(dir.file_name().is_some_and(|name| name == META) || probe::is_file(&dir.join(REGION_INFO))?)
 }
 
+/// Fails if a region was split or merged: others have its rows, and read its files until they are compacted.
+pub(crate) fn check_serves(region: &Path) -> Result<(), CommandError> {
+    let path = places::full(region).map_err(|error| CommandError::io("open", region, &error))?;
+    let parts = path.parent().zip(path.file_name().and_then(|name| name.to_str()));
+    let Some((dir, name)) = parts.filter(|(_, name)| is_region_name(name)) else { return Ok(()) };
+    // A directory that is no sound table says nothing of the region.
+    let Ok(table) = Table::open_dir(dir, Region::options().storage(places::storage())) else { return Ok(()) };
+    if table.regions().iter().any(|info| info.encoded_name() == name) {
+        return Ok(());
+    }
+    let message = "the region was split or merged, nothing is written to it: others have its rows";
+    Err(CommandError::invalid_file(region, message))
+}
+
+/// Whether a name is one that HBase gives to a region's directory.
+fn is_region_name(name: &str) -> bool {
+    name.len() == NAME_LEN && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// Whether a directory contains at least one file, and only files named as HBase names them: a family without
 /// a region, as for a bulk load.
 fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {

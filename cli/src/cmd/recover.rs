@@ -7,7 +7,7 @@ use crate::logs::find_logs;
 use crate::output::Output;
 use crate::places::check_local;
 use crate::probe;
-use crate::regions::is_region;
+use crate::regions::{check_serves, is_region};
 use hregion::{RegionOptions, RegionOutcome, ReplayReport, Table};
 use serde_json::json;
 use std::io::Write as _;
@@ -67,6 +67,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn recover_region(args: &Args, options: RegionOptions, out: &mut Output) -> Result<Exit, Failure> {
+    if !args.dry_run {
+        check_serves(&args.target)?;
+    }
     let mut logs = Vec::new();
     for path in &args.wal {
         find_logs(path, &mut logs)?;

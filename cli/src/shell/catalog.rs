@@ -4,7 +4,7 @@ use super::interrupt::Interrupt;
 use crate::failure::{CommandError, Failure};
 use crate::output::Warner;
 use crate::probe;
-use crate::regions::{Regions, kind_of};
+use crate::regions::{Regions, check_serves, kind_of};
 use crate::target::Kind;
 use hregion::cell::StringBinary;
 use hregion::{Family, Region, RegionOptions, TableChanges, TableName};
@@ -246,6 +246,9 @@ impl Catalog {
         if !self.open.get(&name).is_some_and(|table| table.is_writable) {
             let (dir, kind) =
                 self.dir(&name)?.ok_or_else(|| CommandError::no_such_table(&name.to_string()))?;
+            if kind == Kind::Region {
+                check_serves(&dir)?;
+            }
             // A region that was open for reading may have been split or merged by another process since.
             let options = self.options.clone().writable(true);
             let is_known = self.open.contains_key(&name);

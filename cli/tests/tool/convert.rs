@@ -456,9 +456,7 @@ fn no_file_that_is_read_is_replaced() {
     ok(&["shell", root].into_iter().chain(commands).collect::<Vec<_>>());
     ok(&["split", root, "t", "m"]);
     let (references, hfiles): (Vec<_>, Vec<_>) =
-        store_files(Path::new(&table)).into_iter().partition(|file| {
-            Path::new(file).extension().is_some()
-        });
+        store_files(Path::new(&table)).into_iter().partition(|file| Path::new(file).extension().is_some());
     let links = store_files(&dir.path().join("data/default/c"));
     assert_eq!((references.len(), hfiles.len(), links.len()), (2, 1, 1));
     let (before, hfile) = (fs::read(&hfiles[0]).unwrap(), hfiles[0].as_str());

@@ -133,8 +133,7 @@ fn only_an_export_is_replaced() {
 fn files_of_others_are_not_replaced_by_an_export() {
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path().join("out");
-    let export =
-        || run(&["export", "--json", &plain(), "--to", "jsonl", "--out", text(&dir), "--force"]);
+    let export = || run(&["export", "--json", &plain(), "--to", "jsonl", "--out", text(&dir), "--force"]);
     // manifests of other programs
     for manifest in [r#"{"name":"app"}"#, r#"{"files":["main.js","rows.jsonl"]}"#, "[]", "", "files"] {
         fs::create_dir_all(dir.join("src")).unwrap();

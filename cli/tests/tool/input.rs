@@ -193,7 +193,7 @@ fn errors_are_reported_though_no_one_reads_the_output() {
     let (list, table) = (path("list.jsonl"), path("root/data/default/t"));
     fs::write(&list, "{\"row\":").unwrap();
     for json in [&["--json"][..], &[]] {
-        let failed = unread(&[&["import", &table, &list], json].concat());
+        let failed = unread(&[&["import", &table, &list][..], json].concat());
         assert_eq!(code(&failed), 3, "{json:?}");
         assert!(stderr(&failed).starts_with("error: "), "{json:?}: {}", stderr(&failed));
     }

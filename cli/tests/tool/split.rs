@@ -1,6 +1,6 @@
 //! `hregion split`, `hregion merge`.
 
-use crate::support::{code, json_lines, ok, run};
+use crate::support::{code, json_lines, ok, run, stderr};
 use hregion::{Family, Put, Table};
 use serde_json::Value;
 use std::fs;
@@ -77,4 +77,36 @@ fn a_table_is_split_and_merged_again() {
     assert_eq!((merged.len(), &merged[0]["start"], &merged[0]["end"]), (1, &"".into(), &"".into()));
     assert_eq!(ok(&["scan", path]), before);
     assert_eq!(dirs(path), [merged[0]["encoded"].as_str().unwrap()]);
+}
+
+#[test]
+fn a_region_that_was_split_is_not_written() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = |name: &str| scratch.path().join(name).into_os_string().into_string().unwrap();
+    let root = path("root");
+    let commands = ["create 't', 'f'", "put 't', 'a', 'f:q', '1'", "put 't', 'z', 'f:q', '2'"];
+    ok(&[&["shell", &root][..], &commands.map(|command| ["-e", command]).concat()].concat());
+    let under_root = path("root/data/default/t");
+    let parent = dirs(&under_root).remove(0);
+    ok(&["split", &root, "t", "m"]);
+    // outside of a root directory, files that are replaced are removed
+    let alone = path("alone");
+    fs::rename(&under_root, &alone).unwrap();
+    let before = ok(&["scan", &alone]);
+    let region = format!("{alone}/{parent}");
+    for args in [
+        vec!["compact", "--major", &region],
+        vec!["flush", &region],
+        vec!["recover", &region],
+        vec!["shell", &region, "-e", "put 't', 'b', 'f:q', '3'"],
+    ] {
+        let refused = run(&args);
+        assert_eq!(code(&refused), 2, "{args:?}: {}", stderr(&refused));
+        assert!(stderr(&refused).contains("was split or merged"), "{args:?}: {}", stderr(&refused));
+    }
+    assert_eq!(ok(&["scan", &alone]), before);
+    for child in dirs(&alone).iter().filter(|name| **name != parent) {
+        ok(&["compact", "--major", &format!("{alone}/{child}")]);
+    }
+    assert_eq!(ok(&["scan", &alone]), before);
 }
