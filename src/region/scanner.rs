@@ -193,7 +193,7 @@ impl<'v> RegionScanner<'v> {
         self.partial
     }
 
-    /// Whether the filter accepts no more rows, which also ends a scan of several regions.
+    /// Whether the filter accepts no more rows of the region.
     pub(crate) fn is_filter_done(&self) -> bool {
         match &self.rows {
             Rows::Plain(_) => false,

@@ -37,7 +37,7 @@ impl Table {
 
 impl TableView {
     /// Explains a scan, as [`ReadView::explain`](crate::ReadView::explain), in all regions that it reads. If
-    /// the filter accepts no more rows, the explanation ends with the region.
+    /// the filter accepts no row of a region and none after it, the explanation ends with the region.
     ///
     /// # Errors
     ///

@@ -237,10 +237,9 @@ impl Table {
                     return Ok(());
                 }
             }
-            if rows.is_filter_done() {
-                break; // the filter accepts no more rows, of any region
+            if left.end_region(rows.is_filter_done()) {
+                break;
             }
-            left.end_region();
         }
         Ok(())
     }

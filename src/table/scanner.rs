@@ -43,10 +43,9 @@ impl<'v> TableScanner<'v> {
                 }
                 return Ok(self.rows.as_ref().map(RegionScanner::row));
             }
-            if rows.is_filter_done() {
-                break; // the filter accepts no more rows, of any region
+            if self.left.end_region(rows.is_filter_done()) {
+                break;
             }
-            self.left.end_region();
             self.open_next_region()?;
         }
         self.rows = None;

@@ -20,12 +20,14 @@ pub(super) struct RowsLeft {
     left: u64,
     /// The row of the last result if that was a partial one. The row is complete once another row follows.
     piece_of: Vec<u8>,
+    /// Whether the current region has returned anything.
+    found: bool,
 }
 
 impl RowsLeft {
     pub(super) fn new(scan: &Scan) -> Self {
         let left = scan.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX);
-        Self { left, piece_of: Vec::new() }
+        Self { left, piece_of: Vec::new(), found: false }
     }
 
     pub(super) fn is_none(&self) -> bool {
@@ -35,11 +37,12 @@ impl RowsLeft {
     /// Counts a result. Returns false if its row exceeds the limit.
     pub(super) fn take(&mut self, row: RowRef<'_>, is_partial: bool) -> bool {
         if self.piece_of != row.key() {
-            self.end_region();
+            self.complete_row();
         }
         if self.is_none() {
             return false;
         }
+        self.found = true;
         self.piece_of.clear();
         if is_partial {
             self.piece_of.extend_from_slice(row.key());
@@ -49,8 +52,17 @@ impl RowsLeft {
         true
     }
 
+    /// Ends a region. Returns whether the scan ends with it: if its filter accepts no more rows, and the
+    /// region has returned none. After some rows the scan goes on in the next region, where the filter starts
+    /// anew (read-path.md §12.2).
+    pub(super) fn end_region(&mut self, is_filter_done: bool) -> bool {
+        self.complete_row();
+        let found = std::mem::take(&mut self.found);
+        is_filter_done && !found
+    }
+
     /// Counts the row of the last result as complete.
-    pub(super) fn end_region(&mut self) {
+    fn complete_row(&mut self) {
         if !self.piece_of.is_empty() {
             self.piece_of.clear();
             self.left -= 1;

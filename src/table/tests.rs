@@ -81,6 +81,28 @@ fn rows_come_from_the_regions_that_have_them() {
     assert!(table.put(Put::new("a").cell("f", "q", "x")).is_err(), "it is open for reading");
 }
 
+/// A filter counts the rows of each region for itself. One that accepts nothing in a region ends the scan.
+#[test]
+fn a_filter_starts_anew_in_each_region() {
+    let root = table(&[("", "c"), ("c", "f"), ("f", "")]);
+    let table = open(&root);
+    let with = |filter: &str| Scan::new().filter(Filter::parse(filter).unwrap());
+    for (scan, expected) in [
+        (with("PageFilter(1)"), "a0 c1 f2"),
+        (with("PageFilter(2)"), "a0 b0 c1 d1 f2 g2"),
+        (with("PageFilter(1)").limit(2), "a0 c1"),
+        (with("PageFilter(1)").reversed(true), "h2 e1 b0"),
+        (with("PageFilter(0)"), ""),
+        (with("PrefixFilter('d')"), "d1"),
+        (with("WHILE RowFilter(!=, 'binary:d')"), "a0 b0 c1 f2 g2 h2"),
+        (with("WHILE RowFilter(!=, 'binary:c')"), "a0 b0"),
+    ] {
+        assert_eq!(scanned(&table, &scan), (expected.into(), None), "{scan:?}");
+        let explanation = table.explain(&scan, |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(explanation.rows, expected.split_whitespace().count() as u64, "{scan:?}");
+    }
+}
+
 #[test]
 fn writes_go_to_the_region_that_has_the_row() {
     let root = table(&[("", "c"), ("c", "f"), ("f", "")]);

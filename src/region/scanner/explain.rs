@@ -100,7 +100,7 @@ impl ReadView {
         if !results.ahead.is_empty() {
             return Err(not_stored(self));
         }
-        explanation.is_over = results.scanner.is_filter_done();
+        explanation.is_over = results.scanner.is_filter_done() && explanation.rows == 0;
         Ok(explanation)
     }
 
