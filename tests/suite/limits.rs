@@ -240,6 +240,25 @@ fn deleted_cells_stay_hidden_after_a_hint() {
     }
 }
 
+/// A row with too many columns ends the families that have visible cells of it, and no others, also after a
+/// batch that ended with a row (read-path.md §23.10).
+#[test]
+fn a_family_without_visible_cells_of_the_last_row_goes_on_after_a_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Region::options().create_if_missing(true).family(Family::new("f")).family(Family::new("g"));
+    let region = options.open(dir.path().join("region")).unwrap();
+    region.put(Put::new("a").cell_at("f", "q", 1, "v").cell_at("g", "q", 1, "v")).unwrap();
+    let wide = Put::new("b").cell_at("f", "q", 1, "v").cell_at("f", "r", 1, "v").cell_at("f", "s", 1, "v");
+    region.put(wide.cell_at("g", "q", 1, "v")).unwrap();
+    region.delete(Delete::new("b").family_at("g", 1)).unwrap();
+    region.put(Put::new("c").cell_at("f", "q", 1, "v").cell_at("g", "t", 1, "v")).unwrap();
+    let view = region.view();
+    let scan = Scan::new().filter(Filter::column_count(2));
+    assert_eq!(calls(&view, &scan), "a:qq b:qr c:t");
+    let batched = calls(&view, &scan.batch(1));
+    assert_eq!(batched.replace('+', ""), "a:q a:q b:q b:r c:t");
+}
+
 /// A clock that goes on by a millisecond when it is read.
 #[derive(Debug, Default)]
 struct Ticking(AtomicI64);

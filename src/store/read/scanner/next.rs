@@ -28,7 +28,7 @@ impl StoreScanner<'_> {
         if self.done {
             return Ok(());
         }
-        if !self.matcher.has_row() {
+        if !self.is_within_row() {
             self.was_over = is_over(filter.as_deref());
         }
         let skips = context.skips_row();
@@ -39,7 +39,7 @@ impl StoreScanner<'_> {
             }
             Ok(ControlFlow::Continue(()))
         });
-        if read.is_ok() && !self.matcher.has_row() {
+        if read.is_ok() && !self.is_within_row() {
             self.done |= self.is_over_since(filter.as_deref());
         }
         read
@@ -52,9 +52,15 @@ impl StoreScanner<'_> {
         !self.was_over && is_over(filter)
     }
 
-    /// Whether the last call of [`next`](Self::next) paused within a row.
+    /// Whether the current cell is of the row in which the last call of [`next`](Self::next) paused. It is
+    /// not if that was after the row's last cell.
+    fn is_within_row(&self) -> bool {
+        self.matcher.has_row() && self.heap.peek().is_some_and(|cell| self.matcher.is_of_current_row(cell))
+    }
+
+    /// Whether the last call of [`next`](Self::next) paused.
     #[cfg(test)]
-    pub(super) fn is_within_row(&self) -> bool {
+    pub(super) fn has_paused(&self) -> bool {
         !self.done && self.matcher.has_row()
     }
 

@@ -109,7 +109,7 @@ impl Source for Scanned<'_> {
             let before = counted.cells;
             counted = context.progress();
             counted.cells += before;
-            if !self.scanner.is_within_row() {
+            if !self.scanner.has_paused() {
                 return (cells.freeze(), counted);
             }
         }
