@@ -316,7 +316,7 @@ impl Filter {
         Self::holding(filter.depth, || Kind::Skip(filter))
     }
 
-    /// Passes everything until `filter` first excludes something (HBase: `WhileMatchFilter`).
+    /// Passes everything of a region until `filter` first excludes something (HBase: `WhileMatchFilter`).
     ///
     /// # Errors
     ///
