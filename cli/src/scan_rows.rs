@@ -29,6 +29,7 @@ impl RowScan {
             let region = region?;
             let view = region.view();
             let mut rows = view.scan(&self.scan)?;
+            let mut is_empty = true;
             while let Some(row) = rows.next_row()? {
                 if taken == 0 || row.key() != last {
                     if taken >= limit {
@@ -39,6 +40,7 @@ impl RowScan {
                     last.extend_from_slice(row.key());
                 }
                 take(&region, row)?;
+                is_empty = false;
                 // a piece may be followed by more pieces of the same row
                 if taken >= limit && !rows.is_partial() {
                     break;
@@ -46,6 +48,10 @@ impl RowScan {
             }
             if taken >= limit && rows.may_have_more() {
                 return Ok(Some(Cursor::new(last, false)));
+            }
+            // after some rows of a region, the filter starts anew in the next one
+            if is_empty && rows.is_filter_done() {
+                break;
             }
         }
         Ok(None)

@@ -31,6 +31,9 @@ impl InputSource {
             let explained = self.explain(&region?, take, |region, take| region.explain(&scan, take))?;
             left = left.map(|left| left.saturating_sub(explained.rows));
             files.extend(explained.files);
+            if explained.is_over {
+                break;
+            }
         }
         Ok(files)
     }

@@ -273,6 +273,25 @@ get_splits 'c'"
     }
 }
 
+/// A filter starts anew in each region, unless it accepts nothing in one.
+#[test]
+fn filters_end_scans_of_several_regions() {
+    let dir = tempfile::tempdir().unwrap();
+    let puts = ["a", "b", "c", "d", "f", "g"].map(|row| format!("put 't', '{row}', 'f:q', 'v', 1\n"));
+    done(dir.path(), &format!("create 't', 'f', SPLITS => ['c', 'f']\n{}", puts.concat()));
+    for (filter, expected) in [
+        ("PageFilter(1)", ["a", "c", "f"].as_slice()),
+        ("WHILE RowFilter(!=, 'binary:d')", &["a", "b", "c", "f", "g"]),
+        ("WHILE RowFilter(!=, 'binary:c')", &["a", "b"]),
+    ] {
+        let printed = done(dir.path(), &format!("scan 't', FILTER => \"{filter}\""));
+        let found = ["a", "b", "c", "d", "f", "g"].into_iter();
+        let found: Vec<&str> =
+            found.filter(|row| printed.lines().any(|line| line.starts_with(&format!(" {row} ")))).collect();
+        assert_eq!(found, expected, "{filter}: {printed}");
+    }
+}
+
 #[test]
 fn tables_of_several_regions_are_one() {
     let dir = tempfile::tempdir().unwrap();

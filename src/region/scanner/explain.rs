@@ -19,7 +19,7 @@ pub struct Explanation {
     /// The number of rows returned.
     pub rows: u64,
     /// Whether `take` or the filter has ended the read, also of the regions that follow.
-    pub(crate) is_over: bool,
+    pub is_over: bool,
 }
 
 impl Region {
