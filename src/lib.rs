@@ -124,8 +124,8 @@ pub use limits::Limits;
 pub use locator::{ConnectionRegistry, Locator, RegionLocations, ServerName};
 pub use metrics::RegionMetrics;
 pub use op::{
-    Append, CheckAndMutate, Compare, Cursor, Delete, Durability, Get, Increment, Isolation, Mutation, Put,
-    Scan, ScanLimits, ScanRows, TimeRange,
+    Append, CheckAndMutate, Compare, Consistency, Cursor, Delete, Durability, Get, Increment, Isolation,
+    Mutation, Put, ReadFrom, Scan, ScanLimits, ScanRows, TimeRange,
 };
 pub use region::{
     CheckResult, Compaction, MemoryLimit, ReadView, Region, RegionHealth, RegionObserver, RegionOptions,

@@ -244,7 +244,7 @@ impl<'a> RowRef<'a> {
     /// An owned copy, in one allocation.
     #[must_use]
     pub fn to_row(self) -> Row {
-        Row { bytes: self.bytes.into(), len: self.len }
+        Row { bytes: self.bytes.into(), len: self.len, stale: false }
     }
 }
 
@@ -253,6 +253,7 @@ impl<'a> RowRef<'a> {
 pub struct Row {
     bytes: Box<[u8]>,
     len: usize,
+    stale: bool,
 }
 
 impl Row {
@@ -297,6 +298,21 @@ impl Row {
     #[must_use]
     pub fn value(&self, family: impl AsRef<[u8]>, qualifier: impl AsRef<[u8]>) -> Option<&[u8]> {
         self.as_row().value(family, qualifier)
+    }
+
+    /// Whether the row was read from another copy of its region than the primary one, so that the last writes
+    /// may be missing (HBase: `Result.isStale`). Only reads of a cluster with
+    /// [`Consistency::Timeline`](crate::Consistency::Timeline) return such rows.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// Sets whether the row is stale.
+    #[must_use]
+    pub fn with_stale(mut self, stale: bool) -> Self {
+        self.stale = stale;
+        self
     }
 }
 

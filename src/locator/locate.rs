@@ -110,7 +110,7 @@ impl Locator {
     #[inline]
     pub fn locate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
         let row = row.as_ref();
-        match self.cached(table, row, LocateType::At) {
+        match self.cached(table, row, LocateType::At, 0) {
             Some(found) => Ok(found),
             None => self.locate_position(table, row, LocateType::At, false, Deadline::NEVER),
         }
@@ -140,20 +140,39 @@ impl Locator {
         reload: bool,
         deadline: Deadline,
     ) -> Result<RegionLocations> {
+        self.locate_replica(table, row, position, 0, reload, deadline)
+    }
+
+    /// As [`locate_position`](Self::locate_position), for a copy of the region: this one, and not the primary
+    /// one, must have a server.
+    ///
+    /// # Errors
+    ///
+    /// As [`locate`](Self::locate), and [`InvalidArgument`](ErrorKind::InvalidArgument) if the region has no
+    /// copy with this id.
+    pub fn locate_replica(
+        &self,
+        table: &TableName,
+        row: &[u8],
+        position: LocateType,
+        replica_id: u16,
+        reload: bool,
+        deadline: Deadline,
+    ) -> Result<RegionLocations> {
         if table.is_meta() {
-            return self.meta_locations(reload, deadline);
+            return self.meta_locations(reload, deadline).and_then(|found| with_copy(found, replica_id));
         }
         if position == LocateType::After {
             let row = [row, &[0]].concat();
-            return self.locate_position(table, &row, LocateType::At, reload, deadline);
+            return self.locate_replica(table, &row, LocateType::At, replica_id, reload, deadline);
         }
-        if !reload && let Some(found) = self.cached(table, row, position) {
+        if !reload && let Some(found) = self.cached(table, row, position, replica_id) {
             return Ok(found);
         }
         let deadline = deadline.min(self.deadline()?);
-        let wanted = LookupKey { table: table.clone(), row: row.to_vec(), position };
+        let wanted = LookupKey { table: table.clone(), row: row.to_vec(), position, replica_id };
         self.retries.retry(&*self.timer, deadline, is_for_good, || {
-            let cached = || self.cached(table, row, position);
+            let cached = || self.cached(table, row, position, replica_id);
             let look_up = || self.look_up(&wanted, deadline);
             let result = self.flights.run(&wanted, reload, deadline, cached, look_up);
             if let Err(error) = &result
@@ -272,7 +291,7 @@ impl Locator {
         if regions.is_empty() {
             return Err(table_not_found(table));
         }
-        let found = regions.iter().map(CatalogRow::locations).filter(|found| self.is_usable(found));
+        let found = regions.iter().map(CatalogRow::locations).filter(|found| self.is_usable(found, 0));
         self.cache.insert_all(found.cloned(), LocationOrigin::Prefetched);
         Ok(regions)
     }
@@ -321,22 +340,28 @@ impl Locator {
     }
 
     #[inline]
-    fn cached(&self, table: &TableName, row: &[u8], position: LocateType) -> Option<RegionLocations> {
+    fn cached(
+        &self,
+        table: &TableName,
+        row: &[u8],
+        position: LocateType,
+        replica_id: u16,
+    ) -> Option<RegionLocations> {
         let found = match position {
             LocateType::At => self.cache.get(table, row),
             LocateType::Before => self.cache.get_before(table, row),
             LocateType::After => None,
         };
-        found.filter(|found| self.is_usable(found))
+        found.filter(|found| self.is_usable(found, replica_id))
     }
 
-    fn is_usable(&self, found: &RegionLocations) -> bool {
-        !self.needs_server || found.server().is_some()
+    fn is_usable(&self, found: &RegionLocations, replica_id: u16) -> bool {
+        !self.needs_server || found.server_of(replica_id).is_some()
     }
 
     /// Looks a region up in the catalog, in one attempt.
     fn look_up(&self, wanted: &LookupKey, deadline: Deadline) -> Result<RegionLocations> {
-        let LookupKey { table, row, position } = wanted;
+        let LookupKey { table, row, position, .. } = wanted;
         let mut range = CatalogRange::search(table, row, *position, self.prefetch);
         let mut seen = false;
         loop {
@@ -377,10 +402,11 @@ impl Locator {
         if !wanted.position.is_in(region, &wanted.row) {
             return Err(self.no_region(wanted, Some(region)));
         }
-        if !self.is_usable(&found) {
+        let found = with_copy(found, wanted.replica_id)?;
+        if !self.is_usable(&found, wanted.replica_id) {
             return Err(Error::locating(
                 ErrorKind::NoServerForRegion,
-                format!("no server has {region} at present"),
+                format!("no server has {} at present", found.region().replica(wanted.replica_id)),
             ));
         }
         Ok(found)
@@ -388,7 +414,7 @@ impl Locator {
 
     #[cold]
     fn no_region(&self, wanted: &LookupKey, before: Option<&RegionInfo>) -> Error {
-        let LookupKey { table, row, position } = wanted;
+        let LookupKey { table, row, position, .. } = wanted;
         let which = match position {
             LocateType::Before => "the rows before",
             LocateType::At | LocateType::After => "row",
@@ -408,7 +434,7 @@ impl Locator {
             region.table() == table && !region.is_split() && !region.is_offline()
         });
         let found: Vec<_> =
-            found.map(|row| row.locations().clone()).filter(|found| self.is_usable(found)).collect();
+            found.map(|row| row.locations().clone()).filter(|found| self.is_usable(found, 0)).collect();
         let count = found.len();
         self.cache.insert_all(found, LocationOrigin::Prefetched);
         count
@@ -452,6 +478,14 @@ impl Locator {
 #[cold]
 fn table_not_found(table: &TableName) -> Error {
     Error::locating(ErrorKind::TableNotFound, format!("there is no table {table}"))
+}
+
+/// Fails if the region has no copy with an id.
+fn with_copy(found: RegionLocations, replica_id: u16) -> Result<RegionLocations> {
+    match found.replicas().get(usize::from(replica_id)) {
+        Some(_) => Ok(found),
+        None => Err(Error::invalid_argument(format!("{} has no replica {replica_id}", found.region()))),
+    }
 }
 
 /// Whether a retry cannot change the result.

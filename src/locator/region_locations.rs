@@ -78,6 +78,12 @@ impl RegionLocations {
         self.0.replicas.first().map_or(NO_SEQ_NUM, |replica| replica.seq_num)
     }
 
+    /// Returns the server of the copy with an id, if it is known.
+    #[must_use]
+    pub fn server_of(&self, replica_id: u16) -> Option<&ServerName> {
+        self.0.replicas.get(usize::from(replica_id))?.server.as_ref()
+    }
+
     /// Whether both are the same object.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -31,6 +31,8 @@ pub(super) struct LookupKey {
     pub(super) table: TableName,
     pub(super) row: Vec<u8>,
     pub(super) position: LocateType,
+    /// The copy that must have a server.
+    pub(super) replica_id: u16,
 }
 
 /// The result of a look-up, once it has ended.
@@ -172,7 +174,12 @@ mod tests {
 
     fn wanted(row: usize) -> LookupKey {
         let row = row.to_string().into_bytes();
-        LookupKey { table: TableName::parse("t").expect("a name"), row, position: LocateType::At }
+        LookupKey {
+            table: TableName::parse("t").expect("a name"),
+            row,
+            position: LocateType::At,
+            replica_id: 0,
+        }
     }
 
     fn found() -> RegionLocations {
@@ -299,7 +306,8 @@ mod loom_tests {
                     (Arc::clone(&singleflight), Arc::clone(&cache), Arc::clone(&count));
                 move || {
                     let table = TableName::parse("t").unwrap();
-                    let wanted = LookupKey { table, row: b"r".to_vec(), position: LocateType::At };
+                    let wanted =
+                        LookupKey { table, row: b"r".to_vec(), position: LocateType::At, replica_id: 0 };
                     let look_up = || {
                         count.fetch_add(1, Ordering::Relaxed);
                         *unpoisoned(cache.lock()) = Some(found());

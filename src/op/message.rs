@@ -3,8 +3,8 @@
 
 use super::check_and_mutate::ColumnCondition;
 use super::{
-    CheckAndMutate, Columns, Condition, Delete, Delta, Durability, Get, Isolation, Mutation, Put, Scan,
-    Select, TimeRange,
+    CheckAndMutate, Columns, Condition, Consistency, Delete, Delta, Durability, Get, Isolation, Mutation,
+    Put, Scan, Select, TimeRange,
 };
 use crate::cell::CellType;
 use crate::error::{Error, Result};
@@ -42,6 +42,7 @@ impl Get {
             cache_blocks: select.cache_blocks,
             store_limit: select.store_limit,
             store_offset: select.store_offset,
+            consistency: select.consistency,
             cf_time_range: select.cf_time_range,
             load_column_families_on_demand: select.load_on_demand,
         };
@@ -80,6 +81,7 @@ impl Scan {
             store_offset: select.store_offset,
             load_column_families_on_demand: select.load_on_demand,
             reversed: self.reversed.then_some(true),
+            consistency: select.consistency,
             allow_partial_results: self.allow_partial.then_some(true),
             cf_time_range: select.cf_time_range,
             include_start_row: (!self.include_start).then_some(false),
@@ -152,6 +154,7 @@ struct Selected {
     cache_blocks: Option<bool>,
     store_limit: Option<u32>,
     store_offset: Option<u32>,
+    consistency: Option<i32>,
     cf_time_range: Vec<proto::ColumnFamilyTimeRange>,
     load_on_demand: Option<bool>,
 }
@@ -176,6 +179,10 @@ impl Selected {
             cache_blocks: (!select.cache_blocks).then_some(false),
             store_limit: select.max_results_per_family.map(int),
             store_offset: (select.row_offset_per_family > 0).then(|| int(select.row_offset_per_family)),
+            consistency: match select.consistency {
+                Consistency::Strong => None,
+                Consistency::Timeline => Some(1),
+            },
             cf_time_range: select.family_time_ranges.iter().map(family_range).collect(),
             load_on_demand: select.load_families_on_demand,
         })
@@ -294,7 +301,7 @@ fn int(number: u32) -> u32 {
 mod tests {
     use super::*;
     use crate::filter::Filter;
-    use crate::op::{Append, Increment};
+    use crate::op::{Append, Increment, ReadFrom};
     use std::time::Duration;
 
     fn hex(bytes: &[u8]) -> String {
@@ -367,6 +374,18 @@ mod tests {
         assert_eq!((decoded.batch_size, decoded.max_result_size), (Some(4), Some(1 << 20)));
         assert_eq!((decoded.allow_partial_results, decoded.reversed), (Some(true), None));
         assert!(decoded.filter.unwrap().name.unwrap().ends_with("KeyOnlyFilter"));
+    }
+
+    #[test]
+    fn only_timeline_reads_say_their_consistency() {
+        let get = Get::new("r").replica_id(1);
+        let message = |get: &Get| proto::Get::decode(&get.to_proto_bytes().unwrap()[..]).unwrap().consistency;
+        assert_eq!((message(&get), get.read_from()), (None, ReadFrom::Primary));
+        let get = get.consistency(Consistency::Timeline);
+        assert_eq!((message(&get), get.read_from()), (Some(1), ReadFrom::Replica(1)));
+        let scan = Scan::new().consistency(Consistency::Timeline);
+        let message = proto::Scan::decode(&scan.to_proto_bytes().unwrap()[..]).unwrap();
+        assert_eq!((message.consistency, scan.read_from()), (Some(1), ReadFrom::Any));
     }
 
     #[test]

@@ -32,6 +32,6 @@ pub use mutation::Mutation;
 pub use put::Put;
 pub(crate) use query::Query;
 pub use scan::{Scan, ScanLimits, ScanRows};
-pub use select::Isolation;
 pub(crate) use select::Select;
+pub use select::{Consistency, Isolation, ReadFrom};
 pub use time_range::TimeRange;

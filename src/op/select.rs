@@ -14,6 +14,28 @@ pub enum Isolation {
     ReadUncommitted,
 }
 
+/// How current a read of a cluster is (HBase: `Consistency`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Consistency {
+    /// Sees all writes before it: asks the primary copy of a region only.
+    #[default]
+    Strong,
+    /// Asks the primary copy, and the others of the region if it does not answer in time. An answer of
+    /// another copy may lack the last writes ([`Row::is_stale`](crate::Row::is_stale)).
+    Timeline,
+}
+
+/// The copies of a region that a read asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// The primary copy.
+    Primary,
+    /// The primary copy, after a time the others too.
+    Any,
+    /// The copy with an id.
+    Replica(u16),
+}
+
 /// The cells of a row to read.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Select {
@@ -25,6 +47,8 @@ pub(crate) struct Select {
     pub(crate) max_results_per_family: Option<u32>,
     pub(crate) row_offset_per_family: u32,
     pub(crate) isolation: Isolation,
+    pub(crate) consistency: Consistency,
+    pub(crate) replica_id: Option<u16>,
     pub(crate) cache_blocks: bool,
     pub(crate) filter: Option<Filter>,
     /// Whether families that the filter does not need are read only for the rows that pass it. `None` means
@@ -42,6 +66,8 @@ impl Default for Select {
             max_results_per_family: None,
             row_offset_per_family: 0,
             isolation: Isolation::default(),
+            consistency: Consistency::default(),
+            replica_id: None,
             cache_blocks: true,
             filter: None,
             load_families_on_demand: None,
@@ -54,6 +80,14 @@ impl Select {
     pub(crate) fn time_range_of(&self, family: &[u8]) -> TimeRange {
         let own = self.family_time_ranges.iter().find(|(name, _)| name == family);
         own.map_or(self.time_range, |(_, range)| *range)
+    }
+
+    pub(crate) fn read_from(&self) -> ReadFrom {
+        match (self.consistency, self.replica_id) {
+            (Consistency::Strong, _) => ReadFrom::Primary,
+            (Consistency::Timeline, None) => ReadFrom::Any,
+            (Consistency::Timeline, Some(id)) => ReadFrom::Replica(id),
+        }
     }
 }
 
@@ -122,6 +156,28 @@ macro_rules! select_methods {
         pub fn isolation(mut self, isolation: $crate::op::Isolation) -> Self {
             self.select.isolation = isolation;
             self
+        }
+
+        /// Sets how current a read of a cluster is (default: strong). Without effect on files: they are read
+        /// where they are.
+        #[must_use]
+        pub fn consistency(mut self, consistency: $crate::op::Consistency) -> Self {
+            self.select.consistency = consistency;
+            self
+        }
+
+        /// Sets the only copy of a region that a read of a cluster asks; 0 is the primary one. As in HBase,
+        /// without effect if the [consistency](Self::consistency) is strong.
+        #[must_use]
+        pub fn replica_id(mut self, id: u16) -> Self {
+            self.select.replica_id = Some(id);
+            self
+        }
+
+        /// Returns the copies of a region that a read of a cluster asks.
+        #[must_use]
+        pub fn read_from(&self) -> $crate::op::ReadFrom {
+            self.select.read_from()
         }
 
         /// Sets whether data blocks read from files are added to the cache (default: yes). Cached blocks are

@@ -60,6 +60,9 @@ pub(crate) struct Get {
     pub(crate) store_limit: Option<u32>,
     #[prost(uint32, optional, tag = "9")]
     pub(crate) store_offset: Option<u32>,
+    /// 1 for timeline.
+    #[prost(int32, optional, tag = "12")]
+    pub(crate) consistency: Option<i32>,
     #[prost(message, repeated, tag = "13")]
     pub(crate) cf_time_range: Vec<ColumnFamilyTimeRange>,
     #[prost(bool, optional, tag = "14")]
@@ -97,6 +100,9 @@ pub(crate) struct Scan {
     pub(crate) load_column_families_on_demand: Option<bool>,
     #[prost(bool, optional, tag = "15")]
     pub(crate) reversed: Option<bool>,
+    /// 1 for timeline.
+    #[prost(int32, optional, tag = "16")]
+    pub(crate) consistency: Option<i32>,
     #[prost(bool, optional, tag = "18")]
     pub(crate) allow_partial_results: Option<bool>,
     #[prost(message, repeated, tag = "19")]

@@ -214,8 +214,9 @@ impl RegionInfo {
         Self { table: table.clone(), ..self.clone() }
     }
 
-    /// Returns a replica of the region.
-    pub(crate) fn replica(&self, replica_id: u16) -> Self {
+    /// Returns the replica of the region with an id.
+    #[must_use]
+    pub fn replica(&self, replica_id: u16) -> Self {
         Self { replica_id, ..self.clone() }
     }
 
