@@ -21,6 +21,8 @@ pub(crate) struct Assembler {
     skip_to: Option<SeekKey>,
     /// The number of rows completed.
     completed: u64,
+    /// Whether the last result was stale.
+    stale: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,7 @@ impl Assembler {
             last_cell: None,
             skip_to: None,
             completed: 0,
+            stale: false,
         }
     }
 
@@ -86,6 +89,7 @@ impl Assembler {
 
     /// Takes a result, and adds what is complete to `results`. Its row was [begun](Self::begin_row).
     pub(crate) fn take(&mut self, row: Row, partial: bool, results: &mut VecDeque<ScanResult>) {
+        self.stale = row.is_stale();
         let row = match &self.skip_to {
             Some(last) => self.cells_after(last, &row),
             None => row,
@@ -174,7 +178,7 @@ impl Assembler {
         let last_cell = || row.cells().last().map(|cell| SeekKey::from(cell.key()));
         self.last_cell = if partial { last_cell() } else { None };
         self.completed += u64::from(!partial);
-        results.push_back(ScanResult { row, partial });
+        results.push_back(ScanResult { row: row.with_stale(self.stale), partial });
     }
 
     /// Notes that no more of the last row comes.

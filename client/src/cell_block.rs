@@ -136,9 +136,10 @@ pub(crate) fn push(row: &mut RowBuf, cell: CellRef<'_>) -> Result<(), Corruption
 
 /// Returns the cells of a result, which are in its message or in the cell block.
 pub(crate) fn row_of(result: &proto::ResultMessage, block: &mut CellBlock) -> Result<Row, Corruption> {
+    let stale = result.stale.unwrap_or_default();
     if let Some(count) = result.associated_cell_count {
         let count = usize::try_from(count).map_err(|_| Corruption::Malformed("negative number of cells"))?;
-        return block.take_row(count);
+        return Ok(block.take_row(count)?.with_stale(stale));
     }
     let mut row = RowBuf::new();
     let mut key = SeekKey::new();
@@ -155,7 +156,7 @@ pub(crate) fn row_of(result: &proto::ResultMessage, block: &mut CellBlock) -> Re
         key.set(&key_row, &family, &qualifier, timestamp, cell_type);
         push(&mut row, CellRef::new(key.as_key(), cell.value.as_deref().unwrap_or_default()))?;
     }
-    Ok(row.freeze())
+    Ok(row.freeze().with_stale(stale))
 }
 
 /// Encodes cells as a cell block, with their tags or without, as servers do.

@@ -39,6 +39,10 @@ pub(crate) struct Settings {
     pub(crate) retries: RetryPolicy,
     pub(crate) rpc_timeout: Duration,
     pub(crate) scanner_timeout: Duration,
+    /// The time of the primary copy of a region, after which a read that may asks the others too.
+    pub(crate) primary_get: Duration,
+    pub(crate) primary_multiget: Duration,
+    pub(crate) primary_scan: Duration,
 }
 
 /// The settings of a [`Client`].
@@ -58,6 +62,9 @@ impl Default for ClientBuilder {
                 retries: RetryPolicy::default(),
                 rpc_timeout: Duration::from_secs(60),
                 scanner_timeout: Duration::from_secs(60),
+                primary_get: Duration::from_millis(10),
+                primary_multiget: Duration::from_millis(10),
+                primary_scan: Duration::from_secs(1),
             },
             operation_timeout: None,
             connections: ConnectionSettings {
@@ -101,6 +108,28 @@ impl ClientBuilder {
     #[must_use]
     pub fn scanner_timeout(mut self, timeout: Duration) -> Self {
         self.settings.scanner_timeout = timeout;
+        self
+    }
+
+    /// Sets the time after which a get with [`Consistency::Timeline`](hregion::Consistency::Timeline) asks
+    /// the other copies of its region, too (`hbase.client.primaryCallTimeout.get`, 10 ms).
+    #[must_use]
+    pub fn primary_get_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.primary_get = timeout;
+        self
+    }
+
+    /// Sets that time for several gets in one call (`hbase.client.primaryCallTimeout.multiget`, 10 ms).
+    #[must_use]
+    pub fn primary_multiget_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.primary_multiget = timeout;
+        self
+    }
+
+    /// Sets that time for opening the scanner of a region (`hbase.client.replicaCallTimeout.scan`, 1 s).
+    #[must_use]
+    pub fn primary_scan_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.primary_scan = timeout;
         self
     }
 
@@ -234,7 +263,7 @@ impl Client {
         let row = row.as_ref();
         let mut tries = Tries::new(&self.0);
         loop {
-            match self.0.locate(table, row, LocateType::At, tries.deadline()).await {
+            match self.0.locate(table, row, LocateType::At, 0, tries.deadline()).await {
                 Ok(found) => return Ok(found),
                 Err(error) => tries.not_found(error).await?,
             }
@@ -304,12 +333,14 @@ pub(crate) fn runtime_ended() -> Error {
 }
 
 impl ClientCore {
-    /// Finds a region: at once if it is known, otherwise on a thread that may wait.
+    /// Finds a region of which a copy has a server: at once if that is known, otherwise on a thread that may
+    /// wait.
     pub(crate) async fn locate(
         &self,
         table: &TableName,
         row: &[u8],
         position: LocateType,
+        replica_id: u16,
         deadline: Deadline,
     ) -> Result<RegionLocations> {
         let cache = self.locator.cache();
@@ -318,11 +349,14 @@ impl ClientCore {
             LocateType::Before => cache.get_before(table, row),
             LocateType::After => None,
         };
-        if let Some(known) = known.filter(|known| known.server().is_some()) {
+        if let Some(known) = known.filter(|known| known.server_of(replica_id).is_some()) {
             return Ok(known);
         }
         let (table, row) = (table.clone(), row.to_vec());
-        self.ask(move |locator| locator.locate_position(&table, &row, position, false, deadline)).await
+        let look_up = move |locator: &Locator| {
+            locator.locate_replica(&table, &row, position, replica_id, false, deadline)
+        };
+        self.ask(look_up).await
     }
 
     /// Fails if a table is known to be disabled, or not to exist.
@@ -344,14 +378,16 @@ impl ClientCore {
         asked.unwrap_or_else(|_| Err(runtime_ended()))
     }
 
-    /// Connects to the server of a region.
+    /// Connects to the server of a copy of a region.
     pub(crate) async fn connect(
         &self,
         locations: &RegionLocations,
+        replica_id: u16,
         deadline: Deadline,
     ) -> Result<Arc<Connection>, Fault> {
-        let Some(server) = locations.server() else {
-            let message = format!("no server has {} at present", locations.region());
+        let Some(server) = locations.server_of(replica_id) else {
+            let region = locations.region().replica(replica_id);
+            let message = format!("no server has {region} at present");
             return Err(Fault::no_server(message));
         };
         self.connections.get(server.host(), server.port(), CLIENT_SERVICE, deadline).await

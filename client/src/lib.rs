@@ -35,6 +35,7 @@
 //! | which is on the server that the registry names | `registry.rs`, `hregion::locator::ZooKeeperRegistry` |
 //! | and read there by a scan | `catalog.rs` |
 //! | takes the connection to the region's server | `connections.rs` |
+//! | asks other copies of the region, if it may, and the primary one is late | `timeline.rs` |
 //! | sends a frame, and waits for the answer with its call id | `connection.rs`, `frame.rs` |
 //! | decodes the cells, which must be of the row | `cell_block.rs`, `results.rs` |
 //! | after a failure: corrects the location, pauses, tries again | `fault.rs`, `tries.rs` |
@@ -42,10 +43,9 @@
 //! # What it does not do yet
 //!
 //! Authentication other than SIMPLE (Kerberos, tokens) and by certificates, compressors of cell blocks other
-//! than gzip, reads of copies of regions (timeline consistency), administration but for
-//! reading the families of a table. Servers that ask for authentication refuse the connection, with an error
-//! that says so. Connections are encrypted with the feature `tls` (`ClientBuilder::tls`); those to ZooKeeper
-//! are not.
+//! than gzip, administration but for reading the families of a table. Servers that ask for authentication
+//! refuse the connection, with an error that says so. Connections are encrypted with the feature `tls`
+//! (`ClientBuilder::tls`); those to ZooKeeper are not.
 //!
 //! # What is bounded
 //!
@@ -87,6 +87,7 @@ mod scan_metrics;
 mod scanner;
 mod site;
 mod table;
+mod timeline;
 #[cfg(feature = "tls")]
 mod tls;
 mod tries;

@@ -6,41 +6,49 @@ use crate::fault::Fault;
 use crate::proto;
 use crate::results::check_row;
 use crate::table::Table;
+use crate::timeline::Wanted;
 use crate::tries::{Setback, Tries, priority};
 use bytes::Bytes;
 use hregion::locator::LocateType;
 use hregion::{
-    Corruption, Error, ErrorKind, Get, Mutation, RegionInfo, RegionLocations, Result, Row, ServerName,
+    Corruption, Error, ErrorKind, Get, Mutation, ReadFrom, RegionInfo, RegionLocations, Result, Row,
+    ServerName,
 };
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// A get or a mutation.
 #[derive(Debug)]
 pub(crate) struct Action {
     row: Bytes,
     message: proto::ActionMessage,
+    from: ReadFrom,
 }
 
 impl Action {
     pub(crate) fn get(get: &Get) -> Result<Self> {
         let message = Some(get.to_proto_bytes()?.into());
         let message = proto::ActionMessage { index: None, mutation: None, get: message };
-        Ok(Self { row: Bytes::copy_from_slice(get.row()), message })
+        Ok(Self { row: Bytes::copy_from_slice(get.row()), message, from: get.read_from() })
     }
 
     pub(crate) fn mutation(mutation: &Mutation, nonce: u64) -> Result<Self> {
         let message = Some(mutation.to_proto_bytes(nonce)?.into());
         let message = proto::ActionMessage { index: None, mutation: message, get: None };
-        Ok(Self { row: Bytes::copy_from_slice(mutation.row()), message })
+        let row = Bytes::copy_from_slice(mutation.row());
+        Ok(Self { row, message, from: ReadFrom::Primary })
     }
 }
 
-/// The actions of one region, by their place among all.
+/// The actions of one copy of a region, by their place among all.
 struct OfRegion {
     locations: RegionLocations,
+    replica_id: u16,
     actions: Vec<usize>,
 }
 
@@ -48,20 +56,21 @@ struct OfRegion {
 #[derive(Default)]
 struct OfServer {
     regions: Vec<OfRegion>,
-    /// Where each region is among them.
-    places: HashMap<RegionInfo, usize>,
+    /// Where each copy of a region is among them.
+    places: HashMap<RegionInfo, Vec<usize>>,
 }
 
 impl OfServer {
     /// Returns a region, which is added if it is not known yet.
-    fn region(&mut self, locations: RegionLocations) -> &mut OfRegion {
+    fn region(&mut self, locations: RegionLocations, replica_id: u16) -> &mut OfRegion {
         let region = locations.region();
-        let place = match self.places.get(region) {
-            Some(place) => *place,
+        let copies = self.places.get(region).into_iter().flatten();
+        let place = match copies.copied().find(|place| self.regions[*place].replica_id == replica_id) {
+            Some(place) => place,
             None => {
                 let place = self.regions.len();
-                self.places.insert(region.clone(), place);
-                self.regions.push(OfRegion { locations, actions: Vec::new() });
+                self.places.entry(region.clone()).or_default().push(place);
+                self.regions.push(OfRegion { locations, replica_id, actions: Vec::new() });
                 place
             }
         };
@@ -72,16 +81,140 @@ impl OfServer {
 /// What became of an action: its place, and its result.
 type Outcome = (usize, Result<Row, Fault>);
 
+/// The results of actions, by their place.
+struct Results(Mutex<Vec<Option<Result<Row>>>>);
+
+impl Results {
+    fn new(count: usize) -> Self {
+        Self(Mutex::new((0..count).map(|_| None).collect()))
+    }
+
+    fn results(&self) -> MutexGuard<'_, Vec<Option<Result<Row>>>> {
+        // no code that panics runs with the lock
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds the result of an action on a copy. The first row counts; an error only without one.
+    fn add(&self, at: usize, result: Result<Row>) {
+        let place = &mut self.results()[at];
+        match (&*place, &result) {
+            (Some(Ok(_)), _) | (Some(Err(_)), Err(_)) => {}
+            _ => *place = Some(result),
+        }
+    }
+
+    /// Whether an action has succeeded.
+    fn has(&self, at: usize) -> bool {
+        matches!(self.results()[at], Some(Ok(_)))
+    }
+
+    /// Whether no other result can count.
+    fn are_final(&self, actions: &[Action]) -> bool {
+        let is_final = |(result, action): (&Option<Result<Row>>, &Action)| match result {
+            Some(Ok(_)) => true,
+            Some(Err(_)) => action.from != ReadFrom::Any,
+            None => false,
+        };
+        self.results().iter().zip(actions).all(is_final)
+    }
+
+    fn take(self) -> Vec<Result<Row>> {
+        let missing = || Err(Error::locating(ErrorKind::Remote, "an action without a result"));
+        let results = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        results.into_iter().map(|result| result.unwrap_or_else(missing)).collect()
+    }
+}
+
 impl Table {
     /// Executes actions, and returns the result of each, in order.
     pub(crate) async fn multi(&self, actions: Vec<Action>) -> Vec<Result<Row>> {
         let actions = Arc::new(actions);
-        let mut results: Vec<Option<Result<Row>>> = actions.iter().map(|_| None).collect();
-        let mut left: Vec<usize> = (0..actions.len()).collect();
-        let mut tries = Tries::new(&self.core);
+        let results = Results::new(actions.len());
+        let tries = Tries::new(&self.core);
+        let all = (0..actions.len()).collect();
+        if actions.iter().any(|action| action.from == ReadFrom::Any) {
+            self.multi_of_copies(&actions, all, tries, &results).await;
+        } else {
+            self.attempts(&actions, all, None, tries, &results).await;
+        }
+        results.take()
+    }
+
+    /// Executes actions, and those that may be executed by any copy by the others too, if the primary one
+    /// does not answer in time, or fails.
+    async fn multi_of_copies(
+        &self,
+        actions: &Arc<Vec<Action>>,
+        all: Vec<usize>,
+        tries: Tries<'_>,
+        results: &Results,
+    ) {
+        let mut primary = Box::pin(self.attempts(actions, all, None, tries.clone(), results));
+        let first = timeout(self.core.settings.primary_multiget, &mut primary).await;
+        let left: Vec<usize> =
+            (0..actions.len()).filter(|at| actions[*at].from == ReadFrom::Any && !results.has(*at)).collect();
+        if left.is_empty() {
+            if first.is_err() {
+                primary.await;
+            }
+            return;
+        }
+        let mut primary = first.is_err().then_some(primary);
+        let mut others = Some(Box::pin(self.ask_others(actions, left, tries, results)));
+        poll_fn(|context| {
+            if primary.as_mut().is_some_and(|calls| calls.as_mut().poll(context).is_ready()) {
+                primary = None;
+            }
+            if others.as_mut().is_some_and(|calls| calls.as_mut().poll(context).is_ready()) {
+                others = None;
+            }
+            match (primary.is_none() && others.is_none()) || results.are_final(actions) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    /// Executes actions on all copies but the primary one, each at the same time.
+    async fn ask_others(
+        &self,
+        actions: &Arc<Vec<Action>>,
+        left: Vec<usize>,
+        tries: Tries<'_>,
+        results: &Results,
+    ) {
+        let mut by_copy: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+        for at in left {
+            let wanted = Wanted { table: &self.name, row: &actions[at].row, position: LocateType::At };
+            let copies = self.core.copies_after(Duration::ZERO, wanted, tries.deadline()).await;
+            (1..copies).for_each(|id| by_copy.entry(id).or_default().push(at));
+        }
+        let ask = |(id, left)| Some(Box::pin(self.attempts(actions, left, Some(id), tries.clone(), results)));
+        let mut asked: Vec<_> = by_copy.into_iter().map(ask).collect();
+        poll_fn(|context| {
+            for place in &mut asked {
+                if place.as_mut().is_some_and(|calls| calls.as_mut().poll(context).is_ready()) {
+                    *place = None;
+                }
+            }
+            if asked.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Executes actions until each has a result: on a copy, or on those that they are for.
+    async fn attempts(
+        &self,
+        actions: &Arc<Vec<Action>>,
+        mut left: Vec<usize>,
+        copy: Option<u16>,
+        mut tries: Tries<'_>,
+        results: &Results,
+    ) {
         while !left.is_empty() {
             let mut last = None;
-            let (servers, failed) = self.group(&actions, &left, &tries).await;
+            let (servers, failed) = self.group(actions, &left, copy, &tries).await;
             let mut again = Vec::new();
             for (at, error) in failed {
                 match Setback::of_location(error) {
@@ -89,25 +222,25 @@ impl Table {
                         again.push(at);
                         last = Some(setback);
                     }
-                    Err(error) => results[at] = Some(Err(error)),
+                    Err(error) => results.add(at, Err(error)),
                 }
             }
-            for (used, outcomes) in self.call_servers(servers, &actions, tries.call_time()).await {
+            let time = tries.call_time();
+            for (region, faults) in self.call_servers(servers, actions, time, results).await {
                 let mut reaction = None;
-                for (at, outcome) in outcomes {
-                    let fault = match outcome {
-                        Ok(row) => {
-                            results[at] = Some(Ok(row));
-                            continue;
-                        }
-                        Err(fault) => fault,
-                    };
+                for (at, fault) in faults {
                     // one reaction for a region, unless the next action has another fault
                     let reaction = match &reaction {
                         Some((kind, known)) if *kind == fault.kind => Clone::clone(known),
                         _ => {
                             let kind = fault.kind.clone();
-                            let known = self.core.react(&used, fault, tries.deadline()).await;
+                            let known = self.core.react(
+                                &region.locations,
+                                region.replica_id,
+                                fault,
+                                tries.deadline(),
+                            );
+                            let known = known.await;
                             reaction.insert((kind, known)).1.clone()
                         }
                     };
@@ -116,7 +249,7 @@ impl Table {
                             again.push(at);
                             last = Some(setback);
                         }
-                        Err(error) => results[at] = Some(Err(error)),
+                        Err(error) => results.add(at, Err(error)),
                     }
                 }
             }
@@ -124,14 +257,12 @@ impl Table {
                 && let Err(error) = tries.pause(setback).await
             {
                 for at in again.drain(..) {
-                    results[at] = Some(Err(error.clone()));
+                    results.add(at, Err(error.clone()));
                 }
             }
             again.sort_unstable();
             left = again;
         }
-        let missing = || Err(Error::locating(ErrorKind::Remote, "an action without a result"));
-        results.into_iter().map(|result| result.unwrap_or_else(missing)).collect()
     }
 
     /// Finds the servers and regions of actions. Returns those that cannot be found too.
@@ -139,70 +270,87 @@ impl Table {
         &self,
         actions: &[Action],
         left: &[usize],
+        copy: Option<u16>,
         tries: &Tries<'_>,
     ) -> (HashMap<ServerName, OfServer>, Vec<(usize, Error)>) {
         let (mut servers, mut failed) = (HashMap::<ServerName, OfServer>::new(), Vec::new());
         for &at in left {
             let row = &actions[at].row;
-            let locations = match self.core.locate(&self.name, row, LocateType::At, tries.deadline()).await {
+            let replica_id = copy.unwrap_or(match actions[at].from {
+                ReadFrom::Primary | ReadFrom::Any => 0,
+                ReadFrom::Replica(id) => id,
+            });
+            let found = self.core.locate(&self.name, row, LocateType::At, replica_id, tries.deadline());
+            let locations = match found.await {
                 Ok(locations) => locations,
                 Err(error) => {
                     failed.push((at, error));
                     continue;
                 }
             };
-            let Some(server) = locations.server() else {
+            let Some(server) = locations.server_of(replica_id) else {
                 failed.push((at, Error::locating(ErrorKind::NoServerForRegion, "no server has the region")));
                 continue;
             };
             let of_server = servers.entry(server.clone()).or_default();
-            of_server.region(locations).actions.push(at);
+            of_server.region(locations, replica_id).actions.push(at);
         }
         (servers, failed)
     }
 
-    /// Calls all servers at the same time. Returns the outcomes by region.
+    /// Calls all servers at the same time. Adds the results as they come, and returns the faults by region.
     async fn call_servers(
         &self,
         servers: HashMap<ServerName, OfServer>,
         actions: &Arc<Vec<Action>>,
         time: Duration,
-    ) -> Vec<(RegionLocations, Vec<Outcome>)> {
+        results: &Results,
+    ) -> Vec<(OfRegion, Vec<(usize, Fault)>)> {
         let mut calls = JoinSet::new();
         for OfServer { regions, .. } in servers.into_values() {
             let (core, actions) = (Arc::clone(&self.core), Arc::clone(actions));
             calls.spawn(async move {
-                let results = call_server(&core, &regions, &actions, time).await;
+                let outcomes = call_server(&core, &regions, &actions, time).await;
                 let failed = |fault: Fault| {
-                    let all = regions.iter().map(|region| {
-                        let each = region.actions.iter().map(|at| (*at, Err(fault.clone()))).collect();
-                        (region.locations.clone(), each)
-                    });
+                    let all = regions
+                        .iter()
+                        .map(|region| region.actions.iter().map(|at| (*at, Err(fault.clone()))).collect());
                     all.collect()
                 };
-                results.unwrap_or_else(failed)
+                let outcomes = outcomes.unwrap_or_else(failed);
+                regions.into_iter().zip(outcomes).collect::<Vec<_>>()
             });
         }
-        let mut outcomes = Vec::new();
+        let mut all = Vec::new();
         while let Some(done) = calls.join_next().await {
             // a task fails only if the runtime ends
-            outcomes.extend(done.unwrap_or_default());
+            for (region, outcomes) in done.unwrap_or_default() {
+                let mut faults = Vec::new();
+                for (at, outcome) in outcomes {
+                    match outcome {
+                        Ok(row) => results.add(at, Ok(row)),
+                        Err(fault) => faults.push((at, fault)),
+                    }
+                }
+                all.push((region, faults));
+            }
         }
-        outcomes
+        all
     }
 }
 
-/// Executes the actions of a server.
+/// Executes the actions of a server. Returns the outcomes of each region.
 async fn call_server(
     core: &ClientCore,
     regions: &[OfRegion],
     actions: &[Action],
     time: Duration,
-) -> Result<Vec<(RegionLocations, Vec<Outcome>)>, Fault> {
+) -> Result<Vec<Vec<Outcome>>, Fault> {
     let Some(first) = regions.first() else { return Ok(Vec::new()) };
-    let connection = core.connect(&first.locations, hregion::Deadline::after(time)).await?;
+    let connection = core.connect(&first.locations, first.replica_id, hregion::Deadline::after(time));
+    let connection = connection.await?;
     let of_region = |region: &OfRegion| proto::RegionAction {
-        region: Some(proto::RegionSpecifier::of(region.locations.region())),
+        region: Some(proto::RegionSpecifier::of_copy(region.locations.region(), region.replica_id)),
         atomic: None,
         action: region
             .actions
@@ -222,14 +370,14 @@ async fn call_server(
         .map_err(|corruption| connection.give_up(&corruption))
 }
 
-/// Reads the answer of a server.
+/// Reads the answer of a server: the outcomes of each region.
 fn outcomes(
     server: &str,
     regions: &[OfRegion],
     actions: &[Action],
     response: proto::MultiResponse,
     mut cells: crate::cell_block::CellBlock,
-) -> Result<Vec<(RegionLocations, Vec<Outcome>)>, Corruption> {
+) -> Result<Vec<Vec<Outcome>>, Corruption> {
     if response.region_action_result.len() != regions.len() {
         return Err(Corruption::Malformed("answer for another number of regions than asked"));
     }
@@ -260,7 +408,7 @@ fn outcomes(
                 return Err(Corruption::Malformed("answer with fewer results than actions"));
             }
         }
-        all.push((region.locations.clone(), of_region));
+        all.push(of_region);
     }
     cells.finish()?;
     Ok(all)
@@ -280,7 +428,7 @@ mod tests {
         };
         let mut of_server = OfServer::default();
         for (at, start) in [5, 3, 5, 9, 3, 5].into_iter().enumerate() {
-            of_server.region(locations(start)).actions.push(at);
+            of_server.region(locations(start), 0).actions.push(at);
         }
         let actions: Vec<&[usize]> = of_server.regions.iter().map(|region| &*region.actions).collect();
         assert_eq!(actions, [&[0, 2, 5][..], &[1, 4], &[3]]);

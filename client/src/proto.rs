@@ -102,6 +102,10 @@ impl RegionSpecifier {
     pub(crate) fn of(region: &hregion::RegionInfo) -> Self {
         Self { kind: Some(1), value: Some(region.name().into()) }
     }
+
+    pub(crate) fn of_copy(region: &hregion::RegionInfo, replica_id: u16) -> Self {
+        if replica_id == 0 { Self::of(region) } else { Self::of(&region.replica(replica_id)) }
+    }
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -126,6 +130,8 @@ pub(crate) struct ResultMessage {
     pub(crate) cell: Vec<Cell>,
     #[prost(int32, optional, tag = "2")]
     pub(crate) associated_cell_count: Option<i32>,
+    #[prost(bool, optional, tag = "4")]
+    pub(crate) stale: Option<bool>,
     #[prost(bool, optional, tag = "5")]
     pub(crate) partial: Option<bool>,
 }
@@ -204,6 +210,8 @@ pub(crate) struct ScanResponse {
     pub(crate) more_results: Option<bool>,
     #[prost(message, repeated, tag = "5")]
     pub(crate) results: Vec<ResultMessage>,
+    #[prost(bool, optional, tag = "6")]
+    pub(crate) stale: Option<bool>,
     #[prost(bool, repeated, packed = "false", tag = "7")]
     pub(crate) partial_flag_per_result: Vec<bool>,
     #[prost(bool, optional, tag = "8")]

@@ -10,12 +10,15 @@ pub(crate) fn rows_of(
     mut cells: CellBlock,
 ) -> Result<Vec<(Row, bool)>, Corruption> {
     let mut rows = Vec::new();
+    let stale = response.stale.unwrap_or_default();
     for (at, count) in response.cells_per_result.iter().enumerate() {
         let partial = response.partial_flag_per_result.get(at).copied().unwrap_or_default();
-        rows.push((cells.take_row(*count as usize)?, partial));
+        rows.push((cells.take_row(*count as usize)?.with_stale(stale), partial));
     }
     for result in &response.results {
-        rows.push((row_of(result, &mut cells)?, result.partial.unwrap_or_default()));
+        let row = row_of(result, &mut cells)?;
+        let stale = stale || row.is_stale();
+        rows.push((row.with_stale(stale), result.partial.unwrap_or_default()));
     }
     cells.finish()?;
     // a result has cells; an empty one would be a row without a key

@@ -7,6 +7,7 @@ use crate::proto;
 use crate::results::rows_of;
 use crate::scan_metrics::ScanMetrics;
 use crate::table::Table;
+use crate::timeline::Wanted;
 use crate::tries::{Place, Setback, Tries, Wait};
 use bytes::Bytes;
 use hregion::locator::{LocateType, RegionException};
@@ -14,6 +15,7 @@ use hregion::{CellOrder, Corruption, Error, ErrorKind, Result, Row, Scan, ScanRe
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -166,23 +168,23 @@ impl Scanner {
 
     /// Reads a page: opens the next region if none is open.
     async fn read_page(&mut self, tries: &mut Tries<'_>) -> Result<()> {
-        let place = match &self.open {
-            Some(open) => open.place.clone(),
-            None => {
-                let position = self.position();
-                tries.place(self.table.name(), &self.start, position).await?
+        let (place, page) = match (&self.open, &mut self.ahead) {
+            (None, _) => {
+                let (place, page) = self.open_region(tries).await?;
+                (place, Ok(page))
             }
-        };
-        let page = match &mut self.ahead {
-            Some(ahead) => {
+            (Some(open), Some(ahead)) => {
+                let place = open.place.clone();
                 let page = ahead.await;
                 self.ahead = None;
-                page.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended())))
+                (place, page.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended()))))
             }
-            None => match self.request(&place, tries.deadline()) {
-                Ok((request, time)) => read(&place, &request, time).await,
-                Err(error) => Err(Fault::fatal(error)),
-            },
+            (Some(open), None) => {
+                let place = open.place.clone();
+                let (request, time) = self.request_page(open, tries.deadline());
+                let page = read(&place, &request, time).await;
+                (place, page)
+            }
         };
         if let Some(metrics) = &mut self.metrics {
             metrics.rpc_calls += 1;
@@ -198,7 +200,7 @@ impl Scanner {
             Ok(then) => {
                 tries.succeeded();
                 match then {
-                    Then::ReadOn => self.read_ahead(&place),
+                    Then::ReadOn => self.read_ahead(),
                     Then::NextRegion => self.leave_region(&place),
                     Then::End => self.end(),
                 }
@@ -206,6 +208,38 @@ impl Scanner {
             }
             Err(fault) => self.reset(&place, fault, tries).await,
         }
+    }
+
+    /// Opens the scanner of the next region, and reads its first page.
+    async fn open_region(&mut self, tries: &Tries<'_>) -> Result<(Place, Page)> {
+        let position = self.position();
+        let scan = self.scan.clone().start_row(self.start.clone(), self.include_start);
+        let scan = Some(scan.to_proto_bytes()?.into());
+        let request = &self.limited(proto::ScanRequest { scan, ..proto::ScanRequest::default() });
+        let core = Arc::clone(&self.table.core);
+        let wanted = Wanted { table: self.table.name(), row: &self.start, position };
+        let failed = &AtomicU64::new(0);
+        let (from, wait) = (self.scan.read_from(), core.settings.primary_scan);
+        let opened = core.read(from, wanted, wait, tries.clone(), |mut tries| async move {
+            loop {
+                let place = tries.place(wanted.table, wanted.row, position).await?;
+                let request = proto::ScanRequest { region: Some(place.specifier()), ..request.clone() };
+                match read(&place, &request, tries.call_time()).await {
+                    Ok(page) => return Ok((place, page)),
+                    Err(fault) => {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        tries.failed(&place.locations, place.replica_id, fault).await?;
+                    }
+                }
+            }
+        });
+        let opened = opened.await;
+        if let Some(metrics) = &mut self.metrics {
+            let failed = failed.load(Ordering::Relaxed);
+            metrics.rpc_calls += failed;
+            metrics.rpc_retries += failed;
+        }
+        opened
     }
 
     /// Which region is next.
@@ -220,36 +254,34 @@ impl Scanner {
 
     /// Begins to read the next page, within the time of an operation. Not after the first page of a region:
     /// the caller may want no more.
-    fn read_ahead(&mut self, place: &Place) {
+    fn read_ahead(&mut self) {
         if self.pages < 2 || self.results.is_empty() {
             return;
         }
-        if let Ok((request, time)) = self.request(place, Tries::new(&self.table.core).deadline()) {
-            let place = place.clone();
+        if let Some(open) = &self.open {
+            let (request, time) = self.request_page(open, Tries::new(&self.table.core).deadline());
+            let place = open.place.clone();
             let task = async move { read(&place, &request, time).await };
             self.ahead = Some(self.table.core.runtime.spawn(task));
         }
     }
 
-    /// Builds the call that opens the scanner of a region, or reads on, and its time limit. Cells come with
+    /// Builds the call that reads on in a region, and its time limit.
+    fn request_page(
+        &self,
+        open: &RegionScanner,
+        deadline: hregion::Deadline,
+    ) -> (proto::ScanRequest, Duration) {
+        let time = self.table.core.settings.scanner_timeout.min(deadline.left());
+        (self.limited(open.next_request()), time)
+    }
+
+    /// Adds what limits the page to a call that opens the scanner of a region, or reads on. Cells come with
     /// either answer.
-    fn request(&self, place: &Place, deadline: hregion::Deadline) -> Result<(proto::ScanRequest, Duration)> {
-        let settings = self.table.core.settings;
-        let (request, time) = match &self.open {
-            Some(open) => (open.next_request(), settings.scanner_timeout),
-            None => {
-                let scan = self.scan.clone().start_row(self.start.clone(), self.include_start);
-                let request = proto::ScanRequest {
-                    region: Some(proto::RegionSpecifier::of(place.locations.region())),
-                    scan: Some(scan.to_proto_bytes()?.into()),
-                    ..proto::ScanRequest::default()
-                };
-                (request, settings.rpc_timeout)
-            }
-        };
+    fn limited(&self, request: proto::ScanRequest) -> proto::ScanRequest {
         let caching = u32::try_from(self.scan.limits().caching).unwrap_or(u32::MAX);
         let limit = u32::try_from(self.limit.saturating_sub(self.assembler.completed())).ok();
-        let request = proto::ScanRequest {
+        proto::ScanRequest {
             // a number that Java reads as the same
             number_of_rows: Some(if caching == 0 { u32::MAX >> 1 } else { caching.min(u32::MAX >> 1) }),
             close_scanner: Some(false),
@@ -258,8 +290,7 @@ impl Scanner {
             track_scan_metrics: self.metrics.is_some().then_some(true),
             limit_of_rows: limit.filter(|limit| *limit <= u32::MAX >> 1),
             ..request
-        };
-        Ok((request, time.min(deadline.left())))
+        }
     }
 
     /// Takes the rows of a page.
@@ -368,14 +399,14 @@ impl Scanner {
         let is_open = self.open.is_some();
         if is_open && matches!(fault.kind, RegionException::Busy { .. } | RegionException::RegionOpening) {
             // the call was not executed, and can be repeated
-            return tries.failed(&place.locations, fault).await;
+            return tries.failed(&place.locations, place.replica_id, fault).await;
         }
         self.give_up(&fault);
         if is_open && fault.kind == RegionException::ScannerReset {
             // the region may be where it was
             return tries.pause(Setback { error: fault.error, wait: Wait::Usual }).await;
         }
-        tries.failed(&place.locations, fault).await
+        tries.failed(&place.locations, place.replica_id, fault).await
     }
 
     /// Gives up the scanner of the region after a fault: the next one begins after the last row that was

@@ -32,6 +32,8 @@ impl ClientBuilder {
     /// | `hbase.client.bootstrap.servers`, `hbase.masters` | the servers |
     /// | `hbase.client.retries.number`, `….pause`, `….operation.timeout` | the attempts |
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
+    /// | `hbase.client.primaryCallTimeout.get`, `….multiget` | after which gets ask other copies, in µs |
+    /// | `hbase.client.replicaCallTimeout.scan` | after which scans do |
     /// | `hbase.client.rpc.compressor` | Hadoop's `GzipCodec` |
     /// | `hbase.client.rpc.codec` | `KeyValueCodec`, `KeyValueCodecWithTags` |
     /// | `hbase.client.netty.tls.*`, `hbase.rpc.tls.*` | TLS, with the feature `tls` |
@@ -78,6 +80,16 @@ impl ClientBuilder {
         }
         if let Some(time) = millis("hbase.client.scanner.timeout.period")? {
             self = self.scanner_timeout(time);
+        }
+        let micros = |name| Ok::<_, Error>(site.number(name)?.map(Duration::from_micros));
+        if let Some(time) = micros("hbase.client.primaryCallTimeout.get")? {
+            self = self.primary_get_timeout(time);
+        }
+        if let Some(time) = micros("hbase.client.primaryCallTimeout.multiget")? {
+            self = self.primary_multiget_timeout(time);
+        }
+        if let Some(time) = micros("hbase.client.replicaCallTimeout.scan")? {
+            self = self.primary_scan_timeout(time);
         }
         match site.value("hbase.client.rpc.compressor")? {
             None => {}
@@ -315,6 +327,9 @@ mod tests {
             property("hbase.client.operation.timeout", "5000"),
             property("hbase.rpc.timeout", "700"),
             property("hbase.client.scanner.timeout.period", "800"),
+            property("hbase.client.primaryCallTimeout.get", "11000"),
+            property("hbase.client.primaryCallTimeout.multiget", "12"),
+            property("hbase.client.replicaCallTimeout.scan", "2000000"),
             property("hbase.client.rpc.compressor", "org.apache.hadoop.io.compress.GzipCodec"),
         ];
         fs::write(&path, format!("<configuration>{}</configuration>", properties.concat())).unwrap();
@@ -324,6 +339,9 @@ mod tests {
         assert_eq!(settings.retries.pause_after(1), Duration::from_millis(20));
         assert_eq!(settings.rpc_timeout, Duration::from_millis(700));
         assert_eq!(settings.scanner_timeout, Duration::from_millis(800));
+        assert_eq!(settings.primary_get, Duration::from_millis(11));
+        assert_eq!(settings.primary_multiget, Duration::from_micros(12));
+        assert_eq!(settings.primary_scan, Duration::from_secs(2));
         let time = |builder: ClientBuilder| builder.site(&path).unwrap().0.settings.retries;
         let of_file = hregion::locator::RetryPolicy::default().attempts(4).pause(Duration::from_millis(20));
         let of_file = of_file.operation_timeout(Duration::from_secs(5));

@@ -8,7 +8,9 @@ use crate::multi::Action;
 use crate::proto;
 use crate::results::only_row;
 use crate::scanner::Scanner;
+use crate::timeline::Wanted;
 use crate::tries::Tries;
+use bytes::Bytes;
 use hregion::locator::LocateType;
 use hregion::{
     Append, CheckAndMutate, CheckResult, Corruption, Delete, Error, Get, Increment, Mutation, Put, Result,
@@ -42,20 +44,24 @@ impl Table {
 
     /// Reads a row. A row that does not exist has no cells.
     ///
+    /// With [`Consistency::Timeline`](hregion::Consistency::Timeline) it may be read from another copy of the
+    /// region than the primary one: [`Row::is_stale`] says so.
+    ///
     /// # Errors
     ///
     /// If the table does not exist or is disabled, it has no such family, or no attempt succeeds.
     pub async fn get(&self, get: &Get) -> Result<Row> {
-        let message = get.to_proto_bytes()?.into();
-        let mut request = proto::GetRequest { region: None, get: Some(message) };
-        let request = |region| {
-            request.region = Some(region);
-            request.clone()
+        let message = &Bytes::from(get.to_proto_bytes()?);
+        let wanted = Wanted { table: &self.name, row: get.row(), position: LocateType::At };
+        let (tries, wait) = (Tries::new(&self.core), self.core.settings.primary_get);
+        let ask = |tries| async move {
+            let request = |region| proto::GetRequest { region: Some(region), get: Some(message.clone()) };
+            self.call_by(tries, get.row(), "Get", request, |_, response: proto::GetResponse, cells| {
+                only_row(response.result.as_ref(), cells, get.row()).map(Ok)
+            })
+            .await
         };
-        self.call(get.row(), "Get", request, |_, response: proto::GetResponse, cells| {
-            only_row(response.result.as_ref(), cells, get.row()).map(Ok)
-        })
-        .await
+        self.core.read(get.read_from(), wanted, wait, tries, ask).await
     }
 
     /// Whether a row has any of the cells requested.
@@ -190,7 +196,7 @@ impl Table {
             Ok(proto::ActionMessage { index: None, mutation: message, get: None })
         };
         let action: Result<Vec<_>> = mutations.iter().map(action).collect();
-        let condition = condition.map(bytes::Bytes::from);
+        let condition = condition.map(Bytes::from);
         // servers from 2.4 on return no cells if they find it there; those before know only puts and deletes
         let old_condition = condition.clone().filter(|_| !mutations.iter().any(returns_cells));
         let mut region_action =
@@ -216,13 +222,24 @@ impl Table {
         &self,
         row: &[u8],
         method: &'static str,
+        request: impl FnMut(proto::RegionSpecifier) -> P,
+        read: impl Fn(&str, M, CellBlock) -> Result<Result<T, Fault>, Corruption>,
+    ) -> Result<T> {
+        self.call_by(Tries::new(&self.core), row, method, request, read).await
+    }
+
+    /// Calls a method, as [`call`](Self::call), of the server of the copy that attempts are for.
+    async fn call_by<P: Message, M: Message + Default, T>(
+        &self,
+        mut tries: Tries<'_>,
+        row: &[u8],
+        method: &'static str,
         mut request: impl FnMut(proto::RegionSpecifier) -> P,
         read: impl Fn(&str, M, CellBlock) -> Result<Result<T, Fault>, Corruption>,
     ) -> Result<T> {
-        let mut tries = Tries::new(&self.core);
         loop {
             let place = tries.place(&self.name, row, LocateType::At).await?;
-            let param = request(proto::RegionSpecifier::of(place.locations.region()));
+            let param = request(place.specifier());
             let answer = place.call(method, &param, tries.call_time()).await;
             let result = answer.and_then(|Answer { message, cells }| {
                 read(place.connection.server(), message, cells)
@@ -230,7 +247,7 @@ impl Table {
             });
             match result {
                 Ok(result) => return Ok(result),
-                Err(fault) => tries.failed(&place.locations, fault).await?,
+                Err(fault) => tries.failed(&place.locations, place.replica_id, fault).await?,
             }
         }
     }

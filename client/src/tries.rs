@@ -4,6 +4,7 @@
 use crate::client::ClientCore;
 use crate::connection::{Answer, Connection};
 use crate::fault::Fault;
+use crate::proto;
 use hregion::locator::{LocateType, RegionException, RetryPolicy};
 use hregion::{Deadline, Error, ErrorKind, RegionLocations, Result, TableName};
 use prost::Message;
@@ -11,14 +12,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// A region and an open connection to its server.
+/// A copy of a region and an open connection to its server.
 #[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) locations: RegionLocations,
+    pub(crate) replica_id: u16,
     pub(crate) connection: Arc<Connection>,
 }
 
 impl Place {
+    /// Names the copy of the region in a call.
+    pub(crate) fn specifier(&self) -> proto::RegionSpecifier {
+        proto::RegionSpecifier::of_copy(self.locations.region(), self.replica_id)
+    }
+
     /// Calls a method of the region's server.
     pub(crate) async fn call<M: Message + Default>(
         &self,
@@ -37,8 +44,11 @@ pub(crate) fn priority(table: &TableName) -> Option<u32> {
 }
 
 /// The attempts of one operation.
+#[derive(Clone)]
 pub(crate) struct Tries<'c> {
     core: &'c ClientCore,
+    /// The copy of the region that is asked.
+    replica_id: u16,
     policy: RetryPolicy,
     deadline: Deadline,
     failed: u32,
@@ -52,7 +62,13 @@ const CAUSES: usize = 5;
 impl<'c> Tries<'c> {
     pub(crate) fn new(core: &'c ClientCore) -> Self {
         let policy = core.settings.retries;
-        Self { core, policy, deadline: policy.deadline(Instant::now()), failed: 0, causes: Vec::new() }
+        let deadline = policy.deadline(Instant::now());
+        Self { core, replica_id: 0, policy, deadline, failed: 0, causes: Vec::new() }
+    }
+
+    /// Attempts to read from a copy of the region.
+    pub(crate) fn of_replica(self, replica_id: u16) -> Self {
+        Self { replica_id, ..self }
     }
 
     /// The time for the next call: at most that of a call, at most what is left.
@@ -77,17 +93,18 @@ impl<'c> Tries<'c> {
         row: &[u8],
         position: LocateType,
     ) -> Result<Place> {
+        let replica_id = self.replica_id;
         loop {
-            let locations = match self.core.locate(table, row, position, self.deadline).await {
+            let locations = match self.core.locate(table, row, position, replica_id, self.deadline).await {
                 Ok(locations) => locations,
                 Err(error) => {
                     self.not_found(error).await?;
                     continue;
                 }
             };
-            match self.core.connect(&locations, self.deadline).await {
-                Ok(connection) => return Ok(Place { locations, connection }),
-                Err(fault) => self.failed(&locations, fault).await?,
+            match self.core.connect(&locations, replica_id, self.deadline).await {
+                Ok(connection) => return Ok(Place { locations, replica_id, connection }),
+                Err(fault) => self.failed(&locations, replica_id, fault).await?,
             }
         }
     }
@@ -106,8 +123,13 @@ impl<'c> Tries<'c> {
     /// # Errors
     ///
     /// If another attempt cannot help, or there is none left.
-    pub(crate) async fn failed(&mut self, used: &RegionLocations, fault: Fault) -> Result<()> {
-        let setback = self.core.react(used, fault, self.deadline).await?;
+    pub(crate) async fn failed(
+        &mut self,
+        used: &RegionLocations,
+        replica_id: u16,
+        fault: Fault,
+    ) -> Result<()> {
+        let setback = self.core.react(used, replica_id, fault, self.deadline).await?;
         self.pause(setback).await
     }
 
@@ -189,10 +211,11 @@ impl ClientCore {
     pub(crate) async fn react(
         &self,
         used: &RegionLocations,
+        replica_id: u16,
         fault: Fault,
         deadline: Deadline,
     ) -> Result<Setback> {
-        self.locator.on_fault(used, 0, &fault.kind);
+        self.locator.on_fault(used, replica_id, &fault.kind);
         let wait = match fault.kind {
             // the region has another server already
             RegionException::RegionMoved { .. } => Wait::For(Duration::ZERO),

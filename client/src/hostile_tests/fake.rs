@@ -83,6 +83,28 @@ struct State {
     mischief: Mischief,
     /// The descriptors of tables that the master has.
     schemas: Vec<Bytes>,
+    copies: Copies,
+    /// The copies of regions that were asked for rows, in order.
+    asked: Vec<u16>,
+}
+
+/// The copies of each region, by id.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Copies {
+    pub(super) count: u16,
+    /// Those that do not answer.
+    pub(super) silent: &'static [u16],
+    /// Those whose server is not there.
+    pub(super) gone: &'static [u16],
+    /// Those that fail for good.
+    pub(super) broken: &'static [u16],
+}
+
+impl Copies {
+    /// Copies that answer.
+    pub(super) const fn of(count: u16) -> Self {
+        Self { count, silent: &[], gone: &[], broken: &[] }
+    }
 }
 
 struct OpenScanner {
@@ -91,6 +113,7 @@ struct OpenScanner {
     cell: usize,
     sequence: u64,
     batch: usize,
+    replica_id: u16,
 }
 
 /// The servers. They end with the runtime.
@@ -104,6 +127,7 @@ struct Answer {
     message: Vec<u8>,
     cells: Vec<Row>,
     exception: Option<(&'static str, String, bool)>,
+    is_silent: bool,
 }
 
 impl Answer {
@@ -164,6 +188,8 @@ impl Cluster {
             random: Rng::new(0),
             mischief: Mischief::NONE,
             schemas: Vec::new(),
+            copies: Copies::of(1),
+            asked: Vec::new(),
         };
         let state = Arc::new(Mutex::new(state));
         for listener in listeners {
@@ -189,6 +215,19 @@ impl Cluster {
         state.random = Rng::new(seed);
         state.mischief = mischief;
         state.scanners.clear();
+    }
+
+    /// Sets the copies of the regions.
+    pub(super) fn copies(&self, copies: Copies) {
+        self.state.lock().unwrap().copies = copies;
+    }
+
+    /// Returns the copies of regions that were asked for rows since the last call, each once.
+    pub(super) fn asked(&self) -> Vec<u16> {
+        let mut asked = std::mem::take(&mut self.state.lock().unwrap().asked);
+        asked.sort_unstable();
+        asked.dedup();
+        asked
     }
 
     /// Sets the descriptors that the master returns, whatever table is asked for.
@@ -244,6 +283,9 @@ async fn send(
     mischief: Option<usize>,
     random: u64,
 ) -> std::io::Result<bool> {
+    if answer.is_silent {
+        return Ok(true);
+    }
     let mut cells = cell_block::encode(&answer.cells, codec.tags);
     let mut call_id = call_id;
     match mischief {
@@ -432,15 +474,37 @@ impl State {
             "GetTableDescriptors" => {
                 Answer::of(&proto::GetTableDescriptorsResponse { table_schema: self.schemas.clone() })
             }
-            "Get" => self.get(&proto::GetRequest::decode(param).unwrap()),
+            "Get" => {
+                let request = proto::GetRequest::decode(param).unwrap();
+                self.by_copy(request.region.as_ref()).unwrap_or_else(|| self.get(&request))
+            }
             "Mutate" => {
                 let response = proto::MutateResponse { processed: Some(true), result: None };
                 Answer::of(&response)
             }
-            "Multi" => self.multi(&proto::MultiRequest::decode(param).unwrap()),
-            "Scan" => self.scan(&proto::ScanRequest::decode(param).unwrap(), mischief),
+            "Multi" => {
+                let request = proto::MultiRequest::decode(param).unwrap();
+                let region = request.region_action[0].region.as_ref();
+                self.by_copy(region).unwrap_or_else(|| self.multi(&request))
+            }
+            "Scan" => {
+                let request = proto::ScanRequest::decode(param).unwrap();
+                self.by_copy(request.region.as_ref()).unwrap_or_else(|| self.scan(&request, mischief))
+            }
             _ => Answer::exception("org.apache.hadoop.hbase.exceptions.UnknownProtocolException", method),
         }
+    }
+
+    /// Returns what a copy of a region answers to anything, if it is no good.
+    fn by_copy(&mut self, region: Option<&proto::RegionSpecifier>) -> Option<Answer> {
+        let (_, replica_id) = self.copy(region?.value.as_deref().unwrap())?;
+        self.asked.push(replica_id);
+        if self.copies.silent.contains(&replica_id) {
+            return Some(Answer { is_silent: true, ..Answer::default() });
+        }
+        let mut answer = Answer::exception("org.apache.hadoop.hbase.DoNotRetryIOException", "broken");
+        answer.exception.as_mut().unwrap().2 = true;
+        self.copies.broken.contains(&replica_id).then_some(answer)
     }
 
     fn get(&self, request: &proto::GetRequest) -> Answer {
@@ -450,20 +514,24 @@ impl State {
             // the state of the table: enabled
             let mut state = RowBuf::new();
             push(&mut state, &row, "table", "state", &[8, 0]);
-            return self.rows_of_get(state.freeze());
+            return self.rows_of_get(state.freeze(), 0);
         }
-        match self.region(name) {
-            Some(region) if region.contains(&row) => self.rows_of_get(row_of(&row)),
+        match self.copy(name) {
+            Some((region, replica_id)) if region.contains(&row) => self.rows_of_get(row_of(&row), replica_id),
             _ => Answer::exception("org.apache.hadoop.hbase.NotServingRegionException", "not here"),
         }
     }
 
-    fn rows_of_get(&self, row: Row) -> Answer {
-        Answer { cells: vec![row.clone()], ..Answer::of(&proto::GetResponse { result: Some(counted(&row)) }) }
+    fn rows_of_get(&self, row: Row, replica_id: u16) -> Answer {
+        let result = Some(proto::ResultMessage { stale: Some(replica_id > 0), ..counted(&row) });
+        Answer { cells: vec![row], ..Answer::of(&proto::GetResponse { result }) }
     }
 
-    fn region(&self, name: &[u8]) -> Option<&RegionInfo> {
-        self.regions.iter().find(|region| region.name() == name)
+    /// Returns the region of a name, and the copy of it.
+    fn copy(&self, name: &[u8]) -> Option<(&RegionInfo, u16)> {
+        let copies =
+            self.regions.iter().flat_map(|region| (0..self.copies.count).map(move |id| (region, id)));
+        copies.into_iter().find(|(region, id)| region.replica(*id).name() == name)
     }
 
     fn multi(&mut self, request: &proto::MultiRequest) -> Answer {
@@ -474,6 +542,8 @@ impl State {
         }
         let (mut results, mut cells) = (Vec::new(), Vec::new());
         for action in &request.region_action {
+            let name = action.region.as_ref().unwrap().value.as_deref().unwrap();
+            let stale = self.copy(name).map(|(_, replica_id)| replica_id > 0);
             let mut result = proto::RegionActionResult::default();
             if self.mischief.percent > 0 && self.random.below(8) == 0 {
                 result.exception = Some(proto::NamedException {
@@ -486,7 +556,7 @@ impl State {
                     let row = row_of(&row);
                     result.result_or_exception.push(proto::ResultOrException {
                         index: action.index,
-                        result: Some(counted(&row)),
+                        result: Some(proto::ResultMessage { stale, ..counted(&row) }),
                         exception: None,
                     });
                     cells.push(row);
@@ -533,7 +603,10 @@ impl State {
                 end_key: Some(Bytes::copy_from_slice(region.end_key())),
             };
             let mut row = RowBuf::new();
-            let server = format!("127.0.0.1:{}", self.ports[at % 2]);
+            let server = |id: u16| {
+                let port = self.ports[(at + usize::from(id)) % 2];
+                format!("127.0.0.1:{}", if self.copies.gone.contains(&id) { 1 } else { port })
+            };
             push(
                 &mut row,
                 &region.name(),
@@ -541,9 +614,17 @@ impl State {
                 "regioninfo",
                 &[b"PBUF", &info.encode_to_vec()[..]].concat(),
             );
-            push(&mut row, &region.name(), "info", "seqnumDuringOpen", &2_i64.to_be_bytes());
-            push(&mut row, &region.name(), "info", "server", server.as_bytes());
-            push(&mut row, &region.name(), "info", "serverstartcode", &START_CODE.to_be_bytes());
+            for column in ["seqnumDuringOpen", "server", "serverstartcode"] {
+                for id in 0..self.copies.count {
+                    let name = if id == 0 { column.to_owned() } else { format!("{column}_{id:04X}") };
+                    let value = match column {
+                        "seqnumDuringOpen" => 2_i64.to_be_bytes().to_vec(),
+                        "server" => server(id).into_bytes(),
+                        _ => START_CODE.to_be_bytes().to_vec(),
+                    };
+                    push(&mut row, &region.name(), "info", &name, &value);
+                }
+            }
             row.freeze()
         };
         self.regions.iter().enumerate().map(row).collect()
@@ -620,6 +701,7 @@ impl State {
         }
         let mut cells = Vec::new();
         let scanner = self.scanners.get_mut(&id).unwrap();
+        response.stale = Some(scanner.replica_id > 0);
         let most = request.number_of_rows.unwrap() as usize;
         let most = if takes_parts { most.min(1 + self.random.below(30)) } else { most };
         let mut rows_left = request.limit_of_rows.filter(|rows| *rows > 0).unwrap_or(u32::MAX);
@@ -668,10 +750,12 @@ impl State {
     fn open(&self, request: &proto::ScanRequest) -> Option<OpenScanner> {
         let name = request.region.as_ref().unwrap().value.as_deref().unwrap();
         let scan = ScanFields::decode(request.scan.clone().unwrap()).unwrap();
+        let mut replica_id = 0;
         let (order, mut rows) = if name == RegionInfo::meta().name() {
             (CellOrder::Meta, self.catalog())
         } else {
-            let region = self.region(name)?;
+            let (region, id) = self.copy(name)?;
+            replica_id = id;
             let rows = (0..ROWS).filter(|at| region.contains(row_key(*at).as_bytes()));
             (CellOrder::User, rows.map(expected_row).collect())
         };
@@ -694,7 +778,8 @@ impl State {
             });
             after && before
         });
-        Some(OpenScanner { rows, cell: 0, sequence: 0, batch: scan.batch_size.unwrap_or_default() as usize })
+        let batch = scan.batch_size.unwrap_or_default() as usize;
+        Some(OpenScanner { rows, cell: 0, sequence: 0, batch, replica_id })
     }
 }
 

@@ -1,0 +1,119 @@
+//! Reads of the copies of a region (locator.md §12.6; HBase: `ConnectionUtils.timelineConsistentRead`).
+
+use crate::client::ClientCore;
+use crate::tries::Tries;
+use hregion::locator::LocateType;
+use hregion::{Deadline, Error, ReadFrom, Result, TableName};
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// A row by which a region is found.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'w> {
+    pub(crate) table: &'w TableName,
+    pub(crate) row: &'w [u8],
+    pub(crate) position: LocateType,
+}
+
+enum Event<T> {
+    /// The answer of the copy at a place of those asked.
+    Answer(usize, Result<T>),
+    /// How many copies the region has.
+    Copies(u16),
+}
+
+impl ClientCore {
+    /// Reads from the copies of a region that a read asks. If it may ask any, asks the primary one, and the
+    /// others `wait` later, or when the primary one has failed. The first answer counts; the other copies are
+    /// no longer waited for then.
+    ///
+    /// # Errors
+    ///
+    /// If all copies asked fail.
+    pub(crate) async fn read<'c, T, F>(
+        &self,
+        from: ReadFrom,
+        wanted: Wanted<'_>,
+        wait: Duration,
+        tries: Tries<'c>,
+        ask: impl Fn(Tries<'c>) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        match from {
+            ReadFrom::Primary => return ask(tries).await,
+            ReadFrom::Replica(id) => return ask(tries.of_replica(id)).await,
+            ReadFrom::Any => {}
+        }
+        let deadline = tries.deadline();
+        let ask = |id: u16| (id, Box::pin(ask(tries.clone().of_replica(id))));
+        let mut asked = vec![ask(0)];
+        let mut copies = Some(Box::pin(self.copies_after(wait, wanted, deadline)));
+        let mut failed: Vec<(u16, Error)> = Vec::new();
+        while !asked.is_empty() || copies.is_some() {
+            let event = poll_fn(|context| {
+                for (at, (_, answer)) in asked.iter_mut().enumerate() {
+                    if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+                        return Poll::Ready(Event::Answer(at, answer));
+                    }
+                }
+                match copies.as_mut().map(|copies| copies.as_mut().poll(context)) {
+                    Some(Poll::Ready(count)) => Poll::Ready(Event::Copies(count)),
+                    _ => Poll::Pending,
+                }
+            });
+            match event.await {
+                Event::Answer(_, Ok(answer)) => return Ok(answer),
+                Event::Answer(at, Err(error)) => {
+                    failed.push((asked.swap_remove(at).0, error));
+                    if copies.is_some() {
+                        // there is nothing to wait for
+                        copies = Some(Box::pin(self.copies_after(Duration::ZERO, wanted, deadline)));
+                    }
+                }
+                Event::Copies(count) => {
+                    copies = None;
+                    asked.extend((1..count).map(&ask));
+                }
+            }
+        }
+        failed.sort_unstable_by_key(|(id, _)| *id);
+        Err(all_failed(failed))
+    }
+
+    /// Returns how many copies a region has, after a time. Without an answer of the catalog, there is only
+    /// the primary one to ask.
+    pub(crate) async fn copies_after(&self, wait: Duration, wanted: Wanted<'_>, deadline: Deadline) -> u16 {
+        sleep(wait).await;
+        let Wanted { table, row, position } = wanted;
+        let cache = self.locator.cache();
+        let known = match position {
+            LocateType::At => cache.get(table, row),
+            LocateType::Before => cache.get_before(table, row),
+            LocateType::After => cache.get(table, &[row, &[0]].concat()),
+        };
+        let found = match known {
+            Some(known) => known,
+            // the primary copy may have no server
+            None => match self.locate(table, row, position, 1, deadline).await {
+                Ok(found) => found,
+                Err(_) => return 1,
+            },
+        };
+        u16::try_from(found.replicas().len()).unwrap_or(u16::MAX)
+    }
+}
+
+/// Returns the error of a read after all copies failed.
+fn all_failed(failed: Vec<(u16, Error)>) -> Error {
+    let text = |(id, error): &(u16, Error)| format!("replica {id}: {}", error.message());
+    let message = || failed.iter().map(text).collect::<Vec<_>>().join("; ");
+    match &failed[..] {
+        [(_, only)] => only.clone(),
+        [(_, first), ..] => Error::locating(first.kind(), message()),
+        [] => crate::client::runtime_ended(),
+    }
+}
