@@ -187,7 +187,7 @@ impl Table {
         let mut by_copy: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
         for at in left {
             let wanted = Wanted { table: &self.name, row: &actions[at].row, position: LocateType::At };
-            let copies = self.core.copies_after(Duration::ZERO, wanted, tries.deadline()).await;
+            let copies = self.core.copies(wanted, tries.deadline()).await;
             (1..copies).for_each(|id| by_copy.entry(id).or_default().push(at));
         }
         let ask = |(id, left)| Some(Box::pin(self.attempts(actions, left, Some(id), tries.clone(), results)));
@@ -234,13 +234,8 @@ impl Table {
                         Some((kind, known)) if *kind == fault.kind => Clone::clone(known),
                         _ => {
                             let kind = fault.kind.clone();
-                            let known = self.core.react(
-                                &region.locations,
-                                region.replica_id,
-                                fault,
-                                tries.deadline(),
-                            );
-                            let known = known.await;
+                            let (used, deadline) = (&region.locations, tries.deadline());
+                            let known = self.core.react(used, region.replica_id, fault, deadline).await;
                             reaction.insert((kind, known)).1.clone()
                         }
                     };

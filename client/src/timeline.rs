@@ -84,10 +84,15 @@ impl ClientCore {
         Err(all_failed(failed))
     }
 
-    /// Returns how many copies a region has, after a time. Without an answer of the catalog, there is only
-    /// the primary one to ask.
-    pub(crate) async fn copies_after(&self, wait: Duration, wanted: Wanted<'_>, deadline: Deadline) -> u16 {
+    /// As [`copies`](Self::copies), after a time.
+    async fn copies_after(&self, wait: Duration, wanted: Wanted<'_>, deadline: Deadline) -> u16 {
         sleep(wait).await;
+        self.copies(wanted, deadline).await
+    }
+
+    /// Returns how many copies a region has. Without an answer of the catalog, there is only the primary one
+    /// to ask.
+    pub(crate) async fn copies(&self, wanted: Wanted<'_>, deadline: Deadline) -> u16 {
         let Wanted { table, row, position } = wanted;
         let cache = self.locator.cache();
         let known = match position {
