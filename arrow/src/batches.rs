@@ -38,13 +38,13 @@ pub struct Batches<R> {
 
 impl Batches<TableResultScanner> {
     /// Reads a table or a snapshot. With mapped columns, the scan is narrowed to them
-    /// ([`Mapping::select`](crate::Mapping::select)).
+    /// ([`Layout::select`]).
     ///
     /// # Errors
     ///
     /// As [`Table::scan`] and [`BatchBuilder::new`].
     pub fn of_table(table: &Table, scan: Scan, layout: Layout, limits: BatchLimits) -> Result<Self> {
-        Ok(Self::of(table.scan(narrowed(scan, &layout))?, BatchBuilder::new(layout, None, limits)?))
+        Ok(Self::of(table.scan(layout.select(scan))?, BatchBuilder::new(layout, None, limits)?))
     }
 }
 
@@ -57,14 +57,7 @@ impl Batches<ResultScanner> {
     ///
     /// As [`Region::scan`] and [`BatchBuilder::new`].
     pub fn of_region(region: &Region, scan: Scan, layout: Layout, limits: BatchLimits) -> Result<Self> {
-        Ok(Self::of(region.scan(narrowed(scan, &layout))?, BatchBuilder::new(layout, None, limits)?))
-    }
-}
-
-fn narrowed(scan: Scan, layout: &Layout) -> Scan {
-    match layout {
-        Layout::Cells => scan,
-        Layout::Columns(mapping) => mapping.select(scan),
+        Ok(Self::of(region.scan(layout.select(scan))?, BatchBuilder::new(layout, None, limits)?))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::mapping::Mapping;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use hregion::Scan;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -39,6 +40,15 @@ impl Layout {
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         Arc::new(Schema::new(self.fields().into_iter().map(|(field, _)| field).collect::<Vec<_>>()))
+    }
+
+    /// Narrows a scan to what the layout has: with mapped columns, as [`Mapping::select`].
+    #[must_use]
+    pub fn select(&self, scan: Scan) -> Scan {
+        match self {
+            Self::Cells => scan,
+            Self::Columns(mapping) => mapping.select(scan),
+        }
     }
 
     pub(crate) fn fields(&self) -> Vec<(Field, Source)> {

@@ -37,9 +37,10 @@ impl Scan {
 impl Scan {
     fn __iter__(&self, py: Python<'_>) -> Result<RowIterator> {
         let rows = py.detach(|| -> Result<Box<dyn Rows + Send>> {
+            let scan = self.layout.select(self.scan.clone());
             Ok(match &*self.source {
-                Source::Table(table) => Box::new(table.scan(self.scan.clone())?),
-                Source::Region(region) => Box::new(region.scan(self.scan.clone())?),
+                Source::Table(table) => Box::new(table.scan(scan)?),
+                Source::Region(region) => Box::new(region.scan(scan)?),
             })
         })?;
         Ok(RowIterator(Held::new(Mutex::new(rows))))

@@ -106,6 +106,22 @@ def test_mapped_columns_have_types():
         table().scan(columns=[])
 
 
+def test_rows_of_a_scan_with_types_have_its_columns():
+    scanned = cells(table().scan(versions=0))
+    column = (scanned[0][1], scanned[0][2])
+    expected = [cell for cell in scanned if cell[1:3] == column]
+    assert len({cell[1:3] for cell in scanned}) > 1
+    name = b":".join(column).decode()
+    mapping = {"columns": [{"column": name, "type": "binary", "versions": True}]}
+    for scan in (table().scan(columns={name: "binary[]"}), table().scan(mapping=mapping)):
+        assert cells(scan) == expected
+        assert len(list(scan)) == scan.to_arrow().num_rows
+    newest = table().scan(columns={name: "binary"})
+    assert [list(row.items()) for row in newest] == [
+        [(name.encode(), value)] for value in newest.to_arrow()[name].to_pylist()
+    ]
+
+
 def test_files_and_regions_are_opened_by_their_paths():
     file = hregion.open(DATA / "golden" / "small-none-row.hfile")
     assert len(cells(file.scan())) == file.scan().to_arrow().num_rows > 0
