@@ -272,7 +272,9 @@ impl Mapping {
         &self.columns
     }
 
-    /// Narrows a scan to the mapped columns, and to as many versions as they have.
+    /// Narrows a scan to the mapped columns, and to as many versions as they have. Its rows are whole: those
+    /// of a scan with [batches](Scan::batch) of cells, or [parts](Scan::allow_partial) of rows, would be
+    /// several rows.
     #[must_use]
     pub fn select(&self, scan: Scan) -> Scan {
         let versions = if self.has_versions() { u32::MAX } else { 1 };
@@ -280,6 +282,8 @@ impl Mapping {
             .iter()
             .fold(scan, |scan, column| scan.column(column.family.clone(), column.qualifier.clone()))
             .max_versions(versions)
+            .batch(0)
+            .allow_partial(false)
     }
 
     /// Whether a column is a list of all versions.

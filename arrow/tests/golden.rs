@@ -203,6 +203,23 @@ fn rows_are_mapped() {
 }
 
 #[test]
+fn mapped_rows_are_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = typed(dir.path());
+    let columns = ["f:n=long[]", "f:t=utf8"].map(|column| Column::parse(column).unwrap());
+    let mapping = Mapping::new(RowKey::whole(ValueType::Utf8), columns.to_vec()).unwrap();
+    let read = |scan: Scan| {
+        let layout = Layout::Columns(mapping.clone());
+        let mut batches = Batches::of_table(&table, scan, layout, BatchLimits::default()).unwrap();
+        batches.next().unwrap().unwrap()
+    };
+    let whole = read(Scan::new());
+    assert_eq!(whole.num_rows(), 4);
+    assert_eq!(read(Scan::new().batch(1)), whole);
+    assert_eq!(read(Scan::new().max_result_size(1).allow_partial(true)), whole);
+}
+
+#[test]
 fn batches_are_bounded_and_projected() {
     let dir = tempfile::tempdir().unwrap();
     let table = Table::create(dir.path(), "t", &[Family::new("f")], &[] as &[&str]).unwrap();
