@@ -91,9 +91,14 @@ fn is_page_of_s3(request: &HttpRequest) -> bool {
     request.method() == Method::GET && query.split('&').any(|part| part == "list-type=2")
 }
 
-/// Fails if a page says that more follow, but not how to ask for them: the listing would end too early.
+/// Fails if a page is another document, such as an error with the status of success, which `object_store`
+/// takes for an empty page without a next one; or if it says that more follow, but not how to ask for them.
+/// The listing would end too early.
 fn check_page(page: &[u8]) -> Result<(), HttpError> {
     let contains = |text: &str| page.windows(text.len()).any(|window| window == text.as_bytes());
+    if !contains("ListBucketResult") {
+        return Err(error("an answer that is no listing"));
+    }
     if contains("<IsTruncated>true</IsTruncated>") && !contains("<NextContinuationToken>") {
         return Err(error("a listing that is cut off"));
     }
@@ -137,8 +142,15 @@ mod tests {
 
     #[test]
     fn listings_that_are_cut_off_are_errors() {
-        assert!(check_page(b"<a><IsTruncated>true</IsTruncated></a>").is_err());
-        assert!(check_page(b"<IsTruncated>true</IsTruncated><NextContinuationToken>").is_ok());
-        assert!(check_page(b"<IsTruncated>false</IsTruncated>").is_ok());
+        let check = |members: &str| {
+            let page = format!("<?xml version=\"1.0\"?><ListBucketResult>{members}</ListBucketResult>");
+            check_page(page.as_bytes())
+        };
+        assert!(check("<IsTruncated>true</IsTruncated>").is_err());
+        let next = "<NextContinuationToken>t</NextContinuationToken>";
+        assert!(check(&format!("<IsTruncated>true</IsTruncated>{next}")).is_ok());
+        assert!(check("<IsTruncated>false</IsTruncated>").is_ok());
+        assert!(check_page(b"<Error><Code>InternalError</Code></Error>").is_err());
+        assert!(check_page(b"").is_err());
     }
 }

@@ -48,6 +48,8 @@ pub(crate) enum Manner {
     CutPage,
     /// With the first page, again and again.
     RepeatsPage,
+    /// With an error instead of a page, and the status of success.
+    ErrorPage,
 }
 
 #[derive(Debug)]
@@ -355,6 +357,9 @@ fn escaped(text: &str) -> String {
 }
 
 fn page(request: &Request, manner: Manner, shared: &Shared) -> String {
+    if manner == Manner::ErrorPage {
+        return "<Error><Code>InternalError</Code></Error>".to_owned();
+    }
     let of = |name: &str| request.query.get(name).cloned().unwrap_or_default();
     let (prefix, delimiter, after) = (of("prefix"), of("delimiter"), of("continuation-token"));
     let after = if manner == Manner::RepeatsPage { String::new() } else { after };

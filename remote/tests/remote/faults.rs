@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const ALL: [Manner; 18] = [
+const ALL: [Manner; 19] = [
     Manner::Hangs,
     Manner::Fails(500),
     Manner::Fails(503),
@@ -28,6 +28,7 @@ const ALL: [Manner; 18] = [
     Manner::EndlessError,
     Manner::CutPage,
     Manner::RepeatsPage,
+    Manner::ErrorPage,
 ];
 
 /// Reads all rows, and fails if one is wrong or missing.
@@ -107,7 +108,9 @@ fn what_stays_is_an_error_of_its_own() {
     for manner in [Manner::Fails(500), Manner::Halves, Manner::WrongRange, Manner::IgnoresRange] {
         error_of(&server, manner, open);
     }
-    for manner in [Manner::CutPage, Manner::RepeatsPage, Manner::Halves, Manner::Fails(503)] {
+    for manner in
+        [Manner::CutPage, Manner::RepeatsPage, Manner::ErrorPage, Manner::Halves, Manner::Fails(503)]
+    {
         error_of(&server, manner, list);
     }
     server.take_asked();
@@ -117,6 +120,21 @@ fn what_stays_is_an_error_of_its_own() {
     }
     let (_, sent) = server.take_asked();
     assert!(sent < 512 << 20, "{sent} bytes");
+}
+
+#[test]
+fn a_page_that_is_an_error_does_not_end_a_listing() {
+    let server = bucket();
+    server.put("region/f/other", vec![1]);
+    server.page(1);
+    let (storage, family) = (storage(&server), region_path().join("f"));
+    let whole = storage.list_dir(&family).unwrap();
+    assert!(whole.len() > 1, "{whole:?}");
+    server.behave([Manner::Good, Manner::ErrorPage]);
+    storage.list_dir(&family).unwrap_err();
+    server.behave([Manner::ErrorPage]);
+    storage.is_dir(&family).unwrap_err();
+    assert_eq!(storage.list_dir(&family).unwrap(), whole);
 }
 
 /// The session token and the key of an encryption are in headers that clients do not know as credentials.
