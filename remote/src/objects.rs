@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use hregion::DirEntry;
-use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore};
 use object_store::path::Path as Key;
 use object_store::{
     BackoffConfig, GetOptions, GetRange, GetResult, ListResult, ObjectMeta, ObjectStore, ObjectStoreExt,
@@ -102,18 +102,13 @@ impl ObjectSource {
                 Err(error) => Err(error),
             };
         };
-        let (prefix, mut token) = (prefix_of(key), None);
+        let mut options = PaginatedListOptions { delimiter: Some("/".into()), ..Default::default() };
         loop {
-            let page_token = token.clone();
-            let options =
-                PaginatedListOptions { delimiter: Some("/".into()), page_token, ..Default::default() };
-            let prefix = Some(prefix.as_str()).filter(|prefix| !prefix.is_empty());
-            let page = pages.list_paginated(prefix, options).await.map_err(|error| io_error(&error))?;
+            let page = page_of(pages.as_ref(), key, options.clone()).await?;
             listing.add(page.result)?;
-            match page.page_token {
-                None => return listing.finish(),
-                next if next == token => return Err(wrong_answer("a listing that repeats a page".into())),
-                next => token = next,
+            options.page_token = page.page_token;
+            if options.page_token.is_none() {
+                return listing.finish();
             }
         }
     }
@@ -199,11 +194,18 @@ impl Source for ObjectSource {
                 entries => Ok(entries?.is_some()),
             };
         };
-        let options = PaginatedListOptions { max_keys: Some(1), ..Default::default() };
-        let prefix = prefix_of(key);
-        let prefix = Some(prefix.as_str()).filter(|prefix| !prefix.is_empty());
-        let page = pages.list_paginated(prefix, options).await.map_err(|error| io_error(&error))?;
-        Ok(!page.result.objects.is_empty() || !page.result.common_prefixes.is_empty())
+        let mut options = PaginatedListOptions { max_keys: Some(1), ..Default::default() };
+        loop {
+            let page = page_of(pages.as_ref(), key, options.clone()).await?;
+            if !page.result.objects.is_empty() || !page.result.common_prefixes.is_empty() {
+                return Ok(true);
+            }
+            // A page may be empty though more follow.
+            options.page_token = page.page_token;
+            if options.page_token.is_none() {
+                return Ok(false);
+            }
+        }
     }
 }
 
@@ -267,6 +269,21 @@ impl<'k> Listing<'k> {
         }
         Ok(self.exists.then_some(entries))
     }
+}
+
+/// Returns a page of what is below a key. Fails if the next page is this one.
+async fn page_of(
+    pages: &dyn PaginatedListStore,
+    key: &str,
+    options: PaginatedListOptions,
+) -> io::Result<PaginatedListResult> {
+    let (prefix, asked) = (prefix_of(key), options.page_token.clone());
+    let prefix = Some(prefix.as_str()).filter(|prefix| !prefix.is_empty());
+    let page = pages.list_paginated(prefix, options).await.map_err(|error| io_error(&error))?;
+    if page.page_token.is_some() && page.page_token == asked {
+        return Err(wrong_answer("a listing that repeats a page".into()));
+    }
+    Ok(page)
 }
 
 /// Returns what the keys in a directory begin with.

@@ -48,6 +48,8 @@ pub(crate) enum Manner {
     CutPage,
     /// With the first page, again and again.
     RepeatsPage,
+    /// With a page without entries, after which there are more.
+    EmptyPage,
     /// With an error instead of a page, and the status of success.
     ErrorPage,
 }
@@ -359,6 +361,10 @@ fn escaped(text: &str) -> String {
 fn page(request: &Request, manner: Manner, shared: &Shared) -> String {
     if manner == Manner::ErrorPage {
         return "<Error><Code>InternalError</Code></Error>".to_owned();
+    }
+    if manner == Manner::EmptyPage {
+        let next = "<NextContinuationToken>!</NextContinuationToken>";
+        return format!("<ListBucketResult><IsTruncated>true</IsTruncated>{next}</ListBucketResult>");
     }
     let of = |name: &str| request.query.get(name).cloned().unwrap_or_default();
     let (prefix, delimiter, after) = (of("prefix"), of("delimiter"), of("continuation-token"));

@@ -137,6 +137,21 @@ fn a_page_that_is_an_error_does_not_end_a_listing() {
     assert_eq!(storage.list_dir(&family).unwrap(), whole);
 }
 
+#[test]
+fn an_empty_page_does_not_end_a_listing() {
+    let server = bucket();
+    let (storage, family) = (storage(&server), region_path().join("f"));
+    let whole = storage.list_dir(&family).unwrap();
+    server.behave([Manner::EmptyPage]);
+    assert_eq!(storage.list_dir(&family).unwrap(), whole);
+    server.behave([Manner::EmptyPage]);
+    assert!(storage.is_dir(&family).unwrap());
+    server.behave([Manner::EmptyPage]);
+    assert!(!storage.is_dir(&region_path().join("none")).unwrap());
+    server.behave([Manner::EmptyPage, Manner::EmptyPage]);
+    storage.is_dir(&family).unwrap_err();
+}
+
 /// The session token and the key of an encryption are in headers that clients do not know as credentials.
 #[test]
 fn requests_with_credentials_stay_on_their_host() {
