@@ -129,6 +129,9 @@ impl ObjectSource {
         if meta.size == 0 {
             return Ok(Opened { version, tail: Bytes::new() });
         }
+        if tail < meta.size {
+            check_distinct(&version)?;
+        }
         let tail = self.read(key, &version, meta.size.saturating_sub(tail)..meta.size).await?;
         Ok(Opened { version, tail })
     }

@@ -66,6 +66,13 @@ fn versions_are_told_apart_or_the_file_is_refused() {
     server.behave([Manner::NoVersion]);
     let error = storage.open(&path).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
+    // a server that refuses ranges from the end is asked for the length first
+    server.behave([Manner::Fails(416), Manner::NoVersion, Manner::NoVersion]);
+    let error = storage.open(&path).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
+    server.behave([Manner::Fails(416)]);
+    assert_eq!(storage.open(&path).unwrap().len(), 300_000);
+    server.behave([]);
     let file = storage.open(&path).unwrap();
     server.put("file", vec![2; 300_000]);
     let mut buf = vec![0; 1000];
