@@ -3,7 +3,7 @@
 use crate::error::{Failure, Result};
 use hregion::{Filter, Get, Scan, TimeRange};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyMapping, PyString};
 use std::path::PathBuf;
 
 /// Bytes: `bytes`, or `str` as UTF-8.
@@ -21,6 +21,17 @@ impl<'py> FromPyObject<'_, 'py> for Bytes {
             Ok(text) => Ok(Self(text.to_str()?.as_bytes().to_vec())),
             Err(_) => Ok(Self(object.extract::<Vec<u8>>()?)),
         }
+    }
+}
+
+/// A key and its value.
+pub(crate) type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
+
+/// The pairs of a `dict` or another mapping; `None` if it is neither.
+pub(crate) fn pairs_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Pair<'py>>>> {
+    match object.cast::<PyMapping>() {
+        Ok(mapping) => mapping.items()?.extract().map(Some),
+        Err(_) => Ok(None),
     }
 }
 

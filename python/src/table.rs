@@ -1,6 +1,6 @@
 //! Tables, snapshots, regions and files.
 
-use crate::arguments::{Bytes, Column, Selection, local, versions};
+use crate::arguments::{Bytes, Column, Selection, local, pairs_of, versions};
 use crate::error::{Failure, Result};
 use crate::held::Held;
 use crate::row::Row;
@@ -11,7 +11,7 @@ use hregion::{
 };
 use hregion_arrow::{BatchLimits, Column as MappedColumn, Infer, Invalid, Layout, Mapping, RowKey};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyMapping, PyString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ pub(crate) fn create(
 
 fn families_of(families: &Bound<'_, PyAny>) -> Result<Vec<Family>> {
     let mut named = Vec::new();
-    if let Ok(families) = families.cast::<PyDict>() {
+    if let Some(families) = pairs_of(families)? {
         for (name, versions) in families {
             named.push(Family::new(name.extract::<Bytes>()?.0).max_versions(versions.extract()?));
         }
@@ -169,7 +169,7 @@ fn columns_of(
         };
         return mapped(Mapping::from_json(&text)?);
     }
-    if let Some(types) = columns.as_ref().and_then(|columns| columns.cast::<PyDict>().ok()) {
+    if let Some(types) = columns.as_ref().map(pairs_of).transpose()?.flatten() {
         let mut columns = Vec::with_capacity(types.len());
         for (name, ty) in types {
             columns.push(MappedColumn::parse(&format!(
@@ -321,12 +321,12 @@ impl Table {
         &self,
         py: Python<'_>,
         row: Bytes,
-        values: Bound<'_, PyDict>,
+        values: Bound<'_, PyMapping>,
         timestamp: Option<i64>,
         ttl: Option<Duration>,
     ) -> Result<()> {
         let mut put = Put::new(row.0);
-        for (column, value) in values {
+        for (column, value) in pairs_of(&values)?.unwrap_or_default() {
             let (family, qualifier) = Column::from(column.extract::<Bytes>()?).both()?;
             let Bytes(value) = value.extract()?;
             put = match timestamp {

@@ -3,6 +3,7 @@
 import datetime
 import threading
 import time
+import types
 
 import hregion
 import pytest
@@ -39,6 +40,17 @@ def test_a_table_keeps_what_was_written(tmp_path):
     assert counted["row"].to_pylist() == ["ada", "short", "zoe"]
     assert counted["cf:name"].to_pylist()[0] == ["Ada L.", "Ada"]
     table.close()
+
+
+def test_mappings_that_are_no_dicts_have_values_too(tmp_path):
+    mapping = types.MappingProxyType
+    with hregion.create(tmp_path / "root", "t", mapping({"cf": 3})) as table:
+        for value in ("a", "b"):
+            table.put("row", mapping({"cf:q": value}))
+        table.compact()
+        assert [cell.value for cell in table.get("row", versions=0).cells] == [b"b", b"a"]
+        typed = table.scan(columns=mapping({"cf:q": "utf8"}), row_key="utf8").to_arrow()
+        assert typed.to_pylist() == [{"row": "row", "cf:q": "b"}]
 
 
 def test_what_cannot_be_written_is_refused(tmp_path):
