@@ -4,6 +4,8 @@ use std::future::Future;
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
+#[cfg(feature = "hdfs")]
+use tokio::runtime::Handle;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::AbortHandle;
 
@@ -26,6 +28,12 @@ impl Blocking {
             .enable_all()
             .build()?;
         Ok(Self { runtime: Some(runtime), deadline })
+    }
+
+    /// Returns the runtime, for what requests leave running between them.
+    #[cfg(feature = "hdfs")]
+    pub(crate) fn handle(&self) -> Handle {
+        self.runtime.as_ref().expect("present until dropped").handle().clone()
     }
 
     /// Starts a request, which is ended after the deadline.

@@ -15,6 +15,7 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 
 /// A name service, or the default file system.
 struct HdfsSource {
@@ -29,14 +30,17 @@ impl fmt::Debug for HdfsSource {
     }
 }
 
-/// Makes the client of a name service. Connects to nothing.
+/// Makes the client of a name service. Connects to nothing. Its connections run on `runtime`: by default they
+/// would on the one of the calling thread, which that thread blocks, or which may end before the client.
 pub(crate) fn connect(
     location: &Location,
     options: &RemoteOptions,
     counters: Arc<Counters>,
+    runtime: Handle,
 ) -> io::Result<Arc<dyn Source>> {
-    let mut builder =
-        ClientBuilder::new().with_config(options.settings_of(&["dfs.", "fs.", "hadoop.", "ipc."]));
+    let mut builder = ClientBuilder::new()
+        .with_config(options.settings_of(&["dfs.", "fs.", "hadoop.", "ipc."]))
+        .with_io_runtime(runtime);
     if !location.authority.is_empty() {
         builder = builder.with_url(format!("hdfs://{}", location.authority));
     }

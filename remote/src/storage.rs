@@ -111,7 +111,9 @@ impl RemoteStorage {
         let counters = Arc::clone(&self.shared.counters);
         match location.scheme {
             #[cfg(feature = "hdfs")]
-            Scheme::Hdfs => hdfs::connect(location, &self.shared.options, counters),
+            Scheme::Hdfs => {
+                hdfs::connect(location, &self.shared.options, counters, self.shared.blocking.handle())
+            }
             #[cfg(feature = "objects")]
             _ => objects::connect(location, &self.shared.options, counters),
             #[cfg(not(feature = "objects"))]

@@ -1,4 +1,4 @@
-//! Files of HDFS that change while they are open. `HREGION_HDFS` is the URL of a file system for this test.
+//! Files of HDFS. `HREGION_HDFS` is the URL of a file system for the test of files that change.
 
 use bytes::Bytes;
 use hdfs_native::WriteOptions;
@@ -6,7 +6,9 @@ use hdfs_native::client::{Client, ClientBuilder};
 use hregion::Storage as _;
 use hregion_remote::RemoteOptions;
 use std::io;
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 const FILE: &str = "/changes/file";
@@ -19,6 +21,19 @@ fn write(runtime: &Runtime, client: &Client, byte: u8, len: usize) {
         file.write_bytes(Bytes::from(vec![byte; len])).await.unwrap();
         file.close().await.unwrap();
     });
+}
+
+/// A thread that waits for a file runs no tasks of its own runtime.
+#[test]
+fn threads_of_another_runtime_may_open_files() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let url = PathBuf::from(format!("hdfs://{}/file", server.local_addr().unwrap()));
+    let storage = RemoteOptions::default().deadline(Duration::from_secs(1)).build().unwrap();
+    let other = Builder::new_current_thread().enable_all().build().unwrap();
+    other.block_on(async { storage.open(&url).unwrap_err() });
+    // it never answers, but was asked
+    server.accept().unwrap();
 }
 
 #[test]
