@@ -66,6 +66,12 @@ impl CommandError {
         Self::new("Interrupted", "interrupted")
     }
 
+    /// Commands that were not executed, because standard output was closed before.
+    pub(crate) fn unread() -> Self {
+        let message = "cannot write to standard output: no one reads it; the commands left were not executed";
+        Self::new(ErrorKind::Io.name(), message)
+    }
+
     /// A missing table.
     pub(crate) fn no_such_table(name: &str) -> Self {
         Self::new("TableNotFound", format!("there is no table {name}"))

@@ -74,17 +74,52 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         run_input(&mut session, &args.lines.limits(), out)
     };
     // commands that were executed stay executed, whatever failed after them
-    let closed = session.close();
-    done.and(closed).map(|()| Exit::Done)
+    match (done, session.close()) {
+        (Err(failure @ Failure::Fault(_)), Err(Failure::Fault(flush))) => {
+            out.print_error(&flush);
+            Err(failure)
+        }
+        (Ok(()) | Err(Failure::ClosedPipe), Err(flush)) => Err(flush),
+        (done, _) => done.map(|()| Exit::Done),
+    }
 }
 
 fn run_all(commands: &[String], session: &mut Session, out: &mut Output) -> Result<(), Failure> {
+    let mut is_closed = false;
     for command in commands {
-        if session.run(command, 1, out)? == Flow::Exit {
+        if step(command, 1, &mut is_closed, session, out)? == Flow::Exit {
             break;
         }
     }
-    Ok(())
+    if is_closed { Err(Failure::ClosedPipe) } else { Ok(()) }
+}
+
+/// Runs the commands of a text, unless no one reads standard output any more: then there must be none left,
+/// and [`Failure::ClosedPipe`] is not returned before that is known.
+fn step(
+    text: &str,
+    first_line: usize,
+    is_closed: &mut bool,
+    session: &mut Session,
+    out: &mut Output,
+) -> Result<Flow, Failure> {
+    if *is_closed {
+        return Session::pass(text);
+    }
+    let mut run = || -> Result<Flow, Failure> {
+        let flow = session.run(text, first_line, out)?;
+        if flow == Flow::More {
+            out.flush_aside()?;
+        }
+        Ok(flow)
+    };
+    match run() {
+        Err(Failure::ClosedPipe) => {
+            *is_closed = true;
+            Ok(Flow::More)
+        }
+        ran => ran,
+    }
 }
 
 /// Runs the commands of standard input, each as soon as it is complete. The line limit applies to a whole
@@ -93,6 +128,7 @@ fn run_input(session: &mut Session, limits: &Limits, out: &mut Output) -> Result
     let (path, limit) = (Path::new("standard input"), limits.line_bytes);
     let mut input = std::io::stdin().lock();
     let (mut text, mut bytes, mut line, mut first_line) = (String::new(), Vec::new(), 0, 1);
+    let mut is_closed = false;
     loop {
         let most = (limit as u64).saturating_add(1);
         let read = (&mut input).take(most).read_until(b'\n', &mut bytes);
@@ -108,11 +144,10 @@ fn run_input(session: &mut Session, limits: &Limits, out: &mut Output) -> Result
         if read > 0 && Session::is_incomplete(&text) {
             continue;
         }
-        if session.run(&text, first_line, out)? == Flow::Exit || read == 0 {
-            return Ok(());
+        if step(&text, first_line, &mut is_closed, session, out)? == Flow::Exit || read == 0 {
+            return if is_closed { Err(Failure::ClosedPipe) } else { Ok(()) };
         }
         text.clear();
         first_line = line + 1;
-        out.flush_aside()?;
     }
 }

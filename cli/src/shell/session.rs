@@ -55,16 +55,29 @@ impl Session {
     pub(crate) fn run(&mut self, text: &str, first_line: usize, out: &mut Output) -> Result<Flow, Failure> {
         let at = |at: usize, message: String| CommandError::usage(placed(text, first_line, at, &message));
         let statements = parse(text).map_err(|SyntaxError { at: place, message, .. }| at(place, message))?;
-        for statement in statements {
+        let mut statements = statements.into_iter();
+        while let Some(statement) = statements.next() {
             self.catalog.interrupt().check()?;
             match self.perform(statement, out) {
                 Ok(Flow::More) => {}
                 Ok(Flow::Exit) => return Ok(Flow::Exit),
                 Err(Stop::At(place, message)) => return Err(at(place, message).into()),
+                Err(Stop::Failed(Failure::ClosedPipe)) => {
+                    check_rest(statements.as_slice())?;
+                    return Err(Failure::ClosedPipe);
+                }
                 Err(Stop::Failed(failure)) => return Err(failure),
             }
         }
         Ok(Flow::More)
+    }
+
+    /// Passes over a text that is not executed, because no one reads standard output. Fails if it has
+    /// commands, other than one that ends the shell.
+    pub(crate) fn pass(text: &str) -> Result<Flow, Failure> {
+        let statements = parse(text).map_err(|_| CommandError::unread())?;
+        check_rest(&statements)?;
+        Ok(if statements.is_empty() { Flow::More } else { Flow::Exit })
     }
 
     fn perform(&mut self, statement: Statement, out: &mut Output) -> Result<Flow, Stop> {
@@ -166,6 +179,15 @@ impl Session {
     /// Flushes all tables; a failure of one does not stop the others.
     pub(crate) fn close(self) -> Result<(), Failure> {
         self.catalog.flush_all()
+    }
+}
+
+/// Fails if there are statements that are not executed, because no one reads standard output.
+fn check_rest(rest: &[Statement]) -> Result<(), Failure> {
+    match rest.first() {
+        None => Ok(()),
+        Some(Statement::Command(command)) if matches!(command.name.as_str(), "exit" | "quit") => Ok(()),
+        Some(_) => Err(CommandError::unread().into()),
     }
 }
 

@@ -42,6 +42,7 @@ mod salvage;
 mod scan_files;
 mod server;
 mod shell;
+mod shell_shared;
 mod shell_terminal;
 mod snapshot;
 mod split;

@@ -1,0 +1,112 @@
+//! `hregion shell` with others around: readers of its output that leave, processes that change its tables.
+
+use crate::support::*;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Output, Stdio};
+
+/// Runs commands in a shell of their own.
+fn done(root: &Path, commands: &str) -> String {
+    let root = root.to_str().unwrap();
+    ok(&["shell", root, "-e", commands])
+}
+
+/// A shell that is told one command after the other.
+struct Running {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(root: &Path) -> Self {
+        let mut command = hregion();
+        command.arg("shell").arg(root).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self { child, input, output: BufReader::new(output) }
+    }
+
+    /// Runs a command; returns what it prints.
+    fn run(&mut self, command: &str) -> String {
+        let end = "=> \"end of the command\"\n";
+        writeln!(self.input, "{command}\nx = 'end of the command'").unwrap();
+        let mut printed = String::new();
+        while !printed.ends_with(end) {
+            assert_ne!(self.output.read_line(&mut printed).unwrap(), 0, "{command}: {printed}");
+        }
+        printed.truncate(printed.len() - end.len());
+        printed
+    }
+
+    fn end(self) -> Output {
+        drop(self.input);
+        self.child.wait_with_output().unwrap()
+    }
+}
+
+/// Returns the directory of the only region of a table.
+fn region_of(root: &Path, table: &str) -> PathBuf {
+    let entries = fs::read_dir(root.join("data/default").join(table)).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    paths.find(|path| path.join(".regioninfo").is_file()).unwrap()
+}
+
+/// Runs a shell with standard output a pipe whose reader is closed.
+fn unread(root: &Path, args: &[&str], commands: &str) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = hregion();
+    command.arg("shell").arg(root).args(args).stdin(Stdio::piped()).stdout(writer).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // the write fails if the shell ends early
+    let _ = child.stdin.take().unwrap().write_all(commands.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn commands_that_are_left_when_no_one_reads_are_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), "create 't', 'f'");
+    let put = "put 't', 'r', 'f:q', 'v'";
+    for (args, commands) in [
+        (&[][..], format!("list\n{put}\n")),
+        (&[], format!("list\n\n# then\n{put}")),
+        (&["-e", "list", "-e", put], String::new()),
+    ] {
+        let output = unread(dir.path(), args, &commands);
+        assert_eq!(code(&output), 5, "{args:?} {commands}");
+        assert!(stderr(&output).contains("the commands left were not executed"), "{}", stderr(&output));
+        assert!(done(dir.path(), "count 't'").starts_with("0 row(s)"), "{args:?} {commands}");
+    }
+    // those before, or after the end of the shell, are none of them
+    for (args, commands) in [
+        (&[][..], format!("{put}\nlist\n\n# done\n")),
+        (&[], format!("list\nexit\n{put}")),
+        (&["-e", put, "-e", "list"], String::new()),
+    ] {
+        let output = unread(dir.path(), args, &commands);
+        assert_eq!((code(&output), stderr(&output)), (0, String::new()), "{args:?} {commands}");
+    }
+}
+
+#[test]
+fn a_flush_that_fails_at_the_end_is_an_error_though_no_one_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), "create 't', 'f'");
+    let mut shell = Running::start(dir.path());
+    shell.run("put 't', 'r', 'f:q', 'v'");
+    let aside = region_of(dir.path(), "t").join(".tmp");
+    if aside.is_dir() {
+        fs::remove_dir_all(&aside).unwrap();
+    }
+    fs::write(&aside, "").unwrap();
+    let Running { child, mut input, output } = shell;
+    drop(output);
+    writeln!(input, "list").unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 5, "{}", stderr(&output));
+    assert!(stderr(&output).contains(".tmp"), "{}", stderr(&output));
+}
