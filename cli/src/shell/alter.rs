@@ -31,15 +31,10 @@ pub(super) const ATTRIBUTES: &[&str] = &[
 pub(super) fn alter(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let name = values.table()?;
     let first = values.required("a family, or a hash of changes")?;
-    let families: Vec<Family> = catalog
-        .described(&name)?
-        .regions()
-        .first()
-        .map(|region| region.families().cloned().collect())
-        .unwrap_or_default();
+    let mut families = catalog.current_families(&name)?;
     let mut changes = TableChanges::new();
     for value in [first].into_iter().chain(values.rest()) {
-        changes = change(changes, value, &families)?;
+        changes = change(changes, value, &mut families)?;
     }
     let regions = catalog.alter(&name, &changes)?;
     if !out.is_json() {
@@ -51,14 +46,10 @@ pub(super) fn alter(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut
     Ok(())
 }
 
-/// Adds the changes of one value.
-fn change(changes: TableChanges, value: &Value, families: &[Family]) -> Result<TableChanges, Stop> {
-    let known = |name: &str| {
-        let found = families.iter().find(|family| family.name() == name.as_bytes());
-        found.cloned().unwrap_or_else(|| Family::new(name.to_owned()))
-    };
+/// Adds the changes of one value, to `families` as well: the next value may change the same family.
+fn change(changes: TableChanges, value: &Value, families: &mut Vec<Family>) -> Result<TableChanges, Stop> {
     if !value.is_hash() {
-        return Ok(changes.family(known(&value.text("the name of a family")?)));
+        return Ok(changes.family(known(&value.text("the name of a family")?, families)));
     }
     let mut options = Options::of(Some(value))?;
     if let Some(name) = options.take("delete") {
@@ -79,8 +70,10 @@ fn change(changes: TableChanges, value: &Value, families: &[Family]) -> Result<T
             names.list().iter().try_fold(changes, unset)
         }
         ("", Some(name)) => {
-            let family = family(known(&name.text("the name of a family")?), &mut options)?;
+            let family = family(known(&name.text("the name of a family")?, families), &mut options)?;
             options.end()?;
+            families.retain(|other| other.name() != family.name());
+            families.push(family.clone());
             Ok(changes.family(family))
         }
         ("" | "table_att", None) => attributes(changes, options, value),
@@ -89,6 +82,12 @@ fn change(changes: TableChanges, value: &Value, families: &[Family]) -> Result<T
             "expected METHOD => 'delete' or 'table_att_unset' with a NAME, or 'table_att' without".into(),
         )),
     }
+}
+
+/// Returns the family of a name, or a new one.
+fn known(name: &str, families: &[Family]) -> Family {
+    let found = families.iter().find(|family| family.name() == name.as_bytes());
+    found.cloned().unwrap_or_else(|| Family::new(name.to_owned()))
 }
 
 /// Sets attributes of the table, and keys of its configuration.

@@ -127,6 +127,14 @@ impl Catalog {
         Ok(self.table_mut(name)?)
     }
 
+    /// Returns the families of a table as they are on disk: another process may have altered the table since
+    /// it was opened.
+    pub(super) fn current_families(&mut self, name: &str) -> Result<Vec<Family>, Failure> {
+        self.close(name)?;
+        let table = self.table_mut(name)?;
+        Ok(table.regions.first().map(|region| region.families().cloned().collect()).unwrap_or_default())
+    }
+
     /// Returns the names of a table's families, to complete input: without warnings, and none if the table
     /// cannot be read.
     pub(super) fn families(&self, name: &str) -> Vec<String> {

@@ -110,3 +110,25 @@ fn a_flush_that_fails_at_the_end_is_an_error_though_no_one_reads() {
     assert_eq!(code(&output), 5, "{}", stderr(&output));
     assert!(stderr(&output).contains(".tmp"), "{}", stderr(&output));
 }
+
+#[test]
+fn settings_of_another_process_are_kept_by_an_alteration() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), "create 't', 'f'");
+    let mut shell = Running::start(dir.path());
+    shell.run("describe 't'");
+    done(dir.path(), "alter 't', NAME => 'f', VERSIONS => 5");
+    shell.run("alter 't', NAME => 'f', TTL => 100000");
+    assert_eq!(code(&shell.end()), 0);
+    let described = done(dir.path(), "describe 't'");
+    assert!(described.contains("VERSIONS => '5'") && described.contains("TTL => '100000'"), "{described}");
+}
+
+#[test]
+fn a_family_is_altered_twice_by_one_command() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), "create 't', 'f'");
+    done(dir.path(), "alter 't', {NAME => 'f', VERSIONS => 5}, {NAME => 'f', TTL => 100000}, 'f'");
+    let described = done(dir.path(), "describe 't'");
+    assert!(described.contains("VERSIONS => '5'") && described.contains("TTL => '100000'"), "{described}");
+}
