@@ -143,9 +143,6 @@ fn row_scan(
     if let Some(raw) = options.take("RAW") {
         scan = scan.raw(raw.flag("true or false")?);
     }
-    if let Some(prefix) = options.take("ROWPREFIXFILTER") {
-        scan = with_prefix(scan, prefix.bytes("the beginning of rows")?, reversed);
-    }
     if let Some(start) = options.take("STARTROW") {
         scan = scan.start_row(start.bytes("a row")?, true);
     }
@@ -153,6 +150,10 @@ fn row_scan(
         if let Some(stop) = options.take(name) {
             scan = scan.stop_row(stop.bytes("a row")?, false);
         }
+    }
+    // as in HBase, in place of both rows
+    if let Some(prefix) = options.take("ROWPREFIXFILTER") {
+        scan = with_prefix(scan, prefix.bytes("the beginning of rows")?, reversed);
     }
     if let Some(batch) = options.take("BATCH") {
         scan = scan.batch(batch.count("a number of cells")?);

@@ -777,3 +777,18 @@ catalogjanitor_run",
     assert!(printed.contains("=> []") && printed.ends_with("3 row(s)\n"), "{printed}");
     assert_eq!(names(), 3);
 }
+
+/// HBase sets the prefix last.
+#[test]
+fn a_prefix_of_rows_stands_in_place_of_their_range() {
+    let dir = tempfile::tempdir().unwrap();
+    let puts: String = ["a1", "a2", "b1", "c1"].map(|row| format!("put 't', '{row}', 'f:q', 'v'\n")).concat();
+    done(dir.path(), &format!("create 't', 'f'\n{puts}"));
+    for range in ["STOPROW => 'z'", "ENDROW => 'z'", "STARTROW => 'b'", "STARTROW => 'a2', STOPROW => 'c'"] {
+        for reversed in [false, true] {
+            let options = format!("{{{range}, ROWPREFIXFILTER => 'a', REVERSED => {reversed}}}");
+            let counted = done(dir.path(), &format!("count 't', {options}"));
+            assert!(counted.starts_with("2 row(s)"), "{options}: {counted}");
+        }
+    }
+}
