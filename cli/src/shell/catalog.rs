@@ -56,10 +56,11 @@ impl Catalog {
             Err(error) => return Err(CommandError::io("read", dir, &error).into()),
         };
         let mut open = BTreeMap::new();
-        let place = if kind.is_none() && (is_fresh || probe::is_dir(&dir.join("data"))?) {
+        // a region with a family `data` is no root
+        let kind = if kind.is_none() && is_fresh { Kind::Root } else { kind_of(dir, kind)? };
+        let place = if kind == Kind::Root {
             TablePlacement::Root(dir.to_owned())
         } else {
-            let kind = kind_of(dir, kind)?;
             let table = Table::open(dir, kind, &options, &warner)?;
             let Some(region) = table.regions.first() else {
                 return Err(CommandError::invalid_file(dir, "a table without regions").into());

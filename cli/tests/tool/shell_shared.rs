@@ -132,3 +132,14 @@ fn a_family_is_altered_twice_by_one_command() {
     let described = done(dir.path(), "describe 't'");
     assert!(described.contains("VERSIONS => '5'") && described.contains("TTL => '100000'"), "{described}");
 }
+
+#[test]
+fn a_region_with_a_family_of_the_name_data_is_a_region() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), "create 't', 'data'; put 't', 'r', 'data:q', 'v'");
+    let region = region_of(dir.path(), "t");
+    assert!(done(&region, "put 't', 's', 'data:q', 'v'; count 't'").starts_with("2 row(s)"));
+    let output = run(&["shell", region.to_str().unwrap(), "-e", "create 'u', 'f'"]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert!(!region.join("data/data").exists() && !region.join("data/default").exists());
+}
