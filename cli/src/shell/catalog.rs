@@ -297,15 +297,40 @@ impl Catalog {
     }
 
     /// Creates a table with regions separated by sorted split keys.
-    pub(super) fn create(&self, name: &str, families: &[Family], splits: &[Vec<u8>]) -> Result<(), Failure> {
+    pub(super) fn create(
+        &mut self,
+        name: &str,
+        families: &[Family],
+        splits: &[Vec<u8>],
+    ) -> Result<(), Failure> {
         let name = TableName::parse(name)?;
         let root = self.root("create")?;
         match hregion::Table::create_with(root, &name.to_string(), families, splits, self.options.clone()) {
             Err(error) if error.is_already_exists() => {
                 Err(CommandError::invalid(format!("table already exists: {name}")).into())
             }
-            created => Ok(created.map(drop)?),
+            created => {
+                created.map(drop)?;
+                self.forget(&name);
+                Ok(())
+            }
         }
+    }
+
+    /// Creates a table from a snapshot.
+    pub(super) fn clone_snapshot(&mut self, snapshot: &str, name: &str) -> Result<(), Failure> {
+        let name = TableName::parse(name)?;
+        let root = self.root("clone_snapshot")?;
+        hregion::Table::clone_snapshot(root, snapshot, &name.to_string(), self.options())?.close()?;
+        self.forget(&name);
+        Ok(())
+    }
+
+    /// Forgets what the shell knows of a table that is new: one of this name may have been dropped by another
+    /// process.
+    fn forget(&mut self, name: &TableName) {
+        self.open.remove(name);
+        self.disabled.remove(name);
     }
 
     /// Returns the options for regions.

@@ -21,7 +21,11 @@ use std::time::Duration;
 const FOREVER: u64 = i32::MAX as u64;
 
 /// Executes `create 't', {NAME => 'f', VERSIONS => 3}, 'g', SPLITS => ['m']`.
-pub(super) fn create(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+pub(super) fn create(
+    catalog: &mut Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
     let name_value = values.required("the name of a table")?;
     let name = name_value.text("the name of a table")?;
     let (mut families, mut splits, mut are_split) = (Vec::new(), Vec::new(), false);

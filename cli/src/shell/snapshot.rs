@@ -46,12 +46,10 @@ pub(super) fn list(catalog: &Catalog, values: &Arguments<'_>, out: &mut Output) 
 }
 
 /// Executes `clone_snapshot 'name', 't'`.
-pub(super) fn clone(catalog: &Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+pub(super) fn clone(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let (name, table) = (name(values)?, values.table()?);
     values.end()?;
-    let root = catalog.root("clone_snapshot")?;
-    let cloned = hregion::Table::clone_snapshot(root, &name, &table, catalog.options());
-    Ok(cloned?.close()?)
+    Ok(catalog.clone_snapshot(&name, &table)?)
 }
 
 /// Executes `restore_snapshot 'name'`.

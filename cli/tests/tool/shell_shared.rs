@@ -143,3 +143,27 @@ fn a_region_with_a_family_of_the_name_data_is_a_region() {
     assert_eq!(code(&output), 2, "{}", stderr(&output));
     assert!(!region.join("data/data").exists() && !region.join("data/default").exists());
 }
+
+#[test]
+fn a_new_table_has_no_rows_of_one_that_another_process_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = "create 't', 'f'; put 't', 'old', 'f:q', 'v'; snapshot 't', 's'";
+    for (create, rows) in [("create 't', 'f'", 0), ("clone_snapshot 's', 't'", 1)] {
+        done(dir.path(), &format!("{old}; put 't', 'x', 'f:q', 'v'; put 't', 'y', 'f:q', 'v'"));
+        let mut shell = Running::start(dir.path());
+        assert!(shell.run("count 't'").starts_with("3 row(s)"));
+        done(dir.path(), "disable 't'; drop 't'");
+        shell.run(create);
+        let counted = shell.run("count 't'");
+        assert!(counted.starts_with(&format!("{rows} row(s)")), "{create}: {counted}");
+        done(dir.path(), "disable 't'; drop 't'");
+        // one that was disabled here is not disabled as a new one
+        done(dir.path(), "create 't', 'f'");
+        shell.run("disable 't'");
+        done(dir.path(), "disable 't'; drop 't'");
+        shell.run(create);
+        shell.run("put 't', 'new', 'f:q', 'v'");
+        assert_eq!(code(&shell.end()), 0);
+        done(dir.path(), "disable 't'; drop 't'; delete_snapshot 's'");
+    }
+}
