@@ -4,6 +4,7 @@ use crate::args::LineArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::lines::Lines;
 use crate::output::Output;
+use crate::places::check_local;
 use crate::progress::Progress;
 use crate::script::{Line, Override, Replayer, Stop};
 use std::fs;
@@ -47,6 +48,7 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(dir) = &args.dir {
+        check_local(dir)?;
         check_empty(dir)?;
     }
     let mut lines = Lines::open(&args.script, &args.lines.limits(), &Progress::none())?;

@@ -5,6 +5,7 @@ use crate::cell_line;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::new_file::OutputStorage;
 use crate::output::Output;
+use crate::places::{self, check_local};
 use crate::probe;
 use crate::target::{self, Kind};
 use crate::text;
@@ -52,6 +53,7 @@ Examples:
   hregion salvage --json damaged --out sound | jq -r 'select(.lost) | .lost.after.row'";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    check_local(&args.out)?;
     let options = args.reading.options(out)?;
     if is_same(&args.file, &args.out) {
         return Err(CommandError::invalid_file(
@@ -63,7 +65,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if !args.force && probe::exists(&args.out)? {
         return Err(CommandError::invalid_file(&args.out, "already exists; --force replaces it").into());
     }
-    let bytes = crate::places::len(&args.file);
+    let bytes = places::len(&args.file);
     out.start_progress(bytes, false);
     let reader = target::reader(&args.file, Some(Kind::Hfile), out)?;
     let options = options.storage(OutputStorage::shared(args.force));

@@ -121,3 +121,18 @@ fn an_unreadable_directory_is_an_error() {
         assert_eq!(code(&output), 5, "{args:?}: {}{}", stdout(&output), stderr(&output));
     }
 }
+
+/// A URL is no path of a local directory `s3:`.
+#[test]
+fn nothing_is_written_to_a_url() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("list.jsonl"), cells("v", 1)).unwrap();
+    let script = r#"{"id":1,"op":"create","now":1,"families":[{"name":"f"}]}"#;
+    fs::write(dir.path().join("script.jsonl"), script).unwrap();
+    for args in [["replay", "script.jsonl", "--dir"], ["salvage", "list.jsonl", "--out"]] {
+        let output = hregion().args(args).arg("s3://bucket/new").current_dir(dir.path()).output().unwrap();
+        assert_eq!(code(&output), 4, "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("remote files are only read"), "{args:?}: {}", stderr(&output));
+        assert_eq!(names(dir.path()), ["list.jsonl", "script.jsonl"], "{args:?}");
+    }
+}
