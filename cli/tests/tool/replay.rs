@@ -384,3 +384,24 @@ fn play_text(script: &str) -> std::process::Output {
     child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
 }
+
+#[test]
+fn a_region_that_is_kept_has_all_of_the_script_though_no_one_reads_the_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("script.jsonl");
+    let create = r#"{"id":1,"op":"create","now":1,"families":[{"name":"f"}]}"#;
+    let put = |id: usize, row: &str, value: &str| {
+        format!(r#"{{"id":{id},"op":"put","row":"{row}","cells":[["f","q",null,"{value}"]]}}"#)
+    };
+    let mut lines = vec![create.to_owned(), put(2, "first", &"v".repeat(1000))];
+    lines.extend((3..400).map(|id| format!(r#"{{"id":{id},"op":"get","row":"first"}}"#)));
+    lines.push(put(400, "last", "v"));
+    fs::write(&script, lines.join("\n")).unwrap();
+    let region = dir.path().join("region");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let played = hregion().arg("replay").arg(&script).arg("--dir").arg(&region).stdout(writer).output();
+    let played = played.unwrap();
+    assert_eq!((code(&played), stderr(&played)), (0, String::new()));
+    assert_eq!(ok(&["count", region.to_str().unwrap()]), "rows 2\ncells 2\n");
+}
