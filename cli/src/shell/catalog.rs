@@ -112,6 +112,20 @@ impl Catalog {
         }
     }
 
+    /// Returns the table that has the directory of a region now. Other tables need not be sound.
+    pub(super) fn table_of_region(&self, encoded_name: &str) -> Result<Option<TableName>, Failure> {
+        let root = self.root("a change of regions")?;
+        if encoded_name.is_empty() || !encoded_name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Ok(None);
+        }
+        for name in self.names()? {
+            if probe::is_dir(&table_dir(root, &name).join(encoded_name))? {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether the table exists.
     pub(super) fn has(&self, name: &str) -> Result<bool, Failure> {
         Ok(self.dir(&TableName::parse(name)?)?.is_some())

@@ -59,13 +59,12 @@ pub(super) fn merge_region(catalog: &mut Catalog, values: &mut Arguments<'_>) ->
     let what = "the encoded name of a region";
     let (first, second) = (values.required(what)?.text(what)?, values.required(what)?.text(what)?);
     values.end()?;
-    for name in catalog.names()? {
-        let name = name.to_string();
-        if catalog.described(&name)?.regions().iter().any(|region| region.info().encoded_name() == first) {
-            return Ok(catalog.replace_regions(&name, |table| merge(table, &first, &second).map(drop))?);
+    match catalog.table_of_region(&first)? {
+        Some(name) => {
+            Ok(catalog.replace_regions(&name.to_string(), |table| merge(table, &first, &second).map(drop))?)
         }
+        None => Err(CommandError::invalid(format!("no table has a region {first}")).into()),
     }
-    Err(CommandError::invalid(format!("no table has a region {first}")).into())
 }
 
 /// Executes `catalogjanitor_run`.

@@ -167,3 +167,18 @@ fn a_new_table_has_no_rows_of_one_that_another_process_dropped() {
         done(dir.path(), "disable 't'; drop 't'; delete_snapshot 's'");
     }
 }
+
+#[test]
+fn regions_that_another_process_split_are_merged_beside_a_table_with_a_hole() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), "create 'a', 'f', SPLITS => ['m']; create 't', 'f'; put 't', 'r', 'f:q', 'v'");
+    fs::remove_dir_all(region_of(dir.path(), "a")).unwrap();
+    let mut shell = Running::start(dir.path());
+    assert!(shell.run("count 't'").starts_with("1 row(s)"));
+    done(dir.path(), "split 't', 'm'; major_compact 't'");
+    let regions = hregion::Table::open(dir.path(), "t").unwrap().regions();
+    let [first, second] = [0, 1].map(|i: usize| regions[i].encoded_name());
+    shell.run(&format!("merge_region '{first}', '{second}'"));
+    assert!(shell.run("get_splits 't'").ends_with("=> []\n"));
+    assert_eq!(code(&shell.end()), 0);
+}
