@@ -146,7 +146,8 @@ pub(super) fn family(mut family: Family, options: &mut Options<'_>) -> Result<Fa
     if let Some(bytes) = options.take("BLOCKSIZE") {
         family = family.block_size(bytes.count("a number of bytes")?);
     }
-    let length = prefix_length(options)?;
+    let configuration = options.take("CONFIGURATION");
+    let length = configuration.map(prefix_length).transpose()?.flatten();
     if let Some(bloom) = options.take("BLOOMFILTER") {
         family = family.bloom(match (bloom.text("a Bloom filter")?.to_ascii_uppercase().as_str(), length) {
             ("NONE", _) => None,
@@ -159,13 +160,15 @@ pub(super) fn family(mut family: Family, options: &mut Options<'_>) -> Result<Fa
                 return Err(Stop::At(bloom.at, format!("expected NONE, ROW, ROWCOL or {with}")));
             }
         });
+    } else if let (Some(configuration), Some(_)) = (configuration, length) {
+        let message = "expected BLOOMFILTER => 'ROWPREFIX_FIXED_LENGTH' with the length of a prefix";
+        return Err(Stop::At(configuration.at, message.into()));
     }
     Ok(family)
 }
 
-/// Takes the prefix length of a Bloom filter, which is in the family's configuration.
-fn prefix_length(options: &mut Options<'_>) -> Result<Option<u32>, Stop> {
-    let Some(configuration) = options.take("CONFIGURATION") else { return Ok(None) };
+/// Returns the prefix length of a Bloom filter, which is in the family's configuration.
+fn prefix_length(configuration: &Value) -> Result<Option<u32>, Stop> {
     let mut members = Options::of(Some(configuration))?;
     let length = members.take("RowPrefixBloomFilter.prefix_length").map(|length| length.count("a length"));
     members.end()?;

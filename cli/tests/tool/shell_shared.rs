@@ -182,3 +182,17 @@ fn regions_that_another_process_split_are_merged_beside_a_table_with_a_hole() {
     assert!(shell.run("get_splits 't'").ends_with("=> []\n"));
     assert_eq!(code(&shell.end()), 0);
 }
+
+#[test]
+fn the_prefix_length_of_a_bloom_filter_is_not_ignored() {
+    let dir = tempfile::tempdir().unwrap();
+    let length = |n: u32| format!("CONFIGURATION => {{'RowPrefixBloomFilter.prefix_length' => {n}}}");
+    let bloom = "BLOOMFILTER => 'ROWPREFIX_FIXED_LENGTH'";
+    done(dir.path(), &format!("create 't', {{NAME => 'f', {bloom}, {}}}", length(3)));
+    let alone = format!("alter 't', NAME => 'f', {}", length(7));
+    let output = run(&["shell", dir.path().to_str().unwrap(), "-e", &alone]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert!(stderr(&output).contains(bloom), "{}", stderr(&output));
+    let altered = format!("alter 't', NAME => 'f', {bloom}, {}; describe 't'", length(7));
+    assert!(done(dir.path(), &altered).contains("prefix_length => '7'"));
+}
