@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
 /// `get 'users', 'r1', 'f:visits:toLong'`.
 ///
 /// Each write is on disk, in a log, when its command returns. `flush` and the end of the shell write what is
-/// in memory to files. A table is locked from its first write; reading takes no locks.
+/// in memory to files. A table is locked from its first write; reading takes no locks, and shows the table as
+/// it was when the shell first read it.
 ///
 /// Timestamps are in milliseconds. With --json, cells are printed as by `hregion scan --json`.
 #[derive(clap::Args, Debug)]
