@@ -95,7 +95,7 @@ impl Region {
         let mut checked = Vec::with_capacity(batches.len());
         for ((region, mutations), outcomes) in batches.iter().zip(&mut outcomes) {
             let region = &region.0;
-            let found = region.check_writable().and_then(|()| region.admit());
+            let found = region.check_takes_data().and_then(|()| region.admit());
             let found = found.and_then(|()| region.check_all(mutations, outcomes, Together::Batch));
             checked.push(found.unwrap_or_else(|error| {
                 refuse(outcomes, &error);
@@ -171,7 +171,7 @@ impl RegionCore {
     /// If the region accepts no writes; or, for mutations that are atomic, if any of them or a hook fails,
     /// before or after the write.
     pub(super) fn write(&self, mutations: &mut [Mutation], together: Together) -> Result<Vec<Outcome>> {
-        self.check_writable()?;
+        self.check_takes_data()?;
         if !matches!(together, Together::Locked(_)) {
             self.admit()?;
         }

@@ -26,7 +26,7 @@ impl Region {
     /// 2^61 or more, is damaged or cannot be moved, or is a store file of a region or in the archive; or if
     /// the region is read-only. Then nothing is loaded, and the files stay where they were.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
-        self.0.check_writable()?;
+        self.0.check_takes_data()?;
         self.0.log.as_ref().map_or(Ok(()), |log| log.check())?;
         if files.is_empty() {
             return Err(Error::invalid_argument("a bulk load without files"));

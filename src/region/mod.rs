@@ -124,6 +124,8 @@ pub(crate) struct RegionCore {
     log: Option<Box<RegionLog>>,
     /// The durability of writes that do not say theirs.
     durability: Durability,
+    /// Whether the table's descriptor says that no writes are accepted.
+    is_table_read_only: bool,
     /// The maximum length of a cell in bytes: its key and value.
     max_cell_len: usize,
     warnings: Vec<Error>,
@@ -325,6 +327,14 @@ impl RegionCore {
         }
         self.check_changes()?;
         self.files.check()
+    }
+
+    /// As [`check_writable`](Self::check_writable), for what changes the table's data.
+    fn check_takes_data(&self) -> Result<()> {
+        if self.is_table_read_only {
+            return Err(Error::invalid_argument("the table is read-only: its descriptor sets READONLY"));
+        }
+        self.check_writable()
     }
 
     /// Replaces the state of a store by one computed from it.

@@ -231,6 +231,7 @@ impl RegionOptions {
         let inner = RegionCore {
             log,
             durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
+            is_table_read_only: is_table_read_only(&dir),
             max_cell_len: max_cell_len(self.files.limit_values()),
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
             observers: self.observers,
@@ -437,6 +438,11 @@ fn durability_of(dir: &RegionDir) -> Result<Durability> {
     let Some(name) = dir.setting(&[], KEY) else { return Ok(Durability::UseDefault) };
     Durability::from_name(name)
         .ok_or_else(|| Corruption::unknown_name("durability of the table", name.as_bytes()).at(dir.path(), 0))
+}
+
+/// Whether the table's descriptor says that no writes are accepted (HBase: `TableDescriptor.isReadOnly`).
+fn is_table_read_only(dir: &RegionDir) -> bool {
+    dir.setting(&[], "READONLY").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Fails if a given descriptor is not that of the region's table. `described` is the descriptor's table, and

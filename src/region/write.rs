@@ -51,7 +51,7 @@ impl RegionCore {
     /// Checks that the region accepts writes and that `row` is in its key range. Waits while far too much is
     /// in memory.
     pub(super) fn check_write(&self, row: &[u8]) -> Result<()> {
-        self.check_writable()?;
+        self.check_takes_data()?;
         self.admit()?;
         self.check_new_row(row)
     }

@@ -10,8 +10,8 @@ use crate::support::forward::forward;
 use hregion::io::Storage;
 use hregion::io::faulty::FaultyStorage;
 use hregion::{
-    BloomType, CellRef, Compaction, ErrorKind, Family, ManualClock, Put, Region, RegionInfo, RegionOptions,
-    Result, Scan, Table, TableChanges,
+    Append, BloomType, CellRef, CheckAndMutate, Compaction, Delete, ErrorKind, Family, Increment,
+    ManualClock, Put, Region, RegionInfo, RegionOptions, Result, Scan, Table, TableChanges,
 };
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -211,6 +211,45 @@ fn tables_that_cannot_be_changed_are_left_alone() {
     storage.create_dir_all(&mob).unwrap();
     assert_eq!(Table::delete_table(ROOT, T, &options(&storage)).unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(values(&storage, T), Some(old_values()));
+}
+
+#[test]
+fn a_read_only_table_refuses_writes() {
+    let storage = root();
+    let set = |value: &str| {
+        let changes = TableChanges::new().set("READONLY", value);
+        Table::alter(ROOT, T, &changes, &options(&storage)).unwrap();
+    };
+    set("TRUE");
+    let table = open(&storage, T, true).unwrap();
+    let put = || Put::new("a").cell("f", "p", "new");
+    let check = CheckAndMutate::if_not_exists("a", "f", "none").then(put());
+    let joint = table.batch(vec![put().into(), Put::new("n").cell("f", "p", "new").into()]);
+    for refused in [
+        table.put(put()),
+        table.delete(Delete::new("a")),
+        table.increment(Increment::new("a").column("f", "n", 1)).map(drop),
+        table.append(Append::new("a").column("f", "p", "more")).map(drop),
+        table.mutate_row("a", vec![put().into()]).map(drop),
+        table.mutate_rows(vec![put().into()]),
+        table.check_and_mutate(check).map(drop),
+        table.region("a").unwrap().bulk_load(&[("f", "/none")]),
+    ]
+    .into_iter()
+    .chain(joint)
+    {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.to_string().contains("READONLY"), "{error}");
+    }
+    table.flush().unwrap();
+    table.compact(Compaction::Major).unwrap();
+    table.close().unwrap();
+    assert_eq!(values(&storage, T), Some(old_values()));
+    set("false");
+    let table = open(&storage, T, true).unwrap();
+    table.put(put()).unwrap();
+    table.close().unwrap();
 }
 
 /// Settings with which no region could be opened any more are refused, by a creation, too.
