@@ -193,8 +193,8 @@ impl<'v> RegionScanner<'v> {
         self.partial
     }
 
-    /// Whether the filter accepts no more rows of the region. If it has accepted none at all, a scan of several
-    /// regions ends; otherwise it goes on in the next region, where the filter starts anew.
+    /// Whether the filter accepts no more rows of the region. If it has accepted none at all, a scan of
+    /// several regions ends; otherwise it goes on in the next region, where the filter starts anew.
     #[must_use]
     pub fn is_filter_done(&self) -> bool {
         match &self.rows {
