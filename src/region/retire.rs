@@ -31,15 +31,20 @@ pub(crate) struct RetiredFile {
 }
 
 impl Region {
-    /// Checks that other regions could replace this one.
+    /// Checks that other regions could replace this one. `switch` is the setting of the table that allows it.
     ///
     /// # Errors
     ///
     /// If the region is not open for writing, is not under a root directory, or has references, which a
-    /// compaction replaces (HBase: `HRegion.isSplittable`).
-    pub(crate) fn check_replaceable(&self) -> Result<()> {
+    /// compaction replaces (HBase: `HRegion.isSplittable`); if the table's descriptor sets the switch to
+    /// anything but true (HBase: `SplitTableRegionProcedure`, `MergeTableRegionsProcedure`).
+    pub(crate) fn check_replaceable(&self, switch: &str) -> Result<()> {
         self.0.check_writable()?;
         check_root(&self.0.dir)?;
+        if self.0.dir.setting(&[], switch).is_some_and(|value| !value.eq_ignore_ascii_case("true")) {
+            let message = format!("the table's descriptor sets {switch} to false");
+            return Err(Error::invalid_argument(message));
+        }
         let state = self.0.states.load();
         match state.stores.iter().flat_map(|store| store.files.iter()).find(|file| file.is_reference()) {
             None => Ok(()),

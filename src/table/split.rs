@@ -29,9 +29,9 @@ impl Table {
     /// # Errors
     ///
     /// If the table is open for reading only, or is not under a root directory; if no region, or more than
-    /// one, has the row; if the region begins with the row
-    /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); if it has references to files of its own
-    /// parents ([`Unsupported`](crate::ErrorKind::Unsupported)), which a major compaction replaces; if it
+    /// one, has the row; if the region begins with the row, or the table's descriptor sets `SPLIT_ENABLED` to
+    /// false ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); if it has references to files of its
+    /// own parents ([`Unsupported`](crate::ErrorKind::Unsupported)), which a major compaction replaces; if it
     /// cannot be flushed, or an I/O operation fails. A split that failed can be retried.
     pub fn split(&self, row: impl AsRef<[u8]>) -> Result<(RegionInfo, RegionInfo)> {
         let row = row.as_ref();
@@ -54,7 +54,7 @@ impl Table {
             has_rows.then(|| Reference { split_key: split_key.clone(), half })
         };
         let children = [bottom.clone(), top.clone()];
-        self.0.replace(&[slot], &children, &reference)?;
+        self.0.replace(&[slot], &children, "SPLIT_ENABLED", &reference)?;
         Ok((bottom, top))
     }
 
@@ -64,7 +64,8 @@ impl Table {
     /// # Errors
     ///
     /// If one of the regions is not a region of the table now, or the second does not begin where the first
-    /// ends ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); otherwise as [`split`](Self::split).
+    /// ends, or the table's descriptor sets `MERGE_ENABLED` to false
+    /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); otherwise as [`split`](Self::split).
     pub fn merge(&self, first: &RegionInfo, second: &RegionInfo) -> Result<RegionInfo> {
         let _changing = unpoisoned(self.0.changing.lock());
         if first.end_key().is_empty() || first.end_key() != second.start_key() {
@@ -86,7 +87,7 @@ impl Table {
             let split_key = SeekKey::first_on_row(parent.start_key());
             file.rows.as_ref().map(|_| Reference { split_key, half: Half::Top })
         };
-        self.0.replace(&slots, std::slice::from_ref(&merged), &reference)?;
+        self.0.replace(&slots, std::slice::from_ref(&merged), "MERGE_ENABLED", &reference)?;
         Ok(merged)
     }
 
@@ -122,17 +123,18 @@ impl TableCore {
         RegionInfo::id_after(parents, self.options.now())
     }
 
-    /// Replaces regions by others. `changing` must be held.
+    /// Replaces regions by others, if the table's setting `switch` allows it. `changing` must be held.
     fn replace(
         &self,
         parents: &[Arc<RegionSlot>],
         children: &[RegionInfo],
+        switch: &str,
         reference: MakeReference<'_>,
     ) -> Result<()> {
         let mut regions = Vec::new();
         for slot in parents {
             let Some(region) = self.open(slot)? else { return Err(Error::closed()) };
-            region.check_replaceable()?;
+            region.check_replaceable(switch)?;
             regions.push(region);
         }
         let dirs: Vec<PathBuf> = regions.iter().map(|region| region.path().to_owned()).collect();

@@ -10,7 +10,7 @@ use hregion::io::faulty::FaultyStorage;
 use hregion::locator::{CatalogRow, MetaRegion, RegionState, RetryPolicy, RootDir};
 use hregion::{
     Compaction, Delete, ErrorKind, Family, Get, Locator, ManualClock, Put, Region, RegionInfo, RegionOptions,
-    Scan, Storage, Table, TableName,
+    Scan, Storage, Table, TableChanges, TableName,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -335,6 +335,36 @@ fn what_cannot_be_split_or_merged_is_refused() {
     drop(Region::options().create_if_missing(true).family(Family::new("f")).open(&path).unwrap());
     let lone = Table::open_dir(dir.path(), Region::options().writable(true)).unwrap();
     assert_eq!(lone.split("c").unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn a_table_that_disables_splits_or_merges_refuses_them() {
+    let storage = FaultyStorage::new();
+    create(&storage, &["m"]).close().unwrap();
+    let set = |key: &str, value: &str| {
+        Table::alter(ROOT, "t", &TableChanges::new().set(key, value), &options(&storage)).unwrap();
+        open(&storage, true)
+    };
+    let refused = |result: hregion::Result<()>, key: &str| {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.to_string().contains(key), "{error}");
+    };
+    let table = set("SPLIT_ENABLED", "FALSE");
+    let [first, second] = table.regions().try_into().unwrap();
+    refused(table.split("c").map(drop), "SPLIT_ENABLED");
+    let merged = table.merge(&first, &second).unwrap();
+    table.close().unwrap();
+    let table = set("SPLIT_ENABLED", "true");
+    table.split("c").unwrap();
+    table.close().unwrap();
+    let table = set("MERGE_ENABLED", "false");
+    let [first, second] = table.regions().try_into().unwrap();
+    assert_ne!(first, merged);
+    refused(table.merge(&first, &second).map(drop), "MERGE_ENABLED");
+    table.put(put("a", "1")).unwrap();
+    assert_eq!(table.regions(), [first, second]);
+    table.close().unwrap();
 }
 
 /// Regions in place of one with the greatest id could have its name, and so its directory.
