@@ -219,7 +219,9 @@ impl RegionOptions {
             let flush_size = self.flush_size(&dir)?;
             let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
             let limit = self.memory_limit.unwrap_or_else(MemoryLimit::global);
-            Some(Background::new(scheduler, limit, flush_size, self.compaction_enabled, stores.len()))
+            let compacts =
+                self.compaction_enabled.unwrap_or_else(|| is_set(&dir, "COMPACTION_ENABLED", true));
+            Some(Background::new(scheduler, limit, flush_size, compacts, stores.len()))
         } else {
             None
         };
@@ -231,7 +233,7 @@ impl RegionOptions {
         let inner = RegionCore {
             log,
             durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
-            is_table_read_only: is_table_read_only(&dir),
+            is_table_read_only: is_set(&dir, "READONLY", false),
             max_cell_len: max_cell_len(self.files.limit_values()),
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
             observers: self.observers,
@@ -440,9 +442,9 @@ fn durability_of(dir: &RegionDir) -> Result<Durability> {
         .ok_or_else(|| Corruption::unknown_name("durability of the table", name.as_bytes()).at(dir.path(), 0))
 }
 
-/// Whether the table's descriptor says that no writes are accepted (HBase: `TableDescriptor.isReadOnly`).
-fn is_table_read_only(dir: &RegionDir) -> bool {
-    dir.setting(&[], "READONLY").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+/// Returns a switch of the table's descriptor. Like HBase, takes everything but `true` as false.
+fn is_set(dir: &RegionDir, key: &str, default: bool) -> bool {
+    dir.setting(&[], key).map_or(default, |value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Fails if a given descriptor is not that of the region's table. `described` is the descriptor's table, and

@@ -38,7 +38,7 @@ pub struct RegionOptions {
     pub(super) memstore_flush_size: Option<u64>,
     pub(super) memory_limit: Option<MemoryLimit>,
     pub(super) scheduler: Option<Scheduler>,
-    pub(super) compaction_enabled: bool,
+    pub(super) compaction_enabled: Option<bool>,
     pub(super) observers: Observers,
     pub(super) lazy_seek: bool,
     pub(super) durability: Durability,
@@ -69,7 +69,7 @@ impl RegionOptions {
             memstore_flush_size: None,
             memory_limit: None,
             scheduler: None,
-            compaction_enabled: true,
+            compaction_enabled: None,
             observers: Observers::default(),
             lazy_seek: true,
             durability: Durability::UseDefault,
@@ -188,11 +188,12 @@ impl RegionOptions {
         self
     }
 
-    /// Sets whether background flushes are followed by compactions (default: yes; HBase:
-    /// `COMPACTION_ENABLED`). [Explicit compactions](Region::compact) are always done.
+    /// Sets whether background flushes are followed by compactions (default: the setting `COMPACTION_ENABLED`
+    /// of the table descriptor, else yes). [Explicit compactions](Region::compact) are always done; HBase
+    /// ignores requests for them, too, if the table disables compactions.
     #[must_use]
     pub fn compaction_enabled(mut self, enabled: bool) -> Self {
-        self.compaction_enabled = enabled;
+        self.compaction_enabled = Some(enabled);
         self
     }
 

@@ -346,6 +346,27 @@ fn compactions_can_be_left_to_callers() {
 }
 
 #[test]
+fn compactions_are_left_to_callers_if_the_table_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    Table::create(root.path(), "t", &[Family::new("f")], &[""; 0]).unwrap().close().unwrap();
+    let changes = TableChanges::new().set("COMPACTION_ENABLED", "false").set("MEMSTORE_FLUSHSIZE", "16384");
+    Table::alter(root.path(), "t", &changes, &Region::options()).unwrap();
+    let compactions = |options: RegionOptions| {
+        let table = Table::open_with(root.path(), "t", options.writable(true)).unwrap();
+        let region = table.region("r").unwrap();
+        fill(&region, 500).unwrap();
+        let compactions = region.metrics().compactions;
+        region.compact(hregion::Compaction::Major).unwrap();
+        assert_eq!(region.store_file_count("f"), Some(1));
+        table.close().unwrap();
+        compactions
+    };
+    let inline = Region::options().durability(Durability::SkipWal).scheduler(&Scheduler::inline());
+    assert_eq!(compactions(inline.clone()), 0);
+    assert!(compactions(inline.compaction_enabled(true)) > 0);
+}
+
+#[test]
 fn the_flush_size_is_that_of_the_table() {
     let root = tempfile::tempdir().unwrap();
     let splits: [&str; 0] = [];
