@@ -24,7 +24,8 @@ use crate::op::Durability;
 use crate::schema::{Family, RegionInfo, TableName};
 use crate::store::compact::CompactionConfig;
 use crate::store::{
-    Checksums, OpenedFiles, SeqIds, Store, StoreFile, StoreVersion, memstore_flush_size, open_files,
+    Checksums, OpenedFiles, SeqIds, Store, StoreFile, StoreVersion, check_family, memstore_flush_size,
+    open_files,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -316,6 +317,7 @@ impl RegionOptions {
             return Err(self.unknown_settings(&dir));
         }
         if is_altered {
+            self.check_given(Some(&dir))?;
             dir.alter(&self.families)?;
         }
         dir.prepare_for_writes(&families)?;
@@ -326,6 +328,7 @@ impl RegionOptions {
         if self.families.is_empty() {
             return Err(Error::invalid_argument("a new region needs at least one family"));
         }
+        self.check_given(None)?;
         let table = TableName::parse(self.table.as_deref().unwrap_or(DEFAULT_TABLE))?;
         let info = RegionInfo::new(table, self.start_key.clone(), self.end_key.clone(), self.clock.now())?;
         // An existing directory that is not empty is made a region in place, so it is locked against other
@@ -357,6 +360,18 @@ impl RegionOptions {
         self.lock(dir).map(drop)
     }
 
+    /// Checks the settings of the given families before they are written to a descriptor, with which no
+    /// region could be opened for writing otherwise. `dir` has those of the table.
+    fn check_given(&self, dir: Option<&RegionDir>) -> Result<()> {
+        self.families.iter().try_for_each(|family| {
+            let setting = |key: &str| {
+                let own = family.configuration.get(key).map(String::as_str);
+                own.or_else(|| dir.and_then(|dir| dir.setting(&[], key)))
+            };
+            check_family(family, &setting)
+        })
+    }
+
     fn schema_change(&self) -> SchemaChange {
         if self.alter { SchemaChange::Alter } else { SchemaChange::Refuse }
     }
@@ -378,6 +393,8 @@ impl RegionOptions {
             let given = given.and_then(|given| given.configuration.get(key)).map(String::as_str);
             given.or_else(|| dir.setting(family.name(), key))
         };
+        // Also what would fail only at the first flush, when writes have already been acknowledged.
+        check_family(family, &setting)?;
         let compaction = CompactionConfig::from_settings(family, &setting)?;
         Ok((compaction, Checksums::from_settings(family.name(), &setting)?))
     }

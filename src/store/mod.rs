@@ -17,11 +17,13 @@ pub use write::CompactionFilter;
 pub(crate) use write::{Checksums, Retention};
 
 use crate::cell::CellOrder;
-use crate::hfile::HFileOptions;
+use crate::error::Result;
+use crate::hfile::{HFileOptions, HFileWriterOptions};
 use crate::io::Storage;
 use crate::schema::Family;
 use compact::CompactionConfig;
 use matcher::ScanInfo;
+use settings::Setting;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -40,6 +42,17 @@ pub(crate) struct Store {
     pub(crate) tmp: PathBuf,
     pub(crate) options: HFileOptions,
     pub(crate) storage: Arc<dyn Storage>,
+}
+
+/// Checks the settings of a family without which its store is not opened for writing.
+///
+/// # Errors
+///
+/// If a setting is invalid, or names what is not supported.
+pub(crate) fn check_family(family: &Family, setting: Setting<'_, '_>) -> Result<()> {
+    CompactionConfig::from_settings(family, setting)?;
+    Checksums::from_settings(family.name(), setting)?;
+    HFileWriterOptions::check_family(family)
 }
 
 impl Store {

@@ -7,8 +7,7 @@ use crate::error::{Error, Result};
 use crate::op::Durability;
 use crate::region::RegionOptions;
 use crate::schema::{Family, RegionInfo, TableDescriptor};
-use crate::store::compact::CompactionConfig;
-use crate::store::{Checksums, memstore_flush_size};
+use crate::store::{check_family, memstore_flush_size};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -104,12 +103,10 @@ impl TableChanges {
 }
 
 /// Checks the settings of all families without which no region is opened for writing.
-fn check_stores(descriptor: &TableDescriptor) -> Result<()> {
-    descriptor.families().try_for_each(|family| {
-        let setting = |key: &str| descriptor.setting(family.name(), key);
-        CompactionConfig::from_settings(family, &setting)?;
-        Checksums::from_settings(family.name(), &setting).map(drop)
-    })
+pub(super) fn check_stores(descriptor: &TableDescriptor) -> Result<()> {
+    descriptor
+        .families()
+        .try_for_each(|family| check_family(family, &|key: &str| descriptor.setting(family.name(), key)))
 }
 
 impl Table {

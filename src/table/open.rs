@@ -1,5 +1,6 @@
 //! Creates and opens tables.
 
+use super::alter::check_stores;
 use super::catalog::create_in_catalog;
 use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::{Table, TableCore};
@@ -8,7 +9,7 @@ use crate::layout::RegionChange;
 use crate::layout::table::create_table;
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions};
-use crate::schema::{Family, RegionInfo, TableName};
+use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::sync::unpoisoned;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
@@ -29,9 +30,9 @@ impl Table {
     /// # Errors
     ///
     /// If the table already exists, with kind [`Io`](ErrorKind::Io) and
-    /// [`std::io::ErrorKind::AlreadyExists`]; if there is no family, or a family is invalid; if a split key
-    /// is empty or given twice; if another process has `hbase:meta` open ([`Locked`](ErrorKind::Locked)); if
-    /// an I/O operation fails.
+    /// [`std::io::ErrorKind::AlreadyExists`]; if there is no family, or a family is invalid, or its files
+    /// cannot be written by this build; if a split key is empty or given twice; if another process has
+    /// `hbase:meta` open ([`Locked`](ErrorKind::Locked)); if an I/O operation fails.
     pub fn create(
         root: impl AsRef<Path>,
         name: &str,
@@ -70,6 +71,7 @@ impl Table {
             _ => Err(Error::invalid_argument("a region has two bounds")),
         };
         let regions = bounds.windows(2).map(region).collect::<Result<Vec<_>>>()?;
+        check_stores(&TableDescriptor::new(table.clone(), families))?;
         Self::finish_deletion(root, name, &options)?;
         create_in_catalog(root, &table, &options, || {
             create_table(options.file_storage(), root, &table, families, &regions).map(drop)

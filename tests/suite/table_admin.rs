@@ -288,6 +288,42 @@ fn settings_that_cannot_be_read_again_are_refused() {
     assert_eq!(values(&storage, T).unwrap().len(), old_values().len() + 1);
 }
 
+/// Otherwise writes would be acknowledged, and no flush would ever succeed.
+#[test]
+fn settings_with_which_no_file_can_be_written_are_refused() {
+    let storage = root();
+    let region = |family: Family| options(&storage).create_if_missing(true).family(family);
+    let too_long = BloomType::RowPrefixFixedLength(1 << 31);
+    let wrong = [
+        Family::new("f").block_size(0),
+        Family::new("f").block_size(1 << 31),
+        Family::new("f").bloom(too_long),
+        Family::new("f").configuration("hbase.hstore.compaction.min", "few"),
+        Family::new("f").configuration("hbase.hstore.bytes.per.checksum", "1"),
+    ];
+    for family in &wrong {
+        let changes = TableChanges::new().family(family.clone());
+        let altered = Table::alter(ROOT, T, &changes, &options(&storage)).unwrap_err();
+        let created =
+            Table::create_with(ROOT, "new", std::slice::from_ref(family), &[""; 0], options(&storage));
+        for error in [altered, created.unwrap_err(), region(family.clone()).open("/r").unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+            assert!(error.to_string().contains("family f: "), "{error}");
+        }
+    }
+    assert_eq!(values(&storage, "new"), None);
+    // A region that was refused has not been created, and one that exists has not been altered.
+    for _ in 0..2 {
+        let right = region(Family::new("f")).open("/r").unwrap();
+        right.put(Put::new("a").cell("f", "q", "v")).unwrap();
+        right.close().unwrap();
+        for family in &wrong {
+            let error = region(family.clone()).alter(true).open("/r").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        }
+    }
+}
+
 /// A storage in which a region is created and opened for writing right before a table is moved away.
 #[derive(Debug)]
 struct CreatesRegion {

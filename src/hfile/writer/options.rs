@@ -1,6 +1,7 @@
 //! The options of a new file.
 
 use super::HFileWriter;
+use crate::binary::StringBinary;
 use crate::block::codec::CompressorOptions;
 use crate::block::{BloomHashType, ChecksumType, Codec, DataBlockEncoding};
 use crate::cell::{CellFormat, CellOrder};
@@ -279,6 +280,27 @@ impl HFileWriterOptions {
     pub fn create_in(self, file: Box<dyn FileWriter>) -> Result<HFileWriter> {
         self.check()?;
         HFileWriter::new(NewFile::from_writer(file), self)
+    }
+
+    /// Checks that files of a family can be written.
+    ///
+    /// # Errors
+    ///
+    /// If this build does not have the family's codec, or one of its settings is invalid.
+    pub(crate) fn check_family(family: &Family) -> Result<()> {
+        let name = StringBinary(family.name());
+        let options = Self::new().family(family).create_time(0);
+        options
+            .codec
+            .require()
+            .map_err(|corruption| Error::not_supported(format!("a file of family {name}: {corruption}")))?;
+        if i32::try_from(family.block_size).is_err() {
+            let message = format!("family {name}: the size of a block is at most {}", i32::MAX);
+            return Err(Error::invalid_argument(message));
+        }
+        options
+            .check()
+            .map_err(|error| Error::invalid_argument(format!("family {name}: {}", error.message())))
     }
 
     /// Fails if the options are invalid.
