@@ -86,7 +86,7 @@ impl TableChanges {
         self.deleted.iter().any(|deleted| deleted == name)
     }
 
-    /// Checks the settings without which no region opens.
+    /// Checks the settings without which no region opens, here or in HBase.
     fn check_settings(&self, after: &TableDescriptor) -> Result<()> {
         if let Some(empty) =
             self.settings.iter().find(|(key, value)| key.is_empty() || value.as_deref() == Some(""))
@@ -97,6 +97,17 @@ impl TableChanges {
             after.setting(&[], "DURABILITY").filter(|name| Durability::from_name(name).is_none())
         {
             return Err(Error::invalid_argument(format!("DURABILITY {name} is not known")));
+        }
+        for (key, value) in &self.settings {
+            let Some(value) = value else { continue };
+            let is_number = match key.as_str() {
+                "MAX_FILESIZE" | "MEMSTORE_FLUSHSIZE" => value.parse::<i64>().is_ok(),
+                "PRIORITY" | "REGION_REPLICATION" => value.parse::<i32>().is_ok(),
+                _ => true,
+            };
+            if !is_number {
+                return Err(Error::invalid_argument(format!("{key} {value} is not a number")));
+            }
         }
         memstore_flush_size(&|key| after.setting(&[], key)).map(drop)
     }

@@ -288,6 +288,29 @@ fn settings_that_cannot_be_read_again_are_refused() {
     assert_eq!(values(&storage, T).unwrap().len(), old_values().len() + 1);
 }
 
+/// HBase could not open a region with them.
+#[test]
+fn numbers_of_a_table_that_hbase_cannot_parse_are_refused() {
+    let storage = root();
+    let alter = |key: &str, value: &str| {
+        Table::alter(ROOT, T, &TableChanges::new().set(key, value), &options(&storage))
+    };
+    for (key, value) in [
+        ("MAX_FILESIZE", "10 GB"),
+        ("MAX_FILESIZE", "9223372036854775808"),
+        ("MEMSTORE_FLUSHSIZE", " 65536"),
+        ("PRIORITY", "high"),
+        ("REGION_REPLICATION", "2147483648"),
+    ] {
+        let error = alter(key, value).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.to_string().contains(key), "{error}");
+    }
+    for (key, value) in [("MAX_FILESIZE", "-1"), ("PRIORITY", "200"), ("REGION_REPLICATION", "3")] {
+        alter(key, value).unwrap();
+    }
+}
+
 /// Otherwise writes would be acknowledged, and no flush would ever succeed.
 #[test]
 fn settings_with_which_no_file_can_be_written_are_refused() {
