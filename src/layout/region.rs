@@ -2,7 +2,9 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::SchemaChange;
-use super::descriptor::{StoredDescriptor, check_families, create_descriptor, read_descriptor};
+use super::descriptor::{
+    StoredDescriptor, check_families, create_descriptor, create_whole_descriptor, read_descriptor,
+};
 use super::durable::{
     create_dir, create_dir_durably, exists, list_if_exists, move_files, parent, remove, remove_tree, rename,
     sync_dir, unless_not_found, write_file,
@@ -18,7 +20,7 @@ use super::tracker::StoreFileTracker;
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, read_file};
-use crate::schema::{Family, RegionInfo, is_legal_name};
+use crate::schema::{Family, RegionInfo, TableDescriptor, is_legal_name};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,6 +45,8 @@ pub(crate) struct RegionDir {
     name: String,
     info: RegionInfo,
     descriptor: Option<StoredDescriptor>,
+    /// What a caller gives in place of a descriptor.
+    given: Option<TableDescriptor>,
     families: Vec<Family>,
     recovered_edits: Vec<PathBuf>,
     recovered_hfiles: Vec<PathBuf>,
@@ -96,6 +100,7 @@ impl RegionDir {
             name,
             info,
             descriptor,
+            given: None,
             families,
             recovered_edits: Vec::new(),
             recovered_hfiles: Vec::new(),
@@ -158,6 +163,7 @@ impl RegionDir {
             name: String::new(),
             info,
             descriptor: None,
+            given: None,
             families: Vec::new(),
             recovered_edits: Vec::new(),
             recovered_hfiles: Vec::new(),
@@ -187,6 +193,7 @@ impl RegionDir {
             name,
             info: info.clone(),
             descriptor,
+            given: None,
             families,
             recovered_edits: Vec::new(),
             recovered_hfiles: Vec::new(),
@@ -230,9 +237,15 @@ impl RegionDir {
         self.descriptor.is_some()
     }
 
+    /// Takes settings from a descriptor, if the region has none.
+    pub(crate) fn give_descriptor(&mut self, descriptor: &TableDescriptor) {
+        self.given = self.descriptor.is_none().then(|| descriptor.clone());
+    }
+
     /// Returns a setting of a family, or else of its table.
     pub(crate) fn setting(&self, family: &[u8], key: &str) -> Option<&str> {
-        self.descriptor.as_ref().and_then(|stored| stored.descriptor.setting(family, key))
+        let own = self.descriptor.as_ref().map(|stored| &stored.descriptor);
+        own.or(self.given.as_ref()).and_then(|descriptor| descriptor.setting(family, key))
     }
 
     /// Determines the region's families: all given ones, and the others of the descriptor or of the
@@ -275,7 +288,9 @@ impl RegionDir {
             }
             None => {
                 let owner = if self.table.root.is_some() { &self.table.path } else { &self.path };
-                create_descriptor(&storage, owner, self.info.table(), families)?;
+                let table = self.info.table().clone();
+                let new = self.given.take().unwrap_or_else(|| TableDescriptor::new(table, &[]));
+                create_whole_descriptor(&storage, owner, &new.with_families(families))?;
             }
         }
         let path = self.path.clone();
@@ -392,9 +407,10 @@ impl RegionDir {
         }
     }
 
-    /// Returns how the files of a family are tracked.
+    /// Returns how the files of a family are tracked. Only a descriptor that was with the files knows.
     pub(super) fn tracker(&self, family: &[u8]) -> Result<StoreFileTracker> {
-        StoreFileTracker::from_settings(|key| self.setting(family, key))
+        let own = self.descriptor.as_ref().map(|stored| &stored.descriptor);
+        StoreFileTracker::from_settings(|key| own.and_then(|descriptor| descriptor.setting(family, key)))
             .map_err(|corruption| corruption.at(&self.table.path.join(".tabledesc"), 0))
     }
 

@@ -21,7 +21,7 @@ use crate::memstore::Segment;
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
 use crate::op::Durability;
-use crate::schema::{Family, RegionInfo, TableName};
+use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::store::compact::CompactionConfig;
 use crate::store::{
     Checksums, OpenedFiles, SeqIds, Store, StoreFile, StoreVersion, check_family, memstore_flush_size,
@@ -96,8 +96,8 @@ impl RegionOptions {
         self.refuse_logs("a region of a snapshot")?;
         let described = self.read_descriptor_file()?;
         self.families.iter().try_for_each(Family::check)?;
-        let dir = snapshot.region_dir(&self.storage, region);
-        check_described(described.as_ref(), &dir)?;
+        let mut dir = snapshot.region_dir(&self.storage, region);
+        describe(&mut dir, described.as_ref())?;
         self.pre_open(&dir)?;
         let warnings = snapshot.warnings().to_vec();
         let list = |dir: &RegionDir, family: &[u8]| snapshot.store_files(dir, region, family);
@@ -202,14 +202,14 @@ impl RegionOptions {
         Ok(set.unwrap_or(DEFAULT_FLUSH_SIZE))
     }
 
-    /// Adds the families of the given descriptor file. Returns its table.
-    fn read_descriptor_file(&mut self) -> Result<Option<(TableName, PathBuf)>> {
+    /// Adds the families of the given descriptor file. Returns the descriptor, and the path of the file.
+    fn read_descriptor_file(&mut self) -> Result<Option<(TableDescriptor, PathBuf)>> {
         let Some(path) = self.descriptor_file.take() else { return Ok(None) };
         let descriptor = read_descriptor_file(&*self.storage, &path)?;
         let is_given = |family: &&Family| self.families.iter().any(|given| given.name() == family.name());
         let others: Vec<Family> = descriptor.families().filter(|family| !is_given(family)).cloned().collect();
         self.families.extend(others);
-        Ok(Some((descriptor.table().clone(), path)))
+        Ok(Some((descriptor, path)))
     }
 
     /// Creates the region from its opened files.
@@ -288,15 +288,15 @@ impl RegionOptions {
     }
 
     /// Opens the directory, and locks it if it is to be written to. Creates the region if it does not exist
-    /// and may be created. `described` is the table of the given descriptor, and the path of its file.
+    /// and may be created. `described` is the given descriptor, and the path of its file.
     fn open_dir(
         &self,
         path: &Path,
-        described: Option<&(TableName, PathBuf)>,
+        described: Option<&(TableDescriptor, PathBuf)>,
     ) -> Result<(RegionDir, Option<FileLock>)> {
         let open = || {
-            let dir = RegionDir::open(&self.storage, path)?;
-            check_described(described, &dir)?;
+            let mut dir = RegionDir::open(&self.storage, path)?;
+            describe(&mut dir, described)?;
             Ok(dir)
         };
         if !self.writable {
@@ -464,16 +464,16 @@ fn is_set(dir: &RegionDir, key: &str, default: bool) -> bool {
     dir.setting(&[], key).map_or(default, |value| value.eq_ignore_ascii_case("true"))
 }
 
-/// Fails if a given descriptor is not that of the region's table. `described` is the descriptor's table, and
-/// the path of its file.
-fn check_described(described: Option<&(TableName, PathBuf)>, dir: &RegionDir) -> Result<()> {
-    match described {
-        Some((table, file)) if table != dir.info().table() => {
-            let corruption = Corruption::Malformed("the table descriptor is that of another table");
-            Err(corruption.at(file, 0))
-        }
-        _ => Ok(()),
+/// Gives a region the settings of a descriptor, if it has none. Fails if that is of another table. `described`
+/// is the descriptor, and the path of its file.
+fn describe(dir: &mut RegionDir, described: Option<&(TableDescriptor, PathBuf)>) -> Result<()> {
+    let Some((descriptor, file)) = described else { return Ok(()) };
+    if descriptor.table() != dir.info().table() {
+        let corruption = Corruption::Malformed("the table descriptor is that of another table");
+        return Err(corruption.at(file, 0));
     }
+    dir.give_descriptor(descriptor);
+    Ok(())
 }
 
 /// The files of a store, and the replaced files that are still in its directory.

@@ -131,7 +131,8 @@ impl RegionOptions {
     }
 
     /// Sets an HBase table descriptor, a file like `.tableinfo.0000000001.626`, and uses its families as if
-    /// [given](Self::family): for a region that was copied without its table.
+    /// [given](Self::family), and the table's settings if the region has no descriptor: for a region that was
+    /// copied without its table.
     #[must_use]
     pub fn descriptor_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.descriptor_file = Some(path.into());

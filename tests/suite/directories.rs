@@ -3,8 +3,8 @@
 use crate::support::files::copy_dir;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
-    CellRef, CellType, Compaction, Delete, ErrorKind, Family, Get, HFileWriter, Put, Region, Row, Scan,
-    SeekKey, Storage, StoreFileOrigin, StoreFileWriter, Table,
+    CellRef, CellType, Compaction, Delete, ErrorKind, Family, Get, HFileWriter, Put, Region, RegionOptions,
+    Row, Scan, SeekKey, Storage, StoreFileOrigin, StoreFileWriter, Table, TableChanges,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -388,6 +388,36 @@ fn a_region_without_its_descriptor_is_read_and_not_written() {
     assert!(region.warnings().is_empty());
     region.compact(Compaction::Major).unwrap();
     assert_eq!(region.get(&all).unwrap().len(), 6);
+}
+
+/// The settings of the table, not only those of its families, are in a descriptor that is given.
+#[test]
+fn a_given_descriptor_has_the_settings_of_the_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let created = Table::create(dir.path(), "t", &[Family::new("f")], &[""; 0]).unwrap();
+    let path = dir.path().join("copy");
+    copy_dir(created.region("r").unwrap().path(), &path);
+    created.close().unwrap();
+    let kept = TableChanges::new().set("READONLY", "true").set("hbase.hstore.time.to.purge.deletes", "9");
+    Table::alter(dir.path(), "t", &kept, &Region::options()).unwrap();
+    let descriptors = dir.path().join("data/default/t/.tabledesc");
+    let descriptor = fs::read_dir(descriptors).unwrap().next().unwrap().unwrap().path();
+    let put = |options: RegionOptions| {
+        let region = options.writable(true).open(&path).unwrap();
+        let put = region.put(Put::new("r").cell("f", "q", "v"));
+        region.close().unwrap();
+        put
+    };
+    put(Region::options().family(Family::new("f"))).unwrap();
+    let refused = |options: RegionOptions| {
+        let error = put(options).unwrap_err();
+        assert!(error.to_string().contains("READONLY"), "{error}");
+    };
+    refused(Region::options().descriptor_file(&descriptor));
+    assert!(!path.join(".tabledesc").exists());
+    // The descriptor that the region then has is a whole one.
+    refused(Region::options().descriptor_file(&descriptor).alter(true));
+    refused(Region::options());
 }
 
 #[test]
