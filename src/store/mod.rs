@@ -50,9 +50,13 @@ pub(crate) struct Store {
 ///
 /// If a setting is invalid, or names what is not supported.
 pub(crate) fn check_family(family: &Family, setting: Setting<'_, '_>) -> Result<()> {
-    CompactionConfig::from_settings(family, setting)?;
+    let compaction = CompactionConfig::from_settings(family, setting)?;
     Checksums::from_settings(family.name(), setting)?;
-    HFileWriterOptions::check_family(family)
+    let codecs = [Some(family.codec), compaction.major_codec, compaction.minor_codec];
+    codecs
+        .into_iter()
+        .flatten()
+        .try_for_each(|codec| HFileWriterOptions::check_family(&family.clone().codec(codec)))
 }
 
 impl Store {

@@ -1,6 +1,8 @@
 //! The selection of files for compactions, according to the families' settings.
 
 use hregion::io::faulty::{Crash, FaultyStorage};
+#[cfg(feature = "gz")]
+use hregion::{Codec, HFile};
 use hregion::{Compaction, Delete, Family, ManualClock, Put, Region, Result, Scan};
 use std::sync::Arc;
 use std::time::Duration;
@@ -255,4 +257,25 @@ fn a_store_of_stripes_is_read_and_compacted_as_others_are() {
     assert_eq!(before.len(), 4);
     bed.region.compact(Compaction::Minor).unwrap();
     assert_eq!((bed.count(), bed.cells()), (1, before));
+}
+
+#[cfg(feature = "gz")]
+#[test]
+fn compactions_may_have_a_codec_of_their_own() {
+    let bed = Bed::new(&Family::new("f").configuration("COMPRESSION_COMPACT_MAJOR", "GZ"));
+    let codecs = || {
+        let options = HFile::options().storage(Arc::new(bed.storage.clone()));
+        let paths = bed.region.hfile_paths("f").unwrap();
+        paths.iter().map(|path| options.open(path).unwrap().codec()).collect::<Vec<_>>()
+    };
+    bed.file(&[1]);
+    bed.file(&[2]);
+    assert_eq!(codecs(), [Codec::None; 2]);
+    bed.region.compact_files("f", 0, 1).unwrap();
+    assert_eq!(codecs(), [Codec::None; 2]);
+    bed.region.compact(Compaction::Major).unwrap();
+    assert_eq!(codecs(), [Codec::Gz]);
+    let unknown = Family::new("f").configuration("COMPRESSION_COMPACT", "ARC");
+    let error = Region::options().create_if_missing(true).family(unknown).open("/nowhere/r").unwrap_err();
+    assert!(error.to_string().contains("COMPRESSION_COMPACT"), "{error}");
 }

@@ -374,7 +374,7 @@ fn a_region_without_its_descriptor_is_read_and_not_written() {
     let before = files_in(&path.join("f"));
     let open = |families: &[Family]| {
         let options = Region::options().writable(true).create_if_missing(true);
-        families.iter().cloned().fold(options, hregion::RegionOptions::family).open(&path)
+        families.iter().cloned().fold(options, RegionOptions::family).open(&path)
     };
     for given in [&[][..], &families[..1]] {
         let error = open(given).unwrap_err();

@@ -2,7 +2,7 @@
 
 use super::window::WindowConfig;
 use crate::error::{Error, Result};
-use crate::schema::Family;
+use crate::schema::{Codec, Family};
 use crate::store::settings::{Reader, Setting};
 
 /// The policy that chooses the files of a minor compaction (read-path.md §17.6).
@@ -66,6 +66,10 @@ pub(crate) struct CompactionConfig {
     pub(crate) keep_seq_id_period: i64,
     /// Whether expired files are dropped without being read (`hbase.store.delete.expired.storefile`, yes).
     pub(crate) drops_expired: bool,
+    /// The codec of the files of compactions of all files (`COMPRESSION_COMPACT_MAJOR`, that of the family).
+    pub(crate) major_codec: Option<Codec>,
+    /// The codec of the files of other compactions (`COMPRESSION_COMPACT_MINOR`, that of the family).
+    pub(crate) minor_codec: Option<Codec>,
 }
 
 const DAY: i64 = 24 * 3_600_000;
@@ -90,6 +94,8 @@ impl Default for CompactionConfig {
             time_to_purge_deletes: 0,
             keep_seq_id_period: 5 * DAY,
             drops_expired: true,
+            major_codec: None,
+            minor_codec: None,
         }
     }
 }
@@ -111,6 +117,7 @@ impl CompactionConfig {
         let old_min = read.or("hbase.hstore.compactionThreshold", default.min_files)?;
         let max_size = read.or("hbase.hstore.compaction.max.size", default.max_size)?;
         let keep_days: i64 = read.or("hbase.hstore.compaction.keep.seqId.period", 5)?;
+        let codec_of_both = codec(&read, "COMPRESSION_COMPACT")?;
         let config = Self {
             policy: policy(&read)?,
             ratio_in_window: match read.class("hbase.hstore.compaction.date.tiered.window.policy.class") {
@@ -133,6 +140,8 @@ impl CompactionConfig {
             time_to_purge_deletes: read.or("hbase.hstore.time.to.purge.deletes", 0)?.max(0),
             keep_seq_id_period: keep_days.max(5).saturating_mul(DAY),
             drops_expired: read.flag("hbase.store.delete.expired.storefile", true),
+            major_codec: codec(&read, "COMPRESSION_COMPACT_MAJOR")?.or(codec_of_both),
+            minor_codec: codec(&read, "COMPRESSION_COMPACT_MINOR")?.or(codec_of_both),
         };
         if config.policy == Policy::Fifo && (family.ttl.is_none() || family.min_versions > 0) {
             return Err(read.refused("compactions by FIFO need a TTL, and MIN_VERSIONS of 0"));
@@ -201,6 +210,13 @@ fn policy(read: &Reader<'_, '_>) -> Result<Policy> {
     }
 }
 
+/// Returns the codec with the name that is set.
+fn codec(read: &Reader<'_, '_>, key: &'static str) -> Result<Option<Codec>> {
+    let Some(name) = (read.setting)(key) else { return Ok(None) };
+    let found = Codec::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name));
+    found.map(Some).ok_or_else(|| read.unsupported(key, name))
+}
+
 /// Returns the off-peak hours. Invalid hours, such as HBase's default of -1, give none.
 fn off_peak(read: &Reader<'_, '_>) -> Result<Option<OffPeakHours>> {
     let hour = |key| Ok::<_, Error>(u8::try_from(read.or(key, -1_i64)?).ok().filter(|hour| *hour < 24));
@@ -224,7 +240,17 @@ mod tests {
         assert_eq!(of(&family, &[]).unwrap(), CompactionConfig::default());
         let default = CompactionConfig::default();
         let hours = |start, end| Some(OffPeakHours { start, end });
-        let cases: [(&[(&str, &'static str)], CompactionConfig); 14] = [
+        let codecs = |major, minor| CompactionConfig {
+            major_codec: Some(major),
+            minor_codec: Some(minor),
+            ..default.clone()
+        };
+        let cases: [(&[(&str, &'static str)], CompactionConfig); 16] = [
+            (&[("COMPRESSION_COMPACT", "gz")], codecs(Codec::Gz, Codec::Gz)),
+            (
+                &[("COMPRESSION_COMPACT_MAJOR", "ZSTD"), ("COMPRESSION_COMPACT", "GZ")],
+                codecs(Codec::Zstd, Codec::Gz),
+            ),
             (
                 &[("hbase.hstore.compactionThreshold", "4")],
                 CompactionConfig { min_files: 4, ..default.clone() },
@@ -262,7 +288,7 @@ mod tests {
             (&[("hbase.hstore.compaction.keep.seqId.period", "1")], default.clone()),
             (
                 &[("hbase.store.delete.expired.storefile", "False")],
-                CompactionConfig { drops_expired: false, ..default },
+                CompactionConfig { drops_expired: false, ..default.clone() },
             ),
         ];
         for (settings, expected) in cases {
@@ -297,6 +323,7 @@ mod tests {
             (&[("hbase.hstore.compaction.date.tiered.window.policy.class", "x.Y")], "x.Y"),
             (&[("hbase.hstore.compaction.max", "many")], "hbase.hstore.compaction.max"),
             (&[("hbase.hstore.compaction.ratio", "NaN")], "hbase.hstore.compaction.ratio"),
+            (&[("COMPRESSION_COMPACT", "ARC")], "COMPRESSION_COMPACT \"ARC\""),
         ] {
             let error = policy(settings).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");

@@ -70,7 +70,9 @@ impl Store {
         } else {
             0
         };
-        let mut outputs = Outputs::new(self, carries, now, boundaries);
+        let codec = if all_files { self.compaction.major_codec } else { self.compaction.minor_codec };
+        let codec = codec.unwrap_or(self.family.codec);
+        let mut outputs = Outputs::new(self, carries, codec, now, boundaries);
         let mut bytes = 0;
         while scanner.peek_row().is_some() {
             bytes += ROW;

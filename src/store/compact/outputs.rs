@@ -5,6 +5,7 @@ use crate::cell::CellRef;
 use crate::error::Result;
 use crate::hfile::StoreFileOrigin;
 use crate::layout::StagedFile;
+use crate::schema::Codec;
 use crate::store::write::writer::{CellFlags, NewStoreFile};
 use crate::store::{Store, StoreFile};
 
@@ -13,15 +14,22 @@ use crate::store::{Store, StoreFile};
 pub(super) struct Outputs<'s> {
     store: &'s Store,
     carries: CellFlags,
+    codec: Codec,
     now: i64,
     boundaries: &'s [i64],
     files: Vec<Option<NewStoreFile>>,
 }
 
 impl<'s> Outputs<'s> {
-    pub(super) fn new(store: &'s Store, carries: CellFlags, now: i64, boundaries: &'s [i64]) -> Self {
+    pub(super) fn new(
+        store: &'s Store,
+        carries: CellFlags,
+        codec: Codec,
+        now: i64,
+        boundaries: &'s [i64],
+    ) -> Self {
         let files = std::iter::repeat_with(|| None).take(boundaries.len().max(1)).collect();
-        Self { store, carries, now, boundaries, files }
+        Self { store, carries, codec, now, boundaries, files }
     }
 
     pub(super) fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
@@ -33,7 +41,10 @@ impl<'s> Outputs<'s> {
         let file = &mut self.files[at];
         match file {
             Some(file) => Ok(file),
-            None => Ok(file.insert(NewStoreFile::create(self.store, self.carries, self.now)?)),
+            None => {
+                let new = NewStoreFile::create(self.store, self.carries, self.codec, self.now)?;
+                Ok(file.insert(new))
+            }
         }
     }
 

@@ -45,7 +45,7 @@ impl Store {
             scanner.next_row(|cell| {
                 apply(&mut passes, cell, |cell| {
                     if file.is_none() {
-                        file = Some(NewStoreFile::create(self, carries, now)?);
+                        file = Some(NewStoreFile::create(self, carries, self.family.codec, now)?);
                     }
                     file.as_mut().map_or(Ok(()), |file| file.append(cell))
                 })?;
@@ -54,7 +54,7 @@ impl Store {
         }
         // A file without cells still records the sequence id of the flush, as in HBase.
         if file.is_none() && segments.iter().any(|segment| !segment.is_empty()) {
-            file = Some(NewStoreFile::create(self, carries, now)?);
+            file = Some(NewStoreFile::create(self, carries, self.family.codec, now)?);
         }
         file.map(|file| file.finish(self, &StoreFileOrigin::flush(seq_id))).transpose()
     }

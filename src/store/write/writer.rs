@@ -4,6 +4,7 @@ use crate::cell::CellRef;
 use crate::error::{Error, Result};
 use crate::hfile::{Encryption, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
 use crate::layout::{StagedFile, StoreFileInfo, new_file_name};
+use crate::schema::Codec;
 use crate::store::Store;
 use crate::store::version::file::StoreFile;
 use std::path::Path;
@@ -29,9 +30,10 @@ pub(in crate::store) struct CellFlags {
 
 impl Store {
     /// Returns the options of a new file.
-    fn writer_options(&self, carries: CellFlags, now: i64) -> Result<HFileWriterOptions> {
+    fn writer_options(&self, carries: CellFlags, codec: Codec, now: i64) -> Result<HFileWriterOptions> {
         Ok(HFileWriter::options()
             .family(&self.family)
+            .codec(codec)
             .checksum(self.checksums.checksum_type)
             .bytes_per_checksum(self.checksums.bytes)
             .tags(carries.tags)
@@ -44,15 +46,21 @@ impl Store {
 
     /// Creates a file that is outside of the store, for a bulk load.
     pub(crate) fn create_foreign(&self, path: &Path, now: i64) -> Result<StoreFileWriter> {
-        let options = self.writer_options(CellFlags { tags: true, seq_ids: true, encrypted: false }, now)?;
+        let carries = CellFlags { tags: true, seq_ids: true, encrypted: false };
+        let options = self.writer_options(carries, self.family.codec, now)?;
         let file = self.storage.create_new(path).map_err(|error| Error::io("create", path, error))?;
         StoreFileWriter::create_in(options, file)
     }
 }
 
 impl NewStoreFile {
-    pub(in crate::store) fn create(store: &Store, carries: CellFlags, now: i64) -> Result<Self> {
-        let options = store.writer_options(carries, now)?;
+    pub(in crate::store) fn create(
+        store: &Store,
+        carries: CellFlags,
+        codec: Codec,
+        now: i64,
+    ) -> Result<Self> {
+        let options = store.writer_options(carries, codec, now)?;
         let name = new_file_name(now);
         let path = store.tmp.join(&name);
         let storage = &store.storage;
