@@ -46,6 +46,7 @@ impl RegionOptions {
             // Never used: these files are not compacted.
             compaction: CompactionConfig::default(),
             checksums: Checksums::default(),
+            cache_data: true,
             family,
             order,
             options: self.files.clone(),

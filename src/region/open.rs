@@ -131,6 +131,7 @@ impl RegionOptions {
             let store = Store {
                 compaction,
                 checksums,
+                cache_data: is_set(&dir, family.name(), "BLOCKCACHE", true),
                 dir: dir.family(family.name()).path(),
                 tmp: dir.tmp().join(String::from_utf8_lossy(family.name()).as_ref()),
                 family,
@@ -221,7 +222,7 @@ impl RegionOptions {
             let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
             let limit = self.memory_limit.unwrap_or_else(MemoryLimit::global);
             let compacts =
-                self.compaction_enabled.unwrap_or_else(|| is_set(&dir, "COMPACTION_ENABLED", true));
+                self.compaction_enabled.unwrap_or_else(|| is_set(&dir, &[], "COMPACTION_ENABLED", true));
             Some(Background::new(scheduler, limit, flush_size, compacts, stores.len()))
         } else {
             None
@@ -234,7 +235,7 @@ impl RegionOptions {
         let inner = RegionCore {
             log,
             durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
-            is_table_read_only: is_set(&dir, "READONLY", false),
+            is_table_read_only: is_set(&dir, &[], "READONLY", false),
             max_cell_len: max_cell_len(self.files.limit_values()),
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
             observers: self.observers,
@@ -459,9 +460,9 @@ fn durability_of(dir: &RegionDir) -> Result<Durability> {
         .ok_or_else(|| Corruption::unknown_name("durability of the table", name.as_bytes()).at(dir.path(), 0))
 }
 
-/// Returns a switch of the table's descriptor. Like HBase, takes everything but `true` as false.
-fn is_set(dir: &RegionDir, key: &str, default: bool) -> bool {
-    dir.setting(&[], key).map_or(default, |value| value.eq_ignore_ascii_case("true"))
+/// Returns a switch of a family, or of the table. Like HBase, takes everything but `true` as false.
+fn is_set(dir: &RegionDir, family: &[u8], key: &str, default: bool) -> bool {
+    dir.setting(family, key).map_or(default, |value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Gives a region the settings of a descriptor, if it has none. Fails if that is of another table. `described`

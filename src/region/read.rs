@@ -87,7 +87,7 @@ impl RegionCore {
                 max_results: get.select.max_results_per_family,
                 row_offset: get.select.row_offset_per_family,
                 read_point,
-                cache_blocks: get.select.cache_blocks,
+                cache_blocks: get.select.cache_blocks && self.stores[store].cache_data,
             };
             let info = self.observed_info(
                 store,

@@ -36,6 +36,8 @@ pub(crate) struct Store {
     pub(crate) compaction: CompactionConfig,
     /// The checksums of its new files.
     pub(crate) checksums: Checksums,
+    /// Whether data blocks that reads load are cached, if the read asks for it (BLOCKCACHE).
+    pub(crate) cache_data: bool,
     /// The directory of its files.
     pub(crate) dir: PathBuf,
     /// The directory where its files are written before they are moved to `dir`.

@@ -120,6 +120,37 @@ fn reads_that_do_not_cache_put_no_data_block_in() {
     assert!(again.hits > full.hits);
 }
 
+/// HBase: `BLOCKCACHE`.
+#[test]
+fn a_family_may_keep_its_data_blocks_out_of_the_cache() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cache = BlockCache::with_capacity(64 << 20);
+    drop(region_of_files(dir.path(), &cache));
+    let open = |cached: &str| {
+        let family = Family::new("f").block_size(1 << 10).configuration("BLOCKCACHE", cached);
+        let options = Region::options().writable(true).alter(true).family(family).cache(&cache);
+        options.open(dir.path().join("region")).expect("a region")
+    };
+    let insertions = |region: &Region| {
+        let before = cache.stats().insertions;
+        for scan in [Scan::new(), Scan::new().reversed(true)] {
+            assert_eq!(count(region, &scan), ROWS);
+        }
+        for i in (0..ROWS).step_by(7) {
+            let get = Get::new(row(i));
+            assert_eq!(region.get(&get).expect("a sound file").len(), 1);
+            assert_eq!(region.get(&get.filter(Filter::page(1))).expect("a sound file").len(), 1);
+        }
+        cache.stats().insertions - before
+    };
+    let region = open("false");
+    // The first pass caches index blocks and Bloom filters.
+    insertions(&region);
+    assert_eq!(insertions(&region), 0);
+    drop(region);
+    assert!(insertions(&open("true")) > 100);
+}
+
 #[test]
 fn a_compaction_puts_nothing_in_and_moves_nothing_out() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -131,7 +131,7 @@ fn open<'v>(
         let family = &store.family;
         let columns = scan.columns().of(family.name());
         let wanted = scan.columns().is_empty() || columns.is_some();
-        let query = query_of(scan, family.name(), columns.unwrap_or_default(), read_point);
+        let query = query_of(scan, store, columns.unwrap_or_default(), read_point);
         let info = ScanInfo::new(family, now);
         files.extend(state.explain_files(&query, &info, wanted));
         stores.push(StoreExplainer::new(state, &query, &info, wanted)?);

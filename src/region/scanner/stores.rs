@@ -6,9 +6,9 @@ use crate::filter::FilterEvaluator;
 use crate::metrics::Counters;
 use crate::op::{Query, Scan};
 use crate::region::{RegionCore, RegionState};
-use crate::store::StoreScanner;
 use crate::store::context::ScannerContext;
 use crate::store::matcher::ScanInfo;
+use crate::store::{Store, StoreScanner};
 use bytes::Bytes;
 use std::cmp::Ordering;
 
@@ -50,7 +50,7 @@ pub(super) struct Stores<'v> {
 #[inline]
 pub(super) fn query_of<'v>(
     scan: &'v Scan,
-    family: &[u8],
+    store: &Store,
     columns: &'v [Bytes],
     read_point: i64,
 ) -> Query<'v> {
@@ -61,14 +61,14 @@ pub(super) fn query_of<'v>(
         reversed: scan.reversed,
         get_like: scan.is_get_like() && !scan.raw,
         columns,
-        time_range: scan.select.time_range_of(family),
+        time_range: scan.select.time_range_of(store.family.name()),
         max_versions: scan.select.max_versions,
         raw: scan.raw,
         filtered: scan.select.filter.is_some(),
         max_results: scan.select.max_results_per_family,
         row_offset: scan.select.row_offset_per_family,
         read_point,
-        cache_blocks: scan.select.cache_blocks,
+        cache_blocks: scan.select.cache_blocks && store.cache_data,
     }
 }
 
@@ -97,7 +97,7 @@ impl<'v> Stores<'v> {
     ) -> Result<()> {
         region.each_store(scan.columns(), |store, columns| {
             let family = &region.stores[store].family;
-            let query = query_of(scan, family.name(), columns, read_point);
+            let query = query_of(scan, &region.stores[store], columns, read_point);
             let info = region.observed_info(
                 store,
                 ScanInfo::new(family, now),
