@@ -4,7 +4,7 @@
 use super::commit::StoreChange;
 use super::{Region, RegionCore};
 use crate::error::{Error, Result};
-use crate::hfile::StoreFileWriter;
+use crate::hfile::{HFile, StoreFileWriter};
 use crate::layout::file_name::new_bulk_load_name;
 use crate::layout::{StagedFile, StoreFileInfo, refuse_region};
 use crate::mvcc::Mvcc;
@@ -63,7 +63,18 @@ impl Region {
         path: impl AsRef<Path>,
     ) -> Result<StoreFileWriter> {
         let store = self.0.store_index(family.as_ref())?;
-        self.0.stores[store].create_foreign(path.as_ref(), self.0.clock.now())
+        self.0.stores[store].create_foreign(path.as_ref(), true, false, self.0.clock.now())
+    }
+
+    /// As [`bulk_load_writer`](Self::bulk_load_writer), for cells of another file.
+    pub(crate) fn bulk_load_part(&self, family: &[u8], of: &HFile, path: &Path) -> Result<StoreFileWriter> {
+        let store = &self.0.stores[self.0.store_index(family)?];
+        store.create_foreign(path, of.has_tags(), of.trailer().is_encrypted(), self.0.clock.now())
+    }
+
+    /// Fails if the region takes no files, whatever they have.
+    pub(crate) fn check_loadable(&self) -> Result<()> {
+        self.0.check_takes_data()
     }
 }
 

@@ -4,7 +4,7 @@
 use super::Table;
 use super::regions::RegionList;
 use crate::error::{Corruption, Error, Result};
-use crate::hfile::{Encryption, HFile, HFileWriter, StoreFileOrigin, StoreFileWriter};
+use crate::hfile::{HFile, StoreFileOrigin, StoreFileWriter};
 use crate::io::DirEntry;
 use crate::layout::durable::{create_dir, remove, remove_tree, rename, sync_dir, unless_not_found};
 use crate::layout::file_name::FileName;
@@ -68,6 +68,7 @@ impl Table {
         // No region is split or merged meanwhile.
         let _changing = unpoisoned(self.0.changing.lock());
         let opened = self.0.open_all()?;
+        opened.iter().try_for_each(Region::check_loadable)?;
         let regions = self.0.regions.load_full();
         let families: Vec<Family> = opened.first().into_iter().flat_map(Region::families).cloned().collect();
         let inputs = self.find_inputs(dir.as_ref(), &regions, &families, &mut done)?;
@@ -78,7 +79,7 @@ impl Table {
             let parts = match region {
                 Some(at) => vec![(at, path)],
                 None => {
-                    let parts = self.split_file(&regions, family, &path)?;
+                    let parts = self.split_file(&opened, &regions, family, &path)?;
                     done.split.push(path);
                     parts
                 }
@@ -141,9 +142,11 @@ impl Table {
         Ok(Some(Some(at).filter(|at| regions.has_row(*at, last.row()))))
     }
 
-    /// Replaces a file by one for each region, durably. Returns these with their regions.
+    /// Replaces a file by one for each region, durably. Returns these with their regions. `opened` are the
+    /// regions of the list.
     fn split_file(
         &self,
+        opened: &[Region],
         regions: &RegionList,
         family: &Family,
         path: &Path,
@@ -153,7 +156,7 @@ impl Table {
         let parts_dir = dir.join(PARTS);
         remove_tree(storage, &parts_dir)?;
         create_dir(storage, &parts_dir)?;
-        let parts = self.write_parts(regions, family, path, &parts_dir)?;
+        let parts = self.write_parts(opened, regions, family, path, &parts_dir)?;
         let mut named = Vec::new();
         for (at, part) in parts {
             let to = dir.join(part.file_name().unwrap_or_default());
@@ -170,6 +173,7 @@ impl Table {
     /// Writes the rows of each region to a file of its own, with the family's settings.
     fn write_parts(
         &self,
+        opened: &[Region],
         regions: &RegionList,
         family: &Family,
         path: &Path,
@@ -187,7 +191,8 @@ impl Table {
                     writer.finish(&origin)?;
                 }
                 let (at, part) = (regions.find(cell.row())?, dir.join(new_file_name(self.0.options.now())));
-                open = Some((at, self.new_part(&file, family, &part)?));
+                let region = opened.get(at).ok_or_else(Error::closed)?;
+                open = Some((at, region.bulk_load_part(family.name(), &file, &part)?));
                 parts.push((at, part));
             }
             if let Some((_, writer)) = &mut open {
@@ -199,21 +204,6 @@ impl Table {
             writer.finish(&origin)?;
         }
         Ok(parts)
-    }
-
-    fn new_part(&self, file: &HFile, family: &Family, path: &Path) -> Result<StoreFileWriter> {
-        let options = &self.0.options;
-        let is_encrypted = file.trailer().is_encrypted();
-        let writer = HFileWriter::options()
-            .family(family)
-            .tags(file.has_tags())
-            .mvcc(true)
-            .encryption(Encryption::for_output(family, is_encrypted, options.hfile_options())?)
-            .limits(options.limits_of_files().clone())
-            .create_time(options.now());
-        let storage = options.file_storage();
-        let new = storage.create_new(path).map_err(|error| Error::io("create", path, error))?;
-        StoreFileWriter::create_in(writer, new)
     }
 }
 

@@ -6,7 +6,7 @@ use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
     BloomType, CellRef, CellType, Codec, DataBlockEncoding, ErrorKind, Family, HFile, HFileWriter, Put,
-    Region, RegionOptions, Result, Row, Scan, SeekKey, StoreFileOrigin, StoreFileWriter, Table,
+    Region, RegionOptions, Result, Row, Scan, SeekKey, StoreFileOrigin, StoreFileWriter, Table, TableChanges,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -91,6 +91,36 @@ fn files_that_span_regions_are_split() {
     assert_eq!(rows(&open(&storage)), expected());
     let again = open(&storage).bulk_load(INPUT).unwrap();
     assert_eq!((again.loaded, again.split.len()), (0, 0));
+}
+
+/// Also those that only the family's configuration has.
+#[test]
+fn parts_of_split_files_have_the_settings_of_the_family() {
+    let storage = world();
+    let family = Family::new("f").configuration("hbase.hstore.bytes.per.checksum", "4096");
+    Table::alter(ROOT, "t", &TableChanges::new().family(family), &options(&storage)).unwrap();
+    let table = open(&storage);
+    table.bulk_load(INPUT).unwrap();
+    for (row, files) in [("a", 1), ("m", 2), ("x", 1)] {
+        let paths = table.region(row).unwrap().hfile_paths("f").unwrap();
+        assert_eq!(paths.len(), files);
+        let of = |path: &PathBuf| {
+            let file = HFile::options().storage(Arc::new(storage.clone())).open(path).unwrap();
+            file.block(0).unwrap().0.bytes_per_checksum()
+        };
+        assert!(paths.iter().any(|path| of(path) == Some(4096)), "{row}");
+    }
+}
+
+#[test]
+fn a_read_only_table_leaves_the_input_as_it_is() {
+    let storage = world();
+    let changes = TableChanges::new().set("READONLY", "true");
+    Table::alter(ROOT, "t", &changes, &options(&storage)).unwrap();
+    let before = left(&storage);
+    let error = open(&storage).bulk_load(INPUT).unwrap_err();
+    assert!(error.to_string().contains("READONLY"), "{error}");
+    assert_eq!(left(&storage), before);
 }
 
 /// Writes a file with the settings of the family f, and loads it.

@@ -44,9 +44,16 @@ impl Store {
             .create_time(now))
     }
 
-    /// Creates a file that is outside of the store, for a bulk load.
-    pub(crate) fn create_foreign(&self, path: &Path, now: i64) -> Result<StoreFileWriter> {
-        let carries = CellFlags { tags: true, seq_ids: true, encrypted: false };
+    /// Creates a file that is outside of the store, for a bulk load. `encrypted`: whether its cells come from
+    /// an encrypted file.
+    pub(crate) fn create_foreign(
+        &self,
+        path: &Path,
+        tags: bool,
+        encrypted: bool,
+        now: i64,
+    ) -> Result<StoreFileWriter> {
+        let carries = CellFlags { tags, seq_ids: true, encrypted };
         let options = self.writer_options(carries, self.family.codec, now)?;
         let file = self.storage.create_new(path).map_err(|error| Error::io("create", path, error))?;
         StoreFileWriter::create_in(options, file)
