@@ -14,7 +14,7 @@ pub use owned::ResultScanner;
 use super::{ReadView, RegionCore, RegionState};
 use crate::cell::{CellRef, Row, RowBuf, RowRef};
 use crate::clock::whole_millis;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::filter::FilterEvaluator;
 use crate::metrics::ReadCounts;
 use crate::op::{Cursor, Get, Scan};
@@ -33,6 +33,8 @@ use stores::compare_rows;
 /// cell to a callback, [`next_row`](Self::next_row) returns references to rows in a reused buffer, and the
 /// iterator returns owned rows. [`next_results`](Self::next_results) returns results as one call to a
 /// RegionServer does.
+///
+/// A scanner that has failed returns nothing more: the same error again, and as an iterator it ends.
 pub struct RegionScanner<'v> {
     rows: Rows<'v>,
     region: &'v RegionCore,
@@ -48,6 +50,8 @@ pub struct RegionScanner<'v> {
     /// Whether anything may follow the last result.
     more: bool,
     observed: Option<Observed>,
+    /// The error of a call that failed. The stores would go on without the cells that it could not read.
+    failed: Option<Error>,
 }
 
 /// A result of a scan: a row, or a part of one (HBase: `Result`).
@@ -155,7 +159,22 @@ impl<'v> RegionScanner<'v> {
             partial_row: Vec::new(),
             more: true,
             observed,
+            failed: None,
         }
+    }
+
+    /// Fails if the region is closed, or an earlier call has failed.
+    #[inline]
+    fn check(&self) -> Result<()> {
+        self.region.check_open()?;
+        self.failed.as_ref().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    #[cold]
+    fn fail(&mut self, error: Error) -> Error {
+        (self.more, self.partial) = (false, false);
+        self.row.clear();
+        self.failed.insert(error).clone()
     }
 
     /// Returns the next row that has any of the cells requested, valid until the next call; `None` at the
@@ -169,21 +188,30 @@ impl<'v> RegionScanner<'v> {
     /// closed](crate::ErrorKind::Closed).
     #[inline]
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
-        self.region.check_open()?;
-        let found = match &mut self.rows {
-            Rows::Plain(_) if self.left == 0 => false,
+        self.check()?;
+        match self.advance() {
+            Ok(true) => Ok(Some(self.row.as_row())),
+            Ok(false) => Ok(None),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// Reads the next result. Returns false if there is none.
+    #[inline]
+    fn advance(&mut self) -> Result<bool> {
+        match &mut self.rows {
+            Rows::Plain(_) if self.left == 0 => Ok(false),
             Rows::Plain(rows) => {
                 let found = next_whole_row(rows, &mut self.row)?;
                 self.left -= u64::from(found);
                 self.more = found;
-                found
+                Ok(found)
             }
             Rows::Partial(_) | Rows::Observed(_) => {
                 let mut context = self.context();
-                self.next_observed(&mut context)?
+                self.next_observed(&mut context)
             }
-        };
-        Ok(if found { Some(self.row.as_row()) } else { None })
+        }
     }
 
     /// Whether the last result is a part of a row, and the next result may have more cells of that row. There
@@ -231,7 +259,11 @@ impl<'v> RegionScanner<'v> {
     ///
     /// As [`next_row`](Self::next_row).
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
-        self.region.check_open()?;
+        self.check()?;
+        self.results(max).map_err(|error| self.fail(error))
+    }
+
+    fn results(&mut self, max: Option<usize>) -> Result<ScanResults> {
         let max = max.unwrap_or(if self.scan.caching == 0 { usize::MAX } else { self.scan.caching });
         let mut context = self.context();
         let clock = &*self.region.clock;
@@ -274,8 +306,8 @@ impl<'v> RegionScanner<'v> {
     }
 
     /// Returns the position of the scan, from which another scanner can [resume](Scan::resume) it later,
-    /// possibly on another state of the region. Returns `None` before the first result and at the end, unless
-    /// the scan ended because of the [limit on rows](Scan::limit).
+    /// possibly on another state of the region. Returns `None` before the first result, after an error, and at
+    /// the end, unless the scan ended because of the [limit on rows](Scan::limit).
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
         if !self.row.is_empty() {
@@ -443,7 +475,11 @@ impl Iterator for RegionScanner<'_> {
     type Item = Result<Row>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_row().map(|row| row.map(RowRef::to_row)).transpose()
+        if self.failed.is_some() {
+            return None;
+        }
+        let row = self.next_row().map(|row| row.map(RowRef::to_row));
+        row.map_err(|error| self.fail(error)).transpose()
     }
 }
 

@@ -47,7 +47,7 @@ impl Iterator for TableResultScanner {
     type Item = Result<Row>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_row().map(|row| row.map(RowRef::to_row)).transpose()
+        self.0.with_dependent_mut(|_, rows| rows.next())
     }
 }
 

@@ -3,12 +3,14 @@
 use super::TableView;
 use super::steps::{RowsLeft, Steps};
 use crate::cell::{Row, RowRef};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::op::Scan;
 use crate::region::RegionScanner;
 use std::fmt;
 
 /// The rows of a table scan, in order, each read once from its region.
+///
+/// A scanner that has failed returns nothing more: the same error again, and as an iterator it ends.
 pub struct TableScanner<'v> {
     view: &'v TableView,
     scan: &'v Scan,
@@ -16,11 +18,14 @@ pub struct TableScanner<'v> {
     /// The scanner of the current region.
     rows: Option<RegionScanner<'v>>,
     left: RowsLeft,
+    /// The error of a call that failed.
+    failed: Option<Error>,
 }
 
 impl<'v> TableScanner<'v> {
     pub(super) fn new(view: &'v TableView, scan: &'v Scan) -> Result<Self> {
-        let mut scanner = Self { view, scan, steps: Steps::new(scan), rows: None, left: RowsLeft::new(scan) };
+        let (steps, left) = (Steps::new(scan), RowsLeft::new(scan));
+        let mut scanner = Self { view, scan, steps, rows: None, left, failed: None };
         scanner.open_next_region()?;
         Ok(scanner)
     }
@@ -34,6 +39,18 @@ impl<'v> TableScanner<'v> {
     /// Rows returned before are correct.
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
         self.view.table().0.check_open()?;
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        match self.advance() {
+            Ok(true) => Ok(self.rows.as_ref().map(RegionScanner::row)),
+            Ok(false) => Ok(None),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// Reads the next row, which [`rows`](Self::rows) then has. Returns false at the end.
+    fn advance(&mut self) -> Result<bool> {
         while !self.left.is_none()
             && let Some(rows) = &mut self.rows
         {
@@ -41,7 +58,7 @@ impl<'v> TableScanner<'v> {
                 if !self.left.take(rows.row(), rows.is_partial()) {
                     break;
                 }
-                return Ok(self.rows.as_ref().map(RegionScanner::row));
+                return Ok(true);
             }
             if self.left.end_region(rows.is_filter_done()) {
                 break;
@@ -49,7 +66,13 @@ impl<'v> TableScanner<'v> {
             self.open_next_region()?;
         }
         self.rows = None;
-        Ok(None)
+        Ok(false)
+    }
+
+    #[cold]
+    fn fail(&mut self, error: Error) -> Error {
+        self.rows = None;
+        self.failed.insert(error).clone()
     }
 
     /// Advances to the next region.
@@ -66,7 +89,11 @@ impl Iterator for TableScanner<'_> {
     type Item = Result<Row>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_row().map(|row| row.map(RowRef::to_row)).transpose()
+        if self.failed.is_some() {
+            return None;
+        }
+        let row = self.next_row().map(|row| row.map(RowRef::to_row));
+        row.map_err(|error| self.fail(error)).transpose()
     }
 }
 

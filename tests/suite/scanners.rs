@@ -2,8 +2,8 @@
 
 use hregion::io::faulty::FaultyStorage;
 use hregion::{
-    BlockCache, ErrorKind, Family, Filter, Get, Put, ReadView, Region, ResultScanner, Row, Scan, Table,
-    TableResultScanner,
+    BlockCache, Delete, ErrorKind, Family, Filter, Get, Put, ReadView, Region, ResultScanner, Row, Scan,
+    Table, TableResultScanner,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ fn an_owned_scanner_goes_anywhere_and_keeps_its_moment() {
         let rest = thread::spawn(move || owned.collect::<hregion::Result<Vec<Row>>>().unwrap());
         let found: Vec<Row> = [first].into_iter().chain(rest.join().unwrap()).collect();
         assert_eq!(found, expected);
-        region.delete(hregion::Delete::new("00002x")).unwrap();
+        region.delete(Delete::new("00002x")).unwrap();
     }
 }
 
@@ -120,6 +120,49 @@ fn a_batch_of_gets_reads_rows_of_a_block_together() {
     assert_eq!(missing.iter().map(Row::len).collect::<Vec<_>>(), [0, 1, 0]);
     let error = region.get_many(&[Get::new("a"), Get::new("b").family("none")]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoSuchFamily);
+}
+
+/// It would go on without the cells of the file that could not be read: deleted ones would come back.
+#[test]
+fn a_scanner_that_has_failed_returns_nothing_more() {
+    let storage = FaultyStorage::new();
+    let options = Region::options().storage(Arc::new(storage.clone()));
+    let family = Family::new("f").block_size(512);
+    let table = Table::create_with("/root", "t", &[family], &["00100"], options).unwrap();
+    let rows = (0..200u32).map(|i| format!("{i:05}"));
+    rows.clone().for_each(|row| table.put(Put::new(row).cell_at("f", "q", 1, "deleted")).unwrap());
+    table.flush().unwrap();
+    rows.for_each(|row| table.delete(Delete::new(row).timestamp(1)).unwrap());
+    table.flush().unwrap();
+    let mut failed = 0;
+    for scan in [Scan::new(), Scan::new().reversed(true), Scan::new().batch(1)] {
+        for n in 0.. {
+            let mut of_table = table.scan(scan.clone()).unwrap();
+            let mut of_region = table.region("00000").unwrap().scan(scan.clone()).unwrap();
+            storage.fail_among_all([n]);
+            let first = of_table.next_row().map(|row| row.is_some());
+            let was_met = storage.pending_faults().is_empty();
+            storage.fail_among_all([n]);
+            let results = of_region.next_results(None).map(|call| call.results.len());
+            storage.heal();
+            if let Err(error) = &first {
+                assert_eq!(of_table.next_row().unwrap_err().to_string(), error.to_string());
+                assert!(of_table.next().is_none());
+                failed += 1;
+            }
+            if let Err(error) = &results {
+                assert_eq!(of_region.next_row().unwrap_err().to_string(), error.to_string());
+                assert_eq!(of_region.next_results(None).unwrap_err().to_string(), error.to_string());
+                assert!(of_region.next().is_none() && of_region.cursor().is_none());
+                failed += 1;
+            }
+            assert!(!first.unwrap_or(false) && results.unwrap_or(0) == 0);
+            if !was_met {
+                break;
+            }
+        }
+    }
+    assert!(failed > 30, "{failed}");
 }
 
 #[test]
