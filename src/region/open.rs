@@ -465,8 +465,8 @@ fn is_set(dir: &RegionDir, family: &[u8], key: &str, default: bool) -> bool {
     dir.setting(family, key).map_or(default, |value| value.eq_ignore_ascii_case("true"))
 }
 
-/// Gives a region the settings of a descriptor, if it has none. Fails if that is of another table. `described`
-/// is the descriptor, and the path of its file.
+/// Gives a region the settings of a descriptor, if it has none. Fails if that is of another table.
+/// `described` is the descriptor, and the path of its file.
 fn describe(dir: &mut RegionDir, described: Option<&(TableDescriptor, PathBuf)>) -> Result<()> {
     let Some((descriptor, file)) = described else { return Ok(()) };
     if descriptor.table() != dir.info().table() {

@@ -306,8 +306,8 @@ impl<'v> RegionScanner<'v> {
     }
 
     /// Returns the position of the scan, from which another scanner can [resume](Scan::resume) it later,
-    /// possibly on another state of the region. Returns `None` before the first result, after an error, and at
-    /// the end, unless the scan ended because of the [limit on rows](Scan::limit).
+    /// possibly on another state of the region. Returns `None` before the first result, after an error, and
+    /// at the end, unless the scan ended because of the [limit on rows](Scan::limit).
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
         if !self.row.is_empty() {
