@@ -124,7 +124,9 @@ impl RegionCore {
         let is_large = |store: &&usize| cell_count(&state.stores[**store].frozen) >= MANY_CELLS;
         let large = stores.iter().filter(is_large).count();
         drop(state);
-        let threads = large.min(thread::available_parallelism().map_or(1, NonZero::get));
+        // The system reads files to count the cores.
+        let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = if large > 1 { large.min(cores()) } else { 1 };
         let (next, failure) = (AtomicUsize::new(0), OnceLock::new());
         let work = || {
             while failure.get().is_none()
