@@ -387,7 +387,7 @@ fn pair(text: &str) -> Result<Pair, String> {
 fn codec_class(text: &str) -> Result<String, String> {
     let class = text.split_once('=').filter(|(key, _)| {
         let codec = key.strip_prefix("hbase.io.compress.").and_then(|key| key.strip_suffix(".codec"));
-        codec.is_some_and(|codec| Codec::ALL.iter().any(|known| known.name().eq_ignore_ascii_case(codec)))
+        codec.and_then(Codec::from_name).is_some()
     });
     class
         .map(|(_, class)| class.to_owned())

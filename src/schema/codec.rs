@@ -47,6 +47,12 @@ impl Codec {
         Self::ALL.get(usize::try_from(ordinal).ok()?).copied()
     }
 
+    /// Returns the codec with HBase's name, in any case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name))
+    }
+
     /// Returns the ordinal, as in a trailer.
     #[must_use]
     pub fn ordinal(self) -> u32 {

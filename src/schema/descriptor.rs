@@ -317,8 +317,7 @@ fn family_of(name: Vec<u8>, settings: &Settings) -> Result<Family, Corruption> {
     if let Some(encoding) = settings.named("DATA_BLOCK_ENCODING", DataBlockEncoding::from_name)? {
         family.data_block_encoding = encoding;
     }
-    let codec = |name: &str| Codec::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name));
-    if let Some(codec) = settings.named("COMPRESSION", codec)? {
+    if let Some(codec) = settings.named("COMPRESSION", Codec::from_name)? {
         family.codec = codec;
     }
     if let Some(bytes) = settings.number("BLOCKSIZE")? {

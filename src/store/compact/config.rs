@@ -213,8 +213,7 @@ fn policy(read: &Reader<'_, '_>) -> Result<Policy> {
 /// Returns the codec with the name that is set.
 fn codec(read: &Reader<'_, '_>, key: &'static str) -> Result<Option<Codec>> {
     let Some(name) = (read.setting)(key) else { return Ok(None) };
-    let found = Codec::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name));
-    found.map(Some).ok_or_else(|| read.unsupported(key, name))
+    Codec::from_name(name).map(Some).ok_or_else(|| read.unsupported(key, name))
 }
 
 /// Returns the off-peak hours. Invalid hours, such as HBase's default of -1, give none.
