@@ -244,8 +244,17 @@ impl RegionDir {
 
     /// Returns a setting of a family, or else of its table.
     pub(crate) fn setting(&self, family: &[u8], key: &str) -> Option<&str> {
-        let own = self.descriptor.as_ref().map(|stored| &stored.descriptor);
-        own.or(self.given.as_ref()).and_then(|descriptor| descriptor.setting(family, key))
+        self.stored().or(self.given.as_ref())?.setting(family, key)
+    }
+
+    /// Returns a switch of a family, or else of its table. Like HBase, takes everything but `true` as false.
+    pub(crate) fn flag(&self, family: &[u8], key: &str, default: bool) -> bool {
+        self.setting(family, key).map_or(default, |value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// Returns the descriptor that was found with the files.
+    fn stored(&self) -> Option<&TableDescriptor> {
+        self.descriptor.as_ref().map(|stored| &stored.descriptor)
     }
 
     /// Determines the region's families: all given ones, and the others of the descriptor or of the
@@ -409,8 +418,7 @@ impl RegionDir {
 
     /// Returns how the files of a family are tracked. Only a descriptor that was with the files knows.
     pub(super) fn tracker(&self, family: &[u8]) -> Result<StoreFileTracker> {
-        let own = self.descriptor.as_ref().map(|stored| &stored.descriptor);
-        StoreFileTracker::from_settings(|key| own.and_then(|descriptor| descriptor.setting(family, key)))
+        StoreFileTracker::from_settings(|key| self.stored()?.setting(family, key))
             .map_err(|corruption| corruption.at(&self.table.path.join(".tabledesc"), 0))
     }
 

@@ -24,8 +24,8 @@ use crate::op::Durability;
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::store::compact::CompactionConfig;
 use crate::store::{
-    Checksums, OpenedFiles, SeqIds, Store, StoreFile, StoreVersion, check_family, memstore_flush_size,
-    open_files,
+    Checksums, OpenedFiles, SeqIds, Store, StoreFile, StoreVersion, memstore_flush_size, open_files,
+    read_settings,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -131,7 +131,7 @@ impl RegionOptions {
             let store = Store {
                 compaction,
                 checksums,
-                cache_data: is_set(&dir, family.name(), "BLOCKCACHE", true),
+                cache_data: dir.flag(family.name(), "BLOCKCACHE", true),
                 dir: dir.family(family.name()).path(),
                 tmp: dir.tmp().join(String::from_utf8_lossy(family.name()).as_ref()),
                 family,
@@ -222,7 +222,7 @@ impl RegionOptions {
             let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
             let limit = self.memory_limit.unwrap_or_else(MemoryLimit::global);
             let compacts =
-                self.compaction_enabled.unwrap_or_else(|| is_set(&dir, &[], "COMPACTION_ENABLED", true));
+                self.compaction_enabled.unwrap_or_else(|| dir.flag(&[], "COMPACTION_ENABLED", true));
             Some(Background::new(scheduler, limit, flush_size, compacts, stores.len()))
         } else {
             None
@@ -235,7 +235,7 @@ impl RegionOptions {
         let inner = RegionCore {
             log,
             durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
-            is_table_read_only: is_set(&dir, &[], "READONLY", false),
+            is_table_read_only: dir.flag(&[], "READONLY", false),
             max_cell_len: max_cell_len(self.files.limit_values()),
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
             observers: self.observers,
@@ -369,7 +369,7 @@ impl RegionOptions {
                 let own = family.configuration.get(key).map(String::as_str);
                 own.or_else(|| dir.and_then(|dir| dir.setting(&[], key)))
             };
-            check_family(family, &setting)
+            read_settings(family, &setting).map(drop)
         })
     }
 
@@ -394,10 +394,7 @@ impl RegionOptions {
             let given = given.and_then(|given| given.configuration.get(key)).map(String::as_str);
             given.or_else(|| dir.setting(family.name(), key))
         };
-        // Also what would fail only at the first flush, when writes have already been acknowledged.
-        check_family(family, &setting)?;
-        let compaction = CompactionConfig::from_settings(family, &setting)?;
-        Ok((compaction, Checksums::from_settings(family.name(), &setting)?))
+        read_settings(family, &setting)
     }
 
     /// Returns the families by name, and a warning if the settings of some are unknown.
@@ -458,11 +455,6 @@ fn durability_of(dir: &RegionDir) -> Result<Durability> {
     let Some(name) = dir.setting(&[], KEY) else { return Ok(Durability::UseDefault) };
     Durability::from_name(name)
         .ok_or_else(|| Corruption::unknown_name("durability of the table", name.as_bytes()).at(dir.path(), 0))
-}
-
-/// Returns a switch of a family, or of the table. Like HBase, takes everything but `true` as false.
-fn is_set(dir: &RegionDir, family: &[u8], key: &str, default: bool) -> bool {
-    dir.setting(family, key).map_or(default, |value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Gives a region the settings of a descriptor, if it has none. Fails if that is of another table.

@@ -41,7 +41,7 @@ impl Region {
     pub(crate) fn check_replaceable(&self, switch: &str) -> Result<()> {
         self.0.check_writable()?;
         check_root(&self.0.dir)?;
-        if self.0.dir.setting(&[], switch).is_some_and(|value| !value.eq_ignore_ascii_case("true")) {
+        if !self.0.dir.flag(&[], switch, true) {
             let message = format!("the table's descriptor sets {switch} to false");
             return Err(Error::invalid_argument(message));
         }

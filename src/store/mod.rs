@@ -46,19 +46,24 @@ pub(crate) struct Store {
     pub(crate) storage: Arc<dyn Storage>,
 }
 
-/// Checks the settings of a family without which its store is not opened for writing.
+/// Reads the settings of a family without which its store is not opened for writing: of its compactions, and
+/// of its new files. Also checks what would fail only at the first flush, after writes were acknowledged.
 ///
 /// # Errors
 ///
 /// If a setting is invalid, or names what is not supported.
-pub(crate) fn check_family(family: &Family, setting: Setting<'_, '_>) -> Result<()> {
+pub(crate) fn read_settings(
+    family: &Family,
+    setting: Setting<'_, '_>,
+) -> Result<(CompactionConfig, Checksums)> {
     let compaction = CompactionConfig::from_settings(family, setting)?;
-    Checksums::from_settings(family.name(), setting)?;
+    let checksums = Checksums::from_settings(family.name(), setting)?;
     let codecs = [Some(family.codec), compaction.major_codec, compaction.minor_codec];
     codecs
         .into_iter()
         .flatten()
-        .try_for_each(|codec| HFileWriterOptions::check_family(&family.clone().codec(codec)))
+        .try_for_each(|codec| HFileWriterOptions::check_family(&family.clone().codec(codec)))?;
+    Ok((compaction, checksums))
 }
 
 impl Store {

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::op::Durability;
 use crate::region::RegionOptions;
 use crate::schema::{Family, RegionInfo, TableDescriptor};
-use crate::store::{check_family, memstore_flush_size};
+use crate::store::{memstore_flush_size, read_settings};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -115,9 +115,9 @@ impl TableChanges {
 
 /// Checks the settings of all families without which no region is opened for writing.
 pub(super) fn check_stores(descriptor: &TableDescriptor) -> Result<()> {
-    descriptor
-        .families()
-        .try_for_each(|family| check_family(family, &|key: &str| descriptor.setting(family.name(), key)))
+    descriptor.families().try_for_each(|family| {
+        read_settings(family, &|key: &str| descriptor.setting(family.name(), key)).map(drop)
+    })
 }
 
 impl Table {
