@@ -95,7 +95,12 @@ pub(crate) fn check_serves(region: &Path) -> Result<(), CommandError> {
 
 /// Whether a name is one that HBase gives to a region's directory.
 fn is_region_name(name: &str) -> bool {
-    name.len() == NAME_LEN && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    name.len() == NAME_LEN && has_digits_of_region(name.as_bytes())
+}
+
+/// Whether a name consists of the digits that the names of regions have.
+fn has_digits_of_region(name: &[u8]) -> bool {
+    name.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether a directory contains at least one file, and only files named as HBase names them: a family without
@@ -143,10 +148,9 @@ pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Co
 
 /// Returns the directories named like regions (HBase: `FSUtils.RegionDirFilter`).
 pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
-    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     entries_of(table, |path| {
         let name = path.file_name().unwrap_or_default();
-        Ok(name.as_encoded_bytes().iter().all(is_digit) && probe::is_dir(path)?)
+        Ok(has_digits_of_region(name.as_encoded_bytes()) && probe::is_dir(path)?)
     })
 }
 

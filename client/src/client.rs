@@ -343,12 +343,7 @@ impl ClientCore {
         replica_id: u16,
         deadline: Deadline,
     ) -> Result<RegionLocations> {
-        let cache = self.locator.cache();
-        let known = match position {
-            LocateType::At => cache.get(table, row),
-            LocateType::Before => cache.get_before(table, row),
-            LocateType::After => None,
-        };
+        let known = self.known(table, row, position);
         if let Some(known) = known.filter(|known| known.server_of(replica_id).is_some()) {
             return Ok(known);
         }
@@ -357,6 +352,21 @@ impl ClientCore {
             locator.locate_replica(&table, &row, position, replica_id, false, deadline)
         };
         self.ask(look_up).await
+    }
+
+    /// Returns a region if it is known.
+    pub(crate) fn known(
+        &self,
+        table: &TableName,
+        row: &[u8],
+        position: LocateType,
+    ) -> Option<RegionLocations> {
+        let cache = self.locator.cache();
+        match position {
+            LocateType::At => cache.get(table, row),
+            LocateType::Before => cache.get_before(table, row),
+            LocateType::After => cache.get(table, &[row, &[0]].concat()),
+        }
     }
 
     /// Fails if a table is known to be disabled, or not to exist.

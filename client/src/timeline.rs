@@ -94,13 +94,7 @@ impl ClientCore {
     /// to ask.
     pub(crate) async fn copies(&self, wanted: Wanted<'_>, deadline: Deadline) -> u16 {
         let Wanted { table, row, position } = wanted;
-        let cache = self.locator.cache();
-        let known = match position {
-            LocateType::At => cache.get(table, row),
-            LocateType::Before => cache.get_before(table, row),
-            LocateType::After => cache.get(table, &[row, &[0]].concat()),
-        };
-        let found = match known {
+        let found = match self.known(table, row, position) {
             Some(known) => known,
             // the primary copy may have no server
             None => match self.locate(table, row, position, 1, deadline).await {
