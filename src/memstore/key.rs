@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 /// The prefix is stored in the list node, so most comparisons do not read the bytes of the cell.
 #[derive(Clone, Debug)]
 pub(super) struct Key<P: ?Sized> {
-    prefix: u64,
+    prefix: Prefix,
     seq_id: i64,
     place: P,
 }
@@ -112,14 +112,16 @@ impl<'k> Key<SeekTarget<'k>> {
     }
 }
 
-/// A number that sorts as the row does, except that different rows may have equal numbers.
-///
+/// Sorts as the row does, except that different rows may have equal prefixes: its first 16 bytes. The first
+/// eight are often the same in all rows.
+type Prefix = (u64, u64);
+
 /// The parts of a row of `hbase:meta` are compared one by one, so its first bytes do not determine the order.
 #[inline]
-fn prefix(order: CellOrder, row: &[u8]) -> u64 {
+fn prefix(order: CellOrder, row: &[u8]) -> Prefix {
     match order {
-        CellOrder::Meta => 0,
-        CellOrder::User => cell::prefix(row, 0),
+        CellOrder::Meta => (0, 0),
+        CellOrder::User => (cell::prefix(row, 0), cell::prefix(row, 8)),
     }
 }
 
