@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicI64, AtomicUsize, Ordering, fence};
 use crate::sync::{Condvar, Mutex, Padded, unpoisoned};
 use std::collections::{BTreeSet, VecDeque};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::{array, hint, thread};
 
@@ -76,6 +77,15 @@ struct Sleepers {
 pub(crate) struct WriteEntry<'m> {
     mvcc: &'m Mvcc,
     seq_id: i64,
+}
+
+/// A write that has begun, and that any thread may end: dropping it completes it.
+#[derive(Debug)]
+#[must_use = "a write that is dropped is complete"]
+pub(crate) struct SharedWriteEntry {
+    mvcc: Arc<Mvcc>,
+    /// `None` only if it is one of a thread again.
+    seq_id: Option<i64>,
 }
 
 /// A registered read point: while it exists, cells visible at it must not be dropped.
@@ -336,11 +346,34 @@ impl WriteEntry<'_> {
     pub(crate) fn seq_id(&self) -> i64 {
         self.seq_id
     }
+
+    /// Makes the write one that any thread may end.
+    pub(crate) fn share(self, mvcc: &Arc<Mvcc>) -> SharedWriteEntry {
+        debug_assert!(std::ptr::eq(self.mvcc, &raw const **mvcc));
+        let seq_id = ManuallyDrop::new(self).seq_id;
+        SharedWriteEntry { mvcc: Arc::clone(mvcc), seq_id: Some(seq_id) }
+    }
 }
 
 impl Drop for WriteEntry<'_> {
     fn drop(&mut self) {
         self.mvcc.end(self.seq_id);
+    }
+}
+
+impl SharedWriteEntry {
+    /// Makes the write one of this thread again.
+    pub(crate) fn unshare(mut self, mvcc: &Mvcc) -> Option<WriteEntry<'_>> {
+        debug_assert!(std::ptr::eq(&raw const *self.mvcc, mvcc));
+        Some(WriteEntry { mvcc, seq_id: self.seq_id.take()? })
+    }
+}
+
+impl Drop for SharedWriteEntry {
+    fn drop(&mut self) {
+        if let Some(seq_id) = self.seq_id {
+            self.mvcc.end(seq_id);
+        }
     }
 }
 

@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 /// reference count.
 const NODE: usize = size_of::<Key<StoredCell>>() + size_of::<usize>() * 7 / 3;
 
-/// Sorted cells in memory. Many threads add cells while others read; cells are never removed.
+/// Sorted cells in memory. Many threads add cells while others read. Only cells that no read sees are removed:
+/// those of a write that has failed.
 ///
 /// A segment stores copies of cells, so a cell lives as long as the segment. Dropping versions and the cells
 /// hidden by deletes is handled by readers: here a delete is a cell like any other.
@@ -94,6 +95,15 @@ impl Segment {
         if !(large && replaced.get()) {
             let format = CellFormat { tags: !cell.tags.is_empty(), mvcc: false };
             self.data_size.fetch_add(key_value::len(&cell, format) as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Removes a cell that was inserted with this key and sequence id. What the segment knows of all its cells
+    /// together, such as their size, stays as it is.
+    pub(crate) fn remove(&self, cell: CellRef<'_>) {
+        let (guard, position) = (epoch::pin(), Key::of_key(self.order, cell.key, cell.seq_id));
+        if let Some(removed) = self.cells.remove(&position as &Key<dyn KeyParts + '_>, &guard) {
+            removed.release(&guard);
         }
     }
 

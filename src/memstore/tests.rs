@@ -334,6 +334,27 @@ fn the_last_insert_wins() {
 }
 
 #[test]
+fn a_removed_cell_is_gone_and_its_neighbours_are_not() {
+    let segment = Segment::new(CellOrder::User);
+    let key = SeekKey::of(b"r", b"f", b"q", 5, CellType::Put);
+    let cell = |value: &'static [u8], seq_id| CellRef::new(&key, value).with_seq_id(seq_id);
+    let (old, new) = (cell(b"old", 3), cell(b"new", 4));
+    [old, new].into_iter().for_each(|cell| segment.insert(cell));
+    let mut held = segment.scanner(4);
+    held.seek_to_first();
+    let size = segment.data_size();
+    segment.remove(new);
+    segment.remove(new);
+    segment.remove(cell(b"old", 5));
+    assert_eq!((segment.cell_count(), segment.data_size()), (1, size));
+    assert_eq!(held.peek().unwrap().value(), b"new", "what a scanner holds stays");
+    held.advance();
+    assert_eq!(held.peek().unwrap().value(), b"old");
+    segment.insert(new);
+    assert_eq!(segment.cell_count(), 2);
+}
+
+#[test]
 fn readers_see_every_cell_below_their_read_point_while_writers_add() {
     const WRITERS: i64 = 2;
     const ROWS: i64 = 1_500;

@@ -40,6 +40,18 @@ fn waiting_ends_when_the_write_before_ends() {
 }
 
 #[test]
+fn a_shared_write_is_completed_by_another_thread_or_taken_back() {
+    let mvcc = Arc::new(Mvcc::new(0));
+    let (first, second) = (mvcc.begin().share(&mvcc), mvcc.begin().share(&mvcc));
+    let second = second.unshare(&mvcc).unwrap();
+    assert_eq!((second.seq_id(), mvcc.read_point()), (2, 0));
+    thread::spawn(move || drop(first)).join().unwrap();
+    assert_eq!(mvcc.read_point(), 1);
+    mvcc.complete(second);
+    assert_eq!((mvcc.read_point(), Arc::strong_count(&mvcc)), (2, 1));
+}
+
+#[test]
 fn the_points_move_on_while_nothing_is_pending() {
     let mvcc = Mvcc::new(5);
     mvcc.advance_to(9).unwrap();

@@ -118,7 +118,7 @@ impl Region {
         }
         for (((region, _), joint), outcomes) in batches.iter().zip(&mut begun).zip(&mut outcomes) {
             let Some(Joint { write, durability, .. }) = joint else { continue };
-            if let Err(error) = region.0.wait_for_log(write.ticket.take(), *durability) {
+            if let Err(error) = region.0.wait_for_log(write.ticket.take(), *durability, &mut None) {
                 refuse(outcomes, &error);
                 *joint = None;
             }

@@ -31,7 +31,8 @@ pub(super) struct NewCell<'a> {
     pub(super) tags: Cow<'a, [u8]>,
 }
 
-/// A write whose cells are logged, and not in memory yet. Dropped without being ended, it has no cells.
+/// A write whose cells are appended to the log, and not in memory yet. Dropped without being ended, it has no
+/// cells.
 #[derive(Debug)]
 #[must_use = "the write is pending"]
 pub(super) struct BegunWrite<'r> {
@@ -75,26 +76,31 @@ impl RegionCore {
         Ok(())
     }
 
-    /// Logs cells and then inserts them into memory, under one sequence id, and returns the id. No read sees
-    /// any of them before all are inserted. Of cells with the same key the last one is kept. `writes` is the
-    /// number of mutations the cells belong to; `logged` are those of mutations that are logged, and
+    /// Logs cells and inserts them into memory, under one sequence id, and returns the id. No read sees any of
+    /// them before all are inserted, and logged. Of cells with the same key the last one is kept. `writes` is
+    /// the number of mutations the cells belong to; `logged` are those of mutations that are logged, and
     /// `durability` is the greatest of the mutations.
     ///
     /// # Errors
     ///
-    /// If the region is being closed, or the cells cannot be logged. Nothing is inserted then.
+    /// If the region is being closed, or the cells cannot be logged. No read sees any of them then.
     pub(super) fn apply<'a, C: Borrow<NewCell<'a>>>(
         &self,
-        cells: impl Iterator<Item = C>,
+        cells: impl Iterator<Item = C> + Clone,
         logged: impl Iterator<Item = C> + Clone,
         durability: Durability,
         writes: u64,
     ) -> Result<i64> {
-        let mut begun = self.begin_apply(logged, durability)?;
-        self.wait_for_log(begun.ticket.take(), durability)?;
-        let BegunWrite { entry, key, _updates, .. } = begun;
-        let seq_id = self.insert(&entry, cells, key);
-        self.mvcc.complete_and_wait(entry);
+        let BegunWrite { entry, ticket, mut key, _updates } = self.begin_apply(logged, durability)?;
+        let seq_id = self.insert(&entry, cells.clone(), &mut key);
+        // The thread that makes the entry durable may complete the write, so it is inserted before.
+        let mut entry = Some(entry);
+        if let Err(error) = self.wait_for_log(ticket, durability, &mut entry) {
+            self.take_back(seq_id, cells, &mut key);
+            return Err(error);
+        }
+        drop(entry);
+        self.mvcc.wait_for(seq_id);
         self.wrote(writes);
         Ok(seq_id)
     }
@@ -127,8 +133,8 @@ impl RegionCore {
         cells: impl Iterator<Item = C>,
         writes: u64,
     ) -> i64 {
-        let BegunWrite { entry, key, _updates, .. } = begun;
-        let seq_id = self.insert(&entry, cells, key);
+        let BegunWrite { entry, mut key, _updates, .. } = begun;
+        let seq_id = self.insert(&entry, cells, &mut key);
         self.mvcc.complete(entry);
         self.wrote(writes);
         seq_id
@@ -139,22 +145,42 @@ impl RegionCore {
         &self,
         entry: &WriteEntry<'_>,
         cells: impl Iterator<Item = C>,
-        mut key: SeekKey,
+        key: &mut SeekKey,
     ) -> i64 {
         let state = self.states.load();
         let seq_id = entry.seq_id();
         for cell in cells {
             let cell = cell.borrow();
-            state.stores[cell.store].active.insert(self.cell_ref(cell, &mut key, seq_id));
+            state.stores[cell.store].active.insert(self.cell_ref(cell, key, seq_id));
         }
         seq_id
     }
 
-    /// Counts writes, and reports the memory that they take.
-    fn wrote(&self, writes: u64) {
+    /// Removes the cells of a pending write from memory, which no read has seen.
+    fn take_back<'a, C: Borrow<NewCell<'a>>>(
+        &self,
+        seq_id: i64,
+        cells: impl Iterator<Item = C>,
+        key: &mut SeekKey,
+    ) {
+        let state = self.states.load();
+        for cell in cells {
+            let cell = cell.borrow();
+            state.stores[cell.store].active.remove(self.cell_ref(cell, key, seq_id));
+        }
+        self.note_memory();
+    }
+
+    /// Reports the memory that the cells take.
+    fn note_memory(&self) {
         if let Some(background) = &self.background {
             background.note_memory(self.memory());
         }
+    }
+
+    /// Counts writes, and reports the memory that the cells take.
+    fn wrote(&self, writes: u64) {
+        self.note_memory();
         self.counters.add(&ReadCounts { writes, ..ReadCounts::default() });
     }
 

@@ -376,6 +376,41 @@ fn a_full_disk_refuses_writes_and_poisons_nothing() {
     assert_eq!(values(&open(&left)).into_keys().collect::<Vec<_>>(), ["r1", "r3", "r4", "r5"]);
 }
 
+/// The cells of writes that a full disk refuses have been in memory.
+#[test]
+fn refused_writes_of_many_threads_leave_no_cells_and_no_memory() {
+    const THREADS: u64 = 8;
+    const ROUNDS: u64 = 40;
+    let storage = FaultyStorage::new();
+    storage.fail_with(io::ErrorKind::StorageFull);
+    let region = options(&storage).memstore_flush_size(256 << 10).open(DIR).unwrap();
+    let value = |round: u64| format!("{round:04}").repeat(1_000);
+    let is_refused = |round: u64| round % 4 != 0;
+    for round in 0..ROUNDS {
+        if is_refused(round) {
+            storage.break_calls(Call::Write);
+        }
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (region, value) = (&region, value(round));
+                scope.spawn(move || {
+                    let done = region.put(put(&format!("r{thread}"), &value));
+                    assert_eq!(done.is_err(), is_refused(round), "{done:?}");
+                });
+            }
+        });
+        storage.repair();
+        let newest = value(round / 4 * 4);
+        let found = values(&region);
+        assert_eq!(found.len() as u64, THREADS);
+        assert!(found.values().all(|value| *value == newest));
+    }
+    // A flush, whenever it was, has freed what refused writes took.
+    region.flush().unwrap();
+    assert_eq!(region.memstore_size(), 0);
+    assert_eq!(values(&open(&storage.after(Crash::Hard))), values(&region));
+}
+
 #[test]
 fn a_log_whose_end_is_unknown_takes_no_more_writes() {
     for (kind, broken) in [

@@ -80,14 +80,20 @@ impl RegionCore {
         }
     }
 
-    /// Waits until an entry is as durable as asked.
+    /// Waits until an entry is as durable as asked. If `write` is its write, and the cells are in memory, it
+    /// may be complete then: `write` is `None` in this case.
     ///
     /// # Errors
     ///
-    /// If that cannot be. No read must see the write.
-    pub(super) fn wait_for_log(&self, ticket: Option<Ticket>, durability: Durability) -> Result<()> {
+    /// If that cannot be. No read must see the write, which is not complete.
+    pub(super) fn wait_for_log<'r>(
+        &'r self,
+        ticket: Option<Ticket>,
+        durability: Durability,
+        write: &mut Option<WriteEntry<'r>>,
+    ) -> Result<()> {
         let (Some(log), Some(ticket)) = (&self.log, ticket) else { return Ok(()) };
-        log.shared().wait(ticket, durability).inspect_err(|error| {
+        log.shared().wait(ticket, durability, &self.mvcc, write).inspect_err(|error| {
             if log.failure().is_some() {
                 self.report_poisoned(error);
             }

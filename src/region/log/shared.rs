@@ -7,6 +7,7 @@ use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
 use crate::io::LogFile;
 use crate::layout::durable;
+use crate::mvcc::{Mvcc, SharedWriteEntry, WriteEntry};
 use crate::op::Durability;
 use crate::region::RegionCore;
 use crate::sync::unpoisoned;
@@ -97,6 +98,17 @@ pub(super) struct State {
     unseen: u64,
     /// Entries that are not in the file, and why.
     refused: Vec<(RangeInclusive<u64>, Error)>,
+    /// The writes of threads that sleep. The thread that makes their entries durable completes them.
+    asleep: Vec<Asleep>,
+}
+
+/// A write in memory whose thread sleeps until its entry is durable.
+#[derive(Debug)]
+struct Asleep {
+    number: u64,
+    /// Whether the entry is to be synced.
+    syncs: bool,
+    write: SharedWriteEntry,
 }
 
 /// A write of pending entries to the file by one thread. The state is unlocked meanwhile.
@@ -215,6 +227,7 @@ impl SharedLog {
             ungathered: 0,
             unseen: 0,
             refused: Vec::new(),
+            asleep: Vec::new(),
         };
         Self {
             settings,
@@ -432,7 +445,7 @@ impl SharedLog {
             state = match state.file.take() {
                 Some(file) => {
                     state.wanted = state.wanted.max(number);
-                    self.write_pending(state, file)
+                    self.write_pending(state, file, &mut None)
                 }
                 None => {
                     let round = state.round.number;
@@ -446,13 +459,23 @@ impl SharedLog {
 
     /// Waits until an entry is as durable as asked. Writes pending entries if no other thread does.
     ///
+    /// If `write` is the write of the entry, whose cells are in memory, another thread may complete it once
+    /// the entry is durable: `write` is `None` then. So a thread does not sleep twice, for the log and for the
+    /// writes before its own.
+    ///
     /// # Errors
     ///
     /// If the entry is not in the file, because the disk is full; if an append or sync has failed, so that it
-    /// is not known what is in the file.
-    pub(super) fn wait(&self, Ticket(number): Ticket, durability: Durability) -> Result<()> {
+    /// is not known what is in the file. The write is not complete.
+    pub(super) fn wait<'m>(
+        &self,
+        Ticket(number): Ticket,
+        durability: Durability,
+        mvcc: &'m Arc<Mvcc>,
+        write: &mut Option<WriteEntry<'m>>,
+    ) -> Result<()> {
         let syncs = durability == Durability::FsyncWal;
-        let (mut state, mut spins, mut is_late) = (self.state(), SPINS, false);
+        let (mut state, mut spins, mut is_late, mut is_asleep) = (self.state(), SPINS, false, false);
         if syncs {
             state.wanted = state.wanted.max(number);
         }
@@ -468,7 +491,7 @@ impl SharedLog {
             }
             let waits = syncs && !is_late && state.expects_more();
             state = match state.file.take_if(|_| !waits) {
-                Some(file) => self.write_pending(state, file),
+                Some(file) => self.write_pending(state, file, write),
                 None if !syncs && spins > 0 => {
                     // To hand bytes to the system takes less time than to sleep.
                     spins -= 1;
@@ -482,6 +505,10 @@ impl SharedLog {
                     let round = state.round;
                     let is_in_round = number <= round.last && (round.syncs || !syncs);
                     let ended = self.ended(round.number + usize::from(!is_in_round));
+                    if let Some(write) = write.take() {
+                        is_asleep = true;
+                        state.asleep.push(Asleep { number, syncs, write: write.share(mvcc) });
+                    }
                     if waits && state.file.is_some() && *state.gathering.get_or_insert(number) == number {
                         let time = state.sync_time.min(MAX_GATHERING);
                         let (state, timeout) = unpoisoned(ended.wait_timeout(state, time));
@@ -494,15 +521,20 @@ impl SharedLog {
             };
         };
         state.see_outcome();
+        if is_asleep && let Some(at) = state.asleep.iter().position(|other| other.number == number) {
+            *write = state.asleep.swap_remove(at).write.unshare(mvcc);
+        }
         outcome
     }
 
     /// Writes the pending entries to the file, and syncs it if a writer waits for that. The state is unlocked
-    /// meanwhile.
+    /// meanwhile. Completes the writes whose entries are durable then, and that of this thread, if threads wait
+    /// for it.
     fn write_pending<'s>(
         &'s self,
         mut state: MutexGuard<'s, State>,
         mut file: Box<dyn LogFile>,
+        own: &mut Option<WriteEntry<'_>>,
     ) -> MutexGuard<'s, State> {
         let syncs = state.wanted > state.synced;
         let spare = mem::take(&mut state.spare);
@@ -568,9 +600,15 @@ impl SharedLog {
         // A notification is a call of the system; the entry of this thread is unseen, too.
         if state.unseen > 1 {
             let round = state.round.number;
+            let is_durable = |other: &mut Asleep| other.number <= target && (syncs || !other.syncs);
+            let complete: Vec<_> = match is_done {
+                true => state.asleep.extract_if(.., is_durable).collect(),
+                false => Vec::new(),
+            };
             // Unlocked, as those that are woken lock the state. The next round begins first.
             drop(state);
             if is_done {
+                drop((own.take(), complete));
                 self.ended(round + 1).notify_one();
             } else {
                 self.ended(round + 1).notify_all();

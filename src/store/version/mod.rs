@@ -63,8 +63,10 @@ impl StoreVersion {
     /// Returns the state with the active segment, unless it is empty, moved to the frozen ones.
     pub(crate) fn freeze(&self) -> Self {
         let mut next = self.clone();
-        if !next.active.is_empty() {
-            next.frozen.push(std::mem::replace(&mut next.active, Arc::new(Segment::new(self.order))));
+        // Writes that failed leave a segment without cells that takes memory.
+        if next.active.memory() > 0 {
+            let active = std::mem::replace(&mut next.active, Arc::new(Segment::new(self.order)));
+            next.frozen.extend(Some(active).filter(|segment| !segment.is_empty()));
         }
         next
     }
