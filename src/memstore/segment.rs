@@ -10,7 +10,6 @@ use super::scanner::SegmentScanner;
 use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, CellType, key_value};
 use crate::sync::unpoisoned;
 use crossbeam_epoch::{self as epoch, Guard};
-use std::cell::Cell;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -37,6 +36,8 @@ pub(crate) struct Segment {
     timestamps: Bounds,
     seq_ids: Bounds,
     has_tags: AtomicBool,
+    /// Whether any cell is not in the arena's chunks.
+    has_large: AtomicBool,
 }
 
 impl Segment {
@@ -52,6 +53,7 @@ impl Segment {
             timestamps: Bounds::new(),
             seq_ids: Bounds::new(),
             has_tags: AtomicBool::new(false),
+            has_large: AtomicBool::new(false),
         }
     }
 
@@ -79,23 +81,27 @@ impl Segment {
         }
 
         let (bytes, is_marked) = self.arena.copy([cell.key.as_bytes(), cell.value, cell.tags]);
-        let large = bytes.len() > MAX_CUT;
-        let replaced = Cell::new(false);
+        if bytes.len() > MAX_CUT {
+            self.has_large.store(true, Ordering::Relaxed);
+        }
         let guard = epoch::pin();
         let position = Key::of_cell(self.order, cell, bytes);
         if is_marked {
             unpoisoned(self.marks.lock()).push(position.before_key());
         }
-        let replace = |(): &()| {
-            replaced.set(true);
-            true
-        };
-        self.cells.compare_insert(position, (), replace, &guard).release(&guard);
         // the chunks keep the bytes of replaced cells, so they count as data; large cells are not in chunks
-        if !(large && replaced.get()) {
-            let format = CellFormat { tags: !cell.tags.is_empty(), mvcc: false };
-            self.data_size.fetch_add(key_value::len(&cell, format) as u64, Ordering::Relaxed);
-        }
+        let freed = if self.has_large.load(Ordering::Relaxed) { self.freed_by(&position, &guard) } else { 0 };
+        self.cells.compare_insert(position, (), |(): &()| true, &guard).release(&guard);
+        self.data_size.fetch_add(data_len(&cell).wrapping_sub(freed), Ordering::Relaxed);
+    }
+
+    /// The size of the large cell that a cell will replace. Cells with one sequence id are inserted by one
+    /// thread.
+    fn freed_by(&self, position: &Key<StoredCell>, guard: &Guard) -> u64 {
+        let from = position as &Key<dyn KeyParts + '_>;
+        let same = self.cells.lower_bound(Bound::Included(from), guard).filter(|old| old.key() == position);
+        let large = same.filter(|old| old.key().bytes().len() > MAX_CUT);
+        large.map_or(0, |old| data_len(&old.key().cell()))
     }
 
     /// Removes a cell that was inserted with this key and sequence id. What the segment knows of all its cells
@@ -287,6 +293,12 @@ impl Segment {
         });
         all
     }
+}
+
+/// The bytes of a cell as a `KeyValue`.
+fn data_len(cell: &CellRef<'_>) -> u64 {
+    let format = CellFormat { tags: !cell.tags.is_empty(), mvcc: false };
+    key_value::len(cell, format) as u64
 }
 
 /// The minimum and maximum of the numbers added.

@@ -321,15 +321,21 @@ fn the_last_insert_wins() {
     let segment = Segment::new(CellOrder::User);
     let key = SeekKey::of(b"r", b"f", b"q", 5, CellType::Put);
     let large = vec![1; 300 << 10];
-    for value in [b"one".as_slice(), &large, b"three", &large, b"five"] {
-        segment.insert(CellRef::new(&key, value).with_seq_id(3));
+    let larger = vec![1; 400 << 10];
+    let insert = |value: &[u8]| segment.insert(CellRef::new(&key, value).with_seq_id(3));
+    let len = |value: usize| (8 + key.as_bytes().len() + value) as u64;
+    insert(b"one");
+    insert(&large);
+    insert(&larger);
+    assert_eq!(segment.data_size(), len(3) + len(larger.len()));
+    for value in [b"three".as_slice(), &large, b"five"] {
+        insert(value);
     }
     assert_eq!(segment.cell_count(), 1);
     let mut scanner = segment.scanner(3);
     scanner.seek_to_first();
     assert_eq!(scanner.peek().unwrap().value(), b"five");
     // replaced cells still count if they are in chunks
-    let len = |value: usize| (8 + key.as_bytes().len() + value) as u64;
     assert_eq!(segment.data_size(), len(3) + len(5) + len(4));
 }
 
