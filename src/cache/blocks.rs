@@ -29,7 +29,9 @@ pub(super) fn new(
             match (cause, entry.slot()) {
                 // the same block has been reinserted or reloaded
                 (RemovalCause::Replaced, _) => {}
-                (RemovalCause::Size, _) if *key == RESERVED => unpoisoned(chances.lock()).push((*key, entry)),
+                (RemovalCause::Size, _) if key.file == RESERVED => {
+                    unpoisoned(chances.lock()).push((*key, entry))
+                }
                 (RemovalCause::Size, Some((slots, slot))) if slots.take_used(slot) => {
                     unpoisoned(chances.lock()).push((*key, entry));
                 }

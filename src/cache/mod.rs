@@ -233,7 +233,7 @@ impl BlockCache {
             let outlines = self.0.outlines.as_ref();
             outlines.inspect(|outlines| outlines.reserve(cache, true));
             cache.run_pending_tasks();
-            let reserved = u64::from(outlines.is_some_and(Outlines::is_reserved));
+            let reserved = outlines.map_or(0, Outlines::reserved_entries);
             (blocks, bytes) = (cache.entry_count().saturating_sub(reserved), cache.weighted_size());
         }
         CacheStats {
@@ -379,8 +379,8 @@ impl BlockCache {
                 return;
             }
             for (key, entry) in chances {
-                if key == RESERVED {
-                    if let Some(entry) = self.outlines().reserved(sweep > SWEEPS) {
+                if key.file == RESERVED {
+                    if let Some(entry) = self.outlines().reserved(key.offset, sweep > SWEEPS) {
                         self.blocks().insert(key, entry);
                     }
                 } else if sweep > SWEEPS {

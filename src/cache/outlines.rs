@@ -1,7 +1,7 @@
 //! The store of the outlines of blocks.
 //!
 //! It is separate from the blocks, because a block takes the place of a hundred outlines: each would leave
-//! before it is used. Its bytes are part of the cache's capacity nevertheless: an entry without a block takes
+//! before it is used. Its bytes are part of the cache's capacity nevertheless: entries without blocks take
 //! their place among the blocks.
 
 use super::blocks::{self, Blocks};
@@ -16,12 +16,16 @@ pub(super) struct Outlines {
     /// Outlines that have been used since they were inserted, and are to be inserted again.
     chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
     capacity: u64,
-    /// The size of the entry that takes their place among the blocks.
+    /// The size of the entries that take their place among the blocks.
     reserved: AtomicU64,
 }
 
-/// The key of the entry that takes the place of the outlines among the blocks.
-pub(super) const RESERVED: BlockKey = BlockKey { file: FileId(u64::MAX), offset: 0 };
+/// The file of the entries that take the place of the outlines among the blocks. Their offsets are numbers
+/// from 0 on.
+pub(super) const RESERVED: FileId = FileId(u64::MAX);
+
+/// The most bytes of such an entry: the weight of an entry has 32 bits.
+const PIECE: u64 = 1 << 30;
 
 /// At most one in this many bytes of the cache is for outlines.
 const SHARE: u64 = 2;
@@ -68,26 +72,30 @@ impl Outlines {
         if !exactly && difference < self.capacity / STEP {
             return;
         }
-        self.reserved.store(bytes, Ordering::Relaxed);
-        match self.reserved(false) {
-            Some(entry) => blocks.insert(RESERVED, entry),
-            None => blocks.invalidate(&RESERVED),
+        let before = self.reserved.swap(bytes, Ordering::Relaxed);
+        for piece in 0..bytes.max(before).div_ceil(PIECE) {
+            let key = BlockKey { file: RESERVED, offset: piece };
+            match self.reserved(piece, false) {
+                Some(entry) => blocks.insert(key, entry),
+                None => blocks.invalidate(&key),
+            }
         }
     }
 
-    /// Returns the entry that takes the place of the outlines among the blocks; `None` if there are no
-    /// outlines, or if the place is given up until [`reserve`](Self::reserve) is called.
-    pub(super) fn reserved(&self, gives_up: bool) -> Option<Entry> {
+    /// Returns an entry that takes the place of outlines among the blocks, by its number; `None` if there are
+    /// too few outlines, or if the place is given up until [`reserve`](Self::reserve) is called.
+    pub(super) fn reserved(&self, piece: u64, gives_up: bool) -> Option<Entry> {
         if gives_up {
             self.reserved.store(0, Ordering::Relaxed);
         }
-        let bytes = usize::try_from(self.reserved.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        let bytes = self.reserved.load(Ordering::Relaxed).saturating_sub(piece.saturating_mul(PIECE));
+        let bytes = usize::try_from(bytes.min(PIECE)).unwrap_or(usize::MAX);
         (bytes > 0).then_some(Entry { block: CachedBlock::Reserved(bytes), place: None })
     }
 
-    /// Whether there are outlines, so that the blocks have an entry for them.
-    pub(super) fn is_reserved(&self) -> bool {
-        self.reserved.load(Ordering::Relaxed) > 0
+    /// Returns the number of entries that the blocks have for the outlines.
+    pub(super) fn reserved_entries(&self) -> u64 {
+        self.reserved.load(Ordering::Relaxed).div_ceil(PIECE)
     }
 }
 
@@ -97,6 +105,27 @@ mod tests {
     use crate::block::slot::{Evict, Slots};
     use bytes::Bytes;
     use std::sync::Weak;
+
+    #[test]
+    fn outlines_take_their_place_however_many_there_are() {
+        const GIB: u64 = 1 << 30;
+        let outlines = Outlines::new(64 * GIB).unwrap();
+        let blocks = blocks::new(64 * GIB, Arc::default(), Arc::default(), |_, _| {}).unwrap();
+        let key = |offset| BlockKey { file: FileId(0), offset };
+        for offset in 0..9 {
+            let block = CachedBlock::Reserved(usize::try_from(GIB).unwrap());
+            outlines.store.insert(key(offset), Entry { block, place: None });
+        }
+        outlines.reserve(&blocks, true);
+        blocks.run_pending_tasks();
+        assert!((9 * GIB..9 * GIB + 10_000).contains(&blocks.weighted_size()), "{}", blocks.weighted_size());
+        assert_eq!(blocks.entry_count(), outlines.reserved_entries());
+        outlines.evict_file(FileId(0), 1..9);
+        outlines.reserve(&blocks, true);
+        blocks.run_pending_tasks();
+        assert!((GIB..GIB + 10_000).contains(&blocks.weighted_size()), "{}", blocks.weighted_size());
+        assert_eq!(blocks.entry_count(), outlines.reserved_entries());
+    }
 
     #[test]
     fn inserting_again_evicts_others() {
