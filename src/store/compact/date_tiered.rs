@@ -32,7 +32,8 @@ pub(super) fn choose(
     }
     let oldest = config.windows.oldest(now);
     let mut window = config.windows.incoming(now);
-    let mut least = config.windows.incoming_min;
+    // One file alone would be rewritten again and again.
+    let mut least = config.windows.incoming_min.max(2);
     let mut end = order.len();
     while let Some(&time) = times[..end].last() {
         // A file without a time is older than any window.
@@ -41,7 +42,7 @@ pub(super) fn choose(
         }
         if window.compare(time).is_gt() {
             window = window.earlier();
-            least = config.min_files;
+            least = config.least_files();
             continue;
         }
         let start =
@@ -196,6 +197,14 @@ mod tests {
         let refs: Vec<_> = some.iter().collect();
         let choice = |stuck| choose(&refs, &config(), 135, stuck).map(|choice| choice.files);
         assert_eq!((choice(false), choice(true)), (Some(vec![1, 2]), Some(vec![0, 1, 2])));
+    }
+
+    #[test]
+    fn a_window_with_one_file_is_left_alone() {
+        let mut config = config();
+        (config.windows.incoming_min, config.min_files) = (1, 0);
+        assert_eq!(chosen(&[1, 41, 81, 121, 131], &config, true), None);
+        assert_eq!(chosen(&[1, 41, 81, 131, 132], &config, true).unwrap().files, [3, 4]);
     }
 
     #[test]

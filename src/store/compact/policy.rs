@@ -68,7 +68,8 @@ pub(crate) fn select(
         eligible = eligible[run].to_vec();
     }
     if !(trying_major && user) {
-        eligible.truncate(config.max_files);
+        // One file alone would be rewritten again and again.
+        eligible.truncate(if config.max_files == 1 { 2 } else { config.max_files });
     }
     eligible.sort_unstable();
     let all_files = eligible.len() == files.len();
@@ -226,6 +227,17 @@ mod tests {
         let mut many = files(&[10; 12]);
         many[11].is_reference = true;
         assert_eq!(minor(&many, &[]), selection(0..10, false, false));
+    }
+
+    #[test]
+    fn no_compaction_rewrites_one_file_again_and_again() {
+        let mut some = files(&[10; 4]);
+        let one = CompactionConfig { max_files: 1, min_size: 100, policy: Policy::Ratio, ..config() };
+        assert_eq!(select(&some, &[], &one, NOW, None, false, false), selection(0..2, false, false));
+        some[3].is_reference = true;
+        assert_eq!(select(&some, &[], &one, NOW, None, false, false), selection(0..2, false, false));
+        let none = CompactionConfig { max_files: 0, ..one };
+        assert_eq!(select(&some, &[], &none, NOW, None, false, false), None);
     }
 
     #[test]
