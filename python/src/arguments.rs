@@ -128,7 +128,7 @@ pub(crate) fn versions(versions: Option<u32>) -> u32 {
 pub(crate) fn local(path: PathBuf) -> Result<PathBuf> {
     if path.to_str().is_some_and(|path| path.contains("://")) {
         let error = format!("{}: only paths of the local file system can be opened", path.display());
-        return Err(Failure::Python(crate::error::UnsupportedError::new_err(error)));
+        return Err(Failure::unsupported(error));
     }
     Ok(path)
 }

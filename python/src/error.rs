@@ -44,6 +44,12 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Something that is not supported.
+    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
+        let exception = UnsupportedError::new_err(message.into());
+        Self::Python(with_kind(exception, ErrorKind::Unsupported.name()))
+    }
+
     /// An argument that is not understood.
     pub(crate) fn argument(message: impl Into<String>) -> Self {
         Self::Python(PyValueError::new_err(message.into()))
@@ -77,9 +83,9 @@ impl From<Failure> for PyErr {
                 PyValueError::new_err(error.to_string())
             }
             Failure::Arrow(error @ hregion_arrow::Error::Value(_)) => {
-                ValueMismatchError::new_err(error.to_string())
+                with_kind(ValueMismatchError::new_err(error.to_string()), "ValueMismatch")
             }
-            Failure::Arrow(error) => Error::new_err(error.to_string()),
+            Failure::Arrow(error) => with_kind(Error::new_err(error.to_string()), "Arrow"),
         }
     }
 }
@@ -98,7 +104,12 @@ fn exception(error: &hregion::Error) -> PyErr {
         ErrorKind::InvalidArgument => return PyValueError::new_err(message),
         _ => Error::new_err(message),
     };
-    Python::attach(|py| match exception.value(py).setattr("kind", kind.name()) {
+    with_kind(exception, kind.name())
+}
+
+/// Sets the attribute `kind`, which all errors have.
+fn with_kind(exception: PyErr, kind: &str) -> PyErr {
+    Python::attach(|py| match exception.value(py).setattr("kind", kind) {
         Ok(()) => exception,
         Err(failed) => failed,
     })

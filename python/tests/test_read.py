@@ -98,6 +98,7 @@ def test_mapped_columns_have_types():
         with pytest.raises(hregion.ValueMismatchError, match="row") as error:
             read_all()
         assert isinstance(error.value, hregion.Error)
+        assert error.value.kind == "ValueMismatch"
     nulls = table().scan(columns={columns[0]: "decimal(3.1)"}, invalid="null").to_arrow()
     assert nulls[columns[0]].null_count == nulls.num_rows
     with pytest.raises(ValueError):
@@ -140,8 +141,9 @@ def test_errors_have_kinds():
     assert error.value.kind == "TableNotFound"
     with pytest.raises(hregion.NotFoundError):
         hregion.open(ROOT / "none")
-    with pytest.raises(hregion.UnsupportedError):
+    with pytest.raises(hregion.UnsupportedError) as error:
         hregion.open("ftp://host/hbase", "t")
+    assert error.value.kind == "Unsupported"
     with pytest.raises(ValueError):
         hregion.open(ROOT, "halves", snapshot="s")
     assert hregion.snapshots(ROOT) == []
