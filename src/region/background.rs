@@ -125,13 +125,15 @@ impl Background {
 
     /// Drops queued work, and wakes waiting threads.
     pub(super) fn stop(&self) {
-        self.tasks().closed = true;
+        let mut tasks = self.tasks();
+        tasks.closed = true;
+        self.set_memory(0);
+        drop(tasks);
         self.changed.notify_all();
         if let Some(region) = self.region.get() {
             self.scheduler.remove(region);
             self.limit.remove(region);
         }
-        self.set_memory(0);
     }
 
     pub(super) fn pending(&self) -> Pending {
@@ -157,6 +159,15 @@ impl Background {
     pub(super) fn note_memory(&self, bytes: u64) {
         let granule = GRANULE.min(self.flush_size / 16);
         if bytes.abs_diff(self.memory.load(Ordering::Relaxed)) > granule {
+            self.report_memory(bytes);
+        }
+    }
+
+    #[cold]
+    fn report_memory(&self, bytes: u64) {
+        let tasks = self.tasks();
+        // A closed region takes none of the limit, whatever is still in memory.
+        if !tasks.closed {
             self.set_memory(bytes);
         }
     }
@@ -258,6 +269,9 @@ impl RegionCore {
                 return Ok(());
             }
             let largest = background.limit.largest();
+            if !background.limit.is_pressed() {
+                return Ok(());
+            }
             let is_sound = |region: &&Arc<Self>| region.pending().failure.is_none();
             let Some(region) = largest.iter().find(is_sound).or_else(|| largest.first()) else {
                 return Ok(());
@@ -274,6 +288,14 @@ impl RegionCore {
     /// Returns the number of bytes taken by cells in memory.
     pub(super) fn memory(&self) -> u64 {
         self.states.load().memory()
+    }
+
+    /// As [`memory`](Self::memory), and reports it to the limit. A thread that was interrupted after a write
+    /// may have reported what was there before a flush, and no later write may have put it right.
+    pub(super) fn report_memory(&self) -> u64 {
+        let memory = self.memory();
+        self.background.as_ref().inspect(|background| background.note_memory(memory));
+        memory
     }
 
     pub(super) fn pending(&self) -> Pending {
@@ -545,4 +567,37 @@ fn caught<T>(work: impl FnOnce() -> Result<T>, region: &RegionCore) -> Result<T>
         let error = io::Error::other("a flush or compaction panicked");
         Err(Error::io("work on", region.dir.path(), error))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::Put;
+    use crate::region::Region;
+    use crate::schema::Family;
+
+    fn open(dir: &tempfile::TempDir, name: &str, limit: &MemoryLimit) -> Region {
+        let options = Region::options().create_if_missing(true).family(Family::new("f"));
+        options.memory_limit(limit).open(dir.path().join(name)).unwrap()
+    }
+
+    fn put(region: &Region) {
+        region.put(Put::new("row").cell("f", "q", vec![0; 1000])).unwrap();
+    }
+
+    #[test]
+    fn a_late_report_of_memory_flushes_no_other_region() {
+        let (dir, limit) = (tempfile::tempdir().unwrap(), MemoryLimit::new(1 << 20));
+        let (idle, busy) = (open(&dir, "a", &limit), open(&dir, "b", &limit));
+        let late = |region: &Region| region.0.background.as_ref().unwrap().note_memory(2 << 20);
+        // As by a thread that was interrupted after its write while a flush ran.
+        late(&idle);
+        assert!(limit.is_full());
+        (0..10).for_each(|_| put(&busy));
+        assert_eq!((limit.used(), busy.store_file_count("f")), (0, Some(0)));
+        // As by a writer that was about to wait for room when the region was closed.
+        idle.close().unwrap();
+        late(&idle);
+        assert_eq!(limit.used(), 0);
+    }
 }

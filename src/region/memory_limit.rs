@@ -109,12 +109,12 @@ impl MemoryLimit {
         }
     }
 
-    /// Returns the regions that take any memory, the largest first.
+    /// Returns the regions that take any memory, the largest first. Each reports what it takes now.
     pub(super) fn largest(&self) -> Vec<Arc<RegionCore>> {
         let regions: Vec<Arc<RegionCore>> =
             unpoisoned(self.0.regions.lock()).iter().filter_map(Weak::upgrade).collect();
         let mut regions: Vec<(u64, Arc<RegionCore>)> =
-            regions.into_iter().map(|region| (region.memory(), region)).collect();
+            regions.into_iter().map(|region| (region.report_memory(), region)).collect();
         regions.retain(|(memory, _)| *memory > 0);
         regions.sort_by_key(|(memory, _)| std::cmp::Reverse(*memory));
         regions.into_iter().map(|(_, region)| region).collect()
