@@ -3,6 +3,7 @@
 
 use super::compact::Outcome;
 use super::events;
+use super::observer::{Held, is_held};
 use super::scheduler::{Job, Work, WorkKind, after, now};
 use super::{MemoryLimit, RegionCore, Scheduler};
 use crate::error::{Error, ErrorKind, Result};
@@ -253,6 +254,11 @@ impl RegionCore {
 
     #[cold]
     fn make_room(&self, background: &Background) -> Result<()> {
+        // A write in a hook with a lock held cannot wait for a flush, which may wait for the lock, or for the
+        // hook.
+        if is_held() {
+            return Ok(());
+        }
         loop {
             self.check_writable()?;
             let memory = self.memory();
@@ -314,6 +320,10 @@ impl RegionCore {
             return Ok(());
         }
         if background.scheduler.is_inline() {
+            // In a hook of a flush, the flush goes on after the hook.
+            if self.check_not_held(&[Held::Flush], "flush").is_err() {
+                return Ok(());
+            }
             let grown = tasks.failed_at.saturating_add(background.flush_size / 8);
             if tasks.flush.failure.is_some() && self.memory() < grown {
                 return Ok(());

@@ -1,8 +1,9 @@
 //! Writes mutations: one at a time, several of one row, or a batch (read-path.md §18, §19.1; HBase:
 //! `HRegion.doMiniBatchMutate`).
 
+use super::locks::LockedRow;
 use super::mutate::{Checked, Edit, Times};
-use super::observer::MiniBatch;
+use super::observer::{Held, MiniBatch};
 use super::write::BegunWrite;
 use super::{Region, RegionCore};
 use crate::cell::{Row, RowBuf};
@@ -171,10 +172,30 @@ impl RegionCore {
     /// If the region accepts no writes; or, for mutations that are atomic, if any of them or a hook fails,
     /// before or after the write.
     pub(super) fn write(&self, mutations: &mut [Mutation], together: Together) -> Result<Vec<Outcome>> {
+        self.check_not_held(&[Held::Rows], "write to")?;
         self.check_takes_data()?;
-        if !matches!(together, Together::Locked(_)) {
-            self.admit()?;
-        }
+        self.admit()?;
+        self.write_admitted(mutations, together, None)
+    }
+
+    /// As [`write`](Self::write), for mutations of a row that is locked. Unlocks it before the hooks after
+    /// the mutations are called. Values without a timestamp get at least `since`.
+    pub(super) fn write_to_locked(
+        &self,
+        mutations: &mut [Mutation],
+        since: i64,
+        row: LockedRow<'_>,
+    ) -> Result<Vec<Outcome>> {
+        self.check_takes_data()?;
+        self.write_admitted(mutations, Together::Locked(since), Some(row))
+    }
+
+    fn write_admitted(
+        &self,
+        mutations: &mut [Mutation],
+        together: Together,
+        row: Option<LockedRow<'_>>,
+    ) -> Result<Vec<Outcome>> {
         let mut outcomes = Vec::with_capacity(mutations.len());
         for mutation in &mut *mutations {
             outcomes.push(Outcome::of(self.pre_mutation(mutation)?.map(Ok)));
@@ -186,7 +207,7 @@ impl RegionCore {
         let is_observed = !self.observers.is_empty();
         let shown = checked.iter().filter(|_| is_observed).map(|(at, _)| &mutations[*at]);
         let mut batch = MiniBatch::new(shown.collect());
-        let mut done = self.write_checked(&checked, &mut batch, &mut outcomes, together);
+        let mut done = self.write_checked(&checked, &mut batch, &mut outcomes, together, row);
         if is_observed {
             done = done.and_then(|()| self.post_mutations(&checked, &mut outcomes));
             let success = done.is_ok();
@@ -281,10 +302,12 @@ impl RegionCore {
         batch: &mut MiniBatch<'_>,
         outcomes: &mut [Outcome],
         together: Together,
+        row: Option<LockedRow<'_>>,
     ) -> Result<()> {
         let alone = together == Together::Row;
         let rows = checked.iter().map(|(_, mutation)| (mutation.row(), alone || mutation.reads()));
-        let _rows = (!matches!(together, Together::Locked(_))).then(|| self.rows.many(rows));
+        let (_rows, _row) = (row.is_none().then(|| self.rows.many(rows)), row);
+        let _held = self.mark_held(Held::Rows);
         let now = self.clock.now();
         let since = if let Together::Locked(since) = together { since } else { i64::MIN };
         let times = Times { now, put: now.max(since) };

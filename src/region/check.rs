@@ -1,7 +1,8 @@
 //! Conditional writes (read-path.md §19.3; HBase: `HRegion.checkAndMutate`).
 
-use super::batch::{Together, joined};
+use super::batch::joined;
 use super::mutate::check_rows;
+use super::observer::Held;
 use super::{Region, RegionCore};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
@@ -62,8 +63,9 @@ impl RegionCore {
             }
             Condition::Filter(filter) => get.filter(filter.clone()),
         };
+        self.check_not_held(&[Held::Rows], "write to")?;
         self.check_write(&check.row)?;
-        let _row = self.rows.exclusive(&check.row);
+        let row = self.lock_row(&check.row);
         let mut result = CheckResult { success: false, cells: RowBuf::new().freeze() };
         let bypassed = self.observe_or_bypass(|observer, context| {
             observer.pre_check_and_mutate_after_row_lock(context, check, &mut result)
@@ -82,7 +84,7 @@ impl RegionCore {
             return Ok(CheckResult { success: false, cells: RowBuf::new().freeze() });
         }
         let since = stored.map_or(i64::MIN, |cell| cell.timestamp());
-        let answers = self.write(&mut check.mutations, Together::Locked(since))?;
+        let answers = self.write_to_locked(&mut check.mutations, since, row)?;
         Ok(CheckResult { success: true, cells: joined(answers)? })
     }
 }

@@ -6,6 +6,7 @@ pub use plan::CompactionPlan;
 
 use super::commit::StoreChange;
 use super::events::Task;
+use super::observer::Held;
 use super::{Region, RegionCore, Scheduler};
 use crate::error::{Error, Result};
 use crate::layout::StagedFile;
@@ -175,6 +176,8 @@ impl RegionCore {
         check: impl FnOnce(&[StoreFile]) -> Result<()>,
         choose: impl FnOnce(&[StoreFile], i64) -> Result<Chosen>,
     ) -> Result<()> {
+        // A close takes the locks of compactions before that of flushes.
+        self.check_not_held(&[Held::Flush, Held::Compaction], "compact")?;
         let _compacting = unpoisoned(self.compacting[store].lock());
         self.compact_chosen(store, check, choose, &|_| self.check_changes()).map(drop)
     }
@@ -203,6 +206,7 @@ impl RegionCore {
         choose: impl FnOnce(&[StoreFile], i64) -> Result<Chosen>,
         progress: &dyn Fn(u64) -> Result<()>,
     ) -> Result<bool> {
+        let _held = self.mark_held(Held::Compaction);
         // Checked with the store's lock held: closing a region waits for that lock.
         self.check_writable()?;
         let now = self.clock.now();

@@ -3,6 +3,7 @@
 use super::commit::StoreChange;
 use super::events::Task;
 use super::log::RegionLog;
+use super::observer::Held;
 use super::{Region, RegionCore};
 use crate::error::Result;
 use crate::memstore::Segment;
@@ -79,7 +80,9 @@ impl RegionCore {
     /// As [`flush`](Self::flush), with a bound on the read point up to which invisible cells are dropped, and
     /// for a [load](Self::flush_for_load).
     fn flush_at(&self, stores: &[usize], max_read_point: i64, kept: Option<i64>) -> Result<Flushed> {
+        self.check_not_held(&[Held::Flush], "flush")?;
         let _flushing = unpoisoned(self.flushing.lock());
+        let _held = self.mark_held(Held::Flush);
         // Checked only with the lock held: closing a region waits for this lock.
         self.check_writable()?;
         self.report_flush_started(self.memstore_size());
@@ -155,6 +158,8 @@ impl RegionCore {
             return Ok(None);
         }
         let family = self.stores[store].family.name();
+        // The thread may be another than that which holds the lock.
+        let _held = self.mark_held(Held::Flush);
         let info = self.observed_info(
             store,
             self.stores[store].scan_info(now),

@@ -2,6 +2,7 @@
 
 use super::background::Pending;
 use super::log::RegionLog;
+use super::observer::Held;
 use super::{Region, RegionCore, ReplayReport};
 use crate::error::{Error, Result};
 use crate::sync::unpoisoned;
@@ -143,7 +144,9 @@ impl RegionCore {
     }
 
     fn close(&self, by: ClosedBy) -> Result<()> {
+        self.check_not_held(&[Held::Flush, Held::Compaction, Held::Close], "close")?;
         let _closing = unpoisoned(self.closing.lock());
+        let _held = self.mark_held(Held::Close);
         if self.is_closed.load(Ordering::Acquire) {
             return Ok(());
         }

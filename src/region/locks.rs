@@ -1,5 +1,7 @@
 //! Row locks: plain writes hold them shared, operations that read before they write hold them exclusively.
 
+use super::RegionCore;
+use super::observer::{Held, HeldMark};
 use crate::sync::unpoisoned;
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use xxhash_rust::xxh3::xxh3_64;
@@ -35,6 +37,20 @@ pub(super) struct RowsLocked<'l> {
     others: Vec<RowLock<'l>>,
 }
 
+/// A row that is locked exclusively.
+#[derive(Debug)]
+pub(super) struct LockedRow<'l> {
+    _lock: RwLockWriteGuard<'l, ()>,
+    _held: Option<HeldMark>,
+}
+
+impl RegionCore {
+    /// Locks a row exclusively, also while observers are called.
+    pub(super) fn lock_row(&self, row: &[u8]) -> LockedRow<'_> {
+        LockedRow { _lock: self.rows.exclusive(row), _held: self.mark_held(Held::Rows) }
+    }
+}
+
 impl RowLocks {
     pub(super) fn new() -> Self {
         Self { stripes: (0..STRIPES).map(|_| Stripe::default()).collect() }
@@ -44,7 +60,7 @@ impl RowLocks {
         shared(&self.stripes[self.stripe(row)])
     }
 
-    pub(super) fn exclusive(&self, row: &[u8]) -> RwLockWriteGuard<'_, ()> {
+    fn exclusive(&self, row: &[u8]) -> RwLockWriteGuard<'_, ()> {
         lock_exclusive(&self.stripes[self.stripe(row)])
     }
 

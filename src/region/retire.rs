@@ -1,5 +1,6 @@
 //! Retiring a region that others replace (HBase: `HRegion.close` in `SplitTableRegionProcedure`).
 
+use super::observer::Held;
 use super::{Region, RegionCore};
 use crate::cell::SeekKey;
 use crate::error::{Error, Result};
@@ -91,7 +92,9 @@ impl Region {
 
 impl RegionCore {
     fn retire(&self) -> Result<RetiredRegion> {
+        self.check_not_held(&[Held::Flush, Held::Compaction, Held::Close], "close")?;
         let _closing = unpoisoned(self.closing.lock());
+        let _held = self.mark_held(Held::Close);
         self.check_writable()?;
         self.observe(|observer, context| observer.pre_close(context))?;
         let flushed = self.flush_for_close(&self.is_retired);

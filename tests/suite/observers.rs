@@ -5,11 +5,15 @@ use hregion::region::{CheckResult, CompactionFilter, MiniBatch, ObserverContext,
 use hregion::{
     Append, CellRef, CellType, CheckAndMutate, Compaction, Comparator, Compare, Delete, Error, Family,
     Filter, Get, HFileWriter, Increment, ManualClock, Mutation, Put, Region, RegionObserver, Result, RowBuf,
-    Scan, SeekKey, StoreFileOrigin, StoreFileWriter,
+    Scan, Scheduler, SeekKey, StoreFileOrigin, StoreFileWriter,
 };
 use proptest::prelude::*;
+use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
 
 /// The hooks called so far, in order.
 type Log = Arc<Mutex<Vec<String>>>;
@@ -752,6 +756,179 @@ fn a_region_that_an_observer_keeps_open_loses_nothing_when_it_is_dropped() {
     assert_eq!(region.scan(Scan::new()).unwrap().count(), 2);
 }
 
+/// Does something with its region in one hook, and keeps the outcomes. Not while it does so.
+struct Acting {
+    hook: &'static str,
+    act: fn(&Region) -> Result<()>,
+    outcomes: Arc<Mutex<Vec<Result<()>>>>,
+    is_acting: AtomicBool,
+}
+
+impl std::fmt::Debug for Acting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.hook)
+    }
+}
+
+impl Acting {
+    fn at(&self, hook: &str, context: Context<'_, '_>) -> Result<()> {
+        if hook == self.hook
+            && let Some(region) = context.region()
+            && !self.is_acting.swap(true, Ordering::Relaxed)
+        {
+            let outcome = (self.act)(region);
+            self.outcomes.lock().unwrap().push(outcome);
+            self.is_acting.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+impl RegionObserver for Acting {
+    fn pre_put(&self, context: Context<'_, '_>, _: &mut Put) -> Result<()> {
+        self.at("pre_put", context)
+    }
+    fn post_put(&self, context: Context<'_, '_>, _: &Put) -> Result<()> {
+        self.at("post_put", context)
+    }
+    fn pre_batch_mutate(&self, context: Context<'_, '_>, _: &mut MiniBatch<'_>) -> Result<()> {
+        self.at("pre_batch_mutate", context)
+    }
+    fn post_batch_mutate(&self, context: Context<'_, '_>, _: &MiniBatch<'_>) -> Result<()> {
+        self.at("post_batch_mutate", context)
+    }
+    fn pre_check_and_mutate_after_row_lock(
+        &self,
+        context: Context<'_, '_>,
+        _: &CheckAndMutate,
+        _: &mut CheckResult,
+    ) -> Result<()> {
+        self.at("pre_check_and_mutate_after_row_lock", context)
+    }
+    fn pre_close(&self, context: Context<'_, '_>) -> Result<()> {
+        self.at("pre_close", context)
+    }
+    fn pre_flush(&self, context: Context<'_, '_>) -> Result<()> {
+        self.at("pre_flush", context)
+    }
+    fn post_flush_store(&self, context: Context<'_, '_>, _: &[u8], _: &str) -> Result<()> {
+        self.at("post_flush_store", context)
+    }
+    fn post_compact(&self, context: Context<'_, '_>, _: &[u8], _: &str) -> Result<()> {
+        self.at("post_compact", context)
+    }
+}
+
+/// Runs `test` on a region with an observer that acts in a hook. Returns the outcomes of what it did. Fails
+/// if that takes long.
+fn acted(
+    scheduler: Scheduler,
+    hook: &'static str,
+    act: fn(&Region) -> Result<()>,
+    test: impl FnOnce(&Region) + Send + 'static,
+) -> Vec<Result<()>> {
+    let outcomes: Arc<Mutex<Vec<Result<()>>>> = Arc::default();
+    let observer = Acting { hook, act, outcomes: outcomes.clone(), is_acting: AtomicBool::new(false) };
+    let options = Region::options()
+        .storage(Arc::new(FaultyStorage::new()))
+        .create_if_missing(true)
+        .family(Family::new("f"))
+        .scheduler(&scheduler)
+        .memstore_flush_size(10_000)
+        .compaction_enabled(false)
+        .observer(0, Arc::new(observer));
+    let region = options.open("/regions/r").unwrap();
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || {
+        test(&region);
+        drop(region);
+        ended.send(()).unwrap();
+    });
+    end.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|error| panic!("{hook}: {error}"));
+    let outcomes = mem::take(&mut *outcomes.lock().unwrap());
+    assert!(!outcomes.is_empty(), "{hook} is called");
+    outcomes
+}
+
+fn put_row(region: &Region) -> Result<()> {
+    region.put(Put::new("row").cell("f", "other", vec![0; 1000]))
+}
+
+/// Puts a value if it is not there.
+fn put_if_absent(region: &Region) {
+    let check = CheckAndMutate::if_not_exists("row", "f", "q");
+    assert!(region.check_and_mutate(check.then(Put::new("row").cell("f", "q", "v"))).unwrap().success);
+}
+
+#[test]
+fn a_hook_after_a_conditional_put_may_write_to_its_row() {
+    let outcomes = acted(Scheduler::global(), "post_put", put_row, |region| {
+        put_if_absent(region);
+        assert_eq!(region.get(&Get::new("row")).unwrap().len(), 2);
+    });
+    assert!(outcomes[0].is_ok(), "{outcomes:?}");
+}
+
+#[test]
+fn a_hook_fails_that_would_wait_for_its_own_thread() {
+    type Case = (&'static str, fn(&Region) -> Result<()>, fn(&Region));
+    let put: fn(&Region) = |region| put_row(region).unwrap();
+    let flush: fn(&Region) = |region| {
+        put_row(region).unwrap();
+        region.flush().unwrap();
+    };
+    let compact: fn(&Region) = |region| {
+        (0..2).for_each(|_| {
+            put_row(region).unwrap();
+            region.flush().unwrap();
+        });
+        region.compact(Compaction::Major).unwrap();
+    };
+    let check_row: fn(&Region) -> Result<()> = |region| {
+        let check = CheckAndMutate::if_not_exists("another", "f", "q");
+        region.check_and_mutate(check.then(Put::new("another").cell("f", "q", "v"))).map(drop)
+    };
+    let cases: [Case; 11] = [
+        ("pre_batch_mutate", put_row, put),
+        ("post_batch_mutate", check_row, put),
+        ("pre_put", put_row, put_if_absent),
+        ("pre_check_and_mutate_after_row_lock", put_row, put_if_absent),
+        ("pre_flush", Region::flush, flush),
+        ("post_flush_store", Region::flush, flush),
+        ("post_flush_store", |region| region.compact(Compaction::Minor), flush),
+        ("post_flush_store", Region::close, flush),
+        ("post_compact", |region| region.compact(Compaction::Major), compact),
+        ("post_compact", Region::close, compact),
+        ("pre_close", Region::close, |region| region.close().unwrap()),
+    ];
+    for (hook, act, test) in cases {
+        let outcomes = acted(Scheduler::global(), hook, act, test);
+        let error = outcomes[0].clone().unwrap_err().to_string();
+        assert!(error.contains("an observer"), "{hook}: {error}");
+    }
+}
+
+#[test]
+fn a_write_in_a_hook_of_a_flush_does_not_wait_for_it() {
+    // More than that for which other writers wait.
+    let put_many: fn(&Region) -> Result<()> = |region| (0..100).try_for_each(|_| put_row(region));
+    for scheduler in [Scheduler::global(), Scheduler::inline()] {
+        for hook in ["pre_flush", "post_flush_store"] {
+            let outcomes = acted(scheduler.clone(), hook, put_many, |region| {
+                put_row(region).unwrap();
+                region.flush().unwrap();
+                assert!(region.health().is_sound(), "{:?}", region.health());
+            });
+            assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+        }
+        let outcomes = acted(scheduler, "pre_flush", put_many, |region| {
+            (0..200).for_each(|_| put_row(region).unwrap());
+            region.flush().unwrap();
+        });
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    }
+}
+
 /// Mutations of the rows `a` to `c`, some of which are invalid.
 fn mutations() -> impl Strategy<Value = Mutation> {
     let family = prop_oneof![5 => Just("f"), 3 => Just("g"), 1 => Just("unknown")];
@@ -760,7 +937,7 @@ fn mutations() -> impl Strategy<Value = Mutation> {
     let ttl = proptest::option::weighted(0.2, 1..100_000u64);
     let kind = 0..7usize;
     (kind, "[a-c]?", proptest::collection::vec(cell, 0..3), ttl).prop_map(|(kind, row, cells, ttl)| {
-        let ttl = ttl.map(std::time::Duration::from_millis);
+        let ttl = ttl.map(Duration::from_millis);
         match kind {
             0..3 => {
                 let put = ttl.into_iter().fold(Put::new(row), Put::ttl);

@@ -25,9 +25,10 @@ impl ObserverContext<'_> {
 
     /// Returns the region; `None` while it is being opened or closed.
     ///
-    /// The region can be read at any time. Hooks called while rows are locked (before and after batches, and
-    /// `after_row_lock`) must not write to it, and hooks of flushes and compactions must not flush or compact
-    /// it: they would deadlock.
+    /// The region can be read at any time. Writes to it fail in hooks that are called while rows are locked:
+    /// before and after batches, `after_row_lock`, and before the mutations of a conditional write. So do
+    /// flushes and compactions in hooks of flushes, compactions in hooks of compactions, and closing the
+    /// region in hooks of all these, and of a close.
     #[must_use]
     pub fn region(&self) -> Option<&Region> {
         self.region.as_ref()

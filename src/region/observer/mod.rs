@@ -4,6 +4,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `context` | the arguments of hooks, and what a hook may change |
+//! | `held` | what the thread holds while it calls them |
 //! | `host` | calls the observers, in order |
 //! | `mutation` | chooses the hooks of a mutation |
 //!
@@ -13,11 +14,13 @@
 //! the deprecated `prePrepareTimeStampForDeleteVersion`.
 
 mod context;
+mod held;
 mod host;
 mod mutation;
 
 pub use crate::store::CompactionFilter;
 pub use context::{MiniBatch, ObserverContext, ScanOptions};
+pub(super) use held::{Held, HeldMark, is_held};
 pub(super) use host::Observers;
 
 use super::CheckResult;
@@ -149,7 +152,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
     // Writes
 
     /// Called before a put. May change the put. Can be bypassed: then nothing is written, and the caller gets
-    /// success.
+    /// success. The row of a conditional write is locked.
     fn pre_put(&self, context: &mut ObserverContext<'_>, put: &mut Put) -> Result<()> {
         Ok(())
     }
