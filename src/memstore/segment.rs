@@ -104,11 +104,14 @@ impl Segment {
         large.map_or(0, |old| data_len(&old.key().cell()))
     }
 
-    /// Removes a cell that was inserted with this key and sequence id. What the segment knows of all its cells
-    /// together, such as their size, stays as it is.
+    /// Removes a cell that was inserted with this key and sequence id. The chunks keep its bytes, so it counts
+    /// as data unless it is large.
     pub(crate) fn remove(&self, cell: CellRef<'_>) {
         let (guard, position) = (epoch::pin(), Key::of_key(self.order, cell.key, cell.seq_id));
         if let Some(removed) = self.cells.remove(&position as &Key<dyn KeyParts + '_>, &guard) {
+            if removed.key().bytes().len() > MAX_CUT {
+                self.data_size.fetch_sub(data_len(&removed.key().cell()), Ordering::Relaxed);
+            }
             removed.release(&guard);
         }
     }

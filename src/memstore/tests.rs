@@ -358,6 +358,11 @@ fn a_removed_cell_is_gone_and_its_neighbours_are_not() {
     assert_eq!(held.peek().unwrap().value(), b"old");
     segment.insert(new);
     assert_eq!(segment.cell_count(), 2);
+    let (size, large) = (segment.data_size(), vec![1; 300 << 10]);
+    let large = CellRef::new(&key, &large).with_seq_id(5);
+    segment.insert(large);
+    segment.remove(large);
+    assert_eq!((segment.cell_count(), segment.data_size()), (2, size), "its bytes are freed");
 }
 
 #[test]

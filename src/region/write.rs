@@ -168,19 +168,12 @@ impl RegionCore {
             let cell = cell.borrow();
             state.stores[cell.store].active.remove(self.cell_ref(cell, key, seq_id));
         }
-        self.note_memory();
-    }
-
-    /// Reports the memory that the cells take.
-    fn note_memory(&self) {
-        if let Some(background) = &self.background {
-            background.note_memory(self.memory());
-        }
+        self.report_memory();
     }
 
     /// Counts writes, and reports the memory that the cells take.
     fn wrote(&self, writes: u64) {
-        self.note_memory();
+        self.report_memory();
         self.counters.add(&ReadCounts { writes, ..ReadCounts::default() });
     }
 
