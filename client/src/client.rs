@@ -5,6 +5,8 @@ use crate::cell_block::CellCodec;
 use crate::connection::{Connection, ConnectionSettings};
 use crate::connections::{CLIENT_SERVICE, Connections};
 use crate::fault::Fault;
+#[cfg(feature = "kerberos")]
+use crate::kerberos::{Kerberos, KerberosClient};
 use crate::registry::RpcRegistry;
 use crate::table::Table;
 #[cfg(feature = "tls")]
@@ -51,12 +53,11 @@ pub struct ClientBuilder {
     pub(crate) settings: Settings,
     /// The time of an operation, whatever a site file says.
     pub(crate) operation_timeout: Option<Duration>,
-    connections: ConnectionSettings,
+    pub(crate) connections: ConnectionSettings,
 }
 
 impl Default for ClientBuilder {
     fn default() -> Self {
-        let user = std::env::var("USER").unwrap_or_else(|_| "hregion".to_owned());
         Self {
             settings: Settings {
                 retries: RetryPolicy::default(),
@@ -68,13 +69,15 @@ impl Default for ClientBuilder {
             },
             operation_timeout: None,
             connections: ConnectionSettings {
-                user,
+                user: None,
                 connect_timeout: Duration::from_secs(10),
                 max_response: 256 << 20,
                 cells: CellCodec::default(),
                 idle: Duration::from_secs(120),
                 #[cfg(feature = "tls")]
                 tls: None,
+                #[cfg(feature = "kerberos")]
+                kerberos: None,
             },
         }
     }
@@ -186,10 +189,26 @@ impl ClientBuilder {
         Ok(self)
     }
 
-    /// Sets the name of the user, which servers do not verify (default: the environment's `USER`).
+    /// Proves the client's identity to the cluster's servers, and theirs to the client
+    /// (`hbase.security.authentication`, `kerberos`; default: not). Tickets are taken when a connection is
+    /// made. Connections to ZooKeeper have no authentication.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) if the system has no `libgssapi_krb5`, the library of MIT
+    /// Kerberos.
+    #[cfg(feature = "kerberos")]
+    pub fn kerberos(mut self, kerberos: Kerberos) -> Result<Self> {
+        self.connections.kerberos = Some(KerberosClient::new(kerberos)?);
+        Ok(self)
+    }
+
+    /// Sets the name of the user, which servers do not verify (default: the environment's `USER`). With
+    /// Kerberos, the user is the one that has authenticated, by default; any other name is one for which
+    /// that user acts, if the servers allow it (`hadoop.proxyuser.*`).
     #[must_use]
     pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.connections.user = user.into();
+        self.connections.user = Some(user.into());
         self
     }
 

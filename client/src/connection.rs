@@ -3,18 +3,20 @@
 use crate::cell_block::{CellBlock, CellCodec};
 use crate::fault::Fault;
 use crate::frame::{self, ResponseFrame};
+#[cfg(feature = "kerberos")]
+use crate::kerberos::{Choice, KerberosClient, Outcome, protect};
 use crate::proto;
 #[cfg(feature = "tls")]
 use crate::tls::TlsClient;
-use bytes::{Bytes, BytesMut};
-use hregion::{Corruption, Deadline, Error};
+use crate::transport::{Incoming, Outgoing, Plain, read_bytes};
+use bytes::Bytes;
+use hregion::{Corruption, Deadline};
 use prost::Message;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -23,7 +25,8 @@ use tokio::time::timeout;
 /// What connections have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionSettings {
-    pub(crate) user: String,
+    /// The user, if it is not that of the process, or the one that has authenticated.
+    pub(crate) user: Option<String>,
     pub(crate) connect_timeout: Duration,
     /// The maximum length of a response.
     pub(crate) max_response: usize,
@@ -35,6 +38,17 @@ pub(crate) struct ConnectionSettings {
     /// Encrypts connections.
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsClient>,
+    /// Authenticates connections.
+    #[cfg(feature = "kerberos")]
+    pub(crate) kerberos: Option<KerberosClient>,
+}
+
+impl ConnectionSettings {
+    /// The name of a user that does not authenticate.
+    fn simple_user(&self) -> String {
+        let of_process = || std::env::var("USER").unwrap_or_else(|_| "hregion".to_owned());
+        self.user.clone().unwrap_or_else(of_process)
+    }
 }
 
 /// An answer to a call.
@@ -73,12 +87,10 @@ struct Pending {
 
 /// Requests that wait to be sent; more calls wait for these.
 const QUEUE: usize = 64;
-/// Responses are read into buffers that grow with what arrives, so that a length alone allocates no more.
-const READ_AT_LEAST: usize = 64 << 10;
 /// The number of scanners whose ids are kept: more than the calls that are answered late.
 const SCANNERS: usize = 128;
 /// A call id for the connection itself: -1.
-const NO_CALL: u32 = u32::MAX;
+pub(crate) const NO_CALL: u32 = u32::MAX;
 
 impl Connection {
     /// Connects to a server's service.
@@ -90,20 +102,19 @@ impl Connection {
         deadline: Deadline,
     ) -> Result<Self, Fault> {
         let server = format!("{host}:{port}");
+        let peer = Peer {
+            server: &server,
+            host,
+            port,
+            service,
+            #[cfg(feature = "kerberos")]
+            choice: Choice::default(),
+        };
         let connecting = async {
-            let stream = TcpStream::connect((host, port)).await?;
-            stream.set_nodelay(true)?;
-            let hello = frame::hello(&settings.user, service, settings.cells);
-            #[cfg(feature = "tls")]
-            if let Some(tls) = &settings.tls {
-                let (read, mut write) = tokio::io::split(tls.encrypt(host, stream).await?);
-                write.write_all(&hello).await?;
-                write.flush().await?;
-                return Ok(Self::over(server.clone(), read, write, settings));
-            }
-            let (read, mut write) = stream.into_split();
-            write.write_all(&hello).await?;
-            Ok(Self::over(server.clone(), read, write, settings))
+            let opened = peer.connect(settings).await;
+            #[cfg(feature = "kerberos")]
+            let opened = peer.connect_again(opened, settings).await;
+            opened
         };
         let opened = timeout(settings.connect_timeout.min(deadline.left()), connecting).await;
         let opened: io::Result<Self> = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
@@ -113,8 +124,8 @@ impl Connection {
     /// Starts the tasks of a connection on which the header has been sent.
     fn over(
         server: String,
-        read: impl AsyncRead + Send + Unpin + 'static,
-        write: impl AsyncWrite + Send + Unpin + 'static,
+        read: impl Incoming,
+        write: impl Outgoing,
         settings: &ConnectionSettings,
     ) -> Self {
         let shared = Arc::new(Shared {
@@ -214,6 +225,75 @@ impl Connection {
     }
 }
 
+/// What to connect to.
+#[derive(Clone, Copy)]
+struct Peer<'p> {
+    /// Host and port, for messages.
+    server: &'p str,
+    host: &'p str,
+    port: u16,
+    service: &'p str,
+    /// Which principal the server has.
+    #[cfg(feature = "kerberos")]
+    choice: Choice,
+}
+
+impl Peer<'_> {
+    async fn connect(self, settings: &ConnectionSettings) -> io::Result<Connection> {
+        let stream = TcpStream::connect((self.host, self.port)).await?;
+        stream.set_nodelay(true)?;
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &settings.tls {
+            let (read, write) = tokio::io::split(tls.encrypt(self.host, stream).await?);
+            return self.greet(Plain(read), Plain(write), settings).await;
+        }
+        let (read, write) = stream.into_split();
+        self.greet(Plain(read), Plain(write), settings).await
+    }
+
+    /// Authenticates if that is asked for, and sends the header.
+    async fn greet(
+        self,
+        read: impl Incoming,
+        mut write: impl Outgoing,
+        settings: &ConnectionSettings,
+    ) -> io::Result<Connection> {
+        let Self { server, service, .. } = self;
+        #[cfg(feature = "kerberos")]
+        if let Some(kerberos) = &settings.kerberos {
+            let (host, choice, mut read) = (self.host, self.choice, read);
+            let outcome = kerberos.authenticate(server, host, service, choice, &mut read, &mut write).await?;
+            let Outcome::Authenticated(agreement) = outcome else {
+                let user = settings.simple_user();
+                write.send(&frame::connection_header(Some(&user), service, settings.cells)).await?;
+                return Ok(Connection::over(server.to_owned(), read, write, settings));
+            };
+            let (read, mut write) = protect(server, agreement, read, write, settings.max_response);
+            let user = settings.user.as_deref();
+            write.send(&frame::connection_header(user, service, settings.cells)).await?;
+            return Ok(Connection::over(server.to_owned(), read, write, settings));
+        }
+        write.send(&frame::hello(&settings.simple_user(), service, settings.cells)).await?;
+        Ok(Connection::over(server.to_owned(), read, write, settings))
+    }
+
+    /// Connects once more if the server may have another principal.
+    #[cfg(feature = "kerberos")]
+    async fn connect_again(
+        mut self,
+        mut opened: io::Result<Connection>,
+        settings: &ConnectionSettings,
+    ) -> io::Result<Connection> {
+        while let Err(error) = &opened
+            && let Some(choice) = self.choice.after(error)
+        {
+            self.choice = choice;
+            opened = self.connect(settings).await;
+        }
+        opened
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
         for task in &self.tasks {
@@ -278,7 +358,7 @@ impl Shared {
     /// Sends requests as they come, those that wait together in one write, until there are none for a while.
     async fn write_requests(
         &self,
-        mut write: impl AsyncWrite + Unpin,
+        mut write: impl Outgoing,
         mut queue: mpsc::Receiver<Bytes>,
         idle: Duration,
     ) -> io::Result<()> {
@@ -291,10 +371,9 @@ impl Shared {
                 Err(_) => continue,
             }
             match &requests[..] {
-                [request] => write.write_all(request).await?,
-                many => write.write_all(&many.concat()).await?,
+                [request] => write.send(request).await?,
+                many => write.send(&many.concat()).await?,
             }
-            write.flush().await?;
             requests.clear();
         }
     }
@@ -305,7 +384,7 @@ impl Shared {
     }
 
     /// Passes responses to their callers until the connection fails; returns why.
-    async fn read_responses(&self, mut read: impl AsyncRead + Unpin, max: usize) -> Fault {
+    async fn read_responses(&self, mut read: impl Incoming, max: usize) -> Fault {
         loop {
             let frame = match read_frame(&mut read, max).await {
                 Ok(Ok(frame)) => frame,
@@ -317,10 +396,7 @@ impl Shared {
                 Err(corruption) => return Fault::corrupt(&self.server, &corruption),
             };
             if response.call_id == NO_CALL {
-                let refusal = response.exception.unwrap_or_default();
-                let reason = Fault::of_exception(&self.server, &refusal).error.message();
-                let message = format!("the connection is refused: {reason}");
-                return Fault::fatal(Error::locating(hregion::ErrorKind::Remote, message));
+                return Fault::refused_connection(&self.server, &response.exception.unwrap_or_default());
             }
             // a call without a caller was cancelled, or took too long
             let sender = self.pending().calls.remove(&response.call_id);
@@ -332,10 +408,7 @@ impl Shared {
 }
 
 /// Reads a frame, without its length.
-async fn read_frame(
-    read: &mut (impl AsyncRead + Unpin),
-    max: usize,
-) -> io::Result<Result<Bytes, Corruption>> {
+async fn read_frame(read: &mut impl Incoming, max: usize) -> io::Result<Result<Bytes, Corruption>> {
     let len = read.read_u32().await? as usize;
     if len > max {
         return Ok(Err(Corruption::Limit {
@@ -344,17 +417,7 @@ async fn read_frame(
             limit: max as u64,
         }));
     }
-    let mut frame = BytesMut::with_capacity(len.min(READ_AT_LEAST));
-    let mut rest = read.take(len as u64);
-    while frame.len() < len {
-        if frame.len() == frame.capacity() {
-            frame.reserve(frame.len().min(len - frame.len()));
-        }
-        if rest.read_buf(&mut frame).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
-    Ok(Ok(frame.freeze()))
+    Ok(Ok(read_bytes(read, len).await?.freeze()))
 }
 
 #[cfg(test)]
@@ -388,13 +451,15 @@ mod tests {
             }
         });
         let settings = ConnectionSettings {
-            user: "user".into(),
+            user: None,
             connect_timeout: Duration::from_secs(10),
             max_response: 1 << 20,
             cells: CellCodec::default(),
             idle: Duration::from_millis(200),
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(feature = "kerberos")]
+            kerberos: None,
         };
         let (connections, patience) = (Connections::new(settings), Duration::from_secs(20));
         let open = || connections.get("127.0.0.1", port, CLIENT_SERVICE, Deadline::after(patience));

@@ -25,6 +25,10 @@ impl Fault {
 
     /// A server that cannot be reached, or no longer.
     pub(crate) fn gone(server: &str, error: &io::Error) -> Self {
+        #[cfg(feature = "kerberos")]
+        if let Some(InIo(fault)) = error.get_ref().and_then(|error| error.downcast_ref()) {
+            return fault.clone();
+        }
         #[cfg(feature = "tls")]
         if let Some((message, is_refusal)) = crate::tls::explain(error) {
             let (kind, error) = match is_refusal {
@@ -54,6 +58,12 @@ impl Fault {
             _ => (RegionException::Unknown, ErrorKind::Corrupt),
         };
         Self::new(kind, Error::locating(error, format!("{server}: {corruption}")))
+    }
+
+    /// A server that refuses the connection.
+    pub(crate) fn refused_connection(server: &str, exception: &proto::ExceptionResponse) -> Self {
+        let reason = Self::of_exception(server, exception).error.message();
+        Self::fatal(Error::locating(ErrorKind::Remote, format!("the connection is refused: {reason}")))
     }
 
     /// A request that cannot succeed.
@@ -101,6 +111,50 @@ impl Fault {
         }
     }
 }
+
+#[cfg(feature = "kerberos")]
+impl Fault {
+    /// A connection without authentication, because of the mechanism.
+    pub(crate) fn unauthenticated(server: &str, reason: &str, is_transient: bool) -> Self {
+        let (kind, error) = match is_transient {
+            true => (RegionException::ServerGone, ErrorKind::Io),
+            false => (RegionException::Fatal, ErrorKind::Remote),
+        };
+        Self::new(kind, Error::locating(error, format!("{server}: Kerberos: {reason}")))
+    }
+
+    /// A server that refuses a token.
+    pub(crate) fn refused_token(server: &str, class: &str, text: &str) -> Self {
+        let reason = Self::of_class(server, class, text, true).error.message();
+        Self::fatal(Error::locating(ErrorKind::Remote, format!("authentication is refused: {reason}")))
+    }
+
+    /// A message that cannot be protected, or was not. The connection is not used again.
+    pub(crate) fn unprotected(server: &str, reason: &str) -> Self {
+        let message = format!("{server}: Kerberos: {reason}");
+        Self::new(RegionException::Unknown, Error::locating(ErrorKind::Corrupt, message))
+    }
+
+    /// Returns an error of the connection that [`gone`](Self::gone) knows again.
+    pub(crate) fn into_io(self) -> io::Error {
+        io::Error::other(InIo(self))
+    }
+}
+
+/// A fault among the errors of a connection.
+#[cfg(feature = "kerberos")]
+#[derive(Debug)]
+struct InIo(Fault);
+
+#[cfg(feature = "kerberos")]
+impl std::fmt::Display for InIo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.error.fmt(f)
+    }
+}
+
+#[cfg(feature = "kerberos")]
+impl std::error::Error for InIo {}
 
 #[cfg(test)]
 mod tests {

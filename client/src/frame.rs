@@ -9,17 +9,28 @@ use prost::Message;
 
 /// The bytes before the connection header: "HBas", version 0, authentication SIMPLE (80).
 const PREAMBLE: &[u8; 6] = b"HBas\0\x50";
+/// The same with the authentication KERBEROS (81).
+#[cfg(feature = "kerberos")]
+pub(crate) const KERBEROS_PREAMBLE: &[u8; 6] = b"HBas\0\x51";
+/// Asks a server for its principal. Another preamble follows.
+#[cfg(feature = "kerberos")]
+pub(crate) const PRINCIPAL_PREAMBLE: &[u8; 6] = b"Securi";
 
 /// The version whose features servers may use. From 1.3 on, cells of gets are in cell blocks; from 1.4 on,
 /// lost scanners are reported as such.
 const VERSION: (&str, u32, u32) = ("2.6.0", 2, 6);
 
-/// Builds what a client sends first on a connection.
+/// Builds what a client that does not authenticate sends first on a connection.
 pub(crate) fn hello(user: &str, service: &str, cells: CellCodec) -> Bytes {
+    [&PREAMBLE[..], &connection_header(Some(user), service, cells)].concat().into()
+}
+
+/// Builds the connection header. Without a user, it is the one that has authenticated.
+pub(crate) fn connection_header(user: Option<&str>, service: &str, cells: CellCodec) -> Bytes {
     let text = || Some(String::new());
     let (version, major, minor) = VERSION;
     let header = proto::ConnectionHeader {
-        user_info: Some(proto::UserInformation { effective_user: Some(user.to_owned()) }),
+        user_info: user.map(|user| proto::UserInformation { effective_user: Some(user.to_owned()) }),
         service_name: Some(service.to_owned()),
         cell_block_codec_class: Some(cells.class().to_owned()),
         cell_block_compressor_class: cells.compressor().map(str::to_owned),
@@ -35,7 +46,6 @@ pub(crate) fn hello(user: &str, service: &str, cells: CellCodec) -> Bytes {
         }),
     };
     let mut bytes = BytesMut::new();
-    bytes.put_slice(PREAMBLE);
     put_len(&mut bytes, header.encoded_len());
     bytes.put_slice(&header.encode_to_vec());
     bytes.freeze()

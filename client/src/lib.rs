@@ -34,7 +34,7 @@
 //! | finds the region, in the cache or else in the catalog | `tries.rs`, `client.rs`, `hregion::Locator` |
 //! | which is on the server that the registry names | `registry.rs`, `hregion::locator::ZooKeeperRegistry` |
 //! | and read there by a scan | `catalog.rs` |
-//! | takes the connection to the region's server | `connections.rs` |
+//! | takes the connection to the region's server | `connections.rs`, `tls.rs`, `kerberos.rs` |
 //! | asks other copies of the region, if it may, and the primary one is late | `timeline.rs` |
 //! | sends a frame, and waits for the answer with its call id | `connection.rs`, `frame.rs` |
 //! | decodes the cells, which must be of the row | `cell_block.rs`, `results.rs` |
@@ -42,10 +42,10 @@
 //!
 //! # What it does not do yet
 //!
-//! Authentication other than SIMPLE (Kerberos, tokens) and by certificates, compressors of cell blocks other
-//! than gzip, administration but for reading the families of a table. Servers that ask for authentication
-//! refuse the connection, with an error that says so. Connections are encrypted with the feature `tls`
-//! (`ClientBuilder::tls`); those to ZooKeeper are not.
+//! Authentication by tokens, compressors of cell blocks other than gzip, administration but for reading the
+//! families of a table. Connections are encrypted with the feature `tls` (`ClientBuilder::tls`), and
+//! authenticated with the feature `kerberos` (`ClientBuilder::kerberos`); those to ZooKeeper are neither.
+//! Without it, servers that ask for authentication refuse the connection, with an error that says so.
 //!
 //! # What is bounded
 //!
@@ -73,6 +73,8 @@ mod hostile_tests;
 #[cfg(test)]
 #[path = "../../tests/support/json_cell.rs"]
 mod json_cell;
+#[cfg(feature = "kerberos")]
+mod kerberos;
 mod master;
 mod multi;
 mod proto;
@@ -90,9 +92,12 @@ mod table;
 mod timeline;
 #[cfg(feature = "tls")]
 mod tls;
+mod transport;
 mod tries;
 
 pub use client::{Client, ClientBuilder};
+#[cfg(feature = "kerberos")]
+pub use kerberos::{Kerberos, Protection};
 pub use scan_metrics::ScanMetrics;
 pub use scanner::Scanner;
 pub use table::Table;

@@ -46,6 +46,14 @@ pub(crate) struct VersionInfo {
     pub(crate) version_minor: Option<u32>,
 }
 
+/// The principal of a server, in answer to a preamble.
+#[cfg(feature = "kerberos")]
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct SecurityPreambleResponse {
+    #[prost(string, optional, tag = "1")]
+    pub(crate) server_principal: Option<String>,
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct RequestHeader {
     #[prost(uint32, optional, tag = "1")]

@@ -1,5 +1,7 @@
 //! The settings of HBase's clients in `hbase-site.xml` (HBase: `HBaseConfiguration`).
 
+#[cfg(feature = "kerberos")]
+mod kerberos;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -37,14 +39,21 @@ impl ClientBuilder {
     /// | `hbase.client.rpc.compressor` | Hadoop's `GzipCodec` |
     /// | `hbase.client.rpc.codec` | `KeyValueCodec`, `KeyValueCodecWithTags` |
     /// | `hbase.client.netty.tls.*`, `hbase.rpc.tls.*` | TLS, with the feature `tls` |
+    /// | `hbase.security.authentication` | `simple`, or `kerberos` with the feature `kerberos` |
+    /// | `hbase.regionserver.kerberos.principal`, `hbase.master.kerberos.principal` | those of the servers |
+    /// | `hbase.rpc.protection` | `authentication`, `integrity`, `privacy` |
+    /// | `hbase.client.keytab.file`, `hbase.client.keytab.principal` | the client's keys |
+    /// | `hbase.ipc.client.fallback-to-simple-auth-allowed` | servers that do not authenticate are taken |
+    /// | `hbase.unsafe.client.kerberos.hostname.disable.reversedns` | names of hosts are taken as they are |
     /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which an unused connection is closed |
     ///
     /// # Errors
     ///
     /// If the file cannot be read, or is not of that form; if the cluster needs what is not supported
-    /// ([`Unsupported`](ErrorKind::Unsupported)): authentication, other registries, TLS without
-    /// the feature or with lists of revoked certificates; if its files of keys cannot be read; if the caller
-    /// is not in a Tokio runtime.
+    /// ([`Unsupported`](ErrorKind::Unsupported)): other authentication, Kerberos or TLS without its feature,
+    /// Kerberos without its library or with `hbase.rpc.crypto.encryption.aes.enabled`, other registries, TLS
+    /// with lists of revoked certificates; if its files of keys cannot be read; if the caller is not in a
+    /// Tokio runtime.
     pub fn site(self, path: impl AsRef<Path>) -> Result<Client> {
         let path = path.as_ref();
         let failed = |error| Error::io("read", path, error);
@@ -105,6 +114,10 @@ impl ClientBuilder {
         #[cfg(feature = "tls")]
         if let Some(tls) = site.tls()? {
             self = self.tls(tls)?;
+        }
+        #[cfg(feature = "kerberos")]
+        if let Some(kerberos) = site.kerberos()? {
+            self = self.kerberos(kerberos)?;
         }
         match site.registry()? {
             Registry::Servers(servers) => self.bootstrap(&servers),
@@ -178,7 +191,9 @@ impl Site {
     /// Fails if servers expect what the client does not do.
     fn check_supported(&self) -> Result<()> {
         match self.value("hbase.security.authentication")? {
+            // in any case, as HBase
             None | Some("simple") => {}
+            Some(name) if cfg!(feature = "kerberos") && name.eq_ignore_ascii_case("kerberos") => {}
             Some(other) => return unsupported("hbase.security.authentication", other),
         }
         if cfg!(not(feature = "tls")) && self.flag("hbase.client.netty.tls.enabled")?.unwrap_or_default() {
@@ -277,7 +292,10 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Unsupported);
             assert!(error.message().contains(name), "{error}");
         };
-        refused("hbase.security.authentication", "kerberos");
+        refused("hbase.security.authentication", "digest");
+        if cfg!(not(feature = "kerberos")) {
+            refused("hbase.security.authentication", "kerberos");
+        }
         if cfg!(not(feature = "tls")) {
             refused("hbase.client.netty.tls.enabled", "true");
         }

@@ -163,6 +163,23 @@ impl Cluster {
         .await
     }
 
+    /// Starts servers whose connections come out of what is done first, unless that fails.
+    #[cfg(feature = "kerberos")]
+    pub(crate) async fn behind<F>(accept: impl Fn(TcpStream) -> F + Clone + Send + 'static) -> Self
+    where
+        F: Future<Output = Option<tokio::io::DuplexStream>> + Send + 'static,
+    {
+        Self::start_with(move |stream, state| {
+            let accepted = accept(stream);
+            async move {
+                if let Some(stream) = accepted.await {
+                    let _ = serve(stream, &state).await;
+                }
+            }
+        })
+        .await
+    }
+
     async fn start_with<F>(serve: impl Fn(TcpStream, Arc<Mutex<State>>) -> F + Clone + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,

@@ -13,6 +13,8 @@
 mod hbase;
 #[path = "../../../tests/support/json_cell.rs"]
 mod json_cell;
+#[cfg(feature = "kerberos")]
+mod kerberos;
 mod live;
 mod speed;
 #[cfg(feature = "tls")]

@@ -788,11 +788,15 @@ final class Client implements Closeable {
 
   static int portOf(Settings.Args args) throws IOException {
     if (args.has("ready")) {
-      String zk = JsonParser.parseString(Files.readString(new File(args.get("ready", "")).toPath()))
-        .getAsJsonObject().get("zk").getAsString();
+      String zk = ready(args).get("zk").getAsString();
       return Integer.parseInt(zk.substring(zk.indexOf(':') + 1));
     }
     return Integer.parseInt(args.get("zk-port", "2181"));
+  }
+
+  private static JsonObject ready(Settings.Args args) throws IOException {
+    String text = Files.readString(new File(args.get("ready", "")).toPath());
+    return JsonParser.parseString(text).getAsJsonObject();
   }
 
   /** {@code --ready FILE | --zk-port N  [--record FILE] [-D key=value]...} */
@@ -805,6 +809,12 @@ final class Client implements Closeable {
       conf.set("hadoop.rpc.socket.factory.class.default", Recorder.class.getName());
     }
     args.overrides(conf);
+    if (args.has("ready")) {
+      JsonObject kerberos = ready(args).getAsJsonObject("kerberos");
+      if (kerberos != null) {
+        Kdc.login(conf, kerberos);
+      }
+    }
     PrintStream out = new PrintStream(new java.io.FileOutputStream(java.io.FileDescriptor.out),
       true, StandardCharsets.UTF_8);
     BufferedReader lines =

@@ -1,0 +1,222 @@
+//! The client on a cluster that asks for Kerberos, with a KDC of its own.
+//!
+//! The library of MIT reads the environment, so that each case is a process of its own.
+
+use crate::hbase::{Client as Java, Cluster, programs};
+use hregion::locator::RetryPolicy;
+use hregion::{Error, ErrorKind, Get, Put, Scan, ServerName, TableName};
+use hregion_client::{Client, ClientBuilder, Kerberos, Protection};
+use serde_json::{Value, json};
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const CASE: &str = "HREGION_KERBEROS";
+const ROWS: usize = 100;
+/// Longer than a message, and than what is read without another thread.
+const LONG: usize = 3 << 20;
+
+fn value(at: usize) -> String {
+    format!("{at:090}").repeat(50)
+}
+
+fn builder() -> ClientBuilder {
+    let retries = RetryPolicy::default().attempts(3).operation_timeout(Duration::from_secs(30));
+    Client::builder().retries(retries)
+}
+
+/// What a case is told of the clusters.
+struct Case(Value);
+
+impl Case {
+    fn text(&self, name: &str) -> &str {
+        self.0[name].as_str().unwrap()
+    }
+
+    /// The servers' principal with their host left open.
+    fn kerberos(&self) -> Kerberos {
+        Kerberos::new(&self.text("server").replace("localhost", "_HOST")).unwrap()
+    }
+
+    fn with_keytab(&self) -> Kerberos {
+        self.kerberos().keytab(self.text("keytab"), Some(self.text("client")))
+    }
+
+    fn connect(&self, kerberos: Kerberos) -> Client {
+        builder().kerberos(kerberos).unwrap().bootstrap(self.text("master")).unwrap()
+    }
+}
+
+async fn refused(client: Client) -> Error {
+    client.table(&TableName::parse("t").unwrap()).get(&Get::new("row-00")).await.unwrap_err()
+}
+
+/// Reads what the Java client has written, and writes a row.
+async fn read_and_write(client: &Client, row: &str) {
+    let table = client.table(&TableName::parse("t").unwrap());
+    let mut rows = table.scan(Scan::new().rows("row-00".."row-99z").caching(40)).unwrap();
+    for at in 0..ROWS {
+        let found = rows.next_row().await.unwrap().unwrap();
+        assert_eq!(found.key(), format!("row-{at:02}").as_bytes());
+        assert_eq!(found.value("f", "q"), Some(value(at).as_bytes()));
+    }
+    assert!(rows.next_row().await.unwrap().is_none());
+    let long: Vec<u8> = (0..LONG).map(|at| (at % 251) as u8).collect();
+    table.put(Put::new(row.to_owned()).cell("g", "long", long.clone())).await.unwrap();
+    assert_eq!(table.get(&Get::new(row.to_owned())).await.unwrap().value("g", "long"), Some(&long[..]));
+    assert_eq!(client.families(&TableName::parse("t").unwrap()).await.unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a case of the test below"]
+async fn case() {
+    let Ok(case) = env::var(CASE) else { return };
+    let case = Case(serde_json::from_str(&case).unwrap());
+    match case.text("case") {
+        "keytab" => keytab(&case).await,
+        "own tickets" | "tickets of another" => {
+            read_and_write(&case.connect(case.kerberos()), case.text("case")).await;
+        }
+        "no tickets" => {
+            let error = refused(case.connect(case.kerberos())).await;
+            assert!(error.message().contains("No Kerberos credentials"), "{error}");
+            assert!(!error.kind().is_transient(), "{error}");
+            println!("no tickets: {error}");
+        }
+        "no KDC" => {
+            let begin = Instant::now();
+            let error = refused(case.connect(case.with_keytab())).await;
+            assert!(error.kind().is_transient(), "{error}");
+            println!("no KDC: {error}, after {:?}", begin.elapsed());
+        }
+        other => panic!("no case {other}"),
+    }
+}
+
+async fn keytab(case: &Case) {
+    use Protection::{Authentication, Integrity, Privacy};
+    for protection in [Authentication, Integrity, Privacy] {
+        let begin = Instant::now();
+        let kerberos = case.with_keytab().protection(&[protection]);
+        read_and_write(&case.connect(kerberos), &format!("{protection:?}")).await;
+        println!("{protection:?}: {:?}", begin.elapsed());
+    }
+    // the name of the host as it is
+    read_and_write(&case.connect(case.with_keytab().canonical_hosts(false)), "host").await;
+    read_and_write(&builder().site(case.text("site")).unwrap(), "site").await;
+
+    // KDC and servers refuse what they have to
+    let stranger = Kerberos::new("nobody/localhost@EXAMPLE.COM").unwrap();
+    let stranger = stranger.keytab(case.text("keytab"), None);
+    let stranger = refused(case.connect(stranger)).await;
+    assert!(stranger.message().contains("not found in Kerberos database"), "{stranger}");
+    let other = builder().kerberos(case.with_keytab()).unwrap().user("somebody");
+    let other = refused(other.bootstrap(case.text("master")).unwrap()).await;
+    assert!(other.message().contains("not allowed to impersonate somebody"), "{other}");
+    let simple = refused(builder().bootstrap(case.text("master")).unwrap()).await;
+    assert!(simple.message().contains("Authentication is required"), "{simple}");
+    let unknown = case.kerberos().keytab(case.text("keytab"), Some("stranger@EXAMPLE.COM"));
+    let unknown = refused(case.connect(unknown)).await;
+    assert_eq!(unknown.kind(), ErrorKind::Remote);
+    println!("refused: {stranger}; {other}; {simple}; {unknown}");
+
+    // a cluster that does not authenticate
+    let connect = |kerberos| builder().kerberos(kerberos).unwrap().bootstrap(case.text("plain")).unwrap();
+    let fallback = refused(connect(case.with_keytab())).await;
+    assert!(fallback.message().contains("fallback-to-simple-auth-allowed"), "{fallback}");
+    let allowed = connect(case.with_keytab().fallback_to_simple(true));
+    assert!(allowed.cluster_id().await.unwrap().is_some());
+}
+
+fn address(cluster: &Cluster) -> String {
+    let master = ServerName::parse(cluster.ready["master"].as_str().unwrap()).unwrap();
+    format!("{}:{}", master.host(), master.port())
+}
+
+/// Runs a case in a process of its own.
+fn run(name: &str, case: &Value, variables: &[(&str, &str)]) {
+    let mut case = case.clone();
+    case["case"] = name.into();
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "kerberos::case", "--ignored", "--nocapture"])
+        .env_remove("KRB5_CLIENT_KTNAME")
+        .env(CASE, case.to_string())
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let (out, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && out.contains("1 passed"), "{name}: {out}{errors}");
+    print!("{out}");
+}
+
+fn write_site(path: &Path, cluster: &Cluster) {
+    let kerberos = &cluster.ready["kerberos"];
+    let (host, port) = cluster.zookeeper().split_once(':').unwrap();
+    let server = kerberos["server"].as_str().unwrap();
+    let properties = [
+        ("hbase.zookeeper.quorum", host),
+        ("hbase.zookeeper.property.clientPort", port),
+        ("hbase.security.authentication", "kerberos"),
+        ("hbase.regionserver.kerberos.principal", server),
+        ("hbase.master.kerberos.principal", server),
+        ("hbase.client.keytab.file", kerberos["keytab"].as_str().unwrap()),
+        ("hbase.client.keytab.principal", kerberos["client"].as_str().unwrap()),
+        ("hbase.rpc.protection", "privacy"),
+    ];
+    let property = |(name, value): &(&str, &str)| {
+        format!("<property><name>{name}</name><value>{value}</value></property>")
+    };
+    let properties: String = properties.iter().map(property).collect();
+    fs::write(path, format!("<configuration>{properties}</configuration>")).unwrap();
+}
+
+#[test]
+#[ignore = "needs a running HBase: Java and Maven"]
+fn connections_are_authenticated_as_those_of_hbase() {
+    let kerberos = Kerberos::new("hbase/_HOST@EXAMPLE.COM").unwrap();
+    if let Err(error) = Client::builder().kerberos(kerberos) {
+        assert!(error.message().contains("libgssapi_krb5"), "{error}");
+        println!("SKIPPED: {error}");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (all, file) =
+        ("-Dhbase.rpc.protection=authentication,integrity,privacy", |name: &str| dir.path().join(name));
+    let options = ["--servers", "1", "--kerberos", all];
+    let cluster = Cluster::start(&programs(), &file("hbase"), &options);
+    let plain = Cluster::start(&programs(), &file("plain"), &["--servers", "1"]);
+    let mut java = Java::with(&cluster, &["-Dhbase.rpc.protection=privacy"]);
+    java.ask(&json!({"op": "create", "table": "t", "families": ["f", "g"], "splits": ["row-50"]}));
+    for at in 0..ROWS {
+        let row = format!("row-{at:02}");
+        java.ask(&json!({"op": "put", "table": "t", "row": row, "family": "f", "qualifier": "q",
+            "value": value(at)}));
+    }
+
+    let site = file("hbase-site.xml");
+    write_site(&site, &cluster);
+    let described = &cluster.ready["kerberos"];
+    let case = json!({"master": address(&cluster), "plain": address(&plain), "site": site.to_str().unwrap(),
+        "keytab": described["keytab"], "client": described["client"], "server": described["server"]});
+    let (krb5, keytab) = (described["krb5"].as_str().unwrap(), described["keytab"].as_str().unwrap());
+    let cache = format!("FILE:{}", file("cache").display());
+    let none = format!("FILE:{}", file("none").display());
+    run("keytab", &case, &[("KRB5_CONFIG", krb5), ("KRB5CCNAME", &none)]);
+    assert!(!file("none").exists(), "tickets are kept in memory");
+    run("no tickets", &case, &[("KRB5_CONFIG", krb5), ("KRB5CCNAME", &none)]);
+    // the library gets tickets by itself, and another process finds them
+    let variables = [("KRB5_CONFIG", krb5), ("KRB5CCNAME", &cache), ("KRB5_CLIENT_KTNAME", keytab)];
+    run("own tickets", &case, &variables);
+    run("tickets of another", &case, &variables[..2]);
+    let unreachable = fs::read_to_string(krb5).unwrap().replace("kdc = localhost:", "kdc = localhost:1#");
+    fs::write(file("krb5.conf"), unreachable).unwrap();
+    run("no KDC", &case, &[("KRB5_CONFIG", file("krb5.conf").to_str().unwrap()), ("KRB5CCNAME", &none)]);
+
+    for row in ["Authentication", "Integrity", "Privacy", "host", "site", "own tickets", "tickets of another"]
+    {
+        let found = java.ask(&json!({"op": "get", "table": "t", "row": row}));
+        assert_eq!(found.as_array().map(Vec::len), Some(1), "{row}");
+    }
+}

@@ -1,0 +1,70 @@
+package hregion.cluster;
+
+import java.io.File;
+import java.nio.file.Files;
+import java.util.Properties;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.minikdc.MiniKdc;
+import org.apache.hadoop.security.UserGroupInformation;
+import org.apache.hbase.thirdparty.com.google.gson.JsonObject;
+
+/** A server of Kerberos in this JVM, and what a cluster and its clients need to use it. */
+final class Kdc {
+  private static final String REALM = "EXAMPLE.COM";
+  private static final String SERVER = "hbase/localhost@" + REALM;
+  private static final String CLIENT = "client@" + REALM;
+
+  private final MiniKdc kdc;
+  private final File servers;
+  private final File clients;
+
+  /** Starts the server, with its files in a directory. */
+  Kdc(File dir) throws Exception {
+    Files.createDirectories(dir.toPath());
+    Properties settings = MiniKdc.createConf();
+    kdc = new MiniKdc(settings, dir);
+    // Also sets the file in which this JVM looks for it.
+    kdc.start();
+    servers = new File(dir, "server.keytab");
+    kdc.createPrincipal(servers, SERVER.substring(0, SERVER.indexOf('@')));
+    clients = new File(dir, "client.keytab");
+    kdc.createPrincipal(clients, CLIENT.substring(0, CLIENT.indexOf('@')));
+  }
+
+  /** Configures servers that authenticate, and their clients. */
+  void secure(Configuration conf) {
+    secure(conf, clients);
+    for (String role : new String[] { "master", "regionserver" }) {
+      conf.set("hbase." + role + ".keytab.file", servers.getPath());
+    }
+    UserGroupInformation.setConfiguration(conf);
+  }
+
+  private static void secure(Configuration conf, File clients) {
+    conf.set("hadoop.security.authentication", "kerberos");
+    conf.set("hbase.security.authentication", "kerberos");
+    for (String role : new String[] { "master", "regionserver" }) {
+      conf.set("hbase." + role + ".kerberos.principal", SERVER);
+    }
+    conf.set("hbase.client.keytab.file", clients.getPath());
+    conf.set("hbase.client.keytab.principal", CLIENT);
+  }
+
+  JsonObject describe() {
+    JsonObject o = new JsonObject();
+    o.addProperty("krb5", kdc.getKrb5conf().getPath());
+    o.addProperty("keytab", clients.getPath());
+    o.addProperty("client", CLIENT);
+    o.addProperty("server", SERVER);
+    return o;
+  }
+
+  /** Logs a client in, as a cluster that is up describes it. */
+  static void login(Configuration conf, JsonObject described) throws Exception {
+    System.setProperty("java.security.krb5.conf", described.get("krb5").getAsString());
+    File keytab = new File(described.get("keytab").getAsString());
+    secure(conf, keytab);
+    UserGroupInformation.setConfiguration(conf);
+    UserGroupInformation.loginUserFromKeytab(CLIENT, keytab.getPath());
+  }
+}
