@@ -1,5 +1,5 @@
-//! The exchange of tokens before a connection header (locator.md §8.5; HBase: `NettyHBaseSaslRpcClientHandler`;
-//! RFC 4752).
+//! The exchange of tokens before a connection header (locator.md §8.5; HBase:
+//! `NettyHBaseSaslRpcClientHandler`; RFC 4752).
 #![warn(clippy::indexing_slicing)]
 
 use super::Protection;

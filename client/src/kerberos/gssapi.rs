@@ -6,6 +6,7 @@
 use super::Target;
 use super::mechanism::{Context, GssError, Login, Mechanism, Step};
 use libloading::Library;
+use std::error::Error as _;
 use std::ffi::{CString, c_char, c_void};
 use std::os::unix::ffi::OsStrExt as _;
 use std::ptr;
@@ -143,7 +144,7 @@ impl Gssapi {
     /// If the system does not have it: a message that names it.
     pub(crate) fn load() -> Result<Self, String> {
         static CACHES: AtomicU64 = AtomicU64::new(0);
-        let api = API.get_or_init(Api::load).as_ref().map_err(String::clone)?;
+        let api = API.get_or_init(|| Api::load(&NAMES)).as_ref().map_err(String::clone)?;
         let cache = format!("MEMORY:hregion-{}", CACHES.fetch_add(1, Ordering::Relaxed));
         Ok(Self { api, cache })
     }
@@ -156,17 +157,17 @@ impl std::fmt::Debug for Gssapi {
 }
 
 impl Api {
-    fn load() -> Result<Self, String> {
-        let mut last = String::new();
-        for name in NAMES {
+    fn load(names: &[&str]) -> Result<Self, String> {
+        let mut first = String::new();
+        for name in names {
             // SAFETY: the library's initialization has no preconditions: any program may link it
-            match unsafe { Library::new(name) } {
+            match unsafe { Library::new(*name) } {
                 Ok(library) => return Self::of(library).map_err(|error| missing(name, &error)),
-                Err(error) if last.is_empty() => last = missing(name, &error),
+                Err(error) if first.is_empty() => first = missing(name, &error),
                 Err(_) => {}
             }
         }
-        Err(last)
+        Err(first)
     }
 
     fn of(library: Library) -> Result<Self, libloading::Error> {
@@ -280,7 +281,8 @@ impl Api {
 }
 
 fn missing(name: &str, error: &libloading::Error) -> String {
-    format!("Kerberos needs the library {name} (Debian: libgssapi-krb5-2; Fedora: krb5-libs): {error}")
+    let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    format!("Kerberos needs the library {name} (Debian: libgssapi-krb5-2; Fedora: krb5-libs): {reason}")
 }
 
 fn oid(bytes: &'static [u8]) -> Oid {
@@ -473,5 +475,72 @@ impl Drop for GssContext {
         let mut minor = 0;
         // SAFETY: the context is the library's or null, and is not used any more; no token is wanted
         unsafe { (self.api.delete_sec_context)(&mut minor, &mut self.handle, ptr::null_mut()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kerberos::Kerberos;
+    use std::path::PathBuf;
+
+    /// Loads the library, if the system has it.
+    fn library() -> Option<Gssapi> {
+        match Gssapi::load() {
+            Ok(library) => Some(library),
+            Err(message) => {
+                assert!(message.contains(NAMES[0]), "{message}");
+                eprintln!("SKIPPED: {message}");
+                None
+            }
+        }
+    }
+
+    fn target(canonical: bool) -> Target {
+        let kerberos = Kerberos::new("hbase/_HOST@HREGION.INVALID").unwrap().canonical_hosts(canonical);
+        kerberos.targets(crate::connections::CLIENT_SERVICE, "localhost").remove(0)
+    }
+
+    #[test]
+    fn a_library_that_is_missing_is_named() {
+        let message = Api::load(&["libhregion-none.so.7", "libhregion-none.so"]).err().unwrap();
+        assert!(message.contains("needs the library libhregion-none.so.7"), "{message}");
+    }
+
+    #[test]
+    fn contexts_that_are_not_complete_protect_nothing() {
+        let Some(library) = library() else { return };
+        for canonical in [true, false] {
+            let mut context = library.begin(&target(canonical), &Login::default()).unwrap();
+            assert!(context.wrap(b"message", true).is_err());
+            for token in [&[][..], b"token", &[0x60; 100]] {
+                assert!(!context.unwrap(token).unwrap_err().message.is_empty());
+            }
+            assert!(context.max_message(1 << 16, true).is_err());
+        }
+    }
+
+    #[test]
+    fn keys_that_are_not_there_are_an_error() {
+        let Some(library) = library() else { return };
+        for principal in [None, Some("nobody@HREGION.INVALID".to_owned())] {
+            let login = Login { keytab: Some((PathBuf::from("/no/keys"), principal)), ticket_cache: None };
+            let begun = library.begin(&target(false), &login);
+            let error = begun.and_then(|mut context| context.step(&[])).unwrap_err();
+            assert!(!error.message.is_empty());
+        }
+        let login = Login { keytab: None, ticket_cache: Some("FILE:/no/cache".to_owned()) };
+        let begun = library.begin(&target(false), &login);
+        assert!(!begun.and_then(|mut context| context.step(&[])).unwrap_err().message.is_empty());
+        let zero = Login { keytab: None, ticket_cache: Some("FILE:\0".to_owned()) };
+        assert!(library.begin(&target(false), &zero).is_err());
+    }
+
+    #[test]
+    fn a_status_is_described() {
+        let Some(library) = library() else { return };
+        // GSS_S_NO_CRED
+        assert!(library.api.check(7 << 16, 0).unwrap_err().message.contains("No credentials"));
+        assert!(library.api.check(CONTINUE_NEEDED, 5).is_ok());
     }
 }

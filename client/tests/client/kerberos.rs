@@ -210,7 +210,12 @@ fn connections_are_authenticated_as_those_of_hbase() {
     let variables = [("KRB5_CONFIG", krb5), ("KRB5CCNAME", &cache), ("KRB5_CLIENT_KTNAME", keytab)];
     run("own tickets", &case, &variables);
     run("tickets of another", &case, &variables[..2]);
-    let unreachable = fs::read_to_string(krb5).unwrap().replace("kdc = localhost:", "kdc = localhost:1#");
+    let unreachable: String = fs::read_to_string(krb5)
+        .unwrap()
+        .lines()
+        .map(|line| if line.trim().starts_with("kdc = ") { "kdc = localhost:1" } else { line })
+        .flat_map(|line| [line, "\n"])
+        .collect();
     fs::write(file("krb5.conf"), unreachable).unwrap();
     run("no KDC", &case, &[("KRB5_CONFIG", file("krb5.conf").to_str().unwrap()), ("KRB5CCNAME", &none)]);
 

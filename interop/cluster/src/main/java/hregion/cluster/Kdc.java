@@ -34,6 +34,8 @@ final class Kdc {
   /** Configures servers that authenticate, and their clients. */
   void secure(Configuration conf) {
     secure(conf, clients);
+    // Users act for others only if they may.
+    conf.setBoolean("hadoop.security.authorization", true);
     for (String role : new String[] { "master", "regionserver" }) {
       conf.set("hbase." + role + ".keytab.file", servers.getPath());
     }
