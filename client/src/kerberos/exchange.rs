@@ -11,7 +11,8 @@ use crate::transport::{Incoming, Outgoing, read_bytes};
 use bytes::Bytes;
 use hregion::{Corruption, Error, ErrorKind};
 use std::io;
-use tokio::task::spawn_blocking;
+use std::thread;
+use tokio::sync::oneshot;
 
 /// What a server answers to a token.
 const SUCCESS: u32 = 0;
@@ -139,12 +140,17 @@ fn agree(
     Ok((Agreement { context, protection, max_message }, answer))
 }
 
-/// Runs what may wait for other servers, on a thread that may wait.
+/// Runs what may wait for other servers, on a thread of its own: the end of a runtime waits for its threads.
 async fn blocking<T: Send + 'static>(
     server: &str,
     work: impl FnOnce() -> Result<T, GssError> + Send + 'static,
 ) -> io::Result<T> {
-    let done = spawn_blocking(work).await.map_err(|_| io::Error::from(io::ErrorKind::Interrupted))?;
+    let (sender, done) = oneshot::channel();
+    thread::Builder::new().name("kerberos".to_owned()).spawn(move || {
+        // an error means that the caller no longer waits
+        drop(sender.send(work()));
+    })?;
+    let done = done.await.map_err(|_| io::Error::from(io::ErrorKind::Interrupted))?;
     done.map_err(|error| of_mechanism(server, &error).into_io())
 }
 

@@ -10,8 +10,8 @@ use std::error::Error as _;
 use std::ffi::{CString, c_char, c_void};
 use std::os::unix::ffi::OsStrExt as _;
 use std::ptr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// The names of the library.
 const NAMES: [&str; 2] = ["libgssapi_krb5.so.2", "libgssapi_krb5.so"];
@@ -134,6 +134,8 @@ pub(crate) struct Gssapi {
     api: &'static Api,
     /// The cache of the tickets that are got with a file of keys, in memory.
     cache: String,
+    /// Locked for writing while that cache may be filled anew: the library empties it first.
+    filling: Arc<RwLock<()>>,
 }
 
 impl Gssapi {
@@ -146,7 +148,7 @@ impl Gssapi {
         static CACHES: AtomicU64 = AtomicU64::new(0);
         let api = API.get_or_init(|| Api::load(&NAMES)).as_ref().map_err(String::clone)?;
         let cache = format!("MEMORY:hregion-{}", CACHES.fetch_add(1, Ordering::Relaxed));
-        Ok(Self { api, cache })
+        Ok(Self { api, cache, filling: Arc::default() })
     }
 }
 
@@ -365,8 +367,19 @@ impl Mechanism for Gssapi {
         } else {
             self.api.name(&target.to_string(), PRINCIPAL_NAME)?
         };
-        let credentials = self.api.credentials(login, &self.cache)?;
-        Ok(Box::new(GssContext { api: self.api, handle: ptr::null_mut(), target, credentials }))
+        let credentials = {
+            let _filling = self.filling.write().unwrap_or_else(PoisonError::into_inner);
+            self.api.credentials(login, &self.cache)?
+        };
+        Ok(Box::new(GssContext {
+            api: self.api,
+            handle: ptr::null_mut(),
+            target,
+            credentials,
+            filling: Arc::clone(&self.filling),
+            // without a principal, the library looks for it in the first step
+            fills: matches!(login.keytab, Some((_, None))),
+        }))
     }
 }
 
@@ -377,6 +390,9 @@ struct GssContext {
     handle: Handle,
     target: Name,
     credentials: Option<Credentials>,
+    filling: Arc<RwLock<()>>,
+    /// Whether the first step may fill the cache.
+    fills: bool,
 }
 
 // SAFETY: the library has no data of threads in contexts; one thread uses it at a time, as all methods take
@@ -388,6 +404,9 @@ impl Context for GssContext {
         let credentials = self.credentials.as_ref().map_or(ptr::null_mut(), |credentials| credentials.handle);
         let (mechanism, input) = (oid(KERBEROS), of_bytes(token));
         let (mut minor, mut flags, mut output) = (0, 0, Output::new(self.api));
+        let filling = Arc::clone(&self.filling);
+        let _fills = self.fills.then(|| filling.write().unwrap_or_else(PoisonError::into_inner));
+        let _reads = (!self.fills).then(|| filling.read().unwrap_or_else(PoisonError::into_inner));
         // SAFETY: all pointers are valid for the call; null pointers mean default credentials, no channel
         // bindings, and that nothing else is to be returned; the output is released when it is dropped
         let major = unsafe {

@@ -65,7 +65,7 @@ async fn read_and_write(client: &Client, row: &str) {
     assert!(rows.next_row().await.unwrap().is_none());
     let long: Vec<u8> = (0..LONG).map(|at| (at % 251) as u8).collect();
     table.put(Put::new(row.to_owned()).cell("g", "long", long.clone())).await.unwrap();
-    assert_eq!(table.get(&Get::new(row.to_owned())).await.unwrap().value("g", "long"), Some(&long[..]));
+    assert_eq!(table.get(&Get::new(row)).await.unwrap().value("g", "long"), Some(&long[..]));
     assert_eq!(client.families(&TableName::parse("t").unwrap()).await.unwrap().len(), 2);
 }
 
@@ -78,6 +78,14 @@ async fn case() {
         "keytab" => keytab(&case).await,
         "own tickets" | "tickets of another" => {
             read_and_write(&case.connect(case.kerberos()), case.text("case")).await;
+        }
+        "short tickets" => {
+            let builder = builder().idle_timeout(Duration::from_secs(1)).kerberos(case.with_keytab());
+            let client = builder.unwrap().bootstrap(case.text("master")).unwrap();
+            read_and_write(&client, "before").await;
+            // by then, connections are closed and tickets have expired
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            read_and_write(&client, "after").await;
         }
         "no tickets" => {
             let error = refused(case.connect(case.kerberos())).await;
@@ -102,6 +110,20 @@ async fn keytab(case: &Case) {
         let kerberos = case.with_keytab().protection(&[protection]);
         read_and_write(&case.connect(kerberos), &format!("{protection:?}")).await;
         println!("{protection:?}: {:?}", begin.elapsed());
+    }
+    // many connections at once get tickets by the same cache
+    for principal in [None, Some(case.text("client"))] {
+        let kerberos = case.kerberos().keytab(case.text("keytab"), principal);
+        let builder = builder().kerberos(kerberos).unwrap();
+        let clients: Vec<_> = (0..20)
+            .map(|_| {
+                let client = builder.clone().bootstrap(case.text("master")).unwrap();
+                tokio::spawn(async move { client.cluster_id().await })
+            })
+            .collect();
+        for client in clients {
+            assert!(client.await.unwrap().unwrap().is_some());
+        }
     }
     // the name of the host as it is
     read_and_write(&case.connect(case.with_keytab().canonical_hosts(false)), "host").await;
@@ -210,14 +232,16 @@ fn connections_are_authenticated_as_those_of_hbase() {
     let variables = [("KRB5_CONFIG", krb5), ("KRB5CCNAME", &cache), ("KRB5_CLIENT_KTNAME", keytab)];
     run("own tickets", &case, &variables);
     run("tickets of another", &case, &variables[..2]);
-    let unreachable: String = fs::read_to_string(krb5)
-        .unwrap()
-        .lines()
-        .map(|line| if line.trim().starts_with("kdc = ") { "kdc = localhost:1" } else { line })
-        .flat_map(|line| [line, "\n"])
-        .collect();
-    fs::write(file("krb5.conf"), unreachable).unwrap();
-    run("no KDC", &case, &[("KRB5_CONFIG", file("krb5.conf").to_str().unwrap()), ("KRB5CCNAME", &none)]);
+    let changed = |name: &str, from: &str, to: &str| {
+        let line = |line: &str| if line.trim().starts_with(from) { to.to_owned() } else { line.to_owned() };
+        let lines: Vec<String> = fs::read_to_string(krb5).unwrap().lines().map(line).collect();
+        fs::write(file(name), lines.join("\n")).unwrap();
+        file(name).to_str().unwrap().to_owned()
+    };
+    let short = changed("short.conf", "[libdefaults]", "[libdefaults]\nticket_lifetime = 5s");
+    run("short tickets", &case, &[("KRB5_CONFIG", &short), ("KRB5CCNAME", &none)]);
+    let unreachable = changed("unreachable.conf", "kdc = ", "kdc = localhost:1");
+    run("no KDC", &case, &[("KRB5_CONFIG", &unreachable), ("KRB5CCNAME", &none)]);
 
     for row in ["Authentication", "Integrity", "Privacy", "host", "site", "own tickets", "tickets of another"]
     {
