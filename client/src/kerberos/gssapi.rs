@@ -369,7 +369,12 @@ impl Mechanism for Gssapi {
         };
         let credentials = {
             let _filling = self.filling.write().unwrap_or_else(PoisonError::into_inner);
-            self.api.credentials(login, &self.cache)?
+            self.api.credentials(login, &self.cache).map_err(|error| match &login.keytab {
+                Some((path, _)) => {
+                    GssError { message: format!("{}: {}", path.display(), error.message), ..error }
+                }
+                None => error,
+            })?
         };
         Ok(Box::new(GssContext {
             api: self.api,
