@@ -17,7 +17,7 @@ const SYSTEM: &str = "hbase";
 /// A table that is being changed as a whole. Holds the lock of the root.
 pub(super) struct TableChange<'o> {
     pub(super) table: TableName,
-    root: &'o Path,
+    pub(super) root: &'o Path,
     pub(super) tree: TableTree,
     pub(super) logs: LogTree,
     pub(super) options: &'o RegionOptions,

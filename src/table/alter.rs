@@ -2,8 +2,10 @@
 
 use super::Table;
 use super::admin::TableChange;
+use super::recover::refuse_cells_of;
 use crate::binary::StringBinary;
 use crate::error::{Error, Result};
+use crate::layout::RegionDir;
 use crate::op::Durability;
 use crate::region::RegionOptions;
 use crate::schema::{Family, RegionInfo, TableDescriptor};
@@ -139,7 +141,8 @@ impl Table {
     /// As [`delete_table`](Self::delete_table); if a family or a setting is invalid; if a family to delete
     /// does not exist, or is the last one; if the tracker of the store files of an existing family would
     /// change ([`Unsupported`](crate::ErrorKind::Unsupported)). If a family is to be deleted and there are
-    /// logs of servers: [`recover`](Self::recover) the root first.
+    /// logs of servers, or one is to be added and logs or recovered edits have cells of one of its name:
+    /// [`recover`](Self::recover) the root first.
     pub fn alter(
         root: impl AsRef<Path>,
         name: &str,
@@ -163,6 +166,8 @@ impl Table {
         if !changes.deleted.is_empty() && !change.regions_with_edits()?.is_empty() {
             return Err(Error::locked(&tree.dir())); // a region was written to meanwhile
         }
+        let added = changes.families.iter().map(Family::name).filter(|name| !has(name));
+        change.refuse_cells_of(&added.collect::<Vec<_>>())?;
         for name in changes.deleted.iter().filter(|name| !has(name)) {
             // An interrupted call has left a part of it.
             if !tree.remove_family(&String::from_utf8_lossy(name))? {
@@ -196,6 +201,19 @@ impl TableChange<'_> {
             options.open(self.tree.dir().join(region))?.close()?;
         }
         Ok(())
+    }
+
+    /// Fails if a log has cells of families that are to be added.
+    fn refuse_cells_of(&self, families: &[&[u8]]) -> Result<()> {
+        if families.is_empty() {
+            return Ok(());
+        }
+        let mut edits = Vec::new();
+        for region in self.regions_with_edits()? {
+            let dir = RegionDir::open(self.options.file_storage(), &self.tree.dir().join(region))?;
+            edits.extend(dir.recovered_edits()?.iter().cloned());
+        }
+        refuse_cells_of(self.root, &self.table, families, edits, self.options)
     }
 
     /// Returns the names of the regions that have recovered edits, without parents, which are not opened.

@@ -6,7 +6,8 @@ use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
 use hregion::{
     Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, ManualClock, Put, Region, RegionInfo,
-    RegionOptions, RegionOutcome, RegionRecovery, ReplayReport, Result, RootRecovery, Scan, Table, TableName,
+    RegionOptions, RegionOutcome, RegionRecovery, ReplayReport, Result, RootRecovery, Scan, Table,
+    TableChanges, TableName,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -441,6 +442,28 @@ fn only_the_newest_log_of_a_server_may_be_torn() {
     let torn: Vec<_> = found.torn.iter().map(|error| error.path().unwrap()).collect();
     assert_eq!(torn, [&*meta, &*other]);
     assert_eq!(values(&open(&storage, false))[2..5].len(), 3);
+}
+
+/// Logs have cells of a family that was deleted since, and a family of its name is added.
+#[test]
+fn an_added_family_gets_no_cells_of_a_deleted_one() {
+    let (storage, [one, _]) = flushed();
+    let entries = [(&*one, 40, vec![put("b", "f", "1"), put("b", "h", "deleted")])];
+    let add = TableChanges::new().family(Family::new("h"));
+    let edits = format!("/hbase/data/default/t/{one}/recovered.edits");
+    for (dir, name) in [(SERVER, "h%2C1%2C2.1000"), (&*edits, "0000000000000000040")] {
+        write_log(&storage, dir, name, &entries, true);
+        let error = Table::alter(ROOT, "t", &add, &options(&storage)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        // Other changes do not depend on the logs.
+        let other = TableChanges::new().family(Family::new("g").max_versions(2));
+        Table::alter(ROOT, "t", &other, &options(&storage)).unwrap();
+        recover(&storage).unwrap();
+    }
+    Table::alter(ROOT, "t", &add, &options(&storage)).unwrap();
+    let found = values(&open(&storage, true));
+    assert!(found.contains(&"b/f:q/500=1".to_owned()), "{found:?}");
+    assert!(!found.iter().any(|cell| cell.contains("/h:")), "{found:?}");
 }
 
 #[test]
