@@ -12,6 +12,7 @@ use super::durable::{
 use super::family::{FamilyDir, StoreFiles};
 use super::file_list::FILE_LIST_DIR;
 use super::reference::{Half, Reference};
+use super::region_change::RegionChange;
 use super::root::{Root, TableDir};
 use super::store_file_info::StoreFileInfo;
 use super::table::create_aside;
@@ -387,6 +388,18 @@ impl RegionDir {
     /// Returns the root directory of all tables, if the region is under one.
     pub(crate) fn root(&self) -> Option<&Path> {
         self.table.root.as_ref().map(|root| root.path.as_path())
+    }
+
+    /// Returns the unfinished splits and merges of the table's regions. There are none outside of a root.
+    ///
+    /// # Errors
+    ///
+    /// As [`RegionChange::unfinished`].
+    pub(crate) fn unfinished_changes(&self) -> Result<Vec<RegionChange>> {
+        match self.table.root {
+            Some(_) => RegionChange::unfinished(&**self.storage(), &self.table.path),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Returns the root directory, if it has the layout since 0.96 and the region's table is at its place

@@ -14,8 +14,8 @@ use crate::hfile::Encryption;
 use crate::io::FileLock;
 use crate::layout::file_name::FileName;
 use crate::layout::{
-    LOCK, RECOVERED_EDITS, RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFileInfo, StoreFiles,
-    read_descriptor_file,
+    LOCK, RECOVERED_EDITS, RegionChange, RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFileInfo,
+    StoreFiles, read_descriptor_file,
 };
 use crate::memstore::Segment;
 use crate::metrics::{BlockCounts, Counters};
@@ -313,6 +313,9 @@ impl RegionOptions {
         let lock = self.lock(path)?;
         // Anything read before the lock was taken may have changed.
         let mut dir = open()?;
+        if !self.logs_are_split {
+            refuse_change_of(&dir)?;
+        }
         let (families, is_altered) = dir.reconcile(&self.families, self.schema_change())?;
         if !dir.has_descriptor() && families.len() > self.families.len() {
             return Err(self.unknown_settings(&dir));
@@ -466,6 +469,20 @@ fn describe(dir: &mut RegionDir, described: Option<&(TableDescriptor, PathBuf)>)
         return Err(corruption.at(file, 0));
     }
     dir.give_descriptor(descriptor);
+    Ok(())
+}
+
+/// Fails if a split or merge of the region was interrupted, or one that would create it. It may turn out to
+/// have been made, and what is written to a parent then would be lost; or not, and children are removed.
+fn refuse_change_of(dir: &RegionDir) -> Result<()> {
+    let name = dir.info().encoded_name();
+    let is_of = |change: &RegionChange| change.parents().contains(&name) || change.children().contains(&name);
+    if dir.unfinished_changes()?.iter().any(is_of) {
+        let table = dir.info().table();
+        return Err(Error::invalid_argument(format!(
+            "a split or merge of region {name} was interrupted: open table {table} for writing, which ends it"
+        )));
+    }
     Ok(())
 }
 

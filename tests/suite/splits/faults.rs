@@ -1,7 +1,8 @@
 //! Every call of a split, merge or archival fails once, or the machine stops there.
 
 use super::{
-    META, ROOT, add_catalog, check_catalog, compact, create, names, open, options, put, region_dirs, values,
+    META, ROOT, TABLE, add_catalog, check_catalog, compact, create, names, open, options, put, region_dirs,
+    values,
 };
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{Compaction, Delete, RegionInfo, Result, Severity, Storage, Table};
@@ -240,4 +241,43 @@ fn a_change_that_could_not_be_undone_is_settled_later() {
         assert_eq!(values(&open(&storage.after(Crash::Hard), true)), later, "call {n}");
     }
     assert!(calls > 50, "{calls}");
+}
+
+/// The process dies in a split, and regions are then opened by their directories, without their table.
+#[test]
+fn what_is_written_by_directory_is_not_lost_with_an_interrupted_split() {
+    for setup in [written, in_a_catalog] {
+        let (mut refused, mut deaths) = (0, 0);
+        for n in 0.. {
+            let storage = setup(&[]);
+            let table = open(&storage, true);
+            storage.die_after(n);
+            let split = table.split("m");
+            drop(table);
+            if !storage.has_died() {
+                assert!(split.is_ok() && refused > 3, "{n} calls, {refused} of {deaths} refused");
+                break;
+            }
+            let storage = storage.after(Crash::OfTheProcess);
+            if names(&storage, "/.change.").is_empty() {
+                continue;
+            }
+            deaths += 1;
+            let mut written = Vec::new();
+            for entry in storage.list_dir(Path::new(TABLE)).unwrap().iter().filter(|entry| entry.is_dir) {
+                match options(&storage).writable(true).open(Path::new(TABLE).join(&entry.name)) {
+                    Ok(region) => {
+                        let row = if region.info().contains(b"b9") { "b9" } else { "n9" };
+                        region.put(put(row, "new")).unwrap();
+                        region.close().unwrap();
+                        written.push(row);
+                    }
+                    Err(_) => refused += 1,
+                }
+            }
+            let found = values(&open(&storage, true));
+            let is_there = |row: &&str| found.iter().any(|cell| cell.starts_with(*row));
+            assert!(written.iter().all(is_there), "call {n}: {written:?} {found:?}");
+        }
+    }
 }
