@@ -64,7 +64,8 @@ impl RegionDir {
             let entries = list_if_exists(storage, &self.path().join(family))?.unwrap_or_default();
             let files = entries.iter().filter(|entry| !entry.is_dir).filter_map(DirEntry::utf8_name);
             let names: Vec<&str> = files.filter(|name| !name.starts_with('.')).collect();
-            if !names.is_empty() {
+            // A call that was interrupted may have moved all files, and not durably.
+            if !names.is_empty() || self.has_archive(family.as_bytes())? {
                 self.archive(family.as_bytes(), names)?;
             }
         }

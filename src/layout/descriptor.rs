@@ -2,7 +2,9 @@
 //! `FSTableDescriptors`).
 #![warn(clippy::indexing_slicing)]
 
-use super::durable::{create_dir_durably, list_if_exists, remove, sync_dir, unless_not_found, write_file};
+use super::durable::{
+    create_dir_durably, list_if_exists, parent, remove, sync_dir, sync_file, unless_not_found, write_file,
+};
 use super::tracker::StoreFileTracker;
 use crate::binary::StringBinary;
 use crate::error::{Corruption, Error, Result};
@@ -154,6 +156,12 @@ impl StoredDescriptor {
     /// Reads the file of the descriptor again, with all that is in it.
     pub(crate) fn read(&self, storage: &dyn Storage) -> Result<Vec<u8>> {
         read_file(storage, &self.path, DESCRIPTOR_BYTES)
+    }
+
+    /// Makes the descriptor durable. A process that has died may not have synced its name.
+    pub(crate) fn settle(&self, storage: &dyn Storage) -> Result<()> {
+        sync_file(storage, &self.path)?;
+        sync_dir(storage, parent(&self.path))
     }
 
     /// Writes another descriptor of the table, which takes the place of this one.

@@ -15,7 +15,7 @@ use super::reference::{Half, Reference};
 use super::region_change::RegionChange;
 use super::root::{Root, TableDir};
 use super::store_file_info::StoreFileInfo;
-use super::table::create_aside;
+use super::table::{create_aside, settle_table};
 use super::table_tree::TableTree;
 use super::tracker::StoreFileTracker;
 use crate::cell::CellOrder;
@@ -390,6 +390,14 @@ impl RegionDir {
         self.table.root.as_ref().map(|root| root.path.as_path())
     }
 
+    /// Makes the directory of the table durable, under a root: see [`settle_table`].
+    pub(crate) fn settle_table(&self) -> Result<()> {
+        match self.table.root {
+            Some(_) => settle_table(&**self.storage(), &self.table.path),
+            None => Ok(()),
+        }
+    }
+
     /// Returns the unfinished splits and merges of the table's regions. There are none outside of a root.
     ///
     /// # Errors
@@ -489,12 +497,22 @@ impl RegionDir {
             names.try_for_each(|name| unless_not_found(remove(storage, &path.join(name))))?;
             return sync_dir(storage, &path);
         };
-        let archive = root.archive(self.info.table()).join(&self.name).join(&dir.family);
+        let archive = self.archive_of(root, family);
         if !crate::sync::unpoisoned(self.archived.lock()).contains(family) {
             create_dir_durably(storage, &root.path, &archive)?;
             crate::sync::unpoisoned(self.archived.lock()).insert(family.to_vec());
         }
         move_files(storage, &path, &archive, names.map(Path::new))
+    }
+
+    /// Whether there is a directory of a family in the archive.
+    pub(super) fn has_archive(&self, family: &[u8]) -> Result<bool> {
+        let Some(root) = &self.table.root else { return Ok(false) };
+        Ok(list_if_exists(&**self.storage(), &self.archive_of(root, family))?.is_some())
+    }
+
+    fn archive_of(&self, root: &Root, family: &[u8]) -> PathBuf {
+        root.archive(self.info.table()).join(&self.name).join(self.family(family).family)
     }
 
     /// Finds recovered edits: writes that are in no store file yet.

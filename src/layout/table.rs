@@ -94,6 +94,19 @@ pub(super) fn fill_aside(
     Ok(aside)
 }
 
+/// Makes the names in a table's directory durable, and those of the directories above it up to the root: a
+/// process that has died may have made or removed some, and not synced them. What is written to the table
+/// from now on must not be lost with them.
+pub(crate) fn settle_table(storage: &dyn Storage, table: &Path) -> Result<()> {
+    let is_under_root = table.ancestors().nth(2).is_some_and(|data| data.ends_with("data"));
+    let mut dirs: Vec<&Path> = table.ancestors().take(if is_under_root { 4 } else { 1 }).collect();
+    dirs.reverse();
+    dirs.into_iter().try_for_each(|dir| match dir.as_os_str().is_empty() {
+        true => sync_dir(storage, Path::new(".")),
+        false => sync_dir(storage, dir),
+    })
+}
+
 /// Creates a directory and its missing parents, so that they survive a crash.
 pub(super) fn create_parents(storage: &dyn Storage, dir: &Path) -> Result<()> {
     let mut missing = Vec::new();

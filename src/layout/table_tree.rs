@@ -198,12 +198,12 @@ impl TableTree {
     fn archive_family(&self, table: &Path, region: &str, family: &str) -> Result<()> {
         let (storage, dir) = (&*self.storage, table.join(region).join(family));
         let files = self.files(&dir)?;
-        if files.is_empty() {
-            return Ok(());
-        }
         let root = self.tree.root();
         let archive = root.archive(&self.table).join(region).join(family);
-        self.tree.list(storage, &archive)?; // fails at a symbolic link
+        // Fails at a symbolic link. A call that was interrupted may have moved all files, and not durably.
+        if self.tree.list(storage, &archive)?.is_none() && files.is_empty() {
+            return Ok(());
+        }
         create_dir_durably(storage, &root.path, &archive)?;
         move_files(storage, &dir, &archive, files.iter().map(|file| Path::new(&file.name)))
     }

@@ -316,6 +316,10 @@ impl RegionOptions {
         if !self.logs_are_split {
             refuse_change_of(&dir)?;
         }
+        // A table that is open has done so.
+        if self.log.is_none() {
+            dir.settle_table()?;
+        }
         let (families, is_altered) = dir.reconcile(&self.families, self.schema_change())?;
         if !dir.has_descriptor() && families.len() > self.families.len() {
             return Err(self.unknown_settings(&dir));

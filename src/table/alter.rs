@@ -168,6 +168,8 @@ impl Table {
         }
         let added = changes.families.iter().map(Family::name).filter(|name| !has(name));
         change.refuse_cells_of(&added.collect::<Vec<_>>())?;
+        // Otherwise a loss of power could bring back an older descriptor, which has the families.
+        stored.settle(&**options.file_storage())?;
         for name in changes.deleted.iter().filter(|name| !has(name)) {
             // An interrupted call has left a part of it.
             if !tree.remove_family(&String::from_utf8_lossy(name))? {

@@ -6,7 +6,7 @@ use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::{Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::RegionChange;
-use crate::layout::table::create_table;
+use crate::layout::table::{create_table, settle_table};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
@@ -122,6 +122,10 @@ impl Table {
             false => Vec::new(),
         };
         let regions = dirs.regions_in(dir, &name)?;
+        if options.is_writable() {
+            // What has been seen is durable before anything is written.
+            settle_table(&**options.file_storage(), dir)?;
+        }
         let regions = regions.into_iter().map(|(path, region)| (RegionSource::Dir(path), region));
         let table = Self::of(name, regions, &changes, options);
         for unfinished in table.0.regions.load_full().slots.iter().filter_map(|slot| slot.unfinished.as_ref())

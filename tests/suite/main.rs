@@ -43,6 +43,7 @@ mod reads;
 mod recovery;
 mod region;
 mod region_golden;
+mod restarts;
 mod salvage;
 mod scanners;
 mod scheduler;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::io::Storage;
-use crate::layout::durable::{copy_file, create_dir_durably, is_same_file, remove};
+use crate::layout::durable::{copy_file, create_dir_durably, is_same_file, remove, sync_dir, sync_file};
 use crate::layout::file_name::FileName;
 use crate::schema::TableName;
 use std::collections::BTreeMap;
@@ -94,7 +94,12 @@ impl SnapshotTree {
                 continue;
             }
             if is_same_file(&**storage, from, &found)? {
-                return verify(&found);
+                verify(&found)?;
+                // An export that was interrupted may have left the name without syncing it.
+                let dir = found.parent().unwrap_or(&found);
+                create_dir_durably(&**storage, &root.path, dir)?;
+                sync_file(&**storage, &found)?;
+                return sync_dir(&**storage, dir);
             }
             let message = format!("another file than {} is in the place of its copy", from.display());
             let error = std::io::Error::new(std::io::ErrorKind::AlreadyExists, message);

@@ -1,0 +1,327 @@
+//! A process dies at each call of a change, another one completes the change, and then the power fails: what
+//! the second one was told is done must not depend on names that the first one did not sync.
+
+use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::{
+    CellRef, CellType, Compaction, Delete, Error, ErrorKind, Family, ManualClock, Put, Region, RegionOptions,
+    Result, Scan, SeekKey, Storage, StoreFileOrigin, Table, TableChanges,
+};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+const ROOT: &str = "/hbase";
+const OTHER: &str = "/other/hbase";
+const T: &str = "ns:t";
+const BEFORE: [&str; 4] = ["a/f=1", "a/g=1", "n/f=1", "n/g=1"];
+
+fn options(storage: &FaultyStorage) -> RegionOptions {
+    let clock = Arc::new(ManualClock::new(1000));
+    Region::options().storage(Arc::new(storage.clone())).clock(clock).writable(true)
+}
+
+fn put(row: &str, value: &str) -> Put {
+    Put::new(row.to_owned()).cell_at("f", "q", 5, value.to_owned()).cell_at("g", "q", 5, value.to_owned())
+}
+
+fn create(storage: &FaultyStorage, name: &str) -> Result<Table> {
+    Table::create_with(ROOT, name, &[Family::new("f"), Family::new("g")], &["m"], options(storage))
+}
+
+fn open(storage: &FaultyStorage, name: &str) -> Result<Table> {
+    Table::open_with(ROOT, name, options(storage))
+}
+
+/// A durable root with a table of two regions, and a snapshot of it.
+fn root() -> FaultyStorage {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, T).unwrap();
+    for row in ["a", "n"] {
+        table.put(put(row, "1")).unwrap();
+    }
+    table.snapshot("s").unwrap();
+    table.close().unwrap();
+    storage.after(Crash::OfTheProcess)
+}
+
+fn cells(table: &Table) -> Vec<String> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let mut found = Vec::new();
+    for row in table.scan(Scan::new()).unwrap() {
+        let row = row.unwrap();
+        let cells = row.cells();
+        found.extend(
+            cells.map(|cell| format!("{}/{}={}", text(cell.row()), text(cell.family()), text(cell.value()))),
+        );
+    }
+    found
+}
+
+/// Returns the cells of a table; `None` if there is none.
+fn read(storage: &FaultyStorage, name: &str) -> Option<Vec<String>> {
+    match Table::open_with(ROOT, name, options(storage).writable(false)) {
+        Err(error) if error.kind() == ErrorKind::TableNotFound => None,
+        opened => Some(cells(&opened.unwrap())),
+    }
+}
+
+/// Checks that a snapshot has all cells.
+fn check_snapshot(storage: &FaultyStorage, root: &str, shown: &str) {
+    let snapshot = Table::open_snapshot_with(root, "s", options(storage).writable(false));
+    let snapshot = snapshot.unwrap_or_else(|error| panic!("{shown}: {error}"));
+    for row in snapshot.scan(Scan::new()).unwrap() {
+        row.unwrap_or_else(|error| panic!("{shown}: {error}"));
+    }
+    assert_eq!(cells(&snapshot), BEFORE, "{shown}");
+}
+
+fn is_kind(error: &Error, kind: io::ErrorKind) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .is_some_and(|source| source.kind() == kind)
+}
+
+/// Makes the process die at each call of `change`, makes the change again, and checks the storage after each
+/// kind of loss of power. `is_done` says which errors mean that the first process had done all.
+fn each_death(
+    setup: impl Fn() -> FaultyStorage,
+    change: impl Fn(&FaultyStorage) -> Result<()>,
+    is_done: impl Fn(&Error) -> bool,
+    check: impl Fn(&FaultyStorage, &str),
+) {
+    for n in 0.. {
+        let storage = setup();
+        storage.die_after(n);
+        let changed = change(&storage);
+        if !storage.has_died() {
+            assert!(changed.is_ok() && n > 5, "{n}: {changed:?}");
+            println!("{n} calls");
+            return;
+        }
+        storage.heal();
+        if let Err(error) = change(&storage) {
+            assert!(is_done(&error), "call {n}: {error}");
+        }
+        let chances = [Crash::Chance(n), Crash::Chance(n + 1000), Crash::Chance(n + 2000)];
+        for crash in [Crash::OfTheProcess, Crash::Hard, Crash::Torn].into_iter().chain(chances) {
+            check(&storage.after(crash), &format!("call {n}, {crash:?}"));
+        }
+    }
+}
+
+fn never(_: &Error) -> bool {
+    false
+}
+
+#[test]
+fn a_deleted_table_keeps_its_snapshot() {
+    let delete = |storage: &FaultyStorage| Table::delete_table(ROOT, T, &options(storage));
+    let is_done = |error: &Error| error.kind() == ErrorKind::TableNotFound;
+    each_death(root, delete, is_done, |storage, shown| {
+        assert_eq!(read(storage, T), None, "{shown}");
+        check_snapshot(storage, ROOT, shown);
+    });
+}
+
+#[test]
+fn a_truncated_table_is_empty_and_keeps_its_snapshot() {
+    let truncate = |storage: &FaultyStorage| Table::truncate(ROOT, T, true, &options(storage));
+    each_death(root, truncate, never, |storage, shown| {
+        assert_eq!(read(storage, T), Some(Vec::new()), "{shown}");
+        check_snapshot(storage, ROOT, shown);
+    });
+}
+
+#[test]
+fn a_deleted_family_stays_in_the_snapshot() {
+    let changes = TableChanges::new().delete_family("f");
+    let alter = |storage: &FaultyStorage| Table::alter(ROOT, T, &changes, &options(storage));
+    let is_done = |error: &Error| error.kind() == ErrorKind::NoSuchFamily;
+    each_death(root, alter, is_done, |storage, shown| {
+        assert_eq!(read(storage, T), Some(vec!["a/g=1".into(), "n/g=1".into()]), "{shown}");
+        check_snapshot(storage, ROOT, shown);
+    });
+}
+
+#[test]
+fn an_added_family_keeps_what_is_written() {
+    let add = |storage: &FaultyStorage| {
+        Table::alter(ROOT, T, &TableChanges::new().family(Family::new("h")), &options(storage))?;
+        let table = open(storage, T)?;
+        table.put(Put::new("b").cell_at("h", "q", 5, "2"))?;
+        table.flush()
+    };
+    each_death(root, add, never, |storage, shown| {
+        let found = read(storage, T).unwrap();
+        assert!(found.contains(&"b/h=2".to_owned()), "{shown}: {found:?}");
+    });
+}
+
+#[test]
+fn a_created_table_keeps_what_is_written() {
+    let write = |storage: &FaultyStorage| {
+        let table = match create(storage, "u") {
+            Err(error) if is_kind(&error, io::ErrorKind::AlreadyExists) => open(storage, "u"),
+            created => created,
+        }?;
+        table.put(put("b", "2"))
+    };
+    each_death(root, write, never, |storage, shown| {
+        assert_eq!(read(storage, "u"), Some(vec!["b/f=2".into(), "b/g=2".into()]), "{shown}");
+    });
+}
+
+#[test]
+fn a_clone_keeps_what_is_written() {
+    let write = |storage: &FaultyStorage| {
+        let table = match Table::clone_snapshot(ROOT, "s", "u", options(storage)) {
+            Err(error) if is_kind(&error, io::ErrorKind::AlreadyExists) => open(storage, "u"),
+            cloned => cloned,
+        }?;
+        table.put(put("b", "2"))
+    };
+    each_death(root, write, never, |storage, shown| {
+        let found = read(storage, "u").unwrap();
+        assert_eq!(found, ["a/f=1", "a/g=1", "b/f=2", "b/g=2", "n/f=1", "n/g=1"], "{shown}");
+    });
+}
+
+#[test]
+fn a_restored_table_keeps_what_is_written() {
+    let setup = || {
+        let storage = root();
+        let table = open(&storage, T).unwrap();
+        table.put(put("c", "1")).unwrap();
+        table.flush().unwrap();
+        table.compact(Compaction::Major).unwrap();
+        table.close().unwrap();
+        storage.after(Crash::OfTheProcess)
+    };
+    let restore =
+        |storage: &FaultyStorage| Table::restore_snapshot(ROOT, "s", options(storage))?.put(put("b", "2"));
+    each_death(setup, restore, never, |storage, shown| {
+        let found = read(storage, T).unwrap_or_else(|| panic!("{shown}"));
+        assert_eq!(found, ["a/f=1", "a/g=1", "b/f=2", "b/g=2", "n/f=1", "n/g=1"], "{shown}");
+        check_snapshot(storage, ROOT, shown);
+    });
+}
+
+#[test]
+fn an_exported_snapshot_is_there() {
+    let export = |storage: &FaultyStorage| Table::export_snapshot_with(ROOT, "s", OTHER, options(storage));
+    let is_done = |error: &Error| is_kind(error, io::ErrorKind::AlreadyExists);
+    each_death(root, export, is_done, |storage, shown| {
+        if storage.names().iter().any(|name| name.ends_with("other/hbase/.hbase-snapshot/s/.snapshotinfo")) {
+            check_snapshot(storage, OTHER, shown);
+        } else {
+            // The first process had published it, and the second one has only found it.
+            assert_eq!(read(storage, T), Some(BEFORE.map(str::to_owned).to_vec()), "{shown}");
+        }
+    });
+}
+
+#[test]
+fn splits_merges_and_parents_lose_nothing() {
+    let split = |storage: &FaultyStorage| {
+        let table = open(storage, T)?;
+        if table.regions().len() == 2 {
+            table.split("g")?;
+        }
+        table.put(put("b", "2"))?;
+        table.put(put("h", "2"))
+    };
+    let expected = ["a/f=1", "a/g=1", "b/f=2", "b/g=2", "h/f=2", "h/g=2", "n/f=1", "n/g=1"];
+    each_death(root, split, never, |storage, shown| {
+        assert_eq!(read(storage, T).unwrap(), expected, "{shown}");
+        check_snapshot(storage, ROOT, shown);
+    });
+    let setup = || {
+        let storage = root();
+        split(&storage).unwrap();
+        open(&storage, T).unwrap().close().unwrap();
+        storage.after(Crash::OfTheProcess)
+    };
+    let compact = |storage: &FaultyStorage| {
+        let table = open(storage, T)?;
+        table.compact(Compaction::Major)?;
+        table.put(put("h", "3"))
+    };
+    each_death(setup, compact, never, |storage, shown| {
+        let expected = expected.map(|cell| cell.replace("h/f=2", "h/f=3").replace("h/g=2", "h/g=3"));
+        assert_eq!(read(storage, T).unwrap(), expected, "{shown}");
+        check_snapshot(storage, ROOT, shown);
+    });
+    let merge = |storage: &FaultyStorage| {
+        let table = open(storage, T)?;
+        if let [first, second] = &table.regions()[..] {
+            table.merge(first, second)?;
+        }
+        table.put(put("b", "2"))?;
+        table.compact(Compaction::Major)?;
+        table.put(put("h", "2"))
+    };
+    each_death(root, merge, never, |storage, shown| {
+        assert_eq!(read(storage, T).unwrap(), expected, "{shown}");
+        check_snapshot(storage, ROOT, shown);
+    });
+}
+
+#[test]
+fn writes_flushes_and_compactions_lose_nothing() {
+    let write = |storage: &FaultyStorage| {
+        let table = open(storage, T)?;
+        table.put(put("b", "2"))?;
+        table.flush()?;
+        table.delete(Delete::new("n"))?;
+        table.flush()?;
+        table.compact(Compaction::Major)?;
+        table.put(put("h", "2"))
+    };
+    let setup = || {
+        let storage = root();
+        let table = open(&storage, T).unwrap();
+        table.put(put("x", "1")).unwrap();
+        // Neither flushed nor closed.
+        storage.after(Crash::OfTheProcess)
+    };
+    each_death(setup, write, never, |storage, shown| {
+        let found = read(storage, T).unwrap();
+        let expected = ["a/f=1", "a/g=1", "b/f=2", "b/g=2", "h/f=2", "h/g=2", "x/f=1", "x/g=1"];
+        assert_eq!(found, expected, "{shown}");
+        check_snapshot(storage, ROOT, shown);
+    });
+}
+
+#[test]
+fn bulk_loads_lose_nothing() {
+    let setup = || {
+        let storage = root();
+        let table = open(&storage, T).unwrap();
+        storage.create_dir_all(Path::new("/load/f")).unwrap();
+        let region = table.region("a").unwrap();
+        let mut writer = region.bulk_load_writer("f", "/load/f/file").unwrap();
+        for row in ["b", "x"] {
+            let key = SeekKey::of(row.as_bytes(), b"f", b"q", 5, CellType::Put);
+            writer.append(CellRef::new(&key, b"2")).unwrap();
+        }
+        let (timestamp, source_task) = (1000, Vec::new());
+        let (exclude_from_minor_compaction, skip_reset_seq_id) = (false, false);
+        let origin = StoreFileOrigin::BulkLoad {
+            timestamp,
+            source_task,
+            exclude_from_minor_compaction,
+            skip_reset_seq_id,
+        };
+        writer.finish(&origin).unwrap();
+        table.close().unwrap();
+        storage.after(Crash::OfTheProcess)
+    };
+    let load = |storage: &FaultyStorage| {
+        let table = open(storage, T)?;
+        table.bulk_load("/load")?;
+        table.delete(Delete::new("n"))
+    };
+    each_death(setup, load, never, |storage, shown| {
+        assert_eq!(read(storage, T).unwrap(), ["a/f=1", "a/g=1", "b/f=2", "x/f=2"], "{shown}");
+    });
+}
