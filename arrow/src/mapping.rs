@@ -161,6 +161,12 @@ impl Column {
         self.versions
     }
 
+    /// Whether there is a column with the timestamps, after the column.
+    #[must_use]
+    pub fn has_timestamp(&self) -> bool {
+        self.timestamp
+    }
+
     /// The name of the column of timestamps.
     pub(crate) fn timestamp_name(&self) -> String {
         format!("{}_timestamp", self.name)
@@ -258,6 +264,12 @@ impl Mapping {
     pub fn on_invalid(mut self, invalid: Invalid) -> Self {
         self.invalid = invalid;
         self
+    }
+
+    /// What becomes of a value that does not have its type.
+    #[must_use]
+    pub fn invalid(&self) -> Invalid {
+        self.invalid
     }
 
     /// How the row key becomes columns.

@@ -1,0 +1,50 @@
+//! The columns of the SQL table, and where they are from.
+
+use hregion_arrow::{Invalid, Layout, Mapping, ValueType};
+
+/// What a column of the SQL table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    /// A part of the row key, and its type.
+    Part(usize, ValueType),
+    /// A column of the mapping.
+    Column(usize),
+    /// The timestamps of a column of the mapping.
+    ColumnTimestamp(usize),
+    /// Of a table of cells.
+    Family,
+    Qualifier,
+    Timestamp,
+    /// What predicates say nothing about.
+    Other,
+}
+
+/// Returns the columns, in the order of the layout's schema.
+pub(crate) fn fields_of(layout: &Layout) -> Vec<Field> {
+    let Layout::Columns(mapping) = layout else {
+        let row = Field::Part(0, ValueType::Binary);
+        return vec![row, Field::Family, Field::Qualifier, Field::Timestamp, Field::Other, Field::Other];
+    };
+    let parts = mapping.row().parts().into_iter().enumerate();
+    let mut fields: Vec<Field> = parts.map(|(at, part)| Field::Part(at, part.value_type())).collect();
+    for (at, column) in mapping.columns().iter().enumerate() {
+        fields.push(Field::Column(at));
+        if column.has_timestamp() {
+            fields.push(Field::ColumnTimestamp(at));
+        }
+    }
+    fields
+}
+
+/// The mapping of a table that has one.
+pub(crate) fn mapping_of(layout: &Layout) -> Option<&Mapping> {
+    match layout {
+        Layout::Columns(mapping) => Some(mapping),
+        _ => None,
+    }
+}
+
+/// Whether a value that is not of its type is null.
+pub(crate) fn invalid_is_null(mapping: &Mapping) -> bool {
+    mapping.invalid() == Invalid::Null
+}

@@ -1,0 +1,218 @@
+//! The plan node that reads partitions.
+
+use crate::partition::Partition;
+use crate::scan::Reading;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Statistics, internal_err};
+use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::StreamExt as _;
+use hregion::cell::StringBinary;
+use std::fmt;
+use std::sync::Arc;
+
+/// How many batches of a partition wait to be taken. One more is being read.
+const CHANNEL: usize = 1;
+
+/// A range of row keys: from one, inclusive, to another, exclusive; `None` for no end.
+pub type RowRange = (Vec<u8>, Option<Vec<u8>>);
+
+/// Reads the rows of a table, a snapshot or a region: partitions of row ranges, each in row order.
+#[derive(Debug)]
+pub struct HregionExec {
+    reading: Reading,
+    partitions: Vec<Partition>,
+    /// About how many cells of the files are in a row of the output.
+    cells_of_row: u64,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl HregionExec {
+    /// `sorted` are the columns by which the output is sorted.
+    pub(crate) fn new(
+        reading: Reading,
+        partitions: Vec<Partition>,
+        cells_of_row: u64,
+        sorted: &[usize],
+    ) -> Self {
+        let schema = &reading.schema;
+        let sort = |at: &usize| {
+            let name = schema.field(*at).name();
+            PhysicalSortExpr::new(Arc::new(Column::new(name, *at)), Default::default())
+        };
+        let sorted: Vec<PhysicalSortExpr> = sorted.iter().map(sort).collect();
+        let orderings = (!sorted.is_empty()).then_some(sorted);
+        let equivalence = EquivalenceProperties::new_with_orderings(Arc::clone(schema), orderings);
+        let properties = PlanProperties::new(
+            equivalence,
+            Partitioning::UnknownPartitioning(partitions.len()),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        let metrics = ExecutionPlanMetricsSet::new();
+        Self { reading, partitions, cells_of_row, properties: Arc::new(properties), metrics }
+    }
+
+    /// Returns the ranges of row keys of each partition, in row order.
+    #[must_use]
+    pub fn row_ranges(&self) -> Vec<Vec<RowRange>> {
+        let ranges = |partition: &Partition| {
+            let ranges = partition.ranges.ranges().iter();
+            ranges.map(|range| (range.start.clone(), range.end.clone())).collect()
+        };
+        self.partitions.iter().map(ranges).collect()
+    }
+
+    /// Returns the scan of each partition, without its rows. It has no filter.
+    #[must_use]
+    pub fn scan(&self) -> &hregion::Scan {
+        &self.reading.scan
+    }
+
+    /// Returns the filter that the reader applies.
+    #[must_use]
+    pub fn filter(&self) -> Option<&hregion::Filter> {
+        self.reading.filter.as_ref()
+    }
+}
+
+impl DisplayAs for HregionExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ranges: usize = self.partitions.iter().map(|partition| partition.ranges.ranges().len()).sum();
+        write!(f, "HregionExec: partitions={}, row_ranges={ranges}", self.partitions.len())?;
+        let names: Vec<&str> =
+            self.reading.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        write!(f, ", columns=[{}]", names.join(", "))?;
+        if let Some(filter) = &self.reading.filter {
+            match filter.to_expression() {
+                Some(text) => write!(f, ", filter={}", StringBinary(&text))?,
+                None => write!(f, ", filter={filter:?}")?,
+            }
+        }
+        match self.reading.limit {
+            Some(limit) => write!(f, ", limit={limit}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for HregionExec {
+    fn name(&self) -> &'static str {
+        "HregionExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.is_empty() {
+            true => Ok(self),
+            false => internal_err!("HregionExec has no children"),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.is_empty() {
+            true => Ok(self),
+            false => internal_err!("HregionExec has no children"),
+        }
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let Some(read) = self.partitions.get(partition).cloned() else {
+            return internal_err!("HregionExec has {} partitions, not {partition}", self.partitions.len());
+        };
+        let (reading, rows) = (self.reading.clone(), context.session_config().batch_size());
+        let mut stream = RecordBatchReceiverStream::builder(Arc::clone(&self.reading.schema), CHANNEL);
+        let to = stream.tx();
+        // waits for files, and for the batches to be taken; ends when the stream is dropped
+        stream.spawn_blocking(move || reading.run(&read, rows, &to));
+        let baseline = BaselineMetrics::new(&self.metrics, partition);
+        let batches = stream.build().map(move |batch| {
+            if let Ok(batch) = &batch {
+                baseline.record_output(batch.num_rows());
+            }
+            batch
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.reading.schema), batches)))
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        let reading = Reading { limit, ..self.reading.clone() };
+        let properties = Arc::clone(&self.properties);
+        let metrics = ExecutionPlanMetricsSet::new();
+        let partitions = self.partitions.clone();
+        Some(Arc::new(Self { reading, partitions, properties, metrics, cells_of_row: self.cells_of_row }))
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.reading.limit
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    /// What the trailers of the files say: none of it is exact, as versions, deletes and filters hide cells.
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let mut statistics = Statistics::new_unknown(&self.schema());
+        let (cells, bytes) = match args.partition() {
+            None => {
+                let add =
+                    |(cells, bytes): (u64, u64), part: &Partition| (cells + part.cells, bytes + part.bytes);
+                self.partitions.iter().fold((0, 0), add)
+            }
+            Some(at) => match self.partitions.get(at) {
+                Some(partition) => (partition.cells, partition.bytes),
+                None => {
+                    return internal_err!("HregionExec has {} partitions, not {at}", self.partitions.len());
+                }
+            },
+        };
+        if cells > 0 {
+            let rows = usize::try_from(cells.div_ceil(self.cells_of_row.max(1))).unwrap_or(usize::MAX);
+            let rows = self.reading.limit.map_or(rows, |limit| rows.min(limit));
+            statistics.num_rows = Precision::Inexact(rows);
+            statistics.total_byte_size = Precision::Inexact(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+        Ok(Arc::new(statistics))
+    }
+}
+
+/// The schema of some columns.
+pub(crate) fn projected(schema: &SchemaRef, columns: &[usize]) -> Result<SchemaRef> {
+    Ok(Arc::new(schema.project(columns)?))
+}

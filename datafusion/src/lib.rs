@@ -1,0 +1,44 @@
+//! SQL over HBase's tables, snapshots, regions and HFiles, by Apache DataFusion.
+//!
+//! [`HregionTable`] is a [`TableProvider`](datafusion::catalog::TableProvider):
+//!
+//! ```
+//! use datafusion::execution::context::SessionContext;
+//! use hregion::{Region, Table};
+//! use hregion_arrow::{Column, Layout, Mapping, RowKey, ValueType};
+//! use hregion_datafusion::HregionTable;
+//! use std::sync::Arc;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = "../testdata/region/split-references/root/data/default/halves";
+//! let table = Table::open_dir(dir, Region::options())?;
+//! let columns = vec![Column::parse("p:q0=utf8")?, Column::parse("q:q1=utf8")?];
+//! let layout = Layout::Columns(Mapping::new(RowKey::whole(ValueType::Utf8), columns)?);
+//!
+//! let context = SessionContext::new();
+//! context.register_table("t", Arc::new(HregionTable::new(table, layout)))?;
+//! let rows = context.sql("SELECT row, \"p:q0\" FROM t WHERE row < 'row-0010'").await?.collect().await?;
+//! # assert_eq!(rows.iter().map(|batch| batch.num_rows()).sum::<usize>(), 10);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What the reader does of a query, and when that is exact, is in `docs/sql.md` of the repository. Errors of
+//! the reader are [`External`](datafusion::error::DataFusionError::External) errors of DataFusion, with the
+//! reader's error as their source.
+
+mod columns;
+mod error;
+mod exec;
+mod key;
+mod literal;
+mod partition;
+mod predicate;
+mod provider;
+mod ranges;
+mod scan;
+mod source;
+
+pub use exec::{HregionExec, RowRange};
+pub use provider::HregionTable;

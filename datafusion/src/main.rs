@@ -1,0 +1,220 @@
+//! `hregion-sql`: SQL over the files of HBase, without HBase.
+
+mod output;
+mod target;
+
+use clap::Parser;
+use datafusion::common::TableReference;
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
+use futures::StreamExt as _;
+use hregion::ErrorKind;
+use hregion_datafusion::HregionTable;
+use output::{Format, Output};
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Answer a query over HBase's files
+///
+/// The tables of the query are tables, snapshots, regions and HFiles, each with a name of its own. Without
+/// --map and --infer, a row is a cell, with the columns row, family, qualifier, timestamp, type, value; with
+/// either, it is a row with typed columns. Names such as "cf:q" need double quotes in SQL. Nothing is
+/// written.
+#[derive(Debug, Parser)]
+#[command(name = "hregion-sql", version, after_help = EXAMPLES)]
+struct Args {
+    /// The query
+    sql: String,
+
+    /// A table of the query: the directory of a table, a snapshot or a region, or an HFile
+    #[arg(long = "table", value_name = "NAME=TARGET", value_parser = pair, required = true)]
+    tables: Vec<(String, String)>,
+
+    /// A JSON file that maps columns and the row key to typed columns, of one table or of all
+    #[arg(long = "map", value_name = "[NAME=]FILE")]
+    maps: Vec<String>,
+
+    /// Propose types from the first rows of each table that has no map
+    #[arg(long, value_name = "ROWS", num_args = 0..=1, default_missing_value = "1000", require_equals = true)]
+    infer: Option<usize>,
+
+    /// Values that are not of their type are null [default: an error]
+    #[arg(long)]
+    invalid_as_null: bool,
+
+    /// How many parts of a table are read at once [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    partitions: Option<u16>,
+
+    /// A file with the master key of the cluster, for encrypted files
+    #[arg(long, value_name = "FILE")]
+    master_key_file: Option<PathBuf>,
+
+    /// Print rows as JSON, one a line
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+
+    /// Print rows as CSV, with the names of the columns first
+    #[arg(long)]
+    csv: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion-sql 'SELECT count(*) FROM t' --table t=/hbase/data/default/users
+  hregion-sql 'SELECT row, \"cf:name\" FROM t LIMIT 5' --table t=/hbase/data/default/users --infer
+  hregion-sql 'EXPLAIN SELECT * FROM t' --table t=/hbase/.hbase-snapshot/monday --map users.json";
+
+/// Why there is no answer, or not all of it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    exit: Exit,
+}
+
+/// Exit codes, as those of the tool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Exit {
+    Usage = 2,
+    Corrupt = 3,
+    Unsupported = 4,
+    Io = 5,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit }
+    }
+
+    /// An error in the arguments or the query.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// What is printed is no longer read: nothing is said of it.
+    pub(crate) fn closed_pipe() -> Self {
+        Self::new(Exit::Io, "")
+    }
+
+    fn of_table(self, name: &str) -> Self {
+        Self { message: format!("table {name}: {}", self.message), ..self }
+    }
+}
+
+impl From<hregion::Error> for Failure {
+    fn from(error: hregion::Error) -> Self {
+        let exit = match error.kind() {
+            ErrorKind::Corrupt | ErrorKind::Truncated | ErrorKind::Limit | ErrorKind::Inconsistent => {
+                Exit::Corrupt
+            }
+            ErrorKind::Unsupported => Exit::Unsupported,
+            ErrorKind::Io | ErrorKind::Locked | ErrorKind::Closed | ErrorKind::Poisoned => Exit::Io,
+            _ => Exit::Usage,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<hregion_arrow::Error> for Failure {
+    fn from(error: hregion_arrow::Error) -> Self {
+        match error {
+            hregion_arrow::Error::Read(error) => error.into(),
+            error => Self::usage(error.to_string()),
+        }
+    }
+}
+
+impl From<DataFusionError> for Failure {
+    fn from(error: DataFusionError) -> Self {
+        let message = error.strip_backtrace();
+        let mut source: Option<&(dyn Error + 'static)> = Some(&error);
+        while let Some(error) = source {
+            if let Some(error) = error.downcast_ref::<hregion::Error>() {
+                return Self { message, ..error.clone().into() };
+            }
+            source = error.source();
+        }
+        Self::usage(message)
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, target)) if !name.is_empty() && !target.is_empty() => {
+            Ok((name.to_owned(), target.to_owned()))
+        }
+        _ => Err("expected NAME=TARGET".to_owned()),
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                eprintln!("error: {failure}");
+            }
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .build()
+        .map_err(|error| Failure::new(Exit::Io, format!("cannot start threads: {error}")))?;
+    runtime.block_on(answer(args))
+}
+
+async fn answer(args: &Args) -> Result<(), Failure> {
+    let mut config = SessionConfig::new().with_information_schema(true);
+    if let Some(partitions) = args.partitions {
+        config = config.with_target_partitions(usize::from(partitions));
+    }
+    let context = SessionContext::new_with_config(config);
+    for (name, table) in tables(args)? {
+        context.register_table(TableReference::bare(name), Arc::new(table))?;
+    }
+    // files are read only
+    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
+    let rows = context.sql_with_options(&args.sql, options.with_allow_statements(false)).await?;
+    let format = match (args.json, args.csv) {
+        (true, _) => Format::Json,
+        (_, true) => Format::Csv,
+        _ => Format::Table,
+    };
+    let mut output = Output::new(format, Arc::clone(rows.schema().inner()));
+    let mut batches = rows.execute_stream().await?;
+    while let Some(batch) = batches.next().await {
+        output.write(batch?)?;
+    }
+    output.finish()
+}
+
+/// Opens the tables.
+fn tables(args: &Args) -> Result<Vec<(String, HregionTable)>, Failure> {
+    let names: Vec<&str> = args.tables.iter().map(|(name, _)| name.as_str()).collect();
+    if let Some(name) = names.iter().enumerate().find(|(at, name)| names.iter().take(*at).any(|n| n == *name))
+    {
+        return Err(Failure::usage(format!("--table: {} is given twice", name.1)));
+    }
+    let master_key = args.master_key_file.as_deref().map(target::master_key).transpose()?;
+    let maps = target::maps(&args.maps, &names)?;
+    let open = |(name, path): &(String, String)| {
+        let map = maps.get(name.as_str()).copied();
+        let opened = target::open(path, master_key.as_deref(), map, args.infer, args.invalid_as_null);
+        let opened = opened.map_err(|failure| failure.of_table(name))?;
+        Ok((name.clone(), opened))
+    };
+    args.tables.iter().map(open).collect()
+}

@@ -1,0 +1,484 @@
+//! Predicates that the reader can apply, in part or as they are.
+
+use crate::columns::{Field, fields_of, invalid_is_null, mapping_of};
+use crate::key::ranges_of;
+use crate::literal::{is_of_type, like_set, prefix_set, set_of};
+use crate::ranges::{Range, RangeSet};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::expr::{Between, InList, Like};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown};
+use hregion::filter::{Comparator, Compare, Filter, SingleColumnValue};
+use hregion_arrow::{Column, Layout, RowKey, ValueType};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The maximum number of ranges of a predicate on a column, each of which is a filter.
+const MAX_COLUMN_RANGES: usize = 1000;
+
+/// Translates predicates on the columns of a layout.
+#[derive(Debug)]
+pub(crate) struct Translator {
+    layout: Layout,
+    schema: SchemaRef,
+    fields: Vec<Field>,
+    /// Whether row keys sort as bytes.
+    has_ranges: bool,
+}
+
+/// A condition that all rows of a predicate satisfy; no other rows do if it is exact.
+#[derive(Clone, Debug)]
+pub(crate) struct Condition {
+    /// Of each part of the row key.
+    parts: Vec<RangeSet>,
+    /// Of the row key, beside its parts.
+    keys: RangeSet,
+    /// Of cells.
+    pub(crate) families: RangeSet,
+    pub(crate) qualifiers: RangeSet,
+    /// Filters, each of which drops rows without any of the columns that it tests.
+    pub(crate) filters: Vec<Filter>,
+    /// The columns of the mapping that the filters test.
+    pub(crate) columns: BTreeSet<usize>,
+    /// The least timestamp of a column of the mapping; of a table of cells, that of number 0.
+    pub(crate) since: BTreeMap<usize, i64>,
+    /// The columns of the SQL table that must be decoded, so that values of another type are found.
+    pub(crate) decoded: BTreeSet<usize>,
+    /// Whether the condition, without `since`, is the predicate.
+    is_exact: bool,
+}
+
+impl Translator {
+    /// `has_ranges` is whether row keys sort as bytes.
+    pub(crate) fn new(layout: Layout, has_ranges: bool) -> Self {
+        let (schema, fields) = (layout.schema(), fields_of(&layout));
+        Self { layout, schema, fields, has_ranges }
+    }
+
+    /// The key of rows, or that of cells: bytes.
+    fn row(&self) -> RowKey {
+        mapping_of(&self.layout)
+            .map_or_else(|| RowKey::whole(ValueType::Binary), |mapping| mapping.row().clone())
+    }
+
+    /// A condition that all rows satisfy.
+    pub(crate) fn all(&self) -> Condition {
+        let parts = mapping_of(&self.layout).map_or(1, |mapping| mapping.row().parts().len());
+        Condition {
+            parts: vec![RangeSet::all(); parts],
+            keys: RangeSet::all(),
+            families: RangeSet::all(),
+            qualifiers: RangeSet::all(),
+            filters: Vec::new(),
+            columns: BTreeSet::new(),
+            since: BTreeMap::new(),
+            decoded: BTreeSet::new(),
+            is_exact: true,
+        }
+    }
+
+    /// Says what becomes of a predicate.
+    pub(crate) fn pushdown(&self, predicate: &Expr) -> TableProviderFilterPushDown {
+        // with room for the list of all filters, and that of a scan
+        let is_shallow = |condition: &Condition| {
+            condition.filter().and_then(|filter| Filter::all([Filter::all(filter)?])).is_ok()
+        };
+        match self.translate(predicate).filter(is_shallow) {
+            Some(condition) if self.is_exact(&condition) => TableProviderFilterPushDown::Exact,
+            Some(condition) if condition.narrows() => TableProviderFilterPushDown::Inexact,
+            _ => TableProviderFilterPushDown::Unsupported,
+        }
+    }
+
+    /// Returns the condition of all predicates together.
+    pub(crate) fn condition(&self, predicates: &[Expr]) -> Condition {
+        let conditions = predicates.iter().filter_map(|predicate| self.translate(predicate));
+        conditions.fold(self.all(), Condition::and)
+    }
+
+    /// Returns the ranges of row keys of a condition, and whether no other row key satisfies it.
+    pub(crate) fn ranges(&self, condition: &Condition) -> (RangeSet, bool) {
+        let (ranges, is_exact) = ranges_of(&self.row(), &condition.parts);
+        (ranges.intersect(&condition.keys), is_exact)
+    }
+
+    fn is_exact(&self, condition: &Condition) -> bool {
+        condition.is_exact && condition.narrows() && self.ranges(condition).1
+    }
+
+    fn translate(&self, predicate: &Expr) -> Option<Condition> {
+        match predicate {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+                match (self.translate(left), self.translate(right)) {
+                    (Some(left), Some(right)) => Some(left.and(right)),
+                    (one, other) => one.or(other).map(|condition| Condition { is_exact: false, ..condition }),
+                }
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+                Some(self.or(self.translate(left)?, self.translate(right)?))
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (&**left, &**right) {
+                (Expr::Column(column), Expr::Literal(literal, _)) => self.compare(&column.name, *op, literal),
+                (Expr::Literal(literal, _), Expr::Column(column)) => {
+                    self.compare(&column.name, op.swap()?, literal)
+                }
+                _ => None,
+            },
+            Expr::InList(InList { expr, list, negated }) => {
+                let Expr::Column(column) = &**expr else { return None };
+                let op = if *negated { Operator::NotEq } else { Operator::Eq };
+                let mut sets = list.iter().map(|item| match item {
+                    Expr::Literal(literal, _) => self.set(&column.name, op, literal),
+                    _ => None,
+                });
+                let sets = sets.by_ref().collect::<Option<Vec<_>>>()?;
+                let set = match negated {
+                    // at once, not one after the other: a list may be long
+                    false => RangeSet::of(sets.iter().flat_map(|set| set.ranges().to_vec()).collect()),
+                    true => {
+                        let not = sets.iter().map(RangeSet::complement);
+                        let not = not.flat_map(|set| set.ranges().to_vec()).collect();
+                        RangeSet::of(not).complement()
+                    }
+                };
+                self.of_set(&column.name, set, true)
+            }
+            Expr::Between(Between { expr, negated: false, low, high }) => match (&**expr, &**low, &**high) {
+                (Expr::Column(column), Expr::Literal(low, _), Expr::Literal(high, _)) => {
+                    let low = self.compare(&column.name, Operator::GtEq, low)?;
+                    Some(low.and(self.compare(&column.name, Operator::LtEq, high)?))
+                }
+                _ => None,
+            },
+            Expr::Like(Like {
+                negated: false,
+                expr,
+                pattern,
+                escape_char: None,
+                case_insensitive: false,
+            }) => match (&**expr, &**pattern) {
+                (Expr::Column(column), Expr::Literal(pattern, _)) => {
+                    let (set, is_exact) = like_set(self.type_of(&column.name)?, pattern)?;
+                    self.of_set(&column.name, set, is_exact)
+                }
+                _ => None,
+            },
+            Expr::ScalarFunction(call) if call.name() == "starts_with" => match &call.args[..] {
+                [Expr::Column(column), Expr::Literal(prefix, _)] => {
+                    let set = prefix_set(self.type_of(&column.name)?, prefix)?;
+                    self.of_set(&column.name, set, true)
+                }
+                _ => None,
+            },
+            Expr::IsNotNull(inner) => match &**inner {
+                Expr::Column(column) => self.present(&column.name),
+                _ => None,
+            },
+            Expr::Column(column) => {
+                self.compare(&column.name, Operator::Eq, &ScalarValue::Boolean(Some(true)))
+            }
+            Expr::Not(inner) => match &**inner {
+                Expr::Column(column) => {
+                    self.compare(&column.name, Operator::Eq, &ScalarValue::Boolean(Some(false)))
+                }
+                _ => None,
+            },
+            // only true is true, as of a predicate
+            Expr::IsTrue(inner) => self.translate(inner),
+            Expr::Alias(alias) => self.translate(&alias.expr),
+            _ => None,
+        }
+    }
+
+    fn field(&self, name: &str) -> Option<(usize, Field)> {
+        let at = self.schema.index_of(name).ok()?;
+        Some((at, *self.fields.get(at)?))
+    }
+
+    fn column(&self, at: usize) -> Option<&Column> {
+        mapping_of(&self.layout)?.columns().get(at)
+    }
+
+    /// The type of a column of the SQL table whose values are those of bytes.
+    fn type_of(&self, name: &str) -> Option<ValueType> {
+        match self.field(name)?.1 {
+            Field::Part(_, ty) => Some(ty),
+            Field::Column(at) => {
+                let column = self.column(at)?;
+                (!column.has_versions()).then(|| column.value_type())
+            }
+            Field::Family | Field::Qualifier => Some(ValueType::Binary),
+            Field::ColumnTimestamp(_) | Field::Timestamp | Field::Other => None,
+        }
+    }
+
+    fn set(&self, name: &str, op: Operator, literal: &ScalarValue) -> Option<RangeSet> {
+        set_of(self.type_of(name)?, op, literal)
+    }
+
+    fn compare(&self, name: &str, op: Operator, literal: &ScalarValue) -> Option<Condition> {
+        match self.field(name)?.1 {
+            Field::Timestamp => {
+                let ScalarValue::Int64(Some(literal)) = literal else { return None };
+                let since = least_timestamp(op, *literal)?;
+                Some(Condition { since: BTreeMap::from([(0, since)]), is_exact: false, ..self.all() })
+            }
+            Field::ColumnTimestamp(at) => {
+                if self.column(at)?.has_versions() || !is_comparison(op) {
+                    return None;
+                }
+                let ScalarValue::TimestampMillisecond(Some(literal), _) = literal else { return None };
+                let since = least_timestamp(op, *literal).map(|since| (at, since));
+                let present = self.present(name)?;
+                Some(Condition { since: since.into_iter().collect(), is_exact: false, ..present })
+            }
+            _ => self.of_set(name, self.set(name, op, literal)?, true),
+        }
+    }
+
+    /// The condition that the bytes of a column of the SQL table are in a set.
+    fn of_set(&self, name: &str, set: RangeSet, is_exact: bool) -> Option<Condition> {
+        let (place, field) = self.field(name)?;
+        let mut condition = Condition { is_exact, ..self.all() };
+        match field {
+            Field::Part(..) if !self.has_ranges => return None,
+            Field::Part(at, ty) => {
+                if !is_of_type(ty, &set) {
+                    condition.decoded.insert(place);
+                }
+                *condition.parts.get_mut(at)? = set;
+            }
+            Field::Family => condition.families = set,
+            Field::Qualifier => condition.qualifiers = set,
+            Field::Column(at) => {
+                let column = self.column(at)?;
+                if !is_of_type(column.value_type(), &set) {
+                    // with nulls in place of them, the filter passes values that are not of the type
+                    condition.is_exact &= !invalid_is_null(mapping_of(&self.layout)?);
+                    condition.decoded.insert(place);
+                }
+                if set.is_empty() {
+                    condition.keys = RangeSet::empty();
+                }
+                let filter = column_filter(column, &set);
+                condition.is_exact &= filter.is_some();
+                condition.filters.push(filter.unwrap_or_else(|| present(column)));
+                condition.columns.insert(at);
+            }
+            Field::ColumnTimestamp(_) | Field::Timestamp | Field::Other => return None,
+        }
+        Some(condition)
+    }
+
+    /// The condition that a column has a cell.
+    fn present(&self, name: &str) -> Option<Condition> {
+        let (place, field) = self.field(name)?;
+        let (at, column, is_exact) = match field {
+            Field::ColumnTimestamp(at) => (at, self.column(at)?, true),
+            Field::Column(at) => {
+                let column = self.column(at)?;
+                let ty = column.value_type();
+                // an ordered encoding has a null
+                let may_be_null = matches!(ty, ValueType::Ordered(_)) || {
+                    ty != ValueType::Binary && invalid_is_null(mapping_of(&self.layout)?)
+                };
+                (at, column, column.has_versions() || !may_be_null)
+            }
+            _ => return None,
+        };
+        let mut condition = Condition { filters: vec![present(column)], is_exact, ..self.all() };
+        condition.columns.insert(at);
+        if matches!(field, Field::Column(_)) && column.value_type() != ValueType::Binary {
+            condition.decoded.insert(place);
+        }
+        Some(condition)
+    }
+
+    fn or(&self, a: Condition, b: Condition) -> Condition {
+        let (one, other) = (a.kinds(), b.kinds());
+        let mut either = Condition {
+            decoded: a.decoded.union(&b.decoded).copied().collect(),
+            is_exact: a.is_exact && b.is_exact,
+            ..self.all()
+        };
+        match (&one[..], &other[..]) {
+            // a union of sets of the same thing
+            ([Kind::Part(at)], [Kind::Part(same)]) if at == same => {
+                if let (Some(to), Some(a), Some(b)) =
+                    (either.parts.get_mut(*at), a.parts.get(*at), b.parts.get(*at))
+                {
+                    *to = a.union(b);
+                }
+                return either;
+            }
+            ([Kind::Families], [Kind::Families]) => {
+                either.families = a.families.union(&b.families);
+                return either;
+            }
+            ([Kind::Qualifiers], [Kind::Qualifiers]) => {
+                either.qualifiers = a.qualifiers.union(&b.qualifiers);
+                return either;
+            }
+            _ => {}
+        }
+        // Each condition is one of row keys, or of a filter, or more than that, and then what is left out
+        // makes the union larger.
+        let ((a_keys, a_exact), (b_keys, b_exact)) = (self.ranges(&a), self.ranges(&b));
+        let is_of_keys = |kinds: &[Kind]| kinds.iter().all(|kind| matches!(kind, Kind::Part(_) | Kind::Keys));
+        let is_filter = |kinds: &[Kind]| matches!(kinds, [Kind::Filter]);
+        either.is_exact &= a_exact && b_exact;
+        either.is_exact &= is_of_keys(&one) && is_of_keys(&other) || is_filter(&one) && is_filter(&other);
+        either.keys = a_keys.union(&b_keys);
+        either.families = a.families.union(&b.families);
+        either.qualifiers = a.qualifiers.union(&b.qualifiers);
+        if let (Ok(Some(a)), Ok(Some(b))) = (a.filter(), b.filter()) {
+            either.filters.extend(Filter::any([a, b]).ok());
+        }
+        either.is_exact &= !either.filters.is_empty() || !is_filter(&one);
+        if !either.filters.is_empty() {
+            either.columns = a.columns.union(&b.columns).copied().collect();
+        }
+        let least = |(at, since): (&usize, &i64)| Some((*at, *since.min(b.since.get(at)?)));
+        either.since = a.since.iter().filter_map(least).collect();
+        either
+    }
+}
+
+/// What a condition is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Part(usize),
+    Keys,
+    Families,
+    Qualifiers,
+    Filter,
+    Since,
+}
+
+impl Condition {
+    fn kinds(&self) -> Vec<Kind> {
+        let parts = self.parts.iter().enumerate().filter(|(_, part)| !part.is_all());
+        let others = [
+            (Kind::Keys, !self.keys.is_all()),
+            (Kind::Families, !self.families.is_all()),
+            (Kind::Qualifiers, !self.qualifiers.is_all()),
+            (Kind::Filter, !self.filters.is_empty()),
+            (Kind::Since, !self.since.is_empty()),
+        ];
+        let others = others.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);
+        parts.map(|(at, _)| Kind::Part(at)).chain(others).collect()
+    }
+
+    /// Returns the filter of all filters.
+    ///
+    /// # Errors
+    ///
+    /// If they nest too deep.
+    pub(crate) fn filter(&self) -> hregion::Result<Option<Filter>> {
+        match &self.filters[..] {
+            [] => Ok(None),
+            [filter] => Ok(Some(filter.clone())),
+            filters => Filter::all(filters.to_vec()).map(Some),
+        }
+    }
+
+    /// Whether any row may not satisfy the condition.
+    fn narrows(&self) -> bool {
+        !self.kinds().is_empty()
+    }
+
+    fn and(self, other: Self) -> Self {
+        let mut since = self.since;
+        for (at, least) in other.since {
+            since.entry(at).and_modify(|since| *since = (*since).max(least)).or_insert(least);
+        }
+        let mut filters = self.filters;
+        filters.extend(other.filters);
+        Self {
+            parts: self.parts.iter().zip(&other.parts).map(|(a, b)| a.intersect(b)).collect(),
+            keys: self.keys.intersect(&other.keys),
+            families: self.families.intersect(&other.families),
+            qualifiers: self.qualifiers.intersect(&other.qualifiers),
+            filters,
+            columns: self.columns.union(&other.columns).copied().collect(),
+            since,
+            decoded: self.decoded.union(&other.decoded).copied().collect(),
+            is_exact: self.is_exact && other.is_exact,
+        }
+    }
+}
+
+/// Whether the operator compares, and is null of a null.
+fn is_comparison(op: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
+}
+
+/// The least timestamp for which a comparison is true, if there are greater ones for which it is.
+fn least_timestamp(op: Operator, literal: i64) -> Option<i64> {
+    match op {
+        Operator::Eq | Operator::GtEq => Some(literal),
+        Operator::Gt => literal.checked_add(1),
+        _ => None,
+    }
+}
+
+/// Drops rows in which the newest value of a column does not satisfy a comparison, and rows without one.
+fn test(column: &Column, compare: Compare, bytes: &[u8]) -> Filter {
+    let (family, qualifier) = (column.family().to_vec(), column.qualifier().to_vec());
+    let comparator = Comparator::binary(bytes.to_vec());
+    let value = SingleColumnValue::new(family, qualifier, compare, comparator);
+    Filter::single_column_value(value.filter_if_missing(true).latest_version_only(true))
+}
+
+/// Drops rows without a column.
+fn present(column: &Column) -> Filter {
+    test(column, Compare::GreaterOrEqual, b"")
+}
+
+/// Drops rows in which the newest value of a column is not in a set.
+fn column_filter(column: &Column, set: &RangeSet) -> Option<Filter> {
+    if set.is_all() || set.is_empty() {
+        return Some(present(column));
+    }
+    if set.ranges().len() > MAX_COLUMN_RANGES {
+        return None;
+    }
+    if let [gap] = set.complement().ranges()
+        && let Some(point) = gap.point()
+    {
+        return Some(test(column, Compare::NotEqual, point));
+    }
+    any_of(set, |compare, bytes| test(column, compare, bytes)).ok()
+}
+
+/// Passes what is in a set, by a filter that compares.
+///
+/// # Errors
+///
+/// If the filter nests too deep.
+pub(crate) fn any_of(set: &RangeSet, test: impl Fn(Compare, &[u8]) -> Filter) -> hregion::Result<Filter> {
+    let of_range = |range: &Range| {
+        if let Some(point) = range.point() {
+            return Ok(test(Compare::Equal, point));
+        }
+        // a bound with a zero at its end is the first after another
+        let above = match range.start.split_last() {
+            Some((0, bytes)) => test(Compare::Greater, bytes),
+            _ => test(Compare::GreaterOrEqual, &range.start),
+        };
+        let below = |end: &Vec<u8>| match end.split_last() {
+            Some((0, bytes)) => test(Compare::LessOrEqual, bytes),
+            _ => test(Compare::Less, end),
+        };
+        match &range.end {
+            None => Ok(above),
+            Some(end) if range.start.is_empty() => Ok(below(end)),
+            Some(end) => Filter::all([above, below(end)]),
+        }
+    };
+    let mut tests = set.ranges().iter().map(of_range).collect::<hregion::Result<Vec<_>>>()?;
+    match (tests.len(), tests.pop()) {
+        (1, Some(only)) => Ok(only),
+        (_, last) => Filter::any(tests.into_iter().chain(last)),
+    }
+}

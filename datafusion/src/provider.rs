@@ -1,0 +1,303 @@
+//! A table of SQL over a table, a snapshot or a region.
+
+use crate::columns::{Field, fields_of, mapping_of};
+use crate::error::of_reader;
+use crate::exec::{HregionExec, projected};
+use crate::key::sorted_parts;
+use crate::partition::{Partition, divide};
+use crate::predicate::{Condition, Translator, any_of};
+use crate::ranges::RangeSet;
+use crate::scan::Reading;
+use crate::source::{Part, Source};
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::datasource::TableType;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use hregion::filter::Filter;
+use hregion::{HFile, HFileOptions, Region, Scan, Table, TimeRange};
+use hregion_arrow::Layout;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A table of SQL: the rows of a table, a snapshot or a region, with columns as a [`Layout`] says.
+///
+/// With [mapped columns](Layout::Columns), a row is one that has at least one of the mapped columns; a column
+/// that it does not have is null. A column has its newest version, unless all are asked for in a list. With
+/// [cells](Layout::Cells), a row of SQL is the newest version of a column of a row.
+#[derive(Clone, Debug)]
+pub struct HregionTable {
+    source: Source,
+    layout: Layout,
+    translator: Arc<Translator>,
+    files: HFileOptions,
+    pushes_down: bool,
+    min_partition_bytes: u64,
+}
+
+/// The maximum number of regions whose files are examined before they are read.
+const MAX_EXAMINED: usize = 64;
+
+impl HregionTable {
+    /// The rows of a table, or of [a snapshot](Table::open_snapshot).
+    #[must_use]
+    pub fn new(table: Table, layout: Layout) -> Self {
+        Self::of(Source::Table(table), layout)
+    }
+
+    /// The rows of a region, or of files that were opened
+    /// [without one](hregion::RegionOptions::open_files).
+    #[must_use]
+    pub fn of_region(region: Region, layout: Layout) -> Self {
+        Self::of(Source::Region(region), layout)
+    }
+
+    fn of(source: Source, layout: Layout) -> Self {
+        Self {
+            translator: Arc::new(Translator::new(layout.clone(), source.sorts_as_bytes())),
+            source,
+            layout,
+            files: HFile::options(),
+            pushes_down: true,
+            min_partition_bytes: 1 << 20,
+        }
+    }
+
+    /// Sets how files are opened to look at their trailers and indexes, for statistics and partitions: the
+    /// storage, the master key. A file that cannot be opened so has neither; rows are read from it
+    /// nevertheless.
+    #[must_use]
+    pub fn files(mut self, options: HFileOptions) -> Self {
+        self.files = options;
+        self
+    }
+
+    /// Sets whether the reader applies predicates (default: yes). The answers are the same.
+    #[must_use]
+    pub fn pushdown(mut self, pushes_down: bool) -> Self {
+        self.pushes_down = pushes_down;
+        self
+    }
+
+    /// Sets the least number of bytes of files for which a region is divided into partitions (default:
+    /// 1 MiB).
+    #[must_use]
+    pub fn min_partition_bytes(mut self, bytes: u64) -> Self {
+        self.min_partition_bytes = bytes;
+        self
+    }
+
+    /// Plans a scan. Opens regions, and reads the ends of their files.
+    fn plan(
+        &self,
+        projection: Option<&[usize]>,
+        filters: &[Expr],
+        limit: Option<usize>,
+        target: usize,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = self.layout.schema();
+        let output = projection.map_or_else(|| (0..schema.fields().len()).collect(), <[usize]>::to_vec);
+        let condition = match self.pushes_down {
+            true => self.translator.condition(filters),
+            false => self.translator.all(),
+        };
+        let ranges = self.translator.ranges(&condition).0.intersect(&self.source.rows());
+        let output_schema = projected(&schema, &output)?;
+        let Some(mut selection) = self.select(&output, &condition).map_err(of_reader)? else {
+            return Ok(Arc::new(EmptyExec::new(output_schema)));
+        };
+        if ranges.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(output_schema)));
+        }
+        let parts = self.examine(&ranges, selection.families.as_deref());
+        let may_have_latest = parts.is_empty() || parts.iter().any(|part| part.may_have_latest);
+        if !may_have_latest {
+            for (family, since) in &selection.since {
+                let range = TimeRange::since(*since);
+                selection.scan = match family {
+                    Some(family) => selection.scan.family_time_range(family.clone(), range),
+                    None => selection.scan.time_range(range),
+                };
+            }
+        }
+        let target = if self.source.sorts_as_bytes() { target } else { 1 };
+        let mut partitions = divide(&ranges, &parts, target, self.min_partition_bytes);
+        if partitions.is_empty() {
+            // reading finds out that there is no region
+            partitions.push(Partition { ranges, cells: 0, bytes: 0 });
+        }
+        let mut decoded = output.clone();
+        decoded.extend(condition.decoded.iter().filter(|at| !output.contains(at)));
+        let sorted = self.sorted(&output);
+        let reading = Reading {
+            view: Arc::new(self.source.view()),
+            scan: selection.scan,
+            filter: selection.filter,
+            layout: self.layout.clone(),
+            decoded,
+            schema: output_schema,
+            limit,
+        };
+        Ok(Arc::new(HregionExec::new(reading, partitions, selection.cells_of_row, &sorted)))
+    }
+
+    /// Returns what is read of each row; `None` if no row has any of it.
+    fn select(&self, output: &[usize], condition: &Condition) -> hregion::Result<Option<Selection>> {
+        let mut filters = condition.filters.clone();
+        let Some(mapping) = mapping_of(&self.layout) else {
+            return self.select_cells(condition);
+        };
+        let fields = fields_of(&self.layout);
+        let mut columns: BTreeSet<usize> = (0..mapping.columns().len()).collect();
+        // A row without any of the columns is no row, so all must be read. But a filter, or a timestamp, is
+        // of columns without which a row is not in the answer.
+        if !filters.is_empty() || !condition.since.is_empty() {
+            let of_field = |at: &usize| match fields.get(*at) {
+                Some(Field::Column(column) | Field::ColumnTimestamp(column)) => Some(*column),
+                _ => None,
+            };
+            columns = output.iter().chain(&condition.decoded).filter_map(of_field).collect();
+            columns.extend(&condition.columns);
+            columns.extend(condition.since.keys());
+        }
+        let (mut scan, mut has_versions) = (Scan::new(), false);
+        let mut since: BTreeMap<Vec<u8>, Option<i64>> = BTreeMap::new();
+        for (at, column) in mapping.columns().iter().enumerate().filter(|(at, _)| columns.contains(at)) {
+            scan = scan.column(column.family().to_vec(), column.qualifier().to_vec());
+            has_versions |= column.has_versions();
+            // older cells of a family can be left out if all its columns are of no use with them
+            let own = condition.since.get(&at).copied().filter(|since| *since > 0);
+            let least = since.entry(column.family().to_vec()).or_insert(own);
+            *least = own.zip(*least).map(|(own, least)| own.min(least));
+        }
+        scan = scan.max_versions(if has_versions { u32::MAX } else { 1 });
+        let filter = match filters.len() {
+            0 | 1 => filters.pop(),
+            _ => Some(Filter::all(filters)?),
+        };
+        if filter.is_some() {
+            scan = scan.load_families_on_demand(true);
+        }
+        Ok(Some(Selection {
+            scan,
+            filter,
+            families: Some(since.keys().cloned().collect()),
+            since: since.into_iter().filter_map(|(family, least)| Some((Some(family), least?))).collect(),
+            cells_of_row: u64::try_from(columns.len()).unwrap_or(1).max(1),
+        }))
+    }
+
+    /// Returns what is read of each row of a table of cells.
+    fn select_cells(&self, condition: &Condition) -> hregion::Result<Option<Selection>> {
+        let mut scan = Scan::new();
+        let mut families = None;
+        let points =
+            condition.qualifiers.points().map(|names| names.iter().map(|name| name.to_vec()).collect());
+        let qualifiers: Option<Vec<Vec<u8>>> = points;
+        if !condition.families.is_all() || qualifiers.is_some() {
+            let mut all = self.source.families()?;
+            all.retain(|family| condition.families.contains(family));
+            if all.is_empty() || condition.qualifiers.is_empty() {
+                return Ok(None);
+            }
+            for family in &all {
+                match &qualifiers {
+                    Some(names) => {
+                        for name in names {
+                            scan = scan.column(family.clone(), name.clone());
+                        }
+                    }
+                    None => scan = scan.family(family.clone()),
+                }
+            }
+            families = Some(all);
+        }
+        let filter = match qualifiers {
+            None if !condition.qualifiers.is_all() => {
+                let test = |compare, bytes: &[u8]| {
+                    Filter::qualifier(compare, hregion::Comparator::binary(bytes.to_vec()))
+                };
+                Some(any_of(&condition.qualifiers, test)?)
+            }
+            _ => None,
+        };
+        let since = condition.since.get(&0).filter(|since| **since > 0);
+        Ok(Some(Selection {
+            scan,
+            filter,
+            families,
+            since: since.map(|since| (None, *since)).into_iter().collect(),
+            cells_of_row: 1,
+        }))
+    }
+
+    /// Examines the regions with rows in the ranges, unless these are many.
+    fn examine(&self, ranges: &RangeSet, families: Option<&[Vec<u8>]>) -> Vec<Part> {
+        let mut bounds = self.source.bounds();
+        bounds.retain(|(start, end)| ranges.overlaps(start, end.as_deref()));
+        let is_examined = bounds.len() <= MAX_EXAMINED;
+        let part = |(start, end): (Vec<u8>, Option<Vec<u8>>)| match is_examined {
+            true => self.source.examine((start, end), families, &self.files),
+            false => Part { start, end, blocks: Vec::new(), cells: 0, may_have_latest: true },
+        };
+        bounds.into_iter().map(part).collect()
+    }
+
+    /// Returns the columns of the output by which it is sorted.
+    fn sorted(&self, output: &[usize]) -> Vec<usize> {
+        if !self.source.sorts_as_bytes() {
+            return Vec::new();
+        }
+        let count = mapping_of(&self.layout).map_or(1, |mapping| sorted_parts(mapping.row()));
+        // the parts of the row key are the first columns
+        (0..count).map_while(|part| output.iter().position(|at| *at == part)).collect()
+    }
+}
+
+/// What is read of each row.
+struct Selection {
+    scan: Scan,
+    filter: Option<Filter>,
+    /// The families that are read; `None` for all.
+    families: Option<Vec<Vec<u8>>>,
+    /// The least timestamp of a family, or of all.
+    since: Vec<(Option<Vec<u8>>, i64)>,
+    cells_of_row: u64,
+}
+
+#[async_trait]
+impl TableProvider for HregionTable {
+    fn schema(&self) -> SchemaRef {
+        self.layout.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (table, projection, filters) = (self.clone(), projection.cloned(), filters.to_vec());
+        let target = state.config().target_partitions();
+        let plan = move || table.plan(projection.as_deref(), &filters, limit, target);
+        // regions are opened
+        let planned = tokio::task::spawn_blocking(plan).await;
+        planned.map_err(|error| DataFusionError::External(Box::new(error)))?
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let of = |filter: &&Expr| match self.pushes_down {
+            true => self.translator.pushdown(filter),
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(of).collect())
+    }
+}

@@ -1,0 +1,190 @@
+//! What rows are read from: a table, a snapshot, or a region.
+
+use crate::ranges::RangeSet;
+use hregion::{HFile, HFileOptions, ReadView, Region, RowRef, Scan, Table, TableView};
+use std::ops::ControlFlow;
+
+/// What rows are read from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    Table(Table),
+    Region(Region),
+}
+
+/// What it was at one time, for any number of reads.
+#[derive(Debug)]
+pub(crate) enum View {
+    Table(TableView),
+    Region(ReadView),
+}
+
+/// A region of a source: its rows, and what its files say of them.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) start: Vec<u8>,
+    pub(crate) end: Option<Vec<u8>>,
+    /// The first rows of blocks or groups of blocks, sorted, with the number of bytes of each.
+    pub(crate) blocks: Vec<(Vec<u8>, u64)>,
+    pub(crate) cells: u64,
+    /// Whether any cell may have the timestamp `i64::MAX`, which no range of timestamps has.
+    pub(crate) may_have_latest: bool,
+}
+
+/// The number of blocks of a file below which its index is read one level deeper.
+const FEW_BLOCKS: usize = 64;
+
+impl Source {
+    /// Begins to read. Each region is read as it is when it is first read.
+    pub(crate) fn view(&self) -> View {
+        match self {
+            Self::Table(table) => View::Table(table.view()),
+            Self::Region(region) => View::Region(region.view()),
+        }
+    }
+
+    /// Returns the bounds of the regions, in row order.
+    pub(crate) fn bounds(&self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        let bounds = |info: &hregion::RegionInfo| {
+            let end = info.end_key();
+            (info.start_key().to_vec(), (!end.is_empty()).then(|| end.to_vec()))
+        };
+        match self {
+            Self::Table(table) => table.regions().iter().map(bounds).collect(),
+            Self::Region(region) => vec![bounds(region.info())],
+        }
+    }
+
+    /// Whether the row keys sort as bytes. Those of the catalog do not.
+    pub(crate) fn sorts_as_bytes(&self) -> bool {
+        match self {
+            Self::Table(table) => !table.name().is_meta(),
+            Self::Region(region) => !region.info().table().is_meta(),
+        }
+    }
+
+    /// Returns the rows that may be asked for: of a table all, of a region its own.
+    pub(crate) fn rows(&self) -> RangeSet {
+        match self {
+            Self::Table(_) => RangeSet::all(),
+            Self::Region(_) => {
+                let range = |(start, end)| RangeSet::range(start, end);
+                self.bounds().pop().map_or_else(RangeSet::empty, range)
+            }
+        }
+    }
+
+    fn region(&self, start: &[u8]) -> hregion::Result<Region> {
+        match self {
+            Self::Table(table) => table.region(start),
+            Self::Region(region) => Ok(region.clone()),
+        }
+    }
+
+    /// Returns the names of the families, of any region.
+    pub(crate) fn families(&self) -> hregion::Result<Vec<Vec<u8>>> {
+        let Some((start, _)) = self.bounds().into_iter().next() else { return Ok(Vec::new()) };
+        let region = self.region(&start)?;
+        Ok(region.families().map(|family| family.name().to_vec()).collect())
+    }
+
+    /// Says what the files of a region have, as far as that is found out. `families` are those that are read;
+    /// `None` for all.
+    pub(crate) fn examine(
+        &self,
+        (start, end): (Vec<u8>, Option<Vec<u8>>),
+        families: Option<&[Vec<u8>]>,
+        options: &HFileOptions,
+    ) -> Part {
+        let mut part = Part { start, end, blocks: Vec::new(), cells: 0, may_have_latest: true };
+        // what is wrong with a region is an error of the reads that need it
+        let Ok(region) = self.region(&part.start) else { return part };
+        let mut may_have_latest = region.memstore_size() > 0;
+        for family in region.families() {
+            if families.is_some_and(|families| families.iter().all(|name| *name != *family.name())) {
+                continue;
+            }
+            for path in region.hfile_paths(family.name()).unwrap_or_default() {
+                match options.open(&path) {
+                    Ok(file) => may_have_latest |= part.add(&file),
+                    Err(_) => may_have_latest = true,
+                }
+            }
+        }
+        part.blocks.sort();
+        part.may_have_latest = may_have_latest;
+        part
+    }
+}
+
+impl Part {
+    /// Adds a file. Returns whether a cell of it may have the greatest timestamp.
+    fn add(&mut self, file: &HFile) -> bool {
+        self.cells += file.entry_count();
+        let mut path = Vec::new();
+        let mut entries = file.index_entries(&path).ok().flatten().unwrap_or_default();
+        // the root of a large file has few entries
+        while entries.len() == 1 || entries.len() < FEW_BLOCKS && path.is_empty() {
+            let mut below = Vec::new();
+            for at in 0..entries.len() {
+                let child = [&path[..], &[at]].concat();
+                below.extend(file.index_entries(&child).ok().flatten().unwrap_or_default());
+            }
+            if below.is_empty() {
+                break;
+            }
+            path.push(0);
+            entries = below;
+        }
+        let each = file.file_len() / u64::try_from(entries.len().max(1)).unwrap_or(u64::MAX);
+        let end = self.end.as_deref();
+        let is_inside = |row: &[u8]| row >= &self.start[..] && end.is_none_or(|end| row < end);
+        let rows = entries.iter().map(|(key, _)| key.row().to_vec());
+        // of a reference, the other half of the file is in another region
+        let rows: Vec<_> = rows.filter(|row| is_inside(row)).collect();
+        self.blocks.extend(rows.into_iter().map(|row| (row, each)));
+        let times = file.file_info().time_range();
+        !matches!(times, Ok(Some(times)) if times.min <= times.max && times.max < i64::MAX)
+    }
+}
+
+impl View {
+    /// Passes the rows of a scan to `take`, until it returns `Break`.
+    pub(crate) fn for_each_row<E: From<hregion::Error>>(
+        &self,
+        scan: &Scan,
+        mut take: impl FnMut(RowRef<'_>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<ControlFlow<()>, E> {
+        match self {
+            Self::Table(view) => {
+                let mut rows = view.scan(scan)?;
+                while let Some(row) = rows.next_row()? {
+                    if take(row)?.is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+            }
+            Self::Region(view) => {
+                let mut rows = view.scan(scan)?;
+                while let Some(row) = rows.next_row()? {
+                    if take(row)?.is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// Returns the scans of the ranges, in row order.
+pub(crate) fn scans_of(scan: &Scan, ranges: &RangeSet) -> impl Iterator<Item = Scan> {
+    ranges.ranges().iter().map(move |range| {
+        let scan = scan.clone().start_row(range.start.clone(), true);
+        match (range.point(), &range.end) {
+            // a scan of one row is read like a get; an empty bound is none
+            (Some(row), _) if !row.is_empty() => scan.stop_row(row.to_vec(), true),
+            (_, Some(end)) => scan.stop_row(end.clone(), false),
+            (_, None) => scan.stop_row(Vec::new(), false),
+        }
+    })
+}

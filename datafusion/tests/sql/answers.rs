@@ -1,0 +1,346 @@
+//! Answers of generated queries, with and without pushdown, are those of the model.
+
+use crate::model::{Kind, Model, Value};
+use crate::query::{Predicate, quoted};
+use crate::rng::Rng;
+use crate::{each_scan, golden_tables, plan, session, shown};
+use datafusion::arrow::array::{Array, RecordBatch};
+use datafusion::arrow::util::display::array_value_to_string;
+use datafusion::error::Result;
+use datafusion::execution::context::SessionContext;
+use hregion::{Delete, Family, Put, Region, Scan, Table};
+use hregion_arrow::{Column, Infer, Invalid, KeyPart, Layout, Mapping, RowKey, ValueType};
+use hregion_datafusion::HregionTable;
+use std::path::Path;
+
+/// What was pushed down, in all.
+#[derive(Debug, Default)]
+struct Pushed {
+    queries: usize,
+    rows: usize,
+    ranges: usize,
+    filters: usize,
+    exact: usize,
+}
+
+fn strings(batches: &[RecordBatch], model: &Model) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        for at in 0..batch.num_rows() {
+            let mut row = Vec::new();
+            for (column, field) in batch.columns().iter().zip(batch.schema().fields()) {
+                let kind = model.columns.iter().find(|(name, _)| name == field.name()).map(|(_, kind)| *kind);
+                row.push(match kind {
+                    _ if column.is_null(at) => "NULL".to_owned(),
+                    Some(Kind::Text) => format!("'{}'", array_value_to_string(column, at).unwrap()),
+                    Some(Kind::Opaque) => "?".to_owned(),
+                    _ => array_value_to_string(column, at).unwrap(),
+                });
+            }
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+/// Selects columns; times as numbers.
+fn selected(model: &Model, columns: &[usize]) -> String {
+    let text = |at: &usize| {
+        let (name, kind) = &model.columns[*at];
+        let name = quoted(name);
+        if *kind == Kind::Time { format!("arrow_cast({name}, 'Int64') AS {name}") } else { name }
+    };
+    columns.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+async fn run(context: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>> {
+    context.sql(sql).await?.collect().await
+}
+
+/// Compares the answers of many queries.
+async fn compare(table: &Table, layout: &Layout, seed: u64, queries: usize, pushed: &mut Pushed) {
+    let model = Model::of(table, layout);
+    if model.rows.is_empty() {
+        return;
+    }
+    let mut rng = Rng::new(seed);
+    for number in 0..queries {
+        let depth = rng.below(4);
+        let predicate = Predicate::random(&model, &mut rng, depth);
+        let holds = |row: &&Vec<Value>| predicate.holds(row) == Some(true);
+        let matching: Vec<&Vec<Value>> = model.rows.iter().filter(holds).collect();
+        let mut columns: Vec<usize> = (0..model.columns.len()).filter(|_| rng.below(3) == 0).collect();
+        columns.push(rng.below(model.columns.len()));
+        columns.sort_unstable();
+        columns.dedup();
+        let condition = predicate.sql(&model);
+        let (form, limit) = (rng.below(5), 1 + rng.below(5));
+        let list = selected(&model, &columns);
+        let sql = match form {
+            0 => format!("SELECT count(*) FROM t WHERE {condition}"),
+            1 => format!("SELECT {list} FROM t WHERE {condition} LIMIT {limit}"),
+            2 => {
+                let key = quoted(&model.columns[0].0);
+                format!("SELECT {list} FROM t WHERE {condition} ORDER BY {key}")
+            }
+            _ => format!("SELECT {list} FROM t WHERE {condition}"),
+        };
+        let (partitions, batch) = (1 + rng.below(5), [1, 7, 8192][rng.below(3)]);
+        for pushes_down in [true, false] {
+            let source = HregionTable::new(table.clone(), layout.clone());
+            let source = source.pushdown(pushes_down).min_partition_bytes(1);
+            let context = session(source, partitions, batch);
+            let found = run(&context, &sql).await;
+            let found = found.unwrap_or_else(|error| panic!("seed {seed}, query {number}: {sql}: {error}"));
+            let what = format!("seed {seed}, query {number}, pushdown {pushes_down}: {sql}");
+            let of_row = |row: &&Vec<Value>| -> Vec<String> {
+                let of = |at: &usize| match model.columns[*at].1 {
+                    Kind::Opaque if row[*at] != Value::Null => "?".to_owned(),
+                    _ => row[*at].shown(),
+                };
+                columns.iter().map(of).collect()
+            };
+            let mut expected: Vec<Vec<String>> = matching.iter().map(of_row).collect();
+            let mut answer = strings(&found, &model);
+            // the catalog has an order of its own, but what is sorted here is sorted by bytes
+            if form == 2 && columns[0] == 0 && !answer.is_empty() {
+                // the row key is in order
+                let keys: Vec<&String> = answer.iter().map(|row| &row[0]).collect();
+                let mut sorted: Vec<(Value, String)> =
+                    matching.iter().map(|row| (row[0].clone(), row[0].shown())).collect();
+                sorted.sort_by(|(a, _), (b, _)| a.compare(b).unwrap());
+                assert!(keys.iter().zip(&sorted).all(|(a, (_, b))| *a == b), "{what}: {keys:?}");
+            }
+            expected.sort();
+            answer.sort();
+            match form {
+                0 => assert_eq!(answer, [[matching.len().to_string()]], "{what}"),
+                1 => {
+                    assert_eq!(answer.len(), matching.len().min(limit), "{what}");
+                    for row in answer {
+                        let at = expected.iter().position(|expected| *expected == row);
+                        expected.remove(at.unwrap_or_else(|| panic!("{what}: {row:?}")));
+                    }
+                }
+                _ => assert_eq!(answer, expected, "{what}"),
+            }
+            if pushes_down {
+                let plan = plan(&context, &sql).await;
+                let mut scans = 0;
+                each_scan(&plan, &mut |scan| {
+                    scans += 1;
+                    let ranges = scan.row_ranges().concat();
+                    let is_all =
+                        |(start, end): &(Vec<u8>, Option<Vec<u8>>)| start.is_empty() && end.is_none();
+                    pushed.filters += usize::from(scan.filter().is_some());
+                    let joined = ranges.iter().flat_map(|(_, end)| end).count() >= ranges.len();
+                    pushed.ranges += usize::from(!ranges.iter().any(is_all) && joined);
+                });
+                pushed.exact += usize::from(!shown(&plan).contains("FilterExec") && scans > 0);
+            }
+        }
+        pushed.queries += 1;
+        pushed.rows += matching.len();
+    }
+}
+
+fn seed() -> u64 {
+    std::env::var("HREGION_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261)
+}
+
+fn typed_columns() -> Vec<Column> {
+    let columns = [
+        "f:n=long@",
+        "f:t=utf8@",
+        "f:i=int",
+        "f:all=long[]",
+        "g:b=boolean",
+        "g:x=binary",
+        "g:s=short@",
+        "h:big=utf8",
+        "h:d=double",
+        "h:when=timestamp",
+        "h:o=ordered-int32",
+    ];
+    columns.iter().map(|column| Column::parse(column).unwrap()).collect()
+}
+
+/// Writes a table with all types: versions, deletes, rows without columns, columns that are not mapped.
+fn write(root: &Path, keys: &[Vec<u8>], splits: &[&str], invalid: bool, rng: &mut Rng) -> Table {
+    let families = ["f", "g", "h"].map(|name| Family::new(name).max_versions(3).block_size(512));
+    let table = Table::create(root, "t", &families, splits).unwrap();
+    for round in 0..3 {
+        for key in keys {
+            let time = 10 + round * 20 + rng.below(30) as i64;
+            let number = [-3_i64, -1, 0, 1, 2, 300, i64::MIN, i64::MAX][rng.below(8)];
+            let text = ["", "a", "ab", "abc", "b!", "é", "z'%"][rng.below(7)];
+            let value: (&str, &str, Vec<u8>) = match rng.below(13) {
+                0 => ("f", "n", number.to_be_bytes().to_vec()),
+                1 => ("f", "t", text.into()),
+                2 => ("f", "i", (number as i32).to_be_bytes().to_vec()),
+                3 => ("f", "all", number.to_be_bytes().to_vec()),
+                4 => ("g", "b", vec![[0, 1, 0xff][rng.below(3)]]),
+                5 => ("g", "x", text.as_bytes().iter().rev().copied().collect()),
+                6 => ("g", "s", (number as i16).to_be_bytes().to_vec()),
+                7 => ("h", "big", text.repeat(20).into_bytes()),
+                8 => ("h", "d", 1.5_f64.to_be_bytes().to_vec()),
+                9 => ("h", "when", (1_700_000_000_000 + number % 1000).to_be_bytes().to_vec()),
+                10 => ("h", "o", [&[0x2b][..], &(7_u32 ^ 1 << 31).to_be_bytes()].concat()),
+                11 => ("h", "unmapped", text.into()),
+                _ => {
+                    let delete = Delete::new(key.clone());
+                    let delete = match rng.below(3) {
+                        0 => delete.family("f"),
+                        1 => delete.column("f", "n"),
+                        _ => delete.column("g", "x"),
+                    };
+                    table.delete(delete).unwrap();
+                    continue;
+                }
+            };
+            let value = if invalid && rng.below(4) == 0 {
+                (value.0, value.1, b"\xff\xfe\xfd".to_vec())
+            } else {
+                value
+            };
+            table.put(Put::new(key.clone()).cell_at(value.0, value.1, time, value.2)).unwrap();
+            if rng.below(2) == 0 {
+                let n = number.to_be_bytes().to_vec();
+                table.put(Put::new(key.clone()).cell_at("f", "n", time + 1, n)).unwrap();
+            }
+        }
+        if round < 2 {
+            for info in table.regions() {
+                table.region(info.start_key()).unwrap().flush().unwrap();
+            }
+        }
+    }
+    table
+}
+
+fn words(rng: &mut Rng, alphabet: &[u8], most: usize) -> Vec<u8> {
+    let len = rng.below(most + 1);
+    (0..len).map(|_| alphabet[rng.below(alphabet.len())]).collect()
+}
+
+/// Row keys, and how they are mapped.
+fn keyed(kind: usize, rng: &mut Rng) -> (RowKey, Vec<Vec<u8>>) {
+    let part = |name: &str, ty: ValueType| KeyPart::new(name, ty);
+    let row = match kind {
+        0 => RowKey::whole(ValueType::Utf8),
+        1 => RowKey::whole(ValueType::Binary),
+        2 => RowKey::Separated {
+            separator: b"|".to_vec(),
+            parts: vec![part("a", ValueType::Utf8), part("b", ValueType::Utf8), part("c", ValueType::Binary)],
+        },
+        3 => RowKey::Separated {
+            separator: b"!!".to_vec(),
+            parts: vec![part("a", ValueType::Utf8), part("b", ValueType::Utf8)],
+        },
+        4 => RowKey::Widths {
+            parts: vec![(part("a", ValueType::Utf8), 2), (part("id", ValueType::Int), 4)],
+            rest: Some(part("b", ValueType::Utf8)),
+        },
+        5 => RowKey::Widths { parts: vec![(part("id", ValueType::Long), 8)], rest: None },
+        _ => RowKey::whole(ValueType::Long),
+    };
+    let long =
+        |rng: &mut Rng| ([-300_i64, -2, -1, 0, 1, 2, 300][rng.below(7)] + rng.below(9) as i64).to_be_bytes();
+    let key = |_| match kind {
+        0 | 1 => {
+            let mut key = words(rng, b"ab!~", 4);
+            key.push(b'a');
+            key
+        }
+        2 => [words(rng, b"ab!~", 2), words(rng, b"ab", 2), words(rng, b"a|b", 2)].join(&b'|'),
+        3 => [words(rng, b"ab~", 2), words(rng, b"a!b", 2)].join(&b"!!"[..]),
+        4 => {
+            let id = ([-300_i32, -1, 0, 1, 300][rng.below(5)]).to_be_bytes();
+            [&[b"aa", b"ab", b"b!", b"zz"][rng.below(4)][..], &id, &words(rng, b"ab", 2)].concat()
+        }
+        _ => long(rng).to_vec(),
+    };
+    let keys = (0..90).map(key).collect();
+    (row, keys)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn typed_rows_are_those_of_the_cells() {
+    let seed = seed();
+    println!("HREGION_SEED={seed}");
+    let mut pushed = Pushed::default();
+    for kind in 0..7 {
+        for invalid in [false, true] {
+            let mut rng = Rng::new(seed + kind as u64 * 2 + u64::from(invalid));
+            let dir = tempfile::tempdir().unwrap();
+            let (row, keys) = keyed(kind, &mut rng);
+            let splits: &[&str] = if kind < 5 { &["a", "b"] } else { &["\0\0\0\0\0\0\u{1}"] };
+            let table = write(dir.path(), &keys, splits, invalid, &mut rng);
+            let mut columns = typed_columns();
+            if invalid {
+                // a list may have nulls, and a double too
+                columns.retain(|column| column.qualifier() != b"all");
+            }
+            let mapping = Mapping::new(row, columns).unwrap();
+            let mapping = if invalid { mapping.on_invalid(Invalid::Null) } else { mapping };
+            let seed = rng.next() % 1_000_000;
+            compare(&table, &Layout::Columns(mapping), seed, 30, &mut pushed).await;
+        }
+    }
+    println!("{pushed:?}");
+    assert!(pushed.queries >= 400 && pushed.rows > 1000, "{pushed:?}");
+    assert!(pushed.filters > 60 && pushed.ranges > 60 && pushed.exact > 60, "{pushed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cells_are_those_of_a_scan() {
+    let seed = seed();
+    println!("HREGION_SEED={seed}");
+    let mut pushed = Pushed::default();
+    for kind in [0, 2] {
+        let mut rng = Rng::new(seed + kind as u64);
+        let dir = tempfile::tempdir().unwrap();
+        let (_, keys) = keyed(kind, &mut rng);
+        let table = write(dir.path(), &keys, &["b"], true, &mut rng);
+        // of the memory, nothing is known
+        for info in table.regions() {
+            table.region(info.start_key()).unwrap().flush().unwrap();
+        }
+        compare(&table, &Layout::Cells, seed, 60, &mut pushed).await;
+    }
+    println!("{pushed:?}");
+    assert!(pushed.rows > 200 && pushed.ranges > 20, "{pushed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn golden_tables_are_queried() {
+    let seed = seed();
+    println!("HREGION_SEED={seed}");
+    let (mut pushed, mut tables) = (Pushed::default(), 0);
+    for dir in golden_tables() {
+        let Ok(table) = Table::open_dir(&dir, Region::options()) else { continue };
+        let mut infer = Infer::new();
+        let Ok(mut rows) = table.scan(Scan::new()) else { continue };
+        let (mut count, mut is_sound) = (0, true);
+        loop {
+            match rows.next_row() {
+                Ok(Some(row)) => infer.add(row),
+                Ok(None) => break,
+                Err(_) => {
+                    is_sound = false;
+                    break;
+                }
+            }
+            count += 1;
+        }
+        if !is_sound || count == 0 || count > 3000 {
+            continue;
+        }
+        tables += 1;
+        compare(&table, &Layout::Cells, seed + tables, 4, &mut pushed).await;
+        let mapping = infer.mapping().unwrap();
+        compare(&table, &Layout::Columns(mapping), seed + tables, 4, &mut pushed).await;
+    }
+    println!("{tables} tables, {pushed:?}");
+    assert!(tables > 2 && pushed.rows > 500, "{tables} tables, {pushed:?}");
+}

@@ -1,0 +1,95 @@
+//! Queries, compared with what is computed from scanned cells; what they read, and how they end.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test"
+)]
+
+mod answers;
+mod cost;
+mod faults;
+mod model;
+mod plans;
+mod program;
+mod query;
+#[path = "../../../tests/support/rng.rs"]
+mod rng;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::error::Result;
+use datafusion::execution::context::{SessionConfig, SessionContext};
+use datafusion::physical_plan::{ExecutionPlan, displayable};
+use hregion::Table;
+use hregion_datafusion::{HregionExec, HregionTable};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A session with a table `t`.
+fn session(table: HregionTable, partitions: usize, batch: usize) -> SessionContext {
+    let config = SessionConfig::new().with_target_partitions(partitions).with_batch_size(batch);
+    let context = SessionContext::new_with_config(config);
+    context.register_table("t", Arc::new(table)).unwrap();
+    context
+}
+
+async fn rows(context: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>> {
+    context.sql(sql).await?.collect().await
+}
+
+async fn plan(context: &SessionContext, sql: &str) -> Arc<dyn ExecutionPlan> {
+    context.sql(sql).await.unwrap().create_physical_plan().await.unwrap()
+}
+
+fn shown(plan: &Arc<dyn ExecutionPlan>) -> String {
+    displayable(&**plan).indent(false).to_string()
+}
+
+/// Passes the nodes that read.
+fn each_scan(plan: &Arc<dyn ExecutionPlan>, take: &mut dyn FnMut(&HregionExec)) {
+    if let Some(scan) = plan.downcast_ref::<HregionExec>() {
+        take(scan);
+    }
+    for child in plan.children() {
+        each_scan(child, take);
+    }
+}
+
+/// The number of data blocks that were read, of all regions.
+fn blocks_read(table: &Table) -> u64 {
+    let regions = table.regions().into_iter();
+    regions.map(|info| table.region(info.start_key()).unwrap().metrics().data_blocks_read).sum()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The directories of tables below a directory.
+fn tables_below(dir: &Path, found: &mut Vec<PathBuf>) {
+    if dir.join(".tabledesc").is_dir() {
+        found.push(dir.to_owned());
+        return;
+    }
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.is_symlink() {
+            tables_below(&path, found);
+        }
+    }
+}
+
+fn golden_tables() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    tables_below(&root().join("testdata/region"), &mut found);
+    let shared = root().join("../shared/golden/cluster");
+    if shared.is_dir() {
+        tables_below(&shared, &mut found);
+    } else {
+        println!("SKIPPED: no {}", shared.display());
+    }
+    found.sort();
+    found
+}
