@@ -253,15 +253,19 @@ async fn partitions_begin_at_blocks_and_regions() {
     assert_eq!(found, ROWS as usize);
 }
 
+/// The number of rows of which the counts are measured.
+const MEASURED: u32 = 100_000;
+
 /// Prints how long a count takes, and how long the scan of all regions that `hregion count` does:
 /// `cargo test --release -- --ignored --nocapture counts_take`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "it measures"]
 async fn counts_take_little_longer_than_scans() {
     let dir = tempfile::tempdir().unwrap();
-    let splits: Vec<String> = (1..4).map(|region| format!("{:08}", region * 100_000)).collect();
-    let table = Table::create(dir.path(), "t", &[Family::new("f")], &splits).unwrap();
-    for row in 0..400_000_u32 {
+    let splits: Vec<String> = (1..4).map(|region| format!("{:08}", region * MEASURED / 4)).collect();
+    let options = Region::options().durability(hregion::Durability::SkipWal);
+    let table = Table::create_with(dir.path(), "t", &[Family::new("f")], &splits, options).unwrap();
+    for row in 0..MEASURED {
         let mut put = Put::new(format!("{row:08}"));
         for qualifier in ["a", "b", "c"] {
             put = put.cell_at("f", qualifier, 1, format!("{row:020}"));
@@ -296,7 +300,7 @@ async fn counts_take_little_longer_than_scans() {
             running.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         best[0] = best[0].min(begun.elapsed());
-        assert_eq!(counts.iter().map(|(rows, _)| rows).sum::<usize>(), 400_000);
+        assert_eq!(counts.iter().map(|(rows, _)| rows).sum::<usize>(), MEASURED as usize);
         for (at, layout) in [(1, None), (2, Some(Layout::Cells))] {
             let cache = BlockCache::with_capacity(1 << 30);
             let table = Table::open_with(dir.path(), "t", Region::options().cache(&cache)).unwrap();

@@ -1,6 +1,7 @@
 //! Queries, compared with what is computed from scanned cells; what they read, and how they end.
 #![allow(
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::print_stdout,
     clippy::unwrap_used,
     missing_docs,
