@@ -19,7 +19,7 @@ mod alloc;
 use alloc::{CountingAlloc, measure};
 use hregion::{
     BlockCache, BloomType, CellRef, CellType, Codec, Compaction, DataBlockEncoding, Durability, Family, Get,
-    HFile, HFileWriter, Put, Region, RowBuf, Scan, SeekKey,
+    HFile, HFileWriter, Limits, Put, Region, RowBuf, Scan, SeekKey,
 };
 use std::collections::BTreeMap;
 use std::env;
@@ -215,7 +215,9 @@ fn file(rows: usize, encoding: DataBlockEncoding, codec: Codec) -> (HFile, TempD
         writer.append(CellRef::new(&key, &value)).expect("cells in order");
     }
     writer.finish().expect("a whole file");
-    (HFile::open(&path).expect("a file that was written"), dir)
+    // one thread: valgrind runs threads in turn, and counts what each does
+    let options = HFile::options().limits(Limits::new().with_read_ahead_bytes(0));
+    (options.open(&path).expect("a file that was written"), dir)
 }
 
 fn file_seeks(rows: usize, encoding: DataBlockEncoding, codec: Codec) -> Measured {

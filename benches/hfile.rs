@@ -6,7 +6,7 @@ mod support;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hregion::{
-    BlockCache, BloomType, Cell, Codec, DataBlockEncoding, HFile, HFileOptions, HFileWriter, SeekKey,
+    BlockCache, BloomType, Cell, Codec, DataBlockEncoding, HFile, HFileOptions, HFileWriter, Limits, SeekKey,
 };
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -162,6 +162,12 @@ fn scans(c: &mut Criterion) {
             let mut group = c.benchmark_group(format!("hfile/scan/{}/{heat}", shape.path()));
             group.throughput(Throughput::Elements(table.cells.len() as u64));
             group.bench_function("cells", |b| b.iter(|| scan(black_box(&file))));
+            if shape.codec != Codec::None && heat == "cold" {
+                let options = HFile::options().limits(Limits::new().with_read_ahead_bytes(0));
+                let file = open(&options, &path);
+                assert_eq!(scan(&file), values);
+                group.bench_function("cells-one-thread", |b| b.iter(|| scan(black_box(&file))));
+            }
             if shape.codec == Codec::None && [NONE, FAST_DIFF, ROW_INDEX].contains(&shape.encoding) {
                 group.throughput(Throughput::Bytes(file.file_len()));
                 group.bench_function("bytes", |b| b.iter(|| scan(black_box(&file))));

@@ -19,6 +19,10 @@ pub struct Limits {
     /// before, and index blocks. About one percent of these blocks. 0: nothing is kept, and every seek reads
     /// and checks a whole block. Default: 8 MiB.
     pub outline_bytes: usize,
+    /// The maximum size in bytes of the blocks that a long scan of a file reads ahead, stored and decoded, if
+    /// they are compressed or encrypted: another thread decodes some of them. 0: no thread is used. Default:
+    /// 4 MiB.
+    pub read_ahead_bytes: usize,
     /// The maximum number of levels of a data index. Default: 16, as in HBase.
     pub index_levels: u32,
     /// The maximum length of a line of text in bytes: cells as JSON, operations of a script, keys, rows. The
@@ -36,6 +40,7 @@ impl Limits {
             block_bytes: bytes,
             load_on_open_bytes: bytes,
             outline_bytes: 8 << 20,
+            read_ahead_bytes: 4 << 20,
             index_levels: 16,
             line_bytes: 256 << 20,
         }
@@ -59,6 +64,13 @@ impl Limits {
     #[must_use]
     pub fn with_outline_bytes(mut self, bytes: usize) -> Self {
         self.outline_bytes = bytes;
+        self
+    }
+
+    /// Sets [`read_ahead_bytes`](Self::read_ahead_bytes).
+    #[must_use]
+    pub fn with_read_ahead_bytes(mut self, bytes: usize) -> Self {
+        self.read_ahead_bytes = bytes;
         self
     }
 

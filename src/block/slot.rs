@@ -57,6 +57,11 @@ impl<T> Slots<T> {
         Some(BlockGuard(block))
     }
 
+    /// Whether there is a block in a slot. Does not count as a use.
+    pub(crate) fn has(&self, i: usize) -> bool {
+        self.0.get(i).is_some_and(|slot| slot.block.load().is_some())
+    }
+
     pub(crate) fn put(&self, i: usize, block: Arc<T>) {
         if let Some(slot) = self.0.get(i) {
             slot.block.store(Some(block));

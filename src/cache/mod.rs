@@ -367,6 +367,11 @@ impl BlockCache {
         self.blocks().contains_key(key)
     }
 
+    /// Whether a block is cached, in memory or in the second tier. Does not count as a use.
+    pub(crate) fn has(&self, key: &BlockKey) -> bool {
+        self.contains(key) || self.0.second_tier.as_ref().is_some_and(|second| second.has(key))
+    }
+
     /// Reinserts blocks that were evicted too early. Not possible in the eviction listener, which must not
     /// call the cache.
     ///

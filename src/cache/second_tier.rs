@@ -42,6 +42,11 @@ impl SecondTier {
         self.tier.forget_file(file);
     }
 
+    /// Whether a block is there. Does not count as a use.
+    pub(super) fn has(&self, key: &BlockKey) -> bool {
+        self.tier.has(key)
+    }
+
     pub(super) fn stats(&self) -> SecondTierStats {
         self.tier.stats()
     }

@@ -54,6 +54,7 @@
 //! | `StoreFileWriter` | [`StoreFileWriter`] |
 //! | `Encryption.Context` | [`Encryption`] |
 
+mod block_decoder;
 pub(crate) mod bloom;
 pub(crate) mod comparator;
 mod encryption;
@@ -63,6 +64,7 @@ mod open;
 mod options;
 mod part_reads;
 mod partial_block;
+mod read_ahead;
 mod reader;
 mod reader_core;
 mod row_lookup;

@@ -114,7 +114,7 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
         .saturating_add(average(info.avg_key_len()))
         .saturating_add(average(info.avg_value_len()));
     let last_key = info.last_key().map_err(at_info)?.map(SeekKey::from);
-    let source = BlockSource { reader, context, format, average_cell };
+    let source = BlockSource::new(reader, context, format, average_cell);
     Ok(ReaderCore {
         source,
         info,

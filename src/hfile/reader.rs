@@ -82,7 +82,7 @@ impl HFile {
     /// Returns the encoding of the data blocks.
     #[must_use]
     pub fn data_block_encoding(&self) -> DataBlockEncoding {
-        self.0.source.format.encoding
+        self.0.source.format().encoding
     }
 
     /// Returns the compression codec of the blocks.
@@ -105,7 +105,7 @@ impl HFile {
         let Some(handle) = self.first_data_block(0)? else { return Ok(None) };
         let (source, mut stored) = (&self.0.source, Vec::new());
         source.read_stored(handle, &mut stored)?;
-        let context = &source.context;
+        let context = source.context();
         let framed = context.check(&stored).and_then(|(_, payload)| {
             let payload = stored.get(payload).unwrap_or_default();
             Ok(!is_bare_zstd(&context.decrypt(payload)?))
@@ -123,13 +123,13 @@ impl HFile {
     /// Whether cells have a sequence id.
     #[must_use]
     pub fn has_seq_ids(&self) -> bool {
-        self.0.source.format.cells.mvcc
+        self.0.source.format().cells.mvcc
     }
 
     /// Whether cells may have tags.
     #[must_use]
     pub fn has_tags(&self) -> bool {
-        self.0.source.format.cells.tags
+        self.0.source.format().cells.tags
     }
 
     /// Returns the key of the first cell; none in an empty file.

@@ -79,7 +79,7 @@ impl ReaderCore {
     /// Whether data blocks have an index of their rows.
     #[inline]
     pub(super) fn is_row_indexed(&self) -> bool {
-        self.source.format.encoding == DataBlockEncoding::RowIndexV1
+        self.source.format().encoding == DataBlockEncoding::RowIndexV1
     }
 
     /// Returns the data block of a path.
@@ -160,6 +160,26 @@ impl ReaderCore {
         Ok(block)
     }
 
+    /// Whether long scans read the data blocks ahead: those that take long to decode.
+    #[inline]
+    pub(super) fn reads_ahead(&self) -> bool {
+        let context = self.source.context();
+        !context.is_plain() && context.limits.read_ahead_bytes > 0
+    }
+
+    /// Whether a data block of an index block must be read from the file.
+    pub(super) fn is_to_be_read(&self, leaf: &IndexBlock, i: usize, handle: BlockHandle) -> bool {
+        let is_in_slot = || matches!(leaf.children(), Children::Data(slots) if slots.has(i));
+        let Some((cache, file)) = &self.cache else { return true };
+        !is_in_slot() && !cache.has(&BlockKey { file: *file, offset: handle.offset })
+    }
+
+    /// The order of the index that a block gets when a scan passes over it, if it gets one.
+    pub(super) fn index_for_passing(&self, handle: BlockHandle, fill: CacheFill) -> Option<CellOrder> {
+        let (cache, _) = self.cache.as_ref().filter(|_| fill == CacheFill::All)?;
+        self.order.filter(|_| !cache.is_full_for(handle.on_disk_size))
+    }
+
     /// Counts a block that was not in memory, or a part of it: whether it was in the second tier of the
     /// cache, or was read from the file.
     pub(super) fn count_found(&self, in_tier: bool) {
@@ -180,7 +200,7 @@ impl ReaderCore {
         let (cache, file) = self.cache.as_ref()?;
         let key = BlockKey { file: *file, offset: handle.offset };
         let TierBlock { bytes, cells, prev_block_offset, as_stored } = cache.second_tier_block(&key)?;
-        let block = DataBlock::new(bytes, cells, self.source.format.cells, Trust::Unchecked, index);
+        let block = DataBlock::new(bytes, cells, self.source.format().cells, Trust::Unchecked, index);
         let block = block.ok().map(|block| block.with_prev_block_offset(prev_block_offset));
         let block = block.map(|block| if as_stored { block.with_stored_cells() } else { block });
         let sound =
@@ -242,13 +262,13 @@ impl ReaderCore {
 
     /// Whether outlines of the data blocks below an index block are kept without a cache.
     fn keeps_outlines(&self, leaf: &IndexBlock) -> bool {
-        let is_full = || self.kept.load(Ordering::Relaxed) >= self.source.context.limits.outline_bytes;
+        let is_full = || self.kept.load(Ordering::Relaxed) >= self.source.context().limits.outline_bytes;
         self.cache.is_none() && leaf.has_slots() && !is_full()
     }
 
     /// Counts bytes that are kept for as long as the file is open. Returns false if they are too many.
     fn keep(&self, bytes: usize) -> bool {
-        let limit = self.source.context.limits.outline_bytes;
+        let limit = self.source.context().limits.outline_bytes;
         let add = |kept: usize| kept.checked_add(bytes).filter(|kept| *kept <= limit);
         self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
     }
@@ -313,7 +333,7 @@ impl ReaderCore {
         IndexContext {
             order: self.order,
             end: self.trailer.load_on_open_data_offset(),
-            header_len: u32::try_from(self.source.context.header_len()).unwrap_or(u32::MAX),
+            header_len: u32::try_from(self.source.context().header_len()).unwrap_or(u32::MAX),
             slots,
         }
     }
@@ -400,14 +420,14 @@ impl ReaderCore {
     }
 
     pub(super) fn block_header(&self, offset: u64) -> Result<BlockHeader> {
-        let mut bytes = vec![0; self.source.context.header_len()];
+        let mut bytes = vec![0; self.source.context().header_len()];
         let left = usize::try_from(self.trailer.offset() - offset).unwrap_or(usize::MAX);
         bytes.truncate(left);
         self.source
             .reader
             .read_exact_at(&mut bytes, offset)
             .map_err(|error| Error::io("read", self.path(), error))?;
-        BlockHeader::parse(&bytes, self.source.context.has_checksums)
+        BlockHeader::parse(&bytes, self.source.context().has_checksums)
             .map_err(|corruption| corruption.at(self.path(), offset))
     }
 

@@ -403,7 +403,9 @@ impl<'f> HFileScanner<'f> {
 
     #[inline]
     fn find_path(&mut self, key: &CellKey, order: CellOrder) -> Result<LeafLookup> {
-        self.run = 0;
+        if self.run != 0 {
+            self.end_run();
+        }
         let found = self.path.seek(self.file, key, order);
         if found.is_err() {
             self.leave_block();
@@ -486,8 +488,9 @@ impl<'f> HFileScanner<'f> {
         if !self.path.next(self.file)? {
             return self.at_end(&block, met).map(|()| false);
         }
+        let cells = block.content().0.len();
         self.reuse(block);
-        self.enter_next(met.is_some())?;
+        self.enter_next(met.is_some(), cells)?;
         let Some(block) = &self.block else { return Ok(false) };
         let (link, count) = (block.prev_block_offset(), u64::from(block.count()));
         if link != handle.offset.cast_signed() {

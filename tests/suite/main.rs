@@ -39,6 +39,7 @@ mod oracle;
 mod partial_reads;
 mod partial_scans;
 mod power_cuts;
+mod read_ahead;
 mod reads;
 mod recovery;
 mod region;

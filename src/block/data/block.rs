@@ -124,6 +124,16 @@ impl DataBlock {
         Self { bytes, cells, format, count, last, index, prev_block_offset: -1, as_stored: false }
     }
 
+    /// Adds an index in this order to a block that has none.
+    pub(crate) fn with_index(self, order: Option<CellOrder>) -> Result<Self, Corruption> {
+        if order.is_none() || self.is_indexed() {
+            return Ok(self);
+        }
+        let Self { bytes, cells, format, prev_block_offset, as_stored, .. } = self;
+        let block = Self::new(bytes, cells, format, Trust::Decoded(None), order)?;
+        Ok(Self { prev_block_offset, as_stored, ..block })
+    }
+
     /// Adds cells after the last one to a block without an index: `read` appends their bytes. Returns `None`,
     /// and adds nothing, if `read` does, or if the bytes are not cells.
     pub(crate) fn extend(&mut self, read: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Option<()> {

@@ -194,6 +194,11 @@ impl Tier {
         block
     }
 
+    /// Whether a block is there.
+    pub(super) fn has(&self, key: &BlockKey) -> bool {
+        self.is_on() && unpoisoned(self.shared.ring.lock()).find(key).is_some()
+    }
+
     /// Forgets a block whose cells turned out to be damaged.
     pub(super) fn reject(&self, key: &BlockKey) {
         let mut ring = unpoisoned(self.shared.ring.lock());

@@ -146,7 +146,7 @@ impl<'a> Copy<'a> {
         let format = self.known.format;
         let is_encoded = format.encoding != DataBlockEncoding::None;
         let expected = if is_encoded { BlockType::EncodedData } else { BlockType::Data };
-        let limit = self.known.source.context.limits.block_bytes;
+        let limit = self.known.source.context().limits.block_bytes;
         let mut decoded = std::mem::take(&mut self.decoded);
         let block = if header.block_type() == expected {
             decode(&format, limit, payload, &mut decoded)

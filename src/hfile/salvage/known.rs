@@ -109,14 +109,14 @@ impl KnownKeys {
 
     /// Whether the file is encrypted, so that the new one must be too.
     pub(super) fn is_encrypted(&self) -> bool {
-        self.source.context.cipher.is_some()
+        self.source.context().cipher.is_some()
     }
 
     fn nothing(reader: &Arc<dyn FileReader>, context: BlockContext) -> Self {
         let reader_again = Arc::clone(reader);
         let format = DataFormat::default();
         Self {
-            source: Arc::new(BlockSource { reader: reader_again, context, format, average_cell: 0 }),
+            source: Arc::new(BlockSource::new(reader_again, context, format, 0)),
             trailer: None,
             info: None,
             format: DataFormat::default(),
@@ -154,11 +154,11 @@ impl KnownKeys {
         trailer: &Trailer,
         order: Option<CellOrder>,
     ) -> Result<()> {
-        let limits = &self.source.context.limits;
+        let limits = &self.source.context().limits;
         let context = IndexContext {
             order,
             end: trailer.load_on_open_data_offset(),
-            header_len: u32::try_from(self.source.context.header_len()).unwrap_or(u32::MAX),
+            header_len: u32::try_from(self.source.context().header_len()).unwrap_or(u32::MAX),
             slots: SlotUse::Unused,
         };
         let levels = trailer.num_data_index_levels().max(1);

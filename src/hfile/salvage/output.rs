@@ -58,14 +58,14 @@ impl Output {
         if let Some(dictionary) = options.zstd_dictionary.as_ref().filter(|_| codec == Codec::Zstd) {
             new = new.zstd_dictionary(std::sync::Arc::clone(dictionary));
         }
-        if known.trailer.as_ref().map_or(!known.source.context.has_checksums, |t| t.major_version() == 2)
+        if known.trailer.as_ref().map_or(!known.source.context().has_checksums, |t| t.major_version() == 2)
             && !format.cells.tags
             && !known.is_encrypted()
         {
             new = new.version_2();
         }
         if let Some(sample) = sample {
-            let compressed = known.source.context.decrypt(sample.stored);
+            let compressed = known.source.context().decrypt(sample.stored);
             let compressed = compressed.map_err(|corruption| corruption.at(known.source.reader.path(), 0))?;
             new = new
                 .zstd_framed(!is_bare_zstd(&compressed))

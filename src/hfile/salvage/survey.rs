@@ -30,7 +30,7 @@ pub(super) fn find_codec(
     let (mut samples, mut plain) = (0, Vec::new());
     while let Some(step) = walk.next(&References::default())? {
         let WalkStep::Block { header, .. } = step else { continue };
-        let Ok(payload) = source.context.decrypt(walk.stored_payload(&header)) else { continue };
+        let Ok(payload) = source.context().decrypt(walk.stored_payload(&header)) else { continue };
         let plain_len = header.uncompressed_size_without_header() as usize;
         for ((_, decompressor), fits) in candidates.iter().zip(&mut fits) {
             plain.clear();
@@ -80,7 +80,7 @@ impl Survey {
         format: Option<DataFormat>,
     ) -> Result<Self> {
         let mut survey = Self { candidates: candidates(format), ..Self::default() };
-        let limit = source.context.limits.block_bytes;
+        let limit = source.context().limits.block_bytes;
         let (mut payload, mut decoded) = (Vec::new(), Vec::new());
         let mut walk = Walk::new(source, 0, end);
         while let Some(step) = walk.next(references)? {

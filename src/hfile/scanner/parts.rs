@@ -1,7 +1,9 @@
 //! Blocks that a scanner reads in parts, and how many it reads as a whole.
 
 use super::super::index::LeafLookup;
+use super::super::read_ahead::ReadAhead;
 use super::super::reader_core::Entering;
+use super::super::source::Buffers;
 use super::HFileScanner;
 use crate::block::data::DataBlock;
 use crate::cell::{CellKey, CellOrder};
@@ -86,8 +88,8 @@ impl HFileScanner<'_> {
     }
 
     /// Enters the path's block, the next one, at its first cell. If `counts_cells`, the block must have all
-    /// its cells.
-    pub(super) fn enter_next(&mut self, counts_cells: bool) -> Result<()> {
+    /// its cells. The previous block had `cells` bytes of cells.
+    pub(super) fn enter_next(&mut self, counts_cells: bool, cells: usize) -> Result<()> {
         self.run = self.run.saturating_add(1);
         if self.reads_parts
             && !counts_cells
@@ -97,6 +99,27 @@ impl HFileScanner<'_> {
         {
             return Ok(());
         }
-        self.enter_block(if self.run < LONG_RUN { Entering::Pass } else { Entering::LongRun })
+        if self.run < LONG_RUN {
+            return self.enter_block(Entering::Pass);
+        }
+        if self.file.reads_ahead() {
+            let Buffers { ahead, spare, .. } = &mut self.buffers;
+            let ahead = ahead.get_or_insert_with(|| Box::new(ReadAhead::new()));
+            ahead.read(self.file, &self.path, (self.run, cells), spare);
+        }
+        self.enter_block(Entering::LongRun)
+    }
+
+    /// Notes that the next block is not the one after the current one.
+    #[cold]
+    pub(super) fn end_run(&mut self) {
+        self.run = 0;
+        self.buffers.ahead = None;
+    }
+
+    /// What was read ahead.
+    #[cfg(test)]
+    pub(in crate::hfile) fn read_ahead(&self) -> Option<&ReadAhead> {
+        self.buffers.ahead.as_deref()
     }
 }

@@ -50,21 +50,22 @@ impl Verification<'_> {
             return Ok(());
         }
         let size = unencoded_size(&format, payload);
-        let block = match decode(&format, self.source.context.limits.block_bytes, payload, &mut self.decoded)
-        {
-            Ok((block, len)) => {
-                let size = size.and_then(|size| mismatch("unencoded size", display_number(len as u64), size));
-                if let Some(corruption) = size {
-                    place.report(corruption, &mut self.faults);
+        let block =
+            match decode(&format, self.source.context().limits.block_bytes, payload, &mut self.decoded) {
+                Ok((block, len)) => {
+                    let size =
+                        size.and_then(|size| mismatch("unencoded size", display_number(len as u64), size));
+                    if let Some(corruption) = size {
+                        place.report(corruption, &mut self.faults);
+                    }
+                    block
                 }
-                block
-            }
-            Err(corruption) => {
-                place.report(corruption, &mut self.faults);
-                self.damage(at);
-                return Ok(());
-            }
-        };
+                Err(corruption) => {
+                    place.report(corruption, &mut self.faults);
+                    self.damage(at);
+                    return Ok(());
+                }
+            };
         self.check_index_key(&block, place, named);
         let named_biggest =
             self.info.as_ref().and_then(|(_, info)| info.key_of_biggest_cell().ok().flatten());

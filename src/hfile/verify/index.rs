@@ -130,7 +130,7 @@ impl TreeReader<'_> {
         };
         let place = BlockLocation { offset: handle.offset, block_type };
         let Some(room) = self.room.checked_sub(payload.len()) else {
-            let limit = self.source.context.limits.load_on_open_bytes as u64;
+            let limit = self.source.context().limits.load_on_open_bytes as u64;
             let value = limit.saturating_add(payload.len() as u64);
             place.report(Corruption::Limit { what: "bytes of the data index", value, limit }, faults);
             return Ok(None);

@@ -33,7 +33,7 @@ impl LoadOnOpen {
     ) -> Result<Self> {
         let (start, end) = (trailer.load_on_open_data_offset(), trailer.offset());
         let mut section = Self { start, is_whole: true, ..Self::default() };
-        let limit = source.context.limits.load_on_open_bytes as u64;
+        let limit = source.context().limits.load_on_open_bytes as u64;
         if end - start > limit {
             let what = "bytes of the load-on-open section";
             faults.add(Corruption::Limit { what, value: end - start, limit }, start, None);

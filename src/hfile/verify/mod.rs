@@ -94,12 +94,12 @@ pub(super) fn verify(
         cipher,
         limits: options.limits.clone(),
     };
-    let source = BlockSource { reader, context, format: DataFormat::default(), average_cell: 0 };
+    let source = BlockSource::new(reader, context, DataFormat::default(), 0);
     let mut verification = Verification {
         index_context: IndexContext {
             order,
             end: trailer.load_on_open_data_offset(),
-            header_len: u32::try_from(source.context.header_len()).unwrap_or(u32::MAX),
+            header_len: u32::try_from(source.context().header_len()).unwrap_or(u32::MAX),
             slots: SlotUse::Unused,
         },
         source: &source,
@@ -185,7 +185,7 @@ impl Verification<'_> {
 
     fn read_index(&mut self, section: &LoadOnOpen) -> Result<()> {
         let Some((at, payload)) = &section.data_root else { return Ok(()) };
-        let limits = &self.source.context.limits;
+        let limits = &self.source.context().limits;
         let levels = self.trailer.num_data_index_levels().max(1);
         if levels > limits.index_levels {
             let (value, limit) = (levels.into(), limits.index_levels.into());

@@ -95,12 +95,12 @@ impl<'a> Walk<'a> {
     /// Reads the block at an offset as stored, and checks it.
     fn read(&mut self, at: u64) -> Result<Result<BlockHeader, Corruption>> {
         let left = usize::try_from(self.end - at).unwrap_or(usize::MAX);
-        self.fill(at, 0, left.min(self.source.context.header_len()))?;
-        let total = match BlockSizes::parse(&self.stored, self.source.context.has_checksums) {
+        self.fill(at, 0, left.min(self.source.context().header_len()))?;
+        let total = match BlockSizes::parse(&self.stored, self.source.context().has_checksums) {
             Ok(sizes) => sizes.total_size(),
             Err(corruption) => return Ok(Err(corruption)),
         };
-        let limit = self.source.context.limits.block_bytes;
+        let limit = self.source.context().limits.block_bytes;
         if total > left {
             let (needed, available) = (total as u64, left as u64);
             return Ok(Err(Corruption::Truncated { what: "block", needed, available }));
@@ -110,7 +110,7 @@ impl<'a> Walk<'a> {
             return Ok(Err(Corruption::Limit { what: "stored size of a block", value, limit }));
         }
         self.fill(at, self.stored.len(), total)?;
-        Ok(self.source.context.check(&self.stored).map(|(header, _)| header))
+        Ok(self.source.context().check(&self.stored).map(|(header, _)| header))
     }
 
     /// Reads the bytes from `have` to `want` of the block at `at` into `stored`.
@@ -126,10 +126,10 @@ impl<'a> Walk<'a> {
             return Ok(*header);
         }
         let payload = self.stored.get(header.payload()).unwrap_or_default();
-        if self.source.context.is_plain() {
+        if self.source.context().is_plain() {
             self.plain.extend_from_slice(payload);
         } else {
-            self.source.context.expand(header, payload, &mut self.plain)?;
+            self.source.context().expand(header, payload, &mut self.plain)?;
         }
         Ok(*header)
     }
@@ -140,7 +140,7 @@ impl<'a> Walk<'a> {
     }
 
     fn claim(&self, at: u64) -> Option<(BlockType, u64)> {
-        let sizes = BlockSizes::parse(&self.stored, self.source.context.has_checksums).ok()?;
+        let sizes = BlockSizes::parse(&self.stored, self.source.context().has_checksums).ok()?;
         Some((self.stored_type()?, at + sizes.total_size() as u64))
     }
 
@@ -152,7 +152,7 @@ impl<'a> Walk<'a> {
         if let Some(end) = references.end_of(at).filter(|&end| end <= limit) {
             return Ok(end);
         }
-        if let Ok(sizes) = BlockSizes::parse(&self.stored, self.source.context.has_checksums) {
+        if let Ok(sizes) = BlockSizes::parse(&self.stored, self.source.context().has_checksums) {
             let end = at + sizes.total_size() as u64;
             if end == limit || end < limit && self.has_magic(end)? {
                 return Ok(end);

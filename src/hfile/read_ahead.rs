@@ -1,0 +1,314 @@
+//! Blocks that a long scan reads before it needs them, so that a helper thread can decode them.
+//!
+//! The scan's own thread reads all blocks, in the order of the file, and each once, unless it turns out to
+//! be damaged or too large: a storage sees the same calls as without the helper, only some of them earlier.
+//! The helper verifies, decrypts, decompresses and decodes; where it has not begun, the scan does so itself.
+//! So a scan never waits for the work of other scans, and two threads share the work of one. Blocks that
+//! cannot be decoded are decoded once more by the scan, which gives the error.
+
+mod job_queue;
+
+use super::block_decoder::{BlockDecoder, DecodeBuffers};
+use super::index::IndexPath;
+use super::reader_core::ReaderCore;
+use crate::block::data::DataBlock;
+use crate::block::index::IndexBlock;
+use crate::block::{BlockHandle, BlockHeader};
+use crate::cell::CellOrder;
+use crate::error::Error;
+use job_queue::{Claim, Job, JobQueue, Task};
+use std::collections::VecDeque;
+use std::fmt;
+use std::mem;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+/// The most blocks that are read ahead.
+const MOST_BLOCKS: usize = 8;
+
+/// One block is read ahead for this many that the scan has passed since its last seek, so that a scan that
+/// ends early has read few blocks in vain.
+const PASSED: u32 = 4;
+
+/// One thread for the process: scans that find it busy decode their blocks themselves.
+static HELPER: JobQueue<Decoding> = JobQueue::new();
+
+/// The blocks after the current one of a scan.
+pub(super) struct ReadAhead {
+    /// In the order of the file.
+    blocks: VecDeque<Pending>,
+    /// The index block that has their entries.
+    leaf: Option<Arc<IndexBlock>>,
+    /// The entry of the block to read next.
+    next: usize,
+    /// What the blocks take in bytes, stored and decoded.
+    held: usize,
+    /// The block after these, if it could not be read.
+    failed: Option<Failed>,
+    /// Whether no more blocks are read ahead.
+    is_off: bool,
+    /// Jobs and memory for reuse.
+    jobs: Vec<Arc<Job<Decoding>>>,
+    stored: Vec<Vec<u8>>,
+    plain: Vec<Vec<u8>>,
+}
+
+/// A block that was read.
+struct Pending {
+    offset: u64,
+    /// Its entry in the index block.
+    entry: usize,
+    /// What it takes in bytes.
+    memory: usize,
+    job: Arc<Job<Decoding>>,
+}
+
+/// A block that could not be read.
+struct Failed {
+    offset: u64,
+    entry: usize,
+    error: Error,
+}
+
+/// A block that is decoded.
+struct Decoding {
+    decoder: Arc<BlockDecoder>,
+    handle: BlockHandle,
+    index: Option<CellOrder>,
+    stored: Vec<u8>,
+    /// The memory for the cells.
+    plain: Vec<u8>,
+    /// The maximum size of the cells of an encoded block.
+    limit: usize,
+}
+
+/// A decoded block, and its stored bytes. No block if they are damaged, or take more memory than expected.
+struct Decoded {
+    block: Option<DataBlock>,
+    stored: Vec<u8>,
+}
+
+impl Task for Decoding {
+    type Output = Decoded;
+
+    fn run(self, scratch: &mut Vec<u8>) -> Decoded {
+        let Self { decoder, handle, index, stored, plain, limit } = self;
+        let memory = DecodeBuffers { out: plain, encoded: scratch, limit };
+        let block = decoder.decode(handle, &stored, memory, index, None).ok();
+        Decoded { block, stored }
+    }
+}
+
+/// A block that was read ahead.
+pub(super) enum AheadBlock {
+    Decoded(DataBlock),
+    /// Its bytes are there, but not decoded.
+    Stored,
+    /// It could not be read.
+    Failed(Error),
+}
+
+impl ReadAhead {
+    /// Begins to read ahead, if there is a thread that helps.
+    pub(super) fn new() -> Self {
+        static HAS_CORES: OnceLock<bool> = OnceLock::new();
+        let has_cores = || thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+        Self {
+            blocks: VecDeque::new(),
+            leaf: None,
+            next: 0,
+            held: 0,
+            failed: None,
+            is_off: !(cfg!(test) || *HAS_CORES.get_or_init(has_cores)) || !HELPER.start(),
+            jobs: Vec::new(),
+            stored: Vec::new(),
+            plain: Vec::new(),
+        }
+    }
+
+    /// Reads the blocks after that of `path`, as far as a scan may that has passed `passed` blocks. The last
+    /// of these had `cells` bytes of cells. `spare` is its memory, if there is no other use for it.
+    pub(super) fn read(
+        &mut self,
+        file: &ReaderCore,
+        path: &IndexPath,
+        (passed, cells): (u32, usize),
+        spare: &mut Vec<u8>,
+    ) {
+        let Some((leaf, at)) = path.leaf() else { return };
+        self.keep(mem::take(spare));
+        let is_known = self.leaf.as_ref().is_some_and(|known| Arc::ptr_eq(known, leaf));
+        if !is_known || !(at..=at + 1 + MOST_BLOCKS).contains(&self.next) {
+            self.cancel();
+            self.leaf = Some(Arc::clone(leaf));
+        }
+        // found in the cache, so that they were not taken
+        while self.blocks.front().is_some_and(|block| block.entry < at) {
+            self.forget_first();
+        }
+        self.failed.take_if(|failed| failed.entry < at);
+        self.next = self.next.max(at + 1);
+        let most = usize::try_from(passed / PASSED).map_or(MOST_BLOCKS, |most| most.min(MOST_BLOCKS));
+        let end = leaf.len().min(at + 1 + most);
+        while self.next < end && self.failed.is_none() && !self.is_off {
+            let Some(handle) = leaf.handle(self.next) else { return };
+            if file.is_to_be_read(leaf, self.next, handle) {
+                let index = file.index_for_passing(handle, path.fill());
+                if !self.read_block(file, handle, index, cells) {
+                    return;
+                }
+            }
+            self.next += 1;
+        }
+    }
+
+    /// Reads a block and adds it to the jobs. Returns false if it is not to be read now.
+    fn read_block(
+        &mut self,
+        file: &ReaderCore,
+        handle: BlockHandle,
+        index: Option<CellOrder>,
+        cells: usize,
+    ) -> bool {
+        let decoder = &file.source.decoder;
+        let left = decoder.context.limits.read_ahead_bytes.saturating_sub(self.held);
+        let memory_for =
+            |cells| (handle.on_disk_size as usize).saturating_add(decoder.memory_for(cells, index));
+        if memory_for(cells) > left {
+            return false;
+        }
+        let mut stored = self.stored.pop().unwrap_or_default();
+        if let Err(error) = file.source.read_stored(handle, &mut stored) {
+            self.failed = Some(Failed { offset: handle.offset, entry: self.next, error });
+            return false;
+        }
+        // the header is not verified yet: what it says of sizes only decides whether to go on
+        let Ok(header) = BlockHeader::parse(&stored, decoder.context.has_checksums) else {
+            self.is_off = true;
+            return false;
+        };
+        let plain_len = header.uncompressed_size_without_header() as usize;
+        let limit = if decoder.format.keeps_cells_plain() {
+            plain_len
+        } else {
+            plain_len.max(cells.saturating_add(cells / 4))
+        };
+        if limit > decoder.context.limits.block_bytes || memory_for(limit) > left {
+            self.is_off = true;
+            return false;
+        }
+        let plain = self.plain.pop().unwrap_or_default();
+        let job = self.jobs.pop().unwrap_or_else(|| Arc::new(Job::new()));
+        job.set(Decoding { decoder: Arc::clone(decoder), handle, index, stored, plain, limit });
+        HELPER.push(&job);
+        let memory = memory_for(limit);
+        self.held += memory;
+        self.blocks.push_back(Pending { offset: handle.offset, entry: self.next, memory, job });
+        true
+    }
+
+    /// Returns the block at an offset, if it was read, and forgets those before it. If it is not decoded,
+    /// `stored` becomes its bytes. In any case `spare` becomes memory for its cells, if there is some.
+    /// `encoded` is scratch space.
+    pub(super) fn take(
+        &mut self,
+        offset: u64,
+        stored: &mut Vec<u8>,
+        encoded: &mut Vec<u8>,
+        spare: &mut Vec<u8>,
+    ) -> Option<AheadBlock> {
+        if spare.capacity() == 0 {
+            *spare = self.plain.pop().unwrap_or_default();
+        }
+        if let Some(failed) = self.failed.take_if(|failed| failed.offset == offset) {
+            return Some(AheadBlock::Failed(failed.error));
+        }
+        let at = self.blocks.iter().position(|block| block.offset == offset)?;
+        for _ in 0..at {
+            self.forget_first();
+        }
+        let Pending { memory, job, .. } = self.blocks.pop_front()?;
+        self.held -= memory;
+        let mut claim = job.claim();
+        if matches!(claim, Claim::Running) {
+            // meanwhile this thread decodes those after it
+            while let Claim::Running = claim
+                && self.blocks.iter().any(|block| block.job.run(encoded))
+            {
+                claim = job.claim();
+            }
+            if matches!(claim, Claim::Running) {
+                claim = job.wait().map_or(Claim::Empty, Claim::Done);
+            }
+        }
+        self.jobs.push(job);
+        match claim {
+            // the helper panicked, and so will this thread when it has read the block again
+            Claim::Empty | Claim::Running => None,
+            Claim::Waiting(Decoding { stored: bytes, plain, .. }) => {
+                self.stored.push(mem::replace(stored, bytes));
+                self.keep(mem::replace(spare, plain));
+                Some(AheadBlock::Stored)
+            }
+            Claim::Done(Decoded { block: Some(block), stored: bytes }) => {
+                self.stored.push(bytes);
+                Some(AheadBlock::Decoded(block))
+            }
+            Claim::Done(Decoded { block: None, stored: bytes }) => {
+                self.stored.push(mem::replace(stored, bytes));
+                Some(AheadBlock::Stored)
+            }
+        }
+    }
+
+    /// Keeps the memory of a block for reuse.
+    fn keep(&mut self, plain: Vec<u8>) {
+        if plain.capacity() > 0 && self.plain.len() <= MOST_BLOCKS {
+            self.plain.push(plain);
+        }
+    }
+
+    /// Forgets the first block.
+    fn forget_first(&mut self) {
+        let Some(Pending { memory, job, .. }) = self.blocks.pop_front() else { return };
+        self.held -= memory;
+        match job.claim() {
+            Claim::Empty => {}
+            // its thread keeps it, and drops the result with it
+            Claim::Running => return,
+            Claim::Waiting(Decoding { stored, plain, .. }) => {
+                self.stored.push(stored);
+                self.keep(plain);
+            }
+            Claim::Done(Decoded { block, stored }) => {
+                self.stored.push(stored);
+                self.keep(block.map(DataBlock::into_buffer).unwrap_or_default());
+            }
+        }
+        self.jobs.push(job);
+    }
+
+    /// Forgets all blocks.
+    fn cancel(&mut self) {
+        while !self.blocks.is_empty() {
+            self.forget_first();
+        }
+        (self.leaf, self.next, self.failed) = (None, 0, None);
+    }
+}
+
+impl Drop for ReadAhead {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+impl fmt::Debug for ReadAhead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let offsets: Vec<u64> = self.blocks.iter().map(|block| block.offset).collect();
+        f.debug_struct("ReadAhead").field("blocks", &offsets).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+use super::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::sleep;
+use std::time::Instant;
+
+const SOON: Duration = Duration::from_millis(50);
+
+/// Returns its number, or does something else.
+#[derive(Clone, Debug)]
+enum Action {
+    Return(usize),
+    Count(usize, Arc<AtomicUsize>),
+    Panic,
+    Wait(Arc<(Mutex<bool>, Condvar)>),
+}
+
+impl Task for Action {
+    type Output = usize;
+
+    fn run(self, _: &mut Vec<u8>) -> usize {
+        match self {
+            Self::Return(n) => n,
+            Self::Count(n, runs) => {
+                runs.fetch_add(1, Ordering::Relaxed);
+                n
+            }
+            Self::Panic => panic!("a panic that the queue survives"),
+            Self::Wait(gate) => {
+                let mut is_open = unpoisoned(gate.0.lock());
+                while !*is_open {
+                    is_open = unpoisoned(gate.1.wait(is_open));
+                }
+                0
+            }
+        }
+    }
+}
+
+fn job(action: Action) -> Arc<Job<Action>> {
+    let job = Arc::new(Job::new());
+    job.set(action);
+    job
+}
+
+fn queue() -> &'static JobQueue<Action> {
+    Box::leak(Box::new(JobQueue::new()))
+}
+
+fn until(what: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !what() {
+        assert!(Instant::now() < end, "it never happens");
+        sleep(Duration::from_millis(1));
+    }
+}
+
+/// The result of a job that its owner needs now.
+fn result(job: &Job<Action>) -> Option<usize> {
+    match job.claim() {
+        Claim::Empty => None,
+        Claim::Waiting(action) => Some(action.run(&mut Vec::new())),
+        Claim::Running => job.wait(),
+        Claim::Done(output) => Some(output),
+    }
+}
+
+#[test]
+fn each_job_is_done_once_by_one_thread_or_another() {
+    let queue = queue();
+    assert!(queue.start());
+    let runs = Arc::new(AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for owner in 0..4 {
+            let runs = &runs;
+            scope.spawn(move || {
+                // as a scan does: a few jobs at a time, which are set again when they are done
+                let jobs: Vec<_> = (0..5).map(|_| Arc::new(Job::new())).collect();
+                for round in 0..400 {
+                    for (i, job) in jobs.iter().enumerate() {
+                        job.set(Action::Count(owner * 10_000 + round * 5 + i, Arc::clone(runs)));
+                        queue.push(job);
+                    }
+                    if round % 7 == owner {
+                        jobs[4].run(&mut Vec::new());
+                    }
+                    for (i, job) in jobs.iter().enumerate() {
+                        assert_eq!(result(job), Some(owner * 10_000 + round * 5 + i));
+                        assert!(matches!(job.claim(), Claim::Empty));
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(runs.load(Ordering::Relaxed), 4 * 400 * 5);
+}
+
+#[test]
+fn a_thread_that_waits_is_told_of_a_panic_and_the_next_job_is_done() {
+    let queue = queue();
+    assert!(queue.start());
+    let (bad, good) = (job(Action::Panic), job(Action::Return(7)));
+    queue.push(&bad);
+    queue.push(&good);
+    until(|| matches!(&*unpoisoned(good.state.lock()), State::Done(7)));
+    assert_eq!((bad.wait(), result(&bad), good.wait()), (None, None, Some(7)));
+}
+
+#[test]
+fn without_a_thread_no_job_is_taken() {
+    let queue = JobQueue::new();
+    let fail = || -> io::Result<()> { Err(io::Error::other("no thread")) };
+    assert!(!unpoisoned(queue.state.lock()).start(fail));
+    let job = job(Action::Return(5));
+    queue.push_by(&job, fail);
+    assert!(unpoisoned(queue.state.lock()).jobs.is_empty());
+    assert_eq!(result(&job), Some(5));
+    let mut state = unpoisoned(queue.state.lock());
+    assert!(state.start(|| Ok(())) && state.start(|| unreachable!("it runs")));
+}
+
+#[test]
+fn the_queue_is_bounded_and_claimed_jobs_leave_it_first() {
+    let queue = queue();
+    assert!(unpoisoned(queue.state.lock()).start(|| Ok(())));
+    let jobs: Vec<_> = (0..2 * MOST_WAITING).map(|n| job(Action::Return(n))).collect();
+    jobs.iter().for_each(|job| queue.push(job));
+    let len = || unpoisoned(queue.state.lock()).jobs.len();
+    assert_eq!(len(), MOST_WAITING);
+    jobs[..9].iter().for_each(|job| assert!(matches!(job.claim(), Claim::Waiting(_))));
+    queue.push(&jobs[MOST_WAITING]);
+    assert_eq!(len(), MOST_WAITING - 8);
+}
+
+#[test]
+fn a_thread_without_jobs_ends_and_is_started_again() {
+    let queue = queue();
+    assert!(unpoisoned(queue.state.lock()).start(|| Ok(())));
+    let first = job(Action::Return(1));
+    queue.push(&first);
+    let worker = thread::spawn(|| queue.work(SOON));
+    until(|| matches!(&*unpoisoned(first.state.lock()), State::Done(1)));
+    worker.join().unwrap();
+    assert!(!unpoisoned(queue.state.lock()).has_thread);
+    let second = job(Action::Return(2));
+    queue.push(&second);
+    until(|| matches!(&*unpoisoned(second.state.lock()), State::Done(2)));
+}
+
+#[test]
+fn a_job_that_runs_is_waited_for_and_others_are_not() {
+    let queue = queue();
+    assert!(queue.start());
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let (slow, next) = (job(Action::Wait(Arc::clone(&gate))), job(Action::Return(3)));
+    queue.push(&slow);
+    queue.push(&next);
+    until(|| matches!(&*unpoisoned(slow.state.lock()), State::Running));
+    assert!(matches!(slow.claim(), Claim::Running));
+    assert!(!slow.run(&mut Vec::new()));
+    assert!(next.run(&mut Vec::new()));
+    assert!(matches!(next.claim(), Claim::Done(3)));
+    *unpoisoned(gate.0.lock()) = true;
+    gate.1.notify_all();
+    assert_eq!(slow.wait(), Some(0));
+}

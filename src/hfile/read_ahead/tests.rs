@@ -1,0 +1,147 @@
+//! What is read ahead, and how much is held. `tests/suite/read_ahead.rs` compares the cells.
+
+use super::*;
+use crate::cell::{CellRef, CellType, SeekKey};
+use crate::hfile::{HFile, HFileScanner, HFileWriter};
+use crate::io::MemoryFile;
+use crate::limits::Limits;
+use crate::{BlockCache, Codec};
+use std::fs;
+
+const ROWS: usize = 20_000;
+const BLOCK: usize = 8 << 10;
+
+fn key(i: usize) -> SeekKey {
+    SeekKey::of(format!("row{i:06}").as_bytes(), b"f", b"q", 1, CellType::Put)
+}
+
+fn bytes(codec: Codec) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let mut writer = HFileWriter::options().block_size(BLOCK).codec(codec).create(&path).unwrap();
+    for i in 0..ROWS {
+        writer.append(CellRef::new(&key(i), &i.to_be_bytes().repeat(9))).unwrap();
+    }
+    writer.finish().unwrap();
+    fs::read(path).unwrap()
+}
+
+fn open(codec: Codec, read_ahead_bytes: usize) -> HFile {
+    let limits = Limits::new().with_read_ahead_bytes(read_ahead_bytes);
+    HFile::options().limits(limits).open_reader(Arc::new(MemoryFile::new("file", bytes(codec)))).unwrap()
+}
+
+/// Walks to a row from the first one, and calls `check` with what is read ahead, if anything is, in each.
+fn walk(scanner: &mut HFileScanner<'_>, to: usize, mut check: impl FnMut(usize, &ReadAhead)) {
+    assert!(scanner.seek_to_first().unwrap());
+    for i in 0..to {
+        assert_eq!(scanner.peek().unwrap().key(), &*key(i));
+        if let Some(ahead) = scanner.read_ahead() {
+            check(i, ahead);
+        }
+        assert!(scanner.advance().unwrap());
+    }
+}
+
+fn blocks(scanner: &HFileScanner<'_>) -> usize {
+    scanner.read_ahead().map_or(0, |ahead| ahead.blocks.len())
+}
+
+#[test]
+fn only_long_scans_of_compressed_blocks_read_ahead() {
+    let file = open(Codec::Gz, 4 << 20);
+    let rows_in_block = ROWS / file.root_index().len();
+    let mut scanner = file.scanner();
+    let mut begun = None;
+    walk(&mut scanner, ROWS / 2, |i, ahead| {
+        begun.get_or_insert(i);
+        assert!(ahead.blocks.len() <= (i / rows_in_block / 3).min(MOST_BLOCKS), "{i}");
+    });
+    assert!(begun.is_some_and(|i| i > 3 * rows_in_block), "{begun:?}");
+    assert!(blocks(&scanner) >= MOST_BLOCKS - 1);
+    scanner.seek(&key(9)).unwrap();
+    assert_eq!(blocks(&scanner), 0);
+    for i in (0..ROWS).step_by(97) {
+        scanner.seek(&key(i)).unwrap();
+        assert!(scanner.advance().unwrap() && scanner.read_ahead().is_none());
+    }
+    for (codec, bytes) in [(Codec::None, 4 << 20), (Codec::Gz, 0)] {
+        let file = open(codec, bytes);
+        walk(&mut file.scanner(), ROWS - 1, |i, _| panic!("row {i} of {codec:?}"));
+    }
+}
+
+#[test]
+fn what_is_held_is_bounded() {
+    for limit in [1, BLOCK, 3 * BLOCK, 5 * BLOCK, 20 * BLOCK] {
+        let (file, mut most, mut blocks) = (open(Codec::Gz, limit), 0, 0);
+        walk(&mut file.scanner(), ROWS - 1, |_, ahead| {
+            let of_blocks: usize = ahead.blocks.iter().map(|block| block.memory).sum();
+            assert_eq!(ahead.held, of_blocks);
+            assert!(ahead.blocks.is_empty() || of_blocks > ahead.blocks.len() * BLOCK);
+            (most, blocks) = (most.max(of_blocks), blocks.max(ahead.blocks.len()));
+            assert!(ahead.plain.len() <= MOST_BLOCKS + 1 && ahead.stored.len() <= MOST_BLOCKS + 2);
+        });
+        assert!(most <= limit, "{most} of {limit}");
+        assert_eq!(blocks, (limit / (BLOCK + BLOCK / 4)).min(MOST_BLOCKS), "{limit}");
+    }
+}
+
+#[test]
+fn blocks_of_the_cache_are_not_read() {
+    let cache = BlockCache::with_capacity(64 << 20);
+    let reader = Arc::new(MemoryFile::new("file", bytes(Codec::Gz)));
+    let file = HFile::options().cache(&cache).open_reader(reader).unwrap();
+    // every third block is in the cache
+    let starts: Vec<SeekKey> = file.root_index().map(|(key, _)| SeekKey::from(key)).collect();
+    for start in starts.iter().step_by(3) {
+        file.scanner().seek(start).unwrap();
+    }
+    let before = cache.stats();
+    let mut scanner = file.scanner();
+    let mut seen = 0;
+    walk(&mut scanner, ROWS - 1, |_, ahead| {
+        assert!(ahead.blocks.iter().all(|block| !block.entry.is_multiple_of(3)));
+        seen = seen.max(ahead.blocks.len());
+    });
+    assert!(seen >= MOST_BLOCKS / 2);
+    let (after, all) = (cache.stats(), starts.len() as u64);
+    assert_eq!((after.misses - before.misses, after.blocks), (all - all.div_ceil(3), all));
+    drop(scanner);
+    // now all are, and nothing is read ahead
+    walk(&mut file.scanner(), ROWS - 1, |i, ahead| assert!(ahead.blocks.is_empty(), "{i}"));
+    assert_eq!(cache.stats().misses, after.misses);
+}
+
+/// A block that another scan has put in the cache meanwhile is not taken, and must not be kept.
+#[test]
+fn blocks_that_come_from_the_cache_are_forgotten() {
+    let cache = BlockCache::with_capacity(64 << 20);
+    let reader = Arc::new(MemoryFile::new("file", bytes(Codec::Gz)));
+    let file = HFile::options().cache(&cache).open_reader(reader).unwrap();
+    let mut scanner = file.scanner();
+    walk(&mut scanner, ROWS / 3, |_, _| {});
+    assert!(blocks(&scanner) >= MOST_BLOCKS - 1);
+    walk(&mut file.scanner(), ROWS - 1, |_, _| {});
+    for i in ROWS / 3..ROWS - 1 {
+        assert_eq!(scanner.peek().unwrap().key(), &*key(i));
+        assert!(scanner.advance().unwrap());
+    }
+    let ahead = scanner.read_ahead().unwrap();
+    assert_eq!((ahead.blocks.len(), ahead.held), (0, 0));
+}
+
+#[test]
+fn a_scanner_that_is_dropped_leaves_no_job() {
+    let file = open(Codec::Gz, 4 << 20);
+    let mut scanner = file.scanner();
+    walk(&mut scanner, ROWS / 2, |_, _| {});
+    let jobs: Vec<_> =
+        scanner.read_ahead().unwrap().blocks.iter().map(|block| Arc::clone(&block.job)).collect();
+    assert!(!jobs.is_empty());
+    drop(scanner);
+    for job in jobs {
+        // one may be running, and then nobody takes its result
+        assert!(!matches!(job.claim(), Claim::Waiting(_)));
+    }
+}
