@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 /// reference count.
 const NODE: usize = size_of::<Key<StoredCell>>() + size_of::<usize>() * 7 / 3;
 
-/// Sorted cells in memory. Many threads add cells while others read. Only cells that no read sees are removed:
-/// those of a write that has failed.
+/// Sorted cells in memory. Many threads add cells while others read. Only cells that no read sees are
+/// removed: those of a write that has failed.
 ///
 /// A segment stores copies of cells, so a cell lives as long as the segment. Dropping versions and the cells
 /// hidden by deletes is handled by readers: here a delete is a cell like any other.
@@ -104,8 +104,8 @@ impl Segment {
         large.map_or(0, |old| data_len(&old.key().cell()))
     }
 
-    /// Removes a cell that was inserted with this key and sequence id. The chunks keep its bytes, so it counts
-    /// as data unless it is large.
+    /// Removes a cell that was inserted with this key and sequence id. The chunks keep its bytes, so it still
+    /// counts as data unless it is large.
     pub(crate) fn remove(&self, cell: CellRef<'_>) {
         let (guard, position) = (epoch::pin(), Key::of_key(self.order, cell.key, cell.seq_id));
         if let Some(removed) = self.cells.remove(&position as &Key<dyn KeyParts + '_>, &guard) {

@@ -76,9 +76,9 @@ impl RegionCore {
         Ok(())
     }
 
-    /// Logs cells and inserts them into memory, under one sequence id, and returns the id. No read sees any of
-    /// them before all are inserted, and logged. Of cells with the same key the last one is kept. `writes` is
-    /// the number of mutations the cells belong to; `logged` are those of mutations that are logged, and
+    /// Logs cells and inserts them into memory, under one sequence id, and returns the id. No read sees any
+    /// of them before all are inserted, and logged. Of cells with the same key the last one is kept. `writes`
+    /// is the number of mutations the cells belong to; `logged` are those of mutations that are logged, and
     /// `durability` is the greatest of the mutations.
     ///
     /// # Errors

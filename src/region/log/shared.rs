@@ -460,8 +460,8 @@ impl SharedLog {
     /// Waits until an entry is as durable as asked. Writes pending entries if no other thread does.
     ///
     /// If `write` is the write of the entry, whose cells are in memory, another thread may complete it once
-    /// the entry is durable: `write` is `None` then. So a thread does not sleep twice, for the log and for the
-    /// writes before its own.
+    /// the entry is durable: `write` is `None` then. So a thread does not sleep twice, for the log and for
+    /// the writes before its own.
     ///
     /// # Errors
     ///
@@ -528,8 +528,8 @@ impl SharedLog {
     }
 
     /// Writes the pending entries to the file, and syncs it if a writer waits for that. The state is unlocked
-    /// meanwhile. Completes the writes whose entries are durable then, and that of this thread, if threads wait
-    /// for it.
+    /// meanwhile. If other threads wait for the outcome, completes their writes whose entries are durable
+    /// then, and `own`.
     fn write_pending<'s>(
         &'s self,
         mut state: MutexGuard<'s, State>,
