@@ -78,7 +78,8 @@ fn what_is_held_is_bounded() {
         walk(&mut file.scanner(), ROWS - 1, |_, ahead| {
             let of_blocks: usize = ahead.blocks.iter().map(|block| block.memory).sum();
             assert_eq!(ahead.held, of_blocks);
-            assert!(ahead.blocks.is_empty() || of_blocks > ahead.blocks.len() * BLOCK);
+            // the last block of the file may be short
+            assert!(of_blocks >= ahead.blocks.len().saturating_sub(1) * BLOCK);
             (most, blocks) = (most.max(of_blocks), blocks.max(ahead.blocks.len()));
             assert!(ahead.plain.len() <= MOST_BLOCKS + 1 && ahead.stored.len() <= MOST_BLOCKS + 2);
         });
@@ -141,7 +142,7 @@ fn a_scanner_that_is_dropped_leaves_no_job() {
     assert!(!jobs.is_empty());
     drop(scanner);
     for job in jobs {
-        // one may be running, and then nobody takes its result
+        // one may be running: its result is dropped with it
         assert!(!matches!(job.claim(), Claim::Waiting(_)));
     }
 }

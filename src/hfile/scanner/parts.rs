@@ -102,12 +102,18 @@ impl HFileScanner<'_> {
         if self.run < LONG_RUN {
             return self.enter_block(Entering::Pass);
         }
-        if self.file.reads_ahead() {
+        if self.file.reads_ahead() && (self.buffers.ahead.is_some() || self.is_block_to_be_read()) {
             let Buffers { ahead, spare, .. } = &mut self.buffers;
             let ahead = ahead.get_or_insert_with(|| Box::new(ReadAhead::new()));
             ahead.read(self.file, &self.path, (self.run, cells), spare);
         }
         self.enter_block(Entering::LongRun)
+    }
+
+    /// Whether the path's block is in no cache.
+    fn is_block_to_be_read(&self) -> bool {
+        let Some((leaf, at)) = self.path.leaf() else { return false };
+        leaf.handle(at).is_some_and(|handle| self.file.is_to_be_read(leaf, at, handle))
     }
 
     /// Notes that the next block is not the one after the current one.
