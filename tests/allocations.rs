@@ -10,8 +10,8 @@ mod table;
 use hregion::locator::{LocationOrigin, MetaCache};
 use hregion::{
     BlockCache, BloomType, Cell, Codec, Compaction, DataBlockEncoding, Delete, Durability, Family, Filter,
-    Get, HFile, HFileOptions, HFileScanner, HFileWriter, Put, Region, RegionInfo, RegionLocations, RowBuf,
-    Scan, SeekKey, TableName,
+    Get, HFile, HFileOptions, HFileScanner, HFileWriter, Limits, Put, Region, RegionInfo, RegionLocations,
+    RowBuf, Scan, SeekKey, TableName,
 };
 use std::path::{Path, PathBuf};
 use support::alloc::{CountingAlloc, measure};
@@ -389,13 +389,14 @@ fn a_scan_allocates_nothing_for_a_row() {
     assert_eq!(region.store_file_count("f"), Some(1));
 }
 
-/// Without a cache every block is read into the same memory. A data block allocates only its small reference
-/// counter. Index blocks are read occasionally.
+/// Without a cache and without reading ahead, every block is read into the same memory. A data block
+/// allocates only its small reference counter. Index blocks are read occasionally.
 #[test]
 fn a_scan_without_a_cache_keeps_its_buffers() {
     let files = Files::new();
     let quarter = files.cells.len() / 4;
-    files.each(&HFile::options(), |file, name| {
+    let limits = Limits::new().with_read_ahead_bytes(0);
+    files.each(&HFile::options().limits(limits), |file, name| {
         let headers = file.block_headers().map(|header| header.expect("a sound file").1);
         let blocks = headers.filter(|header| header.block_type().is_data()).count();
         assert!(blocks > 50, "{name}: {blocks} blocks");

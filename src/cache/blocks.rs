@@ -30,7 +30,7 @@ pub(super) fn new(
                 // the same block has been reinserted or reloaded
                 (RemovalCause::Replaced, _) => {}
                 (RemovalCause::Size, _) if key.file == RESERVED => {
-                    unpoisoned(chances.lock()).push((*key, entry))
+                    unpoisoned(chances.lock()).push((*key, entry));
                 }
                 (RemovalCause::Size, Some((slots, slot))) if slots.take_used(slot) => {
                     unpoisoned(chances.lock()).push((*key, entry));

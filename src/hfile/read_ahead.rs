@@ -100,6 +100,7 @@ impl Task for Decoding {
 }
 
 /// A block that was read ahead.
+#[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each block")]
 pub(super) enum AheadBlock {
     Decoded(DataBlock),
     /// Its bytes are there, but not decoded.

@@ -58,7 +58,10 @@ impl Output {
         if let Some(dictionary) = options.zstd_dictionary.as_ref().filter(|_| codec == Codec::Zstd) {
             new = new.zstd_dictionary(std::sync::Arc::clone(dictionary));
         }
-        if known.trailer.as_ref().map_or(!known.source.context().has_checksums, |t| t.major_version() == 2)
+        if known
+            .trailer
+            .as_ref()
+            .map_or_else(|| !known.source.context().has_checksums, |t| t.major_version() == 2)
             && !format.cells.tags
             && !known.is_encrypted()
         {

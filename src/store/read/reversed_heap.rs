@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 /// A cursor over one source of cells, row by row backward.
+#[allow(clippy::large_enum_variant, reason = "one for each file of a scan")]
 pub(crate) enum ReversedScanner<'s> {
     Segment(ReversedSegmentScanner<'s>),
     File(ReversedStoreFileScanner<'s>),
