@@ -385,7 +385,7 @@ fn refused_writes_of_many_threads_leave_no_cells_and_no_memory() {
     storage.fail_with(io::ErrorKind::StorageFull);
     let region = options(&storage).memstore_flush_size(256 << 10).open(DIR).unwrap();
     let value = |round: u64| format!("{round:04}").repeat(1_000);
-    let is_refused = |round: u64| round % 4 != 0;
+    let is_refused = |round: u64| !round.is_multiple_of(4);
     for round in 0..ROUNDS {
         if is_refused(round) {
             storage.break_calls(Call::Write);

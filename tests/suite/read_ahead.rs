@@ -2,6 +2,7 @@
 //! and the cache of scans that do not.
 //!
 //! `HREGION_SEED` sets the first seed. A failure prints the seed.
+#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "small numbers")]
 
 use crate::support::golden;
 use crate::support::open;
