@@ -72,7 +72,7 @@ const OF_API: i32 = 1;
 const OF_MECHANISM: i32 = 2;
 /// `KRB5_KDC_UNREACH` and `KRB5_REALM_CANT_RESOLVE`, negative numbers.
 const UNREACHABLE: [u32; 2] = [2_529_639_068, 2_529_639_066];
-/// A status has at most so many lines.
+/// The maximum number of lines of a status.
 const LINES: usize = 8;
 
 type ImportName = unsafe extern "C" fn(*mut u32, *const Buffer, *const Oid, *mut Handle) -> u32;

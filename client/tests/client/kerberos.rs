@@ -27,7 +27,7 @@ fn builder() -> ClientBuilder {
     Client::builder().retries(retries)
 }
 
-/// What a case is told of the clusters.
+/// What a case needs to know of the clusters.
 struct Case(Value);
 
 impl Case {

@@ -90,7 +90,7 @@ impl<T: Task> Job<T> {
                 }
             }
         };
-        // a thread that waits for the result must be told of a panic
+        // a thread that waits for the result must not wait for ever after a panic
         let output = catch_unwind(AssertUnwindSafe(|| task.run(scratch)));
         *unpoisoned(self.state.lock()) = output.map_or(State::Empty, State::Done);
         self.finished.notify_all();
