@@ -38,6 +38,7 @@ mod snapshot;
 mod store_file_info;
 mod survey;
 pub(crate) mod table;
+mod table_regions;
 mod table_tree;
 pub(crate) mod tracker;
 
@@ -57,4 +58,5 @@ pub(crate) use root::{archived_path, refuse_region};
 pub(crate) use snapshot::{Snapshot, SnapshotRegion, SnapshotTree, list_snapshots};
 pub(crate) use store_file_info::StoreFileInfo;
 pub(crate) use survey::FileFaultKind;
+pub(crate) use table_regions::regions_among;
 pub(crate) use table_tree::{EmptyTable, TableTree};

@@ -16,12 +16,13 @@ use super::region_change::RegionChange;
 use super::root::{Root, TableDir};
 use super::store_file_info::StoreFileInfo;
 use super::table::{create_aside, settle_table};
+use super::table_regions::regions_among;
 use super::table_tree::TableTree;
 use super::tracker::StoreFileTracker;
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, read_file};
-use crate::schema::{Family, RegionInfo, TableDescriptor, is_legal_name};
+use crate::schema::{Family, RegionInfo, TableDescriptor, is_legal_name, serving};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -407,6 +408,26 @@ impl RegionDir {
         match self.table.root {
             Some(_) => RegionChange::unfinished(&**self.storage(), &self.table.path),
             None => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether younger regions of the table, with directories, have all rows of this one: it was split or
+    /// merged, and nothing reads what is written to it. Outside of a root that is not so.
+    ///
+    /// # Errors
+    ///
+    /// If the table's directory or the region info of another region cannot be read.
+    pub(crate) fn is_replaced(&self) -> Result<bool> {
+        if self.table.root.is_none() {
+            return Ok(false);
+        }
+        let (storage, table) = (&**self.storage(), &self.table.path);
+        loop {
+            let entries = list_if_exists(storage, table)?.unwrap_or_default();
+            let Some(changes) = RegionChange::among(storage, table, &entries)? else { continue };
+            let others = regions_among(storage, table, &entries, &changes)?.into_iter().map(|(_, info)| info);
+            let regions = others.chain([self.info().clone()]).collect();
+            return Ok(!serving(regions).contains(self.info()));
         }
     }
 

@@ -1,14 +1,12 @@
 //! Tables listed by their region directories, without a catalog (locator.md §16.4).
 
-use super::region_chain::{check_region_chain, serving};
+use super::region_chain::check_region_chain;
 use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, is_absent};
-use crate::layout::{REGION_INFO, RegionChange, find_region_info};
-use crate::schema::region_name::is_encoded_name;
-use crate::schema::{RegionInfo, TableName};
-use std::collections::BTreeSet;
+use crate::layout::{RegionChange, regions_among};
+use crate::schema::{RegionInfo, TableName, serving};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -128,35 +126,6 @@ fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<(PathBuf, Reg
     }
     let error = io::Error::new(io::ErrorKind::Interrupted, "another process keeps changing the regions");
     Err(Error::io("list", table, error))
-}
-
-fn regions_among(
-    storage: &dyn Storage,
-    table: &Path,
-    entries: &[DirEntry],
-    changes: &[RegionChange],
-) -> Result<Vec<(PathBuf, RegionInfo)>> {
-    let mut regions = Vec::new();
-    let dirs: BTreeSet<&str> =
-        entries.iter().filter(|entry| entry.is_dir).filter_map(DirEntry::utf8_name).collect();
-    for entry in entries.iter().filter(|entry| entry.is_dir) {
-        let Some(name) = entry.utf8_name().filter(|name| !name.starts_with('.')) else { continue };
-        if changes.iter().flat_map(RegionChange::children).any(|child| child == name) {
-            continue;
-        }
-        let dir = table.join(&entry.name);
-        // Without a region info, it is being created, or is not a region.
-        let Some(region) = find_region_info(storage, &dir)? else { continue };
-        if is_encoded_name(name) && !region.is_encoded_as(name) {
-            let corruption = Corruption::Malformed("the region info does not match the directory's name");
-            return Err(corruption.at(&dir.join(REGION_INFO), 0));
-        }
-        if !is_encoded_name(name) && dirs.contains(&*region.encoded_name()) {
-            continue;
-        }
-        regions.push((dir, region));
-    }
-    Ok(regions)
 }
 
 impl Catalog for DirectoryCatalog {

@@ -46,6 +46,7 @@ mod turn;
 #[cfg(feature = "cluster")]
 pub(crate) mod zookeeper;
 
+pub use crate::schema::serving;
 pub use cache::{LocationOrigin, MetaCache};
 pub use catalog::{Catalog, CatalogEntry};
 pub use catalog_row::{Assignment, CatalogRow};
@@ -55,7 +56,7 @@ pub(crate) use directory_catalog::dir_exists;
 pub use locate::Locator;
 pub use meta_region::MetaRegion;
 pub(crate) use meta_region::{STATE, TABLE};
-pub use region_chain::{RegionInconsistency, check_region_chain, serving};
+pub use region_chain::{RegionInconsistency, check_region_chain};
 pub use region_exception::RegionException;
 pub use region_locations::{NO_SEQ_NUM, RegionLocations, Replica};
 pub use region_state::RegionState;

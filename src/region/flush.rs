@@ -29,11 +29,12 @@ impl Region {
         self.0.flush_all().map(drop)
     }
 
-    /// As [`flush`](Self::flush), for some families.
+    /// As [`flush`](Self::flush), for some families. Flushes all of them once the log has failed: it may lack
+    /// cells of the other families.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush), or if a family is unknown.
+    /// As [`flush`](Self::flush), or if a family is unknown, or the log cannot be synced before.
     pub fn flush_families<F: AsRef<[u8]>>(&self, families: &[F]) -> Result<()> {
         let stores = families.iter().map(|family| self.0.store_index(family.as_ref()));
         self.0.flush(&stores.collect::<Result<Vec<_>>>()?).map(drop)
@@ -96,6 +97,10 @@ impl RegionCore {
 
     fn flush_stores(&self, stores: &[usize], max_read_point: i64, kept: Option<i64>) -> Result<Flushed> {
         self.observe(|observer, context| observer.pre_flush(context))?;
+        let all = self.all_stores();
+        let has_failed = self.log.as_deref().is_some_and(|log| log.failure().is_some());
+        // A row that is in the log no more must not be in the files of some families only.
+        let stores = if has_failed { &all } else { stores };
         let mut flushed = self.freeze(stores, kept)?;
         // Later reads have later read points, so they do not need the dropped cells either.
         let smallest = self.mvcc.smallest_read_point().min(max_read_point);
@@ -197,7 +202,8 @@ impl RegionCore {
     ///
     /// # Errors
     ///
-    /// If there are too few sequence ids after `kept`.
+    /// If there are too few sequence ids after `kept`, or the log cannot be synced and other stores have
+    /// cells in memory. The segments stay in memory, and can be frozen again.
     fn freeze(&self, stores: &[usize], kept: Option<i64>) -> Result<Flushed> {
         let updates = self.updates.exclusive();
         let entry = self.mvcc.begin();
@@ -216,8 +222,12 @@ impl RegionCore {
         let is_empty = |store: &usize| state.stores[*store].has_no_memory();
         (0..self.stores.len()).filter(is_empty).for_each(|store| log.flushed(store, seq_id));
         drop(updates);
-        log.finish(frozen, seq_id);
-        Ok(Flushed { seq_id, files })
+        let is_left = |store: usize| !stores.contains(&store) && !is_empty(&store);
+        match log.finish(frozen, seq_id) {
+            Err(error) if (0..self.stores.len()).any(is_left) => Err(error),
+            // All memory is about to be in files.
+            _ => Ok(Flushed { seq_id, files }),
+        }
     }
 }
 

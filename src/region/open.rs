@@ -316,9 +316,12 @@ impl RegionOptions {
         if !self.logs_are_split {
             refuse_change_of(&dir)?;
         }
-        // A table that is open has done so.
+        // A table that is open does so.
         if self.log.is_none() {
             dir.settle_table()?;
+            if !self.logs_are_split {
+                refuse_replaced(&dir)?;
+            }
         }
         let (families, is_altered) = dir.reconcile(&self.families, self.schema_change())?;
         if !dir.has_descriptor() && families.len() > self.families.len() {
@@ -485,6 +488,17 @@ fn refuse_change_of(dir: &RegionDir) -> Result<()> {
         let table = dir.info().table();
         return Err(Error::invalid_argument(format!(
             "a split or merge of region {name} was interrupted: open table {table} for writing, which ends it"
+        )));
+    }
+    Ok(())
+}
+
+/// Fails if the region was split or merged. Its directory remains until no region refers to its files.
+fn refuse_replaced(dir: &RegionDir) -> Result<()> {
+    if dir.is_replaced()? {
+        let (name, table) = (dir.info().encoded_name(), dir.info().table());
+        return Err(Error::invalid_argument(format!(
+            "region {name} was split or merged: open table {table} for writing, or the regions with its rows"
         )));
     }
     Ok(())

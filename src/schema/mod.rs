@@ -8,6 +8,7 @@ pub(crate) mod descriptor;
 mod family;
 mod region_info;
 pub(crate) mod region_name;
+mod serving;
 mod snapshot_description;
 mod table_name;
 
@@ -20,5 +21,6 @@ pub(crate) use family::is_legal_name;
 pub use family::{Family, KeepDeletedCells};
 pub use region_info::RegionInfo;
 pub use region_name::RegionName;
+pub use serving::serving;
 pub use snapshot_description::{SnapshotDescription, SnapshotType};
 pub use table_name::TableName;

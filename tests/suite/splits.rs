@@ -279,6 +279,39 @@ fn a_region_that_the_catalog_has_is_not_archived() {
     assert_eq!(values(&table), values(&open(&storage, false)));
 }
 
+/// The directory of a region that was split remains while the daughters refer to its files.
+#[test]
+fn a_region_that_was_replaced_is_not_opened_for_writing_by_its_directory() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &[]);
+    table.put(put("a", "1")).unwrap();
+    table.put(put("x", "1")).unwrap();
+    let parent = Path::new(TABLE).join(table.regions()[0].encoded_name());
+    let (bottom, top) = table.split("m").unwrap();
+    table.close().unwrap();
+    let refused = |dir: &Path, what: &str| {
+        let error = options(&storage).writable(true).open(dir).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{what}: {error}");
+        assert!(error.to_string().contains("was split or merged"), "{what}: {error}");
+        assert!(options(&storage).open(dir).is_ok(), "{what}, for reading");
+    };
+    refused(&parent, "parent");
+    let daughters = [bottom, top].map(|daughter| Path::new(TABLE).join(daughter.encoded_name()));
+    for daughter in &daughters {
+        let region = options(&storage).writable(true).open(daughter).unwrap();
+        region.compact(Compaction::Major).unwrap();
+        region.close().unwrap();
+        refused(&parent, "parent");
+    }
+    let table = open(&storage, true);
+    let [first, second] = &table.regions()[..] else { panic!("two regions") };
+    table.merge(first, second).unwrap();
+    table.put(put("b", "2")).unwrap();
+    table.close().unwrap();
+    daughters.iter().for_each(|daughter| refused(daughter, "merged"));
+    assert_eq!(values(&open(&storage, false)).len(), 6);
+}
+
 /// A table outside of a root directory has no archive.
 #[test]
 fn a_table_that_was_copied_alone_keeps_its_parents() {

@@ -156,7 +156,11 @@ impl RegionLog {
     }
 
     /// Waits until the frozen entries are on disk, and completes the file.
-    pub(in crate::region) fn finish(&self, frozen: Frozen, seq_id: i64) {
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be.
+    pub(in crate::region) fn finish(&self, frozen: Frozen, seq_id: i64) -> Result<()> {
         let shared = self.shared();
         match frozen {
             Frozen::File(None) | Frozen::Entries(0) => {}
@@ -169,6 +173,7 @@ impl RegionLog {
                 }
             }
         }
+        shared.check()
     }
 
     /// Records that the cells of a store up to a sequence id are in files.
