@@ -202,7 +202,7 @@ fn expired_files() {
 /// Tables that HBase wrote, with references, links and bulk-loaded files.
 #[test]
 fn tables_of_hbase_are_compacted_as_planned() {
-    let mut taken = 0;
+    let (mut taken, mut replaced) = (0, 0);
     for stage in ["bulk-loaded", "clone-references", "split-references", "tracked-split"] {
         for compaction in [Compaction::Minor, Compaction::Major] {
             let dir = tempfile::tempdir().unwrap();
@@ -214,11 +214,18 @@ fn tables_of_hbase_are_compacted_as_planned() {
                 let read_only = Region::open(region).unwrap();
                 let planned = plan(&read_only, compaction).0;
                 drop(read_only);
-                let region = Region::options().writable(true).open(region).unwrap();
+                let region = match Region::options().writable(true).open(region) {
+                    Err(error) if error.to_string().contains("was split or merged") => {
+                        replaced += 1;
+                        continue;
+                    }
+                    opened => opened.unwrap(),
+                };
                 assert_eq!(plan(&region, compaction).0, planned);
                 taken += check(&region, compaction).0;
             }
         }
     }
     assert!(taken > 5, "{taken}");
+    assert!((1..20).contains(&replaced), "{replaced}");
 }
