@@ -184,14 +184,17 @@ pub(crate) fn put_vlong(out: &mut Vec<u8>, value: i64) {
     }
 }
 
+#[inline]
 fn put_long_vlong(out: &mut Vec<u8>, value: i64) {
     let (magnitude, base) = if value < 0 { (!value, 0x87u8) } else { (value, 0x8f) };
-    let bytes = magnitude.to_be_bytes();
-    let zeros = bytes.iter().take_while(|&&b| b == 0).count().min(7);
     // base is the first byte for a one-byte magnitude, decremented for each further byte
-    let more = u8::try_from(7 - zeros).unwrap_or(7);
-    out.push(base - more);
-    out.extend_from_slice(bytes.get(zeros..).unwrap_or_default());
+    let more = (7 - magnitude.leading_zeros() / 8).min(7);
+    let bytes = magnitude.cast_unsigned() << (8 * (7 - more));
+    out.push(base - u8::try_from(more).unwrap_or(7));
+    // eight bytes take fewer instructions than a number of bytes that is not known
+    let end = out.len() + 1 + more as usize;
+    out.extend_from_slice(&bytes.to_be_bytes());
+    out.truncate(end);
 }
 
 /// The number of bytes that [`put_vlong`] writes for `value`.

@@ -23,6 +23,10 @@ pub struct Limits {
     /// they are compressed or encrypted: another thread decodes some of them. 0: no thread is used. Default:
     /// 4 MiB.
     pub read_ahead_bytes: usize,
+    /// The maximum size in bytes of the blocks that the writer of a file with compression has filled but not
+    /// written, plain and compressed: another thread compresses some of them. The file does not depend on it.
+    /// 0: no thread is used. Default: 4 MiB.
+    pub write_behind_bytes: usize,
     /// The maximum number of levels of a data index. Default: 16, as in HBase.
     pub index_levels: u32,
     /// The maximum length of a line of text in bytes: cells as JSON, operations of a script, keys, rows. The
@@ -41,6 +45,7 @@ impl Limits {
             load_on_open_bytes: bytes,
             outline_bytes: 8 << 20,
             read_ahead_bytes: 4 << 20,
+            write_behind_bytes: 4 << 20,
             index_levels: 16,
             line_bytes: 256 << 20,
         }
@@ -71,6 +76,13 @@ impl Limits {
     #[must_use]
     pub fn with_read_ahead_bytes(mut self, bytes: usize) -> Self {
         self.read_ahead_bytes = bytes;
+        self
+    }
+
+    /// Sets [`write_behind_bytes`](Self::write_behind_bytes).
+    #[must_use]
+    pub fn with_write_behind_bytes(mut self, bytes: usize) -> Self {
+        self.write_behind_bytes = bytes;
         self
     }
 

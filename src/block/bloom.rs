@@ -147,10 +147,16 @@ pub(crate) fn probe(chunk: &[u8], hash_count: u32, key: KeyHashes) -> bool {
 #[inline]
 pub(crate) fn add(chunk: &mut [u8], hash_count: u32, key: KeyHashes) {
     let Some(bits) = bits(chunk) else { return };
-    for place in key.places(hash_count, bits) {
+    let set = |place: u32| {
         if let Some(byte) = chunk.get_mut((place >> 3) as usize) {
             *byte |= 1 << (place & 7);
         }
+    };
+    if bits.is_power_of_two() {
+        // as in `probe`
+        key.distances(hash_count).map(|distance| distance & (bits - 1)).for_each(set);
+    } else {
+        key.places(hash_count, bits).for_each(set);
     }
 }
 

@@ -7,6 +7,7 @@ use super::crypto::{self, BlockEncryptor};
 use super::header::{BlockHeader, HEADER_LEN};
 use crate::error::Corruption;
 use std::fmt;
+use std::mem;
 use std::num::NonZeroU32;
 
 /// Builds the blocks of one file, one after the other: compresses and, in an encrypted file, encrypts them,
@@ -61,18 +62,63 @@ impl BlockWriter {
         offset: u64,
         fill: impl FnOnce(&mut Vec<u8>),
     ) -> Result<SealedBlock<'_>, Corruption> {
-        let payload = HEADER_LEN + self.encryptor.as_ref().map_or(0, |_| crypto::PREFIX_LEN);
-        self.stored.clear();
-        self.stored.resize(payload, 0);
         let plain_size = if self.compressor.codec() == Codec::None {
+            let room = self.room();
+            self.stored.clear();
+            self.stored.resize(room, 0);
             fill(&mut self.stored);
-            self.stored.len() - payload
+            self.stored.len() - room
         } else {
-            self.plain.clear();
-            fill(&mut self.plain);
-            self.compressor.compress(&self.plain, &mut self.stored)?;
-            self.plain.len()
+            let (mut plain, mut stored) = (mem::take(&mut self.plain), mem::take(&mut self.stored));
+            plain.clear();
+            fill(&mut plain);
+            let compressed = self.compress(&plain, &mut stored);
+            let plain_size = plain.len();
+            (self.plain, self.stored) = (plain, stored);
+            compressed.map(|()| plain_size)?
         };
+        self.seal(block_type, offset, plain_size)
+    }
+
+    /// Builds the block at `offset` whose payload before compression had `plain_size` bytes. `compressed` is
+    /// what [`compress`](Self::compress) made of it, and then memory for another block.
+    ///
+    /// # Errors
+    ///
+    /// If the block would have 2 GiB or more.
+    pub(crate) fn finish_compressed(
+        &mut self,
+        block_type: BlockType,
+        offset: u64,
+        compressed: &mut Vec<u8>,
+        plain_size: usize,
+    ) -> Result<SealedBlock<'_>, Corruption> {
+        mem::swap(&mut self.stored, compressed);
+        self.seal(block_type, offset, plain_size)
+    }
+
+    /// Sets `out` to a block's payload, after room for what precedes it.
+    ///
+    /// # Errors
+    ///
+    /// If the codec fails.
+    pub(crate) fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption> {
+        let room = self.room();
+        compress(&mut self.compressor, room, plain, out)
+    }
+
+    /// The size in bytes of what precedes the payload of a block.
+    pub(crate) fn room(&self) -> usize {
+        HEADER_LEN + self.encryptor.as_ref().map_or(0, |_| crypto::PREFIX_LEN)
+    }
+
+    /// Completes the block whose payload is in `stored`.
+    fn seal(
+        &mut self,
+        block_type: BlockType,
+        offset: u64,
+        plain_size: usize,
+    ) -> Result<SealedBlock<'_>, Corruption> {
         if let Some(encryptor) = &mut self.encryptor {
             encryptor.encrypt(block_type.is_data(), &mut self.stored, HEADER_LEN)?;
         }
@@ -89,6 +135,18 @@ impl BlockWriter {
         checksum::append(&mut self.stored, 0, checksum_type, bytes_per_checksum);
         Ok(SealedBlock { bytes: &self.stored, plain_size })
     }
+}
+
+/// As [`BlockWriter::compress`], with another compressor of the file.
+pub(crate) fn compress(
+    compressor: &mut Compressor,
+    room: usize,
+    plain: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Corruption> {
+    out.clear();
+    out.resize(room, 0);
+    compressor.compress(plain, out)
 }
 
 /// The chain that blocks of a type belong to: data blocks share one, encoded or not.

@@ -125,7 +125,9 @@ pub(crate) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, format: CellFormat) {
     if format.tags {
         let len = u16::try_from(cell.tags.len()).expect("a tag area has at most 65,535 bytes");
         out.extend_from_slice(&len.to_be_bytes());
-        out.extend_from_slice(cell.tags);
+        if len > 0 {
+            out.extend_from_slice(cell.tags);
+        }
     }
     if format.mvcc {
         put_vlong(out, cell.seq_id);

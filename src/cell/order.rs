@@ -25,9 +25,15 @@ impl CellOrder {
     #[must_use]
     pub fn compare(self, a: &CellKey, b: &CellKey) -> Ordering {
         match self.compare_rows(a.row(), b.row()) {
-            Ordering::Equal => compare_after_row(a, b),
+            Ordering::Equal => Self::compare_in_row(a, b),
             different => different,
         }
+    }
+
+    /// Compares two keys of one row.
+    #[inline]
+    pub(crate) fn compare_in_row(a: &CellKey, b: &CellKey) -> Ordering {
+        compare_after_row(a, b)
     }
 
     /// Compares two rows.

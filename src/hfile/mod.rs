@@ -60,6 +60,7 @@ pub(crate) mod comparator;
 mod encryption;
 pub(crate) mod file_info;
 mod index;
+mod job_queue;
 mod open;
 mod options;
 mod part_reads;

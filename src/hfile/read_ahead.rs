@@ -6,22 +6,19 @@
 //! So a scan never waits for the work of other scans, and two threads share the work of one. Blocks that
 //! cannot be decoded are decoded once more by the scan, which gives the error.
 
-mod job_queue;
-
 use super::block_decoder::{BlockDecoder, DecodeBuffers};
 use super::index::IndexPath;
+use super::job_queue::{Claim, Job, JobQueue, Task, has_second_core};
 use super::reader_core::ReaderCore;
 use crate::block::data::DataBlock;
 use crate::block::index::IndexBlock;
 use crate::block::{BlockHandle, BlockHeader};
 use crate::cell::CellOrder;
 use crate::error::Error;
-use job_queue::{Claim, Job, JobQueue, Task};
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, OnceLock};
-use std::thread;
+use std::sync::Arc;
 
 /// The most blocks that are read ahead.
 const MOST_BLOCKS: usize = 8;
@@ -31,7 +28,7 @@ const MOST_BLOCKS: usize = 8;
 const PASSED: u32 = 4;
 
 /// One thread for the process: scans that find it busy decode their blocks themselves.
-static HELPER: JobQueue<Decoding> = JobQueue::new();
+static HELPER: JobQueue<Decoding> = JobQueue::new("hregion-decode");
 
 /// The blocks after the current one of a scan.
 pub(super) struct ReadAhead {
@@ -112,15 +109,13 @@ pub(super) enum AheadBlock {
 impl ReadAhead {
     /// Begins to read ahead, if there is a thread that helps.
     pub(super) fn new() -> Self {
-        static HAS_CORES: OnceLock<bool> = OnceLock::new();
-        let has_cores = || thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
         Self {
             blocks: VecDeque::new(),
             leaf: None,
             next: 0,
             held: 0,
             failed: None,
-            is_off: !(cfg!(test) || *HAS_CORES.get_or_init(has_cores)) || !HELPER.start(),
+            is_off: !has_second_core() || !HELPER.start(),
             jobs: Vec::new(),
             stored: Vec::new(),
             plain: Vec::new(),

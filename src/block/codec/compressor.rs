@@ -37,6 +37,18 @@ impl Compressor {
         Ok(Self { codec, encoder, max_chunk: max_chunk(codec, options.zstd_framed) })
     }
 
+    /// A compressor that panics.
+    #[cfg(test)]
+    pub(crate) fn panicking(codec: Codec) -> Self {
+        struct Panicking;
+        impl Encoder for Panicking {
+            fn encode(&mut self, _: &[u8], _: &mut Vec<u8>) -> Result<(), Corruption> {
+                panic!("a panic that the writer survives")
+            }
+        }
+        Self { codec, encoder: Some(Box::new(Panicking)), max_chunk: None }
+    }
+
     pub(crate) fn codec(&self) -> Codec {
         self.codec
     }

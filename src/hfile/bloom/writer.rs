@@ -1,5 +1,6 @@
 //! Builds a Bloom filter (hfile.md §12.2, §12.4, §12.5; HBase: `CompoundBloomFilterWriter`).
 
+use super::key::prefix;
 use super::size::{self, ChunkSize, rowcol_error_rate};
 use super::{BloomMeta, BloomType};
 use crate::block::bloom::{self, KeyHashes, MAX_CHUNK_LEN};
@@ -40,6 +41,7 @@ impl BloomSettings {
 pub(in crate::hfile) struct BloomWriter {
     bloom_type: BloomType,
     chunks: Chunks,
+    /// The last key, in a filter that not all cells are added to.
     last_key: Option<Vec<u8>>,
     buffer: SeekKey,
 }
@@ -61,13 +63,31 @@ impl BloomWriter {
         self.bloom_type
     }
 
-    /// Returns the last key added; none if there is none.
-    pub(in crate::hfile) fn last_key(&self) -> Option<&[u8]> {
-        self.last_key.as_deref()
+    /// Returns the key of a cell.
+    pub(in crate::hfile) fn key_of<'a>(&'a mut self, cell: &'a CellKey) -> &'a [u8] {
+        let (row, _, qualifier) = cell.split();
+        self.bloom_type.key(row, qualifier, &mut self.buffer)
     }
 
-    /// Adds a cell's key, unless it equals the previous one.
+    /// Adds the key of a cell of a filter that all cells are added to, unless it equals that of the previous
+    /// cell. `same_row`: whether the two cells have the same row.
     #[inline]
+    pub(in crate::hfile) fn add_next(&mut self, previous: Option<&CellKey>, cell: &CellKey, same_row: bool) {
+        let is_known = match (self.bloom_type, previous) {
+            (_, None) => false,
+            (BloomType::Row, _) => same_row,
+            (BloomType::RowCol, Some(previous)) => same_row && previous.qualifier() == cell.qualifier(),
+            (BloomType::RowPrefixFixedLength(len), Some(previous)) => {
+                same_row || prefix(previous.row(), len) == prefix(cell.row(), len)
+            }
+        };
+        if !is_known {
+            let (row, _, qualifier) = cell.split();
+            self.chunks.add(self.bloom_type.key(row, qualifier, &mut self.buffer));
+        }
+    }
+
+    /// Adds a cell's key, unless it equals the previous one that was added.
     pub(in crate::hfile) fn add(&mut self, cell: &CellKey) {
         let (row, _, qualifier) = cell.split();
         let key = self.bloom_type.key(row, qualifier, &mut self.buffer);
@@ -78,6 +98,11 @@ impl BloomWriter {
         let last = self.last_key.get_or_insert_default();
         last.clear();
         last.extend_from_slice(key);
+    }
+
+    /// Whether there are full chunks to write.
+    pub(in crate::hfile) fn is_due(&self) -> bool {
+        !self.chunks.ready.is_empty() || self.chunks.is_full()
     }
 
     /// Writes the full chunks and, when closing, the open one as well.
@@ -111,7 +136,7 @@ struct Chunk {
 
 impl Chunks {
     fn add(&mut self, key: &[u8]) {
-        if self.open_keys >= self.size.max_keys {
+        if self.is_full() {
             self.close();
         }
         if self.open.bits.is_empty() {
@@ -119,6 +144,10 @@ impl Chunks {
         }
         bloom::add(&mut self.open.bits, self.size.hash_count, KeyHashes::of(self.hash, key));
         self.open_keys += 1;
+    }
+
+    fn is_full(&self) -> bool {
+        self.open_keys >= self.size.max_keys
     }
 
     /// Folds the open chunk and queues it for writing.
@@ -134,7 +163,7 @@ impl Chunks {
 
     fn write_due(&mut self, sink: &mut BlockSink, closing: bool) -> Result<()> {
         // a full chunk is finished even if no further key has been added
-        if closing || self.open_keys >= self.size.max_keys {
+        if closing || self.is_full() {
             self.close();
         }
         while let Some(chunk) = self.ready.pop_front() {

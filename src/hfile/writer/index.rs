@@ -49,14 +49,25 @@ impl IndexWriter {
         }
     }
 
-    /// Adds a data block.
-    pub(super) fn push(&mut self, key: &[u8], handle: BlockHandle) {
-        self.leaf.push(key, handle);
+    /// Adds a data block that will be written.
+    pub(super) fn push_key(&mut self, key: &[u8]) {
+        self.leaf.push_key(key);
     }
 
-    /// Writes the open leaf if it is full or, when closing, if leaves were written before it.
+    /// Adds where the first data block is without a handle, which has been written.
+    pub(super) fn push_handle(&mut self, handle: BlockHandle) {
+        self.leaf.handles.push(handle);
+    }
+
+    /// Whether the open leaf is full.
+    pub(super) fn is_leaf_full(&self) -> bool {
+        self.leaf.leaf_len() >= self.chunk_size
+    }
+
+    /// Writes the open leaf if it is full or, when closing, if leaves were written before it. All data blocks
+    /// must be written.
     pub(super) fn write_due(&mut self, sink: &mut BlockSink, closing: bool) -> Result<()> {
-        let due = if closing { !self.root.is_empty() } else { self.leaf.leaf_len() >= self.chunk_size };
+        let due = if closing { !self.root.is_empty() } else { self.is_leaf_full() };
         if due && !self.leaf.is_empty() {
             let written = sink.write(BlockType::LeafIndex, |out| self.leaf.put_leaf(out))?;
             self.plain_bytes += written.plain_size;
@@ -132,6 +143,7 @@ impl IndexWriter {
 /// The entries of an index block, in either of its forms.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
+    /// As many as keys, except in the open leaf, whose last blocks may not be written yet.
     handles: Vec<BlockHandle>,
     keys: Vec<u8>,
     /// The end of each key in `keys`.
@@ -144,18 +156,23 @@ const HANDLE_LEN: usize = 8 + 4;
 
 impl Entries {
     pub(super) fn push(&mut self, key: &[u8], handle: BlockHandle) {
+        self.push_key(key);
+        self.handles.push(handle);
+    }
+
+    /// Adds an entry without its handle.
+    fn push_key(&mut self, key: &[u8]) {
         self.keys.extend_from_slice(key);
         self.key_ends.push(self.keys.len());
-        self.handles.push(handle);
         self.root_len += HANDLE_LEN + vlong_len(to_i64(key.len())) + key.len();
     }
 
     pub(super) fn len(&self) -> usize {
-        self.handles.len()
+        self.key_ends.len()
     }
 
     fn is_empty(&self) -> bool {
-        self.handles.is_empty()
+        self.key_ends.is_empty()
     }
 
     fn key(&self, i: usize) -> &[u8] {

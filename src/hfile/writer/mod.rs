@@ -3,10 +3,14 @@
 //! Cells are added to the open data block. Before a cell is added, a full block is written, followed by
 //! everything that is due: the open leaf of the index, and full chunks of the Bloom filters. So memory holds
 //! no more than a block, a leaf with the entries above it, and a chunk of each filter.
+//!
+//! In a file with compression, a few data blocks are written later: meanwhile another thread compresses them
+//! ([`pipeline`]). They are written before any other block.
 
 mod cell_stats;
 mod index;
 mod options;
+mod pipeline;
 mod separator;
 mod sink;
 
@@ -21,8 +25,8 @@ use super::{Trailer, comparator};
 use crate::block::codec::Compressor;
 use crate::block::data::{DataFormat, Encoder};
 use crate::block::writer::BlockWriter;
-use crate::block::{BlockType, DataBlockEncoding};
-use crate::cell::{CellKey, CellRef, SeekKey, key_value};
+use crate::block::{BlockType, Codec, DataBlockEncoding};
+use crate::cell::{CellKey, CellOrder, CellRef, SeekKey, key_value};
 use crate::error::{Corruption, Error, Result};
 use crate::io::NewFile;
 use cell_stats::CellStats;
@@ -138,10 +142,10 @@ impl HFileWriter {
     #[inline]
     fn try_append(&mut self, cell: &CellRef<'_>) -> Result<()> {
         let len = key_value::len(cell, self.options.cells);
-        let order = self.check(cell, len)?;
+        let (row_order, order) = self.check(cell, len)?;
         // as in HBase, before the boundary: a chunk written there may include the key of a cell after it
         if let Some(bloom) = &mut self.general_bloom {
-            bloom.add(cell.key);
+            bloom.add_next(self.encoder.last_key(), cell.key, row_order == Some(Ordering::Equal));
         }
         if cell.cell_type().is_family_delete()
             && let Some(bloom) = &mut self.delete_family_bloom
@@ -161,10 +165,10 @@ impl HFileWriter {
         Ok(())
     }
 
-    /// Compares the previous cell, if any, with this one, which has `len` bytes; fails if this one cannot
-    /// follow it in the file.
+    /// Compares the row of the previous cell, if any, and that cell with this one, which has `len` bytes;
+    /// fails if this one cannot follow it in the file.
     #[inline]
-    fn check(&self, cell: &CellRef<'_>, len: usize) -> Result<Option<Ordering>> {
+    fn check(&self, cell: &CellRef<'_>, len: usize) -> Result<(Option<Ordering>, Option<Ordering>)> {
         if !cell.cell_type().is_stored() {
             return Err(refuse(cell, "cells of its type exist in searches only"));
         }
@@ -175,8 +179,9 @@ impl HFileWriter {
             return Err(refuse(cell, "it has tags, and the file was opened without them"));
         }
         self.check_size(len)?;
-        let Some(last) = self.encoder.last_key() else { return Ok(None) };
-        let order = self.options.order.compare(last, cell.key);
+        let Some(last) = self.encoder.last_key() else { return Ok((None, None)) };
+        let row_order = self.options.order.compare_rows(last.row(), cell.row());
+        let order = row_order.then_with(|| CellOrder::compare_in_row(last, cell.key));
         if order.is_gt() {
             return Err(refuse(cell, &format!("it sorts before the previous cell, {last}")));
         }
@@ -187,7 +192,7 @@ impl HFileWriter {
             // equal cells stay in one block
             self.check_size(self.encoder.unencoded_size() + len)?;
         }
-        Ok(Some(order))
+        Ok((Some(row_order), Some(order)))
     }
 
     /// Fails if a block of `len` bytes is larger than the limits allow.
@@ -273,7 +278,7 @@ impl HFileWriter {
         self.sink.write(BlockType::RootIndex, |out| meta_index.put_root(out))?;
 
         put_info(&mut self.info, &self.options, &self.stats, self.encoder.last_key())?;
-        put_bloom_info(&mut self.info, self.general_bloom.as_ref())?;
+        put_bloom_info(&mut self.info, self.general_bloom.as_mut(), self.encoder.last_key())?;
         let info = self.info.build().map_err(|corruption| self.sink.error(corruption))?;
         let info = self.sink.write(BlockType::FileInfo, |out| info.write(out))?;
         let filters = [
@@ -322,15 +327,52 @@ impl HFileWriter {
         if self.encoder.is_empty() {
             return Ok(());
         }
-        let block_type = match self.options.encoding {
+        self.index.push_key(self.index_key.as_bytes());
+        if self.sink.has_pipeline() {
+            self.sink.push(|out| self.encoder.finish(out));
+            while self.sink.is_full() && self.write_first()? {}
+            return Ok(());
+        }
+        let is_first = self.data_blocks.is_none();
+        let written = self.sink.write(self.block_type(), |out| self.encoder.finish(out))?;
+        self.add_written(written)?;
+        if is_first {
+            self.begin_pipeline();
+        }
+        Ok(())
+    }
+
+    fn block_type(&self) -> BlockType {
+        match self.options.encoding {
             DataBlockEncoding::None => BlockType::Data,
             _ => BlockType::EncodedData,
-        };
-        let Written { handle, plain_size } = self.sink.write(block_type, |out| self.encoder.finish(out))?;
+        }
+    }
+
+    /// Lets another thread compress the blocks after the first one.
+    fn begin_pipeline(&mut self) {
+        let limit = self.options.limits.write_behind_bytes;
+        if self.options.codec == Codec::None || limit == 0 {
+            return;
+        }
+        // the first compressor was made by the same options
+        if let Ok(compressor) = Compressor::new(self.options.codec, &self.options.compressor) {
+            self.sink.begin_pipeline(compressor, limit);
+        }
+    }
+
+    /// Writes the first of the data blocks that are not written. Returns false if there is none.
+    fn write_first(&mut self) -> Result<bool> {
+        let Some(written) = self.sink.write_first(self.block_type())? else { return Ok(false) };
+        self.add_written(written).map(|()| true)
+    }
+
+    /// Adds a data block that was written to the index.
+    fn add_written(&mut self, Written { handle, plain_size }: Written) -> Result<()> {
         // also of a single cell, with what a block has besides
         let size = plain_size.max(handle.on_disk_size.into());
         self.check_size(usize::try_from(size).unwrap_or(usize::MAX))?;
-        self.index.push(self.index_key.as_bytes(), handle);
+        self.index.push_handle(handle);
         let first = self.data_blocks.map_or(handle.offset, |(first, _)| first);
         self.data_blocks = Some((first, handle.offset));
         Ok(())
@@ -338,6 +380,14 @@ impl HFileWriter {
 
     /// Writes the blocks due between data blocks, in HBase's order.
     fn write_due(&mut self, closing: bool) -> Result<()> {
+        let is_due = |bloom: &Option<BloomWriter>| bloom.as_ref().is_some_and(BloomWriter::is_due);
+        if closing
+            || self.index.is_leaf_full()
+            || is_due(&self.general_bloom)
+            || is_due(&self.delete_family_bloom)
+        {
+            while self.write_first()? {}
+        }
         self.index.write_due(&mut self.sink, closing)?;
         for bloom in [&mut self.general_bloom, &mut self.delete_family_bloom].into_iter().flatten() {
             bloom.write_due(&mut self.sink, closing)?;
@@ -377,13 +427,15 @@ fn put_info(
     Ok(())
 }
 
-/// Adds the entries about the general Bloom filter, if it has a key.
-fn put_bloom_info(info: &mut FileInfoBuilder, bloom: Option<&BloomWriter>) -> Result<()> {
-    let Some((bloom, last_key)) = bloom.and_then(|bloom| Some((bloom, bloom.last_key()?))) else {
-        return Ok(());
-    };
+/// Adds the entries about the general Bloom filter, if it has a key. `last` is the last cell of the file.
+fn put_bloom_info(
+    info: &mut FileInfoBuilder,
+    bloom: Option<&mut BloomWriter>,
+    last: Option<&CellKey>,
+) -> Result<()> {
+    let Some((bloom, last)) = bloom.zip(last) else { return Ok(()) };
     info.put(names::BLOOM_FILTER_TYPE, bloom.bloom_type().name())?;
-    info.put(names::LAST_BLOOM_KEY, last_key)?;
+    info.put(names::LAST_BLOOM_KEY, bloom.key_of(last))?;
     if let BloomType::RowPrefixFixedLength(len) = bloom.bloom_type() {
         info.put(names::BLOOM_FILTER_PARAM, len.to_be_bytes())?;
     }

@@ -1,9 +1,12 @@
 //! Writes the blocks of a new file one after the other.
 
-use crate::block::writer::BlockWriter;
+use super::pipeline::{CompressedBlock, Failure, Pipeline};
+use crate::block::codec::Compressor;
+use crate::block::writer::{BlockWriter, SealedBlock};
 use crate::block::{BlockHandle, BlockType};
 use crate::error::{Corruption, Error, Result};
 use crate::io::NewFile;
+use std::io;
 
 /// The part of the file that has been written.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub(in crate::hfile) struct BlockSink {
     position: u64,
     /// The size of the blocks in bytes without compression, including headers but not checksums.
     plain_bytes: u64,
+    /// Data blocks that are not written yet.
+    pipeline: Option<Pipeline>,
 }
 
 /// A block that has been written.
@@ -26,27 +31,69 @@ pub(in crate::hfile) struct Written {
 
 impl BlockSink {
     pub(super) fn new(file: NewFile, blocks: BlockWriter) -> Self {
-        Self { file, blocks, position: 0, plain_bytes: 0 }
+        Self { file, blocks, position: 0, plain_bytes: 0, pipeline: None }
     }
 
-    /// Writes a block whose payload is appended by `fill`.
+    /// Lets another thread compress data blocks that take up to `limit` bytes, by another compressor of the
+    /// file.
+    pub(super) fn begin_pipeline(&mut self, compressor: Compressor, limit: usize) {
+        self.pipeline = Pipeline::new(compressor, &self.blocks, limit);
+    }
+
+    /// Whether data blocks are written later than they are added.
+    pub(super) fn has_pipeline(&self) -> bool {
+        self.pipeline.is_some()
+    }
+
+    #[cfg(test)]
+    pub(super) fn pipeline(&self) -> Option<&Pipeline> {
+        self.pipeline.as_ref()
+    }
+
+    /// Adds a data block, whose payload is appended by `fill`, to those that are not written.
+    pub(super) fn push(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.push(fill);
+        }
+    }
+
+    /// Whether [`write_first`](Self::write_first) must be called before another data block is added.
+    pub(super) fn is_full(&self) -> bool {
+        self.pipeline.as_ref().is_some_and(Pipeline::is_full)
+    }
+
+    /// Writes the first of the data blocks that are not written. None if there is none.
+    pub(super) fn write_first(&mut self, block_type: BlockType) -> Result<Option<Written>> {
+        let Self { file, blocks, pipeline: Some(pipeline), .. } = self else { return Ok(None) };
+        let Some(block) = pipeline.take(blocks) else { return Ok(None) };
+        let offset = self.position;
+        let in_block = |corruption: Corruption| corruption.in_block(file.path(), offset, block_type.name());
+        let mut block = block.map_err(|failure| match failure {
+            Failure::Codec(corruption) => in_block(corruption),
+            Failure::Panic => {
+                let error = io::Error::other("the thread that compresses its blocks has panicked");
+                Error::io("write", file.path(), error)
+            }
+        })?;
+        let CompressedBlock { stored, plain_size, .. } = &mut block;
+        let sealed = blocks.finish_compressed(block_type, offset, stored, *plain_size).map_err(in_block)?;
+        let written = put(file, &mut self.position, &mut self.plain_bytes, sealed)?;
+        pipeline.reuse(block);
+        Ok(Some(written))
+    }
+
+    /// Writes a block whose payload is appended by `fill`. All data blocks added before must be written.
     pub(in crate::hfile) fn write(
         &mut self,
         block_type: BlockType,
         fill: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Written> {
-        let offset = self.position;
-        let block = self
-            .blocks
+        let Self { file, blocks, position, plain_bytes, .. } = self;
+        let offset = *position;
+        let block = blocks
             .finish(block_type, offset, fill)
-            .map_err(|corruption| corruption.in_block(self.file.path(), offset, block_type.name()))?;
-        let plain_size = block.plain_size as u64;
-        // a header has 31 bits for the size of the rest of the block
-        let on_disk_size = u32::try_from(block.bytes.len()).unwrap_or(u32::MAX);
-        self.file.write_all(block.bytes)?;
-        self.position += u64::from(on_disk_size);
-        self.plain_bytes += plain_size + HEADER_LEN;
-        Ok(Written { handle: BlockHandle { offset, on_disk_size }, plain_size })
+            .map_err(|corruption| corruption.in_block(file.path(), offset, block_type.name()))?;
+        put(file, position, plain_bytes, block)
     }
 
     /// As [`write`](Self::write), for a block that HBase does not count in the uncompressed bytes (hfile.md
@@ -83,6 +130,22 @@ impl BlockSink {
         self.file.persist()?;
         Ok(self.position + trailer.len() as u64)
     }
+}
+
+/// Appends a block to the file.
+fn put(
+    file: &mut NewFile,
+    position: &mut u64,
+    plain_bytes: &mut u64,
+    block: SealedBlock<'_>,
+) -> Result<Written> {
+    let (offset, plain_size) = (*position, block.plain_size as u64);
+    // a header has 31 bits for the size of the rest of the block
+    let on_disk_size = u32::try_from(block.bytes.len()).unwrap_or(u32::MAX);
+    file.write_all(block.bytes)?;
+    *position += u64::from(on_disk_size);
+    *plain_bytes += plain_size + HEADER_LEN;
+    Ok(Written { handle: BlockHandle { offset, on_disk_size }, plain_size })
 }
 
 const HEADER_LEN: u64 = crate::block::header::HEADER_LEN as u64;

@@ -74,18 +74,24 @@ impl Store {
         let codec = codec.unwrap_or(self.family.codec);
         let mut outputs = Outputs::new(self, carries, codec, now, boundaries);
         let mut bytes = 0;
-        while scanner.peek_row().is_some() {
+        loop {
+            let more = scanner.next_row_unless(
+                |_| false,
+                |cell| {
+                    bytes += (cell.key.as_bytes().len() + cell.value.len() + cell.tags.len()) as u64;
+                    if bytes >= STRIDE {
+                        progress(std::mem::take(&mut bytes))?;
+                    }
+                    let seq_id = if cell.seq_id() <= zero { 0 } else { cell.seq_id() };
+                    let cell = cell.with_seq_id(seq_id);
+                    apply(&mut passes, cell, |cell| outputs.append(cell))?;
+                    Ok(ControlFlow::Continue(()))
+                },
+            )?;
+            if !more {
+                break;
+            }
             bytes += ROW;
-            scanner.next_row(|cell| {
-                bytes += (cell.key.as_bytes().len() + cell.value.len() + cell.tags.len()) as u64;
-                if bytes >= STRIDE {
-                    progress(std::mem::take(&mut bytes))?;
-                }
-                let seq_id = if cell.seq_id() <= zero { 0 } else { cell.seq_id() };
-                let cell = cell.with_seq_id(seq_id);
-                apply(&mut passes, cell, |cell| outputs.append(cell))?;
-                Ok(ControlFlow::Continue(()))
-            })?;
             if bytes >= STRIDE {
                 progress(std::mem::take(&mut bytes))?;
             }

@@ -121,6 +121,8 @@ pub(crate) struct ScanQueryMatcher<'q> {
     /// Between these timestamps, both inclusive, a value without tags that no marker hides is matched by its
     /// column alone. Empty unless the rules are a user's, without NEW_VERSION_BEHAVIOR.
     plain: (i64, i64),
+    /// As `plain`, for the only cell of a row. Not empty for flushes and compactions.
+    plain_alone: (i64, i64),
 }
 
 impl<'q> ScanQueryMatcher<'q> {
@@ -160,6 +162,7 @@ impl<'q> ScanQueryMatcher<'q> {
         matcher.get_like = query.get_like && !query.raw;
         (matcher.oldest, matcher.newest) = user::times(query);
         matcher.plain = plain_times(query, &info);
+        matcher.plain_alone = matcher.plain;
         Ok(matcher)
     }
 
@@ -177,6 +180,10 @@ impl<'q> ScanQueryMatcher<'q> {
             (matcher.done_before, matcher.cell_ttl) = (OLDEST_TIMESTAMP, false);
         } else {
             matcher.rules = Rules::Compaction(Compaction { kind, max_read_point });
+            if !info.new_version_behavior {
+                // A value is the first version of its column, counted or not, and no marker hides it.
+                matcher.plain_alone = (matcher.done_before, i64::MAX);
+            }
         }
         matcher
     }
@@ -211,6 +218,7 @@ impl<'q> ScanQueryMatcher<'q> {
             done_before: user::done_before(&info, new_version),
             cell_ttl: applies_deletes,
             plain: NEVER_PLAIN,
+            plain_alone: NEVER_PLAIN,
         }
     }
 

@@ -65,7 +65,7 @@ impl ScanQueryMatcher<'_> {
     /// Whether the only cell of a row is cheaply seen to be selected. The row need not be set.
     #[inline(always)] // as `is_plain`
     pub(crate) fn includes_single_cell(&self, cell: CellRef<'_>) -> bool {
-        is_plain_value(cell, self.plain)
+        is_plain_value(cell, self.plain_alone)
             && self.limits.max > 0
             && matches!(self.columns, ColumnTracker::All(_))
     }
@@ -73,6 +73,6 @@ impl ScanQueryMatcher<'_> {
     /// Matches every cell by all rules from now on.
     #[cfg(test)]
     pub(crate) fn forget_special_cases(&mut self) {
-        self.plain = NEVER_PLAIN;
+        (self.plain, self.plain_alone) = (NEVER_PLAIN, NEVER_PLAIN);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::compaction_filter::{Retention, apply};
 use super::writer::{CellFlags, NewStoreFile};
+use crate::cell::CellRef;
 use crate::error::Result;
 use crate::hfile::StoreFileOrigin;
 use crate::layout::StagedFile;
@@ -41,17 +42,16 @@ impl Store {
         let tags = segments.iter().any(|segment| segment.has_tags());
         let carries = CellFlags { tags, seq_ids: true, encrypted };
         let mut file = None;
-        while scanner.peek_row().is_some() {
-            scanner.next_row(|cell| {
-                apply(&mut passes, cell, |cell| {
-                    if file.is_none() {
-                        file = Some(NewStoreFile::create(self, carries, self.family.codec, now)?);
-                    }
-                    file.as_mut().map_or(Ok(()), |file| file.append(cell))
-                })?;
-                Ok(ControlFlow::Continue(()))
+        let mut keep = |cell: CellRef<'_>| {
+            apply(&mut passes, cell, |cell| {
+                if file.is_none() {
+                    file = Some(NewStoreFile::create(self, carries, self.family.codec, now)?);
+                }
+                file.as_mut().map_or(Ok(()), |file| file.append(cell))
             })?;
-        }
+            Ok(ControlFlow::Continue(()))
+        };
+        while scanner.next_row_unless(|_| false, &mut keep)? {}
         // A file without cells still records the sequence id of the flush, as in HBase.
         if file.is_none() && segments.iter().any(|segment| !segment.is_empty()) {
             file = Some(NewStoreFile::create(self, carries, self.family.codec, now)?);

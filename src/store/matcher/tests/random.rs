@@ -87,6 +87,31 @@ proptest! {
         prop_assert_eq!(&kept, &expected, "of {} by {:?}", text(&cells), kind);
     }
 
+    #[test]
+    fn compactions_keep_single_cells_as_any_others(
+        ask in ask(),
+        cells in cells(false),
+        new_version: bool,
+        kind in 0..3,
+        earliest_put_ts in prop_oneof![Just(i64::MIN), 0i64..12],
+        max_read_point in prop_oneof![Just(i64::MAX), 0i64..30],
+    ) {
+        let kind = match kind {
+            0 => CompactionKind::Flush,
+            1 => CompactionKind::Minor,
+            _ => CompactionKind::Major { earliest_put_ts },
+        };
+        let ask = ask.family(|family| family.new_version_behavior(new_version));
+        for cell in cells.iter().map(Cell::as_ref) {
+            let mut matcher = ScanQueryMatcher::for_compaction(kind, FAMILY, &ask.info(), max_read_point);
+            let is_seen = matcher.includes_single_cell(cell);
+            matcher.set_to_new_row(cell.row());
+            let is_kept = matcher.match_in_row(cell).unwrap().is_include();
+            let is_plain = cell.cell_type() == CellType::Put && cell.tags.is_empty() && !new_version;
+            prop_assert_eq!(is_seen, is_kept && is_plain, "{} by {:?} {:?}", cell, kind, ask);
+        }
+    }
+
     /// Where versions are counted, HBase's eras only approximate what was present: a version written again,
     /// and a DeleteFamilyVersion before a DeleteFamily, are counted in eras they were not in. Such rows are
     /// read without a limit.

@@ -43,7 +43,7 @@ fn job(action: Action) -> Arc<Job<Action>> {
 }
 
 fn queue() -> &'static JobQueue<Action> {
-    Box::leak(Box::new(JobQueue::new()))
+    Box::leak(Box::new(JobQueue::new("hregion-test")))
 }
 
 fn until(what: impl Fn() -> bool) {
@@ -107,7 +107,7 @@ fn a_thread_that_waits_is_told_of_a_panic_and_the_next_job_is_done() {
 
 #[test]
 fn without_a_thread_no_job_is_taken() {
-    let queue = JobQueue::new();
+    let queue = JobQueue::new("hregion-test");
     let fail = || -> io::Result<()> { Err(io::Error::other("no thread")) };
     assert!(!unpoisoned(queue.state.lock()).start(fail));
     let job = job(Action::Return(5));

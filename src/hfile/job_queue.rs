@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +16,13 @@ pub(super) trait Task: Send + 'static {
 
     /// Does it; `scratch` is memory to reuse.
     fn run(self, scratch: &mut Vec<u8>) -> Self::Output;
+}
+
+/// Whether a second thread could run at the same time as this one.
+pub(super) fn has_second_core() -> bool {
+    static HAS_CORES: OnceLock<bool> = OnceLock::new();
+    let has_cores = || thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+    cfg!(test) || *HAS_CORES.get_or_init(has_cores)
 }
 
 /// A job, and then its result.
@@ -107,6 +114,8 @@ impl<T: Task> Job<T> {
 /// The thread is started when there is work, and ends when there has been none for a while. A job whose task
 /// was claimed stays in the queue, and is skipped there.
 pub(super) struct JobQueue<T: Task> {
+    /// The name of the thread.
+    name: &'static str,
     state: Mutex<QueueState<T>>,
     added: Condvar,
 }
@@ -124,9 +133,9 @@ const MOST_WAITING: usize = 64;
 const IDLE: Duration = Duration::from_secs(10);
 
 impl<T: Task> JobQueue<T> {
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(name: &'static str) -> Self {
         let state = QueueState { jobs: VecDeque::new(), has_thread: false, is_asleep: false };
-        Self { state: Mutex::new(state), added: Condvar::new() }
+        Self { name, state: Mutex::new(state), added: Condvar::new() }
     }
 
     /// Starts the thread unless it runs. Returns whether it does.
@@ -135,7 +144,7 @@ impl<T: Task> JobQueue<T> {
     }
 
     fn spawn(&'static self) -> io::Result<()> {
-        let helper = thread::Builder::new().name("hregion-decode".into());
+        let helper = thread::Builder::new().name(self.name.into());
         helper.spawn(|| self.work(IDLE)).map(drop)
     }
 
