@@ -44,6 +44,23 @@ impl Family {
         let TableDescriptor { table, families, .. } = TableDescriptor::parse(message)?;
         Ok((table, families.into_iter().map(|(family, _)| family).collect()))
     }
+
+    /// Encodes the settings of a new table as HBase's message `TableSchema`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no family, two have one name, or one cannot exist.
+    pub fn to_table_schema_bytes(table: &TableName, families: &[Self]) -> Result<Vec<u8>> {
+        if families.is_empty() {
+            return Err(Error::invalid_argument("a table needs at least one family"));
+        }
+        families.iter().try_for_each(Self::check)?;
+        let names: BTreeSet<&[u8]> = families.iter().map(Self::name).collect();
+        if names.len() < families.len() {
+            return Err(Error::invalid_argument("two families have the same name"));
+        }
+        Ok(TableDescriptor::new(table.clone(), families).to_message())
+    }
 }
 
 /// A table: its name, its families, and all other settings.
