@@ -150,7 +150,11 @@ mod tests {
 
     #[test]
     fn a_connection_header_names_the_codec_and_the_compressor() {
-        let hello = hello("hregion", "ClientService", CellCodec { tags: true, gzip: true });
+        let hello = hello(
+            "hregion",
+            "ClientService",
+            CellCodec::of(true, Some("org.apache.hadoop.io.compress.GzipCodec")),
+        );
         let header = proto::ConnectionHeader::decode(hello.slice(10..)).unwrap();
         let codec = "org.apache.hadoop.hbase.codec.KeyValueCodecWithTags";
         assert_eq!(header.cell_block_codec_class.as_deref(), Some(codec));
