@@ -408,7 +408,7 @@ impl Shared {
 }
 
 /// Reads a frame, without its length.
-async fn read_frame(read: &mut impl Incoming, max: usize) -> io::Result<Result<Bytes, Corruption>> {
+pub(crate) async fn read_frame(read: &mut impl Incoming, max: usize) -> io::Result<Result<Bytes, Corruption>> {
     let len = read.read_u32().await? as usize;
     if len > max {
         return Ok(Err(Corruption::Limit {

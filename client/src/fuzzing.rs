@@ -12,6 +12,9 @@ use prost::Message;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
+#[cfg(feature = "kerberos")]
+pub use crate::kerberos::fuzzing::{seeds as kerberos_seeds, session as kerberos_session};
+
 /// The row that calls of one row ask for.
 const ROW: &[u8] = b"a";
 
