@@ -108,7 +108,7 @@ impl Client {
             nonce_group: Some(self.0.nonce_group()),
             nonce: Some(self.0.nonce()),
         };
-        self.0.procedure("TruncateTable", &request).await?;
+        self.0.procedure("truncateTable", &request).await?;
         self.0.locator.cache().clear_table(table);
         Ok(())
     }

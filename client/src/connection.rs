@@ -14,7 +14,7 @@ use hregion::{Corruption, Deadline};
 use prost::Message;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -75,6 +75,8 @@ struct Shared {
     pending: Mutex<Pending>,
     /// The ids of the last scanners that were opened.
     scanners: Mutex<VecDeque<u64>>,
+    /// Whether an answer with cells has arrived.
+    has_cells: AtomicBool,
 }
 
 /// The calls that wait for an answer.
@@ -133,6 +135,7 @@ impl Connection {
             next_call: AtomicU32::new(0),
             pending: Mutex::new(Pending::default()),
             scanners: Mutex::default(),
+            has_cells: AtomicBool::new(false),
         });
         let (requests, queue) = mpsc::channel(QUEUE);
         let (max_response, idle) = (settings.max_response, settings.idle);
@@ -194,15 +197,29 @@ impl Connection {
         };
         let frame = match timeout(time, exchange).await {
             Ok(frame) => frame?,
-            Err(_) => return Err(Fault::no_answer(&shared.server, method)),
+            Err(_) => return Err(Fault::no_answer(&shared.server, &self.asked(method))),
         };
         if let Some(exception) = &frame.exception {
             return Err(Fault::of_exception(&shared.server, exception));
         }
         let (codec, max) = self.cells;
+        if frame.has_cells() {
+            shared.has_cells.store(true, Ordering::Relaxed);
+        }
         let decoded = frame.decode(codec, max);
         let (message, cells) = decoded.map_err(|corruption| self.give_up(&corruption))?;
         Ok(Answer { message, cells })
+    }
+
+    /// Says what a server does not answer to. One whose compressor lacks a library fails when it is to
+    /// compress the first cells, and sends nothing.
+    fn asked(&self, method: &str) -> String {
+        match self.cells.0.compressor() {
+            Some(class) if !self.shared.has_cells.load(Ordering::Relaxed) => {
+                format!("{method}, whose cells are to be compressed by {class},")
+            }
+            _ => method.to_owned(),
+        }
     }
 
     /// Whether none of the last scanners that were opened had this id. Servers give an id to one scanner
@@ -408,7 +425,10 @@ impl Shared {
 }
 
 /// Reads a frame, without its length.
-pub(crate) async fn read_frame(read: &mut impl Incoming, max: usize) -> io::Result<Result<Bytes, Corruption>> {
+pub(crate) async fn read_frame(
+    read: &mut impl Incoming,
+    max: usize,
+) -> io::Result<Result<Bytes, Corruption>> {
     let len = read.read_u32().await? as usize;
     if len > max {
         return Ok(Err(Corruption::Limit {

@@ -96,6 +96,11 @@ impl ResponseFrame {
         Ok(Self { call_id, exception: None, result, cells: frame })
     }
 
+    /// Whether there are cells after the message.
+    pub(crate) fn has_cells(&self) -> bool {
+        !self.cells.is_empty()
+    }
+
     /// Decodes the message, and the cells in the form that the server was asked for; `max` is their maximum
     /// length in bytes when they are decompressed.
     pub(crate) fn decode<M: Message + Default>(

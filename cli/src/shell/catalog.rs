@@ -11,7 +11,7 @@ use hregion::{
 use std::fmt::Debug;
 
 /// Takes the rows of a scan, or pieces of them.
-pub(super) type TakeRow<'t> = dyn FnMut(RowRef<'_>) -> Result<(), Failure> + 't;
+pub(crate) type TakeRow<'t> = dyn FnMut(RowRef<'_>) -> Result<(), Failure> + 't;
 
 /// The tables of a directory, or of a running cluster. Tables are given by their names as typed.
 pub(crate) trait Catalog: Debug {
@@ -126,15 +126,15 @@ pub(crate) trait Catalog: Debug {
 
 /// What a table consists of.
 #[derive(Debug)]
-pub(super) struct Described {
-    pub(super) families: Vec<Family>,
+pub(crate) struct Described {
+    pub(crate) families: Vec<Family>,
     /// In row order.
-    pub(super) regions: Vec<RegionInfo>,
+    pub(crate) regions: Vec<RegionInfo>,
 }
 
 /// How many things there are.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Status {
+pub(crate) enum Status {
     /// Regions that are open, and those of them that are open for writing.
     Files { tables: usize, open: usize, writable: usize },
     #[cfg_attr(not(feature = "cluster"), allow(dead_code, reason = "there is no client"))]

@@ -6,6 +6,8 @@
 mod hbase;
 #[path = "../../../tests/support/json_cell.rs"]
 mod json_cell;
+#[cfg(all(feature = "kerberos", feature = "tls"))]
+mod secured;
 mod shell;
 
 use crate::support::{code, json_lines, ok, run, stderr};

@@ -272,6 +272,9 @@ final class Client implements Closeable {
       }
     });
     commands.put("stale_scan", in -> {
+      if (flag(in, "async", false)) {
+        return stale(async().getTable(table(in)).scanAll(scan(in)).get(30, TimeUnit.SECONDS));
+      }
       try (Table t = sync.getTable(table(in)); ResultScanner s = t.getScanner(scan(in))) {
         return stale(s);
       }
