@@ -222,6 +222,9 @@ the shell, if the command cannot be interrupted: flush, compact and the like com
 Each write is on disk, in a write-ahead log, when its command returns. `flush` writes what is in memory \
 to files; exit does so, too.
 A table is locked from its first write until the shell ends, or until `disable`.
+
+On a running cluster, its servers execute commands: `disable`, `enable` and `is_enabled` are about the
+table itself, `compact` does not wait, and `restore_snapshot` needs a table that is disabled.
 ";
 
 /// Returns the names of all commands.
