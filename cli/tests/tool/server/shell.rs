@@ -166,7 +166,7 @@ pub(super) fn check(dir: &Path, servers: &[[&str; 2]]) {
         ("clone_snapshot 'one', 'halves'", "table already exists: halves"),
         ("move 'x'", "move is not done by this client"),
         ("grant 'u', 'R'", "grant is not done by this client"),
-        ("disable 'halves'; scan 'halves'", "isabled"),
+        ("disable 'halves'; scan 'halves'", "DISABLED"),
     ] {
         let out = one(&servers[0], command);
         assert_ne!(code(&out), 0, "{command}");
