@@ -163,7 +163,7 @@ impl ClientBuilder {
     /// Sets the class by which servers compress the cells of their answers (`hbase.client.rpc.compressor`;
     /// default: none): of Hadoop, `GzipCodec`, `SnappyCodec`, `Lz4Codec` and `ZStandardCodec`, and of HBase
     /// those of `org.apache.hadoop.hbase.io.compress` for the same codecs. A server that does not have the
-    /// class refuses the connection, with an error that names it.
+    /// class closes the connection, and one that lacks a library of it never answers: the errors name it.
     ///
     /// # Errors
     ///

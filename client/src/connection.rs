@@ -75,7 +75,10 @@ struct Shared {
     pending: Mutex<Pending>,
     /// The ids of the last scanners that were opened.
     scanners: Mutex<VecDeque<u64>>,
-    /// Whether an answer with cells has arrived.
+    /// The class that is to compress cells.
+    compressor: Option<&'static str>,
+    /// Whether an answer has arrived, and one with cells.
+    has_answers: AtomicBool,
     has_cells: AtomicBool,
 }
 
@@ -135,6 +138,8 @@ impl Connection {
             next_call: AtomicU32::new(0),
             pending: Mutex::new(Pending::default()),
             scanners: Mutex::default(),
+            compressor: settings.cells.compressor(),
+            has_answers: AtomicBool::new(false),
             has_cells: AtomicBool::new(false),
         });
         let (requests, queue) = mpsc::channel(QUEUE);
@@ -214,7 +219,7 @@ impl Connection {
     /// Says what a server does not answer to. One whose compressor lacks a library fails when it is to
     /// compress the first cells, and sends nothing.
     fn asked(&self, method: &str) -> String {
-        match self.cells.0.compressor() {
+        match self.shared.compressor {
             Some(class) if !self.shared.has_cells.load(Ordering::Relaxed) => {
                 format!("{method}, whose cells are to be compressed by {class},")
             }
@@ -400,14 +405,31 @@ impl Shared {
         broken.unwrap_or_else(|| Fault::gone(&self.server, &io::ErrorKind::ConnectionAborted.into()))
     }
 
+    /// Says why a server may have closed the connection: one that does not have the class of the compressor
+    /// does so without an answer.
+    fn explained(&self, error: io::Error) -> io::Error {
+        match self.compressor {
+            Some(class)
+                if error.kind() == io::ErrorKind::UnexpectedEof
+                    && error.get_ref().is_none()
+                    && !self.has_answers.load(Ordering::Relaxed) =>
+            {
+                let message = format!("the connection was closed; does the server have {class}?");
+                io::Error::new(error.kind(), message)
+            }
+            _ => error,
+        }
+    }
+
     /// Passes responses to their callers until the connection fails; returns why.
     async fn read_responses(&self, mut read: impl Incoming, max: usize) -> Fault {
         loop {
             let frame = match read_frame(&mut read, max).await {
                 Ok(Ok(frame)) => frame,
                 Ok(Err(corruption)) => return Fault::corrupt(&self.server, &corruption),
-                Err(error) => return Fault::gone(&self.server, &error),
+                Err(error) => return Fault::gone(&self.server, &self.explained(error)),
             };
+            self.has_answers.store(true, Ordering::Relaxed);
             let response = match ResponseFrame::parse(frame) {
                 Ok(response) => response,
                 Err(corruption) => return Fault::corrupt(&self.server, &corruption),

@@ -221,7 +221,8 @@ async fn cells_are_compressed(cluster: &Cluster, table: &Table) {
         (format!("{hadoop}.ZStandardCodec"), false),
     ] {
         let begin = Instant::now();
-        let retries = RetryPolicy::default().operation_timeout(Duration::from_secs(4));
+        let time = Duration::from_secs(if is_there { 60 } else { 5 });
+        let retries = RetryPolicy::default().operation_timeout(time);
         let builder = Client::builder().retries(retries).compressor(&class).unwrap();
         let table = builder.zookeeper(cluster.zookeeper()).unwrap().table(table.name());
         let mut scanner = table.scan(scan()).unwrap();
