@@ -1,6 +1,6 @@
 //! The selection of cells shared by gets and scans.
 
-use hregion::{Filter, Get, Isolation, Scan, TimeRange};
+use hregion::{Consistency, Filter, Get, Isolation, Scan, TimeRange};
 
 /// The cells that a get or a scan selects.
 #[derive(Clone, Debug)]
@@ -17,6 +17,9 @@ pub(crate) struct Selection {
     /// Whether families that the filter does not need are read only for rows that pass it; `None` is the
     /// default.
     pub(crate) load_families_on_demand: Option<bool>,
+    /// Which copies of a region of a cluster are read.
+    pub(crate) consistency: Consistency,
+    pub(crate) replica_id: Option<u16>,
 }
 
 impl Default for Selection {
@@ -31,6 +34,8 @@ impl Default for Selection {
             isolation: Isolation::ReadCommitted,
             filter: None,
             load_families_on_demand: None,
+            consistency: Consistency::Strong,
+            replica_id: None,
         }
     }
 }
@@ -48,12 +53,18 @@ macro_rules! select {
             isolation,
             filter,
             load_families_on_demand,
+            consistency,
+            replica_id,
         } = $selection;
         let mut read = $read
             .max_versions(versions)
             .time_range(time_range)
             .row_offset_per_family(row_offset_per_family)
-            .isolation(isolation);
+            .isolation(isolation)
+            .consistency(consistency);
+        if let Some(id) = replica_id {
+            read = read.replica_id(id);
+        }
         for (family, qualifier) in columns {
             read = match qualifier {
                 Some(qualifier) => read.column(family, qualifier),

@@ -17,12 +17,26 @@
 use crate::{ClientBuilder, ScanMetrics, Scanner as AsyncScanner};
 use hregion::locator::CatalogRow;
 use hregion::{
-    Append, CheckAndMutate, CheckResult, Delete, Error, Family, Get, Increment, Mutation, Put,
-    RegionLocations, Result, Row, Scan, ScanResult, TableName,
+    Append, CheckAndMutate, CheckResult, Compaction, Delete, Error, Family, Get, Increment, Mutation, Put,
+    RegionLocations, Result, Row, Scan, ScanResult, ServerName, SnapshotDescription, TableChanges, TableName,
 };
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
+
+/// Defines methods that wait for those of the same name.
+macro_rules! waiting {
+    ($field:ident: $of:ty: $($name:ident($($arg:ident: $kind:ty),*) -> $result:ty),+ $(,)?) => {$(
+        #[doc = concat!("As [`", stringify!($of), "::", stringify!($name), "`].")]
+        ///
+        /// # Errors
+        ///
+        /// As there.
+        pub fn $name(&self, $($arg: $kind),*) -> $result {
+            self.runtime.block_on(self.$field.$name($($arg),*))
+        }
+    )+};
+}
 
 /// A client of a cluster with a runtime of its own: one thread for all connections, and threads that look
 /// regions up. Must not be used, or dropped last, on a thread of another runtime.
@@ -81,23 +95,29 @@ impl Client {
         self.runtime.block_on(self.client.check_enabled(table))
     }
 
-    /// As [`crate::Client::families`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn families(&self, table: &TableName) -> Result<Vec<Family>> {
-        self.runtime.block_on(self.client.families(table))
-    }
-
-    /// As [`crate::Client::cluster_id`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn cluster_id(&self) -> Result<Option<String>> {
-        self.runtime.block_on(self.client.cluster_id())
-    }
+    waiting!(client: crate::Client:
+        families(table: &TableName) -> Result<Vec<Family>>,
+        tables() -> Result<Vec<TableName>>,
+        table_exists(table: &TableName) -> Result<bool>,
+        create_table(table: &TableName, families: &[Family], splits: &[Vec<u8>]) -> Result<()>,
+        alter_table(table: &TableName, changes: &TableChanges) -> Result<()>,
+        enable_table(table: &TableName) -> Result<()>,
+        disable_table(table: &TableName) -> Result<()>,
+        delete_table(table: &TableName) -> Result<()>,
+        truncate_table(table: &TableName, preserve_splits: bool) -> Result<()>,
+        flush_table(table: &TableName) -> Result<()>,
+        compact_table(table: &TableName, family: Option<&[u8]>, kind: Compaction) -> Result<()>,
+        split_region(table: &TableName, row: &[u8]) -> Result<()>,
+        merge_regions(first: &str, second: &str) -> Result<()>,
+        snapshots() -> Result<Vec<SnapshotDescription>>,
+        snapshot(table: &TableName, name: &str) -> Result<()>,
+        clone_snapshot(name: &str, table: &TableName) -> Result<()>,
+        restore_snapshot(name: &str) -> Result<()>,
+        delete_snapshot(name: &str) -> Result<()>,
+        run_catalog_janitor() -> Result<()>,
+        live_servers() -> Result<Vec<ServerName>>,
+        cluster_id() -> Result<Option<String>>,
+    );
 }
 
 /// A table of a cluster.
@@ -107,22 +127,8 @@ pub struct Table {
     runtime: Arc<Runtime>,
 }
 
-/// Defines methods that wait for those of the same name.
-macro_rules! waiting {
-    ($($name:ident($($arg:ident: $kind:ty),*) -> $result:ty),+ $(,)?) => {$(
-        #[doc = concat!("As [`crate::Table::", stringify!($name), "`].")]
-        ///
-        /// # Errors
-        ///
-        /// As there.
-        pub fn $name(&self, $($arg: $kind),*) -> $result {
-            self.runtime.block_on(self.table.$name($($arg),*))
-        }
-    )+};
-}
-
 impl Table {
-    waiting!(
+    waiting!(table: crate::Table:
         get(get: &Get) -> Result<Row>,
         exists(get: &Get) -> Result<bool>,
         get_many(gets: &[Get]) -> Result<Vec<Row>>,

@@ -1,7 +1,7 @@
 //! The client of a cluster (HBase: `AsyncConnection`).
 
 use crate::catalog::RemoteCatalog;
-use crate::cell_block::CellCodec;
+use crate::cell_block::{CellCodec, Compressor, GZIP};
 use crate::connection::{Connection, ConnectionSettings};
 use crate::connections::{CLIENT_SERVICE, Connections};
 use crate::fault::Fault;
@@ -156,8 +156,24 @@ impl ClientBuilder {
     /// compressed.
     #[must_use]
     pub fn gzip(mut self, gzip: bool) -> Self {
-        self.connections.cells.gzip = gzip;
+        self.connections.cells.compressor = gzip.then(|| Compressor::of_class(GZIP).ok()).flatten();
         self
+    }
+
+    /// Sets the class by which servers compress the cells of their answers (`hbase.client.rpc.compressor`;
+    /// default: none): of Hadoop, `GzipCodec`, `SnappyCodec`, `Lz4Codec` and `ZStandardCodec`, and of HBase
+    /// those of `org.apache.hadoop.hbase.io.compress` for the same codecs. A server that does not have the
+    /// class closes the connection, and one that lacks a library of it never answers: the errors name it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) if the class is another one, or its codec is not built in: the
+    /// features `snappy`, `lz4`, `zstd`.
+    pub fn compressor(mut self, class: &str) -> Result<Self> {
+        let known = Compressor::of_class(class);
+        let known = known.map_err(|reason| Error::locating(ErrorKind::Unsupported, reason))?;
+        self.connections.cells.compressor = Some(known);
+        Ok(self)
     }
 
     /// Sets whether servers send the tags of cells (`hbase.client.rpc.codec`, HBase's

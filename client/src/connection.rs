@@ -14,7 +14,7 @@ use hregion::{Corruption, Deadline};
 use prost::Message;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -75,6 +75,11 @@ struct Shared {
     pending: Mutex<Pending>,
     /// The ids of the last scanners that were opened.
     scanners: Mutex<VecDeque<u64>>,
+    /// The class that is to compress cells.
+    compressor: Option<&'static str>,
+    /// Whether an answer has arrived, and one with cells.
+    has_answers: AtomicBool,
+    has_cells: AtomicBool,
 }
 
 /// The calls that wait for an answer.
@@ -133,6 +138,9 @@ impl Connection {
             next_call: AtomicU32::new(0),
             pending: Mutex::new(Pending::default()),
             scanners: Mutex::default(),
+            compressor: settings.cells.compressor(),
+            has_answers: AtomicBool::new(false),
+            has_cells: AtomicBool::new(false),
         });
         let (requests, queue) = mpsc::channel(QUEUE);
         let (max_response, idle) = (settings.max_response, settings.idle);
@@ -194,15 +202,29 @@ impl Connection {
         };
         let frame = match timeout(time, exchange).await {
             Ok(frame) => frame?,
-            Err(_) => return Err(Fault::no_answer(&shared.server, method)),
+            Err(_) => return Err(Fault::no_answer(&shared.server, &self.asked(method))),
         };
         if let Some(exception) = &frame.exception {
             return Err(Fault::of_exception(&shared.server, exception));
         }
         let (codec, max) = self.cells;
+        if frame.has_cells() {
+            shared.has_cells.store(true, Ordering::Relaxed);
+        }
         let decoded = frame.decode(codec, max);
         let (message, cells) = decoded.map_err(|corruption| self.give_up(&corruption))?;
         Ok(Answer { message, cells })
+    }
+
+    /// Says what a server does not answer to. One whose compressor lacks a library fails when it is to
+    /// compress the first cells, and sends nothing.
+    fn asked(&self, method: &str) -> String {
+        match self.shared.compressor {
+            Some(class) if !self.shared.has_cells.load(Ordering::Relaxed) => {
+                format!("{method}, whose cells are to be compressed by {class},")
+            }
+            _ => method.to_owned(),
+        }
     }
 
     /// Whether none of the last scanners that were opened had this id. Servers give an id to one scanner
@@ -383,14 +405,31 @@ impl Shared {
         broken.unwrap_or_else(|| Fault::gone(&self.server, &io::ErrorKind::ConnectionAborted.into()))
     }
 
+    /// Says why a server may have closed the connection: one that does not have the class of the compressor
+    /// does so without an answer.
+    fn explained(&self, error: io::Error) -> io::Error {
+        match self.compressor {
+            Some(class)
+                if error.kind() == io::ErrorKind::UnexpectedEof
+                    && error.get_ref().is_none()
+                    && !self.has_answers.load(Ordering::Relaxed) =>
+            {
+                let message = format!("the connection was closed; does the server have {class}?");
+                io::Error::new(error.kind(), message)
+            }
+            _ => error,
+        }
+    }
+
     /// Passes responses to their callers until the connection fails; returns why.
     async fn read_responses(&self, mut read: impl Incoming, max: usize) -> Fault {
         loop {
             let frame = match read_frame(&mut read, max).await {
                 Ok(Ok(frame)) => frame,
                 Ok(Err(corruption)) => return Fault::corrupt(&self.server, &corruption),
-                Err(error) => return Fault::gone(&self.server, &error),
+                Err(error) => return Fault::gone(&self.server, &self.explained(error)),
             };
+            self.has_answers.store(true, Ordering::Relaxed);
             let response = match ResponseFrame::parse(frame) {
                 Ok(response) => response,
                 Err(corruption) => return Fault::corrupt(&self.server, &corruption),
@@ -408,7 +447,10 @@ impl Shared {
 }
 
 /// Reads a frame, without its length.
-async fn read_frame(read: &mut impl Incoming, max: usize) -> io::Result<Result<Bytes, Corruption>> {
+pub(crate) async fn read_frame(
+    read: &mut impl Incoming,
+    max: usize,
+) -> io::Result<Result<Bytes, Corruption>> {
     let len = read.read_u32().await? as usize;
     if len > max {
         return Ok(Err(Corruption::Limit {

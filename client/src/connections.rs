@@ -16,6 +16,9 @@ pub(crate) const META_SERVICE: &str = "ClientMetaService";
 /// The service of administration, on the active master.
 pub(crate) const MASTER_SERVICE: &str = "MasterService";
 
+/// The service of administration, on region servers.
+pub(crate) const ADMIN_SERVICE: &str = "AdminService";
+
 /// One connection for each server and service, opened when first needed, and again after it failed.
 #[derive(Debug)]
 pub(crate) struct Connections {

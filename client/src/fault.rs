@@ -89,6 +89,12 @@ impl Fault {
         Self::of_class(server, class, &text, do_not_retry)
     }
 
+    /// The exception with which a procedure of the master has ended.
+    pub(crate) fn of_procedure(server: &str, class: &str, reason: &str) -> Self {
+        // a procedure that has ended is not executed again
+        Self::of_class(server, class, &format!("{class}: {reason}"), true)
+    }
+
     fn of_class(server: &str, class: &str, text: &str, do_not_retry: bool) -> Self {
         // a shaded server may have another package before HBase's
         let class = class.find("org.apache.hadoop.hbase.").map_or(class, |at| &class[at..]);

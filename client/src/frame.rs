@@ -96,6 +96,11 @@ impl ResponseFrame {
         Ok(Self { call_id, exception: None, result, cells: frame })
     }
 
+    /// Whether there are cells after the message.
+    pub(crate) fn has_cells(&self) -> bool {
+        !self.cells.is_empty()
+    }
+
     /// Decodes the message, and the cells in the form that the server was asked for; `max` is their maximum
     /// length in bytes when they are decompressed.
     pub(crate) fn decode<M: Message + Default>(
@@ -150,7 +155,11 @@ mod tests {
 
     #[test]
     fn a_connection_header_names_the_codec_and_the_compressor() {
-        let hello = hello("hregion", "ClientService", CellCodec { tags: true, gzip: true });
+        let hello = hello(
+            "hregion",
+            "ClientService",
+            CellCodec::of(true, Some("org.apache.hadoop.io.compress.GzipCodec")),
+        );
         let header = proto::ConnectionHeader::decode(hello.slice(10..)).unwrap();
         let codec = "org.apache.hadoop.hbase.codec.KeyValueCodecWithTags";
         assert_eq!(header.cell_block_codec_class.as_deref(), Some(codec));

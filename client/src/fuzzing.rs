@@ -12,6 +12,9 @@ use prost::Message;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
+#[cfg(feature = "kerberos")]
+pub use crate::kerberos::fuzzing::{seeds as kerberos_seeds, session as kerberos_session};
+
 /// The row that calls of one row ask for.
 const ROW: &[u8] = b"a";
 
@@ -20,10 +23,20 @@ const MAX_CELLS: usize = 1 << 20;
 
 /// The bits of the kind that say that cells are compressed, and may have tags.
 const GZIP: u8 = 0x80;
+const SNAPPY: u8 = 0x10;
+const LZ4: u8 = 0x20;
+const ZSTD: u8 = 0x30;
 const TAGS: u8 = 0x40;
 
 fn codec_of(kind: u8) -> CellCodec {
-    CellCodec { tags: kind & TAGS != 0, gzip: kind & GZIP != 0 }
+    let class = match kind & (GZIP | ZSTD) {
+        0 => None,
+        SNAPPY => Some("org.apache.hadoop.io.compress.SnappyCodec"),
+        LZ4 => Some("org.apache.hadoop.io.compress.Lz4Codec"),
+        ZSTD => Some("org.apache.hadoop.io.compress.ZStandardCodec"),
+        _ => Some(cell_block::GZIP),
+    };
+    CellCodec::of(kind & TAGS != 0, class)
 }
 
 /// Decodes an answer: a byte with its kind, a byte with the settings of a scan, and frames with their
@@ -141,7 +154,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let region = proto::RegionActionResult { result_or_exception: vec![ok, failed], ..Default::default() };
     let multi = proto::MultiResponse { region_action_result: vec![region], processed: None };
     let mut seeds = Vec::new();
-    for form in [0, GZIP, TAGS] {
+    for form in [0, GZIP, TAGS, SNAPPY, LZ4, ZSTD] {
         for settings in 0..16 {
             let pages = [
                 page(form, &[row("a", "12"), row("b", "3"), row("c", "1234")], &[false, false, true]),
@@ -178,10 +191,7 @@ fn page(form: u8, rows: &[Row], partial: &[bool]) -> Vec<u8> {
 fn frame(form: u8, message: &impl Message, rows: &[Row]) -> Vec<u8> {
     let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
     let codec = codec_of(form);
-    let mut cells = cell_block::encode(rows, codec.tags);
-    if codec.gzip {
-        cells = cell_block::gzip(&cells);
-    }
+    let cells = codec.compress(cell_block::encode(rows, codec.tags));
     let header = proto::ResponseHeader {
         call_id: Some(1),
         exception: None,

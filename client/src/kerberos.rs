@@ -1,6 +1,8 @@
 //! Connections whose sides prove who they are (locator.md §8.5; HBase: `HBaseSaslRpcClient`).
 
 mod exchange;
+#[cfg(feature = "internals")]
+pub(crate) mod fuzzing;
 #[cfg(unix)]
 mod gssapi;
 #[cfg(not(unix))]

@@ -42,8 +42,8 @@
 //!
 //! # What it does not do yet
 //!
-//! Authentication by tokens, compressors of cell blocks other than gzip, administration but for reading the
-//! families of a table. Connections are encrypted with the feature `tls` (`ClientBuilder::tls`), and
+//! Authentication by tokens; of administration, what is not about tables and snapshots, such as namespaces,
+//! rights and replication. Connections are encrypted with the feature `tls` (`ClientBuilder::tls`), and
 //! authenticated with the feature `kerberos` (`ClientBuilder::kerberos`); those to ZooKeeper are neither.
 //! Without it, servers that ask for authentication refuse the connection, with an error that says so.
 //!
@@ -56,6 +56,7 @@
 
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "the numbers of tests are small"))]
 
+mod admin;
 mod assembler;
 pub mod blocking;
 mod catalog;

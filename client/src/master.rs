@@ -1,14 +1,45 @@
-//! What the active master knows (HBase: `AsyncAdmin`).
+//! What the active master knows of tables (HBase: `AsyncAdmin`).
 
 use crate::client::{Client, ClientCore};
 use crate::connections::MASTER_SERVICE;
 use crate::proto;
+use crate::proto::admin::{
+    Empty, GetClusterStatusResponse, GetCompletedSnapshotsResponse, GetTableNamesResponse,
+};
 use crate::tries::{Setback, Tries};
 use bytes::Bytes;
-use hregion::{Corruption, Error, ErrorKind, Family, Result, TableName};
+use hregion::{Corruption, Error, ErrorKind, Family, Result, ServerName, SnapshotDescription, TableName};
 use prost::Message;
 
 impl Client {
+    /// Returns the names of all tables without those of HBase itself, sorted (HBase: `Admin.listTableNames`).
+    ///
+    /// # Errors
+    ///
+    /// If no master answers, or not with names of tables.
+    pub async fn tables(&self) -> Result<Vec<TableName>> {
+        let answer: GetTableNamesResponse = self.0.ask_master("GetTableNames", &Empty {}).await?;
+        let text = |part: Option<Bytes>| String::from_utf8(part.unwrap_or_default().into());
+        let name = |name: proto::TableNameMessage| {
+            let (namespace, qualifier) = (text(name.namespace).ok()?, text(name.qualifier).ok()?);
+            TableName::new(namespace, qualifier).ok()
+        };
+        let names: Option<Vec<_>> = answer.table_names.into_iter().map(name).collect();
+        let wrong = || wrong_answer("the names of tables", &Corruption::Malformed("one is no such name"));
+        let mut names = names.ok_or_else(wrong)?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// Whether a table exists (HBase: `Admin.tableExists`).
+    ///
+    /// # Errors
+    ///
+    /// If no master answers.
+    pub async fn table_exists(&self, table: &TableName) -> Result<bool> {
+        Ok(self.0.find_schema(table).await?.is_some())
+    }
+
     /// Returns the families of a table with their settings, sorted by name (HBase: `Admin.getDescriptor`).
     ///
     /// # Errors
@@ -18,37 +49,84 @@ impl Client {
     /// [`Corrupt`](ErrorKind::Corrupt) if the answer is no descriptor, or that of another table; or if no
     /// master answers.
     pub async fn families(&self, table: &TableName) -> Result<Vec<Family>> {
-        let name = proto::TableNameMessage {
-            namespace: Some(Bytes::copy_from_slice(table.namespace().as_bytes())),
-            qualifier: Some(Bytes::copy_from_slice(table.qualifier().as_bytes())),
-        };
-        let request = proto::GetTableDescriptorsRequest { table_names: vec![name] };
-        let answer: proto::GetTableDescriptorsResponse =
-            self.0.ask_master("GetTableDescriptors", &request).await?;
-        let Some(schema) = answer.table_schema.first() else {
-            let message = format!("table {table} does not exist");
-            return Err(Error::locating(ErrorKind::TableNotFound, message));
-        };
+        let schema = self.0.schema(table).await?;
         // the master would answer the same again
-        let wrong = |corruption: Corruption| {
-            Error::locating(corruption.kind(), format!("the descriptor of {table}: {corruption}"))
-        };
-        let (found, families) = Family::from_table_schema_bytes(schema).map_err(wrong)?;
+        let wrong = |corruption| wrong_answer(&format!("the descriptor of {table}"), &corruption);
+        let (found, families) = Family::from_table_schema_bytes(&schema).map_err(wrong)?;
         if found != *table {
             return Err(wrong(Corruption::Malformed("it is that of another table")));
         }
         Ok(families)
     }
+
+    /// Returns the snapshots, sorted by name (HBase: `Admin.listSnapshots`).
+    ///
+    /// # Errors
+    ///
+    /// If no master answers, or not with descriptions of snapshots.
+    pub async fn snapshots(&self) -> Result<Vec<SnapshotDescription>> {
+        let answer: GetCompletedSnapshotsResponse =
+            self.0.ask_master("GetCompletedSnapshots", &Empty {}).await?;
+        let wrong = |corruption| wrong_answer("the list of snapshots", &corruption);
+        let parse = |found: &Bytes| SnapshotDescription::from_proto_bytes(found).map_err(wrong);
+        let mut snapshots = answer.snapshots.iter().map(parse).collect::<Result<Vec<_>>>()?;
+        snapshots.sort_by(|a, b| a.name().cmp(b.name()));
+        Ok(snapshots)
+    }
+
+    /// Returns the region servers that are alive (HBase: `Admin.getRegionServers`).
+    ///
+    /// # Errors
+    ///
+    /// If no master answers, or not with names of servers.
+    pub async fn live_servers(&self) -> Result<Vec<ServerName>> {
+        let answer: GetClusterStatusResponse = self.0.ask_master("GetClusterStatus", &Empty {}).await?;
+        let servers = answer.cluster_status.unwrap_or_default().live_servers;
+        let parse = |info: proto::admin::LiveServerInfo| {
+            ServerName::from_proto_bytes(&info.server.unwrap_or_default())
+                .map_err(|corruption| wrong_answer("the state of the cluster", &corruption))
+        };
+        servers.into_iter().map(parse).collect()
+    }
+}
+
+/// An answer of the master that is not what it should be.
+fn wrong_answer(what: &str, corruption: &Corruption) -> Error {
+    Error::locating(corruption.kind(), format!("{what}: {corruption}"))
 }
 
 impl ClientCore {
+    /// Returns the `TableSchema` of a table, if it exists.
+    pub(crate) async fn find_schema(&self, table: &TableName) -> Result<Option<Bytes>> {
+        let table_names = vec![proto::TableNameMessage::of(table)];
+        let request = proto::GetTableDescriptorsRequest { table_names };
+        let answer: proto::GetTableDescriptorsResponse =
+            self.ask_master("GetTableDescriptors", &request).await?;
+        Ok(answer.table_schema.into_iter().next())
+    }
+
+    /// Returns the `TableSchema` of a table.
+    pub(crate) async fn schema(&self, table: &TableName) -> Result<Bytes> {
+        let missing = || Error::locating(ErrorKind::TableNotFound, format!("table {table} does not exist"));
+        self.find_schema(table).await?.ok_or_else(missing)
+    }
+
     /// Calls a method of the active master, again if it fails or another one becomes active.
-    async fn ask_master<M: Message + Default>(
+    pub(crate) async fn ask_master<M: Message + Default>(
         &self,
         method: &'static str,
         request: &impl Message,
     ) -> Result<M> {
-        let mut tries = Tries::new(self);
+        self.ask_master_by(&mut Tries::new(self), method, request).await
+    }
+
+    /// Calls a method of the active master, as [`ask_master`](Self::ask_master).
+    pub(crate) async fn ask_master_by<M: Message + Default>(
+        &self,
+        tries: &mut Tries<'_>,
+        method: &'static str,
+        request: &impl Message,
+    ) -> Result<M> {
         loop {
             let deadline = tries.deadline();
             let setback = match self.ask(move |locator| locator.registry().active_master(deadline)).await {

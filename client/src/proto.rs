@@ -2,6 +2,8 @@
 //!
 //! Reads and writes are encoded by hregion; here they are fields of bytes, which are the same on the wire.
 
+pub(crate) mod admin;
+
 use bytes::Bytes;
 
 /// The first message on a connection.
@@ -109,6 +111,11 @@ pub(crate) struct RegionSpecifier {
 impl RegionSpecifier {
     pub(crate) fn of(region: &hregion::RegionInfo) -> Self {
         Self { kind: Some(1), value: Some(region.name().into()) }
+    }
+
+    /// A region by its encoded name (type 2).
+    pub(crate) fn encoded(name: &str) -> Self {
+        Self { kind: Some(2), value: Some(Bytes::copy_from_slice(name.as_bytes())) }
     }
 
     pub(crate) fn of_copy(region: &hregion::RegionInfo, replica_id: u16) -> Self {

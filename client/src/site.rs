@@ -5,7 +5,7 @@ mod kerberos;
 #[cfg(feature = "tls")]
 mod tls;
 
-use crate::cell_block::{CODEC, CODEC_WITH_TAGS, COMPRESSOR};
+use crate::cell_block::{CODEC, CODEC_WITH_TAGS};
 use crate::client::{Client, ClientBuilder};
 use hregion::locator::ZooKeeperRegistry;
 use hregion::{Error, ErrorKind, Result};
@@ -36,7 +36,7 @@ impl ClientBuilder {
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
     /// | `hbase.client.primaryCallTimeout.get`, `….multiget` | after which gets ask other copies, in µs |
     /// | `hbase.client.replicaCallTimeout.scan` | after which scans do |
-    /// | `hbase.client.rpc.compressor` | Hadoop's `GzipCodec` |
+    /// | `hbase.client.rpc.compressor` | a class for GZ, Snappy, LZ4 or ZSTD ([`compressor`](Self::compressor)) |
     /// | `hbase.client.rpc.codec` | `KeyValueCodec`, `KeyValueCodecWithTags` |
     /// | `hbase.client.netty.tls.*`, `hbase.rpc.tls.*` | TLS, with the feature `tls` |
     /// | `hbase.security.authentication` | `simple`, or `kerberos` with the feature `kerberos` |
@@ -100,10 +100,11 @@ impl ClientBuilder {
         if let Some(time) = micros("hbase.client.replicaCallTimeout.scan")? {
             self = self.primary_scan_timeout(time);
         }
-        match site.value("hbase.client.rpc.compressor")? {
-            None => {}
-            Some(COMPRESSOR) => self = self.gzip(true),
-            Some(other) => return unsupported("hbase.client.rpc.compressor", other),
+        if let Some(class) = site.value("hbase.client.rpc.compressor")? {
+            self = self.compressor(class).map_err(|error| {
+                let message = format!("hbase.client.rpc.compressor: {}", error.message());
+                Error::locating(error.kind(), message)
+            })?;
         }
         match site.value("hbase.client.rpc.codec")? {
             None => {}
@@ -368,7 +369,7 @@ mod tests {
         let builder = Client::builder().operation_timeout(Duration::from_secs(9));
         assert_eq!(time(builder), given);
         for (name, class) in [
-            ("hbase.client.rpc.compressor", "org.apache.hadoop.io.compress.SnappyCodec"),
+            ("hbase.client.rpc.compressor", "org.apache.hadoop.io.compress.BZip2Codec"),
             ("hbase.client.rpc.codec", "org.apache.hadoop.hbase.codec.MessageCodec"),
         ] {
             fs::write(&path, format!("<configuration>{}</configuration>", property(name, class))).unwrap();

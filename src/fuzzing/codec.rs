@@ -23,6 +23,9 @@ pub fn codec(input: &[u8]) {
         Err(_) => assert_eq!(out, b"before"),
     }
     assert!(out.starts_with(b"before"));
+    if let Ok(plain) = codec.decompress_stream(input.rest(), plain_len) {
+        assert!(plain.len() <= plain_len);
+    }
     if choice & 0x10 != 0 {
         there_and_back(codec, choice & 0x20 != 0, input.rest(), &decompressor);
     }

@@ -44,6 +44,23 @@ impl Family {
         let TableDescriptor { table, families, .. } = TableDescriptor::parse(message)?;
         Ok((table, families.into_iter().map(|(family, _)| family).collect()))
     }
+
+    /// Encodes the settings of a new table as HBase's message `TableSchema`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no family, two have one name, or one cannot exist.
+    pub fn to_table_schema_bytes(table: &TableName, families: &[Self]) -> Result<Vec<u8>> {
+        if families.is_empty() {
+            return Err(Error::invalid_argument("a table needs at least one family"));
+        }
+        families.iter().try_for_each(Self::check)?;
+        let names: BTreeSet<&[u8]> = families.iter().map(Self::name).collect();
+        if names.len() < families.len() {
+            return Err(Error::invalid_argument("two families have the same name"));
+        }
+        Ok(TableDescriptor::new(table.clone(), families).to_message())
+    }
 }
 
 /// A table: its name, its families, and all other settings.
@@ -416,6 +433,7 @@ fn cannot_be(key: &'static str, value: impl AsRef<[u8]>) -> Corruption {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TableChanges;
     use crate::proto::region;
     use proptest::prelude::*;
     use std::time::Duration;
@@ -614,5 +632,40 @@ mod tests {
             let error = Family::from_attributes(name, [(key, value)]).unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument, "{error}");
         }
+    }
+
+    #[test]
+    fn messages_of_tables_are_made_and_changed() {
+        let table = TableName::parse("n:t").unwrap();
+        let families = [Family::new("f").max_versions(3), Family::new("g")];
+        let message = Family::to_table_schema_bytes(&table, &families).unwrap();
+        let read = |message: &[u8]| Family::from_table_schema_bytes(message).unwrap();
+        assert_eq!(read(&message), (table.clone(), families.to_vec()));
+        assert!(Family::to_table_schema_bytes(&table, &[]).is_err());
+        assert!(Family::to_table_schema_bytes(&table, &[Family::new("a:b")]).is_err());
+        assert!(Family::to_table_schema_bytes(&table, &[Family::new("f"), Family::new("f")]).is_err());
+
+        let sealed = file(&[("REPLICATION_SCOPE", "1"), ("VERSIONS", "2")], &[]);
+        let message = sealed.strip_prefix(proto::MAGIC).unwrap();
+        let changes = TableChanges::new().family(Family::new("f").max_versions(9)).family(Family::new("h"));
+        let changes = changes.set("DURABILITY", "SYNC_WAL").unset("of-both");
+        let changed = changes.apply_to_table_schema_bytes(message).unwrap();
+        let names: Vec<_> = read(&changed).1.iter().map(|family| family.name().to_vec()).collect();
+        assert_eq!(names, [b"f", b"h"]);
+        let after = TableDescriptor::parse(&changed).unwrap();
+        for (family, key, value) in [
+            ("f", "REPLICATION_SCOPE", Some("1")),
+            ("f", "VERSIONS", Some("9")),
+            ("", "DURABILITY", Some("SYNC_WAL")),
+            ("", "of-table", Some("1")),
+            ("", "of-configuration", Some("1")),
+            ("", "of-both", None),
+        ] {
+            assert_eq!(after.setting(family.as_bytes(), key), value, "{key}");
+        }
+        let missing = TableChanges::new().delete_family("x").apply_to_table_schema_bytes(message);
+        assert_eq!(missing.unwrap_err().kind(), crate::ErrorKind::NoSuchFamily);
+        assert!(TableChanges::new().delete_family("f").apply_to_table_schema_bytes(message).is_err());
+        assert!(TableChanges::new().apply_to_table_schema_bytes(b"\xff").is_err());
     }
 }

@@ -123,6 +123,12 @@ impl RegionInfo {
         file
     }
 
+    /// Encodes the region as HBase's message `RegionInfo`.
+    #[must_use]
+    pub fn to_proto_bytes(&self) -> Vec<u8> {
+        self.to_message()
+    }
+
     /// Returns the message, as in the manifest of a snapshot.
     pub(crate) fn to_message(&self) -> Vec<u8> {
         self.to_proto().encode_to_vec()

@@ -61,6 +61,16 @@ impl SnapshotDescription {
         Ok(Self { name, table, creation_time, snapshot_type, version, owner: None, ttl: None })
     }
 
+    /// Decodes HBase's message `SnapshotDescription`.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not such a message, or it has no name or table.
+    pub fn from_proto_bytes(message: &[u8]) -> Result<Self, Corruption> {
+        let named = proto::snapshot::SnapshotDescription::decode(message).ok().and_then(|found| found.name);
+        Self::parse(&named.unwrap_or_default(), message)
+    }
+
     /// Returns the content of a `.snapshotinfo`.
     pub(crate) fn to_message(&self) -> Vec<u8> {
         let snapshot_type = match self.snapshot_type {

@@ -59,6 +59,23 @@ impl TableChanges {
         self
     }
 
+    /// Changes HBase's message `TableSchema`: what the master of a cluster has of a table becomes what it is
+    /// asked to have. All else in it is kept.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not such a message; if a family or a setting is invalid; if a family to delete does
+    /// not exist, or is the last one.
+    pub fn apply_to_table_schema_bytes(&self, message: &[u8]) -> Result<Vec<u8>> {
+        let before = TableDescriptor::parse(message)
+            .map_err(|wrong| Error::locating(wrong.kind(), wrong.to_string()))?;
+        let has = |name: &[u8]| before.families().any(|family| family.name() == name);
+        if let Some(missing) = self.deleted.iter().find(|name| !has(name)) {
+            return Err(Error::no_such_family(missing));
+        }
+        Ok(self.apply(&before)?.to_message())
+    }
+
     /// Returns the descriptor with the changes. Families to delete that it does not have are ignored.
     fn apply(&self, before: &TableDescriptor) -> Result<TableDescriptor> {
         self.families.iter().try_for_each(Family::check)?;

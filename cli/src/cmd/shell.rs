@@ -1,17 +1,20 @@
-//! `hregion shell`: HBase's shell on local files.
+//! `hregion shell`: HBase's shell on local files, or on a running cluster.
 
 use crate::args::{FileArgs, LineArgs};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::output::Output;
 use crate::places::check_local;
-use crate::shell::{Catalog, Flow, Session, interact};
+use crate::server_args::ServerArgs;
+#[cfg(feature = "cluster")]
+use crate::shell::ClusterTables;
+use crate::shell::{Catalog, Files, Flow, Session, interact};
 use crate::target::Kind;
 use hregion::Limits;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
-/// HBase's shell on local files
+/// HBase's shell on local files, or on a running cluster
 ///
 /// Provides get, scan, count, put, delete, deleteall, incr, append, create, describe, list, flush, compact
 /// and others, in the syntax of HBase's own shell; `help` lists them. In a terminal, lines can be edited and
@@ -25,13 +28,18 @@ use std::path::{Path, PathBuf};
 /// in memory to files. A table is locked from its first write; reading takes no locks, and shows the table as
 /// it was when the shell first read it.
 ///
+/// With --zookeeper, --bootstrap or --site, commands are executed by the servers of a running cluster. A
+/// compaction is only asked for then, and a scan that waits for a server ends with a second Ctrl-C.
+///
 /// Timestamps are in milliseconds. With --json, cells are printed as by `hregion scan --json`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// A root directory of HBase, or one to create (empty or missing); or the directory of a table or of a
     /// region
-    dir: PathBuf,
+    #[arg(required_unless_present_any = ["zookeeper", "bootstrap", "site"])]
+    #[arg(conflicts_with_all = ["zookeeper", "bootstrap", "site"])]
+    dir: Option<PathBuf>,
 
     /// The kind of the directory, if it cannot be detected
     #[arg(long = "as", value_name = "KIND")]
@@ -52,6 +60,9 @@ pub(crate) struct Args {
     families: FamilyArgs,
 
     #[command(flatten)]
+    server: ServerArgs,
+
+    #[command(flatten)]
     reading: FileArgs,
 }
 
@@ -60,13 +71,11 @@ Examples:
   hregion shell /hbase
   hregion shell scratch -e \"create 't', {NAME => 'f', VERSIONS => 3}\" -e \"put 't', 'r', 'f:q', 'v'\"
   hregion shell data/default/users -e \"scan 'users', {FILTER => \\\"PrefixFilter('a')\\\", LIMIT => 3}\"
-  hregion shell scratch < commands.txt";
+  hregion shell scratch < commands.txt
+  hregion shell --zookeeper localhost:2181 -e \"count 'users'\"";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    check_local(&args.dir)?;
-    let options = args.families.add_to(args.reading.region_options(out)?);
-    let catalog = Catalog::open(&args.dir, args.kind, options, out.warner())?;
-    let mut session = Session::new(catalog);
+    let mut session = Session::new(catalog(args, out)?);
     let done = if !args.commands.is_empty() {
         run_all(&args.commands, &mut session, out)
     } else if !args.noninteractive && std::io::stdin().is_terminal() {
@@ -82,6 +91,32 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         }
         (Ok(()) | Err(Failure::ClosedPipe), Err(flush)) => Err(flush),
         (done, _) => done.map(|()| Exit::Done),
+    }
+}
+
+/// Returns the tables of the directory or of the cluster.
+fn catalog(args: &Args, out: &mut Output) -> Result<Box<dyn Catalog>, Failure> {
+    if let Some(dir) = &args.dir {
+        check_local(dir)?;
+        let options = args.families.add_to(args.reading.region_options(out)?);
+        return Ok(Box::new(Files::open(dir, args.kind, options, out.warner())?));
+    }
+    let mistaken = [
+        ("--as", args.kind.is_some()),
+        ("options of families", !args.families.is_empty()),
+        ("options for reading files", args.reading.is_given()),
+    ];
+    if let Some((name, _)) = mistaken.iter().find(|(_, is_given)| *is_given) {
+        return Err(CommandError::usage(format!("{name}: not allowed with a running cluster")).into());
+    }
+    match args.server.client()? {
+        #[cfg(feature = "cluster")]
+        Some(client) => Ok(Box::new(ClusterTables::new(client))),
+        #[cfg(not(feature = "cluster"))]
+        Some(never) => match never {},
+        None => {
+            Err(CommandError::usage("a directory, --zookeeper, --bootstrap or --site: expected one").into())
+        }
     }
 }
 

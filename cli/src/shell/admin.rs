@@ -1,6 +1,6 @@
 //! `disable`, `enable`, `drop`, `truncate` and others: tables as a whole.
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Status};
 use super::command::Arguments;
 use super::print::region_json;
 use super::session::Stop;
@@ -10,14 +10,14 @@ use serde_json::json;
 use std::io::Write as _;
 
 /// Executes `disable 't'`: closes the table, so that it can be dropped.
-pub(super) fn disable(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+pub(super) fn disable(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let name = values.table()?;
     values.end()?;
     Ok(catalog.disable(&name)?)
 }
 
 /// Executes `enable 't'`.
-pub(super) fn enable(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+pub(super) fn enable(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let name = values.table()?;
     values.end()?;
     Ok(catalog.enable(&name)?)
@@ -26,7 +26,7 @@ pub(super) fn enable(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Resul
 /// Executes `is_enabled 't'`, or `is_disabled 't'` if `wanted` is false.
 pub(super) fn is_enabled(
     wanted: bool,
-    catalog: &Catalog,
+    catalog: &dyn Catalog,
     values: &mut Arguments<'_>,
     out: &mut Output,
 ) -> Result<(), Stop> {
@@ -42,16 +42,16 @@ pub(super) fn is_enabled(
 }
 
 /// Executes `drop 't'`.
-pub(super) fn drop(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+pub(super) fn drop(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let name = values.table()?;
     values.end()?;
-    Ok(catalog.drop(&name)?)
+    Ok(catalog.drop_table(&name)?)
 }
 
 /// Executes `truncate 't'`, or `truncate_preserve 't'`.
 pub(super) fn truncate(
     preserve_splits: bool,
-    catalog: &mut Catalog,
+    catalog: &mut dyn Catalog,
     values: &mut Arguments<'_>,
     out: &mut Output,
 ) -> Result<(), Stop> {
@@ -67,14 +67,14 @@ pub(super) fn truncate(
 
 /// Executes `locate_region 't', 'row'`.
 pub(super) fn locate_region(
-    catalog: &mut Catalog,
+    catalog: &mut dyn Catalog,
     values: &mut Arguments<'_>,
     out: &mut Output,
 ) -> Result<(), Stop> {
     let name = values.table()?;
     let row = values.required("a row")?.bytes("a row")?;
     values.end()?;
-    let info = catalog.described(&name)?.region_of(&row)?.info().clone();
+    let (info, host) = catalog.locate(&name, &row)?;
     if out.is_json() {
         return Ok(out.json_line(&region_json(&info))?);
     }
@@ -83,24 +83,28 @@ pub(super) fn locate_region(
     writeln!(out, "HOST                      REGION")?;
     writeln!(
         out,
-        " (local files)            {{ENCODED => {encoded}, NAME => '{info}', STARTKEY => '{start}', \
+        " {host:<24} {{ENCODED => {encoded}, NAME => '{info}', STARTKEY => '{start}', \
          ENDKEY => '{end}'}}\n1 row(s)"
     )?;
     Ok(())
 }
 
-/// Executes `status`: how many tables there are, and how many of them this shell has open.
-pub(super) fn status(catalog: &Catalog, values: &Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+/// Executes `status`: how many tables there are, and how many of them this shell has open, or how many
+/// servers a cluster has.
+pub(super) fn status(catalog: &dyn Catalog, values: &Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     values.end()?;
-    let tables = catalog.names()?.len();
-    let (open, written) = catalog.open_regions();
-    if out.is_json() {
-        let counts = json!({ "servers": 0, "tables": tables, "open": open, "writable": written });
-        return Ok(out.json_line(&counts)?);
+    match catalog.status()? {
+        Status::Files { tables, open, writable } if out.is_json() => {
+            let counts = json!({ "servers": 0, "tables": tables, "open": open, "writable": writable });
+            Ok(out.json_line(&counts)?)
+        }
+        Status::Cluster { tables, servers } if out.is_json() => {
+            Ok(out.json_line(&json!({ "servers": servers, "tables": tables }))?)
+        }
+        Status::Files { tables, open, writable } => Ok(writeln!(
+            out,
+            "0 servers (local files), {tables} tables, {open} regions open, {writable} of them for writing"
+        )?),
+        Status::Cluster { tables, servers } => Ok(writeln!(out, "{servers} servers, {tables} tables")?),
     }
-    writeln!(
-        out,
-        "0 servers (local files), {tables} tables, {open} regions open, {written} of them for writing"
-    )?;
-    Ok(())
 }

@@ -28,7 +28,11 @@ pub(super) const ATTRIBUTES: &[&str] = &[
 
 /// Executes `alter 't', NAME => 'f', VERSIONS => 5`, `alter 't', 'delete' => 'f'`,
 /// `alter 't', DURABILITY => 'SYNC_WAL'` and others.
-pub(super) fn alter(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+pub(super) fn alter(
+    catalog: &mut dyn Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
     let name = values.table()?;
     let first = values.required("a family, or a hash of changes")?;
     let mut families = catalog.current_families(&name)?;

@@ -286,13 +286,13 @@ fn columns(session: &Session, table: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::output::Output;
-    use crate::shell::Catalog;
+    use crate::shell::Files;
     use hregion::Region;
 
     fn session(dir: &std::path::Path) -> (Session, Output) {
         let mut out = Output::new(false, true);
-        let catalog = Catalog::open(dir, None, Region::options(), out.warner()).unwrap();
-        let mut session = Session::new(catalog);
+        let files = Files::open(dir, None, Region::options(), out.warner()).unwrap();
+        let mut session = Session::new(Box::new(files));
         let text = "create 'users', 'info', 'log'\ncreate 'ns:users', 'f'\nt = get_table 'users'\nrow = 'r'";
         session.run(text, 1, &mut out).unwrap();
         (session, out)

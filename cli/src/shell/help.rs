@@ -157,7 +157,8 @@ const TOPICS: &[Topic] = &[
 /// The topic that describes tables as objects.
 pub(super) const TABLES: &str = "get_table";
 
-/// Commands of HBase's shell that need a cluster, or change what only a cluster may change.
+/// Commands of HBase's shell that need a cluster, or change what only a cluster may change; the client does not
+/// do them.
 const ELSEWHERE: &[&str] = &[
     "abort_procedure",
     "add_labels",
@@ -204,7 +205,7 @@ const ELSEWHERE: &[&str] = &[
 ];
 
 const HEAD: &str = "\
-Commands of HBase's shell, on local files:
+Commands of HBase's shell:
 ";
 
 const TAIL: &str = "
@@ -221,6 +222,9 @@ the shell, if the command cannot be interrupted: flush, compact and the like com
 Each write is on disk, in a write-ahead log, when its command returns. `flush` writes what is in memory \
 to files; exit does so, too.
 A table is locked from its first write until the shell ends, or until `disable`.
+
+On a running cluster, its servers execute commands: `disable`, `enable` and `is_enabled` are about the
+table itself, `compact` does not wait, and `restore_snapshot` needs a table that is disabled.
 ";
 
 /// Returns the names of all commands.
@@ -229,7 +233,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Executes `help`, or `help 'scan'`.
-pub(super) fn print(values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+pub(super) fn print(lacks: &str, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let name = values.next();
     values.end()?;
     let Some(value) = name else {
@@ -247,13 +251,13 @@ pub(super) fn print(values: &mut Arguments<'_>, out: &mut Output) -> Result<(), 
         "quit" => "exit",
         name => name,
     };
-    print_topic(name, value.at, out)
+    print_topic(name, value.at, lacks, out)
 }
 
 /// Prints the help on a command, whose name is at `at`.
-pub(super) fn print_topic(name: &str, at: usize, out: &mut Output) -> Result<(), Stop> {
+pub(super) fn print_topic(name: &str, at: usize, lacks: &str, out: &mut Output) -> Result<(), Stop> {
     let Some(topic) = TOPICS.iter().find(|topic| topic.name == name) else {
-        return Err(Stop::At(at, no_such_command(name)));
+        return Err(Stop::At(at, no_such_command(name, lacks)));
     };
     writeln!(out, "{}: {}\n", topic.name, topic.about)?;
     for line in topic.usage.lines() {
@@ -262,10 +266,10 @@ pub(super) fn print_topic(name: &str, at: usize, out: &mut Output) -> Result<(),
     Ok(())
 }
 
-/// Returns the message for an unknown command.
-pub(super) fn no_such_command(name: &str) -> String {
+/// Returns the message for an unknown command; `lacks` says why one of HBase's shell is not done.
+pub(super) fn no_such_command(name: &str, lacks: &str) -> String {
     if ELSEWHERE.contains(&name) {
-        format!("{name} is not done on local files: it is for a running HBase")
+        format!("{name} is {lacks}")
     } else {
         format!("there is no command {name}; `help` lists them")
     }

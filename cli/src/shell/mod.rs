@@ -1,13 +1,17 @@
-//! HBase's shell on local files: commands are parsed here and executed by the library.
+//! HBase's shell: commands are parsed here, and executed by the library on local files, or by the client on a
+//! running cluster.
 
 mod admin;
 mod alter;
 mod catalog;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod columns;
 mod command;
 mod completion;
 mod converter;
 mod editor;
+mod files;
 mod help;
 mod interrupt;
 mod lexer;
@@ -24,5 +28,8 @@ mod variables;
 mod write;
 
 pub(crate) use catalog::Catalog;
+#[cfg(feature = "cluster")]
+pub(crate) use cluster::ClusterTables;
 pub(crate) use editor::interact;
+pub(crate) use files::Files;
 pub(crate) use session::{Flow, Session};

@@ -17,6 +17,8 @@ const FIRST: usize = 24;
 /// Prints cells.
 #[derive(Debug)]
 pub(super) struct CellPrinter {
+    /// Whether the header is printed.
+    has_begun: bool,
     /// Whether the first column is the row; otherwise it is the column.
     with_rows: bool,
     /// The maximum length of a value in characters.
@@ -26,21 +28,22 @@ pub(super) struct CellPrinter {
 }
 
 impl CellPrinter {
-    /// Prints the header of a table of cells.
-    pub(super) fn begin(
-        with_rows: bool,
-        max_length: Option<usize>,
-        formats: Formats,
-        out: &mut Output,
-    ) -> Result<Self, Failure> {
-        if !out.is_json() {
-            let (first, second) = if with_rows { ("ROW", "COLUMN+CELL") } else { ("COLUMN", "CELL") };
+    pub(super) fn new(with_rows: bool, max_length: Option<usize>, formats: Formats) -> Self {
+        Self { has_begun: false, with_rows, max_length, formats, line: Vec::new() }
+    }
+
+    /// Prints the header of a table of cells, unless it is there. A read that fails at once has none.
+    fn begin(&mut self, out: &mut Output) -> Result<(), Failure> {
+        if !self.has_begun && !out.is_json() {
+            let (first, second) = if self.with_rows { ("ROW", "COLUMN+CELL") } else { ("COLUMN", "CELL") };
             writeln!(out, "{first:<FIRST$}  {second}")?;
         }
-        Ok(Self { with_rows, max_length, formats, line: Vec::new() })
+        self.has_begun = true;
+        Ok(())
     }
 
     pub(super) fn print(&mut self, cell: &CellRef<'_>, out: &mut Output) -> Result<(), Failure> {
+        self.begin(out)?;
         self.line.clear();
         let line = &mut self.line;
         if out.is_json() {
@@ -85,9 +88,17 @@ impl CellPrinter {
         Ok(out.write_all(line)?)
     }
 
-    /// Prints the number of rows.
-    pub(super) fn end(self, rows: u64, out: &mut Output) -> Result<(), Failure> {
-        if out.is_json() { Ok(()) } else { Ok(writeln!(out, "{rows} row(s)")?) }
+    /// Prints the number of rows, and whether one may lack the last writes.
+    pub(super) fn end(mut self, rows: u64, is_stale: bool, out: &mut Output) -> Result<(), Failure> {
+        if out.is_json() {
+            return Ok(());
+        }
+        self.begin(out)?;
+        writeln!(out, "{rows} row(s)")?;
+        if is_stale {
+            writeln!(out, " (possible stale results) ")?;
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,6 @@ use super::catalog::Catalog;
 use super::columns::{read_column, written_column};
 use super::command::Arguments;
 use super::converter::Formats;
-use super::interrupt::Interrupt;
 use super::options::Options;
 use super::print::CellPrinter;
 use super::session::Stop;
@@ -13,7 +12,7 @@ use crate::output::Output;
 use crate::scan_rows::{RowScan, with_prefix};
 use crate::selection::Selection;
 use hregion::cell::StringBinary;
-use hregion::{Filter, Get, Isolation, TimeRange};
+use hregion::{Consistency, Filter, Get, Isolation, TimeRange};
 use serde_json::json;
 use std::io::Write as _;
 
@@ -54,8 +53,19 @@ fn selection(options: &mut Options<'_>, formats: &mut Formats) -> Result<Selecti
     if let Some(offset) = options.take("OFFSET") {
         selection.row_offset_per_family = offset.count("a number of cells")?;
     }
+    // without effect on files, which are read as they are
+    if let Some(consistency) = options.take("CONSISTENCY") {
+        selection.consistency = match consistency.text("a consistency")?.as_str() {
+            "STRONG" => Consistency::Strong,
+            "TIMELINE" => Consistency::Timeline,
+            _ => return Err(consistency.expected("'STRONG' or 'TIMELINE'")),
+        };
+    }
+    if let Some(id) = options.take("REGION_REPLICA_ID") {
+        selection.replica_id = Some(id.count("the number of a copy of the region")?);
+    }
     // these affect only how results are transferred and cached
-    for name in ["CACHE", "CACHE_BLOCKS", "CONSISTENCY"] {
+    for name in ["CACHE", "CACHE_BLOCKS"] {
         options.take(name);
     }
     Ok(selection)
@@ -69,7 +79,11 @@ fn max_length(options: &mut Options<'_>) -> Result<Option<usize>, Stop> {
 }
 
 /// Executes `get 't', 'row', 'f:q', {VERSIONS => 3}`.
-pub(super) fn get(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+pub(super) fn get(
+    catalog: &mut dyn Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
     let table = values.table()?;
     let row = values.required("a row")?.bytes("a row")?;
     let (mut columns, mut formats) = (Vec::new(), Formats::default());
@@ -85,17 +99,17 @@ pub(super) fn get(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut O
     formats.take(&mut options)?;
     let max_length = max_length(&mut options)?;
     options.end()?;
-    let found = catalog.table(&table)?.region_of(&row)?.get(&selection.get(row))?;
-    let mut printer = CellPrinter::begin(false, max_length, formats, out)?;
+    let found = catalog.get(&table, &selection.get(row))?;
+    let mut printer = CellPrinter::new(false, max_length, formats);
     for cell in found.cells() {
         printer.print(&cell, out)?;
     }
-    Ok(printer.end(u64::from(!found.is_empty()), out)?)
+    Ok(printer.end(u64::from(!found.is_empty()), found.is_stale(), out)?)
 }
 
 /// Executes `get_counter 't', 'row', 'f:q'`.
 pub(super) fn get_counter(
-    catalog: &mut Catalog,
+    catalog: &mut dyn Catalog,
     values: &mut Arguments<'_>,
     out: &mut Output,
 ) -> Result<(), Stop> {
@@ -105,7 +119,7 @@ pub(super) fn get_counter(
     let (family, qualifier) = written_column(column)?;
     values.end()?;
     let get = Get::new(&row).column(family.clone(), qualifier.clone());
-    let found = catalog.table(&table)?.region_of(&row)?.get(&get)?;
+    let found = catalog.get(&table, &get)?;
     match found.value(&family, &qualifier) {
         None if out.is_json() => out.json_line(&json!({ "value": null }))?,
         None => writeln!(out, "No counter found at specified coordinates")?,
@@ -133,13 +147,17 @@ pub(super) fn print_counter(value: &[u8], column: &Value, out: &mut Output) -> R
 fn row_scan(
     options: &mut Options<'_>,
     formats: &mut Formats,
-    interrupt: &Interrupt,
+    catalog: &dyn Catalog,
 ) -> Result<(RowScan, bool), Stop> {
     let reversed = options.take("REVERSED").map(|reversed| reversed.flag("true or false")).transpose()?;
     let reversed = reversed.unwrap_or(false);
+    let caching = options.take("CACHE").map(|rows| rows.count("a number of rows")).transpose()?;
     let mut selection = selection(options, formats)?;
-    selection.filter = interrupt.watch(selection.filter)?;
+    selection.filter = catalog.watched(selection.filter)?;
     let mut scan = selection.scan().reversed(reversed);
+    if let Some(rows) = caching {
+        scan = scan.caching(rows);
+    }
     if let Some(raw) = options.take("RAW") {
         scan = scan.raw(raw.flag("true or false")?);
     }
@@ -191,32 +209,39 @@ impl RowCount {
 }
 
 /// Executes `scan 't', {COLUMNS => ['f:q'], LIMIT => 3}`.
-pub(super) fn scan(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+pub(super) fn scan(
+    catalog: &mut dyn Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
     let table = values.table()?;
     let mut options = Options::of(values.next())?;
     values.end()?;
     let (interrupt, mut formats) = (catalog.interrupt(), Formats::default());
-    let (scan, reversed) = row_scan(&mut options, &mut formats, &interrupt)?;
+    let (scan, reversed) = row_scan(&mut options, &mut formats, catalog)?;
     formats.take(&mut options)?;
     let max_length = max_length(&mut options)?;
     options.end()?;
-    let table = catalog.table(&table)?;
-    let mut printer = CellPrinter::begin(true, max_length, formats, out)?;
+    let mut printer = CellPrinter::new(true, max_length, formats);
     let mut count = RowCount::default();
-    scan.run(table.in_direction(reversed), |_, row| {
+    let is_stale = catalog.scan(&table, scan, reversed, &mut |row| {
         interrupt.check()?;
         count.add(row.key());
         row.cells().try_for_each(|cell| printer.print(&cell, out))
     })?;
     interrupt.check()?;
-    Ok(printer.end(count.rows, out)?)
+    Ok(printer.end(count.rows, is_stale, out)?)
 }
 
 /// The number of rows after which `count` prints its progress.
 const INTERVAL: u64 = 1000;
 
 /// Executes `count 't', INTERVAL => 100000`.
-pub(super) fn count(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+pub(super) fn count(
+    catalog: &mut dyn Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
     let table = values.table()?;
     let mut options = Options::default();
     let mut interval = INTERVAL;
@@ -231,11 +256,10 @@ pub(super) fn count(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut
         interval = value.count("an interval of rows")?;
     }
     let interrupt = catalog.interrupt();
-    let (scan, reversed) = row_scan(&mut options, &mut Formats::default(), &interrupt)?;
+    let (scan, reversed) = row_scan(&mut options, &mut Formats::default(), catalog)?;
     options.end()?;
-    let table = catalog.table(&table)?;
     let mut count = RowCount::default();
-    scan.run(table.in_direction(reversed), |_, row| {
+    catalog.scan(&table, scan, reversed, &mut |row| {
         interrupt.check()?;
         if count.add(row.key()) && interval > 0 && count.rows.is_multiple_of(interval) && !out.is_json() {
             writeln!(out, "Current count: {}, row: {}", count.rows, StringBinary(row.key()))?;

@@ -22,7 +22,7 @@ const FOREVER: u64 = i32::MAX as u64;
 
 /// Executes `create 't', {NAME => 'f', VERSIONS => 3}, 'g', SPLITS => ['m']`.
 pub(super) fn create(
-    catalog: &mut Catalog,
+    catalog: &mut dyn Catalog,
     values: &mut Arguments<'_>,
     out: &mut Output,
 ) -> Result<(), Stop> {
@@ -96,7 +96,11 @@ fn split_rows(options: &mut Options<'_>) -> Result<Option<Vec<Vec<u8>>>, Stop> {
 }
 
 /// Executes `get_table 't'`, whose result is assigned to a variable.
-pub(super) fn get_table(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+pub(super) fn get_table(
+    catalog: &dyn Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
     let name = values.table()?;
     values.end()?;
     if !catalog.has(&name)? {
@@ -185,7 +189,7 @@ fn named<T>(value: &Value, parse: impl Fn(&str) -> Result<T, String>) -> Result<
 
 /// Executes `describe 't'`.
 pub(super) fn describe(
-    catalog: &mut Catalog,
+    catalog: &mut dyn Catalog,
     values: &mut Arguments<'_>,
     out: &mut Output,
 ) -> Result<(), Stop> {
@@ -193,13 +197,9 @@ pub(super) fn describe(
     values.end()?;
     let state = if catalog.is_enabled(&name)? { "ENABLED" } else { "DISABLED" };
     let table = catalog.described(&name)?;
-    let families: Vec<String> = table
-        .regions()
-        .first()
-        .map(|region| region.families().map(Family::to_string).collect())
-        .unwrap_or_default();
+    let families: Vec<String> = table.families.iter().map(Family::to_string).collect();
     if out.is_json() {
-        out.json_line(&json!({ "table": name, "regions": table.regions().len(), "families": families }))?;
+        out.json_line(&json!({ "table": name, "regions": table.regions.len(), "families": families }))?;
         return Ok(());
     }
     writeln!(out, "Table {name} is {state}\n{name}\nCOLUMN FAMILIES DESCRIPTION")?;
@@ -211,7 +211,7 @@ pub(super) fn describe(
 }
 
 /// Executes `list`, or `list 'us.*'`: the tables with a name, or with names that start with a prefix.
-pub(super) fn list(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+pub(super) fn list(catalog: &dyn Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let pattern = values.next();
     values.end()?;
     let mut names: Vec<String> = catalog.names()?.iter().map(ToString::to_string).collect();
@@ -250,7 +250,11 @@ fn wanted(pattern: &str) -> Option<SchemaRequest<'_>> {
 }
 
 /// Executes `exists 't'`.
-pub(super) fn exists(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+pub(super) fn exists(
+    catalog: &dyn Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
     let name = values.table()?;
     values.end()?;
     let exists = catalog.has(&name)?;
@@ -264,7 +268,7 @@ pub(super) fn exists(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Ou
 
 /// Executes `list_regions 't'`.
 pub(super) fn list_regions(
-    catalog: &mut Catalog,
+    catalog: &mut dyn Catalog,
     values: &mut Arguments<'_>,
     out: &mut Output,
 ) -> Result<(), Stop> {
@@ -274,8 +278,7 @@ pub(super) fn list_regions(
     if !out.is_json() {
         writeln!(out, "REGION_NAME | START_KEY | END_KEY")?;
     }
-    for region in table.regions() {
-        let info = region.info();
+    for info in &table.regions {
         if out.is_json() {
             out.json_line(&region_json(info))?;
         } else {
@@ -284,22 +287,22 @@ pub(super) fn list_regions(
         }
     }
     if !out.is_json() {
-        writeln!(out, "{} row(s)", table.regions().len())?;
+        writeln!(out, "{} row(s)", table.regions.len())?;
     }
     Ok(())
 }
 
 /// Executes `get_splits 't'`.
 pub(super) fn splits(
-    catalog: &mut Catalog,
+    catalog: &mut dyn Catalog,
     values: &mut Arguments<'_>,
     out: &mut Output,
 ) -> Result<(), Stop> {
     let name = values.table()?;
     values.end()?;
-    let regions = catalog.described(&name)?.regions();
+    let regions = catalog.described(&name)?.regions;
     let splits: Vec<String> =
-        regions.iter().skip(1).map(|region| StringBinary(region.info().start_key()).to_string()).collect();
+        regions.iter().skip(1).map(|region| StringBinary(region.start_key()).to_string()).collect();
     if out.is_json() {
         out.json_line(&json!({ "splits": splits }))?;
         return Ok(());

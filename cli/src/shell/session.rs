@@ -10,13 +10,14 @@ use super::variables::Variables;
 use super::{admin, alter, maintenance, read, schema, snapshot, write};
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
+use hregion::Compaction;
 use serde_json::json;
 use std::io::Write as _;
 
 /// The state of a shell.
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(super) catalog: Catalog,
+    pub(super) catalog: Box<dyn Catalog>,
     pub(super) variables: Variables,
 }
 
@@ -42,7 +43,7 @@ impl<E: Into<Failure>> From<E> for Stop {
 }
 
 impl Session {
-    pub(crate) fn new(catalog: Catalog) -> Self {
+    pub(crate) fn new(catalog: Box<dyn Catalog>) -> Self {
         Self { catalog, variables: Variables::default() }
     }
 
@@ -119,13 +120,13 @@ impl Session {
 
     fn execute(&mut self, command: &Command, out: &mut Output) -> Result<Flow, Stop> {
         let mut values = command.arguments();
-        let catalog = &mut self.catalog;
+        let catalog = &mut *self.catalog;
         match command.name.as_str() {
             "exit" | "quit" => {
                 values.end()?;
                 return Ok(Flow::Exit);
             }
-            "help" => help::print(&mut values, out)?,
+            "help" => help::print(catalog.lacks(), &mut values, out)?,
             "version" => {
                 values.end()?;
                 writeln!(out, "hregion {}", env!("CARGO_PKG_VERSION"))?;
@@ -134,7 +135,7 @@ impl Session {
             "get_table" => schema::get_table(catalog, &mut values, out)?,
             "table_help" => {
                 values.end()?;
-                help::print_topic(help::TABLES, command.at, out)?;
+                help::print_topic(help::TABLES, command.at, catalog.lacks(), out)?;
             }
             "get_counter" => read::get_counter(catalog, &mut values, out)?,
             "scan" => read::scan(catalog, &mut values, out)?,
@@ -161,8 +162,8 @@ impl Session {
             "locate_region" => admin::locate_region(catalog, &mut values, out)?,
             "status" => admin::status(catalog, &values, out)?,
             "flush" => maintenance::flush(catalog, &mut values)?,
-            "compact" => maintenance::compact(catalog, &mut values)?,
-            "major_compact" => maintenance::major_compact(catalog, &mut values)?,
+            "compact" => maintenance::compact(Compaction::Minor, catalog, &mut values)?,
+            "major_compact" => maintenance::compact(Compaction::Major, catalog, &mut values)?,
             "snapshot" => snapshot::snapshot(catalog, &mut values)?,
             "list_snapshots" => snapshot::list(catalog, &values, out)?,
             "clone_snapshot" => snapshot::clone(catalog, &mut values)?,
@@ -171,14 +172,15 @@ impl Session {
             "split" => maintenance::split(catalog, &mut values)?,
             "merge_region" => maintenance::merge_region(catalog, &mut values)?,
             "catalogjanitor_run" => maintenance::catalogjanitor_run(catalog, &values)?,
-            name => return Err(Stop::At(command.at, help::no_such_command(name))),
+            name => return Err(Stop::At(command.at, help::no_such_command(name, catalog.lacks()))),
         }
         Ok(Flow::More)
     }
 
-    /// Flushes all tables; a failure of one does not stop the others.
-    pub(crate) fn close(self) -> Result<(), Failure> {
-        self.catalog.flush_all()
+    /// Completes what is left to do: flushes all tables of a directory; a failure of one does not stop the
+    /// others.
+    pub(crate) fn close(mut self) -> Result<(), Failure> {
+        self.catalog.close()
     }
 }
 
@@ -210,15 +212,16 @@ fn placed(text: &str, first_line: usize, at: usize, message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shell::files::Files;
     use crate::shell::interrupt::Interrupt;
-    use hregion::Region;
+    use hregion::{Get, Region};
 
     #[test]
     fn an_interrupt_ends_a_command_and_no_more() {
         let dir = tempfile::tempdir().unwrap();
         let mut out = Output::new(true, true);
-        let catalog = Catalog::open(dir.path(), None, Region::options(), out.warner()).unwrap();
-        let mut session = Session::new(catalog);
+        let files = Files::open(dir.path(), None, Region::options(), out.warner()).unwrap();
+        let mut session = Session::new(Box::new(files));
         let puts = "put 't', 'r1', 'f:q', 'v'\nput 't', 'r2', 'f:q', 'v'";
         session.run(&format!("create 't', 'f'\n{puts}"), 1, &mut out).unwrap();
         session.catalog.set_interrupt(Interrupt::pressed());
@@ -247,11 +250,8 @@ mod tests {
         interrupted(session.run("deleteall 't', 'r1'", 1, &mut out).unwrap_err());
         session.catalog.interrupt().clear();
         assert_eq!(session.run("count 't'; exit", 1, &mut out).unwrap(), Flow::Exit);
-        let table = session.catalog.table("t").unwrap();
         for row in ["r1", "r2"] {
-            assert!(
-                !table.region_of(row.as_bytes()).unwrap().get(&hregion::Get::new(row)).unwrap().is_empty()
-            );
+            assert!(!session.catalog.get("t", &Get::new(row)).unwrap().is_empty());
         }
     }
 

@@ -17,16 +17,16 @@ fn name(values: &mut Arguments<'_>) -> Result<String, Stop> {
 }
 
 /// Executes `snapshot 't', 'name'`.
-pub(super) fn snapshot(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+pub(super) fn snapshot(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let (table, name) = (values.table()?, name(values)?);
     values.end()?;
     Ok(catalog.snapshot(&table, &name)?)
 }
 
 /// Executes `list_snapshots`.
-pub(super) fn list(catalog: &Catalog, values: &Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+pub(super) fn list(catalog: &dyn Catalog, values: &Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     values.end()?;
-    let found = hregion::Table::list_snapshots(catalog.root("list_snapshots")?)?;
+    let found = catalog.snapshots()?;
     if !out.is_json() {
         writeln!(out, "{:<FIRST$}  TABLE + CREATION TIME", "SNAPSHOT")?;
     }
@@ -46,22 +46,22 @@ pub(super) fn list(catalog: &Catalog, values: &Arguments<'_>, out: &mut Output) 
 }
 
 /// Executes `clone_snapshot 'name', 't'`.
-pub(super) fn clone(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+pub(super) fn clone(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let (name, table) = (name(values)?, values.table()?);
     values.end()?;
     Ok(catalog.clone_snapshot(&name, &table)?)
 }
 
 /// Executes `restore_snapshot 'name'`.
-pub(super) fn restore(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+pub(super) fn restore(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let name = name(values)?;
     values.end()?;
     Ok(catalog.restore(&name)?)
 }
 
 /// Executes `delete_snapshot 'name'`.
-pub(super) fn delete(catalog: &Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+pub(super) fn delete(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let name = name(values)?;
     values.end()?;
-    Ok(hregion::Table::delete_snapshot(catalog.root("delete_snapshot")?, &name)?)
+    Ok(catalog.delete_snapshot(&name)?)
 }

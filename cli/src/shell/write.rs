@@ -8,7 +8,6 @@ use super::read::print_counter;
 use super::session::Stop;
 use super::value::Value;
 use crate::output::Output;
-use crate::scan_rows::RowScan;
 use hregion::cell::{LATEST_TIMESTAMP, StringBinary};
 use hregion::{Append, Delete, Filter, Increment, Put, Scan};
 use serde_json::json;
@@ -16,7 +15,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 /// Executes `put 't', 'row', 'f:q', 'value', 1700000000000, {TTL => 60000}`.
-pub(super) fn put(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+pub(super) fn put(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let table = values.table()?;
     let row = values.required("a row")?.bytes("a row")?;
     let (family, qualifier) = written_column(values.required("a column")?)?;
@@ -26,7 +25,7 @@ pub(super) fn put(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(
     values.end()?;
     let ttl = ttl(&mut options)?;
     options.end()?;
-    let put = Put::new(row.clone());
+    let put = Put::new(row);
     let put = match timestamp {
         Some(timestamp) => put.cell_at(family, qualifier, timestamp, value),
         None => put.cell(family, qualifier, value),
@@ -35,7 +34,7 @@ pub(super) fn put(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(
         Some(ttl) => put.ttl(ttl),
         None => put,
     };
-    Ok(catalog.writable(&table)?.region_of(&row)?.put(put)?)
+    Ok(catalog.put(&table, put)?)
 }
 
 fn ttl(options: &mut Options<'_>) -> Result<Option<Duration>, Stop> {
@@ -46,24 +45,24 @@ fn ttl(options: &mut Options<'_>) -> Result<Option<Duration>, Stop> {
 }
 
 /// Executes `delete 't', 'row', 'f:q', 1700000000000`: deletes one version, by default the newest.
-pub(super) fn delete(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+pub(super) fn delete(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let table = values.table()?;
     let row = values.required("a row")?.bytes("a row")?;
     let (family, qualifier) = column(values.required("a column")?)?;
     let timestamp = values.next().map(|value| value.number("a timestamp")).transpose()?;
     values.end()?;
-    let delete = Delete::new(row.clone());
+    let delete = Delete::new(row);
     let delete = match (qualifier, timestamp) {
         (Some(qualifier), Some(timestamp)) => delete.version_at(family, qualifier, timestamp),
         (Some(qualifier), None) => delete.version(family, qualifier),
         (None, timestamp) => delete.family_version(family, timestamp.unwrap_or(LATEST_TIMESTAMP)),
     };
-    Ok(catalog.writable(&table)?.region_of(&row)?.delete(delete)?)
+    Ok(catalog.delete(&table, delete)?)
 }
 
 /// Executes `deleteall 't', 'row', 'f:q', 1700000000000`: deletes a row, a family or a column, up to a
 /// timestamp.
-pub(super) fn delete_all(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+pub(super) fn delete_all(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let table = values.table()?;
     let rows = values.required("a row")?;
     let column = values.next().map(column).transpose()?;
@@ -81,19 +80,11 @@ pub(super) fn delete_all(catalog: &mut Catalog, values: &mut Arguments<'_>) -> R
             Some((family, None)) => delete.family(family),
         }
     };
-    let interrupt = catalog.interrupt();
-    let table = catalog.writable(&table)?;
-    if !rows.is_hash() {
-        let row = rows.bytes("a row, or {ROWPREFIXFILTER => 'prefix'}")?;
-        return Ok(table.region_of(&row)?.delete(delete_of(row))?);
+    if rows.is_hash() {
+        return Ok(catalog.delete_rows(&table, prefix_scan(rows)?, &delete_of)?);
     }
-    let scan = RowScan { scan: prefix_scan(rows)?, limit: None };
-    scan.run(table.in_direction(false), |region, row| {
-        // rows deleted before it stay deleted
-        interrupt.check()?;
-        Ok(region.delete(delete_of(row.key().to_vec()))?)
-    })?;
-    Ok(())
+    let row = rows.bytes("a row, or {ROWPREFIXFILTER => 'prefix'}")?;
+    Ok(catalog.delete(&table, delete_of(row))?)
 }
 
 /// Builds a scan of the rows of `{ROWPREFIXFILTER => 'prefix'}` that returns only their keys.
@@ -110,7 +101,7 @@ fn prefix_scan(hash: &Value) -> Result<Scan, Stop> {
 
 /// Executes `incr 't', 'row', 'f:q', 1`.
 pub(super) fn increment(
-    catalog: &mut Catalog,
+    catalog: &mut dyn Catalog,
     values: &mut Arguments<'_>,
     out: &mut Output,
 ) -> Result<(), Stop> {
@@ -121,20 +112,19 @@ pub(super) fn increment(
     let amount = values.next_plain().map(|value| value.number("an amount")).transpose()?;
     let mut options = Options::of(values.next())?;
     values.end()?;
-    let increment =
-        Increment::new(row.clone()).column(family.clone(), qualifier.clone(), amount.unwrap_or(1));
+    let increment = Increment::new(row).column(family.clone(), qualifier.clone(), amount.unwrap_or(1));
     let increment = match ttl(&mut options)? {
         Some(ttl) => increment.ttl(ttl),
         None => increment,
     };
     options.end()?;
-    let row = catalog.writable(&table)?.region_of(&row)?.increment(increment)?;
+    let row = catalog.increment(&table, increment)?;
     print_counter(row.value(&family, &qualifier).unwrap_or_default(), column, out)
 }
 
 /// Executes `append 't', 'row', 'f:q', 'more'`.
 pub(super) fn append(
-    catalog: &mut Catalog,
+    catalog: &mut dyn Catalog,
     values: &mut Arguments<'_>,
     out: &mut Output,
 ) -> Result<(), Stop> {
@@ -144,13 +134,13 @@ pub(super) fn append(
     let value = values.required("a value")?.bytes("a value")?;
     let mut options = Options::of(values.next())?;
     values.end()?;
-    let append = Append::new(row.clone()).column(family.clone(), qualifier.clone(), value);
+    let append = Append::new(row).column(family.clone(), qualifier.clone(), value);
     let append = match ttl(&mut options)? {
         Some(ttl) => append.ttl(ttl),
         None => append,
     };
     options.end()?;
-    let row = catalog.writable(&table)?.region_of(&row)?.append(append)?;
+    let row = catalog.append(&table, append)?;
     let value = StringBinary(row.value(&family, &qualifier).unwrap_or_default()).to_string();
     if out.is_json() {
         out.json_line(&json!({ "value": value }))?;

@@ -81,6 +81,10 @@ fn seeds_are_written() {
     for (i, bytes) in hregion_client::fuzzing::seeds().into_iter().enumerate() {
         write("client_answers", format!("pages-{i}"), &bytes);
     }
+    #[cfg(feature = "kerberos")]
+    for (i, bytes) in hregion_client::fuzzing::kerberos_seeds().into_iter().enumerate() {
+        write("client_kerberos", format!("session-{i}"), &bytes);
+    }
     println!("{count} seeds in {}", folder.display());
     assert!(count > 1000, "{count}");
 }

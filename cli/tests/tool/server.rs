@@ -6,6 +6,9 @@
 mod hbase;
 #[path = "../../../tests/support/json_cell.rs"]
 mod json_cell;
+#[cfg(all(feature = "kerberos", feature = "tls"))]
+mod secured;
+mod shell;
 
 use crate::support::{code, json_lines, ok, run, stderr};
 use hbase::{Client, Cluster, programs};
@@ -115,6 +118,7 @@ fn a_running_cluster_is_read_as_its_files_are() {
     assert_eq!(code(&refused), 4, "{}", stderr(&refused));
     assert!(stderr(&refused).contains("NEW_VERSION_BEHAVIOR"), "{}", stderr(&refused));
     ok(&["copy", "ordered", &copy, zookeeper[0], zookeeper[1]]);
+    shell::check(dir.path(), &[zookeeper, ["--bootstrap", &master], ["--site", &site]]);
     java.ask(&json!({"op": "disable", "table": "t"}));
     for line in [&["get", "t", "r1"][..], &["locate", "t", "r1"], &["count", "t"]] {
         let out = run(&[line, &zookeeper].concat());

@@ -263,7 +263,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &Mutex<St
     let header = read_frame(&mut stream).await?;
     let header = proto::ConnectionHeader::decode(header).unwrap();
     let tags = header.cell_block_codec_class.as_deref() == Some(CODEC_WITH_TAGS);
-    let codec = CellCodec { tags, gzip: header.cell_block_compressor_class.is_some() };
+    let codec = CellCodec::of(tags, header.cell_block_compressor_class.as_deref());
     assert_eq!(header.cell_block_codec_class.as_deref(), Some(codec.class()));
     assert_eq!(header.cell_block_compressor_class.as_deref(), codec.compressor());
     loop {
@@ -326,8 +326,8 @@ async fn send(
         Some(5) => tokio::time::sleep(Duration::from_millis(60)).await,
         _ => {}
     }
-    if codec.gzip && !cells.is_empty() {
-        cells = cell_block::gzip(&cells);
+    if codec.compressor.is_some() && !cells.is_empty() {
+        cells = codec.compress(cells);
         if mischief == Some(19) {
             // compressed cells have a checksum
             let bit = random as usize % (cells.len() * 8);

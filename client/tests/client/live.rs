@@ -4,13 +4,13 @@ use crate::hbase::{Client as Java, Cluster, programs};
 use crate::json_cell::json_cell;
 use hregion::locator::RetryPolicy;
 use hregion::{
-    Append, CheckAndMutate, Delete, Family, Filter, Get, Increment, Mutation, Put, Row, Scan, TableName,
-    TimeRange,
+    Append, CheckAndMutate, Consistency, Delete, Family, Filter, Get, Increment, Mutation, Put, Row, Scan,
+    TableName, TimeRange,
 };
 use hregion_client::{Client, Table};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const TABLE: &str = "t";
 const ROWS: usize = 100_000;
@@ -201,6 +201,117 @@ async fn metrics_and_families_are_those_of_hbase(java: &mut Java, client: &Clien
     }
 }
 
+/// The same cells with each compressor that servers have; of others, the error names the class.
+async fn cells_are_compressed(cluster: &Cluster, table: &Table) {
+    let scan = || Scan::new().rows("row-004000".."row-012000").max_versions(3);
+    let expected = scanned(table, scan()).await;
+    let (hadoop, hbase) = ("org.apache.hadoop.io.compress", "org.apache.hadoop.hbase.io.compress");
+    for (class, is_there) in [
+        (format!("{hadoop}.GzipCodec"), true),
+        (format!("{hbase}.ReusableStreamGzipCodec"), true),
+        (format!("{hadoop}.SnappyCodec"), true),
+        (format!("{hbase}.aircompressor.SnappyCodec"), true),
+        (format!("{hbase}.aircompressor.Lz4Codec"), true),
+        (format!("{hbase}.aircompressor.ZstdCodec"), true),
+        (format!("{hbase}.xerial.SnappyCodec"), true),
+        (format!("{hbase}.zstd.ZstdCodec"), true),
+        // the server does not have the class
+        (format!("{hbase}.lz4.Lz4Codec"), false),
+        // The server has the class, but not its native library. It fails when it compresses, and sends no answer.
+        (format!("{hadoop}.ZStandardCodec"), false),
+    ] {
+        let begin = Instant::now();
+        let time = Duration::from_secs(if is_there { 60 } else { 5 });
+        let retries = RetryPolicy::default().operation_timeout(time);
+        let builder = Client::builder().retries(retries).compressor(&class).unwrap();
+        let table = builder.zookeeper(cluster.zookeeper()).unwrap().table(table.name());
+        let mut scanner = table.scan(scan()).unwrap();
+        match scanner.next().await {
+            Ok(_) => {
+                assert!(is_there, "{class}");
+                assert!(scanned(&table, scan()).await == expected, "{class}");
+                println!("{class}: {} cells, {:?}", expected.0.len(), begin.elapsed());
+            }
+            Err(error) => {
+                assert!(!is_there && error.message().contains(&class), "{class}: {error}");
+                println!("{class}: {error}, {:?}", begin.elapsed());
+            }
+        }
+    }
+}
+
+/// Reads of the copies of regions: the same cells as HBase's client reads, and the same of them may be stale.
+async fn copies_are_read_as_by_hbase(java: &mut Java, client: &Client) {
+    let name = "copies";
+    java.ask(&json!({"op": "create", "table": name, "families": ["f"], "splits": ["m"],
+        "attributes": {"REGION_REPLICATION": "2"}}));
+    let table = client.table(&TableName::parse(name).unwrap());
+    let put =
+        |row: &str, value: &str, time| Put::new(row.to_owned()).cell_at("f", "q", time, value.to_owned());
+    for row in ["a", "b", "m", "n"] {
+        table.put(put(row, "old", 1)).await.unwrap();
+    }
+    // the copies open with the files that there are then
+    for op in ["flush", "disable", "enable"] {
+        java.ask(&json!({"op": op, "table": name}));
+    }
+    table.put(put("b", "new", 2)).await.unwrap();
+    let selected: [(&str, Consistency, Option<u16>); 5] = [
+        ("strong", Consistency::Strong, None),
+        ("strong, of a copy", Consistency::Strong, Some(1)),
+        ("of any", Consistency::Timeline, None),
+        ("of the primary", Consistency::Timeline, Some(0)),
+        ("of the other", Consistency::Timeline, Some(1)),
+    ];
+    for (what, consistency, replica) in selected {
+        let asked = |op: &str| {
+            let mut asked = json!({"op": op, "table": name, "row": "b"});
+            asked["consistency"] = format!("{consistency:?}").to_uppercase().into();
+            if let Some(id) = replica {
+                asked["replica"] = id.into();
+            }
+            asked
+        };
+        let mut get = Get::new("b").consistency(consistency);
+        let mut scan = Scan::new().consistency(consistency);
+        if let Some(id) = replica {
+            (get, scan) = (get.replica_id(id), scan.replica_id(id));
+        }
+        let row = table.get(&get).await.unwrap();
+        let theirs = java.ask(&asked("stale_get"));
+        let many = table.get_many(&[get]).await.unwrap();
+        let mut scanner = table.scan(scan).unwrap();
+        let (mut cells, mut stale) = (Vec::new(), Vec::new());
+        while let Some(result) = scanner.next().await.unwrap() {
+            cells.extend(json_of(&result.row));
+            stale.push(result.row.is_stale());
+        }
+        // a strong scan of the blocking client asks the copy named, too
+        let mut asynchronous = asked("stale_scan");
+        asynchronous["async"] = true.into();
+        let scanned = java.ask(&asynchronous);
+        if consistency == Consistency::Timeline && replica.is_some() {
+            assert_eq!(java.ask(&asked("stale_scan")), scanned, "{what}");
+        }
+        // which copy answers first is open
+        if (consistency, replica) == (Consistency::Timeline, None) {
+            let is_new = row.value("f", "q") == Some(&b"new"[..]);
+            assert_eq!(is_new, !row.is_stale(), "{row:?}");
+            continue;
+        }
+        let ours = json!({"cells": json_of(&row), "stale": [row.is_stale()]});
+        assert_eq!(ours, theirs, "{what}");
+        assert_eq!(json!({"cells": json_of(&many[0]), "stale": [many[0].is_stale()]}), theirs, "{what}");
+        assert_eq!(json!({"cells": cells, "stale": stale}), scanned, "{what}");
+        println!("{what}: {theirs}");
+        let is_other = (consistency, replica) == (Consistency::Timeline, Some(1));
+        assert_eq!(row.is_stale(), is_other, "{what}");
+        assert_eq!(row.value("f", "q"), Some(if is_other { &b"old"[..] } else { b"new" }), "{what}");
+    }
+    java.ask(&json!({"op": "disable", "table": name}));
+    java.ask(&json!({"op": "drop", "table": name}));
+}
+
 async fn cells_have_tags_if_they_are_asked_for(table: &Table, with_tags: &Table) {
     let put = Put::new("row-tagged").cell("f", "a", "v").ttl(Duration::from_secs(3600));
     table.put(put).await.unwrap();
@@ -372,6 +483,8 @@ async fn answers_are_those_of_hbases_client() {
     reads_are_those_of_hbase(&mut java, &table).await;
     let compressed = Client::builder().gzip(true).zookeeper(cluster.zookeeper()).unwrap();
     reads_are_those_of_hbase(&mut java, &compressed.table(table.name())).await;
+    cells_are_compressed(&cluster, &table).await;
+    copies_are_read_as_by_hbase(&mut java, &zookeeper).await;
     for client in [&zookeeper, &bootstrap] {
         metrics_and_families_are_those_of_hbase(&mut java, client, &table).await;
     }

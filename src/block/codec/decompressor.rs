@@ -61,6 +61,34 @@ impl Decompressor {
         result
     }
 
+    /// Returns the plain bytes of a whole stream, whose number is not known, but at most `max`.
+    pub(crate) fn decompress_stream(&self, stream: &[u8], max: usize) -> Result<Vec<u8>, Corruption> {
+        self.codec.require()?;
+        let mut out = Vec::new();
+        match self.codec {
+            Codec::None | Codec::Gz | Codec::Bzip2 => {
+                let name = self.codec.name().into();
+                return Err(Corruption::Unsupported { what: "stream of the codec", name, hint: None });
+            }
+            Codec::Zstd if is_bare_zstd(stream) => {
+                // one byte more than allowed, to find out whether there are more
+                let mut plain = Plain::new(&mut out, max.saturating_add(1));
+                self.run(stream, &mut plain)?;
+                let left = plain.left();
+                let len = max.saturating_add(1) - left;
+                if left == 0 {
+                    let (value, limit) = (len as u64, max as u64);
+                    return Err(Corruption::Limit { what: "decompressed stream", value, limit });
+                }
+                out.truncate(len);
+            }
+            codec => {
+                framing::decode_stream(codec, stream, max, &mut out, |chunk, plain| self.run(chunk, plain))?;
+            }
+        }
+        Ok(out)
+    }
+
     fn fill(&self, payload: &[u8], plain: &mut Plain<'_>) -> Result<(), Corruption> {
         self.codec.require()?;
         match self.codec {

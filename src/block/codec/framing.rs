@@ -29,18 +29,53 @@ pub(super) fn decode(
                 codec.refuses(format!("a group of {group} plain bytes where {} are missing", plain.left()))
             );
         }
-        plain.within(group, |plain| {
-            while plain.left() > 0 {
-                let stored = read_length(&mut input, "length of a chunk")?;
-                let chunk = input.take(stored, "chunk")?;
-                let before = plain.left();
-                run(chunk, plain)?;
-                if plain.left() == before {
-                    return Err(codec.refuses("a chunk of no plain bytes"));
-                }
-            }
-            Ok(())
-        })?;
+        plain.within(group, |plain| decode_group(codec, &mut input, plain, &mut run))?;
+    }
+    Ok(())
+}
+
+/// Decodes all groups of a stream whose plain length is not known, as bytes of at most `max`. An empty group
+/// is the end of a stream.
+pub(super) fn decode_stream(
+    codec: Codec,
+    stream: &[u8],
+    max: usize,
+    out: &mut Vec<u8>,
+    mut run: impl FnMut(&[u8], &mut Plain<'_>) -> Result<(), Corruption>,
+) -> Result<(), Corruption> {
+    let mut input = Cursor::new(stream);
+    while !input.is_empty() {
+        let group = read_length(&mut input, "plain length of a group")?;
+        if group == 0 && !input.is_empty() {
+            return Err(codec.refuses("bytes after the end of a stream"));
+        }
+        let value = out.len().saturating_add(group);
+        if value > max {
+            let (value, limit) = (value as u64, max as u64);
+            return Err(Corruption::Limit { what: "decompressed stream", value, limit });
+        }
+        let mut plain = Plain::new(out, group);
+        decode_group(codec, &mut input, &mut plain, &mut run)?;
+        plain.finish()?;
+    }
+    Ok(())
+}
+
+/// Decodes chunks until no bytes of a group are missing.
+fn decode_group(
+    codec: Codec,
+    input: &mut Cursor<'_>,
+    plain: &mut Plain<'_>,
+    run: &mut impl FnMut(&[u8], &mut Plain<'_>) -> Result<(), Corruption>,
+) -> Result<(), Corruption> {
+    while plain.left() > 0 {
+        let stored = read_length(input, "length of a chunk")?;
+        let chunk = input.take(stored, "chunk")?;
+        let before = plain.left();
+        run(chunk, plain)?;
+        if plain.left() == before {
+            return Err(codec.refuses("a chunk of no plain bytes"));
+        }
     }
     Ok(())
 }
@@ -124,6 +159,26 @@ mod tests {
             refused(&[0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 9], 5),
             "chunk needs 4294967295 bytes, 1 left"
         );
+    }
+
+    #[test]
+    fn streams_end_with_their_bytes_or_an_empty_group() {
+        let read = |stream: &[u8], max| {
+            let mut out = Vec::new();
+            decode_stream(Codec::Lz4, stream, max, &mut out, repeat).map_err(|e| e.to_string())?;
+            Ok::<_, String>(out)
+        };
+        assert_eq!(read(b"", 0).unwrap(), b"");
+        assert_eq!(read(&[0; 4], 0).unwrap(), b"");
+        assert_eq!(read(GROUP, 5).unwrap(), b"aaabb");
+        assert_eq!(read(&[GROUP, GROUP, &[0; 4]].concat(), 10).unwrap(), b"aaabbaaabb");
+        let refused = |stream: &[u8], max| read(stream, max).unwrap_err();
+        assert_eq!(refused(&[GROUP, GROUP].concat(), 9), "decompressed stream is 10, over the limit of 9");
+        assert_eq!(refused(&[&[0; 4], GROUP].concat(), 9), "LZ4: bytes after the end of a stream");
+        for len in 1..GROUP.len() {
+            refused(&GROUP[..len], 5);
+        }
+        assert_eq!(refused(&[GROUP, &[0]].concat(), 5), "plain length of a group needs 4 bytes, 1 left");
     }
 
     #[test]

@@ -41,6 +41,17 @@ pub(crate) use compressor::{Compressor, CompressorOptions};
 pub(crate) use decompressor::{Decompressor, is_bare_zstd};
 
 impl Codec {
+    /// Returns the plain bytes of a stream of Hadoop's, such as HBase's servers compress cells for a client
+    /// that asks for it. Their number is not in the stream: there are at most `max`.
+    ///
+    /// # Errors
+    ///
+    /// If the codec is not built in, or is none of those with Hadoop's framing and ZSTD; if the bytes are no
+    /// such stream, or it has more plain bytes.
+    pub fn decompress_stream(self, stream: &[u8], max: usize) -> Result<Vec<u8>, Corruption> {
+        Decompressor::new(self, None).decompress_stream(stream, max)
+    }
+
     /// Fails unless the codec is built in.
     pub(crate) fn require(self) -> Result<(), Corruption> {
         let (built_in, hint) = match self {

@@ -302,3 +302,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn streams_of_any_length_are_complete_and_bounded() {
+    let bytes = plain(5000, true);
+    let mut streams = 0;
+    for case in Case::all() {
+        let stream = case.compress(&bytes);
+        let read = |stream: &[u8], max| case.decompressor().decompress_stream(stream, max);
+        if matches!(case.codec, Codec::None | Codec::Gz | Codec::Bzip2) {
+            assert!(matches!(read(&stream, 5000), Err(Corruption::Unsupported { .. })), "{}", case.name);
+            continue;
+        }
+        assert_eq!(read(&[], 0), Ok(Vec::new()), "{}", case.name);
+        assert!(read(&stream, 5000) == Ok(bytes.clone()), "{}", case.name);
+        assert!(read(&stream.repeat(2), 20_000) == Ok(bytes.repeat(2)), "{}", case.name);
+        for max in [0, 1, 4999] {
+            let refused = read(&stream, max).unwrap_err();
+            assert!(matches!(refused, Corruption::Limit { .. } | Corruption::Codec { .. }), "{refused}");
+        }
+        for len in 1..stream.len() {
+            assert!(read(&stream[..len], 5000).is_err(), "{}: {len} bytes", case.name);
+        }
+        streams += 1;
+    }
+    assert!(streams > 3 || Codec::Zstd.require().is_err());
+}

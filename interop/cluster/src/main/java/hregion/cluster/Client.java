@@ -33,12 +33,14 @@ import org.apache.hadoop.hbase.client.ColumnFamilyDescriptorBuilder;
 import org.apache.hadoop.hbase.client.CompactionState;
 import org.apache.hadoop.hbase.client.Connection;
 import org.apache.hadoop.hbase.client.ConnectionFactory;
+import org.apache.hadoop.hbase.client.Consistency;
 import org.apache.hadoop.hbase.client.Delete;
 import org.apache.hadoop.hbase.client.Durability;
 import org.apache.hadoop.hbase.client.Get;
 import org.apache.hadoop.hbase.client.Increment;
 import org.apache.hadoop.hbase.client.Mutation;
 import org.apache.hadoop.hbase.client.Put;
+import org.apache.hadoop.hbase.client.Query;
 import org.apache.hadoop.hbase.client.RegionInfo;
 import org.apache.hadoop.hbase.client.RegionInfoBuilder;
 import org.apache.hadoop.hbase.client.RegionLocator;
@@ -263,6 +265,20 @@ final class Client implements Closeable {
         return result(t.get(get(in)));
       }
     });
+    // Of reads with a consistency: the cells, and for each result whether it may be stale.
+    commands.put("stale_get", in -> {
+      try (Table t = sync.getTable(table(in))) {
+        return stale(List.of(t.get(get(in))));
+      }
+    });
+    commands.put("stale_scan", in -> {
+      if (flag(in, "async", false)) {
+        return stale(async().getTable(table(in)).scanAll(scan(in)).get(30, TimeUnit.SECONDS));
+      }
+      try (Table t = sync.getTable(table(in)); ResultScanner s = t.getScanner(scan(in))) {
+        return stale(s);
+      }
+    });
     commands.put("multi_get", in -> {
       List<Get> gets = new ArrayList<>();
       for (JsonElement row : array(in, "rows")) {
@@ -329,8 +345,32 @@ final class Client implements Closeable {
     return m;
   }
 
+  private static JsonObject stale(Iterable<Result> results) {
+    JsonArray cells = new JsonArray();
+    JsonArray stale = new JsonArray();
+    for (Result r : results) {
+      cells.addAll(result(r));
+      stale.add(r.isStale());
+    }
+    JsonObject o = new JsonObject();
+    o.add("cells", cells);
+    o.add("stale", stale);
+    return o;
+  }
+
+  /** Sets which copies of a region are read. */
+  private static void copies(Query q, JsonObject in) {
+    if (in.has("consistency")) {
+      q.setConsistency(Consistency.valueOf(in.get("consistency").getAsString()));
+    }
+    if (in.has("replica")) {
+      q.setReplicaId(in.get("replica").getAsInt());
+    }
+  }
+
   private static Get get(JsonObject in) throws IOException {
     Get g = new Get(Cells.bytes(in, "row"));
+    copies(g, in);
     for (JsonElement c : array(in, "columns")) {
       byte[][] parts = CellUtil.parseColumn(Cells.bytes(c.getAsString()));
       if (parts.length == 1) {
@@ -345,6 +385,7 @@ final class Client implements Closeable {
 
   private static Scan scan(JsonObject in) throws IOException {
     Scan s = new Scan();
+    copies(s, in);
     s.setReversed(flag(in, "reversed", false));
     if (in.has("start")) {
       s.withStartRow(Cells.bytes(in, "start"), flag(in, "include_start", true));

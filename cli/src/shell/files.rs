@@ -1,0 +1,544 @@
+//! The tables of a directory: those of a root directory, a single table, or a single region.
+
+use super::catalog::{Catalog, Described, Status, TakeRow, check_enabled};
+use super::interrupt::Interrupt;
+use crate::cmd::merge::merge;
+use crate::failure::{CommandError, Failure};
+use crate::output::Warner;
+use crate::probe;
+use crate::regions::{Regions, check_serves, kind_of};
+use crate::scan_rows::RowScan;
+use crate::target::Kind;
+use hregion::cell::StringBinary;
+use hregion::{
+    Append, Compaction, Delete, Family, Filter, Get, Increment, Put, Region, RegionInfo, RegionOptions, Row,
+    Scan, SnapshotDescription, TableChanges, TableName,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Tables, opened on first use.
+#[derive(Debug)]
+pub(crate) struct Files {
+    place: TablePlacement,
+    options: RegionOptions,
+    warner: Warner,
+    open: BTreeMap<TableName, Table>,
+    interrupt: Interrupt,
+    /// Tables that `disable` has closed. The state is that of the shell: on disk a table has none.
+    disabled: BTreeSet<TableName>,
+}
+
+#[derive(Debug)]
+enum TablePlacement {
+    /// A root directory of HBase, with tables at `data/<namespace>/<table>`.
+    Root(PathBuf),
+    /// The directory of a table, or of a region.
+    Only(TableName, PathBuf, Kind),
+}
+
+/// The regions of a table, in row order.
+#[derive(Debug)]
+struct Table {
+    regions: Vec<Region>,
+    is_writable: bool,
+}
+
+/// The namespace of HBase's own tables.
+const SYSTEM: &str = "hbase";
+
+impl Files {
+    /// Opens the tables of a directory. An empty or missing directory is a root directory without tables.
+    pub(crate) fn open(
+        dir: &Path,
+        kind: Option<Kind>,
+        options: RegionOptions,
+        warner: Warner,
+    ) -> Result<Self, Failure> {
+        let is_fresh = match fs::read_dir(dir) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+            Err(error) => return Err(CommandError::io("read", dir, &error).into()),
+        };
+        let mut open = BTreeMap::new();
+        // a region with a family `data` is no root
+        let kind = if kind.is_none() && is_fresh { Kind::Root } else { kind_of(dir, kind)? };
+        let place = if kind == Kind::Root {
+            TablePlacement::Root(dir.to_owned())
+        } else {
+            let table = Table::open(dir, kind, &options, &warner)?;
+            let Some(region) = table.regions.first() else {
+                return Err(CommandError::invalid_file(dir, "a table without regions").into());
+            };
+            let name = region.info().table().clone();
+            open.insert(name.clone(), table);
+            TablePlacement::Only(name, dir.to_owned(), kind)
+        };
+        let interrupt = Interrupt::default();
+        Ok(Self { place, options, warner, open, interrupt, disabled: BTreeSet::new() })
+    }
+
+    /// Returns the directory of a table, and its kind; `None` if there is no such table.
+    fn dir(&self, name: &TableName) -> Result<Option<(PathBuf, Kind)>, CommandError> {
+        match &self.place {
+            TablePlacement::Only(only, dir, kind) => Ok((only == name).then(|| (dir.clone(), *kind))),
+            TablePlacement::Root(root) => {
+                let dir = table_dir(root, name);
+                Ok(probe::is_dir(&dir)?.then_some((dir, Kind::Table)))
+            }
+        }
+    }
+
+    /// Returns the table that has the directory of a region now. Other tables need not be sound.
+    fn table_of_region(&self, encoded_name: &str) -> Result<Option<TableName>, Failure> {
+        let root = self.root("a change of regions")?;
+        if encoded_name.is_empty() || !encoded_name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Ok(None);
+        }
+        for name in self.table_names()? {
+            if probe::is_dir(&table_dir(root, &name).join(encoded_name))? {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns a table for reading.
+    fn table(&mut self, name: &str) -> Result<&Table, Failure> {
+        check_enabled(self, name)?;
+        Ok(self.table_mut(name)?)
+    }
+
+    /// Closes a table, which flushes it and releases its locks. It is opened again on its next use. Returns
+    /// its name.
+    fn close_table(&mut self, name: &str) -> Result<TableName, Failure> {
+        let name = TableName::parse(name)?;
+        if let Some(table) = self.open.get(&name) {
+            table.regions.iter().map(Region::close).fold(Ok(()), hregion::Result::and)?;
+            self.open.remove(&name);
+        }
+        Ok(name)
+    }
+
+    /// Returns the number of regions that are open, and of those that are open for writing.
+    fn open_regions(&self) -> (usize, usize) {
+        let count = |writable: bool| {
+            let tables = self.open.values().filter(|table| table.is_writable || !writable);
+            tables.map(|table| table.regions.len()).sum()
+        };
+        (count(false), count(true))
+    }
+
+    /// Returns the root directory, which `command` needs.
+    fn root(&self, command: &str) -> Result<&Path, Failure> {
+        match &self.place {
+            TablePlacement::Root(root) => Ok(root),
+            TablePlacement::Only(..) => {
+                let message = format!("{command}: needs a root directory, this is one table");
+                Err(CommandError::usage(message).into())
+            }
+        }
+    }
+
+    /// Returns a table for writing. No other process may write to it meanwhile.
+    fn writable(&mut self, name: &str) -> Result<&Table, Failure> {
+        check_enabled(self, name)?;
+        let name = TableName::parse(name)?;
+        if !self.open.get(&name).is_some_and(|table| table.is_writable) {
+            let (dir, kind) =
+                self.dir(&name)?.ok_or_else(|| CommandError::no_such_table(&name.to_string()))?;
+            if kind == Kind::Region {
+                check_serves(&dir)?;
+            }
+            // A region that was open for reading may have been split or merged by another process since.
+            let options = self.options.clone().writable(true);
+            let is_known = self.open.contains_key(&name);
+            let warner = if is_known { self.warner.silent() } else { self.warner.clone() };
+            let mut table = Table::open(&dir, kind, &options, &warner)?;
+            table.is_writable = true;
+            self.open.insert(name.clone(), table);
+        }
+        Ok(self.open.get(&name).ok_or_else(|| CommandError::no_such_table(&name.to_string()))?)
+    }
+
+    fn table_mut(&mut self, name: &str) -> Result<&mut Table, Failure> {
+        let name = TableName::parse(name)?;
+        if !self.open.contains_key(&name) {
+            let (dir, kind) =
+                self.dir(&name)?.ok_or_else(|| CommandError::no_such_table(&name.to_string()))?;
+            let table = Table::open(&dir, kind, &self.options, &self.warner)?;
+            self.open.insert(name.clone(), table);
+        }
+        Ok(self.open.get_mut(&name).ok_or_else(|| CommandError::no_such_table(&name.to_string()))?)
+    }
+
+    /// Replaces regions of a table. It is opened again when it is used next.
+    fn replace_regions(
+        &mut self,
+        name: &str,
+        replace: impl FnOnce(&hregion::Table) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let root = self.root("a change of regions")?.to_owned();
+        let name = self.close_table(name)?;
+        let options = self.options.clone().writable(true);
+        let table = hregion::Table::open_with(root, &name.to_string(), options)?;
+        let replaced = replace(&table);
+        let closed = table.close();
+        replaced?;
+        Ok(closed?)
+    }
+
+    /// Forgets what the shell knows of a table that is new: one of this name may have been dropped by another
+    /// process.
+    fn forget(&mut self, name: &TableName) {
+        self.open.remove(name);
+        self.disabled.remove(name);
+    }
+
+    /// Returns the options for regions.
+    fn options(&self) -> RegionOptions {
+        self.options.clone()
+    }
+
+    /// Returns the names of all tables, without HBase's own.
+    fn table_names(&self) -> Result<Vec<TableName>, CommandError> {
+        let root = match &self.place {
+            TablePlacement::Only(name, ..) => return Ok(vec![name.clone()]),
+            TablePlacement::Root(root) => root,
+        };
+        let mut names = Vec::new();
+        for namespace in dirs(&root.join("data"))? {
+            for table in dirs(&root.join("data").join(&namespace))? {
+                let name =
+                    TableName::new(namespace.clone(), table).ok().filter(|name| name.namespace() != SYSTEM);
+                names.extend(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+impl Catalog for Files {
+    fn set_interrupt(&mut self, interrupt: Interrupt) {
+        self.interrupt = interrupt;
+    }
+
+    fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
+    }
+
+    fn watched(&self, filter: Option<Filter>) -> hregion::Result<Option<Filter>> {
+        self.interrupt.watch(filter)
+    }
+
+    fn names(&self) -> Result<Vec<TableName>, Failure> {
+        Ok(self.table_names()?)
+    }
+
+    fn has(&self, name: &str) -> Result<bool, Failure> {
+        Ok(self.dir(&TableName::parse(name)?)?.is_some())
+    }
+
+    fn is_enabled(&self, name: &str) -> Result<bool, Failure> {
+        let name = TableName::parse(name)?;
+        match self.dir(&name)? {
+            None => Err(CommandError::no_such_table(&name.to_string()).into()),
+            Some(_) => Ok(!self.disabled.contains(&name)),
+        }
+    }
+
+    fn described(&mut self, name: &str) -> Result<Described, Failure> {
+        let regions = &self.table_mut(name)?.regions;
+        let families = regions.first().map(|region| region.families().cloned().collect()).unwrap_or_default();
+        Ok(Described { families, regions: regions.iter().map(|region| region.info().clone()).collect() })
+    }
+
+    fn current_families(&mut self, name: &str) -> Result<Vec<Family>, Failure> {
+        self.close_table(name)?;
+        let table = self.table_mut(name)?;
+        Ok(table.regions.first().map(|region| region.families().cloned().collect()).unwrap_or_default())
+    }
+
+    fn families(&self, name: &str) -> Vec<String> {
+        let Ok(name) = TableName::parse(name) else { return Vec::new() };
+        let of = |table: &Table| -> Vec<String> {
+            let families = table.regions.first().into_iter().flat_map(Region::families);
+            families.map(|family| StringBinary(family.name()).to_string()).collect()
+        };
+        match (self.open.get(&name), self.dir(&name)) {
+            (Some(table), _) => of(table),
+            (None, Ok(Some((dir, kind)))) => {
+                let table = Table::open(&dir, kind, &self.options, &self.warner.silent());
+                table.map(|table| of(&table)).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn locate(&mut self, name: &str, row: &[u8]) -> Result<(RegionInfo, String), Failure> {
+        let region = self.table_mut(name)?.region_of(row)?;
+        Ok((region.info().clone(), "(local files)".to_owned()))
+    }
+
+    fn get(&mut self, name: &str, get: &Get) -> Result<Row, Failure> {
+        Ok(self.table(name)?.region_of(get.row())?.get(get)?)
+    }
+
+    fn scan(
+        &mut self,
+        name: &str,
+        scan: RowScan,
+        reversed: bool,
+        take: &mut TakeRow<'_>,
+    ) -> Result<bool, Failure> {
+        let table = self.table(name)?;
+        scan.run(table.in_direction(reversed), |_, row| take(row))?;
+        Ok(false)
+    }
+
+    fn put(&mut self, name: &str, put: Put) -> Result<(), Failure> {
+        let row = put.row().to_vec();
+        Ok(self.writable(name)?.region_of(&row)?.put(put)?)
+    }
+
+    fn delete(&mut self, name: &str, delete: Delete) -> Result<(), Failure> {
+        let row = delete.row().to_vec();
+        Ok(self.writable(name)?.region_of(&row)?.delete(delete)?)
+    }
+
+    fn delete_rows(
+        &mut self,
+        name: &str,
+        scan: Scan,
+        delete_of: &dyn Fn(Vec<u8>) -> Delete,
+    ) -> Result<(), Failure> {
+        let interrupt = self.interrupt();
+        let scan = RowScan { scan, limit: None };
+        scan.run(self.writable(name)?.in_direction(false), |region, row| {
+            // rows deleted before it stay deleted
+            interrupt.check()?;
+            Ok(region.delete(delete_of(row.key().to_vec()))?)
+        })?;
+        Ok(())
+    }
+
+    fn increment(&mut self, name: &str, increment: Increment) -> Result<Row, Failure> {
+        let row = increment.row().to_vec();
+        Ok(self.writable(name)?.region_of(&row)?.increment(increment)?)
+    }
+
+    fn append(&mut self, name: &str, append: Append) -> Result<Row, Failure> {
+        let row = append.row().to_vec();
+        Ok(self.writable(name)?.region_of(&row)?.append(append)?)
+    }
+
+    fn create(&mut self, name: &str, families: &[Family], splits: &[Vec<u8>]) -> Result<(), Failure> {
+        let name = TableName::parse(name)?;
+        let root = self.root("create")?;
+        match hregion::Table::create_with(root, &name.to_string(), families, splits, self.options.clone()) {
+            Err(error) if error.is_already_exists() => {
+                Err(CommandError::invalid(format!("table already exists: {name}")).into())
+            }
+            created => {
+                created.map(drop)?;
+                self.forget(&name);
+                Ok(())
+            }
+        }
+    }
+
+    fn alter(&mut self, name: &str, changes: &TableChanges) -> Result<usize, Failure> {
+        let root = self.root("alter")?.to_owned();
+        let regions = self.table_mut(name)?.regions.len();
+        let name = self.close_table(name)?;
+        hregion::Table::alter(root, &name.to_string(), changes, &self.options)?;
+        Ok(regions)
+    }
+
+    /// Closes a table until it is enabled again.
+    fn disable(&mut self, name: &str) -> Result<(), Failure> {
+        if self.is_enabled(name)? {
+            let name = self.close_table(name)?;
+            self.disabled.insert(name);
+        }
+        Ok(())
+    }
+
+    fn enable(&mut self, name: &str) -> Result<(), Failure> {
+        if !self.is_enabled(name)? {
+            self.disabled.remove(&TableName::parse(name)?);
+        }
+        Ok(())
+    }
+
+    fn drop_table(&mut self, name: &str) -> Result<(), Failure> {
+        let root = self.root("drop")?.to_owned();
+        if self.is_enabled(name)? {
+            return Err(CommandError::invalid(format!("Table {name} is enabled. Disable it first.")).into());
+        }
+        let name = self.close_table(name)?;
+        hregion::Table::delete_table(root, &name.to_string(), &self.options)?;
+        self.disabled.remove(&name);
+        Ok(())
+    }
+
+    fn truncate(&mut self, name: &str, preserve_splits: bool) -> Result<(), Failure> {
+        let root = self.root("truncate")?.to_owned();
+        // A truncation that was interrupted has left no table, and is completed.
+        let name = self.close_table(name)?;
+        hregion::Table::truncate(root, &name.to_string(), preserve_splits, &self.options)?;
+        self.disabled.remove(&name);
+        Ok(())
+    }
+
+    fn flush(&mut self, name: &str) -> Result<(), Failure> {
+        let interrupt = self.interrupt();
+        for region in &self.writable(name)?.regions {
+            interrupt.check()?;
+            region.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Flushes the memory first, as a server would have done eventually.
+    fn compact(&mut self, name: &str, family: Option<&[u8]>, kind: Compaction) -> Result<(), Failure> {
+        let interrupt = self.interrupt();
+        for region in &self.writable(name)?.regions {
+            interrupt.check()?;
+            region.flush()?;
+            match family {
+                Some(family) => region.compact_family(family, kind)?,
+                None => region.compact(kind)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn split(&mut self, name: &str, row: &[u8]) -> Result<(), Failure> {
+        self.replace_regions(name, |table| Ok(table.split(row).map(drop)?))
+    }
+
+    fn merge(&mut self, first: &str, second: &str) -> Result<(), Failure> {
+        match self.table_of_region(first)? {
+            Some(name) => {
+                self.replace_regions(&name.to_string(), |table| merge(table, first, second).map(drop))
+            }
+            None => Err(CommandError::invalid(format!("no table has a region {first}")).into()),
+        }
+    }
+
+    fn archive_parents(&mut self) -> Result<(), Failure> {
+        for name in self.table_names()? {
+            self.interrupt.check()?;
+            self.replace_regions(&name.to_string(), |table| Ok(table.archive_parents().map(drop)?))?;
+        }
+        Ok(())
+    }
+
+    fn snapshots(&self) -> Result<Vec<SnapshotDescription>, Failure> {
+        Ok(hregion::Table::list_snapshots(self.root("list_snapshots")?)?)
+    }
+
+    fn snapshot(&mut self, table: &str, name: &str) -> Result<(), Failure> {
+        let root = self.root("snapshot")?.to_owned();
+        let name_of_table = self.close_table(table)?.to_string();
+        let table = hregion::Table::open_with(root, &name_of_table, self.options().writable(true))?;
+        table.snapshot(name)?;
+        Ok(table.close()?)
+    }
+
+    fn clone_snapshot(&mut self, snapshot: &str, name: &str) -> Result<(), Failure> {
+        let name = TableName::parse(name)?;
+        let root = self.root("clone_snapshot")?;
+        hregion::Table::clone_snapshot(root, snapshot, &name.to_string(), self.options())?.close()?;
+        self.forget(&name);
+        Ok(())
+    }
+
+    fn restore(&mut self, name: &str) -> Result<(), Failure> {
+        let root = self.root("restore_snapshot")?.to_owned();
+        let found = hregion::Table::list_snapshots(&root)?;
+        if let Some(found) = found.iter().find(|found| found.name() == name) {
+            self.close_table(&found.table().to_string())?;
+        }
+        Ok(hregion::Table::restore_snapshot(root, name, self.options())?.close()?)
+    }
+
+    fn delete_snapshot(&mut self, name: &str) -> Result<(), Failure> {
+        Ok(hregion::Table::delete_snapshot(self.root("delete_snapshot")?, name)?)
+    }
+
+    fn status(&self) -> Result<Status, Failure> {
+        let tables = self.table_names()?.len();
+        let (open, writable) = self.open_regions();
+        Ok(Status::Files { tables, open, writable })
+    }
+
+    fn lacks(&self) -> &'static str {
+        "not done on local files: it is for a running HBase"
+    }
+
+    /// Flushes all tables that have unflushed writes, and returns the first error.
+    fn close(&mut self) -> Result<(), Failure> {
+        let written = self.open.values().filter(|table| table.is_writable).flat_map(|table| &table.regions);
+        let flushed: Vec<_> =
+            written.filter(|region| region.memstore_size() > 0).map(Region::flush).collect();
+        Ok(flushed.into_iter().collect::<hregion::Result<()>>()?)
+    }
+}
+
+impl Table {
+    fn open(dir: &Path, kind: Kind, options: &RegionOptions, warner: &Warner) -> Result<Self, Failure> {
+        let regions = Regions::find(dir, Some(kind), options.clone())?;
+        let regions: hregion::Result<_> =
+            regions.places(|_, _| true).into_iter().map(|place| place.open(warner)).collect();
+        Ok(Self { regions: regions?, is_writable: false })
+    }
+
+    /// Returns the regions in row order, or reversed.
+    fn in_direction(&self, reversed: bool) -> impl Iterator<Item = hregion::Result<Region>> {
+        let count = self.regions.len();
+        let place = move |i: usize| if reversed { count - 1 - i } else { i };
+        (0..count).map(move |i| Ok(self.regions[place(i)].clone()))
+    }
+
+    /// Returns the region that contains a row.
+    fn region_of(&self, row: &[u8]) -> Result<&Region, Failure> {
+        let has = |region: &&Region| region.info().contains(row);
+        match (self.regions.iter().find(has), self.regions.as_slice()) {
+            // the region returns a specific error about the row
+            (None, [only]) => Ok(only),
+            (Some(region), _) => Ok(region),
+            (None, _) => Err(CommandError::invalid("no region of the table has the row").into()),
+        }
+    }
+}
+
+fn table_dir(root: &Path, name: &TableName) -> PathBuf {
+    root.join("data").join(name.namespace()).join(name.qualifier())
+}
+
+/// Returns the names of the directories in a directory, which may be missing; HBase hides names with a
+/// leading dot.
+fn dirs(dir: &Path) -> Result<Vec<String>, CommandError> {
+    let fault = |error| CommandError::io("list", dir, &error);
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(fault(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(fault)?;
+        // HBase writes only UTF-8 names
+        let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'));
+        if let Some(name) = name
+            && probe::is_dir(&entry.path())?
+        {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}

@@ -1,0 +1,101 @@
+//! The tool on a cluster that asks for Kerberos, and encrypts connections.
+
+use super::hbase::{Cluster, programs};
+use crate::support::{code, hregion, stderr, stdout};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs Java's tool for key stores.
+fn keytool(dir: &Path, args: &[&str]) {
+    let password = ["-storepass", "password", "-noprompt"];
+    let output = Command::new("keytool").current_dir(dir).args(args).args(password).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+fn write_site(path: &Path, properties: &[(&str, &str)]) {
+    let property = |(name, value): &(&str, &str)| {
+        format!("<property><name>{name}</name><value>{value}</value></property>")
+    };
+    let properties: String = properties.iter().map(property).collect();
+    fs::write(path, format!("<configuration>{properties}</configuration>")).unwrap();
+}
+
+#[test]
+#[ignore = "needs a running HBase: Java and Maven"]
+fn a_secured_cluster_is_read_and_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let security = [
+        ("hbase.security.authentication", "kerberos"),
+        ("hbase.regionserver.kerberos.principal", "hbase/_HOST@EXAMPLE.COM"),
+        ("hbase.master.kerberos.principal", "hbase/_HOST@EXAMPLE.COM"),
+        ("hbase.rpc.protection", "privacy"),
+    ];
+    let site = path("hbase-site.xml");
+    write_site(site.as_ref(), &[&security[..], &[("hbase.zookeeper.quorum", "localhost:1")]].concat());
+    let probe = hregion().args(["count", "t", "--timeout", "1", "--site", &site]).output().unwrap();
+    if code(&probe) == 4 {
+        assert!(stderr(&probe).contains("libgssapi_krb5"), "{}", stderr(&probe));
+        println!("SKIPPED: {}", stderr(&probe));
+        return;
+    }
+
+    // a certificate that has signed itself
+    let san = "san=dns:localhost,ip:127.0.0.1";
+    let key = ["-alias", "own", "-keyalg", "RSA", "-dname", "CN=localhost", "-ext", san];
+    keytool(dir.path(), &[&["-genkeypair", "-keystore", "keys.p12"][..], &key].concat());
+    let own = ["-alias", "own", "-file", "own.pem"];
+    keytool(dir.path(), &[&["-exportcert", "-rfc", "-keystore", "keys.p12"][..], &own].concat());
+    keytool(dir.path(), &[&["-importcert", "-keystore", "trust.p12"][..], &own].concat());
+    let (keys, trust) = (path("keys.p12"), path("trust.p12"));
+    let encryption = [
+        ("hbase.client.netty.tls.enabled", "true"),
+        ("hbase.rpc.tls.keystore.location", keys.as_str()),
+        ("hbase.rpc.tls.keystore.password", "password"),
+        ("hbase.rpc.tls.truststore.location", trust.as_str()),
+        ("hbase.rpc.tls.truststore.password", "password"),
+    ];
+    let mut options: Vec<String> =
+        encryption.iter().map(|(name, value)| format!("-D{name}={value}")).collect();
+    options.push("-Dhbase.server.netty.tls.enabled=true".to_owned());
+    options.push("-Dhbase.server.netty.tls.supportplaintext=false".to_owned());
+    options.push("-Dhbase.rpc.protection=privacy".to_owned());
+    let mut all = vec!["--servers", "1", "--kerberos"];
+    all.extend(options.iter().map(String::as_str));
+    let cluster = Cluster::start(&programs(), &dir.path().join("hbase"), &all);
+
+    let kerberos = &cluster.ready["kerberos"];
+    let of_cluster = |name: &str| kerberos[name].as_str().unwrap();
+    let (host, port) = cluster.zookeeper().split_once(':').unwrap();
+    let own = [
+        ("hbase.zookeeper.quorum", host),
+        ("hbase.zookeeper.property.clientPort", port),
+        ("hbase.client.keytab.file", of_cluster("keytab")),
+        ("hbase.client.keytab.principal", of_cluster("client")),
+    ];
+    write_site(site.as_ref(), &[&security[..], &encryption, &own].concat());
+    let krb5 = of_cluster("krb5");
+    let none = format!("FILE:{}", path("none"));
+    let tool = |args: &[&str]| -> Output {
+        let mut command = hregion();
+        command.args(args).env("KRB5_CONFIG", krb5).env("KRB5CCNAME", &none);
+        command.env_remove("KRB5_CLIENT_KTNAME").output().unwrap()
+    };
+    let session = "create 't', 'f'; put 't', 'r', 'f:q', 'v', 1; flush 't'; scan 't'";
+    let answer = tool(&["shell", "--site", &site, "-e", session]);
+    assert_eq!(code(&answer), 0, "{}", stderr(&answer));
+    let expected = "Created table t\n=> Hbase::Table - t\nROW                       COLUMN+CELL\n \
+                    r                        column=f:q, timestamp=1, value=v\n1 row(s)\n";
+    assert_eq!(stdout(&answer), expected);
+    let scanned = tool(&["scan", "t", "--site", &site]);
+    assert_eq!(stdout(&scanned), "r  column=f:q, timestamp=1, value=v\n", "{}", stderr(&scanned));
+
+    // without one of both
+    for left in [&[&security[..], &own].concat(), &[&encryption[..], &own].concat()] {
+        write_site(site.as_ref(), left);
+        let refused = tool(&["scan", "t", "--site", &site, "--timeout", "3"]);
+        assert_eq!(code(&refused), 5, "{}", stderr(&refused));
+        println!("refused: {}", stderr(&refused));
+    }
+}

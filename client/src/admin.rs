@@ -1,0 +1,375 @@
+//! Changes of tables, and snapshots (HBase: `AsyncAdmin`).
+//!
+//! The master answers most requests with the number of a procedure, which it executes then, through failures
+//! of servers and of its own. Requests have nonces, so that one that is sent again starts no second one.
+
+use crate::client::{Client, ClientCore};
+use crate::connections::ADMIN_SERVICE;
+use crate::fault::Fault;
+use crate::proto::admin::{
+    CompactRegionRequest, CreateTableRequest, Empty, FlushRegionRequest, GetProcedureResultRequest,
+    GetProcedureResultResponse, IsSnapshotDoneResponse, MergeTableRegionsRequest, ModifyTableRequest,
+    ProcedureResponse, SnapshotName, SnapshotRequest, SnapshotResponse, SplitTableRegionRequest,
+    TableRequest, TruncateTableRequest,
+};
+use crate::proto::{RegionSpecifier, TableNameMessage};
+use crate::tries::Tries;
+use bytes::Bytes;
+use hregion::locator::LocateType;
+use hregion::{Compaction, Error, ErrorKind, Family, Result, TableChanges, TableName};
+use prost::Message;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// The pause before a procedure is first asked for, and the longest one.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Each returns when the master has done what it was asked, or after the time of an operation: the master may
+/// still do it then, and the error says so.
+impl Client {
+    /// Creates a table with regions separated by split keys (HBase: `Admin.createTable`).
+    ///
+    /// # Errors
+    ///
+    /// If it exists, its namespace does not, a family or a split key cannot be, or no master does it in time.
+    pub async fn create_table(
+        &self,
+        table: &TableName,
+        families: &[Family],
+        splits: &[impl AsRef<[u8]>],
+    ) -> Result<()> {
+        let request = CreateTableRequest {
+            table_schema: Some(Family::to_table_schema_bytes(table, families)?.into()),
+            split_keys: splits.iter().map(|key| Bytes::copy_from_slice(key.as_ref())).collect(),
+            nonce_group: Some(self.0.nonce_group()),
+            nonce: Some(self.0.nonce()),
+        };
+        self.0.procedure("CreateTable", &request).await?;
+        self.0.locator.cache().clear_table(table);
+        Ok(())
+    }
+
+    /// Changes the families and the settings of a table. What is not mentioned is kept (HBase:
+    /// `Admin.modifyTable`).
+    ///
+    /// # Errors
+    ///
+    /// If the table or a family to delete does not exist, a setting is invalid or not understood, or no
+    /// master does it in time.
+    pub async fn alter_table(&self, table: &TableName, changes: &TableChanges) -> Result<()> {
+        let schema = self.0.schema(table).await?;
+        let request = ModifyTableRequest {
+            table_name: Some(TableNameMessage::of(table)),
+            table_schema: Some(changes.apply_to_table_schema_bytes(&schema)?.into()),
+            nonce_group: Some(self.0.nonce_group()),
+            nonce: Some(self.0.nonce()),
+        };
+        self.0.procedure("ModifyTable", &request).await
+    }
+
+    /// Enables a table (HBase: `Admin.enableTable`).
+    ///
+    /// # Errors
+    ///
+    /// If it does not exist or is not disabled, or no master does it in time.
+    pub async fn enable_table(&self, table: &TableName) -> Result<()> {
+        self.0.table_procedure("EnableTable", table).await
+    }
+
+    /// Disables a table (HBase: `Admin.disableTable`).
+    ///
+    /// # Errors
+    ///
+    /// If it does not exist or is not enabled, or no master does it in time.
+    pub async fn disable_table(&self, table: &TableName) -> Result<()> {
+        self.0.table_procedure("DisableTable", table).await
+    }
+
+    /// Deletes a table that is disabled (HBase: `Admin.deleteTable`).
+    ///
+    /// # Errors
+    ///
+    /// If it does not exist or is not disabled, or no master does it in time.
+    pub async fn delete_table(&self, table: &TableName) -> Result<()> {
+        self.0.table_procedure("DeleteTable", table).await
+    }
+
+    /// Removes all rows of a table that is disabled, and enables it. Its regions are kept, or it has one then
+    /// (HBase: `Admin.truncateTable`).
+    ///
+    /// # Errors
+    ///
+    /// If it does not exist or is not disabled, or no master does it in time.
+    pub async fn truncate_table(&self, table: &TableName, preserve_splits: bool) -> Result<()> {
+        let request = TruncateTableRequest {
+            table_name: Some(TableNameMessage::of(table)),
+            preserve_splits: Some(preserve_splits),
+            nonce_group: Some(self.0.nonce_group()),
+            nonce: Some(self.0.nonce()),
+        };
+        self.0.procedure("truncateTable", &request).await?;
+        self.0.locator.cache().clear_table(table);
+        Ok(())
+    }
+
+    /// Writes what the servers of a table have in memory to files (HBase: `Admin.flush`).
+    ///
+    /// # Errors
+    ///
+    /// If the table does not exist or is disabled, or a server does not do it in time.
+    pub async fn flush_table(&self, table: &TableName) -> Result<()> {
+        self.0.each_region(table, "FlushRegion", |region| FlushRegionRequest { region: Some(region) }).await
+    }
+
+    /// Asks the servers of a table to compact all its families or one, and does not wait for it (HBase:
+    /// `Admin.compact`, `majorCompact`).
+    ///
+    /// # Errors
+    ///
+    /// If the table does not exist or is disabled, or a server does not answer in time.
+    pub async fn compact_table(
+        &self,
+        table: &TableName,
+        family: Option<&[u8]>,
+        kind: Compaction,
+    ) -> Result<()> {
+        let request = |region| CompactRegionRequest {
+            region: Some(region),
+            major: Some(kind == Compaction::Major),
+            family: family.map(Bytes::copy_from_slice),
+        };
+        self.0.each_region(table, "CompactRegion", request).await
+    }
+
+    /// Splits the region that has a row; the second part begins with the row (HBase:
+    /// `Admin.splitRegionAsync`).
+    ///
+    /// # Errors
+    ///
+    /// If the table does not exist or is disabled, the region begins with the row or cannot be split, or no
+    /// master does it in time.
+    pub async fn split_region(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<()> {
+        let row = row.as_ref();
+        self.check_enabled(table).await?;
+        // a cached region may have been split
+        self.0.locator.cache().remove_row(table, row);
+        let found = self.locate(table, row).await?;
+        let request = SplitTableRegionRequest {
+            region_info: Some(found.region().to_proto_bytes().into()),
+            split_row: Some(Bytes::copy_from_slice(row)),
+            nonce_group: Some(self.0.nonce_group()),
+            nonce: Some(self.0.nonce()),
+        };
+        self.0.procedure("SplitRegion", &request).await?;
+        self.0.locator.cache().clear_table(table);
+        Ok(())
+    }
+
+    /// Merges two regions of a table that follow each other, by their encoded names (HBase:
+    /// `Admin.mergeRegionsAsync`).
+    ///
+    /// # Errors
+    ///
+    /// If there are no such regions, they do not follow each other or cannot be merged, or no master does it
+    /// in time.
+    pub async fn merge_regions(&self, first: &str, second: &str) -> Result<()> {
+        let request = MergeTableRegionsRequest {
+            region: vec![RegionSpecifier::encoded(first), RegionSpecifier::encoded(second)],
+            nonce_group: Some(self.0.nonce_group()),
+            nonce: Some(self.0.nonce()),
+        };
+        self.0.procedure("MergeTableRegions", &request).await
+    }
+
+    /// Takes a snapshot of a table, whose regions are flushed first (HBase: `Admin.snapshot`).
+    ///
+    /// # Errors
+    ///
+    /// If the table does not exist, a snapshot of the name does, or no master does it in time.
+    pub async fn snapshot(&self, table: &TableName, name: &str) -> Result<()> {
+        let mut tries = Tries::new(&self.0);
+        let request = self.0.snapshot_request(name, Some(table));
+        let answer: SnapshotResponse = self.0.ask_master_by(&mut tries, "Snapshot", &request).await?;
+        if let Some(id) = answer.proc_id {
+            return self.0.await_procedure(&mut tries, "Snapshot", id).await;
+        }
+        let request = SnapshotRequest { nonce_group: None, nonce: None, ..request };
+        let mut pause = FIRST_PAUSE;
+        loop {
+            wait(&tries, &mut pause, "Snapshot").await?;
+            let answer: IsSnapshotDoneResponse =
+                self.0.ask_master_by(&mut tries, "IsSnapshotDone", &request).await?;
+            if answer.done.unwrap_or_default() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Creates a table with the content of a snapshot (HBase: `Admin.cloneSnapshot`).
+    ///
+    /// # Errors
+    ///
+    /// If there is no such snapshot, the table exists, or no master does it in time.
+    pub async fn clone_snapshot(&self, name: &str, table: &TableName) -> Result<()> {
+        // the master would restore a table that exists and is disabled
+        if self.table_exists(table).await? {
+            return Err(Error::invalid_argument(format!("table already exists: {table}")));
+        }
+        self.restore(name, table).await
+    }
+
+    /// Brings the table of a snapshot back to what it was then. The table must be disabled, and stays so; one
+    /// that does not exist is created. Unlike HBase's client, takes no snapshot of it before (HBase:
+    /// `Admin.restoreSnapshot`).
+    ///
+    /// # Errors
+    ///
+    /// If there is no such snapshot, the table is not disabled, or no master does it in time.
+    pub async fn restore_snapshot(&self, name: &str) -> Result<()> {
+        let snapshots = self.snapshots().await?;
+        match snapshots.iter().find(|found| found.name() == name) {
+            Some(found) => self.restore(name, found.table()).await,
+            None => Err(Error::invalid_argument(format!("there is no snapshot {name}"))),
+        }
+    }
+
+    async fn restore(&self, name: &str, table: &TableName) -> Result<()> {
+        self.0.procedure("RestoreSnapshot", &self.0.snapshot_request(name, Some(table))).await?;
+        self.0.locator.cache().clear_table(table);
+        Ok(())
+    }
+
+    /// Deletes a snapshot, but not the files of its table (HBase: `Admin.deleteSnapshot`).
+    ///
+    /// # Errors
+    ///
+    /// If there is no such snapshot, or no master does it in time.
+    pub async fn delete_snapshot(&self, name: &str) -> Result<()> {
+        let request = self.0.snapshot_request(name, None);
+        let request = SnapshotRequest { nonce_group: None, nonce: None, ..request };
+        self.0.ask_master::<Empty>("DeleteSnapshot", &request).await.map(drop)
+    }
+
+    /// Lets the master move regions that were split or merged to the archive, once no region refers to their
+    /// files (HBase: `Admin.runCatalogJanitor`).
+    ///
+    /// # Errors
+    ///
+    /// If no master answers.
+    pub async fn run_catalog_janitor(&self) -> Result<()> {
+        self.0.ask_master::<Empty>("RunCatalogScan", &Empty {}).await.map(drop)
+    }
+}
+
+impl ClientCore {
+    fn snapshot_request(&self, name: &str, table: Option<&TableName>) -> SnapshotRequest {
+        let snapshot = SnapshotName {
+            name: Some(name.to_owned()),
+            table: table.map(ToString::to_string),
+            kind: Some(1),
+        };
+        let (nonce_group, nonce) = (Some(self.nonce_group()), Some(self.nonce()));
+        SnapshotRequest { snapshot: Some(snapshot), nonce_group, nonce }
+    }
+
+    async fn table_procedure(&self, method: &'static str, table: &TableName) -> Result<()> {
+        let request = TableRequest {
+            table_name: Some(TableNameMessage::of(table)),
+            nonce_group: Some(self.nonce_group()),
+            nonce: Some(self.nonce()),
+        };
+        self.procedure(method, &request).await?;
+        self.locator.cache().clear_table(table);
+        Ok(())
+    }
+
+    /// Lets the master execute a procedure, and waits for its end.
+    async fn procedure(&self, method: &'static str, request: &impl Message) -> Result<()> {
+        let mut tries = Tries::new(self);
+        let answer: ProcedureResponse = self.ask_master_by(&mut tries, method, request).await?;
+        match answer.proc_id {
+            Some(id) => self.await_procedure(&mut tries, method, id).await,
+            // before 2.0, some requests have no procedure
+            None => Err(Error::locating(ErrorKind::Unsupported, format!("{method}: no procedure is named"))),
+        }
+    }
+
+    async fn await_procedure(&self, tries: &mut Tries<'_>, method: &str, id: u64) -> Result<()> {
+        let request = GetProcedureResultRequest { proc_id: Some(id) };
+        let mut pause = FIRST_PAUSE;
+        loop {
+            wait(tries, &mut pause, method).await?;
+            let answer: GetProcedureResultResponse =
+                self.ask_master_by(tries, "getProcedureResult", &request).await?;
+            match (answer.state, answer.exception) {
+                (Some(1), _) => {}
+                (Some(2), None) => return Ok(()),
+                (Some(2), Some(exception)) => {
+                    let exception = exception.generic_exception.unwrap_or_default();
+                    let class = exception.class_name.unwrap_or_default();
+                    let reason = exception.message.unwrap_or_default();
+                    return Err(Fault::of_procedure(method, &class, &reason).error);
+                }
+                _ => {
+                    let message = format!("{method}: the master does not know procedure {id}");
+                    return Err(Error::locating(ErrorKind::Remote, message));
+                }
+            }
+        }
+    }
+
+    /// Calls a method of the server of each region of a table.
+    async fn each_region<P: Message>(
+        &self,
+        table: &TableName,
+        method: &'static str,
+        request: impl Fn(RegionSpecifier) -> P,
+    ) -> Result<()> {
+        let (name, tries) = (table.clone(), Tries::new(self));
+        let deadline = tries.deadline();
+        self.check_enabled(table, deadline).await?;
+        let regions = self.ask(move |locator| locator.regions_by(&name, deadline)).await?;
+        for row in regions {
+            let start = row.region().start_key();
+            let mut tries = tries.clone();
+            loop {
+                let found = self.locate(table, start, LocateType::At, 0, deadline).await;
+                let locations = match found {
+                    Ok(locations) => locations,
+                    Err(error) => {
+                        tries.not_found(error).await?;
+                        continue;
+                    }
+                };
+                let call = async {
+                    let Some(server) = locations.server() else {
+                        let message = format!("no server has {} at present", locations.region());
+                        return Err(Fault::no_server(message));
+                    };
+                    let connection =
+                        self.connections.get(server.host(), server.port(), ADMIN_SERVICE, deadline).await?;
+                    let param = request(RegionSpecifier::of(locations.region()));
+                    connection.call::<Empty>(method, &param, None, tries.call_time()).await
+                };
+                match call.await {
+                    Ok(_) => break,
+                    Err(fault) => tries.failed(&locations, 0, fault).await?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits until a procedure is asked for again.
+async fn wait(tries: &Tries<'_>, pause: &mut Duration, method: &str) -> Result<()> {
+    let left = tries.deadline().left();
+    if left.is_zero() {
+        let message = format!("{method}: the master has not ended it in time; it may still do so");
+        return Err(Error::locating(ErrorKind::Io, message));
+    }
+    sleep((*pause).min(left)).await;
+    *pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+    Ok(())
+}
