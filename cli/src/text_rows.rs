@@ -251,6 +251,10 @@ impl Row {
     /// Reads a line, and checks what all its cells have in common.
     fn read(&mut self, line: &[u8], fields: &Fields, text: Text) -> Result<(), String> {
         self.split(line, text.separator, text.quoted)?;
+        // perhaps of a text with another separator, all lines of which would be rows without cells
+        if self.ends.len() == 1 {
+            return Err(format!("no separator {}", StringBinary(&[text.separator])));
+        }
         if self.ends.len() > fields.all.len() {
             return Err(format!("{} fields, expected {} at most", self.ends.len(), fields.all.len()));
         }
