@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let limits = args.writing.list.limits();
     let splits = split_keys::read(&args.regions, &limits)?;
     let order = args.writing.settings.order();
-    write::start_progress(&args.cells, out);
+    write::start_progress(std::slice::from_ref(&args.cells), out);
     let dir = NewDir::create(&args.out)?;
     let List { cells, bad_lines, .. } = args.writing.open(&args.cells, out)?;
     let keeps_seq_ids = args.writing.settings.skip_reset_seqid;
