@@ -348,6 +348,8 @@ fn check_batches(args: &Args, export: &BatchExport, out: &mut Output) -> Result<
         manifest.others(&names).into_iter().map(|name| (name, "the source has no such region".to_owned()));
     let wrong = found.into_iter().filter_map(|(name, wrong)| Some((name, wrong?)));
     let wrong: Vec<_> = wrong.chain(gone).collect();
+    let exit = if wrong.is_empty() { Exit::Done } else { Exit::No };
+    out.found(exit);
     for (name, message) in &wrong {
         if out.is_json() {
             out.json_line(&json!({ "file": name, "message": message }))?;
@@ -356,5 +358,5 @@ fn check_batches(args: &Args, export: &BatchExport, out: &mut Output) -> Result<
         }
     }
     out.summary(&format!("files {}, different {}", names.len(), wrong.len()));
-    Ok(if wrong.is_empty() { Exit::Done } else { Exit::No })
+    Ok(exit)
 }
