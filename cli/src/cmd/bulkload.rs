@@ -84,6 +84,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     load.append_all(&mut *sort::in_order(cells, sorting, out)?)?;
     write::warn_of(&bad_lines, out);
     let written = load.finish()?;
+    // something else may have the name by now
+    check_output(&args.out, args.force)?;
     dir.persist(args.force)?;
     print(&written, &splits, &args.out, out)
 }

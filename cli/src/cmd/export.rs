@@ -202,6 +202,8 @@ fn finish(
     let mut file = TextFile::create(&dir.aside().join(MANIFEST), false)?;
     file.write(format!("{}\n", text::json(&Value::Object(manifest))).as_bytes())?;
     file.finish()?;
+    // something else may have the name by now
+    check_directory(&args.out, args.force)?;
     dir.persist(args.force)?;
     let count = files.len();
     if out.is_json() {
