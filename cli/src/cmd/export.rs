@@ -6,6 +6,7 @@ use crate::batch_export::{self, BatchArgs, BatchExport};
 use crate::cell_csv;
 use crate::exported::{Exported, MANIFEST, file_name};
 use crate::failure::{CommandError, Exit, Failure};
+use crate::lines::is_stdin;
 use crate::new_dir::NewDir;
 use crate::new_file::check_output;
 use crate::output::Output;
@@ -219,6 +220,9 @@ fn finish(
 
 /// Fails if the directory exists and must not be replaced, or has anything but an export of this command.
 fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
+    if is_stdin(path) {
+        return Err(CommandError::usage("--out: expected a directory"));
+    }
     check_output(path, force, &[])?;
     if !probe::exists(path)? {
         return Ok(());
