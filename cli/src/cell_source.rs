@@ -6,7 +6,8 @@ use crate::lines::Lines;
 use crate::progress::Progress;
 use hregion::{CellOrder, CellRef, ErrorKind, HFile, HFileScanner, Limits};
 use std::mem;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::slice;
 
 /// A cursor over cells.
 pub(crate) trait CellSource {
@@ -22,12 +23,96 @@ pub(crate) trait CellSource {
     }
 }
 
-/// The cells of a list, in input order.
+/// The cells of one or several lists, in input order.
 pub(crate) trait ListedCells<'p>: CellSource {
-    /// Returns the line number of the current cell.
+    /// Returns the line number of the current cell, over all lists.
     fn line(&self) -> u64;
 
-    fn path(&self) -> &'p Path;
+    /// Returns the lists that were read so far.
+    fn places(&self) -> ListPlaces<'p>;
+}
+
+/// Where lists begin: after how many lines of those before.
+#[derive(Clone, Debug)]
+pub(crate) struct ListPlaces<'p>(Vec<(u64, &'p Path)>);
+
+impl<'p> ListPlaces<'p> {
+    /// Returns the place of the only list.
+    pub(crate) fn of(path: &'p Path) -> Self {
+        Self(vec![(0, path)])
+    }
+
+    /// A cell was rejected; names the list and the line it came from.
+    pub(crate) fn locate(&self, line: u64, error: hregion::Error) -> CommandError {
+        match self.0.iter().rev().find(|(before, _)| *before < line) {
+            Some((before, path)) => CommandError::in_line(path, line - before, error),
+            None => error.into(),
+        }
+    }
+}
+
+/// Opens a list.
+type OpenList<'p> = dyn Fn(&'p Path) -> Result<Box<dyn ListedCells<'p> + 'p>, CommandError> + 'p;
+
+/// The cells of several lists, one list after the other. Each is opened when those before are read.
+pub(crate) struct ManyLists<'p> {
+    open: Box<OpenList<'p>>,
+    rest: slice::Iter<'p, PathBuf>,
+    here: Option<Box<dyn ListedCells<'p> + 'p>>,
+    places: ListPlaces<'p>,
+    /// The number of lines before the current list.
+    before: u64,
+}
+
+impl<'p> ManyLists<'p> {
+    /// Opens lists, and moves to the first cell.
+    pub(crate) fn open(paths: &'p [PathBuf], open: Box<OpenList<'p>>) -> Result<Self, CommandError> {
+        let places = ListPlaces(Vec::new());
+        let mut lists = Self { open, rest: paths.iter(), here: None, places, before: 0 };
+        lists.skip_ended()?;
+        Ok(lists)
+    }
+
+    /// Moves to the next list that has cells, if the current one has ended.
+    fn skip_ended(&mut self) -> Result<(), CommandError> {
+        while self.peek().is_none() {
+            self.before = self.line();
+            let Some(path) = self.rest.next() else { return Ok(()) };
+            self.places.0.push((self.before, path.as_path()));
+            self.here = Some((self.open)(path)?);
+        }
+        Ok(())
+    }
+}
+
+impl CellSource for ManyLists<'_> {
+    fn peek(&self) -> Option<CellRef<'_>> {
+        self.here.as_ref().and_then(|list| list.peek())
+    }
+
+    fn advance(&mut self) -> Result<(), CommandError> {
+        if let Some(list) = &mut self.here {
+            list.advance()?;
+        }
+        self.skip_ended()
+    }
+
+    fn locate_error(&self, error: hregion::Error) -> CommandError {
+        match &self.here {
+            Some(list) => list.locate_error(error),
+            None => error.into(),
+        }
+    }
+}
+
+impl<'p> ListedCells<'p> for ManyLists<'p> {
+    fn line(&self) -> u64 {
+        self.before + self.here.as_ref().map_or(0, |list| list.line())
+    }
+
+    fn places(&self) -> ListPlaces<'p> {
+        self.places.clone()
+    }
 }
 
 /// Cells from JSON lines, in input order.
@@ -97,8 +182,8 @@ impl<'p> ListedCells<'p> for JsonCells<'p> {
         self.lines.number()
     }
 
-    fn path(&self) -> &'p Path {
-        self.lines.path()
+    fn places(&self) -> ListPlaces<'p> {
+        ListPlaces::of(self.lines.path())
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn run(
             Err(error) => Err(error.into()),
         };
         match planned {
-            Err(Failure::ClosedPipe) => return Err(Failure::ClosedPipe),
+            Err(Failure::ClosedPipe) => return first.and(Err(Failure::ClosedPipe)),
             planned => first = first.and(planned),
         }
     }

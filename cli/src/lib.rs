@@ -59,6 +59,7 @@ mod scan_rows;
 mod scratch_dir;
 mod script;
 mod selection;
+mod sequence;
 mod server_args;
 mod settings;
 mod shell;

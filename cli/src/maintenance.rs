@@ -15,7 +15,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 /// Changes the region at a directory, or each region of a table, and then the table. The failure of one does
-/// not stop the others; the first failure is returned.
+/// not stop the others, nor does output that cannot be written; the first failure is returned.
 pub(crate) fn run(
     dir: &Path,
     reading: &FileArgs,
@@ -37,14 +37,19 @@ pub(crate) fn run(
             change(&region)?;
             Ok((region, before))
         });
-        match changed {
-            Ok((region, before)) => print(&region, before, kind == Kind::Table, out)?,
-            Err(error) => first = first.and(Err(error)),
+        let done = match changed {
+            Ok((region, before)) => print(&region, before, kind == Kind::Table, out),
+            Err(error) => Err(error.into()),
+        };
+        match done {
+            // all regions are changed though no one reads of it
+            Err(Failure::ClosedPipe) => {}
+            done => first = first.and(done),
         }
     }
     if let Regions::Of(table) = &regions {
         let done = then(table, out);
-        first = first.and(done);
+        first = first.and(done.map_err(Failure::from));
     }
     first?;
     Ok(Exit::Done)

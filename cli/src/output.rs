@@ -16,6 +16,8 @@ pub(crate) struct Output {
     json: bool,
     quiet: bool,
     progress: Progress,
+    /// The exit code if standard output is closed before the end.
+    so_far: Exit,
 }
 
 const BUFFER: usize = 128 << 10;
@@ -23,12 +25,18 @@ const BUFFER: usize = 128 << 10;
 impl Output {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
         let out = BufWriter::with_capacity(BUFFER, Stdout::lock());
-        Self { out, json, quiet, progress: Progress::none() }
+        Self { out, json, quiet, progress: Progress::none(), so_far: Exit::Done }
     }
 
     /// Whether to write JSON lines.
     pub(crate) fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Sets what the command has found so far: its exit code if the reader of standard output does not wait
+    /// for the end.
+    pub(crate) fn found(&mut self, so_far: Exit) {
+        self.so_far = so_far;
     }
 
     /// Writes a JSON value as one line.
@@ -105,7 +113,7 @@ impl Output {
         });
         let exit = match result {
             Ok(exit) => exit,
-            Err(Failure::ClosedPipe) => Exit::Done,
+            Err(Failure::ClosedPipe) => self.so_far,
             Err(Failure::Fault(fault)) => self.fail(&fault),
         };
         // data that could not be written is not retried on drop

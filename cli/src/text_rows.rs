@@ -1,12 +1,12 @@
 //! Cells from rows of text: fields between separators, one line a row (HBase: `ImportTsv`).
 
 use crate::cell_json::CellBuf;
-use crate::cell_source::{CellSource, ListedCells};
+use crate::cell_source::{CellSource, ListPlaces, ListedCells};
 use crate::failure::CommandError;
 use crate::lines::Lines;
 use crate::progress::Progress;
 use hregion::cell::{MAX_FAMILY_LEN, MAX_ROW_LEN, StringBinary, from_string_binary};
-use hregion::{CellRef, Clock as _, Limits, SystemClock};
+use hregion::{CellRef, Limits};
 use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
@@ -114,10 +114,13 @@ impl TextArgs {
         self.columns.is_some()
     }
 
-    /// Opens a text and moves to its first cell; `None` if the input is no text.
+    /// Opens a text and moves to its first cell; `None` if the input is no text. `now` is the timestamp of
+    /// rows without one, if none is given. Lines that are skipped are counted in `bad_lines`.
     pub(crate) fn open<'p>(
         &self,
         path: &'p Path,
+        now: i64,
+        bad_lines: &BadLines,
         limits: &Limits,
         progress: &Progress,
     ) -> Result<Option<TextCells<'p>>, CommandError> {
@@ -127,7 +130,7 @@ impl TextArgs {
         let text = Text {
             separator: self.separator.unwrap_or(b'\t'),
             quoted: self.quoted,
-            timestamp: self.timestamp.unwrap_or_else(|| SystemClock.now()),
+            timestamp: self.timestamp.unwrap_or(now),
         };
         let mut cells = TextCells {
             lines,
@@ -139,7 +142,7 @@ impl TextArgs {
             next_field: 0,
             here: CellBuf::default(),
             at_end: false,
-            bad_lines: BadLines::default(),
+            bad_lines: bad_lines.clone(),
         };
         cells.advance()?;
         Ok(Some(cells))
@@ -251,6 +254,10 @@ impl Row {
     /// Reads a line, and checks what all its cells have in common.
     fn read(&mut self, line: &[u8], fields: &Fields, text: Text) -> Result<(), String> {
         self.split(line, text.separator, text.quoted)?;
+        // perhaps of a text with another separator, all lines of which would be rows without cells
+        if self.ends.len() == 1 {
+            return Err(format!("no separator {}", StringBinary(&[text.separator])));
+        }
         if self.ends.len() > fields.all.len() {
             return Err(format!("{} fields, expected {} at most", self.ends.len(), fields.all.len()));
         }
@@ -292,10 +299,6 @@ impl Row {
 }
 
 impl TextCells<'_> {
-    pub(crate) fn bad_lines(&self) -> BadLines {
-        self.bad_lines.clone()
-    }
-
     /// Moves to the next cell of the row. Returns false if there is none.
     fn advance_in_row(&mut self) -> bool {
         while let Some(field) = self.fields.all.get(self.next_field) {
@@ -345,8 +348,8 @@ impl<'p> ListedCells<'p> for TextCells<'p> {
         self.lines.number()
     }
 
-    fn path(&self) -> &'p Path {
-        self.lines.path()
+    fn places(&self) -> ListPlaces<'p> {
+        ListPlaces::of(self.lines.path())
     }
 }
 

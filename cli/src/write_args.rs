@@ -1,13 +1,14 @@
 //! Arguments shared by `write`, `bulkload` and `import`.
 
 use crate::args::{LineArgs, read_key};
-use crate::cell_source::{JsonCells, ListedCells};
+use crate::cell_source::{JsonCells, ListedCells, ManyLists};
 use crate::failure::CommandError;
 use crate::output::Output;
+use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::sort::SortArgs;
 use crate::text_rows::{BadLines, TextArgs};
-use hregion::{CellOrder, Encryption, Limits};
+use hregion::{CellOrder, Clock as _, Encryption, Limits, SystemClock};
 use std::path::{Path, PathBuf};
 
 /// Options for reading a list of cells.
@@ -55,21 +56,38 @@ pub(crate) struct List<'p> {
 }
 
 impl ListArgs {
-    /// Opens a list of cells: JSON lines, or text.
-    pub(crate) fn open<'p>(
+    /// Opens a list of cells: JSON lines, or text. `now` is the timestamp of rows without one.
+    fn open<'p>(
         &self,
         path: &'p Path,
         order: CellOrder,
-        out: &Output,
+        now: i64,
+        bad_lines: BadLines,
+        progress: &Progress,
     ) -> Result<List<'p>, CommandError> {
         let limits = self.limits();
-        if let Some(cells) = self.text.open(path, &limits, out.progress())? {
-            let bad_lines = cells.bad_lines();
+        if let Some(cells) = self.text.open(path, now, &bad_lines, &limits, progress)? {
             return Ok(List { cells: Box::new(cells), bad_lines, has_seq_ids: false });
         }
-        let cells = JsonCells::open(path, order, &limits, out.progress())?;
+        let cells = JsonCells::open(path, order, &limits, progress)?;
         let has_seq_ids = cells.has_seq_id();
-        Ok(List { cells: Box::new(cells), bad_lines: BadLines::default(), has_seq_ids })
+        Ok(List { cells: Box::new(cells), bad_lines, has_seq_ids })
+    }
+
+    /// Opens lists of cells as one. Rows without a timestamp have the same one in all of them.
+    pub(crate) fn open_all<'p>(
+        &'p self,
+        paths: &'p [PathBuf],
+        order: CellOrder,
+        out: &Output,
+    ) -> Result<(ManyLists<'p>, BadLines), CommandError> {
+        let (now, bad_lines, progress) = (SystemClock.now(), BadLines::default(), out.progress().clone());
+        let counted = bad_lines.clone();
+        let open = move |path: &'p Path| {
+            let list = self.open(path, order, now, counted.clone(), &progress)?;
+            Ok(list.cells)
+        };
+        Ok((ManyLists::open(paths, Box::new(open))?, bad_lines))
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -80,7 +98,8 @@ impl ListArgs {
 impl WriteArgs {
     /// Opens a list of cells: JSON lines, or text.
     pub(crate) fn open<'p>(&self, path: &'p Path, out: &Output) -> Result<List<'p>, CommandError> {
-        self.list.open(path, self.settings.order(), out)
+        let (order, now) = (self.settings.order(), SystemClock.now());
+        self.list.open(path, order, now, BadLines::default(), out.progress())
     }
 
     /// Whether cells are sorted: if asked, or the input is text.

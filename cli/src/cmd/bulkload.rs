@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let limits = args.writing.list.limits();
     let splits = split_keys::read(&args.regions, &limits)?;
     let order = args.writing.settings.order();
-    write::start_progress(&args.cells, out);
+    write::start_progress(std::slice::from_ref(&args.cells), out);
     let dir = NewDir::create(&args.out)?;
     let List { cells, bad_lines, .. } = args.writing.open(&args.cells, out)?;
     let keeps_seq_ids = args.writing.settings.skip_reset_seqid;
@@ -84,6 +84,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     load.append_all(&mut *sort::in_order(cells, sorting, out)?)?;
     write::warn_of(&bad_lines, out);
     let written = load.finish()?;
+    // something else may have the name by now
+    check_output(&args.out, args.force)?;
     dir.persist(args.force)?;
     print(&written, &splits, &args.out, out)
 }

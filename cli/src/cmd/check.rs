@@ -48,9 +48,11 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             return Err(CommandError::unsupported(path, message).into());
         }
     };
+    let exit = if report.count(Severity::Error) > 0 { Exit::Corrupt } else { Exit::Done };
+    out.found(exit);
     report.findings.iter().try_for_each(|finding| print(finding, out))?;
     summarize(&report, out)?;
-    Ok(if report.count(Severity::Error) > 0 { Exit::Corrupt } else { Exit::Done })
+    Ok(exit)
 }
 
 fn print(finding: &Finding, out: &mut Output) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ use crate::new_file::check_output;
 use crate::output::Output;
 use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
+use crate::sequence::Sequence;
 use crate::settings::{FileCipher, Pair, Settings, WriterKind, check_not_stdout};
 use crate::source::{InputSource, RowCells, bytes_of};
 use crate::store_files;
@@ -21,6 +22,7 @@ use crate::text_file::TextOutput;
 use clap::ValueEnum;
 use hregion::{CellOrder, CellRef, HFile};
 use serde_json::json;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -28,8 +30,9 @@ use std::path::PathBuf;
 ///
 /// Encoding, compression, Bloom filter and order default to those of the first file; tags and sequence ids
 /// are kept if any file has them. A file converted from a single file keeps the entries of its file info; a
-/// merged file has the greatest of the sequence ids. Cells are merged by key, then by sequence id in
-/// descending order, then in the order of the files; none is dropped.
+/// merged file has the greatest of the sequence ids. Cells are merged by key; of those with the same key, the
+/// one that is read from the table comes first: that with the greater sequence id, which of a bulk-loaded
+/// file is that of the file, then that of the newer file, then in the order of the files. None is dropped.
 ///
 /// Of a directory, takes all store files that its regions read; of a reference, the cells of its half. Cells
 /// of several families are only listed.
@@ -99,7 +102,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let options = args.reading.options(out)?;
     out.start_progress(args.files.iter().map(|path| bytes_of(path, None)).sum(), stdout);
     let (mut files, mut halves) = (Vec::new(), Vec::new());
-    let paths = inputs(args, out)?;
+    let (paths, places) = inputs(args, out)?;
     for path in &paths {
         let is_half = target::is_reference(path)?;
         let half = is_half.then(|| InputSource::of_file(path, &args.reading, out)).transpose()?;
@@ -116,8 +119,17 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         check_output(&args.out, args.force, &paths.iter().cloned().chain(hfiles).collect::<Vec<_>>())?;
     }
     let order = common_order(&files)?;
-    let sources = files.iter().zip(&halves).map(|(file, half)| Input::open(file, half.as_ref()));
-    let sources = sources.collect::<Result<Vec<_>, CommandError>>()?;
+    let sequences = files.iter().map(Sequence::of).collect::<Result<Vec<_>, _>>()?;
+    // of cells that are the same otherwise, the merge takes that of the first source: of the newest file
+    let mut newest: Vec<usize> = (0..files.len()).collect();
+    newest.sort_by_key(|&at| (Reverse(sequences[at].of_file), places[at]));
+    let is_merged = files.len() > 1;
+    let open = |at: usize| {
+        let seq_id = sequences[at].of_cells.filter(|_| is_merged);
+        Input::open(&files[at], seq_id, halves[at].as_ref())
+    };
+    let sources = newest.into_iter().map(open).collect::<Result<Vec<_>, CommandError>>()?;
+    let has_seq_ids = sources.iter().any(Input::has_seq_ids);
     let mut cells = Merge::new(order, sources);
     let encrypted = files.iter().any(|file| file.trailer().is_encrypted());
     let in_the_clear = args.settings.encryption == Some(FileCipher::None);
@@ -137,14 +149,16 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.to != Form::Hfile {
         return list(&mut cells, args, out);
     }
-    let mut settings = args.settings.clone().or_of(&files)?;
+    let mut settings = args.settings.clone();
+    settings.mvcc.get_or_insert(has_seq_ids);
+    let mut settings = settings.or_of(&files)?;
     if settings.tags == Some(false) && files.iter().any(HFile::has_tags) {
         out.warn("--tags=false: tags are left out");
     }
     let encryption = settings.encryption(args.reading.master_key()?)?;
     let kept = match files.as_slice() {
         [file] => kept_info(file, &args.settings),
-        _ => merged_info(&files, &settings)?,
+        _ => merged_info(&sequences, &settings),
     };
     let blocks = match files.as_slice() {
         [file] if settings.writer_kind() == WriterKind::Hfile => meta_blocks(file)?,
@@ -165,11 +179,14 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     write::finish(file, &args.out, out)
 }
 
-/// Returns the files to convert.
-fn inputs(args: &Args, out: &Output) -> Result<Vec<PathBuf>, Failure> {
-    let (mut paths, mut families) = (Vec::new(), BTreeSet::new());
+/// Returns the files to convert, and the place of each among those with its sequence id: the files of a
+/// directory are listed from the oldest on.
+fn inputs(args: &Args, out: &Output) -> Result<(Vec<PathBuf>, Vec<usize>), Failure> {
+    let (mut paths, mut places, mut families) = (Vec::new(), Vec::new(), BTreeSet::new());
     for path in &args.files {
+        let first = paths.len();
         if !probe::is_dir(path)? {
+            places.push(first);
             paths.push(path.clone());
             continue;
         }
@@ -177,30 +194,39 @@ fn inputs(args: &Args, out: &Output) -> Result<Vec<PathBuf>, Failure> {
             families.extend(file.family);
             paths.push(file.path);
         }
+        places.extend((first..paths.len()).rev());
     }
     if families.len() > 1 && args.to == Form::Hfile {
         let message = "cells of several families are not written to one HFile";
         return Err(CommandError::usage(message).with_hint(Some("--to jsonl lists them")).into());
     }
-    Ok(paths)
+    Ok((paths, places))
 }
 
 /// The cells of an HFile, or of the half to which a reference refers.
 enum Input<'f> {
-    File(FileCells<'f>),
-    Half { cells: RowCells<'f>, with_seq_ids: bool },
+    /// With the sequence id of all cells, if they do not have their own.
+    File(FileCells<'f>, Option<i64>),
+    Half {
+        cells: RowCells<'f>,
+        with_seq_ids: bool,
+    },
 }
 
 impl<'f> Input<'f> {
-    fn open(file: &'f HFile, half: Option<&'f InputSource>) -> Result<Self, CommandError> {
-        let Some(half) = half else { return Ok(Self::File(FileCells::open(file)?)) };
+    fn open(
+        file: &'f HFile,
+        seq_id: Option<i64>,
+        half: Option<&'f InputSource>,
+    ) -> Result<Self, CommandError> {
+        let Some(half) = half else { return Ok(Self::File(FileCells::open(file)?, seq_id)) };
         let cells = RowCells::open(half, &RowArgs::default(), &CellArgs::of_all_stored(), CellOrder::User)?;
-        Ok(Self::Half { cells, with_seq_ids: file.has_seq_ids() })
+        Ok(Self::Half { cells, with_seq_ids: file.has_seq_ids() || seq_id.is_some() })
     }
 
     fn has_seq_ids(&self) -> bool {
         match self {
-            Self::File(cells) => cells.has_seq_ids(),
+            Self::File(cells, seq_id) => cells.has_seq_ids() || seq_id.is_some(),
             Self::Half { with_seq_ids, .. } => *with_seq_ids,
         }
     }
@@ -210,7 +236,8 @@ impl CellSource for Input<'_> {
     #[inline]
     fn peek(&self) -> Option<CellRef<'_>> {
         match self {
-            Self::File(cells) => cells.peek(),
+            Self::File(cells, None) => cells.peek(),
+            Self::File(cells, Some(seq_id)) => cells.peek().map(|cell| cell.with_seq_id(*seq_id)),
             Self::Half { cells, .. } => cells.peek(),
         }
     }
@@ -218,7 +245,7 @@ impl CellSource for Input<'_> {
     #[inline]
     fn advance(&mut self) -> Result<(), CommandError> {
         match self {
-            Self::File(cells) => cells.advance(),
+            Self::File(cells, _) => cells.advance(),
             Self::Half { cells, .. } => cells.advance(),
         }
     }
@@ -277,16 +304,12 @@ fn kept_info(file: &HFile, given: &Settings) -> Vec<Pair> {
 }
 
 /// Returns the greatest sequence id of the files, unless one is given.
-fn merged_info(files: &[HFile], settings: &Settings) -> Result<Vec<Pair>, CommandError> {
+fn merged_info(sequences: &[Sequence], settings: &Settings) -> Vec<Pair> {
     if settings.bulkload || settings.seqid.is_some() || settings.writer_kind() == WriterKind::Hfile {
-        return Ok(Vec::new());
+        return Vec::new();
     }
-    let mut greatest = None;
-    for file in files {
-        let id = file.file_info().max_seq_id();
-        greatest = greatest.max(id.map_err(|corruption| corruption.at(file.path(), 0))?);
-    }
-    Ok(greatest.map(|id: i64| (OF_STORE[0].to_vec(), id.to_be_bytes().to_vec())).into_iter().collect())
+    let greatest = sequences.iter().filter_map(|sequence| sequence.of_file).max();
+    greatest.map(|id| (OF_STORE[0].to_vec(), id.to_be_bytes().to_vec())).into_iter().collect()
 }
 
 fn meta_blocks(file: &HFile) -> Result<Vec<Pair>, CommandError> {

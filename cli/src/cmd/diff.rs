@@ -274,6 +274,7 @@ impl<'a> Diff<'a> {
 
     fn print(&mut self, side: Side, cell: &CellRef<'_>, out: &mut Output) -> Result<(), Failure> {
         self.counts[side as usize] += 1;
+        out.found(Exit::No);
         self.line.clear();
         if out.is_json() {
             self.line.extend_from_slice(match side {

@@ -6,6 +6,7 @@ use crate::batch_export::{self, BatchArgs, BatchExport};
 use crate::cell_csv;
 use crate::exported::{Exported, MANIFEST, file_name};
 use crate::failure::{CommandError, Exit, Failure};
+use crate::lines::is_stdin;
 use crate::new_dir::NewDir;
 use crate::new_file::check_output;
 use crate::output::Output;
@@ -202,6 +203,8 @@ fn finish(
     let mut file = TextFile::create(&dir.aside().join(MANIFEST), false)?;
     file.write(format!("{}\n", text::json(&Value::Object(manifest))).as_bytes())?;
     file.finish()?;
+    // something else may have the name by now
+    check_directory(&args.out, args.force)?;
     dir.persist(args.force)?;
     let count = files.len();
     if out.is_json() {
@@ -217,6 +220,9 @@ fn finish(
 
 /// Fails if the directory exists and must not be replaced, or has anything but an export of this command.
 fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
+    if is_stdin(path) {
+        return Err(CommandError::usage("--out: expected a directory"));
+    }
     check_output(path, force, &[])?;
     if !probe::exists(path)? {
         return Ok(());
@@ -348,6 +354,8 @@ fn check_batches(args: &Args, export: &BatchExport, out: &mut Output) -> Result<
         manifest.others(&names).into_iter().map(|name| (name, "the source has no such region".to_owned()));
     let wrong = found.into_iter().filter_map(|(name, wrong)| Some((name, wrong?)));
     let wrong: Vec<_> = wrong.chain(gone).collect();
+    let exit = if wrong.is_empty() { Exit::Done } else { Exit::No };
+    out.found(exit);
     for (name, message) in &wrong {
         if out.is_json() {
             out.json_line(&json!({ "file": name, "message": message }))?;
@@ -356,5 +364,5 @@ fn check_batches(args: &Args, export: &BatchExport, out: &mut Output) -> Result<
         }
     }
     out.summary(&format!("files {}, different {}", names.len(), wrong.len()));
-    Ok(if wrong.is_empty() { Exit::Done } else { Exit::No })
+    Ok(exit)
 }

@@ -6,7 +6,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::sort::{self, Sorting};
 use crate::table_load::TableLoad;
-use crate::write_args::{List, ListArgs};
+use crate::write_args::ListArgs;
 use hregion::CellOrder;
 use serde_json::json;
 use std::io::Write as _;
@@ -18,8 +18,10 @@ use std::path::PathBuf;
 /// `scan --json` and `cells --json`, in any order. The cells are sorted and written to HFiles, one for each
 /// family and region, with the settings of the family, which the regions then take over, as in a bulk load:
 /// of each region all become visible at once. Nothing is loaded if any line is wrong or any file cannot be
-/// written. The cells are newer than those of the table with the same timestamp. If the process dies, some
-/// regions and families have their cells and others not.
+/// written. The cells are newer than those of the table with the same timestamp. Several lists are read as
+/// one: of cells with the same column and timestamp the first is returned, or that with the greatest sequence
+/// id, and rows of text without a timestamp have the same one. If the process dies, some regions and families
+/// have their cells and others not.
 ///
 /// No other process may write to the table meanwhile. After a failure the command can be repeated: cells that
 /// are loaded again replace themselves, if their timestamps are in the input or given by --timestamp.
@@ -67,21 +69,18 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 
 /// Writes the files of all lists. Returns the numbers of cells and of skipped lines.
 fn write_files(args: &Args, load: &TableLoad, out: &mut Output) -> Result<(u64, u64), Failure> {
-    let (mut files, mut skipped) = (load.files(), 0);
-    for path in &args.cells {
-        write::start_progress(path, out);
-        let List { cells, bad_lines, .. } = args.list.open(path, CellOrder::User, out)?;
-        let sorting = Sorting {
-            order: CellOrder::User,
-            sort: true,
-            memory: &args.list.memory,
-            file: &load.dir().join("cells"),
-            // the files of some family may be
-            encrypted: args.reading.master_key()?.is_some(),
-        };
-        files.append_all(&mut *sort::in_order(cells, sorting, out)?)?;
-        write::warn_of(&bad_lines, out);
-        skipped += bad_lines.count();
-    }
-    Ok((files.finish()?.iter().map(|file| file.cells).sum(), skipped))
+    let mut files = load.files();
+    write::start_progress(&args.cells, out);
+    let (cells, bad_lines) = args.list.open_all(&args.cells, CellOrder::User, out)?;
+    let sorting = Sorting {
+        order: CellOrder::User,
+        sort: true,
+        memory: &args.list.memory,
+        file: &load.dir().join("cells"),
+        // the files of some family may be
+        encrypted: args.reading.master_key()?.is_some(),
+    };
+    files.append_all(&mut *sort::in_order(Box::new(cells), sorting, out)?)?;
+    write::warn_of(&bad_lines, out);
+    Ok((files.finish()?.iter().map(|file| file.cells).sum(), bad_lines.count()))
 }

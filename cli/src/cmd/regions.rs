@@ -40,6 +40,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let rows = finder.regions(&args.table)?;
     let faults = check_region_chain(&serving(rows.iter().map(|row| row.region().clone()).collect()));
+    let exit = if faults.is_empty() { Exit::Done } else { Exit::Corrupt };
+    out.found(exit);
     let mut pending = faults.iter().peekable();
     for row in &rows {
         while let Some(fault) = pending.next_if(|fault| fault.bounds().0 < row.region().start_key()) {
@@ -48,7 +50,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         located::print(CatalogRow::locations(row), out)?;
     }
     pending.try_for_each(|fault| print_fault(fault, out))?;
-    Ok(if faults.is_empty() { Exit::Done } else { Exit::Corrupt })
+    Ok(exit)
 }
 
 fn print_fault(fault: &RegionInconsistency, out: &mut Output) -> Result<(), Failure> {

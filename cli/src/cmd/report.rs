@@ -87,12 +87,14 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         written.map_err(|error| CommandError::io("write", path, &error))?;
         page.persist()?;
     }
-    if out.is_json() {
-        out.json_line(&data)?;
-    }
     for fault in overview.faults() {
         out.warn(&fault.line());
     }
     let unread = overview.faults().first().map(CommandError::exit);
-    Ok(if overview.errors() > 0 { Exit::Corrupt } else { unread.unwrap_or(Exit::Done) })
+    let exit = if overview.errors() > 0 { Exit::Corrupt } else { unread.unwrap_or(Exit::Done) };
+    out.found(exit);
+    if out.is_json() {
+        out.json_line(&data)?;
+    }
+    Ok(exit)
 }

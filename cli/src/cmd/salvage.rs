@@ -70,6 +70,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let reader = target::reader(&args.file, Some(Kind::Hfile), out)?;
     let options = options.storage(OutputStorage::shared(args.force));
     let report = options.salvage_reader(reader, &args.out)?;
+    let exit = if report.is_complete() { Exit::Done } else { Exit::Corrupt };
+    out.found(exit);
     for lost in &report.lost {
         print_lost(lost, out)?;
     }
@@ -86,7 +88,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         out.warn(&format!("not in the new file: {}", text::printable(what)));
     }
     summarize(&report, out)?;
-    Ok(if report.is_complete() { Exit::Done } else { Exit::Corrupt })
+    Ok(exit)
 }
 
 fn is_same(a: &PathBuf, b: &PathBuf) -> bool {

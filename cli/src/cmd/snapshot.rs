@@ -5,6 +5,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::places::{self, check_local};
 use crate::probe;
+use crate::text;
 use clap::Subcommand;
 use hregion::cell::StringBinary;
 use hregion::{RegionInfo, RegionOptions, SnapshotDescription, Table};
@@ -153,7 +154,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             check_local(root)?;
             check_local(to)?;
             Table::export_snapshot_with(root, name, to, reading.region_options(out)?)?;
-            out.summary(&format!("snapshot {name} exported to {}", to.display()));
+            out.summary(&format!("snapshot {name} exported to {}", text::path(to)));
         }
     }
     Ok(Exit::Done)

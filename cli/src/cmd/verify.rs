@@ -223,15 +223,14 @@ impl Tally {
     fn add_fault(&mut self, fault: CommandError, out: &mut Output) -> Result<(), Failure> {
         let fault = fault.with_hint(None);
         self.faults += 1;
-        if out.is_json() {
-            out.json_line(&fault.finding_json())?;
-        } else {
-            writeln!(out, "{}", fault.line())?;
-        }
         if fault.exit() != Exit::Corrupt && self.unjudged.is_none() {
-            self.unjudged = Some(fault);
+            self.unjudged = Some(fault.clone());
         }
-        Ok(())
+        out.found(self.unjudged.as_ref().map_or(Exit::Corrupt, CommandError::exit));
+        if out.is_json() {
+            return out.json_line(&fault.finding_json());
+        }
+        Ok(writeln!(out, "{}", fault.line())?)
     }
 
     fn finish(self, out: &mut Output) -> Result<Exit, Failure> {

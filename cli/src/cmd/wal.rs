@@ -63,6 +63,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     for path in &logs {
         if let Some(error) = print_log(path, args, out)? {
             out.warn_always(&error.line());
+            if args.strict {
+                out.found(error.exit());
+            }
             torn.get_or_insert(error);
         }
     }

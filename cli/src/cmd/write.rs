@@ -11,6 +11,7 @@ use crate::text;
 use crate::text_rows::BadLines;
 use crate::write_args::{List, WriteArgs};
 use serde_json::json;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 /// Write an HFile from cells in JSON lines
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let files =
         CellFiles::new(&writing.settings, writing.zstd_dictionary.as_ref(), encryption, args.force, out)?;
     let order = writing.settings.order();
-    start_progress(&args.cells, out);
+    start_progress(std::slice::from_ref(&args.cells), out);
     let mut file = files.create(&args.out)?;
     let List { cells, bad_lines, has_seq_ids } = writing.open(&args.cells, out)?;
     if writing.settings.mvcc != Some(true) && has_seq_ids {
@@ -70,10 +71,11 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     finish(file, &args.out, out)
 }
 
-/// Starts the progress bar for reading a list.
-pub(crate) fn start_progress(list: &Path, out: &mut Output) {
-    match list.metadata().ok().filter(|meta| meta.is_file()) {
-        Some(meta) => out.start_progress(meta.len(), false),
+/// Starts the progress bar for reading lists.
+pub(crate) fn start_progress(lists: &[PathBuf], out: &mut Output) {
+    let lens = lists.iter().map(|list| list.metadata().ok().filter(Metadata::is_file).map(|meta| meta.len()));
+    match lens.sum() {
+        Some(bytes) => out.start_progress(bytes, false),
         None => out.start_unknown_progress(false),
     }
 }

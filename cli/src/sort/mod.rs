@@ -4,7 +4,7 @@ mod chunk;
 mod encrypted;
 mod run;
 
-use crate::cell_source::{CellSource, ListedCells};
+use crate::cell_source::{CellSource, ListPlaces, ListedCells};
 use crate::failure::CommandError;
 use crate::merge::Merge;
 use crate::new_file::directory;
@@ -29,7 +29,7 @@ const FAN_IN: usize = 64;
 
 /// Cells in order.
 pub(crate) struct SortedCells<'p> {
-    path: &'p Path,
+    places: ListPlaces<'p>,
     cells: Sorted,
 }
 
@@ -70,7 +70,6 @@ fn sort<'p>(
     sorting: Sorting<'_>,
     out: &mut Output,
 ) -> Result<SortedCells<'p>, CommandError> {
-    let path = input.path();
     let Sorting { order, memory, file, encrypted, .. } = sorting;
     let mut sorter = Sorter {
         order,
@@ -87,14 +86,15 @@ fn sort<'p>(
         chunk.push(&cell, input.line());
         input.advance()?;
     }
+    let places = input.places();
     if sorter.levels.is_empty() {
         chunk.sort();
-        return Ok(SortedCells { path, cells: Sorted::Memory(chunk) });
+        return Ok(SortedCells { places, cells: Sorted::Memory(chunk) });
     }
     sorter.push(&mut chunk)?;
     drop(chunk);
     out.start_progress(sorter.bytes(), false);
-    Ok(SortedCells { path, cells: Sorted::Runs(sorter.finish(out.progress())?) })
+    Ok(SortedCells { places, cells: Sorted::Runs(sorter.finish(out.progress())?) })
 }
 
 /// Collects runs.
@@ -175,7 +175,7 @@ impl CellSource for SortedCells<'_> {
     }
 
     fn locate_error(&self, error: hregion::Error) -> CommandError {
-        CommandError::in_line(self.path, self.line(), error)
+        self.places.locate(self.line(), error)
     }
 }
 

@@ -439,6 +439,50 @@ fn store_files(dir: &Path) -> Vec<String> {
     files
 }
 
+/// The cells of a file that a table has taken over in a bulk load have the sequence id of the file.
+#[test]
+fn merged_files_answer_as_the_table_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, table) = (path(&dir, "root"), path(&dir, "root/data/default/t"));
+    let make = |root: &str| ok(&["shell", root, "-e", "create 't', {NAME => 'f', VERSIONS => 9}"]);
+    make(&root);
+    let import = |value: &str| {
+        let list = path(&dir, value);
+        fs::write(&list, cell("r", value, 1)).unwrap();
+        ok(&["import", &table, &list]);
+    };
+    import("1st");
+    import("2nd");
+    ok(&["shell", &root, "-e", "put 't', 'r', 'f:q', '3rd', 5"]);
+    import("4th");
+    assert!(ok(&["get", &table, "r"]).contains("value=4th"));
+    let mut files = store_files(Path::new(&table));
+    files.sort();
+    let mut reversed = files.clone();
+    reversed.reverse();
+    let expected = ["4th", "3rd", "2nd", "1st"];
+    for (at, inputs) in [files, reversed, vec![table.clone()]].iter().enumerate() {
+        let out = path(&dir, &format!("merged{at}"));
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        ok(&[&["convert", "--out", &out][..], &inputs].concat());
+        assert!(ok(&["get", &out, "r"]).contains("value=4th"), "{inputs:?}");
+        let cells = json_lines(&ok(&["cells", "--json", &out]));
+        let values: Vec<&str> = cells.iter().map(|cell| cell["value"].as_str().unwrap()).collect();
+        assert_eq!(values, expected, "{inputs:?}");
+        let ids: Vec<i64> = cells.iter().map(|cell| cell["sequence_id"].as_i64().unwrap()).collect();
+        assert!(ids.is_sorted_by(|a, b| a > b), "{inputs:?}: {ids:?}");
+        let inspected = json_lines(&ok(&["inspect", "--json", &out]));
+        assert!(inspected[0].to_string().contains("MAX_SEQ_ID_KEY"), "{}", inspected[0]);
+        // a list of them, in another table
+        let (list, other) = (path(&dir, &format!("list{at}.jsonl")), path(&dir, &format!("other{at}")));
+        ok(&[&["convert", "--to", "jsonl", "--out", &list][..], &inputs].concat());
+        make(&other);
+        let copy = format!("{other}/data/default/t");
+        ok(&["import", &copy, &list]);
+        assert!(ok(&["get", &copy, "r"]).contains("value=4th"), "{inputs:?}");
+    }
+}
+
 #[test]
 fn no_file_that_is_read_is_replaced() {
     let dir = tempfile::tempdir().unwrap();

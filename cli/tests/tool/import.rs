@@ -124,6 +124,43 @@ fn a_range_is_copied_to_another_root() {
 }
 
 #[test]
+fn several_lists_are_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = |value: &str| {
+        write(dir.path(), &format!("{value}.jsonl"), &cell("r", "f", "q", 7, value).to_string())
+    };
+    let (first, second, empty) = (list("first"), list("second"), write(dir.path(), "empty.jsonl", ""));
+    for (lists, value) in [([&first, &empty, &second], "first"), ([&empty, &second, &first], "second")] {
+        let scratch = tempfile::tempdir().unwrap();
+        let table = table(scratch.path());
+        let said = ok(&["import", "--json", &table, lists[0], lists[1], lists[2]]);
+        assert_eq!(
+            json_lines(&said),
+            [json!({"cells": 2, "files": 1, "regions": 3, "skipped_lines": 0})],
+            "{lists:?}"
+        );
+        assert!(ok(&["get", &table, "r"]).contains(&format!("value={value}")), "{lists:?}");
+    }
+    // Rows of text without a timestamp have the same one.
+    let text = |value: &str| write(dir.path(), &format!("{value}.tsv"), &format!("r\t{value}\nbad\n"));
+    let (scratch, columns) = (tempfile::tempdir().unwrap(), ["--columns", "HBASE_ROW_KEY,f:q"]);
+    let table = table(scratch.path());
+    let args = ["import", "--json", "--skip-bad-lines", &table, &text("first"), &text("second")];
+    let said = json_lines(&ok(&[&args[..], &columns].concat()));
+    assert_eq!(said, [json!({"cells": 2, "files": 1, "regions": 3, "skipped_lines": 2})]);
+    let found = json_lines(&ok(&["get", "--json", "--versions", "all", &table, "r"]));
+    assert_eq!((found.len(), found[0]["value"].as_str()), (1, Some("first")), "{found:?}");
+    // Errors after sorting name the list and the line in it.
+    let lines = [cell("b", "f", "q", 1, "v"), cell("c", "a/b", "q", 1, "v")].map(|line| format!("{line}\n"));
+    let wrong = write(dir.path(), "wrong.jsonl", &lines.concat());
+    for lists in [[&first, &second, &wrong], [&wrong, &first, &second]] {
+        let output = run(&["import", &table, lists[0], lists[1], lists[2]]);
+        assert_eq!(code(&output), 2, "{}", stderr(&output));
+        assert!(stderr(&output).contains("wrong.jsonl: line 2: "), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn nothing_is_imported_if_anything_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let table = table(dir.path());

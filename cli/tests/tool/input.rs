@@ -1,8 +1,11 @@
 //! Unusable input (overlong lines, damaged lists), and failures of the system: no threads, no output.
 
-use crate::support::{code, golden, hregion, last_error, ok, plain, run, stderr, stdout, temp_file};
+use crate::support::{
+    code, corrupt, golden, hregion, json_lines, last_error, ok, plain, run, stderr, stdout, temp_file,
+};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use hregion::{Family, Put, Table};
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
@@ -200,4 +203,50 @@ fn errors_are_reported_though_no_one_reads_the_output() {
     // the answer stays, too
     let differs = unread(&["diff", "--quiet", &plain(), &golden("cells-diff-tags1-mvcc2.hfile")]);
     assert_eq!((code(&differs), stderr(&differs)), (1, String::new()));
+}
+
+/// The exit code does not depend on how much is printed.
+#[test]
+fn an_answer_stays_though_no_one_reads_all_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let [left, right] = ["l", "r"].map(|value| {
+        let value = value.repeat(100);
+        let cells: String = (0..2000)
+            .map(|i| {
+                CELL.replace("\"r\"", &format!("\"{i:06}\"")).replace("\"v\"", &format!("\"{value}\"")) + "\n"
+            })
+            .collect();
+        let [list, out] = ["jsonl", "hfile"].map(|ending| dir.path().join(format!("{value}.{ending}")));
+        fs::write(&list, cells).unwrap();
+        ok(&["write".as_ref(), list.as_os_str(), "--out".as_ref(), out.as_os_str()]);
+        out.into_os_string().into_string().unwrap()
+    });
+    let differs = unread(&["diff", &left, &right]);
+    assert_eq!((code(&differs), stderr(&differs)), (1, String::new()));
+    let damaged = corrupt("cut-half.hfile");
+    let faults = unread(&[&["verify", "--json"][..], &vec![damaged.as_str(); 1000]].concat());
+    assert_eq!((code(&faults), stderr(&faults)), (3, String::new()));
+}
+
+/// A command that writes does not stop because no one reads what it prints.
+#[test]
+fn all_regions_are_flushed_though_no_one_reads_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    // names that are printed in many bytes
+    let families: Vec<Family> =
+        (10..40).map(|n| Family::new(format!("{}{n}", "\u{fc}".repeat(60)))).collect();
+    let starts: Vec<String> = (1..10).map(|n| n.to_string()).collect();
+    let table = Table::create(dir.path(), "t", &families, &starts).unwrap();
+    for row in 0..10 {
+        table.put(Put::new(format!("{row}x")).cell(families[0].name().to_vec(), "q", "v")).unwrap();
+    }
+    // the rows are in the log
+    drop(table);
+    let path = dir.path().join("data/default/t").into_os_string().into_string().unwrap();
+    let flushed = unread(&["flush", "--json", &path]);
+    assert_eq!((code(&flushed), stderr(&flushed)), (0, String::new()));
+    let printed = ok(&["flush", "--json", &path]);
+    assert!(printed.len() > 128 << 10, "{}", printed.len());
+    let files: u64 = json_lines(&printed).iter().map(|line| line["files_before"].as_u64().unwrap()).sum();
+    assert_eq!(files, 10);
 }

@@ -2,6 +2,7 @@
 
 use crate::support::{code, hregion, json_lines, ok, plain, run, stderr, stdout, temp_file};
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -81,6 +82,27 @@ fn one_of_two_writers_wins() {
         assert_eq!(found.len(), 5000);
         assert!(found.iter().all(|cell| cell["value"] == value), "round {round}");
     }
+}
+
+/// With --force, too: a directory that was made since the command began is looked at.
+#[test]
+fn a_directory_of_others_is_not_replaced_at_the_end() {
+    let splits = temp_file("outputs-splits-3.txt", b"");
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("o");
+    let mut command = hregion();
+    command.args(["bulkload", "-", "--regions", &splits, "--force", "--out"]).arg(&out);
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // the directory of the new files is made when the name has been looked at
+    while names(dir.path()).is_empty() {
+        std::thread::yield_now();
+    }
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join("mine"), "bytes").unwrap();
+    child.stdin.take().unwrap().write_all(cells("v", 2).as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert_eq!((names(dir.path()), names(&out)), (vec!["o".to_owned()], vec!["mine".to_owned()]));
 }
 
 /// With --force the last directory replaces the earlier one completely.

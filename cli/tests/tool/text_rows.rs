@@ -70,6 +70,22 @@ fn rows_of_text_become_cells() {
     assert_eq!(code(&run(&args)), 2);
 }
 
+/// As in HBase: such a line would be a row without cells.
+#[test]
+fn a_line_without_a_separator_is_malformed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (input, file) = (scratch.path().join("in.csv"), scratch.path().join("out.hfile"));
+    fs::write(&input, "ann,Ann\nbob,Bob\n").unwrap();
+    let args = ["write", "--json", text(&input), "--out", text(&file), "--columns", "HBASE_ROW_KEY,f:n"];
+    let output = run(&args);
+    let error = last_error(&output);
+    assert_eq!((code(&output), error["kind"].as_str()), (3, Some("Corrupt")), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("line 1: no separator \\x09"), "{error}");
+    assert!(!file.exists());
+    ok(&[&args[..], &["--separator", ","]].concat());
+    assert_eq!(json_lines(&ok(&["cells", "--json", text(&file)])).len(), 2);
+}
+
 #[test]
 fn empty_lines_of_a_header_are_skipped_as_lines() {
     let scratch = tempfile::tempdir().unwrap();
