@@ -8,7 +8,7 @@ use crate::ranges::{Range, RangeSet};
 use crate::scan::{Reading, Selected};
 use crate::source::OriginView;
 use crate::target::{Origin, TargetOptions};
-use crate::wire::{Reader, Writer};
+use crate::wire::{Damaged, Reader, Writer};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{TableReference, plan_err};
@@ -216,7 +216,7 @@ fn write_partition(writer: &mut Writer, partition: &Partition) {
     writer.number(partition.bytes);
 }
 
-fn read_partition(reader: &mut Reader<'_>) -> Result<Partition> {
+fn read_partition(reader: &mut Reader<'_>) -> Result<Partition, Damaged> {
     let ranges = reader.list(|reader| {
         let start = reader.bytes()?.to_vec();
         Ok(Range { start, end: reader.option(|reader| Ok(reader.bytes()?.to_vec()))? })
@@ -418,8 +418,8 @@ impl LogicalExtensionCodec for HregionCodec {
     }
 }
 
-impl From<crate::wire::Damaged> for DataFusionError {
-    fn from(damaged: crate::wire::Damaged) -> Self {
+impl From<Damaged> for DataFusionError {
+    fn from(damaged: Damaged) -> Self {
         Self::Plan(damaged.to_string())
     }
 }

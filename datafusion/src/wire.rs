@@ -146,21 +146,21 @@ impl<'b> Reader<'b> {
         String::from_utf8(self.bytes()?.to_vec()).map_err(|_| Damaged::Contents)
     }
 
-    pub(crate) fn option<T, E: From<Damaged>>(
+    pub(crate) fn option<T>(
         &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, E>,
-    ) -> Result<Option<T>, E> {
+        read: impl FnOnce(&mut Self) -> Result<T, Damaged>,
+    ) -> Result<Option<T>, Damaged> {
         if self.flag()? { read(self).map(Some) } else { Ok(None) }
     }
 
-    pub(crate) fn list<T, E: From<Damaged>>(
+    pub(crate) fn list<T>(
         &mut self,
-        mut read: impl FnMut(&mut Self) -> Result<T, E>,
-    ) -> Result<Vec<T>, E> {
+        mut read: impl FnMut(&mut Self) -> Result<T, Damaged>,
+    ) -> Result<Vec<T>, Damaged> {
         let count = self.size()?;
         // each item has at least eight bytes, so that a count takes no more memory than the bytes
         if count > self.0.len() / 8 {
-            return Err(Damaged::Contents.into());
+            return Err(Damaged::Contents);
         }
         (0..count).map(|_| read(self)).collect()
     }
@@ -189,7 +189,7 @@ mod tests {
         let bytes = writer.finish();
         let read = |bytes: &[u8]| -> Result<(Vec<Vec<u8>>, Option<u64>), Damaged> {
             let mut reader = Reader::new(bytes)?;
-            let list = reader.list(|reader| Ok::<_, Damaged>(reader.bytes()?.to_vec()))?;
+            let list = reader.list(|reader| Ok(reader.bytes()?.to_vec()))?;
             let number = reader.option(Reader::number)?;
             reader.end().map(|()| (list, number))
         };
