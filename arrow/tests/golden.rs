@@ -2,46 +2,23 @@
 #![cfg(feature = "files")]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
 
+#[path = "../../tests/support/golden_tables.rs"]
+mod golden_tables;
+
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array as _, RecordBatch, RecordBatchReader as _};
+use golden_tables::golden_tables;
 use hregion::{Family, Put, Region, Scan, Table};
 use hregion_arrow::files::{BatchFile, BatchFileWriter, FileFormat};
 use hregion_arrow::{
     BatchLimits, Batches, Column, Error, Infer, Invalid, Layout, Mapping, RowKey, ValueType,
 };
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Row, family, qualifier, timestamp, type, value.
 type CellOf = (Vec<u8>, Vec<u8>, Vec<u8>, i64, String, Vec<u8>);
-
-/// Adds the directories of tables below a directory.
-fn tables(dir: &Path, found: &mut Vec<PathBuf>) {
-    if dir.join(".tabledesc").is_dir() {
-        found.push(dir.to_owned());
-        return;
-    }
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && !path.is_symlink() {
-            tables(&path, found);
-        }
-    }
-}
-
-fn golden_tables() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut found = Vec::new();
-    tables(&root.join("testdata/region"), &mut found);
-    let shared = root.join("../shared/golden/cluster");
-    if shared.is_dir() {
-        tables(&shared, &mut found);
-    } else {
-        println!("SKIPPED: no {}", shared.display());
-    }
-    found
-}
 
 fn raw() -> Scan {
     Scan::new().raw(true).max_versions(u32::MAX)

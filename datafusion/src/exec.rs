@@ -33,6 +33,9 @@ pub struct HregionExec {
     partitions: Vec<Partition>,
     /// About how many cells of the files are in a row of the output.
     cells_of_row: u64,
+    /// The columns of the layout that are the output, and by which of these it is sorted.
+    output: Vec<usize>,
+    sorted: Vec<usize>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -43,15 +46,16 @@ impl HregionExec {
         reading: Reading,
         partitions: Vec<Partition>,
         cells_of_row: u64,
-        sorted: &[usize],
+        output: Vec<usize>,
+        sorted: Vec<usize>,
     ) -> Self {
         let schema = &reading.schema;
         let sort = |at: &usize| {
             let name = schema.field(*at).name();
             PhysicalSortExpr::new(Arc::new(Column::new(name, *at)), Default::default())
         };
-        let sorted: Vec<PhysicalSortExpr> = sorted.iter().map(sort).collect();
-        let orderings = (!sorted.is_empty()).then_some(sorted);
+        let by: Vec<PhysicalSortExpr> = sorted.iter().map(sort).collect();
+        let orderings = (!by.is_empty()).then_some(by);
         let equivalence = EquivalenceProperties::new_with_orderings(Arc::clone(schema), orderings);
         let properties = PlanProperties::new(
             equivalence,
@@ -60,7 +64,18 @@ impl HregionExec {
             Boundedness::Bounded,
         );
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { reading, partitions, cells_of_row, properties: Arc::new(properties), metrics }
+        Self { reading, partitions, cells_of_row, output, sorted, properties: Arc::new(properties), metrics }
+    }
+
+    #[cfg(feature = "codec")]
+    pub(crate) fn parts(&self) -> ExecParts<'_> {
+        ExecParts {
+            reading: &self.reading,
+            partitions: &self.partitions,
+            cells_of_row: self.cells_of_row,
+            output: &self.output,
+            sorted: &self.sorted,
+        }
     }
 
     /// Returns the ranges of row keys of each partition, in row order.
@@ -84,6 +99,16 @@ impl HregionExec {
     pub fn filter(&self) -> Option<&hregion::Filter> {
         self.reading.filter.as_ref()
     }
+}
+
+/// What another node is made of.
+#[cfg(feature = "codec")]
+pub(crate) struct ExecParts<'e> {
+    pub(crate) reading: &'e Reading,
+    pub(crate) partitions: &'e [Partition],
+    pub(crate) cells_of_row: u64,
+    pub(crate) output: &'e [usize],
+    pub(crate) sorted: &'e [usize],
 }
 
 impl DisplayAs for HregionExec {
@@ -168,10 +193,8 @@ impl ExecutionPlan for HregionExec {
 
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
         let reading = Reading { limit, ..self.reading.clone() };
-        let properties = Arc::clone(&self.properties);
-        let metrics = ExecutionPlanMetricsSet::new();
-        let partitions = self.partitions.clone();
-        Some(Arc::new(Self { reading, partitions, properties, metrics, cells_of_row: self.cells_of_row }))
+        let (output, sorted) = (self.output.clone(), self.sorted.clone());
+        Some(Arc::new(Self::new(reading, self.partitions.clone(), self.cells_of_row, output, sorted)))
     }
 
     fn fetch(&self) -> Option<usize> {

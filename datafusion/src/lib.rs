@@ -28,6 +28,8 @@
 //! the reader are [`External`](datafusion::error::DataFusionError::External) errors of DataFusion, with the
 //! reader's error as their source.
 
+#[cfg(feature = "codec")]
+mod codec;
 mod columns;
 mod error;
 mod exec;
@@ -35,10 +37,17 @@ mod key;
 mod literal;
 mod partition;
 mod predicate;
+mod presence;
 mod provider;
 mod ranges;
 mod scan;
 mod source;
+mod target;
+#[cfg(feature = "codec")]
+mod wire;
 
+#[cfg(feature = "codec")]
+pub use codec::HregionCodec;
 pub use exec::{HregionExec, RowRange};
 pub use provider::HregionTable;
+pub use target::{Target, TargetOptions};

@@ -1,7 +1,7 @@
 //! `hregion-sql`: SQL over the files of HBase, without HBase.
 
+mod arguments;
 mod output;
-mod target;
 
 use clap::Parser;
 use datafusion::common::TableReference;
@@ -29,7 +29,7 @@ struct Args {
     /// The query
     sql: String,
 
-    /// A table of the query: the directory of a table, a snapshot or a region, or an HFile
+    /// A table of the query: the directory of a table, a snapshot or a region, or an HFile; a path or a URL
     #[arg(long = "table", value_name = "NAME=TARGET", value_parser = pair, required = true)]
     tables: Vec<(String, String)>,
 
@@ -208,11 +208,11 @@ fn tables(args: &Args) -> Result<Vec<(String, HregionTable)>, Failure> {
     {
         return Err(Failure::usage(format!("--table: {} is given twice", name.1)));
     }
-    let master_key = args.master_key_file.as_deref().map(target::master_key).transpose()?;
-    let maps = target::maps(&args.maps, &names)?;
+    let master_key = args.master_key_file.as_deref().map(arguments::master_key).transpose()?;
+    let maps = arguments::maps(&args.maps, &names)?;
     let open = |(name, path): &(String, String)| {
         let map = maps.get(name.as_str()).copied();
-        let opened = target::open(path, master_key.as_deref(), map, args.infer, args.invalid_as_null);
+        let opened = arguments::open(path, master_key.as_deref(), map, args.infer, args.invalid_as_null);
         let opened = opened.map_err(|failure| failure.of_table(name))?;
         Ok((name.clone(), opened))
     };

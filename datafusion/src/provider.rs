@@ -6,9 +6,11 @@ use crate::exec::{HregionExec, projected};
 use crate::key::sorted_parts;
 use crate::partition::{Partition, divide};
 use crate::predicate::{Condition, Translator, any_of};
+use crate::presence::Presence;
 use crate::ranges::RangeSet;
-use crate::scan::Reading;
-use crate::source::{Part, Source};
+use crate::scan::{Reading, Selected};
+use crate::source::{OriginView, Part, Source};
+use crate::target::Origin;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
@@ -18,7 +20,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use hregion::filter::Filter;
-use hregion::{HFile, HFileOptions, Region, Scan, Table, TimeRange};
+use hregion::{HFileOptions, Region, Table};
 use hregion_arrow::Layout;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,10 +32,11 @@ use std::sync::Arc;
 /// [cells](Layout::Cells), a row of SQL is the newest version of a column of a row.
 #[derive(Clone, Debug)]
 pub struct HregionTable {
-    source: Source,
+    origin: Origin,
     layout: Layout,
     translator: Arc<Translator>,
     files: HFileOptions,
+    sorts_as_bytes: bool,
     pushes_down: bool,
     min_partition_bytes: u64,
 }
@@ -56,11 +59,23 @@ impl HregionTable {
     }
 
     fn of(source: Source, layout: Layout) -> Self {
+        let sorts_as_bytes = source.sorts_as_bytes();
+        Self::with(Origin::of_source(source), layout, sorts_as_bytes)
+    }
+
+    pub(crate) fn of_origin(origin: Origin, layout: Layout) -> hregion::Result<Self> {
+        let sorts_as_bytes = origin.source()?.sorts_as_bytes();
+        Ok(Self::with(origin, layout, sorts_as_bytes))
+    }
+
+    /// Opens nothing: `sorts_as_bytes` is whether row keys sort as bytes.
+    pub(crate) fn with(origin: Origin, layout: Layout, sorts_as_bytes: bool) -> Self {
         Self {
-            translator: Arc::new(Translator::new(layout.clone(), source.sorts_as_bytes())),
-            source,
+            translator: Arc::new(Translator::new(layout.clone(), sorts_as_bytes)),
+            files: origin.files(),
+            origin,
             layout,
-            files: HFile::options(),
+            sorts_as_bytes,
             pushes_down: true,
             min_partition_bytes: 1 << 20,
         }
@@ -90,6 +105,17 @@ impl HregionTable {
         self
     }
 
+    #[cfg(feature = "codec")]
+    pub(crate) fn parts(&self) -> TableParts<'_> {
+        TableParts {
+            origin: &self.origin,
+            layout: &self.layout,
+            sorts_as_bytes: self.sorts_as_bytes,
+            pushes_down: self.pushes_down,
+            min_partition_bytes: self.min_partition_bytes,
+        }
+    }
+
     /// Plans a scan. Opens regions, and reads the ends of their files.
     fn plan(
         &self,
@@ -98,32 +124,24 @@ impl HregionTable {
         limit: Option<usize>,
         target: usize,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let source = self.origin.source().map_err(of_reader)?;
         let schema = self.layout.schema();
         let output = projection.map_or_else(|| (0..schema.fields().len()).collect(), <[usize]>::to_vec);
         let condition = match self.pushes_down {
             true => self.translator.condition(filters),
             false => self.translator.all(),
         };
-        let ranges = self.translator.ranges(&condition).0.intersect(&self.source.rows());
+        let ranges = self.translator.ranges(&condition).0.intersect(&source.rows());
         let output_schema = projected(&schema, &output)?;
-        let Some(mut selection) = self.select(&output, &condition).map_err(of_reader)? else {
+        let selection = self.select(&source, &output, &condition).map_err(of_reader)?;
+        let Some(mut selection) = selection.filter(|_| !ranges.is_empty()) else {
             return Ok(Arc::new(EmptyExec::new(output_schema)));
         };
-        if ranges.is_empty() {
-            return Ok(Arc::new(EmptyExec::new(output_schema)));
+        let parts = self.examine(&source, &ranges, selection.examined.as_deref());
+        if parts.is_empty() || parts.iter().any(|part| part.may_have_latest) {
+            selection.selected.since.clear();
         }
-        let parts = self.examine(&ranges, selection.families.as_deref());
-        let may_have_latest = parts.is_empty() || parts.iter().any(|part| part.may_have_latest);
-        if !may_have_latest {
-            for (family, since) in &selection.since {
-                let range = TimeRange::since(*since);
-                selection.scan = match family {
-                    Some(family) => selection.scan.family_time_range(family.clone(), range),
-                    None => selection.scan.time_range(range),
-                };
-            }
-        }
-        let target = if self.source.sorts_as_bytes() { target } else { 1 };
+        let target = if self.sorts_as_bytes { target } else { 1 };
         let mut partitions = divide(&ranges, &parts, target, self.min_partition_bytes);
         if partitions.is_empty() {
             // reading finds out that there is no region
@@ -131,27 +149,37 @@ impl HregionTable {
         }
         let mut decoded = output.clone();
         decoded.extend(condition.decoded.iter().filter(|at| !output.contains(at)));
+        let view = OriginView::new(self.origin.clone());
+        view.get().map_err(of_reader)?;
         let sorted = self.sorted(&output);
         let reading = Reading {
-            view: Arc::new(self.source.view()),
-            scan: selection.scan,
+            view: Arc::new(view),
+            scan: selection.selected.scan(),
+            selected: selection.selected,
             filter: selection.filter,
+            presence: selection.presence.filter(|_| decoded.is_empty()),
             layout: self.layout.clone(),
             decoded,
             schema: output_schema,
             limit,
         };
-        Ok(Arc::new(HregionExec::new(reading, partitions, selection.cells_of_row, &sorted)))
+        Ok(Arc::new(HregionExec::new(reading, partitions, selection.cells_of_row, output, sorted)))
     }
 
     /// Returns what is read of each row; `None` if no row has any of it.
-    fn select(&self, output: &[usize], condition: &Condition) -> hregion::Result<Option<Selection>> {
+    fn select(
+        &self,
+        source: &Source,
+        output: &[usize],
+        condition: &Condition,
+    ) -> hregion::Result<Option<Selection>> {
         let mut filters = condition.filters.clone();
         let Some(mapping) = mapping_of(&self.layout) else {
-            return self.select_cells(condition);
+            return self.select_cells(source, condition);
         };
         let fields = fields_of(&self.layout);
         let mut columns: BTreeSet<usize> = (0..mapping.columns().len()).collect();
+        let mut presence = None;
         // A row without any of the columns is no row, so all must be read. But a filter, or a timestamp, is
         // of columns without which a row is not in the answer.
         if !filters.is_empty() || !condition.since.is_empty() {
@@ -162,58 +190,54 @@ impl HregionTable {
             columns = output.iter().chain(&condition.decoded).filter_map(of_field).collect();
             columns.extend(&condition.columns);
             columns.extend(condition.since.keys());
+        } else {
+            presence = Presence::of(mapping);
         }
-        let (mut scan, mut has_versions) = (Scan::new(), false);
+        let (mut selected, mut has_versions) = (Selected::default(), false);
         let mut since: BTreeMap<Vec<u8>, Option<i64>> = BTreeMap::new();
         for (at, column) in mapping.columns().iter().enumerate().filter(|(at, _)| columns.contains(at)) {
-            scan = scan.column(column.family().to_vec(), column.qualifier().to_vec());
+            let qualifiers = selected.families.entry(column.family().to_vec()).or_default();
+            qualifiers.insert(column.qualifier().to_vec());
             has_versions |= column.has_versions();
             // older cells of a family can be left out if all its columns are of no use with them
             let own = condition.since.get(&at).copied().filter(|since| *since > 0);
             let least = since.entry(column.family().to_vec()).or_insert(own);
             *least = own.zip(*least).map(|(own, least)| own.min(least));
         }
-        scan = scan.max_versions(if has_versions { u32::MAX } else { 1 });
+        selected.max_versions = Some(if has_versions { u32::MAX } else { 1 });
         let filter = match filters.len() {
             0 | 1 => filters.pop(),
             _ => Some(Filter::all(filters)?),
         };
-        if filter.is_some() {
-            scan = scan.load_families_on_demand(true);
-        }
+        selected.on_demand = filter.is_some();
+        let examined = Some(since.keys().cloned().collect());
+        selected.since =
+            since.into_iter().filter_map(|(family, least)| Some((Some(family), least?))).collect();
         Ok(Some(Selection {
-            scan,
+            selected,
             filter,
-            families: Some(since.keys().cloned().collect()),
-            since: since.into_iter().filter_map(|(family, least)| Some((Some(family), least?))).collect(),
+            examined,
             cells_of_row: u64::try_from(columns.len()).unwrap_or(1).max(1),
+            presence,
         }))
     }
 
     /// Returns what is read of each row of a table of cells.
-    fn select_cells(&self, condition: &Condition) -> hregion::Result<Option<Selection>> {
-        let mut scan = Scan::new();
-        let mut families = None;
+    fn select_cells(&self, source: &Source, condition: &Condition) -> hregion::Result<Option<Selection>> {
+        let mut selected = Selected::default();
+        let mut examined = None;
         let points =
             condition.qualifiers.points().map(|names| names.iter().map(|name| name.to_vec()).collect());
         let qualifiers: Option<Vec<Vec<u8>>> = points;
         if !condition.families.is_all() || qualifiers.is_some() {
-            let mut all = self.source.families()?;
+            let mut all = source.families()?;
             all.retain(|family| condition.families.contains(family));
             if all.is_empty() || condition.qualifiers.is_empty() {
                 return Ok(None);
             }
-            for family in &all {
-                match &qualifiers {
-                    Some(names) => {
-                        for name in names {
-                            scan = scan.column(family.clone(), name.clone());
-                        }
-                    }
-                    None => scan = scan.family(family.clone()),
-                }
-            }
-            families = Some(all);
+            let names: BTreeSet<Vec<u8>> = qualifiers.iter().flatten().cloned().collect();
+            selected.families = all.iter().map(|family| (family.clone(), names.clone())).collect();
+            examined = Some(all);
         }
         let filter = match qualifiers {
             None if !condition.qualifiers.is_all() => {
@@ -225,22 +249,17 @@ impl HregionTable {
             _ => None,
         };
         let since = condition.since.get(&0).filter(|since| **since > 0);
-        Ok(Some(Selection {
-            scan,
-            filter,
-            families,
-            since: since.map(|since| (None, *since)).into_iter().collect(),
-            cells_of_row: 1,
-        }))
+        selected.since = since.map(|since| (None, *since)).into_iter().collect();
+        Ok(Some(Selection { selected, filter, examined, cells_of_row: 1, presence: None }))
     }
 
     /// Examines the regions with rows in the ranges, unless these are many.
-    fn examine(&self, ranges: &RangeSet, families: Option<&[Vec<u8>]>) -> Vec<Part> {
-        let mut bounds = self.source.bounds();
+    fn examine(&self, source: &Source, ranges: &RangeSet, families: Option<&[Vec<u8>]>) -> Vec<Part> {
+        let mut bounds = source.bounds();
         bounds.retain(|(start, end)| ranges.overlaps(start, end.as_deref()));
         let is_examined = bounds.len() <= MAX_EXAMINED;
         let part = |(start, end): (Vec<u8>, Option<Vec<u8>>)| match is_examined {
-            true => self.source.examine((start, end), families, &self.files),
+            true => source.examine((start, end), families, &self.files),
             false => Part { start, end, blocks: Vec::new(), cells: 0, may_have_latest: true },
         };
         bounds.into_iter().map(part).collect()
@@ -248,7 +267,7 @@ impl HregionTable {
 
     /// Returns the columns of the output by which it is sorted.
     fn sorted(&self, output: &[usize]) -> Vec<usize> {
-        if !self.source.sorts_as_bytes() {
+        if !self.sorts_as_bytes {
             return Vec::new();
         }
         let count = mapping_of(&self.layout).map_or(1, |mapping| sorted_parts(mapping.row()));
@@ -257,15 +276,25 @@ impl HregionTable {
     }
 }
 
+/// What another table is made of.
+#[cfg(feature = "codec")]
+pub(crate) struct TableParts<'t> {
+    pub(crate) origin: &'t Origin,
+    pub(crate) layout: &'t Layout,
+    pub(crate) sorts_as_bytes: bool,
+    pub(crate) pushes_down: bool,
+    pub(crate) min_partition_bytes: u64,
+}
+
 /// What is read of each row.
 struct Selection {
-    scan: Scan,
+    selected: Selected,
     filter: Option<Filter>,
     /// The families that are read; `None` for all.
-    families: Option<Vec<Vec<u8>>>,
-    /// The least timestamp of a family, or of all.
-    since: Vec<(Option<Vec<u8>>, i64)>,
+    examined: Option<Vec<Vec<u8>>>,
     cells_of_row: u64,
+    /// The columns of which a row has at least one, if it needs no other.
+    presence: Option<Presence>,
 }
 
 #[async_trait]

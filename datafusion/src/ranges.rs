@@ -18,7 +18,7 @@ impl Range {
         self.end.as_ref().filter(|end| is_next(end)).map(|_| &self.start[..])
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.end.as_ref().is_some_and(|end| *end <= self.start)
     }
 

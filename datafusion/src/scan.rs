@@ -2,13 +2,16 @@
 
 use crate::error::{of_batches, of_reader};
 use crate::partition::Partition;
-use crate::source::{View, scans_of};
+use crate::presence::Presence;
+use crate::ranges::{Range, next};
+use crate::source::{OriginView, View, scan_of};
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 use hregion::filter::{CellFilter, CustomFilter, Filter};
-use hregion::{RowRef, Scan};
+use hregion::{RowRef, Scan, TimeRange};
 use hregion_arrow::{BatchBuilder, BatchLimits, Layout};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
@@ -16,10 +19,15 @@ use tokio::sync::mpsc::Sender;
 /// How the rows of each partition are read.
 #[derive(Clone, Debug)]
 pub(crate) struct Reading {
-    pub(crate) view: Arc<View>,
-    /// Without rows.
+    pub(crate) view: Arc<OriginView>,
+    /// Without rows and filter.
     pub(crate) scan: Scan,
+    /// What the scan was made of.
+    #[cfg_attr(not(feature = "codec"), allow(dead_code, reason = "plans are not sent"))]
+    pub(crate) selected: Selected,
     pub(crate) filter: Option<Filter>,
+    /// What a row has at least one of, if only the number of rows is asked for, without a filter.
+    pub(crate) presence: Option<Presence>,
     pub(crate) layout: Layout,
     /// The columns that are decoded: those of the output, and after them those whose values are checked.
     pub(crate) decoded: Vec<usize>,
@@ -27,6 +35,43 @@ pub(crate) struct Reading {
     pub(crate) schema: SchemaRef,
     /// The maximum number of rows.
     pub(crate) limit: Option<usize>,
+}
+
+/// What a scan reads of each row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Selected {
+    /// Families, each with the qualifiers of its columns, or all if there are none. No families for all.
+    pub(crate) families: BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>,
+    /// The least timestamp of a family, or of all.
+    pub(crate) since: Vec<(Option<Vec<u8>>, i64)>,
+    pub(crate) max_versions: Option<u32>,
+    /// Whether other families are read for the rows that pass the filter only.
+    pub(crate) on_demand: bool,
+}
+
+impl Selected {
+    pub(crate) fn scan(&self) -> Scan {
+        let mut scan = Scan::new();
+        for (family, qualifiers) in &self.families {
+            if qualifiers.is_empty() {
+                scan = scan.family(family.clone());
+            }
+            for qualifier in qualifiers {
+                scan = scan.column(family.clone(), qualifier.clone());
+            }
+        }
+        for (family, since) in &self.since {
+            let range = TimeRange::since(*since);
+            scan = match family {
+                Some(family) => scan.family_time_range(family.clone(), range),
+                None => scan.time_range(range),
+            };
+        }
+        if let Some(versions) = self.max_versions {
+            scan = scan.max_versions(versions);
+        }
+        if self.on_demand { scan.load_families_on_demand(true) } else { scan }
+    }
 }
 
 /// The number of rows of the first batch. The next ones are larger: a query may need few rows.
@@ -76,13 +121,50 @@ impl Reading {
             scan = scan.filter(Filter::all([while_taken, filter.clone()]).map_err(of_reader)?);
         }
         let mut batches = Batches::new(self, batch_rows, to)?;
-        for scan in scans_of(&scan, &partition.ranges) {
-            let taken = self.view.for_each_row(&scan, |row| batches.add(row).map_err(Failure))?;
+        let view = self.view.get().map_err(of_reader)?;
+        let mut presence = self.presence.as_ref();
+        for range in partition.ranges.ranges() {
+            let mut left = Some(range.clone());
+            if let Some(rows) = presence {
+                left = match Self::count(&view, rows, range, &mut batches)? {
+                    ControlFlow::Continue(left) => left,
+                    ControlFlow::Break(()) => return Ok(()),
+                };
+                presence = presence.filter(|_| left.is_none());
+            }
+            let Some(range) = left else { continue };
+            let scan = scan_of(&scan, &range);
+            let taken = view.for_each_row(&scan, |row| batches.add(row).map_err(Failure))?;
             if taken.is_break() {
                 return Ok(());
             }
         }
         batches.flush().map(drop)
+    }
+
+    /// Counts rows in scans of whole families, until one has very many cells. Returns the range after it.
+    fn count(
+        view: &View,
+        rows: &Presence,
+        range: &Range,
+        batches: &mut Batches<'_>,
+    ) -> Result<ControlFlow<(), Option<Range>>> {
+        let (mut last, mut left) = (0, None);
+        let scan = scan_of(&rows.scan_of_families(), range);
+        let taken = view.for_each_row(&scan, |row| {
+            if rows.is_in(row, &mut last) && batches.add(row).map_err(Failure)?.is_break() {
+                return Ok::<_, Failure>(ControlFlow::Break(()));
+            }
+            if rows.is_wide(row) {
+                left = Some(Range { start: next(row.key()), end: range.end.clone() });
+                return Ok(ControlFlow::Break(()));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(match (taken, left) {
+            (ControlFlow::Break(()), None) => ControlFlow::Break(()),
+            (_, left) => ControlFlow::Continue(left.filter(|left| !left.is_empty())),
+        })
     }
 }
 

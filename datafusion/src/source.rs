@@ -1,8 +1,10 @@
 //! What rows are read from: a table, a snapshot, or a region.
 
-use crate::ranges::RangeSet;
+use crate::ranges::{Range, RangeSet};
+use crate::target::Origin;
 use hregion::{HFile, HFileOptions, ReadView, Region, RowRef, Scan, Table, TableView};
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What rows are read from.
 #[derive(Clone, Debug)]
@@ -16,6 +18,34 @@ pub(crate) enum Source {
 pub(crate) enum View {
     Table(TableView),
     Region(ReadView),
+}
+
+/// The view of an origin: of one that is opened later, it begins then.
+#[derive(Debug)]
+pub(crate) struct OriginView {
+    origin: Origin,
+    view: Mutex<Option<Arc<View>>>,
+}
+
+impl OriginView {
+    pub(crate) fn new(origin: Origin) -> Self {
+        Self { origin, view: Mutex::new(None) }
+    }
+
+    #[cfg(feature = "codec")]
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    pub(crate) fn get(&self) -> hregion::Result<Arc<View>> {
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = &*view {
+            return Ok(Arc::clone(view));
+        }
+        let begun = Arc::new(self.origin.source()?.view());
+        *view = Some(Arc::clone(&begun));
+        Ok(begun)
+    }
 }
 
 /// A region of a source: its rows, and what its files say of them.
@@ -176,15 +206,13 @@ impl View {
     }
 }
 
-/// Returns the scans of the ranges, in row order.
-pub(crate) fn scans_of(scan: &Scan, ranges: &RangeSet) -> impl Iterator<Item = Scan> {
-    ranges.ranges().iter().map(move |range| {
-        let scan = scan.clone().start_row(range.start.clone(), true);
-        match (range.point(), &range.end) {
-            // a scan of one row is read like a get; an empty bound is none
-            (Some(row), _) if !row.is_empty() => scan.stop_row(row.to_vec(), true),
-            (_, Some(end)) => scan.stop_row(end.clone(), false),
-            (_, None) => scan.stop_row(Vec::new(), false),
-        }
-    })
+/// Returns the scan of a range.
+pub(crate) fn scan_of(scan: &Scan, range: &Range) -> Scan {
+    let scan = scan.clone().start_row(range.start.clone(), true);
+    match (range.point(), &range.end) {
+        // a scan of one row is read like a get; an empty bound is none
+        (Some(row), _) if !row.is_empty() => scan.stop_row(row.to_vec(), true),
+        (_, Some(end)) => scan.stop_row(end.clone(), false),
+        (_, None) => scan.stop_row(Vec::new(), false),
+    }
 }

@@ -1,145 +1,279 @@
-//! Targets of the program: what they are, and how their columns are mapped.
+//! What a table of SQL is opened from: a path or a URL.
 
-use crate::{Exit, Failure};
-use hregion::{HFile, HFileOptions, Region, RegionOptions, RowRef, Scan, Table};
-use hregion_arrow::{Infer, Invalid, Layout, Mapping};
-use hregion_datafusion::HregionTable;
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::{fs, io};
+use crate::provider::HregionTable;
+use crate::source::Source;
+use hregion::{Error, ErrorKind, HFile, HFileOptions, Region, RegionOptions, RowRef, Scan, Table};
+use hregion_arrow::{Infer, Layout, Mapping};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 const SNAPSHOT_INFO: &str = ".snapshotinfo";
 const REGION_INFO: &str = ".regioninfo";
 
-/// Files that are read whole are no larger.
-const MAX_SMALL: u64 = 1 << 20;
-
-/// What a target is.
-enum Opened {
-    Table(Table),
-    Region(Region),
+/// How targets are opened. The path of a target may be sent to other machines, these options never are.
+#[derive(Clone, Default)]
+pub struct TargetOptions {
+    master_key: Option<Vec<u8>>,
+    #[cfg(feature = "remote")]
+    remote: Option<hregion_remote::RemoteStorage>,
 }
 
-/// Opens a target as a table of SQL.
-pub(crate) fn open(
-    target: &str,
-    master_key: Option<&[u8]>,
-    map: Option<&str>,
-    infer: Option<usize>,
-    invalid_as_null: bool,
-) -> Result<HregionTable, Failure> {
-    let (mut options, mut files) = (Region::options(), HFile::options());
-    if let Some(key) = master_key {
-        options = options.master_key(key.to_vec());
-        files = files.master_key(key.to_vec());
+impl TargetOptions {
+    /// The master key of the cluster, for encrypted files.
+    #[must_use]
+    pub fn master_key(mut self, key: impl Into<Vec<u8>>) -> Self {
+        self.master_key = Some(key.into());
+        self
     }
-    let opened = open_as(target, options)?;
-    let mapping = match (map, infer) {
-        (Some(path), _) => Some(Mapping::from_json(&read_small(Path::new(path))?)?),
-        (None, Some(rows)) => Some(infer_from(&opened, rows)?),
-        (None, None) => None,
-    };
-    let invalid = if invalid_as_null { Invalid::Null } else { Invalid::Error };
-    let layout = match mapping {
-        Some(mapping) if invalid_as_null => Layout::Columns(mapping.on_invalid(invalid)),
-        Some(mapping) => Layout::Columns(mapping),
-        None if invalid_as_null => return Err(Failure::usage("--invalid-as-null: no column has a type")),
-        None => Layout::Cells,
-    };
-    Ok(with_files(opened, layout, files))
-}
 
-fn with_files(opened: Opened, layout: Layout, files: HFileOptions) -> HregionTable {
-    match opened {
-        Opened::Table(table) => HregionTable::new(table, layout).files(files),
-        Opened::Region(region) => HregionTable::of_region(region, layout).files(files),
+    /// The storage that URLs are read from. By default, one with the settings of the environment.
+    #[cfg(feature = "remote")]
+    #[must_use]
+    pub fn remote(mut self, storage: hregion_remote::RemoteStorage) -> Self {
+        self.remote = Some(storage);
+        self
+    }
+
+    fn region_options(&self) -> RegionOptions {
+        match &self.master_key {
+            Some(key) => Region::options().master_key(key.clone()),
+            None => Region::options(),
+        }
+    }
+
+    fn file_options(&self) -> HFileOptions {
+        match &self.master_key {
+            Some(key) => HFile::options().master_key(key.clone()),
+            None => HFile::options(),
+        }
     }
 }
 
-fn open_as(target: &str, options: RegionOptions) -> Result<Opened, Failure> {
-    if target.contains("://") {
-        return Err(Failure::new(Exit::Unsupported, "remote files are not read by this program"));
+impl fmt::Debug for TargetOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TargetOptions")
+            .field("has_master_key", &self.master_key.is_some())
+            .finish_non_exhaustive()
     }
-    let path = fs::canonicalize(target).map_err(|error| io_failure("open", Path::new(target), &error))?;
-    if path.is_file() {
-        return Ok(Opened::Region(options.open_files([&path])?));
+}
+
+/// A table, a snapshot, a region or an HFile, opened by its path or URL. A table of SQL of it can be sent to
+/// other machines, where the same path is opened.
+#[derive(Clone, Debug)]
+pub struct Target(Origin);
+
+impl Target {
+    /// Opens the directory of a table, a snapshot or a region, or an HFile: a path, a URL `file:///PATH`, or,
+    /// with the feature `remote`, a URL that `hregion-remote` reads.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such file or directory, or it cannot be read.
+    pub fn open(target: &str, options: TargetOptions) -> hregion::Result<Self> {
+        let origin = Origin::of_target(full(target)?, options);
+        origin.source()?;
+        Ok(Self(origin))
     }
-    if path.join(SNAPSHOT_INFO).is_file() {
-        let root = path.parent().and_then(Path::parent);
-        let name = path.file_name().and_then(|name| name.to_str());
-        let (Some(root), Some(name)) = (root, name) else {
-            return Err(Failure::usage(format!("{target}: a snapshot that is in no root directory")));
+
+    /// Proposes types of columns from the first rows.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read, or there are none.
+    pub fn infer(&self, rows: usize) -> hregion_arrow::Result<Mapping> {
+        let (mut infer, scan) = (Infer::new(), Scan::new().limit(u64::try_from(rows.max(1)).unwrap_or(1)));
+        let add = |row: RowRef<'_>| {
+            infer.add(row);
+            Ok::<_, Error>(ControlFlow::Continue(()))
         };
-        return Ok(Opened::Table(Table::open_snapshot_with(root, name, options)?));
+        self.0.source()?.view().for_each_row(&scan, add).map(drop)?;
+        infer.mapping()
     }
-    if path.join(REGION_INFO).is_file() {
-        return Ok(Opened::Region(options.open(&path)?));
+
+    /// The rows of the target.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened.
+    pub fn table(&self, layout: Layout) -> hregion::Result<HregionTable> {
+        HregionTable::of_origin(self.0.clone(), layout)
     }
-    Ok(Opened::Table(Table::open_dir(&path, options)?))
 }
 
-/// Proposes the types of columns from the first rows.
-fn infer_from(opened: &Opened, rows: usize) -> Result<Mapping, Failure> {
-    let (mut infer, scan) = (Infer::new(), Scan::new().limit(u64::try_from(rows.max(1)).unwrap_or(1)));
-    let mut add = |row: RowRef<'_>| infer.add(row);
-    match opened {
-        Opened::Table(table) => {
-            let mut rows = table.scan(scan)?;
-            while let Some(row) = rows.next_row()? {
-                add(row);
-            }
-        }
-        Opened::Region(region) => {
-            let mut rows = region.scan(scan)?;
-            while let Some(row) = rows.next_row()? {
-                add(row);
-            }
-        }
-    }
-    Ok(infer.mapping()?)
+/// What rows are read from. If it is known by its path, it may be opened later, once.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// The path or URL, and how it is opened.
+    target: Option<(String, TargetOptions)>,
+    opened: Mutex<Option<Source>>,
 }
 
-/// Returns the file of the map of each table.
-pub(crate) fn maps<'a>(maps: &'a [String], names: &[&'a str]) -> Result<BTreeMap<&'a str, &'a str>, Failure> {
-    let mut found = BTreeMap::new();
-    for map in maps {
-        // a name before the sign is that of a table, or else it is of the file's name
-        let named = map.split_once('=').filter(|(name, _)| names.contains(name));
-        match named {
-            Some((name, file)) => {
-                found.insert(name, file);
-            }
-            None => {
-                for name in names {
-                    found.entry(*name).or_insert(map.as_str());
-                }
-            }
+impl Origin {
+    pub(crate) fn of_source(source: Source) -> Self {
+        Self(Arc::new(Shared { target: None, opened: Mutex::new(Some(source)) }))
+    }
+
+    /// `target` is a full path or a URL.
+    pub(crate) fn of_target(target: String, options: TargetOptions) -> Self {
+        Self(Arc::new(Shared { target: Some((target, options)), opened: Mutex::new(None) }))
+    }
+
+    #[cfg(feature = "codec")]
+    /// Returns the path or URL, if it was opened by one.
+    pub(crate) fn target(&self) -> Option<&str> {
+        self.0.target.as_ref().map(|(target, _)| target.as_str())
+    }
+
+    /// Returns what is read, and opens it for the first time.
+    pub(crate) fn source(&self) -> hregion::Result<Source> {
+        let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = &*opened {
+            return Ok(source.clone());
+        }
+        let Some((target, options)) = &self.0.target else {
+            return Err(Error::invalid_argument("a table without a path"));
+        };
+        let source = options.open(target)?;
+        *opened = Some(source.clone());
+        Ok(source)
+    }
+
+    /// Returns how its files are opened.
+    pub(crate) fn files(&self) -> HFileOptions {
+        match &self.0.target {
+            Some((target, options)) => options.files(target),
+            None => HFile::options(),
         }
     }
-    Ok(found)
 }
 
-/// Reads the master key, in hexadecimal digits.
-pub(crate) fn master_key(path: &Path) -> Result<Vec<u8>, Failure> {
-    let text = read_small(path)?;
-    let digits: Option<Vec<u32>> = text.trim().chars().map(|digit| digit.to_digit(16)).collect();
-    let bytes = |digits: Vec<u32>| {
-        let pairs = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit));
-        pairs.map(u8::try_from).collect::<Result<Vec<u8>, _>>().ok()
+/// Returns a path in full, without symbolic links, so that another process can open it.
+fn full(target: &str) -> hregion::Result<String> {
+    let path = match target.split_once("://") {
+        Some(("file", path)) if path.starts_with('/') => Path::new(path),
+        Some(("file", _)) => return Err(Error::invalid_argument("expected file:///PATH")),
+        Some(_) => {
+            check_url(target)?;
+            return Ok(target.trim_end_matches('/').to_owned());
+        }
+        None => Path::new(target),
     };
-    let key = digits.filter(|digits| matches!(digits.len(), 32 | 48 | 64)).and_then(bytes);
-    let wrong = || format!("{}: expected an AES key of 32, 48 or 64 hexadecimal digits", path.display());
-    key.ok_or_else(|| Failure::usage(wrong()))
-}
-
-fn read_small(path: &Path) -> Result<String, Failure> {
-    let len = fs::metadata(path).map_err(|error| io_failure("open", path, &error))?.len();
-    if len > MAX_SMALL {
-        return Err(Failure::usage(format!("{}: too large", path.display())));
+    let full = fs::canonicalize(path).map_err(|error| Error::io("open", path, error))?;
+    match full.into_os_string().into_string() {
+        Ok(full) => Ok(full),
+        Err(_) => Err(Error::invalid_argument("a path that is not UTF-8")),
     }
-    fs::read_to_string(path).map_err(|error| io_failure("read", path, &error))
 }
 
-fn io_failure(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Io, format!("cannot {what} {}: {error}", path.display()))
+#[cfg(feature = "remote")]
+fn check_url(url: &str) -> hregion::Result<()> {
+    let refused = |error: io::Error| Error::locating(ErrorKind::Unsupported, error.to_string());
+    hregion_remote::check_url(Path::new(url)).map_err(refused)
+}
+
+#[cfg(not(feature = "remote"))]
+fn check_url(url: &str) -> hregion::Result<()> {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    let message = format!("{scheme}: reading remote files is not built in: the feature `remote` has it");
+    Err(Error::locating(ErrorKind::Unsupported, message))
+}
+
+fn is_url(target: &str) -> bool {
+    target.contains("://")
+}
+
+impl TargetOptions {
+    fn open(&self, target: &str) -> hregion::Result<Source> {
+        let (path, mut options) = (PathBuf::from(target), self.region_options());
+        if is_url(target) {
+            options = options.storage(self.storage(target)?);
+        }
+        let is_file = |name: &str| self.is_file(target, &path.join(name));
+        if self.is_file(target, &path)? {
+            return options.open_files([&path]).map(Source::Region);
+        }
+        if is_file(SNAPSHOT_INFO)? {
+            let root = path.parent().and_then(Path::parent);
+            let name = path.file_name().and_then(|name| name.to_str());
+            let (Some(root), Some(name)) = (root, name) else {
+                return Err(Error::invalid_argument("a snapshot that is in no root directory"));
+            };
+            return Table::open_snapshot_with(root, name, options).map(Source::Table);
+        }
+        if is_file(REGION_INFO)? {
+            return options.open(&path).map(Source::Region);
+        }
+        Table::open_dir(&path, options).map(Source::Table)
+    }
+
+    fn files(&self, target: &str) -> HFileOptions {
+        let options = self.file_options();
+        match is_url(target) {
+            true => match self.storage(target) {
+                Ok(storage) => options.storage(storage),
+                Err(_) => options,
+            },
+            false => options,
+        }
+    }
+
+    #[cfg(feature = "remote")]
+    fn remote_storage(&self) -> io::Result<hregion_remote::RemoteStorage> {
+        use std::sync::OnceLock;
+        static REMOTE: OnceLock<hregion_remote::RemoteStorage> = OnceLock::new();
+        if let Some(storage) = self.remote.as_ref().or_else(|| REMOTE.get()) {
+            return Ok(storage.clone());
+        }
+        let started = hregion_remote::RemoteOptions::default().build()?;
+        Ok(REMOTE.get_or_init(|| started).clone())
+    }
+
+    #[cfg(feature = "remote")]
+    fn storage(&self, target: &str) -> hregion::Result<Arc<dyn hregion::Storage>> {
+        check_url(target)?;
+        let storage =
+            self.remote_storage().map_err(|error| Error::io("open", Path::new("remote files"), error))?;
+        Ok(Arc::new(storage))
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[allow(clippy::unused_self, reason = "with remote files, it is used")]
+    fn storage(&self, target: &str) -> hregion::Result<Arc<dyn hregion::Storage>> {
+        check_url(target)?;
+        Ok(Arc::new(hregion::io::LocalStorage))
+    }
+
+    #[cfg(feature = "remote")]
+    fn is_file(&self, target: &str, path: &Path) -> hregion::Result<bool> {
+        if !is_url(target) {
+            return is_local_file(path);
+        }
+        check_url(target)?;
+        let status = self.remote_storage().and_then(|storage| storage.status(path));
+        let status = status.map_err(|error| Error::io("look at", path, error))?;
+        Ok(status.is_some_and(|entry| !entry.is_dir))
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[allow(clippy::unused_self, reason = "with remote files, it is used")]
+    fn is_file(&self, _: &str, path: &Path) -> hregion::Result<bool> {
+        is_local_file(path)
+    }
+}
+
+fn is_local_file(path: &Path) -> hregion::Result<bool> {
+    match fs::metadata(path) {
+        Ok(meta) => Ok(meta.is_file()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(Error::io("look at", path, error)),
+    }
 }

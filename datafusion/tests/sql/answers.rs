@@ -1,9 +1,10 @@
 //! Answers of generated queries, with and without pushdown, are those of the model.
 
+use crate::golden_tables::golden_tables;
 use crate::model::{Kind, Model, Value};
 use crate::query::{Predicate, quoted};
 use crate::rng::Rng;
-use crate::{each_scan, golden_tables, plan, session, shown};
+use crate::{each_scan, plan, session, shown};
 use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::error::Result;
@@ -148,7 +149,7 @@ fn seed() -> u64 {
     std::env::var("HREGION_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261)
 }
 
-fn typed_columns() -> Vec<Column> {
+pub(crate) fn typed_columns() -> Vec<Column> {
     let columns = [
         "f:n=long@",
         "f:t=utf8@",
@@ -166,7 +167,7 @@ fn typed_columns() -> Vec<Column> {
 }
 
 /// Writes a table with all types: versions, deletes, rows without columns, columns that are not mapped.
-fn write(root: &Path, keys: &[Vec<u8>], splits: &[&str], invalid: bool, rng: &mut Rng) -> Table {
+pub(crate) fn write(root: &Path, keys: &[Vec<u8>], splits: &[&str], invalid: bool, rng: &mut Rng) -> Table {
     let families = ["f", "g", "h"].map(|name| Family::new(name).max_versions(3).block_size(512));
     let table = Table::create(root, "t", &families, splits).unwrap();
     for round in 0..3 {
@@ -224,7 +225,7 @@ fn words(rng: &mut Rng, alphabet: &[u8], most: usize) -> Vec<u8> {
 }
 
 /// Row keys, and how they are mapped.
-fn keyed(kind: usize, rng: &mut Rng) -> (RowKey, Vec<Vec<u8>>) {
+pub(crate) fn keyed(kind: usize, rng: &mut Rng) -> (RowKey, Vec<Vec<u8>>) {
     let part = |name: &str, ty: ValueType| KeyPart::new(name, ty);
     let row = match kind {
         0 => RowKey::whole(ValueType::Utf8),
@@ -312,6 +313,45 @@ async fn cells_are_those_of_a_scan() {
     assert!(pushed.rows > 200 && pushed.ranges > 20, "{pushed:?}");
 }
 
+/// Compares counts: of all rows, of some of the columns, of ranges, of no more than some.
+pub(crate) async fn counts_are_those_of_the_model(table: &Table, layout: &Layout) {
+    let mut layouts = vec![layout.clone()];
+    if let Layout::Columns(mapping) = layout {
+        // rows without any of the columns are no rows
+        for columns in [mapping.columns().iter().take(1), mapping.columns().iter().take(3)] {
+            let columns = columns.cloned().collect();
+            layouts.push(Layout::Columns(Mapping::new(mapping.row().clone(), columns).unwrap()));
+        }
+    }
+    for layout in layouts {
+        let model = Model::of(table, &layout);
+        let all = model.rows.len();
+        for (partitions, batch) in [(1, 8192), (3, 7)] {
+            let source = HregionTable::new(table.clone(), layout.clone()).min_partition_bytes(1);
+            let context = session(source, partitions, batch);
+            let count = |sql: String| {
+                let context = &context;
+                async move { strings(&run(context, &sql).await.unwrap(), &Model::empty())[0][0].clone() }
+            };
+            assert_eq!(count("SELECT count(*) FROM t".into()).await, all.to_string(), "{layout:?}");
+            let limited = count("SELECT count(*) FROM (SELECT 1 FROM t LIMIT 5)".into()).await;
+            assert_eq!(limited, all.min(5).to_string());
+            let Some(Value::Bytes(middle)) = model.rows.get(all / 2).map(|row| row[0].clone()) else {
+                continue;
+            };
+            let below = model
+                .rows
+                .iter()
+                .filter(|row| row[0].compare(&Value::Bytes(middle.clone())).unwrap().is_lt());
+            let below = below.count().to_string();
+            let literal = Value::Bytes(middle.clone()).shown();
+            let key = quoted(&model.columns[0].0);
+            let found = count(format!("SELECT count(*) FROM t WHERE {key} < X'{literal}'")).await;
+            assert_eq!(found, below, "{layout:?}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn golden_tables_are_queried() {
     let seed = seed();
@@ -337,8 +377,11 @@ async fn golden_tables_are_queried() {
             continue;
         }
         tables += 1;
-        compare(&table, &Layout::Cells, seed + tables, 4, &mut pushed).await;
         let mapping = infer.mapping().unwrap();
+        for layout in [Layout::Cells, Layout::Columns(mapping.clone())] {
+            counts_are_those_of_the_model(&table, &layout).await;
+        }
+        compare(&table, &Layout::Cells, seed + tables, 4, &mut pushed).await;
         compare(&table, &Layout::Columns(mapping), seed + tables, 4, &mut pushed).await;
     }
     println!("{tables} tables, {pushed:?}");

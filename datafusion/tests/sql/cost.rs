@@ -145,6 +145,34 @@ async fn conditions_on_columns_read_other_families_for_their_rows_only() {
     assert!(found == 0 && read == 0, "{found}, {read}");
 }
 
+/// Rows that fill many blocks: a count reads the first one, and of the others the columns only.
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_of_wide_rows_seek_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f").block_size(1024)], &[] as &[&str]).unwrap();
+    for row in 0..6 {
+        let mut put = Put::new(format!("row{row}"));
+        for column in 0..2000 {
+            put = put.cell_at("f", format!("{column:05}"), 5, "some value");
+        }
+        table.put(put).unwrap();
+    }
+    // of the second row, the mapped column is missing
+    table.delete(hregion::Delete::new("row1").column("f", "01000")).unwrap();
+    table.region("").unwrap().flush().unwrap();
+    table.close().unwrap();
+    let table = Table::open_with(dir.path(), "t", Region::options()).unwrap();
+    let cells = HregionTable::new(table.clone(), Layout::Cells);
+    let (_, all) = count(&table, cells, 1, "SELECT value FROM t").await;
+    let context = session(mapped(&table, &["f:01000=utf8"]), 1, 8192);
+    let before = blocks_read(&table);
+    let counted = rows(&context, "SELECT count(*) AS n FROM t").await.unwrap();
+    let read = blocks_read(&table) - before;
+    let text = datafusion::arrow::util::pretty::pretty_format_batches(&counted).unwrap().to_string();
+    assert!(text.contains("| 5 "), "{text}");
+    assert!(all > 200 && read < all / 2, "{read} of {all} blocks");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn times_skip_files() {
     let dir = tempfile::tempdir().unwrap();

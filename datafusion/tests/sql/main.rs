@@ -9,14 +9,25 @@
 )]
 
 mod answers;
+#[cfg(feature = "codec")]
+mod codec;
 mod cost;
+#[cfg(feature = "remote")]
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../tests/support/fake_s3.rs"]
+mod fake_s3;
 mod faults;
+#[path = "../../../tests/support/golden_tables.rs"]
+mod golden_tables;
 mod model;
 mod plans;
 mod program;
 mod query;
+#[cfg(feature = "remote")]
+mod remote;
 #[path = "../../../tests/support/rng.rs"]
 mod rng;
+mod snapshots;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::Result;
@@ -24,7 +35,6 @@ use datafusion::execution::context::{SessionConfig, SessionContext};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use hregion::Table;
 use hregion_datafusion::{HregionExec, HregionTable};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -66,31 +76,4 @@ fn blocks_read(table: &Table) -> u64 {
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// The directories of tables below a directory.
-fn tables_below(dir: &Path, found: &mut Vec<PathBuf>) {
-    if dir.join(".tabledesc").is_dir() {
-        found.push(dir.to_owned());
-        return;
-    }
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && !path.is_symlink() {
-            tables_below(&path, found);
-        }
-    }
-}
-
-fn golden_tables() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    tables_below(&root().join("testdata/region"), &mut found);
-    let shared = root().join("../shared/golden/cluster");
-    if shared.is_dir() {
-        tables_below(&shared, &mut found);
-    } else {
-        println!("SKIPPED: no {}", shared.display());
-    }
-    found.sort();
-    found
 }

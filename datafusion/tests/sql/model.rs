@@ -115,6 +115,10 @@ fn parts_of(row: &RowKey, key: &[u8]) -> Vec<Value> {
 }
 
 impl Model {
+    pub(crate) fn empty() -> Self {
+        Self { columns: Vec::new(), rows: Vec::new() }
+    }
+
     pub(crate) fn of(table: &Table, layout: &Layout) -> Self {
         let mut rows = Vec::new();
         let mut scanner = table.scan(Scan::new()).unwrap();

@@ -70,6 +70,9 @@ fn targets_of_all_kinds_are_queried() {
     let regions: Vec<PathBuf> = region.filter(|path| path.join(".regioninfo").is_file()).collect();
     let region = format!("t={}", regions[0].display());
     assert!(number(&printed(&[count, "--table", &region, "--csv"])) > 0);
+    let url =
+        format!("t=file://{}/testdata/golden/small-none-row.hfile", root().canonicalize().unwrap().display());
+    assert_eq!(printed(&[count, "--table", &url, "--csv"]), file);
     let rows = printed(&[
         "SELECT row, \"p:q0\" FROM t ORDER BY row LIMIT 2",
         "--table",
@@ -88,8 +91,14 @@ fn errors_are_told() {
     assert!(error.contains("nothing") && exit == Some(2), "{error}");
     let (error, exit) = refused(&["SELECT 1", "--table", "t=testdata/no-such-table"]);
     assert!(error.contains("no-such-table") && exit == Some(5), "{error}");
-    let (error, exit) = refused(&["SELECT 1", "--table", "t=s3://bucket/table"]);
-    assert!(error.contains("remote") && exit == Some(4), "{error}");
+    if cfg!(not(feature = "remote")) {
+        let (error, exit) = refused(&["SELECT 1", "--table", "t=s3://bucket/table"]);
+        assert!(error.contains("feature `remote`") && exit == Some(4), "{error}");
+    }
+    let (error, exit) = refused(&["SELECT 1", "--table", "t=ftp://user:secret@host/table"]);
+    assert!(error.contains("ftp") && !error.contains("secret") && exit == Some(4), "{error}");
+    let (error, exit) = refused(&["SELECT 1", "--table", "t=file://host/table"]);
+    assert!(error.contains("file:///PATH") && exit == Some(2), "{error}");
     for statement in ["CREATE TABLE x AS SELECT 1", "COPY (SELECT 1) TO '/tmp/x.csv'", "SET a.b = 1"] {
         let (error, exit) = refused(&[statement, "--table", HALVES]);
         assert!(error.contains("not supported") && exit == Some(2), "{statement}: {error}");

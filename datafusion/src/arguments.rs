@@ -1,0 +1,83 @@
+//! The tables that the arguments name, and how their columns are mapped.
+
+use crate::{Exit, Failure};
+use hregion_arrow::{Invalid, Layout, Mapping};
+use hregion_datafusion::{HregionTable, Target, TargetOptions};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::{fs, io};
+
+/// Files that are read whole are no larger.
+const MAX_SMALL: u64 = 1 << 20;
+
+/// Opens a target as a table of SQL.
+pub(crate) fn open(
+    target: &str,
+    master_key: Option<&[u8]>,
+    map: Option<&str>,
+    infer: Option<usize>,
+    invalid_as_null: bool,
+) -> Result<HregionTable, Failure> {
+    let mut options = TargetOptions::default();
+    if let Some(key) = master_key {
+        options = options.master_key(key);
+    }
+    let opened = Target::open(target, options)?;
+    let mapping = match (map, infer) {
+        (Some(path), _) => Some(Mapping::from_json(&read_small(Path::new(path))?)?),
+        (None, Some(rows)) => Some(opened.infer(rows)?),
+        (None, None) => None,
+    };
+    let layout = match mapping {
+        Some(mapping) if invalid_as_null => Layout::Columns(mapping.on_invalid(Invalid::Null)),
+        Some(mapping) => Layout::Columns(mapping),
+        None if invalid_as_null => return Err(Failure::usage("--invalid-as-null: no column has a type")),
+        None => Layout::Cells,
+    };
+    Ok(opened.table(layout)?)
+}
+
+/// Returns the file of the map of each table.
+pub(crate) fn maps<'a>(maps: &'a [String], names: &[&'a str]) -> Result<BTreeMap<&'a str, &'a str>, Failure> {
+    let mut found = BTreeMap::new();
+    for map in maps {
+        // a name before the sign is that of a table, or else it is of the file's name
+        let named = map.split_once('=').filter(|(name, _)| names.contains(name));
+        match named {
+            Some((name, file)) => {
+                found.insert(name, file);
+            }
+            None => {
+                for name in names {
+                    found.entry(*name).or_insert(map.as_str());
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Reads the master key, in hexadecimal digits.
+pub(crate) fn master_key(path: &Path) -> Result<Vec<u8>, Failure> {
+    let text = read_small(path)?;
+    let digits: Option<Vec<u32>> = text.trim().chars().map(|digit| digit.to_digit(16)).collect();
+    let bytes = |digits: Vec<u32>| {
+        let pairs = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit));
+        pairs.map(u8::try_from).collect::<Result<Vec<u8>, _>>().ok()
+    };
+    let key = digits.filter(|digits| matches!(digits.len(), 32 | 48 | 64)).and_then(bytes);
+    let wrong = || format!("{}: expected an AES key of 32, 48 or 64 hexadecimal digits", path.display());
+    key.ok_or_else(|| Failure::usage(wrong()))
+}
+
+fn read_small(path: &Path) -> Result<String, Failure> {
+    let len = fs::metadata(path).map_err(|error| io_failure("open", path, &error))?.len();
+    if len > MAX_SMALL {
+        return Err(Failure::usage(format!("{}: too large", path.display())));
+    }
+    fs::read_to_string(path).map_err(|error| io_failure("read", path, &error))
+}
+
+fn io_failure(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Io, format!("cannot {what} {}: {error}", path.display()))
+}

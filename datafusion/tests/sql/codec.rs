@@ -1,0 +1,233 @@
+//! Plans as bytes: what is decoded gives the same rows, and what is damaged is refused.
+
+use crate::answers::{keyed, typed_columns, write};
+use crate::golden_tables::golden_snapshots;
+use crate::model::Model;
+use crate::query::{Predicate, quoted};
+use crate::rng::Rng;
+use crate::{plan, rows, session, shown};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::common::TableReference;
+use datafusion::execution::TaskContext;
+use datafusion::execution::context::SessionContext;
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion_proto::bytes::{
+    logical_plan_from_bytes_with_extension_codec, logical_plan_to_bytes_with_extension_codec,
+    physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
+};
+use datafusion_proto::logical_plan::LogicalExtensionCodec as _;
+use datafusion_proto::physical_plan::{DefaultPhysicalProtoConverter, PhysicalExtensionCodec as _};
+use hregion::Table;
+use hregion_arrow::{Infer, Invalid, Layout, Mapping};
+use hregion_datafusion::{HregionCodec, HregionTable, Target, TargetOptions};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The rows, in any order.
+fn sorted(batches: &[RecordBatch]) -> Vec<String> {
+    let text = pretty_format_batches(batches).unwrap().to_string();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+fn target(dir: &Path) -> Target {
+    Target::open(dir.to_str().unwrap(), TargetOptions::default()).unwrap()
+}
+
+/// The answers of a query, as it is, by its logical plan sent, and by its physical plan sent.
+async fn answers(context: &SessionContext, sql: &str) -> [Vec<String>; 3] {
+    let codec = HregionCodec::default();
+    let direct = rows(context, sql).await.unwrap();
+    // another machine has no tables
+    let other = SessionContext::new_with_config(context.copied_config());
+    let logical = context.sql(sql).await.unwrap().into_optimized_plan().unwrap();
+    let bytes = logical_plan_to_bytes_with_extension_codec(&logical, &codec).unwrap();
+    let logical = logical_plan_from_bytes_with_extension_codec(&bytes, &other.task_ctx(), &codec).unwrap();
+    let of_logical = other.execute_logical_plan(logical).await.unwrap().collect().await.unwrap();
+    let physical = plan(context, sql).await;
+    let bytes = physical_plan_to_bytes_with_extension_codec(Arc::clone(&physical), &codec).unwrap();
+    let decoded: Arc<dyn ExecutionPlan> =
+        physical_plan_from_bytes_with_extension_codec(&bytes, &other.task_ctx(), &codec).unwrap();
+    assert_eq!(shown(&decoded), shown(&physical), "{sql}");
+    assert_eq!(decoded.schema(), physical.schema(), "{sql}");
+    let of_physical = collect(decoded, other.task_ctx()).await.unwrap();
+    [sorted(&direct), sorted(&of_logical), sorted(&of_physical)]
+}
+
+async fn compare(dir: &Path, layout: &Layout, seed: u64, queries: usize) -> usize {
+    let target = target(dir);
+    let table = match dir.join(".snapshotinfo").is_file() {
+        true => {
+            let root = dir.parent().unwrap().parent().unwrap();
+            Table::open_snapshot(root, dir.file_name().unwrap().to_str().unwrap()).unwrap()
+        }
+        false => Table::open_dir(dir, hregion::Region::options()).unwrap(),
+    };
+    let model = Model::of(&table, layout);
+    let mut rng = Rng::new(seed);
+    let mut found = 0;
+    for number in 0..queries {
+        let depth = rng.below(4);
+        let condition = Predicate::random(&model, &mut rng, depth).sql(&model);
+        let columns: Vec<String> = (0..model.columns.len())
+            .filter(|_| rng.below(2) == 0)
+            .map(|at| quoted(&model.columns[at].0))
+            .collect();
+        let list = if columns.is_empty() { "1".to_owned() } else { columns.join(", ") };
+        let sql = match number % 4 {
+            0 => "SELECT count(*) FROM t".to_owned(),
+            1 => format!("SELECT count(*) FROM t WHERE {condition}"),
+            2 => format!("SELECT {list} FROM t WHERE {condition}"),
+            _ => format!("SELECT * FROM t WHERE {condition} ORDER BY {}", quoted(&model.columns[0].0)),
+        };
+        let provider = target.table(layout.clone()).unwrap().min_partition_bytes(1);
+        let context = session(provider, 1 + rng.below(5), [1, 7, 8192][rng.below(3)]);
+        let [direct, of_logical, of_physical] = answers(&context, &sql).await;
+        assert_eq!(of_logical, direct, "seed {seed}: {sql}");
+        assert_eq!(of_physical, direct, "seed {seed}: {sql}");
+        found += direct.len();
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_that_were_sent_give_the_same_rows() {
+    let mut found = 0;
+    for kind in 0..7 {
+        let mut rng = Rng::new(500 + kind as u64);
+        let dir = tempfile::tempdir().unwrap();
+        let (row, keys) = keyed(kind, &mut rng);
+        let splits: &[&str] = if kind < 5 { &["a", "b"] } else { &[] };
+        let table = write(dir.path(), &keys, splits, kind % 2 == 1, &mut rng);
+        let path = dir.path().join("data/default/t");
+        table.close().unwrap();
+        let mapping = Mapping::new(row, typed_columns()).unwrap().on_invalid(Invalid::Null);
+        found += compare(&path, &Layout::Columns(mapping), 7 + kind as u64, 24).await;
+        found += compare(&path, &Layout::Cells, 7 + kind as u64, 8).await;
+    }
+    for dir in golden_snapshots() {
+        let root = dir.parent().unwrap().parent().unwrap();
+        let table = Table::open_snapshot(root, dir.file_name().unwrap().to_str().unwrap()).unwrap();
+        let mut infer = Infer::new();
+        let mut scanner = table.scan(hregion::Scan::new()).unwrap();
+        while let Some(row) = scanner.next_row().unwrap() {
+            infer.add(row);
+        }
+        found += compare(&dir, &Layout::Columns(infer.mapping().unwrap()), 3, 12).await;
+    }
+    assert!(found > 3000, "{found} lines");
+}
+
+/// Encodes the node of a query that reads.
+async fn node_of(context: &SessionContext, sql: &str) -> Vec<u8> {
+    let mut node = plan(context, sql).await;
+    while let Some(child) = node.children().first().map(|child| Arc::clone(child)) {
+        node = child;
+    }
+    let mut bytes = Vec::new();
+    HregionCodec::default().try_encode(node, &mut bytes, &DefaultPhysicalProtoConverter {}).unwrap();
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+    let codec = HregionCodec::default();
+    datafusion_proto::physical_plan::PhysicalExtensionCodec::try_decode(
+        &codec,
+        bytes,
+        &[],
+        &TaskContext::default(),
+        &DefaultPhysicalProtoConverter {},
+    )
+}
+
+fn decode_table(bytes: &[u8]) -> bool {
+    let codec = HregionCodec::default();
+    let schema = Layout::Cells.schema();
+    let name = TableReference::bare("t");
+    codec.try_decode_table_provider(bytes, &name, schema, &TaskContext::default()).is_ok()
+}
+
+/// Puts the right checksum at the end.
+fn signed(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(bytes.len().saturating_sub(8));
+    let add = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+    let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325, add);
+    bytes.extend(sum.to_be_bytes());
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_plans_are_errors() {
+    let halves = crate::root().join("testdata/region/split-references/root/data/default/halves");
+    let target = target(&halves);
+    let layout = Layout::Columns(target.infer(1000).unwrap());
+    let provider = target.table(layout).unwrap().min_partition_bytes(1);
+    let mut table = Vec::new();
+    let name = TableReference::bare("t");
+    let codec = HregionCodec::default();
+    codec.try_encode_table_provider(&name, Arc::new(provider.clone()), &mut table).unwrap();
+    assert!(decode_table(&table));
+    let context = session(provider, 3, 100);
+    let plans = [
+        node_of(&context, "SELECT count(*) FROM t").await,
+        node_of(&context, "SELECT row FROM t WHERE \"p:q0\" > 'm' AND row < 'row-0100' LIMIT 3").await,
+    ];
+    let mut rng = Rng::new(11);
+    let mut decoded = 0;
+    for bytes in plans.iter().chain([&table]) {
+        let is_table = bytes == &table;
+        let accepts = |bytes: &[u8]| if is_table { decode_table(bytes) } else { decode(bytes).is_ok() };
+        assert!(accepts(bytes));
+        assert!(if is_table { decode(bytes).is_err() } else { !decode_table(bytes) });
+        for at in 0..bytes.len() {
+            assert!(!accepts(&bytes[..at]), "cut at {at}");
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << rng.below(8);
+            assert!(!accepts(&damaged), "a bit at {at}");
+            // what another program signed may be anything, but is read without a panic
+            for _ in 0..4 {
+                let mut forged = bytes.clone();
+                for _ in 0..=rng.below(3) {
+                    let at = rng.below(forged.len());
+                    forged[at] = rng.below(256) as u8;
+                }
+                decoded += usize::from(accepts(&signed(forged)));
+            }
+        }
+        let mut newer = bytes.clone();
+        newer[8] = 2;
+        let error = decode(&signed(newer)).unwrap_err().to_string();
+        assert!(error.contains("version 2"), "{error}");
+        for len in 0..200 {
+            let mut random: Vec<u8> = (0..len).map(|_| rng.below(256) as u8).collect();
+            assert!(!accepts(&random));
+            random.splice(0..random.len().min(9), bytes[..9].iter().copied());
+            assert!(!accepts(&random));
+            assert!(!accepts(&signed(random)), "{len}");
+        }
+    }
+    assert!(decoded > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_tables_of_a_path_are_sent() {
+    let halves = crate::root().join("testdata/region/split-references/root/data/default/halves");
+    let table = Table::open_dir(&halves, hregion::Region::options()).unwrap();
+    let context = session(HregionTable::new(table, Layout::Cells), 1, 100);
+    let plan = plan(&context, "SELECT * FROM t").await;
+    let error = physical_plan_to_bytes_with_extension_codec(plan, &HregionCodec::default()).unwrap_err();
+    assert!(error.to_string().contains("opened by its path"), "{error}");
+    // a path that is not there on the other machine is an error of the query
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[hregion::Family::new("f")], &[] as &[&str]).unwrap();
+    table.put(hregion::Put::new("a").cell("f", "q", "x")).unwrap();
+    table.close().unwrap();
+    let provider = target(&dir.path().join("data/default/t")).table(Layout::Cells).unwrap();
+    let bytes = node_of(&session(provider, 1, 100), "SELECT * FROM t").await;
+    drop(dir);
+    let node = decode(&bytes).unwrap();
+    let error = collect(node, SessionContext::new().task_ctx()).await.unwrap_err();
+    assert!(!error.to_string().contains("panic"), "{error}");
+}
