@@ -14,7 +14,7 @@ use hregion_arrow::files::{BatchFile, BatchFileWriter, FileFormat};
 use hregion_arrow::{
     BatchLimits, Batches, Column, Error, Infer, Invalid, Layout, Mapping, RowKey, ValueType,
 };
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 
 /// Row, family, qualifier, timestamp, type, value.

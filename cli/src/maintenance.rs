@@ -42,14 +42,15 @@ pub(crate) fn run(
             Err(error) => Err(error.into()),
         };
         match done {
-            // all regions are changed though no one reads of it
+            // all regions are changed, though nothing reads the output
             Err(Failure::ClosedPipe) => {}
             done => first = first.and(done),
         }
     }
     if let Regions::Of(table) = &regions {
         let done = then(table, out);
-        first = first.and(done.map_err(Failure::from));
+        let done = done.map_err(Failure::from);
+        first = first.and(done);
     }
     first?;
     Ok(Exit::Done)

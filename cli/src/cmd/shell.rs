@@ -95,7 +95,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Returns the tables of the directory or of the cluster.
-fn catalog(args: &Args, out: &mut Output) -> Result<Box<dyn Catalog>, Failure> {
+fn catalog(args: &Args, out: &Output) -> Result<Box<dyn Catalog>, Failure> {
     if let Some(dir) = &args.dir {
         check_local(dir)?;
         let options = args.families.add_to(args.reading.region_options(out)?);

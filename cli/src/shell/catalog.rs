@@ -47,7 +47,8 @@ pub(crate) trait Catalog: Debug {
 
     fn get(&mut self, name: &str, get: &Get) -> Result<Row, Failure>;
 
-    /// Passes rows to `take`; `reversed` says whether the scan is. Returns whether one may lack the last writes.
+    /// Passes rows to `take`; `reversed` says whether the scan is. Returns whether one may lack the last
+    /// writes.
     fn scan(
         &mut self,
         name: &str,

@@ -76,7 +76,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         map: Option<PathBuf>,
         /// Propose types from the first rows of each table
-        #[arg(long, value_name = "ROWS", num_args = 0..=1, default_missing_value = "1000", require_equals = true)]
+        #[arg(long, value_name = "ROWS", num_args = 0..=1, require_equals = true)]
+        #[arg(default_missing_value = "1000")]
         infer: Option<usize>,
         /// How many parts of a table are read [default: 16]
         #[arg(long, value_name = "N")]
