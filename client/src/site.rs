@@ -36,7 +36,7 @@ impl ClientBuilder {
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
     /// | `hbase.client.primaryCallTimeout.get`, `….multiget` | after which gets ask other copies, in µs |
     /// | `hbase.client.replicaCallTimeout.scan` | after which scans do |
-    /// | `hbase.client.rpc.compressor` | for GZ, Snappy, LZ4 or ZSTD ([`compressor`](Self::compressor)) |
+    /// | `hbase.client.rpc.compressor` | for GZ, Snappy, LZ4 or ZSTD: [`compressor`](Self::compressor) |
     /// | `hbase.client.rpc.codec` | `KeyValueCodec`, `KeyValueCodecWithTags` |
     /// | `hbase.client.netty.tls.*`, `hbase.rpc.tls.*` | TLS, with the feature `tls` |
     /// | `hbase.security.authentication` | `simple`, or `kerberos` with the feature `kerberos` |

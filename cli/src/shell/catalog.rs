@@ -21,7 +21,7 @@ pub(crate) trait Catalog: Debug {
     /// Returns what ends long commands.
     fn interrupt(&self) -> Interrupt;
 
-    /// Adds what ends a read when a key is pressed to its filter, if the filter is applied here.
+    /// Adds to a read's filter what ends it at Ctrl-C, if the filter is applied here.
     fn watched(&self, filter: Option<Filter>) -> hregion::Result<Option<Filter>>;
 
     /// Returns the names of all tables, without HBase's own.
@@ -47,8 +47,8 @@ pub(crate) trait Catalog: Debug {
 
     fn get(&mut self, name: &str, get: &Get) -> Result<Row, Failure>;
 
-    /// Passes rows to `take`; `reversed` says whether the scan is. Returns whether one may lack the last
-    /// writes.
+    /// Passes rows to `take`; `reversed` says whether the scan is. Returns whether one of them may lack the
+    /// last writes.
     fn scan(
         &mut self,
         name: &str,

@@ -157,7 +157,7 @@ const TOPICS: &[Topic] = &[
 /// The topic that describes tables as objects.
 pub(super) const TABLES: &str = "get_table";
 
-/// Commands of HBase's shell that need a cluster, or change what only a cluster may change; the client does
+/// Commands of HBase's shell that need a cluster, or change what only a cluster may change. The client does
 /// not do them.
 const ELSEWHERE: &[&str] = &[
     "abort_procedure",
