@@ -17,7 +17,7 @@ use datafusion_proto::bytes::{
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
 };
 use datafusion_proto::logical_plan::LogicalExtensionCodec as _;
-use datafusion_proto::physical_plan::{DefaultPhysicalProtoConverter, PhysicalExtensionCodec as _};
+use datafusion_proto::physical_plan::{DefaultPhysicalProtoConverter, PhysicalExtensionCodec};
 use hregion::Table;
 use hregion_arrow::{Infer, Invalid, Layout, Mapping};
 use hregion_datafusion::{HregionCodec, HregionTable, Target, TargetOptions};
@@ -127,19 +127,15 @@ async fn node_of(context: &SessionContext, sql: &str) -> Vec<u8> {
         node = child;
     }
     let mut bytes = Vec::new();
-    HregionCodec::default().try_encode(node, &mut bytes, &DefaultPhysicalProtoConverter {}).unwrap();
+    let (codec, converter) = (HregionCodec::default(), DefaultPhysicalProtoConverter {});
+    PhysicalExtensionCodec::try_encode(&codec, node, &mut bytes, &converter).unwrap();
     bytes
 }
 
 fn decode(bytes: &[u8]) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
     let codec = HregionCodec::default();
-    datafusion_proto::physical_plan::PhysicalExtensionCodec::try_decode(
-        &codec,
-        bytes,
-        &[],
-        &TaskContext::default(),
-        &DefaultPhysicalProtoConverter {},
-    )
+    let converter = DefaultPhysicalProtoConverter {};
+    PhysicalExtensionCodec::try_decode(&codec, bytes, &[], &TaskContext::default(), &converter)
 }
 
 fn decode_table(bytes: &[u8]) -> bool {
