@@ -38,6 +38,9 @@ const EXEC: u8 = 2;
 ///
 /// The bytes have a version and a checksum: those of another version, and damaged ones, are errors.
 /// Options, such as a master key, are those of the codec that decodes, and never in the bytes.
+///
+/// A decoded node has all partitions, and reads those that are executed. Ballista 55 executes all of them in
+/// each task, as it restricts only leaves that it knows: its answers are wrong.
 #[derive(Debug)]
 pub struct HregionCodec {
     options: TargetOptions,
