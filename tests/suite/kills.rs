@@ -195,11 +195,13 @@ fn kill_often(kills: u64, seed: u64) {
         );
         // One in four is killed at any time, and may still be opening the region; the others write already.
         let mut lines = Vec::new();
+        let mut most = 40_000;
         if rng.below(4) > 0 {
-            lines.extend(child.next_line());
+            // A number of operations, however long they take, and a part of the next.
+            lines.extend((0..=rng.below(20)).map_while(|_| child.next_line()));
+            most = 2_000;
         }
-        // An operation takes one or two milliseconds.
-        thread::sleep(Duration::from_micros(rng.next() % 40_000));
+        thread::sleep(Duration::from_micros(rng.next() % most));
         lines.extend(child.kill_and_end());
         for line in lines {
             // The last line may be cut off.
