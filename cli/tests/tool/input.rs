@@ -238,7 +238,8 @@ fn all_regions_are_flushed_though_no_one_reads_of_it() {
     for row in 0..10 {
         table.put(Put::new(format!("{row}x")).cell(families[0].name().to_vec(), "q", "v")).unwrap();
     }
-    // the rows are in the log
+    // the rows are in the logs
+    (0..10).for_each(|row| table.region(format!("{row}x")).unwrap().abort());
     drop(table);
     let path = dir.path().join("data/default/t");
     let store = std::str::from_utf8(families[0].name()).unwrap();
