@@ -9,10 +9,14 @@ mod json_cell;
 #[cfg(all(feature = "kerberos", feature = "tls"))]
 mod secured;
 mod shell;
+#[allow(dead_code, reason = "features use a part")]
+#[path = "../../../tests/support/site.rs"]
+mod site;
 
 use crate::support::{code, json_lines, ok, run, stderr};
 use hbase::{Client, Cluster, programs};
 use serde_json::{Value, json};
+use site::write_site;
 
 #[test]
 #[ignore = "needs a running HBase: Java and Maven"]
@@ -38,11 +42,7 @@ fn a_running_cluster_is_read_as_its_files_are() {
     let files = dir.path().join("hbase/data/default/t").display().to_string();
     let site = dir.path().join("hbase-site.xml");
     let (quorum, port) = cluster.zookeeper().rsplit_once(':').unwrap();
-    let property =
-        |name: &str, value: &str| format!("<property><name>{name}</name><value>{value}</value></property>");
-    let properties =
-        [property("hbase.zookeeper.quorum", quorum), property("hbase.zookeeper.property.clientPort", port)];
-    std::fs::write(&site, format!("<configuration>{}</configuration>", properties.concat())).unwrap();
+    write_site(&site, &[("hbase.zookeeper.quorum", quorum), ("hbase.zookeeper.property.clientPort", port)]);
     let site = site.display().to_string();
     let commands: [(&str, &[&str]); 8] = [
         ("scan", &[]),

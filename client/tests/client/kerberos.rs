@@ -3,6 +3,7 @@
 //! The library of MIT reads the environment, so that each case is a process of its own.
 
 use crate::hbase::{Client as Java, Cluster, programs};
+use crate::site::write_site;
 use hregion::locator::RetryPolicy;
 use hregion::{Error, ErrorKind, Get, Put, Scan, ServerName, TableName};
 use hregion_client::{Client, ClientBuilder, Kerberos, Protection};
@@ -173,7 +174,7 @@ fn run(name: &str, case: &Value, variables: &[(&str, &str)]) {
     print!("{out}");
 }
 
-fn write_site(path: &Path, cluster: &Cluster) {
+fn write_site_of(path: &Path, cluster: &Cluster) {
     let kerberos = &cluster.ready["kerberos"];
     let (host, port) = cluster.zookeeper().split_once(':').unwrap();
     let server = kerberos["server"].as_str().unwrap();
@@ -187,11 +188,7 @@ fn write_site(path: &Path, cluster: &Cluster) {
         ("hbase.client.keytab.principal", kerberos["client"].as_str().unwrap()),
         ("hbase.rpc.protection", "privacy"),
     ];
-    let property = |(name, value): &(&str, &str)| {
-        format!("<property><name>{name}</name><value>{value}</value></property>")
-    };
-    let properties: String = properties.iter().map(property).collect();
-    fs::write(path, format!("<configuration>{properties}</configuration>")).unwrap();
+    write_site(path, &properties);
 }
 
 #[test]
@@ -218,7 +215,7 @@ fn connections_are_authenticated_as_those_of_hbase() {
     }
 
     let site = file("hbase-site.xml");
-    write_site(&site, &cluster);
+    write_site_of(&site, &cluster);
     let described = &cluster.ready["kerberos"];
     let case = json!({"master": address(&cluster), "plain": address(&plain), "site": site.to_str().unwrap(),
         "keytab": described["keytab"], "client": described["client"], "server": described["server"]});

@@ -16,6 +16,10 @@ mod json_cell;
 #[cfg(feature = "kerberos")]
 mod kerberos;
 mod live;
+#[cfg(any(feature = "kerberos", feature = "tls"))]
+#[allow(dead_code, reason = "each feature uses a part")]
+#[path = "../../../tests/support/site.rs"]
+mod site;
 mod speed;
 #[cfg(feature = "tls")]
 mod tls;

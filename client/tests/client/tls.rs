@@ -2,6 +2,7 @@
 
 use crate::hbase::{Client as Java, Cluster, programs};
 use crate::json_cell::json_cell;
+use crate::site::{keytool, write_site};
 use hregion::locator::RetryPolicy;
 use hregion::{Error, Get, Put, Scan, ServerName, TableName};
 use hregion_client::{Client, ClientBuilder, Tls};
@@ -9,7 +10,6 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 /// Writes an authority, and keys that it has signed, as PEM files.
@@ -22,13 +22,6 @@ fn write_keys(dir: &Path) -> String {
     let certificate = params.signed_by(&key, &issuer).unwrap();
     fs::write(dir.join("keys.pem"), key.serialize_pem() + &certificate.pem()).unwrap();
     issuer.pem()
-}
-
-/// Runs Java's tool for key stores.
-fn keytool(dir: &Path, args: &[&str]) {
-    let password = ["-storepass", "password", "-noprompt"];
-    let output = Command::new("keytool").current_dir(dir).args(args).args(password).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 fn builder() -> ClientBuilder {
@@ -78,14 +71,10 @@ async fn encrypted_connections_are_those_of_hbase() {
             "value": value}));
     }
 
-    let property = |(name, value): (&str, &str)| {
-        format!("<property><name>{name}</name><value>{value}</value></property>")
-    };
     let (host, port) = cluster.zookeeper().split_once(':').unwrap();
     let place = [("hbase.zookeeper.quorum", host), ("hbase.zookeeper.property.clientPort", port)];
-    let all = settings.iter().map(|(name, value)| (*name, value.as_str())).chain(place).map(property);
-    let site = format!("<configuration>{}</configuration>", all.collect::<String>());
-    fs::write(file("hbase-site.xml"), site).unwrap();
+    let all = settings.iter().map(|(name, value)| (*name, value.as_str())).chain(place);
+    write_site(&file("hbase-site.xml"), &all.collect::<Vec<_>>());
     let master = ServerName::parse(cluster.ready["master"].as_str().unwrap()).unwrap();
     let master = format!("{}:{}", master.host(), master.port());
     let of_java = Tls::trusting(file("trust.p12"), Some("password")).unwrap();

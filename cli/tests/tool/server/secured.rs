@@ -1,25 +1,9 @@
 //! The tool on a cluster that asks for Kerberos, and encrypts connections.
 
 use super::hbase::{Cluster, programs};
+use super::site::{keytool, write_site};
 use crate::support::{code, hregion, stderr, stdout};
-use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
-
-/// Runs Java's tool for key stores.
-fn keytool(dir: &Path, args: &[&str]) {
-    let password = ["-storepass", "password", "-noprompt"];
-    let output = Command::new("keytool").current_dir(dir).args(args).args(password).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-}
-
-fn write_site(path: &Path, properties: &[(&str, &str)]) {
-    let property = |(name, value): &(&str, &str)| {
-        format!("<property><name>{name}</name><value>{value}</value></property>")
-    };
-    let properties: String = properties.iter().map(property).collect();
-    fs::write(path, format!("<configuration>{properties}</configuration>")).unwrap();
-}
+use std::process::Output;
 
 #[test]
 #[ignore = "needs a running HBase: Java and Maven"]
