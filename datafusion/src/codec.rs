@@ -103,21 +103,14 @@ impl HregionCodec {
         }
         let sorted = reader.places(output.len())?;
         let selected = read_selected(&mut reader)?;
-        let filter = match reader.flag()? {
-            true => {
-                Some(Filter::from_proto_bytes(reader.bytes()?.to_vec()).map_err(crate::error::of_reader)?)
-            }
-            false => None,
-        };
+        let filter = reader.option(Reader::owned)?.map(Filter::from_proto_bytes);
+        let filter = filter.transpose().map_err(crate::error::of_reader)?;
         let presence = match (reader.flag()?, &layout) {
             (true, Layout::Columns(mapping)) => Presence::of(mapping),
             (true, _) => return plan_err!("cells without columns"),
             (false, _) => None,
         };
-        let limit = match reader.flag()? {
-            true => Some(reader.size()?),
-            false => None,
-        };
+        let limit = reader.option(Reader::size)?;
         let cells_of_row = reader.number()?;
         let partitions = reader.list(read_partition)?;
         reader.end()?;
@@ -187,14 +180,13 @@ fn write_selected(writer: &mut Writer, selected: &Selected) {
 fn read_selected(reader: &mut Reader<'_>) -> Result<Selected> {
     let families: BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>> = reader
         .list(|reader| {
-            let family = reader.bytes()?.to_vec();
-            let qualifiers = reader.list(|reader| Ok(reader.bytes()?.to_vec()))?;
-            Ok((family, qualifiers.into_iter().collect()))
+            let family = reader.owned()?;
+            Ok((family, reader.list(Reader::owned)?.into_iter().collect()))
         })?
         .into_iter()
         .collect();
     let since = reader.list(|reader| {
-        let family = reader.option(|reader| Ok(reader.bytes()?.to_vec()))?;
+        let family = reader.option(Reader::owned)?;
         Ok((family, reader.number()?.cast_signed()))
     })?;
     if since.iter().any(|(_, since)| !(0..i64::MAX).contains(since)) {
@@ -220,33 +212,29 @@ fn write_partition(writer: &mut Writer, partition: &Partition) {
 }
 
 fn read_partition(reader: &mut Reader<'_>) -> Result<Partition, Damaged> {
-    let ranges = reader.list(|reader| {
-        let start = reader.bytes()?.to_vec();
-        Ok(Range { start, end: reader.option(|reader| Ok(reader.bytes()?.to_vec()))? })
-    })?;
+    let ranges =
+        reader.list(|reader| Ok(Range { start: reader.owned()?, end: reader.option(Reader::owned)? }))?;
     Ok(Partition { ranges: RangeSet::of(ranges), cells: reader.number()?, bytes: reader.number()? })
 }
 
 fn encode_table(table: &HregionTable) -> Result<Vec<u8>> {
     let mut writer = Writer::new();
     writer.byte(TABLE);
-    let parts = table.parts();
-    write_target(&mut writer, parts.origin)?;
-    write_layout(&mut writer, parts.layout)?;
-    writer.flag(parts.sorts_as_bytes);
-    writer.flag(parts.pushes_down);
-    writer.number(parts.min_partition_bytes);
+    write_target(&mut writer, &table.origin)?;
+    write_layout(&mut writer, &table.layout)?;
+    writer.flag(table.sorts_as_bytes);
+    writer.flag(table.pushes_down);
+    writer.number(table.min_partition_bytes);
     Ok(writer.finish())
 }
 
 fn encode_exec(exec: &HregionExec) -> Result<Vec<u8>> {
     let mut writer = Writer::new();
     writer.byte(EXEC);
-    let parts = exec.parts();
-    let reading = parts.reading;
+    let reading = &exec.reading;
     write_target(&mut writer, reading.view.origin())?;
     write_layout(&mut writer, &reading.layout)?;
-    for places in [parts.output, &reading.decoded, parts.sorted] {
+    for places in [&exec.output, &reading.decoded, &exec.sorted] {
         writer.list(places, |writer, place| writer.size(*place));
     }
     write_selected(&mut writer, &reading.selected);
@@ -255,8 +243,8 @@ fn encode_exec(exec: &HregionExec) -> Result<Vec<u8>> {
     writer.option(filter, |writer, filter| writer.bytes(&filter));
     writer.flag(reading.presence.is_some());
     writer.option(reading.limit, Writer::size);
-    writer.number(parts.cells_of_row);
-    writer.list(parts.partitions, write_partition);
+    writer.number(exec.cells_of_row);
+    writer.list(&exec.partitions, write_partition);
     Ok(writer.finish())
 }
 

@@ -29,13 +29,13 @@ pub type RowRange = (Vec<u8>, Option<Vec<u8>>);
 /// Reads the rows of a table, a snapshot or a region: partitions of row ranges, each in row order.
 #[derive(Debug)]
 pub struct HregionExec {
-    reading: Reading,
-    partitions: Vec<Partition>,
+    pub(crate) reading: Reading,
+    pub(crate) partitions: Vec<Partition>,
     /// About how many cells of the files are in a row of the output.
-    cells_of_row: u64,
+    pub(crate) cells_of_row: u64,
     /// The columns of the layout that are the output, and by which of these it is sorted.
-    output: Vec<usize>,
-    sorted: Vec<usize>,
+    pub(crate) output: Vec<usize>,
+    pub(crate) sorted: Vec<usize>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -67,17 +67,6 @@ impl HregionExec {
         Self { reading, partitions, cells_of_row, output, sorted, properties: Arc::new(properties), metrics }
     }
 
-    #[cfg(feature = "codec")]
-    pub(crate) fn parts(&self) -> ExecParts<'_> {
-        ExecParts {
-            reading: &self.reading,
-            partitions: &self.partitions,
-            cells_of_row: self.cells_of_row,
-            output: &self.output,
-            sorted: &self.sorted,
-        }
-    }
-
     /// Returns the ranges of row keys of each partition, in row order.
     #[must_use]
     pub fn row_ranges(&self) -> Vec<Vec<RowRange>> {
@@ -99,16 +88,6 @@ impl HregionExec {
     pub fn filter(&self) -> Option<&hregion::Filter> {
         self.reading.filter.as_ref()
     }
-}
-
-/// What another node is made of.
-#[cfg(feature = "codec")]
-pub(crate) struct ExecParts<'e> {
-    pub(crate) reading: &'e Reading,
-    pub(crate) partitions: &'e [Partition],
-    pub(crate) cells_of_row: u64,
-    pub(crate) output: &'e [usize],
-    pub(crate) sorted: &'e [usize],
 }
 
 impl DisplayAs for HregionExec {

@@ -47,7 +47,8 @@ impl Presence {
         })
     }
 
-    /// Whether a row has so many other cells that rows after it are better read by the names of columns.
+    /// Whether a row has many cells besides those of the columns. Rows after it are read by the names of
+    /// columns, which is faster then.
     pub(crate) fn is_wide(&self, row: RowRef<'_>) -> bool {
         row.len() > MAX_CELLS.max(self.columns.len().saturating_mul(4))
     }

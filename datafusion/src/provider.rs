@@ -32,13 +32,13 @@ use std::sync::Arc;
 /// [cells](Layout::Cells), a row of SQL is the newest version of a column of a row.
 #[derive(Clone, Debug)]
 pub struct HregionTable {
-    origin: Origin,
-    layout: Layout,
+    pub(crate) origin: Origin,
+    pub(crate) layout: Layout,
     translator: Arc<Translator>,
     files: HFileOptions,
-    sorts_as_bytes: bool,
-    pushes_down: bool,
-    min_partition_bytes: u64,
+    pub(crate) sorts_as_bytes: bool,
+    pub(crate) pushes_down: bool,
+    pub(crate) min_partition_bytes: u64,
 }
 
 /// The maximum number of regions whose files are examined before they are read.
@@ -103,17 +103,6 @@ impl HregionTable {
     pub fn min_partition_bytes(mut self, bytes: u64) -> Self {
         self.min_partition_bytes = bytes;
         self
-    }
-
-    #[cfg(feature = "codec")]
-    pub(crate) fn parts(&self) -> TableParts<'_> {
-        TableParts {
-            origin: &self.origin,
-            layout: &self.layout,
-            sorts_as_bytes: self.sorts_as_bytes,
-            pushes_down: self.pushes_down,
-            min_partition_bytes: self.min_partition_bytes,
-        }
     }
 
     /// Plans a scan. Opens regions, and reads the ends of their files.
@@ -274,16 +263,6 @@ impl HregionTable {
         // the parts of the row key are the first columns
         (0..count).map_while(|part| output.iter().position(|at| *at == part)).collect()
     }
-}
-
-/// What another table is made of.
-#[cfg(feature = "codec")]
-pub(crate) struct TableParts<'t> {
-    pub(crate) origin: &'t Origin,
-    pub(crate) layout: &'t Layout,
-    pub(crate) sorts_as_bytes: bool,
-    pub(crate) pushes_down: bool,
-    pub(crate) min_partition_bytes: u64,
 }
 
 /// What is read of each row.

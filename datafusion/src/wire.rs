@@ -142,8 +142,12 @@ impl<'b> Reader<'b> {
         self.take(len)
     }
 
+    pub(crate) fn owned(&mut self) -> Result<Vec<u8>, Damaged> {
+        self.bytes().map(<[u8]>::to_vec)
+    }
+
     pub(crate) fn text(&mut self) -> Result<String, Damaged> {
-        String::from_utf8(self.bytes()?.to_vec()).map_err(|_| Damaged::Contents)
+        String::from_utf8(self.owned()?).map_err(|_| Damaged::Contents)
     }
 
     pub(crate) fn option<T>(
