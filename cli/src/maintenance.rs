@@ -48,8 +48,7 @@ pub(crate) fn run(
         }
     }
     if let Regions::Of(table) = &regions {
-        let done = then(table, out);
-        let done = done.map_err(Failure::from);
+        let done = then(table, out).map_err(Failure::from);
         first = first.and(done);
     }
     first?;

@@ -2,7 +2,7 @@
 //! everywhere.
 
 use super::interrupt::Interrupt;
-use crate::failure::{CommandError, Failure};
+use crate::failure::Failure;
 use crate::scan_rows::RowScan;
 use hregion::{
     Append, Compaction, Delete, Family, Filter, Get, Increment, Put, RegionInfo, Row, RowRef, Scan,
@@ -140,9 +140,4 @@ pub(crate) enum Status {
     Files { tables: usize, open: usize, writable: usize },
     #[cfg_attr(not(feature = "cluster"), allow(dead_code, reason = "there is no client"))]
     Cluster { tables: usize, servers: usize },
-}
-
-/// A table that is to be used is disabled.
-pub(super) fn check_enabled(catalog: &impl Catalog, name: &str) -> Result<(), Failure> {
-    if catalog.is_enabled(name)? { Ok(()) } else { Err(CommandError::not_enabled(name).into()) }
 }

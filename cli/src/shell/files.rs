@@ -1,6 +1,6 @@
 //! The tables of a directory: those of a root directory, a single table, or a single region.
 
-use super::catalog::{Catalog, Described, Status, TakeRow, check_enabled};
+use super::catalog::{Catalog, Described, Status, TakeRow};
 use super::interrupt::Interrupt;
 use crate::cmd::merge::merge;
 use crate::failure::{CommandError, Failure};
@@ -104,9 +104,14 @@ impl Files {
         Ok(None)
     }
 
+    /// Fails if a table is disabled.
+    fn check_enabled(&self, name: &str) -> Result<(), Failure> {
+        if self.is_enabled(name)? { Ok(()) } else { Err(CommandError::not_enabled(name).into()) }
+    }
+
     /// Returns a table for reading.
     fn table(&mut self, name: &str) -> Result<&Table, Failure> {
-        check_enabled(self, name)?;
+        self.check_enabled(name)?;
         Ok(self.table_mut(name)?)
     }
 
@@ -143,7 +148,7 @@ impl Files {
 
     /// Returns a table for writing. No other process may write to it meanwhile.
     fn writable(&mut self, name: &str) -> Result<&Table, Failure> {
-        check_enabled(self, name)?;
+        self.check_enabled(name)?;
         let name = TableName::parse(name)?;
         if !self.open.get(&name).is_some_and(|table| table.is_writable) {
             let (dir, kind) =
@@ -257,8 +262,7 @@ impl Catalog for Files {
 
     fn current_families(&mut self, name: &str) -> Result<Vec<Family>, Failure> {
         self.close_table(name)?;
-        let table = self.table_mut(name)?;
-        Ok(table.regions.first().map(|region| region.families().cloned().collect()).unwrap_or_default())
+        Ok(self.described(name)?.families)
     }
 
     fn families(&self, name: &str) -> Vec<String> {
