@@ -396,7 +396,8 @@ impl RegionOptions {
     /// [`Limits::load_on_open_bytes`]; if another process has it open for writing
     /// ([`Locked`](crate::ErrorKind::Locked)); if the given families differ from the table descriptor; if it
     /// is to be writable, and the root must be [recovered](crate::Table::recover) first, or a split or merge
-    /// of it was interrupted, which [opening its table](crate::Table::open_with) for writing ends
+    /// of it was interrupted, which [opening its table](crate::Table::open_with) for writing ends, or has
+    /// replaced it by regions that have directories, too
     /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)).
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
         self.check_clock()?;
