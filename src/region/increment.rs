@@ -13,8 +13,9 @@ use std::borrow::Cow;
 impl Region {
     /// Adds to counters of a row. Returns the new cells, by family and qualifier.
     ///
-    /// A new timestamp is never before that of the value it replaces, even if the clock goes back. Concurrent
-    /// increments of one row are serialized.
+    /// A new timestamp is after that of the value it replaces, even if the clock does not advance. Increments
+    /// that come faster than one a millisecond are therefore ahead of the clock, as in HBase, and a delete
+    /// without a timestamp does not reach them: give it one. Concurrent increments of one row are serialized.
     ///
     /// # Errors
     ///

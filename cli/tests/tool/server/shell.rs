@@ -3,7 +3,8 @@
 use crate::support::{code, json_lines, ok, run, stderr};
 use std::path::Path;
 
-/// What to type. Times are given where they are printed.
+/// What to type. Times are given where they are printed, and to delete a counter: the second increment of a
+/// millisecond has the time after it, and is not deleted by a delete of the same millisecond.
 const SESSION: &str = r#"
 list
 create 's', {NAME => 'f', VERSIONS => 3}, 'g', SPLITS => ['m']
@@ -52,13 +53,13 @@ scan 's', {RAW => true, VERSIONS => 3, STOPROW => 'b'}
 deleteall 's', {ROWPREFIXFILTER => 'b'}
 count 's'
 deleteall 's', 'n'
-incr 's', 'n', 'g:n'
-incr 's', 'n', 'g:n', 41
-get_counter 's', 'n', 'g:n'
-get_counter 's', 'n', 'g:m'
-append 's', 'n', 'g:a', 'some'
-append 's', 'n', 'g:a', ' more'
-deleteall 's', 'n', 'g'
+incr 's', 'm', 'g:n'
+incr 's', 'm', 'g:n', 41
+get_counter 's', 'm', 'g:n'
+get_counter 's', 'm', 'g:m'
+append 's', 'm', 'g:a', 'some'
+append 's', 'm', 'g:a', ' more'
+deleteall 's', 'm', 'g', 9000000000000
 flush 's'
 scan 's'
 alter 's', {NAME => 'f', VERSIONS => 5}, {NAME => 'h', TTL => 3600}
