@@ -1,16 +1,18 @@
 //! `hregion import`: loads a list of cells into a table.
 
 use crate::args::FileArgs;
+use crate::cell_source::CellSource;
 use crate::cmd::write;
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::sort::{self, Sorting};
 use crate::table_load::TableLoad;
 use crate::write_args::ListArgs;
-use hregion::CellOrder;
+use hregion::cell::StringBinary;
+use hregion::{CellOrder, CellRef, Family};
 use serde_json::json;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Load rows of text, or cells in JSON lines, into a table
 ///
@@ -21,7 +23,8 @@ use std::path::PathBuf;
 /// written. The cells are newer than those of the table with the same timestamp. Several lists are read as
 /// one: of cells with the same column and timestamp the first is returned, or that with the greatest sequence
 /// id, and rows of text without a timestamp have the same one. If the process dies, some regions and families
-/// have their cells and others not.
+/// have their cells and others not. Delete markers are not loaded into a family with NEW_VERSION_BEHAVIOR, for
+/// which the order of all writes matters.
 ///
 /// No other process may write to the table meanwhile. After a failure the command can be repeated: cells that
 /// are loaded again replace themselves, if their timestamps are in the input or given by --timestamp.
@@ -80,7 +83,59 @@ fn write_files(args: &Args, load: &TableLoad, out: &mut Output) -> Result<(u64, 
         // the files of some family may be
         encrypted: args.reading.master_key()?.is_some(),
     };
-    files.append_all(&mut *sort::in_order(Box::new(cells), sorting, out)?)?;
+    let sorted = sort::in_order(Box::new(cells), sorting, out)?;
+    files.append_all(&mut OrderedDeletes::refuse(sorted, load, &args.table)?)?;
     write::warn_of(&bad_lines, out);
     Ok((files.finish()?.iter().map(|file| file.cells).sum(), bad_lines.count()))
+}
+
+/// Cells without delete markers of families with NEW_VERSION_BEHAVIOR. A marker hides what was written before
+/// it, and loaded cells are all written at once.
+struct OrderedDeletes<'s> {
+    cells: Box<dyn CellSource + 's>,
+    families: Vec<Vec<u8>>,
+    table: &'s Path,
+}
+
+impl<'s> OrderedDeletes<'s> {
+    fn refuse(
+        cells: Box<dyn CellSource + 's>,
+        load: &TableLoad,
+        table: &'s Path,
+    ) -> Result<Self, CommandError> {
+        let families = load.regions().first().into_iter().flat_map(|region| region.families());
+        let ordered = families.filter(|family| family.has_new_version_behavior());
+        let cells = Self { cells, families: ordered.map(Family::name).map(<[u8]>::to_vec).collect(), table };
+        cells.check()?;
+        Ok(cells)
+    }
+
+    fn check(&self) -> Result<(), CommandError> {
+        let is_refused = |cell: &CellRef<'_>| {
+            cell.cell_type().is_delete() && self.families.iter().any(|family| family == cell.family())
+        };
+        match self.cells.peek().filter(is_refused) {
+            None => Ok(()),
+            Some(cell) => {
+                let family = StringBinary(cell.family());
+                let message = format!("{cell} is a delete marker, and {family} has NEW_VERSION_BEHAVIOR");
+                Err(CommandError::unsupported(self.table, message))
+            }
+        }
+    }
+}
+
+impl CellSource for OrderedDeletes<'_> {
+    fn peek(&self) -> Option<CellRef<'_>> {
+        self.cells.peek()
+    }
+
+    fn advance(&mut self) -> Result<(), CommandError> {
+        self.cells.advance()?;
+        self.check()
+    }
+
+    fn locate_error(&self, error: hregion::Error) -> CommandError {
+        self.cells.locate_error(error)
+    }
 }

@@ -182,6 +182,20 @@ fn nothing_is_imported_if_anything_is_wrong() {
         assert_eq!(cells(&table), before, "{name}");
         assert!(!has_leftovers(&table), "{name}");
     }
+    // of cells that are loaded at once, none is written before the other
+    let families = [Family::new("f").new_version_behavior(true)];
+    Table::create(dir.path().join("root"), "n", &families, &[""; 0]).unwrap().close().unwrap();
+    let ordered = dir.path().join("root/data/default/n").display().to_string();
+    let put = cell("a", "f", "q", 1, "v");
+    let mut delete = cell("a", "f", "q", 2, "");
+    delete["type"] = json!("DeleteColumn");
+    let marked = write(dir.path(), "marked.jsonl", &format!("{put}\n{delete}\n"));
+    let output = run(&["import", &ordered, &marked]);
+    assert_eq!(code(&output), 4, "{}", stderr(&output));
+    assert!(stderr(&output).contains("f has NEW_VERSION_BEHAVIOR"), "{}", stderr(&output));
+    assert!(cells(&ordered).is_empty() && !has_leftovers(&ordered));
+    ok(&["import", &ordered, &write(dir.path(), "put.jsonl", &put.to_string())]);
+    assert_eq!(cells(&ordered).len(), 1);
     let region = fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().path());
     let region = region.into_iter().find(|path| path.join(".regioninfo").exists()).unwrap();
     assert_eq!(code(&run(&["import", region.to_str().unwrap(), &good])), 2, "not a table");
