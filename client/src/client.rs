@@ -207,7 +207,8 @@ impl ClientBuilder {
 
     /// Proves the client's identity to the cluster's servers, and theirs to the client
     /// (`hbase.security.authentication`, `kerberos`; default: not). Tickets are taken when a connection is
-    /// made. Connections to ZooKeeper have no authentication.
+    /// made. Sessions with ZooKeeper are anonymous, unless its servers have a
+    /// [principal](Kerberos::zookeeper_principal).
     ///
     /// # Errors
     ///
@@ -235,7 +236,18 @@ impl ClientBuilder {
     ///
     /// If the text is not of that form, or the caller is not in a Tokio runtime.
     pub fn zookeeper(self, quorum: &str) -> Result<Client> {
-        self.registry(Arc::new(ZooKeeperRegistry::new(quorum)?))
+        let registry = self.zookeeper_registry(quorum)?;
+        self.registry(Arc::new(registry))
+    }
+
+    /// Returns the registry of a ZooKeeper, whose sessions are authenticated if they are to be.
+    pub(crate) fn zookeeper_registry(&self, quorum: &str) -> Result<ZooKeeperRegistry> {
+        let registry = ZooKeeperRegistry::new(quorum)?;
+        #[cfg(feature = "kerberos")]
+        if let Some(sasl) = self.connections.kerberos.as_ref().and_then(KerberosClient::of_zookeeper) {
+            return Ok(registry.with_sasl(sasl));
+        }
+        Ok(registry)
     }
 
     /// Creates a client of the cluster of some servers, `host:port,host:port,…`
@@ -311,14 +323,7 @@ impl Client {
     ///
     /// As [`Locator::regions`].
     pub async fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
-        let mut tries = Tries::new(&self.0);
-        loop {
-            let (name, deadline) = (table.clone(), tries.deadline());
-            match self.0.ask(move |locator| locator.regions_by(&name, deadline)).await {
-                Ok(found) => return Ok(found),
-                Err(error) => tries.not_found(error).await?,
-            }
-        }
+        Tries::new(&self.0).regions(table).await
     }
 
     /// Checks that a table is enabled.
@@ -327,13 +332,7 @@ impl Client {
     ///
     /// If it does not exist or is disabled, or the catalog does not answer.
     pub async fn check_enabled(&self, table: &TableName) -> Result<()> {
-        let mut tries = Tries::new(&self.0);
-        loop {
-            match self.0.check_enabled(table, tries.deadline()).await {
-                Ok(()) => return Ok(()),
-                Err(error) => tries.not_found(error).await?,
-            }
-        }
+        Tries::new(&self.0).check_enabled(table).await
     }
 
     /// Returns the id of the cluster, if it has one.

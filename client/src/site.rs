@@ -7,7 +7,6 @@ mod tls;
 
 use crate::cell_block::{CODEC, CODEC_WITH_TAGS};
 use crate::client::{Client, ClientBuilder};
-use hregion::locator::ZooKeeperRegistry;
 use hregion::{Error, ErrorKind, Result};
 use std::collections::HashMap;
 use std::fs;
@@ -22,6 +21,9 @@ struct Site {
 
 /// Files are larger than this only by mistake.
 const MAX_LEN: u64 = 1 << 20;
+
+/// Whether sessions with ZooKeeper are authenticated.
+const ZOOKEEPER_SASL: &str = "zookeeper.sasl.client";
 
 impl ClientBuilder {
     /// Creates a client of the cluster that a file `hbase-site.xml` describes. No connection is made yet. The
@@ -45,7 +47,14 @@ impl ClientBuilder {
     /// | `hbase.client.keytab.file`, `hbase.client.keytab.principal` | the client's keys |
     /// | `hbase.ipc.client.fallback-to-simple-auth-allowed` | servers that do not authenticate are taken |
     /// | `hbase.unsafe.client.kerberos.hostname.disable.reversedns` | names of hosts are taken as they are |
+    /// | `zookeeper.sasl.client` | with Kerberos, whether sessions with ZooKeeper are authenticated, too |
+    /// | `zookeeper.sasl.client.username` | the name of ZooKeeper's service (`zookeeper`) |
+    /// | `zookeeper.server.principal`, `zookeeper.server.realm` | its principal, if that is another one |
+    /// | `hbase.zookeeper.client.keytab.file`, `….kerberos.principal` | the client's keys there |
     /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which an unused connection is closed |
+    ///
+    /// Java's client has the properties `zookeeper.sasl.*` and `zookeeper.server.*` from its command line, and
+    /// is anonymous without a section `Client` of JAAS; here, without `zookeeper.sasl.client`.
     ///
     /// # Errors
     ///
@@ -123,7 +132,7 @@ impl ClientBuilder {
         match site.registry()? {
             Registry::Servers(servers) => self.bootstrap(&servers),
             Registry::ZooKeeper { quorum, znode } => {
-                let mut registry = ZooKeeperRegistry::new(&quorum)?;
+                let mut registry = self.zookeeper_registry(&quorum)?;
                 if let Some(znode) = znode {
                     registry = registry.with_base_znode(&znode)?;
                 }
@@ -194,13 +203,23 @@ impl Site {
         match self.value("hbase.security.authentication")? {
             // in any case, as HBase
             None | Some("simple") => {}
-            Some(name) if cfg!(feature = "kerberos") && name.eq_ignore_ascii_case("kerberos") => {}
+            Some(_) if cfg!(feature = "kerberos") && self.is_kerberos()? => {}
             Some(other) => return unsupported("hbase.security.authentication", other),
+        }
+        if self.flag(ZOOKEEPER_SASL)?.unwrap_or_default() && !self.is_kerberos()? {
+            let message =
+                format!("{ZOOKEEPER_SASL} is true, which needs hbase.security.authentication to be kerberos");
+            return Err(Error::locating(ErrorKind::Unsupported, message));
         }
         if cfg!(not(feature = "tls")) && self.flag("hbase.client.netty.tls.enabled")?.unwrap_or_default() {
             return unsupported("hbase.client.netty.tls.enabled", "true");
         }
         Ok(())
+    }
+
+    fn is_kerberos(&self) -> Result<bool> {
+        let name = self.value("hbase.security.authentication")?;
+        Ok(name.is_some_and(|name| name.eq_ignore_ascii_case("kerberos")))
     }
 
     fn flag(&self, name: &str) -> Result<Option<bool>> {
