@@ -326,10 +326,11 @@ impl ClientCore {
         method: &'static str,
         request: impl Fn(RegionSpecifier) -> P,
     ) -> Result<()> {
-        let (name, tries) = (table.clone(), Tries::new(self));
+        let mut tries = Tries::new(self);
         let deadline = tries.deadline();
-        self.check_enabled(table, deadline).await?;
-        let regions = self.ask(move |locator| locator.regions_by(&name, deadline)).await?;
+        tries.check_enabled(table).await?;
+        let regions = tries.regions(table).await?;
+        tries.succeeded();
         for row in regions {
             let start = row.region().start_key();
             let mut tries = tries.clone();

@@ -4,7 +4,9 @@
 mod copies;
 pub(crate) mod fake;
 
+use crate::connections::Connections;
 use crate::proto;
+use crate::registry::RpcRegistry;
 use crate::rng::Rng;
 use crate::{Client, ClientBuilder, Table};
 use bytes::Bytes;
@@ -374,6 +376,52 @@ async fn look_ups_have_the_time_of_an_operation() {
     assert_eq!(client.check_enabled(&table).await.unwrap_err().kind(), hregion::ErrorKind::Io);
     let given = silent.0.lock().unwrap().clone();
     assert!(given.len() == 3 && given.iter().all(|given| *given <= OPERATION), "{given:?}");
+}
+
+/// A registry whose first answers are errors.
+#[derive(Debug)]
+struct Flaky {
+    cluster: RpcRegistry,
+    failures: AtomicU64,
+}
+
+impl ConnectionRegistry for Flaky {
+    fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
+        let failing =
+            self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if failing.is_ok() {
+            return Err(Error::timed_out("read"));
+        }
+        self.cluster.meta_region_locations(deadline)
+    }
+
+    fn cluster_id(&self, deadline: Deadline) -> Result<Option<String>> {
+        self.cluster.cluster_id(deadline)
+    }
+
+    fn active_master(&self, deadline: Deadline) -> Result<Option<ServerName>> {
+        self.cluster.active_master(deadline)
+    }
+}
+
+#[tokio::test]
+async fn calls_to_all_regions_begin_again_if_the_catalog_is_not_found_at_once() {
+    let cluster = Cluster::start().await;
+    let table = TableName::parse("t").unwrap();
+    for (failures, attempts, succeeds) in [(0, 1, true), (1, 1, false), (3, 4, true), (4, 4, false)] {
+        let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(attempts);
+        let builder = Client::builder().retries(retries.operation_timeout(PATIENCE));
+        let connections = Arc::new(Connections::new(builder.connections.clone()));
+        let runtime = tokio::runtime::Handle::current();
+        let registry = RpcRegistry::new(&cluster.addresses(), connections, runtime, PATIENCE).unwrap();
+        let flaky = Arc::new(Flaky { cluster: registry, failures: AtomicU64::new(failures) });
+        let client = builder.registry(flaky).unwrap();
+        let before = cluster.flushed();
+        let flushed = client.flush_table(&table).await;
+        assert_eq!(flushed.is_ok(), succeeds, "{failures} of {attempts}: {flushed:?}");
+        let regions = if succeeds { client.regions(&table).await.unwrap().len() } else { 0 };
+        assert_eq!(cluster.flushed() - before, regions);
+    }
 }
 
 /// A `TableSchema` of a table with a family `f` that keeps a number of versions.

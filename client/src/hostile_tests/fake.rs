@@ -86,6 +86,8 @@ struct State {
     copies: Copies,
     /// The copies of regions that were asked for rows, in order.
     asked: Vec<u16>,
+    /// How often regions were flushed.
+    flushed: usize,
 }
 
 /// The copies of each region, by id.
@@ -207,6 +209,7 @@ impl Cluster {
             schemas: Vec::new(),
             copies: Copies::of(1),
             asked: Vec::new(),
+            flushed: 0,
         };
         let state = Arc::new(Mutex::new(state));
         for listener in listeners {
@@ -245,6 +248,11 @@ impl Cluster {
         asked.sort_unstable();
         asked.dedup();
         asked
+    }
+
+    /// Returns the number of calls that have flushed a region.
+    pub(super) fn flushed(&self) -> usize {
+        self.state.lock().unwrap().flushed
     }
 
     /// Sets the descriptors that the master returns, whatever table is asked for.
@@ -507,6 +515,10 @@ impl State {
             "Scan" => {
                 let request = proto::ScanRequest::decode(param).unwrap();
                 self.by_copy(request.region.as_ref()).unwrap_or_else(|| self.scan(&request, mischief))
+            }
+            "FlushRegion" => {
+                self.flushed += 1;
+                Answer::of(&proto::Empty {})
             }
             _ => Answer::exception("org.apache.hadoop.hbase.exceptions.UnknownProtocolException", method),
         }
