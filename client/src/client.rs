@@ -8,6 +8,7 @@ use crate::fault::Fault;
 #[cfg(feature = "kerberos")]
 use crate::kerberos::{Kerberos, KerberosClient};
 use crate::registry::RpcRegistry;
+use crate::restore::FAILSAFE;
 use crate::table::Table;
 #[cfg(feature = "tls")]
 use crate::tls::{Tls, TlsClient};
@@ -31,6 +32,8 @@ pub(crate) struct ClientCore {
     pub(crate) locator: Arc<Locator>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) settings: Settings,
+    /// The name of the snapshot that is taken of a table before it is restored, if one is taken.
+    pub(crate) failsafe: Option<String>,
     nonces: Nonces,
     pub(crate) runtime: Handle,
 }
@@ -54,6 +57,7 @@ pub struct ClientBuilder {
     /// The time of an operation, whatever a site file says.
     pub(crate) operation_timeout: Option<Duration>,
     pub(crate) connections: ConnectionSettings,
+    failsafe: Option<String>,
 }
 
 impl Default for ClientBuilder {
@@ -68,6 +72,7 @@ impl Default for ClientBuilder {
                 primary_scan: Duration::from_secs(1),
             },
             operation_timeout: None,
+            failsafe: Some(FAILSAFE.to_owned()),
             connections: ConnectionSettings {
                 user: None,
                 connect_timeout: Duration::from_secs(10),
@@ -220,6 +225,16 @@ impl ClientBuilder {
         Ok(self)
     }
 
+    /// Sets the name of the snapshot that is taken of a table before it is
+    /// [restored](Client::restore_snapshot) (`hbase.snapshot.restore.failsafe.name`; default:
+    /// `hbase-failsafe-{snapshot.name}-{restore.timestamp}`; there is also `{table.name}`). With `None`, none
+    /// is taken (`hbase.snapshot.restore.take.failsafe.snapshot`).
+    #[must_use]
+    pub fn failsafe_snapshot(mut self, name: Option<&str>) -> Self {
+        self.failsafe = name.map(str::to_owned);
+        self
+    }
+
     /// Sets the name of the user, which servers do not verify (default: the environment's `USER`). With
     /// Kerberos, the user is the one that has authenticated, by default; any other name is one for which
     /// that user acts, if the servers allow it (`hadoop.proxyuser.*`).
@@ -279,8 +294,8 @@ impl ClientBuilder {
         let catalog = RemoteCatalog::new(Arc::clone(&connections), runtime.clone(), settings.rpc_timeout);
         // the client retries operations as a whole
         let locator = Arc::new(Locator::new(registry, Arc::new(catalog)).retries(RetryPolicy::no_retries()));
-        let nonces = Nonces::new();
-        Ok(Client(Arc::new(ClientCore { locator, connections, settings, nonces, runtime })))
+        let (failsafe, nonces) = (self.failsafe, Nonces::new());
+        Ok(Client(Arc::new(ClientCore { locator, connections, settings, failsafe, nonces, runtime })))
     }
 }
 

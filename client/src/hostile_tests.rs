@@ -424,6 +424,65 @@ async fn calls_to_all_regions_begin_again_if_the_catalog_is_not_found_at_once() 
     }
 }
 
+#[tokio::test]
+async fn a_table_is_as_before_if_its_snapshot_is_not_restored() {
+    let cluster = Cluster::start().await;
+    cluster.describe(&[schema("t")]);
+    let builder = || Client::builder().failsafe_snapshot(Some("before-{snapshot.name}"));
+    let client = builder().bootstrap(&cluster.addresses()).unwrap();
+    let begin = |failing: &[&'static str]| {
+        cluster.master(|master| {
+            master.snapshots = vec!["s".into()];
+            master.failing = failing.to_vec();
+            master.done.clear();
+        });
+    };
+    let done = || cluster.master(|master| (master.done.join(", "), master.snapshots.join(", ")));
+
+    begin(&[]);
+    let enabled = client.restore_snapshot("s").await.unwrap_err();
+    assert_eq!(enabled.message(), "table t is not disabled");
+    assert_eq!(client.restore_snapshot("x").await.unwrap_err().message(), "there is no snapshot x");
+    assert_eq!(done().0, "");
+    cluster.master(|master| master.is_disabled = true);
+
+    client.restore_snapshot("s").await.unwrap();
+    let all = "Snapshot before-s, RestoreSnapshot s, DeleteSnapshot before-s";
+    assert_eq!(done(), (all.to_owned(), "s".to_owned()));
+    let none = Client::builder().failsafe_snapshot(None).bootstrap(&cluster.addresses()).unwrap();
+    begin(&[]);
+    none.restore_snapshot("s").await.unwrap();
+    assert_eq!(done().0, "RestoreSnapshot s");
+    // the table is to be created
+    cluster.describe(&[]);
+    begin(&[]);
+    client.restore_snapshot("s").await.unwrap();
+    assert_eq!(done().0, "RestoreSnapshot s");
+    cluster.describe(&[schema("t")]);
+
+    let back = "Snapshot before-s, RestoreSnapshot s, RestoreSnapshot before-s";
+    for (failing, expected, calls, left) in [
+        (&["Snapshot"][..], "no room", "Snapshot before-s", "s, before-s"),
+        (&["RestoreSnapshot s"], "s is not restored, t is as it was before: ", "", "s"),
+        (&["RestoreSnapshot"], "snapshot before-s has what t was before: ", back, "s, before-s"),
+        (
+            &["RestoreSnapshot s", "DeleteSnapshot"],
+            "s is not restored, t is as it was before, and in snapshot before-s: ",
+            "",
+            "s, before-s",
+        ),
+        (&["DeleteSnapshot"], "t is restored, but snapshot before-s is left: ", all, "s, before-s"),
+    ] {
+        begin(failing);
+        let error = client.restore_snapshot("s").await.unwrap_err();
+        assert!(error.message().contains(expected), "{error}: {expected}");
+        assert_eq!(error.kind(), hregion::ErrorKind::Remote);
+        let with_end = format!("{back}, DeleteSnapshot before-s");
+        let calls = if calls.is_empty() { with_end } else { calls.to_owned() };
+        assert_eq!(done(), (calls, left.to_owned()), "{failing:?}");
+    }
+}
+
 /// A `TableSchema` of a table with a family `f` that keeps a number of versions.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Schema {

@@ -83,6 +83,7 @@ mod proto;
 #[cfg(test)]
 mod recorded_tests;
 mod registry;
+mod restore;
 mod results;
 #[cfg(test)]
 #[path = "../../tests/support/rng.rs"]

@@ -40,6 +40,8 @@ impl ClientBuilder {
     /// | `hbase.client.replicaCallTimeout.scan` | after which scans do |
     /// | `hbase.client.rpc.compressor` | for GZ, Snappy, LZ4 or ZSTD: [`compressor`](Self::compressor) |
     /// | `hbase.client.rpc.codec` | `KeyValueCodec`, `KeyValueCodecWithTags` |
+    /// | `hbase.snapshot.restore.take.failsafe.snapshot` | whether one is taken of a table to be restored |
+    /// | `hbase.snapshot.restore.failsafe.name` | [`failsafe_snapshot`](Self::failsafe_snapshot) |
     /// | `hbase.client.netty.tls.*`, `hbase.rpc.tls.*` | TLS, with the feature `tls` |
     /// | `hbase.security.authentication` | `simple`, or `kerberos` with the feature `kerberos` |
     /// | `hbase.regionserver.kerberos.principal`, `hbase.master.kerberos.principal` | those of the servers |
@@ -120,6 +122,12 @@ impl ClientBuilder {
             Some(CODEC) => self = self.tags(false),
             Some(CODEC_WITH_TAGS) => self = self.tags(true),
             Some(other) => return unsupported("hbase.client.rpc.codec", other),
+        }
+        if let Some(name) = site.value("hbase.snapshot.restore.failsafe.name")? {
+            self = self.failsafe_snapshot(Some(name));
+        }
+        if site.flag("hbase.snapshot.restore.take.failsafe.snapshot")? == Some(false) {
+            self = self.failsafe_snapshot(None);
         }
         #[cfg(feature = "tls")]
         if let Some(tls) = site.tls()? {
@@ -369,12 +377,14 @@ mod tests {
             property("hbase.client.primaryCallTimeout.multiget", "12"),
             property("hbase.client.replicaCallTimeout.scan", "2000000"),
             property("hbase.client.rpc.compressor", "org.apache.hadoop.io.compress.GzipCodec"),
+            property("hbase.snapshot.restore.failsafe.name", "before"),
         ];
         fs::write(&path, format!("<configuration>{}</configuration>", properties.concat())).unwrap();
         let client = Client::builder().site(&path).unwrap();
         let settings = client.0.settings;
         assert_eq!(settings.retries.max_attempts(), 4);
         assert_eq!(settings.retries.pause_after(1), Duration::from_millis(20));
+        assert_eq!(client.0.failsafe.as_deref(), Some("before"));
         assert_eq!(settings.rpc_timeout, Duration::from_millis(700));
         assert_eq!(settings.scanner_timeout, Duration::from_millis(800));
         assert_eq!(settings.primary_get, Duration::from_millis(11));
@@ -396,6 +406,9 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Unsupported);
             assert!(error.message().contains(class), "{error}");
         }
+        let off = property("hbase.snapshot.restore.take.failsafe.snapshot", "false");
+        fs::write(&path, format!("<configuration>{off}</configuration>")).unwrap();
+        assert_eq!(Client::builder().site(&path).unwrap().0.failsafe, None);
         let wrong = property("hbase.rpc.timeout", "x");
         fs::write(&path, format!("<configuration>{wrong}</configuration>")).unwrap();
         let error = Client::builder().site(&path).unwrap_err();
