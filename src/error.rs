@@ -132,6 +132,19 @@ impl Error {
         }))
     }
 
+    /// A server's refusal of an operation.
+    #[cfg(feature = "cluster")]
+    #[cold]
+    pub(crate) fn refused(doing: &'static str, place: &Path, error: io::Error) -> Self {
+        Self(Arc::new(Details {
+            kind: ErrorKind::Remote,
+            cause: Cause::System { doing, error },
+            path: Some(place.to_owned()),
+            offset: None,
+            block: None,
+        }))
+    }
+
     /// A region that another process has open for writing.
     #[cold]
     pub(crate) fn locked(region: &Path) -> Self {

@@ -219,22 +219,8 @@ impl Client {
         self.restore(name, table).await
     }
 
-    /// Brings the table of a snapshot back to what it was then. The table must be disabled, and stays so; one
-    /// that does not exist is created. Unlike HBase's client, takes no snapshot of it before (HBase:
-    /// `Admin.restoreSnapshot`).
-    ///
-    /// # Errors
-    ///
-    /// If there is no such snapshot, the table is not disabled, or no master does it in time.
-    pub async fn restore_snapshot(&self, name: &str) -> Result<()> {
-        let snapshots = self.snapshots().await?;
-        match snapshots.iter().find(|found| found.name() == name) {
-            Some(found) => self.restore(name, found.table()).await,
-            None => Err(Error::invalid_argument(format!("there is no snapshot {name}"))),
-        }
-    }
-
-    async fn restore(&self, name: &str, table: &TableName) -> Result<()> {
+    /// Lets the master restore a table that is disabled, or create it.
+    pub(crate) async fn restore(&self, name: &str, table: &TableName) -> Result<()> {
         self.0.procedure("RestoreSnapshot", &self.0.snapshot_request(name, Some(table))).await?;
         self.0.locator.cache().clear_table(table);
         Ok(())
@@ -326,10 +312,11 @@ impl ClientCore {
         method: &'static str,
         request: impl Fn(RegionSpecifier) -> P,
     ) -> Result<()> {
-        let (name, tries) = (table.clone(), Tries::new(self));
+        let mut tries = Tries::new(self);
         let deadline = tries.deadline();
-        self.check_enabled(table, deadline).await?;
-        let regions = self.ask(move |locator| locator.regions_by(&name, deadline)).await?;
+        tries.check_enabled(table).await?;
+        let regions = tries.regions(table).await?;
+        tries.succeeded();
         for row in regions {
             let start = row.region().start_key();
             let mut tries = tries.clone();

@@ -382,8 +382,7 @@ mod tests {
             assert_eq!(of(&compressed, block.len()).unwrap().bytes, block, "{class}");
             for max in [0, 1000, block.len() - 1] {
                 let refused = of(&compressed, max).unwrap_err();
-                let is_bounded = matches!(refused, Corruption::Limit { .. } | Corruption::Codec { .. });
-                assert!(is_bounded, "{class}: {refused}");
+                assert!(matches!(refused, Corruption::Limit { .. }), "{class}: {refused}");
             }
             of(&[], 0).unwrap().finish().unwrap();
             let small = codec.compress(bytes(BLOCK).to_vec());
@@ -406,6 +405,90 @@ mod tests {
         assert_eq!(classes, 11);
         let other = Compressor::of_class("org.apache.hadoop.io.compress.BZip2Codec").unwrap_err();
         assert_eq!(other, "the compressor org.apache.hadoop.io.compress.BZip2Codec is not supported");
+    }
+
+    /// Returns a frame of ZSTD with a number of zero bytes, in blocks that repeat a byte. The header says
+    /// how many bytes follow, or not.
+    fn zstd_of_zeros(len: u32, declared: bool) -> Vec<u8> {
+        const BLOCK: u32 = 128 << 10;
+        let little_endian = |number: u32| number.swap_bytes().to_be_bytes();
+        let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, if declared { 0x80 } else { 0 }, 7 << 3];
+        if declared {
+            frame.extend(little_endian(len));
+        }
+        for at in (0..len).step_by(BLOCK as usize) {
+            let is_last = u32::from(at + BLOCK >= len);
+            let header = is_last | 1 << 1 | BLOCK.min(len - at) << 3;
+            frame.extend(&little_endian(header)[..3]);
+            frame.push(0);
+        }
+        frame
+    }
+
+    /// Returns streams that become `len` bytes of zeros: in one piece, in several, with their length and
+    /// without.
+    fn bombs(codec: Codec, len: u32) -> Vec<(&'static str, Vec<u8>)> {
+        let zeros = vec![0; len as usize];
+        let framed = |stored: &[u8]| {
+            let lengths = [len, u32::try_from(stored.len()).unwrap()].map(u32::to_be_bytes);
+            [&lengths.concat(), stored].concat()
+        };
+        let halves = |half: &[u8]| [half, half].concat();
+        if codec == Codec::Zstd {
+            return vec![
+                ("its length", zstd_of_zeros(len, true)),
+                ("no length", zstd_of_zeros(len, false)),
+                ("two frames", halves(&zstd_of_zeros(len / 2, true))),
+                ("two frames without lengths", halves(&zstd_of_zeros(len / 2, false))),
+                ("a group", framed(&zstd_of_zeros(len, true))),
+                ("a group, no length", framed(&zstd_of_zeros(len, false))),
+            ];
+        }
+        let one = hregion::bench::compress(codec, &zeros).unwrap();
+        if codec == Codec::Gz {
+            return vec![("one stream", one)];
+        }
+        let half = hregion::bench::compress(codec, &zeros[..zeros.len() / 2]).unwrap();
+        // an empty group is the end
+        let first = half.strip_suffix(&[0; 4]).unwrap();
+        vec![("one group", one), ("two groups", [first, &half].concat())]
+    }
+
+    /// A limit is an error that is not retried, as any other server would send the same cells.
+    #[test]
+    fn bombs_of_all_compressors_end_at_the_limit() {
+        const LEN: u32 = 16 << 20;
+        let mut known: Vec<(Codec, Vec<_>)> = Vec::new();
+        for Compressor { class, codec } in &COMPRESSORS {
+            if known.iter().all(|(known, _)| known != codec) {
+                known.push((*codec, bombs(*codec, LEN)));
+            }
+            let (_, bombs) = known.iter().find(|(known, _)| known == codec).unwrap();
+            for (what, bomb) in bombs {
+                assert!(bomb.len() < 4 << 20, "{class}, {what}: {} bytes", bomb.len());
+                let of = |max| CellCodec::of(false, Some(class)).block(Bytes::copy_from_slice(bomb), max);
+                let begin = std::time::Instant::now();
+                for max in [0, 1, 100_000, LEN as usize / 2 + 1, LEN as usize - 1] {
+                    let refused = of(max).unwrap_err();
+                    assert!(matches!(refused, Corruption::Limit { .. }), "{class}, {what}: {refused}");
+                    assert_eq!(refused.kind(), hregion::ErrorKind::Limit);
+                }
+                assert!(begin.elapsed() < std::time::Duration::from_secs(20), "{class}, {what}");
+                assert_eq!(of(LEN as usize).unwrap().bytes.len(), LEN as usize, "{class}, {what}");
+            }
+        }
+        // a length that no memory has is refused without any
+        let long = [&[0x28, 0xB5, 0x2F, 0xFD, 0xC0, 7 << 3][..], &[0xFF; 7], &[0x7F, 1, 0, 0]].concat();
+        for class in COMPRESSORS.iter().filter(|known| known.codec == Codec::Zstd).map(|known| known.class) {
+            let refused =
+                CellCodec::of(false, Some(class)).block(Bytes::from(long.clone()), 1000).unwrap_err();
+            assert!(matches!(refused, Corruption::Limit { .. }), "{class}: {refused}");
+        }
+        for class in COMPRESSORS.iter().filter(|known| known.codec != Codec::Gz).map(|known| known.class) {
+            let long = Bytes::from_static(&[0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 1, 0]);
+            let refused = CellCodec::of(false, Some(class)).block(long, 1000).unwrap_err();
+            assert!(matches!(refused, Corruption::Limit { .. }), "{class}: {refused}");
+        }
     }
 
     #[test]

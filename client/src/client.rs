@@ -8,6 +8,7 @@ use crate::fault::Fault;
 #[cfg(feature = "kerberos")]
 use crate::kerberos::{Kerberos, KerberosClient};
 use crate::registry::RpcRegistry;
+use crate::restore::FAILSAFE;
 use crate::table::Table;
 #[cfg(feature = "tls")]
 use crate::tls::{Tls, TlsClient};
@@ -31,6 +32,8 @@ pub(crate) struct ClientCore {
     pub(crate) locator: Arc<Locator>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) settings: Settings,
+    /// The name of the snapshot that is taken of a table before it is restored, if one is taken.
+    pub(crate) failsafe: Option<String>,
     nonces: Nonces,
     pub(crate) runtime: Handle,
 }
@@ -54,6 +57,7 @@ pub struct ClientBuilder {
     /// The time of an operation, whatever a site file says.
     pub(crate) operation_timeout: Option<Duration>,
     pub(crate) connections: ConnectionSettings,
+    failsafe: Option<String>,
 }
 
 impl Default for ClientBuilder {
@@ -68,6 +72,7 @@ impl Default for ClientBuilder {
                 primary_scan: Duration::from_secs(1),
             },
             operation_timeout: None,
+            failsafe: Some(FAILSAFE.to_owned()),
             connections: ConnectionSettings {
                 user: None,
                 connect_timeout: Duration::from_secs(10),
@@ -207,7 +212,8 @@ impl ClientBuilder {
 
     /// Proves the client's identity to the cluster's servers, and theirs to the client
     /// (`hbase.security.authentication`, `kerberos`; default: not). Tickets are taken when a connection is
-    /// made. Connections to ZooKeeper have no authentication.
+    /// made. Sessions with ZooKeeper are anonymous, unless its servers have a
+    /// [principal](Kerberos::zookeeper_principal).
     ///
     /// # Errors
     ///
@@ -217,6 +223,16 @@ impl ClientBuilder {
     pub fn kerberos(mut self, kerberos: Kerberos) -> Result<Self> {
         self.connections.kerberos = Some(KerberosClient::new(kerberos)?);
         Ok(self)
+    }
+
+    /// Sets the name of the snapshot that is taken of a table before it is
+    /// [restored](Client::restore_snapshot) (`hbase.snapshot.restore.failsafe.name`; default:
+    /// `hbase-failsafe-{snapshot.name}-{restore.timestamp}`; there is also `{table.name}`). With `None`, none
+    /// is taken (`hbase.snapshot.restore.take.failsafe.snapshot`).
+    #[must_use]
+    pub fn failsafe_snapshot(mut self, name: Option<&str>) -> Self {
+        self.failsafe = name.map(str::to_owned);
+        self
     }
 
     /// Sets the name of the user, which servers do not verify (default: the environment's `USER`). With
@@ -235,7 +251,18 @@ impl ClientBuilder {
     ///
     /// If the text is not of that form, or the caller is not in a Tokio runtime.
     pub fn zookeeper(self, quorum: &str) -> Result<Client> {
-        self.registry(Arc::new(ZooKeeperRegistry::new(quorum)?))
+        let registry = self.zookeeper_registry(quorum)?;
+        self.registry(Arc::new(registry))
+    }
+
+    /// Returns the registry of a ZooKeeper, whose sessions are authenticated if they are to be.
+    pub(crate) fn zookeeper_registry(&self, quorum: &str) -> Result<ZooKeeperRegistry> {
+        let registry = ZooKeeperRegistry::new(quorum)?;
+        #[cfg(feature = "kerberos")]
+        if let Some(sasl) = self.connections.kerberos.as_ref().and_then(KerberosClient::of_zookeeper) {
+            return Ok(registry.with_sasl(sasl));
+        }
+        Ok(registry)
     }
 
     /// Creates a client of the cluster of some servers, `host:port,host:port,…`
@@ -267,8 +294,8 @@ impl ClientBuilder {
         let catalog = RemoteCatalog::new(Arc::clone(&connections), runtime.clone(), settings.rpc_timeout);
         // the client retries operations as a whole
         let locator = Arc::new(Locator::new(registry, Arc::new(catalog)).retries(RetryPolicy::no_retries()));
-        let nonces = Nonces::new();
-        Ok(Client(Arc::new(ClientCore { locator, connections, settings, nonces, runtime })))
+        let (failsafe, nonces) = (self.failsafe, Nonces::new());
+        Ok(Client(Arc::new(ClientCore { locator, connections, settings, failsafe, nonces, runtime })))
     }
 }
 
@@ -311,14 +338,7 @@ impl Client {
     ///
     /// As [`Locator::regions`].
     pub async fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
-        let mut tries = Tries::new(&self.0);
-        loop {
-            let (name, deadline) = (table.clone(), tries.deadline());
-            match self.0.ask(move |locator| locator.regions_by(&name, deadline)).await {
-                Ok(found) => return Ok(found),
-                Err(error) => tries.not_found(error).await?,
-            }
-        }
+        Tries::new(&self.0).regions(table).await
     }
 
     /// Checks that a table is enabled.
@@ -327,13 +347,7 @@ impl Client {
     ///
     /// If it does not exist or is disabled, or the catalog does not answer.
     pub async fn check_enabled(&self, table: &TableName) -> Result<()> {
-        let mut tries = Tries::new(&self.0);
-        loop {
-            match self.0.check_enabled(table, tries.deadline()).await {
-                Ok(()) => return Ok(()),
-                Err(error) => tries.not_found(error).await?,
-            }
-        }
+        Tries::new(&self.0).check_enabled(table).await
     }
 
     /// Returns the id of the cluster, if it has one.

@@ -4,7 +4,9 @@
 mod copies;
 pub(crate) mod fake;
 
+use crate::connections::Connections;
 use crate::proto;
+use crate::registry::RpcRegistry;
 use crate::rng::Rng;
 use crate::{Client, ClientBuilder, Table};
 use bytes::Bytes;
@@ -374,6 +376,111 @@ async fn look_ups_have_the_time_of_an_operation() {
     assert_eq!(client.check_enabled(&table).await.unwrap_err().kind(), hregion::ErrorKind::Io);
     let given = silent.0.lock().unwrap().clone();
     assert!(given.len() == 3 && given.iter().all(|given| *given <= OPERATION), "{given:?}");
+}
+
+/// A registry whose first answers are errors.
+#[derive(Debug)]
+struct Flaky {
+    cluster: RpcRegistry,
+    failures: AtomicU64,
+}
+
+impl ConnectionRegistry for Flaky {
+    fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
+        let failing =
+            self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if failing.is_ok() {
+            return Err(Error::timed_out("read"));
+        }
+        self.cluster.meta_region_locations(deadline)
+    }
+
+    fn cluster_id(&self, deadline: Deadline) -> Result<Option<String>> {
+        self.cluster.cluster_id(deadline)
+    }
+
+    fn active_master(&self, deadline: Deadline) -> Result<Option<ServerName>> {
+        self.cluster.active_master(deadline)
+    }
+}
+
+#[tokio::test]
+async fn calls_to_all_regions_begin_again_if_the_catalog_is_not_found_at_once() {
+    let cluster = Cluster::start().await;
+    let table = TableName::parse("t").unwrap();
+    for (failures, attempts, succeeds) in [(0, 1, true), (1, 1, false), (3, 4, true), (4, 4, false)] {
+        let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(attempts);
+        let builder = Client::builder().retries(retries.operation_timeout(PATIENCE));
+        let connections = Arc::new(Connections::new(builder.connections.clone()));
+        let runtime = tokio::runtime::Handle::current();
+        let registry = RpcRegistry::new(&cluster.addresses(), connections, runtime, PATIENCE).unwrap();
+        let flaky = Arc::new(Flaky { cluster: registry, failures: AtomicU64::new(failures) });
+        let client = builder.registry(flaky).unwrap();
+        let before = cluster.flushed();
+        let flushed = client.flush_table(&table).await;
+        assert_eq!(flushed.is_ok(), succeeds, "{failures} of {attempts}: {flushed:?}");
+        let regions = if succeeds { client.regions(&table).await.unwrap().len() } else { 0 };
+        assert_eq!(cluster.flushed() - before, regions);
+    }
+}
+
+#[tokio::test]
+async fn a_table_is_as_before_if_its_snapshot_is_not_restored() {
+    let cluster = Cluster::start().await;
+    cluster.describe(&[schema("t")]);
+    let builder = || Client::builder().failsafe_snapshot(Some("before-{snapshot.name}"));
+    let client = builder().bootstrap(&cluster.addresses()).unwrap();
+    let begin = |failing: &[&'static str]| {
+        cluster.master(|master| {
+            master.snapshots = vec!["s".into()];
+            master.failing = failing.to_vec();
+            master.done.clear();
+        });
+    };
+    let done = || cluster.master(|master| (master.done.join(", "), master.snapshots.join(", ")));
+
+    begin(&[]);
+    let enabled = client.restore_snapshot("s").await.unwrap_err();
+    assert_eq!(enabled.message(), "table t is not disabled");
+    assert_eq!(client.restore_snapshot("x").await.unwrap_err().message(), "there is no snapshot x");
+    assert_eq!(done().0, "");
+    cluster.master(|master| master.is_disabled = true);
+
+    client.restore_snapshot("s").await.unwrap();
+    let all = "Snapshot before-s, RestoreSnapshot s, DeleteSnapshot before-s";
+    assert_eq!(done(), (all.to_owned(), "s".to_owned()));
+    let none = Client::builder().failsafe_snapshot(None).bootstrap(&cluster.addresses()).unwrap();
+    begin(&[]);
+    none.restore_snapshot("s").await.unwrap();
+    assert_eq!(done().0, "RestoreSnapshot s");
+    // the table is to be created
+    cluster.describe(&[]);
+    begin(&[]);
+    client.restore_snapshot("s").await.unwrap();
+    assert_eq!(done().0, "RestoreSnapshot s");
+    cluster.describe(&[schema("t")]);
+
+    let back = "Snapshot before-s, RestoreSnapshot s, RestoreSnapshot before-s";
+    for (failing, expected, calls, left) in [
+        (&["Snapshot"][..], "no room", "Snapshot before-s", "s, before-s"),
+        (&["RestoreSnapshot s"], "s is not restored, t is as it was before: ", "", "s"),
+        (&["RestoreSnapshot"], "snapshot before-s has what t was before: ", back, "s, before-s"),
+        (
+            &["RestoreSnapshot s", "DeleteSnapshot"],
+            "s is not restored, t is as it was before, and in snapshot before-s: ",
+            "",
+            "s, before-s",
+        ),
+        (&["DeleteSnapshot"], "t is restored, but snapshot before-s is left: ", all, "s, before-s"),
+    ] {
+        begin(failing);
+        let error = client.restore_snapshot("s").await.unwrap_err();
+        assert!(error.message().contains(expected), "{error}: {expected}");
+        assert_eq!(error.kind(), hregion::ErrorKind::Remote);
+        let with_end = format!("{back}, DeleteSnapshot before-s");
+        let calls = if calls.is_empty() { with_end } else { calls.to_owned() };
+        assert_eq!(done(), (calls, left.to_owned()), "{failing:?}");
+    }
 }
 
 /// A `TableSchema` of a table with a family `f` that keeps a number of versions.

@@ -12,6 +12,7 @@ mod mechanism;
 #[cfg(test)]
 mod tests;
 mod wrapped;
+mod zookeeper;
 
 pub(crate) use exchange::Outcome;
 pub(crate) use wrapped::protect;
@@ -44,6 +45,10 @@ pub struct Kerberos {
     protections: Vec<Protection>,
     fallback: bool,
     canonical: bool,
+    /// The principal of ZooKeeper's servers, if sessions are authenticated.
+    zookeeper: Option<Principal>,
+    /// The client's identity there, if it is another one.
+    zookeeper_login: Option<Login>,
 }
 
 /// What is done with the messages of a connection once both sides know each other (`hbase.rpc.protection`).
@@ -103,6 +108,8 @@ impl Kerberos {
             protections: vec![Protection::Authentication],
             fallback: false,
             canonical: true,
+            zookeeper: None,
+            zookeeper_login: None,
         })
     }
 
@@ -154,6 +161,29 @@ impl Kerberos {
     #[must_use]
     pub fn canonical_hosts(mut self, canonical: bool) -> Self {
         self.canonical = canonical;
+        self
+    }
+
+    /// Authenticates sessions with ZooKeeper, too, by SASL. Its servers are expected to have a principal such
+    /// as `zookeeper/_HOST@EXAMPLE.COM` (ZooKeeper: `zookeeper.sasl.client.username`,
+    /// `zookeeper.server.principal`; default: sessions are anonymous). A server that does not authenticate is
+    /// an error. Messages are not protected, as ZooKeeper has nothing for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn zookeeper_principal(mut self, principal: &str) -> Result<Self> {
+        self.zookeeper = Some(Principal::parse(principal)?);
+        Ok(self)
+    }
+
+    /// Gets the tickets of authenticated sessions with ZooKeeper with other keys than those of connections,
+    /// by default of the first principal in the file (`hbase.zookeeper.client.keytab.file`,
+    /// `hbase.zookeeper.client.kerberos.principal`).
+    #[must_use]
+    pub fn zookeeper_keytab(mut self, path: impl Into<PathBuf>, principal: Option<&str>) -> Self {
+        let keytab = Some((path.into(), principal.map(str::to_owned)));
+        self.zookeeper_login = Some(Login { keytab, ticket_cache: None });
         self
     }
 
@@ -270,14 +300,22 @@ impl std::error::Error for OldServer {}
 pub(crate) struct KerberosClient {
     settings: Kerberos,
     mechanism: Arc<dyn Mechanism>,
+    /// Has a cache of tickets of its own, if the client has another identity there.
+    of_zookeeper: Arc<dyn Mechanism>,
 }
 
 impl KerberosClient {
     /// Loads the library.
     pub(crate) fn new(settings: Kerberos) -> Result<Self> {
-        let library = Gssapi::load();
-        let library = library.map_err(|reason| Error::locating(ErrorKind::Unsupported, reason))?;
-        Ok(Self { settings, mechanism: Arc::new(library) })
+        let load = || -> Result<Arc<dyn Mechanism>> {
+            let library = Gssapi::load();
+            let library = library.map_err(|reason| Error::locating(ErrorKind::Unsupported, reason))?;
+            Ok(Arc::new(library))
+        };
+        let mechanism = load()?;
+        let has_own_keys = settings.zookeeper_login.is_some();
+        let of_zookeeper = if has_own_keys { load()? } else { Arc::clone(&mechanism) };
+        Ok(Self { settings, mechanism, of_zookeeper })
     }
 
     /// Begins a connection, and authenticates both sides.

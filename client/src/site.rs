@@ -7,7 +7,6 @@ mod tls;
 
 use crate::cell_block::{CODEC, CODEC_WITH_TAGS};
 use crate::client::{Client, ClientBuilder};
-use hregion::locator::ZooKeeperRegistry;
 use hregion::{Error, ErrorKind, Result};
 use std::collections::HashMap;
 use std::fs;
@@ -22,6 +21,9 @@ struct Site {
 
 /// Files are larger than this only by mistake.
 const MAX_LEN: u64 = 1 << 20;
+
+/// Whether sessions with ZooKeeper are authenticated.
+const ZOOKEEPER_SASL: &str = "zookeeper.sasl.client";
 
 impl ClientBuilder {
     /// Creates a client of the cluster that a file `hbase-site.xml` describes. No connection is made yet. The
@@ -38,6 +40,8 @@ impl ClientBuilder {
     /// | `hbase.client.replicaCallTimeout.scan` | after which scans do |
     /// | `hbase.client.rpc.compressor` | for GZ, Snappy, LZ4 or ZSTD: [`compressor`](Self::compressor) |
     /// | `hbase.client.rpc.codec` | `KeyValueCodec`, `KeyValueCodecWithTags` |
+    /// | `hbase.snapshot.restore.take.failsafe.snapshot` | whether one is taken of a table to be restored |
+    /// | `hbase.snapshot.restore.failsafe.name` | [`failsafe_snapshot`](Self::failsafe_snapshot) |
     /// | `hbase.client.netty.tls.*`, `hbase.rpc.tls.*` | TLS, with the feature `tls` |
     /// | `hbase.security.authentication` | `simple`, or `kerberos` with the feature `kerberos` |
     /// | `hbase.regionserver.kerberos.principal`, `hbase.master.kerberos.principal` | those of the servers |
@@ -45,7 +49,14 @@ impl ClientBuilder {
     /// | `hbase.client.keytab.file`, `hbase.client.keytab.principal` | the client's keys |
     /// | `hbase.ipc.client.fallback-to-simple-auth-allowed` | servers that do not authenticate are taken |
     /// | `hbase.unsafe.client.kerberos.hostname.disable.reversedns` | names of hosts are taken as they are |
+    /// | `zookeeper.sasl.client` | with Kerberos, whether sessions with ZooKeeper are authenticated, too |
+    /// | `zookeeper.sasl.client.username` | the name of ZooKeeper's service (`zookeeper`) |
+    /// | `zookeeper.server.principal`, `zookeeper.server.realm` | its principal, if that is another one |
+    /// | `hbase.zookeeper.client.keytab.file`, `….kerberos.principal` | the client's keys there |
     /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which an unused connection is closed |
+    ///
+    /// Java's client has the properties `zookeeper.sasl.*` and `zookeeper.server.*` from its command line, and
+    /// is anonymous without a section `Client` of JAAS; here, without `zookeeper.sasl.client`.
     ///
     /// # Errors
     ///
@@ -112,6 +123,12 @@ impl ClientBuilder {
             Some(CODEC_WITH_TAGS) => self = self.tags(true),
             Some(other) => return unsupported("hbase.client.rpc.codec", other),
         }
+        if let Some(name) = site.value("hbase.snapshot.restore.failsafe.name")? {
+            self = self.failsafe_snapshot(Some(name));
+        }
+        if site.flag("hbase.snapshot.restore.take.failsafe.snapshot")? == Some(false) {
+            self = self.failsafe_snapshot(None);
+        }
         #[cfg(feature = "tls")]
         if let Some(tls) = site.tls()? {
             self = self.tls(tls)?;
@@ -123,7 +140,7 @@ impl ClientBuilder {
         match site.registry()? {
             Registry::Servers(servers) => self.bootstrap(&servers),
             Registry::ZooKeeper { quorum, znode } => {
-                let mut registry = ZooKeeperRegistry::new(&quorum)?;
+                let mut registry = self.zookeeper_registry(&quorum)?;
                 if let Some(znode) = znode {
                     registry = registry.with_base_znode(&znode)?;
                 }
@@ -194,13 +211,23 @@ impl Site {
         match self.value("hbase.security.authentication")? {
             // in any case, as HBase
             None | Some("simple") => {}
-            Some(name) if cfg!(feature = "kerberos") && name.eq_ignore_ascii_case("kerberos") => {}
+            Some(_) if cfg!(feature = "kerberos") && self.is_kerberos()? => {}
             Some(other) => return unsupported("hbase.security.authentication", other),
+        }
+        if self.flag(ZOOKEEPER_SASL)?.unwrap_or_default() && !self.is_kerberos()? {
+            let message =
+                format!("{ZOOKEEPER_SASL} is true, which needs hbase.security.authentication to be kerberos");
+            return Err(Error::locating(ErrorKind::Unsupported, message));
         }
         if cfg!(not(feature = "tls")) && self.flag("hbase.client.netty.tls.enabled")?.unwrap_or_default() {
             return unsupported("hbase.client.netty.tls.enabled", "true");
         }
         Ok(())
+    }
+
+    fn is_kerberos(&self) -> Result<bool> {
+        let name = self.value("hbase.security.authentication")?;
+        Ok(name.is_some_and(|name| name.eq_ignore_ascii_case("kerberos")))
     }
 
     fn flag(&self, name: &str) -> Result<Option<bool>> {
@@ -350,12 +377,14 @@ mod tests {
             property("hbase.client.primaryCallTimeout.multiget", "12"),
             property("hbase.client.replicaCallTimeout.scan", "2000000"),
             property("hbase.client.rpc.compressor", "org.apache.hadoop.io.compress.GzipCodec"),
+            property("hbase.snapshot.restore.failsafe.name", "before"),
         ];
         fs::write(&path, format!("<configuration>{}</configuration>", properties.concat())).unwrap();
         let client = Client::builder().site(&path).unwrap();
         let settings = client.0.settings;
         assert_eq!(settings.retries.max_attempts(), 4);
         assert_eq!(settings.retries.pause_after(1), Duration::from_millis(20));
+        assert_eq!(client.0.failsafe.as_deref(), Some("before"));
         assert_eq!(settings.rpc_timeout, Duration::from_millis(700));
         assert_eq!(settings.scanner_timeout, Duration::from_millis(800));
         assert_eq!(settings.primary_get, Duration::from_millis(11));
@@ -377,6 +406,9 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Unsupported);
             assert!(error.message().contains(class), "{error}");
         }
+        let off = property("hbase.snapshot.restore.take.failsafe.snapshot", "false");
+        fs::write(&path, format!("<configuration>{off}</configuration>")).unwrap();
+        assert_eq!(Client::builder().site(&path).unwrap().0.failsafe, None);
         let wrong = property("hbase.rpc.timeout", "x");
         fs::write(&path, format!("<configuration>{wrong}</configuration>")).unwrap();
         let error = Client::builder().site(&path).unwrap_err();

@@ -5,7 +5,7 @@ use crate::client::ClientCore;
 use crate::connection::{Answer, Connection};
 use crate::fault::Fault;
 use crate::proto;
-use hregion::locator::{LocateType, RegionException, RetryPolicy};
+use hregion::locator::{CatalogRow, LocateType, RegionException, RetryPolicy};
 use hregion::{Deadline, Error, ErrorKind, RegionLocations, Result, TableName};
 use prost::Message;
 use std::sync::Arc;
@@ -105,6 +105,27 @@ impl<'c> Tries<'c> {
             match self.core.connect(&locations, replica_id, self.deadline).await {
                 Ok(connection) => return Ok(Place { locations, replica_id, connection }),
                 Err(fault) => self.failed(&locations, replica_id, fault).await?,
+            }
+        }
+    }
+
+    /// Checks that a table is enabled.
+    pub(crate) async fn check_enabled(&mut self, table: &TableName) -> Result<()> {
+        loop {
+            match self.core.check_enabled(table, self.deadline).await {
+                Ok(()) => return Ok(()),
+                Err(error) => self.not_found(error).await?,
+            }
+        }
+    }
+
+    /// Returns all regions of a table, in row order.
+    pub(crate) async fn regions(&mut self, table: &TableName) -> Result<Vec<CatalogRow>> {
+        loop {
+            let (name, deadline) = (table.clone(), self.deadline);
+            match self.core.ask(move |locator| locator.regions_by(&name, deadline)).await {
+                Ok(found) => return Ok(found),
+                Err(error) => self.not_found(error).await?,
             }
         }
     }

@@ -49,6 +49,7 @@ fn name(bytes: &[u8]) {
 fn reply(packet: &[u8]) {
     let Ok(Reply::Result(result)) = wire::reply(1, packet) else { return };
     let _ = wire::stat(result);
+    let _ = wire::sasl_token(result);
     if let Ok(data) = wire::data(result) {
         assert!(data.len() < result.len());
     }

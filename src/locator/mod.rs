@@ -69,4 +69,4 @@ pub use server_name::ServerName;
 pub use static_registry::StaticRegistry;
 pub use table_state::TableState;
 #[cfg(feature = "cluster")]
-pub use zookeeper::ZooKeeperRegistry;
+pub use zookeeper::{SaslExchange, SaslMechanism, SaslStep, ZooKeeperRegistry};

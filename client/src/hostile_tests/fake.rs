@@ -2,6 +2,10 @@
 
 use crate::cell_block::{self, CODEC_WITH_TAGS, CellCodec};
 use crate::proto;
+use crate::proto::admin::{
+    ForeignExceptionMessage, GenericExceptionMessage, GetCompletedSnapshotsResponse,
+    GetProcedureResultResponse, ProcedureResponse, SnapshotName, SnapshotRequest, SnapshotResponse,
+};
 use crate::rng::Rng;
 use bytes::Bytes;
 use hregion::{CellOrder, CellRef, CellType, RegionInfo, Row, RowBuf, SeekKey, TableName};
@@ -86,6 +90,65 @@ struct State {
     copies: Copies,
     /// The copies of regions that were asked for rows, in order.
     asked: Vec<u16>,
+    /// How often regions were flushed.
+    flushed: usize,
+    master: Master,
+}
+
+/// What the master knows and does of snapshots.
+#[derive(Default)]
+pub(super) struct Master {
+    pub(super) is_disabled: bool,
+    pub(super) snapshots: Vec<String>,
+    /// What was done, by method and snapshot.
+    pub(super) done: Vec<String>,
+    /// What of it fails: the start of a method and snapshot.
+    pub(super) failing: Vec<&'static str>,
+    /// Whether the last procedure failed.
+    has_failed: bool,
+}
+
+impl Master {
+    fn answer(&mut self, method: &'static str, param: Bytes) -> Answer {
+        let request = SnapshotRequest::decode(param).unwrap();
+        let name = request.snapshot.and_then(|snapshot| snapshot.name).unwrap_or_default();
+        let done = format!("{method} {name}");
+        self.has_failed = self.failing.iter().any(|failing| done.starts_with(failing));
+        self.done.push(done);
+        match method {
+            "Snapshot" => {
+                self.snapshots.push(name);
+                Answer::of(&SnapshotResponse { proc_id: Some(1) })
+            }
+            "DeleteSnapshot" if self.has_failed => {
+                let mut answer = Answer::exception("org.apache.hadoop.hbase.DoNotRetryIOException", "no");
+                answer.exception.as_mut().unwrap().2 = true;
+                answer
+            }
+            "DeleteSnapshot" => {
+                self.snapshots.retain(|known| *known != name);
+                Answer::of(&proto::Empty {})
+            }
+            _ => Answer::of(&ProcedureResponse { proc_id: Some(1) }),
+        }
+    }
+
+    fn list(&self) -> Answer {
+        let of_table =
+            |name: &String| SnapshotName { name: Some(name.clone()), table: Some("t".into()), kind: Some(1) };
+        let snapshots = self.snapshots.iter().map(|name| of_table(name).encode_to_vec().into()).collect();
+        Answer::of(&GetCompletedSnapshotsResponse { snapshots })
+    }
+
+    fn result(&self) -> Answer {
+        let exception = GenericExceptionMessage {
+            class_name: Some("org.apache.hadoop.hbase.snapshot.RestoreSnapshotException".into()),
+            message: Some("no room".into()),
+        };
+        let exception = ForeignExceptionMessage { generic_exception: Some(exception) };
+        let exception = self.has_failed.then_some(exception);
+        Answer::of(&GetProcedureResultResponse { state: Some(2), exception })
+    }
 }
 
 /// The copies of each region, by id.
@@ -207,6 +270,8 @@ impl Cluster {
             schemas: Vec::new(),
             copies: Copies::of(1),
             asked: Vec::new(),
+            flushed: 0,
+            master: Master::default(),
         };
         let state = Arc::new(Mutex::new(state));
         for listener in listeners {
@@ -245,6 +310,16 @@ impl Cluster {
         asked.sort_unstable();
         asked.dedup();
         asked
+    }
+
+    /// Changes what the master knows and does of snapshots, or asks for it.
+    pub(super) fn master<T>(&self, change: impl FnOnce(&mut Master) -> T) -> T {
+        change(&mut self.state.lock().unwrap().master)
+    }
+
+    /// Returns the number of calls that have flushed a region.
+    pub(super) fn flushed(&self) -> usize {
+        self.state.lock().unwrap().flushed
     }
 
     /// Sets the descriptors that the master returns, whatever table is asked for.
@@ -508,6 +583,15 @@ impl State {
                 let request = proto::ScanRequest::decode(param).unwrap();
                 self.by_copy(request.region.as_ref()).unwrap_or_else(|| self.scan(&request, mischief))
             }
+            "Snapshot" => self.master.answer("Snapshot", param),
+            "RestoreSnapshot" => self.master.answer("RestoreSnapshot", param),
+            "DeleteSnapshot" => self.master.answer("DeleteSnapshot", param),
+            "GetCompletedSnapshots" => self.master.list(),
+            "getProcedureResult" => self.master.result(),
+            "FlushRegion" => {
+                self.flushed += 1;
+                Answer::of(&proto::Empty {})
+            }
             _ => Answer::exception("org.apache.hadoop.hbase.exceptions.UnknownProtocolException", method),
         }
     }
@@ -528,9 +612,9 @@ impl State {
         let name = request.region.as_ref().unwrap().value.as_deref().unwrap();
         let row = RowField::decode(request.get.clone().unwrap()).unwrap().row.unwrap();
         if name == RegionInfo::meta().name() {
-            // the state of the table: enabled
+            // the state of the table: enabled, or disabled
             let mut state = RowBuf::new();
-            push(&mut state, &row, "table", "state", &[8, 0]);
+            push(&mut state, &row, "table", "state", &[8, self.master.is_disabled.into()]);
             return self.rows_of_get(state.freeze(), 0);
         }
         match self.copy(name) {

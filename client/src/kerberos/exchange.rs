@@ -85,7 +85,7 @@ pub(crate) async fn exchange(
 }
 
 /// Why both sides do not agree.
-enum Disagreement {
+pub(super) enum Disagreement {
     Mechanism(GssError),
     Malformed(&'static str),
     Protection(String),
@@ -103,7 +103,7 @@ fn failed(server: &str, error: Disagreement) -> io::Error {
 }
 
 /// Chooses among the protections that the server offers. Returns what it chose, and the token that says so.
-fn agree(
+pub(super) fn agree(
     mut context: Box<dyn Context>,
     token: &[u8],
     wanted: &[Protection],

@@ -1,6 +1,8 @@
 //! Exchanges with servers of this process, by a mechanism that only counts: each ends in a connection, or in
 //! an error that says why, in time.
 
+mod zookeeper;
+
 use super::exchange::Agreement;
 use super::mechanism::{Context, GssError, Login, Mechanism, Step};
 use super::*;
@@ -107,7 +109,9 @@ fn builder(settings: Kerberos, fake: Fake) -> ClientBuilder {
     let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(3);
     let retries = retries.operation_timeout(Duration::from_secs(2));
     let mut builder = Client::builder().retries(retries).connect_timeout(Duration::from_millis(600));
-    builder.connections.kerberos = Some(KerberosClient { settings, mechanism: Arc::new(fake) });
+    let mechanism = Arc::new(fake);
+    let of_zookeeper = Arc::<Fake>::clone(&mechanism);
+    builder.connections.kerberos = Some(KerberosClient { settings, mechanism, of_zookeeper });
     builder.rpc_timeout(Duration::from_millis(600)).max_response_size(1 << 20)
 }
 

@@ -4,7 +4,7 @@
 
 use crate::hbase::{Client as Java, Cluster, programs};
 use crate::site::write_site;
-use hregion::locator::RetryPolicy;
+use hregion::locator::{RetryPolicy, ZooKeeperRegistry};
 use hregion::{Error, ErrorKind, Get, Put, Scan, ServerName, TableName};
 use hregion_client::{Client, ClientBuilder, Kerberos, Protection};
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const CASE: &str = "HREGION_KERBEROS";
@@ -77,6 +78,7 @@ async fn case() {
     let case = Case(serde_json::from_str(&case).unwrap());
     match case.text("case") {
         "keytab" => keytab(&case).await,
+        "zookeeper" => zookeeper(&case).await,
         "own tickets" | "tickets of another" => {
             read_and_write(&case.connect(case.kerberos()), case.text("case")).await;
         }
@@ -153,6 +155,40 @@ async fn keytab(case: &Case) {
     assert!(allowed.cluster_id().await.unwrap().is_some());
 }
 
+/// Finds the cluster by znodes that only the client may read, and by those that all may.
+async fn zookeeper(case: &Case) {
+    const SERVER: &str = "zookeeper/_HOST@EXAMPLE.COM";
+    read_and_write(&builder().site(case.text("protected site")).unwrap(), "zookeeper").await;
+    let with = |principal: &str| case.with_keytab().zookeeper_principal(principal).unwrap();
+    let connect = |kerberos| builder().kerberos(kerberos).unwrap().zookeeper(case.text("zookeeper")).unwrap();
+    let own_keys = with(SERVER).zookeeper_keytab(case.text("keytab"), Some(case.text("client")));
+    for kerberos in [with(SERVER), with(SERVER).canonical_hosts(false), own_keys] {
+        assert!(connect(kerberos).cluster_id().await.unwrap().is_some());
+    }
+
+    let anonymous = || {
+        let registry = ZooKeeperRegistry::new(case.text("zookeeper")).unwrap();
+        let registry = registry.with_base_znode(case.text("protected")).unwrap();
+        builder().kerberos(case.with_keytab()).unwrap().registry(Arc::new(registry)).unwrap()
+    };
+    let begin = Instant::now();
+    let unread = anonymous().cluster_id().await.unwrap_err();
+    assert!(unread.message().contains("no authority to read it"), "{unread}");
+    let unknown = refused(anonymous()).await;
+    assert!(unknown.to_string().contains(case.text("protected")), "{unknown}");
+    assert_eq!((unread.kind(), unknown.kind()), (ErrorKind::Remote, ErrorKind::Remote));
+
+    // a principal that there is not, and one that is another server's
+    let stranger = connect(with("nobody/localhost@EXAMPLE.COM")).cluster_id().await.unwrap_err();
+    assert!(stranger.message().contains("not found in Kerberos database"), "{stranger}");
+    let other = connect(with("hbase/localhost@EXAMPLE.COM")).cluster_id().await.unwrap_err();
+    assert!(other.message().contains("authentication failed"), "{other}");
+    let plain = builder().kerberos(with(SERVER)).unwrap().zookeeper(case.text("plain zookeeper")).unwrap();
+    let plain = plain.cluster_id().await.unwrap_err();
+    assert!(plain.message().contains("the server sends no token"), "{plain}");
+    println!("refused: {unread}; {unknown}; {stranger}; {other}; {plain}, after {:?}", begin.elapsed());
+}
+
 fn address(cluster: &Cluster) -> String {
     let master = ServerName::parse(cluster.ready["master"].as_str().unwrap()).unwrap();
     format!("{}:{}", master.host(), master.port())
@@ -174,9 +210,14 @@ fn run(name: &str, case: &Value, variables: &[(&str, &str)]) {
     print!("{out}");
 }
 
-fn write_site_of(path: &Path, cluster: &Cluster) {
+fn zookeeper_of(cluster: &Cluster) -> String {
+    cluster.zookeeper().replace("127.0.0.1", "localhost")
+}
+
+fn write_site_of(path: &Path, cluster: &Cluster, more: &[(&str, &str)]) {
     let kerberos = &cluster.ready["kerberos"];
-    let (host, port) = cluster.zookeeper().split_once(':').unwrap();
+    let address = zookeeper_of(cluster);
+    let (host, port) = address.split_once(':').unwrap();
     let server = kerberos["server"].as_str().unwrap();
     let properties = [
         ("hbase.zookeeper.quorum", host),
@@ -188,7 +229,7 @@ fn write_site_of(path: &Path, cluster: &Cluster) {
         ("hbase.client.keytab.principal", kerberos["client"].as_str().unwrap()),
         ("hbase.rpc.protection", "privacy"),
     ];
-    write_site(path, &properties);
+    write_site(path, &[&properties[..], more].concat());
 }
 
 #[test]
@@ -214,15 +255,24 @@ fn connections_are_authenticated_as_those_of_hbase() {
             "value": value(at)}));
     }
 
-    let site = file("hbase-site.xml");
-    write_site_of(&site, &cluster);
+    let (site, protected) = (file("hbase-site.xml"), file("protected.xml"));
+    write_site_of(&site, &cluster, &[]);
+    let more = [("zookeeper.sasl.client", "true"), ("zookeeper.znode.parent", "/protected")];
+    write_site_of(&protected, &cluster, &more);
+    java.ask(
+        &json!({"op": "protect_znodes", "to": "/protected", "user": cluster.ready["kerberos"]["client"]}),
+    );
     let described = &cluster.ready["kerberos"];
     let case = json!({"master": address(&cluster), "plain": address(&plain), "site": site.to_str().unwrap(),
+        "zookeeper": zookeeper_of(&cluster), "plain zookeeper": zookeeper_of(&plain),
+        "protected site": protected.to_str().unwrap(), "protected": "/protected",
         "keytab": described["keytab"], "client": described["client"], "server": described["server"]});
     let (krb5, keytab) = (described["krb5"].as_str().unwrap(), described["keytab"].as_str().unwrap());
     let cache = format!("FILE:{}", file("cache").display());
     let none = format!("FILE:{}", file("none").display());
     run("keytab", &case, &[("KRB5_CONFIG", krb5), ("KRB5CCNAME", &none)]);
+    assert!(!file("none").exists(), "tickets are kept in memory");
+    run("zookeeper", &case, &[("KRB5_CONFIG", krb5), ("KRB5CCNAME", &none)]);
     assert!(!file("none").exists(), "tickets are kept in memory");
     run("no tickets", &case, &[("KRB5_CONFIG", krb5), ("KRB5CCNAME", &none)]);
     // the library gets tickets by itself, and another process finds them
@@ -240,8 +290,8 @@ fn connections_are_authenticated_as_those_of_hbase() {
     let unreachable = changed("unreachable.conf", "kdc = ", "kdc = localhost:1");
     run("no KDC", &case, &[("KRB5_CONFIG", &unreachable), ("KRB5CCNAME", &none)]);
 
-    for row in ["Authentication", "Integrity", "Privacy", "host", "site", "own tickets", "tickets of another"]
-    {
+    let rows = ["Authentication", "Integrity", "Privacy", "host", "site", "zookeeper", "own tickets"];
+    for row in rows.into_iter().chain(["tickets of another"]) {
         let found = java.ask(&json!({"op": "get", "table": "t", "row": row}));
         assert_eq!(found.as_array().map(Vec::len), Some(1), "{row}");
     }

@@ -70,17 +70,9 @@ impl Decompressor {
                 let name = self.codec.name().into();
                 return Err(Corruption::Unsupported { what: "stream of the codec", name, hint: None });
             }
+            #[cfg(feature = "zstd")]
             Codec::Zstd if is_bare_zstd(stream) => {
-                // one byte more than allowed, to find out whether there are more
-                let mut plain = Plain::new(&mut out, max.saturating_add(1));
-                self.run(stream, &mut plain)?;
-                let left = plain.left();
-                let len = max.saturating_add(1) - left;
-                if left == 0 {
-                    let (value, limit) = (len as u64, max as u64);
-                    return Err(Corruption::Limit { what: "decompressed stream", value, limit });
-                }
-                out.truncate(len);
+                super::zstd::decode_stream(stream, max, &mut out, self.zstd_dictionary.as_deref())?;
             }
             codec => {
                 framing::decode_stream(codec, stream, max, &mut out, |chunk, plain| self.run(chunk, plain))?;

@@ -68,9 +68,15 @@ impl<'a> Plain<'a> {
         result
     }
 
-    /// Truncates the buffer after the last plain byte. Fails if any is missing.
-    pub(super) fn finish(self) -> Result<(), Corruption> {
+    /// Truncates the buffer after the last plain byte.
+    #[allow(dead_code, reason = "unused if no codec is built in")]
+    pub(super) fn truncate(&mut self) {
         self.out.truncate(self.written);
+    }
+
+    /// Truncates the buffer after the last plain byte. Fails if any is missing.
+    pub(super) fn finish(mut self) -> Result<(), Corruption> {
+        self.truncate();
         match self.left() as u64 {
             0 => Ok(()),
             needed => Err(Corruption::Truncated { what: "plain block", needed, available: 0 }),

@@ -11,6 +11,10 @@ use zstd_safe::{CCtx, CDict, DCtx, DDict};
 /// The upper bound of the compression ratio: a block of 128 KiB takes at least four bytes.
 const MAX_RATIO: usize = 32 << 10;
 
+/// The library's error for a frame that does not fit the room.
+const NO_ROOM: usize =
+    (zstd_safe::zstd_sys::ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall as usize).wrapping_neg();
+
 /// The default in HBase.
 const LEVEL: i32 = 3;
 
@@ -39,24 +43,64 @@ pub(super) fn decode(
     plain: &mut Plain<'_>,
     dictionary: Option<&DecoderDictionary>,
 ) -> Result<(), Corruption> {
+    let mut rest = frames;
+    with_context(|context| {
+        while plain.left() > 0 && !rest.is_empty() {
+            decode_frame(context, &mut rest, plain, dictionary, || refuse(NO_ROOM))?;
+        }
+        Ok(())
+    })
+}
+
+/// Decodes all frames of a stream whose plain length is not known, as bytes of at most `max`.
+pub(super) fn decode_stream(
+    frames: &[u8],
+    max: usize,
+    out: &mut Vec<u8>,
+    dictionary: Option<&DecoderDictionary>,
+) -> Result<(), Corruption> {
+    let limit = |value: u64| Corruption::Limit { what: "decompressed stream", value, limit: max as u64 };
+    // one byte more than allowed, to find out whether there are more
+    let room = max.saturating_add(1);
+    let mut plain = Plain::new(out, room);
+    let mut rest = frames;
+    with_context(|context| {
+        while !rest.is_empty() {
+            let done = room - plain.left();
+            if let Ok(Some(size)) = zstd_safe::get_frame_content_size(rest)
+                && size > (max - done) as u64
+            {
+                return Err(limit(size.saturating_add(done as u64)));
+            }
+            decode_frame(context, &mut rest, &mut plain, dictionary, || limit(room as u64))?;
+            if plain.left() == 0 {
+                return Err(limit(room as u64));
+            }
+        }
+        Ok(())
+    })?;
+    plain.truncate();
+    Ok(())
+}
+
+fn with_context(work: impl FnOnce(&mut DCtx<'static>) -> Result<(), Corruption>) -> Result<(), Corruption> {
     let mut context = match CONTEXTS.take() {
         Some(context) => context,
         None => DCtx::try_create().ok_or_else(|| Codec::Zstd.refuses("no memory for a context"))?,
     };
-    let mut rest = frames;
-    let mut result = Ok(());
-    while result.is_ok() && plain.left() > 0 && !rest.is_empty() {
-        result = decode_frame(&mut context, &mut rest, plain, dictionary);
-    }
+    let result = work(&mut context);
     CONTEXTS.put(context);
     result
 }
 
+/// Decodes a frame. `no_room` is the error for one that has more bytes than are missing, and does not declare
+/// it.
 fn decode_frame(
     context: &mut DCtx<'_>,
     rest: &mut &[u8],
     plain: &mut Plain<'_>,
     dictionary: Option<&DecoderDictionary>,
+    no_room: impl FnOnce() -> Corruption,
 ) -> Result<(), Corruption> {
     let len = zstd_safe::find_frame_compressed_size(rest).map_err(refuse)?;
     let Some((frame, behind)) = rest.split_at_checked(len) else {
@@ -67,12 +111,17 @@ fn decode_frame(
     if let Ok(Some(size)) = zstd_safe::get_frame_content_size(frame) {
         at_most = at_most.min(usize::try_from(size).unwrap_or(usize::MAX));
     }
+    let is_bounded = at_most > plain.left();
     let room = plain.room(at_most);
     let written = match choose(frame, dictionary)? {
         Some(dictionary) => context.decompress_using_ddict(room, frame, dictionary),
         None => context.decompress(room, frame),
     };
-    plain.advance(written.map_err(refuse)?);
+    let written = written.map_err(|code| match code {
+        NO_ROOM if is_bounded => no_room(),
+        code => refuse(code),
+    });
+    plain.advance(written?);
     *rest = behind;
     Ok(())
 }

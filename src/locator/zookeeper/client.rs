@@ -2,13 +2,14 @@
 
 use super::connection::{Connection, Failure, patience};
 use super::quorum::{Quorum, check_path};
+use super::sasl::SaslMechanism;
 use super::wire::{self, Op};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, Result};
 use crate::sync::unpoisoned;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(90);
 pub(super) struct Client {
     quorum: Quorum,
     session_timeout: Duration,
+    sasl: Option<Arc<dyn SaslMechanism>>,
     /// The next server to ask, modulo their number. Starts at random, so that not all clients ask the same
     /// server.
     next: AtomicUsize,
@@ -37,7 +39,12 @@ impl Client {
     pub(super) fn new(quorum: Quorum) -> Self {
         let any = usize::try_from(RandomState::new().hash_one(0) >> 33).unwrap_or_default();
         let (next, idle) = (AtomicUsize::new(any), Mutex::new(None));
-        Self { quorum, session_timeout: SESSION_TIMEOUT, next, idle }
+        Self { quorum, session_timeout: SESSION_TIMEOUT, sasl: None, next, idle }
+    }
+
+    pub(super) fn set_sasl(&mut self, mechanism: Arc<dyn SaslMechanism>) {
+        self.sasl = Some(mechanism);
+        *self.idle.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(super) fn set_session_timeout(&mut self, timeout: Duration) {
@@ -82,7 +89,7 @@ impl Client {
         for (attempt, server) in servers.iter().cycle().skip(first).enumerate() {
             let left = servers.len() - attempt % servers.len();
             let until = self.share(deadline, left);
-            let read = Connection::open(server, self.session_timeout, until)
+            let read = Connection::open(server, self.session_timeout, self.sasl.as_ref(), until)
                 .and_then(|connection| self.ask(connection, op, &path, parse, until));
             let failure = match read {
                 Ok(read) => return Ok(read),

@@ -1,16 +1,21 @@
 //! A connection to a server of ZooKeeper, with a session.
 
 use super::quorum::Server;
+use super::sasl::SaslMechanism;
+use super::waiting::by_deadline;
 use super::wire::{self, MAX_PACKET, Op, Reply, ServerError};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Maximum time for ending the session; a healthy server takes the packet immediately.
 const FAREWELL: Duration = Duration::from_millis(50);
+/// The maximum number of tokens to authenticate a session. Kerberos needs three.
+const MAX_TOKENS: usize = 16;
 
 /// A connection for one request at a time. The session ends with it.
 #[derive(Debug)]
@@ -33,6 +38,8 @@ pub(super) enum Failure {
     Bytes(Corruption),
     /// The server refused the request.
     Refused(ServerError),
+    /// The session could not be authenticated.
+    Unauthenticated(io::Error),
 }
 
 impl From<Corruption> for Failure {
@@ -48,12 +55,20 @@ impl Failure {
 
     /// Whether all servers would fail in the same way.
     pub(super) fn is_final(&self) -> bool {
-        matches!(self, Self::Refused(error) if error.is_final())
+        match self {
+            Self::Refused(error) => error.is_final(),
+            Self::Unauthenticated(error) => error.kind() == io::ErrorKind::PermissionDenied,
+            Self::System { .. } | Self::Bytes(_) => false,
+        }
     }
 
     /// Whether a retry on the same server may succeed soon.
     pub(super) fn may_pass(&self) -> bool {
-        matches!(self, Self::System { .. } | Self::Refused(_))
+        match self {
+            Self::System { .. } | Self::Refused(_) => true,
+            Self::Unauthenticated(error) => !is_refusal(error),
+            Self::Bytes(_) => false,
+        }
     }
 
     /// Converts the last failure before the deadline into a timeout.
@@ -63,6 +78,7 @@ impl Failure {
             Self::System { doing, error } => (doing, error.to_string()),
             Self::Bytes(corruption) => ("read", corruption.to_string()),
             Self::Refused(error) => ("read", error.to_string()),
+            Self::Unauthenticated(error) => (AUTHENTICATE, error.to_string()),
         };
         let message = format!("no answer in time, the last error was: {last}");
         Self::System { doing, error: io::Error::new(io::ErrorKind::TimedOut, message) }
@@ -76,23 +92,91 @@ impl Failure {
             Self::System { doing, error } => Error::io(doing, place, error),
             Self::Bytes(corruption) => corruption.at(place, 0),
             Self::Refused(error) if error.is_final() => {
-                Error::io("read", place, io::Error::new(io::ErrorKind::PermissionDenied, error.to_string()))
+                let error = io::Error::new(io::ErrorKind::PermissionDenied, error.to_string());
+                Error::refused("read", place, error)
             }
             Self::Refused(error) => Error::io("read", place, io::Error::other(error.to_string())),
+            Self::Unauthenticated(error) if is_refusal(&error) => Error::refused(AUTHENTICATE, place, error),
+            Self::Unauthenticated(error) => Error::io(AUTHENTICATE, place, error),
         }
     }
 }
 
+const AUTHENTICATE: &str = "authenticate the session by SASL";
+
+/// Whether a failure to authenticate remains if nothing else changes.
+fn is_refusal(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, PermissionDenied, Unsupported};
+    matches!(error.kind(), InvalidData | PermissionDenied | Unsupported)
+}
+
 impl Connection {
-    /// Connects and opens a session, by `deadline`.
-    pub(super) fn open(server: &Server, timeout: Duration, deadline: Deadline) -> Result<Self, Failure> {
+    /// Connects and opens a session, by `deadline`, and authenticates it, if there is a mechanism.
+    pub(super) fn open(
+        server: &Server,
+        timeout: Duration,
+        mechanism: Option<&Arc<dyn SaslMechanism>>,
+        deadline: Deadline,
+    ) -> Result<Self, Failure> {
         let addresses = server.addresses(deadline).map_err(Failure::system("look up"))?;
         let stream = connect(&addresses, deadline).map_err(Failure::system("connect"))?;
         let mut timed = Timed { stream: &stream, deadline };
         timed.send(&wire::connect(timeout))?;
         let patience = patience(wire::session(&timed.receive()?)?);
         let trusted = Deadline::after(patience);
-        Ok(Self { stream, patience, trusted, xid: 0, asking: false })
+        let mut connection = Self { stream, patience, trusted, xid: 0, asking: false };
+        if let Some(mechanism) = mechanism {
+            connection.authenticate(mechanism, server.host(), deadline).map_err(|failure| match failure {
+                Failure::System { error, .. } => Failure::System { doing: AUTHENTICATE, error },
+                Failure::Refused(refusal) => {
+                    let kind = match refusal.is_final() {
+                        true => io::ErrorKind::PermissionDenied,
+                        false => io::ErrorKind::Other,
+                    };
+                    Failure::Unauthenticated(io::Error::new(kind, refusal.to_string()))
+                }
+                other => other,
+            })?;
+        }
+        Ok(connection)
+    }
+
+    /// Exchanges tokens with the server until both sides know each other.
+    fn authenticate(
+        &mut self,
+        mechanism: &Arc<dyn SaslMechanism>,
+        host: &str,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        const THREAD: &str = "hregion-sasl";
+        let (mechanism, host) = (Arc::clone(mechanism), host.to_owned());
+        let (mut exchange, mut step) = by_deadline(THREAD, deadline, move || {
+            let mut exchange = mechanism.begin(&host)?;
+            let step = exchange.step(&[])?;
+            Ok((exchange, step))
+        })
+        .map_err(Failure::Unauthenticated)?;
+        for _ in 0..MAX_TOKENS {
+            let answer = self.send(|xid| wire::sasl(xid, &step.token), wire::sasl_token, deadline)?;
+            let token = match answer {
+                Some(_) if step.is_last => return Ok(()),
+                Some(Some(token)) => token,
+                Some(None) => {
+                    return Err(unauthenticated(io::ErrorKind::Unsupported, "the server sends no token"));
+                }
+                None => {
+                    let what = "an answer about a znode in place of a token";
+                    return Err(unauthenticated(io::ErrorKind::InvalidData, what));
+                }
+            };
+            (exchange, step) = by_deadline(THREAD, deadline, move || {
+                let step = exchange.step(&token)?;
+                Ok((exchange, step))
+            })
+            .map_err(Failure::Unauthenticated)?;
+        }
+        let what = "the server does not come to an end with its tokens";
+        Err(unauthenticated(io::ErrorKind::PermissionDenied, what))
     }
 
     /// Whether the session is expected to be alive.
@@ -108,11 +192,21 @@ impl Connection {
         parse: fn(&[u8]) -> Result<T, Corruption>,
         deadline: Deadline,
     ) -> Result<Option<T>, Failure> {
+        self.send(|xid| wire::request(xid, op, path), parse, deadline)
+    }
+
+    /// Sends the request that has a number, and parses the result; `None` if there is no such znode.
+    fn send<T>(
+        &mut self,
+        request: impl FnOnce(i32) -> Vec<u8>,
+        parse: fn(&[u8]) -> Result<T, Corruption>,
+        deadline: Deadline,
+    ) -> Result<Option<T>, Failure> {
         let trusted = Deadline::after(self.patience);
         let mut timed = Timed { stream: &self.stream, deadline: deadline.min(trusted) };
         self.asking = true;
         self.xid = self.xid.checked_add(1).unwrap_or(1);
-        timed.send(&wire::request(self.xid, op, path))?;
+        timed.send(&request(self.xid))?;
         let answer = loop {
             match wire::reply(self.xid, &timed.receive()?)? {
                 Reply::Unasked => {}
@@ -136,6 +230,10 @@ impl Drop for Connection {
             let _ = timed.write_all(&wire::close(self.xid.wrapping_add(1)));
         }
     }
+}
+
+fn unauthenticated(kind: io::ErrorKind, what: &'static str) -> Failure {
+    Failure::Unauthenticated(io::Error::new(kind, what))
 }
 
 /// Two thirds of the session timeout; shorter idle times need no pings.

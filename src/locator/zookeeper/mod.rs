@@ -2,13 +2,15 @@
 //! `ReadOnlyZKClient`).
 //!
 //! HBase's clients read a few znodes, without watches or writes. That takes three requests of ZooKeeper's
-//! protocol, which are implemented here on the standard library's sockets. Existing client crates implement
-//! the whole protocol, on an asynchronous runtime of a hundred packages or on one that is no longer
-//! maintained.
+//! protocol, and one for authentication, which are implemented here on the standard library's sockets.
+//! Existing client crates implement the whole protocol, on an asynchronous runtime of a hundred packages or
+//! on one that is no longer maintained.
 
 mod client;
 mod connection;
 mod quorum;
+mod sasl;
+mod waiting;
 pub(crate) mod wire;
 pub(crate) mod znode;
 
@@ -18,14 +20,17 @@ use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::schema::{RegionInfo, TableName};
 use client::Client;
 use quorum::{Quorum, check_path};
+pub use sasl::{SaslExchange, SaslMechanism, SaslStep};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use znode::{META_REGION_SERVER, MetaRegionServer};
 
 /// Locates the catalog with ZooKeeper.
 ///
 /// Errors name the znode, and the ZooKeeper server, if any. If no server answers, requests are retried until
-/// the deadline.
+/// the deadline. A server that refuses to let the client read a znode, or does not know it, is an error of
+/// the kind [`Remote`](ErrorKind::Remote).
 ///
 /// ```no_run
 /// use hregion::locator::ZooKeeperRegistry;
@@ -76,6 +81,14 @@ impl ZooKeeperRegistry {
     #[must_use]
     pub fn with_session_timeout(mut self, timeout: Duration) -> Self {
         self.client.set_session_timeout(timeout);
+        self
+    }
+
+    /// Authenticates sessions by SASL; without a mechanism they are anonymous. A server that does not
+    /// authenticate is an error.
+    #[must_use]
+    pub fn with_sasl(mut self, mechanism: Arc<dyn SaslMechanism>) -> Self {
+        self.client.set_sasl(mechanism);
         self
     }
 

@@ -1,12 +1,11 @@
 //! ZooKeeper's connect string, `host:port,host:port/chroot`.
 
+use super::waiting::by_deadline;
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::mpsc;
-use std::thread;
 
 /// ZooKeeper's default port (`hbase.zookeeper.property.clientPort`).
 const PORT: u16 = 2181;
@@ -75,19 +74,19 @@ impl Server {
 
     /// Resolves the addresses of the host, by `deadline`.
     ///
-    /// The system's resolver has no deadline. It runs in a separate thread, which continues after a timeout.
+    /// The system's resolver has no deadline.
     pub(super) fn addresses(&self, deadline: Deadline) -> io::Result<Vec<SocketAddr>> {
         if let Ok(address) = self.host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, self.port)]);
         }
-        let (send, receive) = mpsc::sync_channel(1);
         let (host, port) = (self.host.clone(), self.port);
-        thread::Builder::new().name("hregion-resolve".to_owned()).spawn(move || {
-            let found = (host.as_str(), port).to_socket_addrs().map(Vec::from_iter);
-            // the receiver may be gone
-            let _ = send.send(found);
-        })?;
-        receive.recv_timeout(deadline.left()).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        by_deadline("hregion-resolve", deadline, move || {
+            (host.as_str(), port).to_socket_addrs().map(Vec::from_iter)
+        })
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.host
     }
 }
 

@@ -14,8 +14,10 @@ pub(super) const MAX_PACKET: usize = 4 << 20;
 const NO_NODE: i32 = -101;
 const NO_AUTH: i32 = -102;
 const AUTH_FAILED: i32 = -115;
+/// The server has closed the session, as it requires SASL.
+const SASL_REQUIRED: i32 = -124;
 /// The errors with their names.
-const ERRORS: [(i32, &str); 10] = [
+const ERRORS: [(i32, &str); 11] = [
     (-1, "system error"),
     (-4, "connection loss"),
     (-5, "marshalling error"),
@@ -26,9 +28,11 @@ const ERRORS: [(i32, &str); 10] = [
     (-112, "session expired"),
     (AUTH_FAILED, "authentication failed"),
     (-118, "session moved"),
+    (SASL_REQUIRED, "session closed, because the server requires that it is authenticated by SASL"),
 ];
 
 const CLOSE: i32 = -11;
+const SASL: i32 = 102;
 /// In place of a request number: an event of a watch, the answer to a ping.
 const EVENT: i32 = -1;
 const PING: i32 = -2;
@@ -93,6 +97,13 @@ pub(super) fn request(xid: i32, op: Op, path: &str) -> Vec<u8> {
     framed(&body)
 }
 
+/// Builds the request with a token of SASL.
+pub(super) fn sasl(xid: i32, token: &[u8]) -> Vec<u8> {
+    let mut body = [xid.to_be_bytes(), SASL.to_be_bytes()].concat();
+    put_bytes(&mut body, token);
+    framed(&body)
+}
+
 /// Builds the request that ends the session.
 pub(super) fn close(xid: i32) -> Vec<u8> {
     framed(&[xid.to_be_bytes(), CLOSE.to_be_bytes()].concat())
@@ -118,7 +129,7 @@ pub(crate) struct ServerError(i32);
 impl ServerError {
     /// Whether any server would report the error, at any time.
     pub(super) fn is_final(self) -> bool {
-        matches!(self.0, NO_AUTH | AUTH_FAILED)
+        matches!(self.0, NO_AUTH | AUTH_FAILED | SASL_REQUIRED)
     }
 }
 
@@ -161,15 +172,29 @@ pub(crate) fn stat(result: &[u8]) -> Result<(), Corruption> {
 /// Parses the result of [`Op::GetData`]. A znode without data is returned as empty.
 pub(crate) fn data(result: &[u8]) -> Result<Vec<u8>, Corruption> {
     let mut cursor = Cursor::new(result);
-    let data = match cursor.clone().i32("length of the znode's data")? {
-        -1 => cursor.take(4, "length of the znode's data").map(|_| &[][..])?,
-        _ => {
-            let len = cursor.len("length of the znode's data")?;
-            cursor.take(len, "data of the znode")?
-        }
-    };
+    let data = take_buffer(&mut cursor, "length of the znode's data", "data of the znode")?;
     stat(cursor.rest())?;
-    Ok(data.to_vec())
+    Ok(data.unwrap_or_default().to_vec())
+}
+
+/// Parses the answer to [`sasl`]: a token of the server, or none.
+pub(crate) fn sasl_token(result: &[u8]) -> Result<Option<Vec<u8>>, Corruption> {
+    let mut cursor = Cursor::new(result);
+    let token = take_buffer(&mut cursor, "length of a SASL token", "SASL token")?;
+    cursor.finish("bytes after a SASL token")?;
+    Ok(token.map(<[u8]>::to_vec))
+}
+
+fn take_buffer<'a>(
+    cursor: &mut Cursor<'a>,
+    length: &'static str,
+    bytes: &'static str,
+) -> Result<Option<&'a [u8]>, Corruption> {
+    if cursor.clone().i32(length)? == -1 {
+        return cursor.take(4, length).map(|_| None);
+    }
+    let len = cursor.len(length)?;
+    cursor.take(len, bytes).map(Some)
 }
 
 /// Parses the result of [`Op::GetChildren`]: names in any order.
@@ -225,6 +250,7 @@ mod tests {
         assert_eq!(hex(connect(Duration::from_secs(30))), format!("{expected}{}", "00".repeat(17)));
         assert_eq!(hex(request(3, Op::GetData, "/h")), "0000000f0000000300000004000000022f6800");
         assert_eq!(hex(close(4)), "0000000800000004fffffff5");
+        assert_eq!(hex(sasl(5, b"t")), "0000000d00000005000000660000000174");
     }
 
     #[test]
@@ -267,6 +293,15 @@ mod tests {
         assert!(data(&[&some[..], &[0]].concat()).is_err());
         assert!(data(&[&(-2i32).to_be_bytes()[..], &[0; STAT]].concat()).is_err());
 
+        assert_eq!(sasl_token(&(-1i32).to_be_bytes()), Ok(None));
+        let token = [0, 0, 0, 2, b'a', b'b'];
+        assert_eq!(sasl_token(&token), Ok(Some(b"ab".to_vec())));
+        for len in 0..token.len() {
+            assert!(sasl_token(&token[..len]).is_err(), "{len}");
+        }
+        assert!(sasl_token(&[&token[..], &[0]].concat()).is_err());
+        assert!(sasl_token(&(-2i32).to_be_bytes()).is_err());
+
         let names = [0, 0, 0, 2, 0, 0, 0, 1, b'x', 0, 0, 0, 0];
         assert_eq!(children(&names), Ok(vec!["x".to_owned(), String::new()]));
         for len in 0..names.len() {
@@ -281,6 +316,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
             let _ = (session(&bytes), reply(1, &bytes), stat(&bytes), data(&bytes), children(&bytes));
+            let _ = sasl_token(&bytes);
         }
     }
 }

@@ -750,6 +750,8 @@ final class Client implements Closeable {
       }
     });
     commands.put("znodes", in -> Znodes.dump(conf));
+    commands.put("protect_znodes",
+      in -> Znodes.copyFor(conf, in.get("user").getAsString(), in.get("to").getAsString()));
     commands.put("dump", in -> dump(in));
   }
 

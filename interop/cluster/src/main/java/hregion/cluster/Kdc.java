@@ -2,7 +2,10 @@ package hregion.cluster;
 
 import java.io.File;
 import java.nio.file.Files;
+import java.util.Map;
 import java.util.Properties;
+import javax.security.auth.login.AppConfigurationEntry;
+import javax.security.auth.login.AppConfigurationEntry.LoginModuleControlFlag;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.minikdc.MiniKdc;
 import org.apache.hadoop.security.UserGroupInformation;
@@ -13,6 +16,7 @@ final class Kdc {
   private static final String REALM = "EXAMPLE.COM";
   private static final String SERVER = "hbase/localhost@" + REALM;
   private static final String CLIENT = "client@" + REALM;
+  private static final String ZOOKEEPER = "zookeeper/localhost@" + REALM;
 
   private final MiniKdc kdc;
   private final File servers;
@@ -26,9 +30,31 @@ final class Kdc {
     // Also sets the file in which this JVM looks for it.
     kdc.start();
     servers = new File(dir, "server.keytab");
-    kdc.createPrincipal(servers, SERVER.substring(0, SERVER.indexOf('@')));
+    kdc.createPrincipal(servers, name(SERVER), name(ZOOKEEPER));
     clients = new File(dir, "client.keytab");
-    kdc.createPrincipal(clients, CLIENT.substring(0, CLIENT.indexOf('@')));
+    kdc.createPrincipal(clients, name(CLIENT));
+  }
+
+  private static String name(String principal) {
+    return principal.substring(0, principal.indexOf('@'));
+  }
+
+  /** Lets ZooKeeper's server in this JVM authenticate the sessions of clients that ask for it. */
+  void secureZooKeeper() {
+    System.setProperty("zookeeper.authProvider.1",
+      "org.apache.zookeeper.server.auth.SASLAuthenticationProvider");
+    Map<String, String> options = Map.of("useKeyTab", "true", "keyTab", servers.getPath(),
+      "storeKey", "true", "useTicketCache", "false", "principal", ZOOKEEPER);
+    AppConfigurationEntry[] server = { new AppConfigurationEntry(
+      "com.sun.security.auth.module.Krb5LoginModule", LoginModuleControlFlag.REQUIRED, options) };
+    // HBase's own sessions have no section "Client": they are anonymous.
+    javax.security.auth.login.Configuration
+      .setConfiguration(new javax.security.auth.login.Configuration() {
+        @Override
+        public AppConfigurationEntry[] getAppConfigurationEntry(String section) {
+          return section.equals("Server") ? server : null;
+        }
+      });
   }
 
   /** Configures servers that authenticate, and their clients. */

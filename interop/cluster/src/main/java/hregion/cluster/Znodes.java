@@ -1,6 +1,7 @@
 package hregion.cluster;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.TreeSet;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -11,7 +12,11 @@ import org.apache.hbase.thirdparty.com.google.gson.JsonArray;
 import org.apache.hbase.thirdparty.com.google.gson.JsonObject;
 import org.apache.hbase.thirdparty.com.google.protobuf.Message;
 import org.apache.hbase.thirdparty.com.google.protobuf.TextFormat;
+import org.apache.zookeeper.CreateMode;
+import org.apache.zookeeper.ZooDefs;
 import org.apache.zookeeper.ZooKeeper;
+import org.apache.zookeeper.data.ACL;
+import org.apache.zookeeper.data.Id;
 import org.apache.zookeeper.data.Stat;
 import org.apache.hadoop.hbase.shaded.protobuf.generated.ClusterIdProtos;
 import org.apache.hadoop.hbase.shaded.protobuf.generated.ZooKeeperProtos;
@@ -21,13 +26,39 @@ final class Znodes {
   private Znodes() {
   }
 
-  static JsonArray dump(Configuration conf) throws Exception {
+  /** Copies the znodes right below the cluster's to others, which only one user may read, by SASL. */
+  static JsonArray copyFor(Configuration conf, String user, String to) throws Exception {
+    ZooKeeper zk = connect(conf);
+    try {
+      // ZooKeeper asks whether the list contains null, which one of List.of refuses.
+      List<ACL> own = Arrays.asList(new ACL(ZooDefs.Perms.READ, new Id("sasl", user)));
+      JsonArray all = new JsonArray();
+      zk.create(to, new byte[0], ZooDefs.Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT);
+      String from = conf.get(HConstants.ZOOKEEPER_ZNODE_PARENT, "/hbase");
+      for (String child : new TreeSet<>(zk.getChildren(from, false))) {
+        byte[] data = zk.getData(from + "/" + child, false, null);
+        zk.create(to + "/" + child, data, own, CreateMode.PERSISTENT);
+        all.add(child);
+      }
+      zk.setACL(to, own, -1);
+      return all;
+    } finally {
+      zk.close();
+    }
+  }
+
+  private static ZooKeeper connect(Configuration conf) throws Exception {
     CountDownLatch up = new CountDownLatch(1);
     ZooKeeper zk = new ZooKeeper(
       "127.0.0.1:" + conf.getInt(HConstants.ZOOKEEPER_CLIENT_PORT, 2181), 10000,
       e -> up.countDown());
+    up.await(10, TimeUnit.SECONDS);
+    return zk;
+  }
+
+  static JsonArray dump(Configuration conf) throws Exception {
+    ZooKeeper zk = connect(conf);
     try {
-      up.await(10, TimeUnit.SECONDS);
       JsonArray all = new JsonArray();
       walk(zk, conf.get(HConstants.ZOOKEEPER_ZNODE_PARENT, "/hbase"), all);
       return all;

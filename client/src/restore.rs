@@ -1,0 +1,95 @@
+//! Restoring a table from a snapshot, with another one to fall back on (HBase: `Admin.restoreSnapshot`).
+
+use crate::client::Client;
+use hregion::{Error, ErrorKind, Result, TableName};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The default of `hbase.snapshot.restore.failsafe.name`.
+pub(crate) const FAILSAFE: &str = "hbase-failsafe-{snapshot.name}-{restore.timestamp}";
+
+impl Client {
+    /// Brings the table of a snapshot back to what it was then. The table must be disabled, and stays so; one
+    /// that does not exist is created (HBase: `Admin.restoreSnapshot`).
+    ///
+    /// Before, another snapshot is taken of a table that exists
+    /// ([`failsafe_snapshot`](crate::ClientBuilder::failsafe_snapshot)). If the master fails, the table is
+    /// brought back to that one, which is then deleted. It is kept, and the error names it, if the master has
+    /// not said how it has ended, or fails again.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such snapshot, the table is not disabled, or no master does it in time.
+    pub async fn restore_snapshot(&self, name: &str) -> Result<()> {
+        let snapshots = self.snapshots().await?;
+        let Some(found) = snapshots.iter().find(|found| found.name() == name) else {
+            return Err(Error::invalid_argument(format!("there is no snapshot {name}")));
+        };
+        let table = found.table();
+        match &self.0.failsafe {
+            Some(format) if self.table_exists(table).await? => {
+                self.check_disabled(table).await?;
+                self.restore_with(name, table, &failsafe_name(format, name, table)).await
+            }
+            _ => self.restore(name, table).await,
+        }
+    }
+
+    /// Restores a table, and takes the snapshot `failsafe` of it before.
+    async fn restore_with(&self, name: &str, table: &TableName, failsafe: &str) -> Result<()> {
+        self.snapshot(table, failsafe).await?;
+        let Err(error) = self.restore(name, table).await else {
+            return self.delete_snapshot(failsafe).await.map_err(|error| {
+                let message = format!("{table} is restored, but snapshot {failsafe} is left");
+                because(message, &error)
+            });
+        };
+        let left = format!("snapshot {failsafe} has what {table} was before");
+        if error.kind() == ErrorKind::Io {
+            // the master may still be at it
+            return Err(because(format!("{name} may be restored or not, {left}"), &error));
+        }
+        if let Err(again) = self.restore(failsafe, table).await {
+            let message = format!("{name} is not restored ({}), {left}", error.message());
+            return Err(because(message, &again));
+        }
+        let kept = match self.delete_snapshot(failsafe).await {
+            Ok(()) => format!("{table} is as it was before"),
+            Err(_) => format!("{table} is as it was before, and in snapshot {failsafe}"),
+        };
+        Err(because(format!("{name} is not restored, {kept}"), &error))
+    }
+
+    async fn check_disabled(&self, table: &TableName) -> Result<()> {
+        match self.check_enabled(table).await {
+            Ok(()) => Err(Error::invalid_argument(format!("table {table} is not disabled"))),
+            Err(error) if error.kind() == ErrorKind::TableNotEnabled => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn because(message: String, error: &Error) -> Error {
+    Error::locating(error.kind(), format!("{message}: {}", error.message()))
+}
+
+/// Returns the name of the snapshot that is taken before another one is restored.
+fn failsafe_name(format: &str, name: &str, table: &TableName) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let name = format.replace("{snapshot.name}", name);
+    let name = name.replace("{table.name}", &table.to_string().replace(':', "."));
+    name.replace("{restore.timestamp}", &now.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_as_hbase_makes_them() {
+        let table = TableName::parse("ns:t").unwrap();
+        let name = failsafe_name(FAILSAFE, "s1", &table);
+        let time = name.strip_prefix("hbase-failsafe-s1-").unwrap();
+        assert!(time.parse::<u64>().unwrap() > 1_600_000_000_000, "{name}");
+        assert_eq!(failsafe_name("before-{table.name}-{snapshot.name}", "s1", &table), "before-ns.t-s1");
+    }
+}

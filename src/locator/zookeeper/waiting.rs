@@ -1,0 +1,20 @@
+//! Work that may wait without a deadline of its own.
+
+use crate::clock::Deadline;
+use std::io;
+use std::sync::mpsc;
+use std::thread;
+
+/// Does some work on a thread of its own, which goes on after the deadline.
+pub(super) fn by_deadline<T: Send + 'static>(
+    thread: &str,
+    deadline: Deadline,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let (send, receive) = mpsc::sync_channel(1);
+    thread::Builder::new().name(thread.to_owned()).spawn(move || {
+        // the receiver may be gone
+        let _ = send.send(work());
+    })?;
+    receive.recv_timeout(deadline.left()).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
