@@ -33,7 +33,7 @@ const OF_SNAPSHOTS: [&str; 12] = [
     "SELECT row FROM t WHERE row >= 'row-0050' ORDER BY row LIMIT 7",
     "SELECT count(*), min(row), max(row) FROM t WHERE row LIKE 'row-00%'",
     "SELECT substr(row, 1, 6) AS part, count(*) AS n FROM t GROUP BY substr(row, 1, 6) ORDER BY part",
-    "SELECT family, qualifier, count(*), sum(octet_length(value)) FROM c GROUP BY family, qualifier",
+    "SELECT family, qualifier, count(*), max(timestamp) FROM c GROUP BY family, qualifier",
     "SELECT family, qualifier, min(value), count(DISTINCT row) FROM c GROUP BY family, qualifier",
     "SELECT t.row, count(*) AS cells FROM t JOIN c ON arrow_cast(t.row, 'Binary') = c.row GROUP BY t.row",
     "SELECT count(*) FROM t WHERE arrow_cast(row, 'Binary') IN (SELECT row FROM c WHERE family = X'70')",
@@ -196,45 +196,65 @@ fn numbers(root: &Path, count: u32) -> PathBuf {
     root.join("data/default/t")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_executor_that_dies_makes_no_wrong_answer() {
-    const ROWS: u32 = 40_000;
+/// Joins many rows of a table of [`numbers`] on a new cluster, whose first executor is killed when `is_time`
+/// says so. Returns how long it took, and whether that was in the middle of it.
+async fn join(
+    path: &Path,
+    rows_of_table: u32,
+    is_time: impl Fn(&Cluster, Duration) -> bool,
+) -> (Duration, bool) {
     const REST: u32 = 400;
-    let dir = tempfile::tempdir().unwrap();
-    let path = numbers(dir.path(), ROWS);
     let mut cluster = Cluster::start();
     let config = session_config(TargetOptions::default()).with_target_partitions(8);
     let context = connect_with(&cluster.url(), config).await.unwrap();
-    register_numbers(&context, &path);
+    register_numbers(&context, path);
     let sql = format!("SELECT count(*) AS n FROM t a JOIN t b ON a.n % {REST} = b.n % {REST}");
-    let expected = (ROWS / REST) * (ROWS / REST) * REST;
+    let expected = (rows_of_table / REST) * (rows_of_table / REST) * REST;
+    let begun = Instant::now();
     let query = tokio::spawn({
         let (context, sql) = (context.clone(), sql.clone());
         async move { rows(&context, &sql).await }
     });
-    // in the middle: it has results of a stage
-    let begun = Instant::now();
-    while !cluster.has_results(0) && begun.elapsed() < Duration::from_secs(60) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut is_killed = false;
+    while !is_killed && !query.is_finished() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if is_time(&cluster, begun.elapsed()) {
+            is_killed = !query.is_finished();
+            cluster.kill_executor(0);
+        }
     }
-    assert!(!query.is_finished(), "the query is too short");
-    cluster.kill_executor(0);
     let answer = tokio::time::timeout(Duration::from_secs(240), query).await;
+    let took = begun.elapsed();
     match answer.expect("the query ends").expect("without a panic") {
         Ok(batches) => {
-            let found = lines(&sql, &batches);
-            assert!(found.contains(&format!("| {expected} |")), "{found:?}, expected {expected}");
-            println!("answered after {:?}", begun.elapsed());
+            assert!(lines(&sql, &batches).contains(&format!("| {expected} |")), "{batches:?}");
+            println!("answered after {took:?}");
         }
         Err(error) => {
             let error = error.to_string();
-            assert!(!error.is_empty() && !error.contains("panicked"), "{error}");
-            println!("failed after {:?}: {error}", begun.elapsed());
+            assert!(is_killed && !error.is_empty() && !error.contains("panicked"), "{error}");
+            println!("failed after {took:?}: {error}");
         }
     }
     // the other one answers alone
-    let counted =
-        tokio::time::timeout(Duration::from_secs(120), rows(&context, "SELECT count(*) AS n FROM t"));
-    let counted = lines("", &counted.await.expect("an answer").unwrap());
-    assert!(counted.contains(&format!("| {ROWS} |")), "{counted:?}");
+    let sql = "SELECT count(*) AS n FROM t";
+    let counted = tokio::time::timeout(Duration::from_secs(240), rows(&context, sql)).await;
+    let counted = lines(sql, &counted.expect("an answer").unwrap());
+    assert!(counted.contains(&format!("| {rows_of_table} |")), "{counted:?}");
+    (took, is_killed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_dies_makes_no_wrong_answer() {
+    const ROWS: u32 = 40_000;
+    let dir = tempfile::tempdir().unwrap();
+    let path = numbers(dir.path(), ROWS);
+    let (whole, _) = join(&path, ROWS, |_, _| false).await;
+    // when it has results of a stage, and at some other times
+    let mut killed = usize::from(join(&path, ROWS, |cluster, _| cluster.has_results(0)).await.1);
+    for quarter in 1..4 {
+        let (_, in_the_middle) = join(&path, ROWS, |_, since| since >= whole * quarter / 4).await;
+        killed += usize::from(in_the_middle);
+    }
+    assert!(killed > 1, "the query is too short: {whole:?}");
 }
