@@ -4,6 +4,7 @@ use ballista_executor::executor_process::ExecutorProcessConfig;
 use ballista_scheduler::config::SchedulerConfig;
 use clap::{Parser, Subcommand};
 use datafusion::arrow::csv::WriterBuilder;
+use datafusion::execution::context::SQLOptions;
 use futures::StreamExt as _;
 use hregion_arrow::{Layout, Mapping};
 use hregion_ballista::{connect_with, run_executor, run_scheduler, session_config};
@@ -157,7 +158,10 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 };
                 context.register_table(name, Arc::new(target.table(layout)?))?;
             }
-            let mut batches = context.sql(&sql).await?.execute_stream().await?;
+            // files are read only
+            let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
+            let rows = context.sql_with_options(&sql, options.with_allow_statements(false)).await?;
+            let mut batches = rows.execute_stream().await?;
             let out = BufWriter::new(std::io::stdout());
             let mut writer = WriterBuilder::new().with_header(true).build(out);
             while let Some(batch) = batches.next().await {

@@ -87,10 +87,12 @@ impl Cluster {
         assert!(killed.unwrap().success());
     }
 
-    pub(crate) fn program(&self, args: &[&str]) -> String {
+    /// Answers a query by the program: what it prints, or the error.
+    pub(crate) fn sql(&self, sql: &str, table: &str) -> Result<String, String> {
+        let args = ["sql", sql, "--scheduler", &self.url(), "--table", table];
         let output = Command::new(PROGRAM).args(args).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 }
 
