@@ -15,11 +15,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// SQL over HBase's files on several machines
 #[derive(Debug, Parser)]
 #[command(name = "hregion-ballista", version)]
 struct Args {
+    /// What is reported to standard error: off, error, warn, info, debug or trace
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn", value_parser = level)]
+    log: log::LevelFilter,
     #[command(subcommand)]
     command: Command,
 }
@@ -83,6 +87,9 @@ enum Command {
         /// How many parts of a table are read [default: 16]
         #[arg(long, value_name = "N")]
         partitions: Option<usize>,
+        /// After how many seconds to give up [default: never]
+        #[arg(long, value_name = "SECONDS")]
+        timeout: Option<u64>,
     },
 }
 
@@ -93,13 +100,37 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn level(text: &str) -> Result<log::LevelFilter, String> {
+    text.parse().map_err(|_| "expected a level".to_owned())
+}
+
 fn host_port(text: &str) -> Result<(String, u16), String> {
     let (host, port) = text.rsplit_once(':').ok_or("expected HOST:PORT")?;
     Ok((host.to_owned(), port.parse().map_err(|_| "expected a port")?))
 }
 
+/// Prints what Ballista reports.
+struct Report;
+
+impl log::Log for Report {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            eprintln!("{}: {}: {}", record.level(), record.target(), record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
+    if log::set_logger(&Report).is_ok() {
+        log::set_max_level(args.log);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -107,7 +138,12 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(args.command)) {
+    let limit = match &args.command {
+        Command::Sql { timeout: Some(seconds), .. } => Duration::from_secs(*seconds),
+        _ => Duration::MAX,
+    };
+    let done = async { tokio::time::timeout(limit, run(args.command)).await };
+    match runtime.block_on(done).unwrap_or_else(|_| Err("there is no answer in time".into())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -144,7 +180,7 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             };
             Ok(run_executor(config, TargetOptions::default()).await?)
         }
-        Command::Sql { sql, scheduler, tables, map, infer, partitions } => {
+        Command::Sql { sql, scheduler, tables, map, infer, partitions, timeout: _ } => {
             let config = session_config(TargetOptions::default());
             let config = config.with_target_partitions(partitions.unwrap_or(16));
             let context = connect_with(&scheduler, config).await?;
