@@ -1,6 +1,7 @@
 //! Tables and plan nodes as bytes, for other machines.
 
 use crate::exec::{HregionExec, projected};
+use crate::groups::ungrouped;
 use crate::partition::Partition;
 use crate::presence::Presence;
 use crate::provider::HregionTable;
@@ -39,8 +40,10 @@ const EXEC: u8 = 2;
 /// The bytes have a version and a checksum: those of another version, and damaged ones, are errors.
 /// Options, such as a master key, are those of the codec that decodes, and never in the bytes.
 ///
-/// A decoded node has all partitions, and reads those that are executed. Ballista 55 executes all of them in
-/// each task, as it restricts only leaves that it knows: its answers are wrong.
+/// A decoded table plans its scans as files, one for each partition, in a
+/// [`DataSourceExec`](datafusion::datasource::source::DataSourceExec): schedulers such as Ballista's divide
+/// only leaves that they know among tasks. The codec encodes such a scan as a node that reads the files that
+/// the scheduler left.
 #[derive(Debug)]
 pub struct HregionCodec {
     options: TargetOptions,
@@ -87,7 +90,7 @@ impl HregionCodec {
         let table = HregionTable::with(origin, layout, sorts_as_bytes);
         let table = table.pushdown(reader.flag()?).min_partition_bytes(reader.number()?);
         reader.end()?;
-        Ok(table)
+        Ok(table.sent())
     }
 
     fn decode_exec(&self, bytes: &[u8]) -> Result<HregionExec> {
@@ -271,7 +274,8 @@ impl PhysicalExtensionCodec for HregionCodec {
         buf: &mut Vec<u8>,
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
-        match node.downcast_ref::<HregionExec>() {
+        let ungrouped = ungrouped(&*node)?;
+        match ungrouped.as_ref().or_else(|| node.downcast_ref()) {
             Some(exec) => {
                 buf.extend(encode_exec(exec)?);
                 Ok(())

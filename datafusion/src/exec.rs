@@ -13,15 +13,11 @@ use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSor
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::statistics::StatisticsArgs;
-use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use futures::StreamExt as _;
-use hregion::cell::StringBinary;
 use std::fmt;
 use std::sync::Arc;
-
-/// How many batches of a partition wait to be taken. One more is being read.
-const CHANNEL: usize = 1;
 
 /// A range of row keys: from one, inclusive, to another, exclusive; `None` for no end.
 pub type RowRange = (Vec<u8>, Option<Vec<u8>>);
@@ -97,12 +93,7 @@ impl DisplayAs for HregionExec {
         let names: Vec<&str> =
             self.reading.schema.fields().iter().map(|field| field.name().as_str()).collect();
         write!(f, ", columns=[{}]", names.join(", "))?;
-        if let Some(filter) = &self.reading.filter {
-            match filter.to_expression() {
-                Some(text) => write!(f, ", filter={}", StringBinary(&text))?,
-                None => write!(f, ", filter={filter:?}")?,
-            }
-        }
+        self.reading.fmt_filter(f)?;
         match self.reading.limit {
             Some(limit) => write!(f, ", limit={limit}"),
             None => Ok(()),
@@ -155,13 +146,9 @@ impl ExecutionPlan for HregionExec {
         let Some(read) = self.partitions.get(partition).cloned() else {
             return internal_err!("HregionExec has {} partitions, not {partition}", self.partitions.len());
         };
-        let (reading, rows) = (self.reading.clone(), context.session_config().batch_size());
-        let mut stream = RecordBatchReceiverStream::builder(Arc::clone(&self.reading.schema), CHANNEL);
-        let to = stream.tx();
-        // waits for files, and for the batches to be taken; ends when the stream is dropped
-        stream.spawn_blocking(move || reading.run(&read, rows, &to));
         let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let batches = stream.build().map(move |batch| {
+        let batches = self.reading.stream(read, context.session_config().batch_size());
+        let batches = batches.map(move |batch| {
             if let Ok(batch) = &batch {
                 baseline.record_output(batch.num_rows());
             }

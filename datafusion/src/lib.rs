@@ -33,6 +33,8 @@ mod codec;
 mod columns;
 mod error;
 mod exec;
+#[cfg(feature = "codec")]
+mod groups;
 mod key;
 mod literal;
 mod partition;

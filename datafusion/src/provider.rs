@@ -39,6 +39,9 @@ pub struct HregionTable {
     pub(crate) sorts_as_bytes: bool,
     pub(crate) pushes_down: bool,
     pub(crate) min_partition_bytes: u64,
+    /// Whether a scan is planned for other machines.
+    #[cfg(feature = "codec")]
+    is_sent: bool,
 }
 
 /// The maximum number of regions whose files are examined before they are read.
@@ -78,6 +81,8 @@ impl HregionTable {
             sorts_as_bytes,
             pushes_down: true,
             min_partition_bytes: 1 << 20,
+            #[cfg(feature = "codec")]
+            is_sent: false,
         }
     }
 
@@ -103,6 +108,12 @@ impl HregionTable {
     pub fn min_partition_bytes(mut self, bytes: u64) -> Self {
         self.min_partition_bytes = bytes;
         self
+    }
+
+    /// Plans scans for other machines.
+    #[cfg(feature = "codec")]
+    pub(crate) fn sent(self) -> Self {
+        Self { is_sent: true, ..self }
     }
 
     /// Plans a scan. Opens regions, and reads the ends of their files.
@@ -152,7 +163,12 @@ impl HregionTable {
             schema: output_schema,
             limit,
         };
-        Ok(Arc::new(HregionExec::new(reading, partitions, selection.cells_of_row, output, sorted)))
+        let exec = HregionExec::new(reading, partitions, selection.cells_of_row, output, sorted);
+        #[cfg(feature = "codec")]
+        if self.is_sent {
+            return crate::groups::grouped(exec);
+        }
+        Ok(Arc::new(exec))
     }
 
     /// Returns what is read of each row; `None` if no row has any of it.

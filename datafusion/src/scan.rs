@@ -8,10 +8,14 @@ use crate::source::{OriginView, View, scan_of};
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use hregion::cell::StringBinary;
 use hregion::filter::{CellFilter, CustomFilter, Filter};
 use hregion::{RowRef, Scan, TimeRange};
 use hregion_arrow::{BatchBuilder, BatchLimits, Layout};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
@@ -78,6 +82,8 @@ impl Selected {
 const FIRST_ROWS: usize = 256;
 /// The bytes at which a batch is complete.
 const BATCH_BYTES: usize = 16 << 20;
+/// How many batches of a partition wait to be taken. One more is being read.
+const CHANNEL: usize = 1;
 
 /// Ends a scan once nothing takes its batches. Filters may drop any number of rows in one call of a scanner.
 #[derive(Debug)]
@@ -108,6 +114,23 @@ impl CellFilter for WhileTaken {
 }
 
 impl Reading {
+    /// Reads a partition on a thread of its own, which ends when the stream is dropped.
+    pub(crate) fn stream(&self, partition: Partition, batch_rows: usize) -> SendableRecordBatchStream {
+        let mut stream = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), CHANNEL);
+        let (reading, to) = (self.clone(), stream.tx());
+        // waits for files, and for the batches to be taken
+        stream.spawn_blocking(move || reading.run(&partition, batch_rows, &to));
+        stream.build()
+    }
+
+    pub(crate) fn fmt_filter(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.filter.as_ref().map(|filter| (filter.to_expression(), filter)) {
+            Some((Some(text), _)) => write!(f, ", filter={}", StringBinary(&text)),
+            Some((None, filter)) => write!(f, ", filter={filter:?}"),
+            None => Ok(()),
+        }
+    }
+
     /// Reads a partition, and sends its batches. Ends early if nothing takes them.
     pub(crate) fn run(
         &self,

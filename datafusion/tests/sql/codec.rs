@@ -8,9 +8,13 @@ use crate::rng::Rng;
 use crate::{plan, rows, session, shown};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::SessionContext;
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion_proto::bytes::{
     logical_plan_from_bytes_with_extension_codec, logical_plan_to_bytes_with_extension_codec,
@@ -20,7 +24,7 @@ use datafusion_proto::logical_plan::LogicalExtensionCodec as _;
 use datafusion_proto::physical_plan::{DefaultPhysicalProtoConverter, PhysicalExtensionCodec};
 use hregion::Table;
 use hregion_arrow::{Infer, Invalid, Layout, Mapping};
-use hregion_datafusion::{HregionCodec, HregionTable, Target, TargetOptions};
+use hregion_datafusion::{HregionCodec, HregionExec, HregionTable, Target, TargetOptions};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,8 +40,9 @@ fn target(dir: &Path) -> Target {
     Target::open(dir.to_str().unwrap(), TargetOptions::default()).unwrap()
 }
 
-/// The answers of a query, as it is, by its logical plan sent, and by its physical plan sent.
-async fn answers(context: &SessionContext, sql: &str) -> [Vec<String>; 3] {
+/// The answers of a query, as it is, by its logical plan sent, by its physical plan sent, and by the physical
+/// plan that is made of the logical one that was sent, sent in its turn.
+async fn answers(context: &SessionContext, sql: &str) -> [Vec<String>; 4] {
     let codec = HregionCodec::default();
     let direct = rows(context, sql).await.unwrap();
     // another machine has no tables
@@ -45,7 +50,12 @@ async fn answers(context: &SessionContext, sql: &str) -> [Vec<String>; 3] {
     let logical = context.sql(sql).await.unwrap().into_optimized_plan().unwrap();
     let bytes = logical_plan_to_bytes_with_extension_codec(&logical, &codec).unwrap();
     let logical = logical_plan_from_bytes_with_extension_codec(&bytes, &other.task_ctx(), &codec).unwrap();
-    let of_logical = other.execute_logical_plan(logical).await.unwrap().collect().await.unwrap();
+    let of_scheduler = other.execute_logical_plan(logical).await.unwrap();
+    let of_scheduler = of_scheduler.create_physical_plan().await.unwrap();
+    let bytes = physical_plan_to_bytes_with_extension_codec(Arc::clone(&of_scheduler), &codec).unwrap();
+    let of_logical = collect(of_scheduler, other.task_ctx()).await.unwrap();
+    let decoded = physical_plan_from_bytes_with_extension_codec(&bytes, &other.task_ctx(), &codec).unwrap();
+    let of_both = collect(decoded, other.task_ctx()).await.unwrap();
     let physical = plan(context, sql).await;
     let bytes = physical_plan_to_bytes_with_extension_codec(Arc::clone(&physical), &codec).unwrap();
     let decoded: Arc<dyn ExecutionPlan> =
@@ -53,7 +63,7 @@ async fn answers(context: &SessionContext, sql: &str) -> [Vec<String>; 3] {
     assert_eq!(shown(&decoded), shown(&physical), "{sql}");
     assert_eq!(decoded.schema(), physical.schema(), "{sql}");
     let of_physical = collect(decoded, other.task_ctx()).await.unwrap();
-    [sorted(&direct), sorted(&of_logical), sorted(&of_physical)]
+    [sorted(&direct), sorted(&of_logical), sorted(&of_physical), sorted(&of_both)]
 }
 
 async fn compare(dir: &Path, layout: &Layout, seed: u64, queries: usize) -> usize {
@@ -84,9 +94,10 @@ async fn compare(dir: &Path, layout: &Layout, seed: u64, queries: usize) -> usiz
         };
         let provider = target.table(layout.clone()).unwrap().min_partition_bytes(1);
         let context = session(provider, 1 + rng.below(5), [1, 7, 8192][rng.below(3)]);
-        let [direct, of_logical, of_physical] = answers(&context, &sql).await;
-        assert_eq!(of_logical, direct, "seed {seed}: {sql}");
-        assert_eq!(of_physical, direct, "seed {seed}: {sql}");
+        let [direct, sent @ ..] = answers(&context, &sql).await;
+        for (way, answer) in sent.into_iter().enumerate() {
+            assert_eq!(answer, direct, "seed {seed}, way {way}: {sql}");
+        }
         found += direct.len();
     }
     found
@@ -120,16 +131,90 @@ async fn plans_that_were_sent_give_the_same_rows() {
     assert!(found > 3000, "{found} lines");
 }
 
-/// Encodes the node of a query that reads.
-async fn node_of(context: &SessionContext, sql: &str) -> Vec<u8> {
+/// The node of a query that reads.
+async fn leaf_of(context: &SessionContext, sql: &str) -> Arc<dyn ExecutionPlan> {
     let mut node = plan(context, sql).await;
     while let Some(child) = node.children().first().map(|child| Arc::clone(child)) {
         node = child;
     }
+    node
+}
+
+fn encode(node: Arc<dyn ExecutionPlan>) -> datafusion::error::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let (codec, converter) = (HregionCodec::default(), DefaultPhysicalProtoConverter {});
-    PhysicalExtensionCodec::try_encode(&codec, node, &mut bytes, &converter).unwrap();
-    bytes
+    PhysicalExtensionCodec::try_encode(&codec, node, &mut bytes, &converter)?;
+    Ok(bytes)
+}
+
+/// Encodes the node of a query that reads.
+async fn node_of(context: &SessionContext, sql: &str) -> Vec<u8> {
+    encode(leaf_of(context, sql).await).unwrap()
+}
+
+/// A table that was sent.
+fn received(table: HregionTable) -> Arc<dyn TableProvider> {
+    let (name, codec, mut bytes) = (TableReference::bare("t"), HregionCodec::default(), Vec::new());
+    let schema = table.schema();
+    codec.try_encode_table_provider(&name, Arc::new(table), &mut bytes).unwrap();
+    codec.try_decode_table_provider(&bytes, &name, schema, &TaskContext::default()).unwrap()
+}
+
+/// A scheduler gives each task some groups of files of a scan: together they read each row once.
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_read_the_partitions_that_they_are_given() {
+    let halves = crate::root().join("testdata/region/split-references/root/data/default/halves");
+    let target = target(&halves);
+    let layout = Layout::Columns(target.infer(1000).unwrap());
+    let table = target.table(layout).unwrap().min_partition_bytes(1);
+    let local = session(table.clone(), 5, 100);
+    let context = SessionContext::new_with_config(local.copied_config());
+    context.register_table("t", received(table)).unwrap();
+    for sql in ["SELECT row FROM t", "SELECT * FROM t WHERE \"p:q0\" > 'm'", "SELECT row FROM t LIMIT 7"] {
+        let (known, leaf) = (leaf_of(&local, sql).await, leaf_of(&context, sql).await);
+        assert!(known.is::<HregionExec>());
+        let count = known.properties().output_partitioning().partition_count();
+        assert!(count > 2, "{count}");
+        // the planner sees the same of both
+        assert_eq!(leaf.properties().output_partitioning().partition_count(), count);
+        assert_eq!(leaf.properties().output_ordering(), known.properties().output_ordering());
+        assert_eq!((leaf.schema(), leaf.fetch()), (known.schema(), known.fetch()));
+        for partition in [None, Some(0), Some(count - 1)] {
+            let args = StatisticsArgs::new().with_partition(partition);
+            let own = leaf.statistics_from_inputs(&[], &args).unwrap();
+            assert_eq!(own, known.statistics_from_inputs(&[], &args).unwrap(), "{sql}");
+        }
+        assert!(shown(&leaf).contains("file_type=hregion"), "{}", shown(&leaf));
+        let scan = leaf.downcast_ref::<DataSourceExec>().unwrap();
+        let scan = scan.data_source().downcast_ref::<FileScanConfig>().unwrap();
+        let restricted = |at: &[usize]| {
+            let groups = at.iter().map(|at| scan.file_groups[*at].clone()).collect();
+            let scan = FileScanConfigBuilder::from(scan.clone()).with_file_groups(groups).build();
+            DataSourceExec::from_data_source(scan)
+        };
+        let of = async |node: Arc<dyn ExecutionPlan>| collect(node, context.task_ctx()).await.unwrap();
+        let of_all = of(leaf.clone()).await;
+        assert_eq!(sorted(&of_all), sorted(&of(known).await), "{sql}");
+        let (mut by_tasks, mut here) = (Vec::new(), Vec::new());
+        let mut places: Vec<usize> = (0..count).collect();
+        places.swap(0, 1);
+        for task in places.chunks(2) {
+            let node = decode(&encode(restricted(task)).unwrap()).unwrap();
+            assert_eq!(node.properties().output_partitioning().partition_count(), task.len());
+            by_tasks.extend(of(node).await);
+            here.extend(of(restricted(task)).await);
+        }
+        assert!(of_all.iter().map(RecordBatch::num_rows).sum::<usize>() > 3);
+        assert_eq!(sorted(&by_tasks), sorted(&of_all), "{sql}");
+        assert_eq!(sorted(&here), sorted(&of_all), "{sql}");
+        let none = decode(&encode(restricted(&[])).unwrap()).unwrap();
+        assert_eq!(none.properties().output_partitioning().partition_count(), 0);
+        // partitions are not joined, and not divided
+        let files = scan.file_groups.iter().flat_map(|group| group.files().to_vec()).collect();
+        let joined = FileScanConfigBuilder::from(scan.clone()).with_file_groups(vec![FileGroup::new(files)]);
+        assert!(encode(DataSourceExec::from_data_source(joined.build())).is_err());
+        assert!(leaf.repartitioned(64, context.state().config_options()).unwrap().is_none());
+    }
 }
 
 fn decode(bytes: &[u8]) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {

@@ -1,0 +1,209 @@
+//! `hregion-ballista`: Ballista's scheduler and executors, which read the files of HBase, and queries.
+
+use ballista_executor::executor_process::ExecutorProcessConfig;
+use ballista_scheduler::config::SchedulerConfig;
+use clap::{Parser, Subcommand};
+use datafusion::arrow::csv::WriterBuilder;
+use datafusion::execution::context::SQLOptions;
+use futures::StreamExt as _;
+use hregion_arrow::{Layout, Mapping};
+use hregion_ballista::{connect_with, run_executor, run_scheduler, session_config};
+use hregion_datafusion::{Target, TargetOptions};
+use std::error::Error;
+use std::io::{BufWriter, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// SQL over HBase's files on several machines
+#[derive(Debug, Parser)]
+#[command(name = "hregion-ballista", version)]
+struct Args {
+    /// What is reported to standard error: off, error, warn, info, debug or trace
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn", value_parser = level)]
+    log: log::LevelFilter,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scheduler
+    Scheduler {
+        /// The address that it listens on
+        #[arg(long, default_value = "127.0.0.1:50050")]
+        bind: SocketAddr,
+        /// The name that executors and clients know this machine by
+        #[arg(long, default_value = "localhost")]
+        external_host: String,
+        /// Seconds without a sign of life after which an executor is taken to be dead
+        #[arg(long, default_value_t = 60)]
+        executor_timeout: u64,
+    },
+    /// Run an executor
+    Executor {
+        /// The scheduler
+        #[arg(long, value_name = "HOST:PORT", default_value = "localhost:50050", value_parser = host_port)]
+        scheduler: (String, u16),
+        /// The address that other executors and clients fetch results from
+        #[arg(long, default_value = "127.0.0.1:50051")]
+        bind: SocketAddr,
+        /// The port for the scheduler's calls
+        #[arg(long, default_value_t = 50052)]
+        grpc_port: u16,
+        /// The name that others know this machine by
+        #[arg(long)]
+        external_host: Option<String>,
+        /// Where intermediate results are kept [default: a temporary directory]
+        #[arg(long)]
+        work_dir: Option<PathBuf>,
+        /// How many partitions are worked on at once [default: the number of cores]
+        #[arg(long, default_value_t = 0)]
+        cores: u16,
+        /// Seconds between signs of life
+        #[arg(long, default_value_t = 10)]
+        heartbeat: u64,
+    },
+    /// Answer a query, as CSV
+    Sql {
+        /// The query
+        sql: String,
+        /// The scheduler
+        #[arg(long, value_name = "URL", default_value = "df://localhost:50050")]
+        scheduler: String,
+        /// A table of the query: the directory of a table, a snapshot or a region, or an HFile, which all
+        /// executors have at the same path or URL
+        #[arg(long = "table", value_name = "NAME=TARGET", value_parser = pair, required = true)]
+        tables: Vec<(String, String)>,
+        /// A JSON file that maps columns and the row key to typed columns, of all tables
+        #[arg(long, value_name = "FILE")]
+        map: Option<PathBuf>,
+        /// Propose types from the first rows of each table
+        #[arg(long, value_name = "ROWS", num_args = 0..=1, require_equals = true)]
+        #[arg(default_missing_value = "1000")]
+        infer: Option<usize>,
+        /// How many parts of a table are read [default: 16]
+        #[arg(long, value_name = "N")]
+        partitions: Option<usize>,
+        /// After how many seconds to give up [default: never]
+        #[arg(long, value_name = "SECONDS")]
+        timeout: Option<u64>,
+    },
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, target)) if !name.is_empty() && !target.is_empty() => Ok((name.into(), target.into())),
+        _ => Err("expected NAME=TARGET".to_owned()),
+    }
+}
+
+fn level(text: &str) -> Result<log::LevelFilter, String> {
+    text.parse().map_err(|_| "expected a level".to_owned())
+}
+
+fn host_port(text: &str) -> Result<(String, u16), String> {
+    let (host, port) = text.rsplit_once(':').ok_or("expected HOST:PORT")?;
+    Ok((host.to_owned(), port.parse().map_err(|_| "expected a port")?))
+}
+
+/// Prints what Ballista reports.
+struct Report;
+
+impl log::Log for Report {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            eprintln!("{}: {}: {}", record.level(), record.target(), record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if log::set_logger(&Report).is_ok() {
+        log::set_max_level(args.log);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let limit = match &args.command {
+        Command::Sql { timeout: Some(seconds), .. } => Duration::from_secs(*seconds),
+        _ => Duration::MAX,
+    };
+    let done = async { tokio::time::timeout(limit, run(args.command)).await };
+    match runtime.block_on(done).unwrap_or_else(|_| Err("there is no answer in time".into())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    match command {
+        Command::Scheduler { bind, external_host, executor_timeout } => {
+            let config = SchedulerConfig {
+                external_host,
+                executor_timeout_seconds: executor_timeout,
+                no_executors_grace_period_seconds: executor_timeout,
+                expire_dead_executor_interval_seconds: executor_timeout.div_ceil(4).max(1),
+                ..SchedulerConfig::default()
+            };
+            Ok(run_scheduler(bind, config, TargetOptions::default()).await?)
+        }
+        Command::Executor { scheduler, bind, grpc_port, external_host, work_dir, cores, heartbeat } => {
+            let config = ExecutorProcessConfig {
+                bind_host: bind.ip().to_string(),
+                port: bind.port(),
+                grpc_port,
+                external_host,
+                scheduler_host: scheduler.0,
+                scheduler_port: scheduler.1,
+                scheduler_connect_timeout_seconds: 60,
+                work_dir: work_dir.map(|dir| dir.display().to_string()),
+                vcores: usize::from(cores),
+                executor_heartbeat_interval_seconds: heartbeat,
+                ..ExecutorProcessConfig::default()
+            };
+            Ok(run_executor(config, TargetOptions::default()).await?)
+        }
+        Command::Sql { sql, scheduler, tables, map, infer, partitions, timeout: _ } => {
+            let config = session_config(TargetOptions::default());
+            let config = config.with_target_partitions(partitions.unwrap_or(16));
+            let context = connect_with(&scheduler, config).await?;
+            let map = map.map(std::fs::read_to_string).transpose()?;
+            for (name, path) in tables {
+                let target = Target::open(&path, TargetOptions::default())?;
+                let layout = match (&map, infer) {
+                    (Some(json), _) => Layout::Columns(Mapping::from_json(json)?),
+                    (None, Some(rows)) => Layout::Columns(target.infer(rows)?),
+                    (None, None) => Layout::Cells,
+                };
+                context.register_table(name, Arc::new(target.table(layout)?))?;
+            }
+            // files are read only
+            let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
+            let rows = context.sql_with_options(&sql, options.with_allow_statements(false)).await?;
+            let mut batches = rows.execute_stream().await?;
+            let out = BufWriter::new(std::io::stdout());
+            let mut writer = WriterBuilder::new().with_header(true).build(out);
+            while let Some(batch) = batches.next().await {
+                writer.write(&batch?)?;
+            }
+            Ok(writer.into_inner().flush()?)
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Queries on several executors, compared with those of one process.
+#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, reason = "a test")]
+
+#[path = "../../../../tests/support/golden_tables.rs"]
+mod golden_tables;
+mod processes;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::error::Result;
+use datafusion::execution::context::{SessionConfig, SessionContext};
+use hregion::{Family, Put, Region, Table};
+use hregion_arrow::{Column, Layout, Mapping, RowKey, ValueType};
+use hregion_ballista::{connect_with, session_config, standalone};
+use hregion_datafusion::{Target, TargetOptions};
+use processes::Cluster;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn snapshots() -> Vec<PathBuf> {
+    let found = golden_tables::golden_snapshots();
+    assert!(!found.is_empty());
+    found
+}
+
+/// Of the rows `t` of a snapshot, and its cells `c`.
+const OF_SNAPSHOTS: [&str; 12] = [
+    "SELECT count(*) FROM t",
+    "SELECT count(*) FROM c",
+    "SELECT * FROM t",
+    "SELECT * FROM c",
+    "SELECT row FROM t WHERE row >= 'row-0050' ORDER BY row LIMIT 7",
+    "SELECT count(*), min(row), max(row) FROM t WHERE row LIKE 'row-00%'",
+    "SELECT substr(row, 1, 6) AS part, count(*) AS n FROM t GROUP BY substr(row, 1, 6) ORDER BY part",
+    "SELECT family, qualifier, count(*), max(timestamp) FROM c GROUP BY family, qualifier",
+    "SELECT family, qualifier, min(value), count(DISTINCT row) FROM c GROUP BY family, qualifier",
+    "SELECT t.row, count(*) AS cells FROM t JOIN c ON arrow_cast(t.row, 'Binary') = c.row GROUP BY t.row",
+    "SELECT count(*) FROM t WHERE arrow_cast(row, 'Binary') IN (SELECT row FROM c WHERE family = X'70')",
+    "SELECT row, value FROM c WHERE timestamp > 1000 AND family < X'71' ORDER BY row, value",
+];
+
+/// Of a table `t` of the columns n, a number, and s, a text that not all rows have, of 1,000 rows.
+const OF_NUMBERS: [&str; 32] = [
+    "SELECT count(*) FROM t",
+    "SELECT count(*), count(n), count(s), count(DISTINCT s) FROM t",
+    "SELECT sum(n), min(n), max(n), avg(n) FROM t",
+    "SELECT * FROM t",
+    "SELECT row FROM t WHERE n = 500",
+    "SELECT row FROM t WHERE row = '00000500'",
+    "SELECT row, n FROM t WHERE row IN ('00000000', '00000130', '00000999', '00001000')",
+    "SELECT count(*) FROM t WHERE row BETWEEN '00000120' AND '00000380'",
+    "SELECT count(*), sum(n) FROM t WHERE row < '00000125' OR row >= '00000875'",
+    "SELECT count(*) FROM t WHERE row < '0'",
+    "SELECT count(*) FROM t WHERE s IS NULL",
+    "SELECT count(*) FROM t WHERE s IS NOT NULL AND n % 2 = 0",
+    "SELECT s, count(*), sum(n) FROM t GROUP BY s",
+    "SELECT n % 10 AS last, count(*) FROM t GROUP BY n % 10 HAVING count(s) > 20 ORDER BY last",
+    "SELECT n % 3 AS a, s, max(row) FROM t GROUP BY n % 3, s ORDER BY a, s NULLS LAST",
+    "SELECT DISTINCT s FROM t",
+    "SELECT row FROM t ORDER BY row",
+    "SELECT row FROM t ORDER BY row LIMIT 5",
+    "SELECT row FROM t ORDER BY row LIMIT 5 OFFSET 123",
+    "SELECT row FROM t ORDER BY row DESC LIMIT 5",
+    "SELECT row, s, n FROM t ORDER BY s NULLS FIRST, n DESC LIMIT 17",
+    "SELECT count(*) FROM (SELECT row FROM t LIMIT 130)",
+    "SELECT a.row, b.row FROM t a JOIN t b ON a.n = b.n + 1 WHERE a.row < '00000300'",
+    "SELECT count(*) FROM t a JOIN t b ON a.s = b.s",
+    "SELECT count(*), count(b.row) FROM t a LEFT JOIN t b ON a.n = b.n * 2",
+    "SELECT count(*), count(a.row), count(b.row) FROM t a FULL JOIN t b ON a.n = b.n + 500",
+    "SELECT count(*), sum(a.n * b.n) FROM t a CROSS JOIN t b WHERE a.n < 40 AND b.n > 990",
+    "SELECT count(*) FROM t WHERE n IN (SELECT n * 3 FROM t)",
+    "SELECT count(*) FROM t a WHERE NOT EXISTS (SELECT 1 FROM t b WHERE b.n = a.n + 10)",
+    "SELECT count(*) FROM t WHERE n > (SELECT avg(n) FROM t WHERE s IS NOT NULL)",
+    "SELECT count(*), sum(n) FROM (SELECT n FROM t WHERE n < 100 UNION ALL SELECT n FROM t WHERE n > 850)",
+    "SELECT s, n, row_number() OVER (PARTITION BY s ORDER BY n) AS place FROM t WHERE n < 300",
+];
+
+/// Registers the rows of a target as `t`, its cells as `c`.
+fn register(context: &SessionContext, dir: &Path) {
+    let target = Target::open(dir.to_str().unwrap(), TargetOptions::default()).unwrap();
+    let rows = Layout::Columns(target.infer(1000).unwrap());
+    for (name, layout) in [("t", rows), ("c", Layout::Cells)] {
+        let table = target.table(layout).unwrap().min_partition_bytes(1);
+        context.deregister_table(name).unwrap();
+        context.register_table(name, Arc::new(table)).unwrap();
+    }
+}
+
+/// Registers a table of [`numbers`] as `t`.
+fn register_numbers(context: &SessionContext, dir: &Path) {
+    let target = Target::open(dir.to_str().unwrap(), TargetOptions::default()).unwrap();
+    let column = |text, name| Column::parse(text).unwrap().named(name);
+    let columns = vec![column("f:n=long", "n"), column("f:s=utf8", "s")];
+    let mapping = Mapping::new(RowKey::whole(ValueType::Utf8), columns).unwrap();
+    context.deregister_table("t").unwrap();
+    context.register_table("t", Arc::new(target.table(Layout::Columns(mapping)).unwrap())).unwrap();
+}
+
+async fn rows(context: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>> {
+    context.sql(sql).await?.collect().await
+}
+
+/// The lines of an answer, in their order if the query has one.
+fn lines(sql: &str, batches: &[RecordBatch]) -> Vec<String> {
+    let text = pretty_format_batches(batches).unwrap().to_string();
+    let mut lines: Vec<String> =
+        text.lines().filter(|line| line.starts_with('|')).map(str::to_owned).collect();
+    if !sql.contains(" ORDER BY ") || sql.contains(" OVER ") {
+        lines.sort();
+    }
+    lines
+}
+
+async fn compare(context: &SessionContext, local: &SessionContext, queries: &[&str]) {
+    for sql in queries {
+        let expected = lines(sql, &rows(local, sql).await.unwrap());
+        assert!(expected.len() > 1, "{sql}");
+        let found = rows(context, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!(lines(sql, &found), expected, "{sql}");
+    }
+}
+
+fn in_this_process() -> SessionContext {
+    SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2))
+}
+
+async fn snapshots_are_the_same(context: &SessionContext) {
+    let local = in_this_process();
+    for dir in snapshots() {
+        println!("{}", dir.display());
+        register(&local, &dir);
+        register(context, &dir);
+        compare(context, &local, &OF_SNAPSHOTS).await;
+    }
+}
+
+async fn numbers_are_the_same(context: &SessionContext) {
+    let (dir, local) = (tempfile::tempdir().unwrap(), in_this_process());
+    let path = numbers(dir.path(), 1000);
+    register_numbers(&local, &path);
+    register_numbers(context, &path);
+    compare(context, &local, &OF_NUMBERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_in_this_process_answers() {
+    let context = standalone(TargetOptions::default()).await.unwrap();
+    numbers_are_the_same(&context).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_executors_give_the_rows_of_one_process() {
+    let cluster = Cluster::start();
+    let config = session_config(TargetOptions::default()).with_target_partitions(6);
+    let context = connect_with(&cluster.url(), config).await.unwrap();
+    snapshots_are_the_same(&context).await;
+    numbers_are_the_same(&context).await;
+    // both have worked
+    for executor in 0..2 {
+        assert!(cluster.has_results(executor), "executor {executor} has no results");
+    }
+    // a damaged table is an error, which names the file
+    let dir = tempfile::tempdir().unwrap();
+    let path = numbers(dir.path(), 1000);
+    let target = Target::open(path.to_str().unwrap(), TargetOptions::default()).unwrap();
+    context.register_table("gone", Arc::new(target.table(Layout::Cells).unwrap())).unwrap();
+    std::fs::remove_dir_all(&path).unwrap();
+    let error = rows(&context, "SELECT * FROM gone").await.unwrap_err().to_string();
+    assert!(!error.contains("panicked"), "{error}");
+    // the program does the same
+    let (local, table) = (in_this_process(), format!("c={}", snapshots()[0].display()));
+    register(&local, &snapshots()[0]);
+    let cells: usize = rows(&local, "SELECT 1 FROM c").await.unwrap().iter().map(RecordBatch::num_rows).sum();
+    let printed = cluster.sql("SELECT count(*) AS n FROM c", &table);
+    assert_eq!(printed, Ok(format!("n\n{cells}\n")));
+    let error = cluster.sql("CREATE TABLE d AS SELECT * FROM c", &table).unwrap_err();
+    assert!(error.contains("DDL not supported"), "{error}");
+}
+
+/// Writes a table of eight regions, with a number in each row, and a text in most. Returns its directory.
+fn numbers(root: &Path, count: u32) -> PathBuf {
+    let splits: Vec<String> = (1..8).map(|region| format!("{:08}", region * count / 8)).collect();
+    let options = Region::options().durability(hregion::Durability::SkipWal);
+    let table = Table::create_with(root, "t", &[Family::new("f")], &splits, options).unwrap();
+    for row in 0..count {
+        let number = i64::from(row).to_be_bytes().to_vec();
+        let mut put = Put::new(format!("{row:08}")).cell_at("f", "n", 1, number);
+        if row % 7 > 0 {
+            put = put.cell_at("f", "s", 1, format!("s{}", row % 13));
+        }
+        table.put(put).unwrap();
+    }
+    table.close().unwrap();
+    root.join("data/default/t")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_others_answer_after_an_executor_has_died() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = numbers(dir.path(), 1000);
+    let mut cluster = Cluster::start();
+    let config = session_config(TargetOptions::default()).with_target_partitions(8);
+    let context = connect_with(&cluster.url(), config).await.unwrap();
+    register_numbers(&context, &path);
+    let sql = "SELECT count(*) AS n FROM t";
+    assert!(lines(sql, &rows(&context, sql).await.unwrap()).contains(&"| 1000 |".to_owned()));
+    cluster.kill_executor(0);
+    // the scheduler has noticed it
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let counted = tokio::time::timeout(Duration::from_secs(120), rows(&context, sql)).await;
+    let counted = lines(sql, &counted.expect("an answer").unwrap());
+    assert!(counted.contains(&"| 1000 |".to_owned()), "{counted:?}");
+}
