@@ -55,8 +55,8 @@ impl ClientBuilder {
     /// | `hbase.zookeeper.client.keytab.file`, `….kerberos.principal` | the client's keys there |
     /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which an unused connection is closed |
     ///
-    /// Java's client has the properties `zookeeper.sasl.*` and `zookeeper.server.*` from its command line, and
-    /// is anonymous without a section `Client` of JAAS; here, without `zookeeper.sasl.client`.
+    /// Java's client has the properties `zookeeper.sasl.*` and `zookeeper.server.*` from its command line,
+    /// and is anonymous without a section `Client` of JAAS; here, without `zookeeper.sasl.client`.
     ///
     /// # Errors
     ///

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 /// written. The cells are newer than those of the table with the same timestamp. Several lists are read as
 /// one: of cells with the same column and timestamp the first is returned, or that with the greatest sequence
 /// id, and rows of text without a timestamp have the same one. If the process dies, some regions and families
-/// have their cells and others not. Delete markers are not loaded into a family with NEW_VERSION_BEHAVIOR, for
-/// which the order of all writes matters.
+/// have their cells and others not. Delete markers are not loaded into a family with NEW_VERSION_BEHAVIOR:
+/// there, the order of all writes matters.
 ///
 /// No other process may write to the table meanwhile. After a failure the command can be repeated: cells that
 /// are loaded again replace themselves, if their timestamps are in the input or given by --timestamp.
