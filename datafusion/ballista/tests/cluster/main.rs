@@ -205,11 +205,15 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// The rows in the table that is joined.
 const JOINED: u32 = 40_000;
 
-/// Joins many rows of a table of [`numbers`] on a new cluster, and kills an executor when `is_time` says so.
-/// Returns how long it took, and what became of the query if it was killed in the middle.
-async fn join(path: &Path, is_time: impl Fn(&Cluster, Duration) -> bool) -> (Duration, Option<String>) {
+/// Joins many rows of a table of [`numbers`] on a new cluster, and sends a signal to an executor when
+/// `is_time` says so. Returns how long it took, and what became of the query if that was in the middle.
+async fn join(
+    path: &Path,
+    signal: &str,
+    is_time: impl Fn(&Cluster, Duration) -> bool,
+) -> (Duration, Option<String>) {
     const REST: u32 = 400;
-    let mut cluster = Cluster::start();
+    let cluster = Cluster::start();
     let config = session_config(TargetOptions::default()).with_target_partitions(8);
     let context = connect_with(&cluster.url(), config).await.unwrap();
     register_numbers(&context, path);
@@ -225,7 +229,7 @@ async fn join(path: &Path, is_time: impl Fn(&Cluster, Duration) -> bool) -> (Dur
         tokio::time::sleep(Duration::from_millis(5)).await;
         if is_time(&cluster, begun.elapsed()) {
             is_killed = !query.is_finished();
-            cluster.kill_executor(0);
+            cluster.signal(signal, 0);
         }
     }
     let answer = tokio::time::timeout(LIMIT, query).await;
@@ -241,6 +245,9 @@ async fn join(path: &Path, is_time: impl Fn(&Cluster, Duration) -> bool) -> (Dur
             error
         }
     };
+    if signal == "STOP" {
+        cluster.signal("CONT", 0);
+    }
     // the other one answers alone, once the loss is known
     let (sql, begun) = ("SELECT count(*) AS n FROM t", Instant::now());
     loop {
@@ -257,18 +264,20 @@ async fn join(path: &Path, is_time: impl Fn(&Cluster, Duration) -> bool) -> (Dur
     (took, is_killed.then_some(outcome))
 }
 
-/// Of an executor that dies at some times of a query, early and late.
+/// Of an executor that dies, or sleeps for too long, at some times of a query, early and late.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_is_answered_rightly_or_fails_if_an_executor_dies() {
     const TIMES: u32 = 8;
     let dir = tempfile::tempdir().unwrap();
     let path = numbers(dir.path(), JOINED);
-    let (whole, _) = join(&path, |_, _| false).await;
+    let (whole, _) = join(&path, "KILL", |_, _| false).await;
     println!("{whole:?} with both executors");
-    let mut outcomes = vec![join(&path, |cluster, _| cluster.has_results(0)).await];
+    let mut outcomes = vec![join(&path, "KILL", |cluster, _| cluster.has_results(0)).await];
     for time in 0..TIMES {
-        outcomes.push(join(&path, |_, since| since >= whole * time / TIMES).await);
+        outcomes.push(join(&path, "KILL", |_, since| since >= whole * time / TIMES).await);
     }
+    // it works again after it was taken to be lost
+    outcomes.push(join(&path, "STOP", |_, since| since >= whole / 2).await);
     for (took, outcome) in &outcomes {
         println!("after {took:?}: {outcome:?}");
     }

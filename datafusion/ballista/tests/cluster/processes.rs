@@ -82,9 +82,10 @@ impl Cluster {
         std::fs::read_dir(self.work_dir(executor)).unwrap().next().is_some()
     }
 
-    pub(crate) fn kill_executor(&mut self, executor: usize) {
-        let killed = Command::new("kill").arg("-9").arg(self.executors[executor].to_string()).status();
-        assert!(killed.unwrap().success());
+    /// Sends a signal to an executor, such as `KILL`.
+    pub(crate) fn signal(&self, signal: &str, executor: usize) {
+        let sent = Command::new("kill").args(["-s", signal, &self.executors[executor].to_string()]).status();
+        assert!(sent.unwrap().success());
     }
 
     /// Answers a query by the program: what it prints, or the error.
