@@ -21,17 +21,20 @@
 //! # }
 //! ```
 
+mod losses;
+
 use ballista::prelude::{SessionConfigExt, SessionContextExt};
 use ballista_core::error::Result as BallistaResult;
 use ballista_core::serde::{BallistaLogicalExtensionCodec, BallistaPhysicalExtensionCodec};
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::config::SchedulerConfig;
-use ballista_scheduler::scheduler_process::start_server;
+use ballista_scheduler::scheduler_process::{create_scheduler, start_grpc_service};
 use datafusion::error::Result;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::{SessionConfig, SessionContext};
 use hregion_datafusion::{HregionCodec, TargetOptions};
+use losses::{Losses, Scheduler};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -82,9 +85,14 @@ pub async fn standalone(options: TargetOptions) -> Result<SessionContext> {
 
 /// Runs Ballista's scheduler with the codec. `config` has the other settings.
 ///
+/// A query during which an executor is lost fails, for every client, with an error that names the executor:
+/// Ballista 55 would compute the lost results again, which is not reliable. No task or stage is tried twice.
+/// An executor that was lost is not taken back. A query whose client is gone ends.
+///
 /// # Errors
 ///
-/// Those of Ballista, such as an address that is in use.
+/// If executors are to pull tasks, as a query might then go on after a loss. Those of Ballista, such as an
+/// address that is in use.
 pub async fn run_scheduler(
     address: SocketAddr,
     config: SchedulerConfig,
@@ -96,10 +104,13 @@ pub async fn run_scheduler(
         bind_port: address.port(),
         override_logical_codec: Some(codec.clone()),
         override_physical_codec: Some(codec),
-        ..config
+        ..losses::limits(config)?
     };
-    let cluster = BallistaCluster::new_from_config(&config).await?;
-    start_server(cluster, address, Arc::new(config)).await
+    config.validate()?;
+    let losses = Losses::of(&BallistaCluster::new_from_config(&config).await?);
+    let scheduler: Arc<Scheduler> = Arc::new(create_scheduler(losses.cluster(), Arc::new(config)).await?);
+    losses.end_by(&scheduler);
+    start_grpc_service(address, Scheduler::clone(&scheduler)).await
 }
 
 /// Runs Ballista's executor with the codec. `config` has the other settings.

@@ -1,4 +1,4 @@
-//! Queries on several executors, compared with those of one process.
+//! Queries on several executors, compared with those of one process; executors that die.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, reason = "a test")]
 
 #[path = "../../../../tests/support/golden_tables.rs"]
@@ -16,7 +16,7 @@ use hregion_datafusion::{Target, TargetOptions};
 use processes::Cluster;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn snapshots() -> Vec<PathBuf> {
     let found = golden_tables::golden_snapshots();
@@ -172,10 +172,14 @@ async fn two_executors_give_the_rows_of_one_process() {
     let (local, table) = (in_this_process(), format!("c={}", snapshots()[0].display()));
     register(&local, &snapshots()[0]);
     let cells: usize = rows(&local, "SELECT 1 FROM c").await.unwrap().iter().map(RecordBatch::num_rows).sum();
-    let printed = cluster.sql("SELECT count(*) AS n FROM c", &table);
+    let printed = cluster.sql("SELECT count(*) AS n FROM c", &table, &[]);
     assert_eq!(printed, Ok(format!("n\n{cells}\n")));
-    let error = cluster.sql("CREATE TABLE d AS SELECT * FROM c", &table).unwrap_err();
+    let error = cluster.sql("CREATE TABLE d AS SELECT * FROM c", &table, &[]).unwrap_err();
     assert!(error.contains("DDL not supported"), "{error}");
+    // a query that nothing waits for ends, else the cluster does not
+    let long = "SELECT count(*) FROM c a JOIN c b ON a.family = b.family JOIN c d ON b.family = d.family";
+    let error = cluster.sql(long, &table, &["--timeout", "1"]).unwrap_err();
+    assert_eq!(error, "error: there is no answer in time\n");
 }
 
 /// Writes a table of eight regions, with a number in each row, and a text in most. Returns its directory.
@@ -195,20 +199,89 @@ fn numbers(root: &Path, count: u32) -> PathBuf {
     root.join("data/default/t")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_others_answer_after_an_executor_has_died() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = numbers(dir.path(), 1000);
-    let mut cluster = Cluster::start();
+/// How long a query may take: the scheduler of the tests takes 6 to 8 seconds to notice a loss.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// The rows in the table that is joined.
+const JOINED: u32 = 40_000;
+
+/// Joins many rows of a table of [`numbers`] on a new cluster, and sends a signal to an executor when
+/// `is_time` says so. Returns how long it took, and what became of the query if that was in the middle.
+async fn join(
+    path: &Path,
+    signal: &str,
+    is_time: impl Fn(&Cluster, Duration) -> bool,
+) -> (Duration, Option<String>) {
+    const REST: u32 = 400;
+    let cluster = Cluster::start();
     let config = session_config(TargetOptions::default()).with_target_partitions(8);
     let context = connect_with(&cluster.url(), config).await.unwrap();
-    register_numbers(&context, &path);
-    let sql = "SELECT count(*) AS n FROM t";
-    assert!(lines(sql, &rows(&context, sql).await.unwrap()).contains(&"| 1000 |".to_owned()));
-    cluster.kill_executor(0);
-    // the scheduler has noticed it
-    tokio::time::sleep(Duration::from_secs(12)).await;
-    let counted = tokio::time::timeout(Duration::from_secs(120), rows(&context, sql)).await;
-    let counted = lines(sql, &counted.expect("an answer").unwrap());
-    assert!(counted.contains(&"| 1000 |".to_owned()), "{counted:?}");
+    register_numbers(&context, path);
+    let sql = format!("SELECT count(*) AS n FROM t a JOIN t b ON a.n % {REST} = b.n % {REST}");
+    let expected = (JOINED / REST) * (JOINED / REST) * REST;
+    let begun = Instant::now();
+    let query = tokio::spawn({
+        let (context, sql) = (context.clone(), sql.clone());
+        async move { rows(&context, &sql).await }
+    });
+    let mut is_killed = false;
+    while !is_killed && !query.is_finished() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if is_time(&cluster, begun.elapsed()) {
+            is_killed = !query.is_finished();
+            cluster.signal(signal, 0);
+        }
+    }
+    let answer = tokio::time::timeout(LIMIT, query).await;
+    let took = begun.elapsed();
+    let outcome = match answer.expect("the query ends").expect("without a panic") {
+        Ok(batches) => {
+            assert!(lines(&sql, &batches).contains(&format!("| {expected} |")), "{batches:?}");
+            "answered".to_owned()
+        }
+        Err(error) => {
+            let error = error.to_string();
+            assert!(is_killed && !error.is_empty() && !error.contains("panicked"), "{error}");
+            error
+        }
+    };
+    if signal == "STOP" {
+        cluster.signal("CONT", 0);
+    }
+    // the other one answers alone, once the loss is known
+    let (sql, begun) = ("SELECT count(*) AS n FROM t", Instant::now());
+    loop {
+        let counted = tokio::time::timeout(LIMIT, rows(&context, sql)).await;
+        match counted.expect("the query ends") {
+            Ok(batches) => {
+                assert!(lines(sql, &batches).contains(&format!("| {JOINED} |")), "{batches:?}");
+                break;
+            }
+            Err(error) => assert!(error.to_string().contains("was lost during the query"), "{error}"),
+        }
+        assert!(begun.elapsed() < LIMIT);
+    }
+    (took, is_killed.then_some(outcome))
+}
+
+/// Of an executor that dies, or sleeps for too long, at some times of a query, early and late.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_is_answered_rightly_or_fails_if_an_executor_dies() {
+    const TIMES: u32 = 8;
+    let dir = tempfile::tempdir().unwrap();
+    let path = numbers(dir.path(), JOINED);
+    let (whole, _) = join(&path, "KILL", |_, _| false).await;
+    println!("{whole:?} with both executors");
+    let mut outcomes = vec![join(&path, "KILL", |cluster, _| cluster.has_results(0)).await];
+    for time in 0..TIMES {
+        outcomes.push(join(&path, "KILL", |_, since| since >= whole * time / TIMES).await);
+    }
+    // it works again after it was taken to be lost
+    outcomes.push(join(&path, "STOP", |_, since| since >= whole / 2).await);
+    for (took, outcome) in &outcomes {
+        println!("after {took:?}: {outcome:?}");
+    }
+    let ended =
+        outcomes.iter().filter(|(_, outcome)| outcome.as_ref().is_some_and(|text| text.contains("repeat")));
+    assert!(ended.count() > 2, "{outcomes:?}");
 }

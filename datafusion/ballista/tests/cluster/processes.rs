@@ -16,9 +16,9 @@ pub(crate) struct Cluster {
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hregion-ballista");
 
-/// Returns the first of seven ports that are free now.
+/// Returns the first of seven ports that are free now, below those that connections have.
 fn free_ports() -> u16 {
-    let start = 20_000 + (std::process::id() % 300) * 100;
+    let start = 20_000 + (std::process::id() % 120) * 100;
     let start = u16::try_from(start).unwrap();
     static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
     for _ in 0..100 {
@@ -82,15 +82,16 @@ impl Cluster {
         std::fs::read_dir(self.work_dir(executor)).unwrap().next().is_some()
     }
 
-    pub(crate) fn kill_executor(&mut self, executor: usize) {
-        let killed = Command::new("kill").arg("-9").arg(self.executors[executor].to_string()).status();
-        assert!(killed.unwrap().success());
+    /// Sends a signal to an executor, such as `KILL`.
+    pub(crate) fn signal(&self, signal: &str, executor: usize) {
+        let sent = Command::new("kill").args(["-s", signal, &self.executors[executor].to_string()]).status();
+        assert!(sent.unwrap().success());
     }
 
     /// Answers a query by the program: what it prints, or the error.
-    pub(crate) fn sql(&self, sql: &str, table: &str) -> Result<String, String> {
+    pub(crate) fn sql(&self, sql: &str, table: &str, more: &[&str]) -> Result<String, String> {
         let args = ["sql", sql, "--scheduler", &self.url(), "--table", table];
-        let output = Command::new(PROGRAM).args(args).output().unwrap();
+        let output = Command::new(PROGRAM).args(args).args(more).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
@@ -98,9 +99,19 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // the script ends its processes
+        // the script ends its processes, which wait for their tasks
         let ended = Command::new("kill").arg(self.script.id().to_string()).status();
         drop(ended);
-        drop(self.script.wait());
+        let begun = Instant::now();
+        while self.script.try_wait().is_ok_and(|status| status.is_none()) {
+            if begun.elapsed() > Duration::from_secs(60) {
+                let pids = self.executors.iter().map(u32::to_string);
+                drop(Command::new("kill").arg("-9").args(pids).status());
+                drop(self.script.wait());
+                assert!(std::thread::panicking(), "tasks go on");
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
