@@ -69,7 +69,6 @@ impl<'a> Plain<'a> {
     }
 
     /// Truncates the buffer after the last plain byte.
-    #[allow(dead_code, reason = "unused if no codec is built in")]
     pub(super) fn truncate(&mut self) {
         self.out.truncate(self.written);
     }
