@@ -123,23 +123,21 @@ impl Error {
     /// An error of the operating system during an operation (`doing`: "open", "read") on `path`.
     #[cold]
     pub fn io(doing: &'static str, path: &Path, error: io::Error) -> Self {
-        Self(Arc::new(Details {
-            kind: ErrorKind::Io,
-            cause: Cause::System { doing, error },
-            path: Some(path.to_owned()),
-            offset: None,
-            block: None,
-        }))
+        Self::system(ErrorKind::Io, doing, path, error)
     }
 
     /// A server's refusal of an operation.
     #[cfg(feature = "cluster")]
     #[cold]
     pub(crate) fn refused(doing: &'static str, place: &Path, error: io::Error) -> Self {
+        Self::system(ErrorKind::Remote, doing, place, error)
+    }
+
+    fn system(kind: ErrorKind, doing: &'static str, path: &Path, error: io::Error) -> Self {
         Self(Arc::new(Details {
-            kind: ErrorKind::Remote,
+            kind,
             cause: Cause::System { doing, error },
-            path: Some(place.to_owned()),
+            path: Some(path.to_owned()),
             offset: None,
             block: None,
         }))

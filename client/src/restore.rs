@@ -1,8 +1,7 @@
 //! Restoring a table from a snapshot, with another one to fall back on (HBase: `Admin.restoreSnapshot`).
 
 use crate::client::Client;
-use hregion::{Error, ErrorKind, Result, TableName};
-use std::time::{SystemTime, UNIX_EPOCH};
+use hregion::{Clock as _, Error, ErrorKind, Result, SystemClock, TableName};
 
 /// The default of `hbase.snapshot.restore.failsafe.name`.
 pub(crate) const FAILSAFE: &str = "hbase-failsafe-{snapshot.name}-{restore.timestamp}";
@@ -74,10 +73,9 @@ fn because(message: String, error: &Error) -> Error {
 
 /// Returns the name of the snapshot that is taken before another one is restored.
 fn failsafe_name(format: &str, name: &str, table: &TableName) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let name = format.replace("{snapshot.name}", name);
     let name = name.replace("{table.name}", &table.to_string().replace(':', "."));
-    name.replace("{restore.timestamp}", &now.to_string())
+    name.replace("{restore.timestamp}", &SystemClock.now().to_string())
 }
 
 #[cfg(test)]
