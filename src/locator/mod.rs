@@ -69,4 +69,6 @@ pub use server_name::ServerName;
 pub use static_registry::StaticRegistry;
 pub use table_state::TableState;
 #[cfg(feature = "cluster")]
-pub use zookeeper::{SaslExchange, SaslMechanism, SaslStep, ZooKeeperRegistry};
+pub use zookeeper::{
+    EncryptedSession, Encryption, SaslExchange, SaslMechanism, SaslStep, Socket, ZooKeeperRegistry,
+};

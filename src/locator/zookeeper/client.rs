@@ -1,6 +1,7 @@
 //! Reading znodes from any server of ZooKeeper.
 
-use super::connection::{Connection, Failure, patience};
+use super::connection::{Connection, Failure, Security, patience};
+use super::encryption::Encryption;
 use super::quorum::{Quorum, check_path};
 use super::sasl::SaslMechanism;
 use super::wire::{self, Op};
@@ -28,7 +29,7 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(90);
 pub(super) struct Client {
     quorum: Quorum,
     session_timeout: Duration,
-    sasl: Option<Arc<dyn SaslMechanism>>,
+    security: Security,
     /// The next server to ask, modulo their number. Starts at random, so that not all clients ask the same
     /// server.
     next: AtomicUsize,
@@ -39,16 +40,25 @@ impl Client {
     pub(super) fn new(quorum: Quorum) -> Self {
         let any = usize::try_from(RandomState::new().hash_one(0) >> 33).unwrap_or_default();
         let (next, idle) = (AtomicUsize::new(any), Mutex::new(None));
-        Self { quorum, session_timeout: SESSION_TIMEOUT, sasl: None, next, idle }
+        Self { quorum, session_timeout: SESSION_TIMEOUT, security: Security::default(), next, idle }
     }
 
     pub(super) fn set_sasl(&mut self, mechanism: Arc<dyn SaslMechanism>) {
-        self.sasl = Some(mechanism);
-        *self.idle.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        self.security.sasl = Some(mechanism);
+        self.forget_idle();
+    }
+
+    pub(super) fn set_encryption(&mut self, encryption: Arc<dyn Encryption>) {
+        self.security.encryption = Some(encryption);
+        self.forget_idle();
     }
 
     pub(super) fn set_session_timeout(&mut self, timeout: Duration) {
         self.session_timeout = timeout;
+        self.forget_idle();
+    }
+
+    fn forget_idle(&mut self) {
         *self.idle.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -89,7 +99,7 @@ impl Client {
         for (attempt, server) in servers.iter().cycle().skip(first).enumerate() {
             let left = servers.len() - attempt % servers.len();
             let until = self.share(deadline, left);
-            let read = Connection::open(server, self.session_timeout, self.sasl.as_ref(), until)
+            let read = Connection::open(server, self.session_timeout, &self.security, until)
                 .and_then(|connection| self.ask(connection, op, &path, parse, until));
             let failure = match read {
                 Ok(read) => return Ok(read),

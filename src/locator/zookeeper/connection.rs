@@ -1,5 +1,6 @@
 //! A connection to a server of ZooKeeper, with a session.
 
+use super::encryption::{EncryptedSession, Encryption};
 use super::quorum::Server;
 use super::sasl::SaslMechanism;
 use super::waiting::by_deadline;
@@ -17,10 +18,18 @@ const FAREWELL: Duration = Duration::from_millis(50);
 /// The maximum number of tokens to authenticate a session. Kerberos needs three.
 const MAX_TOKENS: usize = 16;
 
+/// How sessions are secured; not at all by default.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Security {
+    pub(super) encryption: Option<Arc<dyn Encryption>>,
+    pub(super) sasl: Option<Arc<dyn SaslMechanism>>,
+}
+
 /// A connection for one request at a time. The session ends with it.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
+    encrypted: Option<Box<dyn EncryptedSession>>,
     /// How long to wait for a silent server, and how long an idle session is trusted (as in Java's client).
     patience: Duration,
     trusted: Deadline,
@@ -65,7 +74,8 @@ impl Failure {
     /// Whether a retry on the same server may succeed soon.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::System { .. } | Self::Refused(_) => true,
+            Self::System { error, .. } => !is_of_encryption(error),
+            Self::Refused(_) => true,
             Self::Unauthenticated(error) => !is_refusal(error),
             Self::Bytes(_) => false,
         }
@@ -89,6 +99,7 @@ impl Failure {
         let place = format!("{server}{znode}");
         let place = Path::new(&place);
         match self {
+            Self::System { doing, error } if is_of_encryption(&error) => Error::refused(doing, place, error),
             Self::System { doing, error } => Error::io(doing, place, error),
             Self::Bytes(corruption) => corruption.at(place, 0),
             Self::Refused(error) if error.is_final() => {
@@ -110,22 +121,35 @@ fn is_refusal(error: &io::Error) -> bool {
     matches!(error.kind(), InvalidData | PermissionDenied | Unsupported)
 }
 
+/// Whether an error of a connection is one of its encryption that remains: sockets have none of the kind.
+fn is_of_encryption(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidData
+}
+
 impl Connection {
-    /// Connects and opens a session, by `deadline`, and authenticates it, if there is a mechanism.
+    /// Connects and opens a session, by `deadline`, encrypted and authenticated if it is to be.
     pub(super) fn open(
         server: &Server,
         timeout: Duration,
-        mechanism: Option<&Arc<dyn SaslMechanism>>,
+        security: &Security,
         deadline: Deadline,
     ) -> Result<Self, Failure> {
         let addresses = server.addresses(deadline).map_err(Failure::system("look up"))?;
         let stream = connect(&addresses, deadline).map_err(Failure::system("connect"))?;
-        let mut timed = Timed { stream: &stream, deadline };
-        timed.send(&wire::connect(timeout))?;
-        let patience = patience(wire::session(&timed.receive()?)?);
+        let mut encrypted = match &security.encryption {
+            None => None,
+            Some(encryption) => {
+                let mut socket = Timed { stream: &stream, deadline };
+                let begun = encryption.begin(server.host(), &mut socket);
+                Some(begun.map_err(Failure::system("encrypt the connection"))?)
+            }
+        };
+        let mut channel = Channel::new(&stream, &mut encrypted, deadline);
+        channel.send(&wire::connect(timeout))?;
+        let patience = patience(wire::session(&channel.receive()?)?);
         let trusted = Deadline::after(patience);
-        let mut connection = Self { stream, patience, trusted, xid: 0, asking: false };
-        if let Some(mechanism) = mechanism {
+        let mut connection = Self { stream, encrypted, patience, trusted, xid: 0, asking: false };
+        if let Some(mechanism) = &security.sasl {
             connection.authenticate(mechanism, server.host(), deadline).map_err(|failure| match failure {
                 Failure::System { error, .. } => Failure::System { doing: AUTHENTICATE, error },
                 Failure::Refused(refusal) => {
@@ -203,12 +227,12 @@ impl Connection {
         deadline: Deadline,
     ) -> Result<Option<T>, Failure> {
         let trusted = Deadline::after(self.patience);
-        let mut timed = Timed { stream: &self.stream, deadline: deadline.min(trusted) };
+        let mut channel = Channel::new(&self.stream, &mut self.encrypted, deadline.min(trusted));
         self.asking = true;
         self.xid = self.xid.checked_add(1).unwrap_or(1);
-        timed.send(&request(self.xid))?;
+        channel.send(&request(self.xid))?;
         let answer = loop {
-            match wire::reply(self.xid, &timed.receive()?)? {
+            match wire::reply(self.xid, &channel.receive()?)? {
                 Reply::Unasked => {}
                 Reply::Result(result) => break Some(parse(result)?),
                 Reply::NoNode => break None,
@@ -225,9 +249,10 @@ impl Drop for Connection {
     /// Ends the session, so that the servers can forget it.
     fn drop(&mut self) {
         if self.is_trusted() {
-            let mut timed = Timed { stream: &self.stream, deadline: Deadline::after(FAREWELL) };
+            let deadline = Deadline::after(FAREWELL);
+            let mut channel = Channel::new(&self.stream, &mut self.encrypted, deadline);
             // without it, the session would end by its timeout
-            let _ = timed.write_all(&wire::close(self.xid.wrapping_add(1)));
+            let _ = channel.send(&wire::close(self.xid.wrapping_add(1)));
         }
     }
 }
@@ -265,15 +290,28 @@ fn late() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
 }
 
-/// A stream whose operations end by a deadline.
-struct Timed<'a> {
-    stream: &'a TcpStream,
-    deadline: Deadline,
+/// Packets over a connection, plain or encrypted, by a deadline.
+struct Channel<'a> {
+    socket: Timed<'a>,
+    encrypted: Option<&'a mut dyn EncryptedSession>,
 }
 
-impl Timed<'_> {
+impl<'a> Channel<'a> {
+    fn new(
+        stream: &'a TcpStream,
+        encrypted: &'a mut Option<Box<dyn EncryptedSession>>,
+        deadline: Deadline,
+    ) -> Self {
+        let encrypted = encrypted.as_mut().map(|session| &mut **session as &mut dyn EncryptedSession);
+        Self { socket: Timed { stream, deadline }, encrypted }
+    }
+
     fn send(&mut self, packet: &[u8]) -> Result<(), Failure> {
-        self.write_all(packet).map_err(Failure::system("write"))
+        let sent = match &mut self.encrypted {
+            None => self.socket.write_all(packet),
+            Some(session) => session.write_all(&mut self.socket, packet),
+        };
+        sent.map_err(Failure::system("write"))
     }
 
     /// Receives the next packet. Allocates for received bytes only, not for the announced length.
@@ -292,7 +330,24 @@ impl Timed<'_> {
         }
         Ok(packet)
     }
+}
 
+impl Read for Channel<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.encrypted {
+            None => self.socket.read(buffer),
+            Some(session) => session.read(&mut self.socket, buffer),
+        }
+    }
+}
+
+/// A stream whose operations end by a deadline.
+struct Timed<'a> {
+    stream: &'a TcpStream,
+    deadline: Deadline,
+}
+
+impl Timed<'_> {
     fn left(&self) -> io::Result<Option<Duration>> {
         let left = self.deadline.left();
         if left.is_zero() { Err(late()) } else { Ok(Some(left)) }

@@ -8,6 +8,7 @@
 
 mod client;
 mod connection;
+mod encryption;
 mod quorum;
 mod sasl;
 mod waiting;
@@ -19,6 +20,7 @@ use crate::clock::Deadline;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::schema::{RegionInfo, TableName};
 use client::Client;
+pub use encryption::{EncryptedSession, Encryption, Socket};
 use quorum::{Quorum, check_path};
 pub use sasl::{SaslExchange, SaslMechanism, SaslStep};
 use std::path::Path;
@@ -89,6 +91,14 @@ impl ZooKeeperRegistry {
     #[must_use]
     pub fn with_sasl(mut self, mechanism: Arc<dyn SaslMechanism>) -> Self {
         self.client.set_sasl(mechanism);
+        self
+    }
+
+    /// Encrypts connections, which the port of the quorum must be for (`secureClientPort`); without it they
+    /// are plain.
+    #[must_use]
+    pub fn with_encryption(mut self, encryption: Arc<dyn Encryption>) -> Self {
+        self.client.set_encryption(encryption);
         self
     }
 

@@ -1,0 +1,42 @@
+//! Encryption of connections (ZooKeeper: `zookeeper.client.secure`, `ClientCnxnSocketNetty`).
+
+use std::fmt;
+use std::io::{self, Read, Write};
+
+/// A connection whose reads and writes fail at a deadline, with [`TimedOut`](io::ErrorKind::TimedOut).
+pub trait Socket: Read + Write {}
+
+impl<T: Read + Write> Socket for T {}
+
+/// Encrypts connections to the servers of a ZooKeeper, for example by TLS
+/// ([`ZooKeeperRegistry::with_encryption`](super::ZooKeeperRegistry::with_encryption)).
+///
+/// Errors of the kind [`InvalidData`](io::ErrorKind::InvalidData) are those that remain if nothing else
+/// changes, such as a certificate that is not trusted: another server is asked then, and the same one not
+/// again. After others, the same one is asked later.
+pub trait Encryption: fmt::Debug + Send + Sync {
+    /// Shakes hands with a server, by the name of its host.
+    ///
+    /// # Errors
+    ///
+    /// If one side does not trust the other, or the connection fails.
+    fn begin(&self, host: &str, socket: &mut dyn Socket) -> io::Result<Box<dyn EncryptedSession>>;
+}
+
+/// The state of an encrypted connection, which is given its socket for each operation.
+pub trait EncryptedSession: fmt::Debug + Send {
+    /// Reads decrypted bytes; 0 at the end.
+    ///
+    /// # Errors
+    ///
+    /// If the connection fails, ends before the server has said so, or what it brings was not encrypted by
+    /// the server.
+    fn read(&mut self, socket: &mut dyn Socket, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Encrypts bytes, and sends all of them.
+    ///
+    /// # Errors
+    ///
+    /// If the connection fails.
+    fn write_all(&mut self, socket: &mut dyn Socket, bytes: &[u8]) -> io::Result<()>;
+}
