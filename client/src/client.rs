@@ -11,7 +11,7 @@ use crate::registry::RpcRegistry;
 use crate::restore::FAILSAFE;
 use crate::table::Table;
 #[cfg(feature = "tls")]
-use crate::tls::{Tls, TlsClient};
+use crate::tls::{Tls, TlsClient, ZooKeeperTls};
 use crate::tries::Tries;
 use hregion::locator::{CatalogRow, LocateType, RetryPolicy, ZooKeeperRegistry};
 use hregion::{
@@ -57,6 +57,8 @@ pub struct ClientBuilder {
     /// The time of an operation, whatever a site file says.
     pub(crate) operation_timeout: Option<Duration>,
     pub(crate) connections: ConnectionSettings,
+    #[cfg(feature = "tls")]
+    zookeeper_tls: Option<Arc<ZooKeeperTls>>,
     failsafe: Option<String>,
 }
 
@@ -73,6 +75,8 @@ impl Default for ClientBuilder {
             },
             operation_timeout: None,
             failsafe: Some(FAILSAFE.to_owned()),
+            #[cfg(feature = "tls")]
+            zookeeper_tls: None,
             connections: ConnectionSettings {
                 user: None,
                 connect_timeout: Duration::from_secs(10),
@@ -199,7 +203,8 @@ impl ClientBuilder {
     }
 
     /// Encrypts connections, if the cluster's servers do (`hbase.client.netty.tls.enabled`; default:
-    /// not). Its files are read now. Connections to ZooKeeper are not encrypted.
+    /// not). Its files are read now. Connections to ZooKeeper have settings of their own
+    /// ([`zookeeper_tls`](Self::zookeeper_tls)).
     ///
     /// # Errors
     ///
@@ -207,6 +212,18 @@ impl ClientBuilder {
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Result<Self> {
         self.connections.tls = Some(TlsClient::new(tls)?);
+        Ok(self)
+    }
+
+    /// Encrypts connections to ZooKeeper ([`zookeeper`](Self::zookeeper), [`site`](Self::site)), if its port is
+    /// for that (`zookeeper.client.secure`; default: not). Its files are read now.
+    ///
+    /// # Errors
+    ///
+    /// As [`tls`](Self::tls).
+    #[cfg(feature = "tls")]
+    pub fn zookeeper_tls(mut self, tls: Tls) -> Result<Self> {
+        self.zookeeper_tls = Some(Arc::new(ZooKeeperTls::new(tls)?));
         Ok(self)
     }
 
@@ -255,9 +272,14 @@ impl ClientBuilder {
         self.registry(Arc::new(registry))
     }
 
-    /// Returns the registry of a ZooKeeper, whose sessions are authenticated if they are to be.
+    /// Returns the registry of a ZooKeeper, whose sessions are encrypted and authenticated if they are to be.
     pub(crate) fn zookeeper_registry(&self, quorum: &str) -> Result<ZooKeeperRegistry> {
         let registry = ZooKeeperRegistry::new(quorum)?;
+        #[cfg(feature = "tls")]
+        let registry = match &self.zookeeper_tls {
+            Some(tls) => registry.with_encryption(Arc::<ZooKeeperTls>::clone(tls)),
+            None => registry,
+        };
         #[cfg(feature = "kerberos")]
         if let Some(sasl) = self.connections.kerberos.as_ref().and_then(KerberosClient::of_zookeeper) {
             return Ok(registry.with_sasl(sasl));

@@ -4,6 +4,7 @@
 mod kerberos;
 #[cfg(feature = "tls")]
 mod tls;
+mod zookeeper_tls;
 
 use crate::cell_block::{CODEC, CODEC_WITH_TAGS};
 use crate::client::{Client, ClientBuilder};
@@ -33,6 +34,7 @@ impl ClientBuilder {
     /// |---|---|
     /// | `hbase.client.registry.impl` | ZooKeeper, or the cluster's servers |
     /// | `hbase.zookeeper.quorum` and `.property.clientPort`, `zookeeper.znode.parent` | ZooKeeper |
+    /// | `….property.client.secure`, `….property.ssl.*` | TLS with ZooKeeper, with the feature `tls` |
     /// | `hbase.client.bootstrap.servers`, `hbase.masters` | the servers |
     /// | `hbase.client.retries.number`, `….pause`, `….operation.timeout` | the attempts |
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
@@ -42,7 +44,7 @@ impl ClientBuilder {
     /// | `hbase.client.rpc.codec` | `KeyValueCodec`, `KeyValueCodecWithTags` |
     /// | `hbase.snapshot.restore.take.failsafe.snapshot` | whether one is taken of a table to be restored |
     /// | `hbase.snapshot.restore.failsafe.name` | [`failsafe_snapshot`](Self::failsafe_snapshot) |
-    /// | `hbase.client.netty.tls.*`, `hbase.rpc.tls.*` | TLS, with the feature `tls` |
+    /// | `hbase.client.netty.tls.*`, `hbase.rpc.tls.*` | TLS with the cluster, with the feature `tls` |
     /// | `hbase.security.authentication` | `simple`, or `kerberos` with the feature `kerberos` |
     /// | `hbase.regionserver.kerberos.principal`, `hbase.master.kerberos.principal` | those of the servers |
     /// | `hbase.rpc.protection` | `authentication`, `integrity`, `privacy` |
@@ -56,14 +58,19 @@ impl ClientBuilder {
     /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which an unused connection is closed |
     ///
     /// Java's client has the properties `zookeeper.sasl.*` and `zookeeper.server.*` from its command line,
-    /// and is anonymous without a section `Client` of JAAS; here, without `zookeeper.sasl.client`.
+    /// and is anonymous without a section `Client` of JAAS; here, without `zookeeper.sasl.client`. The
+    /// settings of TLS with ZooKeeper have the prefix `hbase.zookeeper.property.`, as for HBase, or else
+    /// `zookeeper.`, as on the command line of Java: `client.secure`, `ssl.trustStore.location`, `.password`,
+    /// `.passwordPath` and `.type`, the same of `ssl.keyStore`, `ssl.hostnameVerification`, `ssl.protocol`,
+    /// `ssl.enabledProtocols`, `ssl.ciphersuites`, `client.certReload`. The port is the quorum's, which
+    /// must be the servers' `secureClientPort` then, as for HBase.
     ///
     /// # Errors
     ///
     /// If the file cannot be read, or is not of that form; if the cluster needs what is not supported
     /// ([`Unsupported`](ErrorKind::Unsupported)): other authentication, Kerberos or TLS without its feature,
     /// Kerberos without its library or with `hbase.rpc.crypto.encryption.aes.enabled`, other registries, TLS
-    /// with lists of revoked certificates; if its files of keys cannot be read; if the caller is not in a
+    /// with lists of revoked certificates, with ZooKeeper also with a class for it; if its files of keys cannot be read; if the caller is not in a
     /// Tokio runtime.
     pub fn site(self, path: impl AsRef<Path>) -> Result<Client> {
         let path = path.as_ref();
@@ -140,6 +147,11 @@ impl ClientBuilder {
         match site.registry()? {
             Registry::Servers(servers) => self.bootstrap(&servers),
             Registry::ZooKeeper { quorum, znode } => {
+                site.check_zookeeper_supported()?;
+                #[cfg(feature = "tls")]
+                if let Some(tls) = site.zookeeper_tls()? {
+                    self = self.zookeeper_tls(tls)?;
+                }
                 let mut registry = self.zookeeper_registry(&quorum)?;
                 if let Some(znode) = znode {
                     registry = registry.with_base_znode(&znode)?;

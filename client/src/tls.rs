@@ -4,8 +4,10 @@ mod any_host;
 mod key_file;
 #[cfg(test)]
 pub(crate) mod tests;
+mod zookeeper;
 
 pub(crate) use key_file::KeyFile;
+pub(crate) use zookeeper::ZooKeeperTls;
 
 use any_host::AnyHost;
 use hregion::{Error, ErrorKind, Result};
@@ -25,8 +27,9 @@ use tokio_rustls::rustls::{
     AlertDescription, ClientConfig, Error as TlsError, RootCertStore, SupportedProtocolVersion,
 };
 
-/// How connections are encrypted, and which servers are trusted
-/// ([`ClientBuilder::tls`](crate::ClientBuilder::tls)).
+/// How connections are encrypted, and which servers are trusted: those of the cluster
+/// ([`ClientBuilder::tls`](crate::ClientBuilder::tls)), or those of ZooKeeper
+/// ([`ClientBuilder::zookeeper_tls`](crate::ClientBuilder::zookeeper_tls)), each with settings of its own.
 ///
 /// Files are PEM (`.pem`) or PKCS12 (`.p12`, `.pfx`). Java's own form, JKS, is refused; `keytool
 /// -importkeystore -deststoretype PKCS12` makes the other of it. Names of hosts are those of the
@@ -50,8 +53,8 @@ pub(crate) const VERSIONS: [(&str, &SupportedProtocolVersion); 2] =
     [("TLSv1.2", &TLS12), ("TLSv1.3", &TLS13)];
 
 impl Tls {
-    /// Trusts servers whose certificates are signed by one of a file (`hbase.rpc.tls.truststore.location`). A
-    /// PKCS12 file has a password.
+    /// Trusts servers whose certificates are signed by one of a file (`hbase.rpc.tls.truststore.location`,
+    /// `zookeeper.ssl.trustStore.location`). A PKCS12 file has a password.
     ///
     /// # Errors
     ///
@@ -74,7 +77,8 @@ impl Tls {
     }
 
     /// Sets the file with the private key of the client and its certificate, by which servers know it
-    /// (`hbase.rpc.tls.keystore.location`). A key in a PEM file must not be encrypted.
+    /// (`hbase.rpc.tls.keystore.location`, `zookeeper.ssl.keyStore.location`). A key in a PEM file must not be
+    /// encrypted.
     /// A key of an elliptic curve must have its public key with it, which `keytool` leaves out:
     /// use RSA there.
     ///
@@ -91,22 +95,28 @@ impl Tls {
     }
 
     /// Sets whether a server's certificate must have the name of the server's host
-    /// (`hbase.client.netty.tls.verify.server.hostname`; default: it must).
+    /// (`hbase.client.netty.tls.verify.server.hostname`, `zookeeper.ssl.hostnameVerification`; default: it
+    /// must).
     #[must_use]
     pub fn verify_host(mut self, verify: bool) -> Self {
         self.verify_host = verify;
         self
     }
 
-    /// Sets the time limit of a handshake (`hbase.client.netty.tls.handshaketimeout`, 5 s).
+    /// Sets the time limit of a handshake (`hbase.client.netty.tls.handshaketimeout`, 5 s). With ZooKeeper, it
+    /// has the time of the request.
     #[must_use]
     pub fn handshake_timeout(mut self, time: Duration) -> Self {
         self.handshake_timeout = time;
         self
     }
 
-    /// Reads the files.
     fn connector(&self) -> Result<TlsConnector> {
+        Ok(TlsConnector::from(self.config()?))
+    }
+
+    /// Reads the files.
+    fn config(&self) -> Result<Arc<ClientConfig>> {
         let mut provider = ring::default_provider();
         if !self.cipher_suites.is_empty() {
             // Java's names of the suites of TLS 1.3 begin otherwise
@@ -144,7 +154,7 @@ impl Tls {
                 builder.with_client_auth_cert(chain, key).map_err(|error| keys.wrong(&error))?
             }
         };
-        Ok(TlsConnector::from(Arc::new(config)))
+        Ok(Arc::new(config))
     }
 }
 
@@ -164,8 +174,7 @@ impl TlsClient {
     /// Shakes hands with a server.
     pub(crate) async fn encrypt(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let wrong = |reason: String| io::Error::new(io::ErrorKind::InvalidInput, reason);
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| wrong(format!("{host:?} is no name that a certificate can have")))?;
+        let name = server_name(host).map_err(wrong)?;
         let connector = if self.settings.reload {
             self.settings.connector().map_err(|error| wrong(error.message()))?
         } else {
@@ -184,6 +193,11 @@ impl std::fmt::Debug for TlsClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("TlsClient").field(&self.settings).finish()
     }
+}
+
+fn server_name(host: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(host.to_owned())
+        .map_err(|_| format!("{host:?} is no name that a certificate can have"))
 }
 
 /// Returns the error of the protocol that an error of a socket is.

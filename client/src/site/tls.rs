@@ -5,6 +5,7 @@ use crate::tls::{KeyFile, Tls, VERSIONS};
 use hregion::{Error, Result};
 use std::path::Path;
 use std::time::Duration;
+use tokio_rustls::rustls::SupportedProtocolVersion;
 
 impl Site {
     /// Returns how connections are encrypted, if they are.
@@ -34,18 +35,13 @@ impl Site {
         }
         tls.reload = self.flag("hbase.rpc.tls.certReload")?.unwrap_or_default();
         for name in ["hbase.rpc.tls.enabledProtocols", "hbase.rpc.tls.protocol"] {
-            let Some(value) = self.value(name)? else { continue };
-            tls.versions.clear();
-            for text in value.split(',').map(str::trim) {
-                match VERSIONS.iter().find(|(version, _)| *version == text) {
-                    Some((_, version)) => tls.versions.push(version),
-                    None => return unsupported(name, text),
-                }
+            if let Some(value) = self.value(name)? {
+                tls.versions = versions(name, value)?;
+                break;
             }
-            break;
         }
         if let Some(suites) = self.value("hbase.rpc.tls.ciphersuites")? {
-            tls.cipher_suites = suites.split(',').map(|suite| suite.trim().to_owned()).collect();
+            tls.cipher_suites = names(suites);
         }
         Ok(Some(tls))
     }
@@ -55,6 +51,20 @@ impl Site {
         let Some(location) = value("location")? else { return Ok(None) };
         KeyFile::new(Path::new(location), value("type")?, value("password")?).map(Some)
     }
+}
+
+/// Reads the versions of the protocol in the value of a property.
+pub(super) fn versions(name: &str, value: &str) -> Result<Vec<&'static SupportedProtocolVersion>> {
+    let version = |text: &str| match VERSIONS.iter().find(|(version, _)| *version == text) {
+        Some((_, version)) => Ok(*version),
+        None => unsupported(name, text),
+    };
+    value.split(',').map(str::trim).map(version).collect()
+}
+
+/// Reads the names of cipher suites.
+pub(super) fn names(value: &str) -> Vec<String> {
+    value.split(',').map(|name| name.trim().to_owned()).collect()
 }
 
 #[cfg(test)]
