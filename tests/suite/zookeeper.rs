@@ -3,13 +3,16 @@
 #![cfg(feature = "cluster")]
 
 use crate::support::fake_zookeeper::{FakeZooKeeper, Manner, framed, string};
-use hregion::locator::{NO_SEQ_NUM, Replica, TableState, ZooKeeperRegistry};
+use hregion::locator::{
+    EncryptedSession, Encryption, NO_SEQ_NUM, Replica, Socket, TableState, ZooKeeperRegistry,
+};
 use hregion::{ConnectionRegistry, Deadline, Error, ErrorKind, ServerName, TableName};
 use serde_json::Value;
 use std::error::Error as _;
 use std::io;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -369,4 +372,62 @@ fn hosts_that_are_none_are_an_error_in_time() {
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().contains("no-such-host.invalid:1/hbase/master: cannot look up"), "{error}");
     assert!(registry.active_master(Deadline::after(Duration::ZERO)).is_err());
+}
+
+/// Changes nothing, and notes what it is asked; or fails.
+#[derive(Clone, Debug, Default)]
+struct Noting {
+    noted: Arc<Mutex<Vec<String>>>,
+    failure: Option<io::ErrorKind>,
+}
+
+impl Encryption for Noting {
+    fn begin(&self, host: &str, _: &mut dyn Socket) -> io::Result<Box<dyn EncryptedSession>> {
+        self.noted.lock().unwrap().push(format!("begins with {host}"));
+        match self.failure {
+            None => Ok(Box::new(self.clone())),
+            Some(kind) => Err(io::Error::new(kind, "not that server")),
+        }
+    }
+}
+
+impl EncryptedSession for Noting {
+    fn read(&mut self, socket: &mut dyn Socket, buffer: &mut [u8]) -> io::Result<usize> {
+        socket.read(buffer)
+    }
+
+    fn write_all(&mut self, socket: &mut dyn Socket, bytes: &[u8]) -> io::Result<()> {
+        self.noted.lock().unwrap().push(format!("{} bytes", bytes.len()));
+        socket.write_all(bytes)
+    }
+}
+
+#[test]
+fn connections_are_encrypted_by_what_is_given() {
+    let server = FakeZooKeeper::new(simple());
+    let noting = Noting::default();
+    let encrypted = registry(&[&server]).with_encryption(Arc::new(noting.clone()));
+    assert_eq!(host(&encrypted), "a");
+    drop(encrypted);
+    // the session, the names of the znodes, the catalog, the end
+    let expected = ["begins with 127.0.0.1", "49 bytes", "23 bytes", "42 bytes", "12 bytes"];
+    assert_eq!(*noting.noted.lock().unwrap(), expected);
+}
+
+#[test]
+fn a_failure_to_encrypt_remains_or_passes() {
+    let server = FakeZooKeeper::new(simple());
+    let ask = |failure, time| {
+        let noting = Noting { failure: Some(failure), ..Noting::default() };
+        let registry = registry(&[&server]).with_encryption(Arc::new(noting.clone()));
+        let error = registry.cluster_id(Deadline::after(time)).unwrap_err();
+        assert!(error.to_string().contains(&server.address().to_string()), "{error}");
+        assert!(error.message().contains("not that server"), "{error}");
+        let begun = noting.noted.lock().unwrap().len();
+        (error.kind(), begun)
+    };
+    assert_eq!(ask(io::ErrorKind::InvalidData, LONG), (ErrorKind::Remote, 1));
+    let (kind, begun) = ask(io::ErrorKind::ConnectionAborted, millis(700));
+    assert!(kind == ErrorKind::Io && begun > 1, "{kind:?} {begun}");
+    assert_eq!(server.asked(), []);
 }

@@ -162,7 +162,7 @@ mod tests {
         assert!(site(&[trust, ("zookeeper.client.secure", "False")]).zookeeper_tls().unwrap().is_none());
         let tls = site(&[ON, trust]).zookeeper_tls().unwrap().unwrap();
         assert!(tls.verify_host && !tls.reload && tls.versions.len() == 2 && tls.cipher_suites.is_empty());
-        assert!(!format!("{tls:?}").contains("keys"));
+        assert!(format!("{tls:?}").contains("keys: None"));
         let password = path("password");
         let tls = site(&[
             ("zookeeper.client.secure", "TRUE"),

@@ -1,6 +1,8 @@
 //! Handshakes with servers of this process: each ends in an encrypted connection, or in an error that says
 //! why.
 
+pub(crate) mod zookeeper;
+
 use super::*;
 use crate::Client;
 use crate::hostile_tests::fake::{Cluster, expected_row, row_key};

@@ -23,3 +23,5 @@ mod site;
 mod speed;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod zookeeper_tls;

@@ -12,19 +12,28 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// Writes an authority, and keys that it has signed, as PEM files.
-fn write_keys(dir: &Path) -> String {
+/// Writes keys for names of hosts as a PEM file; returns the authority that has signed them.
+pub(crate) fn write_keys(dir: &Path, names: &[&str]) -> String {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(["localhost", "127.0.0.1"].map(str::to_owned)).unwrap();
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let params = CertificateParams::new(names).unwrap();
     let certificate = params.signed_by(&key, &issuer).unwrap();
     fs::write(dir.join("keys.pem"), key.serialize_pem() + &certificate.pem()).unwrap();
     issuer.pem()
 }
 
-fn builder() -> ClientBuilder {
+/// Makes a key store by Java's tool, whose owner has signed the certificate itself.
+pub(crate) fn write_own_keys(dir: &Path) {
+    let san = "san=dns:localhost,ip:127.0.0.1";
+    let key = ["-alias", "own", "-keyalg", "RSA", "-dname", "CN=client", "-ext", san];
+    keytool(dir, &[&["-genkeypair", "-keystore", "own.p12"][..], &key].concat());
+    keytool(dir, &["-exportcert", "-rfc", "-alias", "own", "-keystore", "own.p12", "-file", "own.pem"]);
+}
+
+pub(crate) fn builder() -> ClientBuilder {
     let retries = RetryPolicy::default().attempts(3).operation_timeout(Duration::from_secs(20));
     Client::builder().retries(retries)
 }
@@ -38,16 +47,9 @@ async fn refused(client: Client) -> Error {
 async fn encrypted_connections_are_those_of_hbase() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str| dir.path().join(name);
-    let authority = write_keys(dir.path());
+    let authority = write_keys(dir.path(), &["localhost", "127.0.0.1"]);
     fs::write(file("authority.pem"), &authority).unwrap();
-    // a client with a key store of Java's tool, which has signed its certificate itself
-    let san = "san=dns:localhost,ip:127.0.0.1";
-    let key = ["-alias", "own", "-keyalg", "RSA", "-dname", "CN=client", "-ext", san];
-    keytool(dir.path(), &[&["-genkeypair", "-keystore", "own.p12"][..], &key].concat());
-    keytool(
-        dir.path(),
-        &["-exportcert", "-rfc", "-alias", "own", "-keystore", "own.p12", "-file", "own.pem"],
-    );
+    write_own_keys(dir.path());
     keytool(dir.path(), &["-importcert", "-alias", "ca", "-keystore", "trust.p12", "-file", "authority.pem"]);
     fs::write(file("trust.pem"), authority + &fs::read_to_string(file("own.pem")).unwrap()).unwrap();
 

@@ -1,4 +1,4 @@
-//! The tool on a cluster that asks for Kerberos, and encrypts connections.
+//! The tool on a cluster that asks for Kerberos, and encrypts connections, those to ZooKeeper included.
 
 use super::hbase::{Cluster, programs};
 use super::site::{keytool, write_site};
@@ -39,22 +39,30 @@ fn a_secured_cluster_is_read_and_written() {
         ("hbase.rpc.tls.keystore.password", "password"),
         ("hbase.rpc.tls.truststore.location", trust.as_str()),
         ("hbase.rpc.tls.truststore.password", "password"),
+        ("hbase.zookeeper.quorum", "localhost"),
+        ("hbase.zookeeper.property.client.secure", "true"),
+        ("hbase.zookeeper.property.clientCnxnSocket", "org.apache.zookeeper.ClientCnxnSocketNetty"),
+        ("hbase.zookeeper.property.ssl.keyStore.location", keys.as_str()),
+        ("hbase.zookeeper.property.ssl.keyStore.password", "password"),
+        ("hbase.zookeeper.property.ssl.trustStore.location", trust.as_str()),
+        ("hbase.zookeeper.property.ssl.trustStore.password", "password"),
     ];
     let mut options: Vec<String> =
         encryption.iter().map(|(name, value)| format!("-D{name}={value}")).collect();
     options.push("-Dhbase.server.netty.tls.enabled=true".to_owned());
     options.push("-Dhbase.server.netty.tls.supportplaintext=false".to_owned());
     options.push("-Dhbase.rpc.protection=privacy".to_owned());
-    let mut all = vec!["--servers", "1", "--kerberos"];
+    let mut all = vec!["--servers", "1", "--kerberos", "--zk-tls"];
     all.extend(options.iter().map(String::as_str));
     let cluster = Cluster::start(&programs(), &dir.path().join("hbase"), &all);
 
     let kerberos = &cluster.ready["kerberos"];
     let of_cluster = |name: &str| kerberos[name].as_str().unwrap();
-    let (host, port) = cluster.zookeeper().split_once(':').unwrap();
+    let (_, port) = cluster.ready["zk_mutual_tls"].as_str().unwrap().split_once(':').unwrap();
     let own = [
-        ("hbase.zookeeper.quorum", host),
+        ("hbase.zookeeper.quorum", "localhost"),
         ("hbase.zookeeper.property.clientPort", port),
+        ("zookeeper.sasl.client", "true"),
         ("hbase.client.keytab.file", of_cluster("keytab")),
         ("hbase.client.keytab.principal", of_cluster("client")),
     ];

@@ -176,6 +176,24 @@ fn sessions_are_authenticated_once() {
     assert_eq!(asked[4].1, b"/hbase/hbaseid");
 }
 
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn sessions_are_authenticated_over_encrypted_connections() {
+    use crate::tls::tests::{Authority, zookeeper::front};
+    let (authority, server) = (Authority::new(), FakeZooKeeper::start(|_| Reply::Right));
+    let address = front(authority.acceptor(), server.address.clone()).await;
+    let builder = || builder(zookeeper_settings(), Fake::default());
+    let secured = builder().zookeeper_tls(authority.tls()).unwrap().zookeeper(&address).unwrap();
+    assert_eq!(secured.cluster_id().await.unwrap().as_deref(), Some("the-id"));
+    let ops: Vec<i32> = server.asked().iter().map(|(op, _)| *op).collect();
+    assert_eq!(ops, [CONNECT, SASL, SASL, SASL, GET_DATA]);
+    // no token is sent to a server that is not trusted
+    let other = builder().zookeeper_tls(Authority::new().tls()).unwrap().zookeeper(&address).unwrap();
+    let error = other.cluster_id().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Remote && error.message().contains("UnknownIssuer"), "{error}");
+    assert!(server.asked().is_empty());
+}
+
 #[test]
 fn servers_are_known_by_their_principal() {
     for (own, expected) in [(false, "zookeeper/127.0.0.1@EXAMPLE.COM /keys"), (true, "zk/h@R /other")] {

@@ -265,7 +265,7 @@ final class CheckRegion {
         }
         check.openAll(dir, regions);
       } else {
-        Cluster cluster = new Cluster(conf, root, Settings.freePort(), 1, null);
+        Cluster cluster = new Cluster(conf, root, Settings.freePort(), 1, null, false);
         cluster.await(120_000);
         if (args.has("beside")) {
           check.beside(new File(args.get("beside", "")));
