@@ -44,9 +44,9 @@
 //!
 //! Authentication by tokens; of administration, what is not about tables and snapshots, such as namespaces,
 //! rights and replication. Connections are encrypted with the feature `tls` (`ClientBuilder::tls`), and
-//! authenticated with the feature `kerberos` (`ClientBuilder::kerberos`); those to ZooKeeper are not
-//! encrypted, and authenticated if they are to be (`Kerberos::zookeeper_principal`). Without the feature,
-//! servers that ask for authentication refuse the connection, with an error that says so.
+//! authenticated with the feature `kerberos` (`ClientBuilder::kerberos`); those to ZooKeeper, too, if they
+//! are to be (`ClientBuilder::zookeeper_tls`, `Kerberos::zookeeper_principal`). Without the feature, servers
+//! that ask for authentication refuse the connection, with an error that says so.
 //!
 //! # What is bounded
 //!

@@ -15,6 +15,7 @@ fn a_secured_cluster_is_read_and_written() {
         ("hbase.regionserver.kerberos.principal", "hbase/_HOST@EXAMPLE.COM"),
         ("hbase.master.kerberos.principal", "hbase/_HOST@EXAMPLE.COM"),
         ("hbase.rpc.protection", "privacy"),
+        ("zookeeper.sasl.client", "true"),
     ];
     let site = path("hbase-site.xml");
     write_site(site.as_ref(), &[&security[..], &[("hbase.zookeeper.quorum", "localhost:1")]].concat());
@@ -39,7 +40,8 @@ fn a_secured_cluster_is_read_and_written() {
         ("hbase.rpc.tls.keystore.password", "password"),
         ("hbase.rpc.tls.truststore.location", trust.as_str()),
         ("hbase.rpc.tls.truststore.password", "password"),
-        ("hbase.zookeeper.quorum", "localhost"),
+    ];
+    let zookeeper = [
         ("hbase.zookeeper.property.client.secure", "true"),
         ("hbase.zookeeper.property.clientCnxnSocket", "org.apache.zookeeper.ClientCnxnSocketNetty"),
         ("hbase.zookeeper.property.ssl.keyStore.location", keys.as_str()),
@@ -48,7 +50,7 @@ fn a_secured_cluster_is_read_and_written() {
         ("hbase.zookeeper.property.ssl.trustStore.password", "password"),
     ];
     let mut options: Vec<String> =
-        encryption.iter().map(|(name, value)| format!("-D{name}={value}")).collect();
+        encryption.iter().chain(&zookeeper).map(|(name, value)| format!("-D{name}={value}")).collect();
     options.push("-Dhbase.server.netty.tls.enabled=true".to_owned());
     options.push("-Dhbase.server.netty.tls.supportplaintext=false".to_owned());
     options.push("-Dhbase.rpc.protection=privacy".to_owned());
@@ -62,11 +64,10 @@ fn a_secured_cluster_is_read_and_written() {
     let own = [
         ("hbase.zookeeper.quorum", "localhost"),
         ("hbase.zookeeper.property.clientPort", port),
-        ("zookeeper.sasl.client", "true"),
         ("hbase.client.keytab.file", of_cluster("keytab")),
         ("hbase.client.keytab.principal", of_cluster("client")),
     ];
-    write_site(site.as_ref(), &[&security[..], &encryption, &own].concat());
+    write_site(site.as_ref(), &[&security[..], &encryption, &zookeeper, &own].concat());
     let krb5 = of_cluster("krb5");
     let none = format!("FILE:{}", path("none"));
     let tool = |args: &[&str]| -> Output {
@@ -83,8 +84,12 @@ fn a_secured_cluster_is_read_and_written() {
     let scanned = tool(&["scan", "t", "--site", &site]);
     assert_eq!(stdout(&scanned), "r  column=f:q, timestamp=1, value=v\n", "{}", stderr(&scanned));
 
-    // without one of both
-    for left in [&[&security[..], &own].concat(), &[&encryption[..], &own].concat()] {
+    // without one of them
+    for left in [
+        &[&security[..], &zookeeper, &own].concat(),
+        &[&encryption[..], &zookeeper, &own].concat(),
+        &[&security[..], &encryption, &own].concat(),
+    ] {
         write_site(site.as_ref(), left);
         let refused = tool(&["scan", "t", "--site", &site, "--timeout", "3"]);
         assert_eq!(code(&refused), 5, "{}", stderr(&refused));
