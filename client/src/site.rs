@@ -35,6 +35,7 @@ impl ClientBuilder {
     /// | `hbase.client.registry.impl` | ZooKeeper, or the cluster's servers |
     /// | `hbase.zookeeper.quorum` and `.property.clientPort`, `zookeeper.znode.parent` | ZooKeeper |
     /// | `….property.client.secure`, `….property.ssl.*` | TLS with ZooKeeper, with the feature `tls` |
+    /// | `hbase.client.zookeeper.quorum` and `.property.clientPort` | ZooKeeper, if clients have another one |
     /// | `hbase.client.bootstrap.servers`, `hbase.masters` | the servers |
     /// | `hbase.client.retries.number`, `….pause`, `….operation.timeout` | the attempts |
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
@@ -70,8 +71,8 @@ impl ClientBuilder {
     /// If the file cannot be read, or is not of that form; if the cluster needs what is not supported
     /// ([`Unsupported`](ErrorKind::Unsupported)): other authentication, Kerberos or TLS without its feature,
     /// Kerberos without its library or with `hbase.rpc.crypto.encryption.aes.enabled`, other registries, TLS
-    /// with lists of revoked certificates, with ZooKeeper also with a class for it; if its files of keys cannot be read; if the caller is not in a
-    /// Tokio runtime.
+    /// with lists of revoked certificates, with ZooKeeper also by classes of Java; if its files of keys cannot
+    /// be read; if the caller is not in a Tokio runtime.
     pub fn site(self, path: impl AsRef<Path>) -> Result<Client> {
         let path = path.as_ref();
         let failed = |error| Error::io("read", path, error);
@@ -256,13 +257,20 @@ impl Site {
         let implementation = self.value("hbase.client.registry.impl")?.unwrap_or_default();
         match implementation.rsplit('.').next().unwrap_or_default() {
             "ZKConnectionRegistry" | "" => {
-                let port = self.value("hbase.zookeeper.property.clientPort")?;
+                let mut port = self.value("hbase.zookeeper.property.clientPort")?;
+                // a ZooKeeper for clients only comes first
+                let mut quorum = self.value("hbase.client.zookeeper.quorum")?;
+                if quorum.is_some() {
+                    port = self.value("hbase.client.zookeeper.property.clientPort")?.or(port);
+                } else {
+                    quorum = self.value("hbase.zookeeper.quorum")?;
+                }
                 let with_port = |host: &str| match port {
                     Some(port) if !host.contains(':') => format!("{host}:{port}"),
                     _ => host.to_owned(),
                 };
-                let quorum = self.value("hbase.zookeeper.quorum")?.unwrap_or("localhost");
-                let quorum: Vec<String> = quorum.split(',').map(|host| with_port(host.trim())).collect();
+                let quorum: Vec<String> =
+                    quorum.unwrap_or("localhost").split(',').map(|host| with_port(host.trim())).collect();
                 let znode = self.value("zookeeper.znode.parent")?.map(str::to_owned);
                 Ok(Registry::ZooKeeper { quorum: quorum.join(","), znode })
             }
@@ -311,6 +319,16 @@ mod tests {
         ]);
         let quorum = "a:2222,b:9,c:2222".to_owned();
         assert_eq!(found.registry().unwrap(), Registry::ZooKeeper { quorum, znode: Some("/hbase-2".into()) });
+        let mut of_clients = vec![
+            ("hbase.zookeeper.quorum", "a"),
+            ("hbase.zookeeper.property.clientPort", "2222"),
+            ("hbase.client.zookeeper.quorum", "b,c:9"),
+        ];
+        for (port, expected) in [("", "b:2222,c:9"), ("2223", "b:2223,c:9")] {
+            of_clients.push(("hbase.client.zookeeper.property.clientPort", port));
+            let expected = Registry::ZooKeeper { quorum: expected.into(), znode: None };
+            assert_eq!(site(&of_clients).registry().unwrap(), expected);
+        }
         let none = Registry::ZooKeeper { quorum: "localhost".into(), znode: None };
         assert_eq!(site(&[]).registry().unwrap(), none);
     }

@@ -124,8 +124,7 @@ async fn zookeeper_is_reached_by_tls_as_by_hbase() {
     assert!(plain.to_string().contains(&mutual), "{plain}");
     let to_plain = cluster.zookeeper().replace("127.0.0.1", "localhost");
     let begin = Instant::now();
-    let short = hregion::locator::RetryPolicy::no_retries().operation_timeout(Duration::from_secs(2));
-    let short = Client::builder().retries(short).zookeeper_tls(trusting()).unwrap();
+    let short = builder().rpc_timeout(Duration::from_secs(2)).zookeeper_tls(trusting()).unwrap();
     let to_plain = short.zookeeper(&to_plain).unwrap().cluster_id().await.unwrap_err();
     assert!(begin.elapsed() < Duration::from_secs(10), "{to_plain}");
     assert!(to_plain.message().contains("does the server encrypt its connections?"), "{to_plain}");
