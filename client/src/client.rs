@@ -215,8 +215,8 @@ impl ClientBuilder {
         Ok(self)
     }
 
-    /// Encrypts connections to ZooKeeper ([`zookeeper`](Self::zookeeper), [`site`](Self::site)), if its port is
-    /// for that (`zookeeper.client.secure`; default: not). Its files are read now.
+    /// Encrypts connections to ZooKeeper ([`zookeeper`](Self::zookeeper), [`site`](Self::site)), if its port
+    /// is for that (`zookeeper.client.secure`; default: not). Its files are read now.
     ///
     /// # Errors
     ///

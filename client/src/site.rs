@@ -35,7 +35,7 @@ impl ClientBuilder {
     /// | `hbase.client.registry.impl` | ZooKeeper, or the cluster's servers |
     /// | `hbase.zookeeper.quorum` and `.property.clientPort`, `zookeeper.znode.parent` | ZooKeeper |
     /// | `….property.client.secure`, `….property.ssl.*` | TLS with ZooKeeper, with the feature `tls` |
-    /// | `hbase.client.zookeeper.quorum` and `.property.clientPort` | ZooKeeper, if clients have another one |
+    /// | `hbase.client.zookeeper.quorum` and `.property.clientPort` | ZooKeeper, if clients have their own |
     /// | `hbase.client.bootstrap.servers`, `hbase.masters` | the servers |
     /// | `hbase.client.retries.number`, `….pause`, `….operation.timeout` | the attempts |
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
@@ -71,8 +71,8 @@ impl ClientBuilder {
     /// If the file cannot be read, or is not of that form; if the cluster needs what is not supported
     /// ([`Unsupported`](ErrorKind::Unsupported)): other authentication, Kerberos or TLS without its feature,
     /// Kerberos without its library or with `hbase.rpc.crypto.encryption.aes.enabled`, other registries, TLS
-    /// with lists of revoked certificates, with ZooKeeper also by classes of Java; if its files of keys cannot
-    /// be read; if the caller is not in a Tokio runtime.
+    /// with lists of revoked certificates, with ZooKeeper also by classes of Java; if its files of keys
+    /// cannot be read; if the caller is not in a Tokio runtime.
     pub fn site(self, path: impl AsRef<Path>) -> Result<Client> {
         let path = path.as_ref();
         let failed = |error| Error::io("read", path, error);

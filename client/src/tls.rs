@@ -77,9 +77,8 @@ impl Tls {
     }
 
     /// Sets the file with the private key of the client and its certificate, by which servers know it
-    /// (`hbase.rpc.tls.keystore.location`, `zookeeper.ssl.keyStore.location`). A key in a PEM file must not be
-    /// encrypted.
-    /// A key of an elliptic curve must have its public key with it, which `keytool` leaves out:
+    /// (`hbase.rpc.tls.keystore.location`, `zookeeper.ssl.keyStore.location`). A key in a PEM file must not
+    /// be encrypted. A key of an elliptic curve must have its public key with it, which `keytool` leaves out:
     /// use RSA there.
     ///
     /// # Errors
@@ -103,8 +102,8 @@ impl Tls {
         self
     }
 
-    /// Sets the time limit of a handshake (`hbase.client.netty.tls.handshaketimeout`, 5 s). With ZooKeeper, it
-    /// has the time of the request.
+    /// Sets the time limit of a handshake (`hbase.client.netty.tls.handshaketimeout`, 5 s). With ZooKeeper,
+    /// it has the time of the request.
     #[must_use]
     pub fn handshake_timeout(mut self, time: Duration) -> Self {
         self.handshake_timeout = time;
