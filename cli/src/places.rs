@@ -192,6 +192,10 @@ mod remote {
             Self::of(path)?.create_dir_all(path)
         }
 
+        fn end_writing(&self, path: &Path) -> io::Result<()> {
+            Self::of(path)?.end_writing(path)
+        }
+
         fn lock(&self, path: &Path) -> io::Result<FileLock> {
             Self::of(path)?.lock(path)
         }

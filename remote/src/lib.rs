@@ -56,6 +56,7 @@ mod s3;
 mod source;
 mod stats;
 mod storage;
+mod target;
 
 pub use location::{check_url, is_url};
 pub use options::RemoteOptions;
