@@ -1,11 +1,12 @@
 //! Changes of the names of files in HDFS.
 
 use super::errors::{io_error, is_refusal};
-use super::lock::Lease;
+use super::lock::{Lease, lock_lost};
 use crate::stats::Counters;
 use hdfs_native::client::{Client, FileStatus};
 use hdfs_native::file::FileWriter;
 use hdfs_native::{HdfsError, WriteOptions};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +29,9 @@ pub(crate) struct HdfsFiles {
     in_doubt: AtomicBool,
     /// The locks that are held.
     leases: Mutex<Vec<Weak<Lease>>>,
+    /// What the keys in directories begin with whose locks were lost. Nothing is changed there until they are
+    /// locked again.
+    lost: Mutex<BTreeSet<String>>,
 }
 
 impl std::fmt::Debug for HdfsFiles {
@@ -62,7 +66,14 @@ enum Outcome<T> {
 impl HdfsFiles {
     pub(super) fn new(client: Client, counters: Arc<Counters>, deadline: Duration) -> Self {
         let patience = (deadline / 4).min(Lease::MAX_PATIENCE);
-        Self { client, counters, patience, in_doubt: AtomicBool::new(false), leases: Mutex::default() }
+        Self {
+            client,
+            counters,
+            patience,
+            in_doubt: AtomicBool::new(false),
+            leases: Mutex::default(),
+            lost: Mutex::default(),
+        }
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -86,6 +97,12 @@ impl HdfsFiles {
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         leases.retain(|lease| lease.strong_count() > 0);
         leases.push(Arc::downgrade(lease));
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(lease.prefix());
+    }
+
+    pub(super) fn lose(&self, lease: &Lease) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.insert(lease.prefix().to_owned());
     }
 
     /// Fails if a lock of a directory that has the file was lost, or an earlier change may be made yet.
@@ -94,6 +111,13 @@ impl HdfsFiles {
             return Err(io::Error::other(
                 "an earlier change had no answer and may be made yet: nothing more is changed by this storage",
             ));
+        }
+        let is_lost = {
+            let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            lost.iter().any(|prefix| key.starts_with(prefix))
+        };
+        if is_lost {
+            return Err(lock_lost());
         }
         let covering: Vec<_> = {
             let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);

@@ -33,7 +33,6 @@ pub(super) struct Lease {
     writer: tokio::sync::Mutex<Option<FileWriter>>,
     /// Before the last renewal that has succeeded.
     renewed: Mutex<Moment>,
-    is_lost: AtomicBool,
     /// Whether this client has removed the lock file.
     is_removed: AtomicBool,
 }
@@ -46,6 +45,10 @@ impl Lease {
         key.starts_with(&self.prefix) && key != self.key && !self.is_removed.load(Ordering::SeqCst)
     }
 
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     pub(super) fn forget_if(&self, removed: &str) {
         if removed == self.key {
             self.is_removed.store(true, Ordering::SeqCst);
@@ -55,8 +58,8 @@ impl Lease {
     /// Fails if the lock is not held any more.
     pub(super) async fn check(&self, files: &HdfsFiles) -> io::Result<()> {
         let mut writer = self.writer.lock().await;
-        let Some(writer) = writer.as_mut().filter(|_| !self.is_lost.load(Ordering::SeqCst)) else {
-            return Err(lost());
+        let Some(writer) = writer.as_mut() else {
+            return Err(lock_lost());
         };
         let before = Moment::now();
         let is_fresh = self.renewed.lock().unwrap_or_else(PoisonError::into_inner).is_within(FRESH);
@@ -68,8 +71,8 @@ impl Lease {
         match writer.hsync().await {
             Ok(()) => {}
             Err(error) if is_refusal(&error) && !is_connection(&error) => {
-                self.is_lost.store(true, Ordering::SeqCst);
-                return Err(lost());
+                files.lose(self);
+                return Err(lock_lost());
             }
             Err(error) => return Err(io_error(error)),
         }
@@ -94,7 +97,7 @@ fn is_connection(error: &HdfsError) -> bool {
     matches!(error, HdfsError::IOError(_))
 }
 
-fn lost() -> io::Error {
+pub(super) fn lock_lost() -> io::Error {
     io::Error::new(io::ErrorKind::WouldBlock, "the lock was lost: another process may have taken it")
 }
 
@@ -120,7 +123,6 @@ pub(super) async fn take(files: &Arc<HdfsFiles>, key: String, shared: Arc<Shared
         prefix,
         writer: tokio::sync::Mutex::new(Some(writer)),
         renewed: Mutex::new(before),
-        is_lost: AtomicBool::new(false),
         is_removed: AtomicBool::new(false),
     });
     files.add(&lease);
