@@ -154,7 +154,7 @@ impl HdfsFiles {
             Outcome::Unknown(error) => {
                 // A request that was on its way when the connection broke arrives meanwhile.
                 tokio::time::sleep((self.patience / 4).min(Duration::from_secs(1))).await;
-                match tokio::time::timeout(self.patience, is_made()).await {
+                match tokio::time::timeout(2 * self.patience, is_made()).await {
                     Ok(Ok(Some(made))) => Ok(made),
                     Ok(Ok(None)) => Err(error),
                     _ => return Err(error),
