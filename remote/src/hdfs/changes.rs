@@ -109,7 +109,7 @@ impl HdfsFiles {
     pub(super) async fn check(&self, key: &str) -> io::Result<()> {
         if self.in_doubt.load(Ordering::SeqCst) {
             return Err(io::Error::other(
-                "an earlier change had no answer and may be made yet: nothing more is changed by this storage",
+                "an earlier change had no answer and may be made yet: this storage changes nothing more",
             ));
         }
         let is_lost = {

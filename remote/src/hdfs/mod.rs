@@ -174,7 +174,8 @@ impl Source for HdfsSource {
     }
 }
 
-const BEING_WRITTEN: &str = "the file was replaced after it was opened, or is being written: its end cannot be read until it is closed";
+const BEING_WRITTEN: &str =
+    "the file was replaced after it was opened, or is being written: its end cannot be read yet";
 
 fn version_of(status: &FileStatus) -> Version {
     let modified_millis = i64::try_from(status.modification_time).unwrap_or(i64::MAX);

@@ -156,7 +156,8 @@ impl Drop for HdfsWriter {
     }
 }
 
-/// A log. Each append is on the disks of the data nodes before it returns, and the name node knows its length.
+/// A log. Each append is on the disks of the data nodes, and its length known to the name node, before it
+/// returns.
 #[derive(Debug)]
 pub(super) struct HdfsLog(Written);
 
