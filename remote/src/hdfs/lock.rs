@@ -5,7 +5,7 @@
 //! later (HDFS: `LEASE_SOFTLIMIT_PERIOD`).
 //!
 //! A process that was stopped for longer may go on when another has the lock. So each change of a file in the
-//! directory is preceded by a question whether the lock is still held; and at most [`FRESH`] before it, the
+//! directory is preceded by a question whether the lock is still held; and at most [`FRESH`] before that, the
 //! lease was renewed. As the answer to a change takes at most [`Lease::MAX_PATIENCE`], it is there before
 //! another client can have the lock, unless the request is delayed in the network for longer than that. The
 //! bytes of logs need no question: whoever has the lock next ends the writing of the logs, so that no later
@@ -38,7 +38,8 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// How long the answer to a change may take. With [`FRESH`], less than the 60 seconds of a lease.
+    /// How long the answer to a change, or about the lock, may take. Both after [`FRESH`] are less than the 60
+    /// seconds of a lease.
     pub(super) const MAX_PATIENCE: Duration = Duration::from_secs(15);
 
     pub(super) fn covers(&self, key: &str) -> bool {
@@ -76,10 +77,15 @@ impl Lease {
             }
             Err(error) => return Err(io_error(error)),
         }
+        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_fresh {
-            *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = before;
+            *renewed = before;
         }
-        Ok(())
+        // The answer may have been on its way for long.
+        if renewed.is_within(FRESH + Self::MAX_PATIENCE) {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "the answer whether the lock is held took too long"))
     }
 
     /// Renews the lease of the client, which is one for all its files: by creating a file. The renewals that
