@@ -1,4 +1,4 @@
-//! Files by path: local ones, and remote ones by URL, which are only read.
+//! Files by path: local ones, and remote ones by URL, which commands only read.
 
 use crate::failure::CommandError;
 use hregion::io::{DirEntry, FileReader, LocalStorage, Storage};
@@ -16,13 +16,14 @@ fn scheme_of(path: &Path) -> Option<&str> {
     path.to_str().and_then(|path| path.split_once("://")).map(|(scheme, _)| scheme)
 }
 
-/// Fails if a path is a URL, which nothing is written to.
+/// Fails if a path is a URL, which no command writes to.
 pub(crate) fn check_local(path: &Path) -> Result<(), CommandError> {
     match scheme_of(path) {
         None => Ok(()),
-        Some(scheme) => {
-            Err(CommandError::unsupported(&shown(path), format!("{scheme}: remote files are only read")))
-        }
+        Some(scheme) => Err(CommandError::unsupported(
+            &shown(path),
+            format!("{scheme}: by this tool, remote files are only read"),
+        )),
     }
 }
 
@@ -190,6 +191,10 @@ mod remote {
 
         fn create_dir_all(&self, path: &Path) -> io::Result<()> {
             Self::of(path)?.create_dir_all(path)
+        }
+
+        fn end_writing(&self, path: &Path) -> io::Result<()> {
+            Self::of(path)?.end_writing(path)
         }
 
         fn lock(&self, path: &Path) -> io::Result<FileLock> {

@@ -146,6 +146,10 @@ impl Storage for WatchedStorage {
         self.files.create_dir_all(path)
     }
 
+    fn end_writing(&self, path: &Path) -> io::Result<()> {
+        self.files.end_writing(path)
+    }
+
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
         self.files.lock(path)
     }

@@ -1,4 +1,4 @@
-//! HBase's files read in place: in S3, on web servers and in HDFS.
+//! HBase's files in place: read in S3 and on web servers, read and written in HDFS.
 //!
 //! [`RemoteStorage`] is a [`Storage`](hregion::Storage) of the crate `hregion`, whose paths are URLs:
 //! `s3://bucket/hbase/data/default/t`. Pass it to
@@ -16,8 +16,18 @@
 //! file, for at most [`RemoteOptions::deadline`] a request. A server within that same runtime would wait in
 //! vain for its thread; use `spawn_blocking`.
 //!
-//! Nothing is ever written: each call that writes fails with
+//! Object stores and web servers are only read: each call that writes there fails with
 //! [`ErrorKind::Unsupported`](std::io::ErrorKind::Unsupported).
+//!
+//! # Writing to HDFS
+//!
+//! Regions and tables in HDFS can be opened for writing. A logged write is acknowledged when the data nodes
+//! have it on disk. A region is locked by the lease of its lock file: it can be opened again 60 seconds after
+//! the end of a process that did not close it. If that process is certain to be dead,
+//! [`end_writing`](hregion::Storage::end_writing) of the lock file ends its lease at once.
+//!
+//! If a change has no answer, it is looked up whether it was made. If that has no answer either, the storage
+//! makes no more changes: make another one, and open the region again.
 //!
 //! # Versions of a file
 //!
@@ -56,6 +66,7 @@ mod s3;
 mod source;
 mod stats;
 mod storage;
+mod target;
 
 pub use location::{check_url, is_url};
 pub use options::RemoteOptions;

@@ -1,4 +1,4 @@
-//! Remote files as a file system that is only read.
+//! Remote files as a file system. Object stores and web servers are only read.
 
 use crate::blocking::Blocking;
 use crate::file::RemoteFile;
@@ -11,6 +11,7 @@ use crate::options::RemoteOptions;
 use crate::read_ahead::Budget;
 use crate::source::Source;
 use crate::stats::{Counters, RemoteStats};
+use crate::target::{FilePlace, Target};
 use hregion::io::{FileWriter, LogFile};
 use hregion::{DirEntry, FileLock, FileReader, Storage};
 use std::collections::HashMap;
@@ -20,7 +21,10 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Remote files as a file system that is only read. Paths are URLs; clones share connections.
+/// Remote files as a file system. Paths are URLs; clones share connections.
+///
+/// Files of HDFS can be written, too. Calls that change files elsewhere fail with
+/// [`ErrorKind::Unsupported`](io::ErrorKind::Unsupported).
 ///
 /// ```no_run
 /// use hregion::{Scan, Table, Region};
@@ -46,15 +50,23 @@ pub(crate) struct Shared {
     pub(crate) blocking: Blocking,
     pub(crate) budget: Arc<Budget>,
     counters: Arc<Counters>,
-    sources: Mutex<HashMap<(Scheme, String), Arc<dyn Source>>>,
+    places: Mutex<HashMap<(Scheme, String), Place>>,
+}
+
+/// A bucket, a web server or a name service.
+#[derive(Clone, Debug)]
+struct Place {
+    source: Arc<dyn Source>,
+    /// None if files are only read.
+    target: Option<Arc<dyn Target>>,
 }
 
 impl RemoteStorage {
     pub(crate) fn new(options: RemoteOptions) -> io::Result<Self> {
         let blocking = Blocking::new(options.deadline)?;
         let budget = Budget::new(options.total_read_ahead_bytes);
-        let (counters, sources) = (Arc::default(), Mutex::default());
-        Ok(Self { shared: Arc::new(Shared { options, blocking, budget, counters, sources }) })
+        let (counters, places) = (Arc::default(), Mutex::default());
+        Ok(Self { shared: Arc::new(Shared { options, blocking, budget, counters, places }) })
     }
 
     /// Returns what was requested so far.
@@ -94,34 +106,60 @@ impl RemoteStorage {
         self.shared.blocking.run(async move { source.is_dir(&location.key).await })
     }
 
-    /// Returns the place of a path, connected to only once.
     fn source(&self, path: &Path) -> io::Result<(Location, Arc<dyn Source>)> {
-        let location = Location::parse(path)?;
-        let place = (location.scheme, location.authority.clone());
-        let mut sources = self.shared.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(source) = sources.get(&place) {
-            return Ok((location, Arc::clone(source)));
-        }
-        let source = self.connect(&location)?;
-        sources.insert(place, Arc::clone(&source));
-        Ok((location, source))
+        self.place(path).map(|(location, place)| (location, place.source))
     }
 
-    fn connect(&self, location: &Location) -> io::Result<Arc<dyn Source>> {
+    /// Returns the place of a path, connected to only once.
+    fn place(&self, path: &Path) -> io::Result<(Location, Place)> {
+        let location = Location::parse(path)?;
+        let name = (location.scheme, location.authority.clone());
+        let mut places = self.shared.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = places.get(&name) {
+            return Ok((location, place.clone()));
+        }
+        let place = self.connect(&location)?;
+        places.insert(name, place.clone());
+        Ok((location, place))
+    }
+
+    fn connect(&self, location: &Location) -> io::Result<Place> {
         let counters = Arc::clone(&self.shared.counters);
         match location.scheme {
             #[cfg(feature = "hdfs")]
             Scheme::Hdfs => {
-                hdfs::connect(location, &self.shared.options, counters, self.shared.blocking.handle())
+                let runtime = self.shared.blocking.handle();
+                let (source, target) = hdfs::connect(location, &self.shared.options, counters, runtime)?;
+                Ok(Place { source, target: Some(target) })
             }
             #[cfg(feature = "objects")]
-            _ => objects::connect(location, &self.shared.options, counters),
+            _ => {
+                let source = objects::connect(location, &self.shared.options, counters)?;
+                Ok(Place { source, target: None })
+            }
             #[cfg(not(feature = "objects"))]
             _ => {
                 drop(counters);
                 Err(io::ErrorKind::Unsupported.into())
             }
         }
+    }
+
+    /// Calls `change` with the target and the key of a path. Fails if its files are only read; `what` names
+    /// the change.
+    fn change<T>(
+        &self,
+        path: &Path,
+        what: &str,
+        change: impl FnOnce(Arc<dyn Target>, FilePlace<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        // Nothing is connected to for a refusal.
+        if Location::parse(path)?.scheme != Scheme::Hdfs {
+            return Err(read_only(what));
+        }
+        let (location, place) = self.place(path)?;
+        let target = place.target.ok_or_else(|| read_only(what))?;
+        change(target, FilePlace { path, key: &location.key, shared: &self.shared })
     }
 }
 
@@ -147,49 +185,60 @@ impl Storage for RemoteStorage {
         Ok(entries)
     }
 
-    fn create(&self, _: &Path) -> io::Result<Box<dyn FileWriter>> {
-        Err(read_only("creating a file"))
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.change(path, "creating a file", |target, file| target.create(file, true))
     }
 
-    fn create_new(&self, _: &Path) -> io::Result<Box<dyn FileWriter>> {
-        Err(read_only("creating a file"))
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.change(path, "creating a file", |target, file| target.create(file, false))
     }
 
-    fn create_log(&self, _: &Path) -> io::Result<Box<dyn LogFile>> {
-        Err(read_only("creating a log"))
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        self.change(path, "creating a log", |target, file| target.create_log(file))
     }
 
-    fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
-        Err(read_only("renaming"))
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change(from, "renaming", |target, file| {
+            let (of, new) = (Location::parse(from)?, Location::parse(to)?);
+            if (of.scheme, of.authority) != (new.scheme, new.authority) {
+                return Err(io::ErrorKind::CrossesDevices.into());
+            }
+            target.rename(file, &new.key)
+        })
     }
 
-    fn remove(&self, _: &Path) -> io::Result<()> {
-        Err(read_only("removing a file"))
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.change(path, "removing a file", |target, file| target.remove(file))
     }
 
-    fn remove_dir(&self, _: &Path) -> io::Result<()> {
-        Err(read_only("removing a directory"))
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.change(path, "removing a directory", |target, dir| target.remove_dir(dir))
     }
 
-    fn sync_file(&self, _: &Path) -> io::Result<()> {
-        Err(read_only("syncing a file"))
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.change(path, "syncing a file", |target, file| target.sync_file(file))
     }
 
-    fn sync_dir(&self, _: &Path) -> io::Result<()> {
-        Err(read_only("syncing a directory"))
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.change(path, "syncing a directory", |target, dir| target.sync_dir(dir))
     }
 
-    fn create_dir_all(&self, _: &Path) -> io::Result<()> {
-        Err(read_only("creating a directory"))
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.change(path, "creating a directory", |target, dir| target.create_dir_all(dir))
     }
 
-    fn lock(&self, _: &Path) -> io::Result<FileLock> {
-        Err(read_only("locking"))
+    fn end_writing(&self, path: &Path) -> io::Result<()> {
+        self.change(path, "ending the writing of a file", |target, file| target.end_writing(file))
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        self.change(path, "locking", |target, file| target.lock(file))
     }
 }
 
 fn read_only(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, format!("remote files are only read: {what} is refused"))
+    let message = format!("files of object stores and web servers are only read: {what} is refused");
+    io::Error::new(io::ErrorKind::Unsupported, message)
 }
 
 #[cfg(test)]
@@ -210,6 +259,7 @@ mod tests {
             storage.sync_file(path).unwrap_err(),
             storage.sync_dir(path).unwrap_err(),
             storage.create_dir_all(path).unwrap_err(),
+            storage.end_writing(path).unwrap_err(),
             storage.lock(path).unwrap_err(),
         ];
         for error in errors {

@@ -126,8 +126,14 @@ pub trait LogFile: Send + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// Any error of the system. The length is unknown then.
+    /// Any error of the system. The length is unknown then. [`io::ErrorKind::Unsupported`] if files of the
+    /// storage cannot be shortened.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
+
+    /// Whether bytes that are not kept can be overwritten. If not, each append keeps all of its bytes.
+    fn can_overwrite(&self) -> bool {
+        true
+    }
 
     /// Waits until all bytes appended are on disk.
     ///
@@ -260,8 +266,22 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Any error of the system.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
 
+    /// Ends the writing of a file by a process that has died, so that all bytes which it has synced can be
+    /// read, and none are added later, not even if that process is alive after all. The caller has locked the
+    /// directory. By default does nothing: the files of a process are there when it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotFound`] if there is no such file; otherwise any error of the system. The file may
+    /// still be written to then.
+    fn end_writing(&self, path: &Path) -> io::Result<()> {
+        let _ = path;
+        Ok(())
+    }
+
     /// Acquires an exclusive lock on a lock file, which is created if missing. The lock is released when the
-    /// returned value is dropped or the process ends.
+    /// returned value is dropped or the process ends; a storage that does not see the end of a process
+    /// releases it some time later.
     ///
     /// # Errors
     ///

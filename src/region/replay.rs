@@ -82,7 +82,7 @@ impl Replayed {
 impl<'r> RecoveredEdits<'r> {
     /// Opens the recovered edits of a region, before its files are listed. `given` are more logs with edits
     /// of the region. If `may_vanish`, a log that another process has removed is left out: the files have its
-    /// cells.
+    /// cells. Otherwise the region is locked, and no other process may write its logs any more.
     pub(super) fn new(
         dir: &'r RegionDir,
         given: &[PathBuf],
@@ -93,7 +93,11 @@ impl<'r> RecoveredEdits<'r> {
         let mut logs = Vec::new();
         let own = dir.recovered_edits()?.iter().map(|path| (path, false));
         for (path, is_given) in own.chain(given.iter().map(|path| (path, true))) {
-            match storage.open(path) {
+            let opened = match may_vanish || is_given {
+                true => storage.open(path),
+                false => storage.end_writing(path).and_then(|()| storage.open(path)),
+            };
+            match opened {
                 Ok(file) => {
                     let name = path.file_name().and_then(|name| name.to_str());
                     let is_shared = is_given || name.is_some_and(is_log_name);

@@ -70,7 +70,8 @@ impl Table {
     /// the regions, opens these, which replays and flushes the edits, and moves the logs to `oldWALs/`.
     /// Regions with recovered edits are opened, too, even if there are no logs.
     ///
-    /// No server may be running: a log that is still being written must not be moved. After a failure or a
+    /// No server may be running: a log that is still being written must not be moved. In HDFS, the writing of
+    /// all logs is [ended](Storage::end_writing) first, as HBase's master does. After a failure or a
     /// crash the logs are still there, and the recovery can be repeated: an edit that is replayed twice is
     /// the same edit. The master's own store (`MasterData/`) is left alone.
     ///
@@ -87,6 +88,7 @@ impl Table {
         let options = options.create_if_missing(false).alter(false).writable(true).with_split_logs();
         let recovery = Recovery::new(root.as_ref(), &options);
         let _lock = recovery.tree.lock(recovery.storage())?;
+        recovery.end_logs()?;
         let survey = recovery.survey()?;
         let dirs =
             || survey.regions.iter().filter_map(|(key, found)| Some((key, found, found.dir.as_ref()?)));
@@ -280,6 +282,14 @@ impl<'o> Recovery<'o> {
 
     fn storage(&self) -> &'o dyn Storage {
         &**self.options.file_storage()
+    }
+
+    /// Ends the writing of all logs.
+    fn end_logs(&self) -> Result<()> {
+        let storage = self.storage();
+        self.tree.logs(storage)?.iter().try_for_each(|log| {
+            storage.end_writing(&log.path).map_err(|error| Error::io("end the writing of", &log.path, error))
+        })
     }
 
     /// Reads all logs, and finds the regions in them and those with recovered edits.

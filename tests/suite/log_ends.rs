@@ -11,7 +11,7 @@ use hregion::{
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -180,6 +180,86 @@ fn the_last_entry_of_a_log_may_end_as_a_log_does() {
             assert!(value(&region, "a").is_some());
         }
     }
+}
+
+/// A storage whose logs are only appended to, as those of HDFS are.
+#[derive(Debug)]
+struct AppendsOnly {
+    inner: FaultyStorage,
+    ended: Mutex<Vec<PathBuf>>,
+}
+
+impl Storage for AppendsOnly {
+    forward!(inner: open create create_new rename remove remove_dir sync_file sync_dir list_dir);
+    forward!(inner: create_dir_all lock);
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        Ok(Box::new(AppendedLog(self.inner.create_log(path)?)))
+    }
+
+    fn end_writing(&self, path: &Path) -> io::Result<()> {
+        self.ended.lock().unwrap().push(path.to_owned());
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct AppendedLog(Box<dyn LogFile>);
+
+impl LogFile for AppendedLog {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
+        assert_eq!(bytes.len(), kept, "all bytes are kept");
+        self.0.append(bytes, kept)
+    }
+
+    fn truncate(&mut self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn can_overwrite(&self) -> bool {
+        false
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync()
+    }
+}
+
+#[test]
+fn a_log_that_is_only_appended_to_is_replayed_and_does_not_end_as_a_whole_one() {
+    let storage = FaultyStorage::new();
+    let appends = |inner: FaultyStorage| Arc::new(AppendsOnly { inner, ended: Mutex::default() });
+    let open = |storage: Arc<AppendsOnly>| options(storage).family(Family::new("f")).open(DIR).unwrap();
+    let region = open(appends(storage.clone()));
+    for durability in [Durability::SyncWal, Durability::FsyncWal, Durability::AsyncWal] {
+        for row in ["a", "b", "c"] {
+            region.put(put(row).durability(durability)).unwrap();
+        }
+    }
+    let like_a_trailer = Put::new("r").cell("f", "q", b"a whole log\0\0\0\0LAWP".to_vec());
+    region.put(like_a_trailer).unwrap();
+    let left = storage.after(Crash::OfTheProcess);
+    std::mem::forget(region);
+    let is_log = |path: &PathBuf| path.to_string_lossy().contains("recovered.edits");
+    let log = left.names().into_iter().find(is_log).unwrap();
+    assert!(!left.bytes(&log).unwrap().ends_with(b"LAWP"));
+    let mut reader = WalReader::new(left.open(&log).unwrap(), &Limits::new()).unwrap();
+    while reader.next_entry().unwrap().is_some() {}
+    // An entry without cells follows the last.
+    assert_eq!((reader.entries(), reader.end()), (11, Some(&WalEnd::NoTrailer)));
+    let after = appends(left);
+    let region = open(Arc::clone(&after));
+    assert_eq!(*after.ended.lock().unwrap(), [log], "its writing was ended before it was read");
+    for row in ["a", "b", "c", "r"] {
+        assert!(region.get(&Get::new(row)).unwrap().value("f", "q").is_some(), "{row}");
+    }
+    let reader = options(Arc::clone(&after) as Arc<dyn Storage>).create_if_missing(false).writable(false);
+    reader.open(DIR).unwrap();
+    assert_eq!(after.ended.lock().unwrap().len(), 1, "a reader ends nothing");
 }
 
 /// A replay takes cells of a family with the name of that of markers for markers: they are refused.

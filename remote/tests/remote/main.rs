@@ -1,13 +1,18 @@
-//! Reads of a bucket, of a web server and of HDFS: what they cost, and what happens when servers misbehave.
+//! Reads of a bucket, of a web server and of HDFS, and writes to HDFS: what they cost, and what happens when
+//! servers misbehave.
 #![cfg(feature = "aws")]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod costs;
+#[cfg(feature = "hdfs")]
+mod cut_proxy;
 #[path = "../../../tests/support/fake_s3.rs"]
 mod fake_s3;
 mod faults;
 #[cfg(feature = "hdfs")]
 mod hdfs;
+#[cfg(feature = "hdfs")]
+mod hdfs_writes;
 mod support;
 #[cfg(feature = "http")]
 mod web;

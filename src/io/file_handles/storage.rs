@@ -80,6 +80,10 @@ impl Storage for BoundedStorage {
         self.inner.create_dir_all(path)
     }
 
+    fn end_writing(&self, path: &Path) -> io::Result<()> {
+        self.inner.end_writing(path)
+    }
+
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
         self.handles.with_room(|| self.inner.lock(path))
     }

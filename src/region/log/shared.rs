@@ -152,6 +152,17 @@ impl State {
         };
     }
 
+    /// Appends an entry without cells to entries that end with the bytes of a trailer, which HBase would take
+    /// for one: it would not read the last entry.
+    fn end_without_trailer(&mut self, bytes: &mut Vec<u8>) {
+        let Some(encoder) = &mut self.encoder else { return };
+        let mut entry = Vec::new();
+        // The key was encoded for the entry before.
+        let Ok(open) = encoder.begin(&self.last_key, 0, &mut entry) else { return };
+        encoder.finish(&open, &mut entry);
+        bytes.append(&mut entry);
+    }
+
     /// Records that a thread has seen the outcome that it waited for.
     fn see_outcome(&mut self) {
         self.unseen -= 1;
@@ -539,6 +550,9 @@ impl SharedLog {
         let syncs = state.wanted > state.synced;
         let spare = mem::take(&mut state.spare);
         let mut bytes = mem::replace(&mut state.pending, spare);
+        if !file.can_overwrite() && bytes.ends_with(&TRAILER) {
+            state.end_without_trailer(&mut bytes);
+        }
         let end = state.encoder.as_ref().map_or(0, WalEncoder::offset);
         let base = end - bytes.len() as u64;
         let target = state.appended;
@@ -548,7 +562,7 @@ impl SharedLog {
         drop(state);
         let busy = Busy(self);
         let kept = bytes.len();
-        let is_longer = mark_end(&mut bytes, base, &mut reserved, syncs);
+        let is_longer = file.can_overwrite() && mark_end(&mut bytes, base, &mut reserved, syncs);
         let mut written = if kept == 0 { Ok(()) } else { file.append(&bytes, kept) };
         let mut is_undone = is_full(&written) && file.truncate(base).is_ok();
         if is_undone {

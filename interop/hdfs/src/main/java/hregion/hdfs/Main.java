@@ -16,6 +16,7 @@ public final class Main {
     var conf = new Configuration();
     conf.setInt("dfs.replication", 1);
     // Small files have several blocks, too.
+    conf.setInt("dfs.heartbeat.interval", 1);
     conf.setLong("dfs.blocksize", 1 << 20);
     conf.setLong("dfs.namenode.fs-limits.min-block-size", 1 << 20);
     var cluster = new MiniDFSCluster.Builder(conf, new File(args[0])).numDataNodes(1).build();

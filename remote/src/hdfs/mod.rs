@@ -1,11 +1,20 @@
 //! HDFS, by a client in Rust.
 
+mod changes;
+mod errors;
+mod lock;
+mod target;
+mod writer;
+
 use crate::location::Location;
 use crate::options::RemoteOptions;
 use crate::source::{Opened, Source, Status, Version, len_of, replaced, wrong_answer};
 use crate::stats::Counters;
+use crate::target::Target;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use changes::HdfsFiles;
+use errors::io_error;
 use futures_util::StreamExt;
 use hdfs_native::HdfsError;
 use hdfs_native::client::{Client, ClientBuilder, FileStatus};
@@ -37,7 +46,7 @@ pub(crate) fn connect(
     options: &RemoteOptions,
     counters: Arc<Counters>,
     runtime: Handle,
-) -> io::Result<Arc<dyn Source>> {
+) -> io::Result<(Arc<dyn Source>, Arc<dyn Target>)> {
     let mut builder = ClientBuilder::new()
         .with_config(options.settings_of(&["dfs.", "fs.", "hadoop.", "ipc."]))
         .with_io_runtime(runtime);
@@ -45,7 +54,8 @@ pub(crate) fn connect(
         builder = builder.with_url(format!("hdfs://{}", location.authority));
     }
     let client = builder.build().map_err(io_error)?;
-    Ok(Arc::new(HdfsSource { client, counters, max_entries: options.listing_entries }))
+    let files = Arc::new(HdfsFiles::new(client.clone(), Arc::clone(&counters), options.deadline));
+    Ok((Arc::new(HdfsSource { client, counters, max_entries: options.listing_entries }), files))
 }
 
 impl HdfsSource {
@@ -65,7 +75,12 @@ impl HdfsSource {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(removed()),
             file => file?,
         };
-        if file.file_length() as u64 == len { Ok(file) } else { Err(replaced()) }
+        match file.file_length() as u64 {
+            found if found == len => Ok(file),
+            // The blocks are those that are complete; the length is also that of one being written.
+            found if found < len => Err(io::Error::new(replaced().kind(), BEING_WRITTEN)),
+            _ => Err(replaced()),
+        }
     }
 
     async fn read_range(&self, file: &FileReader, range: Range<u64>) -> io::Result<Bytes> {
@@ -130,6 +145,10 @@ impl Source for HdfsSource {
                 return Err(wrong_answer(format!("over {} entries in a directory", self.max_entries)));
             }
             let name = status.path.rsplit('/').next().unwrap_or_default();
+            // The listing of a file has the file itself.
+            if !status.isdir && status.path.trim_matches('/').len() <= key.len() {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
             entries.push(DirEntry {
                 name: name.into(),
                 len: status.length as u64,
@@ -155,6 +174,9 @@ impl Source for HdfsSource {
     }
 }
 
+const BEING_WRITTEN: &str =
+    "the file was replaced after it was opened, or is being written: its end cannot be read yet";
+
 fn version_of(status: &FileStatus) -> Version {
     let modified_millis = i64::try_from(status.modification_time).unwrap_or(i64::MAX);
     Version { len: status.length as u64, e_tag: None, modified_millis }
@@ -162,24 +184,4 @@ fn version_of(status: &FileStatus) -> Version {
 
 fn removed() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "the file was removed after it was opened")
-}
-
-fn io_error(error: HdfsError) -> io::Error {
-    let kind = match &error {
-        HdfsError::IOError(error) => error.kind(),
-        HdfsError::FileNotFound(_) => io::ErrorKind::NotFound,
-        HdfsError::IsADirectoryError(_) => io::ErrorKind::IsADirectory,
-        HdfsError::UnsupportedErasureCodingPolicy(_) | HdfsError::UnsupportedFeature(_) => {
-            io::ErrorKind::Unsupported
-        }
-        HdfsError::ChecksumError => io::ErrorKind::InvalidData,
-        HdfsError::RPCError(class, _) if class.ends_with("FileNotFoundException") => io::ErrorKind::NotFound,
-        HdfsError::RPCError(class, _) if class.ends_with("AccessControlException") => {
-            io::ErrorKind::PermissionDenied
-        }
-        _ => io::ErrorKind::Other,
-    };
-    let text = error.to_string();
-    // Exceptions of the name node have stack traces.
-    io::Error::new(kind, text.lines().next().unwrap_or_default().to_owned())
 }

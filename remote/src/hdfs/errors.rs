@@ -1,0 +1,88 @@
+//! Errors of HDFS as those of the system.
+
+use hdfs_native::HdfsError;
+use std::io;
+
+/// Whether the name node has answered: it has not made the change.
+pub(super) fn is_refusal(error: &HdfsError) -> bool {
+    match error {
+        HdfsError::RPCError(..)
+        | HdfsError::AlreadyExists(_)
+        | HdfsError::FileNotFound(_)
+        | HdfsError::InvalidArgument(_)
+        | HdfsError::InvalidPath(_) => true,
+        HdfsError::IOError(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+        _ => false,
+    }
+}
+
+/// Whether another client, or this one, has the file open for writing.
+pub(super) fn is_open_elsewhere(error: &HdfsError) -> bool {
+    match error {
+        HdfsError::AlreadyExists(_) => true,
+        HdfsError::RPCError(class, _) => class.ends_with("RecoveryInProgressException"),
+        _ => false,
+    }
+}
+
+/// Whether a file is erasure-coded, and cannot be synced while it is open.
+pub(super) fn is_of_erasure_code(error: &HdfsError) -> bool {
+    matches!(error, HdfsError::OperationFailed(text) if text.contains("erasure-coded"))
+}
+
+pub(super) fn io_error(error: HdfsError) -> io::Error {
+    let kind = match &error {
+        HdfsError::IOError(error) => error.kind(),
+        HdfsError::FileNotFound(_) => io::ErrorKind::NotFound,
+        HdfsError::AlreadyExists(_) => io::ErrorKind::AlreadyExists,
+        HdfsError::IsADirectoryError(_) => io::ErrorKind::IsADirectory,
+        HdfsError::UnsupportedErasureCodingPolicy(_) | HdfsError::UnsupportedFeature(_) => {
+            io::ErrorKind::Unsupported
+        }
+        HdfsError::ChecksumError => io::ErrorKind::InvalidData,
+        HdfsError::RPCError(class, text) => kind_of_exception(class, text),
+        _ => io::ErrorKind::Other,
+    };
+    let text = error.to_string();
+    // Exceptions of the name node have stack traces.
+    io::Error::new(kind, text.lines().next().unwrap_or_default().to_owned())
+}
+
+fn kind_of_exception(class: &str, text: &str) -> io::ErrorKind {
+    let name = class.rsplit(['.', '$']).next().unwrap_or_default();
+    match name {
+        "FileNotFoundException" => io::ErrorKind::NotFound,
+        "FileAlreadyExistsException" => io::ErrorKind::AlreadyExists,
+        "ParentNotDirectoryException" => io::ErrorKind::NotADirectory,
+        "PathIsNotEmptyDirectoryException" => io::ErrorKind::DirectoryNotEmpty,
+        "AccessControlException" => io::ErrorKind::PermissionDenied,
+        // `FSDirRenameOp` has no class for it.
+        "IOException" if text.contains("rename destination directory is not empty") => {
+            io::ErrorKind::DirectoryNotEmpty
+        }
+        _ => io::ErrorKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exceptions_have_kinds() {
+        let kind = |class: &str, text: &str| {
+            io_error(HdfsError::RPCError(class.to_owned(), format!("{text}\n\tat a.b.c"))).kind()
+        };
+        assert_eq!(kind("java.io.FileNotFoundException", "f"), io::ErrorKind::NotFound);
+        let not_empty = "rename destination directory is not empty: /a";
+        assert_eq!(kind("java.io.IOException", not_empty), io::ErrorKind::DirectoryNotEmpty);
+        assert_eq!(kind("java.io.IOException", "other"), io::ErrorKind::Other);
+        let class = "org.apache.hadoop.fs.PathIsNotEmptyDirectoryException";
+        assert_eq!(kind(class, "/a"), io::ErrorKind::DirectoryNotEmpty);
+        assert!(is_open_elsewhere(&HdfsError::AlreadyExists("a".into())));
+        let class = "org.apache.hadoop.hdfs.protocol.RecoveryInProgressException".to_owned();
+        assert!(is_open_elsewhere(&HdfsError::RPCError(class, String::new())));
+        let broken = HdfsError::IOError(io::ErrorKind::ConnectionReset.into());
+        assert!(!is_refusal(&broken) && is_refusal(&HdfsError::FileNotFound("a".into())));
+    }
+}

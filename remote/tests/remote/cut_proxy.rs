@@ -1,0 +1,89 @@
+//! A proxy of TCP that closes a connection once.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Where the connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The request is not passed on.
+    Request,
+    /// The request is passed on, and its answer is not.
+    Answer,
+}
+
+/// A proxy that closes a connection at the nth part of what clients send. It ends when it is dropped.
+pub(crate) struct CutProxy {
+    address: String,
+    left: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl CutProxy {
+    pub(crate) fn start(to: &str, cut: Cut, at: u64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (left, is_over) = (Arc::new(AtomicU64::new(at)), Arc::new(AtomicBool::new(false)));
+        let (to, of_proxy, ends) = (to.to_owned(), Arc::clone(&left), Arc::clone(&is_over));
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                if ends.load(Ordering::Relaxed) {
+                    break;
+                }
+                let (client, server) = (client.unwrap(), TcpStream::connect(&to).unwrap());
+                let is_cut = Arc::new(AtomicBool::new(false));
+                let (from, into) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                let of_answers = Arc::clone(&is_cut);
+                std::thread::spawn(move || pass(from, into, || !of_answers.load(Ordering::SeqCst)));
+                let left = Arc::clone(&of_proxy);
+                std::thread::spawn(move || {
+                    let closed = client.try_clone().unwrap();
+                    let mut is_last = false;
+                    pass(client, server, || {
+                        if is_last || left.fetch_sub(1, Ordering::SeqCst) != 1 {
+                            return !is_last;
+                        }
+                        is_last = true;
+                        is_cut.store(true, Ordering::SeqCst);
+                        // The client sees the end of the connection when it waits for the answer.
+                        let _ = closed.shutdown(Shutdown::Both);
+                        cut == Cut::Answer
+                    });
+                });
+            }
+        });
+        Self { address, left, is_over }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    /// Whether the connection was closed.
+    pub(crate) fn has_cut(&self) -> bool {
+        let left = self.left.load(Ordering::SeqCst);
+        left == 0 || left > u64::MAX / 2
+    }
+}
+
+impl Drop for CutProxy {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        // The listener waits for a connection.
+        let _ = TcpStream::connect(&self.address);
+    }
+}
+
+/// Passes bytes on while `passes` says so.
+fn pass(mut from: TcpStream, mut to: TcpStream, mut passes: impl FnMut() -> bool) {
+    let mut part = vec![0; 64 << 10];
+    while let Ok(len @ 1..) = from.read(&mut part) {
+        if !passes() || to.write_all(&part[..len]).is_err() {
+            break;
+        }
+    }
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Write);
+}

@@ -1,0 +1,674 @@
+//! Regions and tables written in HDFS. `HREGION_HDFS` is the URL of a file system.
+
+use crate::cut_proxy::{Cut, CutProxy};
+use hregion::io::{FileWriter, LogFile};
+use hregion::{
+    Compaction, Delete, DirEntry, Durability, ErrorKind, Family, FileLock, FileReader, Get, Put, Region,
+    Result, Scan, Storage, Table,
+};
+use hregion_remote::{RemoteOptions, RemoteStorage};
+use std::collections::BTreeMap;
+use std::io::{self, BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const LOCK: &str = ".hregion.lock";
+
+/// Returns the numbers of the calls or requests that fail: all in turn takes half an hour, so one in `every`
+/// does, unless `HREGION_EVERY` is another number.
+fn turns(first: u64, every: u64) -> impl Iterator<Item = u64> {
+    let every = std::env::var("HREGION_EVERY").map_or(every, |every| every.parse().unwrap());
+    (first.min(every)..).step_by(usize::try_from(every).unwrap())
+}
+
+fn base() -> String {
+    std::env::var("HREGION_HDFS").expect("the URL of a file system")
+}
+
+/// Returns a directory that no test has used.
+fn fresh(name: &str) -> PathBuf {
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    PathBuf::from(format!("{}/writes/{name}-{}", base(), time.as_nanos()))
+}
+
+fn client() -> Arc<RemoteStorage> {
+    Arc::new(RemoteOptions::default().build().unwrap())
+}
+
+fn open_in(storage: Arc<dyn Storage>, dir: &Path) -> Result<Region> {
+    let options = Region::options().storage(storage).create_if_missing(true).compaction_enabled(false);
+    options.family(Family::new("f")).family(Family::new("g")).open(dir)
+}
+
+fn read_in(storage: Arc<dyn Storage>, dir: &Path) -> Result<Region> {
+    Region::options().storage(storage).open(dir)
+}
+
+type Rows = BTreeMap<String, String>;
+
+/// Returns the rows, each with its value, which both families have.
+fn rows(region: &Region) -> Rows {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let row = |row: hregion::Row| {
+        let value = |family| row.value(family, "q").map(text);
+        assert_eq!(value("f"), value("g"), "{row:?}");
+        (text(row.key()), value("f").unwrap())
+    };
+    region.scan(Scan::new()).unwrap().map(|found| row(found.unwrap())).collect()
+}
+
+fn put(row: &str, value: &str) -> Put {
+    let (row, value) = (row.to_owned(), value.to_owned());
+    Put::new(row).cell("f", "q", value.clone()).cell("g", "q", value)
+}
+
+/// A change of a region.
+#[derive(Clone, Debug)]
+enum Step {
+    Put(String, String, Durability),
+    Delete(String),
+    Flush,
+    Compact,
+}
+
+impl Step {
+    /// Returns the step with a number: the same in each process.
+    fn number(seed: u64, number: u64) -> Self {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ number.wrapping_mul(0xD134_2543_DE82_EF95);
+        state ^= state >> 29;
+        state = state.wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        state ^= state >> 32;
+        let row = format!("row{:02}", state >> 8 & 31);
+        match state & 31 {
+            0 => Self::Compact,
+            1..=2 => Self::Flush,
+            3..=7 => Self::Delete(row),
+            n => {
+                let durability = if n % 2 == 0 { Durability::FsyncWal } else { Durability::SyncWal };
+                Self::Put(row, format!("{number}-{}", "x".repeat((state >> 16) as usize & 4095)), durability)
+            }
+        }
+    }
+
+    fn run(&self, region: &Region) -> Result<()> {
+        match self {
+            Self::Put(row, value, durability) => region.put(put(row, value).durability(*durability)),
+            Self::Delete(row) => region.delete(Delete::new(row.clone())),
+            Self::Flush => region.flush(),
+            Self::Compact => region.compact(Compaction::Major),
+        }
+    }
+
+    fn apply(&self, rows: &mut Rows) {
+        match self {
+            Self::Put(row, value, _) => drop(rows.insert(row.clone(), value.clone())),
+            Self::Delete(row) => drop(rows.remove(row)),
+            Self::Flush | Self::Compact => {}
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a server"]
+fn calls_do_what_the_trait_says() {
+    let (storage, dir) = (client(), fresh("calls"));
+    let at = |name: &str| dir.join(name);
+    let kind = |result: io::Result<()>| result.unwrap_err().kind();
+    let write = |name: &str, bytes: &[u8]| {
+        let mut file = storage.create_new(&at(name)).unwrap();
+        file.write_all(bytes).unwrap();
+        file.sync().unwrap();
+    };
+    let read = |name: &str| {
+        let file = storage.open(&at(name)).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.len()).unwrap()];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        bytes
+    };
+    assert_eq!(kind(storage.create_new(&at("a")).map(drop)), io::ErrorKind::NotFound);
+    storage.create_dir_all(&at("d/e")).unwrap();
+    storage.create_dir_all(&at("d/e")).unwrap();
+    write("a", b"one");
+    assert_eq!(kind(storage.create_new(&at("a")).map(drop)), io::ErrorKind::AlreadyExists);
+    assert_eq!(kind(storage.create_log(&at("a")).map(drop)), io::ErrorKind::AlreadyExists);
+    assert!(storage.create_dir_all(&at("a/b")).is_err());
+    assert_eq!(read("a"), b"one");
+    write("b", b"another");
+    storage.rename(&at("b"), &at("a")).unwrap();
+    assert_eq!(
+        (read("a"), kind(storage.rename(&at("b"), &at("a")))),
+        (b"another".to_vec(), io::ErrorKind::NotFound)
+    );
+    storage.rename(&at("a"), &at("a")).unwrap();
+    assert_eq!(read("a"), b"another");
+
+    // A directory replaces an empty one only.
+    storage.create_dir_all(&at("empty")).unwrap();
+    write("d/file", b"kept");
+    storage.rename(&at("d"), &at("empty")).unwrap();
+    assert_eq!(read("empty/file"), b"kept");
+    storage.create_dir_all(&at("d")).unwrap();
+    assert_eq!(kind(storage.rename(&at("d"), &at("empty"))), io::ErrorKind::DirectoryNotEmpty);
+    assert!(storage.rename(&at("a"), &at("empty")).is_err());
+    assert!(storage.rename(&at("empty"), &at("a")).is_err());
+    assert_eq!((read("a"), read("empty/file")), (b"another".to_vec(), b"kept".to_vec()));
+
+    assert_eq!(kind(storage.remove_dir(&at("empty"))), io::ErrorKind::DirectoryNotEmpty);
+    assert_eq!(kind(storage.remove(&at("d"))), io::ErrorKind::IsADirectory);
+    assert_eq!(kind(storage.remove_dir(&at("a"))), io::ErrorKind::NotADirectory);
+    storage.remove_dir(&at("d")).unwrap();
+    storage.remove(&at("a")).unwrap();
+    assert_eq!(kind(storage.remove(&at("a"))), io::ErrorKind::NotFound);
+    assert_eq!(kind(storage.remove_dir(&at("d"))), io::ErrorKind::NotFound);
+    assert_eq!(kind(storage.end_writing(&at("a"))), io::ErrorKind::NotFound);
+    assert_eq!(kind(storage.hard_link(&at("empty/file"), &at("a"))), io::ErrorKind::Unsupported);
+    assert_eq!(kind(storage.list_dir(&at("empty/file")).map(drop)), io::ErrorKind::NotADirectory);
+
+    // A file of several blocks, written in parts, with a sync between them.
+    let bytes: Vec<u8> = (0..3_500_000_u32).map(|n| n.to_be_bytes()[2] ^ n.to_be_bytes()[3]).collect();
+    let mut file = storage.create(&at("large")).unwrap();
+    for (number, part) in bytes.chunks(100_001).enumerate() {
+        file.write_all(part).unwrap();
+        if number == 7 {
+            file.sync().unwrap();
+            assert!(read("large") == bytes[..8 * 100_001]);
+        }
+    }
+    file.sync().unwrap();
+    drop(file);
+    assert!(read("large") == bytes);
+    storage.sync_file(&at("large")).unwrap();
+    storage.sync_dir(&dir).unwrap();
+    drop(storage.create(&at("large")).unwrap());
+    assert!(read("large").is_empty());
+
+    // A log of several blocks: each append is there when the writing is ended by another client.
+    let mut log = storage.create_log(&at("log")).unwrap();
+    let mut kept = 0;
+    for part in bytes.chunks(70_003).take(30) {
+        log.append(part, part.len() - 3).unwrap();
+        kept += part.len() - 3;
+    }
+    log.sync().unwrap();
+    let other = client();
+    assert!(other.open(&at("log")).is_err(), "its end cannot be read yet");
+    other.end_writing(&at("log")).unwrap();
+    let whole = read("log");
+    assert_eq!(whole.len(), kept);
+    let expected: Vec<u8> =
+        bytes.chunks(70_003).take(30).flat_map(|part| &part[..part.len() - 3]).copied().collect();
+    assert!(whole == expected);
+    log.append(b"late", 4).unwrap_err();
+    log.sync().unwrap_err();
+    assert_eq!(read("log").len(), kept);
+}
+
+#[test]
+#[ignore = "needs a server"]
+fn a_region_is_written_and_read_as_the_model_says() {
+    let dir = fresh("model");
+    let mut model = Rows::new();
+    for seed in 0..3 {
+        let region = open_in(client(), &dir).unwrap();
+        assert_eq!(rows(&region), model);
+        for number in 0..60 {
+            let step = Step::number(seed, number);
+            step.run(&region).unwrap();
+            step.apply(&mut model);
+        }
+        assert_eq!(rows(&region), model);
+        region.close().unwrap();
+        assert_eq!(rows(&read_in(client(), &dir).unwrap()), model);
+    }
+    let region = open_in(client(), &dir).unwrap();
+    for (row, value) in &model {
+        assert_eq!(region.get(&Get::new(row.clone())).unwrap().value("f", "q"), Some(value.as_bytes()));
+    }
+    assert!(region.warnings().is_empty());
+}
+
+#[test]
+#[ignore = "needs a server"]
+fn a_table_is_created_written_split_and_opened_again() {
+    let root = fresh("table");
+    let options = || Region::options().storage(client());
+    let table = Table::create_with(&root, "t", &[Family::new("f")], &["m"], options()).unwrap();
+    let keys: Vec<String> = (0..40).map(|n| format!("{}{n:02}", char::from(b'a' + n % 26))).collect();
+    for key in &keys {
+        table.put(Put::new(key.clone()).cell("f", "q", key.clone())).unwrap();
+    }
+    table.flush().unwrap();
+    table.split("f").unwrap();
+    for key in &keys[..10] {
+        table.put(Put::new(key.clone()).cell("f", "q", "again")).unwrap();
+    }
+    table.compact(Compaction::Major).unwrap();
+    table.snapshot("s").unwrap();
+    table.delete(Delete::new(keys[0].clone())).unwrap();
+    table.close().unwrap();
+    let count = |table: &Table| table.scan(Scan::new()).unwrap().collect::<Result<Vec<_>>>().unwrap().len();
+    let table = Table::open_with(&root, "t", options().writable(true)).unwrap();
+    assert_eq!((table.regions().len(), count(&table)), (3, 39));
+    table.close().unwrap();
+    let snapshot = Table::open_snapshot_with(&root, "s", options()).unwrap();
+    assert_eq!(count(&snapshot), 40);
+}
+
+/// Returns an error of the kind of a lock that is held elsewhere, or panics.
+fn expect_locked(opened: Result<Region>) {
+    assert_eq!(opened.unwrap_err().kind(), ErrorKind::Locked);
+}
+
+#[test]
+#[ignore = "needs a server"]
+fn a_second_writer_is_refused_and_a_lost_lock_ends_all_changes() {
+    let dir = fresh("second");
+    let (first, second) = (client(), client());
+    let region = open_in(first.clone(), &dir).unwrap();
+    region.put(put("a", "1")).unwrap();
+    expect_locked(open_in(first.clone(), &dir));
+    expect_locked(open_in(second.clone(), &dir));
+    // The end of an open log cannot be read: a reader must not miss rows.
+    assert!(read_in(second.clone(), &dir).is_err());
+    region.flush().unwrap();
+    region.put(put("b", "2")).unwrap();
+    region.put(put("c", "unlogged").durability(Durability::SkipWal)).unwrap();
+
+    // As if the first had been stopped until its lease was over.
+    second.end_writing(&dir.join(LOCK)).unwrap();
+    let other = open_in(second.clone(), &dir).unwrap();
+    let both = Rows::from([("a".into(), "1".into()), ("b".into(), "2".into())]);
+    assert_eq!(rows(&other), both);
+    region.put(put("d", "lost")).unwrap_err();
+    region.flush().unwrap_err();
+    drop(region);
+    assert!(first.create_new(&dir.join("f/name")).is_err());
+    other.put(put("e", "3")).unwrap();
+    other.flush().unwrap();
+    other.close().unwrap();
+    let expected = [("a", "1"), ("b", "2"), ("e", "3")].map(|(row, value)| (row.into(), value.into()));
+    assert_eq!(rows(&read_in(second, &dir).unwrap()), Rows::from(expected));
+    open_in(first, &dir).unwrap().close().unwrap();
+}
+
+/// A storage whose nth call fails: before it is made, or after, as if the answer were lost.
+#[derive(Debug)]
+struct FailsOnce {
+    inner: Arc<RemoteStorage>,
+    left: Arc<AtomicU64>,
+    is_made: bool,
+}
+
+impl FailsOnce {
+    fn call<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        once(&self.left, self.is_made, call)
+    }
+}
+
+fn once<T>(left: &AtomicU64, is_made: bool, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    if left.fetch_sub(1, Ordering::Relaxed) != 1 {
+        return call();
+    }
+    if is_made {
+        call()?;
+    }
+    Err(io::Error::other("an injected fault"))
+}
+
+#[derive(Debug)]
+struct FailsOnceFile<F: ?Sized> {
+    left: Arc<AtomicU64>,
+    is_made: bool,
+    inner: Box<F>,
+}
+
+impl FileWriter for FailsOnceFile<dyn FileWriter> {
+    fn path(&self) -> &Path {
+        self.inner.path()
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.inner.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        once(&self.left, self.is_made, || self.inner.sync())
+    }
+}
+
+impl LogFile for FailsOnceFile<dyn LogFile> {
+    fn path(&self) -> &Path {
+        self.inner.path()
+    }
+
+    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
+        once(&self.left, self.is_made, || self.inner.append(bytes, kept))
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.inner.truncate(len)
+    }
+
+    fn can_overwrite(&self) -> bool {
+        self.inner.can_overwrite()
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        once(&self.left, self.is_made, || self.inner.sync())
+    }
+}
+
+impl Storage for FailsOnce {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        self.call(|| self.inner.open(path))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        let inner = self.call(|| self.inner.create(path))?;
+        Ok(Box::new(FailsOnceFile { left: Arc::clone(&self.left), is_made: self.is_made, inner }))
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        let inner = self.call(|| self.inner.create_new(path))?;
+        Ok(Box::new(FailsOnceFile { left: Arc::clone(&self.left), is_made: self.is_made, inner }))
+    }
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        let inner = self.call(|| self.inner.create_log(path))?;
+        Ok(Box::new(FailsOnceFile { left: Arc::clone(&self.left), is_made: self.is_made, inner }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call(|| self.inner.rename(from, to))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.call(|| self.inner.remove(path))
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.call(|| self.inner.remove_dir(path))
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.call(|| self.inner.sync_file(path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.call(|| self.inner.sync_dir(path))
+    }
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.call(|| self.inner.list_dir(path))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.call(|| self.inner.create_dir_all(path))
+    }
+
+    fn end_writing(&self, path: &Path) -> io::Result<()> {
+        self.call(|| self.inner.end_writing(path))
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        self.call(|| self.inner.lock(path))
+    }
+}
+
+/// What a run that may fail has done.
+#[derive(Debug, Default)]
+struct Attempt {
+    acknowledged: Rows,
+    /// A write that failed: it may have been made.
+    in_doubt: Option<(String, Option<String>)>,
+}
+
+impl Attempt {
+    /// Opens a region that has rows, changes it and closes it, until a call fails.
+    fn run(&mut self, storage: Arc<dyn Storage>, dir: &Path) -> Result<()> {
+        let region = open_in(storage, dir)?;
+        self.write(&region, "b", Some("2"))?;
+        region.flush()?;
+        self.write(&region, "c", Some("3"))?;
+        self.write(&region, "a", None)?;
+        region.compact(Compaction::Major)?;
+        self.write(&region, "a", Some("4"))?;
+        region.close()
+    }
+
+    fn write(&mut self, region: &Region, row: &str, value: Option<&str>) -> Result<()> {
+        self.in_doubt = Some((row.to_owned(), value.map(str::to_owned)));
+        match value {
+            Some(value) => region.put(put(row, value))?,
+            None => region.delete(Delete::new(row.to_owned()))?,
+        }
+        self.in_doubt = None;
+        self.acknowledge(row, value);
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, row: &str, value: Option<&str>) {
+        match value {
+            Some(value) => drop(self.acknowledged.insert(row.to_owned(), value.to_owned())),
+            None => drop(self.acknowledged.remove(row)),
+        }
+    }
+
+    /// Checks that the rows are those acknowledged, with or without the write that failed.
+    fn check(mut self, found: &Rows, context: &str) {
+        if *found == self.acknowledged {
+            return;
+        }
+        let (row, value) = self.in_doubt.take().unwrap_or_else(|| panic!("{context}: {found:?} {self:?}"));
+        self.acknowledge(&row, value.as_deref());
+        assert_eq!(*found, self.acknowledged, "{context}");
+    }
+}
+
+/// Creates a region with two files and a log that was left open.
+fn prepare(name: &str) -> (PathBuf, Attempt) {
+    let (dir, storage) = (fresh(name), client());
+    let mut attempt = Attempt::default();
+    let region = open_in(storage, &dir).unwrap();
+    attempt.write(&region, "a", Some("1")).unwrap();
+    region.flush().unwrap();
+    attempt.write(&region, "b", Some("1")).unwrap();
+    region.close().unwrap();
+    (dir, attempt)
+}
+
+#[test]
+#[ignore = "needs a server"]
+fn calls_fail_in_turn_and_the_region_is_the_old_or_the_new_one() {
+    let storage = client();
+    let mut failures = [0_u32; 2];
+    for is_made in [false, true] {
+        for at in turns(if is_made { 5 } else { 2 }, 6) {
+            let (dir, mut attempt) = prepare("calls-fail");
+            let left = Arc::new(AtomicU64::new(at));
+            let failing = FailsOnce { inner: storage.clone(), left: Arc::clone(&left), is_made };
+            let result = attempt.run(Arc::new(failing), &dir);
+            failures[usize::from(is_made)] += u32::from(result.is_err());
+            let context = format!("call {at}, made: {is_made}, {result:?}");
+            if result.is_ok() {
+                // Some failures are not those of the caller, such as that of an archive.
+                assert!(attempt.in_doubt.is_none());
+            }
+            let region = open_in(client(), &dir).unwrap_or_else(|error| panic!("{context}: {error}"));
+            attempt.check(&rows(&region), &context);
+            region.put(put("z", "after")).unwrap();
+            region.close().unwrap();
+            assert_eq!(rows(&read_in(client(), &dir).unwrap())["z"], "after", "{context}");
+            if left.load(Ordering::Relaxed) <= u64::MAX / 2 && left.load(Ordering::Relaxed) > 0 {
+                println!("{at} calls, made: {is_made}");
+                break;
+            }
+        }
+    }
+    assert!(failures.iter().all(|failures| *failures > 5), "{failures:?}");
+}
+
+/// The requests to the name node go through a proxy, which closes the connection at the nth: before the name
+/// node has it, or before its answer is there.
+#[test]
+#[ignore = "needs a server"]
+fn requests_lose_their_connection_in_turn() {
+    let host = base().strip_prefix("hdfs://").unwrap().to_owned();
+    let mut failures = 0;
+    for cut in [Cut::Request, Cut::Answer] {
+        for at in turns(if cut == Cut::Request { 4 } else { 9 }, 10) {
+            let (dir, mut attempt) = prepare("connections");
+            let proxy = CutProxy::start(&host, cut, at);
+            let url = dir.to_str().unwrap().replace(&host, &proxy.address());
+            let storage: Arc<dyn Storage> =
+                Arc::new(RemoteOptions::default().deadline(Duration::from_secs(8)).build().unwrap());
+            let started = Instant::now();
+            let result = attempt.run(storage, Path::new(&url));
+            assert!(started.elapsed() < Duration::from_secs(60));
+            failures += u32::from(result.is_err());
+            let context = format!("request {at}, {cut:?}, {result:?}");
+            let was_cut = proxy.has_cut();
+            drop(proxy);
+            let after = client();
+            // The locks of the client that has lost its connections are those of a process that has died.
+            if let Err(error) = after.end_writing(&dir.join(LOCK)) {
+                assert_eq!(error.kind(), io::ErrorKind::NotFound, "{context}");
+            }
+            let region = open_in(after, &dir).unwrap_or_else(|error| panic!("{context}: {error}"));
+            attempt.check(&rows(&region), &context);
+            region.close().unwrap();
+            if !was_cut {
+                println!("{at} requests, {cut:?}");
+                break;
+            }
+        }
+    }
+    println!("{failures} failures");
+    assert!(failures > 5, "{failures}");
+}
+
+const CHILD: &str = "hdfs_writes::a_process_that_is_killed";
+
+/// Starts this test in another process, which writes to a region until it is killed.
+fn start_child(dir: &Path, seed: u64, from: u64) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", CHILD])
+        .env("HREGION_KILLED", format!("{seed} {from} {}", dir.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap()
+}
+
+/// The process that [`start_child`] starts. By itself it does nothing.
+#[test]
+#[ignore = "needs a server"]
+fn a_process_that_is_killed() {
+    let Ok(given) = std::env::var("HREGION_KILLED") else { return };
+    let mut words = given.splitn(3, ' ');
+    let mut number = || words.next().unwrap().parse::<u64>().unwrap();
+    let (seed, from) = (number(), number());
+    let dir = PathBuf::from(words.next().unwrap());
+    let region = open_in(client(), &dir).unwrap();
+    println!("\nopen");
+    for number in from.. {
+        println!("begin {number}");
+        Step::number(seed, number).run(&region).unwrap();
+        println!("done {number}");
+    }
+}
+
+#[test]
+#[ignore = "needs a server"]
+fn no_acknowledged_write_is_lost_when_the_process_is_killed() {
+    const KILLS: u64 = 24;
+    const SEED: u64 = 7;
+    let (dir, storage) = (fresh("killed"), client());
+    open_in(storage.clone(), &dir).unwrap().close().unwrap();
+    let (mut model, mut next, mut steps) = (Rows::new(), 0, 0);
+    for kill in 0..KILLS {
+        let mut child = start_child(&dir, SEED, next);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let is_open = |line: &io::Result<String>| line.as_ref().unwrap() == "open";
+        assert!(lines.by_ref().any(|line| is_open(&line)), "kill {kill}");
+        let id = child.id().to_string();
+        // Some are killed at the start of a step, others within it.
+        let wait = Duration::from_millis(kill * 97 % 1300);
+        let killer = std::thread::spawn(move || {
+            std::thread::sleep(wait);
+            assert!(Command::new("kill").args(["-9", &id]).status().unwrap().success());
+        });
+        let (mut done, mut begun) = (None, None);
+        for line in lines.map_while(io::Result::ok) {
+            match line.split_once(' ') {
+                Some(("begin", number)) => begun = number.parse::<u64>().ok(),
+                Some(("done", number)) => done = number.parse::<u64>().ok(),
+                _ => {}
+            }
+        }
+        killer.join().unwrap();
+        assert!(!child.wait().unwrap().success());
+        let first = next;
+        for number in first..done.map_or(first, |done| done + 1) {
+            Step::number(SEED, number).apply(&mut model);
+            steps += 1;
+        }
+        storage.end_writing(&dir.join(LOCK)).unwrap();
+        let region = open_in(storage.clone(), &dir).unwrap();
+        let found = rows(&region);
+        next = done.map_or(first, |done| done + 1);
+        if found != model {
+            let begun = begun.filter(|begun| Some(*begun) != done).expect("a step had begun");
+            Step::number(SEED, begun).apply(&mut model);
+            assert_eq!(found, model, "kill {kill}");
+        }
+        next = begun.map_or(next, |begun| next.max(begun + 1));
+        region.close().unwrap();
+    }
+    println!("{KILLS} kills, {steps} steps");
+    assert!(steps > KILLS);
+}
+
+/// A process that lives keeps its lock, however long it is idle. That of one that was killed is free after
+/// the time of a lease.
+#[test]
+#[ignore = "needs a server"]
+fn a_lock_lasts_as_long_as_its_process() {
+    let (idle, killed) = (fresh("idle"), fresh("stopped"));
+    let (first, second) = (client(), client());
+    let region = open_in(first, &idle).unwrap();
+    region.put(put("a", "1")).unwrap();
+    open_in(second.clone(), &killed).unwrap().close().unwrap();
+    let mut child = start_child(&killed, 11, 0);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(io::Result::ok);
+    assert!(lines.by_ref().any(|line| line == "done 3"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let since = Instant::now();
+    let recovered = loop {
+        match open_in(second.clone(), &killed) {
+            Ok(region) => break region,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Locked, "{error}"),
+        }
+        assert!(since.elapsed() < Duration::from_secs(120));
+        expect_locked(open_in(second.clone(), &idle));
+        std::thread::sleep(Duration::from_secs(3));
+    };
+    assert!(since.elapsed() > Duration::from_secs(25), "{:?}", since.elapsed());
+    let mut model = Rows::new();
+    (0..4).for_each(|number| Step::number(11, number).apply(&mut model));
+    let found = rows(&recovered);
+    assert!(model.keys().all(|row| found.contains_key(row)) || found.len() >= model.len(), "{found:?}");
+    recovered.close().unwrap();
+    while since.elapsed() < Duration::from_secs(75) {
+        expect_locked(open_in(second.clone(), &idle));
+        std::thread::sleep(Duration::from_secs(5));
+    }
+    region.put(put("b", "2")).unwrap();
+    region.flush().unwrap();
+    region.close().unwrap();
+    assert_eq!(rows(&open_in(second, &idle).unwrap()).len(), 2);
+}
