@@ -302,8 +302,8 @@ fn batch_export(args: &Args) -> Result<Option<BatchExport>, Failure> {
         Form::Arrow => PartFormat::Batches(FileFormat::Arrow),
         Form::Csv if is_typed => PartFormat::Csv { is_packed: args.gzip },
         Form::Jsonl | Form::Csv if args.check || args.batches.is_given() => {
-            let message = "--check, --mapping, --invalid-as-null and --row-group-bytes are for parquet and arrow, \
-                           and for csv with typed columns";
+            let message = "--check, --mapping, --invalid-as-null and --row-group-bytes are for parquet and \
+                           arrow, and for csv with typed columns";
             return Err(CommandError::usage(message).into());
         }
         Form::Jsonl | Form::Csv => return Ok(None),
