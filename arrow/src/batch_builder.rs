@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::field_builder::FieldBuilder;
 use crate::layout::{Layout, Source};
-use crate::mapping::{Invalid, Mapping};
+use crate::mapping::{Invalid, KeyPart, Mapping, RowKey};
 use crate::value::{Value, decode};
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Schema, SchemaRef};
@@ -17,6 +17,15 @@ use std::sync::Arc;
 pub struct BatchLimits {
     rows: usize,
     bytes: usize,
+}
+
+/// The fields of a mapped column.
+#[derive(Clone, Debug, Default)]
+struct ColumnFields {
+    values: Vec<usize>,
+    timestamps: Vec<usize>,
+    /// The number of cells of the current row.
+    cells: usize,
 }
 
 /// The maximum number of bytes in a batch: Arrow's offsets have 31 bits.
@@ -49,8 +58,12 @@ pub struct BatchBuilder {
     schema: SchemaRef,
     sources: Vec<Source>,
     fields: Vec<FieldBuilder>,
-    /// The mapped columns, sorted by family and qualifier, with their places in the mapping.
+    /// The places of the mapped columns in the mapping, sorted by family and qualifier.
     sorted: Vec<usize>,
+    /// Of each mapped column, which fields have its values or timestamps, and how many of the current row.
+    columns: Vec<ColumnFields>,
+    /// The parts of the row key.
+    parts: Vec<KeyPart>,
     limits: BatchLimits,
     rows: usize,
     bytes: usize,
@@ -74,16 +87,43 @@ impl BatchBuilder {
             chosen = projection.iter().map(field).collect::<Result<_>>()?;
         }
         let fields = chosen.iter().map(|(field, _)| FieldBuilder::new(field)).collect::<Result<_, _>>()?;
-        let sources = chosen.iter().map(|(_, source)| *source).collect();
+        let sources: Vec<_> = chosen.iter().map(|(_, source)| *source).collect();
         let schema = Arc::new(Schema::new(chosen.into_iter().map(|(field, _)| field).collect::<Vec<_>>()));
-        let mut sorted = Vec::new();
+        let (mut sorted, mut columns, mut parts) = (Vec::new(), Vec::new(), Vec::new());
         if let Layout::Columns(mapping) = &layout {
+            parts.extend(mapping.row.parts().into_iter().cloned());
+            columns.resize(mapping.columns.len(), ColumnFields::default());
+            for (field, source) in sources.iter().enumerate() {
+                match *source {
+                    Source::Column(at) => {
+                        columns.get_mut(at).into_iter().for_each(|column| column.values.push(field));
+                    }
+                    Source::ColumnTimestamp(at) => {
+                        columns.get_mut(at).into_iter().for_each(|column| column.timestamps.push(field));
+                    }
+                    _ => {}
+                }
+            }
             sorted.extend(0..mapping.columns.len());
             sorted
                 .sort_by_key(|at| mapping.columns.get(*at).map(|column| (&column.family, &column.qualifier)));
         }
         let ready = VecDeque::new();
-        Ok(Self { layout, schema, sources, fields, sorted, limits, rows: 0, bytes: 0, invalid: 0, ready })
+        let (rows, bytes, invalid) = (0, 0, 0);
+        Ok(Self {
+            layout,
+            schema,
+            sources,
+            fields,
+            sorted,
+            columns,
+            parts,
+            limits,
+            rows,
+            bytes,
+            invalid,
+            ready,
+        })
     }
 
     /// The schema of the batches.
@@ -183,7 +223,8 @@ impl BatchBuilder {
     }
 
     fn push_mapped(&mut self, mapping: &Mapping, row: RowRef<'_>) -> Result<()> {
-        let mut found: Vec<Vec<CellRef<'_>>> = vec![Vec::new(); mapping.columns.len()];
+        self.push_key(mapping, row.key())?;
+        let mut expected = 0;
         for cell in row.cells() {
             if cell.cell_type() != CellType::Put {
                 return Err(Error::mapping(format!(
@@ -192,73 +233,94 @@ impl BatchBuilder {
                     cell.cell_type().name(),
                 )));
             }
-            let at = self.sorted.binary_search_by(|at| {
-                let column = mapping.columns.get(*at);
-                column
-                    .map(|column| (&*column.family, &*column.qualifier))
-                    .cmp(&Some((cell.family(), cell.qualifier())))
-            });
-            let at = at.ok().and_then(|at| self.sorted.get(at)).copied();
-            if let Some(cells) = at.and_then(|at| found.get_mut(at))
-                && (cells.is_empty()
-                    || mapping.columns.get(at.unwrap_or(0)).is_some_and(|column| column.versions))
-            {
-                cells.push(cell);
+            let Some(at) = self.find(mapping, &cell, &mut expected) else { continue };
+            self.push_value(mapping, at, &cell)?;
+        }
+        for column in &mut self.columns {
+            let cells = std::mem::take(&mut column.cells);
+            for field in column.values.iter().chain(&column.timestamps) {
+                if let Some(field) = self.fields.get_mut(*field) {
+                    field.end_row(cells);
+                }
             }
         }
-        let parts = mapping.row.cut(row.key()).ok_or_else(|| {
-            Error::Value(format!("row {}: expected the parts of the mapping", shown(row.key())))
-        })?;
-        let types = mapping.row.parts();
+        Ok(())
+    }
+
+    /// Appends the parts of a row key.
+    fn push_key(&mut self, mapping: &Mapping, key: &[u8]) -> Result<()> {
+        let whole = [key];
+        let cut = match mapping.row {
+            RowKey::Whole(_) => None,
+            _ => Some(mapping.row.cut(key).ok_or_else(|| {
+                Error::Value(format!("row {}: expected the parts of the mapping", shown(key)))
+            })?),
+        };
+        let parts = cut.as_deref().unwrap_or(&whole);
         for (field, source) in self.fields.iter_mut().zip(&self.sources) {
-            match *source {
-                Source::Part(at) => {
-                    let (Some(bytes), Some(part)) = (parts.get(at), types.get(at)) else { continue };
-                    let wrong = || {
-                        let (row, bytes) = (shown(row.key()), shown(bytes));
-                        Error::Value(format!("row {row}: {bytes} is not of type {} ({})", part.ty, part.name))
-                    };
-                    field.append(decode(part.ty, bytes).ok_or_else(wrong)?)?;
-                    field.end_row(1);
+            let Source::Part(at) = *source else { continue };
+            let (Some(bytes), Some(part)) = (parts.get(at), self.parts.get(at)) else { continue };
+            let wrong = || {
+                let (row, bytes) = (shown(key), shown(bytes));
+                Error::Value(format!("row {row}: {bytes} is not of type {} ({})", part.ty, part.name))
+            };
+            field.append(decode(part.ty, bytes).ok_or_else(wrong)?)?;
+            field.end_row(1);
+        }
+        Ok(())
+    }
+
+    /// Returns the mapped column of a cell. It is looked for where the last one was, and next to it: the
+    /// cells of a row are sorted.
+    fn find(&self, mapping: &Mapping, cell: &CellRef<'_>, expected: &mut usize) -> Option<usize> {
+        let name = |at: &usize| {
+            mapping.columns.get(*at).map(|column| (column.family.as_slice(), column.qualifier.as_slice()))
+        };
+        let wanted = Some((cell.family(), cell.qualifier()));
+        let is_at = |at: usize| self.sorted.get(at).is_some_and(|at| name(at) == wanted);
+        if !is_at(*expected) {
+            *expected = match is_at(*expected + 1) {
+                true => *expected + 1,
+                false => self.sorted.binary_search_by(|at| name(at).cmp(&wanted)).ok()?,
+            };
+        }
+        self.sorted.get(*expected).copied()
+    }
+
+    /// Appends a cell of a mapped column, unless the newest one was asked for and is there.
+    fn push_value(&mut self, mapping: &Mapping, at: usize, cell: &CellRef<'_>) -> Result<()> {
+        let (Some(column), Some(fields)) = (mapping.columns.get(at), self.columns.get_mut(at)) else {
+            return Ok(());
+        };
+        if fields.cells > 0 && !column.versions {
+            return Ok(());
+        }
+        fields.cells += 1;
+        for field in &fields.values {
+            let value = match decode(column.ty, cell.value()) {
+                Some(value) => value,
+                None if mapping.invalid == Invalid::Null => {
+                    self.invalid += 1;
+                    Value::Null
                 }
-                Source::Column(at) => {
-                    let (Some(cells), Some(column)) = (found.get(at), mapping.columns.get(at)) else {
-                        continue;
-                    };
-                    for cell in cells {
-                        let value = match decode(column.ty, cell.value()) {
-                            Some(value) => value,
-                            None if mapping.invalid == Invalid::Null => {
-                                self.invalid += 1;
-                                Value::Null
-                            }
-                            None => {
-                                let (family, qualifier) = (shown(cell.family()), shown(cell.qualifier()));
-                                return Err(Error::Value(format!(
-                                    "row {}, column {family}:{qualifier}: the {} bytes {} are not of type {}",
-                                    shown(row.key()),
-                                    cell.value().len(),
-                                    shown(cell.value()),
-                                    column.ty,
-                                )));
-                            }
-                        };
-                        field.append(value)?;
-                    }
-                    field.end_row(cells.len());
+                None => {
+                    let (family, qualifier) = (shown(cell.family()), shown(cell.qualifier()));
+                    return Err(Error::Value(format!(
+                        "row {}, column {family}:{qualifier}: the {} bytes {} are not of type {}",
+                        shown(cell.row()),
+                        cell.value().len(),
+                        shown(cell.value()),
+                        column.ty,
+                    )));
                 }
-                Source::ColumnTimestamp(at) => {
-                    let Some(cells) = found.get(at) else { continue };
-                    cells.iter().try_for_each(|cell| field.append(Value::Int64(cell.timestamp())))?;
-                    field.end_row(cells.len());
-                }
-                // cells have these
-                Source::Row
-                | Source::Family
-                | Source::Qualifier
-                | Source::Timestamp
-                | Source::Type
-                | Source::Value => field.end_row(0),
+            };
+            if let Some(field) = self.fields.get_mut(*field) {
+                field.append(value)?;
+            }
+        }
+        for field in &fields.timestamps {
+            if let Some(field) = self.fields.get_mut(*field) {
+                field.append(Value::Int64(cell.timestamp()))?;
             }
         }
         Ok(())

@@ -28,7 +28,7 @@
 //! A value that does not have its type is an [`Error::Value`], which names row, column and bytes; by
 //! [`Invalid::Null`] it is null, and counted. [`Infer`] proposes a mapping.
 //!
-//! With the feature `files`, [`files`] writes and reads Parquet and Arrow's file format.
+//! [`csv`] writes comma-separated values. With the feature `files`, [`files`] writes and reads Parquet and Arrow's file format.
 
 #![cfg_attr(
     test,
@@ -37,6 +37,7 @@
 
 mod batch_builder;
 mod batches;
+pub mod csv;
 mod decimal;
 mod error;
 mod field_builder;

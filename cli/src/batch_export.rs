@@ -1,29 +1,31 @@
-//! Exports to Parquet and Arrow: a file a region, kept if it is complete when the export is repeated.
+//! Exports to Parquet and Arrow, and of typed columns to CSV: a file a region, kept if it is complete when
+//! the export is repeated.
 
 mod check;
+mod part_file;
 
 pub(crate) use check::Manifest;
+pub(crate) use part_file::PartFormat;
 
 use crate::args::read_small;
 use crate::exported::{Exported, file_name, hex};
 use crate::failure::{CommandError, Failure};
-use crate::new_file::NewText;
 use crate::places;
-use crate::probe;
 use crate::query_args::CellArgs;
 use hregion::{CellRef, Region, RegionInfo, RowRef};
-use hregion_arrow::files::{BatchFile, BatchFileWriter, FileFormat};
+use hregion_arrow::files::FileFormat;
 use hregion_arrow::{BatchBuilder, BatchLimits, Column, Error, Invalid, Layout, Mapping, RowKey, ValueType};
+use part_file::PartFile;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Options for typed columns.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct BatchArgs {
-    /// A JSON file that maps columns and the row key to typed columns, for Parquet and Arrow
+    /// A JSON file that maps columns and the row key to typed columns, for Parquet, Arrow and CSV
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     mapping: Option<PathBuf>,
 
@@ -36,13 +38,10 @@ pub(crate) struct BatchArgs {
     row_group_bytes: Option<usize>,
 }
 
-/// The name of the description in the metadata of a file.
-const DESCRIPTION: &str = "hregion";
-
 /// An export to files of record batches.
 #[derive(Debug)]
 pub(crate) struct BatchExport {
-    format: FileFormat,
+    format: PartFormat,
     layout: Layout,
     row_group_bytes: usize,
     /// What is exported, from where: a file is kept if that is the same.
@@ -59,17 +58,25 @@ impl BatchArgs {
     pub(crate) fn is_given(&self) -> bool {
         self.mapping.is_some() || self.invalid_as_null || self.row_group_bytes.is_some()
     }
+
+    /// Whether a mapping was given.
+    pub(crate) fn has_mapping(&self) -> bool {
+        self.mapping.is_some()
+    }
 }
 
 impl BatchExport {
     /// Reads the mapping. `source` and `range` are what is exported.
     pub(crate) fn new(
-        is_parquet: bool,
+        format: PartFormat,
         args: &BatchArgs,
         cells: &CellArgs,
         source: &str,
         range: &str,
     ) -> Result<Self, Failure> {
+        if args.row_group_bytes.is_some() && !matches!(format, PartFormat::Batches(FileFormat::Parquet)) {
+            return Err(CommandError::usage("--row-group-bytes: only Parquet has row groups").into());
+        }
         let typed = cells.typed_columns();
         let mapping = match (&args.mapping, typed) {
             (Some(path), None) => {
@@ -111,12 +118,11 @@ impl BatchExport {
                 Layout::Columns(mapping)
             }
         };
-        let format = if is_parquet { FileFormat::Parquet } else { FileFormat::Arrow };
         let row_group_bytes = args.row_group_bytes.unwrap_or(hregion_arrow::files::ROW_GROUP_BYTES);
         let selection = format!("{range} {cells:?}");
         let request = json!({
             "source": source,
-            "format": if is_parquet { "parquet" } else { "arrow" },
+            "format": format.name(),
             "mapping": mapped,
             "row_group_bytes": row_group_bytes,
             "selection": selection,
@@ -130,7 +136,7 @@ impl BatchExport {
     }
 
     fn name(&self, info: Option<&RegionInfo>) -> String {
-        file_name(info, if self.format == FileFormat::Parquet { "parquet" } else { "arrow" })
+        file_name(info, self.format.name())
     }
 
     fn builder(&self) -> Result<BatchBuilder, Error> {
@@ -150,17 +156,19 @@ impl BatchExport {
         let state = region.map(state_of).transpose()?;
         if let Some(kept) = self.kept(&path, state.as_deref())? {
             let counts = ["rows", "cells"].map(|count| kept.get(count).and_then(Value::as_u64).unwrap_or(0));
-            return Ok(Exported::describe(dir, &name, info, counts, contents_of(&kept))?);
+            let file = Exported::describe(dir, &name, info, counts, contents_of(&kept))?;
+            // a description that is in the file has no sum of it
+            if kept.get("sha256").is_none_or(|sum| *sum == file.json["sha256"]) {
+                return Ok(file);
+            }
         }
         let mut builder = self.builder().map_err(|error| fault(&path, error))?;
         // a file that is there is of another export, or damaged
-        let out = NewText::create(&path, true)?;
-        let written = BatchFileWriter::new(out, self.format, &builder.schema(), self.row_group_bytes);
-        let mut file = written.map_err(|error| write_fault(&path, &error))?;
+        let mut file = PartFile::create(&path, self.format, &builder.schema(), self.row_group_bytes)?;
         let mut sum = CellSum::default();
-        let write = |builder: &mut BatchBuilder, file: &mut BatchFileWriter<NewText>| {
+        let write = |builder: &mut BatchBuilder, file: &mut PartFile| {
             while let Some(batch) = builder.next_batch() {
-                file.write(&batch).map_err(|error| write_fault(&path, &error))?;
+                file.write(&path, &batch)?;
             }
             Ok::<_, Failure>(())
         };
@@ -180,20 +188,15 @@ impl BatchExport {
             "contents": contents,
             "invalid": builder.invalid(),
         });
-        let out = file.finish(DESCRIPTION, &description.to_string());
-        out.map_err(|error| write_fault(&path, &error))?.persist()?;
-        Ok(Exported::describe(dir, &name, info, counts, contents_of(&description))?)
+        file.finish(&path, &description.to_string())?;
+        let file = Exported::describe(dir, &name, info, counts, contents_of(&description))?;
+        self.format.describe_aside(&path, description, &file)?;
+        Ok(file)
     }
 
     /// Returns the description of a file that is complete, of the same request, and of the same state.
     fn kept(&self, path: &Path, state: Option<&str>) -> Result<Option<Value>, Failure> {
-        if !probe::is_file(path)? {
-            return Ok(None);
-        }
-        let file = File::open(path).map_err(|error| CommandError::io("open", path, &error))?;
-        let Ok(file) = BatchFile::open(file, self.format, 1) else { return Ok(None) };
-        let description =
-            file.metadata(DESCRIPTION).and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        let description = self.format.description(path)?;
         Ok(description.filter(|description| {
             description["request"] == self.request
                 && description["state"].as_str() == state
@@ -211,7 +214,10 @@ pub(crate) fn retain(dir: &Path, names: &[&str]) -> Result<(), CommandError> {
         if names.contains(&&*name) {
             continue;
         }
-        if ![".tmp", ".parquet", ".arrow", ".json"].iter().any(|ending| name.ends_with(ending)) {
+        if ![".tmp", ".parquet", ".arrow", ".csv", ".csv.gz", ".json"]
+            .iter()
+            .any(|ending| name.ends_with(ending))
+        {
             return Err(CommandError::invalid_file(&path, "it is not of an export"));
         }
         fs::remove_file(&path).map_err(|error| CommandError::io("remove", &path, &error))?;
@@ -272,7 +278,12 @@ struct CellSum {
     rows: u64,
     cells: u64,
     sum: Sha256,
+    /// What is to be added to the sum: many short parts, which it takes longer for than for their bytes.
+    pending: Vec<u8>,
 }
+
+/// How many bytes are added to a sum at once.
+const PENDING: usize = 16 << 10;
 
 impl CellSum {
     fn add(&mut self, row: RowRef<'_>) {
@@ -281,19 +292,24 @@ impl CellSum {
             self.cells += 1;
             self.add_cell(&cell);
         }
+        if self.pending.len() >= PENDING {
+            self.sum.update(&self.pending);
+            self.pending.clear();
+        }
     }
 
     fn add_cell(&mut self, cell: &CellRef<'_>) {
         let kind = cell.cell_type().name().as_bytes();
         for part in [cell.row(), cell.family(), cell.qualifier(), kind, cell.value()] {
-            self.sum.update((part.len() as u64).to_be_bytes());
-            self.sum.update(part);
+            self.pending.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            self.pending.extend_from_slice(part);
         }
-        self.sum.update(cell.timestamp().to_be_bytes());
+        self.pending.extend_from_slice(&cell.timestamp().to_be_bytes());
     }
 
     /// Returns the numbers of rows and cells, and the SHA-256 of the cells.
-    fn finish(self) -> ([u64; 2], String) {
+    fn finish(mut self) -> ([u64; 2], String) {
+        self.sum.update(&self.pending);
         ([self.rows, self.cells], hex(self.sum.finalize()))
     }
 }

@@ -113,7 +113,6 @@ impl CellArgs {
     }
 
     /// Returns the columns if they have types, as `family:qualifier=type`.
-    #[cfg(feature = "arrow")]
     pub(crate) fn typed_columns(&self) -> Option<Vec<String>> {
         let has_type = |(_, qualifier): &Column| qualifier.as_ref().is_some_and(|name| name.contains(&b'='));
         let text = |(family, qualifier): &Column| {

@@ -1,16 +1,20 @@
 //! Compares an export with its source.
 
-use super::{BatchExport, CellSum, Take, fault};
+use super::{BatchExport, CellSum, PartFormat, Take, fault};
 use crate::args::read_small;
 use crate::exported::{Exported, MANIFEST};
 use crate::failure::{CommandError, Failure};
 use arrow_array::RecordBatch;
+use arrow_schema::Schema;
+use flate2::read::MultiGzDecoder;
 use hregion::RegionInfo;
+use hregion_arrow::csv;
 use hregion_arrow::files::BatchFile;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
 
 /// How many rows of a file are read at once.
 const ROWS: usize = 8192;
@@ -69,22 +73,20 @@ impl BatchExport {
                 return Ok((name, Some(format!("its {member} are not those of the manifest"))));
             }
         }
-        let file = File::open(&path).map_err(|error| CommandError::io("open", &path, &error))?;
-        let mut written =
-            Unequal::new(BatchFile::open(file, self.format, ROWS).map_err(|e| fault(&path, e))?);
         let mut builder = self.builder().map_err(|error| fault(&path, error))?;
-        let (mut sum, mut is_same) = (CellSum::default(), true);
+        let mut written = Written::open(&path, self.format)?;
+        let (mut sum, mut is_same) = (CellSum::default(), written.begins_with(&builder.schema())?);
         scan(&mut |row| {
             sum.add(row);
             builder.push(row).map_err(|error| fault(&path, error))?;
             while let Some(batch) = builder.next_batch() {
-                is_same = is_same && written.has(&batch).map_err(|error| fault(&path, error))?;
+                is_same = is_same && written.has(&batch)?;
             }
             Ok(())
         })?;
         builder.flush().map_err(|error| fault(&path, error))?;
         while let Some(batch) = builder.next_batch() {
-            is_same = is_same && written.has(&batch).map_err(|error| fault(&path, error))?;
+            is_same = is_same && written.has(&batch)?;
         }
         let (found, contents) = sum.finish();
         let wrong = if found != counts || recorded["contents"].as_str() != Some(&contents) {
@@ -92,12 +94,91 @@ impl BatchExport {
                 "the source has {} rows, {} cells, and others than when it was exported",
                 found[0], found[1]
             ))
-        } else if !is_same || !written.is_at_end().map_err(|error| fault(&path, error))? {
+        } else if !is_same || !written.is_at_end()? {
             Some("its rows are not those of the source".to_owned())
         } else {
             None
         };
         Ok((name, wrong))
+    }
+}
+
+/// The rows of a file.
+enum Written {
+    Batches(Unequal, PathBuf),
+    Csv(Lines),
+}
+
+impl Written {
+    fn open(path: &Path, format: PartFormat) -> Result<Self, Failure> {
+        let file = File::open(path).map_err(|error| CommandError::io("open", path, &error))?;
+        Ok(match format {
+            PartFormat::Batches(format) => {
+                let file = BatchFile::open(file, format, ROWS).map_err(|error| fault(path, error))?;
+                Self::Batches(Unequal::new(file), path.to_owned())
+            }
+            PartFormat::Csv { is_packed } => {
+                let text: Box<dyn Read> = match is_packed {
+                    true => Box::new(MultiGzDecoder::new(BufReader::new(file))),
+                    false => Box::new(file),
+                };
+                Self::Csv(Lines { text, path: path.to_owned(), expected: Vec::new(), found: Vec::new() })
+            }
+        })
+    }
+
+    /// Whether the names of the columns are those of a schema, if they are before the rows.
+    fn begins_with(&mut self, schema: &Schema) -> Result<bool, Failure> {
+        match self {
+            Self::Batches(..) => Ok(true),
+            Self::Csv(lines) => {
+                csv::put_header(&mut lines.expected, schema);
+                Ok(lines.is_next()?)
+            }
+        }
+    }
+
+    /// Whether the next rows are those of a batch.
+    fn has(&mut self, batch: &RecordBatch) -> Result<bool, Failure> {
+        match self {
+            Self::Batches(written, path) => written.has(batch).map_err(|error| fault(path, error)),
+            Self::Csv(lines) => {
+                csv::put_batch(&mut lines.expected, batch).map_err(|error| fault(&lines.path, error))?;
+                Ok(lines.is_next()?)
+            }
+        }
+    }
+
+    fn is_at_end(&mut self) -> Result<bool, Failure> {
+        match self {
+            Self::Batches(written, path) => written.is_at_end().map_err(|error| fault(path, error)),
+            Self::Csv(lines) => Ok(lines.read(1)? == 0),
+        }
+    }
+}
+
+/// Text, compared with lines in order.
+struct Lines {
+    text: Box<dyn Read>,
+    path: PathBuf,
+    expected: Vec<u8>,
+    found: Vec<u8>,
+}
+
+impl Lines {
+    /// Reads as many bytes, fewer at the end of the text. Returns how many were read.
+    fn read(&mut self, most: u64) -> Result<usize, CommandError> {
+        self.found.clear();
+        let read = self.text.by_ref().take(most).read_to_end(&mut self.found);
+        read.map_err(|error: io::Error| CommandError::io("read", &self.path, &error))
+    }
+
+    /// Whether the expected lines come next. Clears them.
+    fn is_next(&mut self) -> Result<bool, CommandError> {
+        self.read(self.expected.len() as u64)?;
+        let is_next = self.found == self.expected;
+        self.expected.clear();
+        Ok(is_next)
     }
 }
 

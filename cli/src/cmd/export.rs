@@ -2,7 +2,7 @@
 
 use crate::args::FileArgs;
 #[cfg(feature = "arrow")]
-use crate::batch_export::{self, BatchArgs, BatchExport};
+use crate::batch_export::{self, BatchArgs, BatchExport, PartFormat};
 use crate::cell_csv;
 use crate::exported::{Exported, MANIFEST, file_name};
 use crate::failure::{CommandError, Exit, Failure};
@@ -21,6 +21,8 @@ use crate::text;
 use crate::text_file::TextFile;
 use clap::ValueEnum;
 use hregion::{CellRef, Region, RegionInfo, RowRef};
+#[cfg(feature = "arrow")]
+use hregion_arrow::files::FileFormat;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use std::fs;
@@ -38,8 +40,10 @@ use std::path::{Path, PathBuf};
 /// place when it is complete.
 ///
 /// Files of Parquet and Arrow have a row for each cell, or by --mapping or --columns family:qualifier=TYPE a
-/// row for each row, with typed columns; TYPE[] is a list of all versions, and TYPE@ adds the timestamps. An
-/// export to these formats that was cut off is continued by the same command: complete files are kept.
+/// row for each row, with typed columns; TYPE[] is a list of all versions, and TYPE@ adds the timestamps. CSV
+/// takes typed columns, too: null is an empty field and an empty text "", bytes have \xHH for a backslash
+/// and all but printable ASCII, timestamps are milliseconds, lists are JSON. Such an export that was cut off
+/// is continued by the same command: complete files are kept.
 ///
 /// With --json prints {"file","table","region","encoded","start","end","rows","cells","bytes","sha256"} for
 /// each file, then {"summary":{"files","rows","cells","bytes"}}.
@@ -65,8 +69,8 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Output")]
     force: bool,
 
-    /// Compare an export to Parquet or Arrow with its source, instead of writing one; the other options must
-    /// be those of the export
+    /// Compare an export to Parquet or Arrow, or of typed columns, with its source, instead of writing one;
+    /// the other options must be those of the export
     #[cfg(feature = "arrow")]
     #[arg(long, conflicts_with = "force", help_heading = "Output")]
     check: bool,
@@ -98,6 +102,7 @@ Examples:
   hregion export users --zookeeper localhost:2181 --to jsonl --gzip --out users
   hregion export users --to parquet --columns 'info:name=utf8,info:visits=long@' --out users
   hregion export users --to parquet --columns 'info:name=utf8,info:visits=long@' --out users --check
+  hregion export users --to csv --gzip --columns 'info:name=utf8,info:visits=long@' --out users
   jq -r '.files[] | .sha256 + \"  \" + .file' users/manifest.json | (cd users && sha256sum -c)";
 
 /// The format of the files.
@@ -105,7 +110,7 @@ Examples:
 enum Form {
     /// JSON lines
     Jsonl,
-    /// Comma-separated values, with a header line
+    /// Comma-separated values, with a header line: a row for each cell, or typed columns
     Csv,
     /// Parquet, compressed by zstd
     Parquet,
@@ -126,8 +131,11 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         };
     }
     #[cfg(not(feature = "arrow"))]
-    if matches!(args.to, Form::Parquet | Form::Arrow) {
-        let message = "Parquet and Arrow are not built in: the feature arrow of hregion-cli is off";
+    if matches!(args.to, Form::Parquet | Form::Arrow)
+        || args.to == Form::Csv && args.cells.typed_columns().is_some()
+    {
+        let message =
+            "Parquet, Arrow and typed columns are not built in: the feature arrow of hregion-cli is off";
         return Err(CommandError::lacking(message).into());
     }
     check_directory(&args.out, args.force)?;
@@ -288,23 +296,25 @@ fn export(info: Option<&RegionInfo>, args: &Args, dir: &Path, scan: Scan<'_>) ->
 /// Returns the export to files of record batches, if that is the format.
 #[cfg(feature = "arrow")]
 fn batch_export(args: &Args) -> Result<Option<BatchExport>, Failure> {
-    let is_parquet = match args.to {
-        Form::Parquet => true,
-        Form::Arrow => false,
+    let is_typed = args.batches.has_mapping() || args.cells.typed_columns().is_some();
+    let format = match args.to {
+        Form::Parquet => PartFormat::Batches(FileFormat::Parquet),
+        Form::Arrow => PartFormat::Batches(FileFormat::Arrow),
+        Form::Csv if is_typed => PartFormat::Csv { is_packed: args.gzip },
         Form::Jsonl | Form::Csv if args.check || args.batches.is_given() => {
-            let message =
-                "--check, --mapping, --invalid-as-null and --row-group-bytes are for parquet and arrow";
+            let message = "--check, --mapping, --invalid-as-null and --row-group-bytes are for parquet and \
+                           arrow, and for csv with typed columns";
             return Err(CommandError::usage(message).into());
         }
         Form::Jsonl | Form::Csv => return Ok(None),
     };
-    if args.gzip {
+    if args.gzip && matches!(format, PartFormat::Batches(_)) {
         return Err(
             CommandError::usage("--gzip: files of Parquet and Arrow are not compressed as a whole").into()
         );
     }
     let (source, range) = (text::path(&args.target.target), format!("{:?}", args.range));
-    BatchExport::new(is_parquet, &args.batches, &args.cells, &source, &range).map(Some)
+    BatchExport::new(format, &args.batches, &args.cells, &source, &range).map(Some)
 }
 
 /// Writes files of record batches. Those that an export of the same rows has completed are kept.

@@ -14,18 +14,18 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// Returns the files of a directory with their bytes.
-fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     entries.map(|path| (path.file_name().unwrap().into(), fs::read(&path).unwrap())).collect()
 }
 
 /// A table of four regions.
-fn table(root: &Path, rows: usize) -> PathBuf {
+pub(crate) fn table(root: &Path, rows: usize) -> PathBuf {
     let table = Table::create(root, "t", &[Family::new("f").max_versions(2)], &["2", "4", "6"]).unwrap();
     for row in 0..rows {
         let put = Put::new(format!("{}-{row:05}", row % 8)).cell_at(

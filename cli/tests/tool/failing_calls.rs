@@ -242,6 +242,8 @@ fn a_failed_call_changes_all_or_nothing() {
         ("export ROOT/data/default/a --to csv --out OUT/rows", Whole),
         #[cfg(feature = "arrow")]
         ("export ROOT/data/default/a --to parquet --jobs 1 --out OUT/rows", Resumed),
+        #[cfg(feature = "arrow")]
+        ("export ROOT/data/default/a --to csv --columns f:q=utf8@ --jobs 1 --out OUT/rows", Resumed),
         ("convert HFILE --out OUT/new", Whole),
         ("convert HFILE --to csv --out OUT/new", Whole),
         ("write CELLS --sort --out OUT/new", Whole),

@@ -50,6 +50,7 @@ mod stats;
 mod support;
 mod tables;
 mod text_rows;
+mod typed_csv;
 mod verify;
 mod wal;
 mod web;
