@@ -28,7 +28,8 @@
 //! A value that does not have its type is an [`Error::Value`], which names row, column and bytes; by
 //! [`Invalid::Null`] it is null, and counted. [`Infer`] proposes a mapping.
 //!
-//! [`csv`] writes comma-separated values. With the feature `files`, [`files`] writes and reads Parquet and Arrow's file format.
+//! [`csv`] writes comma-separated values. With the feature `files`, [`files`] writes and reads Parquet and
+//! Arrow's file format.
 
 #![cfg_attr(
     test,
