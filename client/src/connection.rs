@@ -1,5 +1,6 @@
 //! A connection to a server: many calls at a time over one socket (locator.md §8; HBase: `RpcConnection`).
 
+use crate::call_id::CallIds;
 use crate::cell_block::{CellBlock, CellCodec};
 use crate::fault::Fault;
 use crate::frame::{self, ResponseFrame};
@@ -14,7 +15,7 @@ use hregion::{Corruption, Deadline};
 use prost::Message;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -71,7 +72,7 @@ pub(crate) struct Connection {
 struct Shared {
     /// `host:port`, for messages.
     server: String,
-    next_call: AtomicU32,
+    call_ids: CallIds,
     pending: Mutex<Pending>,
     /// The ids of the last scanners that were opened.
     scanners: Mutex<VecDeque<u64>>,
@@ -135,7 +136,7 @@ impl Connection {
     ) -> Self {
         let shared = Arc::new(Shared {
             server,
-            next_call: AtomicU32::new(0),
+            call_ids: CallIds::default(),
             pending: Mutex::new(Pending::default()),
             scanners: Mutex::default(),
             compressor: settings.cells.compressor(),
@@ -182,7 +183,7 @@ impl Connection {
     ) -> Result<Answer<M>, Fault> {
         let shared = &*self.shared;
         let millis = u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1);
-        let call_id = shared.next_call.fetch_add(1, Ordering::Relaxed) & (NO_CALL >> 1);
+        let call_id = shared.call_ids.next();
         let header = proto::RequestHeader {
             call_id: Some(call_id),
             method_name: Some(method.to_owned()),
@@ -437,10 +438,17 @@ impl Shared {
             if response.call_id == NO_CALL {
                 return Fault::refused_connection(&self.server, &response.exception.unwrap_or_default());
             }
-            // a call without a caller was cancelled, or took too long
             let sender = self.pending().calls.remove(&response.call_id);
-            if let Some(sender) = sender {
-                let _ = sender.send(Ok(response));
+            match sender {
+                Some(sender) => {
+                    let _ = sender.send(Ok(response));
+                }
+                // the call was cancelled, or took too long
+                None if self.call_ids.was_given(response.call_id) => {}
+                None => {
+                    let other = Corruption::Malformed("answer to a call that was not made");
+                    return Fault::corrupt(&self.server, &other);
+                }
             }
         }
     }
@@ -469,17 +477,85 @@ mod tests {
     use crate::connections::{CLIENT_SERVICE, Connections};
     use crate::proto;
     use hregion::Deadline;
+    use prost::Message as _;
     use std::time::Duration;
-    use tokio::io::AsyncReadExt as _;
-    use tokio::net::TcpListener;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::mpsc;
     use tokio::time::{sleep, timeout};
+
+    /// An answer that comes late under the id of the next call, or with a bit of its id flipped, must not be
+    /// taken for that of the next call.
+    #[tokio::test]
+    async fn an_answer_under_another_id_is_none_to_the_next_call() {
+        let (connections, listener) = (Connections::new(settings(Duration::from_secs(60))), listener().await);
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            for change in 0..34 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut preamble = [0; 6];
+                stream.read_exact(&mut preamble).await.unwrap();
+                frame_of(&mut stream).await;
+                let id = call_id_of(frame_of(&mut stream).await);
+                frame_of(&mut stream).await;
+                let id = if change < 31 { id ^ 1 << change } else { id + change - 30 };
+                let header = proto::ResponseHeader { call_id: Some(id), ..Default::default() };
+                let mut answer = header.encode_length_delimited_to_vec();
+                answer.extend(proto::GetResponse::default().encode_length_delimited_to_vec());
+                stream.write_u32(u32::try_from(answer.len()).unwrap()).await.unwrap();
+                stream.write_all(&answer).await.unwrap();
+            }
+        });
+        let (get, patience) = (proto::GetRequest::default(), Duration::from_secs(20));
+        for change in 0..34 {
+            let open = connections.get("127.0.0.1", port, CLIENT_SERVICE, Deadline::after(patience));
+            let connection = open.await.unwrap();
+            let call = |time| connection.call::<proto::GetResponse>("Get", &get, None, time);
+            assert!(call(Duration::from_millis(20)).await.is_err());
+            let Err(fault) = call(patience).await else { panic!("{change}: answered") };
+            assert!(
+                fault.error.to_string().contains("a call that was not made"),
+                "{change}: {}",
+                fault.error
+            );
+            assert!(!connection.is_open());
+        }
+    }
+
+    async fn frame_of(stream: &mut TcpStream) -> Vec<u8> {
+        let len = stream.read_u32().await.unwrap();
+        let mut frame = vec![0; usize::try_from(len).unwrap()];
+        stream.read_exact(&mut frame).await.unwrap();
+        frame
+    }
+
+    fn call_id_of(frame: Vec<u8>) -> u32 {
+        proto::RequestHeader::decode_length_delimited(&frame[..]).unwrap().call_id.unwrap()
+    }
+
+    async fn listener() -> TcpListener {
+        TcpListener::bind("127.0.0.1:0").await.unwrap()
+    }
+
+    fn settings(idle: Duration) -> ConnectionSettings {
+        ConnectionSettings {
+            user: None,
+            connect_timeout: Duration::from_secs(10),
+            max_response: 1 << 20,
+            cells: CellCodec::default(),
+            idle,
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "kerberos")]
+            kerberos: None,
+        }
+    }
 
     /// A server that never answers sees the end of a connection that is not used, and the next call makes
     /// another.
     #[tokio::test]
     async fn a_connection_without_calls_is_closed() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = listener().await;
         let port = listener.local_addr().unwrap().port();
         let (ends, mut ended) = mpsc::channel(8);
         tokio::spawn(async move {
@@ -492,17 +568,7 @@ mod tests {
                 });
             }
         });
-        let settings = ConnectionSettings {
-            user: None,
-            connect_timeout: Duration::from_secs(10),
-            max_response: 1 << 20,
-            cells: CellCodec::default(),
-            idle: Duration::from_millis(200),
-            #[cfg(feature = "tls")]
-            tls: None,
-            #[cfg(feature = "kerberos")]
-            kerberos: None,
-        };
+        let settings = settings(Duration::from_millis(200));
         let (connections, patience) = (Connections::new(settings), Duration::from_secs(20));
         let open = || connections.get("127.0.0.1", port, CLIENT_SERVICE, Deadline::after(patience));
         let first = open().await.unwrap();

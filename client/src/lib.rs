@@ -60,6 +60,7 @@
 mod admin;
 mod assembler;
 pub mod blocking;
+mod call_id;
 mod catalog;
 mod cell_block;
 mod client;

@@ -38,8 +38,8 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// How long the answer to a change, or about the lock, may take. Both after [`FRESH`] are less than the 60
-    /// seconds of a lease.
+    /// How long the answer to a change, or about the lock, may take. Both after [`FRESH`] are less than the
+    /// 60 seconds of a lease.
     pub(super) const MAX_PATIENCE: Duration = Duration::from_secs(15);
 
     pub(super) fn covers(&self, key: &str) -> bool {
