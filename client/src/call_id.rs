@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Gives each call of a connection an id, of 31 bits. Ids in use are far apart: an answer whose id was damaged,
-/// or counted wrongly, is not taken for that of another call.
+/// Gives each call of a connection an id, of 31 bits. Ids in use are far apart: an answer whose id was
+/// damaged, or counted wrongly, is not taken for that of another call.
 #[derive(Debug, Default)]
 pub(crate) struct CallIds {
     /// How many were given.
