@@ -19,7 +19,7 @@ const PREFIXES: [&str; 2] = ["hbase.zookeeper.property.", "zookeeper."];
 const SECURE: &str = "client.secure";
 
 impl Site {
-    /// Fails if ZooKeeper's servers, or who wrote the file, expect what the client does not do.
+    /// Fails if the file asks for what the client does not do.
     pub(super) fn check_zookeeper_supported(&self) -> Result<()> {
         if let Some((name, class)) = self.of_zookeeper("clientCnxnSocket")? {
             let secure = self.zookeeper_flag(SECURE)?;

@@ -179,24 +179,31 @@ async fn a_handshake_that_fails_is_named_in_time() {
         (Some(b"\x16\x03\x03\x00\x50\x02\x00"), "TLS handshake"),
         (Some(b"\x15\x03\x03\x00\x02\x02\x28"), "HandshakeFailure"),
     ] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    let mut hello = [0; 2000];
-                    // an error is a client that has gone
-                    let _ = stream.read(&mut hello).await;
-                    match answer {
-                        Some(answer) => drop(stream.write_all(answer).await),
-                        None => tokio::time::sleep(PATIENCE).await,
-                    }
-                });
-            }
-        });
+        let address = answering(answer).await;
         let error = get(&address, authority.tls()).await.unwrap_err();
         assert!(error.message().contains(expected) && error.message().contains(&address), "{error}");
     }
+}
+
+/// Starts a server that answers each connection with these bytes and ends it, or never answers. Returns its
+/// address.
+pub(super) async fn answering(answer: Option<&'static [u8]>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut hello = [0; 2000];
+                // an error is a client that has gone
+                let _ = stream.read(&mut hello).await;
+                match answer {
+                    Some(answer) => drop(stream.write_all(answer).await),
+                    None => tokio::time::sleep(PATIENCE).await,
+                }
+            });
+        }
+    });
+    address
 }
 
 /// Passes bytes on to a server, and changes or ends what comes back at a place.

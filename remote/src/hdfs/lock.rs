@@ -8,7 +8,7 @@
 //! directory is preceded by a question whether the lock is still held; and at most [`FRESH`] before that, the
 //! lease was renewed. As the answer to a change takes at most [`Lease::MAX_PATIENCE`], it is there before
 //! another client can have the lock, unless the request is delayed in the network for longer than that. The
-//! bytes of logs need no question: whoever has the lock next ends the writing of the logs, so that no later
+//! bytes of logs need no question: the next holder of the lock ends the writing of the logs, so that no later
 //! sync succeeds.
 
 use super::changes::{HdfsFiles, path_of};

@@ -197,7 +197,7 @@ impl Drop for HdfsLog {
     /// Closes the file.
     fn drop(&mut self) {
         if matches!(self.0.state, State::Open(_)) {
-            // Errors cannot be reported here: whoever opens the region next ends the writing.
+            // Errors cannot be reported here: opening the region again ends the writing.
             let _ = self.0.close(false);
         }
     }

@@ -176,21 +176,7 @@ async fn a_handshake_that_fails_is_named_in_time() {
         (Some(b"\x16\x03\x03\x00\x50\x02\x00"), false, PLAIN),
         (Some(b"\x15\x03\x03\x00\x02\x02\x28"), true, "HandshakeFailure"),
     ] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    let mut hello = [0; 2000];
-                    // an error is a client that has gone
-                    let _ = stream.read(&mut hello).await;
-                    match answer {
-                        Some(answer) => drop(stream.write_all(answer).await),
-                        None => tokio::time::sleep(PATIENCE).await,
-                    }
-                });
-            }
-        });
+        let address = answering(answer).await;
         let error = match is_final {
             true => refused(&address, authority.tls()).await,
             false => late(&address, authority.tls()).await,
