@@ -1,4 +1,5 @@
-//! A look-up of a known region among 100,000: alone and with a second thread, against a plain ordered map.
+//! A look-up of a known region among 100,000: alone and with a second thread, against a plain ordered map;
+//! and with the address of its server, for which the memory of the region is read.
 
 mod support;
 
@@ -42,9 +43,12 @@ fn look_up(c: &mut Criterion) {
             .expect("a region before");
         Some(found).filter(|found| found.region().contains(row)).cloned().expect("a known region")
     };
-    assert!(rows.iter().all(|row| cached(row) == in_map(row)));
+    assert!(rows.iter().all(|row| *cached(row) == in_map(row)));
     bench(c, "meta-cache", &rows, &cached);
     bench(c, "ordered-map", &rows, &in_map);
+    let port = |found: &RegionLocations| found.server().expect("a server").port();
+    bench(c, "meta-cache-server", &rows, &|row| port(&cached(row)));
+    bench(c, "ordered-map-server", &rows, &|row| port(&in_map(row)));
 
     let mut group = c.benchmark_group("locator/insert/100000-regions");
     group.throughput(Throughput::Elements(1));
@@ -55,7 +59,7 @@ fn look_up(c: &mut Criterion) {
     group.finish();
 }
 
-fn bench(c: &mut Criterion, name: &str, rows: &[Vec<u8>], get: &(dyn Fn(&[u8]) -> RegionLocations + Sync)) {
+fn bench<T>(c: &mut Criterion, name: &str, rows: &[Vec<u8>], get: &(dyn Fn(&[u8]) -> T + Sync)) {
     let mut group = c.benchmark_group(format!("locator/look-up/{name}/100000-regions"));
     group.throughput(Throughput::Elements(1));
     let mut next = rows.iter().cycle();

@@ -434,9 +434,9 @@ impl ClientCore {
     ) -> Option<RegionLocations> {
         let cache = self.locator.cache();
         match position {
-            LocateType::At => cache.get(table, row),
+            LocateType::At => cache.get(table, row).map(RegionLocations::from),
             LocateType::Before => cache.get_before(table, row),
-            LocateType::After => cache.get(table, &[row, &[0]].concat()),
+            LocateType::After => cache.get(table, &[row, &[0]].concat()).map(RegionLocations::from),
         }
     }
 

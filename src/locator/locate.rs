@@ -348,7 +348,7 @@ impl Locator {
         replica_id: u16,
     ) -> Option<RegionLocations> {
         let found = match position {
-            LocateType::At => self.cache.get(table, row),
+            LocateType::At => self.cache.get(table, row).map(RegionLocations::from),
             LocateType::Before => self.cache.get_before(table, row),
             LocateType::After => None,
         };

@@ -47,7 +47,7 @@ mod turn;
 pub(crate) mod zookeeper;
 
 pub use crate::schema::serving;
-pub use cache::{LocationOrigin, MetaCache};
+pub use cache::{CachedLocations, LocationOrigin, MetaCache};
 pub use catalog::{Catalog, CatalogEntry};
 pub use catalog_row::{Assignment, CatalogRow};
 pub(crate) use catalog_row::{INFO, is_merge_column};

@@ -1,5 +1,6 @@
 //! A cache of region locations (locator.md §12; HBase: `MetaCache`).
 
+mod cached_locations;
 mod region_map;
 mod sorted;
 
@@ -7,6 +8,7 @@ use super::{NO_SEQ_NUM, RegionException, RegionLocations, Replica, ServerName};
 use crate::schema::{RegionInfo, TableName};
 use crate::sync::unpoisoned;
 use arc_swap::{ArcSwap, Guard};
+pub use cached_locations::CachedLocations;
 use region_map::RegionMap;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,8 +52,8 @@ impl MetaCache {
     /// Returns the region that contains a row, if it is known.
     #[inline]
     #[must_use]
-    pub fn get(&self, table: &TableName, row: &[u8]) -> Option<RegionLocations> {
-        self.regions(table)?.find(row).cloned()
+    pub fn get(&self, table: &TableName, row: &[u8]) -> Option<CachedLocations> {
+        self.regions(table)?.find(row)
     }
 
     /// Returns the region that contains the greatest possible row less than `row`, if it is known; for an
@@ -243,7 +245,8 @@ fn insert(map: &mut RegionMap, new: RegionLocations, source: LocationOrigin) {
         let is_younger = |known: &RegionLocations| known.region().region_id() > new.region().region_id();
         // the region that contains its first row, and the regions that begin within it
         let around = map.find(start);
-        if around.is_some_and(is_younger) || within.iter().filter_map(|start| map.get(start)).any(is_younger)
+        if around.as_deref().is_some_and(is_younger)
+            || within.iter().filter_map(|start| map.get(start)).any(is_younger)
         {
             return;
         }

@@ -1,5 +1,6 @@
 //! The regions of a table by start key, as a value that is cheap to copy and change.
 
+use super::cached_locations::CachedLocations;
 use super::sorted::{Keyed, Sorted};
 use crate::locator::RegionLocations;
 use bytes::Bytes;
@@ -14,7 +15,7 @@ pub(super) struct RegionMap {
     len: usize,
 }
 
-type Chunk = Sorted<RegionLocations>;
+pub(super) type Chunk = Sorted<RegionLocations>;
 
 /// Maximum number of regions per chunk. Changes copy a chunk and the list of chunks, so both should be short.
 const CHUNK: usize = 256;
@@ -48,9 +49,10 @@ impl RegionMap {
 
     /// Returns the region that contains a row.
     #[inline]
-    pub(super) fn find(&self, row: &[u8]) -> Option<&RegionLocations> {
+    pub(super) fn find(&self, row: &[u8]) -> Option<CachedLocations> {
         // it can only be in the last chunk that begins at or before the row
-        self.chunks.find(row)?.find(row)
+        let chunk = self.chunks.get(self.chunks.find(row)?)?;
+        CachedLocations::new(chunk, chunk.find(row)?)
     }
 
     /// Returns the region with the greatest start key less than `row`, or equal to it if `inclusive`.
