@@ -40,7 +40,7 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Outgoing for Plain<W> {
 }
 
 /// Bytes are read into buffers that grow with what arrives, so that a length alone allocates no more.
-const READ_AT_LEAST: usize = 64 << 10;
+const READ_AT_LEAST: usize = 4 << 20;
 
 /// Reads bytes of a known number.
 pub(crate) async fn read_bytes(read: &mut impl Incoming, len: usize) -> io::Result<BytesMut> {

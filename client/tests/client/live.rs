@@ -9,7 +9,10 @@ use hregion::{
 };
 use hregion_client::{Client, Table};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const TABLE: &str = "t";
@@ -43,6 +46,16 @@ fn assert_same(ours: &[Value], theirs: &Value, what: &str) {
     }
     assert_eq!(ours.len(), theirs.len(), "{what}");
     println!("{what}: {} cells", ours.len());
+}
+
+/// Whether a row has the cells that [`fill`] gave it.
+fn is_as_filled(at: usize, row: &Row) -> bool {
+    let value = format!("value {at}");
+    row.value("f", "a") == Some(value.as_bytes())
+        && row.len() == 1 + at % 4
+        && (0..at % 4).all(|column| {
+            row.value("g", format!("c{column}")).is_some_and(|value| value == vec![b'x'; at % 50])
+        })
 }
 
 /// Creates the table by HBase's client, and fills it by this one.
@@ -399,6 +412,8 @@ async fn rows_are_read_once_while_regions_change(java: &mut Java, cluster: &Clus
             let (mut found, mut changes, mut done) = (Vec::new(), 0, 0);
             while let Some(row) = scanner.next_row().await.unwrap() {
                 found.push(String::from_utf8(row.key().to_vec()).unwrap());
+                let at = if reversed { ROWS.saturating_sub(found.len()) } else { found.len() - 1 };
+                assert!(is_as_filled(at, &row), "round {round}, reversed {reversed}: {row:?}");
                 // several changes within a region, and at others' borders
                 if found.len().is_multiple_of(ROWS / 14 + 21) {
                     let regions = names(java.ask(&json!({"op": "regions", "table": TABLE})));
@@ -457,6 +472,95 @@ async fn a_server_ends(java: &mut Java, cluster: &Cluster, client: &Client, tabl
     println!("{ROWS} rows once, while {} ended", servers[0]);
 }
 
+/// Reads and writes while a server crashes, whose memstores are in its log only: no write that was
+/// acknowledged is lost, each increment counts once, and the cache is right afterwards.
+async fn a_server_crashes(java: &mut Java, root: &Path, victim: &str, client: &Client, table: &Table) {
+    const LATE: usize = 2000;
+    const COUNTERS: usize = 40;
+    let late: Vec<Mutation> = (0..LATE)
+        .map(|at| Put::new(format!("{}-late", row_key(at * ROWS / LATE))).cell("g", "late", "v").into())
+        .collect();
+    assert!(table.batch(&late).await.iter().all(Result::is_ok));
+
+    let (is_over, gets) = (&AtomicBool::new(false), &AtomicUsize::new(0));
+    let counter = |at: usize| format!("{}-sum", row_key(at * ROWS / COUNTERS));
+    let scans = async {
+        let mut scanner = table.scan(Scan::new().caching(500).stop_row("row-1", false)).unwrap();
+        let (mut found, mut late) = (0, 0);
+        while let Some(row) = scanner.next_row().await.unwrap() {
+            if row.key() != row_key(found).as_bytes() {
+                late += usize::from(row.key().ends_with(b"-late"));
+                continue; // of this test
+            }
+            assert!(is_as_filled(found, &row), "{row:?}");
+            found += 1;
+            if found == ROWS / 3 {
+                fs::write(root.join("abort.half"), victim).unwrap();
+                fs::rename(root.join("abort.half"), root.join("abort")).unwrap();
+            }
+        }
+        assert_eq!((found, late), (ROWS, LATE));
+        while root.join("abort").exists() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        is_over.store(true, Ordering::Relaxed);
+    };
+    let increments = async {
+        let mut sums = BTreeMap::new();
+        for at in 0.. {
+            let row = counter(at % COUNTERS);
+            let sum = table.increment(Increment::new(row.clone()).column("g", "sum", 1)).await.unwrap();
+            let counted: &mut i64 = sums.entry(row).or_default();
+            *counted += 1;
+            assert_eq!(sum.value("g", "sum"), Some(&counted.to_be_bytes()[..]));
+            if at >= 10 * COUNTERS && is_over.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        sums
+    };
+    let reads = async {
+        for at in 0.. {
+            let at = at * 7919 % ROWS;
+            assert!(is_as_filled(at, &table.get(&Get::new(row_key(at))).await.unwrap()));
+            gets.fetch_add(1, Ordering::Relaxed);
+            if is_over.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+    };
+    let ((), sums, ()) = tokio::join!(scans, increments, reads);
+
+    for (row, sum) in &sums {
+        let read = table.get(&Get::new(row.clone())).await.unwrap();
+        assert_eq!(read.value("g", "sum"), Some(&sum.to_be_bytes()[..]), "{row}");
+    }
+    for reversed in [false, true] {
+        let (ours, _) = scanned(table, Scan::new().reversed(reversed)).await;
+        let theirs = java.ask(&json!({"op": "scan", "table": TABLE, "reversed": reversed}));
+        assert_same(&ours, &theirs, "after the crash");
+    }
+    let regions = java.ask(&json!({"op": "regions", "table": TABLE}));
+    for region in regions.as_array().unwrap() {
+        let start = region["start"].as_str().unwrap();
+        let place = json!({"op": "locate", "table": TABLE, "row": start, "reload": true});
+        let theirs = java.ask(&place);
+        let ours = client.locate(table.name(), start).await.unwrap();
+        let server = ours.server().unwrap().to_string();
+        assert_ne!(server, victim);
+        assert_eq!(
+            (ours.region().encoded_name(), server.as_str()),
+            (theirs["encoded"].as_str().unwrap().to_owned(), theirs["server"].as_str().unwrap())
+        );
+    }
+    let sum: i64 = sums.values().sum();
+    println!(
+        "{ROWS} rows once, {} gets and {sum} increments, while {victim} crashed; {} locations are right",
+        gets.load(Ordering::Relaxed),
+        regions.as_array().unwrap().len()
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a running HBase: Java and Maven"]
 async fn answers_are_those_of_hbases_client() {
@@ -497,6 +601,8 @@ async fn answers_are_those_of_hbases_client() {
     cells_have_tags_if_they_are_asked_for(&table, &with_tags.table(table.name())).await;
     rows_are_read_once_while_regions_change(&mut java, &cluster, &table).await;
     a_server_ends(&mut java, &cluster, &bootstrap, &table).await;
+    let victim = cluster.ready["servers"][1].as_str().unwrap();
+    a_server_crashes(&mut java, dir.path(), victim, &bootstrap, &table).await;
 
     java.ask(&json!({"op": "disable", "table": TABLE}));
     for client in [&zookeeper, &bootstrap] {
