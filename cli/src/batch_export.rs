@@ -214,7 +214,7 @@ pub(crate) fn retain(dir: &Path, names: &[&str]) -> Result<(), CommandError> {
         if names.contains(&&*name) {
             continue;
         }
-        if ![".tmp", ".parquet", ".arrow", ".csv", ".csv.gz", ".json"]
+        if ![".tmp", ".parquet", ".arrow", ".csv", ".csv.gz", ".json", ".jsonl", ".jsonl.gz"]
             .iter()
             .any(|ending| name.ends_with(ending))
         {
@@ -253,7 +253,10 @@ fn state_of(region: &Region) -> Result<String, CommandError> {
                     add(&end);
                 }
                 // it is read nevertheless, as it is open
-                Err(error) if error.kind() == io::ErrorKind::NotFound => add(b"moved since"),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    add(b"moved since");
+                    add(path.as_os_str().as_encoded_bytes());
+                }
                 Err(error) => return Err(CommandError::io("read", &path, &error)),
             }
         }

@@ -9,6 +9,7 @@ use hregion::io::LocalStorage;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
 
 /// A directory being filled under a temporary name, next to its final place.
@@ -49,10 +50,9 @@ impl NewDir {
         if !probe::is_dir(&aside)? {
             fs::create_dir(&aside).map_err(|error| CommandError::io("create", &aside, &error))?;
         }
-        let lock = fs::File::open(&aside).map_err(|error| CommandError::io("open", &aside, &error))?;
-        // Some file systems have no locks, or none of directories.
-        if matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)) {
-            return Err(CommandError::invalid_file(&aside, "another export is writing to it"));
+        let lock = lock(&aside)?;
+        if !is_at(&lock, &aside).map_err(|error| CommandError::io("open", &aside, &error))? {
+            return Err(CommandError::invalid_file(&aside, "another export has just ended"));
         }
         Ok(Self { path: path.to_owned(), aside, kept: false, resumes: true, _lock: Some(lock) })
     }
@@ -69,10 +69,19 @@ impl NewDir {
         sync(&self.aside)?;
         let fault = |error| CommandError::io("rename to", &self.path, &error);
         if replace && probe::exists(&self.path)? {
+            // Locked until it is removed: another export could take it, by the temporary name, for one that
+            // was cut off.
+            let _replaced = if self.resumes { Some(lock(&self.path)?) } else { None };
             undisturbed(|| self.exchange()).map_err(fault)?;
             sync(directory(&self.path))?;
             // the temporary name is now the replaced directory, to be removed
-            self.resumes = false;
+            if mem::take(&mut self.resumes) {
+                let old = beside(&self.path);
+                self.kept = true;
+                make(&old, || fs::rename(&self.aside, &old))
+                    .map_err(|error| CommandError::io("rename", &self.aside, &error))?;
+                (self.aside, self.kept) = (old, false);
+            }
             return fs::remove_dir_all(&self.aside)
                 .map_err(|error| CommandError::io("remove", &self.aside, &error));
         }
@@ -109,6 +118,31 @@ impl Drop for NewDir {
     }
 }
 
+/// Locks a directory of exports. Some file systems have no locks, or none of directories.
+fn lock(dir: &Path) -> Result<fs::File, CommandError> {
+    let file = fs::File::open(dir).map_err(|error| CommandError::io("open", dir, &error))?;
+    match file.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => {
+            Err(CommandError::invalid_file(dir, "another export is writing to it"))
+        }
+        _ => Ok(file),
+    }
+}
+
+/// Whether an open directory still has its name.
+#[cfg(all(unix, feature = "arrow"))]
+fn is_at(dir: &fs::File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (open, named) = (dir.metadata()?, fs::metadata(path)?);
+    Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
+}
+
+/// Whether an open directory still has its name: it cannot be renamed while it is open.
+#[cfg(all(not(unix), feature = "arrow"))]
+fn is_at(_dir: &fs::File, _path: &Path) -> io::Result<bool> {
+    Ok(true)
+}
+
 /// Creates a directory in a temporary one, unless it is there.
 pub(crate) fn make_dir(path: &Path) -> Result<(), CommandError> {
     if probe::is_dir(path)? {
@@ -140,4 +174,36 @@ pub(crate) fn is_of_bulk_load(dir: &Path) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+#[cfg(all(test, feature = "arrow"))]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let names = fs::read_dir(dir).unwrap();
+        names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_replaced_directory_is_not_taken_for_one_that_was_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        fs::create_dir(&out).unwrap();
+        fs::write(out.join("old"), "").unwrap();
+        let new = NewDir::resume(&out).unwrap();
+        fs::write(new.aside().join("new"), "").unwrap();
+        assert!(NewDir::resume(&out).is_err(), "another export writes to it");
+
+        // as another export has it between the exchange and the removal
+        let replaced = lock(&out).unwrap();
+        assert!(new.persist(true).is_err());
+        assert_eq!(names(&out), ["old"]);
+        drop(replaced);
+
+        let new = NewDir::resume(&out).unwrap();
+        assert_eq!(names(new.aside()), ["new"], "it is continued");
+        new.persist(true).unwrap();
+        assert_eq!((names(&out), names(dir.path())), (vec!["new".to_owned()], vec!["out".to_owned()]));
+    }
 }
