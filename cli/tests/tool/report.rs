@@ -376,7 +376,7 @@ fn a_page_is_written_whole_or_not_at_all() {
     assert_eq!(names(dir.path()).len(), 5);
     // the same page again, though it was cut off
     fs::write(path("page"), &whole[..1000]).unwrap();
-    assert_eq!(code(&report(&table, &["--force", "--now", "1", "--out", &path("page")])), 0);
+    assert_eq!(code(&report(&table, &["--force", "--out", &path("page")])), 0);
     assert!(fs::read(path("page")).unwrap().ends_with(b"</html>\n"));
 }
 
