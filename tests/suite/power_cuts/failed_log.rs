@@ -71,53 +71,81 @@ fn write(region: &Region) -> Vec<BTreeMap<String, u32>> {
     states
 }
 
-/// Fails the log before a flush or during one, and loses power at each call of a close.
-fn fail_and_cut(is_alone: bool, fails_before: bool) {
+/// How the log fails.
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    /// At the sync of a write.
+    OfWrite,
+    /// At the sync of a flush.
+    OfFlush,
+    /// At the sync of a write, and then a flush fails at this one of its calls.
+    Twice(u64),
+}
+
+/// Fails the log, and loses power at each call of the flushes and the close after it. Returns whether a flush
+/// has failed, and the number of calls.
+fn fail_and_cut(is_alone: bool, failure: Failure) -> (bool, usize) {
     let storage = FaultyStorage::new();
     create(&storage, is_alone);
     let (table, region) = open(&storage, is_alone);
     let mut states = write(&region);
     let acknowledged = states.last().unwrap().clone();
-    if fails_before {
+    let has_failed = || region.health().poisoned.is_some();
+    if !matches!(failure, Failure::OfFlush) {
         storage.break_calls(Call::Sync);
         region.put(put("e", 9)).unwrap_err();
         storage.repair();
+        assert!(has_failed());
         // It may be there all the same.
-        states.push(
-            [acknowledged.clone(), BTreeMap::from([("e".to_owned(), 9)])].into_iter().flatten().collect(),
-        );
-    } else {
-        storage.fail_after(0);
+        let mut last = acknowledged.clone();
+        last.insert("e".to_owned(), 9);
+        states.push(last);
     }
     storage.fork_at_random(1, 1);
-    region.flush().unwrap();
-    assert!(region.health().poisoned.is_some());
-    assert_eq!(region.memstore_size(), 0);
+    match failure {
+        Failure::OfWrite => {}
+        Failure::OfFlush => storage.fail_after(0),
+        Failure::Twice(calls) => storage.fail_after(calls),
+    }
+    let is_flushed = region.flush().is_ok();
+    storage.heal();
+    assert!(has_failed());
     region.close().unwrap();
     drop((region, table));
     let forks = storage.take_forks();
-    let (all, mut begun) = (forks.len(), 0);
+    let (all, mut lost) = (forks.len(), 0);
     for (n, fork) in forks.into_iter().enumerate() {
-        for crash in (0..6).map(Crash::Chance).chain([Crash::Hard, Crash::Torn, Crash::OfTheProcess]) {
-            let shown = format!("alone: {is_alone}, before: {fails_before}, {crash:?} at {n} of {all}");
-            let left = fork.after(crash);
-            let (_table, region) = open(&left, is_alone);
+        for crash in (0..4).map(Crash::Chance).chain([Crash::Hard, Crash::Torn, Crash::OfTheProcess]) {
+            let shown = format!("alone: {is_alone}, {failure:?}, {crash:?} at {n} of {all}");
+            let (_table, region) = open(&fork.after(crash), is_alone);
             let found = values(&region, &shown);
             assert!(states.contains(&found), "{shown}: {found:?}");
-            begun += u32::from(found == states[0]);
+            lost += u32::from(found == states[0]);
         }
     }
-    assert!(all > 10 && begun > 0, "{all} calls, {begun} losses of all that was not synced");
-    let left = storage.after(Crash::Hard);
-    let (_table, region) = open(&left, is_alone);
-    assert_eq!(values(&region, "at the end"), acknowledged, "alone: {is_alone}, before: {fails_before}");
+    assert!(lost > 0, "all that was not synced may be lost");
+    let (_table, region) = open(&storage.after(Crash::Hard), is_alone);
+    assert_eq!(values(&region, "at the end"), acknowledged, "alone: {is_alone}, {failure:?}");
     region.put(put("z", 1)).unwrap();
+    (!is_flushed, all)
 }
 
 #[test]
 fn a_flush_after_a_failure_of_the_log_tears_no_write() {
     for is_alone in [true, false] {
-        [true, false].into_iter().for_each(|fails_before| fail_and_cut(is_alone, fails_before));
+        for failure in [Failure::OfWrite, Failure::OfFlush] {
+            let (has_failed, calls) = fail_and_cut(is_alone, failure);
+            assert!(!has_failed && calls > 10, "{failure:?}: {calls} calls");
+        }
+    }
+}
+
+#[test]
+fn a_flush_that_fails_after_a_failure_of_the_log_tears_no_write() {
+    for is_alone in [true, false] {
+        let fails = |calls: &u64| fail_and_cut(is_alone, Failure::Twice(*calls)).0;
+        let failed = (0..40).step_by(4).filter(fails).count();
+        assert!(failed > 5, "{failed} flushes have failed");
     }
 }
 
