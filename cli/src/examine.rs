@@ -5,6 +5,7 @@ use crate::failure::{CommandError, Failure};
 use crate::hbase_flags::HBaseFlags;
 use crate::histogram::Histogram;
 use crate::output::Output;
+use crate::sequence::Sequence;
 use crate::text;
 use hregion::cell::StringBinary;
 use hregion::{CellOrder, CellRef, HFile};
@@ -19,7 +20,10 @@ pub(crate) fn walk(
     flags: &HBaseFlags,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let format = look.map(|look| CellFormat::new(out.is_json(), file.has_seq_ids(), look));
+    // Text shows what the file has, as HBase does.
+    let of_cells = if look.is_some() && out.is_json() { Sequence::of(file)?.of_cells } else { None };
+    let with_seq_ids = of_cells.is_some() || file.has_seq_ids();
+    let format = look.map(|look| CellFormat::new(out.is_json(), with_seq_ids, look));
     let mut examiner = Examiner::new(file, flags, out);
     let mut line = Vec::new();
     let mut cells = file.scanner();
@@ -27,7 +31,7 @@ pub(crate) fn walk(
     while more {
         let Some(cell) = cells.peek() else { break };
         if let Some(format) = format {
-            format.set_line(&mut line, &cell);
+            format.set_line(&mut line, &of_cells.map_or(cell, |seq_id| cell.with_seq_id(seq_id)));
             if let Some(name) = named {
                 name.add_to(&mut line, format);
             }

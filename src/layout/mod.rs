@@ -58,5 +58,5 @@ pub(crate) use root::{archived_path, refuse_region};
 pub(crate) use snapshot::{Snapshot, SnapshotRegion, SnapshotTree, list_snapshots};
 pub(crate) use store_file_info::StoreFileInfo;
 pub(crate) use survey::FileFaultKind;
-pub(crate) use table_regions::regions_among;
+pub(crate) use table_regions::{TableListing, regions_among};
 pub(crate) use table_tree::{EmptyTable, TableTree};

@@ -12,17 +12,16 @@ use super::durable::{
 use super::family::{FamilyDir, StoreFiles};
 use super::file_list::FILE_LIST_DIR;
 use super::reference::{Half, Reference};
-use super::region_change::RegionChange;
 use super::root::{Root, TableDir};
 use super::store_file_info::StoreFileInfo;
 use super::table::{create_aside, settle_table};
-use super::table_regions::regions_among;
+use super::table_regions::TableListing;
 use super::table_tree::TableTree;
 use super::tracker::StoreFileTracker;
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, read_file};
-use crate::schema::{Family, RegionInfo, TableDescriptor, is_legal_name, serving};
+use crate::schema::{Family, RegionInfo, TableDescriptor, is_legal_name};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -399,36 +398,14 @@ impl RegionDir {
         }
     }
 
-    /// Returns the unfinished splits and merges of the table's regions. There are none outside of a root.
+    /// Lists the directory of the table; `None` outside of a root, where regions are not split or merged.
     ///
     /// # Errors
     ///
-    /// As [`RegionChange::unfinished`].
-    pub(crate) fn unfinished_changes(&self) -> Result<Vec<RegionChange>> {
-        match self.table.root {
-            Some(_) => RegionChange::unfinished(&**self.storage(), &self.table.path),
-            None => Ok(Vec::new()),
-        }
-    }
-
-    /// Whether younger regions of the table, with directories, have all rows of this one: it was split or
-    /// merged, and nothing reads what is written to it. Outside of a root that is not so.
-    ///
-    /// # Errors
-    ///
-    /// If the table's directory or the region info of another region cannot be read.
-    pub(crate) fn is_replaced(&self) -> Result<bool> {
-        if self.table.root.is_none() {
-            return Ok(false);
-        }
-        let (storage, table) = (&**self.storage(), &self.table.path);
-        loop {
-            let entries = list_if_exists(storage, table)?.unwrap_or_default();
-            let Some(changes) = RegionChange::among(storage, table, &entries)? else { continue };
-            let others = regions_among(storage, table, &entries, &changes)?.into_iter().map(|(_, info)| info);
-            let regions = others.chain([self.info().clone()]).collect();
-            return Ok(!serving(regions).contains(self.info()));
-        }
+    /// As [`TableListing::read`].
+    pub(crate) fn table_listing(&self) -> Result<Option<TableListing>> {
+        let table = self.table.root.as_ref().map(|_| &self.table.path);
+        table.map(|table| TableListing::read(&**self.storage(), table)).transpose()
     }
 
     /// Returns the root directory, if it has the layout since 0.96 and the region's table is at its place

@@ -25,8 +25,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
-    create_dir, create_dir_durably, exists, list_if_exists, remove, remove_tree, sync_dir, unless_not_found,
-    write_file,
+    create_dir, create_dir_durably, exists, remove, remove_tree, sync_dir, unless_not_found, write_file,
 };
 use super::region::{REGION_INFO, RegionDir, fill};
 use super::{FamilyChange, Reference, StagedFile};
@@ -162,20 +161,6 @@ impl RegionChange {
             changes.push(change);
         }
         Ok(Some(changes))
-    }
-
-    /// Reads the unfinished changes of a table.
-    ///
-    /// # Errors
-    ///
-    /// As [`among`](Self::among), or if the directory cannot be listed.
-    pub(crate) fn unfinished(storage: &dyn Storage, table: &Path) -> Result<Vec<Self>> {
-        loop {
-            let entries = list_if_exists(storage, table)?.unwrap_or_default();
-            if let Some(changes) = Self::among(storage, table, &entries)? {
-                return Ok(changes);
-            }
-        }
     }
 
     /// Announces the change, durably: from now on the children are not regions.

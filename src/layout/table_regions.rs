@@ -1,13 +1,68 @@
 //! The regions with directories in the directory of a table.
 #![warn(clippy::indexing_slicing)]
 
+use super::durable::list_if_exists;
 use super::{REGION_INFO, RegionChange, find_region_info};
 use crate::error::{Corruption, Result};
 use crate::io::{DirEntry, Storage};
-use crate::schema::RegionInfo;
 use crate::schema::region_name::is_encoded_name;
+use crate::schema::{RegionInfo, serving};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+/// What the directory of a table had at one moment.
+#[derive(Debug)]
+pub(crate) struct TableListing {
+    table: PathBuf,
+    entries: Vec<DirEntry>,
+    changes: Vec<RegionChange>,
+}
+
+impl TableListing {
+    /// Lists the directory of a table, and reads its unfinished splits and merges. A directory that does not
+    /// exist has no entries.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be listed; as [`RegionChange::among`].
+    pub(crate) fn read(storage: &dyn Storage, table: &Path) -> Result<Self> {
+        loop {
+            let entries = list_if_exists(storage, table)?.unwrap_or_default();
+            if let Some(changes) = RegionChange::among(storage, table, &entries)? {
+                return Ok(Self { table: table.to_owned(), entries, changes });
+            }
+        }
+    }
+
+    /// Returns the unfinished splits and merges.
+    pub(crate) fn changes(&self) -> &[RegionChange] {
+        &self.changes
+    }
+
+    pub(crate) fn into_changes(self) -> Vec<RegionChange> {
+        self.changes
+    }
+
+    /// Returns the names of the entries, sorted.
+    pub(crate) fn names(&self) -> Vec<OsString> {
+        let mut names: Vec<OsString> = self.entries.iter().map(|entry| entry.name.clone()).collect();
+        names.sort();
+        names
+    }
+
+    /// Whether younger regions of the table, with directories, have all rows of a region, which is locked: it
+    /// was split or merged, and nothing reads what is written to it.
+    ///
+    /// # Errors
+    ///
+    /// If the region info of another region cannot be read.
+    pub(crate) fn replaces(&self, storage: &dyn Storage, region: &RegionInfo) -> Result<bool> {
+        let others = regions_among(storage, &self.table, &self.entries, &self.changes)?;
+        let regions = others.into_iter().map(|(_, info)| info).chain([region.clone()]).collect();
+        Ok(!serving(regions).contains(region))
+    }
+}
 
 /// Returns the regions among the entries of a table's directory, including parents, in the order of the
 /// entries. Children of unfinished splits and merges are none.

@@ -1,6 +1,7 @@
 //! A pinned cell of a segment.
 
 use super::key::{Key, StoredCell};
+use crate::cell::CellRef;
 use crossbeam_epoch as epoch;
 use crossbeam_skiplist::base::{Entry, RefEntry, SkipList};
 use std::fmt;
@@ -12,7 +13,7 @@ pub(super) type CellList = SkipList<Key<StoredCell>, ()>;
 pub(super) type ListEntry<'s, 'g> = Entry<'s, 'g, Key<StoredCell>, ()>;
 
 /// A reference-counted entry of a segment. It stays valid even if another cell has replaced it.
-pub(super) struct SegmentEntry<'s>(
+pub(crate) struct SegmentEntry<'s>(
     /// None only while dropping.
     Option<RefEntry<'s, Key<StoredCell>, ()>>,
 );
@@ -43,6 +44,10 @@ impl<'s> SegmentEntry<'s> {
     #[inline]
     pub(super) fn key(&self) -> &Key<StoredCell> {
         self.get().key()
+    }
+
+    pub(crate) fn cell(&self) -> CellRef<'_> {
+        self.key().cell()
     }
 
     /// Moves to the next cell. Returns false if there is none.

@@ -31,6 +31,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use entry::SegmentEntry;
 pub(crate) use reversed::ReversedSegmentScanner;
 #[cfg(test)]
 pub(crate) use reversed::naive;

@@ -10,6 +10,7 @@ use super::scanner::SegmentScanner;
 use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, CellType, key_value};
 use crate::sync::unpoisoned;
 use crossbeam_epoch::{self as epoch, Guard};
+use std::iter;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -195,6 +196,14 @@ impl Segment {
     /// the first seek.
     pub(crate) fn reversed_scanner(&self, read_point: i64) -> ReversedSegmentScanner<'_> {
         ReversedSegmentScanner::new(self, read_point)
+    }
+
+    /// All cells, visible or not, in order. Each can be kept.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = SegmentEntry<'_>> {
+        iter::successors(self.first(), |entry| {
+            let mut next = entry.clone();
+            next.move_next().then_some(next)
+        })
     }
 
     pub(super) fn first(&self) -> Option<SegmentEntry<'_>> {

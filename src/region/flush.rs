@@ -202,12 +202,13 @@ impl RegionCore {
     ///
     /// # Errors
     ///
-    /// If there are too few sequence ids after `kept`, or the log cannot be synced and other stores have
-    /// cells in memory. The segments stay in memory, and can be frozen again.
+    /// If there are too few sequence ids after `kept`; or if the log has failed, and other stores have cells
+    /// in memory, or the cells of several stores cannot be [logged again](Self::log_again). The segments stay
+    /// in memory, and can be frozen again.
     fn freeze(&self, stores: &[usize], kept: Option<i64>) -> Result<Flushed> {
         let updates = self.updates.exclusive();
         let entry = self.mvcc.begin();
-        let seq_id = entry.seq_id();
+        let (seq_id, number) = (entry.seq_id(), entry.seq_id());
         self.mvcc.complete_and_wait(entry);
         if let Some(kept) = kept {
             self.mvcc.advance_to(kept.max(seq_id.saturating_add(1)))?;
@@ -222,12 +223,17 @@ impl RegionCore {
         let is_empty = |store: &usize| state.stores[*store].has_no_memory();
         (0..self.stores.len()).filter(is_empty).for_each(|store| log.flushed(store, seq_id));
         drop(updates);
-        let is_left = |store: usize| !stores.contains(&store) && !is_empty(&store);
-        match log.finish(frozen, seq_id) {
-            Err(error) if (0..self.stores.len()).any(is_left) => Err(error),
-            // All memory is about to be in files.
-            _ => Ok(Flushed { seq_id, files }),
+        if let Err(error) = log.finish(frozen, seq_id) {
+            let filled: Vec<usize> = (0..self.stores.len()).filter(|store| !is_empty(store)).collect();
+            if filled.iter().any(|store| !stores.contains(store)) {
+                return Err(error);
+            }
+            // The files of the stores are committed one after the other.
+            if filled.len() > 1 {
+                self.log_again(&state, number)?;
+            }
         }
+        Ok(Flushed { seq_id, files })
     }
 }
 

@@ -4,7 +4,7 @@
 use super::mutate::{Answered, Edit};
 use super::write::NewCell;
 use super::{Region, RegionCore};
-use crate::cell::{CellType, Row, RowBuf, TTL_TAG_TYPE, Tags};
+use crate::cell::{CellType, LATEST_TIMESTAMP, Row, RowBuf, StringBinary, TTL_TAG_TYPE, Tags};
 use crate::error::{Error, Result};
 use crate::op::{Append, Delta, DeltaCell, Get, Increment, Mutation};
 use bytes::Bytes;
@@ -19,8 +19,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), or if a value does not have the eight bytes of a counter, or cannot be read.
-    /// Nothing is written then.
+    /// As [`put`](Self::put), or if a value does not have the eight bytes of a counter, or cannot be
+    /// read, or has the timestamp `i64::MAX - 1`, as no read returns a later one. Nothing is written then.
     pub fn increment(&self, increment: Increment) -> Result<Row> {
         self.0.mutate_one(Mutation::Increment(increment))
     }
@@ -30,8 +30,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), or if a value becomes too large, or the old one cannot be read. Nothing is
-    /// written then.
+    /// As [`put`](Self::put), or if a value becomes too large, or the old one cannot be read, or has the
+    /// timestamp `i64::MAX - 1`, as no read returns a later one. Nothing is written then.
     pub fn append(&self, append: Append) -> Result<Row> {
         self.0.mutate_one(Mutation::Append(append))
     }
@@ -115,7 +115,12 @@ impl RegionCore {
             let value = cell.change.of(old.map(|old| old.value()))?;
             self.check_len(delta.row.len() + cell.qualifier.len() + value.len())?;
             // Later than the old cell, so that the new one is not hidden, even if the clock has gone back.
-            let timestamp = old.and_then(|old| old.timestamp().checked_add(1)).map_or(now, |ts| ts.max(now));
+            let timestamp = match old.map(|old| old.timestamp().saturating_add(1)) {
+                // No read would return it.
+                Some(LATEST_TIMESTAMP) => return Err(no_later_value(cell)),
+                Some(later) => now.max(later),
+                None => now,
+            };
             let tags = carry_tags(old.map_or(&[], |old| old.tag_bytes()), tag)?;
             if delta.return_results {
                 edit.answer.push(Answered { cell: edit.cells.len(), with_tags: old.is_some() });
@@ -125,6 +130,12 @@ impl RegionCore {
         }
         Ok(())
     }
+}
+
+fn no_later_value<T>(cell: &DeltaCell<T>) -> Error {
+    let (family, qualifier) = (StringBinary(&cell.family), StringBinary(&cell.qualifier));
+    let message = "has a value with the greatest timestamp that is read, so no other can replace it";
+    Error::invalid_argument(format!("column {family}:{qualifier} {message}"))
 }
 
 fn column<T>(cell: &DeltaCell<T>) -> (&[u8], &[u8]) {

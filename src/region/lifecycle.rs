@@ -90,13 +90,20 @@ impl Region {
     /// [`SkipWal`](crate::Durability::SkipWal) are lost. Observers are not called.
     ///
     /// HBase: `HRegion.close(true)`.
-    pub fn abort(&self) {
+    ///
+    /// # Errors
+    ///
+    /// In a hook of an observer that the region calls in a flush, a compaction or a close: it would wait for
+    /// its own thread. The region stays open.
+    pub fn abort(&self) -> Result<()> {
+        self.0.check_not_held(&[Held::Flush, Held::Compaction, Held::Close], "abort")?;
         let _closing = unpoisoned(self.0.closing.lock());
         {
             let _updates = self.0.updates.exclusive();
             self.0.is_closing.store(true, Ordering::Release);
         }
         self.0.release();
+        Ok(())
     }
 
     /// Returns the current problems of the region.

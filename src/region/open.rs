@@ -15,7 +15,7 @@ use crate::io::FileLock;
 use crate::layout::file_name::FileName;
 use crate::layout::{
     LOCK, RECOVERED_EDITS, RegionChange, RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFileInfo,
-    StoreFiles, read_descriptor_file,
+    StoreFiles, TableListing, read_descriptor_file,
 };
 use crate::memstore::Segment;
 use crate::metrics::{BlockCounts, Counters};
@@ -313,14 +313,15 @@ impl RegionOptions {
         let lock = self.lock(path)?;
         // Anything read before the lock was taken may have changed.
         let mut dir = open()?;
-        if !self.logs_are_split {
-            refuse_change_of(&dir)?;
+        let others = if self.logs_are_split { None } else { dir.table_listing()? };
+        if let Some(others) = &others {
+            refuse_change_of(&dir, others)?;
         }
         // A table that is open does so.
         if self.log.is_none() {
             dir.settle_table()?;
-            if !self.logs_are_split {
-                refuse_replaced(&dir)?;
+            if let Some(others) = &others {
+                refuse_replaced(&dir, others)?;
             }
         }
         let (families, is_altered) = dir.reconcile(&self.families, self.schema_change())?;
@@ -481,10 +482,10 @@ fn describe(dir: &mut RegionDir, described: Option<&(TableDescriptor, PathBuf)>)
 
 /// Fails if a split or merge of the region was interrupted, or one that would create it. It may turn out to
 /// have been made, and what is written to a parent then would be lost; or not, and children are removed.
-fn refuse_change_of(dir: &RegionDir) -> Result<()> {
+fn refuse_change_of(dir: &RegionDir, others: &TableListing) -> Result<()> {
     let name = dir.info().encoded_name();
     let is_of = |change: &RegionChange| change.parents().contains(&name) || change.children().contains(&name);
-    if dir.unfinished_changes()?.iter().any(is_of) {
+    if others.changes().iter().any(is_of) {
         let table = dir.info().table();
         return Err(Error::invalid_argument(format!(
             "a split or merge of region {name} was interrupted: open table {table} for writing, which ends it"
@@ -494,8 +495,8 @@ fn refuse_change_of(dir: &RegionDir) -> Result<()> {
 }
 
 /// Fails if the region was split or merged. Its directory remains until no region refers to its files.
-fn refuse_replaced(dir: &RegionDir) -> Result<()> {
-    if dir.is_replaced()? {
+fn refuse_replaced(dir: &RegionDir, others: &TableListing) -> Result<()> {
+    if others.replaces(&**dir.storage(), dir.info())? {
         let (name, table) = (dir.info().encoded_name(), dir.info().table());
         return Err(Error::invalid_argument(format!(
             "region {name} was split or merged: open table {table} for writing, or the regions with its rows"

@@ -5,15 +5,14 @@ use super::catalog::create_in_catalog;
 use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::{Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::RegionChange;
 use crate::layout::table::{create_table, settle_table};
+use crate::layout::{RegionChange, TableListing};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::sync::unpoisoned;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
@@ -118,7 +117,7 @@ impl Table {
     fn of_dir(dirs: &DirectoryCatalog, dir: &Path, name: TableName, options: RegionOptions) -> Result<Self> {
         // Read first: a change that ends meanwhile has been settled by others.
         let changes = match options.is_writable() {
-            true => RegionChange::unfinished(&**options.file_storage(), dir)?,
+            true => TableListing::read(&**options.file_storage(), dir)?.into_changes(),
             false => Vec::new(),
         };
         let regions = dirs.regions_in(dir, &name)?;
@@ -183,21 +182,14 @@ impl TableCore {
     /// process may have split or merged it since the table was opened.
     pub(super) fn check_serving(&self, slot: &RegionSlot) -> Result<()> {
         let Some(path) = slot.dir() else { return Ok(()) };
-        let (storage, table) = (self.options.file_storage(), path.parent().unwrap_or_else(|| Path::new("")));
-        let list = || {
-            let entries = storage.list_dir(table).map_err(|error| Error::io("list", table, error))?;
-            let mut names: Vec<OsString> = entries.into_iter().map(|entry| entry.name).collect();
-            names.sort();
-            Ok::<_, Error>(names)
-        };
+        let storage = &**self.options.file_storage();
         let mut seen = unpoisoned(self.seen.lock());
-        let names = list()?;
+        let listing = TableListing::read(storage, path.parent().unwrap_or_else(|| Path::new("")))?;
+        let names = listing.names();
         if *seen == names && self.regions.load().slots.iter().any(|known| known.info == slot.info) {
             return Ok(());
         }
-        let dirs = DirectoryCatalog::of_table(Arc::clone(storage), self.name.clone(), table);
-        let regions = dirs.regions_in(table, &self.name)?.into_iter().map(|(_, info)| info).collect();
-        if !serving(regions).contains(&slot.info) {
+        if listing.replaces(storage, &slot.info)? {
             let message = format!("{} was split or merged by another process", slot.info);
             return Err(Error::locating(ErrorKind::RegionNotFound, message));
         }

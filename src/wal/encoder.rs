@@ -62,6 +62,15 @@ impl WalEncoder {
         self.offset += bytes.len() as u64;
     }
 
+    /// Appends an entry without cells to `out`.
+    pub(crate) fn empty_entry(&mut self, key: &WalKey, out: &mut Vec<u8>) -> Result<(), Corruption> {
+        let mut bytes = Vec::new();
+        let entry = self.begin(key, 0, &mut bytes)?;
+        self.finish(&entry, &mut bytes);
+        out.append(&mut bytes);
+        Ok(())
+    }
+
     /// Returns the offset after the last entry.
     pub(crate) fn offset(&self) -> u64 {
         self.offset

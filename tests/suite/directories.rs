@@ -1,15 +1,18 @@
 //! The guarantees for opening, creating and changing a region's directory (hfile.md §15).
 
 use crate::support::files::copy_dir;
+use crate::support::forward::forward;
+use hregion::io::DirEntry;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
     CellRef, CellType, Compaction, Delete, ErrorKind, Family, Get, HFileWriter, Put, Region, RegionOptions,
     Row, Scan, SeekKey, Storage, StoreFileOrigin, StoreFileWriter, Table, TableChanges,
 };
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -36,6 +39,39 @@ fn write_file(path: &Path, rows: &[&str], origin: &StoreFileOrigin) {
 fn compacted(max_seq_id: i64, inputs: &[String]) -> StoreFileOrigin {
     let compacted = inputs.iter().map(|name| name.clone().into_bytes()).collect();
     StoreFileOrigin::Store { max_seq_id, major_compaction: true, compacted }
+}
+
+/// Counts the listings of a directory.
+#[derive(Debug)]
+struct Listings {
+    storage: FaultyStorage,
+    of: PathBuf,
+    number: AtomicUsize,
+}
+
+impl Storage for Listings {
+    forward!(storage: open create create_new create_log rename hard_link remove remove_dir create_dir_all);
+    forward!(storage: lock sync_file sync_dir);
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.number.fetch_add(usize::from(path == self.of), Ordering::Relaxed);
+        self.storage.list_dir(path)
+    }
+}
+
+/// A region that is opened alone looks once at the others of its table.
+#[test]
+fn the_directory_of_a_table_is_listed_once_for_a_region() {
+    let storage = FaultyStorage::new();
+    let options = Region::options().storage(Arc::new(storage.clone()));
+    let table = Table::create_with("/hbase", "t", &[Family::new("f")], &["m"], options).unwrap();
+    let path = table.region("a").unwrap().path().to_owned();
+    table.close().unwrap();
+    let of = path.parent().unwrap().to_owned();
+    let counting = Arc::new(Listings { storage, of, number: AtomicUsize::new(0) });
+    let region = Region::options().storage(Arc::clone(&counting) as _).writable(true).open(&path).unwrap();
+    region.put(Put::new("a").cell("f", "q", "v")).unwrap();
+    assert_eq!(counting.number.load(Ordering::Relaxed), 1);
 }
 
 fn files_in(dir: &Path) -> Vec<String> {

@@ -138,7 +138,7 @@ fn an_entry_can_be_read_again() {
     assert!(batch(3_500).iter().all(Result::is_ok));
     assert!(batch(20_000).iter().all(|done| done.as_ref().is_err_and(|e| e.kind() == ErrorKind::Limit)));
     region.put(of(20_000_000).durability(Durability::SkipWal)).unwrap_err();
-    region.abort();
+    region.abort().unwrap();
     drop(region);
     let region = options().open(DIR).unwrap();
     assert_eq!(
@@ -290,7 +290,7 @@ fn a_reader_beside_a_writer_sees_its_log() {
         }
         assert_eq!(values(&options().open(&path).unwrap()), values(&region));
     }
-    region.abort();
+    region.abort().unwrap();
     assert_eq!(region.get(&Get::new("r1")).unwrap_err().kind(), ErrorKind::Closed);
     drop(region);
     assert_eq!(values(&options().writable(true).open(&path).unwrap()).len(), 30);
@@ -747,7 +747,7 @@ fn hbase_replays_our_log() {
         }
     }
     let expected = cells_of(&region);
-    region.abort();
+    region.abort().unwrap();
     let logs = std::fs::read_dir(path.join("recovered.edits")).unwrap().map(|log| log.unwrap().path());
     let logs: Vec<PathBuf> = logs.collect();
     assert!(logs.len() > 1);
@@ -782,7 +782,7 @@ fn hbase_replays_a_log_that_regions_share() {
     }
     let regions = ["a", "j", "q"].map(|row| table.region(row).unwrap());
     let expected = regions.each_ref().map(cells_of);
-    regions.iter().for_each(Region::abort);
+    regions.iter().for_each(|region| region.abort().unwrap());
     for (region, expected) in regions.iter().zip(expected) {
         assert!(expected.len() > 50, "{}", expected.len());
         assert_eq!(cells_of_hbase(region.path()), expected);

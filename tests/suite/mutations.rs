@@ -126,6 +126,31 @@ fn the_greatest_time_to_live_is_none() {
     assert_eq!(cells(&region.get(&Get::new("r").column("f", "q")).unwrap()), ["r/f:q/1400/Put=long"]);
 }
 
+/// The new value would have the timestamp `i64::MAX`, which no read returns: HBase acknowledges it.
+#[test]
+fn nothing_is_added_to_a_value_with_the_greatest_timestamp() {
+    let (region, _, _dir) = region();
+    let last = i64::MAX - 2;
+    let put = Put::new("r").cell_at("f", "n", last, 1i64.to_be_bytes().to_vec()).cell_at("f", "s", last, "a");
+    region.put(put).unwrap();
+    let add = || region.increment(Increment::new("r").column("f", "n", 1));
+    let append = || region.append(Append::new("r").column("f", "s", "b"));
+    assert_eq!((number(&add().unwrap(), "n"), append().unwrap().len()), (2, 1));
+    for is_flushed in [false, true] {
+        let before = everything(&region);
+        for error in [add().unwrap_err(), append().unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            assert!(error.to_string().contains("timestamp"), "{error}");
+        }
+        assert_eq!(everything(&region), before);
+        let row = region.get(&Get::new("r")).unwrap();
+        assert_eq!((number(&row, "n"), row.value("f", "s")), (2, Some(&b"ab"[..])));
+        if !is_flushed {
+            region.flush().unwrap();
+        }
+    }
+}
+
 #[test]
 fn failed_mutations_change_nothing() {
     let (region, _, _dir) = region();

@@ -888,7 +888,7 @@ fn a_hook_fails_that_would_wait_for_its_own_thread() {
         let check = CheckAndMutate::if_not_exists("another", "f", "q");
         region.check_and_mutate(check.then(Put::new("another").cell("f", "q", "v"))).map(drop)
     };
-    let cases: [Case; 11] = [
+    let cases: [Case; 15] = [
         ("pre_batch_mutate", put_row, put),
         ("post_batch_mutate", check_row, put),
         ("pre_put", put_row, put_if_absent),
@@ -897,6 +897,10 @@ fn a_hook_fails_that_would_wait_for_its_own_thread() {
         ("post_flush_store", Region::flush, flush),
         ("post_flush_store", |region| region.compact(Compaction::Minor), flush),
         ("post_flush_store", Region::close, flush),
+        ("pre_flush", Region::abort, flush),
+        ("post_flush_store", Region::abort, flush),
+        ("post_compact", Region::abort, compact),
+        ("pre_close", Region::abort, |region| region.close().unwrap()),
         ("post_compact", |region| region.compact(Compaction::Major), compact),
         ("post_compact", Region::close, compact),
         ("pre_close", Region::close, |region| region.close().unwrap()),

@@ -10,6 +10,7 @@
 
 mod changes;
 mod cut;
+mod failed_log;
 mod model;
 mod world;
 mod writes;

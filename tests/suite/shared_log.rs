@@ -131,7 +131,7 @@ fn a_region_that_was_aborted_is_replayed_while_others_write() {
     assert!(batch(&table, &ROWS, "1").iter().all(Result::is_ok));
     let region = table.region("a1").unwrap();
     let path = region.path().to_owned();
-    region.abort();
+    region.abort().unwrap();
     assert_eq!(table.put(put("a1", "2")).unwrap_err().kind(), ErrorKind::Closed);
     table.put(put("b1", "2")).unwrap();
     let alone = options(storage.clone()).open(&path).unwrap();
@@ -382,7 +382,7 @@ fn batches_over_regions_do_not_wait_for_each_other() {
     };
     assert_eq!(ROWS.map(count).iter().sum::<i64>(), 900);
     for row in ROWS {
-        table.region(row).unwrap().abort();
+        table.region(row).unwrap().abort().unwrap();
     }
     drop(table);
     let table = Table::open_with(dir.path(), "t", Region::options().writable(true)).unwrap();

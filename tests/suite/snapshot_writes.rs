@@ -389,7 +389,7 @@ fn a_file_loaded_during_a_snapshot_is_not_in_it_before_earlier_writes() {
     };
     assert_eq!(keys(&Table::open_snapshot(&root, "s").unwrap()), ["before"]);
     assert_eq!(keys(&table), ["after", "before", "loaded"]);
-    table.region("").unwrap().abort();
+    table.region("").unwrap().abort().unwrap();
 }
 
 #[test]
@@ -452,7 +452,7 @@ fn logs_of_a_replaced_table_are_gone_with_it() {
     table.put(Put::new("a").cell("f", "q", "new")).unwrap();
     table.put(Put::new("z").cell("f", "q", "new")).unwrap();
     for row in ["a", "z"] {
-        table.region(row).unwrap().abort();
+        table.region(row).unwrap().abort().unwrap();
     }
     drop(table);
     let value =
@@ -730,7 +730,7 @@ fn a_snapshot_is_taken_whole_or_not() {
         // A region that could not be opened or flushed may refuse writes until it is opened again.
         table.regions().iter().for_each(|info| {
             if let Ok(region) = table.region(info.start_key()) {
-                region.abort();
+                region.abort().unwrap();
             }
         });
         taken

@@ -148,7 +148,7 @@ fn made() -> (FaultyStorage, Table) {
 /// Ends the use of a table as a process does that dies.
 fn abandon(table: &Table) {
     for info in table.regions() {
-        table.region(info.start_key()).unwrap().abort();
+        table.region(info.start_key()).unwrap().abort().unwrap();
     }
 }
 
@@ -295,7 +295,7 @@ impl Subject {
 fn abandon_what_opens(table: &Table) {
     for info in table.regions() {
         if let Ok(region) = table.region(info.start_key()) {
-            region.abort();
+            region.abort().unwrap();
         }
     }
 }

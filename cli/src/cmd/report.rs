@@ -10,8 +10,9 @@ use crate::regions;
 use crate::report_page;
 use crate::target::Kind;
 use hregion::{Clock as _, SystemClock};
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 
 /// Write a page about tables, to look at in a browser
 ///
@@ -50,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     out: Option<PathBuf>,
 
-    /// Replace the page if it exists
+    /// Replace the file if it is a page of this command
     #[arg(long, requires = "out", help_heading = "Output")]
     force: bool,
 
@@ -69,7 +70,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Some(page) if page.as_os_str() == "-" => {
             return Err(CommandError::usage("--out: expected a file").into());
         }
-        Some(page) => check_output(page, args.force, std::slice::from_ref(&args.target))?,
+        Some(page) => check_page(page, args)?,
         None if out.is_json() => {}
         None => {
             let fault = CommandError::usage("nowhere to write to");
@@ -82,6 +83,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let overview = Overview::read(&args.target, kind, wanted, &args.reading, out)?;
     let data = overview.json();
     if let Some(path) = &args.out {
+        // Something else may have been written there meanwhile.
+        check_page(path, args)?;
         let mut page = NewText::create(path, args.force)?;
         let written = page.write_all(report_page::page(&data).as_bytes());
         written.map_err(|error| CommandError::io("write", path, &error))?;
@@ -97,4 +100,24 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         out.json_line(&data)?;
     }
     Ok(exit)
+}
+
+/// Fails if the page must not be written to `page`. Only another page is replaced.
+fn check_page(page: &Path, args: &Args) -> Result<(), CommandError> {
+    check_output(page, args.force, std::slice::from_ref(&args.target))?;
+    let is_page = match fs::metadata(page) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Ok(file) if !file.is_file() => Ok(false),
+        found => found.and_then(|_| begins_as_page(page)),
+    };
+    if is_page.map_err(|error| CommandError::io("read", page, &error))? {
+        return Ok(());
+    }
+    Err(CommandError::invalid_file(page, "it is no page of hregion report, and is not replaced"))
+}
+
+fn begins_as_page(path: &Path) -> io::Result<bool> {
+    let mut start = Vec::new();
+    File::open(path)?.take(report_page::START.len() as u64).read_to_end(&mut start)?;
+    Ok(start == report_page::START.as_bytes())
 }

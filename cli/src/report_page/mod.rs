@@ -5,6 +5,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 const PAGE: &str = include_str!("page.html");
+/// The first bytes of each page.
+pub(crate) const START: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+    <meta name=\"generator\" content=\"hregion report\">\n";
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = concat!(
     "\"use strict\";\n(() => {\n",

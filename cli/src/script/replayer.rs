@@ -162,10 +162,7 @@ impl Replayer {
             }
             Operation::Files => Ok(stage.files()),
             Operation::Reopen => self.reopen(|region| region.close()),
-            Operation::Crash => self.reopen(|region| {
-                region.abort();
-                Ok(())
-            }),
+            Operation::Crash => self.reopen(|region| region.abort()),
             Operation::Get(get) => {
                 if let (true, Ok(get)) = (self.explains, &get) {
                     explained::check_get(&stage.region, get)?;

@@ -104,6 +104,30 @@ fn an_export_is_imported() {
     assert!(cells(&to).len() > 500);
 }
 
+/// Of cells with the same key in bulk-loaded files, the order is that of the files.
+#[test]
+fn cells_of_bulk_loaded_files_have_their_sequence_ids() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+    let [from, to] = [from, to].map(|dir| table(&dir));
+    let line = |n: usize| format!("{}\n", cell("e", "f", "q", 9, &format!("v{n}")));
+    for n in 0..6 {
+        let list = write(dir.path(), "one.jsonl", &line(n));
+        ok(&["import", &from, &list]);
+    }
+    let listed = ok(&["cells", "--json", &from]);
+    let loaded = json_lines(&listed).into_iter().filter(|cell| cell["timestamp"] == json!(9));
+    let mut loaded: Vec<Value> = loaded.collect();
+    loaded.sort_by_key(|cell| cell["value"].to_string());
+    let ids: Vec<i64> = loaded.iter().map(|cell| cell["sequence_id"].as_i64().unwrap_or(0)).collect();
+    assert!(ids.len() == 6 && ids[0] > 0 && ids.is_sorted_by(|a, b| a < b), "{loaded:?}");
+    let list = write(dir.path(), "all.jsonl", &listed);
+    ok(&["import", &to, &list]);
+    for table in [&from, &to] {
+        assert_eq!(json_lines(&ok(&["scan", "--json", table]))[0]["value"], json!("v5"));
+    }
+}
+
 /// A range of rows, from one root directory to another, through a pipe.
 #[test]
 fn a_range_is_copied_to_another_root() {

@@ -239,7 +239,7 @@ fn all_regions_are_flushed_though_no_one_reads_of_it() {
         table.put(Put::new(format!("{row}x")).cell(families[0].name().to_vec(), "q", "v")).unwrap();
     }
     // the rows are in the logs
-    (0..10).for_each(|row| table.region(format!("{row}x")).unwrap().abort());
+    (0..10).for_each(|row| table.region(format!("{row}x")).unwrap().abort().unwrap());
     drop(table);
     let path = dir.path().join("data/default/t");
     let store = std::str::from_utf8(families[0].name()).unwrap();

@@ -350,19 +350,34 @@ fn a_page_is_written_whole_or_not_at_all() {
         assert_eq!(names(dir.path()).len(), 2, "{out}");
         assert_eq!(fs::read(path("taken")).unwrap(), b"mine");
     }
-    // the rename fails
-    let output = report(&table, &["--json", "--no-cells", "--force", "--out", &path("directory")]);
-    assert_eq!((code(&output), &last_error(&output)["kind"]), (5, &json!("Io")));
-    assert_eq!(names(dir.path()).len(), 2);
+    // only a page of this command is replaced
+    fs::write(path("empty"), "").unwrap();
+    fs::write(path("other.html"), "<!DOCTYPE html>\n".repeat(100)).unwrap();
+    for name in ["taken", "empty", "other.html", "directory"] {
+        let before = fs::read(path(name)).ok();
+        let output = report(&table, &["--json", "--no-cells", "--force", "--out", &path(name)]);
+        assert_eq!((code(&output), &last_error(&output)["kind"]), (2, &json!("InvalidArgument")), "{name}");
+        assert!(last_error(&output)["path"].as_str().unwrap().ends_with(name));
+        assert_eq!(fs::read(path(name)).ok(), before, "{name}");
+        assert_eq!(names(dir.path()).len(), 4);
+    }
 
     let output = report(&table, &[]);
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("--out FILE"), "{}", stderr(&output));
 
-    let output = report(&table, &["--force", "--out", &path("taken")]);
-    assert_eq!((code(&output), stdout(&output).as_str()), (0, ""));
-    assert!(fs::read_to_string(path("taken")).unwrap().starts_with("<!DOCTYPE html>"));
-    assert_eq!(names(dir.path()).len(), 2);
+    let args = ["--out", &path("page"), "--no-cells", "--force"];
+    for args in [&args[..3], &args] {
+        let output = report(&table, args);
+        assert_eq!((code(&output), stdout(&output).as_str()), (0, ""));
+    }
+    let whole = fs::read(path("page")).unwrap();
+    assert!(whole.starts_with(b"<!DOCTYPE html>"));
+    assert_eq!(names(dir.path()).len(), 5);
+    // the same page again, though it was cut off
+    fs::write(path("page"), &whole[..1000]).unwrap();
+    assert_eq!(code(&report(&table, &["--force", "--out", &path("page")])), 0);
+    assert!(fs::read(path("page")).unwrap().ends_with(b"</html>\n"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! link. If the process dies, opening a region replays it, and so does HBase. A region removes its name once
 //! its cells are in store files. A region that is opened alone has a file of its own.
 
+mod again;
 mod region_log;
 mod reserve;
 mod shared;

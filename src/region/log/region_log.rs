@@ -176,6 +176,11 @@ impl RegionLog {
         shared.check()
     }
 
+    /// Adds the name of another file with entries of the region, up to the sequence id `last`.
+    pub(super) fn add_name(&self, path: PathBuf, last: i64) {
+        self.part().logs.push_back(NamedLog { path, number: 0, last });
+    }
+
     /// Records that the cells of a store up to a sequence id are in files.
     pub(in crate::region) fn flushed(&self, store: usize, seq_id: i64) {
         unpoisoned(self.flushed.lock())[store] = seq_id;

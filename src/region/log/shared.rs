@@ -155,12 +155,10 @@ impl State {
     /// Appends an entry without cells to entries that end with the bytes of a trailer, which HBase would take
     /// for one: it would not read the last entry.
     fn end_without_trailer(&mut self, bytes: &mut Vec<u8>) {
-        let Some(encoder) = &mut self.encoder else { return };
-        let mut entry = Vec::new();
-        // The key was encoded for the entry before.
-        let Ok(open) = encoder.begin(&self.last_key, 0, &mut entry) else { return };
-        encoder.finish(&open, &mut entry);
-        bytes.append(&mut entry);
+        if let Some(encoder) = &mut self.encoder {
+            // The key was encoded for the entry before, so this does not fail.
+            let _ = encoder.empty_entry(&self.last_key, bytes);
+        }
     }
 
     /// Records that a thread has seen the outcome that it waited for.
@@ -355,8 +353,7 @@ impl SharedLog {
         let mut bytes = Vec::new();
         if is_reserved {
             encoder.synced(encoder.offset());
-            let Ok(entry) = encoder.begin(&key, 0, &mut bytes) else { return };
-            encoder.finish(&entry, &mut bytes);
+            let Ok(()) = encoder.empty_entry(&key, &mut bytes) else { return };
         } else {
             bytes.extend_from_slice(&TRAILER);
         }
@@ -695,7 +692,7 @@ const FIRST_NAME: i64 = 4_000_000_000_000_000_000;
 
 /// Returns the name of a log whose first entry of the region has this sequence id: names are in the order of
 /// the entries.
-fn log_name(seq_id: i64) -> String {
+pub(super) fn log_name(seq_id: i64) -> String {
     format!("{:019}", FIRST_NAME.saturating_add(seq_id))
 }
 
@@ -704,8 +701,8 @@ pub(in crate::region) fn is_log_name(name: &str) -> bool {
     name.parse().is_ok_and(|number: i64| number >= FIRST_NAME)
 }
 
-/// Returns a random id.
-fn log_id(seq_id: i64) -> u64 {
+/// Returns a random id of a log.
+pub(super) fn log_id(seq_id: i64) -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one((seq_id, crate::io::process_id()))
 }

@@ -6,7 +6,7 @@ use super::region::RegionCheck;
 use super::{Checker, Subject, dir_names};
 use crate::binary::{StringBinary, is_hex};
 use crate::io::DirEntry;
-use crate::layout::{RegionChange, find_region_info, read_descriptor};
+use crate::layout::{RegionChange, TableListing, find_region_info, read_descriptor};
 use crate::locator::{CatalogRow, RegionInconsistency, RegionState, check_region_chain, serving};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, TableName};
@@ -94,8 +94,8 @@ impl<'c, 'o> TableCheck<'c, 'o> {
     /// Checks for splits and merges that are not finished. Returns the encoded names of their new regions.
     fn check_changes(&mut self, dir: &Path, entries: &[DirEntry]) -> BTreeSet<String> {
         let storage = self.checker.options.file_storage();
-        let changes = match RegionChange::unfinished(&**storage, dir) {
-            Ok(changes) => changes,
+        let changes = match TableListing::read(&**storage, dir) {
+            Ok(listing) => listing.into_changes(),
             Err(error) => {
                 self.checker.add_error(&Subject::table(self.name), dir, &error);
                 return BTreeSet::new();

@@ -1,0 +1,61 @@
+//! Logs once more what is in memory, after the log has failed.
+
+use super::shared::{log_id, log_name};
+use super::{CELL_OVERHEAD, ENTRY_OVERHEAD};
+use crate::cell::CellRef;
+use crate::error::Result;
+use crate::layout::durable;
+use crate::memstore::SegmentEntry;
+use crate::region::{RegionCore, RegionState};
+use crate::wal::WalWriterOptions;
+
+impl RegionCore {
+    /// Writes the frozen cells of all stores to another log of the region, which is on disk when this
+    /// returns. The log that has failed may lack some of their writes: if only some families were flushed
+    /// before a loss of power, these writes would be torn. `seq_id` is that of the flush.
+    ///
+    /// If this is cut off, the other log has the first writes, each as a whole.
+    ///
+    /// # Errors
+    ///
+    /// If an I/O operation fails.
+    pub(in crate::region) fn log_again(&self, state: &RegionState, seq_id: i64) -> Result<()> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let segments = state.stores.iter().flat_map(|store| &store.frozen);
+        let mut cells: Vec<SegmentEntry<'_>> = segments.flat_map(|segment| segment.entries()).collect();
+        cells.sort_by_key(|entry| entry.cell().seq_id);
+        let Some(last) = cells.last().map(|entry| entry.cell().seq_id) else { return Ok(()) };
+        let storage = log.storage.as_ref();
+        durable::create_dir_durably(storage, &log.region, &log.dir)?;
+        let path = log.dir.join(log_name(seq_id));
+        log.add_name(path.clone(), last);
+        let mut writer = WalWriterOptions::new().checksums(Some(log_id(seq_id))).create_in(storage, &path)?;
+        writer.sync()?; // without its header, the file would be damaged
+        let mut key = log.part().key.clone();
+        (key.write_time, key.orig_sequence_id) = (self.clock.now(), 0);
+        for write in cells.chunk_by(|a, b| a.cell().seq_id == b.cell().seq_id) {
+            let mut rest = write;
+            while let Some(first) = rest.first() {
+                key.sequence_id = first.cell().seq_id;
+                let (entry, later) = rest.split_at(fitting(rest, log.max_entry));
+                writer.append(&key, entry.iter().map(SegmentEntry::cell))?;
+                rest = later;
+            }
+        }
+        writer.close()?; // syncs it
+        durable::sync_dir(storage, &log.dir)
+    }
+}
+
+/// Returns the number of cells that an entry of `limit` bytes can have, at least 1. All cells of a write that
+/// was logged fit.
+fn fitting(cells: &[SegmentEntry<'_>], limit: usize) -> usize {
+    let len =
+        |cell: CellRef<'_>| cell.key.as_bytes().len() + cell.value.len() + cell.tags.len() + CELL_OVERHEAD;
+    let mut bytes = ENTRY_OVERHEAD;
+    let fits = |entry: &&SegmentEntry<'_>| {
+        bytes = bytes.saturating_add(len(entry.cell()));
+        bytes <= limit
+    };
+    cells.iter().take_while(fits).count().max(1)
+}
