@@ -80,6 +80,7 @@ impl Default for ClientBuilder {
             connections: ConnectionSettings {
                 user: None,
                 connect_timeout: Duration::from_secs(10),
+                failed_expiry: Duration::from_secs(2),
                 max_response: 256 << 20,
                 cells: CellCodec::default(),
                 idle: Duration::from_secs(120),
@@ -149,6 +150,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connections.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the time for which a server that could not be reached is not tried again
+    /// (`hbase.ipc.client.failed.servers.expiry`, 2 s): calls to it fail at once, and are retried.
+    #[must_use]
+    pub fn failed_server_expiry(mut self, time: Duration) -> Self {
+        self.connections.failed_expiry = time;
         self
     }
 

@@ -11,7 +11,7 @@ use crate::proto;
 use crate::tls::TlsClient;
 use crate::transport::{Incoming, Outgoing, Plain, read_bytes};
 use bytes::Bytes;
-use hregion::{Corruption, Deadline};
+use hregion::Corruption;
 use prost::Message;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -29,6 +29,8 @@ pub(crate) struct ConnectionSettings {
     /// The user, if it is not that of the process, or the one that has authenticated.
     pub(crate) user: Option<String>,
     pub(crate) connect_timeout: Duration,
+    /// The time for which a server that could not be reached is not tried again.
+    pub(crate) failed_expiry: Duration,
     /// The maximum length of a response.
     pub(crate) max_response: usize,
     /// How servers are asked to send the cells of their responses.
@@ -105,7 +107,6 @@ impl Connection {
         port: u16,
         service: &str,
         settings: &ConnectionSettings,
-        deadline: Deadline,
     ) -> Result<Self, Fault> {
         let server = format!("{host}:{port}");
         let peer = Peer {
@@ -122,7 +123,7 @@ impl Connection {
             let opened = peer.connect_again(opened, settings).await;
             opened
         };
-        let opened = timeout(settings.connect_timeout.min(deadline.left()), connecting).await;
+        let opened = timeout(settings.connect_timeout, connecting).await;
         let opened: io::Result<Self> = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         opened.map_err(|error| Fault::gone(&server, &error))
     }
@@ -471,7 +472,7 @@ pub(crate) async fn read_frame(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use crate::cell_block::CellCodec;
     use crate::connection::ConnectionSettings;
     use crate::connections::{CLIENT_SERVICE, Connections};
@@ -537,10 +538,11 @@ mod tests {
         TcpListener::bind("127.0.0.1:0").await.unwrap()
     }
 
-    fn settings(idle: Duration) -> ConnectionSettings {
+    pub(crate) fn settings(idle: Duration) -> ConnectionSettings {
         ConnectionSettings {
             user: None,
             connect_timeout: Duration::from_secs(10),
+            failed_expiry: Duration::from_secs(2),
             max_response: 1 << 20,
             cells: CellCodec::default(),
             idle,

@@ -57,6 +57,7 @@ impl ClientBuilder {
     /// | `zookeeper.server.principal`, `zookeeper.server.realm` | its principal, if that is another one |
     /// | `hbase.zookeeper.client.keytab.file`, `….kerberos.principal` | the client's keys there |
     /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which an unused connection is closed |
+    /// | `hbase.ipc.client.failed.servers.expiry` | after which an unreachable server is tried again |
     ///
     /// Java's client has the properties `zookeeper.sasl.*` and `zookeeper.server.*` from its command line,
     /// and is anonymous without a section `Client` of JAAS; here, without `zookeeper.sasl.client`. The
@@ -105,6 +106,9 @@ impl ClientBuilder {
         }
         if let Some(time) = millis("hbase.ipc.client.connection.minIdleTimeBeforeClose")? {
             self = self.idle_timeout(time);
+        }
+        if let Some(time) = millis("hbase.ipc.client.failed.servers.expiry")? {
+            self = self.failed_server_expiry(time);
         }
         if let Some(time) = millis("hbase.client.scanner.timeout.period")? {
             self = self.scanner_timeout(time);
