@@ -7,6 +7,7 @@ use crate::connections::{CLIENT_SERVICE, Connections};
 use crate::fault::Fault;
 #[cfg(feature = "kerberos")]
 use crate::kerberos::{Kerberos, KerberosClient};
+use crate::look_ups::{LookUps, Turn};
 use crate::registry::RpcRegistry;
 use crate::restore::FAILSAFE;
 use crate::table::Table;
@@ -35,6 +36,7 @@ pub(crate) struct ClientCore {
     /// The name of the snapshot that is taken of a table before it is restored, if one is taken.
     pub(crate) failsafe: Option<String>,
     nonces: Nonces,
+    pub(crate) look_ups: LookUps,
     pub(crate) runtime: Handle,
 }
 
@@ -325,8 +327,11 @@ impl ClientBuilder {
         let catalog = RemoteCatalog::new(Arc::clone(&connections), runtime.clone(), settings.rpc_timeout);
         // the client retries operations as a whole
         let locator = Arc::new(Locator::new(registry, Arc::new(catalog)).retries(RetryPolicy::no_retries()));
-        let (failsafe, nonces) = (self.failsafe, Nonces::new());
-        Ok(Client(Arc::new(ClientCore { locator, connections, settings, failsafe, nonces, runtime })))
+        let time = settings.rpc_timeout.saturating_add(self.connections.connect_timeout);
+        let (failsafe, nonces, look_ups) =
+            (self.failsafe, Nonces::new(), LookUps::new(runtime.clone(), time));
+        let core = ClientCore { locator, connections, settings, failsafe, nonces, look_ups, runtime };
+        Ok(Client(Arc::new(core)))
     }
 }
 
@@ -388,7 +393,7 @@ impl Client {
     /// If the registry does not answer.
     pub async fn cluster_id(&self) -> Result<Option<String>> {
         let deadline = Deadline::after(self.0.settings.rpc_timeout);
-        self.0.ask(move |locator| locator.registry().cluster_id(deadline)).await
+        self.0.ask(deadline, move |locator| locator.registry().cluster_id(deadline)).await
     }
 
     /// Returns the active master, if there is one.
@@ -398,7 +403,7 @@ impl Client {
     /// If the registry does not answer.
     pub async fn active_master(&self) -> Result<Option<ServerName>> {
         let deadline = Deadline::after(self.0.settings.rpc_timeout);
-        self.0.ask(move |locator| locator.registry().active_master(deadline)).await
+        self.0.ask(deadline, move |locator| locator.registry().active_master(deadline)).await
     }
 }
 
@@ -414,7 +419,7 @@ pub(crate) fn runtime_ended() -> Error {
 
 impl ClientCore {
     /// Finds a region of which a copy has a server: at once if that is known, otherwise on a thread that may
-    /// wait.
+    /// wait, when it is its turn.
     pub(crate) async fn locate(
         &self,
         table: &TableName,
@@ -423,15 +428,23 @@ impl ClientCore {
         replica_id: u16,
         deadline: Deadline,
     ) -> Result<RegionLocations> {
-        let known = self.known(table, row, position);
-        if let Some(known) = known.filter(|known| known.server_of(replica_id).is_some()) {
+        let known = || {
+            let known = self.known(table, row, position);
+            known.filter(|known| known.server_of(replica_id).is_some())
+        };
+        if let Some(known) = known() {
             return Ok(known);
         }
-        let (table, row) = (table.clone(), row.to_vec());
+        let turn = self.look_ups.turn(deadline).await?;
+        // another look-up may have found it meanwhile
+        if let Some(known) = known() {
+            return Ok(known);
+        }
+        let (table, row, deadline) = (table.clone(), row.to_vec(), self.look_ups.deadline(deadline));
         let look_up = move |locator: &Locator| {
             locator.locate_replica(&table, &row, position, replica_id, false, deadline)
         };
-        self.ask(look_up).await
+        self.ask_in(turn, look_up).await
     }
 
     /// Returns a region if it is known.
@@ -454,18 +467,28 @@ impl ClientCore {
         if table.is_meta() {
             return Ok(());
         }
-        let table = table.clone();
-        self.ask(move |locator| locator.check_enabled(&table, deadline)).await
+        let (table, turn) = (table.clone(), self.look_ups.turn(deadline).await?);
+        let deadline = self.look_ups.deadline(deadline);
+        self.ask_in(turn, move |locator| locator.check_enabled(&table, deadline)).await
     }
 
     /// Asks the locator, on a thread that may wait.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
+        deadline: Deadline,
+        question: impl FnOnce(&Locator) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let turn = self.look_ups.turn(deadline).await?;
+        self.ask_in(turn, question).await
+    }
+
+    async fn ask_in<T: Send + 'static>(
+        &self,
+        turn: Turn,
         question: impl FnOnce(&Locator) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let locator = Arc::clone(&self.locator);
-        let asked = self.runtime.spawn_blocking(move || question(&locator)).await;
-        asked.unwrap_or_else(|_| Err(runtime_ended()))
+        self.look_ups.ask(turn, move || question(&locator)).await
     }
 
     /// Connects to the server of a copy of a region.
