@@ -1,5 +1,8 @@
 //! A connection to a server: many calls at a time over one socket (locator.md §8; HBase: `RpcConnection`).
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use crate::call_id::CallIds;
 use crate::cell_block::{CellBlock, CellCodec};
 use crate::fault::Fault;
@@ -10,8 +13,8 @@ use crate::proto;
 #[cfg(feature = "tls")]
 use crate::tls::TlsClient;
 use crate::transport::{Incoming, Outgoing, Plain, read_bytes};
-use bytes::Bytes;
-use hregion::Corruption;
+use bytes::{Bytes, BytesMut};
+use hregion::{Corruption, ErrorKind};
 use prost::Message;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -241,10 +244,12 @@ impl Connection {
         is_new
     }
 
-    /// Closes the connection because of an answer that cannot be believed.
+    /// Closes the connection because of an answer that cannot be believed. One that is only too long can be.
     pub(crate) fn give_up(&self, corruption: &Corruption) -> Fault {
         let fault = Fault::corrupt(&self.shared.server, corruption);
-        self.shared.fail(fault.clone());
+        if !matches!(corruption, Corruption::Limit { .. }) {
+            self.shared.fail(fault.clone());
+        }
         fault
     }
 }
@@ -368,6 +373,25 @@ impl Shared {
         }
     }
 
+    /// Fails the call whose answer is too long: if its id could not be read, the only one. Returns why the
+    /// others fail, whose answers are lost with the connection.
+    fn too_long(&self, call_id: Option<u32>, fault: Fault) -> Fault {
+        let message =
+            format!("the connection is closed after an answer to another call: {}", fault.error.message());
+        let lost = Fault::gone(&self.server, &io::Error::new(io::ErrorKind::ConnectionAborted, message));
+        let sender = {
+            let mut pending = self.pending();
+            pending.broken.get_or_insert_with(|| lost.clone());
+            let only = pending.calls.keys().next().copied().filter(|_| pending.calls.len() == 1);
+            call_id.or(only).and_then(|call_id| pending.calls.remove(&call_id))
+        };
+        if let Some(sender) = sender {
+            // an error means that the caller no longer waits
+            let _ = sender.send(Err(fault));
+        }
+        lost
+    }
+
     /// Closes the connection if no call waits for an answer.
     fn close_if_idle(&self) -> bool {
         let mut pending = self.pending();
@@ -428,8 +452,16 @@ impl Shared {
         loop {
             let frame = match read_frame(&mut read, max).await {
                 Ok(Ok(frame)) => frame,
-                Ok(Err(corruption)) => return Fault::corrupt(&self.server, &corruption),
-                Err(error) => return Fault::gone(&self.server, &self.explained(error)),
+                Ok(Err(limit)) => {
+                    let call_id = read_call_id(&mut read).await;
+                    return self.too_long(call_id, Fault::corrupt(&self.server, &limit));
+                }
+                Err(error) => {
+                    let fault = Fault::gone(&self.server, &self.explained(error));
+                    // a token whose message is too long, which is not read
+                    let is_limit = fault.error.kind() == ErrorKind::Limit;
+                    return if is_limit { self.too_long(None, fault) } else { fault };
+                }
             };
             self.has_answers.store(true, Ordering::Relaxed);
             let response = match ResponseFrame::parse(frame) {
@@ -471,124 +503,18 @@ pub(crate) async fn read_frame(
     Ok(Ok(read_bytes(read, len).await?.freeze()))
 }
 
-#[cfg(test)]
-pub(crate) mod tests {
-    use crate::cell_block::CellCodec;
-    use crate::connection::ConnectionSettings;
-    use crate::connections::{CLIENT_SERVICE, Connections};
-    use crate::proto;
-    use hregion::Deadline;
-    use prost::Message as _;
-    use std::time::Duration;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::{TcpListener, TcpStream};
-    use tokio::sync::mpsc;
-    use tokio::time::{sleep, timeout};
+/// Headers of responses are longer only by mistake.
+const MAX_HEADER: usize = 64 << 10;
 
-    /// An answer that comes late under the id of the next call, or with a bit of its id flipped, must not be
-    /// taken for that of the next call.
-    #[tokio::test]
-    async fn an_answer_under_another_id_is_none_to_the_next_call() {
-        let (connections, listener) = (Connections::new(settings(Duration::from_secs(60))), listener().await);
-        let port = listener.local_addr().unwrap().port();
-        tokio::spawn(async move {
-            for change in 0..34 {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let mut preamble = [0; 6];
-                stream.read_exact(&mut preamble).await.unwrap();
-                frame_of(&mut stream).await;
-                let id = call_id_of(frame_of(&mut stream).await);
-                frame_of(&mut stream).await;
-                let id = if change < 31 { id ^ 1 << change } else { id + change - 30 };
-                let header = proto::ResponseHeader { call_id: Some(id), ..Default::default() };
-                let mut answer = header.encode_length_delimited_to_vec();
-                answer.extend(proto::GetResponse::default().encode_length_delimited_to_vec());
-                stream.write_u32(u32::try_from(answer.len()).unwrap()).await.unwrap();
-                stream.write_all(&answer).await.unwrap();
-            }
-        });
-        let (get, patience) = (proto::GetRequest::default(), Duration::from_secs(20));
-        for change in 0..34 {
-            let open = connections.get("127.0.0.1", port, CLIENT_SERVICE, Deadline::after(patience));
-            let connection = open.await.unwrap();
-            let call = |time| connection.call::<proto::GetResponse>("Get", &get, None, time);
-            assert!(call(Duration::from_millis(20)).await.is_err());
-            let Err(fault) = call(patience).await else { panic!("{change}: answered") };
-            assert!(
-                fault.error.to_string().contains("a call that was not made"),
-                "{change}: {}",
-                fault.error
-            );
-            assert!(!connection.is_open());
+/// Reads the call id of a frame that is not read as a whole.
+async fn read_call_id(read: &mut impl Incoming) -> Option<u32> {
+    let mut len = BytesMut::with_capacity(5);
+    while len.last().is_none_or(|last| last & 0x80 != 0) {
+        if len.len() == 5 || read.read(&mut len, 1).await.ok()? == 0 {
+            return None;
         }
     }
-
-    async fn frame_of(stream: &mut TcpStream) -> Vec<u8> {
-        let len = stream.read_u32().await.unwrap();
-        let mut frame = vec![0; usize::try_from(len).unwrap()];
-        stream.read_exact(&mut frame).await.unwrap();
-        frame
-    }
-
-    fn call_id_of(frame: Vec<u8>) -> u32 {
-        proto::RequestHeader::decode_length_delimited(&frame[..]).unwrap().call_id.unwrap()
-    }
-
-    async fn listener() -> TcpListener {
-        TcpListener::bind("127.0.0.1:0").await.unwrap()
-    }
-
-    pub(crate) fn settings(idle: Duration) -> ConnectionSettings {
-        ConnectionSettings {
-            user: None,
-            connect_timeout: Duration::from_secs(10),
-            failed_expiry: Duration::from_secs(2),
-            max_response: 1 << 20,
-            cells: CellCodec::default(),
-            idle,
-            #[cfg(feature = "tls")]
-            tls: None,
-            #[cfg(feature = "kerberos")]
-            kerberos: None,
-        }
-    }
-
-    /// A server that never answers sees the end of a connection that is not used, and the next call makes
-    /// another.
-    #[tokio::test]
-    async fn a_connection_without_calls_is_closed() {
-        let listener = listener().await;
-        let port = listener.local_addr().unwrap().port();
-        let (ends, mut ended) = mpsc::channel(8);
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let ends = ends.clone();
-                tokio::spawn(async move {
-                    let mut bytes = Vec::new();
-                    let read = stream.read_to_end(&mut bytes).await;
-                    ends.send(read.is_ok()).await.unwrap();
-                });
-            }
-        });
-        let settings = settings(Duration::from_millis(200));
-        let (connections, patience) = (Connections::new(settings), Duration::from_secs(20));
-        let open = || connections.get("127.0.0.1", port, CLIENT_SERVICE, Deadline::after(patience));
-        let first = open().await.unwrap();
-        assert!(first.is_new_scanner(7) && first.is_new_scanner(8) && !first.is_new_scanner(7));
-        // a call that waits keeps it open
-        let get = proto::GetRequest::default();
-        let call = first.call::<proto::GetResponse>("Get", &get, None, Duration::from_secs(1));
-        let busy = async {
-            sleep(Duration::from_millis(700)).await;
-            first.is_open()
-        };
-        let (answer, was_open) = tokio::join!(call, busy);
-        assert!(answer.is_err() && was_open);
-        assert_eq!(timeout(patience, ended.recv()).await.unwrap(), Some(true));
-        assert!(!first.is_open());
-        let second = open().await.unwrap();
-        assert!(second.is_open());
-        drop((first, second));
-        assert_eq!(timeout(patience, ended.recv()).await.unwrap(), Some(true));
-    }
+    let len = prost::decode_length_delimiter(len).ok().filter(|len| *len <= MAX_HEADER)?;
+    let header = read_bytes(read, len).await.ok()?;
+    proto::ResponseHeader::decode(header).ok()?.call_id
 }

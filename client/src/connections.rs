@@ -48,7 +48,10 @@ enum State {
     Connecting(Attempt),
     Open(Arc<Connection>),
     /// The server could not be reached. It is not tried again for a while (HBase: `FailedServers`).
-    Failed { fault: Fault, until: Instant },
+    Failed {
+        fault: Fault,
+        until: Instant,
+    },
 }
 
 /// How an attempt to connect has ended.
