@@ -88,6 +88,17 @@ struct Shared {
     has_cells: AtomicBool,
 }
 
+/// A task of a connection, without which there are no answers: its end fails the calls that wait for one,
+/// even if it panics, or ends with its runtime while another one uses the connection.
+struct Task(Arc<Shared>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        let error = io::Error::new(io::ErrorKind::ConnectionAborted, "the connection's task has ended");
+        self.0.fail(Fault::gone(&self.0.server, &error));
+    }
+}
+
 /// The calls that wait for an answer.
 #[derive(Debug, Default)]
 struct Pending {
@@ -150,17 +161,17 @@ impl Connection {
         let (requests, queue) = mpsc::channel(QUEUE);
         let (max_response, idle) = (settings.max_response, settings.idle);
         let reader = tokio::spawn({
-            let shared = Arc::clone(&shared);
+            let task = Task(Arc::clone(&shared));
             async move {
-                let fault = shared.read_responses(read, max_response).await;
-                shared.fail(fault);
+                let fault = task.0.read_responses(read, max_response).await;
+                task.0.fail(fault);
             }
         });
         let writer = tokio::spawn({
-            let shared = Arc::clone(&shared);
+            let task = Task(Arc::clone(&shared));
             async move {
-                if let Err(error) = shared.write_requests(write, queue, idle).await {
-                    shared.fail(Fault::gone(&shared.server, &error));
+                if let Err(error) = task.0.write_requests(write, queue, idle).await {
+                    task.0.fail(Fault::gone(&task.0.server, &error));
                 }
             }
         });

@@ -199,3 +199,22 @@ async fn a_call_that_is_dropped_is_forgotten() {
     answer.unwrap();
     assert!(connection.is_open() && connection.shared.pending().calls.is_empty());
 }
+
+/// A connection whose tasks have ended with their runtime is made anew on another one.
+#[test]
+fn a_connection_ends_with_its_runtime() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (first, second, server) = (runtime(), runtime(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = server.local_addr().unwrap().port();
+    let connections = Connections::new(settings(Duration::from_secs(60)));
+    let open = || connections.get("127.0.0.1", port, CLIENT_SERVICE, Deadline::after(PATIENCE));
+    let before = first.block_on(open()).unwrap();
+    assert!(before.is_open());
+    drop(first);
+    assert!(!before.is_open());
+    second.block_on(async {
+        let fault = get(&before, PATIENCE).await.unwrap_err();
+        assert_eq!(fault.kind, RegionException::ServerGone);
+        assert!(open().await.unwrap().is_open());
+    });
+}
