@@ -86,6 +86,7 @@ impl Default for ClientBuilder {
                 max_response: 256 << 20,
                 cells: CellCodec::default(),
                 idle: Duration::from_secs(120),
+                keepalive: true,
                 #[cfg(feature = "tls")]
                 tls: None,
                 #[cfg(feature = "kerberos")]
@@ -210,6 +211,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn idle_timeout(mut self, time: Duration) -> Self {
         self.connections.idle = time.max(Duration::from_secs(1));
+        self
+    }
+
+    /// Sets whether the system probes connections on which nothing is sent, and ends those whose other side
+    /// is gone (`hbase.ipc.client.tcpkeepalive`; default: yes), at the times that it is configured to.
+    #[must_use]
+    pub fn tcp_keepalive(mut self, keepalive: bool) -> Self {
+        self.connections.keepalive = keepalive;
         self
     }
 

@@ -12,15 +12,16 @@ use crate::kerberos::{Choice, KerberosClient, Outcome, protect};
 use crate::proto;
 #[cfg(feature = "tls")]
 use crate::tls::TlsClient;
-use crate::transport::{Incoming, Outgoing, Plain, read_bytes};
+use crate::transport::{Counted, Incoming, Outgoing, Plain, read_bytes};
 use bytes::{Bytes, BytesMut};
 use hregion::{Corruption, ErrorKind};
 use prost::Message;
+use socket2::SockRef;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -41,6 +42,8 @@ pub(crate) struct ConnectionSettings {
     /// The time after which a connection without calls is closed (HBase:
     /// `hbase.ipc.client.connection.minIdleTimeBeforeClose`).
     pub(crate) idle: Duration,
+    /// Whether the system probes connections on which nothing is sent (`hbase.ipc.client.tcpkeepalive`).
+    pub(crate) keepalive: bool,
     /// Encrypts connections.
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsClient>,
@@ -78,6 +81,8 @@ struct Shared {
     /// `host:port`, for messages.
     server: String,
     call_ids: CallIds,
+    /// Changes whenever something arrives.
+    arrived: Arc<AtomicU64>,
     pending: Mutex<Pending>,
     /// The ids of the last scanners that were opened.
     scanners: Mutex<VecDeque<u64>>,
@@ -105,10 +110,18 @@ struct Pending {
     calls: HashMap<u32, oneshot::Sender<Result<ResponseFrame, Fault>>>,
     /// Why the connection can no longer be used.
     broken: Option<Fault>,
+    /// What had arrived when the first call was made to which nothing has been heard, and when that was.
+    silence: Option<(u64, Instant)>,
+    /// Whether further calls are to be made on another connection.
+    is_retired: bool,
 }
 
 /// Requests that wait to be sent; more calls wait for these.
 const QUEUE: usize = 64;
+/// After a call without an answer, the next one is made on another connection if nothing has arrived for so
+/// long: the other side may no longer be there, which the system notices after many minutes only. HBase's
+/// client does not do so.
+const SILENCE: Duration = Duration::from_secs(1);
 /// The number of scanners whose ids are kept: more than the calls that are answered late.
 const SCANNERS: usize = 128;
 /// A call id for the connection itself: -1.
@@ -147,11 +160,13 @@ impl Connection {
         server: String,
         read: impl Incoming,
         write: impl Outgoing,
+        arrived: Arc<AtomicU64>,
         settings: &ConnectionSettings,
     ) -> Self {
         let shared = Arc::new(Shared {
             server,
             call_ids: CallIds::default(),
+            arrived,
             pending: Mutex::new(Pending::default()),
             scanners: Mutex::default(),
             compressor: settings.cells.compressor(),
@@ -181,7 +196,8 @@ impl Connection {
 
     /// Whether calls can be made.
     pub(crate) fn is_open(&self) -> bool {
-        self.shared.pending().broken.is_none()
+        let pending = self.shared.pending();
+        pending.broken.is_none() && !pending.is_retired
     }
 
     pub(crate) fn server(&self) -> &str {
@@ -218,7 +234,10 @@ impl Connection {
         };
         let frame = match timeout(time, exchange).await {
             Ok(frame) => frame?,
-            Err(_) => return Err(Fault::no_answer(&shared.server, &self.asked(method))),
+            Err(_) => {
+                shared.retire_if_silent();
+                return Err(Fault::no_answer(&shared.server, &self.asked(method)));
+            }
         };
         if let Some(exception) = &frame.exception {
             return Err(Fault::of_exception(&shared.server, exception));
@@ -280,15 +299,21 @@ struct Peer<'p> {
 
 impl Peer<'_> {
     async fn connect(self, settings: &ConnectionSettings) -> io::Result<Connection> {
-        let stream = TcpStream::connect((self.host, self.port)).await?;
-        stream.set_nodelay(true)?;
+        let (stream, arrived) = (self.dial(settings.keepalive).await?, Arc::default());
         #[cfg(feature = "tls")]
         if let Some(tls) = &settings.tls {
             let (read, write) = tokio::io::split(tls.encrypt(self.host, stream).await?);
-            return self.greet(Plain(read), Plain(write), settings).await;
+            return self.greet(Counted::new(Plain(read), &arrived), Plain(write), arrived, settings).await;
         }
         let (read, write) = stream.into_split();
-        self.greet(Plain(read), Plain(write), settings).await
+        self.greet(Counted::new(Plain(read), &arrived), Plain(write), arrived, settings).await
+    }
+
+    async fn dial(self, keepalive: bool) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect((self.host, self.port)).await?;
+        stream.set_nodelay(true)?;
+        SockRef::from(&stream).set_keepalive(keepalive)?;
+        Ok(stream)
     }
 
     /// Authenticates if that is asked for, and sends the header.
@@ -296,6 +321,7 @@ impl Peer<'_> {
         self,
         read: impl Incoming,
         mut write: impl Outgoing,
+        arrived: Arc<AtomicU64>,
         settings: &ConnectionSettings,
     ) -> io::Result<Connection> {
         let Self { server, service, .. } = self;
@@ -306,15 +332,15 @@ impl Peer<'_> {
             let Outcome::Authenticated(agreement) = outcome else {
                 let user = settings.simple_user();
                 write.send(&frame::connection_header(Some(&user), service, settings.cells)).await?;
-                return Ok(Connection::over(server.to_owned(), read, write, settings));
+                return Ok(Connection::over(server.to_owned(), read, write, arrived, settings));
             };
             let (read, mut write) = protect(server, agreement, read, write, settings.max_response);
             let user = settings.user.as_deref();
             write.send(&frame::connection_header(user, service, settings.cells)).await?;
-            return Ok(Connection::over(server.to_owned(), read, write, settings));
+            return Ok(Connection::over(server.to_owned(), read, write, arrived, settings));
         }
         write.send(&frame::hello(&settings.simple_user(), service, settings.cells)).await?;
-        Ok(Connection::over(server.to_owned(), read, write, settings))
+        Ok(Connection::over(server.to_owned(), read, write, arrived, settings))
     }
 
     /// Connects once more if the server may have another principal.
@@ -365,10 +391,23 @@ impl Shared {
         match &pending.broken {
             Some(fault) => Err(fault.clone()),
             None => {
+                let arrived = self.arrived.load(Ordering::Relaxed);
+                if pending.silence.is_none_or(|(before, _)| before != arrived) {
+                    pending.silence = Some((arrived, Instant::now()));
+                }
                 pending.calls.insert(call_id, sender);
                 Ok(())
             }
         }
+    }
+
+    /// Leaves the connection to the calls that still wait, if nothing arrives any more.
+    fn retire_if_silent(&self) {
+        let mut pending = self.pending();
+        let is_silent = pending.silence.is_some_and(|(before, since)| {
+            before == self.arrived.load(Ordering::Relaxed) && since.elapsed() >= SILENCE
+        });
+        pending.is_retired |= is_silent;
     }
 
     /// Fails all calls, now and later.

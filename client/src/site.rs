@@ -57,6 +57,7 @@ impl ClientBuilder {
     /// | `zookeeper.server.principal`, `zookeeper.server.realm` | its principal, if that is another one |
     /// | `hbase.zookeeper.client.keytab.file`, `….kerberos.principal` | the client's keys there |
     /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which an unused connection is closed |
+    /// | `hbase.ipc.client.tcpkeepalive` | whether the system probes unused connections |
     /// | `hbase.ipc.client.failed.servers.expiry` | after which an unreachable server is tried again |
     ///
     /// Java's client has the properties `zookeeper.sasl.*` and `zookeeper.server.*` from its command line,
@@ -106,6 +107,9 @@ impl ClientBuilder {
         }
         if let Some(time) = millis("hbase.ipc.client.connection.minIdleTimeBeforeClose")? {
             self = self.idle_timeout(time);
+        }
+        if let Some(keepalive) = site.flag("hbase.ipc.client.tcpkeepalive")? {
+            self = self.tcp_keepalive(keepalive);
         }
         if let Some(time) = millis("hbase.ipc.client.failed.servers.expiry")? {
             self = self.failed_server_expiry(time);

@@ -1,11 +1,14 @@
 use crate::cell_block::CellCodec;
-use crate::connection::{Connection, ConnectionSettings};
+#[cfg(feature = "kerberos")]
+use crate::connection::Choice;
+use crate::connection::{Connection, ConnectionSettings, Peer, SILENCE};
 use crate::connections::{CLIENT_SERVICE, Connections};
 use crate::fault::Fault;
 use crate::proto;
 use hregion::locator::RegionException;
 use hregion::{Corruption, Deadline, ErrorKind};
 use prost::Message;
+use socket2::SockRef;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -88,6 +91,7 @@ pub(crate) fn settings(idle: Duration) -> ConnectionSettings {
         max_response: 1 << 20,
         cells: CellCodec::default(),
         idle,
+        keepalive: true,
         #[cfg(feature = "tls")]
         tls: None,
         #[cfg(feature = "kerberos")]
@@ -217,4 +221,53 @@ fn a_connection_ends_with_its_runtime() {
         assert_eq!(fault.kind, RegionException::ServerGone);
         assert!(open().await.unwrap().is_open());
     });
+}
+
+/// A connection on which nothing arrives any more is left to the calls that wait, and the next one is made on
+/// another. One that is slow to answer some calls is not.
+#[tokio::test]
+async fn a_silent_connection_is_not_used_again() {
+    let (connection, mut served) = connected(settings(Duration::from_secs(60))).await;
+    let slow = get(&connection, PATIENCE);
+    let others = async {
+        let (slow, _) = served.request().await.unwrap();
+        // too early to tell
+        assert!(get(&connection, Duration::from_millis(20)).await.is_err());
+        assert!(connection.is_open());
+        served.request().await.unwrap();
+        sleep(SILENCE).await;
+        // an answer to another call
+        let server = async {
+            let (call_id, _) = served.request().await.unwrap();
+            served.answer(call_id, &proto::GetResponse::default()).await;
+        };
+        let (answer, ()) = tokio::join!(get(&connection, PATIENCE), server);
+        answer.unwrap();
+        assert!(get(&connection, Duration::from_millis(20)).await.is_err());
+        assert!(connection.is_open());
+        let silent = get(&connection, SILENCE + Duration::from_millis(50)).await;
+        assert_eq!(silent.unwrap_err().kind, RegionException::NoAnswer);
+        assert!(!connection.is_open());
+        served.answer(slow, &proto::GetResponse::default()).await;
+    };
+    let (answer, ()) = tokio::join!(slow, others);
+    answer.unwrap();
+}
+
+#[tokio::test]
+async fn the_system_probes_connections() {
+    let listener = listener().await;
+    let port = listener.local_addr().unwrap().port();
+    let peer = Peer {
+        server: "",
+        host: "127.0.0.1",
+        port,
+        service: CLIENT_SERVICE,
+        #[cfg(feature = "kerberos")]
+        choice: Choice::default(),
+    };
+    for keepalive in [true, false] {
+        let stream = peer.dial(keepalive).await.unwrap();
+        assert_eq!(SockRef::from(&stream).keepalive().unwrap(), keepalive);
+    }
 }
