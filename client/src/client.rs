@@ -81,6 +81,7 @@ impl Default for ClientBuilder {
             zookeeper_tls: None,
             connections: ConnectionSettings {
                 user: None,
+                per_server: 1,
                 connect_timeout: Duration::from_secs(10),
                 failed_expiry: Duration::from_secs(2),
                 max_response: 256 << 20,
@@ -146,6 +147,15 @@ impl ClientBuilder {
     #[must_use]
     pub fn primary_scan_timeout(mut self, timeout: Duration) -> Self {
         self.settings.primary_scan = timeout;
+        self
+    }
+
+    /// Sets the number of connections to a server, from 1 to 256, which calls use in turn
+    /// (`hbase.client.ipc.pool.size`; default: 1). A connection carries any number of calls at a time; more
+    /// than one is for answers that are large, as each connection is read by one task.
+    #[must_use]
+    pub fn connections_per_server(mut self, connections: usize) -> Self {
+        self.connections.per_server = connections.clamp(1, 256);
         self
     }
 

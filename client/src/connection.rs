@@ -32,6 +32,8 @@ use tokio::time::timeout;
 pub(crate) struct ConnectionSettings {
     /// The user, if it is not that of the process, or the one that has authenticated.
     pub(crate) user: Option<String>,
+    /// The number of connections to a service of a server (`hbase.client.ipc.pool.size`).
+    pub(crate) per_server: usize,
     pub(crate) connect_timeout: Duration,
     /// The time for which a server that could not be reached is not tried again.
     pub(crate) failed_expiry: Duration,

@@ -86,6 +86,7 @@ pub(crate) async fn listener() -> TcpListener {
 pub(crate) fn settings(idle: Duration) -> ConnectionSettings {
     ConnectionSettings {
         user: None,
+        per_server: 1,
         connect_timeout: Duration::from_secs(10),
         failed_expiry: Duration::from_secs(2),
         max_response: 1 << 20,
