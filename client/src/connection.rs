@@ -185,11 +185,16 @@ impl Connection {
             }
         });
         let writer = tokio::spawn({
-            let task = Task(Arc::clone(&shared));
+            let (task, reading) = (Task(Arc::clone(&shared)), reader.abort_handle());
+            let mut write = write;
             async move {
-                if let Err(error) = task.0.write_requests(write, queue, idle).await {
-                    task.0.fail(Fault::gone(&task.0.server, &error));
+                match task.0.write_requests(&mut write, queue, idle).await {
+                    // closes a session of TLS, too; an error is a server that has closed the connection
+                    Ok(()) => drop(write.end().await),
+                    Err(error) => task.0.fail(Fault::gone(&task.0.server, &error)),
                 }
+                // the server need not close its side, and the connection remains as long as one side is used
+                reading.abort();
             }
         });
         let cells = (settings.cells, max_response);
@@ -458,7 +463,7 @@ impl Shared {
     /// Sends requests as they come, those that wait together in one write, until there are none for a while.
     async fn write_requests(
         &self,
-        mut write: impl Outgoing,
+        write: &mut impl Outgoing,
         mut queue: mpsc::Receiver<Bytes>,
         idle: Duration,
     ) -> io::Result<()> {

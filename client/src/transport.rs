@@ -21,6 +21,9 @@ pub(crate) trait Incoming: Send + 'static {
 pub(crate) trait Outgoing: Send + 'static {
     /// Sends all of them.
     fn send(&mut self, bytes: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Tells the other side that nothing more is sent.
+    fn end(&mut self) -> impl Future<Output = io::Result<()>> + Send;
 }
 
 /// Bytes as they are.
@@ -40,7 +43,14 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Outgoing for Plain<W> {
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         send_within(&mut self.0, bytes, STALLED).await
     }
+
+    async fn end(&mut self) -> io::Result<()> {
+        timeout(ENDING, self.0.shutdown()).await?
+    }
 }
+
+/// The time for the end of a connection.
+const ENDING: Duration = Duration::from_secs(5);
 
 /// A connection that takes no byte for so long is no longer used (`hbase.ipc.client.socket.timeout.write`).
 const STALLED: Duration = Duration::from_secs(60);
