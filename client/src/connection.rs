@@ -124,6 +124,8 @@ const QUEUE: usize = 64;
 /// long: the other side may no longer be there, which the system notices after many minutes only. HBase's
 /// client does not do so.
 const SILENCE: Duration = Duration::from_secs(1);
+/// The bytes of requests that are copied, to be sent in one write.
+const TOGETHER: usize = 64 << 10;
 /// The number of scanners whose ids are kept: more than the calls that are answered late.
 const SCANNERS: usize = 128;
 /// A call id for the connection itself: -1.
@@ -475,9 +477,14 @@ impl Shared {
                 Err(_) if self.close_if_idle() => return Ok(()),
                 Err(_) => continue,
             }
-            match &requests[..] {
-                [request] => write.send(request).await?,
-                many => write.send(&many.concat()).await?,
+            let mut left = &requests[..];
+            while !left.is_empty() {
+                let (together, later) = left.split_at(together(left));
+                match together {
+                    [request] => write.send(request).await?,
+                    many => write.send(&many.concat()).await?,
+                }
+                left = later;
             }
             requests.clear();
         }
@@ -542,6 +549,16 @@ impl Shared {
             }
         }
     }
+}
+
+/// Returns how many requests are copied, to be sent in one write: at least one, which is sent as it is.
+fn together(requests: &[Bytes]) -> usize {
+    let mut len = 0;
+    let fits = |request: &&Bytes| {
+        len += request.len();
+        len <= TOGETHER
+    };
+    requests.iter().take_while(fits).count().max(1)
 }
 
 /// Reads a frame, without its length.

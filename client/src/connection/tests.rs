@@ -1,10 +1,11 @@
 use crate::cell_block::CellCodec;
 #[cfg(feature = "kerberos")]
 use crate::connection::Choice;
-use crate::connection::{Connection, ConnectionSettings, Peer, SILENCE};
+use crate::connection::{Connection, ConnectionSettings, Peer, SILENCE, TOGETHER, together};
 use crate::connections::{CLIENT_SERVICE, Connections};
 use crate::fault::Fault;
 use crate::proto;
+use bytes::Bytes;
 use hregion::locator::RegionException;
 use hregion::{Corruption, Deadline, ErrorKind};
 use prost::Message;
@@ -271,4 +272,13 @@ async fn the_system_probes_connections() {
         let stream = peer.dial(keepalive).await.unwrap();
         assert_eq!(SockRef::from(&stream).keepalive().unwrap(), keepalive);
     }
+}
+
+#[test]
+fn long_requests_are_not_copied_together() {
+    let requests = |lens: &[usize]| lens.iter().map(|len| vec![0; *len].into()).collect::<Vec<Bytes>>();
+    assert_eq!(together(&requests(&[1, 2, 3])), 3);
+    assert_eq!(together(&requests(&[TOGETHER - 1, 1, 1])), 2);
+    assert_eq!(together(&requests(&[1, TOGETHER, 1])), 1);
+    assert_eq!(together(&requests(&[TOGETHER + 1, 1])), 1);
 }
