@@ -20,11 +20,11 @@ use socket2::SockRef;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 /// What connections have in common.
@@ -75,7 +75,6 @@ pub(crate) struct Connection {
     requests: mpsc::Sender<Bytes>,
     /// The form of the cells of responses, and their maximum length when decompressed.
     cells: (CellCodec, usize),
-    tasks: [JoinHandle<()>; 2],
 }
 
 #[derive(Debug)]
@@ -83,6 +82,8 @@ struct Shared {
     /// `host:port`, for messages.
     server: String,
     call_ids: CallIds,
+    /// Those that read and write.
+    tasks: OnceLock<[AbortHandle; 2]>,
     /// Changes whenever something arrives.
     arrived: Arc<AtomicU64>,
     pending: Mutex<Pending>,
@@ -170,6 +171,7 @@ impl Connection {
         let shared = Arc::new(Shared {
             server,
             call_ids: CallIds::default(),
+            tasks: OnceLock::new(),
             arrived,
             pending: Mutex::new(Pending::default()),
             scanners: Mutex::default(),
@@ -187,20 +189,23 @@ impl Connection {
             }
         });
         let writer = tokio::spawn({
-            let (task, reading) = (Task(Arc::clone(&shared)), reader.abort_handle());
-            let mut write = write;
+            let (task, mut write) = (Task(Arc::clone(&shared)), write);
             async move {
                 match task.0.write_requests(&mut write, queue, idle).await {
                     // closes a session of TLS, too; an error is a server that has closed the connection
                     Ok(()) => drop(write.end().await),
                     Err(error) => task.0.fail(Fault::gone(&task.0.server, &error)),
                 }
-                // the server need not close its side, and the connection remains as long as one side is used
-                reading.abort();
+                // the server need not close its side
+                task.0.close();
             }
         });
+        let tasks = [reader.abort_handle(), writer.abort_handle()];
+        if shared.tasks.set(tasks).is_ok() && shared.pending().broken.is_some() {
+            shared.close();
+        }
         let cells = (settings.cells, max_response);
-        Self { shared, requests, cells, tasks: [reader, writer] }
+        Self { shared, requests, cells }
     }
 
     /// Whether calls can be made.
@@ -371,9 +376,7 @@ impl Peer<'_> {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.shared.close();
     }
 }
 
@@ -429,6 +432,14 @@ impl Shared {
         for sender in calls.into_values() {
             // an error means that the caller no longer waits
             let _ = sender.send(Err(fault.clone()));
+        }
+        self.close();
+    }
+
+    /// Closes the connection, which both tasks have: when one has failed, the other would keep it.
+    fn close(&self) {
+        for task in self.tasks.get().into_iter().flatten() {
+            task.abort();
         }
     }
 

@@ -167,6 +167,8 @@ async fn an_answer_that_is_too_long_is_that_of_one_call() {
             let ids = [served.request().await.unwrap().0, served.request().await.unwrap().0];
             let nodes = proto::GetBootstrapNodesResponse { server_name: vec![vec![0; 2000].into()] };
             served.answer(ids[usize::from(!of_first)], &nodes).await;
+            // the connection is closed
+            assert!(served.request().await.is_none());
         };
         let (first, second, ()) =
             tokio::join!(get(&connection, PATIENCE), get(&connection, PATIENCE), server);
