@@ -7,6 +7,7 @@ use crate::connections::{CLIENT_SERVICE, Connections};
 use crate::fault::Fault;
 #[cfg(feature = "kerberos")]
 use crate::kerberos::{Kerberos, KerberosClient};
+use crate::look_ups::{LookUps, Turn};
 use crate::registry::RpcRegistry;
 use crate::restore::FAILSAFE;
 use crate::table::Table;
@@ -35,6 +36,7 @@ pub(crate) struct ClientCore {
     /// The name of the snapshot that is taken of a table before it is restored, if one is taken.
     pub(crate) failsafe: Option<String>,
     nonces: Nonces,
+    pub(crate) look_ups: LookUps,
     pub(crate) runtime: Handle,
 }
 
@@ -79,10 +81,13 @@ impl Default for ClientBuilder {
             zookeeper_tls: None,
             connections: ConnectionSettings {
                 user: None,
+                per_server: 1,
                 connect_timeout: Duration::from_secs(10),
+                failed_expiry: Duration::from_secs(2),
                 max_response: 256 << 20,
                 cells: CellCodec::default(),
                 idle: Duration::from_secs(120),
+                keepalive: true,
                 #[cfg(feature = "tls")]
                 tls: None,
                 #[cfg(feature = "kerberos")]
@@ -145,10 +150,27 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets the number of connections to a server, from 1 to 256, which calls use in turn
+    /// (`hbase.client.ipc.pool.size`; default: 1). A connection carries any number of calls at a time; more
+    /// than one is for answers that are large, as each connection is read by one task.
+    #[must_use]
+    pub fn connections_per_server(mut self, connections: usize) -> Self {
+        self.connections.per_server = connections.clamp(1, 256);
+        self
+    }
+
     /// Sets the time limit for connecting to a server (`hbase.ipc.client.socket.timeout.connect`, 10 s).
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connections.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the time for which a server that could not be reached is not tried again
+    /// (`hbase.ipc.client.failed.servers.expiry`, 2 s): calls to it fail at once, and are retried.
+    #[must_use]
+    pub fn failed_server_expiry(mut self, time: Duration) -> Self {
+        self.connections.failed_expiry = time;
         self
     }
 
@@ -199,6 +221,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn idle_timeout(mut self, time: Duration) -> Self {
         self.connections.idle = time.max(Duration::from_secs(1));
+        self
+    }
+
+    /// Sets whether the system probes connections on which nothing is sent, and ends those whose other side
+    /// is gone (`hbase.ipc.client.tcpkeepalive`; default: yes), at the times that it is configured to.
+    #[must_use]
+    pub fn tcp_keepalive(mut self, keepalive: bool) -> Self {
+        self.connections.keepalive = keepalive;
         self
     }
 
@@ -316,8 +346,11 @@ impl ClientBuilder {
         let catalog = RemoteCatalog::new(Arc::clone(&connections), runtime.clone(), settings.rpc_timeout);
         // the client retries operations as a whole
         let locator = Arc::new(Locator::new(registry, Arc::new(catalog)).retries(RetryPolicy::no_retries()));
-        let (failsafe, nonces) = (self.failsafe, Nonces::new());
-        Ok(Client(Arc::new(ClientCore { locator, connections, settings, failsafe, nonces, runtime })))
+        let time = settings.rpc_timeout.saturating_add(self.connections.connect_timeout);
+        let (failsafe, nonces, look_ups) =
+            (self.failsafe, Nonces::new(), LookUps::new(runtime.clone(), time));
+        let core = ClientCore { locator, connections, settings, failsafe, nonces, look_ups, runtime };
+        Ok(Client(Arc::new(core)))
     }
 }
 
@@ -379,7 +412,7 @@ impl Client {
     /// If the registry does not answer.
     pub async fn cluster_id(&self) -> Result<Option<String>> {
         let deadline = Deadline::after(self.0.settings.rpc_timeout);
-        self.0.ask(move |locator| locator.registry().cluster_id(deadline)).await
+        self.0.ask(deadline, move |locator| locator.registry().cluster_id(deadline)).await
     }
 
     /// Returns the active master, if there is one.
@@ -389,7 +422,7 @@ impl Client {
     /// If the registry does not answer.
     pub async fn active_master(&self) -> Result<Option<ServerName>> {
         let deadline = Deadline::after(self.0.settings.rpc_timeout);
-        self.0.ask(move |locator| locator.registry().active_master(deadline)).await
+        self.0.ask(deadline, move |locator| locator.registry().active_master(deadline)).await
     }
 }
 
@@ -405,7 +438,7 @@ pub(crate) fn runtime_ended() -> Error {
 
 impl ClientCore {
     /// Finds a region of which a copy has a server: at once if that is known, otherwise on a thread that may
-    /// wait.
+    /// wait, when it is its turn.
     pub(crate) async fn locate(
         &self,
         table: &TableName,
@@ -414,15 +447,23 @@ impl ClientCore {
         replica_id: u16,
         deadline: Deadline,
     ) -> Result<RegionLocations> {
-        let known = self.known(table, row, position);
-        if let Some(known) = known.filter(|known| known.server_of(replica_id).is_some()) {
+        let known = || {
+            let known = self.known(table, row, position);
+            known.filter(|known| known.server_of(replica_id).is_some())
+        };
+        if let Some(known) = known() {
             return Ok(known);
         }
-        let (table, row) = (table.clone(), row.to_vec());
+        let turn = self.look_ups.turn(deadline).await?;
+        // another look-up may have found it meanwhile
+        if let Some(known) = known() {
+            return Ok(known);
+        }
+        let (table, row, deadline) = (table.clone(), row.to_vec(), self.look_ups.deadline(deadline));
         let look_up = move |locator: &Locator| {
             locator.locate_replica(&table, &row, position, replica_id, false, deadline)
         };
-        self.ask(look_up).await
+        self.ask_in(turn, look_up).await
     }
 
     /// Returns a region if it is known.
@@ -445,18 +486,28 @@ impl ClientCore {
         if table.is_meta() {
             return Ok(());
         }
-        let table = table.clone();
-        self.ask(move |locator| locator.check_enabled(&table, deadline)).await
+        let (table, turn) = (table.clone(), self.look_ups.turn(deadline).await?);
+        let deadline = self.look_ups.deadline(deadline);
+        self.ask_in(turn, move |locator| locator.check_enabled(&table, deadline)).await
     }
 
     /// Asks the locator, on a thread that may wait.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
+        deadline: Deadline,
+        question: impl FnOnce(&Locator) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let turn = self.look_ups.turn(deadline).await?;
+        self.ask_in(turn, question).await
+    }
+
+    async fn ask_in<T: Send + 'static>(
+        &self,
+        turn: Turn,
         question: impl FnOnce(&Locator) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let locator = Arc::clone(&self.locator);
-        let asked = self.runtime.spawn_blocking(move || question(&locator)).await;
-        asked.unwrap_or_else(|_| Err(runtime_ended()))
+        self.look_ups.ask(turn, move || question(&locator)).await
     }
 
     /// Connects to the server of a copy of a region.

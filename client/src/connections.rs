@@ -2,10 +2,13 @@
 
 use crate::connection::{Connection, ConnectionSettings};
 use crate::fault::Fault;
-use hregion::Deadline;
+use hregion::locator::RegionException;
+use hregion::{Deadline, Error};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Mutex as AsyncMutex;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// The service of reads and writes, on region servers.
@@ -19,11 +22,12 @@ pub(crate) const MASTER_SERVICE: &str = "MasterService";
 /// The service of administration, on region servers.
 pub(crate) const ADMIN_SERVICE: &str = "AdminService";
 
-/// One connection for each server and service, opened when first needed, and again after it failed.
+/// One connection for each server and service, or several, opened when first needed, and again after they
+/// failed.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    settings: ConnectionSettings,
-    slots: Mutex<HashMap<Service, Slot>>,
+    settings: Arc<ConnectionSettings>,
+    pools: Mutex<HashMap<Service, Arc<Pool>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,12 +37,41 @@ struct Service {
     name: &'static str,
 }
 
-/// Locked while a connection is made, so that callers do not make several.
-type Slot = Arc<AsyncMutex<Option<Arc<Connection>>>>;
+/// The connections to a service of a server, which calls use in turn.
+#[derive(Debug)]
+struct Pool {
+    slots: Vec<Mutex<Slot>>,
+    next: AtomicUsize,
+    /// The server could not be reached. It is not tried again for a while (HBase: `FailedServers`).
+    failed: Mutex<Option<Failed>>,
+}
+
+#[derive(Debug, Default)]
+enum Slot {
+    #[default]
+    Closed,
+    /// Callers share the attempt, and its end.
+    Connecting(Attempt),
+    Open(Arc<Connection>),
+}
+
+#[derive(Debug)]
+struct Failed {
+    fault: Fault,
+    until: Deadline,
+}
+
+/// How an attempt to connect has ended.
+type Attempt = watch::Receiver<Option<Result<Arc<Connection>, Fault>>>;
 
 impl Connections {
     pub(crate) fn new(settings: ConnectionSettings) -> Self {
-        Self { settings, slots: Mutex::default() }
+        Self { settings: Arc::new(settings), pools: Mutex::default() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn settings(&self) -> &ConnectionSettings {
+        &self.settings
     }
 
     /// Returns an open connection.
@@ -50,30 +83,204 @@ impl Connections {
         deadline: Deadline,
     ) -> Result<Arc<Connection>, Fault> {
         let key = Service { host: host.to_owned(), port, name: service };
-        let slot = {
-            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            if !slots.contains_key(&key) {
-                slots.retain(|_, slot| is_used(slot));
+        let pool = {
+            let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+            if !pools.contains_key(&key) {
+                pools.retain(|_, pool| pool.is_used());
             }
-            Arc::clone(slots.entry(key).or_default())
+            let new = || Arc::new(Pool::new(self.settings.per_server));
+            Arc::clone(pools.entry(key.clone()).or_insert_with(new))
         };
-        let connecting = async {
-            let mut slot = slot.lock().await;
-            if let Some(open) = slot.as_ref().filter(|connection| connection.is_open()) {
-                return Ok(Arc::clone(open));
-            }
-            let opened = Connection::open(host, port, service, &self.settings, deadline).await?;
-            Ok(Arc::clone(slot.insert(Arc::new(opened))))
-        };
-        match timeout(deadline.left(), connecting).await {
+        match timeout(deadline.left(), self.connect(&pool, &key)).await {
             Ok(connected) => connected,
             Err(_) => Err(Fault::no_answer(&format!("{host}:{port}"), "a connection")),
         }
     }
+
+    /// Returns the connection whose turn it is, or makes it.
+    async fn connect(&self, pool: &Arc<Pool>, service: &Service) -> Result<Arc<Connection>, Fault> {
+        let at = pool.next.fetch_add(1, Ordering::Relaxed) % pool.slots.len();
+        loop {
+            let (mut attempt, is_new) = {
+                let mut slot = pool.slot(at);
+                match &*slot {
+                    Slot::Open(connection) if connection.is_open() => return Ok(Arc::clone(connection)),
+                    // its task may have ended with another runtime
+                    Slot::Connecting(attempt) if attempt.has_changed().is_ok() => (attempt.clone(), false),
+                    _ => {
+                        if let Some(fault) = pool.failed_before() {
+                            return Err(fault);
+                        }
+                        let (sender, attempt) = watch::channel(None);
+                        *slot = Slot::Connecting(attempt.clone());
+                        let (pool, settings) = (Arc::clone(pool), Arc::clone(&self.settings));
+                        // no caller's deadline ends it, as others may have more time
+                        tokio::spawn(pool.open(at, service.clone(), settings, sender));
+                        (attempt, true)
+                    }
+                }
+            };
+            if let Ok(ended) = attempt.wait_for(Option::is_some).await
+                && let Some(ended) = &*ended
+            {
+                return ended.clone();
+            }
+            if is_new {
+                let server = format!("{}:{}", service.host, service.port);
+                return Err(Fault::gone(&server, &io::ErrorKind::ConnectionAborted.into()));
+            }
+        }
+    }
 }
 
-/// Whether a connection is open or being made. Others are of servers that may never come back.
-fn is_used(slot: &Slot) -> bool {
-    let Ok(connection) = slot.try_lock() else { return true };
-    Arc::strong_count(slot) > 1 || connection.as_ref().is_some_and(|connection| connection.is_open())
+impl Pool {
+    fn new(connections: usize) -> Self {
+        let slots = (0..connections.max(1)).map(|_| Mutex::default()).collect();
+        Self { slots, next: AtomicUsize::new(0), failed: Mutex::default() }
+    }
+
+    fn slot(&self, at: usize) -> MutexGuard<'_, Slot> {
+        // no code that panics runs with the lock
+        self.slots[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Option<Failed>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns why the last attempt failed, if that was a moment ago.
+    fn failed_before(&self) -> Option<Fault> {
+        let failed = self.failed();
+        failed.as_ref().filter(|failed| !failed.until.left().is_zero()).map(|failed| failed.fault.clone())
+    }
+
+    /// Makes a connection, for all callers that wait for it.
+    async fn open(
+        self: Arc<Self>,
+        at: usize,
+        service: Service,
+        settings: Arc<ConnectionSettings>,
+        ended: watch::Sender<Option<Result<Arc<Connection>, Fault>>>,
+    ) {
+        let Service { host, port, name } = service;
+        let opened = Connection::open(&host, port, name, &settings).await.map(Arc::new);
+        *self.failed() = match &opened {
+            // what was wrong may be changed at once, such as tickets that are not there
+            Err(fault) if fault.kind != RegionException::Fatal => {
+                let message = format!("{}, a moment ago", fault.error.message());
+                let error = Error::locating(fault.error.kind(), message);
+                let fault = Fault { error, ..fault.clone() };
+                Some(Failed { fault, until: Deadline::after(settings.failed_expiry) })
+            }
+            Ok(_) | Err(_) => None,
+        };
+        *self.slot(at) = opened.as_ref().map_or(Slot::Closed, |opened| Slot::Open(Arc::clone(opened)));
+        // an error means that no caller waits
+        drop(ended.send(Some(opened)));
+    }
+
+    /// Whether a connection is open or being made, or could not be made a moment ago. Others are of servers
+    /// that may never come back.
+    fn is_used(self: &Arc<Self>) -> bool {
+        let is_used = |at| match &*self.slot(at) {
+            Slot::Closed => false,
+            Slot::Connecting(attempt) => attempt.has_changed().is_ok(),
+            Slot::Open(connection) => connection.is_open(),
+        };
+        Arc::strong_count(self) > 1 || self.failed_before().is_some() || (0..self.slots.len()).any(is_used)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::tests::settings;
+    use std::net::SocketAddr;
+    use std::time::{Duration, Instant};
+    use tokio::net::{TcpListener, TcpSocket, TcpStream};
+    use tokio::task::JoinSet;
+    use tokio::time::sleep;
+
+    /// A listener whose queue is full: connecting to it takes for ever, as to a host that is gone.
+    async fn unreachable() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queued = Vec::new();
+        while let Ok(connected) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
+            queued.push(connected.unwrap());
+        }
+        (listener, queued, address)
+    }
+
+    /// Callers share an attempt to connect, and its end; the next ones fail at once for a while.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn callers_of_a_server_that_is_gone_wait_once() {
+        let (listener, queued, address) = unreachable().await;
+        let settings = ConnectionSettings {
+            connect_timeout: Duration::from_millis(500),
+            failed_expiry: Duration::from_secs(1),
+            ..settings(Duration::from_secs(60))
+        };
+        let connections = Arc::new(Connections::new(settings));
+        let get = |time| {
+            let connections = Arc::clone(&connections);
+            async move {
+                let deadline = Deadline::after(time);
+                connections.get("127.0.0.1", address.port(), CLIENT_SERVICE, deadline).await
+            }
+        };
+        let patience = Duration::from_secs(20);
+        let begin = Instant::now();
+        let mut callers = JoinSet::new();
+        // the first one has not enough time, and does not end the attempt of the others
+        callers.spawn(get(Duration::from_millis(50)));
+        for _ in 0..20 {
+            callers.spawn(get(patience));
+        }
+        while let Some(ended) = callers.join_next().await {
+            let fault = ended.unwrap().unwrap_err();
+            assert!(matches!(fault.kind, RegionException::ServerGone | RegionException::NoAnswer));
+        }
+        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+        let fault = get(patience).await.unwrap_err();
+        assert_eq!(fault.kind, RegionException::ServerGone);
+        assert!(fault.error.message().ends_with(", a moment ago"), "{}", fault.error);
+        // the server is there again
+        drop(queued);
+        tokio::spawn(async move {
+            let mut accepted = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                accepted.push(stream);
+            }
+        });
+        sleep(Duration::from_secs(1)).await;
+        assert!(get(patience).await.unwrap().is_open());
+    }
+
+    /// Calls use the connections of a server in turn, and make those that are not there.
+    #[tokio::test]
+    async fn several_connections_to_a_server_are_used_in_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let settings = ConnectionSettings { per_server: 3, ..settings(Duration::from_secs(60)) };
+        let connections = Connections::new(settings);
+        let mut opened = Vec::new();
+        for _ in 0..7 {
+            let deadline = Deadline::after(Duration::from_secs(20));
+            opened.push(connections.get("127.0.0.1", port, CLIENT_SERVICE, deadline).await.unwrap());
+        }
+        let is_same = |a: usize, b: usize| Arc::ptr_eq(&opened[a], &opened[b]);
+        for at in 0..3 {
+            assert!(!is_same(at, (at + 1) % 3) && is_same(at, at + 3), "{at}");
+        }
+        assert!(is_same(0, 6));
+        let mut accepted = 0;
+        while let Ok(Ok(_)) = timeout(Duration::from_millis(100), listener.accept()).await {
+            accepted += 1;
+        }
+        assert_eq!(accepted, 3);
+    }
 }

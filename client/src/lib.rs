@@ -32,6 +32,7 @@
 //! |---|---|
 //! | [`Table::get`] encodes the get | `table.rs`, `hregion::Get::to_proto_bytes` |
 //! | finds the region, in the cache or else in the catalog | `tries.rs`, `client.rs`, `hregion::Locator` |
+//! | on one of a few threads of its own, when it is its turn | `look_ups.rs` |
 //! | which is on the server that the registry names | `registry.rs`, `hregion::locator::ZooKeeperRegistry` |
 //! | and read there by a scan | `catalog.rs` |
 //! | takes the connection to the region's server | `connections.rs`, `tls.rs`, `kerberos.rs` |
@@ -78,6 +79,7 @@ mod hostile_tests;
 mod json_cell;
 #[cfg(feature = "kerberos")]
 mod kerberos;
+mod look_ups;
 mod master;
 mod multi;
 mod proto;

@@ -129,7 +129,10 @@ impl ClientCore {
     ) -> Result<M> {
         loop {
             let deadline = tries.deadline();
-            let setback = match self.ask(move |locator| locator.registry().active_master(deadline)).await {
+            let setback = match self
+                .ask(deadline, move |locator| locator.registry().active_master(deadline))
+                .await
+            {
                 Ok(Some(master)) => {
                     let call = async {
                         let (host, port) = (master.host(), master.port());

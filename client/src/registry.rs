@@ -16,8 +16,12 @@ use tokio::runtime::Handle;
 
 /// Asks masters and region servers where the catalog is. Used on threads that may wait.
 pub(crate) struct RpcRegistry {
-    connections: Arc<Connections>,
+    servers: Arc<Servers>,
     runtime: Handle,
+}
+
+struct Servers {
+    connections: Arc<Connections>,
     rpc_timeout: Duration,
     /// The servers given, which are asked if no other answers.
     bootstrap: Vec<Address>,
@@ -37,6 +41,8 @@ const DEFAULT_PORT: u16 = 16000;
 /// `hbase.client.bootstrap.initial_refresh_delay_secs`, and `refresh_interval_secs`.
 const FIRST_REFRESH: Duration = Duration::from_secs(30);
 const REFRESH: Duration = Duration::from_secs(300);
+/// After a refresh that failed (HBase: `min_secs_between_refreshes`).
+const REFRESH_AGAIN: Duration = Duration::from_secs(60);
 
 impl RpcRegistry {
     pub(crate) fn new(
@@ -49,16 +55,27 @@ impl RpcRegistry {
             servers.split(',').map(|server| parse_address(server.trim())).collect();
         let bootstrap = bootstrap?;
         let nodes = Nodes { servers: bootstrap.clone(), refresh_at: Instant::now() + FIRST_REFRESH };
-        Ok(Self { connections, runtime, rpc_timeout, bootstrap, nodes: Mutex::new(nodes) })
+        let servers = Servers { connections, rpc_timeout, bootstrap, nodes: Mutex::new(nodes) };
+        Ok(Self { servers: Arc::new(servers), runtime })
     }
 
+    fn ask<M: Message + Default>(&self, method: &'static str, deadline: Deadline) -> Result<M> {
+        self.runtime.block_on(self.servers.ask(method, deadline))
+    }
+}
+
+impl Servers {
     fn nodes(&self) -> MutexGuard<'_, Nodes> {
         // no code that panics runs with the lock
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks the servers in turn, beginning at any of them, until one answers.
-    async fn ask<M: Message + Default>(&self, method: &'static str, deadline: Deadline) -> Result<M> {
+    async fn ask<M: Message + Default>(
+        self: &Arc<Self>,
+        method: &'static str,
+        deadline: Deadline,
+    ) -> Result<M> {
         let known = self.nodes().servers.clone();
         let first = usize::try_from(RandomState::new().hash_one(method)).unwrap_or_default();
         let turned = (0..known.len()).map(|at| &known[(first.wrapping_add(at)) % known.len()]);
@@ -68,7 +85,10 @@ impl RpcRegistry {
         for server in turned.chain(given) {
             match self.call(server, method, deadline).await {
                 Ok(message) => {
-                    self.refresh(server, deadline).await;
+                    if self.begins_refresh() {
+                        // no caller waits for it
+                        tokio::spawn(Arc::clone(self).refresh(server.clone()));
+                    }
                     return Ok(message);
                 }
                 Err(fault) if deadline.left().is_zero() => return Err(fault.error),
@@ -97,26 +117,31 @@ impl RpcRegistry {
         Ok(connection.call(method, &proto::Empty {}, None, time).await?.message)
     }
 
-    /// Asks a server that answers for others to ask later, if it is time. Those known stay if it names none.
-    async fn refresh(&self, server: &Address, deadline: Deadline) {
-        {
-            let mut nodes = self.nodes();
-            let now = Instant::now();
-            if now < nodes.refresh_at {
-                return;
-            }
+    /// Whether it is time to ask for servers again. If so, the caller does.
+    fn begins_refresh(&self) -> bool {
+        let (mut nodes, now) = (self.nodes(), Instant::now());
+        let is_time = now >= nodes.refresh_at;
+        if is_time {
             nodes.refresh_at = now + REFRESH;
         }
+        is_time
+    }
+
+    /// Asks a server that answers for others to ask later. Those known stay if it names none.
+    async fn refresh(self: Arc<Self>, server: Address) {
+        let deadline = Deadline::after(self.rpc_timeout);
         let answer: Result<proto::GetBootstrapNodesResponse, Fault> =
-            self.call(server, "GetBootstrapNodes", deadline).await;
-        if let Ok(answer) = answer {
-            // names that cannot be read are left out
-            let servers = answer.server_name.iter().filter_map(|server| server_of(server).ok());
-            let servers: Vec<Address> =
-                servers.map(|server| (server.host().to_owned(), server.port())).collect();
-            if !servers.is_empty() {
-                self.nodes().servers = servers;
-            }
+            self.call(&server, "GetBootstrapNodes", deadline).await;
+        let mut nodes = self.nodes();
+        let Ok(answer) = answer else {
+            nodes.refresh_at = Instant::now() + REFRESH_AGAIN;
+            return;
+        };
+        // names that cannot be read are left out
+        let servers = answer.server_name.iter().filter_map(|server| server_of(server).ok());
+        let servers: Vec<Address> = servers.map(|server| (server.host().to_owned(), server.port())).collect();
+        if !servers.is_empty() {
+            nodes.servers = servers;
         }
     }
 }
@@ -165,32 +190,32 @@ fn meta_locations(answer: &proto::GetMetaRegionLocationsResponse) -> Result<Regi
 
 impl ConnectionRegistry for RpcRegistry {
     fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
-        meta_locations(&self.runtime.block_on(self.ask("GetMetaRegionLocations", deadline))?)
+        meta_locations(&self.ask("GetMetaRegionLocations", deadline)?)
     }
 
     fn cluster_id(&self, deadline: Deadline) -> Result<Option<String>> {
-        let answer: proto::GetClusterIdResponse =
-            self.runtime.block_on(self.ask("GetClusterId", deadline))?;
+        let answer: proto::GetClusterIdResponse = self.ask("GetClusterId", deadline)?;
         Ok(answer.cluster_id)
     }
 
     fn active_master(&self, deadline: Deadline) -> Result<Option<ServerName>> {
-        let answer: proto::GetActiveMasterResponse =
-            self.runtime.block_on(self.ask("GetActiveMaster", deadline))?;
+        let answer: proto::GetActiveMasterResponse = self.ask("GetActiveMaster", deadline)?;
         answer.server_name.as_deref().map(server_of).transpose()
     }
 }
 
 impl fmt::Debug for RpcRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RpcRegistry").field("bootstrap", &self.bootstrap).finish_non_exhaustive()
+        f.debug_struct("RpcRegistry").field("bootstrap", &self.servers.bootstrap).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::tests::{Served, listener, settings};
     use crate::hostile_tests::fake;
+    use tokio::time::{sleep, timeout};
 
     #[test]
     fn addresses_have_a_default_port() {
@@ -218,5 +243,63 @@ mod tests {
         assert_eq!(answer(&[]).unwrap_err().kind(), ErrorKind::NoServerForRegion);
         assert_eq!(answer(&[location(1, 1)]).unwrap_err().kind(), ErrorKind::NoServerForRegion);
         assert!(answer(&[location(-1, 1)]).is_err() && answer(&[location(0, 1 << 16)]).is_err());
+    }
+
+    /// Servers name those to ask later. No caller waits for that, and it is done again soon if it fails.
+    #[tokio::test]
+    async fn servers_name_those_that_are_asked_later() {
+        let listener = listener().await;
+        let port = listener.local_addr().unwrap().port();
+        let patience = Duration::from_secs(20);
+        let connections = Arc::new(Connections::new(settings(Duration::from_secs(60))));
+        let address = format!("localhost:{port}");
+        let registry = RpcRegistry::new(&address, connections, Handle::current(), patience).unwrap();
+        let servers = registry.servers;
+        let ask = || {
+            let deadline = Deadline::after(patience);
+            servers.ask::<proto::GetClusterIdResponse>("GetClusterId", deadline)
+        };
+        let answer = async |served: &mut Served| {
+            let (call_id, method) = served.request().await.unwrap();
+            assert_eq!(method, "GetClusterId");
+            served.answer(call_id, &proto::GetClusterIdResponse { cluster_id: Some("c".into()) }).await;
+        };
+        let until = async |is_so: &dyn Fn(&Nodes) -> bool| {
+            let wait = async {
+                while !is_so(&servers.nodes()) {
+                    sleep(Duration::from_millis(5)).await;
+                }
+            };
+            timeout(patience, wait).await.unwrap();
+        };
+
+        servers.nodes().refresh_at = Instant::now();
+        let first = async {
+            let mut served = Served::accept(&listener).await;
+            answer(&mut served).await;
+            served
+        };
+        let (id, mut served) = tokio::join!(ask(), first);
+        assert_eq!(id.unwrap().cluster_id.as_deref(), Some("c"));
+        assert!(servers.nodes().refresh_at > Instant::now() + REFRESH_AGAIN);
+        // the answer was there before this one
+        let (call_id, method) = served.request().await.unwrap();
+        assert_eq!(method, "GetBootstrapNodes");
+        let names = [fake::server_name("127.0.0.1", port.into(), 5), vec![255].into()];
+        served.answer(call_id, &proto::GetBootstrapNodesResponse { server_name: names.to_vec() }).await;
+        let named = ("127.0.0.1".to_owned(), port);
+        until(&|nodes| nodes.servers == [named.clone()]).await;
+        assert!(servers.nodes().refresh_at > Instant::now() + REFRESH_AGAIN);
+
+        servers.nodes().refresh_at = Instant::now();
+        let second = async {
+            let mut served = Served::accept(&listener).await;
+            answer(&mut served).await;
+            assert_eq!(served.request().await.unwrap().1, "GetBootstrapNodes");
+        };
+        let (id, ()) = tokio::join!(ask(), second);
+        assert!(id.is_ok());
+        until(&|nodes| nodes.refresh_at <= Instant::now() + REFRESH_AGAIN).await;
+        assert_eq!(servers.nodes().servers, [named]);
     }
 }

@@ -57,6 +57,9 @@ impl ClientBuilder {
     /// | `zookeeper.server.principal`, `zookeeper.server.realm` | its principal, if that is another one |
     /// | `hbase.zookeeper.client.keytab.file`, `….kerberos.principal` | the client's keys there |
     /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which an unused connection is closed |
+    /// | `hbase.client.ipc.pool.size` | [`connections_per_server`](Self::connections_per_server) |
+    /// | `hbase.ipc.client.tcpkeepalive` | whether the system probes unused connections |
+    /// | `hbase.ipc.client.failed.servers.expiry` | after which an unreachable server is tried again |
     ///
     /// Java's client has the properties `zookeeper.sasl.*` and `zookeeper.server.*` from its command line,
     /// and is anonymous without a section `Client` of JAAS; here, without `zookeeper.sasl.client`. The
@@ -65,6 +68,9 @@ impl ClientBuilder {
     /// `.passwordPath` and `.type`, the same of `ssl.keyStore`, `ssl.hostnameVerification`, `ssl.protocol`,
     /// `ssl.enabledProtocols`, `ssl.ciphersuites`, `client.certReload`. The port is the quorum's, which
     /// must be the servers' `secureClientPort` then, as for HBase.
+    ///
+    /// Connections to a server are used in turn whatever `hbase.client.ipc.pool.type` is, as HBase uses them
+    /// unless it is `ThreadLocal`; calls here have no thread.
     ///
     /// # Errors
     ///
@@ -105,6 +111,15 @@ impl ClientBuilder {
         }
         if let Some(time) = millis("hbase.ipc.client.connection.minIdleTimeBeforeClose")? {
             self = self.idle_timeout(time);
+        }
+        if let Some(size) = site.pool_size()? {
+            self = self.connections_per_server(size);
+        }
+        if let Some(keepalive) = site.flag("hbase.ipc.client.tcpkeepalive")? {
+            self = self.tcp_keepalive(keepalive);
+        }
+        if let Some(time) = millis("hbase.ipc.client.failed.servers.expiry")? {
+            self = self.failed_server_expiry(time);
         }
         if let Some(time) = millis("hbase.client.scanner.timeout.period")? {
             self = self.scanner_timeout(time);
@@ -217,6 +232,18 @@ impl Site {
             value.parse().map_err(|_| Error::invalid_argument(format!("{name} is {value}, not a number")))
         };
         self.value(name)?.map(parse).transpose()
+    }
+
+    /// Returns the number of connections to a server: 1 if it is not positive, as for HBase.
+    fn pool_size(&self) -> Result<Option<usize>> {
+        const NAME: &str = "hbase.client.ipc.pool.size";
+        let parse = |value: &str| {
+            let size: i32 = value
+                .parse()
+                .map_err(|_| Error::invalid_argument(format!("{NAME} is {value}, not a number")))?;
+            Ok(usize::try_from(size).unwrap_or_default().max(1))
+        };
+        self.value(NAME)?.map(parse).transpose()
     }
 
     /// Fails if servers expect what the client does not do.
@@ -366,6 +393,34 @@ mod tests {
             assert!(Site::parse(text).is_err(), "{text}");
         }
         assert_eq!(site(&[("n", "1"), ("n", "2")]).number("n").unwrap(), Some(2));
+    }
+
+    #[test]
+    fn properties_of_connections_make_settings() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _entered = runtime.enter();
+        let size = |value| site(&[("hbase.client.ipc.pool.size", value)]).pool_size();
+        assert_eq!((size("").unwrap(), size("4").unwrap()), (None, Some(4)));
+        assert_eq!((size("0").unwrap(), size("-2").unwrap()), (Some(1), Some(1)));
+        assert!(size("many").is_err());
+        for (name, value) in [
+            ("hbase.client.ipc.pool.size", "x"),
+            ("hbase.ipc.client.tcpkeepalive", "x"),
+            ("hbase.ipc.client.failed.servers.expiry", "x"),
+        ] {
+            let error = Client::builder().of_site(&site(&[(name, value)])).unwrap_err();
+            assert!(error.message().contains(name), "{error}");
+        }
+        let all = [
+            ("hbase.client.ipc.pool.size", "3"),
+            ("hbase.client.ipc.pool.type", "RoundRobin"),
+            ("hbase.ipc.client.tcpkeepalive", "false"),
+            ("hbase.ipc.client.failed.servers.expiry", "700"),
+        ];
+        let client = Client::builder().of_site(&site(&all)).unwrap();
+        let settings = client.0.connections.settings();
+        assert_eq!((settings.per_server, settings.keepalive), (3, false));
+        assert_eq!(settings.failed_expiry, Duration::from_millis(700));
     }
 
     #[test]

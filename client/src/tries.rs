@@ -123,7 +123,7 @@ impl<'c> Tries<'c> {
     pub(crate) async fn regions(&mut self, table: &TableName) -> Result<Vec<CatalogRow>> {
         loop {
             let (name, deadline) = (table.clone(), self.deadline);
-            match self.core.ask(move |locator| locator.regions_by(&name, deadline)).await {
+            match self.core.ask(deadline, move |locator| locator.regions_by(&name, deadline)).await {
                 Ok(found) => return Ok(found),
                 Err(error) => self.not_found(error).await?,
             }

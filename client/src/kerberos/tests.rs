@@ -112,7 +112,8 @@ fn builder(settings: Kerberos, fake: Fake) -> ClientBuilder {
     let mechanism = Arc::new(fake);
     let of_zookeeper = Arc::<Fake>::clone(&mechanism);
     builder.connections.kerberos = Some(KerberosClient { settings, mechanism, of_zookeeper });
-    builder.rpc_timeout(Duration::from_millis(600)).max_response_size(1 << 20)
+    // the time of a connection ends before
+    builder.rpc_timeout(Duration::from_millis(1200)).max_response_size(1 << 20)
 }
 
 fn with_len(token: &[u8]) -> Vec<u8> {

@@ -79,6 +79,10 @@ impl<W: Outgoing> Outgoing for Wrapping<W> {
         }
         Ok(())
     }
+
+    async fn end(&mut self) -> io::Result<()> {
+        self.write.end().await
+    }
 }
 
 pub(crate) struct Unwrapping<R> {

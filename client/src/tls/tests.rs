@@ -5,10 +5,13 @@ pub(crate) mod zookeeper;
 
 use super::*;
 use crate::Client;
+use crate::connection::ConnectionSettings;
+use crate::connection::tests::settings;
+use crate::connections::{CLIENT_SERVICE, Connections};
 use crate::hostile_tests::fake::{Cluster, expected_row, row_key};
 use crate::rng::Rng;
 use hregion::locator::RetryPolicy;
-use hregion::{Get, Row, TableName};
+use hregion::{Deadline, Get, Row, TableName};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::fs;
 use std::path::PathBuf;
@@ -16,6 +19,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -198,7 +202,7 @@ pub(super) async fn answering(answer: Option<&'static [u8]>) -> String {
                 let _ = stream.read(&mut hello).await;
                 match answer {
                     Some(answer) => drop(stream.write_all(answer).await),
-                    None => tokio::time::sleep(PATIENCE).await,
+                    None => sleep(PATIENCE).await,
                 }
             });
         }
@@ -284,4 +288,35 @@ fn files_of_keys_are_read_or_named() {
     for name in ["trust.jks", "trust"] {
         assert_eq!(Tls::trusting(name, None).unwrap_err().kind(), ErrorKind::Unsupported);
     }
+}
+
+/// The server sees the end of the session, and of the connection, when it is no longer used.
+#[tokio::test]
+async fn a_connection_that_is_not_used_is_closed() {
+    let (authority, listener) = (Authority::new(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let (acceptor, port) = (authority.acceptor(), listener.local_addr().unwrap().port());
+    let settings = ConnectionSettings {
+        tls: Some(TlsClient::new(authority.tls()).unwrap()),
+        ..settings(Duration::from_millis(200))
+    };
+    let connections = Connections::new(settings);
+    let server = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(stream).await.unwrap();
+        // an end without that of the session is an error
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+        stream
+    };
+    let open = connections.get("127.0.0.1", port, CLIENT_SERVICE, Deadline::after(PATIENCE));
+    let (opened, stream) = timeout(PATIENCE, async { tokio::join!(open, server) }).await.unwrap();
+    let opened = opened.unwrap();
+    assert!(!opened.is_open());
+    // the client does not wait for the server to close its side
+    let mut stream = stream.into_inner().0;
+    let written = async {
+        while stream.write_all(&[0; 1000]).await.is_ok() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, written).await.expect("an end of the connection");
 }

@@ -206,7 +206,7 @@ async fn a_handshake_without_an_end_ends_by_the_deadline() {
                     if stream.write_all(&[*byte]).await.is_err() {
                         return;
                     }
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    sleep(Duration::from_millis(20)).await;
                 }
             });
         }
