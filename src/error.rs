@@ -149,6 +149,18 @@ impl Error {
         Self::caller_at(ErrorKind::Locked, "region is open for writing elsewhere", region)
     }
 
+    /// As [`locked`](Self::locked), with what the storage says about the lock.
+    #[cold]
+    pub(crate) fn locked_as(region: &Path, error: &io::Error) -> Self {
+        match error.get_ref() {
+            None => Self::locked(region),
+            Some(said) => {
+                let message = format!("region is open for writing elsewhere: {said}");
+                Self::caller_at(ErrorKind::Locked, message, region)
+            }
+        }
+    }
+
     /// A root directory that another process recovers, or whose tables or snapshots it changes.
     #[cold]
     pub(crate) fn being_recovered(root: &Path) -> Self {

@@ -55,6 +55,8 @@ mod hdfs;
 #[cfg(feature = "objects")]
 mod http_client;
 mod location;
+#[cfg(any(feature = "aws", feature = "hdfs"))]
+mod moment;
 #[cfg(feature = "objects")]
 mod object_errors;
 #[cfg(feature = "objects")]

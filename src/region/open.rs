@@ -327,6 +327,7 @@ impl RegionOptions {
         if !dir.has_descriptor() && families.len() > self.families.len() {
             return Err(self.unknown_settings(&dir));
         }
+        dir.check_trackers(&families)?;
         if is_altered {
             self.check_given(Some(&dir))?;
             dir.alter(&self.families)?;
@@ -342,13 +343,14 @@ impl RegionOptions {
         self.check_given(None)?;
         let table = TableName::parse(self.table.as_deref().unwrap_or(DEFAULT_TABLE))?;
         let info = RegionInfo::new(table, self.start_key.clone(), self.end_key.clone(), self.clock.now())?;
-        // An existing directory that is not empty is made a region in place, so it is locked against other
-        // processes.
-        let is_occupied = match self.storage.list_dir(path) {
-            Ok(entries) => !entries.is_empty(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(Error::io("list", path, error)),
-        };
+        // An existing directory that is not empty is made a region in place, and any in a storage without
+        // renames, so it is locked against other processes.
+        let is_occupied = !self.storage.can_rename(path)
+            || match self.storage.list_dir(path) {
+                Ok(entries) => !entries.is_empty(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+                Err(error) => return Err(Error::io("list", path, error)),
+            };
         let _lock = if is_occupied { Some(self.lock(path)?) } else { None };
         match RegionDir::create(&self.storage, path, &info, &self.families) {
             // Another process has created the region meanwhile.
@@ -361,7 +363,7 @@ impl RegionOptions {
     pub(crate) fn lock(&self, dir: &Path) -> Result<FileLock> {
         let path = dir.join(LOCK);
         self.storage.lock(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => Error::locked(dir),
+            io::ErrorKind::WouldBlock => Error::locked_as(dir, &error),
             _ => Error::io("lock", &path, error),
         })
     }
