@@ -56,7 +56,8 @@ impl Blocking {
     #[cfg(feature = "aws")]
     pub(crate) fn leave<T: Send + 'static>(&self, request: impl Future<Output = T> + Send + 'static) {
         let runtime = self.runtime.as_ref().expect("present until dropped");
-        runtime.spawn(tokio::time::timeout(self.deadline, request));
+        let deadline = self.deadline;
+        runtime.spawn(async move { tokio::time::timeout(deadline, request).await });
     }
 
     /// Waits for a request. Unlike `Runtime::block_on`, any thread may wait.
