@@ -368,6 +368,11 @@ impl Error {
         self.is_io_kind(&kinds)
     }
 
+    /// Whether the system reported that a file was removed or replaced after it was opened.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.is_io_kind(&[io::ErrorKind::StaleNetworkFileHandle, io::ErrorKind::NotFound])
+    }
+
     fn is_io_kind(&self, kinds: &[io::ErrorKind]) -> bool {
         matches!(&self.0.cause, Cause::System { error, .. } if kinds.contains(&error.kind()))
     }

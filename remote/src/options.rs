@@ -1,11 +1,11 @@
-//! How remote files are read.
+//! How remote files are read and written.
 
 use crate::storage::RemoteStorage;
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-/// How remote files are read.
+/// How remote files are read and written.
 #[derive(Clone)]
 pub struct RemoteOptions {
     pub(crate) tail_bytes: u64,
@@ -90,8 +90,8 @@ impl RemoteOptions {
         self
     }
 
-    /// How often a request that failed is sent again, with growing pauses. Default: 5. HDFS has rules of its
-    /// own.
+    /// How often a request that failed is sent again, with growing pauses; one that changes an object is, once
+    /// it is known not to have been made. Default: 5. HDFS has rules of its own.
     #[must_use]
     pub fn retries(mut self, retries: usize) -> Self {
         self.retries = retries;

@@ -283,10 +283,15 @@ impl NewFileList {
         sync_dir(storage, &self.family.join(FILE_LIST_DIR))
     }
 
-    /// Removes the list again, so that the previous one is current.
+    /// Removes the list again, so that the previous one is current. Fails if it is there in a storage without
+    /// renames: its number is not used again.
     pub(super) fn withdraw(&self, storage: &dyn Storage) -> Result<()> {
         // The rename may have failed before it took effect.
         if exists(storage, &self.path)? {
+            if !storage.can_rename(&self.path) {
+                let error = io::Error::other("it was created, although that failed, and stays");
+                return Err(Error::io("withdraw", &self.path, error));
+            }
             remove(storage, &self.path)?;
         }
         sync_dir(storage, &self.family.join(FILE_LIST_DIR))

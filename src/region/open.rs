@@ -71,16 +71,20 @@ impl RegionOptions {
             let opened = self.load(dir, lock, Vec::new(), &RegionDir::store_files)?;
             return self.region(opened);
         }
-        let mut dir = dir;
+        let (mut dir, logs) = (dir, path.join(RECOVERED_EDITS));
         for _ in 0..LISTINGS {
-            let opened = self.load(dir, None, Vec::new(), &RegionDir::store_files)?;
-            if opened.is_consistent {
-                return self.region(opened);
+            match self.load(dir, None, Vec::new(), &RegionDir::store_files) {
+                Ok(opened) if opened.is_consistent => return self.region(opened),
+                Ok(_) => {}
+                // In an object store, a log is replaced as it grows, and not read any more once it is removed.
+                Err(error)
+                    if error.is_stale() && error.path().is_some_and(|file| file.starts_with(&logs)) => {}
+                Err(error) => return Err(error),
             }
             (dir, _) = self.open_dir(path, described.as_ref())?;
         }
         let error = io::Error::new(io::ErrorKind::Interrupted, "another process keeps changing the logs");
-        Err(Error::io("list", &path.join(RECOVERED_EDITS), error))
+        Err(Error::io("list", &logs, error))
     }
 
     fn pre_open(&self, dir: &RegionDir) -> Result<()> {

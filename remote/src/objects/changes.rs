@@ -172,9 +172,9 @@ impl ObjectFiles {
         Ok(())
     }
 
-    /// Fails if a lock is not held any more, after a change: what was changed while the lock was held is
-    /// seen by whichever process has the lock next.
-    pub(super) async fn check_after(&self, key: &str) -> io::Result<()> {
+    /// Fails if a lock is not held any more. Asks in any case: what was changed before, while the lock was
+    /// held, is seen by the process that has the lock next.
+    pub(super) async fn check_now(&self, key: &str) -> io::Result<()> {
         for lease in self.leases_of(key) {
             lease.check_now(self).await?;
         }
@@ -189,12 +189,16 @@ impl ObjectFiles {
     /// other error the object may have been made, and will not be made later unless the files are in doubt.
     pub(super) async fn put_file(&self, key: &str, bytes: Bytes, over: &Over) -> io::Result<String> {
         self.check(key).await?;
+        if matches!(over, Over::Nothing) {
+            // Nothing but the lock keeps another process from making others.
+            self.check_now(key).await?;
+        }
         let e_tag = match (self.put(key, bytes, over).await?, over) {
             (Put::Made(e_tag), _) => e_tag,
             (Put::Refused, Over::Nothing) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Put::Refused, Over::Version(_)) => return Err(changed()),
         };
-        self.check_after(key).await?;
+        self.check_now(key).await?;
         Ok(e_tag)
     }
 

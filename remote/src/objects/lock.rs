@@ -6,9 +6,10 @@
 //!
 //! Should the process be alive after all, it may have a request on its way when another gets the lock. So
 //! after each object that it makes, it asks whether it still has the lock, and reports success only then: what
-//! it had acknowledged was there before the other process got the lock. It also asks before a change if it has
-//! not done so within [`FRESH`]. Lists of store files have consecutive numbers, of which each can be made
-//! once, so even a change between the question and its answer does not replace one of the other process.
+//! it had acknowledged was there before the other process got the lock. It also asks before it makes a new
+//! object, and before other changes if it has not done so within [`FRESH`]. What it does between the question
+//! and the change replaces nothing of the other process: a log is replaced only as it was seen, and lists of
+//! store files have consecutive numbers, of which each can be made once.
 
 use super::changes::{ObjectFiles, Over, Put, random};
 use super::{collect, parse};

@@ -145,7 +145,7 @@ impl Parts {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(files.settings.max_backoff);
             }
-            files.check_after(&key).await
+            files.check_now(&key).await
         })
     }
 }

@@ -2,15 +2,17 @@
 
 use crate::fake_s3::{Conditions, FakeS3, Manner};
 use crate::history::{Attempt, Rows, Step, expect_locked, put, rows, turns};
-use crate::support::options;
+use crate::support::{options, options_at};
 use hregion::{
     Compaction, Delete, Durability, ErrorKind, Family, Get, Put, Region, Result, Scan, Storage, Table,
 };
 use hregion_remote::{RemoteOptions, RemoteStorage};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::iter::repeat_n;
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const LOCK: &str = "s3://bucket/r/.hregion.lock";
@@ -180,12 +182,12 @@ fn large_files_are_uploaded_in_parts() {
     assert!(storage.open(&path).is_err());
 }
 
-#[test]
-fn a_region_is_written_and_read_as_the_model_says() {
-    let server = FakeS3::start();
+/// Changes a region as a model, and closes it or not, again and again. Returns the model.
+fn run_model(client: &dyn Fn() -> Arc<RemoteStorage>, dir: &Path) -> Rows {
     let mut model = Rows::new();
+    let read = || Region::options().storage(client()).open(dir).unwrap();
     for seed in 0..4 {
-        let region = open_in(client(&server), dir()).unwrap();
+        let region = open_in(client(), dir).unwrap();
         assert_eq!(rows(&region), model);
         for number in 0..60 {
             let step = Step::number(seed, number);
@@ -195,21 +197,67 @@ fn a_region_is_written_and_read_as_the_model_says() {
         assert_eq!(rows(&region), model);
         assert!(region.health().is_sound(), "{:?}", region.health());
         // A reader sees what is logged; the writer may have died then.
-        assert_eq!(rows(&read_in(client(&server)).unwrap()), model);
+        assert_eq!(rows(&read()), model);
         if seed % 2 == 0 {
             region.close().unwrap()
         } else {
             region.abort()
         }
-        assert_eq!(rows(&read_in(client(&server)).unwrap()), model);
+        assert_eq!(rows(&read()), model);
     }
-    let region = open_in(client(&server), dir()).unwrap();
+    let region = open_in(client(), dir).unwrap();
     for (row, value) in &model {
         assert_eq!(region.get(&Get::new(row.clone())).unwrap().value("f", "q"), Some(value.as_bytes()));
     }
     assert!(region.warnings().is_empty());
     region.compact(Compaction::Major).unwrap();
     region.close().unwrap();
+    model
+}
+
+/// The same in a bucket of moto's server: `HREGION_MOTO` is its endpoint.
+#[test]
+#[ignore = "needs a server"]
+fn a_region_is_written_in_a_bucket_of_moto() {
+    let endpoint = std::env::var("HREGION_MOTO").expect("the endpoint of a server of moto");
+    let host = endpoint.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let request =
+        format!("PUT /writes HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    let options = || options_at(endpoint.clone()).request_timeout(Duration::from_secs(20));
+    let client = || {
+        let options = options().log_bytes(6000).deadline(Duration::from_secs(60)).upload_part_bytes(5 << 20);
+        Arc::new(options.build().unwrap())
+    };
+    let dir = Path::new("s3://writes/r");
+    let rows = run_model(&client, dir);
+    println!("{} rows", rows.len());
+    let first = open_in(client(), dir).unwrap();
+    expect_locked(open_in(client(), dir));
+    client().end_writing(&dir.join(".hregion.lock")).unwrap();
+    let second = open_in(client(), dir).unwrap();
+    first.put(put("lost", "1")).unwrap_err();
+    second.put(put("kept", "1")).unwrap();
+    drop(first);
+    second.close().unwrap();
+    // In parts.
+    let bytes: Vec<u8> = (0..17_000_000_u32).map(|n| n.to_be_bytes()[2] ^ n.to_be_bytes()[3]).collect();
+    let storage = client();
+    let mut file = storage.create_new(Path::new("s3://writes/large")).unwrap();
+    file.write_all(&bytes).unwrap();
+    file.sync().unwrap();
+    let file = storage.open(Path::new("s3://writes/large")).unwrap();
+    let mut read = vec![0; bytes.len()];
+    file.read_exact_at(&mut read, 0).unwrap();
+    assert!(read == bytes);
+}
+
+#[test]
+fn a_region_is_written_and_read_as_the_model_says() {
+    let server = FakeS3::start();
+    let model = run_model(&|| client(&server), dir());
     let keys = server.keys();
     assert!(keys.iter().all(|key| !key.contains("recovered.edits/") && !key.contains("/.tmp/")), "{keys:?}");
     assert!(keys.len() < 12, "{keys:?}");
@@ -227,6 +275,34 @@ fn a_region_is_written_and_read_as_the_model_says() {
     let region = Region::options().writable(true).open(local.path().join("r")).unwrap();
     region.put(put("local", "1")).unwrap();
     region.close().unwrap();
+}
+
+/// A log is longer than what is read when it is opened, and is replaced with each write.
+#[test]
+fn a_region_is_opened_for_reading_while_its_log_grows() {
+    let server = FakeS3::start();
+    let long_logs = || client_with(&server, |options| options.log_bytes(1 << 20).tail_bytes(1000));
+    let region = open_in(long_logs(), dir()).unwrap();
+    let written = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..120 {
+                region.put(put(&format!("{number:03}"), &"x".repeat(3000))).unwrap();
+                written.store(number + 1, Ordering::SeqCst);
+                if number % 50 == 49 {
+                    region.flush().unwrap();
+                }
+            }
+        });
+        let mut opened = 0;
+        while written.load(Ordering::SeqCst) < 120 {
+            let before = written.load(Ordering::SeqCst);
+            let found = rows(&read_in(long_logs()).unwrap()).len();
+            assert!(found >= before, "{found} of {before}");
+            opened += 1;
+        }
+        assert!(opened > 0);
+    });
 }
 
 #[test]
@@ -276,7 +352,7 @@ fn a_table_is_created_and_written_in_a_root_directory() {
 #[test]
 fn a_creation_of_a_table_is_cut_off_at_each_request() {
     let root = Path::new("s3://bucket/root");
-    for at in turns(1, 3) {
+    for at in turns(1, 5) {
         let server = FakeS3::start();
         let options = || Region::options().storage(client(&server));
         let create = || Table::create_with(root, "t", &[family("f")], &["m"], options());
@@ -427,7 +503,7 @@ const BAD: [Manner; 7] = [
 fn each_request_fails_once_in_turn_and_nothing_is_lost() {
     for (first, manner) in (1..).zip(BAD) {
         let mut failures = 0;
-        for at in turns(first, 23) {
+        for at in turns(first, 61) {
             let server = FakeS3::start();
             let mut attempt = prepare(&server);
             server.take_asked();
@@ -453,7 +529,7 @@ fn each_request_fails_once_in_turn_and_nothing_is_lost() {
 fn all_requests_fail_for_some_time_and_there_is_the_old_state_or_the_new_one() {
     let mut failures = 0;
     for (first, manner) in (1..).zip(BAD) {
-        for at in turns(first, 29) {
+        for at in turns(first, 67) {
             let server = FakeS3::start();
             let mut attempt = prepare(&server);
             server.take_asked();
@@ -479,7 +555,7 @@ fn all_requests_fail_for_some_time_and_there_is_the_old_state_or_the_new_one() {
 #[test]
 fn a_writer_is_killed_at_each_request() {
     for is_made in [false, true] {
-        for at in turns(if is_made { 3 } else { 1 }, 9) {
+        for at in turns(if is_made { 3 } else { 1 }, 17) {
             let server = FakeS3::start();
             let mut attempt = prepare(&server);
             server.die_at(at, is_made);
@@ -499,7 +575,7 @@ fn a_writer_is_killed_at_each_request() {
 /// request is carried out late.
 #[test]
 fn a_writer_that_was_taken_for_dead_goes_on() {
-    for at in turns(2, 13) {
+    for at in turns(2, 23) {
         let server = FakeS3::start();
         let mut attempt = prepare(&server);
         let good = usize::try_from(at).unwrap() - 1;
