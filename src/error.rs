@@ -163,9 +163,12 @@ impl Error {
 
     /// A root directory that another process recovers, or whose tables or snapshots it changes.
     #[cold]
-    pub(crate) fn being_recovered(root: &Path) -> Self {
+    pub(crate) fn being_recovered(root: &Path, error: &io::Error) -> Self {
         let message = "root directory is being recovered or changed elsewhere";
-        Self::caller_at(ErrorKind::Locked, message, root)
+        match error.get_ref() {
+            None => Self::caller_at(ErrorKind::Locked, message, root),
+            Some(said) => Self::caller_at(ErrorKind::Locked, format!("{message}: {said}"), root),
+        }
     }
 
     /// A region without a table descriptor, so that the settings of its families are unknown.

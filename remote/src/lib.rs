@@ -22,15 +22,15 @@
 //! # Writing to S3
 //!
 //! Regions and tables in S3 can be opened for writing if all of their families have the store file tracker
-//! FILE (`hbase.store.file-tracker.impl`). They can be created, written, flushed and compacted; splits, merges,
-//! snapshots, bulk loads, recoveries of logs and changes of whole tables need renames, and are refused. The
-//! store must know conditional puts; one that does not is refused when it is first written to.
+//! FILE (`hbase.store.file-tracker.impl`). They can be created, written, flushed and compacted; splits,
+//! merges, snapshots, bulk loads, recoveries of logs and changes of whole tables need renames, and are
+//! refused. The store must know conditional puts; one that does not is refused when it is first written to.
 //!
-//! A logged write is acknowledged when an object with its log is in the store, and the region's lock was held
-//! after that. Each append puts the whole log again, up to [`RemoteOptions::log_bytes`]. The lock is an object
-//! that never expires: if a process has died, and that is certain,
-//! [`end_writing`](hregion::Storage::end_writing) of the lock file frees its lock. A process that was taken for
-//! dead can neither change the files nor acknowledge a write.
+//! A logged write is acknowledged when an object with its log is in the store, and the region's lock was
+//! held after that. Each append puts the whole log again, up to [`RemoteOptions::log_bytes`]. The lock is an
+//! object that never expires: if a process has died, and that is certain,
+//! [`end_writing`](hregion::Storage::end_writing) of the lock file frees its lock. A process that was taken
+//! for dead can neither change the files nor acknowledge a write.
 //!
 //! # Writing to HDFS
 //!

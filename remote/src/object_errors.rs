@@ -36,7 +36,8 @@ pub(crate) fn is_range_refused(error: &Error) -> bool {
     chain(error).contains("416 Range Not Satisfiable")
 }
 
-/// Whether the server has refused a request, or it was not sent: what it asks for is not done, and will not be.
+/// Whether the server has refused a request, or it was not sent: what it asks for is not done, and will not
+/// be.
 #[cfg(feature = "aws")]
 pub(crate) fn is_refusal(error: &Error) -> bool {
     match error {

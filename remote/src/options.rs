@@ -90,8 +90,8 @@ impl RemoteOptions {
         self
     }
 
-    /// How often a request that failed is sent again, with growing pauses; one that changes an object is, once
-    /// it is known not to have been made. Default: 5. HDFS has rules of its own.
+    /// How often a request that failed is sent again, with growing pauses; one that makes an object is, if it
+    /// cannot be made twice. Default: 5. HDFS has rules of its own.
     #[must_use]
     pub fn retries(mut self, retries: usize) -> Self {
         self.retries = retries;
@@ -121,8 +121,8 @@ impl RemoteOptions {
     }
 
     /// The bytes of one part of an object that is uploaded in parts, as those of more than two parts are. A
-    /// file that is being written takes three of them in memory, at most. S3 takes parts of at least 5 MiB,
-    /// and at most 10,000 of them. Default: 16 MiB, at least 1.
+    /// file that is being written takes about four of them in memory, at most. S3 takes parts of at least 5
+    /// MiB, and at most 10,000 of them. Default: 16 MiB, at least 1.
     #[must_use]
     pub fn upload_part_bytes(mut self, bytes: usize) -> Self {
         self.upload_part_bytes = bytes.max(1);

@@ -12,9 +12,9 @@
 //! 5. The caller swaps its state.
 //! 6. Replaced files are moved to the archive: [`RegionDir::archive`].
 //!
-//! In a storage without renames, all families have a FILE tracker: the new files are written under their names
-//! in step 1, and step 4 creates the list, whose number follows that of the list before. So if another process
-//! has changed the files meanwhile, the list has a number that exists, and the change fails.
+//! In a storage without renames, all families have a FILE tracker: the new files are written under their
+//! names in step 1, and step 4 creates the list, whose number follows that of the list before. So if another
+//! process has changed the files meanwhile, the list has a number that exists, and the change fails.
 //!
 //! If a step up to 4 fails, the previous steps are undone, and the undo is synced. If that fails too, there
 //! may be named files unknown to the caller: then [`CommitError::undo`] has the reason, and the caller must

@@ -41,6 +41,10 @@ const DEFAULT_FLUSH_SIZE: u64 = 128 << 20;
 /// The maximum number of times files are listed again because another process has changed them.
 const LISTINGS: u32 = 100;
 
+/// The sequence ids that are left out when a region is opened for writing in a storage whose locks do not end
+/// with their processes: more than a writer has under way.
+const SKIPPED_IDS: i64 = 1 << 20;
+
 /// Returns the files of a family: by its directory, or from a list.
 type ListFiles<'l> = &'l dyn Fn(&RegionDir, &[u8]) -> Result<StoreFiles>;
 
@@ -76,7 +80,7 @@ impl RegionOptions {
             match self.load(dir, None, Vec::new(), &RegionDir::store_files) {
                 Ok(opened) if opened.is_consistent => return self.region(opened),
                 Ok(_) => {}
-                // In an object store, a log is replaced as it grows, and not read any more once it is removed.
+                // In an object store, a log is replaced as it grows, and cannot be read once it is removed.
                 Err(error)
                     if error.is_stale() && error.path().is_some_and(|file| file.starts_with(&logs)) => {}
                 Err(error) => return Err(error),
@@ -182,7 +186,10 @@ impl RegionOptions {
         warnings.append(&mut replayed.warnings);
         let mvcc = Mvcc::new(0);
         let max_seq_id = dir.max_seq_id().unwrap_or(0).max(files_seq_id).max(replayed.max_seq_id);
-        mvcc.advance_to(max_seq_id.saturating_add(1))?;
+        // A writer that was taken for dead may log a write after the logs were read, which it does not
+        // acknowledge. The next files have greater sequence ids, so that it is not replayed.
+        let is_shared = self.writable && !self.storage.can_rename(dir.path());
+        mvcc.advance_to(max_seq_id.saturating_add(if is_shared { SKIPPED_IDS } else { 1 }))?;
         Ok(Opened {
             dir,
             stores,

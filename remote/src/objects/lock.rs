@@ -5,11 +5,11 @@
 //! [`end_writing`](hregion::Storage::end_writing).
 //!
 //! Should the process be alive after all, it may have a request on its way when another gets the lock. So
-//! after each object that it makes, it asks whether it still has the lock, and reports success only then: what
-//! it had acknowledged was there before the other process got the lock. It also asks before it makes a new
-//! object, and before other changes if it has not done so within [`FRESH`]. What it does between the question
-//! and the change replaces nothing of the other process: a log is replaced only as it was seen, and lists of
-//! store files have consecutive numbers, of which each can be made once.
+//! after each object that it makes, it asks whether it still has the lock, and reports success only then:
+//! what it had acknowledged was there before the other process got the lock. It also asks before it makes a
+//! new object, and before other changes if it has not done so within [`FRESH`]. What it does between the
+//! question and the change replaces nothing of the other process: a log is replaced only as it was seen, and
+//! lists of store files have consecutive numbers, of which each can be made once.
 
 use super::changes::{ObjectFiles, Over, Put, random};
 use super::{collect, parse};

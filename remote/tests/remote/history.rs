@@ -3,7 +3,8 @@
 use hregion::{Compaction, Delete, Durability, ErrorKind, Put, Region, Result, Scan};
 use std::collections::BTreeMap;
 
-/// Returns the numbers of the calls or requests that fail: all in turn takes long, so one in `every` does, unless `HREGION_EVERY` is another number.
+/// Returns the numbers of the calls or requests that fail: all in turn takes long, so one in `every` does,
+/// unless `HREGION_EVERY` is another number.
 pub(crate) fn turns(first: u64, every: u64) -> impl Iterator<Item = u64> {
     let every = std::env::var("HREGION_EVERY").map_or(every, |every| every.parse().unwrap());
     (first.min(every)..).step_by(usize::try_from(every).unwrap())
