@@ -14,7 +14,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 const LOCK: &str = "s3://bucket/r/.hregion.lock";
 const TRACKER: &str = "hbase.store.file-tracker.impl";
@@ -235,7 +235,10 @@ fn a_region_is_written_in_a_bucket_of_moto() {
         let options = options().log_bytes(6000).deadline(Duration::from_secs(60)).upload_part_bytes(5 << 20);
         Arc::new(options.build().unwrap())
     };
-    let dir = Path::new("s3://writes/r");
+    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let base = format!("s3://writes/{}", time.as_nanos());
+    let (dir, large) = (format!("{base}/r"), format!("{base}/large"));
+    let (dir, large) = (Path::new(&dir), Path::new(&large));
     let rows = run_model(&client, dir);
     println!("{} rows", rows.len());
     let first = open_in(client(), dir).unwrap();
@@ -249,10 +252,10 @@ fn a_region_is_written_in_a_bucket_of_moto() {
     // In parts.
     let bytes: Vec<u8> = (0..17_000_000_u32).map(|n| n.to_be_bytes()[2] ^ n.to_be_bytes()[3]).collect();
     let storage = client();
-    let mut file = storage.create_new(Path::new("s3://writes/large")).unwrap();
+    let mut file = storage.create_new(large).unwrap();
     file.write_all(&bytes).unwrap();
     file.sync().unwrap();
-    let file = storage.open(Path::new("s3://writes/large")).unwrap();
+    let file = storage.open(large).unwrap();
     let mut read = vec![0; bytes.len()];
     file.read_exact_at(&mut read, 0).unwrap();
     assert!(read == bytes);
