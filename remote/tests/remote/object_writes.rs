@@ -438,6 +438,18 @@ fn what_an_object_store_cannot_do_is_refused_by_name() {
     let error = region.bulk_load(&[("f", "s3://bucket/file")]).unwrap_err();
     assert!(error.to_string().contains("a bulk load in a storage without renames"), "{error}");
     region.close().unwrap();
+
+    // A family is added if it has the tracker.
+    let add = |family: Family| {
+        let options = Region::options().storage(client(&server)).writable(true).alter(true);
+        options.family(family).open(dir())
+    };
+    assert_eq!(add(Family::new("h")).unwrap_err().kind(), ErrorKind::Unsupported);
+    let region = add(family("h")).unwrap();
+    region.put(Put::new("a").cell("h", "q", "1")).unwrap();
+    region.close().unwrap();
+    let region = read_in(client(&server)).unwrap();
+    assert_eq!(region.get(&Get::new("a")).unwrap().value("h", "q"), Some(&b"1"[..]));
 }
 
 #[test]
