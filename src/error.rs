@@ -149,11 +149,26 @@ impl Error {
         Self::caller_at(ErrorKind::Locked, "region is open for writing elsewhere", region)
     }
 
+    /// As [`locked`](Self::locked), with what the storage says about the lock.
+    #[cold]
+    pub(crate) fn locked_as(region: &Path, error: &io::Error) -> Self {
+        match error.get_ref() {
+            None => Self::locked(region),
+            Some(said) => {
+                let message = format!("region is open for writing elsewhere: {said}");
+                Self::caller_at(ErrorKind::Locked, message, region)
+            }
+        }
+    }
+
     /// A root directory that another process recovers, or whose tables or snapshots it changes.
     #[cold]
-    pub(crate) fn being_recovered(root: &Path) -> Self {
+    pub(crate) fn being_recovered(root: &Path, error: &io::Error) -> Self {
         let message = "root directory is being recovered or changed elsewhere";
-        Self::caller_at(ErrorKind::Locked, message, root)
+        match error.get_ref() {
+            None => Self::caller_at(ErrorKind::Locked, message, root),
+            Some(said) => Self::caller_at(ErrorKind::Locked, format!("{message}: {said}"), root),
+        }
     }
 
     /// A region without a table descriptor, so that the settings of its families are unknown.
@@ -354,6 +369,11 @@ impl Error {
         let kinds =
             [io::ErrorKind::AlreadyExists, io::ErrorKind::DirectoryNotEmpty, io::ErrorKind::NotADirectory];
         self.is_io_kind(&kinds)
+    }
+
+    /// Whether the system reported that a file was removed or replaced after it was opened.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.is_io_kind(&[io::ErrorKind::StaleNetworkFileHandle, io::ErrorKind::NotFound])
     }
 
     fn is_io_kind(&self, kinds: &[io::ErrorKind]) -> bool {

@@ -159,6 +159,10 @@ mod remote {
             Self::of(path)?.create_log(path)
         }
 
+        fn can_rename(&self, path: &Path) -> bool {
+            Self::of(path).is_ok_and(|storage| storage.can_rename(path))
+        }
+
         fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
             // Whichever is remote refuses.
             Self::of(if is_url(to) { to } else { from })?.rename(from, to)

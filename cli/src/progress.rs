@@ -114,6 +114,10 @@ impl Storage for WatchedStorage {
         self.files.create_log(path)
     }
 
+    fn can_rename(&self, path: &Path) -> bool {
+        self.files.can_rename(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.files.rename(from, to)
     }

@@ -52,6 +52,14 @@ impl Blocking {
         Pending { receiver, task: runtime.spawn(task).abort_handle(), deadline }
     }
 
+    /// Starts a request whose answer is of no interest. It ends with the runtime at the latest.
+    #[cfg(feature = "aws")]
+    pub(crate) fn leave<T: Send + 'static>(&self, request: impl Future<Output = T> + Send + 'static) {
+        let runtime = self.runtime.as_ref().expect("present until dropped");
+        let deadline = self.deadline;
+        runtime.spawn(async move { tokio::time::timeout(deadline, request).await });
+    }
+
     /// Waits for a request. Unlike `Runtime::block_on`, any thread may wait.
     pub(crate) fn run<T: Send + 'static>(
         &self,

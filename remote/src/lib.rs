@@ -1,4 +1,4 @@
-//! HBase's files in place: read in S3 and on web servers, read and written in HDFS.
+//! HBase's files in place: read and written in S3 and HDFS, read on web servers.
 //!
 //! [`RemoteStorage`] is a [`Storage`](hregion::Storage) of the crate `hregion`, whose paths are URLs:
 //! `s3://bucket/hbase/data/default/t`. Pass it to
@@ -16,8 +16,21 @@
 //! file, for at most [`RemoteOptions::deadline`] a request. A server within that same runtime would wait in
 //! vain for its thread; use `spawn_blocking`.
 //!
-//! Object stores and web servers are only read: each call that writes there fails with
+//! Web servers are only read: each call that writes there fails with
 //! [`ErrorKind::Unsupported`](std::io::ErrorKind::Unsupported).
+//!
+//! # Writing to S3
+//!
+//! Regions and tables in S3 can be opened for writing if all of their families have the store file tracker
+//! FILE (`hbase.store.file-tracker.impl`). They can be created, written, flushed and compacted; splits,
+//! merges, snapshots, bulk loads, recoveries of logs and changes of whole tables need renames, and are
+//! refused. The store must know conditional puts; one that does not is refused when it is first written to.
+//!
+//! A logged write is acknowledged when an object with its log is in the store, and the region's lock was
+//! held after that. Each append puts the whole log again, up to [`RemoteOptions::log_bytes`]. The lock is an
+//! object that never expires: if a process has died, and that is certain,
+//! [`end_writing`](hregion::Storage::end_writing) of the lock file frees its lock. A process that was taken
+//! for dead can neither change the files nor acknowledge a write.
 //!
 //! # Writing to HDFS
 //!
@@ -55,6 +68,8 @@ mod hdfs;
 #[cfg(feature = "objects")]
 mod http_client;
 mod location;
+#[cfg(any(feature = "aws", feature = "hdfs"))]
+mod moment;
 #[cfg(feature = "objects")]
 mod object_errors;
 #[cfg(feature = "objects")]

@@ -2,6 +2,8 @@
 
 use crate::source::replaced;
 use object_store::Error;
+#[cfg(feature = "aws")]
+use object_store::client::{HttpError, HttpErrorKind};
 use std::io;
 
 /// The length of a message, at most.
@@ -32,6 +34,58 @@ pub(crate) fn io_error(error: &Error) -> io::Error {
 /// Whether a range was refused, as any range of an empty file is.
 pub(crate) fn is_range_refused(error: &Error) -> bool {
     chain(error).contains("416 Range Not Satisfiable")
+}
+
+/// Whether the server has refused a request, or it was not sent: what it asks for is not done, and will not
+/// be.
+#[cfg(feature = "aws")]
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::Generic { .. } => {
+            let is_unsent = http_error(error).is_some_and(|error| error.kind() == HttpErrorKind::Connect);
+            is_unsent || status(error).is_some_and(|status| (400..500).contains(&status))
+        }
+        Error::NotFound { .. }
+        | Error::AlreadyExists { .. }
+        | Error::Precondition { .. }
+        | Error::NotModified { .. }
+        | Error::PermissionDenied { .. }
+        | Error::Unauthenticated { .. }
+        | Error::NotImplemented { .. }
+        | Error::NotSupported { .. }
+        | Error::InvalidPath { .. }
+        | Error::UnknownConfigurationKey { .. } => true,
+        _ => false,
+    }
+}
+
+/// Whether a request that was refused may be answered otherwise later: the server is busy, or not there.
+#[cfg(feature = "aws")]
+pub(crate) fn is_passing(error: &Error) -> bool {
+    match error {
+        Error::Generic { .. } => status(error).is_none_or(|status| [408, 429].contains(&status)),
+        _ => false,
+    }
+}
+
+#[cfg(feature = "aws")]
+fn http_error(error: &Error) -> Option<&HttpError> {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(found) = cause.downcast_ref() {
+            return Some(found);
+        }
+        source = cause.source();
+    }
+    None
+}
+
+/// Returns the status of the answer, if there was one that is not of success.
+#[cfg(feature = "aws")]
+fn status(error: &Error) -> Option<u16> {
+    let text = chain(error);
+    let (_, after) = text.split_once("non-2xx status code: ")?;
+    after.get(..3)?.parse().ok()
 }
 
 fn kind_of(error: &Error) -> io::ErrorKind {

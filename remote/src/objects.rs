@@ -1,11 +1,21 @@
 //! Object stores and web servers.
 
+#[cfg(feature = "aws")]
+mod changes;
+#[cfg(feature = "aws")]
+mod lock;
+#[cfg(feature = "aws")]
+mod target;
+#[cfg(feature = "aws")]
+mod writer;
+
 use crate::counted_http::CountingConnector;
 use crate::location::{Location, Scheme};
 use crate::object_errors::{io_error, is_range_refused};
 use crate::options::RemoteOptions;
 use crate::source::{Opened, Source, Status, Version, len_of, replaced, wrong_answer};
 use crate::stats::Counters;
+use crate::target::Target;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -38,23 +48,15 @@ impl std::fmt::Debug for Pages {
     }
 }
 
-/// Connects to the store of a location.
+/// Connects to the store of a location. There is no target if its files are only read.
 pub(crate) fn connect(
     location: &Location,
     options: &RemoteOptions,
     counters: Arc<Counters>,
-) -> io::Result<Arc<dyn Source>> {
+) -> io::Result<(Arc<dyn Source>, Option<Arc<dyn Target>>)> {
     // A provider that the process has chosen stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let connector = CountingConnector::new(options, location.scheme == Scheme::S3, counters);
-    Ok(Arc::new(build(location, options, connector)?))
-}
-
-fn build(
-    location: &Location,
-    options: &RemoteOptions,
-    connector: CountingConnector,
-) -> io::Result<ObjectSource> {
+    let connector = || CountingConnector::new(options, location.scheme == Scheme::S3, Arc::clone(&counters));
     let backoff =
         BackoffConfig { init_backoff: options.first_backoff, max_backoff: options.max_backoff, base: 2.0 };
     let retry = RetryConfig { backoff, max_retries: options.retries, retry_timeout: options.deadline };
@@ -63,10 +65,25 @@ fn build(
         #[cfg(feature = "aws")]
         Scheme::S3 => {
             let builder = crate::s3::builder(options, std::env::vars_os())?;
-            let builder = builder.with_bucket_name(&location.authority).with_retry(retry);
-            let store = Arc::new(builder.with_http_connector(connector).build().map_err(fault)?);
-            let pages = Some(Pages(Arc::clone(&store) as Arc<dyn PaginatedListStore>));
-            Ok(ObjectSource { store, pages, max_entries: options.listing_entries })
+            // Requests to remove several objects are not known to all stores.
+            let builder = builder.with_bucket_name(&location.authority).with_disable_bulk_delete(true);
+            let without_retries = RetryConfig { max_retries: 0, ..retry.clone() };
+            let once = builder.clone().with_retry(without_retries).with_http_connector(connector());
+            let once = Arc::new(once.build().map_err(fault)?);
+            let builder = builder.with_retry(retry).with_http_connector(connector());
+            let store = Arc::new(builder.build().map_err(fault)?);
+            let pages = || Pages(Arc::clone(&store) as Arc<dyn PaginatedListStore>);
+            let settings = changes::WriteSettings {
+                retries: options.retries,
+                first_backoff: options.first_backoff,
+                max_backoff: options.max_backoff,
+                part_bytes: options.upload_part_bytes,
+                log_bytes: options.log_bytes,
+            };
+            let files = changes::ObjectFiles::new(Arc::clone(&store) as _, once, pages(), settings);
+            let pages = Some(pages());
+            let source = ObjectSource { store, pages, max_entries: options.listing_entries };
+            Ok((Arc::new(source), Some(Arc::new(files))))
         }
         #[cfg(feature = "http")]
         Scheme::Http | Scheme::Https => {
@@ -78,8 +95,9 @@ fn build(
                 .with_url(format!("{scheme}://{}", location.authority))
                 .with_config(ClientConfigKey::AllowHttp, is_plain.to_string())
                 .with_retry(retry);
-            let store = Arc::new(builder.with_http_connector(connector).build().map_err(fault)?);
-            Ok(ObjectSource { store, pages: None, max_entries: options.listing_entries })
+            let store = Arc::new(builder.with_http_connector(connector()).build().map_err(fault)?);
+            let source = ObjectSource { store, pages: None, max_entries: options.listing_entries };
+            Ok((Arc::new(source), None))
         }
         #[allow(unreachable_patterns, reason = "depends on the features")]
         _ => Err(io::Error::new(io::ErrorKind::Unsupported, "not built in")),

@@ -1,11 +1,11 @@
-//! How remote files are read.
+//! How remote files are read and written.
 
 use crate::storage::RemoteStorage;
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-/// How remote files are read.
+/// How remote files are read and written.
 #[derive(Clone)]
 pub struct RemoteOptions {
     pub(crate) tail_bytes: u64,
@@ -19,6 +19,8 @@ pub struct RemoteOptions {
     pub(crate) max_backoff: Duration,
     pub(crate) listing_bytes: u64,
     pub(crate) listing_entries: usize,
+    pub(crate) upload_part_bytes: usize,
+    pub(crate) log_bytes: u64,
     pub(crate) settings: Vec<(String, String)>,
 }
 
@@ -36,6 +38,8 @@ impl Default for RemoteOptions {
             max_backoff: Duration::from_secs(5),
             listing_bytes: 16 << 20,
             listing_entries: 1_000_000,
+            upload_part_bytes: 16 << 20,
+            log_bytes: 1 << 20,
             settings: Vec::new(),
         }
     }
@@ -86,8 +90,8 @@ impl RemoteOptions {
         self
     }
 
-    /// How often a request that failed is sent again, with growing pauses. Default: 5. HDFS has rules of its
-    /// own.
+    /// How often a request that failed is sent again, with growing pauses; one that makes an object is, if it
+    /// cannot be made twice. Default: 5. HDFS has rules of its own.
     #[must_use]
     pub fn retries(mut self, retries: usize) -> Self {
         self.retries = retries;
@@ -113,6 +117,23 @@ impl RemoteOptions {
     #[must_use]
     pub fn listing_entries(mut self, entries: usize) -> Self {
         self.listing_entries = entries;
+        self
+    }
+
+    /// The bytes of one part of an object that is uploaded in parts, as those of more than two parts are. A
+    /// file that is being written takes about four of them in memory, at most. S3 takes parts of at least 5
+    /// MiB, and at most 10,000 of them. Default: 16 MiB, at least 1.
+    #[must_use]
+    pub fn upload_part_bytes(mut self, bytes: usize) -> Self {
+        self.upload_part_bytes = bytes.max(1);
+        self
+    }
+
+    /// The length of a log in an object store from which on another one is begun. Each logged write puts all
+    /// of its log again. Default: 1 MiB.
+    #[must_use]
+    pub fn log_bytes(mut self, bytes: u64) -> Self {
+        self.log_bytes = bytes;
         self
     }
 

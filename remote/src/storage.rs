@@ -1,4 +1,4 @@
-//! Remote files as a file system. Object stores and web servers are only read.
+//! Remote files as a file system. Web servers are only read.
 
 use crate::blocking::Blocking;
 use crate::file::RemoteFile;
@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Remote files as a file system. Paths are URLs; clones share connections.
 ///
-/// Files of HDFS can be written, too. Calls that change files elsewhere fail with
+/// Files of S3 and HDFS can be written, too. Calls that change files elsewhere fail with
 /// [`ErrorKind::Unsupported`](io::ErrorKind::Unsupported).
 ///
 /// ```no_run
@@ -134,8 +134,8 @@ impl RemoteStorage {
             }
             #[cfg(feature = "objects")]
             _ => {
-                let source = objects::connect(location, &self.shared.options, counters)?;
-                Ok(Place { source, target: None })
+                let (source, target) = objects::connect(location, &self.shared.options, counters)?;
+                Ok(Place { source, target })
             }
             #[cfg(not(feature = "objects"))]
             _ => {
@@ -154,7 +154,7 @@ impl RemoteStorage {
         change: impl FnOnce(Arc<dyn Target>, FilePlace<'_>) -> io::Result<T>,
     ) -> io::Result<T> {
         // Nothing is connected to for a refusal.
-        if Location::parse(path)?.scheme != Scheme::Hdfs {
+        if matches!(Location::parse(path)?.scheme, Scheme::Http | Scheme::Https) {
             return Err(read_only(what));
         }
         let (location, place) = self.place(path)?;
@@ -197,6 +197,10 @@ impl Storage for RemoteStorage {
         self.change(path, "creating a log", |target, file| target.create_log(file))
     }
 
+    fn can_rename(&self, path: &Path) -> bool {
+        Location::parse(path).is_ok_and(|location| location.scheme == Scheme::Hdfs)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.change(from, "renaming", |target, file| {
             let (of, new) = (Location::parse(from)?, Location::parse(to)?);
@@ -237,7 +241,7 @@ impl Storage for RemoteStorage {
 }
 
 fn read_only(what: &str) -> io::Error {
-    let message = format!("files of object stores and web servers are only read: {what} is refused");
+    let message = format!("files of web servers are only read: {what} is refused");
     io::Error::new(io::ErrorKind::Unsupported, message)
 }
 
@@ -248,7 +252,7 @@ mod tests {
     #[test]
     fn calls_that_write_are_refused_by_name() {
         let storage = RemoteOptions::default().build().unwrap();
-        let path = Path::new("s3://b/a");
+        let path = Path::new("http://b/a");
         let errors = [
             storage.create(path).unwrap_err(),
             storage.create_new(path).unwrap_err(),

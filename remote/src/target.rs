@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// The path and key of a file, and the storage that it is of.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "hdfs"), allow(dead_code, reason = "nothing is written"))]
+#[cfg_attr(not(any(feature = "aws", feature = "hdfs")), allow(dead_code, reason = "nothing is written"))]
 pub(crate) struct FilePlace<'p> {
     pub(crate) path: &'p Path,
     pub(crate) key: &'p str,

@@ -135,6 +135,12 @@ pub trait LogFile: Send + fmt::Debug {
         true
     }
 
+    /// The length in bytes from which on later entries should be appended to another log. By default there is
+    /// none. A storage that writes the whole file again with each append has one.
+    fn max_len(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Waits until all bytes appended are on disk.
     ///
     /// # Errors
@@ -201,6 +207,17 @@ pub trait Storage: Send + Sync + fmt::Debug {
     fn create_scratch(&self, path: &Path, len: u64) -> io::Result<Arc<dyn ScratchFile>> {
         let _ = (path, len);
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Whether files and directories at a path can be renamed. By default they can.
+    ///
+    /// If not, as in an object store, a file that is created appears with its first sync, complete, or takes
+    /// the place of another one then; if it is dropped before, nothing has changed. Directories are there
+    /// while files are in them, and all changes are durable. Regions are written if all of their families
+    /// have the store file tracker FILE.
+    fn can_rename(&self, path: &Path) -> bool {
+        let _ = path;
+        true
     }
 
     /// Renames a file or directory atomically. A file replaces an existing file, a directory replaces an

@@ -13,6 +13,8 @@ use std::sync::Arc;
 /// nothing else has. It gets its final name only when it is complete and on disk. Whenever the process ends,
 /// either the previous file exists or the complete new one; other files are not touched. A file that is
 /// dropped before it is [persisted](Self::persist) is removed.
+///
+/// In a storage without renames it is written under its final name, and appears when it is persisted.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     file: Box<dyn FileWriter>,
@@ -30,6 +32,10 @@ impl NewFile {
     /// A file that will be at `path`.
     pub(crate) fn create(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
         let aside = aside(path)?;
+        if !storage.can_rename(path) {
+            let file = storage.create(path).map_err(|error| Error::io("create", path, error))?;
+            return Ok(Self::from_writer(file));
+        }
         let file = storage.create_new(&aside).map_err(|error| Error::io("create", &aside, error))?;
         Ok(Self { file, place: Some(Target { storage: Arc::clone(storage), path: path.to_owned() }) })
     }

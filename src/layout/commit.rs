@@ -12,20 +12,23 @@
 //! 5. The caller swaps its state.
 //! 6. Replaced files are moved to the archive: [`RegionDir::archive`].
 //!
+//! In a storage without renames, all families have a FILE tracker: the new files are written under their
+//! names in step 1, and step 4 creates the list, whose number follows that of the list before. So if another
+//! process has changed the files meanwhile, the list has a number that exists, and the change fails.
+//!
 //! If a step up to 4 fails, the previous steps are undone, and the undo is synced. If that fails too, there
 //! may be named files unknown to the caller: then [`CommitError::undo`] has the reason, and the caller must
 //! accept no further writes.
 
 use super::durable::{exists, rename, sync_dir};
 use super::family::FamilyDir;
-use super::file_list::{FileList, ListedFile, NewFileList, read_file_list};
+use super::file_list::{FileList, ListedFile, NewFileList, changed_elsewhere, read_file_list};
 use super::file_name::FileName;
 use super::region::RegionDir;
 use super::tracker::{StoreFileTracker, TrackedBy};
 use crate::error::{Error, Result};
 use crate::io::Storage;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,7 +37,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct StagedFile {
     storage: Arc<dyn Storage>,
-    /// The path it was written to.
+    /// The path it was written to. That of its name in a storage without renames.
     from: PathBuf,
     /// The name it is to get.
     name: String,
@@ -142,7 +145,17 @@ impl RegionDir {
                 added.for_each(|mut file| file.is_ours = false);
                 Ok(opened)
             }
-            Err(error) => Err(CommitError { error, undo: self.roll_back(steps).err() }),
+            Err(error) => {
+                let undo = self.roll_back(steps).err();
+                if undo.is_some() {
+                    // There may be a list with the new files.
+                    changes
+                        .into_iter()
+                        .flat_map(|change| change.add)
+                        .for_each(|mut file| file.is_ours = false);
+                }
+                Err(CommitError { error, undo })
+            }
         }
     }
 
@@ -163,12 +176,15 @@ impl RegionDir {
         for change in changes {
             let dir = self.family(change.family).path();
             for (i, file) in change.add.iter().enumerate() {
+                let to = dir.join(&file.name);
+                if file.from == to {
+                    continue;
+                }
                 // Renames may reach the disk in any order, and the last file may record that it replaces
                 // others.
                 if i > 0 && i + 1 == change.add.len() {
                     sync_dir(storage, &dir)?;
                 }
-                let to = dir.join(&file.name);
                 steps.push(UndoStep::Named { from: file.from.clone(), to: to.clone() });
                 rename(storage, &file.from, &to)?;
             }
@@ -180,10 +196,12 @@ impl RegionDir {
         for (i, list) in lists.into_iter().enumerate() {
             let aside = self.tmp().join(format!("filelist.{i}"));
             list.write(storage, &aside)?;
-            steps.push(UndoStep::Listed(list));
-            if let Some(UndoStep::Listed(list)) = steps.last() {
-                list.publish(storage, &aside)?;
+            let published = list.publish(storage, &aside);
+            // Another list of its number is not this one, and stays.
+            if !published.as_ref().is_err_and(Error::is_already_exists) {
+                steps.push(UndoStep::Listed(list));
             }
+            published?;
         }
         Ok(opened)
     }
@@ -239,8 +257,7 @@ fn new_list(
     };
     let is_known = |file: &ListedFile| known.contains_key(file.name.as_str());
     if list.files.len() != known.len() || !list.files.iter().all(is_known) {
-        let error = io::Error::other("another program has changed the list of the store's files");
-        return Err(Error::io("change", &path, error));
+        return Err(changed_elsewhere(&path));
     }
     let mut list = list;
     list.files.retain(|file| !change.remove.contains(&file.name));

@@ -110,6 +110,17 @@ pub(super) fn create_whole_descriptor(
     write_descriptor(storage, owner, 1, true, &bytes)
 }
 
+/// Removes what a creation that was interrupted may have left: descriptors with the first number.
+pub(super) fn remove_first_descriptors(storage: &dyn Storage, owner: &Path) -> Result<()> {
+    let dir = owner.join(TABLE_DESC_DIR);
+    for entry in list_if_exists(storage, &dir)?.unwrap_or_default() {
+        if entry.utf8_name().and_then(descriptor_number).is_some_and(|(number, _)| number == 1) {
+            unless_not_found(remove(storage, &dir.join(&entry.name)))?;
+        }
+    }
+    Ok(())
+}
+
 /// Fails if the content of a descriptor's file could not be read again, or how the files of a family are
 /// tracked: no region of the table could be opened then.
 fn check_readable(bytes: &[u8]) -> Result<()> {

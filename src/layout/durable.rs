@@ -41,6 +41,28 @@ pub(crate) fn rename(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()
     storage.rename(from, to).map_err(|error| Error::io("rename to", to, error))
 }
 
+/// Moves a file of which no more than the bytes are needed, under one of both names. In a storage without
+/// renames it is copied: after a failure or a crash it may have both names.
+pub(super) fn move_file(storage: &Arc<dyn Storage>, from: &Path, to: &Path) -> Result<()> {
+    if storage.can_rename(from) {
+        return rename(&**storage, from, to);
+    }
+    copy_file(storage, from, to)?;
+    remove(&**storage, from)
+}
+
+/// Fails if files at a path cannot be renamed, which `what` needs. Called before anything is changed.
+pub(crate) fn check_renames(storage: &dyn Storage, path: &Path, what: &str) -> Result<()> {
+    if storage.can_rename(path) {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(Error::not_supported(format!(
+        "{what} in a storage without renames, such as an object store ({path}): regions can be created, \
+         written, flushed and compacted there"
+    )))
+}
+
 /// Renames a directory, durably. After a failure it has its old name, unless renaming it back fails, too.
 pub(super) fn move_dir(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()> {
     rename(storage, from, to)?;
@@ -83,16 +105,16 @@ fn each_part(len: u64, mut take: impl FnMut(u64, usize) -> Result<bool>) -> Resu
 /// Moves files from a directory to another, durably. Files that are not there any more are skipped, so that a
 /// move can be repeated.
 pub(super) fn move_files<'f>(
-    storage: &dyn Storage,
+    storage: &Arc<dyn Storage>,
     from: &Path,
     to: &Path,
     names: impl IntoIterator<Item = &'f Path>,
 ) -> Result<()> {
     for name in names {
-        unless_not_found(rename(storage, &from.join(name), &to.join(name)))?;
+        unless_not_found(move_file(storage, &from.join(name), &to.join(name)))?;
     }
-    sync_dir(storage, to)?;
-    sync_dir(storage, from)
+    sync_dir(&**storage, to)?;
+    sync_dir(&**storage, from)
 }
 
 pub(crate) fn remove(storage: &dyn Storage, path: &Path) -> Result<()> {

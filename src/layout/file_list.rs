@@ -17,10 +17,11 @@ use super::durable::{
 use crate::coding::Cursor;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::hash::checksum::crc32;
-use crate::io::{Storage, read_file};
+use crate::io::{FileWriter, Storage, read_file};
 use crate::proto::region::{Reference as ReferenceProto, StoreFileEntry, StoreFileList};
 use prost::Message;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The directory of the lists, within that of the family.
@@ -184,6 +185,19 @@ fn newest(
     Ok(None)
 }
 
+/// Writes bytes to a new file, and syncs it.
+fn write(mut file: Box<dyn FileWriter>, path: &Path, bytes: &[u8]) -> Result<()> {
+    file.write_all(bytes).map_err(|error| Error::io("write", path, error))?;
+    file.sync().map_err(|error| Error::io("sync", path, error))
+}
+
+/// The error of a list that the caller has not written.
+#[cold]
+pub(super) fn changed_elsewhere(family: &Path) -> Error {
+    let error = io::Error::other("another program has changed the list of the store's files");
+    Error::io("change", family, error)
+}
+
 /// A new list that has not been renamed to its final name yet.
 #[derive(Debug)]
 pub(super) struct NewFileList {
@@ -201,6 +215,9 @@ impl NewFileList {
     pub(super) fn after(storage: &dyn Storage, family: &Path, mut list: FileList, now: i64) -> Result<Self> {
         let by_number = list_names(storage, family)?.unwrap_or_default();
         let before = newest(storage, family, &by_number)?;
+        if !storage.can_rename(family) && before.as_ref().map_or("", |before| &before.name) != list.name {
+            return Err(changed_elsewhere(family));
+        }
         let timestamp = before.as_ref().map_or(0, |before| before.timestamp.saturating_add(1));
         list.timestamp = now.max(timestamp);
         list.version = list.version.max(before.as_ref().map_or(1, |before| before.version));
@@ -210,6 +227,11 @@ impl NewFileList {
             Some((0, _)) => {
                 let is_first = before.is_some_and(|before| before.name == "f1");
                 dir.join(if is_first { "f2" } else { "f1" })
+            }
+            // Processes that change the same list make the same one: only one of them creates it.
+            greatest if !storage.can_rename(&dir) => {
+                let number = greatest.map_or(1, |(number, _)| number.saturating_add(1));
+                dir.join(format!("f1.{number}"))
             }
             greatest => {
                 let after = greatest.map_or(0, |(number, _)| number + 1);
@@ -225,29 +247,51 @@ impl NewFileList {
         Ok(Self { family: family.to_owned(), list, path, old })
     }
 
-    /// Writes the list at `aside` and syncs it.
+    /// Writes the list at `aside` and syncs it. Does nothing in a storage without renames.
     pub(super) fn write(&self, storage: &dyn Storage, aside: &Path) -> Result<()> {
-        let Some(bytes) = self.list.to_bytes() else {
-            let limit = MAX_MESSAGE as u64;
-            let value = limit.saturating_add(1);
-            return Err(Corruption::Limit { what: "list of files", value, limit }.at(&self.path, 0));
-        };
+        let bytes = self.to_bytes()?;
         create_dir_durably(storage, &self.family, &self.family.join(FILE_LIST_DIR))?;
-        let mut file = storage.create(aside).map_err(|error| Error::io("create", aside, error))?;
-        file.write_all(&bytes).map_err(|error| Error::io("write", aside, error))?;
-        file.sync().map_err(|error| Error::io("sync", aside, error))
+        if !storage.can_rename(&self.path) {
+            return Ok(());
+        }
+        let file = storage.create(aside).map_err(|error| Error::io("create", aside, error))?;
+        write(file, aside, &bytes)
     }
 
-    /// Renames the list to its final path: from then on it is the current list.
+    fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.list.to_bytes().ok_or_else(|| {
+            let limit = MAX_MESSAGE as u64;
+            let value = limit.saturating_add(1);
+            Corruption::Limit { what: "list of files", value, limit }.at(&self.path, 0)
+        })
+    }
+
+    /// Renames the list to its final path, or creates it there: from then on it is the current list.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`AlreadyExists`](std::io::ErrorKind::AlreadyExists) if another process has created a list of
+    /// its number, in a storage without renames. In others, and with other errors, the list may be there.
     pub(super) fn publish(&self, storage: &dyn Storage, aside: &Path) -> Result<()> {
+        if !storage.can_rename(&self.path) {
+            let file = storage.create_new(&self.path);
+            let file = file.map_err(|error| Error::io("create", &self.path, error))?;
+            write(file, &self.path, &self.to_bytes()?)?;
+            return sync_dir(storage, &self.family.join(FILE_LIST_DIR));
+        }
         rename(storage, aside, &self.path)?;
         sync_dir(storage, &self.family.join(FILE_LIST_DIR))
     }
 
-    /// Removes the list again, so that the previous one is current.
+    /// Removes the list again, so that the previous one is current. Fails if it is there in a storage without
+    /// renames: its number is not used again.
     pub(super) fn withdraw(&self, storage: &dyn Storage) -> Result<()> {
         // The rename may have failed before it took effect.
         if exists(storage, &self.path)? {
+            if !storage.can_rename(&self.path) {
+                let error = io::Error::other("it was created, although that failed, and stays");
+                return Err(Error::io("withdraw", &self.path, error));
+            }
             remove(storage, &self.path)?;
         }
         sync_dir(storage, &self.family.join(FILE_LIST_DIR))

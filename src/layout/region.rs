@@ -4,10 +4,11 @@
 use super::SchemaChange;
 use super::descriptor::{
     StoredDescriptor, check_families, create_descriptor, create_whole_descriptor, read_descriptor,
+    remove_first_descriptors,
 };
 use super::durable::{
-    create_dir, create_dir_durably, exists, list_if_exists, move_files, parent, remove, remove_tree, rename,
-    sync_dir, unless_not_found, write_file,
+    create_dir, create_dir_durably, exists, list_if_exists, move_file, move_files, parent, remove,
+    remove_tree, sync_dir, unless_not_found, write_file,
 };
 use super::family::{FamilyDir, StoreFiles};
 use super::file_list::FILE_LIST_DIR;
@@ -17,7 +18,8 @@ use super::store_file_info::StoreFileInfo;
 use super::table::{create_aside, settle_table};
 use super::table_regions::TableListing;
 use super::table_tree::TableTree;
-use super::tracker::StoreFileTracker;
+use super::tracker::{IMPL, StoreFileTracker, TrackedBy};
+use crate::binary::StringBinary;
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, read_file};
@@ -134,6 +136,16 @@ impl RegionDir {
         }
         if exists(&**storage, &path.join(REGION_INFO))? {
             return Err(already_exists(path));
+        }
+        if !storage.can_rename(path) {
+            let descriptor = match table.root {
+                Some(_) => read_descriptor(&**storage, &table.path, info.table())?,
+                None => None,
+            };
+            check_tracked_by_list(families, descriptor.as_ref().map(|stored| &stored.descriptor))?;
+            if table.root.is_none() {
+                remove_first_descriptors(&**storage, path)?;
+            }
         }
         if table.root.is_none() {
             create_aside(storage, path, |dir| fill(storage, dir, info, families, true))?;
@@ -308,6 +320,15 @@ impl RegionDir {
         Ok(())
     }
 
+    /// Fails if the directory is in a storage without renames, and the files of a family are not tracked by a
+    /// list: they could not be changed together.
+    pub(crate) fn check_trackers(&self, families: &[Family]) -> Result<()> {
+        match self.storage().can_rename(&self.path) {
+            true => Ok(()),
+            false => check_tracked_by_list(families, self.stored()),
+        }
+    }
+
     /// Prepares the directory for writes: creates the directory of every family, and empties `.tmp`. The
     /// caller must hold the lock.
     ///
@@ -379,7 +400,8 @@ impl RegionDir {
         for path in torn {
             let mut aside = path.clone().into_os_string();
             aside.push(format!(".{now}"));
-            rename(storage, path, Path::new(&aside))?;
+            // Its writes are in store files, so it may have both names.
+            move_file(self.storage(), path, Path::new(&aside))?;
         }
         whole.iter().try_for_each(|path| unless_not_found(remove(storage, path)))?;
         sync_dir(storage, &self.recovered_edits_dir())
@@ -500,7 +522,7 @@ impl RegionDir {
             create_dir_durably(storage, &root.path, &archive)?;
             crate::sync::unpoisoned(self.archived.lock()).insert(family.to_vec());
         }
-        move_files(storage, &path, &archive, names.map(Path::new))
+        move_files(self.storage(), &path, &archive, names.map(Path::new))
     }
 
     /// Whether there is a directory of a family in the archive.
@@ -586,6 +608,26 @@ fn created(result: Result<()>) -> Result<bool> {
 #[cold]
 pub(super) fn already_exists(path: &Path) -> Error {
     Error::io("create", path, io::ErrorKind::AlreadyExists.into())
+}
+
+/// Fails if the files of a family are not tracked by a list, by its own configuration or the descriptor.
+pub(super) fn check_tracked_by_list(families: &[Family], descriptor: Option<&TableDescriptor>) -> Result<()> {
+    for family in families {
+        let setting = |key: &'static str| {
+            let own = family.configuration.get(key).map(String::as_str);
+            own.or_else(|| descriptor?.setting(family.name(), key))
+        };
+        let tracker = StoreFileTracker::from_settings(setting);
+        let tracker = tracker.map_err(|corruption| Error::invalid_argument(corruption.to_string()))?;
+        if tracker.source != TrackedBy::List {
+            let family = StringBinary(family.name());
+            return Err(Error::not_supported(format!(
+                "family {family} in a storage without renames, such as an object store, without the store \
+                 file tracker FILE: set {IMPL} to FILE when the family is created; HBase migrates others"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Fails if a directory to be written to is a symbolic link.

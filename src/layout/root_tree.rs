@@ -38,7 +38,7 @@ impl RootTree {
     pub(super) fn lock(&self, storage: &dyn Storage) -> Result<FileLock> {
         let path = self.root.path.join(LOCK);
         storage.lock(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => Error::being_recovered(&self.root.path),
+            io::ErrorKind::WouldBlock => Error::being_recovered(&self.root.path, &error),
             _ => Error::io("lock", &path, error),
         })
     }

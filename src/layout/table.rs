@@ -4,10 +4,11 @@
 use super::descriptor::create_descriptor;
 use super::durable::{create_dir, exists, list_if_exists, move_dir, parent, remove_tree, sync_dir};
 use super::file_name::new_file_name;
-use super::region::{REGION_INFO, already_exists, fill};
+use super::region::{REGION_INFO, already_exists, check_tracked_by_list, fill};
 use super::root::Root;
+use super::root_tree::RootTree;
 use crate::error::{Error, Result};
-use crate::io::Storage;
+use crate::io::{DirEntry, Storage};
 use crate::schema::{Family, RegionInfo, TableName};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,10 @@ pub(crate) fn create_table(
 ) -> Result<PathBuf> {
     families.iter().try_for_each(Family::check)?;
     let path = Root::new(root).table(table);
+    if !storage.can_rename(&path) {
+        create_table_in_place(storage, root, &path, table, families, regions)?;
+        return Ok(path);
+    }
     if list_if_exists(&**storage, &path)?.is_some() {
         return Err(already_exists(&path));
     }
@@ -40,11 +45,45 @@ pub(crate) fn create_table(
     Ok(path)
 }
 
+/// Creates a table in a storage without renames: the regions first, and last the descriptor, without which
+/// they have no families. The root is locked meanwhile.
+fn create_table_in_place(
+    storage: &Arc<dyn Storage>,
+    root: &Path,
+    path: &Path,
+    table: &TableName,
+    families: &[Family],
+    regions: &[RegionInfo],
+) -> Result<()> {
+    check_tracked_by_list(families, None)?;
+    let _lock = RootTree::new(root).lock(&**storage)?;
+    if let Some(entries) = list_if_exists(&**storage, path)? {
+        // An interrupted creation leaves regions of which there is only the key range.
+        for entry in &entries {
+            let files =
+                if entry.is_dir { list_if_exists(&**storage, &path.join(&entry.name))? } else { None };
+            let is_left_over = |file: &DirEntry| !file.is_dir && file.name == REGION_INFO;
+            if !files.is_some_and(|files| files.iter().all(is_left_over)) {
+                return Err(already_exists(path));
+            }
+        }
+        remove_tree(&**storage, path)?;
+    }
+    let each =
+        |region: &RegionInfo| fill(storage, &path.join(region.encoded_name()), region, families, false);
+    let filled = regions.iter().try_for_each(each);
+    let filled = filled.and_then(|()| create_descriptor(storage, path, table, families));
+    filled.inspect_err(|_| {
+        // What remains is removed by the next creation.
+        let _ = remove_tree(&**storage, path);
+    })
+}
+
 /// Creates a directory next to `path`, fills it with `fill`, and renames it to `path`, so that it is created
 /// completely or not at all. An empty directory at `path` is replaced.
 ///
-/// A directory at `path` that is not empty is filled in place; `.regioninfo`, which makes it a region, must
-/// be written last.
+/// A directory at `path` that is not empty is filled in place, and any in a storage without renames;
+/// `.regioninfo`, which makes it a region, must be written last.
 ///
 /// # Errors
 ///
@@ -58,6 +97,12 @@ pub(super) fn create_aside(
     let Some(name) = path.file_name() else {
         return Err(Error::invalid_argument(format!("{} is not the name of a directory", path.display())));
     };
+    if !storage.can_rename(path) {
+        return match exists(&**storage, &path.join(REGION_INFO))? {
+            true => Err(already_exists(path)),
+            false => fill(path),
+        };
+    }
     let dir = parent(path);
     create_parents(&**storage, dir)?;
     if list_if_exists(&**storage, path)?.is_some_and(|entries| !entries.is_empty()) {

@@ -26,7 +26,7 @@ pub(crate) enum TrackedBy {
 }
 
 /// The settings for the tracker, and for the source and the target of a migration.
-const IMPL: &str = "hbase.store.file-tracker.impl";
+pub(super) const IMPL: &str = "hbase.store.file-tracker.impl";
 const MIGRATION_SOURCE: &str = "hbase.store.file-tracker.migration.src.impl";
 const MIGRATION_TARGET: &str = "hbase.store.file-tracker.migration.dst.impl";
 

@@ -5,6 +5,7 @@ use super::commit::StoreChange;
 use super::{Region, RegionCore};
 use crate::error::{Error, Result};
 use crate::hfile::{HFile, StoreFileWriter};
+use crate::layout::durable::check_renames;
 use crate::layout::file_name::new_bulk_load_name;
 use crate::layout::{StagedFile, StoreFileInfo, refuse_region};
 use crate::mvcc::Mvcc;
@@ -26,7 +27,7 @@ impl Region {
     /// 2^61 or more, is damaged or cannot be moved, or is a store file of a region or in the archive; or if
     /// the region is read-only. Then nothing is loaded, and the files stay where they were.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
-        self.0.check_takes_data()?;
+        self.check_loadable()?;
         self.0.log.as_ref().map_or(Ok(()), |log| log.check())?;
         if files.is_empty() {
             return Err(Error::invalid_argument("a bulk load without files"));
@@ -74,7 +75,8 @@ impl Region {
 
     /// Fails if the region takes no files, whatever they have.
     pub(crate) fn check_loadable(&self) -> Result<()> {
-        self.0.check_takes_data()
+        self.0.check_takes_data()?;
+        check_renames(&**self.0.dir.storage(), self.0.dir.path(), "a bulk load")
     }
 }
 

@@ -41,6 +41,10 @@ const DEFAULT_FLUSH_SIZE: u64 = 128 << 20;
 /// The maximum number of times files are listed again because another process has changed them.
 const LISTINGS: u32 = 100;
 
+/// The sequence ids that are left out when a region is opened for writing in a storage whose locks do not end
+/// with their processes: more than a writer has under way.
+const SKIPPED_IDS: i64 = 1 << 20;
+
 /// Returns the files of a family: by its directory, or from a list.
 type ListFiles<'l> = &'l dyn Fn(&RegionDir, &[u8]) -> Result<StoreFiles>;
 
@@ -71,16 +75,20 @@ impl RegionOptions {
             let opened = self.load(dir, lock, Vec::new(), &RegionDir::store_files)?;
             return self.region(opened);
         }
-        let mut dir = dir;
+        let (mut dir, logs) = (dir, path.join(RECOVERED_EDITS));
         for _ in 0..LISTINGS {
-            let opened = self.load(dir, None, Vec::new(), &RegionDir::store_files)?;
-            if opened.is_consistent {
-                return self.region(opened);
+            match self.load(dir, None, Vec::new(), &RegionDir::store_files) {
+                Ok(opened) if opened.is_consistent => return self.region(opened),
+                Ok(_) => {}
+                // In an object store, a log is replaced as it grows, and cannot be read once it is removed.
+                Err(error)
+                    if error.is_stale() && error.path().is_some_and(|file| file.starts_with(&logs)) => {}
+                Err(error) => return Err(error),
             }
             (dir, _) = self.open_dir(path, described.as_ref())?;
         }
         let error = io::Error::new(io::ErrorKind::Interrupted, "another process keeps changing the logs");
-        Err(Error::io("list", &path.join(RECOVERED_EDITS), error))
+        Err(Error::io("list", &logs, error))
     }
 
     fn pre_open(&self, dir: &RegionDir) -> Result<()> {
@@ -178,7 +186,10 @@ impl RegionOptions {
         warnings.append(&mut replayed.warnings);
         let mvcc = Mvcc::new(0);
         let max_seq_id = dir.max_seq_id().unwrap_or(0).max(files_seq_id).max(replayed.max_seq_id);
-        mvcc.advance_to(max_seq_id.saturating_add(1))?;
+        // A writer that was taken for dead may log a write after the logs were read, which it does not
+        // acknowledge. The next files have greater sequence ids, so that it is not replayed.
+        let is_shared = self.writable && !self.storage.can_rename(dir.path());
+        mvcc.advance_to(max_seq_id.saturating_add(if is_shared { SKIPPED_IDS } else { 1 }))?;
         Ok(Opened {
             dir,
             stores,
@@ -328,6 +339,7 @@ impl RegionOptions {
         if !dir.has_descriptor() && families.len() > self.families.len() {
             return Err(self.unknown_settings(&dir));
         }
+        dir.check_trackers(&families)?;
         if is_altered {
             self.check_given(Some(&dir))?;
             dir.alter(&self.families)?;
@@ -343,13 +355,14 @@ impl RegionOptions {
         self.check_given(None)?;
         let table = TableName::parse(self.table.as_deref().unwrap_or(DEFAULT_TABLE))?;
         let info = RegionInfo::new(table, self.start_key.clone(), self.end_key.clone(), self.clock.now())?;
-        // An existing directory that is not empty is made a region in place, so it is locked against other
-        // processes.
-        let is_occupied = match self.storage.list_dir(path) {
-            Ok(entries) => !entries.is_empty(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(Error::io("list", path, error)),
-        };
+        // An existing directory that is not empty is made a region in place, and any in a storage without
+        // renames, so it is locked against other processes.
+        let is_occupied = !self.storage.can_rename(path)
+            || match self.storage.list_dir(path) {
+                Ok(entries) => !entries.is_empty(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+                Err(error) => return Err(Error::io("list", path, error)),
+            };
         let _lock = if is_occupied { Some(self.lock(path)?) } else { None };
         match RegionDir::create(&self.storage, path, &info, &self.families) {
             // Another process has created the region meanwhile.
@@ -362,7 +375,7 @@ impl RegionOptions {
     pub(crate) fn lock(&self, dir: &Path) -> Result<FileLock> {
         let path = dir.join(LOCK);
         self.storage.lock(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => Error::locked(dir),
+            io::ErrorKind::WouldBlock => Error::locked_as(dir, &error),
             _ => Error::io("lock", &path, error),
         })
     }

@@ -4,6 +4,7 @@ use super::Table;
 use super::catalog::{TableCatalog, regions_on_disk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::FileLock;
+use crate::layout::durable::check_renames;
 use crate::layout::{EmptyTable, LogTree, StoredDescriptor, TableTree};
 use crate::locator::{check_region_chain, serving};
 use crate::region::RegionOptions;
@@ -150,6 +151,7 @@ impl<'o> TableChange<'o> {
             return Err(Error::invalid_argument(format!("{table} is a table of HBase's own")));
         }
         let storage = options.file_storage();
+        check_renames(&**storage, root, "a deletion, truncation or alteration of a table")?;
         let (tree, logs) = (TableTree::new(storage, root, &table), LogTree::new(root));
         if !tree.exists()? && !tree.has_remains()? && !tree.has_replacement()? {
             return Err(not_found(&table, root));

@@ -54,6 +54,8 @@ impl super::TableCore {
         // Opened first, so that nothing changes if another process has it open.
         let catalog = self.catalog(table)?;
         let mut archived = Vec::new();
+        // They stay where they are, and HBase archives them.
+        let parents = if storage.can_rename(table) { parents } else { Vec::new() };
         for (path, info) in parents {
             if let Some(catalog) = &catalog
                 && catalog.serves(&info)?

@@ -5,6 +5,7 @@ use super::Table;
 use crate::cell::CellRef;
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
+use crate::layout::durable::check_renames;
 use crate::layout::{LogTree, NewEdits, ServerLog};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions, ReplayReport};
@@ -86,6 +87,7 @@ impl Table {
     pub fn recover(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         Error::if_no_clock("a recovery")?;
         let options = options.create_if_missing(false).alter(false).writable(true).with_split_logs();
+        check_renames(&**options.file_storage(), root.as_ref(), "a recovery of logs")?;
         let recovery = Recovery::new(root.as_ref(), &options);
         let _lock = recovery.tree.lock(recovery.storage())?;
         recovery.end_logs()?;

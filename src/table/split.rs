@@ -6,6 +6,7 @@ use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::{Table, TableCore};
 use crate::cell::SeekKey;
 use crate::error::{Error, ErrorKind, Result};
+use crate::layout::durable::check_renames;
 use crate::layout::{
     Half, NewChild, Reference, RegionChange, create_child, find_region_info, read_region_info,
 };
@@ -139,6 +140,7 @@ impl TableCore {
         }
         let dirs: Vec<PathBuf> = regions.iter().map(|region| region.path().to_owned()).collect();
         let table = dirs.first().and_then(|dir| dir.parent()).unwrap_or_else(|| Path::new(""));
+        check_renames(&**self.options.file_storage(), table, "a split or merge of regions")?;
         let infos: Vec<RegionInfo> = parents.iter().map(|slot| slot.info.clone()).collect();
         let mut catalog = self.catalog(table)?;
         if let Some(open) = &catalog

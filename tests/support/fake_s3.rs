@@ -1,9 +1,11 @@
-//! A bucket with the interface of S3 that serves the files of a test, and misbehaves as configured.
+//! A bucket with the interface of S3 that serves the files of a test, takes others, and misbehaves as
+//! configured.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{self, BufRead, BufReader, Read as _, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -52,12 +54,40 @@ pub(crate) enum Manner {
     EmptyPage,
     /// With an error instead of a page, and the status of success.
     ErrorPage,
+    /// Not at all: closes the connection.
+    Drops,
+    /// As it should, but closes the connection before the answer.
+    DropsAfter,
+    /// As it should, but answers with this status.
+    FailsAfter(u16),
+    /// As it should, but never answers.
+    HangsAfter,
+    /// As it should, when it is [released](FakeS3::release).
+    Waits,
 }
 
 #[derive(Debug)]
 struct Object {
     bytes: Vec<u8>,
-    tag: u64,
+    tag: String,
+    /// The headers of its metadata.
+    metadata: Vec<(String, String)>,
+}
+
+/// An object that is uploaded in parts.
+#[derive(Debug)]
+struct Upload {
+    key: String,
+    metadata: Vec<(String, String)>,
+    parts: BTreeMap<u64, Vec<u8>>,
+}
+
+/// What a server makes of the conditions of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Conditions {
+    Knows,
+    Ignores,
+    Refuses,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +99,14 @@ struct Shared {
     tags: AtomicU64,
     page: AtomicU64,
     stopped: AtomicBool,
+    uploads: Mutex<BTreeMap<u64, Upload>>,
+    conditions: Mutex<Option<Conditions>>,
+    /// The number of requests until all connections are closed, and whether the last one is carried out.
+    left: Mutex<Option<(u64, bool)>>,
+    /// Whether requests that wait may go on, and how many wait.
+    is_released: AtomicBool,
+    waiting: AtomicU64,
+    largest: AtomicU64,
 }
 
 /// A server on its own port, with one bucket named `bucket`. It stops when dropped.
@@ -87,6 +125,7 @@ struct Request {
     key: String,
     query: BTreeMap<String, String>,
     headers: BTreeMap<String, String>,
+    body: Vec<u8>,
 }
 
 impl FakeS3 {
@@ -119,8 +158,9 @@ impl FakeS3 {
 
     /// Puts an object, or replaces it.
     pub(crate) fn put(&self, key: &str, bytes: Vec<u8>) {
-        let tag = self.shared.tags.fetch_add(1, Ordering::Relaxed);
-        self.shared.objects.lock().unwrap().insert(key.to_owned(), Object { bytes, tag });
+        let tag = self.shared.tags.fetch_add(1, Ordering::Relaxed).to_string();
+        let object = Object { bytes, tag, metadata: Vec::new() };
+        self.shared.objects.lock().unwrap().insert(key.to_owned(), object);
     }
 
     pub(crate) fn remove(&self, key: &str) {
@@ -144,6 +184,56 @@ impl FakeS3 {
         if is_empty {
             self.put(&format!("{key}/"), Vec::new());
         }
+    }
+
+    /// Writes all objects below a key to a directory.
+    pub(crate) fn download(&self, key: &str, dir: &Path) {
+        for (name, object) in &*self.shared.objects.lock().unwrap() {
+            if let Some(below) = name.strip_prefix(key).and_then(|below| below.strip_prefix('/')) {
+                fs::create_dir_all(dir.join(below).parent().unwrap()).unwrap();
+                fs::write(dir.join(below), &object.bytes).unwrap();
+            }
+        }
+    }
+
+    /// Returns the keys of all objects.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.shared.objects.lock().unwrap().keys().cloned().collect()
+    }
+
+    /// Returns the number of uploads that are neither complete nor given up.
+    pub(crate) fn uploads(&self) -> usize {
+        self.shared.uploads.lock().unwrap().len()
+    }
+
+    /// Returns the length of the longest body of a request.
+    pub(crate) fn largest_body(&self) -> u64 {
+        self.shared.largest.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_conditions(&self, conditions: Conditions) {
+        *self.shared.conditions.lock().unwrap() = Some(conditions);
+    }
+
+    /// Closes all connections from the `requests`th request on, as if the client were killed. That request is
+    /// carried out, or not.
+    pub(crate) fn die_at(&self, requests: u64, is_made: bool) {
+        *self.shared.left.lock().unwrap() = Some((requests, is_made));
+    }
+
+    /// Serves requests again. Returns whether any was refused.
+    pub(crate) fn revive(&self) -> bool {
+        self.shared.left.lock().unwrap().take().is_some_and(|(left, _)| left == 0)
+    }
+
+    /// Returns whether a request [waits](Manner::Waits).
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.shared.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// Lets requests that wait go on.
+    pub(crate) fn release(&self) {
+        self.shared.is_released.store(true, Ordering::SeqCst);
     }
 
     /// Sets how the next requests are answered, one each; those after them are answered well.
@@ -181,19 +271,35 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
         let range = request.headers.get("range").cloned().unwrap_or_default();
         let asked = format!("{} {} {:?} {range}", request.method, request.key, request.query);
         shared.asked.lock().unwrap().push(asked);
-        let manner = shared.manners.lock().unwrap().pop_front().unwrap_or(Manner::Good);
+        shared.largest.fetch_max(request.body.len() as u64, Ordering::Relaxed);
+        let mut manner = shared.manners.lock().unwrap().pop_front().unwrap_or(Manner::Good);
+        if let Some((left, is_made)) = &mut *shared.left.lock().unwrap() {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                manner = if std::mem::take(is_made) { Manner::DropsAfter } else { Manner::Drops };
+            }
+        }
         match manner {
-            Manner::Hangs => {
-                while !shared.stopped.load(Ordering::Relaxed) {
-                    thread::sleep(Duration::from_millis(20));
+            Manner::Hangs => return hang(shared),
+            Manner::Drops => return Ok(()),
+            Manner::Waits => {
+                shared.waiting.fetch_add(1, Ordering::SeqCst);
+                while !shared.is_released.load(Ordering::SeqCst) && !shared.stopped.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(2));
                 }
-                return Ok(());
+                shared.waiting.fetch_sub(1, Ordering::SeqCst);
             }
             Manner::Drips => return drip(stream, &request, shared),
             Manner::Endless | Manner::EndlessError => return endless(stream, &request, manner, shared),
             _ => {}
         }
         let (status, headers, body) = answer(&request, manner, shared);
+        let (status, headers, body) = match manner {
+            Manner::DropsAfter => return Ok(()),
+            Manner::HangsAfter => return hang(shared),
+            Manner::FailsAfter(status) => (status, Vec::new(), Vec::new()),
+            _ => (status, headers, body),
+        };
         let mut message = head(status, &headers, body.len());
         if request.method != "HEAD" {
             let sent = if manner == Manner::Cuts { body.len() / 2 } else { body.len() };
@@ -205,6 +311,14 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
         if manner == Manner::Cuts {
             return Ok(());
         }
+    }
+    Ok(())
+}
+
+/// Keeps a connection open without an answer.
+fn hang(shared: &Shared) -> io::Result<()> {
+    while !shared.stopped.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(20));
     }
     Ok(())
 }
@@ -223,9 +337,11 @@ fn drip(mut stream: &TcpStream, request: &Request, shared: &Shared) -> io::Resul
     Ok(())
 }
 
-fn head(status: u16, headers: &[(&'static str, String)], len: usize) -> Vec<u8> {
+fn head(status: u16, headers: &[(impl AsRef<str>, String)], len: usize) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {status} x\r\nContent-Length: {len}\r\n");
-    headers.iter().for_each(|(name, value)| write!(head, "{name}: {value}\r\n").unwrap());
+    headers.iter().for_each(|(name, value)| {
+        write!(head, "{}: {value}\r\n", name.as_ref()).unwrap();
+    });
     (head + "\r\n").into_bytes()
 }
 
@@ -269,11 +385,15 @@ fn read_request(input: &mut BufReader<&TcpStream>) -> io::Result<Option<Request>
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let path = decoded(path);
     let key = path.strip_prefix("/bucket").unwrap_or(&path).trim_start_matches('/').to_owned();
-    let query = query.split('&').filter_map(|part| part.split_once('='));
+    let query = query.split('&').map(|part| part.split_once('=').unwrap_or((part, "")));
     let query = query.map(|(name, value)| (name.to_owned(), decoded(value))).collect();
     let headers = lines.iter().skip(1).filter_map(|line| line.split_once(':'));
-    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
-    Ok(Some(Request { method: method.to_owned(), target: target.to_owned(), key, query, headers }))
+    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+    let headers: BTreeMap<String, String> = headers.collect();
+    let len = headers.get("content-length").map_or(0, |len| len.parse().unwrap());
+    let (method, target, mut body) = (method.to_owned(), target.to_owned(), vec![0; len]);
+    input.read_exact(&mut body)?;
+    Ok(Some(Request { method, target, key, query, headers, body }))
 }
 
 fn decoded(text: &str) -> String {
@@ -296,7 +416,86 @@ fn decoded(text: &str) -> String {
 
 const MODIFIED: &str = "Mon, 01 Jan 2024 00:00:00 GMT";
 
-type Answer = (u16, Vec<(&'static str, String)>, Vec<u8>);
+type Answer = (u16, Vec<(String, String)>, Vec<u8>);
+
+fn named(headers: Vec<(&str, String)>) -> Vec<(String, String)> {
+    headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Carries out a request that changes objects.
+fn change(request: &Request, shared: &Shared) -> Answer {
+    let mut uploads = shared.uploads.lock().unwrap();
+    let upload = request.query.get("uploadId").map(|id| id.parse::<u64>().unwrap());
+    let xml = |text: String| (200, Vec::new(), text.into_bytes());
+    match (request.method.as_str(), upload) {
+        ("POST", None) => {
+            assert!(request.query.contains_key("uploads"), "{}", request.target);
+            let id = shared.tags.fetch_add(1, Ordering::Relaxed);
+            let (key, metadata) = (request.key.clone(), metadata_of(request));
+            uploads.insert(id, Upload { key, metadata, parts: BTreeMap::new() });
+            xml(format!(
+                "<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
+            ))
+        }
+        ("PUT", Some(id)) => {
+            let Some(upload) = uploads.get_mut(&id) else { return (404, Vec::new(), Vec::new()) };
+            upload.parts.insert(request.query["partNumber"].parse().unwrap(), request.body.clone());
+            (200, named(vec![("ETag", tag_of(&request.body))]), Vec::new())
+        }
+        ("POST", Some(id)) => {
+            let Some(Upload { key, metadata, parts }) = uploads.remove(&id) else {
+                return (404, Vec::new(), Vec::new());
+            };
+            let bytes: Vec<u8> = parts.into_values().flatten().collect();
+            let tag = tag_of(&bytes).replace('"', "") + "-2";
+            let result = format!("<CompleteMultipartUploadResult><ETag>\"{tag}\"</ETag>");
+            shared.objects.lock().unwrap().insert(key, Object { bytes, tag, metadata });
+            xml(result + "</CompleteMultipartUploadResult>")
+        }
+        ("DELETE", Some(id)) => {
+            uploads.remove(&id);
+            (204, Vec::new(), Vec::new())
+        }
+        ("DELETE", None) => {
+            shared.objects.lock().unwrap().remove(&request.key);
+            (204, Vec::new(), Vec::new())
+        }
+        _ => put(request, shared),
+    }
+}
+
+/// Makes an object of a request's body, if its condition is met.
+fn put(request: &Request, shared: &Shared) -> Answer {
+    let mut objects = shared.objects.lock().unwrap();
+    let conditions = shared.conditions.lock().unwrap().unwrap_or(Conditions::Knows);
+    let found = objects.get(&request.key).map(|object| format!("\"{}\"", object.tag));
+    let (is_new, same) = (request.headers.get("if-none-match"), request.headers.get("if-match"));
+    match conditions {
+        Conditions::Refuses if is_new.or(same).is_some() => return (501, Vec::new(), Vec::new()),
+        Conditions::Knows if is_new.is_some() && found.is_some() => return (412, Vec::new(), Vec::new()),
+        Conditions::Knows if same.is_some() && found.is_none() => return (404, Vec::new(), Vec::new()),
+        Conditions::Knows if same.is_some() && found.as_ref() != same => {
+            return (412, Vec::new(), Vec::new());
+        }
+        _ => {}
+    }
+    let (bytes, tag) = (request.body.clone(), tag_of(&request.body));
+    let object = Object { bytes, tag: tag.replace('"', ""), metadata: metadata_of(request) };
+    objects.insert(request.key.clone(), object);
+    (200, named(vec![("ETag", tag)]), Vec::new())
+}
+
+/// Returns the ETag of bytes: as in S3, equal ones have the same.
+fn tag_of(bytes: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    format!("\"{:016x}\"", hasher.finish())
+}
+
+fn metadata_of(request: &Request) -> Vec<(String, String)> {
+    let headers = request.headers.iter().filter(|(name, _)| name.starts_with("x-amz-meta-"));
+    headers.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
 
 fn answer(request: &Request, manner: Manner, shared: &Shared) -> Answer {
     if let Manner::Fails(status) = manner {
@@ -304,15 +503,18 @@ fn answer(request: &Request, manner: Manner, shared: &Shared) -> Answer {
         return (status, Vec::new(), body.into());
     }
     match manner {
-        Manner::Redirects => return (307, vec![("Location", request.target.clone())], Vec::new()),
+        Manner::Redirects => return (307, named(vec![("Location", request.target.clone())]), Vec::new()),
         Manner::RedirectsTo(port) => {
             let location = format!("http://127.0.0.1:{port}{}", request.target);
-            return (307, vec![("Location", location)], Vec::new());
+            return (307, named(vec![("Location", location)]), Vec::new());
         }
         Manner::RedirectsAway => {
-            return (307, vec![("Location", "http://[fe80::1]/k".to_owned())], Vec::new());
+            return (307, named(vec![("Location", "http://[fe80::1]/k".to_owned())]), Vec::new());
         }
         _ => {}
+    }
+    if ["PUT", "POST", "DELETE"].contains(&request.method.as_str()) {
+        return change(request, shared);
     }
     if request.query.contains_key("list-type") {
         return (200, Vec::new(), page(request, manner, shared).into_bytes());
@@ -324,7 +526,8 @@ fn answer(request: &Request, manner: Manner, shared: &Shared) -> Answer {
     {
         return (412, Vec::new(), Vec::new());
     }
-    let mut headers = vec![("ETag", tag), ("Last-Modified", MODIFIED.to_owned())];
+    let mut headers = named(vec![("ETag", tag), ("Last-Modified", MODIFIED.to_owned())]);
+    headers.extend(object.metadata.iter().cloned());
     if manner == Manner::NoVersion {
         headers.clear();
     }
@@ -336,7 +539,7 @@ fn answer(request: &Request, manner: Manner, shared: &Shared) -> Answer {
     if manner == Manner::WrongRange {
         (start, end) = ((start + 1).min(len - 1), (end + 1).min(len));
     }
-    headers.push(("Content-Range", format!("bytes {start}-{}/{len}", end - 1)));
+    headers.push(("Content-Range".to_owned(), format!("bytes {start}-{}/{len}", end - 1)));
     let mut body = object.bytes[start..end].to_vec();
     if manner == Manner::Halves {
         body.truncate(body.len() / 2);
@@ -388,7 +591,7 @@ fn page(request: &Request, manner: Manner, shared: &Shared) -> String {
         match inner {
             Some(_) => write!(text, "<CommonPrefixes><Prefix>{shown}</Prefix></CommonPrefixes>").unwrap(),
             None => {
-                let (len, tag) = (object.bytes.len(), object.tag);
+                let (len, tag) = (object.bytes.len(), &object.tag);
                 write!(text, "<Contents><Key>{shown}</Key><Size>{len}</Size><ETag>\"{tag}\"</ETag>").unwrap();
                 text += "<LastModified>2024-01-01T00:00:00.000Z</LastModified></Contents>";
             }

@@ -105,8 +105,12 @@ fn dir() -> &'static Path {
 impl World {
     pub(crate) fn new(tracker: Option<[&'static str; 3]>, durability: Durability) -> Self {
         let clock = Arc::new(ManualClock::new(1_000));
+        let storage = FaultyStorage::new();
+        if tracker == Some(OBJECTS) {
+            storage.has_objects();
+        }
         let mut world = Self {
-            storage: FaultyStorage::new(),
+            storage,
             tracker,
             clock,
             now: 1_000,
@@ -157,7 +161,7 @@ impl World {
             let family = Family::new(name.to_owned()).max_versions(u32::try_from(VERSIONS).unwrap());
             let [tracker, source, target] = self.tracker.unwrap_or_default();
             let settings = [
-                ("hbase.store.file-tracker.impl", tracker),
+                ("hbase.store.file-tracker.impl", if self.has_objects() { "FILE" } else { tracker }),
                 ("hbase.store.file-tracker.migration.src.impl", source),
                 ("hbase.store.file-tracker.migration.dst.impl", target),
             ];
@@ -172,6 +176,10 @@ impl World {
             .family(family("f"))
             .family(family("g"))
             .open(dir())
+    }
+
+    fn has_objects(&self) -> bool {
+        self.tracker == Some(OBJECTS)
     }
 
     pub(crate) fn region(&self) -> &Region {
@@ -370,6 +378,11 @@ impl World {
     }
 
     fn bulk_load(&mut self, cells: &[(usize, String, String)]) {
+        if self.has_objects() {
+            let path = PathBuf::from("/incoming/0");
+            assert!(self.region().bulk_load(&[("f", path)]).is_err(), "it needs a rename");
+            return;
+        }
         self.may_flush();
         let mut files: BTreeMap<usize, BTreeMap<(String, String), String>> = BTreeMap::new();
         for (family, row, qualifier) in cells {
@@ -523,12 +536,16 @@ pub(crate) fn run(
     (calls, world.poisonings)
 }
 
-pub(crate) const TRACKERS: [Option<[&str; 3]>; 5] = [
+/// Instead of a tracker: a storage without renames, with the tracker FILE.
+const OBJECTS: [&str; 3] = ["FILE, without renames", "", ""];
+
+pub(crate) const TRACKERS: [Option<[&str; 3]>; 6] = [
     None,
     Some(["DEFAULT", "", ""]),
     Some(["FILE", "", ""]),
     Some(["MIGRATION", "DEFAULT", "FILE"]),
     Some(["MIGRATION", "FILE", "DEFAULT"]),
+    Some(OBJECTS),
 ];
 /// With a log, nothing at all may be lost.
 pub(crate) const DURABILITIES: [Durability; 2] = [Durability::FsyncWal, Durability::SkipWal];

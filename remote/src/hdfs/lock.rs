@@ -13,6 +13,7 @@
 
 use super::changes::{HdfsFiles, path_of};
 use super::errors::{io_error, is_open_elsewhere, is_refusal};
+use crate::moment::Moment;
 use crate::storage::Shared;
 use hdfs_native::file::FileWriter;
 use hdfs_native::{HdfsError, WriteOptions};
@@ -20,7 +21,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 /// How long ago the lease was renewed for sure, at most, when a change begins.
 const FRESH: Duration = Duration::from_secs(20);
@@ -158,38 +159,5 @@ impl Drop for HdfsLock {
                 None => Ok(()),
             }
         });
-    }
-}
-
-/// A moment by two clocks: one may stop while the machine sleeps, the other may be set.
-#[derive(Clone, Copy)]
-struct Moment {
-    steady: Instant,
-    wall: SystemTime,
-}
-
-impl Moment {
-    fn now() -> Self {
-        Self { steady: Instant::now(), wall: SystemTime::now() }
-    }
-
-    /// Whether it was no longer ago than `age`, by both clocks.
-    fn is_within(&self, age: Duration) -> bool {
-        self.steady.elapsed() <= age && self.wall.elapsed().is_ok_and(|elapsed| elapsed <= age)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_moment_is_old_by_either_clock() {
-        let now = Moment::now();
-        assert!(now.is_within(FRESH));
-        let before = SystemTime::now() - 2 * FRESH;
-        assert!(!Moment { wall: before, ..now }.is_within(FRESH));
-        let later = SystemTime::now() + 2 * FRESH;
-        assert!(!Moment { wall: later, ..now }.is_within(FRESH));
     }
 }

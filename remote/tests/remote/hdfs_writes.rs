@@ -1,13 +1,13 @@
 //! Regions and tables written in HDFS. `HREGION_HDFS` is the URL of a file system.
 
 use crate::cut_proxy::{Cut, CutProxy};
+use crate::history::{Attempt, Rows, Step, expect_locked, put, rows, turns};
 use hregion::io::{FileWriter, LogFile};
 use hregion::{
     Compaction, Delete, DirEntry, Durability, ErrorKind, Family, FileLock, FileReader, Get, Put, Region,
     Result, Scan, Storage, Table,
 };
 use hregion_remote::{RemoteOptions, RemoteStorage};
-use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,13 +16,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const LOCK: &str = ".hregion.lock";
-
-/// Returns the numbers of the calls or requests that fail: all in turn takes half an hour, so one in `every`
-/// does, unless `HREGION_EVERY` is another number.
-fn turns(first: u64, every: u64) -> impl Iterator<Item = u64> {
-    let every = std::env::var("HREGION_EVERY").map_or(every, |every| every.parse().unwrap());
-    (first.min(every)..).step_by(usize::try_from(every).unwrap())
-}
 
 fn base() -> String {
     std::env::var("HREGION_HDFS").expect("the URL of a file system")
@@ -45,70 +38,6 @@ fn open_in(storage: Arc<dyn Storage>, dir: &Path) -> Result<Region> {
 
 fn read_in(storage: Arc<dyn Storage>, dir: &Path) -> Result<Region> {
     Region::options().storage(storage).open(dir)
-}
-
-type Rows = BTreeMap<String, String>;
-
-/// Returns the rows, each with its value, which both families have.
-fn rows(region: &Region) -> Rows {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let row = |row: hregion::Row| {
-        let value = |family| row.value(family, "q").map(text);
-        assert_eq!(value("f"), value("g"), "{row:?}");
-        (text(row.key()), value("f").unwrap())
-    };
-    region.scan(Scan::new()).unwrap().map(|found| row(found.unwrap())).collect()
-}
-
-fn put(row: &str, value: &str) -> Put {
-    let (row, value) = (row.to_owned(), value.to_owned());
-    Put::new(row).cell("f", "q", value.clone()).cell("g", "q", value)
-}
-
-/// A change of a region.
-#[derive(Clone, Debug)]
-enum Step {
-    Put(String, String, Durability),
-    Delete(String),
-    Flush,
-    Compact,
-}
-
-impl Step {
-    /// Returns the step with a number: the same in each process.
-    fn number(seed: u64, number: u64) -> Self {
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ number.wrapping_mul(0xD134_2543_DE82_EF95);
-        state ^= state >> 29;
-        state = state.wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        state ^= state >> 32;
-        let row = format!("row{:02}", state >> 8 & 31);
-        match state & 31 {
-            0 => Self::Compact,
-            1..=2 => Self::Flush,
-            3..=7 => Self::Delete(row),
-            n => {
-                let durability = if n % 2 == 0 { Durability::FsyncWal } else { Durability::SyncWal };
-                Self::Put(row, format!("{number}-{}", "x".repeat((state >> 16) as usize & 4095)), durability)
-            }
-        }
-    }
-
-    fn run(&self, region: &Region) -> Result<()> {
-        match self {
-            Self::Put(row, value, durability) => region.put(put(row, value).durability(*durability)),
-            Self::Delete(row) => region.delete(Delete::new(row.clone())),
-            Self::Flush => region.flush(),
-            Self::Compact => region.compact(Compaction::Major),
-        }
-    }
-
-    fn apply(&self, rows: &mut Rows) {
-        match self {
-            Self::Put(row, value, _) => drop(rows.insert(row.clone(), value.clone())),
-            Self::Delete(row) => drop(rows.remove(row)),
-            Self::Flush | Self::Compact => {}
-        }
-    }
 }
 
 #[test]
@@ -255,11 +184,6 @@ fn a_table_is_created_written_split_and_opened_again() {
     table.close().unwrap();
     let snapshot = Table::open_snapshot_with(&root, "s", options()).unwrap();
     assert_eq!(count(&snapshot), 40);
-}
-
-/// Returns an error of the kind of a lock that is held elsewhere, or panics.
-fn expect_locked(opened: Result<Region>) {
-    assert_eq!(opened.unwrap_err().kind(), ErrorKind::Locked);
 }
 
 #[test]
@@ -418,56 +342,6 @@ impl Storage for FailsOnce {
     }
 }
 
-/// What a run that may fail has done.
-#[derive(Debug, Default)]
-struct Attempt {
-    acknowledged: Rows,
-    /// A write that failed: it may have been made.
-    in_doubt: Option<(String, Option<String>)>,
-}
-
-impl Attempt {
-    /// Opens a region that has rows, changes it and closes it, until a call fails.
-    fn run(&mut self, storage: Arc<dyn Storage>, dir: &Path) -> Result<()> {
-        let region = open_in(storage, dir)?;
-        self.write(&region, "b", Some("2"))?;
-        region.flush()?;
-        self.write(&region, "c", Some("3"))?;
-        self.write(&region, "a", None)?;
-        region.compact(Compaction::Major)?;
-        self.write(&region, "a", Some("4"))?;
-        region.close()
-    }
-
-    fn write(&mut self, region: &Region, row: &str, value: Option<&str>) -> Result<()> {
-        self.in_doubt = Some((row.to_owned(), value.map(str::to_owned)));
-        match value {
-            Some(value) => region.put(put(row, value))?,
-            None => region.delete(Delete::new(row.to_owned()))?,
-        }
-        self.in_doubt = None;
-        self.acknowledge(row, value);
-        Ok(())
-    }
-
-    fn acknowledge(&mut self, row: &str, value: Option<&str>) {
-        match value {
-            Some(value) => drop(self.acknowledged.insert(row.to_owned(), value.to_owned())),
-            None => drop(self.acknowledged.remove(row)),
-        }
-    }
-
-    /// Checks that the rows are those acknowledged, with or without the write that failed.
-    fn check(mut self, found: &Rows, context: &str) {
-        if *found == self.acknowledged {
-            return;
-        }
-        let (row, value) = self.in_doubt.take().unwrap_or_else(|| panic!("{context}: {found:?} {self:?}"));
-        self.acknowledge(&row, value.as_deref());
-        assert_eq!(*found, self.acknowledged, "{context}");
-    }
-}
-
 /// Creates a region with two files and a log that was left open.
 fn prepare(name: &str) -> (PathBuf, Attempt) {
     let (dir, storage) = (fresh(name), client());
@@ -490,7 +364,7 @@ fn calls_fail_in_turn_and_the_region_is_the_old_or_the_new_one() {
             let (dir, mut attempt) = prepare("calls-fail");
             let left = Arc::new(AtomicU64::new(at));
             let failing = FailsOnce { inner: storage.clone(), left: Arc::clone(&left), is_made };
-            let result = attempt.run(Arc::new(failing), &dir);
+            let result = attempt.run(open_in(Arc::new(failing), &dir));
             failures[usize::from(is_made)] += u32::from(result.is_err());
             let context = format!("call {at}, made: {is_made}, {result:?}");
             if result.is_ok() {
@@ -526,7 +400,7 @@ fn requests_lose_their_connection_in_turn() {
             let storage: Arc<dyn Storage> =
                 Arc::new(RemoteOptions::default().deadline(Duration::from_secs(8)).build().unwrap());
             let started = Instant::now();
-            let result = attempt.run(storage, Path::new(&url));
+            let result = attempt.run(open_in(storage, Path::new(&url)));
             assert!(started.elapsed() < Duration::from_secs(60));
             failures += u32::from(result.is_err());
             let context = format!("request {at}, {cut:?}, {result:?}");

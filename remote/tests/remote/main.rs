@@ -1,5 +1,5 @@
-//! Reads of a bucket, of a web server and of HDFS, and writes to HDFS: what they cost, and what happens when
-//! servers misbehave.
+//! Reads of a bucket, of a web server and of HDFS, and writes to buckets and HDFS: what they cost, and what
+//! happens when servers misbehave.
 #![cfg(feature = "aws")]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -13,6 +13,8 @@ mod faults;
 mod hdfs;
 #[cfg(feature = "hdfs")]
 mod hdfs_writes;
+mod history;
+mod object_writes;
 mod support;
 #[cfg(feature = "http")]
 mod web;

@@ -41,8 +41,12 @@ pub(crate) fn bucket() -> FakeS3 {
 }
 
 pub(crate) fn options(server: &FakeS3) -> RemoteOptions {
+    options_at(server.endpoint())
+}
+
+pub(crate) fn options_at(endpoint: String) -> RemoteOptions {
     RemoteOptions::default()
-        .setting("aws_endpoint", server.endpoint())
+        .setting("aws_endpoint", endpoint)
         .setting("aws_allow_http", "true")
         .setting("aws_region", "us-east-1")
         .setting("aws_access_key_id", "key")

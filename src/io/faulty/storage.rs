@@ -72,6 +72,8 @@ struct State {
     locks: BTreeSet<PathBuf>,
     handles: Handles,
     hides_identities: bool,
+    /// Whether files have no renames, and appear when they are synced.
+    has_objects: bool,
     forks: Forks,
 }
 
@@ -147,6 +149,7 @@ impl Default for State {
             locks: BTreeSet::new(),
             handles: Handles { open: 0, most: 0, limit: usize::MAX },
             hides_identities: false,
+            has_objects: false,
             forks: Forks::default(),
         }
     }
@@ -162,6 +165,12 @@ impl FaultyStorage {
     /// Makes files have no identity, as on systems that have none.
     pub fn hide_identities(&self) {
         self.state().hides_identities = true;
+    }
+
+    /// Makes the storage one without renames, as an object store: a file appears when it is synced, complete,
+    /// and all changes are durable at once.
+    pub fn has_objects(&self) {
+        self.state().has_objects = true;
     }
 
     /// Makes one call fail, after `n` more calls that change something or list a directory.
@@ -193,8 +202,9 @@ impl FaultyStorage {
 
     /// The storages recorded since the last call. They have no faults, and unsynced changes as at that time.
     pub fn take_forks(&self) -> Vec<Self> {
-        let taken = std::mem::take(&mut self.state().forks.taken);
-        let fork = |nodes| Self(Arc::new(Mutex::new(State { nodes, ..State::default() })));
+        let mut state = self.state();
+        let (taken, has_objects) = (std::mem::take(&mut state.forks.taken), state.has_objects);
+        let fork = |nodes| Self(Arc::new(Mutex::new(State { nodes, has_objects, ..State::default() })));
         taken.into_iter().map(fork).collect()
     }
 
@@ -323,7 +333,8 @@ impl FaultyStorage {
                 Node::Dir(Names { now: left.clone(), synced: left, stale: BTreeSet::new() })
             }
         });
-        let mut left = State { nodes: nodes.collect(), ..State::default() };
+        let has_objects = state.has_objects;
+        let mut left = State { nodes: nodes.collect(), has_objects, ..State::default() };
         state.settle_renamed_dirs(&mut left);
         state.settle_moved_files(&mut left);
         Self(Arc::new(Mutex::new(left)))
@@ -733,7 +744,9 @@ impl Storage for FaultyStorage {
         state.open_handle()?;
         let file = state.nodes.len();
         state.nodes.push(Node::File(Content::default()));
-        state.dir_mut(dir).now.insert(name.to_owned(), file);
+        if !state.has_objects {
+            state.dir_mut(dir).now.insert(name.to_owned(), file);
+        }
         Ok(Box::new(FaultyWriter { storage: self.clone(), path: path.to_owned(), file, kept: 0 }))
     }
 
@@ -748,7 +761,8 @@ impl Storage for FaultyStorage {
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         self.create_new(path)?;
         let mut state = self.state();
-        let file = state.file(path)?;
+        // The one that was just made, which may have no name yet.
+        let file = state.nodes.len() - 1;
         state.open_handle()?;
         Ok(Box::new(FaultyWriter { storage: self.clone(), path: path.to_owned(), file, kept: 0 }))
     }
@@ -762,8 +776,15 @@ impl Storage for FaultyStorage {
         Ok(Arc::new(FaultyScratch { storage: self.clone(), file }))
     }
 
+    fn can_rename(&self, _: &Path) -> bool {
+        !self.state().has_objects
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
+        if state.has_objects {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         state.change(Call::Rename)?;
         state.check_blocked(from)?;
         let node = state.node(from)?;
@@ -785,6 +806,9 @@ impl Storage for FaultyStorage {
 
     fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
         let mut state = self.state();
+        if state.has_objects {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         state.change(Call::HardLink)?;
         let file = state.file(original)?;
         if state.node(link).is_ok() {
@@ -803,6 +827,9 @@ impl Storage for FaultyStorage {
         state.file(path)?;
         let (dir, name) = state.parent(path)?;
         state.dir_mut(dir).now.remove(name);
+        if state.has_objects {
+            state.sync_names(dir);
+        }
         Ok(())
     }
 
@@ -851,7 +878,8 @@ impl Storage for FaultyStorage {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(Call::CreateDir)?;
-        state.make_dirs(&parts(path), false).map(drop)
+        let is_durable = state.has_objects;
+        state.make_dirs(&parts(path), is_durable).map(drop)
     }
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
@@ -959,6 +987,17 @@ impl FaultyWriter {
         self.kept += kept.min(written);
         called
     }
+
+    /// Makes the file durable, and gives it its name in a storage without renames.
+    fn make_durable(&self, state: &mut State) -> io::Result<()> {
+        state.content_mut(self.file).sync();
+        if state.has_objects {
+            let (dir, name) = state.parent(&self.path)?;
+            state.dir_mut(dir).now.insert(name.to_owned(), self.file);
+            state.sync_names(dir);
+        }
+        Ok(())
+    }
 }
 
 impl Drop for FaultyWriter {
@@ -979,8 +1018,7 @@ impl FileWriter for FaultyWriter {
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.storage.state();
         state.change(Call::Sync)?;
-        state.content_mut(self.file).sync();
-        Ok(())
+        self.make_durable(&mut state)
     }
 }
 
@@ -990,11 +1028,25 @@ impl LogFile for FaultyWriter {
     }
 
     fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
-        self.write(bytes, kept)
+        self.write(bytes, kept)?;
+        let mut state = self.storage.state();
+        // There, the whole log is put again.
+        if state.has_objects { self.make_durable(&mut state) } else { Ok(()) }
+    }
+
+    fn can_overwrite(&self) -> bool {
+        !self.storage.state().has_objects
+    }
+
+    fn max_len(&self) -> u64 {
+        if self.storage.state().has_objects { 600 } else { u64::MAX }
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         let mut state = self.storage.state();
+        if state.has_objects {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         state.change(Call::Truncate)?;
         self.kept = usize::try_from(len).unwrap_or(usize::MAX);
         state.content_mut(self.file).truncate(self.kept);

@@ -44,6 +44,10 @@ impl Storage for BoundedStorage {
         self.handles.with_room(|| self.inner.create_log(path))
     }
 
+    fn can_rename(&self, path: &Path) -> bool {
+        self.inner.can_rename(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let _moving = unpoisoned(self.handles.0.moves.write());
         self.handles.forget_name(&self.inner, to, || self.inner.rename(from, to))?;

@@ -71,6 +71,8 @@ pub(super) struct State {
     is_ending: bool,
     /// The key of the last entry of one of the regions.
     last_key: WalKey,
+    /// The length in bytes at which the file is ended.
+    roll_size: u64,
     /// The length of the file, if it is longer than its entries; otherwise not above theirs.
     reserved: u64,
     /// Entries that are not in the file yet.
@@ -221,6 +223,7 @@ impl SharedLog {
             names: Vec::new(),
             is_ending: false,
             last_key: WalKey::default(),
+            roll_size: settings.roll_size,
             reserved: 0,
             pending: Vec::new(),
             spare: Vec::new(),
@@ -282,12 +285,11 @@ impl SharedLog {
 
     /// Locks the state for an append. Ends the file first if it is long.
     pub(super) fn for_append(&self) -> MutexGuard<'_, State> {
-        let is_done = |file: &WalEncoder| file.offset() >= self.settings.roll_size;
         let mut state = self.state();
         while self.failure.get().is_none() {
             if state.is_ending {
                 state = unpoisoned(self.file_ended.wait(state));
-            } else if state.encoder.as_ref().is_some_and(is_done)
+            } else if state.encoder.as_ref().is_some_and(|file| file.offset() >= state.roll_size)
                 || state.encoder.is_some() && state.names.is_empty()
             {
                 state = self.end_file(state);
@@ -404,6 +406,7 @@ impl SharedLog {
             Ok(None) => {}
             Ok(Some((file, encoder))) => {
                 state.number += 1;
+                state.roll_size = self.settings.roll_size.min(file.max_len());
                 (state.encoder, state.file, state.reserved) = (Some(encoder), Some(file), 0);
                 state.names.clear();
                 self.may_lag.store(state.number > self.settings.max_logs, Ordering::Relaxed);

@@ -10,7 +10,8 @@ use crate::store::version::file::StoreFile;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A file of a store that is being written under the region's `.tmp`. Dropping it removes the file.
+/// A file of a store that is being written under the region's `.tmp`; in a storage without renames, in the
+/// family's directory. Dropping it removes the file.
 #[derive(Debug)]
 pub(in crate::store) struct NewStoreFile {
     // Dropped before `staged`, which removes the file.
@@ -69,10 +70,14 @@ impl NewStoreFile {
     ) -> Result<Self> {
         let options = store.writer_options(carries, codec, now)?;
         let name = new_file_name(now);
-        let path = store.tmp.join(&name);
         let storage = &store.storage;
-        storage.create_dir_all(&store.tmp).map_err(|error| Error::io("create", &store.tmp, error))?;
-        let file = storage.create(&path).map_err(|error| Error::io("create", &path, error))?;
+        // Without renames, a list says which files are of the store.
+        let is_aside = storage.can_rename(&store.dir);
+        let dir = if is_aside { &store.tmp } else { &store.dir };
+        let path = dir.join(&name);
+        storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
+        let file = if is_aside { storage.create(&path) } else { storage.create_new(&path) };
+        let file = file.map_err(|error| Error::io("create", &path, error))?;
         let staged = StagedFile::new(Arc::clone(storage), path, name);
         Ok(Self { writer: StoreFileWriter::create_in(options, file)?, staged, now })
     }
@@ -81,7 +86,7 @@ impl NewStoreFile {
         self.writer.append(cell)
     }
 
-    /// Syncs the file and checks that it can be opened. It has no name in the store yet.
+    /// Syncs the file and checks that it can be opened. It is not a file of the store yet.
     pub(in crate::store) fn finish(self, store: &Store, origin: &StoreFileOrigin) -> Result<StagedFile> {
         self.writer.finish(origin)?;
         let info = StoreFileInfo::plain(self.staged.path(), self.now);

@@ -1,6 +1,7 @@
 //! Tables with the content of a snapshot (HBase: `CloneSnapshotProcedure`, `RestoreSnapshotProcedure`).
 
 use crate::error::{Error, Result};
+use crate::layout::durable::check_renames;
 use crate::layout::{LogTree, Snapshot};
 use crate::region::RegionOptions;
 use crate::schema::TableName;
@@ -38,6 +39,7 @@ impl Table {
             return Err(Error::not_supported("a clone as hbase:meta"));
         }
         let storage = options.file_storage();
+        check_renames(&**storage, root, "a clone of a snapshot")?;
         let snapshot = Snapshot::open(&**storage, root, name)?;
         let regions = snapshot.regions().map(|(_, region)| region.info.in_table(&table).encoded_name());
         refuse_edits_of(root, &table, &regions.collect(), &options)?;
@@ -66,6 +68,7 @@ impl Table {
     pub fn restore_snapshot(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
         let (root, storage) = (root.as_ref(), options.file_storage());
+        check_renames(&**storage, root, "a restoration of a snapshot")?;
         let logs = LogTree::new(root);
         let _lock = logs.lock(&**storage)?;
         let snapshot = Snapshot::open(&**storage, root, name)?;

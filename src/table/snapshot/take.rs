@@ -2,6 +2,7 @@
 //! `ExportSnapshot`).
 
 use crate::error::{Error, Result};
+use crate::layout::durable::check_renames;
 use crate::layout::{Snapshot, SnapshotTree};
 use crate::region::{Region, RegionOptions};
 use crate::schema::SnapshotDescription;
@@ -60,6 +61,7 @@ impl Table {
             return Err(Error::not_supported(message));
         };
         let (tree, storage) = (SnapshotTree::new(root), options.file_storage());
+        check_renames(&**storage, root, "a snapshot")?;
         tree.check_new(&**storage, name)?;
         let description = SnapshotDescription::new(name, table.clone(), options.now())?;
         let regions = regions.iter().map(Region::take_snapshot).collect::<Result<Vec<_>>>()?;
@@ -88,6 +90,7 @@ impl Table {
     /// As [`delete_snapshot`](Self::delete_snapshot).
     pub fn delete_snapshot_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<()> {
         let (tree, storage) = (SnapshotTree::new(root.as_ref()), &**options.file_storage());
+        check_renames(storage, root.as_ref(), "the removal of a snapshot")?;
         let _lock = tree.lock(storage)?;
         tree.remove(storage, name)
     }
@@ -122,6 +125,7 @@ impl Table {
         options: RegionOptions,
     ) -> Result<()> {
         let (storage, other) = (options.file_storage(), SnapshotTree::new(other_root.as_ref()));
+        check_renames(&**storage, other_root.as_ref(), "an export of a snapshot")?;
         let snapshot = Snapshot::open(&**storage, root.as_ref(), name)?;
         let hfiles = snapshot.hfiles(&**storage)?;
         other.create_root(&**storage)?;

@@ -1,0 +1,386 @@
+//! Changes of objects in a bucket.
+//!
+//! An object appears at once, complete, and is durable when its request is answered. Each request that makes
+//! one has a condition: that there is no object of its key, or the one that was seen. So it can be repeated
+//! until it is answered, and is made at most once; a mark in the object's metadata says by which call.
+
+use super::lock::Lease;
+use super::{Pages, page_of, parse};
+use crate::object_errors::{io_error, is_passing, is_refusal};
+use bytes::Bytes;
+use object_store::list::PaginatedListOptions;
+use object_store::{
+    Attribute, Attributes, Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
+};
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// The name of the metadata that says which call has made an object.
+const MARK: &str = "hregion-call";
+
+/// The objects of a bucket, as far as they are changed.
+#[derive(Debug)]
+pub(crate) struct ObjectFiles {
+    /// Repeats requests that fail.
+    store: Arc<dyn ObjectStore>,
+    /// Sends each request once.
+    once: Arc<dyn ObjectStore>,
+    pages: Pages,
+    pub(super) settings: WriteSettings,
+    /// Whether a change had no answer, so that it may be made at any time.
+    in_doubt: AtomicBool,
+    /// Whether the store was asked whether it knows conditions.
+    has_conditions: AtomicBool,
+    /// The locks that are held.
+    leases: Mutex<Vec<Weak<Lease>>>,
+    /// What the keys in directories begin with whose locks were lost. Nothing is changed there until they are
+    /// locked again.
+    lost: Mutex<BTreeSet<String>>,
+}
+
+/// How objects are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WriteSettings {
+    pub(crate) retries: usize,
+    pub(crate) first_backoff: Duration,
+    pub(crate) max_backoff: Duration,
+    pub(crate) part_bytes: usize,
+    pub(crate) log_bytes: u64,
+}
+
+/// An object as it was seen.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) e_tag: String,
+    pub(super) len: u64,
+    mark: Option<String>,
+}
+
+/// The condition of a change.
+#[derive(Clone, Debug)]
+pub(super) enum Over {
+    /// There is no object.
+    Nothing,
+    /// The object has this ETag.
+    Version(String),
+}
+
+/// What became of a change.
+pub(super) enum Put {
+    /// It was made: the ETag of the object.
+    Made(String),
+    /// It was not, as there is another object.
+    Refused,
+}
+
+/// Sets the flag unless it is disarmed, also if the request is ended by the deadline.
+struct Doubt<'f> {
+    flag: &'f AtomicBool,
+    is_armed: bool,
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if self.is_armed {
+            self.flag.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+impl ObjectFiles {
+    pub(super) fn new(
+        store: Arc<dyn ObjectStore>,
+        once: Arc<dyn ObjectStore>,
+        pages: Pages,
+        settings: WriteSettings,
+    ) -> Self {
+        Self {
+            store,
+            once,
+            pages,
+            settings,
+            in_doubt: AtomicBool::new(false),
+            has_conditions: AtomicBool::new(false),
+            leases: Mutex::default(),
+            lost: Mutex::default(),
+        }
+    }
+
+    pub(super) fn store(&self) -> &dyn ObjectStore {
+        &*self.store
+    }
+
+    /// Looks an object up.
+    pub(super) async fn find(&self, key: &str) -> io::Result<Option<Seen>> {
+        let options = GetOptions { head: true, ..Default::default() };
+        let found = match self.store.get_opts(&parse(key)?, options).await {
+            Err(Error::NotFound { .. }) => return Ok(None),
+            found => found.map_err(|error| io_error(&error))?,
+        };
+        let mark = found.attributes.get(&Attribute::Metadata(MARK.into())).map(|mark| mark.to_string());
+        let e_tag = found.meta.e_tag.ok_or_else(|| unsupported("objects have no ETag"))?;
+        Ok(Some(Seen { e_tag, len: found.meta.size, mark }))
+    }
+
+    pub(super) async fn find_existing(&self, key: &str) -> io::Result<Seen> {
+        self.find(key).await?.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))
+    }
+
+    pub(super) fn add(&self, lease: &Arc<Lease>) {
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        leases.retain(|lease| lease.strong_count() > 0);
+        leases.push(Arc::downgrade(lease));
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(lease.prefix());
+    }
+
+    pub(super) fn lose(&self, lease: &Lease) {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.prefix().to_owned());
+    }
+
+    fn leases_of(&self, key: &str) -> Vec<Arc<Lease>> {
+        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        leases.iter().filter_map(Weak::upgrade).filter(|lease| lease.covers(key)).collect()
+    }
+
+    /// Fails if an earlier change may be made yet.
+    pub(super) fn check_doubt(&self) -> io::Result<()> {
+        if !self.in_doubt.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let message = "an earlier change had no answer, and may be made yet: nothing more is changed; make \
+                       another storage, and open the region again";
+        Err(io::Error::other(message))
+    }
+
+    /// Fails if a lock of a directory that has the object was lost, or an earlier change may be made yet.
+    pub(super) async fn check(&self, key: &str) -> io::Result<()> {
+        self.check_doubt()?;
+        let is_lost = {
+            let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            lost.iter().any(|prefix| key.starts_with(prefix))
+        };
+        if is_lost {
+            return Err(super::lock::lock_lost());
+        }
+        for lease in self.leases_of(key) {
+            lease.check_before(self).await?;
+        }
+        Ok(())
+    }
+
+    /// Fails if a lock is not held any more. Asks in any case: what was changed before, while the lock was
+    /// held, is seen by the process that has the lock next.
+    pub(super) async fn check_now(&self, key: &str) -> io::Result<()> {
+        for lease in self.leases_of(key) {
+            lease.check_now(self).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes an object, while the locks of its directories are held. Returns its ETag.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::AlreadyExists`] if there is an object, and `over` says that there is none. With any
+    /// other error the object may have been made, and will not be made later unless the files are in doubt.
+    pub(super) async fn put_file(&self, key: &str, bytes: Bytes, over: &Over) -> io::Result<String> {
+        self.check(key).await?;
+        if matches!(over, Over::Nothing) {
+            // Nothing but the lock keeps another process from making others.
+            self.check_now(key).await?;
+        }
+        let e_tag = match (self.put(key, bytes, over).await?, over) {
+            (Put::Made(e_tag), _) => e_tag,
+            (Put::Refused, Over::Nothing) => return Err(io::ErrorKind::AlreadyExists.into()),
+            (Put::Refused, Over::Version(_)) => return Err(changed()),
+        };
+        self.check_now(key).await?;
+        Ok(e_tag)
+    }
+
+    /// Makes an object. If a request has no answer, it is looked up whether the object was made, and the
+    /// request is repeated if not. At the end the files are in doubt.
+    pub(super) async fn put(&self, key: &str, bytes: Bytes, over: &Over) -> io::Result<Put> {
+        self.check_doubt()?;
+        let (path, mark) = (parse(key)?, random());
+        let mut doubt = Doubt { flag: &self.in_doubt, is_armed: true };
+        let mut is_unanswered = false;
+        let mut pause = self.settings.first_backoff;
+        let mut attempt = 0;
+        let outcome = loop {
+            let sent = self.once.put_opts(&path, bytes.clone().into(), put_options(over, &mark)).await;
+            let (error, is_final) = match sent.map(|made| made.e_tag) {
+                Ok(Some(e_tag)) => break Ok(Put::Made(e_tag)),
+                Ok(None) => (unsupported("objects have no ETag"), true),
+                Err(error) => {
+                    is_unanswered |= !is_refusal(&error);
+                    let is_final = is_refusal(&error) && !is_conflict(&error) && !is_passing(&error);
+                    (io_error(&error), is_final)
+                }
+            };
+            match (self.find(key).await, over) {
+                (Ok(Some(seen)), _) if seen.mark.as_deref() == Some(&mark) => {
+                    break Ok(Put::Made(seen.e_tag));
+                }
+                // None of the requests can be made any more.
+                (Ok(Some(_)), Over::Nothing) => break Ok(Put::Refused),
+                (Ok(Some(seen)), Over::Version(e_tag)) if seen.e_tag != *e_tag => break Ok(Put::Refused),
+                (Ok(None), Over::Version(_)) => break Ok(Put::Refused),
+                _ => {}
+            }
+            if is_final || attempt == self.settings.retries {
+                break Err(error);
+            }
+            attempt += 1;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(self.settings.max_backoff);
+        };
+        doubt.is_armed = outcome.is_err() && is_unanswered;
+        outcome
+    }
+
+    /// Whether there is an object in a directory, besides one that marks it.
+    pub(super) async fn has_files(&self, dir: &str) -> io::Result<bool> {
+        let mut options = PaginatedListOptions { max_keys: Some(2), ..Default::default() };
+        loop {
+            let page = page_of(self.pages.0.as_ref(), dir, options.clone()).await?;
+            if page.result.objects.iter().any(|object| object.location.as_ref() != dir) {
+                return Ok(true);
+            }
+            options.page_token = page.page_token;
+            if options.page_token.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Removes an object.
+    pub(super) async fn delete(&self, key: &str) -> io::Result<()> {
+        self.check(key).await?;
+        self.find_existing(key).await?;
+        self.delete_unchecked(key).await?;
+        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        leases.iter().filter_map(Weak::upgrade).for_each(|lease| lease.forget_if(key));
+        Ok(())
+    }
+
+    async fn delete_unchecked(&self, key: &str) -> io::Result<()> {
+        let path = parse(key)?;
+        let mut pause = self.settings.first_backoff;
+        let mut attempt = 0;
+        loop {
+            let error = match self.store.delete(&path).await {
+                Ok(()) | Err(Error::NotFound { .. }) => return Ok(()),
+                Err(error) => error,
+            };
+            if !is_refusal(&error) && matches!(self.find(key).await, Ok(None)) {
+                return Ok(());
+            }
+            if is_refusal(&error) && !is_passing(&error) || attempt == self.settings.retries {
+                return Err(io_error(&error));
+            }
+            attempt += 1;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(self.settings.max_backoff);
+        }
+    }
+
+    /// Fails if the store takes no notice of conditions, or keeps no metadata: writers could not exclude each
+    /// other. It is asked once, by an object beside that of a key, which is removed then.
+    pub(super) async fn check_conditions(&self, key: &str) -> io::Result<()> {
+        if self.has_conditions.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let dir = key.rsplit_once('/').map_or("", |(dir, _)| dir);
+        let probe = format!("{dir}/.hregion.probe.{}", random());
+        let probe = probe.trim_start_matches('/');
+        let (path, mark) = (parse(probe)?, random());
+        // Repeated if it has no answer, as it is the only one of its key.
+        let made = self.store.put_opts(&path, Bytes::from_static(b"probe").into(), marked(&mark)).await;
+        made.map_err(|error| io_error(&error))?;
+        let asked = self.ask_conditions(probe, &mark).await;
+        let removed = self.delete_unchecked(probe).await;
+        asked?;
+        removed?;
+        self.has_conditions.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn ask_conditions(&self, probe: &str, mark: &str) -> io::Result<()> {
+        let seen = self.find_existing(probe).await?;
+        if seen.mark.as_deref() != Some(mark) {
+            return Err(unsupported("metadata of objects is not kept"));
+        }
+        let path = parse(probe)?;
+        for over in [Over::Nothing, Over::Version("\"00000000000000000000000000000000\"".to_owned())] {
+            let options = put_options(&over, mark);
+            match self.store.put_opts(&path, Bytes::from_static(b"other").into(), options).await {
+                Ok(_) => return Err(unsupported("a conditional put takes no notice of its condition")),
+                Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => {
+                    return Err(unsupported("there are no conditional puts"));
+                }
+                Err(error) if is_conflict(&error) => {}
+                Err(error) => {
+                    let error = io_error(&error);
+                    return Err(match error.kind() {
+                        io::ErrorKind::Unsupported => unsupported("there are no conditional puts"),
+                        _ => error,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn put_options(over: &Over, mark: &str) -> PutOptions {
+    let mode = match over {
+        Over::Nothing => PutMode::Create,
+        Over::Version(e_tag) => PutMode::Update(UpdateVersion { e_tag: Some(e_tag.clone()), version: None }),
+    };
+    PutOptions { mode, ..marked(mark) }
+}
+
+fn marked(mark: &str) -> PutOptions {
+    PutOptions { attributes: attributes(mark), ..Default::default() }
+}
+
+pub(super) fn attributes(mark: &str) -> Attributes {
+    let mut attributes = Attributes::new();
+    attributes.insert(Attribute::Metadata(MARK.into()), mark.to_owned().into());
+    attributes
+}
+
+impl Seen {
+    pub(super) fn has_mark(&self, mark: &str) -> bool {
+        self.mark.as_deref() == Some(mark)
+    }
+}
+
+/// Whether the condition of a request was not met, or another request was changing the object.
+fn is_conflict(error: &Error) -> bool {
+    matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. })
+}
+
+/// Returns a random name.
+pub(super) fn random() -> String {
+    // Each state has random keys.
+    let half = || RandomState::new().hash_one(std::process::id());
+    format!("{:016x}{:016x}", half(), half())
+}
+
+pub(super) fn changed() -> io::Error {
+    io::Error::other("the object was changed by another process")
+}
+
+pub(super) fn unsupported(what: &str) -> io::Error {
+    let message = format!(
+        "this object store is only read, as {what}: writing needs conditional puts (If-None-Match and \
+         If-Match), ETags and metadata"
+    );
+    io::Error::new(io::ErrorKind::Unsupported, message)
+}

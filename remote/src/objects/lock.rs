@@ -1,0 +1,198 @@
+//! Locks of directories in a bucket: an object that says whether the lock is held.
+//!
+//! The object is made and replaced by conditional puts, so that one process has the lock. It never expires: a
+//! store does not see the end of a process. If one has died, somebody who knows that frees its lock by
+//! [`end_writing`](hregion::Storage::end_writing).
+//!
+//! Should the process be alive after all, it may have a request on its way when another gets the lock. So
+//! after each object that it makes, it asks whether it still has the lock, and reports success only then:
+//! what it had acknowledged was there before the other process got the lock. It also asks before it makes a
+//! new object, and before other changes if it has not done so within [`FRESH`]. What it does between the
+//! question and the change replaces nothing of the other process: a log is replaced only as it was seen, and
+//! lists of store files have consecutive numbers, of which each can be made once.
+
+use super::changes::{ObjectFiles, Over, Put, random};
+use super::{collect, parse};
+use crate::moment::Moment;
+use crate::object_errors::io_error;
+use crate::storage::Shared;
+use bytes::Bytes;
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long ago it was asked whether the lock is held, at most, when a change begins.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What the content of a lock object begins with.
+const HELD: &str = "hregion lock, held by ";
+const FREE: &str = "hregion lock, free ";
+/// The length of a lock object, at most.
+const LOCK_BYTES: u64 = 200;
+
+/// A lock object that this process has made.
+pub(super) struct Lease {
+    key: String,
+    /// What the keys of files in the directory begin with.
+    prefix: String,
+    e_tag: String,
+    /// Before the last question whose answer was that the lock is held.
+    asked: Mutex<Moment>,
+    /// Whether this process has released the lock, or removed the object.
+    is_over: AtomicBool,
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl Lease {
+    pub(super) fn covers(&self, key: &str) -> bool {
+        key.starts_with(&self.prefix) && key != self.key && !self.is_over.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(super) fn forget_if(&self, removed: &str) {
+        if removed == self.key {
+            self.is_over.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Fails if the lock is not held any more. Asks if that was long ago.
+    pub(super) async fn check_before(&self, files: &ObjectFiles) -> io::Result<()> {
+        let is_fresh = self.asked.lock().unwrap_or_else(PoisonError::into_inner).is_within(FRESH);
+        if is_fresh { Ok(()) } else { self.check_now(files).await }
+    }
+
+    /// Fails if the lock is not held any more.
+    pub(super) async fn check_now(&self, files: &ObjectFiles) -> io::Result<()> {
+        let before = Moment::now();
+        let seen = files.find(&self.key).await?;
+        if seen.is_none_or(|seen| seen.e_tag != self.e_tag) {
+            files.lose(self);
+            return Err(lock_lost());
+        }
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = before;
+        Ok(())
+    }
+}
+
+pub(super) fn lock_lost() -> io::Error {
+    io::Error::new(io::ErrorKind::WouldBlock, "the lock was lost: another process may have taken it")
+}
+
+/// Locks a lock object.
+pub(super) async fn take(
+    files: &Arc<ObjectFiles>,
+    key: String,
+    shared: Arc<Shared>,
+) -> io::Result<ObjectLock> {
+    files.check_doubt()?;
+    files.check_conditions(&key).await?;
+    let before = Moment::now();
+    let e_tag = hold(files, &key).await?;
+    let prefix = key.rsplit_once('/').map_or_else(String::new, |(dir, _)| format!("{dir}/"));
+    let (asked, is_over) = (Mutex::new(before), AtomicBool::new(false));
+    let lease = Arc::new(Lease { key, prefix, e_tag, asked, is_over });
+    files.add(&lease);
+    Ok(ObjectLock { lease, files: Arc::clone(files), shared })
+}
+
+/// Makes the lock object one of this process. Returns its ETag.
+async fn hold(files: &ObjectFiles, key: &str) -> io::Result<String> {
+    // The random part makes the ETag one that no other process has had.
+    let content = Bytes::from(format!("{HELD}process {} {}\n", std::process::id(), random()));
+    if let Put::Made(e_tag) = files.put(key, content.clone(), &Over::Nothing).await? {
+        return Ok(e_tag);
+    }
+    let (found, e_tag) = match read(files, key).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(held_elsewhere("")),
+        found => found?,
+    };
+    // A lock file of a local directory is empty.
+    if !found.is_empty() && !found.starts_with(FREE.as_bytes()) {
+        return Err(held_elsewhere(&String::from_utf8_lossy(&found)));
+    }
+    match files.put(key, content, &Over::Version(e_tag)).await? {
+        Put::Made(e_tag) => Ok(e_tag),
+        Put::Refused => Err(held_elsewhere("")),
+    }
+}
+
+#[cold]
+fn held_elsewhere(content: &str) -> io::Error {
+    let by = content.strip_prefix(HELD).map_or("another process", str::trim_end);
+    let message = format!(
+        "the lock is held by {by}; if that is certain to have ended, Storage::end_writing of the lock file \
+         frees it"
+    );
+    io::Error::new(io::ErrorKind::WouldBlock, message)
+}
+
+/// Returns the content of a lock object, and its ETag.
+async fn read(files: &ObjectFiles, key: &str) -> io::Result<(Bytes, String)> {
+    let result = files.store().get_opts(&parse(key)?, Default::default()).await;
+    let result = result.map_err(|error| io_error(&error))?;
+    let (len, e_tag) = (result.meta.size, result.meta.e_tag.clone());
+    let len = usize::try_from(len).ok().filter(|_| len <= LOCK_BYTES);
+    let (Some(len), Some(e_tag)) = (len, e_tag) else { return Err(not_a_lock()) };
+    Ok((collect(result, len).await?, e_tag))
+}
+
+#[cold]
+fn not_a_lock() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the lock file has another content than one of hregion")
+}
+
+fn free() -> Bytes {
+    Bytes::from(format!("{FREE}{}\n", random()))
+}
+
+/// Ends the writing of a file: frees it if it is a lock object that is held. Other objects are complete.
+pub(super) async fn end_writing(files: &ObjectFiles, key: &str) -> io::Result<()> {
+    files.check_doubt()?;
+    if files.find_existing(key).await?.len > LOCK_BYTES {
+        return Ok(());
+    }
+    let (found, e_tag) = read(files, key).await?;
+    if !found.starts_with(HELD.as_bytes()) {
+        return Ok(());
+    }
+    match files.put(key, free(), &Over::Version(e_tag)).await? {
+        Put::Made(_) => Ok(()),
+        Put::Refused => Err(super::changes::changed()),
+    }
+}
+
+/// A lock that is held.
+pub(super) struct ObjectLock {
+    lease: Arc<Lease>,
+    files: Arc<ObjectFiles>,
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for ObjectLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectLock").field("key", &self.lease.key).finish_non_exhaustive()
+    }
+}
+
+impl Drop for ObjectLock {
+    /// Frees the lock. If that fails, it stays held.
+    fn drop(&mut self) {
+        if self.lease.is_over.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (files, lease) = (Arc::clone(&self.files), Arc::clone(&self.lease));
+        let over = Over::Version(lease.e_tag.clone());
+        // Errors cannot be reported here.
+        let _ = self.shared.blocking.run(async move { files.put(&lease.key, free(), &over).await });
+    }
+}

@@ -1,0 +1,291 @@
+//! Objects that are being written.
+
+use super::changes::{ObjectFiles, Over, attributes, changed, random};
+use super::parse;
+use crate::blocking::Pending;
+use crate::object_errors::io_error;
+use crate::storage::Shared;
+use crate::target::FilePlace;
+use bytes::{Bytes, BytesMut};
+use hregion::io::{FileWriter, LogFile};
+use object_store::{MultipartUpload, PutMultipartOptions};
+use std::fmt;
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where an object is written to.
+struct Written {
+    path: PathBuf,
+    key: String,
+    files: Arc<ObjectFiles>,
+    shared: Arc<Shared>,
+    over: Over,
+}
+
+impl Written {
+    /// Fails if there is an object, unless it is replaced. Makes nothing.
+    fn create(files: Arc<ObjectFiles>, file: FilePlace<'_>, replaces: bool) -> io::Result<Self> {
+        let (asked, key) = (Arc::clone(&files), file.key.to_owned());
+        let seen = file.shared.blocking.run(async move {
+            asked.check(&key).await?;
+            asked.check_conditions(&key).await?;
+            asked.find(&key).await
+        })?;
+        let over = match seen {
+            None => Over::Nothing,
+            Some(seen) if replaces => Over::Version(seen.e_tag),
+            Some(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+        };
+        let (path, key) = (file.path.to_owned(), file.key.to_owned());
+        Ok(Self { path, key, files, shared: Arc::clone(file.shared), over })
+    }
+
+    /// Makes the object, or replaces it by another one.
+    fn put(&mut self, bytes: Bytes) -> io::Result<()> {
+        let (files, key, over) = (Arc::clone(&self.files), self.key.clone(), self.over.clone());
+        let e_tag = self.shared.blocking.run(async move { files.put_file(&key, bytes, &over).await })?;
+        self.over = Over::Version(e_tag);
+        Ok(())
+    }
+}
+
+#[cold]
+fn failed() -> io::Error {
+    io::Error::other("an earlier write failed")
+}
+
+/// A file that appears when it is synced. If it is large, it is uploaded in parts before.
+pub(super) struct ObjectWriter {
+    file: Written,
+    state: State,
+}
+
+enum State {
+    /// All bytes are in memory.
+    Whole(BytesMut),
+    /// All bytes are in the object.
+    Synced(Bytes),
+    /// The last bytes are in memory.
+    Parts(Box<Parts>, BytesMut),
+    /// As [`Synced`](Self::Synced), of an object that was uploaded in parts.
+    Complete,
+    /// A call has failed.
+    Failed,
+}
+
+/// An object that is uploaded in parts.
+struct Parts {
+    /// Taken when it is complete.
+    upload: Option<Box<dyn MultipartUpload>>,
+    mark: String,
+    /// The part that is on its way.
+    pending: Option<Pending<()>>,
+    shared: Arc<Shared>,
+}
+
+impl Parts {
+    fn begin(file: &Written) -> io::Result<Self> {
+        let (files, key, mark) = (Arc::clone(&file.files), file.key.clone(), random());
+        let options = PutMultipartOptions { attributes: attributes(&mark), ..Default::default() };
+        let upload = file.shared.blocking.run(async move {
+            files.check(&key).await?;
+            let begun = files.store().put_multipart_opts(&parse(&key)?, options).await;
+            begun.map_err(|error| io_error(&error))
+        })?;
+        Ok(Self { upload: Some(upload), mark, pending: None, shared: Arc::clone(&file.shared) })
+    }
+
+    /// Begins to upload a part, once the one before has been.
+    fn put(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.wait()?;
+        let Some(upload) = &mut self.upload else { return Err(failed()) };
+        let part = upload.put_part(bytes.into());
+        let part = async move { part.await.map_err(|error| io_error(&error)) };
+        self.pending = Some(self.shared.blocking.start(part));
+        Ok(())
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        self.pending.take().map_or(Ok(()), Pending::wait)
+    }
+
+    /// Makes the object of the parts.
+    fn complete(mut self: Box<Self>, file: &Written) -> io::Result<()> {
+        self.wait()?;
+        let (files, key, over) = (Arc::clone(&file.files), file.key.clone(), file.over.clone());
+        let shared = Arc::clone(&self.shared);
+        shared.blocking.run(async move {
+            files.check(&key).await?;
+            // The completion has no condition, but names of large files are random.
+            let seen = files.find(&key).await?;
+            match (seen, over) {
+                (None, Over::Nothing) => {}
+                (Some(_), Over::Nothing) => return Err(io::ErrorKind::AlreadyExists.into()),
+                (Some(seen), Over::Version(e_tag)) if seen.e_tag == e_tag => {}
+                (_, Over::Version(_)) => return Err(changed()),
+            }
+            let mut pause = files.settings.first_backoff;
+            for attempt in 0..=files.settings.retries {
+                let Some(upload) = &mut self.upload else { return Err(failed()) };
+                let error = upload.complete().await.err().map(|error| io_error(&error));
+                let is_made = match &error {
+                    None => true,
+                    // A completion that had no answer leaves no upload to complete.
+                    Some(_) => files.find(&key).await?.is_some_and(|seen| seen.has_mark(&self.mark)),
+                };
+                let Some(error) = error.filter(|_| !is_made) else {
+                    self.upload = None;
+                    break;
+                };
+                if attempt == files.settings.retries || error.kind() == io::ErrorKind::NotFound {
+                    return Err(error);
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(files.settings.max_backoff);
+            }
+            files.check_now(&key).await
+        })
+    }
+}
+
+impl Drop for Parts {
+    /// Gives the parts up. If that fails, they stay in the store until a rule of the bucket removes them.
+    fn drop(&mut self) {
+        self.pending = None;
+        if let Some(mut upload) = self.upload.take() {
+            self.shared.blocking.leave(async move { upload.abort().await });
+        }
+    }
+}
+
+impl ObjectWriter {
+    pub(super) fn create(files: Arc<ObjectFiles>, file: FilePlace<'_>, replaces: bool) -> io::Result<Self> {
+        Ok(Self { file: Written::create(files, file, replaces)?, state: State::Whole(BytesMut::new()) })
+    }
+
+    /// Adds bytes, which are not more than a part.
+    fn write(&mut self, state: State, bytes: &[u8]) -> io::Result<State> {
+        let part_bytes = self.file.files.settings.part_bytes;
+        let (parts, mut buffer) = match state {
+            State::Whole(buffer) => (None, buffer),
+            State::Synced(synced) => (None, BytesMut::from(synced)),
+            State::Parts(parts, buffer) => (Some(parts), buffer),
+            State::Complete => {
+                let message = "an object that was uploaded in parts cannot be continued";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+            }
+            State::Failed => return Err(failed()),
+        };
+        buffer.extend_from_slice(bytes);
+        let mut parts = match parts {
+            None if buffer.len() > 2 * part_bytes => Box::new(Parts::begin(&self.file)?),
+            None => return Ok(State::Whole(buffer)),
+            Some(parts) => parts,
+        };
+        while buffer.len() > part_bytes {
+            parts.put(buffer.split_to(part_bytes).freeze())?;
+        }
+        Ok(State::Parts(parts, buffer))
+    }
+
+    fn finish(&mut self, state: State) -> io::Result<State> {
+        match state {
+            State::Whole(buffer) => {
+                let bytes = buffer.freeze();
+                self.file.put(bytes.clone())?;
+                Ok(State::Synced(bytes))
+            }
+            State::Parts(mut parts, buffer) => {
+                parts.put(buffer.freeze())?;
+                parts.complete(&self.file)?;
+                Ok(State::Complete)
+            }
+            State::Failed => Err(failed()),
+            synced => Ok(synced),
+        }
+    }
+}
+
+impl fmt::Debug for ObjectWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectWriter").field("path", &self.file.path).finish_non_exhaustive()
+    }
+}
+
+impl FileWriter for ObjectWriter {
+    fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for part in bytes.chunks(self.file.files.settings.part_bytes) {
+            let state = mem::replace(&mut self.state, State::Failed);
+            self.state = self.write(state, part)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the object.
+    fn sync(&mut self) -> io::Result<()> {
+        let state = mem::replace(&mut self.state, State::Failed);
+        self.state = self.finish(state)?;
+        Ok(())
+    }
+}
+
+/// A log. Each append puts all of the log, in place of the object before.
+pub(super) struct ObjectLog {
+    file: Written,
+    bytes: Vec<u8>,
+    is_failed: bool,
+}
+
+impl ObjectLog {
+    pub(super) fn create(files: Arc<ObjectFiles>, file: FilePlace<'_>) -> io::Result<Self> {
+        Ok(Self { file: Written::create(files, file, false)?, bytes: Vec::new(), is_failed: false })
+    }
+}
+
+impl fmt::Debug for ObjectLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectLog").field("path", &self.file.path).finish_non_exhaustive()
+    }
+}
+
+impl LogFile for ObjectLog {
+    fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
+        let kept = bytes.get(..kept).ok_or(io::ErrorKind::InvalidInput)?;
+        if mem::replace(&mut self.is_failed, true) {
+            return Err(failed());
+        }
+        self.bytes.extend_from_slice(kept);
+        self.file.put(Bytes::copy_from_slice(&self.bytes))?;
+        self.is_failed = false;
+        Ok(())
+    }
+
+    fn truncate(&mut self, _: u64) -> io::Result<()> {
+        // What is in the object is then unknown to the caller.
+        self.is_failed = true;
+        Err(io::Error::new(io::ErrorKind::Unsupported, "a log in an object store cannot be shortened"))
+    }
+
+    fn can_overwrite(&self) -> bool {
+        false
+    }
+
+    fn max_len(&self) -> u64 {
+        self.file.files.settings.log_bytes
+    }
+
+    /// Returns at once: all bytes are in the object.
+    fn sync(&mut self) -> io::Result<()> {
+        if self.is_failed { Err(failed()) } else { Ok(()) }
+    }
+}

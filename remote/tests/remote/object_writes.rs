@@ -1,0 +1,650 @@
+//! Regions written in a bucket.
+
+use crate::fake_s3::{Conditions, FakeS3, Manner};
+use crate::history::{Attempt, Rows, Step, expect_locked, put, rows, turns};
+use crate::support::{options, options_at};
+use hregion::{
+    Compaction, Delete, Durability, ErrorKind, Family, FileHandles, Get, Put, Region, Result, Scan, Storage,
+    Table,
+};
+use hregion_remote::{RemoteOptions, RemoteStorage};
+use std::io::{self, Read as _, Write as _};
+use std::iter::repeat_n;
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+const LOCK: &str = "s3://bucket/r/.hregion.lock";
+const TRACKER: &str = "hbase.store.file-tracker.impl";
+
+fn dir() -> &'static Path {
+    Path::new("s3://bucket/r")
+}
+
+/// Logs are short, so that there are several.
+fn client_with(server: &FakeS3, change: impl FnOnce(RemoteOptions) -> RemoteOptions) -> Arc<RemoteStorage> {
+    Arc::new(change(options(server).log_bytes(6000)).build().unwrap())
+}
+
+fn client(server: &FakeS3) -> Arc<RemoteStorage> {
+    client_with(server, |options| options)
+}
+
+fn family(name: &str) -> Family {
+    Family::new(name.to_owned()).configuration(TRACKER, "FILE")
+}
+
+fn open_in(storage: Arc<dyn Storage>, dir: &Path) -> Result<Region> {
+    // As in processes of their own: a file that is slowly opened holds up the removal of another.
+    let handles = FileHandles::with_capacity(100);
+    let options = Region::options().storage(storage).file_handles(&handles);
+    let options = options.create_if_missing(true).compaction_enabled(false);
+    options.family(family("f")).family(family("g")).open(dir)
+}
+
+fn read_in(storage: Arc<dyn Storage>) -> Result<Region> {
+    Region::options().storage(storage).open(dir())
+}
+
+#[test]
+fn calls_do_what_the_trait_says() {
+    let server = FakeS3::start();
+    let storage = client(&server);
+    let at = |name: &str| dir().join(name);
+    let kind = |result: io::Result<()>| result.unwrap_err().kind();
+    let write = |name: &str, bytes: &[u8]| {
+        let mut file = storage.create_new(&at(name)).unwrap();
+        file.write_all(bytes).unwrap();
+        file.sync().unwrap();
+    };
+    let read = |name: &str| {
+        let file = storage.open(&at(name)).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.len()).unwrap()];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        bytes
+    };
+    assert!(!storage.can_rename(&at("a")));
+    storage.create_dir_all(&at("d/e")).unwrap();
+    write("a", b"one");
+    assert_eq!(kind(storage.create_new(&at("a")).map(drop)), io::ErrorKind::AlreadyExists);
+    assert_eq!(kind(storage.create_log(&at("a")).map(drop)), io::ErrorKind::AlreadyExists);
+    assert_eq!(kind(storage.rename(&at("a"), &at("b"))), io::ErrorKind::Unsupported);
+    assert_eq!(kind(storage.hard_link(&at("a"), &at("b"))), io::ErrorKind::Unsupported);
+
+    // There is a file once it is synced, and only if it has not appeared meanwhile.
+    let (mut first, mut second) =
+        (storage.create_new(&at("b")).unwrap(), storage.create_new(&at("b")).unwrap());
+    first.write_all(b"first").unwrap();
+    second.write_all(b"second").unwrap();
+    assert_eq!(kind(storage.open(&at("b")).map(drop)), io::ErrorKind::NotFound);
+    first.sync().unwrap();
+    assert_eq!(kind(second.sync()), io::ErrorKind::AlreadyExists);
+    assert_eq!(kind(second.sync()), io::ErrorKind::Other);
+    first.write_all(b", and more").unwrap();
+    assert_eq!(read("b"), b"first");
+    first.sync().unwrap();
+    first.sync().unwrap();
+    drop((first, second));
+    assert_eq!(read("b"), b"first, and more");
+    drop(storage.create(&at("b")).unwrap());
+    assert_eq!(read("b"), b"first, and more");
+    let (mut first, mut second) = (storage.create(&at("b")).unwrap(), storage.create(&at("b")).unwrap());
+    first.write_all(b"third").unwrap();
+    second.write_all(b"fourth").unwrap();
+    first.sync().unwrap();
+    second.sync().unwrap_err();
+    assert_eq!(read("b"), b"third");
+    storage.create_new(&at("none")).unwrap().sync().unwrap();
+    assert!(read("none").is_empty());
+
+    write("d/file", b"kept");
+    assert_eq!(kind(storage.remove_dir(&at("d"))), io::ErrorKind::DirectoryNotEmpty);
+    storage.remove(&at("d/file")).unwrap();
+    storage.remove_dir(&at("d")).unwrap();
+    assert_eq!(kind(storage.list_dir(&at("d")).map(drop)), io::ErrorKind::NotFound);
+    server.put("r/marked/", Vec::new());
+    storage.remove_dir(&at("marked")).unwrap();
+    storage.remove(&at("a")).unwrap();
+    assert_eq!(kind(storage.remove(&at("a"))), io::ErrorKind::NotFound);
+    assert_eq!(kind(storage.end_writing(&at("a"))), io::ErrorKind::NotFound);
+    assert_eq!(kind(storage.sync_file(&at("a"))), io::ErrorKind::NotFound);
+    storage.sync_file(&at("b")).unwrap();
+    storage.sync_dir(dir()).unwrap();
+
+    let mut log = storage.create_log(&at("log")).unwrap();
+    assert_eq!(log.max_len(), 6000);
+    assert!(!log.can_overwrite());
+    for part in [&b"a"[..], b"bc", b"defg"] {
+        log.append(part, part.len()).unwrap();
+    }
+    log.sync().unwrap();
+    storage.end_writing(&at("log")).unwrap();
+    assert_eq!(read("log"), b"abcdefg");
+    // Replaced by something else.
+    server.put("r/log", b"other".to_vec());
+    log.append(b"h", 1).unwrap_err();
+    log.append(b"h", 1).unwrap_err();
+    log.sync().unwrap_err();
+    assert_eq!(read("log"), b"other");
+    assert!(server.keys().iter().all(|key| !key.contains("probe")), "{:?}", server.keys());
+}
+
+#[test]
+fn large_files_are_uploaded_in_parts() {
+    const PART: usize = 100_000;
+    let server = FakeS3::start();
+    let storage = client_with(&server, |options| options.upload_part_bytes(PART));
+    let path = dir().join("large");
+    let bytes: Vec<u8> = (0..3_500_000_u32).map(|n| n.to_be_bytes()[2] ^ n.to_be_bytes()[3]).collect();
+    let write = |path: &Path| {
+        let mut file = storage.create_new(path).unwrap();
+        for part in bytes.chunks(70_001) {
+            file.write_all(part)?;
+        }
+        file.sync()?;
+        file.write_all(b"more").map(|()| panic!("it is complete")).or(Ok(()))
+    };
+    for (number, manners) in [
+        vec![],
+        vec![Manner::Good, Manner::Good, Manner::Fails(500), Manner::Cuts],
+        repeat_n(Manner::Good, 20).chain([Manner::FailsAfter(500), Manner::Fails(503)]).collect(),
+        repeat_n(Manner::Good, 38).chain([Manner::FailsAfter(500)]).collect(),
+        repeat_n(Manner::Good, 39).chain([Manner::FailsAfter(500)]).collect(),
+        repeat_n(Manner::Good, 39).chain([Manner::DropsAfter]).collect(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = dir().join(format!("large{number}"));
+        server.behave(manners);
+        write(&path).unwrap_or_else(|error: io::Error| panic!("{number}: {error}"));
+        server.behave([]);
+        let file = storage.open(&path).unwrap();
+        let mut read = vec![0; bytes.len()];
+        file.read_exact_at(&mut read, 0).unwrap();
+        assert!(read == bytes);
+    }
+    assert_eq!(server.largest_body(), PART as u64);
+    assert_eq!(server.uploads(), 0);
+    // One that fails does not appear.
+    server.behave(repeat_n(Manner::Good, 10).chain(repeat_n(Manner::Fails(500), 8)));
+    write(&path).unwrap_err();
+    server.behave([]);
+    assert!(storage.open(&path).is_err());
+    // One that is dropped is given up.
+    let mut file = storage.create_new(&path).unwrap();
+    file.write_all(&bytes).unwrap();
+    assert!(server.uploads() > 0);
+    drop(file);
+    let since = Instant::now();
+    while server.uploads() > 0 {
+        assert!(since.elapsed() < Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(storage.open(&path).is_err());
+}
+
+/// Changes a region as a model, and closes it or not, again and again. Returns the model.
+fn run_model(client: &dyn Fn() -> Arc<RemoteStorage>, dir: &Path) -> Rows {
+    let mut model = Rows::new();
+    let read = || Region::options().storage(client()).open(dir).unwrap();
+    for seed in 0..4 {
+        let region = open_in(client(), dir).unwrap();
+        assert_eq!(rows(&region), model);
+        for number in 0..60 {
+            let step = Step::number(seed, number);
+            step.run(&region).unwrap();
+            step.apply(&mut model);
+        }
+        assert_eq!(rows(&region), model);
+        assert!(region.health().is_sound(), "{:?}", region.health());
+        // A reader sees what is logged; the writer may have died then.
+        assert_eq!(rows(&read()), model);
+        if seed % 2 == 0 {
+            region.close().unwrap()
+        } else {
+            region.abort()
+        }
+        assert_eq!(rows(&read()), model);
+    }
+    let region = open_in(client(), dir).unwrap();
+    for (row, value) in &model {
+        assert_eq!(region.get(&Get::new(row.clone())).unwrap().value("f", "q"), Some(value.as_bytes()));
+    }
+    assert!(region.warnings().is_empty());
+    region.compact(Compaction::Major).unwrap();
+    region.close().unwrap();
+    model
+}
+
+/// The same in a bucket of moto's server: `HREGION_MOTO` is its endpoint.
+#[test]
+#[ignore = "needs a server"]
+fn a_region_is_written_in_a_bucket_of_moto() {
+    let endpoint = std::env::var("HREGION_MOTO").expect("the endpoint of a server of moto");
+    let host = endpoint.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let request =
+        format!("PUT /writes HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    let options = || options_at(endpoint.clone()).request_timeout(Duration::from_secs(20));
+    let client = || {
+        let options = options().log_bytes(6000).deadline(Duration::from_secs(60)).upload_part_bytes(5 << 20);
+        Arc::new(options.build().unwrap())
+    };
+    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let base = format!("s3://writes/{}", time.as_nanos());
+    let (dir, large) = (format!("{base}/r"), format!("{base}/large"));
+    let (dir, large) = (Path::new(&dir), Path::new(&large));
+    let rows = run_model(&client, dir);
+    println!("{} rows", rows.len());
+    let first = open_in(client(), dir).unwrap();
+    expect_locked(open_in(client(), dir));
+    client().end_writing(&dir.join(".hregion.lock")).unwrap();
+    let second = open_in(client(), dir).unwrap();
+    first.put(put("lost", "1")).unwrap_err();
+    second.put(put("kept", "1")).unwrap();
+    drop(first);
+    second.close().unwrap();
+    // In parts.
+    let bytes: Vec<u8> = (0..17_000_000_u32).map(|n| n.to_be_bytes()[2] ^ n.to_be_bytes()[3]).collect();
+    let storage = client();
+    let mut file = storage.create_new(large).unwrap();
+    file.write_all(&bytes).unwrap();
+    file.sync().unwrap();
+    let file = storage.open(large).unwrap();
+    let mut read = vec![0; bytes.len()];
+    file.read_exact_at(&mut read, 0).unwrap();
+    assert!(read == bytes);
+}
+
+#[test]
+fn a_region_is_written_and_read_as_the_model_says() {
+    let server = FakeS3::start();
+    let model = run_model(&|| client(&server), dir());
+    let keys = server.keys();
+    assert!(keys.iter().all(|key| !key.contains("recovered.edits/") && !key.contains("/.tmp/")), "{keys:?}");
+    assert!(keys.len() < 12, "{keys:?}");
+
+    // The same in a local directory.
+    let local = tempfile::tempdir().unwrap();
+    server.download("r", &local.path().join("r"));
+    let region = Region::options().open(local.path().join("r")).unwrap();
+    assert_eq!(rows(&region), model);
+    assert!(region.warnings().is_empty());
+    let faults = Region::options().verify(local.path().join("r"), |path, report| {
+        assert!(report.unwrap().faults.is_empty(), "{}", path.display());
+    });
+    assert!(faults.unwrap().is_empty());
+    let region = Region::options().writable(true).open(local.path().join("r")).unwrap();
+    region.put(put("local", "1")).unwrap();
+    region.close().unwrap();
+}
+
+/// A log is longer than what is read when it is opened, and is replaced with each write.
+#[test]
+fn a_region_is_opened_for_reading_while_its_log_grows() {
+    let server = FakeS3::start();
+    let long_logs = || client_with(&server, |options| options.log_bytes(1 << 20).tail_bytes(1000));
+    let region = open_in(long_logs(), dir()).unwrap();
+    let written = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..120 {
+                region.put(put(&format!("{number:03}"), &"x".repeat(3000))).unwrap();
+                written.store(number + 1, Ordering::SeqCst);
+                if number % 50 == 49 {
+                    region.flush().unwrap();
+                }
+            }
+        });
+        let mut opened = 0;
+        while written.load(Ordering::SeqCst) < 120 {
+            let before = written.load(Ordering::SeqCst);
+            let found = rows(&read_in(long_logs()).unwrap()).len();
+            assert!(found >= before, "{found} of {before}");
+            opened += 1;
+        }
+        assert!(opened > 0);
+    });
+}
+
+#[test]
+fn a_table_is_created_and_written_in_a_root_directory() {
+    let server = FakeS3::start();
+    let root = Path::new("s3://bucket/root");
+    let options = || Region::options().storage(client(&server));
+    let table = Table::create_with(root, "t", &[family("f")], &["m"], options()).unwrap();
+    let keys: Vec<String> = (0..40).map(|n| format!("{}{n:02}", char::from(b'a' + n % 26))).collect();
+    for pass in 0..3 {
+        for key in &keys {
+            table.put(Put::new(key.clone()).cell("f", "q", format!("{key}{pass}"))).unwrap();
+        }
+        table.flush().unwrap();
+    }
+    table.compact(Compaction::Major).unwrap();
+    table.delete(Delete::new(keys[0].clone())).unwrap();
+    let refused = [
+        table.split("f").map(drop).unwrap_err(),
+        table.merge(&table.regions()[0], &table.regions()[1]).map(drop).unwrap_err(),
+        table.snapshot("s").map(drop).unwrap_err(),
+        table.bulk_load("s3://bucket/files").map(drop).unwrap_err(),
+        Table::delete_table(root, "t", &options()).unwrap_err(),
+        Table::truncate(root, "t", true, &options()).unwrap_err(),
+        Table::recover(root, options()).map(drop).unwrap_err(),
+    ];
+    for error in refused {
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.to_string().contains("in a storage without renames"), "{error}");
+    }
+    table.put(Put::new("zz").cell("f", "q", "after")).unwrap();
+    table.close().unwrap();
+    let count = |table: &Table| table.scan(Scan::new()).unwrap().collect::<Result<Vec<_>>>().unwrap().len();
+    let table = Table::open_with(root, "t", options().writable(true)).unwrap();
+    assert_eq!((table.regions().len(), count(&table)), (2, 40));
+    table.close().unwrap();
+    // Replaced files are in the archive.
+    let archived = server.keys().into_iter().filter(|key| key.starts_with("root/archive/data/default/t/"));
+    assert!(archived.count() >= 6, "{:?}", server.keys());
+    let again = Table::create_with(root, "t", &[family("f")], &["m"], options()).unwrap_err();
+    assert!(again.is_already_exists(), "{again}");
+    let local = tempfile::tempdir().unwrap();
+    server.download("root", local.path());
+    assert_eq!(count(&Table::open(local.path(), "t").unwrap()), 40);
+}
+
+#[test]
+fn a_creation_of_a_table_is_cut_off_at_each_request() {
+    let root = Path::new("s3://bucket/root");
+    for at in turns(1, 5) {
+        let server = FakeS3::start();
+        let options = || Region::options().storage(client(&server));
+        let create = || Table::create_with(root, "t", &[family("f")], &["m"], options());
+        server.die_at(at, at % 2 == 0);
+        let created = create();
+        let is_made =
+            created.as_ref().is_ok_and(|table| table.put(Put::new("a").cell("f", "q", "1")).is_ok());
+        drop(created);
+        if !server.revive() {
+            assert!(is_made);
+            break;
+        }
+        let _ = client(&server).end_writing(&root.join(".hregion.lock"));
+        for key in server.keys().iter().filter(|key| key.ends_with("/.hregion.lock")) {
+            client(&server).end_writing(Path::new(&format!("s3://bucket/{key}"))).unwrap();
+        }
+        let table = match create() {
+            Err(error) if error.is_already_exists() => {
+                Table::open_with(root, "t", options().writable(true)).unwrap()
+            }
+            created => created.unwrap(),
+        };
+        assert_eq!(table.regions().len(), 2, "{at}");
+        table.put(Put::new("b").cell("f", "q", "1")).unwrap();
+        table.put(Put::new("y").cell("f", "q", "1")).unwrap();
+        table.close().unwrap();
+    }
+}
+
+#[test]
+fn what_an_object_store_cannot_do_is_refused_by_name() {
+    let server = FakeS3::start();
+    let create = |storage: Arc<RemoteStorage>, family: Family| {
+        let options = Region::options().storage(storage).create_if_missing(true);
+        options.family(family).open(dir()).map(drop)
+    };
+    for plain in [Family::new("f"), Family::new("f").configuration(TRACKER, "DEFAULT")] {
+        let error = create(client(&server), plain).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("hbase.store.file-tracker.impl"), "{error}");
+    }
+    assert!(server.keys().iter().all(|key| key.ends_with(".hregion.lock")), "{:?}", server.keys());
+    // A region that was written elsewhere.
+    let local = tempfile::tempdir().unwrap();
+    let path = local.path().join("r");
+    let region = Region::options().create_if_missing(true).family(Family::new("f")).open(&path).unwrap();
+    region.put(Put::new("a").cell("f", "q", "1")).unwrap();
+    region.close().unwrap();
+    server.upload("other", &path);
+    let other = Path::new("s3://bucket/other");
+    let before = server.keys();
+    let error = Region::options().storage(client(&server)).writable(true).open(other).unwrap_err();
+    assert!(error.to_string().contains("hbase.store.file-tracker.impl"), "{error}");
+    let added =
+        Region::options().storage(client(&server)).writable(true).alter(true).family(Family::new("g"));
+    assert_eq!(added.open(other).unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(server.keys(), before);
+    assert_eq!(Region::options().storage(client(&server)).open(other).unwrap().families().count(), 1);
+
+    // Stores that do not know conditions, or do not say so.
+    for conditions in [Conditions::Ignores, Conditions::Refuses] {
+        let server = FakeS3::start();
+        server.set_conditions(conditions);
+        let error = create(client(&server), family("f")).unwrap_err();
+        assert!(error.to_string().contains("this object store is only read"), "{conditions:?}: {error}");
+        assert!(error.to_string().contains("s3://bucket/r"), "{error}");
+        let error = client(&server).create_new(&dir().join("a")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        assert!(server.keys().is_empty(), "{:?}", server.keys());
+    }
+    let off = client_with(&server, |options| options.setting("aws_conditional_put", "disabled"));
+    let error = create(off, family("f")).unwrap_err();
+    assert!(error.to_string().contains("there are no conditional puts"), "{error}");
+
+    let region = open_in(client(&server), dir()).unwrap();
+    let error = region.bulk_load(&[("f", "s3://bucket/file")]).unwrap_err();
+    assert!(error.to_string().contains("a bulk load in a storage without renames"), "{error}");
+    region.close().unwrap();
+
+    // A family is added if it has the tracker.
+    let add = |family: Family| {
+        let options = Region::options().storage(client(&server)).writable(true).alter(true);
+        options.family(family).open(dir())
+    };
+    assert_eq!(add(Family::new("h")).unwrap_err().kind(), ErrorKind::Unsupported);
+    let region = add(family("h")).unwrap();
+    region.put(Put::new("a").cell("h", "q", "1")).unwrap();
+    region.close().unwrap();
+    let region = read_in(client(&server)).unwrap();
+    assert_eq!(region.get(&Get::new("a")).unwrap().value("h", "q"), Some(&b"1"[..]));
+}
+
+#[test]
+fn a_second_writer_is_refused_and_a_lost_lock_ends_all_changes() {
+    let server = FakeS3::start();
+    let (first, second) = (client(&server), client(&server));
+    let region = open_in(first.clone(), dir()).unwrap();
+    region.put(put("a", "1")).unwrap();
+    expect_locked(open_in(first.clone(), dir()));
+    let error = open_in(second.clone(), dir()).unwrap_err();
+    assert!(error.to_string().contains("Storage::end_writing of the lock file frees it"), "{error}");
+    region.flush().unwrap();
+    region.put(put("b", "2")).unwrap();
+    region.put(put("c", "unlogged").durability(Durability::SkipWal)).unwrap();
+
+    // As if the first had died, although it has not.
+    second.end_writing(Path::new(LOCK)).unwrap();
+    let other = open_in(second.clone(), dir()).unwrap();
+    let both = Rows::from([("a".into(), "1".into()), ("b".into(), "2".into())]);
+    assert_eq!(rows(&other), both);
+    region.put(put("d", "lost")).unwrap_err();
+    region.flush().unwrap_err();
+    drop(region);
+    assert!(first.create_new(&dir().join("f/name")).is_err());
+    other.put(put("e", "3")).unwrap();
+    other.flush().unwrap();
+    other.close().unwrap();
+    let expected = [("a", "1"), ("b", "2"), ("e", "3")].map(|(row, value)| (row.into(), value.into()));
+    assert_eq!(rows(&read_in(second).unwrap()), Rows::from(expected));
+    open_in(first, dir()).unwrap().close().unwrap();
+}
+
+/// Creates a region with a file and a log.
+fn prepare(server: &FakeS3) -> Attempt {
+    let mut attempt = Attempt::default();
+    let region = open_in(client(server), dir()).unwrap();
+    attempt.write(&region, "a", Some("1")).unwrap();
+    region.flush().unwrap();
+    attempt.write(&region, "b", Some("1")).unwrap();
+    region.abort();
+    attempt
+}
+
+/// Opens the region as another process does after the writer is known to be dead, and checks its rows.
+fn check(server: &FakeS3, attempt: Attempt, context: &str) {
+    let after = client(server);
+    after.end_writing(Path::new(LOCK)).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let region = open_in(after, dir()).unwrap_or_else(|error| panic!("{context}: {error}"));
+    attempt.check(&rows(&region), context);
+    region.put(put("z", "after")).unwrap();
+    region.compact(Compaction::Major).unwrap();
+    let before = rows(&region);
+    region.close().unwrap();
+    let again = rows(&read_in(client(server)).unwrap());
+    assert_eq!((&again["z"], &again), (&"after".to_owned(), &before), "{context}");
+}
+
+/// What does not answer, or not well, as a whole or for some requests.
+const BAD: [Manner; 11] = [
+    Manner::Fails(503),
+    Manner::FailsAfter(500),
+    Manner::Drops,
+    Manner::DropsAfter,
+    Manner::Fails(429),
+    Manner::Hangs,
+    Manner::HangsAfter,
+    Manner::Cuts,
+    Manner::Halves,
+    Manner::WrongRange,
+    Manner::ErrorPage,
+];
+
+#[test]
+fn each_request_fails_once_in_turn_and_nothing_is_lost() {
+    for (first, manner) in (1..).zip(BAD) {
+        let mut failures = 0;
+        for at in turns(first, 97) {
+            let server = FakeS3::start();
+            let mut attempt = prepare(&server);
+            server.take_asked();
+            let good = usize::try_from(at).unwrap() - 1;
+            server.behave(repeat_n(Manner::Good, good).chain([manner]));
+            let patient = |options: RemoteOptions| options.request_timeout(Duration::from_millis(200));
+            let result = attempt.run(open_in(client_with(&server, patient), dir()));
+            server.behave([]);
+            failures += u32::from(result.is_err());
+            let requests = server.take_asked().0;
+            let context = format!("request {at}, {manner:?}, {result:?}, {:?}", requests.get(good));
+            check(&server, attempt, &context);
+            if requests.len() < good {
+                println!("{at} requests, {manner:?}, {failures} failures");
+                break;
+            }
+        }
+    }
+}
+
+/// As many requests fail as are repeated, so that the caller sees errors, and does not know what was made.
+#[test]
+fn all_requests_fail_for_some_time_and_there_is_the_old_state_or_the_new_one() {
+    let mut failures = 0;
+    for (first, manner) in (1..).zip(BAD) {
+        for at in turns(first, 97) {
+            let server = FakeS3::start();
+            let mut attempt = prepare(&server);
+            server.take_asked();
+            let good = usize::try_from(at).unwrap() - 1;
+            server.behave(repeat_n(Manner::Good, good).chain(repeat_n(manner, 30)));
+            let impatient =
+                |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(60));
+            let storage = client_with(&server, impatient);
+            let result = attempt.run(open_in(storage, dir()));
+            server.behave([]);
+            failures += u32::from(result.is_err());
+            let requests = server.take_asked().0;
+            let context = format!("request {at}, {manner:?}, {result:?}, {:?}", requests.get(good));
+            check(&server, attempt, &context);
+            if requests.len() < good {
+                break;
+            }
+        }
+    }
+    assert!(failures > 10, "{failures}");
+}
+
+#[test]
+fn a_writer_is_killed_at_each_request() {
+    for is_made in [false, true] {
+        for at in turns(if is_made { 3 } else { 1 }, 17) {
+            let server = FakeS3::start();
+            let mut attempt = prepare(&server);
+            server.die_at(at, is_made);
+            let result = attempt.run(open_in(client(&server), dir()));
+            let is_over = !server.revive();
+            let context = format!("request {at}, made: {is_made}, {result:?}");
+            check(&server, attempt, &context);
+            if is_over {
+                println!("{at} requests, made: {is_made}");
+                break;
+            }
+        }
+    }
+}
+
+/// A writer is stopped at each request, loses its lock, and goes on when another has changed the region: its
+/// request is carried out late.
+#[test]
+fn a_writer_that_was_taken_for_dead_goes_on() {
+    for at in turns(2, 23) {
+        let server = FakeS3::start();
+        let mut attempt = prepare(&server);
+        let good = usize::try_from(at).unwrap() - 1;
+        let slow = |options: RemoteOptions| {
+            options.request_timeout(Duration::from_secs(60)).deadline(Duration::from_secs(60))
+        };
+        let storage = client_with(&server, slow);
+        server.behave(repeat_n(Manner::Good, good).chain([Manner::Waits]));
+        let writer = std::thread::spawn(move || {
+            let result = attempt.run(open_in(storage, dir()));
+            (attempt, result)
+        });
+        while !server.has_waiting() && !writer.is_finished() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if writer.is_finished() {
+            let (attempt, result) = writer.join().unwrap();
+            result.unwrap();
+            check(&server, attempt, "not stopped");
+            println!("{at} requests");
+            break;
+        }
+        server.behave([]);
+        let other = client(&server);
+        other.end_writing(Path::new(LOCK)).unwrap();
+        let region = open_in(other.clone(), dir()).unwrap();
+        let before = rows(&region);
+        region.put(put("c", "other")).unwrap();
+        region.flush().unwrap();
+        region.delete(Delete::new("b")).unwrap();
+        region.put(put("d", "other")).unwrap();
+        // The request is carried out while the other has the region open.
+        server.release();
+        let (attempt, result) = writer.join().unwrap();
+        let context = format!("request {at}, {result:?}");
+        let found = rows(&region);
+        attempt.check(&before, &context);
+        assert!(!found.contains_key("b") && found["c"] == "other" && found["d"] == "other", "{context}");
+        // It may have to be opened again, but nothing that it has acknowledged is lost.
+        let flushed = region.flush();
+        drop(region);
+        other.end_writing(Path::new(LOCK)).unwrap();
+        let region = open_in(client(&server), dir()).unwrap_or_else(|error| panic!("{context}: {error}"));
+        assert_eq!(rows(&region), found, "{context}, {flushed:?}");
+        region.compact(Compaction::Major).unwrap();
+        assert_eq!(rows(&region), found, "{context}, {flushed:?}");
+        region.close().unwrap();
+    }
+}
