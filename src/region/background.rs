@@ -291,6 +291,11 @@ impl RegionCore {
         }
     }
 
+    /// Whether flushes run on the threads of writers.
+    pub(super) fn is_inline(&self) -> bool {
+        self.background.as_ref().is_some_and(|background| background.scheduler.is_inline())
+    }
+
     /// Returns the number of bytes taken by cells in memory.
     pub(super) fn memory(&self) -> u64 {
         self.states.load().memory()
@@ -330,7 +335,7 @@ impl RegionCore {
             }
             tasks.flush.status = Status::Running;
             drop(tasks);
-            self.run_flush(background);
+            self.run(Work::Flush, WorkKind::Flush);
             return background
                 .tasks()
                 .flush
@@ -376,9 +381,9 @@ impl RegionCore {
     }
 }
 
-/// Runs on the threads of the scheduler.
+/// Runs on the threads of the scheduler, or on those of writers if there are none.
 impl RegionCore {
-    /// Runs queued work.
+    /// Runs work.
     pub(super) fn run(&self, work: Work, lane: WorkKind) {
         let Some(background) = &self.background else { return };
         // Observers get handles of the region. Dropping the last handle would close the region in the middle

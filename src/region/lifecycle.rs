@@ -23,6 +23,11 @@ impl Drop for Handle {
         if let Err(error) = self.0.close(ClosedBy::Drop) {
             self.0.report_lost(&error);
         }
+        if self.0.held(&[Held::Flush, Held::Compaction, Held::Close]).is_some() {
+            // In a hook: `stop` would wait for this thread. The directory is unlocked after its work.
+            self.0.is_closed.store(true, Ordering::Release);
+            return;
+        }
         self.0.release();
     }
 }

@@ -43,6 +43,7 @@ pub use compact::{Compaction, CompactionPlan};
 pub use lifecycle::RegionHealth;
 pub use memory_limit::MemoryLimit;
 pub use observer::{CompactionFilter, MiniBatch, ObserverContext, RegionObserver, ScanOptions};
+pub(crate) use observer::{Held, HeldMark, TableId};
 pub use options::RegionOptions;
 pub use replay::ReplayReport;
 pub(crate) use retire::{RetiredFile, RetiredRegion};
@@ -114,6 +115,8 @@ pub(crate) struct RegionCore {
     /// Whether the files do not change any more, because other regions replace this one. It can still be
     /// read.
     is_retired: AtomicBool,
+    /// Whether the region has been opened, with all that this entails.
+    is_open: AtomicBool,
     rows: RowLocks,
     updates: Updates,
     flushing: Mutex<()>,
@@ -133,6 +136,8 @@ pub(crate) struct RegionCore {
     replayed: OnceLock<ReplayReport>,
     background: Option<Background>,
     observers: Observers,
+    /// The table that has opened the region.
+    table_id: TableId,
     /// The region itself, passed to its observers.
     handle: OnceLock<Weak<Handle>>,
 }

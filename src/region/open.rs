@@ -29,7 +29,7 @@ use crate::store::{
 };
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// The table of a region that is created without a table name.
@@ -250,6 +250,7 @@ impl RegionOptions {
             max_cell_len: max_cell_len(self.files.limit_values()),
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
             observers: self.observers,
+            table_id: self.table_id,
             handle: OnceLock::new(),
             info: dir.info().clone(),
             order: dir.order(),
@@ -266,6 +267,7 @@ impl RegionOptions {
             is_closing: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             is_retired: AtomicBool::new(false),
+            is_open: AtomicBool::new(false),
             rows: RowLocks::new(),
             updates: Updates::default(),
             flushing: Mutex::new(()),
@@ -296,6 +298,7 @@ impl RegionOptions {
         }
         region.0.replayed.get_or_init(|| replayed.report);
         region.0.observe(|observer, context| observer.post_open(context))?;
+        region.0.is_open.store(true, Ordering::Release);
         Ok(region)
     }
 

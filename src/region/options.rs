@@ -1,7 +1,7 @@
 //! Options to open a region with.
 
 use super::log::{LogSettings, SharedLog};
-use super::observer::{Observers, RegionObserver};
+use super::observer::{Observers, RegionObserver, TableId};
 use super::{MemoryLimit, Region, Scheduler};
 use crate::cache::BlockCache;
 use crate::clock::{Clock, SystemClock};
@@ -46,6 +46,8 @@ pub struct RegionOptions {
     pub(super) max_logs: u64,
     /// The log that the region shares with others.
     pub(super) log: Option<Arc<SharedLog>>,
+    /// The table that opens the regions.
+    pub(super) table_id: TableId,
 }
 
 impl RegionOptions {
@@ -76,6 +78,7 @@ impl RegionOptions {
             log_roll_size: 64 << 20,
             max_logs: 32,
             log: None,
+            table_id: TableId::default(),
         }
     }
 
@@ -233,6 +236,17 @@ impl RegionOptions {
         let (roll_size, max_logs) = (self.log_roll_size, self.max_logs);
         self.log = Some(Arc::new(SharedLog::new(LogSettings { roll_size, max_logs, is_shared: true })));
         self
+    }
+
+    /// Makes the regions that are opened with clones of these options those of a new table.
+    pub(crate) fn of_new_table(mut self) -> Self {
+        self.table_id = TableId::new();
+        self
+    }
+
+    /// Returns the table that opens the regions.
+    pub(crate) fn table_id(&self) -> TableId {
+        self.table_id
     }
 
     /// Ends the file of the shared log: regions that are opened from now on have no part of it.

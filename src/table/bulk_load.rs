@@ -11,7 +11,6 @@ use crate::layout::file_name::FileName;
 use crate::layout::{new_file_name, refuse_region};
 use crate::region::Region;
 use crate::schema::{Family, is_legal_name};
-use crate::sync::unpoisoned;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -66,7 +65,7 @@ impl Table {
         refuse_region(&**self.0.options.file_storage(), dir.as_ref())?;
         let mut done = BulkLoad::default();
         // No region is split or merged meanwhile.
-        let _changing = unpoisoned(self.0.changing.lock());
+        let _changing = self.0.change("load files into its table")?;
         let opened = self.0.open_all()?;
         opened.iter().try_for_each(Region::check_loadable)?;
         let regions = self.0.regions.load_full();

@@ -16,6 +16,7 @@ impl Table {
     /// As [`Region::compact`](crate::Region::compact), for the first region that fails, or as
     /// [`archive_parents`](Self::archive_parents); the rest is still done. Can be repeated.
     pub fn compact(&self, compaction: Compaction) -> Result<()> {
+        self.0.check_may_change("compact its table")?;
         let compact = |slot: &Arc<RegionSlot>| match self.0.open(slot)? {
             None => Ok(()),
             Some(region) => match region.compact(compaction) {

@@ -27,6 +27,7 @@ mod catalog;
 mod check;
 mod compact;
 mod explain;
+mod held;
 mod open;
 mod owned;
 mod parents;
@@ -62,7 +63,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use steps::{RowsLeft, Steps};
 
 /// A table on disk, as it is or [as in a snapshot](Self::open_snapshot): its regions, which are opened on
@@ -84,7 +85,11 @@ struct TableCore {
     /// The number of regions kept open.
     open: AtomicUsize,
     is_closed: AtomicBool,
-    /// Held while regions are split, merged or archived, and while the table is closed.
+    /// Held shared by writers to a table with observers, and exclusively by a split or merge while it takes
+    /// its regions. See [`enter`](Self::enter).
+    writing: RwLock<()>,
+    /// Held while regions are split, merged or archived, and while the table is closed. Taken by
+    /// [`change`](Self::change).
     changing: Mutex<()>,
     /// The names in the table's directory when its regions were last read. Another process may have replaced
     /// regions if there are others.
@@ -196,8 +201,9 @@ impl Table {
     /// As [`Region::close`], for the first region that fails; the others are still closed. A region whose
     /// memory could not be flushed loses nothing, and is closed when this is called again.
     pub fn close(&self) -> Result<()> {
+        self.0.check_may_change("close its table")?;
         self.0.is_closed.store(true, Ordering::Release);
-        let _changing = unpoisoned(self.0.changing.lock());
+        let _changing = self.0.change("close its table")?;
         let close = |slot: &Arc<RegionSlot>| {
             // Waits for a region that is being opened, and then closes it.
             let _opening = unpoisoned(slot.opening.lock());
@@ -293,8 +299,10 @@ impl TableCore {
         loop {
             let regions = self.regions.load();
             let slot = &regions.slots[regions.find(row(&mutation))?];
-            let is_current = unpoisoned(slot.is_current.read());
-            if *is_current && let Some(region) = self.open(slot)? {
+            let writing = self.enter(slot)?;
+            if writing.is_current()
+                && let Some(region) = self.open(slot)?
+            {
                 return write(&region, mutation);
             }
         }
@@ -307,6 +315,7 @@ impl TableCore {
         if let Some(region) = slot.region.get() {
             return Ok(Some(region.clone()));
         }
+        let _held = self.mark_opening()?;
         let _opening = unpoisoned(slot.opening.lock());
         // Checked only with the lock held: closing a table waits for this lock.
         self.check_open()?;

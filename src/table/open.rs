@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 impl Table {
     /// Creates a table under a root directory, with a region for each range between split keys, and opens it
@@ -164,13 +164,14 @@ impl Table {
             let unfinished = change_of(&info);
             Some(Arc::new(RegionSlot::new(info, source, unfinished)))
         });
-        let options = if options.is_writable() { options.with_shared_log() } else { options };
+        let options = if options.is_writable() { options.with_shared_log() } else { options }.of_new_table();
         Self(Arc::new(TableCore {
             name,
             regions: ArcSwap::from_pointee(RegionList::new(slots.collect())),
             options,
             open: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
+            writing: RwLock::new(()),
             changing: Mutex::new(()),
             seen: Mutex::default(),
         }))

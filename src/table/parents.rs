@@ -6,7 +6,6 @@ use crate::io::DirEntry;
 use crate::layout::{RegionDir, find_region_info, is_archived_region, remove_archived_regions};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::schema::RegionInfo;
-use crate::sync::unpoisoned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -29,7 +28,7 @@ impl Table {
     /// If the table is open for reading only; if another process has a parent or `hbase:meta` open for
     /// writing ([`Locked`](crate::ErrorKind::Locked)); if an I/O operation fails.
     pub fn archive_parents(&self) -> Result<Vec<RegionInfo>> {
-        let _changing = unpoisoned(self.0.changing.lock());
+        let _changing = self.0.change("archive regions of its table")?;
         self.0.check_open()?;
         if !self.0.options.is_writable() {
             return Err(Error::invalid_argument("the table is open for reading only"));

@@ -26,7 +26,7 @@ pub(super) struct RegionSlot {
     /// A split or merge of the region that may have failed, to be settled before the region is opened.
     pub(super) unfinished: Option<Arc<UnfinishedChange>>,
     /// Whether the region is in the table's current list. Held shared by writers, and exclusively by a split
-    /// or merge.
+    /// or merge. Locked by [`TableCore::enter`](super::TableCore::enter).
     pub(super) is_current: RwLock<bool>,
 }
 

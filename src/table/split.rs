@@ -36,7 +36,7 @@ impl Table {
     /// cannot be flushed, or an I/O operation fails. A split that failed can be retried.
     pub fn split(&self, row: impl AsRef<[u8]>) -> Result<(RegionInfo, RegionInfo)> {
         let row = row.as_ref();
-        let _changing = unpoisoned(self.0.changing.lock());
+        let _changing = self.0.change("split a region of its table")?;
         let slot = self.0.slot_of(row)?;
         let (table, parent) = (slot.info.table().clone(), &slot.info);
         if parent.start_key() == row {
@@ -68,7 +68,7 @@ impl Table {
     /// ends, or the table's descriptor sets `MERGE_ENABLED` to false
     /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); otherwise as [`split`](Self::split).
     pub fn merge(&self, first: &RegionInfo, second: &RegionInfo) -> Result<RegionInfo> {
-        let _changing = unpoisoned(self.0.changing.lock());
+        let _changing = self.0.change("merge regions of its table")?;
         if first.end_key().is_empty() || first.end_key() != second.start_key() {
             let message = format!("region {second} does not begin where region {first} ends");
             return Err(Error::invalid_argument(message));
@@ -150,8 +150,7 @@ impl TableCore {
         }
         // Most of the memory is flushed while writes go on.
         regions.iter().try_for_each(Region::flush)?;
-        let mut are_current: Vec<_> =
-            parents.iter().map(|slot| unpoisoned(slot.is_current.write())).collect();
+        let mut are_current = self.take(parents);
         let retired = regions.iter().map(Region::retire).collect::<Result<Vec<_>>>();
         // HBase would replay entries of a parent in a child.
         self.options.roll_log();

@@ -113,6 +113,7 @@ impl Table {
     pub fn flush(&self) -> Result<()> {
         // A region that is split or merged meanwhile is flushed by that.
         let flush = |slot: &Arc<RegionSlot>| {
+            self.0.check_may_flush()?;
             let is_current = unpoisoned(slot.is_current.read());
             slot.region.get().filter(|_| *is_current).map_or(Ok(()), Region::flush)
         };
@@ -141,8 +142,12 @@ impl TableCore {
         let is_alone = by_region.len() == 1;
         for (at, numbered) in by_region {
             let slot = &regions.slots[at];
-            let is_current = unpoisoned(slot.is_current.read());
-            match if *is_current { self.open(slot) } else { Ok(None) } {
+            let writing = self.enter(slot);
+            match writing
+                .as_ref()
+                .map_err(Error::clone)
+                .and_then(|writing| if writing.is_current() { self.open(slot) } else { Ok(None) })
+            {
                 Ok(None) => left.extend(numbered),
                 Ok(Some(region)) => {
                     let (at, mutations): (Vec<usize>, Vec<Mutation>) = numbered.into_iter().unzip();
@@ -152,7 +157,7 @@ impl TableCore {
                     } else {
                         places.push(at);
                         batches.push((region, mutations));
-                        current.push(is_current);
+                        current.push(writing);
                     }
                 }
                 Err(error) => numbered.into_iter().for_each(|(i, _)| results[i] = Err(error.clone())),

@@ -64,6 +64,7 @@ mod table_admin;
 mod table_flips;
 mod table_kills;
 mod table_life;
+mod table_observers;
 mod threads;
 mod tracked_cluster;
 mod verify;

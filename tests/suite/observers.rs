@@ -3,15 +3,15 @@
 use hregion::io::faulty::FaultyStorage;
 use hregion::region::{CheckResult, CompactionFilter, MiniBatch, ObserverContext, ScanOptions};
 use hregion::{
-    Append, CellRef, CellType, CheckAndMutate, Compaction, Comparator, Compare, Delete, Error, Family,
-    Filter, Get, HFileWriter, Increment, ManualClock, Mutation, Put, Region, RegionObserver, Result, RowBuf,
-    Scan, Scheduler, SeekKey, StoreFileOrigin, StoreFileWriter,
+    Append, CellRef, CellType, CheckAndMutate, Compaction, Comparator, Compare, Delete, Durability, Error,
+    Family, Filter, Get, HFileWriter, Increment, ManualClock, MemoryLimit, Mutation, Put, Region,
+    RegionObserver, Result, RowBuf, Scan, Scheduler, SeekKey, StoreFileOrigin, StoreFileWriter, Table,
 };
 use proptest::prelude::*;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -931,6 +931,126 @@ fn a_write_in_a_hook_of_a_flush_does_not_wait_for_it() {
         });
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     }
+}
+
+/// Calls a function in one hook of the first flush of each region.
+struct AtFirstFlush<F> {
+    hook: &'static str,
+    call: F,
+    /// The start keys of the regions.
+    flushed: Mutex<Vec<Vec<u8>>>,
+}
+
+impl<F> std::fmt::Debug for AtFirstFlush<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AtFirstFlush")
+    }
+}
+
+impl<F: Fn(&Region) + Send + Sync> AtFirstFlush<F> {
+    fn at(&self, hook: &str, context: Context<'_, '_>) -> Result<()> {
+        if let Some(region) = context.region().filter(|_| hook == self.hook) {
+            let key = region.info().start_key().to_vec();
+            let mut flushed = self.flushed.lock().unwrap();
+            if !flushed.contains(&key) {
+                flushed.push(key);
+                drop(flushed);
+                (self.call)(region);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<F: Fn(&Region) + Send + Sync> RegionObserver for AtFirstFlush<F> {
+    fn pre_flush(&self, context: Context<'_, '_>) -> Result<()> {
+        self.at("pre_flush", context)
+    }
+    fn post_flush(&self, context: Context<'_, '_>) -> Result<()> {
+        self.at("post_flush", context)
+    }
+}
+
+fn at_first_flush(
+    hook: &'static str,
+    call: impl Fn(&Region) + Send + Sync + 'static,
+) -> Arc<dyn RegionObserver> {
+    Arc::new(AtFirstFlush { hook, call, flushed: Mutex::default() })
+}
+
+/// Waits for the end of threads, but not for long.
+fn join(what: &str, threads: Vec<thread::JoinHandle<()>>) {
+    let (ended, end) = mpsc::channel();
+    let count = threads.len();
+    for running in threads {
+        let ended = ended.clone();
+        thread::spawn(move || ended.send(running.join().is_ok()).unwrap());
+    }
+    for _ in 0..count {
+        let is_ok = end.recv_timeout(Duration::from_secs(60));
+        assert!(is_ok.unwrap_or_else(|error| panic!("{what}: {error}")), "{what}");
+    }
+}
+
+#[test]
+fn writes_in_hooks_of_flushes_flush_no_other_region_that_may_do_the_same() {
+    let both = Barrier::new(2);
+    let observer = at_first_flush("post_flush", move |region| {
+        both.wait();
+        for i in 0..20 {
+            let row = [region.info().start_key(), format!("{i}").as_bytes()].concat();
+            region.put(Put::new(row).cell("f", "q", vec![0; 1000])).unwrap();
+        }
+    });
+    let options = Region::options()
+        .storage(Arc::new(FaultyStorage::new()))
+        .scheduler(&Scheduler::inline())
+        .compaction_enabled(false)
+        .log_roll_size(1000)
+        .max_logs(1)
+        .observer(0, observer);
+    let table = Table::create_with("/root", "t", &[Family::new("f")], &["m"], options).unwrap();
+    ["a", "z"].into_iter().for_each(|row| table.put(Put::new(row).cell("f", "q", "v")).unwrap());
+    let flush = |row: &'static str| {
+        let region = table.region(row).unwrap();
+        thread::spawn(move || region.flush().unwrap())
+    };
+    join("flushes", vec![flush("a"), flush("z")]);
+    assert_eq!(table.scan(Scan::new()).unwrap().count(), 42);
+    let memory = || ["a", "z"].map(|row| table.region(row).unwrap().memstore_size());
+    assert!(memory().iter().all(|bytes| *bytes > 20_000), "{:?}", memory());
+    // The next write flushes what the hooks have not.
+    table.put(Put::new("a").cell("f", "q", "v")).unwrap();
+    assert!(memory().iter().all(|bytes| *bytes < 1000), "{:?}", memory());
+}
+
+#[test]
+fn a_region_that_is_dropped_while_another_flushes_it_for_room_loses_nothing() {
+    let (storage, limit) = (FaultyStorage::new(), MemoryLimit::new(100_000));
+    let (begun, begin) = mpsc::channel();
+    let (dropped, drop_it) = mpsc::channel();
+    let drop_it = Mutex::new(drop_it);
+    let observer = at_first_flush("pre_flush", move |_| {
+        begun.send(()).unwrap();
+        drop_it.lock().unwrap().recv().unwrap();
+    });
+    let options = Region::options()
+        .storage(Arc::new(storage))
+        .create_if_missing(true)
+        .family(Family::new("f"))
+        .scheduler(&Scheduler::inline())
+        .memory_limit(&limit);
+    let region = options.clone().observer(0, observer).open("/regions/b").unwrap();
+    let other = options.clone().open("/regions/a").unwrap();
+    region.put(Put::new("r").cell("f", "q", vec![0; 200_000]).durability(Durability::SkipWal)).unwrap();
+    let writing = thread::spawn(move || other.put(Put::new("r").cell("f", "q", "v")).unwrap());
+    begin.recv_timeout(Duration::from_secs(60)).unwrap();
+    drop(region);
+    dropped.send(()).unwrap();
+    join("put", vec![writing]);
+    let region = options.open("/regions/b").unwrap();
+    assert_eq!(region.get(&Get::new("r")).unwrap().len(), 1);
+    assert_eq!(region.store_file_count("f"), Some(1));
 }
 
 /// Mutations of the rows `a` to `c`, some of which are invalid.

@@ -13,6 +13,7 @@ pub(super) use region_log::RegionLog;
 pub(super) use shared::{LogSettings, SharedLog, Ticket, is_log_name};
 
 use super::RegionCore;
+use super::observer::is_held;
 use super::write::NewCell;
 use crate::cell::SeekKey;
 use crate::error::{Error, Result};
@@ -104,7 +105,13 @@ impl RegionCore {
     /// Requests flushes of regions with entries in too old files. No lock may be held.
     pub(super) fn flush_lagging(&self) {
         let Some(log) = &self.log else { return };
-        for region in log.shared().take_lagging() {
+        let shared = log.shared();
+        // In a hook with a lock held, a flush of another region on this thread could wait for a thread that
+        // flushes the region of the hook, likewise. A later write asks for it.
+        if !shared.may_lag() || self.is_inline() && is_held() {
+            return;
+        }
+        for region in shared.take_lagging() {
             // A failure is in the health of that region. The next file asks again.
             let _ = region.request_flush();
         }

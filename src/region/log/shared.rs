@@ -644,9 +644,15 @@ impl SharedLog {
         members.push(region);
     }
 
+    /// Whether there may be regions with entries in files that are too old.
+    #[inline]
+    pub(super) fn may_lag(&self) -> bool {
+        self.may_lag.load(Ordering::Relaxed)
+    }
+
     /// Returns the regions with entries in files that are too old. Each is returned once for each new file.
     pub(super) fn take_lagging(&self) -> Vec<Arc<RegionCore>> {
-        if !self.may_lag.load(Ordering::Relaxed) || !self.may_lag.swap(false, Ordering::Relaxed) {
+        if !self.may_lag.swap(false, Ordering::Relaxed) {
             return Vec::new();
         }
         let oldest = self.state().number.saturating_sub(self.settings.max_logs);

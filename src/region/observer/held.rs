@@ -1,14 +1,15 @@
-//! What a thread holds of a region while it calls observers. A hook that needs it again fails, instead of
-//! waiting for its own thread.
+//! What a thread holds of a region or a table while it calls observers. A hook that needs it again fails,
+//! instead of waiting for its own thread.
 
 use crate::error::{Error, Result};
 use crate::region::RegionCore;
 use std::cell::RefCell;
 use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::region) enum Held {
+pub(crate) enum Held {
     /// Locks of rows.
     Rows,
     /// The lock of the region's flushes.
@@ -17,38 +18,97 @@ pub(in crate::region) enum Held {
     Compaction,
     /// The lock of a close.
     Close,
+    /// The lock with which a table opens a region.
+    Open,
+    /// What keeps regions of a table from being split or merged.
+    TableWrite,
+    /// The lock of changes of a table.
+    TableChange,
 }
 
-type Marks = Vec<(*const RegionCore, Held)>;
+impl Held {
+    /// What is held while work on a region's rows or files is under way, for which other threads wait.
+    pub(crate) const BY_WORK: [Self; 5] =
+        [Self::Rows, Self::Flush, Self::Compaction, Self::Close, Self::Open];
+    /// Anything.
+    pub(crate) const ANY: [Self; 7] = [
+        Self::Rows,
+        Self::Flush,
+        Self::Compaction,
+        Self::Close,
+        Self::Open,
+        Self::TableWrite,
+        Self::TableChange,
+    ];
+
+    /// Returns how a hook is called while this is held.
+    fn called(self) -> &'static str {
+        match self {
+            Self::Rows => "with rows locked",
+            Self::Flush => "by a flush",
+            Self::Compaction => "by a compaction",
+            Self::Close => "by a close",
+            Self::Open => "while a region is opened",
+            Self::TableWrite => "by a write to the table",
+            Self::TableChange => "by a change of the table",
+        }
+    }
+}
+
+/// Identifies an open table of this process to its regions. The default is that of a region without a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TableId(u64);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark {
+    what: Held,
+    /// The region, or null if it is of a table.
+    region: *const RegionCore,
+    table: TableId,
+    /// Whether the region is still being opened, maybe by another thread, which waits for this one.
+    is_opening: bool,
+}
 
 thread_local! {
-    static HELD: RefCell<Marks> = const { RefCell::new(Vec::new()) };
+    static HELD: RefCell<Vec<Mark>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Calls `f` with the marks of the thread, unless it is ending.
-fn marks<R: Default>(f: impl FnOnce(&mut Marks) -> R) -> R {
+fn marks<R: Default>(f: impl FnOnce(&mut Vec<Mark>) -> R) -> R {
     HELD.try_with(|held| f(&mut held.borrow_mut())).unwrap_or_default()
 }
 
 /// Marks what the thread holds, until it is dropped. It is not `Send`.
 #[derive(Debug)]
 #[must_use = "a mark that is dropped has no effect"]
-pub(in crate::region) struct HeldMark(*const RegionCore, Held);
+pub(crate) struct HeldMark(Mark);
+
+impl HeldMark {
+    fn new(mark: Mark) -> Self {
+        marks(|held| held.push(mark));
+        Self(mark)
+    }
+}
 
 impl Drop for HeldMark {
     fn drop(&mut self) {
-        let mark = (self.0, self.1);
         marks(|held| {
-            if let Some(at) = held.iter().rposition(|other| *other == mark) {
+            if let Some(at) = held.iter().rposition(|other| *other == self.0) {
                 held.remove(at);
             }
         });
     }
 }
 
-/// Whether the thread is in a hook that is called with a lock held, of any region.
+/// Whether the thread is in a hook that is called with a lock held for which a flush may wait, of any region.
 pub(in crate::region) fn is_held() -> bool {
-    marks(|held| !held.is_empty())
+    marks(|held| held.iter().any(|mark| Held::BY_WORK.contains(&mark.what)))
+}
+
+#[cold]
+fn refused(asked: &str, what: Held) -> Error {
+    let called = what.called();
+    Error::invalid_argument(format!("an observer cannot {asked} in a hook that is called {called}"))
 }
 
 impl RegionCore {
@@ -57,29 +117,58 @@ impl RegionCore {
         if self.observers.is_empty() {
             return None;
         }
-        let region: *const Self = ptr::from_ref(self);
-        marks(|held| held.push((region, what)));
-        Some(HeldMark(region, what))
+        let is_opening = !self.is_open.load(Ordering::Acquire);
+        Some(HeldMark::new(Mark { what, region: ptr::from_ref(self), table: self.table_id, is_opening }))
+    }
+
+    /// Whether the thread is in a hook that is called while it holds any of `held`, of this region.
+    pub(in crate::region) fn held(&self, held: &[Held]) -> Option<Held> {
+        if self.observers.is_empty() {
+            return None;
+        }
+        let is_of = |mark: &&Mark| ptr::eq(mark.region, self) && held.contains(&mark.what);
+        marks(|marks| marks.iter().find(is_of).map(|mark| mark.what))
     }
 
     /// Fails in a hook that is called while the thread holds any of `held`, with which the region cannot be
     /// `asked`.
     pub(in crate::region) fn check_not_held(&self, held: &[Held], asked: &str) -> Result<()> {
-        if self.observers.is_empty() {
-            return Ok(());
-        }
-        let is_of = |mark: &&(*const Self, Held)| ptr::eq(mark.0, self) && held.contains(&mark.1);
-        let Some(what) = marks(|marks| marks.iter().find(is_of).map(|mark| mark.1)) else {
-            return Ok(());
+        self.held(held).map_or(Ok(()), |what| Err(refused(&format!("{asked} its region"), what)))
+    }
+}
+
+/// Used by tables whose regions have observers.
+impl TableId {
+    /// Returns the id of a table that is opened.
+    pub(in crate::region) fn new() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Marks what the thread holds.
+    pub(crate) fn mark_held(self, what: Held) -> HeldMark {
+        HeldMark::new(Mark { what, region: ptr::null(), table: self, is_opening: false })
+    }
+
+    /// Whether the thread holds any of `held` of the table or a region of it.
+    fn held(self, held: &[Held]) -> Option<Held> {
+        let what = |mark: &Mark| match mark {
+            mark if mark.table != self => None,
+            mark if held.contains(&mark.what) => Some(mark.what),
+            Mark { is_opening: true, .. } if held.contains(&Held::Open) => Some(Held::Open),
+            _ => None,
         };
-        let called = match what {
-            Held::Rows => "with rows locked",
-            Held::Flush => "by a flush",
-            Held::Compaction => "by a compaction",
-            Held::Close => "by a close",
-        };
-        Err(Error::invalid_argument(format!(
-            "an observer cannot {asked} its region in a hook that is called {called}"
-        )))
+        marks(|marks| marks.iter().find_map(what))
+    }
+
+    /// Whether the thread holds something of the table.
+    pub(crate) fn is_held(self, what: Held) -> bool {
+        self.held(&[what]).is_some()
+    }
+
+    /// Fails in a hook that is called while the thread holds any of `held`, with which it cannot do what is
+    /// `asked`.
+    pub(crate) fn check_not_held(self, held: &[Held], asked: &str) -> Result<()> {
+        self.held(held).map_or(Ok(()), |what| Err(refused(asked, what)))
     }
 }

@@ -20,7 +20,8 @@ mod mutation;
 
 pub use crate::store::CompactionFilter;
 pub use context::{MiniBatch, ObserverContext, ScanOptions};
-pub(super) use held::{Held, HeldMark, is_held};
+pub(super) use held::is_held;
+pub(crate) use held::{Held, HeldMark, TableId};
 pub(super) use host::Observers;
 
 use super::CheckResult;
@@ -40,6 +41,29 @@ use std::path::{Path, PathBuf};
 ///
 /// Several observers are called by priority, the lowest first, and then in the order of registration. They
 /// are called on the thread that does the work, possibly on several threads at once.
+///
+/// # What a hook may call
+///
+/// A hook may use [its region](ObserverContext::region) and the [`Table`](crate::Table). What could wait for
+/// the thread of the hook fails, with the kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument):
+///
+/// | hooks | the region | the table |
+/// |---|---|---|
+/// | of reads | all | all |
+/// | of writes | all | reads, writes, flushes |
+/// | of writes, called with rows locked | all but writes | reads |
+/// | of bulk loads | all | reads, writes, flushes; all if the region loads the files, and not the table |
+/// | of flushes | reads and writes | reads |
+/// | of compactions | reads, writes, flushes | reads |
+/// | of opening | all | reads of regions that are open |
+/// | of closing | all but closing it | reads |
+///
+/// Rows are locked in the hooks before and after batches, in those called `after_row_lock`, and in those
+/// before the mutations of a conditional write. Splits, merges, compactions, snapshots and bulk loads of the
+/// table, and closing it, are allowed only where it says "all".
+///
+/// Neither what a hook lets other threads do is checked, nor what is done with other tables: hooks of two
+/// tables must not each write to the other table.
 #[allow(unused_variables, reason = "the argument names are for implementations")]
 pub trait RegionObserver: Send + Sync + fmt::Debug {
     /// Called before the region is opened.

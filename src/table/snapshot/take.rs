@@ -6,7 +6,6 @@ use crate::layout::durable::check_renames;
 use crate::layout::{Snapshot, SnapshotTree};
 use crate::region::{Region, RegionOptions};
 use crate::schema::SnapshotDescription;
-use crate::sync::unpoisoned;
 use crate::table::Table;
 use std::path::Path;
 
@@ -51,7 +50,7 @@ impl Table {
             return Err(Error::not_supported("a snapshot of hbase:meta"));
         }
         // No region is split or merged meanwhile.
-        let _changing = unpoisoned(self.0.changing.lock());
+        let _changing = self.0.change("take a snapshot of its table")?;
         let regions = self.0.open_all()?;
         let Some(first) = regions.first() else {
             return Err(Error::invalid_argument("a snapshot needs a table with regions"));

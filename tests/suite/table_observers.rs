@@ -1,0 +1,403 @@
+//! Observers that use the table of their region: what a hook may call, and that none waits for its own
+//! thread, or for a thread that waits for it.
+
+use hregion::io::faulty::FaultyStorage;
+use hregion::region::{CompactionFilter, MiniBatch, ObserverContext};
+use hregion::{
+    Append, CellRef, CellType, CheckAndMutate, Compaction, Delete, Family, Get, HFileWriter, Put, Region,
+    RegionObserver, RegionOptions, Result, RowBuf, Scan, Scheduler, SeekKey, StoreFileOrigin,
+    StoreFileWriter, Table,
+};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+type Context<'c, 'd> = &'c mut ObserverContext<'d>;
+
+/// What is done in a hook, with its name.
+type Act = Arc<dyn Fn(&Table) -> Result<()> + Send + Sync>;
+
+/// Does something with the table in one hook, once.
+#[derive(Default)]
+struct Hooks {
+    hook: &'static str,
+    /// Taken when it is done.
+    act: Mutex<Option<Act>>,
+    table: Mutex<Option<Table>>,
+    outcomes: Mutex<Vec<Result<()>>>,
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.hook)
+    }
+}
+
+impl Hooks {
+    fn at(&self, hook: &str) -> Result<()> {
+        if hook != self.hook {
+            return Ok(());
+        }
+        let (act, table) = (self.act.lock().unwrap().take(), self.table.lock().unwrap().clone());
+        if let (Some(act), Some(table)) = (act, table) {
+            let outcome = act(&table);
+            self.outcomes.lock().unwrap().push(outcome);
+        }
+        Ok(())
+    }
+}
+
+impl RegionObserver for Hooks {
+    fn pre_open(&self, _: Context<'_, '_>) -> Result<()> {
+        self.at("pre_open")
+    }
+    fn post_open(&self, _: Context<'_, '_>) -> Result<()> {
+        self.at("post_open")
+    }
+    fn pre_close(&self, _: Context<'_, '_>) -> Result<()> {
+        self.at("pre_close")
+    }
+    fn post_close(&self, _: Context<'_, '_>) -> Result<()> {
+        self.at("post_close")
+    }
+    fn pre_get_op(&self, _: Context<'_, '_>, _: &Get, _: &mut RowBuf) -> Result<()> {
+        self.at("pre_get_op")
+    }
+    fn post_put(&self, _: Context<'_, '_>, _: &Put) -> Result<()> {
+        self.at("post_put")
+    }
+    fn pre_batch_mutate(&self, _: Context<'_, '_>, _: &mut MiniBatch<'_>) -> Result<()> {
+        self.at("pre_batch_mutate")
+    }
+    fn pre_flush(&self, _: Context<'_, '_>) -> Result<()> {
+        self.at("pre_flush")
+    }
+    fn pre_flush_store(&self, _: Context<'_, '_>, _: &[u8]) -> Result<Option<Box<dyn CompactionFilter>>> {
+        self.at("pre_flush_store").map(|()| None)
+    }
+    fn post_compact(&self, _: Context<'_, '_>, _: &[u8], _: &str) -> Result<()> {
+        self.at("post_compact")
+    }
+    fn pre_bulk_load_hfile(&self, _: Context<'_, '_>, _: &[(Vec<u8>, PathBuf)]) -> Result<()> {
+        self.at("pre_bulk_load_hfile")
+    }
+}
+
+/// A table of two regions, which meet at `m`, with an observer.
+struct Observed {
+    storage: FaultyStorage,
+    hooks: Arc<Hooks>,
+    table: Table,
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        // The observer has the table, which has the observer.
+        self.hooks.table.lock().unwrap().take();
+    }
+}
+
+impl Observed {
+    fn new(hook: &'static str) -> Self {
+        let (storage, hooks) = (FaultyStorage::new(), Arc::new(Hooks { hook, ..Hooks::default() }));
+        let families = [Family::new("f"), Family::new("g")];
+        let table =
+            Table::create_with("/root", "t", &families, &["m"], Self::options(&storage, &hooks)).unwrap();
+        *hooks.table.lock().unwrap() = Some(table.clone());
+        Self { storage, hooks, table }
+    }
+
+    fn options(storage: &FaultyStorage, hooks: &Arc<Hooks>) -> RegionOptions {
+        Region::options()
+            .storage(Arc::new(storage.clone()))
+            .scheduler(&Scheduler::inline())
+            .compaction_enabled(false)
+            .observer(0, Arc::clone(hooks) as Arc<dyn RegionObserver>)
+            .writable(true)
+    }
+
+    /// Opens the table again, without flushing it.
+    fn reopen(&mut self) {
+        for row in ["a", "z"] {
+            self.table.region(row).unwrap().abort();
+        }
+        self.table = Table::open_with("/root", "t", Self::options(&self.storage, &self.hooks)).unwrap();
+        *self.hooks.table.lock().unwrap() = Some(self.table.clone());
+    }
+
+    /// From now on, does something when the hook is called next.
+    fn act(&self, act: impl Fn(&Table) -> Result<()> + Send + Sync + 'static) {
+        *self.hooks.act.lock().unwrap() = Some(Arc::new(act));
+    }
+
+    /// Returns the outcome of what was done.
+    fn outcome(&self) -> Result<()> {
+        let hook = self.hooks.hook;
+        self.hooks.outcomes.lock().unwrap().pop().unwrap_or_else(|| panic!("{hook} was not called"))
+    }
+
+    fn rows(&self) -> BTreeSet<String> {
+        let rows = self.table.scan(Scan::new()).unwrap();
+        rows.map(|row| String::from_utf8(row.unwrap().key().to_vec()).unwrap()).collect()
+    }
+}
+
+fn put(table: &Table, row: &str) -> Result<()> {
+    table.put(Put::new(row.to_owned()).cell("f", "q", "v"))
+}
+
+/// Runs a test on another thread. Fails if it takes long.
+fn within_a_minute(what: &str, test: impl FnOnce() + Send + 'static) {
+    let (ended, end) = mpsc::channel();
+    let running = thread::spawn(move || {
+        test();
+        ended.send(()).unwrap();
+    });
+    match end.recv_timeout(Duration::from_secs(60)) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("{what}: still running"),
+        _ => running.join().unwrap(),
+    }
+}
+
+/// Calls `first`, and `second` while it is in the hook, which goes on with `act` a moment later.
+fn while_in_hook(
+    observed: Observed,
+    act: fn(&Table) -> Result<()>,
+    first: fn(&Table) -> Result<()>,
+    second: fn(&Table) -> Result<()>,
+) -> Observed {
+    let (begun, begin) = mpsc::channel();
+    observed.act(move |table| {
+        begun.send(()).unwrap();
+        thread::sleep(Duration::from_millis(300));
+        act(table)
+    });
+    let table = observed.table.clone();
+    let first = thread::spawn(move || first(&table));
+    begin.recv().unwrap();
+    second(&observed.table).unwrap();
+    first.join().unwrap().unwrap();
+    observed
+}
+
+#[test]
+fn a_put_in_a_hook_of_a_put_does_not_wait_for_a_split_that_waits_for_the_put() {
+    within_a_minute("split", || {
+        let observed = while_in_hook(
+            Observed::new("post_put"),
+            |table| put(table, "index"),
+            |table| put(table, "a"),
+            |table| table.split("c").map(drop),
+        );
+        observed.outcome().unwrap();
+        assert_eq!(observed.rows(), ["a", "index"].map(String::from).into());
+        assert_eq!(observed.table.regions().len(), 3);
+    });
+}
+
+#[test]
+fn a_put_in_a_hook_of_a_put_does_not_wait_for_a_merge_that_waits_for_the_put() {
+    let merge: fn(&Table) -> Result<()> = |table| {
+        let regions = table.regions();
+        table.merge(&regions[0], &regions[1]).map(drop)
+    };
+    for (row, other) in [("a", "z"), ("z", "a")] {
+        within_a_minute("merge", move || {
+            let observed = Observed::new("post_put");
+            let (first, act): (fn(&Table) -> _, fn(&Table) -> _) = match row {
+                "a" => (|table| put(table, "a"), |table| put(table, "z")),
+                _ => (|table| put(table, "z"), |table| put(table, "a")),
+            };
+            let observed = while_in_hook(observed, act, first, merge);
+            observed.outcome().unwrap();
+            assert_eq!(observed.rows(), [row, other].map(String::from).into());
+            assert_eq!(observed.table.regions().len(), 1);
+        });
+    }
+}
+
+/// A call in a hook: its name, and what it does.
+type Call = (&'static str, fn(&Table) -> Result<()>);
+
+const READS: [Call; 3] = [
+    ("get", |table| {
+        table.get(&Get::new("a"))?;
+        table.get(&Get::new("z")).map(drop)
+    }),
+    ("scan", |table| table.scan(Scan::new())?.try_for_each(|row| row.map(drop))),
+    ("view", |table| table.view().get_many(&[Get::new("a"), Get::new("z")]).map(drop)),
+];
+
+const WRITES: [Call; 7] = [
+    ("put", |table| put(table, "b")),
+    ("put elsewhere", |table| put(table, "y")),
+    ("delete", |table| table.delete(Delete::new("none"))),
+    ("append", |table| table.append(Append::new("b").column("f", "q", "v")).map(drop)),
+    ("check", |table| {
+        let check = CheckAndMutate::if_not_exists("b", "f", "q");
+        table.check_and_mutate(check.then(Put::new("b").cell("f", "q", "v"))).map(drop)
+    }),
+    ("batch", |table| {
+        let puts = ["a", "b", "z"].map(|row| Put::new(row).cell("f", "q", "v").into());
+        table.batch(puts.into()).into_iter().collect()
+    }),
+    ("flush", Table::flush),
+];
+
+const CHANGES: [Call; 7] = [
+    ("split", |table| table.split("c").map(drop)),
+    ("merge", |table| {
+        let regions = table.regions();
+        table.merge(&regions[0], &regions[1]).map(drop)
+    }),
+    ("snapshot", |table| table.snapshot("s").map(drop)),
+    ("compact", |table| table.compact(Compaction::Major)),
+    ("archive_parents", |table| table.archive_parents().map(drop)),
+    ("bulk_load", |table| table.bulk_load("/none").map(drop)),
+    ("close", Table::close),
+];
+
+/// What makes the hook be called.
+type Cause = fn(&Table) -> Result<()>;
+
+/// Calls each of `calls` in a hook. Returns the names of those that worked; the others must fail as calls of
+/// an observer, and `cause` must work all the same.
+fn allowed(hook: &'static str, cause: Cause, calls: &[Call]) -> Vec<&'static str> {
+    let mut worked = Vec::new();
+    for &(name, call) in calls {
+        let (tell, told) = mpsc::channel();
+        within_a_minute(&format!("{name} in {hook}"), move || {
+            let mut observed = Observed::new(hook);
+            ["a", "z"].into_iter().for_each(|row| put(&observed.table, row).unwrap());
+            if hook.ends_with("open") {
+                observed.reopen();
+            }
+            observed.act(call);
+            let caused = cause(&observed.table);
+            let outcome = observed.outcome();
+            // Closed by the hook.
+            if name != "close" || outcome.is_err() {
+                caused.unwrap_or_else(|error| panic!("{name} in {hook}: {error}"));
+                put(&observed.table, "later").unwrap();
+                assert!(observed.rows().contains("later"));
+            }
+            tell.send(outcome).unwrap();
+        });
+        match told.recv().unwrap() {
+            Ok(()) => worked.push(name),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(error.contains("an observer cannot"), "{name} in {hook}: {error}");
+            }
+        }
+    }
+    worked
+}
+
+fn names(calls: &[Call]) -> Vec<&'static str> {
+    calls.iter().map(|(name, _)| *name).collect()
+}
+
+/// All calls.
+fn calls() -> Vec<Call> {
+    [&READS[..], &WRITES, &CHANGES].concat()
+}
+
+#[test]
+fn a_hook_of_a_put_may_read_and_write_the_table() {
+    let worked = allowed("post_put", |table| put(table, "a"), &calls());
+    assert_eq!(worked, [names(&READS), names(&WRITES)].concat());
+    let worked = allowed("pre_batch_mutate", |table| put(table, "a"), &calls());
+    assert_eq!(worked, names(&READS));
+}
+
+#[test]
+fn a_hook_of_a_get_may_do_anything_with_the_table() {
+    let mut calls = calls();
+    calls.retain(|(name, _)| *name != "bulk_load"); // there are no files to load
+    let worked = allowed("pre_get_op", |table| table.get(&Get::new("a")).map(drop), &calls);
+    assert_eq!(worked, names(&calls));
+}
+
+#[test]
+fn a_hook_of_a_flush_compaction_or_close_may_only_read_the_table() {
+    let split: Cause = |table| table.split("g").map(drop);
+    let compact: Cause = |table| {
+        table.flush()?;
+        put(table, "a")?;
+        table.flush()?;
+        table.compact(Compaction::Major)
+    };
+    for (hook, cause) in [
+        ("pre_flush", Table::flush as Cause),
+        ("pre_flush_store", split),
+        ("post_compact", compact),
+        ("pre_close", split),
+        ("post_close", split),
+    ] {
+        assert_eq!(allowed(hook, cause, &calls()), names(&READS), "{hook}");
+    }
+}
+
+#[test]
+fn a_hook_of_an_open_opens_no_region() {
+    for hook in ["pre_open", "post_open"] {
+        let worked = allowed(hook, |table| table.get(&Get::new("a")).map(drop), &calls());
+        assert!(worked.is_empty(), "{hook}: {worked:?}");
+    }
+    // Threads of the flush after a replay, too.
+    for hook in ["pre_flush", "pre_flush_store"] {
+        within_a_minute(hook, move || {
+            let mut observed = Observed::new(hook);
+            for family in ["f", "g"] {
+                let many = (0..10_001).fold(Put::new("a"), |put, i| put.cell(family, format!("{i}"), "v"));
+                observed.table.put(many).unwrap();
+            }
+            observed.reopen();
+            observed.act(READS[0].1);
+            assert_eq!(observed.table.get(&Get::new("a")).unwrap().len(), 20_002);
+            let error = observed.outcome().unwrap_err().to_string();
+            assert!(error.contains("an observer cannot open"), "{error}");
+        });
+    }
+}
+
+#[test]
+fn a_hook_of_a_table_that_loads_files_may_write_to_it() {
+    let load: Cause = |table| table.bulk_load("/loads").map(drop);
+    let calls = calls();
+    let mut worked = Vec::new();
+    for (name, call) in calls {
+        let (tell, told) = mpsc::channel();
+        within_a_minute(name, move || {
+            let observed = Observed::new("pre_bulk_load_hfile");
+            write_file(&observed.storage, "/loads/f/one");
+            observed.act(call);
+            load(&observed.table).unwrap();
+            assert!(observed.rows().contains("loaded"));
+            tell.send(observed.outcome()).unwrap();
+        });
+        match told.recv().unwrap() {
+            Ok(()) => worked.push(name),
+            Err(error) => assert!(error.to_string().contains("an observer cannot"), "{name}: {error}"),
+        }
+    }
+    assert_eq!(worked, [names(&READS), names(&WRITES)].concat());
+}
+
+fn write_file(storage: &FaultyStorage, path: &str) {
+    let options = HFileWriter::options().storage(Arc::new(storage.clone()));
+    let mut writer = StoreFileWriter::create(options, path).unwrap();
+    let key = SeekKey::of(b"loaded", b"f", b"q", 5, CellType::Put);
+    writer.append(CellRef::new(&key, b"v")).unwrap();
+    let origin = StoreFileOrigin::BulkLoad {
+        timestamp: 5,
+        source_task: b"test".to_vec(),
+        exclude_from_minor_compaction: false,
+        skip_reset_seq_id: false,
+    };
+    writer.finish(&origin).unwrap();
+}
