@@ -103,17 +103,30 @@ fn each_part(len: u64, mut take: impl FnMut(u64, usize) -> Result<bool>) -> Resu
 }
 
 /// Moves files from a directory to another, durably. Files that are not there any more are skipped, so that a
-/// move can be repeated.
+/// move can be repeated. The directory `to`, below `base`, is created again if another program has removed it:
+/// HBase's cleaner removes empty directories of the archive.
 pub(super) fn move_files<'f>(
     storage: &Arc<dyn Storage>,
+    base: &Path,
     from: &Path,
     to: &Path,
     names: impl IntoIterator<Item = &'f Path>,
 ) -> Result<()> {
     for name in names {
-        unless_not_found(move_file(storage, &from.join(name), &to.join(name)))?;
+        let (from, path) = (from.join(name), to.join(name));
+        match move_file(storage, &from, &path) {
+            // The same error if the file has been moved, and if there is no such directory.
+            Err(error) if error.is_not_found() => {
+                if exists(&**storage, &from)? {
+                    create_dir_durably(&**storage, base, to)?;
+                    move_file(storage, &from, &path)?;
+                }
+            }
+            moved => moved?,
+        }
     }
-    sync_dir(&**storage, to)?;
+    // A directory that has been removed since was empty: what was moved there was removed before.
+    unless_not_found(sync_dir(&**storage, to))?;
     sync_dir(&**storage, from)
 }
 
@@ -183,4 +196,36 @@ pub(crate) fn remove_tree(storage: &dyn Storage, dir: &Path) -> Result<()> {
         }
     }
     unless_not_found(storage.remove_dir(dir).map_err(|error| Error::io("remove", dir, error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::faulty::{Call, FaultyStorage};
+    use std::path::PathBuf;
+
+    /// The error of a rename says nothing about which directory is missing.
+    #[test]
+    fn files_are_moved_to_a_directory_that_was_removed() {
+        let [base, from, to] = ["/root", "/root/data/f", "/root/archive/f"].map(Path::new);
+        let names = ["0a", "0b"].map(Path::new);
+        let storage = FaultyStorage::new();
+        let write = |path: PathBuf| storage.create(&path).unwrap().write_all(b"bytes").unwrap();
+        names.iter().for_each(|name| write(from.join(name)));
+        storage.break_calls(Call::CreateDir);
+        assert!(move_files(&storage, base, from, to, names).is_err());
+        assert!(names.iter().all(|name| storage.bytes(&from.join(name)).is_some()));
+        storage.repair();
+        move_files(&storage, base, from, to, names).unwrap();
+        let is_moved = |name: &&Path| {
+            let (old, new) = (storage.bytes(&from.join(name)), storage.bytes(&to.join(name)));
+            (old, new) == (None, Some(b"bytes".to_vec()))
+        };
+        assert!(names.iter().all(is_moved));
+        // Again, after a failure; and after the files have been removed from there.
+        move_files(&storage, base, from, to, names).unwrap();
+        remove_tree(&storage, to).unwrap();
+        move_files(&storage, base, from, to, names).unwrap();
+        assert_eq!(storage.names(), [] as [PathBuf; 0]);
+    }
 }

@@ -522,7 +522,11 @@ impl RegionDir {
             create_dir_durably(storage, &root.path, &archive)?;
             crate::sync::unpoisoned(self.archived.lock()).insert(family.to_vec());
         }
-        move_files(self.storage(), &path, &archive, names.map(Path::new))
+        let moved = move_files(self.storage(), &root.path, &path, &archive, names.map(Path::new));
+        moved.inspect_err(|_| {
+            // The directory may be another one by now, whose name is not durable.
+            crate::sync::unpoisoned(self.archived.lock()).remove(family);
+        })
     }
 
     /// Whether there is a directory of a family in the archive.

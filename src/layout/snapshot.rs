@@ -17,6 +17,7 @@
 mod clone;
 mod export;
 mod manifest;
+mod parents;
 mod restore;
 mod write;
 
@@ -33,6 +34,7 @@ use crate::schema::region_name::is_encoded_name;
 use crate::schema::{Family, SnapshotDescription, TableName};
 pub(crate) use manifest::SnapshotRegion;
 use manifest::{DataManifest, SnapshotFile, parse_region_manifest, sealed_description};
+pub(crate) use parents::split_parents;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -246,9 +248,8 @@ impl Snapshot {
     /// left out, as by HBase's `TableSnapshotInputFormat`, and so are replicas, which have no files of their
     /// own.
     pub(crate) fn regions(&self) -> impl Iterator<Item = (usize, &SnapshotRegion)> {
-        let is_parent = |region: &SnapshotRegion| region.info.is_offline() && region.info.is_split();
         let regions = self.regions.iter().enumerate();
-        regions.filter(move |(_, region)| !is_parent(region) && region.info.replica_id() == 0)
+        regions.filter(|(_, region)| !region.is_parent() && region.info.replica_id() == 0)
     }
 
     /// Returns the region at an index.

@@ -205,7 +205,7 @@ impl TableTree {
             return Ok(());
         }
         create_dir_durably(storage, &root.path, &archive)?;
-        move_files(&self.storage, &dir, &archive, files.iter().map(|file| Path::new(&file.name)))
+        move_files(&self.storage, &root.path, &dir, &archive, files.iter().map(|file| Path::new(&file.name)))
     }
 
     /// Removes a family that the table does not have, or has no more: moves its files to the archive, in all

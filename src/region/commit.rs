@@ -7,6 +7,7 @@ use crate::layout::commit::KnownFile;
 use crate::layout::{CommitError, FamilyChange, StagedFile, StoreFileInfo};
 use crate::store::StoreFile;
 use crate::sync::unpoisoned;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
@@ -25,7 +26,8 @@ pub(super) struct StoreChange {
 pub(super) struct FileChanges {
     /// Held during a change of files.
     committing: Mutex<()>,
-    /// Replaced files that are still in their directories, because they could not be archived.
+    /// Replaced files that are still in their directories, because they could not be archived: of each store,
+    /// those that others of them replace come first.
     replaced: Mutex<Vec<Replaced>>,
     /// Why no further writes are accepted.
     poison: OnceLock<Error>,
@@ -133,28 +135,30 @@ impl RegionCore {
         replaced.iter().map(|file| file.name.clone()).chain(logs).collect()
     }
 
-    /// Archives the replaced files of a store, or of all stores. Those that cannot be archived are kept for
-    /// another attempt.
+    /// Archives the replaced files of a store, or of all stores. If one cannot be archived, it and the later
+    /// ones of its store are kept for another attempt.
     ///
     /// A compacted file must be archived before the file that records its replacement is itself replaced;
-    /// otherwise the next open would read it again.
+    /// otherwise the next open would read it again. So must it be before that file is archived, which may be
+    /// among the later ones.
     ///
     /// # Errors
     ///
     /// The first error, if any file cannot be archived.
     pub(super) fn archive_replaced(&self, store: Option<usize>) -> Result<()> {
         let mut replaced = unpoisoned(self.files.replaced.lock());
-        let mut failure = Ok(());
+        let (mut failure, mut failed) = (Ok(()), BTreeSet::new());
         replaced.retain(|file| {
-            if store.is_some_and(|store| store != file.store) {
+            if store.is_some_and(|store| store != file.store) || failed.contains(&file.store) {
                 return true;
             }
             let archived = self.dir.archive(self.stores[file.store].family.name(), [file.name.as_str()]);
-            let failed = archived.is_err();
+            let Err(error) = archived else { return false };
+            failed.insert(file.store);
             if failure.is_ok() {
-                failure = archived;
+                failure = Err(error);
             }
-            failed
+            true
         });
         failure
     }

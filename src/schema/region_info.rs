@@ -291,6 +291,13 @@ impl RegionInfo {
         row >= self.start_key() && (self.end_key.is_empty() || row < self.end_key())
     }
 
+    /// Whether all rows of the region are rows of another one.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        let ends_within =
+            other.end_key.is_empty() || !self.end_key.is_empty() && self.end_key() <= other.end_key();
+        self.start_key() >= other.start_key() && ends_within
+    }
+
     /// Returns the name, as in the catalog: `table,start key,id.encoded.`
     #[must_use]
     pub fn name(&self) -> Vec<u8> {

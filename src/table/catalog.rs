@@ -54,6 +54,29 @@ pub(super) fn create_in_catalog(
     })
 }
 
+/// Returns the row of a region that was split. A master removes the region once its daughters do not refer to
+/// its files.
+fn split_parent(parent: &RegionInfo, daughters: &[RegionInfo], time: i64) -> Put {
+    let put = Put::new(parent.name());
+    let put = put.cell_at(INFO, "regioninfo", time, parent.marked(true, true).to_cell());
+    let put = put.cell_at(INFO, "state", time, RegionState::Closed.to_string());
+    let columns = ["splitA", "splitB"].into_iter().zip(daughters);
+    columns.fold(put, |put, (column, daughter)| put.cell_at(INFO, column, time, daughter.to_cell()))
+}
+
+/// Returns the first and the last of the regions that serve a part of a region's rows since it was split;
+/// `None` if there is none, as after a merge. Those that refer to its files are among the two: a region with
+/// references is not split or merged (HBase: `RestoreMetaChanges.updateMetaParentRegions`).
+fn daughters(parent: &RegionInfo, serving: &[RegionInfo]) -> Option<[RegionInfo; 2]> {
+    let is_daughter = |region: &&RegionInfo| {
+        let keys = |region: &RegionInfo| (region.start_key().to_vec(), region.end_key().to_vec());
+        region.region_id() > parent.region_id() && region.is_within(parent) && keys(region) != keys(parent)
+    };
+    let mut found = serving.iter().filter(is_daughter);
+    let first = found.next()?;
+    Some([first.clone(), found.next_back().unwrap_or(first).clone()])
+}
+
 /// Makes the rows of a table those of its directories, in the catalog of the root, if that has one.
 pub(super) fn set_regions_on_disk(root: &Path, table: &TableName, options: &RegionOptions) -> Result<()> {
     match TableCatalog::open(root, options)? {
@@ -143,13 +166,7 @@ impl TableCatalog {
         for parent in parents {
             let now = self.time_after(&parent.name(), now)?;
             if is_split {
-                let mut put =
-                    put(parent).cell_at(INFO, "regioninfo", now, parent.marked(true, true).to_cell());
-                put = put.cell_at(INFO, "state", now, RegionState::Closed.to_string());
-                for (column, child) in ["splitA", "splitB"].into_iter().zip(children) {
-                    put = put.cell_at(INFO, column, now, child.to_cell());
-                }
-                changes.push(put.into());
+                changes.push(split_parent(parent, children, now).into());
             } else {
                 changes.push(Delete::new(parent.name()).family_at(INFO, now).into());
             }
@@ -189,8 +206,9 @@ impl TableCatalog {
     }
 
     /// Makes the rows of a table those of its regions, by one write, and closes the catalog, so that the
-    /// change is in its files. `regions` are all that have directories: rows of parents among them are kept.
-    /// All other rows of the table are deleted; without regions, that of its state, too.
+    /// change is in its files. `regions` are all that have directories: parents of splits among them get rows
+    /// with their daughters, and rows of other parents are kept. All other rows of the table are deleted;
+    /// without regions, that of its state, too.
     ///
     /// If there was anything to change, the table is enabled. A master that starts assigns the new regions.
     pub(super) fn set_table(self, table: &TableName, regions: &[RegionInfo], now: i64) -> Result<()> {
@@ -203,7 +221,17 @@ impl TableCatalog {
                 changes.push(Delete::new(key).timestamp(time).into());
             }
         }
-        for region in serving(regions.to_vec()) {
+        let serving = serving(regions.to_vec());
+        for region in regions.iter().filter(|region| !serving.contains(region)) {
+            let Some(daughters) = daughters(region, &serving) else { continue };
+            let row = self.row(region)?.filter(CatalogRow::is_split_parent);
+            let has_daughter = |row: &CatalogRow| row.daughters().iter().all(|d| names.contains(&d.name()));
+            if !row.is_some_and(|row| !row.daughters().is_empty() && has_daughter(&row)) {
+                let time = self.time_after(&region.name(), now)?;
+                changes.push(split_parent(region, &daughters, time).into());
+            }
+        }
+        for region in serving {
             let row = self.row(&region)?;
             if row.as_ref().is_some_and(|row| *row.region() == region && row.daughters().is_empty()) {
                 continue;

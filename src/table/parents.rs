@@ -123,7 +123,7 @@ impl super::TableCore {
     }
 
     /// Returns the table's directory, by that of its first region.
-    fn dir(&self) -> Option<PathBuf> {
+    pub(super) fn dir(&self) -> Option<PathBuf> {
         let regions = self.regions.load();
         regions.slots.first()?.dir()?.parent().map(Path::to_owned)
     }

@@ -2,11 +2,12 @@
 
 use crate::support::files::copy_dir;
 use crate::support::forward::forward;
+use crate::support::no_sync::NoSync;
 use hregion::io::DirEntry;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
-    CellRef, CellType, Compaction, Delete, ErrorKind, Family, Get, HFileWriter, Put, Region, RegionOptions,
-    Row, Scan, SeekKey, Storage, StoreFileOrigin, StoreFileWriter, Table, TableChanges,
+    CellRef, CellType, Compaction, Delete, ErrorKind, Family, Get, HFileWriter, LocalStorage, Put, Region,
+    RegionOptions, Row, Scan, SeekKey, Storage, StoreFileOrigin, StoreFileWriter, Table, TableChanges,
 };
 use std::fs;
 use std::io;
@@ -207,12 +208,44 @@ fn the_archive_survives_a_loss_of_power() {
     }
 }
 
+/// HBase's cleaner removes empty directories of the archive, also while a region is open that has made them.
+/// Nothing that was deleted comes back, and the region is compacted and closed as before.
+#[test]
+fn the_archive_may_be_removed_at_any_time() {
+    let storages: [Arc<dyn Storage>; 2] = [Arc::new(LocalStorage), Arc::new(NoSync::default())];
+    for storage in storages {
+        let dir = tempfile::tempdir().unwrap();
+        let options = || Region::options().storage(Arc::clone(&storage)).writable(true);
+        let table = Table::create_with(dir.path(), "t", &[Family::new("f")], &[""; 0], options()).unwrap();
+        let region = table.region("").unwrap();
+        let path = region.path().to_owned();
+        let write = |row: &str, value: &str| {
+            region.put(Put::new(row.to_owned()).cell("f", "q", value.to_owned())).unwrap();
+            region.flush().unwrap();
+        };
+        for round in 0..4 {
+            write("deleted", &format!("{round}"));
+            write(&format!("kept {round}"), "v");
+            region.delete(Delete::new("deleted")).unwrap();
+            region.flush().unwrap();
+            region.compact(Compaction::Major).unwrap();
+            assert_eq!(region.health().unarchived_files, [""; 0]);
+            assert_eq!(files_in(&path.join("f")), region.store_file_names("f").unwrap());
+            fs::remove_dir_all(dir.path().join("archive")).unwrap();
+        }
+        let expected = rows(&region);
+        assert_eq!(expected.len(), 4);
+        table.close().unwrap();
+        assert_eq!(rows(&Region::open(&path).unwrap()), expected);
+    }
+}
+
 /// A writer compacts and removes files continuously while readers open the region. They see every row.
 #[test]
 fn a_region_opens_beside_one_that_is_compacted() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("region");
-    let storage: Arc<dyn Storage> = Arc::new(crate::support::no_sync::NoSync::default());
+    let storage: Arc<dyn Storage> = Arc::new(NoSync::default());
     let family = Family::new("f");
     let writer =
         Region::options().storage(storage).create_if_missing(true).family(family).open(&path).unwrap();

@@ -797,6 +797,8 @@ impl Storage for FaultyStorage {
                 (Node::File(_), Node::Dir(_)) => return Err(io::ErrorKind::IsADirectory.into()),
             }
         }
+        // As on a disk, a rename creates no directory.
+        state.directory(to.parent().unwrap_or(Path::new("")))?;
         let (from_dir, from_name) = state.parent(from)?;
         let (to_dir, to_name) = state.parent(to)?;
         state.dir_mut(from_dir).now.remove(from_name);

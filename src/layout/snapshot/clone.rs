@@ -9,7 +9,9 @@
 //! | `<table>=<region>-<hfile>.<parent>` | reference `<table>=<region>-<hfile>.<cloned parent>` |
 //!
 //! For each link there is a back reference in the archive, which tells HBase's cleaner that the HFile is in
-//! use: `<region>/<family>/.links-<hfile>/<cloned region>.<cloned table>`.
+//! use: `<region>/<family>/.links-<hfile>/<cloned region>.<cloned table>`. There is none for a reference: the
+//! links of the cloned parent keep its HFile, until no region refers to the parent and its directory is
+//! removed.
 
 use super::{Snapshot, SnapshotRegion, not_found};
 use crate::error::{Corruption, Error, Result};
@@ -84,7 +86,8 @@ impl<'s> TableClone<'s> {
     /// Writes the contents of the table to an existing directory.
     pub(super) fn fill(&self, dir: &Path) -> Result<()> {
         create_whole_descriptor(self.storage, dir, &self.descriptor)?;
-        self.snapshot.regions().try_for_each(|(_, region)| self.fill_region(dir, region))
+        let mut regions = self.snapshot.regions.iter().filter(|region| region.info.replica_id() == 0);
+        regions.try_for_each(|region| self.fill_region(dir, region))
     }
 
     fn fill_region(&self, table_dir: &Path, region: &SnapshotRegion) -> Result<()> {
@@ -93,6 +96,9 @@ impl<'s> TableClone<'s> {
         let source = self.snapshot.region_dir(self.storage, region);
         for family in region.families.keys() {
             if !self.families.iter().any(|known| known.name() == family.as_bytes()) {
+                if region.is_parent() {
+                    continue; // HBase leaves families there that were deleted after the split
+                }
                 let message = format!("the table descriptor of the snapshot has no family {family}");
                 return Err(Error::invalid_argument(message));
             }

@@ -52,6 +52,11 @@ impl SnapshotRegion {
         Self { info, families: BTreeMap::new() }
     }
 
+    /// Whether the region was split, and serves no rows.
+    pub(super) fn is_parent(&self) -> bool {
+        self.info.is_offline() && self.info.is_split()
+    }
+
     /// Adds a family without store files, unless it is there.
     pub(crate) fn add_family(&mut self, family: &str) {
         self.families.entry(family.into()).or_default();

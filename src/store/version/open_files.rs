@@ -13,7 +13,8 @@ pub(crate) struct OpenedFiles {
     /// The files to read, oldest first.
     pub(crate) files: Vec<StoreFile>,
     /// Files that others were compacted from, left over from an interrupted compaction, or not yet archived.
-    /// Reading them with the others would bring back what the compaction dropped.
+    /// Reading them with the others would bring back what the compaction dropped. Those that others of them
+    /// replace come first: in this order they can be archived.
     pub(crate) replaced: Vec<StoreFile>,
     /// Warnings about files whose claims to replace others were rejected.
     pub(crate) warnings: Vec<Error>,
@@ -45,26 +46,35 @@ pub(crate) fn open_files(options: &HFileOptions, infos: &[StoreFileInfo]) -> Res
         }
     }
     // A replaced file is left out only if a file that is read replaces it, directly or through others.
-    let mut is_left_out = vec![false; files.len()];
-    let mut next: Vec<usize> = (0..files.len()).filter(|&i| !is_replaced[i]).collect();
-    while let Some(i) = next.pop() {
-        for &other in &replaces[i] {
-            if !std::mem::replace(&mut is_left_out[other], true) {
-                next.push(other);
-            }
+    let mut is_reached = vec![false; files.len()];
+    let mut generation = vec![0; files.len()];
+    let mut ended = 0;
+    // Each file comes up a second time after those that it replaces, and is numbered then.
+    let mut next: Vec<(usize, bool)> =
+        is_replaced.iter().enumerate().filter(|(_, replaced)| !**replaced).map(|(i, _)| (i, false)).collect();
+    while let Some((i, is_second)) = next.pop() {
+        if is_second {
+            ended += 1;
+            generation[i] = ended;
+        } else if !std::mem::replace(&mut is_reached[i], true) {
+            next.push((i, true));
+            next.extend(replaces[i].iter().map(|&other| (other, false)));
         }
     }
-    let in_circle = |&(i, _): &(usize, &StoreFile)| is_replaced[i] && !is_left_out[i];
+    let is_left_out = |i: usize| is_replaced[i] && is_reached[i];
+    let in_circle = |&(i, _): &(usize, &StoreFile)| is_replaced[i] && !is_reached[i];
     let circle = files.iter().enumerate().filter(in_circle);
     warnings.extend(
         circle.map(|(_, file)| warning(file, "COMPACTION_EVENT_KEY: files replace each other in a circle")),
     );
     let mut opened = OpenedFiles { warnings, ..OpenedFiles::default() };
-    for (file, is_left_out) in files.into_iter().zip(is_left_out) {
-        if is_left_out { opened.replaced.push(file) } else { opened.files.push(file) }
+    let mut replaced = Vec::new();
+    for (i, file) in files.into_iter().enumerate() {
+        if is_left_out(i) { replaced.push((generation[i], file)) } else { opened.files.push(file) }
     }
     opened.files.sort_by(compare_by_seq_id);
-    opened.replaced.sort_by(compare_by_seq_id);
+    replaced.sort_by_key(|(generation, _)| *generation);
+    opened.replaced = replaced.into_iter().map(|(_, file)| file).collect();
     Ok(opened)
 }
 

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::layout::durable::check_renames;
-use crate::layout::{Snapshot, SnapshotTree};
+use crate::layout::{Snapshot, SnapshotTree, split_parents};
 use crate::region::{Region, RegionOptions};
 use crate::schema::SnapshotDescription;
 use crate::table::Table;
@@ -15,7 +15,8 @@ impl Table {
     ///
     /// The table can be written to meanwhile. Of each region the snapshot has what was written up to one
     /// moment, which is not the same for all regions. Store files that the table replaces later stay in the
-    /// archive. The snapshot gets its name last: after a failure or a crash there is all of it or none.
+    /// archive. Regions that were split, and to whose files others still refer, are in the snapshot, too. The
+    /// snapshot gets its name last: after a failure or a crash there is all of it or none.
     ///
     /// ```
     /// use hregion::{Family, Get, Put, Region, Table};
@@ -39,7 +40,8 @@ impl Table {
     /// valid; if the table is open for reading only, is [closed](crate::ErrorKind::Closed), or has no region;
     /// if it is not below a root directory, or is `hbase:meta`
     /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if the root is [locked](crate::ErrorKind::Locked) by
-    /// another change of its snapshots, or a recovery; if a region cannot be opened or flushed; if an I/O
+    /// another change of its snapshots, or a recovery; if a region cannot be opened or flushed; if another
+    /// process archives a parent meanwhile ([`Unsupported`](crate::ErrorKind::Unsupported)); if an I/O
     /// operation fails.
     pub fn snapshot(&self, name: &str) -> Result<SnapshotDescription> {
         let (table, options) = (self.name(), &self.0.options);
@@ -63,7 +65,10 @@ impl Table {
         check_renames(&**storage, root, "a snapshot")?;
         tree.check_new(&**storage, name)?;
         let description = SnapshotDescription::new(name, table.clone(), options.now())?;
-        let regions = regions.iter().map(Region::take_snapshot).collect::<Result<Vec<_>>>()?;
+        let mut regions = regions.iter().map(Region::take_snapshot).collect::<Result<Vec<_>>>()?;
+        if let Some(dir) = self.0.dir() {
+            regions.extend(split_parents(storage, &dir, &regions)?);
+        }
         let _lock = tree.lock(&**storage)?;
         tree.create(storage, &description, &regions)?;
         Ok(description)

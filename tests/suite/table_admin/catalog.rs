@@ -3,7 +3,7 @@
 use super::*;
 use hregion::io::faulty::Crash;
 use hregion::locator::{CatalogRow, MetaRegion};
-use hregion::{Error, FindingKind};
+use hregion::{Error, FindingKind, Get};
 
 /// The directory of the catalog's region.
 const META: &str = "/hbase/data/hbase/meta/1588230740";
@@ -47,6 +47,10 @@ fn check(storage: &FaultyStorage, name: &str, shown: &str) -> usize {
             state = row.value("table", "state").map(<[u8]>::to_vec);
         } else if row.key().starts_with(format!("{name},").as_bytes()) {
             let parsed = CatalogRow::parse(row.as_row()).unwrap();
+            if parsed.is_split_parent() {
+                assert!(parsed.daughters().iter().all(|daughter| regions.contains(daughter)), "{shown}");
+                continue;
+            }
             assert!(parsed.daughters().is_empty(), "{shown}");
             found.push(parsed.region().clone());
         }
@@ -88,6 +92,46 @@ fn the_catalog_follows_tables() {
         assert_eq!(check(&storage, T, "restored again"), 2);
         Table::delete_table(ROOT, T, &options(&storage)).unwrap();
         Table::delete_snapshot_with(ROOT, "s", options(&storage)).unwrap();
+    }
+}
+
+/// Without a row, a master would never remove a parent; with another one, it would serve it, or remove it too
+/// early.
+#[test]
+fn the_catalog_has_the_parents_in_a_snapshot() {
+    let storage = root_with_catalog();
+    let table = create(&storage).unwrap();
+    fill(&table, "old");
+    table.snapshot("before").unwrap();
+    let parent = table.regions()[0].clone();
+    let daughters = table.split("g").unwrap();
+    table.snapshot("s").unwrap();
+    table.close().unwrap();
+    let row = |region: &RegionInfo| {
+        let meta = MetaRegion::from(options(&storage).writable(false).open(META).unwrap());
+        let row = meta.region().get(&Get::new(region.name())).unwrap();
+        (!row.is_empty()).then(|| CatalogRow::parse(row.as_row()).unwrap())
+    };
+    let split = |region: &RegionInfo| row(region).filter(CatalogRow::is_split_parent);
+    let clone = Table::clone_snapshot(ROOT, "s", "clone", options(&storage)).unwrap();
+    assert_eq!((check(&storage, "clone", "cloned"), cells(&clone)), (3, old_values()));
+    let of_clone = clone.regions()[0].clone();
+    let of_clone = RegionInfo::new(of_clone.table().clone(), "", "m", parent.region_id()).unwrap();
+    assert_eq!(split(&of_clone).unwrap().daughters(), &clone.regions()[..2]);
+    clone.compact(Compaction::Major).unwrap();
+    assert!(row(&of_clone).is_none(), "nothing refers to it");
+    clone.close().unwrap();
+    for _ in 0..2 {
+        Table::restore_snapshot(ROOT, "before", options(&storage)).unwrap().close().unwrap();
+        assert_eq!((check(&storage, T, "the parent serves"), split(&parent).is_none()), (2, true));
+        // Split again, at another row: these daughters are not those of the snapshot.
+        let table = open(&storage, T, true).unwrap();
+        table.split("c").unwrap();
+        table.close().unwrap();
+        Table::restore_snapshot(ROOT, "s", options(&storage)).unwrap().close().unwrap();
+        assert_eq!((check(&storage, T, "restored"), values(&storage, T)), (3, Some(old_values())));
+        let (first, second) = daughters.clone();
+        assert_eq!(split(&parent).unwrap().daughters(), &[first, second]);
     }
 }
 

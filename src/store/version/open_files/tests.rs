@@ -47,6 +47,25 @@ fn files_that_were_compacted_are_left_out() {
     assert_eq!(open(&files), (names(&["0c", "0d"]), 0));
 }
 
+/// A file must not be archived before those that it replaces: without it, they would be read again. Files of
+/// a compaction often have the same sequence id as their newest input.
+#[test]
+fn older_generations_come_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name, origin| write(dir.path(), name, origin, &[]);
+    let files = [
+        write("0f", compacted(4, &["0a", "0b", "0e", "0d"])),
+        write("0e", compacted(4, &["0d"])),
+        write("0a", compacted(4, &["0b"])),
+        write("0b", compacted(4, &["0c"])),
+        write("0c", compacted(4, &[])),
+        write("0d", compacted(4, &["0a"])),
+    ];
+    let opened = open_files(&HFile::options(), &files).unwrap();
+    let replaced: Vec<&str> = opened.replaced.iter().map(StoreFile::name).collect();
+    assert_eq!(replaced, ["0c", "0b", "0a", "0d", "0e"]);
+}
+
 #[test]
 fn a_bulk_loaded_file_replaces_nothing() {
     let dir = tempfile::tempdir().unwrap();
