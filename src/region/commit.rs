@@ -5,9 +5,10 @@ use super::log::RegionLog;
 use crate::error::{Error, Result};
 use crate::layout::commit::KnownFile;
 use crate::layout::{CommitError, FamilyChange, StagedFile, StoreFileInfo};
-use crate::store::StoreFile;
+use crate::store::{StoreFile, StoreFileUse};
 use crate::sync::unpoisoned;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
 /// A change of the files of a store.
@@ -27,6 +28,8 @@ pub(super) struct FileChanges {
     committing: Mutex<()>,
     /// Replaced files that are still in their directories, because they could not be archived.
     replaced: Mutex<Vec<Replaced>>,
+    /// Replaced files that are still read, and would have been removed otherwise; where they are.
+    set_aside: Mutex<Vec<(PathBuf, StoreFileUse)>>,
     /// Why no further writes are accepted.
     poison: OnceLock<Error>,
 }
@@ -36,6 +39,7 @@ pub(super) struct FileChanges {
 pub(super) struct Replaced {
     pub(super) store: usize,
     pub(super) name: String,
+    pub(super) in_use: StoreFileUse,
 }
 
 impl FileChanges {
@@ -119,7 +123,11 @@ impl RegionCore {
         };
         swap(opened);
         let replaced = changes.iter().flat_map(|change| {
-            let replaced = |file: &StoreFile| Replaced { store: change.store, name: file.name().to_owned() };
+            let replaced = |file: &StoreFile| Replaced {
+                store: change.store,
+                name: file.name().to_owned(),
+                in_use: file.in_use(),
+            };
             change.remove.iter().map(replaced)
         });
         unpoisoned(self.files.replaced.lock()).extend(replaced);
@@ -143,13 +151,14 @@ impl RegionCore {
     ///
     /// The first error, if any file cannot be archived.
     pub(super) fn archive_replaced(&self, store: Option<usize>) -> Result<()> {
+        self.remove_unread();
         let mut replaced = unpoisoned(self.files.replaced.lock());
         let mut failure = Ok(());
         replaced.retain(|file| {
             if store.is_some_and(|store| store != file.store) {
                 return true;
             }
-            let archived = self.dir.archive(self.stores[file.store].family.name(), [file.name.as_str()]);
+            let archived = self.archive(file);
             let failed = archived.is_err();
             if failure.is_ok() {
                 failure = archived;
@@ -159,8 +168,32 @@ impl RegionCore {
         failure
     }
 
+    /// Archives a replaced file; or sets it aside if it would be removed and not be readable then.
+    fn archive(&self, file: &Replaced) -> Result<()> {
+        let family = self.stores[file.store].family.name();
+        if !file.in_use.is_open() || self.dir.can_read_archived() {
+            return self.dir.archive(family, [file.name.as_str()]);
+        }
+        let aside = self.dir.set_aside(family, &file.name)?;
+        unpoisoned(self.files.set_aside.lock()).push((aside, file.in_use.clone()));
+        Ok(())
+    }
+
+    /// Removes the files that were set aside and are not read any more. What is left of them is removed when
+    /// the region is next opened for writing.
+    fn remove_unread(&self) {
+        let storage = &**self.dir.storage();
+        unpoisoned(self.files.set_aside.lock())
+            .retain(|(path, in_use)| in_use.is_open() || !is_removed(storage.remove(path)));
+    }
+
     /// Syncs a file written by another program, before it is moved into the store.
     pub(super) fn sync_foreign(&self, store: usize, path: &Path) -> Result<()> {
         self.stores[store].storage.sync_file(path).map_err(|error| Error::io("sync", path, error))
     }
+}
+
+/// Whether a file is not there any more.
+fn is_removed(removed: io::Result<()>) -> bool {
+    removed.map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |()| true)
 }
