@@ -150,3 +150,56 @@ mod limited {
         assert!(done.status.success() && said[0].contains("1 passed"), "{said:?}");
     }
 }
+
+/// Where open files are read by their path, as in HDFS, compactions move and remove what is being read.
+#[test]
+fn compactions_leave_reads_by_path_alone() {
+    const ROWS: usize = 400;
+    for path in ["alone", IN_ROOT] {
+        let (storage, handles) = (FaultyStorage::new(), FileHandles::with_capacity(3));
+        storage.read_by_path();
+        let options = || {
+            let options = Region::options().storage(Arc::new(storage.clone())).file_handles(&handles);
+            options.clock(Arc::new(ManualClock::new(1000))).compaction_enabled(false)
+        };
+        let family = Family::new("f").block_size(1000);
+        let region = options().create_if_missing(true).table("t").family(family).open(path).unwrap();
+        let write = |value: &str| {
+            for i in 0..ROWS {
+                region.put(Put::new(row(i)).cell("f", "q", value.repeat(200))).unwrap();
+            }
+            region.flush().unwrap();
+        };
+        write("1");
+        write("2");
+        let view = region.view();
+        // As another process has it: it finds the files in the archive.
+        let reader = options().open(path).unwrap();
+        let mut scans = vec![region.scan(Scan::new()).unwrap()];
+        if path == IN_ROOT {
+            scans.push(reader.scan(Scan::new()).unwrap());
+        }
+        let mut read = vec![0; scans.len()];
+        let is_old = |row: &hregion::Row| row.value("f", "q").unwrap().starts_with(b"2");
+        for round in 0..8 {
+            for (rows, read) in scans.iter_mut().zip(&mut read) {
+                *read += rows.take(ROWS / 10).map(Result::unwrap).filter(is_old).count();
+            }
+            assert!(is_old(&view.get(&Get::new(row(17 * round))).unwrap()));
+            region.compact(Compaction::Major).unwrap();
+            assert_eq!(region.health().unarchived_files, [] as [String; 0]);
+            write("3");
+        }
+        for (rows, read) in scans.iter_mut().zip(&mut read) {
+            *read += rows.map(Result::unwrap).filter(is_old).count();
+        }
+        assert_eq!(read, vec![ROWS; read.len()]);
+        let aside =
+            || storage.names().iter().filter(|name| name.to_str().unwrap().contains(".tmp/f/")).count();
+        assert_eq!(aside(), if path == IN_ROOT { 0 } else { 2 });
+        drop((scans, view));
+        region.compact(Compaction::Major).unwrap();
+        assert_eq!(aside(), 0);
+        region.close().unwrap();
+    }
+}

@@ -154,6 +154,10 @@ impl Storage for WatchedStorage {
         self.files.end_writing(path)
     }
 
+    fn can_read_removed(&self) -> bool {
+        self.files.can_read_removed()
+    }
+
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
         self.files.lock(path)
     }

@@ -1,6 +1,6 @@
 //! A remote file.
 
-use crate::location::Location;
+use crate::location::{Location, Scheme};
 use crate::read_ahead::{Stream, Streams};
 use crate::source::{Opened, Source, Version, len_of, wrong_answer};
 use crate::storage::Shared;
@@ -40,7 +40,7 @@ impl RemoteFile {
         if tail.len() as u64 != expected {
             return Err(wrong_answer(format!("{} bytes of the end, expected {expected}", tail.len())));
         }
-        let identity = identity(&location, &version);
+        let identity = identity(&location, &version, &tail);
         let (tail_at, streams) = (version.len - expected, Mutex::default());
         let key = location.key;
         Ok(Self { path: path.to_owned(), key, source, shared, version, tail, tail_at, identity, streams })
@@ -118,10 +118,37 @@ impl fmt::Debug for RemoteFile {
     }
 }
 
-/// Returns the identity of a version of a file: the place as the device, its version as the number.
-fn identity(location: &Location, version: &Version) -> FileIdentity {
-    let place = format!("{:?}\0{}\0{}", location.scheme, location.authority, location.key);
+/// Returns the identity of a version of a file: the place as the device, its version as the number. A file of
+/// HDFS keeps its identity when it is renamed: its last bytes take the part of its name.
+fn identity(location: &Location, version: &Version, tail: &[u8]) -> FileIdentity {
+    let is_renamed = location.scheme == Scheme::Hdfs;
+    let (key, end) = if is_renamed { ("", xxh3_64(tail)) } else { (location.key.as_str(), 0) };
+    let place = format!("{:?}\0{}\0{key}", location.scheme, location.authority);
     let tag = version.e_tag.as_deref().unwrap_or_default();
-    let number = format!("{}\0{}\0{tag}", version.len, version.modified_millis);
+    let number = format!("{}\0{}\0{tag}\0{end}", version.len, version.modified_millis);
     FileIdentity { device: xxh3_64(place.as_bytes()), number: xxh3_64(number.as_bytes()), created_nanos: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_hdfs_is_the_same_when_it_is_renamed() {
+        let of = |url: &str, len: u64, modified_millis: i64, tail: &[u8]| {
+            let location = Location::parse(Path::new(url)).unwrap();
+            identity(&location, &Version { len, e_tag: None, modified_millis }, tail)
+        };
+        let file = of("hdfs://n/a/f", 9, 1, b"end");
+        assert_eq!(file, of("hdfs://n/b/f", 9, 1, b"end"));
+        for other in [
+            of("hdfs://m/a/f", 9, 1, b"end"),
+            of("hdfs://n/a/f", 8, 1, b"end"),
+            of("hdfs://n/a/f", 9, 2, b"end"),
+            of("hdfs://n/a/f", 9, 1, b"eng"),
+        ] {
+            assert_ne!(file, other);
+        }
+        assert_ne!(of("s3://b/a/f", 9, 1, b"end"), of("s3://b/b/f", 9, 1, b"end"));
+    }
 }

@@ -235,6 +235,11 @@ impl Storage for RemoteStorage {
         self.change(path, "ending the writing of a file", |target, file| target.end_writing(file))
     }
 
+    /// Files are found by their path at each read.
+    fn can_read_removed(&self) -> bool {
+        false
+    }
+
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
         self.change(path, "locking", |target, file| target.lock(file))
     }

@@ -296,6 +296,14 @@ pub trait Storage: Send + Sync + fmt::Debug {
         Ok(())
     }
 
+    /// Whether a file that is open can still be read after it was removed. If not, a region keeps the files that
+    /// it has replaced until its own readers are done. An open file that was renamed must be readable in either
+    /// case, or reads of it fail with [`io::ErrorKind::NotFound`]: then it is opened again where it is now, and
+    /// must have the same [identity](FileReader::identity).
+    fn can_read_removed(&self) -> bool {
+        true
+    }
+
     /// Acquires an exclusive lock on a lock file, which is created if missing. The lock is released when the
     /// returned value is dropped or the process ends; a storage that does not see the end of a process
     /// releases it some time later.

@@ -529,6 +529,26 @@ impl RegionDir {
         })
     }
 
+    /// Whether a file that is open can be read after it was [archived](Self::archive).
+    pub(crate) fn can_read_archived(&self) -> bool {
+        self.table.root.is_some() || self.storage().can_read_removed()
+    }
+
+    /// Moves a file that no longer belongs to its store to `.tmp`, from where it is to be removed. Returns its
+    /// path. Can be retried after a failure.
+    ///
+    /// # Errors
+    ///
+    /// As [`archive`](Self::archive).
+    pub(crate) fn set_aside(&self, family: &[u8], name: &str) -> Result<PathBuf> {
+        let storage = &**self.storage();
+        let dir = self.family(family);
+        let aside = self.tmp().join(&dir.family);
+        create_dir(storage, &aside)?;
+        move_files(storage, &dir.path(), &aside, [Path::new(name)])?;
+        Ok(aside.join(name))
+    }
+
     /// Whether there is a directory of a family in the archive.
     pub(super) fn has_archive(&self, family: &[u8]) -> Result<bool> {
         let Some(root) = &self.table.root else { return Ok(false) };

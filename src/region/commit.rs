@@ -5,10 +5,11 @@ use super::log::RegionLog;
 use crate::error::{Error, Result};
 use crate::layout::commit::KnownFile;
 use crate::layout::{CommitError, FamilyChange, StagedFile, StoreFileInfo};
-use crate::store::StoreFile;
+use crate::store::{StoreFile, StoreFileUse};
 use crate::sync::unpoisoned;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
 /// A change of the files of a store.
@@ -29,6 +30,8 @@ pub(super) struct FileChanges {
     /// Replaced files that are still in their directories, because they could not be archived: of each store,
     /// those that others of them replace come first.
     replaced: Mutex<Vec<Replaced>>,
+    /// Replaced files that are still read, and would have been removed otherwise; where they are.
+    set_aside: Mutex<Vec<(PathBuf, StoreFileUse)>>,
     /// Why no further writes are accepted.
     poison: OnceLock<Error>,
 }
@@ -38,6 +41,7 @@ pub(super) struct FileChanges {
 pub(super) struct Replaced {
     pub(super) store: usize,
     pub(super) name: String,
+    pub(super) in_use: StoreFileUse,
 }
 
 impl FileChanges {
@@ -121,7 +125,11 @@ impl RegionCore {
         };
         swap(opened);
         let replaced = changes.iter().flat_map(|change| {
-            let replaced = |file: &StoreFile| Replaced { store: change.store, name: file.name().to_owned() };
+            let replaced = |file: &StoreFile| Replaced {
+                store: change.store,
+                name: file.name().to_owned(),
+                in_use: file.in_use(),
+            };
             change.remove.iter().map(replaced)
         });
         unpoisoned(self.files.replaced.lock()).extend(replaced);
@@ -146,14 +154,14 @@ impl RegionCore {
     ///
     /// The first error, if any file cannot be archived.
     pub(super) fn archive_replaced(&self, store: Option<usize>) -> Result<()> {
+        self.remove_unread();
         let mut replaced = unpoisoned(self.files.replaced.lock());
         let (mut failure, mut failed) = (Ok(()), BTreeSet::new());
         replaced.retain(|file| {
             if store.is_some_and(|store| store != file.store) || failed.contains(&file.store) {
                 return true;
             }
-            let archived = self.dir.archive(self.stores[file.store].family.name(), [file.name.as_str()]);
-            let Err(error) = archived else { return false };
+            let Err(error) = self.archive(file) else { return false };
             failed.insert(file.store);
             if failure.is_ok() {
                 failure = Err(error);
@@ -163,8 +171,32 @@ impl RegionCore {
         failure
     }
 
+    /// Archives a replaced file; or sets it aside if it would be removed and not be readable then.
+    fn archive(&self, file: &Replaced) -> Result<()> {
+        let family = self.stores[file.store].family.name();
+        if !file.in_use.is_open() || self.dir.can_read_archived() {
+            return self.dir.archive(family, [file.name.as_str()]);
+        }
+        let aside = self.dir.set_aside(family, &file.name)?;
+        unpoisoned(self.files.set_aside.lock()).push((aside, file.in_use.clone()));
+        Ok(())
+    }
+
+    /// Removes the files that were set aside and are not read any more. What is left of them is removed when
+    /// the region is next opened for writing.
+    fn remove_unread(&self) {
+        let storage = &**self.dir.storage();
+        unpoisoned(self.files.set_aside.lock())
+            .retain(|(path, in_use)| in_use.is_open() || !is_removed(storage.remove(path)));
+    }
+
     /// Syncs a file written by another program, before it is moved into the store.
     pub(super) fn sync_foreign(&self, store: usize, path: &Path) -> Result<()> {
         self.stores[store].storage.sync_file(path).map_err(|error| Error::io("sync", path, error))
     }
+}
+
+/// Whether a file is not there any more.
+fn is_removed(removed: io::Result<()>) -> bool {
+    removed.map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |()| true)
 }

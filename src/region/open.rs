@@ -24,8 +24,8 @@ use crate::op::Durability;
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::store::compact::CompactionConfig;
 use crate::store::{
-    Checksums, OpenedFiles, SeqIds, Store, StoreFile, StoreVersion, memstore_flush_size, open_files,
-    read_settings,
+    Checksums, OpenedFiles, SeqIds, Store, StoreFile, StoreFileUse, StoreVersion, memstore_flush_size,
+    open_files, read_settings,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -170,7 +170,7 @@ impl RegionOptions {
                 let is_encrypted = opened.files.iter().any(StoreFile::is_encrypted);
                 Encryption::for_output(&store.family, is_encrypted, &self.files)?;
             }
-            let left_over = |name: String| Replaced { store: index, name };
+            let left_over = |name: String| Replaced { store: index, name, in_use: StoreFileUse::default() };
             replaced.extend(opened.replaced.into_iter().map(left_over));
             files_seq_id = opened.files.iter().map(greatest_seq_id).fold(files_seq_id, i64::max);
             let mut state = StoreVersion::new(&store.family, store.order, opened.files);

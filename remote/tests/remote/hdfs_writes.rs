@@ -186,6 +186,65 @@ fn a_table_is_created_written_split_and_opened_again() {
     assert_eq!(count(&snapshot), 40);
 }
 
+/// Compactions in the background move what is being read to the archive, or remove it.
+#[test]
+#[ignore = "needs a server"]
+fn reads_go_on_while_compactions_replace_their_files() {
+    const ROWS: usize = 600;
+    let (name, root) = ("0123456789abcdef0123456789abcdef", fresh("archived"));
+    for dir in [root.join("data/ns/t").join(name), fresh("alone")] {
+        let options = |storage| {
+            // As small files are read as a whole otherwise.
+            let family = Family::new("f").block_size(4096).configuration("hbase.hstore.compaction.min", "2");
+            Region::options().storage(storage).family(family).create_if_missing(true)
+        };
+        let storage =
+            Arc::new(RemoteOptions::default().tail_bytes(1).read_ahead_bytes(1 << 16).build().unwrap());
+        let region = options(storage.clone()).open(&dir).unwrap();
+        let row = |n: usize| format!("row{n:04}");
+        let write = |value: u32| {
+            for n in 0..ROWS {
+                let put = Put::new(row(n)).cell("f", "q", format!("{value}-{}", "x".repeat(500)));
+                region.put(put.durability(Durability::SkipWal)).unwrap();
+            }
+            region.flush().unwrap();
+        };
+        write(0);
+        let view = region.view();
+        let mut readers = vec![region.scan(Scan::new()).unwrap()];
+        // Another process: it finds the files in the archive, if there is one.
+        let other = read_in(client(), &dir).unwrap();
+        if dir.starts_with(&root) {
+            readers.push(other.scan(Scan::new()).unwrap());
+        }
+        let mut read = vec![0; readers.len()];
+        let is_first = |row: hregion::Row| row.value("f", "q").unwrap().starts_with(b"0-");
+        for round in 1..6 {
+            for (rows, read) in readers.iter_mut().zip(&mut read) {
+                *read += rows.take(ROWS / 8).map(Result::unwrap).filter(|row| is_first(row.clone())).count();
+            }
+            write(round);
+            if round % 2 == 0 {
+                region.compact(Compaction::Major).unwrap();
+            }
+            let found = view.get(&Get::new(row(round as usize * 100))).unwrap();
+            assert!(is_first(found), "round {round}");
+        }
+        for (rows, read) in readers.iter_mut().zip(&mut read) {
+            *read += rows.map(Result::unwrap).filter(|row| is_first(row.clone())).count();
+        }
+        assert_eq!(read, vec![ROWS; read.len()]);
+        assert!(region.metrics().compactions > 1);
+        let aside = || storage.list_dir(&dir.join(".tmp/f")).map_or(0, |files| files.len());
+        assert_eq!(aside(), usize::from(!dir.starts_with(&root)));
+        drop((readers, view));
+        region.compact(Compaction::Major).unwrap();
+        assert_eq!(aside(), 0);
+        assert!(region.warnings().is_empty() && region.health().unarchived_files.is_empty());
+        region.close().unwrap();
+    }
+}
+
 #[test]
 #[ignore = "needs a server"]
 fn a_second_writer_is_refused_and_a_lost_lock_ends_all_changes() {

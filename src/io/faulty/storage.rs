@@ -74,6 +74,7 @@ struct State {
     hides_identities: bool,
     /// Whether files have no renames, and appear when they are synced.
     has_objects: bool,
+    reads_by_path: bool,
     forks: Forks,
 }
 
@@ -150,6 +151,7 @@ impl Default for State {
             handles: Handles { open: 0, most: 0, limit: usize::MAX },
             hides_identities: false,
             has_objects: false,
+            reads_by_path: false,
             forks: Forks::default(),
         }
     }
@@ -171,6 +173,12 @@ impl FaultyStorage {
     /// and all changes are durable at once.
     pub fn has_objects(&self) {
         self.state().has_objects = true;
+    }
+
+    /// Makes files be found by their path at each read, as in HDFS: an open file that is renamed or removed
+    /// cannot be read where it was opened.
+    pub fn read_by_path(&self) {
+        self.state().reads_by_path = true;
     }
 
     /// Makes one call fail, after `n` more calls that change something or list a directory.
@@ -884,6 +892,10 @@ impl Storage for FaultyStorage {
         state.make_dirs(&parts(path), is_durable).map(drop)
     }
 
+    fn can_read_removed(&self) -> bool {
+        !self.state().reads_by_path
+    }
+
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
         let mut state = self.state();
         state.read(Call::Lock)?;
@@ -907,7 +919,8 @@ impl Drop for Held {
     }
 }
 
-/// An open file of a [`FaultyStorage`]. It can be read after its name has been removed.
+/// An open file of a [`FaultyStorage`]. It can be read after its name has been removed, unless files are read
+/// by their path.
 #[derive(Debug)]
 struct FaultyReader {
     storage: FaultyStorage,
@@ -939,6 +952,9 @@ impl FileReader for FaultyReader {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let mut state = self.storage.state();
         state.read(Call::Read)?;
+        if state.reads_by_path && state.file(&self.path)? != self.file {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         crate::io::memory::copy_at(&state.content(self.file).bytes, buf, offset)
     }
 }

@@ -56,6 +56,10 @@ impl OpenedFile {
         self.handle.store(Some(handle));
     }
 
+    pub(super) fn has_handle(&self, handle: &Handle) -> bool {
+        self.handle.load().as_ref().is_some_and(|own| Arc::ptr_eq(own, handle))
+    }
+
     /// Takes the handle, which is closed when the last read ends.
     pub(super) fn close(&self) -> Option<Handle> {
         self.handle.swap(None)
@@ -167,7 +171,6 @@ impl BoundedFile {
         Ok(Self { file, handles: handles.clone(), path: path.to_owned() })
     }
 
-    #[cold]
     fn reopen(&self) -> io::Result<Handle> {
         match self.file.reopen(&self.handles) {
             // A concurrent rename may not have updated the path yet.
@@ -176,6 +179,24 @@ impl BoundedFile {
                 self.file.reopen(&self.handles)
             }
             reopened => reopened,
+        }
+    }
+
+    /// Opens the file where it is now, and reads it. A handle that is `lost` has not found it.
+    #[cold]
+    fn read_reopened(&self, mut lost: Option<Handle>, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        // The file may be renamed again meanwhile.
+        let mut attempts = 3;
+        loop {
+            if let Some(lost) = lost.take() {
+                self.handles.discard(&self.file, &lost);
+            }
+            let handle = self.reopen()?;
+            attempts -= 1;
+            match handle.read_exact_at(buf, offset) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && attempts > 0 => lost = Some(handle),
+                read => return read,
+            }
         }
     }
 }
@@ -200,9 +221,14 @@ impl FileReader for BoundedFile {
                 if !self.file.used.load(Ordering::Relaxed) {
                     self.file.used.store(true, Ordering::Relaxed);
                 }
-                handle.read_exact_at(buf, offset)?;
+                match handle.read_exact_at(buf, offset) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        self.read_reopened(Some(Arc::clone(handle)), buf, offset)?;
+                    }
+                    read => read?,
+                }
             }
-            None => self.reopen()?.read_exact_at(buf, offset)?,
+            None => self.read_reopened(None, buf, offset)?,
         }
         if self.file.identity.is_none() {
             self.file.note_tail(buf, offset);

@@ -98,6 +98,20 @@ impl FileHandles {
         unpoisoned(self.0.state.lock()).open.len()
     }
 
+    /// Closes a handle that has lost its file, unless the file has another one by now.
+    fn discard(&self, file: &Arc<OpenedFile>, handle: &Handle) {
+        let mut state = unpoisoned(self.0.state.lock());
+        if !file.has_handle(handle) {
+            return;
+        }
+        if let Some(i) = state.open.iter().position(|open| Arc::ptr_eq(open, file)) {
+            state.open.swap_remove(i);
+        }
+        let closed = file.close();
+        drop(state);
+        drop(closed);
+    }
+
     /// Makes room for a handle that is about to be opened.
     fn reserve(&self) -> Reservation<'_> {
         let mut closed = Vec::new();

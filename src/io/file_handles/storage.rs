@@ -88,6 +88,10 @@ impl Storage for BoundedStorage {
         self.inner.end_writing(path)
     }
 
+    fn can_read_removed(&self) -> bool {
+        self.inner.can_read_removed()
+    }
+
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
         self.handles.with_room(|| self.inner.lock(path))
     }

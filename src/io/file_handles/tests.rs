@@ -256,3 +256,28 @@ fn a_file_that_another_process_has_replaced_is_not_read() {
     std::fs::write(&replaced, content(3)).unwrap();
     assert_eq!(read(&*file).unwrap_err().to_string(), "another file has taken its place");
 }
+
+/// As in HDFS: what is open is found by its path at each read.
+#[test]
+fn a_file_that_loses_its_path_is_read_where_it_is_now() {
+    let (faulty, storage, handles) = files(6, 3);
+    faulty.read_by_path();
+    let open: Vec<_> = (0..6).map(|i| storage.open(&name(i)).unwrap()).collect();
+    let check = |i: usize| assert_eq!(read(&*open[i]).unwrap(), content(i), "{i}");
+    (0..6).for_each(check);
+    storage.rename(&name(5), Path::new("archive/5")).unwrap();
+    // as another process would
+    faulty.rename(&name(4), &elsewhere(&name(4)).unwrap()).unwrap();
+    (0..6).rev().for_each(check);
+    storage.rename(Path::new("data/ns/t"), Path::new("data/ns/u")).unwrap();
+    storage.rename(Path::new("archive/5"), Path::new("archive/6")).unwrap();
+    (0..6).for_each(check);
+    assert!(handles.open_handles() <= 3 && faulty.open_handles() <= 3);
+    storage.remove(Path::new("data/ns/u/r/f/0")).unwrap();
+    assert_eq!(read(&*open[0]).unwrap_err().kind(), io::ErrorKind::NotFound);
+    write(&faulty, Path::new("archive/6"), &content(100));
+    assert_eq!(read(&*open[5]).unwrap_err().to_string(), "another file has taken its place");
+    (1..5).for_each(check);
+    drop(open);
+    assert_eq!((handles.open_handles(), faulty.open_handles()), (0, 0));
+}

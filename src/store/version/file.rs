@@ -21,7 +21,7 @@ use rows::Rows;
 use std::cmp::Ordering;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Whether a file can have cells that a query selects, and what ruled it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +39,16 @@ pub(crate) enum Match {
 /// An open file of a store. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct StoreFile(Arc<StoreFileCore>);
+
+/// Says whether a file is still open.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StoreFileUse(Weak<StoreFileCore>);
+
+impl StoreFileUse {
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
 
 struct StoreFileCore {
     hfile: HFile,
@@ -69,6 +79,11 @@ impl StoreFile {
             corruption.in_block(hfile.path(), offset, BlockType::FileInfo.name())
         })?;
         Ok(Self(Arc::new(StoreFileCore { hfile, info: info.clone(), order, known, rows })))
+    }
+
+    /// Returns what says whether the file is still open, without keeping it open.
+    pub(crate) fn in_use(&self) -> StoreFileUse {
+        StoreFileUse(Arc::downgrade(&self.0))
     }
 
     /// Returns the file's name in the family's directory.

@@ -4,7 +4,7 @@
 pub(in crate::store) mod file;
 mod open_files;
 
-pub(crate) use file::{SeqIds, StoreFile};
+pub(crate) use file::{SeqIds, StoreFile, StoreFileUse};
 pub(crate) use open_files::{OpenedFiles, open_files};
 
 use crate::block::bloom::HashedRow;
