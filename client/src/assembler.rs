@@ -55,6 +55,11 @@ impl Assembler {
         }
     }
 
+    /// Returns how many cells there are of a row of which more may come.
+    pub(crate) fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
     /// Returns the order of the rows.
     pub(crate) fn order(&self) -> CellOrder {
         self.order

@@ -10,7 +10,7 @@ use crate::registry::RpcRegistry;
 use crate::rng::Rng;
 use crate::{Client, ClientBuilder, Table};
 use bytes::Bytes;
-use fake::{Cluster, Mischief, ROWS, expected_row, row_key};
+use fake::{Cluster, Heartbeats, Mischief, ROWS, expected_row, row_key};
 use hregion::locator::RetryPolicy;
 use hregion::{
     CheckAndMutate, ConnectionRegistry, Deadline, Delete, Error, Family, Get, Increment, Put,
@@ -283,6 +283,31 @@ async fn a_page_that_is_read_ahead_has_the_time_of_an_operation() {
     };
     let ended = tokio::time::timeout(PATIENCE, rest).await.expect("an end in time");
     assert_eq!(ended.unwrap_err().kind(), hregion::ErrorKind::Io);
+}
+
+/// A filter that drops all rows of a large table takes longer than an operation.
+#[tokio::test]
+async fn a_scan_without_rows_goes_on_while_servers_get_on_with_it() {
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1)).operation_timeout(OPERATION);
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    for reversed in [false, true] {
+        cluster.heartbeats(Some(Heartbeats::OfRows));
+        let mut scanner = table.scan(Scan::new().reversed(reversed)).unwrap();
+        let begin = Instant::now();
+        assert_eq!(scanner.next_row().await.unwrap(), None);
+        assert!(begin.elapsed() > 2 * OPERATION);
+        for kind in [Heartbeats::OfOneRow, Heartbeats::WithoutRow] {
+            cluster.heartbeats(Some(kind));
+            let mut scanner = table.scan(Scan::new().reversed(reversed)).unwrap();
+            let ended = tokio::time::timeout(PATIENCE, scanner.next_row()).await.expect("an end in time");
+            let error = ended.unwrap_err();
+            assert_eq!(error.kind(), hregion::ErrorKind::Io);
+            assert!(error.message().contains("no progress"), "{kind:?}: {error}");
+        }
+        cluster.heartbeats(None);
+    }
 }
 
 /// Answers to other calls of a scanner, or of other scanners, would end a region early, or skip rows.

@@ -11,11 +11,13 @@ use crate::timeline::Wanted;
 use crate::tries::{Place, Setback, Tries, Wait};
 use bytes::Bytes;
 use hregion::locator::{LocateType, RegionException};
-use hregion::{CellOrder, Corruption, Error, ErrorKind, Result, Row, Scan, ScanResult};
+use hregion::{CellOrder, Corruption, Result, Row, Scan, ScanResult};
+use prost::Message as _;
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering as Memory};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -32,6 +34,8 @@ pub struct Scanner {
     /// Where to continue.
     start: Bytes,
     include_start: bool,
+    /// The furthest that an answer came: a row, and how many of its cells were received.
+    reached: Option<(Bytes, usize)>,
     /// The scanner of the current region.
     open: Option<RegionScanner>,
     /// The next page, which is being read while the rows of the last one are taken.
@@ -88,6 +92,7 @@ impl Scanner {
             limit: if limits.rows == 0 { u64::MAX } else { limits.rows },
             start,
             include_start,
+            reached: None,
             open: None,
             ahead: None,
             pages: 0,
@@ -116,6 +121,10 @@ impl Scanner {
     /// Returns the next row that has any of the cells requested; `None` at the end. The result may be a part
     /// of a row if the scan has a batch, or allows partial results.
     ///
+    /// Takes as long as servers get on with the scan: the time limit of an operation begins again with each
+    /// answer that shows progress. One without rows does if it names a later row than those before, as
+    /// servers since 1.4 do while a filter drops rows.
+    ///
     /// # Errors
     ///
     /// As [`Table::get`]. Rows returned before are correct. Another call tries to continue after them.
@@ -127,8 +136,9 @@ impl Scanner {
         let mut tries = Tries::new(&core);
         while !self.done {
             if tries.deadline().left().is_zero() {
-                let message = format!("no row of {} in the time of an operation", self.table.name());
-                return Err(Error::locating(ErrorKind::Io, message));
+                let table = self.table.name();
+                let message = format!("no row of {table}, and no progress, in the time of an operation");
+                return Err(tries.timed_out(message));
             }
             self.read_page(&mut tries).await?;
             if let Some(result) = self.results.pop_front() {
@@ -196,9 +206,17 @@ impl Scanner {
                 Err(_) => metrics.rpc_retries += 1,
             }
         }
-        match page.and_then(|(response, rows)| self.take_page(&place, &response, rows)) {
-            Ok(then) => {
-                tries.succeeded();
+        let taken = page.and_then(|(response, rows)| {
+            let position = self.position_of(&response, &rows);
+            Ok((self.take_page(&place, &response, rows)?, position))
+        });
+        match taken {
+            Ok((then, position)) => {
+                if self.is_progress(&then, position) {
+                    tries.progressed();
+                } else {
+                    tries.answered();
+                }
                 match then {
                     Then::ReadOn => self.read_ahead(),
                     Then::NextRegion => self.leave_region(&place),
@@ -214,7 +232,9 @@ impl Scanner {
     async fn open_region(&mut self, tries: &Tries<'_>) -> Result<(Place, Page)> {
         let position = self.position();
         let scan = self.scan.clone().start_row(self.start.clone(), self.include_start);
-        let scan = Some(scan.to_proto_bytes()?.into());
+        let mut scan = scan.to_proto_bytes()?;
+        scan.extend(proto::NeedsCursor { need_cursor_result: Some(true) }.encode_to_vec());
+        let scan = Some(scan.into());
         let request = &self.limited(proto::ScanRequest { scan, ..proto::ScanRequest::default() });
         let core = Arc::clone(&self.table.core);
         let wanted = Wanted { table: self.table.name(), row: &self.start, position };
@@ -227,7 +247,7 @@ impl Scanner {
                 match read(&place, &request, tries.call_time()).await {
                     Ok(page) => return Ok((place, page)),
                     Err(fault) => {
-                        failed.fetch_add(1, Ordering::Relaxed);
+                        failed.fetch_add(1, Memory::Relaxed);
                         tries.failed(&place.locations, place.replica_id, fault).await?;
                     }
                 }
@@ -235,7 +255,7 @@ impl Scanner {
         });
         let opened = opened.await;
         if let Some(metrics) = &mut self.metrics {
-            let failed = failed.load(Ordering::Relaxed);
+            let failed = failed.load(Memory::Relaxed);
             metrics.rpc_calls += failed;
             metrics.rpc_retries += failed;
         }
@@ -349,6 +369,34 @@ impl Scanner {
             (true, true) => Then::NextRegion,
             (true, false) => Then::ReadOn,
         })
+    }
+
+    /// Returns the row that a page ends at, if it says so.
+    fn position_of(&self, response: &proto::ScanResponse, rows: &[(Row, bool)]) -> Option<Bytes> {
+        let cursor = response.cursor.as_ref().and_then(|cursor| cursor.row.clone());
+        cursor.or_else(|| rows.last().map(|(row, _)| Bytes::copy_from_slice(row.key())))
+    }
+
+    /// Whether the scan has come further by a page: into another region, or to a later row, or cell of it,
+    /// than by any page before. A server could otherwise answer without an end.
+    fn is_progress(&mut self, then: &Then, position: Option<Bytes>) -> bool {
+        if !matches!(then, Then::ReadOn) {
+            return true;
+        }
+        let Some(row) = position else { return false };
+        let pieces = self.assembler.pieces();
+        let is_further = self.reached.as_ref().is_none_or(|(last, cells)| {
+            let order = self.assembler.order().compare_rows(&row, last);
+            match if self.scan.row_range().reversed { order.reverse() } else { order } {
+                Ordering::Greater => true,
+                Ordering::Equal => pieces > *cells,
+                Ordering::Less => false,
+            }
+        });
+        if is_further {
+            self.reached = Some((row, pieces));
+        }
+        is_further
     }
 
     /// Checks that a row is of the region and of the scan, so that a confused server cannot repeat or skip

@@ -86,6 +86,24 @@ impl<'c> Tries<'c> {
         self.causes.clear();
     }
 
+    /// Starts counting attempts anew, after an answer that may not bring the operation to its end.
+    pub(crate) fn answered(&mut self) {
+        self.failed = 0;
+    }
+
+    /// Starts anew, with the whole time of an operation, after a part of the operation is done.
+    pub(crate) fn progressed(&mut self) {
+        self.succeeded();
+        self.deadline = self.policy.deadline(Instant::now());
+    }
+
+    /// Returns the error of an operation whose time is over.
+    pub(crate) fn timed_out(&self, message: String) -> Error {
+        let causes = self.causes.join("; ");
+        let message = if causes.is_empty() { message } else { format!("{message}: {causes}") };
+        Error::locating(ErrorKind::Io, message)
+    }
+
     /// Finds the region of a row, and connects to its server.
     pub(crate) async fn place(
         &mut self,

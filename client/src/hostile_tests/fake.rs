@@ -93,6 +93,7 @@ struct State {
     /// How often regions were flushed.
     flushed: usize,
     master: Master,
+    heartbeats: Option<Heartbeats>,
 }
 
 /// What the master knows and does of snapshots.
@@ -177,6 +178,8 @@ struct OpenScanner {
     sequence: u64,
     batch: usize,
     replica_id: u16,
+    is_of_catalog: bool,
+    needs_cursor: bool,
 }
 
 /// The servers. They end with the runtime.
@@ -184,9 +187,25 @@ pub(crate) struct Cluster {
     state: Arc<Mutex<State>>,
 }
 
+/// What scanners answer instead of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heartbeats {
+    /// Each row is read and dropped, as by a filter.
+    OfRows,
+    /// The first row is never left.
+    OfOneRow,
+    /// As servers that know no cursor.
+    WithoutRow,
+}
+
+/// The time that a heartbeat takes.
+const HEARTBEAT: Duration = Duration::from_millis(10);
+
 /// An answer before it is sent.
 #[derive(Default)]
 struct Answer {
+    /// The time before it is sent.
+    delay: Duration,
     message: Vec<u8>,
     cells: Vec<Row>,
     exception: Option<(&'static str, String, bool)>,
@@ -272,6 +291,7 @@ impl Cluster {
             asked: Vec::new(),
             flushed: 0,
             master: Master::default(),
+            heartbeats: None,
         };
         let state = Arc::new(Mutex::new(state));
         for listener in listeners {
@@ -302,6 +322,11 @@ impl Cluster {
     /// Sets the copies of the regions.
     pub(super) fn copies(&self, copies: Copies) {
         self.state.lock().unwrap().copies = copies;
+    }
+
+    /// Sets whether scanners of the table return no rows, but heartbeats.
+    pub(super) fn heartbeats(&self, heartbeats: Option<Heartbeats>) {
+        self.state.lock().unwrap().heartbeats = heartbeats;
     }
 
     /// Returns the copies of regions that were asked for rows since the last call, each once.
@@ -378,6 +403,7 @@ async fn send(
     if answer.is_silent {
         return Ok(true);
     }
+    tokio::time::sleep(answer.delay).await;
     let mut cells = cell_block::encode(&answer.cells, codec.tags);
     let mut call_id = call_id;
     match mischief {
@@ -478,6 +504,8 @@ struct ScanFields {
     include_start_row: Option<bool>,
     #[prost(bool, optional, tag = "22")]
     include_stop_row: Option<bool>,
+    #[prost(bool, optional, tag = "24")]
+    need_cursor_result: Option<bool>,
 }
 
 /// The row of a `Get` or a `MutationProto`.
@@ -800,8 +828,21 @@ impl State {
             response.heartbeat_message = Some(true);
             return Answer::of(&response);
         }
-        let mut cells = Vec::new();
         let scanner = self.scanners.get_mut(&id).unwrap();
+        if let Some(kind) = self.heartbeats.filter(|_| !scanner.is_of_catalog) {
+            if let (Heartbeats::OfRows, false) = (kind, scanner.rows.is_empty()) {
+                scanner.rows.remove(0);
+            }
+            if scanner.rows.is_empty() {
+                response.more_results_in_region = Some(false);
+            }
+            let row = scanner.rows.first().map(|row| Bytes::copy_from_slice(row.key()));
+            let has_cursor = scanner.needs_cursor && kind != Heartbeats::WithoutRow;
+            response.cursor = has_cursor.then_some(proto::Cursor { row });
+            response.heartbeat_message = Some(true);
+            return Answer { delay: HEARTBEAT, ..Answer::of(&response) };
+        }
+        let mut cells = Vec::new();
         response.stale = Some(scanner.replica_id > 0);
         let most = request.number_of_rows.unwrap() as usize;
         let most = if takes_parts { most.min(1 + self.random.below(30)) } else { most };
@@ -880,7 +921,9 @@ impl State {
             after && before
         });
         let batch = scan.batch_size.unwrap_or_default() as usize;
-        Some(OpenScanner { rows, cell: 0, sequence: 0, batch, replica_id })
+        let needs_cursor = scan.need_cursor_result.unwrap_or_default();
+        let is_of_catalog = order == CellOrder::Meta;
+        Some(OpenScanner { rows, cell: 0, sequence: 0, batch, replica_id, is_of_catalog, needs_cursor })
     }
 }
 
