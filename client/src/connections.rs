@@ -41,6 +41,11 @@ impl Connections {
         Self { settings, slots: Mutex::default() }
     }
 
+    /// The maximum length of a response in bytes.
+    pub(crate) fn max_response(&self) -> usize {
+        self.settings.max_response
+    }
+
     /// Returns an open connection.
     pub(crate) async fn get(
         &self,

@@ -10,7 +10,7 @@ use crate::registry::RpcRegistry;
 use crate::rng::Rng;
 use crate::{Client, ClientBuilder, Table};
 use bytes::Bytes;
-use fake::{Cluster, Heartbeats, Mischief, ROWS, expected_row, row_key};
+use fake::{Cluster, Instead, Mischief, ROWS, expected_row, row_key};
 use hregion::locator::RetryPolicy;
 use hregion::{
     CheckAndMutate, ConnectionRegistry, Deadline, Delete, Error, Family, Get, Increment, Put,
@@ -293,20 +293,41 @@ async fn a_scan_without_rows_goes_on_while_servers_get_on_with_it() {
     let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
     let table = client.table(&TableName::parse("t").unwrap());
     for reversed in [false, true] {
-        cluster.heartbeats(Some(Heartbeats::OfRows));
+        cluster.instead(Some(Instead::OfRows));
         let mut scanner = table.scan(Scan::new().reversed(reversed)).unwrap();
         let begin = Instant::now();
         assert_eq!(scanner.next_row().await.unwrap(), None);
         assert!(begin.elapsed() > 2 * OPERATION);
-        for kind in [Heartbeats::OfOneRow, Heartbeats::WithoutRow] {
-            cluster.heartbeats(Some(kind));
+        for kind in [Instead::OfOneRow, Instead::WithoutRow] {
+            cluster.instead(Some(kind));
             let mut scanner = table.scan(Scan::new().reversed(reversed)).unwrap();
             let ended = tokio::time::timeout(PATIENCE, scanner.next_row()).await.expect("an end in time");
             let error = ended.unwrap_err();
             assert_eq!(error.kind(), hregion::ErrorKind::Io);
             assert!(error.message().contains("no progress"), "{kind:?}: {error}");
         }
-        cluster.heartbeats(None);
+        cluster.instead(None);
+    }
+}
+
+#[tokio::test]
+async fn a_row_whose_parts_never_end_is_an_error() {
+    let cluster = Cluster::start().await;
+    let table = client(&cluster, OPERATION, false).table(&TableName::parse("t").unwrap());
+    for (cells, kind) in [(1, hregion::ErrorKind::Limit), (2, hregion::ErrorKind::Corrupt)] {
+        cluster.instead(Some(Instead::SamePart(cells)));
+        for limit in [0, 1] {
+            let mut scanner = table.scan(Scan::new().limit(limit)).unwrap();
+            let ended = tokio::time::timeout(PATIENCE, scanner.next_row()).await.expect("an end in time");
+            let error = ended.unwrap_err();
+            let is_of_time = error.kind() == hregion::ErrorKind::Io && cells > 1;
+            assert!(error.kind() == kind || is_of_time, "{cells} cells: {error}");
+        }
+        // what is returned as it comes needs no memory
+        let mut parts = table.scan(Scan::new().allow_partial(true)).unwrap();
+        for _ in 0..if cells == 1 { 100 } else { 1 } {
+            assert_eq!(parts.next().await.unwrap().map(|part| part.partial), Some(true));
+        }
     }
 }
 

@@ -87,6 +87,7 @@ impl Scanner {
         let (start, include_start) = (Bytes::copy_from_slice(range.start), range.include_start);
         let reversed = range.reversed;
         let order = if table.name.is_meta() { CellOrder::Meta } else { CellOrder::User };
+        let max_row_size = table.core.connections.max_response();
         Ok(Self {
             table,
             limit: if limits.rows == 0 { u64::MAX } else { limits.rows },
@@ -97,7 +98,7 @@ impl Scanner {
             ahead: None,
             pages: 0,
             results: VecDeque::new(),
-            assembler: Assembler::new(limits, order, reversed),
+            assembler: Assembler::new(limits, order, reversed, max_row_size),
             metrics: None,
             done: false,
             scan,
@@ -127,7 +128,9 @@ impl Scanner {
     ///
     /// # Errors
     ///
-    /// As [`Table::get`]. Rows returned before are correct. Another call tries to continue after them.
+    /// As [`Table::get`]; of the kind [`Limit`](hregion::ErrorKind::Limit) if the parts of a row are larger
+    /// than a [response](crate::ClientBuilder::max_response_size) may be, unless the scan has a batch or
+    /// allows partial results. Rows returned before are correct. Another call tries to continue after them.
     pub async fn next(&mut self) -> Result<Option<ScanResult>> {
         if let Some(result) = self.results.pop_front() {
             return Ok(Some(result));
@@ -348,7 +351,12 @@ impl Scanner {
             if self.assembler.completed() >= self.limit {
                 break; // more than was asked for
             }
-            self.assembler.take(row, partial, &mut self.results);
+            let taken = self.assembler.take(row, partial, &mut self.results);
+            taken.map_err(|corruption| match corruption {
+                // other rows may be smaller
+                Corruption::Limit { .. } => Fault::corrupt(place.connection.server(), &corruption),
+                _ => place.connection.give_up(&corruption),
+            })?;
         }
         let more = response.more_results.unwrap_or(true);
         let region_ends = match response.more_results_in_region {
