@@ -311,6 +311,15 @@ async fn a_scan_without_rows_goes_on_while_servers_get_on_with_it() {
 }
 
 #[tokio::test]
+async fn more_results_than_were_asked_for_are_an_error() {
+    let cluster = Cluster::start().await;
+    let table = client(&cluster, OPERATION, false).table(&TableName::parse("t").unwrap());
+    cluster.instead(Some(Instead::EmptyResults));
+    let error = table.scan(Scan::new().caching(10)).unwrap().next().await.unwrap_err();
+    assert!(error.message().contains("more results or cells than asked for"), "{error}");
+}
+
+#[tokio::test]
 async fn a_row_whose_parts_never_end_is_an_error() {
     let cluster = Cluster::start().await;
     let table = client(&cluster, OPERATION, false).table(&TableName::parse("t").unwrap());

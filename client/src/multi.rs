@@ -1,5 +1,6 @@
 //! Many gets or mutations, with one call for each server (HBase: `AsyncBatchRpcRetryingCaller`).
 
+use crate::bounded::Undecoded;
 use crate::cell_block::row_of;
 use crate::client::ClientCore;
 use crate::fault::Fault;
@@ -360,8 +361,11 @@ async fn call_server(
         condition: None,
     };
     let priority = priority(first.locations.region().table());
-    let answer = connection.call("Multi", &request, priority, time).await?;
-    outcomes(connection.server(), regions, actions, answer.message, answer.cells)
+    let answer = connection.call::<Undecoded>("Multi", &request, priority, time).await?;
+    let asked = regions.iter().map(|region| region.actions.len()).sum();
+    let response = answer.message.read(asked);
+    response
+        .and_then(|response| outcomes(connection.server(), regions, actions, response, answer.cells))
         .map_err(|corruption| connection.give_up(&corruption))
 }
 

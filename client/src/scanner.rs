@@ -1,6 +1,7 @@
 //! Scans over the regions of a table, on their servers (locator.md §9, §13; HBase: `AsyncClientScanner`).
 
 use crate::assembler::Assembler;
+use crate::bounded::{RESULTS, Undecoded};
 use crate::client::runtime_ended;
 use crate::fault::Fault;
 use crate::proto;
@@ -302,11 +303,10 @@ impl Scanner {
     /// Adds what limits the page to a call that opens the scanner of a region, or reads on. Cells come with
     /// either answer.
     fn limited(&self, request: proto::ScanRequest) -> proto::ScanRequest {
-        let caching = u32::try_from(self.scan.limits().caching).unwrap_or(u32::MAX);
+        let caching = u32::try_from(self.scan.limits().caching).unwrap_or(RESULTS);
         let limit = u32::try_from(self.limit.saturating_sub(self.assembler.completed())).ok();
         proto::ScanRequest {
-            // a number that Java reads as the same
-            number_of_rows: Some(if caching == 0 { u32::MAX >> 1 } else { caching.min(u32::MAX >> 1) }),
+            number_of_rows: Some(if caching == 0 { RESULTS } else { caching.min(RESULTS) }),
             close_scanner: Some(false),
             client_handles_partials: Some(true),
             client_handles_heartbeats: Some(true),
@@ -506,10 +506,13 @@ impl Scanner {
 
 /// Reads a page.
 async fn read(place: &Place, request: &proto::ScanRequest, time: Duration) -> Result<Page, Fault> {
-    let answer = place.call::<proto::ScanResponse>("Scan", request, time).await?;
-    let rows = rows_of(&answer.message, answer.cells);
-    let rows = rows.map_err(|corruption| place.connection.give_up(&corruption))?;
-    Ok((answer.message, rows))
+    let answer = place.call::<Undecoded>("Scan", request, time).await?;
+    let asked = request.number_of_rows.unwrap_or_default() as usize;
+    let page = answer.message.read::<proto::ScanResponse>(asked).and_then(|response| {
+        let rows = rows_of(&response, answer.cells)?;
+        Ok((response, rows))
+    });
+    page.map_err(|corruption| place.connection.give_up(&corruption))
 }
 
 impl Drop for Scanner {

@@ -198,6 +198,8 @@ pub(super) enum Instead {
     WithoutRow,
     /// A part of the first row, with this number of cells, and nothing else.
     SamePart(usize),
+    /// More results than were asked for, of no cells.
+    EmptyResults,
 }
 
 /// The time that a heartbeat takes.
@@ -832,6 +834,10 @@ impl State {
         }
         let scanner = self.scanners.get_mut(&id).unwrap();
         if let Some(kind) = self.instead.filter(|_| !scanner.is_of_catalog) {
+            if kind == Instead::EmptyResults {
+                response.cells_per_result = vec![0; 1 + request.number_of_rows.unwrap() as usize];
+                return Answer::of(&response);
+            }
             if let Instead::SamePart(count) = kind {
                 let mut part = RowBuf::new();
                 for qualifier in ["a", "b"].iter().take(count) {
