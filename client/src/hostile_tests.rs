@@ -383,6 +383,48 @@ async fn a_lease_that_is_not_renewed_repeats_no_cells() {
     }
 }
 
+/// A slow reader renews the lease while a page that was read ahead is there, too, and reads no further.
+#[tokio::test]
+async fn a_lease_that_is_renewed_goes_on() {
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1));
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    for caching in [1, 7] {
+        let mut scanner = table.scan(Scan::new().caching(caching)).unwrap().track_metrics();
+        let (mut rows, renewed) = (0, cluster.renewed());
+        while let Some(row) = scanner.next_row().await.unwrap() {
+            assert!(is_expected(&row, rows));
+            rows += 1;
+            if rows.is_multiple_of(9) {
+                let calls = scanner.metrics().unwrap().rpc_calls;
+                for _ in 0..4 {
+                    // what is read ahead comes meanwhile
+                    sleep(Duration::from_millis(5)).await;
+                    scanner.renew_lease().await.unwrap();
+                }
+                assert!(scanner.metrics().unwrap().rpc_calls <= calls + 1, "one page is read ahead");
+            }
+        }
+        assert_eq!(rows, ROWS);
+        let metrics = scanner.metrics().unwrap();
+        assert_eq!((metrics.regions_scanned, metrics.rpc_retries), (5, 0), "no region is opened again");
+        let renewed = cluster.renewed() - renewed;
+        assert!(renewed > ROWS / 9, "{renewed} renewals in {} pauses", ROWS / 9);
+    }
+    // a lease that has ended is told, and the scan goes on
+    let mut scanner = table.scan(Scan::new().caching(1)).unwrap();
+    assert!(scanner.next_row().await.unwrap().is_some());
+    cluster.end_leases();
+    assert!(scanner.renew_lease().await.is_err());
+    let mut rows = 1;
+    while let Some(row) = scanner.next_row().await.unwrap() {
+        assert!(is_expected(&row, rows));
+        rows += 1;
+    }
+    assert_eq!(rows, ROWS);
+}
+
 #[tokio::test]
 async fn conditional_writes_return_the_cells_of_increments() {
     let cluster = Cluster::start().await;

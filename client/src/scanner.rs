@@ -168,6 +168,15 @@ impl Scanner {
     ///
     /// If the server does not answer, or has closed the scanner. The scan can go on nevertheless.
     pub async fn renew_lease(&mut self) -> Result<()> {
+        if let Some(ahead) = self.ahead.take_if(|ahead| ahead.is_finished()) {
+            // its call has renewed the lease, when it was answered
+            let page = ahead.await.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended())));
+            self.take_ahead(page).map_err(|fault| {
+                self.give_up(&fault);
+                fault.error
+            })?;
+        }
+        // a page that is on its way renews it
         let Some(open) = self.open.as_mut().filter(|_| self.ahead.is_none()) else { return Ok(()) };
         let request =
             proto::ScanRequest { renew: Some(true), number_of_rows: Some(0), ..open.next_request() };
@@ -178,6 +187,33 @@ impl Scanner {
             self.give_up(&fault);
             fault.error
         })
+    }
+
+    /// Takes a page that was read ahead, while rows of the one before are left. The next one is not read
+    /// before they are taken.
+    fn take_ahead(&mut self, page: Result<Page, Fault>) -> Result<(), Fault> {
+        let Some(place) = self.open.as_ref().map(|open| open.place.clone()) else { return Ok(()) };
+        self.count(&page);
+        let (response, rows) = page?;
+        match self.take_page(&place, &response, rows)? {
+            Then::ReadOn => {}
+            Then::NextRegion => self.leave_region(&place),
+            Then::End => self.end(),
+        }
+        Ok(())
+    }
+
+    /// Counts a call and its answer, if they are counted.
+    fn count(&mut self, page: &Result<Page, Fault>) {
+        let Some(metrics) = &mut self.metrics else { return };
+        metrics.rpc_calls += 1;
+        match page {
+            Ok((response, rows)) => {
+                metrics.regions_scanned += u64::from(self.open.is_none());
+                metrics.add(response, rows);
+            }
+            Err(_) => metrics.rpc_retries += 1,
+        }
     }
 
     /// Reads a page: opens the next region if none is open.
@@ -200,16 +236,7 @@ impl Scanner {
                 (place, page)
             }
         };
-        if let Some(metrics) = &mut self.metrics {
-            metrics.rpc_calls += 1;
-            match &page {
-                Ok((response, rows)) => {
-                    metrics.regions_scanned += u64::from(self.open.is_none());
-                    metrics.add(response, rows);
-                }
-                Err(_) => metrics.rpc_retries += 1,
-            }
-        }
+        self.count(&page);
         let taken = page.and_then(|(response, rows)| {
             let position = self.position_of(&response, &rows);
             Ok((self.take_page(&place, &response, rows)?, position))

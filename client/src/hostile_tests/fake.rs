@@ -94,6 +94,8 @@ struct State {
     flushed: usize,
     master: Master,
     instead: Option<Instead>,
+    /// How often the leases of scanners were renewed.
+    renewed: usize,
 }
 
 /// What the master knows and does of snapshots.
@@ -296,6 +298,7 @@ impl Cluster {
             flushed: 0,
             master: Master::default(),
             instead: None,
+            renewed: 0,
         };
         let state = Arc::new(Mutex::new(state));
         for listener in listeners {
@@ -326,6 +329,16 @@ impl Cluster {
     /// Sets the copies of the regions.
     pub(super) fn copies(&self, copies: Copies) {
         self.state.lock().unwrap().copies = copies;
+    }
+
+    /// Returns how often the leases of scanners were renewed.
+    pub(super) fn renewed(&self) -> usize {
+        self.state.lock().unwrap().renewed
+    }
+
+    /// Ends the leases of all scanners.
+    pub(super) fn end_leases(&self) {
+        self.state.lock().unwrap().scanners.clear();
     }
 
     /// Sets what scanners of the table return instead of rows.
@@ -764,12 +777,8 @@ impl State {
     }
 
     fn scan(&mut self, request: &proto::ScanRequest, mischief: Option<usize>) -> Answer {
-        if request.renew == Some(true)
-            || (request.scanner_id.is_some() && request.close_scanner == Some(true))
-        {
-            if request.close_scanner == Some(true) {
-                self.scanners.remove(&request.scanner_id.unwrap());
-            }
+        if request.scanner_id.is_some() && request.close_scanner == Some(true) {
+            self.scanners.remove(&request.scanner_id.unwrap());
             return Answer::of(&proto::ScanResponse::default());
         }
         let id = match request.scanner_id {
@@ -785,6 +794,10 @@ impl State {
                     return Answer::exception(class, "out of order");
                 }
                 scanner.sequence += 1;
+                if request.renew == Some(true) {
+                    self.renewed += 1;
+                    return Answer::of(&proto::ScanResponse::default());
+                }
                 id
             }
             None => {
