@@ -425,6 +425,26 @@ async fn a_lease_that_is_renewed_goes_on() {
     assert_eq!(rows, ROWS);
 }
 
+/// The results of gets of rows of one region.
+async fn results_of(table: &Table, rows: &[usize]) -> Vec<Result<Row>> {
+    let gets = rows.iter().map(|at| crate::multi::Action::get(&Get::new(row_key(*at))).unwrap());
+    table.multi(gets.collect()).await
+}
+
+#[tokio::test]
+async fn each_action_of_a_region_has_its_own_error() {
+    let cluster = Cluster::start().await;
+    let table = client(&cluster, CALL, false).table(&TableName::parse("t").unwrap());
+    cluster.fail(row_key(1), Some(("DoNotRetryIOException", "this is wrong")));
+    cluster.fail(row_key(3), Some(("DoNotRetryIOException", "that is wrong")));
+    let results = results_of(&table, &[0, 1, 2, 3]).await;
+    assert!(results[0].is_ok() && results[2].is_ok());
+    for (at, text) in [(1, "this is wrong"), (3, "that is wrong")] {
+        let error = results[at].as_ref().unwrap_err();
+        assert!(error.message().ends_with(text), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn conditional_writes_return_the_cells_of_increments() {
     let cluster = Cluster::start().await;

@@ -228,19 +228,19 @@ impl Table {
             }
             let time = tries.call_time();
             for (region, faults) in self.call_servers(servers, actions, time, results).await {
-                let mut reaction = None;
+                let mut corrected = None;
                 for (at, fault) in faults {
-                    // one reaction for a region, unless the next action has another fault
-                    let reaction = match &reaction {
-                        Some((kind, known)) if *kind == fault.kind => Clone::clone(known),
-                        _ => {
-                            let kind = fault.kind.clone();
+                    // the location is corrected once for a region, unless the next action has another fault
+                    let correction: &Result<()> = match &mut corrected {
+                        Some((kind, known)) if *kind == fault.kind => known,
+                        known => {
                             let (used, deadline) = (&region.locations, tries.deadline());
-                            let known = self.core.react(used, region.replica_id, fault, deadline).await;
-                            reaction.insert((kind, known)).1.clone()
+                            let done =
+                                self.core.correct(used, region.replica_id, &fault.kind, deadline).await;
+                            &known.insert((fault.kind.clone(), done)).1
                         }
                     };
-                    match reaction {
+                    match correction.clone().and_then(|()| Setback::of_fault(fault)) {
                         Ok(setback) => {
                             again.push(at);
                             last = Some(setback);

@@ -234,6 +234,8 @@ impl Setback {
         let wait = match fault.kind {
             RegionException::Fatal => return Err(fault.error),
             RegionException::Busy { pause: Some(pause) } => Wait::For(pause),
+            // the region has another server already
+            RegionException::RegionMoved { .. } => Wait::For(Duration::ZERO),
             _ if fault.overloaded => Wait::Longer,
             _ => Wait::Usual,
         };
@@ -242,7 +244,7 @@ impl Setback {
 }
 
 impl ClientCore {
-    /// Corrects the location after a fault.
+    /// Corrects the location after a fault, and says when another attempt may succeed.
     ///
     /// # Errors
     ///
@@ -254,21 +256,29 @@ impl ClientCore {
         fault: Fault,
         deadline: Deadline,
     ) -> Result<Setback> {
-        self.locator.on_fault(used, replica_id, &fault.kind);
-        let wait = match fault.kind {
-            // the region has another server already
-            RegionException::RegionMoved { .. } => Wait::For(Duration::ZERO),
-            RegionException::NotServingRegion => {
-                let table = used.region().table();
-                if let Err(error) = self.check_enabled(table, deadline).await
-                    && matches!(error.kind(), ErrorKind::TableNotFound | ErrorKind::TableNotEnabled)
-                {
-                    return Err(error);
-                }
-                Wait::Usual
-            }
-            _ => return Setback::of_fault(fault),
-        };
-        Ok(Setback { error: fault.error, wait })
+        self.correct(used, replica_id, &fault.kind, deadline).await?;
+        Setback::of_fault(fault)
+    }
+
+    /// Corrects the location after a fault.
+    ///
+    /// # Errors
+    ///
+    /// If the table is disabled, or there is none.
+    pub(crate) async fn correct(
+        &self,
+        used: &RegionLocations,
+        replica_id: u16,
+        kind: &RegionException,
+        deadline: Deadline,
+    ) -> Result<()> {
+        self.locator.on_fault(used, replica_id, kind);
+        if *kind == RegionException::NotServingRegion
+            && let Err(error) = self.check_enabled(used.region().table(), deadline).await
+            && matches!(error.kind(), ErrorKind::TableNotFound | ErrorKind::TableNotEnabled)
+        {
+            return Err(error);
+        }
+        Ok(())
     }
 }

@@ -96,6 +96,10 @@ struct State {
     instead: Option<Instead>,
     /// How often the leases of scanners were renewed.
     renewed: usize,
+    /// The exceptions of the actions of rows: classes and texts.
+    failing: HashMap<Bytes, (&'static str, &'static str)>,
+    /// The number of calls with several actions.
+    multis: usize,
 }
 
 /// What the master knows and does of snapshots.
@@ -299,6 +303,8 @@ impl Cluster {
             master: Master::default(),
             instead: None,
             renewed: 0,
+            failing: HashMap::new(),
+            multis: 0,
         };
         let state = Arc::new(Mutex::new(state));
         for listener in listeners {
@@ -334,6 +340,20 @@ impl Cluster {
     /// Returns how often the leases of scanners were renewed.
     pub(super) fn renewed(&self) -> usize {
         self.state.lock().unwrap().renewed
+    }
+
+    /// Sets the exception of each action of a row: its class, and its text.
+    pub(super) fn fail(&self, row: String, exception: Option<(&'static str, &'static str)>) {
+        let failing = &mut self.state.lock().unwrap().failing;
+        match exception {
+            Some(exception) => drop(failing.insert(row.into(), exception)),
+            None => drop(failing.remove(row.as_bytes())),
+        }
+    }
+
+    /// Returns the number of calls with several actions.
+    pub(super) fn multis(&self) -> usize {
+        self.state.lock().unwrap().multis
     }
 
     /// Ends the leases of all scanners.
@@ -686,6 +706,7 @@ impl State {
         {
             return Self::atomic(action, request.condition.is_some());
         }
+        self.multis += 1;
         let (mut results, mut cells) = (Vec::new(), Vec::new());
         for action in &request.region_action {
             let name = action.region.as_ref().unwrap().value.as_deref().unwrap();
@@ -699,6 +720,17 @@ impl State {
             } else {
                 for action in &action.action {
                     let row = RowField::decode(action.get.clone().unwrap()).unwrap().row.unwrap();
+                    if let Some((class, text)) = self.failing.get(&row) {
+                        result.result_or_exception.push(proto::ResultOrException {
+                            index: action.index,
+                            result: None,
+                            exception: Some(proto::NamedException {
+                                name: Some(format!("org.apache.hadoop.hbase.{class}")),
+                                value: Some(format!("org.apache.hadoop.hbase.{class}: {text}").into()),
+                            }),
+                        });
+                        continue;
+                    }
                     let row = row_of(&row);
                     result.result_or_exception.push(proto::ResultOrException {
                         index: action.index,
