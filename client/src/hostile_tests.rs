@@ -436,9 +436,10 @@ async fn each_action_of_a_region_has_its_own_error() {
     let cluster = Cluster::start().await;
     let table = client(&cluster, CALL, false).table(&TableName::parse("t").unwrap());
     cluster.fail(row_key(1), Some(("DoNotRetryIOException", "this is wrong")));
-    cluster.fail(row_key(3), Some(("DoNotRetryIOException", "that is wrong")));
+    cluster.fail(row_key(3), Some(("constraint.ConstraintException", "that is wrong")));
     let results = results_of(&table, &[0, 1, 2, 3]).await;
     assert!(results[0].is_ok() && results[2].is_ok());
+    assert_eq!(cluster.multis(), 1, "what is final is not tried again");
     for (at, text) in [(1, "this is wrong"), (3, "that is wrong")] {
         let error = results[at].as_ref().unwrap_err();
         assert!(error.message().ends_with(text), "{error}");
