@@ -12,8 +12,8 @@ use crate::tries::{Setback, Tries, priority};
 use bytes::Bytes;
 use hregion::locator::LocateType;
 use hregion::{
-    Corruption, Error, ErrorKind, Get, Mutation, ReadFrom, RegionInfo, RegionLocations, Result, Row,
-    ServerName,
+    Corruption, Deadline, Error, ErrorKind, Get, Mutation, ReadFrom, RegionInfo, RegionLocations, Result,
+    Row, ServerName,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::poll_fn;
@@ -343,7 +343,9 @@ async fn call_server(
     time: Duration,
 ) -> Result<Vec<Vec<Outcome>>, Fault> {
     let Some(first) = regions.first() else { return Ok(Vec::new()) };
-    let connection = core.connect(&first.locations, first.replica_id, hregion::Deadline::after(time));
+    // a connection that is made takes of the time
+    let deadline = Deadline::after(time);
+    let connection = core.connect(&first.locations, first.replica_id, deadline);
     let connection = connection.await?;
     let of_region = |region: &OfRegion| proto::RegionAction {
         region: Some(proto::RegionSpecifier::of_copy(region.locations.region(), region.replica_id)),
@@ -361,7 +363,7 @@ async fn call_server(
         condition: None,
     };
     let priority = priority(first.locations.region().table());
-    let answer = connection.call::<Undecoded>("Multi", &request, priority, time).await?;
+    let answer = connection.call::<Undecoded>("Multi", &request, priority, deadline.left()).await?;
     let asked = regions.iter().map(|region| region.actions.len()).sum();
     let response = answer.message.read(asked);
     response
