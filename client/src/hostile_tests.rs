@@ -447,6 +447,47 @@ async fn each_action_of_a_region_has_its_own_error() {
 }
 
 #[tokio::test]
+async fn a_batch_that_is_answered_in_parts_has_not_failed() {
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(PATIENCE).attempts(2);
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    cluster.most_actions(2);
+    let rows: Vec<usize> = (0..20).collect();
+    let begin = Instant::now();
+    let results = results_of(&table, &rows).await;
+    for (at, row) in results.iter().enumerate() {
+        assert!(is_expected(row.as_ref().unwrap(), at));
+    }
+    assert_eq!(cluster.multis(), 10);
+    assert!(begin.elapsed() < PATIENCE);
+    // nothing is executed any more
+    cluster.most_actions(0);
+    let error = results_of(&table, &[1]).await.remove(0).unwrap_err();
+    assert!(error.message().contains("failed 2 times"), "{error}");
+}
+
+#[tokio::test]
+async fn a_batch_waits_as_long_as_the_busiest_server_needs() {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(PAUSE).attempts(2);
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    cluster.fail(row_key(1), Some(("CallQueueTooBigException", "later")));
+    // of the other server, too, which answers before or after
+    for row in [0, 3, 45] {
+        cluster.fail(row_key(row), Some(("RetryImmediatelyException", "now")));
+    }
+    let begin = Instant::now();
+    let results = results_of(&table, &[0, 1, 3, 45]).await;
+    assert!(results.iter().all(Result::is_err));
+    // five times as long as usual
+    assert!(begin.elapsed() >= 5 * PAUSE, "{:?}", begin.elapsed());
+    assert_eq!(cluster.multis(), 4);
+}
+
+#[tokio::test]
 async fn conditional_writes_return_the_cells_of_increments() {
     let cluster = Cluster::start().await;
     let table = client(&cluster, CALL, false).table(&TableName::parse("t").unwrap());

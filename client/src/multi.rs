@@ -8,7 +8,7 @@ use crate::proto;
 use crate::results::check_row;
 use crate::table::Table;
 use crate::timeline::Wanted;
-use crate::tries::{Setback, Tries, priority};
+use crate::tries::{Setback, Tries, Wait, priority};
 use bytes::Bytes;
 use hregion::locator::LocateType;
 use hregion::{
@@ -214,14 +214,14 @@ impl Table {
         results: &Results,
     ) {
         while !left.is_empty() {
-            let mut last = None;
+            let mut longest = None;
             let (servers, failed) = self.group(actions, &left, copy, &tries).await;
             let mut again = Vec::new();
             for (at, error) in failed {
                 match Setback::of_location(error) {
                     Ok(setback) => {
                         again.push(at);
-                        last = Some(setback);
+                        tries.keep_longest(&mut longest, setback);
                     }
                     Err(error) => results.add(at, Err(error)),
                 }
@@ -243,13 +243,15 @@ impl Table {
                     match correction.clone().and_then(|()| Setback::of_fault(fault)) {
                         Ok(setback) => {
                             again.push(at);
-                            last = Some(setback);
+                            tries.keep_longest(&mut longest, setback);
                         }
                         Err(error) => results.add(at, Err(error)),
                     }
                 }
             }
-            if let Some(setback) = last
+            // a server that has executed some has not failed; each time, there are fewer left
+            let goes_on = again.len() < left.len() && !tries.deadline().left().is_zero();
+            if let Some(setback) = longest.filter(|setback| setback.wait != Wait::None || !goes_on)
                 && let Err(error) = tries.pause(setback).await
             {
                 for at in again.drain(..) {

@@ -172,6 +172,14 @@ impl<'c> Tries<'c> {
         self.pause(setback).await
     }
 
+    /// Keeps the setback of several that has the longest pause.
+    pub(crate) fn keep_longest(&self, kept: &mut Option<Setback>, other: Setback) {
+        let pause = |setback: &Setback| setback.wait.after(self.policy.pause_after(self.failed + 1));
+        if kept.as_ref().is_none_or(|kept| pause(kept) < pause(&other)) {
+            *kept = Some(other);
+        }
+    }
+
     /// Counts a failed attempt, and waits for the next.
     pub(crate) async fn pause(&mut self, Setback { error, wait }: Setback) -> Result<()> {
         self.failed += 1;
@@ -181,11 +189,7 @@ impl<'c> Tries<'c> {
         self.causes.push(format!("{}: {}", self.failed, error.message()));
         let left = self.deadline.left().saturating_sub(Duration::from_millis(1));
         let usual = self.policy.with_jitter(self.failed);
-        let pause = match wait {
-            Wait::Usual => usual,
-            Wait::Longer => usual.saturating_mul(OVERLOADED),
-            Wait::For(pause) => pause,
-        };
+        let pause = wait.after(usual);
         if self.failed >= self.policy.max_attempts() || left.is_zero() {
             let message = format!("failed {} times: {}", self.failed, self.causes.join("; "));
             return Err(if self.failed > 1 { Error::locating(error.kind(), message) } else { error });
@@ -203,13 +207,27 @@ pub(crate) struct Setback {
 }
 
 /// How long to wait for the next attempt.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
     /// As the policy says.
     Usual,
     /// Longer, because the server is overloaded.
     Longer,
+    /// Not at all: the server has executed what it could, and wants the rest at once.
+    None,
     For(Duration),
+}
+
+impl Wait {
+    /// Returns the pause, given the usual one.
+    fn after(self, usual: Duration) -> Duration {
+        match self {
+            Self::Usual => usual,
+            Self::Longer => usual.saturating_mul(OVERLOADED),
+            Self::None => Duration::ZERO,
+            Self::For(pause) => pause,
+        }
+    }
 }
 
 /// How much longer the pauses are if the server is overloaded.
@@ -233,6 +251,7 @@ impl Setback {
     pub(crate) fn of_fault(fault: Fault) -> Result<Self> {
         let wait = match fault.kind {
             RegionException::Fatal => return Err(fault.error),
+            RegionException::Busy { pause: Some(Duration::ZERO) } => Wait::None,
             RegionException::Busy { pause: Some(pause) } => Wait::For(pause),
             // the region has another server already
             RegionException::RegionMoved { .. } => Wait::For(Duration::ZERO),

@@ -100,6 +100,8 @@ struct State {
     failing: HashMap<Bytes, (&'static str, &'static str)>,
     /// The number of calls with several actions.
     multis: usize,
+    /// The number of actions after which a call has become too large.
+    most_actions: usize,
 }
 
 /// What the master knows and does of snapshots.
@@ -305,6 +307,7 @@ impl Cluster {
             renewed: 0,
             failing: HashMap::new(),
             multis: 0,
+            most_actions: usize::MAX,
         };
         let state = Arc::new(Mutex::new(state));
         for listener in listeners {
@@ -349,6 +352,11 @@ impl Cluster {
             Some(exception) => drop(failing.insert(row.into(), exception)),
             None => drop(failing.remove(row.as_bytes())),
         }
+    }
+
+    /// Sets the number of actions after which a call has become too large.
+    pub(super) fn most_actions(&self, most: usize) {
+        self.state.lock().unwrap().most_actions = most;
     }
 
     /// Returns the number of calls with several actions.
@@ -720,7 +728,9 @@ impl State {
             } else {
                 for action in &action.action {
                     let row = RowField::decode(action.get.clone().unwrap()).unwrap().row.unwrap();
-                    if let Some((class, text)) = self.failing.get(&row) {
+                    let is_too_large = cells.len() >= self.most_actions;
+                    let failing = is_too_large.then_some(&("MultiActionResultTooLarge", "enough"));
+                    if let Some((class, text)) = failing.or_else(|| self.failing.get(&row)) {
                         result.result_or_exception.push(proto::ResultOrException {
                             index: action.index,
                             result: None,
