@@ -94,9 +94,25 @@ async fn scan(table: &Table, random: &mut Rng) -> Result<()> {
     Ok(())
 }
 
+/// Adds to a counter of its own. What is done is done once.
+async fn increment(table: &Table, cluster: &Cluster, random: &mut Rng) -> Result<()> {
+    let row = format!("{}-{}", row_key(random.below(ROWS)), random.next());
+    let before = cluster.counter(&row);
+    let done = table.increment(Increment::new(row.clone()).column("f", "n", 5)).await;
+    let counter = cluster.counter(&row);
+    match &done {
+        Ok(cells) => {
+            assert_eq!(counter, before + 5);
+            assert_eq!(cells.value("f", "n"), Some(&counter.to_be_bytes()[..]));
+        }
+        Err(_) => assert!([before, before + 5].contains(&counter), "{before} {counter}"),
+    }
+    done.map(drop)
+}
+
 /// Does one operation; panics at a wrong answer.
-async fn operation(table: &Table, random: &mut Rng) -> Result<()> {
-    match random.below(6) {
+async fn operation(table: &Table, cluster: &Cluster, random: &mut Rng) -> Result<()> {
+    match random.below(7) {
         0 | 1 => {
             let at = random.below(ROWS + 20);
             let row = table.get(&Get::new(row_key(at))).await?;
@@ -109,6 +125,7 @@ async fn operation(table: &Table, random: &mut Rng) -> Result<()> {
                 assert!(is_expected(row, at), "{row:?}");
             }
         }
+        4 => increment(table, cluster, random).await?,
         3 => table.put(Put::new(row_key(random.below(ROWS))).cell("f", "put", "v")).await?,
         _ => scan(table, random).await?,
     }
@@ -140,7 +157,7 @@ async fn session(cluster: &Cluster, builder: &ClientBuilder, seed: u64, ends: &R
     let client = client_of(builder, cluster, CALL, random.below(3) == 0);
     let table = client.table(&TableName::parse("t").unwrap());
     for _ in 0..3 {
-        match operation(&table, &mut random).await {
+        match operation(&table, cluster, &mut random).await {
             Ok(()) => ends.borrow_mut().right += 1,
             Err(error) => *ends.borrow_mut().errors.entry(error.kind().name().to_owned()).or_default() += 1,
         }
@@ -261,7 +278,7 @@ async fn without_mischief_all_answers_are_right() {
         let table = client.table(&TableName::parse("t").unwrap());
         let mut random = Rng::new(5);
         for _ in 0..200 {
-            operation(&table, &mut random).await.unwrap();
+            operation(&table, &cluster, &mut random).await.unwrap();
         }
     }
 }
@@ -443,6 +460,40 @@ async fn each_action_of_a_region_has_its_own_error() {
     for (at, text) in [(1, "this is wrong"), (3, "that is wrong")] {
         let error = results[at].as_ref().unwrap_err();
         assert!(error.message().ends_with(text), "{error}");
+    }
+}
+
+/// The answer is lost with its connection, and the call is repeated.
+#[tokio::test]
+async fn an_increment_that_is_repeated_is_done_once() {
+    let cluster = Cluster::start().await;
+    let table = client(&cluster, CALL, false).table(&TableName::parse("t").unwrap());
+    let increment = || table.increment(Increment::new(row_key(6)).column("f", "n", 5));
+    for (lost, expected) in [(0, 5), (1, 10), (3, 15)] {
+        cluster.lose_answers(lost);
+        let cells = increment().await.unwrap();
+        assert_eq!(cells.value("f", "n"), Some(&i64::to_be_bytes(expected)[..]), "{lost} answers are lost");
+        assert_eq!(cluster.counter(&row_key(6)), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_small_scan_takes_one_call() {
+    let cluster = Cluster::start().await;
+    let table = client(&cluster, OPERATION, false).table(&TableName::parse("t").unwrap());
+    // rows of one cell, which come whole
+    for scan in [
+        Scan::new().limit(1),
+        Scan::new().rows(row_key(5)..row_key(6)).limit(1),
+        Scan::new().start_row(row_key(50), true).reversed(true).limit(1),
+    ] {
+        let mut scanner = table.scan(scan.clone()).unwrap().track_metrics();
+        let mut rows = 0;
+        while scanner.next_row().await.unwrap().is_some() {
+            rows += 1;
+        }
+        let metrics = scanner.metrics().unwrap();
+        assert_eq!((rows, metrics.rpc_calls, metrics.regions_scanned), (1, 1, 1), "{scan:?}");
     }
 }
 

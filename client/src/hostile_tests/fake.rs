@@ -10,7 +10,7 @@ use crate::rng::Rng;
 use bytes::Bytes;
 use hregion::{CellOrder, CellRef, CellType, RegionInfo, Row, RowBuf, SeekKey, TableName};
 use prost::Message;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -102,6 +102,11 @@ struct State {
     multis: usize,
     /// The number of actions after which a call has become too large.
     most_actions: usize,
+    counters: HashMap<Bytes, i64>,
+    /// The nonces of the increments that were done, with their groups.
+    nonces: HashSet<(u64, u64)>,
+    /// How many of the next increments lose their answer.
+    lost_answers: usize,
 }
 
 /// What the master knows and does of snapshots.
@@ -222,6 +227,8 @@ struct Answer {
     cells: Vec<Row>,
     exception: Option<(&'static str, String, bool)>,
     is_silent: bool,
+    /// Whether the connection is closed before it is sent.
+    closes: bool,
 }
 
 impl Answer {
@@ -308,6 +315,9 @@ impl Cluster {
             failing: HashMap::new(),
             multis: 0,
             most_actions: usize::MAX,
+            counters: HashMap::new(),
+            nonces: HashSet::new(),
+            lost_answers: 0,
         };
         let state = Arc::new(Mutex::new(state));
         for listener in listeners {
@@ -352,6 +362,16 @@ impl Cluster {
             Some(exception) => drop(failing.insert(row.into(), exception)),
             None => drop(failing.remove(row.as_bytes())),
         }
+    }
+
+    /// Loses the answers of the next increments, which are done.
+    pub(super) fn lose_answers(&self, count: usize) {
+        self.state.lock().unwrap().lost_answers = count;
+    }
+
+    /// Returns the counter of a row.
+    pub(super) fn counter(&self, row: &str) -> i64 {
+        self.state.lock().unwrap().counters.get(row.as_bytes()).copied().unwrap_or_default()
     }
 
     /// Sets the number of actions after which a call has become too large.
@@ -445,8 +465,8 @@ async fn send(
     mischief: Option<usize>,
     random: u64,
 ) -> std::io::Result<bool> {
-    if answer.is_silent {
-        return Ok(true);
+    if answer.is_silent || answer.closes {
+        return Ok(!answer.closes);
     }
     tokio::time::sleep(answer.delay).await;
     let mut cells = cell_block::encode(&answer.cells, codec.tags);
@@ -553,6 +573,33 @@ struct ScanFields {
     need_cursor_result: Option<bool>,
 }
 
+/// The fields of a `MutationProto` that increments one column.
+#[derive(Clone, PartialEq, Message)]
+struct MutationFields {
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    row: Option<Bytes>,
+    #[prost(int32, optional, tag = "2")]
+    kind: Option<i32>,
+    #[prost(message, repeated, tag = "3")]
+    columns: Vec<ColumnFields>,
+    #[prost(uint64, optional, tag = "9")]
+    nonce: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ColumnFields {
+    #[prost(message, repeated, tag = "2")]
+    values: Vec<ValueFields>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ValueFields {
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    value: Option<Bytes>,
+}
+
+const INCREMENT: i32 = 1;
+
 /// The row of a `Get` or a `MutationProto`.
 #[derive(Clone, PartialEq, Message)]
 struct RowField {
@@ -644,6 +691,11 @@ impl State {
                 self.by_copy(request.region.as_ref()).unwrap_or_else(|| self.get(&request))
             }
             "Mutate" => {
+                let request = proto::MutateRequest::decode(param).unwrap();
+                let mutation = MutationFields::decode(request.mutation.clone().unwrap()).unwrap();
+                if mutation.kind == Some(INCREMENT) && request.condition.is_none() {
+                    return self.increment(request.nonce_group.unwrap(), mutation);
+                }
                 let response = proto::MutateResponse { processed: Some(true), result: None };
                 Answer::of(&response)
             }
@@ -667,6 +719,23 @@ impl State {
             }
             _ => Answer::exception("org.apache.hadoop.hbase.exceptions.UnknownProtocolException", method),
         }
+    }
+
+    /// Increments a counter, unless that was done for the same nonce, and returns it.
+    fn increment(&mut self, nonce_group: u64, mutation: MutationFields) -> Answer {
+        let row = mutation.row.unwrap();
+        let value = mutation.columns[0].values[0].value.as_deref().unwrap();
+        let counter = self.counters.entry(row.clone()).or_default();
+        if self.nonces.insert((nonce_group, mutation.nonce.unwrap())) {
+            *counter += i64::from_be_bytes(value.try_into().unwrap());
+        }
+        let mut cells = RowBuf::new();
+        push(&mut cells, &row, "f", "n", &counter.to_be_bytes());
+        let cells = cells.freeze();
+        let response = proto::MutateResponse { processed: Some(true), result: Some(counted(&cells)) };
+        let closes = self.lost_answers > 0;
+        self.lost_answers = self.lost_answers.saturating_sub(1);
+        Answer { closes, cells: vec![cells], ..Answer::of(&response) }
     }
 
     /// Returns what a copy of a region answers to anything, if it is no good.
