@@ -635,6 +635,18 @@ async fn calls_to_all_regions_begin_again_if_the_catalog_is_not_found_at_once() 
 }
 
 #[tokio::test]
+async fn both_daughters_of_a_region_that_is_split_meanwhile_are_flushed() {
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1));
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let table = TableName::parse("t").unwrap();
+    cluster.split_at_flush(row_key(100));
+    client.flush_table(&table).await.unwrap();
+    let regions = client.regions(&table).await.unwrap().len();
+    assert_eq!((cluster.flushed(), regions), (6, 6));
+}
+
+#[tokio::test]
 async fn a_table_is_as_before_if_its_snapshot_is_not_restored() {
     let cluster = Cluster::start().await;
     cluster.describe(&[schema("t")]);

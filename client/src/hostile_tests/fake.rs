@@ -3,7 +3,7 @@
 use crate::cell_block::{self, CODEC_WITH_TAGS, CellCodec};
 use crate::proto;
 use crate::proto::admin::{
-    ForeignExceptionMessage, GenericExceptionMessage, GetCompletedSnapshotsResponse,
+    FlushRegionRequest, ForeignExceptionMessage, GenericExceptionMessage, GetCompletedSnapshotsResponse,
     GetProcedureResultResponse, ProcedureResponse, SnapshotName, SnapshotRequest, SnapshotResponse,
 };
 use crate::rng::Rng;
@@ -107,6 +107,8 @@ struct State {
     nonces: HashSet<(u64, u64)>,
     /// How many of the next increments lose their answer.
     lost_answers: usize,
+    /// Where a region is split when the next one is flushed.
+    splits_at_flush: Option<String>,
 }
 
 /// What the master knows and does of snapshots.
@@ -318,6 +320,7 @@ impl Cluster {
             counters: HashMap::new(),
             nonces: HashSet::new(),
             lost_answers: 0,
+            splits_at_flush: None,
         };
         let state = Arc::new(Mutex::new(state));
         for listener in listeners {
@@ -372,6 +375,11 @@ impl Cluster {
     /// Returns the counter of a row.
     pub(super) fn counter(&self, row: &str) -> i64 {
         self.state.lock().unwrap().counters.get(row.as_bytes()).copied().unwrap_or_default()
+    }
+
+    /// Splits the region of a row there when the next region is flushed.
+    pub(super) fn split_at_flush(&self, key: String) {
+        self.state.lock().unwrap().splits_at_flush = Some(key);
     }
 
     /// Sets the number of actions after which a call has become too large.
@@ -714,11 +722,31 @@ impl State {
             "GetCompletedSnapshots" => self.master.list(),
             "getProcedureResult" => self.master.result(),
             "FlushRegion" => {
+                if let Some(key) = self.splits_at_flush.take() {
+                    self.split(key.as_bytes());
+                }
+                let request = FlushRegionRequest::decode(param).unwrap();
+                if self.copy(request.region.unwrap().value.as_deref().unwrap()).is_none() {
+                    let class = "org.apache.hadoop.hbase.NotServingRegionException";
+                    return Answer::exception(class, "split");
+                }
                 self.flushed += 1;
                 Answer::of(&proto::Empty {})
             }
             _ => Answer::exception("org.apache.hadoop.hbase.exceptions.UnknownProtocolException", method),
         }
+    }
+
+    /// Splits the region of a row there.
+    fn split(&mut self, key: &[u8]) {
+        let at = self.regions.iter().position(|region| region.contains(key)).unwrap();
+        let parent = self.regions.remove(at);
+        let daughter = |start: &[u8], end: &[u8]| {
+            RegionInfo::new(parent.table().clone(), start.to_vec(), end.to_vec(), parent.region_id() + 1)
+                .unwrap()
+        };
+        self.regions.insert(at, daughter(key, parent.end_key()));
+        self.regions.insert(at, daughter(parent.start_key(), key));
     }
 
     /// Increments a counter, unless that was done for the same nonce, and returns it.
