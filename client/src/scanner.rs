@@ -12,7 +12,7 @@ use crate::timeline::Wanted;
 use crate::tries::{Place, Setback, Tries, Wait};
 use bytes::Bytes;
 use hregion::locator::{LocateType, RegionException};
-use hregion::{CellOrder, Corruption, Result, Row, Scan, ScanResult};
+use hregion::{CellOrder, Corruption, Error, Result, Row, Scan, ScanResult};
 use prost::Message as _;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -139,17 +139,23 @@ impl Scanner {
         let core = Arc::clone(&self.table.core);
         let mut tries = Tries::new(&core);
         while !self.done {
-            if tries.deadline().left().is_zero() {
-                let table = self.table.name();
-                let message = format!("no row of {table}, and no progress, in the time of an operation");
-                return Err(tries.timed_out(message));
+            if tries.is_over() {
+                return Err(tries.timed_out(self.late()));
             }
-            self.read_page(&mut tries).await?;
+            let read = self.read_page(&mut tries).await;
+            read.map_err(|error| match tries.is_over() {
+                true => Error::locating(error.kind(), format!("{}: {}", self.late(), error.message())),
+                false => error,
+            })?;
             if let Some(result) = self.results.pop_front() {
                 return Ok(Some(result));
             }
         }
         Ok(None)
+    }
+
+    fn late(&self) -> String {
+        format!("no row of {}, and no progress, in the time of an operation", self.table.name())
     }
 
     /// Returns the next row, as [`next`](Self::next).

@@ -80,6 +80,8 @@ impl fmt::Display for Cause {
     }
 }
 
+/// The least time of an attempt.
+const LEAST: Duration = Duration::from_millis(1);
 /// The most causes that are kept. A policy may allow any number of attempts.
 const CAUSES: usize = 64;
 
@@ -121,6 +123,11 @@ impl<'c> Tries<'c> {
         self.succeeded();
         self.begin = Instant::now();
         self.deadline = self.policy.deadline(self.begin);
+    }
+
+    /// Whether no time is left for another attempt.
+    pub(crate) fn is_over(&self) -> bool {
+        self.deadline.left() <= LEAST
     }
 
     /// Returns the error of an operation whose time is over.
@@ -231,7 +238,7 @@ impl<'c> Tries<'c> {
     pub(crate) async fn pause(&mut self, Setback { error, wait }: Setback) -> Result<()> {
         self.failed += 1;
         self.note(error.message());
-        let left = self.deadline.left().saturating_sub(Duration::from_millis(1));
+        let left = self.deadline.left().saturating_sub(LEAST);
         let usual = self.policy.with_jitter(self.failed);
         let pause = wait.after(usual);
         if self.failed >= self.policy.max_attempts() || left.is_zero() {
