@@ -916,8 +916,8 @@ impl State {
     }
 
     fn scan(&mut self, request: &proto::ScanRequest, mischief: Option<usize>) -> Answer {
-        if request.scanner_id.is_some() && request.close_scanner == Some(true) {
-            self.scanners.remove(&request.scanner_id.unwrap());
+        if let (Some(id), Some(true)) = (request.scanner_id, request.close_scanner) {
+            self.scanners.remove(&id);
             return Answer::of(&proto::ScanResponse::default());
         }
         let id = match request.scanner_id {
