@@ -315,13 +315,14 @@ impl ClientCore {
         let mut tries = Tries::new(self);
         let deadline = tries.deadline();
         tries.check_enabled(table).await?;
-        let regions = tries.regions(table).await?;
+        // the regions are known then; each is looked up again, because it may be split or merged meanwhile
+        tries.regions(table).await?;
         tries.succeeded();
-        for row in regions {
-            let start = row.region().start_key();
+        let mut next = Some(Vec::new());
+        while let Some(start) = next {
             let mut tries = tries.clone();
-            loop {
-                let found = self.locate(table, start, LocateType::At, 0, deadline).await;
+            next = loop {
+                let found = self.locate(table, &start, LocateType::At, 0, deadline).await;
                 let locations = match found {
                     Ok(locations) => locations,
                     Err(error) => {
@@ -340,10 +341,13 @@ impl ClientCore {
                     connection.call::<Empty>(method, &param, None, tries.call_time()).await
                 };
                 match call.await {
-                    Ok(_) => break,
+                    Ok(_) => {
+                        let end = locations.region().end_key();
+                        break (!end.is_empty()).then(|| end.to_vec());
+                    }
                     Err(fault) => tries.failed(&locations, 0, fault).await?,
                 }
-            }
+            };
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! `BatchScanResultCache`, `AllowPartialScanResultCache`).
 
 use bytes::Bytes;
-use hregion::{CellOrder, Corruption, Row, RowBuf, ScanLimits, ScanResult, SeekKey};
+use hregion::{CellOrder, CellRef, Corruption, Row, RowBuf, ScanLimits, ScanResult, SeekKey};
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
@@ -13,6 +13,11 @@ pub(crate) struct Assembler {
     reversed: bool,
     /// The parts of the last row that have not been returned.
     pieces: RowBuf,
+    /// The bytes of their cells, and the most there may be.
+    pieces_size: u64,
+    max_row_size: u64,
+    /// The last cell that was taken of a row, if more of it may come.
+    end: Option<SeekKey>,
     /// The last row that was returned from the current region.
     last_row: Option<Vec<u8>>,
     /// The last cell of it that was returned, if more of it may come.
@@ -36,7 +41,8 @@ enum Mode {
 }
 
 impl Assembler {
-    pub(crate) fn new(limits: ScanLimits, order: CellOrder, reversed: bool) -> Self {
+    /// Assembles rows of at most `max_row_size` bytes out of parts.
+    pub(crate) fn new(limits: ScanLimits, order: CellOrder, reversed: bool, max_row_size: usize) -> Self {
         let mode = match (limits.allow_partial, limits.batch) {
             (true, _) => Mode::Partial,
             (false, 0) => Mode::Complete,
@@ -47,12 +53,20 @@ impl Assembler {
             order,
             reversed,
             pieces: RowBuf::new(),
+            pieces_size: 0,
+            max_row_size: max_row_size as u64,
+            end: None,
             last_row: None,
             last_cell: None,
             skip_to: None,
             completed: 0,
             stale: false,
         }
+    }
+
+    /// Returns how many cells there are of a row of which more may come.
+    pub(crate) fn pieces(&self) -> usize {
+        self.pieces.len()
     }
 
     /// Returns the order of the rows.
@@ -88,17 +102,29 @@ impl Assembler {
     }
 
     /// Takes a result, and adds what is complete to `results`. Its row was [begun](Self::begin_row).
-    pub(crate) fn take(&mut self, row: Row, partial: bool, results: &mut VecDeque<ScanResult>) {
+    ///
+    /// # Errors
+    ///
+    /// If the cells are not after those before, or the parts are larger than a row may be.
+    pub(crate) fn take(
+        &mut self,
+        row: Row,
+        partial: bool,
+        results: &mut VecDeque<ScanResult>,
+    ) -> Result<(), Corruption> {
         self.stale = row.is_stale();
         let row = match &self.skip_to {
             Some(last) => self.cells_after(last, &row),
             None => row,
         };
+        if partial || self.end.is_some() {
+            self.follow(&row)?;
+        }
         match self.mode {
             // most rows come whole
             Mode::Complete if !partial && self.pieces.is_empty() => self.deliver(row, false, results),
             Mode::Complete => {
-                row.cells().for_each(|cell| self.pieces.push(cell));
+                row.cells().try_for_each(|cell| self.push(cell))?;
                 if !partial {
                     self.end_row(results);
                 }
@@ -115,7 +141,7 @@ impl Assembler {
                     if self.pieces.len() == batch {
                         self.deliver_pieces(true, results);
                     }
-                    self.pieces.push(cell);
+                    self.push(cell)?;
                 }
                 if !partial {
                     self.end_row(results);
@@ -124,10 +150,43 @@ impl Assembler {
                 }
             }
         }
+        if !partial {
+            self.end = None;
+        }
+        Ok(())
+    }
+
+    /// Checks that the cells of a part are in order, after those of the part before. Equal ones are possible:
+    /// of the versions of a column without a qualifier, with NEW_VERSION_BEHAVIOR (read-path.md §23.2).
+    fn follow(&mut self, row: &Row) -> Result<(), Corruption> {
+        let mut last = self.end.as_ref().map(SeekKey::as_key);
+        for cell in row.cells() {
+            if last.is_some_and(|last| self.order.compare(cell.key(), last).is_lt()) {
+                return Err(Corruption::Malformed("cells of a row that are not after those before"));
+            }
+            last = Some(cell.key());
+        }
+        if let Some(cell) = row.cells().last() {
+            self.end = Some(SeekKey::from(cell.key()));
+        }
+        Ok(())
+    }
+
+    /// Adds a cell to the parts of the row.
+    fn push(&mut self, cell: CellRef<'_>) -> Result<(), Corruption> {
+        let size = cell.key().as_bytes().len() + cell.value().len() + cell.tag_bytes().len();
+        self.pieces_size = self.pieces_size.saturating_add(size as u64);
+        if self.pieces_size > self.max_row_size {
+            let what = "size of a row in parts, which a batch or partial results avoid,";
+            return Err(Corruption::Limit { what, value: self.pieces_size, limit: self.max_row_size });
+        }
+        self.pieces.push(cell);
+        Ok(())
     }
 
     /// Returns what there is of the last row, which has ended.
     pub(crate) fn end_row(&mut self, results: &mut VecDeque<ScanResult>) {
+        self.end = None;
         if self.pieces.is_empty() {
             self.complete_last();
         } else {
@@ -144,6 +203,7 @@ impl Assembler {
     /// and whether all of it was.
     pub(crate) fn forget_pieces(&mut self) -> Option<(Bytes, bool)> {
         self.pieces.clear();
+        (self.pieces_size, self.end) = (0, None);
         self.skip_to.clone_from(&self.last_cell);
         let is_complete = self.last_cell.is_none();
         self.last_row.as_deref().map(|row| (Bytes::copy_from_slice(row), is_complete))
@@ -151,7 +211,7 @@ impl Assembler {
 
     /// Begins a region. Its rows are after those before.
     pub(crate) fn enter_region(&mut self) {
-        (self.last_row, self.last_cell, self.skip_to) = (None, None, None);
+        (self.last_row, self.last_cell, self.skip_to, self.end) = (None, None, None, None);
     }
 
     /// Returns the cells of a row after `last`.
@@ -168,6 +228,7 @@ impl Assembler {
     fn deliver_pieces(&mut self, partial: bool, results: &mut VecDeque<ScanResult>) {
         let row = self.pieces.freeze();
         self.pieces.clear();
+        self.pieces_size = 0;
         self.deliver(row, partial, results);
     }
 
@@ -190,7 +251,7 @@ impl Assembler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hregion::{CellRef, CellType, Scan};
+    use hregion::{CellType, Scan};
 
     /// Builds a row of the cells with these qualifiers.
     fn row(key: &str, qualifiers: &str) -> Row {
@@ -207,7 +268,7 @@ mod tests {
         let mut results = VecDeque::new();
         for (key, qualifiers, partial) in parts {
             assembler.begin_row(key.as_bytes(), &mut results)?;
-            assembler.take(row(key, qualifiers), *partial, &mut results);
+            assembler.take(row(key, qualifiers), *partial, &mut results)?;
         }
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         Ok(results
@@ -220,7 +281,7 @@ mod tests {
     }
 
     fn assembler(scan: &Scan) -> Assembler {
-        Assembler::new(scan.limits(), CellOrder::User, scan.row_range().reversed)
+        Assembler::new(scan.limits(), CellOrder::User, scan.row_range().reversed, 1 << 10)
     }
 
     #[test]
@@ -282,5 +343,33 @@ mod tests {
         assert_eq!(take(&mut parts, &[("b", "1", false)]).unwrap(), [""; 0]);
         assert_eq!(parts.completed(), 2);
         assert_eq!(take(&mut parts, &[("c", "1", false)]).unwrap(), ["c:1"]);
+    }
+
+    #[test]
+    fn parts_of_a_row_are_in_order_and_have_an_end() {
+        for scan in [Scan::new(), Scan::new().batch(2), Scan::new().allow_partial(true)] {
+            for parts in [
+                &[("a", "12", true), ("a", "12", true)][..],
+                &[("a", "12", true), ("a", "1", false)],
+                &[("a", "1", true), ("a", "32", true)],
+                &[("a", "21", true)],
+            ] {
+                assert!(take(&mut assembler(&scan), parts).is_err(), "{scan:?}: {parts:?}");
+            }
+            // another row begins anew
+            let parts = [("a", "12", true), ("b", "1", true), ("b", "2", false), ("c", "1", false)];
+            assert!(take(&mut assembler(&scan), &parts).is_ok());
+        }
+        let endless = |scan: Scan| {
+            let mut endless = assembler(&scan);
+            let mut parts = (0..1000).map(|_| take(&mut endless, &[("a", "1", true)]));
+            let error = parts.find_map(Result::err);
+            (error, endless.pieces())
+        };
+        let (error, pieces) = endless(Scan::new());
+        assert!(matches!(error, Some(Corruption::Limit { .. })), "{error:?}");
+        assert!(pieces < 100);
+        // what is returned is not kept
+        assert!(endless(Scan::new().batch(2)).0.is_none());
     }
 }

@@ -174,6 +174,15 @@ impl Scanner {
         self
     }
 
+    /// As [`AsyncScanner::renew_lease`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn renew_lease(&mut self) -> Result<()> {
+        self.runtime.block_on(self.scanner.renew_lease())
+    }
+
     /// As [`AsyncScanner::metrics`].
     #[must_use]
     pub fn metrics(&self) -> Option<ScanMetrics> {

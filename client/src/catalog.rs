@@ -1,5 +1,6 @@
 //! The catalog on its server (locator.md §11.4).
 
+use crate::bounded::{Answered, RESULTS, Undecoded};
 use crate::connections::{CLIENT_SERVICE, Connections};
 use crate::fault::Fault;
 use crate::proto;
@@ -24,10 +25,10 @@ impl RemoteCatalog {
         Self { connections, runtime, rpc_timeout }
     }
 
-    async fn call<M: Message + Default, T>(
+    async fn call<M: Answered, T>(
         &self,
         meta: &RegionLocations,
-        method: &'static str,
+        (method, asked): (&'static str, u32),
         param: &impl Message,
         deadline: Deadline,
         read: impl FnOnce(M, crate::cell_block::CellBlock) -> Result<T, hregion::Corruption>,
@@ -38,8 +39,11 @@ impl RemoteCatalog {
         let connection = self.connections.get(server.host(), server.port(), CLIENT_SERVICE, deadline).await?;
         let time = self.rpc_timeout.min(deadline.left());
         let priority = crate::tries::priority(meta.region().table());
-        let answer = connection.call::<M>(method, param, priority, time).await?;
-        read(answer.message, answer.cells).map_err(|corruption| connection.give_up(&corruption))
+        let answer = connection.call::<Undecoded>(method, param, priority, time).await?;
+        let message = answer.message.read(asked as usize);
+        message
+            .and_then(|message| read(message, answer.cells))
+            .map_err(|corruption| connection.give_up(&corruption))
     }
 
     /// Reads rows of a range in one call, whole rows. Returns whether there may be more.
@@ -50,16 +54,17 @@ impl RemoteCatalog {
         limit: usize,
         deadline: Deadline,
     ) -> Result<(Vec<Row>, bool), Fault> {
+        let asked = u32::try_from(limit).unwrap_or(RESULTS).min(RESULTS);
         let request = proto::ScanRequest {
             region: Some(proto::RegionSpecifier::of(meta.region())),
             scan: Some(scan.to_proto_bytes().map_err(Fault::fatal)?.into()),
-            number_of_rows: Some(u32::try_from(limit).unwrap_or(u32::MAX)),
+            number_of_rows: Some(asked),
             close_scanner: Some(true),
             client_handles_partials: Some(false),
             client_handles_heartbeats: Some(false),
             ..proto::ScanRequest::default()
         };
-        self.call(meta, "Scan", &request, deadline, |response: proto::ScanResponse, cells| {
+        self.call(meta, ("Scan", asked), &request, deadline, |response: proto::ScanResponse, cells| {
             if response.scanner_id.is_none() {
                 return Err(hregion::Corruption::Malformed("answer to another call than a search"));
             }
@@ -111,7 +116,7 @@ impl RemoteCatalog {
             region: Some(proto::RegionSpecifier::of(meta.region())),
             get: Some(get.to_proto_bytes().map_err(Fault::fatal)?.into()),
         };
-        self.call(meta, "Get", &request, deadline, |response: proto::GetResponse, cells| {
+        self.call(meta, ("Get", 1), &request, deadline, |response: proto::GetResponse, cells| {
             let row = only_row(response.result.as_ref(), cells, name.as_bytes())?;
             row.value("table", "state").map(TableState::parse).transpose()
         })

@@ -74,6 +74,11 @@ impl Connections {
         &self.settings
     }
 
+    /// The maximum length of a response in bytes.
+    pub(crate) fn max_response(&self) -> usize {
+        self.settings.max_response
+    }
+
     /// Returns an open connection.
     pub(crate) async fn get(
         &self,

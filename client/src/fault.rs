@@ -18,6 +18,47 @@ pub(crate) struct Fault {
     pub(crate) out_of_order: bool,
 }
 
+/// The classes of HBase that extend `DoNotRetryIOException`, and may be those of an action among several;
+/// other ones of a region or scanner that is lost, or of the client.
+const FINAL: &[&str] = &[
+    "hbase.ConcurrentTableModificationException",
+    "hbase.InvalidFamilyOperationException",
+    "hbase.NamespaceExistException",
+    "hbase.NamespaceNotFoundException",
+    "hbase.NotAllMetaRegionsOnlineException",
+    "hbase.ReplicationPeerNotFoundException",
+    "hbase.TableExistsException",
+    "hbase.TableNotDisabledException",
+    "hbase.UnknownRegionException",
+    "hbase.client.RowTooBigException",
+    "hbase.constraint.ConstraintException",
+    "hbase.coprocessor.CoprocessorException",
+    "hbase.exceptions.FailedSanityCheckException",
+    "hbase.exceptions.LockTimeoutException",
+    "hbase.exceptions.MasterStoppedException",
+    "hbase.exceptions.MergeRegionException",
+    "hbase.exceptions.OperationConflictException",
+    "hbase.exceptions.RequestTooBigException",
+    "hbase.exceptions.UnknownProtocolException",
+    "hbase.io.hfile.CorruptHFileException",
+    "hbase.quotas.InvalidQuotaSettingsException",
+    "hbase.quotas.QuotaExceededException",
+    "hbase.quotas.SpaceLimitingException",
+    "hbase.regionserver.InvalidMutationDurabilityException",
+    "hbase.regionserver.NoSuchColumnFamilyException",
+    "hbase.regionserver.RowTooBigException",
+    "hbase.security.AccessDeniedException",
+    "hbase.security.visibility.InvalidLabelException",
+    "hbase.security.visibility.LabelAlreadyExistsException",
+    "hbase.snapshot.CorruptedSnapshotException",
+    "hbase.snapshot.HBaseSnapshotException",
+    "hbase.snapshot.RestoreSnapshotException",
+    "hbase.snapshot.SnapshotCreationException",
+    "hbase.snapshot.SnapshotDoesNotExistException",
+    "hbase.snapshot.SnapshotExistsException",
+    "hbase.snapshot.SnapshotTTLExpiredException",
+];
+
 impl Fault {
     fn new(kind: RegionException, error: Error) -> Self {
         Self { kind, error, overloaded: false, out_of_order: false }
@@ -84,9 +125,14 @@ impl Fault {
     pub(crate) fn of_named(server: &str, exception: &proto::NamedException) -> Self {
         let class = exception.name.as_deref().unwrap_or_default();
         let text = String::from_utf8_lossy(exception.value.as_deref().unwrap_or_default());
-        // a class whose exceptions are not to be retried is known by its name only
-        let do_not_retry = class.contains("DoNotRetry");
-        Self::of_class(server, class, &text, do_not_retry)
+        // unlike that of a call, the exception does not say whether to retry
+        let do_not_retry = class.contains("DoNotRetry") || FINAL.iter().any(|known| class.ends_with(known));
+        let mut fault = Self::of_class(server, class, &text, do_not_retry);
+        if fault.kind == RegionException::ScannerReset {
+            // an action has no scanner that could be opened again
+            fault.kind = RegionException::Fatal;
+        }
+        fault
     }
 
     /// The exception with which a procedure of the master has ended.
@@ -194,5 +240,31 @@ mod tests {
             value: Some("never".into()),
         };
         assert_eq!(Fault::of_named("h:1", &named).kind, RegionException::Fatal);
+    }
+
+    /// What one of several actions fails for is only known by the class.
+    #[test]
+    fn classes_that_are_final_are_known_by_name() {
+        let kind = |name: &str| {
+            let name = Some(format!("org.apache.hadoop.hbase.{name}"));
+            Fault::of_named("h:1", &proto::NamedException { name, value: None }).kind
+        };
+        for name in [
+            "exceptions.FailedSanityCheckException",
+            "quotas.SpaceLimitingException",
+            "constraint.ConstraintException",
+            "regionserver.NoSuchColumnFamilyException",
+            "security.AccessDeniedException",
+            "coprocessor.CoprocessorException",
+            "InvalidFamilyOperationException",
+            "client.DoNotRetryRegionException",
+        ] {
+            assert_eq!(kind(name), RegionException::Fatal, "{name}");
+        }
+        assert_eq!(kind("RegionTooBusyException"), RegionException::Busy { pause: None });
+        assert_eq!(kind("exceptions.RegionOpeningException"), RegionException::RegionOpening);
+        assert_eq!(kind("client.WrongRowIOException"), RegionException::Unknown);
+        assert_eq!(kind("MyConstraintException"), RegionException::Unknown);
+        assert_eq!(kind("regionserver.LeaseException"), RegionException::Fatal);
     }
 }

@@ -97,7 +97,7 @@ fn decode<M: Message + Default>(frame: Bytes, codec: CellCodec, read: impl FnOnc
 fn scan(settings: u8, codec: CellCodec, frames: Vec<Bytes>) {
     let (reversed, batch) = (settings & 1 != 0, u32::from(settings >> 1 & 3));
     let scan = Scan::new().reversed(reversed).batch(batch).allow_partial(settings & 8 != 0);
-    let mut assembler = Assembler::new(scan.limits(), CellOrder::User, reversed);
+    let mut assembler = Assembler::new(scan.limits(), CellOrder::User, reversed, MAX_CELLS);
     let mut results = VecDeque::new();
     for frame in frames {
         decode(frame, codec, |response: proto::ScanResponse, cells| {
@@ -107,7 +107,10 @@ fn scan(settings: u8, codec: CellCodec, frames: Vec<Bytes>) {
                     assembler.forget_pieces();
                     return;
                 }
-                assembler.take(row, partial, &mut results);
+                if assembler.take(row, partial, &mut results).is_err() {
+                    assembler.forget_pieces();
+                    return;
+                }
             }
         });
     }

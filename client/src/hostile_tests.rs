@@ -10,7 +10,7 @@ use crate::registry::RpcRegistry;
 use crate::rng::Rng;
 use crate::{Client, ClientBuilder, Table};
 use bytes::Bytes;
-use fake::{Cluster, Mischief, ROWS, expected_row, row_key};
+use fake::{Cluster, Instead, Mischief, ROWS, expected_row, row_key};
 use hregion::locator::RetryPolicy;
 use hregion::{
     CheckAndMutate, ConnectionRegistry, Deadline, Delete, Error, Family, Get, Increment, Put,
@@ -94,9 +94,25 @@ async fn scan(table: &Table, random: &mut Rng) -> Result<()> {
     Ok(())
 }
 
+/// Adds to a counter of its own. What is done is done once.
+async fn increment(table: &Table, cluster: &Cluster, random: &mut Rng) -> Result<()> {
+    let row = format!("{}-{}", row_key(random.below(ROWS)), random.next());
+    let before = cluster.counter(&row);
+    let done = table.increment(Increment::new(row.clone()).column("f", "n", 5)).await;
+    let counter = cluster.counter(&row);
+    match &done {
+        Ok(cells) => {
+            assert_eq!(counter, before + 5);
+            assert_eq!(cells.value("f", "n"), Some(&counter.to_be_bytes()[..]));
+        }
+        Err(_) => assert!([before, before + 5].contains(&counter), "{before} {counter}"),
+    }
+    done.map(drop)
+}
+
 /// Does one operation; panics at a wrong answer.
-async fn operation(table: &Table, random: &mut Rng) -> Result<()> {
-    match random.below(6) {
+async fn operation(table: &Table, cluster: &Cluster, random: &mut Rng) -> Result<()> {
+    match random.below(7) {
         0 | 1 => {
             let at = random.below(ROWS + 20);
             let row = table.get(&Get::new(row_key(at))).await?;
@@ -109,6 +125,7 @@ async fn operation(table: &Table, random: &mut Rng) -> Result<()> {
                 assert!(is_expected(row, at), "{row:?}");
             }
         }
+        4 => increment(table, cluster, random).await?,
         3 => table.put(Put::new(row_key(random.below(ROWS))).cell("f", "put", "v")).await?,
         _ => scan(table, random).await?,
     }
@@ -140,7 +157,7 @@ async fn session(cluster: &Cluster, builder: &ClientBuilder, seed: u64, ends: &R
     let client = client_of(builder, cluster, CALL, random.below(3) == 0);
     let table = client.table(&TableName::parse("t").unwrap());
     for _ in 0..3 {
-        match operation(&table, &mut random).await {
+        match operation(&table, cluster, &mut random).await {
             Ok(()) => ends.borrow_mut().right += 1,
             Err(error) => *ends.borrow_mut().errors.entry(error.kind().name().to_owned()).or_default() += 1,
         }
@@ -261,7 +278,7 @@ async fn without_mischief_all_answers_are_right() {
         let table = client.table(&TableName::parse("t").unwrap());
         let mut random = Rng::new(5);
         for _ in 0..200 {
-            operation(&table, &mut random).await.unwrap();
+            operation(&table, &cluster, &mut random).await.unwrap();
         }
     }
 }
@@ -283,6 +300,61 @@ async fn a_page_that_is_read_ahead_has_the_time_of_an_operation() {
     };
     let ended = tokio::time::timeout(PATIENCE, rest).await.expect("an end in time");
     assert_eq!(ended.unwrap_err().kind(), hregion::ErrorKind::Io);
+}
+
+/// A filter that drops all rows of a large table takes longer than an operation.
+#[tokio::test]
+async fn a_scan_without_rows_goes_on_while_servers_get_on_with_it() {
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1)).operation_timeout(OPERATION);
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    for reversed in [false, true] {
+        cluster.instead(Some(Instead::OfRows));
+        let mut scanner = table.scan(Scan::new().reversed(reversed)).unwrap();
+        let begin = Instant::now();
+        assert_eq!(scanner.next_row().await.unwrap(), None);
+        assert!(begin.elapsed() > 2 * OPERATION);
+        for kind in [Instead::OfOneRow, Instead::WithoutRow] {
+            cluster.instead(Some(kind));
+            let mut scanner = table.scan(Scan::new().reversed(reversed)).unwrap();
+            let ended = tokio::time::timeout(PATIENCE, scanner.next_row()).await.expect("an end in time");
+            let error = ended.unwrap_err();
+            assert_eq!(error.kind(), hregion::ErrorKind::Io);
+            assert!(error.message().contains("no progress"), "{kind:?}: {error}");
+        }
+        cluster.instead(None);
+    }
+}
+
+#[tokio::test]
+async fn more_results_than_were_asked_for_are_an_error() {
+    let cluster = Cluster::start().await;
+    let table = client(&cluster, OPERATION, false).table(&TableName::parse("t").unwrap());
+    cluster.instead(Some(Instead::EmptyResults));
+    let error = table.scan(Scan::new().caching(10)).unwrap().next().await.unwrap_err();
+    assert!(error.message().contains("more results or cells than asked for"), "{error}");
+}
+
+#[tokio::test]
+async fn a_row_whose_parts_never_end_is_an_error() {
+    let cluster = Cluster::start().await;
+    let table = client(&cluster, OPERATION, false).table(&TableName::parse("t").unwrap());
+    for (cells, kind) in [(1, hregion::ErrorKind::Limit), (2, hregion::ErrorKind::Corrupt)] {
+        cluster.instead(Some(Instead::SamePart(cells)));
+        for limit in [0, 1] {
+            let mut scanner = table.scan(Scan::new().limit(limit)).unwrap();
+            let ended = tokio::time::timeout(PATIENCE, scanner.next_row()).await.expect("an end in time");
+            let error = ended.unwrap_err();
+            let is_of_time = error.kind() == hregion::ErrorKind::Io && cells > 1;
+            assert!(error.kind() == kind || is_of_time, "{cells} cells: {error}");
+        }
+        // what is returned as it comes needs no memory
+        let mut parts = table.scan(Scan::new().allow_partial(true)).unwrap();
+        for _ in 0..if cells == 1 { 100 } else { 1 } {
+            assert_eq!(parts.next().await.unwrap().map(|part| part.partial), Some(true));
+        }
+    }
 }
 
 /// Answers to other calls of a scanner, or of other scanners, would end a region early, or skip rows.
@@ -326,6 +398,144 @@ async fn a_lease_that_is_not_renewed_repeats_no_cells() {
         }
         assert_eq!(found, expected, "the lease was lost after {lost_after} cells");
     }
+}
+
+/// A slow reader renews the lease while a page that was read ahead is there, too, and reads no further.
+#[tokio::test]
+async fn a_lease_that_is_renewed_goes_on() {
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1));
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    for caching in [1, 7] {
+        let mut scanner = table.scan(Scan::new().caching(caching)).unwrap().track_metrics();
+        let (mut rows, renewed) = (0, cluster.renewed());
+        while let Some(row) = scanner.next_row().await.unwrap() {
+            assert!(is_expected(&row, rows));
+            rows += 1;
+            if rows.is_multiple_of(9) {
+                let calls = scanner.metrics().unwrap().rpc_calls;
+                for _ in 0..4 {
+                    // what is read ahead comes meanwhile
+                    sleep(Duration::from_millis(5)).await;
+                    scanner.renew_lease().await.unwrap();
+                }
+                assert!(scanner.metrics().unwrap().rpc_calls <= calls + 1, "one page is read ahead");
+            }
+        }
+        assert_eq!(rows, ROWS);
+        let metrics = scanner.metrics().unwrap();
+        assert_eq!((metrics.regions_scanned, metrics.rpc_retries), (5, 0), "no region is opened again");
+        let renewed = cluster.renewed() - renewed;
+        assert!(renewed > ROWS / 9, "{renewed} renewals in {} pauses", ROWS / 9);
+    }
+    // a lease that has ended is told, and the scan goes on
+    let mut scanner = table.scan(Scan::new().caching(1)).unwrap();
+    assert!(scanner.next_row().await.unwrap().is_some());
+    cluster.end_leases();
+    assert!(scanner.renew_lease().await.is_err());
+    let mut rows = 1;
+    while let Some(row) = scanner.next_row().await.unwrap() {
+        assert!(is_expected(&row, rows));
+        rows += 1;
+    }
+    assert_eq!(rows, ROWS);
+}
+
+/// The results of gets of rows of one region.
+async fn results_of(table: &Table, rows: &[usize]) -> Vec<Result<Row>> {
+    let gets = rows.iter().map(|at| crate::multi::Action::get(&Get::new(row_key(*at))).unwrap());
+    table.multi(gets.collect()).await
+}
+
+#[tokio::test]
+async fn each_action_of_a_region_has_its_own_error() {
+    let cluster = Cluster::start().await;
+    let table = client(&cluster, CALL, false).table(&TableName::parse("t").unwrap());
+    cluster.fail(row_key(1), Some(("DoNotRetryIOException", "this is wrong")));
+    cluster.fail(row_key(3), Some(("constraint.ConstraintException", "that is wrong")));
+    let results = results_of(&table, &[0, 1, 2, 3]).await;
+    assert!(results[0].is_ok() && results[2].is_ok());
+    assert_eq!(cluster.multis(), 1, "what is final is not tried again");
+    for (at, text) in [(1, "this is wrong"), (3, "that is wrong")] {
+        let error = results[at].as_ref().unwrap_err();
+        assert!(error.message().ends_with(text), "{error}");
+    }
+}
+
+/// The answer is lost with its connection, and the call is repeated.
+#[tokio::test]
+async fn an_increment_that_is_repeated_is_done_once() {
+    let cluster = Cluster::start().await;
+    let table = client(&cluster, CALL, false).table(&TableName::parse("t").unwrap());
+    let increment = || table.increment(Increment::new(row_key(6)).column("f", "n", 5));
+    for (lost, expected) in [(0, 5), (1, 10), (3, 15)] {
+        cluster.lose_answers(lost);
+        let cells = increment().await.unwrap();
+        assert_eq!(cells.value("f", "n"), Some(&i64::to_be_bytes(expected)[..]), "{lost} answers are lost");
+        assert_eq!(cluster.counter(&row_key(6)), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_small_scan_takes_one_call() {
+    let cluster = Cluster::start().await;
+    let table = client(&cluster, OPERATION, false).table(&TableName::parse("t").unwrap());
+    // rows of one cell, which come whole
+    for scan in [
+        Scan::new().limit(1),
+        Scan::new().rows(row_key(5)..row_key(6)).limit(1),
+        Scan::new().start_row(row_key(50), true).reversed(true).limit(1),
+    ] {
+        let mut scanner = table.scan(scan.clone()).unwrap().track_metrics();
+        let mut rows = 0;
+        while scanner.next_row().await.unwrap().is_some() {
+            rows += 1;
+        }
+        let metrics = scanner.metrics().unwrap();
+        assert_eq!((rows, metrics.rpc_calls, metrics.regions_scanned), (1, 1, 1), "{scan:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_is_answered_in_parts_has_not_failed() {
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(PATIENCE).attempts(2);
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    cluster.most_actions(2);
+    let rows: Vec<usize> = (0..20).collect();
+    let begin = Instant::now();
+    let results = results_of(&table, &rows).await;
+    for (at, row) in results.iter().enumerate() {
+        assert!(is_expected(row.as_ref().unwrap(), at));
+    }
+    assert_eq!(cluster.multis(), 10);
+    assert!(begin.elapsed() < PATIENCE);
+    // nothing is executed any more
+    cluster.most_actions(0);
+    let error = results_of(&table, &[1]).await.remove(0).unwrap_err();
+    assert!(error.message().contains("failed 2 times"), "{error}");
+}
+
+#[tokio::test]
+async fn a_batch_waits_as_long_as_the_busiest_server_needs() {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(PAUSE).attempts(2);
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    cluster.fail(row_key(1), Some(("CallQueueTooBigException", "later")));
+    // of the other server, too, which answers before or after
+    for row in [0, 3, 45] {
+        cluster.fail(row_key(row), Some(("RetryImmediatelyException", "now")));
+    }
+    let begin = Instant::now();
+    let results = results_of(&table, &[0, 1, 3, 45]).await;
+    assert!(results.iter().all(Result::is_err));
+    // five times as long as usual
+    assert!(begin.elapsed() >= 5 * PAUSE, "{:?}", begin.elapsed());
+    assert_eq!(cluster.multis(), 4);
 }
 
 #[tokio::test]
@@ -422,6 +632,18 @@ async fn calls_to_all_regions_begin_again_if_the_catalog_is_not_found_at_once() 
         let regions = if succeeds { client.regions(&table).await.unwrap().len() } else { 0 };
         assert_eq!(cluster.flushed() - before, regions);
     }
+}
+
+#[tokio::test]
+async fn both_daughters_of_a_region_that_is_split_meanwhile_are_flushed() {
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1));
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let table = TableName::parse("t").unwrap();
+    cluster.split_at_flush(row_key(100));
+    client.flush_table(&table).await.unwrap();
+    let regions = client.regions(&table).await.unwrap().len();
+    assert_eq!((cluster.flushed(), regions), (6, 6));
 }
 
 #[tokio::test]

@@ -59,8 +59,12 @@
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "the numbers of tests are small"))]
 
 mod admin;
+#[cfg(test)]
+#[path = "../../tests/support/alloc.rs"]
+mod alloc;
 mod assembler;
 pub mod blocking;
+mod bounded;
 mod call_id;
 mod catalog;
 mod cell_block;

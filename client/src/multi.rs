@@ -1,5 +1,6 @@
 //! Many gets or mutations, with one call for each server (HBase: `AsyncBatchRpcRetryingCaller`).
 
+use crate::bounded::Undecoded;
 use crate::cell_block::row_of;
 use crate::client::ClientCore;
 use crate::fault::Fault;
@@ -7,12 +8,12 @@ use crate::proto;
 use crate::results::check_row;
 use crate::table::Table;
 use crate::timeline::Wanted;
-use crate::tries::{Setback, Tries, priority};
+use crate::tries::{Setback, Tries, Wait, priority};
 use bytes::Bytes;
 use hregion::locator::LocateType;
 use hregion::{
-    Corruption, Error, ErrorKind, Get, Mutation, ReadFrom, RegionInfo, RegionLocations, Result, Row,
-    ServerName,
+    Corruption, Deadline, Error, ErrorKind, Get, Mutation, ReadFrom, RegionInfo, RegionLocations, Result,
+    Row, ServerName,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::poll_fn;
@@ -213,42 +214,44 @@ impl Table {
         results: &Results,
     ) {
         while !left.is_empty() {
-            let mut last = None;
+            let mut longest = None;
             let (servers, failed) = self.group(actions, &left, copy, &tries).await;
             let mut again = Vec::new();
             for (at, error) in failed {
                 match Setback::of_location(error) {
                     Ok(setback) => {
                         again.push(at);
-                        last = Some(setback);
+                        tries.keep_longest(&mut longest, setback);
                     }
                     Err(error) => results.add(at, Err(error)),
                 }
             }
             let time = tries.call_time();
             for (region, faults) in self.call_servers(servers, actions, time, results).await {
-                let mut reaction = None;
+                let mut corrected = None;
                 for (at, fault) in faults {
-                    // one reaction for a region, unless the next action has another fault
-                    let reaction = match &reaction {
-                        Some((kind, known)) if *kind == fault.kind => Clone::clone(known),
-                        _ => {
-                            let kind = fault.kind.clone();
+                    // the location is corrected once for a region, unless the next action has another fault
+                    let correction: &Result<()> = match &mut corrected {
+                        Some((kind, known)) if *kind == fault.kind => known,
+                        known => {
                             let (used, deadline) = (&region.locations, tries.deadline());
-                            let known = self.core.react(used, region.replica_id, fault, deadline).await;
-                            reaction.insert((kind, known)).1.clone()
+                            let done =
+                                self.core.correct(used, region.replica_id, &fault.kind, deadline).await;
+                            &known.insert((fault.kind.clone(), done)).1
                         }
                     };
-                    match reaction {
+                    match correction.clone().and_then(|()| Setback::of_fault(fault)) {
                         Ok(setback) => {
                             again.push(at);
-                            last = Some(setback);
+                            tries.keep_longest(&mut longest, setback);
                         }
                         Err(error) => results.add(at, Err(error)),
                     }
                 }
             }
-            if let Some(setback) = last
+            // a server that has executed some has not failed; each time, there are fewer left
+            let goes_on = again.len() < left.len() && !tries.deadline().left().is_zero();
+            if let Some(setback) = longest.filter(|setback| setback.wait != Wait::None || !goes_on)
                 && let Err(error) = tries.pause(setback).await
             {
                 for at in again.drain(..) {
@@ -342,7 +345,9 @@ async fn call_server(
     time: Duration,
 ) -> Result<Vec<Vec<Outcome>>, Fault> {
     let Some(first) = regions.first() else { return Ok(Vec::new()) };
-    let connection = core.connect(&first.locations, first.replica_id, hregion::Deadline::after(time));
+    // a connection that is made takes of the time
+    let deadline = Deadline::after(time);
+    let connection = core.connect(&first.locations, first.replica_id, deadline);
     let connection = connection.await?;
     let of_region = |region: &OfRegion| proto::RegionAction {
         region: Some(proto::RegionSpecifier::of_copy(region.locations.region(), region.replica_id)),
@@ -360,8 +365,11 @@ async fn call_server(
         condition: None,
     };
     let priority = priority(first.locations.region().table());
-    let answer = connection.call("Multi", &request, priority, time).await?;
-    outcomes(connection.server(), regions, actions, answer.message, answer.cells)
+    let answer = connection.call::<Undecoded>("Multi", &request, priority, deadline.left()).await?;
+    let asked = regions.iter().map(|region| region.actions.len()).sum();
+    let response = answer.message.read(asked);
+    response
+        .and_then(|response| outcomes(connection.server(), regions, actions, response, answer.cells))
         .map_err(|corruption| connection.give_up(&corruption))
 }
 

@@ -235,6 +235,22 @@ pub(crate) struct ScanResponse {
     pub(crate) heartbeat_message: Option<bool>,
     #[prost(message, optional, tag = "10")]
     pub(crate) scan_metrics: Option<ScanMetricsMessage>,
+    #[prost(message, optional, tag = "12")]
+    pub(crate) cursor: Option<Cursor>,
+}
+
+/// The row that a scanner is at, in a heartbeat.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Cursor {
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    pub(crate) row: Option<Bytes>,
+}
+
+/// A field of a `Scan`, to be encoded after the others: heartbeats have a cursor.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(crate) struct NeedsCursor {
+    #[prost(bool, optional, tag = "24")]
+    pub(crate) need_cursor_result: Option<bool>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

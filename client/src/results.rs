@@ -12,17 +12,21 @@ pub(crate) fn rows_of(
     let mut rows = Vec::new();
     let stale = response.stale.unwrap_or_default();
     for (at, count) in response.cells_per_result.iter().enumerate() {
+        if *count == 0 {
+            // a result has cells; an empty one would be a row without a key
+            continue;
+        }
         let partial = response.partial_flag_per_result.get(at).copied().unwrap_or_default();
         rows.push((cells.take_row(*count as usize)?.with_stale(stale), partial));
     }
     for result in &response.results {
         let row = row_of(result, &mut cells)?;
-        let stale = stale || row.is_stale();
-        rows.push((row.with_stale(stale), result.partial.unwrap_or_default()));
+        if !row.is_empty() {
+            let stale = stale || row.is_stale();
+            rows.push((row.with_stale(stale), result.partial.unwrap_or_default()));
+        }
     }
     cells.finish()?;
-    // a result has cells; an empty one would be a row without a key
-    rows.retain(|(row, _)| !row.is_empty());
     Ok(rows)
 }
 

@@ -1,6 +1,7 @@
 //! Scans over the regions of a table, on their servers (locator.md §9, §13; HBase: `AsyncClientScanner`).
 
 use crate::assembler::Assembler;
+use crate::bounded::{RESULTS, Undecoded};
 use crate::client::runtime_ended;
 use crate::fault::Fault;
 use crate::proto;
@@ -11,11 +12,13 @@ use crate::timeline::Wanted;
 use crate::tries::{Place, Setback, Tries, Wait};
 use bytes::Bytes;
 use hregion::locator::{LocateType, RegionException};
-use hregion::{CellOrder, Corruption, Error, ErrorKind, Result, Row, Scan, ScanResult};
+use hregion::{CellOrder, Corruption, Error, Result, Row, Scan, ScanResult};
+use prost::Message as _;
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering as Memory};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -32,6 +35,8 @@ pub struct Scanner {
     /// Where to continue.
     start: Bytes,
     include_start: bool,
+    /// The furthest that an answer came: a row, and how many of its cells were received.
+    reached: Option<(Bytes, usize)>,
     /// The scanner of the current region.
     open: Option<RegionScanner>,
     /// The next page, which is being read while the rows of the last one are taken.
@@ -83,16 +88,18 @@ impl Scanner {
         let (start, include_start) = (Bytes::copy_from_slice(range.start), range.include_start);
         let reversed = range.reversed;
         let order = if table.name.is_meta() { CellOrder::Meta } else { CellOrder::User };
+        let max_row_size = table.core.connections.max_response();
         Ok(Self {
             table,
             limit: if limits.rows == 0 { u64::MAX } else { limits.rows },
             start,
             include_start,
+            reached: None,
             open: None,
             ahead: None,
             pages: 0,
             results: VecDeque::new(),
-            assembler: Assembler::new(limits, order, reversed),
+            assembler: Assembler::new(limits, order, reversed, max_row_size),
             metrics: None,
             done: false,
             scan,
@@ -116,9 +123,15 @@ impl Scanner {
     /// Returns the next row that has any of the cells requested; `None` at the end. The result may be a part
     /// of a row if the scan has a batch, or allows partial results.
     ///
+    /// Takes as long as servers get on with the scan: the time limit of an operation begins again with each
+    /// answer that shows progress. One without rows does if it names a later row than those before, as
+    /// servers since 1.4 do while a filter drops rows.
+    ///
     /// # Errors
     ///
-    /// As [`Table::get`]. Rows returned before are correct. Another call tries to continue after them.
+    /// As [`Table::get`]; of the kind [`Limit`](hregion::ErrorKind::Limit) if the parts of a row are larger
+    /// than a [response](crate::ClientBuilder::max_response_size) may be, unless the scan has a batch or
+    /// allows partial results. Rows returned before are correct. Another call tries to continue after them.
     pub async fn next(&mut self) -> Result<Option<ScanResult>> {
         if let Some(result) = self.results.pop_front() {
             return Ok(Some(result));
@@ -126,16 +139,23 @@ impl Scanner {
         let core = Arc::clone(&self.table.core);
         let mut tries = Tries::new(&core);
         while !self.done {
-            if tries.deadline().left().is_zero() {
-                let message = format!("no row of {} in the time of an operation", self.table.name());
-                return Err(Error::locating(ErrorKind::Io, message));
+            if tries.is_over() {
+                return Err(tries.timed_out(self.late()));
             }
-            self.read_page(&mut tries).await?;
+            let read = self.read_page(&mut tries).await;
+            read.map_err(|error| match tries.is_over() {
+                true => Error::locating(error.kind(), format!("{}: {}", self.late(), error.message())),
+                false => error,
+            })?;
             if let Some(result) = self.results.pop_front() {
                 return Ok(Some(result));
             }
         }
         Ok(None)
+    }
+
+    fn late(&self) -> String {
+        format!("no row of {}, and no progress, in the time of an operation", self.table.name())
     }
 
     /// Returns the next row, as [`next`](Self::next).
@@ -154,6 +174,15 @@ impl Scanner {
     ///
     /// If the server does not answer, or has closed the scanner. The scan can go on nevertheless.
     pub async fn renew_lease(&mut self) -> Result<()> {
+        if let Some(ahead) = self.ahead.take_if(|ahead| ahead.is_finished()) {
+            // its call has renewed the lease, when it was answered
+            let page = ahead.await.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended())));
+            self.take_ahead(page).map_err(|fault| {
+                self.give_up(&fault);
+                fault.error
+            })?;
+        }
+        // a page that is on its way renews it
         let Some(open) = self.open.as_mut().filter(|_| self.ahead.is_none()) else { return Ok(()) };
         let request =
             proto::ScanRequest { renew: Some(true), number_of_rows: Some(0), ..open.next_request() };
@@ -164,6 +193,33 @@ impl Scanner {
             self.give_up(&fault);
             fault.error
         })
+    }
+
+    /// Takes a page that was read ahead, while rows of the one before are left. The next one is not read
+    /// before they are taken.
+    fn take_ahead(&mut self, page: Result<Page, Fault>) -> Result<(), Fault> {
+        let Some(place) = self.open.as_ref().map(|open| open.place.clone()) else { return Ok(()) };
+        self.count(&page);
+        let (response, rows) = page?;
+        match self.take_page(&place, &response, rows)? {
+            Then::ReadOn => {}
+            Then::NextRegion => self.leave_region(&place),
+            Then::End => self.end(),
+        }
+        Ok(())
+    }
+
+    /// Counts a call and its answer, if they are counted.
+    fn count(&mut self, page: &Result<Page, Fault>) {
+        let Some(metrics) = &mut self.metrics else { return };
+        metrics.rpc_calls += 1;
+        match page {
+            Ok((response, rows)) => {
+                metrics.regions_scanned += u64::from(self.open.is_none());
+                metrics.add(response, rows);
+            }
+            Err(_) => metrics.rpc_retries += 1,
+        }
     }
 
     /// Reads a page: opens the next region if none is open.
@@ -186,19 +242,18 @@ impl Scanner {
                 (place, page)
             }
         };
-        if let Some(metrics) = &mut self.metrics {
-            metrics.rpc_calls += 1;
-            match &page {
-                Ok((response, rows)) => {
-                    metrics.regions_scanned += u64::from(self.open.is_none());
-                    metrics.add(response, rows);
+        self.count(&page);
+        let taken = page.and_then(|(response, rows)| {
+            let position = self.position_of(&response, &rows);
+            Ok((self.take_page(&place, &response, rows)?, position))
+        });
+        match taken {
+            Ok((then, position)) => {
+                if self.is_progress(&then, position) {
+                    tries.progressed();
+                } else {
+                    tries.answered();
                 }
-                Err(_) => metrics.rpc_retries += 1,
-            }
-        }
-        match page.and_then(|(response, rows)| self.take_page(&place, &response, rows)) {
-            Ok(then) => {
-                tries.succeeded();
                 match then {
                     Then::ReadOn => self.read_ahead(),
                     Then::NextRegion => self.leave_region(&place),
@@ -214,7 +269,9 @@ impl Scanner {
     async fn open_region(&mut self, tries: &Tries<'_>) -> Result<(Place, Page)> {
         let position = self.position();
         let scan = self.scan.clone().start_row(self.start.clone(), self.include_start);
-        let scan = Some(scan.to_proto_bytes()?.into());
+        let mut scan = scan.to_proto_bytes()?;
+        scan.extend(proto::NeedsCursor { need_cursor_result: Some(true) }.encode_to_vec());
+        let scan = Some(scan.into());
         let request = &self.limited(proto::ScanRequest { scan, ..proto::ScanRequest::default() });
         let core = Arc::clone(&self.table.core);
         let wanted = Wanted { table: self.table.name(), row: &self.start, position };
@@ -227,7 +284,7 @@ impl Scanner {
                 match read(&place, &request, tries.call_time()).await {
                     Ok(page) => return Ok((place, page)),
                     Err(fault) => {
-                        failed.fetch_add(1, Ordering::Relaxed);
+                        failed.fetch_add(1, Memory::Relaxed);
                         tries.failed(&place.locations, place.replica_id, fault).await?;
                     }
                 }
@@ -235,7 +292,7 @@ impl Scanner {
         });
         let opened = opened.await;
         if let Some(metrics) = &mut self.metrics {
-            let failed = failed.load(Ordering::Relaxed);
+            let failed = failed.load(Memory::Relaxed);
             metrics.rpc_calls += failed;
             metrics.rpc_retries += failed;
         }
@@ -279,11 +336,10 @@ impl Scanner {
     /// Adds what limits the page to a call that opens the scanner of a region, or reads on. Cells come with
     /// either answer.
     fn limited(&self, request: proto::ScanRequest) -> proto::ScanRequest {
-        let caching = u32::try_from(self.scan.limits().caching).unwrap_or(u32::MAX);
+        let caching = u32::try_from(self.scan.limits().caching).unwrap_or(RESULTS);
         let limit = u32::try_from(self.limit.saturating_sub(self.assembler.completed())).ok();
         proto::ScanRequest {
-            // a number that Java reads as the same
-            number_of_rows: Some(if caching == 0 { u32::MAX >> 1 } else { caching.min(u32::MAX >> 1) }),
+            number_of_rows: Some(if caching == 0 { RESULTS } else { caching.min(RESULTS) }),
             close_scanner: Some(false),
             client_handles_partials: Some(true),
             client_handles_heartbeats: Some(true),
@@ -328,7 +384,12 @@ impl Scanner {
             if self.assembler.completed() >= self.limit {
                 break; // more than was asked for
             }
-            self.assembler.take(row, partial, &mut self.results);
+            let taken = self.assembler.take(row, partial, &mut self.results);
+            taken.map_err(|corruption| match corruption {
+                // other rows may be smaller
+                Corruption::Limit { .. } => Fault::corrupt(place.connection.server(), &corruption),
+                _ => place.connection.give_up(&corruption),
+            })?;
         }
         let more = response.more_results.unwrap_or(true);
         let region_ends = match response.more_results_in_region {
@@ -349,6 +410,34 @@ impl Scanner {
             (true, true) => Then::NextRegion,
             (true, false) => Then::ReadOn,
         })
+    }
+
+    /// Returns the row that a page ends at, if it says so.
+    fn position_of(&self, response: &proto::ScanResponse, rows: &[(Row, bool)]) -> Option<Bytes> {
+        let cursor = response.cursor.as_ref().and_then(|cursor| cursor.row.clone());
+        cursor.or_else(|| rows.last().map(|(row, _)| Bytes::copy_from_slice(row.key())))
+    }
+
+    /// Whether the scan has come further by a page: into another region, or to a later row, or cell of it,
+    /// than by any page before. A server could otherwise answer without an end.
+    fn is_progress(&mut self, then: &Then, position: Option<Bytes>) -> bool {
+        if !matches!(then, Then::ReadOn) {
+            return true;
+        }
+        let Some(row) = position else { return false };
+        let pieces = self.assembler.pieces();
+        let is_further = self.reached.as_ref().is_none_or(|(last, cells)| {
+            let order = self.assembler.order().compare_rows(&row, last);
+            match if self.scan.row_range().reversed { order.reverse() } else { order } {
+                Ordering::Greater => true,
+                Ordering::Equal => pieces > *cells,
+                Ordering::Less => false,
+            }
+        });
+        if is_further {
+            self.reached = Some((row, pieces));
+        }
+        is_further
     }
 
     /// Checks that a row is of the region and of the scan, so that a confused server cannot repeat or skip
@@ -450,10 +539,13 @@ impl Scanner {
 
 /// Reads a page.
 async fn read(place: &Place, request: &proto::ScanRequest, time: Duration) -> Result<Page, Fault> {
-    let answer = place.call::<proto::ScanResponse>("Scan", request, time).await?;
-    let rows = rows_of(&answer.message, answer.cells);
-    let rows = rows.map_err(|corruption| place.connection.give_up(&corruption))?;
-    Ok((answer.message, rows))
+    let answer = place.call::<Undecoded>("Scan", request, time).await?;
+    let asked = request.number_of_rows.unwrap_or_default() as usize;
+    let page = answer.message.read::<proto::ScanResponse>(asked).and_then(|response| {
+        let rows = rows_of(&response, answer.cells)?;
+        Ok((response, rows))
+    });
+    page.map_err(|corruption| place.connection.give_up(&corruption))
 }
 
 impl Drop for Scanner {

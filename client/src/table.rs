@@ -1,5 +1,6 @@
 //! Reads and writes of a table of a cluster (HBase: `AsyncTable`).
 
+use crate::bounded::{Answered, Undecoded};
 use crate::cell_block::CellBlock;
 use crate::client::ClientCore;
 use crate::connection::Answer;
@@ -56,7 +57,7 @@ impl Table {
         let (tries, wait) = (Tries::new(&self.core), self.core.settings.primary_get);
         let ask = |tries| async move {
             let request = |region| proto::GetRequest { region: Some(region), get: Some(message.clone()) };
-            self.call_by(tries, get.row(), "Get", request, |_, response: proto::GetResponse, cells| {
+            self.call_by(tries, get.row(), "Get", 1, request, |_, response: proto::GetResponse, cells| {
                 only_row(response.result.as_ref(), cells, get.row()).map(Ok)
             })
             .await
@@ -150,7 +151,7 @@ impl Table {
             request.region = Some(region);
             request.clone()
         };
-        self.call(mutation.row(), "Mutate", request, |_, response: proto::MutateResponse, cells| {
+        self.call(mutation.row(), "Mutate", 1, request, |_, response: proto::MutateResponse, cells| {
             let row = only_row(response.result.as_ref(), cells, mutation.row())?;
             Ok(Ok(CheckResult::new(response.processed.unwrap_or(true), row)))
         })
@@ -209,7 +210,7 @@ impl Table {
                 condition: old_condition.clone(),
             }
         };
-        self.call(row, "Multi", request, |server, response: proto::MultiResponse, cells| {
+        self.call(row, "Multi", mutations.len(), request, |server, response: proto::MultiResponse, cells| {
             atomic_result(server, response, cells, row)
         })
         .await
@@ -217,32 +218,36 @@ impl Table {
 
     /// Calls a method of the server that has a row, with a request for its region, until an attempt succeeds
     /// or no other one can. `read` reads an answer, or the exception in it; an answer that is no such answer
-    /// ends the connection.
-    async fn call<P: Message, M: Message + Default, T>(
+    /// ends the connection, and so is one with more than `asked` results.
+    async fn call<P: Message, M: Answered, T>(
         &self,
         row: &[u8],
         method: &'static str,
+        asked: usize,
         request: impl FnMut(proto::RegionSpecifier) -> P,
         read: impl Fn(&str, M, CellBlock) -> Result<Result<T, Fault>, Corruption>,
     ) -> Result<T> {
-        self.call_by(Tries::new(&self.core), row, method, request, read).await
+        self.call_by(Tries::new(&self.core), row, method, asked, request, read).await
     }
 
     /// Calls a method, as [`call`](Self::call), of the server of the copy that attempts are for.
-    async fn call_by<P: Message, M: Message + Default, T>(
+    async fn call_by<P: Message, M: Answered, T>(
         &self,
         mut tries: Tries<'_>,
         row: &[u8],
         method: &'static str,
+        asked: usize,
         mut request: impl FnMut(proto::RegionSpecifier) -> P,
         read: impl Fn(&str, M, CellBlock) -> Result<Result<T, Fault>, Corruption>,
     ) -> Result<T> {
         loop {
             let place = tries.place(&self.name, row, LocateType::At).await?;
             let param = request(place.specifier());
-            let answer = place.call(method, &param, tries.call_time()).await;
+            let answer = place.call::<Undecoded>(method, &param, tries.call_time()).await;
             let result = answer.and_then(|Answer { message, cells }| {
-                read(place.connection.server(), message, cells)
+                let message = message.read(asked);
+                message
+                    .and_then(|message| read(place.connection.server(), message, cells))
                     .unwrap_or_else(|corruption| Err(place.connection.give_up(&corruption)))
             });
             match result {

@@ -8,6 +8,7 @@ use crate::proto;
 use hregion::locator::{CatalogRow, LocateType, RegionException, RetryPolicy};
 use hregion::{Deadline, Error, ErrorKind, RegionLocations, Result, TableName};
 use prost::Message;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -52,18 +53,44 @@ pub(crate) struct Tries<'c> {
     policy: RetryPolicy,
     deadline: Deadline,
     failed: u32,
-    /// What failed, the last few.
-    causes: Vec<String>,
+    begin: Instant,
+    causes: Vec<Cause>,
 }
 
-/// The number of causes an error lists.
-const CAUSES: usize = 5;
+/// What failed in some attempts, one after the other.
+#[derive(Clone, Debug)]
+struct Cause {
+    /// The first of the attempts, and how many there are.
+    attempt: u32,
+    count: u32,
+    /// When they failed, after the begin of the operation.
+    first: Duration,
+    last: Duration,
+    reason: String,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.attempt, self.reason)?;
+        if self.count > 1 {
+            let (first, last) = (self.first.as_secs_f64(), self.last.as_secs_f64());
+            write!(f, " (×{}, from {first:.1} s to {last:.1} s)", self.count)?;
+        }
+        Ok(())
+    }
+}
+
+/// The least time of an attempt.
+const LEAST: Duration = Duration::from_millis(1);
+/// The most causes that are kept. A policy may allow any number of attempts.
+const CAUSES: usize = 64;
 
 impl<'c> Tries<'c> {
     pub(crate) fn new(core: &'c ClientCore) -> Self {
         let policy = core.settings.retries;
-        let deadline = policy.deadline(Instant::now());
-        Self { core, replica_id: 0, policy, deadline, failed: 0, causes: Vec::new() }
+        let begin = Instant::now();
+        let deadline = policy.deadline(begin);
+        Self { core, replica_id: 0, policy, deadline, failed: 0, begin, causes: Vec::new() }
     }
 
     /// Attempts to read from a copy of the region.
@@ -84,6 +111,29 @@ impl<'c> Tries<'c> {
     pub(crate) fn succeeded(&mut self) {
         self.failed = 0;
         self.causes.clear();
+    }
+
+    /// Starts counting attempts anew, after an answer that may not bring the operation to its end.
+    pub(crate) fn answered(&mut self) {
+        self.failed = 0;
+    }
+
+    /// Starts anew, with the whole time of an operation, after a part of the operation is done.
+    pub(crate) fn progressed(&mut self) {
+        self.succeeded();
+        self.begin = Instant::now();
+        self.deadline = self.policy.deadline(self.begin);
+    }
+
+    /// Whether no time is left for another attempt.
+    pub(crate) fn is_over(&self) -> bool {
+        self.deadline.left() <= LEAST
+    }
+
+    /// Returns the error of an operation whose time is over.
+    pub(crate) fn timed_out(&self, message: String) -> Error {
+        let message = if self.causes.is_empty() { message } else { format!("{message}: {}", self.causes()) };
+        Error::locating(ErrorKind::Io, message)
     }
 
     /// Finds the region of a row, and connects to its server.
@@ -154,22 +204,45 @@ impl<'c> Tries<'c> {
         self.pause(setback).await
     }
 
+    /// Notes what has failed: once for attempts that failed for the same, one after the other.
+    fn note(&mut self, reason: String) {
+        let now = self.begin.elapsed();
+        match self.causes.last_mut().filter(|cause| cause.reason == reason) {
+            Some(cause) => {
+                cause.count += 1;
+                cause.last = now;
+            }
+            None => {
+                if self.causes.len() == CAUSES {
+                    self.causes.remove(0);
+                }
+                let attempt = self.failed;
+                self.causes.push(Cause { attempt, count: 1, first: now, last: now, reason });
+            }
+        }
+    }
+
+    fn causes(&self) -> String {
+        self.causes.iter().map(Cause::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Keeps the setback of several that has the longest pause.
+    pub(crate) fn keep_longest(&self, kept: &mut Option<Setback>, other: Setback) {
+        let pause = |setback: &Setback| setback.wait.after(self.policy.pause_after(self.failed + 1));
+        if kept.as_ref().is_none_or(|kept| pause(kept) < pause(&other)) {
+            *kept = Some(other);
+        }
+    }
+
     /// Counts a failed attempt, and waits for the next.
     pub(crate) async fn pause(&mut self, Setback { error, wait }: Setback) -> Result<()> {
         self.failed += 1;
-        if self.causes.len() == CAUSES {
-            self.causes.remove(0);
-        }
-        self.causes.push(format!("{}: {}", self.failed, error.message()));
-        let left = self.deadline.left().saturating_sub(Duration::from_millis(1));
+        self.note(error.message());
+        let left = self.deadline.left().saturating_sub(LEAST);
         let usual = self.policy.with_jitter(self.failed);
-        let pause = match wait {
-            Wait::Usual => usual,
-            Wait::Longer => usual.saturating_mul(OVERLOADED),
-            Wait::For(pause) => pause,
-        };
+        let pause = wait.after(usual);
         if self.failed >= self.policy.max_attempts() || left.is_zero() {
-            let message = format!("failed {} times: {}", self.failed, self.causes.join("; "));
+            let message = format!("failed {} times: {}", self.failed, self.causes());
             return Err(if self.failed > 1 { Error::locating(error.kind(), message) } else { error });
         }
         sleep(pause.min(left)).await;
@@ -185,13 +258,27 @@ pub(crate) struct Setback {
 }
 
 /// How long to wait for the next attempt.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
     /// As the policy says.
     Usual,
     /// Longer, because the server is overloaded.
     Longer,
+    /// Not at all: the server has executed what it could, and wants the rest at once.
+    None,
     For(Duration),
+}
+
+impl Wait {
+    /// Returns the pause, given the usual one.
+    fn after(self, usual: Duration) -> Duration {
+        match self {
+            Self::Usual => usual,
+            Self::Longer => usual.saturating_mul(OVERLOADED),
+            Self::None => Duration::ZERO,
+            Self::For(pause) => pause,
+        }
+    }
 }
 
 /// How much longer the pauses are if the server is overloaded.
@@ -215,7 +302,10 @@ impl Setback {
     pub(crate) fn of_fault(fault: Fault) -> Result<Self> {
         let wait = match fault.kind {
             RegionException::Fatal => return Err(fault.error),
+            RegionException::Busy { pause: Some(Duration::ZERO) } => Wait::None,
             RegionException::Busy { pause: Some(pause) } => Wait::For(pause),
+            // the region has another server already
+            RegionException::RegionMoved { .. } => Wait::For(Duration::ZERO),
             _ if fault.overloaded => Wait::Longer,
             _ => Wait::Usual,
         };
@@ -224,7 +314,7 @@ impl Setback {
 }
 
 impl ClientCore {
-    /// Corrects the location after a fault.
+    /// Corrects the location after a fault, and says when another attempt may succeed.
     ///
     /// # Errors
     ///
@@ -236,21 +326,59 @@ impl ClientCore {
         fault: Fault,
         deadline: Deadline,
     ) -> Result<Setback> {
-        self.locator.on_fault(used, replica_id, &fault.kind);
-        let wait = match fault.kind {
-            // the region has another server already
-            RegionException::RegionMoved { .. } => Wait::For(Duration::ZERO),
-            RegionException::NotServingRegion => {
-                let table = used.region().table();
-                if let Err(error) = self.check_enabled(table, deadline).await
-                    && matches!(error.kind(), ErrorKind::TableNotFound | ErrorKind::TableNotEnabled)
-                {
-                    return Err(error);
-                }
-                Wait::Usual
-            }
-            _ => return Setback::of_fault(fault),
+        self.correct(used, replica_id, &fault.kind, deadline).await?;
+        Setback::of_fault(fault)
+    }
+
+    /// Corrects the location after a fault.
+    ///
+    /// # Errors
+    ///
+    /// If the table is disabled, or there is none.
+    pub(crate) async fn correct(
+        &self,
+        used: &RegionLocations,
+        replica_id: u16,
+        kind: &RegionException,
+        deadline: Deadline,
+    ) -> Result<()> {
+        self.locator.on_fault(used, replica_id, kind);
+        if *kind == RegionException::NotServingRegion
+            && let Err(error) = self.check_enabled(used.region().table(), deadline).await
+            && matches!(error.kind(), ErrorKind::TableNotFound | ErrorKind::TableNotEnabled)
+        {
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Client;
+
+    #[tokio::test]
+    async fn an_error_has_what_failed_in_all_attempts() {
+        let retries = RetryPolicy::default().pause(Duration::ZERO).attempts(16);
+        let client = Client::builder().retries(retries).bootstrap("localhost").unwrap();
+        let mut tries = Tries::new(&client.0);
+        let mut setback = async |reason: &str| {
+            let error = Error::locating(ErrorKind::Io, reason.to_owned());
+            tries.pause(Setback { error, wait: Wait::Usual }).await
         };
-        Ok(Setback { error: fault.error, wait })
+        for attempt in 1..=12 {
+            setback(&format!("server {attempt}")).await.unwrap();
+        }
+        for _ in 0..3 {
+            setback("server 12").await.unwrap();
+        }
+        let error = setback("server 1").await.unwrap_err();
+        let causes: Vec<String> = (1..12).map(|attempt| format!("{attempt}: server {attempt}")).collect();
+        let last = "12: server 12 (×4, from 0.0 s to 0.0 s); 16: server 1";
+        assert_eq!(error.message(), format!("failed 16 times: {}; {last}", causes.join("; ")));
+        assert!(tries.timed_out("late".into()).message().starts_with("late: 1: server 1; 2: "));
+        tries.succeeded();
+        assert_eq!(tries.timed_out("late".into()).message(), "late");
     }
 }

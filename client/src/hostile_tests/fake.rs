@@ -3,14 +3,14 @@
 use crate::cell_block::{self, CODEC_WITH_TAGS, CellCodec};
 use crate::proto;
 use crate::proto::admin::{
-    ForeignExceptionMessage, GenericExceptionMessage, GetCompletedSnapshotsResponse,
+    FlushRegionRequest, ForeignExceptionMessage, GenericExceptionMessage, GetCompletedSnapshotsResponse,
     GetProcedureResultResponse, ProcedureResponse, SnapshotName, SnapshotRequest, SnapshotResponse,
 };
 use crate::rng::Rng;
 use bytes::Bytes;
 use hregion::{CellOrder, CellRef, CellType, RegionInfo, Row, RowBuf, SeekKey, TableName};
 use prost::Message;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -93,6 +93,22 @@ struct State {
     /// How often regions were flushed.
     flushed: usize,
     master: Master,
+    instead: Option<Instead>,
+    /// How often the leases of scanners were renewed.
+    renewed: usize,
+    /// The exceptions of the actions of rows: classes and texts.
+    failing: HashMap<Bytes, (&'static str, &'static str)>,
+    /// The number of calls with several actions.
+    multis: usize,
+    /// The number of actions after which a call has become too large.
+    most_actions: usize,
+    counters: HashMap<Bytes, i64>,
+    /// The nonces of the increments that were done, with their groups.
+    nonces: HashSet<(u64, u64)>,
+    /// How many of the next increments lose their answer.
+    lost_answers: usize,
+    /// Where a region is split when the next one is flushed.
+    splits_at_flush: Option<String>,
 }
 
 /// What the master knows and does of snapshots.
@@ -177,6 +193,8 @@ struct OpenScanner {
     sequence: u64,
     batch: usize,
     replica_id: u16,
+    is_of_catalog: bool,
+    needs_cursor: bool,
 }
 
 /// The servers. They end with the runtime.
@@ -184,13 +202,35 @@ pub(crate) struct Cluster {
     state: Arc<Mutex<State>>,
 }
 
+/// What scanners answer instead of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Instead {
+    /// Heartbeats: each row is read and dropped, as by a filter.
+    OfRows,
+    /// The first row is never left.
+    OfOneRow,
+    /// As servers that know no cursor.
+    WithoutRow,
+    /// A part of the first row, with this number of cells, and nothing else.
+    SamePart(usize),
+    /// More results than were asked for, of no cells.
+    EmptyResults,
+}
+
+/// The time that a heartbeat takes.
+const HEARTBEAT: Duration = Duration::from_millis(10);
+
 /// An answer before it is sent.
 #[derive(Default)]
 struct Answer {
+    /// The time before it is sent.
+    delay: Duration,
     message: Vec<u8>,
     cells: Vec<Row>,
     exception: Option<(&'static str, String, bool)>,
     is_silent: bool,
+    /// Whether the connection is closed before it is sent.
+    closes: bool,
 }
 
 impl Answer {
@@ -272,6 +312,15 @@ impl Cluster {
             asked: Vec::new(),
             flushed: 0,
             master: Master::default(),
+            instead: None,
+            renewed: 0,
+            failing: HashMap::new(),
+            multis: 0,
+            most_actions: usize::MAX,
+            counters: HashMap::new(),
+            nonces: HashSet::new(),
+            lost_answers: 0,
+            splits_at_flush: None,
         };
         let state = Arc::new(Mutex::new(state));
         for listener in listeners {
@@ -302,6 +351,55 @@ impl Cluster {
     /// Sets the copies of the regions.
     pub(super) fn copies(&self, copies: Copies) {
         self.state.lock().unwrap().copies = copies;
+    }
+
+    /// Returns how often the leases of scanners were renewed.
+    pub(super) fn renewed(&self) -> usize {
+        self.state.lock().unwrap().renewed
+    }
+
+    /// Sets the exception of each action of a row: its class, and its text.
+    pub(super) fn fail(&self, row: String, exception: Option<(&'static str, &'static str)>) {
+        let failing = &mut self.state.lock().unwrap().failing;
+        match exception {
+            Some(exception) => drop(failing.insert(row.into(), exception)),
+            None => drop(failing.remove(row.as_bytes())),
+        }
+    }
+
+    /// Loses the answers of the next increments, which are done.
+    pub(super) fn lose_answers(&self, count: usize) {
+        self.state.lock().unwrap().lost_answers = count;
+    }
+
+    /// Returns the counter of a row.
+    pub(super) fn counter(&self, row: &str) -> i64 {
+        self.state.lock().unwrap().counters.get(row.as_bytes()).copied().unwrap_or_default()
+    }
+
+    /// Splits the region of a row there when the next region is flushed.
+    pub(super) fn split_at_flush(&self, key: String) {
+        self.state.lock().unwrap().splits_at_flush = Some(key);
+    }
+
+    /// Sets the number of actions after which a call has become too large.
+    pub(super) fn most_actions(&self, most: usize) {
+        self.state.lock().unwrap().most_actions = most;
+    }
+
+    /// Returns the number of calls with several actions.
+    pub(super) fn multis(&self) -> usize {
+        self.state.lock().unwrap().multis
+    }
+
+    /// Ends the leases of all scanners.
+    pub(super) fn end_leases(&self) {
+        self.state.lock().unwrap().scanners.clear();
+    }
+
+    /// Sets what scanners of the table return instead of rows.
+    pub(super) fn instead(&self, instead: Option<Instead>) {
+        self.state.lock().unwrap().instead = instead;
     }
 
     /// Returns the copies of regions that were asked for rows since the last call, each once.
@@ -375,9 +473,10 @@ async fn send(
     mischief: Option<usize>,
     random: u64,
 ) -> std::io::Result<bool> {
-    if answer.is_silent {
-        return Ok(true);
+    if answer.is_silent || answer.closes {
+        return Ok(!answer.closes);
     }
+    tokio::time::sleep(answer.delay).await;
     let mut cells = cell_block::encode(&answer.cells, codec.tags);
     let mut call_id = call_id;
     match mischief {
@@ -478,7 +577,36 @@ struct ScanFields {
     include_start_row: Option<bool>,
     #[prost(bool, optional, tag = "22")]
     include_stop_row: Option<bool>,
+    #[prost(bool, optional, tag = "24")]
+    need_cursor_result: Option<bool>,
 }
+
+/// The fields of a `MutationProto` that increments one column.
+#[derive(Clone, PartialEq, Message)]
+struct MutationFields {
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    row: Option<Bytes>,
+    #[prost(int32, optional, tag = "2")]
+    kind: Option<i32>,
+    #[prost(message, repeated, tag = "3")]
+    columns: Vec<ColumnFields>,
+    #[prost(uint64, optional, tag = "9")]
+    nonce: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ColumnFields {
+    #[prost(message, repeated, tag = "2")]
+    values: Vec<ValueFields>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ValueFields {
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    value: Option<Bytes>,
+}
+
+const INCREMENT: i32 = 1;
 
 /// The row of a `Get` or a `MutationProto`.
 #[derive(Clone, PartialEq, Message)]
@@ -571,6 +699,11 @@ impl State {
                 self.by_copy(request.region.as_ref()).unwrap_or_else(|| self.get(&request))
             }
             "Mutate" => {
+                let request = proto::MutateRequest::decode(param).unwrap();
+                let mutation = MutationFields::decode(request.mutation.clone().unwrap()).unwrap();
+                if mutation.kind == Some(INCREMENT) && request.condition.is_none() {
+                    return self.increment(request.nonce_group.unwrap(), mutation);
+                }
                 let response = proto::MutateResponse { processed: Some(true), result: None };
                 Answer::of(&response)
             }
@@ -589,11 +722,48 @@ impl State {
             "GetCompletedSnapshots" => self.master.list(),
             "getProcedureResult" => self.master.result(),
             "FlushRegion" => {
+                if let Some(key) = self.splits_at_flush.take() {
+                    self.split(key.as_bytes());
+                }
+                let request = FlushRegionRequest::decode(param).unwrap();
+                if self.copy(request.region.unwrap().value.as_deref().unwrap()).is_none() {
+                    let class = "org.apache.hadoop.hbase.NotServingRegionException";
+                    return Answer::exception(class, "split");
+                }
                 self.flushed += 1;
                 Answer::of(&proto::Empty {})
             }
             _ => Answer::exception("org.apache.hadoop.hbase.exceptions.UnknownProtocolException", method),
         }
+    }
+
+    /// Splits the region of a row there.
+    fn split(&mut self, key: &[u8]) {
+        let at = self.regions.iter().position(|region| region.contains(key)).unwrap();
+        let parent = self.regions.remove(at);
+        let daughter = |start: &[u8], end: &[u8]| {
+            RegionInfo::new(parent.table().clone(), start.to_vec(), end.to_vec(), parent.region_id() + 1)
+                .unwrap()
+        };
+        self.regions.insert(at, daughter(key, parent.end_key()));
+        self.regions.insert(at, daughter(parent.start_key(), key));
+    }
+
+    /// Increments a counter, unless that was done for the same nonce, and returns it.
+    fn increment(&mut self, nonce_group: u64, mutation: MutationFields) -> Answer {
+        let row = mutation.row.unwrap();
+        let value = mutation.columns[0].values[0].value.as_deref().unwrap();
+        let counter = self.counters.entry(row.clone()).or_default();
+        if self.nonces.insert((nonce_group, mutation.nonce.unwrap())) {
+            *counter += i64::from_be_bytes(value.try_into().unwrap());
+        }
+        let mut cells = RowBuf::new();
+        push(&mut cells, &row, "f", "n", &counter.to_be_bytes());
+        let cells = cells.freeze();
+        let response = proto::MutateResponse { processed: Some(true), result: Some(counted(&cells)) };
+        let closes = self.lost_answers > 0;
+        self.lost_answers = self.lost_answers.saturating_sub(1);
+        Answer { closes, cells: vec![cells], ..Answer::of(&response) }
     }
 
     /// Returns what a copy of a region answers to anything, if it is no good.
@@ -641,6 +811,7 @@ impl State {
         {
             return Self::atomic(action, request.condition.is_some());
         }
+        self.multis += 1;
         let (mut results, mut cells) = (Vec::new(), Vec::new());
         for action in &request.region_action {
             let name = action.region.as_ref().unwrap().value.as_deref().unwrap();
@@ -654,6 +825,19 @@ impl State {
             } else {
                 for action in &action.action {
                     let row = RowField::decode(action.get.clone().unwrap()).unwrap().row.unwrap();
+                    let is_too_large = cells.len() >= self.most_actions;
+                    let failing = is_too_large.then_some(&("MultiActionResultTooLarge", "enough"));
+                    if let Some((class, text)) = failing.or_else(|| self.failing.get(&row)) {
+                        result.result_or_exception.push(proto::ResultOrException {
+                            index: action.index,
+                            result: None,
+                            exception: Some(proto::NamedException {
+                                name: Some(format!("org.apache.hadoop.hbase.{class}")),
+                                value: Some(format!("org.apache.hadoop.hbase.{class}: {text}").into()),
+                            }),
+                        });
+                        continue;
+                    }
                     let row = row_of(&row);
                     result.result_or_exception.push(proto::ResultOrException {
                         index: action.index,
@@ -732,12 +916,8 @@ impl State {
     }
 
     fn scan(&mut self, request: &proto::ScanRequest, mischief: Option<usize>) -> Answer {
-        if request.renew == Some(true)
-            || (request.scanner_id.is_some() && request.close_scanner == Some(true))
-        {
-            if request.close_scanner == Some(true) {
-                self.scanners.remove(&request.scanner_id.unwrap());
-            }
+        if let (Some(id), Some(true)) = (request.scanner_id, request.close_scanner) {
+            self.scanners.remove(&id);
             return Answer::of(&proto::ScanResponse::default());
         }
         let id = match request.scanner_id {
@@ -753,6 +933,10 @@ impl State {
                     return Answer::exception(class, "out of order");
                 }
                 scanner.sequence += 1;
+                if request.renew == Some(true) {
+                    self.renewed += 1;
+                    return Answer::of(&proto::ScanResponse::default());
+                }
                 id
             }
             None => {
@@ -800,8 +984,34 @@ impl State {
             response.heartbeat_message = Some(true);
             return Answer::of(&response);
         }
-        let mut cells = Vec::new();
         let scanner = self.scanners.get_mut(&id).unwrap();
+        if let Some(kind) = self.instead.filter(|_| !scanner.is_of_catalog) {
+            if kind == Instead::EmptyResults {
+                response.cells_per_result = vec![0; 1 + request.number_of_rows.unwrap() as usize];
+                return Answer::of(&response);
+            }
+            if let Instead::SamePart(count) = kind {
+                let mut part = RowBuf::new();
+                for qualifier in ["a", "b"].iter().take(count) {
+                    push(&mut part, scanner.rows[0].key(), "f", qualifier, &[0; 1 << 15]);
+                }
+                response.cells_per_result.push(count as u32);
+                response.partial_flag_per_result.push(true);
+                return Answer { cells: vec![part.freeze()], ..Answer::of(&response) };
+            }
+            if let (Instead::OfRows, false) = (kind, scanner.rows.is_empty()) {
+                scanner.rows.remove(0);
+            }
+            if scanner.rows.is_empty() {
+                response.more_results_in_region = Some(false);
+            }
+            let row = scanner.rows.first().map(|row| Bytes::copy_from_slice(row.key()));
+            let has_cursor = scanner.needs_cursor && kind != Instead::WithoutRow;
+            response.cursor = has_cursor.then_some(proto::Cursor { row });
+            response.heartbeat_message = Some(true);
+            return Answer { delay: HEARTBEAT, ..Answer::of(&response) };
+        }
+        let mut cells = Vec::new();
         response.stale = Some(scanner.replica_id > 0);
         let most = request.number_of_rows.unwrap() as usize;
         let most = if takes_parts { most.min(1 + self.random.below(30)) } else { most };
@@ -880,7 +1090,9 @@ impl State {
             after && before
         });
         let batch = scan.batch_size.unwrap_or_default() as usize;
-        Some(OpenScanner { rows, cell: 0, sequence: 0, batch, replica_id })
+        let needs_cursor = scan.need_cursor_result.unwrap_or_default();
+        let is_of_catalog = order == CellOrder::Meta;
+        Some(OpenScanner { rows, cell: 0, sequence: 0, batch, replica_id, is_of_catalog, needs_cursor })
     }
 }
 
