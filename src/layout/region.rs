@@ -541,11 +541,10 @@ impl RegionDir {
     ///
     /// As [`archive`](Self::archive).
     pub(crate) fn set_aside(&self, family: &[u8], name: &str) -> Result<PathBuf> {
-        let storage = &**self.storage();
         let dir = self.family(family);
         let aside = self.tmp().join(&dir.family);
-        create_dir(storage, &aside)?;
-        move_files(storage, &dir.path(), &aside, [Path::new(name)])?;
+        create_dir(&**self.storage(), &aside)?;
+        move_files(self.storage(), self.path(), &dir.path(), &aside, [Path::new(name)])?;
         Ok(aside.join(name))
     }
 

@@ -144,7 +144,8 @@ impl RegionCore {
     }
 
     /// Archives the replaced files of a store, or of all stores. If one cannot be archived, it and the later
-    /// ones of its store are kept for another attempt.
+    /// ones of its store are kept for another attempt. In a storage without renames, files that are still read
+    /// are kept, too.
     ///
     /// A compacted file must be archived before the file that records its replacement is itself replaced;
     /// otherwise the next open would read it again. So must it be before that file is archived, which may be
@@ -159,6 +160,10 @@ impl RegionCore {
         let (mut failure, mut failed) = (Ok(()), BTreeSet::new());
         replaced.retain(|file| {
             if store.is_some_and(|store| store != file.store) || failed.contains(&file.store) {
+                return true;
+            }
+            // The list of the store's files, which a storage without renames needs, does not have it.
+            if file.in_use.is_open() && !self.dir.storage().can_rename(self.dir.path()) {
                 return true;
             }
             let Err(error) = self.archive(file) else { return false };

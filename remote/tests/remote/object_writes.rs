@@ -205,7 +205,7 @@ fn run_model(client: &dyn Fn() -> Arc<RemoteStorage>, dir: &Path) -> Rows {
         if seed % 2 == 0 {
             region.close().unwrap()
         } else {
-            region.abort()
+            region.abort().unwrap()
         }
         assert_eq!(rows(&read()), model);
     }
