@@ -103,8 +103,8 @@ fn each_part(len: u64, mut take: impl FnMut(u64, usize) -> Result<bool>) -> Resu
 }
 
 /// Moves files from a directory to another, durably. Files that are not there any more are skipped, so that a
-/// move can be repeated. The directory `to`, below `base`, is created again if another program has removed it:
-/// HBase's cleaner removes empty directories of the archive.
+/// move can be repeated. If the directory `to`, below `base`, has been removed, it is created again: HBase's
+/// cleaner removes empty directories of the archive.
 pub(super) fn move_files<'f>(
     storage: &Arc<dyn Storage>,
     base: &Path,

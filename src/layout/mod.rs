@@ -55,7 +55,9 @@ pub(crate) use reference::{Half, Reference};
 pub(crate) use region::{LOCK, RECOVERED_EDITS, REGION_INFO, RegionDir, find_region_info, read_region_info};
 pub(crate) use region_change::{NewChild, RegionChange, check_root, create_child};
 pub(crate) use root::{archived_path, refuse_region};
-pub(crate) use snapshot::{Snapshot, SnapshotRegion, SnapshotTree, list_snapshots, split_parents};
+pub(crate) use snapshot::{
+    HFilePlace, Snapshot, SnapshotRegion, SnapshotTree, list_snapshots, split_parents,
+};
 pub(crate) use store_file_info::StoreFileInfo;
 pub(crate) use survey::FileFaultKind;
 pub(crate) use table_regions::{TableListing, regions_among};

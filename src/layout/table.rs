@@ -7,6 +7,7 @@ use super::file_name::new_file_name;
 use super::region::{REGION_INFO, already_exists, check_tracked_by_list, fill};
 use super::root::Root;
 use super::root_tree::RootTree;
+use crate::binary::is_hex;
 use crate::error::{Error, Result};
 use crate::io::{DirEntry, Storage};
 use crate::schema::{Family, RegionInfo, TableName};
@@ -137,6 +138,13 @@ pub(super) fn fill_aside(
         return Err(error);
     }
     Ok(aside)
+}
+
+/// Returns the name that a hidden directory of [`fill_aside`] is to get; `None` for other names. A process
+/// that dies leaves the directory. Nothing says whether the process lives, so nothing here removes it.
+pub(crate) fn name_of_aside(name: &str) -> Option<&str> {
+    let (name, number) = name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
+    (number.len() == 16 && is_hex(number)).then_some(name)
 }
 
 /// Makes the names in a table's directory durable, and those of the directories above it up to the root: a

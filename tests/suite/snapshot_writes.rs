@@ -2,6 +2,7 @@
 //! writes, and with every call failing or the last one.
 
 use crate::support::files::copy_dir;
+use crate::support::forward::forward;
 use crate::support::golden;
 use crate::support::protobuf::unsealed;
 use hregion::io::faulty::{Crash, FaultyStorage};
@@ -934,4 +935,44 @@ fn a_snapshot_is_exported_whole_or_not() {
     };
     let calls = each_call(&world, &CRASHES, export, check, |storage, context| check(storage, true, context));
     assert!(calls > 30, "{calls}");
+}
+
+/// Storage on which a cleaner removes all files of an archive before the snapshot is published there that
+/// names them.
+#[derive(Debug)]
+struct Cleaned {
+    files: FaultyStorage,
+    /// The roots whose archives are cleaned.
+    roots: &'static [&'static str],
+}
+
+impl Storage for Cleaned {
+    forward!(files: open create create_new create_log hard_link remove remove_dir sync_file sync_dir);
+    forward!(files: list_dir create_dir_all lock);
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if to == Path::new(OTHER).join(".hbase-snapshot/old") {
+            for root in self.roots {
+                let archive = Path::new(root).join("archive");
+                let archive = archive.strip_prefix("/").unwrap();
+                for path in self.files.names().iter().filter(|path| path.starts_with(archive)) {
+                    self.files.remove(&Path::new("/").join(path))?;
+                }
+            }
+        }
+        self.files.rename(from, to)
+    }
+}
+
+#[test]
+fn an_export_has_the_files_that_a_cleaner_removes_meanwhile() {
+    let world = World::new();
+    for (roots, is_exported) in [(&[OTHER][..], true), (&[OTHER, ROOT], false)] {
+        let storage = world.copy();
+        let cleaned = Cleaned { files: storage.clone(), roots };
+        let options = options(&storage).storage(Arc::new(cleaned));
+        let exported = Table::export_snapshot_with(ROOT, "old", OTHER, options);
+        assert_eq!(exported.is_ok(), is_exported, "{exported:?}");
+        assert_eq!(read_snapshot(&storage, OTHER, "old"), is_exported.then(|| world.old.clone()));
+    }
 }

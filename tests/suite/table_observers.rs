@@ -122,7 +122,7 @@ impl Observed {
     /// Opens the table again, without flushing it.
     fn reopen(&mut self) {
         for row in ["a", "z"] {
-            self.table.region(row).unwrap().abort();
+            self.table.region(row).unwrap().abort().unwrap();
         }
         self.table = Table::open_with("/root", "t", Self::options(&self.storage, &self.hooks)).unwrap();
         *self.hooks.table.lock().unwrap() = Some(self.table.clone());

@@ -356,6 +356,11 @@ const BREAKS: &[(&str, Break)] = &[
         fs::create_dir_all(&path).unwrap();
         ("leftover_tmp", "warning", path, &[])
     }),
+    ("a table whose creation was interrupted", |root| {
+        let path = root.join("data/default/.new.0123456789abcdef.tmp");
+        fs::create_dir_all(&path).unwrap();
+        ("unfinished_table", "warning", path, &[])
+    }),
     ("an import that failed", |root| {
         let path = root.join(HALVES).join(".tmp/import");
         fs::create_dir_all(&path).unwrap();

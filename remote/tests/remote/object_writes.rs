@@ -489,7 +489,7 @@ fn prepare(server: &FakeS3) -> Attempt {
     attempt.write(&region, "a", Some("1")).unwrap();
     region.flush().unwrap();
     attempt.write(&region, "b", Some("1")).unwrap();
-    region.abort();
+    region.abort().unwrap();
     attempt
 }
 

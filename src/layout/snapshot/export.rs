@@ -73,6 +73,17 @@ impl Snapshot {
 }
 
 impl SnapshotTree {
+    /// Whether the root has an HFile, in the table or in the archive.
+    pub(crate) fn has(&self, storage: &dyn Storage, place: &HFilePlace) -> Result<bool> {
+        let (root, mut listings) = (self.tree.root(), self.tree.listings(storage));
+        for table in [root.table(&place.table), root.archive(&place.table)] {
+            if listings.file(&table.join(&place.path))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Copies an HFile to the archive of the root, durably, unless the root already has it. Calls `verify`
     /// with the path, and removes a copy that fails.
     ///

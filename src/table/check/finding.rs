@@ -165,6 +165,9 @@ kinds! {
     UnfinishedImport = "unfinished_import",
         "if no import of the table runs, repeat it (`hregion import`): it removes these files, and loads all \
          cells again";
+    /// A directory of a table under a hidden name: it gets its name when it is complete.
+    UnfinishedTable = "unfinished_table",
+        "if no process creates, clones or restores the table, remove the directory";
     /// What other unfinished work has left.
     LeftoverTmp = "leftover_tmp",
         "nothing: it is removed or completed when the region or table is next opened";

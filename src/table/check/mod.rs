@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::io::DirEntry;
 use crate::layout::LogTree;
 use crate::layout::durable::list_if_exists;
+use crate::layout::table::name_of_aside;
 use crate::locator::DirectoryCatalog;
 use crate::region::RegionOptions;
 use crate::schema::TableName;
@@ -151,6 +152,17 @@ impl Checker<'_> {
             for name in dir_names(&self.list(&Subject::default(), &dir)) {
                 if let Ok(table) = TableName::new(namespace, name) {
                     tables.insert(table, dir.join(name));
+                } else if let Some(table) = name_of_aside(name) {
+                    let table = TableName::new(namespace, table).ok();
+                    let subject = Subject { table: table.as_ref(), region: None };
+                    let message = "a table that is being created, cloned or restored, or was when that ended";
+                    self.add(
+                        FindingKind::UnfinishedTable,
+                        Severity::Warning,
+                        &subject,
+                        &dir.join(name),
+                        message,
+                    );
                 }
             }
         }

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::layout::durable::check_renames;
-use crate::layout::{Snapshot, SnapshotTree, split_parents};
+use crate::layout::{HFilePlace, Snapshot, SnapshotTree, split_parents};
 use crate::region::{Region, RegionOptions};
 use crate::schema::SnapshotDescription;
 use crate::table::Table;
@@ -103,7 +103,8 @@ impl Table {
     /// archive there, then its manifest. All checksums of each copy are verified before that.
     ///
     /// Files that are there already, with the same bytes, are not copied again, so an export that failed or
-    /// was interrupted can be repeated. Until it is complete, the other root has no such snapshot.
+    /// was interrupted can be repeated. The other root has such a snapshot only after all files have been
+    /// copied; those that HBase's cleaner has removed there until then are copied again.
     ///
     /// # Errors
     ///
@@ -135,9 +136,19 @@ impl Table {
         other.create_root(&**storage)?;
         let _lock = other.lock(&**storage)?;
         other.check_new(&**storage, name)?;
-        for (place, from) in &hfiles {
-            other.import(storage, place, from, |copy| options.verify_hfile(copy))?;
-        }
-        snapshot.publish_in(storage, &other)
+        let copy = |place: &HFilePlace, from: &Path| {
+            other.import(storage, place, from, |copy| options.verify_hfile(copy))
+        };
+        hfiles.iter().try_for_each(|(place, from)| copy(place, from))?;
+        snapshot.publish_in(storage, &other)?;
+        // HBase's cleaner removes files of the archive that no snapshot has: until now, also these.
+        let again = hfiles.iter().try_for_each(|(place, from)| match other.has(&**storage, place)? {
+            true => Ok(()),
+            false => copy(place, from),
+        });
+        again.inspect_err(|_| {
+            // The first error is the one to report.
+            let _ = other.remove(&**storage, name);
+        })
     }
 }
