@@ -140,13 +140,16 @@ impl HdfsFiles {
         }
     }
 
-    /// Makes a change. If it has no answer, looks whether it was made: the name node takes requests in order,
-    /// so one that it has not made by then will not be made.
-    async fn make<T>(
+    /// Makes a change. If it has no answer, looks whether it was made. The name node takes requests in order,
+    /// but one that waits may be overtaken: after a timeout, looks again some time later.
+    async fn make<T, F>(
         &self,
         change: impl Future<Output = Result<T, HdfsError>>,
-        is_made: impl AsyncFnOnce() -> io::Result<Option<T>>,
-    ) -> io::Result<T> {
+        is_made: impl Fn() -> F,
+    ) -> io::Result<T>
+    where
+        F: Future<Output = io::Result<Option<T>>>,
+    {
         let mut doubt = Doubt { flag: &self.in_doubt, is_armed: true };
         let outcome = match self.change(change).await {
             Outcome::Made(made) => Ok(made),
@@ -154,7 +157,12 @@ impl HdfsFiles {
             Outcome::Unknown(error) => {
                 // A request that was on its way when the connection broke arrives meanwhile.
                 tokio::time::sleep((self.patience / 4).min(Duration::from_secs(1))).await;
-                match tokio::time::timeout(2 * self.patience, is_made()).await {
+                let mut found = tokio::time::timeout(2 * self.patience, is_made()).await;
+                if error.kind() == io::ErrorKind::TimedOut && matches!(found, Ok(Ok(None))) {
+                    tokio::time::sleep((self.patience / 2).min(Duration::from_secs(5))).await;
+                    found = tokio::time::timeout(2 * self.patience, is_made()).await;
+                }
+                match found {
                     Ok(Ok(Some(made))) => Ok(made),
                     Ok(Ok(None)) => Err(error),
                     _ => return Err(error),
@@ -169,7 +177,7 @@ impl HdfsFiles {
     pub(super) async fn create(&self, key: &str, replaces: bool) -> io::Result<FileWriter> {
         let options = WriteOptions::default().overwrite(replaces).create_parent(false).permission(FILE_MODE);
         // Whether the file is there or not, this client cannot write to it.
-        let is_made = async || self.find(key).await.map(|_| None);
+        let is_made = move || async move { self.find(key).await.map(|_| None) };
         self.make(self.client.create(&path_of(key), options), is_made).await
     }
 
@@ -179,7 +187,7 @@ impl HdfsFiles {
         if from == to {
             return self.find_existing(from).await.map(drop);
         }
-        let is_made = async || {
+        let is_made = move || async move {
             let (from, to) = (self.find(from).await?, self.find(to).await?);
             Ok((from.is_none() && to.is_some()).then_some(()))
         };
@@ -203,7 +211,7 @@ impl HdfsFiles {
     /// Removes a file or an empty directory.
     async fn delete(&self, key: &str) -> io::Result<()> {
         self.check(key).await?;
-        let is_made = async || Ok(self.find(key).await?.is_none().then_some(true));
+        let is_made = move || async move { Ok(self.find(key).await?.is_none().then_some(true)) };
         if !self.make(self.client.delete(&path_of(key), false), is_made).await? {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no such file"));
         }
@@ -214,7 +222,7 @@ impl HdfsFiles {
 
     pub(super) async fn make_dirs(&self, key: &str) -> io::Result<()> {
         self.check(key).await?;
-        let is_made = async || Ok(self.find(key).await?.filter(|found| found.isdir).map(drop));
+        let is_made = move || async move { Ok(self.find(key).await?.filter(|found| found.isdir).map(drop)) };
         self.make(self.client.mkdirs(&path_of(key), DIR_MODE, true), is_made).await
     }
 
