@@ -34,6 +34,24 @@ fn is_of_network(class: &str) -> bool {
             .contains(&name_of(class))
 }
 
+/// Whether the answer to a sync of a file, or to its end, says that it is not open for this client any more.
+pub(super) fn is_loss(error: &HdfsError) -> bool {
+    match error {
+        HdfsError::FileNotFound(_) | HdfsError::AlreadyExists(_) => true,
+        HdfsError::RPCError(class, _) => {
+            ["LeaseExpiredException", "FileNotFoundException", "RecoveryInProgressException"]
+                .contains(&name_of(class))
+        }
+        _ => false,
+    }
+}
+
+/// Whether this client has the file open for writing already.
+pub(super) fn is_open_here(error: &HdfsError) -> bool {
+    // `FSNamesystem.recoverLeaseInternal` has no class for it.
+    matches!(error, HdfsError::AlreadyExists(text) if text.contains("is already the current lease holder"))
+}
+
 /// Whether a file is erasure-coded, and cannot be synced while it is open.
 pub(super) fn is_of_erasure_code(error: &HdfsError) -> bool {
     matches!(error, HdfsError::OperationFailed(text) if text.contains("erasure-coded"))
@@ -99,6 +117,11 @@ mod tests {
         {
             assert!(!is_refusal(&of(class)), "a router has had no answer: {class}");
         }
+        let in_safe_mode = of("org.apache.hadoop.hdfs.server.namenode.SafeModeException");
+        assert!(is_refusal(&in_safe_mode) && !is_loss(&in_safe_mode));
+        assert!(!is_loss(&of("org.apache.hadoop.ipc.RetriableException")));
+        assert!(is_loss(&of("org.apache.hadoop.hdfs.server.namenode.LeaseExpiredException")));
+        assert!(is_loss(&of("java.io.FileNotFoundException")));
         let broken = HdfsError::IOError(io::ErrorKind::ConnectionReset.into());
         assert!(!is_refusal(&broken) && is_refusal(&HdfsError::FileNotFound("a".into())));
     }
