@@ -1,12 +1,12 @@
 //! Changes of the names of files in HDFS.
 
 use super::errors::{io_error, is_refusal};
-use super::lock::{Lease, lock_lost};
+use super::lock::{Lease, lock_lost, prefix_of};
 use crate::stats::Counters;
 use hdfs_native::client::{Client, FileStatus};
 use hdfs_native::file::FileWriter;
 use hdfs_native::{HdfsError, WriteOptions};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,9 +29,11 @@ pub(crate) struct HdfsFiles {
     in_doubt: AtomicBool,
     /// The locks that are held.
     leases: Mutex<Vec<Weak<Lease>>>,
-    /// What the keys in directories begin with whose locks were lost. Nothing is changed there until they are
-    /// locked again.
+    /// The lock files that were lost. Nothing is changed in their directories until they are locked again,
+    /// but for directories below that have locks of their own.
     lost: Mutex<BTreeSet<String>>,
+    /// The lock files that are being locked, are locked or are being released by this client.
+    claims: Mutex<BTreeMap<String, Arc<()>>>,
 }
 
 impl std::fmt::Debug for HdfsFiles {
@@ -41,9 +43,15 @@ impl std::fmt::Debug for HdfsFiles {
 }
 
 /// Sets the flag unless it is disarmed, also if the request is ended by the deadline.
-struct Doubt<'f> {
+pub(super) struct Doubt<'f> {
     flag: &'f AtomicBool,
     is_armed: bool,
+}
+
+impl Doubt<'_> {
+    pub(super) fn disarm(mut self) {
+        self.is_armed = false;
+    }
 }
 
 impl Drop for Doubt<'_> {
@@ -54,8 +62,26 @@ impl Drop for Doubt<'_> {
     }
 }
 
+/// The right of this client's callers to a lock file: one at a time has it, until the file is released. The
+/// name node does not distinguish them.
+pub(super) struct Claim {
+    files: Arc<HdfsFiles>,
+    key: String,
+    /// What distinguishes it from a later one.
+    id: Arc<()>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut claims = self.files.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        if claims.get(&self.key).is_some_and(|id| Arc::ptr_eq(id, &self.id)) {
+            claims.remove(&self.key);
+        }
+    }
+}
+
 /// What became of a change.
-enum Outcome<T> {
+pub(super) enum Outcome<T> {
     Made(T),
     /// The name node has refused it.
     Refused(HdfsError),
@@ -73,6 +99,7 @@ impl HdfsFiles {
             in_doubt: AtomicBool::new(false),
             leases: Mutex::default(),
             lost: Mutex::default(),
+            claims: Mutex::default(),
         }
     }
 
@@ -97,32 +124,66 @@ impl HdfsFiles {
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         leases.retain(|lease| lease.strong_count() > 0);
         leases.push(Arc::downgrade(lease));
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(lease.prefix());
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(lease.key());
+    }
+
+    /// Fails with `WouldBlock` if another caller has a lock, even if that was lost: what it changes would be
+    /// taken for changes of the new one.
+    pub(super) fn claim(self: &Arc<Self>, key: &str) -> io::Result<Claim> {
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        if claims.contains_key(key) {
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, "this storage has the lock"));
+        }
+        let id = Arc::default();
+        claims.insert(key.to_owned(), Arc::clone(&id));
+        Ok(Claim { files: Arc::clone(self), key: key.to_owned(), id })
+    }
+
+    /// Lets others lock what takes the place of lock files that this client has removed or moved.
+    fn end_claims(&self, is_gone: impl Fn(&str) -> bool) {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| !is_gone(key));
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    pub(super) fn doubt(&self) -> Doubt<'_> {
+        Doubt { flag: &self.in_doubt, is_armed: true }
+    }
+
+    /// How long to wait for a request that was on its way when the connection broke.
+    pub(super) async fn wait_for_delayed(&self) {
+        tokio::time::sleep((self.patience / 4).min(Duration::from_secs(1))).await;
     }
 
     pub(super) fn lose(&self, lease: &Lease) {
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        lost.insert(lease.prefix().to_owned());
+        lost.insert(lease.key().to_owned());
     }
 
-    /// Fails if a lock of a directory that has the file was lost, or an earlier change may be made yet.
+    /// Fails if the lock of the file was lost, or an earlier change may be made yet. The lock is that of the
+    /// lowest directory above the file that is locked.
     pub(super) async fn check(&self, key: &str) -> io::Result<()> {
         if self.in_doubt.load(Ordering::SeqCst) {
             return Err(io::Error::other(
                 "an earlier change had no answer and may be made yet: this storage changes nothing more",
             ));
         }
+        let mut covering: Vec<_> = {
+            let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+            leases.iter().filter_map(Weak::upgrade).filter(|lease| lease.covers(key)).collect()
+        };
+        let depth = covering.iter().map(|lease| lease.prefix().len()).max();
+        covering.retain(|lease| Some(lease.prefix().len()) == depth);
         let is_lost = {
             let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-            lost.iter().any(|prefix| key.starts_with(prefix))
+            let mut prefixes = lost.iter().map(|lock| prefix_of(lock));
+            prefixes.any(|prefix| key.starts_with(prefix) && Some(prefix.len()) >= depth)
         };
         if is_lost {
             return Err(lock_lost());
         }
-        let covering: Vec<_> = {
-            let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-            leases.iter().filter_map(Weak::upgrade).filter(|lease| lease.covers(key)).collect()
-        };
         for lease in covering {
             lease.check(self).await?;
         }
@@ -130,7 +191,7 @@ impl HdfsFiles {
     }
 
     /// Asks for a change, and waits for the answer.
-    async fn change<T>(&self, change: impl Future<Output = Result<T, HdfsError>>) -> Outcome<T> {
+    pub(super) async fn change<T>(&self, change: impl Future<Output = Result<T, HdfsError>>) -> Outcome<T> {
         self.counters.request();
         match tokio::time::timeout(self.patience, change).await {
             Ok(Ok(made)) => Outcome::Made(made),
@@ -140,28 +201,35 @@ impl HdfsFiles {
         }
     }
 
-    /// Makes a change. If it has no answer, looks whether it was made: the name node takes requests in order,
-    /// so one that it has not made by then will not be made.
-    async fn make<T>(
+    /// Makes a change. If it has no answer, looks whether it was made. The name node takes requests in order,
+    /// but one that waits may be overtaken: after a timeout, looks again some time later.
+    async fn make<T, F>(
         &self,
         change: impl Future<Output = Result<T, HdfsError>>,
-        is_made: impl AsyncFnOnce() -> io::Result<Option<T>>,
-    ) -> io::Result<T> {
-        let mut doubt = Doubt { flag: &self.in_doubt, is_armed: true };
+        is_made: impl Fn() -> F,
+    ) -> io::Result<T>
+    where
+        F: Future<Output = io::Result<Option<T>>>,
+    {
+        let doubt = self.doubt();
         let outcome = match self.change(change).await {
             Outcome::Made(made) => Ok(made),
             Outcome::Refused(error) => Err(io_error(error)),
             Outcome::Unknown(error) => {
-                // A request that was on its way when the connection broke arrives meanwhile.
-                tokio::time::sleep((self.patience / 4).min(Duration::from_secs(1))).await;
-                match tokio::time::timeout(2 * self.patience, is_made()).await {
+                self.wait_for_delayed().await;
+                let mut found = tokio::time::timeout(2 * self.patience, is_made()).await;
+                if error.kind() == io::ErrorKind::TimedOut && matches!(found, Ok(Ok(None))) {
+                    tokio::time::sleep((self.patience / 2).min(Duration::from_secs(5))).await;
+                    found = tokio::time::timeout(2 * self.patience, is_made()).await;
+                }
+                match found {
                     Ok(Ok(Some(made))) => Ok(made),
                     Ok(Ok(None)) => Err(error),
                     _ => return Err(error),
                 }
             }
         };
-        doubt.is_armed = false;
+        doubt.disarm();
         outcome
     }
 
@@ -169,7 +237,7 @@ impl HdfsFiles {
     pub(super) async fn create(&self, key: &str, replaces: bool) -> io::Result<FileWriter> {
         let options = WriteOptions::default().overwrite(replaces).create_parent(false).permission(FILE_MODE);
         // Whether the file is there or not, this client cannot write to it.
-        let is_made = async || self.find(key).await.map(|_| None);
+        let is_made = move || async move { self.find(key).await.map(|_| None) };
         self.make(self.client.create(&path_of(key), options), is_made).await
     }
 
@@ -179,11 +247,13 @@ impl HdfsFiles {
         if from == to {
             return self.find_existing(from).await.map(drop);
         }
-        let is_made = async || {
+        let is_made = move || async move {
             let (from, to) = (self.find(from).await?, self.find(to).await?);
             Ok((from.is_none() && to.is_some()).then_some(()))
         };
-        self.make(self.client.rename(&path_of(from), &path_of(to), true), is_made).await
+        self.make(self.client.rename(&path_of(from), &path_of(to), true), is_made).await?;
+        self.end_claims(|lock| lock.strip_prefix(from).is_some_and(|below| below.starts_with('/')));
+        Ok(())
     }
 
     pub(super) async fn delete_file(&self, key: &str) -> io::Result<()> {
@@ -203,18 +273,24 @@ impl HdfsFiles {
     /// Removes a file or an empty directory.
     async fn delete(&self, key: &str) -> io::Result<()> {
         self.check(key).await?;
-        let is_made = async || Ok(self.find(key).await?.is_none().then_some(true));
+        let is_made = move || async move { Ok(self.find(key).await?.is_none().then_some(true)) };
         if !self.make(self.client.delete(&path_of(key), false), is_made).await? {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no such file"));
         }
         let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        leases.iter().filter_map(Weak::upgrade).for_each(|lease| lease.forget_if(key));
+        leases
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|lease| lease.key() == key)
+            .for_each(|lease| lease.end());
+        drop(leases);
+        self.end_claims(|lock| lock == key);
         Ok(())
     }
 
     pub(super) async fn make_dirs(&self, key: &str) -> io::Result<()> {
         self.check(key).await?;
-        let is_made = async || Ok(self.find(key).await?.filter(|found| found.isdir).map(drop));
+        let is_made = move || async move { Ok(self.find(key).await?.filter(|found| found.isdir).map(drop)) };
         self.make(self.client.mkdirs(&path_of(key), DIR_MODE, true), is_made).await
     }
 

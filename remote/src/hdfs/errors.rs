@@ -6,8 +6,8 @@ use std::io;
 /// Whether the name node has answered: it has not made the change.
 pub(super) fn is_refusal(error: &HdfsError) -> bool {
     match error {
-        HdfsError::RPCError(..)
-        | HdfsError::AlreadyExists(_)
+        HdfsError::RPCError(class, _) => !is_of_network(class),
+        HdfsError::AlreadyExists(_)
         | HdfsError::FileNotFound(_)
         | HdfsError::InvalidArgument(_)
         | HdfsError::InvalidPath(_) => true,
@@ -23,6 +23,33 @@ pub(super) fn is_open_elsewhere(error: &HdfsError) -> bool {
         HdfsError::RPCError(class, _) => class.ends_with("RecoveryInProgressException"),
         _ => false,
     }
+}
+
+/// Whether an exception is that of a router of HDFS which has had no answer from the name node: that may have
+/// made the change.
+fn is_of_network(class: &str) -> bool {
+    const PACKAGES: [&str; 3] = ["java.net.", "java.nio.channels.", "org.apache.hadoop.net."];
+    PACKAGES.iter().any(|package| class.starts_with(package))
+        || ["EOFException", "InterruptedIOException", "NoNamenodesAvailableException"]
+            .contains(&name_of(class))
+}
+
+/// Whether the answer to a sync of a file, or to its end, says that it is not open for this client any more.
+pub(super) fn is_loss(error: &HdfsError) -> bool {
+    match error {
+        HdfsError::FileNotFound(_) | HdfsError::AlreadyExists(_) => true,
+        HdfsError::RPCError(class, _) => {
+            ["LeaseExpiredException", "FileNotFoundException", "RecoveryInProgressException"]
+                .contains(&name_of(class))
+        }
+        _ => false,
+    }
+}
+
+/// Whether this client has the file open for writing already.
+pub(super) fn is_open_here(error: &HdfsError) -> bool {
+    // `FSNamesystem.recoverLeaseInternal` has no class for it.
+    matches!(error, HdfsError::AlreadyExists(text) if text.contains("is already the current lease holder"))
 }
 
 /// Whether a file is erasure-coded, and cannot be synced while it is open.
@@ -48,9 +75,12 @@ pub(super) fn io_error(error: HdfsError) -> io::Error {
     io::Error::new(kind, text.lines().next().unwrap_or_default().to_owned())
 }
 
+fn name_of(class: &str) -> &str {
+    class.rsplit(['.', '$']).next().unwrap_or_default()
+}
+
 fn kind_of_exception(class: &str, text: &str) -> io::ErrorKind {
-    let name = class.rsplit(['.', '$']).next().unwrap_or_default();
-    match name {
+    match name_of(class) {
         "FileNotFoundException" => io::ErrorKind::NotFound,
         "FileAlreadyExistsException" => io::ErrorKind::AlreadyExists,
         "ParentNotDirectoryException" => io::ErrorKind::NotADirectory,
@@ -82,6 +112,16 @@ mod tests {
         assert!(is_open_elsewhere(&HdfsError::AlreadyExists("a".into())));
         let class = "org.apache.hadoop.hdfs.protocol.RecoveryInProgressException".to_owned();
         assert!(is_open_elsewhere(&HdfsError::RPCError(class, String::new())));
+        let of = |class: &str| HdfsError::RPCError(class.to_owned(), String::new());
+        for class in ["java.io.EOFException", "java.net.SocketTimeoutException", "java.net.ConnectException"]
+        {
+            assert!(!is_refusal(&of(class)), "a router has had no answer: {class}");
+        }
+        let in_safe_mode = of("org.apache.hadoop.hdfs.server.namenode.SafeModeException");
+        assert!(is_refusal(&in_safe_mode) && !is_loss(&in_safe_mode));
+        assert!(!is_loss(&of("org.apache.hadoop.ipc.RetriableException")));
+        assert!(is_loss(&of("org.apache.hadoop.hdfs.server.namenode.LeaseExpiredException")));
+        assert!(is_loss(&of("java.io.FileNotFoundException")));
         let broken = HdfsError::IOError(io::ErrorKind::ConnectionReset.into());
         assert!(!is_refusal(&broken) && is_refusal(&HdfsError::FileNotFound("a".into())));
     }

@@ -10,14 +10,19 @@
 //! another client can have the lock, unless the request is delayed in the network for longer than that. The
 //! bytes of logs need no question: the next holder of the lock ends the writing of the logs, so that no later
 //! sync succeeds.
+//!
+//! The name node does not distinguish the callers of one client, so a lock file that this client has open is
+//! not opened again for another caller. A request to open or close one that has no answer is repeated:
+//! otherwise the file might stay open for as long as the client lives.
 
-use super::changes::{HdfsFiles, path_of};
-use super::errors::{io_error, is_open_elsewhere, is_refusal};
+use super::changes::{Claim, HdfsFiles, Outcome, path_of};
+use super::errors::{io_error, is_loss, is_open_elsewhere, is_open_here};
 use crate::moment::Moment;
 use crate::storage::Shared;
 use hdfs_native::file::FileWriter;
 use hdfs_native::{HdfsError, WriteOptions};
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,13 +34,12 @@ const FRESH: Duration = Duration::from_secs(20);
 /// A lock file that is open.
 pub(super) struct Lease {
     key: String,
-    /// What the keys of files in the directory begin with.
-    prefix: String,
+    /// None once the file is being closed.
     writer: tokio::sync::Mutex<Option<FileWriter>>,
     /// Before the last renewal that has succeeded.
     renewed: Mutex<Moment>,
-    /// Whether this client has removed the lock file.
-    is_removed: AtomicBool,
+    /// Whether nothing depends on the lock any more: it was released, or this client has removed its file.
+    is_over: AtomicBool,
 }
 
 impl Lease {
@@ -44,35 +48,38 @@ impl Lease {
     pub(super) const MAX_PATIENCE: Duration = Duration::from_secs(15);
 
     pub(super) fn covers(&self, key: &str) -> bool {
-        key.starts_with(&self.prefix) && key != self.key && !self.is_removed.load(Ordering::SeqCst)
+        key.starts_with(self.prefix()) && key != self.key && !self.is_over.load(Ordering::SeqCst)
     }
 
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Returns what the keys of files in the directory begin with.
     pub(super) fn prefix(&self) -> &str {
-        &self.prefix
+        prefix_of(&self.key)
     }
 
-    pub(super) fn forget_if(&self, removed: &str) {
-        if removed == self.key {
-            self.is_removed.store(true, Ordering::SeqCst);
-        }
+    /// Notes that nothing depends on the lock any more.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
     }
 
     /// Fails if the lock is not held any more.
     pub(super) async fn check(&self, files: &HdfsFiles) -> io::Result<()> {
         let mut writer = self.writer.lock().await;
-        let Some(writer) = writer.as_mut() else {
-            return Err(lock_lost());
-        };
+        // A lock that was released meanwhile is not lost: what it was for is done.
+        let Some(writer) = writer.as_mut() else { return Ok(()) };
         let before = Moment::now();
         let is_fresh = self.renewed.lock().unwrap_or_else(PoisonError::into_inner).is_within(FRESH);
         if !is_fresh {
-            self.renew(files).await?;
+            renew(files, &self.key).await?;
         }
         // A sync of a file without bytes is a question to the name node, which refuses it without the lease.
         files.client();
         match writer.hsync().await {
             Ok(()) => {}
-            Err(error) if is_refusal(&error) && !is_connection(&error) => {
+            Err(error) if is_loss(&error) => {
                 files.lose(self);
                 return Err(lock_lost());
             }
@@ -88,20 +95,25 @@ impl Lease {
         }
         Err(io::Error::new(io::ErrorKind::TimedOut, "the answer whether the lock is held took too long"))
     }
-
-    /// Renews the lease of the client, which is one for all its files: by creating a file. The renewals that
-    /// the client makes by itself do not say whether they have succeeded.
-    async fn renew(&self, files: &HdfsFiles) -> io::Result<()> {
-        let path = format!("{}.renewal", path_of(&self.key));
-        let options = WriteOptions::default().overwrite(true).create_parent(false);
-        drop(files.client().create(&path, options).await.map_err(io_error)?);
-        files.client().delete(&path, false).await.map_err(io_error)?;
-        Ok(())
-    }
 }
 
-fn is_connection(error: &HdfsError) -> bool {
-    matches!(error, HdfsError::IOError(_))
+/// Renews the lease of the client, which is one for all its files: by creating a file beside a lock file. The
+/// renewals that the client makes by itself do not say whether they have succeeded.
+async fn renew(files: &HdfsFiles, key: &str) -> io::Result<()> {
+    let path = renewal_of(key);
+    let options = WriteOptions::default().overwrite(true).create_parent(false);
+    drop(files.client().create(&path, options).await.map_err(io_error)?);
+    files.client().delete(&path, false).await.map_err(io_error)?;
+    Ok(())
+}
+
+fn renewal_of(key: &str) -> String {
+    format!("{}.renewal", path_of(key))
+}
+
+/// Returns what the keys of files in the directory of a lock file begin with.
+pub(super) fn prefix_of(key: &str) -> &str {
+    key.rfind('/').and_then(|at| key.get(..=at)).unwrap_or_default()
 }
 
 pub(super) fn lock_lost() -> io::Error {
@@ -110,35 +122,95 @@ pub(super) fn lock_lost() -> io::Error {
 
 /// Locks a lock file.
 pub(super) async fn take(files: &Arc<HdfsFiles>, key: String, shared: Arc<Shared>) -> io::Result<HdfsLock> {
-    let before = Moment::now();
-    let options = WriteOptions::default().overwrite(false).create_parent(false);
-    let created = files.client().create(&path_of(&key), options).await;
-    let opened = match created {
-        Err(error) if is_open_elsewhere(&error) => files.client().append(&path_of(&key)).await,
-        created => created,
-    };
-    let writer = match opened {
-        Ok(writer) => writer,
-        Err(error) if is_open_elsewhere(&error) => {
-            return Err(io::Error::new(io::ErrorKind::WouldBlock, io_error(error).to_string()));
-        }
-        Err(error) => return Err(io_error(error)),
-    };
-    let prefix = key.rsplit_once('/').map_or_else(String::new, |(dir, _)| format!("{dir}/"));
+    let claim = files.claim(&key)?;
+    let (writer, before) = open(files, &key).await?;
     let lease = Arc::new(Lease {
         key,
-        prefix,
         writer: tokio::sync::Mutex::new(Some(writer)),
         renewed: Mutex::new(before),
-        is_removed: AtomicBool::new(false),
+        is_over: AtomicBool::new(false),
     });
     files.add(&lease);
-    Ok(HdfsLock { lease, shared })
+    Ok(HdfsLock { lease, claim: Some(claim), files: Arc::clone(files), shared })
+}
+
+/// Opens a lock file that the caller has claimed. Returns also a moment before. Repeats requests that have no
+/// answer, as the file may be open then. If there is none at all, the storage changes nothing more: others
+/// can have the lock when it is dropped.
+async fn open(files: &HdfsFiles, key: &str) -> io::Result<(FileWriter, Moment)> {
+    let doubt = files.doubt();
+    let (mut attempts, mut is_unanswered, mut renewed) = (3, false, None::<Moment>);
+    let opened = loop {
+        let before = Moment::now();
+        match files.change(open_once(files, key)).await {
+            Outcome::Made(writer) => break Ok((writer, before)),
+            Outcome::Refused(error) if is_open_here(&error) && is_unanswered && attempts > 0 => {
+                // By the request without an answer. Recovering the lease ends that of any client, so it must
+                // have been this one's after a renewal.
+                if renewed.is_some_and(|renewed| renewed.is_within(FRESH)) {
+                    attempts -= 1;
+                    within(files.patience(), files.recover_lease(key)).await?;
+                } else {
+                    renewed = Some(before);
+                    within(files.patience(), renew(files, key)).await?;
+                }
+            }
+            Outcome::Refused(error) if is_open_elsewhere(&error) => {
+                break Err(io::Error::new(io::ErrorKind::WouldBlock, io_error(error).to_string()));
+            }
+            // An earlier request may have been made.
+            Outcome::Refused(error) if is_unanswered => return Err(io_error(error)),
+            Outcome::Refused(error) => break Err(io_error(error)),
+            Outcome::Unknown(error) => {
+                (attempts, is_unanswered) = (attempts - 1, true);
+                if attempts == 0 {
+                    return Err(error);
+                }
+                files.wait_for_delayed().await;
+            }
+        }
+    };
+    if opened.is_ok() {
+        // A process that has died may have left it. Nothing depends on it.
+        let _ = files.client().delete(&renewal_of(key), false).await;
+    }
+    doubt.disarm();
+    opened
+}
+
+async fn open_once(files: &HdfsFiles, key: &str) -> Result<FileWriter, HdfsError> {
+    let options = WriteOptions::default().overwrite(false).create_parent(false);
+    match files.client().create(&path_of(key), options).await {
+        Err(error) if is_open_elsewhere(&error) => files.client().append(&path_of(key)).await,
+        created => created,
+    }
+}
+
+async fn within<T>(time: Duration, call: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(time, call).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Closes a lock file. Ends when it is not open for this client any more.
+async fn close(files: &HdfsFiles, mut writer: FileWriter) {
+    let mut pause = Duration::from_millis(500);
+    loop {
+        files.client();
+        // The name node accepts the end of a file that has ended.
+        match tokio::time::timeout(files.patience(), writer.close()).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) if is_loss(&error) => return,
+            _ => tokio::time::sleep(pause).await,
+        }
+        pause = (pause * 2).min(Duration::from_secs(20));
+    }
 }
 
 /// A lock that is held.
 pub(super) struct HdfsLock {
     lease: Arc<Lease>,
+    /// Taken only when dropped.
+    claim: Option<Claim>,
+    files: Arc<HdfsFiles>,
     shared: Arc<Shared>,
 }
 
@@ -149,15 +221,20 @@ impl fmt::Debug for HdfsLock {
 }
 
 impl Drop for HdfsLock {
-    /// Closes the file. If that fails, the lock is released when the client ends, or loses its lease.
+    /// Closes the file. If there is no answer for some time, goes on without the caller, as long as there is
+    /// the storage.
     fn drop(&mut self) {
-        let lease = Arc::clone(&self.lease);
-        let _ = self.shared.blocking.run(async move {
-            let writer = lease.writer.lock().await.take();
-            match writer {
-                Some(mut writer) => writer.close().await.map_err(io_error),
-                None => Ok(()),
+        self.lease.end();
+        let (lease, files, claim) = (Arc::clone(&self.lease), Arc::clone(&self.files), self.claim.take());
+        let time = 2 * files.patience();
+        let closing = self.shared.blocking.handle().spawn(async move {
+            if let Some(writer) = lease.writer.lock().await.take() {
+                close(&files, writer).await;
             }
+            drop(claim);
         });
+        // A failure is one to wait for it.
+        let _ =
+            self.shared.blocking.run(within(time, async move { closing.await.map_err(io::Error::other) }));
     }
 }

@@ -4,15 +4,15 @@ use crate::cut_proxy::{Cut, CutProxy};
 use crate::history::{Attempt, Rows, Step, expect_locked, put, rows, turns};
 use hregion::io::{FileWriter, LogFile};
 use hregion::{
-    Compaction, Delete, DirEntry, Durability, ErrorKind, Family, FileLock, FileReader, Get, Put, Region,
-    Result, Scan, Storage, Table,
+    Compaction, Delete, DirEntry, Durability, ErrorKind, Family, FileLock, FileReader, Get, ManualClock, Put,
+    Region, Result, Scan, Storage, Table,
 };
 use hregion_remote::{RemoteOptions, RemoteStorage};
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const LOCK: &str = ".hregion.lock";
@@ -191,12 +191,14 @@ fn a_table_is_created_written_split_and_opened_again() {
 #[ignore = "needs a server"]
 fn reads_go_on_while_compactions_replace_their_files() {
     const ROWS: usize = 600;
-    let (name, root) = ("0123456789abcdef0123456789abcdef", fresh("archived"));
-    for dir in [root.join("data/ns/t").join(name), fresh("alone")] {
+    // The name of a region's directory depends on when it is created.
+    let (name, root) = ("f39a688dd117a795ba32e5609f267c24", fresh("archived"));
+    for dir in [root.join("data/default/t").join(name), fresh("alone")] {
         let options = |storage| {
             // As small files are read as a whole otherwise.
             let family = Family::new("f").block_size(4096).configuration("hbase.hstore.compaction.min", "2");
-            Region::options().storage(storage).family(family).create_if_missing(true)
+            let options = Region::options().storage(storage).clock(Arc::new(ManualClock::new(1000)));
+            options.table("t").family(family).create_if_missing(true)
         };
         let storage =
             Arc::new(RemoteOptions::default().tail_bytes(1).read_ahead_bytes(1 << 16).build().unwrap());
@@ -275,6 +277,110 @@ fn a_second_writer_is_refused_and_a_lost_lock_ends_all_changes() {
     let expected = [("a", "1"), ("b", "2"), ("e", "3")].map(|(row, value)| (row.into(), value.into()));
     assert_eq!(rows(&read_in(second, &dir).unwrap()), Rows::from(expected));
     open_in(first, &dir).unwrap().close().unwrap();
+}
+
+/// Locks of a directory above are taken and released while a region is written.
+#[test]
+#[ignore = "needs a server"]
+fn the_release_of_a_lock_above_fails_no_change() {
+    let root = fresh("released");
+    let storage = client();
+    let region = open_in(storage.clone(), &root.join("r")).unwrap();
+    let above = root.join(LOCK);
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                drop(storage.lock(&above).unwrap());
+            }
+        });
+        let changed = (0..300).try_for_each(|n| {
+            let name = root.join(format!("r/f/.{n}"));
+            drop(storage.create_new(&name)?);
+            storage.remove(&name)
+        });
+        is_done.store(true, Ordering::Relaxed);
+        changed.unwrap();
+    });
+    region.put(put("a", "1")).unwrap();
+    region.close().unwrap();
+}
+
+/// As if this process had been stopped while it had the lock of a directory above.
+#[test]
+#[ignore = "needs a server"]
+fn the_loss_of_a_lock_above_leaves_those_below() {
+    let root = fresh("above");
+    let (first, second) = (client(), client());
+    let region = open_in(first.clone(), &root.join("r")).unwrap();
+    let above = first.lock(&root.join(LOCK)).unwrap();
+    second.end_writing(&root.join(LOCK)).unwrap();
+    first.create_new(&root.join("file")).unwrap_err();
+    region.put(put("a", "1")).unwrap();
+    region.flush().unwrap();
+    drop(above);
+    first.create_new(&root.join("file")).unwrap_err();
+    region.put(put("b", "2")).unwrap();
+    region.compact(Compaction::Major).unwrap();
+    drop(first.lock(&root.join(LOCK)).unwrap());
+    drop(first.create_new(&root.join("file")).unwrap());
+    region.close().unwrap();
+}
+
+/// A region whose lock was lost must not change files under the lock that the same storage takes later.
+#[test]
+#[ignore = "needs a server"]
+fn a_region_that_lost_its_lock_keeps_its_storage_from_locking_again() {
+    let dir = fresh("stale");
+    let (first, second) = (client(), client());
+    let stale = open_in(first.clone(), &dir).unwrap();
+    stale.put(put("a", "1")).unwrap();
+    stale.flush().unwrap();
+    second.end_writing(&dir.join(LOCK)).unwrap();
+    let other = open_in(second, &dir).unwrap();
+    other.put(put("b", "2")).unwrap();
+    other.close().unwrap();
+    expect_locked(open_in(first.clone(), &dir));
+    stale.compact(Compaction::Major).unwrap_err();
+    drop(stale);
+    let region = open_in(first, &dir).unwrap();
+    assert_eq!(rows(&region).len(), 2);
+    region.close().unwrap();
+}
+
+/// The connection is closed at each part of what a client sends while it locks and releases: what it has open
+/// then must not stay so. The client lives on.
+#[test]
+#[ignore = "needs a server"]
+fn a_lock_is_free_after_a_lost_answer() {
+    let host = base().strip_prefix("hdfs://").unwrap().to_owned();
+    for cut in [Cut::Request, Cut::Answer] {
+        for at in 1.. {
+            let (dir, other) = (fresh("lost-answers"), client());
+            other.create_dir_all(&dir).unwrap();
+            let proxy = CutProxy::start(&host, cut, at);
+            let through =
+                |path: PathBuf| PathBuf::from(path.to_str().unwrap().replace(&host, &proxy.address()));
+            let storage = RemoteOptions::default().deadline(Duration::from_secs(8)).build().unwrap();
+            let locked = storage.lock(&through(dir.join(LOCK))).map(drop);
+            let (context, since) = (format!("part {at}, {cut:?}, {locked:?}"), Instant::now());
+            let lock = loop {
+                match other.lock(&dir.join(LOCK)) {
+                    Ok(lock) => break lock,
+                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{context}: {error}"),
+                }
+                assert!(since.elapsed() < Duration::from_secs(20), "{context}");
+                std::thread::sleep(Duration::from_millis(300));
+            };
+            drop(lock);
+            locked.unwrap_or_else(|error| panic!("{context}: {error}"));
+            drop(storage.lock(&through(dir.join(LOCK))).unwrap());
+            if !proxy.has_cut() {
+                println!("{at} parts, {cut:?}");
+                break;
+            }
+        }
+    }
 }
 
 /// A storage whose nth call fails: before it is made, or after, as if the answer were lost.
