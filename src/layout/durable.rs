@@ -210,22 +210,23 @@ mod tests {
         let [base, from, to] = ["/root", "/root/data/f", "/root/archive/f"].map(Path::new);
         let names = ["0a", "0b"].map(Path::new);
         let storage = FaultyStorage::new();
+        let shared: Arc<dyn Storage> = Arc::new(storage.clone());
         let write = |path: PathBuf| storage.create(&path).unwrap().write_all(b"bytes").unwrap();
         names.iter().for_each(|name| write(from.join(name)));
         storage.break_calls(Call::CreateDir);
-        assert!(move_files(&storage, base, from, to, names).is_err());
+        assert!(move_files(&shared, base, from, to, names).is_err());
         assert!(names.iter().all(|name| storage.bytes(&from.join(name)).is_some()));
         storage.repair();
-        move_files(&storage, base, from, to, names).unwrap();
+        move_files(&shared, base, from, to, names).unwrap();
         let is_moved = |name: &&Path| {
             let (old, new) = (storage.bytes(&from.join(name)), storage.bytes(&to.join(name)));
             (old, new) == (None, Some(b"bytes".to_vec()))
         };
         assert!(names.iter().all(is_moved));
         // Again, after a failure; and after the files have been removed from there.
-        move_files(&storage, base, from, to, names).unwrap();
+        move_files(&shared, base, from, to, names).unwrap();
         remove_tree(&storage, to).unwrap();
-        move_files(&storage, base, from, to, names).unwrap();
+        move_files(&shared, base, from, to, names).unwrap();
         assert_eq!(storage.names(), [] as [PathBuf; 0]);
     }
 }
