@@ -271,7 +271,7 @@ fn a_file_that_loses_its_path_is_read_where_it_is_now() {
     (0..6).rev().for_each(check);
     storage.rename(Path::new("data/ns/t"), Path::new("data/ns/u")).unwrap();
     storage.rename(Path::new("archive/5"), Path::new("archive/6")).unwrap();
-    [0, 1, 2, 3, 5].map(check);
+    [0, 1, 2, 3, 5].into_iter().for_each(check);
     assert!(handles.open_handles() <= 3 && faulty.open_handles() <= 3);
     storage.remove(Path::new("data/ns/u/r/f/0")).unwrap();
     assert_eq!(read(&*open[0]).unwrap_err().kind(), io::ErrorKind::NotFound);
