@@ -144,8 +144,8 @@ impl RegionCore {
     }
 
     /// Archives the replaced files of a store, or of all stores. If one cannot be archived, it and the later
-    /// ones of its store are kept for another attempt. In a storage without renames, files that are still read
-    /// are kept, too.
+    /// ones of its store are kept for another attempt. In a storage without renames, files that are still
+    /// read are kept, too.
     ///
     /// A compacted file must be archived before the file that records its replacement is itself replaced;
     /// otherwise the next open would read it again. So must it be before that file is archived, which may be
