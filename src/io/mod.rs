@@ -279,10 +279,10 @@ pub trait Storage: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Whether a file that is open can still be read after it was removed. If not, a region keeps the files that
-    /// it has replaced until its own readers are done. An open file that was renamed must be readable in either
-    /// case, or reads of it fail with [`io::ErrorKind::NotFound`]: then it is opened again where it is now, and
-    /// must have the same [identity](FileReader::identity).
+    /// Whether a file that is open can still be read after it was removed. If not, a region keeps the files
+    /// that it has replaced until its own readers are done. An open file that was renamed must be readable in
+    /// either case, or reads of it fail with [`io::ErrorKind::NotFound`]: then it is opened again where it is
+    /// now, and must have the same [identity](FileReader::identity).
     fn can_read_removed(&self) -> bool {
         true
     }

@@ -531,8 +531,8 @@ impl RegionDir {
         self.table.root.is_some() || self.storage().can_read_removed()
     }
 
-    /// Moves a file that no longer belongs to its store to `.tmp`, from where it is to be removed. Returns its
-    /// path. Can be retried after a failure.
+    /// Moves a file that no longer belongs to its store to `.tmp`, from where it is to be removed. Returns
+    /// its path. Can be retried after a failure.
     ///
     /// # Errors
     ///
