@@ -79,6 +79,13 @@ pub struct ScanResults {
     pub cursor: Option<Cursor>,
 }
 
+impl ScanResults {
+    /// The results after the end.
+    pub(crate) fn end() -> Self {
+        Self { results: Vec::new(), more: false, heartbeat: false, cursor: None }
+    }
+}
+
 /// A scan, either the caller's or a copy that observers may have changed.
 enum ScanOf<'v> {
     Caller(&'v Scan),

@@ -4,6 +4,7 @@ use super::{TableScanner, TableView};
 use crate::cell::{Row, RowRef};
 use crate::error::Result;
 use crate::op::Scan;
+use crate::region::ScanResults;
 use self_cell::self_cell;
 use std::fmt;
 
@@ -40,6 +41,15 @@ impl TableResultScanner {
     /// As [`TableScanner::next_row`].
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
         self.0.with_dependent_mut(|_, rows| rows.next_row())
+    }
+
+    /// Returns results as one call to a server does. See [`TableScanner::next_results`].
+    ///
+    /// # Errors
+    ///
+    /// As [`TableScanner::next_results`].
+    pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
+        self.0.with_dependent_mut(|_, rows| rows.next_results(max))
     }
 }
 

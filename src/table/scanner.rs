@@ -5,7 +5,7 @@ use super::steps::{RowsLeft, Steps};
 use crate::cell::{Row, RowRef};
 use crate::error::{Error, Result};
 use crate::op::Scan;
-use crate::region::RegionScanner;
+use crate::region::{RegionScanner, ScanResult, ScanResults};
 use std::fmt;
 
 /// The rows of a table scan, in order, each read once from its region.
@@ -47,6 +47,43 @@ impl<'v> TableScanner<'v> {
             Ok(false) => Ok(None),
             Err(error) => Err(self.fail(error)),
         }
+    }
+
+    /// Returns results as one call to a server does: at most `max`, and within the scan's limits on result
+    /// size and on time ([`RegionScanner::next_results`]). A call reads one region: it returns fewer results,
+    /// or none, at its end, and the next call reads the next region.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_row`](Self::next_row).
+    pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
+        self.view.table().0.check_open()?;
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        self.results(max).map_err(|error| self.fail(error))
+    }
+
+    fn results(&mut self, max: Option<usize>) -> Result<ScanResults> {
+        let Some(rows) = self.rows.as_mut().filter(|_| !self.left.is_none()) else {
+            return Ok(ScanResults::end());
+        };
+        let mut call = rows.next_results(max)?;
+        let is_filter_done = rows.is_filter_done();
+        let within = |result: &&ScanResult| self.left.take(result.row.as_row(), result.partial);
+        let count = call.results.iter().take_while(within).count();
+        let ends = count < call.results.len();
+        call.results.truncate(count);
+        if !call.more && !ends && !self.left.end_region(is_filter_done) && !self.left.is_none() {
+            call.cursor = self.steps.position();
+            self.open_next_region()?;
+            call.more = self.rows.is_some();
+        }
+        if !call.more || ends || self.left.is_none() {
+            self.rows = None;
+            (call.more, call.heartbeat, call.cursor) = (false, false, None);
+        }
+        Ok(call)
     }
 
     /// Reads the next row, which [`rows`](Self::rows) then has. Returns false at the end.

@@ -4,7 +4,7 @@ use super::regions::RegionList;
 use crate::cell::RowRef;
 use crate::error::Result;
 use crate::locator::{LocateType, RegionInconsistency};
-use crate::op::Scan;
+use crate::op::{Cursor, Scan};
 
 /// The regions of a scan, in scan order.
 #[derive(Debug)]
@@ -108,6 +108,12 @@ impl<'s> Steps<'s> {
             (!is_last).then(|| (end.to_vec(), LocateType::At))
         };
         Ok(Some(at))
+    }
+
+    /// Returns the position at which the next region begins; `None` after the last.
+    pub(super) fn position(&self) -> Option<Cursor> {
+        let next = self.next.as_ref();
+        next.map(|(row, position)| Cursor::new(row.clone(), matches!(position, LocateType::At)))
     }
 
     /// Returns the least and the greatest row of the scan; empty for no bound.

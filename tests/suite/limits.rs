@@ -5,7 +5,7 @@ use hregion::filter::SingleColumnValue;
 use hregion::{
     BloomType, CellRef, CellType, CheckAndMutate, Clock, Compaction, Comparator, Compare, Cursor, Delete,
     Durability, Error, ErrorKind, Family, Filter, Get, HFile, HFileWriter, Limits, Put, ReadView, Region,
-    RowRef, Scan, ScanResult, SeekKey, Table,
+    Row, RowRef, Scan, ScanResult, SeekKey, Table,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -374,6 +374,66 @@ fn a_call_ends_when_its_time_is_over() {
     // the time is no limit for a loop over all rows
     let rows = view.scan(&Scan::new().time_limit(Duration::from_nanos(1))).unwrap().count();
     assert_eq!(rows, view.scan(&Scan::new()).unwrap().count());
+}
+
+/// A call of the scanner of a table ends in time, too, and reads one region. Another scan continues where it
+/// ended.
+#[test]
+fn a_call_of_a_table_ends_when_its_time_is_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Region::options().clock(Arc::new(Ticking::default()));
+    let splits = ["r050", "r100", "r150"];
+    let table = Table::create_with(dir.path(), "t", &[Family::new("f")], &splits, options).unwrap();
+    for i in (0..200).filter(|i| i % 7 != 0 && !(95..160).contains(i)) {
+        let value = if i == 40 || i == 190 { "hit" } else { "v" };
+        table
+            .put(Put::new(format!("r{i:03}")).cell_at("f", "q", 1, value).cell_at("f", "r", 1, "w"))
+            .unwrap();
+    }
+    let calls = |scan: &Scan| {
+        let mut scanner = table.scan(scan.clone()).unwrap();
+        let mut calls = Vec::new();
+        loop {
+            let call = scanner.next_results(None).unwrap();
+            assert_eq!(call.more, call.cursor.is_some());
+            calls.push((call.results, call.heartbeat, call.cursor));
+            assert!(calls.len() < 1000, "a scan that does not end");
+            if calls.last().unwrap().2.is_none() {
+                assert!(scanner.next_results(None).unwrap().results.is_empty());
+                assert!(scanner.next_row().unwrap().is_none());
+                return calls;
+            }
+        }
+    };
+    let hits = || Filter::value(Compare::Equal, Comparator::binary("hit"));
+    for (name, scan, least) in [
+        ("all", Scan::new(), 10),
+        ("reversed", Scan::new().reversed(true), 10),
+        ("values", Scan::new().filter(hits()), 10),
+        ("values, reversed", Scan::new().filter(hits()).reversed(true), 10),
+        ("batches", Scan::new().batch(1), 10),
+        ("few", Scan::new().caching(3), 30),
+        ("a limit", Scan::new().limit(60), 5),
+        ("a range", Scan::new().rows("r030".."r170"), 5),
+    ] {
+        let whole: Vec<Row> = table.scan(scan.clone()).unwrap().map(Result::unwrap).collect();
+        let calls_of = calls(&scan.clone().time_limit(Duration::from_millis(4)));
+        let found: Vec<Row> =
+            calls_of.iter().flat_map(|(results, ..)| results).map(|result| result.row.clone()).collect();
+        assert_eq!(found, whole, "{name}");
+        let ended = calls_of.iter().filter(|(_, heartbeat, _)| *heartbeat).count();
+        assert!(calls_of.len() >= least && ended > 0, "{name}: {} calls, {ended} by time", calls_of.len());
+        let all = cells(&calls(&scan.clone().limit(0)));
+        for (at, (results, _, cursor)) in calls_of.iter().enumerate() {
+            let Some(cursor) = cursor else { continue };
+            let rest = cells(&calls(&scan.clone().limit(0).resume(cursor)));
+            let expected = &all[cells(&calls_of[..=at]).len()..];
+            let is_cut = results.last().is_some_and(|last| last.partial);
+            assert!(if is_cut { rest.ends_with(expected) } else { rest == expected }, "{name}, {cursor:?}");
+        }
+    }
+    // without a limit, a call for each region
+    assert_eq!(calls(&Scan::new()).len(), 4);
 }
 
 fn calls_without_results(view: &ReadView, scan: &Scan) -> usize {
