@@ -806,7 +806,7 @@ impl Storage for FaultyStorage {
             }
         }
         // As on a disk, a rename creates no directory.
-        state.directory(to.parent().unwrap_or(Path::new("")))?;
+        state.directory(to.parent().unwrap_or_else(|| Path::new("")))?;
         let (from_dir, from_name) = state.parent(from)?;
         let (to_dir, to_name) = state.parent(to)?;
         state.dir_mut(from_dir).now.remove(from_name);
