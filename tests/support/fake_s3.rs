@@ -273,12 +273,14 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
         shared.asked.lock().unwrap().push(asked);
         shared.largest.fetch_max(request.body.len() as u64, Ordering::Relaxed);
         let mut manner = shared.manners.lock().unwrap().pop_front().unwrap_or(Manner::Good);
-        if let Some((left, is_made)) = &mut *shared.left.lock().unwrap() {
+        let mut left = shared.left.lock().unwrap();
+        if let Some((left, is_made)) = left.as_mut() {
             *left = left.saturating_sub(1);
             if *left == 0 {
                 manner = if std::mem::take(is_made) { Manner::DropsAfter } else { Manner::Drops };
             }
         }
+        drop(left);
         match manner {
             Manner::Hangs => return hang(shared),
             Manner::Drops => return Ok(()),

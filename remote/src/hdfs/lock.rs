@@ -228,7 +228,8 @@ impl Drop for HdfsLock {
         let (lease, files, claim) = (Arc::clone(&self.lease), Arc::clone(&self.files), self.claim.take());
         let time = 2 * files.patience();
         let closing = self.shared.blocking.handle().spawn(async move {
-            if let Some(writer) = lease.writer.lock().await.take() {
+            let writer = lease.writer.lock().await.take();
+            if let Some(writer) = writer {
                 close(&files, writer).await;
             }
             drop(claim);

@@ -203,9 +203,9 @@ fn run_model(client: &dyn Fn() -> Arc<RemoteStorage>, dir: &Path) -> Rows {
         // A reader sees what is logged; the writer may have died then.
         assert_eq!(rows(&read()), model);
         if seed % 2 == 0 {
-            region.close().unwrap()
+            region.close().unwrap();
         } else {
-            region.abort().unwrap()
+            region.abort().unwrap();
         }
         assert_eq!(rows(&read()), model);
     }
