@@ -177,6 +177,7 @@ pub(crate) fn is_of_bulk_load(dir: &Path) -> io::Result<bool> {
 }
 
 #[cfg(all(test, feature = "arrow"))]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;
 

@@ -207,10 +207,8 @@ fn a_put_in_a_hook_of_a_put_does_not_wait_for_a_merge_that_waits_for_the_put() {
     for (row, other) in [("a", "z"), ("z", "a")] {
         within_a_minute("merge", move || {
             let observed = Observed::new("post_put");
-            let (first, act): (fn(&Table) -> _, fn(&Table) -> _) = match row {
-                "a" => (|table| put(table, "a"), |table| put(table, "z")),
-                _ => (|table| put(table, "z"), |table| put(table, "a")),
-            };
+            let puts: [fn(&Table) -> Result<()>; 2] = [|table| put(table, "a"), |table| put(table, "z")];
+            let [first, act] = if row == "a" { puts } else { [puts[1], puts[0]] };
             let observed = while_in_hook(observed, act, first, merge);
             observed.outcome().unwrap();
             assert_eq!(observed.rows(), [row, other].map(String::from).into());
