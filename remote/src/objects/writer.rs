@@ -166,7 +166,7 @@ impl ObjectWriter {
     }
 
     /// Adds bytes, which are not more than a part.
-    fn write(&mut self, state: State, bytes: &[u8]) -> io::Result<State> {
+    fn write(&self, state: State, bytes: &[u8]) -> io::Result<State> {
         let part_bytes = self.file.files.settings.part_bytes;
         let (parts, mut buffer) = match state {
             State::Whole(buffer) => (None, buffer),
