@@ -48,15 +48,15 @@ impl std::fmt::Debug for Pages {
     }
 }
 
-/// What files are read from, and written to, if they are not only read.
-pub(crate) type Connected = (Arc<dyn Source>, Option<Arc<dyn Target>>);
+/// Where files are read from, and written to.
+type Ends = (Arc<dyn Source>, Option<Arc<dyn Target>>);
 
 /// Connects to the store of a location. There is no target if its files are only read.
 pub(crate) fn connect(
     location: &Location,
     options: &RemoteOptions,
     counters: Arc<Counters>,
-) -> io::Result<Connected> {
+) -> io::Result<Ends> {
     // A provider that the process has chosen stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let connector = || CountingConnector::new(options, location.scheme == Scheme::S3, Arc::clone(&counters));

@@ -264,6 +264,23 @@ impl Drop for FakeS3 {
     }
 }
 
+impl Shared {
+    /// Counts a request. Returns how it is answered: not at all once the server is dead to the client.
+    fn until_death(&self, manner: Manner) -> Manner {
+        let mut left = self.left.lock().unwrap();
+        let Some((left, is_made)) = left.as_mut() else { return manner };
+        *left = left.saturating_sub(1);
+        match (*left, std::mem::take(is_made)) {
+            (0, true) => Manner::DropsAfter,
+            (0, false) => Manner::Drops,
+            (_, at_last) => {
+                *is_made = at_last;
+                manner
+            }
+        }
+    }
+}
+
 fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut input = BufReader::new(stream);
@@ -272,15 +289,8 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
         let asked = format!("{} {} {:?} {range}", request.method, request.key, request.query);
         shared.asked.lock().unwrap().push(asked);
         shared.largest.fetch_max(request.body.len() as u64, Ordering::Relaxed);
-        let mut manner = shared.manners.lock().unwrap().pop_front().unwrap_or(Manner::Good);
-        let mut left = shared.left.lock().unwrap();
-        if let Some((left, is_made)) = left.as_mut() {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                manner = if std::mem::take(is_made) { Manner::DropsAfter } else { Manner::Drops };
-            }
-        }
-        drop(left);
+        let manner = shared.manners.lock().unwrap().pop_front().unwrap_or(Manner::Good);
+        let manner = shared.until_death(manner);
         match manner {
             Manner::Hangs => return hang(shared),
             Manner::Drops => return Ok(()),

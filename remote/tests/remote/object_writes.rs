@@ -202,10 +202,9 @@ fn run_model(client: &dyn Fn() -> Arc<RemoteStorage>, dir: &Path) -> Rows {
         assert!(region.health().is_sound(), "{:?}", region.health());
         // A reader sees what is logged; the writer may have died then.
         assert_eq!(rows(&read()), model);
-        if seed % 2 == 0 {
-            region.close().unwrap();
-        } else {
-            region.abort().unwrap();
+        match seed % 2 {
+            0 => region.close().unwrap(),
+            _ => region.abort(),
         }
         assert_eq!(rows(&read()), model);
     }
