@@ -204,7 +204,7 @@ fn run_model(client: &dyn Fn() -> Arc<RemoteStorage>, dir: &Path) -> Rows {
         assert_eq!(rows(&read()), model);
         match seed % 2 {
             0 => region.close().unwrap(),
-            _ => region.abort(),
+            _ => region.abort().unwrap(),
         }
         assert_eq!(rows(&read()), model);
     }
