@@ -422,7 +422,10 @@ fn a_call_of_a_table_ends_when_its_time_is_over() {
             calls_of.iter().flat_map(|(results, ..)| results).map(|result| result.row.clone()).collect();
         assert_eq!(found, whole, "{name}");
         let ended = calls_of.iter().filter(|(_, heartbeat, _)| *heartbeat).count();
-        assert!(calls_of.len() >= least && ended > 0, "{name}: {} calls, {ended} by time", calls_of.len());
+        // three results are not too many for the time of a call
+        let is_timed = name != "few";
+        let made = calls_of.len();
+        assert!(made >= least && (ended > 0) == is_timed, "{name}: {made} calls, {ended} by time");
         let all = cells(&calls(&scan.clone().limit(0)));
         for (at, (results, _, cursor)) in calls_of.iter().enumerate() {
             let Some(cursor) = cursor else { continue };

@@ -459,7 +459,9 @@ impl RegionObserver for Meeting {
         _: &[u8],
     ) -> Result<Option<Box<dyn CompactionFilter>>, Error> {
         if let Some(table) = self.table.get() {
-            table.put(Put::new("after").cell("f", "q", "v"))?;
+            // A hook of a flush may not write to its table.
+            let (table, put) = (table.clone(), Put::new("after").cell("f", "q", "v"));
+            thread::spawn(move || table.put(put)).join().unwrap()?;
             self.frozen.0.send(()).unwrap();
             self.loaded.lock().unwrap().recv().unwrap();
         }

@@ -24,6 +24,10 @@ fn files(count: usize, handles: usize) -> (FaultyStorage, BoundedStorage, FileHa
     let handles = FileHandles::with_capacity(handles);
     let storage = BoundedStorage::new(Arc::new(faulty.clone()), handles.clone(), elsewhere);
     (0..count).for_each(|i| write(&storage, &name(i), &content(i)));
+    // As on a disk, a rename creates no directory.
+    for dir in ["archive", "archive/data/ns/t/r/f", "archive/data/ns/u/r/f"] {
+        faulty.create_dir_all(Path::new(dir)).unwrap();
+    }
     faulty.take_most_handles();
     (faulty, storage, handles)
 }
