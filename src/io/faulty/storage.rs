@@ -732,6 +732,27 @@ impl State {
     }
 }
 
+impl FaultyStorage {
+    fn new_file(&self, path: &Path, replaces: bool) -> io::Result<FaultyWriter> {
+        let mut state = self.state();
+        state.change(Call::Create)?;
+        if !replaces && state.node(path).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let (dir, name) = state.parent(path)?;
+        if state.node(path).is_ok_and(|node| matches!(state.nodes[node], Node::Dir(_))) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        state.open_handle()?;
+        let file = state.nodes.len();
+        state.nodes.push(Node::File(Content::default()));
+        if !state.has_objects {
+            state.dir_mut(dir).now.insert(name.to_owned(), file);
+        }
+        Ok(FaultyWriter { storage: self.clone(), path: path.to_owned(), file, kept: 0 })
+    }
+}
+
 impl Storage for FaultyStorage {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         let mut state = self.state();
@@ -743,36 +764,15 @@ impl Storage for FaultyStorage {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
-        let mut state = self.state();
-        state.change(Call::Create)?;
-        let (dir, name) = state.parent(path)?;
-        if state.node(path).is_ok_and(|node| matches!(state.nodes[node], Node::Dir(_))) {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        state.open_handle()?;
-        let file = state.nodes.len();
-        state.nodes.push(Node::File(Content::default()));
-        if !state.has_objects {
-            state.dir_mut(dir).now.insert(name.to_owned(), file);
-        }
-        Ok(Box::new(FaultyWriter { storage: self.clone(), path: path.to_owned(), file, kept: 0 }))
+        Ok(Box::new(self.new_file(path, true)?))
     }
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
-        if self.state().node(path).is_ok() {
-            self.state().change(Call::Create)?;
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        self.create(path)
+        Ok(Box::new(self.new_file(path, false)?))
     }
 
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        self.create_new(path)?;
-        let mut state = self.state();
-        // The one that was just made, which may have no name yet.
-        let file = state.nodes.len() - 1;
-        state.open_handle()?;
-        Ok(Box::new(FaultyWriter { storage: self.clone(), path: path.to_owned(), file, kept: 0 }))
+        Ok(Box::new(self.new_file(path, false)?))
     }
 
     fn create_scratch(&self, path: &Path, len: u64) -> io::Result<Arc<dyn ScratchFile>> {
