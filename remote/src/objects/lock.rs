@@ -1,8 +1,8 @@
 //! Locks of directories in a bucket: an object that says whether the lock is held.
 //!
 //! The object is made and replaced by conditional puts, so that one process has the lock. It never expires: a
-//! store does not see the end of a process. If one has died, somebody who knows that frees its lock by
-//! [`end_writing`](hregion::Storage::end_writing).
+//! store does not see the end of a process. [`end_writing`](hregion::Storage::end_writing) frees the lock of
+//! a process that is known to be dead.
 //!
 //! Should the process be alive after all, it may have a request on its way when another gets the lock. So
 //! after each object that it makes, it asks whether it still has the lock, and reports success only then:
