@@ -453,6 +453,15 @@ fn a_log_whose_end_is_unknown_takes_no_more_writes() {
     }
 }
 
+/// Ends, when it is dropped, what others do until a flag is set: also if the test fails.
+struct Until<'d>(&'d AtomicBool);
+
+impl Drop for Until<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Threads write while the power fails at any moment: all that was acknowledged before is there, and nothing
 /// that was not written.
 #[test]
@@ -465,6 +474,7 @@ fn a_loss_of_power_under_load_loses_nothing() {
         let begun: Vec<AtomicU64> = (0..threads).map(|_| AtomicU64::new(0)).collect();
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
+            let writing = Until(&done);
             for thread in 0..threads {
                 let (region, acknowledged, begun) = (&region, &acknowledged[thread], &begun[thread]);
                 let done = &done;
@@ -509,7 +519,7 @@ fn a_loss_of_power_under_load_loses_nothing() {
                     assert_eq!(numbers, expected, "seed {seed}: thread {thread}");
                 }
             }
-            done.store(true, Ordering::SeqCst);
+            drop(writing);
         });
     });
 }
