@@ -207,7 +207,7 @@ mod tests {
     /// The error of a rename says nothing about which directory is missing.
     #[test]
     fn files_are_moved_to_a_directory_that_was_removed() {
-        let [base, from, to] = ["/root", "/root/data/f", "/root/archive/f"].map(Path::new);
+        let [base, from, to] = ["hbase", "hbase/data/f", "hbase/archive/f"].map(Path::new);
         let names = ["0a", "0b"].map(Path::new);
         let storage = FaultyStorage::new();
         let shared: Arc<dyn Storage> = Arc::new(storage.clone());

@@ -5,7 +5,7 @@ use hregion::filter::SingleColumnValue;
 use hregion::{
     BloomType, CellRef, CellType, CheckAndMutate, Clock, Compaction, Comparator, Compare, Cursor, Delete,
     Durability, Error, ErrorKind, Family, Filter, Get, HFile, HFileWriter, Limits, Put, ReadView, Region,
-    Row, RowRef, Scan, ScanResult, SeekKey, Table,
+    Row, RowRef, Scan, ScanResult, ScanResults, SeekKey, Table,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -293,12 +293,14 @@ fn long_region(dir: &TempDir) -> Region {
     region
 }
 
-/// Returns the results of all calls, whether each ended because of the time, and where it continues.
-fn timed(view: &ReadView, scan: &Scan) -> Vec<(Vec<ScanResult>, bool, Option<Cursor>)> {
-    let mut scanner = view.scan(scan).unwrap();
+/// The results of a call, whether it ended because of the time, and where the scan continues.
+type TimedCall = (Vec<ScanResult>, bool, Option<Cursor>);
+
+/// Returns all calls of a scan.
+fn all_calls(mut next: impl FnMut() -> hregion::Result<ScanResults>) -> Vec<TimedCall> {
     let mut calls = Vec::new();
     loop {
-        let call = scanner.next_results(None).unwrap();
+        let call = next().unwrap();
         assert_eq!(call.more, call.cursor.is_some());
         calls.push((call.results, call.heartbeat, call.cursor));
         assert!(calls.len() < 1000, "a scan that does not end");
@@ -306,6 +308,11 @@ fn timed(view: &ReadView, scan: &Scan) -> Vec<(Vec<ScanResult>, bool, Option<Cur
             return calls;
         }
     }
+}
+
+fn timed(view: &ReadView, scan: &Scan) -> Vec<TimedCall> {
+    let mut scanner = view.scan(scan).unwrap();
+    all_calls(|| scanner.next_results(None))
 }
 
 /// Returns the cells of calls.
@@ -392,18 +399,10 @@ fn a_call_of_a_table_ends_when_its_time_is_over() {
     }
     let calls = |scan: &Scan| {
         let mut scanner = table.scan(scan.clone()).unwrap();
-        let mut calls = Vec::new();
-        loop {
-            let call = scanner.next_results(None).unwrap();
-            assert_eq!(call.more, call.cursor.is_some());
-            calls.push((call.results, call.heartbeat, call.cursor));
-            assert!(calls.len() < 1000, "a scan that does not end");
-            if calls.last().unwrap().2.is_none() {
-                assert!(scanner.next_results(None).unwrap().results.is_empty());
-                assert!(scanner.next_row().unwrap().is_none());
-                return calls;
-            }
-        }
+        let calls = all_calls(|| scanner.next_results(None));
+        assert!(scanner.next_results(None).unwrap().results.is_empty());
+        assert!(scanner.next_row().unwrap().is_none());
+        calls
     };
     let hits = || Filter::value(Compare::Equal, Comparator::binary("hit"));
     for (name, scan, least) in [

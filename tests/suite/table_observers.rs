@@ -17,6 +17,8 @@ use std::time::Duration;
 
 type Context<'c, 'd> = &'c mut ObserverContext<'d>;
 
+const ROOT: &str = "hbase";
+
 /// What is done in a hook, with its name.
 type Act = Arc<dyn Fn(&Table) -> Result<()> + Send + Sync>;
 
@@ -105,7 +107,7 @@ impl Observed {
         let (storage, hooks) = (FaultyStorage::new(), Arc::new(Hooks { hook, ..Hooks::default() }));
         let families = [Family::new("f"), Family::new("g")];
         let table =
-            Table::create_with("/root", "t", &families, &["m"], Self::options(&storage, &hooks)).unwrap();
+            Table::create_with(ROOT, "t", &families, &["m"], Self::options(&storage, &hooks)).unwrap();
         *hooks.table.lock().unwrap() = Some(table.clone());
         Self { storage, hooks, table }
     }
@@ -124,7 +126,7 @@ impl Observed {
         for row in ["a", "z"] {
             self.table.region(row).unwrap().abort().unwrap();
         }
-        self.table = Table::open_with("/root", "t", Self::options(&self.storage, &self.hooks)).unwrap();
+        self.table = Table::open_with(ROOT, "t", Self::options(&self.storage, &self.hooks)).unwrap();
         *self.hooks.table.lock().unwrap() = Some(self.table.clone());
     }
 

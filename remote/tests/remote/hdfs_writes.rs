@@ -1,7 +1,7 @@
 //! Regions and tables written in HDFS. `HREGION_HDFS` is the URL of a file system.
 
 use crate::cut_proxy::{Cut, CutProxy};
-use crate::history::{Attempt, Rows, Step, expect_locked, put, rows, turns};
+use crate::history::{Attempt, Rows, Step, expect_locked, put, read_file, rows, turns, write_file};
 use hregion::io::{FileWriter, LogFile};
 use hregion::{
     Compaction, Delete, DirEntry, Durability, ErrorKind, Family, FileLock, FileReader, Get, ManualClock, Put,
@@ -46,17 +46,8 @@ fn calls_do_what_the_trait_says() {
     let (storage, dir) = (client(), fresh("calls"));
     let at = |name: &str| dir.join(name);
     let kind = |result: io::Result<()>| result.unwrap_err().kind();
-    let write = |name: &str, bytes: &[u8]| {
-        let mut file = storage.create_new(&at(name)).unwrap();
-        file.write_all(bytes).unwrap();
-        file.sync().unwrap();
-    };
-    let read = |name: &str| {
-        let file = storage.open(&at(name)).unwrap();
-        let mut bytes = vec![0; usize::try_from(file.len()).unwrap()];
-        file.read_exact_at(&mut bytes, 0).unwrap();
-        bytes
-    };
+    let write = |name: &str, bytes: &[u8]| write_file(&*storage, &at(name), bytes);
+    let read = |name: &str| read_file(&*storage, &at(name));
     assert_eq!(kind(storage.create_new(&at("a")).map(drop)), io::ErrorKind::NotFound);
     storage.create_dir_all(&at("d/e")).unwrap();
     storage.create_dir_all(&at("d/e")).unwrap();

@@ -1,13 +1,29 @@
 //! Histories of a region, and what must be in it after one.
 
-use hregion::{Compaction, Delete, Durability, ErrorKind, Put, Region, Result, Scan};
+use hregion::{Compaction, Delete, Durability, ErrorKind, Put, Region, Result, Scan, Storage};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Returns the numbers of the calls or requests that fail: all in turn takes long, so one in `every` does,
 /// unless `HREGION_EVERY` is another number.
 pub(crate) fn turns(first: u64, every: u64) -> impl Iterator<Item = u64> {
     let every = std::env::var("HREGION_EVERY").map_or(every, |every| every.parse().unwrap());
     (first.min(every)..).step_by(usize::try_from(every).unwrap())
+}
+
+/// Writes and syncs a new file.
+pub(crate) fn write_file(storage: &dyn Storage, path: &Path, bytes: &[u8]) {
+    let mut file = storage.create_new(path).unwrap();
+    file.write_all(bytes).unwrap();
+    file.sync().unwrap();
+}
+
+/// Returns the bytes of a file.
+pub(crate) fn read_file(storage: &dyn Storage, path: &Path) -> Vec<u8> {
+    let file = storage.open(path).unwrap();
+    let mut bytes = vec![0; usize::try_from(file.len()).unwrap()];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    bytes
 }
 
 pub(crate) type Rows = BTreeMap<String, String>;

@@ -1,7 +1,7 @@
 //! Regions written in a bucket.
 
 use crate::fake_s3::{Conditions, FakeS3, Manner};
-use crate::history::{Attempt, Rows, Step, expect_locked, put, rows, turns};
+use crate::history::{Attempt, Rows, Step, expect_locked, put, read_file, rows, turns, write_file};
 use crate::support::{options, options_at};
 use hregion::{
     Compaction, Delete, Durability, ErrorKind, Family, FileHandles, Get, Put, Region, Result, Scan, Storage,
@@ -54,17 +54,8 @@ fn calls_do_what_the_trait_says() {
     let storage = client(&server);
     let at = |name: &str| dir().join(name);
     let kind = |result: io::Result<()>| result.unwrap_err().kind();
-    let write = |name: &str, bytes: &[u8]| {
-        let mut file = storage.create_new(&at(name)).unwrap();
-        file.write_all(bytes).unwrap();
-        file.sync().unwrap();
-    };
-    let read = |name: &str| {
-        let file = storage.open(&at(name)).unwrap();
-        let mut bytes = vec![0; usize::try_from(file.len()).unwrap()];
-        file.read_exact_at(&mut bytes, 0).unwrap();
-        bytes
-    };
+    let write = |name: &str, bytes: &[u8]| write_file(&*storage, &at(name), bytes);
+    let read = |name: &str| read_file(&*storage, &at(name));
     assert!(!storage.can_rename(&at("a")));
     storage.create_dir_all(&at("d/e")).unwrap();
     write("a", b"one");
@@ -521,56 +512,47 @@ const BAD: [Manner; 11] = [
     Manner::ErrorPage,
 ];
 
+/// Lets requests fail in turn, each with those after it up to `count`, while a region is changed; then checks
+/// the region. Returns how many requests there are, and how many changes failed.
+fn fail_in_turn(
+    (first, manner): (u64, Manner),
+    count: usize,
+    options: impl Fn(RemoteOptions) -> RemoteOptions,
+) -> (u64, u32) {
+    let mut failures = 0;
+    for at in turns(first, 97) {
+        let server = FakeS3::start();
+        let mut attempt = prepare(&server);
+        server.take_asked();
+        let good = usize::try_from(at).unwrap() - 1;
+        server.behave(repeat_n(Manner::Good, good).chain(repeat_n(manner, count)));
+        let result = attempt.run(open_in(client_with(&server, &options), dir()));
+        server.behave([]);
+        failures += u32::from(result.is_err());
+        let requests = server.take_asked().0;
+        let context = format!("request {at}, {manner:?}, {result:?}, {:?}", requests.get(good));
+        check(&server, attempt, &context);
+        if requests.len() < good {
+            return (at, failures);
+        }
+    }
+    unreachable!("the turns have no end")
+}
+
 #[test]
 fn each_request_fails_once_in_turn_and_nothing_is_lost() {
+    let patient = |options: RemoteOptions| options.request_timeout(Duration::from_millis(200));
     for (first, manner) in (1..).zip(BAD) {
-        let mut failures = 0;
-        for at in turns(first, 97) {
-            let server = FakeS3::start();
-            let mut attempt = prepare(&server);
-            server.take_asked();
-            let good = usize::try_from(at).unwrap() - 1;
-            server.behave(repeat_n(Manner::Good, good).chain([manner]));
-            let patient = |options: RemoteOptions| options.request_timeout(Duration::from_millis(200));
-            let result = attempt.run(open_in(client_with(&server, patient), dir()));
-            server.behave([]);
-            failures += u32::from(result.is_err());
-            let requests = server.take_asked().0;
-            let context = format!("request {at}, {manner:?}, {result:?}, {:?}", requests.get(good));
-            check(&server, attempt, &context);
-            if requests.len() < good {
-                println!("{at} requests, {manner:?}, {failures} failures");
-                break;
-            }
-        }
+        let (requests, failures) = fail_in_turn((first, manner), 1, patient);
+        println!("{requests} requests, {manner:?}, {failures} failures");
     }
 }
 
 /// As many requests fail as are repeated, so that the caller sees errors, and does not know what was made.
 #[test]
 fn all_requests_fail_for_some_time_and_there_is_the_old_state_or_the_new_one() {
-    let mut failures = 0;
-    for (first, manner) in (1..).zip(BAD) {
-        for at in turns(first, 97) {
-            let server = FakeS3::start();
-            let mut attempt = prepare(&server);
-            server.take_asked();
-            let good = usize::try_from(at).unwrap() - 1;
-            server.behave(repeat_n(Manner::Good, good).chain(repeat_n(manner, 30)));
-            let impatient =
-                |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(60));
-            let storage = client_with(&server, impatient);
-            let result = attempt.run(open_in(storage, dir()));
-            server.behave([]);
-            failures += u32::from(result.is_err());
-            let requests = server.take_asked().0;
-            let context = format!("request {at}, {manner:?}, {result:?}, {:?}", requests.get(good));
-            check(&server, attempt, &context);
-            if requests.len() < good {
-                break;
-            }
-        }
-    }
+    let impatient = |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(60));
+    let failures: u32 = (1..).zip(BAD).map(|turn| fail_in_turn(turn, 30, impatient).1).sum();
     assert!(failures > 10, "{failures}");
 }
 
