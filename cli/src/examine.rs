@@ -20,8 +20,9 @@ pub(crate) fn walk(
     flags: &HBaseFlags,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    // Text shows what the file has, as HBase does.
-    let of_cells = if look.is_some() && out.is_json() { Sequence::of(file)?.of_cells } else { None };
+    // Of one file, what it stores is shown, as HBase does; of the files of a directory, what the readers of
+    // its table see.
+    let of_cells = if named.is_some() && out.is_json() { Sequence::of(file)?.of_cells } else { None };
     let with_seq_ids = of_cells.is_some() || file.has_seq_ids();
     let format = look.map(|look| CellFormat::new(out.is_json(), with_seq_ids, look));
     let mut examiner = Examiner::new(file, flags, out);

@@ -121,6 +121,12 @@ fn cells_of_bulk_loaded_files_have_their_sequence_ids() {
     loaded.sort_by_key(|cell| cell["value"].to_string());
     let ids: Vec<i64> = loaded.iter().map(|cell| cell["sequence_id"].as_i64().unwrap_or(0)).collect();
     assert!(ids.len() == 6 && ids[0] > 0 && ids.is_sorted_by(|a, b| a < b), "{loaded:?}");
+    // Of one file, what it stores, as HBase's reader says
+    for cell in &loaded {
+        let alone = ok(&["cells", "--json", cell["file"].as_str().unwrap()]);
+        let stored = json_lines(&alone).into_iter().map(|cell| cell["sequence_id"].as_i64().unwrap_or(0));
+        assert_eq!(stored.collect::<Vec<_>>(), [0], "{alone}");
+    }
     let list = write(dir.path(), "all.jsonl", &listed);
     ok(&["import", &to, &list]);
     for table in [&from, &to] {
