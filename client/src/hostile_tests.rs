@@ -3,6 +3,7 @@
 
 mod copies;
 pub(crate) mod fake;
+mod next_region;
 
 use crate::connections::Connections;
 use crate::proto;
@@ -800,4 +801,14 @@ fn many_sessions_end_in_an_error_or_the_right_answer() {
     println!("HREGION_SEED={seed} HREGION_OPS={count} HREGION_CLUSTERS={clusters}");
     let threads = thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
     sessions(count, seed, clusters, threads);
+    // of the clients, and of the servers, which are in the same process
+    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        println!("at most {kib} KiB of memory");
+        assert!(kib < MOST_KIB, "{kib} KiB of memory");
+    }
 }
+
+/// The most memory that sessions of 128 clusters at a time may take.
+const MOST_KIB: u64 = 256 << 10;

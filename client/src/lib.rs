@@ -89,6 +89,7 @@ mod multi;
 mod proto;
 #[cfg(test)]
 mod recorded_tests;
+mod region_opener;
 mod registry;
 mod restore;
 mod results;

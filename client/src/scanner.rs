@@ -5,10 +5,10 @@ use crate::bounded::{RESULTS, Undecoded};
 use crate::client::runtime_ended;
 use crate::fault::Fault;
 use crate::proto;
+use crate::region_opener::{NextRegion, Pages, RegionOpener, close_scanner, has_more};
 use crate::results::rows_of;
 use crate::scan_metrics::ScanMetrics;
 use crate::table::Table;
-use crate::timeline::Wanted;
 use crate::tries::{Place, Setback, Tries, Wait};
 use bytes::Bytes;
 use hregion::locator::{LocateType, RegionException};
@@ -18,7 +18,6 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering as Memory};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -41,7 +40,11 @@ pub struct Scanner {
     open: Option<RegionScanner>,
     /// The next page, which is being read while the rows of the last one are taken.
     ahead: Option<JoinHandle<Result<Page, Fault>>>,
-    /// The number of pages read in the current region.
+    /// Pages of the current region that were read while the region before was.
+    ready: Pages,
+    /// The region after the current one, which is read at the same time.
+    next_region: Option<NextRegion>,
+    /// The number of pages read.
     pages: usize,
     results: VecDeque<ScanResult>,
     assembler: Assembler,
@@ -61,7 +64,7 @@ struct RegionScanner {
 }
 
 /// An answer, and its results, each with whether it is a part of a row.
-type Page = (proto::ScanResponse, Vec<(Row, bool)>);
+pub(crate) type Page = (proto::ScanResponse, Vec<(Row, bool)>);
 
 /// The number of bytes at which servers end a call (`hbase.client.scanner.max.result.size`).
 const MAX_RESULT_SIZE: u64 = 2 << 20;
@@ -97,6 +100,8 @@ impl Scanner {
             reached: None,
             open: None,
             ahead: None,
+            ready: Pages::new(),
+            next_region: None,
             pages: 0,
             results: VecDeque::new(),
             assembler: Assembler::new(limits, order, reversed, max_row_size),
@@ -182,10 +187,18 @@ impl Scanner {
                 fault.error
             })?;
         }
-        // a page that is on its way renews it
-        let Some(open) = self.open.as_mut().filter(|_| self.ahead.is_none()) else { return Ok(()) };
-        let request =
-            proto::ScanRequest { renew: Some(true), number_of_rows: Some(0), ..open.next_request() };
+        // a page that is on its way renews it; and after the last one there is none
+        let is_read = match self.ready.back() {
+            Some(last) => !last.as_ref().is_ok_and(|(response, _)| has_more(response)),
+            None => self.ahead.is_some(),
+        };
+        let Some(open) = self.open.as_mut().filter(|_| !is_read) else { return Ok(()) };
+        let request = proto::ScanRequest {
+            renew: Some(true),
+            number_of_rows: Some(0),
+            next_call_seq: Some(open.sequence + self.ready.len() as u64),
+            ..open.next_request()
+        };
         open.sequence += 1;
         let time = self.table.core.settings.rpc_timeout;
         let renewed = open.place.call::<proto::ScanResponse>("Scan", &request, time).await;
@@ -224,18 +237,20 @@ impl Scanner {
 
     /// Reads a page: opens the next region if none is open.
     async fn read_page(&mut self, tries: &mut Tries<'_>) -> Result<()> {
-        let (place, page) = match (&self.open, &mut self.ahead) {
-            (None, _) => {
+        let ready = self.ready.pop_front();
+        let (place, page) = match (&self.open, ready, &mut self.ahead) {
+            (None, ..) => {
                 let (place, page) = self.open_region(tries).await?;
                 (place, Ok(page))
             }
-            (Some(open), Some(ahead)) => {
+            (Some(open), Some(page), _) => (open.place.clone(), page),
+            (Some(open), None, Some(ahead)) => {
                 let place = open.place.clone();
                 let page = ahead.await;
                 self.ahead = None;
                 (place, page.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended()))))
             }
-            (Some(open), None) => {
+            (Some(open), None, None) => {
                 let place = open.place.clone();
                 let (request, time) = self.request_page(open, tries.deadline());
                 let page = read(&place, &request, time).await;
@@ -267,59 +282,79 @@ impl Scanner {
 
     /// Opens the scanner of the next region, and reads its first page.
     async fn open_region(&mut self, tries: &Tries<'_>) -> Result<(Place, Page)> {
-        let position = self.position();
-        let scan = self.scan.clone().start_row(self.start.clone(), self.include_start);
-        let mut scan = scan.to_proto_bytes()?;
-        scan.extend(proto::NeedsCursor { need_cursor_result: Some(true) }.encode_to_vec());
-        let scan = Some(scan.into());
-        let request = &self.limited(proto::ScanRequest { scan, ..proto::ScanRequest::default() });
-        let core = Arc::clone(&self.table.core);
-        let wanted = Wanted { table: self.table.name(), row: &self.start, position };
-        let failed = &AtomicU64::new(0);
-        let (from, wait) = (self.scan.read_from(), core.settings.primary_scan);
-        let opened = core.read(from, wanted, wait, tries.clone(), |mut tries| async move {
-            loop {
-                let place = tries.place(wanted.table, wanted.row, position).await?;
-                let request = proto::ScanRequest { region: Some(place.specifier()), ..request.clone() };
-                match read(&place, &request, tries.call_time()).await {
-                    Ok(page) => return Ok((place, page)),
-                    Err(fault) => {
-                        failed.fetch_add(1, Memory::Relaxed);
-                        tries.failed(&place.locations, place.replica_id, fault).await?;
-                    }
+        if let Some(next) = self.next_region.take() {
+            let position = self.position(&self.start, self.include_start);
+            if let Some(((opened, failed), pages)) = next.take(&self.start, position).await {
+                self.count_failed(failed);
+                if opened.is_ok() {
+                    self.ready = pages;
+                    return opened;
                 }
             }
-        });
-        let opened = opened.await;
-        if let Some(metrics) = &mut self.metrics {
-            let failed = failed.load(Memory::Relaxed);
-            metrics.rpc_calls += failed;
-            metrics.rpc_retries += failed;
         }
+        let opener = self.opener(self.start.clone(), self.include_start)?;
+        let (opened, failed) = opener.open(tries.clone()).await;
+        self.count_failed(failed);
         opened
     }
 
-    /// Which region is next.
-    fn position(&self) -> LocateType {
-        match (self.scan.row_range().reversed, self.include_start) {
-            (true, _) if self.start.is_empty() => LocateType::Before,
+    /// Counts calls that failed to open a region, if calls are counted.
+    fn count_failed(&mut self, failed: u64) {
+        if let Some(metrics) = &mut self.metrics {
+            metrics.rpc_calls += failed;
+            metrics.rpc_retries += failed;
+        }
+    }
+
+    /// Returns what opens the scanner of the region that has the rows from one on.
+    fn opener(&self, start: Bytes, include_start: bool) -> Result<RegionOpener> {
+        let scan = self.scan.clone().start_row(start.clone(), include_start);
+        let mut scan = scan.to_proto_bytes()?;
+        scan.extend(proto::NeedsCursor { need_cursor_result: Some(true) }.encode_to_vec());
+        let scan = Some(scan.into());
+        Ok(RegionOpener {
+            core: Arc::clone(&self.table.core),
+            table: self.table.name().clone(),
+            position: self.position(&start, include_start),
+            row: start,
+            read_from: self.scan.read_from(),
+            request: self.limited(proto::ScanRequest { scan, ..proto::ScanRequest::default() }),
+        })
+    }
+
+    /// Which region has the rows from one on.
+    fn position(&self, start: &[u8], include_start: bool) -> LocateType {
+        match (self.scan.row_range().reversed, include_start) {
+            (true, _) if start.is_empty() => LocateType::Before,
             (_, true) => LocateType::At,
             (true, false) => LocateType::Before,
             (false, false) => LocateType::After,
         }
     }
 
-    /// Begins to read the next page, within the time of an operation. Not after the first page of a region:
-    /// the caller may want no more.
+    /// Begins to read the next page, and the region after the current one, within the time of an operation.
+    /// Not after the first page: the caller may want no more.
     fn read_ahead(&mut self) {
         if self.pages < 2 || self.results.is_empty() {
             return;
         }
-        if let Some(open) = &self.open {
+        let Some(open) = &self.open else { return };
+        let place = open.place.clone();
+        if self.ready.is_empty() {
             let (request, time) = self.request_page(open, Tries::new(&self.table.core).deadline());
-            let place = open.place.clone();
+            let place = place.clone();
             let task = async move { read(&place, &request, time).await };
             self.ahead = Some(self.table.core.runtime.spawn(task));
+        }
+        if let Some(next) = &mut self.next_region {
+            next.close_if_too_old();
+        } else if self.limit == u64::MAX
+            && let Some((start, include_start)) = self.row_after(&place)
+        {
+            // without a limit, which may end the scan before that region
+            let page_size = self.scan.limits().max_result_size;
+            let opener = self.opener(start, include_start);
+            self.next_region = opener.ok().map(|opener| NextRegion::read(opener, page_size));
         }
     }
 
@@ -403,6 +438,7 @@ impl Scanner {
         if !more || region_ends {
             // the server has closed the scanner
             self.open = None;
+            self.ready.clear();
         }
         let goes_on = more && self.assembler.completed() < self.limit;
         Ok(match (goes_on, region_ends) {
@@ -458,6 +494,17 @@ impl Scanner {
 
     /// Goes on to the next region, if the scan reaches it.
     fn leave_region(&mut self, place: &Place) {
+        let Some(next) = self.row_after(place) else {
+            self.end();
+            return;
+        };
+        (self.start, self.include_start) = next;
+        self.assembler.enter_region();
+    }
+
+    /// Returns where the scan goes on after a region, and whether with that row or the one before; `None` if
+    /// the scan ends in the region.
+    fn row_after(&self, place: &Place) -> Option<(Bytes, bool)> {
         let region = place.locations.region();
         let range = self.scan.row_range();
         let ends = if range.reversed {
@@ -468,19 +515,14 @@ impl Scanner {
             let past = |stop: &[u8]| end > stop || (end == stop && !range.include_stop);
             end.is_empty() || (!range.stop.is_empty() && past(range.stop))
         };
-        if ends {
-            self.end();
-            return;
-        }
         let next = if range.reversed { region.start_key() } else { region.end_key() };
-        (self.start, self.include_start) = (Bytes::copy_from_slice(next), !range.reversed);
-        self.pages = 0;
-        self.assembler.enter_region();
+        (!ends).then(|| (Bytes::copy_from_slice(next), !range.reversed))
     }
 
     fn end(&mut self) {
         self.done = true;
         self.close();
+        self.next_region = None;
     }
 
     /// Continues after the last row once a server has lost its scanner, or is lost itself.
@@ -512,6 +554,7 @@ impl Scanner {
             self.close();
         }
         self.open = None;
+        self.ready.clear();
         if let Some((row, is_complete)) = self.assembler.forget_pieces() {
             (self.start, self.include_start) = (row, !is_complete);
         }
@@ -524,21 +567,13 @@ impl Scanner {
             ahead.abort();
         }
         let Some(open) = self.open.take() else { return };
-        let request = proto::ScanRequest {
-            scanner_id: Some(open.id),
-            number_of_rows: Some(0),
-            close_scanner: Some(true),
-            ..proto::ScanRequest::default()
-        };
         let time = self.table.core.settings.rpc_timeout;
-        self.table.core.runtime.spawn(async move {
-            let _ = open.place.call::<proto::ScanResponse>("Scan", &request, time).await;
-        });
+        self.table.core.runtime.spawn(async move { close_scanner(&open.place, open.id, time).await });
     }
 }
 
 /// Reads a page.
-async fn read(place: &Place, request: &proto::ScanRequest, time: Duration) -> Result<Page, Fault> {
+pub(crate) async fn read(place: &Place, request: &proto::ScanRequest, time: Duration) -> Result<Page, Fault> {
     let answer = place.call::<Undecoded>("Scan", request, time).await?;
     let asked = request.number_of_rows.unwrap_or_default() as usize;
     let page = answer.message.read::<proto::ScanResponse>(asked).and_then(|response| {

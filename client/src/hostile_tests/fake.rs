@@ -392,6 +392,14 @@ impl Cluster {
         self.state.lock().unwrap().multis
     }
 
+    /// Returns how many calls followed the first one of each open scanner, the oldest scanner first.
+    pub(super) fn scanners(&self) -> Vec<u64> {
+        let state = self.state.lock().unwrap();
+        let mut open: Vec<_> = state.scanners.iter().map(|(id, scanner)| (*id, scanner.sequence)).collect();
+        open.sort_unstable();
+        open.into_iter().map(|(_, sequence)| sequence).collect()
+    }
+
     /// Ends the leases of all scanners.
     pub(super) fn end_leases(&self) {
         self.state.lock().unwrap().scanners.clear();

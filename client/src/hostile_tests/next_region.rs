@@ -1,0 +1,126 @@
+//! The region after the current one of a scan, which is read ahead.
+
+use super::{CALL, client, is_expected};
+use crate::hostile_tests::fake::{Cluster, ROWS};
+use crate::{Scanner, Table};
+use hregion::{Scan, TableName};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// A lease that does not end in a test.
+const LEASE: Duration = Duration::from_secs(3600);
+
+fn table(cluster: &Cluster, lease: Duration) -> Table {
+    client(cluster, lease, false).table(&TableName::parse("t").unwrap())
+}
+
+/// Reads rows, which are those from a place on.
+async fn read(scanner: &mut Scanner, from: usize, count: usize) {
+    for at in from..from + count {
+        let row = scanner.next_row().await.unwrap().unwrap();
+        assert!(is_expected(&row, at), "{row:?}");
+    }
+}
+
+/// Waits until the servers have these scanners, by the calls that followed the first of each.
+async fn until_open(cluster: &Cluster, expected: &[u64]) {
+    for _ in 0..2000 {
+        if cluster.scanners() == expected {
+            return;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{:?} instead of {expected:?}", cluster.scanners());
+}
+
+#[tokio::test]
+async fn some_pages_of_the_next_region_are_read_and_no_more() {
+    let cluster = Cluster::start().await;
+    let table = table(&cluster, LEASE);
+    let mut scanner = table.scan(Scan::new().caching(1)).unwrap();
+    read(&mut scanner, 0, 1).await;
+    until_open(&cluster, &[0]).await;
+    read(&mut scanner, 1, 1).await;
+    // one page of the current region, four after the first of the next one
+    until_open(&cluster, &[2, 4]).await;
+    drop(scanner);
+    until_open(&cluster, &[]).await;
+}
+
+#[tokio::test]
+async fn it_is_not_read_if_the_scan_may_end_before() {
+    let cluster = Cluster::start().await;
+    let table = table(&cluster, LEASE);
+    let in_first_region = Scan::new().stop_row(super::row_key(9), false);
+    for scan in [Scan::new().limit(9), in_first_region] {
+        let mut scanner = table.scan(scan.caching(1)).unwrap();
+        read(&mut scanner, 0, 4).await;
+        until_open(&cluster, &[4]).await;
+        drop(scanner);
+        until_open(&cluster, &[]).await;
+    }
+}
+
+/// The memory of what is read ahead does not depend on the size of pages.
+#[tokio::test]
+async fn large_pages_are_not_read_ahead() {
+    let cluster = Cluster::start().await;
+    let table = table(&cluster, LEASE);
+    let mut scanner = table.scan(Scan::new().caching(1).max_result_size(9 << 20)).unwrap();
+    read(&mut scanner, 0, 2).await;
+    until_open(&cluster, &[2, 0]).await;
+}
+
+#[tokio::test]
+async fn a_slow_reader_has_the_next_region_closed() {
+    let cluster = Cluster::start().await;
+    let table = table(&cluster, CALL);
+    let mut scanner = table.scan(Scan::new().caching(1)).unwrap();
+    read(&mut scanner, 0, 2).await;
+    sleep(CALL).await;
+    read(&mut scanner, 2, 1).await;
+    // it is not opened again before it is wanted
+    until_open(&cluster, &[3]).await;
+    read(&mut scanner, 3, 1).await;
+    until_open(&cluster, &[4]).await;
+    read(&mut scanner, 4, ROWS - 4).await;
+    assert_eq!(scanner.next_row().await.unwrap(), None);
+    until_open(&cluster, &[]).await;
+}
+
+/// The pages that were read ahead count as calls of their scanner.
+#[tokio::test]
+async fn leases_of_regions_that_were_read_ahead_are_renewed() {
+    let cluster = Cluster::start().await;
+    let table = table(&cluster, LEASE);
+    for caching in [1, 3] {
+        let mut scanner = table.scan(Scan::new().caching(caching)).unwrap().track_metrics();
+        let renewed = cluster.renewed();
+        for at in 0..ROWS {
+            read(&mut scanner, at, 1).await;
+            if caching == 1 && at == 1 {
+                until_open(&cluster, &[3, 4]).await;
+            }
+            scanner.renew_lease().await.unwrap();
+        }
+        assert_eq!(scanner.next_row().await.unwrap(), None);
+        let metrics = scanner.metrics().unwrap();
+        assert_eq!((metrics.regions_scanned, metrics.rpc_retries), (5, 0), "no region is opened again");
+        assert!(cluster.renewed() > renewed);
+    }
+}
+
+#[tokio::test]
+async fn a_region_whose_lease_has_ended_is_opened_after_what_was_read_ahead() {
+    let cluster = Cluster::start().await;
+    let table = table(&cluster, LEASE);
+    let mut scanner = table.scan(Scan::new().caching(1)).unwrap().track_metrics();
+    // the first row of the second region
+    read(&mut scanner, 0, ROWS / 5).await;
+    until_open(&cluster, &[4]).await;
+    read(&mut scanner, ROWS / 5, 1).await;
+    cluster.end_leases();
+    read(&mut scanner, ROWS / 5 + 1, 4 * ROWS / 5 - 1).await;
+    assert_eq!(scanner.next_row().await.unwrap(), None);
+    assert_eq!(scanner.metrics().unwrap().rpc_retries, 1);
+}
