@@ -101,7 +101,8 @@ pub(crate) type Pages = VecDeque<Result<Page, Fault>>;
 /// scanner, and no row is older.
 const KEPT: Duration = Duration::from_secs(10);
 
-/// The most pages that are read of it after the first, and the most bytes, if pages are as large as they may be.
+/// The most pages that are read of it after the first, and the most bytes, if pages are as large as they may
+/// be.
 const MOST_PAGES: u64 = 4;
 const MOST_BYTES: u64 = 8 << 20;
 
