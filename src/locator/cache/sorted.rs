@@ -49,12 +49,18 @@ impl Common {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// Returns the number of an end. An end without the common prefix is greater than all keys.
+    /// Returns the number of an end: all rows with the common prefix whose number is less are before the end.
+    /// An end without the prefix is after all of these rows, or before them: that of the item whose key is
+    /// empty may be.
     fn end_number(&self, end: &[u8]) -> u64 {
-        if end.starts_with(self.as_bytes()) && !end.is_empty() {
-            prefix(end, usize::from(self.len))
-        } else {
+        if end.is_empty() {
             u64::MAX
+        } else if end.starts_with(self.as_bytes()) {
+            prefix(end, usize::from(self.len))
+        } else if end > self.as_bytes() {
+            u64::MAX
+        } else {
+            0
         }
     }
 
@@ -219,6 +225,29 @@ mod tests {
         }
     }
 
+    /// The first region, and later ones: those between are not known.
+    #[test]
+    fn rows_of_regions_between_are_not_found() {
+        let mut regions = Sorted::default();
+        for (at, (key, end)) in
+            [("", "row-0040"), ("row-0120", "row-0160"), ("row-0160", "")].iter().enumerate()
+        {
+            regions.insert(at, ((*key).to_owned(), (*end).to_owned()));
+        }
+        for (row, found) in [
+            ("", Some(0)),
+            ("row-0039", Some(0)),
+            ("row-0040", None),
+            ("row-0099", None),
+            ("row-0117", None),
+            ("row-0120", Some(1)),
+            ("row-0199", Some(2)),
+            ("s", Some(2)),
+        ] {
+            assert_eq!(regions.find(row.as_bytes()), found, "{row}");
+        }
+    }
+
     proptest! {
         #[test]
         fn they_are_found_as_in_a_list(
@@ -226,7 +255,9 @@ mod tests {
             ends in proptest::collection::btree_map("[ab\0]{0,10}", "[abc]{0,10}", 0..20),
             others in proptest::collection::btree_set("[ab\0\u{7f}]{0,12}", 0..20),
             split in 0usize..20,
+            removed in 0usize..20,
             odd: bool,
+            first_end in proptest::option::of("[ab]{1,6}|[ab]{1,40}"),
         ) {
             let mut things = Sorted::default();
             let mut naive: Vec<(String, String)> = Vec::new();
@@ -236,7 +267,10 @@ mod tests {
             let all = all.map(|(key, end)| {
                 if end.len() % 3 == 0 { (key, String::new()) } else { (key, end) }
             });
-            for thing in all.chain(odd.then(|| ("b".to_owned(), "c".to_owned()))) {
+            // the end of the first region, which may be before or after all keys, with or without what they
+            // have in common
+            let first = first_end.map(|end| (String::new(), end));
+            for thing in all.chain(odd.then(|| ("b".to_owned(), "c".to_owned()))).chain(first) {
                 let at = naive.partition_point(|other| other.0 < thing.0);
                 prop_assert_eq!(things.count_to(thing.0.as_bytes(), false), at);
                 if naive.get(at).is_some_and(|other| other.0 == thing.0) {
@@ -252,9 +286,9 @@ mod tests {
                 prop_assert!(behind.iter().eq(&naive[split..]));
                 naive.truncate(split);
             }
-            if !naive.is_empty() {
-                things.remove(0);
-                naive.remove(0);
+            if removed < naive.len() {
+                things.remove(removed);
+                naive.remove(removed);
             }
             prop_assert!(things.iter().eq(&naive) && things.len() == naive.len());
             for row in others.iter().flat_map(|row| [row.clone(), format!("{common}{row}")]) {
