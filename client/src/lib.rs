@@ -91,6 +91,8 @@ mod proto;
 mod recorded_tests;
 mod region_opener;
 mod registry;
+#[cfg(test)]
+mod replayed_tests;
 mod restore;
 mod results;
 #[cfg(test)]
