@@ -26,6 +26,9 @@ use tokio::task::JoinHandle;
 ///
 /// A region is read at one moment. There is no moment for all regions, and a region that has to be opened
 /// again is read at a later one, from the row after the last.
+///
+/// From its second page on, a scan reads a page ahead. If it has no limit, it also reads up to five pages of
+/// the next region, of 8 MiB after the first, at most ten seconds before they are wanted.
 pub struct Scanner {
     table: Table,
     scan: Scan,
