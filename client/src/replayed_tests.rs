@@ -1,5 +1,6 @@
 //! The recorded session of HBase's client, with its servers' bytes: this client gives its answers.
 
+use crate::hostile_tests::fake::read_frame;
 use crate::json_cell::json_cell;
 use crate::proto;
 use crate::{Client, Table};
@@ -183,12 +184,6 @@ fn with_ports(bytes: &[u8], ports: &[(u16, u16)]) -> Vec<u8> {
         }
     }
     bytes
-}
-
-async fn read_frame(stream: &mut TcpStream) -> std::io::Result<Bytes> {
-    let mut frame = vec![0; stream.read_u32().await? as usize];
-    stream.read_exact(&mut frame).await?;
-    Ok(frame.into())
 }
 
 /// Answers the calls of a connection as the server of a port did.

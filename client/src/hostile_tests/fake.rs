@@ -466,7 +466,8 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &Mutex<St
     }
 }
 
-async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Bytes> {
+/// Reads a frame after its length.
+pub(crate) async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Bytes> {
     let mut frame = vec![0; stream.read_u32().await? as usize];
     stream.read_exact(&mut frame).await?;
     Ok(frame.into())
