@@ -171,16 +171,20 @@ fn with_ports(bytes: &[u8], ports: &[(u16, u16)]) -> Vec<u8> {
         prost::encoding::encode_varint(port.into(), &mut bytes);
         bytes
     };
-    let mut bytes = bytes.to_vec();
-    for (old, new) in ports {
-        let texts = (old.to_string().into_bytes(), new.to_string().into_bytes());
-        for (old, new) in [texts, (varint(*old), varint(*new))] {
-            assert_eq!(old.len(), new.len());
-            for at in 0..bytes.len().saturating_sub(old.len() - 1) {
-                if bytes[at..].starts_with(&old) {
-                    bytes[at..at + old.len()].copy_from_slice(&new);
-                }
+    let both = |(old, new): &(u16, u16)| {
+        [(old.to_string().into_bytes(), new.to_string().into_bytes()), (varint(*old), varint(*new))]
+    };
+    let pairs: Vec<(Vec<u8>, Vec<u8>)> = ports.iter().flat_map(both).collect();
+    assert!(pairs.iter().all(|(old, new)| old.len() == new.len()), "{ports:?}");
+    let (mut bytes, mut at) = (bytes.to_vec(), 0);
+    // in one pass: a new port may be the old one of another server
+    while at < bytes.len() {
+        match pairs.iter().find(|(old, _)| bytes[at..].starts_with(old)) {
+            Some((old, new)) => {
+                bytes[at..at + old.len()].copy_from_slice(new);
+                at += old.len();
             }
+            None => at += 1,
         }
     }
     bytes
