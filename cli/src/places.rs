@@ -94,7 +94,8 @@ pub(crate) use remote::{check_readable, is_remote_dir, storage};
 
 #[cfg(feature = "remote")]
 mod remote {
-    use super::{Arc, CommandError, DirEntry, FileReader, LocalStorage, Path, Storage, io, is_url, shown};
+    use super::{Arc, CommandError, DirEntry, FileReader, LocalStorage, Path, PathBuf, Storage};
+    use super::{io, is_url, shown};
     use hregion::io::{FileLock, FileWriter, LogFile};
     use hregion_remote::{RemoteOptions, RemoteStorage};
     use std::sync::OnceLock;
@@ -199,6 +200,10 @@ mod remote {
 
         fn end_writing(&self, path: &Path) -> io::Result<()> {
             Self::of(path)?.end_writing(path)
+        }
+
+        fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {
+            Self::of(path)?.full_path(path, follow_links)
         }
 
         fn lock(&self, path: &Path) -> io::Result<FileLock> {

@@ -5,7 +5,7 @@ use hregion::FileIdentity;
 use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, Storage};
 use indicatif::{ProgressBar, ProgressBarIter, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A bar of bytes read, with rate and time left. Draws nothing if standard error is not a terminal.
@@ -152,6 +152,10 @@ impl Storage for WatchedStorage {
 
     fn end_writing(&self, path: &Path) -> io::Result<()> {
         self.files.end_writing(path)
+    }
+
+    fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {
+        self.files.full_path(path, follow_links)
     }
 
     fn can_read_removed(&self) -> bool {

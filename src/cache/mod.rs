@@ -340,6 +340,10 @@ impl BlockCache {
                 // an index block that was evicted and reloaded has new slots, which must be emptied from now
                 // on
                 if !loaded && place.as_ref().is_some_and(|place| !place.is(entry.place.as_ref())) {
+                    // The old ones may still be in use, and would keep the block.
+                    if let Some((slots, slot)) = entry.slot() {
+                        slots.clear(slot);
+                    }
                     self.blocks().insert(key, Entry { block: entry.block.clone(), place });
                 }
                 Ok(entry.block)
@@ -574,6 +578,24 @@ mod tests {
             let _ = cache.stats();
         }
         assert!(!cache.contains(&key(file, 0)));
+        assert!(new.with(0, |()| ()).is_none());
+    }
+
+    #[test]
+    fn a_block_is_in_the_slots_by_which_it_was_found_last_only() {
+        let cache = BlockCache::with_capacity(20 * BLOCK as u64);
+        let file = FileId::next();
+        let place = |slots: &Arc<Slots<()>>| {
+            let weak: Weak<dyn Evict> = Arc::downgrade(&(Arc::clone(slots) as Arc<dyn Evict>));
+            Some(SlotAddress { slots: weak, slot: 0 })
+        };
+        let [old, new] = [0; 2].map(|_| Arc::new(Slots::<()>::new(1)));
+        cache.get_or_load(key(file, 0), place(&old), || Ok(block(1))).unwrap();
+        old.put(0, Arc::new(()));
+        cache.get_or_load(key(file, 0), place(&new), || unreachable!()).unwrap();
+        new.put(0, Arc::new(()));
+        assert!(old.with(0, |()| ()).is_none() && new.with(0, |()| ()).is_some());
+        cache.evict_file(file);
         assert!(new.with(0, |()| ()).is_none());
     }
 

@@ -189,8 +189,9 @@ impl RandomRowFilter {
         self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.seed ^ self.seed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let [high, low, ..] = (mixed ^ mixed >> 31).to_be_bytes();
-        f32::from(u16::from_be_bytes([high, low])) / 65_536.0
+        let [high, middle, low, ..] = (mixed ^ mixed >> 31).to_be_bytes();
+        // 24 bits, as many as a number of this type has
+        (f32::from(high) * 65_536.0 + f32::from(u16::from_be_bytes([middle, low]))) / 16_777_216.0
     }
 }
 
@@ -200,8 +201,8 @@ impl CellFilter for RandomRowFilter {
     }
 
     fn filter_row_key(&mut self, _: &[u8]) -> Result<bool> {
-        // below 0 no row passes, above 1 every row
-        self.dropped = self.chance < 0.0 || self.chance <= 1.0 && self.next() >= self.chance;
+        // below 0 no row passes, nor with a chance that is not a number; above 1 every row
+        self.dropped = !(self.chance > 1.0 || self.next() < self.chance);
         Ok(self.dropped)
     }
 
@@ -215,5 +216,26 @@ impl CellFilter for RandomRowFilter {
 
     fn has_filter_row(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_chances_are_not_rounded() {
+        let passed = |chance: f32, rows: u32| {
+            let mut filter = RandomRowFilter::new(chance);
+            filter.seed = 1;
+            (0..rows).filter(|_| !filter.filter_row_key(b"row").unwrap()).count()
+        };
+        let few = passed(1.0 / 262_144.0, 1 << 22);
+        assert!((4..40).contains(&few), "{few} of 16");
+        for (chance, expected) in
+            [(f32::NAN, 0), (-0.5, 0), (0.0, 0), (1.0, 100), (2.0, 100), (f32::INFINITY, 100)]
+        {
+            assert_eq!(passed(chance, 100), expected, "{chance}");
+        }
     }
 }

@@ -314,6 +314,30 @@ impl Storage for LocalStorage {
         fs::create_dir_all(path)
     }
 
+    fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        if !follow_links {
+            return std::path::absolute(path);
+        }
+        let mut missing = Vec::new();
+        for existing in path.ancestors() {
+            let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
+            match fs::canonicalize(existing) {
+                Ok(mut full) => {
+                    full.extend(missing.iter().rev());
+                    return Ok(full);
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    missing.push(existing.file_name().ok_or(error)?);
+                }
+                // Such a system has no symbolic links.
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => break,
+                Err(error) => return Err(error),
+            }
+        }
+        std::path::absolute(path)
+    }
+
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
         let locked = LockedFile::new(File::options().create(true).truncate(false).write(true).open(path)?)?;
         // The directory may have been replaced by another since the file was opened in it.

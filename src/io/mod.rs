@@ -30,7 +30,7 @@ use crate::error::{Corruption, Error, Result};
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A file that many threads can read at any offset at once.
@@ -294,6 +294,18 @@ pub trait Storage: Send + Sync + fmt::Debug {
     fn end_writing(&self, path: &Path) -> io::Result<()> {
         let _ = path;
         Ok(())
+    }
+
+    /// Returns the full path of a file or directory, which need not exist: a relative path begins at the
+    /// current directory. If asked for, the path is that without symbolic links. By default, all paths are
+    /// full.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the system.
+    fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {
+        let _ = follow_links;
+        Ok(path.to_owned())
     }
 
     /// Whether a file that is open can still be read after it was removed. If not, a region keeps the files

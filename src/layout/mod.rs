@@ -54,7 +54,7 @@ pub(crate) use logs::{LogTree, NewEdits, ServerLog};
 pub(crate) use reference::{Half, Reference};
 pub(crate) use region::{LOCK, RECOVERED_EDITS, REGION_INFO, RegionDir, find_region_info, read_region_info};
 pub(crate) use region_change::{NewChild, RegionChange, check_root, create_child};
-pub(crate) use root::{archived_path, refuse_region};
+pub(crate) use root::{archived_path, path_of_region, path_of_root, path_of_table, refuse_region};
 pub(crate) use snapshot::{
     HFilePlace, Snapshot, SnapshotRegion, SnapshotTree, list_snapshots, split_parents,
 };

@@ -15,7 +15,7 @@ use super::file_list::FILE_LIST_DIR;
 use super::reference::{Half, Reference};
 use super::root::{Root, TableDir};
 use super::store_file_info::StoreFileInfo;
-use super::table::{create_aside, settle_table};
+use super::table::{create_aside, create_region_aside, settle_table};
 use super::table_regions::TableListing;
 use super::table_tree::TableTree;
 use super::tracker::{IMPL, StoreFileTracker, TrackedBy};
@@ -148,7 +148,7 @@ impl RegionDir {
             }
         }
         if table.root.is_none() {
-            create_aside(storage, path, |dir| fill(storage, dir, info, families, true))?;
+            create_region_aside(storage, path, |dir| fill(storage, dir, info, families, true))?;
         } else {
             let fill_table = |dir: &Path| {
                 create_descriptor(storage, dir, info.table(), families)?;
@@ -161,7 +161,7 @@ impl RegionDir {
                 if read_descriptor(&**storage, &table.path, info.table())?.is_none() {
                     create_descriptor(storage, &table.path, info.table(), families)?;
                 }
-                create_aside(storage, path, |dir| fill(storage, dir, info, families, false))?;
+                create_region_aside(storage, path, |dir| fill(storage, dir, info, families, false))?;
             }
         }
         Self::open(storage, path)

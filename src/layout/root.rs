@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::io::Storage;
 use crate::schema::{RegionInfo, TableName};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// A root directory of HBase.
@@ -61,13 +61,74 @@ pub(crate) fn archived_path(file: &Path) -> Option<PathBuf> {
     if is_below_data { archived(6, "archive") } else { archived(4, ".archive") }
 }
 
+/// Returns a path by which the root above a region's directory can be found, if it is under one: the path as it
+/// is, if that tells; otherwise the full one, or the one without symbolic links.
+///
+/// # Errors
+///
+/// If the full path cannot be found out.
+pub(crate) fn path_of_region(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
+    path_below_root(storage, path, 1)
+}
+
+/// As [`path_of_region`], for a table's directory.
+pub(crate) fn path_of_table(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
+    path_below_root(storage, path, 0)
+}
+
+/// Returns the full path of a root directory.
+///
+/// # Errors
+///
+/// If it cannot be found out.
+pub(crate) fn path_of_root(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
+    full_path(storage, path, false)
+}
+
+fn full_path(storage: &dyn Storage, path: &Path, follow_links: bool) -> Result<PathBuf> {
+    storage.full_path(path, follow_links).map_err(|error| Error::io("find the full path of", path, error))
+}
+
+/// The path is `levels` below a table's directory.
+fn path_below_root(storage: &dyn Storage, path: &Path, levels: usize) -> Result<PathBuf> {
+    // `<root>/data/<namespace>/<table>`
+    let is_below_data = |path: &Path| {
+        ends_with_names(path, levels + 3)
+            && path.ancestors().nth(levels + 2).is_some_and(|dir| dir.ends_with("data"))
+    };
+    if is_below_data(path) {
+        return Ok(path.to_owned());
+    }
+    for follow_links in [false, true] {
+        let full = full_path(storage, path, follow_links)?;
+        if is_below_data(&full) {
+            return Ok(full);
+        }
+    }
+    // `<root>/<table>` before 0.96, or a region without a root
+    if ends_with_names(path, levels + 1) { Ok(path.to_owned()) } else { full_path(storage, path, true) }
+}
+
+/// Whether the last parts of a path are names, and a directory above them is named, too.
+fn ends_with_names(path: &Path, count: usize) -> bool {
+    let mut last = path.components().rev().take(count);
+    !path.components().any(|part| part == Component::ParentDir)
+        && last.by_ref().filter(|part| matches!(part, Component::Normal(_))).count() == count
+        && path.ancestors().nth(count).is_some_and(|above| !above.as_os_str().is_empty())
+}
+
 /// Fails if the files in a directory with a folder for each family are those of a region, or of one in the
 /// archive. They must not be moved elsewhere, as the region, snapshots or other tables need them.
 pub(crate) fn refuse_region(storage: &dyn Storage, dir: &Path) -> Result<()> {
-    let above =
-        |levels: usize, names: &str| dir.ancestors().nth(levels).is_some_and(|dir| dir.ends_with(names));
-    // `archive/data/<namespace>/<table>/<region>`, or without the namespace before 0.96.
-    let is_archived = above(3, "archive/data") || above(2, ".archive");
+    let is_in_archive = |dir: &Path| {
+        let above =
+            |levels: usize, names: &str| dir.ancestors().nth(levels).is_some_and(|dir| dir.ends_with(names));
+        // `archive/data/<namespace>/<table>/<region>`, or without the namespace before 0.96.
+        above(3, "archive/data") || above(2, ".archive")
+    };
+    let is_archived = is_in_archive(dir)
+        || is_in_archive(&full_path(storage, dir, false)?)
+        || is_in_archive(&full_path(storage, dir, true)?);
     if !is_archived && !exists(storage, &dir.join(REGION_INFO))? {
         return Ok(());
     }
@@ -148,6 +209,45 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(refuse_region(&storage, Path::new(dir)).is_err(), is_region, "{dir}");
+        }
+    }
+
+    #[test]
+    fn paths_below_a_root_tell_where_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let region = at("h/data/ns/t/region");
+        std::fs::create_dir_all(&region).unwrap();
+        let local = crate::io::LocalStorage;
+        let found = |path: &Path| path_of_region(&local, path).unwrap();
+        assert_eq!(found(&region), region);
+        assert_eq!(found(&at("h/data/ns/t/region/../region")), region.canonicalize().unwrap());
+        assert_eq!(
+            path_of_table(&local, &region.join("..")).unwrap(),
+            at("h/data/ns/t").canonicalize().unwrap()
+        );
+        // Elsewhere, and what does not exist, are as they were.
+        assert_eq!(found(&at("t/region")), at("t/region"));
+        assert_eq!(found(Path::new("h/t/region")), Path::new("h/t/region"));
+        assert_eq!(found(Path::new("h/data/ns/t/none")), Path::new("h/data/ns/t/none"));
+        let here = std::env::current_dir().unwrap();
+        for path in ["none", "t/none", "./none", ""] {
+            assert!(found(Path::new(path)).starts_with(&here), "{path}");
+        }
+        assert_eq!(path_of_root(&local, Path::new("")).unwrap(), here);
+        #[cfg(unix)]
+        {
+            for (to, link) in
+                [("h/data/ns/t", "u"), ("h/data/ns/t/region", "r"), ("elsewhere", "h/data/ns/moved")]
+            {
+                std::os::unix::fs::symlink(at(to), at(link)).unwrap();
+            }
+            std::fs::create_dir_all(at("elsewhere/region")).unwrap();
+            for path in ["u/region", "r", "u/new"] {
+                assert!(found(&at(path)).starts_with(at("h/data/ns/t").canonicalize().unwrap()), "{path}");
+            }
+            // A table that was moved out of its root is still of that root.
+            assert_eq!(found(&at("h/data/ns/moved/region")), at("h/data/ns/moved/region"));
         }
     }
 

@@ -80,16 +80,32 @@ fn create_table_in_place(
     })
 }
 
+/// As [`create_aside`], for a region. A directory that is not empty, and no region, is filled in place:
+/// `.regioninfo`, which makes it a region, must be written last.
+pub(super) fn create_region_aside(
+    storage: &Arc<dyn Storage>,
+    path: &Path,
+    fill: impl Fn(&Path) -> Result<()>,
+) -> Result<()> {
+    if storage.can_rename(path)
+        && list_if_exists(&**storage, path)?.is_some_and(|entries| !entries.is_empty())
+        && !exists(&**storage, &path.join(REGION_INFO))?
+    {
+        return fill(path);
+    }
+    create_aside(storage, path, fill)
+}
+
 /// Creates a directory next to `path`, fills it with `fill`, and renames it to `path`, so that it is created
 /// completely or not at all. An empty directory at `path` is replaced.
 ///
-/// A directory at `path` that is not empty is filled in place, and any in a storage without renames;
-/// `.regioninfo`, which makes it a region, must be written last.
+/// In a storage without renames the directory at `path` is filled in place; `.regioninfo`, which makes it a
+/// region, must be written last.
 ///
 /// # Errors
 ///
-/// Of kind [`std::io::ErrorKind::AlreadyExists`] if `path` is a region, or if another program created it
-/// meanwhile.
+/// Of kind [`std::io::ErrorKind::AlreadyExists`] if `path` is a region, or is not empty: another program may
+/// have created it meanwhile.
 pub(super) fn create_aside(
     storage: &Arc<dyn Storage>,
     path: &Path,
@@ -107,10 +123,7 @@ pub(super) fn create_aside(
     let dir = parent(path);
     create_parents(&**storage, dir)?;
     if list_if_exists(&**storage, path)?.is_some_and(|entries| !entries.is_empty()) {
-        if exists(&**storage, &path.join(REGION_INFO))? {
-            return Err(already_exists(path));
-        }
-        return fill(path);
+        return Err(already_exists(path));
     }
     let aside = fill_aside(storage, dir, name, fill)?;
     move_dir(&**storage, &aside, path).map_err(|error| {

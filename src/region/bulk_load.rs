@@ -95,6 +95,12 @@ impl RegionCore {
     fn check_load(&self, store: usize, path: &Path) -> Result<Load> {
         let info = StoreFileInfo::plain(path, self.clock.now());
         let file = StoreFile::open(&self.stores[store].options, &info)?;
+        if file.order() != self.order {
+            return Err(Error::invalid_argument(format!(
+                "{}: its cells are in the order of hbase:meta and the region's are not, or the other way round",
+                path.display()
+            )));
+        }
         [file.first_row(), file.last_row()].into_iter().flatten().try_for_each(|row| self.check_row(row))?;
         let kept = file.keeps_seq_ids().then(|| file.max_memstore_ts());
         kept.map_or(Ok(()), Mvcc::check_taken)?;

@@ -209,6 +209,9 @@ impl RegionCore {
         let _held = self.mark_held(Held::Compaction);
         // Checked with the store's lock held: closing a region waits for that lock.
         self.check_writable()?;
+        // A log that has failed is replayed when the region is opened again, entries that are in files
+        // included: what a marker hides must not come back without it.
+        self.log.as_ref().map_or(Ok(()), |log| log.check())?;
         let now = self.clock.now();
         check(&self.states.load().stores[store].files)?;
         self.archive_replaced(Some(store))?;

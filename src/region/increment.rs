@@ -81,7 +81,7 @@ impl RegionCore {
         let mut stores = Vec::with_capacity(delta.cells.len());
         for cell in &delta.cells {
             stores.push(self.store_index(&cell.family)?);
-            self.check_len(delta.row.len() + cell.qualifier.len() + cell.change.len())?;
+            self.check_len(delta.row.len() + cell.qualifier.len(), cell.change.len())?;
         }
         Ok(stores)
     }
@@ -113,7 +113,7 @@ impl RegionCore {
             while old.next_if(|old| (old.family(), old.qualifier()) < column(cell)).is_some() {}
             let old = old.peek().filter(|old| (old.family(), old.qualifier()) == column(cell));
             let value = cell.change.of(old.map(|old| old.value()))?;
-            self.check_len(delta.row.len() + cell.qualifier.len() + value.len())?;
+            self.check_len(delta.row.len() + cell.qualifier.len(), value.len())?;
             // Later than the old cell, so that the new one is not hidden, even if the clock has gone back.
             let timestamp = match old.map(|old| old.timestamp().saturating_add(1)) {
                 // No read would return it.
@@ -159,8 +159,9 @@ fn carry_tags<'t>(old: &[u8], ttl: &'t [u8]) -> Result<Cow<'t, [u8]>> {
         tags.extend_from_slice(tag.value);
     }
     tags.extend_from_slice(ttl);
-    if u16::try_from(tags.len()).is_err() {
-        let message = format!("the tags of a cell have at most {} bytes, not {}", u16::MAX, tags.len());
+    // More could be stored, but in places HBase reads the length as signed.
+    if i16::try_from(tags.len()).is_err() {
+        let message = format!("the tags of a cell have at most {} bytes, not {}", i16::MAX, tags.len());
         return Err(Error::invalid_argument(message));
     }
     Ok(Cow::Owned(tags))
@@ -204,5 +205,14 @@ mod tests {
         large.resize(u16::MAX.into(), 0);
         assert!(carry_tags(&large, &[]).is_ok());
         assert_eq!(carry_tags(&large, &new_ttl).unwrap_err().kind(), ErrorKind::InvalidArgument);
+        let mut less = vec![127, 245, 65];
+        less.resize(32_759, 0);
+        assert_eq!(Tags::new(&less).count(), 1);
+        let error = carry_tags(&less, &new_ttl).unwrap_err();
+        assert_eq!(
+            error.kind(),
+            ErrorKind::InvalidArgument,
+            "less can be stored of new cells than of old ones"
+        );
     }
 }

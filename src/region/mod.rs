@@ -131,6 +131,8 @@ pub(crate) struct RegionCore {
     is_table_read_only: bool,
     /// The maximum length of a cell in bytes: its key and value.
     max_cell_len: usize,
+    /// The maximum length of its row and qualifier.
+    max_key_len: usize,
     warnings: Vec<Error>,
     /// Set when the region is open.
     replayed: OnceLock<ReplayReport>,

@@ -162,7 +162,7 @@ impl RegionCore {
         for cell in &put.cells {
             stores.push(self.store_index(&cell.family)?);
             check_timestamp(cell.timestamp)?;
-            self.check_len(put.row.len() + cell.qualifier.len() + cell.value.len())?;
+            self.check_len(put.row.len() + cell.qualifier.len(), cell.value.len())?;
         }
         Ok(stores)
     }
@@ -173,7 +173,7 @@ impl RegionCore {
         for cell in &delete.cells {
             stores.push(self.store_index(&cell.family)?);
             check_timestamp(cell.timestamp)?;
-            self.check_len(delete.row.len() + cell.qualifier.len())?;
+            self.check_len(delete.row.len() + cell.qualifier.len(), 0)?;
         }
         Ok(stores)
     }

@@ -7,7 +7,7 @@ use super::log::{LogSettings, RegionLog, SharedLog};
 use super::replay::{RecoveredEdits, Replayed};
 use super::super_version::SuperVersionCell;
 use super::updates::Updates;
-use super::write::max_cell_len;
+use super::write::{max_cell_len, max_key_len};
 use super::{MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::Encryption;
@@ -15,7 +15,7 @@ use crate::io::FileLock;
 use crate::layout::file_name::FileName;
 use crate::layout::{
     LOCK, RECOVERED_EDITS, RegionChange, RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFileInfo,
-    StoreFiles, TableListing, read_descriptor_file,
+    StoreFiles, TableListing, path_of_region, read_descriptor_file,
 };
 use crate::memstore::Segment;
 use crate::metrics::{BlockCounts, Counters};
@@ -69,6 +69,7 @@ impl RegionOptions {
     pub(super) fn open_region(mut self, path: &Path) -> Result<Region> {
         let described = self.read_descriptor_file()?;
         self.families.iter().try_for_each(Family::check)?;
+        let path = &path_of_region(&*self.storage, path)?;
         let (dir, lock) = self.open_dir(path, described.as_ref())?;
         self.pre_open(&dir)?;
         if self.writable {
@@ -248,6 +249,7 @@ impl RegionOptions {
             durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
             is_table_read_only: dir.flag(&[], "READONLY", false),
             max_cell_len: max_cell_len(self.files.limit_values()),
+            max_key_len: max_key_len(self.files.limit_values()),
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
             observers: self.observers,
             table_id: self.table_id,

@@ -67,11 +67,16 @@ impl RegionCore {
         self.check_row(row)
     }
 
-    /// Fails if a cell whose key and value have `len` bytes is too large.
-    pub(super) fn check_len(&self, len: usize) -> Result<()> {
-        let most = self.max_cell_len;
+    /// Fails if a cell whose row and qualifier, and whose value, have so many bytes is too large.
+    pub(super) fn check_len(&self, key: usize, value: usize) -> Result<()> {
+        let (most, len) = (self.max_cell_len, key + value);
         if len > most {
             return Err(Error::invalid_argument(format!("a cell has at most {most} bytes, not {len}")));
+        }
+        let most = self.max_key_len;
+        if key > most {
+            let message = format!("the row and qualifier of a cell have at most {most} bytes, not {key}");
+            return Err(Error::invalid_argument(message));
         }
         Ok(())
     }
@@ -209,6 +214,13 @@ pub(super) fn max_cell_len(limits: &Limits) -> usize {
     // the rest is for its other parts, and for what a block has besides its cells
     let most = (limits.block_bytes - limits.block_bytes / 8).saturating_sub(512);
     MAX_CELL_LEN.min(most)
+}
+
+/// Returns the maximum length of the row and qualifier of a cell, so that a file with them can be read with
+/// these limits.
+pub(super) fn max_key_len(limits: &Limits) -> usize {
+    // Indexes of up to 16 keys have one block, and the file info has three.
+    (limits.block_bytes.min(limits.load_on_open_bytes) / 20).min(MAX_CELL_LEN)
 }
 
 /// Encodes the tag of a time to live in milliseconds. `i64::MAX` means no time to live, and has no tag

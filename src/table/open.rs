@@ -6,7 +6,7 @@ use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::{Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::table::{create_table, settle_table};
-use crate::layout::{RegionChange, TableListing};
+use crate::layout::{RegionChange, TableListing, path_of_root, path_of_table};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
@@ -57,7 +57,8 @@ impl Table {
         if families.is_empty() {
             return Err(Error::invalid_argument("a new table needs at least one family"));
         }
-        let (root, table) = (root.as_ref(), TableName::parse(name)?);
+        let (root, table) =
+            (&path_of_root(&**options.file_storage(), root.as_ref())?, TableName::parse(name)?);
         let mut keys: Vec<&[u8]> = splits.iter().map(AsRef::as_ref).collect();
         keys.sort_unstable();
         if keys.first().is_some_and(|key| key.is_empty()) || !keys.is_sorted_by(|a, b| a < b) {
@@ -89,8 +90,8 @@ impl Table {
     /// As [`open`](Self::open).
     pub fn open_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
-        let (root, name) = (root.as_ref(), TableName::parse(name)?);
-        let dirs = DirectoryCatalog::of_root(Arc::clone(options.file_storage()), root);
+        let (root, name) = (path_of_root(&**options.file_storage(), root.as_ref())?, TableName::parse(name)?);
+        let dirs = DirectoryCatalog::of_root(Arc::clone(options.file_storage()), &root);
         let Some(dir) = dirs.table_dir(&name)? else {
             let message = format!("there is no table {name} in {}", root.display());
             return Err(Error::locating(ErrorKind::TableNotFound, message));
@@ -105,7 +106,7 @@ impl Table {
     /// As [`open`](Self::open), or if the directory has no region.
     pub fn open_dir(dir: impl AsRef<Path>, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
-        let dir = dir.as_ref();
+        let dir = &path_of_table(&**options.file_storage(), dir.as_ref())?;
         let Some(name) = DirectoryCatalog::table_in(&**options.file_storage(), dir)? else {
             let message = format!("there is no region in {}", dir.display());
             return Err(Error::locating(ErrorKind::TableNotFound, message));

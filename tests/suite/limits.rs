@@ -487,6 +487,36 @@ fn a_filter_of_columns_has_no_row_that_is_too_long_for_a_cell() {
 }
 
 #[test]
+fn a_region_can_read_files_with_keys_of_any_length_that_it_takes() {
+    for bloom in [None, Some(BloomType::Row), Some(BloomType::RowCol)] {
+        let dir = tempfile::tempdir().unwrap();
+        let region = Region::options()
+            .create_if_missing(true)
+            .family(Family::new("f").bloom(bloom))
+            .limits(Limits::new().with_block_bytes(100_000))
+            .open(dir.path().join("region"))
+            .unwrap();
+        let put = |row: u32, len| {
+            let put = Put::new(row.to_string()).cell("f", vec![b'q'; len], "");
+            region.put(put.durability(Durability::SkipWal))
+        };
+        assert_refused(put(1, 60_000));
+        let taken = (1..=100).rev().map(|k| k * 1_000).find(|&len| put(1, len).is_ok()).unwrap();
+        assert!(taken >= 4_000, "{taken}");
+        let check = || {
+            let (view, scan) = (region.view(), Scan::new());
+            assert_eq!(view.scan(&scan).unwrap().map(Result::unwrap).count(), 40);
+        };
+        (0..40).for_each(|row| put(row, taken).unwrap());
+        region.flush().unwrap();
+        check();
+        put(3, taken).unwrap();
+        region.compact(Compaction::Major).unwrap();
+        check();
+    }
+}
+
+#[test]
 fn a_region_can_read_what_it_writes_with_its_limits() {
     let dir = tempfile::tempdir().unwrap();
     let region = Region::options()

@@ -11,8 +11,8 @@ use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::io::{DirEntry, FileReader};
 use hregion::wal::{WalEnd, WalReader};
 use hregion::{
-    Append, Delete, Durability, ErrorKind, Family, Get, Increment, Limits, LocalStorage, Mutation, Put,
-    Region, RegionOptions, Scan, Storage, Table,
+    Append, Compaction, Delete, Durability, ErrorKind, Family, Get, Increment, Limits, LocalStorage,
+    Mutation, Put, Region, RegionOptions, Scan, Storage, Table,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -451,6 +451,65 @@ fn a_log_whose_end_is_unknown_takes_no_more_writes() {
         assert_eq!(logs(&storage).iter().filter(|log| log.extension().is_none()).count(), 0);
         region.put(put("r4", "v4")).unwrap();
     }
+}
+
+/// A log that has failed is replayed when the region is opened again, and with it entries whose cells are in
+/// files: what hides them must not be gone.
+#[test]
+fn a_marker_outlives_the_entries_of_a_failed_log() {
+    let one = |storage: &FaultyStorage| {
+        let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+        let options = Region::options().storage(shared).create_if_missing(true);
+        options.family(Family::new("f")).open(DIR).unwrap()
+    };
+    let put = |row: &str, timestamp| Put::new(row.to_owned()).cell_at("f", "q", timestamp, "v");
+    let rows = |region: &Region| {
+        let rows = region.scan(Scan::new()).unwrap();
+        rows.map(|row| row.unwrap().key().to_vec()).collect::<Vec<_>>()
+    };
+    for marker_is_old in [false, true] {
+        let storage = FaultyStorage::new();
+        let region = one(&storage);
+        let delete = Delete::new("r1").column_at("f", "q", 100);
+        if marker_is_old {
+            region.delete(delete.clone()).unwrap();
+            region.flush().unwrap();
+        }
+        region.put(put("r1", 50).durability(Durability::SyncWal)).unwrap();
+        if !marker_is_old {
+            region.delete(delete.durability(Durability::SkipWal)).unwrap();
+        }
+        assert!(rows(&region).is_empty());
+        storage.break_calls(Call::Sync);
+        assert_eq!(region.put(put("r2", 1)).unwrap_err().kind(), ErrorKind::Poisoned);
+        storage.repair();
+        region.flush().unwrap();
+        assert_eq!(region.compact(Compaction::Major).unwrap_err().kind(), ErrorKind::Poisoned);
+        assert!(rows(&region).is_empty());
+        region.close().unwrap();
+        let region = one(&storage);
+        assert!(!rows(&region).contains(&b"r1".to_vec()), "{:?}", rows(&region));
+        region.compact(Compaction::Major).unwrap();
+        assert!(!rows(&region).contains(&b"r1".to_vec()));
+    }
+}
+
+#[test]
+fn writes_that_cannot_create_a_log_leave_no_files() {
+    let storage = FaultyStorage::new();
+    storage.fail_with(io::ErrorKind::StorageFull);
+    let region = open(&storage);
+    for call in [Call::Write, Call::Sync, Call::SyncDir] {
+        storage.break_calls(call);
+        for _ in 0..20 {
+            region.put(put("r", "never")).unwrap_err();
+        }
+        storage.repair();
+        assert_eq!(logs(&storage), Vec::<PathBuf>::new(), "{call:?}");
+    }
+    region.put(put("r", "v")).unwrap();
+    assert_eq!(logs(&storage).len(), 1);
+    assert_eq!(values(&open(&storage.after(Crash::Hard))), values(&region));
 }
 
 /// Ends, when it is dropped, what others do until a flag is set: also if the test fails.

@@ -9,8 +9,8 @@ use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::io::{FileReader, Storage};
 use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
 use hregion::{
-    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, FileHandles, Limits, ManualClock, Put,
-    Region, RegionOptions, Result, Scan, SeekKey,
+    Cell, CellRef, CellType, Compaction, DataBlockEncoding, Delete, ErrorKind, Family, FileHandles, Get,
+    Limits, ManualClock, Put, Region, RegionOptions, Result, Scan, SeekKey,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -147,6 +147,30 @@ fn write_edits(storage: &FaultyStorage, name: &str, entries: &[(&str, i64, Vec<C
     storage.sync_dir(&dir).unwrap();
     storage.sync_dir(Path::new(DIR)).unwrap();
     path
+}
+
+/// Regions take less for new cells, but a log of HBase can have tags of up to 64 KiB.
+#[test]
+fn long_tags_of_logs_are_stored() {
+    use DataBlockEncoding::{FastDiff, None, Prefix};
+    for (encoding, len) in [(None, 40_000), (FastDiff, 65_535), (Prefix, 32_768)] {
+        let (storage, region) = flushed();
+        let mut tags = u16::try_from(len - 2).unwrap().to_be_bytes().to_vec();
+        tags.resize(len, 65);
+        let key = SeekKey::of(b"t", b"f", b"q", 500, CellType::Put);
+        let tagged = Cell::from(CellRef::new(&key, b"v").with_tag_bytes(&tags).unwrap());
+        write_edits(&storage, "0000000000000000040", &[(&*region, 40, vec![tagged])]);
+        let options = || options(&storage).alter(true).family(Family::new("f").data_block_encoding(encoding));
+        for _ in 0..2 {
+            let region = options().open(DIR).unwrap();
+            region.compact(Compaction::Major).unwrap();
+            let row = region.get(&Get::new("t")).unwrap();
+            let tag = row.cells().next().unwrap().tags().next().unwrap();
+            assert_eq!((tag.value.len(), tag.tag_type), (len - 3, 65), "{encoding:?}");
+            assert_eq!(region.get(&Get::new("a")).unwrap().len(), 2);
+            region.close().unwrap();
+        }
+    }
 }
 
 /// Replaces the contents of a file.

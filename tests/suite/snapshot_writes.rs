@@ -5,6 +5,7 @@ use crate::support::files::copy_dir;
 use crate::support::forward::forward;
 use crate::support::golden;
 use crate::support::protobuf::unsealed;
+use hregion::io::FileWriter;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::region::{CompactionFilter, ObserverContext};
 use hregion::{
@@ -937,6 +938,39 @@ fn a_snapshot_is_exported_whole_or_not() {
     };
     let calls = each_call(&world, &CRASHES, export, check, |storage, context| check(storage, true, context));
     assert!(calls > 30, "{calls}");
+}
+
+/// Storage on which the snapshot is taken anew while its files are copied.
+#[derive(Debug)]
+struct Retaken {
+    files: FaultyStorage,
+    is_done: AtomicBool,
+}
+
+impl Storage for Retaken {
+    forward!(files: open create create_log hard_link rename remove remove_dir sync_file sync_dir);
+    forward!(files: list_dir create_dir_all lock);
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        if path.starts_with(OTHER) && !self.is_done.swap(true, Ordering::SeqCst) {
+            Table::delete_snapshot_with(ROOT, "old", options(&self.files)).unwrap();
+            open(&self.files, "ns:t").snapshot("old").unwrap();
+        }
+        self.files.create_new(path)
+    }
+}
+
+#[test]
+fn an_export_is_not_of_another_snapshot_of_the_same_name() {
+    let world = World::new();
+    let storage = world.copy();
+    let retaken = Retaken { files: storage.clone(), is_done: AtomicBool::new(false) };
+    let shared = options(&storage).storage(Arc::new(retaken));
+    let error = Table::export_snapshot_with(ROOT, "old", OTHER, shared).unwrap_err();
+    assert!(error.message().contains("another snapshot of the same name"), "{error}");
+    assert_eq!(read_snapshot(&storage, OTHER, "old"), None);
+    Table::export_snapshot_with(ROOT, "old", OTHER, options(&storage)).unwrap();
+    assert_eq!(read_snapshot(&storage, OTHER, "old"), Some(world.now.clone()));
 }
 
 /// Storage on which a cleaner removes all files of an archive before the snapshot is published there that

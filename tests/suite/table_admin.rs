@@ -7,8 +7,8 @@ mod golden_tables;
 mod names;
 
 use crate::support::forward::forward;
-use hregion::io::Storage;
 use hregion::io::faulty::FaultyStorage;
+use hregion::io::{DirEntry, Storage};
 use hregion::{
     Append, BloomType, CellRef, CheckAndMutate, Compaction, Delete, ErrorKind, Family, Increment,
     ManualClock, Put, Region, RegionInfo, RegionOptions, Result, Scan, Table, TableChanges,
@@ -392,6 +392,45 @@ fn a_region_that_is_created_meanwhile_keeps_its_table() {
     let table = Table::open(dir.path(), "t").unwrap();
     assert_eq!(table.regions().len(), 2);
     assert!(!dir.path().join(".tmp/data/default/t").exists());
+}
+
+/// A storage in which another process creates a table right after it was looked for.
+#[derive(Debug)]
+struct CreatesTable {
+    local: hregion::LocalStorage,
+    root: PathBuf,
+    is_done: Mutex<bool>,
+}
+
+impl Storage for CreatesTable {
+    forward!(local: open create create_new create_log hard_link rename remove remove_dir);
+    forward!(local: sync_file sync_dir create_dir_all lock);
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let found = self.local.list_dir(path);
+        let mut is_done = self.is_done.lock().unwrap();
+        if path == self.root.join("data/default/t") && !*is_done {
+            *is_done = true;
+            let table = Table::create(&self.root, "t", &[Family::new("f")], &["m"]).unwrap();
+            table.put(Put::new("a").cell_at("f", "q", 5, "v")).unwrap();
+            table.close().unwrap();
+        }
+        found
+    }
+}
+
+#[test]
+fn a_table_that_another_process_creates_is_not_filled_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage =
+        CreatesTable { local: hregion::LocalStorage, root: dir.path().to_owned(), is_done: Mutex::default() };
+    let options = Region::options().storage(Arc::new(storage));
+    let created = Table::create_with(dir.path(), "t", &[Family::new("g")], &[""; 0], options);
+    let error = created.map(drop).unwrap_err();
+    assert!(error.message().contains("exists"), "{error}");
+    let table = Table::open(dir.path(), "t").unwrap();
+    assert_eq!((table.regions().len(), cells(&table).len()), (2, 1));
+    assert!(table.inconsistencies().is_empty());
 }
 
 #[cfg(unix)]

@@ -30,6 +30,8 @@ mod locate;
 mod oracle;
 mod outputs;
 mod parity;
+#[cfg(unix)]
+mod paths;
 mod questions;
 mod recover;
 mod region;

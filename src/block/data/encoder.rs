@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use std::fmt;
 use std::ops::Range;
 
-/// In places, HBase reads the length of a tag area as signed.
-const MAX_TAGS_LEN: usize = i16::MAX as usize;
+/// Regions accept less for new cells, but those of HBase's files and logs can have as much.
+const MAX_TAGS_LEN: usize = u16::MAX as usize;
 /// Sizes within a block are signed.
 const MAX_BLOCK_LEN: usize = i32::MAX as usize;
 
@@ -57,11 +57,11 @@ impl Encoder {
     /// # Errors
     ///
     /// If the cell cannot be written: its family differs from the previous cell's in an encoding that omits
-    /// families, it has more tags than HBase can read, or the block would have 2 GiB or more.
+    /// families, its tags have 64 KiB or more, or the block would have 2 GiB or more.
     #[inline]
     pub(crate) fn append(&mut self, cell: &CellRef<'_>) -> Result<()> {
         if self.format.cells.tags && cell.tags.len() > MAX_TAGS_LEN {
-            return Err(Error::invalid_argument("tags of a cell: at most 32,767 bytes can be written"));
+            return Err(Error::invalid_argument("tags of a cell: at most 65,535 bytes can be written"));
         }
         let unencoded = self.unencoded + key_value::len(cell, self.format.cells);
         if unencoded > MAX_BLOCK_LEN {

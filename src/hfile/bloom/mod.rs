@@ -110,6 +110,8 @@ impl BloomFilter {
         let mut prefix;
         let hashed = match self.bloom_type {
             BloomType::Row => hashed,
+            // The prefixes of rows in the order of hbase:meta are in another order.
+            BloomType::RowPrefixFixedLength(_) if self.order == Some(CellOrder::Meta) => return true,
             BloomType::RowPrefixFixedLength(len) => {
                 prefix = HashedRow::new(key::prefix(hashed.row(), len));
                 &mut prefix

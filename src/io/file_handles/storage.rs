@@ -5,7 +5,7 @@ use super::file::{BoundedFile, MovedTo};
 use crate::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, Storage};
 use crate::sync::unpoisoned;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bounds the number of files of another storage that are open for reading at once.
@@ -86,6 +86,10 @@ impl Storage for BoundedStorage {
 
     fn end_writing(&self, path: &Path) -> io::Result<()> {
         self.inner.end_writing(path)
+    }
+
+    fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {
+        self.inner.full_path(path, follow_links)
     }
 
     fn can_read_removed(&self) -> bool {

@@ -1,14 +1,14 @@
 //! Copies of snapshots in other root directories (HBase: `ExportSnapshot`).
 
 use super::{
-    DATA_MANIFEST, FamilyOfSnapshot, MANIFEST_BYTES, SNAPSHOT_DIR, SNAPSHOT_INFO, SNAPSHOT_INFO_BYTES,
-    Snapshot, SnapshotTree,
+    DATA_MANIFEST, DataManifest, FamilyOfSnapshot, MANIFEST_BYTES, SNAPSHOT_DIR, SNAPSHOT_INFO,
+    SNAPSHOT_INFO_BYTES, Snapshot, SnapshotTree,
 };
 use crate::error::{Error, Result};
 use crate::io::Storage;
 use crate::layout::durable::{copy_file, create_dir_durably, is_same_file, remove, sync_dir, sync_file};
 use crate::layout::file_name::FileName;
-use crate::schema::TableName;
+use crate::schema::{SnapshotDescription, TableName};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Snapshot {
     /// # Errors
     ///
     /// As [`SnapshotTree::create`]; of kind [`Unsupported`](crate::ErrorKind::Unsupported) if its manifests
-    /// were not joined.
+    /// were not joined; if the snapshot has been replaced by another of the same name since it was opened.
     pub(crate) fn publish_in(&self, storage: &Arc<dyn Storage>, other: &SnapshotTree) -> Result<()> {
         let name = self.description.name();
         let dir = self.tree.root().path.join(SNAPSHOT_DIR).join(name);
@@ -68,7 +68,24 @@ impl Snapshot {
         };
         let (info, manifest) =
             (read(SNAPSHOT_INFO, SNAPSHOT_INFO_BYTES)?, read(DATA_MANIFEST, MANIFEST_BYTES)?);
+        self.check_same(&dir, &info, &manifest)?;
         other.publish(storage, name, &info, &manifest)
+    }
+}
+
+impl Snapshot {
+    /// Fails if these are the files of another snapshot: the HFiles of this one may not be those of that.
+    fn check_same(&self, dir: &Path, info: &[u8], manifest: &[u8]) -> Result<()> {
+        let description = SnapshotDescription::parse(self.description.name(), info)
+            .map_err(|corruption| corruption.at(&dir.join(SNAPSHOT_INFO), 0))?;
+        let mut found =
+            DataManifest::parse(manifest).map_err(|corruption| corruption.at(&dir.join(DATA_MANIFEST), 0))?;
+        found.regions.sort_by(|a, b| a.info.start_key().cmp(b.info.start_key()));
+        if description == self.description && found.regions == self.regions {
+            return Ok(());
+        }
+        let message = "another snapshot of the same name has been taken since this one was opened";
+        Err(Error::io("read", dir, std::io::Error::new(std::io::ErrorKind::Interrupted, message)))
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) struct DataManifest {
 }
 
 /// A region of a snapshot.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SnapshotRegion {
     pub(crate) info: RegionInfo,
     /// The store files of each family, by name.

@@ -262,7 +262,7 @@ fn insert(map: &mut RegionMap, new: RegionLocations, source: LocationOrigin) {
 
 /// Merges two locations of one region: for each copy, the newer one.
 fn newer(known: &RegionLocations, new: &RegionLocations) -> RegionLocations {
-    let replicas = (0..).zip(new.replicas()).map(|(id, new)| {
+    let replicas = (0..=u16::MAX).zip(new.replicas()).map(|(id, new)| {
         let known = replica(known, id);
         if known.server.is_some() && known.seq_num > new.seq_num { known } else { new.clone() }
     });

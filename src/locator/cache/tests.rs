@@ -310,3 +310,13 @@ fn copies_are_known_one_by_one() {
     cache.insert(on(&region("", "", 1), 1, 7), LocationOrigin::Asked);
     assert_eq!(cache.get(&table, b"").unwrap().replicas().len(), 1, "there are fewer copies now");
 }
+
+#[test]
+fn a_region_can_have_as_many_copies_as_ids() {
+    let (cache, table) = (MetaCache::new(), TableName::parse("t").unwrap());
+    let copies = vec![Replica::on(ServerName::new("h", 1, 1).unwrap(), 1); 1 << 16];
+    for _ in 0..2 {
+        cache.insert(RegionLocations::new(region("", "", 1), copies.clone()), LocationOrigin::Asked);
+        assert_eq!(cache.get(&table, b"").unwrap().replicas().len(), copies.len());
+    }
+}

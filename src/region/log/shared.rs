@@ -412,8 +412,12 @@ impl SharedLog {
                 self.may_lag.store(state.number > self.settings.max_logs, Ordering::Relaxed);
             }
             Err((is_named, error)) => {
-                if is_named {
-                    // No entry of the region is under this name; the next write makes another.
+                // No entry of the region is under this name; the next write makes another. Otherwise each
+                // write that fails would leave a file.
+                if is_named
+                    && let Err(error) = storage.remove(&path)
+                    && error.kind() != io::ErrorKind::NotFound
+                {
                     part.logs.push_back(NamedLog { path, number: 0, last: i64::MIN });
                 }
                 return Err(error);
@@ -614,9 +618,15 @@ impl SharedLog {
         // A notification is a call of the system; the entry of this thread is unseen, too.
         if state.unseen > 1 {
             let round = state.round.number;
-            let is_durable = |other: &mut Asleep| other.number <= target && (syncs || !other.syncs);
+            let State { asleep, refused, .. } = &mut *state;
+            // A writer whose entry was refused may still be about to take its write back.
+            let is_durable = |other: &mut Asleep| {
+                other.number <= target
+                    && (syncs || !other.syncs)
+                    && !refused.iter().any(|(numbers, _)| numbers.contains(&other.number))
+            };
             let complete: Vec<_> = match is_done {
-                true => state.asleep.extract_if(.., is_durable).collect(),
+                true => asleep.extract_if(.., is_durable).collect(),
                 false => Vec::new(),
             };
             // Unlocked, as those that are woken lock the state. The next round begins first.

@@ -1,0 +1,140 @@
+//! Paths as they are typed: relative ones, and those by symbolic links, are the same table.
+
+use crate::support::{code, hregion, json_lines, last_error, ok, stderr};
+use hregion::{Family, Put, Table};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+const TABLE: &str = "data/default/users";
+
+/// A root with a table of two files, of which there is a snapshot.
+struct Root {
+    dir: tempfile::TempDir,
+    region: PathBuf,
+}
+
+impl Root {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("hbase");
+        let table = Table::create(&root, "users", &[Family::new("f")], &[""; 0]).unwrap();
+        for value in ["1", "2"] {
+            table.put(Put::new("a").cell("f", "q", value)).unwrap();
+            table.flush().unwrap();
+        }
+        table.snapshot("s").unwrap();
+        let region = table.region("a").unwrap().path().to_owned();
+        table.close().unwrap();
+        symlink(root.join(TABLE), dir.path().join("table")).unwrap();
+        symlink(&region, dir.path().join("region")).unwrap();
+        Self { dir, region }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("hbase")
+    }
+
+    /// The directories to be in, and the paths of the table or the region from there.
+    fn paths(&self) -> Vec<(PathBuf, PathBuf)> {
+        let (outside, root) = (self.dir.path().to_owned(), self.path());
+        let name = self.region.file_name().unwrap();
+        let region_in_table = Path::new("users").join(name);
+        [
+            (root.clone(), Path::new(TABLE).to_owned()),
+            (root.join("data"), "default/users".into()),
+            (root.join("data/default"), "users".into()),
+            (root.join("data/default"), "./users".into()),
+            (root.join("data/default"), region_in_table),
+            (root.join(TABLE), ".".into()),
+            (root.join(TABLE), name.into()),
+            (self.region.clone(), ".".into()),
+            (self.region.clone(), "..".into()),
+            (self.region.join("f"), "../../../users".into()),
+            (outside.clone(), "table".into()),
+            (outside.clone(), "region".into()),
+            (outside.clone(), Path::new("table").join(name)),
+            (outside.clone(), outside.join("table")),
+            (outside.clone(), outside.join("hbase").join(TABLE)),
+        ]
+        .to_vec()
+    }
+}
+
+fn run_in(dir: &Path, args: &[&str]) -> Output {
+    hregion().current_dir(dir).args(args).output().unwrap()
+}
+
+fn names(dir: &Path) -> BTreeSet<String> {
+    let Ok(entries) = fs::read_dir(dir) else { return BTreeSet::new() };
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn values(target: &Path) -> Vec<Value> {
+    json_lines(&ok(&["scan", "--json", "--versions", "all", target.to_str().unwrap()]))
+}
+
+#[test]
+fn replaced_files_are_archived_whatever_the_path() {
+    let cases = Root::new().paths().len();
+    for case in 0..cases {
+        let root = Root::new();
+        let (dir, target) = root.paths().swap_remove(case);
+        let files = names(&root.region.join("f"));
+        let snapshot = root.path().join(".hbase-snapshot/s");
+        let before = values(&snapshot);
+        let output = run_in(&dir, &["compact", "--major", target.to_str().unwrap()]);
+        let context = format!("{} in {}: {}", target.display(), dir.display(), stderr(&output));
+        assert_eq!(code(&output), 0, "{context}");
+        let archive = root.path().join("archive").join(TABLE).join(root.region.file_name().unwrap());
+        assert_eq!(names(&archive.join("f")), files, "{context}");
+        assert!(names(&root.region.join("f")).is_disjoint(&files), "{context}");
+        assert_eq!(values(&snapshot), before, "{context}");
+    }
+}
+
+#[test]
+fn writes_before_a_recovery_are_refused_whatever_the_path() {
+    let root = Root::new();
+    let logs = root.path().join("WALs/h,1,2");
+    fs::create_dir_all(&logs).unwrap();
+    fs::write(logs.join("h%2C1%2C2.3"), "a log").unwrap();
+    for (dir, target) in root.paths() {
+        let output = run_in(&dir, &["compact", "--major", "--json", target.to_str().unwrap()]);
+        let context = format!("{} in {}", target.display(), dir.display());
+        assert_ne!(code(&output), 0, "{context}");
+        let error = last_error(&output)["message"].as_str().unwrap().to_owned();
+        assert!(error.contains("write-ahead log"), "{context}: the logs are looked at: {error}");
+    }
+}
+
+#[test]
+fn archived_files_are_not_loaded_whatever_the_path() {
+    let root = Root::new();
+    let table = root.path().join(TABLE);
+    ok(&["compact", "--major", table.to_str().unwrap()]);
+    Table::create(root.path(), "other", &[Family::new("f")], &[""; 0]).unwrap().close().unwrap();
+    let other = root.path().join("data/default/other");
+    let archived = root.path().join("archive").join(TABLE).join(root.region.file_name().unwrap());
+    let link = root.dir.path().join("archived");
+    symlink(&archived, &link).unwrap();
+    let files = names(&archived.join("f"));
+    assert_eq!(files.len(), 2);
+    for (dir, input) in [
+        (root.path(), archived.clone()),
+        (archived.clone(), ".".into()),
+        (archived.join("f"), "..".into()),
+        (archived.parent().unwrap().to_owned(), archived.file_name().unwrap().into()),
+        (root.dir.path().to_owned(), "archived".into()),
+        (root.region.clone(), ".".into()),
+    ] {
+        let args = ["load", other.to_str().unwrap(), input.to_str().unwrap(), "--json"];
+        let output = run_in(&dir, &args);
+        let context = format!("{} in {}", input.display(), dir.display());
+        assert_eq!(last_error(&output)["kind"], "InvalidArgument", "{context}");
+        assert_eq!(names(&archived.join("f")), files, "{context}");
+    }
+}
