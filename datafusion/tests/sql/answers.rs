@@ -294,6 +294,38 @@ async fn typed_rows_are_those_of_the_cells() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_exact_predicate_is_applied_beside_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &["a3"]).unwrap();
+    let long = "l".repeat(70);
+    let firsts: Vec<String> = (0..700).map(|at| format!("a{at:03}")).chain([long.clone()]).collect();
+    for first in &firsts {
+        for second in ["b0001", "x", "y"] {
+            table.put(Put::new(format!("{first}|{second}")).cell_at("f", "q", 1, "v")).unwrap();
+        }
+    }
+    let parts = ["a", "b"].map(|name| KeyPart::new(name, ValueType::Utf8)).to_vec();
+    let row = RowKey::Separated { separator: b"|".to_vec(), parts };
+    let mapping = Mapping::new(row, vec![Column::parse("f:q=utf8").unwrap()]).unwrap();
+    let list =
+        |values: &[String]| values.iter().map(|value| format!("'{value}'")).collect::<Vec<_>>().join(", ");
+    let seconds: Vec<String> = (0..1001).map(|at| format!("b{at:04}")).collect();
+    for (condition, expected) in [
+        (format!("a IN ({}) AND b <> 'x'", list(&firsts[..600])), 1200),
+        (format!("a = '{long}' AND b IN ({})", list(&seconds)), 1),
+        (format!("a < 'a001' AND a <> '{long}'"), 3),
+    ] {
+        for pushes_down in [true, false] {
+            let source = HregionTable::new(table.clone(), Layout::Columns(mapping.clone()));
+            let context = session(source.pushdown(pushes_down), 2, 8192);
+            let found = run(&context, &format!("SELECT a, b FROM t WHERE {condition}")).await.unwrap();
+            let count: usize = found.iter().map(RecordBatch::num_rows).sum();
+            assert_eq!(count, expected, "pushdown {pushes_down}: {}", &condition[..20]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cells_are_those_of_a_scan() {
     let seed = seed();
     println!("HREGION_SEED={seed}");
