@@ -162,6 +162,7 @@ pub(crate) fn typed_columns() -> Vec<Column> {
         "h:d=double",
         "h:when=timestamp",
         "h:o=ordered-int32",
+        "h:j=json",
     ];
     columns.iter().map(|column| Column::parse(column).unwrap()).collect()
 }
@@ -175,7 +176,7 @@ pub(crate) fn write(root: &Path, keys: &[Vec<u8>], splits: &[&str], invalid: boo
             let time = 10 + round * 20 + rng.below(30) as i64;
             let number = [-3_i64, -1, 0, 1, 2, 300, i64::MIN, i64::MAX][rng.below(8)];
             let text = ["", "a", "ab", "abc", "b!", "é", "z'%"][rng.below(7)];
-            let value: (&str, &str, Vec<u8>) = match rng.below(13) {
+            let value: (&str, &str, Vec<u8>) = match rng.below(14) {
                 0 => ("f", "n", number.to_be_bytes().to_vec()),
                 1 => ("f", "t", text.into()),
                 2 => ("f", "i", (number as i32).to_be_bytes().to_vec()),
@@ -188,6 +189,12 @@ pub(crate) fn write(root: &Path, keys: &[Vec<u8>], splits: &[&str], invalid: boo
                 9 => ("h", "when", (1_700_000_000_000 + number % 1000).to_be_bytes().to_vec()),
                 10 => ("h", "o", [&[0x2b][..], &(7_u32 ^ 1 << 31).to_be_bytes()].concat()),
                 11 => ("h", "unmapped", text.into()),
+                12 => {
+                    let sound = ["1", "\"a\"", "[]"][rng.below(3)];
+                    // text that is no JSON
+                    let rest = if invalid { ["", "b", "!"][rng.below(3)] } else { "" };
+                    ("h", "j", format!("{sound}{rest}").into_bytes())
+                }
                 _ => {
                     let delete = Delete::new(key.clone());
                     let delete = match rng.below(3) {
@@ -380,6 +387,28 @@ pub(crate) async fn counts_are_those_of_the_model(table: &Table, layout: &Layout
             let key = quoted(&model.columns[0].0);
             let found = count(format!("SELECT count(*) FROM t WHERE {key} < X'{literal}'")).await;
             assert_eq!(found, below, "{layout:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_that_is_no_json_is_null_or_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &[] as &[&str]).unwrap();
+    table.put(Put::new("a").cell_at("f", "j", 1, "no json")).unwrap();
+    table.put(Put::new("b").cell_at("f", "j", 1, "[1]")).unwrap();
+    let mapping =
+        Mapping::new(RowKey::whole(ValueType::Utf8), vec![Column::parse("f:j=json").unwrap()]).unwrap();
+    for pushes_down in [true, false] {
+        for condition in ["= 'no json'", "IN ('no json', 'neither')", "LIKE 'no json'"] {
+            let count = async |mapping: Mapping| {
+                let source = HregionTable::new(table.clone(), Layout::Columns(mapping)).pushdown(pushes_down);
+                let sql = format!("SELECT count(*) FROM t WHERE \"f:j\" {condition}");
+                run(&session(source, 1, 8192), &sql).await
+            };
+            let null = count(mapping.clone().on_invalid(Invalid::Null)).await.unwrap();
+            assert_eq!(strings(&null, &Model::empty()), [["0"]], "pushdown {pushes_down}: {condition}");
+            assert!(count(mapping.clone()).await.is_err(), "pushdown {pushes_down}: {condition}");
         }
     }
 }
