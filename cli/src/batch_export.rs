@@ -130,6 +130,12 @@ impl BatchExport {
         Ok(Self { format, layout, row_group_bytes, request, cells })
     }
 
+    /// Marks what is exported as read without checksums: another export does not keep its files.
+    pub(crate) fn without_checksums(mut self) -> Self {
+        self.request["checksums"] = false.into();
+        self
+    }
+
     /// What is exported, from where.
     pub(crate) fn request(&self) -> &Value {
         &self.request

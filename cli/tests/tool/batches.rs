@@ -218,6 +218,27 @@ fn cut_off(dir: &Path) {
 }
 
 #[test]
+fn files_that_were_read_without_checksums_are_not_kept() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = table(&scratch.path().join("root"), 40);
+    let dir = scratch.path().join("out");
+    let args = ["export", text(&path), "--to", "arrow", "--out", text(&dir)];
+    let export = |more: &[&str]| {
+        ok(&[&args[..], more].concat());
+        let manifest: Value = serde_json::from_slice(&fs::read(dir.join("manifest.json")).unwrap()).unwrap();
+        dir.join(manifest["files"][0]["file"].as_str().unwrap()).metadata().unwrap().ino()
+    };
+    let unverified = export(&["--no-checksums"]);
+    cut_off(&dir);
+    assert_eq!(export(&["--no-checksums"]), unverified);
+    cut_off(&dir);
+    let verified = export(&[]);
+    assert_ne!(verified, unverified);
+    cut_off(&dir);
+    assert_eq!(export(&[]), verified);
+}
+
+#[test]
 fn files_of_what_a_source_was_before_are_not_kept() {
     let scratch = tempfile::tempdir().unwrap();
     // a file with the same name and length
