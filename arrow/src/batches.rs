@@ -34,6 +34,8 @@ impl Rows for TableResultScanner {
 pub struct Batches<R> {
     rows: Option<R>,
     builder: BatchBuilder,
+    /// Whether there was an error.
+    is_over: bool,
 }
 
 impl Batches<TableResultScanner> {
@@ -64,7 +66,7 @@ impl Batches<ResultScanner> {
 impl<R: Rows> Batches<R> {
     /// Reads rows by a scanner, whose scan has what the layout needs.
     pub fn of(rows: R, builder: BatchBuilder) -> Self {
-        Self { rows: Some(rows), builder }
+        Self { rows: Some(rows), builder, is_over: false }
     }
 
     /// The number of values so far that were not of their type, and are null.
@@ -94,9 +96,14 @@ impl<R: Rows> Iterator for Batches<R> {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
         let read = self.read();
         if read.is_err() {
             self.rows = None;
+            // a batch may be complete
+            self.is_over = true;
         }
         read.map_err(ArrowError::from).transpose()
     }

@@ -180,6 +180,22 @@ fn rows_are_mapped() {
 }
 
 #[test]
+fn after_an_error_there_are_no_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &[] as &[&str]).unwrap();
+    for (row, value) in [("a", "1"), ("b", "no json"), ("c", "2")] {
+        table.put(Put::new(row).cell_at("f", "j", 5, value)).unwrap();
+    }
+    let column = Column::parse("f:j=json").unwrap();
+    let layout = Layout::Columns(Mapping::new(RowKey::whole(ValueType::Utf8), vec![column]).unwrap());
+    // the second row has no room beside the first, whose batch is complete when the error comes
+    let limits = BatchLimits::new(100, 15);
+    let mut batches = Batches::of_table(&table, Scan::new(), layout, limits).unwrap();
+    assert!(batches.next().unwrap().unwrap_err().to_string().contains("no json"));
+    assert!(batches.next().is_none() && batches.next().is_none());
+}
+
+#[test]
 fn mapped_rows_are_whole() {
     let dir = tempfile::tempdir().unwrap();
     let table = typed(dir.path());

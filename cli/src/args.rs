@@ -161,6 +161,12 @@ impl FileArgs {
         Ok(options)
     }
 
+    /// Whether damaged bytes may be read as data.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn ignores_checksums(&self) -> bool {
+        self.no_checksums
+    }
+
     /// Whether any of these arguments was given.
     pub(crate) fn is_given(&self) -> bool {
         self.zstd_dictionary.is_some()

@@ -130,6 +130,12 @@ impl BatchExport {
         Ok(Self { format, layout, row_group_bytes, request, cells })
     }
 
+    /// Marks what is exported as read without checksums: another export does not keep its files.
+    pub(crate) fn without_checksums(mut self) -> Self {
+        self.request["checksums"] = false.into();
+        self
+    }
+
     /// What is exported, from where.
     pub(crate) fn request(&self) -> &Value {
         &self.request
@@ -157,8 +163,7 @@ impl BatchExport {
         if let Some(kept) = self.kept(&path, state.as_deref())? {
             let counts = ["rows", "cells"].map(|count| kept.get(count).and_then(Value::as_u64).unwrap_or(0));
             let file = Exported::describe(dir, &name, info, counts, contents_of(&kept))?;
-            // a description that is in the file has no sum of it
-            if kept.get("sha256").is_none_or(|sum| *sum == file.json["sha256"]) {
+            if kept["sha256"] == file.json["sha256"] {
                 return Ok(file);
             }
         }
@@ -190,13 +195,13 @@ impl BatchExport {
         });
         file.finish(&path, &description.to_string())?;
         let file = Exported::describe(dir, &name, info, counts, contents_of(&description))?;
-        self.format.describe_aside(&path, description, &file)?;
+        part_file::describe(&path, description, &file)?;
         Ok(file)
     }
 
     /// Returns the description of a file that is complete, of the same request, and of the same state.
     fn kept(&self, path: &Path, state: Option<&str>) -> Result<Option<Value>, Failure> {
-        let description = self.format.description(path)?;
+        let description = part_file::description(path)?;
         Ok(description.filter(|description| {
             description["request"] == self.request
                 && description["state"].as_str() == state

@@ -67,14 +67,15 @@ fn of_parts(forms: &[Form<'_>], sets: &[RangeSet]) -> (RangeSet, bool) {
     if first.is_all() && is_alone {
         return (RangeSet::all(), true);
     }
-    if let Some(points) = first.points() {
-        let (rest, is_exact) = of_parts(forms, others);
-        if points.len() * rest.ranges().len().max(1) <= MAX_RANGES {
-            let prefixes = points.into_iter().filter_map(|point| form.prefix_of(point));
-            let ranges = prefixes.map(|prefix| rest.prefixed(&prefix));
-            let ranges = ranges.flat_map(|set| set.ranges().to_vec()).collect();
-            return (RangeSet::of(ranges), is_exact);
+    if let Some(points) = first.points().filter(|points| points.len() <= MAX_RANGES) {
+        let (mut rest, mut is_exact) = of_parts(forms, others);
+        if points.len() * rest.ranges().len() > MAX_RANGES {
+            (rest, is_exact) = (RangeSet::all(), false);
         }
+        let prefixes = points.into_iter().filter_map(|point| form.prefix_of(point));
+        let ranges = prefixes.map(|prefix| rest.prefixed(&prefix));
+        let ranges = ranges.flat_map(|set| set.ranges().to_vec()).collect();
+        return (RangeSet::of(ranges), is_exact);
     }
     match form.spread(first) {
         Some(ranges) => (ranges, is_alone),

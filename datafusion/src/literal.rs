@@ -50,8 +50,8 @@ pub(crate) fn prefix_set(ty: ValueType, prefix: &ScalarValue) -> Option<RangeSet
 
 /// Whether all bytes of the set are values of the type, if those that a comparison has given are no others.
 pub(crate) fn is_of_type(ty: ValueType, set: &RangeSet) -> bool {
-    // a set of single values comes from literals of the type
-    ty == ValueType::Binary || set.points().is_some()
+    // a set of single values comes from literals of the type, but one for JSON is any text
+    ty == ValueType::Binary || ty != ValueType::Json && set.points().is_some()
 }
 
 pub(crate) fn bytes_of(literal: &ScalarValue) -> Option<&[u8]> {
@@ -195,6 +195,13 @@ mod tests {
         assert_eq!(like(r"a\%%"), (RangeSet::prefix(b"a%"), true));
         assert_eq!(like("ab"), (RangeSet::point(b"ab"), true));
         assert_eq!(like("%").0, RangeSet::all());
+    }
+
+    #[test]
+    fn single_values_of_json_may_be_no_json() {
+        let equal = |ty| set_of(ty, Operator::Eq, &ScalarValue::from("no json")).unwrap();
+        assert!(is_of_type(ValueType::Utf8, &equal(ValueType::Utf8)));
+        assert!(!is_of_type(ValueType::Json, &equal(ValueType::Json)));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) struct Translator {
 pub(crate) struct Condition {
     /// Of each part of the row key.
     parts: Vec<RangeSet>,
-    /// Of the row key, beside its parts.
+    /// Of the row key, beside its parts; of several predicates, at most the ranges of each alone.
     keys: RangeSet,
     /// Of cells.
     pub(crate) families: RangeSet,
@@ -92,7 +92,9 @@ impl Translator {
     /// Returns the condition of all predicates together.
     pub(crate) fn condition(&self, predicates: &[Expr]) -> Condition {
         let conditions = predicates.iter().filter_map(|predicate| self.translate(predicate));
-        conditions.fold(self.all(), Condition::and)
+        // the ranges of all parts together may be wider than those of a predicate alone, which may be exact
+        let of_keys = |condition: Condition| Condition { keys: self.ranges(&condition).0, ..condition };
+        conditions.map(of_keys).fold(self.all(), Condition::and)
     }
 
     /// Returns the ranges of row keys of a condition, and whether no other row key satisfies it.
@@ -480,5 +482,63 @@ pub(crate) fn any_of(set: &RangeSet, test: impl Fn(Compare, &[u8]) -> Filter) ->
     match (tests.len(), tests.pop()) {
         (1, Some(only)) => Ok(only),
         (_, last) => Filter::any(tests.into_iter().chain(last)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::common::Column as Name;
+    use datafusion::logical_expr::lit;
+    use hregion_arrow::{KeyPart, Mapping};
+
+    fn name(name: &str) -> Expr {
+        Expr::Column(Name::from_name(name))
+    }
+
+    fn one_of(part: &str, values: &[String]) -> Expr {
+        name(part).in_list(values.iter().map(|value| lit(value.as_str())).collect(), false)
+    }
+
+    #[test]
+    fn an_exact_predicate_remains_so_beside_another() {
+        let part = |name: &str| KeyPart::new(name, ValueType::Utf8);
+        let parts = ["a", "b", "c"].map(part).to_vec();
+        let column = Column::parse("f:q=utf8").unwrap();
+        let mapping =
+            Mapping::new(RowKey::Separated { separator: b"|".to_vec(), parts }, vec![column]).unwrap();
+        let translator = Translator::new(Layout::Columns(mapping), true);
+        let long = "l".repeat(70);
+        let many = |count: usize| -> Vec<String> { (0..count).map(|at| format!("v{at:04}")).collect() };
+        let of_long = || name("a").eq(lit(long.as_str()));
+        let cases = [
+            (one_of("a", &many(600)), name("b").not_eq(lit("x"))),
+            (of_long(), one_of("b", &many(1001))),
+            (of_long().or(name("a").eq(lit("v0001"))), one_of("b", &many(700))),
+            (name("a").lt(lit("v0003")), name("a").not_eq(lit(long.as_str()))),
+            (one_of("a", &many(30)), one_of("b", &many(40))),
+            (of_long(), name("b").gt(lit(long.as_str()))),
+        ];
+        let mut values = many(1002);
+        values.extend(["", "k", "m", "v", "v0001v", "w", "x", "xx"].map(str::to_owned));
+        values.extend([long.clone(), format!("{long}l"), format!("{long}m")]);
+        let (mut within, mut outside) = (0, 0);
+        for (exact, other) in cases {
+            assert_eq!(translator.pushdown(&exact), TableProviderFilterPushDown::Exact, "{exact}");
+            let own = translator.ranges(&translator.condition(std::slice::from_ref(&exact))).0;
+            for both in [[exact.clone(), other.clone()], [other.clone(), exact.clone()]] {
+                let ranges = translator.ranges(&translator.condition(&both)).0;
+                for (at, a) in values.iter().enumerate() {
+                    for b in values.iter().skip(at % 9).step_by(9) {
+                        let key = format!("{a}|{b}|c").into_bytes();
+                        let is_own = own.contains(&key);
+                        assert!(is_own || !ranges.contains(&key), "{key:?} is not of the exact predicate");
+                        outside += usize::from(!is_own);
+                        within += usize::from(ranges.contains(&key));
+                    }
+                }
+            }
+        }
+        assert!(within > 10_000 && outside > 100_000, "{within} {outside}");
     }
 }

@@ -10,22 +10,21 @@ use crate::text_file::TextFile;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use hregion_arrow::csv;
-use hregion_arrow::files::{BatchFile, BatchFileWriter, FileFormat};
+use hregion_arrow::files::{BatchFileWriter, FileFormat};
 use serde_json::Value;
-use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The name of the description in the metadata of a file.
 const DESCRIPTION: &str = "hregion";
 
-/// The format of the files.
+/// The format of the files. Beside each complete one is its description, with the sum of its bytes, until the
+/// export is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PartFormat {
-    /// With the description at the end of the file.
+    /// With the description at the end of the file, too.
     Batches(FileFormat),
-    /// Comma-separated values, packed by gzip if asked. The description is in a file beside it, with the sum
-    /// of the bytes, until the export is complete.
+    /// Comma-separated values, packed by gzip if asked.
     Csv { is_packed: bool },
 }
 
@@ -39,49 +38,28 @@ impl PartFormat {
             Self::Csv { is_packed: true } => "csv.gz",
         }
     }
-
-    /// Returns the description of a file that is complete, or was.
-    pub(super) fn description(self, path: &Path) -> Result<Option<Value>, Failure> {
-        if !probe::is_file(path)? {
-            return Ok(None);
-        }
-        let text = match self {
-            Self::Batches(format) => {
-                let file = File::open(path).map_err(|error| CommandError::io("open", path, &error))?;
-                BatchFile::open(file, format, 1).ok().and_then(|file| file.metadata(DESCRIPTION))
-            }
-            Self::Csv { .. } => {
-                let beside = beside(path);
-                let is_there = probe::is_file(&beside)?;
-                is_there
-                    .then(|| read_small(&beside))
-                    .transpose()?
-                    .and_then(|text| String::from_utf8(text).ok())
-            }
-        };
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
-    }
-
-    /// Writes the description of a complete file beside it, if the file has none.
-    pub(super) fn describe_aside(
-        self,
-        path: &Path,
-        mut description: Value,
-        file: &Exported,
-    ) -> Result<(), Failure> {
-        if let Self::Csv { .. } = self {
-            description["sha256"] = file.json["sha256"].clone();
-            let beside = beside(path);
-            let mut text = NewText::create(&beside, true)?;
-            let written = text.write_all(description.to_string().as_bytes());
-            written.map_err(|error| CommandError::io("write", &beside, &error))?;
-            text.persist()?;
-        }
-        Ok(())
-    }
 }
 
-/// Returns the name of the description of a file that has none.
+/// Returns the description of a file that is complete, or was.
+pub(super) fn description(path: &Path) -> Result<Option<Value>, Failure> {
+    let beside = beside(path);
+    if !probe::is_file(path)? || !probe::is_file(&beside)? {
+        return Ok(None);
+    }
+    Ok(serde_json::from_slice(&read_small(&beside)?).ok())
+}
+
+/// Writes the description of a complete file beside it.
+pub(super) fn describe(path: &Path, mut description: Value, file: &Exported) -> Result<(), Failure> {
+    description["sha256"] = file.json["sha256"].clone();
+    let beside = beside(path);
+    let mut text = NewText::create(&beside, true)?;
+    let written = text.write_all(description.to_string().as_bytes());
+    written.map_err(|error| CommandError::io("write", &beside, &error))?;
+    Ok(text.persist()?)
+}
+
+/// Returns the name of the description of a file.
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".json");

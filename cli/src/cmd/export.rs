@@ -314,7 +314,8 @@ fn batch_export(args: &Args) -> Result<Option<BatchExport>, Failure> {
         );
     }
     let (source, range) = (text::path(&args.target.target), format!("{:?}", args.range));
-    BatchExport::new(format, &args.batches, &args.cells, &source, &range).map(Some)
+    let export = BatchExport::new(format, &args.batches, &args.cells, &source, &range)?;
+    Ok(Some(if args.reading.ignores_checksums() { export.without_checksums() } else { export }))
 }
 
 /// Writes files of record batches. Those that an export of the same rows has completed are kept.

@@ -5,7 +5,9 @@
 use crate::library::files::copy_dir;
 use crate::support::{code, hregion, json_lines, ok, run, stderr, testdata};
 use hregion::{Family, Put, Table};
+use hregion_arrow::files::{BatchFile, FileFormat};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -159,9 +161,14 @@ fn an_export_that_was_cut_off_is_continued() {
         expected.keys().filter(|name| name.extension().is_some_and(|e| e == "parquet")).collect();
     for name in &names[..2] {
         fs::copy(whole.join(name), partial.join(name)).unwrap();
+        describe(&partial.join(name));
     }
     let bytes = &expected[names[2]];
     fs::write(partial.join(names[2]), &bytes[..bytes.len() / 2]).unwrap();
+    // a complete file that was damaged since, not at its end
+    let mut bytes = expected[names[1]].clone();
+    bytes[40] ^= 1;
+    fs::write(partial.join(names[1]), bytes).unwrap();
     fs::write(partial.join(".0123.tmp"), "a part").unwrap();
     fs::write(partial.join("gone.parquet"), "of a region that is gone").unwrap();
     let kept = partial.join(names[0]).metadata().unwrap().ino();
@@ -210,11 +217,43 @@ fn an_export_that_was_cut_off_is_continued() {
     assert!(partial.join("notes.txt").exists() && !dir.exists());
 }
 
+/// Writes the description beside a complete file of Parquet or Arrow, as an export does until its end.
+fn describe(file: &Path) {
+    let format = if file.extension().unwrap() == "arrow" { FileFormat::Arrow } else { FileFormat::Parquet };
+    let opened = BatchFile::open(fs::File::open(file).unwrap(), format, 1).unwrap();
+    let mut description: Value = serde_json::from_str(&opened.metadata("hregion").unwrap()).unwrap();
+    let sum = Sha256::digest(fs::read(file).unwrap());
+    description["sha256"] = sum.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
+    fs::write(format!("{}.json", text(file)), description.to_string()).unwrap();
+}
+
 /// Leaves an export as one that is killed before its end.
 fn cut_off(dir: &Path) {
     let partial = dir.with_file_name(format!(".{}.partial", dir.file_name().unwrap().to_str().unwrap()));
     fs::rename(dir, &partial).unwrap();
     fs::remove_file(partial.join("manifest.json")).unwrap();
+    files(&partial).keys().for_each(|name| describe(&partial.join(name)));
+}
+
+#[test]
+fn files_that_were_read_without_checksums_are_not_kept() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = table(&scratch.path().join("root"), 40);
+    let dir = scratch.path().join("out");
+    let args = ["export", text(&path), "--to", "arrow", "--out", text(&dir)];
+    let export = |more: &[&str]| {
+        ok(&[&args[..], more].concat());
+        let manifest: Value = serde_json::from_slice(&fs::read(dir.join("manifest.json")).unwrap()).unwrap();
+        dir.join(manifest["files"][0]["file"].as_str().unwrap()).metadata().unwrap().ino()
+    };
+    let unverified = export(&["--no-checksums"]);
+    cut_off(&dir);
+    assert_eq!(export(&["--no-checksums"]), unverified);
+    cut_off(&dir);
+    let verified = export(&[]);
+    assert_ne!(verified, unverified);
+    cut_off(&dir);
+    assert_eq!(export(&[]), verified);
 }
 
 #[test]

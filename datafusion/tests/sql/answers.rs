@@ -162,6 +162,7 @@ pub(crate) fn typed_columns() -> Vec<Column> {
         "h:d=double",
         "h:when=timestamp",
         "h:o=ordered-int32",
+        "h:j=json",
     ];
     columns.iter().map(|column| Column::parse(column).unwrap()).collect()
 }
@@ -175,7 +176,7 @@ pub(crate) fn write(root: &Path, keys: &[Vec<u8>], splits: &[&str], invalid: boo
             let time = 10 + round * 20 + rng.below(30) as i64;
             let number = [-3_i64, -1, 0, 1, 2, 300, i64::MIN, i64::MAX][rng.below(8)];
             let text = ["", "a", "ab", "abc", "b!", "é", "z'%"][rng.below(7)];
-            let value: (&str, &str, Vec<u8>) = match rng.below(13) {
+            let value: (&str, &str, Vec<u8>) = match rng.below(14) {
                 0 => ("f", "n", number.to_be_bytes().to_vec()),
                 1 => ("f", "t", text.into()),
                 2 => ("f", "i", (number as i32).to_be_bytes().to_vec()),
@@ -188,6 +189,12 @@ pub(crate) fn write(root: &Path, keys: &[Vec<u8>], splits: &[&str], invalid: boo
                 9 => ("h", "when", (1_700_000_000_000 + number % 1000).to_be_bytes().to_vec()),
                 10 => ("h", "o", [&[0x2b][..], &(7_u32 ^ 1 << 31).to_be_bytes()].concat()),
                 11 => ("h", "unmapped", text.into()),
+                12 => {
+                    let sound = ["1", "\"a\"", "[]"][rng.below(3)];
+                    // text that is no JSON
+                    let rest = if invalid { ["", "b", "!"][rng.below(3)] } else { "" };
+                    ("h", "j", format!("{sound}{rest}").into_bytes())
+                }
                 _ => {
                     let delete = Delete::new(key.clone());
                     let delete = match rng.below(3) {
@@ -294,6 +301,38 @@ async fn typed_rows_are_those_of_the_cells() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_exact_predicate_is_applied_beside_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &["a3"]).unwrap();
+    let long = "l".repeat(70);
+    let firsts: Vec<String> = (0..700).map(|at| format!("a{at:03}")).chain([long.clone()]).collect();
+    for first in &firsts {
+        for second in ["b0001", "x", "y"] {
+            table.put(Put::new(format!("{first}|{second}")).cell_at("f", "q", 1, "v")).unwrap();
+        }
+    }
+    let parts = ["a", "b"].map(|name| KeyPart::new(name, ValueType::Utf8)).to_vec();
+    let row = RowKey::Separated { separator: b"|".to_vec(), parts };
+    let mapping = Mapping::new(row, vec![Column::parse("f:q=utf8").unwrap()]).unwrap();
+    let list =
+        |values: &[String]| values.iter().map(|value| format!("'{value}'")).collect::<Vec<_>>().join(", ");
+    let seconds: Vec<String> = (0..1001).map(|at| format!("b{at:04}")).collect();
+    for (condition, expected) in [
+        (format!("a IN ({}) AND b <> 'x'", list(&firsts[..600])), 1200),
+        (format!("a = '{long}' AND b IN ({})", list(&seconds)), 1),
+        (format!("a < 'a001' AND a <> '{long}'"), 3),
+    ] {
+        for pushes_down in [true, false] {
+            let source = HregionTable::new(table.clone(), Layout::Columns(mapping.clone()));
+            let context = session(source.pushdown(pushes_down), 2, 8192);
+            let found = run(&context, &format!("SELECT a, b FROM t WHERE {condition}")).await.unwrap();
+            let count: usize = found.iter().map(RecordBatch::num_rows).sum();
+            assert_eq!(count, expected, "pushdown {pushes_down}: {}", &condition[..20]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cells_are_those_of_a_scan() {
     let seed = seed();
     println!("HREGION_SEED={seed}");
@@ -348,6 +387,28 @@ pub(crate) async fn counts_are_those_of_the_model(table: &Table, layout: &Layout
             let key = quoted(&model.columns[0].0);
             let found = count(format!("SELECT count(*) FROM t WHERE {key} < X'{literal}'")).await;
             assert_eq!(found, below, "{layout:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_that_is_no_json_is_null_or_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &[] as &[&str]).unwrap();
+    table.put(Put::new("a").cell_at("f", "j", 1, "no json")).unwrap();
+    table.put(Put::new("b").cell_at("f", "j", 1, "[1]")).unwrap();
+    let mapping =
+        Mapping::new(RowKey::whole(ValueType::Utf8), vec![Column::parse("f:j=json").unwrap()]).unwrap();
+    for pushes_down in [true, false] {
+        for condition in ["= 'no json'", "IN ('no json', 'neither')", "LIKE 'no json'"] {
+            let count = async |mapping: Mapping| {
+                let source = HregionTable::new(table.clone(), Layout::Columns(mapping)).pushdown(pushes_down);
+                let sql = format!("SELECT count(*) FROM t WHERE \"f:j\" {condition}");
+                run(&session(source, 1, 8192), &sql).await
+            };
+            let null = count(mapping.clone().on_invalid(Invalid::Null)).await.unwrap();
+            assert_eq!(strings(&null, &Model::empty()), [["0"]], "pushdown {pushes_down}: {condition}");
+            assert!(count(mapping.clone()).await.is_err(), "pushdown {pushes_down}: {condition}");
         }
     }
 }

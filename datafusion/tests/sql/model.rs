@@ -80,6 +80,7 @@ fn value_of(ty: ValueType, bytes: &[u8]) -> Option<Value> {
         ValueType::Short => width(2).map(|()| int()),
         ValueType::Int => width(4).map(|()| int()),
         ValueType::Long | ValueType::Timestamp => width(8).map(|()| int()),
+        ValueType::Json if serde_json::from_slice::<serde_json::Value>(bytes).is_err() => None,
         ValueType::Utf8 | ValueType::Json => String::from_utf8(bytes.to_vec()).ok().map(Value::Text),
         ValueType::Binary => Some(Value::Bytes(bytes.to_vec())),
         ValueType::Boolean => width(1).map(|()| Value::Bool(bytes[0] != 0)),

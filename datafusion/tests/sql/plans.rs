@@ -13,7 +13,15 @@ fn halves() -> Table {
 }
 
 fn layout(row: RowKey, invalid: Invalid) -> Layout {
-    let columns = ["p:q0=utf8", "p:n=long@", "p:raw=binary", "p:flag=boolean", "p:d=double", "p:all=long[]"];
+    let columns = [
+        "p:q0=utf8",
+        "p:n=long@",
+        "p:raw=binary",
+        "p:flag=boolean",
+        "p:d=double",
+        "p:all=long[]",
+        "p:j=json",
+    ];
     let columns = columns.iter().map(|column| Column::parse(column).unwrap()).collect();
     Layout::Columns(Mapping::new(row, columns).unwrap().on_invalid(invalid))
 }
@@ -70,6 +78,7 @@ async fn pushdown_is_exact_where_it_is_declared_so() {
         ("\"p:q0\" >= 'a'", inexact),
         ("\"p:n\" IN (5, 6)", exact),
         ("\"p:n\" <> 5", inexact),
+        ("\"p:j\" = 'a'", inexact),
         ("\"p:raw\" >= X'00'", exact),
         ("\"p:n\" IS NOT NULL", inexact),
         ("\"p:raw\" IS NOT NULL", exact),
