@@ -12,7 +12,7 @@ use hregion::{CellOrder, CellRef, CellType, RegionInfo, Row, RowBuf, SeekKey, Ta
 use prost::Message;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(feature = "tls")]
@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) const ROWS: usize = 200;
 const REGIONS: usize = 5;
 const START_CODE: u64 = 1_700_000_000_000;
+const MOVED: &str = "org.apache.hadoop.hbase.exceptions.RegionMovedException";
 
 pub(crate) fn row_key(at: usize) -> String {
     format!("row-{at:04}")
@@ -109,6 +110,8 @@ struct State {
     lost_answers: usize,
     /// Where a region is split when the next one is flushed.
     splits_at_flush: Option<String>,
+    /// Until when each server says that the other one has a region.
+    redirects_until: Option<Instant>,
 }
 
 /// What the master knows and does of snapshots.
@@ -245,9 +248,9 @@ impl Answer {
 
 impl Cluster {
     pub(crate) async fn start() -> Self {
-        Self::start_with(|stream, state| async move {
+        Self::start_with(|stream, server, state| async move {
             // an error is a client that has gone
-            let _ = serve(stream, &state).await;
+            let _ = serve(stream, server, &state).await;
         })
         .await
     }
@@ -255,11 +258,11 @@ impl Cluster {
     /// Starts servers that encrypt their connections.
     #[cfg(feature = "tls")]
     pub(crate) async fn over(acceptor: TlsAcceptor) -> Self {
-        Self::start_with(move |stream, state| {
+        Self::start_with(move |stream, server, state| {
             let acceptor = acceptor.clone();
             async move {
                 if let Ok(stream) = acceptor.accept(stream).await {
-                    let _ = serve(stream, &state).await;
+                    let _ = serve(stream, server, &state).await;
                 }
             }
         })
@@ -272,18 +275,20 @@ impl Cluster {
     where
         F: Future<Output = Option<tokio::io::DuplexStream>> + Send + 'static,
     {
-        Self::start_with(move |stream, state| {
+        Self::start_with(move |stream, server, state| {
             let accepted = accept(stream);
             async move {
                 if let Some(stream) = accepted.await {
-                    let _ = serve(stream, &state).await;
+                    let _ = serve(stream, server, &state).await;
                 }
             }
         })
         .await
     }
 
-    async fn start_with<F>(serve: impl Fn(TcpStream, Arc<Mutex<State>>) -> F + Clone + Send + 'static) -> Self
+    async fn start_with<F>(
+        serve: impl Fn(TcpStream, usize, Arc<Mutex<State>>) -> F + Clone + Send + 'static,
+    ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -321,14 +326,15 @@ impl Cluster {
             nonces: HashSet::new(),
             lost_answers: 0,
             splits_at_flush: None,
+            redirects_until: None,
         };
         let state = Arc::new(Mutex::new(state));
-        for listener in listeners {
+        for (server, listener) in listeners.into_iter().enumerate() {
             let (state, serve) = (Arc::clone(&state), serve.clone());
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
                     if stream.set_nodelay(true).is_ok() {
-                        tokio::spawn(serve(stream, Arc::clone(&state)));
+                        tokio::spawn(serve(stream, server, Arc::clone(&state)));
                     }
                 }
             });
@@ -380,6 +386,11 @@ impl Cluster {
     /// Splits the region of a row there when the next region is flushed.
     pub(super) fn split_at_flush(&self, key: String) {
         self.state.lock().unwrap().splits_at_flush = Some(key);
+    }
+
+    /// Has each server say for a time that the other one has a region.
+    pub(super) fn redirect_for(&self, time: Duration) {
+        self.state.lock().unwrap().redirects_until = Some(Instant::now() + time);
     }
 
     /// Sets the number of actions after which a call has become too large.
@@ -434,7 +445,12 @@ impl Cluster {
     }
 }
 
-async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &Mutex<State>) -> std::io::Result<()> {
+/// Answers the calls of a connection to one of the servers.
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    server: usize,
+    state: &Mutex<State>,
+) -> std::io::Result<()> {
     let mut preamble = [0; 6];
     stream.read_exact(&mut preamble).await?;
     if &preamble != b"HBas\0\x50" {
@@ -457,7 +473,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &Mutex<St
         let (answer, mischief, random) = {
             let mut state = state.lock().unwrap();
             let mischief = state.mischief();
-            let answer = state.answer(header.method_name.as_deref().unwrap(), frame, mischief);
+            let answer = state.answer(server, header.method_name.as_deref().unwrap(), frame, mischief);
             (answer, mischief, state.random.next())
         };
         if !send(&mut stream, call_id, answer, codec, mischief, random).await? {
@@ -660,7 +676,7 @@ impl State {
         is_wrong.then(|| only.unwrap_or(kind))
     }
 
-    fn answer(&mut self, method: &str, param: Bytes, mischief: Option<usize>) -> Answer {
+    fn answer(&mut self, asked: usize, method: &str, param: Bytes, mischief: Option<usize>) -> Answer {
         let server = server_name("127.0.0.1", self.ports[0].into(), START_CODE);
         let is_registry = method.starts_with("Get") && method != "Get";
         match mischief.filter(|_| !is_registry) {
@@ -671,12 +687,7 @@ impl State {
                 // to any server, which may not exist, and back
                 self.moves += 1;
                 let port = [self.ports[0], self.ports[1], 1][self.random.below(3)];
-                let text = format!(
-                    "Region moved to: hostname=127.0.0.1 port={port} startCode={START_CODE}. \
-                     As of locationSeqNum={}.",
-                    self.moves
-                );
-                return Answer::exception("org.apache.hadoop.hbase.exceptions.RegionMovedException", &text);
+                return Answer::exception(MOVED, &self.moved_to(port));
             }
             Some(13) => return Answer::exception("java.io.IOException", "disk on fire"),
             Some(14) => {
@@ -705,7 +716,9 @@ impl State {
             }
             "Get" => {
                 let request = proto::GetRequest::decode(param).unwrap();
-                self.by_copy(request.region.as_ref()).unwrap_or_else(|| self.get(&request))
+                let region = request.region.as_ref();
+                let redirect = self.redirect(asked, region).map(|text| Answer::exception(MOVED, &text));
+                redirect.or_else(|| self.by_copy(region)).unwrap_or_else(|| self.get(&request))
             }
             "Mutate" => {
                 let request = proto::MutateRequest::decode(param).unwrap();
@@ -719,11 +732,13 @@ impl State {
             "Multi" => {
                 let request = proto::MultiRequest::decode(param).unwrap();
                 let region = request.region_action[0].region.as_ref();
-                self.by_copy(region).unwrap_or_else(|| self.multi(&request))
+                self.by_copy(region).unwrap_or_else(|| self.multi(asked, &request))
             }
             "Scan" => {
                 let request = proto::ScanRequest::decode(param).unwrap();
-                self.by_copy(request.region.as_ref()).unwrap_or_else(|| self.scan(&request, mischief))
+                let region = request.region.as_ref();
+                let redirect = self.redirect(asked, region).map(|text| Answer::exception(MOVED, &text));
+                redirect.or_else(|| self.by_copy(region)).unwrap_or_else(|| self.scan(&request, mischief))
             }
             "Snapshot" => self.master.answer("Snapshot", param),
             "RestoreSnapshot" => self.master.answer("RestoreSnapshot", param),
@@ -787,6 +802,18 @@ impl State {
         self.copies.broken.contains(&replica_id).then_some(answer)
     }
 
+    /// Returns what a server says while it takes the other one for that of a region.
+    fn redirect(&self, asked: usize, region: Option<&proto::RegionSpecifier>) -> Option<String> {
+        self.redirects_until.filter(|until| Instant::now() < *until)?;
+        self.copy(region?.value.as_deref().unwrap())?;
+        Some(self.moved_to(self.ports[1 - asked]))
+    }
+
+    fn moved_to(&self, port: u16) -> String {
+        let to = format!("hostname=127.0.0.1 port={port} startCode={START_CODE}");
+        format!("Region moved to: {to}. As of locationSeqNum={}.", self.moves)
+    }
+
     fn get(&self, request: &proto::GetRequest) -> Answer {
         let name = request.region.as_ref().unwrap().value.as_deref().unwrap();
         let row = RowField::decode(request.get.clone().unwrap()).unwrap().row.unwrap();
@@ -814,7 +841,7 @@ impl State {
         copies.into_iter().find(|(region, id)| region.replica(*id).name() == name)
     }
 
-    fn multi(&mut self, request: &proto::MultiRequest) -> Answer {
+    fn multi(&mut self, asked: usize, request: &proto::MultiRequest) -> Answer {
         if let [action] = &request.region_action[..]
             && action.atomic == Some(true)
         {
@@ -826,7 +853,10 @@ impl State {
             let name = action.region.as_ref().unwrap().value.as_deref().unwrap();
             let stale = self.copy(name).map(|(_, replica_id)| replica_id > 0);
             let mut result = proto::RegionActionResult::default();
-            if self.mischief.percent > 0 && self.random.below(8) == 0 {
+            if let Some(text) = self.redirect(asked, action.region.as_ref()) {
+                let value = Some(format!("{MOVED}: {text}").into());
+                result.exception = Some(proto::NamedException { name: Some(MOVED.into()), value });
+            } else if self.mischief.percent > 0 && self.random.below(8) == 0 {
                 result.exception = Some(proto::NamedException {
                     name: Some("org.apache.hadoop.hbase.NotServingRegionException".into()),
                     value: Some("gone".into()),
