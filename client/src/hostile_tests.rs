@@ -607,6 +607,25 @@ async fn conditional_writes_return_the_cells_of_increments() {
     assert!(plain.success && plain.cells.is_empty());
 }
 
+/// Servers before 2.4 do not read the condition of an increment, and say so of puts and deletes only.
+#[tokio::test]
+async fn an_increment_without_its_condition_is_no_success() {
+    let cluster = Cluster::start().await;
+    cluster.be_old();
+    let table = client(&cluster, CALL, false).table(&TableName::parse("t").unwrap());
+    let check = || CheckAndMutate::if_not_exists(row_key(6), "f", "none");
+    let increment = || Increment::new(row_key(6)).column("f", "n", 5);
+    let error = table.check_and_mutate(check().then(increment())).await.unwrap_err();
+    assert_eq!(error.kind(), hregion::ErrorKind::Unsupported, "{error}");
+    assert!(error.message().contains("may be written without it"), "{error}");
+    assert_eq!(cluster.counter(&row_key(6)), 5, "it is not repeated");
+    table.increment(increment()).await.unwrap();
+    let put = Put::new(row_key(6)).cell("f", "p", "v");
+    assert!(table.check_and_mutate(check().then(put)).await.unwrap().success);
+    let delete = Delete::new(row_key(6)).column("f", "d");
+    assert!(table.check_and_mutate(check().then(delete)).await.unwrap().success);
+}
+
 /// A registry that answers nothing, and notes the time that it is given.
 #[derive(Debug, Default)]
 struct Silent(Mutex<Vec<Duration>>);

@@ -112,6 +112,8 @@ struct State {
     splits_at_flush: Option<String>,
     /// Until when each server says that the other one has a region.
     redirects_until: Option<Instant>,
+    /// Whether servers are older than 2.4, and do not read the condition of an increment.
+    are_old: bool,
 }
 
 /// What the master knows and does of snapshots.
@@ -327,6 +329,7 @@ impl Cluster {
             lost_answers: 0,
             splits_at_flush: None,
             redirects_until: None,
+            are_old: false,
         };
         let state = Arc::new(Mutex::new(state));
         for (server, listener) in listeners.into_iter().enumerate() {
@@ -391,6 +394,11 @@ impl Cluster {
     /// Has each server say for a time that the other one has a region.
     pub(super) fn redirect_for(&self, time: Duration) {
         self.state.lock().unwrap().redirects_until = Some(Instant::now() + time);
+    }
+
+    /// Has servers be older than 2.4.
+    pub(super) fn be_old(&self) {
+        self.state.lock().unwrap().are_old = true;
     }
 
     /// Sets the number of actions after which a call has become too large.
@@ -723,7 +731,7 @@ impl State {
             "Mutate" => {
                 let request = proto::MutateRequest::decode(param).unwrap();
                 let mutation = MutationFields::decode(request.mutation.clone().unwrap()).unwrap();
-                if mutation.kind == Some(INCREMENT) && request.condition.is_none() {
+                if mutation.kind == Some(INCREMENT) && (request.condition.is_none() || self.are_old) {
                     return self.increment(request.nonce_group.unwrap(), mutation);
                 }
                 let response = proto::MutateResponse { processed: Some(true), result: None };
@@ -784,7 +792,8 @@ impl State {
         let mut cells = RowBuf::new();
         push(&mut cells, &row, "f", "n", &counter.to_be_bytes());
         let cells = cells.freeze();
-        let response = proto::MutateResponse { processed: Some(true), result: Some(counted(&cells)) };
+        // servers say of puts and deletes that they are done, and of what has a condition
+        let response = proto::MutateResponse { processed: None, result: Some(counted(&cells)) };
         let closes = self.lost_answers > 0;
         self.lost_answers = self.lost_answers.saturating_sub(1);
         Answer { closes, cells: vec![cells], ..Answer::of(&response) }
