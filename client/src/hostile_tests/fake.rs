@@ -112,8 +112,18 @@ struct State {
     splits_at_flush: Option<String>,
     /// Until when each server says that the other one has a region.
     redirects_until: Option<Instant>,
+    hold: Option<Hold>,
     /// Whether servers are older than 2.4, and do not read the condition of an increment.
     are_old: bool,
+}
+
+/// A call of a scanner that is answered late, or never.
+struct Hold {
+    /// A row of the scanner's region.
+    row: String,
+    /// The number of the call.
+    call: u64,
+    time: Option<Duration>,
 }
 
 /// What the master knows and does of snapshots.
@@ -200,6 +210,7 @@ struct OpenScanner {
     replica_id: u16,
     is_of_catalog: bool,
     needs_cursor: bool,
+    region: RegionInfo,
 }
 
 /// The servers. They end with the runtime.
@@ -329,6 +340,7 @@ impl Cluster {
             lost_answers: 0,
             splits_at_flush: None,
             redirects_until: None,
+            hold: None,
             are_old: false,
         };
         let state = Arc::new(Mutex::new(state));
@@ -394,6 +406,16 @@ impl Cluster {
     /// Has each server say for a time that the other one has a region.
     pub(super) fn redirect_for(&self, time: Duration) {
         self.state.lock().unwrap().redirects_until = Some(Instant::now() + time);
+    }
+
+    /// Answers one call of the next scanner of a row's region late, or never: that of a number.
+    pub(super) fn hold(&self, row: String, call: u64, time: Option<Duration>) {
+        self.state.lock().unwrap().hold = Some(Hold { row, call, time });
+    }
+
+    /// Whether that call was made.
+    pub(super) fn has_held(&self) -> bool {
+        self.state.lock().unwrap().hold.is_none()
     }
 
     /// Has servers be older than 2.4.
@@ -968,6 +990,7 @@ impl State {
             self.scanners.remove(&id);
             return Answer::of(&proto::ScanResponse::default());
         }
+        let mut delay = Duration::ZERO;
         let id = match request.scanner_id {
             Some(id) => {
                 let Some(scanner) = self.scanners.get_mut(&id) else {
@@ -984,6 +1007,16 @@ impl State {
                 if request.renew == Some(true) {
                     self.renewed += 1;
                     return Answer::of(&proto::ScanResponse::default());
+                }
+                let is_held = |hold: &mut Hold| {
+                    let is_of_region = !scanner.is_of_catalog && scanner.region.contains(hold.row.as_bytes());
+                    is_of_region && Some(hold.call) == request.next_call_seq
+                };
+                if let Some(hold) = self.hold.take_if(is_held) {
+                    let Some(time) = hold.time else {
+                        return Answer { is_silent: true, ..Answer::default() };
+                    };
+                    delay = time;
                 }
                 id
             }
@@ -1103,20 +1136,20 @@ impl State {
         } else if request.close_scanner == Some(true) {
             self.scanners.remove(&id);
         }
-        Answer { cells, ..Answer::of(&response) }
+        Answer { cells, delay, ..Answer::of(&response) }
     }
 
     fn open(&self, request: &proto::ScanRequest) -> Option<OpenScanner> {
         let name = request.region.as_ref().unwrap().value.as_deref().unwrap();
         let scan = ScanFields::decode(request.scan.clone().unwrap()).unwrap();
         let mut replica_id = 0;
-        let (order, mut rows) = if name == RegionInfo::meta().name() {
-            (CellOrder::Meta, self.catalog())
+        let (order, region, mut rows) = if name == RegionInfo::meta().name() {
+            (CellOrder::Meta, RegionInfo::meta(), self.catalog())
         } else {
             let (region, id) = self.copy(name)?;
             replica_id = id;
             let rows = (0..ROWS).filter(|at| region.contains(row_key(*at).as_bytes()));
-            (CellOrder::User, rows.map(expected_row).collect())
+            (CellOrder::User, region.clone(), rows.map(expected_row).collect())
         };
         let reversed = scan.reversed.unwrap_or_default();
         if reversed {
@@ -1140,7 +1173,8 @@ impl State {
         let batch = scan.batch_size.unwrap_or_default() as usize;
         let needs_cursor = scan.need_cursor_result.unwrap_or_default();
         let is_of_catalog = order == CellOrder::Meta;
-        Some(OpenScanner { rows, cell: 0, sequence: 0, batch, replica_id, is_of_catalog, needs_cursor })
+        let (cell, sequence) = (0, 0);
+        Some(OpenScanner { rows, cell, sequence, batch, replica_id, is_of_catalog, needs_cursor, region })
     }
 }
 
