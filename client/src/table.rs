@@ -106,6 +106,9 @@ impl Table {
 
     /// Deletes cells of a row.
     ///
+    /// A delete whose answer is lost is repeated, as by HBase's client. One of the newest version of a column
+    /// ([`Delete::version`]) then deletes the version before, too: [`Delete::version_at`] does not.
+    ///
     /// # Errors
     ///
     /// As [`put`](Self::put).
@@ -160,7 +163,8 @@ impl Table {
         .await
     }
 
-    /// Writes mutations of one row, all or none. Returns the cells of increments and appends.
+    /// Writes mutations of one row, all or none. Returns the cells of increments and appends. Those whose
+    /// answer is lost are repeated: see [`delete`](Self::delete).
     ///
     /// # Errors
     ///
@@ -264,7 +268,7 @@ impl Table {
 
     /// Writes mutations of any rows, with one call for those of a server, and returns the result of each, in
     /// order: the cells of increments and appends. A mutation that fails does not prevent the others from
-    /// being written.
+    /// being written. Those whose answer is lost are repeated: see [`delete`](Self::delete).
     pub async fn batch(&self, mutations: &[Mutation]) -> Vec<Result<Row>> {
         let (mut actions, mut results) = (Vec::new(), Vec::new());
         for mutation in mutations {
