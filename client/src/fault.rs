@@ -107,6 +107,17 @@ impl Fault {
         Self::fatal(Error::locating(ErrorKind::Remote, format!("the connection is refused: {reason}")))
     }
 
+    /// Whether the server names another one for the region. After such a redirect, the fault becomes that of
+    /// a region that is not there: two servers may name each other while one of them opens the region, and
+    /// only the catalog knows which.
+    pub(crate) fn is_redirect_after(&mut self, redirected: bool) -> bool {
+        let is_redirect = matches!(self.kind, RegionException::RegionMoved { .. });
+        if is_redirect && redirected {
+            self.kind = RegionException::NotServingRegion;
+        }
+        is_redirect
+    }
+
     /// A request that cannot succeed.
     pub(crate) fn fatal(error: Error) -> Self {
         Self::new(RegionException::Fatal, error)

@@ -6,13 +6,15 @@ pub(crate) mod fake;
 mod next_region;
 
 use crate::connections::Connections;
+use crate::fault::Fault;
 use crate::proto;
 use crate::registry::RpcRegistry;
 use crate::rng::Rng;
+use crate::tries::{Setback, Wait};
 use crate::{Client, ClientBuilder, Table};
 use bytes::Bytes;
 use fake::{Cluster, Instead, Mischief, ROWS, expected_row, row_key};
-use hregion::locator::RetryPolicy;
+use hregion::locator::{RegionException, RetryPolicy};
 use hregion::{
     CheckAndMutate, ConnectionRegistry, Deadline, Delete, Error, Family, Get, Increment, Put,
     RegionLocations, Result, Row, Scan, ServerName, TableName,
@@ -519,6 +521,55 @@ async fn a_batch_that_is_answered_in_parts_has_not_failed() {
     assert!(error.message().contains("failed 2 times"), "{error}");
 }
 
+/// A region has moved, and back, and its first server opens it: each server knows only the last move that it
+/// took part in.
+#[tokio::test]
+async fn servers_that_name_each_other_are_asked_until_one_has_the_region() {
+    const TIME: Duration = Duration::from_millis(300);
+    let cluster = Cluster::start().await;
+    let table = || {
+        let client = Client::builder().bootstrap(&cluster.addresses()).unwrap();
+        cluster.redirect_for(TIME);
+        (client.table(&TableName::parse("t").unwrap()), Instant::now())
+    };
+    let (get, begin) = table();
+    assert!(is_expected(&get.get(&Get::new(row_key(1))).await.unwrap(), 1));
+    assert!(begin.elapsed() >= TIME);
+    let (batch, begin) = table();
+    for (row, at) in results_of(&batch, &[0, 45, 90]).await.into_iter().zip([0, 45, 90]) {
+        assert!(is_expected(&row.unwrap(), at));
+    }
+    assert!(begin.elapsed() >= TIME);
+    let (scan, begin) = table();
+    let mut scanner = scan.scan(Scan::new()).unwrap();
+    for at in 0..ROWS {
+        assert!(is_expected(&scanner.next_row().await.unwrap().unwrap(), at));
+    }
+    assert_eq!(scanner.next_row().await.unwrap(), None);
+    assert!(begin.elapsed() >= TIME);
+}
+
+/// One redirect is followed at once.
+#[test]
+fn a_server_that_is_named_is_asked_without_a_pause() {
+    let fault = |kind| Fault { kind, ..Fault::no_answer("h", "Get") };
+    let moved = || {
+        let server = ServerName::new("h", 1, 5).unwrap();
+        fault(RegionException::RegionMoved { server, seq_num: None })
+    };
+    let mut redirected = false;
+    for (mut fault, wait) in [
+        (moved(), Wait::For(Duration::ZERO)),
+        (moved(), Wait::Usual),
+        (moved(), Wait::Usual),
+        (fault(RegionException::NotServingRegion), Wait::Usual),
+        (moved(), Wait::For(Duration::ZERO)),
+    ] {
+        redirected = fault.is_redirect_after(redirected);
+        assert_eq!(Setback::of_fault(fault).unwrap().wait, wait);
+    }
+}
+
 #[tokio::test]
 async fn a_batch_waits_as_long_as_the_busiest_server_needs() {
     const PAUSE: Duration = Duration::from_millis(20);
@@ -554,6 +605,25 @@ async fn conditional_writes_return_the_cells_of_increments() {
     let plain = table.check_and_mutate(check().then(Delete::new(row_key(6)).column("f", "d"))).await;
     let plain = plain.unwrap();
     assert!(plain.success && plain.cells.is_empty());
+}
+
+/// Servers before 2.4 do not read the condition of an increment, and say so of puts and deletes only.
+#[tokio::test]
+async fn an_increment_without_its_condition_is_no_success() {
+    let cluster = Cluster::start().await;
+    cluster.be_old();
+    let table = client(&cluster, CALL, false).table(&TableName::parse("t").unwrap());
+    let check = || CheckAndMutate::if_not_exists(row_key(6), "f", "none");
+    let increment = || Increment::new(row_key(6)).column("f", "n", 5);
+    let error = table.check_and_mutate(check().then(increment())).await.unwrap_err();
+    assert_eq!(error.kind(), hregion::ErrorKind::Unsupported, "{error}");
+    assert!(error.message().contains("may be written without it"), "{error}");
+    assert_eq!(cluster.counter(&row_key(6)), 5, "it is not repeated");
+    table.increment(increment()).await.unwrap();
+    let put = Put::new(row_key(6)).cell("f", "p", "v");
+    assert!(table.check_and_mutate(check().then(put)).await.unwrap().success);
+    let delete = Delete::new(row_key(6)).column("f", "d");
+    assert!(table.check_and_mutate(check().then(delete)).await.unwrap().success);
 }
 
 /// A registry that answers nothing, and notes the time that it is given.

@@ -213,6 +213,8 @@ impl Table {
         mut tries: Tries<'_>,
         results: &Results,
     ) {
+        // the copies of regions whose last server named another one
+        let mut redirected = HashSet::new();
         while !left.is_empty() {
             let mut longest = None;
             let (servers, failed) = self.group(actions, &left, copy, &tries).await;
@@ -227,9 +229,14 @@ impl Table {
                 }
             }
             let time = tries.call_time();
+            let before = std::mem::take(&mut redirected);
             for (region, faults) in self.call_servers(servers, actions, time, results).await {
                 let mut corrected = None;
-                for (at, fault) in faults {
+                let copy = (region.locations.region().clone(), region.replica_id);
+                let was_redirected = before.contains(&copy);
+                let mut is_redirected = false;
+                for (at, mut fault) in faults {
+                    is_redirected |= fault.is_redirect_after(was_redirected);
                     // the location is corrected once for a region, unless the next action has another fault
                     let correction: &Result<()> = match &mut corrected {
                         Some((kind, known)) if *kind == fault.kind => known,
@@ -247,6 +254,9 @@ impl Table {
                         }
                         Err(error) => results.add(at, Err(error)),
                     }
+                }
+                if is_redirected {
+                    redirected.insert(copy);
                 }
             }
             // a server that has executed some has not failed; each time, there are fewer left

@@ -13,6 +13,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -54,27 +56,31 @@ impl RegionOpener {
         (opened.await, failed.load(Ordering::Relaxed))
     }
 
-    /// Reads the pages after the first one of a region, until there are as many as wanted, it ends, or a call
-    /// fails.
-    async fn read_on(&self, place: &Place, first: &Page, most: u64, is_wanted: &AtomicBool) -> Pages {
-        let mut pages = Pages::new();
-        let (first, _) = first;
-        let Some(id) = first.scanner_id.filter(|_| has_more(first)) else { return pages };
-        while (pages.len() as u64) < most && !is_wanted.load(Ordering::Relaxed) {
+    /// Reads the pages after the first one of a region, each within the time of an operation, until there are
+    /// as many as wanted, it ends, or a call fails.
+    async fn read_on(
+        &self,
+        place: &Place,
+        id: u64,
+        most: u64,
+        is_wanted: &AtomicBool,
+        pages: mpsc::UnboundedSender<ReadAhead>,
+    ) {
+        for call in 0..most {
             let request = proto::ScanRequest {
                 scan: None,
                 scanner_id: Some(id),
-                next_call_seq: Some(pages.len() as u64),
+                next_call_seq: Some(call),
                 ..self.request.clone()
             };
-            let page = read(place, &request, self.core.settings.scanner_timeout).await;
-            let goes_on = page.as_ref().is_ok_and(|(response, _)| has_more(response));
-            pages.push_back(page);
-            if !goes_on {
-                break;
+            let time = self.core.settings.scanner_timeout.min(Tries::new(&self.core).deadline().left());
+            let page = read(place, &request, time).await;
+            let has_more = page.as_ref().is_ok_and(|(response, _)| has_more(response));
+            let is_last = !has_more || call + 1 == most || is_wanted.load(Ordering::Relaxed);
+            if pages.send(ReadAhead { page, is_last }).is_err() || is_last {
+                return;
             }
         }
-        pages
     }
 }
 
@@ -91,11 +97,78 @@ pub(crate) struct NextRegion {
     since: Instant,
     is_wanted: Arc<AtomicBool>,
     /// `None` after the region was given up.
-    reading: Option<JoinHandle<(Opened, Pages)>>,
+    reading: Option<Reading>,
 }
 
-/// The pages that follow the first of a region.
-pub(crate) type Pages = VecDeque<Result<Page, Fault>>;
+/// A task that opens a region, and reads it.
+struct Reading {
+    task: JoinHandle<()>,
+    opened: oneshot::Receiver<Opened>,
+    pages: mpsc::UnboundedReceiver<ReadAhead>,
+}
+
+/// A page that was read ahead, or why it was not, and whether no other one is.
+struct ReadAhead {
+    page: Result<Page, Fault>,
+    is_last: bool,
+}
+
+/// The pages that follow the first of a region, and were read ahead. One of them may be under way.
+#[derive(Default)]
+pub(crate) struct Pages {
+    received: VecDeque<Result<Page, Fault>>,
+    /// Where others come from; `None` after the last one.
+    coming: Option<mpsc::UnboundedReceiver<ReadAhead>>,
+}
+
+impl Pages {
+    /// Returns the next page, once it is there; `None` if none is, or will be.
+    pub(crate) async fn next(&mut self) -> Option<Result<Page, Fault>> {
+        if self.received.is_empty()
+            && let Some(coming) = &mut self.coming
+        {
+            match coming.recv().await {
+                Some(read) => self.add(read),
+                None => self.coming = None,
+            }
+        }
+        self.received.pop_front()
+    }
+
+    fn add(&mut self, ReadAhead { page, is_last }: ReadAhead) {
+        self.received.push_back(page);
+        if is_last {
+            self.coming = None;
+        }
+    }
+
+    /// Whether a page may be under way. If none is, all are there.
+    pub(crate) fn is_under_way(&mut self) -> bool {
+        while let Some(coming) = &mut self.coming {
+            match coming.try_recv() {
+                Ok(read) => self.add(read),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => self.coming = None,
+            }
+        }
+        false
+    }
+
+    /// Whether no page is there, or will be.
+    pub(crate) fn is_empty(&mut self) -> bool {
+        !self.is_under_way() && self.received.is_empty()
+    }
+
+    /// The number of pages that are there.
+    pub(crate) fn len(&self) -> u64 {
+        self.received.len() as u64
+    }
+
+    /// The last page that is there.
+    pub(crate) fn last(&self) -> Option<&Result<Page, Fault>> {
+        self.received.back()
+    }
+}
 
 /// The longest time for which a region is read before its rows are wanted. It is less than the lease of a
 /// scanner, and no row is older.
@@ -114,15 +187,25 @@ impl NextRegion {
         let is_wanted = Arc::new(AtomicBool::new(false));
         let wanted = Arc::clone(&is_wanted);
         let most = MOST_PAGES.min(MOST_BYTES / page_size.max(1));
-        let reading = core.runtime.spawn(async move {
-            let opened = opener.open(Tries::new(&opener.core)).await;
-            let pages = match &opened.0 {
-                Ok((place, first)) => opener.read_on(place, first, most, &wanted).await,
-                Err(_) => Pages::new(),
+        let (opened_sender, opened) = oneshot::channel();
+        let (page_sender, pages) = mpsc::unbounded_channel();
+        let task = core.runtime.spawn(async move {
+            let region = opener.open(Tries::new(&opener.core)).await;
+            let read_on = match &region.0 {
+                Ok((place, (first, _))) if most > 0 && has_more(first) && !wanted.load(Ordering::Relaxed) => {
+                    first.scanner_id.map(|id| (place.clone(), id, page_sender))
+                }
+                // before the region is there, so that no page is waited for
+                _ => None,
             };
-            (opened, pages)
+            if opened_sender.send(region).is_ok()
+                && let Some((place, id, pages)) = read_on
+            {
+                opener.read_on(&place, id, most, &wanted, pages).await;
+            }
         });
-        Self { core, row, position, since: Instant::now(), is_wanted, reading: Some(reading) }
+        let reading = Some(Reading { task, opened, pages });
+        Self { core, row, position, since: Instant::now(), is_wanted, reading }
     }
 
     fn is_too_old(&self) -> bool {
@@ -136,30 +219,38 @@ impl NextRegion {
         }
     }
 
-    /// Returns the region and what was read of it, or why it could not be opened; `None` if it is another one
-    /// than is wanted now, or was read too long ago.
+    /// Returns the region and what is read of it, or why it could not be opened; `None` if it is another one
+    /// than is wanted now, or was read too long ago. Waits for the first page only.
     pub(crate) async fn take(mut self, row: &[u8], position: LocateType) -> Option<(Opened, Pages)> {
         if self.row != row || self.position != position || self.is_too_old() {
             self.close();
         }
         self.is_wanted.store(true, Ordering::Relaxed);
-        self.reading.take()?.await.ok()
+        let Reading { opened, pages, .. } = self.reading.take()?;
+        let opened = opened.await.ok()?;
+        Some((opened, Pages { received: VecDeque::new(), coming: Some(pages) }))
     }
 
     /// Closes the scanner, once it is open.
     pub(crate) fn close(&mut self) {
         self.is_wanted.store(true, Ordering::Relaxed);
-        let Some(mut reading) = self.reading.take() else { return };
+        let Some(Reading { task, opened, mut pages }) = self.reading.take() else { return };
         let time = self.core.settings.rpc_timeout;
         self.core.runtime.spawn(async move {
-            match timeout(time, &mut reading).await {
-                Ok(Ok(((Ok((place, (response, _))), _), _))) => {
+            let ended = async {
+                let opened = opened.await;
+                // a page that is under way uses the scanner
+                while pages.recv().await.is_some() {}
+                opened
+            };
+            match timeout(time, ended).await {
+                Ok(Ok((Ok((place, (response, _))), _))) => {
                     if let Some(id) = response.scanner_id {
                         close_scanner(&place, id, time).await;
                     }
                 }
                 Ok(_) => {}
-                Err(_) => reading.abort(),
+                Err(_) => task.abort(),
             }
         });
     }

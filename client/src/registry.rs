@@ -70,7 +70,8 @@ impl Servers {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the servers in turn, beginning at any of them, until one answers.
+    /// Asks the servers in turn, beginning at any of them, until one answers. Each has its part of the time.
+    /// Those known are forgotten if none of them answers.
     async fn ask<M: Message + Default>(
         self: &Arc<Self>,
         method: &'static str,
@@ -82,8 +83,12 @@ impl Servers {
         let given = self.bootstrap.iter().filter(|server| !known.contains(server));
         let mut last = Error::locating(ErrorKind::NoServerForRegion, "there is no server to ask");
         let mut all_refuse = true;
-        for server in turned.chain(given) {
-            match self.call(server, method, deadline).await {
+        let all: Vec<&Address> = turned.chain(given).collect();
+        for (at, server) in all.iter().copied().enumerate() {
+            if at == known.len() {
+                self.forget(&known);
+            }
+            match self.call(server, method, share(deadline, all.len() - at)).await {
                 Ok(message) => {
                     if self.begins_refresh() {
                         // no caller waits for it
@@ -91,7 +96,12 @@ impl Servers {
                     }
                     return Ok(message);
                 }
-                Err(fault) if deadline.left().is_zero() => return Err(fault.error),
+                Err(fault) if deadline.left().is_zero() => {
+                    if at + 1 == all.len() {
+                        self.forget(&known);
+                    }
+                    return Err(fault.error);
+                }
                 Err(fault) => {
                     all_refuse &=
                         fault.kind == RegionException::Fatal && fault.error.kind() == ErrorKind::Remote;
@@ -99,11 +109,20 @@ impl Servers {
                 }
             }
         }
+        self.forget(&known);
         if all_refuse {
             return Err(last);
         }
         // another server may answer later
         Err(Error::locating(ErrorKind::Io, last.message()))
+    }
+
+    /// Has the next call begin with the servers given, unless others were named than those that have failed.
+    fn forget(&self, failed: &[Address]) {
+        let mut nodes = self.nodes();
+        if nodes.servers == failed {
+            nodes.servers.clone_from(&self.bootstrap);
+        }
     }
 
     async fn call<M: Message + Default>(
@@ -144,6 +163,12 @@ impl Servers {
             nodes.servers = servers;
         }
     }
+}
+
+/// Returns the part of the time that is for the first of the servers left.
+fn share(deadline: Deadline, left: usize) -> Deadline {
+    let left = u32::try_from(left.max(1)).unwrap_or(u32::MAX);
+    Deadline::after(deadline.left() / left).min(deadline)
 }
 
 /// Parses `host` or `host:port`.
@@ -243,6 +268,58 @@ mod tests {
         assert_eq!(answer(&[]).unwrap_err().kind(), ErrorKind::NoServerForRegion);
         assert_eq!(answer(&[location(1, 1)]).unwrap_err().kind(), ErrorKind::NoServerForRegion);
         assert!(answer(&[location(-1, 1)]).is_err() && answer(&[location(0, 1 << 16)]).is_err());
+    }
+
+    /// Each server has a part of the time only.
+    #[tokio::test]
+    async fn the_next_server_answers_for_one_that_is_silent() {
+        let listeners = [listener().await, listener().await];
+        let addresses = listeners.iter().map(|one| format!("localhost:{}", one.local_addr().unwrap().port()));
+        let addresses: Vec<String> = addresses.collect();
+        let connections = Arc::new(Connections::new(settings(Duration::from_secs(60))));
+        let patience = Duration::from_secs(20);
+        let registry =
+            RpcRegistry::new(&addresses.join(","), connections, Handle::current(), patience).unwrap();
+        let answered = async {
+            let [one, other] = &listeners;
+            let (mut silent, next) = tokio::select! {
+                silent = Served::accept(one) => (silent, other),
+                silent = Served::accept(other) => (silent, one),
+            };
+            silent.request().await.unwrap();
+            let mut served = Served::accept(next).await;
+            let (call_id, _) = served.request().await.unwrap();
+            served.answer(call_id, &proto::GetClusterIdResponse { cluster_id: Some("c".into()) }).await;
+            (silent, served)
+        };
+        let deadline = Deadline::after(Duration::from_secs(1));
+        let ask = registry.servers.ask::<proto::GetClusterIdResponse>("GetClusterId", deadline);
+        let both = async { tokio::join!(ask, answered) };
+        let (id, _) = timeout(patience, both).await.expect("a second server that is asked");
+        assert_eq!(id.unwrap().cluster_id.as_deref(), Some("c"));
+    }
+
+    /// The servers given are asked first again.
+    #[tokio::test]
+    async fn servers_that_all_fail_are_forgotten() {
+        let listener = listener().await;
+        let given = ("localhost".to_owned(), listener.local_addr().unwrap().port());
+        let connections = Arc::new(Connections::new(settings(Duration::from_secs(60))));
+        let patience = Duration::from_secs(20);
+        let address = format!("localhost:{}", given.1);
+        let registry = RpcRegistry::new(&address, connections, Handle::current(), patience).unwrap();
+        let servers = registry.servers;
+        servers.nodes().servers = vec![("127.0.0.1".to_owned(), 1), ("localhost".to_owned(), 1)];
+        let answered = async {
+            let mut served = Served::accept(&listener).await;
+            let (call_id, _) = served.request().await.unwrap();
+            served.answer(call_id, &proto::GetClusterIdResponse::default()).await;
+            served
+        };
+        let ask = servers.ask::<proto::GetClusterIdResponse>("GetClusterId", Deadline::after(patience));
+        let (id, _) = tokio::join!(ask, answered);
+        assert!(id.is_ok());
+        assert_eq!(servers.nodes().servers, [given]);
     }
 
     /// Servers name those to ask later. No caller waits for that, and it is done again soon if it fails.

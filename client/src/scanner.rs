@@ -103,7 +103,7 @@ impl Scanner {
             reached: None,
             open: None,
             ahead: None,
-            ready: Pages::new(),
+            ready: Pages::default(),
             next_region: None,
             pages: 0,
             results: VecDeque::new(),
@@ -191,15 +191,14 @@ impl Scanner {
             })?;
         }
         // a page that is on its way renews it; and after the last one there is none
-        let is_read = match self.ready.back() {
-            Some(last) => !last.as_ref().is_ok_and(|(response, _)| has_more(response)),
-            None => self.ahead.is_some(),
-        };
+        let is_under_way = self.ahead.is_some() || self.ready.is_under_way();
+        let ends = |last: &Result<Page, Fault>| !last.as_ref().is_ok_and(|(response, _)| has_more(response));
+        let is_read = is_under_way || self.ready.last().is_some_and(ends);
         let Some(open) = self.open.as_mut().filter(|_| !is_read) else { return Ok(()) };
         let request = proto::ScanRequest {
             renew: Some(true),
             number_of_rows: Some(0),
-            next_call_seq: Some(open.sequence + self.ready.len() as u64),
+            next_call_seq: Some(open.sequence + self.ready.len()),
             ..open.next_request()
         };
         open.sequence += 1;
@@ -240,7 +239,7 @@ impl Scanner {
 
     /// Reads a page: opens the next region if none is open.
     async fn read_page(&mut self, tries: &mut Tries<'_>) -> Result<()> {
-        let ready = self.ready.pop_front();
+        let ready = if self.open.is_some() { self.ready.next().await } else { None };
         let (place, page) = match (&self.open, ready, &mut self.ahead) {
             (None, ..) => {
                 let (place, page) = self.open_region(tries).await?;
@@ -441,7 +440,7 @@ impl Scanner {
         if !more || region_ends {
             // the server has closed the scanner
             self.open = None;
-            self.ready.clear();
+            self.ready = Pages::default();
         }
         let goes_on = more && self.assembler.completed() < self.limit;
         Ok(match (goes_on, region_ends) {
@@ -557,7 +556,7 @@ impl Scanner {
             self.close();
         }
         self.open = None;
-        self.ready.clear();
+        self.ready = Pages::default();
         if let Some((row, is_complete)) = self.assembler.forget_pieces() {
             (self.start, self.include_start) = (row, !is_complete);
         }

@@ -14,8 +14,8 @@ use crate::tries::Tries;
 use bytes::Bytes;
 use hregion::locator::LocateType;
 use hregion::{
-    Append, CheckAndMutate, CheckResult, Corruption, Delete, Error, Get, Increment, Mutation, Put, Result,
-    Row, RowBuf, Scan, TableName,
+    Append, CheckAndMutate, CheckResult, Corruption, Delete, Error, ErrorKind, Get, Increment, Mutation, Put,
+    Result, Row, RowBuf, Scan, TableName,
 };
 use prost::Message;
 use std::fmt;
@@ -106,6 +106,9 @@ impl Table {
 
     /// Deletes cells of a row.
     ///
+    /// A delete whose answer is lost is repeated, as by HBase's client. One of the newest version of a column
+    /// ([`Delete::version`]) then deletes the version before, too: [`Delete::version_at`] does not.
+    ///
     /// # Errors
     ///
     /// As [`put`](Self::put).
@@ -147,18 +150,21 @@ impl Table {
             condition: condition.map(Into::into),
             nonce_group: (nonce != 0).then_some(self.core.nonce_group()),
         };
+        let is_conditional = request.condition.is_some();
         let request = |region| {
             request.region = Some(region);
             request.clone()
         };
-        self.call(mutation.row(), "Mutate", 1, request, |_, response: proto::MutateResponse, cells| {
+        self.call(mutation.row(), "Mutate", 1, request, |server, response: proto::MutateResponse, cells| {
             let row = only_row(response.result.as_ref(), cells, mutation.row())?;
-            Ok(Ok(CheckResult::new(response.processed.unwrap_or(true), row)))
+            let success = success(server, response.processed, is_conditional);
+            Ok(success.map(|success| CheckResult::new(success, row)))
         })
         .await
     }
 
-    /// Writes mutations of one row, all or none. Returns the cells of increments and appends.
+    /// Writes mutations of one row, all or none. Returns the cells of increments and appends. Those whose
+    /// answer is lost are repeated: see [`delete`](Self::delete).
     ///
     /// # Errors
     ///
@@ -172,7 +178,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`mutate_row`](Self::mutate_row); if HBase has no such filter.
+    /// As [`mutate_row`](Self::mutate_row); if HBase has no such filter; of the kind
+    /// [`Unsupported`](hregion::ErrorKind::Unsupported) if the server does not say whether the condition
+    /// holds: those before 2.4 write a single increment or append without its condition.
     pub async fn check_and_mutate(&self, check: CheckAndMutate) -> Result<CheckResult> {
         let condition = Some(check.condition_to_proto_bytes()?);
         match check.mutations() {
@@ -200,6 +208,7 @@ impl Table {
         let condition = condition.map(Bytes::from);
         // servers from 2.4 on return no cells if they find it there; those before know only puts and deletes
         let old_condition = condition.clone().filter(|_| !mutations.iter().any(returns_cells));
+        let is_conditional = condition.is_some();
         let mut region_action =
             proto::RegionAction { region: None, atomic: Some(true), action: action?, condition };
         let request = |region| {
@@ -211,7 +220,7 @@ impl Table {
             }
         };
         self.call(row, "Multi", mutations.len(), request, |server, response: proto::MultiResponse, cells| {
-            atomic_result(server, response, cells, row)
+            atomic_result(server, response, cells, row, is_conditional)
         })
         .await
     }
@@ -259,7 +268,7 @@ impl Table {
 
     /// Writes mutations of any rows, with one call for those of a server, and returns the result of each, in
     /// order: the cells of increments and appends. A mutation that fails does not prevent the others from
-    /// being written.
+    /// being written. Those whose answer is lost are repeated: see [`delete`](Self::delete).
     pub async fn batch(&self, mutations: &[Mutation]) -> Vec<Result<Row>> {
         let (mut actions, mut results) = (Vec::new(), Vec::new());
         for mutation in mutations {
@@ -285,6 +294,7 @@ fn atomic_result(
     response: proto::MultiResponse,
     mut cells: CellBlock,
     row: &[u8],
+    is_conditional: bool,
 ) -> Result<Result<CheckResult, Fault>, Corruption> {
     let [result] = &response.region_action_result[..] else {
         return Err(Corruption::Malformed("answer for another number of regions than asked"));
@@ -302,8 +312,21 @@ fn atomic_result(
         }
     }
     cells.finish()?;
-    let success = result.processed.or(response.processed).unwrap_or(true);
-    Ok(Ok(CheckResult::new(success, all.freeze())))
+    let success = success(server, result.processed.or(response.processed), is_conditional);
+    Ok(success.map(|success| CheckResult::new(success, all.freeze())))
+}
+
+/// Whether a write was done. Servers say so of all that have a condition. Those before 2.4, which do not read
+/// the condition of an increment or append, say nothing of it.
+fn success(server: &str, processed: Option<bool>, is_conditional: bool) -> Result<bool, Fault> {
+    if processed.is_none() && is_conditional {
+        let message = format!(
+            "{server} does not say whether the condition holds: servers before 2.4 do not read that of an \
+             increment or append, which may be written without it"
+        );
+        return Err(Fault::fatal(Error::locating(ErrorKind::Unsupported, message)));
+    }
+    Ok(processed.unwrap_or(true))
 }
 
 impl fmt::Debug for Table {

@@ -53,6 +53,8 @@ pub(crate) struct Tries<'c> {
     policy: RetryPolicy,
     deadline: Deadline,
     failed: u32,
+    /// Whether the last attempt ended with a redirect.
+    redirected: bool,
     begin: Instant,
     causes: Vec<Cause>,
 }
@@ -90,7 +92,8 @@ impl<'c> Tries<'c> {
         let policy = core.settings.retries;
         let begin = Instant::now();
         let deadline = policy.deadline(begin);
-        Self { core, replica_id: 0, policy, deadline, failed: 0, begin, causes: Vec::new() }
+        let (failed, redirected) = (0, false);
+        Self { core, replica_id: 0, policy, deadline, failed, redirected, begin, causes: Vec::new() }
     }
 
     /// Attempts to read from a copy of the region.
@@ -109,13 +112,14 @@ impl<'c> Tries<'c> {
 
     /// Starts counting attempts anew, after a success within the operation.
     pub(crate) fn succeeded(&mut self) {
-        self.failed = 0;
+        self.answered();
         self.causes.clear();
     }
 
     /// Starts counting attempts anew, after an answer that may not bring the operation to its end.
     pub(crate) fn answered(&mut self) {
         self.failed = 0;
+        self.redirected = false;
     }
 
     /// Starts anew, with the whole time of an operation, after a part of the operation is done.
@@ -198,8 +202,9 @@ impl<'c> Tries<'c> {
         &mut self,
         used: &RegionLocations,
         replica_id: u16,
-        fault: Fault,
+        mut fault: Fault,
     ) -> Result<()> {
+        self.redirected = fault.is_redirect_after(self.redirected);
         let setback = self.core.react(used, replica_id, fault, self.deadline).await?;
         self.pause(setback).await
     }

@@ -12,7 +12,7 @@ use hregion::{CellOrder, CellRef, CellType, RegionInfo, Row, RowBuf, SeekKey, Ta
 use prost::Message;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(feature = "tls")]
@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) const ROWS: usize = 200;
 const REGIONS: usize = 5;
 const START_CODE: u64 = 1_700_000_000_000;
+const MOVED: &str = "org.apache.hadoop.hbase.exceptions.RegionMovedException";
 
 pub(crate) fn row_key(at: usize) -> String {
     format!("row-{at:04}")
@@ -109,6 +110,20 @@ struct State {
     lost_answers: usize,
     /// Where a region is split when the next one is flushed.
     splits_at_flush: Option<String>,
+    /// Until when each server says that the other one has a region.
+    redirects_until: Option<Instant>,
+    hold: Option<Hold>,
+    /// Whether servers are older than 2.4, and do not read the condition of an increment.
+    are_old: bool,
+}
+
+/// A call of a scanner that is answered late, or never.
+struct Hold {
+    /// A row of the scanner's region.
+    row: String,
+    /// The number of the call.
+    call: u64,
+    time: Option<Duration>,
 }
 
 /// What the master knows and does of snapshots.
@@ -195,6 +210,7 @@ struct OpenScanner {
     replica_id: u16,
     is_of_catalog: bool,
     needs_cursor: bool,
+    region: RegionInfo,
 }
 
 /// The servers. They end with the runtime.
@@ -245,9 +261,9 @@ impl Answer {
 
 impl Cluster {
     pub(crate) async fn start() -> Self {
-        Self::start_with(|stream, state| async move {
+        Self::start_with(|stream, server, state| async move {
             // an error is a client that has gone
-            let _ = serve(stream, &state).await;
+            let _ = serve(stream, server, &state).await;
         })
         .await
     }
@@ -255,11 +271,11 @@ impl Cluster {
     /// Starts servers that encrypt their connections.
     #[cfg(feature = "tls")]
     pub(crate) async fn over(acceptor: TlsAcceptor) -> Self {
-        Self::start_with(move |stream, state| {
+        Self::start_with(move |stream, server, state| {
             let acceptor = acceptor.clone();
             async move {
                 if let Ok(stream) = acceptor.accept(stream).await {
-                    let _ = serve(stream, &state).await;
+                    let _ = serve(stream, server, &state).await;
                 }
             }
         })
@@ -272,18 +288,20 @@ impl Cluster {
     where
         F: Future<Output = Option<tokio::io::DuplexStream>> + Send + 'static,
     {
-        Self::start_with(move |stream, state| {
+        Self::start_with(move |stream, server, state| {
             let accepted = accept(stream);
             async move {
                 if let Some(stream) = accepted.await {
-                    let _ = serve(stream, &state).await;
+                    let _ = serve(stream, server, &state).await;
                 }
             }
         })
         .await
     }
 
-    async fn start_with<F>(serve: impl Fn(TcpStream, Arc<Mutex<State>>) -> F + Clone + Send + 'static) -> Self
+    async fn start_with<F>(
+        serve: impl Fn(TcpStream, usize, Arc<Mutex<State>>) -> F + Clone + Send + 'static,
+    ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -321,14 +339,17 @@ impl Cluster {
             nonces: HashSet::new(),
             lost_answers: 0,
             splits_at_flush: None,
+            redirects_until: None,
+            hold: None,
+            are_old: false,
         };
         let state = Arc::new(Mutex::new(state));
-        for listener in listeners {
+        for (server, listener) in listeners.into_iter().enumerate() {
             let (state, serve) = (Arc::clone(&state), serve.clone());
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
                     if stream.set_nodelay(true).is_ok() {
-                        tokio::spawn(serve(stream, Arc::clone(&state)));
+                        tokio::spawn(serve(stream, server, Arc::clone(&state)));
                     }
                 }
             });
@@ -380,6 +401,26 @@ impl Cluster {
     /// Splits the region of a row there when the next region is flushed.
     pub(super) fn split_at_flush(&self, key: String) {
         self.state.lock().unwrap().splits_at_flush = Some(key);
+    }
+
+    /// Has each server say for a time that the other one has a region.
+    pub(super) fn redirect_for(&self, time: Duration) {
+        self.state.lock().unwrap().redirects_until = Some(Instant::now() + time);
+    }
+
+    /// Answers one call of the next scanner of a row's region late, or never: that of a number.
+    pub(super) fn hold(&self, row: String, call: u64, time: Option<Duration>) {
+        self.state.lock().unwrap().hold = Some(Hold { row, call, time });
+    }
+
+    /// Whether that call was made.
+    pub(super) fn has_held(&self) -> bool {
+        self.state.lock().unwrap().hold.is_none()
+    }
+
+    /// Has servers be older than 2.4.
+    pub(super) fn be_old(&self) {
+        self.state.lock().unwrap().are_old = true;
     }
 
     /// Sets the number of actions after which a call has become too large.
@@ -434,7 +475,12 @@ impl Cluster {
     }
 }
 
-async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &Mutex<State>) -> std::io::Result<()> {
+/// Answers the calls of a connection to one of the servers.
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    server: usize,
+    state: &Mutex<State>,
+) -> std::io::Result<()> {
     let mut preamble = [0; 6];
     stream.read_exact(&mut preamble).await?;
     if &preamble != b"HBas\0\x50" {
@@ -457,7 +503,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &Mutex<St
         let (answer, mischief, random) = {
             let mut state = state.lock().unwrap();
             let mischief = state.mischief();
-            let answer = state.answer(header.method_name.as_deref().unwrap(), frame, mischief);
+            let answer = state.answer(server, header.method_name.as_deref().unwrap(), frame, mischief);
             (answer, mischief, state.random.next())
         };
         if !send(&mut stream, call_id, answer, codec, mischief, random).await? {
@@ -660,7 +706,7 @@ impl State {
         is_wrong.then(|| only.unwrap_or(kind))
     }
 
-    fn answer(&mut self, method: &str, param: Bytes, mischief: Option<usize>) -> Answer {
+    fn answer(&mut self, asked: usize, method: &str, param: Bytes, mischief: Option<usize>) -> Answer {
         let server = server_name("127.0.0.1", self.ports[0].into(), START_CODE);
         let is_registry = method.starts_with("Get") && method != "Get";
         match mischief.filter(|_| !is_registry) {
@@ -671,12 +717,7 @@ impl State {
                 // to any server, which may not exist, and back
                 self.moves += 1;
                 let port = [self.ports[0], self.ports[1], 1][self.random.below(3)];
-                let text = format!(
-                    "Region moved to: hostname=127.0.0.1 port={port} startCode={START_CODE}. \
-                     As of locationSeqNum={}.",
-                    self.moves
-                );
-                return Answer::exception("org.apache.hadoop.hbase.exceptions.RegionMovedException", &text);
+                return Answer::exception(MOVED, &self.moved_to(port));
             }
             Some(13) => return Answer::exception("java.io.IOException", "disk on fire"),
             Some(14) => {
@@ -705,12 +746,14 @@ impl State {
             }
             "Get" => {
                 let request = proto::GetRequest::decode(param).unwrap();
-                self.by_copy(request.region.as_ref()).unwrap_or_else(|| self.get(&request))
+                let region = request.region.as_ref();
+                let redirect = self.redirect(asked, region).map(|text| Answer::exception(MOVED, &text));
+                redirect.or_else(|| self.by_copy(region)).unwrap_or_else(|| self.get(&request))
             }
             "Mutate" => {
                 let request = proto::MutateRequest::decode(param).unwrap();
                 let mutation = MutationFields::decode(request.mutation.clone().unwrap()).unwrap();
-                if mutation.kind == Some(INCREMENT) && request.condition.is_none() {
+                if mutation.kind == Some(INCREMENT) && (request.condition.is_none() || self.are_old) {
                     return self.increment(request.nonce_group.unwrap(), mutation);
                 }
                 let response = proto::MutateResponse { processed: Some(true), result: None };
@@ -719,11 +762,13 @@ impl State {
             "Multi" => {
                 let request = proto::MultiRequest::decode(param).unwrap();
                 let region = request.region_action[0].region.as_ref();
-                self.by_copy(region).unwrap_or_else(|| self.multi(&request))
+                self.by_copy(region).unwrap_or_else(|| self.multi(asked, &request))
             }
             "Scan" => {
                 let request = proto::ScanRequest::decode(param).unwrap();
-                self.by_copy(request.region.as_ref()).unwrap_or_else(|| self.scan(&request, mischief))
+                let region = request.region.as_ref();
+                let redirect = self.redirect(asked, region).map(|text| Answer::exception(MOVED, &text));
+                redirect.or_else(|| self.by_copy(region)).unwrap_or_else(|| self.scan(&request, mischief))
             }
             "Snapshot" => self.master.answer("Snapshot", param),
             "RestoreSnapshot" => self.master.answer("RestoreSnapshot", param),
@@ -769,7 +814,8 @@ impl State {
         let mut cells = RowBuf::new();
         push(&mut cells, &row, "f", "n", &counter.to_be_bytes());
         let cells = cells.freeze();
-        let response = proto::MutateResponse { processed: Some(true), result: Some(counted(&cells)) };
+        // servers say of puts and deletes that they are done, and of what has a condition
+        let response = proto::MutateResponse { processed: None, result: Some(counted(&cells)) };
         let closes = self.lost_answers > 0;
         self.lost_answers = self.lost_answers.saturating_sub(1);
         Answer { closes, cells: vec![cells], ..Answer::of(&response) }
@@ -785,6 +831,18 @@ impl State {
         let mut answer = Answer::exception("org.apache.hadoop.hbase.DoNotRetryIOException", "broken");
         answer.exception.as_mut().unwrap().2 = true;
         self.copies.broken.contains(&replica_id).then_some(answer)
+    }
+
+    /// Returns what a server says while it takes the other one for that of a region.
+    fn redirect(&self, asked: usize, region: Option<&proto::RegionSpecifier>) -> Option<String> {
+        self.redirects_until.filter(|until| Instant::now() < *until)?;
+        self.copy(region?.value.as_deref().unwrap())?;
+        Some(self.moved_to(self.ports[1 - asked]))
+    }
+
+    fn moved_to(&self, port: u16) -> String {
+        let to = format!("hostname=127.0.0.1 port={port} startCode={START_CODE}");
+        format!("Region moved to: {to}. As of locationSeqNum={}.", self.moves)
     }
 
     fn get(&self, request: &proto::GetRequest) -> Answer {
@@ -814,7 +872,7 @@ impl State {
         copies.into_iter().find(|(region, id)| region.replica(*id).name() == name)
     }
 
-    fn multi(&mut self, request: &proto::MultiRequest) -> Answer {
+    fn multi(&mut self, asked: usize, request: &proto::MultiRequest) -> Answer {
         if let [action] = &request.region_action[..]
             && action.atomic == Some(true)
         {
@@ -826,7 +884,10 @@ impl State {
             let name = action.region.as_ref().unwrap().value.as_deref().unwrap();
             let stale = self.copy(name).map(|(_, replica_id)| replica_id > 0);
             let mut result = proto::RegionActionResult::default();
-            if self.mischief.percent > 0 && self.random.below(8) == 0 {
+            if let Some(text) = self.redirect(asked, action.region.as_ref()) {
+                let value = Some(format!("{MOVED}: {text}").into());
+                result.exception = Some(proto::NamedException { name: Some(MOVED.into()), value });
+            } else if self.mischief.percent > 0 && self.random.below(8) == 0 {
                 result.exception = Some(proto::NamedException {
                     name: Some("org.apache.hadoop.hbase.NotServingRegionException".into()),
                     value: Some("gone".into()),
@@ -929,6 +990,7 @@ impl State {
             self.scanners.remove(&id);
             return Answer::of(&proto::ScanResponse::default());
         }
+        let mut delay = Duration::ZERO;
         let id = match request.scanner_id {
             Some(id) => {
                 let Some(scanner) = self.scanners.get_mut(&id) else {
@@ -945,6 +1007,16 @@ impl State {
                 if request.renew == Some(true) {
                     self.renewed += 1;
                     return Answer::of(&proto::ScanResponse::default());
+                }
+                let is_held = |hold: &mut Hold| {
+                    let is_of_region = !scanner.is_of_catalog && scanner.region.contains(hold.row.as_bytes());
+                    is_of_region && Some(hold.call) == request.next_call_seq
+                };
+                if let Some(hold) = self.hold.take_if(is_held) {
+                    let Some(time) = hold.time else {
+                        return Answer { is_silent: true, ..Answer::default() };
+                    };
+                    delay = time;
                 }
                 id
             }
@@ -1064,20 +1136,20 @@ impl State {
         } else if request.close_scanner == Some(true) {
             self.scanners.remove(&id);
         }
-        Answer { cells, ..Answer::of(&response) }
+        Answer { cells, delay, ..Answer::of(&response) }
     }
 
     fn open(&self, request: &proto::ScanRequest) -> Option<OpenScanner> {
         let name = request.region.as_ref().unwrap().value.as_deref().unwrap();
         let scan = ScanFields::decode(request.scan.clone().unwrap()).unwrap();
         let mut replica_id = 0;
-        let (order, mut rows) = if name == RegionInfo::meta().name() {
-            (CellOrder::Meta, self.catalog())
+        let (order, region, mut rows) = if name == RegionInfo::meta().name() {
+            (CellOrder::Meta, RegionInfo::meta(), self.catalog())
         } else {
             let (region, id) = self.copy(name)?;
             replica_id = id;
             let rows = (0..ROWS).filter(|at| region.contains(row_key(*at).as_bytes()));
-            (CellOrder::User, rows.map(expected_row).collect())
+            (CellOrder::User, region.clone(), rows.map(expected_row).collect())
         };
         let reversed = scan.reversed.unwrap_or_default();
         if reversed {
@@ -1101,7 +1173,8 @@ impl State {
         let batch = scan.batch_size.unwrap_or_default() as usize;
         let needs_cursor = scan.need_cursor_result.unwrap_or_default();
         let is_of_catalog = order == CellOrder::Meta;
-        Some(OpenScanner { rows, cell: 0, sequence: 0, batch, replica_id, is_of_catalog, needs_cursor })
+        let (cell, sequence) = (0, 0);
+        Some(OpenScanner { rows, cell, sequence, batch, replica_id, is_of_catalog, needs_cursor, region })
     }
 }
 

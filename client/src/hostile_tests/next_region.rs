@@ -1,11 +1,11 @@
 //! The region after the current one of a scan, which is read ahead.
 
-use super::{CALL, client, is_expected};
+use super::{CALL, PATIENCE, client, is_expected, row_key};
 use crate::hostile_tests::fake::{Cluster, ROWS};
-use crate::{Scanner, Table};
-use hregion::{Scan, TableName};
-use std::time::Duration;
-use tokio::time::sleep;
+use crate::{Client, Scanner, Table};
+use hregion::{ErrorKind, Scan, TableName};
+use std::time::{Duration, Instant};
+use tokio::time::{sleep, timeout};
 
 /// A lease that does not end in a test.
 const LEASE: Duration = Duration::from_secs(3600);
@@ -33,6 +33,16 @@ async fn until_open(cluster: &Cluster, expected: &[u64]) {
     panic!("{:?} instead of {expected:?}", cluster.scanners());
 }
 
+/// Waits until a call that is held was made.
+async fn until_held(cluster: &Cluster) {
+    let wait = async {
+        while !cluster.has_held() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, wait).await.expect("a call that is held");
+}
+
 #[tokio::test]
 async fn some_pages_of_the_next_region_are_read_and_no_more() {
     let cluster = Cluster::start().await;
@@ -51,7 +61,7 @@ async fn some_pages_of_the_next_region_are_read_and_no_more() {
 async fn it_is_not_read_if_the_scan_may_end_before() {
     let cluster = Cluster::start().await;
     let table = table(&cluster, LEASE);
-    let in_first_region = Scan::new().stop_row(super::row_key(9), false);
+    let in_first_region = Scan::new().stop_row(row_key(9), false);
     for scan in [Scan::new().limit(9), in_first_region] {
         let mut scanner = table.scan(scan.caching(1)).unwrap();
         read(&mut scanner, 0, 4).await;
@@ -123,4 +133,62 @@ async fn a_region_whose_lease_has_ended_is_opened_after_what_was_read_ahead() {
     read(&mut scanner, ROWS / 5 + 1, 4 * ROWS / 5 - 1).await;
     assert_eq!(scanner.next_row().await.unwrap(), None);
     assert_eq!(scanner.metrics().unwrap().rpc_retries, 1);
+}
+
+/// A server that is silent once costs the time of an operation, whatever the lease of scanners, and no row.
+#[tokio::test]
+async fn pages_that_are_read_ahead_have_the_time_of_an_operation() {
+    for call in 0..4 {
+        let cluster = Cluster::start().await;
+        let table = table(&cluster, LEASE);
+        cluster.hold(row_key(ROWS / 5), call, None);
+        let mut scanner = table.scan(Scan::new().caching(1)).unwrap();
+        read(&mut scanner, 0, 2).await;
+        until_held(&cluster).await;
+        let rest = async {
+            let (mut at, mut errors) = (2, 0);
+            while at < ROWS {
+                match scanner.next_row().await {
+                    Ok(row) => {
+                        assert!(is_expected(&row.unwrap(), at), "call {call}");
+                        at += 1;
+                    }
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+                        errors += 1;
+                    }
+                }
+            }
+            assert_eq!(scanner.next_row().await.unwrap(), None);
+            errors
+        };
+        let errors = timeout(PATIENCE, rest).await.expect("an end in time");
+        assert!(errors <= 1, "{errors} errors, call {call}");
+    }
+}
+
+/// Rows that are there do not wait for a later page, which is neither lost nor read again.
+#[tokio::test]
+async fn rows_do_not_wait_for_a_page_that_is_under_way() {
+    const HELD: Duration = Duration::from_secs(2);
+    let cluster = Cluster::start().await;
+    let client = Client::builder().bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    cluster.hold(row_key(ROWS / 5), 3, Some(HELD));
+    let mut scanner = table.scan(Scan::new().caching(1)).unwrap().track_metrics();
+    let begin = Instant::now();
+    read(&mut scanner, 0, 2).await;
+    until_held(&cluster).await;
+    // the first row of the second region
+    read(&mut scanner, 2, ROWS / 5 - 1).await;
+    let renewed = cluster.renewed();
+    scanner.renew_lease().await.unwrap();
+    assert_eq!(cluster.renewed(), renewed, "the page that is under way renews the lease");
+    assert!(begin.elapsed() < HELD, "{:?}", begin.elapsed());
+    read(&mut scanner, ROWS / 5 + 1, ROWS - ROWS / 5 - 1).await;
+    assert_eq!(scanner.next_row().await.unwrap(), None);
+    assert!(begin.elapsed() >= HELD);
+    let metrics = scanner.metrics().unwrap();
+    assert_eq!((metrics.regions_scanned, metrics.rpc_retries), (5, 0), "no region is opened again");
+    until_open(&cluster, &[]).await;
 }
