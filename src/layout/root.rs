@@ -61,8 +61,8 @@ pub(crate) fn archived_path(file: &Path) -> Option<PathBuf> {
     if is_below_data { archived(6, "archive") } else { archived(4, ".archive") }
 }
 
-/// Returns a path by which the root above a region's directory can be found, if it is under one: the path as it
-/// is, if that tells; otherwise the full one, or the one without symbolic links.
+/// Returns a path by which the root above a region's directory can be found, if it is under one: the path as
+/// it is, if that tells; otherwise the full one, or the one without symbolic links.
 ///
 /// # Errors
 ///

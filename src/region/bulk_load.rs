@@ -97,7 +97,7 @@ impl RegionCore {
         let file = StoreFile::open(&self.stores[store].options, &info)?;
         if file.order() != self.order {
             return Err(Error::invalid_argument(format!(
-                "{}: its cells are in the order of hbase:meta and the region's are not, or the other way round",
+                "{}: its cells, or those of the region, are in the order of hbase:meta, and the others are not",
                 path.display()
             )));
         }
