@@ -96,10 +96,8 @@ impl RegionCore {
         let info = StoreFileInfo::plain(path, self.clock.now());
         let file = StoreFile::open(&self.stores[store].options, &info)?;
         if file.order() != self.order {
-            return Err(Error::invalid_argument(format!(
-                "{}: its cells, or those of the region, are in the order of hbase:meta, and the others are not",
-                path.display()
-            )));
+            let message = "one of the file and the region has cells in the order of hbase:meta";
+            return Err(Error::invalid_argument(format!("{}: {message}", path.display())));
         }
         [file.first_row(), file.last_row()].into_iter().flatten().try_for_each(|row| self.check_row(row))?;
         let kept = file.keeps_seq_ids().then(|| file.max_memstore_ts());
