@@ -195,8 +195,11 @@ impl NextRegion {
                 Ok((place, (first, _))) if most > 0 && has_more(first) && !wanted.load(Ordering::Relaxed) => {
                     first.scanner_id.map(|id| (place.clone(), id, page_sender))
                 }
-                // before the region is there, so that no page is waited for
-                _ => None,
+                _ => {
+                    // before the region is there, so that no page is waited for
+                    drop(page_sender);
+                    None
+                }
             };
             if opened_sender.send(region).is_ok()
                 && let Some((place, id, pages)) = read_on
