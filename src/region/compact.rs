@@ -37,8 +37,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If the region is read-only, or is [closed](crate::ErrorKind::Closed) meanwhile, or a file cannot be
-    /// read or written. The region's files are then unchanged.
+    /// If the region is read-only, or is [closed](crate::ErrorKind::Closed) meanwhile, or its log has failed
+    /// ([`Poisoned`](crate::ErrorKind::Poisoned)), or a file cannot be read or written. The region's files
+    /// are then unchanged.
     pub fn compact(&self, compaction: Compaction) -> Result<()> {
         self.0.compact_all(compaction)
     }

@@ -1,7 +1,7 @@
 //! Flushes of several families at a time.
 
 use hregion::io::faulty::{Crash, FaultyStorage};
-use hregion::{Compaction, Durability, Family, Put, Region, Scan};
+use hregion::{Compaction, Durability, ErrorKind, Family, Put, Region, Scan};
 use std::sync::Arc;
 
 const FAMILIES: [&str; 3] = ["a", "b", "c"];
@@ -82,7 +82,11 @@ fn any_call_of_a_flush_of_large_families_may_fail() {
             region.flush().unwrap_or_else(|error| panic!("{shown}: {error}"));
         }
         check(&region, &shown);
-        region.compact(Compaction::Major).unwrap();
+        match region.compact(Compaction::Major) {
+            Ok(_) => assert!(region.health().poisoned.is_none(), "{shown}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Poisoned, "{shown}: {error}"),
+        }
+        check(&region, &shown);
         drop(region);
         let left = storage.after(Crash::OfTheProcess);
         check(&open(&left), &shown);
