@@ -152,6 +152,10 @@ impl Storage for MmapStorage {
         self.0.create_dir_all(path)
     }
 
+    fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {
+        self.0.full_path(path, follow_links)
+    }
+
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
         self.0.lock(path)
     }

@@ -67,7 +67,7 @@ impl RegionCore {
         self.check_row(row)
     }
 
-    /// Fails if a cell whose row and qualifier, and whose value, have so many bytes is too large.
+    /// Fails if a cell is too large. `key` is the length of its row and qualifier, `value` that of its value.
     pub(super) fn check_len(&self, key: usize, value: usize) -> Result<()> {
         let (most, len) = (self.max_cell_len, key + value);
         if len > most {

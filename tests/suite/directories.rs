@@ -637,3 +637,19 @@ fn the_region_of_a_directory_is_read_without_its_files() {
     fs::create_dir(path.join(".regioninfo")).unwrap();
     assert_eq!(options.region_info_of(&path).unwrap_err().kind(), ErrorKind::Io);
 }
+
+/// Otherwise a region that is opened by a relative path would not be known to be under its root.
+#[cfg(feature = "mmap")]
+#[test]
+#[allow(unsafe_code, reason = "to map files")]
+fn mapped_files_have_the_full_paths_of_local_ones() {
+    // SAFETY: no file is opened.
+    let mapped = unsafe { hregion::io::MmapStorage::new() };
+    for path in ["", ".", "..", "none/table", "tests/../src"] {
+        for follow_links in [false, true] {
+            let full = |storage: &dyn Storage| storage.full_path(Path::new(path), follow_links).unwrap();
+            assert_eq!(full(&mapped), full(&LocalStorage), "{path}");
+            assert!(full(&mapped).is_absolute());
+        }
+    }
+}
