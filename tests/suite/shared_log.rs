@@ -3,6 +3,7 @@
 use crate::support::churn::churn;
 use crate::support::forward::forward;
 use crate::support::no_sync::NoSync;
+use hregion::io::LogFile;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{
     Delete, Durability, ErrorKind, Family, Get, ManualClock, Mutation, Put, Region, RegionOptions, Scan,
@@ -11,10 +12,10 @@ use hregion::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const ROOT: &str = "/hbase";
 const SPLITS: [&str; 3] = ["b", "c", "d"];
@@ -278,20 +279,118 @@ fn daughters_have_no_part_of_a_file_with_entries_of_their_parent() {
 }
 
 /// A storage without hard links.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct NoLinks {
     inner: FaultyStorage,
+    /// How long creating a log takes at most: it waits for another log that is to be created.
+    delay: Duration,
+    /// The number of logs that were to be created.
+    created: Arc<AtomicU64>,
+}
+
+impl NoLinks {
+    fn new(inner: &FaultyStorage) -> Self {
+        Self { inner: inner.clone(), delay: Duration::ZERO, created: Arc::default() }
+    }
+
+    fn slow(inner: &FaultyStorage) -> Self {
+        Self { delay: Duration::from_millis(500), ..Self::new(inner) }
+    }
 }
 
 impl Storage for NoLinks {
-    forward!(inner: open create create_new create_log rename remove remove_dir sync_file sync_dir list_dir);
+    forward!(inner: open create create_new rename remove remove_dir sync_file sync_dir list_dir);
     forward!(inner: create_dir_all lock);
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        let (n, start) = (self.created.fetch_add(1, Ordering::SeqCst) + 1, Instant::now());
+        while self.created.load(Ordering::SeqCst) == n && start.elapsed() < self.delay {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.inner.create_log(path)
+    }
+}
+
+/// Runs `work`, which must end within a minute, in a thread.
+fn within_a_minute(work: impl FnOnce() + Send + 'static) {
+    let (ended, end) = mpsc::channel();
+    let worker = thread::spawn(move || {
+        work();
+        let _ = ended.send(());
+    });
+    let result = end.recv_timeout(Duration::from_secs(60));
+    assert!(result != Err(mpsc::RecvTimeoutError::Timeout), "it has not ended");
+    worker.join().unwrap();
+}
+
+#[test]
+fn writers_that_find_no_hard_links_at_once_append_to_one_log() {
+    let storage = FaultyStorage::new();
+    let slow = NoLinks::slow(&storage);
+    let table = create(options(slow.clone()));
+    within_a_minute(move || {
+        // The first writer makes the common file, with the name that the others' first own file has, too.
+        let first = thread::spawn({
+            let table = table.clone();
+            move || table.put(put("a1", "1")).unwrap()
+        });
+        while slow.created.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        thread::scope(|scope| {
+            for row in ["b1", "b2", "b3"] {
+                let table = &table;
+                scope.spawn(move || table.put(put(row, "1")).unwrap());
+            }
+        });
+        first.join().unwrap();
+        assert_eq!(files(&storage, &table).len(), 2);
+        let left = storage.after(Crash::Hard);
+        assert_eq!(values(&open(&left)), expected(&["a1", "b1", "b2", "b3"], "1"));
+        table.flush().unwrap();
+        assert_eq!(files(&storage, &table).len(), 0);
+    });
+}
+
+#[test]
+fn an_entry_is_waited_for_in_the_log_that_has_it() {
+    let storage = FaultyStorage::new();
+    let slow = NoLinks::slow(&storage);
+    let table = create(options(slow.clone()).log_roll_size(50_000));
+    within_a_minute(move || {
+        for value in ["1", "2", "3"] {
+            table.put(put("a1", value)).unwrap();
+        }
+        assert_eq!(slow.created.load(Ordering::SeqCst), 1);
+        // The entry of the first region ends the file, and the second region makes the next one, in which the
+        // first finds no name. It gets a log of its own while the third region does.
+        let long = "x".repeat(100_000);
+        let other = thread::spawn({
+            let (table, slow) = (table.clone(), slow.clone());
+            move || {
+                while slow.created.load(Ordering::SeqCst) == 1 {
+                    thread::yield_now();
+                }
+                table.put(put("a2", "1")).unwrap();
+            }
+        });
+        assert!(batch(&table, &["a1", "c1", "d1"], &long).iter().all(Result::is_ok));
+        other.join().unwrap();
+        table.put(put("a3", &long)).unwrap();
+        let mut rows = expected(&["a1", "a3", "c1", "d1"], &long);
+        rows.insert("a2".into(), "1".into());
+        let left = storage.after(Crash::Hard);
+        assert_eq!(values(&open(&left)), rows);
+        table.flush().unwrap();
+        assert_eq!(files(&storage, &table).len(), 0);
+        assert_eq!(values(&table), rows);
+    });
 }
 
 #[test]
 fn without_hard_links_each_region_has_a_log() {
     let storage = FaultyStorage::new();
-    let table = create(options(NoLinks { inner: storage.clone() }));
+    let table = create(options(NoLinks::new(&storage)));
     for value in ["1", "2"] {
         assert!(batch(&table, &ROWS, value).iter().all(Result::is_ok));
     }

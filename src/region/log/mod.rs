@@ -50,11 +50,14 @@ impl RegionCore {
             let mut state = shared.for_append();
             log.check()?;
             let mut part = log.part();
+            if !log.appends_to(shared) {
+                continue;
+            }
             let write = self.mvcc.begin();
             let seq_id = write.seq_id();
             if !shared.name_file(log, &mut state, &mut part, seq_id)? {
-                drop((part, state));
-                log.leave();
+                drop(write);
+                log.leave(shared, state, part);
                 continue;
             }
             let State { encoder: Some(encoder), pending, .. } = &mut *state else {
@@ -77,8 +80,8 @@ impl RegionCore {
                 encoder.go_back(offset);
                 return Err(corruption.at(&log.dir, offset));
             }
-            let ticket = state.append(&mut part, seq_id);
-            return Ok((write, Some(ticket)));
+            let number = state.append(&mut part, seq_id);
+            return Ok((write, Some(Ticket { number, is_shared: shared.is_shared() })));
         }
     }
 
@@ -95,7 +98,7 @@ impl RegionCore {
         write: &mut Option<WriteEntry<'r>>,
     ) -> Result<()> {
         let (Some(log), Some(ticket)) = (&self.log, ticket) else { return Ok(()) };
-        log.shared().wait(ticket, durability, &self.mvcc, write).inspect_err(|error| {
+        log.of(&ticket).wait(ticket, durability, &self.mvcc, write).inspect_err(|error| {
             if log.failure().is_some() {
                 self.report_poisoned(error);
             }

@@ -1,6 +1,6 @@
 //! What a region has of its log: the names of the files that have its entries.
 
-use super::shared::{CutLog, LogSettings, SharedLog};
+use super::shared::{CutLog, LogSettings, SharedLog, State, Ticket};
 use crate::error::{Error, Result};
 use crate::io::Storage;
 use crate::layout::{RegionDir, durable};
@@ -10,6 +10,7 @@ use crate::sync::unpoisoned;
 use crate::wal::WalKey;
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 /// The log of a region: the files that have its entries, by their names in its directory of recovered edits.
@@ -23,8 +24,8 @@ pub(in crate::region) struct RegionLog {
     /// What the region was opened with.
     common: Arc<SharedLog>,
     /// The region's own log, if the storage turned out to have no hard links.
-    own: OnceLock<Arc<SharedLog>>,
-    /// Locked after the state of the shared log.
+    own: OnceLock<SharedLog>,
+    /// Locked after the state of the log that the region appends to.
     part: Mutex<Part>,
     /// The maximum number of bytes of an entry: a longer one could not be read again.
     pub(super) max_entry: usize,
@@ -101,11 +102,42 @@ impl RegionLog {
         self.own.get().unwrap_or(&self.common)
     }
 
-    /// Gives the region a log of its own, if it has none.
-    pub(super) fn leave(&self) {
-        if self.own.set(Arc::new(SharedLog::new(LogSettings::alone()))).is_ok() {
-            let mut part = self.part();
+    /// Returns the log that an entry was appended to.
+    pub(super) fn of(&self, ticket: &Ticket) -> &SharedLog {
+        if ticket.is_shared { &self.common } else { self.shared() }
+    }
+
+    /// Whether the region appends to `log`. It may leave it whenever neither the state of that log nor the
+    /// region's part is locked.
+    pub(super) fn appends_to(&self, log: &SharedLog) -> bool {
+        ptr::eq(self.shared(), log)
+    }
+
+    /// Gives the region a log of its own, if it has none. Its entries in the log that it leaves are on disk
+    /// then, so that a later failure of that log does not matter to the region. If that has failed, or other
+    /// entries were appended meanwhile, the region stays.
+    pub(super) fn leave(&self, shared: &SharedLog, state: MutexGuard<'_, State>, part: MutexGuard<'_, Part>) {
+        let last = part.entry;
+        drop(part); // locked after the state, which is unlocked meanwhile
+        let state = shared.sync_to(state, last);
+        let mut part = self.part();
+        if self.appends_to(shared) && !state.is_in_doubt(&part) {
+            let own = self.own.get_or_init(|| SharedLog::new(LogSettings::alone()));
+            debug_assert!(self.appends_to(own), "only the first own log is used");
             (part.entry, part.synced_to) = (0, i64::MAX);
+            // the numbers of files in the log that is left
+            part.logs.iter_mut().for_each(|log| log.number = 0);
+        }
+    }
+
+    /// Locks the state of the log that the region appends to, and the region's part.
+    fn locked(&self) -> (&SharedLog, MutexGuard<'_, State>, MutexGuard<'_, Part>) {
+        loop {
+            let shared = self.shared();
+            let (state, part) = (shared.state(), self.part());
+            if self.appends_to(shared) {
+                return (shared, state, part);
+            }
         }
     }
 
@@ -132,20 +164,17 @@ impl RegionLog {
     /// not acknowledged may be in the file, and no memory has their cells. Files must not claim to have them:
     /// a replay would add them to the families that were not flushed, and not to the others.
     pub(in crate::region) fn limit_flush(&self, seq_id: i64) -> i64 {
-        let shared = self.shared();
-        if shared.failure().is_none() {
+        if self.failure().is_none() {
             return seq_id;
         }
-        let (state, part) = (shared.state(), self.part());
+        let (_, state, part) = self.locked();
         if state.is_in_doubt(&part) { seq_id.min(part.synced_to) } else { seq_id }
     }
 
     /// Begins a flush: if no other region appends to the file, later entries go to another. No write of the
     /// region may be in progress.
     pub(in crate::region) fn freeze(&self) -> Frozen {
-        let shared = self.shared();
-        let mut state = shared.state();
-        let mut part = self.part();
+        let (shared, mut state, mut part) = self.locked();
         if shared.is_shared() {
             return Frozen::Entries(if state.is_in_doubt(&part) { part.entry } else { 0 });
         }
@@ -161,19 +190,24 @@ impl RegionLog {
     ///
     /// If that cannot be.
     pub(in crate::region) fn finish(&self, frozen: Frozen, seq_id: i64) -> Result<()> {
-        let shared = self.shared();
-        match frozen {
-            Frozen::File(None) | Frozen::Entries(0) => {}
-            Frozen::File(Some(log)) => shared.finish(*log),
+        let log = match frozen {
+            Frozen::File(None) => self.shared(),
+            Frozen::File(Some(log)) => {
+                self.shared().finish(*log);
+                self.shared()
+            }
+            // The region may have left this log since.
+            Frozen::Entries(0) => &self.common,
             Frozen::Entries(entry) => {
-                shared.sync(entry);
-                let (_state, mut part) = (shared.state(), self.part());
-                if shared.failure().is_none() {
+                self.common.sync(entry);
+                let (_state, mut part) = (self.common.state(), self.part());
+                if self.common.failure().is_none() {
                     part.synced_to = part.synced_to.max(seq_id);
                 }
+                &self.common
             }
-        }
-        shared.check()
+        };
+        log.check()
     }
 
     /// Adds the name of another file with entries of the region, up to the sequence id `last`.
@@ -196,7 +230,7 @@ impl RegionLog {
     pub(in crate::region) fn remove_flushed(&self) -> Result<()> {
         let flushed = unpoisoned(self.flushed.lock()).iter().copied().min().unwrap_or(0);
         let next = || {
-            let (mut state, mut part) = (self.shared().state(), self.part());
+            let (_, mut state, mut part) = self.locked();
             let log = part.logs.front_mut().filter(|log| log.last <= flushed)?;
             state.forget_name(log);
             Some(log.path.clone())
@@ -216,7 +250,7 @@ impl RegionLog {
     /// Ends the region's part in the file that is being written, whose name stays. No other name is made from
     /// it: another process may remove it.
     pub(in crate::region) fn leave_file(&self) {
-        let (mut state, mut part) = (self.shared().state(), self.part());
+        let (_, mut state, mut part) = self.locked();
         part.logs.iter_mut().for_each(|log| state.forget_name(log));
     }
 

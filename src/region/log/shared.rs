@@ -135,7 +135,11 @@ pub(in crate::region) struct CutLog {
 /// An entry that was appended.
 #[derive(Debug)]
 #[must_use = "the entry is not durable yet"]
-pub(in crate::region) struct Ticket(u64);
+pub(in crate::region) struct Ticket {
+    pub(super) number: u64,
+    /// Whether it is in a log that regions share. The region may have left that since.
+    pub(super) is_shared: bool,
+}
 
 impl State {
     /// Whether as many writers as waited for the last two rounds may soon have appended: one sync is then for
@@ -181,8 +185,8 @@ impl State {
         self.encoder.is_some() && part.logs.back().is_some_and(|log| log.number == self.number)
     }
 
-    /// Takes the entry that was encoded last as appended.
-    pub(super) fn append(&mut self, part: &mut Part, seq_id: i64) -> Ticket {
+    /// Takes the entry that was encoded last as appended. Returns its number.
+    pub(super) fn append(&mut self, part: &mut Part, seq_id: i64) -> u64 {
         if !self.is_in_doubt(part) {
             part.synced_to = seq_id - 1;
         }
@@ -196,7 +200,7 @@ impl State {
             let key = &mut self.last_key;
             (key.sequence_id, key.write_time) = (part.key.sequence_id, part.key.write_time);
         }
-        Ticket(self.appended)
+        self.appended
     }
 
     /// Gives up a name of the file that is being written, which is about to be removed. Without a name there
@@ -453,7 +457,11 @@ impl SharedLog {
     }
 
     /// As [`sync`](Self::sync). The state is unlocked meanwhile.
-    fn sync_to<'s>(&'s self, mut state: MutexGuard<'s, State>, number: u64) -> MutexGuard<'s, State> {
+    pub(super) fn sync_to<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        number: u64,
+    ) -> MutexGuard<'s, State> {
         // Rounds that end wake this thread.
         state.unseen += 1;
         while self.failure.get().is_none() && state.encoder.is_some() && state.synced < number {
@@ -484,7 +492,7 @@ impl SharedLog {
     /// is not known what is in the file. The write is not complete.
     pub(super) fn wait<'m>(
         &self,
-        Ticket(number): Ticket,
+        Ticket { number, .. }: Ticket,
         durability: Durability,
         mvcc: &'m Arc<Mvcc>,
         write: &mut Option<WriteEntry<'m>>,
