@@ -432,6 +432,7 @@ impl RegionCore {
         background.note_memory(memory);
         let mut tasks = background.tasks();
         tasks.flush.status = Status::Idle;
+        let mut retried = None;
         if let Some(error) = error.filter(|error| error.kind() != ErrorKind::Closed) {
             let retries = is_passing(&error) && !background.scheduler.is_inline() && !tasks.closed;
             let failures = tasks.flush.fail(error, self.clock.now());
@@ -442,7 +443,7 @@ impl RegionCore {
                 // If it cannot be queued, the next writer requests it again.
                 if background.submit(Work::Flush, WorkKind::Flush, 0, Some(due)).is_ok() {
                     tasks.flush.status = Status::Queued;
-                    self.report_retry(events::Task::Flush, failures);
+                    retried = Some(failures);
                 }
             }
         }
@@ -451,6 +452,10 @@ impl RegionCore {
         }
         drop(tasks);
         background.changed.notify_all();
+        // Unlocked: a subscriber may ask for the region's health.
+        if let Some(failures) = retried {
+            self.report_retry(events::Task::Flush, failures);
+        }
     }
 
     /// Whether a flush must wait for compactions, because a store has reached the blocking number of files
@@ -543,6 +548,7 @@ impl RegionCore {
         let is_closed = tasks.closed;
         let task = &mut tasks.compactions[store];
         task.status = Status::Idle;
+        let mut retried = None;
         let (lane, priority, due) = match (result, next) {
             (Ok(Outcome::Compacted), Some((lane, priority))) => (lane, priority, None),
             (Ok(Outcome::Busy), _) => (lane, 0, Some(after(BUSY_CHECK))),
@@ -557,20 +563,25 @@ impl RegionCore {
                 if !is_passing || is_inline {
                     return;
                 }
-                self.report_retry(events::Task::Compaction, failures);
+                retried = Some(failures);
                 (lane, 0, Some(background.scheduler.retry_at(failures)))
             }
         };
-        if is_closed || is_inline && due.is_some() {
-            return;
+        if !is_closed && !(is_inline && due.is_some()) {
+            task.status = Status::Queued;
+            if is_inline {
+                drop(tasks);
+                return self.run_compaction(background, store, lane);
+            }
+            if background.submit(Work::Compact(store), lane, priority, due).is_err() {
+                // Requested again after the next flush.
+                task.status = Status::Idle;
+            }
         }
-        task.status = Status::Queued;
-        if is_inline {
-            drop(tasks);
-            self.run_compaction(background, store, lane);
-        } else if background.submit(Work::Compact(store), lane, priority, due).is_err() {
-            // Requested again after the next flush.
-            task.status = Status::Idle;
+        drop(tasks);
+        // Unlocked: a subscriber may ask for the region's health.
+        if let Some(failures) = retried {
+            self.report_retry(events::Task::Compaction, failures);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! `HRegion.bulkLoadHFiles`).
 
 use super::commit::StoreChange;
+use super::observer::Held;
 use super::{Region, RegionCore};
 use crate::error::{Error, Result};
 use crate::hfile::{HFile, StoreFileWriter};
@@ -23,11 +24,12 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If a family is unknown; if a file has rows outside of the region, or cells that keep sequence ids of
-    /// 2^61 or more, is damaged or cannot be moved, or is a store file of a region or in the archive; or if
+    /// If a family is unknown; if a file has rows outside of the region, or cells of another family or that
+    /// keep sequence ids of 2^61 or more, is damaged or cannot be moved, or is a store file of a region or in the archive; or if
     /// the region is read-only. Then nothing is loaded, and the files stay where they were.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
         self.check_loadable()?;
+        self.0.check_not_held(&[Held::Rows], "load files into")?;
         self.0.log.as_ref().map_or(Ok(()), |log| log.check())?;
         if files.is_empty() {
             return Err(Error::invalid_argument("a bulk load without files"));
@@ -90,8 +92,8 @@ struct Load {
 }
 
 impl RegionCore {
-    /// Checks that a file is readable, has only rows of the region, and can still be read when its cells keep
-    /// their sequence ids.
+    /// Checks that a file is readable, has only rows of the region and cells of the family, and can still be
+    /// read when its cells keep their sequence ids.
     fn check_load(&self, store: usize, path: &Path) -> Result<Load> {
         let info = StoreFileInfo::plain(path, self.clock.now());
         let file = StoreFile::open(&self.stores[store].options, &info)?;
@@ -100,13 +102,21 @@ impl RegionCore {
             return Err(Error::invalid_argument(format!("{}: {message}", path.display())));
         }
         [file.first_row(), file.last_row()].into_iter().flatten().try_for_each(|row| self.check_row(row))?;
+        let family = self.stores[store].family.name();
+        for key in [file.hfile().first_key(), file.hfile().last_key()].into_iter().flatten() {
+            if key.family() != family {
+                let of = |name: &[u8]| name.escape_ascii().to_string();
+                let message = format!("its cells are of the family {}, not {}", of(key.family()), of(family));
+                return Err(Error::invalid_argument(format!("{}: {message}", path.display())));
+            }
+        }
         let kept = file.keeps_seq_ids().then(|| file.max_memstore_ts());
         kept.map_or(Ok(()), Mvcc::check_taken)?;
         Ok(Load { store, path: path.to_owned(), len: file.file_len(), kept })
     }
 
     fn bulk_load(&self, loads: &[Load]) -> Result<()> {
-        let kept = loads.iter().filter_map(|load| load.kept).max();
+        let kept = loads.iter().filter_map(|load| load.kept).max().unwrap_or(0);
         let seq_id = self.flush_for_load(kept)?;
         let now = self.clock.now();
         let mut changes: Vec<StoreChange> = Vec::new();

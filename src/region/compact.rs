@@ -177,8 +177,8 @@ impl RegionCore {
         check: impl FnOnce(&[StoreFile]) -> Result<()>,
         choose: impl FnOnce(&[StoreFile], i64) -> Result<Chosen>,
     ) -> Result<()> {
-        // A close takes the locks of compactions before that of flushes.
-        self.check_not_held(&[Held::Flush, Held::Compaction], "compact")?;
+        // A close takes the locks of compactions before that of flushes. Hooks with one of them may write.
+        self.check_not_held(&[Held::Rows, Held::Flush, Held::Compaction], "compact")?;
         let _compacting = unpoisoned(self.compacting[store].lock());
         self.compact_chosen(store, check, choose, &|_| self.check_changes()).map(drop)
     }

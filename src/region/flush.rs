@@ -26,6 +26,7 @@ impl Region {
     /// If the region is read-only or a file cannot be written. The cells then stay in memory, and can be
     /// flushed again.
     pub fn flush(&self) -> Result<()> {
+        self.0.check_not_held(&[Held::Rows], "flush")?;
         self.0.flush_all().map(drop)
     }
 
@@ -37,7 +38,11 @@ impl Region {
     /// As [`flush`](Self::flush), or if a family is unknown, or the log cannot be synced before.
     pub fn flush_families<F: AsRef<[u8]>>(&self, families: &[F]) -> Result<()> {
         let stores = families.iter().map(|family| self.0.store_index(family.as_ref()));
-        self.0.flush(&stores.collect::<Result<Vec<_>>>()?).map(drop)
+        let mut stores = stores.collect::<Result<Vec<_>>>()?;
+        stores.sort_unstable();
+        stores.dedup();
+        self.0.check_not_held(&[Held::Rows], "flush")?;
+        self.0.flush(&stores).map(drop)
     }
 }
 
@@ -62,11 +67,11 @@ impl RegionCore {
         Ok(self.flush_at(&self.all_stores(), read_point, None)?.seq_id)
     }
 
-    /// Flushes every store for a bulk load, and returns the sequence id of the flush. If cells of the load
-    /// keep their sequence ids, of which `kept` is the greatest, no write has one up to `kept`, or that after
-    /// the flush, which their files get.
-    pub(super) fn flush_for_load(&self, kept: Option<i64>) -> Result<i64> {
-        Ok(self.flush_at(&self.all_stores(), i64::MAX, kept)?.seq_id)
+    /// Flushes every store for a bulk load, and returns the sequence id of the flush. No later write has the
+    /// id after it, which cells get in the top half of a loaded file, or one up to `kept`, the greatest of
+    /// cells that keep theirs.
+    pub(super) fn flush_for_load(&self, kept: i64) -> Result<i64> {
+        Ok(self.flush_at(&self.all_stores(), i64::MAX, Some(kept))?.seq_id)
     }
 
     fn all_stores(&self) -> Vec<usize> {

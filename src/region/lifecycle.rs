@@ -87,6 +87,7 @@ impl Region {
     /// region stays open, nothing is lost, and closing can be retried. If the region is
     /// [poisoned](crate::ErrorKind::Poisoned), or replaced files could not be archived: then it is closed.
     pub fn close(&self) -> Result<()> {
+        self.0.check_not_held(&[Held::Rows], "close")?;
         self.0.close(ClosedBy::Caller)
     }
 
@@ -98,15 +99,12 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// In a hook of an observer that the region calls in a flush, a compaction or a close: it would wait for
-    /// its own thread. The region stays open.
+    /// In a hook of an observer that the region calls in a flush, a compaction or a close, or with rows locked:
+    /// it could wait for its own thread. The region stays open.
     pub fn abort(&self) -> Result<()> {
-        self.0.check_not_held(&[Held::Flush, Held::Compaction, Held::Close], "abort")?;
+        self.0.check_not_held(&[Held::Rows, Held::Flush, Held::Compaction, Held::Close], "abort")?;
         let _closing = unpoisoned(self.0.closing.lock());
-        {
-            let _updates = self.0.updates.exclusive();
-            self.0.is_closing.store(true, Ordering::Release);
-        }
+        self.0.refuse_writes();
         self.0.release();
         Ok(())
     }
@@ -175,6 +173,7 @@ impl RegionCore {
             return flushed;
         }
         let archived = if self.is_writable { self.archive_replaced(None) } else { Ok(()) };
+        self.refuse_writes();
         self.release();
         let told = self.observe(|observer, context| observer.post_close(context));
         flushed.and(archived).and(observed).and(told)
@@ -190,10 +189,7 @@ impl RegionCore {
         if self.memstore_size() > 0 {
             self.flush_all()?;
         }
-        {
-            let _updates = self.updates.exclusive();
-            self.is_closing.store(true, Ordering::Release);
-        }
+        self.refuse_writes();
         let has_log = self.log.as_deref().is_some_and(RegionLog::has_files);
         let flushed =
             if self.memstore_size() > 0 || has_log { self.flush_all().map(drop) } else { self.files.check() };
@@ -205,7 +201,13 @@ impl RegionCore {
         flushed
     }
 
-    /// Releases the lock, so that another process can open the region for writing.
+    /// Waits for writes in progress, and refuses later ones.
+    fn refuse_writes(&self) {
+        let _updates = self.updates.exclusive();
+        self.is_closing.store(true, Ordering::Release);
+    }
+
+    /// Releases the lock, so that another process can open the region for writing. Writes are refused before.
     fn release(&self) {
         self.is_closed.store(true, Ordering::Release);
         self.stop();

@@ -14,10 +14,11 @@ use std::sync::Arc;
 /// Flushes and compactions keep everything a live view may see, so it holds memory and files that would
 /// otherwise be released.
 pub struct ReadView {
-    handle: Region,
-    pub(super) region: Arc<RegionCore>,
     pub(super) state: Arc<RegionState>,
     point: ReadPoint,
+    pub(super) region: Arc<RegionCore>,
+    // Dropped last: dropping the last handle closes the region, which archives files that no read needs.
+    handle: Region,
 }
 
 impl ReadView {

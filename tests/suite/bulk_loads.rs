@@ -5,8 +5,9 @@ use crate::support::{cells, golden};
 use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
-    BloomType, CellRef, CellType, Codec, DataBlockEncoding, ErrorKind, Family, HFile, HFileWriter, Put,
-    Region, RegionOptions, Result, Row, Scan, SeekKey, StoreFileOrigin, StoreFileWriter, Table, TableChanges,
+    BloomType, CellRef, CellType, Codec, Compaction, DataBlockEncoding, ErrorKind, Family, HFile,
+    HFileWriter, Put, Region, RegionOptions, Result, Row, Scan, SeekKey, StoreFileOrigin, StoreFileWriter,
+    Table, TableChanges,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -385,4 +386,51 @@ fn hfiles(dir: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths
+}
+
+/// With NEW_VERSION_BEHAVIOR, a marker hides what is not newer. In the top half of a loaded file cells have
+/// one sequence id more, which no later write has.
+#[test]
+fn a_loaded_marker_hides_no_later_put_after_a_split() {
+    let storage = FaultyStorage::new();
+    let none: [&str; 0] = [];
+    let family = Family::new("f").new_version_behavior(true);
+    Table::create_with(ROOT, "t", &[family], &none, options(&storage)).unwrap().close().unwrap();
+    storage.create_dir_all(Path::new(INPUT)).unwrap();
+    let table = open(&storage);
+    let region = table.region("").unwrap();
+    let mut writer = region.bulk_load_writer("f", "/input/0a").unwrap();
+    let key = SeekKey::of(b"r", b"f", b"q", 100, CellType::DeleteColumn);
+    writer.append(CellRef::new(&key, b"")).unwrap();
+    let origin = StoreFileOrigin::BulkLoad {
+        timestamp: 7,
+        source_task: b"task".to_vec(),
+        exclude_from_minor_compaction: false,
+        skip_reset_seq_id: false,
+    };
+    writer.finish(&origin).unwrap();
+    region.bulk_load(&[("f", "/input/0a")]).unwrap();
+    drop(region);
+    table.put(Put::new("r").cell_at("f", "q", 50, "later")).unwrap();
+    assert_eq!(rows(&table), ["r/f=later"]);
+    table.split("b").unwrap();
+    assert_eq!(rows(&table), ["r/f=later"]);
+    table.compact(Compaction::Major).unwrap();
+    assert_eq!(rows(&table), ["r/f=later"]);
+}
+
+/// No compaction could write the cells.
+#[test]
+fn a_file_of_another_family_is_refused() {
+    let storage = world();
+    let (table, before) = (open(&storage), left(&storage));
+    let region = table.region("a").unwrap();
+    write(&storage, "/other/f/0e", &["a"]);
+    for (family, path) in [("f", "/input/g/0b"), ("g", "/other/f/0e")] {
+        let error = region.bulk_load(&[(family, path)]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    }
+    region.bulk_load(&[("g", "/input/g/0c")]).unwrap();
+    region.bulk_load(&[("g", "/input/g/0b")]).unwrap();
+    assert_eq!((rows(&table), left(&storage).len()), (vec!["b/g=/input/g/0b".to_owned()], before.len() - 2));
 }

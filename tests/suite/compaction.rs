@@ -3,7 +3,7 @@
 use hregion::io::faulty::{Crash, FaultyStorage};
 #[cfg(feature = "gz")]
 use hregion::{Codec, HFile};
-use hregion::{Compaction, Delete, Family, ManualClock, Put, Region, Result, Scan};
+use hregion::{Compaction, Delete, Family, ManualClock, Put, Region, Result, Scan, Table};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -278,4 +278,28 @@ fn compactions_may_have_a_codec_of_their_own() {
     let unknown = Family::new("f").configuration("COMPRESSION_COMPACT", "ARC");
     let error = Region::options().create_if_missing(true).family(unknown).open("/nowhere/r").unwrap_err();
     assert!(error.to_string().contains("COMPRESSION_COMPACT"), "{error}");
+}
+
+/// The number of cells of a half is not known: that of one cell is not taken for empty.
+#[test]
+fn a_fifo_store_keeps_halves_of_small_files() {
+    const POLICY: &str = "hbase.hstore.defaultengine.compactionpolicy.class";
+    let family =
+        Family::new("f").ttl(Duration::from_secs(24 * 3600)).configuration(POLICY, "FIFOCompactionPolicy");
+    let clock = Arc::new(ManualClock::new(NOW));
+    let options = Region::options().storage(Arc::new(FaultyStorage::new())).clock(clock);
+    let none: [&str; 0] = [];
+    let table = Table::create_with("/hbase", "t", &[family], &none, options.writable(true)).unwrap();
+    for row in ["m", "n", "o"] {
+        table.put(Put::new(row).cell("f", "q", "v")).unwrap();
+        table.flush().unwrap();
+    }
+    let rows = || table.scan(Scan::new()).unwrap().map(|row| row.unwrap().key().to_vec()).collect::<Vec<_>>();
+    let expected = rows();
+    assert_eq!(expected.len(), 3);
+    table.split("k").unwrap();
+    for compaction in [Compaction::Minor, Compaction::Major] {
+        table.compact(compaction).unwrap();
+        assert_eq!(rows(), expected, "{compaction:?}");
+    }
 }

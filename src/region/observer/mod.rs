@@ -51,7 +51,7 @@ use std::path::{Path, PathBuf};
 /// |---|---|---|
 /// | of reads | all | all |
 /// | of writes | all | reads, writes, flushes |
-/// | of writes, called with rows locked | all but writes | reads |
+/// | of writes, called with rows locked | reads | reads |
 /// | of bulk loads | all | reads, writes, flushes; all if the region loads the files, and not the table |
 /// | of flushes | reads and writes | reads |
 /// | of compactions | reads, writes, flushes | reads |

@@ -7,7 +7,8 @@ use super::{CandidateFile, policy};
 ///
 /// `files` are all files of the store, oldest first. HBase also drops the newest, and writes an empty file in
 /// its place with the largest sequence id; here the newest stays until there is a newer one. HBase also drops
-/// a file whose newest cell expires exactly at `now`, which reads still return; here that file stays.
+/// a file whose newest cell expires exactly at `now`, which reads still return; here that file stays. The number
+/// of cells of a half is not known, so it is dropped only if its cells have expired.
 pub(super) fn choose(
     files: &[CandidateFile],
     compacting: &[usize],
@@ -15,7 +16,10 @@ pub(super) fn choose(
     ttl: Option<i64>,
 ) -> Vec<usize> {
     let mut over = policy::expired(files, compacting, now, ttl, 0);
-    let is_empty = |at: &usize| files[*at].entry_count == 0 && !compacting.contains(at);
+    let is_empty = |at: &usize| {
+        let file = &files[*at];
+        file.entry_count == 0 && !file.is_reference && !compacting.contains(at)
+    };
     over.extend((0..files.len().saturating_sub(1)).filter(is_empty));
     over.sort_unstable();
     over.dedup();
@@ -48,5 +52,7 @@ mod tests {
         assert_eq!(choose(&files, &[], i64::MIN, Some(100)), [4, 5]);
         assert_eq!(choose(&files[..1], &[], 200, Some(100)), [0; 0]);
         assert_eq!(choose(&[], &[], 200, Some(100)), [0; 0]);
+        let half = CandidateFile { is_reference: true, ..file(Some(500), 0) };
+        assert_eq!(choose(&[half, file(Some(500), 1)], &[], 200, Some(100)), [0; 0]);
     }
 }

@@ -61,7 +61,8 @@ impl Store {
             max_read_point,
         )?;
         let carries = CellFlags {
-            tags: inputs.iter().any(|file| file.hfile().has_tags()),
+            // A filter may add tags.
+            tags: !passes.is_empty() || inputs.iter().any(|file| file.hfile().has_tags()),
             seq_ids: inputs.iter().any(|file| file.seq_ids() != SeqIds::All(0)),
             encrypted: inputs.iter().any(StoreFile::is_encrypted),
         };

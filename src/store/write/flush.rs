@@ -39,7 +39,8 @@ impl Store {
             &info,
             max_read_point,
         )?;
-        let tags = segments.iter().any(|segment| segment.has_tags());
+        // A filter may add tags.
+        let tags = !passes.is_empty() || segments.iter().any(|segment| segment.has_tags());
         let carries = CellFlags { tags, seq_ids: true, encrypted };
         let mut file = None;
         let mut keep = |cell: CellRef<'_>| {
