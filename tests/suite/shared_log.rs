@@ -285,7 +285,7 @@ struct NoLinks {
 
 impl Storage for NoLinks {
     forward!(inner: open create create_new create_log rename remove remove_dir sync_file sync_dir list_dir);
-    forward!(inner: create_dir_all lock);
+    forward!(inner: create_dir_all lock optional);
 }
 
 #[test]
