@@ -72,6 +72,7 @@ impl RegionCore {
     ) -> Result<()> {
         self.check_open()?;
         self.check_row(&get.row)?;
+        row.begin(self.max_row_bytes);
         if get.select.filter.is_some() {
             return self.get_filtered(state, get, read_point, row);
         }

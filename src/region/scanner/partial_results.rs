@@ -107,7 +107,7 @@ impl<'v> PartialResults<'v> {
         let mut was_dropped = false;
         loop {
             context.set_progress(before);
-            row.clear();
+            row.begin(self.region.max_row_bytes);
             if self.is_in_joined {
                 self.read_joined(context, row)?;
                 if self.is_in_joined || !row.is_empty() {
@@ -241,9 +241,9 @@ impl<'v> PartialResults<'v> {
         }
         let mut get = Get::new(self.current.clone());
         get.select.cache_blocks = self.scan.select.cache_blocks;
-        get.select.time_range = self.scan.select.time_range;
         get.select.isolation = self.scan.select.isolation;
         get.select.max_results_per_family = Some(1);
+        get.select.time_range = self.scan.select.time_range;
         get.select.family_time_ranges.clone_from(&self.scan.select.family_time_ranges);
         let get = self.judged.iter().fold(get, |get, family| get.family(family.clone()));
         let mut row = RowBuf::new();
