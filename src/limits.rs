@@ -2,8 +2,8 @@
 
 /// Limits on the cost of reading a file, whatever the file contains.
 ///
-/// A file that exceeds them is rejected with [`ErrorKind::Limit`](crate::ErrorKind::Limit) before memory is
-/// allocated.
+/// A file or row that exceeds them is rejected with [`ErrorKind::Limit`](crate::ErrorKind::Limit) before
+/// memory is allocated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -27,6 +27,15 @@ pub struct Limits {
     /// written, plain and compressed: another thread compresses some of them. The file does not depend on it.
     /// 0: no thread is used. Default: 4 MiB.
     pub write_behind_bytes: usize,
+    /// The maximum size in bytes of the cells of a row that a read collects in one family, as HBase counts
+    /// them: each as a `KeyValue` with a length before it. Default: as for a block. HBase:
+    /// `hbase.table.max.rowsize`, and its `RowTooBigException`.
+    ///
+    /// What is returned counts, after filters have changed cells (in HBase, before). A row of more bytes is
+    /// read in parts with a [batch](crate::Scan::batch) or [partial results](crate::Scan::allow_partial), or,
+    /// without a filter, with [`for_each_cell`](crate::RegionScanner::for_each_cell). Flushes and compactions
+    /// collect no rows.
+    pub row_bytes: usize,
     /// The maximum number of levels of a data index. Default: 16, as in HBase.
     pub index_levels: u32,
     /// The maximum length of a line of text in bytes: cells as JSON, operations of a script, keys, rows. The
@@ -46,6 +55,7 @@ impl Limits {
             outline_bytes: 8 << 20,
             read_ahead_bytes: 4 << 20,
             write_behind_bytes: 4 << 20,
+            row_bytes: bytes,
             index_levels: 16,
             line_bytes: 256 << 20,
         }
@@ -83,6 +93,13 @@ impl Limits {
     #[must_use]
     pub fn with_write_behind_bytes(mut self, bytes: usize) -> Self {
         self.write_behind_bytes = bytes;
+        self
+    }
+
+    /// Sets [`row_bytes`](Self::row_bytes).
+    #[must_use]
+    pub fn with_row_bytes(mut self, bytes: usize) -> Self {
+        self.row_bytes = bytes;
         self
     }
 

@@ -7,7 +7,7 @@ use crate::places::check_local;
 use crate::probe;
 use crate::rename::rename_new;
 use hregion::Storage;
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LocalStorage, LogFile};
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LocalStorage, LogFile, ScratchFile};
 use hregion::region::FileKind;
 use std::collections::BTreeSet;
 use std::fs;
@@ -121,6 +121,14 @@ impl Storage for OutputStorage {
         make(path, || LocalStorage.create_log(path))
     }
 
+    fn create_scratch(&self, path: &Path, len: u64) -> io::Result<Arc<dyn ScratchFile>> {
+        LocalStorage.create_scratch(path, len)
+    }
+
+    fn can_rename(&self, path: &Path) -> bool {
+        LocalStorage.can_rename(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         give_name(from, || if self.replace { LocalStorage.rename(from, to) } else { rename_new(from, to) })
     }
@@ -153,6 +161,18 @@ impl Storage for OutputStorage {
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         LocalStorage.create_dir_all(path)
+    }
+
+    fn end_writing(&self, path: &Path) -> io::Result<()> {
+        LocalStorage.end_writing(path)
+    }
+
+    fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {
+        LocalStorage.full_path(path, follow_links)
+    }
+
+    fn can_read_removed(&self) -> bool {
+        LocalStorage.can_read_removed()
     }
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {

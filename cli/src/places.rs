@@ -96,7 +96,7 @@ pub(crate) use remote::{check_readable, is_remote_dir, storage};
 mod remote {
     use super::{Arc, CommandError, DirEntry, FileReader, LocalStorage, Path, PathBuf, Storage};
     use super::{io, is_url, shown};
-    use hregion::io::{FileLock, FileWriter, LogFile};
+    use hregion::io::{FileLock, FileWriter, LogFile, ScratchFile};
     use hregion_remote::{RemoteOptions, RemoteStorage};
     use std::sync::OnceLock;
 
@@ -115,8 +115,10 @@ mod remote {
         Arc::clone(STORAGE.get_or_init(Arc::default)) as Arc<dyn Storage>
     }
 
+    /// The remote files, once the first of them has been asked for.
+    static REMOTE: OnceLock<RemoteStorage> = OnceLock::new();
+
     fn remote() -> io::Result<&'static RemoteStorage> {
-        static REMOTE: OnceLock<RemoteStorage> = OnceLock::new();
         if let Some(remote) = REMOTE.get() {
             return Ok(remote);
         }
@@ -158,6 +160,10 @@ mod remote {
 
         fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
             Self::of(path)?.create_log(path)
+        }
+
+        fn create_scratch(&self, path: &Path, len: u64) -> io::Result<Arc<dyn ScratchFile>> {
+            Self::of(path)?.create_scratch(path, len)
         }
 
         fn can_rename(&self, path: &Path) -> bool {
@@ -204,6 +210,11 @@ mod remote {
 
         fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {
             Self::of(path)?.full_path(path, follow_links)
+        }
+
+        /// Not asked about a path: no file that is open has to be readable for longer than a remote one.
+        fn can_read_removed(&self) -> bool {
+            LocalStorage.can_read_removed() && REMOTE.get().is_none_or(Storage::can_read_removed)
         }
 
         fn lock(&self, path: &Path) -> io::Result<FileLock> {

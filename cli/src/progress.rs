@@ -2,7 +2,7 @@
 
 use crate::places;
 use hregion::FileIdentity;
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, Storage};
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, ScratchFile, Storage};
 use indicatif::{ProgressBar, ProgressBarIter, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -112,6 +112,10 @@ impl Storage for WatchedStorage {
 
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         self.files.create_log(path)
+    }
+
+    fn create_scratch(&self, path: &Path, len: u64) -> io::Result<Arc<dyn ScratchFile>> {
+        self.files.create_scratch(path, len)
     }
 
     fn can_rename(&self, path: &Path) -> bool {

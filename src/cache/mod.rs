@@ -559,14 +559,16 @@ mod tests {
         assert!(unpoisoned(cache.0.second_chances.lock()).is_empty());
     }
 
+    /// Returns the address of the first of some slots.
+    fn place(slots: &Arc<Slots<()>>) -> Option<SlotAddress> {
+        let slots: Weak<Slots<()>> = Arc::downgrade(slots);
+        Some(SlotAddress { slots, slot: 0 })
+    }
+
     #[test]
     fn a_block_found_through_new_slots_is_emptied_from_them() {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
         let file = FileId::next();
-        let place = |slots: &Arc<Slots<()>>| {
-            let weak: Weak<dyn Evict> = Arc::downgrade(&(Arc::clone(slots) as Arc<dyn Evict>));
-            Some(SlotAddress { slots: weak, slot: 0 })
-        };
         let old = Arc::new(Slots::<()>::new(1));
         cache.get_or_load(key(file, 0), place(&old), || Ok(block(1))).unwrap();
         drop(old);
@@ -585,10 +587,6 @@ mod tests {
     fn a_block_is_in_the_slots_by_which_it_was_found_last_only() {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
         let file = FileId::next();
-        let place = |slots: &Arc<Slots<()>>| {
-            let weak: Weak<dyn Evict> = Arc::downgrade(&(Arc::clone(slots) as Arc<dyn Evict>));
-            Some(SlotAddress { slots: weak, slot: 0 })
-        };
         let [old, new] = [0; 2].map(|_| Arc::new(Slots::<()>::new(1)));
         cache.get_or_load(key(file, 0), place(&old), || Ok(block(1))).unwrap();
         old.put(0, Arc::new(()));

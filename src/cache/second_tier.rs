@@ -3,7 +3,7 @@
 use super::frequency::Frequency;
 use super::tier::{Tier, TierBlock};
 use super::{BlockCache, BlockKey, CachedBlock, Entry, FileId, SecondTierStats};
-use crate::io::FileReader;
+use crate::io::{FileIdentity, FileReader};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -116,6 +116,10 @@ impl FileReader for BlockReader<'_> {
 
     fn len(&self) -> u64 {
         self.file.len()
+    }
+
+    fn identity(&self) -> Option<FileIdentity> {
+        self.file.identity()
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {

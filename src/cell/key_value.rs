@@ -142,6 +142,13 @@ pub(crate) fn len(cell: &CellRef<'_>, format: CellFormat) -> usize {
     LENGTHS + cell.key.as_bytes().len() + cell.value.len() + tags + mvcc
 }
 
+/// The bytes of a cell as HBase estimates them for limits: as a `KeyValue` with its length before it
+/// (read-path.md §1.1; HBase: `PrivateCellUtil.estimatedSerializedSizeOf`).
+pub(crate) fn estimated_size(cell: CellRef<'_>) -> u64 {
+    let format = CellFormat { tags: !cell.tags.is_empty(), mvcc: false };
+    4 + len(&cell, format) as u64
+}
+
 /// The maximum size of a cell without key, value and tags: two lengths, the tags length, a vlong.
 const MAX_BESIDE: usize = LENGTHS + 2 + 9;
 

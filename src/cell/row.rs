@@ -1,6 +1,8 @@
 //! The cells of one row in one buffer: reused during a scan, or owned.
 
-use super::{CellKey, CellOrder, CellRef};
+use super::key_value::estimated_size;
+use super::{CellKey, CellOrder, CellRef, StringBinary};
+use crate::error::{Error, Result};
 use std::any::Any;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -9,12 +11,14 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 const HEADER_LEN: usize = 4 + 4 + 4 + 8;
 
 /// The cells of a row, in a buffer that is reused for each row.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct RowBuf {
     /// The cells are in the first `used` bytes; the later ones are reusable memory.
     bytes: Vec<u8>,
     used: usize,
     len: usize,
+    /// The limit on the cells of a family that a read adds, in bytes as HBase counts them.
+    most: usize,
     /// The recent surplus of gets that found nothing over gets that found something, from 0 to
     /// [`MOST_MISSES`].
     misses: u8,
@@ -37,6 +41,12 @@ impl Clone for Scratch {
 impl UnwindSafe for Scratch {}
 impl RefUnwindSafe for Scratch {}
 
+impl Default for RowBuf {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), used: 0, len: 0, most: usize::MAX, misses: 0, scratch: Scratch::default() }
+    }
+}
+
 impl RowBuf {
     /// An empty buffer.
     #[must_use]
@@ -51,6 +61,17 @@ impl RowBuf {
         self.len = 0;
     }
 
+    /// Removes the cells for a read that [adds](Self::try_push) at most `most` bytes of each family.
+    #[inline]
+    pub(crate) fn begin(&mut self, most: usize) {
+        self.clear();
+        self.most = most;
+        // The limit is checked only when the buffer grows.
+        if self.bytes.len() > most {
+            self.bytes.truncate(most);
+        }
+    }
+
     /// Appends a copy of a cell.
     ///
     /// # Panics
@@ -58,13 +79,36 @@ impl RowBuf {
     /// If key, value or tags have 4 GiB or more, which no valid cell has.
     #[inline]
     pub fn push(&mut self, cell: CellRef<'_>) {
+        let end = self.end_with(cell);
+        if end > self.bytes.len() {
+            self.grow(end, usize::MAX);
+        }
+        self.copy(cell, end);
+    }
+
+    /// Appends a copy of a cell that is read. Fails if its family has more bytes than a read may return.
+    #[inline]
+    pub(crate) fn try_push(&mut self, cell: CellRef<'_>) -> Result<()> {
+        let end = self.end_with(cell);
+        if end > self.bytes.len() {
+            self.grow_within_limit(cell, end)?;
+        }
+        self.copy(cell, end);
+        Ok(())
+    }
+
+    /// The number of bytes used with one more cell.
+    #[inline]
+    fn end_with(&self, cell: CellRef<'_>) -> usize {
+        self.used + HEADER_LEN + cell.key().as_bytes().len() + cell.value().len() + cell.tag_bytes().len()
+    }
+
+    /// Appends a copy of a cell, which ends at `end`.
+    #[inline]
+    fn copy(&mut self, cell: CellRef<'_>, end: usize) {
         let key = cell.key().as_bytes();
         let (value, tags) = (cell.value(), cell.tag_bytes());
         let header = header(key.len(), value.len(), tags.len(), cell.seq_id());
-        let end = self.used + HEADER_LEN + key.len() + value.len() + tags.len();
-        if end > self.bytes.len() {
-            self.grow(end);
-        }
         let (header_place, rest) = self.bytes[self.used..end].split_at_mut(HEADER_LEN);
         let (key_place, rest) = rest.split_at_mut(key.len());
         let (value_place, tags_place) = rest.split_at_mut(value.len());
@@ -78,11 +122,31 @@ impl RowBuf {
         self.len += 1;
     }
 
+    /// Grows to `len` bytes or more, but at most to `most`.
     #[cold]
-    fn grow(&mut self, len: usize) {
-        self.bytes.reserve(len - self.bytes.len());
+    fn grow(&mut self, len: usize, most: usize) {
+        let doubled = self.bytes.len().saturating_mul(2).clamp(len, most);
+        self.bytes.reserve_exact(doubled - self.bytes.len());
         // grows to the full capacity, so that this is rare
-        self.bytes.resize(self.bytes.capacity(), 0);
+        self.bytes.resize(self.bytes.capacity().min(most), 0);
+    }
+
+    /// Grows for a cell that ends at `len`, if its family remains within the limit. The buffer does not get
+    /// so large that a family could exceed the limit before it has to grow again: a cell takes more bytes
+    /// here than HBase counts for it.
+    #[cold]
+    fn grow_within_limit(&mut self, cell: CellRef<'_>, len: usize) -> Result<()> {
+        let mut most = self.most;
+        if len > most {
+            let family = self.as_row().cells().filter(|other| other.family() == cell.family());
+            let bytes = family.map(estimated_size).fold(estimated_size(cell), u64::saturating_add);
+            let Some(left) = (self.most as u64).checked_sub(bytes) else {
+                return Err(too_big(cell, self.most));
+            };
+            most = len.saturating_add(usize::try_from(left).unwrap_or(usize::MAX));
+        }
+        self.grow(len, most);
+        Ok(())
     }
 
     /// A reference to the row.
@@ -179,6 +243,14 @@ impl RowBuf {
     pub(crate) fn keep_scratch<T: Any + Send + Sync>(&mut self, scratch: Box<T>) {
         self.scratch.0 = Some(scratch);
     }
+}
+
+/// A row with too many bytes in the family of `cell` (HBase: `RowTooBigException`).
+#[cold]
+fn too_big(cell: CellRef<'_>, most: usize) -> Error {
+    let (row, family) = (StringBinary(cell.row()), StringBinary(cell.family()));
+    let message = format!("row {row} has more than {most} bytes in family {family}: Limits::row_bytes");
+    Error::over_limit(message)
 }
 
 #[inline]
@@ -403,5 +475,43 @@ mod tests {
         [2, 0, 1].into_iter().for_each(|i| buffer.push(cells[i]));
         buffer.sort(CellOrder::User);
         assert!(buffer.as_row().cells().eq(cells));
+    }
+
+    /// For each limit, a buffer takes as many cells of a family as their bytes fit, whatever it held before.
+    #[test]
+    fn a_read_adds_no_more_bytes_of_a_family_than_the_limit() {
+        let key = |family: &str, i: i64| SeekKey::of(b"r", family.as_bytes(), b"q", i, CellType::Put);
+        let tags = [0, 2, 9, 1];
+        let values = [&b""[..], b"v", b"a longer value", b"", b"seven", b""];
+        let keys: Vec<_> =
+            ["f", "g", "h"].iter().flat_map(|family| (0..40).map(|i| key(family, 100 - i))).collect();
+        let cells: Vec<CellRef<'_>> = (keys.iter().zip(values.iter().cycle()).enumerate())
+            .map(|(i, (key, value))| {
+                let cell = CellRef::new(key, value);
+                if i % 7 == 3 { cell.with_tag_bytes(&tags).unwrap() } else { cell }
+            })
+            .collect();
+        let mut used = RowBuf::new();
+        (0..200).for_each(|_| used.push(cells[2]));
+        for limit in (0..1500).chain([usize::MAX]) {
+            for mut buffer in [RowBuf::new(), used.clone()] {
+                buffer.begin(limit);
+                let (mut kept, mut bytes) = (Vec::new(), 0);
+                for (i, &cell) in cells.iter().enumerate() {
+                    bytes = if i % 40 == 0 { 0 } else { bytes };
+                    let fits = bytes + estimated_size(cell) <= limit as u64;
+                    let pushed = buffer.try_push(cell);
+                    assert_eq!(pushed.is_ok(), fits, "{limit} {i}");
+                    if let Err(error) = pushed {
+                        assert_eq!(error.kind(), crate::ErrorKind::Limit);
+                        assert!(error.to_string().contains("row r has more than"), "{error}");
+                        continue;
+                    }
+                    bytes += estimated_size(cell);
+                    kept.push(cell);
+                }
+                assert!(buffer.as_row().cells().eq(kept));
+            }
+        }
     }
 }

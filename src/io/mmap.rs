@@ -120,6 +120,10 @@ impl Storage for MmapStorage {
         self.0.create_scratch(path, len)
     }
 
+    fn can_rename(&self, path: &Path) -> bool {
+        self.0.can_rename(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.0.rename(from, to)
     }
@@ -154,6 +158,14 @@ impl Storage for MmapStorage {
 
     fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {
         self.0.full_path(path, follow_links)
+    }
+
+    fn end_writing(&self, path: &Path) -> io::Result<()> {
+        self.0.end_writing(path)
+    }
+
+    fn can_read_removed(&self) -> bool {
+        self.0.can_read_removed()
     }
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {

@@ -24,7 +24,7 @@ pub use file_handles::FileHandles;
 pub use memory::MemoryFile;
 #[cfg(feature = "mmap")]
 pub use mmap::{MmapFile, MmapStorage};
-pub(crate) use new_file::NewFile;
+pub(crate) use new_file::{NewFile, parent};
 
 use crate::error::{Corruption, Error, Result};
 use std::ffi::OsString;

@@ -62,7 +62,7 @@ impl NewFile {
         self.file.sync().map_err(|error| Error::io("sync", self.file.path(), error))?;
         let Some(Target { storage, path }) = &self.place else { return Ok(()) };
         storage.rename(self.file.path(), path).map_err(|error| Error::io("rename to", path, error))?;
-        let synced = storage.sync_dir(directory(path));
+        let synced = storage.sync_dir(parent(path));
         let synced = synced.map_err(|error| Error::io("sync the directory of", path, error));
         // the file has its final name: there is nothing left to remove
         self.place = None;
@@ -92,7 +92,8 @@ fn aside(path: &Path) -> Result<PathBuf> {
     Ok(path.with_file_name(format!(".{random:016x}.tmp")))
 }
 
-fn directory(path: &Path) -> &Path {
+/// Returns the parent directory of a path; the current directory for a name.
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
@@ -195,6 +196,6 @@ mod tests {
     fn a_directory_is_no_file() {
         let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
         assert!(NewFile::create(&storage, Path::new("dir/..")).is_err());
-        assert_eq!(directory(Path::new("name")), Path::new("."));
+        assert_eq!(parent(Path::new("name")), Path::new("."));
     }
 }

@@ -1,18 +1,12 @@
 //! Operations on directories, with errors that name the operation and the path.
 
+pub(super) use crate::io::parent;
+
 use crate::error::{Error, Result};
 use crate::io::{DirEntry, NewFile, Storage};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Returns the parent directory of a path.
-pub(super) fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
 
 /// Syncs the names in a directory to disk.
 pub(crate) fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {

@@ -133,6 +133,8 @@ pub(crate) struct RegionCore {
     max_cell_len: usize,
     /// The maximum length of its row and qualifier.
     max_key_len: usize,
+    /// The maximum size of a row that is read: [`Limits::row_bytes`](crate::Limits::row_bytes).
+    max_row_bytes: usize,
     warnings: Vec<Error>,
     /// Set when the region is open.
     replayed: OnceLock<ReplayReport>,
@@ -206,8 +208,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If the row is outside of the region or longer than [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN), a family
-    /// is unknown, or a file is damaged or unreadable.
+    /// If the row is outside of the region or longer than [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN), has more
+    /// bytes than [`Limits::row_bytes`](crate::Limits::row_bytes), a family is unknown, or a file is damaged
+    /// or unreadable.
     pub fn get(&self, get: &Get) -> Result<Row> {
         let mut row = RowBuf::new();
         self.get_into(get, &mut row)?;

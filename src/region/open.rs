@@ -250,6 +250,7 @@ impl RegionOptions {
             is_table_read_only: dir.flag(&[], "READONLY", false),
             max_cell_len: max_cell_len(self.files.limit_values()),
             max_key_len: max_key_len(self.files.limit_values()),
+            max_row_bytes: self.files.limit_values().row_bytes,
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
             observers: self.observers,
             table_id: self.table_id,

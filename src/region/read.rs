@@ -49,6 +49,7 @@ impl RegionCore {
     }
 
     /// Reads a row of a state at a read point.
+    #[inline]
     pub(super) fn get_at(
         &self,
         state: &RegionState,
@@ -56,13 +57,26 @@ impl RegionCore {
         read_point: i64,
         row: &mut RowBuf,
     ) -> Result<()> {
+        self.get_at_time(state, get, read_point, None, row)
+    }
+
+    /// As [`get_at`](Self::get_at), at a time by which cells expire. Without one, reads the clock if it has
+    /// to.
+    pub(super) fn get_at_time(
+        &self,
+        state: &RegionState,
+        get: &Get,
+        read_point: i64,
+        mut now: Option<i64>,
+        row: &mut RowBuf,
+    ) -> Result<()> {
         self.check_open()?;
         self.check_row(&get.row)?;
+        row.begin(self.max_row_bytes);
         if get.select.filter.is_some() {
             return self.get_filtered(state, get, read_point, row);
         }
         let mut counts = ReadCounts { gets: 1, ..ReadCounts::default() };
-        let mut clock = None;
         let result = self.each_store(get.columns(), |store, columns| {
             let (family, state) = (&self.stores[store].family, &state.stores[store]);
             // Reading the clock has a cost, so it is read only if a cell may expire. A segment may not yet
@@ -72,7 +86,7 @@ impl RegionCore {
                 || get.select.isolation == Isolation::ReadUncommitted
                 || state.may_have_tags()
                 || !self.observers.is_empty();
-            let now = if may_expire { *clock.get_or_insert_with(|| self.clock.now()) } else { 0 };
+            let now = if may_expire { *now.get_or_insert_with(|| self.clock.now()) } else { 0 };
             let query = Query {
                 start: &get.row,
                 include_start: true,

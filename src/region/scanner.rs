@@ -191,7 +191,8 @@ impl<'v> RegionScanner<'v> {
     ///
     /// # Errors
     ///
-    /// If a file is damaged or unreadable, a filter cannot compare a value, or the region [was
+    /// If a file is damaged or unreadable, a filter cannot compare a value, a row has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes), or the region [was
     /// closed](crate::ErrorKind::Closed).
     #[inline]
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
@@ -209,7 +210,7 @@ impl<'v> RegionScanner<'v> {
         match &mut self.rows {
             Rows::Plain(_) if self.left == 0 => Ok(false),
             Rows::Plain(rows) => {
-                let found = next_whole_row(rows, &mut self.row)?;
+                let found = next_whole_row(rows, &mut self.row, self.region.max_row_bytes)?;
                 self.left -= u64::from(found);
                 self.more = found;
                 Ok(found)
@@ -392,7 +393,9 @@ impl<'v> RegionScanner<'v> {
             self.row.clear();
             context.begin_result();
             self.more = match &mut self.rows {
-                Rows::Plain(rows) => next_whole_row(rows, &mut self.row)? && rows.may_have_more(),
+                Rows::Plain(rows) => {
+                    next_whole_row(rows, &mut self.row, self.region.max_row_bytes)? && rows.may_have_more()
+                }
                 Rows::Partial(rows) => rows.next(context, &mut self.row)?,
                 Rows::Observed(rows) => rows.next(context, &mut self.row)?,
             };
@@ -433,11 +436,11 @@ impl<'v> RegionScanner<'v> {
 
 /// Reads the next row that has any cells. Returns false if there is none.
 #[inline]
-fn next_whole_row(rows: &mut PlainRows<'_>, row: &mut RowBuf) -> Result<bool> {
-    row.clear();
+fn next_whole_row(rows: &mut PlainRows<'_>, row: &mut RowBuf, max_bytes: usize) -> Result<bool> {
+    row.begin(max_bytes);
     loop {
         let more = rows.read_row(|cell| {
-            row.push(cell);
+            row.try_push(cell)?;
             Ok(ControlFlow::Continue(()))
         })?;
         if !more || !row.is_empty() {

@@ -52,7 +52,7 @@ struct Listings {
 
 impl Storage for Listings {
     forward!(storage: open create create_new create_log rename hard_link remove remove_dir create_dir_all);
-    forward!(storage: lock sync_file sync_dir);
+    forward!(storage: lock sync_file sync_dir optional);
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         self.number.fetch_add(usize::from(path == self.of), Ordering::Relaxed);

@@ -184,6 +184,129 @@ fn exports(lib: &str) -> BTreeMap<String, String> {
     found
 }
 
+/// Methods of `src/io` with a default that an implementation does not define, and why. A wrapper that does
+/// not forward such a method has the default instead of what it wraps.
+const OMITTED: &[(&str, &str, &[&str], &str)] = &[
+    ("Storage", "LocalStorage", &["can_rename", "end_writing", "can_read_removed"], "as the default says"),
+    ("Storage", "FaultyStorage", &["end_writing", "full_path"], "files in memory: all paths are full"),
+    ("Storage", "RemoteStorage", &["create_scratch", "hard_link"], "there are no such files"),
+    ("Storage", "RemoteStorage", &["full_path"], "a URL is full"),
+    ("Storage", "NoLinks", &["hard_link"], "what is tested"),
+    ("Storage", "AppendsOnly", &["hard_link"], "HDFS has none"),
+    ("LogFile", "LocalLogFile", &["can_overwrite", "max_len"], "as the default says"),
+    ("LogFile", "HdfsLog", &["max_len"], "a log of any length is appended to"),
+    ("FileReader", "LocalFile", &["read_in_place"], "it is not in memory"),
+    ("FileReader", "RemoteFile", &["read_in_place"], "it is not in memory"),
+    ("FileReader", "DroppedFile", &["identity", "read_in_place"], "a file of a page, not in memory"),
+    ("FileReader", "MemoryFile", &["identity"], "it is not in a file system"),
+    ("FileReader", "Watched", &["read_in_place"], "each read advances the bar"),
+    ("FileReader", "FaultyFile", &["read_in_place"], "each read may fail"),
+    ("FileReader", "FaultyReader", &["read_in_place"], "each read may fail"),
+    ("FileReader", "CountingFile", &["read_in_place"], "each read counts"),
+    ("FileReader", "Recorded", &["read_in_place"], "each read is recorded"),
+    ("FileReader", "Damaged", &["identity", "read_in_place"], "a file of a test"),
+    ("FileReader", "Growing", &["identity", "read_in_place"], "a file of a test"),
+    ("FileReader", "Bytes", &["identity", "read_in_place"], "a file of a test"),
+];
+
+/// Methods that follow from others.
+const DERIVED: &[&str] = &["is_empty"];
+
+#[test]
+fn storages_and_files_leave_out_no_method_by_accident() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let io = without_comments(&fs::read_to_string(root.join("src/io/mod.rs")).unwrap());
+    let mut left: BTreeSet<String> = BTreeSet::new();
+    for (name, of, methods, reason) in OMITTED {
+        assert!(!reason.is_empty());
+        left.extend(methods.iter().map(|method| format!("{name} for {of}: {method}")));
+    }
+    let (mut missing, mut found) = (Vec::new(), 0);
+    let dirs = "src arrow cli client datafusion remote tests benches examples python web".split(' ');
+    for path in dirs.flat_map(|dir| rust_files(&root.join(dir))) {
+        let text = without_comments(&fs::read_to_string(&path).unwrap());
+        for name in ["FileReader", "LogFile", "Storage"] {
+            let all = methods(block(&io, io.find(&format!("pub trait {name}:")).unwrap()));
+            assert!(all.len() >= 5, "{name}: {all:?}");
+            for (of, body) in implementations(&text, name) {
+                found += 1;
+                let defined = methods(body);
+                let absent = all.iter().filter(|method| !defined.contains(*method));
+                for method in absent.filter(|method| !DERIVED.contains(&method.as_str())) {
+                    let method = format!("{name} for {of}: {method}");
+                    if !left.remove(&method) {
+                        missing.push(format!("{}: {method}", path.display()));
+                    }
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "methods that are neither defined nor forwarded: {missing:#?}");
+    assert!(left.is_empty(), "not omitted: {left:?}");
+    assert!(found > 35, "{found} implementations");
+}
+
+fn without_comments(text: &str) -> String {
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns what is between the first brace after `at` and the one that closes it.
+fn block(text: &str, at: usize) -> &str {
+    let start = at + text[at..].find('{').unwrap() + 1;
+    let mut depth = 1;
+    for (i, c) in text[start..].char_indices() {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        if depth == 0 {
+            return &text[start..start + i];
+        }
+    }
+    panic!("a block that does not end")
+}
+
+/// Returns the type and the block of each implementation of a trait.
+fn implementations<'t>(text: &'t str, name: &str) -> Vec<(&'t str, &'t str)> {
+    let marker = format!("{name} for ");
+    let mut found = Vec::new();
+    for (at, marker) in text.match_indices(&marker) {
+        let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let before = text[line..at].trim_start();
+        let is_other = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        if before.starts_with("impl") && !is_other {
+            let of = &text[at + marker.len()..];
+            let end = of.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap();
+            found.push((&of[..end], block(text, at)));
+        }
+    }
+    found
+}
+
+/// Returns the methods of a block: those defined, and those that `forward!` defines.
+fn methods(body: &str) -> BTreeSet<String> {
+    let (mut found, mut depth) = (BTreeSet::new(), 0);
+    for line in body.lines() {
+        if depth == 0
+            && let Some(rest) = line.trim_start().strip_prefix("fn ")
+        {
+            found.extend(head(rest));
+        }
+        let count = |c| i32::try_from(line.matches(c).count()).unwrap();
+        depth += count('{') - count('}');
+    }
+    for forwarded in body.split("forward!(").skip(1) {
+        let (list, _) = forwarded.split_once(')').unwrap();
+        for call in list.split_once(':').unwrap().1.split_whitespace() {
+            match call {
+                "optional" => found.extend(OPTIONAL.map(str::to_owned)),
+                call => drop(found.insert(call.to_owned())),
+            }
+        }
+    }
+    found
+}
+
+/// What `optional` of `forward!` stands for.
+const OPTIONAL: [&str; 5] = ["create_scratch", "can_rename", "end_writing", "full_path", "can_read_removed"];
+
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder of sources") {
@@ -207,6 +330,17 @@ fn the_reading_of_imports_is_not_blind() {
     let exported = exports("pub use block::{Block, data::Encoding};\npub use error::Error;");
     assert_eq!(exported["Encoding"], "block");
     assert_eq!(exported["Error"], "error");
+}
+
+#[test]
+fn the_reading_of_methods_is_not_blind() {
+    let text = "impl<S: Storage> io::Storage for Gate<S> {\n    forward!(inner: open optional);\n    \
+                fn lock(&self) {\n        fn inner() {}\n    }\n}\nimpl OtherStorage for X {}\n";
+    let [(of, body)] = implementations(text, "Storage")[..] else { panic!("one implementation") };
+    assert_eq!(of, "Gate");
+    let mut expected = BTreeSet::from(OPTIONAL.map(str::to_owned));
+    expected.extend(["open", "lock"].map(str::to_owned));
+    assert_eq!(methods(body), expected);
 }
 
 /// The formatter breaks code, but neither comments nor strings.

@@ -1,11 +1,11 @@
 //! Examples of filters and limits of reads (read-path.md §5, §11, §12).
 
 use hregion::cell::MAX_ROW_LEN;
-use hregion::filter::SingleColumnValue;
+use hregion::filter::{CellFilter, CustomFilter, SingleColumnValue, Verdict};
 use hregion::{
     BloomType, CellRef, CellType, CheckAndMutate, Clock, Compaction, Comparator, Compare, Cursor, Delete,
-    Durability, Error, ErrorKind, Family, Filter, Get, HFile, HFileWriter, Limits, Put, ReadView, Region,
-    Row, RowRef, Scan, ScanResult, ScanResults, SeekKey, Table,
+    Durability, Error, ErrorKind, Family, Filter, Get, HFile, HFileWriter, Isolation, Limits, ManualClock,
+    Put, ReadView, Region, Row, RowRef, Scan, ScanResult, ScanResults, SeekKey, Table,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -240,6 +240,45 @@ fn deleted_cells_stay_hidden_after_a_hint() {
     }
 }
 
+/// The versions of the empty qualifier are one column for a filter, as those of any other, wherever they are;
+/// a marker of the family after them is seen.
+#[test]
+fn a_filter_counts_the_column_of_the_empty_qualifier_once() {
+    for flush_after in [0, 2, 3, 9] {
+        let dir = tempfile::tempdir().unwrap();
+        let family = Family::new("f").max_versions(9);
+        let region = Region::options().create_if_missing(true).family(family).open(dir.path()).unwrap();
+        let mut writes = 0;
+        let mut written = || {
+            writes += 1;
+            if writes == flush_after {
+                region.flush().unwrap();
+            }
+        };
+        for (column, first) in [("", 3), ("a", 1), ("b", 1)] {
+            for timestamp in first..6 {
+                region.put(Put::new("r").cell_at("f", column, timestamp, "v")).unwrap();
+                written();
+            }
+        }
+        region.delete(Delete::new("r").family_at("f", 2)).unwrap();
+        let versions = |filter: Filter| {
+            let row = region.get(&Get::new("r").max_versions(9).filter(filter)).unwrap();
+            let cell = |cell: CellRef<'_>| {
+                format!("{}/{}", String::from_utf8(cell.qualifier().to_vec()).unwrap(), cell.timestamp())
+            };
+            row.cells().map(cell).collect::<Vec<_>>().join(" ")
+        };
+        for (limit, offset, expected) in
+            [(1, 0, "/5"), (1, 1, "a/5"), (2, 0, "/5 a/5"), (2, 1, "a/5 b/5"), (3, 0, "/5 a/5 b/5")]
+        {
+            assert_eq!(versions(Filter::column_pagination(limit, offset)), expected, "{limit} {offset}");
+        }
+        let old = Filter::timestamps([4, 3], false).unwrap();
+        assert_eq!(versions(old), "/4 /3 a/4 a/3 b/4 b/3");
+    }
+}
+
 /// A row with too many columns ends the families that have visible cells of it, and no others, also after a
 /// batch that ended with a row (read-path.md §23.10).
 #[test]
@@ -257,6 +296,150 @@ fn a_family_without_visible_cells_of_the_last_row_goes_on_after_a_batch() {
     assert_eq!(calls(&view, &scan), "a:qq b:qr c:t");
     let batched = calls(&view, &scan.batch(1));
     assert_eq!(batched.replace('+', ""), "a:q a:q b:q b:r c:t");
+}
+
+/// A row that a filter ends at, and that expires while the scan is under way, is a row as before: the scan
+/// sees the cells of the time when it began.
+#[test]
+fn a_scan_ends_at_a_row_that_expires_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(1000));
+    let region = Region::options()
+        .create_if_missing(true)
+        .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+        .family(Family::new("f").ttl(Duration::from_secs(60)))
+        .open(dir.path().join("region"))
+        .unwrap();
+    let long = "abcdefghijklmnopqrstuvwxyz";
+    for row in ["a", "b", "c"] {
+        let cells = long.split("").fold(Put::new(row), |put, column| put.cell("f", column, "v"));
+        region.put(cells).unwrap();
+    }
+    let except_b = || Filter::row(Compare::NotEqual, Comparator::binary("b"));
+    let until_b = Filter::while_match(except_b()).unwrap();
+    for isolation in [Isolation::ReadCommitted, Isolation::ReadUncommitted] {
+        for (reversed, first) in [(false, "a"), (true, "c")] {
+            clock.set(1000);
+            let scan = Scan::new().filter(until_b.clone()).reversed(reversed).isolation(isolation);
+            let view = region.view();
+            let mut scanner = view.scan(&scan).unwrap();
+            assert_eq!(scanner.next_row().unwrap().unwrap().key(), first.as_bytes());
+            clock.set(100_000);
+            assert!(scanner.next_row().unwrap().is_none(), "{isolation:?} {reversed}");
+            // a row that had expired when the scan began does not end it
+            let scan = Scan::new().filter(until_b.clone()).reversed(reversed).isolation(isolation);
+            assert_eq!(calls(&view, &scan), "");
+        }
+    }
+}
+
+/// As a filter, passes all cells except those of the column `no`, and needs the family `f` only.
+#[derive(Debug)]
+struct NeedsF;
+
+impl CustomFilter for NeedsF {
+    fn start(&self) -> Box<dyn CellFilter> {
+        Box::new(Self)
+    }
+}
+
+impl CellFilter for NeedsF {
+    fn filter_cell(&mut self, cell: CellRef<'_>) -> hregion::Result<Verdict> {
+        Ok(if cell.qualifier() == b"no" { Verdict::Skip } else { Verdict::Include })
+    }
+
+    fn is_family_essential(&self, family: &[u8]) -> bool {
+        family == b"f"
+    }
+}
+
+/// Puts the parts of rows together. Each has its cells in order.
+fn whole_rows<'r>(rows: impl Iterator<Item = RowRef<'r>>) -> Vec<(Vec<u8>, Vec<String>)> {
+    let mut whole: Vec<(Vec<u8>, Vec<String>)> = Vec::new();
+    for row in rows {
+        let cells = row.cells().map(|cell| cell.to_string());
+        match whole.last_mut() {
+            Some((key, last)) if *key == row.key() => last.extend(cells),
+            _ => whole.push((row.key().to_vec(), cells.collect())),
+        }
+    }
+    whole.iter_mut().for_each(|(_, cells)| cells.sort());
+    whole
+}
+
+/// Another scan goes on at each cursor of a scan that loads families on demand, without a row that is
+/// complete, whatever limits cut the first one. If a limit is reached with the last cell of the family that
+/// the filter needs, the others are not read (read-path.md §23.11).
+#[test]
+fn a_scan_with_families_on_demand_goes_on_after_each_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ["e", "f", "g"].iter().fold(Region::options(), |all, name| all.family(Family::new(*name)));
+    let region = options.create_if_missing(true).open(dir.path().join("region")).unwrap();
+    for (row, columns) in [
+        ("a", &["e:q", "f:q", "g:q"][..]),
+        ("b", &["f:q", "f:r", "g:q", "g:r"]),
+        ("c", &["e:q", "g:q"]),
+        ("d", &["f:q", "f:r"]),
+        ("e", &["f:no", "g:q"]),
+        ("f", &["f:no", "f:q", "f:r", "f:zz-deleted", "g:q", "g:zz-deleted"]),
+        ("g", &["f:q", "g:no"]),
+        ("h", &["e:no", "e:q", "f:q", "f:r", "g:q", "g:zz-deleted"]),
+        ("i", &["e:q", "f:q", "f:zz-deleted"]),
+    ] {
+        for column in columns {
+            let (family, qualifier) = column.split_once(':').unwrap();
+            region.put(Put::new(row).cell_at(family, qualifier, 1, "v")).unwrap();
+            if qualifier == "zz-deleted" {
+                region.delete(Delete::new(row).column_at(family, qualifier, 1)).unwrap();
+            }
+        }
+        if row == "d" {
+            region.flush().unwrap();
+        }
+    }
+    let view = region.view();
+    let plain = Scan::new().filter(Filter::custom(NeedsF)).load_families_on_demand(true);
+    let rows = |scan: &Scan| {
+        let rows: Vec<Row> = view.scan(scan).unwrap().map(Result::unwrap).collect();
+        whole_rows(rows.iter().map(Row::as_row))
+    };
+    let all = rows(&plain);
+    assert_eq!(all.iter().map(|(_, cells)| cells.len()).collect::<Vec<_>>(), [3, 4, 2, 3, 1, 4, 2]);
+    let bytes = all.iter().flat_map(|(_, cells)| cells).count() as u64 * 28;
+    let mut scans = Vec::new();
+    for size in 0..=bytes + 1 {
+        scans.push(plain.clone().max_result_size(size).allow_partial(true));
+        scans.push(plain.clone().max_result_size(size));
+    }
+    for (batch, size) in (0..8).flat_map(|batch| [0, 1, 28, 29, 56, 57, 100].map(|size| (batch, size))) {
+        scans.push(plain.clone().batch(batch).max_result_size(size).caching(1));
+        scans.push(plain.clone().batch(batch).max_result_size(size).allow_partial(true).caching(2));
+    }
+    for scan in scans {
+        let name = format!("{scan:?}");
+        let mut scanner = view.scan(&scan).unwrap();
+        let calls = all_calls(|| scanner.next_results(None));
+        let results: Vec<&ScanResult> = calls.iter().flat_map(|call| &call.0).collect();
+        let found = whole_rows(results.iter().map(|result| result.row.as_row()));
+        let of_f = |rows: &[(Vec<u8>, Vec<String>)]| {
+            let cells = rows.iter().flat_map(|(_, cells)| cells);
+            cells.filter(|cell| cell.contains("f:")).cloned().collect::<Vec<_>>()
+        };
+        assert!(found.iter().map(|(row, _)| row).eq(all.iter().map(|(row, _)| row)), "{name}");
+        assert_eq!(of_f(&found), of_f(&all), "{name}");
+        for (at, (_, _, cursor)) in calls.iter().enumerate() {
+            let before: Vec<&ScanResult> = calls[..=at].iter().flat_map(|call| &call.0).collect();
+            let mut complete = whole_rows(before.iter().map(|result| result.row.as_row())).len();
+            complete -= usize::from(before.last().is_some_and(|last| last.partial));
+            let Some(cursor) = cursor else { continue };
+            assert_eq!(rows(&plain.clone().resume(cursor)), all[complete..], "{name} {cursor:?}");
+        }
+        // a row is in parts one after the other, and the last of them is not marked
+        for (i, result) in results.iter().enumerate() {
+            let goes_on = results.get(i + 1).is_some_and(|next| next.row.key() == result.row.key());
+            assert!(result.partial || !goes_on, "{name}: {:?}", result.row);
+        }
+    }
 }
 
 /// A clock that goes on by a millisecond when it is read.

@@ -237,7 +237,7 @@ struct Between {
 
 impl Storage for Between {
     forward!(files: create create_new create_log rename hard_link remove remove_dir create_dir_all lock);
-    forward!(files: sync_file sync_dir);
+    forward!(files: sync_file sync_dir optional);
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         if path.parent().is_some_and(|dir| dir.ends_with("recovered.edits")) {

@@ -53,7 +53,7 @@ struct Gated {
 
 impl Storage for Gated {
     forward!(inner: open create create_new rename hard_link remove remove_dir sync_file sync_dir list_dir);
-    forward!(inner: create_dir_all lock);
+    forward!(inner: create_dir_all lock optional);
 
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         let number = self.logs.fetch_add(1, Ordering::Relaxed) + 1;
@@ -81,6 +81,14 @@ impl LogFile for GatedLog {
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.log.truncate(len)
+    }
+
+    fn can_overwrite(&self) -> bool {
+        self.log.can_overwrite()
+    }
+
+    fn max_len(&self) -> u64 {
+        self.log.max_len()
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -191,7 +199,7 @@ struct AppendsOnly {
 
 impl Storage for AppendsOnly {
     forward!(inner: open create create_new rename remove remove_dir sync_file sync_dir list_dir);
-    forward!(inner: create_dir_all lock);
+    forward!(inner: create_dir_all lock create_scratch can_rename full_path can_read_removed);
 
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         Ok(Box::new(AppendedLog(self.inner.create_log(path)?)))
@@ -222,6 +230,10 @@ impl LogFile for AppendedLog {
 
     fn can_overwrite(&self) -> bool {
         false
+    }
+
+    fn max_len(&self) -> u64 {
+        self.0.max_len()
     }
 
     fn sync(&mut self) -> io::Result<()> {

@@ -45,6 +45,7 @@ mod recovery;
 mod region;
 mod region_golden;
 mod restarts;
+mod row_bytes;
 mod salvage;
 mod scanners;
 mod scheduler;

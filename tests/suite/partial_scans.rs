@@ -10,8 +10,8 @@ use crate::support::mixed_rows::{
 use crate::support::rng::Rng;
 use hregion::io::faulty::FaultyStorage;
 use hregion::{
-    BlockCache, BloomType, Codec, Compaction, DataBlockEncoding, FileReader, Get, LocalStorage, Put, Region,
-    Result, Row, Scan, Storage,
+    BlockCache, BloomType, Codec, Compaction, DataBlockEncoding, FileIdentity, FileReader, Get, LocalStorage,
+    Put, Region, Result, Row, Scan, Storage,
 };
 use std::io;
 use std::path::Path;
@@ -188,6 +188,10 @@ impl FileReader for CountingFile {
         self.0.len()
     }
 
+    fn identity(&self) -> Option<FileIdentity> {
+        self.0.identity()
+    }
+
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         self.1.fetch_add(buf.len() as u64, Ordering::Relaxed);
         self.0.read_exact_at(buf, offset)
@@ -196,7 +200,7 @@ impl FileReader for CountingFile {
 
 impl Storage for Counting {
     forward!(files: create create_new create_log rename hard_link remove remove_dir sync_file sync_dir);
-    forward!(files: list_dir create_dir_all lock);
+    forward!(files: list_dir create_dir_all lock optional);
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         Ok(Arc::new(CountingFile(self.files.open(path)?, Arc::clone(&self.bytes))))

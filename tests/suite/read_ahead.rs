@@ -11,7 +11,8 @@ use hregion::io::MemoryFile;
 use hregion::io::faulty::FaultyStorage;
 use hregion::{
     BlockCache, Cell, CellRef, CellType, ChecksumType, Codec, Compaction, DataBlockEncoding, Family,
-    FileReader, Get, HFile, HFileOptions, HFileScanner, HFileWriter, Limits, Put, Region, Row, Scan, SeekKey,
+    FileIdentity, FileReader, Get, HFile, HFileOptions, HFileScanner, HFileWriter, Limits, Put, Region, Row,
+    Scan, SeekKey,
 };
 use std::io;
 use std::path::Path;
@@ -184,6 +185,10 @@ impl FileReader for Recorded {
 
     fn len(&self) -> u64 {
         self.file.len()
+    }
+
+    fn identity(&self) -> Option<FileIdentity> {
+        self.file.identity()
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {

@@ -385,7 +385,7 @@ struct Raced {
 
 impl Storage for Raced {
     forward!(inner: create create_new create_log rename hard_link remove remove_dir sync_file sync_dir);
-    forward!(inner: list_dir create_dir_all lock);
+    forward!(inner: list_dir create_dir_all lock optional);
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         if path.to_string_lossy().contains("recovered.edits") {

@@ -59,7 +59,7 @@ impl<S> Gate<S> {
 
 impl<S: Storage> Storage for Gate<S> {
     forward!(inner: open create_log rename hard_link remove remove_dir sync_file sync_dir list_dir);
-    forward!(inner: create_dir_all lock);
+    forward!(inner: create_dir_all lock optional);
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         if self.pass() && self.fails.load(Ordering::SeqCst) {

@@ -3,6 +3,7 @@
 use crate::support::churn::churn;
 use crate::support::forward::forward;
 use crate::support::no_sync::NoSync;
+use crate::table_observers::within_a_minute;
 use hregion::io::LogFile;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{
@@ -12,8 +13,8 @@ use hregion::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -300,7 +301,7 @@ impl NoLinks {
 
 impl Storage for NoLinks {
     forward!(inner: open create create_new rename remove remove_dir sync_file sync_dir list_dir);
-    forward!(inner: create_dir_all lock);
+    forward!(inner: create_dir_all lock optional);
 
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         let (n, start) = (self.created.fetch_add(1, Ordering::SeqCst) + 1, Instant::now());
@@ -311,24 +312,12 @@ impl Storage for NoLinks {
     }
 }
 
-/// Runs `work`, which must end within a minute, in a thread.
-fn within_a_minute(work: impl FnOnce() + Send + 'static) {
-    let (ended, end) = mpsc::channel();
-    let worker = thread::spawn(move || {
-        work();
-        let _ = ended.send(());
-    });
-    let result = end.recv_timeout(Duration::from_secs(60));
-    assert!(result != Err(mpsc::RecvTimeoutError::Timeout), "it has not ended");
-    worker.join().unwrap();
-}
-
 #[test]
 fn writers_that_find_no_hard_links_at_once_append_to_one_log() {
     let storage = FaultyStorage::new();
     let slow = NoLinks::slow(&storage);
     let table = create(options(slow.clone()));
-    within_a_minute(move || {
+    within_a_minute("writes", move || {
         // The first writer makes the common file, with the name that the others' first own file has, too.
         let first = thread::spawn({
             let table = table.clone();
@@ -357,7 +346,7 @@ fn an_entry_is_waited_for_in_the_log_that_has_it() {
     let storage = FaultyStorage::new();
     let slow = NoLinks::slow(&storage);
     let table = create(options(slow.clone()).log_roll_size(50_000));
-    within_a_minute(move || {
+    within_a_minute("writes", move || {
         for value in ["1", "2", "3"] {
             table.put(put("a1", value)).unwrap();
         }

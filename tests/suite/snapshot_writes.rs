@@ -949,7 +949,7 @@ struct Retaken {
 
 impl Storage for Retaken {
     forward!(files: open create create_log hard_link rename remove remove_dir sync_file sync_dir);
-    forward!(files: list_dir create_dir_all lock);
+    forward!(files: list_dir create_dir_all lock optional);
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         if path.starts_with(OTHER) && !self.is_done.swap(true, Ordering::SeqCst) {
@@ -984,7 +984,7 @@ struct Cleaned {
 
 impl Storage for Cleaned {
     forward!(files: open create create_new create_log hard_link remove remove_dir sync_file sync_dir);
-    forward!(files: list_dir create_dir_all lock);
+    forward!(files: list_dir create_dir_all lock optional);
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         if to == Path::new(OTHER).join(".hbase-snapshot/old") {

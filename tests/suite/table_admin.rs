@@ -357,7 +357,7 @@ struct CreatesRegion {
 
 impl Storage for CreatesRegion {
     forward!(local: open create create_new create_log hard_link remove remove_dir);
-    forward!(local: sync_file sync_dir list_dir create_dir_all lock);
+    forward!(local: sync_file sync_dir list_dir create_dir_all lock optional);
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         if from == self.root.join("data/default/t") && to.starts_with(self.root.join(".tmp")) {
@@ -404,7 +404,7 @@ struct CreatesTable {
 
 impl Storage for CreatesTable {
     forward!(local: open create create_new create_log hard_link rename remove remove_dir);
-    forward!(local: sync_file sync_dir create_dir_all lock);
+    forward!(local: sync_file sync_dir create_dir_all lock optional);
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         let found = self.local.list_dir(path);

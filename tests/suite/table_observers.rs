@@ -152,7 +152,7 @@ fn put(table: &Table, row: &str) -> Result<()> {
 }
 
 /// Runs a test on another thread. Fails if it takes long.
-fn within_a_minute(what: &str, test: impl FnOnce() + Send + 'static) {
+pub(crate) fn within_a_minute(what: &str, test: impl FnOnce() + Send + 'static) {
     let (ended, end) = mpsc::channel();
     let running = thread::spawn(move || {
         test();

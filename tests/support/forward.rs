@@ -1,9 +1,46 @@
 //! Storages that change some calls of another.
 
-/// Forwards calls of a `Storage` to the storage in a field, as in `forward!(files: open rename)`.
+/// Forwards calls of a `Storage` to the storage in a field, as in `forward!(files: open rename)`. `optional`
+/// forwards those with a default, except `hard_link`.
 macro_rules! forward {
     ($inner:ident: $($call:ident)+) => {
         $(forward!(@$call $inner);)+
+    };
+    (@optional $inner:ident) => {
+        forward!($inner: create_scratch can_rename end_writing full_path can_read_removed);
+    };
+    (@create_scratch $inner:ident) => {
+        fn create_scratch(
+            &self,
+            path: &std::path::Path,
+            len: u64,
+        ) -> std::io::Result<std::sync::Arc<dyn hregion::io::ScratchFile>> {
+            self.$inner.create_scratch(path, len)
+        }
+    };
+    (@can_rename $inner:ident) => {
+        fn can_rename(&self, path: &std::path::Path) -> bool {
+            self.$inner.can_rename(path)
+        }
+    };
+    (@end_writing $inner:ident) => {
+        fn end_writing(&self, path: &std::path::Path) -> std::io::Result<()> {
+            self.$inner.end_writing(path)
+        }
+    };
+    (@full_path $inner:ident) => {
+        fn full_path(
+            &self,
+            path: &std::path::Path,
+            follow_links: bool,
+        ) -> std::io::Result<std::path::PathBuf> {
+            self.$inner.full_path(path, follow_links)
+        }
+    };
+    (@can_read_removed $inner:ident) => {
+        fn can_read_removed(&self) -> bool {
+            self.$inner.can_read_removed()
+        }
     };
     (@open $inner:ident) => {
         fn open(

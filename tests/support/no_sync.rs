@@ -20,7 +20,7 @@ pub(crate) struct NoSync {
 }
 
 impl Storage for NoSync {
-    forward!(files: open rename hard_link remove remove_dir list_dir create_dir_all lock);
+    forward!(files: open rename hard_link remove remove_dir list_dir create_dir_all lock optional);
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         Ok(Box::new(Unsynced(self.files.create(path)?)))
@@ -79,6 +79,14 @@ impl LogFile for UnsyncedLog {
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.log.truncate(len)
+    }
+
+    fn can_overwrite(&self) -> bool {
+        self.log.can_overwrite()
+    }
+
+    fn max_len(&self) -> u64 {
+        self.log.max_len()
     }
 
     fn sync(&mut self) -> io::Result<()> {

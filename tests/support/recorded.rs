@@ -63,7 +63,7 @@ impl FileWriter for RecordingWriter {
 
 impl Storage for RecordingStorage {
     forward!(files: open create_log rename hard_link remove remove_dir sync_file sync_dir list_dir);
-    forward!(files: create_dir_all lock);
+    forward!(files: create_dir_all lock optional);
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         let file = self.files.create(path)?;

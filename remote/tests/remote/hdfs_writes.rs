@@ -2,7 +2,7 @@
 
 use crate::cut_proxy::{Cut, CutProxy};
 use crate::history::{Attempt, Rows, Step, expect_locked, put, read_file, rows, turns, write_file};
-use hregion::io::{FileWriter, LogFile};
+use hregion::io::{FileWriter, LogFile, ScratchFile};
 use hregion::{
     Compaction, Delete, DirEntry, Durability, ErrorKind, Family, FileLock, FileReader, Get, ManualClock, Put,
     Region, Result, Scan, Storage, Table,
@@ -436,6 +436,10 @@ impl LogFile for FailsOnceFile<dyn LogFile> {
         self.inner.can_overwrite()
     }
 
+    fn max_len(&self) -> u64 {
+        self.inner.max_len()
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         once(&self.left, self.is_made, || self.inner.sync())
     }
@@ -459,6 +463,26 @@ impl Storage for FailsOnce {
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         let inner = self.call(|| self.inner.create_log(path))?;
         Ok(Box::new(FailsOnceFile { left: Arc::clone(&self.left), is_made: self.is_made, inner }))
+    }
+
+    fn create_scratch(&self, path: &Path, len: u64) -> io::Result<Arc<dyn ScratchFile>> {
+        self.inner.create_scratch(path, len)
+    }
+
+    fn can_rename(&self, path: &Path) -> bool {
+        self.inner.can_rename(path)
+    }
+
+    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
+        self.inner.hard_link(original, link)
+    }
+
+    fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {
+        self.inner.full_path(path, follow_links)
+    }
+
+    fn can_read_removed(&self) -> bool {
+        self.inner.can_read_removed()
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use super::FileHandles;
 use super::file::{BoundedFile, MovedTo};
-use crate::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, Storage};
+use crate::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, ScratchFile, Storage};
 use crate::sync::unpoisoned;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,6 +42,10 @@ impl Storage for BoundedStorage {
 
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         self.handles.with_room(|| self.inner.create_log(path))
+    }
+
+    fn create_scratch(&self, path: &Path, len: u64) -> io::Result<Arc<dyn ScratchFile>> {
+        self.handles.with_room(|| self.inner.create_scratch(path, len))
     }
 
     fn can_rename(&self, path: &Path) -> bool {

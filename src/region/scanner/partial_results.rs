@@ -32,6 +32,8 @@ pub(super) struct PartialResults<'v> {
     scan: &'v Scan,
     state: &'v RegionState,
     read_point: i64,
+    /// The time by which cells expire.
+    now: i64,
     /// The families of the stores the filter needs.
     judged: Vec<Bytes>,
 }
@@ -75,6 +77,7 @@ impl<'v> PartialResults<'v> {
             scan,
             state,
             read_point,
+            now,
             judged,
         })
     }
@@ -104,7 +107,7 @@ impl<'v> PartialResults<'v> {
         let mut was_dropped = false;
         loop {
             context.set_progress(before);
-            row.clear();
+            row.begin(self.region.max_row_bytes);
             if self.is_in_joined {
                 self.read_joined(context, row)?;
                 if self.is_in_joined || !row.is_empty() {
@@ -169,7 +172,8 @@ impl<'v> PartialResults<'v> {
 
     /// Returns the row at which the next call begins, all of it or its rest; `None` at the end.
     pub(super) fn next_row(&self) -> Option<&[u8]> {
-        if self.is_in_joined {
+        // The limit may have been reached with the last cell of the row.
+        if self.is_in_joined && self.joined.first_row() == Some(&self.current) {
             return Some(&self.current);
         }
         self.stores.first_row().filter(|row| !self.bounds.is_after_end(row))
@@ -237,11 +241,13 @@ impl<'v> PartialResults<'v> {
         }
         let mut get = Get::new(self.current.clone());
         get.select.cache_blocks = self.scan.select.cache_blocks;
+        get.select.isolation = self.scan.select.isolation;
+        get.select.max_results_per_family = Some(1);
         get.select.time_range = self.scan.select.time_range;
         get.select.family_time_ranges.clone_from(&self.scan.select.family_time_ranges);
         let get = self.judged.iter().fold(get, |get, family| get.family(family.clone()));
         let mut row = RowBuf::new();
-        self.region.get_at(self.state, &get, self.read_point, &mut row)?;
+        self.region.get_at_time(self.state, &get, self.read_point, Some(self.now), &mut row)?;
         Ok(!row.is_empty())
     }
 

@@ -1,6 +1,7 @@
 //! The limits of one call of a scanner (read-path.md §12.1; HBase: `ScannerContext`).
 
-use crate::cell::{CellFormat, CellRef, key_value};
+use crate::cell::CellRef;
+use crate::cell::key_value::estimated_size;
 use crate::clock::Clock;
 
 /// Where a limit may cut.
@@ -143,13 +144,6 @@ impl ScannerContext {
     pub(crate) fn may_have_more_cells_in_row(&self) -> bool {
         matches!(self.state, NextState::SizeLimitReachedMidRow | NextState::BatchLimitReached)
     }
-}
-
-/// Returns the bytes of a cell as HBase estimates them for limits: as a `KeyValue` with its length before it
-/// (read-path.md §1.1; HBase: `PrivateCellUtil.estimatedSerializedSizeOf`).
-fn estimated_size(cell: CellRef<'_>) -> u64 {
-    let format = CellFormat { tags: !cell.tag_bytes().is_empty(), mvcc: false };
-    4 + key_value::len(&cell, format) as u64
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ impl StoreVersion {
         let mut scanner = StoreScanner::of(scanners, matcher, self, query, ReadCounts::default())?;
         if scanner.peek_row() == Some(query.start) {
             scanner.next_row(|cell| {
-                row.push(cell);
+                row.try_push(cell)?;
                 Ok(ControlFlow::Continue(()))
             })?;
         }
@@ -174,7 +174,7 @@ impl StoreVersion {
                     .peek()
                     .filter(|&cell| is_whole_result(cell, || cells.is_last(), query, &self.family, info));
                 if let Some(cell) = whole {
-                    row.push(cell);
+                    row.try_push(cell)?;
                     counts.cells += 1;
                 } else if self.read_one(cells, query, info, row, counts)? == InPlace::ForScanner {
                     return Ok(InPlace::ForScanner);
@@ -239,7 +239,7 @@ impl StoreVersion {
         let limit = StoreLimit { limit: query.max_results, offset: query.row_offset };
         let mut reader =
             RowMatch::new(self.order, &mut matcher, &mut buffers.key, limit, STEPS, MatcherOnly, |cell| {
-                row.push(cell);
+                row.try_push(cell)?;
                 Ok(ControlFlow::Continue(()))
             });
         let mut left = None;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::support::protobuf::{field, number, varint};
 use flate2::Crc;
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile};
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, ScratchFile};
 use std::path::Component;
 
 /// Names that are a path, or no name.
@@ -91,6 +91,24 @@ impl Storage for Watched {
         self.see(path);
         self.local.create_dir_all(path)
     }
+
+    fn create_scratch(&self, path: &Path, len: u64) -> io::Result<Arc<dyn ScratchFile>> {
+        self.see(path);
+        self.local.create_scratch(path, len)
+    }
+
+    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
+        self.see(original);
+        self.see(link);
+        self.local.hard_link(original, link)
+    }
+
+    fn end_writing(&self, path: &Path) -> io::Result<()> {
+        self.see(path);
+        self.local.end_writing(path)
+    }
+
+    forward!(local: can_rename full_path can_read_removed);
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
         self.see(path);

@@ -139,3 +139,41 @@ fn hints_of_excluded_cells_are_followed() {
     // The filter is not asked about markers, cells they hide, and cells that have expired by their tag.
     assert_eq!(codes(&ask, "a<4 a=4 b=4!9", &yes, b"c"), [S, C, S].map(Match));
 }
+
+/// The cells of the empty qualifier are all read, as family markers may be among them. A filter that has left
+/// the column is not asked about the others, as if they had been skipped.
+#[test]
+fn a_filter_that_leaves_the_column_of_the_empty_qualifier_sees_no_more_of_it() {
+    use FilteredCode::Match;
+    use MatchCode::{Include as I, IncludeAndSeekNextCol as Ic, SeekNextCol as C, Skip as S};
+    let (yes, no, next, last) =
+        (Verdict::Include, Verdict::Skip, Verdict::NextCol, Verdict::IncludeAndNextCol);
+    for (verdicts, expected) in [
+        (vec![next, yes], [C, C, C, I, C]),
+        (vec![next, last], [C, C, C, Ic, C]),
+        (vec![last, no, yes], [Ic, C, C, S, I]),
+        (vec![no, next, yes, yes], [S, C, C, I, I]),
+        (vec![yes, no, no, yes, yes], [I, S, S, I, I]),
+    ] {
+        let all = Ask { max_versions: 3, ..ask(3, &[]) };
+        let found = codes(&all, "=5 =4 =3 a=5 a=4", &verdicts, b"");
+        assert_eq!(found, expected.map(Match), "{verdicts:?}");
+    }
+    // A column that was named is left, too, and a family in which the order of writes counts.
+    assert_eq!(codes(&ask(3, &["", "a"]), "=5 =4 =3 a=5", &[next, yes], b""), [C, C, C, I].map(Match));
+    let mut by_writes = ask(3, &[]);
+    by_writes.family = by_writes.family.new_version_behavior(true);
+    assert_eq!(codes(&by_writes, "=5#3 =4#2 =3#1 a=5#3", &[next, yes], b""), [C, C, C, I].map(Match));
+    // The column of the next row is another one.
+    let says = Says { verdicts: vec![next, yes], asked: 0, column: b"" };
+    let mut filter = FilterEvaluator::new(&Filter::custom(says));
+    let ask = ask(3, &[]);
+    let mut matcher = ScanQueryMatcher::for_user(&ask.query(), FAMILY, &ask.info(), CellOrder::User).unwrap();
+    for expected in [[C, C], [I, C]] {
+        matcher.set_to_new_row(b"r");
+        let mut code = |cell: &crate::cell::Cell| {
+            matcher.match_filtered_in_row(cell.as_ref(), &mut filter, &mut SeekKey::new()).unwrap()
+        };
+        assert_eq!(row("=5 =4").iter().map(&mut code).collect::<Vec<_>>(), expected.map(Match));
+    }
+}

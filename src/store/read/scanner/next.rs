@@ -35,7 +35,7 @@ impl StoreScanner<'_> {
         let evaluator = Filtered { filter: filter.as_deref_mut(), context };
         let read = self.read_row(evaluator, |cell| {
             if !skips {
-                out.push(cell);
+                out.try_push(cell)?;
             }
             Ok(ControlFlow::Continue(()))
         });
