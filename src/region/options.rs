@@ -144,7 +144,9 @@ impl RegionOptions {
 
     /// Sets whether the table descriptor is rewritten if the [given families](Self::family) differ from it
     /// (default: no). Families not given are unchanged (HBase: `modify_column_family`, `add_column_family`).
-    /// Requires a writable region.
+    /// Requires a writable region. A family is not added while logs of servers, recovered edits of the table,
+    /// or [given logs](Self::replay_logs) have cells of a deleted one of its name
+    /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)).
     #[must_use]
     pub fn alter(mut self, alter: bool) -> Self {
         self.alter = alter;

@@ -172,35 +172,6 @@ pub(super) fn refuse_edits_of(
     Ok(())
 }
 
-/// Fails if a log of a server, or a file of recovered edits, has cells of families that are about to be added
-/// to a table: they are of families that were deleted, and a replay would bring them back.
-///
-/// # Errors
-///
-/// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there are any; if a log cannot be read.
-pub(super) fn refuse_cells_of(
-    root: &Path,
-    table: &TableName,
-    families: &[&[u8]],
-    edits: Vec<PathBuf>,
-    options: &RegionOptions,
-) -> Result<()> {
-    let recovery = Recovery::new(root, options);
-    let logs = recovery.tree.logs(recovery.storage())?.into_iter().map(|log| log.path);
-    for log in logs.chain(edits) {
-        recovery.each_entry(&log, |(of, _), entry| {
-            let is_added = |cell: CellRef<'_>| families.contains(&cell.family());
-            if of != *table || !entry.cells().any(is_added) {
-                return Ok(());
-            }
-            let message =
-                "a log has cells of a family of this name, which was deleted: recover the root first";
-            Err(Error::invalid_argument(format!("{message} ({})", log.display())))
-        })?;
-    }
-    Ok(())
-}
-
 /// The logs of a root directory, and the regions with edits.
 #[derive(Debug)]
 struct Survey {

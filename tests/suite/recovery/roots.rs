@@ -466,6 +466,58 @@ fn an_added_family_gets_no_cells_of_a_deleted_one() {
     assert!(!found.iter().any(|cell| cell.contains("/h:")), "{found:?}");
 }
 
+/// The same for the options of a region, which alter the descriptor when it is opened.
+#[test]
+fn an_option_adds_no_family_with_cells_of_a_deleted_one() {
+    let descriptors = |storage: &FaultyStorage| -> Vec<(PathBuf, Vec<u8>)> {
+        let all = files(storage).into_iter();
+        all.filter(|(path, _)| path.to_string_lossy().contains(".tableinfo")).collect()
+    };
+    let (_, [one, two]) = flushed();
+    let table = Path::new("/hbase/data/default/t");
+    let edits_of = |region: &str| table.join(region).join("recovered.edits").to_str().unwrap().to_owned();
+    let log = "h%2C1%2C2.1000";
+    for (dir, name, region) in [
+        (edits_of(&one), "0000000000000000040", &one),
+        (SERVER.to_owned(), log, &one),
+        // The descriptor is that of all regions.
+        (edits_of(&two), "0000000000000000040", &two),
+        (SERVER.to_owned(), log, &two),
+        ("/elsewhere".to_owned(), log, &one),
+    ] {
+        let (storage, _) = flushed();
+        let row = if *region == one { "b" } else { "o" };
+        let cells = vec![put(row, "f", "1"), put(row, "h", "deleted")];
+        let path = write_log(&storage, &dir, name, &[(region, 40, cells)], true);
+        let before = descriptors(&storage);
+        let options = || match dir.as_str() {
+            "/elsewhere" => options(&storage).writable(true).replay_logs([&path]),
+            _ => options(&storage).writable(true),
+        };
+        let added = || options().family(Family::new("h")).alter(true);
+        let of_region = added().open(table.join(&one)).map(drop);
+        let of_table = Table::open_with(ROOT, "t", added()).and_then(|table| table.region("a").map(drop));
+        for refused in [of_region, of_table] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{dir}: {error}");
+            assert!(error.to_string().contains(&*path.to_string_lossy()), "{dir}: {error}");
+            assert_eq!(descriptors(&storage), before, "{dir}");
+        }
+        // Other changes do not depend on the logs.
+        if dir != SERVER {
+            let other = options().family(Family::new("g").max_versions(2)).alter(true);
+            other.open(table.join(&one)).unwrap().close().unwrap();
+        }
+        recover(&storage).unwrap();
+        if dir != "/elsewhere" {
+            options().family(Family::new("h")).alter(true).open(table.join(&one)).unwrap().close().unwrap();
+            let found = values(&open(&storage, true));
+            assert!(found.contains(&format!("{row}/f:q/500=1")), "{dir}: {found:?}");
+            assert!(!found.iter().any(|cell| cell.contains("/h:")), "{dir}: {found:?}");
+        }
+    }
+}
+
 #[test]
 fn a_split_parent_keeps_its_edits() {
     let storage = FaultyStorage::new();
