@@ -6,7 +6,7 @@ use crate::cell::CellRef;
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
 use crate::layout::durable::check_renames;
-use crate::layout::{LogTree, NewEdits, ServerLog};
+use crate::layout::{LogTree, NewEdits, RegionDir, ServerLog};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions, ReplayReport};
 use crate::schema::region_name::is_encoded_name;
@@ -59,7 +59,8 @@ pub enum RegionOutcome {
     /// They stay in recovered edits, because the region was split or merged and other regions have its rows.
     /// It was flushed before that.
     Parent,
-    /// They are skipped, because the region has no directory any more: it was archived, or its table dropped.
+    /// They are skipped, because the region has no directory any more, or one with nothing but recovered
+    /// edits: it was archived, or its table dropped.
     Gone,
 }
 
@@ -308,6 +309,10 @@ impl<'o> Recovery<'o> {
             }
             let is_parent = tables.get(table).is_some_and(|parents| parents.contains(&dir));
             found.outcome = if is_parent { RegionOutcome::Parent } else { RegionOutcome::Replayed };
+            if !is_parent {
+                // Fails before anything has changed, if the region could not be opened for its edits.
+                RegionDir::open(self.options.file_storage(), &dir)?.recovered_edits()?;
+            }
             found.dir = Some(dir);
         }
         // A parent's recovered edits are not replayed: no server opens it.

@@ -518,6 +518,29 @@ fn an_option_adds_no_family_with_cells_of_a_deleted_one() {
     }
 }
 
+/// HBase can leave recovered edits of a region that was archived while its log was split (HBASE-24189).
+#[test]
+fn edits_of_a_region_without_a_region_info_are_skipped() {
+    let storage = crashed();
+    let dir = Path::new("/hbase/data/default/t").join(GONE);
+    let edits = dir.join("recovered.edits");
+    let name = format!("{:019}", 41);
+    write_log(&storage, edits.to_str().unwrap(), &name, &[(GONE, 41, vec![put("b", "f", "gone")])], true);
+    let planned = Table::plan_recovery(ROOT, options(&storage)).unwrap();
+    let done = recover(&storage).unwrap();
+    assert_eq!(replayed(&planned), replayed(&done));
+    let gone = done.regions.iter().find(|one| one.region == GONE).unwrap();
+    assert_eq!((gone.outcome, gone.replayed.edits), (RegionOutcome::Gone, 1));
+    assert_eq!(values(&open(&storage, false)), expected());
+    assert!(storage.list_dir(Path::new("/hbase/WALs")).unwrap().is_empty());
+    assert_eq!(below(&storage, edits.to_str().unwrap()), [name], "nothing is added, nothing removed");
+
+    // One with directories of families is a region that is damaged.
+    let storage = crashed();
+    storage.create_dir_all(&dir.join("f")).unwrap();
+    refuse(&storage, ErrorKind::Io, &dir.join(".regioninfo"));
+}
+
 #[test]
 fn a_split_parent_keeps_its_edits() {
     let storage = FaultyStorage::new();
