@@ -181,8 +181,9 @@ impl<'r> RecoveredEdits<'r> {
         for whole_log in &self.logs {
             let Log { path: log, file, is_given, is_shared } = whole_log;
             let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            // The name is the greatest sequence id in the log.
-            if !is_given && name.parse::<i64>().is_ok_and(|greatest| greatest <= floor) {
+            // The name is the greatest sequence id in the log. As in HBase, its sign does not count.
+            let greatest = name.parse::<i64>().ok().and_then(i64::checked_abs);
+            if !is_given && greatest.is_some_and(|greatest| greatest <= floor) {
                 self.add_replaced(whole_log, &mut replayed.compacted)?;
                 replayed.whole.push(log.clone());
                 continue;

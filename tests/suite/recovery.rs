@@ -316,6 +316,26 @@ fn edits_that_have_no_place_are_named_or_refused() {
     assert_eq!(warnings, [ErrorKind::NoSuchFamily]);
 }
 
+/// HBase writes a region's edits under a negative number, too; the number is taken without its sign.
+#[test]
+fn edits_with_a_negative_name_are_read() {
+    let (storage, encoded) = flushed();
+    let row = |row: &str| vec![cell(row, "f", CellType::Put, "1")];
+    write_edits(&storage, "-0000000000000000040", &[(&*encoded, 40, row("b"))]);
+    // Larger than any number: only a bound.
+    write_edits(&storage, "-9223372036854775808", &[(&*encoded, 41, row("c"))]);
+    write_edits(&storage, "99999999999999999999", &[(&*encoded, 42, row("d"))]);
+    // Those in files need not be read.
+    let old = write_edits(&storage, "-0000000000000000001", &[(&*encoded, 1, row("e"))]);
+    let bytes = storage.bytes(&old).unwrap();
+    for writable in [false, true] {
+        let region = options(&storage).writable(writable).create_if_missing(writable).open(DIR).unwrap();
+        assert_eq!(values(&region).len(), 5, "{:?}", values(&region));
+        region.close().unwrap();
+    }
+    assert!(!bytes.is_empty() && storage.bytes(&old).is_none(), "removed");
+}
+
 #[test]
 fn logs_are_replayed_into_regions_only() {
     let options = || Region::options().replay_logs(["log"]);
