@@ -10,7 +10,7 @@ use crate::layout::{LogTree, RegionDir};
 use crate::limits::Limits;
 use crate::memstore::Segment;
 use crate::store::{Store, StoreFile};
-use crate::wal::{MARKER_FAMILY, Marker, WalEnd, WalEntry, WalReader};
+use crate::wal::{MARKER_FAMILY, WalEnd, WalEntry, WalReader};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -154,8 +154,8 @@ impl<'r> RecoveredEdits<'r> {
 
     /// Adds the files that a compaction has replaced, if the entry is the marker of one.
     fn see_marker(&self, log: &Path, entry: &WalEntry, names: &mut ReplacedFiles) -> Result<()> {
-        let marker = entry.marker().map_err(|corruption| corruption.at(log, entry.offset()))?;
-        if let Some(Marker::Compaction(compaction)) = marker
+        let marker = entry.compaction().map_err(|corruption| corruption.at(log, entry.offset()))?;
+        if let Some(compaction) = marker
             && self.is_of_this_region(&compaction.encoded_region_name)
         {
             let family = &compaction.family;

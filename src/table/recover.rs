@@ -11,7 +11,7 @@ use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions, ReplayReport};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, TableName};
-use crate::wal::{MARKER_FAMILY, Marker, WalEnd, WalEntry, WalReader, WalWriter, WalWriterOptions};
+use crate::wal::{MARKER_FAMILY, WalEnd, WalEntry, WalReader, WalWriter, WalWriterOptions};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -342,7 +342,7 @@ impl<'o> Recovery<'o> {
         WalReader::new(file, self.options.limits_of_files())?.for_each_entry(|entry| {
             let at = |corruption: Corruption| corruption.at(log, entry.offset());
             // Of the markers, only compactions matter to a replay.
-            if matches!(entry.marker().map_err(at)?, None | Some(Marker::Compaction(_))) {
+            if !entry.is_marker() || entry.compaction().map_err(at)?.is_some() {
                 see(region_key(entry).map_err(at)?, entry)?;
             }
             Ok(())

@@ -3,11 +3,11 @@
 use super::{all_cells, answers, cell, contents, copy_dir, region_dir, rewrite, variants};
 use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
-use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
+use hregion::wal::{CompactionMarker, Marker, WalKey, WalReader, WalWriterOptions};
 use hregion::{
-    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, ManualClock, Put, Region, RegionInfo,
-    RegionOptions, RegionOutcome, RegionRecovery, ReplayReport, Result, RootRecovery, Scan, Table,
-    TableChanges, TableName,
+    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, Limits, ManualClock, Put, Region,
+    RegionInfo, RegionOptions, RegionOutcome, RegionRecovery, ReplayReport, Result, RootRecovery, Scan,
+    SeekKey, Table, TableChanges, TableName,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -539,6 +539,46 @@ fn edits_of_a_region_without_a_region_info_are_skipped() {
     let storage = crashed();
     storage.create_dir_all(&dir.join("f")).unwrap();
     refuse(&storage, ErrorKind::Io, &dir.join(".regioninfo"));
+}
+
+/// HBase reads no markers but those of compactions when it splits and replays logs.
+#[test]
+fn markers_that_no_replay_needs_are_not_read() {
+    let (storage, [one, _]) = flushed();
+    let marker = |qualifier: &str, value: &[u8]| {
+        let key = SeekKey::of(b"a", b"METAFAMILY", qualifier.as_bytes(), 500, CellType::Put);
+        vec![Cell::from(CellRef::new(&key, value))]
+    };
+    // The action 9 of a flush, the event 9 of a region, and no message at all.
+    let unknown = |region: &str, action: u8| {
+        let mut value = vec![8, action, 18, 1, b't', 26, 32];
+        value.extend_from_slice(region.as_bytes());
+        value
+    };
+    let entries = [
+        (&*one, 40, marker("HBASE::FLUSH", &unknown(&one, 9))),
+        (&*one, 41, marker("HBASE::REGION_EVENT", &unknown(&one, 9))),
+        (&*one, 42, marker("HBASE::BULK_LOAD", b"\xff")),
+        (&*one, 43, vec![put("b", "f", "3")]),
+    ];
+    let edits = format!("/hbase/data/default/t/{one}/recovered.edits");
+    for (dir, name) in [(SERVER, "h%2C1%2C2.1000"), (&*edits, "0000000000000000043")] {
+        let path = write_log(&storage, dir, name, &entries, true);
+        let file = storage.open(&path).unwrap();
+        let mut log = WalReader::new(file, &Limits::new()).unwrap();
+        for _ in 0..3 {
+            assert!(log.next_entry().unwrap().unwrap().marker().is_err());
+        }
+        let planned = Table::plan_recovery(ROOT, options(&storage)).unwrap();
+        let done = recover(&storage).unwrap();
+        assert_eq!(replayed(&planned), replayed(&done));
+        assert_eq!((done.regions[0].replayed.edits, done.regions[0].replayed.cells), (1, 1));
+        assert!(values(&open(&storage, false)).contains(&"b/f:q/500=3".to_owned()));
+    }
+    // Those of compactions are read.
+    let path =
+        write_log(&storage, SERVER, "log.1", &[(&one, 50, marker("HBASE::COMPACTION", b"\xff"))], true);
+    refuse(&storage, ErrorKind::Corrupt, &path);
 }
 
 #[test]
