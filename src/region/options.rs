@@ -32,6 +32,7 @@ pub struct RegionOptions {
     pub(super) replay_logs: Vec<PathBuf>,
     /// Whether the region's edits in logs of servers are in its recovered edits.
     pub(super) logs_are_split: bool,
+    pub(super) accept_torn_logs: bool,
     pub(super) table: Option<String>,
     pub(super) start_key: Bytes,
     pub(super) end_key: Bytes,
@@ -65,6 +66,7 @@ impl RegionOptions {
             descriptor_file: None,
             replay_logs: Vec::new(),
             logs_are_split: false,
+            accept_torn_logs: false,
             table: None,
             start_key: Bytes::new(),
             end_key: Bytes::new(),
@@ -306,6 +308,23 @@ impl RegionOptions {
     pub fn replay_logs(mut self, paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
         self.replay_logs.extend(paths.into_iter().map(Into::into));
         self
+    }
+
+    /// Sets whether a [recovery](crate::Table::recover) accepts logs with a torn end although their servers
+    /// went on with newer logs (default: no, as writes that were acknowledged may be missing). HBase leaves
+    /// such logs when a data node fails (`AsyncFSWAL`): what was not acknowledged by then is in the next log
+    /// again, so nothing is missing.
+    ///
+    /// HBase accepts them always.
+    #[must_use]
+    pub fn accept_torn_logs(mut self, accept: bool) -> Self {
+        self.accept_torn_logs = accept;
+        self
+    }
+
+    /// Whether a recovery accepts torn logs that are not the newest of their servers.
+    pub(crate) fn accepts_torn_logs(&self) -> bool {
+        self.accept_torn_logs
     }
 
     /// Sets the limits on memory allocated for data read from files.

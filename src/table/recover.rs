@@ -21,6 +21,10 @@ use std::sync::Arc;
 /// times.
 const REGIONS_AT_ONCE: usize = 100;
 
+/// Why a log that is torn is refused.
+const TORN_BEFORE_NEWER: &str = "its server went on with a newer log, so edits may be missing; the option \
+     accept_torn_logs (--accept-torn-logs) recovers what is there";
+
 /// What the recovery of a root directory has done, or would do. See [`Table::recover`].
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -30,7 +34,9 @@ pub struct RootRecovery {
     /// The logs, by server and age, with the paths that they had under `WALs/`.
     pub logs: Vec<PathBuf>,
     /// The logs whose last entry is incomplete, as errors of kind [`Truncated`](crate::ErrorKind::Truncated)
-    /// with the offset of the entry and the number of bytes after it. Such an entry was never acknowledged.
+    /// with the offset of the entry and the number of bytes after it. Such an entry was never acknowledged if
+    /// the log is the newest of its server. Others are here only if they
+    /// [are accepted](RegionOptions::accept_torn_logs).
     pub torn: Vec<Error>,
 }
 
@@ -82,9 +88,11 @@ impl Table {
     /// # Errors
     ///
     /// If a log is unreadable, encrypted, or damaged before its end; if one that is not the newest of its
-    /// server is torn; if a region or the root is [locked](crate::ErrorKind::Locked). Then nothing has
-    /// changed. If a region does not open: the edits of all regions are in recovered edits then, so other
-    /// regions have theirs when they are opened. Logs are moved after everything else has succeeded.
+    /// server is torn, unless that [is accepted](RegionOptions::accept_torn_logs); if a region or the root is
+    /// [locked](crate::ErrorKind::Locked), or a region has recovered HFiles, or recovered edits outside of
+    /// its directory, as [`RegionOptions::open`] says. Then nothing has changed. If a region does not open:
+    /// the edits of all regions are in recovered edits then, so other regions have theirs when they are
+    /// opened. Logs are moved after everything else has succeeded.
     pub fn recover(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         Error::if_no_clock("a recovery")?;
         let options = options.create_if_missing(false).alter(false).writable(true).with_split_logs();
@@ -270,8 +278,8 @@ impl<'o> Recovery<'o> {
     ///
     /// # Errors
     ///
-    /// If a log is unreadable or damaged, or one that is not the newest of its server is torn: its server
-    /// closed it before it began the next, so acknowledged writes are missing.
+    /// If a log is unreadable or damaged; if one that is not the newest of its server is torn, unless that is
+    /// accepted: its server closed it before it began the next, so acknowledged writes may be missing.
     fn survey(&self) -> Result<Survey> {
         let mut survey = Survey { regions: BTreeMap::new(), logs: Vec::new(), torn: Vec::new() };
         for log in self.tree.logs(self.storage())? {
@@ -286,14 +294,17 @@ impl<'o> Recovery<'o> {
                 names.insert(key);
                 Ok(())
             })?;
-            if let (WalEnd::Torn { offset, unread, .. }, true) = (&end, log.is_rolled) {
-                let reason =
-                    Corruption::Malformed("its server went on with a newer log, so edits are missing");
-                return Err(
-                    Corruption::TornLog { unread: *unread, reason: Box::new(reason) }.at(&log.path, *offset)
-                );
+            let torn = match end {
+                WalEnd::Torn { offset, unread, .. } if log.is_rolled => {
+                    let reason = Box::new(Corruption::Malformed(TORN_BEFORE_NEWER));
+                    Some(Corruption::TornLog { unread, reason }.at(&log.path, offset))
+                }
+                end => end.to_error(&log.path),
+            };
+            match torn {
+                Some(torn) if log.is_rolled && !self.options.accepts_torn_logs() => return Err(torn),
+                torn => survey.torn.extend(torn),
             }
-            survey.torn.extend(end.to_error(&log.path));
             survey.logs.push((log, names));
         }
         let with_edits = self.tree.regions_with_edits(self.storage())?;

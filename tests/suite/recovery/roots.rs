@@ -444,6 +444,43 @@ fn only_the_newest_log_of_a_server_may_be_torn() {
     assert_eq!(values(&open(&storage, false))[2..5].len(), 3);
 }
 
+/// HBase leaves such a log when a data node fails: what was not acknowledged is in the next log, too.
+#[test]
+fn a_torn_log_before_a_newer_one_is_accepted_if_asked() {
+    // Torn in its last entry, in its header, and empty.
+    for len in [None, Some(7), Some(0)] {
+        let (storage, [one, _]) = flushed();
+        let (acknowledged, again) = (put("b", "f", "3"), put("b", "g", "4"));
+        let first = [(&*one, 40, vec![acknowledged]), (&*one, 41, vec![again.clone()])];
+        let torn = write_log(&storage, SERVER, "h%2C1%2C2.900", &first, false);
+        let bytes = storage.bytes(&torn).unwrap();
+        rewrite(&storage, &torn, &bytes[..len.unwrap_or(bytes.len() - 4)]);
+        write_log(&storage, SERVER, "h%2C1%2C2.1000", &[(&one, 41, vec![again])], true);
+        let message = refuse(&storage, ErrorKind::Truncated, &torn);
+        assert!(message.contains("accept_torn_logs (--accept-torn-logs)"), "{len:?}: {message}");
+        let accepting = || options(&storage).accept_torn_logs(true);
+        let planned = Table::plan_recovery(ROOT, accepting()).unwrap();
+        let done = Table::recover(ROOT, accepting()).unwrap();
+        assert_eq!(replayed(&planned), replayed(&done), "{len:?}");
+        for found in [&planned, &done] {
+            let torn_logs: Vec<_> = found.torn.iter().map(|one| (one.kind(), one.path())).collect();
+            assert_eq!(torn_logs, [(ErrorKind::Truncated, Some(&*torn))], "{len:?}");
+            assert!(found.torn[0].to_string().contains("went on with a newer log"), "{}", found.torn[0]);
+        }
+        let found = values(&open(&storage, false));
+        assert_eq!(found.contains(&"b/f:q/500=3".to_owned()), len.is_none(), "{len:?}: {found:?}");
+        assert!(found.contains(&"b/g:q/500=4".to_owned()), "{len:?}: {found:?}");
+        assert_eq!(below(&storage, "/hbase/oldWALs").len(), 2, "{len:?}");
+    }
+    // Damage is none the less.
+    let (storage, _) = flushed();
+    let path = write_log(&storage, SERVER, "h%2C1%2C2.900", &[], true);
+    rewrite(&storage, &path, b"not a log");
+    write_log(&storage, SERVER, "h%2C1%2C2.1000", &[], true);
+    let error = Table::recover(ROOT, options(&storage).accept_torn_logs(true)).unwrap_err();
+    assert_eq!((error.kind(), error.path()), (ErrorKind::Corrupt, Some(&*path)));
+}
+
 /// Logs have cells of a family that was deleted since, and a family of its name is added.
 #[test]
 fn an_added_family_gets_no_cells_of_a_deleted_one() {
