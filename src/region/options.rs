@@ -109,6 +109,11 @@ impl RegionOptions {
 
     /// Sets whether the region may be written to (default: no). Only one process at a time may open it for
     /// writing.
+    ///
+    /// Logs of servers that have died are looked for in the root directory only. Those of a separate
+    /// directory (`hbase.wal.dir`) are not seen, nor are recovered edits there: [give](Self::replay_logs) all
+    /// logs of its `WALs/` and the recovered edits of the region when it is first opened for writing
+    /// (`hregion recover REGION --wal …`).
     #[must_use]
     pub fn writable(mut self, writable: bool) -> Self {
         self.writable = writable;
@@ -428,11 +433,12 @@ impl RegionOptions {
     ///
     /// If the directory does not exist and is not to be created; if it is not a region, or one of its files
     /// is damaged or unreadable; if it has recovered HFiles, or recovered edits that take more memory than
-    /// [`Limits::load_on_open_bytes`]; if another process has it open for writing
-    /// ([`Locked`](crate::ErrorKind::Locked)); if the given families differ from the table descriptor; if it
-    /// is to be writable, and the root must be [recovered](crate::Table::recover) first, or a split or merge
-    /// of it was interrupted, which [opening its table](crate::Table::open_with) for writing ends, or has
-    /// replaced it by regions that have directories, too
+    /// [`Limits::load_on_open_bytes`], or that some releases of HBase have written to
+    /// `<namespace>/<table>/<region>` of the root, without `data` (HBASE-20734); if another process has it
+    /// open for writing ([`Locked`](crate::ErrorKind::Locked)); if the given families differ from the table
+    /// descriptor; if it is to be writable, and the root must be [recovered](crate::Table::recover) first, or
+    /// a split or merge of it was interrupted, which [opening its table](crate::Table::open_with) for writing
+    /// ends, or has replaced it by regions that have directories, too
     /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)).
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
         self.check_clock()?;

@@ -83,6 +83,10 @@ impl Table {
     /// crash the logs are still there, and the recovery can be repeated: an edit that is replayed twice is
     /// the same edit. The master's own store (`MasterData/`) is left alone.
     ///
+    /// Logs in a directory of their own (`hbase.wal.dir`) are not seen. Each region with edits in them must
+    /// be opened with all of [these logs](RegionOptions::replay_logs) before it is written to
+    /// (`hregion recover REGION --wal …`).
+    ///
     /// Logs of HBase have no checksums of entries: see [`WalReader`] for what is not noticed.
     ///
     /// # Errors

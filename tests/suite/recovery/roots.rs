@@ -5,7 +5,7 @@ use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::wal::{CompactionMarker, Marker, WalKey, WalReader, WalWriterOptions};
 use hregion::{
-    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, Limits, ManualClock, Put, Region,
+    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, Get, Limits, ManualClock, Put, Region,
     RegionInfo, RegionOptions, RegionOutcome, RegionRecovery, ReplayReport, Result, RootRecovery, Scan,
     SeekKey, Table, TableChanges, TableName,
 };
@@ -616,6 +616,44 @@ fn markers_that_no_replay_needs_are_not_read() {
     let path =
         write_log(&storage, SERVER, "log.1", &[(&one, 50, marker("HBASE::COMPACTION", b"\xff"))], true);
     refuse(&storage, ErrorKind::Corrupt, &path);
+}
+
+/// Some releases of HBase write recovered edits to `<namespace>/<table>/<region>` of the root, without `data`
+/// (HBASE-20734); later ones replay those, too (HBASE-22617).
+#[test]
+fn edits_in_the_wrong_directory_are_not_overlooked() {
+    let (storage, [one, two]) = flushed();
+    let (right, wrong) = (Path::new("/hbase/data/default/t"), Path::new("/hbase/default/t"));
+    let edits = wrong.join(&one).join("recovered.edits");
+    storage.create_dir_all(&edits).unwrap();
+    for name in ["0000000000000000040-h%2C1%2C2.1000.temp", "1000.seqid"] {
+        storage.create(&edits.join(name)).unwrap();
+    }
+    let region = options(&storage).writable(true).open(right.join(&one)).unwrap();
+    region.put(Put::new("c").cell_at("f", "q", 600, "1")).unwrap();
+    let row = region.get(&Get::new("c")).unwrap();
+    assert!(row.cells().next().unwrap().seq_id() > 1000, "the number was used");
+    region.close().unwrap();
+
+    let name = format!("{:019}", 2000);
+    let path =
+        write_log(&storage, edits.to_str().unwrap(), &name, &[(&one, 2000, vec![put("b", "f", "3")])], true);
+    for writable in [false, true] {
+        let error = options(&storage).writable(writable).open(right.join(&one)).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (ErrorKind::Unsupported, Some(&*path)), "{error}");
+        assert!(error.to_string().contains("move it to the region's recovered.edits"), "{error}");
+        let other = options(&storage).writable(writable).open(right.join(&two)).unwrap();
+        other.close().unwrap();
+    }
+    write_log(&storage, SERVER, "h%2C1%2C2.1000", &[(&one, 2001, vec![put("d", "f", "4")])], true);
+    refuse(&storage, ErrorKind::Unsupported, &path);
+    storage.create_dir_all(&right.join(&one).join("recovered.edits")).unwrap();
+    storage.rename(&path, &right.join(&one).join("recovered.edits").join(&name)).unwrap();
+    recover(&storage).unwrap();
+    let found = values(&open(&storage, true));
+    for cell in ["b/f:q/500=3", "c/f:q/600=1", "d/f:q/500=4"] {
+        assert!(found.iter().any(|line| line == cell), "{cell}: {found:?}");
+    }
 }
 
 #[test]
