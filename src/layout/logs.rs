@@ -12,10 +12,10 @@
 use super::durable::{
     create_dir_durably, exists, is_same_file, remove, rename, sync_dir, sync_file, unless_not_found,
 };
-use super::region::{RECOVERED_EDITS, is_number};
+use super::region::{RECOVERED_EDITS, REGION_INFO, is_number};
 use super::root_tree::RootTree;
 use crate::error::{Error, Result};
-use crate::io::{FileLock, Storage};
+use crate::io::{DirEntry, FileLock, Storage};
 use crate::schema::TableName;
 use crate::schema::region_name::is_encoded_name;
 use std::io;
@@ -97,7 +97,8 @@ impl LogTree {
         Ok(logs.map(|((_, _, path), is_rolled)| ServerLog { path, is_rolled }).collect())
     }
 
-    /// Returns the directory of a region, if it exists.
+    /// Returns the directory of a region, if it exists. One that has nothing but recovered edits is none: the
+    /// region was archived while HBase split a log over it (HBASE-24189).
     ///
     /// # Errors
     ///
@@ -109,7 +110,11 @@ impl LogTree {
         encoded_name: &str,
     ) -> Result<Option<PathBuf>> {
         let dir = self.tree.root().table(table).join(encoded_name);
-        Ok(self.tree.list(storage, &dir)?.map(|_| dir))
+        let is_rest = |entries: &Vec<DirEntry>| {
+            let mut others = entries.iter().filter(|entry| entry.name != RECOVERED_EDITS);
+            !table.is_meta() && others.all(|entry| entry.is_hidden() && entry.name != REGION_INFO)
+        };
+        Ok(self.tree.list(storage, &dir)?.filter(|entries| !is_rest(entries)).map(|_| dir))
     }
 
     /// Returns the table and name of each region with recovered edits.

@@ -53,6 +53,8 @@ pub(crate) struct RegionDir {
     families: Vec<Family>,
     recovered_edits: Vec<PathBuf>,
     recovered_hfiles: Vec<PathBuf>,
+    /// Recovered edits that are not in the region's directory.
+    misplaced_edits: Vec<PathBuf>,
     max_seq_id: Option<i64>,
     /// Families whose archive directory is known to be durable.
     archived: Mutex<BTreeSet<Vec<u8>>>,
@@ -107,6 +109,7 @@ impl RegionDir {
             families,
             recovered_edits: Vec::new(),
             recovered_hfiles: Vec::new(),
+            misplaced_edits: Vec::new(),
             max_seq_id: None,
             archived: Mutex::default(),
         };
@@ -180,6 +183,7 @@ impl RegionDir {
             families: Vec::new(),
             recovered_edits: Vec::new(),
             recovered_hfiles: Vec::new(),
+            misplaced_edits: Vec::new(),
             max_seq_id: None,
             archived: Mutex::default(),
         }
@@ -210,6 +214,7 @@ impl RegionDir {
             families,
             recovered_edits: Vec::new(),
             recovered_hfiles: Vec::new(),
+            misplaced_edits: Vec::new(),
             max_seq_id: None,
             archived: Mutex::default(),
         }
@@ -367,8 +372,17 @@ impl RegionDir {
     ///
     /// # Errors
     ///
-    /// If a family has recovered HFiles, which HBase writes instead if it is set so.
+    /// If a family has recovered HFiles, which HBase writes instead if it is set so; if there are recovered
+    /// edits in the [wrong directory](Self::misplaced_edits_dir).
     pub(crate) fn recovered_edits(&self) -> Result<&[PathBuf]> {
+        if let Some(first) = self.misplaced_edits.first() {
+            let corruption = Corruption::Unsupported {
+                what: "file of recovered edits outside of the region's directory:",
+                name: format!("one of {}", self.misplaced_edits.len()).into(),
+                hint: Some("move it to the region's recovered.edits; HBase replays it from where it is"),
+            };
+            return Err(corruption.at(first, 0));
+        }
         let Some(first) = self.recovered_hfiles.first() else { return Ok(&self.recovered_edits) };
         let corruption = Corruption::Unsupported {
             what: "region with recovered HFiles:",
@@ -388,6 +402,14 @@ impl RegionDir {
     /// Returns the directory of recovered edits, which need not exist.
     pub(crate) fn recovered_edits_dir(&self) -> PathBuf {
         self.path.join(RECOVERED_EDITS)
+    }
+
+    /// Returns the directory to which some releases of HBase write recovered edits by mistake (HBASE-20734),
+    /// and where later ones look, too (HBASE-22617).
+    fn misplaced_edits_dir(&self) -> Option<PathBuf> {
+        let table = self.info.table();
+        let dir = self.root_of_table()?.join(table.namespace()).join(table.qualifier());
+        Some(dir.join(&self.name).join(RECOVERED_EDITS))
     }
 
     /// Removes recovered edits. All of their writes must be in store files. Renames those with a torn end, as
@@ -440,7 +462,8 @@ impl RegionDir {
 
     /// Returns the files with writes that are in no store file yet: recovered edits and recovered HFiles.
     pub(crate) fn unreplayed(&self) -> impl Iterator<Item = &Path> {
-        self.recovered_edits.iter().chain(&self.recovered_hfiles).map(PathBuf::as_path)
+        let edits = self.recovered_edits.iter().chain(&self.misplaced_edits);
+        edits.chain(&self.recovered_hfiles).map(PathBuf::as_path)
     }
 
     /// Returns the greatest sequence id the region has used, from `<n>.seqid`.
@@ -565,16 +588,11 @@ impl RegionDir {
         let dir = self.recovered_edits_dir();
         let entries = list(&dir)?;
         self.recovered_edits = edits_in(&dir, &entries);
-        for entry in entries {
-            let Some(name) = entry.utf8_name() else { continue };
-            let seq_id = name.strip_suffix(".seqid").or_else(|| name.strip_suffix("_seqid"));
-            if let Some(digits) = seq_id {
-                let seq_id = digits.parse().map_err(|_| {
-                    Corruption::unknown_name("sequence id in a name like", name.as_bytes())
-                        .at(&dir.join(name), 0)
-                })?;
-                self.max_seq_id = self.max_seq_id.max(Some(seq_id));
-            }
+        self.max_seq_id = max_seq_id_in(&dir, &entries)?;
+        if let Some(dir) = self.misplaced_edits_dir() {
+            let entries = list(&dir)?;
+            self.misplaced_edits = edits_in(&dir, &entries);
+            self.max_seq_id = self.max_seq_id.max(max_seq_id_in(&dir, &entries)?);
         }
         for family in &self.families {
             let dir = self.family(family.name()).path().join(RECOVERED_HFILES);
@@ -680,6 +698,21 @@ fn edits_in(dir: &Path, entries: &[DirEntry]) -> Vec<PathBuf> {
     let mut edits: Vec<PathBuf> = files.filter(|name| is_number(name)).map(|name| dir.join(name)).collect();
     edits.sort(); // names have the same number of digits
     edits
+}
+
+/// Returns the greatest sequence id that a file `<n>.seqid` among the entries of a directory records.
+fn max_seq_id_in(dir: &Path, entries: &[DirEntry]) -> Result<Option<i64>> {
+    let mut max = None;
+    for name in entries.iter().filter_map(DirEntry::utf8_name) {
+        let seq_id = name.strip_suffix(".seqid").or_else(|| name.strip_suffix("_seqid"));
+        if let Some(digits) = seq_id {
+            let seq_id = digits.parse().map_err(|_| {
+                Corruption::unknown_name("sequence id in a name like", name.as_bytes()).at(&dir.join(name), 0)
+            })?;
+            max = max.max(Some(seq_id));
+        }
+    }
+    Ok(max)
 }
 
 /// Whether a name is that of a file of edits. Other files are still being written, or were moved aside.

@@ -62,6 +62,18 @@ impl TableListing {
         let regions = others.into_iter().map(|(_, info)| info).chain([region.clone()]).collect();
         Ok(!serving(regions).contains(region))
     }
+
+    /// Returns the directories of the regions that were not split or merged.
+    ///
+    /// # Errors
+    ///
+    /// If a region info cannot be read.
+    pub(crate) fn serving_dirs(&self, storage: &dyn Storage) -> Result<Vec<PathBuf>> {
+        let regions = regions_among(storage, &self.table, &self.entries, &self.changes)?;
+        let serving = serving(regions.iter().map(|(_, info)| info.clone()).collect());
+        let dirs = regions.into_iter().filter(|(_, info)| serving.contains(info));
+        Ok(dirs.map(|(dir, _)| dir).collect())
+    }
 }
 
 /// Returns the regions among the entries of a table's directory, including parents, in the order of the

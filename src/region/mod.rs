@@ -3,6 +3,7 @@
 //! A region's families share their sequence ids and are read at one point in time. A read takes one immutable
 //! state of all families and keeps it, whatever flushes and compactions do meanwhile: they create new states.
 
+mod added_families;
 mod background;
 mod batch;
 mod bulk_load;

@@ -348,6 +348,7 @@ impl RegionOptions {
         dir.check_trackers(&families)?;
         if is_altered {
             self.check_given(Some(&dir))?;
+            self.refuse_deleted_cells(&dir, others.as_ref())?;
             dir.alter(&self.families)?;
         }
         dir.prepare_for_writes(&families)?;

@@ -32,6 +32,7 @@ pub struct RegionOptions {
     pub(super) replay_logs: Vec<PathBuf>,
     /// Whether the region's edits in logs of servers are in its recovered edits.
     pub(super) logs_are_split: bool,
+    pub(super) accept_torn_logs: bool,
     pub(super) table: Option<String>,
     pub(super) start_key: Bytes,
     pub(super) end_key: Bytes,
@@ -65,6 +66,7 @@ impl RegionOptions {
             descriptor_file: None,
             replay_logs: Vec::new(),
             logs_are_split: false,
+            accept_torn_logs: false,
             table: None,
             start_key: Bytes::new(),
             end_key: Bytes::new(),
@@ -107,6 +109,11 @@ impl RegionOptions {
 
     /// Sets whether the region may be written to (default: no). Only one process at a time may open it for
     /// writing.
+    ///
+    /// Logs of servers that have died are looked for in the root directory only. Those of a separate
+    /// directory (`hbase.wal.dir`) are not seen, nor are recovered edits there: [give](Self::replay_logs) all
+    /// logs of its `WALs/` and the recovered edits of the region when it is first opened for writing
+    /// (`hregion recover REGION --wal …`).
     #[must_use]
     pub fn writable(mut self, writable: bool) -> Self {
         self.writable = writable;
@@ -144,7 +151,9 @@ impl RegionOptions {
 
     /// Sets whether the table descriptor is rewritten if the [given families](Self::family) differ from it
     /// (default: no). Families not given are unchanged (HBase: `modify_column_family`, `add_column_family`).
-    /// Requires a writable region.
+    /// Requires a writable region. A family is not added while logs of servers, recovered edits of the table,
+    /// or [given logs](Self::replay_logs) have cells of a deleted one of its name
+    /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)).
     #[must_use]
     pub fn alter(mut self, alter: bool) -> Self {
         self.alter = alter;
@@ -306,6 +315,23 @@ impl RegionOptions {
         self
     }
 
+    /// Sets whether a [recovery](crate::Table::recover) accepts logs with a torn end although their servers
+    /// went on with newer logs (default: no, as writes that were acknowledged may be missing). HBase leaves
+    /// such logs when a data node fails (`AsyncFSWAL`): what was not acknowledged by then is in the next log
+    /// again, so nothing is missing.
+    ///
+    /// HBase accepts them always.
+    #[must_use]
+    pub fn accept_torn_logs(mut self, accept: bool) -> Self {
+        self.accept_torn_logs = accept;
+        self
+    }
+
+    /// Whether a recovery accepts torn logs that are not the newest of their servers.
+    pub(crate) fn accepts_torn_logs(&self) -> bool {
+        self.accept_torn_logs
+    }
+
     /// Sets the limits on memory allocated for data read from files.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -407,11 +433,12 @@ impl RegionOptions {
     ///
     /// If the directory does not exist and is not to be created; if it is not a region, or one of its files
     /// is damaged or unreadable; if it has recovered HFiles, or recovered edits that take more memory than
-    /// [`Limits::load_on_open_bytes`]; if another process has it open for writing
-    /// ([`Locked`](crate::ErrorKind::Locked)); if the given families differ from the table descriptor; if it
-    /// is to be writable, and the root must be [recovered](crate::Table::recover) first, or a split or merge
-    /// of it was interrupted, which [opening its table](crate::Table::open_with) for writing ends, or has
-    /// replaced it by regions that have directories, too
+    /// [`Limits::load_on_open_bytes`], or that some releases of HBase have written to
+    /// `<namespace>/<table>/<region>` of the root, without `data` (HBASE-20734); if another process has it
+    /// open for writing ([`Locked`](crate::ErrorKind::Locked)); if the given families differ from the table
+    /// descriptor; if it is to be writable, and the root must be [recovered](crate::Table::recover) first, or
+    /// a split or merge of it was interrupted, which [opening its table](crate::Table::open_with) for writing
+    /// ends, or has replaced it by regions that have directories, too
     /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)).
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
         self.check_clock()?;

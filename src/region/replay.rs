@@ -10,7 +10,7 @@ use crate::layout::{LogTree, RegionDir};
 use crate::limits::Limits;
 use crate::memstore::Segment;
 use crate::store::{Store, StoreFile};
-use crate::wal::{MARKER_FAMILY, Marker, WalEnd, WalEntry, WalReader};
+use crate::wal::{MARKER_FAMILY, WalEnd, WalEntry, WalReader};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -154,8 +154,8 @@ impl<'r> RecoveredEdits<'r> {
 
     /// Adds the files that a compaction has replaced, if the entry is the marker of one.
     fn see_marker(&self, log: &Path, entry: &WalEntry, names: &mut ReplacedFiles) -> Result<()> {
-        let marker = entry.marker().map_err(|corruption| corruption.at(log, entry.offset()))?;
-        if let Some(Marker::Compaction(compaction)) = marker
+        let marker = entry.compaction().map_err(|corruption| corruption.at(log, entry.offset()))?;
+        if let Some(compaction) = marker
             && self.is_of_this_region(&compaction.encoded_region_name)
         {
             let family = &compaction.family;
@@ -181,8 +181,9 @@ impl<'r> RecoveredEdits<'r> {
         for whole_log in &self.logs {
             let Log { path: log, file, is_given, is_shared } = whole_log;
             let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            // The name is the greatest sequence id in the log.
-            if !is_given && name.parse::<i64>().is_ok_and(|greatest| greatest <= floor) {
+            // The name is the greatest sequence id in the log. As in HBase, its sign does not count.
+            let greatest = name.parse::<i64>().ok().and_then(i64::checked_abs);
+            if !is_given && greatest.is_some_and(|greatest| greatest <= floor) {
                 self.add_replaced(whole_log, &mut replayed.compacted)?;
                 replayed.whole.push(log.clone());
                 continue;

@@ -2,7 +2,6 @@
 
 use super::Table;
 use super::admin::TableChange;
-use super::recover::refuse_cells_of;
 use crate::binary::StringBinary;
 use crate::error::{Error, Result};
 use crate::layout::RegionDir;
@@ -12,7 +11,7 @@ use crate::schema::{Family, RegionInfo, TableDescriptor};
 use crate::store::{memstore_flush_size, read_settings};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Changes of a table's families and settings, for [`Table::alter`].
 #[derive(Clone, Debug, Default)]
@@ -227,12 +226,13 @@ impl TableChange<'_> {
         if families.is_empty() {
             return Ok(());
         }
-        let mut edits = Vec::new();
+        let logs = self.logs.logs(&**self.options.file_storage())?;
+        let mut logs: Vec<PathBuf> = logs.into_iter().map(|log| log.path).collect();
         for region in self.regions_with_edits()? {
             let dir = RegionDir::open(self.options.file_storage(), &self.tree.dir().join(region))?;
-            edits.extend(dir.recovered_edits()?.iter().cloned());
+            logs.extend(dir.recovered_edits()?.iter().cloned());
         }
-        refuse_cells_of(self.root, &self.table, families, edits, self.options)
+        self.options.refuse_cells_of(families, &self.table, logs)
     }
 
     /// Returns the names of the regions that have recovered edits, without parents, which are not opened.

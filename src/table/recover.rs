@@ -6,12 +6,12 @@ use crate::cell::CellRef;
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
 use crate::layout::durable::check_renames;
-use crate::layout::{LogTree, NewEdits, ServerLog};
+use crate::layout::{LogTree, NewEdits, RegionDir, ServerLog};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions, ReplayReport};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, TableName};
-use crate::wal::{MARKER_FAMILY, Marker, WalEnd, WalEntry, WalReader, WalWriter, WalWriterOptions};
+use crate::wal::{MARKER_FAMILY, WalEnd, WalEntry, WalReader, WalWriter, WalWriterOptions};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,10 @@ use std::sync::Arc;
 /// The maximum number of regions whose edits are written at once. A log with more regions is read several
 /// times.
 const REGIONS_AT_ONCE: usize = 100;
+
+/// Why a log that is torn is refused.
+const TORN_BEFORE_NEWER: &str = "its server went on with a newer log, so edits may be missing; the option \
+     accept_torn_logs (--accept-torn-logs) recovers what is there";
 
 /// What the recovery of a root directory has done, or would do. See [`Table::recover`].
 #[derive(Clone, Debug, Default)]
@@ -30,7 +34,9 @@ pub struct RootRecovery {
     /// The logs, by server and age, with the paths that they had under `WALs/`.
     pub logs: Vec<PathBuf>,
     /// The logs whose last entry is incomplete, as errors of kind [`Truncated`](crate::ErrorKind::Truncated)
-    /// with the offset of the entry and the number of bytes after it. Such an entry was never acknowledged.
+    /// with the offset of the entry and the number of bytes after it. Such an entry was never acknowledged if
+    /// the log is the newest of its server. Others are here only if they
+    /// [are accepted](RegionOptions::accept_torn_logs).
     pub torn: Vec<Error>,
 }
 
@@ -59,7 +65,8 @@ pub enum RegionOutcome {
     /// They stay in recovered edits, because the region was split or merged and other regions have its rows.
     /// It was flushed before that.
     Parent,
-    /// They are skipped, because the region has no directory any more: it was archived, or its table dropped.
+    /// They are skipped, because the region has no directory any more, or one with nothing but recovered
+    /// edits: it was archived, or its table dropped.
     Gone,
 }
 
@@ -76,14 +83,20 @@ impl Table {
     /// crash the logs are still there, and the recovery can be repeated: an edit that is replayed twice is
     /// the same edit. The master's own store (`MasterData/`) is left alone.
     ///
+    /// Logs in a directory of their own (`hbase.wal.dir`) are not seen. Each region with edits in them must
+    /// be opened with all of [these logs](RegionOptions::replay_logs) before it is written to
+    /// (`hregion recover REGION --wal …`).
+    ///
     /// Logs of HBase have no checksums of entries: see [`WalReader`] for what is not noticed.
     ///
     /// # Errors
     ///
     /// If a log is unreadable, encrypted, or damaged before its end; if one that is not the newest of its
-    /// server is torn; if a region or the root is [locked](crate::ErrorKind::Locked). Then nothing has
-    /// changed. If a region does not open: the edits of all regions are in recovered edits then, so other
-    /// regions have theirs when they are opened. Logs are moved after everything else has succeeded.
+    /// server is torn, unless that [is accepted](RegionOptions::accept_torn_logs); if a region or the root is
+    /// [locked](crate::ErrorKind::Locked), or a region has recovered HFiles, or recovered edits outside of
+    /// its directory, as [`RegionOptions::open`] says. Then nothing has changed. If a region does not open:
+    /// the edits of all regions are in recovered edits then, so other regions have theirs when they are
+    /// opened. Logs are moved after everything else has succeeded.
     pub fn recover(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         Error::if_no_clock("a recovery")?;
         let options = options.create_if_missing(false).alter(false).writable(true).with_split_logs();
@@ -167,35 +180,6 @@ pub(super) fn refuse_edits_of(
             let path = log.path.display();
             let message = format!("a clone that has region {region}, before the recovery of {path}");
             Err(Error::not_supported(message))
-        })?;
-    }
-    Ok(())
-}
-
-/// Fails if a log of a server, or a file of recovered edits, has cells of families that are about to be added
-/// to a table: they are of families that were deleted, and a replay would bring them back.
-///
-/// # Errors
-///
-/// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there are any; if a log cannot be read.
-pub(super) fn refuse_cells_of(
-    root: &Path,
-    table: &TableName,
-    families: &[&[u8]],
-    edits: Vec<PathBuf>,
-    options: &RegionOptions,
-) -> Result<()> {
-    let recovery = Recovery::new(root, options);
-    let logs = recovery.tree.logs(recovery.storage())?.into_iter().map(|log| log.path);
-    for log in logs.chain(edits) {
-        recovery.each_entry(&log, |(of, _), entry| {
-            let is_added = |cell: CellRef<'_>| families.contains(&cell.family());
-            if of != *table || !entry.cells().any(is_added) {
-                return Ok(());
-            }
-            let message =
-                "a log has cells of a family of this name, which was deleted: recover the root first";
-            Err(Error::invalid_argument(format!("{message} ({})", log.display())))
         })?;
     }
     Ok(())
@@ -298,8 +282,8 @@ impl<'o> Recovery<'o> {
     ///
     /// # Errors
     ///
-    /// If a log is unreadable or damaged, or one that is not the newest of its server is torn: its server
-    /// closed it before it began the next, so acknowledged writes are missing.
+    /// If a log is unreadable or damaged; if one that is not the newest of its server is torn, unless that is
+    /// accepted: its server closed it before it began the next, so acknowledged writes may be missing.
     fn survey(&self) -> Result<Survey> {
         let mut survey = Survey { regions: BTreeMap::new(), logs: Vec::new(), torn: Vec::new() };
         for log in self.tree.logs(self.storage())? {
@@ -314,14 +298,17 @@ impl<'o> Recovery<'o> {
                 names.insert(key);
                 Ok(())
             })?;
-            if let (WalEnd::Torn { offset, unread, .. }, true) = (&end, log.is_rolled) {
-                let reason =
-                    Corruption::Malformed("its server went on with a newer log, so edits are missing");
-                return Err(
-                    Corruption::TornLog { unread: *unread, reason: Box::new(reason) }.at(&log.path, *offset)
-                );
+            let torn = match end {
+                WalEnd::Torn { offset, unread, .. } if log.is_rolled => {
+                    let reason = Box::new(Corruption::Malformed(TORN_BEFORE_NEWER));
+                    Some(Corruption::TornLog { unread, reason }.at(&log.path, offset))
+                }
+                end => end.to_error(&log.path),
+            };
+            match torn {
+                Some(torn) if log.is_rolled && !self.options.accepts_torn_logs() => return Err(torn),
+                torn => survey.torn.extend(torn),
             }
-            survey.torn.extend(end.to_error(&log.path));
             survey.logs.push((log, names));
         }
         let with_edits = self.tree.regions_with_edits(self.storage())?;
@@ -337,6 +324,10 @@ impl<'o> Recovery<'o> {
             }
             let is_parent = tables.get(table).is_some_and(|parents| parents.contains(&dir));
             found.outcome = if is_parent { RegionOutcome::Parent } else { RegionOutcome::Replayed };
+            if !is_parent {
+                // Fails before anything has changed, if the region could not be opened for its edits.
+                RegionDir::open(self.options.file_storage(), &dir)?.recovered_edits()?;
+            }
             found.dir = Some(dir);
         }
         // A parent's recovered edits are not replayed: no server opens it.
@@ -366,7 +357,7 @@ impl<'o> Recovery<'o> {
         WalReader::new(file, self.options.limits_of_files())?.for_each_entry(|entry| {
             let at = |corruption: Corruption| corruption.at(log, entry.offset());
             // Of the markers, only compactions matter to a replay.
-            if matches!(entry.marker().map_err(at)?, None | Some(Marker::Compaction(_))) {
+            if !entry.is_marker() || entry.compaction().map_err(at)?.is_some() {
                 see(region_key(entry).map_err(at)?, entry)?;
             }
             Ok(())

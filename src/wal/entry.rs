@@ -2,7 +2,7 @@
 
 use super::cell_codec::IN_MEMORY;
 use super::key::WalKey;
-use super::marker::{self, Marker};
+use super::marker::{self, CompactionMarker, Marker};
 use crate::cell::{CellRef, key_value};
 use crate::coding::Cursor;
 use crate::error::Corruption;
@@ -67,6 +67,22 @@ impl WalEntry {
     pub fn marker(&self) -> Result<Option<Marker>, Corruption> {
         let cell = self.cells().find(|cell| cell.family() == marker::FAMILY);
         cell.map(|cell| Marker::parse(cell.qualifier(), cell.value())).transpose()
+    }
+
+    /// Returns the compaction that the entry records, if it is the marker of one. Of the markers, a replay
+    /// needs no others, and does not read them: they may be of a later version.
+    ///
+    /// # Errors
+    ///
+    /// As [`marker`](Self::marker).
+    pub(crate) fn compaction(&self) -> Result<Option<CompactionMarker>, Corruption> {
+        let is_compaction =
+            |cell: &CellRef<'_>| cell.family() == marker::FAMILY && cell.qualifier() == marker::COMPACTION;
+        let cell = self.cells().find(is_compaction);
+        match cell.map(|cell| Marker::parse(cell.qualifier(), cell.value())).transpose()? {
+            Some(Marker::Compaction(compaction)) => Ok(Some(compaction)),
+            _ => Ok(None),
+        }
     }
 }
 

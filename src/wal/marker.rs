@@ -11,7 +11,7 @@ use prost::Message;
 pub const FAMILY: &[u8] = b"METAFAMILY";
 
 const FLUSH: &[u8] = b"HBASE::FLUSH";
-const COMPACTION: &[u8] = b"HBASE::COMPACTION";
+pub(super) const COMPACTION: &[u8] = b"HBASE::COMPACTION";
 const BULK_LOAD: &[u8] = b"HBASE::BULK_LOAD";
 /// Since 2.3, the name of the event follows.
 const REGION_EVENT: &[u8] = b"HBASE::REGION_EVENT";

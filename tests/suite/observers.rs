@@ -1290,7 +1290,7 @@ struct Impatient;
 
 impl RegionObserver for Impatient {
     fn pre_batch_mutate(&self, context: Context<'_, '_>, _: &mut MiniBatch<'_>) -> Result<()> {
-        let region = context.region();
+        let region = context.region().unwrap();
         let none: [(&str, &str); 0] = [];
         let results = [
             region.flush(),

@@ -9,8 +9,8 @@ use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::io::{FileReader, Storage};
 use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
 use hregion::{
-    Cell, CellRef, CellType, Compaction, DataBlockEncoding, Delete, ErrorKind, Family, FileHandles, Get,
-    Limits, ManualClock, Put, Region, RegionOptions, Result, Scan, SeekKey,
+    Cell, CellRef, CellType, Clock, Compaction, DataBlockEncoding, Delete, ErrorKind, Family, FileHandles,
+    Get, Limits, ManualClock, Put, Region, RegionOptions, Result, Scan, SeekKey,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// The folders of a variant: logs with the same settings.
 fn variants() -> Vec<PathBuf> {
@@ -314,6 +315,57 @@ fn edits_that_have_no_place_are_named_or_refused() {
     assert_eq!(values(&region).len(), 3);
     let warnings: Vec<ErrorKind> = region.warnings().iter().map(hregion::Error::kind).collect();
     assert_eq!(warnings, [ErrorKind::NoSuchFamily]);
+}
+
+/// HBase writes a region's edits under a negative number, too; the number is taken without its sign.
+#[test]
+fn edits_with_a_negative_name_are_read() {
+    let (storage, encoded) = flushed();
+    let row = |row: &str| vec![cell(row, "f", CellType::Put, "1")];
+    write_edits(&storage, "-0000000000000000040", &[(&*encoded, 40, row("b"))]);
+    // Larger than any number: only a bound.
+    write_edits(&storage, "-9223372036854775808", &[(&*encoded, 41, row("c"))]);
+    write_edits(&storage, "99999999999999999999", &[(&*encoded, 42, row("d"))]);
+    // Those in files need not be read.
+    let old = write_edits(&storage, "-0000000000000000001", &[(&*encoded, 1, row("e"))]);
+    let bytes = storage.bytes(&old).unwrap();
+    for writable in [false, true] {
+        let region = options(&storage).writable(writable).create_if_missing(writable).open(DIR).unwrap();
+        assert_eq!(values(&region).len(), 5, "{:?}", values(&region));
+        region.close().unwrap();
+    }
+    assert!(!bytes.is_empty() && storage.bytes(&old).is_none(), "removed");
+}
+
+/// Of writes whose cells have all expired, a file without cells has the numbers: no other write gets them,
+/// and HBase, which opens the region next, needs no `.seqid` (wal.md §13).
+#[test]
+fn numbers_of_expired_writes_are_not_used_again() {
+    let clock = Arc::new(ManualClock::new(1_000_000));
+    let storage = FaultyStorage::new();
+    let open = || {
+        let options = Region::options().storage(Arc::new(storage.clone())).clock(clock.clone());
+        let family = Family::new("f").ttl(Duration::from_secs(10));
+        options.create_if_missing(true).family(family).open(DIR).unwrap()
+    };
+    let edits = Path::new(DIR).join("recovered.edits");
+    storage.create_dir_all(&edits).unwrap();
+    storage.create(&edits.join("100.seqid")).unwrap();
+    let mut last = 100;
+    for compacts in [false, false, true, true] {
+        let region = open();
+        for row in ["a", "b"] {
+            region.put(Put::new(row).cell("f", "q", "1")).unwrap();
+            let next = region.get(&Get::new(row)).unwrap().cells().next().unwrap().seq_id();
+            assert!(next > last, "{next} after {last}");
+            last = next;
+        }
+        clock.set(clock.now() + 1_000_000);
+        if compacts {
+            region.compact(Compaction::Major).unwrap();
+        }
+        region.close().unwrap();
+    }
 }
 
 #[test]

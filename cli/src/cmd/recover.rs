@@ -26,7 +26,8 @@ use std::path::PathBuf;
 /// or "gone" if it has no directory any more. Flushed are the files written.
 ///
 /// A log that its server did not close may end within an entry. Such an entry was never acknowledged: a
-/// message on standard error names its offset. Damage anywhere else is an error, and then nothing changes.
+/// message on standard error names its offset. Damage anywhere else is an error, and then nothing changes; so
+/// is a log that ends so although its server went on with a newer one, unless --accept-torn-logs is given.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -36,6 +37,11 @@ pub(crate) struct Args {
     /// Also replay the region's edits in these logs, or in all logs below these directories
     #[arg(long, value_name = "LOG", num_args = 1..)]
     wal: Vec<PathBuf>,
+
+    /// Of a root directory, also accept logs that end within an entry although their servers went on with
+    /// newer logs, as after the failure of a data node of HDFS
+    #[arg(long)]
+    accept_torn_logs: bool,
 
     /// Print what would be replayed, and change nothing
     #[arg(long)]
@@ -70,6 +76,10 @@ fn recover_region(args: &Args, options: RegionOptions, out: &mut Output) -> Resu
     if !args.dry_run {
         check_serves(&args.target)?;
     }
+    if args.accept_torn_logs {
+        let message = "--accept-torn-logs is for a root directory: a torn log given by --wal is accepted";
+        return Err(CommandError::usage(message).into());
+    }
     let mut logs = Vec::new();
     for path in &args.wal {
         find_logs(path, &mut logs)?;
@@ -89,6 +99,7 @@ fn recover_root(args: &Args, options: RegionOptions, out: &mut Output) -> Result
                        under WALs, and a descriptor of each table";
         return Err(CommandError::usage(message).into());
     }
+    let options = options.accept_torn_logs(args.accept_torn_logs);
     let found = match args.dry_run {
         true => Table::plan_recovery(&args.target, options)?,
         false => Table::recover(&args.target, options)?,

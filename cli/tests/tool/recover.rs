@@ -235,6 +235,31 @@ fn damage_exits_with_3_and_changes_nothing() {
 }
 
 #[test]
+fn a_torn_log_before_a_newer_one_needs_an_option() {
+    let root = crashed_root();
+    let newest = logs(root.path()).pop().unwrap();
+    let (empty, log) = (newest.with_file_name("h%2C1%2C2.7"), newest.with_file_name("h%2C1%2C2.9"));
+    fs::write(&empty, b"").unwrap();
+    fs::rename(&newest, &log).unwrap();
+    let bytes = fs::read(&log).unwrap();
+    let refused = run(&["recover", "--json", text(root.path())]);
+    let error = last_error(&refused);
+    assert_eq!((code(&refused), error["path"].as_str()), (3, Some(text(&empty))), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("--accept-torn-logs"), "{error}");
+    assert_eq!(fs::read(&log).unwrap(), bytes, "nothing has changed");
+    for args in [&["--dry-run"][..], &[]] {
+        let output = run(&[&["recover", "--accept-torn-logs", text(root.path())], args].concat());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        assert!(stderr(&output).contains(text(&empty)), "{}", stderr(&output));
+    }
+    assert_recovered(root.path());
+    let (table, encoded, _) = answers().remove(0);
+    let path = region(root.path(), &table, &encoded);
+    let output = run(&["recover", "--json", text(&path), "--accept-torn-logs"]);
+    assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (2, Some("Usage")));
+}
+
+#[test]
 fn an_open_region_exits_with_5() {
     let (table, encoded, _) = answers().remove(0);
     let root = crashed_root();

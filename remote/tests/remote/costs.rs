@@ -36,9 +36,9 @@ fn a_region_opens_by_few_listings() {
     Region::options().storage(storage.clone()).open(region_path()).unwrap();
     let (asked, _) = server.take_asked();
     let listings = asked.iter().filter(|asked| asked.contains("list-type")).count();
-    // The directories of the region and of its descriptor, recovered edits and files; those of the family and
-    // of its list of files are listed twice.
-    assert!(listings <= 8, "{asked:#?}");
+    // The directories of the region and of its descriptor, recovered edits, also where some releases of HBase
+    // have them, and files; those of the family and of its list of files are listed twice.
+    assert!(listings <= 9, "{asked:#?}");
     assert_eq!(storage.stats().requests, asked.len() as u64);
 }
 

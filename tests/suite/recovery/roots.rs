@@ -3,11 +3,11 @@
 use super::{all_cells, answers, cell, contents, copy_dir, region_dir, rewrite, variants};
 use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
-use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
+use hregion::wal::{CompactionMarker, Marker, WalKey, WalReader, WalWriterOptions};
 use hregion::{
-    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, ManualClock, Put, Region, RegionInfo,
-    RegionOptions, RegionOutcome, RegionRecovery, ReplayReport, Result, RootRecovery, Scan, Table,
-    TableChanges, TableName,
+    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, Get, Limits, ManualClock, Put, Region,
+    RegionInfo, RegionOptions, RegionOutcome, RegionRecovery, ReplayReport, Result, RootRecovery, Scan,
+    SeekKey, Table, TableChanges, TableName,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -444,6 +444,43 @@ fn only_the_newest_log_of_a_server_may_be_torn() {
     assert_eq!(values(&open(&storage, false))[2..5].len(), 3);
 }
 
+/// HBase leaves such a log when a data node fails: what was not acknowledged is in the next log, too.
+#[test]
+fn a_torn_log_before_a_newer_one_is_accepted_if_asked() {
+    // Torn in its last entry, in its header, and empty.
+    for len in [None, Some(7), Some(0)] {
+        let (storage, [one, _]) = flushed();
+        let (acknowledged, again) = (put("b", "f", "3"), put("b", "g", "4"));
+        let first = [(&*one, 40, vec![acknowledged]), (&*one, 41, vec![again.clone()])];
+        let torn = write_log(&storage, SERVER, "h%2C1%2C2.900", &first, false);
+        let bytes = storage.bytes(&torn).unwrap();
+        rewrite(&storage, &torn, &bytes[..len.unwrap_or(bytes.len() - 4)]);
+        write_log(&storage, SERVER, "h%2C1%2C2.1000", &[(&one, 41, vec![again])], true);
+        let message = refuse(&storage, ErrorKind::Truncated, &torn);
+        assert!(message.contains("accept_torn_logs (--accept-torn-logs)"), "{len:?}: {message}");
+        let accepting = || options(&storage).accept_torn_logs(true);
+        let planned = Table::plan_recovery(ROOT, accepting()).unwrap();
+        let done = Table::recover(ROOT, accepting()).unwrap();
+        assert_eq!(replayed(&planned), replayed(&done), "{len:?}");
+        for found in [&planned, &done] {
+            let torn_logs: Vec<_> = found.torn.iter().map(|one| (one.kind(), one.path())).collect();
+            assert_eq!(torn_logs, [(ErrorKind::Truncated, Some(&*torn))], "{len:?}");
+            assert!(found.torn[0].to_string().contains("went on with a newer log"), "{}", found.torn[0]);
+        }
+        let found = values(&open(&storage, false));
+        assert_eq!(found.contains(&"b/f:q/500=3".to_owned()), len.is_none(), "{len:?}: {found:?}");
+        assert!(found.contains(&"b/g:q/500=4".to_owned()), "{len:?}: {found:?}");
+        assert_eq!(below(&storage, "/hbase/oldWALs").len(), 2, "{len:?}");
+    }
+    // Damage is none the less.
+    let (storage, _) = flushed();
+    let path = write_log(&storage, SERVER, "h%2C1%2C2.900", &[], true);
+    rewrite(&storage, &path, b"not a log");
+    write_log(&storage, SERVER, "h%2C1%2C2.1000", &[], true);
+    let error = Table::recover(ROOT, options(&storage).accept_torn_logs(true)).unwrap_err();
+    assert_eq!((error.kind(), error.path()), (ErrorKind::Corrupt, Some(&*path)));
+}
+
 /// Logs have cells of a family that was deleted since, and a family of its name is added.
 #[test]
 fn an_added_family_gets_no_cells_of_a_deleted_one() {
@@ -464,6 +501,159 @@ fn an_added_family_gets_no_cells_of_a_deleted_one() {
     let found = values(&open(&storage, true));
     assert!(found.contains(&"b/f:q/500=1".to_owned()), "{found:?}");
     assert!(!found.iter().any(|cell| cell.contains("/h:")), "{found:?}");
+}
+
+/// The same for the options of a region, which alter the descriptor when it is opened.
+#[test]
+fn an_option_adds_no_family_with_cells_of_a_deleted_one() {
+    let descriptors = |storage: &FaultyStorage| -> Vec<(PathBuf, Vec<u8>)> {
+        let all = files(storage).into_iter();
+        all.filter(|(path, _)| path.to_string_lossy().contains(".tableinfo")).collect()
+    };
+    let (_, [one, two]) = flushed();
+    let table = Path::new("/hbase/data/default/t");
+    let edits_of = |region: &str| table.join(region).join("recovered.edits").to_str().unwrap().to_owned();
+    let log = "h%2C1%2C2.1000";
+    for (dir, name, region) in [
+        (edits_of(&one), "0000000000000000040", &one),
+        (SERVER.to_owned(), log, &one),
+        // The descriptor is that of all regions.
+        (edits_of(&two), "0000000000000000040", &two),
+        (SERVER.to_owned(), log, &two),
+        ("/elsewhere".to_owned(), log, &one),
+    ] {
+        let (storage, _) = flushed();
+        let row = if *region == one { "b" } else { "o" };
+        let cells = vec![put(row, "f", "1"), put(row, "h", "deleted")];
+        let path = write_log(&storage, &dir, name, &[(region, 40, cells)], true);
+        let before = descriptors(&storage);
+        let options = || match dir.as_str() {
+            "/elsewhere" => options(&storage).writable(true).replay_logs([&path]),
+            _ => options(&storage).writable(true),
+        };
+        let added = || options().family(Family::new("h")).alter(true);
+        let of_region = added().open(table.join(&one)).map(drop);
+        let of_table = Table::open_with(ROOT, "t", added()).and_then(|table| table.region("a").map(drop));
+        for refused in [of_region, of_table] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{dir}: {error}");
+            assert!(error.to_string().contains(&*path.to_string_lossy()), "{dir}: {error}");
+            assert_eq!(descriptors(&storage), before, "{dir}");
+        }
+        // Other changes do not depend on the logs.
+        if dir != SERVER {
+            let other = options().family(Family::new("g").max_versions(2)).alter(true);
+            other.open(table.join(&one)).unwrap().close().unwrap();
+        }
+        recover(&storage).unwrap();
+        if dir != "/elsewhere" {
+            options().family(Family::new("h")).alter(true).open(table.join(&one)).unwrap().close().unwrap();
+            let found = values(&open(&storage, true));
+            assert!(found.contains(&format!("{row}/f:q/500=1")), "{dir}: {found:?}");
+            assert!(!found.iter().any(|cell| cell.contains("/h:")), "{dir}: {found:?}");
+        }
+    }
+}
+
+/// HBase can leave recovered edits of a region that was archived while its log was split (HBASE-24189).
+#[test]
+fn edits_of_a_region_without_a_region_info_are_skipped() {
+    let storage = crashed();
+    let dir = Path::new("/hbase/data/default/t").join(GONE);
+    let edits = dir.join("recovered.edits");
+    let name = format!("{:019}", 41);
+    write_log(&storage, edits.to_str().unwrap(), &name, &[(GONE, 41, vec![put("b", "f", "gone")])], true);
+    let planned = Table::plan_recovery(ROOT, options(&storage)).unwrap();
+    let done = recover(&storage).unwrap();
+    assert_eq!(replayed(&planned), replayed(&done));
+    let gone = done.regions.iter().find(|one| one.region == GONE).unwrap();
+    assert_eq!((gone.outcome, gone.replayed.edits), (RegionOutcome::Gone, 1));
+    assert_eq!(values(&open(&storage, false)), expected());
+    assert!(storage.list_dir(Path::new("/hbase/WALs")).unwrap().is_empty());
+    assert_eq!(below(&storage, edits.to_str().unwrap()), [name], "nothing is added, nothing removed");
+
+    // One with directories of families is a region that is damaged.
+    let storage = crashed();
+    storage.create_dir_all(&dir.join("f")).unwrap();
+    refuse(&storage, ErrorKind::Io, &dir.join(".regioninfo"));
+}
+
+/// HBase reads no markers but those of compactions when it splits and replays logs.
+#[test]
+fn markers_that_no_replay_needs_are_not_read() {
+    let (storage, [one, _]) = flushed();
+    let marker = |qualifier: &str, value: &[u8]| {
+        let key = SeekKey::of(b"a", b"METAFAMILY", qualifier.as_bytes(), 500, CellType::Put);
+        vec![Cell::from(CellRef::new(&key, value))]
+    };
+    // The action 9 of a flush, the event 9 of a region, and no message at all.
+    let unknown = |region: &str, action: u8| {
+        let mut value = vec![8, action, 18, 1, b't', 26, 32];
+        value.extend_from_slice(region.as_bytes());
+        value
+    };
+    let entries = [
+        (&*one, 40, marker("HBASE::FLUSH", &unknown(&one, 9))),
+        (&*one, 41, marker("HBASE::REGION_EVENT", &unknown(&one, 9))),
+        (&*one, 42, marker("HBASE::BULK_LOAD", b"\xff")),
+        (&*one, 43, vec![put("b", "f", "3")]),
+    ];
+    let edits = format!("/hbase/data/default/t/{one}/recovered.edits");
+    for (dir, name) in [(SERVER, "h%2C1%2C2.1000"), (&*edits, "0000000000000000043")] {
+        let path = write_log(&storage, dir, name, &entries, true);
+        let file = storage.open(&path).unwrap();
+        let mut log = WalReader::new(file, &Limits::new()).unwrap();
+        for _ in 0..3 {
+            assert!(log.next_entry().unwrap().unwrap().marker().is_err());
+        }
+        let planned = Table::plan_recovery(ROOT, options(&storage)).unwrap();
+        let done = recover(&storage).unwrap();
+        assert_eq!(replayed(&planned), replayed(&done));
+        assert_eq!((done.regions[0].replayed.edits, done.regions[0].replayed.cells), (1, 1));
+        assert!(values(&open(&storage, false)).contains(&"b/f:q/500=3".to_owned()));
+    }
+    // Those of compactions are read.
+    let path =
+        write_log(&storage, SERVER, "log.1", &[(&one, 50, marker("HBASE::COMPACTION", b"\xff"))], true);
+    refuse(&storage, ErrorKind::Corrupt, &path);
+}
+
+/// Some releases of HBase write recovered edits to `<namespace>/<table>/<region>` of the root, without `data`
+/// (HBASE-20734); later ones replay those, too (HBASE-22617).
+#[test]
+fn edits_in_the_wrong_directory_are_not_overlooked() {
+    let (storage, [one, two]) = flushed();
+    let (right, wrong) = (Path::new("/hbase/data/default/t"), Path::new("/hbase/default/t"));
+    let edits = wrong.join(&one).join("recovered.edits");
+    storage.create_dir_all(&edits).unwrap();
+    for name in ["0000000000000000040-h%2C1%2C2.1000.temp", "1000.seqid"] {
+        storage.create(&edits.join(name)).unwrap();
+    }
+    let region = options(&storage).writable(true).open(right.join(&one)).unwrap();
+    region.put(Put::new("c").cell_at("f", "q", 600, "1")).unwrap();
+    let row = region.get(&Get::new("c")).unwrap();
+    assert!(row.cells().next().unwrap().seq_id() > 1000, "the number was used");
+    region.close().unwrap();
+
+    let name = format!("{:019}", 2000);
+    let path =
+        write_log(&storage, edits.to_str().unwrap(), &name, &[(&one, 2000, vec![put("b", "f", "3")])], true);
+    for writable in [false, true] {
+        let error = options(&storage).writable(writable).open(right.join(&one)).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (ErrorKind::Unsupported, Some(&*path)), "{error}");
+        assert!(error.to_string().contains("move it to the region's recovered.edits"), "{error}");
+        let other = options(&storage).writable(writable).open(right.join(&two)).unwrap();
+        other.close().unwrap();
+    }
+    write_log(&storage, SERVER, "h%2C1%2C2.1000", &[(&one, 2001, vec![put("d", "f", "4")])], true);
+    refuse(&storage, ErrorKind::Unsupported, &path);
+    storage.create_dir_all(&right.join(&one).join("recovered.edits")).unwrap();
+    storage.rename(&path, &right.join(&one).join("recovered.edits").join(&name)).unwrap();
+    recover(&storage).unwrap();
+    let found = values(&open(&storage, true));
+    for cell in ["b/f:q/500=3", "c/f:q/600=1", "d/f:q/500=4"] {
+        assert!(found.iter().any(|line| line == cell), "{cell}: {found:?}");
+    }
 }
 
 #[test]
