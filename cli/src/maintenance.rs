@@ -38,14 +38,19 @@ pub(crate) fn run(
             Ok((region, before))
         });
         let done = match changed {
-            Ok((region, before)) => print(&region, before, kind == Kind::Table, out),
+            Ok((region, before)) => {
+                let printed = print(&region, before, kind == Kind::Table, out);
+                // fails if something is left that the change has replaced
+                let closed = region.close().map_err(Failure::from);
+                match printed {
+                    // all regions are changed, though nothing reads the output
+                    Err(Failure::ClosedPipe) => closed,
+                    printed => printed.and(closed),
+                }
+            }
             Err(error) => Err(error.into()),
         };
-        match done {
-            // all regions are changed, though nothing reads the output
-            Err(Failure::ClosedPipe) => {}
-            done => first = first.and(done),
-        }
+        first = first.and(done);
     }
     if let Regions::Of(table) = &regions {
         let done = then(table, out).map_err(Failure::from);
