@@ -11,8 +11,9 @@ use crate::args::read_small;
 use crate::exported::{Exported, file_name, hex};
 use crate::failure::{CommandError, Failure};
 use crate::places;
+use crate::probe;
 use crate::query_args::CellArgs;
-use hregion::{CellRef, Region, RegionInfo, RowRef};
+use hregion::{CellRef, Clock as _, Region, RegionInfo, RowRef, SystemClock};
 use hregion_arrow::files::FileFormat;
 use hregion_arrow::{BatchBuilder, BatchLimits, Column, Error, Invalid, Layout, Mapping, RowKey, ValueType};
 use part_file::PartFile;
@@ -49,6 +50,9 @@ pub(crate) struct BatchExport {
     /// The cells that are read.
     pub(crate) cells: CellArgs,
 }
+
+/// The member with the time by which cells expire, of descriptions and of the manifest.
+pub(crate) const NOW: &str = "now";
 
 /// Takes the rows of a part.
 type Take<'t> = &'t mut dyn FnMut(RowRef<'_>) -> Result<(), Failure>;
@@ -119,7 +123,8 @@ impl BatchExport {
             }
         };
         let row_group_bytes = args.row_group_bytes.unwrap_or(hregion_arrow::files::ROW_GROUP_BYTES);
-        let selection = format!("{range} {cells:?}");
+        // The time is no part of the request: it may be that of an earlier run.
+        let selection = format!("{range} {:?}", cells.at(None));
         let request = json!({
             "source": source,
             "format": format.name(),
@@ -134,6 +139,49 @@ impl BatchExport {
     pub(crate) fn without_checksums(mut self) -> Self {
         self.request["checksums"] = false.into();
         self
+    }
+
+    /// Sets the time by which cells expire: that of the export in `dir`, which is continued or compared, or
+    /// that given, or else now. Fails if another one is given.
+    pub(crate) fn at_time_of(mut self, dir: &Path, earlier: Option<i64>) -> Result<Self, CommandError> {
+        if let (Some(earlier), Some(given)) = (earlier, self.cells.now())
+            && earlier != given
+        {
+            let message = format!("--now {given}: the export has cells as of {earlier}");
+            return Err(CommandError::invalid_file(dir, message).with_hint(Some(
+                "without --now, it is of the same time; remove the directory to begin anew",
+            )));
+        }
+        let now = earlier.or(self.cells.now()).unwrap_or_else(|| SystemClock.now());
+        self.cells = self.cells.at(Some(now));
+        Ok(self)
+    }
+
+    /// Returns the time by which cells expire, if it is known here and not at the servers.
+    pub(crate) fn now(&self) -> Option<i64> {
+        self.cells.now()
+    }
+
+    /// Returns the time of an export of the same request that was cut off, and has complete files in `dir`.
+    pub(crate) fn time_of_partial(&self, dir: &Path) -> Result<Option<i64>, Failure> {
+        if !probe::is_dir(dir)? {
+            return Ok(None);
+        }
+        let fault = |error| CommandError::io("list", dir, &error);
+        let mut first: Option<i64> = None;
+        for entry in fs::read_dir(dir).map_err(fault)? {
+            let path = entry.map_err(fault)?.path();
+            if !path.to_string_lossy().ends_with(&format!(".{}", self.format.name())) {
+                continue;
+            }
+            let description = part_file::description(&path)?.unwrap_or_default();
+            if description["request"] == self.request
+                && let Some(time) = description[NOW].as_i64()
+            {
+                first = Some(first.map_or(time, |first| first.min(time)));
+            }
+        }
+        Ok(first)
     }
 
     /// What is exported, from where.
@@ -185,7 +233,7 @@ impl BatchExport {
         builder.flush().map_err(|error| fault(&path, error))?;
         write(&mut builder, &mut file)?;
         let (counts, contents) = sum.finish();
-        let description = json!({
+        let mut description = json!({
             "request": self.request,
             "state": state,
             "rows": counts[0],
@@ -195,15 +243,18 @@ impl BatchExport {
         });
         file.finish(&path, &description.to_string())?;
         let file = Exported::describe(dir, &name, info, counts, contents_of(&description))?;
+        // Not in the file itself, which is the same whenever it was exported.
+        description[NOW] = self.cells.now().into();
         part_file::describe(&path, description, &file)?;
         Ok(file)
     }
 
-    /// Returns the description of a file that is complete, of the same request, and of the same state.
+    /// Returns the description of a file that is complete, of the same request, time and state.
     fn kept(&self, path: &Path, state: Option<&str>) -> Result<Option<Value>, Failure> {
         let description = part_file::description(path)?;
         Ok(description.filter(|description| {
             description["request"] == self.request
+                && description[NOW].as_i64() == self.cells.now()
                 && description["state"].as_str() == state
                 && state.is_some()
         }))

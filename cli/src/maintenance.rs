@@ -5,7 +5,7 @@ use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::output::Output;
-use crate::places::check_local;
+use crate::places::check_writable;
 use crate::regions::{Regions, check_serves, kind_of};
 use crate::target::Kind;
 use hregion::cell::StringBinary;
@@ -24,6 +24,7 @@ pub(crate) fn run(
     change: impl Fn(&Region) -> hregion::Result<()>,
     then: impl FnOnce(&Table, &Output) -> hregion::Result<()>,
 ) -> Result<Exit, Failure> {
+    check_writable(dir)?;
     let kind = check_kind(dir)?;
     if kind == Kind::Region {
         check_serves(dir)?;
@@ -38,14 +39,19 @@ pub(crate) fn run(
             Ok((region, before))
         });
         let done = match changed {
-            Ok((region, before)) => print(&region, before, kind == Kind::Table, out),
+            Ok((region, before)) => {
+                let printed = print(&region, before, kind == Kind::Table, out);
+                // fails if something is left that the change has replaced
+                let closed = region.close().map_err(Failure::from);
+                match printed {
+                    // all regions are changed, though nothing reads the output
+                    Err(Failure::ClosedPipe) => closed,
+                    printed => printed.and(closed),
+                }
+            }
             Err(error) => Err(error.into()),
         };
-        match done {
-            // all regions are changed, though nothing reads the output
-            Err(Failure::ClosedPipe) => {}
-            done => first = first.and(done),
-        }
+        first = first.and(done);
     }
     if let Regions::Of(table) = &regions {
         let done = then(table, out).map_err(Failure::from);
@@ -57,7 +63,6 @@ pub(crate) fn run(
 
 /// Returns whether a directory is that of a region or of a table. Fails for any other.
 pub(crate) fn check_kind(dir: &Path) -> Result<Kind, CommandError> {
-    check_local(dir)?;
     match kind_of(dir, None)? {
         kind @ (Kind::Region | Kind::Table) => Ok(kind),
         _ => Err(CommandError::invalid_file(dir, "expected the directory of a region or of a table")),

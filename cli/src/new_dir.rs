@@ -36,17 +36,23 @@ impl NewDir {
         Ok(Self { path: path.to_owned(), aside, kept: false, resumes: false, _lock: None })
     }
 
-    /// Opens the directory of an attempt that was cut off, or creates it. Its temporary name is hidden, and
-    /// always the same: what it has stays there until the directory is renamed into place.
+    /// Returns the temporary name of a directory that is continued if it was cut off.
     #[cfg(feature = "arrow")]
-    pub(crate) fn resume(path: &Path) -> Result<Self, CommandError> {
+    pub(crate) fn partial(path: &Path) -> Result<PathBuf, CommandError> {
         let Some(name) = path.file_name() else {
             return Err(CommandError::invalid_file(path, "not the name of a directory"));
         };
         let mut hidden = OsString::from(".");
         hidden.push(name);
         hidden.push(".partial");
-        let aside = path.with_file_name(hidden);
+        Ok(path.with_file_name(hidden))
+    }
+
+    /// Opens the directory of an attempt that was cut off, or creates it. Its temporary name is hidden, and
+    /// always the same: what it has stays there until the directory is renamed into place.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn resume(path: &Path) -> Result<Self, CommandError> {
+        let aside = Self::partial(path)?;
         if !probe::is_dir(&aside)? {
             fs::create_dir(&aside).map_err(|error| CommandError::io("create", &aside, &error))?;
         }

@@ -1,4 +1,4 @@
-//! Files by path: local ones, and remote ones by URL, which commands only read.
+//! Files by path: local ones, and remote ones by URL, which most commands only read.
 
 use crate::failure::CommandError;
 use hregion::io::{DirEntry, FileReader, LocalStorage, Storage};
@@ -16,14 +16,26 @@ fn scheme_of(path: &Path) -> Option<&str> {
     path.to_str().and_then(|path| path.split_once("://")).map(|(scheme, _)| scheme)
 }
 
-/// Fails if a path is a URL, which no command writes to.
+/// Fails if a path is a URL, for a command that does not write to remote files.
 pub(crate) fn check_local(path: &Path) -> Result<(), CommandError> {
     match scheme_of(path) {
         None => Ok(()),
         Some(scheme) => Err(CommandError::unsupported(
             &shown(path),
-            format!("{scheme}: by this tool, remote files are only read"),
+            format!("{scheme}: by this command, remote files are only read"),
         )),
+    }
+}
+
+/// Fails if a path is a URL of a place that is only read, or is not understood.
+pub(crate) fn check_writable(path: &Path) -> Result<(), CommandError> {
+    check_readable(path)?;
+    match scheme_of(path) {
+        Some(scheme @ ("http" | "https")) => {
+            let message = format!("{scheme}: files of web servers are only read");
+            Err(CommandError::unsupported(&shown(path), message))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -164,6 +164,16 @@ impl CellArgs {
         self.now.is_some()
     }
 
+    /// Returns the time by which cells expire, if it was given.
+    pub(crate) fn now(&self) -> Option<i64> {
+        self.now
+    }
+
+    /// Returns the same selection by another time.
+    pub(crate) fn at(&self, now: Option<i64>) -> Self {
+        Self { now, ..self.clone() }
+    }
+
     /// Whether to read all stored cells as they are.
     pub(crate) fn is_raw(&self) -> bool {
         self.raw

@@ -5,7 +5,7 @@ use crate::cluster_args::table_name;
 use crate::failure::{Exit, Failure};
 use crate::located;
 use crate::output::Output;
-use crate::places::check_local;
+use crate::places::check_writable;
 use hregion::{Compaction, RegionInfo, RegionLocations, Table, TableName};
 use std::path::PathBuf;
 
@@ -47,7 +47,7 @@ pub(crate) fn run(
     out: &mut Output,
     replace: impl FnOnce(&Table) -> Result<Vec<RegionInfo>, Failure>,
 ) -> Result<Exit, Failure> {
-    check_local(&table.root)?;
+    check_writable(&table.root)?;
     let options = reading.region_options(out)?.writable(true);
     let table = Table::open_with(&table.root, &table.table.to_string(), options)?;
     let regions = replace(&table)?;

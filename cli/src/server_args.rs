@@ -33,7 +33,8 @@ pub(crate) struct ServerArgs {
 }
 
 impl ServerArgs {
-    fn is_given(&self) -> bool {
+    /// Whether a running cluster is named.
+    pub(crate) fn is_given(&self) -> bool {
         self.zookeeper.is_some() || self.bootstrap.is_some() || self.site.is_some()
     }
 

@@ -32,14 +32,28 @@ impl Staging {
         &self.path
     }
 
-    /// Loads the files. If that fails, or a signal ends the process meanwhile, those that no region has taken
-    /// over are left: a load that was cut off must not lose any.
-    pub(crate) fn load(mut self, table: &Table) -> hregion::Result<BulkLoad> {
+    /// Loads the files, and returns what is left of the directory. If that fails, or a signal ends the
+    /// process meanwhile, those that no region has taken over are left: a load that was cut off must not lose
+    /// any.
+    pub(crate) fn load(mut self, table: &Table) -> hregion::Result<(BulkLoad, Self)> {
         self.is_kept = true;
         release(&self.path);
         let done = table.bulk_load(&self.path)?;
         self.is_kept = false;
-        Ok(done)
+        Ok((done, self))
+    }
+
+    /// Removes the directory.
+    pub(crate) fn remove(mut self) -> Result<(), CommandError> {
+        fs::remove_dir_all(&self.path).map_err(|error| CommandError::io("remove", &self.path, &error))?;
+        self.is_kept = true;
+        self.remove_parent();
+        Ok(())
+    }
+
+    /// Removes the directory above if nothing else is in it.
+    fn remove_parent(&self) {
+        let _ = self.path.parent().map(fs::remove_dir);
     }
 }
 
@@ -48,9 +62,9 @@ impl Drop for Staging {
         if self.is_kept {
             return;
         }
-        // a failure cannot be reported here; the directory above is removed only if nothing else is in it
+        // a failure cannot be reported here
         let _ = fs::remove_dir_all(&self.path);
-        let _ = self.path.parent().map(fs::remove_dir);
+        self.remove_parent();
         release(&self.path);
     }
 }

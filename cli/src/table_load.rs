@@ -72,9 +72,11 @@ impl TableLoad {
     }
 
     /// Makes the cells of the files part of the table: of each region, all at once.
-    pub(crate) fn finish(self) -> hregion::Result<BulkLoad> {
-        let done = self.staging.load(&self.table)?;
+    pub(crate) fn finish(self) -> Result<BulkLoad, Failure> {
+        let (done, staging) = self.staging.load(&self.table)?;
+        let removed = staging.remove();
         self.table.close()?;
+        removed?;
         Ok(done)
     }
 }

@@ -1,6 +1,6 @@
 //! Compares an export with its source.
 
-use super::{BatchExport, CellSum, PartFormat, Take, fault};
+use super::{BatchExport, CellSum, NOW, PartFormat, Take, fault};
 use crate::args::read_small;
 use crate::exported::{Exported, MANIFEST};
 use crate::failure::{CommandError, Failure};
@@ -23,6 +23,7 @@ const ROWS: usize = 8192;
 #[derive(Debug)]
 pub(crate) struct Manifest {
     files: BTreeMap<String, Value>,
+    now: Option<i64>,
 }
 
 impl Manifest {
@@ -42,7 +43,12 @@ impl Manifest {
             let name = file["file"].as_str().ok_or_else(|| wrong("a file without a name"))?;
             files.insert(name.to_owned(), file.clone());
         }
-        Ok(Self { files })
+        Ok(Self { files, now: manifest[NOW].as_i64() })
+    }
+
+    /// Returns the time by which cells had expired.
+    pub(crate) fn now(&self) -> Option<i64> {
+        self.now
     }
 
     /// Removes the files with the given names, and returns those of the rest.

@@ -20,7 +20,7 @@ use crate::target_args::TargetArgs;
 use crate::text;
 use crate::text_file::TextFile;
 use clap::ValueEnum;
-use hregion::{CellRef, Region, RegionInfo, RowRef};
+use hregion::{CellRef, Clock as _, Region, RegionInfo, RowRef, SystemClock};
 #[cfg(feature = "arrow")]
 use hregion_arrow::files::FileFormat;
 use serde_json::{Map, Value, json};
@@ -43,7 +43,8 @@ use std::path::{Path, PathBuf};
 /// row for each row, with typed columns; TYPE[] is a list of all versions, and TYPE@ adds the timestamps. CSV
 /// takes typed columns, too: null is an empty field and an empty text "", bytes have \xHH for a backslash
 /// and all but printable ASCII, timestamps are milliseconds, lists are JSON. Such an export that was cut off
-/// is continued by the same command: complete files are kept.
+/// is continued by the same command: complete files are kept, and cells expire by the time of the first run,
+/// which is "now" in the manifest.
 ///
 /// With --json prints {"file","table","region","encoded","start","end","rows","cells","bytes","sha256"} for
 /// each file, then {"summary":{"files","rows","cells","bytes"}}.
@@ -124,11 +125,7 @@ const BUFFER: usize = 64 << 10;
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     #[cfg(feature = "arrow")]
     if let Some(export) = batch_export(args)? {
-        return if args.check {
-            check_batches(args, &export, out)
-        } else {
-            export_batches(args, &export, out)
-        };
+        return if args.check { check_batches(args, export, out) } else { export_batches(args, export, out) };
     }
     #[cfg(not(feature = "arrow"))]
     if matches!(args.to, Form::Parquet | Form::Arrow)
@@ -140,7 +137,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     check_directory(&args.out, args.force)?;
     let rows = RowArgs::from(args.range.clone());
-    let (dir, files) = export_parts(args, &rows, &args.cells, NewDir::create, out, |info, _, dir, scan| {
+    let mut cells = args.cells.clone();
+    if !args.server.is_given() {
+        // of one time, however long it takes
+        cells = cells.at(Some(cells.now().unwrap_or_else(|| SystemClock.now())));
+    }
+    let (dir, files) = export_parts(args, &rows, &cells, NewDir::create, out, |info, _, dir, scan| {
         export(info, args, dir, scan)
     })?;
     finish(dir, &files, Map::new(), args, out)
@@ -318,10 +320,19 @@ fn batch_export(args: &Args) -> Result<Option<BatchExport>, Failure> {
     Ok(Some(if args.reading.ignores_checksums() { export.without_checksums() } else { export }))
 }
 
-/// Writes files of record batches. Those that an export of the same rows has completed are kept.
+/// Writes files of record batches. Those that an export of the same rows has completed are kept, and its time
+/// is that of all.
 #[cfg(feature = "arrow")]
-fn export_batches(args: &Args, export: &BatchExport, out: &mut Output) -> Result<Exit, Failure> {
+fn export_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Result<Exit, Failure> {
     check_directory(&args.out, args.force)?;
+    if !args.server.is_given() {
+        let partial = NewDir::partial(&args.out)?;
+        let earlier = export.time_of_partial(&partial)?;
+        export = export.at_time_of(&partial, earlier)?;
+        if let Some(earlier) = earlier {
+            out.summary(&format!("continuing an export with cells as of {earlier}"));
+        }
+    }
     let rows = RowArgs::from(args.range.clone());
     let (dir, files) =
         export_parts(args, &rows, &export.cells, NewDir::resume, out, |info, region, dir, scan| {
@@ -329,14 +340,18 @@ fn export_batches(args: &Args, export: &BatchExport, out: &mut Output) -> Result
         })?;
     let names: Vec<_> = files.iter().filter_map(|file| file.json["file"].as_str()).collect();
     batch_export::retain(dir.aside(), &names)?;
-    let request = Map::from_iter([("request".to_owned(), export.request().clone())]);
-    finish(dir, &files, request, args, out)
+    let mut members = Map::from_iter([("request".to_owned(), export.request().clone())]);
+    members.extend(export.now().map(|now| (batch_export::NOW.to_owned(), now.into())));
+    finish(dir, &files, members, args, out)
 }
 
 /// Compares files of record batches with the source. Prints those that differ.
 #[cfg(feature = "arrow")]
-fn check_batches(args: &Args, export: &BatchExport, out: &mut Output) -> Result<Exit, Failure> {
-    let manifest = batch_export::Manifest::read(&args.out, export)?;
+fn check_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Result<Exit, Failure> {
+    let manifest = batch_export::Manifest::read(&args.out, &export)?;
+    if !args.server.is_given() {
+        export = export.at_time_of(&args.out, manifest.now())?;
+    }
     let (rows, cells) = (RowArgs::from(args.range.clone()), &export.cells);
     let mut found = Vec::new();
     let take = |compared: Result<_, Failure>| {

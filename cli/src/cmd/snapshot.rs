@@ -3,12 +3,12 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::places::{self, check_local};
+use crate::places::{self, check_local, check_writable};
 use crate::probe;
 use crate::text;
 use clap::Subcommand;
 use hregion::cell::StringBinary;
-use hregion::{RegionInfo, RegionOptions, SnapshotDescription, Table};
+use hregion::{Region, RegionInfo, RegionOptions, SnapshotDescription, Table};
 use serde_json::{Value, json};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -129,24 +129,24 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             info(root, name, reading.region_options(out)?, out)?;
         }
         Action::Create { table, name, reading } => {
-            check_local(table)?;
+            check_writable(table)?;
             let table = Table::open_dir(table, for_writing(reading, out)?)?;
             let taken = table.snapshot(name)?;
             table.close()?;
             print(&taken, out)?;
         }
         Action::Delete { root, name } => {
-            check_local(root)?;
-            Table::delete_snapshot(root, name)?;
+            check_writable(root)?;
+            Table::delete_snapshot_with(root, name, Region::options().storage(places::storage()))?;
             out.summary(&format!("snapshot {name} deleted"));
         }
         Action::Clone { root, name, table, reading } => {
-            check_local(root)?;
+            check_writable(root)?;
             let cloned = Table::clone_snapshot(root, name, table, for_writing(reading, out)?)?;
             done(&cloned, "cloned", out)?;
         }
         Action::Restore { root, name, reading } => {
-            check_local(root)?;
+            check_writable(root)?;
             let restored = Table::restore_snapshot(root, name, for_writing(reading, out)?)?;
             done(&restored, "restored", out)?;
         }

@@ -4,7 +4,7 @@
 
 use crate::library::files::copy_dir;
 use crate::support::{code, hregion, json_lines, ok, run, stderr, testdata};
-use hregion::{Family, Put, Table};
+use hregion::{Family, ManualClock, Put, Region, Table};
 use hregion_arrow::files::{BatchFile, FileFormat};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -12,9 +12,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
+
+/// The time by which cells expire.
+const NOW: &str = "1800000000000";
 
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -147,7 +151,7 @@ fn an_export_that_was_cut_off_is_continued() {
         command.args(["export", text(&path), "--to", "parquet", "--columns", "f:n=long,f:t=utf8", "--out"]);
         command
             .arg(out)
-            .args(["--row-group-bytes", "4K", "--jobs", "1"])
+            .args(["--row-group-bytes", "4K", "--jobs", "1", "--now", NOW])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         command
@@ -161,7 +165,7 @@ fn an_export_that_was_cut_off_is_continued() {
         expected.keys().filter(|name| name.extension().is_some_and(|e| e == "parquet")).collect();
     for name in &names[..2] {
         fs::copy(whole.join(name), partial.join(name)).unwrap();
-        describe(&partial.join(name));
+        describe(&partial.join(name), &json!(NOW.parse::<i64>().unwrap()));
     }
     let bytes = &expected[names[2]];
     fs::write(partial.join(names[2]), &bytes[..bytes.len() / 2]).unwrap();
@@ -218,11 +222,12 @@ fn an_export_that_was_cut_off_is_continued() {
 }
 
 /// Writes the description beside a complete file of Parquet or Arrow, as an export does until its end.
-fn describe(file: &Path) {
+fn describe(file: &Path, now: &Value) {
     let format = if file.extension().unwrap() == "arrow" { FileFormat::Arrow } else { FileFormat::Parquet };
     let opened = BatchFile::open(fs::File::open(file).unwrap(), format, 1).unwrap();
     let mut description: Value = serde_json::from_str(&opened.metadata("hregion").unwrap()).unwrap();
     let sum = Sha256::digest(fs::read(file).unwrap());
+    description["now"] = now.clone();
     description["sha256"] = sum.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
     fs::write(format!("{}.json", text(file)), description.to_string()).unwrap();
 }
@@ -231,8 +236,10 @@ fn describe(file: &Path) {
 fn cut_off(dir: &Path) {
     let partial = dir.with_file_name(format!(".{}.partial", dir.file_name().unwrap().to_str().unwrap()));
     fs::rename(dir, &partial).unwrap();
-    fs::remove_file(partial.join("manifest.json")).unwrap();
-    files(&partial).keys().for_each(|name| describe(&partial.join(name)));
+    let manifest = partial.join("manifest.json");
+    let described: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    fs::remove_file(manifest).unwrap();
+    files(&partial).keys().for_each(|name| describe(&partial.join(name), &described["now"]));
 }
 
 #[test]
@@ -254,6 +261,67 @@ fn files_that_were_read_without_checksums_are_not_kept() {
     assert_ne!(verified, unverified);
     cut_off(&dir);
     assert_eq!(export(&[]), verified);
+}
+
+/// An export that is continued later has the cells that had not expired when it was begun.
+#[test]
+fn an_export_is_of_one_time() {
+    const WRITTEN: i64 = 1_500_000_000_000;
+    let scratch = tempfile::tempdir().unwrap();
+    let root = scratch.path().join("root");
+    let options = Region::options().clock(Arc::new(ManualClock::new(WRITTEN)));
+    let family = Family::new("f").ttl(Duration::from_secs(60));
+    let table = Table::create_with(&root, "t", &[family], &["2", "4"], options).unwrap();
+    for row in ["1", "2", "3", "4", "5"] {
+        table.put(Put::new(row).cell_at("f", "q", WRITTEN, row)).unwrap();
+        // expires between the first run and others
+        table.put(Put::new(row).cell_at("f", "r", WRITTEN - 30_000, row)).unwrap();
+    }
+    table.flush().unwrap();
+    table.close().unwrap();
+    let path = root.join("data/default/t");
+    let (first, later) = ((WRITTEN + 20_000).to_string(), (WRITTEN + 40_000).to_string());
+    for form in [&["--to", "parquet"], &["--to", "arrow"]] {
+        let export = |dir: &Path, more: &[&str]| {
+            let args = [&["export", "--json", text(&path), "--out", text(dir)][..], &form[..], more].concat();
+            run(&args)
+        };
+        let refused = |output: &Output, context: &str| {
+            let said = stderr(output);
+            assert_eq!(code(output), 2, "{context}: {said}");
+            assert!(said.contains(&first) && said.contains(&later), "{context}: {said}");
+        };
+        let (whole, dir) = (scratch.path().join("whole"), scratch.path().join("out"));
+        assert_eq!(code(&export(&whole, &["--now", &first])), 0);
+        let expected = files(&whole);
+        let manifest: Value = serde_json::from_slice(&expected[Path::new("manifest.json")]).unwrap();
+        assert_eq!((&manifest["cells"], manifest["now"].to_string()), (&json!(10), first.clone()));
+
+        copy_dir(&whole, &dir);
+        cut_off(&dir);
+        let partial = scratch.path().join(".out.partial");
+        let region = manifest["files"][0]["file"].as_str().unwrap();
+        fs::remove_file(partial.join(manifest["files"][1]["file"].as_str().unwrap())).unwrap();
+        let kept = partial.join(region).metadata().unwrap().ino();
+        refused(&export(&dir, &["--now", &later]), "continued");
+        assert_eq!(partial.join(region).metadata().unwrap().ino(), kept);
+        let continued = export(&dir, &[]);
+        assert_eq!(code(&continued), 0, "{}", stderr(&continued));
+        assert!(stderr(&continued).contains(&first), "{}", stderr(&continued));
+        assert_eq!(dir.join(region).metadata().unwrap().ino(), kept);
+        assert!(files(&dir) == expected);
+
+        // so is a comparison
+        assert_eq!(code(&export(&dir, &["--check"])), 0);
+        assert_eq!(code(&export(&dir, &["--check", "--now", &first])), 0);
+        refused(&export(&dir, &["--check", "--now", &later]), "compared");
+        // one that replaces it is of its own
+        assert_eq!(code(&export(&dir, &["--force", "--now", &later])), 0);
+        let manifest: Value = serde_json::from_slice(&files(&dir)[Path::new("manifest.json")]).unwrap();
+        assert_eq!((&manifest["cells"], manifest["now"].to_string()), (&json!(5), later.clone()));
+        fs::remove_dir_all(&whole).unwrap();
+        fs::remove_dir_all(&dir).unwrap();
+    }
 }
 
 #[test]

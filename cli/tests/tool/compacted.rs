@@ -1,6 +1,10 @@
-//! A copy of a compacted file does not name the files that were compacted.
+//! What becomes of the files that were compacted: a copy of their successor does not name them, and if they
+//! cannot be archived, that is an error.
 
-use crate::support::{code, ok, run, stderr, temp_file};
+use crate::support::{code, last_error, ok, run, stderr, stdout, temp_file};
+use hregion::{Delete, Family, Put, Table};
+use std::fs;
+use std::path::Path;
 
 #[test]
 fn copies_replace_no_files() {
@@ -28,4 +32,48 @@ fn copies_replace_no_files() {
             assert!(inspected.contains("MAX_SEQ_ID_KEY"), "{inspected}");
         }
     }
+}
+
+/// The compaction is made, and the next one archives what it has replaced.
+#[test]
+fn replaced_files_that_cannot_be_archived_are_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &["m"]).unwrap();
+    for value in ["1", "2"] {
+        for row in ["a", "b", "x"] {
+            table.put(Put::new(row).cell("f", "q", value)).unwrap();
+        }
+        table.delete(Delete::new("b")).unwrap();
+        table.flush().unwrap();
+    }
+    let region = table.region("a").unwrap().path().to_owned();
+    table.close().unwrap();
+    let path = dir.path().join("data/default/t");
+    let (path, region) = (path.to_str().unwrap(), region.to_str().unwrap());
+    let rows = || ok(&["scan", "--format", "csv", "--versions", "all", path]);
+    let before = rows();
+    let files = |dir: &Path| fs::read_dir(dir.join("f")).unwrap().count();
+    // a file where the directory of archived files should be
+    let archive = dir.path().join("archive/data/default");
+    fs::create_dir_all(&archive).unwrap();
+    fs::write(archive.join("t"), "in the way").unwrap();
+
+    let compact = |target: &str| run(&["compact", "--major", "--json", target]);
+    for (target, regions) in [(path, 2), (path, 0), (region, 0)] {
+        let output = compact(target);
+        assert_eq!(code(&output), 5, "{target}: {}{}", stdout(&output), stderr(&output));
+        let error = last_error(&output);
+        let place = error["path"].as_str().unwrap();
+        assert!(error["kind"] == "Io" && place.contains("archive"), "{error}");
+        let lines = stdout(&output);
+        // what was done is printed
+        assert_eq!(lines.matches(r#""files":1"#).count(), regions, "{lines}");
+        assert_eq!(rows(), before);
+        assert_eq!(code(&run(&["check", dir.path().to_str().unwrap()])), 0);
+    }
+    fs::remove_file(archive.join("t")).unwrap();
+    assert_eq!(code(&compact(path)), 0);
+    assert_eq!(rows(), before);
+    assert_eq!(files(region.as_ref()), 1);
+    assert!(files(&archive.join("t").join(Path::new(region).file_name().unwrap())) >= 2);
 }

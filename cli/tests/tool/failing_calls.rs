@@ -48,10 +48,14 @@ impl Shim {
 
     /// Runs the tool, with a call on files below a directory that fails; 0 for none.
     fn run(&self, below: &Path, at: u64, line: &[String]) -> Ran {
+        self.run_with(below, ("FAIL_AT", &at.to_string()), line)
+    }
+
+    fn run_with(&self, below: &Path, what: (&str, &str), line: &[String]) -> Ran {
         let log = self.dir.path().join("calls");
         let mut command = hregion();
         command.args(line).env("LD_PRELOAD", self.dir.path().join("fail.so"));
-        command.env("FAIL_BELOW", below).env("FAIL_AT", at.to_string()).env("FAIL_LOG", &log);
+        command.env("FAIL_BELOW", below).env(what.0, what.1).env("FAIL_LOG", &log);
         let output = command.output().unwrap();
         let log = fs::read_to_string(&log).unwrap();
         let (calls, failed) = log.trim().split_once(' ').unwrap();
@@ -146,9 +150,32 @@ fn state(dir: &Path) -> BTreeMap<String, BTreeSet<String>> {
     found
 }
 
+/// Counts the files below a directory by their paths, whatever the random names and the digits in them.
+fn shape(dir: &Path) -> BTreeMap<String, usize> {
+    fn add(base: &Path, dir: &Path, found: &mut BTreeMap<String, usize>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let parts = path.strip_prefix(base).unwrap().iter().map(|part| part.to_str().unwrap());
+            let without = |part: &str| {
+                let is_random =
+                    part.get(..32).is_some_and(|name| name.bytes().all(|b| b.is_ascii_hexdigit()));
+                part.chars().skip(if is_random { 32 } else { 0 }).filter(|c| !c.is_ascii_digit()).collect()
+            };
+            let parts: Vec<String> = parts.map(without).collect();
+            *found.entry(parts.join("/")).or_default() += 1;
+            if path.is_dir() {
+                add(base, &path, found);
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    add(dir, dir, &mut found);
+    found
+}
+
 /// Returns the words of a command line, with paths in `dir` instead of the names in capitals.
 fn words(line: &str, dir: &Path) -> Vec<String> {
-    let names = ["ROOT", "OUT", "LOAD", "CELLS", "SPLITS", "HFILE"];
+    let names = ["ROOT", "OUT", "LOAD", "CELLS", "SPLITS", "HFILE", "ALONE"];
     let path = |name: &str| dir.join(name.to_ascii_lowercase()).into_os_string().into_string().unwrap();
     let place = |word: &str| {
         let placed = names.iter().fold(word.to_owned(), |word, name| match word.starts_with(name) {
@@ -241,9 +268,9 @@ fn a_failed_call_changes_all_or_nothing() {
         ("load ROOT/data/default/b LOAD", Parts),
         ("export ROOT/data/default/a --to csv --out OUT/rows", Whole),
         #[cfg(feature = "arrow")]
-        ("export ROOT/data/default/a --to parquet --jobs 1 --out OUT/rows", Resumed),
+        ("export ROOT/data/default/a --to parquet --now 9 --jobs 1 --out OUT/rows", Resumed),
         #[cfg(feature = "arrow")]
-        ("export ROOT/data/default/a --to csv --columns f:q=utf8@ --jobs 1 --out OUT/rows", Resumed),
+        ("export ROOT/data/default/a --to csv --columns f:q=utf8@ --now 9 --jobs 1 --out OUT/rows", Resumed),
         ("convert HFILE --out OUT/new", Whole),
         ("convert HFILE --to csv --out OUT/new", Whole),
         ("write CELLS --sort --out OUT/new", Whole),
@@ -270,6 +297,7 @@ fn a_failed_call_changes_all_or_nothing() {
         let whole = shim.run(&case, 0, &words);
         assert!(whole.output.status.success(), "{line}: {}", stderr(&whole.output));
         let after = state(&case);
+        let complete = shape(&case);
         fs::remove_dir_all(&case).unwrap();
         for at in shim.chosen(whole.calls) {
             copy_dir(&original, &case);
@@ -295,6 +323,9 @@ fn a_failed_call_changes_all_or_nothing() {
             };
             assert!(left == before || left == after || is_between(), "{what}");
             assert!(!ran.output.status.success() || left == after, "{what}");
+            if ran.output.status.success() {
+                assert_eq!(shape(&case), complete, "{what}: something is left, and no one is told");
+            }
             let again = shim.run(&case, 0, &words);
             let is_done = left == after && before != after;
             assert!(is_done || again.output.status.success(), "{what}, again: {}", stderr(&again.output));
@@ -307,4 +338,51 @@ fn a_failed_call_changes_all_or_nothing() {
     }
     println!("{tried} calls failed");
     assert!(tried > 100);
+}
+
+/// What a command was to remove and could not is an error. Its change is made nevertheless.
+#[test]
+fn what_cannot_be_removed_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let (original, case) = (dir.path().join("original"), dir.path().join("case"));
+    let root = original.join("root");
+    make_root(&root);
+    fs::create_dir(original.join("out")).unwrap();
+    let table = root.join("data/default/a");
+    let scan = |path: &Path| ok(&["scan", "--versions", "all", "--format", "csv", path.to_str().unwrap()]);
+    fs::write(original.join("cells"), ok(&["scan", "--json", table.to_str().unwrap()])).unwrap();
+    // outside of a root, replaced files are removed
+    let alone = Region::options().create_if_missing(true).family(Family::new("f"));
+    let alone = alone.open(original.join("alone")).unwrap();
+    for value in ["1", "2"] {
+        alone.put(Put::new("r").cell_at("f", value, 7, value)).unwrap();
+        alone.flush().unwrap();
+    }
+    alone.close().unwrap();
+    let shim = Shim::build();
+    for (line, call, can_repeat) in [
+        ("compact --major ALONE --family f", "unlink", true),
+        ("import ROOT/data/default/b CELLS", "unlinkat", true),
+        ("copy ROOT/data/default/a ROOT/data/default/b", "unlinkat", true),
+        ("snapshot delete ROOT snap", "unlink", false),
+    ] {
+        let words = words(line, &case);
+        copy_dir(&original, &case);
+        let whole = shim.run(&case, 0, &words);
+        assert!(whole.output.status.success(), "{line}: {}", stderr(&whole.output));
+        let (after, rows) = (state(&case), scan(&case.join("alone")));
+        fs::remove_dir_all(&case).unwrap();
+        copy_dir(&original, &case);
+        let ran = shim.run_with(&case, ("FAIL_CALL", call), &words);
+        let what = format!("{line}: {}{}", stdout(&ran.output), stderr(&ran.output));
+        assert_eq!((ran.failed.as_str(), ran.output.status.code()), (call, Some(5)), "{what}");
+        assert!(stderr(&ran.output).contains("cannot remove"), "{what}");
+        assert!(state(&case) == after && scan(&case.join("alone")) == rows, "{what}");
+        let again = shim.run(&case, 0, &words);
+        assert!(!can_repeat || again.output.status.success(), "{what}: {}", stderr(&again.output));
+        assert!(state(&case) == after && scan(&case.join("alone")) == rows, "{what}, again");
+        let checked = hregion().arg("check").arg(case.join("root")).output().unwrap();
+        assert!(checked.status.success(), "{what}: {}{}", stdout(&checked), stderr(&checked));
+        fs::remove_dir_all(&case).unwrap();
+    }
 }

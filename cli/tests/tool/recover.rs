@@ -304,7 +304,7 @@ fn what_cannot_be_recovered_is_an_error() {
         (vec![dir, "--wal", text(&wal)], "Usage", 2),
         (vec![dir, "--family", "cf"], "Usage", 2),
         (vec![text(&wal)], "Unsupported", 4),
-        (vec!["s3://bucket/hbase"], "Unsupported", 4),
+        (vec!["http://127.0.0.1:9/hbase"], "Unsupported", 4),
     ] {
         let output = run(&[&["recover", "--json"], &args[..]].concat());
         assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (exit, Some(kind)), "{args:?}");

@@ -1,8 +1,9 @@
 //! Targets by URL: a bucket answers as the same files do in a directory.
 
 use crate::library::fake_s3::FakeS3;
-use crate::support::{code, hregion, last_error, plain, stderr, stdout, testdata};
+use crate::support::{code, hregion, last_error, ok, plain, stderr, stdout, testdata};
 use hregion::{Durability, Family, Put, Table};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -16,7 +17,7 @@ fn roots() -> Vec<(String, PathBuf)> {
     if shared.is_dir() {
         dirs.push(shared);
     }
-    let mut roots = std::collections::BTreeMap::new();
+    let mut roots = BTreeMap::new();
     for dir in dirs {
         for entry in fs::read_dir(dir).unwrap() {
             let root = entry.unwrap().path().join("root");
@@ -208,19 +209,28 @@ fn a_file_of_a_bucket_is_converted_and_exported() {
 
 #[test]
 fn commands_that_write_refuse_urls() {
-    let url = "s3://bucket/t";
-    let local = plain();
+    let (s3, web) = ("s3://bucket/t", "http://127.0.0.1:9/t");
+    let (local, dir) = (plain(), tempfile::tempdir().unwrap());
+    let table = dir.path().to_str().unwrap();
     for args in [
-        vec!["compact", url],
-        vec!["flush", url],
-        vec!["split", url, "t", "m"],
-        vec!["merge", url, "t", "a", "b"],
-        vec!["recover", url],
-        vec!["shell", url],
-        vec!["snapshot", "create", url, "s"],
-        vec!["snapshot", "delete", url, "s"],
-        vec!["convert", &local, "--out", url],
-        vec!["export", "--to", "jsonl", &local, "--out", url],
+        vec!["shell", s3],
+        vec!["load", s3, table],
+        vec!["import", s3, &local],
+        vec!["copy", &local, s3],
+        vec!["snapshot", "export", s3, "s", table],
+        vec!["snapshot", "export", table, "s", s3],
+        vec!["convert", &local, "--out", s3],
+        vec!["export", "--to", "jsonl", &local, "--out", s3],
+        // which those in buckets are not
+        vec!["compact", web],
+        vec!["flush", web],
+        vec!["split", web, "t", "m"],
+        vec!["merge", web, "t", "a", "b"],
+        vec!["recover", web],
+        vec!["snapshot", "create", web, "s"],
+        vec!["snapshot", "delete", web, "s"],
+        vec!["snapshot", "clone", web, "s", "u"],
+        vec!["snapshot", "restore", web, "s"],
     ] {
         let args: Vec<String> = ["--json"].into_iter().chain(args).map(str::to_owned).collect();
         let output = run("http://127.0.0.1:9", &args);
@@ -228,6 +238,145 @@ fn commands_that_write_refuse_urls() {
         let message = last_error(&output)["message"].as_str().unwrap().to_owned();
         assert!(message.contains("only read"), "{args:?} {message}");
     }
+}
+
+/// Runs a command with words that have no spaces.
+fn ask(server: &FakeS3, line: &str) -> Output {
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    run(&server.endpoint(), &words)
+}
+
+/// Puts a root in a bucket, whose table `t` has two regions of two files each and rows that are in its logs
+/// only. Returns the encoded names of the regions.
+fn put_root(server: &FakeS3) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let family = Family::new("f").configuration("hbase.store.file-tracker.impl", "FILE");
+    let table = Table::create(dir.path(), "t", &[family], &["m"]).unwrap();
+    for value in ["1", "2"] {
+        for row in ["a", "b", "x"] {
+            table.put(Put::new(row).cell("f", "q", value)).unwrap();
+        }
+        table.flush().unwrap();
+    }
+    table.put(Put::new("c").cell("f", "q", "logged")).unwrap();
+    table.put(Put::new("y").cell("f", "q", "logged")).unwrap();
+    let regions: Vec<_> = table.regions().iter().map(|region| region.encoded_name()).collect();
+    for region in ["a", "x"] {
+        table.region(region).unwrap().abort().unwrap();
+    }
+    server.upload("root", dir.path());
+    server.keys().iter().filter(|key| key.ends_with('/')).for_each(|marker| server.remove(marker));
+    regions
+}
+
+/// Returns lines of CSV without sequence ids, which a compaction drops.
+fn without_sequence_ids(text: &str) -> String {
+    let line = |line: &str| line.split(',').take(6).collect::<Vec<_>>().join(",");
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+const TABLE: &str = "s3://bucket/root/data/default/t";
+
+#[test]
+fn a_table_of_a_bucket_is_compacted() {
+    for target in ["the table", "its regions"] {
+        let server = FakeS3::start();
+        let regions = put_root(&server);
+        let scan = || {
+            let output = ask(&server, &format!("scan --format csv {TABLE}"));
+            assert_eq!(code(&output), 0, "{}", stderr(&output));
+            without_sequence_ids(&stdout(&output))
+        };
+        let before = scan();
+        assert_eq!(before.matches("logged").count(), 2, "{before}");
+        let targets = match target {
+            "the table" => vec![TABLE.to_owned()],
+            _ => regions.iter().map(|region| format!("{TABLE}/{region}")).collect(),
+        };
+        for command in ["compact --dry-run", "flush", "compact --major"] {
+            for target in &targets {
+                let output = ask(&server, &format!("--json {command} {target}"));
+                let said = format!("{command} {}{}", stdout(&output), stderr(&output));
+                assert_eq!(code(&output), 0, "{said}");
+                assert!(command != "compact --major" || said.contains(r#""files":1"#), "{said}");
+                assert_eq!(scan(), before, "{said}");
+            }
+        }
+        let archived: Vec<_> =
+            server.keys().into_iter().filter(|key| key.starts_with("root/archive/data/default/t/")).collect();
+        assert_eq!(archived.len(), 6, "{archived:?}");
+        let local = tempfile::tempdir().unwrap();
+        server.download("root", local.path());
+        let dir = local.path().join("data/default/t");
+        assert_eq!(without_sequence_ids(&ok(&["scan", "--format", "csv", dir.to_str().unwrap()])), before);
+        for region in &regions {
+            let files = fs::read_dir(dir.join(region).join("f")).unwrap();
+            let files = files.filter(|entry| entry.as_ref().unwrap().path().is_file()).count();
+            assert_eq!(files, 1, "{region}");
+            let edits = fs::read_dir(dir.join(region).join("recovered.edits"));
+            let logs = edits.map_or(0, |edits| {
+                let names = edits.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+                names.filter(|name| !name.ends_with(".seqid")).count()
+            });
+            assert_eq!(logs, 0, "{region}");
+        }
+        let verified = run("", &["verify".into(), local.path().to_str().unwrap().into()]);
+        assert_eq!(code(&verified), 0, "{}{}", stdout(&verified), stderr(&verified));
+    }
+}
+
+#[test]
+fn a_region_of_a_bucket_is_recovered_and_what_needs_renames_is_refused() {
+    let server = FakeS3::start();
+    let regions = put_root(&server);
+    let scan = || without_sequence_ids(&stdout(&ask(&server, &format!("scan --format csv {TABLE}"))));
+    let before = scan();
+    let objects = || {
+        let dir = tempfile::tempdir().unwrap();
+        server.download("root", dir.path());
+        let mut files = BTreeMap::new();
+        for key in server.keys().into_iter().filter(|key| !key.ends_with(".lock")) {
+            let path = dir.path().join(key.strip_prefix("root/").unwrap());
+            files.insert(key, fs::read(path).unwrap_or_default());
+        }
+        files
+    };
+    let recovered = ask(&server, &format!("--json recover --dry-run {TABLE}/{}", regions[0]));
+    assert_eq!(code(&recovered), 0, "{}", stderr(&recovered));
+    let recovered = ask(&server, &format!("--json recover {TABLE}/{}", regions[0]));
+    assert_eq!(code(&recovered), 0, "{}", stderr(&recovered));
+    assert!(stdout(&recovered).contains(r#""cells":1"#), "{}", stdout(&recovered));
+    assert_eq!(scan(), before);
+    let compacted = ask(&server, &format!("compact --major {TABLE}"));
+    assert_eq!(code(&compacted), 0, "{}", stderr(&compacted));
+    let expected = objects();
+    let (first, second) = (&regions[0], &regions[1]);
+    for line in [
+        "recover s3://bucket/root",
+        "split s3://bucket/root t b",
+        &format!("merge s3://bucket/root t {first} {second}"),
+        &format!("snapshot create {TABLE} s"),
+        "snapshot delete s3://bucket/root s",
+        "snapshot clone s3://bucket/root s u",
+        "snapshot restore s3://bucket/root s",
+    ] {
+        let output = ask(&server, &format!("--json {line}"));
+        assert_eq!(code(&output), 4, "{line}: {}{}", stdout(&output), stderr(&output));
+        let message = last_error(&output)["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("without renames"), "{line}: {message}");
+        assert!(objects() == expected, "{line}");
+    }
+    // nothing is locked
+    let compacted = ask(&server, &format!("compact --major {TABLE}"));
+    assert_eq!(code(&compacted), 0, "{}", stderr(&compacted));
+    assert_eq!(scan(), before);
+    // files that no list names
+    let dir = tempfile::tempdir().unwrap();
+    Table::create(dir.path(), "t", &[Family::new("f")], &[] as &[&str]).unwrap().close().unwrap();
+    server.upload("untracked", dir.path());
+    let output = ask(&server, "--json compact s3://bucket/untracked/data/default/t");
+    assert_eq!(code(&output), 4, "{}{}", stdout(&output), stderr(&output));
+    assert!(stderr(&output).contains("tracker"), "{}", stderr(&output));
 }
 
 #[test]

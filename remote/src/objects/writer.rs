@@ -1,9 +1,9 @@
 //! Objects that are being written.
 
-use super::changes::{ObjectFiles, Over, attributes, changed, random};
+use super::changes::{ObjectFiles, Over, Seen, attributes, changed, random};
 use super::parse;
 use crate::blocking::Pending;
-use crate::object_errors::io_error;
+use crate::object_errors::{io_error, is_refusal};
 use crate::storage::Shared;
 use crate::target::FilePlace;
 use bytes::{Bytes, BytesMut};
@@ -126,25 +126,25 @@ impl Parts {
                 (Some(seen), Over::Version(e_tag)) if seen.e_tag == e_tag => {}
                 (_, Over::Version(_)) => return Err(changed()),
             }
-            let mut pause = files.settings.first_backoff;
-            for attempt in 0..=files.settings.retries {
-                let Some(upload) = &mut self.upload else { return Err(failed()) };
-                let error = upload.complete().await.err().map(|error| io_error(&error));
-                let is_made = match &error {
-                    None => true,
-                    // A completion that had no answer leaves no upload to complete.
-                    Some(_) => files.find(&key).await?.is_some_and(|seen| seen.has_mark(&self.mark)),
-                };
-                let Some(error) = error.filter(|_| !is_made) else {
-                    self.upload = None;
-                    break;
-                };
-                if attempt == files.settings.retries || error.kind() == io::ErrorKind::NotFound {
-                    return Err(error);
+            let Some(upload) = &mut self.upload else { return Err(failed()) };
+            // The client repeats the request itself. A second call would have no parts to name.
+            if let Err(error) = upload.complete().await {
+                let is_ours = |seen: &Seen| seen.has_mark(&self.mark);
+                // A completion that had no answer leaves no upload to complete.
+                let mut is_made = matches!(files.find(&key).await, Ok(Some(seen)) if is_ours(&seen));
+                if !is_made && !is_refusal(&error) {
+                    // It may be made yet, unless the upload is given up before.
+                    let is_given_up = upload.abort().await.is_ok();
+                    is_made = matches!(files.find(&key).await, Ok(Some(seen)) if is_ours(&seen));
+                    if is_given_up {
+                        self.upload = None;
+                    }
                 }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(files.settings.max_backoff);
+                if !is_made {
+                    return Err(io_error(&error));
+                }
             }
+            self.upload = None;
             files.check_now(&key).await
         })
     }

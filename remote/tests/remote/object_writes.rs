@@ -169,12 +169,70 @@ fn large_files_are_uploaded_in_parts() {
     file.write_all(&bytes).unwrap();
     assert!(server.uploads() > 0);
     drop(file);
+    expect_no_uploads(&server);
+    assert!(storage.open(&path).is_err());
+}
+
+/// A completion that fails leaves the object that was there, and the error says why; one that was carried out
+/// is a success, whatever its answer.
+#[test]
+fn the_completion_of_an_upload_fails_with_its_first_cause() {
+    let server = FakeS3::start();
+    let storage = client_with(&server, |options| options.upload_part_bytes(10_000));
+    let path = dir().join("large");
+    let write = |byte: u8| {
+        let mut file = storage.create(&path)?;
+        file.write_all(&[byte; 50_000])?;
+        file.sync()
+    };
+    let read = || read_file(&*storage, &path);
+    write(b'a').unwrap();
+    server.take_asked();
+    write(b'b').unwrap();
+    let (asked, _) = server.take_asked();
+    let is_completion = |asked: &String| asked.starts_with("POST") && asked.contains("uploadId");
+    let before = asked.iter().position(is_completion).unwrap();
+    // With the repetitions of the request.
+    let sent = 4;
+    for (status, byte) in [(500, b'c'), (503, b'd'), (403, b'e')] {
+        let refused = repeat_n(Manner::Fails(status), if status == 403 { 1 } else { sent });
+        server.behave(repeat_n(Manner::Good, before).chain(refused));
+        let error = write(byte).unwrap_err();
+        let text = error.to_string();
+        let cause = if status == 403 { "denies access".to_owned() } else { status.to_string() };
+        assert!(text.contains(&cause) && !text.contains("Missing"), "{status}: {text}");
+        assert!(read() == [b'b'; 50_000], "{status}");
+        expect_no_uploads(&server);
+    }
+    // Nor does the answer of the look-up take the place of the cause.
+    let failed = repeat_n(Manner::Fails(500), sent).chain(repeat_n(Manner::Fails(502), 3 * sent));
+    server.behave(repeat_n(Manner::Good, before).chain(failed));
+    let text = write(b'f').unwrap_err().to_string();
+    server.behave([]);
+    assert!(text.contains("500"), "{text}");
+    assert!(read() == [b'b'; 50_000]);
+    expect_no_uploads(&server);
+    for (number, carried_out) in [Manner::FailsAfter(500), Manner::DropsAfter].into_iter().enumerate() {
+        let byte = b'g' + u8::try_from(number).unwrap();
+        // The repetitions are not answered either.
+        let lost = [carried_out].into_iter().chain(repeat_n(Manner::Fails(500), sent - 1));
+        server.behave(repeat_n(Manner::Good, before).chain(lost));
+        write(byte).unwrap();
+        server.behave([]);
+        assert!(read() == [byte; 50_000], "{carried_out:?}");
+    }
+    write(b'z').unwrap();
+    assert!(read() == [b'z'; 50_000]);
+    assert_eq!(server.uploads(), 0);
+}
+
+/// Waits until no upload is left.
+fn expect_no_uploads(server: &FakeS3) {
     let since = Instant::now();
     while server.uploads() > 0 {
         assert!(since.elapsed() < Duration::from_secs(10));
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert!(storage.open(&path).is_err());
 }
 
 /// Changes a region as a model, and closes it or not, again and again. Returns the model.

@@ -122,8 +122,7 @@ impl SnapshotTree {
         create_dir_durably(storage, &self.tree.root().path, &tmp)?;
         move_dir(storage, &path, &aside)?;
         // The snapshot is removed. Remains are not read, and the next snapshot of the name removes them.
-        let _ = remove_tree(storage, &aside);
-        Ok(())
+        remove_tree(storage, &aside)
     }
 
     /// Returns the path of a snapshot that is being written or removed, and removes what another attempt has

@@ -77,12 +77,13 @@ impl Table {
     /// Removes a snapshot. Its store files stay, in the table or in the archive: nothing here removes files
     /// from the archive, but HBase does if no snapshot and no clone needs them.
     ///
-    /// After a failure or a crash there is all of the snapshot or none.
+    /// After a failure or a crash there is all of the snapshot or none. Remains of one that is removed, in
+    /// `.hbase-snapshot/.tmp`, are not read; the next snapshot of the name removes them.
     ///
     /// # Errors
     ///
     /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if the name is not valid; if the
-    /// root is [locked](crate::ErrorKind::Locked); if an I/O operation fails.
+    /// root is [locked](crate::ErrorKind::Locked); if an I/O operation fails, such as the removal of remains.
     pub fn delete_snapshot(root: impl AsRef<Path>, name: &str) -> Result<()> {
         Self::delete_snapshot_with(root, name, Region::options())
     }

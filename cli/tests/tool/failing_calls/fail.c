@@ -1,7 +1,8 @@
 // Fails one call of a process among those on files below a directory, if it is preloaded.
 //
-// FAIL_BELOW is the directory. FAIL_AT is the number of the call that fails, from 1; 0 for none. FAIL_LOG is a
-// file that gets the number of calls, and the name of the call that failed.
+// FAIL_BELOW is the directory. FAIL_AT is the number of the call that fails, from 1; 0 for none. FAIL_CALL is the
+// name of a call that always fails. FAIL_LOG is a file that gets the number of calls, and the name of the call
+// that failed.
 #define _GNU_SOURCE
 #define _LARGEFILE64_SOURCE
 #include <dirent.h>
@@ -22,6 +23,7 @@
 
 static const char *below;
 static long fail_at;
+static const char *fail_call;
 static atomic_long calls;
 static const char *failed = "-";
 // Whether a descriptor is of a file below the directory.
@@ -31,6 +33,7 @@ __attribute__((constructor)) static void begin(void) {
   const char *at = getenv("FAIL_AT");
   fail_at = at ? atol(at) : 0;
   below = getenv("FAIL_BELOW");
+  fail_call = getenv("FAIL_CALL");
 }
 
 __attribute__((destructor)) static void end(void) {
@@ -52,7 +55,8 @@ static int mine_at(int fd, const char *path) {
 static int mine_path(const char *path) { return mine_at(-1, path); }
 
 static int hit(const char *name, int error) {
-  if (atomic_fetch_add(&calls, 1) + 1 != fail_at) return 0;
+  int is_meant = fail_call && strcmp(name, fail_call) == 0;
+  if (atomic_fetch_add(&calls, 1) + 1 != fail_at && !is_meant) return 0;
   failed = name;
   errno = error;
   return 1;
