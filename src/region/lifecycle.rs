@@ -99,8 +99,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// In a hook of an observer that the region calls in a flush, a compaction or a close, or with rows locked:
-    /// it could wait for its own thread. The region stays open.
+    /// In a hook of an observer that the region calls in a flush, a compaction or a close, or with rows
+    /// locked: it could wait for its own thread. The region stays open.
     pub fn abort(&self) -> Result<()> {
         self.0.check_not_held(&[Held::Rows, Held::Flush, Held::Compaction, Held::Close], "abort")?;
         let _closing = unpoisoned(self.0.closing.lock());

@@ -7,8 +7,8 @@ use super::{CandidateFile, policy};
 ///
 /// `files` are all files of the store, oldest first. HBase also drops the newest, and writes an empty file in
 /// its place with the largest sequence id; here the newest stays until there is a newer one. HBase also drops
-/// a file whose newest cell expires exactly at `now`, which reads still return; here that file stays. The number
-/// of cells of a half is not known, so it is dropped only if its cells have expired.
+/// a file whose newest cell expires exactly at `now`, which reads still return; here that file stays. The
+/// number of cells of a half is not known, so it is dropped only if its cells have expired.
 pub(super) fn choose(
     files: &[CandidateFile],
     compacting: &[usize],
