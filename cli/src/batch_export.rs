@@ -65,6 +65,11 @@ impl BatchArgs {
     }
 }
 
+/// Whether all columns have types.
+pub(crate) fn are_typed(columns: &[String]) -> bool {
+    columns.iter().all(|column| Column::parse(column).is_ok())
+}
+
 impl BatchExport {
     /// Reads the mapping. `source` and `range` are what is exported.
     pub(crate) fn new(

@@ -366,6 +366,13 @@ fn batch_export(args: &Args) -> Result<Option<BatchExport>, Failure> {
                            arrow, and for csv with typed columns";
             return Err(CommandError::usage(message).into());
         }
+        Form::Jsonl
+            if args.cells.typed_columns().is_some_and(|columns| batch_export::are_typed(&columns)) =>
+        {
+            // as qualifiers, they would select nothing
+            let message = "--columns: types are for parquet, arrow and csv";
+            return Err(CommandError::usage(message).into());
+        }
         Form::Jsonl | Form::Csv => return Ok(None),
     };
     if args.gzip && matches!(format, PartFormat::Batches(_)) {
@@ -404,6 +411,7 @@ fn check_batches(args: &Args, export: &BatchExport, out: &mut Output) -> Result<
         Ok(())
     };
     if let Some(table) = args.server.table(&args.target, cells, &args.reading)? {
+        let end = ServedEnd::find(&table, &rows, cells)?;
         let compare = |region: &RegionInfo| {
             let scan = |take: Take<'_>| end.scan(&table, region, (&rows, cells), take);
             export.compare(&manifest, Some(region), &args.out, scan)
@@ -411,8 +419,8 @@ fn check_batches(args: &Args, export: &BatchExport, out: &mut Output) -> Result<
         args.jobs.in_order(&table.regions(&rows)?, compare, take)?;
     } else {
         let draws = Draws { prints: false, all: true };
-        let end = ServedEnd::find(&table, &rows, cells)?;
         let source = InputSource::open(&args.target, &args.reading, cells, Some(draws), out)?;
+        let end = ScanEnd::of(cells);
         let compare = |part: &SourcePart<'_>| {
             let region = part.open()?;
             let info = matches!(part, SourcePart::Closed(..)).then(|| region.info().clone());
@@ -420,7 +428,6 @@ fn check_batches(args: &Args, export: &BatchExport, out: &mut Output) -> Result<
             export.compare(&manifest, info.as_ref(), &args.out, scan)
         };
         end.jobs(args.jobs).in_order(&source.parts_of(&rows), compare, take)?;
-        let end = ScanEnd::of(cells);
     }
     let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
     let gone =

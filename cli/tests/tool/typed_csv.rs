@@ -150,6 +150,15 @@ fn what_has_no_place_is_refused() {
         assert_eq!(code(&refused), 2, "{wrong:?}: {}", stderr(&refused));
         assert!(!dir.exists());
     }
+    // JSON has no types; a qualifier that only looks so is one
+    for (columns, exit) in [("f:n=long", 2), ("f:n=long@,f:t=utf8[]", 2), ("f:n=number", 0), ("f:n,f:t=x", 0)]
+    {
+        let out = scratch.path().join(columns);
+        let args = ["export", text(&path), "--to", "jsonl", "--columns", columns, "--out", text(&out)];
+        let exported = run(&args);
+        assert_eq!((code(&exported), out.exists()), (exit, exit == 0), "{columns}");
+        assert_eq!(stderr(&exported).contains("types are for parquet"), exit == 2, "{}", stderr(&exported));
+    }
     assert_eq!(code(&export(&["--columns", "f:t=int", "--invalid-as-null"])), 0);
     let manifest: Value = serde_json::from_slice(&fs::read(dir.join("manifest.json")).unwrap()).unwrap();
     let invalid = manifest["files"].as_array().unwrap().iter().map(|file| file["invalid"].as_u64().unwrap());
