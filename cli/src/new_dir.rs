@@ -47,8 +47,11 @@ impl NewDir {
         hidden.push(name);
         hidden.push(".partial");
         let aside = path.with_file_name(hidden);
-        if !probe::is_dir(&aside)? {
-            fs::create_dir(&aside).map_err(|error| CommandError::io("create", &aside, &error))?;
+        match aside.symlink_metadata() {
+            Ok(found) if found.is_dir() => {}
+            // what it leads to is not of an export
+            Ok(_) => return Err(CommandError::invalid_file(&aside, "not a directory, or a link to one")),
+            Err(_) => fs::create_dir(&aside).map_err(|error| CommandError::io("create", &aside, &error))?,
         }
         let lock = lock(&aside)?;
         if !is_at(&lock, &aside).map_err(|error| CommandError::io("open", &aside, &error))? {
@@ -133,7 +136,7 @@ fn lock(dir: &Path) -> Result<fs::File, CommandError> {
 #[cfg(all(unix, feature = "arrow"))]
 fn is_at(dir: &fs::File, path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
-    let (open, named) = (dir.metadata()?, fs::metadata(path)?);
+    let (open, named) = (dir.metadata()?, path.symlink_metadata()?);
     Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
 }
 
