@@ -167,6 +167,11 @@ impl FileArgs {
         self.no_checksums
     }
 
+    /// Returns the memory that may be allocated at once for one file, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.limits().load_on_open_bytes
+    }
+
     /// Whether any of these arguments was given.
     pub(crate) fn is_given(&self) -> bool {
         self.zstd_dictionary.is_some()

@@ -69,6 +69,11 @@ impl BatchArgs {
     }
 }
 
+/// Whether all columns have types.
+pub(crate) fn are_typed(columns: &[String]) -> bool {
+    columns.iter().all(|column| Column::parse(column).is_ok())
+}
+
 impl BatchExport {
     /// Reads the mapping. `source` and `range` are what is exported.
     pub(crate) fn new(
@@ -261,24 +266,29 @@ impl BatchExport {
     }
 }
 
-/// Removes what an export that was cut off has left in a directory, except files with the given names.
+/// Removes what an export that was cut off has left in a directory, except files with the given names. If
+/// there is anything else, nothing is removed.
 pub(crate) fn retain(dir: &Path, names: &[&str]) -> Result<(), CommandError> {
     let fault = |error| CommandError::io("list", dir, &error);
+    let mut left = Vec::new();
     for entry in fs::read_dir(dir).map_err(fault)? {
-        let path = entry.map_err(fault)?.path();
+        let entry = entry.map_err(fault)?;
+        let (path, is_dir) = (entry.path(), entry.file_type().map_err(fault)?.is_dir());
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if names.contains(&&*name) {
             continue;
         }
-        if ![".tmp", ".parquet", ".arrow", ".csv", ".csv.gz", ".json", ".jsonl", ".jsonl.gz"]
+        let is_of_export = [".tmp", ".parquet", ".arrow", ".csv", ".csv.gz", ".json", ".jsonl", ".jsonl.gz"]
             .iter()
-            .any(|ending| name.ends_with(ending))
-        {
+            .any(|ending| name.ends_with(ending));
+        if is_dir || !is_of_export {
             return Err(CommandError::invalid_file(&path, "it is not of an export"));
         }
-        fs::remove_file(&path).map_err(|error| CommandError::io("remove", &path, &error))?;
+        left.push(path);
     }
-    Ok(())
+    let remove =
+        |path: &PathBuf| fs::remove_file(path).map_err(|error| CommandError::io("remove", path, &error));
+    left.iter().try_for_each(remove)
 }
 
 /// The members of the manifest that only these formats have.

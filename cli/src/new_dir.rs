@@ -53,8 +53,11 @@ impl NewDir {
     #[cfg(feature = "arrow")]
     pub(crate) fn resume(path: &Path) -> Result<Self, CommandError> {
         let aside = Self::partial(path)?;
-        if !probe::is_dir(&aside)? {
-            fs::create_dir(&aside).map_err(|error| CommandError::io("create", &aside, &error))?;
+        match aside.symlink_metadata() {
+            Ok(found) if found.is_dir() => {}
+            // what it leads to is not of an export
+            Ok(_) => return Err(CommandError::invalid_file(&aside, "not a directory, or a link to one")),
+            Err(_) => fs::create_dir(&aside).map_err(|error| CommandError::io("create", &aside, &error))?,
         }
         let lock = lock(&aside)?;
         if !is_at(&lock, &aside).map_err(|error| CommandError::io("open", &aside, &error))? {
@@ -139,7 +142,7 @@ fn lock(dir: &Path) -> Result<fs::File, CommandError> {
 #[cfg(all(unix, feature = "arrow"))]
 fn is_at(dir: &fs::File, path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
-    let (open, named) = (dir.metadata()?, fs::metadata(path)?);
+    let (open, named) = (dir.metadata()?, path.symlink_metadata()?);
     Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
 }
 

@@ -14,6 +14,11 @@ pub(crate) struct JobArgs {
 }
 
 impl JobArgs {
+    /// One after the other, in the order of the work.
+    pub(crate) fn one() -> Self {
+        Self { jobs: Some(1) }
+    }
+
     fn count(self) -> usize {
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         self.jobs.map_or_else(cores, usize::from)

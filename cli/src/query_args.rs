@@ -154,6 +154,11 @@ impl CellArgs {
         self.selection().scan().raw(self.raw)
     }
 
+    /// Whether a region that returns nothing may end the scan, so that the regions must be read in order.
+    pub(crate) fn may_end_scan(&self) -> bool {
+        self.filter.as_ref().is_some_and(Filter::may_end_scan)
+    }
+
     /// Returns the scan of one row that a raw get is.
     pub(crate) fn raw_scan(&self, row: &[u8]) -> Scan {
         self.scan().start_row(row.to_vec(), true).stop_row(row.to_vec(), true)

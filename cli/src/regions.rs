@@ -47,13 +47,8 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
     if is_snapshot(dir)? {
         return Ok(Kind::Snapshot);
     }
-    if probe::is_dir(&dir.join(TABLE_DESCRIPTOR))? {
+    if is_table(dir)? {
         return Ok(Kind::Table);
-    }
-    for inner in region_dirs(dir)? {
-        if is_region(&inner)? {
-            return Ok(Kind::Table);
-        }
     }
     if probe::is_dir(&dir.join(DATA))? {
         return Ok(Kind::Root);
@@ -77,6 +72,19 @@ pub(crate) fn is_snapshot(dir: &Path) -> Result<bool, CommandError> {
 /// Whether a directory is a region.
 pub(crate) fn is_region(dir: &Path) -> Result<bool, CommandError> {
     Ok(dir.file_name().is_some_and(|name| name == META) || probe::is_file(&dir.join(REGION_INFO))?)
+}
+
+/// Whether a directory is a table: it has a descriptor, or a region if its descriptor is lost.
+fn is_table(dir: &Path) -> Result<bool, CommandError> {
+    if probe::is_dir(&dir.join(TABLE_DESCRIPTOR))? {
+        return Ok(true);
+    }
+    for inner in region_dirs(dir)? {
+        if is_region(&inner)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Fails if a region was split or merged: others have its rows, and read its files until they are compacted.
@@ -168,9 +176,12 @@ pub(crate) fn tables_below(dir: &Path, kind: Kind) -> Result<Vec<PathBuf>, Comma
     }
 }
 
-/// Returns the directories of tables in that of a namespace.
+/// Returns the directories of tables in that of a namespace, also of those without a descriptor.
 fn table_dirs(namespace: &Path) -> Result<Vec<PathBuf>, CommandError> {
-    entries_of(namespace, |path| probe::is_dir(&path.join(TABLE_DESCRIPTOR)))
+    entries_of(namespace, |path| {
+        let is_hidden = path.file_name().unwrap_or_default().as_encoded_bytes().starts_with(b".");
+        Ok(!is_hidden && probe::is_dir(path)? && is_table(path)?)
+    })
 }
 
 /// Returns the entries of a directory that are wanted, sorted.

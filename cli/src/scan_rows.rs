@@ -13,6 +13,22 @@ pub(crate) struct RowScan {
 }
 
 impl RowScan {
+    /// Passes the rows of a region, without a limit, to `take`. Returns whether the scan ends with it: no
+    /// others are read then, as in [`run`](Self::run).
+    pub(crate) fn run_region(
+        &self,
+        region: &Region,
+        mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
+    ) -> Result<bool, Failure> {
+        let view = region.view();
+        let (mut rows, mut is_empty) = (view.scan(&self.scan)?, true);
+        while let Some(row) = rows.next_row()? {
+            take(row)?;
+            is_empty = false;
+        }
+        Ok(is_empty && rows.is_filter_done())
+    }
+
     /// Passes the rows, or pieces of them, to `take`. Returns where to continue if the limit was reached and
     /// there may be more.
     pub(crate) fn run(

@@ -162,20 +162,19 @@ impl InputSource {
         self.parts(|start, end| rows.overlaps(start, end))
     }
 
-    /// Passes the rows of a part to `take`.
+    /// Passes the rows of a part to `take`. Returns whether the scan ends with it, so that nothing is read of
+    /// the next ones: only if [`CellArgs::may_end_scan`] need these wait for it.
     pub(crate) fn scan_part(
         &self,
-        region: Region,
+        region: &Region,
         rows: &RowArgs,
         cells: &CellArgs,
         mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let scan = rows.scan(&self.narrowed(cells)?);
-        let scanned = scan.run(std::iter::once(Ok(region)), |region, row| {
+    ) -> Result<bool, Failure> {
+        rows.scan(&self.narrowed(cells)?).run_region(region, |row| {
             self.check(region, row)?;
             take(row)
-        });
-        scanned.map(drop)
+        })
     }
 
     /// Restricts the selection to the source's family, if there is only one.

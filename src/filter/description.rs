@@ -353,6 +353,42 @@ impl Filter {
         Self::leaf(Kind::Custom(Custom(Arc::new(filter))))
     }
 
+    /// Whether a scan of several regions may end at one although rows of later ones would pass: it ends where
+    /// a region has returned nothing and the filter accepts no more of its rows. The regions of such a scan
+    /// must be read one after the other. True of a filter that has a `WhileMatchFilter`, a `PageFilter` or a
+    /// `ColumnCountGetFilter`, also within lists, or a user-defined one.
+    #[must_use]
+    pub fn may_end_scan(&self) -> bool {
+        match &*self.kind {
+            Kind::WhileMatch(_) | Kind::Page(_) | Kind::ColumnCountGet(_) | Kind::Custom(_) => true,
+            Kind::And(filters) | Kind::Or(filters) => filters.iter().any(Self::may_end_scan),
+            // these accept no more rows of later regions either
+            Kind::Prefix(_)
+            | Kind::InclusiveStop(_)
+            | Kind::FuzzyRow(_)
+            | Kind::MultiRowRange(_)
+            // these never end a read
+            | Kind::Row(_)
+            | Kind::RandomRow(_)
+            | Kind::Family(_)
+            | Kind::Qualifier(_)
+            | Kind::Value(_)
+            | Kind::DependentColumn(_)
+            | Kind::SingleColumnValue(_)
+            | Kind::ColumnValue(_)
+            | Kind::ColumnPagination(_)
+            | Kind::ColumnPage(_)
+            | Kind::ColumnPrefix(_)
+            | Kind::MultipleColumnPrefix(_)
+            | Kind::ColumnRange(_)
+            | Kind::FirstKeyOnly(_)
+            | Kind::FirstKeyMatching(_)
+            | Kind::KeyOnly(_)
+            | Kind::Timestamps(_)
+            | Kind::Skip(_) => false,
+        }
+    }
+
     /// Whether the filter may end the read, or reject a row by its key.
     pub(super) fn judges_keys(&self) -> bool {
         match &*self.kind {

@@ -43,7 +43,8 @@ impl PartFormat {
 /// Returns the description of a file that is complete, or was.
 pub(super) fn description(path: &Path) -> Result<Option<Value>, Failure> {
     let beside = beside(path);
-    if !probe::is_file(path)? || !probe::is_file(&beside)? {
+    // a link is not of an export
+    if path.is_symlink() || !probe::is_file(path)? || !probe::is_file(&beside)? {
         return Ok(None);
     }
     Ok(serde_json::from_slice(&read_small(&beside)?).ok())

@@ -81,7 +81,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         for part in source.parts_of(&rows) {
             let region = part.open()?;
             check_order(region.path(), region.families(), &cells)?;
-            source.scan_part(region, &rows, &cells, &mut take)?;
+            if source.scan_part(&region, &rows, &cells, &mut take)? {
+                break;
+            }
         }
     }
     let cells: u64 = files.finish()?.iter().map(|file| file.cells).sum();

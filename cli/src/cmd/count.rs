@@ -12,7 +12,7 @@ use crate::source::{Draws, InputSource, SourcePart};
 use crate::tables::{Named, Sum, sum_parts};
 use crate::target::{self, Kind};
 use crate::target_args::TargetArgs;
-use hregion::{RegionInfo, RowRef};
+use hregion::{RegionInfo, RowRef, TableName};
 use serde_json::json;
 use std::io::Write as _;
 
@@ -138,7 +138,7 @@ fn print(counts: Counts, out: &mut Output) -> Result<(), Failure> {
 /// Counts the rows and cells that servers return, of several regions at once.
 fn count_served(table: &ServerTable, args: &Args) -> Result<Counts, Failure> {
     let mut counter = Counter::default();
-    if args.rows.has_limit() {
+    if args.rows.has_limit() || args.cells.may_end_scan() {
         table.scan(&args.rows, &args.cells, counter.taking())?;
         return Ok(counter.counts);
     }
@@ -154,7 +154,7 @@ fn count_served(table: &ServerTable, args: &Args) -> Result<Counts, Failure> {
     Ok(counter.counts)
 }
 
-/// Counts the rows and cells that HBase would return, up to a number of rows.
+/// Counts the rows and cells that HBase would return, in the order of the regions, up to a number of rows.
 fn count_first(source: &InputSource, args: &Args) -> Result<Counts, Failure> {
     let mut counter = Counter::default();
     source.scan(&args.rows, &args.cells, counter.taking())?;
@@ -164,7 +164,7 @@ fn count_first(source: &InputSource, args: &Args) -> Result<Counts, Failure> {
 /// Counts the rows and cells that HBase would return of a part.
 fn count_part(source: &InputSource, part: &SourcePart<'_>, args: &Args) -> Result<Counts, Failure> {
     let mut counter = Counter::default();
-    source.scan_part(part.open()?, &args.rows, &args.cells, counter.taking())?;
+    source.scan_part(&part.open()?, &args.rows, &args.cells, counter.taking())?;
     Ok(counter.counts)
 }
 
@@ -176,7 +176,7 @@ fn count_all(sources: &[Named], args: &Args, out: &mut Output) -> Result<Exit, F
         writeln!(out, "{:>12} {:>12}", "rows", "cells")?;
     }
     let count = |source: &InputSource, part: &SourcePart<'_>| count_part(source, part, args);
-    sum_parts(sources, (&args.rows, args.jobs), Counts::default, count, |table, counts| {
+    let mut done = |table: Option<&TableName>, counts| {
         let Some(table) = table else { return print(counts, out) };
         tables += 1;
         all.merge(counts);
@@ -187,7 +187,14 @@ fn count_all(sources: &[Named], args: &Args, out: &mut Output) -> Result<Exit, F
             writeln!(out, "{rows:>12} {cells:>12}  {table}")?;
         }
         out.flush_aside()
-    })?;
+    };
+    if args.cells.may_end_scan() {
+        for (table, source) in sources {
+            done(table.as_ref(), count_first(source, args)?)?;
+        }
+    } else {
+        sum_parts(sources, (&args.rows, args.jobs), Counts::default, count, done)?;
+    }
     let Counts { rows, cells } = all;
     if is_one {
         return Ok(Exit::Done);

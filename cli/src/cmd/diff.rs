@@ -17,7 +17,9 @@ use serde_json::Value;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::iter::Peekable;
 use std::path::PathBuf;
+use std::vec;
 
 /// Print the cells that are in only one of two files, regions, tables or root directories
 ///
@@ -220,10 +222,28 @@ impl<'a> Diff<'a> {
     }
 
     fn is_same(&self, a: &CellRef<'_>, b: &CellRef<'_>) -> bool {
-        a.key() == b.key()
-            && a.value() == b.value()
-            && (self.args.ignore_sequence_ids || self.seq_ids.is_none() || a.seq_id() == b.seq_id())
-            && (self.args.ignore_tags || a.tag_bytes() == b.tag_bytes())
+        self.compare(a, b).is_eq()
+    }
+
+    /// Orders cells by what is compared of them.
+    fn compare(&self, a: &CellRef<'_>, b: &CellRef<'_>) -> Ordering {
+        let seq_ids = match self.args.ignore_sequence_ids || self.seq_ids.is_none() {
+            true => Ordering::Equal,
+            false => a.seq_id().cmp(&b.seq_id()),
+        };
+        let tags = || match self.args.ignore_tags {
+            true => Ordering::Equal,
+            false => a.tag_bytes().cmp(b.tag_bytes()),
+        };
+        let keys = || a.key().as_bytes().cmp(b.key().as_bytes());
+        seq_ids.then_with(keys).then_with(|| a.value().cmp(b.value())).then_with(tags)
+    }
+
+    /// Sorts cells, with their places.
+    fn sorted<'c>(&self, cells: &'c [Cell]) -> Peekable<vec::IntoIter<(usize, CellRef<'c>)>> {
+        let mut sorted: Vec<_> = cells.iter().map(Cell::as_ref).enumerate().collect();
+        sorted.sort_by(|(_, a), (_, b)| self.compare(a, b));
+        sorted.into_iter().peekable()
     }
 
     /// Compares cells with the same key, which may be in any order.
@@ -233,26 +253,46 @@ impl<'a> Diff<'a> {
         right: &mut dyn CellSource,
         out: &mut Output,
     ) -> Result<(), Failure> {
-        let mut only_right = self.take_versions(right)?;
-        for cell in self.take_versions(left)? {
-            let same = only_right.iter().position(|other| self.is_same(&cell.as_ref(), &other.as_ref()));
-            match same {
-                Some(same) => drop(only_right.remove(same)),
-                None => self.print(Side::Left, &cell.as_ref(), out)?,
+        let cells = [self.take_versions(left, Side::Left)?, self.take_versions(right, Side::Right)?];
+        let [mut left, mut right] = cells.each_ref().map(|cells| self.sorted(cells));
+        let mut only = [Vec::new(), Vec::new()];
+        loop {
+            let order = match (left.peek(), right.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((_, a)), Some((_, b))) => self.compare(a, b),
+            };
+            let taken = [left.next_if(|_| order.is_le()), right.next_if(|_| order.is_ge())];
+            if order.is_ne() {
+                only.iter_mut().zip(taken).for_each(|(only, cell)| only.extend(cell));
             }
         }
-        only_right.iter().try_for_each(|cell| self.print(Side::Right, &cell.as_ref(), out))
+        for (side, mut only) in [Side::Left, Side::Right].into_iter().zip(only) {
+            // in the order in which they are stored
+            only.sort_by_key(|(at, _)| *at);
+            only.iter().try_for_each(|(_, cell)| self.print(side, cell, out))?;
+        }
+        Ok(())
     }
 
-    /// Takes all cells with the key of the current one.
-    fn take_versions(&self, cells: &mut dyn CellSource) -> Result<Vec<Cell>, CommandError> {
-        let mut versions: Vec<Cell> = Vec::new();
+    /// Takes all cells with the key of the current one. Fails if they need more memory than is allowed.
+    fn take_versions(&self, cells: &mut dyn CellSource, side: Side) -> Result<Vec<Cell>, CommandError> {
+        let (mut versions, mut bytes) = (Vec::<Cell>::new(), 0_usize);
+        let most = self.args.reading.memory_bytes();
         while let Some(cell) = cells.peek() {
             if versions
                 .first()
                 .is_some_and(|first| self.order.compare(first.as_ref().key(), cell.key()).is_ne())
             {
                 break;
+            }
+            let len = cell.key().as_bytes().len() + cell.value().len() + cell.tag_bytes().len();
+            bytes = bytes.saturating_add(len + size_of::<Cell>());
+            if bytes > most {
+                let path = [&self.args.left, &self.args.right][side as usize];
+                let message = format!("the cells of one key have more than {most} bytes");
+                return Err(CommandError::limit(path, message, "--limit-memory-bytes raises the limit"));
             }
             versions.push(Cell::from(cell));
             cells.advance()?;

@@ -14,7 +14,7 @@ use crate::parallel::JobArgs;
 use crate::probe;
 use crate::query_args::{CellArgs, RangeArgs, RowArgs};
 use crate::row_output::{put_csv, put_json};
-use crate::server_args::ServerArgs;
+use crate::server_args::{ServerArgs, ServerTable};
 use crate::source::{Draws, InputSource, SourcePart};
 use crate::target_args::TargetArgs;
 use crate::text;
@@ -29,6 +29,7 @@ use std::fs;
 #[cfg(feature = "arrow")]
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Write the rows of a table, region or snapshot to files, one per region
 ///
@@ -159,26 +160,29 @@ fn export_parts(
 ) -> Result<(NewDir, Vec<Exported>), Failure> {
     if let Some(table) = args.server.table(&args.target, cells, &args.reading)? {
         let dir = open(&args.out)?;
+        let (regions, end) = (table.regions(rows)?, ServedEnd::find(&table, rows, cells)?);
         let export = |region: &RegionInfo| {
-            let scan = |take: Take<'_>| table.scan_region(region, rows, cells, take);
+            let scan = |take: Take<'_>| end.scan(&table, region, (rows, cells), take);
             write(Some(region), None, dir.aside(), &scan)
         };
-        let files = export_all(&table.regions(rows)?, export, args)?;
+        let files = export_all(&regions, export, args.jobs)?;
         return Ok((dir, files));
     }
     let draws = Draws { prints: false, all: true };
     let source = InputSource::open(&args.target, &args.reading, cells, Some(draws), out)?;
-    let dir = open(&args.out)?;
+    let (dir, end) = (open(&args.out)?, ScanEnd::of(cells));
     let export = |part: &SourcePart<'_>| {
         let region = part.open()?;
         let info = match part {
             SourcePart::Closed(..) => Some(region.info().clone()),
             SourcePart::Files(_) => None,
         };
-        let scan = |take: Take<'_>| source.scan_part(region.clone(), rows, cells, take);
-        write(info.as_ref(), Some(&region), dir.aside(), &scan)
+        let scan = |take: Take<'_>| end.scan(|| source.scan_part(&region, rows, cells, take));
+        // a file is not kept if its rows depend on other regions
+        let kept_by = (!end.is_possible).then_some(&region);
+        write(info.as_ref(), kept_by, dir.aside(), &scan)
     };
-    let files = export_all(&source.parts_of(rows), export, args)?;
+    let files = export_all(&source.parts_of(rows), export, end.jobs(args.jobs))?;
     Ok((dir, files))
 }
 
@@ -186,10 +190,10 @@ fn export_parts(
 fn export_all<P: Sync>(
     parts: &[P],
     export: impl Fn(&P) -> Result<Exported, Failure> + Sync,
-    args: &Args,
+    jobs: JobArgs,
 ) -> Result<Vec<Exported>, Failure> {
     let mut files = Vec::new();
-    args.jobs.in_order(parts, export, |exported| {
+    jobs.in_order(parts, export, |exported| {
         files.push(exported?);
         Ok(())
     })?;
@@ -261,6 +265,62 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// Where a scan of several parts ends, if a part may end it. The parts are then read in order.
+struct ScanEnd {
+    is_possible: bool,
+    is_reached: AtomicBool,
+}
+
+impl ScanEnd {
+    fn of(cells: &CellArgs) -> Self {
+        Self { is_possible: cells.may_end_scan(), is_reached: AtomicBool::new(false) }
+    }
+
+    fn jobs(&self, jobs: JobArgs) -> JobArgs {
+        if self.is_possible { JobArgs::one() } else { jobs }
+    }
+
+    /// Scans the next part, which returns whether the scan ends with it, unless it has ended.
+    fn scan(&self, part: impl FnOnce() -> Result<bool, Failure>) -> Result<(), Failure> {
+        if !self.is_reached.load(Ordering::Relaxed) && part()? && self.is_possible {
+            self.is_reached.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// The last row of a scan of servers, if a region may end it: later regions have no rows of the scan. It is
+/// read before, as the scan of a single region does not tell.
+struct ServedEnd(Option<Vec<u8>>);
+
+impl ServedEnd {
+    fn find(table: &ServerTable, rows: &RowArgs, cells: &CellArgs) -> Result<Self, Failure> {
+        if !cells.may_end_scan() {
+            return Ok(Self(None));
+        }
+        let mut last = Vec::new();
+        table.scan(rows, cells, |row| {
+            last.clear();
+            last.extend_from_slice(row.key());
+            Ok(())
+        })?;
+        Ok(Self(Some(last)))
+    }
+
+    fn scan(
+        &self,
+        table: &ServerTable,
+        region: &RegionInfo,
+        (rows, cells): (&RowArgs, &CellArgs),
+        take: Take<'_>,
+    ) -> Result<(), Failure> {
+        match &self.0 {
+            Some(last) if region.start_key() > last.as_slice() => Ok(()),
+            _ => table.scan_region(region, rows, cells, take),
+        }
+    }
+}
+
 /// Takes the rows of a part.
 type Take<'t> = &'t mut dyn FnMut(RowRef<'_>) -> Result<(), Failure>;
 
@@ -306,6 +366,13 @@ fn batch_export(args: &Args) -> Result<Option<BatchExport>, Failure> {
         Form::Jsonl | Form::Csv if args.check || args.batches.is_given() => {
             let message = "--check, --mapping, --invalid-as-null and --row-group-bytes are for parquet and \
                            arrow, and for csv with typed columns";
+            return Err(CommandError::usage(message).into());
+        }
+        Form::Jsonl
+            if args.cells.typed_columns().is_some_and(|columns| batch_export::are_typed(&columns)) =>
+        {
+            // as qualifiers, they would select nothing
+            let message = "--columns: types are for parquet, arrow and csv";
             return Err(CommandError::usage(message).into());
         }
         Form::Jsonl | Form::Csv => return Ok(None),
@@ -359,21 +426,23 @@ fn check_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Resu
         Ok(())
     };
     if let Some(table) = args.server.table(&args.target, cells, &args.reading)? {
+        let end = ServedEnd::find(&table, &rows, cells)?;
         let compare = |region: &RegionInfo| {
-            let scan = |take: Take<'_>| table.scan_region(region, &rows, cells, take);
+            let scan = |take: Take<'_>| end.scan(&table, region, (&rows, cells), take);
             export.compare(&manifest, Some(region), &args.out, scan)
         };
         args.jobs.in_order(&table.regions(&rows)?, compare, take)?;
     } else {
         let draws = Draws { prints: false, all: true };
         let source = InputSource::open(&args.target, &args.reading, cells, Some(draws), out)?;
+        let end = ScanEnd::of(cells);
         let compare = |part: &SourcePart<'_>| {
             let region = part.open()?;
             let info = matches!(part, SourcePart::Closed(..)).then(|| region.info().clone());
-            let scan = |take: Take<'_>| source.scan_part(region, &rows, cells, take);
+            let scan = |take: Take<'_>| end.scan(|| source.scan_part(&region, &rows, cells, take));
             export.compare(&manifest, info.as_ref(), &args.out, scan)
         };
-        args.jobs.in_order(&source.parts_of(&rows), compare, take)?;
+        end.jobs(args.jobs).in_order(&source.parts_of(&rows), compare, take)?;
     }
     let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
     let gone =

@@ -17,6 +17,8 @@ pub(crate) struct RowCells<'s> {
     /// The parts after the current one.
     parts: vec::IntoIter<SourcePart<'s>>,
     region: Option<(Region, ResultScanner)>,
+    /// Whether the current region has returned nothing yet.
+    is_empty: bool,
     /// The rest of the current row.
     cells: vec::IntoIter<Cell>,
     current: Option<Cell>,
@@ -33,7 +35,8 @@ impl<'s> RowCells<'s> {
         let scan = rows.scan(&source.narrowed(cells)?).scan;
         let parts = source.parts_of(rows).into_iter();
         let cells = Vec::new().into_iter();
-        let mut opened = Self { source, scan, order, parts, region: None, cells, current: None };
+        let mut opened =
+            Self { source, scan, order, parts, region: None, is_empty: true, cells, current: None };
         opened.advance()?;
         Ok(opened)
     }
@@ -41,12 +44,17 @@ impl<'s> RowCells<'s> {
     /// Reads the next row. Returns false at the end.
     fn read(&mut self) -> Result<bool, CommandError> {
         loop {
-            if let Some((region, rows)) = &mut self.region
-                && let Some(row) = rows.next_row()?
-            {
-                self.source.check(region, row)?;
-                self.cells = row.cells().map(Cell::from).collect::<Vec<_>>().into_iter();
-                return Ok(true);
+            if let Some((region, rows)) = &mut self.region {
+                if let Some(row) = rows.next_row()? {
+                    self.source.check(region, row)?;
+                    self.cells = row.cells().map(Cell::from).collect::<Vec<_>>().into_iter();
+                    self.is_empty = false;
+                    return Ok(true);
+                }
+                if self.is_empty && rows.is_filter_done() {
+                    // the scan ends here, as one of all regions does
+                    return Ok(false);
+                }
             }
             let Some(part) = self.parts.next() else { return Ok(false) };
             let region = part.open()?;
@@ -55,7 +63,7 @@ impl<'s> RowCells<'s> {
                 return Err(CommandError::unsupported(region.path(), message));
             }
             let rows = region.view().into_scanner(self.scan.clone())?;
-            self.region = Some((region, rows));
+            (self.region, self.is_empty) = (Some((region, rows)), true);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `hregion diff` of tables, regions and snapshots: what was written in between, and nothing else.
 
 use crate::support::{code, json_lines, last_error, ok, plain, run, stderr, stdout, testdata};
-use hregion::{Compaction, Delete, Family, Put, Region, Table};
+use hregion::{CellRef, CellType, Compaction, Delete, Family, HFileWriter, Put, Region, SeekKey, Table};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -138,4 +138,42 @@ fn directories_of_tables_are_compared() {
     }));
     let mixed = run(&["diff", &a, &format!("{}/t", namespace(&a))]);
     assert_eq!(code(&mixed), 2, "{}", stderr(&mixed));
+}
+
+/// Many cells of one key, which may be in any order in a file.
+#[test]
+fn many_cells_of_one_key_are_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, cells: &mut dyn Iterator<Item = (String, i64)>| {
+        let path = dir.path().join(name);
+        let mut file = HFileWriter::options().create(&path).unwrap();
+        let key = SeekKey::of(b"r", b"f", b"q", 5, CellType::Put);
+        for (value, seq_id) in cells {
+            file.append(CellRef::new(&key, value.as_bytes()).with_seq_id(seq_id)).unwrap();
+        }
+        file.finish().unwrap();
+        path.into_os_string().into_string().unwrap()
+    };
+    let count = 200_000;
+    let cells = |at: i64| (format!("{}", at / 2 * 7919 % count), 0);
+    let left = write("left", &mut (0..count).map(cells));
+    let right = write("right", &mut (0..count).rev().map(cells));
+    assert_eq!(ok(&["diff", &left, &right]), "");
+    // a cell that the other has as often less, and one that it has not at all
+    let more = write("more", &mut (0..count + 1).rev().map(|at| cells(at % (count - 1))));
+    let found = run(&["diff", &more, &left, "--json"]);
+    let lines = json_lines(&stdout(&found));
+    let lines: Vec<_> = lines.iter().map(|line| (&line["side"], &line["cell"]["value"])).collect();
+    let (first, last) = (Value::from(cells(0).0), Value::from(cells(count - 1).0));
+    let (left_side, right_side) = (Value::from("left"), Value::from("right"));
+    assert_eq!(code(&found), 1);
+    assert_eq!(lines, [(&left_side, &first), (&left_side, &first), (&right_side, &last)]);
+    let limits = ["--limit-memory-bytes", "1M", "--limit-block-bytes", "1G"];
+    let refused = run(&[&["diff", &left, &right, "--json"], &limits[..]].concat());
+    let error = last_error(&refused);
+    assert_eq!(
+        (code(&refused), error["kind"].as_str(), error["path"].as_str()),
+        (3, Some("Limit"), Some(&*left))
+    );
+    assert!(error["message"].as_str().unwrap().contains("one key"), "{error}");
 }

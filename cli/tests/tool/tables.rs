@@ -3,6 +3,7 @@
 
 use crate::library::files::copy_dir;
 use crate::support::{code, json_lines, last_error, ok, read_gz, run, stderr, stdout, testdata};
+use hregion::{Family, Put, Table};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -56,6 +57,97 @@ fn rows_and_cells_are_counted_by_table() {
     let limited = run(&["count", &root, "--limit", "3"]);
     assert_eq!(code(&limited), 2, "{}", stderr(&limited));
     assert_eq!(ok(&["count", &table, "--limit", "3"]).lines().next().unwrap(), "rows 3");
+}
+
+/// A filter that accepts no more rows ends a scan in a region that returns none; commands that read the
+/// regions one by one stop there, too.
+#[test]
+fn regions_after_the_end_of_a_scan_are_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let create = |name: &str, splits: &[&str], rows: &[&str]| {
+        let table = Table::create(dir.path(), name, &[Family::new("f")], splits).unwrap();
+        for row in rows {
+            table.put(Put::new((*row).to_owned()).cell_at("f", "q", 5, (*row).to_owned())).unwrap();
+            if *row >= "d" {
+                table.put(Put::new((*row).to_owned()).cell_at("f", "late", 5, "1")).unwrap();
+            }
+        }
+        table.flush().unwrap();
+        table.close().unwrap();
+        text(dir.path().join("data/default").join(name))
+    };
+    let all = ["a", "b", "c", "d", "f", "g"];
+    let table = create("t", &["c", "f"], &all);
+    let namespace = text(dir.path().join("data/default"));
+    let rows_of = |text: &str| -> Vec<String> {
+        let mut rows: Vec<_> =
+            json_lines(text).iter().map(|cell| cell["row"].as_str().unwrap().to_owned()).collect();
+        rows.dedup();
+        rows
+    };
+    // without the column, a row is excluded when it has been read
+    let late = "SingleColumnValueFilter('f', 'late', =, 'binary:1', true, true)";
+    for (at, (filter, forward, back)) in [
+        ("WHILE RowFilter(!=, 'binary:c')", &["a", "b"][..], &["g", "f", "d", "b", "a"][..]),
+        ("WHILE RowFilter(!=, 'binary:d')", &["a", "b", "c", "f", "g"], &["g", "f"]),
+        ("WHILE RowFilter(!=, 'binary:a')", &[], &["g", "f", "d", "c", "b"]),
+        ("KeyOnlyFilter() AND (WHILE RowFilter(!=, 'binary:c'))", &["a", "b"], &["g", "f", "d", "b", "a"]),
+        ("PageFilter(1)", &["a", "c", "f"], &["g", "d", "b"]),
+        (&format!("PageFilter(1) AND {late}"), &[], &["g", "d"]),
+        (&format!("{late} AND PageFilter(1)"), &["d", "f"], &["g", "d"]),
+        ("PrefixFilter('d')", &["d"], &["d"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let select = ["--filter", filter, "--json"];
+        let with = |args: &[&str]| ok(&[args, &select].concat());
+        assert_eq!(rows_of(&with(&["scan", &table])), forward, "{filter}");
+        assert_eq!(rows_of(&with(&["scan", &table, "--reversed"])), back, "{filter}");
+        let count = |args: &[&str]| json_lines(&with(&[&["count"], args].concat()));
+        assert_eq!(count(&[&table])[0]["rows"], forward.len(), "{filter}");
+        assert_eq!(count(&[&table, "--jobs", "3"])[0]["rows"], forward.len(), "{filter}");
+        assert_eq!(count(&[&table, "--reversed"])[0]["rows"], back.len(), "{filter}");
+        assert_eq!(count(&[&namespace])[0]["rows"], forward.len(), "{filter}");
+
+        let out = text(dir.path().join(format!("out{at}")));
+        let exported = |more: &[&str], wanted: &[&str]| {
+            with(&[&["export", &table, "--out", &out, "--force", "--jobs", "2"], more].concat());
+            let manifest = fs::read(PathBuf::from(&out).join("manifest.json")).unwrap();
+            let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+            assert_eq!(
+                (&manifest["rows"], manifest["files"].as_array().unwrap().len()),
+                (&json!(wanted.len()), 3)
+            );
+            let files = manifest["files"].as_array().unwrap().iter();
+            files
+                .map(|file| fs::read_to_string(format!("{out}/{}", file["file"].as_str().unwrap())).unwrap())
+                .collect::<String>()
+        };
+        assert_eq!(rows_of(&exported(&["--to", "jsonl"], forward)), forward, "{filter}");
+        #[cfg(feature = "arrow")]
+        {
+            let typed = ["--to", "csv", "--columns", "f:q=utf8,f:late=utf8"];
+            let lines = exported(&typed, forward);
+            let found: Vec<&str> =
+                lines.lines().filter_map(|line| line.split_once(',')).map(|(row, _)| row).collect();
+            let found: Vec<&str> = found.into_iter().filter(|row| *row != "row").collect();
+            assert_eq!(found, forward, "{filter}");
+            with(&[&["export", &table, "--out", &out, "--check"][..], &typed].concat());
+        }
+
+        let copied = create(&format!("copied{at}"), &["e"], &[]);
+        with(&["copy", &table, &copied]);
+        assert_eq!(rows_of(&ok(&["scan", "--json", &copied])), forward, "{filter}");
+        // one region with these rows, and another one behind
+        let same = create(&format!("same{at}"), &["h"], forward);
+        if !filter.contains("Page") && !filter.starts_with("Key") {
+            assert_eq!(ok(&["diff", &table, &same, "--filter", filter]), "", "{filter}");
+        }
+        for table in [&copied, &same] {
+            fs::remove_dir_all(table).unwrap();
+        }
+    }
 }
 
 fn root_table(name: &str) -> PathBuf {

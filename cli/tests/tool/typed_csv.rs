@@ -3,7 +3,7 @@
 #![cfg(all(unix, feature = "arrow"))]
 
 use crate::batches::{files, table, text};
-use crate::support::{code, json_lines, ok, read_gz, run, stderr};
+use crate::support::{code, json_lines, last_error, ok, read_gz, run, stderr};
 use hregion::{Put, Region, Table};
 use serde_json::Value;
 use std::fs;
@@ -150,6 +150,15 @@ fn what_has_no_place_is_refused() {
         assert_eq!(code(&refused), 2, "{wrong:?}: {}", stderr(&refused));
         assert!(!dir.exists());
     }
+    // JSON has no types; a qualifier that only looks so is one
+    for (columns, exit) in [("f:n=long", 2), ("f:n=long@,f:t=utf8[]", 2), ("f:n=number", 0), ("f:n,f:t=x", 0)]
+    {
+        let out = scratch.path().join(columns);
+        let args = ["export", text(&path), "--to", "jsonl", "--columns", columns, "--out", text(&out)];
+        let exported = run(&args);
+        assert_eq!((code(&exported), out.exists()), (exit, exit == 0), "{columns}");
+        assert_eq!(stderr(&exported).contains("types are for parquet"), exit == 2, "{}", stderr(&exported));
+    }
     assert_eq!(code(&export(&["--columns", "f:t=int", "--invalid-as-null"])), 0);
     let manifest: Value = serde_json::from_slice(&fs::read(dir.join("manifest.json")).unwrap()).unwrap();
     let invalid = manifest["files"].as_array().unwrap().iter().map(|file| file["invalid"].as_u64().unwrap());
@@ -214,4 +223,43 @@ fn complete_files_are_kept_when_a_failed_export_is_repeated() {
     let before = inodes(&partial);
     assert_eq!(code(&export(&dir, &["--versions", "2"])), 0);
     assert!(inodes(&dir).iter().zip(before).all(|(now, before)| *now != before));
+}
+
+/// A directory of the temporary name may be of others: nothing of theirs is removed, or written to.
+#[test]
+fn what_others_have_under_the_temporary_name_remains() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = table(&scratch.path().join("root"), 40);
+    let (dir, partial) = (scratch.path().join("out"), scratch.path().join(".out.partial"));
+    let export = || {
+        let args = ["export", "--json", text(&path), "--to", "csv", "--out", text(&dir)];
+        let refused = run(&[&args[..], &COLUMNS].concat());
+        assert_eq!(code(&refused), 2, "{}", stderr(&refused));
+        assert!(!dir.exists());
+        last_error(&refused)["path"].as_str().unwrap().to_owned()
+    };
+    // a link to a directory
+    let other = scratch.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("a.csv"), "theirs").unwrap();
+    std::os::unix::fs::symlink(&other, &partial).unwrap();
+    assert_eq!(export(), text(&partial));
+    assert!(partial.is_symlink() && fs::read_dir(&other).unwrap().count() == 1);
+    assert_eq!(fs::read_to_string(other.join("a.csv")).unwrap(), "theirs");
+    fs::remove_file(&partial).unwrap();
+    // a link to nothing, and a file
+    std::os::unix::fs::symlink(scratch.path().join("nothing"), &partial).unwrap();
+    assert_eq!(export(), text(&partial));
+    fs::remove_file(&partial).unwrap();
+    fs::write(&partial, "").unwrap();
+    assert_eq!(export(), text(&partial));
+    fs::remove_file(&partial).unwrap();
+    // files in it, in any order of names
+    fs::create_dir(&partial).unwrap();
+    let names = ["0.csv", "a.csv", "notes.txt", "z.parquet", "zz.tmp"];
+    names.iter().for_each(|name| fs::write(partial.join(name), "theirs").unwrap());
+    assert_eq!(export(), text(&partial.join("notes.txt")));
+    for name in names {
+        assert_eq!(fs::read_to_string(partial.join(name)).unwrap(), "theirs", "{name}");
+    }
 }

@@ -286,3 +286,33 @@ fn references_and_links_are_read() {
     ok(&["convert", &link, "--out", &out, "--force"]);
     assert_eq!(code(&run(&["diff", "--ignore-sequence-ids", &out, &whole])), 0);
 }
+
+/// A table that has lost its descriptor is one nevertheless: what is wrong with its files is found.
+#[test]
+fn tables_without_a_descriptor_are_not_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_tree(&testdata("region/clone-references/root"), dir.path());
+    let root = dir.path().to_str().unwrap();
+    let count = || {
+        let output = run(&["count", root, "--json"]);
+        let lines = json_lines(&stdout(&output));
+        let tables: Vec<_> = lines.iter().map(|line| line["table"].clone()).collect();
+        (tables, stderr(&output).contains("no table descriptor"))
+    };
+    let (before, table) = (count().0, dir.path().join("data/default/joined"));
+    assert_eq!(before, [json!("cloned"), json!("joined"), Value::Null]);
+    fs::remove_dir_all(table.join(".tabledesc")).unwrap();
+    assert_eq!(count(), (before, true));
+    assert_eq!(code(&run(&["verify", root])), 0);
+    let store = files_below(&table).into_iter().filter(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.len() == 32 && path.metadata().unwrap().len() > 500
+    });
+    let store = store.last().unwrap();
+    let mut bytes = fs::read(&store).unwrap();
+    bytes[60] ^= 1;
+    fs::write(&store, bytes).unwrap();
+    let output = run(&["verify", root]);
+    assert_eq!(code(&output), 3, "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains(store.to_str().unwrap()));
+}

@@ -267,3 +267,20 @@ fn filters_that_judge_cells_only_are_not_asked_about_rows() {
         assert_eq!(judges(&expression), expected, "{expression}");
     }
 }
+
+/// Which scans of several regions depend on the order of the regions.
+#[test]
+fn filters_that_may_end_scans_are_known() {
+    let (page, cell) = ("PageFilter(1)", "ValueFilter(=, 'binary:1')");
+    for (expression, expected) in [
+        (page.to_owned(), true),
+        ("ColumnCountGetFilter(1)".to_owned(), true),
+        (format!("WHILE {cell}"), true),
+        (format!("{cell} AND ({cell} OR WHILE {cell})"), true),
+        (format!("SKIP {page}"), false),
+        (format!("{cell} OR PrefixFilter('a') AND InclusiveStopFilter('b')"), false),
+    ] {
+        assert_eq!(Filter::parse(&expression).unwrap().may_end_scan(), expected, "{expression}");
+    }
+    assert!(Filter::custom(EveryOther).may_end_scan());
+}

@@ -64,6 +64,12 @@ impl ResultScanner {
         self.0.with_dependent(|_, rows| rows.may_have_more())
     }
 
+    /// Whether the filter accepts no more rows of the region. See [`RegionScanner::is_filter_done`].
+    #[must_use]
+    pub fn is_filter_done(&self) -> bool {
+        self.0.with_dependent(|_, rows| rows.is_filter_done())
+    }
+
     /// Returns the position of the scan. See [`RegionScanner::cursor`].
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
