@@ -157,7 +157,7 @@ impl BatchExport {
                 "without --now, it is of the same time; remove the directory to begin anew",
             )));
         }
-        let now = earlier.or(self.cells.now()).unwrap_or_else(|| SystemClock.now());
+        let now = earlier.or_else(|| self.cells.now()).unwrap_or_else(|| SystemClock.now());
         self.cells = self.cells.at(Some(now));
         Ok(self)
     }

@@ -567,7 +567,8 @@ impl RegionCore {
                 (lane, 0, Some(background.scheduler.retry_at(failures)))
             }
         };
-        if !is_closed && !(is_inline && due.is_some()) {
+        let is_over = is_closed || is_inline && due.is_some();
+        if !is_over {
             task.status = Status::Queued;
             if is_inline {
                 drop(tasks);

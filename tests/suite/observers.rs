@@ -1244,36 +1244,40 @@ impl RegionObserver for Holding {
 /// acknowledged afterwards: another process may have opened the region.
 #[test]
 fn a_write_that_is_held_does_not_outlive_the_close_of_a_poisoned_region() {
+    let holding = Arc::new(Holding { reached: Barrier::new(2), goes_on: Barrier::new(2) });
+    let begin = || {
+        let storage = FaultyStorage::new();
+        let region = open(&storage, &[(0, holding.clone())]).unwrap();
+        for row in ["a", "b", "c"] {
+            region.flush().unwrap();
+            region.put(Put::new(row).cell("f", "q", "v")).unwrap();
+        }
+        (storage, region)
+    };
     let mut poisoned = 0;
     for n in 0.. {
-        let storage = FaultyStorage::new();
-        let holding = Arc::new(Holding { reached: Barrier::new(2), goes_on: Barrier::new(2) });
-        let region = open(&storage, &[(0, holding.clone())]).unwrap();
-        region.put(Put::new("a").cell("f", "q", "v")).unwrap();
+        let (storage, region) = begin();
         let calls = storage.calls();
         storage.fail_after(n);
-        let flushed = region.flush();
+        let compacted = region.compact(Compaction::Major);
+        let has_failed = storage.calls() - calls > n;
         storage.heal();
-        if flushed.is_ok() && storage.calls() - calls <= n {
-            break;
+        match compacted {
+            Ok(()) if !has_failed => break,
+            Err(error) if error.kind() == ErrorKind::Poisoned => poisoned += 1,
+            _ => continue,
         }
-        if region.health().poisoned.is_none() {
-            continue;
-        }
-        poisoned += 1;
         drop(region);
 
         // Again, with a write that is held meanwhile.
-        let storage = FaultyStorage::new();
-        let region = open(&storage, &[(0, holding.clone())]).unwrap();
-        region.put(Put::new("a").cell("f", "q", "v")).unwrap();
+        let (storage, region) = begin();
         let held = thread::spawn({
             let region = region.clone();
             move || region.put(Put::new("held").cell("f", "q", "v"))
         });
         holding.reached.wait();
         storage.fail_after(n);
-        assert_eq!(region.flush().unwrap_err().kind(), ErrorKind::Poisoned);
+        assert_eq!(region.compact(Compaction::Major).unwrap_err().kind(), ErrorKind::Poisoned);
         storage.heal();
         assert_eq!(region.close().unwrap_err().kind(), ErrorKind::Poisoned);
         let names = storage.names();

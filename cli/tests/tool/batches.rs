@@ -86,8 +86,7 @@ fn exports_are_those_of_their_source() {
         ["export", text(&path), "--to", "parquet", "--columns", "f:n=long@,f:t=utf8", "--out", text(&dir)];
     ok(&args);
     assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
-    let table =
-        Table::open_with(scratch.path().join("own"), "t", hregion::Region::options().writable(true)).unwrap();
+    let table = Table::open_with(scratch.path().join("own"), "t", Region::options().writable(true)).unwrap();
     table.put(Put::new("3-00003").cell_at("f", "t", 7, "other")).unwrap();
     table.close().unwrap();
     let checked = run(&[&args[..], &["--check"]].concat());

@@ -304,11 +304,11 @@ fn tables_without_a_descriptor_are_not_left_out() {
     fs::remove_dir_all(table.join(".tabledesc")).unwrap();
     assert_eq!(count(), (before, true));
     assert_eq!(code(&run(&["verify", root])), 0);
-    let store = files_below(&table).into_iter().filter(|path| {
+    let mut stores = files_below(&table).into_iter().filter(|path| {
         let name = path.file_name().unwrap().to_str().unwrap();
         name.len() == 32 && path.metadata().unwrap().len() > 500
     });
-    let store = store.last().unwrap();
+    let store = stores.next_back().unwrap();
     let mut bytes = fs::read(&store).unwrap();
     bytes[60] ^= 1;
     fs::write(&store, bytes).unwrap();
