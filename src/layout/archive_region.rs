@@ -80,7 +80,7 @@ impl RegionDir {
 /// Whether an entry of a table's directory is what is left of a region whose files have been archived.
 pub(crate) fn is_archived_region(entry: &DirEntry) -> bool {
     let name = entry.utf8_name().and_then(|name| name.strip_prefix('.')?.strip_suffix(ARCHIVED));
-    name.is_some_and(is_encoded_name)
+    !entry.is_symlink && name.is_some_and(is_encoded_name)
 }
 
 /// Removes what is left of regions whose files have been archived.

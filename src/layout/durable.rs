@@ -179,7 +179,20 @@ pub(crate) fn unless_not_found(result: Result<()>) -> Result<()> {
     }
 }
 
-/// Removes a directory with everything in it. Links are removed, not followed.
+/// Fails if there is a symbolic link at a path: what it leads to must not be removed.
+pub(crate) fn refuse_link(storage: &dyn Storage, path: &Path) -> Result<()> {
+    let entries = list_if_exists(storage, parent(path))?.unwrap_or_default();
+    let is_link = |entry: &DirEntry| entry.is_symlink && path.file_name() == Some(entry.name.as_os_str());
+    if entries.iter().any(is_link) {
+        let error =
+            io::Error::new(io::ErrorKind::PermissionDenied, "a symbolic link in place of a directory");
+        return Err(Error::io("remove", path, error));
+    }
+    Ok(())
+}
+
+/// Removes a directory with everything in it. Links in it are removed, not followed; the directory itself
+/// must not [be one](refuse_link).
 pub(crate) fn remove_tree(storage: &dyn Storage, dir: &Path) -> Result<()> {
     for entry in list_if_exists(storage, dir)?.unwrap_or_default() {
         let path = dir.join(&entry.name);

@@ -25,7 +25,8 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
-    create_dir, create_dir_durably, exists, remove, remove_tree, sync_dir, unless_not_found, write_file,
+    create_dir, create_dir_durably, exists, refuse_link, remove, remove_tree, sync_dir, unless_not_found,
+    write_file,
 };
 use super::region::{REGION_INFO, RegionDir, fill};
 use super::{FamilyChange, Reference, StagedFile};
@@ -203,7 +204,10 @@ impl RegionChange {
             let first = self.children.first().map_or("", String::as_str);
             return exists(storage, &self.table.join(first).join(REGION_INFO));
         }
-        self.children.iter().try_for_each(|child| remove_tree(storage, &self.table.join(child)))?;
+        for child in self.children.iter().map(|child| self.table.join(child)) {
+            refuse_link(storage, &child)?;
+            remove_tree(storage, &child)?;
+        }
         // Without the file the children would be regions.
         sync_dir(storage, &self.table)?;
         self.remove_announcement(storage)?;

@@ -11,7 +11,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::descriptor::{StoredDescriptor, TABLE_DESC_DIR, read_descriptor, write_descriptor};
-use super::durable::{create_dir_durably, move_files, parent, remove_tree, rename, sync_dir};
+use super::durable::{create_dir_durably, move_files, parent, refuse_link, remove_tree, rename, sync_dir};
 use super::region::fill;
 use super::root_tree::RootTree;
 use super::table::create_aside;
@@ -254,6 +254,7 @@ impl TableTree {
         }
         // Half of it must not be taken for all of it.
         let discarded = replacement.with_extension("old");
+        refuse_link(storage, &discarded)?;
         remove_tree(storage, &discarded)?;
         rename(storage, &replacement, &discarded)?;
         sync_dir(storage, parent(&discarded))?;

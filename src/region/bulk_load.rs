@@ -24,9 +24,10 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If a family is unknown; if a file has rows outside of the region, cells of another family, or cells that
-    /// keep sequence ids of 2^61 or more, is damaged or cannot be moved, or is a store file of a region or in
-    /// the archive; or if the region is read-only. Then nothing is loaded, and the files stay where they were.
+    /// If a family is unknown; if a file has rows outside of the region, cells of another family, or cells
+    /// that keep sequence ids of 2^61 or more, is damaged or cannot be moved, or is a store file of a region
+    /// or in the archive; or if the region is read-only. Then nothing is loaded, and the files stay where
+    /// they were.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
         self.check_loadable()?;
         self.0.check_not_held(&[Held::Rows], "load files into")?;

@@ -6,7 +6,9 @@ use super::regions::RegionList;
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::{HFile, StoreFileOrigin, StoreFileWriter};
 use crate::io::DirEntry;
-use crate::layout::durable::{create_dir, remove, remove_tree, rename, sync_dir, unless_not_found};
+use crate::layout::durable::{
+    create_dir, refuse_link, remove, remove_tree, rename, sync_dir, unless_not_found,
+};
 use crate::layout::file_name::FileName;
 use crate::layout::{new_file_name, refuse_region};
 use crate::region::Region;
@@ -153,6 +155,7 @@ impl Table {
         let storage = &**self.0.options.file_storage();
         let dir = path.parent().unwrap_or_else(|| Path::new(""));
         let parts_dir = dir.join(PARTS);
+        refuse_link(storage, &parts_dir)?;
         remove_tree(storage, &parts_dir)?;
         create_dir(storage, &parts_dir)?;
         let parts = self.write_parts(opened, regions, family, path, &parts_dir)?;

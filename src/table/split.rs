@@ -103,6 +103,27 @@ impl Table {
     }
 }
 
+/// Fails if regions cannot have the same children: their families differ, as one was opened before a change
+/// of the table's descriptor that was made without the table, or a directory is not named as references name
+/// it.
+fn check_alike(regions: &[Region]) -> Result<()> {
+    let families = |region: &Region| -> Vec<Vec<u8>> {
+        region.families().map(|family| family.name().to_vec()).collect()
+    };
+    for region in regions {
+        if regions.first().is_some_and(|first| families(first) != families(region)) {
+            let message = "a merge of regions that were opened with different families: open the table again";
+            return Err(Error::invalid_argument(message));
+        }
+        let name = region.info().encoded_name();
+        if region.path().file_name().is_none_or(|dir| dir != name.as_str()) {
+            let message = format!("a split or merge of a region whose directory is not named {name}");
+            return Err(Error::not_supported(message));
+        }
+    }
+    Ok(())
+}
+
 /// Returns the reference to a file of a parent in a child; `None` if the child has none of its rows.
 type MakeReference<'r> = &'r dyn Fn(&RegionInfo, &RegionInfo, &RetiredFile) -> Option<Reference>;
 
@@ -138,6 +159,7 @@ impl TableCore {
             region.check_replaceable(switch)?;
             regions.push(region);
         }
+        check_alike(&regions)?;
         let dirs: Vec<PathBuf> = regions.iter().map(|region| region.path().to_owned()).collect();
         let table = dirs.first().and_then(|dir| dir.parent()).unwrap_or_else(|| Path::new(""));
         check_renames(&**self.options.file_storage(), table, "a split or merge of regions")?;

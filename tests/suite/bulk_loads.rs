@@ -2,8 +2,8 @@
 
 use crate::support::files::copy_dir;
 use crate::support::{cells, golden};
-use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::io::{LocalStorage, Storage};
 use hregion::{
     BloomType, CellRef, CellType, Codec, Compaction, DataBlockEncoding, ErrorKind, Family, HFile,
     HFileWriter, Put, Region, RegionOptions, Result, Row, Scan, SeekKey, StoreFileOrigin, StoreFileWriter,
@@ -433,4 +433,26 @@ fn a_file_of_another_family_is_refused() {
     region.bulk_load(&[("g", "/input/g/0c")]).unwrap();
     region.bulk_load(&[("g", "/input/g/0b")]).unwrap();
     assert_eq!((rows(&table), left(&storage).len()), (vec!["b/g=/input/g/0b".to_owned()], before.len() - 2));
+}
+
+/// The parts of a file are in a directory whose remains are removed before, but not what a link leads to.
+#[cfg(unix)]
+#[test]
+fn a_load_removes_nothing_behind_a_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, input, other) = (dir.path().join("root"), dir.path().join("input"), dir.path().join("other"));
+    let options = Region::options().writable(true);
+    let table = Table::create_with(root, "t", &[Family::new("f")], &["m"], options).unwrap();
+    let family = input.join("f");
+    fs::create_dir_all(&family).unwrap();
+    fs::create_dir_all(other.join("below")).unwrap();
+    fs::write(other.join("below/file"), "kept").unwrap();
+    write(&LocalStorage, family.join("0a").to_str().unwrap(), &ROWS);
+    std::os::unix::fs::symlink(&other, family.join(".tmp")).unwrap();
+    let error = table.bulk_load(&input).unwrap_err();
+    assert!(error.to_string().contains("symbolic link"), "{error}");
+    assert_eq!(fs::read(other.join("below/file")).unwrap(), b"kept");
+    fs::remove_file(family.join(".tmp")).unwrap();
+    table.bulk_load(&input).unwrap();
+    assert_eq!(rows(&table).len(), ROWS.len());
 }

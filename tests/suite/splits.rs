@@ -555,3 +555,31 @@ fn the_middle_of_the_largest_file_is_a_row_to_split_at() {
     table.split(&row).unwrap();
     assert_eq!(values(&table).len(), 1000);
 }
+
+/// A region that is open does not have a family that another one has got since: a merge would leave out its
+/// files.
+#[test]
+fn regions_with_different_families_are_not_merged() {
+    for name in ["a", "h"] {
+        let storage = FaultyStorage::new();
+        let table = create(&storage, &["m"]);
+        table.put(put("b", "1")).unwrap();
+        let regions = table.regions();
+        let second = Path::new(TABLE).join(regions[1].encoded_name());
+        let alter = options(&storage).writable(true).alter(true).family(Family::new(name));
+        let alone = alter.open(second).unwrap();
+        alone.put(Put::new("x").cell(name, "q", "2")).unwrap();
+        alone.close().unwrap();
+        let error = table.merge(&regions[0], &regions[1]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        table.put(put("c", "3")).unwrap();
+        table.close().unwrap();
+        let table = open(&storage, true);
+        let before = values(&table);
+        assert_eq!(before.len(), 5);
+        table.merge(&regions[0], &regions[1]).unwrap();
+        assert_eq!(values(&table), before);
+        compact(&table);
+        assert_eq!(values(&table), before);
+    }
+}

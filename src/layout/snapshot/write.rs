@@ -105,23 +105,26 @@ impl SnapshotTree {
     }
 
     /// Removes a snapshot, durably: after a failure or a crash there is all of it or none. Its store files
-    /// stay where they are.
+    /// stay where they are. Remains, which are not read, are removed by the next attempt, or by the next
+    /// snapshot of the name.
     ///
     /// # Errors
     ///
-    /// If there is no snapshot of this name, with [`std::io::ErrorKind::NotFound`]; if the name is not valid
-    /// for one; if an I/O operation fails.
+    /// If there is no snapshot of this name, and no remains, with [`std::io::ErrorKind::NotFound`]; if the
+    /// name is not valid for one; if an I/O operation fails.
     pub(crate) fn remove(&self, storage: &dyn Storage, name: &str) -> Result<()> {
         SnapshotDescription::check_name(name)?;
-        let path = self.dir().join(name);
+        let (path, tmp) = (self.dir().join(name), self.dir().join(TMP));
         if self.tree.list(storage, &path)?.is_none() {
-            return Err(not_found("remove", &path, "there is no such snapshot".to_owned()));
+            // Another attempt may have left remains.
+            return match self.tree.list(storage, &tmp.join(name))? {
+                Some(_) => remove_tree(storage, &tmp.join(name)),
+                None => Err(not_found("remove", &path, "there is no such snapshot".to_owned())),
+            };
         }
         let aside = self.aside(storage, name)?;
-        let tmp = self.dir().join(TMP);
         create_dir_durably(storage, &self.tree.root().path, &tmp)?;
         move_dir(storage, &path, &aside)?;
-        // The snapshot is removed. Remains are not read, and the next snapshot of the name removes them.
         remove_tree(storage, &aside)
     }
 

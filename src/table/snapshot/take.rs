@@ -78,7 +78,7 @@ impl Table {
     /// from the archive, but HBase does if no snapshot and no clone needs them.
     ///
     /// After a failure or a crash there is all of the snapshot or none. Remains of one that is removed, in
-    /// `.hbase-snapshot/.tmp`, are not read; the next snapshot of the name removes them.
+    /// `.hbase-snapshot/.tmp`, are not read; a repetition removes them, or the next snapshot of the name.
     ///
     /// # Errors
     ///
