@@ -240,45 +240,6 @@ fn deleted_cells_stay_hidden_after_a_hint() {
     }
 }
 
-/// The versions of the empty qualifier are one column for a filter, as those of any other, wherever they are;
-/// a marker of the family after them is seen.
-#[test]
-fn a_filter_counts_the_column_of_the_empty_qualifier_once() {
-    for flush_after in [0, 2, 3, 9] {
-        let dir = tempfile::tempdir().unwrap();
-        let family = Family::new("f").max_versions(9);
-        let region = Region::options().create_if_missing(true).family(family).open(dir.path()).unwrap();
-        let mut writes = 0;
-        let mut written = || {
-            writes += 1;
-            if writes == flush_after {
-                region.flush().unwrap();
-            }
-        };
-        for (column, first) in [("", 3), ("a", 1), ("b", 1)] {
-            for timestamp in first..6 {
-                region.put(Put::new("r").cell_at("f", column, timestamp, "v")).unwrap();
-                written();
-            }
-        }
-        region.delete(Delete::new("r").family_at("f", 2)).unwrap();
-        let versions = |filter: Filter| {
-            let row = region.get(&Get::new("r").max_versions(9).filter(filter)).unwrap();
-            let cell = |cell: CellRef<'_>| {
-                format!("{}/{}", String::from_utf8(cell.qualifier().to_vec()).unwrap(), cell.timestamp())
-            };
-            row.cells().map(cell).collect::<Vec<_>>().join(" ")
-        };
-        for (limit, offset, expected) in
-            [(1, 0, "/5"), (1, 1, "a/5"), (2, 0, "/5 a/5"), (2, 1, "a/5 b/5"), (3, 0, "/5 a/5 b/5")]
-        {
-            assert_eq!(versions(Filter::column_pagination(limit, offset)), expected, "{limit} {offset}");
-        }
-        let old = Filter::timestamps([4, 3], false).unwrap();
-        assert_eq!(versions(old), "/4 /3 a/4 a/3 b/4 b/3");
-    }
-}
-
 /// A row with too many columns ends the families that have visible cells of it, and no others, also after a
 /// batch that ended with a row (read-path.md §23.10).
 #[test]

@@ -414,7 +414,7 @@ fn other_kinds_of_files_are_named() {
         (&["cells", "."], "neither a region nor a table"),
         (&["inspect", "."], "neither a region nor a table"),
         (&["compact", "."], "neither a region nor a table"),
-        (&["flush", "hdfs://server/region"], "hdfs"),
+        (&["flush", "http://server/region"], "http"),
         (&["scan", "--as", "wal", "."], "neither a region nor a table"),
     ] {
         let output = run(&[args, &["--json"]].concat());

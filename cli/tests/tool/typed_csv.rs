@@ -6,6 +6,7 @@ use crate::batches::{files, table, text};
 use crate::support::{code, json_lines, last_error, ok, read_gz, run, stderr};
 use hregion::{Put, Region, Table};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -192,6 +193,13 @@ fn complete_files_are_kept_when_a_failed_export_is_repeated() {
     };
     assert_eq!(code(&export(&whole, &[])), 0);
     let expected = files(&whole);
+    let timeless = |mut files: BTreeMap<PathBuf, Vec<u8>>| {
+        let manifest = files.get_mut(Path::new("manifest.json")).unwrap();
+        let mut parsed: Value = serde_json::from_slice(manifest).unwrap();
+        assert!(parsed.as_object_mut().unwrap().remove("now").is_some());
+        *manifest = parsed.to_string().into_bytes();
+        files
+    };
     // the third region cannot be read
     let manifest: Value = serde_json::from_slice(&expected[Path::new("manifest.json")]).unwrap();
     let of_region = |at: usize| manifest["files"][at]["encoded"].as_str().unwrap().to_owned();
@@ -212,7 +220,7 @@ fn complete_files_are_kept_when_a_failed_export_is_repeated() {
     // a file that was damaged meanwhile is written again
     fs::write(partial.join(&kept[1]), "row\n").unwrap();
     assert_eq!(code(&export(&dir, &[])), 0);
-    assert!(files(&dir) == expected && !partial.exists());
+    assert!(timeless(files(&dir)) == timeless(expected.clone()) && !partial.exists());
     assert_eq!(inodes(&dir)[0], before[0]);
     assert_ne!(inodes(&dir)[1], before[1]);
     // other options: nothing is kept

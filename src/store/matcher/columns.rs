@@ -73,7 +73,7 @@ impl<'q> ColumnTracker<'q> {
     #[inline]
     pub(super) fn reset(&mut self) {
         match self {
-            Self::All(all) => (all.in_column, all.done_with_empty) = (false, false),
+            Self::All(all) => all.in_column = false,
             Self::Explicit(explicit) => explicit.move_to(0),
         }
     }
@@ -118,17 +118,9 @@ impl<'q> ColumnTracker<'q> {
 
     /// Notes that the rest of a column is not selected, for reasons outside the tracker.
     pub(super) fn done_with_column(&mut self, qualifier: &[u8]) {
-        match self {
-            Self::All(all) => all.done_with_empty |= qualifier.is_empty(),
-            Self::Explicit(explicit) => explicit.done_with_column(qualifier),
+        if let Self::Explicit(explicit) = self {
+            explicit.done_with_column(qualifier);
         }
-    }
-
-    /// Whether the rest of a column, which is not skipped at once, is [known](Self::done_with_column) not to
-    /// be selected. Only that of the empty qualifier is read on, for the markers in it.
-    #[inline]
-    pub(super) fn is_done_with(&self, qualifier: &[u8]) -> bool {
-        qualifier.is_empty() && matches!(self, Self::All(all) if all.done_with_empty)
     }
 
     /// Whether a column is selected.
@@ -220,8 +212,6 @@ impl ExplicitColumns<'_> {
 #[derive(Debug, Default)]
 pub(super) struct AllColumns {
     in_column: bool,
-    /// Whether the rest of the column of the empty qualifier is not selected.
-    done_with_empty: bool,
     qualifier: Vec<u8>,
     /// Number of values of the column so far.
     count: u32,

@@ -93,10 +93,6 @@ impl ScanQueryMatcher<'_> {
             }
             self.match_wanted(version)?
         };
-        // The filter sees no more of a column that it has left, wherever the cells are.
-        if self.columns.is_done_with(version.qualifier) {
-            return Ok(if code.is_include() { MatchCode::SeekNextCol } else { code }.into());
-        }
         // A cell that the scan does not return must not end it: a compaction may drop that cell.
         if filter.filter_all_remaining() {
             return Ok(if code.is_include() { FilteredCode::DoneScan } else { code.into() });
