@@ -21,6 +21,16 @@ fn options(storage: &FaultyStorage) -> RegionOptions {
     Region::options().storage(Arc::new(storage.clone()))
 }
 
+/// The origin of a file whose cells keep their sequence ids, or not.
+fn origin(keeps: bool) -> StoreFileOrigin {
+    StoreFileOrigin::BulkLoad {
+        timestamp: 7,
+        source_task: b"task".to_vec(),
+        exclude_from_minor_compaction: false,
+        skip_reset_seq_id: keeps,
+    }
+}
+
 /// Writes a file with a cell for each row, whose value is the path of the file.
 fn write(storage: &dyn Storage, path: &str, rows: &[&str]) {
     let file = storage.create(Path::new(path)).unwrap();
@@ -30,13 +40,7 @@ fn write(storage: &dyn Storage, path: &str, rows: &[&str]) {
         let key = SeekKey::of(row.as_bytes(), family.as_bytes(), b"q", 1, CellType::Put);
         writer.append(CellRef::new(&key, path.as_bytes())).unwrap();
     }
-    let origin = StoreFileOrigin::BulkLoad {
-        timestamp: 7,
-        source_task: b"task".to_vec(),
-        exclude_from_minor_compaction: false,
-        skip_reset_seq_id: false,
-    };
-    writer.finish(&origin).unwrap();
+    writer.finish(&origin(false)).unwrap();
     Path::new(path).ancestors().skip(1).for_each(|dir| storage.sync_dir(dir).unwrap());
 }
 
@@ -131,12 +135,7 @@ fn write_and_load(region: &Region, path: &str) -> Result<()> {
         let key = SeekKey::of(row.as_bytes(), b"f", b"q", 1, CellType::Put);
         writer.append(CellRef::new(&key, path.as_bytes()))?;
     }
-    writer.finish(&StoreFileOrigin::BulkLoad {
-        timestamp: 7,
-        source_task: b"task".to_vec(),
-        exclude_from_minor_compaction: false,
-        skip_reset_seq_id: false,
-    })?;
+    writer.finish(&origin(false))?;
     region.bulk_load(&[("f", path)])
 }
 
@@ -145,12 +144,7 @@ fn load_with_seq_id(region: &Region, path: &str, seq_id: i64, keeps: bool) -> Re
     let mut writer = region.bulk_load_writer("f", path)?;
     let key = SeekKey::of(b"a", b"f", b"q", 1, CellType::Put);
     writer.append(CellRef::new(&key, path.as_bytes()).with_seq_id(seq_id))?;
-    writer.finish(&StoreFileOrigin::BulkLoad {
-        timestamp: 7,
-        source_task: b"task".to_vec(),
-        exclude_from_minor_compaction: false,
-        skip_reset_seq_id: keeps,
-    })?;
+    writer.finish(&origin(keeps))?;
     region.bulk_load(&[("f", path)])
 }
 
@@ -402,13 +396,7 @@ fn a_loaded_marker_hides_no_later_put_after_a_split() {
     let mut writer = region.bulk_load_writer("f", "/input/0a").unwrap();
     let key = SeekKey::of(b"r", b"f", b"q", 100, CellType::DeleteColumn);
     writer.append(CellRef::new(&key, b"")).unwrap();
-    let origin = StoreFileOrigin::BulkLoad {
-        timestamp: 7,
-        source_task: b"task".to_vec(),
-        exclude_from_minor_compaction: false,
-        skip_reset_seq_id: false,
-    };
-    writer.finish(&origin).unwrap();
+    writer.finish(&origin(false)).unwrap();
     region.bulk_load(&[("f", "/input/0a")]).unwrap();
     drop(region);
     table.put(Put::new("r").cell_at("f", "q", 50, "later")).unwrap();
