@@ -35,6 +35,11 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), CommandError> {
             let message = format!("{scheme}: files of web servers are only read");
             Err(CommandError::unsupported(&shown(path), message))
         }
+        // A log that a server left open seems to be empty there until its lease is recovered.
+        Some("hdfs") => {
+            let message = "hdfs: by this tool, files in HDFS are only read".to_owned();
+            Err(CommandError::unsupported(&shown(path), message))
+        }
         _ => Ok(()),
     }
 }
