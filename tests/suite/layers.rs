@@ -304,7 +304,7 @@ fn methods(body: &str) -> BTreeSet<String> {
     found
 }
 
-/// What `optional` of `forward!` stands for.
+/// The methods that `optional` of `forward!` forwards.
 const OPTIONAL: [&str; 5] = ["create_scratch", "can_rename", "end_writing", "full_path", "can_read_removed"];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
