@@ -70,6 +70,39 @@ impl AcceptedVersions {
     }
 }
 
+/// A hint within the current row that the scan cannot seek to yet: the cells before it may be markers, or
+/// versions that count. They are matched as without a filter, which is not asked about them.
+#[derive(Debug, Default)]
+pub(super) struct PendingHint {
+    is_set: bool,
+    /// Kept when the hint is no longer set, to reuse its memory.
+    key: Option<SeekKey>,
+}
+
+impl PendingHint {
+    /// Begins a row.
+    #[inline]
+    pub(super) fn reset(&mut self) {
+        self.is_set = false;
+    }
+
+    fn set(&mut self, key: &CellKey) {
+        self.is_set = true;
+        self.key.get_or_insert_default().set_key(key);
+    }
+}
+
+/// Where a hint leads from a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lead {
+    /// To a later cell in the direction of the scan, at once.
+    Ahead,
+    /// To a later cell, and none of the cells before it may be skipped unseen.
+    Pending,
+    /// Not forward.
+    Nowhere,
+}
+
 impl ScanQueryMatcher<'_> {
     /// Same as [`match_in_row`](Self::match_in_row), with a filter that judges the cells that the scan would
     /// return. For [`FilteredCode::SeekToKey`], sets `key`.
@@ -93,20 +126,31 @@ impl ScanQueryMatcher<'_> {
             }
             self.match_wanted(version)?
         };
+        if self.pending.is_set
+            && let Some(code) = self.match_before_hint(cell, code, key)
+        {
+            return Ok(code);
+        }
         // A cell that the scan does not return must not end it: a compaction may drop that cell.
         if filter.filter_all_remaining() {
             return Ok(if code.is_include() { FilteredCode::DoneScan } else { code.into() });
         }
-        if !code.is_include() {
-            let is_ahead = self.follow(filter, FilterEvaluator::skip_hint, cell, key);
-            return Ok(if is_ahead { FilteredCode::SeekToKey } else { code.into() });
+        let (lead, code) = if code.is_include() {
+            let verdict = filter.filter_cell(cell)?;
+            if verdict != Verdict::SeekNextUsingHint {
+                return Ok(self.merge(code, verdict, version.qualifier).into());
+            }
+            let lead = self.follow(filter, FilterEvaluator::next_cell_hint, cell, key);
+            (lead, MatchCode::Skip)
+        } else {
+            (self.follow(filter, FilterEvaluator::skip_hint, cell, key), code)
+        };
+        match lead {
+            Lead::Ahead => return Ok(FilteredCode::SeekToKey),
+            Lead::Pending => self.pending.set(key),
+            Lead::Nowhere => {}
         }
-        let verdict = filter.filter_cell(cell)?;
-        if verdict == Verdict::SeekNextUsingHint {
-            let is_ahead = self.follow(filter, FilterEvaluator::next_cell_hint, cell, key);
-            return Ok(if is_ahead { FilteredCode::SeekToKey } else { MatchCode::Skip.into() });
-        }
-        Ok(self.merge(code, verdict, version.qualifier).into())
+        Ok(code.into())
     }
 
     /// Same as [`match_filtered_in_row`](Self::match_filtered_in_row), for the only cell of a row, which need
@@ -130,46 +174,75 @@ impl ScanQueryMatcher<'_> {
             }
             Ok(Verdict::Skip | Verdict::NextCol | Verdict::NextRow) => Ok(MatchCode::Skip.into()),
             Ok(Verdict::SeekNextUsingHint) => {
-                let is_ahead = self.follow(filter, FilterEvaluator::next_cell_hint, cell, key);
-                Ok(if is_ahead { FilteredCode::SeekToKey } else { MatchCode::Skip.into() })
+                let lead = self.follow(filter, FilterEvaluator::next_cell_hint, cell, key);
+                Ok(if lead == Lead::Ahead { FilteredCode::SeekToKey } else { MatchCode::Skip.into() })
             }
             Err(error) => Err(error.into()),
         })
     }
 
-    /// Asks the filter for a hint and copies it to `key` if it [leads ahead](Self::leads_ahead). Counts a
-    /// hint that does not as ignored.
+    /// Returns the action for a cell by the [pending hint](PendingHint), or `None` if the cell is not before
+    /// it. The filter is not asked about a cell before it.
+    #[cold]
+    fn match_before_hint(
+        &mut self,
+        cell: CellRef<'_>,
+        code: MatchCode,
+        key: &mut SeekKey,
+    ) -> Option<FilteredCode> {
+        let hint = self.pending.key.as_ref()?;
+        match self.lead(hint, cell) {
+            Lead::Ahead => {
+                key.set_key(hint);
+                Some(FilteredCode::SeekToKey)
+            }
+            Lead::Pending if code.is_include() => Some(MatchCode::Skip.into()),
+            Lead::Pending => Some(code.into()),
+            Lead::Nowhere => {
+                self.pending.reset();
+                None
+            }
+        }
+    }
+
+    /// Asks the filter for a hint and copies it to `key`, unless it does not lead forward: then counts it as
+    /// ignored.
     fn follow(
         &self,
         filter: &mut FilterEvaluator,
         ask: impl for<'f> FnOnce(&'f mut FilterEvaluator, CellRef<'_>) -> Option<&'f CellKey>,
         cell: CellRef<'_>,
         key: &mut SeekKey,
-    ) -> bool {
-        let Some(hint) = ask(filter, cell) else { return false };
-        if self.leads_ahead(hint, cell) {
+    ) -> Lead {
+        let Some(hint) = ask(filter, cell) else { return Lead::Nowhere };
+        let lead = self.lead(hint, cell);
+        if lead == Lead::Nowhere {
+            filter.count_ignored_hint();
+        } else {
             key.set_key(hint);
-            return true;
         }
-        filter.count_ignored_hint();
-        false
+        lead
     }
 
-    /// Whether the read may follow a hint (§9.11). In a reversed scan the hint must be in a previous row: one
-    /// before the cell in its row would lead back (§23.16). In a forward scan the hint must not skip markers
-    /// of the family that may come after the cell: they hide what the filter would find (HBase follows such
-    /// hints, and deleted cells come back). The hint must not be within the cell's column either: the
-    /// versions that it skips count, and there may be markers among them.
-    fn leads_ahead(&self, hint: &CellKey, cell: CellRef<'_>) -> bool {
+    /// Where a hint leads from a cell (§9.11). In a reversed scan the hint must be in a previous row: one
+    /// before the cell in its row would lead back (§23.16). In a forward scan no seek may skip markers of the
+    /// family that may come after the cell: they hide what the filter would find (HBase seeks, and deleted
+    /// cells come back). Nor may it skip cells of the cell's column: the versions count, and there may be
+    /// markers among them (§23.26).
+    fn lead(&self, hint: &CellKey, cell: CellRef<'_>) -> Lead {
         let same_row = same_bytes(hint.row(), cell.row());
         if self.reversed {
-            return !same_row && self.order.compare_rows(hint.row(), cell.row()).is_lt();
+            let is_ahead = !same_row && self.order.compare_rows(hint.row(), cell.row()).is_lt();
+            return if is_ahead { Lead::Ahead } else { Lead::Nowhere };
+        }
+        if !self.order.compare(hint, cell.key()).is_gt() {
+            return Lead::Nowhere;
         }
         let same_column = || hint.qualifier() == cell.qualifier() && hint.is_of_family(cell.family());
         if same_row && (!self.may_skip_within_column(cell) || same_column()) {
-            return false;
+            return Lead::Pending;
         }
-        self.order.compare(hint, cell.key()).is_gt()
+        Lead::Ahead
     }
 
     /// Merges an including code and the filter's verdict, except for hints, by the table of §9.5.

@@ -28,7 +28,7 @@ use crate::op::Query;
 use columns::{ColumnTracker, VersionLimits};
 use compaction::Compaction;
 use deletes::{DeleteResult, DeleteTracker};
-use filtered::AcceptedVersions;
+use filtered::{AcceptedVersions, PendingHint};
 use new_version::NewVersionTracker;
 use plain::{NEVER_PLAIN, plain_times};
 
@@ -110,6 +110,7 @@ pub(crate) struct ScanQueryMatcher<'q> {
     limits: VersionLimits,
     /// Counts the versions that a filter accepted.
     accepted: AcceptedVersions,
+    pending: PendingHint,
     info: ScanInfo,
     /// The first and the last timestamp that the query selects.
     oldest: i64,
@@ -212,6 +213,7 @@ impl<'q> ScanQueryMatcher<'q> {
                 oldest_unexpired_ts: info.oldest_unexpired_ts,
             },
             accepted: AcceptedVersions::default(),
+            pending: PendingHint::default(),
             info,
             oldest: i64::MIN,
             newest: i64::MAX,
@@ -280,6 +282,7 @@ impl<'q> ScanQueryMatcher<'q> {
         self.in_row = true;
         self.columns.reset();
         self.accepted.reset();
+        self.pending.reset();
         self.deletes.reset();
         if let Some(tracker) = &mut self.new_version {
             tracker.reset();
