@@ -1,6 +1,7 @@
 //! Sessions with servers that fail, send wrong answers or close connections: each ends in an error or the
 //! right answer, in time.
 
+mod cancelled;
 mod copies;
 pub(crate) mod fake;
 mod next_region;

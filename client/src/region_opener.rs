@@ -1,6 +1,6 @@
 //! Opening the scanner of a region on its server: when its rows are wanted, or before (locator.md §9).
 
-use crate::client::ClientCore;
+use crate::client::{ClientCore, runtime_ended};
 use crate::fault::Fault;
 use crate::proto;
 use crate::scanner::{Page, read};
@@ -30,9 +30,38 @@ pub(crate) struct RegionOpener {
     pub(crate) request: proto::ScanRequest,
 }
 
-/// A region whose scanner is open, with its first page, or why there is none; and the number of attempts that
-/// failed.
-pub(crate) type Opened = (Result<(Place, Page)>, u64);
+/// A region whose scanner is open, and its first page.
+pub(crate) type OpenRegion = (Place, Page, Unclaimed);
+
+/// A region that was opened, or why it was not; and the number of attempts that failed.
+pub(crate) type Opened = (Result<OpenRegion>, u64);
+
+/// Closes a scanner when dropped, unless a scan has taken it over: the caller that opened it no longer waits.
+pub(crate) struct Unclaimed {
+    core: Arc<ClientCore>,
+    /// `None` if the server has closed it.
+    scanner: Option<(Place, u64)>,
+}
+
+impl Unclaimed {
+    fn of(core: Arc<ClientCore>, place: &Place, first: &proto::ScanResponse) -> Self {
+        let id = first.scanner_id.filter(|_| !is_last(first));
+        Self { core, scanner: id.map(|id| (place.clone(), id)) }
+    }
+
+    /// Leaves the scanner open.
+    pub(crate) fn claim(mut self) {
+        self.scanner = None;
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        let Some((place, id)) = self.scanner.take() else { return };
+        let time = self.core.settings.rpc_timeout;
+        self.core.runtime.spawn(async move { close_scanner(&place, id, time).await });
+    }
+}
 
 impl RegionOpener {
     /// Opens the scanner, and reads its first page.
@@ -44,8 +73,8 @@ impl RegionOpener {
             loop {
                 let place = tries.place(wanted.table, wanted.row, wanted.position).await?;
                 let request = proto::ScanRequest { region: Some(place.specifier()), ..self.request.clone() };
-                match read(&place, &request, tries.call_time()).await {
-                    Ok(page) => return Ok((place, page)),
+                match self.open_at(&place, request, tries.call_time()).await {
+                    Ok(opened) => return Ok(opened),
                     Err(fault) => {
                         failed.fetch_add(1, Ordering::Relaxed);
                         tries.failed(&place.locations, place.replica_id, fault).await?;
@@ -54,6 +83,24 @@ impl RegionOpener {
             }
         });
         (opened.await, failed.load(Ordering::Relaxed))
+    }
+
+    /// Opens the scanner at a place. The call is a task, so that a scanner whose caller no longer waits is
+    /// closed as soon as its id is known.
+    async fn open_at(
+        &self,
+        place: &Place,
+        request: proto::ScanRequest,
+        time: Duration,
+    ) -> Result<OpenRegion, Fault> {
+        let (core, place) = (Arc::clone(&self.core), place.clone());
+        let call = async move {
+            let page = read(&place, &request, time).await?;
+            let unclaimed = Unclaimed::of(core, &place, &page.0);
+            Ok((place, page, unclaimed))
+        };
+        let opened = self.core.runtime.spawn(call).await;
+        opened.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended())))
     }
 
     /// Reads the pages after the first one of a region, each within the time of an operation, until there are
@@ -89,7 +136,14 @@ pub(crate) fn has_more(response: &proto::ScanResponse) -> bool {
     response.more_results_in_region == Some(true) && response.more_results.unwrap_or(true)
 }
 
-/// The region after the current one, which is read while the current one is.
+/// Whether a page is the last one of its scanner, which the server has closed. Servers before 1.2 do not say
+/// that a region has ended.
+pub(crate) fn is_last(response: &proto::ScanResponse) -> bool {
+    response.more_results == Some(false) || response.more_results_in_region == Some(false)
+}
+
+/// A region that is opened: the one after the current one, while that is read, or one whose rows are wanted,
+/// whether or not the caller still waits for them.
 pub(crate) struct NextRegion {
     core: Arc<ClientCore>,
     row: Bytes,
@@ -103,7 +157,8 @@ pub(crate) struct NextRegion {
 /// A task that opens a region, and reads it.
 struct Reading {
     task: JoinHandle<()>,
-    opened: oneshot::Receiver<Opened>,
+    /// What was opened, and when.
+    opened: oneshot::Receiver<(Opened, Instant)>,
     pages: mpsc::UnboundedReceiver<ReadAhead>,
 }
 
@@ -164,6 +219,21 @@ impl Pages {
         self.received.len() as u64
     }
 
+    /// Waits until no page is under way.
+    pub(crate) async fn end(&mut self) {
+        while let Some(coming) = &mut self.coming {
+            match coming.recv().await {
+                Some(read) => self.add(read),
+                None => self.coming = None,
+            }
+        }
+    }
+
+    /// Returns the last page that is there.
+    pub(crate) fn take_last(&mut self) -> Option<Result<Page, Fault>> {
+        self.received.pop_back()
+    }
+
     /// The last page that is there.
     pub(crate) fn last(&self) -> Option<&Result<Page, Fault>> {
         self.received.back()
@@ -182,17 +252,36 @@ const MOST_BYTES: u64 = 8 << 20;
 impl NextRegion {
     /// Begins to read a region whose pages have up to a number of bytes.
     pub(crate) fn read(opener: RegionOpener, page_size: u64) -> Self {
+        let most = MOST_PAGES.min(MOST_BYTES / page_size.max(1));
+        Self::begin(opener, most, false, |core| Tries::new(core))
+    }
+
+    /// Begins to open a region whose rows are wanted now, by attempts of the caller.
+    pub(crate) fn open(
+        opener: RegionOpener,
+        tries: impl FnOnce(&ClientCore) -> Tries<'_> + Send + 'static,
+    ) -> Self {
+        Self::begin(opener, 0, true, tries)
+    }
+
+    fn begin(
+        opener: RegionOpener,
+        most: u64,
+        is_wanted: bool,
+        tries: impl FnOnce(&ClientCore) -> Tries<'_> + Send + 'static,
+    ) -> Self {
         let core = Arc::clone(&opener.core);
         let (row, position) = (opener.row.clone(), opener.position);
-        let is_wanted = Arc::new(AtomicBool::new(false));
+        let is_wanted = Arc::new(AtomicBool::new(is_wanted));
         let wanted = Arc::clone(&is_wanted);
-        let most = MOST_PAGES.min(MOST_BYTES / page_size.max(1));
         let (opened_sender, opened) = oneshot::channel();
         let (page_sender, pages) = mpsc::unbounded_channel();
         let task = core.runtime.spawn(async move {
-            let region = opener.open(Tries::new(&opener.core)).await;
+            let region = opener.open(tries(&opener.core)).await;
             let read_on = match &region.0 {
-                Ok((place, (first, _))) if most > 0 && has_more(first) && !wanted.load(Ordering::Relaxed) => {
+                Ok((place, (first, _), _))
+                    if most > 0 && has_more(first) && !wanted.load(Ordering::Relaxed) =>
+                {
                     first.scanner_id.map(|id| (place.clone(), id, page_sender))
                 }
                 _ => {
@@ -201,7 +290,7 @@ impl NextRegion {
                     None
                 }
             };
-            if opened_sender.send(region).is_ok()
+            if opened_sender.send((region, Instant::now())).is_ok()
                 && let Some((place, id, pages)) = read_on
             {
                 opener.read_on(&place, id, most, &wanted, pages).await;
@@ -211,26 +300,31 @@ impl NextRegion {
         Self { core, row, position, since: Instant::now(), is_wanted, reading }
     }
 
-    fn is_too_old(&self) -> bool {
-        self.since.elapsed() >= KEPT.min(self.core.settings.scanner_timeout / 4)
+    /// Whether rows that were read at a moment are too old.
+    fn is_too_old(&self, since: Instant) -> bool {
+        since.elapsed() >= KEPT.min(self.core.settings.scanner_timeout / 4)
     }
 
     /// Gives the region up if its rows have not been wanted for too long.
     pub(crate) fn close_if_too_old(&mut self) {
-        if self.is_too_old() {
+        if self.is_too_old(self.since) {
             self.close();
         }
     }
 
     /// Returns the region and what is read of it, or why it could not be opened; `None` if it is another one
-    /// than is wanted now, or was read too long ago. Waits for the first page only.
-    pub(crate) async fn take(mut self, row: &[u8], position: LocateType) -> Option<(Opened, Pages)> {
-        if self.row != row || self.position != position || self.is_too_old() {
+    /// than is wanted now, or was read too long ago. Waits for the first page only. If the future is dropped
+    /// before, the region can be taken later.
+    pub(crate) async fn take(&mut self, row: &[u8], position: LocateType) -> Option<(Opened, Pages)> {
+        let was_wanted = self.is_wanted.swap(true, Ordering::Relaxed);
+        let is_other = self.row != row || self.position != position;
+        if is_other || (!was_wanted && self.is_too_old(self.since)) {
             self.close();
         }
-        self.is_wanted.store(true, Ordering::Relaxed);
-        let Reading { opened, pages, .. } = self.reading.take()?;
-        let opened = opened.await.ok()?;
+        let opened = (&mut self.reading.as_mut()?.opened).await;
+        let Reading { pages, .. } = self.reading.take()?;
+        // one that an earlier caller did not wait for may have been there for long
+        let (opened, _) = opened.ok().filter(|(_, since)| !self.is_too_old(*since))?;
         Some((opened, Pages { received: VecDeque::new(), coming: Some(pages) }))
     }
 
@@ -242,18 +336,12 @@ impl NextRegion {
         self.core.runtime.spawn(async move {
             let ended = async {
                 let opened = opened.await;
-                // a page that is under way uses the scanner
+                // a page that is under way uses the scanner, which is closed as it is dropped
                 while pages.recv().await.is_some() {}
-                opened
+                drop(opened);
             };
-            match timeout(time, ended).await {
-                Ok(Ok((Ok((place, (response, _))), _))) => {
-                    if let Some(id) = response.scanner_id {
-                        close_scanner(&place, id, time).await;
-                    }
-                }
-                Ok(_) => {}
-                Err(_) => task.abort(),
+            if timeout(time, ended).await.is_err() {
+                task.abort();
             }
         });
     }

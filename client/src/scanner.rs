@@ -5,7 +5,7 @@ use crate::bounded::{RESULTS, Undecoded};
 use crate::client::runtime_ended;
 use crate::fault::Fault;
 use crate::proto;
-use crate::region_opener::{NextRegion, Pages, RegionOpener, close_scanner, has_more};
+use crate::region_opener::{NextRegion, Pages, RegionOpener, close_scanner, has_more, is_last};
 use crate::results::rows_of;
 use crate::scan_metrics::ScanMetrics;
 use crate::table::Table;
@@ -20,6 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// The rows of a scan of a table of a cluster, in order, each once, while regions are split, merged or moved
 /// and servers end.
@@ -41,11 +42,14 @@ pub struct Scanner {
     reached: Option<(Bytes, usize)>,
     /// The scanner of the current region.
     open: Option<RegionScanner>,
-    /// The next page, which is being read while the rows of the last one are taken.
+    /// The next page, which is being read: while the rows of the last one are taken, and whether or not the
+    /// caller still waits for it.
     ahead: Option<JoinHandle<Result<Page, Fault>>>,
+    /// The call that renews the lease, likewise.
+    renewal: Option<JoinHandle<Result<(), Fault>>>,
     /// Pages of the current region that were read while the region before was.
     ready: Pages,
-    /// The region after the current one, which is read at the same time.
+    /// The region after the current one, which is read at the same time, or one that is being opened.
     next_region: Option<NextRegion>,
     /// The number of pages read.
     pages: usize,
@@ -103,6 +107,7 @@ impl Scanner {
             reached: None,
             open: None,
             ahead: None,
+            renewal: None,
             ready: Pages::default(),
             next_region: None,
             pages: 0,
@@ -134,6 +139,10 @@ impl Scanner {
     /// Takes as long as servers get on with the scan: the time limit of an operation begins again with each
     /// answer that shows progress. One without rows does if it names a later row than those before, as
     /// servers since 1.4 do while a filter drops rows.
+    ///
+    /// The future can be dropped before it is ready, as by `tokio::time::timeout` and `tokio::select!`: calls
+    /// that are under way go on, the next `next` waits for their answers, and no row is left out or returned
+    /// twice. If the scanner is dropped instead, servers are told to close theirs when the answers are there.
     ///
     /// # Errors
     ///
@@ -176,15 +185,17 @@ impl Scanner {
     }
 
     /// Tells the server that the scan goes on, if the next row is wanted only after more than the server's
-    /// lease (`hbase.client.scanner.timeout.period`, 60 s). Without it, the region is opened again.
+    /// lease (`hbase.client.scanner.timeout.period`, 60 s). Without it, the region is opened again. The future
+    /// can be dropped, as that of [`next`](Self::next).
     ///
     /// # Errors
     ///
     /// If the server does not answer, or has closed the scanner. The scan can go on nevertheless.
     pub async fn renew_lease(&mut self) -> Result<()> {
-        if let Some(ahead) = self.ahead.take_if(|ahead| ahead.is_finished()) {
+        if let Some(ahead) = self.ahead.as_mut().filter(|ahead| ahead.is_finished()) {
             // its call has renewed the lease, when it was answered
             let page = ahead.await.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended())));
+            self.ahead = None;
             self.take_ahead(page).map_err(|fault| {
                 self.give_up(&fault);
                 fault.error
@@ -194,20 +205,28 @@ impl Scanner {
         let is_under_way = self.ahead.is_some() || self.ready.is_under_way();
         let ends = |last: &Result<Page, Fault>| !last.as_ref().is_ok_and(|(response, _)| has_more(response));
         let is_read = is_under_way || self.ready.last().is_some_and(ends);
-        let Some(open) = self.open.as_mut().filter(|_| !is_read) else { return Ok(()) };
-        let request = proto::ScanRequest {
-            renew: Some(true),
-            number_of_rows: Some(0),
-            next_call_seq: Some(open.sequence + self.ready.len()),
-            ..open.next_request()
-        };
-        open.sequence += 1;
-        let time = self.table.core.settings.rpc_timeout;
-        let renewed = open.place.call::<proto::ScanResponse>("Scan", &request, time).await;
-        renewed.map(drop).map_err(|fault| {
-            self.give_up(&fault);
-            fault.error
-        })
+        if let Some(open) = self.open.as_mut().filter(|_| !is_read && self.renewal.is_none()) {
+            let request = proto::ScanRequest {
+                renew: Some(true),
+                number_of_rows: Some(0),
+                next_call_seq: Some(open.sequence + self.ready.len()),
+                ..open.next_request()
+            };
+            open.sequence += 1;
+            let (place, time) = (open.place.clone(), self.table.core.settings.rpc_timeout);
+            let call =
+                async move { place.call::<proto::ScanResponse>("Scan", &request, time).await.map(drop) };
+            self.renewal = Some(self.table.core.runtime.spawn(call));
+        }
+        self.end_renewal().await.map_err(|fault| fault.error)
+    }
+
+    /// Waits for the call that renews the lease, if there is one.
+    async fn end_renewal(&mut self) -> Result<(), Fault> {
+        let Some(renewal) = &mut self.renewal else { return Ok(()) };
+        let renewed = renewal.await.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended())));
+        self.renewal = None;
+        renewed.inspect_err(|fault| self.give_up(fault))
     }
 
     /// Takes a page that was read ahead, while rows of the one before are left. The next one is not read
@@ -239,24 +258,20 @@ impl Scanner {
 
     /// Reads a page: opens the next region if none is open.
     async fn read_page(&mut self, tries: &mut Tries<'_>) -> Result<()> {
-        let ready = if self.open.is_some() { self.ready.next().await } else { None };
-        let (place, page) = match (&self.open, ready, &mut self.ahead) {
-            (None, ..) => {
+        // an error means that the region is opened again
+        let _ = self.end_renewal().await;
+        let (place, page) = match &self.open {
+            Some(open) => {
+                let place = open.place.clone();
+                let page = match self.ready.next().await {
+                    Some(page) => page,
+                    None => self.next_page(tries.deadline()).await,
+                };
+                (place, page)
+            }
+            None => {
                 let (place, page) = self.open_region(tries).await?;
                 (place, Ok(page))
-            }
-            (Some(open), Some(page), _) => (open.place.clone(), page),
-            (Some(open), None, Some(ahead)) => {
-                let place = open.place.clone();
-                let page = ahead.await;
-                self.ahead = None;
-                (place, page.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended()))))
-            }
-            (Some(open), None, None) => {
-                let place = open.place.clone();
-                let (request, time) = self.request_page(open, tries.deadline());
-                let page = read(&place, &request, time).await;
-                (place, page)
             }
         };
         self.count(&page);
@@ -282,22 +297,62 @@ impl Scanner {
         }
     }
 
-    /// Opens the scanner of the next region, and reads its first page.
-    async fn open_region(&mut self, tries: &Tries<'_>) -> Result<(Place, Page)> {
-        if let Some(next) = self.next_region.take() {
-            let position = self.position(&self.start, self.include_start);
-            if let Some(((opened, failed), pages)) = next.take(&self.start, position).await {
-                self.count_failed(failed);
-                if opened.is_ok() {
-                    self.ready = pages;
-                    return opened;
-                }
-            }
+    /// Returns the next page of the region, which may be on its way. If the future is dropped, it still is.
+    async fn next_page(&mut self, deadline: hregion::Deadline) -> Result<Page, Fault> {
+        if self.ahead.is_none()
+            && let Some(open) = &self.open
+        {
+            self.ahead = Some(self.begin_page(open, deadline));
         }
-        let opener = self.opener(self.start.clone(), self.include_start)?;
-        let (opened, failed) = opener.open(tries.clone()).await;
-        self.count_failed(failed);
-        opened
+        let Some(ahead) = &mut self.ahead else {
+            return Err(Fault::fatal(Error::invalid_argument("no region is open")));
+        };
+        let page = ahead.await.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended())));
+        self.ahead = None;
+        page
+    }
+
+    /// Begins to read the next page of a region.
+    fn begin_page(
+        &self,
+        open: &RegionScanner,
+        deadline: hregion::Deadline,
+    ) -> JoinHandle<Result<Page, Fault>> {
+        let (place, (request, time)) = (open.place.clone(), self.request_page(open, deadline));
+        self.table.core.runtime.spawn(async move { read(&place, &request, time).await })
+    }
+
+    /// Opens the scanner of the next region, and reads its first page. If the future is dropped, the next one
+    /// goes on with it.
+    async fn open_region(&mut self, tries: &Tries<'_>) -> Result<(Place, Page)> {
+        let position = self.position(&self.start, self.include_start);
+        // what was begun earlier may have failed because it had less time
+        let mut is_earlier = self.next_region.is_some();
+        loop {
+            let next = match &mut self.next_region {
+                Some(next) => next,
+                None => {
+                    let opener = self.opener(self.start.clone(), self.include_start)?;
+                    self.next_region.insert(NextRegion::open(opener, tries.detached()))
+                }
+            };
+            let taken = next.take(&self.start, position).await;
+            self.next_region = None;
+            match taken {
+                Some(((opened, failed), pages)) => {
+                    self.count_failed(failed);
+                    if opened.is_ok() || !is_earlier {
+                        let (place, page, unclaimed) = opened?;
+                        unclaimed.claim();
+                        self.ready = pages;
+                        return Ok((place, page));
+                    }
+                }
+                None if is_earlier => {}
+                None => return Err(runtime_ended()),
+            }
+            is_earlier = false;
+        }
     }
 
     /// Counts calls that failed to open a region, if calls are counted.
@@ -343,10 +398,7 @@ impl Scanner {
         let Some(open) = &self.open else { return };
         let place = open.place.clone();
         if self.ready.is_empty() {
-            let (request, time) = self.request_page(open, Tries::new(&self.table.core).deadline());
-            let place = place.clone();
-            let task = async move { read(&place, &request, time).await };
-            self.ahead = Some(self.table.core.runtime.spawn(task));
+            self.ahead = Some(self.begin_page(open, Tries::new(&self.table.core).deadline()));
         }
         if let Some(next) = &mut self.next_region {
             next.close_if_too_old();
@@ -562,15 +614,35 @@ impl Scanner {
         }
     }
 
-    /// Tells the server that its scanner is no longer needed. Does not wait for an answer: the scanner ends
-    /// with its lease.
+    /// Tells the server that its scanner is no longer needed, after the calls that use it: it would refuse.
+    /// Does not wait for an answer: the scanner ends with its lease.
     fn close(&mut self) {
-        if let Some(ahead) = self.ahead.take() {
-            ahead.abort();
-        }
-        let Some(open) = self.open.take() else { return };
+        let (ahead, renewal) = (self.ahead.take(), self.renewal.take());
+        let mut ready = std::mem::take(&mut self.ready);
+        let Some(RegionScanner { place, id, .. }) = self.open.take() else { return };
         let time = self.table.core.settings.rpc_timeout;
-        self.table.core.runtime.spawn(async move { close_scanner(&open.place, open.id, time).await });
+        self.table.core.runtime.spawn(async move {
+            let aborts = ahead.as_ref().map(JoinHandle::abort_handle);
+            let calls = async {
+                if let Some(renewal) = renewal {
+                    drop(renewal.await);
+                }
+                ready.end().await;
+                match ahead {
+                    Some(ahead) => ahead.await.ok(),
+                    None => ready.take_last(),
+                }
+            };
+            let last = timeout(time, calls).await;
+            if let (Err(_), Some(ahead)) = (&last, aborts) {
+                ahead.abort();
+            }
+            // with its last page, a server has closed it
+            let is_closed = matches!(&last, Ok(Some(Ok((response, _)))) if is_last(response));
+            if !is_closed {
+                close_scanner(&place, id, time).await;
+            }
+        });
     }
 }
 

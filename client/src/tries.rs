@@ -96,6 +96,12 @@ impl<'c> Tries<'c> {
         Self { core, replica_id: 0, policy, deadline, failed, redirected, begin, causes: Vec::new() }
     }
 
+    /// Returns these attempts as they are now, for a task that has the client itself.
+    pub(crate) fn detached(&self) -> impl FnOnce(&ClientCore) -> Tries<'_> + Send + use<> {
+        let Tries { core: _, replica_id, policy, deadline, failed, redirected, begin, causes } = self.clone();
+        move |core| Tries { core, replica_id, policy, deadline, failed, redirected, begin, causes }
+    }
+
     /// Attempts to read from a copy of the region.
     pub(crate) fn of_replica(self, replica_id: u16) -> Self {
         Self { replica_id, ..self }

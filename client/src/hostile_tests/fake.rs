@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 #[cfg(feature = "tls")]
 use tokio_rustls::TlsAcceptor;
 
@@ -113,6 +114,10 @@ struct State {
     /// Until when each server says that the other one has a region.
     redirects_until: Option<Instant>,
     hold: Option<Hold>,
+    /// Releases calls that are held.
+    released: Arc<Semaphore>,
+    /// The number of calls that close a scanner.
+    closes: usize,
     /// Whether servers are older than 2.4, and do not read the condition of an increment.
     are_old: bool,
 }
@@ -121,9 +126,18 @@ struct State {
 struct Hold {
     /// A row of the scanner's region.
     row: String,
-    /// The number of the call.
-    call: u64,
-    time: Option<Duration>,
+    /// The number of the call; `None` for the one that opens the scanner.
+    call: Option<u64>,
+    until: Until,
+}
+
+/// When a call that is held is answered.
+#[derive(Clone)]
+enum Until {
+    Never,
+    After(Duration),
+    /// When there is a permit.
+    Released(Arc<Semaphore>),
 }
 
 /// What the master knows and does of snapshots.
@@ -239,8 +253,9 @@ const HEARTBEAT: Duration = Duration::from_millis(10);
 /// An answer before it is sent.
 #[derive(Default)]
 struct Answer {
-    /// The time before it is sent.
+    /// What it waits for before it is sent.
     delay: Duration,
+    release: Option<Arc<Semaphore>>,
     message: Vec<u8>,
     cells: Vec<Row>,
     exception: Option<(&'static str, String, bool)>,
@@ -341,6 +356,8 @@ impl Cluster {
             splits_at_flush: None,
             redirects_until: None,
             hold: None,
+            released: Arc::new(Semaphore::new(0)),
+            closes: 0,
             are_old: false,
         };
         let state = Arc::new(Mutex::new(state));
@@ -410,7 +427,26 @@ impl Cluster {
 
     /// Answers one call of the next scanner of a row's region late, or never: that of a number.
     pub(super) fn hold(&self, row: String, call: u64, time: Option<Duration>) {
-        self.state.lock().unwrap().hold = Some(Hold { row, call, time });
+        let until = time.map_or(Until::Never, Until::After);
+        self.state.lock().unwrap().hold = Some(Hold { row, call: Some(call), until });
+    }
+
+    /// Answers one call of the next scanner of a row's region when it is released: that of a number, or the
+    /// one that opens the scanner.
+    pub(super) fn hold_back(&self, row: String, call: Option<u64>) {
+        let mut state = self.state.lock().unwrap();
+        let until = Until::Released(Arc::clone(&state.released));
+        state.hold = Some(Hold { row, call, until });
+    }
+
+    /// Answers a call that is held.
+    pub(super) fn release(&self) {
+        self.state.lock().unwrap().released.add_permits(1);
+    }
+
+    /// Returns how many calls have closed a scanner.
+    pub(super) fn closes(&self) -> usize {
+        self.state.lock().unwrap().closes
     }
 
     /// Whether that call was made.
@@ -532,6 +568,9 @@ async fn send(
         return Ok(!answer.closes);
     }
     tokio::time::sleep(answer.delay).await;
+    if let Some(release) = answer.release.take() {
+        release.acquire().await.unwrap().forget();
+    }
     let mut cells = cell_block::encode(&answer.cells, codec.tags);
     let mut call_id = call_id;
     match mischief {
@@ -988,9 +1027,9 @@ impl State {
     fn scan(&mut self, request: &proto::ScanRequest, mischief: Option<usize>) -> Answer {
         if let (Some(id), Some(true)) = (request.scanner_id, request.close_scanner) {
             self.scanners.remove(&id);
+            self.closes += 1;
             return Answer::of(&proto::ScanResponse::default());
         }
-        let mut delay = Duration::ZERO;
         let id = match request.scanner_id {
             Some(id) => {
                 let Some(scanner) = self.scanners.get_mut(&id) else {
@@ -1004,20 +1043,6 @@ impl State {
                     return Answer::exception(class, "out of order");
                 }
                 scanner.sequence += 1;
-                if request.renew == Some(true) {
-                    self.renewed += 1;
-                    return Answer::of(&proto::ScanResponse::default());
-                }
-                let is_held = |hold: &mut Hold| {
-                    let is_of_region = !scanner.is_of_catalog && scanner.region.contains(hold.row.as_bytes());
-                    is_of_region && Some(hold.call) == request.next_call_seq
-                };
-                if let Some(hold) = self.hold.take_if(is_held) {
-                    let Some(time) = hold.time else {
-                        return Answer { is_silent: true, ..Answer::default() };
-                    };
-                    delay = time;
-                }
                 id
             }
             None => {
@@ -1033,6 +1058,22 @@ impl State {
                 id
             }
         };
+        let scanner = &self.scanners[&id];
+        let is_held = |hold: &mut Hold| {
+            let is_of_region = !scanner.is_of_catalog && scanner.region.contains(hold.row.as_bytes());
+            is_of_region && hold.call == request.next_call_seq
+        };
+        let (mut delay, mut release) = (Duration::ZERO, None);
+        match self.hold.take_if(is_held).map(|hold| hold.until) {
+            Some(Until::Never) => return Answer { is_silent: true, ..Answer::default() },
+            Some(Until::After(time)) => delay = time,
+            Some(Until::Released(permit)) => release = Some(permit),
+            None => {}
+        }
+        if request.renew == Some(true) {
+            self.renewed += 1;
+            return Answer { delay, release, ..Answer::of(&proto::ScanResponse::default()) };
+        }
         if mischief == Some(20) {
             // as if the scanner were closed, or its lease renewed
             return Answer::of(&proto::ScanResponse::default());
@@ -1136,7 +1177,7 @@ impl State {
         } else if request.close_scanner == Some(true) {
             self.scanners.remove(&id);
         }
-        Answer { cells, delay, ..Answer::of(&response) }
+        Answer { cells, delay, release, ..Answer::of(&response) }
     }
 
     fn open(&self, request: &proto::ScanRequest) -> Option<OpenScanner> {
