@@ -7,7 +7,7 @@ use crate::connections::{CLIENT_SERVICE, Connections};
 use crate::fault::Fault;
 #[cfg(feature = "kerberos")]
 use crate::kerberos::{Kerberos, KerberosClient};
-use crate::look_ups::{LookUps, Turn};
+use crate::look_ups::{Joined, LookUps, Sought, Turn};
 use crate::registry::RpcRegistry;
 use crate::restore::FAILSAFE;
 use crate::table::Table;
@@ -438,7 +438,8 @@ pub(crate) fn runtime_ended() -> Error {
 
 impl ClientCore {
     /// Finds a region of which a copy has a server: at once if that is known, otherwise on a thread that may
-    /// wait, when it is its turn.
+    /// wait, when it is its turn. Calls that look for the same share a look-up. One that ends by the deadline
+    /// of its caller is made again by one of the others, if they have more time.
     pub(crate) async fn locate(
         &self,
         table: &TableName,
@@ -454,16 +455,28 @@ impl ClientCore {
         if let Some(known) = known() {
             return Ok(known);
         }
-        let turn = self.look_ups.turn(deadline).await?;
-        // another look-up may have found it meanwhile
-        if let Some(known) = known() {
-            return Ok(known);
+        let sought = Sought::new(table, row, position, replica_id);
+        let mut begun = None;
+        loop {
+            let turn = self.look_ups.turn(begun.unwrap_or(deadline)).await?;
+            // another look-up may have found it meanwhile
+            if let Some(known) = known() {
+                return Ok(known);
+            }
+            let deadline = *begun.get_or_insert_with(|| self.look_ups.deadline(deadline));
+            match self.look_ups.join(&sought) {
+                Joined::Leads(leading) => {
+                    let look_up = move |locator: &Locator| leading.look_up(locator, deadline);
+                    return self.ask_in(turn, look_up).await;
+                }
+                Joined::Follows(following) => {
+                    drop(turn);
+                    if let Some(found) = following.wait(deadline).await {
+                        return found;
+                    }
+                }
+            }
         }
-        let (table, row, deadline) = (table.clone(), row.to_vec(), self.look_ups.deadline(deadline));
-        let look_up = move |locator: &Locator| {
-            locator.locate_replica(&table, &row, position, replica_id, false, deadline)
-        };
-        self.ask_in(turn, look_up).await
     }
 
     /// Returns a region if it is known.

@@ -1,12 +1,14 @@
 //! Threads that wait for the locator.
 
 use crate::client::runtime_ended;
-use hregion::{Deadline, Error, ErrorKind, Result};
-use std::sync::Arc;
+use hregion::locator::LocateType;
+use hregion::{Deadline, Error, ErrorKind, Locator, RegionLocations, Result, TableName};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
 /// Asks the locator, a few questions at a time; further ones wait without a thread.
@@ -15,6 +17,7 @@ use tokio::time::timeout;
 /// the files of the caller.
 pub(crate) struct LookUps {
     turns: Arc<Semaphore>,
+    under_way: Arc<UnderWay>,
     runtime: Handle,
     /// The time of one look-up. One whose caller has gone ends by it.
     time: Duration,
@@ -25,10 +28,23 @@ pub(crate) struct Turn(OwnedSemaphorePermit);
 
 /// The locator runs eight look-ups of a table at a time.
 const MOST: usize = 16;
+/// A look-up that fails when so little of its time is left has failed by its deadline.
+const LEAST: Duration = Duration::from_millis(1);
 
 impl LookUps {
     pub(crate) fn new(runtime: Handle, time: Duration) -> Self {
-        Self { turns: Arc::new(Semaphore::new(MOST)), runtime, time }
+        Self { turns: Arc::new(Semaphore::new(MOST)), under_way: Arc::default(), runtime, time }
+    }
+
+    /// Begins to look for a region, or to wait for a look-up that looks for the same.
+    pub(crate) fn join(&self, sought: &Sought) -> Joined {
+        let mut look_ups = self.under_way.look_ups();
+        if let Some(answer) = look_ups.get(sought) {
+            return Joined::Follows(Following(answer.clone()));
+        }
+        let (answer, following) = watch::channel(None);
+        look_ups.insert(sought.clone(), following);
+        Joined::Leads(Leading { under_way: Arc::clone(&self.under_way), sought: sought.clone(), answer })
     }
 
     /// Waits until a question may be asked.
@@ -77,20 +93,105 @@ impl LookUps {
     }
 }
 
+/// The region that a look-up looks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Sought {
+    table: TableName,
+    row: Vec<u8>,
+    position: LocateType,
+    /// The copy that must have a server.
+    replica_id: u16,
+}
+
+impl Sought {
+    pub(crate) fn new(table: &TableName, row: &[u8], position: LocateType, replica_id: u16) -> Self {
+        // the region after a row is that of the next possible one, for the locator, too
+        let (row, position) = match position {
+            LocateType::After => ([row, &[0]].concat(), LocateType::At),
+            LocateType::At | LocateType::Before => (row.to_vec(), position),
+        };
+        Self { table: table.clone(), row, position, replica_id }
+    }
+}
+
+/// What a look-up has found, once it has ended.
+type Found = Option<Result<RegionLocations>>;
+
+/// The look-ups that others can wait for.
+#[derive(Debug, Default)]
+struct UnderWay(Mutex<HashMap<Sought, watch::Receiver<Found>>>);
+
+impl UnderWay {
+    fn look_ups(&self) -> MutexGuard<'_, HashMap<Sought, watch::Receiver<Found>>> {
+        // no code that panics runs with the lock
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a caller has joined a look-up.
+pub(crate) enum Joined {
+    Leads(Leading),
+    Follows(Following),
+}
+
+/// A look-up that others can wait for. If it ends without an answer for them, one of them looks again.
+pub(crate) struct Leading {
+    under_way: Arc<UnderWay>,
+    sought: Sought,
+    answer: watch::Sender<Found>,
+}
+
+impl Leading {
+    /// Asks the locator.
+    pub(crate) fn look_up(self, locator: &Locator, deadline: Deadline) -> Result<RegionLocations> {
+        let Sought { table, row, position, replica_id } = &self.sought;
+        let found = locator.locate_replica(table, row, *position, *replica_id, false, deadline);
+        // a failure by this deadline is none of others
+        if found.is_ok() || deadline.left() > LEAST {
+            self.answer.send_replace(Some(found.clone()));
+        }
+        found
+    }
+}
+
+impl Drop for Leading {
+    fn drop(&mut self) {
+        // before those that follow are told
+        self.under_way.look_ups().remove(&self.sought);
+    }
+}
+
+/// A look-up of another caller.
+pub(crate) struct Following(watch::Receiver<Found>);
+
+impl Following {
+    /// Waits for the answer; `None` if there is none, because its caller had not enough time.
+    pub(crate) async fn wait(mut self, deadline: Deadline) -> Option<Result<RegionLocations>> {
+        match timeout(deadline.left(), self.0.wait_for(Option::is_some)).await {
+            Ok(Ok(found)) => found.clone(),
+            Ok(Err(_)) => None,
+            Err(_) => Some(Err(Error::timed_out("locate a region"))),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::connections::Connections;
     use crate::hostile_tests::fake::{Cluster, row_key};
+    use crate::registry::RpcRegistry;
     use crate::{Client, Table};
-    use hregion::locator::RetryPolicy;
+    use hregion::locator::{LocateType, RetryPolicy};
     use hregion::{
         ConnectionRegistry, Deadline, Error, ErrorKind, Get, RegionLocations, Result, ServerName, TableName,
     };
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::thread;
     use std::time::Duration;
-    use tokio::runtime::{Builder, Runtime};
+    use tokio::runtime::{Builder, Handle, Runtime};
     use tokio::task::{JoinSet, spawn_blocking};
-    use tokio::time::timeout;
+    use tokio::time::{sleep, timeout};
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -173,6 +274,86 @@ mod tests {
         let (table, get) = (table(&client), Get::new("r"));
         let ended = timeout(PATIENCE / 4, table.get(&get)).await.expect("an end in time");
         assert_eq!(ended.unwrap_err().kind(), ErrorKind::Io);
+    }
+
+    /// A registry that first answers when it is let, and too late.
+    #[derive(Debug)]
+    struct Late {
+        cluster: RpcRegistry,
+        asked: AtomicUsize,
+        is_let: AtomicBool,
+    }
+
+    impl ConnectionRegistry for Late {
+        fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
+            if self.asked.fetch_add(1, Ordering::Relaxed) > 0 {
+                return self.cluster.meta_region_locations(deadline);
+            }
+            while !self.is_let.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(5));
+            }
+            thread::sleep(deadline.left());
+            Err(Error::timed_out("read"))
+        }
+
+        fn cluster_id(&self, deadline: Deadline) -> Result<Option<String>> {
+            self.cluster.cluster_id(deadline)
+        }
+
+        fn active_master(&self, deadline: Deadline) -> Result<Option<ServerName>> {
+            self.cluster.active_master(deadline)
+        }
+    }
+
+    async fn until(is_so: impl Fn() -> bool) {
+        let wait = async {
+            while !is_so() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, wait).await.unwrap();
+    }
+
+    /// Calls with more time do not fail by the deadline of the one that began the look-up, whether or not it
+    /// is waited for.
+    #[tokio::test]
+    async fn a_look_up_that_was_too_short_is_made_again_by_those_with_more_time() {
+        for is_dropped in [false, true] {
+            let cluster = Cluster::start().await;
+            let builder = builder();
+            let connections = Arc::new(Connections::new(builder.connections.clone()));
+            let registry = RpcRegistry::new(&cluster.addresses(), connections, Handle::current(), PATIENCE);
+            let registry = Arc::new(Late {
+                cluster: registry.unwrap(),
+                asked: AtomicUsize::new(0),
+                is_let: AtomicBool::new(false),
+            });
+            let client = builder.registry(Arc::<Late>::clone(&registry)).unwrap();
+            let locate = |time: Duration| {
+                let (core, table) = (Arc::clone(&client.0), TableName::parse("t").unwrap());
+                async move {
+                    let row = row_key(7);
+                    core.locate(&table, row.as_bytes(), LocateType::At, 0, Deadline::after(time)).await
+                }
+            };
+            let first = tokio::spawn(locate(Duration::from_secs(2)));
+            until(|| registry.asked.load(Ordering::Relaxed) > 0).await;
+            let mut others = JoinSet::new();
+            (0..5).for_each(|_| drop(others.spawn(locate(PATIENCE))));
+            // all of them wait for the first
+            sleep(Duration::from_millis(20)).await;
+            registry.is_let.store(true, Ordering::Relaxed);
+            if is_dropped {
+                first.abort();
+                assert!(first.await.unwrap_err().is_cancelled());
+            } else {
+                assert_eq!(first.await.unwrap().unwrap_err().kind(), ErrorKind::Io);
+            }
+            while let Some(found) = others.join_next().await {
+                assert!(found.unwrap().unwrap().region().contains(row_key(7).as_bytes()));
+            }
+            assert_eq!(registry.asked.load(Ordering::Relaxed), 2, "one of them asks for all");
+        }
     }
 
     #[test]
