@@ -4,7 +4,7 @@
 //! of servers and of its own. Requests have nonces, so that one that is sent again starts no second one.
 
 use crate::client::{Client, ClientCore};
-use crate::connections::ADMIN_SERVICE;
+use crate::connections::{ADMIN_SERVICE, Call};
 use crate::fault::Fault;
 use crate::proto::admin::{
     CompactRegionRequest, CreateTableRequest, Empty, FlushRegionRequest, GetProcedureResultRequest,
@@ -335,10 +335,17 @@ impl ClientCore {
                         let message = format!("no server has {} at present", locations.region());
                         return Err(Fault::no_server(message));
                     };
-                    let connection =
-                        self.connections.get(server.host(), server.port(), ADMIN_SERVICE, deadline).await?;
-                    let param = request(RegionSpecifier::of(locations.region()));
-                    connection.call::<Empty>(method, &param, None, tries.call_time()).await
+                    let call = Call {
+                        host: server.host(),
+                        port: server.port(),
+                        service: ADMIN_SERVICE,
+                        method,
+                        param: &request(RegionSpecifier::of(locations.region())),
+                        priority: None,
+                        time: self.settings.rpc_timeout,
+                        deadline,
+                    };
+                    self.connections.call::<Empty>(&call).await
                 };
                 match call.await {
                     Ok(_) => {

@@ -1,7 +1,7 @@
 //! The catalog on its server (locator.md §11.4).
 
 use crate::bounded::{Answered, RESULTS, Undecoded};
-use crate::connections::{CLIENT_SERVICE, Connections};
+use crate::connections::{CLIENT_SERVICE, Call, Connections};
 use crate::fault::Fault;
 use crate::proto;
 use crate::results::{only_row, rows_of};
@@ -36,10 +36,17 @@ impl RemoteCatalog {
         let Some(server) = meta.server() else {
             return Err(Fault::no_server("no server has hbase:meta at present".to_owned()));
         };
-        let connection = self.connections.get(server.host(), server.port(), CLIENT_SERVICE, deadline).await?;
-        let time = self.rpc_timeout.min(deadline.left());
-        let priority = crate::tries::priority(meta.region().table());
-        let answer = connection.call::<Undecoded>(method, param, priority, time).await?;
+        let call = Call {
+            host: server.host(),
+            port: server.port(),
+            service: CLIENT_SERVICE,
+            method,
+            param,
+            priority: crate::tries::priority(meta.region().table()),
+            time: self.rpc_timeout,
+            deadline,
+        };
+        let (connection, answer) = self.connections.call::<Undecoded>(&call).await?;
         let message = answer.message.read(asked as usize);
         message
             .and_then(|message| read(message, answer.cells))

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, yield_now};
 use tokio::time::timeout;
 
 /// What connections have in common.
@@ -72,10 +72,13 @@ pub(crate) struct Answer<M> {
 #[derive(Debug)]
 pub(crate) struct Connection {
     shared: Arc<Shared>,
-    requests: mpsc::Sender<Bytes>,
+    requests: mpsc::Sender<Request>,
     /// The form of the cells of responses, and their maximum length when decompressed.
     cells: (CellCodec, usize),
 }
+
+/// A request of a call, by its id.
+type Request = (u32, Bytes);
 
 #[derive(Debug)]
 struct Shared {
@@ -110,13 +113,23 @@ impl Drop for Task {
 /// The calls that wait for an answer.
 #[derive(Debug, Default)]
 struct Pending {
-    calls: HashMap<u32, oneshot::Sender<Result<ResponseFrame, Fault>>>,
+    calls: HashMap<u32, Waiting>,
     /// Why the connection can no longer be used.
     broken: Option<Fault>,
     /// What had arrived when the first call was made to which nothing has been heard, and when that was.
     silence: Option<(u64, Instant)>,
     /// Whether further calls are to be made on another connection.
     is_retired: bool,
+    /// When the last call was made.
+    used: Option<Instant>,
+}
+
+/// A call that waits for an answer.
+#[derive(Debug)]
+struct Waiting {
+    answer: oneshot::Sender<Result<ResponseFrame, Fault>>,
+    /// Whether the request may have reached the server.
+    is_sent: bool,
 }
 
 /// Requests that wait to be sent; more calls wait for these.
@@ -125,6 +138,11 @@ const QUEUE: usize = 64;
 /// long: the other side may no longer be there, which the system notices after many minutes only. HBase's
 /// client does not do so.
 const SILENCE: Duration = Duration::from_secs(1);
+/// The time without calls after which a server may have closed the connection, while this process did nothing
+/// that would have noticed it.
+pub(crate) const UNUSED: Duration = Duration::from_secs(1);
+/// How often tasks of a runtime are passed over until it has looked for what has arrived.
+const TURNS: usize = 3;
 /// The bytes of requests that are copied, to be sent in one write.
 const TOGETHER: usize = 64 << 10;
 /// The number of scanners whose ids are kept: more than the calls that are answered late.
@@ -219,6 +237,10 @@ impl Connection {
     }
 
     /// Calls a method, and returns its answer. Dropping the future forgets the call.
+    ///
+    /// # Errors
+    ///
+    /// The fault says if the request was [not sent](Fault::is_unsent), because the connection had ended before.
     pub(crate) async fn call<M: Message + Default>(
         &self,
         method: &'static str,
@@ -236,13 +258,19 @@ impl Connection {
             priority,
             timeout: Some(millis),
         };
+        if shared.is_unused() {
+            // the end of the connection is noticed before a request is lost with it
+            for _ in 0..TURNS {
+                yield_now().await;
+            }
+        }
         let (sender, answer) = oneshot::channel();
         shared.add(call_id, sender)?;
         let _pending = PendingCall { shared, call_id };
         let exchange = async {
             // if the connection is closed meanwhile, so is the other channel
-            if self.requests.send(frame::request(&header, param)).await.is_err() {
-                return Err(shared.broken());
+            if self.requests.send((call_id, frame::request(&header, param))).await.is_err() {
+                return Err(shared.broken().of_unsent());
             }
             answer.await.unwrap_or_else(|_| Err(shared.broken()))
         };
@@ -398,16 +426,23 @@ impl Shared {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, call_id: u32, sender: oneshot::Sender<Result<ResponseFrame, Fault>>) -> Result<(), Fault> {
+    /// Whether no call waits, and the last one was made a while ago.
+    fn is_unused(&self) -> bool {
+        let pending = self.pending();
+        pending.calls.is_empty() && pending.used.is_some_and(|used| used.elapsed() >= UNUSED)
+    }
+
+    fn add(&self, call_id: u32, answer: oneshot::Sender<Result<ResponseFrame, Fault>>) -> Result<(), Fault> {
         let mut pending = self.pending();
         match &pending.broken {
-            Some(fault) => Err(fault.clone()),
+            Some(fault) => Err(fault.clone().of_unsent()),
             None => {
                 let arrived = self.arrived.load(Ordering::Relaxed);
                 if pending.silence.is_none_or(|(before, _)| before != arrived) {
                     pending.silence = Some((arrived, Instant::now()));
                 }
-                pending.calls.insert(call_id, sender);
+                pending.used = Some(Instant::now());
+                pending.calls.insert(call_id, Waiting { answer, is_sent: false });
                 Ok(())
             }
         }
@@ -429,9 +464,10 @@ impl Shared {
             pending.broken.get_or_insert_with(|| fault.clone());
             std::mem::take(&mut pending.calls)
         };
-        for sender in calls.into_values() {
+        for Waiting { answer, is_sent } in calls.into_values() {
+            let fault = if is_sent { fault.clone() } else { fault.clone().of_unsent() };
             // an error means that the caller no longer waits
-            let _ = sender.send(Err(fault.clone()));
+            let _ = answer.send(Err(fault));
         }
         self.close();
     }
@@ -449,15 +485,15 @@ impl Shared {
         let message =
             format!("the connection is closed after an answer to another call: {}", fault.error.message());
         let lost = Fault::gone(&self.server, &io::Error::new(io::ErrorKind::ConnectionAborted, message));
-        let sender = {
+        let waiting = {
             let mut pending = self.pending();
             pending.broken.get_or_insert_with(|| lost.clone());
             let only = pending.calls.keys().next().copied().filter(|_| pending.calls.len() == 1);
             call_id.or(only).and_then(|call_id| pending.calls.remove(&call_id))
         };
-        if let Some(sender) = sender {
+        if let Some(Waiting { answer, .. }) = waiting {
             // an error means that the caller no longer waits
-            let _ = sender.send(Err(fault));
+            let _ = answer.send(Err(fault));
         }
         lost
     }
@@ -473,11 +509,27 @@ impl Shared {
         is_idle
     }
 
+    /// Notes that requests are sent now. Returns false if the connection has failed: their callers know then
+    /// that they were not.
+    fn are_sent(&self, requests: &[Request]) -> bool {
+        let mut pending = self.pending();
+        if pending.broken.is_some() {
+            return false;
+        }
+        for (call_id, _) in requests {
+            // a call that is no longer waited for is not among them
+            if let Some(waiting) = pending.calls.get_mut(call_id) {
+                waiting.is_sent = true;
+            }
+        }
+        true
+    }
+
     /// Sends requests as they come, those that wait together in one write, until there are none for a while.
     async fn write_requests(
         &self,
         write: &mut impl Outgoing,
-        mut queue: mpsc::Receiver<Bytes>,
+        mut queue: mpsc::Receiver<Request>,
         idle: Duration,
     ) -> io::Result<()> {
         let mut requests = Vec::with_capacity(QUEUE);
@@ -491,9 +543,15 @@ impl Shared {
             let mut left = &requests[..];
             while !left.is_empty() {
                 let (together, later) = left.split_at(together(left));
+                if !self.are_sent(together) {
+                    return Ok(());
+                }
                 match together {
-                    [request] => write.send(request).await?,
-                    many => write.send(&many.concat()).await?,
+                    [(_, request)] => write.send(request).await?,
+                    many => {
+                        let many: Vec<&[u8]> = many.iter().map(|(_, request)| &request[..]).collect();
+                        write.send(&many.concat()).await?;
+                    }
                 }
                 left = later;
             }
@@ -546,10 +604,10 @@ impl Shared {
             if response.call_id == NO_CALL {
                 return Fault::refused_connection(&self.server, &response.exception.unwrap_or_default());
             }
-            let sender = self.pending().calls.remove(&response.call_id);
-            match sender {
-                Some(sender) => {
-                    let _ = sender.send(Ok(response));
+            let waiting = self.pending().calls.remove(&response.call_id);
+            match waiting {
+                Some(Waiting { answer, .. }) => {
+                    let _ = answer.send(Ok(response));
                 }
                 // the call was cancelled, or took too long
                 None if self.call_ids.was_given(response.call_id) => {}
@@ -563,9 +621,9 @@ impl Shared {
 }
 
 /// Returns how many requests are copied, to be sent in one write: at least one, which is sent as it is.
-fn together(requests: &[Bytes]) -> usize {
+fn together(requests: &[Request]) -> usize {
     let mut len = 0;
-    let fits = |request: &&Bytes| {
+    let fits = |(_, request): &&Request| {
         len += request.len();
         len <= TOGETHER
     };

@@ -1,13 +1,15 @@
 //! The open connections of a client (HBase: `AbstractRpcClient`).
 
-use crate::connection::{Connection, ConnectionSettings};
+use crate::connection::{Answer, Connection, ConnectionSettings};
 use crate::fault::Fault;
 use hregion::locator::RegionException;
 use hregion::{Deadline, Error};
+use prost::Message;
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -64,6 +66,26 @@ struct Failed {
 /// How an attempt to connect has ended.
 type Attempt = watch::Receiver<Option<Result<Arc<Connection>, Fault>>>;
 
+/// A call of a method of a server.
+pub(crate) struct Call<'c, P> {
+    pub(crate) host: &'c str,
+    pub(crate) port: u16,
+    pub(crate) service: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) param: &'c P,
+    pub(crate) priority: Option<u32>,
+    /// The time from the request to its answer.
+    pub(crate) time: Duration,
+    /// When the caller no longer waits, for a connection or the answer.
+    pub(crate) deadline: Deadline,
+}
+
+impl<P> Call<'_, P> {
+    fn time_left(&self) -> Duration {
+        self.time.min(self.deadline.left())
+    }
+}
+
 impl Connections {
     pub(crate) fn new(settings: ConnectionSettings) -> Self {
         Self { settings: Arc::new(settings), pools: Mutex::default() }
@@ -72,6 +94,14 @@ impl Connections {
     #[cfg(test)]
     pub(crate) fn settings(&self) -> &ConnectionSettings {
         &self.settings
+    }
+
+    /// Returns how many connections are open.
+    #[cfg(test)]
+    pub(crate) fn open(&self) -> usize {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = pools.values().flat_map(|pool| (0..pool.slots.len()).map(|at| pool.slot(at)));
+        slots.filter(|slot| matches!(&**slot, Slot::Open(connection) if connection.is_open())).count()
     }
 
     /// The maximum length of a response in bytes.
@@ -99,6 +129,34 @@ impl Connections {
         match timeout(deadline.left(), self.connect(&pool, &key)).await {
             Ok(connected) => connected,
             Err(_) => Err(Fault::no_answer(&format!("{host}:{port}"), "a connection")),
+        }
+    }
+
+    /// Calls a server. Returns the answer, and the connection it came from.
+    pub(crate) async fn call<M: Message + Default>(
+        &self,
+        call: &Call<'_, impl Message>,
+    ) -> Result<(Arc<Connection>, Answer<M>), Fault> {
+        let mut connection = self.get(call.host, call.port, call.service, call.deadline).await?;
+        let answer = self.call_over(&mut connection, call).await?;
+        Ok((connection, answer))
+    }
+
+    /// Calls a server over a connection to it. If that has ended before the request was sent, which does not
+    /// mean that the server is gone, another one takes its place.
+    pub(crate) async fn call_over<M: Message + Default>(
+        &self,
+        connection: &mut Arc<Connection>,
+        call: &Call<'_, impl Message>,
+    ) -> Result<Answer<M>, Fault> {
+        let Call { method, param, priority, .. } = *call;
+        match connection.call(method, param, priority, call.time_left()).await {
+            Err(fault) if fault.is_unsent => {
+                // once: a server that closes each connection does not answer
+                *connection = self.get(call.host, call.port, call.service, call.deadline).await?;
+                connection.call(method, param, priority, call.time_left()).await
+            }
+            answered => answered,
         }
     }
 
@@ -201,7 +259,7 @@ mod tests {
     use super::*;
     use crate::connection::tests::settings;
     use std::net::SocketAddr;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
     use tokio::net::{TcpListener, TcpSocket, TcpStream};
     use tokio::task::JoinSet;
     use tokio::time::sleep;

@@ -16,6 +16,8 @@ pub(crate) struct Fault {
     pub(crate) overloaded: bool,
     /// Whether the server's scanner still exists, and is to be closed.
     pub(crate) out_of_order: bool,
+    /// Whether the connection ended before the request was sent, as one does that was not used for a while.
+    pub(crate) is_unsent: bool,
 }
 
 /// The classes of HBase that extend `DoNotRetryIOException`, and may be those of an action among several;
@@ -61,7 +63,7 @@ const FINAL: &[&str] = &[
 
 impl Fault {
     fn new(kind: RegionException, error: Error) -> Self {
-        Self { kind, error, overloaded: false, out_of_order: false }
+        Self { kind, error, overloaded: false, out_of_order: false, is_unsent: false }
     }
 
     /// A server that cannot be reached, or no longer.
@@ -79,6 +81,11 @@ impl Fault {
             return Self::new(kind, Error::locating(error, format!("{server}: {message}")));
         }
         Self::new(RegionException::ServerGone, Error::locating(ErrorKind::Io, format!("{server}: {error}")))
+    }
+
+    /// The same fault of a request that was not sent. A server that refuses the client will do so again.
+    pub(crate) fn of_unsent(self) -> Self {
+        Self { is_unsent: self.kind != RegionException::Fatal, ..self }
     }
 
     /// A server that did not answer in time.
@@ -171,6 +178,7 @@ impl Fault {
             error,
             overloaded: matches!(short, "CallQueueTooBigException" | "CallDroppedException"),
             out_of_order: short == "OutOfOrderScannerNextException",
+            is_unsent: false,
         }
     }
 }

@@ -4,6 +4,7 @@
 mod cancelled;
 mod copies;
 pub(crate) mod fake;
+mod idle;
 mod next_region;
 
 use crate::connections::Connections;

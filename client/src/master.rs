@@ -1,7 +1,7 @@
 //! What the active master knows of tables (HBase: `AsyncAdmin`).
 
 use crate::client::{Client, ClientCore};
-use crate::connections::MASTER_SERVICE;
+use crate::connections::{Call, MASTER_SERVICE};
 use crate::proto;
 use crate::proto::admin::{
     Empty, GetClusterStatusResponse, GetCompletedSnapshotsResponse, GetTableNamesResponse,
@@ -129,18 +129,21 @@ impl ClientCore {
     ) -> Result<M> {
         loop {
             let deadline = tries.deadline();
-            let setback = match self
-                .ask(deadline, move |locator| locator.registry().active_master(deadline))
-                .await
-            {
+            let active = self.ask(deadline, move |locator| locator.registry().active_master(deadline)).await;
+            let setback = match active {
                 Ok(Some(master)) => {
-                    let call = async {
-                        let (host, port) = (master.host(), master.port());
-                        let connection = self.connections.get(host, port, MASTER_SERVICE, deadline).await?;
-                        connection.call::<M>(method, request, None, tries.call_time()).await
+                    let call = Call {
+                        host: master.host(),
+                        port: master.port(),
+                        service: MASTER_SERVICE,
+                        method,
+                        param: request,
+                        priority: None,
+                        time: self.settings.rpc_timeout,
+                        deadline,
                     };
-                    match call.await {
-                        Ok(answer) => return Ok(answer.message),
+                    match self.connections.call::<M>(&call).await {
+                        Ok((_, answer)) => return Ok(answer.message),
                         Err(fault) => Setback::of_fault(fault)?,
                     }
                 }

@@ -8,7 +8,7 @@ use crate::proto;
 use crate::results::check_row;
 use crate::table::Table;
 use crate::timeline::Wanted;
-use crate::tries::{Setback, Tries, Wait, priority};
+use crate::tries::{Place, Setback, Tries, Wait};
 use bytes::Bytes;
 use hregion::locator::LocateType;
 use hregion::{
@@ -357,8 +357,8 @@ async fn call_server(
     let Some(first) = regions.first() else { return Ok(Vec::new()) };
     // a connection that is made takes of the time
     let deadline = Deadline::after(time);
-    let connection = core.connect(&first.locations, first.replica_id, deadline);
-    let connection = connection.await?;
+    let connection = core.connect(&first.locations, first.replica_id, deadline).await?;
+    let mut place = Place::new(core, first.locations.clone(), first.replica_id, connection);
     let of_region = |region: &OfRegion| proto::RegionAction {
         region: Some(proto::RegionSpecifier::of_copy(region.locations.region(), region.replica_id)),
         atomic: None,
@@ -374,8 +374,8 @@ async fn call_server(
         nonce_group: Some(core.nonce_group()),
         condition: None,
     };
-    let priority = priority(first.locations.region().table());
-    let answer = connection.call::<Undecoded>("Multi", &request, priority, deadline.left()).await?;
+    let answer = place.call::<Undecoded>("Multi", &request, deadline.left()).await?;
+    let connection = &place.connection;
     let asked = regions.iter().map(|region| region.actions.len()).sum();
     let response = answer.message.read(asked);
     response

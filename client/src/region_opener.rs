@@ -58,8 +58,7 @@ impl Unclaimed {
 impl Drop for Unclaimed {
     fn drop(&mut self) {
         let Some((place, id)) = self.scanner.take() else { return };
-        let time = self.core.settings.rpc_timeout;
-        self.core.runtime.spawn(async move { close_scanner(&place, id, time).await });
+        self.core.runtime.spawn(close_scanner(place, id, self.core.settings.rpc_timeout));
     }
 }
 
@@ -93,9 +92,9 @@ impl RegionOpener {
         request: proto::ScanRequest,
         time: Duration,
     ) -> Result<OpenRegion, Fault> {
-        let (core, place) = (Arc::clone(&self.core), place.clone());
+        let (core, mut place) = (Arc::clone(&self.core), place.clone());
         let call = async move {
-            let page = read(&place, &request, time).await?;
+            let page = read(&mut place, &request, time).await?;
             let unclaimed = Unclaimed::of(core, &place, &page.0);
             Ok((place, page, unclaimed))
         };
@@ -107,7 +106,7 @@ impl RegionOpener {
     /// as many as wanted, it ends, or a call fails.
     async fn read_on(
         &self,
-        place: &Place,
+        mut place: Place,
         id: u64,
         most: u64,
         is_wanted: &AtomicBool,
@@ -121,7 +120,7 @@ impl RegionOpener {
                 ..self.request.clone()
             };
             let time = self.core.settings.scanner_timeout.min(Tries::new(&self.core).deadline().left());
-            let page = read(place, &request, time).await;
+            let page = read(&mut place, &request, time).await;
             let has_more = page.as_ref().is_ok_and(|(response, _)| has_more(response));
             let is_last = !has_more || call + 1 == most || is_wanted.load(Ordering::Relaxed);
             if pages.send(ReadAhead { page, is_last }).is_err() || is_last {
@@ -293,7 +292,7 @@ impl NextRegion {
             if opened_sender.send((region, Instant::now())).is_ok()
                 && let Some((place, id, pages)) = read_on
             {
-                opener.read_on(&place, id, most, &wanted, pages).await;
+                opener.read_on(place, id, most, &wanted, pages).await;
             }
         });
         let reading = Some(Reading { task, opened, pages });
@@ -354,7 +353,7 @@ impl Drop for NextRegion {
 }
 
 /// Tells a server that its scanner is no longer needed. Without an answer, the scanner ends with its lease.
-pub(crate) async fn close_scanner(place: &Place, id: u64, time: Duration) {
+pub(crate) async fn close_scanner(mut place: Place, id: u64, time: Duration) {
     let request = proto::ScanRequest {
         scanner_id: Some(id),
         number_of_rows: Some(0),

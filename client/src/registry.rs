@@ -1,6 +1,6 @@
 //! The registry that HBase's servers are (locator.md §7.5; HBase: `RpcConnectionRegistry`).
 
-use crate::connections::{Connections, META_SERVICE};
+use crate::connections::{Call, Connections, META_SERVICE};
 use crate::fault::Fault;
 use crate::proto;
 use hregion::locator::{NO_SEQ_NUM, RegionException, Replica};
@@ -131,9 +131,10 @@ impl Servers {
         method: &'static str,
         deadline: Deadline,
     ) -> Result<M, Fault> {
-        let connection = self.connections.get(host, *port, META_SERVICE, deadline).await?;
-        let time = self.rpc_timeout.min(deadline.left());
-        Ok(connection.call(method, &proto::Empty {}, None, time).await?.message)
+        let (port, service, param) = (*port, META_SERVICE, &proto::Empty {});
+        let call =
+            Call { host, port, service, method, param, priority: None, time: self.rpc_timeout, deadline };
+        Ok(self.connections.call(&call).await?.1.message)
     }
 
     /// Whether it is time to ask for servers again. If so, the caller does.

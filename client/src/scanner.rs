@@ -44,7 +44,7 @@ pub struct Scanner {
     open: Option<RegionScanner>,
     /// The next page, which is being read: while the rows of the last one are taken, and whether or not the
     /// caller still waits for it.
-    ahead: Option<JoinHandle<Result<Page, Fault>>>,
+    ahead: Option<JoinHandle<Read>>,
     /// The call that renews the lease, likewise.
     renewal: Option<JoinHandle<Result<(), Fault>>>,
     /// Pages of the current region that were read while the region before was.
@@ -72,6 +72,9 @@ struct RegionScanner {
 
 /// An answer, and its results, each with whether it is a part of a row.
 pub(crate) type Page = (proto::ScanResponse, Vec<(Row, bool)>);
+
+/// A page or why there is none, and the place with the connection that was used.
+type Read = (Place, Result<Page, Fault>);
 
 /// The number of bytes at which servers end a call (`hbase.client.scanner.max.result.size`).
 const MAX_RESULT_SIZE: u64 = 2 << 20;
@@ -192,10 +195,11 @@ impl Scanner {
     ///
     /// If the server does not answer, or has closed the scanner. The scan can go on nevertheless.
     pub async fn renew_lease(&mut self) -> Result<()> {
-        if let Some(ahead) = self.ahead.as_mut().filter(|ahead| ahead.is_finished()) {
+        if let Some(open) = &self.open
+            && self.ahead.as_ref().is_some_and(JoinHandle::is_finished)
+        {
             // its call has renewed the lease, when it was answered
-            let page = ahead.await.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended())));
-            self.ahead = None;
+            let (_, page) = self.end_page(open.place.clone()).await;
             self.take_ahead(page).map_err(|fault| {
                 self.give_up(&fault);
                 fault.error
@@ -213,7 +217,7 @@ impl Scanner {
                 ..open.next_request()
             };
             open.sequence += 1;
-            let (place, time) = (open.place.clone(), self.table.core.settings.rpc_timeout);
+            let (mut place, time) = (open.place.clone(), self.table.core.settings.rpc_timeout);
             let call =
                 async move { place.call::<proto::ScanResponse>("Scan", &request, time).await.map(drop) };
             self.renewal = Some(self.table.core.runtime.spawn(call));
@@ -263,11 +267,15 @@ impl Scanner {
         let (place, page) = match &self.open {
             Some(open) => {
                 let place = open.place.clone();
-                let page = match self.ready.next().await {
-                    Some(page) => page,
-                    None => self.next_page(tries.deadline()).await,
-                };
-                (place, page)
+                match self.ready.next().await {
+                    Some(page) => (place, page),
+                    None => {
+                        if self.ahead.is_none() {
+                            self.ahead = Some(self.begin_page(open, tries.deadline()));
+                        }
+                        self.end_page(place).await
+                    }
+                }
             }
             None => {
                 let (place, page) = self.open_region(tries).await?;
@@ -297,29 +305,27 @@ impl Scanner {
         }
     }
 
-    /// Returns the next page of the region, which may be on its way. If the future is dropped, it still is.
-    async fn next_page(&mut self, deadline: hregion::Deadline) -> Result<Page, Fault> {
-        if self.ahead.is_none()
-            && let Some(open) = &self.open
-        {
-            self.ahead = Some(self.begin_page(open, deadline));
-        }
-        let Some(ahead) = &mut self.ahead else {
-            return Err(Fault::fatal(Error::invalid_argument("no region is open")));
+    /// Returns the page that is on its way, and its place. If the future is dropped, it still is.
+    async fn end_page(&mut self, place: Place) -> Read {
+        let read = match &mut self.ahead {
+            Some(ahead) => ahead.await.ok(),
+            None => None,
         };
-        let page = ahead.await.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended())));
         self.ahead = None;
-        page
+        let (place, page) = read.unwrap_or_else(|| (place, Err(Fault::fatal(runtime_ended()))));
+        if let Some(open) = &mut self.open {
+            open.place = place.clone();
+        }
+        (place, page)
     }
 
     /// Begins to read the next page of a region.
-    fn begin_page(
-        &self,
-        open: &RegionScanner,
-        deadline: hregion::Deadline,
-    ) -> JoinHandle<Result<Page, Fault>> {
-        let (place, (request, time)) = (open.place.clone(), self.request_page(open, deadline));
-        self.table.core.runtime.spawn(async move { read(&place, &request, time).await })
+    fn begin_page(&self, open: &RegionScanner, deadline: hregion::Deadline) -> JoinHandle<Read> {
+        let (mut place, (request, time)) = (open.place.clone(), self.request_page(open, deadline));
+        self.table.core.runtime.spawn(async move {
+            let page = read(&mut place, &request, time).await;
+            (place, page)
+        })
     }
 
     /// Opens the scanner of the next region, and reads its first page. If the future is dropped, the next one
@@ -629,7 +635,7 @@ impl Scanner {
                 }
                 ready.end().await;
                 match ahead {
-                    Some(ahead) => ahead.await.ok(),
+                    Some(ahead) => ahead.await.ok().map(|(_, page)| page),
                     None => ready.take_last(),
                 }
             };
@@ -640,14 +646,18 @@ impl Scanner {
             // with its last page, a server has closed it
             let is_closed = matches!(&last, Ok(Some(Ok((response, _)))) if is_last(response));
             if !is_closed {
-                close_scanner(&place, id, time).await;
+                close_scanner(place, id, time).await;
             }
         });
     }
 }
 
 /// Reads a page.
-pub(crate) async fn read(place: &Place, request: &proto::ScanRequest, time: Duration) -> Result<Page, Fault> {
+pub(crate) async fn read(
+    place: &mut Place,
+    request: &proto::ScanRequest,
+    time: Duration,
+) -> Result<Page, Fault> {
     let answer = place.call::<Undecoded>("Scan", request, time).await?;
     let asked = request.number_of_rows.unwrap_or_default() as usize;
     let page = answer.message.read::<proto::ScanResponse>(asked).and_then(|response| {

@@ -250,7 +250,7 @@ impl Table {
         read: impl Fn(&str, M, CellBlock) -> Result<Result<T, Fault>, Corruption>,
     ) -> Result<T> {
         loop {
-            let place = tries.place(&self.name, row, LocateType::At).await?;
+            let mut place = tries.place(&self.name, row, LocateType::At).await?;
             let param = request(place.specifier());
             let answer = place.call::<Undecoded>(method, &param, tries.call_time()).await;
             let result = answer.and_then(|Answer { message, cells }| {

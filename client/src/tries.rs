@@ -3,6 +3,7 @@
 
 use crate::client::ClientCore;
 use crate::connection::{Answer, Connection};
+use crate::connections::{CLIENT_SERVICE, Call, Connections};
 use crate::fault::Fault;
 use crate::proto;
 use hregion::locator::{CatalogRow, LocateType, RegionException, RetryPolicy};
@@ -19,23 +20,38 @@ pub(crate) struct Place {
     pub(crate) locations: RegionLocations,
     pub(crate) replica_id: u16,
     pub(crate) connection: Arc<Connection>,
+    connections: Arc<Connections>,
 }
 
 impl Place {
+    pub(crate) fn new(
+        core: &ClientCore,
+        locations: RegionLocations,
+        replica_id: u16,
+        connection: Arc<Connection>,
+    ) -> Self {
+        Self { locations, replica_id, connection, connections: Arc::clone(&core.connections) }
+    }
+
     /// Names the copy of the region in a call.
     pub(crate) fn specifier(&self) -> proto::RegionSpecifier {
         proto::RegionSpecifier::of_copy(self.locations.region(), self.replica_id)
     }
 
-    /// Calls a method of the region's server.
+    /// Calls a method of the region's server, over another connection if this one has ended.
     pub(crate) async fn call<M: Message + Default>(
-        &self,
+        &mut self,
         method: &'static str,
         param: &impl Message,
         time: Duration,
     ) -> Result<Answer<M>, Fault> {
         let priority = priority(self.locations.region().table());
-        self.connection.call(method, param, priority, time).await
+        let Some(server) = self.locations.server_of(self.replica_id) else {
+            return self.connection.call(method, param, priority, time).await;
+        };
+        let (host, port, deadline) = (server.host(), server.port(), Deadline::after(time));
+        let call = Call { host, port, service: CLIENT_SERVICE, method, param, priority, time, deadline };
+        self.connections.call_over(&mut self.connection, &call).await
     }
 }
 
@@ -163,7 +179,7 @@ impl<'c> Tries<'c> {
                 }
             };
             match self.core.connect(&locations, replica_id, self.deadline).await {
-                Ok(connection) => return Ok(Place { locations, replica_id, connection }),
+                Ok(connection) => return Ok(Place::new(self.core, locations, replica_id, connection)),
                 Err(fault) => self.failed(&locations, replica_id, fault).await?,
             }
         }

@@ -2,10 +2,9 @@ use crate::cell_block::CellCodec;
 #[cfg(feature = "kerberos")]
 use crate::connection::Choice;
 use crate::connection::{Connection, ConnectionSettings, Peer, SILENCE, TOGETHER, together};
-use crate::connections::{CLIENT_SERVICE, Connections};
+use crate::connections::{CLIENT_SERVICE, Call, Connections};
 use crate::fault::Fault;
 use crate::proto;
-use bytes::Bytes;
 use hregion::locator::RegionException;
 use hregion::{Corruption, Deadline, ErrorKind};
 use prost::Message;
@@ -191,6 +190,62 @@ async fn cells_that_are_too_long_leave_the_connection_open() {
     assert!(!connection.is_open());
 }
 
+/// Only requests that were not sent can be sent again whatever they do.
+#[tokio::test]
+async fn requests_that_were_not_sent_are_known() {
+    let (connection, served) = connected(settings(Duration::from_secs(60))).await;
+    // the server reads nothing of it
+    let long = proto::GetRequest { region: None, get: Some(vec![0; 32 << 20].into()) };
+    let long = connection.call::<proto::GetResponse>("Get", &long, None, PATIENCE);
+    let closed = async {
+        let is_blocked = || {
+            let pending = connection.shared.pending();
+            pending.calls.len() == 2 && pending.calls.values().filter(|call| call.is_sent).count() == 1
+        };
+        while !is_blocked() {
+            sleep(Duration::from_millis(5)).await;
+        }
+        drop(served);
+    };
+    let (sent, unsent, ()) = tokio::join!(long, get(&connection, PATIENCE), closed);
+    let (sent, unsent) = (sent.err().unwrap(), unsent.unwrap_err());
+    assert_eq!((sent.kind, sent.is_unsent), (RegionException::ServerGone, false));
+    assert_eq!((unsent.kind, unsent.is_unsent), (RegionException::ServerGone, true));
+    assert!(get(&connection, PATIENCE).await.unwrap_err().is_unsent);
+}
+
+/// A server that closes each connection is tried twice at most.
+#[tokio::test]
+async fn a_server_that_closes_all_connections_is_gone() {
+    let (connections, listener) = (Connections::new(settings(Duration::from_secs(60))), listener().await);
+    let port = listener.local_addr().unwrap().port();
+    let (accepted, mut count) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let served = Served::accept(&listener).await;
+            accepted.send(()).unwrap();
+            drop(served);
+        }
+    });
+    let call = Call {
+        host: "127.0.0.1",
+        port,
+        service: CLIENT_SERVICE,
+        method: "Get",
+        param: &proto::GetRequest::default(),
+        priority: None,
+        time: PATIENCE,
+        deadline: Deadline::after(PATIENCE),
+    };
+    let fault = connections.call::<proto::GetResponse>(&call).await.err().unwrap();
+    assert_eq!(fault.kind, RegionException::ServerGone);
+    let mut attempts = 0;
+    while count.try_recv().is_ok() {
+        attempts += 1;
+    }
+    assert!((1..=2).contains(&attempts), "{attempts}");
+}
+
 /// The answer to a call that is no longer waited for is ignored, and the connection remains in use.
 #[tokio::test]
 async fn a_call_that_is_dropped_is_forgotten() {
@@ -278,7 +333,7 @@ async fn the_system_probes_connections() {
 
 #[test]
 fn long_requests_are_not_copied_together() {
-    let requests = |lens: &[usize]| lens.iter().map(|len| vec![0; *len].into()).collect::<Vec<Bytes>>();
+    let requests = |lens: &[usize]| lens.iter().map(|len| (0, vec![0; *len].into())).collect::<Vec<_>>();
     assert_eq!(together(&requests(&[1, 2, 3])), 3);
     assert_eq!(together(&requests(&[TOGETHER - 1, 1, 1])), 2);
     assert_eq!(together(&requests(&[1, TOGETHER, 1])), 1);

@@ -28,7 +28,19 @@ async fn read_until_held(cluster: &Cluster, scanner: &mut Scanner) -> usize {
     }
 }
 
-async fn read_rest(scanner: &mut Scanner, from: usize) {
+/// Returns a scanner after its first row, for which it has made one call, and no other is under way.
+pub(super) async fn after_first_page(table: &Table) -> Scanner {
+    loop {
+        let mut scanner = table.scan(Scan::new().caching(1)).unwrap().track_metrics();
+        assert!(is_expected(&scanner.next_row().await.unwrap().unwrap(), 0));
+        // the first page may have a part of the row: after the second one, a page is read ahead
+        if scanner.metrics().unwrap().rpc_calls == 1 {
+            return scanner;
+        }
+    }
+}
+
+pub(super) async fn read_rest(scanner: &mut Scanner, from: usize) {
     for at in from..ROWS {
         let row = timeout(PATIENCE, scanner.next_row()).await.expect("a row in time");
         assert!(is_expected(&row.unwrap().unwrap(), at));
@@ -68,15 +80,7 @@ async fn a_scan_goes_on_after_a_call_that_was_not_waited_for() {
 #[tokio::test]
 async fn a_scan_goes_on_after_a_renewal_that_was_not_waited_for() {
     let cluster = Cluster::start().await;
-    let table = table(&cluster);
-    let mut scanner = loop {
-        let mut scanner = table.scan(Scan::new().caching(1)).unwrap().track_metrics();
-        assert!(is_expected(&scanner.next_row().await.unwrap().unwrap(), 0));
-        // the first page may have a part of the row: after the second one, a page is read ahead
-        if scanner.metrics().unwrap().rpc_calls == 1 {
-            break scanner;
-        }
-    };
+    let mut scanner = after_first_page(&table(&cluster)).await;
     cluster.hold_back(row_key(0), Some(0));
     tokio::select! {
         renewed = scanner.renew_lease() => panic!("{renewed:?}"),

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 #[cfg(feature = "tls")]
 use tokio_rustls::TlsAcceptor;
 
@@ -118,6 +119,7 @@ struct State {
     released: Arc<Semaphore>,
     /// The number of calls that close a scanner.
     closes: usize,
+    connections: Vec<JoinHandle<()>>,
     /// Whether servers are older than 2.4, and do not read the condition of an increment.
     are_old: bool,
 }
@@ -358,6 +360,7 @@ impl Cluster {
             hold: None,
             released: Arc::new(Semaphore::new(0)),
             closes: 0,
+            connections: Vec::new(),
             are_old: false,
         };
         let state = Arc::new(Mutex::new(state));
@@ -366,12 +369,23 @@ impl Cluster {
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
                     if stream.set_nodelay(true).is_ok() {
-                        tokio::spawn(serve(stream, server, Arc::clone(&state)));
+                        let served = tokio::spawn(serve(stream, server, Arc::clone(&state)));
+                        state.lock().unwrap().connections.push(served);
                     }
                 }
             });
         }
         Self { state }
+    }
+
+    /// Closes all connections, as servers do with those that are not used.
+    pub(super) async fn close_connections(&self) {
+        let connections = std::mem::take(&mut self.state.lock().unwrap().connections);
+        for served in connections {
+            served.abort();
+            // an error is one that was aborted
+            let _ = served.await;
+        }
     }
 
     pub(crate) fn addresses(&self) -> String {
