@@ -240,7 +240,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The fault says if the request was [not sent](Fault::is_unsent), because the connection had ended before.
+    /// The fault says if the request was [not sent](Fault::is_unsent), because the connection had ended
+    /// before.
     pub(crate) async fn call<M: Message + Default>(
         &self,
         method: &'static str,

@@ -188,8 +188,8 @@ impl Scanner {
     }
 
     /// Tells the server that the scan goes on, if the next row is wanted only after more than the server's
-    /// lease (`hbase.client.scanner.timeout.period`, 60 s). Without it, the region is opened again. The future
-    /// can be dropped, as that of [`next`](Self::next).
+    /// lease (`hbase.client.scanner.timeout.period`, 60 s). Without it, the region is opened again. The
+    /// future can be dropped, as that of [`next`](Self::next).
     ///
     /// # Errors
     ///
