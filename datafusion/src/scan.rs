@@ -1,12 +1,13 @@
-//! The reading side of a partition: rows become batches, on a thread that may wait for files.
+//! The reading side of a partition: rows become batches, on threads that may wait for files.
 
 use crate::error::{of_batches, of_reader};
 use crate::partition::Partition;
 use crate::presence::Presence;
 use crate::ranges::{Range, next};
-use crate::source::{OriginView, View, scan_of};
-use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use crate::source::{OriginView, Rows, scan_of};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
@@ -14,11 +15,13 @@ use hregion::cell::StringBinary;
 use hregion::filter::{CellFilter, CustomFilter, Filter};
 use hregion::{RowRef, Scan, TimeRange};
 use hregion_arrow::{BatchBuilder, BatchLimits, Layout};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::vec;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
 
 /// How the rows of each partition are read.
 #[derive(Clone, Debug)]
@@ -114,12 +117,26 @@ impl CellFilter for WhileTaken {
 }
 
 impl Reading {
-    /// Reads a partition on a thread of its own, which ends when the stream is dropped.
+    /// Reads a partition ahead of what is taken, and ends when the stream is dropped.
+    ///
+    /// Batches are read on threads that may wait for files, which the runtime has a limited number of. None
+    /// is held while batches wait to be taken: a query may have any number of partitions open.
     pub(crate) fn stream(&self, partition: Partition, batch_rows: usize) -> SendableRecordBatchStream {
         let mut stream = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), CHANNEL);
         let (reading, to) = (self.clone(), stream.tx());
-        // waits for files, and for the batches to be taken
-        stream.spawn_blocking(move || reading.run(&partition, batch_rows, &to));
+        stream.spawn(async move {
+            let mut reader = Box::new(Reader::new(reading, partition, batch_rows, to.clone())?);
+            loop {
+                let task = SpawnedTask::spawn_blocking(move || reader.run());
+                let run = task.join_unwind().await;
+                let run = run.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                let Some((waiting, batch)) = run? else { return Ok(()) };
+                if to.send(Ok(batch)).await.is_err() {
+                    return Ok(());
+                }
+                reader = waiting;
+            }
+        });
         stream.build()
     }
 
@@ -130,64 +147,152 @@ impl Reading {
             None => Ok(()),
         }
     }
+}
 
-    /// Reads a partition, and sends its batches. Ends early if nothing takes them.
-    pub(crate) fn run(
-        &self,
-        partition: &Partition,
+/// Reads a partition, one batch after the other.
+#[derive(Debug)]
+struct Reader {
+    reading: Reading,
+    /// With the filter, without rows.
+    scan: Scan,
+    /// The ranges that have not begun.
+    ranges: vec::IntoIter<Range>,
+    current: Option<Current>,
+    /// How rows are counted, until one has very many cells.
+    presence: Option<Presence>,
+    batches: Batches,
+    to: Sender<Result<RecordBatch>>,
+    is_done: bool,
+}
+
+/// The range that is read.
+#[derive(Debug)]
+struct Current {
+    rows: Rows,
+    end: Option<Vec<u8>>,
+    /// Of rows with all cells of their families, which are counted: the place of the column found last.
+    found: Option<usize>,
+}
+
+impl Reader {
+    fn new(
+        reading: Reading,
+        partition: Partition,
         batch_rows: usize,
-        to: &Sender<Result<RecordBatch>>,
-    ) -> Result<()> {
-        let mut scan = self.scan.clone();
-        if let Some(filter) = &self.filter {
+        to: Sender<Result<RecordBatch>>,
+    ) -> Result<Self> {
+        let mut scan = reading.scan.clone();
+        if let Some(filter) = &reading.filter {
             let while_taken = Filter::custom(WhileTaken(to.clone()));
             scan = scan.filter(Filter::all([while_taken, filter.clone()]).map_err(of_reader)?);
         }
-        let mut batches = Batches::new(self, batch_rows, to)?;
-        let view = self.view.get().map_err(of_reader)?;
-        let mut presence = self.presence.as_ref();
-        for range in partition.ranges.ranges() {
-            let mut left = Some(range.clone());
-            if let Some(rows) = presence {
-                left = match Self::count(&view, rows, range, &mut batches)? {
-                    ControlFlow::Continue(left) => left,
-                    ControlFlow::Break(()) => return Ok(()),
-                };
-                presence = presence.filter(|_| left.is_none());
-            }
-            let Some(range) = left else { continue };
-            let scan = scan_of(&scan, &range);
-            let taken = view.for_each_row(&scan, |row| batches.add(row).map_err(Failure))?;
-            if taken.is_break() {
-                return Ok(());
-            }
-        }
-        batches.flush().map(drop)
+        let batches = Batches::new(&reading, batch_rows)?;
+        let presence = reading.presence.clone();
+        let ranges = partition.ranges.ranges().to_vec().into_iter();
+        Ok(Self { reading, scan, ranges, current: None, presence, batches, to, is_done: false })
     }
 
-    /// Counts rows in scans of whole families, until one has very many cells. Returns the range after it.
-    fn count(
-        view: &View,
-        rows: &Presence,
-        range: &Range,
-        batches: &mut Batches<'_>,
-    ) -> Result<ControlFlow<(), Option<Range>>> {
-        let (mut last, mut left) = (0, None);
-        let scan = scan_of(&rows.scan_of_families(), range);
-        let taken = view.for_each_row(&scan, |row| {
-            if rows.is_in(row, &mut last) && batches.add(row).map_err(Failure)?.is_break() {
-                return Ok::<_, Failure>(ControlFlow::Break(()));
+    /// Reads and sends batches as long as there is room for them. Returns the first one for which there is
+    /// none; `None` after the last one, or if nothing takes them.
+    fn run(mut self: Box<Self>) -> Result<Option<(Box<Self>, RecordBatch)>> {
+        let to = self.to.clone();
+        while let Some(batch) = self.next_batch()? {
+            match to.try_reserve() {
+                Ok(room) => room.send(Ok(batch)),
+                Err(TrySendError::Full(())) => return Ok(Some((self, batch))),
+                Err(TrySendError::Closed(())) => return Ok(None),
             }
-            if rows.is_wide(row) {
-                left = Some(Range { start: next(row.key()), end: range.end.clone() });
+        }
+        Ok(None)
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.batches.ready.pop_front() {
+                return Ok(Some(batch));
+            }
+            if self.is_done {
+                return Ok(None);
+            }
+            self.is_done = self.read()?.is_continue();
+        }
+    }
+
+    /// Reads until a batch may be complete. Returns `Continue` at the end, or if nothing takes batches.
+    fn read(&mut self) -> Result<ControlFlow<()>> {
+        while self.batches.left > 0 && !self.to.is_closed() && self.begin_range()? {
+            if self.read_range()?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
-            Ok(ControlFlow::Continue(()))
+        }
+        self.batches.flush()?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Begins the next range, if none is being read. Returns whether there is one.
+    fn begin_range(&mut self) -> Result<bool> {
+        if self.current.is_none()
+            && let Some(range) = self.ranges.next()
+        {
+            self.current = Some(self.begin(&range)?);
+        }
+        Ok(self.current.is_some())
+    }
+
+    fn begin(&self, range: &Range) -> Result<Current> {
+        let view = self.reading.view.get().map_err(of_reader)?;
+        let (scan, found) = match &self.presence {
+            Some(presence) => (scan_of(&presence.scan_of_families(), range), Some(0)),
+            None => (scan_of(&self.scan, range), None),
+        };
+        let rows = Rows::new(view, scan).map_err(of_reader)?;
+        Ok(Current { rows, end: range.end.clone(), found })
+    }
+
+    /// Reads the current range. Returns `Break` if a batch may be complete, or nothing takes it.
+    fn read_range(&mut self) -> Result<ControlFlow<()>> {
+        let Some(Current { rows, found, end }) = &mut self.current else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        let (batches, to) = (&mut self.batches, &self.to);
+        let (Some(presence), Some(found)) = (&self.presence, found) else {
+            let read = rows.for_each(|row| match to.is_closed() {
+                true => Ok(ControlFlow::Break(())),
+                false => batches.add(row).map_err(Failure),
+            })?;
+            if read.is_continue() {
+                self.current = None;
+            }
+            return Ok(read);
+        };
+        let mut wide = None;
+        let read = rows.for_each(|row| {
+            let mut read = match to.is_closed() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            };
+            if read.is_continue() && presence.is_in(row, found) {
+                read = batches.add(row).map_err(Failure)?;
+            }
+            if presence.is_wide(row) {
+                wide = Some(next(row.key()));
+                read = ControlFlow::Break(());
+            }
+            Ok::<_, Failure>(read)
         })?;
-        Ok(match (taken, left) {
-            (ControlFlow::Break(()), None) => ControlFlow::Break(()),
-            (_, left) => ControlFlow::Continue(left.filter(|left| !left.is_empty())),
-        })
+        let Some(start) = wide else {
+            if read.is_continue() {
+                self.current = None;
+            }
+            return Ok(read);
+        };
+        // the rows after it are read by the names of columns
+        let left = Range { start, end: end.take() };
+        (self.presence, self.current) = (None, None);
+        if !left.is_empty() {
+            self.current = Some(self.begin(&left)?);
+        }
+        Ok(ControlFlow::Break(()))
     }
 }
 
@@ -206,12 +311,17 @@ impl From<Failure> for DataFusionError {
     }
 }
 
-/// Collects rows, and sends them.
-struct Batches<'r> {
-    reading: &'r Reading,
-    to: &'r Sender<Result<RecordBatch>>,
+/// Collects rows in batches.
+#[derive(Debug)]
+struct Batches {
+    /// The schema of the output.
+    schema: SchemaRef,
+    /// Whether a cell is a row of the output.
+    are_cells: bool,
     /// `None` if only the number of rows is asked for.
     builder: Option<BatchBuilder>,
+    /// The complete ones.
+    ready: VecDeque<RecordBatch>,
     /// The number of rows since the last batch.
     rows: usize,
     /// The number of rows at which the next batch is complete, at most `most`.
@@ -219,81 +329,88 @@ struct Batches<'r> {
     most: usize,
     /// The number of rows that may still be added.
     left: usize,
-    /// The number of rows that may still be sent.
+    /// The number of rows that may still be in batches.
     unsent: usize,
 }
 
-impl<'r> Batches<'r> {
-    fn new(reading: &'r Reading, batch_rows: usize, to: &'r Sender<Result<RecordBatch>>) -> Result<Self> {
+impl Batches {
+    fn new(reading: &Reading, batch_rows: usize) -> Result<Self> {
         let limits = BatchLimits::new(batch_rows, BATCH_BYTES);
         let builder = || BatchBuilder::new(reading.layout.clone(), Some(&reading.decoded), limits);
         let builder = (!reading.decoded.is_empty()).then(builder).transpose().map_err(of_batches)?;
         let most = batch_rows.max(1);
         let left = reading.limit.unwrap_or(usize::MAX);
-        Ok(Self { reading, to, builder, rows: 0, next: FIRST_ROWS.min(most), most, left, unsent: left })
+        Ok(Self {
+            schema: Arc::clone(&reading.schema),
+            are_cells: matches!(reading.layout, Layout::Cells),
+            builder,
+            ready: VecDeque::new(),
+            rows: 0,
+            next: FIRST_ROWS.min(most),
+            most,
+            left,
+            unsent: left,
+        })
     }
 
+    /// Adds a row. Returns `Break` if a batch is complete.
     fn add(&mut self, row: RowRef<'_>) -> Result<ControlFlow<()>> {
         if row.is_empty() {
             return Ok(ControlFlow::Continue(()));
         }
-        let rows = if matches!(self.reading.layout, Layout::Cells) { row.len() } else { 1 };
-        if self.left == 0 {
-            return self.finish();
-        }
+        let rows = if self.are_cells { row.len() } else { 1 };
         if let Some(builder) = &mut self.builder {
             builder.push(row).map_err(of_batches)?;
         }
-        // a row of the table may have more cells than are asked for: they are not sent
+        // a row of the table may have more cells than are asked for: they are left out
         self.left = self.left.saturating_sub(rows);
         self.rows += rows;
-        if self.left == 0 {
-            return self.finish();
+        if self.left == 0 || self.rows >= self.next {
+            self.next = self.next.saturating_mul(2).min(self.most);
+            self.flush()?;
+        } else {
+            // batches of few but large rows
+            self.take_complete()?;
         }
-        if self.rows < self.next {
-            return Ok(ControlFlow::Continue(()));
-        }
-        self.next = self.next.saturating_mul(2).min(self.most);
-        self.flush()
+        Ok(match self.ready.is_empty() {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        })
     }
 
-    fn finish(&mut self) -> Result<ControlFlow<()>> {
-        self.flush().map(|_| ControlFlow::Break(()))
-    }
-
-    /// Sends the rows that were added. Returns `Break` if nothing takes them.
-    fn flush(&mut self) -> Result<ControlFlow<()>> {
+    /// Completes a batch of the rows that were added.
+    fn flush(&mut self) -> Result<()> {
         let rows = std::mem::take(&mut self.rows);
-        let Some(builder) = &mut self.builder else {
-            if rows == 0 {
-                return Ok(ControlFlow::Continue(()));
+        match &mut self.builder {
+            Some(builder) => {
+                builder.flush().map_err(of_batches)?;
+                self.take_complete()
             }
-            let options = RecordBatchOptions::new().with_row_count(Some(rows));
-            let schema = Arc::clone(&self.reading.schema);
-            return Ok(self.send(RecordBatch::try_new_with_options(schema, Vec::new(), &options)?));
-        };
-        builder.flush().map_err(of_batches)?;
+            None if rows == 0 => Ok(()),
+            None => self.put(Vec::new(), rows),
+        }
+    }
+
+    /// Takes the complete batches of the builder.
+    fn take_complete(&mut self) -> Result<()> {
         while let Some(batch) = self.builder.as_mut().and_then(BatchBuilder::next_batch) {
             let (_, mut columns, rows) = batch.into_parts();
-            columns.truncate(self.reading.schema.fields().len());
-            let options = RecordBatchOptions::new().with_row_count(Some(rows));
-            let schema = Arc::clone(&self.reading.schema);
-            let batch = RecordBatch::try_new_with_options(schema, columns, &options)?;
-            if self.send(batch).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
+            columns.truncate(self.schema.fields().len());
+            self.put(columns, rows)?;
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     }
 
-    fn send(&mut self, mut batch: RecordBatch) -> ControlFlow<()> {
-        if batch.num_rows() > self.unsent {
+    fn put(&mut self, columns: Vec<ArrayRef>, rows: usize) -> Result<()> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let mut batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+        if rows > self.unsent {
             batch = batch.slice(0, self.unsent);
         }
         self.unsent -= batch.num_rows();
-        match self.to.blocking_send(Ok(batch)) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+        if batch.num_rows() > 0 {
+            self.ready.push_back(batch);
         }
+        Ok(())
     }
 }

@@ -2,7 +2,10 @@
 
 use crate::ranges::{Range, RangeSet};
 use crate::target::Origin;
-use hregion::{HFile, HFileOptions, ReadView, Region, RowRef, Scan, Table, TableView};
+use hregion::{HFile, HFileOptions, ReadView, Region, RegionScanner, RowRef, Scan};
+use hregion::{Table, TableScanner, TableView};
+use self_cell::self_cell;
+use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -178,23 +181,43 @@ impl Part {
 }
 
 impl View {
+    fn scan<'v>(&'v self, scan: &'v Scan) -> hregion::Result<Scanner<'v>> {
+        Ok(match self {
+            Self::Table(view) => Scanner::Table(view.scan(scan)?),
+            Self::Region(view) => Scanner::Region(view.scan(scan)?),
+        })
+    }
+
     /// Passes the rows of a scan to `take`, until it returns `Break`.
     pub(crate) fn for_each_row<E: From<hregion::Error>>(
         &self,
         scan: &Scan,
+        take: impl FnMut(RowRef<'_>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<ControlFlow<()>, E> {
+        self.scan(scan)?.for_each_row(take)
+    }
+}
+
+enum Scanner<'v> {
+    Table(TableScanner<'v>),
+    Region(RegionScanner<'v>),
+}
+
+impl Scanner<'_> {
+    fn for_each_row<E: From<hregion::Error>>(
+        &mut self,
         mut take: impl FnMut(RowRef<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<ControlFlow<()>, E> {
+        // a loop for each: which one it is is not asked for every row
         match self {
-            Self::Table(view) => {
-                let mut rows = view.scan(scan)?;
+            Self::Table(rows) => {
                 while let Some(row) = rows.next_row()? {
                     if take(row)?.is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
                 }
             }
-            Self::Region(view) => {
-                let mut rows = view.scan(scan)?;
+            Self::Region(rows) => {
                 while let Some(row) = rows.next_row()? {
                     if take(row)?.is_break() {
                         return Ok(ControlFlow::Break(()));
@@ -203,6 +226,44 @@ impl View {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// What a scanner borrows.
+struct Scanned {
+    view: Arc<View>,
+    scan: Scan,
+}
+
+self_cell!(
+    struct OwnedScanner {
+        owner: Scanned,
+        #[not_covariant]
+        dependent: Scanner,
+    }
+);
+
+/// The rows of a scan, in order, together with the view they are read from. Any thread may read the next ones.
+pub(crate) struct Rows(OwnedScanner);
+
+impl Rows {
+    pub(crate) fn new(view: Arc<View>, scan: Scan) -> hregion::Result<Self> {
+        OwnedScanner::try_new(Scanned { view, scan }, |of| of.view.scan(&of.scan)).map(Self)
+    }
+
+    /// Passes the next rows to `take`, until it returns `Break`. The next call continues after the row for
+    /// which it did. Returns `Continue` at the end.
+    pub(crate) fn for_each<E: From<hregion::Error>>(
+        &mut self,
+        take: impl FnMut(RowRef<'_>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<ControlFlow<()>, E> {
+        self.0.with_dependent_mut(|_, scanner| scanner.for_each_row(take))
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").field("scan", &self.0.borrow_owner().scan).finish_non_exhaustive()
     }
 }
 

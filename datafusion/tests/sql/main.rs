@@ -20,6 +20,7 @@ mod faults;
 #[path = "../../../tests/support/golden_tables.rs"]
 mod golden_tables;
 mod model;
+mod partitions;
 mod plans;
 mod program;
 mod query;
