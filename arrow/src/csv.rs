@@ -34,7 +34,7 @@ pub fn put_header(out: &mut Vec<u8>, schema: &Schema) {
         if i > 0 {
             out.push(b',');
         }
-        put_field(out, |out| out.extend_from_slice(field.name().as_bytes()));
+        put_text(out, field.name());
     }
     out.push(b'\n');
 }
@@ -57,6 +57,11 @@ pub fn put_batch(out: &mut Vec<u8>, batch: &RecordBatch) -> Result<()> {
         out.push(b'\n');
     }
     Ok(())
+}
+
+/// Appends a field of text, in quotes if it needs them or is empty: an empty field without quotes is a null.
+pub fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_field(out, |out| out.extend_from_slice(text.as_bytes()));
 }
 
 /// A column by its type.
@@ -121,7 +126,7 @@ impl<'a> Column<'a> {
         }
         match self {
             Self::Binary(array) => put_field(out, |out| put_binary(out, array.value(at))),
-            Self::Text(array) => put_field(out, |out| out.extend_from_slice(array.value(at).as_bytes())),
+            Self::Text(array) => put_text(out, array.value(at)),
             Self::List(array, values) => put_field(out, |out| {
                 let offsets = array.value_offsets();
                 let bound = |at: usize| offsets.get(at).map_or(0, |end| usize::try_from(*end).unwrap_or(0));

@@ -39,19 +39,22 @@ pub(crate) fn open(
 
 /// Returns the file of the map of each table.
 pub(crate) fn maps<'a>(maps: &'a [String], names: &[&'a str]) -> Result<BTreeMap<&'a str, &'a str>, Failure> {
-    let mut found = BTreeMap::new();
+    let (mut found, mut of_all) = (BTreeMap::new(), None);
     for map in maps {
         // a name before the sign is that of a table, or else it is of the file's name
         let named = map.split_once('=').filter(|(name, _)| names.contains(name));
-        match named {
-            Some((name, file)) => {
-                found.insert(name, file);
-            }
-            None => {
-                for name in names {
-                    found.entry(*name).or_insert(map.as_str());
-                }
-            }
+        let earlier = match named {
+            Some((name, file)) => found.insert(name, file),
+            None => of_all.replace(map.as_str()),
+        };
+        if earlier.is_some() {
+            let what = named.map_or("all tables", |(name, _)| name);
+            return Err(Failure::usage(format!("--map: two maps of {what}")));
+        }
+    }
+    for name in names {
+        if let Some(file) = of_all {
+            found.entry(*name).or_insert(file);
         }
     }
     Ok(found)

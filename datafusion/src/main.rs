@@ -78,6 +78,7 @@ pub(crate) struct Failure {
 /// Exit codes, as those of the tool.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Exit {
+    Done = 0,
     Usage = 2,
     Corrupt = 3,
     Unsupported = 4,
@@ -100,9 +101,9 @@ impl Failure {
         Self::new(Exit::Usage, message)
     }
 
-    /// What is printed is no longer read: nothing is said of it.
+    /// What is printed is no longer read: that ends the program, without a message.
     pub(crate) fn closed_pipe() -> Self {
-        Self::new(Exit::Io, "")
+        Self::new(Exit::Done, "")
     }
 
     fn of_table(self, name: &str) -> Self {
@@ -173,7 +174,10 @@ fn run(args: &Args) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .build()
         .map_err(|error| Failure::new(Exit::Io, format!("cannot start threads: {error}")))?;
-    runtime.block_on(answer(args))
+    let answered = runtime.block_on(answer(args));
+    // a read that is not needed any more may last long: it is not waited for
+    runtime.shutdown_background();
+    answered
 }
 
 async fn answer(args: &Args) -> Result<(), Failure> {
@@ -193,7 +197,7 @@ async fn answer(args: &Args) -> Result<(), Failure> {
         (_, true) => Format::Csv,
         _ => Format::Table,
     };
-    let mut output = Output::new(format, Arc::clone(rows.schema().inner()));
+    let mut output = Output::new(format, Arc::clone(rows.schema().inner()))?;
     let mut batches = rows.execute_stream().await?;
     while let Some(batch) = batches.next().await {
         output.write(batch?)?;

@@ -2,7 +2,7 @@
 
 use crate::root;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn sql(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hregion-sql")).current_dir(root()).args(args).output().unwrap()
@@ -107,4 +107,103 @@ fn errors_are_told() {
     assert_eq!(exit, Some(2));
     let (error, _) = refused(&["SELECT 1", "--table", HALVES, "--table", HALVES]);
     assert!(error.contains("twice"), "{error}");
+    for maps in [["a.json", "b.json"], ["t=a.json", "t=b.json"]] {
+        let (error, exit) = refused(&["SELECT 1", "--table", HALVES, "--map", maps[0], "--map", maps[1]]);
+        assert!(error.contains("two maps") && exit == Some(2), "{error}");
+    }
+}
+
+/// A reader that has enough is no error, whatever is printed, and whenever it leaves.
+#[test]
+fn a_closed_pipe_ends_the_program_quietly() {
+    let formats: [&[&str]; 3] = [&["--csv"], &["--json"], &[]];
+    // more than a buffer
+    let many = "SELECT a.* FROM t AS a, (SELECT * FROM t LIMIT 20) AS b";
+    for format in formats {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut program = Command::new(env!("CARGO_BIN_EXE_hregion-sql"));
+        program.current_dir(root()).args([many, "--table", HALVES]).args(format);
+        let output = program.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*error), (Some(0), ""), "{format:?}");
+        // an error of the query is one nevertheless
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut program = Command::new(env!("CARGO_BIN_EXE_hregion-sql"));
+        program.current_dir(root()).args(["SELECT nothing FROM t", "--table", HALVES]).args(format);
+        let output = program.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert!(output.status.code() == Some(2) && !output.stderr.is_empty(), "{format:?}");
+    }
+    // a full disk is one
+    if cfg!(target_os = "linux") {
+        for format in formats {
+            let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+            let mut program = Command::new(env!("CARGO_BIN_EXE_hregion-sql"));
+            program.current_dir(root()).args(["SELECT * FROM t", "--table", HALVES]).args(format);
+            let output = program.stdout(full).stderr(Stdio::piped()).output().unwrap();
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(5), "{format:?}: {error}");
+            assert!(error.starts_with("error: cannot write to standard output"), "{format:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn nulls_of_csv_are_not_empty_texts() {
+    let csv = |query: &str| printed(&[query, "--table", HALVES, "--csv"]);
+    let values = "SELECT NULL AS a, '' AS b, arrow_cast('', 'Utf8View') AS c, X'' AS d, 1 AS e, \
+        arrow_cast('', 'Dictionary(Int32, Utf8)') AS f, \
+        arrow_cast(NULL, 'Dictionary(Int32, Utf8)') AS g, CAST(NULL AS VARCHAR) AS h";
+    assert_eq!(csv(values), "a,b,c,d,e,f,g,h\n,\"\",\"\",\"\",1,\"\",,\n");
+    // of one column, too
+    assert_eq!(csv("SELECT v FROM (VALUES (NULL), (''), ('x')) AS v(v)"), "v\n\n\"\"\nx\n");
+    let special = "SELECT 'a,b' AS \"x,y\", 'a\"b' AS b, 'line\nline' AS c, ' ' AS d, 'plain text' AS e";
+    assert_eq!(csv(special), "\"x,y\",b,c,d,e\n\"a,b\",\"a\"\"b\",\"line\nline\",\" \",plain text\n");
+    assert_eq!(csv("SELECT row FROM t WHERE false"), "row\n");
+}
+
+#[test]
+fn numbers_that_json_does_not_have_are_strings() {
+    let query = "SELECT v, arrow_cast(v, 'Float32') AS f, arrow_cast(v, 'Float16') AS h, [v] AS l \
+        FROM (VALUES (arrow_cast('NaN', 'Float64')), (arrow_cast('inf', 'Float64')), \
+        (arrow_cast('-inf', 'Float64')), (1.5), (1e300), (NULL)) AS v(v)";
+    let lines = printed(&[query, "--table", HALVES, "--json"]);
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let infinite = serde_json::json!({"v": 1e300, "f": "Infinity", "h": "Infinity", "l": [1e300]});
+    let of = |value: serde_json::Value| serde_json::json!({"v": value, "f": value, "h": value, "l": [value]});
+    let expected = [
+        of("NaN".into()),
+        of("Infinity".into()),
+        of("-Infinity".into()),
+        of(1.5.into()),
+        infinite,
+        // a null is left out
+        serde_json::json!({"l": [null]}),
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn values_without_a_text_are_errors_in_all_formats() {
+    let formats: [&[&str]; 3] = [&["--csv"], &["--json"], &[]];
+    let none = "arrow_cast(9000000000000000000, 'Timestamp(Millisecond, Some(\"UTC\"))')";
+    for format in formats {
+        for value in [none.to_owned(), format!("[{none}]")] {
+            let query = format!("SELECT {value} AS v");
+            let (error, exit) = refused(&[&[&query[..], "--table", HALVES], format].concat());
+            assert!(error.contains("9000000000000000000") && exit == Some(2), "{format:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn members_of_json_have_different_names() {
+    let query = "SELECT a.row, b.row FROM t AS a JOIN t AS b ON a.row = b.row LIMIT 1";
+    let (error, exit) = refused(&[query, "--table", HALVES, "--json"]);
+    assert!(error.contains("the name row") && exit == Some(2), "{error}");
+    assert!(printed(&[query, "--table", HALVES, "--csv"]).starts_with("row,row\n"));
+    let query = "SELECT a.row, b.row AS other FROM t AS a JOIN t AS b ON a.row = b.row LIMIT 1";
+    assert_eq!(printed(&[query, "--table", HALVES, "--json"]).lines().count(), 1);
 }
