@@ -110,7 +110,8 @@ fn check_names(schema: &SchemaRef) -> Result<(), Failure> {
     }
 }
 
-/// Fails if a value has no text, such as a timestamp that no calendar has. Arrow prints the error in its place.
+/// Fails if a value has no text, such as a timestamp that no calendar has. Arrow prints the error as the
+/// value.
 fn check_values(batch: &RecordBatch) -> Result<(), ArrowError> {
     let (options, mut text) = (FormatOptions::default(), String::new());
     for column in batch.columns() {

@@ -243,7 +243,8 @@ self_cell!(
     }
 );
 
-/// The rows of a scan, in order, together with the view they are read from. Any thread may read the next ones.
+/// The rows of a scan, in order, together with the view they are read from. Any thread may read the next
+/// ones.
 pub(crate) struct Rows(OwnedScanner);
 
 impl Rows {
