@@ -5,6 +5,7 @@ mod error;
 mod held;
 mod row;
 mod scan;
+mod signals;
 mod stream;
 mod table;
 

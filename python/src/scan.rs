@@ -1,8 +1,9 @@
 //! Scans: rows one by one, or record batches through Arrow's C stream interface.
 
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::held::Held;
 use crate::row::Row;
+use crate::signals::{Bounded, Raised, Watched, limited};
 use crate::stream::{Reader, Stream, capsule};
 use crate::table::Source;
 use hregion_arrow::{BatchLimits, Batches, Layout, Rows};
@@ -15,13 +16,18 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct Scan {
     pub(crate) source: Held<Source>,
     pub(crate) scan: hregion::Scan,
+    /// Whether a filter may drop rows.
+    pub(crate) has_filter: bool,
     pub(crate) layout: Layout,
     pub(crate) limits: BatchLimits,
 }
 
 /// The rows of a scan.
 #[pyclass(frozen, module = "hregion", name = "RowIterator")]
-pub(crate) struct RowIterator(Held<Mutex<Box<dyn Rows + Send>>>);
+pub(crate) struct RowIterator {
+    rows: Held<Mutex<Box<dyn Rows + Send>>>,
+    raised: Raised,
+}
 
 impl Scan {
     fn reader(&self) -> Result<Reader> {
@@ -31,19 +37,27 @@ impl Scan {
             Source::Region(region) => Box::new(Batches::of_region(region, scan, layout, self.limits)?),
         })
     }
+
+    /// Begins to read rows. Returns them, and where the exception of a signal's handler is found.
+    fn rows(&self) -> Result<(Box<dyn Rows + Send>, Raised)> {
+        let scan = limited(self.layout.select(self.scan.clone()), self.has_filter);
+        Ok(match &*self.source {
+            Source::Table(table) => watched(Watched::new(table.scan(scan)?, self.has_filter)),
+            Source::Region(region) => watched(Watched::new(region.scan(scan)?, self.has_filter)),
+        })
+    }
+}
+
+fn watched(rows: Watched<impl Bounded + Send + 'static>) -> (Box<dyn Rows + Send>, Raised) {
+    let raised = rows.raised();
+    (Box::new(rows), raised)
 }
 
 #[pymethods]
 impl Scan {
     fn __iter__(&self, py: Python<'_>) -> Result<RowIterator> {
-        let rows = py.detach(|| -> Result<Box<dyn Rows + Send>> {
-            let scan = self.layout.select(self.scan.clone());
-            Ok(match &*self.source {
-                Source::Table(table) => Box::new(table.scan(scan)?),
-                Source::Region(region) => Box::new(region.scan(scan)?),
-            })
-        })?;
-        Ok(RowIterator(Held::new(Mutex::new(rows))))
+        let (rows, raised) = py.detach(|| self.rows())?;
+        Ok(RowIterator { rows: Held::new(Mutex::new(rows)), raised })
     }
 
     /// The record batches, as a stream of Arrow's C data interface.
@@ -103,9 +117,10 @@ impl RowIterator {
     }
 
     fn __next__(&self, py: Python<'_>) -> Result<Option<Row>> {
-        py.detach(|| {
-            let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(rows.next_row()?.map(|row| Row(row.to_row())))
-        })
+        let row = py.detach(|| {
+            let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+            rows.next_row().map(|row| row.map(|row| Row(row.to_row())))
+        });
+        row.map_err(|error| self.raised.take().map_or_else(|| error.into(), Failure::Python))
     }
 }

@@ -5,11 +5,12 @@ use crate::error::{Failure, Result};
 use crate::held::Held;
 use crate::row::Row;
 use crate::scan::Scan;
+use crate::signals::Watched;
 use hregion::{
     BlockCache, Compaction, Delete, Family, Get, Increment, Put, Region, RegionOptions, Scan as HScan,
     Table as HTable,
 };
-use hregion_arrow::{BatchLimits, Column as MappedColumn, Infer, Invalid, Layout, Mapping, RowKey};
+use hregion_arrow::{BatchLimits, Column as MappedColumn, Infer, Invalid, Layout, Mapping, RowKey, Rows};
 use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString};
 use std::path::{Path, PathBuf};
@@ -287,32 +288,37 @@ impl Table {
         }
         let mut selection = selection(selected, versions, time_range, filter);
         selection.cache_blocks = cache_blocks;
+        let has_filter = selection.filter.is_some();
         let scan = selection.of_scan(scan)?;
         let limits = BatchLimits::new(batch_rows, batch_bytes);
-        Ok(Scan { source: self.0.clone(), scan, layout, limits })
+        Ok(Scan { source: self.0.clone(), scan, has_filter, layout, limits })
     }
 
     /// Proposes a mapping from the first rows, as JSON text.
     #[pyo3(signature = (rows=1000))]
     fn infer(&self, py: Python<'_>, rows: u64) -> Result<String> {
-        py.detach(|| {
-            let (mut infer, scan) = (Infer::new(), HScan::new().limit(rows));
-            match &*self.0 {
-                Source::Table(table) => {
-                    let mut rows = table.scan(scan)?;
-                    while let Some(row) = rows.next_row()? {
-                        infer.add(row);
-                    }
-                }
-                Source::Region(region) => {
-                    let mut rows = region.scan(scan)?;
-                    while let Some(row) = rows.next_row()? {
-                        infer.add(row);
-                    }
-                }
+        let read = |rows: &mut dyn Rows| -> Result<String> {
+            let mut infer = Infer::new();
+            while let Some(row) = rows.next_row()? {
+                infer.add(row);
             }
             Ok(infer.mapping()?.to_json())
-        })
+        };
+        let scan = HScan::new().limit(rows);
+        let mut raised = None;
+        let inferred = py.detach(|| match &*self.0 {
+            Source::Table(table) => {
+                let mut rows = Watched::new(table.scan(scan)?, false);
+                raised = Some(rows.raised());
+                read(&mut rows)
+            }
+            Source::Region(region) => {
+                let mut rows = Watched::new(region.scan(scan)?, false);
+                raised = Some(rows.raised());
+                read(&mut rows)
+            }
+        });
+        inferred.map_err(|error| raised.and_then(|raised| raised.take()).map_or(error, Failure::Python))
     }
 
     /// Writes values of a row, all or none. It is on disk when the call returns.

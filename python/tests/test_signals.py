@@ -1,0 +1,34 @@
+"""Signals, such as that of Ctrl-C, are handled during a call that takes long."""
+
+import pathlib
+import signal
+
+import hregion
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2] / "testdata" / "region" / "split-references" / "root"
+# Takes long for a row, and passes none.
+SLOW = " OR ".join(["RowFilter(=, 'binary:none')"] * 20_000)
+
+
+class Stop(Exception):
+    pass
+
+
+def stop(number, frame):
+    raise Stop
+
+
+def test_a_handler_ends_the_search_for_a_row():
+    table = hregion.open(ROOT, "halves")
+    last = [row.key for row in table.scan()][-1]
+    rows = iter(table.scan(filter=f"{SLOW} OR RowFilter(=, 'binary:{last.decode()}')"))
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        with pytest.raises(Stop):
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            next(rows)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    # a search that was done first would have found it
+    assert [row.key for row in rows] == [last]
