@@ -111,7 +111,7 @@ fn check_names(schema: &SchemaRef) -> Result<(), Failure> {
 }
 
 /// Fails if a value has no text, such as a timestamp that no calendar has. Arrow prints the error as the
-/// value.
+/// value, and still does within lists.
 fn check_values(batch: &RecordBatch) -> Result<(), ArrowError> {
     let (options, mut text) = (FormatOptions::default(), String::new());
     for column in batch.columns() {

@@ -190,11 +190,9 @@ fn values_without_a_text_are_errors_in_all_formats() {
     let formats: [&[&str]; 3] = [&["--csv"], &["--json"], &[]];
     let none = "arrow_cast(9000000000000000000, 'Timestamp(Millisecond, Some(\"UTC\"))')";
     for format in formats {
-        for value in [none.to_owned(), format!("[{none}]")] {
-            let query = format!("SELECT {value} AS v");
-            let (error, exit) = refused(&[&[&query[..], "--table", HALVES], format].concat());
-            assert!(error.contains("9000000000000000000") && exit == Some(2), "{format:?}: {error}");
-        }
+        let (error, exit) =
+            refused(&[&[&format!("SELECT {none} AS v")[..], "--table", HALVES], format].concat());
+        assert!(error.contains("9000000000000000000") && exit == Some(2), "{format:?}: {error}");
     }
 }
 
