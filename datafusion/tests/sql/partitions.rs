@@ -25,7 +25,7 @@ fn provider(table: &Table, columns: &[&str]) -> HregionTable {
     HregionTable::new(table.clone(), Layout::Columns(mapping)).min_partition_bytes(1)
 }
 
-/// A table with rows `00000`, `00001`… in so many regions.
+/// Creates a table with rows `00000`, `00001`… in the given number of regions.
 fn table(root: &Path, regions: usize) -> Table {
     let splits: Vec<String> = (1..regions).map(|region| format!("{:05}", region * ROWS_OF_REGION)).collect();
     let table = Table::create(root, "t", &[Family::new("f").block_size(1024)], &splits).unwrap();
