@@ -49,9 +49,9 @@ pub trait CellFilter: fmt::Debug + Send {
 
     /// Sets `hint` to the position to seek to from a cell for which the verdict was
     /// [`Verdict::SeekNextUsingHint`]. Returns false if there is no hint; the read then steps to the next
-    /// cell. A hint that is not ahead of the cell in the direction of the read is ignored likewise. The filter
-    /// is not asked about cells of the row and family before a hint that is ahead, even if the read cannot
-    /// seek to it.
+    /// cell. A hint that is not ahead of the cell in the direction of the read is ignored likewise. If a hint
+    /// is ahead, the filter is not asked about the cells of the row and family before it, even if the read
+    /// cannot seek to it.
     fn next_cell_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
         let _ = (cell, hint);
         false
