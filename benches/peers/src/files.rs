@@ -15,30 +15,25 @@ use crate::workload::{Draw, FAMILY, Order, QUALIFIER, Row, TIMESTAMP, text_row, 
 /// The data block encodings that are measured. HBase writes a file `ENCODING.hfile` for each.
 pub const ENCODINGS: [&str; 3] = ["NONE", "FAST_DIFF", "ROW_INDEX_V1"];
 
+/// The codecs that are measured without an encoding and without a cache. HBase writes a file `CODEC.hfile`
+/// for each.
+pub const CODECS: [&str; 4] = ["ZSTD", "LZ4", "SNAPPY", "GZ"];
+
 /// Measures the files in `dir`, each of which has the `n` rows of [`text_row`].
 pub fn run(dir: &Path, n: u64, pass: u64, opts: &Opts) -> Result<()> {
     let lines = Lines { engine: "hregion".into(), variant: "default".into(), n, pass };
     lines.about(&format!("hregion {}, HFiles", crate_version("hregion")));
     let order = Order::new(n);
     sys::warm_page_cache(dir);
-    for encoding in ENCODINGS {
-        let path = dir.join(format!("{encoding}.hfile"));
-        for cached in [true, false] {
-            measure(&path, encoding, cached, &lines, &order, opts)
-                .with_context(|| path.display().to_string())?;
-        }
+    let encoded = ENCODINGS.iter().flat_map(|kind| [(kind, true), (kind, false)]);
+    for (kind, cached) in encoded.chain(CODECS.iter().map(|kind| (kind, false))) {
+        let path = dir.join(format!("{kind}.hfile"));
+        measure(&path, kind, cached, &lines, &order, opts).with_context(|| path.display().to_string())?;
     }
     Ok(())
 }
 
-fn measure(
-    path: &Path,
-    encoding: &str,
-    cached: bool,
-    lines: &Lines,
-    order: &Order,
-    opts: &Opts,
-) -> Result<()> {
+fn measure(path: &Path, kind: &str, cached: bool, lines: &Lines, order: &Order, opts: &Opts) -> Result<()> {
     let n = order.0.len() as u64;
     let mut options = HFile::options().verify_checksums(true);
     if cached {
@@ -56,7 +51,7 @@ fn measure(
     ensure!(bad.is_none() && at as u64 == n, "{at} cells of {n}, differs at {bad:?}");
 
     let put = |name: &str, sample: &_| {
-        lines.sample(&format!("file-{name}/{}", encoding.to_lowercase()), 1, sample);
+        lines.sample(&format!("file-{name}/{}", kind.to_lowercase()), 1, sample);
     };
     let heat = if cached { "hot" } else { "cold" };
     let mut lookups = Lookups { file: &file, cells: file.scanner(), key: SeekKey::new() };

@@ -34,6 +34,10 @@ const FILES: [(&str, &str); 6] = [
     ("row denied by the Bloom filter", "file-missing-bloom"),
 ];
 
+/// Rows of the table of compressed files.
+const COMPRESSED: [(&str, &str); 2] =
+    [("scan, no block cache", "file-scan-cold"), ("seek, no block cache", "file-seek-cold")];
+
 /// With more CPUs than this used by other processes, numbers are not for publication.
 const NOISY: f64 = 0.15;
 
@@ -267,16 +271,31 @@ fn files(results: &Results, out: &mut String) -> std::fmt::Result {
         Some(&small) => writeln!(out, "\n(in brackets: {} rows):\n", thousands(small))?,
         None => writeln!(out, ":\n")?,
     }
-    writeln!(out, "| | {} |\n|---|--:|--:|--:|", crate::files::ENCODINGS.join(" | "))?;
-    for (name, workload) in FILES {
+    let small = small.first().copied();
+    files_by(&crate::files::ENCODINGS, &FILES, large, small, results, out)?;
+    writeln!(out, "Without a data block encoding, by codec:\n")?;
+    files_by(&crate::files::CODECS, &COMPRESSED, large, small, results, out)
+}
+
+/// A table with a column for each kind of file.
+fn files_by(
+    kinds: &[&str],
+    rows: &[(&str, &str)],
+    large: u64,
+    small: Option<u64>,
+    results: &Results,
+    out: &mut String,
+) -> std::fmt::Result {
+    writeln!(out, "| | {} |\n|---|{}", kinds.join(" | "), "--:|".repeat(kinds.len()))?;
+    for (name, workload) in rows {
         write!(out, "| {name} |")?;
-        for encoding in crate::files::ENCODINGS {
+        for kind in kinds {
             let cell = |n| {
-                let what = (format!("{workload}/{}", encoding.to_lowercase()), 1, n);
+                let what = (format!("{workload}/{}", kind.to_lowercase()), 1, n);
                 shown(results.ratio(&what, |e| e == "hbase"))
             };
             write!(out, " {}", cell(large))?;
-            if let Some(&small) = small.first() {
+            if let Some(small) = small {
                 write!(out, " ({})", cell(small))?;
             }
             write!(out, " |")?;

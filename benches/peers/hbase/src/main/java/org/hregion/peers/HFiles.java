@@ -11,6 +11,7 @@ import org.apache.hadoop.hbase.Cell;
 import org.apache.hadoop.hbase.CellUtil;
 import org.apache.hadoop.hbase.KeyValue;
 import org.apache.hadoop.hbase.fs.HFileSystem;
+import org.apache.hadoop.hbase.io.compress.Compression.Algorithm;
 import org.apache.hadoop.hbase.io.encoding.DataBlockEncoding;
 import org.apache.hadoop.hbase.io.hfile.CacheConfig;
 import org.apache.hadoop.hbase.io.hfile.HFile;
@@ -31,6 +32,8 @@ final class HFiles {
   private static final DataBlockEncoding[] ENCODINGS =
     { DataBlockEncoding.NONE, DataBlockEncoding.FAST_DIFF, DataBlockEncoding.ROW_INDEX_V1 };
 
+  private static final Algorithm[] CODECS = { Algorithm.ZSTD, Algorithm.LZ4, Algorithm.SNAPPY, Algorithm.GZ };
+
   private final Bench b;
   private final Path dir;
   private final double jit;
@@ -47,6 +50,13 @@ final class HFiles {
     order = Rows.order(n);
     Files.createDirectories(this.dir);
     conf = Store.conf(dir);
+    String codecs = "org.apache.hadoop.hbase.io.compress.";
+    conf.set("hbase.io.compress.zstd.codec", codecs + "zstd.ZstdCodec");
+    conf.set("hbase.io.compress.lz4.codec", codecs + "lz4.Lz4Codec");
+    conf.set("hbase.io.compress.snappy.codec", codecs + "xerial.SnappyCodec");
+    for (Algorithm codec : CODECS) {
+      codec.reload(conf); // the process keeps those of its first configuration
+    }
     fs = new HFileSystem(conf, true); // as a server has it: HBase's checksums, none below
   }
 
@@ -54,20 +64,26 @@ final class HFiles {
   void bulk() throws IOException {
     var p = path("bulk");
     b.whole("bulk", "MB/s", megabytes(), () -> {
-      write(p, b.encoding);
+      write(p, b.encoding, Algorithm.NONE);
       return 1;
     });
     fs.delete(p, false);
   }
 
-  /** Writes a file of each encoding, which stays, and measures reads. */
+  /** Writes a file of each encoding and of each codec, which stay, and measures reads. */
   void run() throws IOException {
     boolean first = true;
     for (DataBlockEncoding encoding : ENCODINGS) {
       var p = path(encoding.name());
-      write(p, encoding);
-      reads(p, encoding.name().toLowerCase(Locale.ROOT), first);
+      write(p, encoding, Algorithm.NONE);
+      hot(p, encoding.name(), first);
+      cold(p, encoding.name());
       first = false;
+    }
+    for (Algorithm codec : CODECS) {
+      var p = path(codec.name());
+      write(p, DataBlockEncoding.NONE, codec);
+      cold(p, codec.name());
     }
   }
 
@@ -88,10 +104,12 @@ final class HFiles {
     return new KeyValue(Rows.textRow(i), Rows.FAMILY, Rows.QUALIFIER, Rows.TIMESTAMP, KeyValue.Type.Put);
   }
 
-  private void write(org.apache.hadoop.fs.Path p, DataBlockEncoding encoding) throws IOException {
+  private void write(org.apache.hadoop.fs.Path p, DataBlockEncoding encoding, Algorithm codec)
+    throws IOException {
     HFileContext c = new HFileContextBuilder()
       .withBlockSize(b.block)
       .withDataBlockEncoding(encoding)
+      .withCompression(codec)
       .withColumnFamily(Rows.FAMILY)
       .withTableName(Store.NAME.getName())
       .build();
@@ -182,8 +200,16 @@ final class HFiles {
     Regions.check(at == n, "cells: " + at);
   }
 
-  private void reads(org.apache.hadoop.fs.Path p, String encoding, boolean first) throws IOException {
-    Bench.Draws uniform = t -> Rows.uniform(n, t, b.pass), missing = t -> Rows.missing(n, t, b.pass);
+  private Bench.Draws uniform() {
+    return t -> Rows.uniform(n, t, b.pass);
+  }
+
+  private static String named(String workload, String kind) {
+    return workload + "/" + kind.toLowerCase(Locale.ROOT);
+  }
+
+  private void hot(org.apache.hadoop.fs.Path p, String kind, boolean first) throws IOException {
+    Bench.Draws uniform = uniform(), missing = t -> Rows.missing(n, t, b.pass);
     long room = (long) (megabytes() * 3e6) + (256 << 20);
     LruBlockCache cache = new LruBlockCache(room, b.block, true, conf);
     try (HFile.Reader r = open(p, cache)) {
@@ -194,17 +220,21 @@ final class HFiles {
         b.drive(1, jit * 0.5, false, uniform, t -> seek(r, true));
         b.drive(1, jit * 0.2, false, missing, t -> absent(r, f));
       }
-      b.rate("file-seek-hot/" + encoding, 1, "gets/s", uniform, t -> seek(r, true));
-      b.rate("file-missing-bloom/" + encoding, 1, "gets/s", missing, t -> absent(r, f));
-      b.rate("file-missing-hot/" + encoding, 1, "gets/s", missing, t -> absent(r, null));
-      b.whole("file-scan-hot/" + encoding, "rows/s", 1, scan(r, true));
+      b.rate(named("file-seek-hot", kind), 1, "gets/s", uniform, t -> seek(r, true));
+      b.rate(named("file-missing-bloom", kind), 1, "gets/s", missing, t -> absent(r, f));
+      b.rate(named("file-missing-hot", kind), 1, "gets/s", missing, t -> absent(r, null));
+      b.whole(named("file-scan-hot", kind), "rows/s", 1, scan(r, true));
     } finally {
       cache.shutdown();
     }
+  }
+
+  private void cold(org.apache.hadoop.fs.Path p, String kind) throws IOException {
     Store.warmPageCache(dir);
     try (HFile.Reader r = open(p, null)) {
-      b.rate("file-seek-cold/" + encoding, 1, "gets/s", uniform, t -> seek(r, false));
-      b.whole("file-scan-cold/" + encoding, "rows/s", 1, scan(r, false));
+      verify(r);
+      b.rate(named("file-seek-cold", kind), 1, "gets/s", uniform(), t -> seek(r, false));
+      b.whole(named("file-scan-cold", kind), "rows/s", 1, scan(r, false));
     }
   }
 }
