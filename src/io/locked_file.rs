@@ -1,6 +1,6 @@
 //! Locks of local files.
 
-use super::process_id;
+use super::owner::Owner;
 use std::fs::{File, TryLockError};
 use std::io;
 
@@ -12,7 +12,7 @@ use std::io;
 pub(super) struct LockedFile {
     file: File,
     /// The process that has locked it. A forked one must not release the lock.
-    owner: u32,
+    owner: Owner,
 }
 
 impl LockedFile {
@@ -23,7 +23,7 @@ impl LockedFile {
     /// [`io::ErrorKind::WouldBlock`] if the lock is held; otherwise any error of the system.
     pub(super) fn new(file: File) -> io::Result<Self> {
         match file.try_lock() {
-            Ok(()) => Ok(Self { file, owner: process_id() }),
+            Ok(()) => Ok(Self { file, owner: Owner::this() }),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -36,7 +36,7 @@ impl LockedFile {
 
 impl Drop for LockedFile {
     fn drop(&mut self) {
-        if self.owner == process_id() {
+        if self.owner.is_this() {
             // If this fails, closing the file releases the lock.
             let _ = self.file.unlock();
         }
@@ -64,7 +64,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let open = || File::options().write(true).open(file.path()).unwrap();
         let mut held = LockedFile::new(open()).unwrap();
-        held.owner += 1;
+        held.owner = Owner::other();
         let copy = held.file().try_clone().unwrap();
         drop(held);
         assert_eq!(LockedFile::new(open()).unwrap_err().kind(), io::ErrorKind::WouldBlock);

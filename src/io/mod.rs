@@ -12,6 +12,7 @@ mod memory;
 #[cfg(feature = "mmap")]
 mod mmap;
 mod new_file;
+mod owner;
 #[cfg(unix)]
 mod scratch;
 mod write_behind;
@@ -25,6 +26,7 @@ pub use memory::MemoryFile;
 #[cfg(feature = "mmap")]
 pub use mmap::{MmapFile, MmapStorage};
 pub(crate) use new_file::{NewFile, parent};
+pub(crate) use owner::Owner;
 
 use crate::error::{Corruption, Error, Result};
 use std::ffi::OsString;

@@ -259,6 +259,8 @@ impl RegionCore {
         if is_held() {
             return Ok(());
         }
+        // Without the threads of the other process, nothing would make room.
+        self.check_owner()?;
         loop {
             self.check_writable()?;
             let memory = self.memory();

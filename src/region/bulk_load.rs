@@ -78,6 +78,7 @@ impl Region {
 
     /// Fails if the region takes no files, whatever they have.
     pub(crate) fn check_loadable(&self) -> Result<()> {
+        self.0.check_owner()?;
         self.0.check_takes_data()?;
         check_renames(&**self.0.dir.storage(), self.0.dir.path(), "a bulk load")
     }

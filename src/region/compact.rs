@@ -207,6 +207,7 @@ impl RegionCore {
         choose: impl FnOnce(&[StoreFile], i64) -> Result<Chosen>,
         progress: &dyn Fn(u64) -> Result<()>,
     ) -> Result<bool> {
+        self.check_owner()?;
         let _held = self.mark_held(Held::Compaction);
         // Checked with the store's lock held: closing a region waits for that lock.
         self.check_writable()?;

@@ -86,6 +86,7 @@ impl RegionCore {
     /// As [`flush`](Self::flush), with a bound on the read point up to which invisible cells are dropped, and
     /// for a [load](Self::flush_for_load).
     fn flush_at(&self, stores: &[usize], max_read_point: i64, kept: Option<i64>) -> Result<Flushed> {
+        self.check_owner()?;
         self.check_not_held(&[Held::Flush], "flush")?;
         let _flushing = unpoisoned(self.flushing.lock());
         let _held = self.mark_held(Held::Flush);

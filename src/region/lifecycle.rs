@@ -15,6 +15,10 @@ pub(super) struct Handle(pub(super) Arc<RegionCore>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        if self.0.is_writable && !self.0.owner.is_this() {
+            // Memory, log and files are those of the other process.
+            return;
+        }
         let unflushed = self.0.memstore_size();
         if self.0.check_open().is_ok() && unflushed > 0 {
             self.0.report_dropped(unflushed);
@@ -86,8 +90,12 @@ impl Region {
     /// If the memory cannot be flushed, or an [observer](crate::RegionObserver::pre_close) refuses: then the
     /// region stays open, nothing is lost, and closing can be retried. If the region is
     /// [poisoned](crate::ErrorKind::Poisoned), or replaced files could not be archived: then it is closed.
+    /// In a process that was forked from the one that opened the region for writing: then nothing is done.
     pub fn close(&self) -> Result<()> {
         self.0.check_not_held(&[Held::Rows], "close")?;
+        if self.0.is_writable {
+            self.0.check_owner()?;
+        }
         self.0.close(ClosedBy::Caller)
     }
 
@@ -100,8 +108,12 @@ impl Region {
     /// # Errors
     ///
     /// In a hook of an observer that the region calls in a flush, a compaction or a close, or with rows
-    /// locked: it could wait for its own thread. The region stays open.
+    /// locked: it could wait for its own thread. In a process that was forked from the one that opened the
+    /// region for writing. The region stays open.
     pub fn abort(&self) -> Result<()> {
+        if self.0.is_writable {
+            self.0.check_owner()?;
+        }
         self.0.check_not_held(&[Held::Rows, Held::Flush, Held::Compaction, Held::Close], "abort")?;
         let _closing = unpoisoned(self.0.closing.lock());
         self.0.refuse_writes();

@@ -55,7 +55,7 @@ pub use view::ReadView;
 use crate::cell::{CellOrder, Row, RowBuf, check_row_len, same_bytes};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::io::FileLock;
+use crate::io::{FileLock, Owner};
 use crate::layout::RegionDir;
 use crate::metrics::{BlockCounts, Counters, RegionMetrics};
 use crate::mvcc::Mvcc;
@@ -105,6 +105,8 @@ pub(crate) struct RegionCore {
     counters: Arc<Counters>,
     block_counts: Arc<BlockCounts>,
     is_writable: bool,
+    /// The process that has opened the region.
+    owner: Owner,
     /// The lock on the region's directory, held while the region is open for writing.
     lock: Mutex<Option<FileLock>>,
     /// Held while the region is being closed.
@@ -330,6 +332,12 @@ impl RegionCore {
 
     pub(crate) fn memstore_size(&self) -> u64 {
         self.states.load().stores.iter().map(|state| state.memstore_size()).sum()
+    }
+
+    /// Fails in a process that was forked from the one that has opened the region: both would change the same
+    /// files. Writes do not ask: the log does, before it writes.
+    fn check_owner(&self) -> Result<()> {
+        self.owner.check().map_err(|error| Error::io("change", self.dir.path(), error))
     }
 
     fn check_writable(&self) -> Result<()> {

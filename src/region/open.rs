@@ -11,7 +11,7 @@ use super::write::{max_cell_len, max_key_len};
 use super::{MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::Encryption;
-use crate::io::FileLock;
+use crate::io::{FileLock, Owner};
 use crate::layout::file_name::FileName;
 use crate::layout::{
     LOCK, RECOVERED_EDITS, RegionChange, RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFileInfo,
@@ -265,6 +265,7 @@ impl RegionOptions {
             counters: Arc::new(Counters::default()),
             block_counts,
             is_writable: lock.is_some(),
+            owner: Owner::this(),
             lock: Mutex::new(lock),
             closing: Mutex::new(()),
             is_closing: AtomicBool::new(false),

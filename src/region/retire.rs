@@ -40,6 +40,7 @@ impl Region {
     /// compaction replaces (HBase: `HRegion.isSplittable`); if the table's descriptor sets the switch to
     /// anything but true (HBase: `SplitTableRegionProcedure`, `MergeTableRegionsProcedure`).
     pub(crate) fn check_replaceable(&self, switch: &str) -> Result<()> {
+        self.0.check_owner()?;
         self.0.check_writable()?;
         check_root(&self.0.dir)?;
         if !self.0.dir.flag(&[], switch, true) {
@@ -92,6 +93,7 @@ impl Region {
 
 impl RegionCore {
     fn retire(&self) -> Result<RetiredRegion> {
+        self.check_owner()?;
         self.check_not_held(&[Held::Flush, Held::Compaction, Held::Close], "close")?;
         let _closing = unpoisoned(self.closing.lock());
         let _held = self.mark_held(Held::Close);

@@ -5,7 +5,7 @@ use super::region_log::{NamedLog, Part};
 use super::reserve::{is_full, mark_end};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
-use crate::io::LogFile;
+use crate::io::{LogFile, Owner};
 use crate::layout::durable;
 use crate::mvcc::{Mvcc, SharedWriteEntry, WriteEntry};
 use crate::op::Durability;
@@ -26,6 +26,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(in crate::region) struct SharedLog {
     settings: LogSettings,
+    /// The process that writes it.
+    owner: Owner,
     state: Mutex<State>,
     /// Signalled when a round ends: the even rounds, and the odd ones.
     ended: [Condvar; 2],
@@ -247,6 +249,7 @@ impl SharedLog {
         };
         Self {
             settings,
+            owner: Owner::this(),
             state: Mutex::new(state),
             ended: Default::default(),
             file_ended: Condvar::new(),
@@ -319,6 +322,11 @@ impl SharedLog {
         if state.encoder.is_none() || self.failure.get().is_some() {
             return state;
         }
+        if let Err(error) = self.owner.check() {
+            let path = state.names.first().map_or_else(|| Path::new(""), PathBuf::as_path);
+            self.fail(&Error::io("end", path, error));
+            return state;
+        }
         state.is_ending = true;
         let last = state.appended;
         state = self.sync_to(state, last);
@@ -388,6 +396,7 @@ impl SharedLog {
         if state.has_name(part) {
             return Ok(true);
         }
+        self.owner.check().map_err(|error| Error::io("write to", &log.dir, error))?;
         let storage = log.storage.as_ref();
         if !part.has_dir {
             durable::create_dir_durably(storage, &log.region, &log.dir)?;
@@ -575,7 +584,11 @@ impl SharedLog {
         let busy = Busy(self);
         let kept = bytes.len();
         let is_longer = file.can_overwrite() && mark_end(&mut bytes, base, &mut reserved, syncs);
-        let mut written = if kept == 0 { Ok(()) } else { file.append(&bytes, kept) };
+        // A forked process has the same file.
+        let mut written = self.owner.check();
+        if written.is_ok() && kept > 0 {
+            written = file.append(&bytes, kept);
+        }
         let mut is_undone = is_full(&written) && file.truncate(base).is_ok();
         if is_undone {
             reserved = 0;
