@@ -20,8 +20,11 @@
 //! accepts writes before that.
 //!
 //! HBase does not know the file, and ignores it: there, `hbase:meta` says which regions a table has. If the
-//! root directory has one with the parents, it is changed between the steps 3 and 4, and decides when the
-//! change is settled: a change that it has is completed, by step 4.
+//! root directory has one with the parents, it is changed between the steps 3 and 4, and decides whether the
+//! change has been made: one that it has is completed, by step 4, and readers take it for complete. HBase may
+//! have gone on by then: it removes parents, and splits, merges and removes children. Parents are removed,
+//! and replaced by other regions, only after a change, so that one without a parent's directory
+//! [has been made](RegionChange::is_over).
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
@@ -134,8 +137,8 @@ impl RegionChange {
         Ok(change)
     }
 
-    /// Reads the unfinished changes of a table, by the entries of its directory; `None` if one of them has
-    /// been finished since the directory was listed.
+    /// Reads the changes of a table, by the entries of its directory, including those that
+    /// [are over](Self::is_over); `None` if one of them has been finished since the directory was listed.
     ///
     /// # Errors
     ///
@@ -162,6 +165,13 @@ impl RegionChange {
             changes.push(change);
         }
         Ok(Some(changes))
+    }
+
+    /// Whether the directory of a parent is not among the entries of the table's directory: the change has
+    /// been made, and the file remains of it.
+    pub(crate) fn is_over(&self, entries: &[DirEntry]) -> bool {
+        let is_there = |name: &String| entries.iter().any(|entry| entry.is_dir && entry.name == **name);
+        !self.parents.iter().all(is_there)
     }
 
     /// Announces the change, durably: from now on the children are not regions.

@@ -17,6 +17,8 @@ pub(crate) struct TableListing {
     table: PathBuf,
     entries: Vec<DirEntry>,
     changes: Vec<RegionChange>,
+    /// The changes that have been made, but have files.
+    over: Vec<RegionChange>,
 }
 
 impl TableListing {
@@ -30,7 +32,8 @@ impl TableListing {
         loop {
             let entries = list_if_exists(storage, table)?.unwrap_or_default();
             if let Some(changes) = RegionChange::among(storage, table, &entries)? {
-                return Ok(Self { table: table.to_owned(), entries, changes });
+                let (over, changes) = changes.into_iter().partition(|change| change.is_over(&entries));
+                return Ok(Self { table: table.to_owned(), entries, changes, over });
             }
         }
     }
@@ -42,6 +45,29 @@ impl TableListing {
 
     pub(crate) fn into_changes(self) -> Vec<RegionChange> {
         self.changes
+    }
+
+    /// Removes the files of changes that have been made.
+    ///
+    /// # Errors
+    ///
+    /// If an I/O operation fails.
+    pub(crate) fn forget_over(&self, storage: &dyn Storage) -> Result<()> {
+        self.over.iter().try_for_each(|change| change.complete(storage))
+    }
+
+    /// Returns the regions, including parents, after some of the changes have been made.
+    ///
+    /// # Errors
+    ///
+    /// If a region info cannot be read.
+    pub(crate) fn regions_after(
+        &self,
+        storage: &dyn Storage,
+        made: &[RegionChange],
+    ) -> Result<Vec<(PathBuf, RegionInfo)>> {
+        let changes: Vec<_> = self.changes.iter().filter(|change| !made.contains(change)).cloned().collect();
+        regions_among(storage, &self.table, &self.entries, &changes)
     }
 
     /// Returns the names of the entries, sorted.

@@ -28,6 +28,9 @@ enum Tables {
     One(TableName, PathBuf),
 }
 
+/// Regions with their directories, and the unfinished splits and merges.
+type Listed = (Vec<(PathBuf, RegionInfo)>, Vec<RegionChange>);
+
 impl DirectoryCatalog {
     /// Lists the tables under a root directory.
     #[must_use]
@@ -68,9 +71,14 @@ impl DirectoryCatalog {
 
     /// Returns the regions with directories in a table's directory, including parents.
     pub(crate) fn regions_in(&self, dir: &Path, table: &TableName) -> Result<Vec<(PathBuf, RegionInfo)>> {
-        let regions = read_regions(&*self.storage, dir)?;
+        self.regions_and_changes(dir, table).map(|(regions, _)| regions)
+    }
+
+    /// As [`regions_in`](Self::regions_in). Returns the unfinished splits and merges, too.
+    pub(crate) fn regions_and_changes(&self, dir: &Path, table: &TableName) -> Result<Listed> {
+        let (regions, changes) = read_regions(&*self.storage, dir)?;
         match regions.iter().find(|(_, region)| region.table() != table) {
-            None => Ok(regions),
+            None => Ok((regions, changes)),
             Some((path, _)) => {
                 let corruption = Corruption::Malformed("a region of another table in the table's directory");
                 Err(corruption.at(path, 0))
@@ -80,7 +88,7 @@ impl DirectoryCatalog {
 
     /// Returns the table of a directory, by its first region; `None` if it has no region.
     pub(crate) fn table_in(storage: &dyn Storage, dir: &Path) -> Result<Option<TableName>> {
-        let regions = read_regions(storage, dir)?;
+        let (regions, _) = read_regions(storage, dir)?;
         Ok(regions.first().map(|(_, region)| region.table().clone()))
     }
 }
@@ -98,8 +106,8 @@ pub(crate) fn dir_exists(storage: &dyn Storage, dir: &Path) -> Result<bool> {
 const LISTINGS: u32 = 20;
 
 /// Returns the regions with directories in a table's directory, including parents, in the order of the
-/// directory names. Children of a split or merge that is not finished are none.
-fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<(PathBuf, RegionInfo)>> {
+/// directory names, and the splits and merges that are not finished. Their children are no regions.
+fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Listed> {
     let list = || storage.list_dir(table).map_err(|error| Error::io("list", table, error));
     let names = |entries: &[DirEntry]| {
         let mut names: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
@@ -108,16 +116,17 @@ fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<(PathBuf, Reg
     };
     let mut entries = list()?;
     for _ in 0..LISTINGS {
-        if let Some(changes) = RegionChange::among(storage, table, &entries)? {
+        if let Some(mut changes) = RegionChange::among(storage, table, &entries)? {
+            changes.retain(|change| !change.is_over(&entries));
             let regions = regions_among(storage, table, &entries, &changes)?;
             let infos = regions.iter().map(|(_, region)| region.clone()).collect();
             // A listing during a split may have only one of the daughters.
             if check_region_chain(&serving(infos)).is_empty() {
-                return Ok(regions);
+                return Ok((regions, changes));
             }
             let again = list()?;
             if names(&again) == names(&entries) {
-                return Ok(regions);
+                return Ok((regions, changes));
             }
             entries = again;
         } else {

@@ -8,7 +8,7 @@
 use super::{Table, TableCore};
 use crate::clock::Deadline;
 use crate::error::Result;
-use crate::layout::TableTree;
+use crate::layout::{RegionChange, TableTree};
 use crate::locator::{
     Catalog, CatalogRange, CatalogRow, DirectoryCatalog, INFO, MetaRegion, RegionLocations, RegionState,
     STATE, TABLE, TableState, dir_exists, is_merge_column, serving,
@@ -100,6 +100,11 @@ pub(super) fn regions_on_disk(
     Ok(dirs.regions_in(&dir, table)?.into_iter().map(|(_, region)| region).collect())
 }
 
+/// Returns the root directory above a table's directory, if there is one.
+pub(super) fn root_of(table: &Path) -> Option<&Path> {
+    table.ancestors().nth(2).filter(|data| data.ends_with("data")).and_then(Path::parent)
+}
+
 impl TableCore {
     /// Opens the catalog of the root directory above a table's directory; `None` if there is none.
     ///
@@ -108,9 +113,7 @@ impl TableCore {
     /// If it cannot be opened for writing, for example because another process has it open
     /// ([`Locked`](crate::ErrorKind::Locked)).
     pub(super) fn catalog(&self, table: &Path) -> Result<Option<TableCatalog>> {
-        let data = table.ancestors().nth(2).filter(|data| data.ends_with("data"));
-        let root = data.and_then(Path::parent);
-        root.map_or(Ok(None), |root| TableCatalog::open(root, &self.options))
+        root_of(table).map_or(Ok(None), |root| TableCatalog::open(root, &self.options))
     }
 }
 
@@ -125,6 +128,14 @@ impl TableCatalog {
             return Ok(None);
         }
         MetaRegion::open(root, options.of_catalog()).map(|meta| Some(Self(meta)))
+    }
+
+    /// As [`open`](Self::open), only to be read: changes of a running cluster may be missing.
+    pub(super) fn open_to_read(root: &Path, options: &RegionOptions) -> Result<Option<Self>> {
+        if !dir_exists(&**options.file_storage(), &MetaRegion::path(root))? {
+            return Ok(None);
+        }
+        MetaRegion::open(root, options.of_catalog().writable(false)).map(|meta| Some(Self(meta)))
     }
 
     fn region(&self) -> &Region {
@@ -150,6 +161,22 @@ impl TableCatalog {
     /// Whether the catalog has a region, and not as one that was split.
     pub(super) fn serves(&self, region: &RegionInfo) -> Result<bool> {
         Ok(self.row(region)?.is_some_and(|row| !row.is_split_parent()))
+    }
+
+    /// Whether the catalog has a split or merge of a table's regions: it has one of the new regions, or a
+    /// parent as one that was split. HBase may have split, merged and removed the new regions since.
+    pub(super) fn has_made(&self, table: &TableName, change: &RegionChange) -> Result<bool> {
+        let meta = RegionLocations::new(RegionInfo::meta(), []);
+        let range = CatalogRange::regions(table, &[], usize::MAX);
+        for entry in self.0.rows(&meta, &range, Deadline::NEVER)? {
+            let row = entry.row.map_err(|error| error.at(self.region().path(), 0))?;
+            let name = row.region().encoded_name();
+            if change.children().contains(&name) || row.is_split_parent() && change.parents().contains(&name)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Replaces regions by others, and closes the catalog, so that the change is in its files. The parent of

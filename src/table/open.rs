@@ -1,18 +1,18 @@
 //! Creates and opens tables.
 
 use super::alter::check_stores;
-use super::catalog::create_in_catalog;
+use super::catalog::{TableCatalog, create_in_catalog, root_of};
 use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::{Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::table::{create_table, settle_table};
-use crate::layout::{RegionChange, TableListing, path_of_root, path_of_table};
+use crate::layout::{RegionChange, TableListing, find_region_info, path_of_root, path_of_table};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::sync::unpoisoned;
 use arc_swap::ArcSwap;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, RwLock};
@@ -117,17 +117,37 @@ impl Table {
 
     fn of_dir(dirs: &DirectoryCatalog, dir: &Path, name: TableName, options: RegionOptions) -> Result<Self> {
         // Read first: a change that ends meanwhile has been settled by others.
+        let storage = &**options.file_storage();
         let changes = match options.is_writable() {
-            true => TableListing::read(&**options.file_storage(), dir)?.into_changes(),
+            true => {
+                let listing = TableListing::read(storage, dir)?;
+                listing.forget_over(storage)?;
+                listing.into_changes()
+            }
             false => Vec::new(),
         };
-        let regions = dirs.regions_in(dir, &name)?;
+        let (mut regions, under_way) = dirs.regions_and_changes(dir, &name)?;
         if options.is_writable() {
             // What has been seen is durable before anything is written.
-            settle_table(&**options.file_storage(), dir)?;
+            settle_table(storage, dir)?;
+        } else if !under_way.is_empty()
+            && let Some(root) = root_of(dir)
+            && let Some(catalog) = TableCatalog::open_to_read(root, &options)?
+        {
+            let listing = TableListing::read(storage, dir)?;
+            let mut made = Vec::new();
+            for change in listing.changes() {
+                if catalog.has_made(&name, change)? {
+                    made.push(change.clone());
+                }
+            }
+            if !made.is_empty() {
+                regions = listing.regions_after(storage, &made)?;
+            }
         }
         let regions = regions.into_iter().map(|(path, region)| (RegionSource::Dir(path), region));
         let table = Self::of(name, regions, &changes, options);
+        table.0.forget_replaced(&changes)?;
         for unfinished in table.0.regions.load_full().slots.iter().filter_map(|slot| slot.unfinished.as_ref())
         {
             match table.0.settle(unfinished) {
@@ -180,6 +200,25 @@ impl Table {
 }
 
 impl TableCore {
+    /// Removes the files of changes whose parents are regions, but not in the list: younger ones have all
+    /// their rows, so the changes were made, and their new regions replaced in turn.
+    fn forget_replaced(&self, changes: &[RegionChange]) -> Result<()> {
+        let storage = &**self.options.file_storage();
+        let regions = self.regions.load();
+        let names: HashSet<String> = regions.slots.iter().map(|slot| slot.info.encoded_name()).collect();
+        for change in changes {
+            let mut is_replaced = true;
+            for parent in change.parents() {
+                is_replaced &= !names.contains(parent)
+                    && find_region_info(storage, &change.table().join(parent))?.is_some();
+            }
+            if is_replaced {
+                change.complete(storage)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Checks that a region that has been opened for writing, so that it is locked, still serves: another
     /// process may have split or merged it since the table was opened.
     pub(super) fn check_serving(&self, slot: &RegionSlot) -> Result<()> {

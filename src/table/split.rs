@@ -7,11 +7,9 @@ use super::{Table, TableCore};
 use crate::cell::SeekKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::durable::check_renames;
-use crate::layout::{
-    Half, NewChild, Reference, RegionChange, create_child, find_region_info, read_region_info,
-};
+use crate::layout::{Half, NewChild, Reference, RegionChange, create_child, find_region_info};
 use crate::region::{Region, RetiredFile, RetiredRegion};
-use crate::schema::RegionInfo;
+use crate::schema::{RegionInfo, serving};
 use crate::sync::unpoisoned;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -273,12 +271,17 @@ impl TableCore {
             let regions = self.regions.load_full();
             let is_parent = |slot: &&Arc<RegionSlot>| change.parents().contains(&slot.info.encoded_name());
             let parents: Vec<_> = regions.slots.iter().filter(is_parent).cloned().collect();
-            let child = |name: &String| {
-                let info = read_region_info(storage, &dir_of(name))?;
-                Ok(Arc::new(RegionSlot::new(info, RegionSource::Dir(dir_of(name)), None)))
-            };
-            let children = change.children().iter().map(child).collect::<Result<Vec<_>>>()?;
-            self.swap(&parents, &children);
+            // HBase may have replaced children since, and removed them.
+            let mut children = Vec::new();
+            for dir in change.children().iter().map(dir_of) {
+                children.extend(find_region_info(storage, &dir)?.map(|info| (dir, info)));
+            }
+            let others = regions.slots.iter().filter(|slot| !is_parent(slot)).map(|slot| &slot.info);
+            let all = others.chain(children.iter().map(|(_, info)| info)).cloned().collect();
+            let serving = serving(all);
+            children.retain(|(_, info)| serving.contains(info));
+            let slot = |(dir, info)| Arc::new(RegionSlot::new(info, RegionSource::Dir(dir), None));
+            self.swap(&parents, &children.into_iter().map(slot).collect::<Vec<_>>());
         }
         *is_made = Some(made);
         Ok(made)
@@ -288,11 +291,8 @@ impl TableCore {
     /// been made. The parents must be locked.
     fn decide(&self, change: &RegionChange) -> Result<bool> {
         let storage = &**self.options.file_storage();
-        let first = change.children().first().map(|child| change.table().join(child));
-        let info = first.map_or(Ok(None), |dir| find_region_info(storage, &dir))?;
-        if let Some(info) = info
-            && let Some(catalog) = self.catalog(change.table())?
-            && catalog.has(&info)?
+        if let Some(catalog) = self.catalog(change.table())?
+            && catalog.has_made(&self.name, change)?
         {
             change.complete(storage)?;
             return Ok(true);

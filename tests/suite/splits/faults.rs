@@ -5,7 +5,7 @@ use super::{
     values,
 };
 use hregion::io::faulty::{Crash, FaultyStorage};
-use hregion::{Compaction, Delete, RegionInfo, Result, Severity, Storage, Table};
+use hregion::{Compaction, Delete, RegionInfo, Result, Scan, Severity, Storage, Table};
 use std::path::Path;
 
 /// A closed table with rows on both sides of `m`, in files and in a log.
@@ -241,6 +241,80 @@ fn a_change_that_could_not_be_undone_is_settled_later() {
         assert_eq!(values(&open(&storage.after(Crash::Hard), true)), later, "call {n}");
     }
     assert!(calls > 50, "{calls}");
+}
+
+/// The process dies after the catalog has a split. HBase, which ignores the file of the change, goes on: it
+/// serves the daughters, removes the parent, and replaces and removes daughters.
+#[test]
+fn a_change_that_the_catalog_has_was_made_whatever_came_later() {
+    type Work<'w> = &'w dyn Fn(&Table) -> Result<()>;
+    let catalog_rows = |storage: &FaultyStorage| {
+        let meta = options(storage).open(META).unwrap();
+        meta.scan(Scan::new().family("info")).unwrap().count()
+    };
+    let died = |n| {
+        let storage = in_a_catalog(&[]);
+        let table = open(&storage, true);
+        storage.die_after(n);
+        let split = table.split("m");
+        drop(table);
+        assert!(storage.has_died() && split.is_err(), "call {n}: {split:?}");
+        storage.after(Crash::OfTheProcess)
+    };
+    let is_between =
+        |storage: &FaultyStorage| !names(storage, "/.change.").is_empty() && catalog_rows(storage) == 3;
+    let begun = (0..).map(died).find(is_between).unwrap();
+    let [path] = &names(&begun, "/.change.")[..] else { panic!("one change") };
+    let bytes = begun.bytes(path).unwrap();
+    let merge = |table: &Table| table.merge(&table.regions()[0], &table.regions()[1]).map(drop);
+    let later: [(&str, Work<'_>); 7] = [
+        ("nothing", &|_| Ok(())),
+        ("a daughter was split, the parent remains", &|table| {
+            compact(table);
+            table.split("b").map(drop)
+        }),
+        ("the daughters were merged, the parent remains", &|table| {
+            compact(table);
+            merge(table)
+        }),
+        ("the parent was removed", &|table| table.compact(Compaction::Major)),
+        ("a daughter was split", &|table| {
+            table.compact(Compaction::Major)?;
+            table.split("b").map(drop)
+        }),
+        ("a daughter was removed", &|table| {
+            table.compact(Compaction::Major)?;
+            table.split("b")?;
+            table.compact(Compaction::Major)
+        }),
+        ("the daughters were merged", &|table| {
+            table.compact(Compaction::Major)?;
+            merge(table)
+        }),
+    ];
+    for (shown, work) in later {
+        let storage = begun.after(Crash::OfTheProcess);
+        storage.remove(path).unwrap();
+        let table = open(&storage, true);
+        for row in ["b", "y"] {
+            table.put(put(row, "later")).unwrap();
+        }
+        work(&table).unwrap();
+        let (expected, regions) = (values(&table), table.regions());
+        table.close().unwrap();
+        // The file was there all the time.
+        storage.create(path).unwrap().write_all(&bytes).unwrap();
+        let reader = open(&storage, false);
+        assert_eq!((values(&reader), reader.regions()), (expected.clone(), regions.clone()), "{shown}");
+        let table = open(&storage, true);
+        assert_eq!((values(&table), table.regions()), (expected.clone(), regions), "{shown}");
+        assert!(names(&storage, "/.change.").is_empty(), "{shown}");
+        check_catalog(&storage, &table);
+        table.put(put("c", "new")).unwrap();
+        table.close().unwrap();
+        let found = values(&open(&storage, false));
+        assert!(expected.iter().all(|cell| found.contains(cell)), "{shown}");
+    }
 }
 
 /// The process dies in a split, and regions are then opened by their directories, without their table.
