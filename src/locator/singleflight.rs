@@ -35,8 +35,24 @@ pub(super) struct LookupKey {
     pub(super) replica_id: u16,
 }
 
-/// The result of a look-up, once it has ended.
-type Lookup = OnceLock<Result<RegionLocations>>;
+/// A look-up in progress.
+#[derive(Debug)]
+struct Lookup {
+    deadline: Deadline,
+    /// Set once it has ended.
+    result: OnceLock<Result<RegionLocations>>,
+}
+
+impl Lookup {
+    fn new(deadline: Deadline) -> Self {
+        Self { deadline, result: OnceLock::new() }
+    }
+
+    /// Whether it has failed, and its time is over: one with more time may succeed.
+    fn is_out_of_time(&self) -> bool {
+        self.result.get().is_some_and(Result::is_err) && self.deadline.left().is_zero()
+    }
+}
 
 /// `hbase.client.meta.max.concurrent.locate.per.table`.
 const MAX_PER_TABLE: usize = 8;
@@ -50,8 +66,8 @@ impl Default for Singleflight {
 }
 
 impl Singleflight {
-    /// Runs a look-up, or waits for one in progress with the same request. With `fresh`, a new look-up is
-    /// run, and the cache is not used.
+    /// Runs a look-up, or waits for one in progress with the same request. If that fails by its own deadline,
+    /// another is run. With `fresh`, a new look-up is run, and the cache is not used.
     pub(super) fn run(
         &self,
         wanted: &LookupKey,
@@ -61,10 +77,17 @@ impl Singleflight {
         look_up: impl FnOnce() -> Result<RegionLocations>,
     ) -> Result<RegionLocations> {
         let mut state = self.lock();
-        if let Some(lookup) = state.lookups.get(wanted).filter(|_| !fresh).map(Arc::clone) {
-            return self.wait_for(state, &lookup, deadline);
+        let under_way = |state: &State| {
+            let other = state.lookups.get(wanted).filter(|other| !fresh && !other.is_out_of_time());
+            other.map(Arc::clone)
+        };
+        while let Some(other) = under_way(&state) {
+            match self.wait_for(state, &other, deadline)? {
+                Err(_) if other.is_out_of_time() => state = self.lock(),
+                result => return result,
+            }
         }
-        let lookup = Arc::new(Lookup::new());
+        let lookup = Arc::new(Lookup::new(deadline));
         state.lookups.insert(wanted.clone(), Arc::clone(&lookup));
         drop(state);
         let mut completion = Completion { singleflight: self, wanted, lookup: &lookup, is_running: false };
@@ -100,15 +123,16 @@ impl Singleflight {
         }
     }
 
+    /// Waits for the result of a look-up. Fails if the deadline passes before.
     fn wait_for(
         &self,
         mut state: MutexGuard<'_, State>,
         lookup: &Lookup,
         deadline: Deadline,
-    ) -> Result<RegionLocations> {
+    ) -> Result<Result<RegionLocations>> {
         loop {
-            if let Some(result) = lookup.get() {
-                return result.clone();
+            if let Some(result) = lookup.result.get() {
+                return Ok(result.clone());
             }
             state = self.wait(state, deadline)?;
         }
@@ -138,14 +162,14 @@ struct Completion<'f> {
 impl Completion<'_> {
     fn end(self, result: Result<RegionLocations>) -> Result<RegionLocations> {
         // set before the waiting callers are notified, on drop
-        let _ = self.lookup.set(result.clone());
+        let _ = self.lookup.result.set(result.clone());
         result
     }
 }
 
 impl Drop for Completion<'_> {
     fn drop(&mut self) {
-        let _ = self.lookup.set(Err(Error::timed_out("locate a region")));
+        let _ = self.lookup.result.set(Err(Error::timed_out("locate a region")));
         let mut state = self.singleflight.lock();
         // a later look-up may have replaced it
         if state.lookups.get(self.wanted).is_some_and(|lookup| Arc::ptr_eq(lookup, self.lookup)) {
@@ -254,6 +278,39 @@ mod tests {
             begun.wait();
         });
         assert_eq!(lookups.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_look_up_that_fails_by_its_own_deadline_is_made_again_by_those_with_more_time() {
+        let (singleflight, begun) = (Singleflight::default(), Barrier::new(2));
+        let lookups = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                let soon = Deadline::after(Duration::from_millis(50));
+                let look_up = || {
+                    begun.wait();
+                    thread::sleep(Duration::from_millis(100));
+                    Err(Error::timed_out("locate a region"))
+                };
+                singleflight.run(&wanted(1), false, soon, || None, look_up)
+            });
+            begun.wait();
+            let others: Vec<_> = (0..20)
+                .map(|_| {
+                    let look_up = || {
+                        lookups.fetch_add(1, Ordering::Relaxed);
+                        Ok(found())
+                    };
+                    let cached = || (lookups.load(Ordering::Relaxed) > 0).then(found);
+                    let (singleflight, wanted) = (&singleflight, wanted(1));
+                    scope.spawn(move || singleflight.run(&wanted, false, Deadline::NEVER, cached, look_up))
+                })
+                .collect();
+            assert!(first.join().unwrap().is_err());
+            assert!(others.into_iter().all(|other| other.join().unwrap().is_ok()));
+        });
+        assert_eq!(lookups.load(Ordering::Relaxed), 1);
+        assert!(singleflight.lock().lookups.is_empty() && singleflight.lock().running.is_empty());
     }
 
     #[test]
