@@ -1,6 +1,7 @@
 //! Arguments that locate `hbase:meta`.
 
 use crate::failure::{CommandError, Failure};
+use crate::places::{self, check_readable};
 use crate::server_args::ServerArgs;
 use hregion::locator::CatalogRow;
 use hregion::{Deadline, Locator, RegionLocations, Result, TableName};
@@ -34,7 +35,8 @@ impl ClusterArgs {
     /// Returns what finds the regions of tables.
     pub(crate) fn finder(&self) -> Result<RegionFinder, Failure> {
         if let Some(root) = &self.meta {
-            return Ok(RegionFinder::Root(Box::new(Locator::open(root)?)));
+            check_readable(root)?;
+            return Ok(RegionFinder::Root(Box::new(Locator::open_in(places::storage(), root)?)));
         }
         if let Some(client) = self.server.client()? {
             return Ok(RegionFinder::Cluster(client));

@@ -71,7 +71,16 @@ impl Locator {
     ///
     /// If there is no such directory, or its catalog cannot be read.
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
-        let root = RootDir::new(root.as_ref());
+        Self::open_in(LocalStorage::shared(), root)
+    }
+
+    /// As [`open`](Self::open), for a root directory of a storage.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_in(storage: Arc<dyn Storage>, root: impl AsRef<Path>) -> Result<Self> {
+        let root = RootDir::with_storage(storage, root.as_ref());
         let catalog = root.catalog()?;
         Ok(Self::new(Arc::new(root), catalog).retries(RetryPolicy::no_retries()).needs_server(false))
     }
