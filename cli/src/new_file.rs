@@ -171,6 +171,10 @@ impl Storage for OutputStorage {
         LocalStorage.full_path(path, follow_links)
     }
 
+    fn can_hide_writes(&self, path: &Path) -> bool {
+        LocalStorage.can_hide_writes(path)
+    }
+
     fn can_read_removed(&self) -> bool {
         LocalStorage.can_read_removed()
     }

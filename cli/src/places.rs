@@ -35,11 +35,6 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), CommandError> {
             let message = format!("{scheme}: files of web servers are only read");
             Err(CommandError::unsupported(&shown(path), message))
         }
-        // A log that a server left open seems to be empty there until its lease is recovered.
-        Some("hdfs") => {
-            let message = "hdfs: by this tool, files in HDFS are only read".to_owned();
-            Err(CommandError::unsupported(&shown(path), message))
-        }
         _ => Ok(()),
     }
 }
@@ -223,6 +218,10 @@ mod remote {
 
         fn end_writing(&self, path: &Path) -> io::Result<()> {
             Self::of(path)?.end_writing(path)
+        }
+
+        fn can_hide_writes(&self, path: &Path) -> bool {
+            Self::of(path).is_ok_and(|storage| storage.can_hide_writes(path))
         }
 
         fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {

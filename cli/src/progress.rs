@@ -162,6 +162,10 @@ impl Storage for WatchedStorage {
         self.files.full_path(path, follow_links)
     }
 
+    fn can_hide_writes(&self, path: &Path) -> bool {
+        self.files.can_hide_writes(path)
+    }
+
     fn can_read_removed(&self) -> bool {
         self.files.can_read_removed()
     }

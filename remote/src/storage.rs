@@ -235,6 +235,11 @@ impl Storage for RemoteStorage {
         self.change(path, "ending the writing of a file", |target, file| target.end_writing(file))
     }
 
+    /// The name node counts the last block of a file when the file is closed.
+    fn can_hide_writes(&self, path: &Path) -> bool {
+        Location::parse(path).is_ok_and(|location| location.scheme == Scheme::Hdfs)
+    }
+
     /// Files are found by their path at each read.
     fn can_read_removed(&self) -> bool {
         false

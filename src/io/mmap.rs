@@ -164,6 +164,10 @@ impl Storage for MmapStorage {
         self.0.end_writing(path)
     }
 
+    fn can_hide_writes(&self, path: &Path) -> bool {
+        self.0.can_hide_writes(path)
+    }
+
     fn can_read_removed(&self) -> bool {
         self.0.can_read_removed()
     }

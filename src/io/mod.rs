@@ -298,6 +298,13 @@ pub trait Storage: Send + Sync + fmt::Debug {
         Ok(())
     }
 
+    /// Whether a file that its writer has not closed may seem to end before what was synced, until its
+    /// writing is [ended](Self::end_writing), as in HDFS. By default none does.
+    fn can_hide_writes(&self, path: &Path) -> bool {
+        let _ = path;
+        false
+    }
+
     /// Returns the full path of a file or directory, which need not exist: a relative path begins at the
     /// current directory. If asked for, the path is that without symbolic links. By default, all paths are
     /// full.

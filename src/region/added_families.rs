@@ -63,6 +63,8 @@ impl RegionOptions {
         // A recovery moves edits from the former to the latter.
         if let Some(root) = dir.root_of_table() {
             let logs = LogTree::new(root).logs(&*self.storage)?;
+            let paths = logs.iter().map(|log| &*log.path);
+            WalReader::refuse_unclosed(&*self.storage, paths, self.limits_of_files())?;
             self.refuse_cells_of(&added, table, logs.into_iter().map(|log| log.path))?;
         }
         let mut edits = dir.recovered_edits()?.to_vec();

@@ -82,7 +82,13 @@ impl Replayed {
 impl<'r> RecoveredEdits<'r> {
     /// Opens the recovered edits of a region, before its files are listed. `given` are more logs with edits
     /// of the region. If `may_vanish`, a log that another process has removed is left out: the files have its
-    /// cells. Otherwise the region is locked, and no other process may write its logs any more.
+    /// cells. Otherwise the region is locked, and no other process may write its logs any more, nor the given
+    /// ones.
+    ///
+    /// # Errors
+    ///
+    /// If a log cannot be opened; if `may_vanish`, and a given log
+    /// [may have more](WalReader::refuse_unclosed) than can be read.
     pub(super) fn new(
         dir: &'r RegionDir,
         given: &[PathBuf],
@@ -93,7 +99,10 @@ impl<'r> RecoveredEdits<'r> {
         let mut logs = Vec::new();
         let own = dir.recovered_edits()?.iter().map(|path| (path, false));
         for (path, is_given) in own.chain(given.iter().map(|path| (path, true))) {
-            let opened = match may_vanish || is_given {
+            if may_vanish && is_given {
+                WalReader::refuse_unclosed(storage, [path.as_path()], limits)?;
+            }
+            let opened = match may_vanish {
                 true => storage.open(path),
                 false => storage.end_writing(path).and_then(|()| storage.open(path)),
             };
@@ -243,13 +252,14 @@ impl<'r> RecoveredEdits<'r> {
     ///
     /// # Errors
     ///
-    /// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there is one; if a log cannot be
-    /// read.
+    /// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there is one, or a log
+    /// [may have more](WalReader::refuse_unclosed) than can be read; if a log cannot be read.
     pub(super) fn refuse_unsplit(&self, root: &Path, stores: &[Store], flushed: &[i64]) -> Result<()> {
         let of_servers = LogTree::new(root).logs(self.storage)?;
         if of_servers.is_empty() {
             return Ok(());
         }
+        WalReader::refuse_unclosed(self.storage, of_servers.iter().map(|log| &*log.path), self.limits)?;
         let floor = flushed.iter().copied().min().unwrap_or(0);
         let mut known = BTreeSet::new();
         for Log { file, is_shared, .. } in &self.logs {

@@ -9,6 +9,7 @@ use crate::op::Durability;
 use crate::region::RegionOptions;
 use crate::schema::{Family, RegionInfo, TableDescriptor};
 use crate::store::{memstore_flush_size, read_settings};
+use crate::wal::WalReader;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -228,6 +229,8 @@ impl TableChange<'_> {
         }
         let logs = self.logs.logs(&**self.options.file_storage())?;
         let mut logs: Vec<PathBuf> = logs.into_iter().map(|log| log.path).collect();
+        let (storage, limits) = (self.options.file_storage(), self.options.limits_of_files());
+        WalReader::refuse_unclosed(&**storage, logs.iter().map(PathBuf::as_path), limits)?;
         for region in self.regions_with_edits()? {
             let dir = RegionDir::open(self.options.file_storage(), &self.tree.dir().join(region))?;
             logs.extend(dir.recovered_edits()?.iter().cloned());

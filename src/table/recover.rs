@@ -132,10 +132,12 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`recover`](Self::recover).
+    /// As [`recover`](Self::recover). In HDFS, also if a log has not been closed by its server: what it has
+    /// cannot be read before its writing is ended.
     pub fn plan_recovery(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         let options = options.create_if_missing(false).alter(false).writable(false);
         let recovery = Recovery::new(root.as_ref(), &options);
+        recovery.refuse_unclosed()?;
         let mut survey = recovery.survey()?;
         let mut unreplayed = BTreeMap::new();
         for (key, found) in &mut survey.regions {
@@ -164,7 +166,9 @@ impl Table {
 ///
 /// # Errors
 ///
-/// Of kind [`Unsupported`](crate::ErrorKind::Unsupported) if there are any; if a log cannot be read.
+/// Of kind [`Unsupported`](crate::ErrorKind::Unsupported) if there are any; of kind
+/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if a log
+/// [may have more](WalReader::refuse_unclosed) than can be read; if a log cannot be read.
 pub(super) fn refuse_edits_of(
     root: &Path,
     table: &TableName,
@@ -172,6 +176,7 @@ pub(super) fn refuse_edits_of(
     options: &RegionOptions,
 ) -> Result<()> {
     let recovery = Recovery::new(root, options);
+    recovery.refuse_unclosed()?;
     for log in recovery.tree.logs(recovery.storage())? {
         recovery.each_entry(&log.path, |(of, region), _| {
             if of != *table || !regions.contains(&region) {
@@ -276,6 +281,13 @@ impl<'o> Recovery<'o> {
         self.tree.logs(storage)?.iter().try_for_each(|log| {
             storage.end_writing(&log.path).map_err(|error| Error::io("end the writing of", &log.path, error))
         })
+    }
+
+    /// Fails if a log [may have more](WalReader::refuse_unclosed) than can be read.
+    fn refuse_unclosed(&self) -> Result<()> {
+        let logs = self.tree.logs(self.storage())?;
+        let paths = logs.iter().map(|log| &*log.path);
+        WalReader::refuse_unclosed(self.storage(), paths, self.options.limits_of_files())
     }
 
     /// Reads all logs, and finds the regions in them and those with recovered edits.

@@ -10,8 +10,9 @@ use super::key::WalKey;
 use super::source::{Input, Source, Stop, are_zeros};
 use super::{is_recovered_edits, trailer};
 use crate::error::{Corruption, Error, ErrorKind, Result};
-use crate::io::{FileReader, LocalFile};
+use crate::io::{FileReader, LocalFile, Storage};
 use crate::limits::Limits;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -162,6 +163,32 @@ impl WalReader {
             end,
             failed: None,
         })
+    }
+
+    /// Fails if logs may have more entries than can be read: their servers have not closed them, and the
+    /// storage [hides](Storage::can_hide_writes) what was written. Logs that do not exist any more are left
+    /// out.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`InvalidArgument`](ErrorKind::InvalidArgument) if there is such a log; as [`new`](Self::new).
+    pub(crate) fn refuse_unclosed<'a>(
+        storage: &dyn Storage,
+        logs: impl IntoIterator<Item = &'a Path>,
+        limits: &Limits,
+    ) -> Result<()> {
+        for path in logs.into_iter().filter(|path| storage.can_hide_writes(path)) {
+            let file = match storage.open(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened.map_err(|error| Error::io("open", path, error))?,
+            };
+            if !Self::new(file, limits)?.has_trailer {
+                let message = "a log that its server has not closed may have more than can be read, until a \
+                               recovery of the root ends its writing";
+                return Err(Error::invalid_argument(format!("{message} ({})", path.display())));
+            }
+        }
+        Ok(())
     }
 
     /// Leaves out the cells of entries of other regions than one, where they need not be decoded to read on:

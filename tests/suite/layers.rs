@@ -187,8 +187,10 @@ fn exports(lib: &str) -> BTreeMap<String, String> {
 /// Methods of `src/io` with a default that an implementation does not define, and why. A wrapper that does
 /// not forward such a method has the default instead of what it wraps.
 const OMITTED: &[(&str, &str, &[&str], &str)] = &[
-    ("Storage", "LocalStorage", &["can_rename", "end_writing", "can_read_removed"], "as the default says"),
-    ("Storage", "FaultyStorage", &["end_writing", "full_path"], "files in memory: all paths are full"),
+    ("Storage", "LocalStorage", &["can_rename", "can_read_removed"], "as the default says"),
+    ("Storage", "LocalStorage", &["end_writing", "can_hide_writes"], "what is written can be read"),
+    ("Storage", "FaultyStorage", &["end_writing", "can_hide_writes"], "what is written can be read"),
+    ("Storage", "FaultyStorage", &["full_path"], "files in memory: all paths are full"),
     ("Storage", "RemoteStorage", &["create_scratch", "hard_link"], "there are no such files"),
     ("Storage", "RemoteStorage", &["full_path"], "a URL is full"),
     ("Storage", "NoLinks", &["hard_link"], "what is tested"),
@@ -305,7 +307,8 @@ fn methods(body: &str) -> BTreeSet<String> {
 }
 
 /// The methods that `optional` of `forward!` forwards.
-const OPTIONAL: [&str; 5] = ["create_scratch", "can_rename", "end_writing", "full_path", "can_read_removed"];
+const OPTIONAL: [&str; 6] =
+    ["create_scratch", "can_rename", "end_writing", "can_hide_writes", "full_path", "can_read_removed"];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

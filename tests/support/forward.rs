@@ -7,7 +7,7 @@ macro_rules! forward {
         $(forward!(@$call $inner);)+
     };
     (@optional $inner:ident) => {
-        forward!($inner: create_scratch can_rename end_writing full_path can_read_removed);
+        forward!($inner: create_scratch can_rename end_writing can_hide_writes full_path can_read_removed);
     };
     (@create_scratch $inner:ident) => {
         fn create_scratch(
@@ -26,6 +26,11 @@ macro_rules! forward {
     (@end_writing $inner:ident) => {
         fn end_writing(&self, path: &std::path::Path) -> std::io::Result<()> {
             self.$inner.end_writing(path)
+        }
+    };
+    (@can_hide_writes $inner:ident) => {
+        fn can_hide_writes(&self, path: &std::path::Path) -> bool {
+            self.$inner.can_hide_writes(path)
         }
     };
     (@full_path $inner:ident) => {

@@ -5,7 +5,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::logs::find_logs;
 use crate::output::Output;
-use crate::places::check_writable;
+use crate::places::{check_readable, check_writable};
 use crate::probe;
 use crate::regions::{check_serves, is_region};
 use hregion::{RegionOptions, RegionOutcome, ReplayReport, Table};
@@ -60,7 +60,8 @@ Examples:
   hregion recover data/default/users/5d4f0e2b --wal WALs/server,16020,1795161493542";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    check_writable(&args.target)?;
+    let check = if args.dry_run { check_readable } else { check_writable };
+    check(&args.target)?;
     let options = args.families.add_to(args.reading.region_options(out)?);
     if is_region(&args.target)? {
         recover_region(args, options, out)

@@ -415,8 +415,6 @@ fn other_kinds_of_files_are_named() {
         (&["inspect", "."], "neither a region nor a table"),
         (&["compact", "."], "neither a region nor a table"),
         (&["flush", "http://server/region"], "http"),
-        (&["flush", "hdfs://server/region"], "hdfs"),
-        (&["recover", "--dry-run", "hdfs://server/hbase"], "hdfs"),
         (&["scan", "--as", "wal", "."], "neither a region nor a table"),
     ] {
         let output = run(&[args, &["--json"]].concat());

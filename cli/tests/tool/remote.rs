@@ -2,7 +2,8 @@
 
 use crate::library::fake_s3::FakeS3;
 use crate::support::{code, hregion, last_error, ok, plain, stderr, stdout, testdata};
-use hregion::{Durability, Family, Put, Table};
+use hregion::wal::{WalKey, WalWriterOptions};
+use hregion::{CellRef, CellType, Durability, Family, Put, Region, SeekKey, Storage as _, Table};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -73,6 +74,11 @@ fn questions(root: &Path) -> Vec<Vec<String>> {
     let mut ask = |words: &str| questions.push(words.split_whitespace().map(str::to_owned).collect());
     ask("snapshot list ROOT");
     ask("count ROOT");
+    for table in tables(root) {
+        let name = table.strip_prefix("data/").unwrap().replace('/', ":");
+        ask(&format!("regions {name} --meta ROOT"));
+        ask(&format!("locate {name} row-0001 --meta ROOT"));
+    }
     for name in snapshots(root) {
         ask(&format!("snapshot info ROOT {name}"));
         ask(&format!("scan --raw --versions all ROOT/.hbase-snapshot/{name}"));
@@ -148,6 +154,75 @@ fn against_hdfs() {
     let compared = roots.iter().map(|(name, root)| compare("", &format!("{base}/{name}"), root));
     let compared: usize = compared.sum();
     println!("{compared} answers are equal");
+}
+
+/// What writes to a table in HDFS, and what refuses to as long as a server's log is open.
+#[test]
+#[ignore = "needs a server"]
+fn writes_against_hdfs() {
+    let base = std::env::var("HREGION_HDFS").expect("the URL of a file system");
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let root = format!("{base}/tool-{}", since.as_nanos());
+    let table = format!("{root}/data/default/t");
+    let storage = std::sync::Arc::new(hregion_remote::RemoteOptions::default().build().unwrap());
+    let options = Region::options().storage(storage.clone());
+    let made = Table::create_with(&root, "t", &[Family::new("f")], &["m"], options).unwrap();
+    for (row, value) in [("a", "1"), ("x", "1"), ("a", "2"), ("x", "2")] {
+        made.put(Put::new(row).cell("f", "q", value)).unwrap();
+        made.region(row).unwrap().flush().unwrap();
+    }
+    made.put(Put::new("c").cell("f", "q", "logged")).unwrap();
+    let regions: Vec<_> = made.regions().iter().map(|region| region.encoded_name()).collect();
+    for row in ["a", "x"] {
+        made.region(row).unwrap().abort().unwrap();
+    }
+    drop(made);
+    let tool = |line: &str| run("", &line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    let done = |line: &str| {
+        let output = tool(line);
+        assert_eq!(code(&output), 0, "{line}: {}{}", stdout(&output), stderr(&output));
+        stdout(&output)
+    };
+    let scan = |table: &str| without_sequence_ids(&done(&format!("scan --format csv {table}")));
+
+    let log = PathBuf::from(format!("{root}/WALs/h,1,2/h%2C1%2C2.1000"));
+    storage.create_dir_all(log.parent().unwrap()).unwrap();
+    let mut writer = WalWriterOptions::new().create_in(&*storage, &log).unwrap();
+    let key = SeekKey::of(b"y", b"f", b"q", 500, CellType::Put);
+    writer.append(&WalKey::new(&*regions[1], "t", 40, 500), [CellRef::new(&key, b"open")]).unwrap();
+    writer.sync().unwrap();
+    for line in [
+        &format!("compact {table}"),
+        &format!("snapshot create {table} s"),
+        &format!("recover --dry-run {root}"),
+        &format!("recover {table}/{}", regions[0]),
+    ] {
+        let output = tool(&format!("--json {line}"));
+        assert_eq!(code(&output), 2, "{line}: {}{}", stdout(&output), stderr(&output));
+        let message = last_error(&output)["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("has not closed"), "{line}: {message}");
+    }
+    done(&format!("recover {root}"));
+    let before = scan(&table);
+    assert!(before.contains("open") && before.contains("logged"), "{before}");
+
+    for line in [
+        format!("compact --dry-run {table}"),
+        format!("flush {table}"),
+        format!("compact --major {table}"),
+        format!("snapshot create {table} s"),
+        format!("split {root} t b"),
+        format!("snapshot clone {root} s u"),
+    ] {
+        done(&line);
+        assert_eq!(scan(&table), before, "{line}");
+    }
+    assert_eq!(scan(&format!("{root}/data/default/u")), before);
+    done(&format!("snapshot restore {root} s"));
+    assert_eq!(scan(&table), before);
+    done(&format!("snapshot delete {root} s"));
+    let listed: Vec<String> = done(&format!("regions t --meta {root}")).lines().map(str::to_owned).collect();
+    assert!(listed.len() >= 2, "{listed:?}");
 }
 
 fn upload(endpoint: &str, key: &str, dir: &Path) {

@@ -2,10 +2,13 @@
 
 use crate::cut_proxy::{Cut, CutProxy};
 use crate::history::{Attempt, Rows, Step, expect_locked, put, read_file, rows, turns, write_file};
-use hregion::io::{FileWriter, LogFile, ScratchFile};
+use hdfs_native::WriteOptions;
+use hdfs_native::client::ClientBuilder;
+use hregion::io::{FileWriter, LocalStorage, LogFile, ScratchFile};
+use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{
-    Compaction, Delete, DirEntry, Durability, ErrorKind, Family, FileLock, FileReader, Get, ManualClock, Put,
-    Region, Result, Scan, Storage, Table,
+    CellRef, CellType, Compaction, Delete, DirEntry, Durability, ErrorKind, Family, FileLock, FileReader,
+    Get, ManualClock, Put, Region, Result, Scan, SeekKey, Storage, Table,
 };
 use hregion_remote::{RemoteOptions, RemoteStorage};
 use std::io::{self, BufRead as _, BufReader};
@@ -14,6 +17,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::runtime::Builder;
 
 const LOCK: &str = ".hregion.lock";
 
@@ -178,6 +182,57 @@ fn a_table_is_created_written_split_and_opened_again() {
 }
 
 /// Compactions in the background move what is being read to the archive, or remove it.
+/// The log of a server that still runs, or has died without anybody knowing: the name node counts none of its
+/// bytes.
+#[test]
+#[ignore = "needs a server"]
+fn edits_in_a_log_that_is_open_are_not_overlooked() {
+    let (storage, root) = (client(), fresh("logged"));
+    let options = || Region::options().storage(client());
+    let table = Table::create_with(&root, "t", &[Family::new("f")], &["m"], options()).unwrap();
+    table.put(Put::new("a").cell("f", "q", "1")).unwrap();
+    let encoded = table.regions()[0].encoded_name();
+    table.close().unwrap();
+    let local = tempfile::tempdir().unwrap();
+    let mut log = WalWriterOptions::new().create_in(&LocalStorage, &local.path().join("log")).unwrap();
+    // Of the second entry, the last packet has not been sent.
+    for (number, row, len) in [(40, b"b", 1), (41, b"c", 700_000)] {
+        let (key, value) = (SeekKey::of(row, b"f", b"q", 500, CellType::Put), vec![b'2'; len]);
+        log.append(&WalKey::new(&*encoded, "t", number, 500), [CellRef::new(&key, &value)]).unwrap();
+    }
+    log.sync().unwrap();
+    let bytes = std::fs::read(local.path().join("log")).unwrap();
+    let logs = root.join("WALs/h,1,2");
+    storage.create_dir_all(&logs).unwrap();
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = ClientBuilder::new().with_url(base()).build().unwrap();
+    let path = format!("{}/h%2C1%2C2.1000", logs.to_str().unwrap().strip_prefix(&base()).unwrap());
+    let mut open = runtime.block_on(async {
+        let mut file = server.create(&path, WriteOptions::default().replication(1)).await.unwrap();
+        file.write_bytes(bytes.into()).await.unwrap();
+        file
+    });
+    std::thread::sleep(Duration::from_secs(1));
+    let listed = storage.list_dir(&logs).unwrap();
+    assert_eq!((listed.len(), listed[0].len), (1, 0));
+
+    let kind = |done: Result<()>| done.unwrap_err().kind();
+    let dir = root.join("data/default/t").join(&encoded);
+    assert_eq!(kind(options().writable(true).open(&dir).map(drop)), ErrorKind::InvalidArgument);
+    let written = Table::open_with(&root, "t", options().writable(true)).unwrap();
+    assert_eq!(kind(written.put(Put::new("a").cell("f", "q", "3"))), ErrorKind::InvalidArgument);
+    written.close().unwrap();
+    assert_eq!(kind(Table::plan_recovery(&root, options()).map(drop)), ErrorKind::InvalidArgument);
+    let found = Table::recover(&root, options()).unwrap();
+    assert_eq!((found.regions.len(), found.regions[0].replayed.cells), (1, 1), "{found:?}");
+    runtime.block_on(open.close()).expect_err("its writing was ended");
+    let table = Table::open_with(&root, "t", options().writable(true)).unwrap();
+    table.put(Put::new("a").cell("f", "q", "3")).unwrap();
+    let rows = table.scan(Scan::new()).unwrap().map(|row| row.unwrap().key().to_vec()).collect::<Vec<_>>();
+    assert_eq!(rows, [b"a", b"b"]);
+    table.close().unwrap();
+}
+
 #[test]
 #[ignore = "needs a server"]
 fn reads_go_on_while_compactions_replace_their_files() {
@@ -479,6 +534,10 @@ impl Storage for FailsOnce {
 
     fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {
         self.inner.full_path(path, follow_links)
+    }
+
+    fn can_hide_writes(&self, path: &Path) -> bool {
+        self.inner.can_hide_writes(path)
     }
 
     fn can_read_removed(&self) -> bool {

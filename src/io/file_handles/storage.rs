@@ -96,6 +96,10 @@ impl Storage for BoundedStorage {
         self.inner.full_path(path, follow_links)
     }
 
+    fn can_hide_writes(&self, path: &Path) -> bool {
+        self.inner.can_hide_writes(path)
+    }
+
     fn can_read_removed(&self) -> bool {
         self.inner.can_read_removed()
     }
