@@ -15,7 +15,7 @@ pub(super) struct Handle(pub(super) Arc<RegionCore>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if self.0.is_writable && !self.0.owner.is_this() {
+        if self.0.check_owner().is_err() {
             // Memory, log and files are those of the other process.
             return;
         }
@@ -93,9 +93,7 @@ impl Region {
     /// In a process that was forked from the one that opened the region for writing: then nothing is done.
     pub fn close(&self) -> Result<()> {
         self.0.check_not_held(&[Held::Rows], "close")?;
-        if self.0.is_writable {
-            self.0.check_owner()?;
-        }
+        self.0.check_owner()?;
         self.0.close(ClosedBy::Caller)
     }
 
@@ -111,9 +109,7 @@ impl Region {
     /// locked: it could wait for its own thread. In a process that was forked from the one that opened the
     /// region for writing. The region stays open.
     pub fn abort(&self) -> Result<()> {
-        if self.0.is_writable {
-            self.0.check_owner()?;
-        }
+        self.0.check_owner()?;
         self.0.check_not_held(&[Held::Rows, Held::Flush, Held::Compaction, Held::Close], "abort")?;
         let _closing = unpoisoned(self.0.closing.lock());
         self.0.refuse_writes();

@@ -334,9 +334,12 @@ impl RegionCore {
         self.states.load().stores.iter().map(|state| state.memstore_size()).sum()
     }
 
-    /// Fails in a process that was forked from the one that has opened the region: both would change the same
-    /// files. Writes do not ask: the log does, before it writes.
+    /// Fails in a process that was forked from the one that has opened the region for writing: both would
+    /// change the same files. Writes do not ask: the log does, before it writes.
     fn check_owner(&self) -> Result<()> {
+        if !self.is_writable {
+            return Ok(());
+        }
         self.owner.check().map_err(|error| Error::io("change", self.dir.path(), error))
     }
 
