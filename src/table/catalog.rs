@@ -124,18 +124,19 @@ impl TableCatalog {
     ///
     /// As [`TableCore::catalog`].
     pub(super) fn open(root: &Path, options: &RegionOptions) -> Result<Option<Self>> {
-        if !dir_exists(&**options.file_storage(), &MetaRegion::path(root))? {
-            return Ok(None);
-        }
-        MetaRegion::open(root, options.of_catalog()).map(|meta| Some(Self(meta)))
+        Self::open_with(root, options.of_catalog())
     }
 
     /// As [`open`](Self::open), only to be read: changes of a running cluster may be missing.
     pub(super) fn open_to_read(root: &Path, options: &RegionOptions) -> Result<Option<Self>> {
+        Self::open_with(root, options.of_catalog().writable(false))
+    }
+
+    fn open_with(root: &Path, options: RegionOptions) -> Result<Option<Self>> {
         if !dir_exists(&**options.file_storage(), &MetaRegion::path(root))? {
             return Ok(None);
         }
-        MetaRegion::open(root, options.of_catalog().writable(false)).map(|meta| Some(Self(meta)))
+        MetaRegion::open(root, options).map(|meta| Some(Self(meta)))
     }
 
     fn region(&self) -> &Region {

@@ -116,8 +116,8 @@ impl Table {
     }
 
     fn of_dir(dirs: &DirectoryCatalog, dir: &Path, name: TableName, options: RegionOptions) -> Result<Self> {
-        // Read first: a change that ends meanwhile has been settled by others.
         let storage = &**options.file_storage();
+        // Read first: a change that ends meanwhile has been settled by others.
         let changes = match options.is_writable() {
             true => {
                 let listing = TableListing::read(storage, dir)?;

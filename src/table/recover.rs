@@ -137,7 +137,7 @@ impl Table {
     pub fn plan_recovery(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         let options = options.create_if_missing(false).alter(false).writable(false);
         let recovery = Recovery::new(root.as_ref(), &options);
-        recovery.refuse_unclosed()?;
+        recovery.refuse_unclosed(&recovery.tree.logs(recovery.storage())?)?;
         let mut survey = recovery.survey()?;
         let mut unreplayed = BTreeMap::new();
         for (key, found) in &mut survey.regions {
@@ -176,8 +176,9 @@ pub(super) fn refuse_edits_of(
     options: &RegionOptions,
 ) -> Result<()> {
     let recovery = Recovery::new(root, options);
-    recovery.refuse_unclosed()?;
-    for log in recovery.tree.logs(recovery.storage())? {
+    let logs = recovery.tree.logs(recovery.storage())?;
+    recovery.refuse_unclosed(&logs)?;
+    for log in logs {
         recovery.each_entry(&log.path, |(of, region), _| {
             if of != *table || !regions.contains(&region) {
                 return Ok(());
@@ -284,8 +285,7 @@ impl<'o> Recovery<'o> {
     }
 
     /// Fails if a log [may have more](WalReader::refuse_unclosed) than can be read.
-    fn refuse_unclosed(&self) -> Result<()> {
-        let logs = self.tree.logs(self.storage())?;
+    fn refuse_unclosed(&self, logs: &[ServerLog]) -> Result<()> {
         let paths = logs.iter().map(|log| &*log.path);
         WalReader::refuse_unclosed(self.storage(), paths, self.options.limits_of_files())
     }
