@@ -306,6 +306,7 @@ fn a_change_that_the_catalog_has_was_made_whatever_came_later() {
         storage.create(path).unwrap().write_all(&bytes).unwrap();
         let reader = open(&storage, false);
         assert_eq!((values(&reader), reader.regions()), (expected.clone(), regions.clone()), "{shown}");
+        each_failure_of_opening(&storage, &expected, shown);
         let table = open(&storage, true);
         assert_eq!((values(&table), table.regions()), (expected.clone(), regions), "{shown}");
         assert!(names(&storage, "/.change.").is_empty(), "{shown}");
@@ -314,6 +315,25 @@ fn a_change_that_the_catalog_has_was_made_whatever_came_later() {
         table.close().unwrap();
         let found = values(&open(&storage, false));
         assert!(expected.iter().all(|cell| found.contains(cell)), "{shown}");
+    }
+}
+
+/// Opens the table for writing, with each call failing once, and then again. It has the cells each time.
+fn each_failure_of_opening(storage: &FaultyStorage, expected: &[String], shown: &str) {
+    for n in 0.. {
+        let storage = storage.after(Crash::OfTheProcess);
+        storage.fail_among_all([n]);
+        let opened = Table::open_with(ROOT, "t", options(&storage).writable(true));
+        if !storage.pending_faults().is_empty() {
+            assert!(opened.is_ok() && n > 5, "{shown}, {n} calls");
+            return;
+        }
+        drop(opened);
+        for storage in [storage.after(Crash::Hard), storage] {
+            assert_eq!(values(&open(&storage, false)), expected, "{shown}, call {n}");
+            assert_eq!(values(&open(&storage, true)), expected, "{shown}, call {n}");
+            assert!(names(&storage, "/.change.").is_empty(), "{shown}, call {n}");
+        }
     }
 }
 
