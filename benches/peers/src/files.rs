@@ -8,7 +8,7 @@ use hregion::{BlockCache, CellType, HFile, HFileScanner, SeekKey};
 
 use crate::engines::crate_version;
 use crate::lines::Lines;
-use crate::measure::{Opts, scans, single, touch};
+use crate::measure::{Opts, Sample, scans, single, touch};
 use crate::sys;
 use crate::workload::{Draw, FAMILY, Order, QUALIFIER, Row, TIMESTAMP, text_row, value};
 
@@ -50,8 +50,8 @@ fn measure(path: &Path, kind: &str, cached: bool, lines: &Lines, order: &Order, 
     })?;
     ensure!(bad.is_none() && at as u64 == n, "{at} cells of {n}, differs at {bad:?}");
 
-    let put = |name: &str, sample: &_| {
-        lines.sample(&format!("file-{name}/{}", kind.to_lowercase()), 1, sample);
+    let put = |name: &str, take: &mut dyn FnMut() -> Result<Sample>| {
+        lines.measure(&format!("file-{name}/{}", kind.to_lowercase()), 1, take)
     };
     let heat = if cached { "hot" } else { "cold" };
     let mut lookups = Lookups { file: &file, cells: file.scanner(), key: SeekKey::new() };
@@ -70,20 +70,20 @@ fn measure(path: &Path, kind: &str, cached: bool, lines: &Lines, order: &Order, 
         });
         single(opts, "gets/s", get)
     };
-    put(&format!("seek-{heat}"), &gets(false, false)?);
+    put(&format!("seek-{heat}"), &mut || gets(false, false))?;
     if cached {
-        put("missing-bloom", &gets(true, true)?);
-        put("missing-hot", &gets(true, false)?);
+        put("missing-bloom", &mut || gets(true, true))?;
+        put("missing-hot", &mut || gets(true, false))?;
     }
-    let scanned = scans(opts, n, || {
-        let mut x = 0;
-        let cells = scan(&file, |row, value| x ^= touch(row) ^ touch(value))?;
-        black_box(x);
-        ensure!(cells == n, "a full scan returned {cells} cells of {n}");
-        Ok(())
-    });
-    put(&format!("scan-{heat}"), &scanned?);
-    Ok(())
+    put(&format!("scan-{heat}"), &mut || {
+        scans(opts, n, || {
+            let mut x = 0;
+            let cells = scan(&file, |row, value| x ^= touch(row) ^ touch(value))?;
+            black_box(x);
+            ensure!(cells == n, "a full scan returned {cells} cells of {n}");
+            Ok(())
+        })
+    })
 }
 
 /// Look-ups with one scanner and one key, as HBase's side has.

@@ -219,7 +219,7 @@ impl Growth<'_> {
             [("get of a column", true, 0), ("get of a row that is not there", false, 1)]
         {
             self.time(chart, line, size, || {
-                get.set_row(&row(draws[draw].draw()));
+                get.set_row(row(draws[draw].draw()));
                 let has = region.get_into(&get, &mut found).expect("the file is sound");
                 assert_eq!(has, is_there);
                 1
@@ -265,7 +265,7 @@ impl Growth<'_> {
             let mut get = Get::new([]).column(FAMILY, QUALIFIER).max_versions(max);
             let mut draw = Draw::uniform(rows, 0, 1);
             self.time("versions", line, versions, || {
-                get.set_row(&row(draw.draw()));
+                get.set_row(row(draw.draw()));
                 region.get_into(&get, &mut found).expect("the file is sound");
                 let cells = found.as_row().len() as u64;
                 assert_eq!(cells, u64::from(max));
@@ -300,13 +300,13 @@ impl Growth<'_> {
         gets.extend(qualifiers.iter().map(|qualifier| Get::new([]).column(FAMILY, qualifier.clone())));
         self.time("columns", "get of a column", columns, || {
             let get = &mut gets[at.draw() as usize];
-            get.set_row(&row(draw.draw()));
+            get.set_row(row(draw.draw()));
             assert!(region.get_into(get, &mut found).expect("the file is sound"));
             1
         })?;
         let mut get = Get::new([]).family(FAMILY);
         self.time("columns", "get of a row, a column", columns, || {
-            get.set_row(&row(draw.draw()));
+            get.set_row(row(draw.draw()));
             region.get_into(&get, &mut found).expect("the file is sound");
             let cells = found.as_row().len() as u64;
             assert_eq!(cells, columns);
@@ -346,7 +346,7 @@ impl Growth<'_> {
         let (mut get, mut found) = (Get::new([]).column(FAMILY, QUALIFIER), RowBuf::new());
         let mut draw = Draw::uniform(rows, 0, 1);
         self.time("regions", "get of a column", regions, || {
-            get.set_row(&row(draw.draw()));
+            get.set_row(row(draw.draw()));
             assert!(table.get_into(&get, &mut found).expect("the table is sound"));
             1
         })?;

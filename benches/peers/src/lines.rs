@@ -1,8 +1,10 @@
 //! The lines that a measuring process prints: a JSON object each. `Bench.java` prints the same.
 
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::measure::Sample;
+use crate::sys;
 
 /// Prints the lines of one engine in one pass.
 pub struct Lines {
@@ -17,8 +19,21 @@ impl Lines {
         json!({ "engine": self.engine, "variant": self.variant, "n": self.n, "pass": self.pass })
     }
 
-    /// Prints what a workload measured.
-    pub fn sample(&self, workload: &str, threads: usize, sample: &Sample) {
+    /// Measures a workload, and prints the result. A profiler finds the time of the workload under its name.
+    pub fn measure(
+        &self,
+        workload: &str,
+        threads: usize,
+        take: impl FnOnce() -> Result<Sample>,
+    ) -> Result<()> {
+        sys::name_threads(workload.strip_prefix("file-").unwrap_or(workload));
+        let sample = take();
+        sys::name_threads("peers");
+        self.sample(workload, threads, &sample?);
+        Ok(())
+    }
+
+    fn sample(&self, workload: &str, threads: usize, sample: &Sample) {
         let mut line = self.object();
         line["workload"] = json!(workload);
         line["threads"] = json!(threads);

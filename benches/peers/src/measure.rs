@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 
 use crate::engine::{Config, Engine, Log, Reader, Writer, dir_bytes};
-use crate::sys::{Noise, thread_cpu_secs, wait_quiet};
+use crate::sys::{self, Noise, thread_cpu_secs, wait_quiet};
 use crate::workload::{
     BELOW, COLUMNS, Draw, LOGICAL, Order, ROW, Rng, VALUE, VERSION_CELLS, VISIBLE, key, mix, row, value, wide,
 };
@@ -484,6 +484,21 @@ pub fn inserts<E: Engine>(
         let sample = Sample::new(ops as f64 / secs, "rows/s", ops, secs, noise);
         Ok(Sample { latency: all.as_ref().map(percentiles), ..sample })
     })
+}
+
+/// Returns the memory of a memtable with `rows` rows: what the process has more then, in bytes for each row.
+pub fn memtable_memory<E: Engine>(config: &Config, rows: u64) -> Result<f64> {
+    let config = round_config(config, 0)?;
+    sys::trim();
+    let before = sys::rss();
+    let engine = E::open(&config)?;
+    let mut writer = engine.writer(Log::Off)?;
+    (0..rows).try_for_each(|i| writer.put(&key(i), &value(i)))?;
+    writer.finish()?;
+    let memory = (sys::rss() - before) / rows as f64;
+    engine.close()?;
+    std::fs::remove_dir_all(&config.dir)?;
+    Ok(memory)
 }
 
 /// Writes sorted rows as a table file until the time is over.

@@ -8,8 +8,8 @@ use anyhow::{Result, ensure};
 use crate::engine::{Caps, Config, Engine, Log, Pairs, Reader, Writer};
 use crate::lines::Lines;
 use crate::measure::{
-    Get, GetMany, GetMissing, GetRow, Op, Opts, Scan100, Versions, Way, WideColumn, WideRow, bulk, full_scan,
-    inserts, once, reads, replay, verify,
+    Get, GetMany, GetMissing, GetRow, Op, Opts, Sample, Scan100, Versions, Way, WideColumn, WideRow, bulk,
+    full_scan, inserts, memtable_memory, once, reads, replay, verify,
 };
 use crate::sys;
 use crate::workload::{
@@ -98,13 +98,15 @@ impl Run<'_> {
         let config = self.fresh("writes")?;
         // with this many rows, HBase's MemStore has reached its flush size of 128 MB
         let rows = self.params.n.min(1_000_000);
+        if self.params.wants("writes") && self.caps.put_no_log {
+            self.lines.number("memstore-memory", memtable_memory::<E>(&config, rows)?, "B/row");
+        }
         for threads in self.params.thread_counts() {
             if threads > 1 && !self.caps.put_threads {
                 continue;
             }
             let put = |name, log| {
-                self.lines.sample(name, threads, &inserts::<E>(&config, rows, threads, log, opts)?);
-                anyhow::Ok(())
+                self.lines.measure(name, threads, || inserts::<E>(&config, rows, threads, log, opts))
             };
             if self.params.wants("writes") && self.caps.put_no_log {
                 put("put-nolog", Log::Off)?;
@@ -117,10 +119,10 @@ impl Run<'_> {
             }
         }
         if self.params.wants("logs") && self.caps.put_log {
-            self.lines.sample("replay", 1, &replay::<E>(&config, rows, opts)?);
+            self.lines.measure("replay", 1, || replay::<E>(&config, rows, opts))?;
         }
         if self.params.wants("writes") {
-            self.lines.sample("bulk", 1, &bulk::<E>(&config, &self.order, opts)?);
+            self.lines.measure("bulk", 1, || bulk::<E>(&config, &self.order, opts))?;
         }
         remove(&config.dir)
     }
@@ -139,9 +141,12 @@ impl Run<'_> {
         }
         if self.caps.runs && self.params.wants("runs5") {
             self.narrow_reads(&engine, "5runs")?;
-            self.lines.sample("flush", 1, &once(opts, "MB/s", megabytes / RUNS as f64, || engine.flush())?);
+            let once = |name, megabytes, work: &dyn Fn() -> Result<()>| {
+                self.lines.measure(name, 1, || once(opts, "MB/s", megabytes, work))
+            };
+            once("flush", megabytes / RUNS as f64, &|| engine.flush())?;
             sys::trim();
-            self.lines.sample("compact", 1, &once(opts, "MB/s", megabytes, || engine.compact())?);
+            once("compact", megabytes, &|| engine.compact())?;
         } else {
             engine.flush()?;
             engine.compact()?;
@@ -171,14 +176,14 @@ impl Run<'_> {
         let (n, pass, opts) = (self.params.n, self.params.pass, &self.params.opts);
         let uniform = |t: usize| Draw::uniform(n, t, pass);
         let missing = |t: usize| Draw::missing(n, t, pass);
-        let put = |name: &str, threads: usize, sample: &_| {
-            self.lines.sample(&format!("{name}-{shape}"), threads, sample);
+        let put = |name: &str, threads: usize, take: &dyn Fn() -> Result<Sample>| {
+            self.lines.measure(&format!("{name}-{shape}"), threads, take)
         };
         sys::trim();
         sys::reset_peak();
         warm(engine, n)?;
         for threads in self.params.thread_counts() {
-            put("get", threads, &reads(engine, threads, opts, "gets/s", uniform, Get)?);
+            put("get", threads, &|| reads(engine, threads, opts, "gets/s", uniform, Get))?;
         }
         if shape != "5runs" {
             let zipf = Zipf::new(n, 0.99);
@@ -190,24 +195,24 @@ impl Run<'_> {
                 indexes: indexes.clone(),
             };
             for threads in self.params.thread_counts() {
-                put("get-zipf", threads, &reads(engine, threads, opts, "gets/s", zipf, Get)?);
+                put("get-zipf", threads, &|| reads(engine, threads, opts, "gets/s", zipf, Get))?;
             }
         }
         if shape == "cold" {
             for (name, sorted) in [("get-many", false), ("get-many-sorted", true)] {
                 let many = GetMany { order: &self.order, sorted };
-                put(name, 1, &reads(engine, 1, opts, "gets/s", uniform, many)?);
+                put(name, 1, &|| reads(engine, 1, opts, "gets/s", uniform, many))?;
             }
         }
-        put("get-missing", 1, &reads(engine, 1, opts, "gets/s", missing, GetMissing)?);
+        put("get-missing", 1, &|| reads(engine, 1, opts, "gets/s", missing, GetMissing))?;
         if shape != "cold" {
-            put("get-row", 1, &reads(engine, 1, opts, "gets/s", uniform, GetRow)?);
+            put("get-row", 1, &|| reads(engine, 1, opts, "gets/s", uniform, GetRow))?;
         }
-        put("scan100", 1, &reads(engine, 1, opts, "rows/s", uniform, Scan100)?);
-        put("scan", 1, &full_scan(engine, n, n, opts, Way::Forward)?);
-        put("scan-reverse", 1, &full_scan(engine, n, n, opts, Way::Reverse)?);
+        put("scan100", 1, &|| reads(engine, 1, opts, "rows/s", uniform, Scan100))?;
+        put("scan", 1, &|| full_scan(engine, n, n, opts, Way::Forward))?;
+        put("scan-reverse", 1, &|| full_scan(engine, n, n, opts, Way::Reverse))?;
         if shape == "hot" {
-            put("scan-filter", 1, &full_scan(engine, n, n, opts, Way::Filtered)?);
+            put("scan-filter", 1, &|| full_scan(engine, n, n, opts, Way::Filtered))?;
         }
         self.lines.number(&format!("peak-rss-{shape}"), sys::peak_rss_mb(), "MB");
         Ok(())
@@ -229,10 +234,12 @@ impl Run<'_> {
             }
             verify_wide(&engine, rows)?;
             engine.reader()?.scan(&[], usize::MAX, |_, _| {});
-            let put = |name: &str, sample: &_| self.lines.sample(&format!("{name}-{shape}"), 1, sample);
-            put("wide-row", &reads(&engine, 1, opts, "gets/s", uniform, WideRow)?);
-            put("wide-column", &reads(&engine, 1, opts, "gets/s", uniform, WideColumn)?);
-            put("wide-scan", &full_scan(&engine, rows * COLUMNS, rows, opts, Way::Forward)?);
+            let put = |name: &str, take: &dyn Fn() -> Result<Sample>| {
+                self.lines.measure(&format!("{name}-{shape}"), 1, take)
+            };
+            put("wide-row", &|| reads(&engine, 1, opts, "gets/s", uniform, WideRow))?;
+            put("wide-column", &|| reads(&engine, 1, opts, "gets/s", uniform, WideColumn))?;
+            put("wide-scan", &|| full_scan(&engine, rows * COLUMNS, rows, opts, Way::Forward))?;
         }
         engine.close()?;
         remove(&config.dir)
@@ -247,9 +254,9 @@ impl Run<'_> {
         verify_versions(&engine, rows)?;
         engine.reader()?.scan(&[], usize::MAX, |_, _| {});
         let uniform = |t: usize| Draw::uniform(rows, t, self.params.pass);
-        let all = reads(&engine, 1, opts, "gets/s", uniform, Versions(VERSIONS as usize))?;
-        self.lines.sample("versions-5runs", 1, &all);
-        self.lines.sample("newest-5runs", 1, &reads(&engine, 1, opts, "gets/s", uniform, Versions(1))?);
+        for (name, most) in [("versions-5runs", VERSIONS as usize), ("newest-5runs", 1)] {
+            self.lines.measure(name, 1, || reads(&engine, 1, opts, "gets/s", uniform, Versions(most)))?;
+        }
         engine.close()?;
         remove(&config.dir)
     }

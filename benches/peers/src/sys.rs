@@ -109,6 +109,14 @@ pub fn trim() {
     }
 }
 
+/// Names the calling thread and those that it starts from now on. The system keeps the first 15 bytes.
+pub fn name_threads(name: &str) {
+    let mut text = [0u8; 16];
+    name.bytes().take(15).zip(&mut text).for_each(|(from, to)| *to = from);
+    // SAFETY: the text ends with a zero, and the system copies it.
+    unsafe { libc::prctl(libc::PR_SET_NAME, text.as_ptr()) };
+}
+
 /// Reads every file below a directory, so that the page cache has them.
 pub fn warm_page_cache(dir: &Path) {
     let mut buffer = vec![0u8; 1 << 20];

@@ -1,6 +1,6 @@
 //! hregion: a region with one family as a store.
 //!
-//! Variants: `default`, `fast_diff` and `row_index` differ in the data block encoding.
+//! Variants: `fast_diff` and `row_index` have that data block encoding, `rowcol` has ROWCOL Bloom filters.
 
 use anyhow::{Result, bail};
 use hregion::filter::SingleColumnValue;
@@ -23,7 +23,7 @@ pub struct Hregion {
 
 fn encoding(config: &Config) -> Result<DataBlockEncoding> {
     Ok(match config.variant.as_str() {
-        "default" => DataBlockEncoding::None,
+        "default" | "rowcol" => DataBlockEncoding::None,
         "fast_diff" => DataBlockEncoding::FastDiff,
         "row_index" => DataBlockEncoding::RowIndexV1,
         other => bail!("hregion has no variant {other}"),
@@ -50,7 +50,7 @@ impl Engine for Hregion {
     fn open(config: &Config) -> Result<Self> {
         let family = Family::new(FAMILY)
             .max_versions(config.versions)
-            .bloom(BloomType::Row)
+            .bloom(if config.variant == "rowcol" { BloomType::RowCol } else { BloomType::Row })
             .block_size(block(config) as u32)
             .data_block_encoding(encoding(config)?);
         let cache = BlockCache::with_capacity(config.cache);

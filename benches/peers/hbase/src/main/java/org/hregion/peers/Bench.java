@@ -33,7 +33,7 @@ final class Bench {
     this.out = out;
     this.variant = variant;
     this.encoding = switch (variant) {
-      case "default" -> DataBlockEncoding.NONE;
+      case "default", "rowcol" -> DataBlockEncoding.NONE;
       case "fast_diff" -> DataBlockEncoding.FAST_DIFF;
       case "row_index" -> DataBlockEncoding.ROW_INDEX_V1;
       default -> throw new IllegalArgumentException("hbase has no variant " + variant);

@@ -12,7 +12,7 @@ public final class Main {
   private static final String USAGE = """
     --parts A,B,...     writes, logs, runs5, hot, cold, wide, versions, files (writes,logs,runs5,hot,cold,versions)
     --n ROWS            rows (1000000)
-    --variant V         data block encoding: default (none), fast_diff, row_index
+    --variant V         default; data block encoding fast_diff or row_index; Bloom filters rowcol, for `wide`
     --block BYTES       data blocks (0: HBase's default)
     --secs S            shortest time of a measurement (0.8)
     --warm S            the same operation before it is measured (1.5)

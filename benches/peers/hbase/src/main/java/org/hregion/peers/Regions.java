@@ -280,7 +280,7 @@ final class Regions {
 
   void run() throws IOException {
     b.about(VERSION, "HBase " + VERSION + " on Java " + Runtime.version() + ", one process, no RPC; "
-      + "LruBlockCache, ROW Bloom filters, encoding " + b.encoding);
+      + "LruBlockCache, ROW Bloom filters (variant rowcol: ROWCOL), encoding " + b.encoding);
     if (parts.contains("writes") || parts.contains("logs")) {
       new Writes(b, dir, parts).run();
     }

@@ -79,7 +79,7 @@ final class Store implements AutoCloseable {
     table = TableDescriptorBuilder.newBuilder(NAME)
       .setColumnFamily(ColumnFamilyDescriptorBuilder.newBuilder(Rows.FAMILY)
         .setMaxVersions(versions)
-        .setBloomFilterType(BloomType.ROW)
+        .setBloomFilterType(b.variant.equals("rowcol") ? BloomType.ROWCOL : BloomType.ROW)
         .setDataBlockEncoding(b.encoding)
         .setBlocksize(b.block)
         .build())

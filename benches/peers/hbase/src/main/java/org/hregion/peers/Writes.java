@@ -23,6 +23,7 @@ final class Writes {
     int rows = Math.min(b.n, 1_000_000);
     double warm = Math.max(2, 2 * b.warm);
     if (parts.contains("writes")) {
+      b.put("memstore-memory", 1, "B/row", memory(rows), new Bench.Sample());
       inserts(rows, 1, Durability.SKIP_WAL, warm);
     }
     if (parts.contains("logs")) {
@@ -75,6 +76,29 @@ final class Writes {
     }
     all.rate = all.ops * 130 / 1e6 / all.secs;
     return all;
+  }
+
+  /** Bytes of the heap for each row of a full MemStore. */
+  private double memory(int rows) throws IOException {
+    Path p = dir.resolve("memory");
+    Store.delete(p);
+    long before = used();
+    double memory;
+    try (Store s = new Store(b, p, 1, 0)) {
+      for (long i = 0; i < rows; i++) {
+        s.region.put(Regions.put(i, Durability.SKIP_WAL));
+      }
+      memory = (used() - before) / (double) rows;
+      s.abandon();
+    }
+    Store.delete(p);
+    return memory;
+  }
+
+  private static long used() {
+    System.gc();
+    Runtime runtime = Runtime.getRuntime();
+    return runtime.totalMemory() - runtime.freeMemory();
   }
 
   private void put(String workload, int threads, Bench.Sample s) {
