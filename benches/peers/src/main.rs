@@ -24,6 +24,7 @@ run [OPTION...]          measures, and prints the tables of README.md
   --secs S               shortest time of a measurement (0.8)
   --threads N            gets and puts are measured with one thread and with this many (2)
   --block BYTES          data blocks of all engines that have them (0: the default of each)
+  --cold-percent P       block cache of the part cold, in percent of the data (10)
   --max-noise CPUS       a sample is taken again if other processes used more (0.15)
   --attempts N           samples taken at most (2)
   --wait S               seconds to wait for a quiet machine before a sample (0)
@@ -145,8 +146,20 @@ fn main() -> Result<()> {
 }
 
 fn measure(args: &[String]) -> Result<()> {
-    const NAMES: [&str; 12] = [
-        "engines", "parts", "n", "file-n", "passes", "threads", "block", "warm", "jit", "hbase", "dir", "out",
+    const NAMES: [&str; 13] = [
+        "engines",
+        "parts",
+        "n",
+        "file-n",
+        "passes",
+        "threads",
+        "block",
+        "cold-percent",
+        "warm",
+        "jit",
+        "hbase",
+        "dir",
+        "out",
     ];
     let args = Args::parse(args, &[&NAMES[..], &OPTS].concat(), &["quick"])?;
     let quick = args.get("quick").is_some();
@@ -161,6 +174,7 @@ fn measure(args: &[String]) -> Result<()> {
         file_n,
         passes: args.number("passes", if quick { 1 } else { 2 })?,
         block: args.number("block", 0)?,
+        cold_percent: args.number("cold-percent", 10.0)?,
         threads: args.number("threads", 2)?,
         opts: args.opts(if quick { 0.4 } else { 0.8 })?,
         warm: args.number("warm", if quick { 0.8 } else { 1.5 })?,
@@ -195,13 +209,15 @@ fn grow(args: &[String]) -> Result<()> {
 }
 
 fn store(args: &[String]) -> Result<()> {
-    const NAMES: [&str; 8] = ["engine", "variant", "n", "block", "pass", "dir", "threads", "parts"];
+    const NAMES: [&str; 9] =
+        ["engine", "variant", "n", "block", "cold-percent", "pass", "dir", "threads", "parts"];
     let args = Args::parse(args, &[&NAMES[..], &OPTS].concat(), &[])?;
     let params = Params {
         engine: args.required("engine")?.to_string(),
         variant: args.get("variant").unwrap_or("default").to_string(),
         n: number(args.required("n")?)?,
         block: args.number("block", 0)?,
+        cold_percent: args.number("cold-percent", 10.0)?,
         pass: args.number("pass", 1)?,
         dir: args.required("dir")?.into(),
         opts: args.opts(0.8)?,

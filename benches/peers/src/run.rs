@@ -30,6 +30,8 @@ pub struct Plan {
     pub file_n: Vec<u64>,
     pub passes: u64,
     pub block: usize,
+    /// The cache of the part `cold`, in percent of the data.
+    pub cold_percent: f64,
     pub threads: usize,
     pub opts: Opts,
     /// Seconds that HBase repeats an operation before it is measured.
@@ -61,7 +63,7 @@ pub fn run(plan: &Plan) -> Result<()> {
     };
     let cpus = std::thread::available_parallelism()?.get();
     let head = json!({ "run": { "n": plan.n, "file_n": plan.file_n, "passes": plan.passes,
-        "block": plan.block, "engines": plan.engines, "cpu": sys::cpu_model(), "cpus": cpus } });
+        "block": plan.block, "cold_percent": plan.cold_percent, "engines": plan.engines, "cpu": sys::cpu_model(), "cpus": cpus } });
     writeln!(run.out, "{head}")?;
 
     let start = Instant::now();
@@ -126,6 +128,7 @@ impl Run<'_> {
             }
         };
         command.args(["--variant", variant, "--block", &self.plan.block.to_string()]);
+        command.args(["--cold-percent", &self.plan.cold_percent.to_string()]);
         self.process(command, contender, &format!("{contender}: {parts}"), pass)?;
         self.clean()
     }

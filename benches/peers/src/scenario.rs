@@ -23,6 +23,8 @@ pub struct Params {
     pub variant: String,
     pub n: u64,
     pub block: usize,
+    /// The cache of the part `cold`, in percent of the data.
+    pub cold_percent: f64,
     pub pass: u64,
     pub dir: PathBuf,
     pub opts: Opts,
@@ -152,7 +154,8 @@ impl Run<'_> {
             engine.compact()?;
         }
         engine.close()?;
-        for (shape, cache) in [("hot", config.cache), ("cold", ((megabytes * 1e5) as u64).max(8 << 20))] {
+        let cold = ((megabytes * 1e4 * self.params.cold_percent) as u64).max(8 << 20);
+        for (shape, cache) in [("hot", config.cache), ("cold", cold)] {
             if !self.params.wants(shape) || (shape == "cold" && !self.caps.cache) {
                 continue;
             }

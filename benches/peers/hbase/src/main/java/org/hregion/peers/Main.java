@@ -13,6 +13,7 @@ public final class Main {
     --parts A,B,...     writes, logs, runs5, hot, cold, wide, versions, files (writes,logs,runs5,hot,cold,versions)
     --n ROWS            rows (1000000)
     --variant V         default; data block encoding fast_diff or row_index; Bloom filters rowcol, for `wide`
+    --cold-percent P    block cache of the part cold, in percent of the data (10)
     --block BYTES       data blocks (0: HBase's default)
     --secs S            shortest time of a measurement (0.8)
     --warm S            the same operation before it is measured (1.5)
@@ -59,7 +60,7 @@ public final class Main {
       integer("--threads", 2), number("--secs", 0.8), number("--warm", 1.5));
     double jit = number("--jit", 10);
     Store.chunks();
-    new Regions(b, dir, parts, jit).run();
+    new Regions(b, dir, parts, jit, number("--cold-percent", 10)).run();
     if (parts.contains("writes")) {
       new HFiles(b, dir, jit).bulk();
     }

@@ -30,15 +30,17 @@ final class Regions {
   private final Path dir;
   private final Set<String> parts;
   private final double jit;
+  private final double coldPercent;
   private final int n;
   private final int[] order;
   private boolean compiled;
 
-  Regions(Bench b, Path dir, Set<String> parts, double jit) {
+  Regions(Bench b, Path dir, Set<String> parts, double jit, double coldPercent) {
     this.b = b;
     this.dir = dir;
     this.parts = parts;
     this.jit = jit;
+    this.coldPercent = coldPercent;
     this.n = b.n;
     this.order = Rows.order(n);
   }
@@ -373,7 +375,8 @@ final class Regions {
         compiled = false; // reads of blocks from files are other code
         Store.warmPageCache(d);
       }
-      try (Store s = new Store(b, d, 1, cold ? Math.max(logical() / 10, 8 << 20) : roomy())) {
+      long coldCache = Math.max((long) (logical() * coldPercent / 100), 8 << 20);
+      try (Store s = new Store(b, d, 1, cold ? coldCache : roomy())) {
         HRegion r = s.region;
         check(s.files() == 1, "files after compaction: " + s.files());
         verify(r);
