@@ -22,9 +22,10 @@
 //! HBase does not know the file, and ignores it: there, `hbase:meta` says which regions a table has. If the
 //! root directory has one with the parents, it is changed between the steps 3 and 4, and decides whether the
 //! change has been made: one that it has is completed, by step 4, and readers take it for complete. HBase may
-//! have gone on by then: it removes parents, and splits, merges and removes children. Parents are removed,
-//! and replaced by other regions, only after a change, so that one without a parent's directory
-//! [has been made](RegionChange::is_over).
+//! have gone on by then: it removes parents, and splits, merges and removes children. It goes on with the
+//! parents of one that the catalog does not have, too: it may have split one of a merge, and removed it, and
+//! serve the other. Only a change without any parent's directory [is over](RegionChange::is_over) whatever
+//! the catalog has.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
@@ -167,11 +168,12 @@ impl RegionChange {
         Ok(Some(changes))
     }
 
-    /// Whether the directory of a parent is not among the entries of the table's directory: the change has
-    /// been made, and the file remains of it.
+    /// Whether the directories of all parents are not among the entries of the table's directory: the change
+    /// has been made, and the file remains of it; or it has not, and HBase has replaced the parents by
+    /// younger regions, which replace the children, too.
     pub(crate) fn is_over(&self, entries: &[DirEntry]) -> bool {
         let is_there = |name: &String| entries.iter().any(|entry| entry.is_dir && entry.name == **name);
-        !self.parents.iter().all(is_there)
+        !self.parents.iter().any(is_there)
     }
 
     /// Announces the change, durably: from now on the children are not regions.

@@ -164,16 +164,16 @@ impl TableCatalog {
         Ok(self.row(region)?.is_some_and(|row| !row.is_split_parent()))
     }
 
-    /// Whether the catalog has a split or merge of a table's regions: it has one of the new regions, or a
-    /// parent as one that was split. HBase may have split, merged and removed the new regions since.
+    /// Whether the catalog has a split or merge of a table's regions: it has one of the new regions, or the
+    /// parent of a split as one that was split. HBase may have split, merged and removed the daughters since.
+    /// It does nothing of these with a merged region before the parents are removed.
     pub(super) fn has_made(&self, table: &TableName, change: &RegionChange) -> Result<bool> {
         let meta = RegionLocations::new(RegionInfo::meta(), []);
         let range = CatalogRange::regions(table, &[], usize::MAX);
         for entry in self.0.rows(&meta, &range, Deadline::NEVER)? {
             let row = entry.row.map_err(|error| error.at(self.region().path(), 0))?;
             let name = row.region().encoded_name();
-            if change.children().contains(&name) || row.is_split_parent() && change.parents().contains(&name)
-            {
+            if change.children().contains(&name) || row.is_split_parent() && *change.parents() == [name] {
                 return Ok(true);
             }
         }

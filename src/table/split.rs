@@ -8,6 +8,7 @@ use crate::cell::SeekKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::durable::check_renames;
 use crate::layout::{Half, NewChild, Reference, RegionChange, create_child, find_region_info};
+use crate::locator::dir_exists;
 use crate::region::{Region, RetiredFile, RetiredRegion};
 use crate::schema::{RegionInfo, serving};
 use crate::sync::unpoisoned;
@@ -258,7 +259,14 @@ impl TableCore {
         }
         let storage = &**self.options.file_storage();
         let dir_of = |name: &String| change.table().join(name);
-        let locks = change.parents().iter().map(|name| self.options.lock(&dir_of(name)));
+        let mut dirs = Vec::new();
+        for dir in change.parents().iter().map(dir_of) {
+            // HBase may have removed one of a merge.
+            if dir_exists(storage, &dir)? {
+                dirs.push(dir);
+            }
+        }
+        let locks = dirs.iter().map(|dir| self.options.lock(dir));
         let _locks = match locks.collect::<Result<Vec<_>>>() {
             // Another process has settled it, and opened a parent.
             Err(error) if error.kind() == ErrorKind::Locked && !change.is_announced(storage)? => {

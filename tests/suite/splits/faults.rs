@@ -5,8 +5,9 @@ use super::{
     values,
 };
 use hregion::io::faulty::{Crash, FaultyStorage};
-use hregion::{Compaction, Delete, RegionInfo, Result, Scan, Severity, Storage, Table};
+use hregion::{Compaction, Delete, ManualClock, RegionInfo, Result, Scan, Severity, Storage, Table};
 use std::path::Path;
+use std::sync::Arc;
 
 /// A closed table with rows on both sides of `m`, in files and in a log.
 fn written(splits: &[&str]) -> FaultyStorage {
@@ -315,6 +316,105 @@ fn a_change_that_the_catalog_has_was_made_whatever_came_later() {
         table.close().unwrap();
         let found = values(&open(&storage, false));
         assert!(expected.iter().all(|cell| found.contains(cell)), "{shown}");
+    }
+}
+
+/// The process dies in a merge, before the catalog has it. HBase, which ignores the file of the change, goes
+/// on: it splits one of the parents, and may remove it, and serves the other.
+#[test]
+fn a_merge_that_the_catalog_does_not_have_was_not_made_whatever_came_later() {
+    let died = |n| {
+        let storage = in_a_catalog(&["m"]);
+        let table = open(&storage, true);
+        storage.die_after(n);
+        let merged = table.merge(&table.regions()[0], &table.regions()[1]);
+        drop(table);
+        assert!(storage.has_died() && merged.is_err(), "call {n}: {merged:?}");
+        storage.after(Crash::OfTheProcess)
+    };
+    let is_child = |storage: &FaultyStorage, name: &str| {
+        let changes = names(storage, "/.change.");
+        changes.first().is_some_and(|change| change.to_string_lossy().ends_with(name))
+    };
+    let has_child = |storage: &FaultyStorage| {
+        names(storage, "/.regioninfo").iter().any(|path| {
+            let dir = path.parent().and_then(Path::file_name);
+            dir.is_some_and(|dir| is_child(storage, &dir.to_string_lossy()))
+        })
+    };
+    let begun = (0..).map(died).find(has_child).unwrap();
+    let [change] = &names(&begun, "/.change.")[..] else { panic!("one change") };
+    let child = change.to_string_lossy().rsplit_once('.').unwrap().1.to_owned();
+    let left: Vec<_> = names(&begun, &child).into_iter().filter(|path| begun.bytes(path).is_some()).collect();
+    for (parent, is_removed) in [("b", false), ("b", true), ("y", false), ("y", true)] {
+        let shown = format!("the parent with {parent} was split, removed: {is_removed}");
+        let storage = begun.after(Crash::OfTheProcess);
+        left.iter().for_each(|path| storage.remove(path).unwrap());
+        let later = options(&storage).writable(true).clock(Arc::new(ManualClock::new(2000)));
+        let table = Table::open_with(ROOT, "t", later).unwrap();
+        table.split(parent).unwrap();
+        if is_removed {
+            table.compact(Compaction::Major).unwrap();
+        }
+        for row in ["b", "z"] {
+            table.put(put(row, "later")).unwrap();
+        }
+        let (expected, regions) = (values(&table), table.regions());
+        table.close().unwrap();
+        // The files were there all the time.
+        for path in &left {
+            storage.create_dir_all(path.parent().unwrap()).unwrap();
+            storage.create(path).unwrap().write_all(&begun.bytes(path).unwrap()).unwrap();
+        }
+        let reader = open(&storage, false);
+        assert_eq!((values(&reader), reader.regions()), (expected.clone(), regions.clone()), "{shown}");
+        each_failure_of_opening(&storage, &expected, &shown);
+        let table = open(&storage, true);
+        assert_eq!((values(&table), table.regions()), (expected.clone(), regions), "{shown}");
+        assert!(names(&storage, &child).is_empty(), "{shown}");
+        check_catalog(&storage, &table);
+    }
+}
+
+/// The process dies after the catalog has a merge. HBase goes on, and has removed one of the parents.
+#[test]
+fn a_merge_that_the_catalog_has_was_made_when_one_parent_is_left() {
+    let storage = in_a_catalog(&["m"]);
+    let table = open(&storage, true);
+    let parents = table.regions();
+    let calls = storage.all_calls();
+    table.merge(&parents[0], &parents[1]).unwrap();
+    let calls = storage.all_calls() - calls;
+    let died = |n| {
+        let storage = in_a_catalog(&["m"]);
+        let table = open(&storage, true);
+        storage.die_after(n);
+        let merged = table.merge(&table.regions()[0], &table.regions()[1]);
+        drop((merged, table));
+        storage.after(Crash::OfTheProcess)
+    };
+    // The last one in which the file is there.
+    let has_change = |storage: &FaultyStorage| !names(storage, "/.change.").is_empty();
+    let begun = (0..calls).rev().map(died).find(has_change).unwrap();
+    let [change] = &names(&begun, "/.change.")[..] else { panic!("one change") };
+    let bytes = begun.bytes(change).unwrap();
+    for parent in &parents {
+        let storage = begun.after(Crash::OfTheProcess);
+        let table = open(&storage, true);
+        assert_eq!(table.regions().len(), 1);
+        compact(&table);
+        table.put(put("y", "later")).unwrap();
+        let (expected, regions) = (values(&table), table.regions());
+        table.close().unwrap();
+        let dir = Path::new(TABLE).join(parent.encoded_name());
+        storage.rename(&dir, Path::new("/removed")).unwrap();
+        storage.create(change).unwrap().write_all(&bytes).unwrap();
+        let reader = open(&storage, false);
+        assert_eq!((values(&reader), reader.regions()), (expected.clone(), regions.clone()), "{parent}");
+        each_failure_of_opening(&storage, &expected, &format!("{parent} was removed"));
+        let table = open(&storage, true);
+        assert_eq!((values(&table), table.regions()), (expected, regions), "{parent}");
+        check_catalog(&storage, &table);
     }
 }
 
