@@ -335,7 +335,7 @@ impl RegionCore {
     }
 
     /// Fails in a process that was forked from the one that has opened the region for writing: both would
-    /// change the same files. Writes do not ask: the log does, before it writes.
+    /// change the same files. Writes without a log do not ask: nothing of them is in a file.
     fn check_owner(&self) -> Result<()> {
         if !self.is_writable {
             return Ok(());

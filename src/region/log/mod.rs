@@ -42,6 +42,8 @@ impl RegionCore {
         if durability == Durability::SkipWal {
             return Ok((self.mvcc.begin(), None));
         }
+        // In a forked process, the thread that the log waits for may not exist.
+        self.check_owner()?;
         let Some(count) = self.check_entry(cells.clone(), log.max_entry)? else {
             return Ok((self.mvcc.begin(), None));
         };
