@@ -2,6 +2,7 @@
 
 use crate::failure::CommandError;
 use crate::new_file::{beside, directory, give_name, make, release, undisturbed};
+use crate::places;
 use crate::probe;
 use crate::rename::{exchange, rename_new};
 use hregion::Storage as _;
@@ -156,6 +157,10 @@ fn is_at(_dir: &fs::File, _path: &Path) -> io::Result<bool> {
 pub(crate) fn make_dir(path: &Path) -> Result<(), CommandError> {
     if probe::is_dir(path)? {
         return Ok(());
+    }
+    if places::is_url(path) {
+        let created = places::storage().create_dir_all(path);
+        return created.map_err(|error| CommandError::io("create", path, &error));
     }
     // its contents are removed with the outer directory
     make(path, || fs::create_dir(path)).map_err(|error| CommandError::io("create", path, &error))?;

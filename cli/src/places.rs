@@ -39,6 +39,27 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), CommandError> {
     }
 }
 
+/// Fails if files at a path cannot be renamed, which `what` needs. Called before anything is changed.
+pub(crate) fn check_renames(path: &Path, what: &str) -> Result<(), CommandError> {
+    check_writable(path)?;
+    if storage().can_rename(path) {
+        return Ok(());
+    }
+    let scheme = scheme_of(path).unwrap_or_default();
+    let message = format!("{scheme}: {what} in a storage without renames, such as an object store");
+    Err(CommandError::unsupported(&shown(path), message))
+}
+
+/// Whether files are moved from one path to the other by renames: both are local, or in the same bucket or
+/// name service.
+pub(crate) fn is_same_place(a: &Path, b: &Path) -> bool {
+    let place = |path: &Path| {
+        let (scheme, rest) = path.to_str()?.split_once("://")?;
+        Some((scheme.to_owned(), rest.split('/').next().unwrap_or_default().to_owned()))
+    };
+    place(a) == place(b)
+}
+
 /// Returns a path as errors may show it: a URL without credentials and query.
 fn shown(path: &Path) -> PathBuf {
     let Some((scheme, rest)) = path.to_str().and_then(|path| path.split_once("://")) else {
@@ -281,6 +302,15 @@ mod tests {
         assert_eq!(shown("s3://b"), "s3://b");
         let error = check_local(Path::new("s3://k:secret@b/a")).unwrap_err().line();
         assert!(error.contains("only read") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn places_are_told_apart() {
+        let same = |a: &str, b: &str| is_same_place(Path::new(a), Path::new(b));
+        assert!(same("a", "/b") && same("hdfs://n/a", "hdfs://n/b/c"));
+        assert!(
+            !same("a", "hdfs://n/a") && !same("hdfs://n/a", "hdfs://m/a") && !same("s3://n/a", "hdfs://n/a")
+        );
     }
 
     /// Without them, regions of a table that the tool writes would not share a log.

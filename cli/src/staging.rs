@@ -1,16 +1,18 @@
 //! The directory of files that a table is about to take over.
 
 use crate::failure::CommandError;
-use crate::new_file::{make, release};
+use crate::new_file::{make, random_name, release};
+use crate::places;
 use crate::probe;
 use hregion::{BulkLoad, Table};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A directory in that of a table, on the same file system as its regions. It is removed on drop, and by a
-/// signal, unless it is kept; what is left is removed by the next one.
+/// signal if it is local, unless it is kept; what is left is removed by the next one.
 #[derive(Debug)]
 pub(crate) struct Staging {
+    table: PathBuf,
     path: PathBuf,
     is_kept: bool,
 }
@@ -19,13 +21,23 @@ impl Staging {
     /// Creates the directory. The caller has all regions of the table open for writing, so that no one else
     /// uses it.
     pub(crate) fn create(table: &Path) -> Result<Self, CommandError> {
-        let path = Table::import_dir(table);
+        let (table, path) = (table.to_owned(), Table::import_dir(table));
+        if places::is_url(&table) {
+            Table::remove_import_dir(&table, &path, &*places::storage())?;
+            // Another process that has lost its locks may still write to its own.
+            let path = path.join(random_name());
+            let mut new = Self { table, path, is_kept: true };
+            let created = places::storage().create_dir_all(&new.path);
+            created.map_err(|error| CommandError::io("create", &new.path, &error))?;
+            new.is_kept = false;
+            return Ok(new);
+        }
         if probe::exists(&path)? {
             fs::remove_dir_all(&path).map_err(|error| CommandError::io("remove", &path, &error))?;
         }
         make(&path, || fs::create_dir_all(&path))
             .map_err(|error| CommandError::io("create", &path, &error))?;
-        Ok(Self { path, is_kept: false })
+        Ok(Self { table, path, is_kept: false })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -45,10 +57,19 @@ impl Staging {
 
     /// Removes the directory.
     pub(crate) fn remove(mut self) -> Result<(), CommandError> {
+        if places::is_url(&self.path) {
+            self.remove_remote()?;
+            self.is_kept = true;
+            return Ok(());
+        }
         fs::remove_dir_all(&self.path).map_err(|error| CommandError::io("remove", &self.path, &error))?;
         self.is_kept = true;
         self.remove_parent();
         Ok(())
+    }
+
+    fn remove_remote(&self) -> hregion::Result<()> {
+        Table::remove_import_dir(&self.table, &self.path, &*places::storage())
     }
 
     /// Removes the directory above if nothing else is in it.
@@ -63,6 +84,10 @@ impl Drop for Staging {
             return;
         }
         // a failure cannot be reported here
+        if places::is_url(&self.path) {
+            let _ = self.remove_remote();
+            return;
+        }
         let _ = fs::remove_dir_all(&self.path);
         self.remove_parent();
         release(&self.path);

@@ -4,14 +4,14 @@ use crate::args::FileArgs;
 use crate::cell_file::CellFile;
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
-use crate::places::check_local;
+use crate::places::check_renames;
 use crate::region_files::RegionFiles;
 use crate::regions::kind_of;
 use crate::settings::SOURCE_TASK;
 use crate::staging::Staging;
 use crate::target::Kind;
 use hregion::{BulkLoad, Clock as _, Region, StoreFileOrigin, SystemClock, Table};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A table that is open for writing, and the directory of its new files.
 ///
@@ -26,7 +26,7 @@ pub(crate) struct TableLoad {
 
 /// Opens a table by its directory, for writing.
 pub(crate) fn open_table(dir: &Path, reading: &FileArgs, out: &Output) -> Result<Table, Failure> {
-    check_local(dir)?;
+    check_renames(dir, "a bulk load")?;
     if kind_of(dir, None)? != Kind::Table {
         return Err(CommandError::invalid_file(dir, "expected the directory of a table").into());
     }
@@ -69,6 +69,11 @@ impl TableLoad {
             Ok::<_, hregion::Error>(CellFile::Store(Box::new(writer), origin.clone()))
         };
         RegionFiles::new(self.dir(), starts.skip(1).collect(), false, Box::new(create))
+    }
+
+    /// Copies the files of a directory. Returns the entries that were passed over.
+    pub(crate) fn copy_from(&self, dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+        Ok(self.table.copy_for_bulk_load(dir, self.dir())?)
     }
 
     /// Makes the cells of the files part of the table: of each region, all at once.

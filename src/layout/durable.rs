@@ -1,6 +1,6 @@
 //! Operations on directories, with errors that name the operation and the path.
 
-pub(super) use crate::io::parent;
+pub(crate) use crate::io::parent;
 
 use crate::error::{Error, Result};
 use crate::io::{DirEntry, NewFile, Storage};

@@ -5,16 +5,17 @@ use super::Table;
 use super::regions::RegionList;
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::{HFile, StoreFileOrigin, StoreFileWriter};
-use crate::io::DirEntry;
+use crate::io::{DirEntry, Storage};
 use crate::layout::durable::{
-    create_dir, refuse_link, remove, remove_tree, rename, sync_dir, unless_not_found,
+    copy_file, create_dir, list_if_exists, parent, refuse_link, remove, remove_tree, rename, sync_dir,
+    unless_not_found,
 };
 use crate::layout::file_name::FileName;
 use crate::layout::{new_file_name, refuse_region};
 use crate::region::Region;
 use crate::schema::{Family, is_legal_name};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The directory of the parts of files, in that of a family. HBase uses the same one.
 const PARTS: &str = ".tmp";
@@ -48,6 +49,37 @@ impl Table {
         dir.as_ref().join(".tmp").join("import")
     }
 
+    /// Removes a directory of files that were written for the table at `dir` to take over, with all that is
+    /// left in it: the [`import_dir`](Self::import_dir), or one below it. Then removes those above that have
+    /// become empty, within the directory of the table.
+    ///
+    /// # Errors
+    ///
+    /// If it is not such a directory ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); if a symbolic
+    /// link is in its place, or on the way; if an I/O operation fails.
+    pub fn remove_import_dir(
+        dir: impl AsRef<Path>,
+        import: impl AsRef<Path>,
+        storage: &dyn Storage,
+    ) -> Result<()> {
+        let (dir, import) = (dir.as_ref(), import.as_ref());
+        let is_name = |part: Component<'_>| matches!(part, Component::Normal(_));
+        let below = import.strip_prefix(Self::import_dir(dir));
+        if !below.is_ok_and(|below| below.components().all(is_name)) {
+            return Err(Error::invalid_argument(format!("{}: no directory of imports", import.display())));
+        }
+        let within: Vec<&Path> = import.ancestors().take_while(|above| *above != dir).collect();
+        within.iter().rev().try_for_each(|dir| refuse_link(storage, dir))?;
+        remove_tree(storage, import)?;
+        for above in within.into_iter().skip(1) {
+            if storage.remove_dir(above).is_err() {
+                // It has other files.
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes over the HFiles in a directory with one subdirectory for each family, as `HFileOutputFormat2`
     /// writes it. Files are moved, not copied. A file whose rows are in several regions is first replaced, in
     /// its directory, by one for each region.
@@ -61,17 +93,13 @@ impl Table {
     /// no region, or more than one, has a row: then nothing is loaded. If the directory is that of a region,
     /// or of one in the archive ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)).
     pub fn bulk_load(&self, dir: impl AsRef<Path>) -> Result<BulkLoad> {
-        if !self.0.options.is_writable() {
-            return Err(Error::invalid_argument("the table is open for reading only"));
-        }
-        refuse_region(&**self.0.options.file_storage(), dir.as_ref())?;
+        self.check_input(dir.as_ref())?;
         let mut done = BulkLoad::default();
         // No region is split or merged meanwhile.
         let _changing = self.0.change("load files into its table")?;
-        let opened = self.0.open_all()?;
-        opened.iter().try_for_each(Region::check_loadable)?;
+        let opened = self.open_for_load()?;
         let regions = self.0.regions.load_full();
-        let families: Vec<Family> = opened.first().into_iter().flat_map(Region::families).cloned().collect();
+        let families = families_of(&opened);
         let inputs = self.find_inputs(dir.as_ref(), &regions, &families, &mut done)?;
         // Nothing is loaded before all files are split: the cells of a file that is loaded twice would be
         // newer than those of the others.
@@ -94,6 +122,61 @@ impl Table {
             done.loaded += files.len();
         }
         Ok(done)
+    }
+
+    /// Copies the files that [`bulk_load`](Self::bulk_load) would take over from a directory to another one,
+    /// `to`, which is empty or does not exist: for files that are to stay, or are in another place of the
+    /// storage, from which they cannot be moved. All checksums of each copy are verified. Returns the entries
+    /// that were passed over.
+    ///
+    /// Each copy gets its name when it is complete. After a failure some files may be there, which can be
+    /// removed.
+    ///
+    /// # Errors
+    ///
+    /// As [`bulk_load`](Self::bulk_load), and then nothing is copied; if `to` has files, with
+    /// [`std::io::ErrorKind::AlreadyExists`]; if a file is damaged; if an I/O operation fails.
+    pub fn copy_for_bulk_load(&self, dir: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+        let (storage, to) = (self.0.options.file_storage(), to.as_ref());
+        self.check_input(dir.as_ref())?;
+        let mut done = BulkLoad::default();
+        let _changing = self.0.change("copy files for its table")?;
+        let opened = self.open_for_load()?;
+        let families = families_of(&opened);
+        let inputs = self.find_inputs(dir.as_ref(), &self.0.regions.load_full(), &families, &mut done)?;
+        if list_if_exists(&**storage, to)?.is_some_and(|entries| !entries.is_empty()) {
+            let error = std::io::Error::new(std::io::ErrorKind::AlreadyExists, "the directory has files");
+            return Err(Error::io("copy to", to, error));
+        }
+        for Input { family, path, .. } in inputs {
+            let copy = path.strip_prefix(dir.as_ref()).map(|below| to.join(below)).ok();
+            // An entry with such a name would be copied elsewhere.
+            let Some(copy) = copy.filter(|copy| copy.components().count() == to.components().count() + 2)
+            else {
+                let family = family.name().escape_ascii();
+                let message = format!("{}: not the name of a file of the family {family}", path.display());
+                return Err(Error::invalid_argument(message));
+            };
+            create_dir(&**storage, parent(&copy))?;
+            copy_file(storage, &path, &copy)?;
+            self.0.options.verify_hfile(&copy)?;
+        }
+        Ok(done.skipped)
+    }
+
+    /// Fails if the table, or a directory of files for it, is not one for bulk loads.
+    fn check_input(&self, dir: &Path) -> Result<()> {
+        if !self.0.options.is_writable() {
+            return Err(Error::invalid_argument("the table is open for reading only"));
+        }
+        refuse_region(&**self.0.options.file_storage(), dir)
+    }
+
+    /// Returns all regions, which take files.
+    fn open_for_load(&self) -> Result<Vec<Region>> {
+        let opened = self.0.open_all()?;
+        opened.iter().try_for_each(Region::check_loadable)?;
+        Ok(opened)
     }
 
     /// Finds the files in the directories of the families.
@@ -207,6 +290,10 @@ impl Table {
         }
         Ok(parts)
     }
+}
+
+fn families_of(regions: &[Region]) -> Vec<Family> {
+    regions.first().into_iter().flat_map(Region::families).cloned().collect()
 }
 
 /// Whether an entry is the directory of parts that an interrupted load has left.

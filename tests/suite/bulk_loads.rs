@@ -310,6 +310,106 @@ fn a_failing_load_can_be_repeated() {
     }
 }
 
+/// Copies the input to the directory of imports, and loads the copies.
+fn load_copies(table: &Table, storage: &FaultyStorage) -> Result<Vec<PathBuf>> {
+    let dir = Path::new(ROOT).join("data/default/t");
+    let (all, own) = (Table::import_dir(&dir), Table::import_dir(&dir).join("own"));
+    Table::remove_import_dir(&dir, &all, storage)?;
+    let skipped = table.copy_for_bulk_load(INPUT, &own)?;
+    table.bulk_load(&own)?;
+    Table::remove_import_dir(&dir, &own, storage)?;
+    Ok(skipped)
+}
+
+#[test]
+fn a_failing_load_of_copies_can_be_repeated() {
+    let of_input = |storage: &FaultyStorage| -> Vec<_> {
+        let bytes = |path: &PathBuf| storage.bytes(&Path::new(INPUT).join(path)).unwrap();
+        left(storage).into_iter().map(|path| (bytes(&path), path)).collect()
+    };
+    for n in 0.. {
+        for crash in [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn)] {
+            let shown = format!("call {n}, {crash:?}");
+            let storage = world();
+            let (input, table) = (of_input(&storage), open(&storage));
+            for row in ["a", "m", "x"] {
+                table.region(row).unwrap();
+            }
+            storage.fail_among_all([n]);
+            let loaded = load_copies(&table, &storage);
+            if !storage.pending_faults().is_empty() {
+                assert!(n > 100, "{n}");
+                let skipped = ["/input/_SUCCESS", "/input/g/0c", "/input/g/_ignored"].map(PathBuf::from);
+                assert_eq!(loaded.unwrap(), skipped);
+                return;
+            }
+            let crashed = crash.map(|crash| storage.after(crash));
+            storage.heal();
+            let closed = table.close();
+            assert!(closed.is_ok() || loaded.is_err(), "{shown}");
+            drop(table);
+            let storage = crashed.unwrap_or(storage);
+            let (all, seen) = (expected(), rows(&open(&storage)));
+            assert!(seen.iter().all(|cell| all.contains(cell)), "{shown}: {seen:?}");
+            assert!(loaded.is_err() || seen == all, "{shown}: {seen:?}");
+            load_copies(&open(&storage), &storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
+            assert_eq!(rows(&open(&storage)), all, "{shown}");
+            assert_eq!(of_input(&storage), input, "{shown}");
+            let is_left = |path: &PathBuf| path.to_str().unwrap().contains(".tmp/import");
+            assert!(!storage.names().iter().any(is_left), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_not_copied() {
+    let (storage, to) = (world(), Path::new("/copies"));
+    let table = open(&storage);
+    let refused = |table: &Table, dir: &Path| table.copy_for_bulk_load(dir, to).unwrap_err().kind();
+    let region = table.region("a").unwrap().path().to_owned();
+    assert_eq!(refused(&table, &region), ErrorKind::InvalidArgument);
+    let read_only = Table::open_with(ROOT, "t", options(&storage)).unwrap();
+    assert_eq!(refused(&read_only, Path::new(INPUT)), ErrorKind::InvalidArgument);
+    write(&storage, "/input/h/0d", &["a"]);
+    assert_eq!(refused(&table, Path::new(INPUT)), ErrorKind::NoSuchFamily);
+    assert!(storage.names().iter().all(|name| !name.starts_with("copies")));
+    storage.remove(Path::new("/input/h/0d")).unwrap();
+    storage.remove_dir(Path::new("/input/h")).unwrap();
+    // What is there is not replaced.
+    write(&storage, "/copies/f/0a", &["b"]);
+    let there = storage.bytes(Path::new("/copies/f/0a"));
+    assert!(table.copy_for_bulk_load(INPUT, to).unwrap_err().is_already_exists());
+    assert_eq!(storage.bytes(Path::new("/copies/f/0a")), there);
+    let mut damaged = storage.bytes(Path::new("/input/f/0a")).unwrap();
+    damaged[40] ^= 1;
+    storage.create(Path::new("/input/f/0a")).unwrap().write_all(&damaged).unwrap();
+    table.copy_for_bulk_load(INPUT, "/damaged").unwrap_err();
+    assert!(rows(&table).is_empty());
+}
+
+#[test]
+fn only_what_is_imported_is_removed() {
+    let storage = world();
+    let dir = Path::new(ROOT).join("data/default/t");
+    let import = Table::import_dir(&dir);
+    let path = |name: &str| import.join(name).join("f/0a").to_str().unwrap().to_owned();
+    ["one", "two"].iter().for_each(|name| write(&storage, &path(name), &ROWS));
+    let names = storage.names();
+    for other in
+        [dir.clone(), dir.join(".tmp"), dir.join(".tmp/imports"), import.join("../x"), PathBuf::from(INPUT)]
+    {
+        let error = Table::remove_import_dir(&dir, &other, &storage).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{}", other.display());
+    }
+    assert_eq!(storage.names(), names);
+    Table::remove_import_dir(&dir, import.join("one"), &storage).unwrap();
+    assert!(storage.bytes(Path::new(&path("one"))).is_none());
+    assert!(storage.bytes(Path::new(&path("two"))).is_some());
+    Table::remove_import_dir(&dir, import.join("two"), &storage).unwrap();
+    assert!(!storage.list_dir(&dir).unwrap().iter().any(|entry| entry.name == ".tmp"));
+    Table::remove_import_dir(&dir, &import, &storage).unwrap();
+}
+
 #[test]
 fn inputs_that_do_not_fit_load_nothing() {
     let storage = world();

@@ -16,7 +16,7 @@ use hregion::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::{fs, io, thread};
@@ -971,6 +971,49 @@ fn an_export_is_not_of_another_snapshot_of_the_same_name() {
     assert_eq!(read_snapshot(&storage, OTHER, "old"), None);
     Table::export_snapshot_with(ROOT, "old", OTHER, options(&storage)).unwrap();
     assert_eq!(read_snapshot(&storage, OTHER, "old"), Some(world.now.clone()));
+}
+
+/// Storage on which a compaction moves the files of the table to the archive while they are copied.
+#[derive(Debug)]
+struct Compacted {
+    files: FaultyStorage,
+    /// The number of the file at which it does.
+    at: usize,
+    copied: AtomicUsize,
+}
+
+impl Storage for Compacted {
+    forward!(files: open create create_log hard_link rename remove remove_dir sync_file sync_dir);
+    forward!(files: list_dir create_dir_all lock optional);
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        if path.starts_with(OTHER) && self.copied.fetch_add(1, Ordering::SeqCst) == self.at {
+            let table = open(&self.files, "ns:t");
+            table.regions().iter().for_each(|info| {
+                table.region(info.start_key()).unwrap().compact(Compaction::Major).unwrap();
+            });
+            table.close().unwrap();
+        }
+        self.files.create_new(path)
+    }
+}
+
+#[test]
+fn files_that_are_archived_meanwhile_are_exported() {
+    let mut world = World::new();
+    open(&world.storage, "ns:t").snapshot("s").unwrap();
+    world.storage = world.copy();
+    for at in 0.. {
+        let storage = world.copy();
+        let compacted = Arc::new(Compacted { files: storage.clone(), at, copied: AtomicUsize::default() });
+        let shared = options(&storage).storage(compacted.clone());
+        Table::export_snapshot_with(ROOT, "s", OTHER, shared).unwrap();
+        assert_eq!(read_snapshot(&storage, OTHER, "s"), Some(world.now.clone()), "{at}");
+        if compacted.copied.load(Ordering::SeqCst) <= at {
+            assert!(at > 3, "{at}");
+            break;
+        }
+    }
 }
 
 /// Storage on which a cleaner removes all files of an archive before the snapshot is published there that

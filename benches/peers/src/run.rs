@@ -63,7 +63,8 @@ pub fn run(plan: &Plan) -> Result<()> {
     };
     let cpus = std::thread::available_parallelism()?.get();
     let head = json!({ "run": { "n": plan.n, "file_n": plan.file_n, "passes": plan.passes,
-        "block": plan.block, "cold_percent": plan.cold_percent, "engines": plan.engines, "cpu": sys::cpu_model(), "cpus": cpus } });
+        "block": plan.block, "cold_percent": plan.cold_percent, "engines": plan.engines,
+        "cpu": sys::cpu_model(), "cpus": cpus } });
     writeln!(run.out, "{head}")?;
 
     let start = Instant::now();

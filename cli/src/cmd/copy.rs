@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     source: TargetArgs,
 
-    /// The directory of the table that gets the rows
+    /// The directory of the table that gets the rows, or its URL in HDFS
     #[arg(value_name = "TABLE")]
     table: PathBuf,
 

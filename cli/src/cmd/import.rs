@@ -5,6 +5,7 @@ use crate::cell_source::CellSource;
 use crate::cmd::write;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
+use crate::places;
 use crate::sort::{self, Sorting};
 use crate::table_load::TableLoad;
 use crate::write_args::ListArgs;
@@ -33,7 +34,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory of a table
+    /// The directory of a table, or its URL in HDFS
     table: PathBuf,
 
     /// Lists of cells (- for standard input; .gz is decompressed)
@@ -74,12 +75,14 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 fn write_files(args: &Args, load: &TableLoad, out: &mut Output) -> Result<(u64, u64), Failure> {
     let mut files = load.files();
     write::start_progress(&args.cells, out);
+    // next to which sorted runs are written
+    let local = if places::is_url(load.dir()) { std::env::temp_dir() } else { load.dir().to_owned() };
     let (cells, bad_lines) = args.list.open_all(&args.cells, CellOrder::User, out)?;
     let sorting = Sorting {
         order: CellOrder::User,
         sort: true,
         memory: &args.list.memory,
-        file: &load.dir().join("cells"),
+        file: &local.join("cells"),
         // the files of some family may be
         encrypted: args.reading.master_key()?.is_some(),
     };

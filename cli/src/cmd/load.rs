@@ -4,8 +4,9 @@ use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::places;
-use crate::table_load::open_table;
+use crate::table_load::{TableLoad, open_table};
 use crate::text;
+use hregion::BulkLoad;
 use serde_json::json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use std::path::{Path, PathBuf};
 /// Load HFiles into a table
 ///
 /// Takes a directory with one folder for each family, as `bulkload` or HBase's own jobs write it. The files
-/// are moved into the table. A file with rows of several regions is split first. Passed over are files
+/// are moved into the table; from another place than that of the table, as from a URL into a local one, they
+/// are copied, verified, and stay. A file with rows of several regions is split first. Passed over are files
 /// without cells, references, links, and names that begin with _ or a dot. It is an error if nothing was
 /// loaded, and INPUT has other files, but no folder. No other process may write to the table meanwhile. After
 /// a failure the command can be repeated.
@@ -22,10 +24,10 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory of a table
+    /// The directory of a table, or its URL in HDFS
     table: PathBuf,
 
-    /// The directory with the HFiles, in a folder for each family
+    /// The directory with the HFiles, in a folder for each family, or its URL
     input: PathBuf,
 
     #[command(flatten)]
@@ -48,10 +50,29 @@ fn has_only_others(dir: &Path, skipped: &[PathBuf]) -> Result<bool, CommandError
     Ok(shown.peek().is_some() && shown.all(|path| skipped.contains(&path)))
 }
 
+/// Loads copies of files that are in another place than the table.
+fn load_copies(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
+    places::check_readable(&args.input)?;
+    let load = TableLoad::begin(&args.table, &args.reading, out)?;
+    let skipped = load.copy_from(&args.input)?;
+    let copies = load.dir().to_owned();
+    let mut done = load.finish()?;
+    let of =
+        |copy: &PathBuf| copy.strip_prefix(&copies).map_or_else(|_| copy.clone(), |at| args.input.join(at));
+    done.split = done.split.iter().map(of).collect();
+    done.skipped = skipped.into_iter().chain(done.skipped.iter().map(of)).collect();
+    Ok(done)
+}
+
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let table = open_table(&args.table, &args.reading, out)?;
-    let done = table.bulk_load(&args.input)?;
-    table.close()?;
+    let done = if places::is_same_place(&args.table, &args.input) {
+        let table = open_table(&args.table, &args.reading, out)?;
+        let done = table.bulk_load(&args.input)?;
+        table.close()?;
+        done
+    } else {
+        load_copies(args, out)?
+    };
     if done.loaded == 0 && has_only_others(&args.input, &done.skipped)? {
         let message = "nothing was loaded: it has no folder of a family";
         let error = CommandError::invalid_file(&args.input, message);

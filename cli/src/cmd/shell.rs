@@ -1,10 +1,10 @@
-//! `hregion shell`: HBase's shell on local files, or on a running cluster.
+//! `hregion shell`: HBase's shell on files, local or by URL, or on a running cluster.
 
 use crate::args::{FileArgs, LineArgs};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::output::Output;
-use crate::places::check_local;
+use crate::places::check_readable;
 use crate::server_args::ServerArgs;
 #[cfg(feature = "cluster")]
 use crate::shell::ClusterTables;
@@ -14,7 +14,7 @@ use hregion::Limits;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
-/// HBase's shell on local files, or on a running cluster
+/// HBase's shell on files, or on a running cluster
 ///
 /// Provides get, scan, count, put, delete, deleteall, incr, append, create, describe, list, flush, compact
 /// and others, in the syntax of HBase's own shell; `help` lists them. In a terminal, lines can be edited and
@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// A root directory of HBase, or one to create (empty or missing); or the directory of a table or of a
-    /// region
+    /// region; or the URL of one
     #[arg(required_unless_present_any = ["zookeeper", "bootstrap", "site"])]
     #[arg(conflicts_with_all = ["zookeeper", "bootstrap", "site"])]
     dir: Option<PathBuf>,
@@ -97,7 +97,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 /// Returns the tables of the directory or of the cluster.
 fn catalog(args: &Args, out: &Output) -> Result<Box<dyn Catalog>, Failure> {
     if let Some(dir) = &args.dir {
-        check_local(dir)?;
+        check_readable(dir)?;
         let options = args.families.add_to(args.reading.region_options(out)?);
         return Ok(Box::new(Files::open(dir, args.kind, options, out.warner())?));
     }

@@ -3,7 +3,7 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::places::{self, check_local, check_writable};
+use crate::places::{self, check_readable, check_writable};
 use crate::probe;
 use crate::text;
 use clap::Subcommand;
@@ -101,6 +101,7 @@ enum Action {
     /// Copy a snapshot and its files to another root directory
     ///
     /// Verifies each copy. Files that are there already are kept, so an interrupted export can be repeated.
+    /// Both roots may be URLs: the first one of S3, HDFS or a web server, the other one of HDFS.
     Export {
         /// The root directory
         root: PathBuf,
@@ -116,7 +117,7 @@ enum Action {
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     match &args.action {
         Action::List { root } => {
-            places::check_readable(root)?;
+            check_readable(root)?;
             if !probe::is_dir(root)? {
                 let error = io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
                 return Err(CommandError::io("list", root, &error).into());
@@ -151,8 +152,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             done(&restored, "restored", out)?;
         }
         Action::Export { root, name, to, reading } => {
-            check_local(root)?;
-            check_local(to)?;
+            check_readable(root)?;
+            check_writable(to)?;
             Table::export_snapshot_with(root, name, to, reading.region_options(out)?)?;
             out.summary(&format!("snapshot {name} exported to {}", text::path(to)));
         }
@@ -189,7 +190,7 @@ fn members(found: &SnapshotDescription) -> Value {
 }
 
 fn info(root: &Path, name: &str, options: RegionOptions, out: &mut Output) -> Result<(), Failure> {
-    places::check_readable(root)?;
+    check_readable(root)?;
     let snapshot = Table::open_snapshot_with(root, name, options)?;
     let listed = Table::list_snapshots_with(root, &*places::storage())?;
     // It may have been deleted meanwhile.

@@ -94,16 +94,16 @@ pub(super) fn locate_region(
 pub(super) fn status(catalog: &dyn Catalog, values: &Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     values.end()?;
     match catalog.status()? {
-        Status::Files { tables, open, writable } if out.is_json() => {
+        Status::Files { tables, open, writable, .. } if out.is_json() => {
             let counts = json!({ "servers": 0, "tables": tables, "open": open, "writable": writable });
             Ok(out.json_line(&counts)?)
         }
         Status::Cluster { tables, servers } if out.is_json() => {
             Ok(out.json_line(&json!({ "servers": servers, "tables": tables }))?)
         }
-        Status::Files { tables, open, writable } => Ok(writeln!(
+        Status::Files { place, tables, open, writable } => Ok(writeln!(
             out,
-            "0 servers (local files), {tables} tables, {open} regions open, {writable} of them for writing"
+            "0 servers ({place}), {tables} tables, {open} regions open, {writable} of them for writing"
         )?),
         Status::Cluster { tables, servers } => Ok(writeln!(out, "{servers} servers, {tables} tables")?),
     }

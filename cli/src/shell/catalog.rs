@@ -137,7 +137,7 @@ pub(crate) struct Described {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Status {
     /// Regions that are open, and those of them that are open for writing.
-    Files { tables: usize, open: usize, writable: usize },
+    Files { place: &'static str, tables: usize, open: usize, writable: usize },
     #[cfg_attr(not(feature = "cluster"), allow(dead_code, reason = "there is no client"))]
     Cluster { tables: usize, servers: usize },
 }

@@ -1,10 +1,11 @@
-//! The tables of a directory: those of a root directory, a single table, or a single region.
+//! The tables of a directory, which may be a URL: of a root directory, a single table, or a single region.
 
 use super::catalog::{Catalog, Described, Status, TakeRow};
 use super::interrupt::Interrupt;
 use crate::cmd::merge::merge;
 use crate::failure::{CommandError, Failure};
 use crate::output::Warner;
+use crate::places;
 use crate::probe;
 use crate::regions::{Regions, check_serves, kind_of};
 use crate::scan_rows::RowScan;
@@ -15,7 +16,6 @@ use hregion::{
     Scan, SnapshotDescription, TableChanges, TableName,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Tables, opened on first use.
@@ -38,6 +38,17 @@ enum TablePlacement {
     Only(TableName, PathBuf, Kind),
 }
 
+impl TablePlacement {
+    fn is_remote(&self) -> bool {
+        let (Self::Root(dir) | Self::Only(_, dir, _)) = self;
+        places::is_url(dir)
+    }
+
+    fn name(&self) -> &'static str {
+        if self.is_remote() { "remote files" } else { "local files" }
+    }
+}
+
 /// The regions of a table, in row order.
 #[derive(Debug)]
 struct Table {
@@ -56,9 +67,13 @@ impl Files {
         options: RegionOptions,
         warner: Warner,
     ) -> Result<Self, Failure> {
-        let is_fresh = match fs::read_dir(dir) {
-            Ok(mut entries) => entries.next().is_none(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        let is_fresh = match places::list(dir) {
+            Ok(entries) => entries.is_empty(),
+            // A root that cannot be created is not there.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                places::check_writable(dir).map_err(|_| CommandError::io("read", dir, &error))?;
+                true
+            }
             Err(error) => return Err(CommandError::io("read", dir, &error).into()),
         };
         let mut open = BTreeMap::new();
@@ -283,7 +298,7 @@ impl Catalog for Files {
 
     fn locate(&mut self, name: &str, row: &[u8]) -> Result<(RegionInfo, String), Failure> {
         let region = self.table_mut(name)?.region_of(row)?;
-        Ok((region.info().clone(), "(local files)".to_owned()))
+        Ok((region.info().clone(), format!("({})", self.place.name())))
     }
 
     fn get(&mut self, name: &str, get: &Get) -> Result<Row, Failure> {
@@ -442,7 +457,7 @@ impl Catalog for Files {
     }
 
     fn snapshots(&self) -> Result<Vec<SnapshotDescription>, Failure> {
-        Ok(hregion::Table::list_snapshots(self.root("list_snapshots")?)?)
+        Ok(hregion::Table::list_snapshots_with(self.root("list_snapshots")?, &*places::storage())?)
     }
 
     fn snapshot(&mut self, table: &str, name: &str) -> Result<(), Failure> {
@@ -463,7 +478,7 @@ impl Catalog for Files {
 
     fn restore(&mut self, name: &str) -> Result<(), Failure> {
         let root = self.root("restore_snapshot")?.to_owned();
-        let found = hregion::Table::list_snapshots(&root)?;
+        let found = hregion::Table::list_snapshots_with(&root, &*places::storage())?;
         if let Some(found) = found.iter().find(|found| found.name() == name) {
             self.close_table(&found.table().to_string())?;
         }
@@ -471,16 +486,19 @@ impl Catalog for Files {
     }
 
     fn delete_snapshot(&mut self, name: &str) -> Result<(), Failure> {
-        Ok(hregion::Table::delete_snapshot(self.root("delete_snapshot")?, name)?)
+        Ok(hregion::Table::delete_snapshot_with(self.root("delete_snapshot")?, name, self.options())?)
     }
 
     fn status(&self) -> Result<Status, Failure> {
         let tables = self.table_names()?.len();
         let (open, writable) = self.open_regions();
-        Ok(Status::Files { tables, open, writable })
+        Ok(Status::Files { place: self.place.name(), tables, open, writable })
     }
 
     fn lacks(&self) -> &'static str {
+        if self.place.is_remote() {
+            return "not done on remote files: it is for a running HBase";
+        }
         "not done on local files: it is for a running HBase"
     }
 
@@ -527,21 +545,19 @@ fn table_dir(root: &Path, name: &TableName) -> PathBuf {
 /// Returns the names of the directories in a directory, which may be missing; HBase hides names with a
 /// leading dot.
 fn dirs(dir: &Path) -> Result<Vec<String>, CommandError> {
-    let fault = |error| CommandError::io("list", dir, &error);
-    let entries = match fs::read_dir(dir) {
+    let entries = match places::list(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(fault(error)),
+        Err(error) => return Err(CommandError::io("list", dir, &error)),
     };
     let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(fault)?;
+    for (path, _) in entries {
         // HBase writes only UTF-8 names
-        let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'));
+        let name = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.starts_with('.'));
         if let Some(name) = name
-            && probe::is_dir(&entry.path())?
+            && probe::is_dir(&path)?
         {
-            names.push(name);
+            names.push(name.to_owned());
         }
     }
     Ok(names)

@@ -1,7 +1,7 @@
 //! Targets by URL: a bucket answers as the same files do in a directory.
 
-use crate::library::fake_s3::FakeS3;
-use crate::support::{code, hregion, last_error, ok, plain, stderr, stdout, testdata};
+use crate::library::fake_s3::{FakeS3, Manner};
+use crate::support::{code, has_leftovers, hregion, last_error, ok, plain, stderr, stdout, testdata};
 use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{CellRef, CellType, Durability, Family, Put, Region, SeekKey, Storage as _, Table};
 use std::collections::BTreeMap;
@@ -288,12 +288,6 @@ fn commands_that_write_refuse_urls() {
     let (local, dir) = (plain(), tempfile::tempdir().unwrap());
     let table = dir.path().to_str().unwrap();
     for args in [
-        vec!["shell", s3],
-        vec!["load", s3, table],
-        vec!["import", s3, &local],
-        vec!["copy", &local, s3],
-        vec!["snapshot", "export", s3, "s", table],
-        vec!["snapshot", "export", table, "s", s3],
         vec!["convert", &local, "--out", s3],
         vec!["export", "--to", "jsonl", &local, "--out", s3],
         // which those in buckets are not
@@ -306,6 +300,10 @@ fn commands_that_write_refuse_urls() {
         vec!["snapshot", "delete", web, "s"],
         vec!["snapshot", "clone", web, "s", "u"],
         vec!["snapshot", "restore", web, "s"],
+        vec!["snapshot", "export", table, "s", web],
+        vec!["load", web, table],
+        vec!["import", web, &local],
+        vec!["copy", &local, web],
     ] {
         let args: Vec<String> = ["--json"].into_iter().chain(args).map(str::to_owned).collect();
         let output = run("http://127.0.0.1:9", &args);
@@ -424,7 +422,7 @@ fn a_region_of_a_bucket_is_recovered_and_what_needs_renames_is_refused() {
     assert_eq!(scan(), before);
     let compacted = ask(&server, &format!("compact --major {TABLE}"));
     assert_eq!(code(&compacted), 0, "{}", stderr(&compacted));
-    let expected = objects();
+    let (expected, local) = (objects(), tempfile::tempdir().unwrap());
     let (first, second) = (&regions[0], &regions[1]);
     for line in [
         "recover s3://bucket/root",
@@ -434,6 +432,11 @@ fn a_region_of_a_bucket_is_recovered_and_what_needs_renames_is_refused() {
         "snapshot delete s3://bucket/root s",
         "snapshot clone s3://bucket/root s u",
         "snapshot restore s3://bucket/root s",
+        &format!("snapshot export {} s s3://bucket/root", local.path().display()),
+        &format!("load {TABLE} s3://bucket/input"),
+        &format!("load {TABLE} {}", local.path().display()),
+        &format!("import {TABLE} {}", plain()),
+        &format!("copy {} {TABLE}", plain()),
     ] {
         let output = ask(&server, &format!("--json {line}"));
         assert_eq!(code(&output), 4, "{line}: {}{}", stdout(&output), stderr(&output));
@@ -561,4 +564,457 @@ fn commands_read_a_snapshot_of_a_bucket_once() {
             assert!(name == "manifest.json" || of("local") == of("remote"), "{name:?}");
         }
     }
+}
+
+/// Returns the files below a directory, by path, without those that lock it.
+fn files_below(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    fn add(dir: &Path, base: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                add(&path, base, found);
+            } else if !path.ends_with(".hregion.lock") {
+                found.insert(path.strip_prefix(base).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    add(dir, dir, &mut found);
+    found
+}
+
+/// Runs a command with each of some requests refused, or with a connection that ends in the middle of an
+/// answer, which is asked for again. `check` gets the exit code, after which the command is repeated.
+fn with_each_request(server: &FakeS3, line: &str, prepare: impl Fn(), check: impl Fn(i32, &str)) {
+    prepare();
+    server.take_asked();
+    let output = ask(server, line);
+    assert_eq!(code(&output), 0, "{line}: {}{}", stdout(&output), stderr(&output));
+    let requests = server.take_asked().0.len();
+    assert!(requests > 5, "{line}: {requests}");
+    let step = 1 + requests / 20;
+    for at in (0..requests).step_by(step) {
+        for manner in [Manner::Fails(403), Manner::Cuts] {
+            prepare();
+            server.behave((0..at).map(|_| Manner::Good).chain([manner]));
+            let output = ask(server, line);
+            server.behave([]);
+            let context = format!("{line}: {manner:?} at {at} of {requests}: {}", stderr(&output));
+            if manner == Manner::Cuts {
+                assert_eq!(code(&output), 0, "{context}");
+            }
+            check(code(&output), &context);
+            if code(&output) != 0 {
+                let again = ask(server, line);
+                assert_eq!(code(&again), 0, "again, {context}: {}", stderr(&again));
+                check(0, &context);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_of_a_bucket_is_exported() {
+    let (server, dir) = (FakeS3::start(), tempfile::tempdir().unwrap());
+    let root = testdata("region/clone-references/root");
+    server.upload("root", &root);
+    let (expected, out) = (dir.path().join("expected"), dir.path().join("out"));
+    ok(&["snapshot", "export", root.to_str().unwrap(), "joined-snap", expected.to_str().unwrap()]);
+    let expected = files_below(&expected);
+    assert!(expected.len() > 3, "{:?}", expected.keys());
+    let line = format!("snapshot export s3://bucket/root joined-snap {}", out.display());
+    let info = out.join(".hbase-snapshot/joined-snap");
+    let prepare = || {
+        let _ = fs::remove_dir_all(&out);
+    };
+    let is_there = |context: &str| assert!(files_below(&out) == expected, "{context}");
+    with_each_request(&server, &line, prepare, |exit, context| match exit {
+        0 => is_there(context),
+        _ => assert!(!info.exists(), "{context}"),
+    });
+    let scan = |place: &str| stdout(&ask(&server, &format!("scan --raw --versions all {place}")));
+    let copied = scan(info.to_str().unwrap());
+    assert_eq!(copied, scan("s3://bucket/root/.hbase-snapshot/joined-snap"));
+    assert!(copied.len() > 1000);
+    // It is there.
+    let output = ask(&server, &line);
+    assert_eq!(code(&output), 5, "{}", stderr(&output));
+    is_there("nothing is replaced");
+
+    // A server that is gone, a file that is missing, one that is damaged, and one in the place of a copy.
+    let hfile = server.keys().into_iter().rfind(|key| {
+        let name = key.rsplit('/').next().unwrap();
+        name.len() == 32 && key.contains("/data/default/")
+    });
+    let hfile = hfile.unwrap();
+    let sound = {
+        let below = hfile.strip_prefix("root/").unwrap();
+        fs::read(root.join(below)).unwrap()
+    };
+    let below = hfile.strip_prefix("root/").unwrap();
+    let place = out.join("archive").join(below);
+    for fault in ["gone", "missing", "damaged", "in its place"] {
+        prepare();
+        let exit = match fault {
+            "gone" => {
+                server.die_at(12, false);
+                5
+            }
+            "missing" => {
+                server.remove(&hfile);
+                5
+            }
+            "damaged" => {
+                let mut damaged = sound.clone();
+                damaged[60] ^= 1;
+                server.put(&hfile, damaged);
+                3
+            }
+            _ => {
+                fs::create_dir_all(place.parent().unwrap()).unwrap();
+                fs::write(&place, "other").unwrap();
+                5
+            }
+        };
+        let output = ask(&server, &line);
+        assert_eq!(code(&output), exit, "{fault}: {}", stderr(&output));
+        assert!(!info.exists(), "{fault}");
+        assert_eq!(place.exists(), fault == "in its place", "{fault}");
+        server.revive();
+        server.put(&hfile, sound.clone());
+        if fault == "in its place" {
+            assert_eq!(fs::read(&place).unwrap(), b"other");
+            fs::remove_file(&place).unwrap();
+        }
+        let output = ask(&server, &line);
+        assert_eq!(code(&output), 0, "{fault}: {}", stderr(&output));
+        is_there(fault);
+    }
+}
+
+/// Creates a table whose families keep all versions, and returns its directory.
+fn table_of(root: &Path, families: &[&str], splits: &[&str]) -> PathBuf {
+    let _ = fs::remove_dir_all(root);
+    let families: Vec<_> =
+        families.iter().map(|name| Family::new((*name).to_owned()).max_versions(u32::MAX)).collect();
+    Table::create(root, "t", &families, splits).unwrap().close().unwrap();
+    root.join("data/default/t")
+}
+
+#[test]
+fn rows_of_a_bucket_are_copied() {
+    let (server, dir) = (FakeS3::start(), tempfile::tempdir().unwrap());
+    server.upload("root", &testdata("region/split-references/root"));
+    let to = dir.path().join("data/default/t");
+    let table = to.to_str().unwrap();
+    let from = "s3://bucket/root/data/default/halves";
+    let prepare = || drop(table_of(dir.path(), &["p", "q"], &["row-0061"]));
+    with_each_request(&server, &format!("copy {from} {table}"), prepare, |exit, context| {
+        assert!(!has_leftovers(table), "{context}");
+        match exit {
+            0 => {
+                let output = ask(&server, &format!("diff {from} {table} --versions all"));
+                assert_eq!((code(&output), stdout(&output)), (0, String::new()), "{context}");
+            }
+            _ => assert_eq!(ok(&["count", "--raw", table]), "rows 0\ncells 0\n", "{context}"),
+        }
+    });
+    assert_eq!(code(&run("", &["verify".into(), table.into()])), 0);
+}
+
+/// Writes the files of a bulk load of 300 cells, cut at the row `k`.
+fn bulk_load_files(dir: &Path) -> PathBuf {
+    let cell = |i: usize| {
+        let (row, family) = (["a", "d", "m", "x"][i % 4], if i.is_multiple_of(3) { "g" } else { "f" });
+        let key = format!(r#""row":"{row}{i}","family":"{family}","qualifier":"q","timestamp":{i}"#);
+        format!(r#"{{{key},"type":"Put","value":"v{i}"}}"#) + "\n"
+    };
+    let (list, splits, out) = (dir.join("cells"), dir.join("splits"), dir.join("files"));
+    fs::write(&list, (0..300).map(cell).collect::<String>()).unwrap();
+    fs::write(&splits, "k\n").unwrap();
+    let [list, splits, to] = [&list, &splits, &out].map(|path| path.to_str().unwrap());
+    ok(&["bulkload", list, "--regions", splits, "--out", to, "--sort"]);
+    out
+}
+
+#[test]
+fn files_of_a_bucket_are_loaded() {
+    let (server, dir) = (FakeS3::start(), tempfile::tempdir().unwrap());
+    let files = bulk_load_files(dir.path());
+    fs::write(files.join("_SUCCESS"), "").unwrap();
+    server.upload("files", &files);
+    let keys = server.keys();
+    // A load from a directory moves them.
+    let key = keys.iter().rfind(|key| key.contains("/g/")).unwrap();
+    let sound = fs::read(dir.path().join(key)).unwrap();
+    let root = dir.path().join("root");
+    let to = root.join("data/default/t");
+    let table = to.to_str().unwrap();
+    let prepare = || drop(table_of(&root, &["f", "g"], &["c", "n"]));
+    let line = format!("--json load {table} s3://bucket/files");
+    let (none, all) = ("rows 0\ncells 0\n", "rows 300\ncells 300\n");
+    let count = || ok(&["count", "--raw", "--versions", "all", table]);
+    with_each_request(&server, &line, prepare, |exit, context| {
+        assert!(!has_leftovers(table), "{context}");
+        assert_eq!(count(), if exit == 0 { all } else { none }, "{context}");
+        assert_eq!(server.keys(), keys, "{context}");
+    });
+    // The same as from a directory.
+    let scan =
+        || without_sequence_ids(&ok(&["scan", "--format", "csv", "--raw", "--versions", "all", table]));
+    let from_bucket = scan();
+    prepare();
+    let local = ok(&["--json", "load", table, files.to_str().unwrap()]);
+    assert_eq!(scan(), from_bucket);
+    prepare();
+    let output = ask(&server, &line);
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let (found, local) = (parse(&stdout(&output)), parse(&local));
+    assert_eq!(found["loaded"], local["loaded"]);
+    assert_eq!(found["skipped"], serde_json::json!(["s3://bucket/files/_SUCCESS"]));
+    let split = found["split"].as_array().unwrap();
+    assert_eq!(split.len(), local["split"].as_array().unwrap().len());
+    assert!(split.iter().all(|path| {
+        let path = path.as_str().unwrap();
+        path.strip_prefix("s3://bucket/").is_some_and(|key| keys.iter().any(|found| found == key))
+    }));
+    assert_eq!(code(&run("", &["verify".into(), table.into()])), 0);
+
+    // Nothing is loaded if a file is damaged, or the family is unknown, or it is no such directory.
+    prepare();
+    let mut damaged = sound.clone();
+    damaged[60] ^= 1;
+    server.put(key, damaged);
+    let refused = |line: &str, exit: i32| {
+        let output = ask(&server, line);
+        assert_eq!(code(&output), exit, "{line}: {}{}", stdout(&output), stderr(&output));
+        assert_eq!(count(), none, "{line}");
+        assert!(!has_leftovers(table), "{line}");
+    };
+    refused(&line, 3);
+    server.put(key, sound.clone());
+    server.put("files/h/8e8ab58dcf39412d8e8ab58dcf39412d", sound);
+    refused(&line, 2);
+    refused(&format!("load {table} s3://bucket/none"), 5);
+    refused(&format!("load {table} s3://bucket/files/f"), 2);
+    server.upload("root", &testdata("region/bulk-loaded/root"));
+    let keys = server.keys();
+    let region = keys.iter().find_map(|key| key.strip_suffix("/.regioninfo")).unwrap();
+    refused(&format!("load {table} s3://bucket/{region}"), 2);
+}
+
+#[test]
+fn the_shell_reads_and_writes_a_bucket() {
+    let server = FakeS3::start();
+    put_root(&server);
+    let local = tempfile::tempdir().unwrap();
+    server.download("root", local.path());
+    let shell = |place: &str, commands: &[&str]| {
+        let mut args: Vec<String> = vec!["shell".into(), place.into()];
+        commands.iter().for_each(|command| args.extend(["-e".to_owned(), (*command).to_owned()]));
+        run(&server.endpoint(), &args)
+    };
+    let done = |place: &str, commands: &[&str]| {
+        let output = shell(place, commands);
+        assert_eq!(code(&output), 0, "{commands:?}: {}{}", stdout(&output), stderr(&output));
+        stdout(&output)
+    };
+    let commands = [
+        "list",
+        "describe 't'",
+        "scan 't'",
+        "get 't', 'a'",
+        "count 't'",
+        "list_regions 't'",
+        "status",
+        "list_snapshots",
+        "exists 't'",
+        "exists 'u'",
+        "locate_region 't', 'x'",
+    ];
+    let keys = server.keys();
+    for below in ["", "/data/default/t"] {
+        let commands = if below.is_empty() { &commands[..] } else { &commands[..5] };
+        let expected = done(&format!("{}{below}", local.path().display()), commands);
+        let found = done(&format!("s3://bucket/root{below}"), commands);
+        let expected = expected.replace("(local files) ", "(remote files)").replace("(local", "(remote");
+        assert_eq!(found, expected);
+        assert!(found.contains("logged"), "{found}");
+    }
+    assert_eq!(server.keys(), keys, "reading creates nothing");
+
+    let root = "s3://bucket/root";
+    done(root, &["put 't', 'a', 'f:q', 'put'", "deleteall 't', 'b'", "flush 't'", "compact 't'"]);
+    let found = done(root, &["scan 't'"]);
+    assert!(found.contains("value=put") && found.contains("value=logged"), "{found}");
+    assert!(!found.contains(" b "), "{found}");
+    assert_eq!(done("s3://bucket/empty", &["list"]), "TABLE\n0 row(s)\n=> []\n");
+    let keys = server.keys();
+    for command in [
+        "drop 't'",
+        "truncate 't'",
+        "snapshot 't', 's'",
+        "clone_snapshot 's', 'w'",
+        "restore_snapshot 's'",
+        "delete_snapshot 's'",
+        "split 't', 'b'",
+        "create 'w', 'f'",
+    ] {
+        let commands: &[&str] = match command.starts_with("drop") || command.starts_with("restore") {
+            true => &["disable 't'", command],
+            false => &[command],
+        };
+        let output = shell(root, commands);
+        let said = stderr(&output);
+        assert_ne!(code(&output), 0, "{command}: {}", stdout(&output));
+        assert!(said.contains("without renames") || said.contains("tracker"), "{command}: {said}");
+        let left = |keys: Vec<String>| -> Vec<String> {
+            keys.into_iter().filter(|key| !key.ends_with(".lock")).collect()
+        };
+        assert_eq!(left(server.keys()), left(keys.clone()), "{command}");
+    }
+    // Web servers are only read.
+    let output = shell("http://127.0.0.1:9/root", &["list"]);
+    assert_eq!(code(&output), 5, "{}", stderr(&output));
+}
+
+/// What is written to HDFS, and read from there.
+#[test]
+#[ignore = "needs a server"]
+fn copies_against_hdfs() {
+    let base = std::env::var("HREGION_HDFS").expect("the URL of a file system");
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let remote = format!("{base}/copies-{}", since.as_nanos());
+    let storage = hregion_remote::RemoteOptions::default().build().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let local = dir.path().to_str().unwrap();
+    let tool = |line: &str| run("", &line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    let done = |line: &str| {
+        let output = tool(line);
+        assert_eq!(code(&output), 0, "{line}: {}{}", stdout(&output), stderr(&output));
+        stdout(&output)
+    };
+    let fails = |line: &str, exit: i32, expected: &str| {
+        let output = tool(line);
+        assert_eq!(code(&output), exit, "{line}: {}{}", stdout(&output), stderr(&output));
+        assert!(stderr(&output).contains(expected), "{line}: {}", stderr(&output));
+    };
+
+    // A snapshot: into HDFS, to another root there, and back.
+    let root = testdata("region/clone-references/root");
+    done(&format!("snapshot export {} joined-snap {local}/expected", root.display()));
+    let from = root.to_str().unwrap().to_owned();
+    for (from, to) in [
+        (from.clone(), format!("{remote}/one")),
+        (format!("{remote}/one"), format!("{remote}/two")),
+        (format!("{remote}/two"), format!("{local}/back")),
+    ] {
+        done(&format!("snapshot export {from} joined-snap {to}"));
+        fails(&format!("snapshot export {from} joined-snap {to}"), 5, "exists");
+        let scan =
+            |root: &str| done(&format!("scan --raw --versions all {root}/.hbase-snapshot/joined-snap"));
+        assert_eq!(scan(&to), scan(&from));
+    }
+    assert!(files_below(&dir.path().join("back")) == files_below(&dir.path().join("expected")));
+    fails(&format!("snapshot export {remote}/two none {local}/none"), 5, "no such snapshot");
+    done(&format!("snapshot clone {remote}/two joined-snap u"));
+    done(&format!("verify {remote}/two/data/default/u"));
+
+    // Tables: rows copied, cells imported, files loaded, in each direction.
+    let families = || ["f", "g", "p", "q"].map(|family| Family::new(family).max_versions(u32::MAX));
+    let shared = std::sync::Arc::new(hregion_remote::RemoteOptions::default().build().unwrap());
+    let in_hdfs = |name: &str| {
+        let options = Region::options().storage(shared.clone());
+        let splits = ["c", "n", "row-0061"];
+        Table::create_with(&remote, name, &families(), &splits, options).unwrap().close().unwrap();
+        format!("{remote}/data/default/{name}")
+    };
+    let has_leftovers = |table: &str| {
+        let entries = storage.list_dir(Path::new(table)).unwrap();
+        entries.iter().any(|entry| entry.name.len() != 32 && entry.name != ".tabledesc")
+    };
+    let halves = testdata("region/split-references/root/data/default/halves");
+    let halves = halves.to_str().unwrap();
+    let copied = in_hdfs("copied");
+    done(&format!("copy {halves} {copied}"));
+    assert_eq!(done(&format!("diff {halves} {copied} --versions all")), "");
+    let back = table_of(&dir.path().join("root"), &["p", "q"], &["row-0020"]);
+    done(&format!("copy {copied} {}", back.display()));
+    assert_eq!(done(&format!("diff {halves} {} --versions all", back.display())), "");
+    let again = in_hdfs("again");
+    done(&format!("copy {copied} {again}"));
+    assert_eq!(done(&format!("diff {halves} {again} --versions all")), "");
+
+    let files = bulk_load_files(dir.path());
+    let all = "rows 300\ncells 300\n";
+    let count = |table: &str| done(&format!("count --raw --versions all {table}"));
+    let imported = in_hdfs("imported");
+    done(&format!("import {imported} {local}/cells --sort-memory 4K"));
+    assert_eq!(count(&imported), all);
+    let loaded = in_hdfs("loaded");
+    done(&format!("load {loaded} {}", files.display()));
+    assert_eq!(count(&loaded), all);
+    assert_eq!(done(&format!("diff {imported} {loaded} --versions all")), "");
+    assert_eq!(fs::read_dir(files.join("f")).unwrap().count(), 2, "they stay");
+    // Those in HDFS are moved, and those that are copied from there stay.
+    let input = format!("{remote}/input");
+    for family in ["f", "g"] {
+        for file in fs::read_dir(files.join(family)).unwrap() {
+            let file = file.unwrap();
+            let to = Path::new(&input).join(family).join(file.file_name());
+            storage.create_dir_all(to.parent().unwrap()).unwrap();
+            let mut writer = storage.create_new(&to).unwrap();
+            writer.write_all(&fs::read(file.path()).unwrap()).unwrap();
+            writer.sync().unwrap();
+        }
+    }
+    let back = table_of(&dir.path().join("root"), &["f", "g"], &["b"]);
+    done(&format!("load {} {input}", back.display()));
+    assert_eq!(count(back.to_str().unwrap()), all);
+    let moved = in_hdfs("moved");
+    done(&format!("load {moved} {input}"));
+    assert_eq!(count(&moved), all);
+    let left = |family: &str| storage.list_dir(&Path::new(&input).join(family)).unwrap().len();
+    assert_eq!((left("f"), left("g")), (0, 0));
+    assert_eq!(done(&format!("load {moved} {input}")), "loaded 0, split 0, passed over 0\n");
+
+    // What fails leaves nothing, and what was left is removed.
+    let failed = in_hdfs("failed");
+    fails(&format!("import {failed} {}", plain()), 3, "");
+    fails(&format!("load {failed} {local}/none"), 5, "");
+    let (damaged, leftover) = (files.join("g"), Table::import_dir(&failed).join("f/left"));
+    let damaged = fs::read_dir(damaged).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&damaged).unwrap();
+    bytes[60] ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+    fails(&format!("load {failed} {}", files.display()), 3, "");
+    assert!(!has_leftovers(&failed));
+    storage.create_dir_all(leftover.parent().unwrap()).unwrap();
+    storage.create_new(&leftover).unwrap().sync().unwrap();
+    assert_eq!(count(&failed), "rows 0\ncells 0\n");
+    done(&format!("import {failed} {local}/cells"));
+    assert_eq!(count(&failed), all);
+    for table in [&copied, &again, &imported, &loaded, &moved, &failed] {
+        assert!(!has_leftovers(table), "{table}");
+        done(&format!("verify {table}"));
+    }
+
+    // The shell.
+    let shell = |commands: &[&str]| {
+        let mut args: Vec<String> = vec!["shell".into(), format!("{remote}/new")];
+        commands.iter().for_each(|command| args.extend(["-e".to_owned(), (*command).to_owned()]));
+        let output = run("", &args);
+        assert_eq!(code(&output), 0, "{commands:?}: {}{}", stdout(&output), stderr(&output));
+        stdout(&output)
+    };
+    shell(&["create 't', 'f', SPLITS => ['m']", "put 't', 'a', 'f:q', '1'", "put 't', 'x', 'f:q', '2'"]);
+    let before = shell(&["scan 't'"]);
+    assert!(before.contains("value=1") && before.contains("value=2"), "{before}");
+    shell(&["snapshot 't', 's'", "put 't', 'a', 'f:q', '3'", "clone_snapshot 's', 'u'"]);
+    assert_eq!(shell(&["scan 'u'"]), before);
+    shell(&["disable 't'", "restore_snapshot 's'", "delete_snapshot 's'"]);
+    assert_eq!(shell(&["scan 't'"]), before);
+    shell(&["split 't', 'c'", "alter 't', NAME => 'g'", "compact 't'"]);
+    shell(&["truncate 't'", "disable 'u'", "drop 'u'"]);
+    assert!(!shell(&["list", "scan 't'"]).contains("value="));
 }

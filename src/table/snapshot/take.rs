@@ -105,7 +105,8 @@ impl Table {
     ///
     /// Files that are there already, with the same bytes, are not copied again, so an export that failed or
     /// was interrupted can be repeated. The other root has such a snapshot only after all files have been
-    /// copied; those that HBase's cleaner has removed there until then are copied again.
+    /// copied; those that HBase's cleaner has removed there until then are copied again. Files that are moved
+    /// to the archive meanwhile, as by a compaction, are copied from there.
     ///
     /// # Errors
     ///
@@ -118,8 +119,8 @@ impl Table {
         Self::export_snapshot_with(root, name, other_root, Region::options())
     }
 
-    /// As [`export_snapshot`](Self::export_snapshot), with the storage of the options for both roots, and
-    /// what their files need to be read: keys, dictionaries.
+    /// As [`export_snapshot`](Self::export_snapshot), with the storage of the options for both roots, which
+    /// may be in different places of it, and what their files need to be read: keys, dictionaries.
     ///
     /// # Errors
     ///
@@ -133,19 +134,34 @@ impl Table {
         let (storage, other) = (options.file_storage(), SnapshotTree::new(other_root.as_ref()));
         check_renames(&**storage, other_root.as_ref(), "an export of a snapshot")?;
         let snapshot = Snapshot::open(&**storage, root.as_ref(), name)?;
-        let hfiles = snapshot.hfiles(&**storage)?;
+        let mut hfiles = snapshot.hfiles(&**storage)?;
+        let places: Vec<HFilePlace> = hfiles.keys().cloned().collect();
         other.create_root(&**storage)?;
         let _lock = other.lock(&**storage)?;
         other.check_new(&**storage, name)?;
-        let copy = |place: &HFilePlace, from: &Path| {
+        let import = |place: &HFilePlace, from: &Path| {
             other.import(storage, place, from, |copy| options.verify_hfile(copy))
         };
-        hfiles.iter().try_for_each(|(place, from)| copy(place, from))?;
+        let mut copy = |place: &HFilePlace| {
+            let from = hfiles.get(place).cloned().unwrap_or_default();
+            match import(place, &from) {
+                Err(error) if error.is_not_found() => {
+                    // A compaction may have moved it to the archive since it was found, and others.
+                    hfiles = snapshot.hfiles(&**storage)?;
+                    match hfiles.get(place) {
+                        Some(now) if *now != from => import(place, now),
+                        _ => Err(error),
+                    }
+                }
+                copied => copied,
+            }
+        };
+        places.iter().try_for_each(&mut copy)?;
         snapshot.publish_in(storage, &other)?;
         // HBase's cleaner removes files of the archive that no snapshot has: until now, also these.
-        let again = hfiles.iter().try_for_each(|(place, from)| match other.has(&**storage, place)? {
+        let again = places.iter().try_for_each(|place| match other.has(&**storage, place)? {
             true => Ok(()),
-            false => copy(place, from),
+            false => copy(place),
         });
         again.inspect_err(|_| {
             // The first error is the one to report.
