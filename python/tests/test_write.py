@@ -48,8 +48,8 @@ def test_a_table_keeps_what_was_written(tmp_path):
 def test_mappings_that_are_no_dicts_have_values_too(tmp_path):
     mapping = types.MappingProxyType
     with hregion.create(tmp_path / "root", "t", mapping({"cf": 3})) as table:
-        for value in ("a", "b"):
-            table.put("row", mapping({"cf:q": value}))
+        for timestamp, value in enumerate(("a", "b")):
+            table.put("row", mapping({"cf:q": value}), timestamp=timestamp)
         table.compact()
         assert [cell.value for cell in table.get("row", versions=0).cells] == [b"b", b"a"]
         typed = table.scan(columns=mapping({"cf:q": "utf8"}), row_key="utf8").to_arrow()
