@@ -6,7 +6,7 @@ use crate::block::data::{self, DataBlock, DataFormat, Encoder, Trust};
 use crate::block::index::{IndexBlock, IndexContext, SlotUse};
 use crate::block::slot::Slots;
 use crate::block::{BlockHeader, BlockType, BloomHashType, ChecksumType, Codec, DataBlockEncoding};
-use crate::cache::{BlockCache, BlockKey, CachedBlock, FileId};
+use crate::cache::{BlockCache, BlockKey, CachedBlock, FileId, Store};
 use crate::cell::{Cell, CellFormat, CellKey, CellOrder, CellRef, SeekKey};
 use crate::error::{Error, Result};
 use crate::hfile::bloom::size::{ChunkSize, fold};
@@ -259,7 +259,8 @@ impl CachedBlocks {
         let made = Self { cache, slots, keys };
         for (i, key) in made.keys.iter().enumerate() {
             let block = Arc::new(vec![0; bytes]);
-            made.cache.get_or_load(*key, None, || Ok(CachedBlock::Bloom(Arc::clone(&block))))?;
+            made.cache
+                .get_or_load(Store::Blocks, *key, None, || Ok(CachedBlock::Bloom(Arc::clone(&block))))?;
             made.slots.put(i, block);
         }
         let _ = made.cache.stats();
@@ -274,7 +275,7 @@ impl CachedBlocks {
     #[inline]
     pub fn by_key(&self, i: usize) -> Result<usize> {
         let missing = || Err(Error::invalid_argument("the block is not cached"));
-        match self.cache.get_or_load(self.keys[i], None, missing)? {
+        match self.cache.get_or_load(Store::Blocks, self.keys[i], None, missing)? {
             CachedBlock::Bloom(block) => Ok(block.len()),
             _ => missing().map(|_: CachedBlock| 0),
         }

@@ -1,7 +1,7 @@
 //! The store of the cached blocks: moka's cache.
 
+use super::index_store::RESERVED;
 use super::key::BuildKeyHasher;
-use super::outlines::RESERVED;
 use super::stats::Counters;
 use super::{BlockKey, ENTRY_OVERHEAD, Entry};
 use crate::sync::unpoisoned;

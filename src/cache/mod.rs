@@ -9,9 +9,9 @@
 #[cfg_attr(all(target_family = "wasm", target_os = "unknown"), path = "no_blocks.rs")]
 mod blocks;
 mod frequency;
+mod index_store;
 mod key;
 mod options;
-mod outlines;
 mod second_tier;
 mod stats;
 mod tier;
@@ -22,14 +22,14 @@ pub use stats::CacheStats;
 pub use tier::SecondTierStats;
 pub(crate) use tier::TierBlock;
 
-use crate::block::data::{BlockOutline, DataBlock};
+use crate::block::data::{BlockOutline, DataBlock, PartSize};
 use crate::block::index::IndexBlock;
 use crate::block::slot::Evict;
 use crate::error::{Error, Result};
 use crate::sync::unpoisoned;
 use blocks::Blocks;
 use bytes::Bytes;
-use outlines::{Outlines, RESERVED};
+use index_store::{IndexStore, RESERVED};
 use second_tier::SecondTier;
 use stats::Counters;
 use std::collections::{HashMap, HashSet};
@@ -45,7 +45,7 @@ pub struct BlockCache(Arc<Shared>);
 struct Shared {
     /// None on a system without a clock; no file can be opened with the cache there.
     blocks: Option<Blocks>,
-    outlines: Option<Outlines>,
+    index: Option<IndexStore>,
     capacity: u64,
     /// The blocks of each open file that have been inserted since it was opened, whether or not they are
     /// still cached.
@@ -54,6 +54,8 @@ struct Shared {
     second_chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
     /// The number of blocks that long scans have read past the full cache, or added to it.
     scanned: AtomicU64,
+    /// The number of chunks of Bloom filters that were not in the full cache.
+    filters: AtomicU64,
     /// The memory of the data block loaded last.
     loaded: AtomicU64,
     second_tier: Option<SecondTier>,
@@ -67,7 +69,7 @@ pub(crate) enum CachedBlock {
     Bloom(Arc<Vec<u8>>),
     Meta(Bytes),
     Outline(Arc<BlockOutline>),
-    /// No block: the size of the outlines, which are stored elsewhere.
+    /// No block: the size of the index store.
     Reserved(usize),
 }
 
@@ -84,8 +86,20 @@ impl CachedBlock {
     }
 }
 
+/// The stores of a cache, which share its capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Store {
+    /// Data blocks, chunks of Bloom filters and meta blocks.
+    Blocks,
+    /// Index blocks, and outlines of data blocks.
+    Index,
+}
+
 /// A kind of block that a [`CachedBlock`] can contain.
 pub(crate) trait Holds<T> {
+    /// Where blocks of this kind are.
+    const STORE: Store = Store::Blocks;
+
     /// Wraps a block of this kind.
     fn hold(block: Arc<T>) -> Self;
 
@@ -104,6 +118,8 @@ impl Holds<DataBlock> for CachedBlock {
 }
 
 impl Holds<IndexBlock> for CachedBlock {
+    const STORE: Store = Store::Index;
+
     fn hold(block: Arc<IndexBlock>) -> Self {
         Self::Index(block)
     }
@@ -176,6 +192,10 @@ const SWEEPS: usize = 8;
 /// A full cache takes one in this many of the blocks of a long scan.
 const SCANNED: u64 = 16;
 
+/// A full cache takes one in this many of the chunks of Bloom filters that are looked for in vain. To read and
+/// check a chunk of 128 KiB takes as long as ten look-ups of a row in the file.
+const FILTERS: u64 = 32;
+
 /// moka delays evictions. After a block that is larger than one in this many bytes of the cache was loaded,
 /// they are done at once.
 const LARGE: usize = 64;
@@ -206,12 +226,13 @@ impl BlockCache {
         let blocks = blocks::new(bytes, Arc::clone(&counters), Arc::clone(&second_chances), evicted);
         Self(Arc::new(Shared {
             blocks,
-            outlines: Outlines::new(bytes),
+            index: IndexStore::new(bytes, &counters),
             capacity: bytes,
             blocks_of_files: Mutex::default(),
             counters,
             second_chances,
             scanned: AtomicU64::new(0),
+            filters: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
             second_tier,
         }))
@@ -230,10 +251,10 @@ impl BlockCache {
         let (mut blocks, mut bytes) = (0, 0);
         if let Some(cache) = &self.0.blocks {
             self.give_second_chances();
-            let outlines = self.0.outlines.as_ref();
-            outlines.inspect(|outlines| outlines.reserve(cache, true));
+            let index = self.0.index.as_ref();
+            index.inspect(|index| index.reserve(cache, true));
             cache.run_pending_tasks();
-            let reserved = outlines.map_or(0, Outlines::reserved_entries);
+            let reserved = index.map_or(0, IndexStore::reserved_entries);
             (blocks, bytes) = (cache.entry_count().saturating_sub(reserved), cache.weighted_size());
         }
         CacheStats {
@@ -253,8 +274,15 @@ impl BlockCache {
         self.0.blocks.as_ref().expect("no file is opened with a cache where there is no clock")
     }
 
-    fn outlines(&self) -> &Outlines {
-        self.0.outlines.as_ref().expect("as for the blocks")
+    fn index(&self) -> &IndexStore {
+        self.0.index.as_ref().expect("as for the blocks")
+    }
+
+    fn store(&self, store: Store) -> &Blocks {
+        match store {
+            Store::Blocks => self.blocks(),
+            Store::Index => self.index().entries(),
+        }
     }
 
     /// Removes all blocks of a file that is closed.
@@ -262,7 +290,7 @@ impl BlockCache {
         self.0.second_tier.as_ref().inspect(|second| second.forget_file(file));
         let Some(offsets) = unpoisoned(self.0.blocks_of_files.lock()).remove(&file) else { return };
         unpoisoned(self.0.second_chances.lock()).retain(|(key, _)| key.file != file);
-        self.outlines().evict_file(file, offsets.iter().copied());
+        self.index().evict_file(file, offsets.iter().copied());
         for offset in offsets {
             self.blocks().invalidate(&BlockKey { file, offset });
         }
@@ -273,10 +301,15 @@ impl BlockCache {
         self.0.counters.hits.add(hits);
     }
 
-    /// Counts a row that was read from a file without its block.
-    pub(crate) fn count_partial_read(&self, key: &BlockKey) {
+    /// Counts a block that was read from a file, and not inserted.
+    pub(crate) fn count_miss(&self, key: &BlockKey) {
         self.count_read(key);
         self.0.counters.misses.add(1);
+    }
+
+    /// Counts a row that was read from a file without its block.
+    pub(crate) fn count_partial_read(&self, key: &BlockKey) {
+        self.count_miss(key);
         self.0.counters.partial_reads.add(1);
     }
 
@@ -295,16 +328,42 @@ impl BlockCache {
         self.0.scanned.fetch_add(1, Ordering::Relaxed).is_multiple_of(SCANNED)
     }
 
-    /// Inserts the outline of a block that has been inserted.
+    /// Whether a chunk of a Bloom filter is inserted if the cache is full: one of some. If the chunks in use fit
+    /// the cache, they are all in it in the end; if they do not, each would take the place of another.
+    pub(crate) fn takes_filter(&self) -> bool {
+        self.0.filters.fetch_add(1, Ordering::Relaxed).is_multiple_of(FILTERS)
+    }
+
+    /// Whether the outline of a block may be inserted without the block. A second tier gets only blocks that
+    /// leave memory.
+    pub(crate) fn takes_outlines_alone(&self) -> bool {
+        self.0.second_tier.is_none()
+    }
+
+    /// Returns the size of the parts of the next outline.
+    pub(crate) fn outline_parts(&self) -> PartSize {
+        self.index().parts()
+    }
+
+    /// Inserts the outline of a block.
     pub(crate) fn insert_outline(&self, key: BlockKey, outline: Arc<BlockOutline>, place: SlotAddress) {
-        self.outlines().insert(key, outline, place);
-        self.outlines().reserve(self.blocks(), false);
+        self.note_inserted(key);
+        self.index().insert(key, outline, place);
+        self.make_room_for_index();
+    }
+
+    /// Inserts again what the index store has evicted too early, and makes its place among the blocks as large
+    /// as it is.
+    fn make_room_for_index(&self) {
+        self.index().give_second_chances(|file| self.is_open(file));
+        self.index().reserve(self.blocks(), false);
     }
 
     /// The block with this key, loaded if it is not cached. Threads that need the same block wait for a
     /// single load.
     pub(crate) fn get_or_load(
         &self,
+        store: Store,
         key: BlockKey,
         place: Option<SlotAddress>,
         load: impl FnOnce() -> Result<CachedBlock>,
@@ -312,7 +371,7 @@ impl BlockCache {
         let counters = &self.0.counters;
         let mut loaded = false;
         let mut is_large = false;
-        let found = self.blocks().try_get_with(key, || {
+        let found = self.store(store).try_get_with(key, || {
             loaded = true;
             let block = load()?;
             is_large = (block.memory() * LARGE) as u64 > self.0.capacity;
@@ -322,10 +381,12 @@ impl BlockCache {
             Ok(Entry { block, place: place.clone() })
         });
         if loaded {
-            counters.misses.add(1);
-            self.count_read(&key);
+            self.count_miss(&key);
             if is_large {
-                self.blocks().run_pending_tasks();
+                self.store(store).run_pending_tasks();
+            }
+            if store == Store::Index {
+                self.make_room_for_index();
             }
             self.give_second_chances();
         } else {
@@ -335,7 +396,7 @@ impl BlockCache {
             Ok(entry) => {
                 if loaded {
                     counters.insertions.add(1);
-                    unpoisoned(self.0.blocks_of_files.lock()).entry(key.file).or_default().insert(key.offset);
+                    self.note_inserted(key);
                 }
                 // an index block that was evicted and reloaded has new slots, which must be emptied from now
                 // on
@@ -344,7 +405,7 @@ impl BlockCache {
                     if let Some((slots, slot)) = entry.slot() {
                         slots.clear(slot);
                     }
-                    self.blocks().insert(key, Entry { block: entry.block.clone(), place });
+                    self.store(store).insert(key, Entry { block: entry.block.clone(), place });
                 }
                 Ok(entry.block)
             }
@@ -356,8 +417,8 @@ impl BlockCache {
     }
 
     /// The block with this key, if it is cached.
-    pub(crate) fn get(&self, key: &BlockKey) -> Option<CachedBlock> {
-        let found = self.blocks().get(key);
+    pub(crate) fn get(&self, store: Store, key: &BlockKey) -> Option<CachedBlock> {
+        let found = self.store(store).get(key);
         let counters = &self.0.counters;
         if found.is_some() { &counters.hits } else { &counters.misses }.add(1);
         if found.is_none() {
@@ -367,13 +428,23 @@ impl BlockCache {
     }
 
     /// Whether a block is cached. Does not count as a use.
-    pub(crate) fn contains(&self, key: &BlockKey) -> bool {
-        self.blocks().contains_key(key)
+    pub(crate) fn contains(&self, store: Store, key: &BlockKey) -> bool {
+        self.store(store).contains_key(key)
     }
 
-    /// Whether a block is cached, in memory or in the second tier. Does not count as a use.
+    /// Whether a data block is cached, in memory or in the second tier. Does not count as a use.
     pub(crate) fn has(&self, key: &BlockKey) -> bool {
-        self.contains(key) || self.0.second_tier.as_ref().is_some_and(|second| second.has(key))
+        self.contains(Store::Blocks, key) || self.0.second_tier.as_ref().is_some_and(|second| second.has(key))
+    }
+
+    /// Notes that something of a block has been inserted.
+    fn note_inserted(&self, key: BlockKey) {
+        unpoisoned(self.0.blocks_of_files.lock()).entry(key.file).or_default().insert(key.offset);
+    }
+
+    /// Whether anything of a file has been inserted since it was opened, and the file has not been closed.
+    fn is_open(&self, file: FileId) -> bool {
+        unpoisoned(self.0.blocks_of_files.lock()).contains_key(&file)
     }
 
     /// Reinserts blocks that were evicted too early. Not possible in the eviction listener, which must not
@@ -389,7 +460,7 @@ impl BlockCache {
             }
             for (key, entry) in chances {
                 if key.file == RESERVED {
-                    if let Some(entry) = self.outlines().reserved(key.offset, sweep > SWEEPS) {
+                    if let Some(entry) = self.index().reserved(key.offset, sweep > SWEEPS) {
                         self.blocks().insert(key, entry);
                     }
                 } else if sweep > SWEEPS {
@@ -401,7 +472,7 @@ impl BlockCache {
                     self.count_read(&key);
                     self.blocks().insert(key, entry);
                     // The file was closed meanwhile: nothing else would evict the block.
-                    if !unpoisoned(self.0.blocks_of_files.lock()).contains_key(&key.file) {
+                    if !self.is_open(key.file) {
                         self.blocks().invalidate(&key);
                     }
                 }
@@ -447,7 +518,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for offset in 0..50 {
-                        let got = cache.get_or_load(key(file, offset), None, || {
+                        let got = cache.get_or_load(Store::Blocks, key(file, offset), None, || {
                             loads.fetch_add(1, Ordering::Relaxed);
                             std::thread::yield_now();
                             Ok(block(7))
@@ -468,9 +539,9 @@ mod tests {
         let cache = BlockCache::with_capacity(1 << 20);
         let at = key(FileId::next(), 0);
         let fail = || Err(Corruption::Malformed("bad").at(Path::new("f"), 0));
-        let error = cache.get_or_load(at, None, fail).unwrap_err();
+        let error = cache.get_or_load(Store::Blocks, at, None, fail).unwrap_err();
         assert_eq!(error.to_string(), "f: at 0: bad");
-        assert!(cache.get_or_load(at, None, || Ok(block(1))).is_ok());
+        assert!(cache.get_or_load(Store::Blocks, at, None, || Ok(block(1))).is_ok());
         assert_eq!(cache.stats().failed_loads, 1);
     }
 
@@ -480,13 +551,13 @@ mod tests {
         let (a, b) = (FileId::next(), FileId::next());
         for offset in 0..100 {
             let file = if offset % 2 == 0 { a } else { b };
-            cache.get_or_load(key(file, offset), None, || Ok(block(1))).unwrap();
+            cache.get_or_load(Store::Blocks, key(file, offset), None, || Ok(block(1))).unwrap();
         }
         let stats = cache.stats();
         assert!(stats.bytes <= cache.capacity() && stats.blocks >= 15, "{stats:?}");
         cache.evict_file(a);
-        assert!(!cache.contains(&key(a, 98)));
-        assert!(cache.contains(&key(b, 99)));
+        assert!(!cache.contains(Store::Blocks, &key(a, 98)));
+        assert!(cache.contains(Store::Blocks, &key(b, 99)));
     }
 
     #[test]
@@ -494,12 +565,12 @@ mod tests {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
         let stays = FileId::next();
         for offset in 0..3 {
-            cache.get_or_load(key(stays, offset), None, || Ok(block(1))).unwrap();
+            cache.get_or_load(Store::Blocks, key(stays, offset), None, || Ok(block(1))).unwrap();
         }
         for i in 0..10_000 {
             let file = FileId::next();
             for offset in 0..i % 3 {
-                cache.get_or_load(key(file, offset), None, || Ok(block(1))).unwrap();
+                cache.get_or_load(Store::Blocks, key(file, offset), None, || Ok(block(1))).unwrap();
             }
             cache.evict_file(file);
         }
@@ -524,7 +595,7 @@ mod tests {
     fn load(cache: &BlockCache, file: FileId, slots: &Arc<Slots<()>>, slot: usize) {
         let slots_of_file: Weak<Slots<()>> = Arc::downgrade(slots);
         let place = SlotAddress { slots: slots_of_file, slot };
-        cache.get_or_load(key(file, slot as u64), Some(place), || Ok(block(1))).unwrap();
+        cache.get_or_load(Store::Blocks, key(file, slot as u64), Some(place), || Ok(block(1))).unwrap();
         slots.put(slot, Arc::new(()));
     }
 
@@ -540,7 +611,8 @@ mod tests {
             let _ = cache.stats();
         }
         let full: Vec<usize> = (0..100).filter(|&slot| slots.get(slot).is_some()).collect();
-        let cached: Vec<usize> = (0..100).filter(|&slot| cache.contains(&key(file, slot as u64))).collect();
+        let cached: Vec<usize> =
+            (0..100).filter(|&slot| cache.contains(Store::Blocks, &key(file, slot as u64))).collect();
         assert_eq!(full, cached);
         assert!(cache.stats().bytes <= cache.capacity());
         assert_eq!(full[..5], [0, 1, 2, 3, 4]);
@@ -570,16 +642,16 @@ mod tests {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
         let file = FileId::next();
         let old = Arc::new(Slots::<()>::new(1));
-        cache.get_or_load(key(file, 0), place(&old), || Ok(block(1))).unwrap();
+        cache.get_or_load(Store::Blocks, key(file, 0), place(&old), || Ok(block(1))).unwrap();
         drop(old);
         let new = Arc::new(Slots::<()>::new(1));
-        cache.get_or_load(key(file, 0), place(&new), || unreachable!()).unwrap();
+        cache.get_or_load(Store::Blocks, key(file, 0), place(&new), || unreachable!()).unwrap();
         new.put(0, Arc::new(()));
         for offset in 1..100 {
-            cache.get_or_load(key(file, offset), None, || Ok(block(1))).unwrap();
+            cache.get_or_load(Store::Blocks, key(file, offset), None, || Ok(block(1))).unwrap();
             let _ = cache.stats();
         }
-        assert!(!cache.contains(&key(file, 0)));
+        assert!(!cache.contains(Store::Blocks, &key(file, 0)));
         assert!(new.with(0, |()| ()).is_none());
     }
 
@@ -588,9 +660,9 @@ mod tests {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
         let file = FileId::next();
         let [old, new] = [0; 2].map(|_| Arc::new(Slots::<()>::new(1)));
-        cache.get_or_load(key(file, 0), place(&old), || Ok(block(1))).unwrap();
+        cache.get_or_load(Store::Blocks, key(file, 0), place(&old), || Ok(block(1))).unwrap();
         old.put(0, Arc::new(()));
-        cache.get_or_load(key(file, 0), place(&new), || unreachable!()).unwrap();
+        cache.get_or_load(Store::Blocks, key(file, 0), place(&new), || unreachable!()).unwrap();
         new.put(0, Arc::new(()));
         assert!(old.with(0, |()| ()).is_none() && new.with(0, |()| ()).is_some());
         cache.evict_file(file);

@@ -21,9 +21,9 @@ pub struct CacheStats {
     pub failed_loads: u64,
     /// Blocks evicted to make room.
     pub evictions: u64,
-    /// Blocks in the cache.
+    /// Blocks in the cache, other than index blocks.
     pub blocks: u64,
-    /// The size of these blocks in bytes.
+    /// The size of all that is in the cache in bytes.
     pub bytes: u64,
     /// The second tier, if there is one.
     pub second_tier: Option<SecondTierStats>,

@@ -1,6 +1,6 @@
 //! Decodes the blocks of one file: everything but reading them.
 
-use crate::block::data::{self, BlockOutline, DataBlock, DataFormat, StoredCells, Trust};
+use crate::block::data::{self, BlockOutline, DataBlock, DataFormat, PartSize, StoredCells, Trust};
 use crate::block::decode::BlockContext;
 use crate::block::{BlockHandle, BlockHeader, BlockType, DataBlockEncoding};
 use crate::cell::CellOrder;
@@ -44,16 +44,16 @@ impl BlockDecoder {
         Ok(block.with_prev_block_offset(header.prev_block_offset()).with_stored_cells())
     }
 
-    /// Decrypts, decompresses and decodes a stored data block, in the buffer `out`. If `outline` is given, it
-    /// becomes the block's outline, if it can have one.
+    /// Decrypts, decompresses and decodes a stored data block, in the buffer `out`. Also returns the block's
+    /// outline with parts of a size, if one is given, and if the block can have an outline.
     pub(super) fn decode(
         &self,
         handle: BlockHandle,
         stored: &[u8],
         memory: DecodeBuffers<'_>,
         index: Option<CellOrder>,
-        outline: Option<&mut Option<BlockOutline>>,
-    ) -> Result<DataBlock, Corruption> {
+        parts: Option<PartSize>,
+    ) -> Result<(DataBlock, Option<BlockOutline>), Corruption> {
         let DecodeBuffers { mut out, encoded, limit } = memory;
         let (header, payload) = self.context.check(stored)?;
         check_identity(&header, handle, self.data_type())?;
@@ -65,7 +65,7 @@ impl BlockDecoder {
             self.context.expand(&header, payload, &mut out)?;
             let cells = data::plain_cells(&self.format, &out)?;
             let block = DataBlock::new(out, cells, self.format.cells, Trust::Unchecked, index)?;
-            return Ok(block.with_prev_block_offset(header.prev_block_offset()));
+            return Ok((block.with_prev_block_offset(header.prev_block_offset()), None));
         }
         let encoded = if self.context.is_plain() {
             payload
@@ -75,18 +75,18 @@ impl BlockDecoder {
             encoded
         };
         out.reserve(self.memory_for(plain_len, index));
-        let outline = outline.filter(|_| self.context.is_plain());
+        let parts = parts.filter(|_| self.context.is_plain());
         let mut marks = Vec::new();
-        let wanted = outline.is_some().then_some(&mut marks);
+        let wanted = parts.is_some().then_some(&mut marks);
         let decoded = data::decode_delta(&self.format, encoded, limit, &mut out, wanted)?;
         let cells = 0..out.len();
         let block = DataBlock::new(out, cells, self.format.cells, Trust::Decoded(Some(decoded)), index)?;
         let block = block.with_prev_block_offset(header.prev_block_offset());
-        if let Some(outline) = outline {
+        let outline = parts.and_then(|size| {
             let stored = StoredCells { format: self.format, bytes: encoded, at, marks: &marks };
-            *outline = BlockOutline::of_delta(&block, &stored);
-        }
-        Ok(block)
+            BlockOutline::of_delta(&block, &stored, size)
+        });
+        Ok((block, outline))
     }
 
     /// Estimates the memory of a block with `cells` bytes of cells.

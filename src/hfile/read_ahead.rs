@@ -91,7 +91,7 @@ impl Task for Decoding {
     fn run(self, scratch: &mut Vec<u8>) -> Decoded {
         let Self { decoder, handle, index, stored, plain, limit } = self;
         let memory = DecodeBuffers { out: plain, encoded: scratch, limit };
-        let block = decoder.decode(handle, &stored, memory, index, None).ok();
+        let block = decoder.decode(handle, &stored, memory, index, None).map(|(block, _)| block).ok();
         Decoded { block, stored }
     }
 }

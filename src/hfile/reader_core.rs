@@ -6,11 +6,13 @@ use super::index::IndexPath;
 use super::open::unknown_comparator;
 use super::source::{BlockSource, Buffers};
 use super::{FileInfo, Trailer};
-use crate::block::data::{BlockOutline, DataBlock, Trust};
+use crate::block::data::{BlockOutline, DataBlock, PartSize, Trust};
 use crate::block::index::{Children, IndexBlock, IndexContext, MidKey, SlotUse};
 use crate::block::slot::{Evict, Slots};
 use crate::block::{BlockHandle, BlockHeader, BlockType, DataBlockEncoding};
-use crate::cache::{BlockCache, BlockKey, CacheFill, CachedBlock, FileId, Holds, SlotAddress, TierBlock};
+use crate::cache::{
+    BlockCache, BlockKey, CacheFill, CachedBlock, FileId, Holds, SlotAddress, Store, TierBlock,
+};
 use crate::cell::{CellKey, CellOrder, SeekKey};
 use crate::error::{Corruption, Error, Result};
 use crate::metrics::BlockCounts;
@@ -122,30 +124,41 @@ impl ReaderCore {
         let is_searched = entering.is_search() || fills && self.cache.is_some();
         let index = if is_searched { self.order } else { None };
         let outlined = full.filter(|_| fills);
-        let mut outline = None;
         let is_kept = entering == Entering::SearchPart && self.keeps_outlines(leaf);
-        let lacks_outline = || leaf.outlines().with(i, |_| ()).is_none();
-        let block = self.cached(handle, slots, i, fills, || {
-            if let Some(block) = self.second_tier_block(path, handle, index) {
-                self.count_found(true);
-                if outlined.is_some_and(|_| lacks_outline()) {
-                    outline = BlockOutline::of(&block);
+        let parts = match outlined {
+            Some((cache, _)) => Some(cache.outline_parts()),
+            None => is_kept.then_some(PartSize::Fine),
+        };
+        let parts = parts.filter(|_| leaf.outlines().with(i, |_| ()).is_none());
+        let mut outline = None;
+        let mut load = || {
+            let (block, found) = self.read_data_block(path, handle, buffers, index, parts)?;
+            outline = found;
+            Ok(Arc::new(block))
+        };
+        let outlined_alone = outlined.filter(|_| parts.is_some() && self.source.context().is_plain());
+        let block = match outlined_alone
+            .map(|(cache, file)| (cache, BlockKey { file: *file, offset: handle.offset }))
+        {
+            // until the block is used often, its outline is enough
+            Some((cache, key)) if cache.takes_outlines_alone() && !cache.contains(Store::Blocks, &key) => {
+                let block = load()?;
+                if outline.is_none() {
+                    self.cached(handle, slots, i, true, || Ok(block))?
+                } else {
+                    cache.count_miss(&key);
+                    block
                 }
-                return Ok(block);
             }
-            self.count_found(false);
-            let wanted = ((outlined.is_some() || is_kept) && lacks_outline()).then_some(&mut outline);
-            let block = self.source.read_data(handle, buffers, index, wanted)?;
-            self.check_bounds(&block, path.key(), path.next_key(), handle)?;
-            Ok(block)
-        })?;
+            _ => self.cached(handle, slots, i, fills, load)?,
+        };
         if let Some(outline) = outline.take_if(|_| is_kept) {
             let memory = outline.memory();
             if self.keep(memory) && !leaf.outlines().fill(i, &Arc::new(outline)) {
                 self.give_back(memory);
             }
         }
-        // the block will not stay in the cache for long
+        // the block is not in the cache, or will not stay there for long
         if let Some((cache, file)) = outlined {
             let slots = leaf.outlines();
             if slots.with(i, BlockOutline::forget_lookups).is_none()
@@ -158,6 +171,27 @@ impl ReaderCore {
             }
         }
         Ok(block)
+    }
+
+    /// Reads a data block from the second tier of the cache or from the file, and its outline with parts of a
+    /// size, if it can have one.
+    fn read_data_block(
+        &self,
+        path: &IndexPath,
+        handle: BlockHandle,
+        buffers: &mut Buffers,
+        index: Option<CellOrder>,
+        parts: Option<PartSize>,
+    ) -> Result<(DataBlock, Option<BlockOutline>)> {
+        if let Some(block) = self.second_tier_block(path, handle, index) {
+            self.count_found(true);
+            let outline = parts.and_then(|size| BlockOutline::of(&block, size));
+            return Ok((block, outline));
+        }
+        self.count_found(false);
+        let found = self.source.read_data(handle, buffers, index, parts)?;
+        self.check_bounds(&found.0, path.key(), path.next_key(), handle)?;
+        Ok(found)
     }
 
     /// Whether long scans read the data blocks ahead: those that take long to decode.
@@ -250,7 +284,7 @@ impl ReaderCore {
         let block = self.cached(handle, slots, i, fills, || {
             let block = self.read_index(handle, level, fills, &mut kept)?;
             self.check_child(&block, parent.key(i), parent.key(i + 1), handle)?;
-            Ok(block)
+            Ok(Arc::new(block))
         });
         if kept == 0 || block.as_ref().is_ok_and(|block| slots.fill(i, block)) {
             return block;
@@ -346,43 +380,50 @@ impl ReaderCore {
         slots: &Arc<Slots<T>>,
         slot: usize,
         fills: bool,
-        load: impl FnOnce() -> Result<T>,
+        load: impl FnOnce() -> Result<Arc<T>>,
     ) -> Result<Arc<T>>
     where
         CachedBlock: Holds<T>,
     {
-        let Some((cache, file)) = &self.cache else { return load().map(Arc::new) };
+        let Some((cache, file)) = &self.cache else { return load() };
+        let store = <CachedBlock as Holds<T>>::STORE;
         let key = BlockKey { file: *file, offset: handle.offset };
         let wrong_type = || {
             let message = "two references in the file disagree about this block's type";
             Corruption::Malformed(message).at(self.path(), handle.offset)
         };
         if !fills {
-            return match cache.get(&key) {
+            return match cache.get(store, &key) {
                 Some(block) => block.held().cloned().ok_or_else(wrong_type),
-                None => load().map(Arc::new),
+                None => load(),
             };
         }
-        let load = || load().map(|block| CachedBlock::hold(Arc::new(block)));
+        let load = || load().map(CachedBlock::hold);
         let weak: Weak<Slots<T>> = Arc::downgrade(slots);
-        let block = cache.get_or_load(key, Some(SlotAddress { slots: weak, slot }), load)?;
+        let block = cache.get_or_load(store, key, Some(SlotAddress { slots: weak, slot }), load)?;
         let Some(held) = block.held() else { return Err(wrong_type()) };
         slots.put(slot, Arc::clone(held));
         // if the block was evicted in between, nothing else would empty the slot
-        if !cache.contains(&key) {
+        if !cache.contains(store, &key) {
             slots.clear(slot);
         }
         Ok(Arc::clone(held))
     }
 
-    /// Returns a chunk of a Bloom filter.
+    /// Returns a chunk of a Bloom filter; `None` if it is not in the cache, which is full and takes only some
+    /// of these.
     pub(super) fn load_bloom_chunk(
         &self,
         handle: BlockHandle,
         slots: &Arc<Slots<Vec<u8>>>,
         i: usize,
-    ) -> Result<Arc<Vec<u8>>> {
-        self.cached(handle, slots, i, true, || Ok(self.source.read(handle, BlockType::BloomChunk)?.1))
+    ) -> Result<Option<Arc<Vec<u8>>>> {
+        let is_refused = |cache: &BlockCache| cache.is_full_for(handle.on_disk_size) && !cache.takes_filter();
+        if self.cache.as_ref().is_some_and(|(cache, _)| is_refused(cache)) {
+            return Ok(None);
+        }
+        let load = || Ok(Arc::new(self.source.read(handle, BlockType::BloomChunk)?.1));
+        self.cached(handle, slots, i, true, load).map(Some)
     }
 
     pub(super) fn meta_block(&self, handle: BlockHandle) -> Result<Bytes> {
@@ -392,7 +433,7 @@ impl ReaderCore {
         };
         let block = match &self.cache {
             Some((cache, file)) => {
-                cache.get_or_load(BlockKey { file: *file, offset: handle.offset }, None, load)
+                cache.get_or_load(Store::Blocks, BlockKey { file: *file, offset: handle.offset }, None, load)
             }
             None => load(),
         };

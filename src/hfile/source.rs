@@ -2,7 +2,7 @@
 
 use super::block_decoder::{BlockDecoder, DecodeBuffers, check_identity};
 use super::read_ahead::{AheadBlock, ReadAhead};
-use crate::block::data::{BlockOutline, DataBlock, DataFormat};
+use crate::block::data::{BlockOutline, DataBlock, DataFormat, PartSize};
 use crate::block::decode::BlockContext;
 use crate::block::{BlockHandle, BlockHeader, BlockType, Codec};
 use crate::cell::CellOrder;
@@ -75,20 +75,22 @@ impl BlockSource {
         Ok((header, plain))
     }
 
-    /// Reads a data block. With an order, the block gets a seek index. If `outline` is given, it becomes the
-    /// block's outline, if it can have one.
+    /// Reads a data block. With an order, the block gets a seek index. Also returns the block's outline with
+    /// parts of a size, if one is given, and if the block can have an outline.
     pub(super) fn read_data(
         &self,
         handle: BlockHandle,
         buffers: &mut Buffers,
         index: Option<CellOrder>,
-        outline: Option<&mut Option<BlockOutline>>,
-    ) -> Result<DataBlock> {
+        parts: Option<PartSize>,
+    ) -> Result<(DataBlock, Option<BlockOutline>)> {
         let decoder = &*self.decoder;
         let expected = decoder.data_type();
         let at_block = |corruption: Corruption| self.error(corruption, handle.offset, expected);
         match buffers.take_ahead(handle) {
-            Some(AheadBlock::Decoded(block)) => return block.with_index(index).map_err(at_block),
+            Some(AheadBlock::Decoded(block)) => {
+                return block.with_index(index).map(|block| (block, None)).map_err(at_block);
+            }
             Some(AheadBlock::Stored) => {}
             Some(AheadBlock::Failed(error)) => return Err(error),
             None if decoder.keeps_buffer() => {
@@ -97,16 +99,14 @@ impl BlockSource {
                 out.reserve(decoder.memory_for(handle.on_disk_size as usize, index));
                 self.read_stored(handle, &mut out)?;
                 let block = decoder.finish_in_place(handle, out, index).map_err(at_block)?;
-                if let Some(outline) = outline {
-                    *outline = BlockOutline::of(&block);
-                }
-                return Ok(block);
+                let outline = parts.and_then(|size| BlockOutline::of(&block, size));
+                return Ok((block, outline));
             }
             None => self.read_stored(handle, &mut buffers.stored)?,
         }
         let (out, limit) = (std::mem::take(&mut buffers.spare), decoder.context.limits.block_bytes);
         let memory = DecodeBuffers { out, encoded: &mut buffers.encoded, limit };
-        decoder.decode(handle, &buffers.stored, memory, index, outline).map_err(at_block)
+        decoder.decode(handle, &buffers.stored, memory, index, parts).map_err(at_block)
     }
 
     /// Fills `out` with a block as stored.

@@ -3,7 +3,7 @@
 
 use crate::support::mixed_rows::{ROWS, cached, family, get, options, row, store_file, tuned, write};
 use crate::support::rng::Rng;
-use hregion::{ChecksumType, Codec, Compaction, DataBlockEncoding, Get, HFile, Put, Region};
+use hregion::{ChecksumType, Codec, Compaction, DataBlockEncoding, Family, Get, HFile, Put, Region};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
@@ -39,7 +39,7 @@ fn parts_of_blocks_have_the_rows_of_whole_blocks() {
         assert!(stats.bytes <= cache.capacity(), "{stats:?}");
         assert_eq!(stats.partial_reads > 4000, expects_parts, "{shape}: {stats:?}");
         drop(small);
-        assert_eq!(cache.stats().blocks, 0);
+        assert_eq!((cache.stats().blocks, cache.stats().bytes), (0, 0), "{shape}");
     }
 }
 
@@ -59,6 +59,46 @@ fn a_block_that_is_read_often_is_cached() {
     let (after, counts) = (cache.stats(), region.metrics().since(&before.1));
     assert_eq!((after.misses, after.partial_reads), (before.0.misses, before.0.partial_reads));
     assert_eq!((counts.data_blocks_read, counts.data_block_hits), (0, 200));
+}
+
+/// The cache is a hundredth of the data: it is for index blocks and outlines, and neither blocks nor chunks of
+/// the Bloom filter take their place.
+#[test]
+fn a_small_cache_has_what_leads_to_the_rows() {
+    const ROWS: u64 = 100_000;
+    let row = |number: u64| format!("{:08}", number * 2).into_bytes();
+    for encoding in [DataBlockEncoding::None, DataBlockEncoding::FastDiff] {
+        let dir = tempfile::tempdir().unwrap();
+        let family = Family::new("f").data_block_encoding(encoding);
+        let region = options(family.configuration("io.storefile.bloom.block.size", "16384")).open(dir.path());
+        let region = region.unwrap();
+        for number in 0..ROWS {
+            region.put(Put::new(row(number)).cell("f", "q", number.to_be_bytes().repeat(12))).unwrap();
+        }
+        region.close().unwrap();
+        let bytes = std::fs::metadata(store_file(dir.path())).unwrap().len();
+        let (region, cache) = cached(dir.path(), bytes / 80);
+        let mut rng = Rng::new(5);
+        let mut read = |count: u64| {
+            let before = (cache.stats(), region.metrics());
+            for _ in 0..count {
+                let number = rng.next() % ROWS;
+                let found = region.get(&Get::new(row(number))).unwrap();
+                assert_eq!(found.value("f", "q"), Some(&*number.to_be_bytes().repeat(12)));
+                let absent = format!("{:08}", number * 2 + 1);
+                assert!(region.get(&Get::new(absent)).unwrap().is_empty());
+            }
+            let stats = cache.stats();
+            assert!(stats.bytes <= cache.capacity(), "{stats:?}");
+            let inserted = stats.insertions - before.0.insertions;
+            (inserted, stats.partial_reads - before.0.partial_reads, region.metrics().since(&before.1))
+        };
+        read(20_000);
+        let (inserted, parts, counts) = read(20_000);
+        println!("{encoding:?}: {inserted} blocks inserted, {parts} parts read; {counts:?}");
+        assert!(inserted < 20_000 / 16, "{encoding:?}: {inserted} blocks inserted");
+        assert!(counts.data_blocks_read - parts < 20_000 / 50, "{encoding:?}: {parts} parts, {counts:?}");
+    }
 }
 
 #[test]

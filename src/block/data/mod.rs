@@ -25,7 +25,7 @@ mod tests;
 pub use crate::schema::DataBlockEncoding;
 pub(crate) use block::{DataBlock, RowSearch, RowSpan, RowStep, Trust};
 pub(crate) use encoder::Encoder;
-pub(crate) use outline::{BlockOutline, OutlineSearch, StoredCells};
+pub(crate) use outline::{BlockOutline, OutlineSearch, PartSize, StoredCells};
 pub(crate) use place::{CellPosition, prefetch};
 
 use crate::cell::{CellFormat, key_value};

@@ -176,7 +176,8 @@ impl BloomFilter {
     #[cold]
     fn load_and_ask(&self, file: &ReaderCore, chunk: usize, ask: impl Fn(&[u8]) -> bool) -> bool {
         let Some(handle) = self.meta.handle(chunk) else { return true };
-        match file.load_bloom_chunk(handle, &self.slots, chunk).map(|bits| ask(&bits)) {
+        match file.load_bloom_chunk(handle, &self.slots, chunk).map(|bits| bits.is_none_or(|bits| ask(&bits)))
+        {
             Ok(found) => found,
             Err(error) => {
                 if !self.given_up.swap(true, Ordering::Relaxed) {

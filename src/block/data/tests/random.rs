@@ -1,7 +1,7 @@
 //! Random cells in every encoding, and corrupted payloads.
 
 use super::*;
-use crate::block::data::{BlockOutline, DataBlock, StoredCells, Trust, decode_delta};
+use crate::block::data::{BlockOutline, DataBlock, PartSize, StoredCells, Trust, decode_delta};
 use crate::cell::CellOrder;
 use crate::error::ErrorKind;
 use proptest::prelude::*;
@@ -157,7 +157,11 @@ proptest! {
 
     /// Read by an outline, the parts are the cells of the block, at the same offsets.
     #[test]
-    fn parts_of_an_outline_are_the_whole_block(format in delta_formats(), cells in cells(150..400)) {
+    fn parts_of_an_outline_are_the_whole_block(
+        format in delta_formats(),
+        cells in cells(150..400),
+        size in select(vec![PartSize::Fine, PartSize::Coarse]),
+    ) {
         const AT: usize = 33;
         let payload = encode(&format, &cells);
         let (mut out, mut marks) = (Vec::new(), Vec::new());
@@ -166,7 +170,7 @@ proptest! {
         let (all, trust) = (0..out.len(), Trust::Decoded(Some(decoded)));
         let block = DataBlock::new(out, all, format.cells, trust, Some(CellOrder::User)).unwrap();
         let stored = StoredCells { format, bytes: &payload, at: AT, marks: &marks };
-        let outline = BlockOutline::of_delta(&block, &stored);
+        let outline = BlockOutline::of_delta(&block, &stored, size);
         let has_dictionary = format.cells.tags && format.tags_compressed;
         prop_assert_eq!(outline.is_some(), !has_dictionary && expected.len() >= 8 << 10);
         let mut made = Vec::new();

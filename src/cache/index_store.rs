@@ -1,0 +1,211 @@
+//! The store of the index blocks, and of the outlines of data blocks.
+//!
+//! It is separate from the other blocks, because a data block takes the place of a hundred outlines, and one
+//! index block leads to a thousand of them: each would leave before it is used. Its bytes are part of the
+//! cache's capacity nevertheless: entries without blocks take their place among the blocks.
+
+use super::blocks::{self, Blocks};
+use super::stats::Counters;
+use super::{BlockKey, CachedBlock, Entry, FileId, SWEEPS, SlotAddress};
+use crate::block::data::{BlockOutline, PartSize};
+use crate::sync::unpoisoned;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+pub(super) struct IndexStore {
+    entries: Blocks,
+    /// Entries that have been used since they were inserted, and are to be inserted again.
+    chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
+    counters: Arc<Counters>,
+    capacity: u64,
+    /// The size of the entries that take their place among the blocks.
+    reserved: AtomicU64,
+}
+
+/// The file of the entries that take the place of this store among the blocks. Their offsets are numbers
+/// from 0 on.
+pub(super) const RESERVED: FileId = FileId(u64::MAX);
+
+/// The most bytes of such an entry: the weight of an entry has 32 bits.
+const PIECE: u64 = 1 << 30;
+
+/// The store takes at most so many eighths of the cache.
+const MOST: u64 = 7;
+
+/// While the store takes more than so many eighths of the cache, new outlines are coarse.
+const FINE: u64 = 2;
+
+/// The place among the blocks is adjusted when it differs by one in this many bytes of the cache.
+const STEP: u64 = 64;
+
+impl IndexStore {
+    /// A store for a cache of `capacity` bytes.
+    pub(super) fn new(capacity: u64, counters: &Arc<Counters>) -> Option<Self> {
+        let chances = Arc::default();
+        let counters = Arc::clone(counters);
+        let counted = Arc::clone(&counters);
+        // outlines are not counted
+        let count = move |_: &BlockKey, entry: &Entry| {
+            counted.evictions.add(u64::from(matches!(entry.block, CachedBlock::Index(_))));
+        };
+        let entries = blocks::new(capacity / 8 * MOST, Arc::default(), Arc::clone(&chances), count)?;
+        Some(Self { entries, chances, counters, capacity, reserved: AtomicU64::new(0) })
+    }
+
+    pub(super) fn entries(&self) -> &Blocks {
+        &self.entries
+    }
+
+    /// Returns the size of the parts of the next outline.
+    pub(super) fn parts(&self) -> PartSize {
+        if self.entries.weighted_size() > self.capacity / 8 * FINE {
+            PartSize::Coarse
+        } else {
+            PartSize::Fine
+        }
+    }
+
+    pub(super) fn insert(&self, key: BlockKey, outline: Arc<BlockOutline>, place: SlotAddress) {
+        let entry = Entry { block: CachedBlock::Outline(outline), place: Some(place) };
+        self.entries.insert(key, entry);
+    }
+
+    /// Inserts the entries again that have been used, unless their files have been closed meanwhile. Others
+    /// leave for them: outlines may be next, but index blocks, which are large, do not wait for another call.
+    pub(super) fn give_second_chances(&self, is_open: impl Fn(FileId) -> bool) {
+        for sweep in 0..=SWEEPS {
+            // The head of the loop would hold the lock, which is taken for each entry that inserting evicts.
+            let chances = std::mem::take(&mut *unpoisoned(self.chances.lock()));
+            let is_index = |entry: &Entry| matches!(entry.block, CachedBlock::Index(_));
+            let has_index = chances.iter().any(|(_, entry)| is_index(entry));
+            for (key, entry) in chances {
+                if sweep == SWEEPS && is_index(&entry) {
+                    self.counters.evictions.add(1);
+                    entry.slot().inspect(|(slots, slot)| slots.clear(*slot));
+                    continue;
+                }
+                self.entries.insert(key, entry);
+                if !is_open(key.file) {
+                    self.entries.invalidate(&key);
+                }
+            }
+            if !has_index {
+                return;
+            }
+            self.entries.run_pending_tasks();
+        }
+    }
+
+    /// Removes the index blocks of a file, and the outlines of its data blocks; these begin at `offsets`.
+    pub(super) fn evict_file(&self, file: FileId, offsets: impl Iterator<Item = u64>) {
+        unpoisoned(self.chances.lock()).retain(|(key, _)| key.file != file);
+        offsets.for_each(|offset| self.entries.invalidate(&BlockKey { file, offset }));
+    }
+
+    /// Makes the place among the blocks as large as the store, if it differs much, or at all if `exactly`.
+    pub(super) fn reserve(&self, blocks: &Blocks, exactly: bool) {
+        if exactly {
+            self.entries.run_pending_tasks();
+        }
+        let bytes = self.entries.weighted_size().min(self.capacity / 8 * MOST);
+        let difference = bytes.abs_diff(self.reserved.load(Ordering::Relaxed));
+        if !exactly && difference < self.capacity / STEP {
+            return;
+        }
+        let before = self.reserved.swap(bytes, Ordering::Relaxed);
+        for piece in 0..bytes.max(before).div_ceil(PIECE) {
+            let key = BlockKey { file: RESERVED, offset: piece };
+            match self.reserved(piece, false) {
+                Some(entry) => blocks.insert(key, entry),
+                None => blocks.invalidate(&key),
+            }
+        }
+    }
+
+    /// Returns an entry that takes the place of this store among the blocks, by its number; `None` if the
+    /// store is too small, or if the place is given up until [`reserve`](Self::reserve) is called.
+    pub(super) fn reserved(&self, piece: u64, gives_up: bool) -> Option<Entry> {
+        if gives_up {
+            self.reserved.store(0, Ordering::Relaxed);
+        }
+        let bytes = self.reserved.load(Ordering::Relaxed).saturating_sub(piece.saturating_mul(PIECE));
+        let bytes = usize::try_from(bytes.min(PIECE)).unwrap_or(usize::MAX);
+        (bytes > 0).then_some(Entry { block: CachedBlock::Reserved(bytes), place: None })
+    }
+
+    /// Returns the number of entries that the blocks have for this store.
+    pub(super) fn reserved_entries(&self) -> u64 {
+        self.reserved.load(Ordering::Relaxed).div_ceil(PIECE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::slot::{Evict, Slots};
+    use bytes::Bytes;
+    use std::sync::Weak;
+
+    #[test]
+    fn the_store_takes_its_place_however_large_it_is() {
+        const GIB: u64 = 1 << 30;
+        let store = IndexStore::new(64 * GIB, &Arc::default()).unwrap();
+        let blocks = blocks::new(64 * GIB, Arc::default(), Arc::default(), |_, _| {}).unwrap();
+        let key = |offset| BlockKey { file: FileId(0), offset };
+        for offset in 0..9 {
+            let block = CachedBlock::Reserved(usize::try_from(GIB).unwrap());
+            store.entries.insert(key(offset), Entry { block, place: None });
+        }
+        store.reserve(&blocks, true);
+        blocks.run_pending_tasks();
+        assert!((9 * GIB..9 * GIB + 10_000).contains(&blocks.weighted_size()), "{}", blocks.weighted_size());
+        assert_eq!(blocks.entry_count(), store.reserved_entries());
+        store.evict_file(FileId(0), 1..9);
+        store.reserve(&blocks, true);
+        blocks.run_pending_tasks();
+        assert!((GIB..GIB + 10_000).contains(&blocks.weighted_size()), "{}", blocks.weighted_size());
+        assert_eq!(blocks.entry_count(), store.reserved_entries());
+    }
+
+    #[test]
+    fn inserting_again_evicts_others() {
+        const COUNT: usize = 4_000;
+        let store = IndexStore::new(1 << 20, &Arc::default()).unwrap();
+        let slots = Arc::new(Slots::<u8>::new(COUNT));
+        let file = FileId::next();
+        for slot in 0..COUNT {
+            slots.put(slot, Arc::new(0));
+            assert!(slots.get(slot).is_some(), "marks it as used");
+            let weak: Weak<Slots<u8>> = Arc::downgrade(&slots);
+            let place = Some(SlotAddress { slots: weak, slot });
+            let block = CachedBlock::Meta(Bytes::from(vec![0; 800]));
+            store.entries.insert(BlockKey { file, offset: slot as u64 }, Entry { block, place });
+        }
+        store.entries.run_pending_tasks();
+        let chances = || unpoisoned(store.chances.lock()).len();
+        assert!(chances() > COUNT / 2);
+        store.give_second_chances(|_| true);
+        store.entries.run_pending_tasks();
+        // Those inserted again, and those that left for them, have been used once.
+        while chances() > 0 {
+            store.give_second_chances(|_| true);
+            store.entries.run_pending_tasks();
+        }
+        assert!(store.entries.weighted_size() <= (1 << 20) / 8 * MOST);
+        assert!(
+            (0..COUNT).filter(|slot| !slots.take_used(*slot) && slots.get(*slot).is_none()).count() > 3_000
+        );
+    }
+
+    #[test]
+    fn outlines_are_fine_until_they_do_not_fit() {
+        let store = IndexStore::new(1 << 20, &Arc::default()).unwrap();
+        assert_eq!(store.parts(), PartSize::Fine);
+        for offset in 0..3 {
+            let block = CachedBlock::Meta(Bytes::from(vec![0; 100_000]));
+            store.entries.insert(BlockKey { file: FileId(0), offset }, Entry { block, place: None });
+        }
+        store.entries.run_pending_tasks();
+        assert_eq!(store.parts(), PartSize::Coarse);
+    }
+}
