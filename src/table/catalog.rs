@@ -77,6 +77,14 @@ fn daughters(parent: &RegionInfo, serving: &[RegionInfo]) -> Option<[RegionInfo;
     Some([first.clone(), found.next_back().unwrap_or(first).clone()])
 }
 
+/// Whether a row of the catalog shows that a split or merge has been made: it is that of one of the new
+/// regions, or of the parent of a split, as one that was split. HBase may have split, merged and removed the
+/// daughters since. It does nothing of these with a merged region before the parents are removed.
+pub(super) fn is_of_change(row: &CatalogRow, change: &RegionChange) -> bool {
+    let name = row.region().encoded_name();
+    change.children().contains(&name) || row.is_split_parent() && *change.parents() == [name]
+}
+
 /// Makes the rows of a table those of its directories, in the catalog of the root, if that has one.
 pub(super) fn set_regions_on_disk(root: &Path, table: &TableName, options: &RegionOptions) -> Result<()> {
     match TableCatalog::open(root, options)? {
@@ -164,16 +172,13 @@ impl TableCatalog {
         Ok(self.row(region)?.is_some_and(|row| !row.is_split_parent()))
     }
 
-    /// Whether the catalog has a split or merge of a table's regions: it has one of the new regions, or the
-    /// parent of a split as one that was split. HBase may have split, merged and removed the daughters since.
-    /// It does nothing of these with a merged region before the parents are removed.
+    /// Whether the catalog has a split or merge of a table's regions.
     pub(super) fn has_made(&self, table: &TableName, change: &RegionChange) -> Result<bool> {
         let meta = RegionLocations::new(RegionInfo::meta(), []);
         let range = CatalogRange::regions(table, &[], usize::MAX);
         for entry in self.0.rows(&meta, &range, Deadline::NEVER)? {
             let row = entry.row.map_err(|error| error.at(self.region().path(), 0))?;
-            let name = row.region().encoded_name();
-            if change.children().contains(&name) || row.is_split_parent() && *change.parents() == [name] {
+            if is_of_change(&row, change) {
                 return Ok(true);
             }
         }

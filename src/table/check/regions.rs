@@ -11,6 +11,7 @@ use crate::locator::{CatalogRow, RegionInconsistency, RegionState, check_region_
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, TableName};
 use crate::table::Table;
+use crate::table::catalog::is_of_change;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
@@ -91,7 +92,8 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         }
     }
 
-    /// Checks for splits and merges that are not finished. Returns the encoded names of their new regions.
+    /// Checks for splits and merges that are not finished. Returns the encoded names of the new regions of
+    /// those that the catalog does not have, which will be undone.
     fn check_changes(&mut self, dir: &Path, entries: &[DirEntry]) -> BTreeSet<String> {
         let storage = self.checker.options.file_storage();
         let changes = match TableListing::read(&**storage, dir) {
@@ -119,7 +121,11 @@ impl<'c, 'o> TableCheck<'c, 'o> {
                 self.add(FindingKind::LeftoverTmp, Severity::Info, &path, message);
             }
         }
-        changes.iter().flat_map(RegionChange::children).cloned().collect()
+        let has_made = |change: &&RegionChange| {
+            self.rows.iter().flat_map(BTreeMap::values).any(|row| is_of_change(row, change))
+        };
+        let undone = changes.iter().filter(|change| !has_made(change));
+        undone.flat_map(RegionChange::children).cloned().collect()
     }
 
     /// Returns whether the regions can be opened: false if the descriptor is damaged.

@@ -5,7 +5,9 @@ use super::{
     values,
 };
 use hregion::io::faulty::{Crash, FaultyStorage};
-use hregion::{Compaction, Delete, ManualClock, RegionInfo, Result, Scan, Severity, Storage, Table};
+use hregion::{
+    Compaction, Delete, FindingKind, ManualClock, RegionInfo, Result, Scan, Severity, Storage, Table,
+};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -472,6 +474,47 @@ fn what_is_written_by_directory_is_not_lost_with_an_interrupted_split() {
             let found = values(&open(&storage, true));
             let is_there = |row: &&str| found.iter().any(|cell| cell.starts_with(*row));
             assert!(written.iter().all(is_there), "call {n}: {written:?} {found:?}");
+        }
+    }
+}
+
+/// Splits a table of one region, or merges the first two.
+fn split_or_merge(table: &Table) -> Result<()> {
+    match &table.regions()[..] {
+        [_] => table.split("m").map(drop),
+        [first, second, ..] => table.merge(first, second).map(drop),
+        [] => Ok(()),
+    }
+}
+
+/// The process dies in a split or merge. The next one that opens the table for writing ends it.
+#[test]
+fn an_unfinished_change_is_no_damage() {
+    for (setup, splits) in [
+        (written as fn(&[&str]) -> _, &[][..]),
+        (written, &["m"]),
+        (in_a_catalog, &[]),
+        (in_a_catalog, &["m"]),
+    ] {
+        let mut unfinished = 0;
+        for n in 0.. {
+            let storage = setup(splits);
+            let table = open(&storage, true);
+            storage.die_after(n);
+            let changed = split_or_merge(&table);
+            drop(table);
+            if !storage.has_died() {
+                assert!(changed.is_ok() && unfinished > 5, "{n} calls, {unfinished} unfinished");
+                break;
+            }
+            let storage = storage.after(Crash::OfTheProcess);
+            let report = Table::check_root(ROOT, options(&storage)).unwrap();
+            let (errors, others): (Vec<_>, Vec<_>) =
+                report.findings.into_iter().partition(|finding| finding.severity == Severity::Error);
+            assert!(errors.is_empty(), "call {n}: {errors:?}");
+            unfinished += usize::from(!names(&storage, "/.change.").is_empty());
+            let is_told = others.iter().any(|finding| finding.kind == FindingKind::LeftoverTmp);
+            assert!(is_told || names(&storage, "/.change.").is_empty(), "call {n}: {others:?}");
         }
     }
 }
