@@ -52,10 +52,10 @@ impl TableView {
         let mut whole = Explanation::default();
         while left != Some(0)
             && !whole.is_over
-            && let Some(at) = steps.next(&self.regions)?
+            && let Some(region) = self.next_region(&mut steps)?
         {
             let narrowed = left.map(|left| scan.clone().limit(left));
-            let of_region = self.region(at)?.explain(narrowed.as_ref().unwrap_or(scan), &mut take)?;
+            let of_region = region.explain(narrowed.as_ref().unwrap_or(scan), &mut take)?;
             left = left.map(|left| left.saturating_sub(of_region.rows));
             whole.files.extend(of_region.files);
             whole.rows += of_region.rows;
@@ -75,6 +75,6 @@ impl TableView {
         get: &Get,
         take: impl FnMut(ExplainedCell<'_>) -> ControlFlow<()>,
     ) -> Result<Explanation> {
-        self.region(self.regions.find(get.row())?)?.explain_get(get, take)
+        self.region_of(get.row())?.explain_get(get, take)
     }
 }

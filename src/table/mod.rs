@@ -50,7 +50,7 @@ pub use scanner::TableScanner;
 pub use view::TableView;
 
 use crate::cell::{Row, RowBuf, RowRef};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::locator::RegionInconsistency;
 use crate::op::{Get, Scan};
 use crate::region::{Region, RegionOptions};
@@ -73,7 +73,7 @@ use steps::{RowsLeft, Steps};
 /// a whole, but there is no common point in time for several regions.
 ///
 /// A table with inconsistent regions can still be opened. Reads of rows that no region has, or more than one,
-/// fail with the kind [`Inconsistent`](ErrorKind::Inconsistent); other reads succeed.
+/// fail with the kind [`Inconsistent`](crate::ErrorKind::Inconsistent); other reads succeed.
 #[derive(Clone)]
 pub struct Table(Arc<TableCore>);
 
@@ -106,8 +106,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// If the table does not exist ([`TableNotFound`](ErrorKind::TableNotFound)), or its directories cannot
-    /// be read.
+    /// If the table does not exist ([`TableNotFound`](crate::ErrorKind::TableNotFound)), or its directories
+    /// cannot be read.
     pub fn open(root: impl AsRef<Path>, name: &str) -> Result<Self> {
         Self::open_with(root, name, Region::options())
     }
@@ -134,7 +134,7 @@ impl Table {
     /// Returns the region that has a row, and opens it if necessary.
     ///
     /// Once the region has been [split](Self::split) or merged, it refuses writes, with the kind
-    /// [`Closed`](ErrorKind::Closed), and is read as it was then.
+    /// [`Closed`](crate::ErrorKind::Closed), and is read as it was then.
     ///
     /// # Errors
     ///
@@ -193,8 +193,8 @@ impl Table {
 
     /// Closes all regions, as [`Region::close`] does: flushes their memory, and lets other processes open
     /// them for writing. From then on every read and write of the table fails with the kind
-    /// [`Closed`](ErrorKind::Closed), also through clones, views and scanners. Closing a closed table does
-    /// nothing.
+    /// [`Closed`](crate::ErrorKind::Closed), also through clones, views and scanners. Closing a closed table
+    /// does nothing.
     ///
     /// # Errors
     ///
@@ -234,9 +234,9 @@ impl Table {
         let mut steps = Steps::new(scan);
         let mut left = RowsLeft::new(scan);
         while !left.is_none()
-            && let Some(at) = steps.next(&regions)?
+            && let Some(region) = self.0.next_region(&regions, &mut steps)?
         {
-            let view = self.0.region_at(&regions, at)?.view();
+            let view = region.view();
             let mut rows = view.scan(scan)?;
             while !left.is_none() && rows.next_row()?.is_some() {
                 if !left.take(rows.row(), rows.is_partial()) || take(rows.row())?.is_break() {
@@ -280,12 +280,20 @@ impl TableCore {
         }
     }
 
-    /// Returns a region of a list, and opens it if necessary.
-    fn region_at(&self, regions: &RegionList, at: usize) -> Result<Region> {
-        let region = regions.slots.get(at).map_or(Ok(None), |slot| self.open(slot))?;
-        region.ok_or_else(|| {
-            Error::locating(ErrorKind::RegionNotFound, "the region was split or merged before it was read")
-        })
+    /// Returns the next region of a scan, and opens it if necessary. If it turns out to have been replaced by
+    /// an unfinished split or merge, returns the one that the table has now.
+    fn next_region(&self, regions: &Arc<RegionList>, steps: &mut Steps<'_>) -> Result<Option<Region>> {
+        let mut regions = Arc::clone(regions);
+        while let Some(at) = steps.next(&regions)? {
+            let slot = &regions.slots[at];
+            if let Some(region) = self.open(slot)? {
+                steps.check_unread(&slot.info)?;
+                return Ok(Some(region));
+            }
+            steps.go_back();
+            regions = self.regions.load_full();
+        }
+        Ok(None)
     }
 
     /// Passes a mutation, with the region that has its row, to `write`. The region is not split or merged

@@ -115,8 +115,8 @@ impl<'v> TableScanner<'v> {
     /// Advances to the next region.
     fn open_next_region(&mut self) -> Result<()> {
         self.rows = None;
-        if let Some(at) = self.steps.next(&self.view.regions)? {
-            self.rows = Some(self.view.region(at)?.scan(self.scan)?);
+        if let Some(region) = self.view.next_region(&mut self.steps)? {
+            self.rows = Some(region.scan(self.scan)?);
         }
         Ok(())
     }

@@ -2,9 +2,10 @@
 
 use super::regions::RegionList;
 use crate::cell::RowRef;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::locator::{LocateType, RegionInconsistency};
 use crate::op::{Cursor, Scan};
+use crate::schema::RegionInfo;
 
 /// The regions of a scan, in scan order.
 #[derive(Debug)]
@@ -12,6 +13,10 @@ pub(super) struct Steps<'s> {
     scan: &'s Scan,
     /// The position of the next region; `None` after the last.
     next: Option<(Vec<u8>, LocateType)>,
+    /// That of the last one returned.
+    last: Option<(Vec<u8>, LocateType)>,
+    /// The number of regions returned.
+    count: u64,
 }
 
 /// The number of rows that remain of a scan's limit, over all regions.
@@ -80,7 +85,23 @@ impl<'s> Steps<'s> {
             (false, false) if scan.start.is_empty() => LocateType::At,
             (false, false) => LocateType::After,
         };
-        Self { scan, next: Some((scan.start.to_vec(), position)) }
+        Self { scan, next: Some((scan.start.to_vec(), position)), last: None, count: 0 }
+    }
+
+    /// Returns to the last region, so that it is looked for again, in another list.
+    pub(super) fn go_back(&mut self) {
+        self.next = self.last.take();
+        self.count -= 1;
+    }
+
+    /// Fails if the last region, which may be of another list than those before, has rows of these.
+    pub(super) fn check_unread(&self, region: &RegionInfo) -> Result<()> {
+        let edge = if self.scan.is_reversed() { region.end_key() } else { region.start_key() };
+        if self.count > 1 && self.last.as_ref().is_some_and(|(row, _)| row != edge) {
+            let message = "the region was split or merged before it was read";
+            return Err(Error::locating(ErrorKind::RegionNotFound, message));
+        }
+        Ok(())
     }
 
     /// Returns the index of the next region.
@@ -107,6 +128,8 @@ impl<'s> Steps<'s> {
                 end.is_empty() || !high.is_empty() && (end > high || end == high && !self.scan.include_stop);
             (!is_last).then(|| (end.to_vec(), LocateType::At))
         };
+        self.last = Some((row, position));
+        self.count += 1;
         Ok(Some(at))
     }
 

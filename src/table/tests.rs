@@ -1,6 +1,7 @@
 //! Tests on tables of regions created here.
 
 use super::*;
+use crate::error::ErrorKind;
 use crate::filter::Filter;
 use crate::op::{Delete, Mutation, Put};
 use crate::schema::Family;

@@ -1,6 +1,7 @@
 //! A view of a table for any number of reads.
 
 use super::regions::RegionList;
+use super::steps::Steps;
 use super::{Table, TableScanner};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
@@ -13,19 +14,22 @@ use std::sync::{Arc, OnceLock};
 /// A table whose regions do not change: each is read as it was at its first read through this view.
 ///
 /// A view keeps open the regions it has read. It has the regions that the table had when it was created: one
-/// that was split or merged since then, before its first read, is read as it was then.
+/// that was split or merged since then, before its first read, is read as it was then. If another process did
+/// that, the regions that replaced it may be read.
 pub struct TableView {
     table: Table,
-    pub(super) regions: Arc<RegionList>,
+    regions: Arc<RegionList>,
     /// The view of each region that has been read.
     views: Box<[OnceLock<ReadView>]>,
+    /// A later view, for the rows of regions that turned out to have been replaced.
+    later: OnceLock<Box<Self>>,
 }
 
 impl TableView {
     pub(super) fn new(table: Table) -> Self {
         let regions = table.0.regions.load_full();
         let views = regions.slots.iter().map(|_| OnceLock::new()).collect();
-        Self { table, regions, views }
+        Self { table, regions, views, later: OnceLock::new() }
     }
 
     /// Returns the table.
@@ -40,7 +44,7 @@ impl TableView {
     ///
     /// As [`Table::get`].
     pub fn get(&self, get: &Get) -> Result<Row> {
-        self.region(self.regions.find(get.row())?)?.get(get)
+        self.region_of(get.row())?.get(get)
     }
 
     /// Reads a row into a buffer. See [`Table::get_into`].
@@ -50,7 +54,7 @@ impl TableView {
     /// As [`Table::get_into`].
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
-        self.region(self.regions.find(get.row())?)?.get_into(get, row)
+        self.region_of(get.row())?.get_into(get, row)
     }
 
     /// Reads rows, and returns them in the order of `gets`. Rows of the same region are read together, as by
@@ -66,7 +70,14 @@ impl TableView {
         }
         let mut rows: Vec<Option<Row>> = vec![None; gets.len()];
         for (at, mut gets) in by_region {
-            self.region(at)?.get_numbered(&mut gets, &mut rows)?;
+            match self.region(at)? {
+                Some(region) => region.get_numbered(&mut gets, &mut rows)?,
+                None => {
+                    for (i, get) in gets {
+                        rows[i] = Some(self.get(get)?);
+                    }
+                }
+            }
         }
         Ok(rows.into_iter().flatten().collect())
     }
@@ -81,17 +92,48 @@ impl TableView {
         TableScanner::new(self, scan)
     }
 
-    /// Returns the view of a region, and creates it on first use.
-    pub(super) fn region(&self, at: usize) -> Result<&ReadView> {
-        self.table.0.check_open()?;
+    /// Returns the view of the region that has a row.
+    pub(super) fn region_of(&self, row: &[u8]) -> Result<&ReadView> {
+        let mut view = self;
+        loop {
+            if let Some(region) = view.region(view.regions.find(row)?)? {
+                return Ok(region);
+            }
+            view = view.later();
+        }
+    }
+
+    /// Returns the view of the next region of a scan.
+    pub(super) fn next_region(&self, steps: &mut Steps<'_>) -> Result<Option<&ReadView>> {
+        let mut view = self;
+        while let Some(at) = steps.next(&view.regions)? {
+            if let Some(region) = view.region(at)? {
+                steps.check_unread(&view.regions.slots[at].info)?;
+                return Ok(Some(region));
+            }
+            steps.go_back();
+            view = view.later();
+        }
+        Ok(None)
+    }
+
+    /// Returns the view of a region, and creates it on first use; `None` if the region turns out to have been
+    /// replaced.
+    fn region(&self, at: usize) -> Result<Option<&ReadView>> {
+        let core = &self.table.0;
+        core.check_open()?;
         let slot = &self.views[at];
         match slot.get() {
-            Some(view) => Ok(view),
+            Some(view) => Ok(Some(view)),
             None => {
-                let view = self.table.0.region_at(&self.regions, at)?.view();
-                Ok(slot.get_or_init(|| view))
+                let view = core.open(&self.regions.slots[at])?.map(|region| region.view());
+                Ok(view.map(|view| slot.get_or_init(|| view)))
             }
         }
+    }
+
+    fn later(&self) -> &Self {
+        self.later.get_or_init(|| Box::new(Self::new(self.table.clone())))
     }
 }
 

@@ -6,8 +6,10 @@ use super::{
 };
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
-    Compaction, Delete, FindingKind, ManualClock, RegionInfo, Result, Scan, Severity, Storage, Table,
+    Compaction, Delete, FindingKind, Get, ManualClock, RegionInfo, Result, RowRef, Scan, Severity, Storage,
+    Table, TableView,
 };
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -515,6 +517,83 @@ fn an_unfinished_change_is_no_damage() {
             unfinished += usize::from(!names(&storage, "/.change.").is_empty());
             let is_told = others.iter().any(|finding| finding.kind == FindingKind::LeftoverTmp);
             assert!(is_told || names(&storage, "/.change.").is_empty(), "call {n}: {others:?}");
+        }
+    }
+}
+
+/// Another process makes a split or merge after the table was opened here, and before its regions are.
+#[test]
+fn a_view_has_the_regions_of_a_change_that_ended_meanwhile() {
+    let text = |row: RowRef<'_>| {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        format!("{}={}", text(row.key()), text(row.value("f", "q").unwrap()))
+    };
+    let gets = ["a", "b", "l", "m", "n", "y", "z"].map(Get::new);
+    type Read<'r> = &'r dyn Fn(&Table, &TableView) -> Result<Vec<String>>;
+    let of_view: [(&str, Read<'_>); 4] = [
+        ("scan", &|_, view| view.scan(&Scan::new())?.map(|row| Ok(text(row?.as_row()))).collect()),
+        ("reversed scan", &|_, view| {
+            let scan = Scan::new().reversed(true);
+            let mut rows: Vec<_> = view.scan(&scan)?.collect::<Result<_>>()?;
+            rows.reverse();
+            Ok(rows.iter().map(|row| text(row.as_row())).collect())
+        }),
+        ("get", &|_, view| gets.iter().map(|get| Ok(text(view.get(get)?.as_row()))).collect()),
+        ("get_many", &|_, view| Ok(view.get_many(&gets)?.iter().map(|row| text(row.as_row())).collect())),
+    ];
+    let of_table: [(&str, Read<'_>); 3] = [
+        ("for_each_row", &|table, _| {
+            let mut rows = Vec::new();
+            table.for_each_row(&Scan::new(), |row| {
+                rows.push(text(row));
+                Ok::<_, hregion::Error>(ControlFlow::Continue(()))
+            })?;
+            Ok(rows)
+        }),
+        ("table scan", &|table, _| table.scan(Scan::new())?.map(|row| Ok(text(row?.as_row()))).collect()),
+        ("explain", &|table, view| {
+            let explained = view.explain(&Scan::new(), |_| ControlFlow::Continue(()))?;
+            assert_eq!(explained.rows, 7);
+            table.view().scan(&Scan::new())?.map(|row| Ok(text(row?.as_row()))).collect()
+        }),
+    ];
+    for splits in [&[][..], &["m", "n"]] {
+        let died = |n| {
+            let storage = written(splits);
+            let table = open(&storage, true);
+            storage.die_after(n);
+            let changed = split_or_merge(&table);
+            drop(table);
+            (storage.has_died() || changed.is_ok()).then(|| storage.after(Crash::OfTheProcess))
+        };
+        // The last call before which the file of the change is there.
+        let has_change = |storage: &FaultyStorage| !names(storage, "/.change.").is_empty();
+        let begun = (0..).map_while(died).skip_while(|storage| !has_change(storage));
+        let begun = begun.take_while(has_change).last().unwrap();
+        let [change] = &names(&begun, "/.change.")[..] else { panic!("one change") };
+        let parents = open(&begun, false).regions();
+        for (is_view, (shown, read)) in
+            of_view.iter().map(|read| (true, read)).chain(of_table.iter().map(|read| (false, read)))
+        {
+            let storage = begun.after(Crash::OfTheProcess);
+            let lock = Path::new(TABLE).join(parents[0].encoded_name()).join(".hregion.lock");
+            let lock = storage.lock(&lock).unwrap();
+            let table = open(&storage, true);
+            assert_eq!(table.regions(), parents, "the change may still fail");
+            let view = table.view();
+            // A region that the view has read stays as it was.
+            let is_other_read = parents.len() > 2;
+            if is_other_read {
+                view.get(&Get::new("y")).unwrap();
+                table.put(put("y", "later")).unwrap();
+            }
+            storage.remove(change).unwrap();
+            drop(lock);
+            let found = read(&table, &view).unwrap_or_else(|error| panic!("{shown}: {error}"));
+            let y = if is_other_read && !is_view { "later" } else { "3" };
+            let expected = ["a=3", "b=2", "l=log", "m=2", "n=3", &format!("y={y}"), "z=3"];
+            assert_eq!(found, expected, "{shown}");
+            assert_eq!(table.regions().len(), 2, "{shown}");
         }
     }
 }
