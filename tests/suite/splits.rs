@@ -5,15 +5,18 @@ mod random;
 mod threads;
 
 use crate::support::files;
+use crate::support::forward::forward;
 use crate::support::protobuf::unsealed;
+use hregion::io::FileLock;
 use hregion::io::faulty::FaultyStorage;
 use hregion::locator::{CatalogRow, MetaRegion, RegionState, RetryPolicy, RootDir};
 use hregion::{
     Compaction, Delete, ErrorKind, Family, Get, Locator, ManualClock, Put, Region, RegionInfo, RegionOptions,
     Scan, Storage, Table, TableChanges, TableName,
 };
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 const ROOT: &str = "/hbase";
 const TABLE: &str = "/hbase/data/default/t";
@@ -277,6 +280,48 @@ fn a_region_that_the_catalog_has_is_not_archived() {
     let parent = Path::new(TABLE).join(before.regions()[0].encoded_name());
     assert!(options(&storage).open(&parent).is_ok(), "the region of hbase:meta");
     assert_eq!(values(&table), values(&open(&storage, false)));
+}
+
+/// A storage in which another process restores a snapshot of a table before a region of it is locked.
+#[derive(Debug)]
+struct Restores {
+    files: FaultyStorage,
+    region: Mutex<Option<PathBuf>>,
+}
+
+impl Storage for Restores {
+    forward!(files: open create create_new create_log hard_link rename remove remove_dir);
+    forward!(files: sync_file sync_dir list_dir create_dir_all optional);
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        let is_of = |region: &mut PathBuf| path.starts_with(region);
+        if self.region.lock().unwrap().take_if(is_of).is_some() {
+            let restored = Table::restore_snapshot(ROOT, "before", options(&self.files)).unwrap();
+            restored.close().unwrap();
+        }
+        self.files.lock(path)
+    }
+}
+
+#[test]
+fn a_parent_that_serves_again_is_not_archived() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &[]);
+    table.put(put("a", "1")).unwrap();
+    table.put(put("x", "1")).unwrap();
+    table.snapshot("before").unwrap();
+    let (before, regions) = (values(&table), table.regions());
+    table.split("m").unwrap();
+    compact(&table);
+    table.close().unwrap();
+    let region = Mutex::new(Some(Path::new(TABLE).join(regions[0].encoded_name())));
+    let restores = Arc::new(Restores { files: storage.clone(), region });
+    let with = options(&storage).storage(Arc::clone(&restores) as _).writable(true);
+    let table = Table::open_with(ROOT, "t", with).unwrap();
+    assert_eq!(table.archive_parents().unwrap(), []);
+    assert!(restores.region.lock().unwrap().is_none());
+    let table = open(&storage, true);
+    assert_eq!((values(&table), table.regions()), (before, regions));
 }
 
 /// The directory of a region that was split remains while the daughters refer to its files.
