@@ -1,5 +1,8 @@
 //! Decoded blocks, bounded by bytes and shared by any number of files (HBase: `LruBlockCache`).
 //!
+//! Index blocks and the outlines of data blocks have a store of their own (`index_store`), so that other
+//! blocks do not take their place.
+//!
 //! moka stores the blocks: it counts their bytes, evicts the least recently used, and makes concurrent
 //! readers of a block wait for a single load. If an open file has the index entry of a block, the block is
 //! found through the slot there (`block::slot`), without a lookup in moka, so moka does not see the use.
@@ -192,8 +195,8 @@ const SWEEPS: usize = 8;
 /// A full cache takes one in this many of the blocks of a long scan.
 const SCANNED: u64 = 16;
 
-/// A full cache takes one in this many of the chunks of Bloom filters that are looked for in vain. To read and
-/// check a chunk of 128 KiB takes as long as ten look-ups of a row in the file.
+/// A full cache takes one in this many of the chunks of Bloom filters that are looked for in vain. To read
+/// and check a chunk of 128 KiB takes as long as ten look-ups of a row in the file.
 const FILTERS: u64 = 32;
 
 /// moka delays evictions. After a block that is larger than one in this many bytes of the cache was loaded,
@@ -328,8 +331,8 @@ impl BlockCache {
         self.0.scanned.fetch_add(1, Ordering::Relaxed).is_multiple_of(SCANNED)
     }
 
-    /// Whether a chunk of a Bloom filter is inserted if the cache is full: one of some. If the chunks in use fit
-    /// the cache, they are all in it in the end; if they do not, each would take the place of another.
+    /// Whether a chunk of a Bloom filter is inserted if the cache is full: one of some. If the chunks in use
+    /// fit the cache, they are all in it in the end; if they do not, each would take the place of another.
     pub(crate) fn takes_filter(&self) -> bool {
         self.0.filters.fetch_add(1, Ordering::Relaxed).is_multiple_of(FILTERS)
     }
@@ -352,8 +355,8 @@ impl BlockCache {
         self.make_room_for_index();
     }
 
-    /// Inserts again what the index store has evicted too early, and makes its place among the blocks as large
-    /// as it is.
+    /// Inserts again what the index store has evicted too early, and makes its place among the blocks as
+    /// large as it is.
     fn make_room_for_index(&self) {
         self.index().give_second_chances(|file| self.is_open(file));
         self.index().reserve(self.blocks(), false);

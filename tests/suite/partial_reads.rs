@@ -61,8 +61,8 @@ fn a_block_that_is_read_often_is_cached() {
     assert_eq!((counts.data_blocks_read, counts.data_block_hits), (0, 200));
 }
 
-/// The cache is a hundredth of the data: it is for index blocks and outlines, and neither blocks nor chunks of
-/// the Bloom filter take their place.
+/// The cache is a hundredth of the data: it is for index blocks and outlines, and neither blocks nor chunks
+/// of the Bloom filter take their place.
 #[test]
 fn a_small_cache_has_what_leads_to_the_rows() {
     const ROWS: u64 = 100_000;
