@@ -116,7 +116,9 @@ impl ReaderCore {
         let Children::Data(slots) = leaf.children() else {
             return Err(Error::invalid_argument("the scanner is above the data blocks"));
         };
-        let full = self.cache.as_ref().filter(|(cache, _)| cache.is_full_for(handle.on_disk_size));
+        let cache = self.cache.as_ref();
+        let cache = cache.map(|(cache, file)| (cache, BlockKey { file: *file, offset: handle.offset }));
+        let full = cache.filter(|(cache, _)| cache.is_full_for(handle.on_disk_size));
         let is_passed =
             entering == Entering::LongRun && full.is_some_and(|(cache, _)| !cache.takes_scanned());
         let fills = path.fill() == CacheFill::All && !is_passed;
@@ -136,12 +138,16 @@ impl ReaderCore {
             outline = found;
             Ok(Arc::new(block))
         };
-        let outlined_alone = outlined.filter(|_| parts.is_some() && self.source.context().is_plain());
-        let block = match outlined_alone
-            .map(|(cache, file)| (cache, BlockKey { file: *file, offset: handle.offset }))
-        {
+        let is_alone = |cache: &BlockCache, key: &BlockKey| {
+            parts.is_some()
+                && entering != Entering::LongRun
+                && self.source.context().is_plain()
+                && cache.takes_outlines_alone()
+                && !cache.contains(Store::Blocks, key)
+        };
+        let block = match outlined {
             // until the block is used often, its outline is enough
-            Some((cache, key)) if cache.takes_outlines_alone() && !cache.contains(Store::Blocks, &key) => {
+            Some((cache, key)) if is_alone(cache, &key) => {
                 let block = load()?;
                 if outline.is_none() {
                     self.cached(handle, slots, i, true, || Ok(block))?
@@ -159,12 +165,11 @@ impl ReaderCore {
             }
         }
         // the block is not in the cache, or will not stay there for long
-        if let Some((cache, file)) = outlined {
+        if let Some((cache, key)) = outlined {
             let slots = leaf.outlines();
             if slots.with(i, BlockOutline::forget_lookups).is_none()
                 && let Some(outline) = outline.map(Arc::new)
             {
-                let key = BlockKey { file: *file, offset: handle.offset };
                 let weak: Weak<Slots<BlockOutline>> = Arc::downgrade(slots);
                 slots.put(i, Arc::clone(&outline));
                 cache.insert_outline(key, outline, SlotAddress { slots: weak, slot: i });
