@@ -56,22 +56,26 @@ impl IndexStore {
         &self.entries
     }
 
-    /// Returns the size of the parts of the next outline.
-    pub(super) fn parts(&self) -> PartSize {
-        if self.entries.weighted_size() > self.capacity / 8 * FINE {
-            PartSize::Coarse
-        } else {
-            PartSize::Fine
-        }
+    /// Returns the size of the parts of the next outline; `None` if the store cannot have any.
+    pub(super) fn parts(&self) -> Option<PartSize> {
+        let is_full = self.entries.weighted_size() > self.capacity / 8 * FINE;
+        let size = if is_full { PartSize::Coarse } else { PartSize::Fine };
+        (self.capacity / 8 > 0).then_some(size)
     }
 
     pub(super) fn insert(&self, key: BlockKey, outline: Arc<BlockOutline>, place: SlotAddress) {
+        // the index block may have been evicted and read again: nothing else would empty the other slot
+        if let Some(before) = self.entries.get(&key).filter(|before| !place.is(before.place.as_ref()))
+            && let Some((slots, slot)) = before.slot()
+        {
+            slots.clear(slot);
+        }
         let entry = Entry { block: CachedBlock::Outline(outline), place: Some(place) };
         self.entries.insert(key, entry);
     }
 
     /// Inserts the entries again that have been used, unless their files have been closed meanwhile. Others
-    /// leave for them: outlines may be next, but index blocks, which are large, do not wait for another call.
+    /// leave for them. Of these, outlines may wait for another call, but not index blocks, which are large.
     pub(super) fn give_second_chances(&self, is_open: impl Fn(FileId) -> bool) {
         for sweep in 0..=SWEEPS {
             // The head of the loop would hold the lock, which is taken for each entry that inserting evicts.
@@ -100,17 +104,19 @@ impl IndexStore {
     pub(super) fn evict_file(&self, file: FileId, offsets: impl Iterator<Item = u64>) {
         unpoisoned(self.chances.lock()).retain(|(key, _)| key.file != file);
         offsets.for_each(|offset| self.entries.invalidate(&BlockKey { file, offset }));
+        self.entries.run_pending_tasks();
     }
 
     /// Makes the place among the blocks as large as the store, if it differs much, or at all if `exactly`.
-    pub(super) fn reserve(&self, blocks: &Blocks, exactly: bool) {
+    /// Returns whether it did.
+    pub(super) fn reserve(&self, blocks: &Blocks, exactly: bool) -> bool {
         if exactly {
             self.entries.run_pending_tasks();
         }
         let bytes = self.entries.weighted_size().min(self.capacity / 8 * MOST);
         let difference = bytes.abs_diff(self.reserved.load(Ordering::Relaxed));
-        if !exactly && difference < self.capacity / STEP {
-            return;
+        if difference == 0 || !exactly && difference < self.capacity / STEP {
+            return false;
         }
         let before = self.reserved.swap(bytes, Ordering::Relaxed);
         for piece in 0..bytes.max(before).div_ceil(PIECE) {
@@ -120,6 +126,7 @@ impl IndexStore {
                 None => blocks.invalidate(&key),
             }
         }
+        true
     }
 
     /// Returns an entry that takes the place of this store among the blocks, by its number; `None` if the
@@ -156,12 +163,12 @@ mod tests {
             let block = CachedBlock::Reserved(usize::try_from(GIB).unwrap());
             store.entries.insert(key(offset), Entry { block, place: None });
         }
-        store.reserve(&blocks, true);
+        assert!(store.reserve(&blocks, true));
         blocks.run_pending_tasks();
         assert!((9 * GIB..9 * GIB + 10_000).contains(&blocks.weighted_size()), "{}", blocks.weighted_size());
         assert_eq!(blocks.entry_count(), store.reserved_entries());
         store.evict_file(FileId(0), 1..9);
-        store.reserve(&blocks, true);
+        assert!(store.reserve(&blocks, true));
         blocks.run_pending_tasks();
         assert!((GIB..GIB + 10_000).contains(&blocks.weighted_size()), "{}", blocks.weighted_size());
         assert_eq!(blocks.entry_count(), store.reserved_entries());
@@ -200,12 +207,13 @@ mod tests {
     #[test]
     fn outlines_are_fine_until_they_do_not_fit() {
         let store = IndexStore::new(1 << 20, &Arc::default()).unwrap();
-        assert_eq!(store.parts(), PartSize::Fine);
+        assert_eq!(store.parts(), Some(PartSize::Fine));
         for offset in 0..3 {
             let block = CachedBlock::Meta(Bytes::from(vec![0; 100_000]));
             store.entries.insert(BlockKey { file: FileId(0), offset }, Entry { block, place: None });
         }
         store.entries.run_pending_tasks();
-        assert_eq!(store.parts(), PartSize::Coarse);
+        assert_eq!(store.parts(), Some(PartSize::Coarse));
+        assert_eq!(IndexStore::new(7, &Arc::default()).unwrap().parts(), None);
     }
 }

@@ -4,7 +4,7 @@
 //! blocks do not take their place.
 //!
 //! moka stores the blocks: it counts their bytes, evicts the least recently used, and makes concurrent
-//! readers of a block wait for a single load. If an open file has the index entry of a block, the block is
+//! readers of a block wait for a single load, if the block is to be inserted. If an open file has the index entry of a block, the block is
 //! found through the slot there (`block::slot`), without a lookup in moka, so moka does not see the use.
 //! Therefore, a block that moka evicts gets a second chance if its slot has been used since the last
 //! insertion, which turns moka's queue into a CLOCK.
@@ -59,7 +59,7 @@ struct Shared {
     scanned: AtomicU64,
     /// The number of chunks of Bloom filters that were not in the full cache.
     filters: AtomicU64,
-    /// The memory of the data block loaded last.
+    /// The memory of the data block that was inserted last.
     loaded: AtomicU64,
     second_tier: Option<SecondTier>,
 }
@@ -253,9 +253,13 @@ impl BlockCache {
         let counters = &self.0.counters;
         let (mut blocks, mut bytes) = (0, 0);
         if let Some(cache) = &self.0.blocks {
-            self.give_second_chances();
             let index = self.0.index.as_ref();
-            index.inspect(|index| index.reserve(cache, true));
+            if let Some(index) = index {
+                index.give_second_chances(|file| self.is_open(file));
+                index.reserve(cache, true);
+            }
+            cache.run_pending_tasks();
+            self.give_second_chances();
             cache.run_pending_tasks();
             let reserved = index.map_or(0, IndexStore::reserved_entries);
             (blocks, bytes) = (cache.entry_count().saturating_sub(reserved), cache.weighted_size());
@@ -297,6 +301,7 @@ impl BlockCache {
         for offset in offsets {
             self.blocks().invalidate(&BlockKey { file, offset });
         }
+        self.make_room_for_index();
     }
 
     /// Counts blocks that were found in their slots.
@@ -310,6 +315,12 @@ impl BlockCache {
         self.0.counters.misses.add(1);
     }
 
+    /// Counts a block that could not be read.
+    pub(crate) fn count_failed_load(&self, key: &BlockKey) {
+        self.count_miss(key);
+        self.0.counters.failed_loads.add(1);
+    }
+
     /// Counts a row that was read from a file without its block.
     pub(crate) fn count_partial_read(&self, key: &BlockKey) {
         self.count_miss(key);
@@ -317,7 +328,7 @@ impl BlockCache {
     }
 
     /// Whether another block of this stored size would take the place of others, or nearly so. Its size in
-    /// memory is estimated as at least that of the data block loaded last.
+    /// memory is estimated as at least that of the data block inserted last.
     pub(crate) fn is_full_for(&self, len: u32) -> bool {
         let len = u64::from(len).max(self.0.loaded.load(Ordering::Relaxed));
         let margin = (self.0.capacity / 16).max(len.saturating_mul(2));
@@ -343,8 +354,8 @@ impl BlockCache {
         self.0.second_tier.is_none()
     }
 
-    /// Returns the size of the parts of the next outline.
-    pub(crate) fn outline_parts(&self) -> PartSize {
+    /// Returns the size of the parts of the next outline; `None` if the cache is too small for outlines.
+    pub(crate) fn outline_parts(&self) -> Option<PartSize> {
         self.index().parts()
     }
 
@@ -356,10 +367,13 @@ impl BlockCache {
     }
 
     /// Inserts again what the index store has evicted too early, and makes its place among the blocks as
-    /// large as it is.
+    /// large as it is. The blocks that leave for it do so at once.
     fn make_room_for_index(&self) {
         self.index().give_second_chances(|file| self.is_open(file));
-        self.index().reserve(self.blocks(), false);
+        if self.index().reserve(self.blocks(), false) {
+            self.blocks().run_pending_tasks();
+            self.give_second_chances();
+        }
     }
 
     /// The block with this key, loaded if it is not cached. Threads that need the same block wait for a
@@ -463,7 +477,8 @@ impl BlockCache {
             }
             for (key, entry) in chances {
                 if key.file == RESERVED {
-                    if let Some(entry) = self.index().reserved(key.offset, sweep > SWEEPS) {
+                    // it gives up its place only if no other entry can leave
+                    if let Some(entry) = self.index().reserved(key.offset, sweep > 4 * SWEEPS) {
                         self.blocks().insert(key, entry);
                     }
                 } else if sweep > SWEEPS {
@@ -497,7 +512,7 @@ impl fmt::Debug for BlockCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::slot::Slots;
+    use crate::block::slot::{Evict, Slots};
     use crate::error::Corruption;
     use std::path::Path;
     use std::sync::atomic::AtomicUsize;
@@ -600,6 +615,9 @@ mod tests {
         let place = SlotAddress { slots: slots_of_file, slot };
         cache.get_or_load(Store::Blocks, key(file, slot as u64), Some(place), || Ok(block(1))).unwrap();
         slots.put(slot, Arc::new(()));
+        if !cache.contains(Store::Blocks, &key(file, slot as u64)) {
+            slots.clear(slot);
+        }
     }
 
     #[test]
@@ -632,6 +650,28 @@ mod tests {
             assert!(full <= 21, "{full} blocks after {slot} loads");
         }
         assert!(unpoisoned(cache.0.second_chances.lock()).is_empty());
+    }
+
+    #[test]
+    fn blocks_in_use_and_index_blocks_do_not_exceed_the_capacity_together() {
+        let cache = BlockCache::with_capacity(20 * BLOCK as u64);
+        let file = FileId::next();
+        let (blocks, index) = (Arc::new(Slots::<()>::new(400)), Arc::new(Slots::<()>::new(17)));
+        let in_use = |slots: &Slots<()>, len| (0..len).filter(|&slot| slots.get(slot).is_some()).count();
+        for slot in 0..400usize {
+            load(&cache, file, &blocks, slot);
+            if slot >= 50 && slot.is_multiple_of(10) && slot / 10 < 5 + 17 {
+                let at = slot / 10 - 5;
+                let slots: Weak<Slots<()>> = Arc::downgrade(&index);
+                let place = SlotAddress { slots, slot: at };
+                let key = key(file, 1000 + at as u64);
+                cache.get_or_load(Store::Index, key, Some(place), || Ok(block(2))).unwrap();
+                index.put(at, Arc::new(()));
+            }
+            let (blocks, index) = (in_use(&blocks, 400), in_use(&index, 17));
+            assert!(blocks + index <= 22, "{blocks} blocks and {index} index blocks after {slot} loads");
+        }
+        assert_eq!(in_use(&index, 17), 17);
     }
 
     /// Returns the address of the first of some slots.

@@ -128,7 +128,7 @@ impl ReaderCore {
         let outlined = full.filter(|_| fills);
         let is_kept = entering == Entering::SearchPart && self.keeps_outlines(leaf);
         let parts = match outlined {
-            Some((cache, _)) => Some(cache.outline_parts()),
+            Some((cache, _)) => cache.outline_parts(),
             None => is_kept.then_some(PartSize::Fine),
         };
         let parts = parts.filter(|_| leaf.outlines().with(i, |_| ()).is_none());
@@ -144,11 +144,13 @@ impl ReaderCore {
                 && self.source.context().is_plain()
                 && cache.takes_outlines_alone()
                 && !cache.contains(Store::Blocks, key)
+                // there may be one whose index block has left the cache: outlines are in vain then
+                && !cache.contains(Store::Index, key)
         };
         let block = match outlined {
             // until the block is used often, its outline is enough
             Some((cache, key)) if is_alone(cache, &key) => {
-                let block = load()?;
+                let block = load().inspect_err(|_| cache.count_failed_load(&key))?;
                 if outline.is_none() {
                     self.cached(handle, slots, i, true, || Ok(block))?
                 } else {
@@ -423,8 +425,11 @@ impl ReaderCore {
         slots: &Arc<Slots<Vec<u8>>>,
         i: usize,
     ) -> Result<Option<Arc<Vec<u8>>>> {
-        let is_refused = |cache: &BlockCache| cache.is_full_for(handle.on_disk_size) && !cache.takes_filter();
-        if self.cache.as_ref().is_some_and(|(cache, _)| is_refused(cache)) {
+        if let Some((cache, file)) = &self.cache
+            && cache.is_full_for(handle.on_disk_size)
+            && !cache.takes_filter()
+        {
+            cache.count_miss(&BlockKey { file: *file, offset: handle.offset });
             return Ok(None);
         }
         let load = || Ok(Arc::new(self.source.read(handle, BlockType::BloomChunk)?.1));

@@ -167,7 +167,7 @@ impl ReaderCore {
     }
 }
 
-/// A block is read into the cache again after this many look-ups by its outline. To read and insert a block
+/// A block is read into the cache after this many look-ups by its outline. To read and insert a block
 /// takes as long as about twenty of them, and it takes the place of another that may be used as often.
 pub(super) const LOOKUPS: u32 = 128;
 

@@ -40,6 +40,9 @@ impl Table {
     }
 }
 
+/// At most so many parents are locked at once: each lock is an open file.
+const LOCKED: usize = 64;
+
 impl super::TableCore {
     /// Archives the parents in the table's directory that are not needed. `changing` must be held.
     fn archive_parents_in(&self, table: &Path) -> Result<Vec<RegionInfo>> {
@@ -55,21 +58,22 @@ impl super::TableCore {
         let mut archived = Vec::new();
         // They stay where they are, and HBase archives them.
         let parents = if storage.can_rename(table) { parents } else { Vec::new() };
-        let mut locked = BTreeMap::new();
-        for (path, info) in parents {
-            if !catalog.as_ref().map_or(Ok(false), |catalog| catalog.serves(&info))? {
-                locked.insert(path.clone(), self.options.lock(&path)?);
+        for parents in parents.chunks(LOCKED) {
+            let mut locked = BTreeMap::new();
+            for (path, info) in parents {
+                if !catalog.as_ref().map_or(Ok(false), |catalog| catalog.serves(info))? {
+                    locked.insert(path, self.options.lock(path)?);
+                }
+            }
+            // Looked for again: only now no process changes them. One may have restored a snapshot in which
+            // they serve.
+            let unneeded = if locked.is_empty() { Vec::new() } else { self.unneeded_parents(table)? };
+            for (path, info) in unneeded {
+                let Some(_lock) = locked.remove(&path) else { continue };
+                RegionDir::open(self.options.file_storage(), &path)?.archive_region()?;
+                archived.push(info);
             }
         }
-        // Looked for again: only now no process changes them. One may have restored a snapshot in which they
-        // serve.
-        let unneeded = if locked.is_empty() { Vec::new() } else { self.unneeded_parents(table)? };
-        for (path, info) in unneeded {
-            let Some(_lock) = locked.remove(&path) else { continue };
-            RegionDir::open(self.options.file_storage(), &path)?.archive_region()?;
-            archived.push(info);
-        }
-        drop(locked);
         if let Some(catalog) = catalog {
             let is_gone = |region: &RegionInfo| {
                 find_region_info(storage, &table.join(region.encoded_name())).map(|info| info.is_none())

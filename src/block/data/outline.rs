@@ -1,8 +1,8 @@
-//! What is kept of a data block that has left the cache: enough to read one row of it from the file.
+//! What is kept of a data block that is not in the cache: enough to read one row of it from the file.
 //!
 //! A cache that is much smaller than the data loses most blocks before they are used again. Reading a block
 //! of 64 KiB, checking all of it and building an index for a single look-up takes ten times as long as the
-//! look-up needs. An outline divides a block into parts of a few KiB, each of whole rows, and has the first
+//! look-up needs. An outline divides a block into parts of 4 or 16 KiB, each of whole rows, and has the first
 //! row and a checksum of each part. It takes about one percent of the block.
 //!
 //! In a delta encoding, a cell can only be decoded after the one before it. There an outline has the key of
@@ -34,7 +34,7 @@ pub(crate) struct BlockOutline {
     parts: Box<[Part]>,
     /// The first rows of the parts; in a delta encoding, the keys of their first cells, or these cells.
     firsts: Box<[u8]>,
-    /// The number of look-ups since the block was in the cache.
+    /// The number of look-ups since the block was read as a whole.
     lookups: AtomicU32,
     /// Of the first 64 parts, those that have been verified where the file is in memory.
     verified: AtomicU64,
@@ -210,7 +210,8 @@ impl BlockOutline {
             }
         }
         end_part(&part?, stored.bytes.len(), firsts.len())?;
-        if firsts.len() > len / MAX_FIRSTS {
+        let is_short = |part: &Part| ((part.end - part.start) as usize) <= MAX_PART;
+        if firsts.len() > len / MAX_FIRSTS || !parts.iter().any(is_short) {
             return None;
         }
         Some(Self {
