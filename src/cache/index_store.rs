@@ -9,7 +9,6 @@ use super::stats::Counters;
 use super::{BlockKey, CachedBlock, Entry, FileId, SWEEPS, SlotAddress};
 use crate::block::data::{BlockOutline, PartSize};
 use crate::sync::unpoisoned;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub(super) struct IndexStore {
@@ -18,8 +17,9 @@ pub(super) struct IndexStore {
     chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
     counters: Arc<Counters>,
     capacity: u64,
-    /// The size of the entries that take their place among the blocks.
-    reserved: AtomicU64,
+    /// The size of the entries that take their place among the blocks. Locked while these are inserted or
+    /// removed: moka counts an entry twice if one thread inserts what another removes.
+    reserved: Mutex<u64>,
 }
 
 /// The file of the entries that take the place of this store among the blocks. Their offsets are numbers
@@ -49,7 +49,7 @@ impl IndexStore {
             counted.evictions.add(u64::from(matches!(entry.block, CachedBlock::Index(_))));
         };
         let entries = blocks::new(capacity / 8 * MOST, Arc::default(), Arc::clone(&chances), count)?;
-        Some(Self { entries, chances, counters, capacity, reserved: AtomicU64::new(0) })
+        Some(Self { entries, chances, counters, capacity, reserved: Mutex::default() })
     }
 
     pub(super) fn entries(&self) -> &Blocks {
@@ -114,35 +114,41 @@ impl IndexStore {
             self.entries.run_pending_tasks();
         }
         let bytes = self.entries.weighted_size().min(self.capacity / 8 * MOST);
-        let difference = bytes.abs_diff(self.reserved.load(Ordering::Relaxed));
+        let mut reserved = unpoisoned(self.reserved.lock());
+        let difference = bytes.abs_diff(*reserved);
         if difference == 0 || !exactly && difference < self.capacity / STEP {
             return false;
         }
-        let before = self.reserved.swap(bytes, Ordering::Relaxed);
+        let before = std::mem::replace(&mut *reserved, bytes);
         for piece in 0..bytes.max(before).div_ceil(PIECE) {
-            let key = BlockKey { file: RESERVED, offset: piece };
-            match self.reserved(piece, false) {
-                Some(entry) => blocks.insert(key, entry),
-                None => blocks.invalidate(&key),
-            }
+            insert_piece(blocks, bytes, piece);
         }
         true
     }
 
-    /// Returns an entry that takes the place of this store among the blocks, by its number; `None` if the
-    /// store is too small, or if the place is given up until [`reserve`](Self::reserve) is called.
-    pub(super) fn reserved(&self, piece: u64, gives_up: bool) -> Option<Entry> {
+    /// Inserts again an entry that takes the place of this store among the blocks, and was evicted. If it
+    /// `gives_up`, the store has no place until [`reserve`](Self::reserve) is called.
+    pub(super) fn reserve_again(&self, blocks: &Blocks, piece: u64, gives_up: bool) {
+        let mut reserved = unpoisoned(self.reserved.lock());
         if gives_up {
-            self.reserved.store(0, Ordering::Relaxed);
+            *reserved = 0;
         }
-        let bytes = self.reserved.load(Ordering::Relaxed).saturating_sub(piece.saturating_mul(PIECE));
-        let bytes = usize::try_from(bytes.min(PIECE)).unwrap_or(usize::MAX);
-        (bytes > 0).then_some(Entry { block: CachedBlock::Reserved(bytes), place: None })
+        insert_piece(blocks, *reserved, piece);
     }
 
     /// Returns the number of entries that the blocks have for this store.
     pub(super) fn reserved_entries(&self) -> u64 {
-        self.reserved.load(Ordering::Relaxed).div_ceil(PIECE)
+        unpoisoned(self.reserved.lock()).div_ceil(PIECE)
+    }
+}
+
+/// Inserts the entry of a number that takes the place of `reserved` bytes, with others, or removes it.
+fn insert_piece(blocks: &Blocks, reserved: u64, piece: u64) {
+    let key = BlockKey { file: RESERVED, offset: piece };
+    let bytes = reserved.saturating_sub(piece.saturating_mul(PIECE)).min(PIECE);
+    match usize::try_from(bytes).unwrap_or(usize::MAX) {
+        0 => blocks.invalidate(&key),
+        bytes => blocks.insert(key, Entry { block: CachedBlock::Reserved(bytes), place: None }),
     }
 }
 

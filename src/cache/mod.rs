@@ -4,10 +4,10 @@
 //! blocks do not take their place.
 //!
 //! moka stores the blocks: it counts their bytes, evicts the least recently used, and makes concurrent
-//! readers of a block wait for a single load, if the block is to be inserted. If an open file has the index entry of a block, the block is
-//! found through the slot there (`block::slot`), without a lookup in moka, so moka does not see the use.
-//! Therefore, a block that moka evicts gets a second chance if its slot has been used since the last
-//! insertion, which turns moka's queue into a CLOCK.
+//! readers of a block wait for a single load, if the block is to be inserted. If an open file has the index
+//! entry of a block, the block is found through the slot there (`block::slot`), without a lookup in moka, so
+//! moka does not see the use. Therefore, a block that moka evicts gets a second chance if its slot has been
+//! used since the last insertion, which turns moka's queue into a CLOCK.
 
 #[cfg_attr(all(target_family = "wasm", target_os = "unknown"), path = "no_blocks.rs")]
 mod blocks;
@@ -478,9 +478,7 @@ impl BlockCache {
             for (key, entry) in chances {
                 if key.file == RESERVED {
                     // it gives up its place only if no other entry can leave
-                    if let Some(entry) = self.index().reserved(key.offset, sweep > 4 * SWEEPS) {
-                        self.blocks().insert(key, entry);
-                    }
+                    self.index().reserve_again(self.blocks(), key.offset, sweep > 4 * SWEEPS);
                 } else if sweep > SWEEPS {
                     self.0.counters.evictions.add(1);
                     self.0.second_tier.as_ref().inspect(|second| second.offer(&key, &entry));
