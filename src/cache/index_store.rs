@@ -29,10 +29,10 @@ pub(super) const RESERVED: FileId = FileId(u64::MAX);
 /// The most bytes of such an entry: the weight of an entry has 32 bits.
 const PIECE: u64 = 1 << 30;
 
-/// The store takes at most so many eighths of the cache.
+/// The greatest share of the cache that the store takes, in eighths.
 const MOST: u64 = 7;
 
-/// While the store takes more than so many eighths of the cache, new outlines are coarse.
+/// New outlines are coarse while the store takes more than this share of the cache, in eighths.
 const FINE: u64 = 2;
 
 /// The place among the blocks is adjusted when it differs by one in this many bytes of the cache.

@@ -40,7 +40,7 @@ impl Table {
     }
 }
 
-/// At most so many parents are locked at once: each lock is an open file.
+/// The greatest number of parents that are locked at once: each lock is an open file.
 const LOCKED: usize = 64;
 
 impl super::TableCore {
