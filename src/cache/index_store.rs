@@ -65,10 +65,8 @@ impl IndexStore {
 
     pub(super) fn insert(&self, key: BlockKey, outline: Arc<BlockOutline>, place: SlotAddress) {
         // the index block may have been evicted and read again: nothing else would empty the other slot
-        if let Some(before) = self.entries.get(&key).filter(|before| !place.is(before.place.as_ref()))
-            && let Some((slots, slot)) = before.slot()
-        {
-            slots.clear(slot);
+        if let Some(before) = self.entries.get(&key).filter(|before| !place.is(before.place.as_ref())) {
+            before.clear_slot();
         }
         let entry = Entry { block: CachedBlock::Outline(outline), place: Some(place) };
         self.entries.insert(key, entry);
@@ -85,7 +83,7 @@ impl IndexStore {
             for (key, entry) in chances {
                 if sweep == SWEEPS && is_index(&entry) {
                     self.counters.evictions.add(1);
-                    entry.slot().inspect(|(slots, slot)| slots.clear(*slot));
+                    entry.clear_slot();
                     continue;
                 }
                 self.entries.insert(key, entry);

@@ -187,6 +187,13 @@ impl Entry {
     fn slot(&self) -> Option<(Arc<dyn Evict>, usize)> {
         self.place.as_ref().and_then(|place| Some((place.slots.upgrade()?, place.slot)))
     }
+
+    /// Empties the slot through which the block is found.
+    fn clear_slot(&self) {
+        if let Some((slots, slot)) = self.slot() {
+            slots.clear(slot);
+        }
+    }
 }
 
 /// The number of times that blocks are reinserted after one was loaded.
@@ -419,9 +426,7 @@ impl BlockCache {
                 // on
                 if !loaded && place.as_ref().is_some_and(|place| !place.is(entry.place.as_ref())) {
                     // The old ones may still be in use, and would keep the block.
-                    if let Some((slots, slot)) = entry.slot() {
-                        slots.clear(slot);
-                    }
+                    entry.clear_slot();
                     self.store(store).insert(key, Entry { block: entry.block.clone(), place });
                 }
                 Ok(entry.block)
@@ -482,7 +487,7 @@ impl BlockCache {
                 } else if sweep > SWEEPS {
                     self.0.counters.evictions.add(1);
                     self.0.second_tier.as_ref().inspect(|second| second.offer(&key, &entry));
-                    entry.slot().inspect(|(slots, slot)| slots.clear(*slot));
+                    entry.clear_slot();
                 } else {
                     // it has been used since it was inserted
                     self.count_read(&key);

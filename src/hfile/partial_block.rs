@@ -81,8 +81,8 @@ impl ReaderCore {
         let mut bytes = std::mem::take(&mut buffers.spare);
         let from_tier = self.read_on(&mut partial, 0, &mut bytes, buffers)?;
         let block = partial.outline.block(bytes)?;
-        if let Some((cache, file)) = &self.cache {
-            cache.count_partial_read(&BlockKey { file: *file, offset: handle.offset });
+        if let Some((cache, key)) = self.cache_for(handle) {
+            cache.count_partial_read(&key);
         }
         self.count_found(from_tier);
         Some((block, partial))

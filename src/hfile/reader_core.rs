@@ -69,6 +69,12 @@ impl ReaderCore {
         self.source.reader.path()
     }
 
+    /// Returns the cache, if there is one, and the key of a block in it.
+    pub(super) fn cache_for(&self, handle: BlockHandle) -> Option<(&BlockCache, BlockKey)> {
+        let (cache, file) = self.cache.as_ref()?;
+        Some((cache, BlockKey { file: *file, offset: handle.offset }))
+    }
+
     /// Returns the order of the cells, or an error that names the unknown comparator.
     #[inline]
     pub(super) fn known_order(&self) -> Result<CellOrder> {
@@ -116,9 +122,7 @@ impl ReaderCore {
         let Children::Data(slots) = leaf.children() else {
             return Err(Error::invalid_argument("the scanner is above the data blocks"));
         };
-        let cache = self.cache.as_ref();
-        let cache = cache.map(|(cache, file)| (cache, BlockKey { file: *file, offset: handle.offset }));
-        let full = cache.filter(|(cache, _)| cache.is_full_for(handle.on_disk_size));
+        let full = self.cache_for(handle).filter(|(cache, _)| cache.is_full_for(handle.on_disk_size));
         let is_passed =
             entering == Entering::LongRun && full.is_some_and(|(cache, _)| !cache.takes_scanned());
         let fills = path.fill() == CacheFill::All && !is_passed;
@@ -211,8 +215,8 @@ impl ReaderCore {
     /// Whether a data block of an index block must be read from the file.
     pub(super) fn is_to_be_read(&self, leaf: &IndexBlock, i: usize, handle: BlockHandle) -> bool {
         let is_in_slot = || matches!(leaf.children(), Children::Data(slots) if slots.has(i));
-        let Some((cache, file)) = &self.cache else { return true };
-        !is_in_slot() && !cache.has(&BlockKey { file: *file, offset: handle.offset })
+        let Some((cache, key)) = self.cache_for(handle) else { return true };
+        !is_in_slot() && !cache.has(&key)
     }
 
     /// The order of the index that a block gets when a scan passes over it, if it gets one.
@@ -238,8 +242,7 @@ impl ReaderCore {
         handle: BlockHandle,
         index: Option<CellOrder>,
     ) -> Option<DataBlock> {
-        let (cache, file) = self.cache.as_ref()?;
-        let key = BlockKey { file: *file, offset: handle.offset };
+        let (cache, key) = self.cache_for(handle)?;
         let TierBlock { bytes, cells, prev_block_offset, as_stored } = cache.second_tier_block(&key)?;
         let block = DataBlock::new(bytes, cells, self.source.format().cells, Trust::Unchecked, index);
         let block = block.ok().map(|block| block.with_prev_block_offset(prev_block_offset));
@@ -392,9 +395,8 @@ impl ReaderCore {
     where
         CachedBlock: Holds<T>,
     {
-        let Some((cache, file)) = &self.cache else { return load() };
+        let Some((cache, key)) = self.cache_for(handle) else { return load() };
         let store = <CachedBlock as Holds<T>>::STORE;
-        let key = BlockKey { file: *file, offset: handle.offset };
         let wrong_type = || {
             let message = "two references in the file disagree about this block's type";
             Corruption::Malformed(message).at(self.path(), handle.offset)
@@ -425,11 +427,11 @@ impl ReaderCore {
         slots: &Arc<Slots<Vec<u8>>>,
         i: usize,
     ) -> Result<Option<Arc<Vec<u8>>>> {
-        if let Some((cache, file)) = &self.cache
+        if let Some((cache, key)) = self.cache_for(handle)
             && cache.is_full_for(handle.on_disk_size)
             && !cache.takes_filter()
         {
-            cache.count_miss(&BlockKey { file: *file, offset: handle.offset });
+            cache.count_miss(&key);
             return Ok(None);
         }
         let load = || Ok(Arc::new(self.source.read(handle, BlockType::BloomChunk)?.1));
@@ -441,10 +443,8 @@ impl ReaderCore {
             let (_, payload) = self.source.read(handle, BlockType::Meta)?;
             Ok(CachedBlock::Meta(Bytes::from(payload)))
         };
-        let block = match &self.cache {
-            Some((cache, file)) => {
-                cache.get_or_load(Store::Blocks, BlockKey { file: *file, offset: handle.offset }, None, load)
-            }
+        let block = match self.cache_for(handle) {
+            Some((cache, key)) => cache.get_or_load(Store::Blocks, key, None, load),
             None => load(),
         };
         match block? {

@@ -5,7 +5,6 @@ use super::reader_core::ReaderCore;
 use crate::block::data::{CellPosition, DataBlock, OutlineSearch, RowSearch, RowStep};
 use crate::block::index::{Children, IndexBlock};
 use crate::block::slot::BlockGuard;
-use crate::cache::BlockKey;
 use crate::cell::{CellKey, CellOrder, CellRef, same_bytes};
 use std::fmt;
 
@@ -138,11 +137,11 @@ impl ReaderCore {
         partial_reads: &mut u64,
     ) -> Option<(Option<BlockGuard<DataBlock>>, RowSearch)> {
         let outline = leaf.outlines().hold(at)?;
-        let ((cache, file), handle) = self.cache.as_ref().zip(leaf.handle(at))?;
-        let key = BlockKey { file: *file, offset: handle.offset };
+        let handle = leaf.handle(at)?;
+        let (cache, key) = self.cache_for(handle)?;
         let reader = cache.reader_of(key, &*self.source.reader);
         let block = OutlinedBlock {
-            file: *file,
+            file: key.file,
             reader: &reader,
             offset: handle.offset,
             outline: &outline,

@@ -54,6 +54,13 @@ struct Part {
     first_end: u32,
 }
 
+impl Part {
+    /// Whether the part may be read without its block.
+    fn is_short(&self) -> bool {
+        (self.end - self.start) as usize <= MAX_PART
+    }
+}
+
 /// The stored cells of a block.
 #[derive(Clone, Copy)]
 pub(crate) struct StoredCells<'s> {
@@ -210,8 +217,7 @@ impl BlockOutline {
             }
         }
         end_part(&part?, stored.bytes.len(), firsts.len())?;
-        let is_short = |part: &Part| ((part.end - part.start) as usize) <= MAX_PART;
-        if firsts.len() > len / MAX_FIRSTS || !parts.iter().any(is_short) {
+        if firsts.len() > len / MAX_FIRSTS || !parts.iter().any(Part::is_short) {
             return None;
         }
         Some(Self {
@@ -279,9 +285,8 @@ impl BlockOutline {
     /// without the block.
     pub(crate) fn place(&self, parts: Range<usize>) -> Option<Range<usize>> {
         let parts = self.parts.get(parts)?;
-        let is_short = |part: &Part| ((part.end - part.start) as usize) <= MAX_PART;
         let (first, last) = (parts.first()?, parts.last()?);
-        parts.iter().all(is_short).then_some(first.start as usize..last.end as usize)
+        parts.iter().all(Part::is_short).then_some(first.start as usize..last.end as usize)
     }
 
     /// Returns the offset of a part's first cell in the block that is decoded as a whole.
