@@ -3,7 +3,7 @@
 use super::index_store::RESERVED;
 use super::key::BuildKeyHasher;
 use super::stats::Counters;
-use super::{BlockKey, ENTRY_OVERHEAD, Entry};
+use super::{BlockKey, Entry};
 use crate::sync::unpoisoned;
 use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
@@ -24,7 +24,7 @@ pub(super) fn new(
     let cache = Cache::builder()
         .max_capacity(bytes)
         .eviction_policy(EvictionPolicy::lru())
-        .weigher(|_, entry: &Entry| u32::try_from(entry.block.memory() + ENTRY_OVERHEAD).unwrap_or(u32::MAX))
+        .weigher(|_, entry: &Entry| u32::try_from(entry.block.weight()).unwrap_or(u32::MAX))
         .eviction_listener(move |key: Arc<BlockKey>, entry: Entry, cause| {
             match (cause, entry.slot()) {
                 // the same block has been reinserted or reloaded

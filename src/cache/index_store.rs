@@ -17,9 +17,16 @@ pub(super) struct IndexStore {
     chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
     counters: Arc<Counters>,
     capacity: u64,
-    /// The size of the entries that take their place among the blocks. Locked while these are inserted or
-    /// removed: moka counts an entry twice if one thread inserts what another removes.
-    reserved: Mutex<u64>,
+    /// The entries that take their place among the blocks. Locked while these are inserted: moka counts an
+    /// entry twice if it sees the insertions of two threads in another order.
+    reserved: Mutex<Reserved>,
+}
+
+#[derive(Default)]
+struct Reserved {
+    bytes: u64,
+    /// The most entries there have been.
+    pieces: u64,
 }
 
 /// The file of the entries that take the place of this store among the blocks. Their offsets are numbers
@@ -64,11 +71,18 @@ impl IndexStore {
     }
 
     pub(super) fn insert(&self, key: BlockKey, outline: Arc<BlockOutline>, place: SlotAddress) {
-        // the index block may have been evicted and read again: nothing else would empty the other slot
-        if let Some(before) = self.entries.get(&key).filter(|before| !place.is(before.place.as_ref())) {
-            before.clear_slot();
+        self.replace(key, Entry { block: CachedBlock::Outline(outline), place: Some(place) });
+    }
+
+    fn replace(&self, key: BlockKey, entry: Entry) {
+        let is_elsewhere =
+            |before: &Entry| !entry.place.as_ref().is_some_and(|place| place.is(before.place.as_ref()));
+        // The index block may have been evicted and read again: nothing else would empty the other slot. And
+        // if moka replaced the entry, and had not seen it before it is removed, the size of the other entry
+        // would stay counted.
+        if self.entries.get(&key).is_some_and(|before| is_elsewhere(&before)) {
+            self.entries.invalidate(&key);
         }
-        let entry = Entry { block: CachedBlock::Outline(outline), place: Some(place) };
         self.entries.insert(key, entry);
     }
 
@@ -113,12 +127,13 @@ impl IndexStore {
         }
         let bytes = self.entries.weighted_size().min(self.capacity / 8 * MOST);
         let mut reserved = unpoisoned(self.reserved.lock());
-        let difference = bytes.abs_diff(*reserved);
+        let difference = bytes.abs_diff(reserved.bytes);
         if difference == 0 || !exactly && difference < self.capacity / STEP {
             return false;
         }
-        let before = std::mem::replace(&mut *reserved, bytes);
-        for piece in 0..bytes.max(before).div_ceil(PIECE) {
+        reserved.bytes = bytes;
+        reserved.pieces = reserved.pieces.max(bytes.div_ceil(PIECE));
+        for piece in 0..reserved.pieces {
             insert_piece(blocks, bytes, piece);
         }
         true
@@ -129,25 +144,30 @@ impl IndexStore {
     pub(super) fn reserve_again(&self, blocks: &Blocks, piece: u64, gives_up: bool) {
         let mut reserved = unpoisoned(self.reserved.lock());
         if gives_up {
-            *reserved = 0;
+            reserved.bytes = 0;
         }
-        insert_piece(blocks, *reserved, piece);
+        insert_piece(blocks, reserved.bytes, piece);
     }
 
     /// Returns the number of entries that the blocks have for this store.
-    pub(super) fn reserved_entries(&self) -> u64 {
-        unpoisoned(self.reserved.lock()).div_ceil(PIECE)
+    pub(super) fn reserved_entries(&self, blocks: &Blocks) -> u64 {
+        let pieces = 0..unpoisoned(self.reserved.lock()).pieces;
+        pieces.map(|piece| u64::from(blocks.contains_key(&reserved_key(piece)))).sum()
     }
 }
 
-/// Inserts the entry of a number that takes the place of `reserved` bytes, with others, or removes it.
+fn reserved_key(piece: u64) -> BlockKey {
+    BlockKey { file: RESERVED, offset: piece }
+}
+
+/// Inserts the entry of a number that takes the place of `reserved` bytes, with others.
+///
+/// It is inserted even for 0 bytes, and not removed: moka subtracts the last size of an entry that is
+/// removed, even if it has not seen the insertion that gave it this size.
 fn insert_piece(blocks: &Blocks, reserved: u64, piece: u64) {
-    let key = BlockKey { file: RESERVED, offset: piece };
     let bytes = reserved.saturating_sub(piece.saturating_mul(PIECE)).min(PIECE);
-    match usize::try_from(bytes).unwrap_or(usize::MAX) {
-        0 => blocks.invalidate(&key),
-        bytes => blocks.insert(key, Entry { block: CachedBlock::Reserved(bytes), place: None }),
-    }
+    let block = CachedBlock::Reserved(usize::try_from(bytes).unwrap_or(usize::MAX));
+    blocks.insert(reserved_key(piece), Entry { block, place: None });
 }
 
 #[cfg(test)]
@@ -170,12 +190,51 @@ mod tests {
         assert!(store.reserve(&blocks, true));
         blocks.run_pending_tasks();
         assert!((9 * GIB..9 * GIB + 10_000).contains(&blocks.weighted_size()), "{}", blocks.weighted_size());
-        assert_eq!(blocks.entry_count(), store.reserved_entries());
+        assert_eq!(blocks.entry_count(), store.reserved_entries(&blocks));
         store.evict_file(FileId(0), 1..9);
         assert!(store.reserve(&blocks, true));
         blocks.run_pending_tasks();
         assert!((GIB..GIB + 10_000).contains(&blocks.weighted_size()), "{}", blocks.weighted_size());
-        assert_eq!(blocks.entry_count(), store.reserved_entries());
+        assert_eq!(blocks.entry_count(), store.reserved_entries(&blocks));
+    }
+
+    #[test]
+    fn changes_in_quick_succession_leave_no_bytes() {
+        let store = IndexStore::new(1 << 20, &Arc::default()).unwrap();
+        let blocks = blocks::new(1 << 20, Arc::default(), Arc::default(), |_, _| {}).unwrap();
+        let key = |offset| BlockKey { file: FileId(0), offset };
+        for _ in 0..100 {
+            for offset in 0..8 {
+                let block = CachedBlock::Reserved(100_000);
+                store.entries.insert(key(offset), Entry { block, place: None });
+            }
+            assert!(store.reserve(&blocks, true));
+            blocks.run_pending_tasks();
+            assert_eq!(blocks.weighted_size(), 800_000);
+            // smaller and smaller, before moka has seen one of the sizes
+            for offset in 0..8 {
+                store.evict_file(FileId(0), offset..offset + 1);
+                assert!(store.reserve(&blocks, true));
+            }
+            blocks.run_pending_tasks();
+            assert_eq!(blocks.weighted_size(), 0);
+        }
+    }
+
+    #[test]
+    fn outlines_of_other_sizes_leave_no_bytes() {
+        let store = IndexStore::new(1 << 20, &Arc::default()).unwrap();
+        let key = BlockKey { file: FileId(0), offset: 0 };
+        for _ in 0..100 {
+            for bytes in [100_000, 50_000] {
+                store.replace(key, Entry { block: CachedBlock::Reserved(bytes), place: None });
+                if bytes == 100_000 {
+                    store.entries.run_pending_tasks();
+                }
+            }
+            store.evict_file(FileId(0), 0..1);
+            assert_eq!(store.entries.weighted_size(), 0);
+        }
     }
 
     #[test]

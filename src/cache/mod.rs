@@ -77,6 +77,14 @@ pub(crate) enum CachedBlock {
 }
 
 impl CachedBlock {
+    /// The size of an entry with this block.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Reserved(bytes) => *bytes,
+            block => block.memory() + ENTRY_OVERHEAD,
+        }
+    }
+
     fn memory(&self) -> usize {
         match self {
             Self::Data(block) => block.memory(),
@@ -268,7 +276,7 @@ impl BlockCache {
             cache.run_pending_tasks();
             self.give_second_chances();
             cache.run_pending_tasks();
-            let reserved = index.map_or(0, IndexStore::reserved_entries);
+            let reserved = index.map_or(0, |index| index.reserved_entries(cache));
             (blocks, bytes) = (cache.entry_count().saturating_sub(reserved), cache.weighted_size());
         }
         CacheStats {
@@ -675,6 +683,43 @@ mod tests {
             assert!(blocks + index <= 22, "{blocks} blocks and {index} index blocks after {slot} loads");
         }
         assert_eq!(in_use(&index, 17), 17);
+    }
+
+    #[test]
+    fn threads_that_read_and_close_files_leave_no_bytes() {
+        const SLOTS: usize = 60;
+        let cache = BlockCache::with_capacity(20 * BLOCK as u64);
+        for _ in 0..40 {
+            let file = FileId::next();
+            let blocks = Arc::new(Slots::<()>::new(SLOTS));
+            let index = Arc::new(Slots::<()>::new(SLOTS));
+            let read = |thread: usize| {
+                for i in 0..400 {
+                    let slot = (i * 7 + thread * 3) % SLOTS;
+                    if i % 5 == 0 && index.get(slot).is_none() {
+                        let slots: Weak<Slots<()>> = Arc::downgrade(&index);
+                        let place = SlotAddress { slots, slot };
+                        let key = key(file, 1000 + slot as u64);
+                        cache.get_or_load(Store::Index, key, Some(place), || Ok(block(2))).unwrap();
+                        index.put(slot, Arc::new(()));
+                        if !cache.contains(Store::Index, &key) {
+                            index.clear(slot);
+                        }
+                    }
+                    if blocks.get(slot).is_none() {
+                        load(&cache, file, &blocks, slot);
+                    }
+                }
+            };
+            std::thread::scope(|scope| {
+                (1..4).for_each(|thread| drop(scope.spawn(move || read(thread))));
+                read(0);
+            });
+            assert!(cache.stats().bytes <= cache.capacity());
+            cache.evict_file(file);
+            let stats = cache.stats();
+            assert_eq!((stats.blocks, stats.bytes, cache.index().entries().weighted_size()), (0, 0, 0));
+        }
     }
 
     /// Returns the address of the first of some slots.
