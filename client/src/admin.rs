@@ -192,7 +192,7 @@ impl Client {
         let request = self.0.snapshot_request(name, Some(table));
         let answer: SnapshotResponse = self.0.ask_master_by(&mut tries, "Snapshot", &request).await?;
         if let Some(id) = answer.proc_id {
-            return self.0.await_procedure(&mut tries, "Snapshot", id).await;
+            return Ok(self.0.await_procedure(&mut tries, "Snapshot", id).await?);
         }
         let request = SnapshotRequest { nonce_group: None, nonce: None, ..request };
         let mut pause = FIRST_PAUSE;
@@ -216,12 +216,12 @@ impl Client {
         if self.table_exists(table).await? {
             return Err(Error::invalid_argument(format!("table already exists: {table}")));
         }
-        self.restore(name, table).await
+        Ok(self.restore(name, table).await?)
     }
 
     /// Lets the master restore a table that is disabled, or create it.
-    pub(crate) async fn restore(&self, name: &str, table: &TableName) -> Result<()> {
-        self.0.procedure("RestoreSnapshot", &self.0.snapshot_request(name, Some(table))).await?;
+    pub(crate) async fn restore(&self, name: &str, table: &TableName) -> Result<(), ProcedureError> {
+        self.0.procedure_or("RestoreSnapshot", &self.0.snapshot_request(name, Some(table))).await?;
         self.0.locator.cache().clear_table(table);
         Ok(())
     }
@@ -245,6 +245,26 @@ impl Client {
     /// If no master answers.
     pub async fn run_catalog_janitor(&self) -> Result<()> {
         self.0.ask_master::<Empty>("RunCatalogScan", &Empty {}).await.map(drop)
+    }
+}
+
+/// Why a procedure of the master has not succeeded.
+pub(crate) struct ProcedureError {
+    pub(crate) error: Error,
+    /// Whether the master has said that it did not begin it, or that it failed. Otherwise it may go on.
+    pub(crate) is_final: bool,
+}
+
+/// An error that says nothing of the procedure.
+impl From<Error> for ProcedureError {
+    fn from(error: Error) -> Self {
+        Self { error, is_final: false }
+    }
+}
+
+impl From<ProcedureError> for Error {
+    fn from(failed: ProcedureError) -> Self {
+        failed.error
     }
 }
 
@@ -272,16 +292,34 @@ impl ClientCore {
 
     /// Lets the master execute a procedure, and waits for its end.
     async fn procedure(&self, method: &'static str, request: &impl Message) -> Result<()> {
+        Ok(self.procedure_or(method, request).await?)
+    }
+
+    /// As [`procedure`](Self::procedure); the error says whether the procedure may go on.
+    async fn procedure_or(&self, method: &'static str, request: &impl Message) -> Result<(), ProcedureError> {
         let mut tries = Tries::new(self);
-        let answer: ProcedureResponse = self.ask_master_by(&mut tries, method, request).await?;
+        let answer = self.ask_master_by(&mut tries, method, request).await;
+        let answer: ProcedureResponse = answer.map_err(|error| {
+            // its answer to an earlier attempt may have been lost
+            let is_unknown = matches!(error.kind(), ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::Closed);
+            ProcedureError { is_final: !is_unknown && !tries.has_given_up(), error }
+        })?;
         match answer.proc_id {
             Some(id) => self.await_procedure(&mut tries, method, id).await,
             // before 2.0, some requests have no procedure
-            None => Err(Error::locating(ErrorKind::Unsupported, format!("{method}: no procedure is named"))),
+            None => {
+                let message = format!("{method}: no procedure is named");
+                Err(Error::locating(ErrorKind::Unsupported, message).into())
+            }
         }
     }
 
-    async fn await_procedure(&self, tries: &mut Tries<'_>, method: &str, id: u64) -> Result<()> {
+    async fn await_procedure(
+        &self,
+        tries: &mut Tries<'_>,
+        method: &str,
+        id: u64,
+    ) -> Result<(), ProcedureError> {
         let request = GetProcedureResultRequest { proc_id: Some(id) };
         let mut pause = FIRST_PAUSE;
         loop {
@@ -295,11 +333,12 @@ impl ClientCore {
                     let exception = exception.generic_exception.unwrap_or_default();
                     let class = exception.class_name.unwrap_or_default();
                     let reason = exception.message.unwrap_or_default();
-                    return Err(Fault::of_procedure(method, &class, &reason).error);
+                    let error = Fault::of_procedure(method, &class, &reason).error;
+                    return Err(ProcedureError { error, is_final: true });
                 }
                 _ => {
                     let message = format!("{method}: the master does not know procedure {id}");
-                    return Err(Error::locating(ErrorKind::Remote, message));
+                    return Err(Error::locating(ErrorKind::Remote, message).into());
                 }
             }
         }

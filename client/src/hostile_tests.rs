@@ -15,7 +15,7 @@ use crate::rng::Rng;
 use crate::tries::{Setback, Wait};
 use crate::{Client, ClientBuilder, Table};
 use bytes::Bytes;
-use fake::{Cluster, Instead, Mischief, ROWS, expected_row, row_key};
+use fake::{Cluster, Holds, Instead, Mischief, ROWS, expected_row, row_key};
 use hregion::locator::{RegionException, RetryPolicy};
 use hregion::{
     CheckAndMutate, ConnectionRegistry, Deadline, Delete, Error, Family, Get, Increment, Put,
@@ -782,6 +782,35 @@ async fn a_table_is_as_before_if_its_snapshot_is_not_restored() {
         let calls = if calls.is_empty() { with_end } else { calls.to_owned() };
         assert_eq!(done(), (calls, left.to_owned()), "{failing:?}");
     }
+}
+
+/// A master that is not ready has not failed: the next one goes on with the procedure.
+#[tokio::test]
+async fn a_restoration_whose_end_is_not_known_is_not_undone() {
+    let cluster = Cluster::start().await;
+    cluster.describe(&[schema("t")]);
+    cluster.master(|master| {
+        master.snapshots = vec!["s".into()];
+        (master.is_disabled, master.holds) = (true, Holds::Restorations);
+    });
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(3);
+    let builder = Client::builder().retries(retries).failsafe_snapshot(Some("before-{snapshot.name}"));
+    let client = builder.bootstrap(&cluster.addresses()).unwrap();
+    let error = client.restore_snapshot("s").await.unwrap_err();
+    let expected = "s may be restored or not, snapshot before-s has what t was before: failed 3 times";
+    assert!(error.message().starts_with(expected), "{error}");
+    let done = cluster.master(|master| (master.done.join(", "), master.snapshots.join(", ")));
+    assert_eq!(done, ("Snapshot before-s, RestoreSnapshot s".to_owned(), "s, before-s".to_owned()));
+}
+
+#[tokio::test]
+async fn attempts_to_ask_for_a_result_begin_anew_after_an_answer() {
+    let cluster = Cluster::start().await;
+    cluster.master(|master| (master.polls, master.holds) = (6, Holds::EveryOther));
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(2);
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    client.snapshot(&TableName::parse("t").unwrap(), "s").await.unwrap();
+    assert_eq!(cluster.master(|master| master.done.join(", ")), "Snapshot s");
 }
 
 /// A `TableSchema` of a table with a family `f` that keeps a number of versions.

@@ -143,7 +143,10 @@ impl ClientCore {
                         deadline,
                     };
                     match self.connections.call::<M>(&call).await {
-                        Ok((_, answer)) => return Ok(answer.message),
+                        Ok((_, answer)) => {
+                            tries.answered();
+                            return Ok(answer.message);
+                        }
                         Err(fault) => Setback::of_fault(fault)?,
                     }
                 }

@@ -153,6 +153,17 @@ pub(crate) struct NextRegion {
     reading: Option<Reading>,
 }
 
+/// What has become of a region that is opened.
+#[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each region")]
+pub(crate) enum Taken {
+    /// It is open, or why not; and what is read of it.
+    Region(Opened, Pages),
+    /// It is another one than is wanted now, or was opened too long ago.
+    Stale,
+    /// The runtime has ended.
+    Ended,
+}
+
 /// A task that opens a region, and reads it.
 struct Reading {
     task: JoinHandle<()>,
@@ -311,20 +322,25 @@ impl NextRegion {
         }
     }
 
-    /// Returns the region and what is read of it, or why it could not be opened; `None` if it is another one
-    /// than is wanted now, or was read too long ago. Waits for the first page only. If the future is dropped
-    /// before, the region can be taken later.
-    pub(crate) async fn take(&mut self, row: &[u8], position: LocateType) -> Option<(Opened, Pages)> {
+    /// Returns the region and what is read of it, or why it could not be opened. Waits for the first page
+    /// only. If the future is dropped before, the region can be taken later.
+    pub(crate) async fn take(&mut self, row: &[u8], position: LocateType) -> Taken {
         let was_wanted = self.is_wanted.swap(true, Ordering::Relaxed);
         let is_other = self.row != row || self.position != position;
         if is_other || (!was_wanted && self.is_too_old(self.since)) {
             self.close();
         }
-        let opened = (&mut self.reading.as_mut()?.opened).await;
-        let Reading { pages, .. } = self.reading.take()?;
-        // one that an earlier caller did not wait for may have been there for long
-        let (opened, _) = opened.ok().filter(|(_, since)| !self.is_too_old(*since))?;
-        Some((opened, Pages { received: VecDeque::new(), coming: Some(pages) }))
+        let Some(reading) = &mut self.reading else { return Taken::Stale };
+        let opened = (&mut reading.opened).await;
+        let Some(Reading { pages, .. }) = self.reading.take() else { return Taken::Stale };
+        match opened {
+            Err(_) => Taken::Ended,
+            // its caller has not waited for it, or was not run
+            Ok((_, since)) if self.is_too_old(since) => Taken::Stale,
+            Ok((opened, _)) => {
+                Taken::Region(opened, Pages { received: VecDeque::new(), coming: Some(pages) })
+            }
+        }
     }
 
     /// Closes the scanner, once it is open.

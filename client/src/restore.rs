@@ -1,5 +1,6 @@
 //! Restoring a table from a snapshot, with another one to fall back on (HBase: `Admin.restoreSnapshot`).
 
+use crate::admin::ProcedureError;
 use crate::client::Client;
 use hregion::{Clock as _, Error, ErrorKind, Result, SystemClock, TableName};
 
@@ -29,25 +30,25 @@ impl Client {
                 self.check_disabled(table).await?;
                 self.restore_with(name, table, &failsafe_name(format, name, table)).await
             }
-            _ => self.restore(name, table).await,
+            _ => Ok(self.restore(name, table).await?),
         }
     }
 
     /// Restores a table, and takes the snapshot `failsafe` of it before.
     async fn restore_with(&self, name: &str, table: &TableName, failsafe: &str) -> Result<()> {
         self.snapshot(table, failsafe).await?;
-        let Err(error) = self.restore(name, table).await else {
+        let Err(ProcedureError { error, is_final }) = self.restore(name, table).await else {
             return self.delete_snapshot(failsafe).await.map_err(|error| {
                 let message = format!("{table} is restored, but snapshot {failsafe} is left");
                 because(message, &error)
             });
         };
         let left = format!("snapshot {failsafe} has what {table} was before");
-        if error.kind() == ErrorKind::Io {
-            // the master may still be at it
+        if !is_final {
+            // the master, or the next one, may still be at it
             return Err(because(format!("{name} may be restored or not, {left}"), &error));
         }
-        if let Err(again) = self.restore(failsafe, table).await {
+        if let Err(ProcedureError { error: again, .. }) = self.restore(failsafe, table).await {
             let message = format!("{name} is not restored ({}), {left}", error.message());
             return Err(because(message, &again));
         }

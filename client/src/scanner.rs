@@ -5,7 +5,7 @@ use crate::bounded::{RESULTS, Undecoded};
 use crate::client::runtime_ended;
 use crate::fault::Fault;
 use crate::proto;
-use crate::region_opener::{NextRegion, Pages, RegionOpener, close_scanner, has_more, is_last};
+use crate::region_opener::{NextRegion, Pages, RegionOpener, Taken, close_scanner, has_more, is_last};
 use crate::results::rows_of;
 use crate::scan_metrics::ScanMetrics;
 use crate::table::Table;
@@ -345,7 +345,7 @@ impl Scanner {
             let taken = next.take(&self.start, position).await;
             self.next_region = None;
             match taken {
-                Some(((opened, failed), pages)) => {
+                Taken::Region((opened, failed), pages) => {
                     self.count_failed(failed);
                     if opened.is_ok() || !is_earlier {
                         let (place, page, unclaimed) = opened?;
@@ -354,8 +354,10 @@ impl Scanner {
                         return Ok((place, page));
                     }
                 }
-                None if is_earlier => {}
-                None => return Err(runtime_ended()),
+                // the time of the operation ends this
+                Taken::Stale => {}
+                Taken::Ended if is_earlier => {}
+                Taken::Ended => return Err(runtime_ended()),
             }
             is_earlier = false;
         }

@@ -151,6 +151,11 @@ impl<'c> Tries<'c> {
         self.deadline = self.policy.deadline(self.begin);
     }
 
+    /// Whether no attempt is left, after one that another one could have made good.
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.failed >= self.policy.max_attempts() || self.is_over()
+    }
+
     /// Whether no time is left for another attempt.
     pub(crate) fn is_over(&self) -> bool {
         self.deadline.left() <= LEAST

@@ -61,4 +61,4 @@ pub(crate) use snapshot::{
 pub(crate) use store_file_info::StoreFileInfo;
 pub(crate) use survey::FileFaultKind;
 pub(crate) use table_regions::{TableListing, regions_among};
-pub(crate) use table_tree::{EmptyTable, TableTree};
+pub(crate) use table_tree::{EmptyTable, RegionLocks, TableTree};

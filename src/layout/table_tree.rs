@@ -12,12 +12,14 @@
 
 use super::descriptor::{StoredDescriptor, TABLE_DESC_DIR, read_descriptor, write_descriptor};
 use super::durable::{create_dir_durably, move_files, parent, refuse_link, remove_tree, rename, sync_dir};
-use super::region::fill;
+use super::file_name::{FileName, Target};
+use super::region::{RECOVERED_EDITS, fill, is_number};
 use super::root_tree::RootTree;
 use super::table::create_aside;
 use crate::error::{Error, Result};
-use crate::io::{DirEntry, Storage};
+use crate::io::{DirEntry, FileLock, Storage};
 use crate::schema::{Family, RegionInfo, TableName, is_legal_name};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,6 +33,9 @@ pub(crate) struct TableTree {
     tree: RootTree,
     table: TableName,
 }
+
+/// The locks of all regions of a table, by the names of their directories.
+pub(crate) type RegionLocks = BTreeMap<String, FileLock>;
 
 /// The content of an empty table.
 #[derive(Clone, Copy, Debug)]
@@ -84,8 +89,30 @@ impl TableTree {
         self.regions_in(&self.dir())
     }
 
+    /// Locks all regions with `lock`, which gets their directories, so that no process opens any of them for
+    /// writing.
+    ///
+    /// # Errors
+    ///
+    /// If one is open for writing.
+    pub(crate) fn lock_regions(&self, lock: impl Fn(&Path) -> Result<FileLock>) -> Result<RegionLocks> {
+        let mut locks = RegionLocks::new();
+        loop {
+            // A region may be created after the listing.
+            let mut names = self.regions()?;
+            names.retain(|name| !locks.contains_key(name));
+            if names.is_empty() {
+                return Ok(locks);
+            }
+            for name in names {
+                let taken = lock(&self.dir().join(&name))?;
+                locks.insert(name, taken);
+            }
+        }
+    }
+
     /// Returns the names of the regions of the table that was moved away.
-    pub(crate) fn moved_regions(&self) -> Result<Vec<String>> {
+    fn moved_regions(&self) -> Result<Vec<String>> {
         self.regions_in(&self.removed())
     }
 
@@ -117,10 +144,28 @@ impl TableTree {
 
     /// Moves the table's directory to `.tmp`: the commit. Nothing may be there. It is durable after
     /// [`settle`](Self::settle) or [`finish`](Self::finish).
-    pub(crate) fn move_away(&self) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// If a region was created since the `locks` were taken, and `lock` fails for it, or whether there is one
+    /// cannot be seen: the table is moved back. If an I/O operation fails.
+    pub(crate) fn move_away(
+        &self,
+        locks: &RegionLocks,
+        lock: impl Fn(&Path) -> Result<FileLock>,
+    ) -> Result<()> {
         let removed = self.removed();
         create_dir_durably(&*self.storage, &self.tree.root().path, parent(&removed))?;
-        rename(&*self.storage, &self.dir(), &removed)
+        rename(&*self.storage, &self.dir(), &removed)?;
+        let check = || {
+            let names = self.moved_regions()?;
+            let mut new = names.iter().filter(|name| !locks.contains_key(*name));
+            new.try_for_each(|name| lock(&removed.join(name)).map(drop))
+        };
+        check().or_else(|error| {
+            self.move_back()?;
+            Err(error)
+        })
     }
 
     /// Undoes [`move_away`](Self::move_away).
@@ -162,6 +207,28 @@ impl TableTree {
         }
         remove_tree(&*self.storage, &removed)?;
         sync_dir(&*self.storage, parent(&removed))
+    }
+
+    /// Whether something has been written to the table since it was created or cloned: a region has a store
+    /// file of its own, or edits.
+    pub(crate) fn has_writes(&self) -> Result<bool> {
+        let is_own = |file: &DirEntry| {
+            let name = file.utf8_name().and_then(FileName::parse);
+            !matches!(name, Some(FileName::Reference(..) | FileName::Whole(Target::Link { .. })))
+        };
+        for region in self.regions()? {
+            let dir = self.dir().join(region);
+            let edits = self.tree.files(&*self.storage, &dir.join(RECOVERED_EDITS))?;
+            if edits.iter().filter_map(DirEntry::utf8_name).any(is_number) {
+                return Ok(true);
+            }
+            for family in self.families(&dir)? {
+                if self.files(&dir.join(family))?.iter().any(is_own) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Returns the names of the directories of families in the directory of a region.

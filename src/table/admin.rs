@@ -5,11 +5,10 @@ use super::catalog::{TableCatalog, regions_on_disk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::FileLock;
 use crate::layout::durable::check_renames;
-use crate::layout::{EmptyTable, LogTree, StoredDescriptor, TableTree};
+use crate::layout::{EmptyTable, LogTree, RegionLocks, StoredDescriptor, TableTree};
 use crate::locator::{check_region_chain, serving};
 use crate::region::RegionOptions;
 use crate::schema::{Family, RegionInfo, TableName};
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The namespace of HBase's own tables.
@@ -24,9 +23,6 @@ pub(super) struct TableChange<'o> {
     pub(super) options: &'o RegionOptions,
     _lock: FileLock,
 }
-
-/// The locks of all regions of a table, by the names of their directories.
-pub(super) type RegionLocks = BTreeMap<String, FileLock>;
 
 /// Tables can be deleted, truncated and [altered](Self::alter) only while no process has a region of them
 /// open for writing; this is checked with the locks of the regions. Handles that are open for reading keep
@@ -133,10 +129,13 @@ impl Table {
         change.finish()
     }
 
-    /// Removes a table that was just created, and has no cells.
+    /// Removes a table that was just created or cloned, unless another process has written to it meanwhile.
     pub(super) fn undo_creation(root: &Path, name: &str, options: &RegionOptions) -> Result<()> {
         let change = TableChange::begin(root, name, options)?;
         let locks = change.lock_regions()?;
+        if change.tree.has_writes()? {
+            return Ok(());
+        }
         change.move_away(&locks)?;
         change.finish()
     }
@@ -170,19 +169,7 @@ impl<'o> TableChange<'o> {
     ///
     /// If one is open for writing.
     pub(super) fn lock_regions(&self) -> Result<RegionLocks> {
-        let mut locks = RegionLocks::new();
-        loop {
-            // A region may be created after the listing.
-            let mut names = self.tree.regions()?;
-            names.retain(|name| !locks.contains_key(name));
-            if names.is_empty() {
-                return Ok(locks);
-            }
-            for name in names {
-                let lock = self.options.lock(&self.tree.dir().join(&name))?;
-                locks.insert(name, lock);
-            }
-        }
+        self.tree.lock_regions(|region| self.options.lock(region))
     }
 
     /// Fails if the root has a catalog that cannot be changed now, for example because another process has it
@@ -243,16 +230,7 @@ impl<'o> TableChange<'o> {
     /// Moves the table's directory away, unless a region was created and opened for writing since the locks
     /// were taken.
     fn move_away(&self, locks: &RegionLocks) -> Result<()> {
-        self.tree.move_away()?;
-        for name in self.tree.moved_regions()? {
-            if !locks.contains_key(&name)
-                && let Err(error) = self.options.check_unlocked(&self.tree.removed().join(name))
-            {
-                self.tree.move_back()?;
-                return Err(error);
-            }
-        }
-        Ok(())
+        self.tree.move_away(locks, |region| self.options.lock(region))
     }
 }
 

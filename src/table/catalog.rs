@@ -49,7 +49,8 @@ pub(super) fn create_in_catalog(
     let regions = regions_on_disk(root, table, options);
     let added = regions.and_then(|regions| catalog.set_table(table, &regions, options.now()));
     added.inspect_err(|_| {
-        // If this fails, too, the table stays, and the next creation adds it to the catalog.
+        // If this fails, too, or others have written to the table, it stays, and the next creation adds it to
+        // the catalog.
         let _ = Table::undo_creation(root, &table.to_string(), options);
     })
 }

@@ -185,6 +185,8 @@ impl Table {
             let unfinished = change_of(&info);
             Some(Arc::new(RegionSlot::new(info, source, unfinished)))
         });
+        // A region that is gone, with the table or for its daughters, must not come back.
+        let options = options.create_if_missing(false);
         let options = if options.is_writable() { options.with_shared_log() } else { options }.of_new_table();
         Self(Arc::new(TableCore {
             name,

@@ -4,6 +4,7 @@ mod adopted;
 mod catalog;
 mod faults;
 mod golden_tables;
+mod meanwhile;
 mod names;
 
 use crate::support::forward::forward;

@@ -151,8 +151,23 @@ pub(super) struct Master {
     pub(super) done: Vec<String>,
     /// What of it fails: the start of a method and snapshot.
     pub(super) failing: Vec<&'static str>,
+    /// How often it answers of each procedure that it goes on.
+    pub(super) polls: u32,
+    pub(super) holds: Holds,
     /// Whether the last procedure failed.
     has_failed: bool,
+    asked: u32,
+}
+
+/// When a master answers that it is not ready.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Holds {
+    #[default]
+    Never,
+    /// Every other time that it is asked for a result.
+    EveryOther,
+    /// When it is asked for the result of a restoration.
+    Restorations,
 }
 
 impl Master {
@@ -161,6 +176,7 @@ impl Master {
         let name = request.snapshot.and_then(|snapshot| snapshot.name).unwrap_or_default();
         let done = format!("{method} {name}");
         self.has_failed = self.failing.iter().any(|failing| done.starts_with(failing));
+        self.asked = 0;
         self.done.push(done);
         match method {
             "Snapshot" => {
@@ -187,7 +203,19 @@ impl Master {
         Answer::of(&GetCompletedSnapshotsResponse { snapshots })
     }
 
-    fn result(&self) -> Answer {
+    fn result(&mut self) -> Answer {
+        self.asked += 1;
+        let is_held = match self.holds {
+            Holds::Never => false,
+            Holds::EveryOther => self.asked % 2 == 1,
+            Holds::Restorations => self.done.last().is_some_and(|done| done.starts_with("Restore")),
+        };
+        if is_held {
+            return Answer::exception("org.apache.hadoop.hbase.PleaseHoldException", "it is not ready");
+        }
+        if self.asked <= self.polls {
+            return Answer::of(&GetProcedureResultResponse { state: Some(1), exception: None });
+        }
         let exception = GenericExceptionMessage {
             class_name: Some("org.apache.hadoop.hbase.snapshot.RestoreSnapshotException".into()),
             message: Some("no room".into()),

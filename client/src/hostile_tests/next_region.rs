@@ -4,7 +4,10 @@ use super::{CALL, PATIENCE, client, is_expected, row_key};
 use crate::hostile_tests::fake::{Cluster, ROWS};
 use crate::{Client, Scanner, Table};
 use hregion::{ErrorKind, Scan, TableName};
+use std::future::ready;
+use std::pin::pin;
 use std::time::{Duration, Instant};
+use tokio::select;
 use tokio::time::{sleep, timeout};
 
 /// A lease that does not end in a test.
@@ -97,6 +100,22 @@ async fn a_slow_reader_has_the_next_region_closed() {
     read(&mut scanner, 4, ROWS - 4).await;
     assert_eq!(scanner.next_row().await.unwrap(), None);
     until_open(&cluster, &[]).await;
+}
+
+/// As after the process was suspended.
+#[tokio::test]
+async fn a_region_whose_caller_is_not_run_for_long_is_opened_again() {
+    let cluster = Cluster::start().await;
+    let table = table(&cluster, CALL);
+    let mut scanner = table.scan(Scan::new().caching(1)).unwrap();
+    let mut next = pin!(scanner.next_row());
+    select! {
+        biased;
+        _ = &mut next => panic!("no server has answered yet"),
+        () = ready(()) => {}
+    }
+    sleep(CALL).await;
+    assert!(is_expected(&next.await.unwrap().unwrap(), 0));
 }
 
 /// The pages that were read ahead count as calls of their scanner.

@@ -13,10 +13,9 @@ use super::Snapshot;
 use super::clone::TableClone;
 use crate::error::Result;
 use crate::io::{FileLock, Storage};
-use crate::layout::durable::{create_dir_durably, move_dir, parent, remove_tree};
+use crate::layout::durable::{move_dir, parent, remove_tree};
 use crate::layout::table::{create_parents, fill_aside};
 use crate::layout::table_tree::TableTree;
-use crate::schema::region_name::is_encoded_name;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,11 +36,10 @@ impl Snapshot {
         follow: impl Fn() -> Result<()>,
     ) -> Result<()> {
         let (root, table) = (self.tree.root(), self.description.table());
-        let (path, old) = (root.table(table), root.tmp(table));
+        let path = root.table(table);
         let replaced = TableTree::new(storage, &root.path, table);
         let clone = TableClone::new(self, storage, table, now)?;
-        let regions = self.tree.dirs(&**storage, &path)?.into_iter().filter(|name| is_encoded_name(name));
-        let locks = regions.map(|region| lock(&path.join(region))).collect::<Result<Vec<_>>>()?;
+        let locks = replaced.lock_regions(&lock)?;
         if replaced.has_remains()? {
             replaced.settle()?;
             follow()?;
@@ -50,24 +48,22 @@ impl Snapshot {
         create_parents(&**storage, parent(&path))?;
         let name = path.file_name().unwrap_or_default();
         let aside = fill_aside(storage, parent(&path), name, |dir| clone.fill(dir))?;
-        self.replace(&**storage, &aside, &path, &old).inspect_err(|_| {
+        let put = || match replaced.exists()? {
+            false => move_dir(&**storage, &aside, &path),
+            true => {
+                // The clone may have taken long: regions, or the table, may have been created meanwhile.
+                replaced.move_away(&locks, &lock)?;
+                replaced.settle().and_then(|()| move_dir(&**storage, &aside, &path)).inspect_err(|_| {
+                    // Otherwise the next restoration finds the table to be missing.
+                    let _ = replaced.move_back();
+                })
+            }
+        };
+        put().inspect_err(|_| {
             let _ = remove_tree(&**storage, &aside); // hidden, and never read
         })?;
         drop(locks);
         follow()?;
         replaced.finish()
-    }
-
-    /// Puts the directory `aside` in place of the table at `path`, if there is one, which is moved to `old`.
-    fn replace(&self, storage: &dyn Storage, aside: &Path, path: &Path, old: &Path) -> Result<()> {
-        if self.tree.list(storage, path)?.is_none() {
-            return move_dir(storage, aside, path);
-        }
-        create_dir_durably(storage, &self.tree.root().path, parent(old))?;
-        move_dir(storage, path, old)?;
-        move_dir(storage, aside, path).inspect_err(|_| {
-            // Otherwise the next restoration finds the table to be missing.
-            let _ = move_dir(storage, old, path);
-        })
     }
 }

@@ -1,5 +1,6 @@
 //! The rows of `hbase:meta` follow the tables.
 
+use super::meanwhile::Meanwhile;
 use super::*;
 use hregion::io::faulty::Crash;
 use hregion::locator::{CatalogRow, MetaRegion};
@@ -370,4 +371,52 @@ fn a_deleted_table_is_restored_in_the_catalog_or_not_at_all() {
     };
     let cells = [None, Some(old_values())];
     Change { table: T, root: &root, make: &make, cells, has_gap: false, is_made: &never }.fail_at_each_call();
+}
+
+/// Another process writes to a table, or to a clone, before the catalog gets it; then each call of the
+/// creation fails.
+#[test]
+fn a_table_with_writes_of_others_is_not_removed_when_its_creation_fails() {
+    for is_clone in [false, true] {
+        for is_flushed in [false, true] {
+            let mut kept = 0;
+            for n in 0.. {
+                let storage = if is_clone { root_with_snapshot() } else { root_with_catalog() };
+                let name = if is_clone { "ns:clone" } else { T };
+                let other = storage.clone();
+                let act = move || {
+                    let table = open(&other, name, true).unwrap();
+                    table.put(Put::new("x").cell_at("f", "q", 5, "new")).unwrap();
+                    if is_flushed {
+                        table.close().unwrap();
+                    }
+                    drop(table);
+                    other.fail_among_all([n]);
+                };
+                let (dir, at) = (Path::new("/hbase/data").join(name.replace(':', "/")), storage.clone());
+                let is_time = move |path: &Path| {
+                    Some(path) == dir.parent()
+                        && at.names().iter().any(|path| Path::new("/").join(path).starts_with(&dir))
+                };
+                let options = options(&storage).storage(Meanwhile::storage(storage.clone(), is_time, act));
+                let made = if is_clone {
+                    Table::clone_snapshot(ROOT, "s", name, options)
+                } else {
+                    Table::create_with(ROOT, name, &[Family::new("f"), Family::new("g")], &["m"], options)
+                };
+                let is_made = made.map(drop).is_ok();
+                let has_failed = storage.pending_faults().is_empty();
+                storage.heal();
+                let shown = format!("call {n}, {is_clone}, {is_flushed}: {is_made}");
+                let found = values(&storage, name).unwrap_or_default();
+                assert!(found.contains(&"x/f:q/5=new".to_owned()), "{shown}: {found:?}");
+                kept += usize::from(!is_made);
+                if !has_failed {
+                    assert!(is_made, "{shown}");
+                    break;
+                }
+            }
+            assert!(kept > 10, "{kept}");
+        }
+    }
 }
