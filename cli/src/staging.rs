@@ -3,7 +3,6 @@
 use crate::failure::CommandError;
 use crate::new_file::{make, random_name, release};
 use crate::places;
-use crate::probe;
 use hregion::{BulkLoad, Table};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,8 +21,9 @@ impl Staging {
     /// uses it.
     pub(crate) fn create(table: &Path) -> Result<Self, CommandError> {
         let (table, path) = (table.to_owned(), Table::import_dir(table));
+        // fails at a symbolic link, which would lead out of the table
+        Table::remove_import_dir(&table, &path, &*places::storage())?;
         if places::is_url(&table) {
-            Table::remove_import_dir(&table, &path, &*places::storage())?;
             // Another process that has lost its locks may still write to its own.
             let path = path.join(random_name());
             let mut new = Self { table, path, is_kept: true };
@@ -31,9 +31,6 @@ impl Staging {
             created.map_err(|error| CommandError::io("create", &new.path, &error))?;
             new.is_kept = false;
             return Ok(new);
-        }
-        if probe::exists(&path)? {
-            fs::remove_dir_all(&path).map_err(|error| CommandError::io("remove", &path, &error))?;
         }
         make(&path, || fs::create_dir_all(&path))
             .map_err(|error| CommandError::io("create", &path, &error))?;

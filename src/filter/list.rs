@@ -172,8 +172,12 @@ struct OrMember {
     /// What follows from the member's verdict on an earlier cell of the row. While it applies, the member is
     /// not called: the list did not skip as far as the member's verdict allowed.
     memory: Memory,
-    /// The earlier cell, or the hint.
+    /// The earlier cell.
     key: SeekKey,
+    /// The value of the earlier cell, if the member has a hint.
+    value: Vec<u8>,
+    /// Buffer for the hint.
+    hint: SeekKey,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -183,13 +187,14 @@ enum Memory {
     Column,
     /// Excludes the rest of the key's family.
     Family,
-    /// Excludes everything before the key.
+    /// Excludes everything before the member's hint for the earlier cell. The member is asked for it when the
+    /// next cell of the row comes: with a hint for the last row that a fuzzy key matches, it ends.
     Hint,
 }
 
 impl OrMember {
     /// Returns the member's verdict on the cell, if it follows from an earlier verdict.
-    fn assumed(&self, cell: CellRef<'_>, reversed: bool) -> Option<Verdict> {
+    fn assumed(&mut self, cell: CellRef<'_>, reversed: bool) -> Option<Verdict> {
         let same_family = || cell.key().is_of_family(self.key.family());
         match self.memory {
             Memory::Nothing => None,
@@ -198,7 +203,11 @@ impl OrMember {
             }
             Memory::Family => same_family().then_some(Verdict::NextRow),
             Memory::Hint => {
-                let order = CellOrder::User.compare(cell.key(), &self.key);
+                let earlier = CellRef::new(&self.key, &self.value);
+                if !self.filter.next_cell_hint(earlier, &mut self.hint) {
+                    return None;
+                }
+                let order = CellOrder::User.compare(cell.key(), &self.hint);
                 let before = if reversed { order.is_gt() } else { order.is_lt() };
                 before.then_some(Verdict::SeekNextUsingHint)
             }
@@ -211,25 +220,34 @@ impl OrMember {
         Ok(verdict)
     }
 
-    /// Records a verdict of the member, actual or assumed. A hint is computed from `cell`.
+    /// Records a verdict of the member, actual or assumed.
     fn remember(&mut self, verdict: Verdict, cell: CellRef<'_>) {
         self.memory = match verdict {
             Verdict::Include | Verdict::Skip => Memory::Nothing,
             Verdict::NextCol | Verdict::IncludeAndNextCol => Memory::Column,
             Verdict::NextRow | Verdict::IncludeAndSeekNextRow => Memory::Family,
-            Verdict::SeekNextUsingHint if self.filter.next_cell_hint(cell, &mut self.key) => Memory::Hint,
-            Verdict::SeekNextUsingHint => Memory::Nothing,
+            Verdict::SeekNextUsingHint => Memory::Hint,
         };
-        if matches!(self.memory, Memory::Column | Memory::Family) {
+        if self.memory != Memory::Nothing {
             self.key.set_key(cell.key());
+        }
+        if self.memory == Memory::Hint {
+            self.value.clear();
+            self.value.extend_from_slice(cell.value());
         }
     }
 }
 
 impl FilterListWithOr {
     pub(super) fn new(filters: impl IntoIterator<Item = Box<dyn CellFilter>>) -> Self {
-        let member =
-            |filter| OrMember { filter, included: false, memory: Memory::Nothing, key: SeekKey::new() };
+        let member = |filter| OrMember {
+            filter,
+            included: false,
+            memory: Memory::Nothing,
+            key: SeekKey::new(),
+            value: Vec::new(),
+            hint: SeekKey::new(),
+        };
         Self { members: filters.into_iter().map(member).collect(), reversed: false, hint: SeekKey::new() }
     }
 

@@ -44,6 +44,9 @@ pub struct Assignment {
 /// The family with the locations of regions.
 pub(crate) const INFO: &[u8] = b"info";
 
+/// The greatest id of a copy, for each that has columns.
+const COPIES_PER_COLUMN: u64 = 16;
+
 /// The raw column values of a copy.
 #[derive(Clone, Debug, Default)]
 struct Columns<'a> {
@@ -92,6 +95,11 @@ impl CatalogRow {
         // the number of copies follows from the server columns: they are written, empty, before the copies
         // are opened
         let last = copies.iter().rfind(|(_, copy)| copy.server.is_some()).map_or(0, |(id, _)| *id);
+        // the columns of each copy are written: one that says that there are thousands is damaged
+        let limit = COPIES_PER_COLUMN * (copies.len() as u64 + 1);
+        if u64::from(last) > limit {
+            return Err(Corruption::Limit { what: "id of a copy of a region", value: last.into(), limit });
+        }
         let none = Columns::default();
         let copies = || (0..=last).map(|id| copies.get(&id).unwrap_or(&none));
         let replicas: Result<Vec<_>, _> = copies().map(Columns::replica).collect();
@@ -249,6 +257,14 @@ mod tests {
         let closed = Assignment { state: Some(RegionState::Closed), target: None };
         assert_eq!(row.assignments(), [open, Assignment::default(), closed]);
         assert_eq!((row.daughters(), row.merge_parents()), (&[region()][..], &[region(), region()][..]));
+    }
+
+    #[test]
+    fn copies_that_have_no_columns_are_limited() {
+        let (name, info) = (region().name(), region().to_cell());
+        let row = |id: &str| parse(&name, &[("regioninfo", &info), (&format!("server_{id}"), b"")]);
+        assert_eq!(row("0020").unwrap().locations().replicas().len(), 0x21);
+        assert!(matches!(row("FFFF"), Err(Corruption::Limit { value: 0xffff, limit: 32, .. })));
     }
 
     #[test]

@@ -190,6 +190,33 @@ fn several_lists_are_one() {
     }
 }
 
+/// A directory that was unpacked from an archive may have links.
+#[cfg(unix)]
+#[test]
+fn nothing_is_removed_or_written_through_a_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = table(dir.path());
+    let input = write(dir.path(), "in.json", &cell("x", "f", "q", 5, "v").to_string());
+    for below in ["", "import"] {
+        let (victim, tmp) = (dir.path().join("victim"), Path::new(&table).join(".tmp"));
+        fs::create_dir_all(victim.join("import")).unwrap();
+        fs::write(victim.join("import/thesis"), "text").unwrap();
+        if below.is_empty() {
+            std::os::unix::fs::symlink(&victim, &tmp).unwrap();
+        } else {
+            fs::create_dir(&tmp).unwrap();
+            std::os::unix::fs::symlink(victim.join("import"), tmp.join("import")).unwrap();
+        }
+        let output = run(&["import", &table, &input]);
+        assert_ne!(code(&output), 0);
+        assert!(stderr(&output).contains("symbolic link"), "{}", stderr(&output));
+        assert_eq!(fs::read_dir(victim.join("import")).unwrap().count(), 1);
+        assert_eq!(fs::read_to_string(victim.join("import/thesis")).unwrap(), "text");
+        if below.is_empty() { fs::remove_file(tmp) } else { fs::remove_dir_all(tmp) }.unwrap();
+    }
+    ok(&["import", &table, &input]);
+}
+
 #[test]
 fn nothing_is_imported_if_anything_is_wrong() {
     let dir = tempfile::tempdir().unwrap();

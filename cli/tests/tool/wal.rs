@@ -87,7 +87,10 @@ fn a_directory_stands_for_its_logs_in_the_order_of_their_names() {
 
     let copy = tempfile::tempdir().unwrap();
     fs::copy(&files(&dir)[0], copy.path().join("16")).unwrap();
-    fs::write(copy.path().join("16.seqid"), b"").unwrap();
+    for name in ["16.seqid", "15_seqid"] {
+        fs::write(copy.path().join(name), b"").unwrap();
+    }
+    fs::write(copy.path().join(".16.crc"), b"crc\0....").unwrap();
     #[cfg(unix)]
     std::os::unix::fs::symlink(copy.path(), copy.path().join("again")).unwrap();
     let found = ok(&["wal", "--json", &text(copy.path())]);

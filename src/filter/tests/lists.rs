@@ -222,6 +222,21 @@ fn reversed_or_skips_members_after_their_hint() {
     assert_eq!(read(&Filter::column_prefix("b"), &table, true).len(), 1);
 }
 
+/// With the hint for a row after all that it matches, the fuzzy filter would end, and keep rows of a list
+/// whose other members drop them.
+#[test]
+fn or_asks_for_hints_when_the_next_cell_of_the_row_comes() {
+    let filter = || {
+        let missing = Filter::parse("SingleColumnValueFilter('f', 'c', =, 'binary:v', true, true)").unwrap();
+        Filter::any([Filter::fuzzy_row([("a", [0])]).unwrap(), missing]).unwrap()
+    };
+    let one_each = cells("a1/f:x/1=x b1/f:x/1=x b2/f:x/1=x");
+    assert_eq!(read(&filter(), &one_each, false), ["a1/f:x/1=x"]);
+    // at the second cell of b1, the fuzzy filter ends
+    let two_each = cells("a1/f:x/1=x b1/f:x/1=x b1/f:y/1=x b2/f:x/1=x b2/f:y/1=x");
+    assert_eq!(read(&filter(), &two_each, false), ["a1/f:x/1=x", "b2/f:x/1=x", "b2/f:y/1=x"]);
+}
+
 #[test]
 fn empty_lists_pass_everything() {
     let table = cells("a/f:a/1=x b/f:a/1=x");
