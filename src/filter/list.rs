@@ -176,8 +176,6 @@ struct OrMember {
     key: SeekKey,
     /// The value of the earlier cell, if the member has a hint.
     value: Vec<u8>,
-    /// Buffer for the hint.
-    hint: SeekKey,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -193,8 +191,8 @@ enum Memory {
 }
 
 impl OrMember {
-    /// Returns the member's verdict on the cell, if it follows from an earlier verdict.
-    fn assumed(&mut self, cell: CellRef<'_>, reversed: bool) -> Option<Verdict> {
+    /// Returns the member's verdict on the cell, if it follows from an earlier verdict. `hint` is a buffer.
+    fn assumed(&mut self, cell: CellRef<'_>, hint: &mut SeekKey, reversed: bool) -> Option<Verdict> {
         let same_family = || cell.key().is_of_family(self.key.family());
         match self.memory {
             Memory::Nothing => None,
@@ -204,10 +202,10 @@ impl OrMember {
             Memory::Family => same_family().then_some(Verdict::NextRow),
             Memory::Hint => {
                 let earlier = CellRef::new(&self.key, &self.value);
-                if !self.filter.next_cell_hint(earlier, &mut self.hint) {
+                if !self.filter.next_cell_hint(earlier, hint) {
                     return None;
                 }
-                let order = CellOrder::User.compare(cell.key(), &self.hint);
+                let order = CellOrder::User.compare(cell.key(), hint);
                 let before = if reversed { order.is_gt() } else { order.is_lt() };
                 before.then_some(Verdict::SeekNextUsingHint)
             }
@@ -246,7 +244,6 @@ impl FilterListWithOr {
             memory: Memory::Nothing,
             key: SeekKey::new(),
             value: Vec::new(),
-            hint: SeekKey::new(),
         };
         Self { members: filters.into_iter().map(member).collect(), reversed: false, hint: SeekKey::new() }
     }
@@ -301,7 +298,7 @@ impl CellFilter for FilterListWithOr {
             if member.filter.filter_all_remaining() {
                 continue;
             }
-            let verdict = match member.assumed(cell, self.reversed) {
+            let verdict = match member.assumed(cell, &mut self.hint, self.reversed) {
                 Some(verdict) => {
                     member.remember(verdict, cell);
                     verdict
