@@ -135,6 +135,7 @@ pub use schema::{
     BloomType, Cipher, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName,
     SnapshotDescription, SnapshotType, TableName,
 };
+pub use store::{HFileHalf, HFileHalfScanner};
 pub use table::{
     BulkLoad, CheckReport, Finding, FindingKind, RegionOutcome, RegionRecovery, RootRecovery, Severity,
     Table, TableChanges, TableResultScanner, TableScanner, TableView,

@@ -120,6 +120,15 @@ impl HFile {
         self.0.order
     }
 
+    /// Returns the order of the cells.
+    ///
+    /// # Errors
+    ///
+    /// If the file's comparator is unknown.
+    pub(crate) fn known_order(&self) -> Result<CellOrder> {
+        self.0.known_order()
+    }
+
     /// Whether cells have a sequence id.
     #[must_use]
     pub fn has_seq_ids(&self) -> bool {

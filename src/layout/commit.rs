@@ -92,6 +92,8 @@ pub(crate) struct FamilyChange<'c> {
     pub(crate) add: Vec<StagedFile>,
     /// Names of files that no longer belong to the store.
     pub(crate) remove: Vec<String>,
+    /// Names of files that earlier changes have replaced, and that may still be in the directory.
+    pub(crate) replaced: BTreeSet<String>,
 }
 
 /// A file that belongs to a store.
@@ -249,7 +251,7 @@ fn new_list(
         }
         (_, Some(list)) => {
             if tracker.source == TrackedBy::Unset {
-                check_unambiguous(dir, &list)?;
+                check_unambiguous(dir, &list, &change.replaced)?;
             }
             list
         }
@@ -271,13 +273,14 @@ pub(super) fn listed(name: &str, len: u64) -> ListedFile {
     ListedFile { name: name.to_owned(), size: if is_plain { len } else { 0 }, reference: None }
 }
 
-/// Checks that a list agrees with the directory. Without a setting, one reader may use the list, and another
-/// the directory.
-fn check_unambiguous(dir: &FamilyDir, list: &FileList) -> Result<()> {
+/// Checks that a list agrees with the directory, but for files that were replaced. Without a setting, one
+/// reader may use the list, and another the directory.
+fn check_unambiguous(dir: &FamilyDir, list: &FileList, replaced: &BTreeSet<String>) -> Result<()> {
     let in_directory = StoreFileTracker { source: TrackedBy::Directory, writes_list: false };
     let found = dir.store_files(in_directory)?.files;
-    let listed: BTreeSet<&str> = list.files.iter().map(|file| file.name.as_str()).collect();
-    if found.len() == listed.len() && found.iter().all(|file| listed.contains(file.name.as_str())) {
+    let found: BTreeSet<&String> =
+        found.iter().map(|file| &file.name).filter(|name| !replaced.contains(*name)).collect();
+    if found == list.files.iter().map(|file| &file.name).collect() {
         return Ok(());
     }
     let message = "no store file tracker is set, and the list of files differs from the directory: \

@@ -42,12 +42,23 @@ pub(crate) enum SchemaChange {
 
 /// Reads the descriptor in the directory of a table or region: the file with the greatest number. A file of
 /// another length than its name contains is incomplete, and skipped. Returns `None` if there are no files,
-/// and fails if all are incomplete.
+/// and fails if all are incomplete, or it is that of another table.
 pub(crate) fn read_descriptor(
     storage: &dyn Storage,
     owner: &Path,
     table: &TableName,
 ) -> Result<Option<StoredDescriptor>> {
+    match find_descriptor(storage, owner)? {
+        Some(stored) if stored.descriptor.table() != table => {
+            let corruption = Corruption::Malformed("the table descriptor is that of another table");
+            Err(corruption.at(&stored.path, 0))
+        }
+        found => Ok(found),
+    }
+}
+
+/// As [`read_descriptor`], of whatever table.
+fn find_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<StoredDescriptor>> {
     let mut newest: Option<(u64, bool, PathBuf)> = None;
     let mut torn = None;
     // Before 0.96 the descriptor was in the table's directory.
@@ -77,10 +88,12 @@ pub(crate) fn read_descriptor(
         };
     };
     let descriptor = read_descriptor_file(storage, &path)?;
-    if descriptor.table() != table {
-        return Err(Corruption::Malformed("the table descriptor is that of another table").at(&path, 0));
-    }
     Ok(Some(StoredDescriptor { descriptor, owner: owner.to_owned(), path, number, has_length }))
+}
+
+/// Returns the name of the table whose descriptor is in a directory; `None` if there is none.
+pub(crate) fn table_of_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<TableName>> {
+    Ok(find_descriptor(storage, owner)?.map(|stored| stored.descriptor.table().clone()))
 }
 
 /// Reads a descriptor file, in any directory.

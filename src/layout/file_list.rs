@@ -124,6 +124,34 @@ fn list_number(name: &str) -> Option<u64> {
     digits.parse().ok().filter(|number| *number <= i64::MAX.cast_unsigned())
 }
 
+/// Returns a number for a list.
+fn next_number(dir: &Path, number: u64) -> Result<u64> {
+    if number > i64::MAX.cast_unsigned() {
+        return Err(Corruption::Malformed("no number is left for another list of files").at(dir, 0));
+    }
+    Ok(number)
+}
+
+/// Returns the number of the list after the `greatest`, in a storage without renames. HBase before 2.5.3 has
+/// two names, which it uses in turn, and reads no others: none of them is made only once.
+fn number_made_once(dir: &Path, greatest: Option<u64>) -> Result<u64> {
+    if greatest == Some(0) {
+        return Err(Error::not_supported(format!(
+            "changing a list of files named f1 or f2, as HBase before 2.5.3 names them, in a storage without \
+             renames: {}",
+            dir.display()
+        )));
+    }
+    next_number(dir, greatest.map_or(1, |greatest| greatest + 1))
+}
+
+/// Checks that a list of files can follow those of a family in a storage without renames.
+pub(super) fn check_next_list(storage: &dyn Storage, family: &Path) -> Result<()> {
+    let by_number = list_names(storage, family)?.unwrap_or_default();
+    let greatest = by_number.last_key_value().map(|(number, _)| *number);
+    number_made_once(&family.join(FILE_LIST_DIR), greatest).map(drop)
+}
+
 /// Returns the names of all lists in a family's directory, by number; `None` if there is no directory of
 /// lists.
 fn list_names(storage: &dyn Storage, family: &Path) -> Result<Option<BTreeMap<u64, Vec<String>>>> {
@@ -223,22 +251,17 @@ impl NewFileList {
         list.version = list.version.max(before.as_ref().map_or(1, |before| before.version));
         let dir = family.join(FILE_LIST_DIR);
         let path = match by_number.last_key_value() {
+            // Processes that change the same list make the same one: only one of them creates it.
+            greatest if !storage.can_rename(&dir) => {
+                dir.join(format!("f1.{}", number_made_once(&dir, greatest.map(|(number, _)| *number))?))
+            }
             // HBase before 2.5.3 reads no other names.
             Some((0, _)) => {
                 let is_first = before.is_some_and(|before| before.name == "f1");
                 dir.join(if is_first { "f2" } else { "f1" })
             }
-            // Processes that change the same list make the same one: only one of them creates it.
-            greatest if !storage.can_rename(&dir) => {
-                let number = greatest.map_or(1, |(number, _)| number.saturating_add(1));
-                dir.join(format!("f1.{number}"))
-            }
             greatest => {
-                let after = greatest.map_or(0, |(number, _)| number + 1);
-                if after > i64::MAX.cast_unsigned() {
-                    let corruption = Corruption::Malformed("no number is left for another list of files");
-                    return Err(corruption.at(&dir, 0));
-                }
+                let after = next_number(&dir, greatest.map_or(0, |(number, _)| number + 1))?;
                 dir.join(format!("f1.{}", after.max(now.max(0).cast_unsigned())))
             }
         };

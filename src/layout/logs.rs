@@ -54,6 +54,14 @@ impl LogTree {
         Self { tree: RootTree::new(root) }
     }
 
+    /// Returns the tree in which a log of a server is, by its path; `None` for a path at any other place.
+    pub(crate) fn of_log(log: &Path) -> Option<Self> {
+        let dir = log.parent()?;
+        let is_server = dir.parent().is_some_and(|dir| dir.ends_with(LOGS));
+        let logs = if is_server { dir.parent()? } else { dir };
+        (is_server || dir.ends_with(OLD_LOGS)).then(|| logs.parent().map(Self::new)).flatten()
+    }
+
     fn root(&self) -> &Path {
         &self.tree.root().path
     }

@@ -11,9 +11,10 @@ use super::durable::{
     remove_tree, sync_dir, unless_not_found, write_file,
 };
 use super::family::{FamilyDir, StoreFiles};
-use super::file_list::FILE_LIST_DIR;
+use super::file_list::{FILE_LIST_DIR, check_next_list};
 use super::reference::{Half, Reference};
 use super::root::{Root, TableDir};
+use super::root_tree::RootTree;
 use super::store_file_info::StoreFileInfo;
 use super::table::{create_aside, create_region_aside, settle_table};
 use super::table_regions::TableListing;
@@ -161,8 +162,14 @@ impl RegionDir {
             if list_if_exists(&**storage, &table.path)?.is_some()
                 || !created(create_aside(storage, &table.path, fill_table))?
             {
-                if read_descriptor(&**storage, &table.path, info.table())?.is_none() {
-                    create_descriptor(storage, &table.path, info.table(), families)?;
+                if let Some(root) = &table.root
+                    && read_descriptor(&**storage, &table.path, info.table())?.is_none()
+                {
+                    // Another process may create another region of the table.
+                    let _lock = RootTree::new(&root.path).lock(&**storage)?;
+                    if read_descriptor(&**storage, &table.path, info.table())?.is_none() {
+                        create_descriptor(storage, &table.path, info.table(), families)?;
+                    }
                 }
                 create_region_aside(storage, path, |dir| fill(storage, dir, info, families, false))?;
             }
@@ -326,12 +333,14 @@ impl RegionDir {
     }
 
     /// Fails if the directory is in a storage without renames, and the files of a family are not tracked by a
-    /// list: they could not be changed together.
+    /// list, or by one after which no other can be made: they could not be changed together.
     pub(crate) fn check_trackers(&self, families: &[Family]) -> Result<()> {
-        match self.storage().can_rename(&self.path) {
-            true => Ok(()),
-            false => check_tracked_by_list(families, self.stored()),
+        if self.storage().can_rename(&self.path) {
+            return Ok(());
         }
+        check_tracked_by_list(families, self.stored())?;
+        let dirs = families.iter().map(|family| self.family(family.name()).path());
+        dirs.into_iter().try_for_each(|dir| check_next_list(&**self.storage(), &dir))
     }
 
     /// Prepares the directory for writes: creates the directory of every family, and empties `.tmp`. The

@@ -39,6 +39,7 @@ use crate::hash::checksum::crc32c;
 use crate::io::{DirEntry, Storage, read_file};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{Family, RegionInfo};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -253,7 +254,13 @@ pub(crate) fn create_child(
             Ok(StagedFile::new(Arc::clone(storage), aside, name.clone()))
         };
         let add = references.iter().map(stage).collect::<Result<Vec<_>>>()?;
-        changes.push(FamilyChange { family: family.name(), before: Vec::new(), add, remove: Vec::new() });
+        changes.push(FamilyChange {
+            family: family.name(),
+            before: Vec::new(),
+            add,
+            remove: Vec::new(),
+            replaced: BTreeSet::new(),
+        });
     }
     dir.commit(changes, now, || Ok(())).map_err(|failed| failed.error)?;
     // The names of the families' directories.

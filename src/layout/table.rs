@@ -72,12 +72,12 @@ fn create_table_in_place(
     }
     let each =
         |region: &RegionInfo| fill(storage, &path.join(region.encoded_name()), region, families, false);
-    let filled = regions.iter().try_for_each(each);
-    let filled = filled.and_then(|()| create_descriptor(storage, path, table, families));
-    filled.inspect_err(|_| {
+    regions.iter().try_for_each(each).inspect_err(|_| {
         // What remains is removed by the next creation.
         let _ = remove_tree(&**storage, path);
-    })
+    })?;
+    // If this fails, the descriptor may be there, and others may have written to the table.
+    create_descriptor(storage, path, table, families)
 }
 
 /// As [`create_aside`], for a region. A directory that is not empty, and no region, is filled in place:

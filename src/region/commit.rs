@@ -84,7 +84,11 @@ impl RegionCore {
         // A change that began before the region was closed must not be committed after: another process may
         // be changing the files by now.
         self.check_changes()?;
-        let state = self.states.load();
+        let (state, replaced) = (self.states.load(), unpoisoned(self.files.replaced.lock()));
+        let replaced_of = |store| {
+            let of_store = replaced.iter().filter(move |file: &&Replaced| file.store == store);
+            of_store.map(|file| file.name.clone()).collect()
+        };
         let change = |change: &mut StoreChange| {
             let known = |file: &StoreFile| KnownFile { name: file.name().to_owned(), len: file.file_len() };
             FamilyChange {
@@ -92,11 +96,12 @@ impl RegionCore {
                 before: state.stores[change.store].files.iter().map(known).collect(),
                 add: std::mem::take(&mut change.add),
                 remove: change.remove.iter().map(|file| file.name().to_owned()).collect(),
+                replaced: replaced_of(change.store),
             }
         };
         let mut changes = changes;
         let families: Vec<FamilyChange<'_>> = changes.iter_mut().map(change).collect();
-        drop(state);
+        drop((state, replaced));
         let named: Vec<(usize, Vec<String>)> = changes
             .iter()
             .zip(&families)

@@ -211,14 +211,11 @@ impl RegionCore {
         let _held = self.mark_held(Held::Compaction);
         // Checked with the store's lock held: closing a region waits for that lock.
         self.check_writable()?;
-        // A log that has failed is replayed when the region is opened again, entries that are in files
-        // included: what a marker hides must not come back without it.
-        self.log.as_ref().map_or(Ok(()), |log| log.check())?;
         let now = self.clock.now();
-        check(&self.states.load().stores[store].files)?;
+        check(&self.files_to_compact(store)?)?;
         self.archive_replaced(Some(store))?;
         let dropped = self.drop_unneeded(store, now)?;
-        let files = self.states.load().stores[store].files.clone();
+        let files = self.files_to_compact(store)?;
         let family = self.stores[store].family.name();
         let Chosen { files: inputs, boundaries } =
             self.choose_observed(family, &files, |files| choose(files, now))?;
@@ -297,9 +294,22 @@ impl RegionCore {
         Ok(chosen)
     }
 
+    /// Returns the files of a store. A log that has failed is replayed when the region is opened again, with
+    /// the entries that are in files: what a marker hides must not come back without it. So the log is
+    /// checked after the files are loaded: one of them may have been flushed after the failure.
+    ///
+    /// # Errors
+    ///
+    /// If the log has failed.
+    fn files_to_compact(&self, store: usize) -> Result<Vec<StoreFile>> {
+        let files = self.states.load().stores[store].files.clone();
+        self.log.as_ref().map_or(Ok(()), |log| log.check())?;
+        Ok(files)
+    }
+
     /// Drops files whose cells have all expired (§17.5, "unneeded files"). Returns whether there were any.
     fn drop_unneeded(&self, store: usize, now: i64) -> Result<bool> {
-        let files = self.states.load().stores[store].files.clone();
+        let files = self.files_to_compact(store)?;
         let unneeded = self.unneeded(store, &files, now);
         if unneeded.is_empty() {
             return Ok(false);

@@ -66,6 +66,7 @@ impl RegionOptions {
             block_counts,
             replaced,
             replayed,
+            later: None,
             warnings,
         })
     }

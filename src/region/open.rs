@@ -4,7 +4,7 @@ use super::background::Background;
 use super::commit::{FileChanges, Replaced};
 use super::locks::RowLocks;
 use super::log::{LogSettings, RegionLog, SharedLog};
-use super::replay::{RecoveredEdits, Replayed};
+use super::replay::{LaterEdits, RecoveredEdits, ReplayError, Replayed};
 use super::super_version::SuperVersionCell;
 use super::updates::Updates;
 use super::write::{max_cell_len, max_key_len};
@@ -14,8 +14,8 @@ use crate::hfile::Encryption;
 use crate::io::{FileLock, Owner};
 use crate::layout::file_name::FileName;
 use crate::layout::{
-    LOCK, RECOVERED_EDITS, RegionChange, RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFileInfo,
-    StoreFiles, TableListing, path_of_region, read_descriptor_file,
+    LOCK, LogTree, RECOVERED_EDITS, RegionChange, RegionDir, SchemaChange, Snapshot, SnapshotRegion,
+    StoreFileInfo, StoreFiles, TableListing, path_of_region, read_descriptor_file,
 };
 use crate::memstore::Segment;
 use crate::metrics::{BlockCounts, Counters};
@@ -27,9 +27,10 @@ use crate::store::{
     Checksums, OpenedFiles, SeqIds, Store, StoreFile, StoreFileUse, StoreVersion, memstore_flush_size,
     open_files, read_settings,
 };
+use crate::sync::unpoisoned;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// The table of a region that is created without a table name.
@@ -62,6 +63,8 @@ pub(super) struct Opened {
     pub(super) block_counts: Arc<BlockCounts>,
     pub(super) replaced: Vec<Replaced>,
     pub(super) replayed: Replayed,
+    /// What is to be replayed once that is in files.
+    pub(super) later: Option<LaterEdits>,
     pub(super) warnings: Vec<Error>,
 }
 
@@ -130,11 +133,11 @@ impl RegionOptions {
         let mut files_seq_id = 0;
         let (storage, mut limits) = (Arc::clone(&self.storage), self.files.limit_values().clone());
         if self.writable {
-            // Writers wait at half of this, so that what they have logged can always be replayed.
+            // Writers wait at half of this: what they have logged can nearly always be replayed at once.
             let most = usize::try_from(self.flush_size(&dir)?).unwrap_or(usize::MAX).saturating_mul(8);
             limits.load_on_open_bytes = limits.load_on_open_bytes.max(most);
         }
-        let edits = RecoveredEdits::new(&dir, &self.replay_logs, &*storage, &limits, !self.writable)?;
+        let edits = RecoveredEdits::new(&dir, &self.replay_logs, &storage, &limits, !self.writable)?;
         for family in families {
             let (compaction, checksums) = self.settings_of(&dir, &family)?;
             let store = Store {
@@ -159,8 +162,19 @@ impl RegionOptions {
         {
             edits.refuse_unsplit(root, &stores, &flushed)?;
         }
-        let segments: Vec<_> = stores.iter().map(|store| Segment::new(store.order)).collect();
-        let mut replayed = edits.replay(&stores, &segments, &flushed)?;
+        let new_segments = || -> Vec<Arc<Segment>> {
+            stores.iter().map(|store| Arc::new(Segment::new(store.order))).collect()
+        };
+        let mut segments = new_segments();
+        let mut windows = Vec::new();
+        let mut replayed = match edits.replay(&stores, &segments, &flushed) {
+            Err(ReplayError::TooLarge(_)) if self.writable => {
+                segments = new_segments();
+                windows = edits.windows(&stores, &flushed)?;
+                edits.replay_window(&stores, &segments, &flushed, &windows.remove(0))?
+            }
+            replayed => replayed.map_err(ReplayError::into_error)?,
+        };
         let (mut states, mut replaced) = (Vec::new(), Vec::new());
         for (index, ((store, mut opened), segment)) in stores.iter().zip(files).zip(segments).enumerate() {
             let is_compacted =
@@ -176,14 +190,14 @@ impl RegionOptions {
             files_seq_id = opened.files.iter().map(greatest_seq_id).fold(files_seq_id, i64::max);
             let mut state = StoreVersion::new(&store.family, store.order, opened.files);
             state.lazy_seek = self.lazy_seek;
-            state.active = Arc::new(segment);
+            state.active = segment;
             states.push(Arc::new(state));
         }
         // A flush that ended after the logs were opened, and that only some families' listings have, must not
         // have cells that are in no log read. Its own number follows that of the last entry.
         let (least, most) = (flushed.iter().min().copied(), flushed.iter().max().copied());
         let is_logged = most <= least.max(Some(replayed.max_seq_id.saturating_add(1)));
-        let is_consistent = self.writable || is_logged || edits.are_unchanged()?;
+        let is_consistent = self.writable || is_logged || edits.are_unchanged(&dir)?;
         warnings.append(&mut replayed.warnings);
         let mvcc = Mvcc::new(0);
         let max_seq_id = dir.max_seq_id().unwrap_or(0).max(files_seq_id).max(replayed.max_seq_id);
@@ -191,6 +205,7 @@ impl RegionOptions {
         // acknowledge. The next files have greater sequence ids, so that it is not replayed.
         let is_shared = self.writable && !self.storage.can_rename(dir.path());
         mvcc.advance_to(max_seq_id.saturating_add(if is_shared { SKIPPED_IDS } else { 1 }))?;
+        let later = (!windows.is_empty()).then_some(LaterEdits { edits, windows, flushed });
         Ok(Opened {
             dir,
             stores,
@@ -202,6 +217,7 @@ impl RegionOptions {
             block_counts,
             replaced,
             replayed,
+            later,
             warnings,
         })
     }
@@ -228,7 +244,7 @@ impl RegionOptions {
     /// Creates the region from its opened files.
     pub(super) fn region(self, opened: Opened) -> Result<Region> {
         let Opened { dir, stores, states, mvcc, files_seq_id, lock, block_counts, .. } = opened;
-        let Opened { replaced, mut replayed, warnings, .. } = opened;
+        let Opened { replaced, mut replayed, later, warnings, .. } = opened;
         let background = if lock.is_some() {
             let flush_size = self.flush_size(&dir)?;
             let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
@@ -278,6 +294,7 @@ impl RegionOptions {
             files: FileChanges::new(replaced),
             warnings,
             replayed: OnceLock::new(),
+            replayed_to: AtomicI64::new(later.as_ref().map_or(i64::MAX, LaterEdits::start)),
             background,
         };
         let region = Region::new(inner);
@@ -288,15 +305,21 @@ impl RegionOptions {
             log.add(Arc::downgrade(&region.0));
         }
         if region.0.is_writable {
-            if !replayed.is_empty() {
-                let seq_id = region.0.flush_replayed(files_seq_id)?;
-                replayed.report.flushed = region.0.files_of_flush(seq_id);
-                let now = region.0.clock.now();
-                region.0.dir.retire_recovered_edits(&replayed.whole, &replayed.torn, now)?;
-            }
             // Archives files that compactions left over. Those that cannot be archived are retried before the
-            // next compaction.
-            if let Err(error) = region.0.archive_replaced(None) {
+            // next compaction. The logs may be the only record of them, and remain until then.
+            let archived = region.0.archive_replaced(None);
+            if !replayed.is_empty() {
+                later
+                    .iter()
+                    .try_for_each(|later| region.0.replay_later(later, files_seq_id, &mut replayed))?;
+                let seq_id = region.0.flush_replayed(files_seq_id)?;
+                replayed.report.flushed.extend(region.0.files_of_flush(seq_id));
+                if archived.is_ok() {
+                    let now = region.0.clock.now();
+                    region.0.dir.retire_recovered_edits(&replayed.whole, &replayed.torn, now)?;
+                }
+            }
+            if let Err(error) = archived {
                 region.0.report_unarchived(&error);
             }
         }
@@ -342,18 +365,32 @@ impl RegionOptions {
                 refuse_replaced(&dir, others)?;
             }
         }
-        let (families, is_altered) = dir.reconcile(&self.families, self.schema_change())?;
+        let (mut families, is_altered) = dir.reconcile(&self.families, self.schema_change())?;
         if !dir.has_descriptor() && families.len() > self.families.len() {
             return Err(self.unknown_settings(&dir));
         }
         dir.check_trackers(&families)?;
         if is_altered {
-            self.check_given(Some(&dir))?;
-            self.refuse_deleted_cells(&dir, others.as_ref())?;
-            dir.alter(&self.families)?;
+            // The regions of a table have one descriptor, and only this one's lock is held.
+            let _altering = unpoisoned(self.altering.lock());
+            let _root = dir.root().map(|root| LogTree::new(root).lock(&*self.storage)).transpose()?;
+            dir = open()?;
+            families = self.alter_descriptor(&mut dir, others.as_ref())?;
         }
         dir.prepare_for_writes(&families)?;
         Ok((dir, Some(lock)))
+    }
+
+    /// Alters the descriptor, unless another region of the table has done so. Returns the families.
+    fn alter_descriptor(&self, dir: &mut RegionDir, others: Option<&TableListing>) -> Result<Vec<Family>> {
+        let (families, is_altered) = dir.reconcile(&self.families, self.schema_change())?;
+        dir.check_trackers(&families)?;
+        if is_altered {
+            self.check_given(Some(dir))?;
+            self.refuse_deleted_cells(dir, others)?;
+            dir.alter(&self.families)?;
+        }
+        Ok(families)
     }
 
     fn create(&self, path: &Path) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::op::Durability;
 use crate::schema::Family;
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Options to open a [`Region`] with. Created by [`Region::options`].
 #[derive(Clone, Debug)]
@@ -27,6 +27,9 @@ pub struct RegionOptions {
     pub(super) writable: bool,
     pub(super) create_if_missing: bool,
     pub(super) alter: bool,
+    /// Held while a region alters the descriptor, and shared by clones: the lock of a root directory does not
+    /// wait.
+    pub(super) altering: Arc<Mutex<()>>,
     pub(super) families: Vec<Family>,
     pub(super) descriptor_file: Option<PathBuf>,
     pub(super) replay_logs: Vec<PathBuf>,
@@ -65,6 +68,7 @@ impl RegionOptions {
             families: Vec::new(),
             descriptor_file: None,
             replay_logs: Vec::new(),
+            altering: Arc::default(),
             logs_are_split: false,
             accept_torn_logs: false,
             table: None,

@@ -9,19 +9,22 @@ use crate::io::{FileReader, Storage};
 use crate::layout::{LogTree, RegionDir};
 use crate::limits::Limits;
 use crate::memstore::Segment;
+use crate::schema::RegionInfo;
 use crate::store::{Store, StoreFile};
 use crate::wal::{MARKER_FAMILY, WalEnd, WalEntry, WalReader};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The recovered edits of a region that is being opened.
 #[derive(Debug)]
-pub(super) struct RecoveredEdits<'r> {
-    dir: &'r RegionDir,
-    storage: &'r dyn Storage,
-    limits: &'r Limits,
+pub(super) struct RecoveredEdits {
+    info: RegionInfo,
+    storage: Arc<dyn Storage>,
+    limits: Limits,
     /// The logs, in order.
     logs: Vec<Log>,
     /// The name of the region's directory.
@@ -56,7 +59,7 @@ pub struct ReplayReport {
 }
 
 /// The family and name of files.
-pub(super) type ReplacedFiles = BTreeSet<(Vec<u8>, String)>;
+type ReplacedFiles = BTreeSet<(Vec<u8>, String)>;
 
 /// What was replayed, and from where.
 #[derive(Debug, Default)]
@@ -73,13 +76,62 @@ pub(super) struct Replayed {
     pub(super) warnings: Vec<Error>,
 }
 
+/// Sequence ids of entries that are replayed together.
+pub(super) type Window = RangeInclusive<i64>;
+
+/// All sequence ids.
+const ALL: Window = i64::MIN..=i64::MAX;
+
+/// Why edits were not replayed.
+pub(super) enum ReplayError {
+    /// Their cells take more memory than they may. Some of them have been added.
+    TooLarge(Error),
+    Failed(Error),
+}
+
+impl ReplayError {
+    pub(super) fn into_error(self) -> Error {
+        let (Self::TooLarge(error) | Self::Failed(error)) = self;
+        error
+    }
+}
+
+/// Entries that are replayed once those before them are in files: the memory has no room for all.
+#[derive(Debug)]
+pub(super) struct LaterEdits {
+    pub(super) edits: RecoveredEdits,
+    pub(super) windows: Vec<Window>,
+    /// The greatest sequence id in the files of each store when the region was opened.
+    pub(super) flushed: Vec<i64>,
+}
+
+impl LaterEdits {
+    /// Returns the greatest sequence id up to which all entries have been replayed before the window `next`.
+    fn replayed_before(next: Option<&Window>) -> i64 {
+        next.map_or(i64::MAX, |next| next.start().saturating_sub(1))
+    }
+
+    /// Returns the greatest sequence id up to which all entries have been replayed before these.
+    pub(super) fn start(&self) -> i64 {
+        Self::replayed_before(self.windows.first())
+    }
+}
+
 impl Replayed {
+    /// Adds the counts of what was replayed later.
+    fn add(&mut self, later: &ReplayReport) {
+        let report = &mut self.report;
+        report.edits += later.edits;
+        report.cells += later.cells;
+        report.skipped += later.skipped;
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.whole.is_empty() && self.torn.is_empty() && self.report.cells == 0
     }
 }
 
-impl<'r> RecoveredEdits<'r> {
+impl RecoveredEdits {
     /// Opens the recovered edits of a region, before its files are listed. `given` are more logs with edits
     /// of the region. If `may_vanish`, a log that another process has removed is left out: the files have its
     /// cells. Otherwise the region is locked, and no other process may write its logs any more, nor the given
@@ -90,17 +142,17 @@ impl<'r> RecoveredEdits<'r> {
     /// If a log cannot be opened; if `may_vanish`, and a given log
     /// [may have more](WalReader::refuse_unclosed) than can be read.
     pub(super) fn new(
-        dir: &'r RegionDir,
+        dir: &RegionDir,
         given: &[PathBuf],
-        storage: &'r dyn Storage,
-        limits: &'r Limits,
+        storage: &Arc<dyn Storage>,
+        limits: &Limits,
         may_vanish: bool,
     ) -> Result<Self> {
         let mut logs = Vec::new();
         let own = dir.recovered_edits()?.iter().map(|path| (path, false));
         for (path, is_given) in own.chain(given.iter().map(|path| (path, true))) {
             if may_vanish && is_given {
-                WalReader::refuse_unclosed(storage, [path.as_path()], limits)?;
+                WalReader::refuse_unclosed(&**storage, [path.as_path()], limits)?;
             }
             let opened = match may_vanish {
                 true => storage.open(path),
@@ -116,12 +168,14 @@ impl<'r> RecoveredEdits<'r> {
                 Err(error) => return Err(Error::io("open", path, error)),
             }
         }
-        Ok(Self { dir, storage, limits, logs, encoded_name: dir.info().encoded_name() })
+        let (info, encoded_name) = (dir.info().clone(), dir.info().encoded_name());
+        Ok(Self { info, storage: Arc::clone(storage), limits: limits.clone(), logs, encoded_name })
     }
 
-    /// Whether the region's own logs are those that were opened, and none has got more of its entries.
-    pub(super) fn are_unchanged(&self) -> Result<bool> {
-        if !self.dir.has_same_edits()? {
+    /// Whether the logs in the region's directory are those that were opened, and none has got more of its
+    /// entries.
+    pub(super) fn are_unchanged(&self, dir: &RegionDir) -> Result<bool> {
+        if !dir.has_same_edits()? {
             return Ok(false);
         }
         for Log { path, file, is_shared, .. } in self.logs.iter().filter(|log| !log.is_given) {
@@ -147,15 +201,8 @@ impl<'r> RecoveredEdits<'r> {
         Ok(true)
     }
 
-    /// Returns the family and name of each file that a compaction in the logs has replaced. Its output need
-    /// not exist: all cells may have been dropped, or it may have been compacted again.
-    pub(super) fn replaced_files(&self) -> Result<ReplacedFiles> {
-        let mut names = BTreeSet::new();
-        self.logs.iter().try_for_each(|log| self.add_replaced(log, &mut names))?;
-        Ok(names)
-    }
-
-    /// Reads a log for the files that compactions have replaced.
+    /// Reads a log for the files that compactions have replaced. The output of one need not exist: all cells
+    /// may have been dropped, or it may have been compacted again.
     fn add_replaced(&self, log: &Log, names: &mut ReplacedFiles) -> Result<()> {
         let entries = self.read(&log.file, log.is_shared)?;
         entries.for_each_entry(|entry| self.see_marker(&log.path, entry, names)).map(drop)
@@ -174,7 +221,7 @@ impl<'r> RecoveredEdits<'r> {
     }
 
     /// Adds the cells that are in no store file to the segments of the stores, and finds the files that
-    /// compactions have replaced, as [`replaced_files`](Self::replaced_files) does. Reads each log once.
+    /// compactions have replaced. Reads each log once.
     ///
     /// `flushed` are the greatest sequence ids in the files of each store, including those that compactions
     /// have replaced. An edit that is replayed twice has the same cells with the same sequence ids, so it
@@ -183,10 +230,81 @@ impl<'r> RecoveredEdits<'r> {
     /// # Errors
     ///
     /// If a log is unreadable or damaged before its end, or has a row that is not in the region; if the cells
-    /// take more memory than [`Limits::load_on_open_bytes`].
-    pub(super) fn replay(&self, stores: &[Store], segments: &[Segment], flushed: &[i64]) -> Result<Replayed> {
+    /// take more memory than [`Limits::load_on_open_bytes`]: [`ReplayError::TooLarge`].
+    pub(super) fn replay(
+        &self,
+        stores: &[Store],
+        segments: &[Arc<Segment>],
+        flushed: &[i64],
+    ) -> Result<Replayed, ReplayError> {
+        let (mut bytes, limit) = (0usize, self.limits.load_on_open_bytes);
+        let mut too_large = None;
+        let replayed = self.read_cells(stores, flushed, &ALL, |log, _, store, cell| {
+            bytes = bytes.saturating_add(memory_of(cell));
+            if bytes > limit {
+                let (value, limit) = (bytes as u64, limit as u64);
+                let what = "memory of recovered edits";
+                let error = Corruption::Limit { what, value, limit }.at(log, 0);
+                too_large = Some(error.clone());
+                return Err(error);
+            }
+            segments[store].insert(cell);
+            Ok(())
+        });
+        replayed.map_err(|error| too_large.map_or(ReplayError::Failed(error), ReplayError::TooLarge))
+    }
+
+    /// As [`replay`](Self::replay), for the entries with sequence ids in a window, whatever memory they take.
+    pub(super) fn replay_window(
+        &self,
+        stores: &[Store],
+        segments: &[Arc<Segment>],
+        flushed: &[i64],
+        window: &Window,
+    ) -> Result<Replayed> {
+        self.read_cells(stores, flushed, window, |_, _, store, cell| {
+            segments[store].insert(cell);
+            Ok(())
+        })
+    }
+
+    /// Divides the sequence ids into windows, in order, whose cells take no more memory than
+    /// [`Limits::load_on_open_bytes`], or are of one id. Logs may have entries between those of others.
+    pub(super) fn windows(&self, stores: &[Store], flushed: &[i64]) -> Result<Vec<Window>> {
+        let mut sizes: Vec<(i64, usize)> = Vec::new();
+        self.read_cells(stores, flushed, &ALL, |_, seq_id, _, cell| {
+            match sizes.last_mut().filter(|(last, _)| *last == seq_id) {
+                Some((_, bytes)) => *bytes = bytes.saturating_add(memory_of(cell)),
+                None => sizes.push((seq_id, memory_of(cell))),
+            }
+            Ok(())
+        })?;
+        sizes.sort_unstable();
+        let (mut windows, mut first, mut bytes) = (Vec::new(), i64::MIN, 0usize);
+        for of_id in sizes.chunk_by(|(a, _), (b, _)| a == b) {
+            let [(seq_id, _), ..] = *of_id else { continue };
+            let size = of_id.iter().fold(0usize, |sum, (_, size)| sum.saturating_add(*size));
+            bytes = bytes.saturating_add(size);
+            if bytes > self.limits.load_on_open_bytes && bytes > size {
+                windows.push(first..=seq_id.saturating_sub(1));
+                (first, bytes) = (seq_id, size);
+            }
+        }
+        windows.push(first..=i64::MAX);
+        Ok(windows)
+    }
+
+    /// Calls `insert` with the log, sequence id, store and cell of each cell that is in no store file and
+    /// whose sequence id is in the window.
+    fn read_cells(
+        &self,
+        stores: &[Store],
+        flushed: &[i64],
+        window: &Window,
+        mut insert: impl FnMut(&Path, i64, usize, CellRef<'_>) -> Result<()>,
+    ) -> Result<Replayed> {
         let floor = flushed.iter().copied().min().unwrap_or(0);
-        let (mut replayed, mut unknown, mut bytes) = (Replayed::default(), BTreeSet::new(), 0usize);
+        let (mut replayed, mut unknown) = (Replayed::default(), BTreeSet::new());
         for whole_log in &self.logs {
             let Log { path: log, file, is_given, is_shared } = whole_log;
             let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -204,6 +322,7 @@ impl<'r> RecoveredEdits<'r> {
                 }
                 let seq_id = entry.key().sequence_id;
                 replayed.max_seq_id = replayed.max_seq_id.max(seq_id);
+                let is_in_window = window.contains(&seq_id);
                 let report = &mut replayed.report;
                 let cells_before = report.cells;
                 for cell in entry.cells().filter(|cell| cell.family() != MARKER_FAMILY) {
@@ -214,22 +333,22 @@ impl<'r> RecoveredEdits<'r> {
                         }
                         continue;
                     }
-                    report.cells += 1;
+                    report.cells += u64::from(is_in_window);
                     let store = stores.iter().position(|store| store.family.name() == cell.family());
                     let Some(store) = store else {
-                        report.skipped += 1;
+                        report.skipped += u64::from(is_in_window);
                         if unknown.insert(cell.family().to_vec()) {
                             replayed.warnings.push(Error::no_such_family(cell.family()));
                         }
                         continue;
                     };
-                    if seq_id > flushed[store] {
-                        bytes = bytes.saturating_add(memory_of(cell));
-                        self.check_memory(log, bytes)?;
-                        replayed.max_seq_id = replayed.max_seq_id.max(cell.seq_id());
-                        segments[store].insert(cell);
-                    } else {
-                        report.skipped += 1;
+                    if seq_id <= flushed[store] {
+                        report.skipped += u64::from(is_in_window);
+                        continue;
+                    }
+                    replayed.max_seq_id = replayed.max_seq_id.max(cell.seq_id());
+                    if is_in_window {
+                        insert(log, seq_id, store, cell)?;
                     }
                 }
                 report.edits += u64::from(report.cells > cells_before);
@@ -255,11 +374,12 @@ impl<'r> RecoveredEdits<'r> {
     /// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there is one, or a log
     /// [may have more](WalReader::refuse_unclosed) than can be read; if a log cannot be read.
     pub(super) fn refuse_unsplit(&self, root: &Path, stores: &[Store], flushed: &[i64]) -> Result<()> {
-        let of_servers = LogTree::new(root).logs(self.storage)?;
+        let of_servers = LogTree::new(root).logs(&*self.storage)?;
         if of_servers.is_empty() {
             return Ok(());
         }
-        WalReader::refuse_unclosed(self.storage, of_servers.iter().map(|log| &*log.path), self.limits)?;
+        let paths = of_servers.iter().map(|log| &*log.path);
+        WalReader::refuse_unclosed(&*self.storage, paths, &self.limits)?;
         let floor = flushed.iter().copied().min().unwrap_or(0);
         let mut known = BTreeSet::new();
         for Log { file, is_shared, .. } in &self.logs {
@@ -302,24 +422,15 @@ impl<'r> RecoveredEdits<'r> {
     /// Whether an edit's row is in the region. Edits of a region that has been split may lie in the
     /// directories of both daughters.
     fn has_row(&self, entry: &WalEntry, cell: CellRef<'_>) -> bool {
-        let info = self.dir.info();
+        let info = &self.info;
         if info.table().is_meta() {
             return self.is_of_this_region(&entry.key().encoded_region_name);
         }
         !cell.row().is_empty() && info.contains(cell.row())
     }
 
-    fn check_memory(&self, log: &Path, bytes: usize) -> Result<()> {
-        let limit = self.limits.load_on_open_bytes;
-        if bytes <= limit {
-            return Ok(());
-        }
-        let (value, limit) = (bytes as u64, limit as u64);
-        Err(Corruption::Limit { what: "memory of recovered edits", value, limit }.at(log, 0))
-    }
-
     fn read(&self, file: &Arc<dyn FileReader>, is_shared: bool) -> Result<WalReader> {
-        let log = WalReader::new(Arc::clone(file), self.limits)?;
+        let log = WalReader::new(Arc::clone(file), &self.limits)?;
         Ok(if is_shared { log.only_cells_of(self.encoded_name.as_bytes()) } else { log })
     }
 
@@ -329,6 +440,31 @@ impl<'r> RecoveredEdits<'r> {
 }
 
 impl RegionCore {
+    /// Replays entries that were left for later, each window after the one before it is in files.
+    /// `read_point` is as in [`flush_replayed`](Self::flush_replayed).
+    ///
+    /// Until it ends, no flush has a sequence id above those that were replayed: if it fails, or the process
+    /// dies, the rest is replayed when the region is opened again.
+    pub(super) fn replay_later(
+        &self,
+        LaterEdits { edits, windows, flushed }: &LaterEdits,
+        read_point: i64,
+        replayed: &mut Replayed,
+    ) -> Result<()> {
+        for (window, next) in windows.iter().zip(1..) {
+            let seq_id = self.flush_replayed(read_point)?;
+            replayed.report.flushed.extend(self.files_of_flush(seq_id));
+            // Another region's need for memory may have this one flushed meanwhile.
+            let _updates = self.updates.shared();
+            let active: Vec<_> =
+                self.states.load().stores.iter().map(|store| Arc::clone(&store.active)).collect();
+            replayed.add(&edits.replay_window(&self.stores, &active, flushed, window)?.report);
+            let replayed_to = LaterEdits::replayed_before(windows.get(next));
+            self.replayed_to.store(replayed_to, Ordering::Release);
+        }
+        Ok(())
+    }
+
     /// Returns the names of the files that the flush with a sequence id has written.
     pub(super) fn files_of_flush(&self, seq_id: i64) -> Vec<String> {
         let state = self.states.load();

@@ -1,7 +1,8 @@
 //! Verification of all files of a region, each by itself and against the others.
 
+mod log_check;
+
 use super::RegionOptions;
-use super::replay::RecoveredEdits;
 use crate::error::{Error, Result};
 use crate::hfile::VerifyReport;
 use crate::layout::{
@@ -10,14 +11,15 @@ use crate::layout::{
 };
 use crate::schema::RegionInfo;
 use crate::store::open_files;
-use crate::wal::{WalReader, is_log};
+use crate::wal::is_log;
+use log_check::LogCheck;
 use std::path::{Path, PathBuf};
 use std::slice;
 
 impl RegionOptions {
     /// Verifies a region's directory: reads all of every store file, as [`HFileOptions::verify`] does, and
     /// checks the files of each family against each other. Follows references and links. Reads recovered
-    /// edits, too.
+    /// edits, too, whose rows must be in the region.
     ///
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
     /// verification, and continues. Returns the faults of family directories and of files in relation to
@@ -51,7 +53,9 @@ impl RegionOptions {
     }
 
     /// Verifies a file of any [kind](FileKind) that HBase keeps in a root directory. Follows references and
-    /// links. Reads logs to their end. A file of an unknown kind must be a log or an HFile.
+    /// links. Reads logs to their end: the names of tables and regions must be those that HBase gives, and
+    /// rows must be in their region, if that is under the same root. A file of an unknown kind must be a log
+    /// or an HFile.
     ///
     /// Passes the path of an HFile to `report`, with its faults. Returns the faults of other files.
     ///
@@ -109,14 +113,22 @@ impl RegionOptions {
         find_region_info(&**self.file_storage(), dir.as_ref())
     }
 
-    /// Reads a log. A torn end is no fault: what is missing was never acknowledged.
+    /// Verifies a log by itself, and its rows against the regions under its root.
     fn verify_log(&self, path: &Path) -> Result<()> {
-        let file = self.file_storage().open(path).map_err(|error| Error::io("open", path, error))?;
-        let mut log = WalReader::new(file, self.files.limit_values())?;
-        while let Some(entry) = log.next_entry()? {
-            entry.marker().map_err(|corruption| corruption.at(path, entry.offset()))?;
-        }
-        Ok(())
+        LogCheck::of_log(&**self.file_storage(), self.files.limit_values(), path)?.check(path)
+    }
+
+    /// Verifies the recovered edits of a region, also those that an opening skips because files have them.
+    fn verify_edits(&self, dir: &RegionDir, faults: &mut Vec<Error>) {
+        let logs = match dir.recovered_edits() {
+            Ok(logs) => logs,
+            Err(error) => return faults.push(error),
+        };
+        let (storage, limits) = (&**self.file_storage(), self.files.limit_values());
+        let mut check = LogCheck::of_region(storage, limits, dir.info().clone());
+        // Another process may have removed a log: the files have its cells.
+        let found = logs.iter().filter_map(|log| check.check(log).err());
+        faults.extend(found.filter(|error| !error.is_not_found()));
     }
 
     /// Verifies an HFile, as [`HFileOptions::verify`] does.
@@ -148,9 +160,7 @@ impl RegionOptions {
         };
         let mut faults = Vec::new();
         if only.is_none() {
-            let edits =
-                RecoveredEdits::new(&dir, &[], &**options.file_storage(), options.files.limit_values(), true);
-            faults.extend(edits.and_then(|edits| edits.replaced_files()).err());
+            options.verify_edits(&dir, &mut faults);
         }
         for family in families {
             match dir.store_files(family.name()) {

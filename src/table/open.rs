@@ -23,8 +23,8 @@ impl Table {
     ///
     /// The table becomes visible only when it is complete, even if a step fails or the process dies meanwhile
     /// (HBase: `CreateTableProcedure`). If the root directory has `hbase:meta`, the table is then added to
-    /// it, and removed again if that fails. If the process dies in between, a repeated call adds it, and
-    /// fails as the table exists.
+    /// it, and removed again if that fails. If the process dies in between, or the storage has no renames, a
+    /// repeated call adds it, and fails as the table exists.
     ///
     /// # Errors
     ///

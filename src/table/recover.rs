@@ -9,7 +9,6 @@ use crate::layout::durable::check_renames;
 use crate::layout::{LogTree, NewEdits, RegionDir, ServerLog};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions, ReplayReport};
-use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, TableName};
 use crate::wal::{MARKER_FAMILY, WalEnd, WalEntry, WalReader, WalWriter, WalWriterOptions};
 use std::collections::btree_map::Entry;
@@ -370,7 +369,8 @@ impl<'o> Recovery<'o> {
             let at = |corruption: Corruption| corruption.at(log, entry.offset());
             // Of the markers, only compactions matter to a replay.
             if !entry.is_marker() || entry.compaction().map_err(at)?.is_some() {
-                see(region_key(entry).map_err(at)?, entry)?;
+                let (table, region) = entry.key().region().map_err(at)?;
+                see((table, region.to_owned()), entry)?;
             }
             Ok(())
         })
@@ -410,14 +410,4 @@ impl Found {
         let (replayed, warnings) = (ReplayReport::default(), Vec::new());
         Self { dir: None, outcome: RegionOutcome::Gone, replayed, warnings }
     }
-}
-
-/// Returns the region of an entry. A name that HBase does not give is damage.
-fn region_key(entry: &WalEntry) -> Result<RegionKey, Corruption> {
-    let key = entry.key();
-    let table = std::str::from_utf8(&key.table_name).ok().and_then(|name| TableName::parse(name).ok());
-    let table = table.ok_or_else(|| Corruption::unknown_name("table", &key.table_name))?;
-    let region = std::str::from_utf8(&key.encoded_region_name).ok().filter(|name| is_encoded_name(name));
-    let region = region.ok_or_else(|| Corruption::unknown_name("region", &key.encoded_region_name))?;
-    Ok((table, region.to_owned()))
 }

@@ -7,6 +7,8 @@ use crate::cell::{MAX_FAMILY_LEN, MAX_ROW_LEN};
 use crate::coding::{Cursor, put_varint};
 use crate::error::Corruption;
 use crate::proto::wal as message;
+use crate::schema::TableName;
+use crate::schema::region_name::is_encoded_name;
 use prost::Message;
 
 /// The key of an entry: whose edits they are, and their sequence id.
@@ -92,6 +94,19 @@ impl WalKey {
     #[must_use]
     pub fn cell_sequence_id(&self) -> i64 {
         if self.orig_sequence_id > 0 { self.orig_sequence_id } else { self.sequence_id }
+    }
+
+    /// Returns the table and the encoded name of the region.
+    ///
+    /// # Errors
+    ///
+    /// If one of them is a name that HBase does not give.
+    pub(crate) fn region(&self) -> Result<(TableName, &str), Corruption> {
+        let table = std::str::from_utf8(&self.table_name).ok().and_then(|name| TableName::parse(name).ok());
+        let table = table.ok_or_else(|| Corruption::unknown_name("table", &self.table_name))?;
+        let region = std::str::from_utf8(&self.encoded_region_name).ok().filter(|name| is_encoded_name(name));
+        let region = region.ok_or_else(|| Corruption::unknown_name("region", &self.encoded_region_name))?;
+        Ok((table, region))
     }
 
     /// Reads a key. Returns it with the number of cells that follow it, and the checksum of the entry if

@@ -400,16 +400,19 @@ fn a_given_log_may_be_torn() {
     assert_eq!(storage.bytes(log).unwrap().len(), bytes.len() - 12);
 }
 
+/// A reader cannot flush to make room. A writer can, but not within an entry, which has a limit of its own.
 #[test]
-fn edits_larger_than_the_limit_are_refused() {
+fn edits_larger_than_the_limit_are_refused_to_readers() {
     let (storage, encoded) = flushed();
     let cells: Vec<Cell> = (0..100).map(|i| cell(&format!("b{i}"), "f", CellType::Put, "value")).collect();
     write_edits(&storage, "0000000000000000040", &[(&encoded, 40, cells)]);
-    // What a region of this size may have in memory counts, too.
-    let options = || options(&storage).memstore_flush_size(1_000);
-    let open = |bytes| options().limits(Limits::new().with_load_on_open_bytes(bytes)).open(DIR);
-    assert_eq!(open(10_000).unwrap_err().kind(), ErrorKind::Limit);
-    assert_eq!(values(&open(20_000).unwrap()).len(), 102);
+    let options = || options(&storage).memstore_flush_size(1_000).create_if_missing(false);
+    let with = |options: RegionOptions, bytes| options.limits(Limits::new().with_load_on_open_bytes(bytes));
+    let read = |bytes| with(options().writable(false), bytes).open(DIR);
+    assert_eq!(read(10_000).unwrap_err().kind(), ErrorKind::Limit);
+    assert_eq!(values(&read(20_000).unwrap()).len(), 102);
+    assert_eq!(values(&with(options(), 10_000).open(DIR).unwrap()).len(), 102);
+    assert_eq!(values(&read(10_000).unwrap()).len(), 102);
 }
 
 #[test]
@@ -425,6 +428,38 @@ fn verify_reads_recovered_edits() {
     rewrite(&storage, &path, &bytes);
     let faults = faults();
     assert_eq!(faults.iter().map(hregion::Error::path).collect::<Vec<_>>(), [Some(&*path)]);
+}
+
+/// What an opening of the region refuses is a fault, of each log; what it skips is none.
+#[test]
+fn verify_finds_edits_of_rows_outside_of_the_region() {
+    let storage = FaultyStorage::new();
+    let region = options(&storage).key_range("b", "m").open(DIR).unwrap();
+    let encoded = region.info().encoded_name();
+    region.close().unwrap();
+    let verify = || options(&storage).verify(DIR, |_, report| drop(report.unwrap())).unwrap();
+    let verify_file = |path: &Path| options(&storage).verify_file(path, |_, _| panic!("no HFile")).unwrap();
+    let paths = |faults: &[hregion::Error]| -> Vec<PathBuf> {
+        assert!(faults.iter().all(|fault| fault.kind() == ErrorKind::Corrupt), "{faults:?}");
+        faults.iter().map(|fault| fault.path().unwrap().to_owned()).collect()
+    };
+    let put = |row| vec![cell(row, "f", CellType::Put, "value")];
+    let of_parent = "0123456789abcdef0123456789abcdef";
+    let sound = [(&*encoded, 40, put("b")), (of_parent, 41, put("m")), (&*encoded, 42, put("l"))];
+    let path = write_edits(&storage, "0000000000000000042", &sound);
+    assert_eq!((paths(&verify()), paths(&verify_file(&path))), (vec![], vec![]));
+
+    let mut wrong = Vec::new();
+    for (seq_id, row) in [(50, "a"), (60, "m")] {
+        let entries = [(&*encoded, seq_id - 1, put("b")), (&*encoded, seq_id, put(row))];
+        let path = write_edits(&storage, &format!("{seq_id:019}"), &entries);
+        assert_eq!(paths(&verify_file(&path)), [&*path], "{row}");
+        wrong.push(path);
+    }
+    let faults = verify();
+    assert_eq!(paths(&faults), wrong);
+    let refused = options(&storage).open(DIR).unwrap_err();
+    assert_eq!(refused.to_string(), faults[0].to_string());
 }
 
 /// A storage in which another process recovers the region whenever recovered edits are about to be read.

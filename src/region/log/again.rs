@@ -1,26 +1,29 @@
 //! Logs once more what is in memory, after the log has failed.
 
+use super::region_log::NamedLog;
 use super::shared::{log_id, log_name};
-use super::{CELL_OVERHEAD, ENTRY_OVERHEAD};
+use super::{CELL_OVERHEAD, ENTRY_OVERHEAD, RegionLog};
 use crate::cell::CellRef;
 use crate::error::Result;
 use crate::layout::durable;
 use crate::memstore::SegmentEntry;
 use crate::region::{RegionCore, RegionState};
 use crate::wal::WalWriterOptions;
+use std::path::Path;
 
 impl RegionCore {
     /// Writes the frozen cells of all stores to another log of the region, which is on disk when this
     /// returns. The log that has failed may lack some of their writes: if only some families were flushed
     /// before a loss of power, these writes would be torn. `seq_id` is that of the flush.
     ///
-    /// If this is cut off, the other log has the first writes, each as a whole.
+    /// Does so once: no write follows a failure, so that later flushes have the same cells, or fewer. If this
+    /// is cut off, the other log has the first writes, each as a whole.
     ///
     /// # Errors
     ///
     /// If an I/O operation fails.
     pub(in crate::region) fn log_again(&self, state: &RegionState, seq_id: i64) -> Result<()> {
-        let Some(log) = &self.log else { return Ok(()) };
+        let Some(log) = self.log.as_ref().filter(|log| !log.part().is_logged_again) else { return Ok(()) };
         let segments = state.stores.iter().flat_map(|store| &store.frozen);
         let mut cells: Vec<SegmentEntry<'_>> = segments.flat_map(|segment| segment.entries()).collect();
         cells.sort_by_key(|entry| entry.cell().seq_id);
@@ -28,8 +31,26 @@ impl RegionCore {
         let storage = log.storage.as_ref();
         durable::create_dir_durably(storage, &log.region, &log.dir)?;
         let path = log.dir.join(log_name(seq_id));
-        log.add_name(path.clone(), last);
-        let mut writer = WalWriterOptions::new().checksums(Some(log_id(seq_id))).create_in(storage, &path)?;
+        let written = self.write_again(log, &path, seq_id, &cells);
+        // Otherwise each flush that fails would leave a file.
+        if written.is_err() && durable::unless_not_found(durable::remove(storage, &path)).is_ok() {
+            return written;
+        }
+        let mut part = log.part();
+        part.is_logged_again = written.is_ok();
+        part.logs.push_back(NamedLog { path, number: 0, last });
+        written
+    }
+
+    fn write_again(
+        &self,
+        log: &RegionLog,
+        path: &Path,
+        seq_id: i64,
+        cells: &[SegmentEntry<'_>],
+    ) -> Result<()> {
+        let storage = log.storage.as_ref();
+        let mut writer = WalWriterOptions::new().checksums(Some(log_id(seq_id))).create_in(storage, path)?;
         writer.sync()?; // without its header, the file would be damaged
         let mut key = log.part().key.clone();
         (key.write_time, key.orig_sequence_id) = (self.clock.now(), 0);

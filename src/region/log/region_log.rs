@@ -45,6 +45,8 @@ pub(super) struct Part {
     /// The names of files, oldest first.
     pub(super) logs: VecDeque<NamedLog>,
     pub(super) has_dir: bool,
+    /// Whether a file has what was in memory when the log failed.
+    pub(super) is_logged_again: bool,
     /// Why files could not be removed.
     unremoved: Option<Error>,
 }
@@ -83,6 +85,7 @@ impl RegionLog {
             synced_to: i64::MAX,
             logs: VecDeque::new(),
             has_dir: false,
+            is_logged_again: false,
             unremoved: None,
         };
         Self {
@@ -208,11 +211,6 @@ impl RegionLog {
             }
         };
         log.check()
-    }
-
-    /// Adds the name of another file with entries of the region, up to the sequence id `last`.
-    pub(super) fn add_name(&self, path: PathBuf, last: i64) {
-        self.part().logs.push_back(NamedLog { path, number: 0, last });
     }
 
     /// Records that the cells of a store up to a sequence id are in files.

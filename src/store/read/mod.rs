@@ -5,6 +5,7 @@ pub(crate) mod context;
 pub(crate) mod explain;
 pub(in crate::store) mod file_scanner;
 mod get;
+mod half;
 pub(in crate::store) mod heap;
 mod merging_iterator;
 pub(in crate::store) mod reversed_file_scanner;
@@ -13,4 +14,5 @@ pub(in crate::store) mod row_cells;
 mod row_match;
 pub(in crate::store) mod scanner;
 
+pub use half::{HFileHalf, HFileHalfScanner};
 pub(crate) use scanner::StoreScanner;

@@ -9,11 +9,12 @@ mod regions;
 pub use finding::{CheckReport, Finding, FindingKind, Severity};
 
 use super::Table;
+use crate::binary::is_hex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::DirEntry;
-use crate::layout::LogTree;
 use crate::layout::durable::list_if_exists;
 use crate::layout::table::name_of_aside;
+use crate::layout::{LogTree, find_region_info, table_of_descriptor};
 use crate::locator::DirectoryCatalog;
 use crate::region::RegionOptions;
 use crate::schema::TableName;
@@ -64,7 +65,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// If the directory has no region; if it cannot be listed.
+    /// If the directory has no region, sound or not; if it cannot be listed.
     pub fn check_dir(dir: impl AsRef<Path>, options: RegionOptions) -> Result<CheckReport> {
         Error::if_no_clock("a check")?;
         let (dir, options) = (dir.as_ref(), read_only(options));
@@ -169,19 +170,30 @@ impl Checker<'_> {
         Ok(tables)
     }
 
-    /// Returns the name of the table in a directory, by its first region with a sound `.regioninfo`.
+    /// Returns the name of the table in a directory, by its first region with a sound `.regioninfo`; if there
+    /// is none, by its descriptor or its path. `None` if there is no region.
     fn table_of(&self, dir: &Path) -> Result<Option<TableName>> {
         let storage = &**self.options.file_storage();
         let entries = storage.list_dir(dir).map_err(|error| Error::io("list", dir, error))?;
         let mut first_error = None;
         for name in dir_names(&entries) {
-            match crate::layout::find_region_info(storage, &dir.join(name)) {
+            match find_region_info(storage, &dir.join(name)) {
                 Ok(Some(info)) => return Ok(Some(info.table().clone())),
                 Ok(None) => {}
                 Err(error) => first_error = first_error.or(Some(error)),
             }
         }
-        first_error.map_or(Ok(None), Err)
+        // Each of them becomes a finding, with what is wrong with it.
+        let name = match table_of_descriptor(storage, dir) {
+            _ if !dir_names(&entries).any(is_hex) => None,
+            Ok(Some(name)) => Some(name),
+            // A damaged descriptor is a finding, too.
+            Ok(None) | Err(_) => table_by_path(dir),
+        };
+        match (name, first_error) {
+            (None, Some(error)) => Err(error),
+            (name, _) => Ok(name),
+        }
     }
 
     /// Finds what unfinished work has left in a root directory, and logs.
@@ -205,6 +217,17 @@ impl Checker<'_> {
             Err(error) => self.add_error(&Subject::default(), root, &error),
         }
     }
+}
+
+/// Returns the name that the table in a directory has by its path: in the default namespace, unless the path
+/// is that of a table under a root.
+fn table_by_path(dir: &Path) -> Option<TableName> {
+    let name = |dir: Option<&Path>| dir?.file_name()?.to_str().map(str::to_owned);
+    let table = name(Some(dir))?;
+    let above = dir.parent();
+    let is_below_data = above.and_then(Path::parent).is_some_and(|data| data.ends_with("data"));
+    let namespace = name(above).filter(|_| is_below_data);
+    TableName::new(namespace.unwrap_or_else(|| TableName::DEFAULT_NAMESPACE.to_owned()), table).ok()
 }
 
 /// Returns the names of the directories among entries.

@@ -75,6 +75,8 @@ impl<'c, 'o> TableCheck<'c, 'o> {
             serving(found.iter().map(|(_, info)| info.clone()).collect()).into_iter().collect();
         match self.rows {
             Some(_) => self.check_catalog(dir, &dirs),
+            // What rows the regions have is not known, and an empty one in their place would be wrong.
+            None if found.is_empty() && !dirs.is_empty() => {}
             None => {
                 let infos: Vec<&RegionInfo> = found.iter().map(|(_, info)| info).collect();
                 let chain = infos.iter().filter(|info| serving.contains(info));

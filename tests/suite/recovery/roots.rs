@@ -422,6 +422,31 @@ fn names_that_hbase_does_not_give_are_damage() {
     refuse(&storage, ErrorKind::Corrupt, &path);
 }
 
+/// Of the logs of servers, what a recovery refuses, or the opening of a region after it, is a fault.
+#[test]
+fn verify_finds_names_and_rows_that_no_recovery_takes() {
+    let (storage, [one, _]) = flushed();
+    let verify = |path: &Path| options(&storage).verify_file(path, |_, _| panic!("no HFile")).unwrap();
+    let entry = |region, row| (region, 70, vec![put(row, "f", "1")]);
+    let sound = [entry(&*one, "b"), entry(GONE, "b"), entry(GONE, "z")];
+    for (dir, wrong) in [(SERVER, entry("..", "b")), ("/hbase/oldWALs", entry(&*one, "z"))] {
+        let path = write_log(&storage, dir, "h%2C1%2C2.1", &sound, true);
+        assert_eq!(verify(&path).len(), 0, "{dir}");
+        let path = write_log(&storage, dir, "h%2C1%2C2.2", &[&sound[..], &[wrong]].concat(), true);
+        let faults = verify(&path);
+        assert_eq!(faults.len(), 1, "{dir}: {faults:?}");
+        assert_eq!((faults[0].kind(), faults[0].path()), (ErrorKind::Corrupt, Some(&*path)));
+        if dir == SERVER {
+            assert_eq!(refuse(&storage, ErrorKind::Corrupt, &path), faults[0].to_string());
+        }
+    }
+    let path = Path::new(SERVER).join("h%2C1%2C2.3");
+    let mut writer = WalWriterOptions::new().create_in(&storage, &path).unwrap();
+    writer.append(&WalKey::new(GONE, "../t", 70, 500), [put("b", "f", "1").as_ref()]).unwrap();
+    writer.close().unwrap();
+    assert_eq!(verify(&path).len(), 1);
+}
+
 #[test]
 fn only_the_newest_log_of_a_server_may_be_torn() {
     let (storage, [one, _]) = flushed();

@@ -1,0 +1,134 @@
+//! Verification of a log: what an opening of a region or a recovery of a root refuses in it is a fault
+//! (wal.md §10, §12).
+
+use crate::error::{Corruption, Error, Result};
+use crate::io::Storage;
+use crate::layout::{LogTree, RECOVERED_EDITS, find_region_info};
+use crate::limits::Limits;
+use crate::region::log::is_log_name;
+use crate::schema::{RegionInfo, TableName};
+use crate::wal::{MARKER_FAMILY, Marker, WalEntry, WalReader};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A check of logs at one place.
+pub(super) struct LogCheck<'o> {
+    storage: &'o dyn Storage,
+    limits: &'o Limits,
+    place: Place,
+}
+
+/// Where logs are, which says what regions their edits may be of.
+enum Place {
+    /// Among the recovered edits of the region with this encoded name. Edits of others may be there, too: a
+    /// replay skips those of rows outside of the region.
+    Region { info: RegionInfo, name: String },
+    /// Among the logs of servers under a root. The regions that were looked up are kept; `None` is one that
+    /// is gone.
+    Root { tree: LogTree, known: BTreeMap<(TableName, String), Option<RegionInfo>> },
+    /// Anywhere else: the regions are not known.
+    Elsewhere,
+}
+
+/// The number of regions that are kept.
+const MOST_KNOWN: usize = 10_000;
+
+impl<'o> LogCheck<'o> {
+    /// Creates the check of recovered edits of a region.
+    pub(super) fn of_region(storage: &'o dyn Storage, limits: &'o Limits, info: RegionInfo) -> Self {
+        let name = info.encoded_name();
+        Self { storage, limits, place: Place::Region { info, name } }
+    }
+
+    /// Creates the check of a log, by its path.
+    ///
+    /// # Errors
+    ///
+    /// If it is among the recovered edits of a region whose `.regioninfo` cannot be read.
+    pub(super) fn of_log(storage: &'o dyn Storage, limits: &'o Limits, path: &Path) -> Result<Self> {
+        let place = match path.parent().filter(|dir| dir.ends_with(RECOVERED_EDITS)).and_then(Path::parent) {
+            Some(region) => {
+                let dir = if region.as_os_str().is_empty() { Path::new(".") } else { region };
+                match find_region_info(storage, dir)? {
+                    Some(info) => return Ok(Self::of_region(storage, limits, info)),
+                    None => Place::Elsewhere,
+                }
+            }
+            None => match LogTree::of_log(path) {
+                Some(tree) => Place::Root { tree, known: BTreeMap::new() },
+                None => Place::Elsewhere,
+            },
+        };
+        Ok(Self { storage, limits, place })
+    }
+
+    /// Reads a log to its end. A torn end is no fault: what is missing was never acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// The first fault; if the log, or what is known of the regions in it, cannot be read.
+    pub(super) fn check(&mut self, path: &Path) -> Result<()> {
+        let file = self.storage.open(path).map_err(|error| Error::io("open", path, error))?;
+        let log = WalReader::new(file, self.limits)?;
+        let log = match &self.place {
+            // Each of the regions has the log among its own.
+            Place::Region { name, .. } if is_shared(path) => log.only_cells_of(name.as_bytes()),
+            _ => log,
+        };
+        log.for_each_entry(|entry| self.check_entry(path, entry)).map(drop)
+    }
+
+    fn check_entry(&mut self, path: &Path, entry: &WalEntry) -> Result<()> {
+        let at = |corruption: Corruption| corruption.at(path, entry.offset());
+        let marker = entry.marker().map_err(at)?;
+        // Of the markers, only those of compactions reach regions.
+        let needs_names = matches!(marker, None | Some(Marker::Compaction(_)));
+        let (table, region) = match entry.key().region() {
+            Err(corruption) if needs_names => return Err(at(corruption)),
+            Err(_) => return Ok(()),
+            Ok(names) => names,
+        };
+        match self.region(table, region)? {
+            Some(info) if has_row_outside(entry, info) => {
+                Err(at(Corruption::Malformed("an edit of a row outside of the region")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns a region by its encoded name, if it is known.
+    ///
+    /// # Errors
+    ///
+    /// If its directory or its `.regioninfo` cannot be read.
+    fn region(&mut self, table: TableName, encoded_name: &str) -> Result<Option<&RegionInfo>> {
+        match &mut self.place {
+            Place::Region { info, name } => Ok((name == encoded_name).then_some(&*info)),
+            Place::Root { tree, known } => {
+                let key = (table, encoded_name.to_owned());
+                if !known.contains_key(&key) {
+                    if known.len() >= MOST_KNOWN {
+                        known.clear();
+                    }
+                    let dir = tree.region_dir(self.storage, &key.0, encoded_name)?;
+                    let info = dir.map(|dir| find_region_info(self.storage, &dir)).transpose()?.flatten();
+                    known.insert(key.clone(), info.filter(|info| info.is_encoded_as(encoded_name)));
+                }
+                Ok(known.get(&key).and_then(Option::as_ref))
+            }
+            Place::Elsewhere => Ok(None),
+        }
+    }
+}
+
+/// Whether an entry of a region has a cell that no replay takes, because of its row. The catalog's region has
+/// all rows.
+fn has_row_outside(entry: &WalEntry, info: &RegionInfo) -> bool {
+    let mut edits = entry.cells().filter(|cell| cell.family() != MARKER_FAMILY);
+    !info.table().is_meta() && edits.any(|cell| cell.row().is_empty() || !info.contains(cell.row()))
+}
+
+/// Whether a log among recovered edits may have entries of other regions that are open.
+fn is_shared(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(is_log_name)
+}

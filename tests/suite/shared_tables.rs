@@ -1,0 +1,212 @@
+//! A table that two processes change at the same time, each by a region of its own.
+
+use crate::support::forward::forward;
+use hregion::io::FileWriter;
+use hregion::io::faulty::FaultyStorage;
+use hregion::{Error, ErrorKind, Family, Get, Put, Region, RegionOptions, Result, Storage, Table};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+const ROOT: &str = "root";
+
+type Other = Box<dyn FnOnce() + Send>;
+
+/// A storage in which another process does something in the middle of a call.
+struct Meddled {
+    inner: FaultyStorage,
+    moment: Moment,
+    other: Arc<Mutex<Option<Other>>>,
+}
+
+/// When the other process does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    /// Before the root is locked.
+    Lock,
+    /// Before a descriptor is created.
+    Create,
+    /// After a descriptor was written. The call fails, too.
+    Written,
+}
+
+impl fmt::Debug for Meddled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meddled").finish_non_exhaustive()
+    }
+}
+
+impl Meddled {
+    fn meddle_at(&self, moment: Moment, is_place: bool) {
+        if moment == self.moment && is_place {
+            meddle(&self.other);
+        }
+    }
+}
+
+fn meddle(other: &Mutex<Option<Other>>) {
+    let other = other.lock().unwrap().take();
+    if let Some(other) = other {
+        other();
+    }
+}
+
+fn is_descriptor(path: &Path) -> bool {
+    path.parent().is_some_and(|dir| dir.ends_with(".tabledesc"))
+}
+
+impl Storage for Meddled {
+    forward!(inner: open create_log rename hard_link remove remove_dir sync_file sync_dir list_dir);
+    forward!(inner: create_dir_all optional);
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.meddle_at(Moment::Create, is_descriptor(path));
+        let file = self.inner.create(path)?;
+        if self.moment == Moment::Written && is_descriptor(path) {
+            return Ok(Box::new(Unanswered { file, other: Arc::clone(&self.other) }));
+        }
+        Ok(file)
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.meddle_at(Moment::Create, is_descriptor(path));
+        self.inner.create_new(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<hregion::io::FileLock> {
+        self.meddle_at(Moment::Lock, path.parent() == Some(Path::new(ROOT)));
+        self.inner.lock(path)
+    }
+}
+
+/// A file whose last call is made, and has no answer.
+struct Unanswered {
+    file: Box<dyn FileWriter>,
+    other: Arc<Mutex<Option<Other>>>,
+}
+
+impl fmt::Debug for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unanswered").finish_non_exhaustive()
+    }
+}
+
+impl FileWriter for Unanswered {
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync()?;
+        meddle(&self.other);
+        Err(io::ErrorKind::TimedOut.into())
+    }
+}
+
+fn family(name: &str) -> Family {
+    Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE")
+}
+
+fn options(storage: Arc<dyn Storage>) -> RegionOptions {
+    Region::options().storage(storage).compaction_enabled(false)
+}
+
+fn regions(storage: &FaultyStorage) -> [PathBuf; 2] {
+    let table = Table::open_with(ROOT, "t", options(Arc::new(storage.clone()))).unwrap();
+    let path =
+        |region: &hregion::RegionInfo| Path::new(ROOT).join("data/default/t").join(region.encoded_name());
+    let regions = table.regions();
+    [path(&regions[0]), path(&regions[1])]
+}
+
+/// Adds a family by opening a region, and writes to it.
+fn add(storage: Arc<dyn Storage>, region: &Path, name: &str, row: &str) -> Result<()> {
+    let region = options(storage).writable(true).alter(true).family(family(name)).open(region)?;
+    region.put(Put::new(row.to_owned()).cell(name.to_owned(), "q", "v"))?;
+    // As if the process was killed: what it has acknowledged is in its log.
+    region.abort()
+}
+
+fn expect_refusal(result: &Result<()>) -> bool {
+    match result {
+        Ok(()) => true,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
+            false
+        }
+    }
+}
+
+/// Each process locks only its region. If both wrote a descriptor of the same number, one of the families
+/// would be gone, and what was written to it.
+#[test]
+fn families_that_two_processes_add_are_both_there() {
+    // Descriptors of the same length, and of others.
+    for (name, moment) in [("y", Moment::Lock), ("yyyy", Moment::Lock), ("y", Moment::Create)] {
+        for objects in [false, true] {
+            let storage = FaultyStorage::new();
+            if objects {
+                storage.has_objects();
+            }
+            let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+            Table::create_with(ROOT, "t", &[family("f")], &["m"], options(shared)).unwrap().close().unwrap();
+            let [one, two] = regions(&storage);
+            let added = Arc::new(Mutex::new(None));
+            let other: Other = {
+                let (added, storage) = (Arc::clone(&added), Arc::new(storage.clone()));
+                Box::new(move || *added.lock().unwrap() = Some(add(storage, &one, "x", "a")))
+            };
+            let meddled =
+                Meddled { inner: storage.clone(), moment, other: Arc::new(Mutex::new(Some(other))) };
+            let is_mine = expect_refusal(&add(Arc::new(meddled), &two, name, "z"));
+            let is_others = expect_refusal(
+                added.lock().unwrap().as_ref().unwrap_or_else(|| panic!("{name} {moment:?} {objects}")),
+            );
+            assert!(is_mine || is_others, "{name} {moment:?}");
+            let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+            let table = Table::open_with(ROOT, "t", options(shared).writable(true)).unwrap();
+            for (row, name, is_there) in [("a", "x", is_others), ("z", name, is_mine)] {
+                let value = table.get(&Get::new(row)).unwrap().value(name, "q").map(<[u8]>::to_vec);
+                assert_eq!(value, is_there.then(|| b"v".to_vec()), "{row} {name} {moment:?} {objects}");
+            }
+            table.close().unwrap();
+        }
+    }
+}
+
+/// The last request of the creation is answered to nobody. The table is there, and another process uses it.
+#[test]
+fn a_creation_that_fails_at_its_end_removes_nothing_that_others_have_written() {
+    let storage = FaultyStorage::new();
+    storage.has_objects();
+    let other: Other = {
+        let storage = storage.clone();
+        Box::new(move || {
+            let options = options(Arc::new(storage)).writable(true);
+            let table = Table::open_with(ROOT, "t", options).unwrap();
+            table.put(Put::new("a").cell("f", "q", "v")).unwrap();
+            table.flush().unwrap();
+            table.put(Put::new("z").cell("f", "q", "v")).unwrap();
+            table.close().unwrap();
+        })
+    };
+    let other = Arc::new(Mutex::new(Some(other)));
+    let meddled: Arc<dyn Storage> =
+        Arc::new(Meddled { inner: storage.clone(), moment: Moment::Written, other: Arc::clone(&other) });
+    let create = |storage| Table::create_with(ROOT, "t", &[family("f")], &["m"], options(storage)).map(drop);
+    let error: Error = create(meddled).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    assert!(other.lock().unwrap().is_none());
+    let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+    let table = Table::open_with(ROOT, "t", options(Arc::clone(&shared)).writable(true)).unwrap();
+    for row in ["a", "z"] {
+        assert_eq!(table.get(&Get::new(row)).unwrap().value("f", "q"), Some(&b"v"[..]), "{row}");
+    }
+    table.close().unwrap();
+    assert!(create(shared).unwrap_err().is_already_exists());
+}
