@@ -4,7 +4,7 @@
 //! one has a condition: that there is no object of its key, or the one that was seen. So it can be repeated
 //! until it is answered, and is made at most once; a mark in the object's metadata says by which call.
 
-use super::lock::Lease;
+use super::lock::{Lease, lock_lost, prefix_of};
 use super::{Pages, page_of, parse};
 use crate::object_errors::{io_error, is_passing, is_refusal};
 use bytes::Bytes;
@@ -37,8 +37,7 @@ pub(crate) struct ObjectFiles {
     has_conditions: AtomicBool,
     /// The locks that are held.
     leases: Mutex<Vec<Weak<Lease>>>,
-    /// What the keys in directories begin with whose locks were lost. Nothing is changed there until they are
-    /// locked again.
+    /// The keys of locks that were lost. Nothing is changed in their directories until they are locked again.
     lost: Mutex<BTreeSet<String>>,
 }
 
@@ -134,16 +133,28 @@ impl ObjectFiles {
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         leases.retain(|lease| lease.strong_count() > 0);
         leases.push(Arc::downgrade(lease));
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(lease.prefix());
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(lease.key());
     }
 
     pub(super) fn lose(&self, lease: &Lease) {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.prefix().to_owned());
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.key().to_owned());
     }
 
+    /// Whether this storage has a lock, even if it was lost: what its holder changes would be taken for
+    /// changes of another one.
+    pub(super) fn has(&self, lock: &str) -> bool {
+        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        leases.iter().filter_map(Weak::upgrade).any(|lease| lease.is_of(lock))
+    }
+
+    /// Returns the lock of an object: that of the lowest directory above it that is locked.
     fn leases_of(&self, key: &str) -> Vec<Arc<Lease>> {
         let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        leases.iter().filter_map(Weak::upgrade).filter(|lease| lease.covers(key)).collect()
+        let mut covering: Vec<_> =
+            leases.iter().filter_map(Weak::upgrade).filter(|lease| lease.covers(key)).collect();
+        let depth = covering.iter().map(|lease| lease.prefix().len()).max();
+        covering.retain(|lease| Some(lease.prefix().len()) == depth);
+        covering
     }
 
     /// Fails if an earlier change may be made yet.
@@ -156,24 +167,27 @@ impl ObjectFiles {
         Err(io::Error::other(message))
     }
 
-    /// Fails if a lock of a directory that has the object was lost, or an earlier change may be made yet.
+    /// Fails if the lock of the object was lost, or an earlier change may be made yet.
     pub(super) async fn check(&self, key: &str) -> io::Result<()> {
         self.check_doubt()?;
+        let covering = self.leases_of(key);
+        let depth = covering.iter().map(|lease| lease.prefix().len()).max();
         let is_lost = {
             let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-            lost.iter().any(|prefix| key.starts_with(prefix))
+            let mut prefixes = lost.iter().map(|lock| prefix_of(lock));
+            prefixes.any(|prefix| key.starts_with(prefix) && Some(prefix.len()) >= depth)
         };
         if is_lost {
-            return Err(super::lock::lock_lost());
+            return Err(lock_lost());
         }
-        for lease in self.leases_of(key) {
+        for lease in covering {
             lease.check_before(self).await?;
         }
         Ok(())
     }
 
-    /// Fails if a lock is not held any more. Asks in any case: what was changed before, while the lock was
-    /// held, is seen by the process that has the lock next.
+    /// Fails if the lock of the object is not held any more. Asks in any case: what was changed before, while
+    /// the lock was held, is seen by the process that has the lock next.
     pub(super) async fn check_now(&self, key: &str) -> io::Result<()> {
         for lease in self.leases_of(key) {
             lease.check_now(self).await?;
@@ -181,7 +195,7 @@ impl ObjectFiles {
         Ok(())
     }
 
-    /// Makes an object, while the locks of its directories are held. Returns its ETag.
+    /// Makes an object, while its lock is held. Returns its ETag.
     ///
     /// # Errors
     ///

@@ -6,7 +6,8 @@
 //!
 //! Should the process be alive after all, it may have a request on its way when another gets the lock. So
 //! after each object that it makes, it asks whether it still has the lock, and reports success only then:
-//! what it had acknowledged was there before the other process got the lock. It also asks before it makes a
+//! what it had acknowledged was there before the other process got the lock. The lock of an object is that of
+//! the lowest directory above it that is locked. It also asks before it makes a
 //! new object, and before other changes if it has not done so within [`FRESH`]. What it does between the
 //! question and the change replaces nothing of the other process: a log is replaced only as it was seen, and
 //! lists of store files have consecutive numbers, of which each can be made once.
@@ -35,8 +36,6 @@ const LOCK_BYTES: u64 = 200;
 /// A lock object that this process has made.
 pub(super) struct Lease {
     key: String,
-    /// What the keys of files in the directory begin with.
-    prefix: String,
     e_tag: String,
     /// Before the last question whose answer was that the lock is held.
     asked: Mutex<Moment>,
@@ -52,11 +51,21 @@ impl fmt::Debug for Lease {
 
 impl Lease {
     pub(super) fn covers(&self, key: &str) -> bool {
-        key.starts_with(&self.prefix) && key != self.key && !self.is_over.load(Ordering::SeqCst)
+        key.starts_with(self.prefix()) && key != self.key && !self.is_over.load(Ordering::SeqCst)
     }
 
+    /// Whether it is of a lock object, and not released.
+    pub(super) fn is_of(&self, lock: &str) -> bool {
+        lock == self.key && !self.is_over.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Returns what the keys of files in the directory begin with.
     pub(super) fn prefix(&self) -> &str {
-        &self.prefix
+        prefix_of(&self.key)
     }
 
     pub(super) fn forget_if(&self, removed: &str) {
@@ -76,12 +85,21 @@ impl Lease {
         let before = Moment::now();
         let seen = files.find(&self.key).await?;
         if seen.is_none_or(|seen| seen.e_tag != self.e_tag) {
+            // A lock that was released meanwhile is not lost: what it was for is done.
+            if self.is_over.load(Ordering::SeqCst) {
+                return Ok(());
+            }
             files.lose(self);
             return Err(lock_lost());
         }
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = before;
         Ok(())
     }
+}
+
+/// Returns what the keys of files in the directory of a lock object begin with.
+pub(super) fn prefix_of(key: &str) -> &str {
+    key.rfind('/').and_then(|at| key.get(..=at)).unwrap_or_default()
 }
 
 pub(super) fn lock_lost() -> io::Error {
@@ -95,12 +113,14 @@ pub(super) async fn take(
     shared: Arc<Shared>,
 ) -> io::Result<ObjectLock> {
     files.check_doubt()?;
+    if files.has(&key) {
+        return Err(io::Error::new(io::ErrorKind::WouldBlock, "this storage has the lock"));
+    }
     files.check_conditions(&key).await?;
     let before = Moment::now();
     let e_tag = hold(files, &key).await?;
-    let prefix = key.rsplit_once('/').map_or_else(String::new, |(dir, _)| format!("{dir}/"));
     let (asked, is_over) = (Mutex::new(before), AtomicBool::new(false));
-    let lease = Arc::new(Lease { key, prefix, e_tag, asked, is_over });
+    let lease = Arc::new(Lease { key, e_tag, asked, is_over });
     files.add(&lease);
     Ok(ObjectLock { lease, files: Arc::clone(files), shared })
 }

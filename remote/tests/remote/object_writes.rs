@@ -13,7 +13,7 @@ use std::iter::repeat_n;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 const LOCK: &str = "s3://bucket/r/.hregion.lock";
@@ -528,6 +528,100 @@ fn a_second_writer_is_refused_and_a_lost_lock_ends_all_changes() {
     let expected = [("a", "1"), ("b", "2"), ("e", "3")].map(|(row, value)| (row.into(), value.into()));
     assert_eq!(rows(&read_in(second).unwrap()), Rows::from(expected));
     open_in(first, dir()).unwrap().close().unwrap();
+}
+
+/// Locks of a directory above are taken and released while a region is written.
+#[test]
+fn the_release_of_a_lock_above_fails_no_change() {
+    let server = FakeS3::start();
+    let (storage, root) = (client(&server), dir().parent().unwrap());
+    let region = open_in(storage.clone(), dir()).unwrap();
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                drop(storage.lock(&root.join(".hregion.lock")).unwrap());
+            }
+        });
+        let changed = (0..200).try_for_each(|n| {
+            let name = root.join(format!("file{}", n % 2));
+            storage.create_new(&name)?.sync()?;
+            storage.remove(&name)?;
+            region.put(put("a", &n.to_string())).map_err(io::Error::other)
+        });
+        is_done.store(true, Ordering::Relaxed);
+        changed.unwrap();
+    });
+    region.put(put("b", "1")).unwrap();
+    region.close().unwrap();
+}
+
+/// As if this process had been stopped while it had the lock of a directory above.
+#[test]
+fn the_loss_of_a_lock_above_leaves_those_below() {
+    let server = FakeS3::start();
+    let (first, second, root) = (client(&server), client(&server), dir().parent().unwrap());
+    let region = open_in(first.clone(), dir()).unwrap();
+    let lock = root.join(".hregion.lock");
+    let above = first.lock(&lock).unwrap();
+    second.end_writing(&lock).unwrap();
+    let create = || first.create_new(&root.join("file"))?.sync();
+    create().unwrap_err();
+    region.put(put("a", "1")).unwrap();
+    region.flush().unwrap();
+    drop(above);
+    create().unwrap_err();
+    region.put(put("b", "2")).unwrap();
+    region.compact(Compaction::Major).unwrap();
+    drop(first.lock(&lock).unwrap());
+    create().unwrap();
+    region.close().unwrap();
+}
+
+/// A region whose lock was lost must not change files under the lock that the same storage takes later.
+#[test]
+fn a_region_that_lost_its_lock_keeps_its_storage_from_locking_again() {
+    let server = FakeS3::start();
+    let (first, second) = (client(&server), client(&server));
+    let stale = open_in(first.clone(), dir()).unwrap();
+    stale.put(put("a", "1")).unwrap();
+    stale.flush().unwrap();
+    second.end_writing(Path::new(LOCK)).unwrap();
+    let other = open_in(second, dir()).unwrap();
+    other.put(put("b", "2")).unwrap();
+    other.close().unwrap();
+    expect_locked(open_in(first.clone(), dir()));
+    stale.compact(Compaction::Major).unwrap_err();
+    drop(stale);
+    let region = open_in(first, dir()).unwrap();
+    assert_eq!(rows(&region).len(), 2);
+    region.put(put("c", "3")).unwrap();
+    region.close().unwrap();
+}
+
+/// After such a list, none could be made that is made only once, and that is read.
+#[test]
+fn lists_that_no_other_can_follow_are_refused_before_writes_are_accepted() {
+    for name in ["f1", "f2", "f1.9223372036854775807"] {
+        let server = FakeS3::start();
+        let region = open_in(client(&server), dir()).unwrap();
+        region.put(put("a", "1")).unwrap();
+        region.close().unwrap();
+        let local = tempfile::tempdir().unwrap();
+        server.download("r", local.path());
+        let lists: Vec<String> =
+            server.keys().into_iter().filter(|key| key.starts_with("r/f/.filelist/")).collect();
+        assert_eq!(lists.len(), 1, "{lists:?}");
+        let bytes = std::fs::read(local.path().join(lists[0].strip_prefix("r/").unwrap())).unwrap();
+        server.remove(&lists[0]);
+        server.put(&format!("r/f/.filelist/{name}"), bytes);
+        let before = server.keys();
+        let error = open_in(client(&server), dir()).unwrap_err();
+        let kinds = [ErrorKind::Unsupported, ErrorKind::Corrupt];
+        assert!(kinds.contains(&error.kind()) && error.to_string().contains("r/f/.filelist"), "{error}");
+        assert_eq!(server.keys(), before);
+        assert_eq!(rows(&read_in(client(&server)).unwrap()).len(), 1, "{name}");
+    }
 }
 
 /// Creates a region with a file and a log.
