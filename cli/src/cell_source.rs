@@ -159,7 +159,7 @@ impl CellSource for JsonCells<'_> {
 
     fn advance(&mut self) -> Result<(), CommandError> {
         mem::swap(&mut self.here, &mut self.before);
-        let Some(line) = self.lines.next()? else {
+        let Some(line) = self.lines.next_json()? else {
             self.at_end = true;
             return Ok(());
         };
@@ -191,19 +191,13 @@ impl<'p> ListedCells<'p> for JsonCells<'p> {
 #[derive(Debug)]
 pub(crate) struct FileCells<'f> {
     scanner: HFileScanner<'f>,
-    with_seq_ids: bool,
 }
 
 impl<'f> FileCells<'f> {
     pub(crate) fn open(file: &'f HFile) -> Result<Self, CommandError> {
         let mut scanner = file.scanner();
         scanner.seek_to_first()?;
-        Ok(Self { scanner, with_seq_ids: file.has_seq_ids() })
-    }
-
-    /// Whether the file stores sequence ids.
-    pub(crate) fn has_seq_ids(&self) -> bool {
-        self.with_seq_ids
+        Ok(Self { scanner })
     }
 }
 

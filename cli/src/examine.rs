@@ -1,11 +1,13 @@
 //! Printing, checking and measuring the cells of a file in one pass.
 
 use crate::cell_line::{CellFormat, FileName, LineStyle};
+use crate::cell_source::CellSource as _;
 use crate::failure::{CommandError, Failure};
 use crate::hbase_flags::HBaseFlags;
 use crate::histogram::Histogram;
 use crate::output::Output;
 use crate::sequence::Sequence;
+use crate::stored_file::StoredFile;
 use crate::text;
 use hregion::cell::StringBinary;
 use hregion::{CellOrder, CellRef, HFile};
@@ -14,12 +16,13 @@ use std::io::{self, Write};
 
 /// Walks all cells. Cells printed before an error are correct. The lines of a `named` file have its name.
 pub(crate) fn walk(
-    file: &HFile,
+    stored: &StoredFile,
     look: Option<LineStyle>,
     named: Option<&FileName>,
     flags: &HBaseFlags,
     out: &mut Output,
 ) -> Result<(), Failure> {
+    let file = &stored.file;
     // Of one file, what it stores is shown, as HBase does; of the files of a directory, what the readers of
     // its table see.
     let of_cells = if named.is_some() && out.is_json() { Sequence::of(file)?.of_cells } else { None };
@@ -27,10 +30,8 @@ pub(crate) fn walk(
     let format = look.map(|look| CellFormat::new(out.is_json(), with_seq_ids, look));
     let mut examiner = Examiner::new(file, flags, out);
     let mut line = Vec::new();
-    let mut cells = file.scanner();
-    let mut more = cells.seek_to_first()?;
-    while more {
-        let Some(cell) = cells.peek() else { break };
+    let mut cells = stored.cells()?;
+    while let Some(cell) = cells.peek() {
         if let Some(format) = format {
             format.set_line(&mut line, &of_cells.map_or(cell, |seq_id| cell.with_seq_id(seq_id)));
             if let Some(name) = named {
@@ -41,7 +42,7 @@ pub(crate) fn walk(
         if let Some(examiner) = &mut examiner {
             examiner.add(&cell, out);
         }
-        more = cells.advance()?;
+        cells.advance()?;
     }
     match examiner {
         Some(examiner) => examiner.finish(out),

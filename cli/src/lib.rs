@@ -70,6 +70,7 @@ mod staging;
 mod stats;
 mod stdout;
 mod store_files;
+mod stored_file;
 mod table_load;
 mod tables;
 mod target;

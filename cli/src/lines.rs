@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-/// The non-empty lines of a text.
+/// The lines of a text that are not empty.
 pub(crate) struct Lines<'p> {
     path: &'p Path,
     input: Box<dyn BufRead>,
@@ -37,10 +37,19 @@ impl<'p> Lines<'p> {
         Ok(Self { path, input, line: Vec::new(), number: 0, limit: limits.line_bytes })
     }
 
-    /// Returns the next non-empty line, without its line ending; `None` at the end.
+    /// Returns the next line that is not empty, without its line ending; `None` at the end. Blanks are data.
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, CommandError> {
+        self.next_of(|line| !line.is_empty())
+    }
+
+    /// As [`next`](Self::next), for JSON lines: there, a line of blanks is as good as an empty one.
+    pub(crate) fn next_json(&mut self) -> Result<Option<&[u8]>, CommandError> {
+        self.next_of(|line| !line.trim_ascii().is_empty())
+    }
+
+    fn next_of(&mut self, is_data: fn(&[u8]) -> bool) -> Result<Option<&[u8]>, CommandError> {
         while self.read()? {
-            if !self.line.trim_ascii().is_empty() {
+            if is_data(&self.line) {
                 return Ok(Some(&self.line));
             }
         }

@@ -5,6 +5,7 @@ use crate::scan_rows::{RowScan, with_prefix};
 use crate::selection::Selection;
 use hregion::cell::{StringBinary, from_string_binary};
 use hregion::{Clock, Cursor, Filter, Get, ManualClock, Scan, SystemClock, TimeRange};
+use std::fmt;
 use std::sync::Arc;
 
 /// Selects the cells of a row.
@@ -12,8 +13,8 @@ use std::sync::Arc;
 #[command(next_help_heading = "Which cells")]
 pub(crate) struct CellArgs {
     /// Columns as family:qualifier, and whole families; bytes as \xHH, a comma as \x2C [default: all]
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = column)]
-    columns: Vec<Column>,
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = given_column)]
+    columns: Vec<GivenColumn>,
 
     /// Maximum versions per column, or `all`; limited to those the family keeps [default: 1]
     #[arg(long, value_name = "N", value_parser = versions)]
@@ -38,6 +39,14 @@ pub(crate) struct CellArgs {
 
 /// A family, or a column of it.
 type Column = (Vec<u8>, Option<Vec<u8>>);
+
+/// A column, and the text of the argument. It has a type, as `family:qualifier=type`, if an equals sign is in
+/// the text itself: one of the qualifier is then written as `\x3D`.
+#[derive(Clone)]
+struct GivenColumn {
+    column: Column,
+    text: String,
+}
 
 /// Selects a range of rows.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -99,7 +108,7 @@ impl CellArgs {
 
     /// Restricts the selection to one family.
     pub(crate) fn within(&self, family: &[u8]) -> Result<Self, CommandError> {
-        if let Some((other, _)) = self.columns.iter().find(|(name, _)| name != family) {
+        if let Some((other, _)) = self.columns().find(|(name, _)| name != family) {
             let (other, family) = (StringBinary(other), StringBinary(family));
             return Err(CommandError::usage(format!(
                 "--columns: {other} is not in the family {family}, which is read"
@@ -107,19 +116,21 @@ impl CellArgs {
         }
         let mut cells = self.clone();
         if cells.columns.is_empty() {
-            cells.columns.push((family.to_vec(), None));
+            cells.columns.push(GivenColumn::new((family.to_vec(), None)));
         }
         Ok(cells)
     }
 
     /// Returns the columns if they have types, as `family:qualifier=type`.
     pub(crate) fn typed_columns(&self) -> Option<Vec<String>> {
-        let has_type = |(_, qualifier): &Column| qualifier.as_ref().is_some_and(|name| name.contains(&b'='));
-        let text = |(family, qualifier): &Column| {
-            let qualifier = qualifier.as_ref().map(|name| format!(":{}", StringBinary(name)));
-            format!("{}{}", StringBinary(family), qualifier.unwrap_or_default())
-        };
-        self.columns.iter().any(has_type).then(|| self.columns.iter().map(text).collect())
+        let has_type =
+            |given: &GivenColumn| given.text.split_once(':').is_some_and(|(_, name)| name.contains('='));
+        let typed = self.columns.iter().any(has_type);
+        typed.then(|| self.columns.iter().map(|given| given.text.clone()).collect())
+    }
+
+    fn columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().map(|given| &given.column)
     }
 
     /// Replaces the columns; of lists of versions, all are read unless a number was given.
@@ -129,14 +140,15 @@ impl CellArgs {
         columns: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
         all_versions: bool,
     ) -> Self {
-        let columns = columns.map(|(family, qualifier)| (family, Some(qualifier))).collect();
+        let columns =
+            columns.map(|(family, qualifier)| GivenColumn::new((family, Some(qualifier)))).collect();
         let cells = Self { columns, ..self };
         if all_versions { cells.or_all_versions() } else { cells }
     }
 
     fn selection(&self) -> Selection {
         Selection {
-            columns: self.columns.clone(),
+            columns: self.columns().cloned().collect(),
             versions: self.versions.unwrap_or(1),
             time_range: self.time_range.unwrap_or_default(),
             filter: self.filter.clone(),
@@ -283,6 +295,27 @@ pub(crate) fn bytes(text: &str) -> Result<Row, String> {
     Ok(Row(from_string_binary(text)))
 }
 
+impl GivenColumn {
+    /// A column without a type.
+    fn new(column: Column) -> Self {
+        let (family, qualifier) = &column;
+        let qualifier = qualifier.iter().map(|name| format!(":{}", StringBinary(name)));
+        let text = StringBinary(family).to_string() + &qualifier.collect::<String>().replace('=', "\\x3D");
+        Self { column, text }
+    }
+}
+
+/// Shows what is selected, however it was written.
+impl fmt::Debug for GivenColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.column.fmt(f)
+    }
+}
+
+fn given_column(text: &str) -> Result<GivenColumn, String> {
+    Ok(GivenColumn { column: column(text)?, text: text.to_owned() })
+}
+
 fn column(text: &str) -> Result<Column, String> {
     let (family, qualifier) = match text.split_once(':') {
         Some((family, qualifier)) => (family, Some(from_string_binary(qualifier))),
@@ -387,6 +420,21 @@ mod tests {
         assert_eq!(scan.limit, Some(5));
         let none = parse(&[]).unwrap();
         assert!(!none.rows.is_given() && !none.cells.is_given() && none.rows.is_all());
+    }
+
+    #[test]
+    fn equals_signs_of_qualifiers_are_no_types() {
+        let cells = |columns: &str| parse(&["--columns", columns]).unwrap().cells;
+        let named = Get::new("r").column("f", "a=b");
+        for untyped in ["f", "f:a", "f:a\\x3Db", "a=b:q,f"] {
+            assert_eq!(cells(untyped).typed_columns(), None, "{untyped}");
+        }
+        assert_eq!(cells("f:a\\x3Db").get(b"r"), named);
+        // without types, an equals sign needs no other form
+        assert_eq!(cells("f:a=b").get(b"r"), named);
+        let typed = cells("f:a\\x3Db=utf8,g:\\x2C=long@").typed_columns().unwrap();
+        assert_eq!(typed, ["f:a\\x3Db=utf8", "g:\\x2C=long@"]);
+        assert_eq!(format!("{:?}", cells("f:\\x61")), format!("{:?}", cells("f:a")));
     }
 
     #[test]

@@ -76,12 +76,6 @@ impl InputSource {
         opened.collect()
     }
 
-    /// Opens a store file by itself; of a reference, the half to which it refers.
-    pub(crate) fn of_file(path: &Path, reading: &FileArgs, out: &mut Output) -> Result<Self, Failure> {
-        let target = TargetArgs { target: path.to_owned(), kind: Some(Kind::Hfile) };
-        Self::open(&target, reading, &CellArgs::default(), None, out)
-    }
-
     /// Starts the progress bar. Returns the options for reading.
     fn begin(
         target: &TargetArgs,

@@ -8,7 +8,7 @@ use crate::regions;
 use clap::ValueEnum;
 use hregion::io::{FileReader, Storage};
 use hregion::region::FileKind;
-use hregion::{HFile, HFileOptions, Region};
+use hregion::{HFile, HFileHalf, HFileOptions, Region};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -116,6 +116,15 @@ pub(crate) fn check_regular(path: &Path) -> Result<(), CommandError> {
 /// Whether a file is a reference to a half of another one.
 pub(crate) fn is_reference(path: &Path) -> Result<bool, CommandError> {
     Ok(kind_of_file(path)? == FileKind::Reference)
+}
+
+/// Returns the half of an HFile to which a reference refers; `None` if the file is no reference.
+pub(crate) fn half_of(path: &Path) -> Result<Option<HFileHalf>, CommandError> {
+    if !is_reference(path)? {
+        return Ok(None);
+    }
+    check_regular(path)?;
+    Ok(HFileHalf::of(&places::storage(), path)?)
 }
 
 /// Returns the HFile to which a link leads; `None` if the file is no link.

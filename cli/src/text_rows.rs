@@ -17,7 +17,8 @@ use std::str;
 #[command(next_help_heading = "Text")]
 pub(crate) struct TextArgs {
     /// The input is text, and these are its fields: HBASE_ROW_KEY, family:qualifier, HBASE_TS_KEY,
-    /// HBASE_CELL_TTL in milliseconds, or nothing for a field to skip; bytes as \xHH
+    /// HBASE_CELL_TTL in milliseconds, or nothing for a field to skip; bytes as \xHH. Empty lines are left
+    /// out; blanks are data
     #[arg(long, value_name = "FIELDS", value_parser = fields)]
     columns: Option<Fields>,
 

@@ -2,16 +2,15 @@
 
 use super::inspect;
 use crate::args::FileArgs;
-use crate::cell_line::{CellFormat, FileName, LineStyle};
+use crate::cell_line::{FileName, LineStyle};
 use crate::examine;
 use crate::failure::{Exit, Failure};
 use crate::hbase_flags::HBaseFlags;
 use crate::output::Output;
 use crate::probe;
-use crate::query_args::RowArgs;
-use crate::source::{InputSource, bytes_of};
+use crate::source::bytes_of;
 use crate::store_files;
-use crate::target;
+use crate::stored_file::StoredFile;
 use crate::text;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// row/family:qualifier/timestamp/type/vlen=3/seqid=7; with -p also the value and tags. With --json:
 /// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}, with sequence_id if the file
 /// stores sequence ids, and tags if the cell has any. Links are followed; of a reference, the cells of its
-/// half are printed, in the order of their keys. Of a directory, those of all store files that its regions
+/// half are printed. Of a directory, those of all store files that its regions
 /// read, after a line with the name of the file; with --json the cells have it as "file", and those of a
 /// bulk-loaded file have the sequence id of the file, as for the readers of the table.
 ///
@@ -78,34 +77,10 @@ fn print(
     look: LineStyle,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    if target::is_reference(path)? {
-        return half(path, named, args, look, out);
-    }
-    let file = target::open(path, None, &args.reading.options(out)?, out)?;
-    examine::walk(&file, Some(look), named, &args.flags, out)?;
-    if args.flags.any_part() {
-        inspect::print(&file, &args.flags, out)?;
+    let stored = StoredFile::open(path, None, &args.reading.options(out)?, out)?;
+    examine::walk(&stored, Some(look), named, &args.flags, out)?;
+    if args.flags.any_part() && stored.half.is_none() {
+        inspect::print(&stored.file, &args.flags, out)?;
     }
     Ok(())
-}
-
-/// Prints the cells of the half of a file that a reference refers to.
-fn half(
-    path: &Path,
-    named: Option<&FileName>,
-    args: &Args,
-    look: LineStyle,
-    out: &mut Output,
-) -> Result<(), Failure> {
-    let source = InputSource::of_file(path, &args.reading, out)?;
-    let (format, mut line) = (CellFormat::new(out.is_json(), true, look), Vec::new());
-    source.parts_of(&RowArgs::default()).iter().try_for_each(|part| {
-        source.for_each_stored(&part.open()?, |cell| {
-            format.set_line(&mut line, &cell);
-            if let Some(name) = named {
-                name.add_to(&mut line, format);
-            }
-            Ok(out.write_all(&line)?)
-        })
-    })
 }

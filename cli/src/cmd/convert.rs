@@ -4,23 +4,22 @@ use crate::args::FileArgs;
 use crate::cell_csv;
 use crate::cell_file::CellFiles;
 use crate::cell_line;
-use crate::cell_source::{CellSource, FileCells};
+use crate::cell_source::CellSource;
 use crate::cmd::write;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::merge::Merge;
 use crate::new_file::check_output;
 use crate::output::Output;
 use crate::probe;
-use crate::query_args::{CellArgs, RowArgs};
 use crate::sequence::Sequence;
 use crate::settings::{FileCipher, Pair, Settings, WriterKind, check_not_stdout};
-use crate::source::{InputSource, RowCells, bytes_of};
+use crate::source::bytes_of;
 use crate::store_files;
-use crate::target;
+use crate::stored_file::{StoredCells, StoredFile};
 use crate::text;
 use crate::text_file::TextOutput;
 use clap::ValueEnum;
-use hregion::{CellOrder, CellRef, HFile};
+use hregion::{CellOrder, CellRef, HFile, HFileHalf};
 use serde_json::json;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -104,13 +103,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let (mut files, mut halves) = (Vec::new(), Vec::new());
     let (paths, places) = inputs(args, out)?;
     for path in &paths {
-        let is_half = target::is_reference(path)?;
-        let half = is_half.then(|| InputSource::of_file(path, &args.reading, out)).transpose()?;
-        let whole = match half {
-            None => None,
-            Some(_) => args.reading.region_options(out)?.hfile_of(path)?,
-        };
-        files.push(target::open(whole.as_deref().unwrap_or(path), None, &options, out)?);
+        let StoredFile { file, half } = StoredFile::open(path, None, &options, out)?;
+        files.push(file);
         halves.push(half);
     }
     if !stdout {
@@ -204,50 +198,34 @@ fn inputs(args: &Args, out: &Output) -> Result<(Vec<PathBuf>, Vec<usize>), Failu
 }
 
 /// The cells of an HFile, or of the half to which a reference refers.
-enum Input<'f> {
-    /// With the sequence id of all cells, if they do not have their own.
-    File(FileCells<'f>, Option<i64>),
-    Half {
-        cells: RowCells<'f>,
-        with_seq_ids: bool,
-    },
+struct Input<'f> {
+    cells: StoredCells<'f>,
+    /// The sequence id of all cells, if they do not have their own.
+    seq_id: Option<i64>,
+    with_seq_ids: bool,
 }
 
 impl<'f> Input<'f> {
-    fn open(
-        file: &'f HFile,
-        seq_id: Option<i64>,
-        half: Option<&'f InputSource>,
-    ) -> Result<Self, CommandError> {
-        let Some(half) = half else { return Ok(Self::File(FileCells::open(file)?, seq_id)) };
-        let cells = RowCells::open(half, &RowArgs::default(), &CellArgs::of_all_stored(), CellOrder::User)?;
-        Ok(Self::Half { cells, with_seq_ids: file.has_seq_ids() || seq_id.is_some() })
+    fn open(file: &'f HFile, seq_id: Option<i64>, half: Option<&HFileHalf>) -> Result<Self, CommandError> {
+        let with_seq_ids = file.has_seq_ids() || seq_id.is_some();
+        Ok(Self { cells: StoredCells::open(file, half)?, seq_id, with_seq_ids })
     }
 
     fn has_seq_ids(&self) -> bool {
-        match self {
-            Self::File(cells, seq_id) => cells.has_seq_ids() || seq_id.is_some(),
-            Self::Half { with_seq_ids, .. } => *with_seq_ids,
-        }
+        self.with_seq_ids
     }
 }
 
 impl CellSource for Input<'_> {
     #[inline]
     fn peek(&self) -> Option<CellRef<'_>> {
-        match self {
-            Self::File(cells, None) => cells.peek(),
-            Self::File(cells, Some(seq_id)) => cells.peek().map(|cell| cell.with_seq_id(*seq_id)),
-            Self::Half { cells, .. } => cells.peek(),
-        }
+        let cell = self.cells.peek()?;
+        Some(self.seq_id.map_or(cell, |seq_id| cell.with_seq_id(seq_id)))
     }
 
     #[inline]
     fn advance(&mut self) -> Result<(), CommandError> {
-        match self {
-            Self::File(cells, _) => cells.advance(),
-            Self::Half { cells, .. } => cells.advance(),
-        }
+        self.cells.advance()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `hregion count`: counts rows and cells.
 
 use crate::args::FileArgs;
+use crate::cell_source::CellSource as _;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::parallel::JobArgs;
@@ -9,8 +10,9 @@ use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
 use crate::server_args::{ServerArgs, ServerTable};
 use crate::source::{Draws, InputSource, SourcePart};
+use crate::stored_file::StoredFile;
 use crate::tables::{Named, Sum, sum_parts};
-use crate::target::{self, Kind};
+use crate::target::Kind;
 use crate::target_args::TargetArgs;
 use hregion::{RegionInfo, RowRef, TableName};
 use serde_json::json;
@@ -108,9 +110,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     };
     let chooses = args.rows.is_given() || args.cells.is_given();
     if is_file && !chooses {
-        let is_half = args.target.kind.is_none() && target::is_reference(&args.target.target)?;
-        let counts = if is_half { count_half(args, out)? } else { count_stored(args, out)? };
-        print(counts, out)?;
+        print(count_stored(args, out)?, out)?;
         return Ok(Exit::Done);
     }
     let draws = Draws { prints: false, all: args.rows.is_all() };
@@ -207,33 +207,17 @@ fn count_all(sources: &[Named], args: &Args, out: &mut Output) -> Result<Exit, F
     Ok(Exit::Done)
 }
 
-/// Counts the rows and cells stored in the half of a file that a reference refers to.
-fn count_half(args: &Args, out: &mut Output) -> Result<Counts, Failure> {
-    let draws = Draws { prints: false, all: true };
-    let source = InputSource::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;
-    let mut counter = Counter::default();
-    for part in source.parts_of(&args.rows) {
-        source.for_each_stored(&part.open()?, |cell| {
-            counter.add(cell.row(), 1);
-            Ok(())
-        })?;
-    }
-    Ok(counter.counts)
-}
-
-/// Counts the rows and cells stored in a file.
+/// Counts the rows and cells stored in a file, or in the half to which a reference refers.
 fn count_stored(args: &Args, out: &mut Output) -> Result<Counts, Failure> {
     let options = args.reading.options(out)?;
     let TargetArgs { target: path, kind } = &args.target;
     out.start_progress(places::len(path), false);
-    let file = target::open(path, *kind, &options, out)?;
+    let stored = StoredFile::open(path, *kind, &options, out)?;
     let mut counter = Counter::default();
-    let mut cells = file.scanner();
-    let mut more = cells.seek_to_first()?;
-    while more {
-        let Some(cell) = cells.peek() else { break };
+    let mut cells = stored.cells()?;
+    while let Some(cell) = cells.peek() {
         counter.add(cell.row(), 1);
-        more = cells.advance()?;
+        cells.advance()?;
     }
     Ok(counter.counts)
 }

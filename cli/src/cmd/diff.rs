@@ -12,7 +12,7 @@ use crate::source::{InputSource, RowCells, bytes_of};
 use crate::target::{self, Kind};
 use crate::target_args::TargetArgs;
 use crate::text;
-use hregion::{Cell, CellOrder, CellRef};
+use hregion::{Cell, CellOrder, CellRef, Clock as _, SystemClock};
 use serde_json::Value;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -113,6 +113,8 @@ fn of_files(args: &Args, out: &mut Output) -> Result<[u64; 2], Failure> {
 /// Returns how many are only in each.
 fn of_rows(args: &Args, rows: &RowArgs, out: &mut Output) -> Result<[u64; 2], Failure> {
     let cells = args.cells.clone().or_all_versions();
+    // of one time, however long it takes: a cell that expires meanwhile is in both or in neither
+    let cells = cells.at(Some(cells.now().unwrap_or_else(|| SystemClock.now())));
     let open = |path: &PathBuf, out: &mut Output| {
         let target = TargetArgs { target: path.clone(), kind: args.kind };
         InputSource::open_all(&target, &args.reading, &cells, None, out)

@@ -41,11 +41,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// place when it is complete.
 ///
 /// Files of Parquet and Arrow have a row for each cell, or by --mapping or --columns family:qualifier=TYPE a
-/// row for each row, with typed columns; TYPE[] is a list of all versions, and TYPE@ adds the timestamps. CSV
-/// takes typed columns, too: null is an empty field and an empty text "", bytes have \xHH for a backslash
-/// and all but printable ASCII, timestamps are milliseconds, lists are JSON. Such an export that was cut off
-/// is continued by the same command: complete files are kept, and cells expire by the time of the first run,
-/// which is "now" in the manifest.
+/// row for each row, with typed columns; TYPE[] is a list of all versions, and TYPE@ adds the timestamps. An
+/// equals sign of a qualifier is \x3D there. CSV takes typed columns, too: null is an empty field and an
+/// empty text "", bytes have \xHH for a backslash and all but printable ASCII, timestamps are milliseconds,
+/// lists are JSON. Such an export that was cut off is continued by the same command: complete files are kept,
+/// and cells expire by the time of the first run, which is "now" in the manifest.
 ///
 /// With --json prints {"file","table","region","encoded","start","end","rows","cells","bytes","sha256"} for
 /// each file, then {"summary":{"files","rows","cells","bytes"}}.

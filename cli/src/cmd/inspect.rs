@@ -8,6 +8,7 @@ use crate::inspect_dir;
 use crate::output::Output;
 use crate::places;
 use crate::report;
+use crate::stored_file::StoredFile;
 use crate::target::{self, Kind};
 use crate::text;
 use hregion::HFile;
@@ -76,12 +77,13 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         out.warn(&format!("a reference to a half of {}: this is about all of it", text::path(&path)));
     }
     let file = target::open(&path, args.kind, &options, out)?;
+    let stored = StoredFile { file, half: None };
     let cells_only = flags.reads_cells() && !flags.any_part() && !out.is_json();
     if !cells_only {
-        print(&file, flags, out)?;
+        print(&stored.file, flags, out)?;
     }
     if flags.reads_cells() {
-        examine::walk(&file, flags.look(), None, flags, out)?;
+        examine::walk(&stored, flags.look(), None, flags, out)?;
     }
     Ok(Exit::Done)
 }

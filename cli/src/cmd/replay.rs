@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let mut player = Replayer::new(args.dir.as_deref(), args.overrides.clone())?.explaining(args.explain);
     let mut before = None;
     let mut answer = Vec::new();
-    while let Some(line) = lines.next()? {
+    while let Some(line) = lines.next_json()? {
         let line = Line::parse(line).map_err(|message| lines.wrong(&message))?;
         if before >= Some(line.id()) {
             return Err(lines.wrong("id: expected a greater one than that of the line before").into());

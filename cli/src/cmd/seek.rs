@@ -161,7 +161,7 @@ impl<'p> KeyLines<'p> {
 
     /// Returns the next key; `None` at the end.
     fn next(&mut self) -> Result<Option<&SeekKey>, CommandError> {
-        let Some(line) = self.lines.next()? else { return Ok(None) };
+        let Some(line) = self.lines.next_json()? else { return Ok(None) };
         match set_key(&mut self.key, line) {
             Ok(()) => Ok(Some(&self.key)),
             Err(message) => Err(self.lines.wrong(&message)),

@@ -8,7 +8,7 @@ use crate::places::check_readable;
 use crate::server_args::ServerArgs;
 #[cfg(feature = "cluster")]
 use crate::shell::ClusterTables;
-use crate::shell::{Catalog, Files, Flow, Session, interact};
+use crate::shell::{Catalog, Files, Flow, Pending, Session, interact};
 use crate::target::Kind;
 use hregion::Limits;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
@@ -163,27 +163,27 @@ fn step(
 fn run_input(session: &mut Session, limits: &Limits, out: &mut Output) -> Result<(), Failure> {
     let (path, limit) = (Path::new("standard input"), limits.line_bytes);
     let mut input = std::io::stdin().lock();
-    let (mut text, mut bytes, mut line, mut first_line) = (String::new(), Vec::new(), 0, 1);
+    let (mut pending, mut bytes, mut line, mut first_line) = (Pending::default(), Vec::new(), 0, 1);
     let mut is_closed = false;
     loop {
         let most = (limit as u64).saturating_add(1);
         let read = (&mut input).take(most).read_until(b'\n', &mut bytes);
         let read = read.map_err(|error| CommandError::io("read", path, &error))?;
-        if text.len() + bytes.len() > limit {
+        if pending.text().len() + bytes.len() > limit {
             let message = format!("line {first_line}: a command over the limit of {limit} bytes");
             return Err(CommandError::limit(path, message, "--limit-line-bytes raises it").into());
         }
         let wrong = |_| CommandError::corrupt(path, format!("line {}: expected UTF-8", line + 1));
-        text += std::str::from_utf8(&bytes).map_err(wrong)?;
+        pending.push(std::str::from_utf8(&bytes).map_err(wrong)?);
         bytes.clear();
         line += 1;
-        if read > 0 && Session::is_incomplete(&text) {
+        if read > 0 && pending.is_incomplete() {
             continue;
         }
-        if step(&text, first_line, &mut is_closed, session, out)? == Flow::Exit || read == 0 {
+        if step(pending.text(), first_line, &mut is_closed, session, out)? == Flow::Exit || read == 0 {
             return if is_closed { Err(Failure::ClosedPipe) } else { Ok(()) };
         }
-        text.clear();
+        pending.clear();
         first_line = line + 1;
     }
 }

@@ -63,7 +63,7 @@ impl Overview {
         let options = reading.region_options(out)?;
         let mut faults = Vec::new();
         let dirs = table_dirs(target, kind)?;
-        let check = check(&dirs, target, kind, &options)?;
+        let check = check(&dirs, target, kind, &options, &mut faults)?;
         let tables = dirs.into_iter().map(|dir| TableOverview::open(dir, &options, &mut faults));
         let mut tables = tables.collect::<Result<Vec<_>, _>>()?;
         read_files(&mut tables, wanted.jobs, reading, &mut faults, out)?;
@@ -141,20 +141,24 @@ fn table_dirs(target: &Path, kind: Kind) -> Result<Vec<PathBuf>, CommandError> {
     }
 }
 
-/// Checks the tables of a target.
+/// Checks the tables of a target. One that cannot be checked, such as a directory without regions, is a fault
+/// and hides no other.
 fn check(
     tables: &[PathBuf],
     target: &Path,
     kind: Kind,
     options: &hregion::RegionOptions,
+    faults: &mut Vec<CommandError>,
 ) -> Result<CheckReport, Failure> {
     if kind == Kind::Root {
         return Ok(Table::check_root(target, options.clone())?);
     }
     let mut all = CheckReport::default();
     for table in tables {
-        let report = Table::check_dir(table, options.clone())?;
-        all.findings.extend(report.findings);
+        match Table::check_dir(table, options.clone()) {
+            Ok(report) => all.findings.extend(report.findings),
+            Err(error) => faults.push(error.into()),
+        }
     }
     Ok(all)
 }

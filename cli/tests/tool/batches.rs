@@ -94,6 +94,26 @@ fn exports_are_those_of_their_source() {
 }
 
 #[test]
+fn an_equals_sign_of_a_qualifier_is_no_type() {
+    let scratch = tempfile::tempdir().unwrap();
+    let root = scratch.path().join("root");
+    let table = Table::create(&root, "t", &[Family::new("f")], &[] as &[&str]).unwrap();
+    table.put(Put::new("r").cell_at("f", "a=b", 7, "x").cell_at("f", "a", 7, "y")).unwrap();
+    table.close().unwrap();
+    let (path, dir) = (root.join("data/default/t"), scratch.path().join("out"));
+    let export = |columns: &str| {
+        ok(&["export", text(&path), "--to", "csv", "--columns", columns, "--out", text(&dir), "--force"]);
+        let files = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
+        let csv = files.filter(|path| path.extension().is_some_and(|extension| extension == "csv"));
+        csv.map(|path| fs::read_to_string(path).unwrap()).collect::<String>()
+    };
+    assert_eq!(export("f:a\\x3Db=utf8"), "row,f:a=b\nr,x\n");
+    // a row for each cell
+    let cells = export("f:a\\x3Db");
+    assert!(cells.lines().count() == 2 && cells.contains("a=b,7,Put,x"), "{cells}");
+}
+
+#[test]
 fn types_are_those_of_the_mapping() {
     let scratch = tempfile::tempdir().unwrap();
     let path = table(&scratch.path().join("root"), 40);

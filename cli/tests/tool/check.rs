@@ -448,6 +448,43 @@ fn regions_of_a_table_are_compared_without_a_catalog() {
     assert_eq!(code(&output), 3);
 }
 
+/// Nothing is left that says what rows the regions have, but they are there.
+#[test]
+fn regions_of_a_table_are_found_though_none_is_sound() {
+    for (is_cut, has_descriptor, kind) in
+        [(true, true, "unreadable"), (true, false, "unreadable"), (false, true, "no_region_info")]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        copy_dir(&testdata("region/split-references/root"), dir.path());
+        let table = dir.path().join(HALVES);
+        for region in [PARENT, FIRST, SECOND] {
+            let info = table.join(region).join(".regioninfo");
+            let bytes = fs::read(&info).unwrap();
+            fs::remove_file(&info).unwrap();
+            if is_cut {
+                fs::write(&info, &bytes[..bytes.len() / 2]).unwrap();
+            }
+        }
+        if !has_descriptor {
+            fs::remove_dir_all(table.join(".tabledesc")).unwrap();
+        }
+        let output = check(&table);
+        let (found, summary) = findings(&output);
+        let regions: Vec<&Value> = found.iter().filter(|one| one["kind"] == kind).collect();
+        assert!(
+            regions.iter().all(|one| one["table"] == "halves" && one["severity"] == "error"),
+            "{found:#?}"
+        );
+        assert_eq!((code(&output), regions.len(), &summary["regions"]), (3, 3, &json!(3)), "{found:#?}");
+        assert_eq!(found.len(), 3 + usize::from(!has_descriptor), "no hole: {found:#?}");
+        assert_eq!(kinds(&found).contains(&"no_descriptor"), !has_descriptor, "{found:#?}");
+    }
+    let empty = tempfile::tempdir().unwrap();
+    fs::create_dir(empty.path().join(".tabledesc")).unwrap();
+    let output = check(empty.path());
+    assert_eq!((code(&output), &last_error(&output)["kind"]), (1, &json!("TableNotFound")));
+}
+
 #[test]
 fn text_names_the_fix_and_other_targets_are_refused() {
     let root = base();

@@ -2,6 +2,7 @@
 
 use crate::library::golden::{self, Golden};
 use crate::support::*;
+use hregion::{CellRef, CellType, HFileWriter, SeekKey};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -482,6 +483,56 @@ fn merged_files_answer_as_the_table_does() {
         ok(&["import", &copy, &list]);
         assert!(ok(&["get", &copy, "r"]).contains("value=4th"), "{inputs:?}");
     }
+}
+
+/// Makes a table of one file that a split left to two references. Returns these, the one of the first rows
+/// first, and the file.
+fn halves_of_a_file(dir: &Path) -> ([String; 2], String) {
+    let (root, table) = (dir.to_str().unwrap(), dir.join("data/default/t"));
+    let commands = ["create 't', 'f'", "put 't', 'a', 'f:q', '1'", "put 't', 'z', 'f:q', '2'", "flush 't'"];
+    let commands = commands.iter().flat_map(|command| ["-e", *command]);
+    ok(&["shell", root].into_iter().chain(commands).collect::<Vec<_>>());
+    ok(&["split", root, "t", "m"]);
+    let (mut references, mut hfiles): (Vec<_>, Vec<_>) =
+        store_files(&table).into_iter().partition(|file| Path::new(file).extension().is_some());
+    references.sort_by_key(|path| ok(&["cells", path]).starts_with('z'));
+    ([references.remove(0), references.remove(0)], hfiles.remove(0))
+}
+
+/// A scan shows the first of two cells with one key, and none from before 1970.
+#[test]
+fn halves_have_every_stored_cell() {
+    let dir = tempfile::tempdir().unwrap();
+    let ([bottom, top], hfile) = halves_of_a_file(dir.path());
+    let mut writer = HFileWriter::options().block_size(64).create(&hfile).unwrap();
+    for row in ["a", "l\\xFF", "m", "z"] {
+        for (timestamp, kind, value) in [
+            (7, CellType::DeleteColumn, ""),
+            (7, CellType::Put, "first"),
+            (7, CellType::Put, "second"),
+            (7, CellType::Put, "second"),
+            (-5, CellType::Put, "before 1970"),
+            (i64::MIN, CellType::Put, "long before"),
+        ] {
+            let key = SeekKey::of(row.as_bytes(), b"f", b"q", timestamp, kind);
+            writer.append(CellRef::new(&key, value.as_bytes())).unwrap();
+        }
+    }
+    writer.finish().unwrap();
+    for args in [&["cells", "--json"][..], &["cells", "-p"], &["convert", "--to", "jsonl", "--out", "-"]] {
+        let of = |path: &str| ok(&[args, &[path]].concat());
+        let [whole, first, second] = [of(&hfile), of(&bottom), of(&top)];
+        assert_eq!((whole.lines().count(), first.lines().count()), (24, 12), "{args:?}");
+        assert_eq!(first + &second, whole, "{args:?}");
+    }
+    for half in [&bottom, &top] {
+        assert_eq!(ok(&["count", half]), "rows 2\ncells 12\n");
+        let out = path(&dir, "converted");
+        ok(&["convert", half, "--out", &out, "--force"]);
+        assert_eq!(ok(&["cells", "-p", &out]), ok(&["cells", "-p", half]));
+    }
+    let merged = ok(&["convert", &top, &bottom, "--to", "jsonl", "--out", "-"]);
+    assert_eq!(merged, ok(&["cells", "--json", &hfile]));
 }
 
 #[test]

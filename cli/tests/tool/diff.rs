@@ -1,7 +1,10 @@
 //! `hregion diff` of tables, regions and snapshots: what was written in between, and nothing else.
 
 use crate::support::{code, json_lines, last_error, ok, plain, run, stderr, stdout, testdata};
-use hregion::{CellRef, CellType, Compaction, Delete, Family, HFileWriter, Put, Region, SeekKey, Table};
+use hregion::{
+    CellRef, CellType, Clock as _, Compaction, Delete, Family, HFileWriter, Put, Region, SeekKey,
+    SystemClock, Table,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -61,6 +64,29 @@ fn a_table_is_compared_with_its_snapshot() {
     table.close().unwrap();
     let same = run(&["diff", both[0], both[0]]);
     assert_eq!((code(&same), stdout(&same)), (0, String::new()));
+}
+
+/// In a file of which a cell expires each millisecond, and whose first ones have expired long ago, so that
+/// the first row of one side is found some time before the other side is opened.
+#[test]
+fn cells_that_expire_meanwhile_are_no_differences() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("expiring");
+    let mut writer = HFileWriter::options().tags(true).create(&path).unwrap();
+    let hour = 3_600_000_i64;
+    let written = SystemClock.now() - hour;
+    for number in 0..120_000 {
+        let millis = if number < 100_000 { 1 } else { hour + number - 100_000 };
+        // a tag: its length, the type of a time to live, the milliseconds
+        let tag = [&[0, 9, 8][..], &millis.to_be_bytes()].concat();
+        let row = format!("{number:06}");
+        let key = SeekKey::of(row.as_bytes(), b"f", b"q", written, CellType::Put);
+        writer.append(CellRef::new(&key, b"").with_tag_bytes(&tag).unwrap()).unwrap();
+    }
+    writer.finish().unwrap();
+    assert_eq!(differences(&[text(&path), text(&path), "--versions", "all"]), Vec::<String>::new());
+    let expired = ok(&["count", text(&path), "--versions", "all"]);
+    assert!(expired.starts_with("rows 1") && !expired.starts_with("rows 120000"), "{expired}");
 }
 
 #[test]

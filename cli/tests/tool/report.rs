@@ -259,6 +259,31 @@ fn what_is_broken_is_shown_and_hides_nothing_else() {
 }
 
 #[test]
+fn a_table_without_a_sound_region_hides_no_other() {
+    let root = tempfile::tempdir().unwrap();
+    copy_dir(&testdata("region/clone-references/root"), root.path());
+    let namespace = root.path().join("data/default");
+    let table = namespace.join("cloned");
+    let regions: Vec<PathBuf> = fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let infos: Vec<PathBuf> =
+        regions.iter().map(|region| region.join(".regioninfo")).filter(|info| info.is_file()).collect();
+    for info in &infos {
+        fs::write(info, b"PBUF").unwrap();
+    }
+    fs::create_dir(namespace.join("empty")).unwrap();
+    for (target, tables) in [(&namespace, 3), (&table, 1)] {
+        assert_eq!(code(&report(target, &["--json"])), 3);
+        let data = data(target, &["--no-cells"]);
+        assert_eq!(list(&data, "tables").len(), tables);
+        assert_eq!(list(&data["tables"][0], "regions").len(), infos.len());
+        let unreadable = list(&data, "findings").iter().filter(|one| one["kind"] == "unreadable");
+        assert_eq!(unreadable.count(), infos.len(), "{:#}", data["findings"]);
+        let is_empty = |fault: &&Value| fault["kind"] == "TableNotFound";
+        assert_eq!(list(&data, "unread").iter().filter(is_empty).count(), usize::from(tables == 3));
+    }
+}
+
+#[test]
 fn overlaps_name_their_regions() {
     let dir = tempfile::tempdir().unwrap();
     let (table, regions) = hostile(dir.path());

@@ -792,3 +792,27 @@ fn a_prefix_of_rows_stands_in_place_of_their_range() {
         }
     }
 }
+
+/// All lines after an odd quote are of one string. Each of them was read again for each line.
+#[test]
+fn an_odd_quote_in_a_long_script_does_not_hang_the_shell() {
+    let dir = tempfile::tempdir().unwrap();
+    let rest = "put 't', 'r', 'f:q', 'a value'\n".repeat(20_000);
+    let started = std::time::Instant::now();
+    let (code, message) = failed(dir.path(), &format!("create 't', 'f'\nput 't', \"r\n{rest}"));
+    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
+    assert_eq!((code, message.contains("line 2, column 10: the string has no end")), (2, true), "{message}");
+    // a list that is as long is read in the same way, and its commands are executed
+    let list = "'f:q',\n".repeat(20_000);
+    let printed = done(dir.path(), &format!("scan 't', {{COLUMNS => [\n{list}]}}\nlist"));
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    assert!(printed.contains("0 row(s)") && printed.contains("=> [\"t\"]"), "{printed}");
+}
+
+#[test]
+fn a_backslash_joins_two_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let commands = "create 't', 'f'; \\\nput 't', \\\n'r', 'f:q', 'v', 5\nscan 't' \\\n, COLUMN => 'f:none'";
+    let printed = done(dir.path(), commands);
+    assert!(printed.contains("0 row(s)") && !printed.contains("value=v"), "{printed}");
+}

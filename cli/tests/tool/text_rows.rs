@@ -86,6 +86,35 @@ fn a_line_without_a_separator_is_malformed() {
     assert_eq!(json_lines(&ok(&["cells", "--json", text(&file)])).len(), 2);
 }
 
+/// As in HBase, which has no rows without a key, but rows and values of blanks.
+#[test]
+fn a_line_of_blanks_is_read_as_any_other() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (input, file) = (scratch.path().join("in.tsv"), scratch.path().join("out.hfile"));
+    let args = ["write", "--json", text(&input), "--out", text(&file), "--columns", "HBASE_ROW_KEY,f:n"];
+    let args = [&args[..], &["--timestamp", "9"]].concat();
+    for (line, message) in [("\t", "line 3: no row key"), ("  ", "line 3: no separator \\x09")] {
+        fs::write(&input, format!("\na\tAnn\n{line}\n\r\n")).unwrap();
+        let output = run(&args);
+        let error = last_error(&output);
+        assert_eq!((code(&output), error["kind"].as_str()), (3, Some("Corrupt")), "{line:?}: {error}");
+        assert!(error["message"].as_str().unwrap().contains(message), "{error}");
+        let output = run(&[&args[..], &["--skip-bad-lines", "--force"]].concat());
+        assert!(stderr(&output).contains("1 malformed line"), "{line:?}: {}", stderr(&output));
+        fs::remove_file(&file).unwrap();
+    }
+    fs::write(&input, " \t \n  \t\n\na\tAnn\n").unwrap();
+    ok(&args);
+    let cells: Vec<String> = json_lines(&ok(&["cells", "--json", text(&file)])).iter().map(shown).collect();
+    assert_eq!(cells, ["  f:n 9  ", "   f:n 9 ", "a f:n 9 Ann"]);
+    // Splits are rows, too.
+    let (splits, load) = (scratch.path().join("splits"), scratch.path().join("load"));
+    fs::write(&splits, " !\n\n  \n").unwrap();
+    let args = ["bulkload", "--json", text(&input), "--regions", text(&splits), "--out", text(&load)];
+    let files = json_lines(&ok(&[&args[..], &["--columns", "HBASE_ROW_KEY,f:n"]].concat()));
+    assert_eq!(files.len(), 3, "{files:?}");
+}
+
 #[test]
 fn empty_lines_of_a_header_are_skipped_as_lines() {
     let scratch = tempfile::tempdir().unwrap();
