@@ -192,7 +192,7 @@ fn read_selected(reader: &mut Reader<'_>) -> Result<Selected> {
         let family = reader.option(Reader::owned)?;
         Ok((family, reader.number()?.cast_signed()))
     })?;
-    if since.iter().any(|(_, since)| !(0..i64::MAX).contains(since)) {
+    if since.iter().any(|(_, since)| *since < 0) {
         return plan_err!("a least timestamp that is none");
     }
     let max_versions = reader.option(Reader::number)?;

@@ -1,6 +1,6 @@
 //! Which rows there are, for queries that read nothing of them.
 
-use hregion::{RowRef, Scan};
+use hregion::{CellRef, RowRef, Scan};
 use hregion_arrow::Mapping;
 
 /// The columns of a mapping: a row is one that has any of them.
@@ -31,20 +31,31 @@ impl Presence {
         families.into_iter().fold(Scan::new(), |scan, family| scan.family(family.clone())).max_versions(1)
     }
 
-    /// Whether a row has any of the columns. `last` is the place of the column that was found last: most rows
-    /// begin with the same one.
-    pub(crate) fn is_in(&self, row: RowRef<'_>, last: &mut usize) -> bool {
-        row.cells().any(|cell| {
-            let of = |(family, qualifier): &(Vec<u8>, Vec<u8>)| {
-                (&family[..], &qualifier[..]).cmp(&(cell.family(), cell.qualifier()))
-            };
-            if self.columns.get(*last).is_some_and(|column| of(column).is_eq()) {
-                return true;
+    /// Returns whether a row has any of the columns; `None` if a read of the columns by name tells. `last` is
+    /// the place of the column that was found last: most rows begin with the same one.
+    pub(crate) fn is_in(&self, row: RowRef<'_>, last: &mut usize) -> Option<bool> {
+        let mut has_latest = false;
+        for cell in row.cells().filter(|cell| self.names(cell, last)) {
+            // a read by name skips this version, and returns an older one, if there is any
+            if cell.timestamp() != i64::MAX {
+                return Some(true);
             }
-            let found = self.columns.binary_search_by(of);
-            *last = found.unwrap_or(*last);
-            found.is_ok()
-        })
+            has_latest = true;
+        }
+        (!has_latest).then_some(false)
+    }
+
+    /// Whether a cell is of any of the columns.
+    fn names(&self, cell: &CellRef<'_>, last: &mut usize) -> bool {
+        let of = |(family, qualifier): &(Vec<u8>, Vec<u8>)| {
+            (&family[..], &qualifier[..]).cmp(&(cell.family(), cell.qualifier()))
+        };
+        if self.columns.get(*last).is_some_and(|column| of(column).is_eq()) {
+            return true;
+        }
+        let found = self.columns.binary_search_by(of);
+        *last = found.unwrap_or(*last);
+        found.is_ok()
     }
 
     /// Whether a row has many cells besides those of the columns. Rows after it are read by the names of

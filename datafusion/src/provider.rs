@@ -20,7 +20,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use hregion::filter::Filter;
-use hregion::{HFileOptions, Region, Table};
+use hregion::{Comparator, HFileOptions, Region, Table};
 use hregion_arrow::Layout;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -139,7 +139,7 @@ impl HregionTable {
         };
         let parts = self.examine(&source, &ranges, selection.examined.as_deref());
         if parts.is_empty() || parts.iter().any(|part| part.may_have_latest) {
-            selection.selected.since.clear();
+            selection.include_latest(&condition.qualifiers).map_err(of_reader)?;
         }
         let target = if self.sorts_as_bytes { target } else { 1 };
         let mut partitions = divide(&ranges, &parts, target, self.min_partition_bytes);
@@ -245,12 +245,7 @@ impl HregionTable {
             examined = Some(all);
         }
         let filter = match qualifiers {
-            None if !condition.qualifiers.is_all() => {
-                let test = |compare, bytes: &[u8]| {
-                    Filter::qualifier(compare, hregion::Comparator::binary(bytes.to_vec()))
-                };
-                Some(any_of(&condition.qualifiers, test)?)
-            }
+            None if !condition.qualifiers.is_all() => Some(qualifier_filter(&condition.qualifiers)?),
             _ => None,
         };
         let since = condition.since.get(&0).filter(|since| **since > 0);
@@ -290,6 +285,25 @@ struct Selection {
     cells_of_row: u64,
     /// The columns of which a row has at least one, if it needs no other.
     presence: Option<Presence>,
+}
+
+impl Selection {
+    /// Reads also cells with the timestamp `i64::MAX`: no range of times has them, and a read of columns by
+    /// name skips them, as in HBase, where one of all columns returns them. `qualifiers` are those of a table
+    /// of cells. Mapped columns are always read by name.
+    fn include_latest(&mut self, qualifiers: &RangeSet) -> hregion::Result<()> {
+        self.selected.since.clear();
+        if !qualifiers.is_all() {
+            self.selected.families.values_mut().for_each(BTreeSet::clear);
+            self.filter = Some(qualifier_filter(qualifiers)?);
+        }
+        Ok(())
+    }
+}
+
+/// Passes the cells whose qualifiers are in a set.
+fn qualifier_filter(qualifiers: &RangeSet) -> hregion::Result<Filter> {
+    any_of(qualifiers, |compare, bytes| Filter::qualifier(compare, Comparator::binary(bytes.to_vec())))
 }
 
 #[async_trait]

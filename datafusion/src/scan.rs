@@ -158,7 +158,7 @@ struct Reader {
     /// The ranges that have not begun.
     ranges: vec::IntoIter<Range>,
     current: Option<Current>,
-    /// How rows are counted, until one has very many cells.
+    /// How rows are counted, until one has very many cells, or one that reads by name skip.
     presence: Option<Presence>,
     batches: Batches,
     to: Sender<Result<RecordBatch>>,
@@ -265,28 +265,32 @@ impl Reader {
             }
             return Ok(read);
         };
-        let mut wide = None;
+        let mut by_name = None;
         let read = rows.for_each(|row| {
-            let mut read = match to.is_closed() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            if to.is_closed() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let Some(is_in) = presence.is_in(row, found) else {
+                by_name = Some(row.key().to_vec());
+                return Ok(ControlFlow::Break(()));
             };
-            if read.is_continue() && presence.is_in(row, found) {
+            let mut read = ControlFlow::Continue(());
+            if is_in {
                 read = batches.add(row).map_err(Failure)?;
             }
             if presence.is_wide(row) {
-                wide = Some(next(row.key()));
+                by_name = Some(next(row.key()));
                 read = ControlFlow::Break(());
             }
             Ok::<_, Failure>(read)
         })?;
-        let Some(start) = wide else {
+        let Some(start) = by_name else {
             if read.is_continue() {
                 self.current = None;
             }
             return Ok(read);
         };
-        // the rows after it are read by the names of columns
+        // the rows from there on are read by the names of columns
         let left = Range { start, end: end.take() };
         (self.presence, self.current) = (None, None);
         if !left.is_empty() {

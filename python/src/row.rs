@@ -8,7 +8,9 @@ use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
-/// A row: a mapping of `b"family:qualifier"` to the newest value, and all cells that were read.
+/// A row: a mapping of `b"family:qualifier"` to the newest value, and all cells that were read. Delete
+/// markers, which a raw scan reads, are only among the cells: the mapping then also has values that they
+/// delete.
 #[pyclass(frozen, module = "hregion", name = "Row")]
 pub(crate) struct Row(pub(crate) HRow);
 
@@ -57,13 +59,18 @@ impl Cell {
 impl Row {
     fn find(&self, column: Bytes) -> Result<Option<CellRef<'_>>> {
         let (family, qualifier) = Column::from(column).both()?;
-        Ok(self.0.cell(family, qualifier))
+        Ok(self.puts().find(|cell| cell.qualifier() == qualifier && cell.family() == family))
     }
 
-    /// The newest cell of each column, in order.
+    /// The cells that are no delete markers.
+    fn puts(&self) -> impl Iterator<Item = CellRef<'_>> {
+        self.0.cells().filter(|cell| !cell.cell_type().is_delete())
+    }
+
+    /// The newest value of each column, in order.
     fn newest(&self) -> Vec<CellRef<'_>> {
         let mut newest: Vec<CellRef<'_>> = Vec::with_capacity(self.0.len());
-        for cell in self.0.cells() {
+        for cell in self.puts() {
             let is_same =
                 |last: &CellRef<'_>| (last.family(), last.qualifier()) == (cell.family(), cell.qualifier());
             if !newest.last().is_some_and(is_same) {
@@ -86,7 +93,7 @@ impl Row {
         PyBytes::new(py, self.0.key())
     }
 
-    /// All cells that were read, by column and from the newest to the oldest.
+    /// All cells that were read, by column and from the newest to the oldest, with delete markers.
     #[getter]
     fn cells(&self) -> Vec<Cell> {
         self.0.cells().map(|cell| Cell::new(&cell)).collect()

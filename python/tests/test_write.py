@@ -56,6 +56,33 @@ def test_mappings_that_are_no_dicts_have_values_too(tmp_path):
         assert typed.to_pylist() == [{"row": "row", "cf:q": "b"}]
 
 
+def test_delete_markers_are_cells_but_no_values(tmp_path):
+    with hregion.create(tmp_path / "root", "t", {"cf": 3}) as table:
+        table.put("row", {"cf:a": "1", "cf:b": "2"}, timestamp=5)
+        table.put("row", {"cf:b": "3"}, timestamp=9)
+        table.delete("row", ["cf:a", "cf:c"], timestamp=7)
+        [row] = table.scan(raw=True, versions=0)
+        types = [(cell.qualifier, cell.type, cell.value) for cell in row.cells]
+        assert types == [
+            (b"a", "DeleteColumn", b""),
+            (b"a", "Put", b"1"),
+            (b"b", "Put", b"3"),
+            (b"b", "Put", b"2"),
+            (b"c", "DeleteColumn", b""),
+        ]
+        values = {b"cf:a": b"1", b"cf:b": b"3"}
+        assert row.to_dict() == dict(row.items()) == values
+        assert (row.keys(), row.values(), len(row)) == (list(values), list(values.values()), 2)
+        assert row["cf:a"] == row.get("cf:a") == b"1"
+        assert "cf:c" not in row and row.get("cf:c", 7) == 7
+        with pytest.raises(KeyError):
+            row["cf:c"]
+        # a row of markers alone
+        table.delete("gone", "cf:a", timestamp=7)
+        [gone, _] = table.scan(raw=True)
+        assert [cell.type for cell in gone.cells] == ["DeleteColumn"] and gone.to_dict() == {}
+
+
 def test_what_cannot_be_written_is_refused(tmp_path):
     root = tmp_path / "root"
     with hregion.create(root, "t", "cf") as table:

@@ -7,9 +7,13 @@ use crate::rng::Rng;
 use crate::{each_scan, plan, session, shown};
 use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::util::display::array_value_to_string;
+use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::error::Result;
 use datafusion::execution::context::SessionContext;
-use hregion::{Delete, Family, Put, Region, Scan, Table};
+use hregion::{
+    CellRef, CellType, Delete, Family, HFileWriter, Put, Region, Scan, SeekKey, StoreFileOrigin,
+    StoreFileWriter, Table,
+};
 use hregion_arrow::{Column, Infer, Invalid, KeyPart, Layout, Mapping, RowKey, ValueType};
 use hregion_datafusion::HregionTable;
 use std::path::Path;
@@ -388,6 +392,79 @@ pub(crate) async fn counts_are_those_of_the_model(table: &Table, layout: &Layout
             let found = count(format!("SELECT count(*) FROM t WHERE {key} < X'{literal}'")).await;
             assert_eq!(found, below, "{layout:?}");
         }
+    }
+}
+
+/// Qualifier, timestamp, value.
+type PutCell<'c> = (&'c str, i64, &'c str);
+
+/// Opens a file of rows with cells of `f`.
+fn file_of(dir: &Path, rows: &[(&str, &[PutCell<'_>])]) -> Region {
+    let path = dir.join("cells");
+    let mut writer = StoreFileWriter::create(HFileWriter::options(), &path).unwrap();
+    for (row, cells) in rows {
+        for (qualifier, timestamp, value) in *cells {
+            let key = SeekKey::of(row.as_bytes(), b"f", qualifier.as_bytes(), *timestamp, CellType::Put);
+            writer.append(CellRef::new(&key, value.as_bytes())).unwrap();
+        }
+    }
+    writer
+        .finish(&StoreFileOrigin::Store { max_seq_id: 1, major_compaction: false, compacted: Vec::new() })
+        .unwrap();
+    Region::options().open_files([path]).unwrap()
+}
+
+/// A read of columns by name skips the greatest timestamp, a read of all columns does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_greatest_timestamp_is_read_with_and_without_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let region = file_of(
+        dir.path(),
+        &[
+            ("a", &[("p", i64::MAX, "only"), ("q", 3, "3")]),
+            ("b", &[("p", 2, "2"), ("q", i64::MAX, "new"), ("q", 5, "old"), ("r", 1, "1")]),
+            ("c", &[("q", i64::MAX, "alone")]),
+            ("d", &[("r", 7, "7")]),
+            ("e", &[("q", i64::MAX, "new"), ("q", 6, "old")]),
+        ],
+    );
+    let rows_of = async |layout: &Layout, pushes_down: bool, sql: &str| {
+        let source = HregionTable::of_region(region.clone(), layout.clone()).pushdown(pushes_down);
+        let found = run(&session(source, 1, 8192), sql).await.unwrap();
+        let text = pretty_format_batches(&found).unwrap().to_string();
+        let lines = text.lines().skip(3).filter(|line| line.starts_with('|'));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let list = "SELECT \"row\", qualifier, \"timestamp\", value FROM t";
+    for (condition, count) in [
+        ("qualifier = X'71'", 4),
+        ("qualifier = X'71' AND family = X'66'", 4),
+        ("qualifier IN (X'70', X'71')", 6),
+        ("qualifier = X'71' AND \"timestamp\" >= 5", 3),
+        ("qualifier >= X'71' AND qualifier < X'72'", 4),
+        ("qualifier = X'78'", 0),
+    ] {
+        let sql = format!("{list} WHERE {condition}");
+        let plain = rows_of(&Layout::Cells, false, &sql).await;
+        assert_eq!(rows_of(&Layout::Cells, true, &sql).await, plain, "{condition}");
+        assert_eq!(plain.len(), count, "{condition}: {plain:?}");
+    }
+    for (names, count) in [(&["f:q"][..], 3), (&["f:p"], 1), (&["f:p", "f:q"], 3), (&["f:r"], 2)] {
+        let columns = names.iter().map(|name| Column::parse(&format!("{name}=utf8")).unwrap()).collect();
+        let mapping = Mapping::new(RowKey::whole(ValueType::Utf8), columns).unwrap();
+        let layout = Layout::Columns(mapping);
+        for pushes_down in [true, false] {
+            let rows = rows_of(&layout, pushes_down, "SELECT \"row\" FROM t").await;
+            assert_eq!(rows.len(), count, "{names:?}: {rows:?}");
+            let found = rows_of(&layout, pushes_down, "SELECT count(*) FROM t").await;
+            assert_eq!(found, [format!("| {count}        |")], "{names:?}");
+            let some = rows_of(&layout, pushes_down, "SELECT count(*) FROM (SELECT 1 FROM t LIMIT 1)").await;
+            assert_eq!(some, ["| 1        |"], "{names:?}");
+        }
+        let value = format!("SELECT * FROM t WHERE \"{}\" = 'old'", names[0]);
+        let [pushed, plain] = [rows_of(&layout, true, &value).await, rows_of(&layout, false, &value).await];
+        assert_eq!(pushed, plain, "{names:?}");
+        assert_eq!(pushed.len(), if names == ["f:q"] { 2 } else { 0 }, "{pushed:?}");
     }
 }
 

@@ -295,6 +295,25 @@ async fn damaged_plans_are_errors() {
     assert!(decoded > 0);
 }
 
+/// The greatest timestamp, too, is a least one.
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_with_any_least_timestamp_are_sent() {
+    let target = target(&crate::root().join("testdata/region/split-references/root/data/default/halves"));
+    let context = session(target.table(Layout::Cells).unwrap(), 2, 100);
+    for (condition, has_rows) in [
+        (format!(">= {}", i64::MAX), false),
+        (format!("> {}", i64::MAX - 1), false),
+        (format!("= {}", i64::MAX - 1), false),
+        (">= -1".to_owned(), true),
+        (">= 1".to_owned(), true),
+    ] {
+        let sql = format!("SELECT * FROM t WHERE \"timestamp\" {condition}");
+        let [direct, sent @ ..] = answers(&context, &sql).await;
+        assert_eq!(direct.len() > 10, has_rows, "{condition}");
+        assert!(sent.iter().all(|answer| *answer == direct), "{condition}: {sent:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_tables_of_a_path_are_sent() {
     let halves = crate::root().join("testdata/region/split-references/root/data/default/halves");
