@@ -211,6 +211,10 @@ impl RegionCore {
         let _held = self.mark_held(Held::Compaction);
         // Checked with the store's lock held: closing a region waits for that lock.
         self.check_writable()?;
+        // What a marker hides may be replayed yet.
+        if self.replaying.is_under_way() {
+            return Ok(false);
+        }
         let now = self.clock.now();
         check(&self.files_to_compact(store)?)?;
         self.archive_replaced(Some(store))?;

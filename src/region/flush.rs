@@ -110,7 +110,8 @@ impl RegionCore {
         let stores = if has_failed { &all } else { stores };
         let mut flushed = self.freeze(stores, bounds)?;
         // Later reads have later read points, so they do not need the dropped cells either.
-        let smallest = self.mvcc.smallest_read_point().min(bounds.read_point);
+        let smallest =
+            self.mvcc.smallest_read_point().min(bounds.read_point).min(self.replaying.read_point());
         let now = self.clock.now();
         let (seq_id, files) = (flushed.seq_id, Mutex::new(&mut flushed.files));
         self.flush_each(stores, |store| {
@@ -224,7 +225,7 @@ impl RegionCore {
         // Loaded before there are new writes: a bulk load that follows one of them must not be without it.
         let state = Arc::clone(&self.states.load());
         let files = state.stores.iter().map(|store| store.files.clone()).collect();
-        let seq_id = seq_id.min(self.replayed_to.load(Ordering::Acquire));
+        let seq_id = seq_id.min(self.replaying.seq_id());
         let Some(log) = &self.log else { return Ok(Flushed { seq_id, files }) };
         let seq_id = log.limit_flush(seq_id);
         let frozen = log.freeze();

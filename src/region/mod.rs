@@ -68,9 +68,10 @@ use lifecycle::Handle;
 use locks::RowLocks;
 use log::RegionLog;
 use observer::Observers;
+use replay::LaterReplay;
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use super_version::SuperVersionCell;
 use updates::Updates;
@@ -141,8 +142,7 @@ pub(crate) struct RegionCore {
     warnings: Vec<Error>,
     /// Set when the region is open.
     replayed: OnceLock<ReplayReport>,
-    /// The greatest sequence id that a flush may have: entries after it are being replayed.
-    replayed_to: AtomicI64,
+    replaying: LaterReplay,
     background: Option<Background>,
     observers: Observers,
     /// The table that has opened the region.

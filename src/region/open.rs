@@ -4,7 +4,7 @@ use super::background::Background;
 use super::commit::{FileChanges, Replaced};
 use super::locks::RowLocks;
 use super::log::{LogSettings, RegionLog, SharedLog};
-use super::replay::{LaterEdits, RecoveredEdits, ReplayError, Replayed};
+use super::replay::{LaterEdits, LaterReplay, RecoveredEdits, ReplayError, Replayed};
 use super::super_version::SuperVersionCell;
 use super::updates::Updates;
 use super::write::{max_cell_len, max_key_len};
@@ -30,7 +30,7 @@ use crate::store::{
 use crate::sync::unpoisoned;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// The table of a region that is created without a table name.
@@ -294,7 +294,7 @@ impl RegionOptions {
             files: FileChanges::new(replaced),
             warnings,
             replayed: OnceLock::new(),
-            replayed_to: AtomicI64::new(later.as_ref().map_or(i64::MAX, LaterEdits::start)),
+            replaying: LaterReplay::new(later.as_ref(), files_seq_id),
             background,
         };
         let region = Region::new(inner);
@@ -312,8 +312,8 @@ impl RegionOptions {
                 later
                     .iter()
                     .try_for_each(|later| region.0.replay_later(later, files_seq_id, &mut replayed))?;
-                let seq_id = region.0.flush_replayed(files_seq_id)?;
-                replayed.report.flushed.extend(region.0.files_of_flush(seq_id));
+                region.0.flush_replay(files_seq_id, &mut replayed.report)?;
+                region.0.replaying.end();
                 if archived.is_ok() {
                     let now = region.0.clock.now();
                     region.0.dir.retire_recovered_edits(&replayed.whole, &replayed.torn, now)?;

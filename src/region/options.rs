@@ -157,7 +157,9 @@ impl RegionOptions {
     /// (default: no). Families not given are unchanged (HBase: `modify_column_family`, `add_column_family`).
     /// Requires a writable region. A family is not added while logs of servers, recovered edits of the table,
     /// or [given logs](Self::replay_logs) have cells of a deleted one of its name
-    /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)).
+    /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)). Under a root directory, that is locked
+    /// meanwhile: the region is not opened while another change of tables or snapshots has it locked
+    /// ([`Locked`](crate::ErrorKind::Locked)).
     #[must_use]
     pub fn alter(mut self, alter: bool) -> Self {
         self.alter = alter;

@@ -17,7 +17,7 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// The recovered edits of a region that is being opened.
 #[derive(Debug)]
@@ -105,15 +105,55 @@ pub(super) struct LaterEdits {
     pub(super) flushed: Vec<i64>,
 }
 
+/// What holds while there are [later edits](LaterEdits).
+#[derive(Debug)]
+pub(super) struct LaterReplay {
+    is_under_way: AtomicBool,
+    seq_id: AtomicI64,
+    read_point: i64,
+}
+
+impl LaterReplay {
+    /// `files_seq_id` is the greatest sequence id in the files of the region.
+    pub(super) fn new(later: Option<&LaterEdits>, files_seq_id: i64) -> Self {
+        let first = later.and_then(|later| later.windows.first());
+        Self {
+            is_under_way: AtomicBool::new(later.is_some()),
+            seq_id: AtomicI64::new(LaterEdits::replayed_before(first)),
+            read_point: files_seq_id,
+        }
+    }
+
+    /// Whether some of the edits are not in files yet. What they delete or add is not known to all flushes,
+    /// so nothing is compacted.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.is_under_way.load(Ordering::Acquire)
+    }
+
+    /// Returns the greatest sequence id that a flush may have: entries after it are still to be replayed.
+    pub(super) fn seq_id(&self) -> i64 {
+        self.seq_id.load(Ordering::Acquire)
+    }
+
+    fn set_seq_id(&self, seq_id: i64) {
+        self.seq_id.store(seq_id, Ordering::Release);
+    }
+
+    /// Returns the greatest read point up to which a flush may drop invisible cells.
+    pub(super) fn read_point(&self) -> i64 {
+        if self.is_under_way() { self.read_point } else { i64::MAX }
+    }
+
+    /// Called when all edits are in files.
+    pub(super) fn end(&self) {
+        self.is_under_way.store(false, Ordering::Release);
+    }
+}
+
 impl LaterEdits {
     /// Returns the greatest sequence id up to which all entries have been replayed before the window `next`.
     fn replayed_before(next: Option<&Window>) -> i64 {
         next.map_or(i64::MAX, |next| next.start().saturating_sub(1))
-    }
-
-    /// Returns the greatest sequence id up to which all entries have been replayed before these.
-    pub(super) fn start(&self) -> i64 {
-        Self::replayed_before(self.windows.first())
     }
 }
 
@@ -452,25 +492,31 @@ impl RegionCore {
         replayed: &mut Replayed,
     ) -> Result<()> {
         for (window, next) in windows.iter().zip(1..) {
-            let seq_id = self.flush_replayed(read_point)?;
-            replayed.report.flushed.extend(self.files_of_flush(seq_id));
+            self.flush_replay(read_point, &mut replayed.report)?;
             // Another region's need for memory may have this one flushed meanwhile.
             let _updates = self.updates.shared();
             let active: Vec<_> =
                 self.states.load().stores.iter().map(|store| Arc::clone(&store.active)).collect();
             replayed.add(&edits.replay_window(&self.stores, &active, flushed, window)?.report);
-            let replayed_to = LaterEdits::replayed_before(windows.get(next));
-            self.replayed_to.store(replayed_to, Ordering::Release);
+            self.replaying.set_seq_id(LaterEdits::replayed_before(windows.get(next)));
         }
         Ok(())
     }
 
-    /// Returns the names of the files that the flush with a sequence id has written.
-    pub(super) fn files_of_flush(&self, seq_id: i64) -> Vec<String> {
+    /// Flushes what has been replayed, and reports the files.
+    pub(super) fn flush_replay(&self, read_point: i64, report: &mut ReplayReport) -> Result<()> {
+        // A flush that was cut off may have left files with the same sequence id.
+        let before: BTreeSet<String> = self.file_names(|_| true).into_iter().collect();
+        let seq_id = self.flush_replayed(read_point)?;
+        let written = self.file_names(|file| !file.is_bulk_loaded() && file.max_seq_id() == seq_id);
+        report.flushed.extend(written.into_iter().filter(|name| !before.contains(name)));
+        Ok(())
+    }
+
+    fn file_names(&self, is_wanted: impl Fn(&StoreFile) -> bool) -> Vec<String> {
         let state = self.states.load();
         let files = state.stores.iter().flat_map(|store| store.files.iter());
-        let files = files.filter(|file| !file.is_bulk_loaded() && file.max_seq_id() == seq_id);
-        files.map(|file| file.name().to_owned()).collect()
+        files.filter(|file| is_wanted(file)).map(|file| file.name().to_owned()).collect()
     }
 }
 

@@ -1,15 +1,20 @@
 //! What opening a region replays, in which steps, and what it leaves.
 
+use crate::support::forward::forward;
 use crate::support::protobuf::field;
+use hregion::io::LogFile;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{
     CellRef, CellType, Compaction, Delete, Durability, Error, ErrorKind, Family, Get, Limits, Mutation, Put,
     Region, RegionOptions, Scan, SeekKey, Storage,
 };
+use std::io;
 use std::mem::forget;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
 
 const DIR: &str = "store/region";
 
@@ -49,6 +54,10 @@ fn with_long_logs() -> (FaultyStorage, Vec<(String, usize)>) {
     let region = options(&storage).limits(small_memory()).memstore_flush_size(1 << 20).open(DIR).unwrap();
     region.put(put("gone", "v")).unwrap();
     region.flush().unwrap();
+    let version =
+        |timestamp, value: &str| Put::new("versions").cell_at("f", "q", timestamp, value.to_owned());
+    region.put(version(1, "older")).unwrap();
+    region.put(version(2, "newer")).unwrap();
     for batch in 0..5 {
         let row = |n: usize| Mutation::from(put(&format!("r{batch}{n:02}"), &"v".repeat(500)));
         assert!(region.batch((0..40).map(row).collect()).iter().all(Result::is_ok));
@@ -57,8 +66,10 @@ fn with_long_logs() -> (FaultyStorage, Vec<(String, usize)>) {
     region.delete(Delete::new("gone")).unwrap();
     region.delete(Delete::new("r000")).unwrap();
     region.put(Put::new("r001").cell("f", "q", "newer")).unwrap();
+    // The version before it must not have been dropped as one too many.
+    region.delete(Delete::new("versions").version_at("f", "q", 2)).unwrap();
     let expected = rows(&region);
-    assert_eq!(expected.len(), 199);
+    assert_eq!(expected.len(), 200);
     forget(region);
     (storage.after(Crash::Hard), expected)
 }
@@ -72,16 +83,16 @@ fn a_replay_without_room_for_all_edits_flushes_between() {
     assert_eq!(refused.kind(), ErrorKind::Limit, "a reader cannot flush: {refused}");
     let region = with_small_memory(&storage).open(DIR).unwrap();
     let report = region.replayed().clone();
-    assert_eq!((report.edits, report.cells, report.skipped), (8, 404 + 1, 0));
+    assert_eq!((report.edits, report.cells, report.skipped), (11, 404 + 4, 0));
     assert!(report.flushed.len() > 2 * 3, "several flushes of each family: {report:?}");
     assert_eq!(rows(&region), expected);
     assert_eq!(region.get(&Get::new("r001")).unwrap().value("f", "q"), Some(&b"newer"[..]));
     assert!(names(&storage, "recovered.edits").is_empty());
     region.put(put("later", "v")).unwrap();
     region.compact(Compaction::Major).unwrap();
-    assert_eq!(rows(&region).len(), 200);
+    assert_eq!(rows(&region).len(), 201);
     region.abort().unwrap();
-    assert_eq!(rows(&options(&storage).open(DIR).unwrap()).len(), 200);
+    assert_eq!(rows(&options(&storage).open(DIR).unwrap()).len(), 201);
 }
 
 /// Each call fails, or is the last one of its process, while such edits are replayed.
@@ -93,7 +104,7 @@ fn a_replay_that_is_cut_off_loses_nothing() {
     let before = counted.calls();
     drop(with_small_memory(&counted).open(DIR).unwrap());
     let calls = counted.calls() - before;
-    for n in (0..calls).step_by(3) {
+    for n in 0..calls {
         for dies in [false, true] {
             let storage = copy();
             if dies {
@@ -176,6 +187,94 @@ fn flushes_that_fail_after_the_log_add_one_log() {
     let region = options(&storage).open(DIR).unwrap();
     assert_eq!(names(&storage, "recovered.edits"), Vec::<PathBuf>::new());
     assert!((20..=21).contains(&rows(&region).len()));
+}
+
+/// Fails the sync of a log that a flush has ended, after another write.
+#[derive(Debug)]
+struct LateFailure {
+    inner: FaultyStorage,
+    logs: AtomicUsize,
+    write: Arc<Barrier>,
+}
+
+impl Storage for LateFailure {
+    forward!(inner: open create create_new rename hard_link remove remove_dir sync_file sync_dir list_dir);
+    forward!(inner: create_dir_all lock optional);
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        let is_first = self.logs.fetch_add(1, Ordering::Relaxed) == 0;
+        let (log, write) = (self.inner.create_log(path)?, is_first.then(|| Arc::clone(&self.write)));
+        Ok(Box::new(LateLog { log, syncs: 0, write }))
+    }
+}
+
+#[derive(Debug)]
+struct LateLog {
+    log: Box<dyn LogFile>,
+    syncs: u32,
+    write: Option<Arc<Barrier>>,
+}
+
+impl LogFile for LateLog {
+    fn path(&self) -> &Path {
+        self.log.path()
+    }
+
+    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
+        self.log.append(bytes, kept)
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.log.truncate(len)
+    }
+
+    fn can_overwrite(&self) -> bool {
+        self.log.can_overwrite()
+    }
+
+    fn max_len(&self) -> u64 {
+        self.log.max_len()
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.syncs += 1;
+        match &self.write {
+            // The first sync is that of the header.
+            Some(write) if self.syncs == 2 => {
+                write.wait();
+                write.wait();
+                Err(io::Error::other("the disk is gone"))
+            }
+            _ => self.log.sync(),
+        }
+    }
+}
+
+/// A flush may find out that the log has failed after later writes were accepted. They are in no log then,
+/// and the next flush must not tear them.
+#[test]
+fn what_was_written_before_a_failure_was_known_is_logged_again_too() {
+    let (inner, write) = (FaultyStorage::new(), Arc::new(Barrier::new(2)));
+    let storage = LateFailure { inner: inner.clone(), logs: AtomicUsize::new(0), write: Arc::clone(&write) };
+    let region = Region::options().storage(Arc::new(storage)).create_if_missing(true);
+    let region = region.compaction_enabled(false).durability(Durability::AsyncWal);
+    let region = region.family(Family::new("f")).family(Family::new("g")).open(DIR).unwrap();
+    region.put(put("r0", "v")).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            write.wait();
+            region.put(put("r1", "v")).unwrap();
+            write.wait();
+        });
+        region.flush().unwrap();
+    });
+    region.put(put("r2", "v")).unwrap_err();
+    inner.break_calls(Call::Rename);
+    region.flush().unwrap_err();
+    let lost = inner.after(Crash::Hard);
+    lost.repair();
+    let expected = [("r0".to_owned(), 2), ("r1".to_owned(), 2)];
+    assert_eq!(rows(&options(&lost).open(DIR).unwrap()), expected);
 }
 
 /// The list of a family's files may be there without the setting, so that it must agree with the directory.

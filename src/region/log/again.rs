@@ -16,18 +16,22 @@ impl RegionCore {
     /// returns. The log that has failed may lack some of their writes: if only some families were flushed
     /// before a loss of power, these writes would be torn. `seq_id` is that of the flush.
     ///
-    /// Does so once: no write follows a failure, so that later flushes have the same cells, or fewer. If this
-    /// is cut off, the other log has the first writes, each as a whole.
+    /// Does nothing if a log has all of them from an earlier call: no write follows once the failure is
+    /// known, so that later flushes have the same cells, or fewer. If this is cut off, the other log has the
+    /// first writes, each as a whole.
     ///
     /// # Errors
     ///
     /// If an I/O operation fails.
     pub(in crate::region) fn log_again(&self, state: &RegionState, seq_id: i64) -> Result<()> {
-        let Some(log) = self.log.as_ref().filter(|log| !log.part().is_logged_again) else { return Ok(()) };
+        let Some(log) = &self.log else { return Ok(()) };
         let segments = state.stores.iter().flat_map(|store| &store.frozen);
         let mut cells: Vec<SegmentEntry<'_>> = segments.flat_map(|segment| segment.entries()).collect();
         cells.sort_by_key(|entry| entry.cell().seq_id);
         let Some(last) = cells.last().map(|entry| entry.cell().seq_id) else { return Ok(()) };
+        if last <= log.part().logged_again_to {
+            return Ok(());
+        }
         let storage = log.storage.as_ref();
         durable::create_dir_durably(storage, &log.region, &log.dir)?;
         let path = log.dir.join(log_name(seq_id));
@@ -37,7 +41,9 @@ impl RegionCore {
             return written;
         }
         let mut part = log.part();
-        part.is_logged_again = written.is_ok();
+        if written.is_ok() {
+            part.logged_again_to = last;
+        }
         part.logs.push_back(NamedLog { path, number: 0, last });
         written
     }

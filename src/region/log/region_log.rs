@@ -45,8 +45,8 @@ pub(super) struct Part {
     /// The names of files, oldest first.
     pub(super) logs: VecDeque<NamedLog>,
     pub(super) has_dir: bool,
-    /// Whether a file has what was in memory when the log failed.
-    pub(super) is_logged_again: bool,
+    /// The sequence id up to which a file has what was in memory after the log failed.
+    pub(super) logged_again_to: i64,
     /// Why files could not be removed.
     unremoved: Option<Error>,
 }
@@ -85,7 +85,7 @@ impl RegionLog {
             synced_to: i64::MAX,
             logs: VecDeque::new(),
             has_dir: false,
-            is_logged_again: false,
+            logged_again_to: i64::MIN,
             unremoved: None,
         };
         Self {

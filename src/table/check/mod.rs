@@ -185,7 +185,7 @@ impl Checker<'_> {
         }
         // Each of them becomes a finding, with what is wrong with it.
         let name = match table_of_descriptor(storage, dir) {
-            _ if !dir_names(&entries).any(is_hex) => None,
+            _ if !dir_names(&entries).any(|name| name.len() == 32 && is_hex(name)) => None,
             Ok(Some(name)) => Some(name),
             // A damaged descriptor is a finding, too.
             Ok(None) | Err(_) => table_by_path(dir),
