@@ -179,7 +179,7 @@ fn families_that_two_processes_add_are_both_there() {
     }
 }
 
-/// The last request of the creation is answered to nobody. The table is there, and another process uses it.
+/// The last request of the creation has no answer. The table is there, and another process uses it.
 #[test]
 fn a_creation_that_fails_at_its_end_removes_nothing_that_others_have_written() {
     let storage = FaultyStorage::new();
