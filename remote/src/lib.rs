@@ -62,12 +62,16 @@
 mod blocking;
 #[cfg(feature = "objects")]
 mod counted_http;
+#[cfg(any(feature = "aws", feature = "hdfs"))]
+mod doubt;
 mod file;
 #[cfg(feature = "hdfs")]
 mod hdfs;
 #[cfg(feature = "objects")]
 mod http_client;
 mod location;
+#[cfg(any(feature = "aws", feature = "hdfs"))]
+mod locks;
 #[cfg(any(feature = "aws", feature = "hdfs"))]
 mod moment;
 #[cfg(feature = "objects")]

@@ -1,16 +1,17 @@
 //! Changes of the names of files in HDFS.
 
 use super::errors::{io_error, is_refusal};
-use super::lock::{Lease, lock_lost, prefix_of};
+use super::lock::Lease;
+use crate::doubt::{Doubt, InDoubt};
+use crate::locks::Locks;
 use crate::stats::Counters;
 use hdfs_native::client::{Client, FileStatus};
 use hdfs_native::file::FileWriter;
 use hdfs_native::{HdfsError, WriteOptions};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The permissions of files and directories, before the name node applies those of its configuration.
@@ -25,13 +26,8 @@ pub(crate) struct HdfsFiles {
     counters: Arc<Counters>,
     /// How long the answer to a change may take.
     patience: Duration,
-    /// Whether a change had no answer, so that it may be made at any time.
-    in_doubt: AtomicBool,
-    /// The locks that are held.
-    leases: Mutex<Vec<Weak<Lease>>>,
-    /// The lock files that were lost. Nothing is changed in their directories until they are locked again,
-    /// but for directories below that have locks of their own.
-    lost: Mutex<BTreeSet<String>>,
+    in_doubt: InDoubt,
+    locks: Locks<Lease>,
     /// The lock files that are being locked, are locked or are being released by this client.
     claims: Mutex<BTreeMap<String, Arc<()>>>,
 }
@@ -39,26 +35,6 @@ pub(crate) struct HdfsFiles {
 impl std::fmt::Debug for HdfsFiles {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HdfsFiles").finish_non_exhaustive()
-    }
-}
-
-/// Sets the flag unless it is disarmed, also if the request is ended by the deadline.
-pub(super) struct Doubt<'f> {
-    flag: &'f AtomicBool,
-    is_armed: bool,
-}
-
-impl Doubt<'_> {
-    pub(super) fn disarm(mut self) {
-        self.is_armed = false;
-    }
-}
-
-impl Drop for Doubt<'_> {
-    fn drop(&mut self) {
-        if self.is_armed {
-            self.flag.store(true, Ordering::SeqCst);
-        }
     }
 }
 
@@ -96,9 +72,8 @@ impl HdfsFiles {
             client,
             counters,
             patience,
-            in_doubt: AtomicBool::new(false),
-            leases: Mutex::default(),
-            lost: Mutex::default(),
+            in_doubt: InDoubt::default(),
+            locks: Locks::default(),
             claims: Mutex::default(),
         }
     }
@@ -120,11 +95,8 @@ impl HdfsFiles {
         self.find(key).await?.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))
     }
 
-    pub(super) fn add(&self, lease: &Arc<Lease>) {
-        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        leases.retain(|lease| lease.strong_count() > 0);
-        leases.push(Arc::downgrade(lease));
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(lease.key());
+    pub(super) fn locks(&self) -> &Locks<Lease> {
+        &self.locks
     }
 
     /// Fails with `WouldBlock` if another caller has a lock, even if that was lost: what it changes would be
@@ -149,7 +121,7 @@ impl HdfsFiles {
     }
 
     pub(super) fn doubt(&self) -> Doubt<'_> {
-        Doubt { flag: &self.in_doubt, is_armed: true }
+        self.in_doubt.begin()
     }
 
     /// How long to wait for a request that was on its way when the connection broke.
@@ -157,34 +129,10 @@ impl HdfsFiles {
         tokio::time::sleep((self.patience / 4).min(Duration::from_secs(1))).await;
     }
 
-    pub(super) fn lose(&self, lease: &Lease) {
-        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        lost.insert(lease.key().to_owned());
-    }
-
-    /// Fails if the lock of the file was lost, or an earlier change may be made yet. The lock is that of the
-    /// lowest directory above the file that is locked.
+    /// Fails if the lock of the file was lost, or an earlier change may be made yet.
     pub(super) async fn check(&self, key: &str) -> io::Result<()> {
-        if self.in_doubt.load(Ordering::SeqCst) {
-            return Err(io::Error::other(
-                "an earlier change had no answer and may be made yet: this storage changes nothing more",
-            ));
-        }
-        let mut covering: Vec<_> = {
-            let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-            leases.iter().filter_map(Weak::upgrade).filter(|lease| lease.covers(key)).collect()
-        };
-        let depth = covering.iter().map(|lease| lease.prefix().len()).max();
-        covering.retain(|lease| Some(lease.prefix().len()) == depth);
-        let is_lost = {
-            let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut prefixes = lost.iter().map(|lock| prefix_of(lock));
-            prefixes.any(|prefix| key.starts_with(prefix) && Some(prefix.len()) >= depth)
-        };
-        if is_lost {
-            return Err(lock_lost());
-        }
-        for lease in covering {
+        self.in_doubt.check()?;
+        for lease in self.locks.not_lost(key)? {
             lease.check(self).await?;
         }
         Ok(())
@@ -277,13 +225,7 @@ impl HdfsFiles {
         if !self.make(self.client.delete(&path_of(key), false), is_made).await? {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no such file"));
         }
-        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        leases
-            .iter()
-            .filter_map(Weak::upgrade)
-            .filter(|lease| lease.key() == key)
-            .for_each(|lease| lease.end());
-        drop(leases);
+        self.locks.forget(key);
         self.end_claims(|lock| lock == key);
         Ok(())
     }

@@ -17,6 +17,7 @@
 
 use super::changes::{Claim, HdfsFiles, Outcome, path_of};
 use super::errors::{io_error, is_loss, is_open_elsewhere, is_open_here};
+use crate::locks::{DirLock, lock_lost};
 use crate::moment::Moment;
 use crate::storage::Shared;
 use hdfs_native::file::FileWriter;
@@ -42,28 +43,24 @@ pub(super) struct Lease {
     is_over: AtomicBool,
 }
 
+impl DirLock for Lease {
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst)
+    }
+
+    fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+}
+
 impl Lease {
     /// How long the answer to a change, or about the lock, may take. Both after [`FRESH`] are less than the
     /// 60 seconds of a lease.
     pub(super) const MAX_PATIENCE: Duration = Duration::from_secs(15);
-
-    pub(super) fn covers(&self, key: &str) -> bool {
-        key.starts_with(self.prefix()) && key != self.key && !self.is_over.load(Ordering::SeqCst)
-    }
-
-    pub(super) fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// Returns what the keys of files in the directory begin with.
-    pub(super) fn prefix(&self) -> &str {
-        prefix_of(&self.key)
-    }
-
-    /// Notes that nothing depends on the lock any more.
-    pub(super) fn end(&self) {
-        self.is_over.store(true, Ordering::SeqCst);
-    }
 
     /// Fails if the lock is not held any more.
     pub(super) async fn check(&self, files: &HdfsFiles) -> io::Result<()> {
@@ -80,7 +77,7 @@ impl Lease {
         match writer.hsync().await {
             Ok(()) => {}
             Err(error) if is_loss(&error) => {
-                files.lose(self);
+                files.locks().lose(self);
                 return Err(lock_lost());
             }
             Err(error) => return Err(io_error(error)),
@@ -111,15 +108,6 @@ fn renewal_of(key: &str) -> String {
     format!("{}.renewal", path_of(key))
 }
 
-/// Returns what the keys of files in the directory of a lock file begin with.
-pub(super) fn prefix_of(key: &str) -> &str {
-    key.rfind('/').and_then(|at| key.get(..=at)).unwrap_or_default()
-}
-
-pub(super) fn lock_lost() -> io::Error {
-    io::Error::new(io::ErrorKind::WouldBlock, "the lock was lost: another process may have taken it")
-}
-
 /// Locks a lock file.
 pub(super) async fn take(files: &Arc<HdfsFiles>, key: String, shared: Arc<Shared>) -> io::Result<HdfsLock> {
     let claim = files.claim(&key)?;
@@ -130,7 +118,7 @@ pub(super) async fn take(files: &Arc<HdfsFiles>, key: String, shared: Arc<Shared
         renewed: Mutex::new(before),
         is_over: AtomicBool::new(false),
     });
-    files.add(&lease);
+    files.locks().add(&lease);
     Ok(HdfsLock { lease, claim: Some(claim), files: Arc::clone(files), shared })
 }
 

@@ -4,19 +4,20 @@
 //! one has a condition: that there is no object of its key, or the one that was seen. So it can be repeated
 //! until it is answered, and is made at most once; a mark in the object's metadata says by which call.
 
-use super::lock::{Lease, lock_lost, prefix_of};
+use super::lock::Lease;
 use super::{Pages, page_of, parse};
+use crate::doubt::InDoubt;
+use crate::locks::Locks;
 use crate::object_errors::{io_error, is_passing, is_refusal};
 use bytes::Bytes;
 use object_store::list::PaginatedListOptions;
 use object_store::{
     Attribute, Attributes, Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
 };
-use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 /// The name of the metadata that says which call has made an object.
@@ -31,14 +32,10 @@ pub(crate) struct ObjectFiles {
     once: Arc<dyn ObjectStore>,
     pages: Pages,
     pub(super) settings: WriteSettings,
-    /// Whether a change had no answer, so that it may be made at any time.
-    in_doubt: AtomicBool,
+    in_doubt: InDoubt,
     /// Whether the store was asked whether it knows conditions.
     has_conditions: AtomicBool,
-    /// The locks that are held.
-    leases: Mutex<Vec<Weak<Lease>>>,
-    /// The keys of locks that were lost. Nothing is changed in their directories until they are locked again.
-    lost: Mutex<BTreeSet<String>>,
+    locks: Locks<Lease>,
 }
 
 /// How objects are written.
@@ -76,20 +73,6 @@ pub(super) enum Put {
     Refused,
 }
 
-/// Sets the flag unless it is disarmed, also if the request is ended by the deadline.
-struct Doubt<'f> {
-    flag: &'f AtomicBool,
-    is_armed: bool,
-}
-
-impl Drop for Doubt<'_> {
-    fn drop(&mut self) {
-        if self.is_armed {
-            self.flag.store(true, Ordering::SeqCst);
-        }
-    }
-}
-
 impl ObjectFiles {
     pub(super) fn new(
         store: Arc<dyn ObjectStore>,
@@ -102,10 +85,9 @@ impl ObjectFiles {
             once,
             pages,
             settings,
-            in_doubt: AtomicBool::new(false),
+            in_doubt: InDoubt::default(),
             has_conditions: AtomicBool::new(false),
-            leases: Mutex::default(),
-            lost: Mutex::default(),
+            locks: Locks::default(),
         }
     }
 
@@ -129,58 +111,19 @@ impl ObjectFiles {
         self.find(key).await?.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))
     }
 
-    pub(super) fn add(&self, lease: &Arc<Lease>) {
-        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        leases.retain(|lease| lease.strong_count() > 0);
-        leases.push(Arc::downgrade(lease));
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(lease.key());
-    }
-
-    pub(super) fn lose(&self, lease: &Lease) {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.key().to_owned());
-    }
-
-    /// Whether this storage has a lock, even if it was lost: what its holder changes would be taken for
-    /// changes of another one.
-    pub(super) fn has(&self, lock: &str) -> bool {
-        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        leases.iter().filter_map(Weak::upgrade).any(|lease| lease.is_of(lock))
-    }
-
-    /// Returns the lock of an object: that of the lowest directory above it that is locked.
-    fn leases_of(&self, key: &str) -> Vec<Arc<Lease>> {
-        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut covering: Vec<_> =
-            leases.iter().filter_map(Weak::upgrade).filter(|lease| lease.covers(key)).collect();
-        let depth = covering.iter().map(|lease| lease.prefix().len()).max();
-        covering.retain(|lease| Some(lease.prefix().len()) == depth);
-        covering
+    pub(super) fn locks(&self) -> &Locks<Lease> {
+        &self.locks
     }
 
     /// Fails if an earlier change may be made yet.
     pub(super) fn check_doubt(&self) -> io::Result<()> {
-        if !self.in_doubt.load(Ordering::SeqCst) {
-            return Ok(());
-        }
-        let message = "an earlier change had no answer, and may be made yet: nothing more is changed; make \
-                       another storage, and open the region again";
-        Err(io::Error::other(message))
+        self.in_doubt.check()
     }
 
     /// Fails if the lock of the object was lost, or an earlier change may be made yet.
     pub(super) async fn check(&self, key: &str) -> io::Result<()> {
         self.check_doubt()?;
-        let covering = self.leases_of(key);
-        let depth = covering.iter().map(|lease| lease.prefix().len()).max();
-        let is_lost = {
-            let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut prefixes = lost.iter().map(|lock| prefix_of(lock));
-            prefixes.any(|prefix| key.starts_with(prefix) && Some(prefix.len()) >= depth)
-        };
-        if is_lost {
-            return Err(lock_lost());
-        }
-        for lease in covering {
+        for lease in self.locks.not_lost(key)? {
             lease.check_before(self).await?;
         }
         Ok(())
@@ -189,7 +132,7 @@ impl ObjectFiles {
     /// Fails if the lock of the object is not held any more. Asks in any case: what was changed before, while
     /// the lock was held, is seen by the process that has the lock next.
     pub(super) async fn check_now(&self, key: &str) -> io::Result<()> {
-        for lease in self.leases_of(key) {
+        for lease in self.locks.of(key) {
             lease.check_now(self).await?;
         }
         Ok(())
@@ -221,7 +164,7 @@ impl ObjectFiles {
     pub(super) async fn put(&self, key: &str, bytes: Bytes, over: &Over) -> io::Result<Put> {
         self.check_doubt()?;
         let (path, mark) = (parse(key)?, random());
-        let mut doubt = Doubt { flag: &self.in_doubt, is_armed: true };
+        let doubt = self.in_doubt.begin();
         let mut is_unanswered = false;
         let mut pause = self.settings.first_backoff;
         let mut attempt = 0;
@@ -253,7 +196,9 @@ impl ObjectFiles {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(self.settings.max_backoff);
         };
-        doubt.is_armed = outcome.is_err() && is_unanswered;
+        if outcome.is_ok() || !is_unanswered {
+            doubt.disarm();
+        }
         outcome
     }
 
@@ -277,8 +222,7 @@ impl ObjectFiles {
         self.check(key).await?;
         self.find_existing(key).await?;
         self.delete_unchecked(key).await?;
-        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        leases.iter().filter_map(Weak::upgrade).for_each(|lease| lease.forget_if(key));
+        self.locks.forget(key);
         Ok(())
     }
 

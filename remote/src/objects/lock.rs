@@ -6,14 +6,14 @@
 //!
 //! Should the process be alive after all, it may have a request on its way when another gets the lock. So
 //! after each object that it makes, it asks whether it still has the lock, and reports success only then:
-//! what it had acknowledged was there before the other process got the lock. The lock of an object is that of
-//! the lowest directory above it that is locked. It also asks before it makes a
+//! what it had acknowledged was there before the other process got the lock. It also asks before it makes a
 //! new object, and before other changes if it has not done so within [`FRESH`]. What it does between the
 //! question and the change replaces nothing of the other process: a log is replaced only as it was seen, and
 //! lists of store files have consecutive numbers, of which each can be made once.
 
 use super::changes::{ObjectFiles, Over, Put, random};
 use super::{collect, parse};
+use crate::locks::{DirLock, lock_lost};
 use crate::moment::Moment;
 use crate::object_errors::io_error;
 use crate::storage::Shared;
@@ -49,31 +49,21 @@ impl fmt::Debug for Lease {
     }
 }
 
-impl Lease {
-    pub(super) fn covers(&self, key: &str) -> bool {
-        key.starts_with(self.prefix()) && key != self.key && !self.is_over.load(Ordering::SeqCst)
-    }
-
-    /// Whether it is of a lock object, and not released.
-    pub(super) fn is_of(&self, lock: &str) -> bool {
-        lock == self.key && !self.is_over.load(Ordering::SeqCst)
-    }
-
-    pub(super) fn key(&self) -> &str {
+impl DirLock for Lease {
+    fn key(&self) -> &str {
         &self.key
     }
 
-    /// Returns what the keys of files in the directory begin with.
-    pub(super) fn prefix(&self) -> &str {
-        prefix_of(&self.key)
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst)
     }
 
-    pub(super) fn forget_if(&self, removed: &str) {
-        if removed == self.key {
-            self.is_over.store(true, Ordering::SeqCst);
-        }
+    fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
     }
+}
 
+impl Lease {
     /// Fails if the lock is not held any more. Asks if that was long ago.
     pub(super) async fn check_before(&self, files: &ObjectFiles) -> io::Result<()> {
         let is_fresh = self.asked.lock().unwrap_or_else(PoisonError::into_inner).is_within(FRESH);
@@ -86,24 +76,15 @@ impl Lease {
         let seen = files.find(&self.key).await?;
         if seen.is_none_or(|seen| seen.e_tag != self.e_tag) {
             // A lock that was released meanwhile is not lost: what it was for is done.
-            if self.is_over.load(Ordering::SeqCst) {
+            if self.is_over() {
                 return Ok(());
             }
-            files.lose(self);
+            files.locks().lose(self);
             return Err(lock_lost());
         }
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = before;
         Ok(())
     }
-}
-
-/// Returns what the keys of files in the directory of a lock object begin with.
-pub(super) fn prefix_of(key: &str) -> &str {
-    key.rfind('/').and_then(|at| key.get(..=at)).unwrap_or_default()
-}
-
-pub(super) fn lock_lost() -> io::Error {
-    io::Error::new(io::ErrorKind::WouldBlock, "the lock was lost: another process may have taken it")
 }
 
 /// Locks a lock object.
@@ -113,7 +94,7 @@ pub(super) async fn take(
     shared: Arc<Shared>,
 ) -> io::Result<ObjectLock> {
     files.check_doubt()?;
-    if files.has(&key) {
+    if files.locks().has(&key) {
         return Err(io::Error::new(io::ErrorKind::WouldBlock, "this storage has the lock"));
     }
     files.check_conditions(&key).await?;
@@ -121,7 +102,7 @@ pub(super) async fn take(
     let e_tag = hold(files, &key).await?;
     let (asked, is_over) = (Mutex::new(before), AtomicBool::new(false));
     let lease = Arc::new(Lease { key, e_tag, asked, is_over });
-    files.add(&lease);
+    files.locks().add(&lease);
     Ok(ObjectLock { lease, files: Arc::clone(files), shared })
 }
 

@@ -1,0 +1,45 @@
+//! Changes that had no answer.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether a change had no answer, so that it may be made at any time.
+#[derive(Debug, Default)]
+pub(crate) struct InDoubt(AtomicBool);
+
+impl InDoubt {
+    /// Begins a change. Without [`Doubt::disarm`] it is taken for one without an answer.
+    pub(crate) fn begin(&self) -> Doubt<'_> {
+        Doubt { flag: &self.0, is_armed: true }
+    }
+
+    /// Fails if an earlier change may be made yet.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        if !self.0.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let message = "an earlier change had no answer, and may be made yet: nothing more is changed; make \
+                       another storage, and open the region again";
+        Err(io::Error::other(message))
+    }
+}
+
+/// Sets the flag unless it is disarmed, also if the request is ended by the deadline.
+pub(crate) struct Doubt<'f> {
+    flag: &'f AtomicBool,
+    is_armed: bool,
+}
+
+impl Doubt<'_> {
+    pub(crate) fn disarm(mut self) {
+        self.is_armed = false;
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if self.is_armed {
+            self.flag.store(true, Ordering::SeqCst);
+        }
+    }
+}
