@@ -13,7 +13,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use hregion::{BlockCache, HFile, HFileOptions, Limits, Region, RegionOptions};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -233,12 +233,21 @@ const CACHE: u64 = 64 << 20;
 const SMALL: u64 = 64 << 20;
 
 pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, CommandError> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(SMALL + 1).read_to_end(&mut bytes))
-        .map_err(|error| CommandError::io("read", path, &error))?;
+    let bytes = read_up_to(path, SMALL + 1).map_err(|error| CommandError::io("read", path, &error))?;
     if bytes.len() as u64 > SMALL {
         return Err(CommandError::invalid_file(path, "over 64 MiB, too large for a dictionary or a key"));
+    }
+    Ok(bytes)
+}
+
+fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if places::is_url(path) {
+        let file = places::open(path)?;
+        bytes.resize(usize::try_from(file.len().min(most)).unwrap_or(usize::MAX), 0);
+        file.read_exact_at(&mut bytes, 0)?;
+    } else {
+        File::open(path)?.take(most).read_to_end(&mut bytes)?;
     }
     Ok(bytes)
 }

@@ -8,8 +8,10 @@ pub(crate) use check::Manifest;
 pub(crate) use part_file::PartFormat;
 
 use crate::args::read_small;
-use crate::exported::{Exported, file_name, hex};
+use crate::export_dir::ExportDir;
+use crate::exported::{Exported, file_name};
 use crate::failure::{CommandError, Failure};
+use crate::file_sum::{FileSum, hex};
 use crate::places;
 use crate::probe;
 use crate::query_args::CellArgs;
@@ -172,10 +174,8 @@ impl BatchExport {
         if !probe::is_dir(dir)? {
             return Ok(None);
         }
-        let fault = |error| CommandError::io("list", dir, &error);
         let mut first: Option<i64> = None;
-        for entry in fs::read_dir(dir).map_err(fault)? {
-            let path = entry.map_err(fault)?.path();
+        for (path, _) in places::list(dir).map_err(|error| CommandError::io("list", dir, &error))? {
             if !path.to_string_lossy().ends_with(&format!(".{}", self.format.name())) {
                 continue;
             }
@@ -207,19 +207,25 @@ impl BatchExport {
         &self,
         info: Option<&RegionInfo>,
         region: Option<&Region>,
-        dir: &Path,
+        dir: &ExportDir,
         scan: impl FnOnce(Take<'_>) -> Result<(), Failure>,
     ) -> Result<Exported, Failure> {
-        let name = self.name(info);
-        let path = dir.join(&name);
+        let own = self.name(info);
         let state = region.map(state_of).transpose()?;
-        if let Some(kept) = self.kept(&path, state.as_deref())? {
-            let counts = ["rows", "cells"].map(|count| kept.get(count).and_then(Value::as_u64).unwrap_or(0));
-            let file = Exported::describe(dir, &name, info, counts, contents_of(&kept))?;
-            if kept["sha256"] == file.json["sha256"] {
-                return Ok(file);
+        for name in dir.names_of(&own) {
+            let path = dir.path().join(&name);
+            let Some(kept) = self.kept(&path, state.as_deref())? else { continue };
+            let sum = FileSum::read(&path, |_| Ok(()));
+            let sum = sum.map_err(|error| CommandError::io("read", &path, &error))?;
+            if kept["sha256"].as_str() == sum.sha256.as_deref() {
+                dir.add(&name, &sum)?;
+                let count = |count: &str| kept.get(count).and_then(Value::as_u64).unwrap_or(0);
+                let counts = ["rows", "cells"].map(count);
+                return Ok(Exported::describe(&name, info, counts, &sum, contents_of(&kept)));
             }
         }
+        let name = dir.name_new(own);
+        let path = dir.path().join(&name);
         let mut builder = self.builder().map_err(|error| fault(&path, error))?;
         // a file that is there is of another export, or damaged
         let mut file = PartFile::create(&path, self.format, &builder.schema(), self.row_group_bytes)?;
@@ -246,11 +252,12 @@ impl BatchExport {
             "contents": contents,
             "invalid": builder.invalid(),
         });
-        file.finish(&path, &description.to_string())?;
-        let file = Exported::describe(dir, &name, info, counts, contents_of(&description))?;
+        let sum = file.finish(&path, &description.to_string())?;
+        dir.add(&name, &sum)?;
+        let file = Exported::describe(&name, info, counts, &sum, contents_of(&description));
         // Not in the file itself, which is the same whenever it was exported.
         description[NOW] = self.cells.now().into();
-        part_file::describe(&path, description, &file)?;
+        part_file::describe(&path, description, &sum)?;
         Ok(file)
     }
 

@@ -1,20 +1,15 @@
 //! Files of an export, as its manifest describes them.
 
-use crate::failure::CommandError;
+use crate::file_sum::FileSum;
 use hregion::RegionInfo;
 use hregion::cell::StringBinary;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::Path;
+use std::collections::HashSet;
 
 /// The name of the manifest.
 pub(crate) const MANIFEST: &str = "manifest.json";
 /// The name of the file of rows that are in no region.
-const NO_REGION: &str = "rows";
-/// How much of a file is read at once.
-const BUFFER: usize = 64 << 10;
+pub(crate) const NO_REGION: &str = "rows";
 
 /// A file that was written.
 #[derive(Debug)]
@@ -32,17 +27,28 @@ pub(crate) fn file_name(info: Option<&RegionInfo>, ending: &str) -> String {
     format!("{}.{ending}", encoded.as_deref().unwrap_or(NO_REGION))
 }
 
+/// Returns the name of the description of a complete file, until the export is complete.
+pub(crate) fn description_of(name: &str) -> String {
+    format!("{name}.json")
+}
+
+/// Returns the names of the files that a manifest lists; `None` if it is not one of an export.
+pub(crate) fn names_listed(manifest: &[u8]) -> Option<HashSet<String>> {
+    let manifest: Value = serde_json::from_slice(manifest).ok()?;
+    let files = manifest["files"].as_array()?.iter();
+    Some(files.filter_map(|file| file["file"].as_str().map(str::to_owned)).collect())
+}
+
 impl Exported {
-    /// Describes a complete file in `dir`, with more members at the end.
+    /// Describes a complete file, with more members at the end.
     pub(crate) fn describe(
-        dir: &Path,
         name: &str,
         info: Option<&RegionInfo>,
         [rows, cells]: [u64; 2],
+        sum: &FileSum,
         more: Map<String, Value>,
-    ) -> Result<Self, CommandError> {
-        let path = dir.join(name);
-        let (bytes, sum) = sum(&path).map_err(|error| CommandError::io("read", &path, &error))?;
+    ) -> Self {
+        let bytes = sum.bytes;
         let member = |value: Option<String>| value.map_or(Value::Null, Value::String);
         let shown = |bytes: &[u8]| StringBinary(bytes).to_string();
         let mut json = json!({
@@ -55,31 +61,11 @@ impl Exported {
             "rows": rows,
             "cells": cells,
             "bytes": bytes,
-            "sha256": sum,
+            "sha256": sum.sha256,
         });
         if let Some(members) = json.as_object_mut() {
             members.extend(more);
         }
-        Ok(Self { rows, cells, bytes, json })
+        Self { rows, cells, bytes, json }
     }
-}
-
-/// Returns hexadecimal digits.
-pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Returns the length of a file, and its SHA-256 in hexadecimal digits.
-fn sum(path: &Path) -> io::Result<(u64, String)> {
-    let (mut file, mut buffer) = (File::open(path)?, vec![0; BUFFER]);
-    let (mut bytes, mut sum) = (0, Sha256::new());
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        sum.update(buffer.get(..read).unwrap_or_default());
-        bytes += read as u64;
-    }
-    Ok((bytes, hex(sum.finalize())))
 }

@@ -17,9 +17,11 @@ mod cmd;
 mod compact_plan;
 mod examine;
 mod explain_output;
+mod export_dir;
 mod exported;
 mod failure;
 mod family_args;
+mod file_sum;
 #[cfg(all(test, feature = "cluster"))]
 #[allow(dead_code, reason = "other tests use all of it")]
 #[path = "../../tests/support/hbase.rs"]

@@ -3,11 +3,12 @@
 //! This module keeps a list of the temporary files. A signal that ends the program removes them first.
 
 use crate::failure::CommandError;
-use crate::places::check_local;
+use crate::file_sum::{FileSum, Summing};
+use crate::places::{self, check_writable};
 use crate::probe;
 use crate::rename::rename_new;
 use hregion::Storage;
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LocalStorage, LogFile, ScratchFile};
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, ScratchFile};
 use hregion::region::FileKind;
 use std::collections::BTreeSet;
 use std::fs;
@@ -91,7 +92,7 @@ fn watch_signals() -> io::Result<()> {
     Ok(())
 }
 
-/// The local file system with tracking of temporary files. Replaces existing files only if allowed.
+/// All files, with tracking of temporary local ones. Replaces existing files only if allowed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OutputStorage {
     /// Whether an existing file may be replaced.
@@ -102,91 +103,110 @@ impl OutputStorage {
     pub(crate) fn shared(replace: bool) -> Arc<dyn Storage> {
         Arc::new(Self { replace })
     }
+
+    /// Creates a file. A remote one is not removed by a signal.
+    fn make<T>(path: &Path, create: impl FnOnce(&dyn Storage) -> io::Result<T>) -> io::Result<T> {
+        let files = places::storage();
+        if places::is_url(path) { create(&*files) } else { make(path, || create(&*files)) }
+    }
 }
 
 impl Storage for OutputStorage {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
-        LocalStorage.open(path)
+        places::storage().open(path)
     }
 
+    /// Creates a file under its own name, as where none can be renamed.
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
-        make(path, || LocalStorage.create(path))
+        if !self.replace {
+            return self.create_new(path);
+        }
+        Self::make(path, |files| files.create(path))
     }
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
-        make(path, || LocalStorage.create_new(path))
+        Self::make(path, |files| files.create_new(path))
     }
 
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        make(path, || LocalStorage.create_log(path))
+        Self::make(path, |files| files.create_log(path))
     }
 
     fn create_scratch(&self, path: &Path, len: u64) -> io::Result<Arc<dyn ScratchFile>> {
-        LocalStorage.create_scratch(path, len)
+        places::storage().create_scratch(path, len)
     }
 
     fn can_rename(&self, path: &Path) -> bool {
-        LocalStorage.can_rename(path)
+        places::storage().can_rename(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        give_name(from, || if self.replace { LocalStorage.rename(from, to) } else { rename_new(from, to) })
+        match (places::is_url(from), self.replace) {
+            (true, true) => places::storage().rename(from, to),
+            (true, false) => self.rename_new(from, to),
+            (false, true) => give_name(from, || places::storage().rename(from, to)),
+            (false, false) => give_name(from, || rename_new(from, to)),
+        }
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        places::storage().rename_new(from, to)
     }
 
     fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
-        LocalStorage.hard_link(original, link)
+        places::storage().hard_link(original, link)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        LocalStorage.remove(path)?;
+        places::storage().remove(path)?;
         release(path);
         Ok(())
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        LocalStorage.remove_dir(path)
+        places::storage().remove_dir(path)
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
-        LocalStorage.sync_file(path)
+        places::storage().sync_file(path)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        LocalStorage.sync_dir(path)
+        places::storage().sync_dir(path)
     }
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        LocalStorage.list_dir(path)
+        places::storage().list_dir(path)
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        LocalStorage.create_dir_all(path)
+        places::storage().create_dir_all(path)
     }
 
     fn end_writing(&self, path: &Path) -> io::Result<()> {
-        LocalStorage.end_writing(path)
+        places::storage().end_writing(path)
     }
 
     fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {
-        LocalStorage.full_path(path, follow_links)
+        places::storage().full_path(path, follow_links)
     }
 
     fn can_hide_writes(&self, path: &Path) -> bool {
-        LocalStorage.can_hide_writes(path)
+        places::storage().can_hide_writes(path)
     }
 
     fn can_read_removed(&self) -> bool {
-        LocalStorage.can_read_removed()
+        places::storage().can_read_removed()
     }
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
-        LocalStorage.lock(path)
+        places::storage().lock(path)
     }
 }
 
 /// Fails if the output exists and must not be replaced, or is one of the inputs, or a file of HBase in one.
 pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), CommandError> {
-    check_local(path)?;
+    check_writable(path)?;
     if !probe::exists(path)? {
         return Ok(());
     }
@@ -204,7 +224,7 @@ pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Resu
 
 /// Whether a file is an input, or one of the files of HBase below a directory that is an input.
 fn is_of_input(path: &Path, input: &Path) -> Result<bool, CommandError> {
-    let (Ok(path), Ok(input)) = (path.canonicalize(), input.canonicalize()) else { return Ok(false) };
+    let (Ok(path), Ok(input)) = (places::full(path), places::full(input)) else { return Ok(false) };
     if !path.starts_with(&input) {
         return Ok(false);
     }
@@ -228,23 +248,29 @@ pub(crate) fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// A text file being written under a temporary name.
+/// A text file being written under a temporary name, or where no file can be renamed under its own, by which
+/// it appears when it is complete.
 #[derive(Debug)]
 pub(crate) struct NewText {
     out: BufWriter<AsideFile>,
     path: PathBuf,
-    aside: PathBuf,
+    /// The temporary name.
+    aside: Option<PathBuf>,
     storage: OutputStorage,
-    kept: bool,
 }
 
 /// Adapts the library's file to [`Write`].
 #[derive(Debug)]
-struct AsideFile(Box<dyn FileWriter>);
+struct AsideFile {
+    file: Box<dyn FileWriter>,
+    sum: Summing,
+}
 
 impl Write for AsideFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write_all(bytes).map(|()| bytes.len())
+        self.file.write_all(bytes)?;
+        self.sum.add(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -257,21 +283,39 @@ impl NewText {
         if path.file_name().is_none() {
             return Err(CommandError::invalid_file(path, "not the name of a file"));
         }
-        let (aside, storage) = (beside(path), OutputStorage { replace });
-        let file = storage.create_new(&aside).map_err(|error| CommandError::io("create", &aside, &error))?;
-        let out = BufWriter::with_capacity(128 << 10, AsideFile(file));
-        Ok(Self { out, path: path.to_owned(), aside, storage, kept: false })
+        let storage = OutputStorage { replace };
+        let aside = storage.can_rename(path).then(|| beside(path));
+        let created = match &aside {
+            Some(aside) => storage.create_new(aside),
+            None => storage.create(path),
+        };
+        let name = aside.as_deref().unwrap_or(path);
+        let file = created.map_err(|error| CommandError::io("create", name, &error))?;
+        let out = BufWriter::with_capacity(128 << 10, AsideFile { file, sum: Summing::new(false) });
+        Ok(Self { out, path: path.to_owned(), aside, storage })
     }
 
-    /// Syncs the text and renames it into place.
-    pub(crate) fn persist(mut self) -> Result<(), CommandError> {
+    /// As [`create`](Self::create), with the SHA-256 of what is written.
+    pub(crate) fn create_hashed(path: &Path, replace: bool) -> Result<Self, CommandError> {
+        let mut text = Self::create(path, replace)?;
+        text.out.get_mut().sum = Summing::new(true);
+        Ok(text)
+    }
+
+    /// Syncs the text and renames it into place. Returns its sum.
+    pub(crate) fn persist(mut self) -> Result<FileSum, CommandError> {
         let fault = |doing: &str, path: &Path, error: io::Error| CommandError::io(doing, path, &error);
-        self.out.flush().map_err(|error| fault("write", &self.aside, error))?;
-        self.out.get_mut().0.sync().map_err(|error| fault("sync", &self.aside, error))?;
-        self.storage.rename(&self.aside, &self.path).map_err(|error| fault("create", &self.path, error))?;
-        self.kept = true;
+        let name = self.aside.as_deref().unwrap_or(&self.path);
+        self.out.flush().map_err(|error| fault("write", name, error))?;
+        self.out.get_mut().file.sync().map_err(|error| fault("sync", name, error))?;
+        if let Some(aside) = &self.aside {
+            let renamed = self.storage.rename(aside, &self.path);
+            renamed.map_err(|error| fault("create", &self.path, error))?;
+            self.aside = None;
+        }
         let dir = directory(&self.path);
-        self.storage.sync_dir(dir).map_err(|error| fault("sync", dir, error))
+        self.storage.sync_dir(dir).map_err(|error| fault("sync", dir, error))?;
+        Ok(self.out.get_ref().sum.sum())
     }
 }
 
@@ -287,9 +331,9 @@ impl Write for NewText {
 
 impl Drop for NewText {
     fn drop(&mut self) {
-        if !self.kept {
+        if let Some(aside) = &self.aside {
             // a failure cannot be reported here
-            let _ = self.storage.remove(&self.aside);
+            let _ = self.storage.remove(aside);
         }
     }
 }

@@ -208,6 +208,11 @@ mod remote {
             Self::of(if is_url(to) { to } else { from })?.rename(from, to)
         }
 
+        fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+            // Whichever is remote refuses.
+            Self::of(if is_url(to) { to } else { from })?.rename_new(from, to)
+        }
+
         fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
             // Whichever is remote refuses.
             Self::of(if is_url(link) { link } else { original })?.hard_link(original, link)
@@ -271,7 +276,7 @@ mod remote {
         match scheme_of(path) {
             None => Ok(()),
             Some(scheme) => {
-                let message = format!("{scheme}: reading remote files is not built in");
+                let message = format!("{scheme}: remote files are not built in");
                 Err(CommandError::unsupported(&shown(path), message).with_hint(Some(HINT)))
             }
         }

@@ -1,6 +1,7 @@
 //! Writing lists of cells: to standard output, or to a file, compressed if its name ends with .gz.
 
 use crate::failure::{CommandError, Failure};
+use crate::file_sum::FileSum;
 use crate::new_file::NewText;
 use crate::output::Output;
 use flate2::Compression;
@@ -34,7 +35,7 @@ impl TextOutput {
     pub(crate) fn finish(self) -> Result<(), CommandError> {
         match self {
             Self::Stdout => Ok(()),
-            Self::File(file) => file.finish(),
+            Self::File(file) => file.finish().map(drop),
         }
     }
 }
@@ -48,13 +49,22 @@ pub(crate) enum TextFile {
 impl TextFile {
     /// Creates a file, which is compressed if its name ends with `.gz`.
     pub(crate) fn create(path: &Path, replace: bool) -> Result<Self, CommandError> {
-        let (text, path) = (NewText::create(path, replace)?, path.to_owned());
-        Ok(match path.extension() {
+        Ok(Self::of(NewText::create(path, replace)?, path))
+    }
+
+    /// As [`create`](Self::create), with the SHA-256 of the file.
+    pub(crate) fn create_hashed(path: &Path, replace: bool) -> Result<Self, CommandError> {
+        Ok(Self::of(NewText::create_hashed(path, replace)?, path))
+    }
+
+    fn of(text: NewText, path: &Path) -> Self {
+        match path.extension() {
             Some(extension) if extension == "gz" => {
-                Self::Packed(Box::new(GzEncoder::new(text, Compression::default())), path)
+                let packed = Box::new(GzEncoder::new(text, Compression::default()));
+                Self::Packed(packed, path.to_owned())
             }
-            _ => Self::Plain(text, path),
-        })
+            _ => Self::Plain(text, path.to_owned()),
+        }
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
@@ -65,8 +75,8 @@ impl TextFile {
         written.map_err(|error| CommandError::io("write", path, &error))
     }
 
-    /// Completes the file and renames it into place.
-    pub(crate) fn finish(self) -> Result<(), CommandError> {
+    /// Completes the file and renames it into place. Returns its sum.
+    pub(crate) fn finish(self) -> Result<FileSum, CommandError> {
         match self {
             Self::Plain(text, _) => text.persist(),
             Self::Packed(text, path) => {

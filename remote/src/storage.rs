@@ -161,6 +161,16 @@ impl RemoteStorage {
         let target = place.target.ok_or_else(|| read_only(what))?;
         change(target, FilePlace { path, key: &location.key, shared: &self.shared })
     }
+
+    fn rename_if(&self, from: &Path, to: &Path, replaces: bool) -> io::Result<()> {
+        self.change(from, "renaming", |target, file| {
+            let (of, new) = (Location::parse(from)?, Location::parse(to)?);
+            if (of.scheme, of.authority) != (new.scheme, new.authority) {
+                return Err(io::ErrorKind::CrossesDevices.into());
+            }
+            target.rename(file, &new.key, replaces)
+        })
+    }
 }
 
 impl fmt::Debug for RemoteStorage {
@@ -202,13 +212,11 @@ impl Storage for RemoteStorage {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.change(from, "renaming", |target, file| {
-            let (of, new) = (Location::parse(from)?, Location::parse(to)?);
-            if (of.scheme, of.authority) != (new.scheme, new.authority) {
-                return Err(io::ErrorKind::CrossesDevices.into());
-            }
-            target.rename(file, &new.key)
-        })
+        self.rename_if(from, to, true)
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.rename_if(from, to, false)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -268,6 +276,7 @@ mod tests {
             storage.create_new(path).unwrap_err(),
             storage.create_log(path).unwrap_err(),
             storage.rename(path, path).unwrap_err(),
+            storage.rename_new(path, path).unwrap_err(),
             storage.remove(path).unwrap_err(),
             storage.remove_dir(path).unwrap_err(),
             storage.sync_file(path).unwrap_err(),

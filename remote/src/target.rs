@@ -24,7 +24,8 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
 
     fn create_log(self: Arc<Self>, file: FilePlace<'_>) -> io::Result<Box<dyn LogFile>>;
 
-    fn rename(self: Arc<Self>, from: FilePlace<'_>, to: &str) -> io::Result<()>;
+    /// `replaces` says whether there may be a file of the new name.
+    fn rename(self: Arc<Self>, from: FilePlace<'_>, to: &str, replaces: bool) -> io::Result<()>;
 
     fn remove(self: Arc<Self>, file: FilePlace<'_>) -> io::Result<()>;
 

@@ -231,6 +231,18 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// another; otherwise any error of the system. On failure, nothing has changed.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Renames a file atomically, unless something has the new name.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::Unsupported`] if the storage has no such rename, as by default;
+    /// [`io::ErrorKind::AlreadyExists`] if the new name exists; otherwise any error of the system. On
+    /// failure, nothing has changed.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Gives a file another name: a hard link. Does not follow or replace anything.
     ///
     /// # Errors

@@ -2,18 +2,20 @@
 
 use super::{BatchExport, CellSum, NOW, PartFormat, Take, fault};
 use crate::args::read_small;
-use crate::exported::{Exported, MANIFEST};
+use crate::exported::MANIFEST;
 use crate::failure::{CommandError, Failure};
+use crate::file_sum::FileSum;
+use crate::places;
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use flate2::read::MultiGzDecoder;
 use hregion::RegionInfo;
 use hregion_arrow::csv;
 use hregion_arrow::files::BatchFile;
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// How many rows of a file are read at once.
@@ -22,8 +24,20 @@ const ROWS: usize = 8192;
 /// The manifest of an export.
 #[derive(Debug)]
 pub(crate) struct Manifest {
-    files: BTreeMap<String, Value>,
+    /// By what their names begin with: the region.
+    files: BTreeMap<String, Listed>,
     now: Option<i64>,
+}
+
+/// A file that the manifest lists.
+#[derive(Debug)]
+struct Listed {
+    name: String,
+    json: Value,
+}
+
+fn region_of(name: &str) -> &str {
+    name.split('.').next().unwrap_or_default()
 }
 
 impl Manifest {
@@ -41,7 +55,8 @@ impl Manifest {
         let mut files = BTreeMap::new();
         for file in manifest["files"].as_array().ok_or_else(|| wrong("no files"))? {
             let name = file["file"].as_str().ok_or_else(|| wrong("a file without a name"))?;
-            files.insert(name.to_owned(), file.clone());
+            let listed = Listed { name: name.to_owned(), json: file.clone() };
+            files.insert(region_of(name).to_owned(), listed);
         }
         Ok(Self { files, now: manifest[NOW].as_i64() })
     }
@@ -53,8 +68,8 @@ impl Manifest {
 
     /// Removes the files with the given names, and returns those of the rest.
     pub(crate) fn others(mut self, names: &[String]) -> Vec<String> {
-        names.iter().for_each(|name| drop(self.files.remove(name)));
-        self.files.into_keys().collect()
+        names.iter().for_each(|name| drop(self.files.remove(region_of(name))));
+        self.files.into_values().map(|file| file.name).collect()
     }
 }
 
@@ -67,20 +82,20 @@ impl BatchExport {
         dir: &Path,
         scan: impl FnOnce(Take<'_>) -> Result<(), Failure>,
     ) -> Result<(String, Option<String>), Failure> {
-        let name = self.name(info);
-        let Some(recorded) = manifest.files.get(&name) else {
-            return Ok((name, Some("the manifest has no such file".to_owned())));
+        let own = self.name(info);
+        let Some(Listed { name, json: recorded }) = manifest.files.get(region_of(&own)) else {
+            return Ok((own, Some("the manifest has no such file".to_owned())));
         };
-        let path = dir.join(&name);
+        let (name, path) = (name.clone(), dir.join(name));
         let counts = ["rows", "cells"].map(|member| recorded[member].as_u64().unwrap_or(u64::MAX));
-        let found = Exported::describe(dir, &name, info, counts, Map::new())?;
-        for member in ["bytes", "sha256"] {
-            if found.json[member] != recorded[member] {
+        let (file, found) = open(&path)?;
+        for (member, found) in [("bytes", json!(found.bytes)), ("sha256", json!(found.sha256))] {
+            if found != recorded[member] {
                 return Ok((name, Some(format!("its {member} are not those of the manifest"))));
             }
         }
         let mut builder = self.builder().map_err(|error| fault(&path, error))?;
-        let mut written = Written::open(&path, self.format)?;
+        let mut written = Written::open(file, &path, self.format)?;
         let (mut sum, mut is_same) = (CellSum::default(), written.begins_with(&builder.schema())?);
         scan(&mut |row| {
             sum.add(row);
@@ -109,6 +124,22 @@ impl BatchExport {
     }
 }
 
+/// Opens a file, and sums it. A remote one is copied to a temporary file, as its end is read before the rest.
+fn open(path: &Path) -> Result<(File, FileSum), CommandError> {
+    if !places::is_url(path) {
+        let sum = FileSum::read(path, |_| Ok(())).map_err(|error| CommandError::io("read", path, &error))?;
+        let file = File::open(path).map_err(|error| CommandError::io("open", path, &error))?;
+        return Ok((file, sum));
+    }
+    let copy = || {
+        let mut file = tempfile::tempfile()?;
+        let sum = FileSum::read(path, |bytes| file.write_all(bytes))?;
+        file.rewind()?;
+        Ok((file, sum))
+    };
+    copy().map_err(|error| CommandError::io("copy to a temporary file", path, &error))
+}
+
 /// The rows of a file.
 enum Written {
     Batches(Unequal, PathBuf),
@@ -116,8 +147,7 @@ enum Written {
 }
 
 impl Written {
-    fn open(path: &Path, format: PartFormat) -> Result<Self, Failure> {
-        let file = File::open(path).map_err(|error| CommandError::io("open", path, &error))?;
+    fn open(file: File, path: &Path, format: PartFormat) -> Result<Self, Failure> {
         Ok(match format {
             PartFormat::Batches(format) => {
                 let file = BatchFile::open(file, format, ROWS).map_err(|error| fault(path, error))?;

@@ -2,8 +2,9 @@
 
 use super::{fault, write_fault};
 use crate::args::read_small;
-use crate::exported::Exported;
+use crate::exported::description_of;
 use crate::failure::{CommandError, Failure};
+use crate::file_sum::FileSum;
 use crate::new_file::NewText;
 use crate::probe;
 use crate::text_file::TextFile;
@@ -51,20 +52,19 @@ pub(super) fn description(path: &Path) -> Result<Option<Value>, Failure> {
 }
 
 /// Writes the description of a complete file beside it.
-pub(super) fn describe(path: &Path, mut description: Value, file: &Exported) -> Result<(), Failure> {
-    description["sha256"] = file.json["sha256"].clone();
+pub(super) fn describe(path: &Path, mut description: Value, sum: &FileSum) -> Result<(), Failure> {
+    description["sha256"] = sum.sha256.clone().into();
     let beside = beside(path);
     let mut text = NewText::create(&beside, true)?;
     let written = text.write_all(description.to_string().as_bytes());
     written.map_err(|error| CommandError::io("write", &beside, &error))?;
-    Ok(text.persist()?)
+    text.persist()?;
+    Ok(())
 }
 
 /// Returns the name of the description of a file.
 fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".json");
-    name.into()
+    path.with_file_name(description_of(&path.file_name().unwrap_or_default().to_string_lossy()))
 }
 
 /// A file being written under a temporary name.
@@ -82,14 +82,14 @@ impl PartFile {
     ) -> Result<Self, Failure> {
         Ok(match format {
             PartFormat::Batches(format) => {
-                let out = NewText::create(path, true)?;
+                let out = NewText::create_hashed(path, true)?;
                 let writer = BatchFileWriter::new(out, format, schema, row_group_bytes);
                 Self::Batches(Box::new(writer.map_err(|error| write_fault(path, &error))?))
             }
             PartFormat::Csv { .. } => {
                 let mut lines = Vec::new();
                 csv::put_header(&mut lines, schema);
-                Self::Csv { file: TextFile::create(path, true)?, lines }
+                Self::Csv { file: TextFile::create_hashed(path, true)?, lines }
             }
         })
     }
@@ -106,8 +106,9 @@ impl PartFile {
         }
     }
 
-    /// Completes the file, with a description if it takes one, and renames it into place.
-    pub(super) fn finish(self, path: &Path, description: &str) -> Result<(), Failure> {
+    /// Completes the file, with a description if it takes one, and renames it into place. Returns
+    /// its sum.
+    pub(super) fn finish(self, path: &Path, description: &str) -> Result<FileSum, Failure> {
         match self {
             Self::Batches(writer) => {
                 let out = writer.finish(DESCRIPTION, description);

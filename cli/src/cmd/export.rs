@@ -4,13 +4,14 @@ use crate::args::FileArgs;
 #[cfg(feature = "arrow")]
 use crate::batch_export::{self, BatchArgs, BatchExport, PartFormat};
 use crate::cell_csv;
-use crate::exported::{Exported, MANIFEST, file_name};
+use crate::export_dir::{ExportDir, check_remote};
+use crate::exported::{Exported, MANIFEST, file_name, names_listed};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::lines::is_stdin;
-use crate::new_dir::NewDir;
 use crate::new_file::check_output;
 use crate::output::Output;
 use crate::parallel::JobArgs;
+use crate::places;
 use crate::probe;
 use crate::query_args::{CellArgs, RangeArgs, RowArgs};
 use crate::row_output::{put_csv, put_json};
@@ -24,7 +25,6 @@ use hregion::{CellRef, Clock as _, Region, RegionInfo, RowRef, SystemClock};
 #[cfg(feature = "arrow")]
 use hregion_arrow::files::FileFormat;
 use serde_json::{Map, Value, json};
-use std::collections::HashSet;
 use std::fs;
 #[cfg(feature = "arrow")]
 use std::io::Write as _;
@@ -143,7 +143,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         // of one time, however long it takes
         cells = cells.at(Some(cells.now().unwrap_or_else(|| SystemClock.now())));
     }
-    let (dir, files) = export_parts(args, &rows, &cells, NewDir::create, out, |info, _, dir, scan| {
+    let (dir, files) = export_parts(args, &rows, &cells, ExportDir::create, out, |info, _, dir, scan| {
         export(info, args, dir, scan)
     })?;
     finish(dir, &files, Map::new(), args, out)
@@ -154,16 +154,16 @@ fn export_parts(
     args: &Args,
     rows: &RowArgs,
     cells: &CellArgs,
-    open: impl Fn(&Path) -> Result<NewDir, CommandError>,
+    open: impl Fn(&Path) -> Result<ExportDir, CommandError>,
     out: &mut Output,
-    write: impl Fn(Option<&RegionInfo>, Option<&Region>, &Path, Scan<'_>) -> Result<Exported, Failure> + Sync,
-) -> Result<(NewDir, Vec<Exported>), Failure> {
+    write: impl Fn(Option<&RegionInfo>, Option<&Region>, &ExportDir, Scan<'_>) -> Result<Exported, Failure> + Sync,
+) -> Result<(ExportDir, Vec<Exported>), Failure> {
     if let Some(table) = args.server.table(&args.target, cells, &args.reading)? {
         let dir = open(&args.out)?;
         let (regions, end) = (table.regions(rows)?, ServedEnd::find(&table, rows, cells)?);
         let export = |region: &RegionInfo| {
             let scan = |take: Take<'_>| end.scan(&table, region, (rows, cells), take);
-            write(Some(region), None, dir.aside(), &scan)
+            write(Some(region), None, &dir, &scan)
         };
         let files = export_all(&regions, export, args.jobs)?;
         return Ok((dir, files));
@@ -180,7 +180,7 @@ fn export_parts(
         let scan = |take: Take<'_>| end.scan(|| source.scan_part(&region, rows, cells, take));
         // a file is not kept if its rows depend on other regions
         let kept_by = (!end.is_possible).then_some(&region);
-        write(info.as_ref(), kept_by, dir.aside(), &scan)
+        write(info.as_ref(), kept_by, &dir, &scan)
     };
     let files = export_all(&source.parts_of(rows), export, end.jobs(args.jobs))?;
     Ok((dir, files))
@@ -200,9 +200,9 @@ fn export_all<P: Sync>(
     Ok(files)
 }
 
-/// Writes the manifest, renames the directory into place, and prints what was written.
+/// Completes the directory with the manifest, and prints what was written.
 fn finish(
-    dir: NewDir,
+    dir: ExportDir,
     files: &[Exported],
     mut manifest: Map<String, Value>,
     args: &Args,
@@ -211,15 +211,14 @@ fn finish(
     let sum = |of: fn(&Exported) -> u64| files.iter().map(of).sum::<u64>();
     let (rows, cells, bytes) = (sum(|file| file.rows), sum(|file| file.cells), sum(|file| file.bytes));
     let files: Vec<&Value> = files.iter().map(|file| &file.json).collect();
+    let names: Vec<_> = files.iter().filter_map(|file| file["file"].as_str()).collect();
     let sums = [("rows", rows), ("cells", cells), ("bytes", bytes)];
     manifest.insert("files".to_owned(), json!(&files));
     manifest.extend(sums.map(|(name, sum)| (name.to_owned(), sum.into())));
-    let mut file = TextFile::create(&dir.aside().join(MANIFEST), false)?;
-    file.write(format!("{}\n", text::json(&Value::Object(manifest))).as_bytes())?;
-    file.finish()?;
+    let manifest = format!("{}\n", text::json(&Value::Object(manifest)));
     // something else may have the name by now
     check_directory(&args.out, args.force)?;
-    dir.persist(args.force)?;
+    dir.finish(manifest.as_bytes(), &names, args.force, out)?;
     let count = files.len();
     if out.is_json() {
         files.into_iter().try_for_each(|file| out.json_line(file))?;
@@ -237,6 +236,9 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
     if is_stdin(path) {
         return Err(CommandError::usage("--out: expected a directory"));
     }
+    if places::is_url(path) {
+        return check_remote(path, force).map(drop);
+    }
     check_output(path, force, &[])?;
     if !probe::exists(path)? {
         return Ok(());
@@ -250,11 +252,9 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
         return Err(refused("it has no manifest.json"));
     }
     let text = fs::read(&manifest).map_err(|error| CommandError::io("read", &manifest, &error))?;
-    let manifest: Value = serde_json::from_slice(&text).unwrap_or_default();
-    let Some(files) = manifest["files"].as_array() else {
+    let Some(listed) = names_listed(&text) else {
         return Err(refused("its manifest.json lists no files"));
     };
-    let listed: HashSet<_> = files.iter().filter_map(|file| file["file"].as_str()).collect();
     let fault = |error| CommandError::io("list", path, &error);
     for entry in fs::read_dir(path).map_err(fault)? {
         let name = entry.map_err(fault)?.file_name();
@@ -328,14 +328,18 @@ type Take<'t> = &'t mut dyn FnMut(RowRef<'_>) -> Result<(), Failure>;
 type Scan<'s> = &'s dyn Fn(Take<'_>) -> Result<(), Failure>;
 
 /// Writes the rows of a region, or of files without one, to a file in `dir`.
-fn export(info: Option<&RegionInfo>, args: &Args, dir: &Path, scan: Scan<'_>) -> Result<Exported, Failure> {
+fn export(
+    info: Option<&RegionInfo>,
+    args: &Args,
+    dir: &ExportDir,
+    scan: Scan<'_>,
+) -> Result<Exported, Failure> {
     let (put, ending): (fn(&mut Vec<u8>, &CellRef<'_>), _) = match args.to {
         Form::Csv => (put_csv, "csv"),
         _ => (put_json, "jsonl"),
     };
-    let name = file_name(info, &format!("{ending}{}", if args.gzip { ".gz" } else { "" }));
-    let path = dir.join(&name);
-    let mut file = TextFile::create(&path, false)?;
+    let name = dir.name_new(file_name(info, &format!("{ending}{}", if args.gzip { ".gz" } else { "" })));
+    let mut file = TextFile::create_hashed(&dir.path().join(&name), false)?;
     let (mut count, mut cells, mut lines) = (0_u64, 0_u64, Vec::new());
     if args.to == Form::Csv {
         lines.extend_from_slice(cell_csv::HEADER);
@@ -351,8 +355,9 @@ fn export(info: Option<&RegionInfo>, args: &Args, dir: &Path, scan: Scan<'_>) ->
         Ok(())
     })?;
     file.write(&lines)?;
-    file.finish()?;
-    Ok(Exported::describe(dir, &name, info, [count, cells], Map::new())?)
+    let sum = file.finish()?;
+    dir.add(&name, &sum)?;
+    Ok(Exported::describe(&name, info, [count, cells], &sum, Map::new()))
 }
 
 /// Returns the export to files of record batches, if that is the format.
@@ -393,7 +398,7 @@ fn batch_export(args: &Args) -> Result<Option<BatchExport>, Failure> {
 fn export_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Result<Exit, Failure> {
     check_directory(&args.out, args.force)?;
     if !args.server.is_given() {
-        let partial = NewDir::partial(&args.out)?;
+        let partial = ExportDir::partial(&args.out)?;
         let earlier = export.time_of_partial(&partial)?;
         export = export.at_time_of(&partial, earlier)?;
         if let Some(earlier) = earlier {
@@ -402,11 +407,13 @@ fn export_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Res
     }
     let rows = RowArgs::from(args.range.clone());
     let (dir, files) =
-        export_parts(args, &rows, &export.cells, NewDir::resume, out, |info, region, dir, scan| {
+        export_parts(args, &rows, &export.cells, ExportDir::resume, out, |info, region, dir, scan| {
             export.export(info, region, dir, scan)
         })?;
-    let names: Vec<_> = files.iter().filter_map(|file| file.json["file"].as_str()).collect();
-    batch_export::retain(dir.aside(), &names)?;
+    if let ExportDir::Local(dir) = &dir {
+        let names: Vec<_> = files.iter().filter_map(|file| file.json["file"].as_str()).collect();
+        batch_export::retain(dir.aside(), &names)?;
+    }
     let mut members = Map::from_iter([("request".to_owned(), export.request().clone())]);
     members.extend(export.now().map(|now| (batch_export::NOW.to_owned(), now.into())));
     finish(dir, &files, members, args, out)

@@ -5,7 +5,6 @@ use crate::cell_source::CellSource;
 use crate::cmd::write;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::places;
 use crate::sort::{self, Sorting};
 use crate::table_load::TableLoad;
 use crate::write_args::ListArgs;
@@ -75,14 +74,13 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 fn write_files(args: &Args, load: &TableLoad, out: &mut Output) -> Result<(u64, u64), Failure> {
     let mut files = load.files();
     write::start_progress(&args.cells, out);
-    // next to which sorted runs are written
-    let local = if places::is_url(load.dir()) { std::env::temp_dir() } else { load.dir().to_owned() };
     let (cells, bad_lines) = args.list.open_all(&args.cells, CellOrder::User, out)?;
     let sorting = Sorting {
         order: CellOrder::User,
         sort: true,
         memory: &args.list.memory,
-        file: &local.join("cells"),
+        // next to which sorted runs are written, if it is local
+        file: &load.dir().join("cells"),
         // the files of some family may be
         encrypted: args.reading.master_key()?.is_some(),
     };

@@ -4,6 +4,7 @@ use crate::args;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::new_file::NewText;
 use crate::output::Output;
+use crate::places::check_local;
 use clap_mangen::Man;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         out.write_all(&page(command)?)?;
         return Ok(Exit::Done);
     };
+    check_local(dir)?;
     let mut pages = Vec::new();
     add_pages("hregion", &command, &mut pages)?;
     let paths = pages.iter().map(|(name, _)| dir.join(name));

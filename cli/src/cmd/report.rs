@@ -6,6 +6,7 @@ use crate::new_file::{NewText, check_output};
 use crate::output::Output;
 use crate::overview::{Overview, Wanted};
 use crate::parallel::JobArgs;
+use crate::places::check_local;
 use crate::regions;
 use crate::report_page;
 use crate::target::Kind;
@@ -104,6 +105,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 
 /// Fails if the page must not be written to `page`. Only another page is replaced.
 fn check_page(page: &Path, args: &Args) -> Result<(), CommandError> {
+    check_local(page)?;
     check_output(page, args.force, std::slice::from_ref(&args.target))?;
     let is_page = match fs::metadata(page) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

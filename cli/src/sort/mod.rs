@@ -9,6 +9,7 @@ use crate::failure::CommandError;
 use crate::merge::Merge;
 use crate::new_file::directory;
 use crate::output::Output;
+use crate::places;
 use crate::progress::Progress;
 use chunk::Chunk;
 use hregion::{CellOrder, CellRef};
@@ -19,7 +20,8 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Sorting")]
 pub(crate) struct SortArgs {
-    /// The memory for sorting; larger inputs use temporary files in $TMPDIR, or next to the output
+    /// The memory for sorting; larger inputs use temporary files in $TMPDIR, or next to the
+    /// output, if that is local
     #[arg(long, value_name = "BYTES", default_value = "256M", value_parser = crate::args::parse_bytes)]
     sort_memory: usize,
 }
@@ -64,6 +66,11 @@ pub(crate) fn in_order<'p>(
     }
 }
 
+/// Returns the directory of temporary files, if none is given.
+fn dir_of(output: &Path) -> PathBuf {
+    if places::is_url(output) { std::env::temp_dir() } else { directory(output).to_owned() }
+}
+
 /// Sorts all cells of a list.
 fn sort<'p>(
     input: &mut dyn ListedCells<'p>,
@@ -73,7 +80,7 @@ fn sort<'p>(
     let Sorting { order, memory, file, encrypted, .. } = sorting;
     let mut sorter = Sorter {
         order,
-        dir: std::env::var_os("TMPDIR").map_or_else(|| directory(file).to_owned(), PathBuf::from),
+        dir: std::env::var_os("TMPDIR").map_or_else(|| dir_of(file), PathBuf::from),
         buffer: (memory.sort_memory / FAN_IN).clamp(4 << 10, 1 << 20),
         encrypted,
         levels: Vec::new(),

@@ -189,17 +189,17 @@ impl HdfsFiles {
         self.make(self.client.create(&path_of(key), options), is_made).await
     }
 
-    pub(super) async fn move_file(&self, from: &str, to: &str) -> io::Result<()> {
+    pub(super) async fn move_file(&self, from: &str, to: &str, replaces: bool) -> io::Result<()> {
         self.check(from).await?;
         self.check(to).await?;
-        if from == to {
+        if from == to && replaces {
             return self.find_existing(from).await.map(drop);
         }
         let is_made = move || async move {
             let (from, to) = (self.find(from).await?, self.find(to).await?);
             Ok((from.is_none() && to.is_some()).then_some(()))
         };
-        self.make(self.client.rename(&path_of(from), &path_of(to), true), is_made).await?;
+        self.make(self.client.rename(&path_of(from), &path_of(to), replaces), is_made).await?;
         self.end_claims(|lock| lock.strip_prefix(from).is_some_and(|below| below.starts_with('/')));
         Ok(())
     }

@@ -18,9 +18,9 @@ impl Target for HdfsFiles {
         Ok(Box::new(HdfsLog::create(self, file)?))
     }
 
-    fn rename(self: Arc<Self>, from: FilePlace<'_>, to: &str) -> io::Result<()> {
+    fn rename(self: Arc<Self>, from: FilePlace<'_>, to: &str, replaces: bool) -> io::Result<()> {
         let (key, to) = (from.key.to_owned(), to.to_owned());
-        from.shared.blocking.run(async move { self.move_file(&key, &to).await })
+        from.shared.blocking.run(async move { self.move_file(&key, &to, replaces).await })
     }
 
     fn remove(self: Arc<Self>, file: FilePlace<'_>) -> io::Result<()> {

@@ -18,7 +18,7 @@ impl Target for ObjectFiles {
         Ok(Box::new(ObjectLog::create(self, file)?))
     }
 
-    fn rename(self: Arc<Self>, _: FilePlace<'_>, _: &str) -> io::Result<()> {
+    fn rename(self: Arc<Self>, _: FilePlace<'_>, _: &str, _: bool) -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "object stores have no renames: renaming is refused"))
     }
 

@@ -1,0 +1,367 @@
+//! The directory of an export.
+//!
+//! A local one is filled under a temporary name, and renamed when it is complete.
+//!
+//! At a URL, files are in place at once, and the manifest is created last, unless there is one: with it, the
+//! export is complete, whatever else is there. No process removes or replaces a file that another one may
+//! list: files have random names, and the one that has created the manifest removes those that it does not
+//! list. Own names would not do, as an object that is uploaded in parts may replace another, and an export
+//! that was cut off leaves files which may be those of one that still runs.
+
+use crate::args::read_small;
+use crate::exported::{MANIFEST, NO_REGION, description_of, names_listed};
+use crate::failure::CommandError;
+use crate::file_sum::FileSum;
+use crate::new_dir::NewDir;
+use crate::new_file::{NewText, random_name};
+use crate::output::Output;
+use crate::places::{self, check_writable};
+use crate::probe;
+use hregion::Storage;
+use hregion::io::FileIdentity;
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The directory of an export that is being written.
+#[derive(Debug)]
+pub(crate) enum ExportDir {
+    Local(NewDir),
+    Remote(RemoteDir),
+}
+
+impl ExportDir {
+    /// Creates the directory.
+    pub(crate) fn create(path: &Path) -> Result<Self, CommandError> {
+        if places::is_url(path) {
+            return RemoteDir::open(path, false).map(Self::Remote);
+        }
+        NewDir::create(path).map(Self::Local)
+    }
+
+    /// Opens the directory of an export that was cut off, or creates it.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn resume(path: &Path) -> Result<Self, CommandError> {
+        if places::is_url(path) {
+            return RemoteDir::open(path, true).map(Self::Remote);
+        }
+        NewDir::resume(path).map(Self::Local)
+    }
+
+    /// Returns where an export that is cut off leaves its files.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn partial(path: &Path) -> Result<PathBuf, CommandError> {
+        if places::is_url(path) { Ok(path.to_owned()) } else { NewDir::partial(path) }
+    }
+
+    /// Returns where the files are written.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Local(dir) => dir.aside(),
+            Self::Remote(dir) => &dir.path,
+        }
+    }
+
+    /// Returns the name under which a file is written whose own name is this.
+    pub(crate) fn name_new(&self, own: String) -> String {
+        match self {
+            Self::Local(_) => own,
+            Self::Remote(dir) => dir.name_new(&own),
+        }
+    }
+
+    /// Returns the names of files that an export which was cut off may have completed.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn names_of(&self, own: &str) -> Vec<String> {
+        match self {
+            Self::Local(_) => vec![own.to_owned()],
+            Self::Remote(dir) => dir.there.iter().filter(|name| is_of(name, own)).cloned().collect(),
+        }
+    }
+
+    /// Takes a complete file into the export.
+    pub(crate) fn add(&self, name: &str, sum: &FileSum) -> Result<(), CommandError> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::Remote(dir) => dir.add(name, sum),
+        }
+    }
+
+    /// Completes the export with its manifest, and removes what that does not list.
+    pub(crate) fn finish(
+        self,
+        manifest: &[u8],
+        names: &[&str],
+        replace: bool,
+        out: &Output,
+    ) -> Result<(), CommandError> {
+        match self {
+            Self::Local(dir) => {
+                write(&dir.aside().join(MANIFEST), manifest)?;
+                dir.persist(replace)
+            }
+            Self::Remote(dir) => dir.finish(manifest, names, out),
+        }
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    let mut file = NewText::create(path, false)?;
+    file.write_all(bytes).map_err(|error| CommandError::io("write", path, &error))?;
+    file.persist().map(drop)
+}
+
+/// The directory of an export at a URL.
+#[derive(Debug)]
+pub(crate) struct RemoteDir {
+    path: PathBuf,
+    storage: Arc<dyn Storage>,
+    /// What the names of this process's files have.
+    random: String,
+    /// Whether files are left for the next attempt.
+    resumes: bool,
+    /// Whether there was no such directory.
+    is_new: bool,
+    /// The names that were there at the beginning.
+    there: Vec<String>,
+    /// The names of the files that this process writes.
+    written: Mutex<Vec<String>>,
+    /// The files of the export: the versions that were summed.
+    versions: Mutex<BTreeMap<String, Version>>,
+    is_done: bool,
+}
+
+/// A version of a file: its length and identity.
+type Version = (u64, Option<FileIdentity>);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl RemoteDir {
+    fn open(path: &Path, resumes: bool) -> Result<Self, CommandError> {
+        let found = check_remote(path, false)?;
+        let (storage, is_new) = (places::storage(), found.is_none());
+        if is_new {
+            storage.create_dir_all(path).map_err(|error| CommandError::io("create", path, &error))?;
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            storage,
+            random: random_name().split_at(RANDOM).0.to_owned(),
+            resumes,
+            is_new,
+            there: found.unwrap_or_default(),
+            written: Mutex::default(),
+            versions: Mutex::default(),
+            is_done: false,
+        })
+    }
+
+    fn name_new(&self, own: &str) -> String {
+        let (first, rest) = own.split_once('.').unwrap_or((own, ""));
+        let name = format!("{first}.{}.{rest}", self.random);
+        lock(&self.written).push(name.clone());
+        name
+    }
+
+    fn add(&self, name: &str, sum: &FileSum) -> Result<(), CommandError> {
+        let version = self.version_of(name)?;
+        if version.0 != sum.bytes {
+            let message = format!("it has {} bytes, and {} were written", version.0, sum.bytes);
+            return Err(CommandError::corrupt(&self.path.join(name), message));
+        }
+        lock(&self.versions).insert(name.to_owned(), version);
+        Ok(())
+    }
+
+    fn version_of(&self, name: &str) -> Result<Version, CommandError> {
+        let path = self.path.join(name);
+        let file = self.storage.open(&path).map_err(|error| CommandError::io("open", &path, &error))?;
+        Ok((file.len(), file.identity()))
+    }
+
+    fn finish(mut self, manifest: &[u8], names: &[&str], out: &Output) -> Result<(), CommandError> {
+        for (name, version) in &*lock(&self.versions) {
+            if self.version_of(name)? != *version {
+                let message = "it was changed by another process since it was written";
+                return Err(CommandError::corrupt(&self.path.join(name), message));
+            }
+        }
+        self.create(&self.path.join(MANIFEST), manifest)?;
+        self.is_done = true;
+        if let Err(error) = self.retain(names) {
+            out.warn_always(&format!(
+                "the export is complete, but a file of another one is left: {}",
+                error.line()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Creates a file, unless there is one.
+    fn create(&self, path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+        if self.storage.can_rename(path) {
+            return write(path, bytes);
+        }
+        // By a single request, whatever the length: an upload in parts has no condition.
+        let created = self.storage.create_log(path).and_then(|mut file| file.append(bytes, bytes.len()));
+        created.map_err(|error| CommandError::io("create", path, &error))
+    }
+
+    /// Removes what exports have left, except files with the given names and the manifest. That is there: no
+    /// other export can be completed.
+    fn retain(&self, names: &[&str]) -> Result<(), CommandError> {
+        let listed = self.storage.list_dir(&self.path);
+        for entry in listed.map_err(|error| CommandError::io("list", &self.path, &error))? {
+            if let Some(name) = entry.utf8_name()
+                && !entry.is_dir
+                && !names.contains(&name)
+                && is_of_export(name)
+            {
+                self.remove(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<(), CommandError> {
+        let path = self.path.join(name);
+        match self.storage.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(CommandError::io("remove", &path, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what this process has written, unless it is continued or an export that is complete has it. If
+    /// it is not known whether a manifest was created, the storage removes nothing.
+    fn give_up(&self) -> Result<(), CommandError> {
+        let manifest = self.path.join(MANIFEST);
+        let listed = match probe::is_file(&manifest)? {
+            true => names_listed(&read_small(&manifest)?),
+            false if self.resumes => None,
+            false => Some(HashSet::new()),
+        };
+        let written = lock(&self.written);
+        for name in written.iter().filter(|name| listed.as_ref().is_some_and(|names| !names.contains(*name)))
+        {
+            self.remove(name)?;
+            if self.resumes {
+                self.remove(&description_of(name))?;
+            }
+        }
+        if self.is_new && self.storage.can_rename(&self.path) {
+            // fails if there are files
+            let removed = self.storage.remove_dir(&self.path);
+            removed.map_err(|error| CommandError::io("remove", &self.path, &error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for RemoteDir {
+    fn drop(&mut self) {
+        if !self.is_done {
+            // a failure cannot be reported here
+            let _ = self.give_up();
+        }
+    }
+}
+
+/// Fails if there is anything at a URL but an export that was cut off. Returns the names of its files; `None`
+/// if there is no directory.
+pub(crate) fn check_remote(path: &Path, force: bool) -> Result<Option<Vec<String>>, CommandError> {
+    check_writable(path)?;
+    if probe::is_file(path)? {
+        return Err(CommandError::invalid_file(path, "it exists, and is not a directory"));
+    }
+    let entries = match places::storage().list_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries.map_err(|error| CommandError::io("list", path, &error))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.name.to_string_lossy().into_owned();
+        if name == MANIFEST && force {
+            let message = "--force: an export at a URL is not replaced, as it would be read meanwhile";
+            let hint = Some("remove the files first");
+            return Err(CommandError::unsupported(path, message).with_hint(hint));
+        }
+        if name == MANIFEST {
+            return Err(CommandError::invalid_file(path, "it exists: it has a manifest.json"));
+        }
+        if entry.is_dir || !is_of_export(&name) {
+            let message = format!("it exists, and is not an export that was cut off: it has {name}");
+            return Err(CommandError::invalid_file(path, message));
+        }
+        names.push(name);
+    }
+    Ok(Some(names))
+}
+
+/// The number of hexadecimal digits in the names of files.
+const RANDOM: usize = 16;
+
+fn is_hex(text: &str, len: usize) -> bool {
+    text.len() == len && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether a file at a URL has the name of one of an export, or of one that a writer leaves when it is killed.
+fn is_of_export(name: &str) -> bool {
+    if let Some(hidden) = name.strip_prefix('.') {
+        return hidden.strip_suffix(".tmp").is_some_and(|random| is_hex(random, 16))
+            || hidden.strip_prefix("hregion.probe.").is_some_and(|random| is_hex(random, 32));
+    }
+    let Some((first, rest)) = name.split_once('.') else { return false };
+    let Some((random, ending)) = rest.split_once('.') else { return false };
+    let ending = ending.strip_suffix(".json").unwrap_or(ending);
+    (first == NO_REGION || is_hex(first, first.len()))
+        && is_hex(random, RANDOM)
+        && ["parquet", "arrow", "csv", "csv.gz", "jsonl", "jsonl.gz"].contains(&ending)
+}
+
+/// Whether a file at a URL has the rows of the one whose own name is this.
+#[cfg(feature = "arrow")]
+fn is_of(name: &str, own: &str) -> bool {
+    let without_random =
+        name.split_once('.').and_then(|(first, rest)| Some((first, rest.split_once('.')?.1)));
+    without_random.is_some_and(|parts| Some(parts) == own.split_once('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_others_are_not_of_an_export() {
+        let region = "0123456789abcdef0123456789abcdef";
+        for name in [
+            &*format!("{region}.0123456789abcdef.parquet"),
+            &format!("{region}.0123456789abcdef.csv.gz.json"),
+            "1028785192.0123456789abcdef.jsonl",
+            "rows.0123456789abcdef.jsonl.gz",
+            ".0123456789abcdef.tmp",
+            &format!(".hregion.probe.{region}"),
+        ] {
+            assert!(is_of_export(name), "{name}");
+        }
+        for name in [
+            "",
+            ".",
+            "rows.csv",
+            &format!("{region}.parquet"),
+            &format!("{region}.0123456789abcde.parquet"),
+            &format!("{region}.0123456789abcdef.txt"),
+            &format!("{region}.0123456789abcdef.json"),
+            "part-0.0123456789abcdef.parquet",
+            ".data.tmp",
+            ".hregion.lock",
+            "é.0123456789abcdef.csv",
+        ] {
+            assert!(!is_of_export(name), "{name}");
+        }
+    }
+}

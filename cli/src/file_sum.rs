@@ -1,0 +1,62 @@
+//! Lengths and sums of files.
+
+use crate::places;
+use sha2::{Digest as _, Sha256};
+use std::io;
+use std::path::Path;
+
+/// How much of a file is read at once.
+const BUFFER: usize = 64 << 10;
+
+/// The length of a file, and its SHA-256 in hexadecimal digits, if that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FileSum {
+    pub(crate) bytes: u64,
+    pub(crate) sha256: Option<String>,
+}
+
+/// The sum of a file that is being written or read.
+#[derive(Debug)]
+pub(crate) struct Summing {
+    bytes: u64,
+    sha256: Option<Box<Sha256>>,
+}
+
+impl Summing {
+    /// Sums nothing yet; with `hashes` the SHA-256, too, which takes its time.
+    pub(crate) fn new(hashes: bool) -> Self {
+        Self { bytes: 0, sha256: hashes.then(Box::default) }
+    }
+
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(bytes);
+        }
+    }
+
+    pub(crate) fn sum(&self) -> FileSum {
+        FileSum { bytes: self.bytes, sha256: self.sha256.as_deref().map(|sum| hex(sum.clone().finalize())) }
+    }
+}
+
+impl FileSum {
+    /// Reads a file, and passes its bytes on to `take`.
+    pub(crate) fn read(path: &Path, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<Self> {
+        let (file, mut buffer) = (places::open(path)?, vec![0; BUFFER]);
+        let mut sum = Summing::new(true);
+        while sum.bytes < file.len() {
+            let left = usize::try_from(file.len() - sum.bytes).unwrap_or(BUFFER);
+            let part = buffer.get_mut(..left.min(BUFFER)).unwrap_or_default();
+            file.read_exact_at(part, sum.bytes)?;
+            take(part)?;
+            sum.add(part);
+        }
+        Ok(sum.sum())
+    }
+}
+
+/// Returns hexadecimal digits.
+pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
