@@ -169,8 +169,7 @@ impl RemoteDir {
     fn add(&self, name: &str, sum: &FileSum) -> Result<(), CommandError> {
         let version = self.version_of(name)?;
         if version.0 != sum.bytes {
-            let message = format!("it has {} bytes, and {} were written", version.0, sum.bytes);
-            return Err(CommandError::corrupt(&self.path.join(name), message));
+            return Err(self.changed(name));
         }
         lock(&self.versions).insert(name.to_owned(), version);
         Ok(())
@@ -182,18 +181,22 @@ impl RemoteDir {
         Ok((file.len(), file.identity()))
     }
 
+    fn changed(&self, name: &str) -> CommandError {
+        let error = io::Error::other("it was changed by another process");
+        CommandError::io("complete the export", &self.path.join(name), &error)
+    }
+
     fn finish(mut self, manifest: &[u8], names: &[&str], out: &Output) -> Result<(), CommandError> {
         for (name, version) in &*lock(&self.versions) {
             if self.version_of(name)? != *version {
-                let message = "it was changed by another process since it was written";
-                return Err(CommandError::corrupt(&self.path.join(name), message));
+                return Err(self.changed(name));
             }
         }
         self.create(&self.path.join(MANIFEST), manifest)?;
         self.is_done = true;
         if let Err(error) = self.retain(names) {
             out.warn_always(&format!(
-                "the export is complete, but a file of another one is left: {}",
+                "the export is complete, but what it does not list is left: {}",
                 error.line()
             ));
         }
@@ -213,17 +216,18 @@ impl RemoteDir {
     /// Removes what exports have left, except files with the given names and the manifest. That is there: no
     /// other export can be completed.
     fn retain(&self, names: &[&str]) -> Result<(), CommandError> {
-        let listed = self.storage.list_dir(&self.path);
-        for entry in listed.map_err(|error| CommandError::io("list", &self.path, &error))? {
+        let entries = self.storage.list_dir(&self.path);
+        let mut removed = Ok(());
+        for entry in entries.map_err(|error| CommandError::io("list", &self.path, &error))? {
             if let Some(name) = entry.utf8_name()
                 && !entry.is_dir
                 && !names.contains(&name)
                 && is_of_export(name)
             {
-                self.remove(name)?;
+                removed = removed.and(self.remove(name));
             }
         }
-        Ok(())
+        removed
     }
 
     fn remove(&self, name: &str) -> Result<(), CommandError> {
@@ -245,14 +249,16 @@ impl RemoteDir {
             false if self.resumes => None,
             false => Some(HashSet::new()),
         };
-        let written = lock(&self.written);
-        for name in written.iter().filter(|name| listed.as_ref().is_some_and(|names| !names.contains(*name)))
-        {
-            self.remove(name)?;
-            if self.resumes {
-                self.remove(&description_of(name))?;
+        let mut removed = Ok(());
+        for name in lock(&self.written).iter() {
+            if listed.as_ref().is_some_and(|listed| !listed.contains(name)) {
+                removed = removed.and(self.remove(name));
+                if self.resumes {
+                    removed = removed.and(self.remove(&description_of(name)));
+                }
             }
         }
+        removed?;
         if self.is_new && self.storage.can_rename(&self.path) {
             // fails if there are files
             let removed = self.storage.remove_dir(&self.path);

@@ -37,6 +37,8 @@ mod recover;
 mod region;
 #[cfg(feature = "remote")]
 mod remote;
+#[cfg(all(unix, feature = "arrow", feature = "remote"))]
+mod remote_exports;
 mod replay;
 mod report;
 mod report_browser;

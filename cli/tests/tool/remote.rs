@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 /// Returns the root directories that HBase wrote, by name.
 fn roots() -> Vec<(String, PathBuf)> {
@@ -57,16 +57,23 @@ fn snapshots(root: &Path) -> Vec<String> {
 }
 
 fn run(endpoint: &str, args: &[String]) -> Output {
-    hregion()
-        .args(args)
-        .env("AWS_ENDPOINT", endpoint)
-        .env("AWS_ALLOW_HTTP", "true")
-        .env("AWS_REGION", "us-east-1")
-        .env("AWS_ACCESS_KEY_ID", "key")
-        .env("AWS_SECRET_ACCESS_KEY", "s3cret")
-        .output()
-        .unwrap()
+    command(endpoint, args).output().unwrap()
 }
+
+pub(crate) fn command(endpoint: &str, args: &[String]) -> Command {
+    let mut command = hregion();
+    command.args(args).env("AWS_ENDPOINT", endpoint);
+    command.envs(SETTINGS.map(|(name, value)| (name.to_uppercase(), value)));
+    command
+}
+
+/// The settings of a server of a test, but its endpoint.
+pub(crate) const SETTINGS: [(&str, &str); 4] = [
+    ("aws_allow_http", "true"),
+    ("aws_region", "us-east-1"),
+    ("aws_access_key_id", "key"),
+    ("aws_secret_access_key", "s3cret"),
+];
 
 /// Returns the reading commands for a root, with `ROOT` for its place.
 fn questions(root: &Path) -> Vec<Vec<String>> {
@@ -241,7 +248,7 @@ fn upload(endpoint: &str, key: &str, dir: &Path) {
     }
 }
 
-fn put(endpoint: &str, path: &str, bytes: &[u8]) {
+pub(crate) fn put(endpoint: &str, path: &str, bytes: &[u8]) {
     let host = endpoint.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
     let head = format!(
@@ -288,9 +295,13 @@ fn commands_that_write_refuse_urls() {
     let (local, dir) = (plain(), tempfile::tempdir().unwrap());
     let table = dir.path().to_str().unwrap();
     for args in [
-        vec!["convert", &local, "--out", s3],
-        vec!["export", "--to", "jsonl", &local, "--out", s3],
+        vec!["bulkload", &local, "--regions", &local, "--out", s3],
+        vec!["report", table, "--out", s3],
+        vec!["salvage", &local, "--out", s3],
         // which those in buckets are not
+        vec!["write", &local, "--out", web],
+        vec!["convert", &local, "--out", web],
+        vec!["export", "--to", "jsonl", &local, "--out", web],
         vec!["compact", web],
         vec!["flush", web],
         vec!["split", web, "t", "m"],
@@ -314,7 +325,7 @@ fn commands_that_write_refuse_urls() {
 }
 
 /// Runs a command with words that have no spaces.
-fn ask(server: &FakeS3, line: &str) -> Output {
+pub(crate) fn ask(server: &FakeS3, line: &str) -> Output {
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     run(&server.endpoint(), &words)
 }
@@ -585,7 +596,7 @@ fn files_below(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Runs a command with each of some requests refused, or with a connection that ends in the middle of an
 /// answer, which is asked for again. `check` gets the exit code, after which the command is repeated.
-fn with_each_request(server: &FakeS3, line: &str, prepare: impl Fn(), check: impl Fn(i32, &str)) {
+pub(crate) fn with_each_request(server: &FakeS3, line: &str, prepare: impl Fn(), check: impl Fn(i32, &str)) {
     prepare();
     server.take_asked();
     let output = ask(server, line);
