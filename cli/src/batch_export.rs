@@ -11,7 +11,7 @@ use crate::args::read_small;
 use crate::export_dir::ExportDir;
 use crate::exported::{Exported, file_name};
 use crate::failure::{CommandError, Failure};
-use crate::file_sum::{FileSum, hex};
+use crate::file_sum::{FileSum, Summing, hex};
 use crate::places;
 use crate::probe;
 use crate::query_args::CellArgs;
@@ -215,7 +215,7 @@ impl BatchExport {
         for name in dir.names_of(&own) {
             let path = dir.path().join(&name);
             let Some(kept) = self.kept(&path, state.as_deref())? else { continue };
-            let sum = FileSum::read(&path, |_| Ok(()));
+            let sum = sum_of(&path, |_| Ok(()));
             let sum = sum.map_err(|error| CommandError::io("read", &path, &error))?;
             if kept["sha256"].as_str() == sum.sha256.as_deref() {
                 dir.add(&name, &sum)?;
@@ -296,6 +296,23 @@ pub(crate) fn retain(dir: &Path, names: &[&str]) -> Result<(), CommandError> {
     let remove =
         |path: &PathBuf| fs::remove_file(path).map_err(|error| CommandError::io("remove", path, &error));
     left.iter().try_for_each(remove)
+}
+
+/// How much of a file is read at once.
+const BUFFER: usize = 64 << 10;
+
+/// Reads a file, and passes its bytes on to `take`.
+fn sum_of(path: &Path, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<FileSum> {
+    let (file, mut buffer) = (places::open(path)?, vec![0; BUFFER]);
+    let mut sum = Summing::new(true);
+    while sum.bytes < file.len() {
+        let left = usize::try_from(file.len() - sum.bytes).unwrap_or(BUFFER);
+        let part = buffer.get_mut(..left.min(BUFFER)).unwrap_or_default();
+        file.read_exact_at(part, sum.bytes)?;
+        take(part)?;
+        sum.add(part);
+    }
+    Ok(sum.sum())
 }
 
 /// The members of the manifest that only these formats have.

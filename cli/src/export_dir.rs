@@ -17,8 +17,8 @@ use crate::new_file::{NewText, random_name};
 use crate::output::Output;
 use crate::places::{self, check_writable};
 use crate::probe;
-use hregion::Storage;
 use hregion::io::FileIdentity;
+use hregion::{DirEntry, Storage};
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -124,6 +124,7 @@ pub(crate) struct RemoteDir {
     /// Whether there was no such directory.
     is_new: bool,
     /// The names that were there at the beginning.
+    #[cfg_attr(not(feature = "arrow"), allow(dead_code, reason = "no export is continued"))]
     there: Vec<String>,
     /// The names of the files that this process writes.
     written: Mutex<Vec<String>>,
@@ -217,17 +218,15 @@ impl RemoteDir {
     /// other export can be completed.
     fn retain(&self, names: &[&str]) -> Result<(), CommandError> {
         let entries = self.storage.list_dir(&self.path);
-        let mut removed = Ok(());
-        for entry in entries.map_err(|error| CommandError::io("list", &self.path, &error))? {
-            if let Some(name) = entry.utf8_name()
-                && !entry.is_dir
-                && !names.contains(&name)
-                && is_of_export(name)
-            {
-                removed = removed.and(self.remove(name));
-            }
-        }
-        removed
+        let entries = entries.map_err(|error| CommandError::io("list", &self.path, &error))?;
+        let files = entries.iter().filter(|entry| !entry.is_dir).filter_map(DirEntry::utf8_name);
+        self.remove_all(files.filter(|name| !names.contains(name) && is_of_export(name)).map(str::to_owned))
+    }
+
+    /// Removes files. Goes on after a failure, and returns the first one.
+    fn remove_all(&self, names: impl Iterator<Item = String>) -> Result<(), CommandError> {
+        let failed: Vec<_> = names.filter_map(|name| self.remove(&name).err()).collect();
+        failed.into_iter().next().map_or(Ok(()), Err)
     }
 
     fn remove(&self, name: &str) -> Result<(), CommandError> {
@@ -249,16 +248,13 @@ impl RemoteDir {
             false if self.resumes => None,
             false => Some(HashSet::new()),
         };
-        let mut removed = Ok(());
-        for name in lock(&self.written).iter() {
-            if listed.as_ref().is_some_and(|listed| !listed.contains(name)) {
-                removed = removed.and(self.remove(name));
-                if self.resumes {
-                    removed = removed.and(self.remove(&description_of(name)));
-                }
-            }
-        }
-        removed?;
+        let mut written = lock(&self.written).clone();
+        written.retain(|name| listed.as_ref().is_some_and(|listed| !listed.contains(name)));
+        let descriptions: Vec<_> = match self.resumes {
+            true => written.iter().map(|name| description_of(name)).collect(),
+            false => Vec::new(),
+        };
+        self.remove_all(written.into_iter().chain(descriptions))?;
         if self.is_new && self.storage.can_rename(&self.path) {
             // fails if there are files
             let removed = self.storage.remove_dir(&self.path);
@@ -288,17 +284,23 @@ pub(crate) fn check_remote(path: &Path, force: bool) -> Result<Option<Vec<String
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         entries => entries.map_err(|error| CommandError::io("list", path, &error))?,
     };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.name.to_string_lossy().into_owned();
-        if name == MANIFEST && force {
+    if entries.iter().any(|entry| entry.name == MANIFEST) {
+        if force {
             let message = "--force: an export at a URL is not replaced, as it would be read meanwhile";
             let hint = Some("remove the files first");
             return Err(CommandError::unsupported(path, message).with_hint(hint));
         }
-        if name == MANIFEST {
-            return Err(CommandError::invalid_file(path, "it exists: it has a manifest.json"));
-        }
+        let listed = names_listed(&read_small(&path.join(MANIFEST))?).unwrap_or_default();
+        let mut others = entries.iter().filter_map(DirEntry::utf8_name);
+        let message = match others.find(|name| is_of_export(name) && !listed.contains(*name)) {
+            None => "it exists: it has a manifest.json".to_owned(),
+            Some(name) => format!("it exists: it has a manifest.json, which does not list {name}"),
+        };
+        return Err(CommandError::invalid_file(path, message));
+    }
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.name.to_string_lossy().into_owned();
         if entry.is_dir || !is_of_export(&name) {
             let message = format!("it exists, and is not an export that was cut off: it has {name}");
             return Err(CommandError::invalid_file(path, message));
@@ -315,7 +317,7 @@ fn is_hex(text: &str, len: usize) -> bool {
     text.len() == len && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Whether a file at a URL has the name of one of an export, or of one that a writer leaves when it is killed.
+/// Whether a file at a URL has the name of one of an export, or of what a writer leaves when it is killed.
 fn is_of_export(name: &str) -> bool {
     if let Some(hidden) = name.strip_prefix('.') {
         return hidden.strip_suffix(".tmp").is_some_and(|random| is_hex(random, 16))

@@ -1,12 +1,6 @@
 //! Lengths and sums of files.
 
-use crate::places;
 use sha2::{Digest as _, Sha256};
-use std::io;
-use std::path::Path;
-
-/// How much of a file is read at once.
-const BUFFER: usize = 64 << 10;
 
 /// The length of a file, and its SHA-256 in hexadecimal digits, if that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +12,7 @@ pub(crate) struct FileSum {
 /// The sum of a file that is being written or read.
 #[derive(Debug)]
 pub(crate) struct Summing {
-    bytes: u64,
+    pub(crate) bytes: u64,
     sha256: Option<Box<Sha256>>,
 }
 
@@ -37,22 +31,6 @@ impl Summing {
 
     pub(crate) fn sum(&self) -> FileSum {
         FileSum { bytes: self.bytes, sha256: self.sha256.as_deref().map(|sum| hex(sum.clone().finalize())) }
-    }
-}
-
-impl FileSum {
-    /// Reads a file, and passes its bytes on to `take`.
-    pub(crate) fn read(path: &Path, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<Self> {
-        let (file, mut buffer) = (places::open(path)?, vec![0; BUFFER]);
-        let mut sum = Summing::new(true);
-        while sum.bytes < file.len() {
-            let left = usize::try_from(file.len() - sum.bytes).unwrap_or(BUFFER);
-            let part = buffer.get_mut(..left.min(BUFFER)).unwrap_or_default();
-            file.read_exact_at(part, sum.bytes)?;
-            take(part)?;
-            sum.add(part);
-        }
-        Ok(sum.sum())
     }
 }
 

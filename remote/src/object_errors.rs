@@ -31,9 +31,11 @@ pub(crate) fn io_error(error: &Error) -> io::Error {
     io::Error::new(kind, message)
 }
 
-/// Whether a range was refused, as any range of an empty file is.
+/// Whether a range was refused, as any range of an empty file is, or was not taken notice of, as by some
+/// servers that of an empty file.
 pub(crate) fn is_range_refused(error: &Error) -> bool {
-    chain(error).contains("416 Range Not Satisfiable")
+    let text = chain(error);
+    ["416 Range Not Satisfiable", "Received non-partial response"].iter().any(|part| text.contains(part))
 }
 
 /// Whether the server has refused a request, or it was not sent: what it asks for is not done, and will not

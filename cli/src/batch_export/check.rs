@@ -1,6 +1,6 @@
 //! Compares an export with its source.
 
-use super::{BatchExport, CellSum, NOW, PartFormat, Take, fault};
+use super::{BatchExport, CellSum, NOW, PartFormat, Take, fault, sum_of};
 use crate::args::read_small;
 use crate::exported::MANIFEST;
 use crate::failure::{CommandError, Failure};
@@ -127,13 +127,13 @@ impl BatchExport {
 /// Opens a file, and sums it. A remote one is copied to a temporary file, as its end is read before the rest.
 fn open(path: &Path) -> Result<(File, FileSum), CommandError> {
     if !places::is_url(path) {
-        let sum = FileSum::read(path, |_| Ok(())).map_err(|error| CommandError::io("read", path, &error))?;
+        let sum = sum_of(path, |_| Ok(())).map_err(|error| CommandError::io("read", path, &error))?;
         let file = File::open(path).map_err(|error| CommandError::io("open", path, &error))?;
         return Ok((file, sum));
     }
     let copy = || {
         let mut file = tempfile::tempfile()?;
-        let sum = FileSum::read(path, |bytes| file.write_all(bytes))?;
+        let sum = sum_of(path, |bytes| file.write_all(bytes))?;
         file.rewind()?;
         Ok((file, sum))
     };

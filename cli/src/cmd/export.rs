@@ -38,7 +38,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// files with the bounds of their regions, the numbers of rows and cells, the bytes and the SHA-256.
 /// Regions are read at once on several threads. With --zookeeper, --bootstrap or --site, the table of a
 /// running cluster is read from its servers, each region at another moment. The directory is renamed into
-/// place when it is complete.
+/// place when it is complete. With the feature remote, it may be a URL of S3 or HDFS: files are named
+/// REGION.RANDOM.FORMAT there, and the manifest is written last; without it, the export is not complete.
 ///
 /// Files of Parquet and Arrow have a row for each cell, or by --mapping or --columns family:qualifier=TYPE a
 /// row for each row, with typed columns; TYPE[] is a list of all versions, and TYPE@ adds the timestamps. An
@@ -59,7 +60,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORMAT", help_heading = "Output")]
     to: Form,
 
-    /// The directory to write
+    /// The directory to write, or its URL
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: PathBuf,
 
@@ -67,7 +68,7 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Output")]
     gzip: bool,
 
-    /// Replace the directory if it exists, was written by this command, and has no other files
+    /// Replace the directory if it exists, is local, was written by this command, and has no other files
     #[arg(long, help_heading = "Output")]
     force: bool,
 
@@ -150,14 +151,17 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Opens the source, and writes the files of its parts to a directory.
-fn export_parts(
+fn export_parts<W>(
     args: &Args,
     rows: &RowArgs,
     cells: &CellArgs,
     open: impl Fn(&Path) -> Result<ExportDir, CommandError>,
     out: &mut Output,
-    write: impl Fn(Option<&RegionInfo>, Option<&Region>, &ExportDir, Scan<'_>) -> Result<Exported, Failure> + Sync,
-) -> Result<(ExportDir, Vec<Exported>), Failure> {
+    write: W,
+) -> Result<(ExportDir, Vec<Exported>), Failure>
+where
+    W: Fn(Option<&RegionInfo>, Option<&Region>, &ExportDir, Scan<'_>) -> Result<Exported, Failure> + Sync,
+{
     if let Some(table) = args.server.table(&args.target, cells, &args.reading)? {
         let dir = open(&args.out)?;
         let (regions, end) = (table.regions(rows)?, ServedEnd::find(&table, rows, cells)?);

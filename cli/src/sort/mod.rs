@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Sorting")]
 pub(crate) struct SortArgs {
-    /// The memory for sorting; larger inputs use temporary files in $TMPDIR, or next to the
-    /// output, if that is local
+    /// The memory for sorting; larger inputs use temporary files in $TMPDIR, or next to the output if it is
+    /// local
     #[arg(long, value_name = "BYTES", default_value = "256M", value_parser = crate::args::parse_bytes)]
     sort_memory: usize,
 }

@@ -1,5 +1,5 @@
-//! Exports and files that are written to URLs: they are those of a local one, whichever call fails, however many
-//! processes write at once, and whenever one of them is killed.
+//! Exports and files that are written to URLs: they are those of a local one, whichever call fails, however
+//! many processes write at once, and whenever one of them is killed.
 
 use crate::batches::{files, table, text};
 use crate::library::fake_s3::{FakeS3, Manner};
@@ -82,6 +82,10 @@ impl Place {
             entries => entries.unwrap(),
         };
         let read = |name: &str| {
+            if name.starts_with('.') {
+                // A file of HDFS that is being written cannot be read.
+                return Vec::new();
+            }
             let file = self.storage.open(&dir.join(name)).unwrap();
             let mut bytes = vec![0; usize::try_from(file.len()).unwrap()];
             file.read_exact_at(&mut bytes, 0).unwrap();

@@ -68,6 +68,12 @@ fn calls_do_what_the_trait_says() {
     );
     storage.rename(&at("a"), &at("a")).unwrap();
     assert_eq!(read("a"), b"another");
+    write("third", b"third");
+    assert_eq!(kind(storage.rename_new(&at("third"), &at("a"))), io::ErrorKind::AlreadyExists);
+    assert_eq!((read("third"), read("a")), (b"third".to_vec(), b"another".to_vec()));
+    storage.rename_new(&at("third"), &at("new")).unwrap();
+    assert_eq!(read("new"), b"third");
+    assert_eq!(kind(storage.open(&at("third")).map(drop)), io::ErrorKind::NotFound);
 
     // A directory replaces an empty one only.
     storage.create_dir_all(&at("empty")).unwrap();
