@@ -62,15 +62,26 @@ struct Together {
     spans: Vec<Span>,
 }
 
-/// Consecutive parts of a block; none if the file is in memory.
+/// Consecutive bytes of a block; none if the file is in memory. They are known by their places, as the
+/// block's outline may be replaced by one with larger or smaller parts.
 struct Span {
     file: FileId,
     block: u64,
     is_in_place: bool,
-    parts: Range<usize>,
-    /// The part verified last.
-    verified: Option<usize>,
+    /// The place of the bytes in the block.
+    place: Range<usize>,
+    /// The place of the part verified last.
+    verified: Range<usize>,
     bytes: Vec<u8>,
+}
+
+impl Span {
+    /// Returns the bytes of a place, if they are all there.
+    fn bytes_at(&self, place: &Range<usize>) -> Option<&[u8]> {
+        let is_there = self.place.start <= place.start && place.end <= self.place.end;
+        is_there.then_some(())?;
+        self.bytes.get(place.start - self.place.start..place.end - self.place.start)
+    }
 }
 
 /// Parts that are not needed are read if there are at most this many between two that are.
@@ -194,17 +205,19 @@ impl Together {
             Some(at) => at,
             None => {
                 let (file, block, bytes) = (block.file, block.offset, Vec::new());
-                self.spans.push(Span { file, block, is_in_place: false, parts: 0..0, verified: None, bytes });
+                let (place, verified) = (0..0, 0..0);
+                self.spans.push(Span { file, block, is_in_place: false, place, verified, bytes });
                 self.spans.len() - 1
             }
         };
+        let place = block.outline.place(part..part + 1)?;
         let span = self.spans.get_mut(at)?;
         let is_same = span.block == block.offset;
-        if !(is_same && span.parts.contains(&part)) {
+        if !is_same || span.bytes_at(&place).is_none() {
             if !(is_same && span.is_in_place || may_read()) {
                 return None;
             }
-            (span.block, span.parts) = (block.offset, 0..0);
+            (span.block, span.place, span.verified) = (block.offset, 0..0, 0..0);
             let found = find_in_place(block, part, row);
             span.is_in_place = found.is_some();
             if let Some(found) = found {
@@ -213,20 +226,19 @@ impl Together {
             let parts = self.wanted(block, part, row);
             let span = self.spans.get_mut(at)?;
             read_parts(block, parts.clone(), &mut span.bytes)?;
-            (span.parts, span.verified) = (parts, None);
+            span.place = block.outline.place(parts)?;
             source = PartSource::File;
         }
         let span = self.spans.get_mut(at)?;
-        let first = block.outline.place(span.parts.clone())?.start;
-        let place = block.outline.place(part..part + 1)?;
-        let bytes = span.bytes.get(place.start - first..place.end - first)?;
-        if span.verified != Some(part) {
+        let bytes = span.bytes_at(&place)?;
+        if span.verified != place {
             if !block.outline.verify(part, bytes) {
-                span.parts = 0..0;
+                span.place = 0..0;
                 return None;
             }
-            span.verified = Some(part);
+            span.verified = place.clone();
         }
+        let bytes = span.bytes_at(&place)?;
         Some((block.outline.find_row(part, bytes, row, block.order)?, source))
     }
 
@@ -253,3 +265,6 @@ impl Together {
         parts
     }
 }
+
+#[cfg(test)]
+mod tests;
