@@ -4,6 +4,7 @@ use crate::failure::CommandError;
 use crate::output::Output;
 use crate::settings::{Pair, Settings};
 use hregion::{CellRef, Encryption, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Validated settings for writing files.
@@ -36,11 +37,8 @@ impl CellFiles {
     /// Adds entries of the file info and meta blocks whose names are not present yet.
     pub(crate) fn with_missing(mut self, info: Vec<Pair>, meta_blocks: Vec<Pair>) -> Self {
         for (to, from) in [(&mut self.info, info), (&mut self.meta_blocks, meta_blocks)] {
-            for (name, value) in from {
-                if !to.iter().any(|(there, _)| *there == name) {
-                    to.push((name, value));
-                }
-            }
+            let mut names: BTreeSet<_> = to.iter().map(|(name, _)| name.clone()).collect();
+            to.extend(from.into_iter().filter(|(name, _)| names.insert(name.clone())));
         }
         self
     }

@@ -91,8 +91,10 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
     if levels == 1 {
         check_ends(&root, &trailer).map_err(at_trailer)?;
     }
-    let meta_blocks = parse_meta_index(&meta, trailer.meta_index_count(), &index_context)
+    let mut meta_blocks = parse_meta_index(&meta, trailer.meta_index_count(), &index_context)
         .map_err(|corruption| corruption.in_block(reader.path(), meta_at, BlockType::RootIndex.name()))?;
+    // as HBase writes them; of equal names the first is found
+    meta_blocks.sort_by(|(a, _), (b, _)| a.cmp(b));
     let (mut general_bloom, mut delete_family_bloom) = (None, None);
     let filters = blocks.filters(|kind, payload| {
         let bloom = BloomFilter::parse(kind, payload, &info, order, &index_context)?;
@@ -222,6 +224,11 @@ impl LoadOnOpen<'_> {
             });
         };
         let (header, payload) = self.context.check(stored)?;
+        let (value, limit) =
+            (header.uncompressed_size_without_header().into(), self.context.limits.load_on_open_bytes as u64);
+        if value > limit {
+            return Err(Corruption::Limit { what: "plain size of a load-on-open block", value, limit });
+        }
         let payload = &stored[payload];
         let mut plain = Vec::new();
         if self.context.is_plain() {
@@ -283,16 +290,21 @@ fn check_ends(root: &IndexBlock, trailer: &Trailer) -> Result<(), Corruption> {
     Ok(())
 }
 
-/// Returns the names and handles of the meta blocks (hfile.md §10.8).
+/// Returns the names and handles of the meta blocks, in the order of the file (hfile.md §10.8). As they do
+/// not overlap, the file bounds their number.
 pub(super) fn parse_meta_index(
     payload: &[u8],
     count: u32,
     context: &IndexContext,
 ) -> Result<Vec<(Vec<u8>, BlockHandle)>, Corruption> {
     let mut cursor = Cursor::new(payload);
-    let mut entries = Vec::new();
+    let (mut entries, mut free) = (Vec::new(), 0);
     for _ in 0..count {
         let handle = BlockHandle::parse(&mut cursor, context)?;
+        if handle.offset < free {
+            return Err(Corruption::Malformed("entries of the meta index overlap, or do not ascend"));
+        }
+        free = handle.end();
         entries.push((cursor.vbytes("meta block name")?.to_vec(), handle));
     }
     cursor.finish("bytes after the meta index")?;

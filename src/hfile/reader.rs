@@ -15,7 +15,7 @@ use crate::block::index::Children;
 use crate::block::{BlockHandle, BlockHeader, BlockType, Codec, DataBlockEncoding};
 use crate::cache::CacheFill;
 use crate::cell::{CellKey, CellOrder, SeekKey};
-use crate::error::{Error, Result};
+use crate::error::{Corruption, Error, Result};
 use crate::io::FileReader;
 use bytes::Bytes;
 use std::fmt;
@@ -216,9 +216,10 @@ impl HFile {
     ///
     /// If it cannot be read or is damaged.
     pub fn meta_block(&self, name: &[u8]) -> Result<Option<Bytes>> {
-        match self.0.meta_blocks.iter().find(|(n, _)| n == name) {
-            Some((_, handle)) => self.0.meta_block(*handle).map(Some),
-            None => Ok(None),
+        let blocks = &self.0.meta_blocks;
+        match blocks.get(blocks.partition_point(|(found, _)| found.as_slice() < name)) {
+            Some((found, handle)) if found == name => self.0.meta_block(*handle).map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -305,6 +306,11 @@ impl HFile {
         }
         let header = self.0.block_header(offset)?;
         let on_disk_size = u32::try_from(header.total_size()).unwrap_or(u32::MAX);
+        let available = self.0.trailer.offset() - offset;
+        if u64::from(on_disk_size) > available {
+            let corruption = Corruption::Truncated { what: "block", needed: on_disk_size.into(), available };
+            return Err(self.0.source.error(corruption, offset, header.block_type()));
+        }
         let (header, payload) =
             self.0.source.read(BlockHandle { offset, on_disk_size }, header.block_type())?;
         Ok((header, Bytes::from(payload)))

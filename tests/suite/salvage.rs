@@ -6,8 +6,9 @@ use crate::support::{golden, open};
 use hregion::io::MemoryFile;
 use hregion::io::faulty::FaultyStorage;
 use hregion::{
-    BlockType, BloomType, Cell, CellOrder, CellRef, CellType, Codec, DataBlockEncoding, ErrorKind, HFile,
-    HFileWriter, HFileWriterOptions, Result, SalvageReport, SeekKey, StoreFileOrigin, StoreFileWriter,
+    BlockType, BloomType, Cell, CellOrder, CellRef, CellType, ChecksumType, Codec, DataBlockEncoding,
+    ErrorKind, HFile, HFileWriter, HFileWriterOptions, Result, SalvageReport, SeekKey, StoreFileOrigin,
+    StoreFileWriter,
 };
 use std::fs;
 use std::path::Path;
@@ -264,6 +265,51 @@ fn file_info_is_taken_over() {
     assert_eq!(info.max_seq_id(), Ok(Some(MAX_SEQ_ID)));
     assert_eq!(info.create_time(), Ok(Some(5)));
     assert_eq!(info.get(b"own"), Some(&b"entry"[..]));
+}
+
+/// The bytes of a file without checksums that has three meta blocks, and the place of the meta index.
+fn with_meta_blocks() -> (Vec<u8>, usize) {
+    let file = MemoryWriter::default();
+    let options = HFileWriter::options().checksum(ChecksumType::Null);
+    let mut writer = options.create_in(Box::new(file.clone())).unwrap();
+    let key = SeekKey::of(b"row", b"f", b"q", 5, CellType::Put);
+    writer.append(CellRef::new(&key, b"value")).unwrap();
+    for name in ["meta1", "meta2", "meta3"] {
+        writer.add_meta_block(name, name.repeat(2)).unwrap();
+    }
+    writer.finish().unwrap();
+    let bytes = file.bytes();
+    let magic = BlockType::RootIndex.magic();
+    let at = bytes.windows(magic.len()).rposition(|window| window == magic).unwrap();
+    (bytes, at)
+}
+
+#[test]
+fn of_meta_blocks_with_the_same_name_the_first_is_kept() {
+    let (mut bytes, index) = with_meta_blocks();
+    let at = index + bytes[index..].windows(5).position(|window| window == b"meta3").unwrap();
+    bytes[at + 4] = b'1';
+    let (report, new) = salvage(bytes).unwrap();
+    assert_eq!((report.cells, report.dropped), (1, vec!["meta block meta1".to_owned()]));
+    assert_eq!(new.meta_block_names().collect::<Vec<_>>(), [b"meta1", b"meta2"]);
+    assert_eq!(new.meta_block(b"meta1").unwrap().unwrap(), b"meta1meta1"[..]);
+}
+
+#[test]
+fn meta_blocks_that_overlap_are_refused() {
+    let (mut bytes, index) = with_meta_blocks();
+    let entry = |bytes: &[u8], name: &[u8]| {
+        let found = bytes[index..].windows(5).position(|window| window == name);
+        index + found.unwrap() - 1 - 12
+    };
+    let (first, second) = (entry(&bytes, b"meta1"), entry(&bytes, b"meta2"));
+    bytes.copy_within(first..first + 12, second);
+    let opened = HFile::options().open_reader(Arc::new(MemoryFile::new("file", bytes.clone())));
+    let error = opened.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.to_string().contains("meta index overlap"), "{error}");
+    let (report, new) = salvage(bytes).unwrap();
+    assert_eq!((report.cells, new.meta_block_names().count()), (1, 0));
 }
 
 #[test]

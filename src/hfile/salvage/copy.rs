@@ -11,6 +11,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::hfile::options::HFileOptions;
 use crate::hfile::verify::data::decode;
 use crate::hfile::verify::walk::{Walk, WalkStep};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -97,8 +98,11 @@ impl<'a> Copy<'a> {
             let corruption = Corruption::BadMagic { what: "block that the index names", expected, found };
             self.lose(at, self.known.source.error(corruption, at, BlockType::Data));
         }
+        // in the order of the file
+        let named = self.known.meta_blocks.binary_search_by_key(&at, |(_, handle)| handle.offset);
         if header.block_type() == BlockType::Meta
-            && let Some((name, _)) = self.known.meta_blocks.iter().find(|(_, handle)| handle.offset == at)
+            && let Ok(named) = named
+            && let Some((name, _)) = self.known.meta_blocks.get(named)
         {
             self.meta_blocks.push((name.clone(), payload.to_vec()));
         }
@@ -314,14 +318,17 @@ impl<'a> Copy<'a> {
             }
             None => return Err(self.nothing_sound()),
         };
-        for (name, _) in &self.known.meta_blocks {
-            if !self.meta_blocks.iter().any(|(found, _)| found == name) {
-                self.known.dropped.push(format!("meta block {}", StringBinary(name)));
+        // of equal names the first is kept
+        let mut kept = BTreeSet::new();
+        for (name, content) in &self.meta_blocks {
+            if kept.insert(name) {
+                output.add_meta_block(name, content)?;
             }
         }
-        self.meta_blocks.dedup_by(|(a, _), (b, _)| a == b);
-        for (name, content) in &self.meta_blocks {
-            output.add_meta_block(name, content)?;
+        for (name, _) in &self.known.meta_blocks {
+            if !kept.remove(name) {
+                self.known.dropped.push(format!("meta block {}", StringBinary(name)));
+            }
         }
         let bytes = output.finish(&mut self.known, self.losses.list.is_empty())?;
         Ok(SalvageReport {
