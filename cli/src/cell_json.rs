@@ -77,6 +77,9 @@ pub(crate) struct CellParser {
     family: Vec<u8>,
     qualifier: Vec<u8>,
     tag: Vec<u8>,
+    /// Whether the cells are to be new ones of a table, which HBase must be able to read. Others are like
+    /// those of a file, which may have more.
+    are_new: bool,
 }
 
 /// The members of a cell. Those before `value` are required; the file that a cell was in is ignored.
@@ -87,6 +90,11 @@ const REQUIRED: usize = 5;
 const TYPES: &str = "expected Put, Delete, DeleteFamilyVersion, DeleteColumn or DeleteFamily";
 
 impl CellParser {
+    /// Parses cells that are to be new ones of a table.
+    pub(crate) fn of_new_cells() -> Self {
+        Self { are_new: true, ..Self::default() }
+    }
+
     /// Parses a cell from its line.
     pub(crate) fn parse(&mut self, line: &[u8], cell: &mut CellBuf) -> Result<(), Wrong> {
         let mut json = Json { line, at: 0, field: None };
@@ -107,7 +115,12 @@ impl CellParser {
                 0 => json.bytes_up_to(&mut self.row, MAX_ROW_LEN)?,
                 1 => json.bytes_up_to(&mut self.family, MAX_FAMILY_LEN)?,
                 2 => json.bytes(&mut self.qualifier)?,
-                3 => timestamp = json.number()?,
+                3 => {
+                    timestamp = json.number()?;
+                    if self.are_new && timestamp < 0 {
+                        return Err(json.wrong("negative: HBase does not read such a cell"));
+                    }
+                }
                 4 => {
                     json.bytes(&mut self.tag)?;
                     let named = std::str::from_utf8(&self.tag).ok().and_then(CellType::from_name);
@@ -165,8 +178,10 @@ impl CellParser {
                 return Err(json.wrong("a tag without type or value"));
             };
             let len = u16::try_from(1 + self.tag.len()).ok();
-            let Some(len) = len.filter(|len| tags.len() + 2 + usize::from(*len) <= u16::MAX.into()) else {
-                return Err(json.wrong("more than 65535 bytes"));
+            // HBase reads the length of the tags as a signed number.
+            let most = if self.are_new { i16::MAX.unsigned_abs() } else { u16::MAX };
+            let Some(len) = len.filter(|len| tags.len() + 2 + usize::from(*len) <= most.into()) else {
+                return Err(json.wrong(format!("more than {most} bytes")));
             };
             tags.extend_from_slice(&len.to_be_bytes());
             tags.push(tag_type);
@@ -435,6 +450,15 @@ mod tests {
             |len: usize| good.replace("[]", &format!("[{{\"type\":1,\"value\":\"{}\"}}]", "x".repeat(len)));
         assert!(parse(&tags(65_532)).is_ok());
         assert!(parse(&tags(65_533)).unwrap_err().contains("tags: more than 65535 bytes"));
+        let parse_new = |line: &str| {
+            let parsed = CellParser::of_new_cells().parse(line.as_bytes(), &mut CellBuf::default());
+            parsed.map_err(|wrong| wrong.to_string())
+        };
+        assert!(parse_new(&tags(32_764)).is_ok());
+        assert!(parse_new(&tags(32_765)).unwrap_err().contains("tags: more than 32767 bytes"));
+        let negative = good.replacen(":5,", ":-1,", 1);
+        assert!(parse(&negative).is_ok());
+        assert!(parse_new(&negative).unwrap_err().contains("timestamp: negative"));
         let mut cell = CellBuf::default();
         let wrong = CellParser::default().parse(b"{\"row\":\"a\xff\"}", &mut cell).unwrap_err();
         assert_eq!(wrong.to_string(), "column 10: row: expected UTF-8");

@@ -130,13 +130,14 @@ impl<'p> JsonCells<'p> {
     /// Opens a list and moves to its first cell.
     pub(crate) fn open(
         path: &'p Path,
+        parser: CellParser,
         order: CellOrder,
         limits: &Limits,
         progress: &Progress,
     ) -> Result<Self, CommandError> {
         let mut cells = Self {
             lines: Lines::open(path, limits, progress)?,
-            parser: CellParser::default(),
+            parser,
             here: CellBuf::default(),
             before: CellBuf::default(),
             at_end: false,

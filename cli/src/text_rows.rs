@@ -273,6 +273,9 @@ impl Row {
             None => text.timestamp,
             Some(at) => self.number(at, "timestamp")?.unwrap_or(text.timestamp),
         };
+        if self.timestamp < 0 {
+            return Err(format!("timestamp {}: negative: HBase does not read such a cell", self.timestamp));
+        }
         self.ttl = match fields.ttl {
             None => None,
             Some(at) => match self.number(at, "time to live")? {
@@ -394,6 +397,17 @@ mod tests {
         }
         assert_eq!((separator(","), separator("\\x01")), (Ok(b','), Ok(1)));
         assert!(separator(",,").is_err() && separator("\"").is_err());
+    }
+
+    #[test]
+    fn timestamps_that_hbase_does_not_read_are_refused() {
+        let columns = fields("HBASE_ROW_KEY,cf:a,HBASE_TS_KEY").unwrap();
+        let read = |line: &str, timestamp| {
+            Row::default().read(line.as_bytes(), &columns, Text { separator: b',', quoted: false, timestamp })
+        };
+        assert!(read("r,v,0", 1).is_ok() && read("r,v,", 1).is_ok());
+        assert!(read("r,v,-1", 1).unwrap_err().contains("timestamp -1: negative"));
+        assert!(read("r,v,", -1).unwrap_err().contains("timestamp -1: negative"));
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! Arguments shared by `write`, `bulkload` and `import`.
 
 use crate::args::{LineArgs, read_key};
+use crate::cell_json::CellParser;
 use crate::cell_source::{JsonCells, ListedCells, ManyLists};
 use crate::failure::CommandError;
 use crate::output::Output;
@@ -60,6 +61,7 @@ impl ListArgs {
     fn open<'p>(
         &self,
         path: &'p Path,
+        parser: CellParser,
         order: CellOrder,
         now: i64,
         bad_lines: BadLines,
@@ -69,12 +71,12 @@ impl ListArgs {
         if let Some(cells) = self.text.open(path, now, &bad_lines, &limits, progress)? {
             return Ok(List { cells: Box::new(cells), bad_lines, has_seq_ids: false });
         }
-        let cells = JsonCells::open(path, order, &limits, progress)?;
+        let cells = JsonCells::open(path, parser, order, &limits, progress)?;
         let has_seq_ids = cells.has_seq_id();
         Ok(List { cells: Box::new(cells), bad_lines, has_seq_ids })
     }
 
-    /// Opens lists of cells as one. Rows without a timestamp have the same one in all of them.
+    /// Opens lists of new cells of a table as one. Rows without a timestamp have the same one in all of them.
     pub(crate) fn open_all<'p>(
         &'p self,
         paths: &'p [PathBuf],
@@ -84,7 +86,8 @@ impl ListArgs {
         let (now, bad_lines, progress) = (SystemClock.now(), BadLines::default(), out.progress().clone());
         let counted = bad_lines.clone();
         let open = move |path: &'p Path| {
-            let list = self.open(path, order, now, counted.clone(), &progress)?;
+            let parser = CellParser::of_new_cells();
+            let list = self.open(path, parser, order, now, counted.clone(), &progress)?;
             Ok(list.cells)
         };
         Ok((ManyLists::open(paths, Box::new(open))?, bad_lines))
@@ -96,10 +99,16 @@ impl ListArgs {
 }
 
 impl WriteArgs {
-    /// Opens a list of cells: JSON lines, or text.
-    pub(crate) fn open<'p>(&self, path: &'p Path, out: &Output) -> Result<List<'p>, CommandError> {
+    /// Opens a list of cells: JSON lines, or text. For a bulk load, they are new cells of a table.
+    pub(crate) fn open<'p>(
+        &self,
+        path: &'p Path,
+        is_load: bool,
+        out: &Output,
+    ) -> Result<List<'p>, CommandError> {
         let (order, now) = (self.settings.order(), SystemClock.now());
-        self.list.open(path, order, now, BadLines::default(), out.progress())
+        let parser = if is_load { CellParser::of_new_cells() } else { CellParser::default() };
+        self.list.open(path, parser, order, now, BadLines::default(), out.progress())
     }
 
     /// Whether cells are sorted: if asked, or the input is text.

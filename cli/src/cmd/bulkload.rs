@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let order = args.writing.settings.order();
     write::start_progress(std::slice::from_ref(&args.cells), out);
     let dir = NewDir::create(&args.out)?;
-    let List { cells, bad_lines, .. } = args.writing.open(&args.cells, out)?;
+    let List { cells, bad_lines, .. } = args.writing.open(&args.cells, true, out)?;
     let keeps_seq_ids = args.writing.settings.skip_reset_seqid;
     let create = Box::new(|_: &[u8], path: &Path| files.create(path));
     let mut load = RegionFiles::new(dir.aside(), splits.clone(), keeps_seq_ids, create);

@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let order = writing.settings.order();
     start_progress(std::slice::from_ref(&args.cells), out);
     let mut file = files.create(&args.out)?;
-    let List { cells, bad_lines, has_seq_ids } = writing.open(&args.cells, out)?;
+    let List { cells, bad_lines, has_seq_ids } = writing.open(&args.cells, writing.settings.bulkload, out)?;
     if writing.settings.mvcc != Some(true) && has_seq_ids {
         out.warn("sequence ids are not kept, --mvcc keeps them");
     }

@@ -189,6 +189,7 @@ impl CellSource for SortedCells<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cell_json::CellParser;
     use crate::cell_source::JsonCells;
     use crate::merge::compare;
     use hregion::{Cell, CellType, Limits, SeekKey};
@@ -216,7 +217,14 @@ mod tests {
                 continue;
             }
             let mut out = Output::new(false, true);
-            let mut input = JsonCells::open(&list, CellOrder::User, &Limits::new(), out.progress()).unwrap();
+            let mut input = JsonCells::open(
+                &list,
+                CellParser::default(),
+                CellOrder::User,
+                &Limits::new(),
+                out.progress(),
+            )
+            .unwrap();
             let memory = SortArgs { sort_memory };
             let sorting =
                 Sorting { order: CellOrder::User, sort: true, memory: &memory, file: &list, encrypted };
