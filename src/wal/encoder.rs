@@ -71,6 +71,11 @@ impl WalEncoder {
         Ok(())
     }
 
+    /// Whether names are written as numbers of a dictionary.
+    pub(crate) fn has_dictionaries(&self) -> bool {
+        self.cells.dictionaries.is_some()
+    }
+
     /// Returns the offset after the last entry.
     pub(crate) fn offset(&self) -> u64 {
         self.offset

@@ -135,13 +135,16 @@ impl WalWriter {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) if there is no region or table, if
-    /// a scope's family or an attribute's value is empty (HBase cannot read these with dictionaries), if the
-    /// tags are malformed, or if a cell is larger than 2 GiB. Then nothing has been written, and the log
-    /// can be continued. After any other error it cannot.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) if there is no region or table, if a
+    /// scope's family or an attribute's value is empty in a log with dictionaries (HBase could not read it),
+    /// if the tags are malformed, or if a cell is larger than 2 GiB. Then nothing has been written, and the
+    /// log can be continued. After any other error it cannot.
     pub fn append<'c>(&mut self, key: &WalKey, cells: impl IntoIterator<Item = CellRef<'c>>) -> Result<u64> {
         self.check()?;
         let cells: Vec<CellRef<'c>> = cells.into_iter().collect();
+        if self.encoder.has_dictionaries() {
+            check_names(key)?;
+        }
         let count = check_entry(key, &cells)?;
         if let Err(error) = self.encode(key, &cells, count) {
             // The dictionaries have names that the file does not.
@@ -219,17 +222,21 @@ impl WalWriter {
     }
 }
 
+/// Checks that HBase can read a key that is written with dictionaries.
+fn check_names(key: &WalKey) -> Result<()> {
+    let mut families = key.scopes.iter().map(|(family, _)| family);
+    let mut values = key.extended_attributes.iter().map(|(_, value)| value);
+    if families.any(Vec::is_empty) || values.any(Vec::is_empty) {
+        let message = "HBase cannot read a key with an empty family or attribute value from a dictionary";
+        return Err(Error::invalid_argument(message));
+    }
+    Ok(())
+}
+
 /// Returns the number of cells, if the entry can be written.
 fn check_entry(key: &WalKey, cells: &[CellRef<'_>]) -> Result<u32> {
     if key.encoded_region_name.is_empty() || key.table_name.is_empty() {
         return Err(Error::invalid_argument("an entry needs the names of a region and a table"));
-    }
-    if key.scopes.iter().any(|(family, _)| family.is_empty())
-        || key.extended_attributes.iter().any(|(_, value)| value.is_empty())
-    {
-        return Err(Error::invalid_argument(
-            "HBase cannot read a key with an empty family or attribute value",
-        ));
     }
     for cell in cells {
         if !cell.cell_type().is_stored() {
@@ -257,6 +264,10 @@ mod tests {
     use super::super::testing::{Sink, cells, key};
     use super::*;
     use crate::cell::{CellType, SeekKey};
+    use crate::io::MemoryFile;
+    use crate::limits::Limits;
+    use crate::wal::WalReader;
+    use std::sync::Arc;
 
     #[test]
     fn a_closed_log_has_a_trailer() {
@@ -290,6 +301,21 @@ mod tests {
         assert!(writer.append(&key(1), [CellRef::new(&search, b"")]).is_err());
         assert_eq!(sink.bytes().len() as u64, writer.offset());
         writer.append(&key(1), cells(1).iter().map(|cell| cell.as_ref())).unwrap();
+    }
+
+    /// Servers write such attributes, and recovered edits have the keys of their logs.
+    #[test]
+    fn empty_values_of_attributes_are_written_without_dictionaries() {
+        let sink = Sink::default();
+        let mut writer = WalWriterOptions::new().open_writer(Box::new(sink.clone())).unwrap();
+        let mut empty = key(1);
+        empty.extended_attributes.push(("schema".to_owned(), Vec::new()));
+        writer.append(&empty, cells(1).iter().map(|cell| cell.as_ref())).unwrap();
+        writer.close().unwrap();
+        let file = Arc::new(MemoryFile::new("log", sink.bytes()));
+        let mut reader = WalReader::new(file, &Limits::new()).unwrap();
+        let entry = reader.next_entry().unwrap().unwrap();
+        assert_eq!(entry.key().extended_attributes, empty.extended_attributes);
     }
 
     #[test]

@@ -389,6 +389,38 @@ fn without_hard_links_each_region_has_a_log() {
     assert_eq!(files(&storage, &table).len(), 0);
 }
 
+/// A storage whose files have two more names at most.
+#[derive(Debug)]
+struct FewLinks {
+    inner: FaultyStorage,
+    linked: AtomicU64,
+}
+
+impl Storage for FewLinks {
+    forward!(inner: open create create_new create_log rename remove remove_dir sync_file sync_dir list_dir);
+    forward!(inner: create_dir_all lock optional);
+
+    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
+        if self.linked.fetch_add(1, Ordering::SeqCst) >= 2 {
+            return Err(io::ErrorKind::TooManyLinks.into());
+        }
+        self.inner.hard_link(original, link)
+    }
+}
+
+#[test]
+fn a_region_has_a_log_of_its_own_if_the_file_cannot_have_more_names() {
+    let storage = FaultyStorage::new();
+    let table = create(options(FewLinks { inner: storage.clone(), linked: AtomicU64::new(0) }));
+    for value in ["1", "2"] {
+        assert!(batch(&table, &ROWS, value).iter().all(Result::is_ok));
+    }
+    assert_eq!(files(&storage, &table).len(), 2);
+    assert_eq!(values(&open(&storage.after(Crash::Hard))), expected(&ROWS, "2"));
+    table.flush().unwrap();
+    assert_eq!(files(&storage, &table).len(), 0);
+}
+
 /// The number of syncs of logs while `write` runs, in a table of 16 regions on a disk whose syncs take a
 /// while. All regions have a name of the file before.
 fn syncs(dir: &Path, write: impl FnOnce(&Table)) -> u64 {

@@ -2,7 +2,7 @@
 
 use super::region_log::NamedLog;
 use super::shared::{log_id, log_name};
-use super::{CELL_OVERHEAD, ENTRY_OVERHEAD, RegionLog};
+use super::{ENTRY_OVERHEAD, RegionLog, logged_len};
 use crate::cell::CellRef;
 use crate::error::Result;
 use crate::layout::durable;
@@ -75,10 +75,11 @@ impl RegionCore {
 }
 
 /// Returns the number of cells that an entry of `limit` bytes can have, at least 1. All cells of a write that
-/// was logged fit.
+/// was logged fit: they are counted as they were then.
 fn fitting(cells: &[SegmentEntry<'_>], limit: usize) -> usize {
-    let len =
-        |cell: CellRef<'_>| cell.key.as_bytes().len() + cell.value.len() + cell.tags.len() + CELL_OVERHEAD;
+    let len = |cell: CellRef<'_>| {
+        logged_len(cell.row(), cell.family(), cell.qualifier(), cell.value(), cell.tag_bytes())
+    };
     let mut bytes = ENTRY_OVERHEAD;
     let fits = |entry: &&SegmentEntry<'_>| {
         bytes = bytes.saturating_add(len(entry.cell()));

@@ -137,8 +137,7 @@ impl RegionCore {
                                events, and not replayed";
                 return Err(Error::not_supported(message));
             }
-            let len = row.len() + family.len() + qualifier.len() + value.len() + tags.len();
-            bytes = bytes.saturating_add(len + CELL_OVERHEAD);
+            bytes = bytes.saturating_add(logged_len(row, family, qualifier, value, tags));
             count = count.saturating_add(1);
         }
         if bytes > limit {
@@ -150,6 +149,10 @@ impl RegionCore {
     }
 }
 
-/// More than an entry takes besides its cells, and a cell besides its row, family, qualifier, value and tags.
+/// More than an entry takes besides its cells.
 const ENTRY_OVERHEAD: usize = 4 << 10;
-const CELL_OVERHEAD: usize = 32;
+
+/// Returns more than a cell takes in an entry.
+fn logged_len(row: &[u8], family: &[u8], qualifier: &[u8], value: &[u8], tags: &[u8]) -> usize {
+    row.len() + family.len() + qualifier.len() + value.len() + tags.len() + 32
+}

@@ -381,7 +381,7 @@ impl SharedLog {
 
     /// Makes the current file have a name in the region's directory, which is on disk when this returns.
     /// Creates the file, for entries of this region from `seq_id` on, if there is none. Returns false if the
-    /// storage has no hard links.
+    /// storage has no hard links, or no more of this file.
     ///
     /// # Errors
     ///
@@ -695,10 +695,10 @@ impl SharedLog {
     }
 }
 
-/// Whether a file cannot have a name in another directory.
+/// Whether a file cannot have another name in another directory.
 fn has_no_links(error: &io::Error) -> bool {
-    use io::ErrorKind::{CrossesDevices, PermissionDenied, Unsupported};
-    matches!(error.kind(), CrossesDevices | PermissionDenied | Unsupported)
+    use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
+    matches!(error.kind(), CrossesDevices | PermissionDenied | TooManyLinks | Unsupported)
 }
 
 /// Fails the log if a thread panics while it writes to the file.
