@@ -54,13 +54,12 @@ impl RegionOptions {
         };
         let (stores, mvcc) = (vec![store], Mvcc::without_writes());
         let (lock, replaced, replayed) = (None, Vec::new(), Replayed::default());
-        let files_seq_id = 0; // nothing is replayed
         self.region(Opened {
             dir,
             stores,
             states,
             mvcc,
-            files_seq_id,
+            files_seq_id: 0, // nothing is replayed
             is_consistent: true,
             lock,
             block_counts,

@@ -57,23 +57,19 @@ impl RegionCore {
     /// and bulk loads that end during the flush change nothing in the result; some of the files may be in the
     /// archive by then.
     pub(super) fn flush_for_snapshot(&self) -> Result<Vec<Vec<StoreFile>>> {
-        Ok(self.flush_at(&self.all_stores(), Bounds::default())?.files)
+        Ok(self.flush_at(&self.all_stores(), None)?.files)
     }
 
-    /// Flushes what has been replayed while the region is being opened. Cells with sequence ids above
-    /// `read_point`, the greatest in the files, are kept whether they are visible or not, as in HBase: its
-    /// read point has not reached them yet. Returns the sequence id of the flush.
-    pub(super) fn flush_replayed(&self, read_point: i64) -> Result<i64> {
-        let bounds = Bounds { read_point, ..Bounds::default() };
-        Ok(self.flush_at(&self.all_stores(), bounds)?.seq_id)
+    /// Flushes what has been replayed while the region is being opened. Returns the sequence id of the flush.
+    pub(super) fn flush_replayed(&self) -> Result<i64> {
+        self.flush(&self.all_stores())
     }
 
     /// Flushes every store for a bulk load, and returns the sequence id of the flush. No later write has the
     /// id after it, which cells get in the top half of a loaded file, or one up to `kept`, the greatest of
     /// cells that keep theirs.
     pub(super) fn flush_for_load(&self, kept: i64) -> Result<i64> {
-        let bounds = Bounds { kept: Some(kept), ..Bounds::default() };
-        Ok(self.flush_at(&self.all_stores(), bounds)?.seq_id)
+        Ok(self.flush_at(&self.all_stores(), Some(kept))?.seq_id)
     }
 
     fn all_stores(&self) -> Vec<usize> {
@@ -82,11 +78,12 @@ impl RegionCore {
 
     /// Flushes stores. Returns the sequence id of the flush.
     fn flush(&self, stores: &[usize]) -> Result<i64> {
-        Ok(self.flush_at(stores, Bounds::default())?.seq_id)
+        Ok(self.flush_at(stores, None)?.seq_id)
     }
 
-    /// As [`flush`](Self::flush), within bounds.
-    fn flush_at(&self, stores: &[usize], bounds: Bounds) -> Result<Flushed> {
+    /// As [`flush`](Self::flush); for a [load](Self::flush_for_load) with the greatest sequence id of cells
+    /// that keep theirs.
+    fn flush_at(&self, stores: &[usize], kept: Option<i64>) -> Result<Flushed> {
         self.check_owner()?;
         self.check_not_held(&[Held::Flush], "flush")?;
         let _flushing = unpoisoned(self.flushing.lock());
@@ -94,7 +91,7 @@ impl RegionCore {
         // Checked only with the lock held: closing a region waits for this lock.
         self.check_writable()?;
         self.report_flush_started(self.memstore_size());
-        let flushed = self.flush_stores(stores, bounds);
+        let flushed = self.flush_stores(stores, kept);
         match &flushed {
             Ok(flushed) => self.report_flush_ended(flushed.seq_id),
             Err(error) => self.report_failed(Task::Flush, error),
@@ -102,16 +99,15 @@ impl RegionCore {
         flushed
     }
 
-    fn flush_stores(&self, stores: &[usize], bounds: Bounds) -> Result<Flushed> {
+    fn flush_stores(&self, stores: &[usize], kept: Option<i64>) -> Result<Flushed> {
         self.observe(|observer, context| observer.pre_flush(context))?;
         let all = self.all_stores();
         let has_failed = self.log.as_deref().is_some_and(|log| log.failure().is_some());
         // A row that is in the log no more must not be in the files of some families only.
         let stores = if has_failed { &all } else { stores };
-        let mut flushed = self.freeze(stores, bounds)?;
+        let mut flushed = self.freeze(stores, kept)?;
         // Later reads have later read points, so they do not need the dropped cells either.
-        let smallest =
-            self.mvcc.smallest_read_point().min(bounds.read_point).min(self.replaying.read_point());
+        let smallest = self.mvcc.smallest_read_point().min(self.replaying.read_point());
         let now = self.clock.now();
         let (seq_id, files) = (flushed.seq_id, Mutex::new(&mut flushed.files));
         self.flush_each(stores, |store| {
@@ -213,12 +209,12 @@ impl RegionCore {
     /// If there are too few sequence ids after those that are kept; or if the log has failed, and other
     /// stores have cells in memory, or the cells of several stores cannot be
     /// [logged again](Self::log_again). The segments stay in memory, and can be frozen again.
-    fn freeze(&self, stores: &[usize], bounds: Bounds) -> Result<Flushed> {
+    fn freeze(&self, stores: &[usize], kept: Option<i64>) -> Result<Flushed> {
         let updates = self.updates.exclusive();
         let entry = self.mvcc.begin();
         let (seq_id, number) = (entry.seq_id(), entry.seq_id());
         self.mvcc.complete_and_wait(entry);
-        if let Some(kept) = bounds.kept {
+        if let Some(kept) = kept {
             self.mvcc.advance_to(kept.max(seq_id.saturating_add(1)))?;
         }
         stores.iter().for_each(|&store| self.swap(store, |state| state.freeze()));
@@ -243,21 +239,6 @@ impl RegionCore {
             }
         }
         Ok(Flushed { seq_id, files })
-    }
-}
-
-/// The bounds of a flush.
-#[derive(Clone, Copy)]
-struct Bounds {
-    /// The greatest read point up to which invisible cells are dropped.
-    read_point: i64,
-    /// For a [load](RegionCore::flush_for_load): the greatest sequence id of cells that keep theirs.
-    kept: Option<i64>,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self { read_point: i64::MAX, kept: None }
     }
 }
 

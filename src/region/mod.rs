@@ -68,7 +68,7 @@ use lifecycle::Handle;
 use locks::RowLocks;
 use log::RegionLog;
 use observer::Observers;
-use replay::LaterReplay;
+use replay::Replaying;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -142,7 +142,7 @@ pub(crate) struct RegionCore {
     warnings: Vec<Error>,
     /// Set when the region is open.
     replayed: OnceLock<ReplayReport>,
-    replaying: LaterReplay,
+    replaying: Replaying,
     background: Option<Background>,
     observers: Observers,
     /// The table that has opened the region.

@@ -4,7 +4,7 @@ use super::background::Background;
 use super::commit::{FileChanges, Replaced};
 use super::locks::RowLocks;
 use super::log::{LogSettings, RegionLog, SharedLog};
-use super::replay::{LaterEdits, LaterReplay, RecoveredEdits, ReplayError, Replayed};
+use super::replay::{LaterEdits, RecoveredEdits, ReplayError, Replayed, Replaying};
 use super::super_version::SuperVersionCell;
 use super::updates::Updates;
 use super::write::{max_cell_len, max_key_len};
@@ -294,7 +294,7 @@ impl RegionOptions {
             files: FileChanges::new(replaced),
             warnings,
             replayed: OnceLock::new(),
-            replaying: LaterReplay::new(later.as_ref(), files_seq_id),
+            replaying: Replaying::new(&replayed, later.as_ref(), files_seq_id),
             background,
         };
         let region = Region::new(inner);
@@ -309,10 +309,8 @@ impl RegionOptions {
             // next compaction. The logs may be the only record of them, and remain until then.
             let archived = region.0.archive_replaced(None);
             if !replayed.is_empty() {
-                later
-                    .iter()
-                    .try_for_each(|later| region.0.replay_later(later, files_seq_id, &mut replayed))?;
-                region.0.flush_replay(files_seq_id, &mut replayed.report)?;
+                later.iter().try_for_each(|later| region.0.replay_later(later, &mut replayed))?;
+                region.0.flush_replay(&mut replayed.report)?;
                 region.0.replaying.end();
                 if archived.is_ok() {
                     let now = region.0.clock.now();

@@ -105,20 +105,20 @@ pub(super) struct LaterEdits {
     pub(super) flushed: Vec<i64>,
 }
 
-/// What holds while there are [later edits](LaterEdits).
+/// What holds while a region replays edits.
 #[derive(Debug)]
-pub(super) struct LaterReplay {
+pub(super) struct Replaying {
     is_under_way: AtomicBool,
     seq_id: AtomicI64,
     read_point: i64,
 }
 
-impl LaterReplay {
+impl Replaying {
     /// `files_seq_id` is the greatest sequence id in the files of the region.
-    pub(super) fn new(later: Option<&LaterEdits>, files_seq_id: i64) -> Self {
+    pub(super) fn new(replayed: &Replayed, later: Option<&LaterEdits>, files_seq_id: i64) -> Self {
         let first = later.and_then(|later| later.windows.first());
         Self {
-            is_under_way: AtomicBool::new(later.is_some()),
+            is_under_way: AtomicBool::new(!replayed.is_empty()),
             seq_id: AtomicI64::new(LaterEdits::replayed_before(first)),
             read_point: files_seq_id,
         }
@@ -139,7 +139,10 @@ impl LaterReplay {
         self.seq_id.store(seq_id, Ordering::Release);
     }
 
-    /// Returns the greatest read point up to which a flush may drop invisible cells.
+    /// Returns the greatest read point up to which a flush may drop invisible cells. Later ones are kept
+    /// whether they are visible or not, as in HBase: its read point has not reached them yet. If families
+    /// were flushed one by one, a family may have replayed cells up to it; HBase drops those of them that are
+    /// invisible.
     pub(super) fn read_point(&self) -> i64 {
         if self.is_under_way() { self.read_point } else { i64::MAX }
     }
@@ -481,18 +484,16 @@ impl RecoveredEdits {
 
 impl RegionCore {
     /// Replays entries that were left for later, each window after the one before it is in files.
-    /// `read_point` is as in [`flush_replayed`](Self::flush_replayed).
     ///
     /// Until it ends, no flush has a sequence id above those that were replayed: if it fails, or the process
     /// dies, the rest is replayed when the region is opened again.
     pub(super) fn replay_later(
         &self,
         LaterEdits { edits, windows, flushed }: &LaterEdits,
-        read_point: i64,
         replayed: &mut Replayed,
     ) -> Result<()> {
         for (window, next) in windows.iter().zip(1..) {
-            self.flush_replay(read_point, &mut replayed.report)?;
+            self.flush_replay(&mut replayed.report)?;
             // Another region's need for memory may have this one flushed meanwhile.
             let _updates = self.updates.shared();
             let active: Vec<_> =
@@ -504,10 +505,10 @@ impl RegionCore {
     }
 
     /// Flushes what has been replayed, and reports the files.
-    pub(super) fn flush_replay(&self, read_point: i64, report: &mut ReplayReport) -> Result<()> {
+    pub(super) fn flush_replay(&self, report: &mut ReplayReport) -> Result<()> {
         // A flush that was cut off may have left files with the same sequence id.
         let before: BTreeSet<String> = self.file_names(|_| true).into_iter().collect();
-        let seq_id = self.flush_replayed(read_point)?;
+        let seq_id = self.flush_replayed()?;
         let written = self.file_names(|file| !file.is_bulk_loaded() && file.max_seq_id() == seq_id);
         report.flushed.extend(written.into_iter().filter(|name| !before.contains(name)));
         Ok(())
