@@ -6,7 +6,7 @@ use crate::support::forward::forward;
 use crate::support::golden;
 use crate::support::protobuf::unsealed;
 use hregion::io::FileWriter;
-use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::region::{CompactionFilter, ObserverContext};
 use hregion::{
     CellRef, CellType, Compaction, Delete, Error, ErrorKind, Family, Get, HFileWriter, ManualClock, Put,
@@ -925,6 +925,43 @@ fn a_table_is_restored_whole_or_not() {
     let calls =
         each_call(&world, &CRASHES[..3], restore, check, |storage, context| check(storage, true, context));
     assert!(calls > 100, "{calls}");
+}
+
+/// A restoration that is repeated may fail again, for want of space: what it replaces remains until then.
+#[test]
+fn a_table_between_two_renames_remains_until_the_restored_one_is_complete() {
+    let world = World::new();
+    let restore = |storage: &FaultyStorage| {
+        Table::restore_snapshot(ROOT, "old", options(storage)).and_then(|table| table.close())
+    };
+    let removed = Path::new(ROOT).join(".tmp/data/ns/t");
+    let removed_files = |storage: &FaultyStorage| -> Vec<PathBuf> {
+        storage.names().into_iter().filter(|name| Path::new("/").join(name).starts_with(&removed)).collect()
+    };
+    let has_info = |name: &PathBuf| name.ends_with(".regioninfo");
+    let mut between = 0;
+    for n in 0.. {
+        let storage = world.copy();
+        storage.die_after(n);
+        if restore(&storage).is_ok() {
+            break;
+        }
+        let storage = storage.after(Crash::OfTheProcess);
+        let before = removed_files(&storage);
+        let is_there = read(&storage, "ns:t").is_ok();
+        if is_there || !before.iter().any(has_info) {
+            continue;
+        }
+        between += 1;
+        storage.break_calls(Call::Write);
+        restore(&storage).unwrap_err();
+        assert_eq!(removed_files(&storage), before, "call {n} was the last");
+        storage.repair();
+        restore(&storage).unwrap();
+        assert!(read(&storage, "ns:t").unwrap() == world.old, "call {n} was the last");
+        assert_eq!(removed_files(&storage), Vec::<PathBuf>::new());
+    }
+    assert!(between > 0);
 }
 
 #[test]

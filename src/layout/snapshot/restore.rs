@@ -40,24 +40,27 @@ impl Snapshot {
         let replaced = TableTree::new(storage, &root.path, table);
         let clone = TableClone::new(self, storage, table, now)?;
         let locks = replaced.lock_regions(&lock)?;
-        if replaced.has_remains()? {
-            replaced.settle()?;
-            follow()?;
-            replaced.finish()?;
-        }
         create_parents(&**storage, parent(&path))?;
         let name = path.file_name().unwrap_or_default();
         let aside = fill_aside(storage, parent(&path), name, |dir| clone.fill(dir))?;
-        let put = || match replaced.exists()? {
-            false => move_dir(&**storage, &aside, &path),
-            true => {
-                // The clone may have taken long: regions, or the table, may have been created meanwhile.
-                replaced.move_away(&locks, &lock)?;
-                replaced.settle().and_then(|()| move_dir(&**storage, &aside, &path)).inspect_err(|_| {
-                    // Otherwise the next restoration finds the table to be missing.
-                    let _ = replaced.move_back();
-                })
+        let put = || {
+            // What an interrupted operation has left is the table as it was: it remains until the clone,
+            // which may fail, is complete.
+            if replaced.has_remains()? {
+                replaced.settle()?;
+                follow()?;
+                replaced.finish()?;
             }
+            replaced.discard_replacement()?;
+            if !replaced.exists()? {
+                return move_dir(&**storage, &aside, &path);
+            }
+            // The clone may have taken long: regions, or the table, may have been created meanwhile.
+            replaced.move_away(&locks, &lock)?;
+            replaced.settle().and_then(|()| move_dir(&**storage, &aside, &path)).inspect_err(|_| {
+                // Otherwise the next restoration finds the table to be missing.
+                let _ = replaced.move_back();
+            })
         };
         put().inspect_err(|_| {
             let _ = remove_tree(&**storage, &aside); // hidden, and never read

@@ -170,7 +170,8 @@ kinds! {
         "if no process creates, clones or restores the table, remove the directory";
     /// What other unfinished work has left.
     LeftoverTmp = "leftover_tmp",
-        "nothing: it is removed or completed when the region or table is next opened";
+        "nothing: it is removed or completed when the region or table is next opened, or the operation that \
+         was interrupted is repeated";
     /// A file that the check needs is damaged or cannot be read.
     Unreadable = "unreadable", "see `hregion verify`; restore the file from a backup";
 }
