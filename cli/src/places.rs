@@ -50,14 +50,30 @@ pub(crate) fn check_renames(path: &Path, what: &str) -> Result<(), CommandError>
     Err(CommandError::unsupported(&shown(path), message))
 }
 
-/// Whether files are moved from one path to the other by renames: both are local, or in the same bucket or
-/// name service.
+/// Whether files are moved from one path to the other by renames: both are on the same local file system, or
+/// in the same bucket or name service.
 pub(crate) fn is_same_place(a: &Path, b: &Path) -> bool {
     let place = |path: &Path| {
         let (scheme, rest) = path.to_str()?.split_once("://")?;
         Some((scheme.to_owned(), rest.split('/').next().unwrap_or_default().to_owned()))
     };
-    place(a) == place(b)
+    place(a) == place(b) && (is_url(a) || is_same_device(a, b))
+}
+
+/// Whether two local directories are on the same file system. If one cannot be found, that is reported when
+/// it is opened.
+#[cfg(unix)]
+fn is_same_device(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (fs::metadata(a), fs::metadata(b)) {
+        (Ok(a), Ok(b)) => a.dev() == b.dev(),
+        _ => true,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_same_device(_a: &Path, _b: &Path) -> bool {
+    true
 }
 
 /// Returns a path as errors may show it: a URL without credentials and query.

@@ -394,7 +394,8 @@ impl Catalog for Files {
 
     fn drop_table(&mut self, name: &str) -> Result<(), Failure> {
         let root = self.root("drop")?.to_owned();
-        if self.is_enabled(name)? {
+        // A deletion that was interrupted has left no table, and is completed.
+        if self.dir(&TableName::parse(name)?)?.is_some() && self.is_enabled(name)? {
             return Err(CommandError::invalid(format!("Table {name} is enabled. Disable it first.")).into());
         }
         let name = self.close_table(name)?;
@@ -502,12 +503,10 @@ impl Catalog for Files {
         "not done on local files: it is for a running HBase"
     }
 
-    /// Flushes all tables that have unflushed writes, and returns the first error.
+    /// Closes all tables that are open for writing, and returns the first error.
     fn close(&mut self) -> Result<(), Failure> {
         let written = self.open.values().filter(|table| table.is_writable).flat_map(|table| &table.regions);
-        let flushed: Vec<_> =
-            written.filter(|region| region.memstore_size() > 0).map(Region::flush).collect();
-        Ok(flushed.into_iter().collect::<hregion::Result<()>>()?)
+        Ok(written.map(Region::close).fold(Ok(()), hregion::Result::and)?)
     }
 }
 

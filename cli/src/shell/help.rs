@@ -67,6 +67,7 @@ const TOPICS: &[Topic] = &[
     topic(
         "deleteall",
         "deleteall 't', 'row'\ndeleteall 't', 'row', 'f:q', 1700000000000\n\
+         deleteall 't', 'row', '', 1700000000000\n\
          deleteall 't', {ROWPREFIXFILTER => 'a'}",
         "deletes a row, a family or a column, up to a timestamp",
     ),

@@ -120,6 +120,11 @@ impl Value {
         }
     }
 
+    /// Whether it is `''`.
+    pub(super) fn is_empty_text(&self) -> bool {
+        matches!(&self.kind, ValueKind::Text(text) if text.is_empty())
+    }
+
     pub(super) fn is_hash(&self) -> bool {
         matches!(self.kind, ValueKind::Hash(_))
     }

@@ -302,6 +302,28 @@ fn no_half_of_a_directory_gets_the_name() {
     assert!(whole > 0 && none > 0, "{whole} {none}");
 }
 
+/// Files are not renamed from one file system to another.
+#[test]
+#[cfg(target_os = "linux")]
+fn files_of_another_file_system_are_copied() {
+    use std::os::unix::fs::MetadataExt;
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
+    let device = |dir: &Path| fs::metadata(dir).unwrap().dev();
+    assert_ne!(device(dir.path()), device(elsewhere.path()), "temporary files are not in memory");
+    let (root, out) = (dir.path().join("root"), text(&elsewhere.path().join("load")));
+    let list = temp_file("elsewhere.jsonl", cells().concat().as_bytes());
+    let splits = temp_file("splits-elsewhere.txt", b"k");
+    ok(&["bulkload", &list, "--regions", &splits, "--out", &out, "--sort"]);
+    let state = || ok(&["cells", &out, "--json"]);
+    let before = state();
+    let families = ["f", "g"].map(|family| hregion::Family::new(family).max_versions(u32::MAX));
+    hregion::Table::create(&root, "t", &families, &["d", "row"]).unwrap().close().unwrap();
+    let table = text(&root.join("data/default/t"));
+    ok(&["load", &table, &out]);
+    assert_eq!(ok(&["count", &table, "--versions", "all"]).lines().last().unwrap(), "cells 2000");
+    assert!(state() == before, "the files stay as they are");
+}
+
 /// Files cut at other rows than those at which the regions of the table begin.
 #[test]
 fn the_output_is_loaded_into_a_table_of_other_regions() {

@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use serde_json::json;
+use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -103,6 +104,45 @@ TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NON
     assert_eq!(again, expected);
     let table = root.join("data/default/t1").into_os_string().into_string().unwrap();
     assert_eq!(ok(&["count", &table]), "rows 2\ncells 3\n");
+}
+
+#[test]
+fn an_empty_column_deletes_a_row_up_to_a_timestamp() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        "create 't', {NAME => 'f', VERSIONS => 5}
+put 't', 'r', 'f:q', 'old', 5
+put 't', 'r', 'f:q', 'new', 9
+put 't', 's', 'f:q', 'old', 5
+deleteall 't', 'r', '', 6
+deleteall 't', {ROWPREFIXFILTER => 's'}, '', 6
+scan 't', {VERSIONS => 5}",
+    );
+    assert!(printed.contains("timestamp=9, value=new") && !printed.contains("value=old"), "{printed}");
+}
+
+/// Files that a compaction has replaced, and a table that was deleted, when nothing can be archived.
+#[test]
+fn what_cannot_be_archived_is_an_error_until_it_is_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    let archive = root.join("archive");
+    for value in ["old", "new"] {
+        let create = if value == "old" { "create 't', 'f'" } else { "" };
+        done(&root, &format!("{create}\nput 't', 'r', 'f:q', '{value}'\nflush 't'"));
+    }
+    fs::write(&archive, "not a directory").unwrap();
+    let (status, message) = failed(&root, "major_compact 't'");
+    assert_eq!(status, 5, "{message}");
+    let (status, message) = failed(&root, "disable 't'; drop 't'");
+    assert_eq!(status, 5, "{message}");
+    fs::remove_file(&archive).unwrap();
+    done(&root, "drop 't'");
+    assert!(!root.join(".tmp/data/default/t").exists() && !root.join("data/default/t").exists());
+    assert_eq!(failed(&root, "drop 't'").0, 1);
+    let checked = ok(&["check", root.to_str().unwrap()]);
+    assert!(!checked.contains("leftover"), "{checked}");
 }
 
 #[test]
@@ -361,7 +401,7 @@ fn regions_of_hbase_are_read() {
 
 fn files(dir: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).unwrap() {
+    for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(files(&path));
@@ -440,7 +480,7 @@ fn an_encrypted_table_is_written_with_the_key_alone() {
     let with_key = ["--master-key-file", &key];
     let marker = "pack my box with five dozen jugs";
     let shows = |path: &std::path::PathBuf| {
-        path.is_file() && std::fs::read(path).unwrap().windows(marker.len()).any(|w| w == marker.as_bytes())
+        path.is_file() && fs::read(path).unwrap().windows(marker.len()).any(|w| w == marker.as_bytes())
     };
     let create = "create 't', {NAME => 'f', ENCRYPTION => 'AES'}; describe 't'";
     let output = shell(&root, &with_key, &format!("{create}; put 't', 'r', 'f:q', '{marker}'"));
@@ -765,7 +805,7 @@ catalogjanitor_run",
     let regions = hregion::Table::open(dir.path(), "t").unwrap().regions();
     let table = dir.path().join("data/default/t");
     let names = || {
-        let names = std::fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().file_name());
+        let names = fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().file_name());
         let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
         names.retain(|name| !name.starts_with('.'));
         names.len()
