@@ -301,7 +301,8 @@ impl ClientCore {
         let answer = self.ask_master_by(&mut tries, method, request).await;
         let answer: ProcedureResponse = answer.map_err(|error| {
             // its answer to an earlier attempt may have been lost
-            let is_unknown = matches!(error.kind(), ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::Closed);
+            let is_unknown = tries.has_lost_answer()
+                || matches!(error.kind(), ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::Closed);
             ProcedureError { is_final: !is_unknown && !tries.has_given_up(), error }
         })?;
         match answer.proc_id {
@@ -352,14 +353,14 @@ impl ClientCore {
         request: impl Fn(RegionSpecifier) -> P,
     ) -> Result<()> {
         let mut tries = Tries::new(self);
-        let deadline = tries.deadline();
         tries.check_enabled(table).await?;
         // the regions are known then; each is looked up again, because it may be split or merged meanwhile
         tries.regions(table).await?;
-        tries.succeeded();
         let mut next = Some(Vec::new());
         while let Some(start) = next {
-            let mut tries = tries.clone();
+            // each region has the whole time
+            tries.progressed();
+            let deadline = tries.deadline();
             next = loop {
                 let found = self.locate(table, &start, LocateType::At, 0, deadline).await;
                 let locations = match found {

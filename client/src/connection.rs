@@ -19,10 +19,11 @@ use prost::Message;
 use socket2::SockRef;
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, yield_now};
 use tokio::time::timeout;
@@ -340,9 +341,26 @@ struct Peer<'p> {
     choice: Choice,
 }
 
+/// Connects to the first address that answers. Each has a share of the time that is left: a firewall may drop
+/// all that is sent to one of them.
+pub(crate) async fn dial_any(addresses: &[SocketAddr], time: Duration) -> io::Result<TcpStream> {
+    let begin = Instant::now();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for (at, address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
+        let share = time.saturating_sub(begin.elapsed()) / left;
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
+}
+
 impl Peer<'_> {
     async fn connect(self, settings: &ConnectionSettings) -> io::Result<Connection> {
-        let (stream, arrived) = (self.dial(settings.keepalive).await?, Arc::default());
+        let (stream, arrived) = (self.dial(settings).await?, Arc::default());
         #[cfg(feature = "tls")]
         if let Some(tls) = &settings.tls {
             let (read, write) = tokio::io::split(tls.encrypt(self.host, stream).await?);
@@ -352,10 +370,11 @@ impl Peer<'_> {
         self.greet(Counted::new(Plain(read), &arrived), Plain(write), arrived, settings).await
     }
 
-    async fn dial(self, keepalive: bool) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect((self.host, self.port)).await?;
+    async fn dial(self, settings: &ConnectionSettings) -> io::Result<TcpStream> {
+        let addresses: Vec<SocketAddr> = lookup_host((self.host, self.port)).await?.collect();
+        let stream = dial_any(&addresses, settings.connect_timeout).await?;
         stream.set_nodelay(true)?;
-        SockRef::from(&stream).set_keepalive(keepalive)?;
+        SockRef::from(&stream).set_keepalive(settings.keepalive)?;
         Ok(stream)
     }
 

@@ -257,6 +257,7 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::dial_any;
     use crate::connection::tests::settings;
     use std::net::SocketAddr;
     use std::time::Instant;
@@ -275,6 +276,20 @@ mod tests {
             queued.push(connected.unwrap());
         }
         (listener, queued, address)
+    }
+
+    /// An address from which nothing comes does not take the time of the others.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn each_address_of_a_host_has_a_share_of_the_time() {
+        let (_listener, _queued, silent) = unreachable().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let time = Duration::from_secs(1);
+        let stream = dial_any(&[silent, address], time).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), address);
+        assert_eq!(dial_any(&[silent], time / 4).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(dial_any(&[], time).await.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     /// Callers share an attempt to connect, and its end; the next ones fail at once for a while.

@@ -725,6 +725,19 @@ async fn both_daughters_of_a_region_that_is_split_meanwhile_are_flushed() {
     assert_eq!((cluster.flushed(), regions), (6, 6));
 }
 
+/// Each region has the time of an operation.
+#[tokio::test]
+async fn a_table_of_many_regions_is_flushed_in_more_than_the_time_of_one() {
+    let cluster = Cluster::start().await;
+    cluster.delay_flushes(Duration::from_millis(150));
+    let retries =
+        RetryPolicy::default().pause(Duration::from_millis(1)).operation_timeout(Duration::from_millis(600));
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let table = TableName::parse("t").unwrap();
+    client.flush_table(&table).await.unwrap();
+    assert_eq!(cluster.flushed(), 5);
+}
+
 #[tokio::test]
 async fn a_table_is_as_before_if_its_snapshot_is_not_restored() {
     let cluster = Cluster::start().await;
@@ -801,6 +814,26 @@ async fn a_restoration_whose_end_is_not_known_is_not_undone() {
     assert!(error.message().starts_with(expected), "{error}");
     let done = cluster.master(|master| (master.done.join(", "), master.snapshots.join(", ")));
     assert_eq!(done, ("Snapshot before-s, RestoreSnapshot s".to_owned(), "s, before-s".to_owned()));
+}
+
+/// The first attempt may have been done, whatever is said of the next one.
+#[tokio::test]
+async fn a_restoration_whose_answer_was_lost_is_not_undone() {
+    let cluster = Cluster::start().await;
+    cluster.describe(&[schema("t")]);
+    cluster.master(|master| {
+        master.snapshots = vec!["s".into()];
+        (master.is_disabled, master.loses_restoration) = (true, true);
+    });
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(3);
+    let builder = Client::builder().retries(retries).failsafe_snapshot(Some("before-{snapshot.name}"));
+    let client = builder.bootstrap(&cluster.addresses()).unwrap();
+    let error = client.restore_snapshot("s").await.unwrap_err();
+    let expected = "s may be restored or not, snapshot before-s has what t was before: ";
+    assert!(error.message().starts_with(expected), "{error}");
+    let done = cluster.master(|master| (master.done.join(", "), master.snapshots.join(", ")));
+    let calls = "Snapshot before-s, RestoreSnapshot s, RestoreSnapshot s";
+    assert_eq!(done, (calls.to_owned(), "s, before-s".to_owned()));
 }
 
 #[tokio::test]

@@ -147,7 +147,10 @@ impl ClientCore {
                             tries.answered();
                             return Ok(answer.message);
                         }
-                        Err(fault) => Setback::of_fault(fault)?,
+                        Err(fault) => {
+                            tries.note_lost_answer(&fault);
+                            Setback::of_fault(fault)?
+                        }
                     }
                 }
                 Ok(None) => {

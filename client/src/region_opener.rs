@@ -312,7 +312,9 @@ impl NextRegion {
 
     /// Whether rows that were read at a moment are too old.
     fn is_too_old(&self, since: Instant) -> bool {
-        since.elapsed() >= KEPT.min(self.core.settings.scanner_timeout / 4)
+        // as in HBase, 0 is no limit
+        let lease = Some(self.core.settings.scanner_timeout).filter(|lease| !lease.is_zero());
+        since.elapsed() >= lease.map_or(KEPT, |lease| KEPT.min(lease / 4))
     }
 
     /// Gives the region up if its rows have not been wanted for too long.
@@ -336,7 +338,7 @@ impl NextRegion {
         match opened {
             Err(_) => Taken::Ended,
             // its caller has not waited for it, or was not run
-            Ok((_, since)) if self.is_too_old(since) => Taken::Stale,
+            Ok(((Ok(_), _), since)) if self.is_too_old(since) => Taken::Stale,
             Ok((opened, _)) => {
                 Taken::Region(opened, Pages { received: VecDeque::new(), coming: Some(pages) })
             }
@@ -376,5 +378,5 @@ pub(crate) async fn close_scanner(mut place: Place, id: u64, time: Duration) {
         close_scanner: Some(true),
         ..proto::ScanRequest::default()
     };
-    let _ = place.call::<proto::ScanResponse>("Scan", &request, time).await;
+    let _ = place.call::<proto::Empty>("Scan", &request, time).await;
 }

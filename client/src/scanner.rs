@@ -218,8 +218,8 @@ impl Scanner {
             };
             open.sequence += 1;
             let (mut place, time) = (open.place.clone(), self.table.core.settings.rpc_timeout);
-            let call =
-                async move { place.call::<proto::ScanResponse>("Scan", &request, time).await.map(drop) };
+            // Nothing of the answer is needed.
+            let call = async move { place.call::<proto::Empty>("Scan", &request, time).await.map(drop) };
             self.renewal = Some(self.table.core.runtime.spawn(call));
         }
         self.end_renewal().await.map_err(|fault| fault.error)
@@ -354,7 +354,10 @@ impl Scanner {
                         return Ok((place, page));
                     }
                 }
-                // the time of the operation ends this
+                Taken::Stale if tries.is_over() => {
+                    let message = "the next region was opened too late to be read".to_owned();
+                    return Err(tries.timed_out(message));
+                }
                 Taken::Stale => {}
                 Taken::Ended if is_earlier => {}
                 Taken::Ended => return Err(runtime_ended()),

@@ -71,6 +71,8 @@ pub(crate) struct Tries<'c> {
     failed: u32,
     /// Whether the last attempt ended with a redirect.
     redirected: bool,
+    /// Whether an attempt was sent whose answer is not known: it may have been done.
+    has_lost_answer: bool,
     begin: Instant,
     causes: Vec<Cause>,
 }
@@ -108,14 +110,43 @@ impl<'c> Tries<'c> {
         let policy = core.settings.retries;
         let begin = Instant::now();
         let deadline = policy.deadline(begin);
-        let (failed, redirected) = (0, false);
-        Self { core, replica_id: 0, policy, deadline, failed, redirected, begin, causes: Vec::new() }
+        Self {
+            core,
+            replica_id: 0,
+            policy,
+            deadline,
+            failed: 0,
+            redirected: false,
+            has_lost_answer: false,
+            begin,
+            causes: Vec::new(),
+        }
     }
 
     /// Returns these attempts as they are now, for a task that has the client itself.
     pub(crate) fn detached(&self) -> impl FnOnce(&ClientCore) -> Tries<'_> + Send + use<> {
-        let Tries { core: _, replica_id, policy, deadline, failed, redirected, begin, causes } = self.clone();
-        move |core| Tries { core, replica_id, policy, deadline, failed, redirected, begin, causes }
+        let Tries {
+            core: _,
+            replica_id,
+            policy,
+            deadline,
+            failed,
+            redirected,
+            has_lost_answer,
+            begin,
+            causes,
+        } = self.clone();
+        move |core| Tries {
+            core,
+            replica_id,
+            policy,
+            deadline,
+            failed,
+            redirected,
+            has_lost_answer,
+            begin,
+            causes,
+        }
     }
 
     /// Attempts to read from a copy of the region.
@@ -149,6 +180,18 @@ impl<'c> Tries<'c> {
         self.succeeded();
         self.begin = Instant::now();
         self.deadline = self.policy.deadline(self.begin);
+    }
+
+    /// Notes an attempt that may have been done, as its answer was lost.
+    pub(crate) fn note_lost_answer(&mut self, fault: &Fault) {
+        let is_lost = matches!(fault.kind, RegionException::ServerGone | RegionException::NoAnswer)
+            || fault.error.kind() == ErrorKind::Corrupt;
+        self.has_lost_answer |= is_lost && !fault.is_unsent;
+    }
+
+    /// Whether an attempt may have been done, as its answer was lost.
+    pub(crate) fn has_lost_answer(&self) -> bool {
+        self.has_lost_answer
     }
 
     /// Whether no attempt is left, after one that another one could have made good.

@@ -326,7 +326,8 @@ async fn the_system_probes_connections() {
         choice: Choice::default(),
     };
     for keepalive in [true, false] {
-        let stream = peer.dial(keepalive).await.unwrap();
+        let settings = ConnectionSettings { keepalive, ..settings(Duration::from_secs(1)) };
+        let stream = peer.dial(&settings).await.unwrap();
         assert_eq!(SockRef::from(&stream).keepalive().unwrap(), keepalive);
     }
 }

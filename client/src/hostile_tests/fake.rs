@@ -112,6 +112,8 @@ struct State {
     lost_answers: usize,
     /// Where a region is split when the next one is flushed.
     splits_at_flush: Option<String>,
+    /// How long a flush takes.
+    flush_delay: Duration,
     /// Until when each server says that the other one has a region.
     redirects_until: Option<Instant>,
     hold: Option<Hold>,
@@ -154,6 +156,8 @@ pub(super) struct Master {
     /// How often it answers of each procedure that it goes on.
     pub(super) polls: u32,
     pub(super) holds: Holds,
+    /// Whether the first answer to a restoration is lost, and the next one a refusal.
+    pub(super) loses_restoration: bool,
     /// Whether the last procedure failed.
     has_failed: bool,
     asked: u32,
@@ -183,10 +187,11 @@ impl Master {
                 self.snapshots.push(name);
                 Answer::of(&SnapshotResponse { proc_id: Some(1) })
             }
-            "DeleteSnapshot" if self.has_failed => {
-                let mut answer = Answer::exception("org.apache.hadoop.hbase.DoNotRetryIOException", "no");
-                answer.exception.as_mut().unwrap().2 = true;
-                answer
+            "DeleteSnapshot" if self.has_failed => Self::refusal(),
+            // The first attempt is done, but that is not known.
+            "RestoreSnapshot" if self.loses_restoration => {
+                let attempts = self.done.iter().filter(|done| done.starts_with(method)).count();
+                if attempts > 1 { Self::refusal() } else { Answer { closes: true, ..Answer::default() } }
             }
             "DeleteSnapshot" => {
                 self.snapshots.retain(|known| *known != name);
@@ -194,6 +199,12 @@ impl Master {
             }
             _ => Answer::of(&ProcedureResponse { proc_id: Some(1) }),
         }
+    }
+
+    fn refusal() -> Answer {
+        let mut answer = Answer::exception("org.apache.hadoop.hbase.DoNotRetryIOException", "no");
+        answer.exception.as_mut().unwrap().2 = true;
+        answer
     }
 
     fn list(&self) -> Answer {
@@ -384,6 +395,7 @@ impl Cluster {
             nonces: HashSet::new(),
             lost_answers: 0,
             splits_at_flush: None,
+            flush_delay: Duration::ZERO,
             redirects_until: None,
             hold: None,
             released: Arc::new(Semaphore::new(0)),
@@ -460,6 +472,11 @@ impl Cluster {
     /// Splits the region of a row there when the next region is flushed.
     pub(super) fn split_at_flush(&self, key: String) {
         self.state.lock().unwrap().splits_at_flush = Some(key);
+    }
+
+    /// Makes each flush of a region take a while.
+    pub(super) fn delay_flushes(&self, delay: Duration) {
+        self.state.lock().unwrap().flush_delay = delay;
     }
 
     /// Has each server say for a time that the other one has a region.
@@ -866,7 +883,7 @@ impl State {
                     return Answer::exception(class, "split");
                 }
                 self.flushed += 1;
-                Answer::of(&proto::Empty {})
+                Answer { delay: self.flush_delay, ..Answer::of(&proto::Empty {}) }
             }
             _ => Answer::exception("org.apache.hadoop.hbase.exceptions.UnknownProtocolException", method),
         }

@@ -46,6 +46,16 @@ pub(super) async fn until_held(cluster: &Cluster) {
     timeout(PATIENCE, wait).await.expect("a call that is held");
 }
 
+/// As in HBase, a lease of 0 has no end.
+#[tokio::test]
+async fn a_scan_without_a_lease_ends() {
+    let cluster = Cluster::start().await;
+    let table = table(&cluster, Duration::ZERO);
+    let mut scanner = table.scan(Scan::new().caching(7)).unwrap();
+    timeout(PATIENCE, read(&mut scanner, 0, ROWS)).await.expect("an end");
+    assert!(scanner.next_row().await.unwrap().is_none());
+}
+
 #[tokio::test]
 async fn some_pages_of_the_next_region_are_read_and_no_more() {
     let cluster = Cluster::start().await;
