@@ -126,6 +126,10 @@ impl Storage for WatchedStorage {
         self.files.rename(from, to)
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.files.rename_new(from, to)
+    }
+
     fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
         self.files.hard_link(original, link)
     }

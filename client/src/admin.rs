@@ -113,7 +113,8 @@ impl Client {
         Ok(())
     }
 
-    /// Writes what the servers of a table have in memory to files (HBase: `Admin.flush`).
+    /// Writes what the servers of a table have in memory to files (HBase: `Admin.flush`). Each region has the
+    /// time of an operation.
     ///
     /// # Errors
     ///

@@ -137,7 +137,8 @@ impl Connections {
         &self,
         call: &Call<'_, impl Message>,
     ) -> Result<(Arc<Connection>, Answer<M>), Fault> {
-        let mut connection = self.get(call.host, call.port, call.service, call.deadline).await?;
+        let connected = self.get(call.host, call.port, call.service, call.deadline).await;
+        let mut connection = connected.map_err(Fault::of_unsent)?;
         let answer = self.call_over(&mut connection, call).await?;
         Ok((connection, answer))
     }
@@ -153,7 +154,8 @@ impl Connections {
         match connection.call(method, param, priority, call.time_left()).await {
             Err(fault) if fault.is_unsent => {
                 // once: a server that closes each connection does not answer
-                *connection = self.get(call.host, call.port, call.service, call.deadline).await?;
+                let connected = self.get(call.host, call.port, call.service, call.deadline).await;
+                *connection = connected.map_err(Fault::of_unsent)?;
                 connection.call(method, param, priority, call.time_left()).await
             }
             answered => answered,

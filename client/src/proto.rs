@@ -363,7 +363,7 @@ pub(crate) struct NamedException {
     pub(crate) value: Option<Bytes>,
 }
 
-/// A request without fields.
+/// A request without fields, or an answer of which none is needed.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub(crate) struct Empty {}
 

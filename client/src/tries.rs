@@ -184,8 +184,9 @@ impl<'c> Tries<'c> {
 
     /// Notes an attempt that may have been done, as its answer was lost.
     pub(crate) fn note_lost_answer(&mut self, fault: &Fault) {
-        let is_lost = matches!(fault.kind, RegionException::ServerGone | RegionException::NoAnswer)
-            || fault.error.kind() == ErrorKind::Corrupt;
+        let is_lost = fault.kind != RegionException::Fatal
+            // an exception is an answer
+            && matches!(fault.error.kind(), ErrorKind::Io | ErrorKind::Corrupt);
         self.has_lost_answer |= is_lost && !fault.is_unsent;
     }
 

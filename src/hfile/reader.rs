@@ -205,7 +205,7 @@ impl HFile {
         Ok(Some(entries.map(|(key, handle)| (SeekKey::from(key), handle)).collect()))
     }
 
-    /// Returns the names of the meta blocks, in file order.
+    /// Returns the names of the meta blocks, in order.
     pub fn meta_block_names(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.0.meta_blocks.iter().map(|(name, _)| name.as_slice())
     }

@@ -128,6 +128,10 @@ impl Storage for MmapStorage {
         self.0.rename(from, to)
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.rename_new(from, to)
+    }
+
     fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
         self.0.hard_link(original, link)
     }

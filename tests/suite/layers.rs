@@ -188,7 +188,9 @@ fn exports(lib: &str) -> BTreeMap<String, String> {
 /// not forward such a method has the default instead of what it wraps.
 const OMITTED: &[(&str, &str, &[&str], &str)] = &[
     ("Storage", "LocalStorage", &["can_rename", "can_read_removed"], "as the default says"),
+    ("Storage", "LocalStorage", &["rename_new"], "not on every system; the library does not call it"),
     ("Storage", "LocalStorage", &["end_writing", "can_hide_writes"], "what is written can be read"),
+    ("Storage", "FaultyStorage", &["rename_new"], "the library does not call it"),
     ("Storage", "FaultyStorage", &["end_writing", "can_hide_writes"], "what is written can be read"),
     ("Storage", "FaultyStorage", &["full_path"], "files in memory: all paths are full"),
     ("Storage", "RemoteStorage", &["create_scratch", "hard_link"], "there are no such files"),
@@ -307,8 +309,15 @@ fn methods(body: &str) -> BTreeSet<String> {
 }
 
 /// The methods that `optional` of `forward!` forwards.
-const OPTIONAL: [&str; 6] =
-    ["create_scratch", "can_rename", "end_writing", "can_hide_writes", "full_path", "can_read_removed"];
+const OPTIONAL: [&str; 7] = [
+    "create_scratch",
+    "can_rename",
+    "rename_new",
+    "end_writing",
+    "can_hide_writes",
+    "full_path",
+    "can_read_removed",
+];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

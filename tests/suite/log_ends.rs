@@ -199,7 +199,8 @@ struct AppendsOnly {
 
 impl Storage for AppendsOnly {
     forward!(inner: open create create_new rename remove remove_dir sync_file sync_dir list_dir);
-    forward!(inner: create_dir_all lock create_scratch can_rename can_hide_writes full_path can_read_removed);
+    forward!(inner: create_dir_all lock create_scratch can_rename rename_new can_hide_writes full_path);
+    forward!(inner: can_read_removed);
 
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         Ok(Box::new(AppendedLog(self.inner.create_log(path)?)))

@@ -7,7 +7,8 @@ macro_rules! forward {
         $(forward!(@$call $inner);)+
     };
     (@optional $inner:ident) => {
-        forward!($inner: create_scratch can_rename end_writing can_hide_writes full_path can_read_removed);
+        forward!($inner: create_scratch can_rename rename_new end_writing can_hide_writes full_path);
+        forward!($inner: can_read_removed);
     };
     (@create_scratch $inner:ident) => {
         fn create_scratch(
@@ -21,6 +22,11 @@ macro_rules! forward {
     (@can_rename $inner:ident) => {
         fn can_rename(&self, path: &std::path::Path) -> bool {
             self.$inner.can_rename(path)
+        }
+    };
+    (@rename_new $inner:ident) => {
+        fn rename_new(&self, from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+            self.$inner.rename_new(from, to)
         }
     };
     (@end_writing $inner:ident) => {

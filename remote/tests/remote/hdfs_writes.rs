@@ -554,6 +554,10 @@ impl Storage for FailsOnce {
         self.call(|| self.inner.rename(from, to))
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call(|| self.inner.rename_new(from, to))
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.call(|| self.inner.remove(path))
     }

@@ -59,6 +59,13 @@ impl Storage for BoundedStorage {
         Ok(())
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _moving = unpoisoned(self.handles.0.moves.write());
+        self.handles.forget_name(&self.inner, to, || self.inner.rename_new(from, to))?;
+        self.handles.renamed(&self.inner, from, to);
+        Ok(())
+    }
+
     fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
         self.inner.hard_link(original, link)
     }

@@ -6,8 +6,9 @@
 //! 4. The catalog gets the regions of the new one.
 //! 5. The store files of the old table are moved to the archive, and the rest of it is removed.
 //!
-//! After a crash between 2 and 3 there is no table; after a crash after 3 the new table is complete. Either
-//! way the next restoration begins with the steps 4 and 5 for what the last one has left.
+//! After a crash between 2 and 3 there is no table; after a crash after 3 the new table is complete. What is
+//! left of the old one remains until step 5 of the next restoration, or, if there is a table again, until its
+//! step 2.
 
 use super::Snapshot;
 use super::clone::TableClone;
@@ -44,17 +45,21 @@ impl Snapshot {
         let name = path.file_name().unwrap_or_default();
         let aside = fill_aside(storage, parent(&path), name, |dir| clone.fill(dir))?;
         let put = || {
-            // What an interrupted operation has left is the table as it was: it remains until the clone,
-            // which may fail, is complete.
+            if !replaced.exists()? {
+                // What an interrupted operation has left is the table as it was: it remains until the new one
+                // has its name.
+                if replaced.has_remains()? {
+                    replaced.settle()?;
+                }
+                replaced.discard_replacement()?;
+                return move_dir(&**storage, &aside, &path);
+            }
             if replaced.has_remains()? {
                 replaced.settle()?;
                 follow()?;
                 replaced.finish()?;
             }
             replaced.discard_replacement()?;
-            if !replaced.exists()? {
-                return move_dir(&**storage, &aside, &path);
-            }
             // The clone may have taken long: regions, or the table, may have been created meanwhile.
             replaced.move_away(&locks, &lock)?;
             replaced.settle().and_then(|()| move_dir(&**storage, &aside, &path)).inspect_err(|_| {

@@ -820,7 +820,8 @@ impl Hides {
 
 impl Storage for Hides {
     forward!(inner: create create_new create_log rename hard_link remove remove_dir sync_file sync_dir);
-    forward!(inner: list_dir create_dir_all lock create_scratch can_rename full_path can_read_removed);
+    forward!(inner: list_dir create_dir_all lock create_scratch can_rename rename_new full_path);
+    forward!(inner: can_read_removed);
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         let is_closed = |bytes: &Vec<u8>| bytes.ends_with(b"LAWP");

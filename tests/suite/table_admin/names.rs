@@ -108,7 +108,7 @@ impl Storage for Watched {
         self.local.end_writing(path)
     }
 
-    forward!(local: can_rename can_hide_writes full_path can_read_removed);
+    forward!(local: can_rename rename_new can_hide_writes full_path can_read_removed);
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
         self.see(path);
