@@ -193,9 +193,11 @@ impl RemoteDir {
                 return Err(self.changed(name));
             }
         }
+        // What appears later is of exports that fail, or of one after this one was removed.
+        let left = self.not_listed(names)?;
         self.create(&self.path.join(MANIFEST), manifest)?;
         self.is_done = true;
-        if let Err(error) = self.retain(names) {
+        if let Err(error) = self.remove_all(left.into_iter()) {
             out.warn_always(&format!(
                 "the export is complete, but what it does not list is left: {}",
                 error.line()
@@ -207,20 +209,26 @@ impl RemoteDir {
     /// Creates a file, unless there is one.
     fn create(&self, path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
         if self.storage.can_rename(path) {
-            return write(path, bytes);
+            write(path, bytes)?;
+            // If the answer to the rename was lost, the file may be another export's. Names are random: an
+            // equal manifest is this one.
+            if read_small(path)? != bytes {
+                return Err(self.changed(MANIFEST));
+            }
+            return Ok(());
         }
         // By a single request, whatever the length: an upload in parts has no condition.
         let created = self.storage.create_log(path).and_then(|mut file| file.append(bytes, bytes.len()));
         created.map_err(|error| CommandError::io("create", path, &error))
     }
 
-    /// Removes what exports have left, except files with the given names and the manifest. That is there: no
-    /// other export can be completed.
-    fn retain(&self, names: &[&str]) -> Result<(), CommandError> {
+    /// Returns the names of what exports have left, except files with the given names.
+    fn not_listed(&self, names: &[&str]) -> Result<Vec<String>, CommandError> {
         let entries = self.storage.list_dir(&self.path);
         let entries = entries.map_err(|error| CommandError::io("list", &self.path, &error))?;
         let files = entries.iter().filter(|entry| !entry.is_dir).filter_map(DirEntry::utf8_name);
-        self.remove_all(files.filter(|name| !names.contains(name) && is_of_export(name)).map(str::to_owned))
+        let left = files.filter(|name| !names.contains(name) && is_of_export(name));
+        Ok(left.map(str::to_owned).collect())
     }
 
     /// Removes files. Goes on after a failure, and returns the first one.
@@ -250,10 +258,7 @@ impl RemoteDir {
         };
         let mut written = lock(&self.written).clone();
         written.retain(|name| listed.as_ref().is_some_and(|listed| !listed.contains(name)));
-        let descriptions: Vec<_> = match self.resumes {
-            true => written.iter().map(|name| description_of(name)).collect(),
-            false => Vec::new(),
-        };
+        let descriptions: Vec<_> = written.iter().map(|name| description_of(name)).collect();
         self.remove_all(written.into_iter().chain(descriptions))?;
         if self.is_new && self.storage.can_rename(&self.path) {
             // fails if there are files

@@ -210,6 +210,10 @@ pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Resu
     if !probe::exists(path)? {
         return Ok(());
     }
+    // An object may have the name of a directory, which cannot be listed then.
+    if places::is_url(path) && probe::is_dir(path)? {
+        return Err(CommandError::invalid_file(path, "it is a directory"));
+    }
     for input in inputs {
         if is_of_input(path, input)? {
             let message = "the output is the input, which is never changed";

@@ -16,7 +16,6 @@ pub(crate) struct Fault {
     pub(crate) overloaded: bool,
     /// Whether the server's scanner still exists, and is to be closed.
     pub(crate) out_of_order: bool,
-    /// Whether the request was not sent: there was no connection, or it had ended, as one does that was not used
     /// Whether the request was not sent: there was no connection, or it had ended, as one does that was not
     /// used for a while.
     pub(crate) is_unsent: bool,

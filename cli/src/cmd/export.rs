@@ -410,10 +410,12 @@ fn export_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Res
         }
     }
     let rows = RowArgs::from(args.range.clone());
-    let (dir, files) =
-        export_parts(args, &rows, &export.cells, ExportDir::resume, out, |info, region, dir, scan| {
-            export.export(info, region, dir, scan)
-        })?;
+    // Files of a running cluster's regions are never kept; locally, the next attempt replaces them.
+    let is_kept = !args.server.is_given() || !places::is_url(&args.out);
+    let open = if is_kept { ExportDir::resume } else { ExportDir::create };
+    let (dir, files) = export_parts(args, &rows, &export.cells, open, out, |info, region, dir, scan| {
+        export.export(info, region, dir, scan)
+    })?;
     if let ExportDir::Local(dir) = &dir {
         let names: Vec<_> = files.iter().filter_map(|file| file.json["file"].as_str()).collect();
         batch_export::retain(dir.aside(), &names)?;

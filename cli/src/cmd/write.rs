@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 /// optional. Cells must be in HBase's order, or are sorted by --sort. With --columns, input is text in the
 /// format of HBase's ImportTsv, in any order.
 ///
-/// The file is written to a temporary file, which is renamed when it is complete. With --json prints
-/// {"path","cells","bytes"}.
+/// The file is written to a temporary file, which is renamed when it is complete; in S3 it is there when it
+/// is complete. With --json prints {"path","cells","bytes"}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
