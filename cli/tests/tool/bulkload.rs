@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -314,8 +314,14 @@ fn files_of_another_file_system_are_copied() {
     let list = temp_file("elsewhere.jsonl", cells().concat().as_bytes());
     let splits = temp_file("splits-elsewhere.txt", b"k");
     ok(&["bulkload", &list, "--regions", &splits, "--out", &out, "--sort"]);
-    let state = || ok(&["cells", &out, "--json"]);
+    let state = || -> Vec<(PathBuf, Vec<u8>)> {
+        let folders = ["f", "g"].map(|family| fs::read_dir(Path::new(&out).join(family)).unwrap());
+        let mut files: Vec<_> = folders.into_iter().flatten().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+    };
     let before = state();
+    assert!(before.len() >= 2);
     let families = ["f", "g"].map(|family| hregion::Family::new(family).max_versions(u32::MAX));
     hregion::Table::create(&root, "t", &families, &["d", "row"]).unwrap().close().unwrap();
     let table = text(&root.join("data/default/t"));
