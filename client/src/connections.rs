@@ -132,13 +132,18 @@ impl Connections {
         }
     }
 
+    /// Returns an open connection for a call, which was not sent if there is none.
+    async fn get_for(&self, call: &Call<'_, impl Message>) -> Result<Arc<Connection>, Fault> {
+        let connected = self.get(call.host, call.port, call.service, call.deadline).await;
+        connected.map_err(Fault::of_unsent)
+    }
+
     /// Calls a server. Returns the answer, and the connection it came from.
     pub(crate) async fn call<M: Message + Default>(
         &self,
         call: &Call<'_, impl Message>,
     ) -> Result<(Arc<Connection>, Answer<M>), Fault> {
-        let connected = self.get(call.host, call.port, call.service, call.deadline).await;
-        let mut connection = connected.map_err(Fault::of_unsent)?;
+        let mut connection = self.get_for(call).await?;
         let answer = self.call_over(&mut connection, call).await?;
         Ok((connection, answer))
     }
@@ -154,8 +159,7 @@ impl Connections {
         match connection.call(method, param, priority, call.time_left()).await {
             Err(fault) if fault.is_unsent => {
                 // once: a server that closes each connection does not answer
-                let connected = self.get(call.host, call.port, call.service, call.deadline).await;
-                *connection = connected.map_err(Fault::of_unsent)?;
+                *connection = self.get_for(call).await?;
                 connection.call(method, param, priority, call.time_left()).await
             }
             answered => answered,

@@ -60,11 +60,6 @@ impl RegionCore {
         Ok(self.flush_at(&self.all_stores(), None)?.files)
     }
 
-    /// Flushes what has been replayed while the region is being opened. Returns the sequence id of the flush.
-    pub(super) fn flush_replayed(&self) -> Result<i64> {
-        self.flush(&self.all_stores())
-    }
-
     /// Flushes every store for a bulk load, and returns the sequence id of the flush. No later write has the
     /// id after it, which cells get in the top half of a loaded file, or one up to `kept`, the greatest of
     /// cells that keep theirs.
