@@ -20,7 +20,7 @@
 //! may be named files unknown to the caller: then [`CommitError::undo`] has the reason, and the caller must
 //! accept no further writes.
 
-use super::durable::{exists, rename, sync_dir};
+use super::durable::{exists, parent, rename, sync_dir};
 use super::family::FamilyDir;
 use super::file_list::{FileList, ListedFile, NewFileList, changed_elsewhere, read_file_list};
 use super::file_name::FileName;
@@ -211,7 +211,6 @@ impl RegionDir {
     /// Undoes steps in reverse order, durably.
     fn roll_back(&self, steps: Vec<UndoStep>) -> Result<()> {
         let storage = &**self.storage();
-        let mut dirs = BTreeSet::new();
         for step in steps.into_iter().rev() {
             match step {
                 // A list must be durably removed before the files it names.
@@ -221,11 +220,13 @@ impl RegionDir {
                     if exists(storage, &to)? {
                         rename(storage, &to, &from)?;
                     }
-                    dirs.extend(to.parent().map(Path::to_owned));
+                    // The last file, which may record that it replaces others, must not return without those
+                    // that were named before it.
+                    sync_dir(storage, parent(&to))?;
                 }
             }
         }
-        dirs.iter().try_for_each(|dir| sync_dir(storage, dir))
+        Ok(())
     }
 }
 

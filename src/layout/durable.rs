@@ -65,8 +65,10 @@ pub(super) fn move_dir(storage: &dyn Storage, from: &Path, to: &Path) -> Result<
         false => sync_dir(storage, parent(from)),
     });
     moved.inspect_err(|_| {
-        // The first error is the one to report.
-        let _ = rename(storage, to, from);
+        // The first error is the one to report. Without the syncs, a loss of power could move it yet.
+        let _ = rename(storage, to, from)
+            .and_then(|()| sync_dir(storage, parent(from)))
+            .and_then(|()| sync_dir(storage, parent(to)));
     })
 }
 

@@ -343,8 +343,8 @@ impl RegionDir {
         dirs.into_iter().try_for_each(|dir| check_next_list(&**self.storage(), &dir))
     }
 
-    /// Prepares the directory for writes: creates the directory of every family, and empties `.tmp`. The
-    /// caller must hold the lock.
+    /// Prepares the directory for writes: creates the directory of every family, and empties `.tmp`. What has
+    /// been read of the directory survives a crash then. The caller must hold the lock.
     ///
     /// # Errors
     ///
@@ -359,6 +359,14 @@ impl RegionDir {
         };
         let entries = storage.list_dir(&self.path).map_err(|error| Error::io("list", &self.path, error))?;
         refuse_links(&self.path, entries, is_ours)?;
+        // A process that has died may not have synced what it renamed: the descriptor, whose families are
+        // written to, or the region itself.
+        if let Some(descriptor) = &self.descriptor {
+            descriptor.settle_name(storage)?;
+        }
+        if self.table.root.is_none() {
+            self.settle_name()?;
+        }
         remove_tree(storage, &self.tmp())?;
         create_dir(storage, &self.tmp())?;
         for family in families {
@@ -375,6 +383,19 @@ impl RegionDir {
             sync_dir(storage, &dir)?;
         }
         sync_dir(storage, &self.path)
+    }
+
+    /// Makes the name of the directory durable, if the directory above it can be synced.
+    fn settle_name(&self) -> Result<()> {
+        use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+
+        let is_unsyncable = |kind| matches!(kind, PermissionDenied | InvalidInput | Unsupported);
+        let above = parent(&self.path);
+        match self.storage().sync_dir(above) {
+            // It may be that of another user, or the scheme of a URL.
+            Err(error) if is_unsyncable(error.kind()) => Ok(()),
+            synced => synced.map_err(|error| Error::io("sync", above, error)),
+        }
     }
 
     /// Returns the recovered edits in the order in which they must be replayed.

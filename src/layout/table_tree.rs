@@ -12,6 +12,7 @@
 
 use super::descriptor::{StoredDescriptor, TABLE_DESC_DIR, read_descriptor, write_descriptor};
 use super::durable::{create_dir_durably, move_files, parent, refuse_link, remove_tree, rename, sync_dir};
+use super::file_list::FILE_LIST_DIR;
 use super::file_name::{FileName, Target};
 use super::region::{RECOVERED_EDITS, fill, is_number};
 use super::root_tree::RootTree;
@@ -245,11 +246,13 @@ impl TableTree {
         Ok(files)
     }
 
-    /// Fails if there is a file in any directory of a family, which the table does not have.
+    /// Fails if there is a file in any directory of a family, which the table does not have, or a list of
+    /// files.
     pub(crate) fn refuse_files_of(&self, family: &str) -> Result<()> {
         for region in self.regions()? {
             let dir = self.dir().join(region).join(family);
-            if !self.files(&dir)?.is_empty() {
+            let lists = self.tree.files(&*self.storage, &dir.join(FILE_LIST_DIR))?;
+            if !self.files(&dir)?.is_empty() || !lists.is_empty() {
                 let message = format!(
                     "{} has files of a family that was deleted: add the family by Table::alter, which \
                      archives them",

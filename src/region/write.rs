@@ -45,6 +45,17 @@ pub(super) struct BegunWrite<'r> {
     _updates: RwLockReadGuard<'r, ()>,
 }
 
+/// Calls a function when it is dropped.
+struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            call();
+        }
+    }
+}
+
 /// An encoded time-to-live tag.
 pub(super) type TtlTag = [u8; 11];
 
@@ -100,10 +111,10 @@ impl RegionCore {
         let seq_id = self.insert(&entry, cells.clone(), &mut key);
         // The thread that makes the entry durable may complete the write, so it is inserted before.
         let mut entry = Some(entry);
-        if let Err(error) = self.wait_for_log(ticket, durability, &mut entry) {
-            self.take_back(seq_id, cells, &mut key);
-            return Err(error);
-        }
+        // Dropped before the entry, which completes the write: also if the log panics.
+        let mut undo = OnDrop(Some(|| self.take_back(seq_id, cells, &mut key)));
+        self.wait_for_log(ticket, durability, &mut entry)?;
+        undo.0 = None;
         drop(entry);
         self.mvcc.wait_for(seq_id);
         self.wrote(writes);

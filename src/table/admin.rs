@@ -1,7 +1,7 @@
 //! Deletes and truncates tables (HBase: `Admin.deleteTable`, `Admin.truncateTable`).
 
 use super::Table;
-use super::catalog::{TableCatalog, regions_on_disk};
+use super::catalog::{TableCatalog, check_catalog, regions_on_disk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::FileLock;
 use crate::layout::durable::check_renames;
@@ -58,7 +58,7 @@ impl Table {
         }
         change.tree.refuse_mob()?;
         let locks = change.lock_regions()?;
-        change.check_catalog()?;
+        check_catalog(change.root, change.options)?;
         change.move_away(&locks)?;
         change.finish()
     }
@@ -108,7 +108,7 @@ impl Table {
             families: &families,
             regions: &regions,
         })?;
-        change.check_catalog()?;
+        check_catalog(change.root, change.options)?;
         change.move_away(&locks)?;
         tree.settle()?;
         tree.install_replacement()?;
@@ -170,15 +170,6 @@ impl<'o> TableChange<'o> {
     /// If one is open for writing.
     pub(super) fn lock_regions(&self) -> Result<RegionLocks> {
         self.tree.lock_regions(|region| self.options.lock(region))
-    }
-
-    /// Fails if the root has a catalog that cannot be changed now, for example because another process has it
-    /// open.
-    fn check_catalog(&self) -> Result<()> {
-        match TableCatalog::open(self.root, self.options)? {
-            Some(catalog) => catalog.close(),
-            None => Ok(()),
-        }
     }
 
     /// Ends a change after its commit: the catalog follows, and what was moved away is archived and removed.

@@ -79,11 +79,24 @@ fn daughters(parent: &RegionInfo, serving: &[RegionInfo]) -> Option<[RegionInfo;
 }
 
 /// Whether a row of the catalog shows that a split or merge has been made: it is that of one of the new
-/// regions, or of the parent of a split, as one that was split. HBase may have split, merged and removed the
-/// daughters since. It does nothing of these with a merged region before the parents are removed.
+/// regions, or of the parent of a split, as one that was split into them. HBase may have split, merged and
+/// removed the daughters since. It does nothing of these with a merged region before the parents are removed.
+///
+/// A parent that was split into others is of an earlier split: a snapshot with the parent was restored since.
 pub(super) fn is_of_change(row: &CatalogRow, change: &RegionChange) -> bool {
     let name = row.region().encoded_name();
-    change.children().contains(&name) || row.is_split_parent() && *change.parents() == [name]
+    let is_child = |region: &RegionInfo| change.children().contains(&region.encoded_name());
+    is_child(row.region())
+        || row.is_split_parent() && *change.parents() == [name] && row.daughters().iter().all(is_child)
+}
+
+/// Fails if the root has a catalog that cannot be changed now, for example because another process has it
+/// open.
+pub(super) fn check_catalog(root: &Path, options: &RegionOptions) -> Result<()> {
+    match TableCatalog::open(root, options)? {
+        Some(catalog) => catalog.close(),
+        None => Ok(()),
+    }
 }
 
 /// Makes the rows of a table those of its directories, in the catalog of the root, if that has one.

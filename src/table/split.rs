@@ -1,7 +1,7 @@
 //! Splits and merges of regions, while the table is read and written (HBase: `SplitTableRegionProcedure`,
 //! `MergeTableRegionsProcedure`). [`RegionChange`] describes what is written, and in which order.
 
-use super::catalog::TableCatalog;
+use super::catalog::{TableCatalog, root_of, set_regions_on_disk};
 use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::{Table, TableCore};
 use crate::cell::SeekKey;
@@ -163,20 +163,15 @@ impl TableCore {
         let table = dirs.first().and_then(|dir| dir.parent()).unwrap_or_else(|| Path::new(""));
         check_renames(&**self.options.file_storage(), table, "a split or merge of regions")?;
         let infos: Vec<RegionInfo> = parents.iter().map(|slot| slot.info.clone()).collect();
-        let mut catalog = self.catalog(table)?;
-        if let Some(open) = &catalog
-            && !infos.iter().try_fold(true, |all, info| Ok::<_, Error>(all && open.has(info)?))?
-        {
-            catalog = None; // the table was never given to HBase
-        }
+        let names = |infos: &[RegionInfo]| infos.iter().map(RegionInfo::encoded_name).collect::<Vec<_>>();
+        let change = RegionChange::new(table, names(&infos), names(children));
+        let catalog = self.catalog_of(&infos, &change)?;
         // Most of the memory is flushed while writes go on.
         regions.iter().try_for_each(Region::flush)?;
         let mut are_current = self.take(parents);
         let retired = regions.iter().map(Region::retire).collect::<Result<Vec<_>>>();
         // HBase would replay entries of a parent in a child.
         self.options.roll_log();
-        let names = |infos: &[RegionInfo]| infos.iter().map(RegionInfo::encoded_name).collect::<Vec<_>>();
-        let change = RegionChange::new(table, names(&infos), names(children));
         let mut unfinished = None;
         let result = retired.and_then(|retired| {
             let made = self.make(&change, catalog, &retired, children, reference);
@@ -211,6 +206,30 @@ impl TableCore {
             }
         }
         result
+    }
+
+    /// Opens the catalog, for a change of regions that has not begun; `None` if it does not have the table,
+    /// which then was never given to HBase.
+    fn catalog_of(&self, parents: &[RegionInfo], change: &RegionChange) -> Result<Option<TableCatalog>> {
+        let Some(catalog) = self.catalog(change.table())? else { return Ok(None) };
+        // The regions of a snapshot were restored, and the catalog could not be changed then: it would decide
+        // by the rows of an earlier change whether this one has been made.
+        let mut is_stale = catalog.has_made(&self.name, change)?;
+        let mut has_all = true;
+        for parent in parents {
+            let is_known = catalog.has(parent)?;
+            has_all &= is_known;
+            is_stale |= is_known && !catalog.serves(parent)?;
+        }
+        is_stale |= !has_all && catalog.has_table(&self.name)?;
+        match root_of(change.table()).filter(|_| is_stale) {
+            Some(root) => {
+                catalog.close()?;
+                set_regions_on_disk(root, &self.name, &self.options)?;
+                self.catalog(change.table())
+            }
+            None => Ok(has_all.then_some(catalog)),
+        }
     }
 
     /// Writes the children of regions, and publishes them.

@@ -132,7 +132,15 @@ fn failures_of_a_tiered_compaction_lose_nothing() {
     for n in 0..calls {
         let Bed { storage, clock, region } = begin();
         storage.fail_after(n);
+        // Power is lost at each call, also at those that undo what was done before the failure.
+        storage.fork_at_random(1, n);
         let done = region.compact(Compaction::Major).is_ok();
+        for (at, fork) in storage.take_forks().iter().enumerate() {
+            for crash in [Crash::Hard, Crash::Chance(n)] {
+                let region = open(&fork.after(crash), &clock, None).unwrap();
+                assert_eq!(cells(&region), expected, "{crash:?} at {at}, call {n} failed");
+            }
+        }
         assert_eq!(cells(&region), expected, "call {n} failed, {done}");
         drop(region);
         assert_eq!(cells(&open(&storage, &clock, None).unwrap()), expected, "opened after call {n} failed");

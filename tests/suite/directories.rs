@@ -6,8 +6,9 @@ use crate::support::no_sync::NoSync;
 use hregion::io::DirEntry;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
-    CellRef, CellType, Compaction, Delete, ErrorKind, Family, Get, HFileWriter, LocalStorage, Put, Region,
-    RegionOptions, Row, Scan, SeekKey, Storage, StoreFileOrigin, StoreFileWriter, Table, TableChanges,
+    CellRef, CellType, Compaction, Delete, Durability, ErrorKind, Family, Get, HFileWriter, LocalStorage,
+    Put, Region, RegionOptions, Row, Scan, SeekKey, Storage, StoreFileOrigin, StoreFileWriter, Table,
+    TableChanges,
 };
 use std::fs;
 use std::io;
@@ -580,6 +581,15 @@ fn an_alteration_is_there_as_a_whole_or_not_at_all() {
         drop(alter(&storage, &path));
         let region = alter(&storage, &path).unwrap_or_else(|error| panic!("again after call {n}: {error}"));
         assert_eq!(region.families().count(), 2);
+        // What is written to the new family now is not lost with the name of the descriptor.
+        let put = Put::new("r").cell("f", "q", "v").cell("g", "q", "v");
+        region.put(put.durability(Durability::FsyncWal)).unwrap();
+        std::mem::forget(region);
+        for crash in [Crash::Hard, Crash::Torn, Crash::Chance(n)] {
+            let left = Region::options().storage(Arc::new(storage.after(crash)));
+            let region = left.writable(true).open(&path).unwrap();
+            assert_eq!(region.get(&Get::new("r")).unwrap().len(), 2, "{crash:?} after call {n} failed");
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use hregion::{
 };
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -273,6 +273,74 @@ fn a_log_that_is_only_appended_to_is_replayed_and_does_not_end_as_a_whole_one() 
     let reader = options(Arc::clone(&after) as Arc<dyn Storage>).create_if_missing(false).writable(false);
     reader.open(DIR).unwrap();
     assert_eq!(after.ended.lock().unwrap().len(), 1, "a reader ends nothing");
+}
+
+/// Logs of which an append panics when it is told to.
+#[derive(Debug)]
+struct Panics {
+    inner: FaultyStorage,
+    next: Arc<AtomicBool>,
+}
+
+impl Storage for Panics {
+    forward!(inner: open create create_new rename hard_link remove remove_dir sync_file sync_dir list_dir);
+    forward!(inner: create_dir_all lock optional);
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        Ok(Box::new(PanicsLog { log: self.inner.create_log(path)?, next: Arc::clone(&self.next) }))
+    }
+}
+
+#[derive(Debug)]
+struct PanicsLog {
+    log: Box<dyn LogFile>,
+    next: Arc<AtomicBool>,
+}
+
+impl LogFile for PanicsLog {
+    fn path(&self) -> &Path {
+        self.log.path()
+    }
+
+    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
+        assert!(!self.next.swap(false, Ordering::Relaxed), "an append that panics");
+        self.log.append(bytes, kept)
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.log.truncate(len)
+    }
+
+    fn can_overwrite(&self) -> bool {
+        self.log.can_overwrite()
+    }
+
+    fn max_len(&self) -> u64 {
+        self.log.max_len()
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.log.sync()
+    }
+}
+
+/// What is not in the log must not be read: it would be gone after a crash.
+#[test]
+fn a_write_whose_log_panics_is_not_read() {
+    let next = Arc::new(AtomicBool::new(false));
+    let storage = Panics { inner: FaultyStorage::new(), next: Arc::clone(&next) };
+    let region = options(Arc::new(storage)).family(Family::new("f")).open(DIR).unwrap();
+    region.put(put("before")).unwrap();
+    next.store(true, Ordering::Relaxed);
+    let write = thread::spawn({
+        let region = region.clone();
+        move || region.put(put("lost"))
+    });
+    assert!(write.join().is_err(), "the append panics");
+    let found = |row: &str| !region.get(&Get::new(row.to_owned())).unwrap().is_empty();
+    assert!(found("before") && !found("lost"));
+    assert!(region.put(put("after")).is_err());
+    assert!(!found("after"));
 }
 
 /// A replay takes cells of a family with the name of that of markers for markers: they are refused.

@@ -597,6 +597,8 @@ impl SharedLog {
                 is_undone = is_full(&written) && file.truncate(base).is_ok();
             }
         }
+        // What is refused now must not return after a loss of power.
+        is_undone = is_undone && file.sync().is_ok();
         let started = syncs.then(Stopwatch::start);
         let synced = if written.is_ok() && syncs { file.sync() } else { Ok(()) };
         let sync_time = started.map(Stopwatch::elapsed);

@@ -6,7 +6,7 @@ use crate::layout::{LogTree, Snapshot};
 use crate::region::RegionOptions;
 use crate::schema::TableName;
 use crate::table::Table;
-use crate::table::catalog::{create_in_catalog, set_regions_on_disk};
+use crate::table::catalog::{check_catalog, create_in_catalog, set_regions_on_disk};
 use crate::table::recover::refuse_edits_of;
 use std::path::Path;
 
@@ -80,6 +80,7 @@ impl Table {
             return Err(Error::not_supported("a restoration of hbase:meta"));
         }
         let table = snapshot.description().table();
+        check_catalog(root, &options)?;
         let follow = || set_regions_on_disk(root, table, &options);
         snapshot.restore_table(storage, options.now(), |region| options.lock(region), follow)?;
         Self::open_with(root, &table.to_string(), options.writable(true))

@@ -51,6 +51,31 @@ fn compacted(storage: FaultyStorage) -> FaultyStorage {
     storage
 }
 
+/// A region that serves again, as a snapshot with it was restored, and that the catalog has as one that was
+/// split; or, if the parent was archived, not at all.
+fn restored_without_catalog(split_at: &str, is_archived: bool) -> FaultyStorage {
+    let storage = in_a_catalog(&[]);
+    let table = open(&storage, true);
+    table.snapshot("before").unwrap();
+    table.split(split_at).unwrap();
+    if is_archived {
+        table.compact(Compaction::Major).unwrap();
+        assert_eq!(region_dirs(&storage), 2);
+    }
+    table.close().unwrap();
+    let of_catalog = || storage.names().into_iter().map(|path| Path::new("/").join(path));
+    let of_catalog = || of_catalog().filter(|path| path.starts_with(META)).collect::<Vec<_>>();
+    let rows: Vec<_> = of_catalog().into_iter().map(|path| (storage.bytes(&path).unwrap(), path)).collect();
+    Table::restore_snapshot(ROOT, "before", options(&storage)).unwrap().close().unwrap();
+    of_catalog().iter().for_each(|path| storage.remove(path).unwrap());
+    for (bytes, path) in rows {
+        storage.create(&path).unwrap().write_all(&bytes).unwrap();
+        storage.sync_file(&path).unwrap();
+        storage.sync_dir(path.parent().unwrap()).unwrap();
+    }
+    storage
+}
+
 const NEW: [&str; 2] = ["c-new", "q-new"];
 
 /// What happens after a call has failed: nothing, or a crash.
@@ -161,6 +186,16 @@ fn change_again(table: &Table, regions: usize, change: impl Fn(&Table) -> Result
 #[test]
 fn a_split_is_made_or_not() {
     each_failure(all_crashes, || written(&[]), 2, |table| table.split("m").map(drop));
+}
+
+/// The rows of the first split do not show that the second one has been made. The clock stands still, so that
+/// daughters of both splits may have the same names.
+#[test]
+fn a_split_of_a_restored_region_is_made_or_not() {
+    for (split_at, is_archived) in [("g", false), ("g", true), ("m", false), ("m", true)] {
+        let setup = || restored_without_catalog(split_at, is_archived);
+        each_failure(one_crash, setup, 2, |table| table.split("m").map(drop));
+    }
 }
 
 #[test]
