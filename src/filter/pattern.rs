@@ -62,7 +62,7 @@ impl Pattern {
     pub(super) fn is_found(&self, bytes: &[u8]) -> Result<bool> {
         let found = match std::str::from_utf8(bytes) {
             Ok(text) => self.engine.is_match(text),
-            Err(_) => self.engine.is_match(&String::from_utf8_lossy(bytes)),
+            Err(_) => self.engine.is_match(&lossy_text(bytes)),
         };
         found.ok_or_else(|| {
             let (source, len) = (&self.source, bytes.len());
@@ -405,6 +405,29 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Decodes UTF-8, with U+FFFD for each malformed sequence, as Java does: one for a surrogate, of three bytes.
+fn lossy_text(mut bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    loop {
+        let error = match std::str::from_utf8(bytes) {
+            Ok(rest) => {
+                text.push_str(rest);
+                return text;
+            }
+            Err(error) => error,
+        };
+        let (valid, wrong) = bytes.split_at(error.valid_up_to());
+        text.push_str(&String::from_utf8_lossy(valid));
+        text.push(char::REPLACEMENT_CHARACTER);
+        let len = match wrong {
+            [0xED, 0xA0..=0xBF, 0x80..=0xBF, ..] => 3,
+            [0xED, 0xA0..=0xBF, ..] => 2,
+            _ => error.error_len().unwrap_or(wrong.len()),
+        };
+        bytes = wrong.get(len..).unwrap_or_default();
+    }
+}
+
 /// Writes a literal character; valid inside a class, too.
 fn put_literal(out: &mut String, c: char) {
     if c.is_ascii_alphanumeric() {
@@ -464,6 +487,12 @@ mod tests {
             ("}", "}", Some("{")),
             (r"a\Z", "a\n", Some("a\nb")),
             (r"a\z", "a", Some("a\n")),
+            ("^.{3}$", "abc\r\n", Some("ab\r\n")),
+            (r"a\r$", "a\r", Some("a\r\n")),
+            (r"^\w+\s$", "abc\n\n", Some("abc\r\n")),
+            (r"a\n$", "a\n\n", Some("a\r\n\r")),
+            ("$^", "\n", Some("a")),
+            ("[ -&&a]", "#", Some("b")),
         ] {
             assert!(found(pattern, yes), "{pattern:?} in {yes:?}");
             if let Some(no) = no {
@@ -472,6 +501,13 @@ mod tests {
         }
         let lossy = Pattern::new("^a.b$", false).unwrap();
         assert!(lossy.is_found(b"a\xffb").unwrap(), "one character in place of what is no text");
+        let surrogates: [&[u8]; 4] = [b"a\xed\xa0\x80b", b"a\xed\xbfb", b"a\xe2\x82b", b"a\xf0\x9f\x92b"];
+        for surrogate in surrogates {
+            assert!(lossy.is_found(surrogate).unwrap(), "{surrogate:?}");
+        }
+        for wrong in [&b"a\xed\xa0\x80\xed\xb0\x80b"[..], b"a\xc0\x80b", b"a\xe0\x80\x80b"] {
+            assert!(!lossy.is_found(wrong).unwrap(), "{wrong:?}");
+        }
         assert!(Pattern::new("straSSe", true).unwrap().is_found(b"STRASSE").unwrap());
     }
 

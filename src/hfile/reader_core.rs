@@ -177,8 +177,11 @@ impl ReaderCore {
                 && let Some(outline) = outline.map(Arc::new)
             {
                 let weak: Weak<Slots<BlockOutline>> = Arc::downgrade(slots);
-                slots.put(i, Arc::clone(&outline));
-                cache.insert_outline(key, outline, SlotAddress { slots: weak, slot: i });
+                // Of threads that have read the block at the same time, one inserts it: the cache may count
+                // an entry twice that two insert.
+                if slots.fill(i, &outline) {
+                    cache.insert_outline(key, outline, SlotAddress { slots: weak, slot: i });
+                }
             }
         }
         Ok(block)

@@ -488,6 +488,10 @@ impl<'f> HFileScanner<'f> {
         if !self.path.next(self.file)? {
             return self.at_end(&block, met).map(|()| false);
         }
+        // Without a known order of keys, an index could lead to the same blocks again and again.
+        if self.offset() <= handle.offset {
+            return Err(self.disorder());
+        }
         let cells = block.content().0.len();
         self.reuse(block);
         self.enter_next(met.is_some(), cells)?;

@@ -154,7 +154,10 @@ impl<'s> RowEntries<'s> {
         if before.as_ref().is_none_or(|before| before.key().cell().row() != row) {
             return Self { first: last.clone(), last, before: Some(before) };
         }
+        // The cells of a write that has failed are removed, and those at hand may be some of them: what is
+        // found then is of a later row.
         let first = segment.at_or_after(&Key::of_row(segment.order(), row));
+        let first = first.filter(|first| first.key() <= last.key());
         Self { first: first.unwrap_or_else(|| last.clone()), last, before: None }
     }
 

@@ -8,7 +8,7 @@ use crate::filter::{Filter, MAX_DEPTH};
 
 /// Parses an expression.
 pub(in crate::filter) fn parse(expression: &[u8]) -> Result<Filter> {
-    let mut parser = Parser { text: expression, at: 0, depth: 0 };
+    let mut parser = Parser { text: expression, at: 0, depth: 0, is_simple: false };
     let filter = parser.any()?;
     match parser.peek() {
         None => Ok(filter),
@@ -21,6 +21,8 @@ pub(super) struct Parser<'a> {
     at: usize,
     /// The number of open parentheses.
     depth: usize,
+    /// Whether this is within a simple filter, where a tab is no blank.
+    is_simple: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -96,6 +98,7 @@ impl<'a> Parser<'a> {
             return Err(self.expected("the name of a filter"));
         };
         self.at += len;
+        self.is_simple = true;
         if !self.take(b'(') {
             return Err(self.expected("'('"));
         }
@@ -114,6 +117,7 @@ impl<'a> Parser<'a> {
                 }
             }
         }
+        self.is_simple = false;
         build(&mut arguments)
     }
 
@@ -149,7 +153,8 @@ impl<'a> Parser<'a> {
     }
 
     fn skip_blanks(&mut self) {
-        self.at += self.rest().iter().take_while(|byte| **byte == b' ').count();
+        let is_blank = |byte: &u8| *byte == b' ' || *byte == b'\t' && !self.is_simple;
+        self.at += self.rest().iter().copied().take_while(is_blank).count();
     }
 
     /// Skips blanks and returns the next byte without consuming it.

@@ -56,6 +56,17 @@ fn arguments_of_every_kind() {
     }
 }
 
+#[test]
+fn tabs_separate_filters() {
+    let expected = Filter::parse("PageFilter(1) AND (PageFilter(2) OR SKIP PageFilter(3))").unwrap();
+    let tabs = "\tPageFilter(1)\t AND \t(\tPageFilter(2) OR \t SKIP \tPageFilter(3)\t)\t";
+    assert_eq!(Filter::parse(tabs).unwrap(), expected);
+    let wrong = ["PageFilter(\t1)", "PageFilter\t(1)", "PageFilter(1\t)", "PageFilter(1) AND\tPageFilter(2)"];
+    for wrong in wrong {
+        assert!(Filter::parse(wrong).is_err(), "{wrong:?}");
+    }
+}
+
 /// Open parentheses are closed at the end, as in `ParseFilter` of HBase 2.6.4.
 #[test]
 fn the_end_closes_parentheses() {

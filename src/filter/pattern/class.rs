@@ -53,9 +53,10 @@ impl Reader<'_> {
                 return Err(self.wrong("has something in a class that is not a character"));
             }
         };
-        let is_range = self.rest.strip_prefix('-').is_some_and(|rest| {
-            rest.chars().next().is_some_and(|next| next != ']' && next != '[' && !rest.starts_with("&&"))
-        });
+        let is_range = self
+            .rest
+            .strip_prefix('-')
+            .is_some_and(|rest| rest.chars().next().is_some_and(|next| next != ']' && next != '['));
         if !is_range {
             self.range(first, first);
             return Ok(());

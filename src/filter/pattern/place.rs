@@ -1,6 +1,6 @@
 //! Anchors that depend on lines, and back references.
 
-use super::{LEAST_OF_ATOM, Reader, TERMINATORS};
+use super::{LEAST_OF_ATOM, Reader};
 use crate::error::Result;
 
 /// An anchor.
@@ -21,7 +21,11 @@ impl Reader<'_> {
         let unix = self.flags.unix_lines;
         self.at = self.out.len();
         match place {
-            PatternPosition::Beginning if !self.flags.multi_line => self.out.push_str(r"\A"),
+            PatternPosition::Beginning if !self.flags.multi_line => {
+                // a `$` before it is written so that it consumes the line terminator
+                self.needs_backtracking |= self.ends.here;
+                self.out.push_str(r"\A");
+            }
             PatternPosition::Beginning => {
                 self.needs_backtracking = true;
                 // not at the end of the text, nor within \r\n
@@ -46,7 +50,8 @@ impl Reader<'_> {
             PatternPosition::End | PatternPosition::VeryEnd => {
                 match unix {
                     true => self.out.push_str(r"(?:\n?\z)"),
-                    false => self.out.extend(["(?:(?:\\r\\n|[", TERMINATORS, "])?\\z)"]),
+                    // `(?mR:$)` is not within \r\n
+                    false => self.out.push_str(r"(?:\z|\r\n\z|[\r\x{85}\x{2028}\x{2029}]\z|(?mR:$)\n\z)"),
                 }
                 self.ends.here = true;
             }

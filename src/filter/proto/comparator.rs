@@ -14,17 +14,18 @@ use prost::Message;
 const CASE_INSENSITIVE: i32 = 2;
 const DOTALL: i32 = 32;
 /// Unsupported flags of Java's `Pattern`.
-const OTHER_FLAGS: [(i32, &str); 7] = [
-    (1, "UNIX_LINES"),
+const OTHER_FLAGS: [(i32, &str); 5] = [
     (4, "COMMENTS"),
-    (8, "MULTILINE"),
     (16, "LITERAL"),
     (64, "UNICODE_CASE"),
     (128, "CANON_EQ"),
     (256, "UNICODE_CHARACTER_CLASS"),
 ];
 
-/// The prefix of an expression without DOTALL.
+/// Flags that are written as the beginning of an expression: UNIX_LINES and MULTILINE, which a client also
+/// sends for an expression that begins so.
+const EMBEDDED_FLAGS: [(i32, &str); 2] = [(1, "(?d)"), (8, "(?m)")];
+/// The beginning of an expression without DOTALL.
 const NOT_DOTALL: &str = "(?-s)";
 
 impl Reader {
@@ -100,10 +101,16 @@ fn regex(class: &str, message: proto::RegexStringComparator) -> Result<Comparato
     if let Some((_, name)) = OTHER_FLAGS.iter().find(|(flag, _)| flags & flag != 0) {
         return Err(unsupported(class, "flag", name));
     }
-    if flags & !(CASE_INSENSITIVE | DOTALL) != 0 {
+    let embedded = || EMBEDDED_FLAGS.iter().filter(|(flag, _)| flags & flag != 0);
+    let known = embedded().fold(CASE_INSENSITIVE | DOTALL, |known, (flag, _)| known | flag);
+    if flags & !known != 0 {
         return Err(unsupported(class, "flags", &flags.to_string()));
     }
-    let pattern = if flags & DOTALL != 0 { pattern } else { format!("{NOT_DOTALL}{pattern}") };
+    let mut beginning: String = embedded().map(|(_, text)| *text).collect();
+    if flags & DOTALL == 0 {
+        beginning.push_str(NOT_DOTALL);
+    }
+    let pattern = beginning + &pattern;
     if flags & CASE_INSENSITIVE != 0 {
         Comparator::regex_ignore_case(&pattern)
     } else {
@@ -145,14 +152,21 @@ pub(super) fn write(comparator: &Comparator) -> Result<proto::Filter> {
             ("SubstringComparator", proto::SubstringComparator { substr: Some(part.clone()) }.encode_to_vec())
         }
         Kind::Regex(pattern) => {
-            let (source, dot_all) = match pattern.source().strip_prefix(NOT_DOTALL) {
-                Some(source) => (source, 0),
-                None => (pattern.source(), DOTALL),
-            };
-            let case = if pattern.ignores_case() { CASE_INSENSITIVE } else { 0 };
+            let (mut source, mut flags) = (pattern.source(), DOTALL);
+            for (flag, text) in EMBEDDED_FLAGS {
+                if let Some(rest) = source.strip_prefix(text) {
+                    (source, flags) = (rest, flags | flag);
+                }
+            }
+            if let Some(rest) = source.strip_prefix(NOT_DOTALL) {
+                (source, flags) = (rest, flags & !DOTALL);
+            }
+            if pattern.ignores_case() {
+                flags |= CASE_INSENSITIVE;
+            }
             let message = proto::RegexStringComparator {
                 pattern: Some(source.to_owned()),
-                pattern_flags: Some(dot_all | case),
+                pattern_flags: Some(flags),
                 charset: Some("UTF-8".into()),
                 engine: Some("JAVA".into()),
             };

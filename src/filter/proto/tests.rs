@@ -208,7 +208,7 @@ fn invalid_messages_are_rejected_by_name() {
         (value_filter(-1, regex("a", 32, "UTF-8", None)), "operator -1"),
         (value_filter(2, regex("a", 32, "ISO-8859-1", None)), "ISO-8859-1"),
         (value_filter(2, regex("a", 32, "UTF-8", Some("JONI"))), "JONI"),
-        (value_filter(2, regex("a", 32 | 8, "UTF-8", None)), "MULTILINE"),
+        (value_filter(2, regex("a", 32 | 4, "UTF-8", None)), "COMMENTS"),
         (value_filter(2, regex("a", 1 << 20, "UTF-8", None)), "1048576"),
         (value_filter(2, regex("(", 32, "UTF-8", None)), "regular expression"),
     ] {
@@ -216,6 +216,17 @@ fn invalid_messages_are_rejected_by_name() {
         assert!(refusal.contains(part), "{refusal}, expected {part}");
     }
     assert!(Filter::from_proto_bytes(value_filter(2, regex("a", 34, "utf-8", Some("JAVA")))).is_ok());
+    // Java's flags have those with which the expression begins
+    for (pattern, flags, expected) in [
+        ("(?m)^b$", 32 | 8, "(?m)(?m)^b$"),
+        ("^b$", 8, "(?m)(?-s)^b$"),
+        ("a.b", 1, "(?d)(?-s)a.b"),
+        ("a", 32 | 8 | 1, "(?d)(?m)a"),
+    ] {
+        let read = Filter::from_proto_bytes(value_filter(2, regex(pattern, flags, "UTF-8", None))).unwrap();
+        assert_eq!(read, Filter::value(Compare::Equal, Comparator::regex(expected).unwrap()));
+        assert_eq!(Filter::from_proto_bytes(read.to_proto_bytes().unwrap()).unwrap(), read);
+    }
 
     #[derive(Debug)]
     struct Own;

@@ -29,6 +29,8 @@ pub(super) struct Copy<'a> {
     last_key: Option<SeekKey>,
     link: Link,
     meta_blocks: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The number of meta blocks that no index names.
+    nameless: u64,
     decoded: Vec<u8>,
 }
 
@@ -57,6 +59,7 @@ impl<'a> Copy<'a> {
             last_key: None,
             link: Link::At(-1),
             meta_blocks: Vec::new(),
+            nameless: 0,
             decoded: Vec::new(),
         };
         copy.walk()?;
@@ -100,11 +103,12 @@ impl<'a> Copy<'a> {
         }
         // in the order of the file
         let named = self.known.meta_blocks.binary_search_by_key(&at, |(_, handle)| handle.offset);
-        if header.block_type() == BlockType::Meta
-            && let Ok(named) = named
-            && let Some((name, _)) = self.known.meta_blocks.get(named)
-        {
-            self.meta_blocks.push((name.clone(), payload.to_vec()));
+        if header.block_type() != BlockType::Meta {
+            return;
+        }
+        match named.ok().and_then(|named| self.known.meta_blocks.get(named)) {
+            Some((name, _)) => self.meta_blocks.push((name.clone(), payload.to_vec())),
+            None => self.nameless += 1,
         }
     }
 
@@ -329,6 +333,9 @@ impl<'a> Copy<'a> {
             if !kept.remove(name) {
                 self.known.dropped.push(format!("meta block {}", StringBinary(name)));
             }
+        }
+        if self.nameless > 0 {
+            self.known.dropped.push(format!("{} meta blocks, whose names are lost", self.nameless));
         }
         let bytes = output.finish(&mut self.known, self.losses.list.is_empty())?;
         Ok(SalvageReport {

@@ -36,7 +36,7 @@ pub struct SalvageReport {
     pub lost: Vec<LostBlock>,
     /// The number of lost blocks that are not listed.
     pub lost_beyond: u64,
-    /// Other faults. No cell was lost to them, because the damaged parts were rebuilt.
+    /// Other faults, to which no cell was lost. Of the damaged parts, indexes and filters were rebuilt.
     pub faults: Vec<Error>,
     /// Properties of the file that are not in its metadata and were found by trial.
     pub guesses: Vec<String>,
@@ -45,7 +45,8 @@ pub struct SalvageReport {
 }
 
 impl SalvageReport {
-    /// Whether the new file has everything that the damaged one had.
+    /// Whether no cell was lost. What else of the damaged file the new one lacks is in
+    /// [`dropped`](Self::dropped) and [`guesses`](Self::guesses).
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.lost.is_empty()

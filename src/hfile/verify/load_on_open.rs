@@ -39,7 +39,7 @@ impl LoadOnOpen {
             faults.add(Corruption::Limit { what, value: end - start, limit }, start, None);
             return Ok(Self { start: end, ..Self::default() });
         }
-        let mut walk = Walk::new(source, start, end);
+        let mut walk = Walk::new(source, start, end).of_load_on_open();
         while let Some(step) = walk.next(&References::default())? {
             match step {
                 WalkStep::Block { at, header } => {

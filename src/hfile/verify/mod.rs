@@ -212,7 +212,7 @@ impl Verification<'_> {
             Ok(entries) => entries,
             Err(corruption) => return place.report(corruption, &mut self.faults),
         };
-        if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
+        if !entries.is_sorted_by(|(a, _), (b, _)| a <= b) {
             place.report(Corruption::Malformed("names of meta blocks do not ascend"), &mut self.faults);
         }
         for (_, handle) in entries {

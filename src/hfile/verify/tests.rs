@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::block::{BlockHeader, checksum};
-use crate::hfile::{HFile, trailer::Version};
+use crate::cell::{CellRef, CellType, SeekKey};
+use crate::hfile::{HFile, HFileWriter, HFileWriterOptions, trailer::Version};
 use crate::io::MemoryFile;
+use crate::io::faulty::FaultyStorage;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -432,19 +434,50 @@ proptest! {
 
 /// A file of two cells, each in its own block.
 fn two_blocks() -> Vec<u8> {
-    use crate::cell::{CellRef, CellType, SeekKey};
-    use crate::hfile::HFileWriter;
-    use crate::io::faulty::FaultyStorage;
+    file_of_rows(2, HFileWriter::options())
+}
 
+/// A file of rows of one cell, each in its own block.
+fn file_of_rows(rows: usize, options: HFileWriterOptions) -> Vec<u8> {
     let storage = FaultyStorage::new();
-    let options = HFileWriter::options().storage(Arc::new(storage.clone())).block_size(1);
+    let options = options.storage(Arc::new(storage.clone())).block_size(1);
     let mut writer = options.create("file").unwrap();
-    for row in ["row0", "row1"] {
-        let key = SeekKey::of(row.as_bytes(), b"f", b"q", 1, CellType::Put);
+    for row in 0..rows {
+        let key = SeekKey::of(format!("row{row}").as_bytes(), b"f", b"q", 1, CellType::Put);
         writer.append(CellRef::new(&key, b"v")).unwrap();
     }
     writer.finish().unwrap();
     storage.bytes(Path::new("file")).unwrap()
+}
+
+/// Nothing is known of the order of keys under an unknown comparator, so only the places of blocks show that
+/// the scan does not go on.
+#[test]
+fn a_scan_does_not_enter_a_block_again() {
+    let sound = file_of_rows(9, HFileWriter::options().index_chunk_size(1).index_min_entries(2));
+    let leaves = blocks_of(&sound, BlockType::LeafIndex);
+    let [first, second] = leaves[..2] else { panic!("leaves at {leaves:?}") };
+    let len = blocks(&sound).into_iter().find(|(at, _)| *at == first).unwrap().1.total_size();
+    let of_leaf = usize::from(sound[first + 33 + 3]);
+    let data = blocks_of(&sound, BlockType::Data);
+    assert!(of_leaf < data.len() && leaves.len() > 2, "{of_leaf} of {}", data.len());
+    // the second leaf names the blocks of the first one, and these follow each other in a circle
+    let link = data[of_leaf - 1] as u64;
+    let mut bytes = with(sound, data[0], 16, &link.to_be_bytes());
+    let previous = bytes[second + 16..second + 24].to_vec();
+    bytes.copy_within(first..first + len, second);
+    let bytes = with(bytes, second, 16, &previous);
+    let unknown = with_trailer(bytes.clone(), |trailer| trailer.comparator_class_name = "x".into());
+    for (bytes, cells) in [(bytes, of_leaf), (unknown, of_leaf)] {
+        let file = HFile::options().open_reader(Arc::new(MemoryFile::new("file", bytes))).unwrap();
+        let (mut scanner, mut found) = (file.scanner(), 0);
+        let mut more = scanner.seek_to_first();
+        while let Ok(true) = more {
+            found += 1;
+            more = scanner.advance();
+        }
+        assert_eq!((more.unwrap_err().kind(), found), (ErrorKind::Corrupt, cells));
+    }
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(in crate::hfile) struct Walk<'a> {
     vain_reads: u64,
     /// Whether payloads are not decompressed.
     is_stored: bool,
+    /// The maximum number of bytes of a plain payload, if it is not that of any block.
+    plain_limit: Option<usize>,
     stored: Vec<u8>,
     plain: Vec<u8>,
 }
@@ -47,13 +49,20 @@ impl<'a> Walk<'a> {
     pub(in crate::hfile) fn new(source: &'a BlockSource, from: u64, to: u64) -> Self {
         let vain_reads = (to - from).saturating_mul(VAIN_READS).saturating_add(MIN_VAIN_READS);
         let (stored, plain) = (Vec::new(), Vec::new());
-        Self { source, at: from, end: to, vain_reads, is_stored: false, stored, plain }
+        Self { source, at: from, end: to, vain_reads, is_stored: false, plain_limit: None, stored, plain }
     }
 
     /// Makes the walk check blocks as stored, by their checksums: nothing is decompressed, and only the
     /// stored payload is available.
     pub(in crate::hfile) fn of_stored(self) -> Self {
         Self { is_stored: true, ..self }
+    }
+
+    /// Makes the walk refuse blocks whose plain payload has more bytes than those of the load-on-open section
+    /// may have.
+    pub(in crate::hfile) fn of_load_on_open(self) -> Self {
+        let limit = self.source.context().limits.load_on_open_bytes;
+        Self { plain_limit: Some(limit), ..self }
     }
 
     /// Returns the offset of the next block.
@@ -124,6 +133,10 @@ impl<'a> Walk<'a> {
         self.plain.clear();
         if self.is_stored {
             return Ok(*header);
+        }
+        let value = u64::from(header.uncompressed_size_without_header());
+        if let Some(limit) = self.plain_limit.map(|limit| limit as u64).filter(|limit| value > *limit) {
+            return Err(Corruption::Limit { what: "plain size of a load-on-open block", value, limit });
         }
         let payload = self.stored.get(header.payload()).unwrap_or_default();
         if self.source.context().is_plain() {

@@ -128,3 +128,32 @@ fn all_rows_are_met_however_they_lie() {
         }
     }
 }
+
+/// The scanner has entries at hand that were removed since, as those of a write that has failed. None of them
+/// is visible, and what follows them is of a row that was read before.
+#[test]
+fn removed_cells_do_not_lead_back_to_later_rows() {
+    let segment = Segment::new(CellOrder::User);
+    let key = |row: &str, qualifier: &str| {
+        SeekKey::of(row.as_bytes(), b"f", qualifier.as_bytes(), 1, CellType::Put)
+    };
+    let cell = |key: &SeekKey, seq_id| Cell::from(CellRef::new(key, b"v").with_seq_id(seq_id));
+    let mut refused = Vec::new();
+    for i in 0..500 {
+        segment.insert(cell(&key(&format!("{i:03}"), "p"), 1).as_ref());
+        refused.extend(["p", "q", "r"].map(|qualifier| cell(&key(&format!("{i:03}x"), qualifier), 9)));
+    }
+    refused.iter().for_each(|cell| segment.insert(cell.as_ref()));
+    let mut scanner = segment.reversed_scanner(1);
+    scanner.seek_to_last_row();
+    for i in (0..500).rev() {
+        assert_eq!(scanner.peek().unwrap().row(), format!("{i:03}").as_bytes());
+        if i == 440 {
+            refused.iter().for_each(|cell| segment.remove(cell.as_ref()));
+        }
+        scanner.advance();
+        assert_eq!(scanner.peek(), None);
+        scanner.previous_row();
+    }
+    assert_eq!(scanner.peek(), None);
+}
