@@ -235,7 +235,14 @@ impl Client {
     pub async fn delete_snapshot(&self, name: &str) -> Result<()> {
         let request = self.0.snapshot_request(name, None);
         let request = SnapshotRequest { nonce_group: None, nonce: None, ..request };
-        self.0.ask_master::<Empty>("DeleteSnapshot", &request).await.map(drop)
+        let mut tries = Tries::new(&self.0);
+        let Err(error) = self.0.ask_master_by::<Empty>(&mut tries, "DeleteSnapshot", &request).await else {
+            return Ok(());
+        };
+        // An attempt whose answer was lost may have deleted it.
+        let is_gone = tries.has_lost_answer()
+            && self.snapshots().await.is_ok_and(|left| left.iter().all(|snapshot| snapshot.name() != name));
+        if is_gone { Ok(()) } else { Err(error) }
     }
 
     /// Lets the master move regions that were split or merged to the archive, once no region refers to their

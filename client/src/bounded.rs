@@ -41,6 +41,8 @@ pub(crate) enum List {
 
 /// The most results of a scan that are asked for in one call. A call ends at a number of bytes before.
 pub(crate) const RESULTS: u32 = 1 << 20;
+/// The most entries of a list of a master or a registry.
+pub(crate) const LISTED: usize = 1 << 20;
 /// The most cells of an answer that are not in its cell block. Servers that know the codec send none.
 const CELLS: usize = 1 << 16;
 /// The most counts of a scan that a server may have.
@@ -78,6 +80,34 @@ impl Answered for proto::MutateResponse {
     fn lists(_: usize) -> impl IntoIterator<Item = (List, usize)> {
         [(List::Messages(&[1, 1]), CELLS)]
     }
+}
+
+/// Implements [`Answered`] for answers that have at most one list.
+macro_rules! answered {
+    ($($message:ty: $($list:expr)?;)*) => {
+        $(impl Answered for $message {
+            fn lists(asked: usize) -> impl IntoIterator<Item = (List, usize)> {
+                let list: Option<List> = [$($list)?].into_iter().next();
+                list.map(|list| (list, asked))
+            }
+        })*
+    };
+}
+
+answered! {
+    proto::admin::GetTableNamesResponse: List::Messages(&[1]);
+    proto::admin::GetCompletedSnapshotsResponse: List::Messages(&[1]);
+    proto::admin::GetClusterStatusResponse: List::Messages(&[1, 2]);
+    proto::GetTableDescriptorsResponse: List::Messages(&[1]);
+    proto::GetBootstrapNodesResponse: List::Messages(&[1]);
+    proto::GetMetaRegionLocationsResponse: List::Messages(&[1]);
+    proto::admin::ProcedureResponse:;
+    proto::admin::GetProcedureResultResponse:;
+    proto::admin::SnapshotResponse:;
+    proto::admin::IsSnapshotDoneResponse:;
+    proto::admin::Empty:;
+    proto::GetClusterIdResponse:;
+    proto::GetActiveMasterResponse:;
 }
 
 impl List {
@@ -191,6 +221,15 @@ mod tests {
         }
         let get = undecoded(field(1, &field(1, &[]).repeat(COUNT)));
         assert_eq!(refused::<proto::GetResponse>(&get) + refused::<proto::MutateResponse>(&get), 0);
+
+        let names = undecoded(field(1, &[]).repeat(COUNT));
+        assert_eq!(refused::<proto::admin::GetTableNamesResponse>(&names), 0);
+        assert_eq!(refused::<proto::admin::GetCompletedSnapshotsResponse>(&names), 0);
+        assert_eq!(refused::<proto::GetTableDescriptorsResponse>(&names), 0);
+        assert_eq!(refused::<proto::GetBootstrapNodesResponse>(&names), 0);
+        assert_eq!(refused::<proto::GetMetaRegionLocationsResponse>(&names), 0);
+        let servers = undecoded(field(1, &field(2, &[]).repeat(COUNT)));
+        assert_eq!(refused::<proto::admin::GetClusterStatusResponse>(&servers), 0);
 
         // as many as were asked for, without cells: no rows
         let (rows, usage) = alloc::measure(|| {

@@ -165,7 +165,11 @@ fn parse(bytes: &[u8], tags: bool) -> Result<CellRef<'_>, Corruption> {
     let (value_len, rest) = rest.split_first_chunk::<4>().ok_or(WRONG)?;
     let (key, rest) = rest.split_at_checked(u32::from_be_bytes(*key_len) as usize).ok_or(WRONG)?;
     let (value, rest) = rest.split_at_checked(u32::from_be_bytes(*value_len) as usize).ok_or(WRONG)?;
-    let cell = CellRef::new(CellKey::new(key)?, value);
+    let key = CellKey::new(key)?;
+    if !key.cell_type().is_stored() {
+        return Err(Corruption::Malformed("cell of a type that is not stored"));
+    }
+    let cell = CellRef::new(key, value);
     if rest.is_empty() {
         return Ok(cell);
     }

@@ -97,6 +97,11 @@ impl Default for ClientBuilder {
     }
 }
 
+/// Returns a time limit, of which 0 is none.
+fn limit(timeout: Duration) -> Duration {
+    if timeout.is_zero() { Duration::MAX } else { timeout }
+}
+
 impl ClientBuilder {
     /// Sets the attempts of an operation, their pauses and their time in all (default: those of HBase 2.x).
     #[must_use]
@@ -114,17 +119,18 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the time limit of a call (`hbase.rpc.timeout`, 60 s).
+    /// Sets the time limit of a call (`hbase.rpc.timeout`, 60 s). As in HBase, 0 is no limit.
     #[must_use]
     pub fn rpc_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.rpc_timeout = timeout;
+        self.settings.rpc_timeout = limit(timeout);
         self
     }
 
     /// Sets the time limit of a call that reads on in a scan (`hbase.client.scanner.timeout.period`, 60 s).
+    /// As in HBase, 0 is no limit.
     #[must_use]
     pub fn scanner_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.scanner_timeout = timeout;
+        self.settings.scanner_timeout = limit(timeout);
         self
     }
 

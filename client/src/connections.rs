@@ -1,5 +1,6 @@
 //! The open connections of a client (HBase: `AbstractRpcClient`).
 
+use crate::bounded::{Answered, LISTED, Undecoded};
 use crate::connection::{Answer, Connection, ConnectionSettings};
 use crate::fault::Fault;
 use hregion::locator::RegionException;
@@ -146,6 +147,12 @@ impl Connections {
         let mut connection = self.get_for(call).await?;
         let answer = self.call_over(&mut connection, call).await?;
         Ok((connection, answer))
+    }
+
+    /// Calls a server, for an answer whose lists are counted before it is decoded.
+    pub(crate) async fn ask<M: Answered>(&self, call: &Call<'_, impl Message>) -> Result<M, Fault> {
+        let (connection, answer) = self.call::<Undecoded>(call).await?;
+        answer.message.read(LISTED).map_err(|corruption| connection.give_up(&corruption))
     }
 
     /// Calls a server over a connection to it. If that has ended before the request was sent, which does not

@@ -837,6 +837,21 @@ async fn a_restoration_whose_answer_was_lost_is_not_undone() {
 }
 
 #[tokio::test]
+async fn a_snapshot_is_deleted_though_the_answer_was_lost() {
+    let cluster = Cluster::start().await;
+    cluster.master(|master| {
+        master.snapshots = vec!["s".into(), "other".into()];
+        master.loses_deletions = true;
+    });
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(3);
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    client.delete_snapshot("s").await.unwrap();
+    let done = cluster.master(|master| (master.done.join(", "), master.snapshots.join(", ")));
+    assert_eq!(done, ("DeleteSnapshot s, DeleteSnapshot s".to_owned(), "other".to_owned()));
+    assert_eq!(client.delete_snapshot("s").await.unwrap_err().kind(), hregion::ErrorKind::Remote);
+}
+
+#[tokio::test]
 async fn attempts_to_ask_for_a_result_begin_anew_after_an_answer() {
     let cluster = Cluster::start().await;
     cluster.master(|master| (master.polls, master.holds) = (6, Holds::EveryOther));

@@ -1,5 +1,6 @@
 //! What the active master knows of tables (HBase: `AsyncAdmin`).
 
+use crate::bounded::Answered;
 use crate::client::{Client, ClientCore};
 use crate::connections::{Call, MASTER_SERVICE};
 use crate::proto;
@@ -112,7 +113,7 @@ impl ClientCore {
     }
 
     /// Calls a method of the active master, again if it fails or another one becomes active.
-    pub(crate) async fn ask_master<M: Message + Default>(
+    pub(crate) async fn ask_master<M: Answered>(
         &self,
         method: &'static str,
         request: &impl Message,
@@ -121,7 +122,7 @@ impl ClientCore {
     }
 
     /// Calls a method of the active master, as [`ask_master`](Self::ask_master).
-    pub(crate) async fn ask_master_by<M: Message + Default>(
+    pub(crate) async fn ask_master_by<M: Answered>(
         &self,
         tries: &mut Tries<'_>,
         method: &'static str,
@@ -142,10 +143,10 @@ impl ClientCore {
                         time: self.settings.rpc_timeout,
                         deadline,
                     };
-                    match self.connections.call::<M>(&call).await {
-                        Ok((_, answer)) => {
+                    match self.connections.ask(&call).await {
+                        Ok(answer) => {
                             tries.answered();
-                            return Ok(answer.message);
+                            return Ok(answer);
                         }
                         Err(fault) => {
                             tries.note_lost_answer(&fault);

@@ -312,9 +312,7 @@ impl NextRegion {
 
     /// Whether rows that were read at a moment are too old.
     fn is_too_old(&self, since: Instant) -> bool {
-        // as in HBase, 0 is no limit
-        let lease = Some(self.core.settings.scanner_timeout).filter(|lease| !lease.is_zero());
-        since.elapsed() >= lease.map_or(KEPT, |lease| KEPT.min(lease / 4))
+        since.elapsed() >= KEPT.min(self.core.settings.scanner_timeout / 4)
     }
 
     /// Gives the region up if its rows have not been wanted for too long.

@@ -1,13 +1,13 @@
 //! The registry that HBase's servers are (locator.md §7.5; HBase: `RpcConnectionRegistry`).
 
+use crate::bounded::Answered;
 use crate::connections::{Call, Connections, META_SERVICE};
 use crate::fault::Fault;
 use crate::proto;
-use hregion::locator::{NO_SEQ_NUM, RegionException, Replica};
+use hregion::locator::{NO_SEQ_NUM, RegionException, Replica, greatest_copy};
 use hregion::{
     ConnectionRegistry, Deadline, Error, ErrorKind, RegionInfo, RegionLocations, Result, ServerName,
 };
-use prost::Message;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,7 +59,7 @@ impl RpcRegistry {
         Ok(Self { servers: Arc::new(servers), runtime })
     }
 
-    fn ask<M: Message + Default>(&self, method: &'static str, deadline: Deadline) -> Result<M> {
+    fn ask<M: Answered>(&self, method: &'static str, deadline: Deadline) -> Result<M> {
         self.runtime.block_on(self.servers.ask(method, deadline))
     }
 }
@@ -72,11 +72,7 @@ impl Servers {
 
     /// Asks the servers in turn, beginning at any of them, until one answers. Each has its part of the time.
     /// Those known are forgotten if none of them answers.
-    async fn ask<M: Message + Default>(
-        self: &Arc<Self>,
-        method: &'static str,
-        deadline: Deadline,
-    ) -> Result<M> {
+    async fn ask<M: Answered>(self: &Arc<Self>, method: &'static str, deadline: Deadline) -> Result<M> {
         let known = self.nodes().servers.clone();
         let first = usize::try_from(RandomState::new().hash_one(method)).unwrap_or_default();
         let turned = (0..known.len()).map(|at| &known[(first.wrapping_add(at)) % known.len()]);
@@ -125,7 +121,7 @@ impl Servers {
         }
     }
 
-    async fn call<M: Message + Default>(
+    async fn call<M: Answered>(
         &self,
         (host, port): &Address,
         method: &'static str,
@@ -134,7 +130,7 @@ impl Servers {
         let (port, service, param) = (*port, META_SERVICE, &proto::Empty {});
         let call =
             Call { host, port, service, method, param, priority: None, time: self.rpc_timeout, deadline };
-        Ok(self.connections.call(&call).await?.1.message)
+        self.connections.ask(&call).await
     }
 
     /// Whether it is time to ask for servers again. If so, the caller does.
@@ -194,12 +190,12 @@ fn server_of(message: &[u8]) -> Result<ServerName> {
 /// Returns the catalog's region with the servers of its copies, by their ids.
 fn meta_locations(answer: &proto::GetMetaRegionLocationsResponse) -> Result<RegionLocations> {
     let mut replicas: Vec<Replica> = Vec::new();
+    let most = greatest_copy(answer.meta_locations.len());
     for location in &answer.meta_locations {
         let id = location.region_info.and_then(|region| region.replica_id).unwrap_or_default();
-        let id = u16::try_from(id).map_err(|_| {
+        let id = usize::try_from(id).ok().filter(|&id| id <= most).ok_or_else(|| {
             Error::locating(ErrorKind::Corrupt, format!("hbase:meta with the replica id {id}"))
         })?;
-        let id = usize::from(id);
         if replicas.len() <= id {
             replicas.resize_with(id + 1, || Replica { server: None, seq_num: NO_SEQ_NUM });
         }

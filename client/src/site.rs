@@ -475,6 +475,10 @@ mod tests {
         assert_eq!(settings.primary_get, Duration::from_millis(11));
         assert_eq!(settings.primary_multiget, Duration::from_micros(12));
         assert_eq!(settings.primary_scan, Duration::from_secs(2));
+        // as in HBase, 0 is no limit
+        let unlimited = Client::builder().rpc_timeout(Duration::ZERO).scanner_timeout(Duration::ZERO);
+        let unlimited = unlimited.settings;
+        assert_eq!([unlimited.rpc_timeout, unlimited.scanner_timeout], [Duration::MAX; 2]);
         let time = |builder: ClientBuilder| builder.site(&path).unwrap().0.settings.retries;
         let of_file = hregion::locator::RetryPolicy::default().attempts(4).pause(Duration::from_millis(20));
         let of_file = of_file.operation_timeout(Duration::from_secs(5));

@@ -45,7 +45,14 @@ pub struct Assignment {
 pub(crate) const INFO: &[u8] = b"info";
 
 /// The greatest id of a copy, for each that has columns.
-const COPIES_PER_COLUMN: u64 = 16;
+const COPIES_PER_COLUMN: usize = 16;
+
+/// Returns the greatest id that one of some copies of a region may have. Each is written: if one has an id in
+/// the thousands, the data are damaged.
+#[must_use]
+pub fn greatest_copy(copies: usize) -> usize {
+    COPIES_PER_COLUMN.saturating_mul(copies.saturating_add(1))
+}
 
 /// The raw column values of a copy.
 #[derive(Clone, Debug, Default)]
@@ -95,8 +102,7 @@ impl CatalogRow {
         // the number of copies follows from the server columns: they are written, empty, before the copies
         // are opened
         let last = copies.iter().rfind(|(_, copy)| copy.server.is_some()).map_or(0, |(id, _)| *id);
-        // the columns of each copy are written: one that says that there are thousands is damaged
-        let limit = COPIES_PER_COLUMN * (copies.len() as u64 + 1);
+        let limit = greatest_copy(copies.len()) as u64;
         if u64::from(last) > limit {
             return Err(Corruption::Limit { what: "id of a copy of a region", value: last.into(), limit });
         }

@@ -265,6 +265,7 @@ impl Locator {
             })?;
             let is_last = page.len() < PAGE;
             let last = page.last().map(|entry| entry.key.clone());
+            let mut of_before = regions.len();
             for entry in page {
                 let row = entry.row.map_err(|corruption| {
                     let message = format!("row {} of the catalog: {corruption}", StringBinary(&entry.key));
@@ -274,6 +275,15 @@ impl Locator {
                 let is_known =
                     regions.iter().rev().take_while(begins_page).any(|known| known.region() == row.region());
                 if row.region().table() == table && !row.is_split_parent() && !is_known {
+                    // A region of the page before may have been split or merged since.
+                    let info = row.region();
+                    let is_replaced = |known: &CatalogRow| {
+                        known.region().start_key() == info.start_key()
+                            && known.region().region_id() < info.region_id()
+                    };
+                    while regions.len() <= of_before && regions.pop_if(|known| is_replaced(known)).is_some() {
+                        of_before -= 1;
+                    }
                     regions.push(row);
                 }
             }

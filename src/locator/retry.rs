@@ -46,10 +46,11 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the time limit for the whole operation (`hbase.client.operation.timeout`, 20 minutes).
+    /// Sets the time limit for the whole operation (`hbase.client.operation.timeout`, 20 minutes). As in
+    /// HBase, 0 is no limit.
     #[must_use]
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
-        self.operation_timeout = timeout;
+        self.operation_timeout = if timeout.is_zero() { Duration::MAX } else { timeout };
         self
     }
 

@@ -1,11 +1,12 @@
 //! Two region servers in this process, with a catalog and a table of a few regions, that can misbehave.
 
+mod master;
+
+pub(super) use master::{Holds, Master};
+
 use crate::cell_block::{self, CODEC_WITH_TAGS, CellCodec};
 use crate::proto;
-use crate::proto::admin::{
-    FlushRegionRequest, ForeignExceptionMessage, GenericExceptionMessage, GetCompletedSnapshotsResponse,
-    GetProcedureResultResponse, ProcedureResponse, SnapshotName, SnapshotRequest, SnapshotResponse,
-};
+use crate::proto::admin::FlushRegionRequest;
 use crate::rng::Rng;
 use bytes::Bytes;
 use hregion::{CellOrder, CellRef, CellType, RegionInfo, Row, RowBuf, SeekKey, TableName};
@@ -142,99 +143,6 @@ enum Until {
     After(Duration),
     /// When there is a permit.
     Released(Arc<Semaphore>),
-}
-
-/// What the master knows and does of snapshots.
-#[derive(Default)]
-pub(super) struct Master {
-    pub(super) is_disabled: bool,
-    pub(super) snapshots: Vec<String>,
-    /// What was done, by method and snapshot.
-    pub(super) done: Vec<String>,
-    /// What of it fails: the start of a method and snapshot.
-    pub(super) failing: Vec<&'static str>,
-    /// How often it answers of each procedure that it goes on.
-    pub(super) polls: u32,
-    pub(super) holds: Holds,
-    /// Whether the first answer to a restoration is lost, and the next one a refusal.
-    pub(super) loses_restoration: bool,
-    /// Whether the last procedure failed.
-    has_failed: bool,
-    asked: u32,
-}
-
-/// When a master answers that it is not ready.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Holds {
-    #[default]
-    Never,
-    /// Every other time that it is asked for a result.
-    EveryOther,
-    /// When it is asked for the result of a restoration.
-    Restorations,
-}
-
-impl Master {
-    fn answer(&mut self, method: &'static str, param: Bytes) -> Answer {
-        let request = SnapshotRequest::decode(param).unwrap();
-        let name = request.snapshot.and_then(|snapshot| snapshot.name).unwrap_or_default();
-        let done = format!("{method} {name}");
-        self.has_failed = self.failing.iter().any(|failing| done.starts_with(failing));
-        self.asked = 0;
-        self.done.push(done);
-        match method {
-            "Snapshot" => {
-                self.snapshots.push(name);
-                Answer::of(&SnapshotResponse { proc_id: Some(1) })
-            }
-            "DeleteSnapshot" if self.has_failed => Self::refusal(),
-            // The first attempt is done, but that is not known.
-            "RestoreSnapshot" if self.loses_restoration => {
-                let attempts = self.done.iter().filter(|done| done.starts_with(method)).count();
-                if attempts > 1 { Self::refusal() } else { Answer { closes: true, ..Answer::default() } }
-            }
-            "DeleteSnapshot" => {
-                self.snapshots.retain(|known| *known != name);
-                Answer::of(&proto::Empty {})
-            }
-            _ => Answer::of(&ProcedureResponse { proc_id: Some(1) }),
-        }
-    }
-
-    fn refusal() -> Answer {
-        let mut answer = Answer::exception("org.apache.hadoop.hbase.DoNotRetryIOException", "no");
-        answer.exception.as_mut().unwrap().2 = true;
-        answer
-    }
-
-    fn list(&self) -> Answer {
-        let of_table =
-            |name: &String| SnapshotName { name: Some(name.clone()), table: Some("t".into()), kind: Some(1) };
-        let snapshots = self.snapshots.iter().map(|name| of_table(name).encode_to_vec().into()).collect();
-        Answer::of(&GetCompletedSnapshotsResponse { snapshots })
-    }
-
-    fn result(&mut self) -> Answer {
-        self.asked += 1;
-        let is_held = match self.holds {
-            Holds::Never => false,
-            Holds::EveryOther => self.asked % 2 == 1,
-            Holds::Restorations => self.done.last().is_some_and(|done| done.starts_with("Restore")),
-        };
-        if is_held {
-            return Answer::exception("org.apache.hadoop.hbase.PleaseHoldException", "it is not ready");
-        }
-        if self.asked <= self.polls {
-            return Answer::of(&GetProcedureResultResponse { state: Some(1), exception: None });
-        }
-        let exception = GenericExceptionMessage {
-            class_name: Some("org.apache.hadoop.hbase.snapshot.RestoreSnapshotException".into()),
-            message: Some("no room".into()),
-        };
-        let exception = ForeignExceptionMessage { generic_exception: Some(exception) };
-        let exception = self.has_failed.then_some(exception);
-        Answer::of(&GetProcedureResultResponse { state: Some(2), exception })
-    }
 }
 
 /// The copies of each region, by id.

@@ -15,7 +15,9 @@ mod waiting;
 pub(crate) mod wire;
 pub(crate) mod znode;
 
-use super::{ConnectionRegistry, NO_SEQ_NUM, RegionLocations, Replica, ServerName, TableState};
+use super::{
+    ConnectionRegistry, NO_SEQ_NUM, RegionLocations, Replica, ServerName, TableState, greatest_copy,
+};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::schema::{RegionInfo, TableName};
@@ -174,7 +176,14 @@ impl ZooKeeperRegistry {
 impl ConnectionRegistry for ZooKeeperRegistry {
     fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
         let mut replicas = Vec::new();
-        for (id, name) in self.replica_ids(deadline)? {
+        let ids = self.replica_ids(deadline)?;
+        let limit = greatest_copy(ids.len());
+        for (id, name) in ids {
+            if usize::from(id) > limit {
+                let (value, limit) = (u64::from(id), limit as u64);
+                let corruption = Corruption::Limit { what: "id of a copy of a region", value, limit };
+                return Err(in_znode(&self.path(&name))(corruption));
+            }
             let Some(found) = self.read(&name, MetaRegionServer::parse, deadline)? else { continue };
             // the primary copy is used in any state: there is no better information
             if id == 0 || found.is_open {
