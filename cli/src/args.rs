@@ -181,6 +181,11 @@ impl FileArgs {
             || self.no_checksums
     }
 
+    /// Returns the files that these arguments name.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.zstd_dictionary.iter().chain(&self.master_key_file)
+    }
+
     fn warn_of_checksums(&self, out: &Output) {
         if self.no_checksums {
             out.warn_always("checksums are not verified, damaged bytes may come out as data");

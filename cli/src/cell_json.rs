@@ -112,7 +112,12 @@ impl CellParser {
             }
             seen |= 1 << member;
             match member {
-                0 => json.bytes_up_to(&mut self.row, MAX_ROW_LEN)?,
+                0 => {
+                    json.bytes_up_to(&mut self.row, MAX_ROW_LEN)?;
+                    if self.are_new && self.row.is_empty() {
+                        return Err(json.wrong("empty: HBase takes no such row"));
+                    }
+                }
                 1 => json.bytes_up_to(&mut self.family, MAX_FAMILY_LEN)?,
                 2 => json.bytes(&mut self.qualifier)?,
                 3 => {

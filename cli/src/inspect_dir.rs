@@ -3,7 +3,7 @@
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use crate::store_files::{self, StoreFile};
+use crate::store_files::{self, FamilyFiles, RegionFiles, StoreFile};
 use crate::target::Kind;
 use crate::text;
 use clap::ValueEnum as _;
@@ -15,19 +15,17 @@ use std::path::Path;
 
 /// Prints a directory.
 pub(crate) fn run(path: &Path, kind: Kind, reading: &FileArgs, out: &mut Output) -> Result<Exit, Failure> {
-    let files = store_files::find(path, Some(kind), reading, out)?;
+    let found = store_files::by_region(path, Some(kind), reading, out)?;
     let (options, regions) = (reading.options(out)?, reading.region_options(out)?);
     let mut list = Vec::new();
-    for of_region in files.chunk_by(|a, b| a.region == b.region) {
-        let mut families = Vec::new();
-        for of_family in of_region.chunk_by(|a, b| a.family == b.family) {
-            let files = of_family.iter().map(|file| measure(file, &options, &regions));
+    for RegionFiles { region, families } in &found {
+        let mut of_region = Vec::new();
+        for FamilyFiles { family, files } in families {
+            let files = files.iter().map(|file| measure(file, &options, &regions));
             let files = files.collect::<Result<Vec<Value>, Failure>>()?;
-            let family = of_family.first().and_then(|file| file.family.as_ref());
-            families.push(json!({ "family": family.map(|name| shown(name)), "files": files }));
+            of_region.push(json!({ "family": family.as_deref().map(shown), "files": files }));
         }
-        let region = of_region.first().and_then(|file| file.region.as_ref());
-        list.push(region_json(region, families));
+        list.push(region_json(region.as_ref(), of_region));
     }
     if !out.is_json() {
         list.iter().try_for_each(|region| print_region(region, out))?;

@@ -29,6 +29,7 @@ mod hbase;
 mod hbase_flags;
 mod histogram;
 mod inspect_dir;
+mod inspect_log;
 #[cfg(all(test, feature = "cluster"))]
 #[path = "../../tests/support/json_cell.rs"]
 mod json_cell;

@@ -6,21 +6,41 @@ use crate::probe;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// Adds the logs below a path, in the order of their names.
-pub(crate) fn find_logs(path: &Path, logs: &mut Vec<PathBuf>) -> Result<(), CommandError> {
-    let failed = |error| CommandError::io("open", path, &error);
-    if !probe::is_dir(path)? {
-        logs.push(path.to_owned());
-        return Ok(());
-    }
-    let mut paths = Vec::new();
-    for (entry, is_symlink) in places::list(path).map_err(failed)? {
-        // Links to directories may be circular.
-        if !entry.file_name().is_some_and(is_no_log) && (!is_symlink || entry.is_file()) {
-            paths.push(entry);
+/// The logs below paths.
+#[derive(Debug, Default)]
+pub(crate) struct FoundLogs {
+    /// The logs, in the order of their names.
+    pub(crate) logs: Vec<PathBuf>,
+    /// Symbolic links that were not followed, as they may be circular, or that lead nowhere.
+    pub(crate) links: Vec<PathBuf>,
+}
+
+impl FoundLogs {
+    /// Adds the logs below a path.
+    pub(crate) fn add(&mut self, path: &Path) -> Result<(), CommandError> {
+        let failed = |error| CommandError::io("open", path, &error);
+        if !probe::is_dir(path)? {
+            self.logs.push(path.to_owned());
+            return Ok(());
         }
+        for (entry, is_symlink) in places::list(path).map_err(failed)? {
+            if entry.file_name().is_some_and(is_no_log) {
+                continue;
+            }
+            if is_symlink && !entry.is_file() {
+                self.links.push(entry);
+            } else {
+                self.add(&entry)?;
+            }
+        }
+        Ok(())
     }
-    paths.iter().try_for_each(|path| find_logs(path, logs))
+
+    /// Returns what is wrong with a link that was not followed.
+    pub(crate) fn refused(link: &Path) -> CommandError {
+        let message = "a symbolic link among logs, which is not followed: name what it leads to";
+        CommandError::unsupported(link, message)
+    }
 }
 
 /// Whether a file of this name beside logs is none: an empty one whose name holds a sequence id, or the

@@ -116,9 +116,9 @@ pub(crate) fn list(dir: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
     Ok(paths)
 }
 
-/// Returns the full path, without symbolic links. A URL has none.
+/// Returns the full path, without symbolic links; of a URL, the one that all its spellings have.
 pub(crate) fn full(path: &Path) -> io::Result<PathBuf> {
-    if is_url(path) { Ok(path.to_owned()) } else { fs::canonicalize(path) }
+    if is_url(path) { storage().full_path(path, true) } else { fs::canonicalize(path) }
 }
 
 /// Looks a file or directory up. A symbolic link is followed.

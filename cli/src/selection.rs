@@ -20,6 +20,8 @@ pub(crate) struct Selection {
     /// Which copies of a region of a cluster are read.
     pub(crate) consistency: Consistency,
     pub(crate) replica_id: Option<u16>,
+    /// Whether blocks that are read are cached.
+    pub(crate) cache_blocks: bool,
 }
 
 impl Default for Selection {
@@ -36,6 +38,7 @@ impl Default for Selection {
             load_families_on_demand: None,
             consistency: Consistency::Strong,
             replica_id: None,
+            cache_blocks: true,
         }
     }
 }
@@ -55,13 +58,15 @@ macro_rules! select {
             load_families_on_demand,
             consistency,
             replica_id,
+            cache_blocks,
         } = $selection;
         let mut read = $read
             .max_versions(versions)
             .time_range(time_range)
             .row_offset_per_family(row_offset_per_family)
             .isolation(isolation)
-            .consistency(consistency);
+            .consistency(consistency)
+            .cache_blocks(cache_blocks);
         if let Some(id) = replica_id {
             read = read.replica_id(id);
         }

@@ -18,6 +18,20 @@ pub(crate) struct StoreFile {
     pub(crate) family: Option<Vec<u8>>,
 }
 
+/// The store files of a region. Files without a region are in one without a name.
+#[derive(Clone, Debug)]
+pub(crate) struct RegionFiles {
+    pub(crate) region: Option<RegionInfo>,
+    pub(crate) families: Vec<FamilyFiles>,
+}
+
+/// The store files of a family.
+#[derive(Clone, Debug)]
+pub(crate) struct FamilyFiles {
+    pub(crate) family: Option<Vec<u8>>,
+    pub(crate) files: Vec<StoreFile>,
+}
+
 impl StoreFile {
     fn alone(path: PathBuf) -> Self {
         Self { path, region: None, family: None }
@@ -33,24 +47,41 @@ pub(crate) fn find(
     reading: &FileArgs,
     out: &Output,
 ) -> Result<Vec<StoreFile>, Failure> {
+    let regions = by_region(path, kind, reading, out)?.into_iter();
+    Ok(regions.flat_map(|region| region.families).flat_map(|family| family.files).collect())
+}
+
+/// As [`find`], with the regions and families that have no files.
+pub(crate) fn by_region(
+    path: &Path,
+    kind: Option<Kind>,
+    reading: &FileArgs,
+    out: &Output,
+) -> Result<Vec<RegionFiles>, Failure> {
     let options = || reading.region_options(out);
+    let alone = |paths: Vec<PathBuf>| {
+        let files = paths.into_iter().map(StoreFile::alone).collect();
+        vec![RegionFiles { region: None, families: vec![FamilyFiles { family: None, files }] }]
+    };
     match target::kind_of(path, kind)? {
-        Kind::Hfile | Kind::Wal => Ok(vec![StoreFile::alone(path.to_owned())]),
+        Kind::Hfile | Kind::Wal => Ok(alone(vec![path.to_owned()])),
         Kind::Family => match path.parent().zip(path.file_name()) {
             Some((region, name)) if is_region(region)? => {
                 let name = name.as_encoded_bytes();
-                let mut files = of_regions(region, Kind::Region, options()?, out)?;
-                files.retain(|file| file.family.as_deref() == Some(name));
-                Ok(files)
+                let mut regions = of_regions(region, Kind::Region, options()?, out)?;
+                for region in &mut regions {
+                    region.families.retain(|family| family.family.as_deref() == Some(name));
+                }
+                Ok(regions)
             }
-            _ => Ok(files_in(path)?.into_iter().map(StoreFile::alone).collect()),
+            _ => Ok(alone(files_in(path)?)),
         },
         kind @ (Kind::Region | Kind::Table | Kind::Snapshot) => of_regions(path, kind, options()?, out),
         kind @ (Kind::Namespace | Kind::Root) => {
             let options = options()?;
             let tables = tables_below(path, kind)?.into_iter();
-            let files = tables.map(|table| of_regions(&table, Kind::Table, options.clone(), out));
-            Ok(files.collect::<Result<Vec<_>, _>>()?.concat())
+            let regions = tables.map(|table| of_regions(&table, Kind::Table, options.clone(), out));
+            Ok(regions.collect::<Result<Vec<_>, _>>()?.concat())
         }
     }
 }
@@ -61,17 +92,16 @@ fn of_regions(
     kind: Kind,
     options: RegionOptions,
     out: &Output,
-) -> Result<Vec<StoreFile>, Failure> {
-    let (regions, mut files) = (Regions::find(dir, Some(kind), options)?, Vec::new());
-    for place in regions.places(|_, _| true) {
-        files.extend(of_region(&place.open(&out.warner())?)?);
-    }
-    Ok(files)
+) -> Result<Vec<RegionFiles>, Failure> {
+    let regions = Regions::find(dir, Some(kind), options)?;
+    let places = regions.places(|_, _| true).into_iter();
+    places.map(|place| Ok(of_region(&place.open(&out.warner())?)?)).collect()
 }
 
-fn of_region(region: &Region) -> Result<Vec<StoreFile>, CommandError> {
-    let mut files = Vec::new();
+fn of_region(region: &Region) -> Result<RegionFiles, CommandError> {
+    let mut families = Vec::new();
     for family in region.families() {
+        let mut files = Vec::new();
         // a legal name is text
         let dir = region.path().join(&*String::from_utf8_lossy(family.name()));
         let names = region.store_file_names(family.name()).unwrap_or_default().into_iter();
@@ -82,8 +112,9 @@ fn of_region(region: &Region) -> Result<Vec<StoreFile>, CommandError> {
                 family: Some(family.name().to_vec()),
             });
         }
+        families.push(FamilyFiles { family: Some(family.name().to_vec()), files });
     }
-    Ok(files)
+    Ok(RegionFiles { region: Some(region.info().clone()), families })
 }
 
 /// Returns where a file of a family is, which is elsewhere if a snapshot has it and the region does not any

@@ -116,6 +116,11 @@ impl WriteArgs {
         self.sort || self.list.text.is_given()
     }
 
+    /// Returns the files that these arguments name, besides the list of cells.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.zstd_dictionary.iter().chain(&self.master_key_file)
+    }
+
     /// Returns the encryption of the files; `None` if they are not encrypted.
     pub(crate) fn encryption(&self) -> Result<Option<Encryption>, CommandError> {
         if self.master_key_file.is_some() && self.settings.encryption.is_none() {

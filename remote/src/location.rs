@@ -1,7 +1,7 @@
 //! URLs as paths.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The kinds of places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +74,17 @@ impl Location {
         }
         Ok(Self { scheme, authority: authority.to_owned(), key })
     }
+
+    /// Returns the URL of the same place that is the same for all its spellings.
+    pub(crate) fn full_path(&self) -> PathBuf {
+        let scheme = match self.scheme {
+            Scheme::S3 => "s3",
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+            Scheme::Hdfs => "hdfs",
+        };
+        PathBuf::from(format!("{scheme}://{}/{}", self.authority, self.key))
+    }
 }
 
 impl Scheme {
@@ -123,6 +134,20 @@ mod tests {
         assert_eq!(parsed("hdfs:///a"), expect(Scheme::Hdfs, "", "a"));
         let joined = Path::new("s3://b/a").join("c");
         assert_eq!(parsed(joined.to_str().unwrap()), expect(Scheme::S3, "b", "a/c"));
+    }
+
+    #[test]
+    fn spellings_of_a_place_have_one_full_path() {
+        for (url, full) in [
+            ("s3a:/b//a/./c/", "s3://b/a/c"),
+            ("s3://b", "s3://b/"),
+            ("hdfs:///a", "hdfs:///a"),
+            ("https://h:80/a%2Fb", "https://h:80/a%2Fb"),
+        ] {
+            let found = Location::parse(Path::new(url)).expect("a URL").full_path();
+            assert_eq!(found.to_str(), Some(full));
+            assert_eq!(Location::parse(&found).unwrap().full_path(), found);
+        }
     }
 
     #[test]

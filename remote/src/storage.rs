@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Remote files as a file system. Paths are URLs; clones share connections.
@@ -246,6 +246,10 @@ impl Storage for RemoteStorage {
     /// The name node counts the last block of a file when the file is closed.
     fn can_hide_writes(&self, path: &Path) -> bool {
         Location::parse(path).is_ok_and(|location| location.scheme == Scheme::Hdfs)
+    }
+
+    fn full_path(&self, path: &Path, _follow_links: bool) -> io::Result<PathBuf> {
+        Ok(Location::parse(path)?.full_path())
     }
 
     /// Files are found by their path at each read.

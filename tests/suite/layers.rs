@@ -194,7 +194,6 @@ const OMITTED: &[(&str, &str, &[&str], &str)] = &[
     ("Storage", "FaultyStorage", &["end_writing", "can_hide_writes"], "what is written can be read"),
     ("Storage", "FaultyStorage", &["full_path"], "files in memory: all paths are full"),
     ("Storage", "RemoteStorage", &["create_scratch", "hard_link"], "there are no such files"),
-    ("Storage", "RemoteStorage", &["full_path"], "a URL is full"),
     ("Storage", "NoLinks", &["hard_link"], "what is tested"),
     ("Storage", "AppendsOnly", &["hard_link"], "HDFS has none"),
     ("LogFile", "LocalLogFile", &["can_overwrite", "max_len"], "as the default says"),

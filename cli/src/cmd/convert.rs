@@ -95,8 +95,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.to == Form::Hfile {
         check_not_stdout(&args.out)?;
     }
+    let given = args.files.iter().chain(args.reading.files()).chain(&args.out_zstd_dictionary);
+    let given: Vec<_> = given.cloned().collect();
     if !stdout {
-        check_output(&args.out, args.force, &args.files)?;
+        check_output(&args.out, args.force, &given)?;
     }
     let options = args.reading.options(out)?;
     out.start_progress(args.files.iter().map(|path| bytes_of(path, None)).sum(), stdout);

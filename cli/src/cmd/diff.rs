@@ -131,15 +131,24 @@ fn of_rows(args: &Args, rows: &RowArgs, out: &mut Output) -> Result<[u64; 2], Fa
     }
     let mut diff = Diff::new(args, None);
     for (table, pair) in pairs {
-        let order = match table {
-            Some(table) if table.is_meta() => CellOrder::Meta,
-            _ => CellOrder::User,
+        let is_meta = match table {
+            Some(table) => table.is_meta(),
+            None => has_meta(&pair, rows)?,
         };
+        let order = if is_meta { CellOrder::Meta } else { CellOrder::User };
         (diff.order, diff.table) = (order, table.map(ToString::to_string));
         let [left, right] = pair.map(|source| open_cells(source, rows, &cells, order));
         diff.walk(&mut *left?, &mut *right?, out)?;
     }
     Ok(diff.counts)
+}
+
+/// Whether the first region of a pair is one of `hbase:meta`.
+fn has_meta(pair: &[Option<&InputSource>; 2], rows: &RowArgs) -> Result<bool, CommandError> {
+    match pair.iter().flatten().find_map(|source| source.parts_of(rows).into_iter().next()) {
+        Some(part) => Ok(part.open()?.info().table().is_meta()),
+        None => Ok(false),
+    }
 }
 
 /// Opens the cells of a table, or none if it is not there.

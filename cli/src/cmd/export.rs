@@ -34,12 +34,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Write the rows of a table, region or snapshot to files, one per region
 ///
 /// The rows are those that `hregion scan` prints, in the same formats: one line per cell. A file is named
-/// like its region; those of a family or an HFile are in the file rows. The file manifest.json lists the
-/// files with the bounds of their regions, the numbers of rows and cells, the bytes and the SHA-256.
-/// Regions are read at once on several threads. With --zookeeper, --bootstrap or --site, the table of a
-/// running cluster is read from its servers, each region at another moment. The directory is renamed into
-/// place when it is complete. With the feature remote, it may be a URL of S3 or HDFS: files are named
-/// REGION.RANDOM.FORMAT there, and the manifest is written last; without it, the export is not complete.
+/// like its region; those of an HFile, or of a family that is in no region, are in the file rows. The file
+/// manifest.json lists the files with the bounds of their regions, the numbers of rows and cells, the bytes
+/// and the SHA-256. Regions are read at once on several threads. With --zookeeper, --bootstrap or --site, the
+/// table of a running cluster is read from its servers, each region at another moment. The directory is
+/// renamed into place when it is complete. With the feature remote, it may be a URL of S3 or HDFS: files are
+/// named REGION.RANDOM.FORMAT there, and the manifest is written last; without it, the export is not
+/// complete.
 ///
 /// Files of Parquet and Arrow have a row for each cell, or by --mapping or --columns family:qualifier=TYPE a
 /// row for each row, with typed columns; TYPE[] is a list of all versions, and TYPE@ adds the timestamps. An

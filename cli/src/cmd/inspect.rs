@@ -5,11 +5,12 @@ use crate::examine;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::hbase_flags::HBaseFlags;
 use crate::inspect_dir;
+use crate::inspect_log;
 use crate::output::Output;
 use crate::places;
 use crate::report;
 use crate::stored_file::StoredFile;
-use crate::target::{self, Kind};
+use crate::target::{self, Kind, is_log};
 use crate::text;
 use hregion::HFile;
 use std::path::PathBuf;
@@ -30,15 +31,24 @@ use std::path::PathBuf;
 /// start, end and families, and each of these the family and its files: {"path","of","bytes","cells",
 /// "sequence_id","first","last","oldest","newest"}. "of" is the HFile that a reference or a link leads to,
 /// which the other numbers are about.
+///
+/// Of a write-ahead log, prints its header; with --entries also how many entries, markers and cells it has of
+/// each region. With --json: one object with the members path, kind, length and header; with --entries also
+/// entries, cells, end (trailer, no trailer or torn), end_offset and regions: {"region","table","entries",
+/// "markers","cells","first_sequence_id","last_sequence_id"}.
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// An HFile, or the directory of a family, a region, a table, a snapshot, a namespace or a root
+    /// An HFile, a log, or the directory of a family, a region, a table, a snapshot, a namespace or a root
     target: PathBuf,
 
     /// The kind of the target, if it cannot be detected
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
+
+    /// Count the entries of a log by region
+    #[arg(long)]
+    entries: bool,
 
     #[command(flatten)]
     flags: HBaseFlags,
@@ -56,13 +66,29 @@ Examples:
   hregion inspect 8e8ab58dcf39412d
   hregion inspect -m -s 8e8ab58dcf39412d
   hregion inspect data/default/users
+  hregion inspect --entries WALs/server,16020,1795161493542/server%2C16020%2C1795161493542.1795161495000
   hregion inspect --json --blocks 8e8ab58dcf39412d | jq '.blocks[] | select(.type == \"DATA\") | .offset'";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let options = args.reading.options(out)?;
     let flags = &args.flags;
     let kind = target::kind_of(&args.target, args.kind)?;
-    if kind != Kind::Hfile && kind != Kind::Wal {
+    if matches!(kind, Kind::Hfile | Kind::Wal) {
+        target::check_regular(&args.target)?;
+    }
+    let is_log = kind == Kind::Wal || args.kind.is_none() && kind == Kind::Hfile && is_log(&args.target);
+    if args.entries && !is_log {
+        return Err(CommandError::usage("--entries: expected a write-ahead log").into());
+    }
+    if is_log {
+        if flags.any_part() || flags.reads_cells() {
+            return Err(
+                CommandError::usage("a log has none of the parts of an HFile: expected no flags").into()
+            );
+        }
+        return inspect_log::run(&args.target, args.entries, out);
+    }
+    if kind != Kind::Hfile {
         if flags.any_part() || flags.reads_cells() {
             return Err(CommandError::usage("a directory is shown as a whole: expected no flags").into());
         }

@@ -3,7 +3,7 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
-use crate::logs::find_logs;
+use crate::logs::FoundLogs;
 use crate::output::Output;
 use crate::places::{check_readable, check_writable};
 use crate::probe;
@@ -81,11 +81,12 @@ fn recover_region(args: &Args, options: RegionOptions, out: &mut Output) -> Resu
         let message = "--accept-torn-logs is for a root directory: a torn log given by --wal is accepted";
         return Err(CommandError::usage(message).into());
     }
-    let mut logs = Vec::new();
-    for path in &args.wal {
-        find_logs(path, &mut logs)?;
+    let mut found = FoundLogs::default();
+    args.wal.iter().try_for_each(|path| found.add(path))?;
+    if let Some(link) = found.links.first() {
+        return Err(FoundLogs::refused(link).into());
     }
-    let region = options.replay_logs(logs).writable(!args.dry_run).open(&args.target)?;
+    let region = options.replay_logs(found.logs).writable(!args.dry_run).open(&args.target)?;
     warn(out, None, region.warnings());
     let (table, encoded) = (region.info().table().to_string(), region.info().encoded_name());
     let replayed = region.replayed();

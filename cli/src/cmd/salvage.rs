@@ -23,8 +23,9 @@ use std::path::PathBuf;
 ///
 /// If the damaged file is encrypted, so is the new one, with a new data key wrapped by the master key.
 ///
-/// Exit code 0 if nothing was lost, 3 if something was: the lost key ranges are printed, with the reason. If
-/// nothing can be read, no file is written, and an error gives the reason. With --json:
+/// Exit code 0 if no cell was lost, 3 if some were: the lost key ranges are printed, with the reason. Entries
+/// of the file info and meta blocks that the new file lacks are named on standard error. If nothing can be
+/// read, no file is written, and an error gives the reason. With --json:
 /// {"lost":{"offset","after","before","cells","reason"}} for each lost block, then
 /// {"summary":{"blocks","cells","cells_before","bytes","lost","faults","guesses","dropped"}}. No lost cell
 /// sorts before the key in "after" or after the one in "before"; null is the start or end of the file.
@@ -79,13 +80,16 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         out.warn(&format!("{} more blocks were lost than are listed", report.lost_beyond));
     }
     for fault in &report.faults {
-        out.warn(&format!("rebuilt: {}", CommandError::from(fault.clone()).with_hint(None).line()));
+        out.warn(&format!(
+            "without a loss of cells: {}",
+            CommandError::from(fault.clone()).with_hint(None).line()
+        ));
     }
     for guess in &report.guesses {
         out.warn(&format!("guessed: {}", text::printable(guess)));
     }
     for what in &report.dropped {
-        out.warn(&format!("not in the new file: {}", text::printable(what)));
+        out.warn_always(&format!("not in the new file: {}", text::printable(what)));
     }
     summarize(&report, out)?;
     Ok(exit)

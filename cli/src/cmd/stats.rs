@@ -5,6 +5,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::new_file::check_output;
 use crate::output::Output;
 use crate::parallel::JobArgs;
+use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
 use crate::source::{Draws, InputSource, SourcePart, bytes_of, for_each_stored};
 use crate::stats::{self, Stats};
@@ -16,7 +17,8 @@ use crate::text_file::TextFile;
 use clap::ValueEnum;
 use hregion::{Clock as _, Region, SystemClock, TableName};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::iter;
+use std::path::{Path, PathBuf};
 
 /// Show how large, how many and how old the cells are
 ///
@@ -89,7 +91,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         if svg.as_os_str() == "-" {
             return Err(CommandError::usage("--svg: expected a file").into());
         }
-        check_output(svg, args.force, std::slice::from_ref(&args.target.target))?;
+        check_output(svg, args.force, &inputs(svg, args, out)?)?;
     }
     let now = args.now.unwrap_or_else(|| SystemClock.now());
     if matches!(args.by, Some(By::File)) {
@@ -137,6 +139,23 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         print(table, &stats, out)
     })?;
     Ok(Exit::Done)
+}
+
+/// Returns what the picture must not replace: of one that is there, also the files that the target's links
+/// and references, or its manifest, lead to.
+fn inputs(svg: &Path, args: &Args, out: &Output) -> Result<Vec<PathBuf>, Failure> {
+    let TargetArgs { target, kind } = &args.target;
+    let mut inputs: Vec<_> = iter::once(target).chain(args.reading.files()).cloned().collect();
+    if args.force && probe::exists(svg)? {
+        let options = args.reading.region_options(out)?;
+        // What cannot be listed is not read either, below, before the picture is written.
+        for StoreFile { path, .. } in store_files::find(target, *kind, &args.reading, out).unwrap_or_default()
+        {
+            inputs.extend(options.hfile_of(&path).ok().flatten());
+            inputs.push(path);
+        }
+    }
+    Ok(inputs)
 }
 
 /// Prints the statistics of each store file.

@@ -2,7 +2,7 @@
 
 use crate::cell_line::{self, LineStyle};
 use crate::failure::{CommandError, Exit, Failure};
-use crate::logs::find_logs;
+use crate::logs::FoundLogs;
 use crate::output::Output;
 use crate::places;
 use crate::query_args::{self, Row};
@@ -53,10 +53,12 @@ Examples:
   hregion wal --strict recovered.edits/0000000000000000016";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let mut logs = Vec::new();
-    for path in &args.logs {
-        find_logs(path, &mut logs)?;
+    let mut found = FoundLogs::default();
+    args.logs.iter().try_for_each(|path| found.add(path))?;
+    for link in &found.links {
+        out.warn_always(&FoundLogs::refused(link).line());
     }
+    let logs = found.logs;
     let bytes = logs.iter().map(|path| places::len(path)).sum();
     out.start_progress(bytes, true);
     let mut torn = None;

@@ -12,6 +12,7 @@ use crate::text_rows::BadLines;
 use crate::write_args::{List, WriteArgs};
 use serde_json::json;
 use std::fs::Metadata;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 /// Write an HFile from cells in JSON lines
@@ -51,8 +52,9 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     check_not_stdout(&args.out)?;
-    check_output(&args.out, args.force, std::slice::from_ref(&args.cells))?;
     let writing = &args.writing;
+    let inputs: Vec<_> = iter::once(&args.cells).chain(writing.files()).cloned().collect();
+    check_output(&args.out, args.force, &inputs)?;
     let encryption = writing.encryption()?;
     let encrypted = encryption.is_some();
     let files =

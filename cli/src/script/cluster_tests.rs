@@ -186,7 +186,7 @@ impl Play<'_> {
             Operation::Exists(get) => ask(get, |get| table.exists(&get).map(Response::Exists)),
             Operation::Scan(scan) => ask_scan(scan, |scan| {
                 let rows = table.scan(scan)?.collect::<Result<Vec<ScanResult>, Error>>()?;
-                Ok(Response::Rows { rows, more: None })
+                Ok(Ok(Response::Rows { rows, more: None }))
             }),
             Operation::Flush(None) => self.upkeep(json!({"op": "flush"})),
             Operation::Compact(None, _) => self.upkeep(json!({"op": "compact", "major": true})),

@@ -153,8 +153,12 @@ fn condition(members: &mut Members) -> BuildResult<Option<(Compare, Comparator)>
 }
 
 fn make_comparator(value: Value) -> BuildResult<Comparator> {
-    if value.is_string() {
-        return Ok(Comparator::parse(members::bytes(value)?)?);
+    if let Some(text) = value.as_str() {
+        // Patterns are strings, in which a backslash is the pattern's own.
+        let kinds = ["regexstring:", "regexstringnocase:", "substring:"];
+        let is_pattern = kinds.iter().any(|kind| text.starts_with(kind));
+        let bytes = if is_pattern { text.as_bytes().to_vec() } else { members::bytes(value)? };
+        return Ok(Comparator::parse(bytes)?);
     }
     with_members(value, |members| {
         if let Some(bytes) = members.bytes("bit")? {
@@ -239,6 +243,10 @@ mod tests {
             (
                 json!({"family": {"op": "NO_OP", "cmp": {"null": true}}}),
                 Filter::family(Compare::NoOp, Comparator::null()),
+            ),
+            (
+                json!({"value": {"op": "=", "cmp": "regexstring:a\\x2Eb"}}),
+                Filter::value(Compare::Equal, Comparator::parse(&br"regexstring:a\x2Eb"[..]).unwrap()),
             ),
             (
                 json!({"qualifier": {"op": "!=", "cmp": {"bit": "\\x01", "mode": "XOR"}}}),

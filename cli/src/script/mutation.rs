@@ -138,21 +138,17 @@ pub(super) fn parse_delete(row: Vec<u8>, members: &mut Members) -> Result<Delete
     for cell in members.list("cells")?.unwrap_or_default() {
         let [kind, family, qualifier, timestamp] = tuple(cell, "[kind, family, qualifier, timestamp]")?;
         let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
-        let timestamp = parse_timestamp(timestamp)?;
+        // Not the row's own timestamp, which is that of a delete without cells.
+        let timestamp = parse_timestamp(timestamp)?.unwrap_or(LATEST_TIMESTAMP);
         let kind = members::text(kind)?;
         if kind.starts_with("family") && !qualifier.is_empty() {
             return Err(format!("{kind}: expected an empty qualifier"));
         }
-        delete = match (kind.as_str(), timestamp) {
-            ("column", None) => delete.column(family, qualifier),
-            ("column", Some(timestamp)) => delete.column_at(family, qualifier, timestamp),
-            ("version", None) => delete.version(family, qualifier),
-            ("version", Some(timestamp)) => delete.version_at(family, qualifier, timestamp),
-            ("family", None) => delete.family(family),
-            ("family", Some(timestamp)) => delete.family_at(family, timestamp),
-            ("family_version", timestamp) => {
-                delete.family_version(family, timestamp.unwrap_or(LATEST_TIMESTAMP))
-            }
+        delete = match kind.as_str() {
+            "column" => delete.column_at(family, qualifier, timestamp),
+            "version" => delete.version_at(family, qualifier, timestamp),
+            "family" => delete.family_at(family, timestamp),
+            "family_version" => delete.family_version(family, timestamp),
             _ => return Err("expected a kind of column, version, family or family_version".into()),
         };
     }
@@ -214,7 +210,11 @@ mod tests {
         let cells = json!([["column", "f", "q", null], ["version", "f", "q", 3], ["version", "g", "", null]]);
         assert_eq!(
             delete(json!({"row": "r", "cells": cells})),
-            Ok(Delete::new("r").column("f", "q").version_at("f", "q", 3).version("g", ""))
+            Ok(Delete::new("r").column_at("f", "q", LATEST_TIMESTAMP).version_at("f", "q", 3).version_at(
+                "g",
+                "",
+                LATEST_TIMESTAMP
+            ))
         );
         let cells = json!([["family", "f", "", 4], ["family_version", "g", "", 5], ["column", "g", "q", 6]]);
         assert_eq!(

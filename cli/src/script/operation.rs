@@ -93,8 +93,8 @@ impl Operation {
             }
             "batch" => Self::Batch(parse_batch(members)?),
             "check_and_mutate" => Self::Check(parse_check(members)?),
-            "flush" => Self::Flush(members.list_of("families", members::bytes)?),
-            "compact" => Self::Compact(members.list_of("families", members::bytes)?, Chosen::parse(members)?),
+            "flush" => Self::Flush(parse_families(members)?),
+            "compact" => Self::Compact(parse_families(members)?, Chosen::parse(members)?),
             "bulkload" => Self::BulkLoad(required(members.list_of("files", BulkFile::parse)?, "files")?),
             "files" => Self::Files,
             "reopen" => Self::Reopen,
@@ -113,7 +113,7 @@ impl Operation {
                 Self::OpenScanner(scanner, parsed)
             }
             "next" => {
-                let rows = members.number("rows")?.map(|rows| at_least(1, rows, "rows")).transpose()?;
+                let rows = members.number("rows")?.map(|rows| not_negative(rows, "rows")).transpose()?;
                 Self::Next(parse_scanner(members)?, rows)
             }
             "close_scanner" => Self::CloseScanner(parse_scanner(members)?),
@@ -124,12 +124,16 @@ impl Operation {
 
 impl Chosen {
     fn parse(members: &mut Members) -> Result<Self, String> {
-        if members.flag("major", false)? {
-            return Ok(Self::All);
-        }
-        let mut number = |name| at_least(0, required(members.number(name)?, name)?, name);
-        Ok(Self::Some { from: number("from")?, count: number("count")? })
+        let is_major = members.flag("major", false)?;
+        let mut number = |name, default| not_negative(members.number(name)?.unwrap_or(default), name);
+        let (from, count) = (number("from", 0)?, number("count", 2)?);
+        Ok(if is_major { Self::All } else { Self::Some { from, count } })
     }
+}
+
+/// Takes the names of families; `None` are all of them.
+fn parse_families(members: &mut Members) -> Result<Option<Vec<Vec<u8>>>, String> {
+    Ok(members.list_of("families", members::bytes)?.filter(|families| !families.is_empty()))
 }
 
 fn parse_row(members: &mut Members) -> Result<Vec<u8>, String> {
@@ -140,9 +144,8 @@ fn parse_scanner(members: &mut Members) -> Result<String, String> {
     required(members.text("scanner")?, "scanner")
 }
 
-fn at_least(least: usize, number: i64, name: &str) -> Result<usize, String> {
-    let number = usize::try_from(number).ok().filter(|&number| number >= least);
-    number.ok_or_else(|| format!("{name}: expected {least} or more"))
+fn not_negative(number: i64, name: &str) -> Result<usize, String> {
+    usize::try_from(number).map_err(|_| format!("{name}: expected 0 or more"))
 }
 
 #[cfg(test)]
@@ -163,7 +166,9 @@ mod tests {
         assert!(matches!(flush, Ok(Operation::Flush(Some(families))) if families == [b"f"]));
         let compact = parse(r#"{"id":1,"op":"compact","from":1,"count":3}"#);
         assert!(matches!(compact, Ok(Operation::Compact(None, Chosen::Some { from: 1, count: 3 }))));
-        let compact = parse(r#"{"id":1,"op":"compact","major":true,"families":["g"]}"#);
+        let compact = parse(r#"{"id":1,"op":"compact","families":[]}"#);
+        assert!(matches!(compact, Ok(Operation::Compact(None, Chosen::Some { from: 0, count: 2 }))));
+        let compact = parse(r#"{"id":1,"op":"compact","major":true,"families":["g"],"from":1}"#);
         assert!(matches!(compact, Ok(Operation::Compact(Some(_), Chosen::All))));
         let next = parse(r#"{"id":1,"op":"next","scanner":"s","rows":2}"#);
         assert!(matches!(next, Ok(Operation::Next(name, Some(2))) if name == "s"));
@@ -184,8 +189,8 @@ mod tests {
             (r#"{"id":1}"#, "op: missing"),
             (r#"{"id":1,"op":"truncate"}"#, "truncate: there is no such operation"),
             (r#"{"id":1,"op":"files","of":"f"}"#, "files: of: there is no such member here"),
-            (r#"{"id":1,"op":"compact","from":1}"#, "compact: count: missing"),
-            (r#"{"id":1,"op":"next","scanner":"s","rows":0}"#, "next: rows: expected 1 or more"),
+            (r#"{"id":1,"op":"compact","from":-1}"#, "compact: from: expected 0 or more"),
+            (r#"{"id":1,"op":"next","scanner":"s","rows":-1}"#, "next: rows: expected 0 or more"),
             (
                 r#"{"id":1,"op":"open_scanner","scanner":"s","scan":{"row":""}}"#,
                 "open_scanner: row: there is no such member here",

@@ -13,7 +13,7 @@ use crate::failure::CommandError;
 use crate::scratch_dir::ScratchDir;
 use hregion::{
     BlockCache, Clock, Compaction, Durability, ErrorKind, Get, ManualClock, Mutation, ReadView, Region,
-    ResultScanner, Scan,
+    RegionScanner, ResultScanner, Scan,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -249,17 +249,10 @@ impl Stage {
         Response::Files(self.create.families.iter().map(count).collect())
     }
 
-    fn scan(&self, scan: &Scan) -> hregion::Result<Response> {
+    fn scan(&self, scan: &Scan) -> hregion::Result<hregion::Result<Response>> {
         let view = self.region.view();
-        let mut scanner = view.scan(scan)?;
-        let mut rows = Vec::new();
-        let mut more = true;
-        while more {
-            let found = scanner.next_results(None)?;
-            rows.extend(found.results);
-            more = found.more;
-        }
-        Ok(Response::Rows { rows, more: None })
+        let scanner = view.scan(scan)?;
+        Ok(read_all(scanner))
     }
 
     fn open_scanner(&mut self, name: String, scan: Makes<ScanOf>) -> PlayResult {
@@ -268,7 +261,7 @@ impl Stage {
         ask_scan(scan, |scan| {
             let scanner = OpenScanner { _view: region.view(), results: region.scan(scan)? };
             scanners.insert(name, scanner);
-            Ok(Response::None)
+            Ok(Ok(Response::None))
         })
     }
 
@@ -317,14 +310,28 @@ fn made<T>(
     }
 }
 
+/// Executes a scan, unless HBase's client would refuse to build it. `ask` opens the scanner, and then returns
+/// what it has read.
 pub(super) fn ask_scan(
     scan: Makes<ScanOf>,
-    ask: impl FnOnce(Scan) -> hregion::Result<Response>,
+    ask: impl FnOnce(Scan) -> hregion::Result<hregion::Result<Response>>,
 ) -> PlayResult {
     match scan {
-        Ok(ScanOf { scan, has_own_error }) => {
-            answer(ask(scan), if has_own_error { Request::OddScan } else { Request::Read })
-        }
+        Ok(ScanOf { scan, has_own_error }) => match ask(scan) {
+            Ok(read) => answer(read, Request::Read),
+            Err(error) => answer(Err(error), if has_own_error { Request::OddScan } else { Request::Read }),
+        },
         Err(refusal) => Ok(Response::Refused(refusal)),
     }
+}
+
+fn read_all(mut scanner: RegionScanner<'_>) -> hregion::Result<Response> {
+    let mut rows = Vec::new();
+    let mut more = true;
+    while more {
+        let found = scanner.next_results(None)?;
+        rows.extend(found.results);
+        more = found.more;
+    }
+    Ok(Response::Rows { rows, more: None })
 }

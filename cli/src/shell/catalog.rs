@@ -24,6 +24,11 @@ pub(crate) trait Catalog: Debug {
     /// Adds to a read's filter what ends it at Ctrl-C, if the filter is applied here.
     fn watched(&self, filter: Option<Filter>) -> hregion::Result<Option<Filter>>;
 
+    /// Returns the filter of a scan that only counts rows, if it makes the scan faster.
+    fn filter_to_count(&self) -> Option<Filter> {
+        None
+    }
+
     /// Returns the names of all tables, without HBase's own.
     fn names(&self) -> Result<Vec<TableName>, Failure>;
 

@@ -41,6 +41,10 @@ impl Catalog for ClusterTables {
         Ok(filter)
     }
 
+    fn filter_to_count(&self) -> Option<Filter> {
+        Some(Filter::first_key_only())
+    }
+
     fn names(&self) -> Result<Vec<TableName>, Failure> {
         Ok(self.client.tables()?)
     }

@@ -35,6 +35,11 @@ impl<'v> Options<'v> {
         (value.kind != ValueKind::Nil).then_some(value)
     }
 
+    /// Whether a member has a value that has not been taken.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(other, _, value)| other == name && value.kind != ValueKind::Nil)
+    }
+
     /// Returns all members that have not been taken.
     pub(super) fn members(self) -> impl Iterator<Item = (String, &'v Value)> {
         self.0.into_iter().map(|(name, _, value)| (name, value))

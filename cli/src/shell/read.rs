@@ -64,10 +64,11 @@ fn selection(options: &mut Options<'_>, formats: &mut Formats) -> Result<Selecti
     if let Some(id) = options.take("REGION_REPLICA_ID") {
         selection.replica_id = Some(id.count("the number of a copy of the region")?);
     }
-    // these affect only how results are transferred and cached
-    for name in ["CACHE", "CACHE_BLOCKS"] {
-        options.take(name);
+    if let Some(caches) = options.take("CACHE_BLOCKS") {
+        selection.cache_blocks = caches.flag("true or false")?;
     }
+    // of gets, which have one result
+    options.take("CACHE");
     Ok(selection)
 }
 
@@ -143,16 +144,27 @@ pub(super) fn print_counter(value: &[u8], column: &Value, out: &mut Output) -> R
     Ok(())
 }
 
-/// Builds a scan from its options. An interrupt ends it. Returns whether it is reversed, too.
+/// Builds a scan from its options, or one that `counts` rows. An interrupt ends it. Returns whether it is
+/// reversed, too.
 fn row_scan(
     options: &mut Options<'_>,
     formats: &mut Formats,
     catalog: &dyn Catalog,
+    counts: bool,
 ) -> Result<(RowScan, bool), Stop> {
     let reversed = options.take("REVERSED").map(|reversed| reversed.flag("true or false")).transpose()?;
     let reversed = reversed.unwrap_or(false);
     let caching = options.take("CACHE").map(|rows| rows.count("a number of rows")).transpose()?;
+    let caches = options.has("CACHE_BLOCKS");
     let mut selection = selection(options, formats)?;
+    if counts {
+        // as in HBase's shell
+        selection.cache_blocks &= caches;
+        let selects = selection.max_results_per_family.is_some() || selection.row_offset_per_family > 0;
+        if selection.filter.is_none() && !selects {
+            selection.filter = catalog.filter_to_count();
+        }
+    }
     selection.filter = catalog.watched(selection.filter)?;
     let mut scan = selection.scan().reversed(reversed);
     if let Some(rows) = caching {
@@ -218,7 +230,7 @@ pub(super) fn scan(
     let mut options = Options::of(values.next())?;
     values.end()?;
     let (interrupt, mut formats) = (catalog.interrupt(), Formats::default());
-    let (scan, reversed) = row_scan(&mut options, &mut formats, catalog)?;
+    let (scan, reversed) = row_scan(&mut options, &mut formats, catalog, false)?;
     formats.take(&mut options)?;
     let max_length = max_length(&mut options)?;
     options.end()?;
@@ -256,7 +268,7 @@ pub(super) fn count(
         interval = value.count("an interval of rows")?;
     }
     let interrupt = catalog.interrupt();
-    let (scan, reversed) = row_scan(&mut options, &mut Formats::default(), catalog)?;
+    let (scan, reversed) = row_scan(&mut options, &mut Formats::default(), catalog, true)?;
     options.end()?;
     let mut count = RowCount::default();
     catalog.scan(&table, scan, reversed, &mut |row| {

@@ -214,16 +214,21 @@ pub(super) fn describe(
 pub(super) fn list(catalog: &dyn Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let pattern = values.next();
     values.end()?;
-    let mut names: Vec<String> = catalog.names()?.iter().map(ToString::to_string).collect();
+    let mut names = catalog.names()?;
     if let Some(pattern) = pattern {
         let text = pattern.text("the name of a table")?;
         let wanted = wanted(&text)
             .ok_or_else(|| Stop::At(pattern.at, "expected a name, or a prefix and .*".into()))?;
-        names.retain(|name| match wanted {
+        let is_wanted = |name: &str| match wanted {
             SchemaRequest::Name(wanted) => name == wanted,
             SchemaRequest::Prefix(prefix) => name.starts_with(prefix),
+        };
+        // as in HBase, the default namespace may be named
+        names.retain(|name| {
+            is_wanted(&name.to_string()) || is_wanted(&format!("{}:{}", name.namespace(), name.qualifier()))
         });
     }
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     if out.is_json() {
         return Ok(names.iter().try_for_each(|name| out.json_line(&json!({ "table": name })))?);
     }

@@ -557,12 +557,23 @@ fn no_file_that_is_read_is_replaced() {
     assert_eq!((references.len(), hfiles.len(), links.len()), (2, 1, 1));
     let (before, hfile) = (fs::read(&hfiles[0]).unwrap(), hfiles[0].as_str());
     let cells = ok(&["scan", &table]);
+    let [snapshot, list, key] = [".hbase-snapshot/s", "list.jsonl", "key"].map(|name| path(&dir, name));
+    fs::write(&list, ok(&["cells", "--json", hfile])).unwrap();
+    fs::write(&key, "00112233445566778899aabbccddeeff").unwrap();
     for args in [
         vec!["convert", &references[0], "--out", hfile],
         vec!["convert", &links[0], "--to", "csv", "--out", hfile],
         vec!["convert", &table, "--to", "csv", "--out", hfile],
         vec!["convert", &table, "--out", &references[0]],
         vec!["stats", &table, "--svg", hfile],
+        vec!["stats", &links[0], "--svg", hfile],
+        vec!["stats", &snapshot, "--svg", hfile],
+        vec!["write", &list, "--out", &list],
+        vec!["write", &list, "--encryption", "AES", "--master-key-file", &key, "--out", &key],
+        vec!["write", &list, "--compression", "ZSTD", "--zstd-dictionary", &key, "--out", &key],
+        vec!["convert", hfile, "--zstd-dictionary", &key, "--out", &key],
+        vec!["convert", hfile, "--out-zstd-dictionary", &key, "--out", &key],
+        vec!["stats", hfile, "--zstd-dictionary", &key, "--svg", &key],
         vec!["report", root, "--out", hfile],
     ] {
         let refused = run(&[&args[..], &["--force"]].concat());
@@ -570,6 +581,7 @@ fn no_file_that_is_read_is_replaced() {
         assert!(stderr(&refused).contains("the output is the input"), "{}", stderr(&refused));
     }
     assert_eq!(fs::read(hfile).unwrap(), before);
+    assert_eq!(fs::read_to_string(&key).unwrap(), "00112233445566778899aabbccddeeff");
     assert_eq!(ok(&["scan", &table]), cells);
     // any other file there is replaced
     let picture = path(&dir, "stats.svg");

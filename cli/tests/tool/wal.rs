@@ -1,6 +1,6 @@
 //! `hregion wal`: the entries of logs that HBase wrote, torn ends, and what options leave out.
 
-use crate::support::{code, json_lines, last_error, ok, run, stderr, stdout, testdata};
+use crate::support::{code, json_lines, last_error, ok, plain, run, stderr, stdout, testdata};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -80,6 +80,61 @@ fn entries_are_those_that_hbase_reads() {
 }
 
 #[test]
+fn inspect_counts_the_entries_of_regions() {
+    for (variant, log) in
+        VARIANTS.iter().flat_map(|variant| logs(variant).into_iter().map(move |log| (variant, log.0)))
+    {
+        let log = text(&log);
+        let entries = json_lines(&ok(&["wal", "--json", &log]));
+        let header = json_lines(&ok(&["inspect", "--json", &log])).remove(0);
+        assert_eq!(header["header"]["compression"], *variant != "plain", "{header}");
+        assert!(header["kind"] == "wal" && header.get("regions").is_none(), "{header}");
+        let found = json_lines(&ok(&["inspect", "--json", "--entries", &log])).remove(0);
+        assert_eq!(found["header"], header["header"]);
+        assert_eq!(
+            (&found["entries"], &found["end_offset"]),
+            (&entries.len().into(), &entries.last().unwrap()["position"])
+        );
+        let mut counted = 0;
+        for region in found["regions"].as_array().unwrap() {
+            let own: Vec<_> = entries.iter().filter(|entry| entry["region"] == region["region"]).collect();
+            counted += own.len();
+            let (markers, writes): (Vec<&Value>, Vec<&Value>) =
+                own.iter().copied().partition(|entry| entry["marker"].is_object());
+            let cells: usize = writes.iter().map(|entry| entry["cells"].as_array().unwrap().len()).sum();
+            let ids = || own.iter().map(|entry| entry["sequence_id"].as_i64().unwrap());
+            assert_eq!(
+                *region,
+                serde_json::json!({
+                    "region": region["region"], "table": own[0]["table"], "entries": own.len(),
+                    "markers": markers.len(), "cells": cells,
+                    "first_sequence_id": ids().min(), "last_sequence_id": ids().max(),
+                })
+            );
+        }
+        assert_eq!(counted, entries.len(), "{found}");
+        let lines = ok(&["inspect", "--entries", "--as", "wal", &log]);
+        assert!(lines.contains(&format!("    entries = {}\n", entries.len())), "{lines}");
+    }
+    let log = logs("plain")[0].0.clone();
+    let torn = tempfile::NamedTempFile::new().unwrap();
+    let bytes = fs::read(&log).unwrap();
+    let whole = json_lines(&ok(&["wal", "--json", &text(&log)]));
+    let last = whole.last().unwrap()["position"].as_u64().unwrap();
+    fs::write(torn.path(), &bytes[..usize::try_from(last).unwrap() - 1]).unwrap();
+    let output = run(&["inspect", "--entries", "--json", &text(torn.path())]);
+    let found = json_lines(&stdout(&output)).remove(0);
+    assert_eq!(
+        (code(&output), &found["end"], &found["entries"]),
+        (0, &"torn".into(), &(whole.len() - 1).into())
+    );
+    assert!(!stderr(&output).is_empty());
+    for wrong in [&["inspect", "-m", &text(&log)][..], &["inspect", "--entries", &plain()]] {
+        assert_eq!(code(&run(wrong)), 2, "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_directory_stands_for_its_logs_in_the_order_of_their_names() {
     let dir = testdata("wal/dictionary/split/data/default/w2");
     let each: String = files(&dir).iter().map(|log| ok(&["wal", "--json", &text(log)])).collect();
@@ -95,6 +150,8 @@ fn a_directory_stands_for_its_logs_in_the_order_of_their_names() {
     std::os::unix::fs::symlink(copy.path(), copy.path().join("again")).unwrap();
     let found = ok(&["wal", "--json", &text(copy.path())]);
     assert_eq!(json_lines(&found).len(), json_lines(&ok(&["wal", "--json", &text(&files(&dir)[0])])).len());
+    #[cfg(unix)]
+    assert!(stderr(&run(&["wal", "--json", &text(copy.path())])).contains("a symbolic link among logs"));
 }
 
 #[test]
@@ -147,7 +204,7 @@ fn a_torn_end_is_a_message_or_an_error() {
 
 #[test]
 fn what_is_no_log_is_an_error() {
-    let output = run(&["wal", "--json", &crate::support::plain()]);
+    let output = run(&["wal", "--json", &plain()]);
     assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (3, Some("Corrupt")));
     let output = run(&["wal", "--json", "no such file"]);
     assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Io")));

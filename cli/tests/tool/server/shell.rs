@@ -44,12 +44,15 @@ scan 's', {FORMATTER => 'toString', STARTROW => 'z'}
 count 's'
 count 's', INTERVAL => 2
 count 's', {FILTER => "PrefixFilter('b')"}
+count 's', {MAX_RESULTS_PER_COLUMN_FAMILY => 1, OFFSET => 1, VERSIONS => 3}
+count 's', {COLUMNS => 'g', BATCH => 1, REVERSED => true, CACHE_BLOCKS => true}
 t = get_table 's'
 t.get 'z'
 delete 's', 'a', 'f:q', 2000
 get 's', 'a'
 deleteall 's', 'a', 'g:', 1500
 scan 's', {RAW => true, VERSIONS => 3, STOPROW => 'b'}
+count 's', {RAW => true, VERSIONS => 3, STOPROW => 'c'}
 deleteall 's', {ROWPREFIXFILTER => 'b'}
 count 's'
 deleteall 's', 'n'
