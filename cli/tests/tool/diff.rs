@@ -1,5 +1,6 @@
 //! `hregion diff` of tables, regions and snapshots: what was written in between, and nothing else.
 
+use crate::library::files::copy_dir;
 use crate::support::{code, json_lines, last_error, ok, plain, run, stderr, stdout, testdata};
 use hregion::{
     CellRef, CellType, Clock as _, Compaction, Delete, Family, HFileWriter, Put, Region, SeekKey,
@@ -139,13 +140,6 @@ fn directories_of_tables_are_compared() {
     let namespace = |root: &str| format!("{root}/data/default");
     assert_eq!(ok(&["diff", &a, &a]), "");
     assert_eq!(ok(&["diff", &namespace(&a), &namespace(&b)]), "");
-    // hbase:meta alone, whose rows have an order of their own, too
-    for part in ["data/hbase/meta", "data/hbase/meta/1588230740", "data/hbase/meta/1588230740/info"] {
-        let [ours, theirs] = [&a, &b].map(|root| format!("{root}/{part}"));
-        assert_eq!(ok(&["diff", &ours, &ours]), "", "{part}");
-        assert_eq!(code(&run(&["diff", &ours, &theirs])), 1, "{part}");
-        assert_eq!(code(&run(&["diff", &ours, &format!("{a}/data/default/t")])), 4, "{part}");
-    }
     let table = Table::open_with(root("b"), "t", Region::options().writable(true)).unwrap();
     table.put(Put::new("x").cell_at("f", "q", 5, "more")).unwrap();
     table.flush().unwrap();
@@ -171,6 +165,29 @@ fn directories_of_tables_are_compared() {
     }));
     let mixed = run(&["diff", &a, &format!("{}/t", namespace(&a))]);
     assert_eq!(code(&mixed), 2, "{}", stderr(&mixed));
+}
+
+/// The rows of `hbase:meta` have an order of their own.
+#[test]
+fn a_catalog_is_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (testdata("meta/root/data/hbase/meta"), dir.path().join("data/hbase/meta"));
+    copy_dir(&ours, &theirs);
+    let region = Region::options().writable(true).open(theirs.join("1588230740")).unwrap();
+    region.put(Put::new("new,,1.d41d8cd98f00b204e9800998ecf8427e.").cell("info", "q", "v")).unwrap();
+    region.flush().unwrap();
+    region.close().unwrap();
+    let root = dir.path().join("other");
+    Table::create(&root, "t", &[Family::new("info")], &[""; 0]).unwrap().close().unwrap();
+    let other = root.join("data/default/t");
+    for part in ["", "1588230740", "1588230740/info"] {
+        let [ours, theirs] = [&ours, &theirs].map(|meta| text(&meta.join(part)).to_owned());
+        assert_eq!(ok(&["diff", &ours, &ours]), "", "{part}");
+        let output = run(&["diff", &ours, &theirs]);
+        assert_eq!((code(&output), stdout(&output).lines().count()), (1, 1), "{part}: {}", stdout(&output));
+    }
+    let mixed = run(&["diff", text(&theirs), text(&other)]);
+    assert_eq!(code(&mixed), 4, "{}", stderr(&mixed));
 }
 
 /// Many cells of one key, which may be in any order in a file.
