@@ -337,7 +337,7 @@ fn a_write_whose_log_panics_is_not_read() {
         move || region.put(put("lost"))
     });
     assert!(write.join().is_err(), "the append panics");
-    let found = |row: &str| !region.get(&Get::new(row.to_owned())).unwrap().is_empty();
+    let found = |row: &str| !region.get(&Get::new(row)).unwrap().is_empty();
     assert!(found("before") && !found("lost"));
     assert!(region.put(put("after")).is_err());
     assert!(!found("after"));
