@@ -71,25 +71,7 @@ struct GatedLog {
 }
 
 impl LogFile for GatedLog {
-    fn path(&self) -> &Path {
-        self.log.path()
-    }
-
-    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
-        self.log.append(bytes, kept)
-    }
-
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
-        self.log.truncate(len)
-    }
-
-    fn can_overwrite(&self) -> bool {
-        self.log.can_overwrite()
-    }
-
-    fn max_len(&self) -> u64 {
-        self.log.max_len()
-    }
+    forward!(log: path append truncate can_overwrite max_len);
 
     fn sync(&mut self) -> io::Result<()> {
         self.syncs += 1;
@@ -298,29 +280,11 @@ struct PanicsLog {
 }
 
 impl LogFile for PanicsLog {
-    fn path(&self) -> &Path {
-        self.log.path()
-    }
+    forward!(log: path truncate can_overwrite max_len sync);
 
     fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
         assert!(!self.next.swap(false, Ordering::Relaxed), "an append that panics");
         self.log.append(bytes, kept)
-    }
-
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
-        self.log.truncate(len)
-    }
-
-    fn can_overwrite(&self) -> bool {
-        self.log.can_overwrite()
-    }
-
-    fn max_len(&self) -> u64 {
-        self.log.max_len()
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.log.sync()
     }
 }
 

@@ -216,25 +216,7 @@ struct LateLog {
 }
 
 impl LogFile for LateLog {
-    fn path(&self) -> &Path {
-        self.log.path()
-    }
-
-    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
-        self.log.append(bytes, kept)
-    }
-
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
-        self.log.truncate(len)
-    }
-
-    fn can_overwrite(&self) -> bool {
-        self.log.can_overwrite()
-    }
-
-    fn max_len(&self) -> u64 {
-        self.log.max_len()
-    }
+    forward!(log: path append truncate can_overwrite max_len);
 
     fn sync(&mut self) -> io::Result<()> {
         self.syncs += 1;

@@ -1,7 +1,8 @@
-//! Storages that change some calls of another.
+//! Storages, and logs, that change some calls of another.
 
-/// Forwards calls of a `Storage` to the storage in a field, as in `forward!(files: open rename)`. `optional`
-/// forwards those with a default, except `hard_link`.
+/// Forwards calls of a `Storage`, or of a `LogFile`, to the one in a field, as in
+/// `forward!(files: open rename)`. `optional` forwards those of a `Storage` with a default, except
+/// `hard_link`.
 macro_rules! forward {
     ($inner:ident: $($call:ident)+) => {
         $(forward!(@$call $inner);)+
@@ -119,6 +120,36 @@ macro_rules! forward {
     (@lock $inner:ident) => {
         fn lock(&self, path: &std::path::Path) -> std::io::Result<hregion::io::FileLock> {
             self.$inner.lock(path)
+        }
+    };
+    (@path $inner:ident) => {
+        fn path(&self) -> &std::path::Path {
+            self.$inner.path()
+        }
+    };
+    (@append $inner:ident) => {
+        fn append(&mut self, bytes: &[u8], kept: usize) -> std::io::Result<()> {
+            self.$inner.append(bytes, kept)
+        }
+    };
+    (@truncate $inner:ident) => {
+        fn truncate(&mut self, len: u64) -> std::io::Result<()> {
+            self.$inner.truncate(len)
+        }
+    };
+    (@can_overwrite $inner:ident) => {
+        fn can_overwrite(&self) -> bool {
+            self.$inner.can_overwrite()
+        }
+    };
+    (@max_len $inner:ident) => {
+        fn max_len(&self) -> u64 {
+            self.$inner.max_len()
+        }
+    };
+    (@sync $inner:ident) => {
+        fn sync(&mut self) -> std::io::Result<()> {
+            self.$inner.sync()
         }
     };
 }
