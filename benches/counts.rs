@@ -49,11 +49,12 @@ const FEW: f64 = 0.05;
 /// A workload: its name, the unit of its operations, and a function that prepares it and measures it once.
 type Workload = (&'static str, &'static str, fn(usize) -> Measured);
 
-const WORKLOADS: [Workload; 21] = [
+const WORKLOADS: [Workload; 22] = [
     ("get-hot", "get", |rows| gets(&Store::one_file(rows, HOT), Wanted::Column)),
     ("get-row-hot", "get", |rows| gets(&Store::one_file(rows, HOT), Wanted::Row)),
     ("get-missing-hot", "get", |rows| gets(&Store::one_file(rows, HOT), Wanted::Missing)),
     ("get-5runs", "get", |rows| gets(&Store::runs(rows), Wanted::Column)),
+    ("get-newest-5runs", "get", |rows| gets(&Store::updated(rows), Wanted::Column)),
     ("get-cold", "get", |rows| gets(&Store::one_file(rows, COLD), Wanted::Column)),
     ("get-cold-fast-diff", "get", |rows| {
         gets(&Store::encoded(rows, COLD, DataBlockEncoding::FastDiff), Wanted::Column)
@@ -137,9 +138,26 @@ impl Store {
         store
     }
 
+    /// Returns a region whose rows are all in each of four files, and a fifth of them in the MemStore, with
+    /// later timestamps each time.
+    fn updated(rows: usize) -> Self {
+        let store = Self::empty(rows, HOT, DataBlockEncoding::None);
+        for run in 0..5 {
+            (0..rows).step_by(if run < 4 { 1 } else { 5 }).for_each(|i| store.put_at(i, 1 + run));
+            if run < 4 {
+                store.region.flush().expect("a file");
+            }
+        }
+        store
+    }
+
     fn put(&self, i: usize) {
+        self.put_at(i, 1);
+    }
+
+    fn put_at(&self, i: usize, timestamp: i64) {
         self.region
-            .put(Put::new(row(i, self.rows)).cell_at("cf", "qual", 1, &VALUE[..]))
+            .put(Put::new(row(i, self.rows)).cell_at("cf", "qual", timestamp, &VALUE[..]))
             .expect("a written row");
     }
 }

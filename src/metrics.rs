@@ -74,7 +74,8 @@ counters! {
     compactions,
     /// Store files considered by reads.
     files_considered,
-    /// Of these, files skipped because they contain no cell in the requested time range.
+    /// Of these, files skipped because they contain no cell in the requested time range, or none as new as
+    /// the values that were found in others.
     files_skipped_by_time,
     /// Files skipped because they contain no row in the requested range.
     files_skipped_by_key,

@@ -183,6 +183,19 @@ impl RowCursor<'_> {
         self.block.step_in_row(&mut self.place.clone()) == RowStep::NextRow
     }
 
+    /// Passes the row's cells to `visit` from the current one on, without moving: at most `most`, and none of
+    /// the next block.
+    #[inline]
+    pub(crate) fn look_ahead(&self, most: usize, mut visit: impl FnMut(CellRef<'_>)) {
+        let mut place = self.place;
+        for _ in 0..most {
+            visit(self.block.cell(&place));
+            if self.block.step_in_row(&mut place) != RowStep::InRow {
+                return;
+            }
+        }
+    }
+
     /// Advances to the next cell of the row; returns false if there is none.
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<bool, NotCached> {

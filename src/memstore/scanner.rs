@@ -111,6 +111,22 @@ impl<'s> SegmentScanner<'s> {
         self.seek(key);
     }
 
+    /// Passes visible cells of `row` to `visit` from the current one on, without moving: at most `most` cells
+    /// are read.
+    pub(crate) fn look_ahead(&self, row: &[u8], most: usize, mut visit: impl FnMut(CellRef<'_>)) {
+        let Position::At(entry) = &self.place else { return };
+        visit(entry.key().cell());
+        let mut entry = entry.clone();
+        for _ in 1..most {
+            if !entry.move_next() || entry.key().cell().row() != row {
+                return;
+            }
+            if entry.key().seq_id() <= self.read_point {
+                visit(entry.key().cell());
+            }
+        }
+    }
+
     /// Moves to the next visible cell.
     #[inline]
     pub(crate) fn advance(&mut self) {

@@ -316,7 +316,7 @@ impl<'f> StoreFileScanner<'f> {
             fake.set_last_on_column(row, family, qualifier);
             return Ok(true);
         }
-        let max_timestamp = self.file.time_range().map_or(i64::MAX, |(_, max)| max);
+        let max_timestamp = self.file.newest_time();
         if key.timestamp() <= max_timestamp {
             return if forward { self.reseek(key) } else { self.seek(key) };
         }

@@ -1,5 +1,7 @@
 //! Reads one row of a store, usually without a scanner (read-path.md §5.1).
 
+mod newest;
+
 use super::row_cells::{RowCells, RowMerge};
 use super::row_match::{MatcherOnly, RowMatch, StopReason, StoreLimit};
 use super::scanner::StoreScanner;
@@ -12,6 +14,7 @@ use crate::op::Query;
 use crate::store::matcher::{MatcherBuffers, ScanInfo, ScanQueryMatcher, is_whole_result};
 use crate::store::version::file::StoreFile;
 use crate::store::version::{Sources, StoreVersion};
+use newest::OlderTimes;
 use std::ops::ControlFlow;
 
 /// Cells stepped over before falling back to a scanner, which can seek.
@@ -70,13 +73,24 @@ impl StoreVersion {
     #[inline(never)] // its locals are large, and most gets do not need them
     fn get_merged<'s>(
         &'s self,
-        in_place: bool,
+        mut in_place: bool,
         query: &Query<'s>,
         info: &ScanInfo,
         row: &mut RowBuf,
         counts: &mut ReadCounts,
     ) -> Result<()> {
         let mut sources = self.sources(query, info, false, counts);
+        if in_place
+            && sources.len() > 1
+            && self.has_later_times()
+            && let Some(older) = OlderTimes::of(&sources, query, info)
+        {
+            match self.get_newest(&sources, &older, query, info, row, counts)? {
+                Some(InPlace::Done) => return Ok(()),
+                Some(InPlace::ForScanner) => in_place = false,
+                None => {}
+            }
+        }
         // Looking up a row in a cached block costs no more than asking a filter.
         let filtered = sources.len() > 1;
         if filtered {

@@ -106,6 +106,21 @@ impl<'s> RowCells<'s> {
         Ok(())
     }
 
+    /// Passes visible cells to `visit` from the current one on, without moving: at most `most` cells are
+    /// read, and of a file none of the next block.
+    #[inline]
+    pub(super) fn look_ahead(&self, most: usize, mut visit: impl FnMut(CellRef<'_>)) {
+        match self {
+            Self::File { cells, read_point, .. } => cells.look_ahead(most, |cell| {
+                if *read_point == i64::MAX || cell.seq_id() <= *read_point {
+                    visit(cell);
+                }
+            }),
+            Self::Segment { cells, row } => cells.look_ahead(row, most, visit),
+            Self::End => {}
+        }
+    }
+
     /// Moves on, if needed, to a visible cell.
     fn skip_invisible(&mut self, read_point: i64) -> Result<(), NotCached> {
         match self.peek() {
@@ -131,14 +146,15 @@ impl<'s> RowCells<'s> {
 }
 
 /// Up to this many sources are merged without a heap.
-const MOST: usize = 8;
+pub(super) const MOST: usize = 8;
 
 /// The cells of a row in several sources, merged. Nothing is allocated.
 #[derive(Default)]
 pub(super) struct RowMerge<'s> {
-    /// From the oldest source to the newest.
+    /// From the oldest source to the newest, those between `start` and `end`.
     sources: [Option<RowCells<'s>>; MOST],
-    len: usize,
+    start: usize,
+    end: usize,
 }
 
 impl<'s> RowMerge<'s> {
@@ -148,15 +164,37 @@ impl<'s> RowMerge<'s> {
         if matches!(cells, RowCells::End) {
             return true;
         }
-        let Some(place) = self.sources.get_mut(self.len) else { return false };
+        let Some(place) = self.sources.get_mut(self.end) else { return false };
         *place = Some(cells);
-        self.len += 1;
+        self.end += 1;
+        true
+    }
+
+    /// Creates one to which [older](Self::push_older) sources are added.
+    pub(super) fn from_newest() -> Self {
+        Self { start: MOST, end: MOST, ..Self::default() }
+    }
+
+    /// Adds an older source, on a cell. Returns false if there is no space for it.
+    #[inline(always)] // as `push`
+    pub(super) fn push_older(&mut self, cells: RowCells<'s>) -> bool {
+        let Some(start) = self.start.checked_sub(1) else { return false };
+        self.sources[start] = Some(cells);
+        self.start = start;
         true
     }
 
     /// Returns the number of sources that have cells.
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.end - self.start
+    }
+
+    /// Returns the cells of the source, if it is the only one that has any.
+    pub(super) fn only(&self) -> Option<&RowCells<'s>> {
+        match &self.sources[self.start..self.end] {
+            [only] => only.as_ref(),
+            _ => None,
+        }
     }
 
     /// Returns the current cells of the sources.
@@ -171,7 +209,7 @@ impl<'s> RowMerge<'s> {
         order: CellOrder,
         mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), NotCached> {
-        let sources = &mut self.sources[..self.len];
+        let sources = &mut self.sources[self.start..self.end];
         if let [Some(only)] = sources {
             return only.walk(visit);
         }

@@ -158,6 +158,12 @@ impl StoreFile {
         self.0.known.time_range
     }
 
+    /// Returns the greatest timestamp; `i64::MAX` if it is unknown.
+    #[inline]
+    pub(in crate::store) fn newest_time(&self) -> i64 {
+        self.0.known.time_range.map_or(i64::MAX, |(_, max)| max)
+    }
+
     /// Returns the smallest timestamp of a Put: `i64::MAX` if the file has no Put, `None` if it is not
     /// recorded.
     pub(crate) fn earliest_put_ts(&self) -> Option<i64> {

@@ -35,6 +35,7 @@ pub(crate) struct StoreVersion {
     pub(crate) lazy_seek: bool,
     /// Whether any file has tags.
     files_have_tags: bool,
+    file_times: FileTimes,
     /// The segment that is written to.
     pub(crate) active: Arc<Segment>,
     /// Segments to be flushed to a file, from the oldest to the newest.
@@ -48,6 +49,7 @@ impl StoreVersion {
     pub(crate) fn new(family: &Family, order: CellOrder, files: Vec<StoreFile>) -> Self {
         Self {
             files_have_tags: have_tags(&files),
+            file_times: FileTimes::of(&files),
             family: family.name.clone(),
             order,
             has_column_bloom: family.bloom == Some(BloomType::RowCol),
@@ -90,6 +92,7 @@ impl StoreVersion {
     fn with_files_in_order(mut self) -> Self {
         self.files.sort_by(compare_by_seq_id);
         self.files_have_tags = have_tags(&self.files);
+        self.file_times = FileTimes::of(&self.files);
         self
     }
 
@@ -98,6 +101,14 @@ impl StoreVersion {
     #[inline]
     pub(crate) fn may_have_tags(&self) -> bool {
         self.files_have_tags || self.active.has_tags() || self.frozen.iter().any(|segment| segment.has_tags())
+    }
+
+    /// Whether a segment or file has a later timestamp than all that were written before it, as far as is
+    /// cheaply seen.
+    #[inline]
+    pub(super) fn has_later_times(&self) -> bool {
+        let is_later = |segment: &Arc<Segment>| segment.time_range().1 > self.file_times.newest;
+        self.file_times.rise || is_later(&self.active) || self.frozen.iter().any(is_later)
     }
 
     /// Returns the bytes of cells in memory.
@@ -190,6 +201,27 @@ pub(super) struct Sources<'s> {
     pub(super) segments: InlineVec<&'s Arc<Segment>>,
 }
 
+/// The greatest timestamps of files.
+#[derive(Clone, Copy, Debug)]
+struct FileTimes {
+    /// That of all files; `i64::MAX` if it is unknown.
+    newest: i64,
+    /// Whether that of a file is greater than those of all older ones.
+    rise: bool,
+}
+
+impl FileTimes {
+    fn of(files: &[StoreFile]) -> Self {
+        let mut times = Self { newest: i64::MIN, rise: false };
+        for (at, file) in files.iter().enumerate() {
+            let newest = file.newest_time();
+            times.rise |= at > 0 && newest > times.newest;
+            times.newest = times.newest.max(newest);
+        }
+        times
+    }
+}
+
 fn have_tags(files: &[StoreFile]) -> bool {
     files.iter().any(|file| file.hfile().has_tags())
 }
@@ -264,6 +296,14 @@ impl<T: Copy> InlineVec<T> {
     #[inline]
     pub(super) fn iter(&self) -> impl Iterator<Item = T> {
         self.near[..self.len.min(NEAR)].iter().flatten().chain(&self.rest).copied()
+    }
+
+    #[inline]
+    pub(super) fn get(&self, at: usize) -> Option<T> {
+        match self.near.get(at) {
+            Some(&item) => item,
+            None => self.rest.get(at - NEAR).copied(),
+        }
     }
 
     fn retain(&mut self, mut keep: impl FnMut(T) -> bool) {

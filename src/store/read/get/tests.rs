@@ -250,6 +250,24 @@ proptest! {
     }
 
     #[test]
+    fn gets_of_cells_written_in_the_order_of_time_agree_with_scans(
+        writes in writes(),
+        jumps in proptest::collection::vec(0usize..60, 0..4),
+        cuts in proptest::collection::vec(0usize..100, 0..5),
+        family in families(),
+        asks in asks(),
+    ) {
+        let mut writes = writes;
+        let len = writes.len().max(1);
+        for (at, write) in writes.iter_mut().enumerate() {
+            if !jumps.contains(&at) {
+                write.2 = 1 + (at * 30 / len) as i64;
+            }
+        }
+        check_gets(&writes, &cuts, &family, &asks)?;
+    }
+
+    #[test]
     fn gets_of_one_file_agree_with_scans(
         writes in writes(),
         family in families(),
@@ -329,4 +347,53 @@ fn gets_after_misses_ask_the_bloom_filter_first() {
     let present: Vec<_> = (0..100).map(|i| get(2 * i)).collect();
     assert!(present.iter().all(|&(found, _)| found == 1) && skipped(&present) == 0);
     assert_eq!(get(1), (0, 0));
+}
+
+#[test]
+fn files_that_are_older_than_what_was_found_are_not_read() {
+    let put = |row: &str, qualifier: &str, timestamp, kind| {
+        let key = SeekKey::of(row.as_bytes(), b"f", qualifier.as_bytes(), timestamp, kind);
+        Cell::from(CellRef::new(&key, b"v").with_seq_id(timestamp))
+    };
+    // Three files, then the two segments, each with later timestamps than the one before.
+    let cells = [
+        put("a", "p", 1, CellType::Put),
+        put("a", "q", 1, CellType::Put),
+        put("b", "p", 1, CellType::Put),
+        put("a", "p", 2, CellType::Put),
+        put("b", "p", 2, CellType::Put),
+        put("a", "q", 3, CellType::Put),
+        put("b", "p", 3, CellType::DeleteColumn),
+        put("b", "r", 4, CellType::Put),
+        put("a", "r", 5, CellType::Put),
+        put("b", "q", 5, CellType::Put),
+    ];
+    let cache = BlockCache::with_capacity(1 << 20);
+    let family = Family::new("f");
+    let state = store(&cells, &[3, 5, 7, 8], &family, &cache);
+    assert_eq!((state.files.len(), state.frozen.len()), (3, 1));
+    let info = ScanInfo::new(&family, NOW);
+    let get = |row: &str, columns: &[&'static str]| {
+        let columns: Vec<Bytes> = columns.iter().map(|&column| Bytes::from(column)).collect();
+        let (ask, mut counts, mut buffer) = (Ask::of(row, columns), ReadCounts::default(), RowBuf::new());
+        state.get(&ask.query(), &info, &mut buffer, &mut counts).unwrap();
+        let found = buffer.freeze();
+        assert_eq!(found, scanned(&state, &ask.query(), &info).freeze(), "{ask:?}");
+        (found.len(), counts.files_skipped_by_time, counts.data_block_hits)
+    };
+    // First, load all blocks into the cache.
+    for row in ["a", "b"] {
+        get(row, &[]);
+    }
+    assert_eq!(get("a", &["r"]), (1, 3, 0));
+    assert_eq!(get("a", &["q"]), (1, 2, 1));
+    assert_eq!(get("a", &["p"]), (1, 1, 2));
+    assert_eq!(get("a", &["q", "r"]), (2, 2, 1));
+    assert_eq!(get("a", &["p", "q", "r"]), (3, 1, 2));
+    assert_eq!(get("a", &[]), (3, 0, 3));
+    assert_eq!(get("a", &["o"]), (0, 0, 3));
+    // A value that is hidden, and one beside it that is not.
+    assert_eq!(get("b", &["p"]).0, 0);
+    assert_eq!(get("b", &["q"]), (1, 3, 0));
+    assert_eq!(get("b", &["r"]), (1, 3, 0));
 }
