@@ -41,7 +41,7 @@ pub(super) fn choose(
             break;
         }
         if window.compare(time).is_gt() {
-            window = window.earlier();
+            window = window.back_to(time);
             least = config.least_files();
             continue;
         }
@@ -205,6 +205,22 @@ mod tests {
         (config.windows.incoming_min, config.min_files) = (1, 0);
         assert_eq!(chosen(&[1, 41, 81, 121, 131], &config, true), None);
         assert_eq!(chosen(&[1, 41, 81, 131, 132], &config, true).unwrap().files, [3, 4]);
+    }
+
+    /// There are 10^12 windows between now and the files.
+    #[test]
+    fn old_files_are_found_at_once_in_short_windows() {
+        let some = files(&[(1, 1), (1, 1)]);
+        let refs: Vec<_> = some.iter().collect();
+        let both = Some(Choice { files: vec![0, 1], boundaries: vec![i64::MIN] });
+        for (per_tier, max_tier_age) in [(1, i64::MAX), (1 << 50, i64::MAX), (i64::MAX, i64::MAX), (2, 0)] {
+            let mut config = config();
+            (config.windows.base, config.windows.per_tier) = (1, per_tier);
+            config.windows.max_tier_age = max_tier_age;
+            assert_eq!(choose(&refs, &config, 1_700_000_000_000, false), both, "{per_tier}");
+            config.windows.max_file_age = 1_600_000_000_000;
+            assert_eq!(choose(&refs, &config, 1_700_000_000_000, false), None, "{per_tier}");
+        }
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub(crate) struct Selection {
 /// there may be more than [`CompactionConfig::max_files`].
 ///
 /// With FIFO, nothing is compacted, not even on request, unless the store has halves of a parent's files: see
-/// [`unneeded`].
+/// [`unneeded`]. If a date-tiered store has more halves than one compaction takes, the files before the first
+/// one are left out; HBase would rewrite the oldest files, each into one of its window, again and again.
 pub(crate) fn select(
     files: &[CandidateFile],
     compacting: &[usize],
@@ -51,11 +52,24 @@ pub(crate) fn select(
         || (forced || is_major_due(&of(files, &eligible), config, now, ttl))
             && eligible.len() < config.max_files;
 
+    let most = match config.max_files {
+        _ if trying_major && user => usize::MAX,
+        // One file alone would be rewritten again and again.
+        1 => 2,
+        most => most,
+    };
+
     let mut boundaries = Vec::new();
     let tiered = config.policy == Policy::DateTiered;
+    let first_reference = eligible.iter().position(|&at| files[at].is_reference);
     // Halves of a parent's files are rewritten soon, so that the parent can be removed.
-    if trying_major || eligible.iter().any(|&at| files[at].is_reference) {
+    if trying_major || first_reference.is_some() {
         if tiered {
+            // There may be as many outputs as inputs: each compaction must take a half at least.
+            if eligible.len() > most {
+                eligible.drain(..first_reference.unwrap_or(0));
+            }
+            eligible.truncate(most);
             boundaries = date_tiered::boundaries(&of(files, &eligible), config, now);
         }
     } else if tiered {
@@ -67,10 +81,7 @@ pub(crate) fn select(
         let run = (config.window_policy())(&of(files, &eligible), config, now, stuck);
         eligible = eligible[run].to_vec();
     }
-    if !(trying_major && user) {
-        // One file alone would be rewritten again and again.
-        eligible.truncate(if config.max_files == 1 { 2 } else { config.max_files });
-    }
+    eligible.truncate(most);
     eligible.sort_unstable();
     let all_files = eligible.len() == files.len();
     (!eligible.is_empty()).then_some(Selection {
@@ -149,8 +160,10 @@ fn of<'f>(files: &'f [CandidateFile], places: &[usize]) -> Vec<&'f CandidateFile
 
 #[cfg(test)]
 mod tests {
+    use super::super::window::WindowConfig;
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     const DAY: i64 = 24 * 3_600_000;
     const NOW: i64 = 1_000 * DAY;
@@ -346,6 +359,48 @@ mod tests {
         assert_eq!(pick(&old, false), None);
         old[1].is_major_compaction = false;
         assert!(pick(&old, false).is_some_and(|chosen| chosen.major));
+    }
+
+    /// A parent with a file for each of many windows: a daughter has as many halves.
+    #[test]
+    fn halves_of_many_windows_are_all_rewritten() {
+        let hour = 3_600_000;
+        let windows = WindowConfig { base: hour, per_tier: 1_000_000, ..WindowConfig::default() };
+        let config = CompactionConfig { policy: Policy::DateTiered, windows, ..config() };
+        // The outputs of one compaction have one id.
+        for has_one_id in [false, true] {
+            let half = |n: i64| CandidateFile {
+                name: format!("half {n:02}"),
+                max_seq_id: if has_one_id { 12 } else { n },
+                is_reference: true,
+                min_timestamp: Some(NOW - (13 - n) * hour),
+                max_timestamp: Some(NOW - (13 - n) * hour),
+                ..file(10)
+            };
+            let mut some: Vec<CandidateFile> = (1..=12).map(half).collect();
+            let mut passes = 0;
+            while let Some(chosen) = select(&some, &[], &config, NOW, None, false, false) {
+                passes += 1;
+                assert!(passes <= 12, "{some:?}");
+                assert!(chosen.files.is_sorted_by(|a, b| a + 1 == *b));
+                let window = |at: &usize| {
+                    some[*at].min_timestamp.map(|time| date_tiered::window_of(&chosen.boundaries, time))
+                };
+                let outputs: BTreeSet<Option<usize>> = chosen.files.iter().map(window).collect();
+                assert_eq!(outputs.len(), chosen.files.len(), "one for each window");
+                let newest = chosen.files.iter().map(|&at| some[at].max_seq_id).max().unwrap();
+                for at in chosen.files {
+                    (some[at].is_reference, some[at].max_seq_id) = (false, newest);
+                    some[at].name = format!("output {passes} {at:02}");
+                }
+                // As `compare_by_seq_id`.
+                some.sort_by(|a, b| {
+                    let by_len = b.len.cmp(&a.len);
+                    a.max_seq_id.cmp(&b.max_seq_id).then(by_len).then_with(|| a.name.cmp(&b.name))
+                });
+            }
+            assert!(some.len() == 12 && some.iter().all(|file| !file.is_reference), "{some:?}");
+        }
     }
 
     fn any_file() -> impl Strategy<Value = CandidateFile> {

@@ -127,6 +127,27 @@ impl Window {
         }
     }
 
+    /// Returns the first window, from this one back, that is not newer than a time. Takes a few steps for
+    /// each tier, however many windows there are.
+    pub(crate) fn back_to(self, time: i64) -> Self {
+        let mut window = self;
+        while window.compare(time).is_gt() {
+            let position = time.div_euclid(window.millis);
+            window = match window.last_of_tier() {
+                Some(last) if last.position > position => last.earlier(),
+                _ => Self { position, ..window },
+            };
+        }
+        window
+    }
+
+    /// Returns the oldest window of this length; `None` if those before it are not longer.
+    fn last_of_tier(&self) -> Option<Self> {
+        let position = self.position.saturating_sub(self.position.rem_euclid(self.per_tier));
+        let last = Self { position, ..*self };
+        (last.earlier().millis > self.millis).then_some(last)
+    }
+
     /// Returns the first time in the window.
     pub(crate) fn start(&self) -> i64 {
         self.millis.checked_mul(self.position).unwrap_or(if self.position < 0 { i64::MIN } else { i64::MAX })
@@ -193,6 +214,7 @@ mod tests {
                 if earlier.millis > window.millis {
                     prop_assert!(earlier.start() >= now.saturating_sub(max_tier_age));
                 }
+                prop_assert_eq!(config.incoming(now).back_to(earlier.start()), earlier);
                 window = earlier;
                 // Windows end near the least number.
                 if window.start() < -(1 << 58) {
