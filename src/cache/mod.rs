@@ -216,7 +216,7 @@ const FILTERS: u64 = 32;
 
 /// moka delays evictions. After a block that is larger than one in this many bytes of the cache was loaded,
 /// they are done at once.
-const LARGE: usize = 64;
+const LARGE: u64 = 64;
 
 /// The approximate overhead of moka for an entry, in bytes.
 const ENTRY_OVERHEAD: usize = 200;
@@ -406,7 +406,7 @@ impl BlockCache {
         let found = self.store(store).try_get_with(key, || {
             loaded = true;
             let block = load()?;
-            is_large = (block.memory() * LARGE) as u64 > self.0.capacity;
+            is_large = (block.memory() as u64).saturating_mul(LARGE) > self.0.capacity;
             if let CachedBlock::Data(block) = &block {
                 self.0.loaded.store(block.memory() as u64, Ordering::Relaxed);
             }

@@ -20,7 +20,7 @@ use crate::io::FileReader;
 use crate::limits::Limits;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The size of the key length and value length before each cell.
 const KEY_VALUE_LENGTHS: usize = 8;
@@ -132,6 +132,7 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
         kept: AtomicUsize::new(0),
         warnings: Mutex::new(warnings),
         block_counts: options.block_counts.clone(),
+        zstd_framed: OnceLock::new(),
         trailer,
     })
 }

@@ -74,6 +74,11 @@ impl HFileOptions {
         self
     }
 
+    /// Whether there is a dictionary for files compressed by Zstandard.
+    pub(crate) fn has_zstd_dictionary(&self) -> bool {
+        self.zstd_dictionary.is_some()
+    }
+
     /// Sets the cluster's master key, for an encrypted file: the bytes of an AES key. Needs the feature
     /// `crypto`.
     #[must_use]

@@ -102,6 +102,9 @@ impl HFile {
         if self.codec() != Codec::Zstd || self.entry_count() == 0 {
             return Ok(None);
         }
+        if let Some(framed) = self.0.zstd_framed.get() {
+            return Ok(Some(*framed));
+        }
         let Some(handle) = self.first_data_block(0)? else { return Ok(None) };
         let (source, mut stored) = (&self.0.source, Vec::new());
         source.read_stored(handle, &mut stored)?;
@@ -110,7 +113,8 @@ impl HFile {
             let payload = stored.get(payload).unwrap_or_default();
             Ok(!is_bare_zstd(&context.decrypt(payload)?))
         });
-        framed.map(Some).map_err(|corruption| source.error(corruption, handle.offset, BlockType::Data))
+        let framed = framed.map_err(|corruption| source.error(corruption, handle.offset, BlockType::Data))?;
+        Ok(Some(*self.0.zstd_framed.get_or_init(|| framed)))
     }
 
     /// Returns the order of the cells; none if the file's comparator is unknown. Such a file can be scanned,

@@ -20,7 +20,7 @@ use crate::sync::unpoisoned;
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 /// Why a scanner enters a data block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub(super) struct ReaderCore {
     pub(super) kept: AtomicUsize,
     pub(super) warnings: Mutex<Vec<Error>>,
     pub(super) block_counts: Option<Arc<BlockCounts>>,
+    /// Whether ZSTD blocks have Hadoop's framing, once it is known.
+    pub(super) zstd_framed: OnceLock<bool>,
 }
 
 impl ReaderCore {

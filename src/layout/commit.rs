@@ -5,18 +5,20 @@
 //! or those after it:
 //!
 //! 1. The caller writes the new files elsewhere, completely and synced, and opens each once.
-//! 2. All new files but the last are renamed into the family's directory, which is synced; then the last one,
+//! 2. If new files of others are to be on a list, a [record](super::load_record) of their places is written.
+//! 3. All new files but the last are renamed into the family's directory, which is synced; then the last one,
 //!    which is the only one that may record the files it replaces.
-//! 3. The caller opens the new files under their names, in `open`.
-//! 4. With a FILE tracker, a new list is written, synced and renamed, and its directory is synced.
-//! 5. The caller swaps its state.
-//! 6. Replaced files are moved to the archive: [`RegionDir::archive`].
+//! 4. The caller opens the new files under their names, in `open`.
+//! 5. With a FILE tracker, a new list is written, synced and renamed, and its directory is synced. The record
+//!    is removed after all lists.
+//! 6. The caller swaps its state.
+//! 7. Replaced files are moved to the archive: [`RegionDir::archive`].
 //!
 //! In a storage without renames, all families have a FILE tracker: the new files are written under their
-//! names in step 1, and step 4 creates the list, whose number follows that of the list before. So if another
+//! names in step 1, and step 5 creates the list, whose number follows that of the list before. So if another
 //! process has changed the files meanwhile, the list has a number that exists, and the change fails.
 //!
-//! If a step up to 4 fails, the previous steps are undone, and the undo is synced. If that fails too, there
+//! If a step up to 5 fails, the previous steps are undone, and the undo is synced. If that fails too, there
 //! may be named files unknown to the caller: then [`CommitError::undo`] has the reason, and the caller must
 //! accept no further writes.
 
@@ -24,6 +26,7 @@ use super::durable::{exists, parent, rename, sync_dir};
 use super::family::FamilyDir;
 use super::file_list::{FileList, ListedFile, NewFileList, changed_elsewhere, read_file_list};
 use super::file_name::FileName;
+use super::load_record::{LoadRecord, remove_record};
 use super::region::RegionDir;
 use super::tracker::{StoreFileTracker, TrackedBy};
 use crate::error::{Error, Result};
@@ -120,8 +123,34 @@ impl From<Error> for CommitError {
 
 /// A step that was attempted, and must be undone if a later one fails.
 enum UndoStep {
-    Named { from: PathBuf, to: PathBuf },
+    /// The record of a load is there.
+    Recorded,
+    Named {
+        from: PathBuf,
+        to: PathBuf,
+        is_ours: bool,
+    },
     Listed(NewFileList),
+    /// The record is not there any more.
+    Forgotten(LoadRecord),
+}
+
+/// The changes of a commit. If it panics, there may be a list with the new files, which are not removed then.
+struct Attempt<'c>(Vec<FamilyChange<'c>>);
+
+impl Attempt<'_> {
+    fn keep_files(&mut self) {
+        let added = self.0.iter_mut().flat_map(|change| &mut change.add);
+        added.for_each(|file| file.is_ours = false);
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.keep_files();
+        }
+    }
 }
 
 impl RegionDir {
@@ -133,8 +162,8 @@ impl RegionDir {
         now: i64,
         open: impl FnOnce() -> Result<T>,
     ) -> Result<T, CommitError> {
-        let mut steps = Vec::new();
-        let result = self.try_commit(&changes, now, open, &mut steps);
+        let (mut steps, mut attempt) = (Vec::new(), Attempt(changes));
+        let result = self.try_commit(&attempt.0, now, open, &mut steps);
         match result {
             Ok(opened) => {
                 for step in steps {
@@ -143,18 +172,14 @@ impl RegionDir {
                         let _ = list.remove_old(&**self.storage());
                     }
                 }
-                let added = changes.into_iter().flat_map(|change| change.add);
-                added.for_each(|mut file| file.is_ours = false);
+                attempt.keep_files();
                 Ok(opened)
             }
             Err(error) => {
                 let undo = self.roll_back(steps).err();
                 if undo.is_some() {
                     // There may be a list with the new files.
-                    changes
-                        .into_iter()
-                        .flat_map(|change| change.add)
-                        .for_each(|mut file| file.is_ours = false);
+                    attempt.keep_files();
                 }
                 Err(CommitError { error, undo })
             }
@@ -169,11 +194,20 @@ impl RegionDir {
         steps: &mut Vec<UndoStep>,
     ) -> Result<T> {
         let storage = &**self.storage();
-        let mut lists = Vec::new();
+        let (mut lists, mut record) = (Vec::new(), LoadRecord::default());
         for change in changes {
             let dir = self.family(change.family);
             let tracker = self.tracker(change.family)?;
-            lists.extend(new_list(storage, &dir, tracker, change, now)?);
+            let list = new_list(storage, &dir, tracker, change, now)?;
+            if list.is_some() && tracker.source != TrackedBy::Directory {
+                let mut foreign = change.add.iter().filter(|file| !file.is_ours);
+                foreign.try_for_each(|file| record.add(storage, change.family, file))?;
+            }
+            lists.extend(list);
+        }
+        if !record.is_empty() {
+            steps.push(UndoStep::Recorded);
+            record.publish(storage, &self.tmp().join("load"), self.path())?;
         }
         for change in changes {
             let dir = self.family(change.family).path();
@@ -187,7 +221,8 @@ impl RegionDir {
                 if i > 0 && i + 1 == change.add.len() {
                     sync_dir(storage, &dir)?;
                 }
-                steps.push(UndoStep::Named { from: file.from.clone(), to: to.clone() });
+                let (from, is_ours) = (file.from.clone(), file.is_ours);
+                steps.push(UndoStep::Named { from, to: to.clone(), is_ours });
                 rename(storage, &file.from, &to)?;
             }
             if !change.add.is_empty() {
@@ -205,6 +240,11 @@ impl RegionDir {
             }
             published?;
         }
+        if !record.is_empty() {
+            // Not before all lists have their files, and before any of these can be replaced.
+            steps.push(UndoStep::Forgotten(record));
+            remove_record(storage, self.path())?;
+        }
         Ok(opened)
     }
 
@@ -215,10 +255,18 @@ impl RegionDir {
             match step {
                 // A list must be durably removed before the files it names.
                 UndoStep::Listed(list) => list.withdraw(storage)?,
-                UndoStep::Named { from, to } => {
+                // A file must be recorded until it is back.
+                UndoStep::Forgotten(record) => {
+                    record.publish(storage, &self.tmp().join("load"), self.path())?;
+                }
+                UndoStep::Recorded => remove_record(storage, self.path())?,
+                UndoStep::Named { from, to, is_ours } => {
                     // The rename may have failed before it took effect.
                     if exists(storage, &to)? {
                         rename(storage, &to, &from)?;
+                        if !is_ours {
+                            sync_dir(storage, parent(&from))?;
+                        }
                     }
                     // The last file, which may record that it replaces others, must not return without those
                     // that were named before it.

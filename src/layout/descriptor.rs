@@ -5,7 +5,7 @@
 use super::durable::{
     create_dir_durably, list_if_exists, parent, remove, sync_dir, sync_file, unless_not_found, write_file,
 };
-use super::tracker::StoreFileTracker;
+use super::tracker::{DEFAULT, IMPL, StoreFileTracker};
 use crate::binary::StringBinary;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{Storage, read_file};
@@ -102,17 +102,30 @@ pub(crate) fn read_descriptor_file(storage: &dyn Storage, path: &Path) -> Result
     TableDescriptor::parse_file(&bytes).map_err(|corruption| corruption.at(path, 0))
 }
 
-/// Writes the first descriptor into the directory of a table or region.
+/// Writes the first descriptor into the directory of a new table or region. It [says](with_tracker) how the
+/// files are tracked, but not in a storage without renames, where each family does.
 pub(super) fn create_descriptor(
     storage: &Arc<dyn Storage>,
     owner: &Path,
     table: &TableName,
     families: &[Family],
 ) -> Result<()> {
-    create_whole_descriptor(storage, owner, &TableDescriptor::new(table.clone(), families))
+    let descriptor = TableDescriptor::new(table.clone(), families);
+    let descriptor = if storage.can_rename(owner) { with_tracker(&descriptor) } else { descriptor };
+    create_whole_descriptor(storage, owner, &descriptor)
 }
 
-/// As [`create_descriptor`], with all settings of the table and its families.
+/// Returns the descriptor of a new table whose files are those in the directories, which says so unless it
+/// has a setting: a cluster may have lists as its default, without which it would not see the files (HBase:
+/// `StoreFileTrackerFactory.updateWithTrackerConfigs`).
+pub(super) fn with_tracker(descriptor: &TableDescriptor) -> TableDescriptor {
+    match descriptor.setting(&[], IMPL) {
+        Some(_) => descriptor.clone(),
+        None => descriptor.with_setting(IMPL, Some(DEFAULT)),
+    }
+}
+
+/// As [`create_descriptor`], with exactly the settings of a descriptor.
 pub(super) fn create_whole_descriptor(
     storage: &Arc<dyn Storage>,
     owner: &Path,

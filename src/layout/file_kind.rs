@@ -5,6 +5,7 @@ use super::durable::list_if_exists;
 use super::family::FamilyDir;
 use super::file_list::FILE_LIST_DIR;
 use super::file_name::FileName;
+use super::load_record::LOAD;
 use super::logs::{LOGS, OLD_LOGS};
 use super::region::{LOCK, RECOVERED_EDITS, REGION_INFO, find_region_info, is_number};
 use super::root::TableDir;
@@ -37,7 +38,7 @@ pub enum FileKind {
     Log,
     /// An empty file that says who has a link to a file, in `.links-<file>`.
     BackReference,
-    /// A file of no content of HBase's: a lock, or a checksum file of Hadoop.
+    /// A file of no content of HBase's: a lock, the record of a bulk load, or a checksum file of Hadoop.
     Other,
     /// None of these: an HFile or a log at any other place.
     Unknown,
@@ -55,7 +56,7 @@ impl FileKind {
         };
         Ok(match file {
             REGION_INFO => Self::RegionInfo,
-            LOCK => Self::Other,
+            LOCK | LOAD => Self::Other,
             _ if file.starts_with('.') && file.ends_with(".crc") => Self::Other,
             _ if file.starts_with(".tableinfo") => Self::Descriptor,
             _ if dir == FILE_LIST_DIR => Self::FileList,

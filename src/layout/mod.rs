@@ -7,6 +7,7 @@
 //!     .change.<region>                        region_change
 //!     <region>/
 //!         .regioninfo                         region
+//!         .load                               load_record
 //!         .tmp/<family>/                      files being written
 //!         recovered.edits/<n>.seqid           region
 //!         <family>/                           family
@@ -28,6 +29,7 @@ mod family;
 mod file_kind;
 pub(crate) mod file_list;
 pub(crate) mod file_name;
+mod load_record;
 mod logs;
 pub(crate) mod reference;
 pub(crate) mod region;
@@ -56,11 +58,11 @@ pub(crate) use logs::{LogTree, NewEdits, ServerLog};
 pub(crate) use reference::{Half, Reference};
 pub(crate) use region::{LOCK, RECOVERED_EDITS, REGION_INFO, RegionDir, find_region_info, read_region_info};
 pub(crate) use region_change::{NewChild, RegionChange, check_root, create_child};
-pub(crate) use root::{archived_path, path_of_region, path_of_root, path_of_table, refuse_region};
+pub(crate) use root::{archived_path, full_path, path_of_region, path_of_root, path_of_table, refuse_region};
 pub(crate) use snapshot::{
     HFilePlace, Snapshot, SnapshotRegion, SnapshotTree, list_snapshots, split_parents,
 };
 pub(crate) use store_file_info::StoreFileInfo;
 pub(crate) use survey::FileFaultKind;
-pub(crate) use table_regions::{TableListing, regions_among};
+pub(crate) use table_regions::{TableListing, regions_among, was_opened};
 pub(crate) use table_tree::{EmptyTable, RegionLocks, TableTree};

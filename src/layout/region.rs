@@ -12,6 +12,7 @@ use super::durable::{
 };
 use super::family::{FamilyDir, StoreFiles};
 use super::file_list::{FILE_LIST_DIR, check_next_list};
+use super::load_record::LOAD;
 use super::reference::{Half, Reference};
 use super::root::{Root, TableDir};
 use super::root_tree::RootTree;
@@ -41,6 +42,7 @@ use std::sync::{Arc, Mutex};
 /// | `recovered.edits/` | writes in no store file yet; the greatest sequence id, as an empty file's name |
 /// | `<family>/recovered.hfiles/` | files with such writes, which HBase moves when it opens the region |
 /// | `.tmp/`, `.splits/`, `.merges/` | unfinished work: not read |
+/// | `.load` | files of an unfinished bulk load, which the next [settles](Self::settle_load): not read |
 #[derive(Debug)]
 pub(crate) struct RegionDir {
     path: PathBuf,
@@ -168,7 +170,9 @@ impl RegionDir {
                     // Another process may create another region of the table.
                     let _lock = RootTree::new(&root.path).lock(&**storage)?;
                     if read_descriptor(&**storage, &table.path, info.table())?.is_none() {
-                        create_descriptor(storage, &table.path, info.table(), families)?;
+                        // Other regions of the table may have lists of files.
+                        let new = TableDescriptor::new(info.table().clone(), families);
+                        create_whole_descriptor(storage, &table.path, &new)?;
                     }
                 }
                 create_region_aside(storage, path, |dir| fill(storage, dir, info, families, false))?;
@@ -355,9 +359,11 @@ impl RegionDir {
         let is_ours = |entry: &DirEntry| {
             entry.name == TMP
                 || entry.name == RECOVERED_EDITS
+                || entry.name == LOAD
                 || families.iter().any(|family| entry.name.as_encoded_bytes() == family.name())
         };
         let entries = storage.list_dir(&self.path).map_err(|error| Error::io("list", &self.path, error))?;
+        let has_load = entries.iter().any(|entry| entry.name == LOAD);
         refuse_links(&self.path, entries, is_ours)?;
         // A process that has died may not have synced what it renamed: the descriptor, whose families are
         // written to, or the region itself.
@@ -381,6 +387,9 @@ impl RegionDir {
                 sync_dir(storage, &dir.join(FILE_LIST_DIR))?;
             }
             sync_dir(storage, &dir)?;
+        }
+        if has_load {
+            self.forget_complete_load(families)?;
         }
         sync_dir(storage, &self.path)
     }
@@ -662,10 +671,25 @@ pub(super) fn fill(
         create_dir(&**storage, &dir.join(String::from_utf8_lossy(family.name()).as_ref()))?;
     }
     if with_descriptor {
-        create_descriptor(storage, dir, info.table(), families)?;
+        let table = info.table();
+        match has_lists(&**storage, dir, families)? {
+            true => create_whole_descriptor(storage, dir, &TableDescriptor::new(table.clone(), families))?,
+            false => create_descriptor(storage, dir, table, families)?,
+        }
     }
     write_file(storage, &dir.join(REGION_INFO), &info.to_file())?;
     sync_dir(&**storage, parent(dir))
+}
+
+/// Whether a directory, which may be filled in place, has a list of the files of a family.
+fn has_lists(storage: &dyn Storage, dir: &Path, families: &[Family]) -> Result<bool> {
+    for family in families {
+        let lists = dir.join(String::from_utf8_lossy(family.name()).as_ref()).join(FILE_LIST_DIR);
+        if list_if_exists(storage, &lists)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a directory was created: false if another program created it first.

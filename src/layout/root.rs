@@ -85,7 +85,8 @@ pub(crate) fn path_of_root(storage: &dyn Storage, path: &Path) -> Result<PathBuf
     full_path(storage, path, false)
 }
 
-fn full_path(storage: &dyn Storage, path: &Path, follow_links: bool) -> Result<PathBuf> {
+/// Returns the full path of a file or directory, as the storage has it.
+pub(crate) fn full_path(storage: &dyn Storage, path: &Path, follow_links: bool) -> Result<PathBuf> {
     storage.full_path(path, follow_links).map_err(|error| Error::io("find the full path of", path, error))
 }
 

@@ -2,7 +2,8 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::list_if_exists;
-use super::{REGION_INFO, RegionChange, find_region_info};
+use super::file_name::FileName;
+use super::{RECOVERED_EDITS, REGION_INFO, RegionChange, find_region_info};
 use crate::error::{Corruption, Result};
 use crate::io::{DirEntry, Storage};
 use crate::schema::region_name::is_encoded_name;
@@ -100,6 +101,34 @@ impl TableListing {
         let dirs = regions.into_iter().filter(|(_, info)| serving.contains(info));
         Ok(dirs.map(|(dir, _)| dir).collect())
     }
+}
+
+/// Whether a region has been opened, or was completed by a split or merge: it has a file `<n>.seqid`, edits
+/// to replay, or a store file that is neither a reference nor a link.
+///
+/// # Errors
+///
+/// If a directory cannot be listed.
+pub(crate) fn was_opened(storage: &dyn Storage, region: &Path) -> Result<bool> {
+    let files = |dir: &Path| list_if_exists(storage, dir).map(Option::unwrap_or_default);
+    let is_own = |entry: &DirEntry| {
+        let parsed = entry.utf8_name().and_then(FileName::parse);
+        let is_elsewhere =
+            parsed.is_some_and(|name| name.is_link() || matches!(name, FileName::Reference(..)));
+        !entry.is_dir && !entry.is_hidden() && !is_elsewhere
+    };
+    // It decides in most cases.
+    if files(&region.join(RECOVERED_EDITS))?.iter().any(is_own) {
+        return Ok(true);
+    }
+    for entry in files(region)? {
+        // Of the hidden directories, none has what a server writes to a region it has opened.
+        let is_family = entry.is_dir && !entry.is_hidden() && entry.name != RECOVERED_EDITS;
+        if is_family && files(&region.join(&entry.name))?.iter().any(is_own) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns the regions among the entries of a table's directory, including parents, in the order of the

@@ -27,6 +27,8 @@ pub(crate) enum TrackedBy {
 
 /// The settings for the tracker, and for the source and the target of a migration.
 pub(super) const IMPL: &str = "hbase.store.file-tracker.impl";
+/// The tracker of tables whose files are those in the directories.
+pub(super) const DEFAULT: &str = "DEFAULT";
 const MIGRATION_SOURCE: &str = "hbase.store.file-tracker.migration.src.impl";
 const MIGRATION_TARGET: &str = "hbase.store.file-tracker.migration.dst.impl";
 
@@ -39,16 +41,19 @@ impl StoreFileTracker {
     pub(crate) fn from_settings<'s>(
         setting: impl Fn(&'static str) -> Option<&'s str>,
     ) -> Result<Self, Corruption> {
+        // Short names count in any case, those of classes do not.
         let of = |name: &str| {
             let class = name.rsplit('.').next().unwrap_or(name);
-            match class {
-                "DEFAULT" | "DefaultStoreFileTracker" => Ok(Some(TrackedBy::Directory)),
-                "FILE" | "FileBasedStoreFileTracker" => Ok(Some(TrackedBy::List)),
-                "MIGRATION" | "MigrationStoreFileTracker" => Ok(None),
-                _ => Err(Corruption::unsupported(
-                    "store file tracker",
-                    class.chars().take(64).collect::<String>(),
-                )),
+            let is = |short: &str, full: &str| class.eq_ignore_ascii_case(short) || class == full;
+            if is(DEFAULT, "DefaultStoreFileTracker") {
+                Ok(Some(TrackedBy::Directory))
+            } else if is("FILE", "FileBasedStoreFileTracker") {
+                Ok(Some(TrackedBy::List))
+            } else if is("MIGRATION", "MigrationStoreFileTracker") {
+                Ok(None)
+            } else {
+                let class = class.chars().take(64).collect::<String>();
+                Err(Corruption::unsupported("store file tracker", class))
             }
         };
         let Some(name) = setting(IMPL) else { return Ok(Self::UNSET) };
@@ -80,10 +85,14 @@ mod tests {
         assert_eq!(StoreFileTracker::from_settings(|_| None), Ok(StoreFileTracker::UNSET));
         assert_eq!(of("DEFAULT", None, None), is(TrackedBy::Directory, false));
         assert_eq!(of("org.apache.x.FileBasedStoreFileTracker", None, None), is(TrackedBy::List, true));
+        assert_eq!(of("file", None, None), is(TrackedBy::List, true));
+        assert_eq!(of("Default", None, None), is(TrackedBy::Directory, false));
+        assert_eq!(of("migration", Some("file"), Some("default")), is(TrackedBy::List, true));
         assert_eq!(of("MIGRATION", Some("FILE"), Some("DEFAULT")), is(TrackedBy::List, true));
         assert_eq!(of("MIGRATION", Some("DEFAULT"), Some("FILE")), is(TrackedBy::Directory, true));
         assert!(of("MIGRATION", None, None).is_err());
         assert!(of("MIGRATION", Some("MIGRATION"), None).is_err());
         assert!(of("MY_OWN", None, None).is_err());
+        assert!(of("org.apache.x.filebasedstorefiletracker", None, None).is_err());
     }
 }

@@ -215,7 +215,17 @@ impl Locator {
     ///
     /// If the catalog cannot be read.
     pub fn table_state(&self, table: &TableName) -> Result<Option<TableState>> {
-        let deadline = self.deadline()?;
+        self.table_state_by(table, Deadline::NEVER)
+    }
+
+    /// Returns the state of a table, as [`table_state`](Self::table_state). Ends by the deadline, or earlier
+    /// if the [`RetryPolicy`] requires.
+    ///
+    /// # Errors
+    ///
+    /// As [`table_state`](Self::table_state).
+    pub fn table_state_by(&self, table: &TableName, deadline: Deadline) -> Result<Option<TableState>> {
+        let deadline = deadline.min(self.deadline()?);
         self.retries.retry(&*self.timer, deadline, is_for_good, || self.ask_state(table, deadline))
     }
 

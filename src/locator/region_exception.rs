@@ -163,6 +163,12 @@ mod tests {
         assert_eq!(moved(text), RegionException::RegionMoved { server: server.clone(), seq_num: Some(42) });
         let short = "hostname=h.example port=16020 startCode=17.";
         assert_eq!(moved(short), RegionException::RegionMoved { server, seq_num: None });
+        let server = ServerName::new("2001:db8::1", 16020, 17).unwrap();
+        for host in ["2001:db8::1", "[2001:db8::1]"] {
+            let text = format!("Region moved to: hostname={host} port=16020 startCode=17. As of");
+            let server = server.clone();
+            assert_eq!(moved(&text), RegionException::RegionMoved { server, seq_num: None });
+        }
         for text in [
             "",
             "hostname=h port=x startCode=17.",

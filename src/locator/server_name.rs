@@ -11,7 +11,7 @@ use std::fmt;
 /// A region server: its address and its start time.
 ///
 /// A restarted server is a different one, even with the same host and port. Hosts are stored in lower case,
-/// because host names ignore case.
+/// because host names ignore case, and IPv6 addresses without brackets.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerName {
     host: String,
@@ -85,7 +85,7 @@ impl ServerName {
     /// Builds a name from an address, `host:port`, as in the catalog.
     pub(crate) fn from_address(address: &[u8], start_code: i64) -> Result<Self, Corruption> {
         let parse = || {
-            // IPv6 addresses contain colons
+            // IPv6 addresses contain colons; from 2.0 on, they are in brackets
             let (host, port) = std::str::from_utf8(address).ok()?.rsplit_once(':')?;
             Self::checked(host, digits(port)?, start_code)
         };
@@ -94,6 +94,7 @@ impl ServerName {
 
     fn checked(host: &str, port: u16, start_code: i64) -> Option<Self> {
         let is_odd = |c: char| c.is_control() || c.is_whitespace() || c == ',';
+        let host = without_brackets(host);
         // some characters get longer in lower case
         let host = host.to_lowercase();
         let can_be = !host.is_empty() && host.len() <= MAX_HOST_LEN && !host.contains(is_odd);
@@ -117,6 +118,13 @@ impl ServerName {
     pub fn start_code(&self) -> i64 {
         self.start_code
     }
+}
+
+/// Returns an IPv6 address without the brackets around it (Guava: `HostAndPort`); any other host as it is.
+fn without_brackets(host: &str) -> &str {
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_address = |text: &&str| text.contains(':') && !text.contains(['[', ']']);
+    address.filter(is_address).unwrap_or(host)
 }
 
 /// Parses a number of digits only.
@@ -157,6 +165,19 @@ mod tests {
         assert_ne!(server, ServerName::from_address(b"host.example:16020", 6).unwrap());
         for address in [&b""[..], b"h", b"h:", b":1", b"h:x", b"\xff:1", b"h:1\0"] {
             assert!(ServerName::from_address(address, 5).is_err(), "{address:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_ipv6_have_no_brackets() {
+        let server = ServerName::from_address(b"[2001:DB8::1]:16020", 5).unwrap();
+        assert_eq!((server.host(), server.port()), ("2001:db8::1", 16020));
+        assert_eq!(server, ServerName::parse("2001:db8::1,16020,5").unwrap());
+        assert_eq!(server, ServerName::parse("[2001:db8::1],16020,5").unwrap());
+        assert_eq!(server, ServerName::new("[2001:db8::1]", 16020, 5).unwrap());
+        assert_eq!(server.to_string(), "2001:db8::1,16020,5");
+        for other in ["[h]", "[[::1]]"] {
+            assert_eq!(ServerName::new(other, 7, 5).unwrap().host(), other);
         }
     }
 }

@@ -3,8 +3,11 @@
 /// What an acknowledged write survives (HBase: `Durability`).
 ///
 /// Writes are ordered: of those with the same or a higher durability, a write that survives has all earlier
-/// ones of its region with it. A write is never torn: all of its cells survive or none, of all families,
-/// except with [`SkipWal`](Self::SkipWal).
+/// ones of its region with it. A write is never torn: all of its cells survive or none, of all families.
+///
+/// Neither holds for writes with [`SkipWal`](Self::SkipWal), which survive by a flush of their families: one
+/// that survives may lack earlier ones of other families, and also some of its own cells, if not all families
+/// were [flushed](crate::Region::flush_families), or the process died meanwhile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Durability {

@@ -321,6 +321,12 @@ impl RegionCore {
     ///
     /// If no thread can be started for it; or if it runs on the caller's thread and fails.
     pub(super) fn request_flush(&self) -> Result<()> {
+        self.request_flush_if(false)
+    }
+
+    /// As [`request_flush`](Self::request_flush). After a failure on a writer's thread, one that is not
+    /// `needed` is not tried again before there is more in memory.
+    fn request_flush_if(&self, needed: bool) -> Result<()> {
         let Some(background) = &self.background else { return Ok(()) };
         let mut tasks = background.tasks();
         if tasks.closed || tasks.flush.status != Status::Idle {
@@ -332,7 +338,7 @@ impl RegionCore {
                 return Ok(());
             }
             let grown = tasks.failed_at.saturating_add(background.flush_size / 8);
-            if tasks.flush.failure.is_some() && self.memory() < grown {
+            if !needed && tasks.flush.failure.is_some() && self.memory() < grown {
                 return Ok(());
             }
             tasks.flush.status = Status::Running;
@@ -364,10 +370,7 @@ impl RegionCore {
     fn flush_and_wait(&self) -> Result<()> {
         let Some(background) = &self.background else { return Ok(()) };
         let flushes = background.tasks().flushes;
-        if background.scheduler.is_inline() {
-            background.tasks().failed_at = 0;
-        }
-        self.request_flush()?;
+        self.request_flush_if(true)?;
         if let Some(region) = background.region.get() {
             // A pending flush may be waiting for its retry.
             background.scheduler.expedite(region, Work::Flush);

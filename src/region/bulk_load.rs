@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::hfile::{HFile, StoreFileWriter};
 use crate::layout::durable::check_renames;
 use crate::layout::file_name::new_bulk_load_name;
-use crate::layout::{StagedFile, StoreFileInfo, refuse_region};
+use crate::layout::{StagedFile, StoreFileInfo, full_path, refuse_region};
 use crate::mvcc::Mvcc;
 use crate::store::StoreFile;
 use std::collections::BTreeSet;
@@ -18,9 +18,12 @@ use std::sync::Arc;
 impl Region {
     /// Takes over HFiles, each as a store file of the given family: they are synced and moved, not copied.
     /// All of them become visible to reads at once. If the process dies meanwhile, some families may have
-    /// their files and others not, as in HBase.
+    /// their files and others not, as in HBase. Files of a family with the store file tracker FILE may have
+    /// been moved, but not taken over: a repeated call with the same files takes them; others are refused
+    /// before.
     ///
-    /// The memory is flushed first, so that the loaded cells are newer than everything written before.
+    /// The memory is flushed first, so that the loaded cells are newer than everything written before. No
+    /// compaction follows before the next flush in the background; see [`compact`](Self::compact).
     ///
     /// # Errors
     ///
@@ -39,6 +42,9 @@ impl Region {
         let inputs = files.iter().filter_map(|(_, path)| path.as_ref().parent()?.parent());
         let storage = &**self.0.dir.storage();
         inputs.collect::<BTreeSet<_>>().into_iter().try_for_each(|dir| refuse_region(storage, dir))?;
+        let paths = files.iter().map(|(_, path)| full_path(storage, path.as_ref(), false));
+        let paths = paths.collect::<Result<BTreeSet<_>>>()?;
+        self.settle_load(&|path| paths.contains(path))?;
         let mut loads = Vec::with_capacity(files.len());
         for (family, path) in files {
             let store = self.0.store_index(family.as_ref())?;
@@ -66,14 +72,34 @@ impl Region {
         family: impl AsRef<[u8]>,
         path: impl AsRef<Path>,
     ) -> Result<StoreFileWriter> {
-        let store = self.0.store_index(family.as_ref())?;
-        self.0.stores[store].create_foreign(path.as_ref(), true, false, self.0.clock.now())
+        self.create_foreign(self.0.store_index(family.as_ref())?, path.as_ref(), None)
     }
 
     /// As [`bulk_load_writer`](Self::bulk_load_writer), for cells of another file.
     pub(crate) fn bulk_load_part(&self, family: &[u8], of: &HFile, path: &Path) -> Result<StoreFileWriter> {
-        let store = &self.0.stores[self.0.store_index(family)?];
-        store.create_foreign(path, of.has_tags(), of.trailer().is_encrypted(), self.0.clock.now())
+        self.create_foreign(self.0.store_index(family)?, path, Some(of))
+    }
+
+    /// Creates a file for a bulk load of a store, for the cells of `of` if it is given.
+    fn create_foreign(&self, store: usize, path: &Path, of: Option<&HFile>) -> Result<StoreFileWriter> {
+        let state = Arc::clone(&self.0.states.load().stores[store]);
+        let store = &self.0.stores[store];
+        let newest_first = state.files.iter().rev().map(StoreFile::hfile).chain(of);
+        let compression = store.compression(store.family.codec, newest_first)?;
+        let (tags, encrypted) = of.map_or((true, false), |of| (of.has_tags(), of.trailer().is_encrypted()));
+        store.create_foreign(path, tags, encrypted, compression, self.0.clock.now())
+    }
+
+    /// Moves files of a bulk load that was cut off back, if `is_input` says that they are loaded now.
+    ///
+    /// # Errors
+    ///
+    /// If there are others; if an I/O operation fails.
+    pub(crate) fn settle_load(&self, is_input: &dyn Fn(&Path) -> bool) -> Result<()> {
+        let _committing = self.0.files.wait();
+        self.0.files.check()?;
+        self.0.check_changes()?;
+        self.0.dir.settle_load(&self.families().cloned().collect::<Vec<_>>(), is_input)
     }
 
     /// Fails if the region takes no files, whatever they have.

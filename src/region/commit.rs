@@ -9,6 +9,7 @@ use crate::store::{StoreFile, StoreFileUse};
 use crate::sync::unpoisoned;
 use std::collections::BTreeSet;
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
@@ -72,7 +73,7 @@ impl RegionCore {
     /// # Errors
     ///
     /// If a file cannot be named, opened or listed. The files and the state are then unchanged; if that
-    /// cannot be ensured, the region is poisoned.
+    /// cannot be ensured, or the storage panics, the region is poisoned.
     pub(super) fn commit(
         &self,
         changes: Vec<StoreChange>,
@@ -94,7 +95,7 @@ impl RegionCore {
             FamilyChange {
                 family: self.stores[change.store].family.name(),
                 before: state.stores[change.store].files.iter().map(known).collect(),
-                add: std::mem::take(&mut change.add),
+                add: mem::take(&mut change.add),
                 remove: change.remove.iter().map(|file| file.name().to_owned()).collect(),
                 replaced: replaced_of(change.store),
             }
@@ -113,6 +114,7 @@ impl RegionCore {
             let store = &self.stores[store];
             StoreFile::open(&store.options, &StoreFileInfo::plain(store.dir.join(name), now))
         };
+        let changing = Changing(self);
         let opened = self.dir.commit(families, now, || {
             let each = |(store, names): &(usize, Vec<String>)| {
                 names.iter().map(|name| open(*store, name)).collect::<Result<Vec<StoreFile>>>()
@@ -121,14 +123,16 @@ impl RegionCore {
         });
         let opened = match opened {
             Ok(opened) => opened,
-            Err(CommitError { error, undo: None }) => return Err(error),
-            Err(CommitError { error, undo: Some(undo) }) => {
-                let poison = Error::poisoned(&error, &undo);
-                self.report_poisoned(&poison);
-                return Err(self.files.poison.get_or_init(|| poison).clone());
+            Err(CommitError { error, undo }) => {
+                mem::forget(changing);
+                return Err(match undo {
+                    None => error,
+                    Some(undo) => self.poison(&error, &undo),
+                });
             }
         };
         swap(opened);
+        mem::forget(changing);
         let replaced = changes.iter().flat_map(|change| {
             let replaced = |file: &StoreFile| Replaced {
                 store: change.store,
@@ -139,6 +143,14 @@ impl RegionCore {
         });
         unpoisoned(self.files.replaced.lock()).extend(replaced);
         Ok(())
+    }
+
+    /// Accepts no further writes, because a change of the files failed, and undoing it did, too. Returns the
+    /// reason that is given from now on.
+    fn poison(&self, error: &Error, undo: &Error) -> Error {
+        let poison = Error::poisoned(error, undo);
+        self.report_poisoned(&poison);
+        self.files.poison.get_or_init(|| poison).clone()
     }
 
     /// Returns the names of replaced files that could not be archived, and of logs that could not be removed.
@@ -203,6 +215,17 @@ impl RegionCore {
     /// Syncs a file written by another program, before it is moved into the store.
     pub(super) fn sync_foreign(&self, store: usize, path: &Path) -> Result<()> {
         self.stores[store].storage.sync_file(path).map_err(|error| Error::io("sync", path, error))
+    }
+}
+
+/// A change of the files under way. If it panics, for example in a storage of the caller, the region is
+/// poisoned: there may be files of which nothing is known.
+struct Changing<'c>(&'c RegionCore);
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        let panicked = Error::invalid_argument("a thread panicked while it changed them");
+        self.0.poison(&panicked, &Error::invalid_argument("it was not tried"));
     }
 }
 

@@ -263,7 +263,7 @@ impl RegionCore {
         })?;
         let passes = self.passes(|observer, context| observer.pre_compact(context, family, all_files))?;
         let newest = newest(&inputs) == newest(&files);
-        let merge = CompactionJob { inputs: &inputs, all_files, boundaries, newest, progress };
+        let merge = CompactionJob { inputs: &inputs, files: &files, all_files, boundaries, newest, progress };
         let keep = Retention { info, max_read_point: self.mvcc.smallest_read_point(), filters: passes };
         let outputs = self.stores[store].compact(merge, keep)?;
         let names: Vec<String> = outputs.iter().map(|file| file.name().to_owned()).collect();

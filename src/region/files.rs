@@ -47,6 +47,7 @@ impl RegionOptions {
             compaction: CompactionConfig::default(),
             checksums: Checksums::default(),
             cache_data: true,
+            zstd_framed: self.is_zstd_framed(),
             family,
             order,
             options: self.files.clone(),

@@ -21,6 +21,9 @@ impl Region {
     ///
     /// Cells that no read can see any more are dropped: expired cells, surplus versions, deleted cells.
     ///
+    /// No compaction follows: unlike HBase, only flushes in the background request one. After many flushes of
+    /// this kind, [compact](Self::compact) the files.
+    ///
     /// # Errors
     ///
     /// If the region is read-only or a file cannot be written. The cells then stay in memory, and can be
@@ -171,8 +174,14 @@ impl RegionCore {
         )?;
         let passes = self.passes(|observer, context| observer.pre_flush_store(context, family))?;
         let keep = Retention { info, max_read_point: smallest, filters: passes };
-        let encrypted = self.states.load().stores[store].files.iter().any(StoreFile::is_encrypted);
-        let file = self.stores[store].flush(&segments, seq_id, encrypted, keep)?;
+        let (encrypted, compression) = {
+            // Not kept meanwhile: files that are open cannot be archived.
+            let state = Arc::clone(&self.states.load().stores[store]);
+            let newest_first = state.files.iter().rev().map(StoreFile::hfile);
+            let (store, encrypted) = (&self.stores[store], state.files.iter().any(StoreFile::is_encrypted));
+            (encrypted, store.flush_compression(newest_first))
+        };
+        let file = self.stores[store].flush(&segments, seq_id, encrypted, compression, keep)?;
         let name = file.as_ref().map(|file| file.name().to_owned());
         let mut flushed = None;
         match file {

@@ -144,6 +144,7 @@ impl RegionOptions {
                 compaction,
                 checksums,
                 cache_data: dir.flag(family.name(), "BLOCKCACHE", true),
+                zstd_framed: self.is_zstd_framed(),
                 dir: dir.family(family.name()).path(),
                 tmp: dir.tmp().join(String::from_utf8_lossy(family.name()).as_ref()),
                 family,

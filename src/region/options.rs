@@ -45,6 +45,7 @@ pub struct RegionOptions {
     pub(super) compaction_enabled: Option<bool>,
     pub(super) observers: Observers,
     pub(super) lazy_seek: bool,
+    pub(super) zstd_framed: Option<bool>,
     pub(super) durability: Durability,
     pub(super) log_roll_size: u64,
     pub(super) max_logs: u64,
@@ -80,6 +81,7 @@ impl RegionOptions {
             compaction_enabled: None,
             observers: Observers::default(),
             lazy_seek: true,
+            zstd_framed: None,
             durability: Durability::UseDefault,
             log_roll_size: 64 << 20,
             max_logs: 32,
@@ -353,6 +355,22 @@ impl RegionOptions {
         self
     }
 
+    /// Sets whether new files of a family compressed by Zstandard have Hadoop's framing, as HBase's own codec
+    /// classes read and write them, and not bare frames, as Hadoop's class, HBase's default (default: only if
+    /// [a dictionary](Self::zstd_dictionary) is given, which Hadoop's class does not know). Has no effect
+    /// once the region has files of the family with that codec: new ones have the form of the newest, since
+    /// HBase reads all of them with the class of the cluster (`hbase.io.compress.zstd.codec`).
+    #[must_use]
+    pub fn zstd_framed(mut self, framed: bool) -> Self {
+        self.zstd_framed = Some(framed);
+        self
+    }
+
+    /// Whether new files compressed by Zstandard have Hadoop's framing if no file of the family tells.
+    pub(super) fn is_zstd_framed(&self) -> bool {
+        self.zstd_framed.unwrap_or_else(|| self.files.has_zstd_dictionary())
+    }
+
     /// Sets the cluster's master key, for encrypted files. See [`HFileOptions::master_key`].
     #[must_use]
     pub fn master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
@@ -397,6 +415,7 @@ impl RegionOptions {
             is_clock_given: self.is_clock_given,
             memory_limit: self.memory_limit.clone(),
             scheduler: self.scheduler.clone(),
+            zstd_framed: self.zstd_framed,
             ..Self::new()
         }
         .writable(true)

@@ -331,7 +331,8 @@ fn family_of(name: Vec<u8>, settings: &Settings) -> Result<Family, Corruption> {
     if let Some(bloom) = bloom(settings)? {
         family.bloom = bloom;
     }
-    if let Some(encoding) = settings.named("DATA_BLOCK_ENCODING", DataBlockEncoding::from_name)? {
+    let encoding = |name: &str| DataBlockEncoding::from_name(&name.to_ascii_uppercase());
+    if let Some(encoding) = settings.named("DATA_BLOCK_ENCODING", encoding)? {
         family.data_block_encoding = encoding;
     }
     if let Some(codec) = settings.named("COMPRESSION", Codec::from_name)? {
@@ -521,6 +522,8 @@ mod tests {
         let expected = expected.keep_deleted_cells(KeepDeletedCells::Ttl).new_version_behavior(true);
         let expected = expected.data_block_encoding(DataBlockEncoding::FastDiff).codec(Codec::Snappy);
         assert_eq!(set, Ok(expected.block_size(4096)));
+        let encoding = family(&[("DATA_BLOCK_ENCODING", "fast_diff")]).unwrap().data_block_encoding;
+        assert_eq!(encoding, DataBlockEncoding::FastDiff);
         for ttl in ["FOREVER", "forever", "2147483647", "-1"] {
             assert_eq!(family(&[("TTL", ttl)]).unwrap().ttl, None);
         }

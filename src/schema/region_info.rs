@@ -298,6 +298,12 @@ impl RegionInfo {
         self.start_key() >= other.start_key() && ends_within
     }
 
+    /// Whether a row can be one of both regions.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let ends_after = |region: &Self, row: &[u8]| region.end_key.is_empty() || row < region.end_key();
+        ends_after(self, other.start_key()) && ends_after(other, self.start_key())
+    }
+
     /// Returns the name, as in the catalog: `table,start key,id.encoded.`
     #[must_use]
     pub fn name(&self) -> Vec<u8> {

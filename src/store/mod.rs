@@ -39,6 +39,8 @@ pub(crate) struct Store {
     pub(crate) checksums: Checksums,
     /// Whether data blocks that reads load are cached, if the read asks for it (BLOCKCACHE).
     pub(crate) cache_data: bool,
+    /// Whether new files with ZSTD have Hadoop's framing if none of the store's tells.
+    pub(crate) zstd_framed: bool,
     /// The directory of its files.
     pub(crate) dir: PathBuf,
     /// The directory where its files are written before they are moved to `dir`.

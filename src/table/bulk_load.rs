@@ -11,7 +11,7 @@ use crate::layout::durable::{
     unless_not_found,
 };
 use crate::layout::file_name::FileName;
-use crate::layout::{new_file_name, refuse_region};
+use crate::layout::{full_path, new_file_name, refuse_region};
 use crate::region::Region;
 use crate::schema::{Family, is_legal_name};
 use std::collections::BTreeMap;
@@ -86,6 +86,8 @@ impl Table {
     ///
     /// The files of a region become visible at once, but not those of different regions. After a failure or a
     /// crash the call can be repeated: it loads what is left, and the table is then as if nothing had failed.
+    /// Files that had been moved into a family with the store file tracker FILE are moved back for that, so
+    /// the directory should not have other files by then.
     ///
     /// # Errors
     ///
@@ -97,7 +99,7 @@ impl Table {
         let mut done = BulkLoad::default();
         // No region is split or merged meanwhile.
         let _changing = self.0.change("load files into its table")?;
-        let opened = self.open_for_load()?;
+        let opened = self.open_for_load(dir.as_ref())?;
         let regions = self.0.regions.load_full();
         let families = families_of(&opened);
         let inputs = self.find_inputs(dir.as_ref(), &regions, &families, &mut done)?;
@@ -141,7 +143,7 @@ impl Table {
         self.check_input(dir.as_ref())?;
         let mut done = BulkLoad::default();
         let _changing = self.0.change("copy files for its table")?;
-        let opened = self.open_for_load()?;
+        let opened = self.open_for_load(dir.as_ref())?;
         let families = families_of(&opened);
         let inputs = self.find_inputs(dir.as_ref(), &self.0.regions.load_full(), &families, &mut done)?;
         if list_if_exists(&**storage, to)?.is_some_and(|entries| !entries.is_empty()) {
@@ -172,10 +174,13 @@ impl Table {
         refuse_region(&**self.0.options.file_storage(), dir)
     }
 
-    /// Returns all regions, which take files.
-    fn open_for_load(&self) -> Result<Vec<Region>> {
+    /// Returns all regions, which take files. Those of the directory of a load that was cut off are there
+    /// again.
+    fn open_for_load(&self, dir: &Path) -> Result<Vec<Region>> {
         let opened = self.0.open_all()?;
         opened.iter().try_for_each(Region::check_loadable)?;
+        let dir = full_path(&**self.0.options.file_storage(), dir, false)?;
+        opened.iter().try_for_each(|region| region.settle_load(&|path| path.starts_with(&dir)))?;
         Ok(opened)
     }
 

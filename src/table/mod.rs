@@ -37,6 +37,7 @@ mod scanner;
 mod snapshot;
 mod split;
 mod steps;
+mod uncommitted;
 mod verify;
 mod view;
 mod write;

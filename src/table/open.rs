@@ -3,6 +3,7 @@
 use super::alter::check_stores;
 use super::catalog::{TableCatalog, create_in_catalog, root_of};
 use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
+use super::uncommitted::leave_out_uncommitted;
 use super::{Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::table::{create_table, settle_table};
@@ -145,6 +146,7 @@ impl Table {
                 regions = listing.regions_after(storage, &made)?;
             }
         }
+        leave_out_uncommitted(dir, &name, &mut regions, &options)?;
         let regions = regions.into_iter().map(|(path, region)| (RegionSource::Dir(path), region));
         let table = Self::of(name, regions, &changes, options);
         table.0.forget_replaced(&changes)?;

@@ -2,6 +2,7 @@
 //! `WALSplitter`, `ServerCrashProcedure`).
 
 use super::Table;
+use super::uncommitted::find_uncommitted;
 use crate::cell::CellRef;
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
@@ -352,7 +353,9 @@ impl<'o> Recovery<'o> {
     fn parents(&self, table: &TableName, region: &Path) -> Result<BTreeSet<PathBuf>> {
         let Some(dir) = region.parent() else { return Ok(BTreeSet::new()) };
         let catalog = DirectoryCatalog::of_table(Arc::clone(self.options.file_storage()), table.clone(), dir);
-        let regions = catalog.regions_in(dir, table)?;
+        let mut regions = catalog.regions_in(dir, table)?;
+        let uncommitted = find_uncommitted(dir, &regions, self.options)?;
+        regions.retain(|(path, _)| !uncommitted.contains(path));
         let serving = serving(regions.iter().map(|(_, info)| info.clone()).collect());
         let parents = regions.into_iter().filter(|(_, info)| !serving.contains(info));
         Ok(parents.map(|(dir, _)| dir).collect())

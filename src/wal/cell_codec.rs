@@ -195,10 +195,14 @@ pub(super) struct CellWriter {
 }
 
 impl CellWriter {
-    /// A writer for the cells of a log, before its first entry. Fails if a codec is not built in.
-    pub(super) fn new(header: &WalHeader, recovered_edits: bool) -> Result<Self, Corruption> {
-        // HBase's class for ZSTD writes Hadoop's framing (§6)
-        let options = CompressorOptions { zstd_framed: true, ..CompressorOptions::default() };
+    /// A writer for the cells of a log, before its first entry. `zstd_framed`: whether values compressed by
+    /// ZSTD have Hadoop's framing. Fails if a codec is not built in.
+    pub(super) fn new(
+        header: &WalHeader,
+        recovered_edits: bool,
+        zstd_framed: bool,
+    ) -> Result<Self, Corruption> {
+        let options = CompressorOptions { zstd_framed, ..CompressorOptions::default() };
         let values = header.value_compression().map(|codec| Compressor::new(codec, &options)).transpose()?;
         let tags = header.has_tag_compression();
         Ok(Self {
@@ -226,7 +230,7 @@ impl CellWriter {
             None => out.extend_from_slice(cell.value),
             Some(values) => {
                 self.packed.clear();
-                values.compress(cell.value, &mut self.packed)?;
+                values.compress_value(cell.value, &mut self.packed)?;
                 put_varint(out, self.packed.len() as u64);
                 out.extend_from_slice(&self.packed);
             }
@@ -301,7 +305,7 @@ mod tests {
     #[test]
     fn a_cell_of_known_names_has_the_bytes_of_the_vector() {
         let header = WalHeader::default().with_compression(true, None);
-        let mut writer = CellWriter::new(&header, false).unwrap();
+        let mut writer = CellWriter::new(&header, false, false).unwrap();
         let dictionaries = writer.dictionaries.as_mut().unwrap();
         for (dictionary, names) in [
             (&mut dictionaries.row, [&b"first"[..], b"row-0000"]),
@@ -323,7 +327,7 @@ mod tests {
         let keys =
             [(&b"r"[..], &b"f"[..], &b""[..]), (b"r", b"f", b"q"), (b"", b"", b""), (b"r2", b"g", b"q")];
         for header in headers() {
-            let mut writer = CellWriter::new(&header, false).unwrap();
+            let mut writer = CellWriter::new(&header, false, false).unwrap();
             let (mut bytes, mut expected, mut count) = (Vec::new(), Vec::new(), 0);
             for (row, family, qualifier) in keys {
                 let key = SeekKey::of(row, family, qualifier, -5, CellType::Put);
@@ -339,6 +343,55 @@ mod tests {
                 let torn = read_all(&header, &bytes[..bytes.len() - cut], count);
                 assert!(matches!(torn, Err(Stop::Torn(_))), "{header:?} without {cut}: {torn:?}");
             }
+        }
+    }
+
+    /// Writes a cell with a value, reads it again, and returns the value as it is compressed.
+    #[cfg(any(feature = "snappy", feature = "zstd"))]
+    fn packed_value(codec: Codec, zstd_framed: bool, value: &[u8]) -> Vec<u8> {
+        let header = WalHeader::default().with_compression(true, Some(codec));
+        let key = SeekKey::of(b"r", b"f", b"q", 5, CellType::Put);
+        let cell = CellRef::new(&key, value);
+        let (mut bytes, mut expected) = (Vec::new(), Vec::new());
+        CellWriter::new(&header, false, zstd_framed).unwrap().write(&cell, &mut bytes).unwrap();
+        key_value::put(&mut expected, &cell, IN_MEMORY);
+        assert!(read_all(&header, &bytes, 1).unwrap() == expected, "{codec:?} {zstd_framed}");
+        let mut cursor = Cursor::new(&bytes);
+        for what in ["key length", "value length", "tags length"] {
+            cursor.varint(what).unwrap();
+        }
+        assert_eq!(cursor.take(9, "names").unwrap(), b"\xff\x01r\xff\x01f\xff\x01q");
+        cursor.take(9, "timestamp and type").unwrap();
+        let len = cursor.varint("length of a compressed value").unwrap();
+        assert_eq!(len, cursor.rest().len() as u64);
+        cursor.rest().to_vec()
+    }
+
+    /// HBase before HBASE-28390 cannot skip the empty group of a stream.
+    #[cfg(feature = "snappy")]
+    #[test]
+    fn a_value_of_several_chunks_ends_with_the_last() {
+        let packed = packed_value(Codec::Snappy, false, &vec![b'v'; 300_000]);
+        let mut cursor = Cursor::new(&packed);
+        assert_eq!(cursor.u32("plain length"), Ok(300_000));
+        for _ in 0..2 {
+            let len = cursor.len("length of a chunk").unwrap();
+            assert!(len > 0);
+            cursor.take(len, "chunk").unwrap();
+        }
+        assert!(cursor.is_empty());
+    }
+
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn values_compressed_by_zstd_are_bare_or_framed() {
+        const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+        for len in [5, 300_000] {
+            let value = vec![b'v'; len];
+            assert!(packed_value(Codec::Zstd, false, &value).starts_with(&MAGIC), "{len}");
+            let framed = packed_value(Codec::Zstd, true, &value);
+            assert!(framed.starts_with(&u32::try_from(len).unwrap().to_be_bytes()), "{len}");
+            assert!(framed[8..].starts_with(&MAGIC), "{len}");
         }
     }
 

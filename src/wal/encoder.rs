@@ -26,10 +26,14 @@ pub(crate) struct OpenEntry {
 }
 
 impl WalEncoder {
-    /// Returns an encoder for the entries after a header, and the header's bytes. Fails if a codec is not
-    /// built in.
-    pub(crate) fn new(header: &WalHeader, recovered_edits: bool) -> Result<(Self, Vec<u8>), Corruption> {
-        let cells = CellWriter::new(header, recovered_edits)?;
+    /// Returns an encoder for the entries after a header, and the header's bytes. `zstd_framed`: whether
+    /// values compressed by ZSTD have Hadoop's framing. Fails if a codec is not built in.
+    pub(crate) fn new(
+        header: &WalHeader,
+        recovered_edits: bool,
+        zstd_framed: bool,
+    ) -> Result<(Self, Vec<u8>), Corruption> {
+        let cells = CellWriter::new(header, recovered_edits, zstd_framed)?;
         let bytes = header.to_bytes();
         let encoder = Self { cells, log_id: header.log_id(), offset: bytes.len() as u64, synced: 0 };
         Ok((encoder, bytes))

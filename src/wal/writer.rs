@@ -17,6 +17,7 @@ pub struct WalWriterOptions {
     compression: bool,
     no_tag_compression: bool,
     value_compression: Option<Codec>,
+    zstd_framed: bool,
     log_id: Option<u64>,
 }
 
@@ -52,6 +53,17 @@ impl WalWriterOptions {
     #[must_use]
     pub fn value_compression(mut self, codec: Option<Codec>) -> Self {
         self.value_compression = codec;
+        self
+    }
+
+    /// Sets whether values compressed by Zstandard have Hadoop's framing, as HBase's own codec classes read
+    /// and write them. Default: false; frames are bare, as with Hadoop's class, which is HBase's default.
+    /// HBase cannot read one kind with the class for the other; [`WalReader`](super::WalReader) reads both.
+    ///
+    /// HBase: `hbase.io.compress.zstd.codec`.
+    #[must_use]
+    pub fn zstd_framed(mut self, framed: bool) -> Self {
+        self.zstd_framed = framed;
         self
     }
 
@@ -99,7 +111,7 @@ impl WalWriterOptions {
             header = header.with_log_id(log_id);
         }
         let recovered_edits = is_recovered_edits(file.path());
-        let created = WalEncoder::new(&header, recovered_edits);
+        let created = WalEncoder::new(&header, recovered_edits, self.zstd_framed);
         let (encoder, entry) = created.map_err(|corruption| corruption.at(file.path(), 0))?;
         let mut writer = WalWriter { file, encoder, entry, failed: None };
         writer.write_entry()?;
@@ -316,6 +328,29 @@ mod tests {
         let mut reader = WalReader::new(file, &Limits::new()).unwrap();
         let entry = reader.next_entry().unwrap().unwrap();
         assert_eq!(entry.key().extended_attributes, empty.extended_attributes);
+    }
+
+    /// As HBase's default class reads and writes them.
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn values_compressed_by_zstd_are_bare_by_default() {
+        let options = WalWriterOptions::new().compression(true).value_compression(Some(Codec::Zstd));
+        for (options, framed) in [(options.clone(), false), (options.zstd_framed(true), true)] {
+            let sink = Sink::default();
+            let mut writer = options.open_writer(Box::new(sink.clone())).unwrap();
+            let written = cells(3);
+            writer.append(&key(1), written.iter().map(|cell| cell.as_ref())).unwrap();
+            writer.close().unwrap();
+            let bytes = sink.bytes();
+            let frame = bytes.windows(4).position(|bytes| bytes == [0x28, 0xb5, 0x2f, 0xfd]).unwrap();
+            // The first value has five bytes.
+            assert_eq!(bytes[frame - 8..frame - 4] == [0, 0, 0, 5], framed);
+            let mut reader = WalReader::new(Arc::new(MemoryFile::new("log", bytes)), &Limits::new()).unwrap();
+            let entry = reader.next_entry().unwrap().unwrap();
+            let read: Vec<_> = entry.cells().map(|cell| cell.value().to_vec()).collect();
+            let expected: Vec<_> = written.iter().map(|cell| cell.as_ref().value().to_vec()).collect();
+            assert_eq!(read, expected);
+        }
     }
 
     #[test]

@@ -46,9 +46,19 @@ fn write(storage: &dyn Storage, path: &str, rows: &[&str]) {
 
 /// A table of three regions, and an input of three files, of which one spans all regions.
 fn world() -> FaultyStorage {
+    world_of(&[Family::new("f"), Family::new("g")])
+}
+
+/// As [`world`], with the files of the family f, or of both, on lists.
+fn world_with_lists(both: bool) -> FaultyStorage {
+    let listed =
+        |name: &str| Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE");
+    world_of(&[listed("f"), if both { listed("g") } else { Family::new("g") }])
+}
+
+fn world_of(families: &[Family]) -> FaultyStorage {
     let storage = FaultyStorage::new();
-    let families = [Family::new("f"), Family::new("g")];
-    Table::create_with(ROOT, "t", &families, &["m", "x"], options(&storage)).unwrap().close().unwrap();
+    Table::create_with(ROOT, "t", families, &["m", "x"], options(&storage)).unwrap().close().unwrap();
     write(&storage, "/input/f/0a", &ROWS);
     write(&storage, "/input/f/part-0", &["m", "n"]);
     write(&storage, "/input/g/0b", &["b"]);
@@ -239,6 +249,72 @@ fn files_are_written_with_the_settings_of_a_family() {
     assert_eq!(region.bulk_load_writer("f", "/input/0c").unwrap_err().kind(), ErrorKind::Io);
 }
 
+/// HBase reads all files of a cluster that are compressed by ZSTD with one class: framed ones, or bare ones.
+#[cfg(feature = "zstd")]
+#[test]
+fn zstd_files_have_the_form_of_those_that_are_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let framed = |path: &Path| HFile::options().open(path).unwrap().zstd_framed().unwrap();
+    let forms = |region: &Region| -> Vec<Option<bool>> {
+        region.hfile_paths("cf").unwrap().iter().map(|path| framed(path)).collect()
+    };
+    let options = || {
+        let family = Family::new("cf").codec(Codec::Zstd);
+        Region::options().create_if_missing(true).compaction_enabled(false).family(family)
+    };
+    let flush = |region: &Region, row: &'static str| {
+        region.put(Put::new(row).cell("cf", "q", "v")).unwrap();
+        region.flush().unwrap();
+    };
+    let golden = golden::root("testdata/golden/codec-zstd-jni.hfile");
+    assert_eq!(framed(&golden), Some(true));
+
+    // What a server has written decides, whatever the options are.
+    let region = options().zstd_framed(false).open(dir.path().join("framed")).unwrap();
+    let load = dir.path().join("load");
+    fs::copy(&golden, &load).unwrap();
+    region.bulk_load(&[("cf", &load)]).unwrap();
+    flush(&region, "a");
+    assert_eq!(forms(&region), [Some(true); 2]);
+    let path = dir.path().join("written");
+    let mut writer = region.bulk_load_writer("cf", &path).unwrap();
+    let key = SeekKey::of(b"a", b"cf", b"q", 1, CellType::Put);
+    writer.append(CellRef::new(&key, b"v")).unwrap();
+    writer.finish(&origin(false)).unwrap();
+    assert_eq!(framed(&path), Some(true));
+    region.compact(Compaction::Major).unwrap();
+    assert_eq!(forms(&region), [Some(true)]);
+
+    // The first file has the form of the options, and later ones that of the first.
+    let dictionary = fs::read(golden::root("testdata/golden/zstd.dict")).unwrap();
+    for (name, first, expected) in [
+        ("default", options(), false),
+        ("bare", options().zstd_framed(false), false),
+        ("new", options().zstd_framed(true), true),
+        ("dictionary", options().zstd_dictionary(dictionary), true),
+    ] {
+        let region = first.open(dir.path().join(name)).unwrap();
+        flush(&region, "a");
+        region.close().unwrap();
+        let region = options().zstd_framed(!expected).open(dir.path().join(name)).unwrap();
+        flush(&region, "b");
+        assert_eq!(forms(&region), [Some(expected); 2], "{name}");
+        region.compact(Compaction::Major).unwrap();
+        assert_eq!(forms(&region), [Some(expected)], "{name}");
+    }
+
+    // The parts of a file that spans regions have its form, if the regions have no files.
+    let root = dir.path().join("root");
+    let family = [Family::new("cf").codec(Codec::Zstd)];
+    let table = Table::create(&root, "t", &family, &["row-00400"]).unwrap();
+    fs::create_dir_all(dir.path().join("input/cf")).unwrap();
+    fs::copy(&golden, dir.path().join("input/cf/0a")).unwrap();
+    table.bulk_load(dir.path().join("input")).unwrap();
+    for start in ["", "row-00400"] {
+        assert_eq!(forms(&table.region(start).unwrap()), [Some(true)], "{start}");
+    }
+}
+
 /// Whichever call fails, the rows of the file are all there or none, and a repeated call loads them.
 #[test]
 fn a_file_that_could_not_be_written_is_written_again() {
@@ -268,6 +344,15 @@ fn a_file_that_could_not_be_written_is_written_again() {
 
 #[test]
 fn a_failing_load_can_be_repeated() {
+    repeat_failing_loads(world);
+}
+
+#[test]
+fn a_failing_load_into_listed_families_can_be_repeated() {
+    repeat_failing_loads(|| world_with_lists(true));
+}
+
+fn repeat_failing_loads(world: impl Fn() -> FaultyStorage) {
     for n in 0.. {
         for crash in [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn)] {
             let shown = format!("call {n}, {crash:?}");
@@ -308,6 +393,123 @@ fn a_failing_load_can_be_repeated() {
             );
         }
     }
+}
+
+/// All calls fail from one on, also those that undo the load: a file that is in the directory of a family
+/// and on no list would be in no input any more.
+#[test]
+fn a_load_into_listed_families_that_is_cut_off_can_be_repeated() {
+    for both in [false, true] {
+        for calls in 0.. {
+            let crashes = [Crash::OfTheProcess, Crash::Hard, Crash::Torn, Crash::Chance(calls)];
+            let mut is_loaded = false;
+            for crash in crashes.map(Some).into_iter().chain([None]) {
+                let shown = format!("both {both}, {calls} calls, {crash:?}");
+                let storage = world_with_lists(both);
+                let table = open(&storage);
+                for row in ["a", "m", "x"] {
+                    table.region(row).unwrap();
+                }
+                storage.die_after(calls);
+                is_loaded = table.bulk_load(INPUT).is_ok();
+                let crashed = crash.map(|crash| storage.after(crash));
+                if crashed.is_none() {
+                    storage.heal();
+                }
+                drop(table);
+                let storage = crashed.unwrap_or(storage);
+                let (all, table) = (expected(), open(&storage));
+                let seen = rows(&table);
+                assert!(seen.iter().all(|cell| all.contains(cell)), "{shown}: {seen:?}");
+                assert!(!is_loaded || seen == all, "{shown}: {seen:?}");
+                table.bulk_load(INPUT).unwrap_or_else(|error| panic!("{shown}: {error}"));
+                assert_eq!(rows(&table), all, "{shown}");
+                let names = storage.names();
+                assert!(names.iter().all(|path| !path.starts_with("input/f")), "{shown}: {names:?}");
+                assert!(names.iter().all(|path| !path.ends_with(".load")), "{shown}: {names:?}");
+                table.close().unwrap();
+                assert_eq!(rows(&open(&storage)), all, "{shown}");
+            }
+            if is_loaded {
+                assert!(calls > 40, "{calls}");
+                break;
+            }
+        }
+    }
+}
+
+/// The input that is gone, or there again, is not replaced. A damaged record is an error.
+#[test]
+fn the_record_of_a_load_replaces_nothing() {
+    let is_moved = |storage: &FaultyStorage| left(storage).iter().all(|path| !path.starts_with("f"));
+    let cut_off = || {
+        for calls in 0.. {
+            let storage = world_with_lists(true);
+            let table = open(&storage);
+            table.region("a").unwrap();
+            storage.die_after(calls);
+            let loaded = table.bulk_load(INPUT);
+            let crashed = storage.after(Crash::OfTheProcess);
+            drop(table);
+            assert!(loaded.is_err(), "{calls}");
+            let has_record = crashed.names().iter().any(|path| path.ends_with(".load"));
+            if has_record && !left(&crashed).contains(&PathBuf::from("g/0b")) {
+                return crashed;
+            }
+        }
+        unreachable!("a call moves the file")
+    };
+    // There again.
+    let storage = cut_off();
+    write(&storage, "/input/g/0b", &["b"]);
+    let table = open(&storage);
+    assert_eq!(rows(&table), [] as [&str; 0]);
+    table.bulk_load(INPUT).unwrap();
+    assert!(is_moved(&storage) && rows(&table) == expected());
+    // Its directory is gone.
+    let storage = cut_off();
+    for path in left(&storage).iter().filter(|path| path.starts_with("g")) {
+        storage.remove(&Path::new(INPUT).join(path)).unwrap();
+    }
+    storage.remove_dir(Path::new("/input/g")).unwrap();
+    let table = open(&storage);
+    table.bulk_load(INPUT).unwrap();
+    assert!(rows(&table).iter().all(|cell| cell.contains("/f=")), "{:?}", rows(&table));
+    assert!(!storage.names().iter().any(|path| path.ends_with(".load") || path.starts_with("input/g")));
+    // Another input, by the path of the record or by what is loaded: nothing is moved there, and the record
+    // stays for the first one.
+    let storage = cut_off();
+    write(&storage, "/other/f/0c", &["c"]);
+    let before = storage.names();
+    let table = open(&storage);
+    for refused in [
+        table.bulk_load("/other").map(drop),
+        table.region("a").unwrap().bulk_load(&[("f", "/other/f/0c")]),
+        table.split("c").map(drop),
+    ] {
+        let refused = refused.unwrap_err();
+        assert!(refused.to_string().contains(".load"), "{refused}");
+    }
+    let is_input = |path: &&PathBuf| path.starts_with("input") || path.starts_with("other");
+    assert!(before.iter().filter(is_input).eq(storage.names().iter().filter(is_input)));
+    table.bulk_load(INPUT).unwrap();
+    assert!(is_moved(&storage) && rows(&table) == expected());
+    table.bulk_load("/other").unwrap();
+    assert_eq!(rows(&table).len(), expected().len() + 1);
+    // Damaged.
+    let storage = cut_off();
+    let names = storage.names();
+    let record = names.iter().find(|path| path.ends_with(".load")).unwrap();
+    let mut bytes = storage.bytes(record).unwrap();
+    bytes[0] ^= 1;
+    storage.create(record).unwrap().write_all(&bytes).unwrap();
+    let refused = open(&storage).bulk_load(INPUT).unwrap_err();
+    assert_eq!((refused.kind(), refused.path()), (ErrorKind::Corrupt, Some(&*Path::new("/").join(record))));
+    bytes[0] ^= 1;
+    storage.create(record).unwrap().write_all(&bytes).unwrap();
+    let table = open(&storage);
+    table.bulk_load(INPUT).unwrap();
+    assert!(is_moved(&storage) && rows(&table) == expected());
 }
 
 /// Copies the input to the directory of imports, and loads the copies.

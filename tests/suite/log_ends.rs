@@ -129,6 +129,98 @@ fn no_writer_waits_after_the_sync_of_an_ended_file_has_failed() {
     assert_eq!(received, expected);
 }
 
+/// Delays the next sync of the first log, which may then fail.
+#[derive(Debug)]
+struct Delay {
+    is_set: AtomicBool,
+    gate: Gate,
+    fails: bool,
+}
+
+#[derive(Debug)]
+struct Delayed {
+    inner: FaultyStorage,
+    has_log: AtomicBool,
+    delay: Arc<Delay>,
+}
+
+impl Storage for Delayed {
+    forward!(inner: open create create_new rename hard_link remove remove_dir sync_file sync_dir list_dir);
+    forward!(inner: create_dir_all lock optional);
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        let log = self.inner.create_log(path)?;
+        if self.has_log.swap(true, Ordering::Relaxed) {
+            return Ok(log);
+        }
+        Ok(Box::new(DelayedLog { log, delay: Arc::clone(&self.delay) }))
+    }
+}
+
+#[derive(Debug)]
+struct DelayedLog {
+    log: Box<dyn LogFile>,
+    delay: Arc<Delay>,
+}
+
+impl LogFile for DelayedLog {
+    forward!(log: path append truncate can_overwrite max_len);
+
+    fn sync(&mut self) -> io::Result<()> {
+        if self.delay.is_set.swap(false, Ordering::Relaxed) {
+            self.delay.gate.pass();
+            if self.delay.fails {
+                return Err(io::Error::other("the disk is gone"));
+            }
+        }
+        self.log.sync()
+    }
+}
+
+/// A flush begins a new file, and syncs the old one while writers use the new one: a write that is synced
+/// there must not survive without an earlier one that is only in the old file.
+#[test]
+fn a_write_is_not_durable_before_those_in_the_file_before() {
+    for fails in [false, true] {
+        let storage = FaultyStorage::new();
+        let delay = Arc::new(Delay { is_set: AtomicBool::new(false), gate: Gate::new(), fails });
+        let has_log = AtomicBool::new(false);
+        let delayed = Delayed { inner: storage.clone(), has_log, delay: Arc::clone(&delay) };
+        let open = |storage: Arc<dyn Storage>| {
+            options(storage).compaction_enabled(false).family(Family::new("f")).open(DIR).unwrap()
+        };
+        let region = open(Arc::new(delayed));
+        region.put(put("first").durability(Durability::SyncWal)).unwrap();
+        delay.is_set.store(true, Ordering::Relaxed);
+        let flush = {
+            let region = region.clone();
+            thread::spawn(move || region.flush())
+        };
+        delay.gate.begun.wait();
+        let (done, written) = mpsc::channel();
+        thread::spawn({
+            let region = region.clone();
+            move || {
+                let written = region.put(put("second").durability(Durability::FsyncWal));
+                // The test has ended if nothing receives.
+                let _ = done.send(written.map_err(|error| error.kind()));
+            }
+        });
+        // Time for a write that does not wait.
+        let early = written.recv_timeout(Duration::from_millis(300)).ok();
+        let left = open(Arc::new(storage.after(Crash::Hard)));
+        let is_left = |row: &str| !left.get(&Get::new(row)).unwrap().is_empty();
+        assert!(is_left("first") || !is_left("second"), "one without the other");
+        delay.gate.ends.wait();
+        flush.join().unwrap().unwrap();
+        let late = early.or_else(|| written.recv_timeout(Duration::from_secs(20)).ok());
+        assert_eq!(late, Some(if fails { Err(ErrorKind::Poisoned) } else { Ok(()) }));
+        region.close().unwrap();
+        let left = open(Arc::new(storage));
+        assert!(!left.get(&Get::new("first")).unwrap().is_empty());
+    }
+}
+
 /// A value, and a time to live, that end with the bytes of a trailer.
 #[test]
 fn the_last_entry_of_a_log_may_end_as_a_log_does() {
@@ -257,11 +349,26 @@ fn a_log_that_is_only_appended_to_is_replayed_and_does_not_end_as_a_whole_one() 
     assert_eq!(after.ended.lock().unwrap().len(), 1, "a reader ends nothing");
 }
 
-/// Logs of which an append panics when it is told to.
+/// What the next append to a log does.
+#[derive(Debug)]
+struct NextAppend {
+    panics: AtomicBool,
+    waits: AtomicBool,
+    gate: Gate,
+}
+
+impl NextAppend {
+    fn new() -> Arc<Self> {
+        let (panics, waits) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { panics, waits, gate: Gate::new() })
+    }
+}
+
+/// Logs of which an append panics, or waits, when it is told to.
 #[derive(Debug)]
 struct Panics {
     inner: FaultyStorage,
-    next: Arc<AtomicBool>,
+    next: Arc<NextAppend>,
 }
 
 impl Storage for Panics {
@@ -276,14 +383,17 @@ impl Storage for Panics {
 #[derive(Debug)]
 struct PanicsLog {
     log: Box<dyn LogFile>,
-    next: Arc<AtomicBool>,
+    next: Arc<NextAppend>,
 }
 
 impl LogFile for PanicsLog {
     forward!(log: path truncate can_overwrite max_len sync);
 
     fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
-        assert!(!self.next.swap(false, Ordering::Relaxed), "an append that panics");
+        assert!(!self.next.panics.swap(false, Ordering::Relaxed), "an append that panics");
+        if self.next.waits.swap(false, Ordering::Relaxed) {
+            self.next.gate.pass();
+        }
         self.log.append(bytes, kept)
     }
 }
@@ -291,11 +401,11 @@ impl LogFile for PanicsLog {
 /// What is not in the log must not be read: it would be gone after a crash.
 #[test]
 fn a_write_whose_log_panics_is_not_read() {
-    let next = Arc::new(AtomicBool::new(false));
+    let next = NextAppend::new();
     let storage = Panics { inner: FaultyStorage::new(), next: Arc::clone(&next) };
     let region = options(Arc::new(storage)).family(Family::new("f")).open(DIR).unwrap();
     region.put(put("before")).unwrap();
-    next.store(true, Ordering::Relaxed);
+    next.panics.store(true, Ordering::Relaxed);
     let write = thread::spawn({
         let region = region.clone();
         move || region.put(put("lost"))
@@ -305,6 +415,39 @@ fn a_write_whose_log_panics_is_not_read() {
     assert!(found("before") && !found("lost"));
     assert!(region.put(put("after")).is_err());
     assert!(!found("after"));
+}
+
+/// Flushes, and closing, wait for writes that are pending.
+#[test]
+fn a_write_that_has_waited_ends_if_its_log_panics() {
+    let next = NextAppend::new();
+    let storage = Panics { inner: FaultyStorage::new(), next: Arc::clone(&next) };
+    let region = options(Arc::new(storage)).family(Family::new("f")).open(DIR).unwrap();
+    region.put(put("before")).unwrap();
+    let write = |row: &'static str| {
+        let region = region.clone();
+        thread::spawn(move || region.put(put(row)))
+    };
+    next.waits.store(true, Ordering::Relaxed);
+    let first = write("first");
+    next.gate.begun.wait();
+    let second = write("second");
+    thread::sleep(Duration::from_millis(300)); // it waits for the next append
+    next.panics.store(true, Ordering::Relaxed);
+    next.gate.ends.wait();
+    first.join().unwrap().unwrap();
+    assert!(second.join().is_err(), "the append panics");
+    let found = |row: &str| !region.get(&Get::new(row)).unwrap().is_empty();
+    assert!(found("before") && found("first") && !found("second"));
+    // Not scoped: the test is to fail, and not to wait, if closing waits for ever.
+    let (done, closed) = mpsc::channel();
+    thread::spawn({
+        let region = region.clone();
+        // The test has ended if nothing receives.
+        move || drop(done.send(region.close()))
+    });
+    closed.recv_timeout(Duration::from_secs(20)).expect("it is closed").unwrap();
+    assert!(region.put(put("after")).is_err());
 }
 
 /// A replay takes cells of a family with the name of that of markers for markers: they are refused.

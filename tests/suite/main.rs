@@ -61,6 +61,7 @@ mod snapshot_writes;
 mod snapshots;
 mod split_cluster;
 mod splits;
+mod storage_panics;
 #[path = "../support/mod.rs"]
 mod support;
 mod table_admin;

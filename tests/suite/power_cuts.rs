@@ -38,9 +38,10 @@ fn options(storage: &FaultyStorage, now: i64) -> RegionOptions {
     options.log_roll_size(4_000).max_logs(3)
 }
 
-/// Creates the table, with two regions.
+/// Creates the table, with two regions. The files of one family are those on a list.
 fn create(storage: &FaultyStorage, now: i64) -> Result<Table> {
-    let families = [Family::new("f").max_versions(1000), Family::new("g")];
+    let listed = Family::new("g").configuration("hbase.store.file-tracker.impl", "FILE");
+    let families = [Family::new("f").max_versions(1000), listed];
     Table::create_with(ROOT, TABLE, &families, &["d"], options(storage, now))
 }
 

@@ -5,6 +5,7 @@ use hregion::{
     BlockCache, Delete, ErrorKind, Family, Filter, Get, Put, ReadView, Region, ResultScanner, Row, Scan,
     Table, TableResultScanner,
 };
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -91,7 +92,7 @@ fn scanners_of_a_closed_region_fail() {
     assert_eq!(owned.next_results(None).err().map(|error| error.kind()), closed);
     let cells = lent.pop().unwrap();
     assert!(lent.iter_mut().all(|rows| rows.next_row().err().map(|error| error.kind()) == closed));
-    let error = cells.for_each_cell(|_| std::ops::ControlFlow::Continue(())).unwrap_err();
+    let error = cells.for_each_cell(|_| ControlFlow::Continue(())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
     assert_eq!(region.scan(Scan::new()).unwrap_err().kind(), ErrorKind::Closed);
 }
@@ -163,6 +164,40 @@ fn a_scanner_that_has_failed_returns_nothing_more() {
         }
     }
     assert!(failed > 30, "{failed}");
+}
+
+#[test]
+fn a_scanner_that_has_failed_passes_no_cells() {
+    let storage = FaultyStorage::new();
+    let region = region(&storage, None);
+    let rows = (0..200u32).map(|i| format!("{i:05}"));
+    rows.clone().for_each(|row| region.put(Put::new(row).cell_at("f", "q", 1, "deleted")).unwrap());
+    region.flush().unwrap();
+    rows.for_each(|row| region.delete(Delete::new(row).timestamp(1)).unwrap());
+    region.flush().unwrap();
+    let (scan, mut failed) = (Scan::new(), 0);
+    for n in 0.. {
+        let view = region.view();
+        let mut rows = view.scan(&scan).unwrap();
+        storage.fail_among_all([n]);
+        let first = rows.next_row().map(|row| row.is_some());
+        let was_met = storage.pending_faults().is_empty();
+        storage.heal();
+        if let Err(error) = &first {
+            let mut passed = 0;
+            let again = rows.for_each_cell(|_| {
+                passed += 1;
+                ControlFlow::Continue(())
+            });
+            assert_eq!((again.unwrap_err().to_string(), passed), (error.to_string(), 0));
+            failed += 1;
+        }
+        assert!(!first.unwrap_or(false));
+        if !was_met {
+            break;
+        }
+    }
+    assert!(failed > 3, "{failed}");
 }
 
 #[test]

@@ -330,6 +330,25 @@ fn without_threads_writers_do_the_work() {
     assert_eq!(files(), files());
 }
 
+/// Also if the memory of the region has not grown since: the limit is full.
+#[test]
+fn without_threads_a_full_limit_tries_a_failed_flush_again() {
+    let (storage, limit) = (FaultyStorage::new(), MemoryLimit::new(256 * KIB));
+    let region = options(&Scheduler::inline())
+        .storage(Arc::new(storage.clone()))
+        .memory_limit(&limit)
+        .open("/r")
+        .unwrap();
+    storage.break_calls(Call::Create);
+    let error = (0..1000).find_map(|i| put(&region, i).err()).unwrap();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(put(&region, 1000).is_err() && !region.health().is_sound());
+    storage.repair();
+    put(&region, 1001).unwrap();
+    assert!(region.health().is_sound() && region.metrics().flushes == 1);
+    assert!(limit.used() < 64 * KIB, "{}", limit.used());
+}
+
 #[test]
 fn compactions_can_be_left_to_callers() {
     let region = options(&Scheduler::inline())

@@ -628,3 +628,58 @@ fn regions_with_different_families_are_not_merged() {
         assert_eq!(values(&table), before);
     }
 }
+
+/// HBase dies in a merge or split, when some of the new regions have directories, and not all files.
+#[test]
+fn a_change_that_hbase_has_begun_hides_no_rows() {
+    // the regions before, whether they were made by a split, the bounds between the new ones, and how many of
+    // these there are
+    for (before, is_made_by_split, between, count) in [
+        (&["m"][..], false, &[][..], 1),
+        (&[][..], true, &[][..], 1),
+        (&[][..], false, &["m"][..], 1),
+        (&[][..], false, &["m"][..], 2),
+        (&["m"][..], false, &["c", "m"][..], 1),
+    ] {
+        let shown = format!("{before:?} {is_made_by_split} {between:?} {count}");
+        let storage = FaultyStorage::new();
+        let table = create(&storage, before);
+        for row in ["b", "y"] {
+            table.put(put(row, "1")).unwrap();
+        }
+        add_catalog(&storage, &table);
+        if is_made_by_split {
+            table.split("m").unwrap();
+        }
+        let (expected, regions) = (values(&table), table.regions());
+        table.close().unwrap();
+        // The new regions as they are before their files, from a table that has none.
+        let scratch = FaultyStorage::new();
+        let later = options(&scratch).clock(Arc::new(ManualClock::new(5000)));
+        let mut new = Table::create_with(ROOT, "t", &families(), between, later).unwrap().regions();
+        new.truncate(count);
+        for info in &new {
+            let dir = Path::new(TABLE).join(info.encoded_name());
+            let bytes = scratch.bytes(&dir.join(".regioninfo")).unwrap();
+            storage.create_dir_all(&dir.join("f")).unwrap();
+            storage.create(&dir.join(".regioninfo")).unwrap().write_all(&bytes).unwrap();
+        }
+        let reader = open(&storage, false);
+        assert_eq!((values(&reader), reader.regions()), (expected.clone(), regions.clone()), "{shown}");
+        let refused = Table::open_with(ROOT, "t", options(&storage).writable(true)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Inconsistent, "{shown}: {refused}");
+        assert!(new.iter().any(|info| refused.to_string().contains(&info.encoded_name())), "{refused}");
+        // With a sequence id, all files are there, and the catalog may lag.
+        for info in &new {
+            let edits = Path::new(TABLE).join(info.encoded_name()).join("recovered.edits");
+            storage.create_dir_all(&edits).unwrap();
+            storage.create(&edits.join("9.seqid")).unwrap();
+        }
+        if new.first().is_some_and(|info| info.start_key().is_empty())
+            && new.last().is_some_and(|info| info.end_key().is_empty())
+        {
+            let reader = open(&storage, false);
+            assert_eq!((values(&reader), reader.regions()), (Vec::new(), new), "{shown}");
+        }
+    }
+}

@@ -433,11 +433,13 @@ fn any_edit() -> impl Strategy<Value = Edit> {
 
 fn any_options() -> impl Strategy<Value = WalWriterOptions> {
     let codec = prop_oneof![Just(None), proptest::sample::select(built_in()).prop_map(Some)];
-    (any::<bool>(), any::<bool>(), codec, any::<Option<u64>>()).prop_map(|(packed, tags, codec, log_id)| {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (flags, codec, any::<Option<u64>>()).prop_map(|((packed, tags, framed), codec, log_id)| {
         WalWriterOptions::new()
             .compression(packed)
             .tag_compression(tags)
             .value_compression(codec)
+            .zstd_framed(framed)
             .checksums(log_id)
     })
 }
@@ -707,7 +709,8 @@ fn hbase_reads_logs_written_here() {
         logs.push((plain.clone(), some_edits()));
         logs.push((plain.clone(), random()));
         for codec in codecs {
-            let packed = plain.clone().compression(true).value_compression(codec);
+            // as the class that this HBase is set to writes them
+            let packed = plain.clone().compression(true).value_compression(codec).zstd_framed(true);
             logs.push((packed.clone(), some_edits()));
             logs.push((packed.clone().tag_compression(true), random()));
             logs.push((packed.tag_compression(false), random()));

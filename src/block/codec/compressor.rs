@@ -66,6 +66,18 @@ impl Compressor {
             Some(max) => framing::encode(plain, max, out, |chunk, out| encoder.encode(chunk, out)),
         }
     }
+
+    /// As [`compress`](Self::compress), for a value of a log: without the empty group after several chunks.
+    /// HBase before HBASE-28390 takes it for the next part of the entry; later ones read it if it is there
+    /// (HBase: `CompressionContext.ValueCompressor`).
+    pub(crate) fn compress_value(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption> {
+        match (&mut self.encoder, self.max_chunk) {
+            (Some(encoder), Some(max)) => {
+                framing::encode_group(plain, max, out, |chunk, out| encoder.encode(chunk, out))
+            }
+            _ => self.compress(plain, out),
+        }
+    }
 }
 
 fn encoder(codec: Codec, options: &CompressorOptions) -> Result<Option<Box<dyn Encoder>>, Corruption> {
@@ -95,12 +107,17 @@ fn encoder(codec: Codec, options: &CompressorOptions) -> Result<Option<Box<dyn E
 }
 
 /// The chunk sizes of HBase's and Hadoop's codec classes with their default buffers (hfile.md §8.2).
+///
+/// The classes on aircompressor decode no chunk with more plain bytes than their buffer has, which takes 64
+/// KiB for LZO and 256 KiB for the others. LZO chunks are of the size that its class writes, which hadoop-lzo
+/// reads, too: it would write 245,693 bytes.
 fn max_chunk(codec: Codec, zstd_framed: bool) -> Option<usize> {
     const BUFFER: usize = 256 << 10;
+    const LZO_BUFFER: usize = 64 << 10;
     match codec {
         Codec::Snappy | Codec::Brotli | Codec::Lzma => Some(BUFFER - (BUFFER / 6 + 32)),
         Codec::Lz4 => Some(BUFFER - (BUFFER / 255 + 16)),
-        Codec::Lzo => Some(BUFFER - (BUFFER / 16 + 64 + 3)),
+        Codec::Lzo => Some(LZO_BUFFER - (LZO_BUFFER / 6 + 32)),
         Codec::Zstd if zstd_framed => Some(BUFFER - 1024),
         Codec::Zstd | Codec::Gz | Codec::Bzip2 | Codec::None => None,
     }
@@ -135,7 +152,7 @@ mod tests {
     fn chunks_are_of_hadoops_sizes() {
         assert_eq!(max_chunk(Codec::Snappy, false), Some(218_422));
         assert_eq!(max_chunk(Codec::Lz4, false), Some(261_100));
-        assert_eq!(max_chunk(Codec::Lzo, false), Some(245_693));
+        assert_eq!(max_chunk(Codec::Lzo, false), Some(54_582));
         assert_eq!(max_chunk(Codec::Zstd, true), Some(261_120));
         assert_eq!(max_chunk(Codec::Zstd, false), None);
     }

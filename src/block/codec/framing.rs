@@ -85,8 +85,23 @@ fn read_length(input: &mut Cursor<'_>, what: &'static str) -> Result<usize, Corr
     Ok(usize::try_from(input.u32(what)?).unwrap_or(usize::MAX))
 }
 
-/// Appends `plain` as one group. `run` encodes chunks of up to `max` plain bytes.
+/// Appends `plain` as one group, and the end of the stream. `run` encodes chunks of up to `max` plain bytes.
 pub(super) fn encode(
+    plain: &[u8],
+    max: usize,
+    out: &mut Vec<u8>,
+    run: impl FnMut(&[u8], &mut Vec<u8>) -> Result<(), Corruption>,
+) -> Result<(), Corruption> {
+    encode_group(plain, max, out, run)?;
+    if plain.len() > max {
+        // Hadoop's stream writes this when it is finished
+        out.extend([0; 4]);
+    }
+    Ok(())
+}
+
+/// As [`encode`], without the end of the stream.
+pub(super) fn encode_group(
     plain: &[u8],
     max: usize,
     out: &mut Vec<u8>,
@@ -101,10 +116,6 @@ pub(super) fn encode(
         if let Some(place) = out.get_mut(at..at + 4) {
             place.copy_from_slice(&stored);
         }
-    }
-    if plain.len() > max {
-        // Hadoop's stream writes this when it is finished
-        out.extend([0; 4]);
     }
     Ok(())
 }

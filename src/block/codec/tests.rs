@@ -101,6 +101,30 @@ fn compressed_blocks_decompress_to_the_input() {
     }
 }
 
+/// HBase's class on aircompressor has a buffer of 64 KiB for the plain bytes of a chunk.
+#[cfg(feature = "lzo")]
+#[test]
+fn chunks_of_lzo_fit_the_smallest_buffer() {
+    for compressible in [true, false] {
+        let bytes = plain(300_000, compressible);
+        let mut payload = Vec::new();
+        let mut compressor = Compressor::new(Codec::Lzo, &CompressorOptions::default()).unwrap();
+        compressor.compress(&bytes, &mut payload).unwrap();
+        let mut input = crate::coding::Cursor::new(&payload);
+        assert_eq!(input.len("plain length of a group"), Ok(bytes.len()));
+        let (mut back, mut chunks) = (Vec::new(), 0);
+        while back.len() < bytes.len() {
+            let len = input.len("length of a chunk").unwrap();
+            let mut chunk = plain::Plain::new(&mut back, 64 << 10);
+            lzo::decode(input.take(len, "chunk").unwrap(), &mut chunk).unwrap();
+            chunk.truncate();
+            chunks += 1;
+        }
+        assert!(back == bytes);
+        assert_eq!((chunks, input.rest()), (6, &[0; 4][..]));
+    }
+}
+
 /// The metadata of a delete-family Bloom filter, 63 plain bytes, in files written by HBase 2.6.4: the codec
 /// class, the codec and the payload.
 const WRITTEN_BY_HBASE: &[(&str, Codec, &str)] = &[

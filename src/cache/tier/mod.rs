@@ -15,11 +15,12 @@ use super::BlockKey;
 use super::key::FileId;
 use super::stats::Counter;
 use crate::block::data::DataBlock;
-use crate::io::{FileLock, ScratchFile, Storage};
+use crate::io::{FileLock, Owner, ScratchFile, Storage};
 use crate::sync::unpoisoned;
 use ring::Ring;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -76,6 +77,9 @@ pub(super) struct Tier {
     storage: Arc<dyn Storage>,
     path: PathBuf,
     lock: Option<FileLock>,
+    /// The process that writes the file, and removes it. A forked one does not know what is in it, and may
+    /// find the ring locked by a thread that it does not have.
+    owner: Owner,
 }
 
 struct TierShared {
@@ -130,7 +134,8 @@ impl Tier {
             counters,
         });
         let (queue, blocks) = sync_channel(QUEUE);
-        let mut tier = Self { shared, queue: None, writer: None, storage: Arc::clone(storage), path, lock };
+        let (storage, owner) = (Arc::clone(storage), Owner::this());
+        let mut tier = Self { shared, queue: None, writer: None, storage, path, lock, owner };
         if tier.is_on() {
             let shared = Arc::clone(&tier.shared);
             let writer = thread::Builder::new().name("hregion-tier".into());
@@ -143,7 +148,7 @@ impl Tier {
     }
 
     pub(super) fn is_on(&self) -> bool {
-        !self.shared.is_off.load(Ordering::Relaxed)
+        !self.shared.is_off.load(Ordering::Relaxed) && self.owner.is_this()
     }
 
     /// Returns why the tier is not used.
@@ -201,6 +206,9 @@ impl Tier {
 
     /// Forgets a block whose cells turned out to be damaged.
     pub(super) fn reject(&self, key: &BlockKey) {
+        if !self.owner.is_this() {
+            return;
+        }
         let mut ring = unpoisoned(self.shared.ring.lock());
         if let Some(place) = ring.find(key) {
             ring.forget(key, place);
@@ -225,12 +233,17 @@ impl Tier {
 
     /// Forgets the blocks of a file that is closed.
     pub(super) fn forget_file(&self, file: FileId) {
-        unpoisoned(self.shared.ring.lock()).forget_file(file);
+        if self.owner.is_this() {
+            unpoisoned(self.shared.ring.lock()).forget_file(file);
+        }
     }
 
     pub(super) fn stats(&self) -> SecondTierStats {
         let counters = &self.shared.counters;
-        let (blocks, bytes) = unpoisoned(self.shared.ring.lock()).size();
+        let (blocks, bytes) = match self.owner.is_this() {
+            true => unpoisoned(self.shared.ring.lock()).size(),
+            false => (0, 0),
+        };
         SecondTierStats {
             hits: counters.hits.get(),
             partial_reads: counters.partial_reads.get(),
@@ -249,8 +262,12 @@ impl Tier {
 }
 
 impl Drop for Tier {
-    /// Ends the writer, and removes the file.
+    /// Ends the writer, and removes the file. In a forked process, both are those of the other.
     fn drop(&mut self) {
+        if !self.owner.is_this() {
+            mem::forget((self.queue.take(), self.writer.take()));
+            return;
+        }
         self.shared.is_off.store(true, Ordering::Relaxed);
         self.queue = None;
         if let Some(writer) = self.writer.take() {

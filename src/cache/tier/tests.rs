@@ -205,3 +205,25 @@ fn a_full_queue_drops_blocks() {
     assert_eq!(stats.writes + stats.dropped, 40);
     assert!(stats.writes > 0 && stats.blocks == stats.writes);
 }
+
+/// The thread and the file are those of the process that was forked.
+#[test]
+fn a_forked_process_neither_uses_nor_removes_the_file() {
+    let storage = FaultyStorage::new();
+    let mut tier = Tier::open(&faulty(&storage), Path::new("/tier"), 5000);
+    tier.offer(&key(1), &block(&[1; 100]));
+    wait(&tier);
+    assert!(tier.get(&key(1)).is_some());
+    tier.owner = Owner::other();
+    let shared = Arc::clone(&tier.shared);
+    let locked = unpoisoned(shared.ring.lock());
+    tier.offer(&key(2), &block(&[2; 100]));
+    assert!(tier.get(&key(1)).is_none() && !tier.has(&key(1)));
+    tier.reject(&key(1));
+    tier.forget_file(key(1).file);
+    let stats = tier.stats();
+    assert_eq!((stats.queued, stats.writes, stats.dropped, stats.failures), (0, 1, 0, 0));
+    drop(tier);
+    drop(locked);
+    faulty(&storage).open(Path::new("/tier/block-cache")).unwrap();
+}

@@ -62,6 +62,36 @@ fn the_first_region_brings_the_tables_descriptor() {
     assert_eq!(storage.list_dir(&path.parent().unwrap().join(".tabledesc")).unwrap().len(), 1);
 }
 
+/// A cluster whose default is FILE would not see the files of a table without the setting.
+#[test]
+fn what_is_new_records_how_its_files_are_tracked() {
+    let (storage, path, info) = made(&FaultyStorage::new());
+    let create = |path: &Path, families: &[Family]| {
+        let dir = RegionDir::create(&storage, path, &info, families).unwrap();
+        ["f", "g"].map(|family| dir.setting(family.as_bytes(), IMPL).map(str::to_owned))
+    };
+    let set = |value: &str| Some(value.to_owned());
+    let families = [Family::new("f"), Family::new("g").configuration(IMPL, "FILE")];
+    assert_eq!(create(&path, &families), [set("DEFAULT"), set("FILE")]);
+    assert_eq!(create(Path::new("alone/r"), &families), [set("DEFAULT"), set("FILE")]);
+    // Given families are compared without it.
+    let dir = RegionDir::open(&storage, &path).unwrap();
+    assert!(!dir.reconcile(&families, SchemaChange::Refuse).unwrap().1);
+    // The files that were there may be on lists.
+    put(&storage, Path::new("alone/s/g/.filelist/f1.5"), b"x");
+    assert_eq!(create(Path::new("alone/s"), &families), [None, set("FILE")]);
+    let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
+    let table = crate::layout::table::create_table(
+        &storage,
+        Path::new("root"),
+        info.table(),
+        &families,
+        std::slice::from_ref(&info),
+    );
+    let dir = RegionDir::open(&storage, &table.unwrap().join(info.encoded_name())).unwrap();
+    assert_eq!(dir.setting(b"f", IMPL), Some("DEFAULT"));
+}
+
 #[test]
 fn recovered_edits_are_never_passed_over() {
     let (storage, path, info) = made(&FaultyStorage::new());

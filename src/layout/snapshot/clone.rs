@@ -17,7 +17,7 @@ use super::{Snapshot, SnapshotRegion, not_found};
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
 use crate::layout::commit::listed;
-use crate::layout::descriptor::create_whole_descriptor;
+use crate::layout::descriptor::{create_whole_descriptor, with_tracker};
 use crate::layout::durable::{create_dir, create_dir_durably, list_if_exists, sync_dir, write_file};
 use crate::layout::file_list::{FILE_LIST_DIR, FileList, NewFileList};
 use crate::layout::file_name::{FileName, back_reference_name, link_name};
@@ -74,7 +74,7 @@ impl<'s> TableClone<'s> {
             let message = format!("snapshot {} has no table descriptor", snapshot.description.name());
             return Err(not_found("clone", &snapshot.manifest, message));
         };
-        let descriptor = stored.descriptor.in_table(table);
+        let descriptor = with_tracker(&stored.descriptor.in_table(table));
         let families = descriptor.families().cloned().collect();
         let name = |region: &SnapshotRegion| {
             (region.info.encoded_name(), region.info.in_table(table).encoded_name())

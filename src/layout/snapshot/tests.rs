@@ -396,6 +396,31 @@ fn failing_calls_lose_no_file() {
     }
 }
 
+/// The links of a clone are in its directories.
+#[test]
+fn a_clone_records_how_its_files_are_tracked() {
+    const IMPL: &str = "hbase.store.file-tracker.impl";
+    let tracker = |value: Option<&str>| -> Option<String> {
+        let pair = |value: &str| BytesBytesPair {
+            first: Some(IMPL.as_bytes().to_vec()),
+            second: Some(value.as_bytes().to_vec()),
+        };
+        let mut manifest = manifest(&[region(region_info("", "", 5), &[])]);
+        let attributes = value.map(pair).into_iter().collect();
+        manifest.table_schema = Some(TableSchema { attributes, ..schema(&[]) });
+        let shared: Arc<dyn Storage> = Arc::new(storage_with(&manifest));
+        let table = TableName::new("ns", "u").unwrap();
+        let snapshot = Snapshot::open(&*shared, Path::new(ROOT), "s").unwrap();
+        snapshot.clone_table(&shared, &table, 9).unwrap();
+        let path = Path::new(ROOT).join("data/ns/u");
+        let stored = read_descriptor(&*shared, &path, &table).unwrap().unwrap();
+        stored.descriptor().setting(&[], IMPL).map(str::to_owned)
+    };
+    assert_eq!(tracker(None).as_deref(), Some("DEFAULT"));
+    let class = "org.apache.hadoop.hbase.regionserver.storefiletracker.DefaultStoreFileTracker";
+    assert_eq!(tracker(Some(class)).as_deref(), Some(class));
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes: Vec<u8>, flips in proptest::collection::vec(0..4000usize, 1..4)) {

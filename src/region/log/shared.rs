@@ -31,7 +31,7 @@ pub(in crate::region) struct SharedLog {
     state: Mutex<State>,
     /// Signalled when a round ends: the even rounds, and the odd ones.
     ended: [Condvar; 2],
-    /// Signalled when a file has been ended.
+    /// Signalled when a file has been ended, and when one that was cut is on disk.
     file_ended: Condvar,
     /// Why nothing can be logged any more: it is not known what is in the file.
     failure: OnceLock<Error>,
@@ -71,6 +71,9 @@ pub(super) struct State {
     names: Vec<PathBuf>,
     /// Whether a thread is ending the file. Nothing is appended meanwhile.
     is_ending: bool,
+    /// Whether a file that was cut has entries that may not be on disk. No entry of the next one is made
+    /// durable before they are.
+    has_unsynced_cut: bool,
     /// The key of the last entry of one of the regions.
     last_key: WalKey,
     /// The length in bytes at which the file is ended.
@@ -113,6 +116,40 @@ struct Asleep {
     /// Whether the entry is to be synced.
     syncs: bool,
     write: SharedWriteEntry,
+}
+
+/// A thread that waits for an entry. A panic of the file in this thread ends the waiting, too: the cells can
+/// then be taken back before the write is complete.
+struct Waiter<'l, 'w, 'm> {
+    log: &'l SharedLog,
+    number: u64,
+    mvcc: &'m Arc<Mvcc>,
+    /// `None` while the thread sleeps, and if another thread has completed it.
+    write: &'w mut Option<WriteEntry<'m>>,
+    is_asleep: bool,
+    is_over: bool,
+}
+
+impl Waiter<'_, '_, '_> {
+    /// Records that the thread has seen the outcome, and takes back its write, unless that is complete.
+    fn end(&mut self, state: &mut State) {
+        self.is_over = true;
+        state.see_outcome();
+        if self.is_asleep
+            && let Some(at) = state.asleep.iter().position(|other| other.number == self.number)
+        {
+            *self.write = state.asleep.swap_remove(at).write.unshare(self.mvcc);
+        }
+    }
+}
+
+impl Drop for Waiter<'_, '_, '_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let log = self.log;
+            self.end(&mut log.state());
+        }
+    }
 }
 
 /// A write of pending entries to the file by one thread. The state is unlocked meanwhile.
@@ -228,6 +265,7 @@ impl SharedLog {
             number: 0,
             names: Vec::new(),
             is_ending: false,
+            has_unsynced_cut: false,
             last_key: WalKey::default(),
             roll_size: settings.roll_size,
             reserved: 0,
@@ -346,6 +384,7 @@ impl SharedLog {
         state.names.clear();
         let file = state.file.take()?;
         let is_reserved = state.reserved > encoder.offset();
+        state.has_unsynced_cut |= state.appended > state.synced;
         Some(CutLog { file, encoder, key: state.last_key.clone(), is_reserved })
     }
 
@@ -354,10 +393,31 @@ impl SharedLog {
         if self.failure.get().is_some() {
             return;
         }
-        match log.file.sync() {
-            Ok(()) => Self::complete(log),
+        // Writers of the next file may wait for this.
+        let busy = Busy(self);
+        let synced = log.file.sync();
+        mem::forget(busy);
+        match synced {
+            Ok(()) => {
+                self.state().has_unsynced_cut = false;
+                self.file_ended.notify_all();
+                Self::complete(log);
+            }
             Err(error) => self.fail_all(&Error::io("sync", log.file.path(), error)),
         }
+    }
+
+    /// Waits until the entries of a file that was cut are on disk.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be. The log has failed then.
+    fn wait_for_cut(&self) -> io::Result<()> {
+        let mut state = self.state();
+        while state.has_unsynced_cut && self.failure.get().is_none() {
+            state = unpoisoned(self.file_ended.wait(state));
+        }
+        self.failure.get().map_or(Ok(()), |error| Err(io::Error::other(error.clone())))
     }
 
     /// Completes a file whose entries are on disk: a trailer says so. In a file that is longer than its
@@ -450,7 +510,7 @@ impl SharedLog {
         seq_id: i64,
     ) -> Result<(Box<dyn LogFile>, WalEncoder), (bool, Error)> {
         let header = WalHeader::default().with_log_id(log_id(seq_id));
-        let encoder = WalEncoder::new(&header, true);
+        let encoder = WalEncoder::new(&header, true, false);
         let (encoder, bytes) = encoder.map_err(|corruption| (false, corruption.at(path, 0)))?;
         let created = log.storage.create_log(path);
         let mut file = created.map_err(|error| (false, Error::io("create", path, error)))?;
@@ -507,7 +567,8 @@ impl SharedLog {
         write: &mut Option<WriteEntry<'m>>,
     ) -> Result<()> {
         let syncs = durability == Durability::FsyncWal;
-        let (mut state, mut spins, mut is_late, mut is_asleep) = (self.state(), SPINS, false, false);
+        let mut waiter = Waiter { log: self, number, mvcc, write, is_asleep: false, is_over: false };
+        let (mut state, mut spins, mut is_late) = (self.state(), SPINS, false);
         if syncs {
             state.wanted = state.wanted.max(number);
         }
@@ -523,7 +584,7 @@ impl SharedLog {
             }
             let waits = syncs && !is_late && state.expects_more();
             state = match state.file.take_if(|_| !waits) {
-                Some(file) => self.write_pending(state, file, write),
+                Some(file) => self.write_pending(state, file, waiter.write),
                 None if !syncs && spins > 0 => {
                     // To hand bytes to the system takes less time than to sleep.
                     spins -= 1;
@@ -537,8 +598,8 @@ impl SharedLog {
                     let round = state.round;
                     let is_in_round = number <= round.last && (round.syncs || !syncs);
                     let ended = self.ended(round.number + usize::from(!is_in_round));
-                    if let Some(write) = write.take() {
-                        is_asleep = true;
+                    if let Some(write) = waiter.write.take() {
+                        waiter.is_asleep = true;
                         state.asleep.push(Asleep { number, syncs, write: write.share(mvcc) });
                     }
                     if waits && state.file.is_some() && *state.gathering.get_or_insert(number) == number {
@@ -552,10 +613,7 @@ impl SharedLog {
                 }
             };
         };
-        state.see_outcome();
-        if is_asleep && let Some(at) = state.asleep.iter().position(|other| other.number == number) {
-            *write = state.asleep.swap_remove(at).write.unshare(mvcc);
-        }
+        waiter.end(&mut state);
         outcome
     }
 
@@ -579,7 +637,7 @@ impl SharedLog {
         let target = state.appended;
         state.round = Round { number: state.round.number + 1, last: target, syncs };
         state.end_gathering();
-        let mut reserved = state.reserved;
+        let (mut reserved, is_after_cut) = (state.reserved, state.has_unsynced_cut);
         drop(state);
         let busy = Busy(self);
         let kept = bytes.len();
@@ -596,6 +654,12 @@ impl SharedLog {
                 written = file.append(&bytes[..kept], kept);
                 is_undone = is_full(&written) && file.truncate(base).is_ok();
             }
+        }
+        if is_after_cut && (is_undone || written.is_ok() && syncs) {
+            // What is synced now must not survive a loss of power without the entries of the file before.
+            let ended = self.wait_for_cut();
+            is_undone = is_undone && ended.is_ok();
+            written = written.and(ended);
         }
         // What is refused now must not return after a loss of power.
         is_undone = is_undone && file.sync().is_ok();

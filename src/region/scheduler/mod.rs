@@ -31,6 +31,9 @@ type Spawn = Arc<dyn Fn(&'static str, Box<dyn FnOnce() + Send>) -> io::Result<()
 
 const HAS_THREADS: bool = cfg!(any(not(target_family = "wasm"), target_feature = "atomics"));
 
+/// About 30 years: longer than a process runs.
+const FAR: Duration = Duration::from_secs(1 << 30);
+
 /// A thread without work ends after this time.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -267,10 +270,10 @@ pub(super) fn now() -> Instant {
     SystemTimer.now()
 }
 
-/// Returns the time `time` from now.
+/// Returns the time `time` from now; one that is far away if the clock does not reach that.
 pub(super) fn after(time: Duration) -> Instant {
     let now = now();
-    now.checked_add(time).unwrap_or(now)
+    now.checked_add(time).or_else(|| now.checked_add(FAR)).unwrap_or(now)
 }
 
 impl Drop for Handle {
@@ -286,5 +289,19 @@ impl fmt::Debug for Scheduler {
             .field("is_inline", &self.is_inline())
             .field("options", &self.shared().options)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_beyond_the_clock_is_far_away() {
+        let in_a_year = now() + Duration::from_secs(365 * 24 * 3600);
+        assert!(after(Duration::MAX) > in_a_year);
+        let never = Scheduler::builder().retry(Duration::MAX, Duration::MAX).build();
+        assert!(never.retry_at(1) > in_a_year && never.retry_at(40) > in_a_year);
+        assert!(after(Duration::from_secs(1)) < in_a_year);
     }
 }

@@ -19,6 +19,8 @@ use std::ops::ControlFlow;
 pub(crate) struct CompactionJob<'m> {
     /// In the order of read-path.md §6.2, oldest first.
     pub(crate) inputs: &'m [StoreFile],
+    /// All files of the store, in the same order.
+    pub(crate) files: &'m [StoreFile],
     /// Whether the store has no other files. Markers are dropped then, too.
     pub(crate) all_files: bool,
     /// Where outputs are cut: see [`Selection::boundaries`](super::Selection::boundaries).
@@ -40,7 +42,7 @@ impl Store {
     /// Merges files into new ones that have no names yet: into one, which is written even if no cell is kept;
     /// or, with boundaries, into one for each span of time that keeps a cell, at least one if `newest`.
     pub(crate) fn compact(&self, merge: CompactionJob<'_>, keep: Retention) -> Result<Vec<StagedFile>> {
-        let CompactionJob { inputs, all_files, boundaries, newest, progress } = merge;
+        let CompactionJob { inputs, files, all_files, boundaries, newest, progress } = merge;
         let Retention { info, max_read_point, filters: mut passes } = keep;
         let now = info.now;
         let kind = kind_of(inputs, all_files);
@@ -72,8 +74,9 @@ impl Store {
             0
         };
         let codec = if all_files { self.compaction.major_codec } else { self.compaction.minor_codec };
-        let codec = codec.unwrap_or(self.family.codec);
-        let mut outputs = Outputs::new(self, carries, codec, now, boundaries);
+        let newest_first = files.iter().rev().map(StoreFile::hfile);
+        let compression = self.compression(codec.unwrap_or(self.family.codec), newest_first)?;
+        let mut outputs = Outputs::new(self, carries, compression, now, boundaries);
         let mut bytes = 0;
         loop {
             let more = scanner.next_row_unless(

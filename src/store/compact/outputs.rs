@@ -5,8 +5,7 @@ use crate::cell::CellRef;
 use crate::error::Result;
 use crate::hfile::StoreFileOrigin;
 use crate::layout::StagedFile;
-use crate::schema::Codec;
-use crate::store::write::writer::{CellFlags, NewStoreFile};
+use crate::store::write::writer::{BlockCompression, CellFlags, NewStoreFile};
 use crate::store::{Store, StoreFile};
 
 /// New files. Each is created with its first cell.
@@ -14,7 +13,7 @@ use crate::store::{Store, StoreFile};
 pub(super) struct Outputs<'s> {
     store: &'s Store,
     carries: CellFlags,
-    codec: Codec,
+    compression: BlockCompression,
     now: i64,
     boundaries: &'s [i64],
     files: Vec<Option<NewStoreFile>>,
@@ -24,12 +23,12 @@ impl<'s> Outputs<'s> {
     pub(super) fn new(
         store: &'s Store,
         carries: CellFlags,
-        codec: Codec,
+        compression: BlockCompression,
         now: i64,
         boundaries: &'s [i64],
     ) -> Self {
         let files = std::iter::repeat_with(|| None).take(boundaries.len().max(1)).collect();
-        Self { store, carries, codec, now, boundaries, files }
+        Self { store, carries, compression, now, boundaries, files }
     }
 
     pub(super) fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
@@ -42,7 +41,7 @@ impl<'s> Outputs<'s> {
         match file {
             Some(file) => Ok(file),
             None => {
-                let new = NewStoreFile::create(self.store, self.carries, self.codec, self.now)?;
+                let new = NewStoreFile::create(self.store, self.carries, self.compression, self.now)?;
                 Ok(file.insert(new))
             }
         }

@@ -1,7 +1,7 @@
 //! Writes cells from memory to a file (read-path.md §4; HBase: `DefaultStoreFlusher`).
 
 use super::compaction_filter::{Retention, apply};
-use super::writer::{CellFlags, NewStoreFile};
+use super::writer::{BlockCompression, CellFlags, NewStoreFile};
 use crate::cell::CellRef;
 use crate::error::Result;
 use crate::hfile::StoreFileOrigin;
@@ -23,6 +23,7 @@ impl Store {
         segments: &[Arc<Segment>],
         seq_id: i64,
         encrypted: bool,
+        compression: BlockCompression,
         keep: Retention,
     ) -> Result<Option<StagedFile>> {
         let Retention { info, max_read_point, filters: mut passes } = keep;
@@ -46,7 +47,7 @@ impl Store {
         let mut keep = |cell: CellRef<'_>| {
             apply(&mut passes, cell, |cell| {
                 if file.is_none() {
-                    file = Some(NewStoreFile::create(self, carries, self.family.codec, now)?);
+                    file = Some(NewStoreFile::create(self, carries, compression, now)?);
                 }
                 file.as_mut().map_or(Ok(()), |file| file.append(cell))
             })?;
@@ -55,7 +56,7 @@ impl Store {
         while scanner.next_row_unless(|_| false, &mut keep)? {}
         // A file without cells still records the sequence id of the flush, as in HBase.
         if file.is_none() && segments.iter().any(|segment| !segment.is_empty()) {
-            file = Some(NewStoreFile::create(self, carries, self.family.codec, now)?);
+            file = Some(NewStoreFile::create(self, carries, compression, now)?);
         }
         file.map(|file| file.finish(self, &StoreFileOrigin::flush(seq_id))).transpose()
     }

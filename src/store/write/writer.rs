@@ -1,8 +1,8 @@
 //! A new file of a store, written to a temporary directory.
 
 use crate::cell::CellRef;
-use crate::error::{Error, Result};
-use crate::hfile::{Encryption, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
+use crate::error::{Error, ErrorKind, Result};
+use crate::hfile::{Encryption, HFile, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
 use crate::layout::{StagedFile, StoreFileInfo, new_file_name};
 use crate::schema::Codec;
 use crate::store::Store;
@@ -29,12 +29,68 @@ pub(in crate::store) struct CellFlags {
     pub(in crate::store) encrypted: bool,
 }
 
+/// How the blocks of a new file are compressed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockCompression {
+    codec: Codec,
+    zstd_framed: bool,
+}
+
 impl Store {
+    /// Returns how the blocks of a new file are compressed by `codec`, of the files that the store has,
+    /// newest first. HBase reads all files of a cluster with one class for ZSTD, which knows only frames in
+    /// Hadoop's framing, or only bare ones (hfile.md §8.3): new files have the form of the newest with ZSTD,
+    /// or else that of the options.
+    ///
+    /// # Errors
+    ///
+    /// If no file tells the form, and one that may cannot be read. Damaged ones are passed over.
+    pub(crate) fn compression<'f>(
+        &self,
+        codec: Codec,
+        newest_first: impl IntoIterator<Item = &'f HFile>,
+    ) -> Result<BlockCompression> {
+        let of = |zstd_framed| BlockCompression { codec, zstd_framed };
+        if codec != Codec::Zstd {
+            return Ok(of(false));
+        }
+        let mut unreadable = None;
+        for file in newest_first {
+            match file.zstd_framed() {
+                Ok(Some(framed)) => return Ok(of(framed)),
+                Err(error) if error.kind() == ErrorKind::Io => unreadable = unreadable.or(Some(error)),
+                Ok(None) | Err(_) => {}
+            }
+        }
+        match unreadable {
+            Some(error) => Err(error),
+            None => Ok(of(self.zstd_framed)),
+        }
+    }
+
+    /// As [`compression`](Self::compression), for what is in memory, which must get into a file also if no
+    /// old one can be read: it has the form of the options then, and a compaction gives it that of the
+    /// others.
+    pub(crate) fn flush_compression<'f>(
+        &self,
+        newest_first: impl IntoIterator<Item = &'f HFile>,
+    ) -> BlockCompression {
+        let codec = self.family.codec;
+        let of_options = BlockCompression { codec, zstd_framed: self.zstd_framed };
+        self.compression(codec, newest_first).unwrap_or(of_options)
+    }
+
     /// Returns the options of a new file.
-    fn writer_options(&self, carries: CellFlags, codec: Codec, now: i64) -> Result<HFileWriterOptions> {
+    fn writer_options(
+        &self,
+        carries: CellFlags,
+        compression: BlockCompression,
+        now: i64,
+    ) -> Result<HFileWriterOptions> {
         Ok(HFileWriter::options()
             .family(&self.family)
-            .codec(codec)
+            .codec(compression.codec)
+            .zstd_framed(compression.zstd_framed)
             .checksum(self.checksums.checksum_type)
             .bytes_per_checksum(self.checksums.bytes)
             .tags(carries.tags)
@@ -52,10 +108,11 @@ impl Store {
         path: &Path,
         tags: bool,
         encrypted: bool,
+        compression: BlockCompression,
         now: i64,
     ) -> Result<StoreFileWriter> {
         let carries = CellFlags { tags, seq_ids: true, encrypted };
-        let options = self.writer_options(carries, self.family.codec, now)?;
+        let options = self.writer_options(carries, compression, now)?;
         let file = self.storage.create_new(path).map_err(|error| Error::io("create", path, error))?;
         StoreFileWriter::create_in(options, file)
     }
@@ -65,10 +122,10 @@ impl NewStoreFile {
     pub(in crate::store) fn create(
         store: &Store,
         carries: CellFlags,
-        codec: Codec,
+        compression: BlockCompression,
         now: i64,
     ) -> Result<Self> {
-        let options = store.writer_options(carries, codec, now)?;
+        let options = store.writer_options(carries, compression, now)?;
         let name = new_file_name(now);
         let storage = &store.storage;
         // Without renames, a list says which files are of the store.

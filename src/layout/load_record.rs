@@ -1,0 +1,321 @@
+//! The record of a bulk load into families whose files are those on a list: which files are moved, and where
+//! from. The file `.load` in the region's directory, which HBase ignores.
+//!
+//! Such a file is moved into the family's directory before a list has it. If the process dies between, it is
+//! no file of the store, and is no longer where the load would find it again. So the record is written before
+//! the first file is moved, and removed after the last list is published, each durably. A repeated load moves
+//! the files of the record that are on no list back, and takes them. Nothing else does: a record, which may
+//! be anybody's, does not decide where files are moved.
+//!
+//! | line | |
+//! |---|---|
+//! | name, family, path | of each file: its name in the family's directory, and its full path before |
+//! | `crc32c <sum>` | the CRC32C of the lines before, in 8 hexadecimal digits |
+//!
+//! The parts of a line are separated by tabs, and are texts as of [`StringBinary`].
+#![warn(clippy::indexing_slicing)]
+
+use super::commit::StagedFile;
+use super::durable::{exists, list_if_exists, parent, remove, rename, sync_dir, unless_not_found};
+use super::file_name::{FileName, Target};
+use super::region::RegionDir;
+use super::root::full_path;
+use crate::binary::{StringBinary, from_string_binary};
+use crate::error::{Corruption, Error, ErrorKind, Result};
+use crate::hash::checksum::crc32c;
+use crate::io::{Storage, read_file};
+use crate::schema::{Family, is_legal_name};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The name of the record, in the region's directory.
+pub(super) const LOAD: &str = ".load";
+
+/// The beginning of the last line, before the CRC32C of the lines before it.
+const CHECKSUM: &str = "crc32c ";
+/// The size limit of a record: the lines of some hundred thousand files.
+const LOAD_BYTES: usize = 64 << 20;
+
+/// The files that a bulk load moves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LoadRecord {
+    files: Vec<MovedFile>,
+}
+
+/// A file that a bulk load moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct MovedFile {
+    /// The name in the directory of the family.
+    name: String,
+    family: Vec<u8>,
+    /// The full path before.
+    from: PathBuf,
+}
+
+impl LoadRecord {
+    /// Adds a file that is to be moved into the directory of a family.
+    ///
+    /// # Errors
+    ///
+    /// If its full path cannot be found out or recorded.
+    pub(super) fn add(&mut self, storage: &dyn Storage, family: &[u8], file: &StagedFile) -> Result<()> {
+        let from = full_path(storage, file.path(), false)?;
+        if path_of(from.as_os_str().as_encoded_bytes().to_vec()).as_ref() != Some(&from) {
+            let message = format!("{}: a path that is not Unicode cannot be recorded", from.display());
+            return Err(Error::invalid_argument(message));
+        }
+        self.files.push(MovedFile { name: file.name().to_owned(), family: family.to_vec(), from });
+        Ok(())
+    }
+
+    /// Whether no file is to be moved.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let line = |file: &MovedFile| {
+            let from = StringBinary(file.from.as_os_str().as_encoded_bytes());
+            format!("{}\t{}\t{from}\n", file.name, StringBinary(&file.family))
+        };
+        let text = self.files.iter().map(line).collect::<String>();
+        format!("{text}{CHECKSUM}{:08x}\n", crc32c(text.as_bytes())).into_bytes()
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, Corruption> {
+        let malformed = Corruption::Malformed("a record of a bulk load with a line that is no moved file");
+        let text = std::str::from_utf8(bytes).map_err(|_| malformed.clone())?;
+        let (text, sum) = text
+            .rsplit_once(CHECKSUM)
+            .ok_or(Corruption::Malformed("a record of a bulk load without a checksum at its end"))?;
+        let computed = crc32c(text.as_bytes());
+        if *sum != format!("{computed:08x}\n") {
+            return Err(match u32::from_str_radix(sum.trim_end(), 16) {
+                Ok(stored) if stored != computed => Corruption::Checksum { chunk: 0, stored, computed },
+                _ => Corruption::Malformed("a record of a bulk load with a checksum that is no number"),
+            });
+        }
+        let files = text.lines().map(MovedFile::parse).collect::<Option<Vec<_>>>().ok_or(malformed)?;
+        Ok(Self { files })
+    }
+
+    /// Writes the record at `aside`, and renames it to its place in the directory of a region, durably.
+    pub(super) fn publish(&self, storage: &dyn Storage, aside: &Path, region: &Path) -> Result<()> {
+        let bytes = self.to_bytes();
+        if bytes.len() > LOAD_BYTES {
+            return Err(Error::invalid_argument("a bulk load of too many files at once"));
+        }
+        let mut file = storage.create(aside).map_err(|error| Error::io("create", aside, error))?;
+        file.write_all(&bytes).map_err(|error| Error::io("write", aside, error))?;
+        file.sync().map_err(|error| Error::io("sync", aside, error))?;
+        rename(storage, aside, &region.join(LOAD))?;
+        sync_dir(storage, region)
+    }
+}
+
+/// Removes the record from the directory of a region, durably, if there is one.
+pub(super) fn remove_record(storage: &dyn Storage, region: &Path) -> Result<()> {
+    unless_not_found(remove(storage, &region.join(LOAD)))?;
+    sync_dir(storage, region)
+}
+
+impl MovedFile {
+    fn parse(line: &str) -> Option<Self> {
+        let mut parts = line.split('\t');
+        let (name, family, from) = (parts.next()?, parts.next()?, parts.next()?);
+        let (family, from) = (from_string_binary(family), path_of(from_string_binary(from))?);
+        let is_name = matches!(FileName::parse(name), Some(FileName::Whole(Target::HFile(_))));
+        let is_sound = parts.next().is_none() && is_name && is_legal_name(&family);
+        (is_sound && from.file_name().is_some()).then(|| Self { name: name.to_owned(), family, from })
+    }
+}
+
+/// Returns the path with such encoded bytes; `None` if it cannot be made of them.
+#[cfg(unix)]
+#[allow(clippy::unnecessary_wraps, reason = "not every path of another system can be made of bytes")]
+fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+
+    Some(std::ffi::OsString::from_vec(bytes).into())
+}
+
+/// Returns the path with such encoded bytes; `None` if it cannot be made of them.
+#[cfg(not(unix))]
+fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
+    String::from_utf8(bytes).ok().map(PathBuf::from)
+}
+
+impl RegionDir {
+    /// Moves the files of a bulk load that was cut off back to where they were, if they are on no list, and
+    /// removes its record. `is_input`: whether a path is that of a file that is loaded now. Can be retried
+    /// after a failure. No file may be named meanwhile.
+    ///
+    /// Nothing is replaced, and no directory is created: a file whose directory was removed, or which is
+    /// there again, stays where it is, and no read sees it.
+    ///
+    /// # Errors
+    ///
+    /// If a file would be moved that is not loaded now; if the record is malformed, or an I/O operation
+    /// fails.
+    pub(crate) fn settle_load(&self, families: &[Family], is_input: &dyn Fn(&Path) -> bool) -> Result<()> {
+        let Some(record) = self.load_record()? else { return Ok(()) };
+        let storage = &**self.storage();
+        let lost = self.lost_files(&record, families)?;
+        if let Some((_, from)) = lost.iter().find(|(_, from)| !is_input(from)) {
+            return Err(Error::invalid_argument(format!(
+                "a bulk load of {} was cut off: load it again first, or remove {} if it is not needed",
+                from.display(),
+                self.path().join(LOAD).display()
+            )));
+        }
+        for (to, from) in &lost {
+            rename(storage, to, from)?;
+        }
+        // A call that was cut off may have moved others, which are durable only now.
+        let inputs = record.files.iter().map(|file| &*file.from).filter(|from| is_input(from));
+        for dir in inputs.map(parent).collect::<BTreeSet<_>>() {
+            unless_not_found(sync_dir(storage, dir))?;
+        }
+        for family in record.files.iter().map(|file| &*file.family).collect::<BTreeSet<_>>() {
+            unless_not_found(sync_dir(storage, &self.family(family).path()))?;
+        }
+        remove_record(storage, self.path())
+    }
+
+    /// Removes the record of a bulk load that was cut off, if no file would be moved back: all are on lists,
+    /// or where they were. What has been read of the families' directories must survive a crash.
+    ///
+    /// # Errors
+    ///
+    /// If an I/O operation fails. A malformed record stays, for the next load.
+    pub(super) fn forget_complete_load(&self, families: &[Family]) -> Result<()> {
+        match self.load_record() {
+            Ok(Some(record)) if self.lost_files(&record, families)?.is_empty() => {
+                remove_record(&**self.storage(), self.path())
+            }
+            Err(error) if error.kind() == ErrorKind::Io => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Fails if a bulk load was cut off, and has not been repeated.
+    ///
+    /// # Errors
+    ///
+    /// Then; or if an I/O operation fails.
+    pub(crate) fn check_no_load(&self) -> Result<()> {
+        let path = self.path().join(LOAD);
+        match exists(&**self.storage(), &path)? {
+            false => Ok(()),
+            true => Err(Error::not_supported(format!(
+                "a bulk load was cut off: load the files again first, or remove {}",
+                path.display()
+            ))),
+        }
+    }
+
+    /// Reads the record, if there is one.
+    fn load_record(&self) -> Result<Option<LoadRecord>> {
+        let (storage, path) = (&**self.storage(), self.path().join(LOAD));
+        if !exists(storage, &path)? {
+            return Ok(None);
+        }
+        let bytes = read_file(storage, &path, LOAD_BYTES as u64)?;
+        LoadRecord::parse(&bytes).map(Some).map_err(|corruption| corruption.at(&path, 0))
+    }
+
+    /// Returns the files of a record that are to be moved back, and where to.
+    fn lost_files<'r>(
+        &self,
+        record: &'r LoadRecord,
+        families: &[Family],
+    ) -> Result<Vec<(PathBuf, &'r Path)>> {
+        let mut lost = Vec::new();
+        for family in families.iter().map(Family::name) {
+            let files = record.files.iter().filter(|file| file.family == family);
+            lost.extend(self.on_no_list(family, files)?);
+        }
+        Ok(lost)
+    }
+
+    /// Returns where the files are that were moved into a family's directory, are on no list, and can be
+    /// moved back, and where they were.
+    fn on_no_list<'r>(
+        &self,
+        family: &[u8],
+        files: impl Iterator<Item = &'r MovedFile>,
+    ) -> Result<Vec<(PathBuf, &'r Path)>> {
+        let mut files = files.peekable();
+        if files.peek().is_none() {
+            return Ok(Vec::new());
+        }
+        let (storage, dir) = (&**self.storage(), self.family(family));
+        let named = dir.named_files(self.tracker(family)?)?.files;
+        let named: BTreeSet<&str> = named.iter().map(|file| file.name.as_str()).collect();
+        let mut found = Vec::new();
+        for file in files.filter(|file| !named.contains(file.name.as_str())) {
+            let (to, from) = (dir.path().join(&file.name), file.from.as_path());
+            let has_moved = exists(storage, &to)?;
+            if has_moved && list_if_exists(storage, parent(from))?.is_some() && !exists(storage, from)? {
+                found.push((to, from));
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn record() -> LoadRecord {
+        let file = |name: &str, family: &str, from: &str| MovedFile {
+            name: name.to_owned(),
+            family: family.as_bytes().to_vec(),
+            from: PathBuf::from(from),
+        };
+        let odd = file("0b_SeqId_7_", "a b", "/in put/crc32c \t\n\\x41/é");
+        LoadRecord { files: vec![file("0a_SeqId_7_", "f", "/input/f/0a"), odd] }
+    }
+
+    fn sealed(text: &str) -> Vec<u8> {
+        format!("{text}crc32c {:08x}\n", crc32c(text.as_bytes())).into_bytes()
+    }
+
+    #[test]
+    fn a_record_has_the_moved_files() {
+        let bytes = record().to_bytes();
+        assert_eq!(LoadRecord::parse(&bytes), Ok(record()));
+        assert_eq!(LoadRecord::parse(&sealed("")), Ok(LoadRecord::default()));
+        let names = ["../0a\tf\t/i", "0a.1b\tf\t/i", "0a\t.f\t/i", "0a\tf\t/"];
+        for line in ["", "0a", "0a\tf", "0a\tf\t/i\t"].into_iter().chain(names) {
+            for text in [line.to_owned(), format!("{line}\n")] {
+                assert!(LoadRecord::parse(text.as_bytes()).is_err(), "{text:?}");
+                assert!(text.is_empty() || LoadRecord::parse(&sealed(&text)).is_err(), "{text:?}");
+            }
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(LoadRecord::parse(&flipped).is_err(), "bit {bit}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>, flip: usize) {
+            let _ = LoadRecord::parse(&bytes);
+            let mut text = record().to_bytes();
+            text.truncate(text.len() - "crc32c 00000000\n".len());
+            let bits = 8 * text.len();
+            text[flip % bits / 8] ^= 1 << (flip % 8);
+            let sum = format!("crc32c {:08x}\n", crc32c(&text));
+            text.extend(sum.into_bytes());
+            if let Ok(found) = LoadRecord::parse(&text) {
+                let is_legal = |file: &MovedFile| !file.name.contains('/') && is_legal_name(&file.family);
+                prop_assert!(found.files.iter().all(is_legal));
+            }
+        }
+    }
+}
