@@ -323,6 +323,9 @@ impl ClientCore {
         }
     }
 
+    /// Waits for the end of a procedure, which goes on whatever becomes of a question: a master that stops
+    /// says not to ask again, and the next one continues the procedure. If all attempts of a question have
+    /// failed, it is asked again until the time is over (HBase: `RawAsyncHBaseAdmin.getProcedureResult`).
     async fn await_procedure(
         &self,
         tries: &mut Tries<'_>,
@@ -330,11 +333,25 @@ impl ClientCore {
         id: u64,
     ) -> Result<(), ProcedureError> {
         let request = GetProcedureResultRequest { proc_id: Some(id) };
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut failed) = (FIRST_PAUSE, None::<Error>);
         loop {
-            wait(tries, &mut pause, method).await?;
-            let answer: GetProcedureResultResponse =
-                self.ask_master_by(tries, "getProcedureResult", &request).await?;
+            let waited = wait(tries, &mut pause, method).await;
+            waited.map_err(|over| failed.take().unwrap_or(over))?;
+            if let Some(error) = failed.take_if(|_| tries.is_over()) {
+                return Err(error.into());
+            }
+            let asked = self.ask_master_by(tries, "getProcedureResult", &request).await;
+            let answer: GetProcedureResultResponse = match asked {
+                Ok(answer) => answer,
+                Err(error) if !tries.is_over() && (tries.has_given_up() || is_stopping(&error)) => {
+                    // the next question has all attempts again
+                    tries.succeeded();
+                    failed = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            failed = None;
             match (answer.state, answer.exception) {
                 (Some(1), _) => {}
                 (Some(2), None) => return Ok(()),
@@ -406,6 +423,11 @@ impl ClientCore {
         }
         Ok(())
     }
+}
+
+/// Whether an error is that of a master that stops.
+fn is_stopping(error: &Error) -> bool {
+    error.kind() == ErrorKind::Remote && error.message().contains(": MasterStoppedException: ")
 }
 
 /// Waits until a procedure is asked for again.

@@ -15,7 +15,7 @@
 //! ```
 
 use crate::{ClientBuilder, ScanMetrics, Scanner as AsyncScanner};
-use hregion::locator::CatalogRow;
+use hregion::locator::{CatalogRow, TableState};
 use hregion::{
     Append, CheckAndMutate, CheckResult, Compaction, Delete, Error, Family, Get, Increment, Mutation, Put,
     RegionLocations, Result, Row, Scan, ScanResult, ServerName, SnapshotDescription, TableChanges, TableName,
@@ -96,6 +96,7 @@ impl Client {
     }
 
     waiting!(client: crate::Client:
+        table_state(table: &TableName) -> Result<TableState>,
         families(table: &TableName) -> Result<Vec<Family>>,
         tables() -> Result<Vec<TableName>>,
         table_exists(table: &TableName) -> Result<bool>,

@@ -14,7 +14,7 @@ use crate::table::Table;
 #[cfg(feature = "tls")]
 use crate::tls::{Tls, TlsClient, ZooKeeperTls};
 use crate::tries::Tries;
-use hregion::locator::{CatalogRow, LocateType, RetryPolicy, ZooKeeperRegistry};
+use hregion::locator::{CatalogRow, LocateType, RetryPolicy, TableState, ZooKeeperRegistry};
 use hregion::{
     ConnectionRegistry, Deadline, Error, ErrorKind, Locator, RegionLocations, Result, ServerName, TableName,
 };
@@ -411,6 +411,19 @@ impl Client {
         Tries::new(&self.0).check_enabled(table).await
     }
 
+    /// Returns the state of a table. While it is changed, that is neither
+    /// [`Enabled`](TableState::Enabled) nor [`Disabled`](TableState::Disabled), as for HBase's
+    /// `Admin.isTableEnabled` and `isTableDisabled`.
+    ///
+    /// # Errors
+    ///
+    /// [`TableNotFound`](ErrorKind::TableNotFound) if the table does not exist;
+    /// [`Unsupported`](ErrorKind::Unsupported) if the catalog keeps no states, as before 2.0; if the catalog
+    /// does not answer.
+    pub async fn table_state(&self, table: &TableName) -> Result<TableState> {
+        Tries::new(&self.0).table_state(table).await
+    }
+
     /// Returns the id of the cluster, if it has one.
     ///
     /// # Errors
@@ -508,6 +521,18 @@ impl ClientCore {
         let (table, turn) = (table.clone(), self.look_ups.turn(deadline).await?);
         let deadline = self.look_ups.deadline(deadline);
         self.ask_in(turn, move |locator| locator.check_enabled(&table, deadline)).await
+    }
+
+    /// Returns the state of a table.
+    pub(crate) async fn table_state(&self, table: &TableName, deadline: Deadline) -> Result<TableState> {
+        if table.is_meta() {
+            return Ok(TableState::Enabled);
+        }
+        let (name, turn) = (table.clone(), self.look_ups.turn(deadline).await?);
+        let deadline = self.look_ups.deadline(deadline);
+        let state = self.ask_in(turn, move |locator| locator.table_state_by(&name, deadline)).await?;
+        let missing = || Error::locating(ErrorKind::TableNotFound, format!("there is no table {table}"));
+        state.ok_or_else(missing)
     }
 
     /// Asks the locator, on a thread that may wait.

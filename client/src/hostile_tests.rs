@@ -16,7 +16,7 @@ use crate::tries::{Setback, Wait};
 use crate::{Client, ClientBuilder, Table};
 use bytes::Bytes;
 use fake::{Cluster, Holds, Instead, Mischief, ROWS, expected_row, row_key};
-use hregion::locator::{RegionException, RetryPolicy};
+use hregion::locator::{RegionException, RetryPolicy, TableState};
 use hregion::{
     CheckAndMutate, ConnectionRegistry, Deadline, Delete, Error, Family, Get, Increment, Put,
     RegionLocations, Result, Row, Scan, ServerName, TableName,
@@ -758,7 +758,13 @@ async fn a_table_is_as_before_if_its_snapshot_is_not_restored() {
     assert_eq!(enabled.message(), "table t is not disabled");
     assert_eq!(client.restore_snapshot("x").await.unwrap_err().message(), "there is no snapshot x");
     assert_eq!(done().0, "");
-    cluster.master(|master| master.is_disabled = true);
+    for changing in [2, 3] {
+        cluster.master(|master| master.state = changing);
+        let changes = client.restore_snapshot("s").await.unwrap_err();
+        assert_eq!(changes.message(), "table t is not disabled");
+    }
+    assert_eq!(done().0, "");
+    cluster.master(|master| master.state = 1);
 
     client.restore_snapshot("s").await.unwrap();
     let all = "Snapshot before-s, RestoreSnapshot s, DeleteSnapshot before-s";
@@ -804,14 +810,17 @@ async fn a_restoration_whose_end_is_not_known_is_not_undone() {
     cluster.describe(&[schema("t")]);
     cluster.master(|master| {
         master.snapshots = vec!["s".into()];
-        (master.is_disabled, master.holds) = (true, Holds::Restorations);
+        (master.state, master.holds) = (1, Holds::Restorations);
     });
     let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(3);
+    let retries = retries.operation_timeout(Duration::from_secs(2));
     let builder = Client::builder().retries(retries).failsafe_snapshot(Some("before-{snapshot.name}"));
     let client = builder.bootstrap(&cluster.addresses()).unwrap();
     let error = client.restore_snapshot("s").await.unwrap_err();
-    let expected = "s may be restored or not, snapshot before-s has what t was before: failed 3 times";
+    let expected = "s may be restored or not, snapshot before-s has what t was before: ";
     assert!(error.message().starts_with(expected), "{error}");
+    // asked again after all attempts of a question have failed
+    assert!(cluster.master(|master| master.asked) > 3);
     let done = cluster.master(|master| (master.done.join(", "), master.snapshots.join(", ")));
     assert_eq!(done, ("Snapshot before-s, RestoreSnapshot s".to_owned(), "s, before-s".to_owned()));
 }
@@ -823,7 +832,7 @@ async fn a_restoration_whose_answer_was_lost_is_not_undone() {
     cluster.describe(&[schema("t")]);
     cluster.master(|master| {
         master.snapshots = vec!["s".into()];
-        (master.is_disabled, master.loses_restoration) = (true, true);
+        (master.state, master.loses_restoration) = (1, true);
     });
     let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(3);
     let builder = Client::builder().retries(retries).failsafe_snapshot(Some("before-{snapshot.name}"));
@@ -859,6 +868,42 @@ async fn attempts_to_ask_for_a_result_begin_anew_after_an_answer() {
     let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
     client.snapshot(&TableName::parse("t").unwrap(), "s").await.unwrap();
     assert_eq!(cluster.master(|master| master.done.join(", ")), "Snapshot s");
+}
+
+/// The next master goes on with the procedure.
+#[tokio::test]
+async fn a_procedure_has_not_failed_if_the_master_stops() {
+    let cluster = Cluster::start().await;
+    cluster.master(|master| master.holds = Holds::Stopping);
+    let client = Client::builder().bootstrap(&cluster.addresses()).unwrap();
+    let table = TableName::parse("t").unwrap();
+    client.snapshot(&table, "s").await.unwrap();
+    let done = cluster.master(|master| (master.done.join(", "), master.asked));
+    assert_eq!(done, ("Snapshot s".to_owned(), 4));
+    // no other answer would come
+    cluster.master(|master| master.holds = Holds::Denied);
+    let error = client.snapshot(&table, "s").await.unwrap_err();
+    assert!(error.message().contains("AccessDeniedException"), "{error}");
+    assert_eq!(cluster.master(|master| master.asked), 1);
+}
+
+#[tokio::test]
+async fn the_state_of_a_table_is_what_the_catalog_has() {
+    let cluster = Cluster::start().await;
+    let client = Client::builder().bootstrap(&cluster.addresses()).unwrap();
+    let table = TableName::parse("t").unwrap();
+    for (number, expected, is_served) in [
+        (0, TableState::Enabled, true),
+        (1, TableState::Disabled, false),
+        (2, TableState::Disabling, false),
+        (3, TableState::Enabling, true),
+    ] {
+        cluster.master(|master| master.state = number);
+        assert_eq!(client.table_state(&table).await.unwrap(), expected);
+        let checked = client.check_enabled(&table).await.map_err(|error| error.kind());
+        let disabled = Err(hregion::ErrorKind::TableNotEnabled);
+        assert_eq!(checked, if is_served { Ok(()) } else { disabled });
+    }
 }
 
 /// A `TableSchema` of a table with a family `f` that keeps a number of versions.

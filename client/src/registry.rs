@@ -168,12 +168,19 @@ fn share(deadline: Deadline, left: usize) -> Deadline {
     Deadline::after(deadline.left() / left).min(deadline)
 }
 
-/// Parses `host` or `host:port`.
+/// Parses `host`, `host:port`, `[address]` or `[address]:port`.
 fn parse_address(text: &str) -> Result<Address> {
     let wrong = || Error::invalid_argument(format!("{text:?} is not host:port"));
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) => (host, port.parse().map_err(|_| wrong())?),
-        None => (text, DEFAULT_PORT),
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']').ok_or_else(wrong)? {
+            (address, "") => (address, None),
+            (address, rest) => (address, Some(rest.strip_prefix(':').ok_or_else(wrong)?)),
+        },
+        None => text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    let port = match port {
+        Some(port) => port.parse().map_err(|_| wrong())?,
+        None => DEFAULT_PORT,
     };
     if host.is_empty() || port == 0 {
         return Err(wrong());
@@ -243,7 +250,9 @@ mod tests {
     fn addresses_have_a_default_port() {
         assert_eq!(parse_address("h").unwrap(), ("h".into(), 16000));
         assert_eq!(parse_address("h:1").unwrap(), ("h".into(), 1));
-        for wrong in ["", ":1", "h:", "h:x", "h:0", "h:70000"] {
+        assert_eq!(parse_address("[::1]").unwrap(), ("::1".into(), 16000));
+        assert_eq!(parse_address("[::1]:7").unwrap(), ("::1".into(), 7));
+        for wrong in ["", ":1", "h:", "h:x", "h:0", "h:70000", "[::1", "[]:1", "[::1]7", "[::1]:"] {
             assert!(parse_address(wrong).is_err(), "{wrong}");
         }
     }

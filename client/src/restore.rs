@@ -2,7 +2,8 @@
 
 use crate::admin::ProcedureError;
 use crate::client::Client;
-use hregion::{Clock as _, Error, ErrorKind, Result, SystemClock, TableName};
+use hregion::locator::TableState;
+use hregion::{Clock as _, Error, Result, SystemClock, TableName};
 
 /// The default of `hbase.snapshot.restore.failsafe.name`.
 pub(crate) const FAILSAFE: &str = "hbase-failsafe-{snapshot.name}-{restore.timestamp}";
@@ -60,10 +61,9 @@ impl Client {
     }
 
     async fn check_disabled(&self, table: &TableName) -> Result<()> {
-        match self.check_enabled(table).await {
-            Ok(()) => Err(Error::invalid_argument(format!("table {table} is not disabled"))),
-            Err(error) if error.kind() == ErrorKind::TableNotEnabled => Ok(()),
-            Err(error) => Err(error),
+        match self.table_state(table).await? {
+            TableState::Disabled => Ok(()),
+            _ => Err(Error::invalid_argument(format!("table {table} is not disabled"))),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::connection::{Answer, Connection};
 use crate::connections::{CLIENT_SERVICE, Call, Connections};
 use crate::fault::Fault;
 use crate::proto;
-use hregion::locator::{CatalogRow, LocateType, RegionException, RetryPolicy};
+use hregion::locator::{CatalogRow, LocateType, RegionException, RetryPolicy, TableState};
 use hregion::{Deadline, Error, ErrorKind, RegionLocations, Result, TableName};
 use prost::Message;
 use std::fmt;
@@ -239,6 +239,16 @@ impl<'c> Tries<'c> {
         loop {
             match self.core.check_enabled(table, self.deadline).await {
                 Ok(()) => return Ok(()),
+                Err(error) => self.not_found(error).await?,
+            }
+        }
+    }
+
+    /// Returns the state of a table.
+    pub(crate) async fn table_state(&mut self, table: &TableName) -> Result<TableState> {
+        loop {
+            match self.core.table_state(table, self.deadline).await {
+                Ok(state) => return Ok(state),
                 Err(error) => self.not_found(error).await?,
             }
         }

@@ -855,9 +855,8 @@ impl State {
         let name = request.region.as_ref().unwrap().value.as_deref().unwrap();
         let row = RowField::decode(request.get.clone().unwrap()).unwrap().row.unwrap();
         if name == RegionInfo::meta().name() {
-            // the state of the table: enabled, or disabled
             let mut state = RowBuf::new();
-            push(&mut state, &row, "table", "state", &[8, self.master.is_disabled.into()]);
+            push(&mut state, &row, "table", "state", &[8, self.master.state]);
             return self.rows_of_get(state.freeze(), 0);
         }
         match self.copy(name) {

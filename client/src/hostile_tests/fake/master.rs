@@ -12,7 +12,8 @@ use prost::Message;
 /// What the master knows and does of snapshots.
 #[derive(Default)]
 pub(in crate::hostile_tests) struct Master {
-    pub(in crate::hostile_tests) is_disabled: bool,
+    /// The state of the table: enabled, disabled, disabling, enabling.
+    pub(in crate::hostile_tests) state: u8,
     pub(in crate::hostile_tests) snapshots: Vec<String>,
     /// What was done, by method and snapshot.
     pub(in crate::hostile_tests) done: Vec<String>,
@@ -27,7 +28,8 @@ pub(in crate::hostile_tests) struct Master {
     pub(in crate::hostile_tests) loses_deletions: bool,
     /// Whether the last procedure failed.
     has_failed: bool,
-    asked: u32,
+    /// How often it was asked for the result of that procedure.
+    pub(in crate::hostile_tests) asked: u32,
 }
 
 /// When a master answers that it is not ready.
@@ -39,6 +41,10 @@ pub(in crate::hostile_tests) enum Holds {
     EveryOther,
     /// When it is asked for the result of a restoration.
     Restorations,
+    /// The first times that it is asked for a result, as it stops: it is not to be asked again.
+    Stopping,
+    /// Always: the client may not ask.
+    Denied,
 }
 
 impl Master {
@@ -73,7 +79,12 @@ impl Master {
     }
 
     fn refusal() -> Answer {
-        let mut answer = Answer::exception("org.apache.hadoop.hbase.DoNotRetryIOException", "no");
+        Self::lasting("org.apache.hadoop.hbase.DoNotRetryIOException", "no")
+    }
+
+    /// An exception after which clients are not to ask again.
+    fn lasting(class: &'static str, text: &str) -> Answer {
+        let mut answer = Answer::exception(class, text);
         answer.exception.as_mut().unwrap().2 = true;
         answer
     }
@@ -91,6 +102,14 @@ impl Master {
             Holds::Never => false,
             Holds::EveryOther => self.asked % 2 == 1,
             Holds::Restorations => self.done.last().is_some_and(|done| done.starts_with("Restore")),
+            Holds::Stopping if self.asked <= 3 => {
+                let class = "org.apache.hadoop.hbase.exceptions.MasterStoppedException";
+                return Self::lasting(class, "it stops");
+            }
+            Holds::Stopping => false,
+            Holds::Denied => {
+                return Self::lasting("org.apache.hadoop.hbase.security.AccessDeniedException", "not you");
+            }
         };
         if is_held {
             return Answer::exception("org.apache.hadoop.hbase.PleaseHoldException", "it is not ready");
