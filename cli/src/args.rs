@@ -122,6 +122,10 @@ pub(crate) struct FileArgs {
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     limit_memory_bytes: Option<usize>,
 
+    /// Maximum size of the cells of a row in one family, where whole rows are read [default: 1G]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    limit_row_bytes: Option<usize>,
+
     /// Do not verify checksums: damaged bytes may be returned as data
     #[arg(long)]
     no_checksums: bool,
@@ -178,6 +182,7 @@ impl FileArgs {
             || self.master_key_file.is_some()
             || self.limit_block_bytes.is_some()
             || self.limit_memory_bytes.is_some()
+            || self.limit_row_bytes.is_some()
             || self.no_checksums
     }
 
@@ -209,6 +214,9 @@ impl FileArgs {
         if let Some(bytes) = self.limit_block_bytes {
             limits = limits.with_block_bytes(bytes);
         }
+        if let Some(bytes) = self.limit_row_bytes {
+            limits = limits.with_row_bytes(bytes);
+        }
         limits
     }
 }
@@ -216,8 +224,8 @@ impl FileArgs {
 /// Options for reading line-based input.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct LineArgs {
-    /// Maximum length of one line of input (K, M and G are accepted) [default: 256M]
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, help_heading = "Input")]
+    /// Maximum length of one line of input, up to 2G (K, M and G are accepted) [default: 256M]
+    #[arg(long, value_name = "BYTES", value_parser = parse_line_bytes, help_heading = "Input")]
     limit_line_bytes: Option<usize>,
 }
 
@@ -234,18 +242,23 @@ impl LineArgs {
 /// Capacity of the block cache of a region, in bytes.
 const CACHE: u64 = 64 << 20;
 
-/// Maximum size of a dictionary or a key file, in bytes.
-const SMALL: u64 = 64 << 20;
-
+/// Reads a dictionary, a key, or another file that is never large.
 pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, CommandError> {
-    let bytes = read_up_to(path, SMALL + 1).map_err(|error| CommandError::io("read", path, &error))?;
-    if bytes.len() as u64 > SMALL {
-        return Err(CommandError::invalid_file(path, "over 64 MiB, too large for a dictionary or a key"));
+    read_within(path, 64)
+}
+
+/// Reads a file. Fails if it has more than `most` MiB.
+pub(crate) fn read_within(path: &Path, most: u64) -> Result<Vec<u8>, CommandError> {
+    let limit = most << 20;
+    let bytes = read_up_to(path, limit + 1).map_err(|error| CommandError::io("read", path, &error))?;
+    if bytes.len() as u64 > limit {
+        return Err(CommandError::invalid_file(path, format!("over {most} MiB, too large for such a file")));
     }
     Ok(bytes)
 }
 
-fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+/// Reads the first `most` bytes of a file, or all that it has.
+pub(crate) fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if places::is_url(path) {
         let file = places::open(path)?;
@@ -288,6 +301,14 @@ pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
     let count: u64 = digits.parse().map_err(|error| format!("{error}"))?;
     let bytes = count.checked_mul(unit).and_then(|bytes| usize::try_from(bytes).ok());
     bytes.ok_or_else(|| "too many bytes".into())
+}
+
+/// Parses the maximum length of a line. Neither HBase nor the format of temporary files takes larger cells.
+fn parse_line_bytes(text: &str) -> Result<usize, String> {
+    match parse_bytes(text)? {
+        bytes if bytes <= 2 << 30 => Ok(bytes),
+        _ => Err("expected at most 2G: no cell is larger".into()),
+    }
 }
 
 /// Parses the command line. Help and usage errors are printed, and end the program with the returned exit
@@ -356,6 +377,28 @@ mod tests {
         for wrong in ["", "K", "1T", "-1", "1.5G", "99999999999999999999", "18446744073709551615G", "é"] {
             assert!(parse_bytes(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn lines_are_not_longer_than_the_largest_cell() {
+        assert_eq!(parse_line_bytes("1M"), Ok(1 << 20));
+        assert_eq!(parse_line_bytes("2G"), Ok(2 << 30));
+        for wrong in ["2147483649", "4G"] {
+            assert!(parse_line_bytes(wrong).unwrap_err().contains("at most 2G"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn files_that_are_read_as_a_whole_have_a_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, vec![b' '; 1 << 20]).unwrap();
+        assert_eq!(read_within(&path, 1).unwrap().len(), 1 << 20);
+        std::fs::write(&path, vec![b' '; (1 << 20) + 1]).unwrap();
+        let line = read_within(&path, 1).unwrap_err().line();
+        assert!(line.contains("over 1 MiB"), "{line}");
+        assert_eq!(read_within(&path, 2).unwrap().len(), (1 << 20) + 1);
+        assert_eq!(read_up_to(&path, 3).unwrap(), b"   ");
     }
 
     #[test]

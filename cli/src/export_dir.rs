@@ -8,8 +8,8 @@
 //! list. Own names would not do, as an object that is uploaded in parts may replace another, and an export
 //! that was cut off leaves files which may be those of one that still runs.
 
-use crate::args::read_small;
-use crate::exported::{MANIFEST, NO_REGION, description_of, names_listed};
+use crate::args::read_up_to;
+use crate::exported::{MANIFEST, NO_REGION, description_of, names_listed, read_manifest};
 use crate::failure::CommandError;
 use crate::file_sum::FileSum;
 use crate::new_dir::NewDir;
@@ -212,7 +212,8 @@ impl RemoteDir {
             write(path, bytes)?;
             // If the answer to the rename was lost, the file may be another export's. Names are random: an
             // equal manifest is this one.
-            if read_small(path)? != bytes {
+            let found = read_up_to(path, bytes.len() as u64 + 1);
+            if found.map_err(|error| CommandError::io("read", path, &error))? != bytes {
                 return Err(self.changed(MANIFEST));
             }
             return Ok(());
@@ -252,7 +253,7 @@ impl RemoteDir {
     fn give_up(&self) -> Result<(), CommandError> {
         let manifest = self.path.join(MANIFEST);
         let listed = match probe::is_file(&manifest)? {
-            true => names_listed(&read_small(&manifest)?),
+            true => names_listed(&read_manifest(&manifest)?),
             false if self.resumes => None,
             false => Some(HashSet::new()),
         };
@@ -295,7 +296,7 @@ pub(crate) fn check_remote(path: &Path, force: bool) -> Result<Option<Vec<String
             let hint = Some("remove the files first");
             return Err(CommandError::unsupported(path, message).with_hint(hint));
         }
-        let listed = names_listed(&read_small(&path.join(MANIFEST))?).unwrap_or_default();
+        let listed = names_listed(&read_manifest(&path.join(MANIFEST))?).unwrap_or_default();
         let mut others = entries.iter().filter_map(DirEntry::utf8_name);
         let message = match others.find(|name| is_of_export(name) && !listed.contains(*name)) {
             None => "it exists: it has a manifest.json".to_owned(),
@@ -347,6 +348,22 @@ fn is_of(name: &str, own: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Exit;
+
+    /// Where files are renamed, the manifest is read again after it was written.
+    #[test]
+    fn a_manifest_of_more_than_64_mib_is_written_and_read() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = RemoteDir::open(scratch.path(), false).unwrap();
+        let mut manifest = br#"{"files":[{"file":"a"}]}"#.to_vec();
+        manifest.resize((64 << 20) + 1, b' ');
+        let path = scratch.path().join(MANIFEST);
+        dir.create(&path, &manifest).unwrap();
+        assert_eq!(names_listed(&read_manifest(&path).unwrap()), Some(HashSet::from(["a".to_owned()])));
+        let refused = check_remote(scratch.path(), false).unwrap_err().line();
+        assert!(refused.contains("it has a manifest.json"), "{refused}");
+        assert_eq!(dir.create(&path, b"{}").unwrap_err().exit(), Exit::Io);
+    }
 
     #[test]
     fn files_of_others_are_not_of_an_export() {

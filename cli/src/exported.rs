@@ -1,10 +1,13 @@
 //! Files of an export, as its manifest describes them.
 
+use crate::args::read_within;
+use crate::failure::CommandError;
 use crate::file_sum::FileSum;
 use hregion::RegionInfo;
 use hregion::cell::StringBinary;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
+use std::path::Path;
 
 /// The name of the manifest.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -30,6 +33,11 @@ pub(crate) fn file_name(info: Option<&RegionInfo>, ending: &str) -> String {
 /// Returns the name of the description of a complete file, until the export is complete.
 pub(crate) fn description_of(name: &str) -> String {
     format!("{name}.json")
+}
+
+/// Reads a manifest, which has some hundred bytes for each region.
+pub(crate) fn read_manifest(path: &Path) -> Result<Vec<u8>, CommandError> {
+    read_within(path, 1024)
 }
 
 /// Returns the names of the files that a manifest lists; `None` if it is not one of an export.

@@ -220,7 +220,12 @@ impl From<&hregion::Error> for CommandError {
 fn hint(error: &hregion::Error) -> Option<&'static str> {
     match (error.kind(), error.corruption()) {
         (ErrorKind::Corrupt | ErrorKind::Truncated, _) => Some("`hregion verify` lists all that is wrong"),
-        (ErrorKind::Limit, _) => Some("--limit-block-bytes and --limit-memory-bytes raise the limits"),
+        (ErrorKind::Limit, Some(_)) if error.path().is_some() => {
+            Some("--limit-block-bytes and --limit-memory-bytes raise the limits")
+        }
+        (ErrorKind::Limit, None) if error.message().ends_with("Limits::row_bytes") => {
+            Some("--limit-row-bytes raises the limit, and `scan --batch` reads rows in parts")
+        }
         (_, Some(Corruption::Unsupported { what: "encrypted file", .. })) => {
             Some("--master-key-file gives it")
         }

@@ -72,6 +72,11 @@ fn measure(file: &StoreFile, options: &HFileOptions, regions: &RegionOptions) ->
     }))
 }
 
+/// Sums a member of files, which may lie about it.
+fn sum_of(files: &[Value], name: &str) -> u64 {
+    files.iter().filter_map(|file| file[name].as_u64()).fold(0, u64::saturating_add)
+}
+
 fn print_region(region: &Value, out: &mut Output) -> Result<(), Failure> {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
@@ -81,8 +86,8 @@ fn print_region(region: &Value, out: &mut Output) -> Result<(), Failure> {
     }
     for family in list(&region["families"]) {
         let files = list(&family["files"]);
-        let sum = |name: &str| files.iter().filter_map(|file| file[name].as_u64()).sum::<u64>();
-        let (name, bytes, cells) = (text(&family["family"]), sum("bytes"), sum("cells"));
+        let (name, bytes, cells) =
+            (text(&family["family"]), sum_of(&files, "bytes"), sum_of(&files, "cells"));
         writeln!(out, "  {name}: files {}, bytes {bytes}, cells {cells}", files.len())?;
         for file in &files {
             let [path, first, last] = ["path", "first", "last"].map(|name| text(&file[name]));
@@ -101,4 +106,16 @@ fn print_region(region: &Value, out: &mut Output) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_files_that_lie_do_not_overflow() {
+        let files = [json!({ "cells": 1 }), json!({ "cells": u64::MAX }), json!({ "cells": null })];
+        assert_eq!(sum_of(&files, "cells"), u64::MAX);
+        assert_eq!(sum_of(&files[..1], "cells"), 1);
+    }
 }

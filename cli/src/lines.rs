@@ -1,12 +1,14 @@
-//! Lines of a file or of standard input, decompressed if necessary.
+//! Lines of a file, local or remote, or of standard input, decompressed if necessary.
 
 use crate::failure::CommandError;
+use crate::places;
 use crate::progress::Progress;
 use flate2::read::MultiGzDecoder;
-use hregion::Limits;
+use hregion::{FileReader, Limits};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The lines of a text that are not empty.
 pub(crate) struct Lines<'p> {
@@ -16,17 +18,28 @@ pub(crate) struct Lines<'p> {
     number: u64,
     /// Maximum length of a line in bytes.
     limit: usize,
+    /// What is left out at the beginning of the first line.
+    mark: &'static [u8],
 }
+
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 const BUFFER: usize = 128 << 10;
 
 impl<'p> Lines<'p> {
-    /// Opens a file; `-` is standard input. A file whose name ends with `.gz` is decompressed.
+    /// Opens a file by path or URL; `-` is standard input. A file whose name ends with `.gz` is decompressed.
     pub(crate) fn open(path: &'p Path, limits: &Limits, progress: &Progress) -> Result<Self, CommandError> {
         let input: Box<dyn BufRead> = if is_stdin(path) {
             Box::new(BufReader::with_capacity(BUFFER, progress.watch_read(io::stdin())))
         } else {
-            let file = File::open(path).map_err(|error| CommandError::io("open", path, &error))?;
+            places::check_readable(path)?;
+            let fault = |error| CommandError::io("open", path, &error);
+            let file: Box<dyn Read> = if places::is_url(path) {
+                Box::new(FileBytes { file: places::open(path).map_err(fault)?, at: 0 })
+            } else {
+                Box::new(File::open(path).map_err(fault)?)
+            };
             let file = BufReader::with_capacity(BUFFER, progress.watch_read(file));
             if path.extension().is_some_and(|extension| extension == "gz") {
                 Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(file)))
@@ -34,7 +47,13 @@ impl<'p> Lines<'p> {
                 Box::new(file)
             }
         };
-        Ok(Self { path, input, line: Vec::new(), number: 0, limit: limits.line_bytes })
+        Ok(Self { path, input, line: Vec::new(), number: 0, limit: limits.line_bytes, mark: b"" })
+    }
+
+    /// Leaves out a byte order mark before the first line, as HBase's `ImportTsv` does (Hadoop:
+    /// `LineRecordReader.skipUtfByteOrderMark`).
+    pub(crate) fn without_mark(self) -> Self {
+        Self { mark: MARK, ..self }
     }
 
     /// Returns the next line that is not empty, without its line ending; `None` at the end. Blanks are data.
@@ -70,11 +89,15 @@ impl<'p> Lines<'p> {
     fn read(&mut self) -> Result<bool, CommandError> {
         self.line.clear();
         self.number += 1;
+        let mark: &'static [u8] = if self.number == 1 { self.mark } else { b"" };
         // the line ending, and one more byte to detect a line that is too long
-        let most = (self.limit as u64).saturating_add(2);
+        let most = (self.limit as u64).saturating_add(2 + mark.len() as u64);
         let read = (&mut self.input).take(most).read_until(b'\n', &mut self.line);
         if read.map_err(|error| self.failed(&error))? == 0 {
             return Ok(false);
+        }
+        if self.line.starts_with(mark) {
+            self.line.drain(..mark.len());
         }
         if self.line.last() == Some(&b'\n') {
             self.line.pop();
@@ -115,6 +138,23 @@ impl<'p> Lines<'p> {
             }
             _ => CommandError::io("read", self.path, error),
         }
+    }
+}
+
+/// The bytes of a file, one after the other.
+struct FileBytes {
+    file: Arc<dyn FileReader>,
+    at: u64,
+}
+
+impl Read for FileBytes {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.file.len() - self.at;
+        let len = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+        // No error of the network is one of the compressed data.
+        self.file.read_exact_at(&mut buf[..len], self.at).map_err(io::Error::other)?;
+        self.at += len as u64;
+        Ok(len)
     }
 }
 

@@ -204,7 +204,8 @@ impl Storage for OutputStorage {
     }
 }
 
-/// Fails if the output exists and must not be replaced, or is one of the inputs, or a file of HBase in one.
+/// Fails if the output exists and must not be replaced, or is no regular file, or is one of the inputs, or a
+/// file of HBase in one.
 pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), CommandError> {
     check_writable(path)?;
     if !probe::exists(path)? {
@@ -220,10 +221,18 @@ pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Resu
             return Err(CommandError::invalid_file(path, message));
         }
     }
-    if !force {
-        return Err(CommandError::invalid_file(path, "it exists").with_hint(Some("--force replaces it")));
+    if !places::is_url(path) && probe::is_special(path)? {
+        return Err(CommandError::invalid_file(path, "not a regular file, it is not replaced"));
     }
-    Ok(())
+    check_force(path, force)
+}
+
+/// Fails if something that exists must not be replaced.
+pub(crate) fn check_force(path: &Path, force: bool) -> Result<(), CommandError> {
+    if force {
+        return Ok(());
+    }
+    Err(CommandError::invalid_file(path, "it exists").with_hint(Some("--force replaces it")))
 }
 
 /// Whether a file is an input, or one of the files of HBase below a directory that is an input.

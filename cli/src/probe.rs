@@ -24,6 +24,12 @@ pub(crate) fn is_dir(path: &Path) -> Result<bool, CommandError> {
     Ok(found(path, fs::metadata(path))?.is_some_and(|meta| meta.is_dir()))
 }
 
+/// Whether there is anything but a regular file at a local path, such as a directory, a device or a pipe, or
+/// a link to one.
+pub(crate) fn is_special(path: &Path) -> Result<bool, CommandError> {
+    Ok(found(path, fs::metadata(path))?.is_some_and(|meta| !meta.is_file()))
+}
+
 /// Whether anything has the name, including a dangling link.
 pub(crate) fn exists(path: &Path) -> Result<bool, CommandError> {
     if places::is_url(path) {
@@ -78,6 +84,10 @@ mod tests {
         for absent in ["nothing", "file/below", &"x".repeat(300)] {
             assert_eq!(all(&path(absent)).unwrap(), (false, false, false), "{absent}");
         }
+        let special = |path: &Path| is_special(path).unwrap();
+        symlink(dir.path(), path("directory")).unwrap();
+        assert!(special(dir.path()) && special(&path("directory")) && special(Path::new("/dev/null")));
+        assert!(!special(&path("file")) && !special(&path("dangling")) && !special(&path("nothing")));
         // also an error for root, which has all permissions
         assert!(is_file(&path("loop")).is_err() && is_dir(&path("loop/below")).is_err());
         assert!(exists(&path("loop/below")).is_err());

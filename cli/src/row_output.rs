@@ -43,11 +43,30 @@ impl RowOutput {
 
     pub(crate) fn write(&mut self, row: RowRef<'_>, out: &mut Output) -> Result<(), Failure> {
         self.lines.clear();
-        for cell in row.cells() {
-            (self.put)(&mut self.lines, &cell);
-        }
+        put_row(&mut self.lines, row, self.put, |lines| out.write_all(lines))?;
         Ok(out.write_all(&self.lines)?)
     }
+}
+
+/// Lines are written when they have this many bytes.
+const BUFFER: usize = 64 << 10;
+
+/// Appends the cells of a row to `lines`, which are written and removed whenever they have 64 KiB or more:
+/// the text of a whole row takes several times the memory of its cells.
+pub(crate) fn put_row<E>(
+    lines: &mut Vec<u8>,
+    row: RowRef<'_>,
+    put: fn(&mut Vec<u8>, &CellRef<'_>),
+    mut write: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    for cell in row.cells() {
+        put(lines, &cell);
+        if lines.len() >= BUFFER {
+            write(lines)?;
+            lines.clear();
+        }
+    }
+    Ok(())
 }
 
 /// Whether a cell has a sequence id; 0 means none.
@@ -89,7 +108,8 @@ fn put_as_shell(out: &mut Vec<u8>, cell: &CellRef<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hregion::{CellType, SeekKey};
+    use hregion::{CellType, RowBuf, SeekKey};
+    use std::convert::Infallible;
 
     #[test]
     fn cells_look_as_in_the_shell() {
@@ -101,5 +121,29 @@ mod tests {
         };
         assert_eq!(line(CellType::Put, b"v\0"), "r\\x0A  column=f:q, timestamp=5, value=v\\x00\n");
         assert_eq!(line(CellType::DeleteColumn, b""), "r\\x0A  column=f:q, timestamp=5, type=DeleteColumn\n");
+    }
+
+    /// The text of a row of 1 MiB takes no more memory than the buffer and a line.
+    #[test]
+    fn large_rows_are_written_in_parts() {
+        const VALUE: usize = 1000;
+        let (mut row, mut whole) = (RowBuf::new(), Vec::new());
+        for n in 0..1000_u32 {
+            let key = SeekKey::of(b"r", b"f", &n.to_be_bytes(), 5, CellType::Put);
+            let cell = CellRef::new(&key, &[0; VALUE]);
+            row.push(cell);
+            put_json(&mut whole, &cell);
+        }
+        let (mut lines, mut written, mut parts) = (Vec::new(), Vec::new(), 0);
+        let write = |lines: &[u8]| {
+            assert!(lines.len() < BUFFER + 10 * VALUE, "{}", lines.len());
+            written.extend_from_slice(lines);
+            parts += 1;
+            Ok::<_, Infallible>(())
+        };
+        put_row(&mut lines, row.as_row(), put_json, write).unwrap();
+        assert!(lines.len() < BUFFER && lines.capacity() < 4 * BUFFER, "{}", lines.capacity());
+        written.extend_from_slice(&lines);
+        assert!(written == whole && parts > 10, "{parts} parts");
     }
 }

@@ -27,7 +27,8 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["zookeeper", "bootstrap"])]
     site: Option<PathBuf>,
 
-    /// Time for one row, or for the next ones of a scan, in seconds [default: 60]
+    /// Time for one row, for the next ones of a scan, or for a change of a table, in seconds [default: 60;
+    /// of a shell, as of HBase's clients: 1200]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
 }
@@ -67,16 +68,27 @@ mod with_client {
     use std::sync::Arc;
     use std::time::Duration;
 
-    /// The time of an operation, unless the site file has another.
+    /// The time of an operation that reads, unless the site file has another.
     const TIMEOUT: Duration = Duration::from_secs(60);
 
     impl ServerArgs {
-        /// Returns the client of the cluster, if one is named.
+        /// Returns the client of the cluster to read from, if one is named.
         pub(crate) fn client(&self) -> Result<Option<Client>, Failure> {
+            self.client_with(RetryPolicy::default().operation_timeout(TIMEOUT))
+        }
+
+        /// Returns the client of the cluster for a shell, if one is named. Changes of tables may take longer
+        /// than reading: servers open or close all regions.
+        pub(crate) fn client_of_shell(&self) -> Result<Option<Client>, Failure> {
+            self.client_with(RetryPolicy::default())
+        }
+
+        /// `retries` is for an operation without `--timeout`, unless the site file has another time.
+        fn client_with(&self, retries: RetryPolicy) -> Result<Option<Client>, Failure> {
             let build = |builder: hregion_client::ClientBuilder| {
                 let builder = match self.timeout {
                     Some(seconds) => builder.operation_timeout(Duration::from_secs(seconds)),
-                    None => builder.retries(RetryPolicy::default().operation_timeout(TIMEOUT)),
+                    None => builder.retries(retries),
                 };
                 if let Some(site) = &self.site {
                     return builder.site(site);
@@ -258,6 +270,11 @@ mod without_client {
             Err(CommandError::lacking("reading from a running cluster is not built in")
                 .with_hint(Some("the feature `cluster` has it"))
                 .into())
+        }
+
+        /// Fails if a cluster is named.
+        pub(crate) fn client_of_shell(&self) -> Result<Option<Infallible>, Failure> {
+            self.client()
         }
 
         /// Fails if a cluster is named.

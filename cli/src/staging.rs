@@ -20,12 +20,13 @@ impl Staging {
     /// Creates the directory. The caller has all regions of the table open for writing, so that no one else
     /// uses it.
     pub(crate) fn create(table: &Path) -> Result<Self, CommandError> {
-        let (table, path) = (table.to_owned(), Table::import_dir(table));
+        let (table, all) = (table.to_owned(), Table::import_dir(table));
         // fails at a symbolic link, which would lead out of the table
-        Table::remove_import_dir(&table, &path, &*places::storage())?;
+        Table::remove_import_dir(&table, &all, &*places::storage())?;
+        // Another process that has lost its locks may still write to its own. And what a load that was cut
+        // off has moved from such a path must not be moved back among other files.
+        let path = all.join(random_name());
         if places::is_url(&table) {
-            // Another process that has lost its locks may still write to its own.
-            let path = path.join(random_name());
             let mut new = Self { table, path, is_kept: true };
             let created = places::storage().create_dir_all(&new.path);
             created.map_err(|error| CommandError::io("create", &new.path, &error))?;
@@ -54,24 +55,14 @@ impl Staging {
 
     /// Removes the directory.
     pub(crate) fn remove(mut self) -> Result<(), CommandError> {
-        if places::is_url(&self.path) {
-            self.remove_remote()?;
-            self.is_kept = true;
-            return Ok(());
-        }
-        fs::remove_dir_all(&self.path).map_err(|error| CommandError::io("remove", &self.path, &error))?;
+        self.remove_all()?;
         self.is_kept = true;
-        self.remove_parent();
         Ok(())
     }
 
-    fn remove_remote(&self) -> hregion::Result<()> {
+    /// Removes the directory, and those above that nothing else is in.
+    fn remove_all(&self) -> hregion::Result<()> {
         Table::remove_import_dir(&self.table, &self.path, &*places::storage())
-    }
-
-    /// Removes the directory above if nothing else is in it.
-    fn remove_parent(&self) {
-        let _ = self.path.parent().map(fs::remove_dir);
     }
 }
 
@@ -81,12 +72,9 @@ impl Drop for Staging {
             return;
         }
         // a failure cannot be reported here
-        if places::is_url(&self.path) {
-            let _ = self.remove_remote();
-            return;
+        let _ = self.remove_all();
+        if !places::is_url(&self.path) {
+            release(&self.path);
         }
-        let _ = fs::remove_dir_all(&self.path);
-        self.remove_parent();
-        release(&self.path);
     }
 }

@@ -17,8 +17,8 @@ use std::str;
 #[command(next_help_heading = "Text")]
 pub(crate) struct TextArgs {
     /// The input is text, and these are its fields: HBASE_ROW_KEY, family:qualifier, HBASE_TS_KEY,
-    /// HBASE_CELL_TTL in milliseconds, or nothing for a field to skip; bytes as \xHH. Empty lines are left
-    /// out; blanks are data
+    /// HBASE_CELL_TTL in milliseconds, or nothing for a field to skip; bytes as \xHH. Empty lines, and a byte
+    /// order mark at the start, are left out; blanks are data
     #[arg(long, value_name = "FIELDS", value_parser = fields)]
     columns: Option<Fields>,
 
@@ -126,7 +126,7 @@ impl TextArgs {
         progress: &Progress,
     ) -> Result<Option<TextCells<'p>>, CommandError> {
         let Some(fields) = self.columns.clone() else { return Ok(None) };
-        let mut lines = Lines::open(path, limits, progress)?;
+        let mut lines = Lines::open(path, limits, progress)?.without_mark();
         lines.skip(self.skip_lines)?;
         let text = Text {
             separator: self.separator.unwrap_or(b'\t'),

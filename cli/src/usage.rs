@@ -32,10 +32,12 @@ impl Usage {
         "         bytes        cells           oldest           newest  saved  overlap";
 
     pub(crate) fn add(&mut self, other: Self) {
-        self.bytes += other.bytes;
-        self.cells = combined(self.cells, other.cells, |a, b| a + b);
+        // files may lie about what they have
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.cells = combined(self.cells, other.cells, u64::saturating_add);
         self.times = combined(self.times, other.times, |a, b| (a.0.min(b.0), a.1.max(b.1)));
-        self.plain = combined(self.plain, other.plain, |a, b| (a.0 + b.0, a.1 + b.1));
+        let sum = |a: (u64, u64), b: (u64, u64)| (a.0.saturating_add(b.0), a.1.saturating_add(b.1));
+        self.plain = combined(self.plain, other.plain, sum);
         self.depth = combined(self.depth, other.depth, usize::max);
     }
 
@@ -56,5 +58,26 @@ impl Usage {
             self.bytes
         )?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_files_that_lie_do_not_overflow() {
+        let lie = Usage {
+            bytes: u64::MAX - 1,
+            cells: Some(u64::MAX),
+            times: Some((i64::MIN, i64::MAX)),
+            plain: Some((7, u64::MAX - 1)),
+            depth: Some(usize::MAX),
+        };
+        let mut sum = Usage { bytes: 1, cells: Some(1), plain: Some((1, 1)), ..Usage::default() };
+        sum.add(lie);
+        assert_eq!((sum.bytes, sum.cells, sum.plain), (u64::MAX, Some(u64::MAX), Some((8, u64::MAX))));
+        sum.add(lie);
+        assert_eq!((sum.bytes, sum.cells, sum.plain), (u64::MAX, Some(u64::MAX), Some((15, u64::MAX))));
     }
 }

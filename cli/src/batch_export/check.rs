@@ -1,8 +1,7 @@
 //! Compares an export with its source.
 
 use super::{BatchExport, CellSum, NOW, PartFormat, Take, fault, sum_of};
-use crate::args::read_small;
-use crate::exported::MANIFEST;
+use crate::exported::{MANIFEST, read_manifest};
 use crate::failure::{CommandError, Failure};
 use crate::file_sum::FileSum;
 use crate::places;
@@ -44,7 +43,7 @@ impl Manifest {
     /// Reads the manifest of an export, which must be of the same request.
     pub(crate) fn read(dir: &Path, export: &BatchExport) -> Result<Self, Failure> {
         let path = dir.join(MANIFEST);
-        let text = read_small(&path)?;
+        let text = read_manifest(&path)?;
         let wrong =
             |what: &str| CommandError::corrupt(&path, format!("not the manifest of an export: {what}"));
         let manifest: Value = serde_json::from_slice(&text).map_err(|error| wrong(&error.to_string()))?;

@@ -4,6 +4,7 @@ use crate::cell_file::CellFiles;
 use crate::cmd::write;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::new_dir::{NewDir, is_of_bulk_load};
+use crate::new_file::check_force;
 use crate::output::Output;
 use crate::places::check_local;
 use crate::probe;
@@ -33,7 +34,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The list of cells (- for standard input; .gz is decompressed)
+    /// The list of cells, by path or URL (- for standard input; .gz is decompressed)
     cells: PathBuf,
 
     /// The split points of the table's regions: one row per line, bytes as \xHH
@@ -96,9 +97,7 @@ fn check_output(path: &Path, force: bool) -> Result<(), CommandError> {
     if !probe::exists(path)? {
         return Ok(());
     }
-    if !force {
-        return Err(CommandError::invalid_file(path, "it exists").with_hint(Some("--force replaces it")));
-    }
+    check_force(path, force)?;
     let fault = |error| CommandError::io("read", path, &error);
     let is_dir = path.symlink_metadata().map_err(fault)?.is_dir();
     let replaceable = is_dir && is_of_bulk_load(path).map_err(fault)?;

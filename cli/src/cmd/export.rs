@@ -8,13 +8,13 @@ use crate::export_dir::{ExportDir, check_remote};
 use crate::exported::{Exported, MANIFEST, file_name, names_listed};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::lines::is_stdin;
-use crate::new_file::check_output;
+use crate::new_file::check_force;
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::places;
 use crate::probe;
 use crate::query_args::{CellArgs, RangeArgs, RowArgs};
-use crate::row_output::{put_csv, put_json};
+use crate::row_output::{put_csv, put_json, put_row};
 use crate::server_args::{ServerArgs, ServerTable};
 use crate::source::{Draws, InputSource, SourcePart};
 use crate::target_args::TargetArgs;
@@ -25,6 +25,8 @@ use hregion::{CellRef, Clock as _, Region, RegionInfo, RowRef, SystemClock};
 #[cfg(feature = "arrow")]
 use hregion_arrow::files::FileFormat;
 use serde_json::{Map, Value, json};
+#[cfg(feature = "arrow")]
+use std::cell::Cell;
 use std::fs;
 #[cfg(feature = "arrow")]
 use std::io::Write as _;
@@ -121,9 +123,6 @@ enum Form {
     /// Arrow's file format
     Arrow,
 }
-
-/// Lines are handed to a file when they have this many bytes.
-const BUFFER: usize = 64 << 10;
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     #[cfg(feature = "arrow")]
@@ -244,10 +243,10 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
     if places::is_url(path) {
         return check_remote(path, force).map(drop);
     }
-    check_output(path, force, &[])?;
     if !probe::exists(path)? {
         return Ok(());
     }
+    check_force(path, force)?;
     let refused = |why: &str| {
         let message = format!("not a directory of exported rows, it is not replaced: {why}");
         CommandError::invalid_file(path, message)
@@ -352,12 +351,7 @@ fn export(
     scan(&mut |row| {
         count += 1;
         cells += row.len() as u64;
-        row.cells().for_each(|cell| put(&mut lines, &cell));
-        if lines.len() >= BUFFER {
-            file.write(&lines)?;
-            lines.clear();
-        }
-        Ok(())
+        Ok(put_row(&mut lines, row, put, |lines| file.write(lines))?)
     })?;
     file.write(&lines)?;
     let sum = file.finish()?;
@@ -453,8 +447,17 @@ fn check_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Resu
         let compare = |part: &SourcePart<'_>| {
             let region = part.open()?;
             let info = matches!(part, SourcePart::Closed(..)).then(|| region.info().clone());
-            let scan = |take: Take<'_>| end.scan(|| source.scan_part(&region, &rows, cells, take));
-            export.compare(&manifest, info.as_ref(), &args.out, scan)
+            let is_scanned = Cell::new(false);
+            let scan = |take: Take<'_>| {
+                is_scanned.set(true);
+                end.scan(|| source.scan_part(&region, &rows, cells, take))
+            };
+            let compared = export.compare(&manifest, info.as_ref(), &args.out, scan)?;
+            if end.is_possible && !is_scanned.get() {
+                // The file is damaged or not listed, but the rows decide whether later regions have any.
+                end.scan(|| source.scan_part(&region, &rows, cells, |_| Ok(())))?;
+            }
+            Ok::<_, Failure>(compared)
         };
         end.jobs(args.jobs).in_order(&source.parts_of(&rows), compare, take)?;
     }

@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// The directory of a table, or its URL in HDFS
     table: PathBuf,
 
-    /// Lists of cells (- for standard input; .gz is decompressed)
+    /// Lists of cells, by path or URL (- for standard input; .gz is decompressed)
     #[arg(required = true, value_name = "CELLS")]
     cells: Vec<PathBuf>,
 

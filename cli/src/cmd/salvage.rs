@@ -3,16 +3,15 @@
 use crate::args::FileArgs;
 use crate::cell_line;
 use crate::failure::{CommandError, Exit, Failure};
-use crate::new_file::OutputStorage;
+use crate::new_file::{OutputStorage, check_output};
 use crate::output::Output;
 use crate::places::{self, check_local};
-use crate::probe;
 use crate::target::{self, Kind};
 use crate::text;
 use hregion::{LostBlock, SalvageReport, SeekKey};
 use serde_json::{Value, json};
-use std::fs;
 use std::io::Write as _;
+use std::iter;
 use std::path::PathBuf;
 
 /// Write a sound file from the sound blocks of a damaged one
@@ -55,17 +54,9 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     check_local(&args.out)?;
+    let inputs: Vec<_> = iter::once(&args.file).chain(args.reading.files()).cloned().collect();
+    check_output(&args.out, args.force, &inputs)?;
     let options = args.reading.options(out)?;
-    if is_same(&args.file, &args.out) {
-        return Err(CommandError::invalid_file(
-            &args.out,
-            "is the damaged file itself, which is left as it is",
-        )
-        .into());
-    }
-    if !args.force && probe::exists(&args.out)? {
-        return Err(CommandError::invalid_file(&args.out, "already exists; --force replaces it").into());
-    }
     let bytes = places::len(&args.file);
     out.start_progress(bytes, false);
     let reader = target::reader(&args.file, Some(Kind::Hfile), out)?;
@@ -93,10 +84,6 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     summarize(&report, out)?;
     Ok(exit)
-}
-
-fn is_same(a: &PathBuf, b: &PathBuf) -> bool {
-    fs::canonicalize(a).is_ok_and(|a| fs::canonicalize(b).is_ok_and(|b| a == b))
 }
 
 fn print_lost(lost: &LostBlock, out: &mut Output) -> Result<(), Failure> {

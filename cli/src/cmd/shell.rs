@@ -29,7 +29,8 @@ use std::path::{Path, PathBuf};
 /// it was when the shell first read it.
 ///
 /// With --zookeeper, --bootstrap or --site, commands are executed by the servers of a running cluster. A
-/// compaction is only asked for then, and a scan that waits for a server ends with a second Ctrl-C.
+/// compaction is only asked for then, and a scan that waits for a server ends with a second Ctrl-C. Without
+/// --timeout, the time of a command is that of HBase's clients, 20 minutes, or that of the site file.
 ///
 /// Timestamps are in milliseconds. With --json, cells are printed as by `hregion scan --json`.
 #[derive(clap::Args, Debug)]
@@ -109,7 +110,7 @@ fn catalog(args: &Args, out: &Output) -> Result<Box<dyn Catalog>, Failure> {
     if let Some((name, _)) = mistaken.iter().find(|(_, is_given)| *is_given) {
         return Err(CommandError::usage(format!("{name}: not allowed with a running cluster")).into());
     }
-    match args.server.client()? {
+    match args.server.client_of_shell()? {
         #[cfg(feature = "cluster")]
         Some(client) => Ok(Box::new(ClusterTables::new(client))),
         #[cfg(not(feature = "cluster"))]

@@ -5,6 +5,7 @@ use crate::cell_source::CellSource;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::new_file::check_output;
 use crate::output::Output;
+use crate::places;
 use crate::settings::check_not_stdout;
 use crate::sort::{self, Sorting};
 use crate::text;
@@ -27,7 +28,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The list of cells (- for standard input; .gz is decompressed)
+    /// The list of cells, by path or URL (- for standard input; .gz is decompressed)
     #[arg(default_value = "-", hide_default_value = true)]
     cells: PathBuf,
 
@@ -75,7 +76,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 
 /// Starts the progress bar for reading lists.
 pub(crate) fn start_progress(lists: &[PathBuf], out: &mut Output) {
-    let lens = lists.iter().map(|list| list.metadata().ok().filter(Metadata::is_file).map(|meta| meta.len()));
+    let lens = lists.iter().map(|list| match places::is_url(list) {
+        true => Some(places::len(list)),
+        false => list.metadata().ok().filter(Metadata::is_file).map(|meta| meta.len()),
+    });
     match lens.sum() {
         Some(bytes) => out.start_progress(bytes, false),
         None => out.start_unknown_progress(false),

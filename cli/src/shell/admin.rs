@@ -32,7 +32,7 @@ pub(super) fn is_enabled(
 ) -> Result<(), Stop> {
     let name = values.table()?;
     values.end()?;
-    let is = catalog.is_enabled(&name)? == wanted;
+    let is = if wanted { catalog.is_enabled(&name)? } else { catalog.is_disabled(&name)? };
     if out.is_json() {
         let member = if wanted { "enabled" } else { "disabled" };
         return Ok(out.json_line(&json!({ member: is }))?);

@@ -35,8 +35,13 @@ pub(crate) trait Catalog: Debug {
     /// Whether a table exists.
     fn has(&self, name: &str) -> Result<bool, Failure>;
 
-    /// Whether a table, which must exist, is not disabled.
+    /// Whether a table, which must exist, is enabled.
     fn is_enabled(&self, name: &str) -> Result<bool, Failure>;
+
+    /// Whether a table, which must exist, is disabled. One that is being changed is neither.
+    fn is_disabled(&self, name: &str) -> Result<bool, Failure> {
+        Ok(!self.is_enabled(name)?)
+    }
 
     /// Returns what a table consists of. It may be disabled.
     fn described(&mut self, name: &str) -> Result<Described, Failure>;

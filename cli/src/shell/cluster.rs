@@ -5,6 +5,7 @@ use super::interrupt::Interrupt;
 use crate::failure::Failure;
 use crate::scan_rows::RowScan;
 use hregion::cell::StringBinary;
+use hregion::locator::TableState;
 use hregion::{
     Append, Compaction, Delete, ErrorKind, Family, Filter, Get, Increment, Put, RegionInfo, Row, Scan,
     SnapshotDescription, TableChanges, TableName,
@@ -25,6 +26,15 @@ impl ClusterTables {
 
     fn table(&self, name: &str) -> Result<Table, Failure> {
         Ok(self.client.table(&TableName::parse(name)?))
+    }
+
+    /// Whether a table is in a state; `unknown` if the catalog keeps none, as before 2.0.
+    fn is_in(&self, name: &str, state: TableState, unknown: bool) -> Result<bool, Failure> {
+        match self.client.table_state(&TableName::parse(name)?) {
+            Ok(found) => Ok(found == state),
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(unknown),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -54,11 +64,11 @@ impl Catalog for ClusterTables {
     }
 
     fn is_enabled(&self, name: &str) -> Result<bool, Failure> {
-        match self.client.check_enabled(&TableName::parse(name)?) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::TableNotEnabled => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        self.is_in(name, TableState::Enabled, true)
+    }
+
+    fn is_disabled(&self, name: &str) -> Result<bool, Failure> {
+        self.is_in(name, TableState::Disabled, false)
     }
 
     fn described(&mut self, name: &str) -> Result<Described, Failure> {
@@ -145,16 +155,17 @@ impl Catalog for ClusterTables {
         Ok(self.client.regions(&name)?.len())
     }
 
-    /// Without effect on a table that is disabled, as in HBase's shell.
+    /// Without effect on a table that is disabled, as in HBase's shell. What becomes of one that is being
+    /// changed is for the master to say.
     fn disable(&mut self, name: &str) -> Result<(), Failure> {
-        if self.is_enabled(name)? {
+        if !self.is_disabled(name)? {
             self.client.disable_table(&TableName::parse(name)?)?;
         }
         Ok(())
     }
 
     fn enable(&mut self, name: &str) -> Result<(), Failure> {
-        if !self.is_enabled(name)? {
+        if !self.is_in(name, TableState::Enabled, false)? {
             self.client.enable_table(&TableName::parse(name)?)?;
         }
         Ok(())
@@ -164,9 +175,11 @@ impl Catalog for ClusterTables {
         Ok(self.client.delete_table(&TableName::parse(name)?)?)
     }
 
-    /// Disables the table first, as HBase's shell does.
+    /// Disables the table first if it is enabled, as HBase's shell does.
     fn truncate(&mut self, name: &str, preserve_splits: bool) -> Result<(), Failure> {
-        self.disable(name)?;
+        if self.is_enabled(name)? {
+            self.disable(name)?;
+        }
         Ok(self.client.truncate_table(&TableName::parse(name)?, preserve_splits)?)
     }
 

@@ -100,7 +100,7 @@ fn record_len(cell: &CellRef<'_>) -> usize {
 pub(super) fn put_record(out: &mut Vec<u8>, cell: &CellRef<'_>, line: u64) {
     let parts = [cell.key().as_bytes(), cell.value(), cell.tag_bytes()];
     for part in parts {
-        let len = u32::try_from(part.len()).expect("a part of a line of 1 GiB");
+        let len = u32::try_from(part.len()).expect("a part of a line of 2 GiB at most");
         out.extend_from_slice(&len.to_be_bytes());
     }
     out.extend_from_slice(&cell.seq_id().to_be_bytes());

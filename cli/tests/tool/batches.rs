@@ -93,6 +93,45 @@ fn exports_are_those_of_their_source() {
     assert_eq!((code(&checked), String::from_utf8_lossy(&checked.stdout).lines().count()), (1, 1));
 }
 
+/// A filter may end the scan in a region whose file is damaged: the files of later regions are right.
+#[test]
+fn a_damaged_file_does_not_make_others_differ() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = table(&scratch.path().join("root"), 100);
+    for form in ["parquet", "arrow"] {
+        let dir = scratch.path().join(form);
+        let filter = ["--filter", "WHILE RowFilter(!=, 'substring:4-')"];
+        let args = [&["export", "--json", text(&path), "--to", form, "--out", text(&dir)][..], &filter];
+        let args = args.concat();
+        let files = json_lines(&ok(&args));
+        let rows: Vec<_> = files[..4].iter().map(|file| file["rows"].as_u64().unwrap()).collect();
+        assert!(rows[0] > 0 && rows[1] > 0 && rows[2..] == [0, 0], "{rows:?}");
+        assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
+        let name = dir.join(files[2]["file"].as_str().unwrap());
+        let mut bytes = fs::read(&name).unwrap();
+        bytes[20] ^= 1;
+        fs::write(&name, bytes).unwrap();
+        let checked = run(&[&args[..], &["--check"]].concat());
+        let found = json_lines(&String::from_utf8(checked.stdout.clone()).unwrap());
+        assert_eq!((code(&checked), found.len()), (1, 1), "{found:?}");
+        assert_eq!(found[0]["file"], files[2]["file"]);
+    }
+}
+
+#[test]
+fn a_manifest_of_more_than_64_mib_is_read() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = table(&scratch.path().join("root"), 8);
+    let dir = scratch.path().join("out");
+    let args = ["export", text(&path), "--to", "parquet", "--out", text(&dir)];
+    ok(&args);
+    let manifest = dir.join("manifest.json");
+    let mut json = fs::read(&manifest).unwrap();
+    json.resize((64 << 20) + 1, b' ');
+    fs::write(&manifest, json).unwrap();
+    assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
+}
+
 #[test]
 fn an_equals_sign_of_a_qualifier_is_no_type() {
     let scratch = tempfile::tempdir().unwrap();

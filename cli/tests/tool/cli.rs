@@ -316,6 +316,7 @@ fn every_kind_of_error_has_its_exit_code() {
         (&["nonsense"], 2, "Usage"),
         (&["cells", "--nonsense", &plain()], 2, "Usage"),
         (&["count", "--limit-block-bytes", "much", &plain()], 2, "Usage"),
+        (&["seek", &plain(), "--keys", "-", "--limit-line-bytes", "3G"], 2, "Usage"),
         (&["completions", "basic"], 2, "Usage"),
         (&[], 2, "Usage"),
     ];

@@ -70,6 +70,23 @@ fn rows_of_text_become_rows_of_a_table() {
     assert_eq!(code(&run(&["verify", &table])), 0);
 }
 
+#[test]
+fn each_text_may_begin_with_a_byte_order_mark() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = table(dir.path());
+    let (first, second) =
+        (write(dir.path(), "1.csv", "\u{feff}a,1\n"), write(dir.path(), "2.csv", "\u{feff}b,2\nc,3\n"));
+    let columns = ["--columns", "HBASE_ROW_KEY,f:q", "--separator", ",", "--timestamp", "9"];
+    ok(&[&["import", &table, &first, &second][..], &columns].concat());
+    let expected = [
+        cell("a", "f", "q", 9, "1"),
+        cell("b", "f", "q", 9, "2"),
+        cell("c", "f", "q", 9, "3"),
+        cell("e", "f", "q", 5, "old"),
+    ];
+    assert_eq!(cells(&table), expected);
+}
+
 /// An export of each region of a table that HBase wrote, into another table, in one call.
 #[test]
 fn an_export_is_imported() {

@@ -71,6 +71,41 @@ fn lines_have_a_limit() {
     assert!(stderr(&output).contains("line 1: a command over the limit of 99 bytes"), "{}", stderr(&output));
 }
 
+/// A row of 2 MiB is over a limit of 1 MiB where it is read as a whole.
+#[test]
+fn rows_have_a_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).into_os_string().into_string().unwrap();
+    let create = |root: &str| Table::create(path(root), "t", &[Family::new("f")], &[""; 0]).unwrap();
+    let (from, to) = (path("from/data/default/t"), path("to/data/default/t"));
+    let put = (0..32).fold(Put::new("r"), |put, n| put.cell("f", format!("{n:02}"), vec![b'v'; 64 << 10]));
+    let table = create("from");
+    table.put(put).unwrap();
+    table.flush().unwrap();
+    table.close().unwrap();
+    create("to").close().unwrap();
+    let out = path("out");
+    for args in [
+        &["get", &from, "r"][..],
+        &["scan", &from],
+        &["export", &from, "--to", "csv", "--out", &out],
+        &["copy", &from, &to],
+    ] {
+        let output = run(&[args, &["--json", "--limit-row-bytes", "1M"]].concat());
+        assert_eq!(code(&output), 3, "{args:?}: {}", stderr(&output));
+        assert_eq!(last_error(&output)["kind"], "Limit", "{args:?}");
+        let said = stderr(&output);
+        assert!(said.contains("--limit-row-bytes raises the limit"), "{args:?}: {said}");
+        assert!(said.contains("--batch") && !said.contains("--limit-block-bytes"), "{args:?}: {said}");
+        ok(&[args, &["--limit-row-bytes", "3M"]].concat());
+    }
+    // in parts, it is within the limit
+    let parts = ok(&["scan", &from, "--batch", "4", "--limit-row-bytes", "1M"]);
+    assert_eq!(parts, ok(&["get", &from, "r"]));
+    assert_eq!(parts.lines().count(), 32);
+    assert_eq!(ok(&["get", &to, "r"]), parts);
+}
+
 #[test]
 fn damaged_lists_are_corrupt() {
     let mut packed = GzEncoder::new(Vec::new(), Compression::default());

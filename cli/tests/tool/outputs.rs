@@ -55,6 +55,51 @@ fn files_of_the_user_are_not_used() {
     }
 }
 
+/// What is no regular file is refused before anything is read, also with --force.
+#[cfg(unix)]
+#[test]
+fn only_regular_files_are_replaced() {
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
+    use std::process::Command;
+
+    let list = temp_file("outputs-special.jsonl", cells("v", 2).as_bytes());
+    let plain = plain();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).into_os_string().into_string().unwrap();
+    assert!(Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+    fs::create_dir(path("directory")).unwrap();
+    symlink(path("pipe"), path("link")).unwrap();
+    for args in [
+        &["write", &list, "--out"][..],
+        &["write", "no-such-list", "--out"],
+        &["convert", &plain, "--out"],
+        &["convert", &plain, "--to", "jsonl", "--out"],
+        &["salvage", &plain, "--out"],
+        &["stats", &plain, "--svg"],
+        &["report", &plain, "--out"],
+        &["bench", "--rows", "1", "--svg"],
+    ] {
+        for name in ["pipe", "directory", "link"] {
+            let out = path(name);
+            for force in [&[][..], &["--force"]] {
+                let output = run(&[args, &[&*out], force].concat());
+                assert_eq!(code(&output), 2, "{args:?} {name} {force:?}: {}", stderr(&output));
+                let said = stderr(&output);
+                assert!(said.contains("not a regular file, it is not replaced"), "{args:?} {name}: {said}");
+                assert!(!said.contains("--force"), "{args:?} {name}: {said}");
+            }
+        }
+    }
+    assert_eq!(names(dir.path()), ["directory", "link", "pipe"]);
+    assert!(fs::symlink_metadata(path("pipe")).unwrap().file_type().is_fifo());
+    assert!(fs::symlink_metadata(path("link")).unwrap().is_symlink());
+    assert!(names(&dir.path().join("directory")).is_empty());
+    // a link that leads nowhere is replaced
+    symlink(path("nothing"), path("dangling")).unwrap();
+    ok(&["write", &list, "--out", &path("dangling"), "--force"]);
+    assert!(fs::symlink_metadata(path("dangling")).unwrap().is_file());
+}
+
 #[test]
 fn one_of_two_writers_wins() {
     let lists = ["left", "right"]

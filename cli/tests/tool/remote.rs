@@ -1029,3 +1029,48 @@ fn copies_against_hdfs() {
     shell(&["truncate 't'", "disable 'u'", "drop 'u'"]);
     assert!(!shell(&["list", "scan 't'"]).contains("value="));
 }
+
+#[test]
+fn lists_of_cells_are_read_by_url() {
+    let (server, dir) = (FakeS3::start(), tempfile::tempdir().unwrap());
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    // longer than a buffer
+    let text: String = (0..40_000).map(|n| format!("row-{n:06}\tvalue {n}\n")).collect();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    server.put("in/cells.tsv", text.clone().into_bytes());
+    server.put("in/cells.tsv.gz", gzip.finish().unwrap());
+    fs::write(path("cells.tsv"), &text).unwrap();
+    let columns = "--columns HBASE_ROW_KEY,f:q --timestamp 5";
+    let written = |list: &str, out: &str| {
+        let output = ask(&server, &format!("write {list} {columns} --out {}", path(out)));
+        assert_eq!(code(&output), 0, "{list}: {}", stderr(&output));
+        let cells = ask(&server, &format!("cells --json {}", path(out)));
+        assert_eq!(code(&cells), 0, "{list}: {}", stderr(&cells));
+        stdout(&cells)
+    };
+    let expected = written(&path("cells.tsv"), "local");
+    assert_eq!(expected.lines().count(), 40_000);
+    assert!(written("s3://bucket/in/cells.tsv", "remote") == expected);
+    assert!(written("s3://bucket/in/cells.tsv.gz", "packed") == expected);
+    Table::create(dir.path().join("root"), "t", &[Family::new("f")], &[] as &[&str])
+        .unwrap()
+        .close()
+        .unwrap();
+    let table = path("root/data/default/t");
+    let imported = ask(&server, &format!("import {table} s3://bucket/in/cells.tsv.gz {columns}"));
+    assert_eq!(code(&imported), 0, "{}", stderr(&imported));
+    let count = ask(&server, &format!("--json count {table}"));
+    assert!(stdout(&count).contains(r#""rows":40000"#), "{}", stdout(&count));
+    // missing, and damaged on the way
+    let output = ask(&server, &format!("write s3://bucket/in/none {columns} --out {}", path("none")));
+    assert_eq!(code(&output), 5, "{}", stderr(&output));
+    server.put("in/cut.tsv.gz", vec![0x1f, 0x8b, 8]);
+    let output = ask(&server, &format!("write s3://bucket/in/cut.tsv.gz {columns} --out {}", path("cut")));
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    // shorter than the server has said
+    server.behave(std::iter::repeat_n(Manner::Halves, 1000));
+    let output = ask(&server, &format!("write s3://bucket/in/cells.tsv {columns} --out {}", path("cut")));
+    assert_eq!(code(&output), 5, "{}", stderr(&output));
+    assert!(!Path::new(&path("none")).exists() && !Path::new(&path("cut")).exists());
+}

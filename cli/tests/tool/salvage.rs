@@ -93,5 +93,21 @@ fn an_encrypted_file_is_salvaged_with_the_key() {
     assert_eq!(code(&run(&["verify", &new, "--master-key-file", &key])), 0);
 }
 
+/// Neither the damaged file nor what is read besides it.
+#[cfg(feature = "crypto")]
+#[test]
+fn a_key_or_a_dictionary_is_not_replaced() {
+    let key = temp_file("salvage-kept.key", KEY);
+    let encrypted = temp_file("salvage-kept.hfile", &fs::read(golden("small-encrypted.hfile")).unwrap());
+    for option in ["--master-key-file", "--zstd-dictionary"] {
+        for force in [&[][..], &["--force"]] {
+            let output = run(&[&["salvage", &encrypted, option, &key, "--out", &key][..], force].concat());
+            assert_eq!(code(&output), 2, "{option} {force:?}: {}", stderr(&output));
+            assert!(stderr(&output).contains("the output is the input"), "{}", stderr(&output));
+            assert_eq!(fs::read(&key).unwrap(), KEY, "{option} {force:?}");
+        }
+    }
+}
+
 #[cfg(feature = "crypto")]
 const KEY: &[u8] = b"000102030405060708090a0b0c0d0e0f";

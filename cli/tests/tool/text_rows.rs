@@ -2,9 +2,12 @@
 //! export is loaded into another table.
 
 use crate::support::{code, json_lines, last_error, ok, run, stderr, testdata};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hregion::{Family, Region, Table};
 use serde_json::Value;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 fn text(path: &Path) -> &str {
@@ -113,6 +116,45 @@ fn a_line_of_blanks_is_read_as_any_other() {
     let args = ["bulkload", "--json", text(&input), "--regions", text(&splits), "--out", text(&load)];
     let files = json_lines(&ok(&[&args[..], &["--columns", "HBASE_ROW_KEY,f:n"]].concat()));
     assert_eq!(files.len(), 3, "{files:?}");
+}
+
+/// As by ImportTsv: the mark that some programs write before text is not of the first row. It does not count
+/// against the limit of a line.
+#[test]
+fn a_byte_order_mark_is_left_out() {
+    const LIST: &[u8] = b"\xEF\xBB\xBFr1\tv\nr2\tv\n";
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("out.hfile");
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(LIST).unwrap();
+    let packed = packed.finish().unwrap();
+    let write = |name: &str, bytes: &[u8], more: &[&str]| {
+        let input = scratch.path().join(name);
+        fs::write(&input, bytes).unwrap();
+        let args = ["write", "--json", text(&input), "--out", text(&file), "--force", "--timestamp", "9"];
+        run(&[&args[..], &["--columns", "HBASE_ROW_KEY,f:n"], more].concat())
+    };
+    let both = &["r1 f:n 9 v", "r2 f:n 9 v"][..];
+    let quoted = &["--quoted", "--separator", ","][..];
+    for (name, bytes, more, expected) in [
+        ("in.tsv", LIST, &[][..], both),
+        ("in.tsv.gz", &packed, &[], both),
+        ("in.tsv", LIST, &["--skip-lines", "1"], &both[1..]),
+        ("in.tsv", b"\xEF\xBB\xBF\nr1\tv\n", &[], &both[..1]),
+        ("in.tsv", b"\xEF\xBB\xBFr1\tv\r\n", &["--limit-line-bytes", "4"], &both[..1]),
+        ("in.csv", b"\xEF\xBB\xBF\"a,b\",v\n", quoted, &["a,b f:n 9 v"]),
+        ("in.tsv", b"r1\tv\n\xEF\xBB\xBFr2\tv\n", &[], &[both[0], "\\xEF\\xBB\\xBFr2 f:n 9 v"]),
+        ("in.tsv", b"\xEF\xBB\xBF\xEF\xBB\xBFr1\tv\n", &[], &["\\xEF\\xBB\\xBFr1 f:n 9 v"]),
+    ] {
+        let output = write(name, bytes, more);
+        assert_eq!(code(&output), 0, "{bytes:?}: {}", stderr(&output));
+        let found = json_lines(&ok(&["cells", "--json", text(&file)]));
+        assert_eq!(found.iter().map(shown).collect::<Vec<_>>(), expected, "{bytes:?}");
+    }
+    let output = write("in.tsv", LIST, &["--limit-line-bytes", "3"]);
+    let error = last_error(&output);
+    assert_eq!((code(&output), error["kind"].as_str()), (3, Some("Limit")), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("line 1: over the limit of 3 bytes"), "{error}");
 }
 
 #[test]
