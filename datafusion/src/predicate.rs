@@ -12,8 +12,12 @@ use hregion::filter::{Comparator, Compare, Filter, SingleColumnValue};
 use hregion_arrow::{Column, Layout, RowKey, ValueType};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The maximum number of ranges of a predicate on a column, each of which is a filter.
+/// The maximum number of ranges of a predicate on a column, each of which is a filter; also of predicates of
+/// an OR that have filters.
 const MAX_COLUMN_RANGES: usize = 1000;
+/// The maximum depth of ANDs and ORs within each other, as each takes a part of the stack. A chain of one of
+/// them is one level, however long.
+const MAX_NESTING: usize = 100;
 
 /// Translates predicates on the columns of a layout.
 #[derive(Debug)]
@@ -108,16 +112,34 @@ impl Translator {
     }
 
     fn translate(&self, predicate: &Expr) -> Option<Condition> {
+        self.translate_within(predicate, MAX_NESTING)
+    }
+
+    /// Translates a predicate, of which what nests deeper than `levels` is unknown.
+    fn translate_within(&self, predicate: &Expr, levels: usize) -> Option<Condition> {
+        let predicate = bare(predicate);
+        let Expr::BinaryExpr(BinaryExpr { op: op @ (Operator::And | Operator::Or), .. }) = predicate else {
+            return self.translate_single(predicate);
+        };
+        let levels = levels.checked_sub(1)?;
+        let (mut known, mut is_complete) = (Vec::new(), true);
+        for operand in operands(predicate, *op) {
+            match self.translate_within(operand, levels) {
+                Some(condition) => known.push(condition),
+                None if *op == Operator::Or => return None,
+                None => is_complete = false,
+            }
+        }
+        if *op == Operator::Or {
+            return self.any(known);
+        }
+        let all = joined(known, Condition::and)?;
+        Some(Condition { is_exact: all.is_exact && is_complete, ..all })
+    }
+
+    /// Translates a predicate that has no others in it.
+    fn translate_single(&self, predicate: &Expr) -> Option<Condition> {
         match predicate {
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-                match (self.translate(left), self.translate(right)) {
-                    (Some(left), Some(right)) => Some(left.and(right)),
-                    (one, other) => one.or(other).map(|condition| Condition { is_exact: false, ..condition }),
-                }
-            }
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
-                Some(self.or(self.translate(left)?, self.translate(right)?))
-            }
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (&**left, &**right) {
                 (Expr::Column(column), Expr::Literal(literal, _)) => self.compare(&column.name, *op, literal),
                 (Expr::Literal(literal, _), Expr::Column(column)) => {
@@ -184,9 +206,6 @@ impl Translator {
                 }
                 _ => None,
             },
-            // only true is true, as of a predicate
-            Expr::IsTrue(inner) => self.translate(inner),
-            Expr::Alias(alias) => self.translate(&alias.expr),
             _ => None,
         }
     }
@@ -293,6 +312,36 @@ impl Translator {
             condition.decoded.insert(place);
         }
         Some(condition)
+    }
+
+    /// The condition that at least one of several holds.
+    fn any(&self, conditions: Vec<Condition>) -> Option<Condition> {
+        let filtered = conditions.iter().filter(|condition| !condition.filters.is_empty()).count();
+        let part_of = |condition: &Condition| match &condition.kinds()[..] {
+            [Kind::Part(at)] => Some(*at),
+            _ => None,
+        };
+        let part = part_of(conditions.first()?);
+        let is_of_part = part.is_some() && conditions.iter().all(|condition| part_of(condition) == part);
+        let prepared = conditions.into_iter().map(|condition| {
+            let condition = match filtered > MAX_COLUMN_RANGES {
+                true => {
+                    let (filters, columns) = (Vec::new(), BTreeSet::new());
+                    Condition { filters, columns, is_exact: false, ..condition }
+                }
+                false => condition,
+            };
+            // of many sets of a part together, there may be too many ranges of row keys
+            if is_of_part { condition } else { self.by_keys(condition) }
+        });
+        joined(prepared.collect(), |a, b| self.or(a, b))
+    }
+
+    /// The same condition, whose sets of parts of the row key are ranges of row keys.
+    fn by_keys(&self, condition: Condition) -> Condition {
+        let (keys, is_exact) = self.ranges(&condition);
+        let parts = vec![RangeSet::all(); condition.parts.len()];
+        Condition { parts, keys, is_exact: condition.is_exact && is_exact, ..condition }
     }
 
     fn or(&self, a: Condition, b: Condition) -> Condition {
@@ -409,6 +458,48 @@ impl Condition {
     }
 }
 
+/// Returns a predicate without what changes nothing: only true is true, as of a predicate.
+fn bare(mut predicate: &Expr) -> &Expr {
+    loop {
+        predicate = match predicate {
+            Expr::IsTrue(inner) => inner,
+            Expr::Alias(alias) => &alias.expr,
+            _ => return predicate,
+        };
+    }
+}
+
+/// Returns the operands of a chain of an operator, in order, without recursion.
+fn operands(predicate: &Expr, of: Operator) -> Vec<&Expr> {
+    let (mut found, mut pending) = (Vec::new(), vec![predicate]);
+    while let Some(next) = pending.pop() {
+        match bare(next) {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if *op == of => {
+                pending.push(right);
+                pending.push(left);
+            }
+            operand => found.push(operand),
+        }
+    }
+    found
+}
+
+/// Joins neighbours until one is left. All are of about the same size then, whatever their number.
+fn joined<T>(mut all: Vec<T>, join: impl Fn(T, T) -> T) -> Option<T> {
+    while all.len() > 1 {
+        let mut rest = all.into_iter();
+        let mut pairs = Vec::with_capacity(rest.len().div_ceil(2));
+        while let Some(one) = rest.next() {
+            pairs.push(match rest.next() {
+                Some(other) => join(one, other),
+                None => one,
+            });
+        }
+        all = pairs;
+    }
+    all.pop()
+}
+
 /// Whether the operator compares, and is null of a null.
 fn is_comparison(op: Operator) -> bool {
     use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
@@ -491,6 +582,7 @@ mod tests {
     use datafusion::common::Column as Name;
     use datafusion::logical_expr::lit;
     use hregion_arrow::{KeyPart, Mapping};
+    use std::mem::ManuallyDrop;
 
     fn name(name: &str) -> Expr {
         Expr::Column(Name::from_name(name))
@@ -540,5 +632,144 @@ mod tests {
             }
         }
         assert!(within > 10_000 && outside > 100_000, "{within} {outside}");
+    }
+
+    /// Calls `check` on a thread with as little stack as those that plan queries.
+    fn on_a_small_stack(check: impl FnOnce() + Send) {
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(2 << 20);
+            thread.spawn_scoped(scope, check).unwrap().join().unwrap();
+        });
+    }
+
+    #[test]
+    fn the_stack_is_enough_for_any_predicate() {
+        const COUNT: usize = 20_000;
+        let columns = vec![Column::parse("f:q=utf8").unwrap()];
+        let mapping = Mapping::new(RowKey::whole(ValueType::Utf8), columns).unwrap();
+        let translator = Translator::new(Layout::Columns(mapping), true);
+        let text = |at: usize, end: &str| lit(format!("{at:05}{end}"));
+        let range = |at: usize| name("row").gt_eq(text(at, "")).and(name("row").lt(text(at, "m")));
+        // dropping them is recursive
+        let kept = |predicate: Option<Expr>| ManuallyDrop::new(predicate.unwrap());
+
+        let chain = kept((0..COUNT).map(range).reduce(Expr::or));
+        on_a_small_stack(|| {
+            assert_eq!(translator.pushdown(&chain), TableProviderFilterPushDown::Exact);
+            let condition = translator.condition(std::slice::from_ref(&*chain));
+            let ranges = translator.ranges(&condition).0;
+            assert_eq!(ranges.ranges().len(), COUNT);
+            assert!(ranges.contains(b"19999a") && !ranges.contains(b"19999m"));
+        });
+        let filters = (0..COUNT).map(|at| name("f:q").eq(text(at, "")).or(name("f:q").gt(lit("m"))));
+        let all = kept(filters.reduce(Expr::and));
+        on_a_small_stack(|| {
+            assert_eq!(translator.pushdown(&all), TableProviderFilterPushDown::Exact);
+            assert_eq!(translator.condition(std::slice::from_ref(&*all)).filters.len(), COUNT);
+        });
+        // more than are pushed down
+        let any = kept((0..COUNT).map(|at| name("f:q").eq(text(at, ""))).reduce(Expr::or));
+        on_a_small_stack(|| {
+            assert_eq!(translator.pushdown(&any), TableProviderFilterPushDown::Unsupported);
+            assert!(!translator.condition(std::slice::from_ref(&*any)).narrows());
+        });
+        let nested = (0..COUNT).map(range).enumerate().reduce(|(_, inner), (at, other)| {
+            (at, if at % 2 == 0 { inner.and(other) } else { inner.or(other) })
+        });
+        let nested = kept(nested.map(|(_, nested)| nested));
+        on_a_small_stack(|| {
+            assert_ne!(translator.pushdown(&nested), TableProviderFilterPushDown::Exact);
+            let condition = translator.condition(std::slice::from_ref(&*nested));
+            assert!(translator.ranges(&condition).0.contains(b"19999a"));
+        });
+    }
+
+    /// Translates each AND and OR of two predicates by itself.
+    fn by_pairs(translator: &Translator, predicate: &Expr) -> Option<Condition> {
+        match predicate {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+                match (by_pairs(translator, left), by_pairs(translator, right)) {
+                    (Some(left), Some(right)) => Some(left.and(right)),
+                    (one, other) => one.or(other).map(|condition| Condition { is_exact: false, ..condition }),
+                }
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+                Some(translator.or(by_pairs(translator, left)?, by_pairs(translator, right)?))
+            }
+            _ => translator.translate(predicate),
+        }
+    }
+
+    /// Whether a predicate is true of the parts of a row key.
+    fn holds(predicate: &Expr, parts: [&str; 3]) -> bool {
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = predicate else { unreachable!() };
+        match (op, &**left, &**right) {
+            (Operator::And, a, b) => holds(a, parts) && holds(b, parts),
+            (Operator::Or, a, b) => holds(a, parts) || holds(b, parts),
+            (op, Expr::Column(column), Expr::Literal(literal, _)) => {
+                let at = ["a", "b", "c"].iter().position(|name| *name == column.name).unwrap();
+                let order = parts[at].cmp(literal.try_as_str().unwrap().unwrap());
+                match op {
+                    Operator::Eq => order.is_eq(),
+                    Operator::Lt => order.is_lt(),
+                    Operator::GtEq => order.is_ge(),
+                    _ => unreachable!(),
+                }
+            }
+            _ => unreachable!(),
+        }
+    }
+
+    #[test]
+    fn chains_are_what_their_pairs_are() {
+        let part = |name: &str| KeyPart::new(name, ValueType::Utf8);
+        let row = RowKey::Separated { separator: b"|".to_vec(), parts: ["a", "b", "c"].map(part).to_vec() };
+        let mapping = Mapping::new(row, vec![Column::parse("f:q=utf8").unwrap()]).unwrap();
+        let translator = Translator::new(Layout::Columns(mapping), true);
+        let mut state = 7_u64;
+        let mut below = |count: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % count
+        };
+        let words = ["k", "m", "mm", "x"];
+        let values = ["", "j", "k", "ka", "m", "mm", "n", "x", "xx"];
+        let mut exact = 0;
+        for _ in 0..500 {
+            // trees of any form: two of the predicates become one, again and again
+            let mut predicates: Vec<Expr> = Vec::new();
+            for _ in 0..2 + below(5) {
+                let (column, word) = (name(["a", "b", "c"][below(3) * below(2)]), lit(words[below(4)]));
+                predicates.push(match below(4) {
+                    0 | 1 => column.eq(word),
+                    2 => column.lt(word),
+                    _ => column.gt_eq(word),
+                });
+            }
+            while predicates.len() > 1 {
+                let one = predicates.swap_remove(below(predicates.len()));
+                let other = predicates.swap_remove(below(predicates.len()));
+                predicates.push(if below(3) == 0 { one.and(other) } else { one.or(other) });
+            }
+            let predicate = predicates.remove(0);
+            let found = translator.translate(&predicate).unwrap();
+            let pairs = by_pairs(&translator, &predicate).unwrap();
+            assert!(translator.is_exact(&found) || !translator.is_exact(&pairs), "{predicate}");
+            let (ranges, of_pairs) = (translator.ranges(&found).0, translator.ranges(&pairs).0);
+            for a in values {
+                for b in values {
+                    for c in ["", "k", "mm"] {
+                        let key = format!("{a}|{b}|{c}").into_bytes();
+                        let is_in = ranges.contains(&key);
+                        assert!(is_in || !holds(&predicate, [a, b, c]), "{predicate}: {key:?}");
+                        assert!(!is_in || of_pairs.contains(&key), "{predicate}: {key:?}");
+                        if translator.is_exact(&found) {
+                            assert_eq!(is_in, holds(&predicate, [a, b, c]), "{predicate}: {key:?}");
+                        }
+                    }
+                }
+            }
+            exact += usize::from(translator.is_exact(&found));
+        }
+        assert!(exact > 30 && exact < 470, "{exact}");
     }
 }
