@@ -61,8 +61,20 @@ impl Staging {
     }
 
     /// Removes the directory, and those above that nothing else is in.
-    fn remove_all(&self) -> hregion::Result<()> {
-        Table::remove_import_dir(&self.table, &self.path, &*places::storage())
+    fn remove_all(&self) -> Result<(), CommandError> {
+        if places::is_url(&self.path) {
+            Table::remove_import_dir(&self.table, &self.path, &*places::storage())?;
+            return Ok(());
+        }
+        fs::remove_dir_all(&self.path).map_err(|error| CommandError::io("remove", &self.path, &error))?;
+        let above = self.path.ancestors().skip(1).take_while(|above| *above != self.table);
+        for dir in above {
+            if fs::remove_dir(dir).is_err() {
+                // It has other files.
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
