@@ -160,7 +160,15 @@ impl RegionDir {
     pub(crate) fn settle_load(&self, families: &[Family], is_input: &dyn Fn(&Path) -> bool) -> Result<()> {
         let Some(record) = self.load_record()? else { return Ok(()) };
         let storage = &**self.storage();
-        let lost = self.lost_files(&record, families)?;
+        let unlisted = self.unlisted(&record, families)?;
+        let mut lost = Vec::new();
+        for file in &unlisted {
+            let (to, from) = (self.family(&file.family).path().join(&file.name), file.from.as_path());
+            let has_moved = exists(storage, &to)?;
+            if has_moved && list_if_exists(storage, parent(from))?.is_some() && !exists(storage, from)? {
+                lost.push((to, from));
+            }
+        }
         if let Some((_, from)) = lost.iter().find(|(_, from)| !is_input(from)) {
             return Err(Error::invalid_argument(format!(
                 "a bulk load of {} was cut off: load it again first, or remove {} if it is not needed",
@@ -169,49 +177,62 @@ impl RegionDir {
             )));
         }
         for (to, from) in &lost {
-            rename(storage, to, from)?;
+            // Only a forged record has two files of one path.
+            if !exists(storage, from)? {
+                rename(storage, to, from)?;
+            }
         }
         // A call that was cut off may have moved others, which are durable only now.
-        let inputs = record.files.iter().map(|file| &*file.from).filter(|from| is_input(from));
-        for dir in inputs.map(parent).collect::<BTreeSet<_>>() {
+        for dir in unlisted.iter().map(|file| parent(&file.from)).collect::<BTreeSet<_>>() {
             unless_not_found(sync_dir(storage, dir))?;
         }
-        for family in record.files.iter().map(|file| &*file.family).collect::<BTreeSet<_>>() {
+        for family in unlisted.iter().map(|file| &*file.family).collect::<BTreeSet<_>>() {
             unless_not_found(sync_dir(storage, &self.family(family).path()))?;
         }
         remove_record(storage, self.path())
     }
 
-    /// Removes the record of a bulk load that was cut off, if no file would be moved back: all are on lists,
-    /// or where they were. What has been read of the families' directories must survive a crash.
+    /// Removes the files that are on a list from the record of a bulk load that was cut off, and a record
+    /// without others: what is taken off a list later must not be moved back. The caller has made the lists
+    /// durable, and nothing changes them meanwhile. Looks at no path of the record.
     ///
     /// # Errors
     ///
     /// If an I/O operation fails. A malformed record stays, for the next load.
-    pub(super) fn forget_complete_load(&self, families: &[Family]) -> Result<()> {
-        match self.load_record() {
-            Ok(Some(record)) if self.lost_files(&record, families)?.is_empty() => {
-                remove_record(&**self.storage(), self.path())
-            }
-            Err(error) if error.kind() == ErrorKind::Io => Err(error),
-            Ok(_) | Err(_) => Ok(()),
+    pub(super) fn forget_listed_loads(&self, families: &[Family]) -> Result<()> {
+        let record = match self.load_record() {
+            Ok(Some(record)) => record,
+            Err(error) if error.kind() == ErrorKind::Io => return Err(error),
+            Ok(None) | Err(_) => return Ok(()),
+        };
+        let left: Vec<MovedFile> = self.unlisted(&record, families)?.into_iter().cloned().collect();
+        let storage = &**self.storage();
+        if left.is_empty() {
+            remove_record(storage, self.path())
+        } else if left.len() < record.files.len() {
+            LoadRecord { files: left }.publish(storage, &self.tmp().join("load"), self.path())
+        } else {
+            Ok(())
         }
     }
 
-    /// Fails if a bulk load was cut off, and has not been repeated.
+    /// Fails if a bulk load was cut off after it had moved files, and has not been repeated.
     ///
     /// # Errors
     ///
-    /// Then; or if an I/O operation fails.
-    pub(crate) fn check_no_load(&self) -> Result<()> {
-        let path = self.path().join(LOAD);
-        match exists(&**self.storage(), &path)? {
-            false => Ok(()),
-            true => Err(Error::not_supported(format!(
-                "a bulk load was cut off: load the files again first, or remove {}",
-                path.display()
-            ))),
+    /// Then; if the record is malformed; or if an I/O operation fails.
+    pub(crate) fn check_no_load(&self, families: &[Family]) -> Result<()> {
+        let Some(record) = self.load_record()? else { return Ok(()) };
+        for file in self.unlisted(&record, families)? {
+            if exists(&**self.storage(), &self.family(&file.family).path().join(&file.name))? {
+                return Err(Error::not_supported(format!(
+                    "a bulk load of {} was cut off: load it again first, or remove {} if it is not needed",
+                    file.from.display(),
+                    self.path().join(LOAD).display()
+                )));
+            }
         }
+        Ok(())
     }
 
     /// Reads the record, if there is one.
@@ -224,43 +245,19 @@ impl RegionDir {
         LoadRecord::parse(&bytes).map(Some).map_err(|corruption| corruption.at(&path, 0))
     }
 
-    /// Returns the files of a record that are to be moved back, and where to.
-    fn lost_files<'r>(
-        &self,
-        record: &'r LoadRecord,
-        families: &[Family],
-    ) -> Result<Vec<(PathBuf, &'r Path)>> {
-        let mut lost = Vec::new();
+    /// Returns the files of a record that are on no list of their families.
+    fn unlisted<'r>(&self, record: &'r LoadRecord, families: &[Family]) -> Result<Vec<&'r MovedFile>> {
+        let mut unlisted = Vec::new();
         for family in families.iter().map(Family::name) {
-            let files = record.files.iter().filter(|file| file.family == family);
-            lost.extend(self.on_no_list(family, files)?);
-        }
-        Ok(lost)
-    }
-
-    /// Returns where the files are that were moved into a family's directory, are on no list, and can be
-    /// moved back, and where they were.
-    fn on_no_list<'r>(
-        &self,
-        family: &[u8],
-        files: impl Iterator<Item = &'r MovedFile>,
-    ) -> Result<Vec<(PathBuf, &'r Path)>> {
-        let mut files = files.peekable();
-        if files.peek().is_none() {
-            return Ok(Vec::new());
-        }
-        let (storage, dir) = (&**self.storage(), self.family(family));
-        let named = dir.named_files(self.tracker(family)?)?.files;
-        let named: BTreeSet<&str> = named.iter().map(|file| file.name.as_str()).collect();
-        let mut found = Vec::new();
-        for file in files.filter(|file| !named.contains(file.name.as_str())) {
-            let (to, from) = (dir.path().join(&file.name), file.from.as_path());
-            let has_moved = exists(storage, &to)?;
-            if has_moved && list_if_exists(storage, parent(from))?.is_some() && !exists(storage, from)? {
-                found.push((to, from));
+            let mut files = record.files.iter().filter(|file| file.family == family).peekable();
+            if files.peek().is_none() {
+                continue;
             }
+            let named = self.family(family).named_files(self.tracker(family)?)?.files;
+            let named: BTreeSet<&str> = named.iter().map(|file| file.name.as_str()).collect();
+            unlisted.extend(files.filter(|file| !named.contains(file.name.as_str())));
         }
-        Ok(found)
+        Ok(unlisted)
     }
 }
 

@@ -363,7 +363,7 @@ impl RegionDir {
                 || families.iter().any(|family| entry.name.as_encoded_bytes() == family.name())
         };
         let entries = storage.list_dir(&self.path).map_err(|error| Error::io("list", &self.path, error))?;
-        let has_load = entries.iter().any(|entry| entry.name == LOAD);
+        let has_load = entries.iter().any(|entry| entry.name == LOAD && !entry.is_dir);
         refuse_links(&self.path, entries, is_ours)?;
         // A process that has died may not have synced what it renamed: the descriptor, whose families are
         // written to, or the region itself.
@@ -389,7 +389,7 @@ impl RegionDir {
             sync_dir(storage, &dir)?;
         }
         if has_load {
-            self.forget_complete_load(families)?;
+            self.forget_listed_loads(families)?;
         }
         sync_dir(storage, &self.path)
     }

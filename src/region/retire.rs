@@ -37,14 +37,14 @@ impl Region {
     /// # Errors
     ///
     /// If the region is not open for writing, is not under a root directory, has references, which a
-    /// compaction replaces (HBase: `HRegion.isSplittable`), or has the record of a bulk load; if the table's
-    /// descriptor sets the switch to anything but true (HBase: `SplitTableRegionProcedure`,
+    /// compaction replaces (HBase: `HRegion.isSplittable`), or files of a bulk load that was cut off; if the
+    /// table's descriptor sets the switch to anything but true (HBase: `SplitTableRegionProcedure`,
     /// `MergeTableRegionsProcedure`).
     pub(crate) fn check_replaceable(&self, switch: &str) -> Result<()> {
         self.0.check_owner()?;
         self.0.check_writable()?;
         check_root(&self.0.dir)?;
-        self.0.dir.check_no_load()?;
+        self.0.dir.check_no_load(&self.families().cloned().collect::<Vec<_>>())?;
         if !self.0.dir.flag(&[], switch, true) {
             let message = format!("the table's descriptor sets {switch} to false");
             return Err(Error::invalid_argument(message));

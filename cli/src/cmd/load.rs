@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 /// are copied, verified, and stay. A file with rows of several regions is split first. Passed over are files
 /// without cells, references, links, and names that begin with _ or a dot. It is an error if nothing was
 /// loaded, and INPUT has other files, but no folder. No other process may write to the table meanwhile. After
-/// a failure the command can be repeated.
+/// a failure the command can be repeated, with the same files: those that had been moved into a family with
+/// the store file tracker FILE are moved back to INPUT first, and loaded.
 ///
 /// With --json prints {"loaded","split","skipped"}.
 #[derive(clap::Args, Debug)]

@@ -69,8 +69,7 @@ impl Store {
     }
 
     /// As [`compression`](Self::compression), for what is in memory, which must get into a file also if no
-    /// old one can be read: it has the form of the options then, and a compaction gives it that of the
-    /// others.
+    /// old one can be read: the file has the form of the options then.
     pub(crate) fn flush_compression<'f>(
         &self,
         newest_first: impl IntoIterator<Item = &'f HFile>,
