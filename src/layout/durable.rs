@@ -3,7 +3,7 @@
 pub(crate) use crate::io::parent;
 
 use crate::error::{Error, Result};
-use crate::io::{DirEntry, NewFile, Storage};
+use crate::io::{DirEntry, FileWriter, NewFile, Storage};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -171,6 +171,12 @@ pub(super) fn write_file(storage: &Arc<dyn Storage>, path: &Path, bytes: &[u8]) 
     let mut file = NewFile::create(storage, path)?;
     file.write_all(bytes)?;
     file.persist()
+}
+
+/// Writes bytes to a new file, and syncs it.
+pub(super) fn write_synced(mut file: Box<dyn FileWriter>, path: &Path, bytes: &[u8]) -> Result<()> {
+    file.write_all(bytes).map_err(|error| Error::io("write", path, error))?;
+    file.sync().map_err(|error| Error::io("sync", path, error))
 }
 
 /// Treats a missing path as already removed.

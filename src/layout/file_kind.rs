@@ -87,8 +87,7 @@ impl FileKind {
 pub(crate) fn locate_store_file(storage: &Arc<dyn Storage>, path: &Path) -> Result<Option<StoreFileInfo>> {
     let dir = path.parent().unwrap_or_else(|| Path::new(""));
     let name = path.file_name().and_then(|name| name.to_str());
-    let is_elsewhere = |parsed: FileName<'_>| parsed.is_link() || matches!(parsed, FileName::Reference(..));
-    if !name.and_then(FileName::parse).is_some_and(is_elsewhere) {
+    if !name.and_then(FileName::parse).is_some_and(|parsed| parsed.is_elsewhere()) {
         let entries =
             list_if_exists(&**storage, if dir.as_os_str().is_empty() { Path::new(".") } else { dir })?;
         let entry =

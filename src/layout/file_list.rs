@@ -12,12 +12,12 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
-    create_dir_durably, exists, list_if_exists, remove, rename, sync_dir, unless_not_found,
+    create_dir_durably, exists, list_if_exists, remove, rename, sync_dir, unless_not_found, write_synced,
 };
 use crate::coding::Cursor;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::hash::checksum::crc32;
-use crate::io::{FileWriter, Storage, read_file};
+use crate::io::{Storage, read_file};
 use crate::proto::region::{Reference as ReferenceProto, StoreFileEntry, StoreFileList};
 use prost::Message;
 use std::collections::BTreeMap;
@@ -213,12 +213,6 @@ fn newest(
     Ok(None)
 }
 
-/// Writes bytes to a new file, and syncs it.
-fn write(mut file: Box<dyn FileWriter>, path: &Path, bytes: &[u8]) -> Result<()> {
-    file.write_all(bytes).map_err(|error| Error::io("write", path, error))?;
-    file.sync().map_err(|error| Error::io("sync", path, error))
-}
-
 /// The error of a list that the caller has not written.
 #[cold]
 pub(super) fn changed_elsewhere(family: &Path) -> Error {
@@ -278,7 +272,7 @@ impl NewFileList {
             return Ok(());
         }
         let file = storage.create(aside).map_err(|error| Error::io("create", aside, error))?;
-        write(file, aside, &bytes)
+        write_synced(file, aside, &bytes)
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>> {
@@ -299,7 +293,7 @@ impl NewFileList {
         if !storage.can_rename(&self.path) {
             let file = storage.create_new(&self.path);
             let file = file.map_err(|error| Error::io("create", &self.path, error))?;
-            write(file, &self.path, &self.to_bytes()?)?;
+            write_synced(file, &self.path, &self.to_bytes()?)?;
             return sync_dir(storage, &self.family.join(FILE_LIST_DIR));
         }
         rename(storage, aside, &self.path)?;

@@ -43,6 +43,11 @@ impl<'n> FileName<'n> {
         matches!(self, Self::Whole(Target::Link { .. }))
     }
 
+    /// Whether the cells are in another file: that of a link or a reference.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.is_link() || matches!(self, Self::Reference(..))
+    }
+
     /// Returns the table, the region and the name of the HFile that a store file of this name refers to, if
     /// the store file is in `region` of `table`.
     pub(super) fn hfile<'a>(

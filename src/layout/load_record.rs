@@ -10,19 +10,21 @@
 //! | line | |
 //! |---|---|
 //! | name, family, path | of each file: its name in the family's directory, and its full path before |
-//! | `crc32c <sum>` | the CRC32C of the lines before, in 8 hexadecimal digits |
+//! | `crc32c <sum>` | the [checksum](super::sealed_text) of the lines before |
 //!
 //! The parts of a line are separated by tabs, and are texts as of [`StringBinary`].
 #![warn(clippy::indexing_slicing)]
 
 use super::commit::StagedFile;
-use super::durable::{exists, list_if_exists, parent, remove, rename, sync_dir, unless_not_found};
+use super::durable::{
+    exists, list_if_exists, parent, remove, rename, sync_dir, unless_not_found, write_synced,
+};
 use super::file_name::{FileName, Target};
 use super::region::RegionDir;
 use super::root::full_path;
+use super::sealed_text::{Faults, seal, unseal};
 use crate::binary::{StringBinary, from_string_binary};
 use crate::error::{Corruption, Error, ErrorKind, Result};
-use crate::hash::checksum::crc32c;
 use crate::io::{Storage, read_file};
 use crate::schema::{Family, is_legal_name};
 use std::collections::BTreeSet;
@@ -31,10 +33,13 @@ use std::path::{Path, PathBuf};
 /// The name of the record, in the region's directory.
 pub(super) const LOAD: &str = ".load";
 
-/// The beginning of the last line, before the CRC32C of the lines before it.
-const CHECKSUM: &str = "crc32c ";
 /// The size limit of a record: the lines of some hundred thousand files.
 const LOAD_BYTES: usize = 64 << 20;
+const FAULTS: Faults = Faults {
+    line: "a record of a bulk load with a line that is no moved file",
+    no_checksum: "a record of a bulk load without a checksum at its end",
+    no_number: "a record of a bulk load with a checksum that is no number",
+};
 
 /// The files that a bulk load moves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,25 +83,12 @@ impl LoadRecord {
             let from = StringBinary(file.from.as_os_str().as_encoded_bytes());
             format!("{}\t{}\t{from}\n", file.name, StringBinary(&file.family))
         };
-        let text = self.files.iter().map(line).collect::<String>();
-        format!("{text}{CHECKSUM}{:08x}\n", crc32c(text.as_bytes())).into_bytes()
+        seal(&self.files.iter().map(line).collect::<String>())
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, Corruption> {
-        let malformed = Corruption::Malformed("a record of a bulk load with a line that is no moved file");
-        let text = std::str::from_utf8(bytes).map_err(|_| malformed.clone())?;
-        let (text, sum) = text
-            .rsplit_once(CHECKSUM)
-            .ok_or(Corruption::Malformed("a record of a bulk load without a checksum at its end"))?;
-        let computed = crc32c(text.as_bytes());
-        if *sum != format!("{computed:08x}\n") {
-            return Err(match u32::from_str_radix(sum.trim_end(), 16) {
-                Ok(stored) if stored != computed => Corruption::Checksum { chunk: 0, stored, computed },
-                _ => Corruption::Malformed("a record of a bulk load with a checksum that is no number"),
-            });
-        }
-        let files = text.lines().map(MovedFile::parse).collect::<Option<Vec<_>>>().ok_or(malformed)?;
-        Ok(Self { files })
+        let files = unseal(bytes, FAULTS)?.lines().map(MovedFile::parse).collect::<Option<Vec<_>>>();
+        files.map(|files| Self { files }).ok_or(Corruption::Malformed(FAULTS.line))
     }
 
     /// Writes the record at `aside`, and renames it to its place in the directory of a region, durably.
@@ -105,9 +97,8 @@ impl LoadRecord {
         if bytes.len() > LOAD_BYTES {
             return Err(Error::invalid_argument("a bulk load of too many files at once"));
         }
-        let mut file = storage.create(aside).map_err(|error| Error::io("create", aside, error))?;
-        file.write_all(&bytes).map_err(|error| Error::io("write", aside, error))?;
-        file.sync().map_err(|error| Error::io("sync", aside, error))?;
+        let file = storage.create(aside).map_err(|error| Error::io("create", aside, error))?;
+        write_synced(file, aside, &bytes)?;
         rename(storage, aside, &region.join(LOAD))?;
         sync_dir(storage, region)
     }
@@ -170,11 +161,7 @@ impl RegionDir {
             }
         }
         if let Some((_, from)) = lost.iter().find(|(_, from)| !is_input(from)) {
-            return Err(Error::invalid_argument(format!(
-                "a bulk load of {} was cut off: load it again first, or remove {} if it is not needed",
-                from.display(),
-                self.path().join(LOAD).display()
-            )));
+            return Err(Error::invalid_argument(self.cut_off(from)));
         }
         for (to, from) in &lost {
             // Only a forged record has two files of one path.
@@ -225,14 +212,19 @@ impl RegionDir {
         let Some(record) = self.load_record()? else { return Ok(()) };
         for file in self.unlisted(&record, families)? {
             if exists(&**self.storage(), &self.family(&file.family).path().join(&file.name))? {
-                return Err(Error::not_supported(format!(
-                    "a bulk load of {} was cut off: load it again first, or remove {} if it is not needed",
-                    file.from.display(),
-                    self.path().join(LOAD).display()
-                )));
+                return Err(Error::not_supported(self.cut_off(&file.from)));
             }
         }
         Ok(())
+    }
+
+    /// Says that a bulk load was cut off, after it had moved the file at a path.
+    fn cut_off(&self, from: &Path) -> String {
+        let (from, record) = (from.display(), self.path().join(LOAD));
+        let record = record.display();
+        format!(
+            "a bulk load of {from} was cut off: load it again first, or remove {record} if it is not needed"
+        )
     }
 
     /// Reads the record, if there is one.
@@ -264,6 +256,7 @@ impl RegionDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hash::checksum::crc32c;
     use proptest::prelude::*;
 
     fn record() -> LoadRecord {

@@ -36,6 +36,7 @@ pub(crate) mod region;
 mod region_change;
 mod root;
 mod root_tree;
+mod sealed_text;
 mod snapshot;
 mod store_file_info;
 mod survey;

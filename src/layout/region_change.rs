@@ -33,9 +33,9 @@ use super::durable::{
     write_file,
 };
 use super::region::{REGION_INFO, RegionDir, fill};
+use super::sealed_text::{Faults, seal, unseal};
 use super::{FamilyChange, Reference, StagedFile};
 use crate::error::{Corruption, Error, Result};
-use crate::hash::checksum::crc32c;
 use crate::io::{DirEntry, Storage, read_file};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{Family, RegionInfo};
@@ -45,10 +45,13 @@ use std::sync::Arc;
 
 /// The beginning of the name of the file of a change.
 const CHANGE: &str = ".change.";
-/// The beginning of the last line of the file of a change, before the CRC32C of the lines before it.
-const CHECKSUM: &str = "crc32c ";
 /// The size limit of the file of a change.
 const CHANGE_BYTES: u64 = 64 << 10;
+const FAULTS: Faults = Faults {
+    line: "a change of regions with a line that is no parent or child",
+    no_checksum: "a change of regions without a checksum at its end",
+    no_number: "a change of regions with a checksum that is no number",
+};
 
 /// Regions of a table that are being replaced by others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,28 +111,17 @@ impl RegionChange {
         let parents = self.parents.iter().map(|name| format!("parent {name}\n"));
         let children = self.children.iter().map(|name| format!("child {name}\n"));
         let text = parents.chain(children).collect::<String>();
-        format!("{text}{CHECKSUM}{:08x}\n", crc32c(text.as_bytes())).into_bytes()
+        seal(&text)
     }
 
     fn parse(table: &Path, bytes: &[u8]) -> Result<Self, Corruption> {
-        let malformed = Corruption::Malformed("a change of regions with a line that is no parent or child");
-        let text = std::str::from_utf8(bytes).map_err(|_| malformed.clone())?;
-        let (text, sum) = text
-            .rsplit_once(CHECKSUM)
-            .ok_or(Corruption::Malformed("a change of regions without a checksum at its end"))?;
-        let computed = crc32c(text.as_bytes());
-        if *sum != format!("{computed:08x}\n") {
-            return Err(match u32::from_str_radix(sum.trim_end(), 16) {
-                Ok(stored) if stored != computed => Corruption::Checksum { chunk: 0, stored, computed },
-                _ => Corruption::Malformed("a change of regions with a checksum that is no number"),
-            });
-        }
+        let text = unseal(bytes, FAULTS)?;
         let mut change = Self::new(table, [], []);
         for line in text.lines() {
             let names = match line.split_once(' ') {
                 Some(("parent", name)) if is_encoded_name(name) => (&mut change.parents, name),
                 Some(("child", name)) if is_encoded_name(name) => (&mut change.children, name),
-                _ => return Err(malformed),
+                _ => return Err(Corruption::Malformed(FAULTS.line)),
             };
             names.0.push(names.1.to_owned());
         }
@@ -278,6 +270,7 @@ pub(crate) fn check_root(dir: &RegionDir) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hash::checksum::crc32c;
     use proptest::prelude::*;
 
     fn change() -> RegionChange {

@@ -113,9 +113,7 @@ pub(crate) fn was_opened(storage: &dyn Storage, region: &Path) -> Result<bool> {
     let files = |dir: &Path| list_if_exists(storage, dir).map(Option::unwrap_or_default);
     let is_own = |entry: &DirEntry| {
         let parsed = entry.utf8_name().and_then(FileName::parse);
-        let is_elsewhere =
-            parsed.is_some_and(|name| name.is_link() || matches!(name, FileName::Reference(..)));
-        !entry.is_dir && !entry.is_hidden() && !is_elsewhere
+        !entry.is_dir && !entry.is_hidden() && !parsed.is_some_and(|name| name.is_elsewhere())
     };
     // It decides in most cases.
     if files(&region.join(RECOVERED_EDITS))?.iter().any(is_own) {

@@ -206,8 +206,7 @@ impl Table {
             let family = family.ok_or_else(|| Error::no_such_family(name))?;
             for file in list(&path)? {
                 let parsed = file.utf8_name().and_then(FileName::parse);
-                let refers =
-                    parsed.is_some_and(|name| name.is_link() || matches!(name, FileName::Reference(..)));
+                let refers = parsed.is_some_and(|name| name.is_elsewhere());
                 let path = path.join(&file.name);
                 let is_passed_over = file.is_dir || file.is_symlink || is_hidden(&file) || refers;
                 match if is_passed_over { None } else { self.place(regions, &path)? } {
