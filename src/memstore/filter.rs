@@ -1,5 +1,6 @@
 //! A filter of the rows of a segment. Most gets of absent rows end here, at the cost of one cache line.
 
+use crate::sync::Padded;
 use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -17,7 +18,7 @@ pub(super) struct RowBloom {
 
 struct Generation {
     words: Box<[AtomicU64]>,
-    rows: AtomicUsize,
+    rows: Padded<AtomicUsize>,
 }
 
 /// The number of generations. The last one has 2^27 words and never counts as full.
@@ -43,7 +44,7 @@ impl BitAddress {
 
 impl Generation {
     fn new(words: usize) -> Self {
-        Self { words: (0..words).map(|_| AtomicU64::new(0)).collect(), rows: AtomicUsize::new(0) }
+        Self { words: (0..words).map(|_| AtomicU64::new(0)).collect(), rows: Padded::default() }
     }
 
     #[inline]
@@ -64,13 +65,13 @@ impl RowBloom {
     /// Adds a row. Its bits are visible to any thread that sees the row through a later release/acquire pair.
     pub(super) fn insert(&self, row: &[u8]) {
         let place = BitAddress::of(row);
-        // consecutive cells often have the same row, so it is usually present already
-        if self.has(place) {
-            return;
-        }
         let generation = self.newest();
-        if generation.word(place).fetch_or(place.bits, Ordering::Relaxed) & place.bits != place.bits {
-            generation.rows.fetch_add(1, Ordering::Relaxed);
+        // Consecutive cells often have the same row. Older generations are not asked: each costs a cache
+        // miss, and only rows written again would be found in them.
+        if !generation.has(place)
+            && generation.word(place).fetch_or(place.bits, Ordering::Relaxed) & place.bits != place.bits
+        {
+            generation.rows.0.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -101,7 +102,7 @@ impl RowBloom {
         let (last, others) = self.generations.split_last().expect("there are generations");
         for generation in others {
             let generation = generation.get_or_init(|| Generation::new(words));
-            if generation.rows.load(Ordering::Relaxed) < words {
+            if generation.rows.0.load(Ordering::Relaxed) < words {
                 return generation;
             }
             words *= GROWTH;
@@ -112,7 +113,7 @@ impl RowBloom {
 
 impl fmt::Debug for RowBloom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: Vec<_> = self.open().map(|generation| generation.rows.load(Ordering::Relaxed)).collect();
+        let rows: Vec<_> = self.open().map(|generation| generation.rows.0.load(Ordering::Relaxed)).collect();
         f.debug_struct("RowFilter").field("rows", &rows).finish()
     }
 }

@@ -8,7 +8,7 @@ use super::key::{Key, KeyParts, SeekTarget, StoredCell};
 use super::reversed::ReversedSegmentScanner;
 use super::scanner::SegmentScanner;
 use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, CellType, key_value};
-use crate::sync::unpoisoned;
+use crate::sync::{Padded, unpoisoned};
 use crossbeam_epoch::{self as epoch, Guard};
 use std::iter;
 use std::ops::{Bound, ControlFlow};
@@ -28,14 +28,13 @@ const NODE: usize = size_of::<Key<StoredCell>>() + size_of::<usize>() * 7 / 3;
 pub(crate) struct Segment {
     order: CellOrder,
     cells: CellList,
-    arena: Arena,
+    arena: Padded<Arena>,
     /// Marked cells, roughly one per [`STRIDE`](super::arena::STRIDE) bytes of cells.
     marks: Mutex<Vec<Key<StoredCell>>>,
     rows: RowBloom,
     /// The bytes of all cells, as `KeyValue`s.
-    data_size: AtomicU64,
+    data_size: Padded<AtomicU64>,
     timestamps: Bounds,
-    seq_ids: Bounds,
     has_tags: AtomicBool,
     /// Whether any cell is not in the arena's chunks.
     has_large: AtomicBool,
@@ -47,12 +46,11 @@ impl Segment {
         Self {
             order,
             cells: CellList::new(epoch::default_collector().clone()),
-            arena: Arena::default(),
+            arena: Padded::default(),
             marks: Mutex::new(Vec::new()),
             rows: RowBloom::default(),
-            data_size: AtomicU64::new(0),
+            data_size: Padded::default(),
             timestamps: Bounds::new(),
-            seq_ids: Bounds::new(),
             has_tags: AtomicBool::new(false),
             has_large: AtomicBool::new(false),
         }
@@ -76,12 +74,11 @@ impl Segment {
         if matches!(cell.cell_type(), CellType::DeleteColumn | CellType::DeleteFamily) {
             self.timestamps.add(0); // they cover all older timestamps
         }
-        self.seq_ids.add(cell.seq_id);
         if !cell.tags.is_empty() && !self.has_tags.load(Ordering::Relaxed) {
             self.has_tags.store(true, Ordering::Relaxed);
         }
 
-        let (bytes, is_marked) = self.arena.copy([cell.key.as_bytes(), cell.value, cell.tags]);
+        let (bytes, is_marked) = self.arena.0.copy([cell.key.as_bytes(), cell.value, cell.tags]);
         if bytes.len() > MAX_CUT {
             self.has_large.store(true, Ordering::Relaxed);
         }
@@ -93,7 +90,7 @@ impl Segment {
         // the chunks keep the bytes of replaced cells, so they count as data; large cells are not in chunks
         let freed = if self.has_large.load(Ordering::Relaxed) { self.freed_by(&position, &guard) } else { 0 };
         self.cells.compare_insert(position, (), |(): &()| true, &guard).release(&guard);
-        self.data_size.fetch_add(data_len(&cell).wrapping_sub(freed), Ordering::Relaxed);
+        self.data_size.0.fetch_add(data_len(&cell).wrapping_sub(freed), Ordering::Relaxed);
     }
 
     /// The size of the large cell that a cell will replace. Cells with one sequence id are inserted by one
@@ -111,7 +108,7 @@ impl Segment {
         let (guard, position) = (epoch::pin(), Key::of_key(self.order, cell.key, cell.seq_id));
         if let Some(removed) = self.cells.remove(&position as &Key<dyn KeyParts + '_>, &guard) {
             if removed.key().bytes().len() > MAX_CUT {
-                self.data_size.fetch_sub(data_len(&removed.key().cell()), Ordering::Relaxed);
+                self.data_size.0.fetch_sub(data_len(&removed.key().cell()), Ordering::Relaxed);
             }
             removed.release(&guard);
         }
@@ -131,7 +128,7 @@ impl Segment {
     ///
     /// As in HBase, a replaced cell still counts, since its memory is not freed.
     pub(crate) fn data_size(&self) -> u64 {
-        self.data_size.load(Ordering::Relaxed)
+        self.data_size.0.load(Ordering::Relaxed)
     }
 
     /// The bytes of the cells and of the list nodes (HBase: `MemStoreSize.getHeapSize`), without the unused
@@ -143,26 +140,14 @@ impl Segment {
     /// The approximate heap size of the segment in bytes.
     #[cfg(feature = "internals")]
     pub(crate) fn heap_size(&self) -> usize {
-        let marks = size_of::<Key<StoredCell>>() * (self.arena.allocated() / super::arena::STRIDE);
-        self.arena.allocated() + marks + self.rows.allocated() + NODE * self.cell_count()
+        let marks = size_of::<Key<StoredCell>>() * (self.arena.0.allocated() / super::arena::STRIDE);
+        self.arena.0.allocated() + marks + self.rows.allocated() + NODE * self.cell_count()
     }
 
     /// The least and greatest timestamp (read-path.md §1.5): `(i64::MAX, -1)` if there is no cell.
     /// `DeleteColumn` and `DeleteFamily` cells also count as timestamp 0.
     pub(crate) fn time_range(&self) -> (i64, i64) {
         self.timestamps.get()
-    }
-
-    /// The least sequence id; `i64::MAX` if there is no cell.
-    #[cfg(test)]
-    pub(crate) fn min_seq_id(&self) -> i64 {
-        self.seq_ids.get().0
-    }
-
-    /// The greatest sequence id; -1 if there is no cell.
-    #[cfg(test)]
-    pub(crate) fn max_seq_id(&self) -> i64 {
-        self.seq_ids.get().1
     }
 
     /// Whether any cell has tags.
