@@ -82,6 +82,10 @@ impl FileReader for Watched {
         self.file.identity()
     }
 
+    fn is_remote(&self) -> bool {
+        self.file.is_remote()
+    }
+
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         // the index and the tail are read as well, and some bytes twice: the position must not exceed the end
         let end = self.bar.length().unwrap_or(u64::MAX);

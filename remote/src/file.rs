@@ -93,6 +93,10 @@ impl FileReader for RemoteFile {
         Some(self.identity)
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let end = offset.checked_add(buf.len() as u64).filter(|&end| end <= self.version.len);
         let Some(end) = end else {

@@ -131,11 +131,20 @@ impl<'r> HashedRow<'r> {
 /// For a chunk of invalid size (0 bytes, or more than [`MAX_CHUNK_LEN`]), returns `true`.
 #[inline]
 pub(crate) fn probe(chunk: &[u8], hash_count: u32, key: KeyHashes) -> bool {
-    let Some(bits) = bits(chunk) else { return true };
-    let is_set = |place: u32| {
-        let byte = chunk.get((place >> 3) as usize).copied().unwrap_or(u8::MAX);
-        byte >> (place & 7) & 1 == 1
-    };
+    probe_bytes(chunk.len(), hash_count, key, |i| chunk.get(i).copied().unwrap_or(u8::MAX))
+}
+
+/// As [`probe`], of a chunk of `len` bytes. Each byte that is needed is asked for, in the order of the key's
+/// bits, until one of these is not set.
+#[inline]
+pub(crate) fn probe_bytes(
+    len: usize,
+    hash_count: u32,
+    key: KeyHashes,
+    mut byte: impl FnMut(usize) -> u8,
+) -> bool {
+    let Some(bits) = bits(len) else { return true };
+    let mut is_set = |place: u32| byte((place >> 3) as usize) >> (place & 7) & 1 == 1;
     if bits.is_power_of_two() {
         // a division takes as long as everything else
         return key.distances(hash_count).all(|distance| is_set(distance & (bits - 1)));
@@ -146,7 +155,7 @@ pub(crate) fn probe(chunk: &[u8], hash_count: u32, key: KeyHashes) -> bool {
 /// Adds a key to a chunk. A chunk of invalid size is not changed.
 #[inline]
 pub(crate) fn add(chunk: &mut [u8], hash_count: u32, key: KeyHashes) {
-    let Some(bits) = bits(chunk) else { return };
+    let Some(bits) = bits(chunk.len()) else { return };
     let set = |place: u32| {
         if let Some(byte) = chunk.get_mut((place >> 3) as usize) {
             *byte |= 1 << (place & 7);
@@ -161,9 +170,9 @@ pub(crate) fn add(chunk: &mut [u8], hash_count: u32, key: KeyHashes) {
 }
 
 #[inline]
-fn bits(chunk: &[u8]) -> Option<u32> {
-    match chunk.len() {
-        len @ 1..=MAX_CHUNK_LEN => u32::try_from(len * 8).ok(),
+fn bits(len: usize) -> Option<u32> {
+    match len {
+        1..=MAX_CHUNK_LEN => u32::try_from(len * 8).ok(),
         _ => None,
     }
 }

@@ -214,6 +214,10 @@ const SCANNED: u64 = 16;
 /// and check a chunk of 128 KiB takes as long as ten look-ups of a row in the file.
 const FILTERS: u64 = 32;
 
+/// The same of chunks that are looked up by their parts meanwhile: a chunk takes as long to read as fifty of
+/// these look-ups.
+const FILTERS_WITH_PARTS: u64 = 512;
+
 /// moka delays evictions. After a block that is larger than one in this many bytes of the cache was loaded,
 /// they are done at once.
 const LARGE: u64 = 64;
@@ -359,8 +363,9 @@ impl BlockCache {
 
     /// Whether a chunk of a Bloom filter is inserted if the cache is full: one of some. If the chunks in use
     /// fit the cache, they are all in it in the end; if they do not, each would take the place of another.
-    pub(crate) fn takes_filter(&self) -> bool {
-        self.0.filters.fetch_add(1, Ordering::Relaxed).is_multiple_of(FILTERS)
+    pub(crate) fn takes_filter(&self, has_parts: bool) -> bool {
+        let one_of = if has_parts { FILTERS_WITH_PARTS } else { FILTERS };
+        self.0.filters.fetch_add(1, Ordering::Relaxed).is_multiple_of(one_of)
     }
 
     /// Whether the outline of a block may be inserted without the block. A second tier gets only blocks that

@@ -122,6 +122,10 @@ impl FileReader for BlockReader<'_> {
         self.file.identity()
     }
 
+    fn is_remote(&self) -> bool {
+        self.file.is_remote()
+    }
+
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let from = offset.checked_sub(self.key.offset);
         let read = |(tier, from): (&Tier, u64)| tier.read_part(&self.key, from, buf);

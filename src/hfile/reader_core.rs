@@ -425,22 +425,34 @@ impl ReaderCore {
     }
 
     /// Returns a chunk of a Bloom filter; `None` if it is not in the cache, which is full and takes only some
-    /// of these.
+    /// of these: fewer if the chunk `has_parts` that can be read alone.
     pub(super) fn load_bloom_chunk(
         &self,
         handle: BlockHandle,
         slots: &Arc<Slots<Vec<u8>>>,
         i: usize,
+        has_parts: bool,
     ) -> Result<Option<Arc<Vec<u8>>>> {
         if let Some((cache, key)) = self.cache_for(handle)
             && cache.is_full_for(handle.on_disk_size)
-            && !cache.takes_filter()
+            && !cache.takes_filter(has_parts)
         {
             cache.count_miss(&key);
             return Ok(None);
         }
         let load = || Ok(Arc::new(self.source.read(handle, BlockType::BloomChunk)?.1));
         self.cached(handle, slots, i, true, load).map(Some)
+    }
+
+    /// Whether parts of the chunks of Bloom filters are read alone: they are stored as they are, and short
+    /// reads are fast.
+    pub(super) fn reads_bloom_parts(&self) -> bool {
+        self.cache.is_some() && self.source.context().is_plain() && !self.source.reader.is_remote()
+    }
+
+    /// Returns the offset of a block's payload in the file.
+    pub(super) fn payload_offset(&self, handle: BlockHandle) -> u64 {
+        handle.offset.saturating_add(self.source.context().header_len() as u64)
     }
 
     pub(super) fn meta_block(&self, handle: BlockHandle) -> Result<Bytes> {

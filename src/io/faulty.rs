@@ -55,6 +55,10 @@ impl FileReader for FaultyFile {
         self.inner.identity()
     }
 
+    fn is_remote(&self) -> bool {
+        self.inner.is_remote()
+    }
+
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         if self.reads.fetch_add(1, Ordering::Relaxed) == self.fail_at.load(Ordering::Relaxed) {
             return Err(fault(io::ErrorKind::Other));

@@ -73,6 +73,12 @@ pub trait FileReader: Send + Sync + fmt::Debug {
         let _ = (offset, len, read);
         false
     }
+
+    /// Whether a read takes long however short it is, as a request over a network does: a long read is better
+    /// than several short ones.
+    fn is_remote(&self) -> bool {
+        false
+    }
 }
 
 /// The identity of a file. No two files that exist at the same time have the same, and a file that has the

@@ -91,6 +91,35 @@ fn gets_read_little(rows: u64, has_tier: bool) {
     assert_eq!((counts.files_considered, counts.data_blocks_read), (1, 1), "{counts:?}");
 }
 
+#[test]
+fn a_filter_larger_than_the_cache_excludes_rows_by_parts() {
+    const ROWS: u64 = 300_000;
+    let dir = tempfile::tempdir().unwrap();
+    // the filter of all rows has three chunks of 128 KiB
+    let cache = BlockCache::with_capacity(200 << 10);
+    let region = region(&dir.path().join("region"), ROWS, Some(&cache));
+    region.compact(Compaction::Major).unwrap();
+    let mut rng = Rng::new(9);
+    let mut buffer = RowBuf::new();
+    let mut absent = |region: &Region| {
+        let mut untouched = 0;
+        for _ in 0..2000 {
+            let get = Get::new(row(2 * (rng.next() % ROWS) + 1));
+            let counts = count(region, || assert!(!region.get_into(&get, &mut buffer).unwrap()));
+            untouched += usize::from(counts.data_blocks_read == 0);
+        }
+        untouched
+    };
+    let first = absent(&region);
+    let then = absent(&region);
+    println!("{first} of the first 2000 rows that are not there read no block, {then} of the next");
+    assert!(then >= 1900, "{first}, then {then}");
+    let mut rng = Rng::new(10);
+    for _ in 0..2000 {
+        assert!(region.get_into(&Get::new(row(2 * (rng.next() % ROWS))), &mut RowBuf::new()).unwrap());
+    }
+}
+
 /// A cache of a few blocks, with a second tier for all.
 fn small(tier: &std::path::Path) -> BlockCache {
     BlockCache::options().capacity(300 << 10).second_tier(tier, 64 << 20).second_tier_min_reads(1).build()

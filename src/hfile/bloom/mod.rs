@@ -5,6 +5,7 @@
 
 pub(crate) mod key;
 pub(crate) mod meta;
+mod parts;
 pub(crate) mod size;
 pub(super) mod writer;
 
@@ -18,7 +19,8 @@ use crate::block::index::{IndexContext, SlotUse};
 use crate::block::search::KeyTable;
 use crate::block::slot::Slots;
 use crate::cell::{CellKey, CellOrder, MAX_ROW_LEN, SeekKey};
-use crate::error::Corruption;
+use crate::error::{Corruption, ErrorKind};
+use parts::ChunkParts;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,6 +44,7 @@ pub struct BloomFilter {
     first_keys: KeyTable,
     last_key: Option<Vec<u8>>,
     slots: Arc<Slots<Vec<u8>>>,
+    parts: ChunkParts,
     given_up: AtomicBool,
 }
 
@@ -79,14 +82,15 @@ impl BloomFilter {
                 _ => first_keys.index_rows(|key| key),
             }
         }
-        let slots = Slots::new(if context.slots == SlotUse::Blocks { meta.len() } else { 0 });
+        let chunks = if context.slots == SlotUse::Blocks { meta.len() } else { 0 };
         Ok(Self {
             last_key: last_key.map(<[u8]>::to_vec),
             meta,
             bloom_type,
             order,
             first_keys,
-            slots: Arc::new(slots),
+            slots: Arc::new(Slots::new(chunks)),
+            parts: ChunkParts::new(chunks),
             given_up: AtomicBool::new(false),
         })
     }
@@ -166,19 +170,35 @@ impl BloomFilter {
         }
         let Some(chunk) = chunk else { return false };
         let hashes = hashes();
-        let ask = |bits: &[u8]| probe(bits, self.meta.hash_count(), hashes);
-        if let Some(found) = self.slots.with(chunk, |bits| ask(bits)) {
+        if let Some(found) = self.slots.with(chunk, |bits| self.ask(bits, hashes)) {
             return found;
         }
-        self.load_and_ask(file, chunk, ask)
+        self.load_and_ask(file, chunk, hashes)
+    }
+
+    #[inline]
+    fn ask(&self, bits: &[u8], hashes: KeyHashes) -> bool {
+        probe(bits, self.meta.hash_count(), hashes)
     }
 
     #[cold]
-    fn load_and_ask(&self, file: &ReaderCore, chunk: usize, ask: impl Fn(&[u8]) -> bool) -> bool {
+    fn load_and_ask(&self, file: &ReaderCore, chunk: usize, hashes: KeyHashes) -> bool {
         let Some(handle) = self.meta.handle(chunk) else { return true };
-        match file.load_bloom_chunk(handle, &self.slots, chunk).map(|bits| bits.is_none_or(|bits| ask(&bits)))
-        {
-            Ok(found) => found,
+        let parts = self.parts.get(chunk);
+        match file.load_bloom_chunk(handle, &self.slots, chunk, parts.is_some()) {
+            Ok(Some(bits)) => {
+                if file.reads_bloom_parts() {
+                    self.parts.keep(chunk, &bits);
+                }
+                self.ask(&bits, hashes)
+            }
+            // the chunk does not fit the cache
+            Ok(None) => parts.is_none_or(|parts| {
+                let start = file.payload_offset(handle);
+                parts.probe(&*file.source.reader, start, self.meta.hash_count(), hashes)
+            }),
+            // The next read may succeed.
+            Err(error) if error.kind() == ErrorKind::Io => true,
             Err(error) => {
                 if !self.given_up.swap(true, Ordering::Relaxed) {
                     file.warn(error);

@@ -20,6 +20,7 @@ pub(super) struct OpenedFile {
     elsewhere: MovedTo,
     len: u64,
     identity: Option<FileIdentity>,
+    is_remote: bool,
     /// For a file without an identity: the offset of the first bytes read that reached the end of the file,
     /// and their hash.
     tail: OnceLock<(u64, u64)>,
@@ -158,6 +159,7 @@ impl BoundedFile {
             elsewhere,
             len: found.len(),
             identity: found.identity(),
+            is_remote: found.is_remote(),
             tail: OnceLock::new(),
             path: Mutex::new(path.to_owned()),
             handle: ArcSwapOption::empty(),
@@ -212,6 +214,10 @@ impl FileReader for BoundedFile {
 
     fn identity(&self) -> Option<FileIdentity> {
         self.file.identity
+    }
+
+    fn is_remote(&self) -> bool {
+        self.file.is_remote
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
