@@ -66,8 +66,8 @@ impl RowBloom {
     pub(super) fn insert(&self, row: &[u8]) {
         let place = BitAddress::of(row);
         let generation = self.newest();
-        // Consecutive cells often have the same row. Older generations are not asked: each costs a cache
-        // miss, and only rows written again would be found in them.
+        // Consecutive cells often have the same row. Older generations are not checked: each costs a
+        // cache miss, and only rows written again would be found in them.
         if !generation.has(place)
             && generation.word(place).fetch_or(place.bits, Ordering::Relaxed) & place.bits != place.bits
         {

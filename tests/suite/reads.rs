@@ -4,7 +4,8 @@ use crate::support::golden;
 use crate::support::written::MemoryWriter;
 use hregion::io::faulty::FaultyFile;
 use hregion::{
-    CellRef, CellType, ErrorKind, HFile, HFileWriter, LocalFile, MemoryFile, SeekKey, SeekResult, Storage,
+    BlockCache, BloomType, CellRef, CellType, ErrorKind, HFile, HFileWriter, LocalFile, MemoryFile, SeekKey,
+    SeekResult, Storage,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -92,6 +93,29 @@ fn a_read_that_fails_is_an_error_and_the_next_one_may_not() {
         assert_eq!(scanner.peek().expect("a cell").row(), b"row-00000000");
         scanner.seek(&SeekKey::first_on_row(b"row-00000499")).expect("nor does this");
         assert_eq!(scanner.peek().expect("a cell").row(), b"row-00000499");
+    }
+}
+
+#[test]
+fn a_bloom_filter_is_used_after_a_read_of_it_has_failed() {
+    let written = MemoryWriter::default();
+    let options = HFileWriter::options().bloom(BloomType::Row);
+    let mut writer = options.create_in(Box::new(written.clone())).expect("memory");
+    let key = SeekKey::of(b"row", b"f", b"q", 1, CellType::Put);
+    writer.append(CellRef::new(&key, b"value")).expect("in order");
+    writer.finish().expect("memory");
+    let cache = BlockCache::with_capacity(1 << 20);
+    for options in [HFile::options(), HFile::options().cache(&cache)] {
+        let file = counted(written.bytes());
+        let open = options.open_reader(Arc::clone(&file) as _).expect("a sound file");
+        let excluded = || {
+            let rows = (0..100).map(|i| format!("absent-{i}"));
+            rows.filter(|row| !open.may_contain_row(row.as_bytes())).count()
+        };
+        file.fail_after(0);
+        assert!(open.may_contain_row(b"absent"), "it is not known");
+        assert!(excluded() > 50, "{} of 100", excluded());
+        assert!(open.may_contain_row(b"row") && open.warnings().is_empty(), "{:?}", open.warnings());
     }
 }
 

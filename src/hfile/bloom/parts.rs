@@ -7,7 +7,6 @@
 use crate::block::bloom::{KeyHashes, probe_bytes};
 use crate::hash::checksum::crc32c;
 use crate::io::FileReader;
-use std::fmt;
 use std::sync::OnceLock;
 
 /// The length of a part in bytes. Its checksum takes 0.4 % of it.
@@ -63,21 +62,10 @@ impl PartSums {
 
     /// Reads a part. Returns whether its bytes are those that the chunk had.
     fn read(&self, part: usize, reader: &dyn FileReader, start: u64, buffer: &mut [u8; PART]) -> bool {
-        let Some(before) = part.checked_mul(PART).filter(|&before| before < self.len) else { return false };
+        let Some(&sum) = self.sums.get(part) else { return false };
+        let before = part * PART;
         let Some(bytes) = buffer.get_mut(..PART.min(self.len - before)) else { return false };
-        let Some(at) = start.checked_add(before as u64) else { return false };
-        reader.read_exact_at(bytes, at).is_ok() && self.sums.get(part) == Some(&crc32c(bytes))
-    }
-}
-
-impl fmt::Debug for ChunkParts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "of {} of {} chunks",
-            self.0.iter().filter(|kept| kept.get().is_some()).count(),
-            self.0.len()
-        )
+        reader.read_exact_at(bytes, start.saturating_add(before as u64)).is_ok() && crc32c(bytes) == sum
     }
 }
 
