@@ -63,30 +63,6 @@ const NO_FORMATS: &[(&str, &[&str])] = &[
     ("sync", &[]),
 ];
 
-/// Every path in backticks that the contributors' pages name is that of a file, or the end of one.
-#[test]
-fn pages_name_files_that_exist() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let sources: Vec<PathBuf> = ["src", "arrow", "cli", "tests", "benches", "web"]
-        .iter()
-        .flat_map(|dir| rust_files(&root.join(dir)))
-        .collect();
-    let mut missing = Vec::new();
-    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
-        let text = fs::read_to_string(root.join(page)).unwrap();
-        for quoted in text.split('`').skip(1).step_by(2) {
-            let is_path = quoted.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
-            let is_file = [".rs", ".md", ".sh", ".toml"].iter().any(|end| quoted.ends_with(end));
-            let is_dir = quoted.starts_with("src/");
-            let exists = root.join(quoted).exists() || sources.iter().any(|source| source.ends_with(quoted));
-            if is_path && (is_file || is_dir) && !exists {
-                missing.push(format!("{page}: {quoted}"));
-            }
-        }
-    }
-    assert!(missing.is_empty(), "no such files: {missing:#?}");
-}
-
 #[test]
 fn imports_point_down() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -325,7 +301,7 @@ const OPTIONAL: [&str; 7] = [
     "can_read_removed",
 ];
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder of sources") {
         let path = entry.expect("a folder of sources").path();

@@ -36,6 +36,7 @@ mod model_corpora;
 mod mutations;
 mod observers;
 mod oracle;
+mod pages;
 mod partial_reads;
 mod partial_scans;
 mod power_cuts;
