@@ -43,12 +43,12 @@ const MAX_TAKEN: i64 = MAX_START >> 1;
 /// tests.
 const RING: usize = if cfg!(test) { 8 } else { 256 };
 
-/// How often a writer looks whether its write is visible before it sleeps: others mostly need less time for
-/// the rest of a write than a thread needs to sleep.
+/// How often a thread checks in a busy loop whether its write is visible before it sleeps: the earlier writes
+/// mostly complete in less time than it takes to sleep and to be woken.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
 
-/// How often a writer lets other threads run before it sleeps: the writes that one sync of the log has made
-/// durable are completed by threads that run already, or are about to.
+/// How often a thread yields and checks again, after the busy loop: the earlier writes of the same sync of
+/// the log are completed by other threads, which only need a processor for that.
 const YIELDS: u32 = if cfg!(loom) { 0 } else { 4 };
 
 /// The number of places for sleeping threads. Each is woken by what makes its own write visible, and by few
@@ -79,12 +79,12 @@ pub(crate) struct WriteEntry<'m> {
     seq_id: i64,
 }
 
-/// A write that has begun, and that any thread may end: dropping it completes it.
+/// A write that has begun, and that any thread can complete: dropping it completes it.
 #[derive(Debug)]
 #[must_use = "a write that is dropped is complete"]
 pub(crate) struct SharedWriteEntry {
     mvcc: Arc<Mvcc>,
-    /// `None` only if it is one of a thread again.
+    /// `None` after [`unshare`](Self::unshare): dropping this completes nothing then.
     seq_id: Option<i64>,
 }
 
@@ -191,7 +191,9 @@ impl Mvcc {
                 self.forget_up_to(last);
             }
         }
-        // After the fence that follows each move. Threads that moved it meanwhile wake those of their moves.
+        // The fence of the last pass is between the moves and the checks for sleepers in `wake`: a thread
+        // that is about to sleep sees the new read point, or is seen. Other threads that have moved the read
+        // point wake the sleepers of their own moves.
         let Some(from) = from else { return };
         let moved = from..=self.read_point();
         moved.take(SLEEPERS).for_each(|number| self.sleepers_of(number).wake());
@@ -257,7 +259,8 @@ impl Mvcc {
             }
             let assigned = &self.write_point.0;
             if assigned.compare_exchange(write_point, number, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                // no other thread moves the read point: the next number was assigned to no write
+                // The number after the read point belongs to no write, so no other thread moves the read
+                // point. Writes with numbers above the new one may have completed already: `advance`.
                 self.read_point.0.store(number, Ordering::Release);
                 self.advance();
                 return Ok(());
@@ -347,7 +350,7 @@ impl WriteEntry<'_> {
         self.seq_id
     }
 
-    /// Makes the write one that any thread may end.
+    /// Converts the write into one that does not borrow the `Mvcc`, so that any thread can complete it.
     pub(crate) fn share(self, mvcc: &Arc<Mvcc>) -> SharedWriteEntry {
         debug_assert!(std::ptr::eq(self.mvcc, &raw const **mvcc));
         let seq_id = ManuallyDrop::new(self).seq_id;
@@ -362,7 +365,7 @@ impl Drop for WriteEntry<'_> {
 }
 
 impl SharedWriteEntry {
-    /// Makes the write one of this thread again.
+    /// Converts the write back. Returns `None` if that was done before.
     pub(crate) fn unshare(mut self, mvcc: &Mvcc) -> Option<WriteEntry<'_>> {
         debug_assert!(std::ptr::eq(&raw const *self.mvcc, mvcc));
         Some(WriteEntry { mvcc, seq_id: self.seq_id.take()? })

@@ -356,7 +356,7 @@ mod tests {
             ] {
                 assert!(take(&mut assembler(&scan), parts).is_err(), "{scan:?}: {parts:?}");
             }
-            // another row begins anew
+            // another row starts from the beginning
             let parts = [("a", "12", true), ("b", "1", true), ("b", "2", false), ("c", "1", false)];
             assert!(take(&mut assembler(&scan), &parts).is_ok());
         }

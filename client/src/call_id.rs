@@ -50,7 +50,7 @@ mod tests {
             let down = up.wrapping_neg() & MASK;
             for difference in [up, down] {
                 assert!(difference > 1000, "{distance}");
-                // two ids whose difference is no power of two differ in more than one bit
+                // two ids whose difference is not a power of two differ in more than one bit
                 assert!(!difference.is_power_of_two(), "{distance}");
             }
         }

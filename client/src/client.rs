@@ -119,7 +119,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the time limit of a call (`hbase.rpc.timeout`, 60 s). As in HBase, 0 is no limit.
+    /// Sets the time limit of a call (`hbase.rpc.timeout`, 60 s). As in HBase, 0 means no limit.
     #[must_use]
     pub fn rpc_timeout(mut self, timeout: Duration) -> Self {
         self.settings.rpc_timeout = limit(timeout);
@@ -127,7 +127,7 @@ impl ClientBuilder {
     }
 
     /// Sets the time limit of a call that reads on in a scan (`hbase.client.scanner.timeout.period`, 60 s).
-    /// As in HBase, 0 is no limit.
+    /// As in HBase, 0 means no limit.
     #[must_use]
     pub fn scanner_timeout(mut self, timeout: Duration) -> Self {
         self.settings.scanner_timeout = limit(timeout);
@@ -594,7 +594,7 @@ impl Nonces {
     }
 
     fn next(&self) -> u64 {
-        // 0 is no nonce
+        // 0 means no nonce
         self.random.hash_one(self.count.fetch_add(1, Ordering::Relaxed)) | 1
     }
 }

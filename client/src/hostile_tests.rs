@@ -1006,9 +1006,9 @@ fn many_sessions_end_in_an_error_or_the_right_answer() {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
         println!("at most {kib} KiB of memory");
-        assert!(kib < MOST_KIB, "{kib} KiB of memory");
+        assert!(kib < MAX_KIB, "{kib} KiB of memory");
     }
 }
 
 /// The most memory that sessions of 128 clusters at a time may take.
-const MOST_KIB: u64 = 256 << 10;
+const MAX_KIB: u64 = 256 << 10;

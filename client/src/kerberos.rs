@@ -124,7 +124,7 @@ impl Kerberos {
     }
 
     /// Gets tickets with the keys of a principal, by default the first one in the file
-    /// (`hbase.client.keytab.file`, `hbase.client.keytab.principal`). They are kept in memory, and got anew
+    /// (`hbase.client.keytab.file`, `hbase.client.keytab.principal`). They are kept in memory, and got again
     /// when they expire.
     #[must_use]
     pub fn keytab(mut self, path: impl Into<PathBuf>, principal: Option<&str>) -> Self {

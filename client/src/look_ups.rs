@@ -26,14 +26,14 @@ pub(crate) struct LookUps {
 /// The right to ask.
 pub(crate) struct Turn(OwnedSemaphorePermit);
 
-/// The locator runs eight look-ups of a table at a time.
-const MOST: usize = 16;
+/// The maximum number of look-ups at a time; the locator runs eight of a table.
+const MAX_LOOK_UPS: usize = 16;
 /// A look-up that fails when so little of its time is left has failed by its deadline.
 const LEAST: Duration = Duration::from_millis(1);
 
 impl LookUps {
     pub(crate) fn new(runtime: Handle, time: Duration) -> Self {
-        Self { turns: Arc::new(Semaphore::new(MOST)), under_way: Arc::default(), runtime, time }
+        Self { turns: Arc::new(Semaphore::new(MAX_LOOK_UPS)), under_way: Arc::default(), runtime, time }
     }
 
     /// Begins to look for a region, or to wait for a look-up that looks for the same.
@@ -262,7 +262,7 @@ mod tests {
                 assert!(got.unwrap().is_err());
             }
             timeout(PATIENCE / 4, spawn_blocking(|| ())).await.unwrap().unwrap();
-            assert!(client.0.look_ups.turns.available_permits() < super::MOST);
+            assert!(client.0.look_ups.turns.available_permits() < super::MAX_LOOK_UPS);
         });
     }
 

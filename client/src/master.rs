@@ -26,7 +26,7 @@ impl Client {
             TableName::new(namespace, qualifier).ok()
         };
         let names: Option<Vec<_>> = answer.table_names.into_iter().map(name).collect();
-        let wrong = || wrong_answer("the names of tables", &Corruption::Malformed("one is no such name"));
+        let wrong = || wrong_answer("the names of tables", &Corruption::Malformed("one is not a table name"));
         let mut names = names.ok_or_else(wrong)?;
         names.sort();
         Ok(names)
@@ -47,7 +47,7 @@ impl Client {
     ///
     /// [`TableNotFound`](ErrorKind::TableNotFound) if the table does not exist;
     /// [`Unsupported`](ErrorKind::Unsupported) if a setting is not understood;
-    /// [`Corrupt`](ErrorKind::Corrupt) if the answer is no descriptor, or that of another table; or if no
+    /// [`Corrupt`](ErrorKind::Corrupt) if the answer is not a descriptor, or that of another table; or if no
     /// master answers.
     pub async fn families(&self, table: &TableName) -> Result<Vec<Family>> {
         let schema = self.0.schema(table).await?;

@@ -254,15 +254,15 @@ impl Pages {
 /// scanner, and no row is older.
 const KEPT: Duration = Duration::from_secs(10);
 
-/// The most pages that are read of it after the first, and the most bytes, if pages are as large as they may
-/// be.
-const MOST_PAGES: u64 = 4;
-const MOST_BYTES: u64 = 8 << 20;
+/// The maximum number of pages that are read of it after the first, and that of bytes, if pages are as large
+/// as they may be.
+const MAX_PAGES: u64 = 4;
+const MAX_BYTES: u64 = 8 << 20;
 
 impl NextRegion {
     /// Begins to read a region whose pages have up to a number of bytes.
     pub(crate) fn read(opener: RegionOpener, page_size: u64) -> Self {
-        let most = MOST_PAGES.min(MOST_BYTES / page_size.max(1));
+        let most = MAX_PAGES.min(MAX_BYTES / page_size.max(1));
         Self::begin(opener, most, false, |core| Tries::new(core))
     }
 

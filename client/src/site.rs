@@ -475,7 +475,7 @@ mod tests {
         assert_eq!(settings.primary_get, Duration::from_millis(11));
         assert_eq!(settings.primary_multiget, Duration::from_micros(12));
         assert_eq!(settings.primary_scan, Duration::from_secs(2));
-        // as in HBase, 0 is no limit
+        // as in HBase, 0 means no limit
         let unlimited = Client::builder().rpc_timeout(Duration::ZERO).scanner_timeout(Duration::ZERO);
         let unlimited = unlimited.settings;
         assert_eq!([unlimited.rpc_timeout, unlimited.scanner_timeout], [Duration::MAX; 2]);

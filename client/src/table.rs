@@ -226,7 +226,7 @@ impl Table {
     }
 
     /// Calls a method of the server that has a row, with a request for its region, until an attempt succeeds
-    /// or no other one can. `read` reads an answer, or the exception in it; an answer that is no such answer
+    /// or no other one can. `read` reads an answer, or the exception in it; an answer that is not one
     /// ends the connection, and so is one with more than `asked` results.
     async fn call<P: Message, M: Answered, T>(
         &self,

@@ -196,7 +196,7 @@ impl std::fmt::Debug for TlsClient {
 
 fn server_name(host: &str) -> Result<ServerName<'static>, String> {
     ServerName::try_from(host.to_owned())
-        .map_err(|_| format!("{host:?} is no name that a certificate can have"))
+        .map_err(|_| format!("{host:?} is not a name that a certificate can have"))
 }
 
 /// Returns the error of the protocol that an error of a socket is.

@@ -163,19 +163,19 @@ impl<'c> Tries<'c> {
         self.deadline
     }
 
-    /// Starts counting attempts anew, after a success within the operation.
+    /// Restarts the count of attempts, after a success within the operation.
     pub(crate) fn succeeded(&mut self) {
         self.answered();
         self.causes.clear();
     }
 
-    /// Starts counting attempts anew, after an answer that may not bring the operation to its end.
+    /// Restarts the count of attempts, after an answer that may not bring the operation to its end.
     pub(crate) fn answered(&mut self) {
         self.failed = 0;
         self.redirected = false;
     }
 
-    /// Starts anew, with the whole time of an operation, after a part of the operation is done.
+    /// Starts again, with the whole time of an operation, after a part of the operation is done.
     pub(crate) fn progressed(&mut self) {
         self.succeeded();
         self.begin = Instant::now();

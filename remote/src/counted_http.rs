@@ -97,7 +97,7 @@ fn is_page_of_s3(request: &HttpRequest) -> bool {
 fn check_page(page: &[u8]) -> Result<(), HttpError> {
     let contains = |text: &str| page.windows(text.len()).any(|window| window == text.as_bytes());
     if !contains("ListBucketResult") {
-        return Err(error("an answer that is no listing"));
+        return Err(error("an answer that is not a listing"));
     }
     if contains("<IsTruncated>true</IsTruncated>") && !contains("<NextContinuationToken>") {
         return Err(error("a listing that is cut off"));

@@ -19,7 +19,7 @@ const MAX_STREAMS: usize = 4;
 const MAX_WINDOWS: usize = 4;
 
 /// What is requested ahead is at most this part of what the scan has read: a scan that ends early has read
-/// little in vain.
+/// little that is not used.
 const SHARE: u64 = 5;
 
 /// The bytes that all scans of a storage may still request.

@@ -20,12 +20,12 @@ pub struct RowBuf {
     /// The limit on the cells of a family that a read adds, in bytes as HBase counts them.
     most: usize,
     /// The recent surplus of gets that found nothing over gets that found something, from 0 to
-    /// [`MOST_MISSES`].
+    /// [`MAX_MISSES`].
     misses: u8,
     scratch: Scratch,
 }
 
-const MOST_MISSES: u8 = 7;
+const MAX_MISSES: u8 = 7;
 
 /// The buffers of a read, kept with its result so that reading the next row does not allocate. They have no
 /// content between reads.
@@ -184,13 +184,13 @@ impl RowBuf {
     /// Whether the next get is likely to find nothing, judging by recent gets.
     #[inline]
     pub(crate) fn expects_nothing(&self) -> bool {
-        self.misses > MOST_MISSES / 2
+        self.misses > MAX_MISSES / 2
     }
 
     /// Records whether a get has found anything.
     #[inline]
     pub(crate) fn note_found(&mut self, found: bool) {
-        self.misses = if found { self.misses.saturating_sub(1) } else { MOST_MISSES.min(self.misses + 1) };
+        self.misses = if found { self.misses.saturating_sub(1) } else { MAX_MISSES.min(self.misses + 1) };
     }
 
     /// Removes the cells after a mark.

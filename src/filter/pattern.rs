@@ -3,7 +3,7 @@
 //! An expression is parsed with Java's syntax and rewritten for the crate `regex`, with every literal
 //! escaped, so that differences in syntax have no effect. Expressions that cannot be matched in linear time
 //! are rewritten for the crate `fancy-regex`, which backtracks up to a limit. Constructs that neither crate
-//! supports are refused by name.
+//! supports are errors that name them.
 
 mod class;
 mod engine;
@@ -500,7 +500,7 @@ mod tests {
             }
         }
         let lossy = Pattern::new("^a.b$", false).unwrap();
-        assert!(lossy.is_found(b"a\xffb").unwrap(), "one character in place of what is no text");
+        assert!(lossy.is_found(b"a\xffb").unwrap(), "one character in place of bytes that are not text");
         let surrogates: [&[u8]; 4] = [b"a\xed\xa0\x80b", b"a\xed\xbfb", b"a\xe2\x82b", b"a\xf0\x9f\x92b"];
         for surrogate in surrogates {
             assert!(lossy.is_found(surrogate).unwrap(), "{surrogate:?}");

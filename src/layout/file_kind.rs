@@ -79,7 +79,7 @@ impl FileKind {
 }
 
 /// Returns the location of the HFile of a store file at a path, with links and references followed; `None`
-/// for an entry that is no store file. A file outside of any region is itself.
+/// for an entry that is not a store file. A file outside of any region is itself.
 ///
 /// # Errors
 ///

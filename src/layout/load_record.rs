@@ -36,9 +36,9 @@ pub(super) const LOAD: &str = ".load";
 /// The size limit of a record: the lines of some hundred thousand files.
 const LOAD_BYTES: usize = 64 << 20;
 const FAULTS: Faults = Faults {
-    line: "a record of a bulk load with a line that is no moved file",
+    line: "a record of a bulk load with a line that is not a moved file",
     no_checksum: "a record of a bulk load without a checksum at its end",
-    no_number: "a record of a bulk load with a checksum that is no number",
+    no_number: "a record of a bulk load with a checksum that is not a number",
 };
 
 /// The files that a bulk load moves.

@@ -48,9 +48,9 @@ const CHANGE: &str = ".change.";
 /// The size limit of the file of a change.
 const CHANGE_BYTES: u64 = 64 << 10;
 const FAULTS: Faults = Faults {
-    line: "a change of regions with a line that is no parent or child",
+    line: "a change of regions with a line that is neither a parent nor a child",
     no_checksum: "a change of regions without a checksum at its end",
-    no_number: "a change of regions with a checksum that is no number",
+    no_number: "a change of regions with a checksum that is not a number",
 };
 
 /// Regions of a table that are being replaced by others.

@@ -92,7 +92,7 @@ impl RootTree {
         Ok(entries)
     }
 
-    /// Lists a directory that is no symbolic link, and remembers those of its subdirectories that are none.
+    /// Lists a directory that is not a symbolic link, and remembers its subdirectories that are not, either.
     fn list_checked(&self, storage: &dyn Storage, dir: &Path) -> Result<Option<Vec<DirEntry>>> {
         let entries = list_if_exists(storage, dir)?;
         let dirs = entries.iter().flatten().filter(|entry| entry.is_dir && !entry.is_symlink);

@@ -16,7 +16,7 @@ pub(super) struct Faults {
     pub(super) line: &'static str,
     /// There is no checksum at the end.
     pub(super) no_checksum: &'static str,
-    /// The checksum is no number.
+    /// The checksum is not a number.
     pub(super) no_number: &'static str,
 }
 

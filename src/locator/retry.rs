@@ -47,7 +47,7 @@ impl RetryPolicy {
     }
 
     /// Sets the time limit for the whole operation (`hbase.client.operation.timeout`, 20 minutes). As in
-    /// HBase, 0 is no limit.
+    /// HBase, 0 means no limit.
     #[must_use]
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
         self.operation_timeout = if timeout.is_zero() { Duration::MAX } else { timeout };

@@ -26,7 +26,7 @@ const LANES: usize = 16;
 /// The number of marks from one starting point to the next. Several marks even out the lengths of the lanes.
 const MARKS: usize = 4;
 /// The maximum number of bytes copied in a lane.
-const MOST_BYTES: usize = 128 << 10;
+const MAX_BYTES: usize = 128 << 10;
 /// The usual size of a lane's copies, with the overhead of the block format.
 const MEMORY: usize = 2 * MARKS * STRIDE;
 
@@ -120,7 +120,7 @@ impl Lane<'_, '_> {
             self.next = None;
         } else if cell.seq_id() <= read_point {
             let bytes = cell.bytes();
-            if bytes.len() > LARGE || self.batch.len() > MOST_BYTES {
+            if bytes.len() > LARGE || self.batch.len() > MAX_BYTES {
                 (self.next, self.is_whole) = (None, false);
                 return;
             }

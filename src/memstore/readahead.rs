@@ -41,11 +41,11 @@ pub(super) struct Readahead {
 /// The size of the first batch in cells. It doubles with each batch, since most scans are short.
 const FIRST: usize = 16;
 /// The maximum number of cells in a batch.
-const MOST: usize = 128;
+const MAX_CELLS: usize = 128;
 /// The limit for the bytes of a batch, without its last cell.
-const MOST_BYTES: usize = 16 << 10;
+const MAX_BYTES: usize = 16 << 10;
 /// The buffer size for a batch, with the overhead of the block format.
-const MEMORY: usize = MOST_BYTES + LARGE + 32 * MOST;
+const MEMORY: usize = MAX_BYTES + LARGE + 32 * MAX_CELLS;
 /// The cost of sorting the marks must be small next to the work already done: this many cells have been
 /// copied per mark.
 const FAR: usize = 4;
@@ -128,7 +128,7 @@ impl Readahead {
         if self.enter() {
             return true;
         }
-        if self.lanes.is_none() && self.next == MOST && self.is_far(segment) {
+        if self.lanes.is_none() && self.next == MAX_CELLS && self.is_far(segment) {
             self.lanes = Some(ParallelPrefetch::after(segment, &self.last));
         }
         while self.lanes.as_ref().is_some_and(|lanes| !lanes.is_empty()) {
@@ -162,7 +162,7 @@ impl Readahead {
     /// Copies some cells sequentially.
     fn read_some(&mut self, segment: &Segment, read_point: i64) {
         let guard = epoch::pin();
-        let mut found = [None; MOST];
+        let mut found = [None; MAX_CELLS];
         let (mut count, mut size, mut touched) = (0, 0, 0);
         segment.walk(Bound::Excluded(&self.end(segment)), &guard, |entry| {
             let position = entry.key();
@@ -170,7 +170,7 @@ impl Readahead {
                 return ControlFlow::Continue(());
             }
             let bytes = position.bytes();
-            if count == self.next || size >= MOST_BYTES || bytes.len() > LARGE {
+            if count == self.next || size >= MAX_BYTES || bytes.len() > LARGE {
                 return ControlFlow::Break(());
             }
             touched ^= prefetch(bytes);
@@ -183,7 +183,7 @@ impl Readahead {
         let mut batch = Batch::new(self.spare.pop().unwrap_or_default());
         batch.reserve(MEMORY);
         found.into_iter().flatten().for_each(|cell| batch.push(cell));
-        self.next = MOST.min(2 * self.next);
+        self.next = MAX_CELLS.min(2 * self.next);
         self.copied += count;
         self.put(batch);
     }

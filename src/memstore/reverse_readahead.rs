@@ -9,7 +9,7 @@ use crate::cell::{CellOrder, prefix};
 /// The cells directly before a position, for reverse scans.
 ///
 /// The links of a skip list only lead forward: finding the previous cell takes a search, with many cache
-/// misses. After some single steps, the trail estimates from the distance between the rows so far where the
+/// misses. After some single steps, it estimates from the distance between the rows so far where the
 /// preceding cells begin, and walks forward from there up to the position. A wrong guess costs one search,
 /// and further guesses are then made less often.
 pub(super) struct ReverseReadahead<'s> {
@@ -32,12 +32,12 @@ pub(super) struct ReverseReadahead<'s> {
 /// The desired number of cells per read.
 const WANTED: usize = 64;
 /// The maximum number of cells per read.
-const MOST: usize = 4 * WANTED;
+const MAX_CELLS: usize = 4 * WANTED;
 /// The number of single steps before the first guess.
 const FEW: usize = 8;
 
 impl<'s> ReverseReadahead<'s> {
-    /// A trail without a position.
+    /// A read-ahead without a position.
     pub(super) fn new() -> Self {
         let (cells, common, row) = (Vec::new(), Vec::new(), Vec::new());
         Self { cells, common, from: 0, steps: 0, patience: FEW, span: 0, row }
@@ -112,6 +112,6 @@ impl<'s> ReverseReadahead<'s> {
         self.row.clear();
         self.row.extend_from_slice(&self.common);
         self.row.extend_from_slice(&number.to_be_bytes());
-        segment.hold(&Key::of_row(segment.order(), &self.row), end.key(), MOST, &mut self.cells)
+        segment.hold(&Key::of_row(segment.order(), &self.row), end.key(), MAX_CELLS, &mut self.cells)
     }
 }

@@ -215,7 +215,7 @@ impl Scan {
     }
 
     /// Continues the scan from the position another one has reached. A limit on rows, and any count a filter
-    /// keeps, starts anew.
+    /// keeps, starts again.
     #[must_use]
     pub fn resume(self, cursor: &Cursor) -> Self {
         self.start_row(cursor.row.clone(), cursor.include)

@@ -230,7 +230,7 @@ impl<'v> RegionScanner<'v> {
     }
 
     /// Whether the filter accepts no more rows of the region. If it has accepted none at all, a scan of
-    /// several regions ends; otherwise it goes on in the next region, where the filter starts anew.
+    /// several regions ends; otherwise it goes on in the next region, where the filter starts again.
     #[must_use]
     pub fn is_filter_done(&self) -> bool {
         match &self.rows {
@@ -260,7 +260,7 @@ impl<'v> RegionScanner<'v> {
 
     /// Returns results as one call to a RegionServer does (read-path.md §12.2): at most `max`, or, if that is
     /// `None`, at most the number [set by the scan](Scan::caching). Returns fewer at the end, or if the
-    /// scan's limit on result size or on time is reached; these limits are counted anew in every call.
+    /// scan's limit on result size or on time is reached; every call counts from 0.
     /// Without any of these limits, returns all that are left.
     ///
     /// # Errors

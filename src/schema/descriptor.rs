@@ -349,7 +349,7 @@ fn family_of(name: Vec<u8>, settings: &Settings) -> Result<Family, Corruption> {
     if settings.flag("IS_MOB") == Some(true) {
         return Err(Corruption::unsupported("family with values in files of their own,", "IS_MOB"));
     }
-    family.check().map_err(|_| Corruption::Malformed("table descriptor with a family that cannot be"))?;
+    family.check().map_err(|_| Corruption::Malformed("table descriptor with an invalid family"))?;
     Ok(family)
 }
 

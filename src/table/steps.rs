@@ -59,7 +59,7 @@ impl RowsLeft {
 
     /// Ends a region. Returns whether the scan ends with it: if its filter accepts no more rows, and the
     /// region has returned none. After some rows the scan goes on in the next region, where the filter starts
-    /// anew (read-path.md §12.2).
+    /// again (read-path.md §12.2).
     pub(super) fn end_region(&mut self, is_filter_done: bool) -> bool {
         self.complete_row();
         let found = std::mem::take(&mut self.found);

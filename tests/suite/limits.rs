@@ -522,7 +522,7 @@ fn a_call_ends_when_its_time_is_over() {
     let empty =
         calls_without_results(&view, &Scan::new().filter(hits()).time_limit(Duration::from_millis(4)));
     assert!(empty >= 15, "{empty}");
-    // the time is no limit for a loop over all rows
+    // the time does not limit a loop over all rows
     let rows = view.scan(&Scan::new().time_limit(Duration::from_nanos(1))).unwrap().count();
     assert_eq!(rows, view.scan(&Scan::new()).unwrap().count());
 }

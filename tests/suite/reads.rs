@@ -123,5 +123,5 @@ fn a_bloom_filter_is_used_after_a_read_of_it_has_failed() {
 fn files_that_are_not_there_are_errors_of_the_system() {
     let error = HFile::open("testdata/no-such-file").expect_err("there is no such file");
     assert_eq!((error.kind(), error.offset()), (ErrorKind::Io, None));
-    assert!(hregion::LocalStorage.open(Path::new("testdata")).is_err(), "a folder is no file");
+    assert!(hregion::LocalStorage.open(Path::new("testdata")).is_err(), "a folder is not a file");
 }

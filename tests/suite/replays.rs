@@ -300,7 +300,7 @@ fn a_list_without_its_setting_differs_by_files_that_were_replaced() {
     let region = options(&storage).open(DIR).unwrap();
     assert_eq!(rows(&region).len(), 4);
     assert_eq!(names(&storage, "f").len(), 3, "those of the compaction and of two flushes");
-    // What is no file of the region's is not passed over.
+    // An entry that is not a file of the region is an error.
     let other = names(&storage, "g").remove(0);
     let unknown = Path::new(DIR).join("f").join("0123456789abcdef0123456789abcdef");
     storage.hard_link(&other, &unknown).unwrap();

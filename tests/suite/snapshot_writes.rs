@@ -977,7 +977,7 @@ fn a_snapshot_is_exported_whole_or_not() {
     assert!(calls > 30, "{calls}");
 }
 
-/// Storage on which the snapshot is taken anew while its files are copied.
+/// Storage on which the snapshot is taken again while its files are copied.
 #[derive(Debug)]
 struct Retaken {
     files: FaultyStorage,

@@ -5,8 +5,8 @@ use hregion::cell::{MAX_FAMILY_LEN, MAX_ROW_LEN, from_string_binary};
 use hregion::{CellType, SeekKey};
 use serde_json::{Map, Value};
 
-/// The most entries, headers or cells of an answer.
-const MOST: usize = 1000;
+/// The maximum number of entries, headers or cells of an answer.
+const MAX_ITEMS: usize = 1000;
 
 /// A family and a qualifier.
 pub(crate) type Column = (Vec<u8>, Vec<u8>);
@@ -44,7 +44,7 @@ impl Request {
 
     /// Returns how many items an answer may have.
     pub(crate) fn limit(&self) -> Result<usize, NoAnswer> {
-        Ok(self.count("limit", 100)?.clamp(1, MOST))
+        Ok(self.count("limit", 100)?.clamp(1, MAX_ITEMS))
     }
 
     /// Returns a row.

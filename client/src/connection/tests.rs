@@ -263,7 +263,7 @@ async fn a_call_that_is_dropped_is_forgotten() {
     assert!(connection.is_open() && connection.shared.pending().calls.is_empty());
 }
 
-/// A connection whose tasks have ended with their runtime is made anew on another one.
+/// A connection whose tasks have ended with their runtime is replaced on another one.
 #[test]
 fn a_connection_ends_with_its_runtime() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

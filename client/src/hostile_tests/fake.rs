@@ -827,7 +827,7 @@ impl State {
         Answer { closes, cells: vec![cells], ..Answer::of(&response) }
     }
 
-    /// Returns what a copy of a region answers to anything, if it is no good.
+    /// Returns what a copy of a region answers to anything, if it is unusable.
     fn by_copy(&mut self, region: Option<&proto::RegionSpecifier>) -> Option<Answer> {
         let (_, replica_id) = self.copy(region?.value.as_deref().unwrap())?;
         self.asked.push(replica_id);

@@ -81,7 +81,7 @@ pub(crate) async fn exchange(
         })
         .await?;
     }
-    Err(malformed(server, "the server does not come to an end with its tokens"))
+    Err(malformed(server, "the server sends too many tokens"))
 }
 
 /// Why both sides do not agree.
@@ -181,7 +181,7 @@ async fn read_answer(server: &str, read: &mut impl Incoming) -> io::Result<Answe
             let answer = read_preamble_answer(server, read, len).await?;
             return Err(match &answer.exception {
                 Some(exception) => Fault::refused_connection(server, exception).into_io(),
-                None => malformed(server, "an answer that is no token"),
+                None => malformed(server, "an answer that is not a token"),
             });
         }
     }

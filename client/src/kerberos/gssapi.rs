@@ -134,7 +134,7 @@ pub(crate) struct Gssapi {
     api: &'static Api,
     /// The cache of the tickets that are got with a file of keys, in memory.
     cache: String,
-    /// Locked for writing while that cache may be filled anew: the library empties it first.
+    /// Locked for writing while that cache may be filled again: the library empties it first.
     filling: Arc<RwLock<()>>,
 }
 

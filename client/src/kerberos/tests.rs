@@ -366,11 +366,11 @@ async fn wrong_answers_end_in_errors() {
 }
 
 #[tokio::test]
-async fn tokens_come_to_an_end() {
+async fn the_number_of_tokens_is_limited() {
     let fake = Fake { is_endless: true, ..Fake::default() };
     let endless = vec![success(SERVER_TOKEN); 100];
     let message = answered(builder(settings(), fake), endless, false).await.message();
-    assert!(message.contains("does not come to an end"), "{message}");
+    assert!(message.contains("too many tokens"), "{message}");
 }
 
 #[tokio::test]

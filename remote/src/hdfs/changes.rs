@@ -242,7 +242,7 @@ impl HdfsFiles {
         // Ends at the deadline: the data nodes agree about the last block when they next report.
         while !self.client().recover_lease(&path_of(key)).await.map_err(io_error)? {
             tokio::time::sleep(pause).await;
-            // Each request may begin the recovery anew.
+            // Each request may begin the recovery again.
             pause = (pause * 2).min(Duration::from_secs(20));
         }
         Ok(())

@@ -247,7 +247,7 @@ impl ObjectFiles {
         }
     }
 
-    /// Fails if the store takes no notice of conditions, or keeps no metadata: writers could not exclude each
+    /// Fails if the store ignores conditions, or keeps no metadata: writers could not exclude each
     /// other. It is asked once, by an object beside that of a key, which is removed then.
     pub(super) async fn check_conditions(&self, key: &str) -> io::Result<()> {
         if self.has_conditions.load(Ordering::SeqCst) {
@@ -277,7 +277,7 @@ impl ObjectFiles {
         for over in [Over::Nothing, Over::Version("\"00000000000000000000000000000000\"".to_owned())] {
             let options = put_options(&over, mark);
             match self.store.put_opts(&path, Bytes::from_static(b"other").into(), options).await {
-                Ok(_) => return Err(unsupported("a conditional put takes no notice of its condition")),
+                Ok(_) => return Err(unsupported("the condition of a put is ignored")),
                 Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => {
                     return Err(unsupported("there are no conditional puts"));
                 }

@@ -21,7 +21,7 @@ pub(super) struct Parser<'a> {
     at: usize,
     /// The number of open parentheses.
     depth: usize,
-    /// Whether this is within a simple filter, where a tab is no blank.
+    /// Whether this is within a simple filter, where a tab is not a blank.
     is_simple: bool,
 }
 
@@ -73,7 +73,7 @@ impl<'a> Parser<'a> {
             return self.simple();
         }
         if self.depth == MAX_DEPTH {
-            return Err(self.expected(&format!("at most {MAX_DEPTH} parentheses in each other")));
+            return Err(self.expected(&format!("at most {MAX_DEPTH} nested parentheses")));
         }
         self.at += 1;
         self.depth += 1;

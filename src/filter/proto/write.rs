@@ -135,7 +135,7 @@ fn leaf(kind: &Kind) -> Result<(&'static str, Vec<u8>)> {
             let row_range_list = filter.ranges.iter().map(row_range).collect();
             ("MultiRowRangeFilter", proto::MultiRowRangeFilter { row_range_list }.encode_to_vec())
         }
-        _ => return Err(Error::invalid_argument("a filter of one's own, which is no class of HBase's")),
+        _ => return Err(Error::invalid_argument("a custom filter, which has no class in HBase")),
     })
 }
 

@@ -196,7 +196,7 @@ fn a_missing_file_is_named_with_its_places() {
     let missing = storage_with(&manifest(&[region(region_info("", "", 5), &[file("u=5e-0c")])]));
     let text = files(&missing).unwrap_err().to_string();
     assert!(text.contains("root/archive/data/default/u/5e/f/0c"), "{text}");
-    // A directory in place of the file is no file.
+    // A directory in place of the file is not a file.
     touch(&storage, &format!("root/data/ns/t/{name}/f/0a/x"), b"x");
     assert!(files(&storage).unwrap_err().is_not_found());
 }

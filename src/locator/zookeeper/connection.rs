@@ -199,7 +199,7 @@ impl Connection {
             })
             .map_err(Failure::Unauthenticated)?;
         }
-        let what = "the server does not come to an end with its tokens";
+        let what = "the server sends too many tokens";
         Err(unauthenticated(io::ErrorKind::PermissionDenied, what))
     }
 

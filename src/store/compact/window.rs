@@ -78,11 +78,11 @@ impl WindowConfig {
     /// Returns the starts of the windows from `now` back to `back_to`, the oldest first. The first one is
     /// `i64::MIN`: it covers all time before the second.
     ///
-    /// There are at most [`MOST`]. HBase has no limit: it may write to as many files at once, or not
+    /// There are at most [`MAX_WINDOWS`]. HBase has no limit: it may write to as many files at once, or not
     /// terminate.
     pub(crate) fn boundaries(&self, now: i64, back_to: i64) -> Vec<i64> {
         let windows = std::iter::successors(Some(self.incoming(now)), |window| Some(window.earlier()));
-        let newer = windows.take_while(|window| window.compare(back_to).is_gt()).take(MOST - 1);
+        let newer = windows.take_while(|window| window.compare(back_to).is_gt()).take(MAX_WINDOWS - 1);
         let mut starts: Vec<i64> =
             newer.map(|window| window.start()).filter(|start| *start > i64::MIN).collect();
         starts.push(i64::MIN);
@@ -93,7 +93,7 @@ impl WindowConfig {
 }
 
 /// The maximum number of output files of a compaction.
-pub(super) const MOST: usize = 128;
+pub(super) const MAX_WINDOWS: usize = 128;
 
 /// A span of time: the `position`-th one of its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,9 +186,9 @@ mod tests {
 
     #[test]
     fn there_are_no_more_than_the_most() {
-        assert_eq!(config(1, 1).boundaries(1_700_000_000_000, 0).len(), MOST);
-        assert!(config(1, 2).boundaries(i64::MAX, i64::MIN).len() <= MOST);
-        assert!(config(i64::MAX, i64::MAX).boundaries(5, i64::MIN).len() <= MOST);
+        assert_eq!(config(1, 1).boundaries(1_700_000_000_000, 0).len(), MAX_WINDOWS);
+        assert!(config(1, 2).boundaries(i64::MAX, i64::MIN).len() <= MAX_WINDOWS);
+        assert!(config(i64::MAX, i64::MAX).boundaries(5, i64::MIN).len() <= MAX_WINDOWS);
     }
 
     proptest! {
@@ -222,7 +222,8 @@ mod tests {
                 }
             }
             let starts = config.boundaries(now, 0);
-            prop_assert!(starts.is_sorted_by(|a, b| a < b) && starts[0] == i64::MIN && starts.len() <= MOST);
+            prop_assert!(starts.is_sorted_by(|a, b| a < b) && starts[0] == i64::MIN);
+            prop_assert!(starts.len() <= MAX_WINDOWS);
         }
     }
 }

@@ -61,7 +61,7 @@ impl ScannerContext {
     }
 
     /// Limits each result to `batch` cells and the call to `max_bytes` bytes, where `scope` allows a cut. 0
-    /// is no limit.
+    /// means no limit.
     pub(crate) fn new(batch: u32, max_bytes: u64, scope: LimitScope) -> Self {
         Self {
             batch: if batch == 0 { NO_LIMIT } else { batch.into() },

@@ -23,7 +23,7 @@ pub struct HFileHalf {
 }
 
 impl HFileHalf {
-    /// Returns the half that a file in the directory of a family refers to; `None` if it is no reference.
+    /// Returns the half that a file in the directory of a family refers to; `None` if it is not a reference.
     ///
     /// # Errors
     ///

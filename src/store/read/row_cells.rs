@@ -146,13 +146,13 @@ impl<'s> RowCells<'s> {
 }
 
 /// Up to this many sources are merged without a heap.
-pub(super) const MOST: usize = 8;
+pub(super) const MAX_SOURCES: usize = 8;
 
 /// The cells of a row in several sources, merged. Nothing is allocated.
 #[derive(Default)]
 pub(super) struct RowMerge<'s> {
     /// From the oldest source to the newest, those between `start` and `end`.
-    sources: [Option<RowCells<'s>>; MOST],
+    sources: [Option<RowCells<'s>>; MAX_SOURCES],
     start: usize,
     end: usize,
 }
@@ -172,7 +172,7 @@ impl<'s> RowMerge<'s> {
 
     /// Creates one to which [older](Self::push_older) sources are added.
     pub(super) fn from_newest() -> Self {
-        Self { start: MOST, end: MOST, ..Self::default() }
+        Self { start: MAX_SOURCES, end: MAX_SOURCES, ..Self::default() }
     }
 
     /// Adds an older source, on a cell. Returns false if there is no space for it.

@@ -320,7 +320,7 @@ impl<'s> StoreScanner<'s> {
         let corruption = match fault {
             Some(MatchError::Failed(error)) => return error,
             Some(MatchError::Disorder(disorder)) => disorder.into(),
-            None => Corruption::Malformed("cells that cannot be"),
+            None => Corruption::Malformed("invalid cells"),
         };
         corruption.at(self.heap.path_of_top(), 0)
     }

@@ -24,7 +24,7 @@ pub(crate) struct OpenedFiles {
 ///
 /// A file names the files it was compacted from (COMPACTION_EVENT_KEY). An entry is accepted if a compaction
 /// can have made it: the file was not bulk-loaded, and the entry names another file whose MAX_SEQ_ID is not
-/// greater than the file's own. Files that replace each other in a circle are all read.
+/// greater than the file's own. Files that replace each other in a cycle are all read.
 pub(crate) fn open_files(options: &HFileOptions, infos: &[StoreFileInfo]) -> Result<OpenedFiles> {
     let files =
         infos.iter().map(|info| StoreFile::open(options, info)).collect::<Result<Vec<StoreFile>>>()?;
@@ -62,10 +62,10 @@ pub(crate) fn open_files(options: &HFileOptions, infos: &[StoreFileInfo]) -> Res
         }
     }
     let is_left_out = |i: usize| is_replaced[i] && is_reached[i];
-    let in_circle = |&(i, _): &(usize, &StoreFile)| is_replaced[i] && !is_reached[i];
-    let circle = files.iter().enumerate().filter(in_circle);
+    let in_cycle = |&(i, _): &(usize, &StoreFile)| is_replaced[i] && !is_reached[i];
+    let cycle = files.iter().enumerate().filter(in_cycle);
     warnings.extend(
-        circle.map(|(_, file)| warning(file, "COMPACTION_EVENT_KEY: files replace each other in a circle")),
+        cycle.map(|(_, file)| warning(file, "COMPACTION_EVENT_KEY: files replace each other in a cycle")),
     );
     let mut opened = OpenedFiles { warnings, ..OpenedFiles::default() };
     let mut replaced = Vec::new();
@@ -81,11 +81,11 @@ pub(crate) fn open_files(options: &HFileOptions, infos: &[StoreFileInfo]) -> Res
 /// Returns why a file cannot have been compacted from another.
 fn refusal(file: &StoreFile, input: &StoreFile, is_itself: bool) -> Option<&'static str> {
     if file.is_bulk_loaded() {
-        Some("COMPACTION_EVENT_KEY of a bulk-loaded file names a file of the store: not believed")
+        Some("COMPACTION_EVENT_KEY of a bulk-loaded file names a file of the store: ignored")
     } else if is_itself {
-        Some("COMPACTION_EVENT_KEY names the file itself: not believed")
+        Some("COMPACTION_EVENT_KEY names the file itself: ignored")
     } else if input.max_seq_id() > file.max_seq_id() {
-        Some("COMPACTION_EVENT_KEY names a file with a greater MAX_SEQ_ID: not believed")
+        Some("COMPACTION_EVENT_KEY names a file with a greater MAX_SEQ_ID: ignored")
     } else {
         None
     }

@@ -284,7 +284,7 @@ fn sessions_that_are_not_authenticated_are_errors() {
             },
             "not four bytes",
         ),
-        (|_| Reply::Token(Some(Vec::new())), "does not come to an end"),
+        (|_| Reply::Token(Some(Vec::new())), "too many tokens"),
     ];
     for (behaviour, expected) in behaviours {
         let error = refused(behaviour, Fake::default());
@@ -293,7 +293,7 @@ fn sessions_that_are_not_authenticated_are_errors() {
     }
     let endless =
         refused(|_| Reply::Token(Some(SERVER_TOKEN.to_vec())), Fake { is_endless: true, ..Fake::default() });
-    assert!(endless.message().contains("does not come to an end"), "{endless}");
+    assert!(endless.message().contains("too many tokens"), "{endless}");
 }
 
 #[test]

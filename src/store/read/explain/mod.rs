@@ -298,6 +298,6 @@ fn error_of(fault: Option<MatchError>, path: &Path) -> Error {
     match fault {
         Some(MatchError::Failed(error)) => error,
         Some(MatchError::Disorder(disorder)) => Corruption::from(disorder).at(path, 0),
-        None => Corruption::Malformed("cells that cannot be").at(path, 0),
+        None => Corruption::Malformed("invalid cells").at(path, 0),
     }
 }

@@ -8,25 +8,25 @@ use crate::error::Result;
 use crate::metrics::ReadCounts;
 use crate::op::{Query, TimeRange};
 use crate::store::matcher::{ScanInfo, is_whole_result};
-use crate::store::read::row_cells::{MOST, RowCells, RowMerge};
+use crate::store::read::row_cells::{MAX_SOURCES, RowCells, RowMerge};
 use crate::store::version::{Sources, StoreVersion};
 use bytes::Bytes;
 
 /// More columns are read from all sources.
-const MOST_COLUMNS: usize = 8;
+const MAX_COLUMNS: usize = 8;
 
 /// This many cells of a row are searched for a column before the row is merged.
 const AHEAD: usize = 16;
 
 /// For each source, from the oldest to the newest, the greatest timestamp of all older ones.
-pub(super) struct OlderTimes([i64; MOST]);
+pub(super) struct OlderTimes([i64; MAX_SOURCES]);
 
 impl OlderTimes {
     /// Returns the times if a source that is read early may make older ones unnecessary.
     #[inline]
     pub(super) fn of(sources: &Sources<'_>, query: &Query<'_>, info: &ScanInfo) -> Option<Self> {
         if query.columns.is_empty()
-            || query.columns.len() > MOST_COLUMNS
+            || query.columns.len() > MAX_COLUMNS
             || query.max_versions.min(info.max_versions) != 1
             || query.raw
             || query.filtered
@@ -38,7 +38,7 @@ impl OlderTimes {
         }
         let files = sources.files.iter().map(|file| file.newest_time());
         let segments = sources.segments.iter().map(|segment| segment.time_range().1);
-        let (mut times, mut greatest, mut helps) = ([i64::MIN; MOST], i64::MIN, false);
+        let (mut times, mut greatest, mut helps) = ([i64::MIN; MAX_SOURCES], i64::MIN, false);
         for (at, newest) in files.chain(segments).enumerate() {
             *times.get_mut(at)? = greatest;
             helps |= at > 0 && newest > greatest;
@@ -52,12 +52,12 @@ impl OlderTimes {
 struct NewestValues<'q> {
     columns: &'q [Bytes],
     range: TimeRange,
-    times: [i64; MOST_COLUMNS],
+    times: [i64; MAX_COLUMNS],
 }
 
 impl<'q> NewestValues<'q> {
     fn new(query: &Query<'q>) -> Self {
-        Self { columns: query.columns, range: query.time_range, times: [i64::MIN; MOST_COLUMNS] }
+        Self { columns: query.columns, range: query.time_range, times: [i64::MIN; MAX_COLUMNS] }
     }
 
     fn note(&mut self, cell: CellRef<'_>) {

@@ -84,7 +84,7 @@ trait Source {
     fn read(&mut self, skips: bool, filter: Option<&mut FilterEvaluator>) -> (Row, Progress);
 }
 
-/// A scanner whose calls return at most `batch` cells; 0 is no limit.
+/// A scanner whose calls return at most `batch` cells; 0 means no limit.
 struct Scanned<'s> {
     scanner: StoreScanner<'s>,
     batch: u32,

@@ -65,7 +65,7 @@ impl Rows {
     }
 
     /// Whether any row from `start` to `stop`, both inclusive, is between the first and the last one. An
-    /// empty bound is no bound.
+    /// empty bound means no bound.
     pub(super) fn overlap(&self, start: &[u8], stop: &[u8]) -> bool {
         (stop.is_empty() || self.order.compare_rows(&self.first, stop).is_le())
             && (start.is_empty() || self.order.compare_rows(&self.last, start).is_ge())

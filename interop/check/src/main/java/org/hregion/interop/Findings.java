@@ -5,14 +5,14 @@ import java.util.List;
 
 /** The faults found in a file. */
 final class Findings {
-  private static final int MOST = 20;
+  private static final int MAX_PRINTED = 20;
 
   private final List<String> list = new ArrayList<>();
   private int count;
 
   void add(String finding) {
     count++;
-    if (list.size() < MOST) {
+    if (list.size() < MAX_PRINTED) {
       list.add(finding);
     }
   }
