@@ -161,6 +161,27 @@ struct Round {
     syncs: bool,
 }
 
+/// The pending entries that a round writes.
+struct Batch {
+    bytes: Vec<u8>,
+    /// Where the first entry begins in the file.
+    base: u64,
+    syncs: bool,
+    /// As [`State::reserved`].
+    reserved: u64,
+    /// As [`State::has_unsynced_cut`].
+    is_after_cut: bool,
+}
+
+/// The result of writing a [`Batch`].
+struct Written {
+    outcome: Result<()>,
+    /// Whether nothing of the batch is in the file, although `outcome` is an error.
+    is_undone: bool,
+    /// `None` if the batch is not to be synced.
+    sync_time: Option<Duration>,
+}
+
 /// A file that gets no more entries, and is not complete yet.
 #[derive(Debug)]
 pub(in crate::region) struct CutLog {
@@ -637,40 +658,13 @@ impl SharedLog {
         let target = state.appended;
         state.round = Round { number: state.round.number + 1, last: target, syncs };
         state.end_gathering();
-        let (mut reserved, is_after_cut) = (state.reserved, state.has_unsynced_cut);
+        let mut batch =
+            Batch { bytes, base, syncs, reserved: state.reserved, is_after_cut: state.has_unsynced_cut };
         drop(state);
         let busy = Busy(self);
-        let kept = bytes.len();
-        let is_longer = file.can_overwrite() && mark_end(&mut bytes, base, &mut reserved, syncs);
-        // A forked process has the same file.
-        let mut written = self.owner.check();
-        if written.is_ok() && kept > 0 {
-            written = file.append(&bytes, kept);
-        }
-        let mut is_undone = is_full(&written) && file.truncate(base).is_ok();
-        if is_undone {
-            reserved = 0;
-            if is_longer {
-                written = file.append(&bytes[..kept], kept);
-                is_undone = is_full(&written) && file.truncate(base).is_ok();
-            }
-        }
-        if is_after_cut && (is_undone || written.is_ok() && syncs) {
-            // What is synced now must not survive a loss of power without the entries of the file before.
-            let ended = self.wait_for_cut();
-            is_undone = is_undone && ended.is_ok();
-            written = written.and(ended);
-        }
-        // What is refused now must not return after a loss of power.
-        is_undone = is_undone && file.sync().is_ok();
-        let started = syncs.then(Stopwatch::start);
-        let synced = if written.is_ok() && syncs { file.sync() } else { Ok(()) };
-        let sync_time = started.map(Stopwatch::elapsed);
+        let Written { outcome, is_undone, sync_time } = self.write_batch(&mut *file, &mut batch);
         mem::forget(busy);
-        let at = |action, error| Error::io(action, file.path(), error);
-        let outcome = written
-            .map_err(|error| at("write", error))
-            .and_then(|()| synced.map_err(|error| at("sync", error)));
+        let Batch { mut bytes, reserved, .. } = batch;
         let mut state = self.state();
         (state.file, state.reserved) = (Some(file), reserved);
         let is_done = outcome.is_ok();
@@ -704,30 +698,80 @@ impl SharedLog {
         state.waited = [state.unseen, state.waited[0]];
         // A notification is a call of the system; the entry of this thread is unseen, too.
         if state.unseen > 1 {
-            let round = state.round.number;
-            let State { asleep, refused, .. } = &mut *state;
-            // A writer whose entry was refused may still be about to take its write back.
-            let is_durable = |other: &mut Asleep| {
-                other.number <= target
-                    && (syncs || !other.syncs)
-                    && !refused.iter().any(|(numbers, _)| numbers.contains(&other.number))
-            };
-            let complete: Vec<_> = match is_done {
-                true => asleep.extract_if(.., is_durable).collect(),
-                false => Vec::new(),
-            };
-            // Unlocked, as those that are woken lock the state. The next round begins first.
-            drop(state);
-            if is_done {
-                drop((own.take(), complete));
-                self.ended(round + 1).notify_one();
-            } else {
-                self.ended(round + 1).notify_all();
-            }
-            self.ended(round).notify_all();
-            state = self.state();
+            state = self.end_round(state, is_done, own);
         }
         state
+    }
+
+    /// Writes a batch to the file, and syncs that if it is to be synced. If the disk is full, removes what
+    /// has been written of the batch.
+    fn write_batch(&self, file: &mut dyn LogFile, batch: &mut Batch) -> Written {
+        let Batch { bytes, base, syncs, reserved, is_after_cut } = batch;
+        let (base, syncs, is_after_cut) = (*base, *syncs, *is_after_cut);
+        let kept = bytes.len();
+        let is_longer = file.can_overwrite() && mark_end(bytes, base, reserved, syncs);
+        // A forked process has the same file.
+        let mut written = self.owner.check();
+        if written.is_ok() && kept > 0 {
+            written = file.append(bytes, kept);
+        }
+        let mut is_undone = is_full(&written) && file.truncate(base).is_ok();
+        if is_undone {
+            *reserved = 0;
+            if is_longer {
+                written = file.append(&bytes[..kept], kept);
+                is_undone = is_full(&written) && file.truncate(base).is_ok();
+            }
+        }
+        if is_after_cut && (is_undone || written.is_ok() && syncs) {
+            // What is synced now must not survive a loss of power without the entries of the file before.
+            let ended = self.wait_for_cut();
+            is_undone = is_undone && ended.is_ok();
+            written = written.and(ended);
+        }
+        // What is refused now must not return after a loss of power.
+        is_undone = is_undone && file.sync().is_ok();
+        let started = syncs.then(Stopwatch::start);
+        let synced = if written.is_ok() && syncs { file.sync() } else { Ok(()) };
+        let sync_time = started.map(Stopwatch::elapsed);
+        let at = |action, error| Error::io(action, file.path(), error);
+        let outcome = written
+            .map_err(|error| at("write", error))
+            .and_then(|()| synced.map_err(|error| at("sync", error)));
+        Written { outcome, is_undone, sync_time }
+    }
+
+    /// Wakes the threads whose entries the current round has written, and one for the next round. If the
+    /// round has succeeded, first completes the writes whose entries are durable, and `own`. The state is
+    /// unlocked meanwhile.
+    fn end_round<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        is_done: bool,
+        own: &mut Option<WriteEntry<'_>>,
+    ) -> MutexGuard<'s, State> {
+        let Round { number: round, last, syncs } = state.round;
+        let State { asleep, refused, .. } = &mut *state;
+        // A writer whose entry was refused may still be about to take its write back.
+        let is_durable = |other: &mut Asleep| {
+            other.number <= last
+                && (syncs || !other.syncs)
+                && !refused.iter().any(|(numbers, _)| numbers.contains(&other.number))
+        };
+        let complete: Vec<_> = match is_done {
+            true => asleep.extract_if(.., is_durable).collect(),
+            false => Vec::new(),
+        };
+        // Unlocked, as those that are woken lock the state. The next round begins first.
+        drop(state);
+        if is_done {
+            drop((own.take(), complete));
+            self.ended(round + 1).notify_one();
+        } else {
+            self.ended(round + 1).notify_all();
+        }
+        self.ended(round).notify_all();
+        self.state()
     }
 
     fn ended(&self, round: usize) -> &Condvar {
