@@ -1,0 +1,331 @@
+//! The settings of a client (HBase: `ConnectionFactory`, `AsyncConnectionConfiguration`).
+
+use super::{Client, ClientCore, Nonces, Settings};
+use crate::catalog::RemoteCatalog;
+use crate::cell_block::{CellCodec, Compressor, GZIP};
+use crate::connection::ConnectionSettings;
+use crate::connections::Connections;
+#[cfg(feature = "kerberos")]
+use crate::kerberos::{Kerberos, KerberosClient};
+use crate::look_ups::LookUps;
+use crate::registry::RpcRegistry;
+use crate::restore::FAILSAFE;
+#[cfg(feature = "tls")]
+use crate::tls::{Tls, TlsClient, ZooKeeperTls};
+use hregion::locator::{RetryPolicy, ZooKeeperRegistry};
+use hregion::{ConnectionRegistry, Error, ErrorKind, Locator, Result};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// The settings of a [`Client`].
+#[derive(Clone, Debug)]
+pub struct ClientBuilder {
+    pub(crate) settings: Settings,
+    /// The time of an operation, whatever a site file says.
+    pub(crate) operation_timeout: Option<Duration>,
+    pub(crate) connections: ConnectionSettings,
+    #[cfg(feature = "tls")]
+    zookeeper_tls: Option<Arc<ZooKeeperTls>>,
+    failsafe: Option<String>,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self {
+            settings: Settings {
+                retries: RetryPolicy::default(),
+                rpc_timeout: Duration::from_secs(60),
+                scanner_timeout: Duration::from_secs(60),
+                primary_get: Duration::from_millis(10),
+                primary_multiget: Duration::from_millis(10),
+                primary_scan: Duration::from_secs(1),
+            },
+            operation_timeout: None,
+            failsafe: Some(FAILSAFE.to_owned()),
+            #[cfg(feature = "tls")]
+            zookeeper_tls: None,
+            connections: ConnectionSettings {
+                user: None,
+                per_server: 1,
+                connect_timeout: Duration::from_secs(10),
+                failed_expiry: Duration::from_secs(2),
+                max_response: 256 << 20,
+                cells: CellCodec::default(),
+                idle: Duration::from_secs(120),
+                keepalive: true,
+                #[cfg(feature = "tls")]
+                tls: None,
+                #[cfg(feature = "kerberos")]
+                kerberos: None,
+            },
+        }
+    }
+}
+
+/// Returns a time limit, of which 0 is none.
+fn limit(timeout: Duration) -> Duration {
+    if timeout.is_zero() { Duration::MAX } else { timeout }
+}
+
+impl ClientBuilder {
+    /// Sets the attempts of an operation, their pauses and their time in all (default: those of HBase 2.x).
+    #[must_use]
+    pub fn retries(mut self, retries: RetryPolicy) -> Self {
+        self.settings.retries = retries;
+        self
+    }
+
+    /// Sets the time of an operation with all its attempts, whatever
+    /// [`hbase.client.operation.timeout`](Self::site) of a site file says.
+    #[must_use]
+    pub fn operation_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.retries = self.settings.retries.operation_timeout(timeout);
+        self.operation_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the time limit of a call (`hbase.rpc.timeout`, 60 s). As in HBase, 0 means no limit.
+    #[must_use]
+    pub fn rpc_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.rpc_timeout = limit(timeout);
+        self
+    }
+
+    /// Sets the time limit of a call that reads on in a scan (`hbase.client.scanner.timeout.period`, 60 s).
+    /// As in HBase, 0 means no limit.
+    #[must_use]
+    pub fn scanner_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.scanner_timeout = limit(timeout);
+        self
+    }
+
+    /// Sets the time after which a get with [`Consistency::Timeline`](hregion::Consistency::Timeline) asks
+    /// the other copies of its region, too (`hbase.client.primaryCallTimeout.get`, 10 ms).
+    #[must_use]
+    pub fn primary_get_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.primary_get = timeout;
+        self
+    }
+
+    /// Sets that time for several gets in one call (`hbase.client.primaryCallTimeout.multiget`, 10 ms).
+    #[must_use]
+    pub fn primary_multiget_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.primary_multiget = timeout;
+        self
+    }
+
+    /// Sets that time for opening the scanner of a region (`hbase.client.replicaCallTimeout.scan`, 1 s).
+    #[must_use]
+    pub fn primary_scan_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.primary_scan = timeout;
+        self
+    }
+
+    /// Sets the number of connections to a server, from 1 to 256, which calls use in turn
+    /// (`hbase.client.ipc.pool.size`; default: 1). A connection carries any number of calls at a time; more
+    /// than one is for answers that are large, as each connection is read by one task.
+    #[must_use]
+    pub fn connections_per_server(mut self, connections: usize) -> Self {
+        self.connections.per_server = connections.clamp(1, 256);
+        self
+    }
+
+    /// Sets the time limit for connecting to a server (`hbase.ipc.client.socket.timeout.connect`, 10 s).
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connections.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the time for which a server that could not be reached is not tried again
+    /// (`hbase.ipc.client.failed.servers.expiry`, 2 s): calls to it fail at once, and are retried.
+    #[must_use]
+    pub fn failed_server_expiry(mut self, time: Duration) -> Self {
+        self.connections.failed_expiry = time;
+        self
+    }
+
+    /// Sets the maximum length of a response in bytes (256 MiB), as it is sent and with its cells
+    /// decompressed ([`gzip`](Self::gzip)). A longer one is an error.
+    #[must_use]
+    pub fn max_response_size(mut self, bytes: usize) -> Self {
+        self.connections.max_response = bytes;
+        self
+    }
+
+    /// Sets whether servers compress the cells of their answers with gzip (`hbase.client.rpc.compressor`,
+    /// Hadoop's `GzipCodec`; default: not). For slow networks: compressing costs time. Requests are not
+    /// compressed.
+    #[must_use]
+    pub fn gzip(mut self, gzip: bool) -> Self {
+        self.connections.cells.compressor = gzip.then(|| Compressor::of_class(GZIP).ok()).flatten();
+        self
+    }
+
+    /// Sets the class by which servers compress the cells of their answers (`hbase.client.rpc.compressor`;
+    /// default: none): of Hadoop, `GzipCodec`, `SnappyCodec`, `Lz4Codec` and `ZStandardCodec`, and of HBase
+    /// those of `org.apache.hadoop.hbase.io.compress` for the same codecs. A server that does not have the
+    /// class closes the connection, and one that lacks a library of it never answers: the errors name it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) if the class is another one, or its codec is not built in: the
+    /// features `snappy`, `lz4`, `zstd`.
+    pub fn compressor(mut self, class: &str) -> Result<Self> {
+        let known = Compressor::of_class(class);
+        let known = known.map_err(|reason| Error::locating(ErrorKind::Unsupported, reason))?;
+        self.connections.cells.compressor = Some(known);
+        Ok(self)
+    }
+
+    /// Sets whether servers send the tags of cells (`hbase.client.rpc.codec`, HBase's
+    /// `KeyValueCodecWithTags`; default: not), such as times to live and visibility. Servers send all tags to
+    /// a client that asks for them.
+    #[must_use]
+    pub fn tags(mut self, tags: bool) -> Self {
+        self.connections.cells.tags = tags;
+        self
+    }
+
+    /// Sets the time after which a connection without calls is closed
+    /// (`hbase.ipc.client.connection.minIdleTimeBeforeClose`, 120 s), at least a second.
+    #[must_use]
+    pub fn idle_timeout(mut self, time: Duration) -> Self {
+        self.connections.idle = time.max(Duration::from_secs(1));
+        self
+    }
+
+    /// Sets whether the system probes connections on which nothing is sent, and ends those whose other side
+    /// is gone (`hbase.ipc.client.tcpkeepalive`; default: yes), at the times that it is configured to.
+    #[must_use]
+    pub fn tcp_keepalive(mut self, keepalive: bool) -> Self {
+        self.connections.keepalive = keepalive;
+        self
+    }
+
+    /// Encrypts connections, if the cluster's servers do (`hbase.client.netty.tls.enabled`; default:
+    /// not). Its files are read now. Connections to ZooKeeper have settings of their own
+    /// ([`zookeeper_tls`](Self::zookeeper_tls)).
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read or has not what is expected, or none of the cipher suites is supported.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Result<Self> {
+        self.connections.tls = Some(TlsClient::new(tls)?);
+        Ok(self)
+    }
+
+    /// Encrypts connections to ZooKeeper ([`zookeeper`](Self::zookeeper), [`site`](Self::site)), if its port
+    /// is for that (`zookeeper.client.secure`; default: not). Its files are read now.
+    ///
+    /// # Errors
+    ///
+    /// As [`tls`](Self::tls).
+    #[cfg(feature = "tls")]
+    pub fn zookeeper_tls(mut self, tls: Tls) -> Result<Self> {
+        self.zookeeper_tls = Some(Arc::new(ZooKeeperTls::new(tls)?));
+        Ok(self)
+    }
+
+    /// Proves the client's identity to the cluster's servers, and theirs to the client
+    /// (`hbase.security.authentication`, `kerberos`; default: not). Tickets are taken when a connection is
+    /// made. Sessions with ZooKeeper are anonymous, unless its servers have a
+    /// [principal](Kerberos::zookeeper_principal).
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) if the system has no `libgssapi_krb5`, the library of MIT
+    /// Kerberos.
+    #[cfg(feature = "kerberos")]
+    pub fn kerberos(mut self, kerberos: Kerberos) -> Result<Self> {
+        self.connections.kerberos = Some(KerberosClient::new(kerberos)?);
+        Ok(self)
+    }
+
+    /// Sets the name of the snapshot that is taken of a table before it is
+    /// [restored](Client::restore_snapshot) (`hbase.snapshot.restore.failsafe.name`; default:
+    /// `hbase-failsafe-{snapshot.name}-{restore.timestamp}`; there is also `{table.name}`). With `None`, none
+    /// is taken (`hbase.snapshot.restore.take.failsafe.snapshot`).
+    #[must_use]
+    pub fn failsafe_snapshot(mut self, name: Option<&str>) -> Self {
+        self.failsafe = name.map(str::to_owned);
+        self
+    }
+
+    /// Sets the name of the user, which servers do not verify (default: the environment's `USER`). With
+    /// Kerberos, the user is the one that has authenticated, by default; any other name is one for which
+    /// that user acts, if the servers allow it (`hadoop.proxyuser.*`).
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.connections.user = Some(user.into());
+        self
+    }
+
+    /// Creates a client of the cluster of a ZooKeeper, `host:port,host:port,…` (`hbase.zookeeper.quorum`). No
+    /// connection is made yet.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not of that form, or the caller is not in a Tokio runtime.
+    pub fn zookeeper(self, quorum: &str) -> Result<Client> {
+        let registry = self.zookeeper_registry(quorum)?;
+        self.registry(Arc::new(registry))
+    }
+
+    /// Returns the registry of a ZooKeeper, whose sessions are encrypted and authenticated if they are to be.
+    pub(crate) fn zookeeper_registry(&self, quorum: &str) -> Result<ZooKeeperRegistry> {
+        let registry = ZooKeeperRegistry::new(quorum)?;
+        #[cfg(feature = "tls")]
+        let registry = match &self.zookeeper_tls {
+            Some(tls) => registry.with_encryption(Arc::<ZooKeeperTls>::clone(tls)),
+            None => registry,
+        };
+        #[cfg(feature = "kerberos")]
+        if let Some(sasl) = self.connections.kerberos.as_ref().and_then(KerberosClient::of_zookeeper) {
+            return Ok(registry.with_sasl(sasl));
+        }
+        Ok(registry)
+    }
+
+    /// Creates a client of the cluster of some servers, `host:port,host:port,…`
+    /// (`hbase.client.bootstrap.servers`): masters or region servers, which know where the catalog is. The
+    /// default port is 16000. No connection is made yet.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not of that form, or the caller is not in a Tokio runtime.
+    pub fn bootstrap(self, servers: &str) -> Result<Client> {
+        let connections = Arc::new(Connections::new(self.connections.clone()));
+        let registry =
+            RpcRegistry::new(servers, Arc::clone(&connections), runtime()?, self.settings.rpc_timeout)?;
+        self.build(Arc::new(registry), connections)
+    }
+
+    /// Creates a client of the cluster that a registry knows.
+    ///
+    /// # Errors
+    ///
+    /// If the caller is not in a Tokio runtime.
+    pub fn registry(self, registry: Arc<dyn ConnectionRegistry>) -> Result<Client> {
+        let connections = Arc::new(Connections::new(self.connections.clone()));
+        self.build(registry, connections)
+    }
+
+    fn build(self, registry: Arc<dyn ConnectionRegistry>, connections: Arc<Connections>) -> Result<Client> {
+        let (runtime, settings) = (runtime()?, self.settings);
+        let catalog = RemoteCatalog::new(Arc::clone(&connections), runtime.clone(), settings.rpc_timeout);
+        // the client retries operations as a whole
+        let locator = Arc::new(Locator::new(registry, Arc::new(catalog)).retries(RetryPolicy::no_retries()));
+        let time = settings.rpc_timeout.saturating_add(self.connections.connect_timeout);
+        let (failsafe, nonces, look_ups) =
+            (self.failsafe, Nonces::new(), LookUps::new(runtime.clone(), time));
+        let core = ClientCore { locator, connections, settings, failsafe, nonces, look_ups, runtime };
+        Ok(Client(Arc::new(core)))
+    }
+}
+
+fn runtime() -> Result<Handle> {
+    Handle::try_current().map_err(|_| Error::invalid_argument("a client is created in a Tokio runtime"))
+}
