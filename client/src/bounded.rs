@@ -43,7 +43,7 @@ pub(crate) enum List {
 pub(crate) const RESULTS: u32 = 1 << 20;
 /// The most entries of a list of a master or a registry.
 pub(crate) const LISTED: usize = 1 << 20;
-/// The most cells of an answer that are not in its cell block. Servers that know the codec send none.
+/// The most cells of an answer that are not in its cell block. Servers that support the codec send none.
 const CELLS: usize = 1 << 16;
 /// The most counts of a scan that a server may have.
 const METRICS: usize = 1 << 10;

@@ -262,7 +262,7 @@ impl ClientCore {
     }
 }
 
-/// Numbers by which servers know a mutation that is sent again (HBase: `PerClientRandomNonceGenerator`).
+/// Numbers by which servers recognize a mutation that is sent again (HBase: `PerClientRandomNonceGenerator`).
 struct Nonces {
     group: u64,
     random: RandomState,

@@ -318,7 +318,7 @@ impl Connection {
         is_new
     }
 
-    /// Closes the connection because of an answer that cannot be believed. One that is only too long can be.
+    /// Closes the connection because of an invalid answer. One that is only too long is not.
     pub(crate) fn give_up(&self, corruption: &Corruption) -> Fault {
         let fault = Fault::corrupt(&self.shared.server, corruption);
         if !matches!(corruption, Corruption::Limit { .. }) {

@@ -207,7 +207,7 @@ impl Fault {
         Self::new(RegionException::Unknown, Error::locating(ErrorKind::Corrupt, message))
     }
 
-    /// Returns an error of the connection that [`gone`](Self::gone) knows again.
+    /// Returns an error of the connection that [`gone`](Self::gone) recognizes.
     pub(crate) fn into_io(self) -> io::Error {
         io::Error::other(InIo(self))
     }

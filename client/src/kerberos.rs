@@ -51,7 +51,7 @@ pub struct Kerberos {
     zookeeper_login: Option<Login>,
 }
 
-/// What is done with the messages of a connection once both sides know each other (`hbase.rpc.protection`).
+/// What is done with the messages of a connection once both sides are authenticated (`hbase.rpc.protection`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
     /// Nothing.

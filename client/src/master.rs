@@ -1,4 +1,4 @@
-//! What the active master knows of tables (HBase: `AsyncAdmin`).
+//! Descriptors and names of tables, from the active master (HBase: `AsyncAdmin`).
 
 use crate::bounded::Answered;
 use crate::client::{Client, ClientCore};

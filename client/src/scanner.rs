@@ -401,7 +401,7 @@ impl Scanner {
     }
 
     /// Begins to read the next page, and the region after the current one, within the time of an operation.
-    /// Not after the first page: the caller may want no more.
+    /// Not after the first page: the caller may need no more.
     fn read_ahead(&mut self) {
         if self.pages < 2 || self.results.is_empty() {
             return;

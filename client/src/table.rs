@@ -116,7 +116,7 @@ impl Table {
         self.mutate(&delete.into()).await.map(drop)
     }
 
-    /// Adds to counters of a row, and returns the new cells. Servers know a call that is repeated, and do not
+    /// Adds to counters of a row, and returns the new cells. Servers recognize a repeated call, and do not
     /// add twice.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ impl Table {
         self.mutate(&increment.into()).await
     }
 
-    /// Appends to values of a row, and returns the new cells. Servers know a call that is repeated, and do
+    /// Appends to values of a row, and returns the new cells. Servers recognize a repeated call, and do
     /// not append twice.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ impl Tls {
         }
     }
 
-    /// Sets the file with the private key of the client and its certificate, by which servers know it
+    /// Sets the file with the private key of the client and its certificate, by which servers identify it
     /// (`hbase.rpc.tls.keystore.location`, `zookeeper.ssl.keyStore.location`). A key in a PEM file must not
     /// be encrypted. A key of an elliptic curve must have its public key with it, which `keytool` leaves out:
     /// use RSA there.

@@ -350,7 +350,7 @@ pub(crate) enum Wait {
     Usual,
     /// Longer, because the server is overloaded.
     Longer,
-    /// Not at all: the server has executed what it could, and wants the rest at once.
+    /// Not at all: the server has executed what it could, and takes the rest at once.
     None,
     For(Duration),
 }

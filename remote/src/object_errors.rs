@@ -1,6 +1,6 @@
 //! Errors of object stores without what they should not show: no credentials, queries or bodies.
 
-use crate::source::replaced;
+use crate::source::{not_found, replaced};
 use object_store::Error;
 #[cfg(feature = "aws")]
 use object_store::client::{HttpError, HttpErrorKind};
@@ -12,7 +12,7 @@ const MAX_MESSAGE: usize = 400;
 /// Returns an error of the library as one of the system.
 pub(crate) fn io_error(error: &Error) -> io::Error {
     let (kind, message) = match error {
-        Error::NotFound { .. } => (io::ErrorKind::NotFound, "no such file".to_owned()),
+        Error::NotFound { .. } => return not_found(),
         Error::Precondition { .. } | Error::NotModified { .. } => return replaced(),
         Error::PermissionDenied { .. } => {
             (io::ErrorKind::PermissionDenied, "the server denies access".to_owned())

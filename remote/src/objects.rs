@@ -13,7 +13,7 @@ use crate::counted_http::CountingConnector;
 use crate::location::{Location, Scheme};
 use crate::object_errors::{io_error, is_range_refused};
 use crate::options::RemoteOptions;
-use crate::source::{Opened, Source, Status, Version, len_of, replaced, wrong_answer};
+use crate::source::{Opened, Source, Status, Version, len_of, not_found, replaced, wrong_answer};
 use crate::stats::Counters;
 use crate::target::Target;
 use async_trait::async_trait;
@@ -145,7 +145,7 @@ impl ObjectSource {
     /// Opens a file that may be empty: its length, and then its end.
     async fn open_by_head(&self, key: &str, tail: u64) -> io::Result<Opened> {
         let meta = self.head(key).await?;
-        let meta = meta.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))?;
+        let meta = meta.ok_or_else(not_found)?;
         let version = version_of(&meta);
         if meta.size == 0 {
             return Ok(Opened { version, tail: Bytes::new() });

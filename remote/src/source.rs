@@ -50,6 +50,11 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
     async fn is_dir(&self, key: &str) -> io::Result<bool>;
 }
 
+/// The error of a file that is not there.
+pub(crate) fn not_found() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "no such file")
+}
+
 /// The error of a file that is not the one that was opened.
 pub(crate) fn replaced() -> io::Error {
     io::Error::new(io::ErrorKind::StaleNetworkFileHandle, "the file was replaced after it was opened")

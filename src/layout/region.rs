@@ -519,7 +519,7 @@ impl RegionDir {
         }
     }
 
-    /// Returns how the files of a family are tracked. Only a descriptor that was with the files knows.
+    /// Returns how the files of a family are tracked. Only a descriptor that was with the files says so.
     pub(super) fn tracker(&self, family: &[u8]) -> Result<StoreFileTracker> {
         StoreFileTracker::from_settings(|key| self.stored()?.setting(family, key))
             .map_err(|corruption| corruption.at(&self.table.path.join(".tabledesc"), 0))

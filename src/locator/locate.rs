@@ -192,7 +192,7 @@ impl Locator {
     ///
     /// # Errors
     ///
-    /// If the registry does not know the location, after all attempts.
+    /// If the registry does not return the location, after all attempts.
     pub fn meta_locations(&self, reload: bool, deadline: Deadline) -> Result<RegionLocations> {
         let deadline = deadline.min(self.deadline()?);
         let mut reload = reload;

@@ -1,7 +1,6 @@
 //! Seals: checksums of small files that HBase writes without one (hfile.md §15.9).
 //!
-//! A seal is the last field of the message that ends the file. HBase skips it, as any field that it does not
-//! know.
+//! A seal is the last field of the message that ends the file. HBase skips it, as any unknown field.
 //!
 //! | bytes | |
 //! |------:|-----------------------------------------------------------|

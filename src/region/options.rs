@@ -357,7 +357,7 @@ impl RegionOptions {
 
     /// Sets whether new files of a family compressed by Zstandard have Hadoop's framing, as HBase's own codec
     /// classes read and write them, and not bare frames, as Hadoop's class, HBase's default (default: only if
-    /// [a dictionary](Self::zstd_dictionary) is given, which Hadoop's class does not know). Has no effect
+    /// [a dictionary](Self::zstd_dictionary) is given, which Hadoop's class does not support). Has no effect
     /// once the region has files of the family with that codec: new ones have the form of the newest, since
     /// HBase reads all of them with the class of the cluster (`hbase.io.compress.zstd.codec`).
     #[must_use]

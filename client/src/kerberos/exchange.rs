@@ -65,7 +65,7 @@ pub(crate) async fn exchange(
             Answer::Token(token) => token,
             Answer::Simple if at == 0 => return Ok(Outcome::Simple),
             Answer::Simple => {
-                return Err(malformed(server, "the server no longer wants authentication after a token"));
+                return Err(malformed(server, "the server requires no authentication after a token"));
             }
         };
         if step.is_complete {

@@ -19,7 +19,7 @@ pub(crate) struct Login {
     pub(crate) ticket_cache: Option<String>,
 }
 
-/// What both sides know of each other.
+/// The authentication of both sides to each other.
 pub(crate) trait Context: Send {
     /// Takes a token of the server, an empty one to begin. May wait for another server, which issues tickets.
     fn step(&mut self, token: &[u8]) -> Result<Step, GssError>;
@@ -40,7 +40,7 @@ pub(crate) trait Context: Send {
 pub(crate) struct Step {
     /// The token to send.
     pub(crate) token: Vec<u8>,
-    /// Whether both sides know each other.
+    /// Whether both sides are authenticated.
     pub(crate) is_complete: bool,
 }
 

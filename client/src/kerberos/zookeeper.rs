@@ -40,7 +40,7 @@ impl SaslMechanism for Mechanics {
 struct Exchange {
     /// None at the end.
     context: Option<Box<dyn Context>>,
-    /// Whether both sides know each other.
+    /// Whether both sides are authenticated.
     is_known: bool,
 }
 
@@ -56,7 +56,7 @@ impl SaslExchange for Exchange {
                 Disagreement::Mechanism(error) => failed(error),
                 Disagreement::Malformed(what) => io::Error::new(io::ErrorKind::InvalidData, what),
                 Disagreement::Protection(_) => {
-                    let what = "the server wants messages to be protected, which ZooKeeper's are not";
+                    let what = "the server requires protected messages, which ZooKeeper's are not";
                     io::Error::new(io::ErrorKind::PermissionDenied, what)
                 }
             })?;

@@ -4,6 +4,7 @@ use super::errors::{io_error, is_refusal};
 use super::lock::Lease;
 use crate::doubt::{Doubt, InDoubt};
 use crate::locks::Locks;
+use crate::source::not_found;
 use crate::stats::Counters;
 use hdfs_native::client::{Client, FileStatus};
 use hdfs_native::file::FileWriter;
@@ -92,7 +93,7 @@ impl HdfsFiles {
     }
 
     pub(super) async fn find_existing(&self, key: &str) -> io::Result<FileStatus> {
-        self.find(key).await?.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))
+        self.find(key).await?.ok_or_else(not_found)
     }
 
     pub(super) fn locks(&self) -> &Locks<Lease> {
@@ -223,7 +224,7 @@ impl HdfsFiles {
         self.check(key).await?;
         let is_made = move || async move { Ok(self.find(key).await?.is_none().then_some(true)) };
         if !self.make(self.client.delete(&path_of(key), false), is_made).await? {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "no such file"));
+            return Err(not_found());
         }
         self.locks.forget(key);
         self.end_claims(|lock| lock == key);

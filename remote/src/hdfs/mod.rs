@@ -8,7 +8,7 @@ mod writer;
 
 use crate::location::Location;
 use crate::options::RemoteOptions;
-use crate::source::{Opened, Source, Status, Version, len_of, replaced, wrong_answer};
+use crate::source::{Opened, Source, Status, Version, len_of, not_found, replaced, wrong_answer};
 use crate::stats::Counters;
 use crate::target::Target;
 use async_trait::async_trait;
@@ -111,7 +111,7 @@ impl HdfsSource {
 impl Source for HdfsSource {
     async fn open(&self, key: &str, tail: u64) -> io::Result<Opened> {
         let status = self.find(key).await?;
-        let status = status.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))?;
+        let status = status.ok_or_else(not_found)?;
         if status.isdir {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "a directory"));
         }

@@ -9,6 +9,7 @@ use super::{Pages, page_of, parse};
 use crate::doubt::InDoubt;
 use crate::locks::Locks;
 use crate::object_errors::{io_error, is_passing, is_refusal};
+use crate::source::not_found;
 use bytes::Bytes;
 use object_store::list::PaginatedListOptions;
 use object_store::{
@@ -33,7 +34,7 @@ pub(crate) struct ObjectFiles {
     pages: Pages,
     pub(super) settings: WriteSettings,
     in_doubt: InDoubt,
-    /// Whether the store was asked whether it knows conditions.
+    /// Whether the store has been found to check conditions.
     has_conditions: AtomicBool,
     locks: Locks<Lease>,
 }
@@ -108,7 +109,7 @@ impl ObjectFiles {
     }
 
     pub(super) async fn find_existing(&self, key: &str) -> io::Result<Seen> {
-        self.find(key).await?.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))
+        self.find(key).await?.ok_or_else(not_found)
     }
 
     pub(super) fn locks(&self) -> &Locks<Lease> {

@@ -145,7 +145,7 @@ impl<'s> TableClone<'s> {
                 return Err(corruption.at(&self.snapshot.manifest, 0));
             }
         }
-        // HBase's cleaner must know of the links before the table is there.
+        // HBase's cleaner must find the links before the table is there.
         back_references.write(self, &back_reference_name(info.table(), &info.encoded_name()))?;
         self.list(dir, family, &names)?;
         sync_dir(storage, dir)

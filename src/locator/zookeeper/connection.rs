@@ -165,7 +165,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Exchanges tokens with the server until both sides know each other.
+    /// Exchanges tokens with the server until both sides are authenticated.
     fn authenticate(
         &mut self,
         mechanism: &Arc<dyn SaslMechanism>,

@@ -15,7 +15,7 @@ pub trait SaslMechanism: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// If the client has no identity, or does not know the server.
+    /// If the client has no identity, or cannot authenticate the server.
     fn begin(&self, host: &str) -> io::Result<Box<dyn SaslExchange>>;
 }
 

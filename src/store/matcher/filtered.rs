@@ -21,7 +21,7 @@ impl From<MatchCode> for FilteredCode {
     }
 }
 
-/// Why cells cannot be matched and handed out.
+/// Why cells cannot be matched and returned.
 #[derive(Debug)]
 pub(crate) enum MatchError {
     /// The cells are invalid.

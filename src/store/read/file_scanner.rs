@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 /// the last cell, or after an error. After [`request_seek`](Self::request_seek) it may be on a *fake* cell,
 /// which is not in the file and sorts before or with the cell that a seek would find. Unless
 /// [`real_seek_done`](Self::real_seek_done) returns true, call [`enforce_seek`](Self::enforce_seek) before
-/// such a cell is handed out.
+/// such a cell is returned.
 pub(crate) struct StoreFileScanner<'f> {
     cells: HFileScanner<'f>,
     state: CursorState,

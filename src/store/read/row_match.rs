@@ -48,7 +48,7 @@ pub(super) trait RowEvaluator {
         key: &mut SeekKey,
     ) -> Option<Result<FilteredCode, MatchError>>;
 
-    /// Returns the cell to hand out in place of an included one.
+    /// Returns the result cell for an included one.
     fn show<'c>(&'c mut self, cell: CellRef<'c>) -> CellRef<'c>;
 
     /// Whether there is a limit that may end the call within a row.
@@ -98,7 +98,7 @@ impl RowEvaluator for MatcherOnly {
     }
 }
 
-/// Judges by the matcher and then a filter, if there is one. Counts the cells handed out towards limits.
+/// Judges by the matcher and then a filter, if there is one. Counts the returned cells towards limits.
 pub(super) struct Filtered<'f> {
     pub(super) filter: Option<&'f mut FilterEvaluator>,
     pub(super) context: &'f mut ScannerContext,
@@ -152,7 +152,7 @@ impl RowEvaluator for Filtered<'_> {
     }
 }
 
-/// The number of cells of a row to hand out, and the number to skip first.
+/// The number of cells of a row to return, and the number to skip first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StoreLimit {
     pub(super) limit: Option<u32>,
@@ -169,13 +169,13 @@ enum Mode {
     Pause,
 }
 
-/// Processes the cells of one row in order and hands out the selected ones.
+/// Processes the cells of one row in order and returns the selected ones.
 pub(super) struct RowMatch<'m, 'q, J, T> {
     pub(super) order: CellOrder,
     pub(super) matcher: &'m mut ScanQueryMatcher<'q>,
     /// The key before which cells are skipped in [`Mode::Pass`].
     pub(super) key: &'m mut SeekKey,
-    /// The number of cells to skip before any is handed out.
+    /// The number of cells to skip before any is returned.
     offset: u64,
     /// The number of cells, including those skipped, with which the row is complete. `u64::MAX` without a
     /// limit.

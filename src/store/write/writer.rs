@@ -38,7 +38,7 @@ pub(crate) struct BlockCompression {
 
 impl Store {
     /// Returns how the blocks of a new file are compressed by `codec`, of the files that the store has,
-    /// newest first. HBase reads all files of a cluster with one class for ZSTD, which knows only frames in
+    /// newest first. HBase reads all files of a cluster with one class for ZSTD, which reads only frames in
     /// Hadoop's framing, or only bare ones (hfile.md §8.3): new files have the form of the newest with ZSTD,
     /// or else that of the options.
     ///

@@ -105,8 +105,8 @@ impl RegionCheck<'_> {
         }
     }
 
-    /// Checks that the directory knows of a sequence id as great as that with which the catalog says the
-    /// region was opened.
+    /// Checks that the directory has a sequence id as great as that with which the region was opened, by the
+    /// catalog.
     fn sequence_id(&self, dir: &RegionDir, checker: &mut Checker<'_>) -> Result<()> {
         let opened_with =
             self.row.and_then(|row| row.locations().replicas().first()).map_or(-1, |one| one.seq_num);

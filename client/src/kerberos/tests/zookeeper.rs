@@ -275,7 +275,7 @@ fn sessions_that_are_not_authenticated_are_errors() {
                 let mut context = FakeContext::of(Fake::default());
                 at(number, 1, Reply::Token(Some(context.wrap(&[6, 0, 0, 0], false).unwrap())))
             },
-            "wants messages to be protected",
+            "requires protected messages",
         ),
         (
             |number| {
