@@ -176,6 +176,41 @@ struct OpenScanner {
     region: RegionInfo,
 }
 
+impl OpenScanner {
+    /// Answers something instead of rows.
+    fn answer_instead(
+        &mut self,
+        kind: Instead,
+        request: &proto::ScanRequest,
+        mut response: proto::ScanResponse,
+    ) -> Answer {
+        if kind == Instead::EmptyResults {
+            response.cells_per_result = vec![0; 1 + request.number_of_rows.unwrap() as usize];
+            return Answer::of(&response);
+        }
+        if let Instead::SamePart(count) = kind {
+            let mut part = RowBuf::new();
+            for qualifier in ["a", "b"].iter().take(count) {
+                push(&mut part, self.rows[0].key(), "f", qualifier, &[0; 1 << 15]);
+            }
+            response.cells_per_result.push(count as u32);
+            response.partial_flag_per_result.push(true);
+            return Answer { cells: vec![part.freeze()], ..Answer::of(&response) };
+        }
+        if let (Instead::OfRows, false) = (kind, self.rows.is_empty()) {
+            self.rows.remove(0);
+        }
+        if self.rows.is_empty() {
+            response.more_results_in_region = Some(false);
+        }
+        let row = self.rows.first().map(|row| Bytes::copy_from_slice(row.key()));
+        let has_cursor = self.needs_cursor && kind != Instead::WithoutRow;
+        response.cursor = has_cursor.then_some(proto::Cursor { row });
+        response.heartbeat_message = Some(true);
+        Answer { delay: HEARTBEAT, ..Answer::of(&response) }
+    }
+}
+
 /// The servers. They end with the runtime.
 pub(crate) struct Cluster {
     state: Arc<Mutex<State>>,
@@ -188,7 +223,7 @@ pub(super) enum Instead {
     OfRows,
     /// The first row is never left.
     OfOneRow,
-    /// As servers that know no cursor.
+    /// As servers without cursors.
     WithoutRow,
     /// A part of the first row, with this number of cells, and nothing else.
     SamePart(usize),
@@ -996,33 +1031,9 @@ impl State {
             self.closes += 1;
             return Answer::of(&proto::ScanResponse::default());
         }
-        let id = match request.scanner_id {
-            Some(id) => {
-                let Some(scanner) = self.scanners.get_mut(&id) else {
-                    return Answer::exception(
-                        "org.apache.hadoop.hbase.UnknownScannerException",
-                        "no scanner",
-                    );
-                };
-                if request.next_call_seq != Some(scanner.sequence) {
-                    let class = "org.apache.hadoop.hbase.exceptions.OutOfOrderScannerNextException";
-                    return Answer::exception(class, "out of order");
-                }
-                scanner.sequence += 1;
-                id
-            }
-            None => {
-                let Some(scanner) = self.open(request) else {
-                    return Answer::exception(
-                        "org.apache.hadoop.hbase.NotServingRegionException",
-                        "not here",
-                    );
-                };
-                let id = self.next_scanner;
-                self.next_scanner += 1;
-                self.scanners.insert(id, scanner);
-                id
-            }
+        let id = match self.scanner_of(request) {
+            Ok(id) => id,
+            Err((class, text)) => return Answer::exception(class, text),
         };
         let scanner = &self.scanners[&id];
         let is_held = |hold: &mut Hold| {
@@ -1040,26 +1051,8 @@ impl State {
             self.renewed += 1;
             return Answer { delay, release, ..Answer::of(&proto::ScanResponse::default()) };
         }
-        if mischief == Some(20) {
-            // as if the scanner were closed, or its lease renewed
-            return Answer::of(&proto::ScanResponse::default());
-        }
-        if mischief == Some(21) && request.scanner_id.is_some() {
-            // the page of another scanner, which is further on
-            let cells: Vec<Row> = self.scanners[&id].rows.last().cloned().into_iter().collect();
-            let response = proto::ScanResponse {
-                scanner_id: Some(id - 1),
-                cells_per_result: cells.iter().map(|row| row.len() as u32).collect(),
-                partial_flag_per_result: vec![false; cells.len()],
-                more_results: Some(true),
-                more_results_in_region: Some(true),
-                ..proto::ScanResponse::default()
-            };
-            return Answer { cells, ..Answer::of(&response) };
-        }
-        if mischief == Some(16) {
-            self.scanners.remove(&id);
-            return Answer::exception("org.apache.hadoop.hbase.exceptions.ScannerResetException", "reset");
+        if let Some(answer) = self.without_page(id, request, mischief) {
+            return answer;
         }
         let mut response = proto::ScanResponse {
             scanner_id: Some(id),
@@ -1074,30 +1067,7 @@ impl State {
         }
         let scanner = self.scanners.get_mut(&id).unwrap();
         if let Some(kind) = self.instead.filter(|_| !scanner.is_of_catalog) {
-            if kind == Instead::EmptyResults {
-                response.cells_per_result = vec![0; 1 + request.number_of_rows.unwrap() as usize];
-                return Answer::of(&response);
-            }
-            if let Instead::SamePart(count) = kind {
-                let mut part = RowBuf::new();
-                for qualifier in ["a", "b"].iter().take(count) {
-                    push(&mut part, scanner.rows[0].key(), "f", qualifier, &[0; 1 << 15]);
-                }
-                response.cells_per_result.push(count as u32);
-                response.partial_flag_per_result.push(true);
-                return Answer { cells: vec![part.freeze()], ..Answer::of(&response) };
-            }
-            if let (Instead::OfRows, false) = (kind, scanner.rows.is_empty()) {
-                scanner.rows.remove(0);
-            }
-            if scanner.rows.is_empty() {
-                response.more_results_in_region = Some(false);
-            }
-            let row = scanner.rows.first().map(|row| Bytes::copy_from_slice(row.key()));
-            let has_cursor = scanner.needs_cursor && kind != Instead::WithoutRow;
-            response.cursor = has_cursor.then_some(proto::Cursor { row });
-            response.heartbeat_message = Some(true);
-            return Answer { delay: HEARTBEAT, ..Answer::of(&response) };
+            return scanner.answer_instead(kind, request, response);
         }
         let mut cells = Vec::new();
         response.stale = Some(scanner.replica_id > 0);
@@ -1144,6 +1114,59 @@ impl State {
             self.scanners.remove(&id);
         }
         Answer { cells, delay, release, ..Answer::of(&response) }
+    }
+
+    /// Returns the id of the scanner of a request, which is opened if there is none; or the class and message
+    /// of an exception.
+    fn scanner_of(&mut self, request: &proto::ScanRequest) -> Result<u64, (&'static str, &'static str)> {
+        let Some(id) = request.scanner_id else {
+            let not_served = ("org.apache.hadoop.hbase.NotServingRegionException", "not here");
+            let scanner = self.open(request).ok_or(not_served)?;
+            let id = self.next_scanner;
+            self.next_scanner += 1;
+            self.scanners.insert(id, scanner);
+            return Ok(id);
+        };
+        let unknown = ("org.apache.hadoop.hbase.UnknownScannerException", "no scanner");
+        let scanner = self.scanners.get_mut(&id).ok_or(unknown)?;
+        if request.next_call_seq != Some(scanner.sequence) {
+            let class = "org.apache.hadoop.hbase.exceptions.OutOfOrderScannerNextException";
+            return Err((class, "out of order"));
+        }
+        scanner.sequence += 1;
+        Ok(id)
+    }
+
+    /// Returns the answer of a mischief that takes the place of a page.
+    fn without_page(
+        &mut self,
+        id: u64,
+        request: &proto::ScanRequest,
+        mischief: Option<usize>,
+    ) -> Option<Answer> {
+        if mischief == Some(20) {
+            // as if the scanner were closed, or its lease renewed
+            return Some(Answer::of(&proto::ScanResponse::default()));
+        }
+        if mischief == Some(21) && request.scanner_id.is_some() {
+            // the page of another scanner, which is further on
+            let cells: Vec<Row> = self.scanners[&id].rows.last().cloned().into_iter().collect();
+            let response = proto::ScanResponse {
+                scanner_id: Some(id - 1),
+                cells_per_result: cells.iter().map(|row| row.len() as u32).collect(),
+                partial_flag_per_result: vec![false; cells.len()],
+                more_results: Some(true),
+                more_results_in_region: Some(true),
+                ..proto::ScanResponse::default()
+            };
+            return Some(Answer { cells, ..Answer::of(&response) });
+        }
+        if mischief == Some(16) {
+            self.scanners.remove(&id);
+            let class = "org.apache.hadoop.hbase.exceptions.ScannerResetException";
+            return Some(Answer::exception(class, "reset"));
+        }
+        None
     }
 
     fn open(&self, request: &proto::ScanRequest) -> Option<OpenScanner> {
