@@ -92,7 +92,7 @@ pub trait CellFilter: fmt::Debug + Send {
         true
     }
 
-    /// Whether an AND list asks this filter for hints even after an earlier member excluded the cell (HBase:
+    /// Whether an AND list calls this filter for hints even after an earlier member excluded the cell (HBase:
     /// `HintingFilter`).
     fn is_hinting(&self) -> bool {
         false

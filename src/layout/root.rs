@@ -62,7 +62,7 @@ pub(crate) fn archived_path(file: &Path) -> Option<PathBuf> {
 }
 
 /// Returns a path by which the root above a region's directory can be found, if it is under one: the path as
-/// it is, if that tells; otherwise the full one, or the one without symbolic links.
+/// it is, if that is enough; otherwise the full one, or the one without symbolic links.
 ///
 /// # Errors
 ///

@@ -28,7 +28,7 @@ impl Mutation {
         }
     }
 
-    /// Whether the write returns cells, unless it is told not to.
+    /// Whether the write returns cells, unless that is switched off.
     pub(crate) fn returns_cells(&self) -> bool {
         matches!(self, Self::Increment(_) | Self::Append(_))
     }

@@ -205,7 +205,7 @@ impl Scan {
     /// Sets the time after which a call of `next_results` ends, of a scanner of a
     /// [region](crate::RegionScanner::next_results) or a [table](crate::TableScanner::next_results), even if
     /// it has met only rows that are not returned (default: no limit; zero means no limit). The call then
-    /// tells the position that it has reached (HBase: the heartbeat of a RegionServer). The region's
+    /// returns the position that it has reached (HBase: the heartbeat of a RegionServer). The region's
     /// [clock](crate::Clock) is read after each row, so a call reads at least one row, and all of it. A
     /// cluster's servers have time limits of their own.
     #[must_use]

@@ -366,7 +366,8 @@ impl RegionOptions {
         self
     }
 
-    /// Whether new files compressed by Zstandard have Hadoop's framing if no file of the family tells.
+    /// Whether new files compressed by Zstandard have Hadoop's framing, unless a file of the family shows
+    /// another.
     pub(super) fn is_zstd_framed(&self) -> bool {
         self.zstd_framed.unwrap_or_else(|| self.files.has_zstd_dictionary())
     }

@@ -39,7 +39,7 @@ pub(crate) struct Store {
     pub(crate) checksums: Checksums,
     /// Whether data blocks that reads load are cached, if the read asks for it (BLOCKCACHE).
     pub(crate) cache_data: bool,
-    /// Whether new files with ZSTD have Hadoop's framing if none of the store's tells.
+    /// Whether new files with ZSTD have Hadoop's framing if none of the store's shows another.
     pub(crate) zstd_framed: bool,
     /// The directory of its files.
     pub(crate) dir: PathBuf,

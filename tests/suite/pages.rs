@@ -53,7 +53,7 @@ fn the_numbers_of_the_tuning_page_are_those_recorded() {
         .skip(1)
         .map(|line| {
             let fields: Vec<&str> = line.split(',').collect();
-            (fields[0], fields[2].parse().unwrap_or_else(|error| panic!("{line}: {error}")))
+            (fields[0], fields[2].parse::<u32>().unwrap_or_else(|error| panic!("{line}: {error}")))
         })
         .collect();
     let with_comma = |workload: &str| {

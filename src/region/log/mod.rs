@@ -112,12 +112,12 @@ impl RegionCore {
         let Some(log) = &self.log else { return };
         let shared = log.shared();
         // In a hook with a lock held, a flush of another region on this thread could wait for a thread that
-        // flushes the region of the hook, likewise. A later write asks for it.
+        // flushes the region of the hook, likewise. A later write requests these flushes.
         if !shared.may_lag() || self.is_inline() && is_held() {
             return;
         }
         for region in shared.take_lagging() {
-            // A failure is in the health of that region. The next file asks again.
+            // A failure is in the health of that region. It is tried again with the next file.
             let _ = region.request_flush();
         }
     }

@@ -283,7 +283,7 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
         }
     }
 
-    /// Skips a cell before the key, or asks for a seek after more than `steps` cells skipped. Returns `None`
+    /// Skips a cell before the key, or returns a seek after more than `steps` cells skipped. Returns `None`
     /// for a cell to evaluate.
     #[inline]
     fn pass_or_pause(&mut self, cell: CellRef<'_>) -> Option<ControlFlow<StopReason>> {

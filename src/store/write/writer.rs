@@ -44,7 +44,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// If no file tells the form, and one that may cannot be read. Damaged ones are passed over.
+    /// If no file shows the form, and one that may cannot be read. Damaged ones are passed over.
     pub(crate) fn compression<'f>(
         &self,
         codec: Codec,

@@ -178,7 +178,7 @@ impl<'s> StoreExplainer<'s> {
             let no_limit = StoreLimit { limit: None, offset: 0 };
             let evaluator = Explaining { decision: &decision };
             let go_on = |_: CellRef<'_>| Ok(ControlFlow::Continue(()));
-            // Never asks for a seek: every cell is visited.
+            // Without seeks: every cell is visited.
             RowMatch::new(*order, matcher, key, no_limit, usize::MAX, evaluator, go_on)
         });
         let mut row_done = false;
