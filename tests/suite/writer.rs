@@ -302,8 +302,34 @@ fn options_that_make_no_file_are_refused() {
     refused(options().bloom_error_rate(0.0));
     refused(options().bloom_error_rate(1.0));
     refused(options().bloom_error_rate(f32::NAN));
+    // HBase rounds the rate of a look-up to 0 and would set 726,818 bits for each column.
+    refused(options().bloom(BloomType::RowCol).bloom_error_rate(1e-8));
     refused(options().bloom_chunk_bytes(usize::MAX));
     refused(options().bloom(BloomType::RowPrefixFixedLength(0)));
+}
+
+#[test]
+fn a_bloom_filter_of_any_allowed_error_rate_is_read() {
+    for (bloom, rate) in [
+        (BloomType::RowCol, 4e-8),
+        (BloomType::Row, f32::from_bits(1)),
+        (BloomType::RowPrefixFixedLength(2), 1e-30),
+        (BloomType::RowCol, 1.0 - f32::EPSILON),
+    ] {
+        for chunk_bytes in [1, 128 << 10] {
+            let written = MemoryWriter::default();
+            let options = HFileWriter::options().bloom(bloom).bloom_error_rate(rate);
+            let mut writer =
+                options.bloom_chunk_bytes(chunk_bytes).create_in(Box::new(written.clone())).unwrap();
+            let key = SeekKey::of(b"row", b"f", b"q", 1, CellType::Put);
+            writer.append(CellRef::new(&key, b"value")).unwrap();
+            writer.finish().unwrap();
+            let file = open::open_bytes(HFile::options(), "rates", written.bytes()).unwrap();
+            assert!(file.warnings().is_empty(), "{rate} {chunk_bytes}: {:?}", file.warnings());
+            let hashes = file.general_bloom().unwrap().meta().hash_count();
+            assert!((1..=178).contains(&hashes), "{rate} {chunk_bytes}: {hashes}");
+        }
+    }
 }
 
 #[test]

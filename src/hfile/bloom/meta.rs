@@ -11,7 +11,8 @@ use crate::error::Corruption;
 const VERSION: i32 = 3;
 /// Offset, size, and the length of a key.
 const MIN_ENTRY_LEN: usize = 8 + 4 + 1;
-const MAX_HASH_COUNT: i64 = 256;
+/// The maximum number of bits set for each key.
+pub(super) const MAX_HASH_COUNT: u32 = 256;
 
 /// The contents of a `GENERAL_BLOOM_META` or `DELETE_FAMILY_BLOOM_META` block.
 ///
@@ -61,12 +62,10 @@ impl BloomMeta {
         }
         let total_bytes = long(&mut cursor, "bytes of the Bloom filter's chunks")?;
         let hash_count = cursor.i32("Bloom hash count")?;
-        let hash_count = u32::try_from(hash_count)
-            .ok()
-            .filter(|&count| (1..=MAX_HASH_COUNT).contains(&count.into()))
-            .ok_or_else(|| {
-                Corruption::out_of_range("Bloom hash count", hash_count.into(), 1, MAX_HASH_COUNT)
-            })?;
+        let hash_count =
+            u32::try_from(hash_count).ok().filter(|count| (1..=MAX_HASH_COUNT).contains(count)).ok_or_else(
+                || Corruption::out_of_range("Bloom hash count", hash_count.into(), 1, MAX_HASH_COUNT.into()),
+            )?;
         let code = cursor.i32("Bloom hash type")?;
         let hash = BloomHashType::from_code(code)
             .ok_or_else(|| Corruption::Unknown { what: "Bloom hash type", value: code.into() })?;

@@ -1,6 +1,7 @@
 //! Builds a Bloom filter (hfile.md §12.2, §12.4, §12.5; HBase: `CompoundBloomFilterWriter`).
 
 use super::key::prefix;
+use super::meta::MAX_HASH_COUNT;
 use super::size::{self, ChunkSize, rowcol_error_rate};
 use super::{BloomMeta, BloomType};
 use crate::block::bloom::{self, KeyHashes, MAX_CHUNK_LEN};
@@ -25,15 +26,32 @@ pub(in crate::hfile) struct BloomSettings {
 }
 
 impl BloomSettings {
-    /// Fails if the settings are out of range.
-    pub(in crate::hfile) fn check(&self) -> Result<()> {
+    /// Fails if the settings are out of range, or make no filter of this type that a reader accepts.
+    pub(in crate::hfile) fn check(&self, bloom_type: BloomType) -> Result<()> {
         if !(self.error_rate > 0.0 && self.error_rate < 1.0) {
             return Err(Error::invalid_argument("the error rate of a Bloom filter: between 0 and 1"));
         }
         if !(1..=MAX_CHUNK_LEN >> MAX_FOLD << MAX_FOLD).contains(&self.chunk_bytes) {
             return Err(Error::invalid_argument("the chunks of a Bloom filter: 1 byte to 256 MiB"));
         }
+        // A rate near 0 is rounded to 0 for ROWCOL: a chunk would have no room for a key.
+        let size = self.chunk_size(bloom_type);
+        if size.hash_count > MAX_HASH_COUNT || size.max_keys == 0 {
+            let rate = self.error_rate;
+            return Err(Error::invalid_argument(format!(
+                "the error rate of a Bloom filter: {rate:e} is too low for the type {}",
+                bloom_type.name()
+            )));
+        }
         Ok(())
+    }
+
+    fn chunk_size(&self, bloom_type: BloomType) -> ChunkSize {
+        let error_rate = match bloom_type {
+            BloomType::RowCol => rowcol_error_rate(self.error_rate),
+            _ => self.error_rate,
+        };
+        ChunkSize::new(self.chunk_bytes, error_rate, MAX_FOLD)
     }
 }
 
@@ -48,11 +66,8 @@ pub(in crate::hfile) struct BloomWriter {
 
 impl BloomWriter {
     pub(in crate::hfile) fn new(bloom_type: BloomType, settings: &BloomSettings) -> Self {
-        let (error_rate, comparator) = match bloom_type {
-            BloomType::RowCol => (rowcol_error_rate(settings.error_rate), ROWCOL_COMPARATOR),
-            _ => (settings.error_rate, ""),
-        };
-        let size = ChunkSize::new(settings.chunk_bytes, error_rate, MAX_FOLD);
+        let comparator = if bloom_type == BloomType::RowCol { ROWCOL_COMPARATOR } else { "" };
+        let size = settings.chunk_size(bloom_type);
         let meta = BloomMeta::new(size.hash_count, settings.hash, comparator);
         let open = Chunk::default();
         let chunks = Chunks { size, hash: settings.hash, open, open_keys: 0, ready: VecDeque::new(), meta };

@@ -131,7 +131,8 @@ impl HFileWriterOptions {
         self
     }
 
-    /// Sets the error rate of Bloom filters: `io.storefile.bloom.error.rate` (default: 0.01).
+    /// Sets the error rate of Bloom filters: `io.storefile.bloom.error.rate` (default: 0.01). Rates that HBase
+    /// rounds to 0 are refused: for [`BloomType::RowCol`], those up to 2^-25.
     #[must_use]
     pub fn bloom_error_rate(mut self, rate: f32) -> Self {
         self.bloom_settings.error_rate = rate;
@@ -336,7 +337,8 @@ impl HFileWriterOptions {
         {
             return refuse("the prefix of a Bloom filter of prefixes: at least 1 byte");
         }
-        self.bloom_settings.check()
+        // A delete-family filter has rows as keys.
+        self.bloom_settings.check(self.bloom.unwrap_or(BloomType::Row))
     }
 
     /// Returns the encoded size in bytes at which a data block is complete whatever its plain size; none
