@@ -5,7 +5,7 @@ use crate::hfile::FileInfo;
 /// Checks the payload of a FILE_INFO block: a payload that parses is written and parses to the same again,
 /// and every getter accepts any value.
 pub fn file_info(input: &[u8]) {
-    let Ok(info) = FileInfo::parse(input) else { return };
+    let Ok(info) = FileInfo::parse(input, usize::MAX) else { return };
     ask(&info);
     assert!(info.iter().is_sorted_by(|(a, _), (b, _)| a < b), "keys are sorted, none twice");
     for (key, value) in info.iter() {
@@ -14,7 +14,7 @@ pub fn file_info(input: &[u8]) {
     let of = FileInfo::of(info.iter()).expect("no larger than it was");
     let mut written = Vec::new();
     info.write(&mut written);
-    let again = FileInfo::parse(&written).expect("what was written");
+    let again = FileInfo::parse(&written, usize::MAX).expect("what was written");
     assert!(again == info && of == info);
 }
 

@@ -65,7 +65,7 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
 
     let at_info =
         |corruption: Corruption| corruption.in_block(reader.path(), info_at, BlockType::FileInfo.name());
-    let info = FileInfo::parse(&info).map_err(at_info)?;
+    let info = FileInfo::parse(&info, options.limits.load_on_open_bytes).map_err(at_info)?;
     let format = data_format(&info).map_err(at_info)?;
 
     let at_root =

@@ -45,23 +45,29 @@ struct Entry {
     end: u32,
 }
 
+/// The memory in bytes of the list of entries, for each: a list that grows has room for twice as many.
+const ENTRY_BYTES: usize = 2 * size_of::<Entry>();
+
 impl FileInfo {
     /// Parses the payload of a FILE_INFO block in either form. The last value of a duplicate key counts.
-    pub(crate) fn parse(payload: &[u8]) -> Result<Self, Corruption> {
+    ///
+    /// Fails with a `Limit` if the keys, the values and the list of entries take more than `limit` bytes of
+    /// memory: a small pair takes several times its bytes in the payload.
+    pub(crate) fn parse(payload: &[u8], limit: usize) -> Result<Self, Corruption> {
         let mut cursor = Cursor::new(payload);
         let mut info = match payload.strip_prefix(proto::MAGIC) {
             Some(behind) => {
                 cursor = Cursor::new(behind);
-                Self::protobuf(delimited(&mut cursor, "message of the file info")?)?
+                Self::protobuf(delimited(&mut cursor, "message of the file info")?, limit)?
             }
-            None => Self::plain(&mut cursor)?,
+            None => Self::plain(&mut cursor, limit)?,
         };
         cursor.finish("bytes after the file info")?;
         info.sort();
         Ok(info)
     }
 
-    fn protobuf(message: &[u8]) -> Result<Self, Corruption> {
+    fn protobuf(message: &[u8], limit: usize) -> Result<Self, Corruption> {
         let mut info = Self::default();
         for field in Fields::new(message) {
             match field? {
@@ -77,7 +83,7 @@ impl FileInfo {
                     let (Some(key), Some(value)) = (first, second) else {
                         return Err(Corruption::Malformed("entry of the file info without key or value"));
                     };
-                    info.push(key, value)?;
+                    info.push_within(key, value, limit)?;
                 }
                 (1, _) => return Err(Corruption::Malformed("entry of the file info that is no message")),
                 _ => {}
@@ -86,14 +92,25 @@ impl FileInfo {
         Ok(info)
     }
 
-    fn plain(cursor: &mut Cursor<'_>) -> Result<Self, Corruption> {
+    fn plain(cursor: &mut Cursor<'_>, limit: usize) -> Result<Self, Corruption> {
         let mut info = Self::default();
         for _ in 0..cursor.len("number of entries of the file info")? {
             let key = cursor.vbytes("key of the file info")?;
             cursor.u8("class code of the file info")?;
-            info.push(key, cursor.vbytes("value of the file info")?)?;
+            info.push_within(key, cursor.vbytes("value of the file info")?, limit)?;
         }
         Ok(info)
+    }
+
+    /// As [`push`](Self::push). Fails if more than `limit` bytes of memory are then taken.
+    fn push_within(&mut self, key: &[u8], value: &[u8], limit: usize) -> Result<(), Corruption> {
+        let list = (self.entries.len() + 1).saturating_mul(ENTRY_BYTES);
+        let bytes = list.saturating_add(self.bytes.len()).saturating_add(key.len() + value.len());
+        if bytes > limit {
+            let (value, limit) = (bytes as u64, limit as u64);
+            return Err(Corruption::Limit { what: "memory of the file info", value, limit });
+        }
+        self.push(key, value)
     }
 
     fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corruption> {
@@ -205,6 +222,7 @@ impl fmt::Debug for FileInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -243,7 +261,7 @@ mod tests {
     #[test]
     fn a_plain_info_of_hbase() {
         let bytes = b"\0\0\0\x02\x13DATA_BLOCK_ENCODING\x01\x04NONE\x11hfile.AVG_KEY_LEN\x01\x04\0\0\0\x1f";
-        let info = FileInfo::parse(bytes).unwrap();
+        let info = FileInfo::parse(bytes, usize::MAX).unwrap();
         assert_eq!(info.len(), 2);
         assert_eq!(info.get(b"DATA_BLOCK_ENCODING"), Some(&b"NONE"[..]));
         assert_eq!(info.avg_key_len(), Ok(Some(31)));
@@ -266,9 +284,25 @@ mod tests {
             (b"PBUF\x02\x08\x00", "entry of the file info that is no message"),
             (b"PBUF\0x", "bytes after the file info: expected 0, found 1"),
         ] {
-            let message = FileInfo::parse(bytes).unwrap_err().to_string();
+            let message = FileInfo::parse(bytes, usize::MAX).unwrap_err().to_string();
             assert!(message.starts_with(start), "{message}");
         }
+    }
+
+    #[test]
+    fn entries_count_against_the_limit() {
+        // A pair of empty slices takes 3 bytes in the plain form and 6 in the other.
+        let pairs: Pairs = vec![(Vec::new(), Vec::new()); 1000];
+        let limit = 1000 * ENTRY_BYTES;
+        for payload in [plain(&pairs), protobuf(&pairs)] {
+            assert!(payload.len() < limit / 2);
+            assert_eq!(FileInfo::parse(&payload, limit).unwrap().len(), 1, "all have the same key");
+            let error = FileInfo::parse(&payload, limit - 1).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+        }
+        let payload = plain(&vec![(b"key".to_vec(), b"value".to_vec())]);
+        assert!(FileInfo::parse(&payload, ENTRY_BYTES + 8).is_ok());
+        assert!(FileInfo::parse(&payload, ENTRY_BYTES + 7).is_err());
     }
 
     proptest! {
@@ -276,7 +310,7 @@ mod tests {
         fn both_forms_are_a_sorted_map(pairs in pairs()) {
             // a map that is filled in order also keeps the last of equal keys
             let map: BTreeMap<_, _> = pairs.iter().cloned().collect();
-            let info = FileInfo::parse(&protobuf(&pairs)).unwrap();
+            let info = FileInfo::parse(&protobuf(&pairs), usize::MAX).unwrap();
             prop_assert!(info.iter().eq(map.iter().map(|(key, value)| (&key[..], &value[..]))));
             prop_assert_eq!(info.len(), map.len());
             for (key, value) in &map {
@@ -284,7 +318,7 @@ mod tests {
             }
             prop_assert_eq!(info.get(b"no such key"), None);
             // there cannot be as many entries as the four bytes of "PBUF" make
-            let plainly = FileInfo::parse(&plain(&pairs)).unwrap();
+            let plainly = FileInfo::parse(&plain(&pairs), usize::MAX).unwrap();
             prop_assert_eq!(&plainly, &info);
 
             let mut out = Vec::new();
@@ -299,7 +333,7 @@ mod tests {
             if magic {
                 bytes.splice(0..0, *b"PBUF");
             }
-            let _ = FileInfo::parse(&bytes);
+            let _ = FileInfo::parse(&bytes, usize::MAX);
         }
     }
 }

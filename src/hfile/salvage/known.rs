@@ -141,7 +141,8 @@ impl KnownKeys {
 
     fn read_info(&mut self, section: &LoadOnOpen) -> Option<FileInfo> {
         let (at, payload) = section.info.as_ref()?;
-        FileInfo::parse(payload)
+        let limit = self.source.context().limits.load_on_open_bytes;
+        FileInfo::parse(payload, limit)
             .map_err(|corruption| {
                 self.faults.add(corruption, *at, Some(BlockType::FileInfo.name()));
             })

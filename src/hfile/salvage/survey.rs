@@ -80,7 +80,8 @@ impl Survey {
         format: Option<DataFormat>,
     ) -> Result<Self> {
         let mut survey = Self { candidates: candidates(format), ..Self::default() };
-        let limit = source.context().limits.block_bytes;
+        let limits = &source.context().limits;
+        let (limit, info_limit) = (limits.block_bytes, limits.load_on_open_bytes);
         let (mut payload, mut decoded) = (Vec::new(), Vec::new());
         let mut walk = Walk::new(source, 0, end);
         while let Some(step) = walk.next(references)? {
@@ -99,7 +100,7 @@ impl Survey {
                 survey.data_end = at + header.total_size() as u64;
             }
             if !block_type.is_data() {
-                survey.see_other(at, block_type, walk.payload());
+                survey.see_other(at, block_type, walk.payload(), info_limit);
                 continue;
             }
             survey.section = None;
@@ -115,9 +116,11 @@ impl Survey {
         Ok(survey)
     }
 
-    fn see_other(&mut self, at: u64, block_type: BlockType, payload: &[u8]) {
+    fn see_other(&mut self, at: u64, block_type: BlockType, payload: &[u8], info_limit: usize) {
         match block_type {
-            BlockType::FileInfo => self.info = FileInfo::parse(payload).ok().or_else(|| self.info.take()),
+            BlockType::FileInfo => {
+                self.info = FileInfo::parse(payload, info_limit).ok().or_else(|| self.info.take());
+            }
             BlockType::GeneralBloomMeta => self.general_bloom = BloomMeta::parse(payload, at).ok(),
             _ => {}
         }

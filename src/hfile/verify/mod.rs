@@ -162,7 +162,8 @@ impl Verification<'_> {
     fn read_info(&mut self, section: &LoadOnOpen) -> Result<()> {
         let Some((at, payload)) = &section.info else { return Ok(()) };
         let place = BlockLocation { offset: *at, block_type: BlockType::FileInfo };
-        let info = match FileInfo::parse(payload) {
+        let limit = self.source.context().limits.load_on_open_bytes;
+        let info = match FileInfo::parse(payload, limit) {
             Ok(info) => info,
             Err(corruption) => {
                 place.report(corruption, &mut self.faults);
