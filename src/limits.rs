@@ -12,9 +12,9 @@ pub struct Limits {
     /// Regions write no larger blocks.
     pub block_bytes: usize,
     /// The maximum size of the load-on-open section (root index, file info, Bloom metadata) in bytes, of each
-    /// of its blocks once decompressed, and of the memory that recovered edits take when a region is opened
-    /// for reading. Opened for writing, it flushes in between; its flush size counts, too. Default: as for a
-    /// block.
+    /// of its blocks once decompressed, of the file info with the list of its entries, and of the memory that
+    /// recovered edits take when a region is opened for reading. Opened for writing, it flushes in between;
+    /// its flush size counts, too. Default: as for a block.
     pub load_on_open_bytes: usize,
     /// The maximum size in bytes of what an open file without a block cache keeps in memory so that a seek
     /// reads only a part of a block: checksums and first rows of the parts of blocks that a seek has read

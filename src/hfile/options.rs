@@ -181,7 +181,9 @@ impl HFileOptions {
     /// # Errors
     ///
     /// If no cell can be recovered; if the file is encrypted, and there is no master key, or its data key is
-    /// lost; if a file cannot be read or written. No new file is left in these cases.
+    /// lost; if a file cannot be read or written. No new file is left in these cases, and an existing `out`
+    /// is not changed, except if only the sync of the directory fails: see
+    /// [`HFileWriter::finish`](crate::HFileWriter::finish).
     pub fn salvage(&self, path: impl AsRef<Path>, out: impl AsRef<Path>) -> Result<SalvageReport> {
         self.salvage_reader(self.reader(path.as_ref())?, out)
     }

@@ -24,7 +24,8 @@ use std::path::PathBuf;
 ///
 /// Exit code 0 if no cell was lost, 3 if some were: the lost key ranges are printed, with the reason. Entries
 /// of the file info and meta blocks that the new file lacks are named on standard error. If nothing can be
-/// read, no file is written, and an error gives the reason. With --json:
+/// read, no file is written, and an error gives the reason. If only the last step fails, which is to sync the
+/// directory, the new file is there and complete. With --json:
 /// {"lost":{"offset","after","before","cells","reason"}} for each lost block, then
 /// {"summary":{"blocks","cells","cells_before","bytes","lost","faults","guesses","dropped"}}. No lost cell
 /// sorts before the key in "after" or after the one in "before"; null is the start or end of the file.

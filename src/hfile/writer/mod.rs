@@ -264,7 +264,8 @@ impl HFileWriter {
     /// # Errors
     ///
     /// If a write fails, or an earlier one failed. The file then does not exist, or is still the previous
-    /// one.
+    /// one; except if only the last step fails, the sync of the directory: then it is the new one, complete,
+    /// but a crash may undo that.
     pub fn finish(mut self) -> Result<u64> {
         self.check_usable()?;
         self.finish_block()?;
