@@ -33,13 +33,18 @@ impl LocalScratchFile {
     }
 }
 
-/// Takes room on the disk, so that later writes do not find it full.
+/// Allocates the disk space, so that later writes do not find the disk full, where the system can do so.
 fn allocate(file: &File, len: u64) -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, len) {
-        // not every file system can
-        Err(rustix::io::Errno::OPNOTSUPP) => {}
-        allocated => return Ok(allocated?),
+    {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::{Errno, retry_on_intr};
+
+        match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), 0, len)) {
+            // Not every kernel, sandbox and file system has the call; none accepts a length of 0.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
+            allocated => return Ok(allocated?),
+        }
     }
     file.set_len(len)
 }
@@ -77,7 +82,12 @@ mod tests {
             assert_eq!(file.read_exact_at(&mut bytes, 997).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         }
         assert_eq!(fs::read(&other).unwrap(), b"kept");
+        // A length that the system has no allocation for.
+        let empty = LocalScratchFile::create(&path, 0).unwrap();
+        assert_eq!(empty.read_exact_at(&mut [0], 0).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         LocalScratchFile::create(&path, u64::MAX >> 2).unwrap_err();
+        assert!(!path.exists());
+        LocalScratchFile::create(&path, u64::MAX).unwrap_err();
         assert!(!path.exists());
         LocalScratchFile::create(&dir.path().join("absent/scratch"), 1).unwrap_err();
         LocalScratchFile::create(dir.path(), 1).unwrap_err();
