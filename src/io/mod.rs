@@ -279,7 +279,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// Any error of the system. The bytes written may be lost.
+    /// Any error of the system. The bytes written may be lost, even if a later call succeeds.
     fn sync_file(&self, path: &Path) -> io::Result<()>;
 
     /// Waits until the entries of a directory are on disk: creations, removals and renames.

@@ -93,7 +93,8 @@ impl Table {
     ///
     /// As [`Region::bulk_load`](crate::Region::bulk_load); if a family is unknown, a file is unreadable, or
     /// no region, or more than one, has a row: then nothing is loaded. If the directory is that of a region,
-    /// or of one in the archive ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)).
+    /// or of one in the archive ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)). A file that could
+    /// not be synced must be written again before the call is repeated.
     pub fn bulk_load(&self, dir: impl AsRef<Path>) -> Result<BulkLoad> {
         self.check_input(dir.as_ref())?;
         let mut done = BulkLoad::default();

@@ -2,7 +2,7 @@
 
 use crate::support::files::copy_dir;
 use crate::support::{cells, golden};
-use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::io::{LocalStorage, Storage};
 use hregion::{
     BloomType, CellRef, CellType, Codec, Compaction, DataBlockEncoding, Delete, ErrorKind, Family, HFile,
@@ -345,6 +345,21 @@ fn a_file_that_could_not_be_written_is_written_again() {
 #[test]
 fn a_failing_load_can_be_repeated() {
     repeat_failing_loads(world);
+}
+
+/// A later sync may succeed although the system has dropped what was written.
+#[test]
+fn a_file_that_cannot_be_synced_is_to_be_written_again() {
+    let storage = world();
+    let (table, before) = (open(&storage), left(&storage));
+    let region = table.region("").unwrap();
+    storage.break_calls(Call::SyncFile);
+    let error = region.bulk_load(&[("g", "/input/g/0b")]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert_eq!(error.path(), Some(Path::new("/input/g/0b")));
+    assert!(error.to_string().contains("write it again before it is loaded"), "{error}");
+    assert_eq!(left(&storage), before);
+    assert!(rows(&table).is_empty());
 }
 
 #[test]

@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 /// without cells, references, links, and names that begin with _ or a dot. It is an error if nothing was
 /// loaded, and INPUT has other files, but no folder. No other process may write to the table meanwhile. After
 /// a failure the command can be repeated, with the same files: those that had been moved into a family with
-/// the store file tracker FILE are moved back to INPUT first, and loaded.
+/// the store file tracker FILE are moved back to INPUT first, and loaded. A file that could not be synced
+/// must be written again before that.
 ///
 /// With --json prints {"loaded","split","skipped"}.
 #[derive(clap::Args, Debug)]
