@@ -17,8 +17,8 @@ pub(super) struct Frequency {
 /// Each block has this many counters, of which the least counts.
 const ROWS: u32 = 4;
 
-/// The greatest count.
-const MOST: u64 = 15;
+/// The maximum count.
+const MAX_COUNT: u64 = 15;
 
 /// One word of counters for this many bytes of the cache: sixteen counters for a block of the usual size.
 const BYTES: u64 = 64 << 10;
@@ -37,7 +37,7 @@ impl Frequency {
     pub(super) fn count(&self, key: &BlockKey, cached: u64) {
         for (word, shift) in self.counters(key) {
             let old = word.load(Ordering::Relaxed);
-            if old >> shift & MOST < MOST {
+            if old >> shift & MAX_COUNT < MAX_COUNT {
                 // a count that another thread overtakes is lost
                 let _ = word.compare_exchange(old, old + (1 << shift), Ordering::Relaxed, Ordering::Relaxed);
             }
@@ -53,7 +53,8 @@ impl Frequency {
 
     /// Returns how often a block has lately been read, from 0 to 15.
     pub(super) fn of(&self, key: &BlockKey) -> u64 {
-        let counts = self.counters(key).map(|(word, shift)| word.load(Ordering::Relaxed) >> shift & MOST);
+        let counts =
+            self.counters(key).map(|(word, shift)| word.load(Ordering::Relaxed) >> shift & MAX_COUNT);
         counts.min().unwrap_or_default()
     }
 

@@ -25,7 +25,7 @@ pub(super) struct IndexStore {
 #[derive(Default)]
 struct Reserved {
     bytes: u64,
-    /// The most entries there have been.
+    /// The maximum number of entries there have been.
     pieces: u64,
 }
 
@@ -33,11 +33,11 @@ struct Reserved {
 /// from 0 on.
 pub(super) const RESERVED: FileId = FileId(u64::MAX);
 
-/// The most bytes of such an entry: the weight of an entry has 32 bits.
+/// The maximum number of bytes of such an entry: the weight of an entry has 32 bits.
 const PIECE: u64 = 1 << 30;
 
-/// The greatest share of the cache that the store takes, in eighths.
-const MOST: u64 = 7;
+/// The maximum share of the cache that the store takes, in eighths.
+const MAX_EIGHTHS: u64 = 7;
 
 /// New outlines are coarse while the store takes more than this share of the cache, in eighths.
 const FINE: u64 = 2;
@@ -55,7 +55,7 @@ impl IndexStore {
         let count = move |_: &BlockKey, entry: &Entry| {
             counted.evictions.add(u64::from(matches!(entry.block, CachedBlock::Index(_))));
         };
-        let entries = blocks::new(capacity / 8 * MOST, Arc::default(), Arc::clone(&chances), count)?;
+        let entries = blocks::new(capacity / 8 * MAX_EIGHTHS, Arc::default(), Arc::clone(&chances), count)?;
         Some(Self { entries, chances, counters, capacity, reserved: Mutex::default() })
     }
 
@@ -125,7 +125,7 @@ impl IndexStore {
         if exactly {
             self.entries.run_pending_tasks();
         }
-        let bytes = self.entries.weighted_size().min(self.capacity / 8 * MOST);
+        let bytes = self.entries.weighted_size().min(self.capacity / 8 * MAX_EIGHTHS);
         let mut reserved = unpoisoned(self.reserved.lock());
         let difference = bytes.abs_diff(reserved.bytes);
         if difference == 0 || !exactly && difference < self.capacity / STEP {
@@ -261,7 +261,7 @@ mod tests {
             store.give_second_chances(|_| true);
             store.entries.run_pending_tasks();
         }
-        assert!(store.entries.weighted_size() <= (1 << 20) / 8 * MOST);
+        assert!(store.entries.weighted_size() <= (1 << 20) / 8 * MAX_EIGHTHS);
         assert!(
             (0..COUNT).filter(|slot| !slots.take_used(*slot) && slots.get(*slot).is_none()).count() > 3_000
         );

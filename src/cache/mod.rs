@@ -210,8 +210,8 @@ const SWEEPS: usize = 8;
 /// A full cache takes one in this many of the blocks of a long scan.
 const SCANNED: u64 = 16;
 
-/// A full cache takes one in this many of the chunks of Bloom filters that are looked for in vain. To read
-/// and check a chunk of 128 KiB takes as long as ten look-ups of a row in the file.
+/// A full cache takes one in this many of the chunks of Bloom filters that are looked up and not found. To
+/// read and check a chunk of 128 KiB takes as long as ten look-ups of a row in the file.
 const FILTERS: u64 = 32;
 
 /// The same of chunks that are looked up by their parts meanwhile: a chunk takes as long to read as fifty of
@@ -472,7 +472,7 @@ impl BlockCache {
         self.contains(Store::Blocks, key) || self.0.second_tier.as_ref().is_some_and(|second| second.has(key))
     }
 
-    /// Notes that something of a block has been inserted.
+    /// Records that something of a block has been inserted.
     fn note_inserted(&self, key: BlockKey) {
         unpoisoned(self.0.blocks_of_files.lock()).entry(key.file).or_default().insert(key.offset);
     }
@@ -495,7 +495,7 @@ impl BlockCache {
             }
             for (key, entry) in chances {
                 if key.file == RESERVED {
-                    // it gives up its place only if no other entry can leave
+                    // it is removed only if no other entry can be
                     self.index().reserve_again(self.blocks(), key.offset, sweep > 4 * SWEEPS);
                 } else if sweep > SWEEPS {
                     self.0.counters.evictions.add(1);

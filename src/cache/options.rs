@@ -30,15 +30,15 @@ impl BlockCacheOptions {
     /// Adds a second tier of `bytes` bytes, a file in a directory of a local disk, for data blocks that leave
     /// memory (HBase: `hbase.bucketcache.ioengine=file:…` and `hbase.bucketcache.size`; default: none).
     ///
-    /// The directory is created if it is missing, and only one cache at a time can use it. The file takes its
-    /// size at once, and is removed with the cache: nothing outlives the process. It has the cells of the
-    /// blocks as they are in memory, and only its owner may read it; blocks of encrypted files are never in
-    /// it. A separate thread writes it. If it waits for a slow disk, blocks are dropped instead; no read
+    /// The directory is created if it is missing, and only one cache at a time can use it. The file has its
+    /// full size at once, and is removed with the cache: nothing outlives the process. It has the cells of
+    /// the blocks as they are in memory, and only its owner may read it; blocks of encrypted files are never
+    /// in it. A separate thread writes it. If it waits for a slow disk, blocks are dropped instead; no read
     /// waits for a write.
     ///
     /// What is found there is verified, and damage is only a miss. After a failed call of the system, a full
     /// disk for example, the cache goes on without the tier: [`CacheStats::second_tier`] shows it, and
-    /// [`BlockCache::second_tier_failure`] says why. Needs Unix and threads.
+    /// [`BlockCache::second_tier_failure`] returns the reason. Needs Unix and threads.
     ///
     /// [`CacheStats::second_tier`]: super::CacheStats::second_tier
     #[must_use]

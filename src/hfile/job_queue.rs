@@ -127,7 +127,7 @@ struct QueueState<T: Task> {
 }
 
 /// At most this many jobs wait. More are done by the threads that need them.
-const MOST_WAITING: usize = 64;
+const MAX_WAITING: usize = 64;
 
 /// After this time without a job the thread ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -155,10 +155,10 @@ impl<T: Task> JobQueue<T> {
 
     fn push_by(&self, job: &Arc<Job<T>>, spawn: impl FnOnce() -> io::Result<()>) {
         let mut state = unpoisoned(self.state.lock());
-        if state.jobs.len() >= MOST_WAITING {
+        if state.jobs.len() >= MAX_WAITING {
             state.jobs.retain(|job| job.is_waiting());
         }
-        if state.jobs.len() < MOST_WAITING && state.start(spawn) {
+        if state.jobs.len() < MAX_WAITING && state.start(spawn) {
             state.jobs.push_back(Arc::clone(job));
             if mem::take(&mut state.is_asleep) {
                 self.added.notify_one();

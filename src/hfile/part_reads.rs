@@ -62,7 +62,7 @@ struct Together {
     spans: Vec<Span>,
 }
 
-/// Consecutive bytes of a block; none if the file is in memory. They are known by their places, as the
+/// Consecutive bytes of a block; none if the file is in memory. They are identified by their places, as the
 /// block's outline may be replaced by one with larger or smaller parts.
 struct Span {
     file: FileId,
@@ -122,7 +122,7 @@ impl fmt::Debug for ReadTogether {
     }
 }
 
-/// Finds the cells of a row in a block. `may_read` is asked before a part is read.
+/// Finds the cells of a row in a block. `may_read` is called before a part is read.
 ///
 /// Returns `None` if the whole block must be read: `may_read` returns false; the part is long; or the bytes
 /// cannot be read, or are not those that the block had.

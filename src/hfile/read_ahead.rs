@@ -20,11 +20,11 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
-/// The most blocks that are read ahead.
-const MOST_BLOCKS: usize = 8;
+/// The maximum number of blocks that are read ahead.
+const MAX_BLOCKS: usize = 8;
 
 /// One block is read ahead for this many that the scan has passed since its last seek, so that a scan that
-/// ends early has read few blocks in vain.
+/// ends early has read few blocks for nothing.
 const PASSED: u32 = 4;
 
 /// One thread for the process: scans that find it busy decode their blocks themselves.
@@ -107,7 +107,7 @@ pub(super) enum AheadBlock {
 }
 
 impl ReadAhead {
-    /// Begins to read ahead, if there is a thread that helps.
+    /// Begins to read ahead, if there is a helper thread.
     pub(super) fn new() -> Self {
         Self {
             blocks: VecDeque::new(),
@@ -134,7 +134,7 @@ impl ReadAhead {
         let Some((leaf, at)) = path.leaf() else { return };
         self.keep(mem::take(spare));
         let is_known = self.leaf.as_ref().is_some_and(|known| Arc::ptr_eq(known, leaf));
-        if !is_known || !(at..=at + 1 + MOST_BLOCKS).contains(&self.next) {
+        if !is_known || !(at..=at + 1 + MAX_BLOCKS).contains(&self.next) {
             self.cancel();
             self.leaf = Some(Arc::clone(leaf));
         }
@@ -144,7 +144,7 @@ impl ReadAhead {
         }
         self.failed.take_if(|failed| failed.entry < at);
         self.next = self.next.max(at + 1);
-        let most = usize::try_from(passed / PASSED).map_or(MOST_BLOCKS, |most| most.min(MOST_BLOCKS));
+        let most = usize::try_from(passed / PASSED).map_or(MAX_BLOCKS, |most| most.min(MAX_BLOCKS));
         let end = leaf.len().min(at + 1 + most);
         while self.next < end && self.failed.is_none() && !self.is_off {
             let Some(handle) = leaf.handle(self.next) else { return };
@@ -178,7 +178,7 @@ impl ReadAhead {
             self.failed = Some(Failed { offset: handle.offset, entry: self.next, error });
             return false;
         }
-        // the header is not verified yet: what it says of sizes only decides whether to go on
+        // the header is not verified yet: its sizes only decide whether to go on
         let Ok(header) = BlockHeader::parse(&stored, decoder.context.has_checksums) else {
             self.is_off = true;
             return false;
@@ -259,7 +259,7 @@ impl ReadAhead {
 
     /// Keeps the memory of a block for reuse.
     fn keep(&mut self, plain: Vec<u8>) {
-        if plain.capacity() > 0 && self.plain.len() <= MOST_BLOCKS {
+        if plain.capacity() > 0 && self.plain.len() <= MAX_BLOCKS {
             self.plain.push(plain);
         }
     }

@@ -150,7 +150,7 @@ impl ReaderCore {
                 && self.source.context().is_plain()
                 && cache.takes_outlines_alone()
                 && !cache.contains(Store::Blocks, key)
-                // there may be one whose index block has left the cache: outlines are in vain then
+                // there may be one whose index block has left the cache: outlines are useless then
                 && !cache.contains(Store::Index, key)
         };
         let block = match outlined {

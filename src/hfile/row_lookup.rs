@@ -111,7 +111,7 @@ impl ReaderCore {
                     (RowSearch::Found(place), Some(block)) => {
                         return RowLookup::At(RowCursor { row, order, leaf, is_last, at, block, place });
                     }
-                    (RowSearch::Behind, _) => {}
+                    (RowSearch::After, _) => {}
                     _ => return RowLookup::Absent,
                 }
                 at += 1;
@@ -126,7 +126,7 @@ impl ReaderCore {
 
     /// Finds a row in a block that is not in the cache, by the block's outline. Returns `None` if the block
     /// must be read as a whole: it has no outline; the cache has room for it; it is read so often that it
-    /// should be in the cache; or [`part_reads::find_row`] says so.
+    /// should be in the cache; or [`part_reads::find_row`] requires it.
     #[cold]
     fn find_by_outline(
         &self,
@@ -161,7 +161,7 @@ impl ReaderCore {
                 (Some(BlockGuard::of(cells)), RowSearch::Found(place))
             }
             OutlineSearch::Absent => (None, RowSearch::Absent),
-            OutlineSearch::Behind => (None, RowSearch::Behind),
+            OutlineSearch::After => (None, RowSearch::After),
         })
     }
 }

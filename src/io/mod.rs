@@ -89,7 +89,7 @@ pub struct FileIdentity {
     pub device: u64,
     /// The number of the file on the device (Unix: the inode).
     pub number: u64,
-    /// When the file was created, in nanoseconds since 1970; 0 if the system does not say.
+    /// When the file was created, in nanoseconds since 1970; 0 if the system does not record it.
     pub created_nanos: u64,
 }
 
@@ -324,7 +324,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     }
 
     /// Returns the full path of a file or directory, which need not exist: a relative path begins at the
-    /// current directory. If asked for, the path is that without symbolic links. By default, all paths are
+    /// current directory. On request, the path is that without symbolic links. By default, all paths are
     /// full.
     ///
     /// # Errors

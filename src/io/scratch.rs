@@ -25,7 +25,7 @@ impl LocalScratchFile {
         match allocate(&file, len) {
             Ok(()) => Ok(Self(file)),
             Err(error) => {
-                // the first error says more
+                // the first error is the cause
                 let _ = fs::remove_file(path);
                 Err(error)
             }

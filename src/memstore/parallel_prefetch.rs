@@ -137,7 +137,7 @@ impl Lane<'_, '_> {
         }
     }
 
-    /// Copies the cell that `look` found.
+    /// Copies the cell that `refresh` found.
     #[inline]
     fn copy(&mut self) {
         if let Some(found) = self.found.take() {

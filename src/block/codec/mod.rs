@@ -46,8 +46,8 @@ impl Codec {
     ///
     /// # Errors
     ///
-    /// If the codec is not built in, or is none of those with Hadoop's framing and ZSTD; if the bytes are no
-    /// such stream, or it has more plain bytes.
+    /// If the codec is not built in, or is not ZSTD or one with Hadoop's framing; if the bytes are not such a
+    /// stream, or it has more plain bytes.
     pub fn decompress_stream(self, stream: &[u8], max: usize) -> Result<Vec<u8>, Corruption> {
         Decompressor::new(self, None).decompress_stream(stream, max)
     }

@@ -13,7 +13,7 @@ pub(super) struct Pool<T> {
 
 /// The maximum number of idle contexts. More concurrent decoders than this are limited by the number of
 /// processors, not by creating contexts.
-const MOST_IDLE: usize = 64;
+const MAX_IDLE: usize = 64;
 
 impl<T> Pool<T> {
     pub(super) const fn new() -> Self {
@@ -27,7 +27,7 @@ impl<T> Pool<T> {
     /// Returns a reusable context to the pool.
     pub(super) fn put(&self, context: T) {
         let mut idle = unpoisoned(self.idle.lock());
-        if idle.len() < MOST_IDLE {
+        if idle.len() < MAX_IDLE {
             idle.push(context);
         }
     }

@@ -28,7 +28,7 @@ pub(super) fn decode(
     let mut rest = input;
     let mut room_bytes = input.len().saturating_mul(USUAL_RATIO).max(LEAST_ROOM);
     loop {
-        // room for one byte too many: with an empty buffer, a library need not look for the end of the stream
+        // room for one byte too many: with an empty buffer, a library may not detect the end of the stream
         let mut spare = [0];
         let full = plain.left() == 0;
         let room = if full { &mut spare } else { plain.room(room_bytes) };

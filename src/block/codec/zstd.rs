@@ -103,7 +103,7 @@ fn decode_frame(
     no_room: impl FnOnce() -> Corruption,
 ) -> Result<(), Corruption> {
     let len = zstd_safe::find_frame_compressed_size(rest).map_err(refuse)?;
-    let Some((frame, behind)) = rest.split_at_checked(len) else {
+    let Some((frame, after)) = rest.split_at_checked(len) else {
         return Err(Codec::Zstd.refuses("a frame that ends too early"));
     };
     let mut at_most = len.saturating_mul(MAX_RATIO);
@@ -122,7 +122,7 @@ fn decode_frame(
         code => refuse(code),
     });
     plain.advance(written?);
-    *rest = behind;
+    *rest = after;
     Ok(())
 }
 
@@ -139,7 +139,7 @@ fn choose<'a>(
     match (wanted, dictionary) {
         (_, Some(dictionary)) if dictionary.id == wanted => match &dictionary.prepared {
             Some(prepared) => Ok(Some(prepared)),
-            None => Err(Codec::Zstd.refuses("what was given as dictionary is none")),
+            None => Err(Codec::Zstd.refuses("the given dictionary is invalid")),
         },
         (None, _) => Ok(None),
         (Some(id), given) => Err(Corruption::Unsupported {
@@ -164,7 +164,7 @@ impl Encoder {
             None => None,
             Some(bytes) => Some(
                 CDict::try_create(bytes, LEVEL)
-                    .ok_or_else(|| Codec::Zstd.refuses("what was given as dictionary is none"))?,
+                    .ok_or_else(|| Codec::Zstd.refuses("the given dictionary is invalid"))?,
             ),
         };
         let context = CCtx::try_create().ok_or_else(|| Codec::Zstd.refuses("no memory for a context"))?;
@@ -213,7 +213,7 @@ mod tests {
         let other = DecoderDictionary { id: NonZeroU32::new(5), prepared: None };
         assert!(read(Some(&other)).starts_with("ZSTD dictionary 786779003 (that given is 5)"));
         let broken = DecoderDictionary { id: NonZeroU32::new(786_779_003), prepared: None };
-        assert_eq!(read(Some(&broken)), "ZSTD: what was given as dictionary is none");
+        assert_eq!(read(Some(&broken)), "ZSTD: the given dictionary is invalid");
     }
 
     #[test]

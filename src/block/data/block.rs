@@ -42,7 +42,7 @@ pub(crate) enum RowSearch {
     /// The row is not in this block, but a greater row is.
     Absent,
     /// All cells are before the row.
-    Behind,
+    After,
 }
 
 /// The result of a step.
@@ -164,7 +164,7 @@ impl DataBlock {
         place.at
     }
 
-    /// Notes that the stored block has these cells, as they are, at the same offsets.
+    /// Records that the stored block has these cells, as they are, at the same offsets.
     pub(crate) fn with_stored_cells(self) -> Self {
         Self { as_stored: true, ..self }
     }
@@ -377,7 +377,7 @@ impl DataBlock {
     pub(crate) fn seek(&self, key: &CellKey, order: CellOrder) -> Option<(CellPosition, Ordering)> {
         let (low, high) = match self.candidates(key.row()) {
             Candidates::Before => (0, 0),
-            Candidates::Behind => return None,
+            Candidates::After => return None,
             Candidates::Between { low, high } => (low, high),
         };
         let mut place = if self.index.len() == 0 {
@@ -413,7 +413,7 @@ impl DataBlock {
         }
         let (low, high) = match self.candidates(row) {
             Candidates::Before => return RowSearch::Absent,
-            Candidates::Behind => return RowSearch::Behind,
+            Candidates::After => return RowSearch::After,
             Candidates::Between { low, high } => (low, high),
         };
         if low < high {
@@ -426,7 +426,7 @@ impl DataBlock {
             }
             return self.bisect_rows(low, high, row, order);
         }
-        if low < self.index.len() { RowSearch::Absent } else { RowSearch::Behind }
+        if low < self.index.len() { RowSearch::Absent } else { RowSearch::After }
     }
 
     /// As [`find_row`](Self::find_row), in a block without an index.
@@ -435,7 +435,7 @@ impl DataBlock {
         let mut place = self.first();
         loop {
             match order.compare_rows(self.row(&place), row) {
-                Ordering::Less if !self.advance(&mut place) => return RowSearch::Behind,
+                Ordering::Less if !self.advance(&mut place) => return RowSearch::After,
                 Ordering::Less => {}
                 Ordering::Equal => return RowSearch::Found(place),
                 Ordering::Greater => return RowSearch::Absent,
@@ -456,7 +456,7 @@ impl DataBlock {
             }
         }
         if low == self.index.len() {
-            return RowSearch::Behind;
+            return RowSearch::After;
         }
         let place = self.place(self.entry_at(low));
         if self.row(&place) == row { RowSearch::Found(place) } else { RowSearch::Absent }
@@ -466,8 +466,8 @@ impl DataBlock {
     pub(crate) fn seek_before(&self, key: &CellKey, order: CellOrder) -> Option<CellPosition> {
         let start = match self.candidates(key.row()) {
             Candidates::Before => return None,
-            Candidates::Behind if self.index.len() > 0 => self.entry_at(self.index.len() - 1),
-            Candidates::Behind => self.cells.start,
+            Candidates::After if self.index.len() > 0 => self.entry_at(self.index.len() - 1),
+            Candidates::After => self.cells.start,
             Candidates::Between { low, high } => match self.bisect(low, high, key, order).checked_sub(1) {
                 Some(entry) => self.entry_at(entry),
                 None => self.cells.start,

@@ -126,7 +126,7 @@ pub(crate) enum OutlineSearch {
     /// The row is not in this block, but a greater row is, or may be.
     Absent,
     /// All cells are before the row.
-    Behind,
+    After,
 }
 
 /// The size of parts: a part ends with the first row that reaches it.
@@ -359,7 +359,7 @@ impl BlockOutline {
             }
         }
         let is_last = part + 1 == self.parts.len();
-        Some(if is_last { OutlineSearch::Behind } else { OutlineSearch::Absent })
+        Some(if is_last { OutlineSearch::After } else { OutlineSearch::Absent })
     }
 
     /// Returns the row of a cell, and the offset after the cell.
@@ -388,7 +388,7 @@ impl BlockOutline {
     }
 }
 
-/// The most bytes that a part is decoded to.
+/// The maximum number of bytes that a part is decoded to.
 const MAX_DECODED: usize = 1 << 20;
 
 impl fmt::Debug for BlockOutline {

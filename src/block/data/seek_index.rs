@@ -89,7 +89,7 @@ pub(super) enum Candidates {
     /// The key is before all cells.
     Before,
     /// The key is after all cells.
-    Behind,
+    After,
     /// Cells of entries before `low` are less, those of entries from `high` on are greater. The entries
     /// between share the key's row bits.
     Between { low: usize, high: usize },
@@ -235,7 +235,7 @@ impl SeekIndex {
         };
         match sides {
             Ordering::Less => return Candidates::Before,
-            Ordering::Greater => return Candidates::Behind,
+            Ordering::Greater => return Candidates::After,
             Ordering::Equal => {}
         }
         let Some(ahead) = prefix(row, self.common).checked_sub(self.first) else {
@@ -243,7 +243,7 @@ impl SeekIndex {
         };
         let target = ahead >> self.shift;
         if target >> self.form.row_bits() != 0 {
-            return Candidates::Behind;
+            return Candidates::After;
         }
         let entries = &bytes[self.at..];
         // an entry is below the bound if its row bits are below the target, whatever its offset

@@ -31,12 +31,12 @@ impl TagsAndMvcc {
         Self { cells: format.cells, dictionary: compressed.then(Box::default), marks: None }
     }
 
-    /// Notes from now on where each cell ends.
+    /// Records from now on where each cell ends.
     pub(super) fn mark_cells(&mut self, marks: Vec<CellMark>) {
         self.marks = Some(marks);
     }
 
-    /// Returns what was noted.
+    /// Returns what was recorded.
     pub(super) fn into_marks(self) -> Vec<CellMark> {
         self.marks.unwrap_or_default()
     }

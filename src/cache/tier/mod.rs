@@ -1,10 +1,10 @@
 //! The second tier of the block cache: data blocks that have left memory, in a file on a local disk (HBase:
 //! `BucketCache` with a file as its engine, below an LRU cache for all blocks).
 //!
-//! Blocks are stored as they are in memory, plain and decoded. Their files are known by the numbers of open
-//! files, so a block is only found for the file that it was read from, whatever its path; nothing is kept
-//! when the process ends. Every block has a checksum over its bytes, file and offset, and is checked as if it
-//! came from a store file. A call of the system that fails ends the use of the tier, and no read.
+//! Blocks are stored as they are in memory, plain and decoded. Their files are identified by the numbers of
+//! open files, so a block is only found for the file that it was read from, whatever its path; nothing is
+//! kept when the process ends. Every block has a checksum over its bytes, file and offset, and is checked as
+//! if it came from a store file. A call of the system that fails ends the use of the tier, and no read.
 
 mod entry;
 mod ring;
@@ -77,7 +77,7 @@ pub(super) struct Tier {
     storage: Arc<dyn Storage>,
     path: PathBuf,
     lock: Option<FileLock>,
-    /// The process that writes the file, and removes it. A forked one does not know what is in it, and may
+    /// The process that writes the file, and removes it. A forked one has no record of its contents, and may
     /// find the ring locked by a thread that it does not have.
     owner: Owner,
 }

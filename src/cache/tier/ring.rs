@@ -1,4 +1,4 @@
-//! Where blocks are in the file of the second tier, which is written round and round.
+//! Where blocks are in the file of the second tier, which is overwritten from the start again and again.
 
 use crate::cache::{BlockKey, FileId};
 use std::collections::{HashMap, VecDeque};

@@ -170,19 +170,19 @@ impl BloomFilter {
         }
         let Some(chunk) = chunk else { return false };
         let hashes = hashes();
-        if let Some(found) = self.slots.with(chunk, |bits| self.ask(bits, hashes)) {
+        if let Some(found) = self.slots.with(chunk, |bits| self.probe_bits(bits, hashes)) {
             return found;
         }
-        self.load_and_ask(file, chunk, hashes)
+        self.load_and_probe(file, chunk, hashes)
     }
 
     #[inline]
-    fn ask(&self, bits: &[u8], hashes: KeyHashes) -> bool {
+    fn probe_bits(&self, bits: &[u8], hashes: KeyHashes) -> bool {
         probe(bits, self.meta.hash_count(), hashes)
     }
 
     #[cold]
-    fn load_and_ask(&self, file: &ReaderCore, chunk: usize, hashes: KeyHashes) -> bool {
+    fn load_and_probe(&self, file: &ReaderCore, chunk: usize, hashes: KeyHashes) -> bool {
         let Some(handle) = self.meta.handle(chunk) else { return true };
         let parts = self.parts.get(chunk);
         match file.load_bloom_chunk(handle, &self.slots, chunk, parts.is_some()) {
@@ -190,7 +190,7 @@ impl BloomFilter {
                 if file.reads_bloom_parts() {
                     self.parts.keep(chunk, &bits);
                 }
-                self.ask(&bits, hashes)
+                self.probe_bits(&bits, hashes)
             }
             // the chunk does not fit the cache
             Ok(None) => parts.is_none_or(|parts| {

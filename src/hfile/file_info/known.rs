@@ -271,7 +271,7 @@ impl FileInfo {
         let Some(value) = self.value(name) else { return Ok(None) };
         if let Some(message) = value.strip_prefix(proto::MAGIC) {
             let tracker = TimeRangeTracker::decode(message)
-                .map_err(|_| Corruption::Malformed("time range that is no TimeRangeTracker"))?;
+                .map_err(|_| Corruption::Malformed("time range that is not a TimeRangeTracker"))?;
             let number = |n: Option<u64>| n.unwrap_or_default().cast_signed();
             return Ok(Some(FileTimeRange { min: number(tracker.from), max: number(tracker.to) }));
         }

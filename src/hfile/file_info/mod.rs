@@ -56,8 +56,8 @@ impl FileInfo {
     pub(crate) fn parse(payload: &[u8], limit: usize) -> Result<Self, Corruption> {
         let mut cursor = Cursor::new(payload);
         let mut info = match payload.strip_prefix(proto::MAGIC) {
-            Some(behind) => {
-                cursor = Cursor::new(behind);
+            Some(body) => {
+                cursor = Cursor::new(body);
                 Self::protobuf(delimited(&mut cursor, "message of the file info")?, limit)?
             }
             None => Self::plain(&mut cursor, limit)?,
@@ -85,7 +85,7 @@ impl FileInfo {
                     };
                     info.push_within(key, value, limit)?;
                 }
-                (1, _) => return Err(Corruption::Malformed("entry of the file info that is no message")),
+                (1, _) => return Err(Corruption::Malformed("entry of the file info that is not a message")),
                 _ => {}
             }
         }
@@ -281,7 +281,7 @@ mod tests {
             (b"PBUF", "message of the file info needs"),
             (b"PBUF\x02\x0a\x00", "entry of the file info without"),
             (b"PBUF\x04\x0a\x02\x0a\x00", "entry of the file info without"),
-            (b"PBUF\x02\x08\x00", "entry of the file info that is no message"),
+            (b"PBUF\x02\x08\x00", "entry of the file info that is not a message"),
             (b"PBUF\0x", "bytes after the file info: expected 0, found 1"),
         ] {
             let message = FileInfo::parse(bytes, usize::MAX).unwrap_err().to_string();

@@ -35,8 +35,8 @@ pub(crate) const MOB_FILE_REFS: &str = "MOB_FILE_REFS";
 pub(crate) const STRIPE_START_KEY: &str = "STRIPE_START_KEY";
 pub(crate) const STRIPE_END_KEY: &str = "STRIPE_END_KEY";
 
-/// The keys without the prefix of the file layer that say how a file is stored, or what its Bloom filter has:
-/// the writer derives their values.
+/// The keys without the prefix of the file layer that record how a file is stored, or what its Bloom filter
+/// has: the writer derives their values.
 pub(crate) const OF_FORMAT: [&str; 7] = [
     KEY_VALUE_VERSION,
     MAX_MEMSTORE_TS,

@@ -122,13 +122,13 @@ fn without_a_thread_no_job_is_taken() {
 fn the_queue_is_bounded_and_claimed_jobs_leave_it_first() {
     let queue = queue();
     assert!(unpoisoned(queue.state.lock()).start(|| Ok(())));
-    let jobs: Vec<_> = (0..2 * MOST_WAITING).map(|n| job(Action::Return(n))).collect();
+    let jobs: Vec<_> = (0..2 * MAX_WAITING).map(|n| job(Action::Return(n))).collect();
     jobs.iter().for_each(|job| queue.push(job));
     let len = || unpoisoned(queue.state.lock()).jobs.len();
-    assert_eq!(len(), MOST_WAITING);
+    assert_eq!(len(), MAX_WAITING);
     jobs[..9].iter().for_each(|job| assert!(matches!(job.claim(), Claim::Waiting(_))));
-    queue.push(&jobs[MOST_WAITING]);
-    assert_eq!(len(), MOST_WAITING - 8);
+    queue.push(&jobs[MAX_WAITING]);
+    assert_eq!(len(), MAX_WAITING - 8);
 }
 
 #[test]

@@ -55,10 +55,10 @@ fn only_long_scans_of_compressed_blocks_read_ahead() {
     let mut begun = None;
     walk(&mut scanner, ROWS / 2, |i, ahead| {
         begun.get_or_insert(i);
-        assert!(ahead.blocks.len() <= (i / rows_in_block / 3).min(MOST_BLOCKS), "{i}");
+        assert!(ahead.blocks.len() <= (i / rows_in_block / 3).min(MAX_BLOCKS), "{i}");
     });
     assert!(begun.is_some_and(|i| i > 3 * rows_in_block), "{begun:?}");
-    assert!(blocks(&scanner) >= MOST_BLOCKS - 1);
+    assert!(blocks(&scanner) >= MAX_BLOCKS - 1);
     scanner.seek(&key(9)).unwrap();
     assert_eq!(blocks(&scanner), 0);
     for i in (0..ROWS).step_by(97) {
@@ -83,11 +83,11 @@ fn what_is_held_is_bounded() {
             assert!(of_blocks >= ahead.blocks.len().saturating_sub(1) * BLOCK);
             largest = ahead.blocks.iter().map(|block| block.memory).fold(largest, usize::max);
             (most, blocks) = (most.max(of_blocks), blocks.max(ahead.blocks.len()));
-            assert!(ahead.plain.len() <= MOST_BLOCKS + 1 && ahead.stored.len() <= MOST_BLOCKS + 2);
+            assert!(ahead.plain.len() <= MAX_BLOCKS + 1 && ahead.stored.len() <= MAX_BLOCKS + 2);
         });
         assert!(most <= limit, "{most} of {limit}");
         // one more would be too much, beside the one that the scan was about to enter
-        assert!(blocks == MOST_BLOCKS || most + 2 * largest > limit, "{blocks}, {most} of {limit}");
+        assert!(blocks == MAX_BLOCKS || most + 2 * largest > limit, "{blocks}, {most} of {limit}");
     }
     assert!((BLOCK..3 * BLOCK).contains(&largest), "{largest}");
 }
@@ -109,7 +109,7 @@ fn blocks_of_the_cache_are_not_read() {
         assert!(ahead.blocks.iter().all(|block| !block.entry.is_multiple_of(3)));
         seen = seen.max(ahead.blocks.len());
     });
-    assert!(seen >= MOST_BLOCKS / 2);
+    assert!(seen >= MAX_BLOCKS / 2);
     let (after, all) = (cache.stats(), starts.len() as u64);
     assert_eq!((after.misses - before.misses, after.blocks), (all - all.div_ceil(3), all));
     drop(scanner);
@@ -126,7 +126,7 @@ fn blocks_that_come_from_the_cache_are_forgotten() {
     let file = HFile::options().cache(&cache).open_reader(reader).unwrap();
     let mut scanner = file.scanner();
     walk(&mut scanner, ROWS / 3, |_, _| {});
-    assert!(blocks(&scanner) >= MOST_BLOCKS - 1);
+    assert!(blocks(&scanner) >= MAX_BLOCKS - 1);
     walk(&mut file.scanner(), ROWS - 1, |_, _| {});
     for i in ROWS / 3..ROWS - 1 {
         assert_eq!(scanner.peek().unwrap().key(), &*key(i));

@@ -135,8 +135,8 @@ impl KnownKeys {
 
     /// Returns where the walk over the data ends.
     pub(super) fn end(&self) -> u64 {
-        let behind = self.trailer.as_ref().map_or_else(|| self.source.reader.len(), Trailer::offset);
-        self.section.unwrap_or(behind)
+        let end = self.trailer.as_ref().map_or_else(|| self.source.reader.len(), Trailer::offset);
+        self.section.unwrap_or(end)
     }
 
     fn read_info(&mut self, section: &LoadOnOpen) -> Option<FileInfo> {

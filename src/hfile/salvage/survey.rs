@@ -87,14 +87,14 @@ impl Survey {
         while let Some(step) = walk.next(references)? {
             let WalkStep::Block { at, header } = step else { continue };
             let block_type = header.block_type();
-            let is_behind = matches!(
+            let is_after_data = matches!(
                 block_type,
                 BlockType::RootIndex
                     | BlockType::FileInfo
                     | BlockType::GeneralBloomMeta
                     | BlockType::DeleteFamilyBloomMeta
             );
-            if is_behind {
+            if is_after_data {
                 survey.section.get_or_insert(at);
             } else {
                 survey.data_end = at + header.total_size() as u64;

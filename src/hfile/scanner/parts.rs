@@ -116,7 +116,7 @@ impl HFileScanner<'_> {
         leaf.handle(at).is_some_and(|handle| self.file.is_to_be_read(leaf, at, handle))
     }
 
-    /// Notes that the next block is not the one after the current one.
+    /// Records that the next block is not the one after the current one.
     #[cold]
     pub(super) fn end_run(&mut self) {
         self.run = 0;

@@ -27,7 +27,7 @@ pub(crate) struct ReversedHFileScanner<'f> {
     /// The cells of the row in that block.
     here: RowSpan,
     /// The part of the row in the next block.
-    behind: Option<RowAfter>,
+    after: Option<RowAfter>,
     /// The block in which the row begins.
     begins: CursorState,
     /// The current position.
@@ -56,8 +56,8 @@ enum CursorState {
     Unpositioned,
     /// In the block of `cells`.
     InBlock,
-    /// In the block after it.
-    Behind,
+    /// In the block after that.
+    InNext,
     /// At the position of `cells`, in any block.
     Wide,
 }
@@ -68,7 +68,7 @@ impl<'f> ReversedHFileScanner<'f> {
         Self {
             cells,
             here: RowSpan::default(),
-            behind: None,
+            after: None,
             begins: CursorState::Unpositioned,
             state: CursorState::Unpositioned,
             wide: None,
@@ -85,7 +85,7 @@ impl<'f> ReversedHFileScanner<'f> {
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         match self.state {
             CursorState::InBlock | CursorState::Wide => self.cells.peek(),
-            CursorState::Behind => self.behind.as_ref().map(|behind| behind.block.cell(&behind.place)),
+            CursorState::InNext => self.after.as_ref().map(|after| after.block.cell(&after.place)),
             CursorState::Unpositioned => None,
         }
     }
@@ -130,7 +130,7 @@ impl<'f> ReversedHFileScanner<'f> {
         let (offset, begin) = match (self.begins, &self.wide) {
             (CursorState::InBlock, _) => (self.cells.offset(), Some(self.block()?.first_of(&self.here))),
             // together with the next block
-            (CursorState::Behind, _) => (self.cells.offset(), None),
+            (CursorState::InNext, _) => (self.cells.offset(), None),
             (CursorState::Wide, Some(wide)) => (wide.offset, Some(wide.place)),
             (CursorState::Unpositioned, _) | (CursorState::Wide, None) => return self.seek_before(key),
         };
@@ -171,7 +171,7 @@ impl<'f> ReversedHFileScanner<'f> {
             CursorState::Unpositioned | CursorState::Wide => return Ok(false),
             CursorState::InBlock if self.here.is_first() => return self.at_start().map(|()| false),
             CursorState::InBlock => self.block()?.row_before(&self.here, order),
-            CursorState::Behind => self.block()?.last_row(order),
+            CursorState::InNext => self.block()?.last_row(order),
         };
         self.enter_row(row.map_err(|error| self.error(error))?)
     }
@@ -194,16 +194,16 @@ impl<'f> ReversedHFileScanner<'f> {
     }
 
     fn advance_with_care(&mut self) -> Result<()> {
-        match (self.state, &mut self.behind) {
+        match (self.state, &mut self.after) {
             (CursorState::Unpositioned, _) => {}
-            (CursorState::InBlock, Some(_)) => self.state = CursorState::Behind,
+            (CursorState::InBlock, Some(_)) => self.state = CursorState::InNext,
             (CursorState::InBlock, None) => self.state = CursorState::Unpositioned,
-            (CursorState::Behind, Some(RowAfter { block, row, place })) => {
+            (CursorState::InNext, Some(RowAfter { block, row, place })) => {
                 if !block.advance_within(row, place) {
                     self.state = CursorState::Unpositioned;
                 }
             }
-            (CursorState::Behind, None) => self.state = CursorState::Unpositioned,
+            (CursorState::InNext, None) => self.state = CursorState::Unpositioned,
             (CursorState::Wide, _) => {
                 self.state = CursorState::Unpositioned;
                 self.cells.advance()?;
@@ -253,7 +253,7 @@ impl<'f> ReversedHFileScanner<'f> {
     #[inline]
     pub(crate) fn peek_single_cell<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         let place = &self.cells.place;
-        match (self.state, &self.behind, &self.cells.block) {
+        match (self.state, &self.after, &self.cells.block) {
             (CursorState::InBlock, None, Some(block)) if self.here.ends_at(place) => visit(block.cell(place)),
             _ => None,
         }
@@ -287,16 +287,16 @@ impl<'f> ReversedHFileScanner<'f> {
                 return Ok(());
             }
         }
-        let was_behind = mem::replace(&mut self.state, CursorState::Unpositioned) == CursorState::Behind;
-        if let Some(RowAfter { block, row, place }) = &mut self.behind
+        let was_in_next = mem::replace(&mut self.state, CursorState::Unpositioned) == CursorState::InNext;
+        if let Some(RowAfter { block, row, place }) = &mut self.after
             && let Some((found, _)) = block.seek(key, order)
             && block.is_within(row, &found)
         {
-            if was_behind && !found.is_after(place) {
+            if was_in_next && !found.is_after(place) {
                 return Err(self.disorder());
             }
             *place = found;
-            self.state = CursorState::Behind;
+            self.state = CursorState::InNext;
         }
         Ok(())
     }
@@ -325,8 +325,8 @@ impl<'f> ReversedHFileScanner<'f> {
             return self.enter_wide_row(block.row_of(&row));
         }
         self.here = here;
-        self.behind = Some(RowAfter { place: block.first(), block, row });
-        self.begins = if is_one_row { CursorState::InBlock } else { CursorState::Behind };
+        self.after = Some(RowAfter { place: block.first(), block, row });
+        self.begins = if is_one_row { CursorState::InBlock } else { CursorState::InNext };
         self.state = self.begins;
         if is_one_row {
             self.cells.place = self.block()?.first_of(&here);
@@ -372,8 +372,8 @@ impl<'f> ReversedHFileScanner<'f> {
             self.cells.leave_block();
         }
         (self.begins, self.state) = (CursorState::Unpositioned, CursorState::Unpositioned);
-        if let Some(behind) = self.behind.take() {
-            self.cells.reuse(behind.block);
+        if let Some(after) = self.after.take() {
+            self.cells.reuse(after.block);
         }
     }
 

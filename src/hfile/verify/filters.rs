@@ -135,7 +135,7 @@ impl FilterCheck {
         if !found && !std::mem::replace(&mut self.has_denied, true) {
             let offset =
                 self.chunk.and_then(|chunk| self.meta.handle(chunk)).map_or(0, |handle| handle.offset);
-            let corruption = Corruption::Malformed("the Bloom chunk denies a key of the file");
+            let corruption = Corruption::Malformed("a key of the file is not in its Bloom chunk");
             faults.add(corruption, offset, Some(BlockType::BloomChunk.name()));
         }
         Ok(())

@@ -191,8 +191,8 @@ impl DataIndex {
     }
 
     fn leaf_of(&self, entry: usize) -> Option<(&Leaf, usize)> {
-        let behind = self.leaves.partition_point(|leaf| leaf.first <= entry);
-        let leaf = self.leaves.get(behind.checked_sub(1)?)?;
+        let after = self.leaves.partition_point(|leaf| leaf.first <= entry);
+        let leaf = self.leaves.get(after.checked_sub(1)?)?;
         Some((leaf, entry - leaf.first))
     }
 

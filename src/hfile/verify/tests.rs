@@ -461,7 +461,7 @@ fn a_scan_does_not_enter_a_block_again() {
     let of_leaf = usize::from(sound[first + 33 + 3]);
     let data = blocks_of(&sound, BlockType::Data);
     assert!(of_leaf < data.len() && leaves.len() > 2, "{of_leaf} of {}", data.len());
-    // the second leaf names the blocks of the first one, and these follow each other in a circle
+    // the second leaf names the blocks of the first one, and these follow each other in a cycle
     let link = data[of_leaf - 1] as u64;
     let mut bytes = with(sound, data[0], 16, &link.to_be_bytes());
     let previous = bytes[second + 16..second + 24].to_vec();

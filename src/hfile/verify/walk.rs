@@ -10,9 +10,10 @@ use crate::hfile::source::BlockSource;
 /// The number of bytes searched for a magic at a time.
 const WINDOW: usize = 64 << 10;
 const MAGIC_LEN: usize = 8;
-/// The number of bytes of invalid blocks that may be read, per byte of the part; `MIN_VAIN_READS` is added.
-const VAIN_READS: u64 = 4;
-const MIN_VAIN_READS: u64 = 1 << 20;
+/// The number of bytes of invalid blocks that may be read, per byte of the part, besides
+/// `MIN_DAMAGED_READS`.
+const DAMAGED_READS: u64 = 4;
+const MIN_DAMAGED_READS: u64 = 1 << 20;
 
 /// A walk over a part of a file that consists of consecutive blocks.
 pub(in crate::hfile) struct Walk<'a> {
@@ -21,7 +22,7 @@ pub(in crate::hfile) struct Walk<'a> {
     end: u64,
     /// The number of bytes of invalid blocks that may still be read: a file of nothing but headers, each of a
     /// huge block, must not take forever.
-    vain_reads: u64,
+    damaged_reads: u64,
     /// Whether payloads are not decompressed.
     is_stored: bool,
     /// The maximum number of bytes of a plain payload, if it is not that of any block.
@@ -47,9 +48,9 @@ pub(in crate::hfile) enum WalkStep {
 
 impl<'a> Walk<'a> {
     pub(in crate::hfile) fn new(source: &'a BlockSource, from: u64, to: u64) -> Self {
-        let vain_reads = (to - from).saturating_mul(VAIN_READS).saturating_add(MIN_VAIN_READS);
+        let damaged_reads = (to - from).saturating_mul(DAMAGED_READS).saturating_add(MIN_DAMAGED_READS);
         let (stored, plain) = (Vec::new(), Vec::new());
-        Self { source, at: from, end: to, vain_reads, is_stored: false, plain_limit: None, stored, plain }
+        Self { source, at: from, end: to, damaged_reads, is_stored: false, plain_limit: None, stored, plain }
     }
 
     /// Makes the walk check blocks as stored, by their checksums: nothing is decompressed, and only the
@@ -186,8 +187,8 @@ impl<'a> Walk<'a> {
     /// Counts the bytes read of an invalid block; returns false if the limit is reached, and the rest is
     /// skipped.
     fn charge(&mut self) -> bool {
-        let left = self.vain_reads.checked_sub(self.stored.len() as u64);
-        self.vain_reads = left.unwrap_or(0);
+        let left = self.damaged_reads.checked_sub(self.stored.len() as u64);
+        self.damaged_reads = left.unwrap_or(0);
         left.is_some()
     }
 

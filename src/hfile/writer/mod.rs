@@ -230,8 +230,8 @@ impl HFileWriter {
     /// # Errors
     ///
     /// If the key exists already; if it begins with `hfile.`, the prefix of the file layer's own entries, or
-    /// is that of another entry that says how the file is stored: `KEY_VALUE_VERSION`, `MAX_MEMSTORE_TS_KEY`,
-    /// `DATA_BLOCK_ENCODING`, `INDEX_BLOCK_ENCODING`, and those of the Bloom filter.
+    /// is that of another entry that records how the file is stored: `KEY_VALUE_VERSION`,
+    /// `MAX_MEMSTORE_TS_KEY`, `DATA_BLOCK_ENCODING`, `INDEX_BLOCK_ENCODING`, and those of the Bloom filter.
     pub fn add_file_info(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         self.info.add(key.as_ref(), value.as_ref())
     }

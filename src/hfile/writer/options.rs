@@ -78,7 +78,7 @@ impl HFileWriterOptions {
         }
     }
 
-    /// Sets what a family says of its files: encoding, codec, Bloom filter, size of blocks.
+    /// Sets the properties of a family's files: encoding, codec, Bloom filter, size of blocks.
     pub(crate) fn family(self, family: &Family) -> Self {
         self.data_block_encoding(family.data_block_encoding)
             .codec(family.codec)
@@ -131,8 +131,8 @@ impl HFileWriterOptions {
         self
     }
 
-    /// Sets the error rate of Bloom filters: `io.storefile.bloom.error.rate` (default: 0.01). Rates that HBase
-    /// rounds to 0 are refused: for [`BloomType::RowCol`], those up to 2^-25.
+    /// Sets the error rate of Bloom filters: `io.storefile.bloom.error.rate` (default: 0.01). Rates that
+    /// HBase rounds to 0 are refused: for [`BloomType::RowCol`], those up to 2^-25.
     #[must_use]
     pub fn bloom_error_rate(mut self, rate: f32) -> Self {
         self.bloom_settings.error_rate = rate;

@@ -14,8 +14,8 @@ use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex};
 
-/// The most blocks that wait to be written.
-const MOST_BLOCKS: usize = 8;
+/// The maximum number of blocks that wait to be written.
+const MAX_BLOCKS: usize = 8;
 
 /// One thread for the process: writers that find it busy compress their blocks themselves.
 static HELPER: JobQueue<Compressing> = JobQueue::new("hregion-compress");
@@ -99,7 +99,7 @@ pub(super) struct CompressedBlock {
 }
 
 impl Pipeline {
-    /// A pipeline for blocks that take up to `limit` bytes. None if there is no thread that helps.
+    /// A pipeline for blocks that take up to `limit` bytes. None if there is no helper thread.
     pub(super) fn new(compressor: Compressor, blocks: &BlockWriter, limit: usize) -> Option<Self> {
         let is_off = limit == 0 || !has_second_core() || !HELPER.start();
         let compressor = Mutex::new(compressor);
@@ -129,7 +129,7 @@ impl Pipeline {
 
     /// Whether blocks must be written before another one is added.
     pub(super) fn is_full(&self) -> bool {
-        self.held > self.limit || self.blocks.len() > MOST_BLOCKS
+        self.held > self.limit || self.blocks.len() > MAX_BLOCKS
     }
 
     /// Takes the first block once it is compressed; `writer` compresses what the helper has not begun. None
@@ -179,8 +179,8 @@ impl Pipeline {
     /// Takes back the memory of a block that was written.
     pub(super) fn reuse(&mut self, block: CompressedBlock) {
         let CompressedBlock { stored, plain, .. } = block;
-        let most = self.limit / MOST_BLOCKS;
-        if self.memory.len() < MOST_BLOCKS && stored.capacity() <= most && plain.capacity() <= most {
+        let most = self.limit / MAX_BLOCKS;
+        if self.memory.len() < MAX_BLOCKS && stored.capacity() <= most && plain.capacity() <= most {
             self.memory.push(Memory { plain, stored });
         }
     }
@@ -193,7 +193,7 @@ fn compress_by(writer: &mut BlockWriter, task: Compressing) -> Compressed {
 }
 
 impl Drop for Pipeline {
-    /// Takes what the helper has not begun, so that it does nothing in vain.
+    /// Takes what the helper has not begun, so that the helper does no useless work.
     fn drop(&mut self) {
         for Pending { job, .. } in mem::take(&mut self.blocks) {
             drop(job.claim());

@@ -75,7 +75,7 @@ impl OpenedFile {
         self.pinned.store(false, Ordering::Relaxed);
     }
 
-    /// Notes that the file is no longer used: it gets no handle any more.
+    /// Records that the file is no longer used: it gets no handle any more.
     pub(super) fn forget(&self) {
         self.forgotten.store(true, Ordering::Relaxed);
     }

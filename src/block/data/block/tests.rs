@@ -61,7 +61,7 @@ fn a_row_is_found_as_its_first_key_is() {
                 let found = match block.find_row(row.as_bytes(), order) {
                     RowSearch::Found(place) => Some(Some(place.at)),
                     RowSearch::Absent => Some(None),
-                    RowSearch::Behind => None,
+                    RowSearch::After => None,
                 };
                 let next = block.seek(&SeekKey::first_on_row(row.as_bytes()), order).map(|(place, _)| place);
                 let expected = next.map(|p| Some(p.at).filter(|_| block.row(&p) == row.as_bytes()));

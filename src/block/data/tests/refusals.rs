@@ -155,8 +155,8 @@ fn row_offsets_must_be_those_of_the_rows() {
     let format = format(DataBlockEncoding::RowIndexV1, false, false);
     let cells = [put("a", "q", 1, ""), put("a", "r", 1, ""), put("b", "q", 1, "")];
     let payload = encode(&format, &cells);
-    let (cells, behind) = payload.split_at(2 + 3 * 23);
-    assert_eq!(hex(behind), "00000002000000000000002e00000045");
+    let (cells, after) = payload.split_at(2 + 3 * 23);
+    assert_eq!(hex(after), "00000002000000000000002e00000045");
     for wrong in [
         "00000002 00000000 00000017 00000045", // a cell, but not of another row
         "00000002 00000000 0000002f 00000045", // no cell

@@ -155,20 +155,20 @@ fn what_is_held_and_kept_is_bounded() {
         while pipeline.is_full() {
             last = take(&mut pipeline);
         }
-        assert!(pipeline.held <= 80_000 && pipeline.blocks.len() <= MOST_BLOCKS);
+        assert!(pipeline.held <= 80_000 && pipeline.blocks.len() <= MAX_BLOCKS);
         // a block that is larger than the limit is not held
         assert_eq!(last == 300_000, len == 300_000);
         let kept = pipeline.memory.iter().map(|memory| memory.plain.capacity() + memory.stored.capacity());
         assert!(kept.sum::<usize>() <= 2 * 80_000);
     }
-    for _ in 0..2 * MOST_BLOCKS {
+    for _ in 0..2 * MAX_BLOCKS {
         pipeline.push(|out| out.push(1));
         while pipeline.is_full() {
             take(&mut pipeline);
         }
     }
-    assert_eq!(pipeline.blocks.len(), MOST_BLOCKS);
-    assert!(pipeline.memory.len() <= MOST_BLOCKS);
+    assert_eq!(pipeline.blocks.len(), MAX_BLOCKS);
+    assert!(pipeline.memory.len() <= MAX_BLOCKS);
 }
 
 #[test]
