@@ -137,7 +137,8 @@ impl RegionOptions {
             let most = usize::try_from(self.flush_size(&dir)?).unwrap_or(usize::MAX).saturating_mul(8);
             limits.load_on_open_bytes = limits.load_on_open_bytes.max(most);
         }
-        let edits = RecoveredEdits::new(&dir, &self.replay_logs, &storage, &limits, !self.writable)?;
+        let (given, accept_torn) = (&self.replay_logs, self.accept_torn_logs);
+        let edits = RecoveredEdits::new(&dir, given, &storage, &limits, !self.writable, accept_torn)?;
         for family in families {
             let (compaction, checksums) = self.settings_of(&dir, &family)?;
             let store = Store {

@@ -324,10 +324,14 @@ impl RegionOptions {
         self
     }
 
-    /// Sets whether a [recovery](crate::Table::recover) accepts logs with a torn end although their servers
-    /// went on with newer logs (default: no, as writes that were acknowledged may be missing). HBase leaves
-    /// such logs when a data node fails (`AsyncFSWAL`): what was not acknowledged by then is in the next log
-    /// again, so nothing is missing.
+    /// Sets whether logs with a torn end are accepted although writes that were acknowledged may be missing
+    /// (default: no).
+    ///
+    /// In a [recovery](crate::Table::recover), these are logs whose servers went on with newer logs. HBase
+    /// leaves such logs when a data node fails (`AsyncFSWAL`): what was not acknowledged by then is in the
+    /// next log again, so nothing is missing. In recoveries, recovered edits and
+    /// [given logs](Self::replay_logs), these are also logs that were closed, as their trailers say: a length
+    /// in them is damaged, and the entries from there on are lost.
     ///
     /// HBase accepts them always.
     #[must_use]
@@ -336,7 +340,7 @@ impl RegionOptions {
         self
     }
 
-    /// Whether a recovery accepts torn logs that are not the newest of their servers.
+    /// Whether torn logs are accepted that may miss acknowledged writes.
     pub(crate) fn accepts_torn_logs(&self) -> bool {
         self.accept_torn_logs
     }

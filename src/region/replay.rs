@@ -27,6 +27,8 @@ pub(super) struct RecoveredEdits {
     limits: Limits,
     /// The logs, in order.
     logs: Vec<Log>,
+    /// Whether logs are accepted that were closed and are torn.
+    accept_torn: bool,
     /// The name of the region's directory.
     encoded_name: String,
 }
@@ -178,7 +180,7 @@ impl RecoveredEdits {
     /// Opens the recovered edits of a region, before its files are listed. `given` are more logs with edits
     /// of the region. If `may_vanish`, a log that another process has removed is left out: the files have its
     /// cells. Otherwise the region is locked, and no other process may write its logs any more, nor the given
-    /// ones.
+    /// ones. Unless `accept_torn`, logs that were closed are not replayed if they are torn.
     ///
     /// # Errors
     ///
@@ -190,6 +192,7 @@ impl RecoveredEdits {
         storage: &Arc<dyn Storage>,
         limits: &Limits,
         may_vanish: bool,
+        accept_torn: bool,
     ) -> Result<Self> {
         let mut logs = Vec::new();
         let own = dir.recovered_edits()?.iter().map(|path| (path, false));
@@ -212,7 +215,8 @@ impl RecoveredEdits {
             }
         }
         let (info, encoded_name) = (dir.info().clone(), dir.info().encoded_name());
-        Ok(Self { info, storage: Arc::clone(storage), limits: limits.clone(), logs, encoded_name })
+        let (storage, limits) = (Arc::clone(storage), limits.clone());
+        Ok(Self { info, storage, limits, logs, accept_torn, encoded_name })
     }
 
     /// Whether the logs in the region's directory are those that were opened, and none has got more of its
@@ -248,7 +252,8 @@ impl RecoveredEdits {
     /// may have been dropped, or it may have been compacted again.
     fn add_replaced(&self, log: &Log, names: &mut ReplacedFiles) -> Result<()> {
         let entries = self.read(&log.file, log.is_shared)?;
-        entries.for_each_entry(|entry| self.see_marker(&log.path, entry, names)).map(drop)
+        let end = entries.for_each_entry(|entry| self.see_marker(&log.path, entry, names))?;
+        self.check_end(&end, &log.path)
     }
 
     /// Adds the files that a compaction has replaced, if the entry is the marker of one.
@@ -272,8 +277,8 @@ impl RecoveredEdits {
     ///
     /// # Errors
     ///
-    /// If a log is unreadable or damaged before its end, or has a row that is not in the region; if the cells
-    /// take more memory than [`Limits::load_on_open_bytes`]: [`ReplayError::TooLarge`].
+    /// If a log is unreadable, or damaged before its end, or torn although it was closed, or has a row that is
+    /// not in the region; if the cells take more memory than [`Limits::load_on_open_bytes`]: [`ReplayError::TooLarge`].
     pub(super) fn replay(
         &self,
         stores: &[Store],
@@ -397,6 +402,7 @@ impl RecoveredEdits {
                 report.edits += u64::from(report.cells > cells_before);
                 Ok(())
             })?;
+            self.check_end(&end, log)?;
             match end {
                 _ if *is_given => {}
                 // In a log of this crate, checksums say what was never synced.
@@ -415,7 +421,7 @@ impl RecoveredEdits {
     /// # Errors
     ///
     /// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there is one, or a log
-    /// [may have more](WalReader::refuse_unclosed) than can be read; if a log cannot be read.
+    /// [may have more](WalReader::refuse_unclosed) than can be read; if a log cannot be read to its end.
     pub(super) fn refuse_unsplit(&self, root: &Path, stores: &[Store], flushed: &[i64]) -> Result<()> {
         let of_servers = LogTree::new(root).logs(&*self.storage)?;
         if of_servers.is_empty() {
@@ -440,7 +446,7 @@ impl RecoveredEdits {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 opened => opened.map_err(|error| Error::io("open", &log.path, error))?,
             };
-            self.read(&file, true)?.for_each_entry(|entry| {
+            let end = self.read(&file, true)?.for_each_entry(|entry| {
                 let seq_id = entry.key().sequence_id;
                 if !self.is_of_this_region(&entry.key().encoded_region_name) || known.contains(&seq_id) {
                     return Ok(());
@@ -458,8 +464,14 @@ impl RecoveredEdits {
                 }
                 Ok(())
             })?;
+            self.check_end(&end, &log.path)?;
         }
         Ok(())
+    }
+
+    /// Fails if a log ends within an entry although it was closed, unless that is accepted.
+    fn check_end(&self, end: &WalEnd, log: &Path) -> Result<()> {
+        end.refused(log).filter(|_| !self.accept_torn).map_or(Ok(()), Err)
     }
 
     /// Whether an edit's row is in the region. Edits of a region that has been split may lie in the

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// times.
 const REGIONS_AT_ONCE: usize = 100;
 
-/// Why a log that is torn is refused.
+/// Why a log that is torn, and was not closed, is refused.
 const TORN_BEFORE_NEWER: &str = "its server went on with a newer log, so edits may be missing; the option \
      accept_torn_logs (--accept-torn-logs) recovers what is there";
 
@@ -35,7 +35,7 @@ pub struct RootRecovery {
     pub logs: Vec<PathBuf>,
     /// The logs whose last entry is incomplete, as errors of kind [`Truncated`](crate::ErrorKind::Truncated)
     /// with the offset of the entry and the number of bytes after it. Such an entry was never acknowledged if
-    /// the log is the newest of its server. Others are here only if they
+    /// the log is the newest of its server, and has no trailer. Others are here only if they
     /// [are accepted](RegionOptions::accept_torn_logs).
     pub torn: Vec<Error>,
 }
@@ -91,8 +91,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// If a log is unreadable, encrypted, or damaged before its end; if one that is not the newest of its
-    /// server is torn, unless that [is accepted](RegionOptions::accept_torn_logs); if a region or the root is
+    /// If a log is unreadable, encrypted, or damaged before its end; if one that was closed, or is not the
+    /// newest of its server, is torn, unless that [is accepted](RegionOptions::accept_torn_logs); if a region
+    /// or the root is
     /// [locked](crate::ErrorKind::Locked), or a region has recovered HFiles, or recovered edits outside of
     /// its directory, as [`RegionOptions::open`] says. Then nothing has changed. If a region does not open:
     /// the edits of all regions are in recovered edits then, so other regions have theirs when they are
@@ -294,8 +295,8 @@ impl<'o> Recovery<'o> {
     ///
     /// # Errors
     ///
-    /// If a log is unreadable or damaged; if one that is not the newest of its server is torn, unless that is
-    /// accepted: its server closed it before it began the next, so acknowledged writes may be missing.
+    /// If a log is unreadable or damaged; if one that has a trailer, or is not the newest of its server, is
+    /// torn, unless that is accepted: its server closed it, so acknowledged writes may be missing.
     fn survey(&self) -> Result<Survey> {
         let mut survey = Survey { regions: BTreeMap::new(), logs: Vec::new(), torn: Vec::new() };
         for log in self.tree.logs(self.storage())? {
@@ -310,16 +311,16 @@ impl<'o> Recovery<'o> {
                 names.insert(key);
                 Ok(())
             })?;
-            let torn = match end {
-                WalEnd::Torn { offset, unread, .. } if log.is_rolled => {
+            let refused = match &end {
+                WalEnd::Torn { offset, unread, closed: false, .. } if log.is_rolled => {
                     let reason = Box::new(Corruption::Malformed(TORN_BEFORE_NEWER));
-                    Some(Corruption::TornLog { unread, reason }.at(&log.path, offset))
+                    Some(Corruption::TornLog { unread: *unread, reason }.at(&log.path, *offset))
                 }
-                end => end.to_error(&log.path),
+                end => end.refused(&log.path),
             };
-            match torn {
-                Some(torn) if log.is_rolled && !self.options.accepts_torn_logs() => return Err(torn),
-                torn => survey.torn.extend(torn),
+            match refused {
+                Some(refused) if !self.options.accepts_torn_logs() => return Err(refused),
+                refused => survey.torn.extend(refused.or_else(|| end.to_error(&log.path))),
             }
             survey.logs.push((log, names));
         }

@@ -29,6 +29,10 @@ const UNIT: u64 = 512;
 /// The number of bytes that are searched at once for later entries.
 const SCAN: usize = 1 << 20;
 
+/// Why a log that was closed may not end within an entry.
+const TORN_BUT_CLOSED: &str = "the log was closed, so a length is damaged and edits may be missing; the option \
+     accept_torn_logs (--accept-torn-logs) takes what is there";
+
 /// The maximum length of a file of zeros that is read as a log whose header did not reach the disk.
 const ZERO_FILE: u64 = 64 << 10;
 
@@ -36,7 +40,8 @@ const ZERO_FILE: u64 = 64 << 10;
 ///
 /// Logs of HBase have no checksums of entries: a flipped bit in a value is not noticed, and a flipped bit in
 /// a length can look like the end of the log. Where reading ended early, [`WalEnd::Torn`] has the number of
-/// bytes that were not read. Logs with checksums, which only this crate writes, give no wrong cells.
+/// bytes that were not read, and says if the log was closed: then it is damaged. Logs with checksums, which
+/// only this crate writes, give no wrong cells.
 ///
 /// A log with dictionaries can only be read from its start. A file is one of recovered edits if its path
 /// contains `recovered.edits`, as in HBase; such a file with dictionaries must be read under that path.
@@ -82,6 +87,10 @@ pub enum WalEnd {
         unread: u64,
         /// Whether the tail of the file is zeros, as after a crash of some file systems.
         zeros: bool,
+        /// Whether the file has a trailer. A log that was closed ends with an entry, so this one has a damaged
+        /// length, and entries that were acknowledged may not have been read. A
+        /// [recovery](crate::Table::recover) and the opening of a region refuse it.
+        closed: bool,
         /// What was missing.
         reason: Corruption,
     },
@@ -93,12 +102,19 @@ impl WalEnd {
     #[must_use]
     pub fn to_error(&self, path: &Path) -> Option<Error> {
         match self {
-            Self::Torn { offset, unread, reason, .. } => {
-                let reason = Box::new(reason.clone());
+            Self::Torn { offset, unread, closed, reason, .. } => {
+                let reason = if *closed { Corruption::Malformed(TORN_BUT_CLOSED) } else { reason.clone() };
+                let reason = Box::new(reason);
                 Some(Corruption::TornLog { unread: *unread, reason }.at(path, *offset))
             }
             Self::Trailer | Self::NoTrailer => None,
         }
+    }
+
+    /// Returns why the log at `path` is refused unless torn logs are accepted: it was closed, and yet ends
+    /// within an entry. Of kind [`ErrorKind::Truncated`].
+    pub(crate) fn refused(&self, path: &Path) -> Option<Error> {
+        self.to_error(path).filter(|_| matches!(self, Self::Torn { closed: true, .. }))
     }
 }
 
@@ -133,10 +149,12 @@ impl WalReader {
             Ok(header) => (Some(header), None),
             Err(Stop::Torn(reason)) if has_log_id(&*file)? => return Err(at(reason)),
             Err(Stop::Torn(reason)) => {
-                (None, Some(WalEnd::Torn { offset: 0, unread: file.len(), zeros: false, reason }))
+                let closed = trailer::find(&*file, 0, true)?.is_some();
+                (None, Some(WalEnd::Torn { offset: 0, unread: file.len(), zeros: false, closed, reason }))
             }
             Err(Stop::Damaged(reason)) if file.len() <= ZERO_FILE && are_zeros(&*file, 0, file.len())? => {
-                (None, Some(WalEnd::Torn { offset: 0, unread: file.len(), zeros: true, reason }))
+                let (unread, zeros, closed) = (file.len(), true, false);
+                (None, Some(WalEnd::Torn { offset: 0, unread, zeros, closed, reason }))
             }
             Err(Stop::Damaged(corruption)) => return Err(at(corruption)),
             Err(Stop::Io(error)) => return Err(Error::io("read", file.path(), error)),
@@ -363,17 +381,17 @@ impl WalReader {
         let (path, end) = (self.input.path(), self.input.end());
         let unread = self.input.file().len().saturating_sub(offset);
         match stop {
-            Stop::Torn(reason) => Ok(WalEnd::Torn { offset, unread, zeros: false, reason }),
+            Stop::Torn(reason) => {
+                Ok(WalEnd::Torn { offset, unread, zeros: false, closed: self.has_trailer, reason })
+            }
             Stop::Io(error) => Err(Error::io("read", path, error)),
             Stop::Damaged(reason) if reason.kind() != ErrorKind::Corrupt || self.has_trailer => {
                 Err(reason.at(path, offset))
             }
             Stop::Damaged(reason) => {
-                if self.ends_in_zeros(offset)? {
-                    return Ok(WalEnd::Torn { offset, unread, zeros: true, reason });
-                }
-                if self.is_part_of_trailer(offset, end)? {
-                    return Ok(WalEnd::Torn { offset, unread, zeros: false, reason });
+                let zeros = self.ends_in_zeros(offset)?;
+                if zeros || self.is_part_of_trailer(offset, end)? {
+                    return Ok(WalEnd::Torn { offset, unread, zeros, closed: false, reason });
                 }
                 Err(reason.at(path, offset))
             }
@@ -406,7 +424,7 @@ impl WalReader {
         }
         let unread = self.input.end().saturating_sub(offset);
         let zeros = !is_cut && self.ends_in_zeros(offset)?;
-        Ok(WalEnd::Torn { offset, unread, zeros, reason })
+        Ok(WalEnd::Torn { offset, unread, zeros, closed: false, reason })
     }
 
     /// Whether all bytes of the entry at `offset` were written, by how they differ from the checksum: not at
@@ -542,6 +560,32 @@ mod tests {
         let plain = WalWriterOptions::new();
         let packed = plain.clone().compression(true);
         vec![plain.clone(), packed.clone(), plain.checksums(Some(5)), packed.checksums(Some(6))]
+    }
+
+    /// Logs of HBase have no checksums. What a flip can hide in a log that was closed is noticed: the trailer
+    /// says that all entries were there.
+    #[test]
+    fn a_flipped_bit_hides_no_entry_of_a_closed_log() {
+        for options in [WalWriterOptions::new(), WalWriterOptions::new().compression(true)] {
+            let (mut bytes, _) = log(&options);
+            bytes.extend(trailer::BYTES);
+            let (entries, end) = read(&bytes).unwrap();
+            assert_eq!((entries.len(), end), (3, WalEnd::Trailer));
+            let mut closed_and_torn = 0;
+            for bit in 0..bytes.len() * 8 {
+                let mut flipped = bytes.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                let Ok((entries, end)) = read(&flipped) else { continue };
+                let refused = end.refused(Path::new("log"));
+                assert!(entries.len() == 3 || refused.is_some(), "bit {bit}: {}, {end:?}", entries.len());
+                if let Some(error) = refused {
+                    assert_eq!(error.kind(), ErrorKind::Truncated);
+                    assert!(error.to_string().contains("--accept-torn-logs"), "{error}");
+                    closed_and_torn += 1;
+                }
+            }
+            assert!(closed_and_torn > 0);
+        }
     }
 
     #[test]

@@ -400,6 +400,53 @@ fn a_given_log_may_be_torn() {
     assert_eq!(storage.bytes(log).unwrap().len(), bytes.len() - 12);
 }
 
+/// A log that was closed ends with an entry. If it seems to be torn, a length in it is damaged, and entries
+/// that were acknowledged follow.
+#[test]
+fn a_closed_log_is_not_torn() {
+    let (storage, encoded) = flushed();
+    let log = Path::new("/WALs/log");
+    let edits = Path::new(DIR).join("recovered.edits/0000000000000000042");
+    storage.create_dir_all(edits.parent().unwrap()).unwrap();
+    let mut flipped = Vec::new();
+    for path in [log, &edits] {
+        let mut writer = WalWriterOptions::new().create_in(&storage, path).unwrap();
+        let mut last = 0;
+        for (seq_id, row) in [(40, "b"), (41, "c"), (42, "d")] {
+            last = usize::try_from(writer.offset()).unwrap();
+            let cells = [cell(row, "f", CellType::Put, "value")];
+            writer.append(&WalKey::new(&*encoded, "t", seq_id, 500), cells.iter().map(Cell::as_ref)).unwrap();
+        }
+        writer.close().unwrap();
+        flipped = storage.bytes(path).unwrap();
+        flipped[last] ^= 0x80;
+    }
+    let sound = storage.bytes(log).unwrap();
+    storage.remove(&edits).unwrap();
+    let open = |given: Option<&Path>, writable, accept| {
+        let options = options(&storage).create_if_missing(false).writable(writable);
+        options.accept_torn_logs(accept).replay_logs(given).open(DIR)
+    };
+    let verify = |path: &Path| options(&storage).verify_file(path, |_, _| panic!("no HFile")).unwrap();
+    for (path, given) in [(log, Some(log)), (&*edits, None)] {
+        rewrite(&storage, path, &flipped);
+        for writable in [false, true] {
+            let error = open(given, writable, false).unwrap_err();
+            assert_eq!((error.kind(), error.path()), (ErrorKind::Truncated, Some(path)), "{error}");
+            assert!(error.to_string().contains("the log was closed"), "{error}");
+        }
+        assert_eq!(storage.bytes(path).unwrap(), flipped, "it stays");
+        let faults = verify(path);
+        assert_eq!(faults.iter().map(hregion::Error::kind).collect::<Vec<_>>(), [ErrorKind::Truncated]);
+        let region = open(given, false, true).unwrap();
+        assert_eq!((values(&region).len(), region.replayed().edits), (4, 2));
+        assert_eq!(region.warnings().iter().map(hregion::Error::path).collect::<Vec<_>>(), [Some(path)]);
+        rewrite(&storage, path, &sound);
+        assert_eq!((values(&open(given, false, false).unwrap()).len(), verify(path).len()), (5, 0));
+        storage.remove(path).unwrap();
+    }
+}
+
 /// A reader cannot flush to make room. A writer can, but not within an entry, which has a limit of its own.
 #[test]
 fn edits_larger_than_the_limit_are_refused_to_readers() {

@@ -27,7 +27,8 @@ use std::path::PathBuf;
 ///
 /// A log that its server did not close may end within an entry. Such an entry was never acknowledged: a
 /// message on standard error names its offset. Damage anywhere else is an error, and then nothing changes; so
-/// is a log that ends so although its server went on with a newer one, unless --accept-torn-logs is given.
+/// is a log that ends so although its server closed it, or went on with a newer one, unless --accept-torn-logs
+/// is given.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -38,8 +39,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LOG", num_args = 1..)]
     wal: Vec<PathBuf>,
 
-    /// Of a root directory, also accept logs that end within an entry although their servers went on with
-    /// newer logs, as after the failure of a data node of HDFS
+    /// Also accept logs that end within an entry although they were closed: a length in them is damaged, and
+    /// the edits from there on are lost. In a root directory, also logs whose servers went on with newer ones,
+    /// as after the failure of a data node of HDFS
     #[arg(long)]
     accept_torn_logs: bool,
 
@@ -63,6 +65,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let check = if args.dry_run { check_readable } else { check_writable };
     check(&args.target)?;
     let options = args.families.add_to(args.reading.region_options(out)?);
+    let options = options.accept_torn_logs(args.accept_torn_logs);
     if is_region(&args.target)? {
         recover_region(args, options, out)
     } else if probe::is_dir(&args.target.join("data"))? {
@@ -76,10 +79,6 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 fn recover_region(args: &Args, options: RegionOptions, out: &mut Output) -> Result<Exit, Failure> {
     if !args.dry_run {
         check_serves(&args.target)?;
-    }
-    if args.accept_torn_logs {
-        let message = "--accept-torn-logs is for a root directory: a torn log given by --wal is accepted";
-        return Err(CommandError::usage(message).into());
     }
     let mut found = FoundLogs::default();
     args.wal.iter().try_for_each(|path| found.add(path))?;
@@ -101,7 +100,6 @@ fn recover_root(args: &Args, options: RegionOptions, out: &mut Output) -> Result
                        under WALs, and a descriptor of each table";
         return Err(CommandError::usage(message).into());
     }
-    let options = options.accept_torn_logs(args.accept_torn_logs);
     let found = match args.dry_run {
         true => Table::plan_recovery(&args.target, options)?,
         false => Table::recover(&args.target, options)?,

@@ -255,8 +255,7 @@ fn a_torn_log_before_a_newer_one_needs_an_option() {
     assert_recovered(root.path());
     let (table, encoded, _) = answers().remove(0);
     let path = region(root.path(), &table, &encoded);
-    let output = run(&["recover", "--json", text(&path), "--accept-torn-logs"]);
-    assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (2, Some("Usage")));
+    ok(&["recover", "--json", text(&path), "--accept-torn-logs"]);
 }
 
 #[test]

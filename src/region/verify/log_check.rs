@@ -31,7 +31,7 @@ enum Place {
 }
 
 /// The number of regions that are kept.
-const MOST_KNOWN: usize = 10_000;
+const MAX_KNOWN: usize = 10_000;
 
 impl<'o> LogCheck<'o> {
     /// Creates the check of recovered edits of a region.
@@ -62,7 +62,8 @@ impl<'o> LogCheck<'o> {
         Ok(Self { storage, limits, place })
     }
 
-    /// Reads a log to its end. A torn end is no fault: what is missing was never acknowledged.
+    /// Reads a log to its end. A torn end is not a fault unless the log was closed: what is missing was never
+    /// acknowledged.
     ///
     /// # Errors
     ///
@@ -75,7 +76,8 @@ impl<'o> LogCheck<'o> {
             Place::Region { name, .. } if is_shared(path) => log.only_cells_of(name.as_bytes()),
             _ => log,
         };
-        log.for_each_entry(|entry| self.check_entry(path, entry)).map(drop)
+        let end = log.for_each_entry(|entry| self.check_entry(path, entry))?;
+        end.refused(path).map_or(Ok(()), Err)
     }
 
     fn check_entry(&mut self, path: &Path, entry: &WalEntry) -> Result<()> {
@@ -107,7 +109,7 @@ impl<'o> LogCheck<'o> {
             Place::Root { tree, known } => {
                 let key = (table, encoded_name.to_owned());
                 if !known.contains_key(&key) {
-                    if known.len() >= MOST_KNOWN {
+                    if known.len() >= MAX_KNOWN {
                         known.clear();
                     }
                     let dir = tree.region_dir(self.storage, &key.0, encoded_name)?;

@@ -471,6 +471,38 @@ fn only_the_newest_log_of_a_server_may_be_torn() {
     assert_eq!(values(&open(&storage, false))[2..5].len(), 3);
 }
 
+/// A length is damaged in a log that its server closed. It is the newest: a torn one would be accepted.
+#[test]
+fn a_closed_log_is_not_torn() {
+    let (storage, [one, _]) = flushed();
+    let path = Path::new(SERVER).join("h%2C1%2C2.900");
+    storage.create_dir_all(Path::new(SERVER)).unwrap();
+    let mut writer = WalWriterOptions::new().create_in(&storage, &path).unwrap();
+    let mut last = 0;
+    for (seq_id, family) in [(40, "f"), (41, "g")] {
+        last = usize::try_from(writer.offset()).unwrap();
+        let cell = put("b", family, "3");
+        writer.append(&WalKey::new(&*one, "t", seq_id, 500), [cell.as_ref()]).unwrap();
+    }
+    writer.close().unwrap();
+    Path::new(SERVER).ancestors().for_each(|dir| storage.sync_dir(dir).unwrap());
+    let sound = storage.bytes(&path).unwrap();
+    let mut flipped = sound.clone();
+    flipped[last] ^= 0x80;
+    rewrite(&storage, &path, &flipped);
+    let message = refuse(&storage, ErrorKind::Truncated, &path);
+    assert!(message.contains("the log was closed"), "{message}");
+    let planned = Table::plan_recovery(ROOT, options(&storage).accept_torn_logs(true)).unwrap();
+    assert_eq!(planned.torn.iter().map(hregion::Error::path).collect::<Vec<_>>(), [Some(&*path)]);
+    rewrite(&storage, &path, &sound);
+    recover(&storage).unwrap();
+    let found = values(&open(&storage, false));
+    assert!(
+        ["b/f:q/500=3", "b/g:q/500=3"].iter().all(|cell| found.contains(&(*cell).to_owned())),
+        "{found:?}"
+    );
+}
+
 /// HBase leaves such a log when a data node fails: what was not acknowledged is in the next log, too.
 #[test]
 fn a_torn_log_before_a_newer_one_is_accepted_if_asked() {

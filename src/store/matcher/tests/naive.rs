@@ -171,7 +171,8 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
                 }
                 _ => false,
             };
-            let redundant = markers.iter().any(covers);
+            let keeps_none = info.keep_deleted_cells == KeepDeletedCells::False;
+            let redundant = keeps_none && markers.iter().any(covers);
             if applied(cell) {
                 markers.push(cell);
             }
