@@ -211,7 +211,7 @@ impl BatchExport {
         scan: impl FnOnce(Take<'_>) -> Result<(), Failure>,
     ) -> Result<Exported, Failure> {
         let own = self.name(info);
-        let state = region.map(state_of).transpose()?;
+        let state = region.map(state_of).transpose()?.flatten();
         for name in dir.names_of(&own) {
             let path = dir.path().join(&name);
             let Some(kept) = self.kept(&path, state.as_deref())? else { continue };
@@ -323,9 +323,13 @@ fn contents_of(description: &Value) -> Map<String, Value> {
 /// How much of the end of a file is read: its trailer and, before it, the time when it was written.
 const END: u64 = 64 << 10;
 
-/// What the region was when it was read: the settings of its families, its files by their full paths, lengths
-/// and ends, and the size of its memory. A file that is written again at a path is another one.
-fn state_of(region: &Region) -> Result<String, CommandError> {
+/// Returns what the region was when it was read: the settings of its families, and its files by their full
+/// paths, lengths and ends. A file that is written again at a path is another one. `None` if cells are not
+/// flushed: their number and size do not tell them from others.
+fn state_of(region: &Region) -> Result<Option<String>, CommandError> {
+    if region.memstore_size() > 0 {
+        return Ok(None);
+    }
     let mut sum = Sha256::new();
     let mut add = |bytes: &[u8]| {
         sum.update((bytes.len() as u64).to_be_bytes());
@@ -351,8 +355,7 @@ fn state_of(region: &Region) -> Result<String, CommandError> {
             }
         }
     }
-    add(&region.memstore_size().to_be_bytes());
-    Ok(hex(sum.finalize()))
+    Ok(Some(hex(sum.finalize())))
 }
 
 /// Returns the full path of a file, its length, and its last bytes.

@@ -434,3 +434,32 @@ fn files_of_what_a_source_was_before_are_not_kept() {
     ok(&args);
     assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
 }
+
+/// Cells in a log have no file by which they are told from others of the same size.
+#[test]
+fn files_of_a_region_with_unflushed_cells_are_not_kept() {
+    let scratch = tempfile::tempdir().unwrap();
+    let [first, second, root] = ["first", "second", "root"].map(|name| scratch.path().join(name));
+    Table::create(&first, "t", &[Family::new("f")], &[] as &[&str]).unwrap().close().unwrap();
+    copy_dir(&first, &second);
+    // the directory as it is before the cell is flushed
+    let write = |from: &Path, value: &str| {
+        let table = Table::open(from, "t").unwrap();
+        table.put(Put::new("r").cell_at("f", "q", 7, value)).unwrap();
+        if root.exists() {
+            fs::remove_dir_all(&root).unwrap();
+        }
+        copy_dir(from, &root);
+        table.close().unwrap();
+    };
+    let (path, dir) = (root.join("data/default/t"), scratch.path().join("out"));
+    let args = ["export", text(&path), "--to", "parquet", "--out", text(&dir)];
+    write(&first, "old");
+    ok(&args);
+    let manifest: Value = serde_json::from_slice(&fs::read(dir.join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest["cells"], 1);
+    cut_off(&dir);
+    write(&second, "new");
+    ok(&args);
+    assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
+}
