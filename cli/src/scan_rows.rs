@@ -2,6 +2,7 @@
 
 use crate::failure::{CommandError, Failure};
 use hregion::cell::StringBinary;
+use hregion::op::next_prefix;
 use hregion::{CellRef, Cursor, Region, RowRef, Scan};
 
 /// A scan with a limit on the number of rows; 0 is none, as in HBase.
@@ -79,16 +80,9 @@ pub(crate) fn with_prefix(scan: Scan, prefix: Vec<u8>, reversed: bool) -> Scan {
     if !reversed {
         return scan.prefix(prefix);
     }
-    // the first row after the prefix; there is none if all its bytes are 0xff
-    let mut behind = prefix.clone();
-    while behind.last() == Some(&u8::MAX) {
-        behind.pop();
-    }
-    if let Some(last) = behind.last_mut() {
-        *last += 1;
-    }
-    let has_end = !behind.is_empty();
-    scan.start_row(behind, !has_end).stop_row(prefix, true)
+    let after = next_prefix(&prefix);
+    let has_end = after.is_some();
+    scan.start_row(after.unwrap_or_default(), !has_end).stop_row(prefix, true)
 }
 
 /// Fails if there are cells of a family other than the region's only one, whose settings do not apply to

@@ -1,6 +1,7 @@
 //! From sets of the parts of a row key to ranges of row keys.
 
-use crate::ranges::{RangeSet, next_prefix};
+use crate::ranges::RangeSet;
+use hregion::op::next_prefix;
 use hregion_arrow::RowKey;
 
 /// The maximum number of ranges of row keys made of the points of several parts.

@@ -1,5 +1,7 @@
 //! Sets of byte strings, as ranges.
 
+use hregion::op::next_prefix;
+
 /// A set of byte strings in lexicographic order: disjoint ranges, in order, which do not touch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RangeSet(Vec<Range>);
@@ -31,14 +33,6 @@ impl Range {
 /// Returns the first byte string after `bytes`.
 pub(crate) fn next(bytes: &[u8]) -> Vec<u8> {
     [bytes, &[0]].concat()
-}
-
-/// Returns the first byte string after all that begin with `prefix`; `None` if there is none.
-pub(crate) fn next_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
-    let at = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
-    let mut next = prefix.get(..=at)?.to_vec();
-    *next.last_mut()? += 1;
-    Some(next)
 }
 
 /// The lesser of two ends.

@@ -31,7 +31,7 @@ pub use get::Get;
 pub use mutation::Mutation;
 pub use put::Put;
 pub(crate) use query::Query;
-pub use scan::{Scan, ScanLimits, ScanRows};
+pub use scan::{Scan, ScanLimits, ScanRows, next_prefix};
 pub(crate) use select::Select;
 pub use select::{Consistency, Isolation, ReadFrom};
 pub use time_range::TimeRange;

@@ -140,7 +140,7 @@ impl Scan {
     pub fn prefix(mut self, prefix: impl Into<Bytes>) -> Self {
         self.start = prefix.into();
         self.include_start = true;
-        self.stop = next_prefix(&self.start);
+        self.stop = next_prefix(&self.start).unwrap_or_default().into();
         self.include_stop = false;
         self
     }
@@ -282,15 +282,14 @@ impl Scan {
     }
 }
 
-/// Returns the first row after all rows that begin with `prefix`; empty if there is none (HBase:
-/// `ClientUtil`).
-fn next_prefix(prefix: &[u8]) -> Bytes {
-    let kept = prefix.iter().rposition(|&byte| byte != u8::MAX).map_or(0, |at| at + 1);
-    let mut next = prefix[..kept].to_vec();
-    if let Some(last) = next.last_mut() {
-        *last += 1;
-    }
-    next.into()
+/// Returns the first row after all rows that begin with `prefix`; `None` if there is none, because `prefix` is
+/// empty or has only bytes 0xff (HBase: `ClientUtil.calculateTheClosestNextRowKeyForPrefix`).
+#[must_use]
+pub fn next_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let at = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut next = prefix.get(..=at)?.to_vec();
+    *next.last_mut()? += 1;
+    Some(next)
 }
 
 #[cfg(test)]
@@ -308,5 +307,7 @@ mod tests {
         assert_eq!(Scan::new().prefix(&b"a\xff\xff"[..]).stop, "b");
         assert_eq!(Scan::new().prefix(&b"\xff"[..]).stop, "");
         assert_eq!(Scan::new().prefix("").stop, "");
+        assert_eq!(next_prefix(b"a\xff"), Some(b"b".to_vec()));
+        assert_eq!((next_prefix(b"\xff\xff"), next_prefix(b"")), (None, None));
     }
 }
