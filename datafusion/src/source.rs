@@ -2,6 +2,7 @@
 
 use crate::ranges::{Range, RangeSet};
 use crate::target::Origin;
+use hregion::cell::MAX_ROW_LEN;
 use hregion::{HFile, HFileOptions, ReadView, Region, RegionScanner, RowRef, Scan};
 use hregion::{Table, TableScanner, TableView};
 use self_cell::self_cell;
@@ -268,13 +269,22 @@ impl fmt::Debug for Rows {
     }
 }
 
-/// Returns the scan of a range.
+/// Returns the scan of a range. A bound that is longer than any row is replaced by as many of its first bytes as
+/// a row may have: the row with these bytes is before the bound, any other row is on the same side of both.
 pub(crate) fn scan_of(scan: &Scan, range: &Range) -> Scan {
-    let scan = scan.clone().start_row(range.start.clone(), true);
-    match (range.point(), &range.end) {
-        // a scan of one row is read like a get; an empty bound is none
-        (Some(row), _) if !row.is_empty() => scan.stop_row(row.to_vec(), true),
-        (_, Some(end)) => scan.stop_row(end.clone(), false),
-        (_, None) => scan.stop_row(Vec::new(), false),
+    // a scan of one row is read like a get; an empty bound is none
+    if let Some(row) = range.point().filter(|row| !row.is_empty() && row.len() <= MAX_ROW_LEN) {
+        return scan.clone().start_row(row.to_vec(), true).stop_row(row.to_vec(), true);
+    }
+    let cut =
+        |bound: &[u8]| bound.get(..MAX_ROW_LEN).filter(|head| head.len() < bound.len()).map(<[u8]>::to_vec);
+    let scan = match cut(&range.start) {
+        Some(start) => scan.clone().start_row(start, false),
+        None => scan.clone().start_row(range.start.clone(), true),
+    };
+    let end = range.end.clone().unwrap_or_default();
+    match cut(&end) {
+        Some(end) => scan.stop_row(end, true),
+        None => scan.stop_row(end, false),
     }
 }

@@ -10,8 +10,9 @@ use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::error::Result;
 use datafusion::execution::context::SessionContext;
+use hregion::cell::MAX_ROW_LEN;
 use hregion::{
-    CellRef, CellType, Delete, Family, HFileWriter, Put, Region, Scan, SeekKey, StoreFileOrigin,
+    CellRef, CellType, Delete, Durability, Family, HFileWriter, Put, Region, Scan, SeekKey, StoreFileOrigin,
     StoreFileWriter, Table,
 };
 use hregion_arrow::{Column, Infer, Invalid, KeyPart, Layout, Mapping, RowKey, ValueType};
@@ -465,6 +466,53 @@ async fn the_greatest_timestamp_is_read_with_and_without_names() {
         let [pushed, plain] = [rows_of(&layout, true, &value).await, rows_of(&layout, false, &value).await];
         assert_eq!(pushed, plain, "{names:?}");
         assert_eq!(pushed.len(), if names == ["f:q"] { 2 } else { 0 }, "{pushed:?}");
+    }
+}
+
+/// The first byte string after a row of the maximum length is longer than any row.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_the_maximum_length_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Region::options().durability(Durability::SkipWal);
+    let families = [Family::new("f")];
+    let table = Table::create_with(dir.path(), "t", &families, &[] as &[&str], options).unwrap();
+    let (long, longer) = ("b".repeat(MAX_ROW_LEN), "b".repeat(MAX_ROW_LEN + 10));
+    for row in ["a", &long, "c", "d"] {
+        table.put(Put::new(row.to_owned()).cell_at("f", "q", 1, "v")).unwrap();
+    }
+    // with so many other cells, the rows after it are read by the names of columns
+    for other in 0..1001 {
+        table.put(Put::new(long.clone()).cell_at("f", format!("r{other}"), 1, "v")).unwrap();
+    }
+    let columns = vec![Column::parse("f:q=utf8").unwrap()];
+    let layout = Layout::Columns(Mapping::new(RowKey::whole(ValueType::Utf8), columns).unwrap());
+    for (condition, expected) in [
+        ("true".to_owned(), 4),
+        (format!("row > '{long}'"), 2),
+        (format!("row >= '{long}'"), 3),
+        (format!("row < '{long}'"), 1),
+        (format!("row <= '{long}'"), 2),
+        (format!("row = '{long}'"), 1),
+        (format!("row <> '{long}'"), 3),
+        (format!("row > '{longer}'"), 2),
+        (format!("row >= '{longer}'"), 2),
+        (format!("row < '{longer}'"), 2),
+        (format!("row = '{longer}'"), 0),
+        (format!("row <> '{longer}'"), 4),
+    ] {
+        for pushes_down in [true, false] {
+            let of_table = HregionTable::new(table.clone(), layout.clone());
+            let of_region = HregionTable::of_region(table.region("").unwrap(), layout.clone());
+            for source in [of_table, of_region] {
+                let context = session(source.pushdown(pushes_down), 1, 8192);
+                let what = format!("pushdown {pushes_down}: {}, {expected}", &condition[..4]);
+                let found = run(&context, &format!("SELECT row FROM t WHERE {condition}")).await.unwrap();
+                assert_eq!(found.iter().map(RecordBatch::num_rows).sum::<usize>(), expected, "{what}");
+                let count = format!("SELECT count(*) FROM t WHERE {condition}");
+                let count = strings(&run(&context, &count).await.unwrap(), &Model::empty());
+                assert_eq!(count, [[expected.to_string()]], "{what}");
+            }
+        }
     }
 }
 
