@@ -229,24 +229,34 @@ impl HregionTable {
 
     /// Returns what is read of each row of a table of cells.
     fn select_cells(&self, source: &Source, condition: &Condition) -> hregion::Result<Option<Selection>> {
-        let mut selected = Selected::default();
-        let mut examined = None;
-        let points =
-            condition.qualifiers.points().map(|names| names.iter().map(|name| name.to_vec()).collect());
-        let qualifiers: Option<Vec<Vec<u8>>> = points;
-        if !condition.families.is_all() || qualifiers.is_some() {
-            let mut all = source.families()?;
-            all.retain(|family| condition.families.contains(family));
-            if all.is_empty() || condition.qualifiers.is_empty() {
+        let (families, qualifiers) = (&condition.families, &condition.qualifiers);
+        if families.is_empty() || qualifiers.is_empty() {
+            return Ok(None);
+        }
+        let (mut selected, mut examined, mut filters) = (Selected::default(), None, Vec::new());
+        let names = qualifiers.points();
+        let known = match names.is_some() || !families.is_all() {
+            true => source.families()?,
+            false => None,
+        };
+        let is_by_name = known.is_some() && names.is_some();
+        if let Some(mut all) = known {
+            all.retain(|family| families.contains(family));
+            if all.is_empty() {
                 return Ok(None);
             }
-            let names: BTreeSet<Vec<u8>> = qualifiers.iter().flatten().cloned().collect();
+            let names: BTreeSet<Vec<u8>> = names.into_iter().flatten().map(<[u8]>::to_vec).collect();
             selected.families = all.iter().map(|family| (family.clone(), names.clone())).collect();
             examined = Some(all);
+        } else if !families.is_all() {
+            filters.push(family_filter(families)?);
         }
-        let filter = match qualifiers {
-            None if !condition.qualifiers.is_all() => Some(qualifier_filter(&condition.qualifiers)?),
-            _ => None,
+        if !is_by_name && !qualifiers.is_all() {
+            filters.push(qualifier_filter(qualifiers)?);
+        }
+        let filter = match filters.len() {
+            0 | 1 => filters.pop(),
+            _ => Some(Filter::all(filters)?),
         };
         let since = condition.since.get(&0).filter(|since| **since > 0);
         selected.since = since.map(|since| (None, *since)).into_iter().collect();
@@ -293,12 +303,18 @@ impl Selection {
     /// of cells. Mapped columns are always read by name.
     fn include_latest(&mut self, qualifiers: &RangeSet) -> hregion::Result<()> {
         self.selected.since.clear();
-        if !qualifiers.is_all() {
+        let is_by_name = self.selected.families.values().any(|names| !names.is_empty());
+        if is_by_name && !qualifiers.is_all() {
             self.selected.families.values_mut().for_each(BTreeSet::clear);
             self.filter = Some(qualifier_filter(qualifiers)?);
         }
         Ok(())
     }
+}
+
+/// Passes the cells whose families are in a set.
+fn family_filter(families: &RangeSet) -> hregion::Result<Filter> {
+    any_of(families, |compare, bytes| Filter::family(compare, Comparator::binary(bytes.to_vec())))
 }
 
 /// Passes the cells whose qualifiers are in a set.

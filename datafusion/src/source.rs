@@ -114,11 +114,13 @@ impl Source {
         }
     }
 
-    /// Returns the names of the families, of any region.
-    pub(crate) fn families(&self) -> hregion::Result<Vec<Vec<u8>>> {
-        let Some((start, _)) = self.bounds().into_iter().next() else { return Ok(Vec::new()) };
-        let region = self.region(&start)?;
-        Ok(region.families().map(|family| family.name().to_vec()).collect())
+    /// Returns the names of the families; `None` if regions may have different ones.
+    pub(crate) fn families(&self) -> hregion::Result<Option<Vec<Vec<u8>>>> {
+        let bounds = self.bounds();
+        let Some((start, _)) = bounds.first() else { return Ok(Some(Vec::new())) };
+        let region = self.region(start)?;
+        let are_of_all = bounds.len() == 1 || region.has_descriptor();
+        Ok(are_of_all.then(|| region.families().map(|family| family.name().to_vec()).collect()))
     }
 
     /// Says what the files of a region have, as far as that is found out. `families` are those that are read;

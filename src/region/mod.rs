@@ -209,6 +209,13 @@ impl Region {
         self.0.stores.iter().map(|store| &store.family)
     }
 
+    /// Whether the region has a table descriptor. Without one, its [families](Self::families) are those that
+    /// were given and those with a directory: other regions of the table may have others.
+    #[must_use]
+    pub fn has_descriptor(&self) -> bool {
+        self.0.dir.has_descriptor()
+    }
+
     /// Reads the current cells of a row. A row that does not exist has no cells.
     ///
     /// # Errors

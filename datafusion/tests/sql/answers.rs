@@ -17,6 +17,7 @@ use hregion::{
 };
 use hregion_arrow::{Column, Infer, Invalid, KeyPart, Layout, Mapping, RowKey, ValueType};
 use hregion_datafusion::HregionTable;
+use std::fs;
 use std::path::Path;
 
 /// What was pushed down, in all.
@@ -469,6 +470,48 @@ async fn the_greatest_timestamp_is_read_with_and_without_names() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_descriptor_each_region_has_its_own_families() {
+    let dir = tempfile::tempdir().unwrap();
+    let families = [Family::new("f"), Family::new("g")];
+    let table = Table::create(dir.path(), "t", &families, &["m"]).unwrap();
+    let mut others = Vec::new();
+    for (row, family, other) in [("a", "f", "g"), ("z", "g", "f")] {
+        table.put(Put::new(row).cell_at(family, "q", 1, "v")).unwrap();
+        others.push(table.region(row).unwrap().path().join(other));
+    }
+    table.close().unwrap();
+    let path = dir.path().join("data/default/t");
+    fs::remove_dir_all(path.join(".tabledesc")).unwrap();
+    for other in others.iter().filter(|other| other.exists()) {
+        fs::remove_dir_all(other).unwrap();
+    }
+    let table = Table::open_dir(&path, Region::options()).unwrap();
+    let names = |row: &str| {
+        let region = table.region(row).unwrap();
+        region.families().map(|family| family.name().to_vec()).collect::<Vec<_>>()
+    };
+    assert_eq!((names("a"), names("z")), (vec![b"f".to_vec()], vec![b"g".to_vec()]));
+    for (condition, expected) in [
+        ("family = X'66'", 1),
+        ("family = X'67'", 1),
+        ("family <> X'66'", 1),
+        ("family IN (X'66', X'67')", 2),
+        ("family = X'67' AND qualifier = X'71'", 1),
+        ("family = X'67' AND qualifier > X'71'", 0),
+        ("qualifier = X'71'", 2),
+        ("family = X'68'", 0),
+    ] {
+        for pushes_down in [true, false] {
+            let source = HregionTable::new(table.clone(), Layout::Cells).pushdown(pushes_down);
+            let sql = format!("SELECT \"row\" FROM t WHERE {condition}");
+            let found = run(&session(source, 2, 8192), &sql).await.unwrap();
+            let count: usize = found.iter().map(RecordBatch::num_rows).sum();
+            assert_eq!(count, expected, "pushdown {pushes_down}: {condition}");
+        }
+    }
+}
+
 /// The first byte string after a row of the maximum length is longer than any row.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_the_maximum_length_are_read() {
@@ -477,7 +520,7 @@ async fn rows_of_the_maximum_length_are_read() {
     let families = [Family::new("f")];
     let table = Table::create_with(dir.path(), "t", &families, &[] as &[&str], options).unwrap();
     let (long, longer) = ("b".repeat(MAX_ROW_LEN), "b".repeat(MAX_ROW_LEN + 10));
-    for row in ["a", &long, "c", "d"] {
+    for row in ["a", long.as_str(), "c", "d"] {
         table.put(Put::new(row.to_owned()).cell_at("f", "q", 1, "v")).unwrap();
     }
     // with so many other cells, the rows after it are read by the names of columns
