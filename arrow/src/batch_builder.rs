@@ -1,6 +1,6 @@
 //! Rows, collected in record batches.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::field_builder::FieldBuilder;
 use crate::layout::{Layout, Source};
 use crate::mapping::{Invalid, KeyPart, Mapping, RowKey};
@@ -32,8 +32,6 @@ struct ColumnFields {
 const MOST_BYTES: usize = 1 << 30;
 /// What a value takes beside its bytes.
 const VALUE_OVERHEAD: usize = 8;
-/// How many bytes of a value are shown.
-const SHOWN: usize = 64;
 
 impl BatchLimits {
     /// Up to `rows` rows and about `bytes` bytes. A batch has at least one row, and at most 1 GiB, whatever
@@ -252,9 +250,7 @@ impl BatchBuilder {
         let whole = [key];
         let cut = match mapping.row {
             RowKey::Whole(_) => None,
-            _ => Some(mapping.row.cut(key).ok_or_else(|| {
-                Error::Value(format!("row {}: expected the parts of the mapping", shown(key)))
-            })?),
+            _ => Some(mapping.row.cut(key)?),
         };
         let parts = cut.as_deref().unwrap_or(&whole);
         for (field, source) in self.fields.iter_mut().zip(&self.sources) {
@@ -324,13 +320,5 @@ impl BatchBuilder {
             }
         }
         Ok(())
-    }
-}
-
-/// Shows bytes in HBase's printable form, the first ones if there are many.
-fn shown(bytes: &[u8]) -> String {
-    match bytes.get(..SHOWN) {
-        Some(head) if bytes.len() > SHOWN => format!("{}…", StringBinary(head)),
-        _ => StringBinary(bytes).to_string(),
     }
 }

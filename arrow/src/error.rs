@@ -1,6 +1,7 @@
 //! Errors of mappings and values.
 
 use arrow_schema::ArrowError;
+use hregion::cell::StringBinary;
 use std::fmt;
 
 /// The result type of the crate's functions.
@@ -65,5 +66,16 @@ impl From<Error> for ArrowError {
             Error::Arrow(error) => error,
             other => Self::ExternalError(Box::new(other)),
         }
+    }
+}
+
+/// How many bytes of a value are shown.
+const SHOWN: usize = 64;
+
+/// Shows bytes in HBase's printable form, the first ones if there are many.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    match bytes.get(..SHOWN) {
+        Some(head) if bytes.len() > SHOWN => format!("{}…", StringBinary(head)),
+        _ => StringBinary(bytes).to_string(),
     }
 }

@@ -1,6 +1,6 @@
 //! How the columns of a table become columns of record batches.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::value_type::ValueType;
 use hregion::Scan;
 use hregion::cell::{StringBinary, from_string_binary};
@@ -190,35 +190,58 @@ impl RowKey {
         }
     }
 
-    /// Cuts a row key. Returns `None` if it lacks a part, or has more bytes than the parts.
-    pub(crate) fn cut<'k>(&self, key: &'k [u8]) -> Option<Vec<&'k [u8]>> {
+    /// Checks that a row key has the parts, whatever their types.
+    ///
+    /// # Errors
+    ///
+    /// If it lacks a part, or has more bytes than the parts.
+    pub fn check(&self, key: &[u8]) -> Result<()> {
+        self.each_part(key, |_| ())
+    }
+
+    /// Cuts a row key.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub(crate) fn cut<'k>(&self, key: &'k [u8]) -> Result<Vec<&'k [u8]>> {
+        let mut cut = Vec::new();
+        self.each_part(key, |part| cut.push(part))?;
+        Ok(cut)
+    }
+
+    fn each_part<'k>(&self, key: &'k [u8], take: impl FnMut(&'k [u8])) -> Result<()> {
+        let wrong = || Error::Value(format!("row {}: expected the parts of the mapping", shown(key)));
+        self.try_each_part(key, take).ok_or_else(wrong)
+    }
+
+    /// Passes the parts of a row key to `take`. Returns `None` if it does not have them.
+    fn try_each_part<'k>(&self, key: &'k [u8], mut take: impl FnMut(&'k [u8])) -> Option<()> {
+        let mut left = key;
         match self {
-            Self::Whole(_) => Some(vec![key]),
+            Self::Whole(_) => take(left),
             Self::Separated { separator, parts } => {
-                let (mut cut, mut left) = (Vec::with_capacity(parts.len()), key);
                 for _ in 1..parts.len() {
                     let at = left.windows(separator.len()).position(|window| window == separator)?;
-                    cut.push(left.get(..at)?);
+                    take(left.get(..at)?);
                     left = left.get(at + separator.len()..)?;
                 }
-                cut.push(left);
-                Some(cut)
+                take(left);
             }
             Self::Widths { parts, rest } => {
-                let (mut cut, mut left) = (Vec::with_capacity(parts.len() + 1), key);
                 for (_, width) in parts {
                     let (part, after) = left.split_at_checked(*width)?;
-                    cut.push(part);
+                    take(part);
                     left = after;
                 }
                 match rest {
-                    Some(_) => cut.push(left),
+                    Some(_) => take(left),
                     None if !left.is_empty() => return None,
                     None => {}
                 }
-                Some(cut)
             }
         }
+        Some(())
     }
 }
 
@@ -228,7 +251,7 @@ impl Mapping {
     /// # Errors
     ///
     /// If there is no column, a column is given twice, two have one name in the batches, a separator is
-    /// empty, or there are no parts of the row key.
+    /// empty, there are no parts of the row key, or a part has a width that no value of its type has.
     pub fn new(row: RowKey, columns: Vec<Column>) -> Result<Self> {
         if columns.is_empty() {
             return Err(Error::mapping("a mapping needs at least one column"));
@@ -238,6 +261,15 @@ impl Mapping {
                 return Err(Error::mapping("the separator of the row key is empty"));
             }
             row if row.parts().is_empty() => return Err(Error::mapping("the row key has no parts")),
+            RowKey::Widths { parts, .. } => {
+                if let Some((part, width)) =
+                    parts.iter().find(|(part, width)| !part.ty.may_have_width(*width))
+                {
+                    let KeyPart { name, ty } = part;
+                    let message = format!("{name}: no value of type {ty} has the width {width}");
+                    return Err(Error::mapping(message));
+                }
+            }
             _ => {}
         }
         let mut names = BTreeSet::new();

@@ -103,15 +103,61 @@ fn mappings_come_back_as_json() {
 #[test]
 fn row_keys_are_cut() {
     let part = |name: &str| KeyPart::new(name, ValueType::Binary);
+    let cut = |row: &RowKey, key: &'static [u8]| {
+        let cut = row.cut(key).ok();
+        assert_eq!(row.check(key).is_ok(), cut.is_some());
+        cut
+    };
     let row = RowKey::Separated { separator: b"::".to_vec(), parts: vec![part("a"), part("b")] };
-    assert_eq!(row.cut(b"x::y::z"), Some(vec![&b"x"[..], b"y::z"]));
-    assert_eq!(row.cut(b"::"), Some(vec![&b""[..], b""]));
-    assert_eq!(row.cut(b"x:y"), None);
+    assert_eq!(cut(&row, b"x::y::z"), Some(vec![&b"x"[..], b"y::z"]));
+    assert_eq!(cut(&row, b"::"), Some(vec![&b""[..], b""]));
+    assert_eq!(cut(&row, b"x:y"), None);
     let row = |rest| RowKey::Widths { parts: vec![(part("a"), 2), (part("b"), 1)], rest };
-    assert_eq!(row(None).cut(b"abc"), Some(vec![&b"ab"[..], b"c"]));
-    assert_eq!(row(None).cut(b"abcd"), None);
-    assert_eq!(row(None).cut(b"ab"), None);
-    assert_eq!(row(Some(part("c"))).cut(b"abcd"), Some(vec![&b"ab"[..], b"c", b"d"]));
+    assert_eq!(cut(&row(None), b"abc"), Some(vec![&b"ab"[..], b"c"]));
+    assert_eq!(cut(&row(None), b"abcd"), None);
+    assert_eq!(cut(&row(None), b"ab"), None);
+    assert_eq!(cut(&row(Some(part("c"))), b"abcd"), Some(vec![&b"ab"[..], b"c", b"d"]));
+}
+
+#[test]
+fn widths_that_no_value_has_are_refused() {
+    let mapping = |ty: &str, width: usize| {
+        let parts = vec![(KeyPart::new("id", ty.parse().unwrap()), width)];
+        Mapping::new(RowKey::Widths { parts, rest: None }, vec![Column::parse("f:q=utf8").unwrap()])
+    };
+    for (ty, widths) in [
+        ("boolean", &[1][..]),
+        ("byte", &[1]),
+        ("short", &[2]),
+        ("int", &[4]),
+        ("float", &[4]),
+        ("long", &[8]),
+        ("double", &[8]),
+        ("timestamp", &[8]),
+        // a null is one byte
+        ("ordered-int8", &[1, 2]),
+        ("ordered-int16", &[1, 3]),
+        ("ordered-int32", &[1, 5]),
+        ("ordered-int64", &[1, 9]),
+        ("ordered-float32", &[1, 5]),
+        ("ordered-float64", &[1, 9]),
+    ] {
+        for width in 0..12 {
+            match mapping(ty, width) {
+                Ok(_) => assert!(widths.contains(&width), "{ty}, {width} bytes"),
+                Err(error) => {
+                    let (message, width_text) = (error.to_string(), width.to_string());
+                    assert!(!widths.contains(&width), "{message}");
+                    assert!(
+                        ["id", ty, width_text.as_str()].iter().all(|part| message.contains(part)),
+                        "{message}"
+                    );
+                }
+            }
+        }
+    }
+    assert!(mapping("decimal(5.2)", 4).is_err() && mapping("decimal(5.2)", 6).is_ok());
+    assert!(mapping("utf8", 3).is_ok() && mapping("ordered-text", 3).is_ok());
 }
 
 proptest! {

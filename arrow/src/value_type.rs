@@ -145,6 +145,44 @@ impl ValueType {
             }
         }
     }
+
+    /// Returns the number of bytes of all values of the type; `None` if it depends on the value.
+    #[must_use]
+    pub fn width(self) -> Option<usize> {
+        match self {
+            Self::Boolean | Self::Byte => Some(1),
+            Self::Short => Some(2),
+            Self::Int | Self::Float => Some(4),
+            Self::Long | Self::Double | Self::Timestamp => Some(8),
+            Self::Binary | Self::Utf8 | Self::Json | Self::Decimal(_) | Self::Ordered(_) => None,
+        }
+    }
+
+    /// Whether a value may have this number of bytes.
+    pub(crate) fn may_have_width(self, width: usize) -> bool {
+        match self {
+            Self::Binary | Self::Utf8 => true,
+            Self::Json => width > 0,
+            // a scale, and at least one byte
+            Self::Decimal(_) => width > 4,
+            // a null is one byte
+            Self::Ordered(ordered) => width == 1 || ordered.may_have_width(width),
+            _ => self.width() == Some(width),
+        }
+    }
+}
+
+impl OrderedType {
+    /// Whether a value that is not null may have this number of bytes, of which the first is that of the type.
+    fn may_have_width(self, width: usize) -> bool {
+        match self {
+            Self::Int8 => width == 2,
+            Self::Int16 => width == 3,
+            Self::Int32 | Self::Float32 => width == 5,
+            Self::Int64 | Self::Float64 => width == 9,
+            Self::Numeric(_) | Self::Text | Self::Blob | Self::BlobCopy => width > 0,
+        }
+    }
 }
 
 impl fmt::Display for ValueType {

@@ -13,8 +13,8 @@ pub(crate) fn set_of(ty: ValueType, op: Operator, literal: &ScalarValue) -> Opti
         ValueType::Utf8 | ValueType::Json => bytes_set(op, literal.try_as_str()??.as_bytes()),
         ValueType::Boolean => boolean_set(op, literal),
         _ => {
-            let width = width_of(ty)?;
-            integer_set(op, integer_of(ty, literal)?, width)
+            let value = integer_of(ty, literal)?;
+            integer_set(op, value, ty.width()?)
         }
     }
 }
@@ -87,17 +87,7 @@ fn boolean_set(op: Operator, literal: &ScalarValue) -> Option<RangeSet> {
     }
 }
 
-/// The number of bytes of an integer; `None` for other types.
-fn width_of(ty: ValueType) -> Option<usize> {
-    match ty {
-        ValueType::Byte => Some(1),
-        ValueType::Short => Some(2),
-        ValueType::Int => Some(4),
-        ValueType::Long | ValueType::Timestamp => Some(8),
-        _ => None,
-    }
-}
-
+/// The value of a literal, if it is of the type, an integer; `None` for other types.
 fn integer_of(ty: ValueType, literal: &ScalarValue) -> Option<i64> {
     match (ty, literal) {
         (ValueType::Byte, ScalarValue::Int8(value)) => value.map(i64::from),

@@ -1,5 +1,6 @@
 //! The reading side of a partition: rows become batches, on threads that may wait for files.
 
+use crate::columns::mapping_of;
 use crate::error::{of_batches, of_reader};
 use crate::partition::Partition;
 use crate::presence::Presence;
@@ -14,7 +15,7 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use hregion::cell::StringBinary;
 use hregion::filter::{CellFilter, CustomFilter, Filter};
 use hregion::{RowRef, Scan, TimeRange};
-use hregion_arrow::{BatchBuilder, BatchLimits, Layout};
+use hregion_arrow::{BatchBuilder, BatchLimits, Layout, RowKey};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -324,6 +325,8 @@ struct Batches {
     are_cells: bool,
     /// `None` if only the number of rows is asked for.
     builder: Option<BatchBuilder>,
+    /// What row keys are checked by without a builder, which would find out that one lacks a part.
+    key: Option<RowKey>,
     /// The complete ones.
     ready: VecDeque<RecordBatch>,
     /// The number of rows since the last batch.
@@ -342,12 +345,15 @@ impl Batches {
         let limits = BatchLimits::new(batch_rows, BATCH_BYTES);
         let builder = || BatchBuilder::new(reading.layout.clone(), Some(&reading.decoded), limits);
         let builder = (!reading.decoded.is_empty()).then(builder).transpose().map_err(of_batches)?;
+        let key = mapping_of(&reading.layout).filter(|_| builder.is_none());
+        let key = key.map(|mapping| mapping.row().clone());
         let most = batch_rows.max(1);
         let left = reading.limit.unwrap_or(usize::MAX);
         Ok(Self {
             schema: Arc::clone(&reading.schema),
             are_cells: matches!(reading.layout, Layout::Cells),
             builder,
+            key,
             ready: VecDeque::new(),
             rows: 0,
             next: FIRST_ROWS.min(most),
@@ -365,6 +371,9 @@ impl Batches {
         let rows = if self.are_cells { row.len() } else { 1 };
         if let Some(builder) = &mut self.builder {
             builder.push(row).map_err(of_batches)?;
+        }
+        if let Some(key) = &self.key {
+            key.check(row.key()).map_err(of_batches)?;
         }
         // a row of the table may have more cells than are asked for: they are left out
         self.left = self.left.saturating_sub(rows);

@@ -512,6 +512,45 @@ async fn without_a_descriptor_each_region_has_its_own_families() {
     }
 }
 
+/// A row key without its parts is an error of counts, too, which read nothing of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_keys_without_their_parts_are_not_counted() {
+    let part = |name: &str| KeyPart::new(name, ValueType::Utf8);
+    let parts = ["a", "b", "c"].map(part).to_vec();
+    let separated = RowKey::Separated { separator: b"|".to_vec(), parts };
+    let widths = RowKey::Widths { parts: vec![(part("a"), 1), (part("b"), 4)], rest: None };
+    for row in [separated, widths] {
+        let dir = tempfile::tempdir().unwrap();
+        let table = Table::create(dir.path(), "t", &[Family::new("f")], &[] as &[&str]).unwrap();
+        for key in ["q|r|s", "x|y"] {
+            table.put(Put::new(key).cell_at("f", "q", 1, "v")).unwrap();
+        }
+        let mapping = Mapping::new(row, vec![Column::parse("f:q=utf8").unwrap()]).unwrap();
+        for (condition, is_sound) in [
+            ("a = 'q'", true),
+            ("a = 'x'", false),
+            ("a > 'r'", false),
+            ("\"f:q\" = 'v'", false),
+            ("true", false),
+        ] {
+            let source = HregionTable::new(table.clone(), Layout::Columns(mapping.clone()));
+            let context = session(source, 1, 8192);
+            let rows = run(&context, &format!("SELECT * FROM t WHERE {condition}")).await;
+            let count = run(&context, &format!("SELECT count(*) FROM t WHERE {condition}")).await;
+            if is_sound {
+                let rows: usize = rows.unwrap().iter().map(RecordBatch::num_rows).sum();
+                assert_eq!(strings(&count.unwrap(), &Model::empty()), [[rows.to_string()]], "{condition}");
+                assert_eq!(rows, 1, "{condition}");
+                continue;
+            }
+            for answer in [rows, count] {
+                let error = answer.unwrap_err().to_string();
+                assert!(error.contains("expected the parts of the mapping"), "{condition}: {error}");
+            }
+        }
+    }
+}
+
 /// The first byte string after a row of the maximum length is longer than any row.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_the_maximum_length_are_read() {
