@@ -283,8 +283,10 @@ impl Table {
                 scan = scan.start_row(bytes(start), true).stop_row(bytes(stop), false);
             }
         }
-        if let Some(limit) = limit {
-            scan = scan.limit(limit);
+        match limit {
+            Some(0) => return Err(Failure::argument("limit: expected at least 1 row")),
+            Some(limit) => scan = scan.limit(limit),
+            None => {}
         }
         let mut selection = selection(selected, versions, time_range, filter);
         selection.cache_blocks = cache_blocks;
@@ -297,6 +299,9 @@ impl Table {
     /// Proposes a mapping from the first rows, as JSON text.
     #[pyo3(signature = (rows=1000))]
     fn infer(&self, py: Python<'_>, rows: u64) -> Result<String> {
+        if rows == 0 {
+            return Err(Failure::argument("rows: expected at least 1 row"));
+        }
         let read = |rows: &mut dyn Rows| -> Result<String> {
             let mut infer = Infer::new();
             while let Some(row) = rows.next_row()? {

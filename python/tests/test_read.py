@@ -82,6 +82,11 @@ def test_bounds_prefix_limit_and_direction():
     assert [row.key for row in filtered] == [k for k in keys if k.startswith(prefix)]
     with pytest.raises(ValueError):
         table().scan(low, prefix=prefix)
+    # for HBase, 0 is no limit
+    with pytest.raises(ValueError, match="limit"):
+        table().scan(limit=0)
+    with pytest.raises(ValueError, match="rows"):
+        table().infer(rows=0)
 
 
 def test_mapped_columns_have_types():
