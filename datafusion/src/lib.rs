@@ -31,6 +31,7 @@
 #[cfg(feature = "codec")]
 mod codec;
 mod columns;
+mod csv;
 mod error;
 mod exec;
 #[cfg(feature = "codec")]
@@ -50,6 +51,7 @@ mod wire;
 
 #[cfg(feature = "codec")]
 pub use codec::HregionCodec;
+pub use csv::CsvWriter;
 pub use exec::{HregionExec, RowRange};
 pub use provider::HregionTable;
 pub use target::{Target, TargetOptions};

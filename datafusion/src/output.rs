@@ -11,7 +11,7 @@ use datafusion::arrow::json::writer::{
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::arrow::util::pretty::pretty_format_batches_with_schema;
-use hregion_arrow::csv::{put_header, put_text};
+use hregion_datafusion::CsvWriter;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::io::{self, BufWriter, Stdout, Write};
@@ -34,7 +34,7 @@ pub(crate) struct Output {
 enum To {
     Table(Vec<RecordBatch>),
     Json(Box<LineDelimitedWriter<BufWriter<Stdout>>>),
-    Csv(CsvLines<BufWriter<Stdout>>),
+    Csv(CsvWriter<BufWriter<Stdout>>),
 }
 
 impl Output {
@@ -47,7 +47,7 @@ impl Output {
                 check_names(&schema)?;
                 To::Json(Box::new(json_lines(out())))
             }
-            Format::Csv => To::Csv(CsvLines { out: out(), has_header: false, lines: Vec::new() }),
+            Format::Csv => To::Csv(CsvWriter::new(out(), Arc::clone(&schema))),
         };
         Ok(Self { schema, to })
     }
@@ -60,7 +60,7 @@ impl Output {
                 Ok(())
             }
             To::Json(writer) => check_values(&batch).and_then(|()| writer.write(&batch)).map_err(failure),
-            To::Csv(lines) => lines.write(&batch).map_err(failure),
+            To::Csv(writer) => writer.write(&batch).map_err(failure),
         }
     }
 
@@ -75,11 +75,7 @@ impl Output {
                 writer.finish().map_err(failure)?;
                 writer.into_inner().flush().map_err(|error| closed(&error))
             }
-            To::Csv(mut lines) => {
-                // the names of the columns, even without rows
-                lines.write(&RecordBatch::new_empty(self.schema)).map_err(failure)?;
-                lines.out.flush().map_err(|error| closed(&error))
-            }
+            To::Csv(writer) => writer.finish().map_err(failure),
         }
     }
 }
@@ -126,45 +122,6 @@ fn check_values(batch: &RecordBatch) -> Result<(), ArrowError> {
         }
     }
     Ok(())
-}
-
-/// CSV as `hregion export` quotes it: a null is an empty field, and an empty text has quotes.
-struct CsvLines<W> {
-    out: W,
-    has_header: bool,
-    /// The lines of a batch.
-    lines: Vec<u8>,
-}
-
-impl<W: Write> CsvLines<W> {
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        self.lines.clear();
-        if !self.has_header {
-            put_header(&mut self.lines, &batch.schema());
-            self.has_header = true;
-        }
-        let options = FormatOptions::default();
-        let mut columns = Vec::with_capacity(batch.num_columns());
-        for column in batch.columns() {
-            // a value may be null without being so itself, as one of a dictionary
-            columns.push((ArrayFormatter::try_new(column, &options)?, column.logical_nulls()));
-        }
-        let mut text = String::new();
-        for row in 0..batch.num_rows() {
-            for (at, (values, nulls)) in columns.iter().enumerate() {
-                if at > 0 {
-                    self.lines.push(b',');
-                }
-                if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
-                    text.clear();
-                    values.value(row).write(&mut text)?;
-                    put_text(&mut self.lines, &text);
-                }
-            }
-            self.lines.push(b'\n');
-        }
-        Ok(self.out.write_all(&self.lines)?)
-    }
 }
 
 fn json_lines<W: Write>(out: W) -> LineDelimitedWriter<W> {

@@ -3,14 +3,13 @@
 use ballista_executor::executor_process::ExecutorProcessConfig;
 use ballista_scheduler::config::SchedulerConfig;
 use clap::{Parser, Subcommand};
-use datafusion::arrow::csv::WriterBuilder;
 use datafusion::execution::context::SQLOptions;
 use futures::StreamExt as _;
 use hregion_arrow::{Layout, Mapping};
 use hregion_ballista::{connect_with, run_executor, run_scheduler, session_config};
-use hregion_datafusion::{Target, TargetOptions};
+use hregion_datafusion::{CsvWriter, Target, TargetOptions};
 use std::error::Error;
-use std::io::{BufWriter, Write as _};
+use std::io::BufWriter;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -197,13 +196,13 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             // files are read only
             let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
             let rows = context.sql_with_options(&sql, options.with_allow_statements(false)).await?;
+            let schema = Arc::clone(rows.schema().inner());
+            let mut writer = CsvWriter::new(BufWriter::new(std::io::stdout()), schema);
             let mut batches = rows.execute_stream().await?;
-            let out = BufWriter::new(std::io::stdout());
-            let mut writer = WriterBuilder::new().with_header(true).build(out);
             while let Some(batch) = batches.next().await {
                 writer.write(&batch?)?;
             }
-            Ok(writer.into_inner().flush()?)
+            Ok(writer.finish()?)
         }
     }
 }

@@ -174,6 +174,8 @@ async fn two_executors_give_the_rows_of_one_process() {
     let cells: usize = rows(&local, "SELECT 1 FROM c").await.unwrap().iter().map(RecordBatch::num_rows).sum();
     let printed = cluster.sql("SELECT count(*) AS n FROM c", &table, &[]);
     assert_eq!(printed, Ok(format!("n\n{cells}\n")));
+    let values = "SELECT CAST(NULL AS VARCHAR) AS a, '' AS b, 'x,y' AS c FROM c LIMIT 1";
+    assert_eq!(cluster.sql(values, &table, &[]), Ok("a,b,c\n,\"\",\"x,y\"\n".to_owned()));
     let error = cluster.sql("CREATE TABLE d AS SELECT * FROM c", &table, &[]).unwrap_err();
     assert!(error.contains("DDL not supported"), "{error}");
     // a query that nothing waits for ends, else the cluster does not

@@ -1,0 +1,105 @@
+//! Answers of any types as comma-separated values.
+
+use datafusion::arrow::array::{Array as _, RecordBatch};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use hregion_arrow::csv::{put_header, put_text};
+use std::io::Write;
+
+/// Writes record batches as CSV, quoted as by `hregion export`: a null is an empty field, and an empty text has
+/// quotes. The first line has the names of the columns.
+#[derive(Debug)]
+pub struct CsvWriter<W> {
+    out: W,
+    schema: SchemaRef,
+    has_header: bool,
+    /// The lines of a batch.
+    lines: Vec<u8>,
+}
+
+impl<W: Write> CsvWriter<W> {
+    /// A writer of batches with the columns of a schema.
+    #[must_use]
+    pub fn new(out: W, schema: SchemaRef) -> Self {
+        Self { out, schema, has_header: false, lines: Vec::new() }
+    }
+
+    /// Writes a line for each row.
+    ///
+    /// # Errors
+    ///
+    /// If a value has no text, such as a timestamp that no calendar has, or writing fails.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        self.put_header(&batch.schema());
+        let options = FormatOptions::default();
+        let mut columns = Vec::with_capacity(batch.num_columns());
+        for column in batch.columns() {
+            // a value may be null without being so itself, as one of a dictionary
+            columns.push((ArrayFormatter::try_new(column, &options)?, column.logical_nulls()));
+        }
+        let mut text = String::new();
+        for row in 0..batch.num_rows() {
+            for (at, (values, nulls)) in columns.iter().enumerate() {
+                if at > 0 {
+                    self.lines.push(b',');
+                }
+                if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
+                    text.clear();
+                    values.value(row).write(&mut text)?;
+                    put_text(&mut self.lines, &text);
+                }
+            }
+            self.lines.push(b'\n');
+        }
+        self.write_lines()
+    }
+
+    /// Writes the names of the columns if there was no batch, and flushes.
+    ///
+    /// # Errors
+    ///
+    /// If writing fails.
+    pub fn finish(mut self) -> Result<(), ArrowError> {
+        let schema = SchemaRef::clone(&self.schema);
+        self.put_header(&schema);
+        self.write_lines()?;
+        Ok(self.out.flush()?)
+    }
+
+    fn put_header(&mut self, schema: &Schema) {
+        self.lines.clear();
+        if !self.has_header {
+            put_header(&mut self.lines, schema);
+            self.has_header = true;
+        }
+    }
+
+    fn write_lines(&mut self) -> Result<(), ArrowError> {
+        Ok(self.out.write_all(&self.lines)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::{ArrayRef, StringArray};
+    use std::sync::Arc;
+
+    #[test]
+    fn nulls_are_not_empty_texts_and_names_come_once() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![None, Some(""), Some("a,b")]));
+        let batch = RecordBatch::try_from_iter([("v", texts)]).unwrap();
+        for (count, expected) in
+            [(0, "v\n"), (1, "v\n\n\"\"\n\"a,b\"\n"), (2, "v\n\n\"\"\n\"a,b\"\n\n\"\"\n\"a,b\"\n")]
+        {
+            let mut written = Vec::new();
+            let mut csv = CsvWriter::new(&mut written, batch.schema());
+            for _ in 0..count {
+                csv.write(&batch).unwrap();
+            }
+            csv.finish().unwrap();
+            assert_eq!(String::from_utf8(written).unwrap(), expected);
+        }
+    }
+}
