@@ -29,16 +29,16 @@ struct ColumnFields {
 }
 
 /// The maximum number of bytes in a batch: Arrow's offsets have 31 bits.
-const MOST_BYTES: usize = 1 << 30;
-/// What a value takes beside its bytes.
+const MAX_BYTES: usize = 1 << 30;
+/// The bytes that are counted for a value in addition to its own.
 const VALUE_OVERHEAD: usize = 8;
 
 impl BatchLimits {
     /// Up to `rows` rows and about `bytes` bytes. A batch has at least one row, and at most 1 GiB, whatever
-    /// is asked.
+    /// the limits are.
     #[must_use]
     pub fn new(rows: usize, bytes: usize) -> Self {
-        Self { rows: rows.max(1), bytes: bytes.clamp(1, MOST_BYTES) }
+        Self { rows: rows.max(1), bytes: bytes.clamp(1, MAX_BYTES) }
     }
 }
 
@@ -58,7 +58,7 @@ pub struct BatchBuilder {
     fields: Vec<FieldBuilder>,
     /// The places of the mapped columns in the mapping, sorted by family and qualifier.
     sorted: Vec<usize>,
-    /// Of each mapped column, which fields have its values or timestamps, and how many of the current row.
+    /// The fields with the values or timestamps of each mapped column, and its cells in the current row.
     columns: Vec<ColumnFields>,
     /// The parts of the row key.
     parts: Vec<KeyPart>,
@@ -140,9 +140,9 @@ impl BatchBuilder {
     ///
     /// # Errors
     ///
-    /// If a value does not have its type, and is not to be null; if the row key has other parts;
-    /// if the row has delete markers, or a cell of more than one version is not asked for in versions; if a
-    /// value, or a mapped row, has more than 1 GiB. The builder is then of no further use.
+    /// If a value does not have its type, and such values are not null; if the row key has other parts; if
+    /// the row has delete markers; if a value, or a mapped row, has more than 1 GiB. The builder cannot be
+    /// used after an error.
     pub fn push(&mut self, row: RowRef<'_>) -> Result<()> {
         if row.is_empty() {
             return Ok(());
@@ -186,7 +186,7 @@ impl BatchBuilder {
 
     /// Completes the batch if it has no room for so many bytes, and adds them.
     fn make_room(&mut self, bytes: usize, row: &[u8]) -> Result<()> {
-        if bytes > MOST_BYTES {
+        if bytes > MAX_BYTES {
             let row = StringBinary(row);
             return Err(Error::Value(format!("row {row}: {bytes} bytes are too many for a batch of 1 GiB")));
         }
@@ -226,7 +226,7 @@ impl BatchBuilder {
         for cell in row.cells() {
             if cell.cell_type() != CellType::Put {
                 return Err(Error::mapping(format!(
-                    "row {}: a delete marker ({}) has no place in mapped columns; raw rows are read as cells",
+                    "row {}: mapped columns cannot hold a delete marker ({}); raw rows are read as cells",
                     StringBinary(cell.row()),
                     cell.cell_type().name(),
                 )));
@@ -266,8 +266,8 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// Returns the mapped column of a cell. It is looked for where the last one was, and next to it: the
-    /// cells of a row are sorted.
+    /// Returns the mapped column of a cell. Tries the last column and the next one first: the cells of a row
+    /// are sorted.
     fn find(&self, mapping: &Mapping, cell: &CellRef<'_>, expected: &mut usize) -> Option<usize> {
         let name = |at: &usize| {
             mapping.columns.get(*at).map(|column| (column.family.as_slice(), column.qualifier.as_slice()))

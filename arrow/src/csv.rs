@@ -1,6 +1,7 @@
 //! Record batches as comma-separated values.
 //!
-//! Fields are separated and quoted as RFC 4180 has it; lines end with a line feed. Values come back exactly:
+//! Fields are separated and quoted as in RFC 4180; lines end with a line feed. Values can be read back
+//! exactly:
 //!
 //! | type | field |
 //! |---|---|

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Collects a sample of rows, and proposes the types that all values of a column have.
 ///
-/// A proposal, not a proof: eight bytes may be anything. It is never applied without being asked for.
+/// A proposal, not a proof: eight bytes may be anything.
 #[derive(Debug, Default)]
 pub struct Infer {
     columns: BTreeMap<(Vec<u8>, Vec<u8>), Candidates>,

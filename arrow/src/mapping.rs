@@ -54,7 +54,7 @@ pub struct Column {
     pub(crate) timestamp: bool,
 }
 
-/// What becomes of a value that does not have its type.
+/// How a value that does not have its type is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Invalid {
     /// The batch fails, with an error that names row, column and bytes.
@@ -291,14 +291,14 @@ impl Mapping {
         Ok(Self { row, columns, invalid: Invalid::Error })
     }
 
-    /// Sets what becomes of a value that does not have its type.
+    /// Sets how a value that does not have its type is read.
     #[must_use]
     pub fn on_invalid(mut self, invalid: Invalid) -> Self {
         self.invalid = invalid;
         self
     }
 
-    /// What becomes of a value that does not have its type.
+    /// Returns how a value that does not have its type is read.
     #[must_use]
     pub fn invalid(&self) -> Invalid {
         self.invalid

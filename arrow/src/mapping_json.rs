@@ -18,7 +18,7 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// If the text is no such document, or has other members.
+    /// If the text is not such a document, or has other members.
     pub fn from_json(text: &str) -> Result<Self> {
         let value: Value = serde_json::from_str(text).map_err(|error| Error::mapping(error.to_string()))?;
         let mut members = Members::of("the mapping", value)?;
@@ -184,7 +184,7 @@ impl Members {
     fn end(self) -> Result<()> {
         match self.members.keys().next() {
             None => Ok(()),
-            Some(name) => Err(Error::mapping(format!("{}: {name:?} is no member of it", self.of))),
+            Some(name) => Err(Error::mapping(format!("{}: {name:?} is not a member of it", self.of))),
         }
     }
 }

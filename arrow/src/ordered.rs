@@ -149,7 +149,7 @@ fn decode_numeric(decimal: DecimalType, head: u8, reader: &mut Reader<'_>) -> Op
         POSITIVE_SMALL => (-exponent(reader, true)?, false),
         head if POSITIVE_MEDIUM.contains(&head) => (i64::from(head - POSITIVE_MEDIUM.start()), false),
         POSITIVE_LARGE => (exponent(reader, false)?, false),
-        // infinities and NaN are no decimals
+        // infinities and NaN are not decimals
         _ => return None,
     };
     let (mut unscaled, mut digits) = (0_i128, 0_i64);
@@ -168,8 +168,8 @@ fn decode_numeric(decimal: DecimalType, head: u8, reader: &mut Reader<'_>) -> Op
     rescale(Unscaled(if is_negative { -unscaled } else { unscaled }), scale, decimal)
 }
 
-/// Decodes an unsigned integer of one to nine bytes, which may be inverted. Larger ones than an exponent of a
-/// decimal are refused.
+/// Decodes an unsigned integer of one to nine bytes, which may be inverted. Returns `None` if it is larger
+/// than any exponent of a decimal.
 fn exponent(reader: &mut Reader<'_>, is_inverted: bool) -> Option<i64> {
     let mask = if is_inverted { 0xff } else { 0 };
     let first = i64::from(reader.byte()? ^ mask);

@@ -173,7 +173,8 @@ impl ValueType {
 }
 
 impl OrderedType {
-    /// Whether a value that is not null may have this number of bytes, of which the first is that of the type.
+    /// Whether a value that is not null may have this number of bytes, of which the first is that of the
+    /// type.
     fn may_have_width(self, width: usize) -> bool {
         match self {
             Self::Int8 => width == 2,
@@ -224,7 +225,7 @@ impl FromStr for ValueType {
         }
         let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
         Err(Error::mapping(format!(
-            "{text:?} is no type; there are {}, decimal(P.S) and ordered-numeric(P.S)",
+            "{text:?} is not a type; there are {}, decimal(P.S) and ordered-numeric(P.S)",
             names.join(", ")
         )))
     }

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 
 type Line = Vec<Option<String>>;
 
-/// Reads lines as RFC 4180 has them. A field without quotes that is empty is null.
+/// Reads lines as RFC 4180 defines them. A field without quotes that is empty is null.
 fn parse(text: &str) -> Vec<Line> {
     let (mut lines, mut line) = (Vec::new(), Vec::new());
     let mut rest = text;

@@ -168,7 +168,7 @@ fn rows_are_mapped() {
     let mut batches = Batches::of_table(&table, Scan::new(), nulls, BatchLimits::default()).unwrap();
     let batch = batches.next().unwrap().unwrap();
     assert_eq!((batch.num_rows(), batch.column(2).null_count(), batches.invalid()), (4, 4, 4));
-    // delete markers have no place
+    // mapped columns cannot hold delete markers
     table.delete(hregion::Delete::new("a|1").family("f")).unwrap();
     let layout = Layout::Columns(mapping(&["f:n=binary"]));
     let region = table.region("a").unwrap();

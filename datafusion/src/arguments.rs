@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::{fs, io};
 
-/// Files that are read whole are no larger.
+/// The maximum size of files that are read whole.
 const MAX_SMALL: u64 = 1 << 20;
 
 /// Opens a target as a table of SQL.

@@ -11,11 +11,11 @@ pub(crate) enum Field {
     Column(usize),
     /// The timestamps of a column of the mapping.
     ColumnTimestamp(usize),
-    /// Of a table of cells.
+    /// The family of a cell, in a table of cells.
     Family,
     Qualifier,
     Timestamp,
-    /// What predicates say nothing about.
+    /// A column without predicates that the reader applies.
     Other,
 }
 

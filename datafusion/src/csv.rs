@@ -7,8 +7,8 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use hregion_arrow::csv::{put_header, put_text};
 use std::io::Write;
 
-/// Writes record batches as CSV, quoted as by `hregion export`: a null is an empty field, and an empty text has
-/// quotes. The first line has the names of the columns.
+/// Writes record batches as CSV, quoted as by `hregion export`: a null is an empty field, and an empty text
+/// has quotes. The first line has the names of the columns.
 #[derive(Debug)]
 pub struct CsvWriter<W> {
     out: W,

@@ -51,7 +51,7 @@ pub(crate) fn grouped(exec: HregionExec) -> Result<Arc<dyn ExecutionPlan>> {
         batch_rows: 0,
         metrics: ExecutionPlanMetricsSet::new(),
     };
-    // of the store, which every session has, nothing is read
+    // nothing is read from the store, which every session has
     let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
         .with_file_groups(groups)
         .with_statistics(whole)
@@ -80,7 +80,7 @@ pub(crate) fn ungrouped(node: &dyn ExecutionPlan) -> Result<Option<HregionExec>>
 fn partition_of(file: &PartitionedFile) -> Result<&Partition> {
     match file.extension() {
         Some(partition) => Ok(partition),
-        None => internal_err!("{} is no partition", file.path()),
+        None => internal_err!("{} is not a partition", file.path()),
     }
 }
 

@@ -6,7 +6,7 @@ use hregion_arrow::RowKey;
 
 /// The maximum number of ranges of row keys made of the points of several parts.
 const MAX_RANGES: usize = 1000;
-/// The maximum length of a bound that is no point: there is a range for each of its prefixes.
+/// The maximum length of a bound that is not a point: there is a range for each of its prefixes.
 const MAX_BOUND: usize = 64;
 
 /// How a part that is not the last is found in a row key.
@@ -52,8 +52,8 @@ pub(crate) fn sorted_parts(row: &RowKey) -> usize {
     }
 }
 
-/// Returns the ranges of the row keys whose parts are in these sets, and whether these are all that is asked:
-/// otherwise, the ranges have other row keys, too. Row keys that lack a part may be in any range.
+/// Returns the ranges of the row keys whose parts are in these sets, and whether these are exact: otherwise,
+/// the ranges have other row keys, too. Row keys that lack a part may be in any range.
 pub(crate) fn ranges_of(row: &RowKey, sets: &[RangeSet]) -> (RangeSet, bool) {
     match forms(row) {
         Some(forms) if sets.len() == forms.len() + 1 => of_parts(&forms, sets),

@@ -5,8 +5,8 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
 use hregion_arrow::ValueType;
 
-/// The bytes of the values of a type for which a comparison is true. `None` if it is not told from the bytes:
-/// because the bytes of equal values differ, or because they do not sort as the values.
+/// The bytes of the values of a type for which a comparison is true. `None` if the bytes do not tell, because
+/// equal values have different bytes, or the bytes do not sort as the values.
 pub(crate) fn set_of(ty: ValueType, op: Operator, literal: &ScalarValue) -> Option<RangeSet> {
     match ty {
         ValueType::Binary => bytes_set(op, bytes_of(literal)?),

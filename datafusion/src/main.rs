@@ -175,7 +175,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::new(Exit::Io, format!("cannot start threads: {error}")))?;
     let answered = runtime.block_on(answer(args));
-    // a read that is not needed any more may last long: it is not waited for
+    // does not wait for reads that are no longer needed, which may take long
     runtime.shutdown_background();
     answered
 }

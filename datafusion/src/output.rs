@@ -94,7 +94,7 @@ fn closed(error: &io::Error) -> Failure {
     }
 }
 
-/// Fails if columns have the same name: of the members of an object, readers take one.
+/// Fails if columns have the same name: readers take only one of the members of an object with the same name.
 fn check_names(schema: &SchemaRef) -> Result<(), Failure> {
     let mut names = BTreeSet::new();
     match schema.fields().iter().find(|field| !names.insert(field.name())) {

@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The maximum number of ranges of a predicate on a column, each of which is a filter; also of predicates of
 /// an OR that have filters.
 const MAX_COLUMN_RANGES: usize = 1000;
-/// The maximum depth of ANDs and ORs within each other, as each takes a part of the stack. A chain of one of
-/// them is one level, however long.
+/// The maximum depth of nested ANDs and ORs, as each takes a part of the stack. A chain of one of them is one
+/// level, however long.
 const MAX_NESTING: usize = 100;
 
 /// Translates predicates on the columns of a layout.
@@ -32,18 +32,19 @@ pub(crate) struct Translator {
 /// A condition that all rows of a predicate satisfy; no other rows do if it is exact.
 #[derive(Clone, Debug)]
 pub(crate) struct Condition {
-    /// Of each part of the row key.
+    /// The bytes of each part of the row key.
     parts: Vec<RangeSet>,
-    /// Of the row key, beside its parts; of several predicates, at most the ranges of each alone.
+    /// The row keys, besides the sets of their parts; for several predicates, at most the ranges of each
+    /// alone.
     keys: RangeSet,
-    /// Of cells.
+    /// The families of cells.
     pub(crate) families: RangeSet,
     pub(crate) qualifiers: RangeSet,
     /// Filters, each of which drops rows without any of the columns that it tests.
     pub(crate) filters: Vec<Filter>,
     /// The columns of the mapping that the filters test.
     pub(crate) columns: BTreeSet<usize>,
-    /// The least timestamp of a column of the mapping; of a table of cells, that of number 0.
+    /// The least timestamp of a column of the mapping; number 0 has that of a table of cells.
     pub(crate) since: BTreeMap<usize, i64>,
     /// The columns of the SQL table that must be decoded, so that values of another type are found.
     pub(crate) decoded: BTreeSet<usize>,
@@ -80,7 +81,7 @@ impl Translator {
         }
     }
 
-    /// Says what becomes of a predicate.
+    /// Returns how far the reader applies a predicate.
     pub(crate) fn pushdown(&self, predicate: &Expr) -> TableProviderFilterPushDown {
         // with room for the list of all filters, and that of a scan
         let is_shallow = |condition: &Condition| {
@@ -331,7 +332,7 @@ impl Translator {
                 }
                 false => condition,
             };
-            // of many sets of a part together, there may be too many ranges of row keys
+            // many sets of a part together may give too many ranges of row keys
             if is_of_part { condition } else { self.by_keys(condition) }
         });
         joined(prepared.collect(), |a, b| self.or(a, b))
@@ -458,7 +459,7 @@ impl Condition {
     }
 }
 
-/// Returns a predicate without what changes nothing: only true is true, as of a predicate.
+/// Returns a predicate without aliases and `IS TRUE`, which do not change which rows it accepts.
 fn bare(mut predicate: &Expr) -> &Expr {
     loop {
         predicate = match predicate {

@@ -31,8 +31,8 @@ impl Presence {
         families.into_iter().fold(Scan::new(), |scan, family| scan.family(family.clone())).max_versions(1)
     }
 
-    /// Returns whether a row has any of the columns; `None` if a read of the columns by name tells. `last` is
-    /// the place of the column that was found last: most rows begin with the same one.
+    /// Returns whether a row has any of the columns; `None` if only a read of the columns by name can tell.
+    /// `last` is the place of the column that was found last: most rows begin with the same one.
     pub(crate) fn is_in(&self, row: RowRef<'_>, last: &mut usize) -> Option<bool> {
         let mut has_latest = false;
         for cell in row.cells().filter(|cell| self.names(cell, last)) {

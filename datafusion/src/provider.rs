@@ -171,7 +171,7 @@ impl HregionTable {
         Ok(Arc::new(exec))
     }
 
-    /// Returns what is read of each row; `None` if no row has any of it.
+    /// Returns what is read of each row; `None` if no row is in the answer.
     fn select(
         &self,
         source: &Source,
@@ -185,8 +185,8 @@ impl HregionTable {
         let fields = fields_of(&self.layout);
         let mut columns: BTreeSet<usize> = (0..mapping.columns().len()).collect();
         let mut presence = None;
-        // A row without any of the columns is no row, so all must be read. But a filter, or a timestamp, is
-        // of columns without which a row is not in the answer.
+        // A row needs at least one of the columns, so all must be read. But a row that lacks the columns of a
+        // filter or a timestamp is not in the answer.
         if !filters.is_empty() || !condition.since.is_empty() {
             let of_field = |at: &usize| match fields.get(*at) {
                 Some(Field::Column(column) | Field::ColumnTimestamp(column)) => Some(*column),
@@ -204,7 +204,7 @@ impl HregionTable {
             let qualifiers = selected.families.entry(column.family().to_vec()).or_default();
             qualifiers.insert(column.qualifier().to_vec());
             has_versions |= column.has_versions();
-            // older cells of a family can be left out if all its columns are of no use with them
+            // older cells of a family can be left out if no column of it needs them
             let own = condition.since.get(&at).copied().filter(|since| *since > 0);
             let least = since.entry(column.family().to_vec()).or_insert(own);
             *least = own.zip(*least).map(|(own, least)| own.min(least));

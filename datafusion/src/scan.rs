@@ -159,7 +159,7 @@ struct Reader {
     /// The ranges that have not begun.
     ranges: vec::IntoIter<Range>,
     current: Option<Current>,
-    /// How rows are counted, until one has very many cells, or one that reads by name skip.
+    /// How rows are counted, until a row has very many cells, or a cell that reads by name skip.
     presence: Option<Presence>,
     batches: Batches,
     to: Sender<Result<RecordBatch>>,
@@ -171,7 +171,7 @@ struct Reader {
 struct Current {
     rows: Rows,
     end: Option<Vec<u8>>,
-    /// Of rows with all cells of their families, which are counted: the place of the column found last.
+    /// The place of the column found last, if rows with all cells of their families are counted.
     found: Option<usize>,
 }
 
@@ -325,7 +325,7 @@ struct Batches {
     are_cells: bool,
     /// `None` if only the number of rows is asked for.
     builder: Option<BatchBuilder>,
-    /// What row keys are checked by without a builder, which would find out that one lacks a part.
+    /// Checks row keys, if there is no builder to find out that a part is missing.
     key: Option<RowKey>,
     /// The complete ones.
     ready: VecDeque<RecordBatch>,

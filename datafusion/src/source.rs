@@ -24,7 +24,7 @@ pub(crate) enum View {
     Region(ReadView),
 }
 
-/// The view of an origin: of one that is opened later, it begins then.
+/// The view of an origin. It begins when the origin is first read.
 #[derive(Debug)]
 pub(crate) struct OriginView {
     origin: Origin,
@@ -96,7 +96,7 @@ impl Source {
         }
     }
 
-    /// Returns the rows that may be asked for: of a table all, of a region its own.
+    /// Returns the rows that a scan may ask for: all rows of a table, or those of a region.
     pub(crate) fn rows(&self) -> RangeSet {
         match self {
             Self::Table(_) => RangeSet::all(),
@@ -123,8 +123,8 @@ impl Source {
         Ok(are_of_all.then(|| region.families().map(|family| family.name().to_vec()).collect()))
     }
 
-    /// Says what the files of a region have, as far as that is found out. `families` are those that are read;
-    /// `None` for all.
+    /// Returns what the trailers and indexes of a region's files say, if they can be read. `families` are
+    /// those that are read; `None` for all.
     pub(crate) fn examine(
         &self,
         (start, end): (Vec<u8>, Option<Vec<u8>>),
@@ -132,7 +132,7 @@ impl Source {
         options: &HFileOptions,
     ) -> Part {
         let mut part = Part { start, end, blocks: Vec::new(), cells: 0, may_have_latest: true };
-        // what is wrong with a region is an error of the reads that need it
+        // a fault of a region is an error of the reads that need it
         let Ok(region) = self.region(&part.start) else { return part };
         let mut may_have_latest = region.memstore_size() > 0;
         for family in region.families() {
@@ -175,7 +175,7 @@ impl Part {
         let end = self.end.as_deref();
         let is_inside = |row: &[u8]| row >= &self.start[..] && end.is_none_or(|end| row < end);
         let rows = entries.iter().map(|(key, _)| key.row().to_vec());
-        // of a reference, the other half of the file is in another region
+        // the other half of a referenced file is in another region
         let rows: Vec<_> = rows.filter(|row| is_inside(row)).collect();
         self.blocks.extend(rows.into_iter().map(|row| (row, each)));
         let times = file.file_info().time_range();
@@ -211,7 +211,7 @@ impl Scanner<'_> {
         &mut self,
         mut take: impl FnMut(RowRef<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<ControlFlow<()>, E> {
-        // a loop for each: which one it is is not asked for every row
+        // a loop for each, so that the variant is not tested for every row
         match self {
             Self::Table(rows) => {
                 while let Some(row) = rows.next_row()? {
@@ -271,8 +271,9 @@ impl fmt::Debug for Rows {
     }
 }
 
-/// Returns the scan of a range. A bound that is longer than any row is replaced by as many of its first bytes as
-/// a row may have: the row with these bytes is before the bound, any other row is on the same side of both.
+/// Returns the scan of a range. A bound that is longer than any row is replaced by as many of its first bytes
+/// as a row may have: the row with these bytes is before the bound, any other row is on the same side of
+/// both.
 pub(crate) fn scan_of(scan: &Scan, range: &Range) -> Scan {
     // a scan of one row is read like a get; an empty bound is none
     if let Some(row) = range.point().filter(|row| !row.is_empty() && row.len() <= MAX_ROW_LEN) {

@@ -83,7 +83,7 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// If they cannot be read, or there are none.
+    /// If they cannot be read, or there are no rows.
     pub fn infer(&self, rows: usize) -> hregion_arrow::Result<Mapping> {
         let (mut infer, scan) = (Infer::new(), Scan::new().limit(u64::try_from(rows.max(1)).unwrap_or(1)));
         let add = |row: RowRef<'_>| {

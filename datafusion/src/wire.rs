@@ -28,7 +28,7 @@ impl fmt::Display for Damaged {
     }
 }
 
-/// FNV-1a: it finds any one changed byte. It is no protection against intent.
+/// FNV-1a: it finds any one changed byte. It does not protect against intent.
 fn checksum(bytes: &[u8]) -> u64 {
     let add = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, add)
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(read(&newer), Err(Damaged::Version(VERSION + 1)));
     }
 
-    /// With a right checksum, contents that cannot be are errors, too.
+    /// Impossible contents with a right checksum are errors, too.
     #[test]
     fn counts_and_lengths_are_those_of_the_bytes() {
         for number in [3, 1 << 20, u64::MAX] {

@@ -25,7 +25,7 @@ impl<T: Send> Deref for Held<T> {
 impl<T: Send> Drop for Held<T> {
     fn drop(&mut self) {
         let value = self.0.take();
-        // while the interpreter ends, there is no lock to give up
+        // there is no lock to release while the interpreter ends
         Python::try_attach(|py| py.detach(|| drop(value)));
     }
 }

@@ -62,7 +62,7 @@ impl Row {
         Ok(self.puts().find(|cell| cell.qualifier() == qualifier && cell.family() == family))
     }
 
-    /// The cells that are no delete markers.
+    /// The cells that are not delete markers.
     fn puts(&self) -> impl Iterator<Item = CellRef<'_>> {
         self.0.cells().filter(|cell| !cell.cell_type().is_delete())
     }

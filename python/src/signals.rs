@@ -93,7 +93,7 @@ pub(crate) fn limited(scan: Scan, has_filter: bool) -> Scan {
 
 /// The rows between which signals are looked for.
 const ROWS: u32 = 64;
-/// The most rows of one call with a time limit.
+/// The maximum number of rows of one call with a time limit.
 const RESULTS: usize = 64;
 
 /// A scanner that handles signals between rows, and while a filter drops rows.

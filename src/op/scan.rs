@@ -282,8 +282,8 @@ impl Scan {
     }
 }
 
-/// Returns the first row after all rows that begin with `prefix`; `None` if there is none, because `prefix` is
-/// empty or has only bytes 0xff (HBase: `ClientUtil.calculateTheClosestNextRowKeyForPrefix`).
+/// Returns the first row after all rows that begin with `prefix`; `None` if there is none, because `prefix`
+/// is empty or has only bytes 0xff (HBase: `ClientUtil.calculateTheClosestNextRowKeyForPrefix`).
 #[must_use]
 pub fn next_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let at = prefix.iter().rposition(|byte| *byte != u8::MAX)?;

@@ -4,8 +4,8 @@ const KINDS = [
   ["data", "data"], ["index", "index"], ["bloom", "Bloom filter"], ["other", "file info, meta"],
   ["trailer", "trailer"],
 ];
-/** The most blocks that are read at once, and the most rectangles of the map. */
-const [MOST_BLOCKS, MOST_PIECES] = [20_000, 2_000];
+/** The maximum numbers of blocks that are read at once, and of rectangles of the map. */
+const [MAX_BLOCKS, MAX_PIECES] = [20_000, 2_000];
 
 function kindOf(type) {
   if (type.endsWith("DATA")) return "data";
@@ -15,7 +15,7 @@ function kindOf(type) {
 
 /** Joins neighbours of a kind, until they are few enough. */
 function piecesOf(blocks) {
-  const joined = Math.ceil(blocks.length / MOST_PIECES);
+  const joined = Math.ceil(blocks.length / MAX_PIECES);
   const pieces = [];
   for (const block of blocks) {
     const last = pieces.at(-1);
@@ -71,7 +71,7 @@ class Blocks {
   }
 
   async read() {
-    const most = this.blocks.length + MOST_BLOCKS;
+    const most = this.blocks.length + MAX_BLOCKS;
     while (this.next !== null && this.blocks.length < most && this.error === null) {
       const answer = await this.reader.ask("blocks", { offset: this.next, limit: 1000 });
       if (answer.error) this.error = answer.error;

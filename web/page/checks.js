@@ -1,6 +1,6 @@
 // Look-ups in the Bloom filters, and the verification.
 
-/** Says what a filter says, and whether that is true. */
+/** Shows the answer of a filter, and whether it is right. */
 function verdict(may, found, what, filter) {
   if (may === null) return null;
   const said = may ? "may be in the file" : "is not in the file";

@@ -1,12 +1,12 @@
-//! What Bloom filters say of a row or a column.
+//! Look-ups of rows and columns in Bloom filters.
 
 use crate::answer::{NoAnswer, fault};
 use crate::request::{Column, Request};
 use hregion::{HFile, SeekKey};
 use serde_json::{Value, json};
 
-/// Returns what the filters say, and whether the row or the column is there. Null without a filter that can
-/// decide.
+/// Returns the answers of the filters, and whether the file has the row or the column; null without a filter
+/// that can decide.
 pub(crate) fn bloom(file: &HFile, request: &Request) -> Result<Value, NoAnswer> {
     let (row, column) = (request.row()?, request.column()?);
     let bloom_type = file.general_bloom().map(|bloom| bloom.bloom_type());

@@ -19,7 +19,7 @@ extern "C" {
     fn hregion_read(offset: f64, into: &mut [u8]) -> Result<f64, JsValue>;
     /// Shows how far a verification is.
     fn hregion_progress(done: f64, all: f64);
-    /// Shows a panic, after which the program is at its end.
+    /// Shows a panic, after which the program cannot go on.
     fn hregion_panicked(message: &str);
 }
 

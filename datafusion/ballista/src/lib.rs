@@ -57,7 +57,7 @@ pub fn session_config(options: TargetOptions) -> SessionConfig {
 ///
 /// # Errors
 ///
-/// If the URL is none.
+/// If the URL is invalid.
 pub async fn connect(scheduler: &str, options: TargetOptions) -> Result<SessionContext> {
     connect_with(scheduler, session_config(options)).await
 }
@@ -66,7 +66,7 @@ pub async fn connect(scheduler: &str, options: TargetOptions) -> Result<SessionC
 ///
 /// # Errors
 ///
-/// If the URL is none.
+/// If the URL is invalid.
 pub async fn connect_with(scheduler: &str, config: SessionConfig) -> Result<SessionContext> {
     let state = SessionStateBuilder::new().with_config(config).with_default_features().build();
     SessionContext::remote_with_state(scheduler, state).await

@@ -197,7 +197,7 @@ pub(crate) fn write(root: &Path, keys: &[Vec<u8>], splits: &[&str], invalid: boo
                 11 => ("h", "unmapped", text.into()),
                 12 => {
                     let sound = ["1", "\"a\"", "[]"][rng.below(3)];
-                    // text that is no JSON
+                    // text that is not JSON
                     let rest = if invalid { ["", "b", "!"][rng.below(3)] } else { "" };
                     ("h", "j", format!("{sound}{rest}").into_bytes())
                 }
@@ -348,7 +348,7 @@ async fn cells_are_those_of_a_scan() {
         let dir = tempfile::tempdir().unwrap();
         let (_, keys) = keyed(kind, &mut rng);
         let table = write(dir.path(), &keys, &["b"], true, &mut rng);
-        // of the memory, nothing is known
+        // nothing is known of the memory
         for info in table.regions() {
             table.region(info.start_key()).unwrap().flush().unwrap();
         }
@@ -362,7 +362,7 @@ async fn cells_are_those_of_a_scan() {
 pub(crate) async fn counts_are_those_of_the_model(table: &Table, layout: &Layout) {
     let mut layouts = vec![layout.clone()];
     if let Layout::Columns(mapping) = layout {
-        // rows without any of the columns are no rows
+        // rows without any of the columns do not count
         for columns in [mapping.columns().iter().take(1), mapping.columns().iter().take(3)] {
             let columns = columns.cloned().collect();
             layouts.push(Layout::Columns(Mapping::new(mapping.row().clone(), columns).unwrap()));
@@ -599,7 +599,7 @@ async fn rows_of_the_maximum_length_are_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn text_that_is_no_json_is_null_or_an_error() {
+async fn text_that_is_not_json_is_null_or_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let table = Table::create(dir.path(), "t", &[Family::new("f")], &[] as &[&str]).unwrap();
     table.put(Put::new("a").cell_at("f", "j", 1, "no json")).unwrap();

@@ -136,7 +136,7 @@ async fn conditions_on_columns_read_other_families_for_their_rows_only() {
     // without one, a row may have the other columns only
     let (found, read) = count(&table, mapped(&table, &columns), 1, "SELECT \"g:rare\" FROM t").await;
     assert!(found == ROWS as usize && read >= of_f + of_g, "{read}");
-    // of cells, a family is read without the others
+    // a family of cells is read without the others
     let cells = || HregionTable::new(table.clone(), Layout::Cells);
     let sql = "SELECT value FROM t WHERE family = X'67' AND qualifier = X'72617265'";
     let (found, read) = count(&table, cells(), 1, sql).await;
@@ -145,7 +145,7 @@ async fn conditions_on_columns_read_other_families_for_their_rows_only() {
     assert!(found == 0 && read == 0, "{found}, {read}");
 }
 
-/// Rows that fill many blocks: a count reads the first one, and of the others the columns only.
+/// Rows that fill many blocks: a count reads all of the first one, and only the columns of the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_of_wide_rows_seek_columns() {
     let dir = tempfile::tempdir().unwrap();
@@ -157,7 +157,7 @@ async fn counts_of_wide_rows_seek_columns() {
         }
         table.put(put).unwrap();
     }
-    // of the second row, the mapped column is missing
+    // the second row lacks the mapped column
     table.delete(hregion::Delete::new("row1").column("f", "01000")).unwrap();
     table.region("").unwrap().flush().unwrap();
     table.close().unwrap();
@@ -187,7 +187,7 @@ async fn times_skip_files() {
     let sql = format!("SELECT row FROM t WHERE \"f:n_timestamp\" >= {}", time(800));
     let (found, read) = count(&table, mapped(&table, &["f:n=long@", "f:t=utf8"]), 1, &sql).await;
     assert!(found == 1 && read <= 2, "{found} rows, {read} blocks");
-    // a newer version hides what is older, so an end of the times is none of the reader
+    // a newer version hides older ones, so the reader does not apply an end of the times
     let sql = format!("SELECT row FROM t WHERE \"f:n_timestamp\" < {}", time(800));
     let (found, _) = count(&table, mapped(&table, &["f:n=long@", "f:t=utf8"]), 1, &sql).await;
     assert_eq!(found, ROWS as usize - 1);
@@ -215,7 +215,7 @@ async fn limits_end_early() {
         ("SELECT row, \"f:n\" FROM t LIMIT 5", 5, 3),
         ("SELECT row, \"f:n\" FROM t WHERE row > 'row|002000' LIMIT 5", 5, 3),
         ("SELECT row FROM t WHERE row > 'row|002000' ORDER BY row LIMIT 5", 5, 3),
-        // what the reader does not judge: the first batches are small
+        // a condition that the reader does not apply: the first batches are small
         ("SELECT row FROM t WHERE \"f:n\" % 2 = 1 LIMIT 5", 5, all / 2),
     ] {
         let (found, read) = count(&table, mapped(&table, &["f:n=long"]), 1, sql).await;

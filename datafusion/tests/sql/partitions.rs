@@ -158,7 +158,7 @@ impl RegionObserver for Panic {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_of_a_reader_is_no_short_answer() {
+async fn a_panic_of_a_reader_is_not_a_short_answer() {
     let dir = tempfile::tempdir().unwrap();
     table(dir.path(), 2).close().unwrap();
     for sql in ["SELECT * FROM t", "SELECT count(*) FROM t", "SELECT row FROM t ORDER BY row LIMIT 50"] {

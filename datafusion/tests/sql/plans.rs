@@ -107,7 +107,7 @@ async fn pushdown_is_exact_where_it_is_declared_so() {
         ("value = X'61'", none),
     ] {
         let (is_exact, applied) = pushed(&Layout::Cells, condition).await;
-        // a family is no range, and no filter
+        // a family is not a range, and not a filter
         let expected = (expected.0, expected.1 && !condition.starts_with("family"));
         assert_eq!((is_exact, applied), expected, "{condition}");
     }

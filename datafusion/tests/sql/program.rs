@@ -113,7 +113,7 @@ fn errors_are_told() {
     }
 }
 
-/// A reader that has enough is no error, whatever is printed, and whenever it leaves.
+/// A closed pipe is not an error, whatever is printed, and whenever it is closed.
 #[test]
 fn a_closed_pipe_ends_the_program_quietly() {
     let formats: [&[&str]; 3] = [&["--csv"], &["--json"], &[]];
@@ -156,7 +156,7 @@ fn nulls_of_csv_are_not_empty_texts() {
         arrow_cast('', 'Dictionary(Int32, Utf8)') AS f, \
         arrow_cast(NULL, 'Dictionary(Int32, Utf8)') AS g, CAST(NULL AS VARCHAR) AS h";
     assert_eq!(csv(values), "a,b,c,d,e,f,g,h\n,\"\",\"\",\"\",1,\"\",,\n");
-    // of one column, too
+    // also for one column
     assert_eq!(csv("SELECT v FROM (VALUES (NULL), (''), ('x')) AS v(v)"), "v\n\n\"\"\nx\n");
     let special = "SELECT 'a,b' AS \"x,y\", 'a\"b' AS b, 'line\nline' AS c, ' ' AS d, 'plain text' AS e";
     assert_eq!(csv(special), "\"x,y\",b,c,d,e\n\"a,b\",\"a\"\"b\",\"line\nline\",\" \",plain text\n");

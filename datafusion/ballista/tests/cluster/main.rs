@@ -24,7 +24,7 @@ fn snapshots() -> Vec<PathBuf> {
     found
 }
 
-/// Of the rows `t` of a snapshot, and its cells `c`.
+/// Queries on the rows `t` of a snapshot, and its cells `c`.
 const OF_SNAPSHOTS: [&str; 12] = [
     "SELECT count(*) FROM t",
     "SELECT count(*) FROM c",
@@ -40,7 +40,7 @@ const OF_SNAPSHOTS: [&str; 12] = [
     "SELECT row, value FROM c WHERE timestamp > 1000 AND family < X'71' ORDER BY row, value",
 ];
 
-/// Of a table `t` of the columns n, a number, and s, a text that not all rows have, of 1,000 rows.
+/// Queries on a table `t` of 1,000 rows with the columns n, a number, and s, a text that not all rows have.
 const OF_NUMBERS: [&str; 32] = [
     "SELECT count(*) FROM t",
     "SELECT count(*), count(n), count(s), count(DISTINCT s) FROM t",
@@ -266,7 +266,7 @@ async fn join(
     (took, is_killed.then_some(outcome))
 }
 
-/// Of an executor that dies, or sleeps for too long, at some times of a query, early and late.
+/// An executor dies, or sleeps for too long, at several times of a query, early and late.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_is_answered_rightly_or_fails_if_an_executor_dies() {
     const TIMES: u32 = 8;
