@@ -135,7 +135,8 @@ impl Scan {
     }
 
     /// Reads all rows that begin with `prefix`. To read them [reversed](Self::reversed), set the bounds
-    /// yourself: start at the first row after them, not included, and stop at `prefix`, included.
+    /// yourself: start at the [first row after them](next_prefix), not included, and stop at `prefix`,
+    /// included.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<Bytes>) -> Self {
         self.start = prefix.into();
