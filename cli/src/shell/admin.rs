@@ -72,7 +72,7 @@ pub(super) fn locate_region(
     out: &mut Output,
 ) -> Result<(), Stop> {
     let name = values.table()?;
-    let row = values.required("a row")?.bytes("a row")?;
+    let row = values.required("a row")?.escaped_bytes("a row")?;
     values.end()?;
     let (info, host) = catalog.locate(&name, &row)?;
     if out.is_json() {

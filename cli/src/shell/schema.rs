@@ -28,7 +28,7 @@ pub(super) fn create(
 ) -> Result<(), Stop> {
     let name_value = values.required("the name of a table")?;
     let name = name_value.text("the name of a table")?;
-    let (mut families, mut splits, mut are_split) = (Vec::new(), Vec::new(), false);
+    let (mut families, mut splits, mut splits_at) = (Vec::new(), Vec::new(), None);
     for value in values.rest() {
         if !value.is_hash() {
             families.push(Family::new(value.text("a family: 'name' or {NAME => 'name'}")?));
@@ -37,13 +37,13 @@ pub(super) fn create(
         let mut options = Options::of(Some(value))?;
         if let Some(found) = split_rows(&mut options)? {
             splits.extend(found);
-            are_split = true;
+            splits_at = Some(value.at);
         }
         match options.take("NAME") {
             Some(name) => {
                 families.push(family(Family::new(name.text("the name of a family")?), &mut options)?);
             }
-            None if !are_split => {
+            None if splits_at.is_none() => {
                 return Err(Stop::At(value.at, "expected NAME => 'family', or SPLITS => ['row']".into()));
             }
             None => {}
@@ -54,7 +54,10 @@ pub(super) fn create(
         return Err(Stop::At(name_value.at, "a table must have at least one family".into()));
     }
     splits.sort_unstable();
-    splits.dedup();
+    if let Some(pair) = splits.windows(2).find(|pair| pair[0] == pair[1]) {
+        let message = format!("the split key {} is given twice", StringBinary(&pair[0]));
+        return Err(Stop::At(splits_at.unwrap_or(name_value.at), message));
+    }
     catalog.create(&name, &families, &splits)?;
     if !out.is_json() {
         writeln!(out, "Created table {name}\n=> Hbase::Table - {name}")?;
@@ -67,7 +70,7 @@ pub(super) fn create(
 fn split_rows(options: &mut Options<'_>) -> Result<Option<Vec<Vec<u8>>>, Stop> {
     let mut splits: Option<Vec<Vec<u8>>> = None;
     if let Some(list) = options.take("SPLITS") {
-        let rows = list.list().iter().map(|split| split.bytes("a split key"));
+        let rows = list.list().iter().map(|split| split.escaped_bytes("a split key"));
         splits.get_or_insert_default().extend(rows.collect::<Result<Vec<_>, _>>()?);
     }
     if let Some(file) = options.take("SPLITS_FILE") {

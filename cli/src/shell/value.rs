@@ -2,6 +2,7 @@
 
 use super::print::put_quoted;
 use super::session::Stop;
+use hregion::cell::from_string_binary;
 
 /// A value, and where it is in the command.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +74,17 @@ impl Value {
         }
     }
 
+    /// As [`bytes`](Self::bytes), with `\xHH` in the string for a byte (HBase: `Bytes.toBytesBinary`). Double
+    /// quotes have decoded it already, single quotes have not.
+    pub(super) fn escaped_bytes(&self, what: &str) -> Result<Vec<u8>, Stop> {
+        let mut decoded = Vec::new();
+        for chunk in self.bytes(what)?.utf8_chunks() {
+            decoded.extend(from_string_binary(chunk.valid()));
+            decoded.extend_from_slice(chunk.invalid());
+        }
+        Ok(decoded)
+    }
+
     /// Returns the text of a string or a word.
     pub(super) fn text(&self, what: &str) -> Result<String, Stop> {
         match &self.kind {
@@ -127,5 +139,27 @@ impl Value {
 
     pub(super) fn is_hash(&self) -> bool {
         matches!(self.kind, ValueKind::Hash(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_decoded_and_other_bytes_kept() {
+        for (given, expected) in [
+            (&b"\\x80\\xfF"[..], &b"\x80\xff"[..]),
+            (b"\x80\\x80\xc3", b"\x80\x80\xc3"),
+            ("\u{e4}\\x41".as_bytes(), "\u{e4}A".as_bytes()),
+            (b"\\xg1\\x1", b"\\xg1\\x1"),
+            (b"", b""),
+        ] {
+            let value = Value { at: 0, kind: ValueKind::Text(given.to_vec()) };
+            assert_eq!(value.escaped_bytes("a row").ok().as_deref(), Some(expected));
+        }
+        let number = Value { at: 0, kind: ValueKind::Number(7) };
+        assert_eq!(number.escaped_bytes("a row").ok().as_deref(), Some(&b"7"[..]));
+        assert!(Value { at: 0, kind: ValueKind::Nil }.escaped_bytes("a row").is_err());
     }
 }

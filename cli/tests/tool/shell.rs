@@ -313,6 +313,31 @@ get_splits 'c'"
     }
 }
 
+/// HBase decodes `\xHH` in split keys and in the row of `locate_region`, but not in that of `split`.
+#[test]
+fn split_keys_may_be_escaped() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        r#"create 't', 'f', SPLITS => ['\x80', "\xc3\x00", 'm\xzz']
+get_splits 't'
+create 'u', 'f'; put 'u', 'a', 'f:q', 'v'
+split 'u', '\x80'
+get_splits 'u'"#,
+    );
+    let lists: Vec<&str> = printed.lines().filter(|line| line.starts_with("=> [")).collect();
+    assert_eq!(lists, [r#"=> ["m\x5Cxzz", "\x80", "\xC3\x00"]"#, r#"=> ["\x5Cx80"]"#], "{printed}");
+    for (row, start) in [(r"'\x80a'", r"\x80"), ("\"\\xff\"", r"\xC3\x00"), ("'a'", "")] {
+        let found = shell(dir.path(), &["--json"], &format!("locate_region 't', {row}"));
+        assert_eq!(json_lines(&stdout(&found))[0]["start"], json!(start), "{row}");
+    }
+    for splits in [r#"SPLITS => ['a', '\x80', "\x80"]"#, "SPLITS => ['b', 'b']"] {
+        let (code, said) = failed(dir.path(), &format!("create 'v', 'f', {splits}"));
+        assert!(code == 2 && said.contains("is given twice"), "{splits}: {code} {said}");
+        assert!(done(dir.path(), "exists 'v'").contains("=> false"));
+    }
+}
+
 /// A filter starts anew in each region, unless it accepts nothing in one.
 #[test]
 fn filters_end_scans_of_several_regions() {
