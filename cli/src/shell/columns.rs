@@ -1,4 +1,4 @@
-//! Columns in the shell's syntax: `family`, `family:`, `family:qualifier`.
+//! Columns in the shell's syntax: `family`, `family:qualifier`, or `family:` for the empty qualifier.
 
 use super::converter::Converter;
 use super::session::Stop;
@@ -7,14 +7,14 @@ use super::value::Value;
 /// A family and, for a column, its qualifier.
 pub(super) type Column = (Vec<u8>, Option<Vec<u8>>);
 
-/// Parses a column to read, which may have a converter. An empty qualifier without one selects the family.
+/// Parses a column to read, which may have a converter. Without a colon it is the whole family.
 pub(super) fn read_column(value: &Value) -> Result<(Column, Option<Converter>), Stop> {
     let (family, qualifier) = column(value)?;
     if let Some((qualifier, name)) = qualifier.as_deref().and_then(converter) {
         let converter = Converter::parse(&name).map_err(|message| Stop::At(value.at, message))?;
         return Ok(((family, Some(qualifier.to_vec())), Some(converter)));
     }
-    Ok(((family, qualifier.filter(|qualifier| !qualifier.is_empty())), None))
+    Ok(((family, qualifier), None))
 }
 
 /// Parses a column to write. Without a qualifier, the qualifier is empty.
@@ -61,7 +61,7 @@ mod tests {
         let bytes = |text: &str| text.as_bytes().to_vec();
         let (int, long) = (Some(Converter::Int), Some(Converter::Long));
         assert_eq!(read("f"), Some(((bytes("f"), None), None)));
-        assert_eq!(read("f:"), Some(((bytes("f"), None), None)));
+        assert_eq!(read("f:"), Some(((bytes("f"), Some(bytes(""))), None)));
         assert_eq!(read("f:a:b"), Some(((bytes("f"), Some(bytes("a:b"))), None)));
         assert_eq!(read("f:total"), Some(((bytes("f"), Some(bytes("total"))), None)));
         assert_eq!(read("f:q:toInt"), Some(((bytes("f"), Some(bytes("q"))), int)));

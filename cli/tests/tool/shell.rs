@@ -107,6 +107,42 @@ TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NON
 }
 
 #[test]
+fn a_column_that_ends_with_a_colon_has_the_empty_qualifier() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        "create 't', {NAME => 'f', VERSIONS => 2}
+put 't', 'r', 'f:', 'none', 1
+put 't', 'r', 'f:q', 'other', 1
+get 't', 'r', 'f:'
+scan 't', {COLUMNS => ['f:']}
+delete 't', 'r', 'f:', 1
+get 't', 'r', 'f:'
+get 't', 'r', 'f'
+put 't', 'r', 'f:', 'again', 2
+deleteall 't', 'r', 'f:'
+get 't', 'r', {COLUMN => 'f'}",
+    );
+    let expected = "\
+COLUMN                    CELL
+ f:                       timestamp=1, value=none
+1 row(s)
+ROW                       COLUMN+CELL
+ r                        column=f:, timestamp=1, value=none
+1 row(s)
+COLUMN                    CELL
+0 row(s)
+COLUMN                    CELL
+ f:q                      timestamp=1, value=other
+1 row(s)
+COLUMN                    CELL
+ f:q                      timestamp=1, value=other
+1 row(s)
+";
+    assert_eq!(printed.split_once("t\n=> Hbase::Table - t\n").unwrap().1, expected);
+}
+
+#[test]
 fn an_empty_column_deletes_a_row_up_to_a_timestamp() {
     let dir = tempfile::tempdir().unwrap();
     let printed = done(
