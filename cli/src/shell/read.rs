@@ -173,14 +173,18 @@ fn row_scan(
     if let Some(raw) = options.take("RAW") {
         scan = scan.raw(raw.flag("true or false")?);
     }
-    if let Some(start) = options.take("STARTROW") {
-        scan = scan.start_row(start.bytes("a row")?, true);
+    let (mut start, mut stop) = (Vec::new(), Vec::new());
+    if let Some(row) = options.take("STARTROW") {
+        start = row.bytes("a row")?;
     }
     for name in ["STOPROW", "ENDROW"] {
-        if let Some(stop) = options.take(name) {
-            scan = scan.stop_row(stop.bytes("a row")?, false);
+        if let Some(row) = options.take(name) {
+            stop = row.bytes("a row")?;
         }
     }
+    // the same row twice is a get of it, as for the `Scan(byte[], byte[])` of HBase
+    let is_get = !start.is_empty() && start == stop;
+    scan = scan.start_row(start, true).stop_row(stop, is_get);
     // as in HBase, in place of both rows
     if let Some(prefix) = options.take("ROWPREFIXFILTER") {
         scan = with_prefix(scan, prefix.bytes("the beginning of rows")?, reversed);

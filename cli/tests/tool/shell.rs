@@ -879,6 +879,34 @@ catalogjanitor_run",
     assert_eq!(names(), 3);
 }
 
+/// HBase's shell makes a get of a scan whose rows are the same.
+#[test]
+fn a_scan_from_a_row_to_itself_returns_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let puts: String =
+        ["a", "b", "b1", "m", "n"].map(|row| format!("put 't', '{row}', 'f:q', 'v'\n")).concat();
+    done(dir.path(), &format!("create 't', 'f', SPLITS => ['m']\n{puts}"));
+    for (range, rows) in [
+        ("STARTROW => 'b', STOPROW => 'b'", 1),
+        ("STARTROW => 'm', ENDROW => 'm'", 1),
+        ("STARTROW => 'b0', STOPROW => 'b0'", 0),
+        ("STARTROW => 'b', STOPROW => 'b1'", 1),
+        ("STARTROW => '', STOPROW => ''", 5),
+        ("STARTROW => 'b', STOPROW => 'b', ROWPREFIXFILTER => 'b'", 2),
+    ] {
+        for reversed in [false, true] {
+            if reversed && range.ends_with("'b1'") {
+                continue;
+            }
+            let options = format!("{{{range}, REVERSED => {reversed}}}");
+            let counted = done(dir.path(), &format!("count 't', {options}"));
+            assert!(counted.starts_with(&format!("{rows} row(s)")), "{options}: {counted}");
+            let scanned = done(dir.path(), &format!("scan 't', {options}"));
+            assert!(scanned.ends_with(&format!("\n{rows} row(s)\n")), "{options}: {scanned}");
+        }
+    }
+}
+
 /// HBase sets the prefix last.
 #[test]
 fn a_prefix_of_rows_stands_in_place_of_their_range() {
