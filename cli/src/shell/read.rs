@@ -16,16 +16,23 @@ use hregion::{Consistency, Filter, Get, Isolation, TimeRange};
 use serde_json::json;
 use std::io::Write as _;
 
-/// Parses the selection of cells. Adds the converters of columns to `formats`.
+/// Takes the number of versions. A get of none is an error, and a scan of none is one of the newest, as in
+/// HBase's shell.
+fn versions(options: &mut Options<'_>, of_get: bool) -> Result<u32, Stop> {
+    let Some(value) = options.take("VERSIONS") else { return Ok(1) };
+    match value.count::<u32>("a number of versions")? {
+        0 if of_get => Err(Stop::At(value.at, "VERSIONS must be positive".into())),
+        versions => Ok(versions.max(1)),
+    }
+}
+
+/// Parses the selection of cells, but for their versions. Adds the converters of columns to `formats`.
 fn selection(options: &mut Options<'_>, formats: &mut Formats) -> Result<Selection, Stop> {
     let mut selection = Selection::default();
     for name in ["COLUMN", "COLUMNS"] {
         for column in options.take(name).into_iter().flat_map(Value::list) {
             selection.columns.push(formats.add(read_column(column)?));
         }
-    }
-    if let Some(versions) = options.take("VERSIONS") {
-        selection.versions = versions.count("a number of versions")?;
     }
     if let Some(timestamp) = options.take("TIMESTAMP") {
         selection.time_range = TimeRange::at(timestamp.number("a timestamp")?)?;
@@ -96,6 +103,7 @@ pub(super) fn get(
     let mut options = Options::of(values.next())?;
     values.end()?;
     let mut selection = selection(&mut options, &mut formats)?;
+    selection.versions = versions(&mut options, true)?;
     selection.columns.extend(columns);
     formats.take(&mut options)?;
     let max_length = max_length(&mut options)?;
@@ -157,6 +165,7 @@ fn row_scan(
     let caching = options.take("CACHE").map(|rows| rows.count("a number of rows")).transpose()?;
     let caches = options.has("CACHE_BLOCKS");
     let mut selection = selection(options, formats)?;
+    selection.versions = versions(options, false)?;
     if counts {
         // as in HBase's shell
         selection.cache_blocks &= caches;

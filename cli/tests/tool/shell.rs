@@ -153,8 +153,10 @@ put 't', 'r', 'f:q', 'new', 9
 put 't', 's', 'f:q', 'old', 5
 deleteall 't', 'r', '', 6
 deleteall 't', {ROWPREFIXFILTER => 's'}, '', 6
+scan 't', {VERSIONS => 0}
 scan 't', {VERSIONS => 5}",
     );
+    assert_eq!(printed.matches("1 row(s)").count(), 2, "{printed}");
     assert!(printed.contains("timestamp=9, value=new") && !printed.contains("value=old"), "{printed}");
 }
 
@@ -481,6 +483,7 @@ fn errors_have_a_position_and_end_the_shell() {
         ("scan 't', {LIMIT 3}", 2, "line 1, column 18: expected =>, found 3"),
         ("list\n\nscan 't', {LIMITS => 3}", 2, "line 3, column 12: the option LIMITS is not supported here"),
         ("scan 't', {FILTER => \"NoSuch()\"}", 2, "line 1, column 22: FILTER: "),
+        ("get 't', 'r', VERSIONS => 0", 2, "line 1, column 27: VERSIONS must be positive"),
         ("put 't', 'r'", 2, "line 1, column 1: put: expected a column; `help 'put'` says more"),
         (
             "get 't', 'r', 'f:q:toDate'",
