@@ -21,7 +21,7 @@ pub(super) struct CellPrinter {
     has_begun: bool,
     /// Whether the first column is the row; otherwise it is the column.
     with_rows: bool,
-    /// The maximum length of a value in characters.
+    /// The maximum number of characters from the timestamp to the end of the value.
     max_length: Option<usize>,
     formats: Formats,
     line: Vec<u8>,
@@ -70,6 +70,7 @@ impl CellPrinter {
                 put_column(&self.formats, cell, line)?;
                 line.extend_from_slice(b", ");
             }
+            let start = line.len();
             line.extend_from_slice(b"timestamp=");
             put_decimal(line, cell.timestamp());
             if cell.cell_type().is_delete() {
@@ -77,11 +78,10 @@ impl CellPrinter {
                 line.extend_from_slice(cell.cell_type().name().as_bytes());
             } else {
                 line.extend_from_slice(b", value=");
-                let start = line.len();
                 self.formats.put(Part::Value, cell, line)?;
-                if let Some(most) = self.max_length {
-                    cut(line, start, most);
-                }
+            }
+            if let Some(max) = self.max_length {
+                cut(line, start, max);
             }
         }
         line.push(b'\n');
@@ -136,11 +136,11 @@ fn put_column(formats: &Formats, cell: &CellRef<'_>, line: &mut Vec<u8>) -> Resu
     formats.put(Part::Qualifier, cell, line)
 }
 
-/// Removes what follows the first `most` characters from `start` on.
-fn cut(line: &mut Vec<u8>, start: usize, most: usize) {
+/// Removes what follows the first `max` characters from `start` on.
+fn cut(line: &mut Vec<u8>, start: usize, max: usize) {
     let is_start = |byte: &u8| !matches!(byte, 0x80..=0xbf);
     let starts = line.iter().enumerate().skip(start).filter(|(_, byte)| is_start(byte));
-    if let Some((end, _)) = starts.into_iter().nth(most) {
+    if let Some((end, _)) = starts.into_iter().nth(max) {
         line.truncate(end);
     }
 }
@@ -150,8 +150,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_cut_between_characters() {
-        for (most, expected) in [
+    fn lines_are_cut_between_characters() {
+        for (max, expected) in [
             (0, "x="),
             (1, "x=\u{e4}"),
             (2, "x=\u{e4}b"),
@@ -159,7 +159,7 @@ mod tests {
             (9, "x=\u{e4}b\u{1f600}"),
         ] {
             let mut line = "x=\u{e4}b\u{1f600}".as_bytes().to_vec();
-            cut(&mut line, 2, most);
+            cut(&mut line, 2, max);
             assert_eq!(line, expected.as_bytes());
         }
     }

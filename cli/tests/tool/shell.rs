@@ -685,7 +685,9 @@ put 't', 'r', 'family08:t', "\x01", 1
 incr 't', 'z', 'family08:n', 5
 scan 't', COLUMNS => ['family08:12345678:toLong', 'family08:a:b:c(org.apache.hadoop.hbase.util.Bytes).toInt']
 get 't', 'r', 'family08:a:b:toInt', 'family08:s:toString', 'family08:t:toBoolean'
-get 't', 'r', {COLUMNS => 'family08:s:toString', MAXLENGTH => 1}
+get 't', 'r', {COLUMNS => 'family08:s:toString', MAXLENGTH => 20}
+get 't', 'r', {COLUMN => 'family08:s', MAXLENGTH => 11}
+scan 't', {COLUMN => 'family08:s', MAXLENGTH => 0}
 scan 't', {LIMIT => 1, FORMATTER => 'toLong', FORMATTER_CLASS => 'org.apache.hadoop.hbase.util.Bytes'}
 get 't', 'r', {COLUMN => ['family08:s', 'family08:t:toStringBinary'], FORMATTER => 'toString'}
 count 't', COLUMNS => 'family08:n:toLong'
@@ -704,6 +706,12 @@ COLUMN                    CELL
 1 row(s)
 COLUMN                    CELL
  family08:s               timestamp=1, value=\u{e4}
+1 row(s)
+COLUMN                    CELL
+ family08:s               timestamp=1
+1 row(s)
+ROW                       COLUMN+CELL
+ r                        column=family08:s,\u{20}
 1 row(s)
 ROW                       COLUMN+CELL
  1                        column=7377297964168458296:3544952156018063160, timestamp=1, value=256
