@@ -132,9 +132,12 @@ impl Value {
         }
     }
 
-    /// Whether it is `''`.
-    pub(super) fn is_empty_text(&self) -> bool {
-        matches!(&self.kind, ValueKind::Text(text) if text.is_empty())
+    /// Whether it is `''` or nil.
+    pub(super) fn is_nothing(&self) -> bool {
+        match &self.kind {
+            ValueKind::Text(text) => text.is_empty(),
+            kind => *kind == ValueKind::Nil,
+        }
     }
 
     pub(super) fn is_hash(&self) -> bool {

@@ -60,12 +60,12 @@ pub(super) fn delete(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> R
     Ok(catalog.delete(&table, delete)?)
 }
 
-/// Executes `deleteall 't', 'row', 'f:q', 1700000000000`: deletes a row (also by an empty column), a family
-/// or a column, up to a timestamp.
+/// Executes `deleteall 't', 'row', 'f:q', 1700000000000`: deletes a row, also by a column that is empty or
+/// nil, a family, or a column, up to a timestamp.
 pub(super) fn delete_all(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let table = values.table()?;
     let rows = values.required("a row")?;
-    let column = values.next().filter(|value| !value.is_empty_text()).map(column).transpose()?;
+    let column = values.next().filter(|value| !value.is_nothing()).map(column).transpose()?;
     let timestamp = values.next().map(|value| value.number("a timestamp")).transpose()?;
     values.end()?;
     let delete_of = |row: Vec<u8>| {

@@ -147,16 +147,21 @@ fn an_empty_column_deletes_a_row_up_to_a_timestamp() {
     let dir = tempfile::tempdir().unwrap();
     let printed = done(
         dir.path(),
-        "create 't', {NAME => 'f', VERSIONS => 5}
+        "create 't', {NAME => 'f', VERSIONS => 5}, {NAME => 'g', VERSIONS => 5}
 put 't', 'r', 'f:q', 'old', 5
 put 't', 'r', 'f:q', 'new', 9
 put 't', 's', 'f:q', 'old', 5
 deleteall 't', 'r', '', 6
 deleteall 't', {ROWPREFIXFILTER => 's'}, '', 6
+put 't', 'n', 'f:q', 'old', 5
+put 't', 'n', 'g:q', 'old', 6
+put 't', 'n', 'g:q', 'newer', 7
+deleteall 't', 'n', nil, 6
 scan 't', {VERSIONS => 0}
 scan 't', {VERSIONS => 5}",
     );
-    assert_eq!(printed.matches("1 row(s)").count(), 2, "{printed}");
+    assert_eq!(printed.matches("2 row(s)").count(), 2, "{printed}");
+    assert_eq!(printed.matches("timestamp=7, value=newer").count(), 2, "{printed}");
     assert!(printed.contains("timestamp=9, value=new") && !printed.contains("value=old"), "{printed}");
 }
 
