@@ -30,8 +30,8 @@ pub(crate) struct Replayer {
     explains: bool,
     /// `None` until the region is created.
     stage: Option<Stage>,
-    /// Dropped after the region, which flushes when it is dropped.
-    scratch: ScratchDir,
+    /// Has the region, unless that is kept. Dropped after the region, which flushes when it is dropped.
+    _scratch: Option<ScratchDir>,
 }
 
 /// The state of a created region.
@@ -70,11 +70,17 @@ const CACHE: u64 = 64 << 20;
 impl Replayer {
     /// Plays on a region in `dir`, which is kept, or in a temporary directory, which is removed afterwards.
     pub(crate) fn new(dir: Option<&Path>, overrides: Vec<Override>) -> Result<Self, CommandError> {
-        let scratch = ScratchDir::create()?;
+        let (dir, scratch) = match dir {
+            Some(dir) => (dir.to_owned(), None),
+            None => {
+                let scratch = ScratchDir::create()?;
+                (scratch.path().join("region"), Some(scratch))
+            }
+        };
         Ok(Self {
-            dir: dir.map_or_else(|| scratch.path().join("region"), Path::to_owned),
+            dir,
             overrides,
-            scratch,
+            _scratch: scratch,
             cache: BlockCache::with_capacity(CACHE),
             clock: Arc::new(ManualClock::new(0)),
             explains: false,
@@ -156,10 +162,7 @@ impl Replayer {
             }),
             Operation::Flush(families) => done(stage.flush(families), Request::Upkeep),
             Operation::Compact(families, chosen) => done(stage.compact(families, chosen), Request::Upkeep),
-            Operation::BulkLoad(files) => {
-                let loaded = stage.bulk_load(&files, self.scratch.path(), self.clock.now());
-                done(loaded, Request::BulkLoad)
-            }
+            Operation::BulkLoad(files) => done(stage.bulk_load(&files, self.clock.now()), Request::BulkLoad),
             Operation::Files => Ok(stage.files()),
             Operation::Reopen => self.reopen(|region| region.close()),
             Operation::Crash => self.reopen(|region| region.abort()),
@@ -231,12 +234,14 @@ impl Stage {
         statuses.collect::<Result<_, _>>().map(Response::Status)
     }
 
-    fn bulk_load(&self, files: &[BulkFile], dir: &Path, now: i64) -> hregion::Result<()> {
+    /// Writes files, and loads them. The load moves them, so that they must be in the region's file system.
+    fn bulk_load(&self, files: &[BulkFile], now: i64) -> hregion::Result<()> {
+        let scratch = ScratchDir::create_in(&self.region.path().join(".tmp"))?;
         let families = &self.create.families;
         let write = |file: &BulkFile| {
             // a file for a missing family is written with arbitrary settings, for the region to refuse it
             let settings = families.iter().find(|family| family.name == file.family).unwrap_or(&families[0]);
-            Ok((file.family.clone(), file.write(dir, settings, now)?))
+            Ok((file.family.clone(), file.write(scratch.path(), settings, now)?))
         };
         let written = files.iter().map(write).collect::<hregion::Result<Vec<_>>>()?;
         self.region.bulk_load(&written)

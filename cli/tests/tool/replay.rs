@@ -372,6 +372,27 @@ fn nothing_is_left_of_a_scratch_region() {
     assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0);
 }
 
+/// Files of a bulk load are moved, which must not be from one file system to another.
+#[test]
+fn a_region_that_is_kept_needs_no_temporary_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = [
+        json!({"id": 1, "op": "create", "now": 1000, "families": [{"name": "f"}]}),
+        json!({"id": 2, "op": "put", "row": "r", "cells": [["f", "q", null, "v"]]}),
+        json!({"id": 3, "op": "bulkload", "files": [{"family": "f", "cells": [["s", "q", 1, "Put", "v"]]}]}),
+    ];
+    let (script, region) = (dir.path().join("script.jsonl"), dir.path().join("region"));
+    fs::write(&script, lines.map(|line| line.to_string()).join("\n")).unwrap();
+    let mut replay = hregion();
+    replay.arg("replay").arg(&script).arg("--dir").arg(&region).env("TMPDIR", dir.path().join("missing"));
+    let output = replay.output().unwrap();
+    assert_eq!((code(&output), stderr(&output)), (0, String::new()));
+    assert_eq!(ok(&["count", region.to_str().unwrap()]), "rows 2\ncells 2\n");
+    let mut left = fs::read_dir(region.join(".tmp")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.any(|name| name.to_string_lossy().starts_with("hregion-")));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+}
+
 /// Plays a script from standard input.
 fn play_text(script: &str) -> std::process::Output {
     let mut child = hregion()
