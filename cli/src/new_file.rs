@@ -1,4 +1,4 @@
-//! Files that are created atomically, even if Ctrl-C interrupts the program.
+//! Files that are created atomically, even if a signal such as that of Ctrl-C ends the program.
 //!
 //! This module keeps a list of the temporary files. A signal that ends the program removes them first.
 
@@ -68,7 +68,7 @@ pub(crate) fn undisturbed<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result
 /// Starts the thread that removes temporary files when a signal ends the program.
 #[cfg(unix)]
 fn watch_signals() -> io::Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
     use std::sync::mpsc;
 
@@ -83,8 +83,19 @@ fn watch_signals() -> io::Result<()> {
         }
         std::process::exit(128 + signal);
     })?;
-    let signals = Signals::new([SIGINT, SIGTERM])?;
+    // A signal that is ignored stays so: SIGHUP under `nohup`, SIGINT in the background of a script.
+    let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+    let ends = |signal: &i32| ignored >> (signal - 1) & 1 == 0;
+    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM].into_iter().filter(ends))?;
     send.send(signals).map_err(|_| io::Error::other("the thread for signals has stopped"))
+}
+
+/// Parses the set of ignored signals from what Linux says of a process; the lowest bit is signal 1. Other
+/// systems do not say it: none is taken for ignored.
+#[cfg(unix)]
+fn ignored(status: &str) -> u64 {
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0)
 }
 
 #[cfg(not(unix))]
@@ -348,5 +359,17 @@ impl Drop for NewText {
             // a failure cannot be reported here
             let _ = self.storage.remove(aside);
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ignored_signals_are_those_of_the_process() {
+        let status = "SigBlk:\t0000000000000004\nSigIgn:\t0000000000001003\nSigCgt:\t0000000180004000\n";
+        assert_eq!(ignored(status), 0x1003);
+        assert_eq!([ignored(""), ignored("SigIgn:\tx\n")], [0, 0]);
     }
 }

@@ -256,9 +256,9 @@ fn a_signal_leaves_no_directory() {
         stdin.write_all((line + "\n").as_bytes()).unwrap();
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    let killed = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+    let killed = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
     assert!(killed.unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(child.wait().unwrap().code(), Some(143));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
