@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::failure::{CommandError, Exit, Failure};
-use crate::new_file::NewText;
+use crate::new_file::{NewText, check_output};
 use crate::output::Output;
 use crate::places::check_local;
 use clap_mangen::Man;
@@ -36,10 +36,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     check_local(dir)?;
     let mut pages = Vec::new();
     add_pages("hregion", &command, &mut pages)?;
-    let paths = pages.iter().map(|(name, _)| dir.join(name));
-    if let Some(there) = paths.filter(|_| !args.force).find(|path| path.exists()) {
-        return Err(CommandError::invalid_file(&there, "already exists; --force replaces it").into());
-    }
+    // all of them before the first is written
+    pages.iter().try_for_each(|(name, _)| check_output(&dir.join(name), args.force, &[]))?;
     for (name, page) in &pages {
         let path = dir.join(name);
         let mut text = NewText::create(&path, args.force)?;

@@ -631,3 +631,17 @@ fn completions_and_manual_pages_know_the_commands() {
     assert_eq!(ok(&["man", "--out", out, "--force"]), "");
     assert_eq!(code(&run(&["man", "--out", "no/such/directory"])), 5);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_manual_page_replaces_only_regular_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = dir.path().join("hregion-write.1");
+    std::os::unix::fs::symlink("/dev/null", &page).unwrap();
+    let output = run(&["man", "--out", dir.path().to_str().unwrap(), "--force"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("not a regular file"), "{}", stderr(&output));
+    assert!(page.symlink_metadata().unwrap().is_symlink());
+    // not even those before it are written
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
