@@ -1,7 +1,7 @@
 //! Files by path: local ones, and remote ones by URL, which most commands only read.
 
 use crate::failure::CommandError;
-use hregion::io::{DirEntry, FileReader, LocalStorage, Storage};
+use hregion::io::{DirEntry, FileReader, LocalStorage, Storage, url_scheme};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,12 @@ use std::sync::Arc;
 
 /// Whether a path is a URL.
 pub(crate) fn is_url(path: &Path) -> bool {
-    scheme_of(path).is_some()
-}
-
-fn scheme_of(path: &Path) -> Option<&str> {
-    path.to_str().and_then(|path| path.split_once("://")).map(|(scheme, _)| scheme)
+    url_scheme(path).is_some()
 }
 
 /// Fails if a path is a URL, for a command that does not write to remote files.
 pub(crate) fn check_local(path: &Path) -> Result<(), CommandError> {
-    match scheme_of(path) {
+    match url_scheme(path) {
         None => Ok(()),
         Some(scheme) => Err(CommandError::unsupported(
             &shown(path),
@@ -30,7 +26,7 @@ pub(crate) fn check_local(path: &Path) -> Result<(), CommandError> {
 /// Fails if a path is a URL of a place that is only read, or is not understood.
 pub(crate) fn check_writable(path: &Path) -> Result<(), CommandError> {
     check_readable(path)?;
-    match scheme_of(path) {
+    match url_scheme(path) {
         Some(scheme @ ("http" | "https")) => {
             let message = format!("{scheme}: files of web servers are only read");
             Err(CommandError::unsupported(&shown(path), message))
@@ -45,7 +41,7 @@ pub(crate) fn check_renames(path: &Path, what: &str) -> Result<(), CommandError>
     if storage().can_rename(path) {
         return Ok(());
     }
-    let scheme = scheme_of(path).unwrap_or_default();
+    let scheme = url_scheme(path).unwrap_or_default();
     let message = format!("{scheme}: {what} in a storage without renames, such as an object store");
     Err(CommandError::unsupported(&shown(path), message))
 }
@@ -54,7 +50,7 @@ pub(crate) fn check_renames(path: &Path, what: &str) -> Result<(), CommandError>
 /// in the same bucket or name service.
 pub(crate) fn is_same_place(a: &Path, b: &Path) -> bool {
     let place = |path: &Path| {
-        let (scheme, rest) = path.to_str()?.split_once("://")?;
+        let (scheme, rest) = path.to_str()?.split_once("://").filter(|_| is_url(path))?;
         Some((scheme.to_owned(), rest.split('/').next().unwrap_or_default().to_owned()))
     };
     place(a) == place(b) && (is_url(a) || is_same_device(a, b))
@@ -283,13 +279,13 @@ mod remote {
 
 #[cfg(not(feature = "remote"))]
 mod remote {
-    use super::{Arc, CommandError, DirEntry, LocalStorage, Path, Storage, io, scheme_of, shown};
+    use super::{Arc, CommandError, DirEntry, LocalStorage, Path, Storage, io, shown, url_scheme};
 
     const HINT: &str = "the feature `remote` has it";
 
     /// Fails if a path is a URL.
     pub(crate) fn check_readable(path: &Path) -> Result<(), CommandError> {
-        match scheme_of(path) {
+        match url_scheme(path) {
             None => Ok(()),
             Some(scheme) => {
                 let message = format!("{scheme}: remote files are not built in");

@@ -2,6 +2,7 @@
 
 use crate::provider::HregionTable;
 use crate::source::Source;
+use hregion::io::url_scheme;
 use hregion::{Error, ErrorKind, HFile, HFileOptions, Region, RegionOptions, RowRef, Scan, Table};
 use hregion_arrow::{Infer, Layout, Mapping};
 use std::fmt;
@@ -156,7 +157,7 @@ impl Origin {
 
 /// Returns a path in full, without symbolic links, so that another process can open it.
 fn full(target: &str) -> hregion::Result<String> {
-    let path = match target.split_once("://") {
+    let path = match target.split_once("://").filter(|_| is_url(target)) {
         Some(("file", path)) if path.starts_with('/') => Path::new(path),
         Some(("file", _)) => return Err(Error::invalid_argument("expected file:///PATH")),
         Some(_) => {
@@ -180,13 +181,13 @@ fn check_url(url: &str) -> hregion::Result<()> {
 
 #[cfg(not(feature = "remote"))]
 fn check_url(url: &str) -> hregion::Result<()> {
-    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    let scheme = url_scheme(Path::new(url)).unwrap_or_default();
     let message = format!("{scheme}: reading remote files is not built in: the feature `remote` has it");
     Err(Error::locating(ErrorKind::Unsupported, message))
 }
 
 fn is_url(target: &str) -> bool {
-    target.contains("://")
+    url_scheme(Path::new(target)).is_some()
 }
 
 impl TargetOptions {

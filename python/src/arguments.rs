@@ -1,6 +1,7 @@
 //! Arguments of Python's calls as requests.
 
 use crate::error::{Failure, Result};
+use hregion::io::url_scheme;
 use hregion::{Filter, Get, Scan, TimeRange};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMapping, PyString};
@@ -126,7 +127,7 @@ pub(crate) fn versions(versions: Option<u32>) -> u32 {
 ///
 /// If it is a URL.
 pub(crate) fn local(path: PathBuf) -> Result<PathBuf> {
-    if path.to_str().is_some_and(|path| path.contains("://")) {
+    if url_scheme(&path).is_some() {
         let error = format!("{}: only paths of the local file system can be opened", path.display());
         return Err(Failure::unsupported(error));
     }

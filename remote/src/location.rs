@@ -1,5 +1,6 @@
 //! URLs as paths.
 
+use hregion::io::{is_scheme, url_scheme};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,7 @@ pub(crate) struct Location {
 /// Whether a path is a URL: a scheme, `://`, and more.
 #[must_use]
 pub fn is_url(path: &Path) -> bool {
-    path.to_str().and_then(|path| path.split_once("://")).is_some_and(|(scheme, _)| is_scheme(scheme))
+    url_scheme(path).is_some()
 }
 
 /// Fails if a path is no URL that this build can read.
@@ -37,11 +38,6 @@ pub fn is_url(path: &Path) -> bool {
 /// repeat the URL.
 pub fn check_url(path: &Path) -> io::Result<()> {
     Location::parse(path).map(drop)
-}
-
-/// Schemes have two characters at least: one is a drive of Windows.
-fn is_scheme(scheme: &str) -> bool {
-    scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 impl Location {

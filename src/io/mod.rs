@@ -15,6 +15,7 @@ mod new_file;
 mod owner;
 #[cfg(unix)]
 mod scratch;
+mod url;
 mod write_behind;
 mod writer_thread;
 
@@ -27,6 +28,7 @@ pub use memory::MemoryFile;
 pub use mmap::{MmapFile, MmapStorage};
 pub(crate) use new_file::{NewFile, parent};
 pub(crate) use owner::Owner;
+pub use url::{is_scheme, url_scheme};
 
 use crate::error::{Corruption, Error, Result};
 use std::ffi::OsString;
