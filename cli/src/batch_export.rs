@@ -156,7 +156,7 @@ impl BatchExport {
         {
             let message = format!("--now {given}: the export has cells as of {earlier}");
             return Err(CommandError::invalid_file(dir, message).with_hint(Some(
-                "without --now, it is of the same time; remove the directory to begin anew",
+                "without --now, it uses the same time; remove the directory to start over",
             )));
         }
         let now = earlier.or_else(|| self.cells.now()).unwrap_or_else(|| SystemClock.now());

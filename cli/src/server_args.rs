@@ -28,7 +28,7 @@ pub(crate) struct ServerArgs {
     site: Option<PathBuf>,
 
     /// Time for one row, for the next ones of a scan, or for a change of a table, in seconds [default: 60;
-    /// of a shell, as of HBase's clients: 1200]
+    /// for a shell, as for HBase's clients: 1200]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
 }

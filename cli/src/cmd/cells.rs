@@ -20,10 +20,10 @@ use std::path::{Path, PathBuf};
 /// Nothing is hidden: older versions and delete markers are printed, too. One line per cell, as in HBase:
 /// row/family:qualifier/timestamp/type/vlen=3/seqid=7; with -p also the value and tags. With --json:
 /// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}, with sequence_id if the file
-/// stores sequence ids, and tags if the cell has any. Links are followed; of a reference, the cells of its
-/// half are printed. Of a directory, those of all store files that its regions
-/// read, after a line with the name of the file; with --json the cells have it as "file", and those of a
-/// bulk-loaded file have the sequence id of the file, as for the readers of the table.
+/// stores sequence ids, and tags if the cell has any. Links are followed; for a reference, prints the cells
+/// of its half. For a directory, prints those of all store files that its regions read, after a line with the
+/// name of the file; with --json the cells have it as "file", and those of a bulk-loaded file have the
+/// sequence id of the file, as for the readers of the table.
 ///
 /// Cells printed before an error are correct.
 #[derive(clap::Args, Debug)]

@@ -30,11 +30,11 @@ use std::path::PathBuf;
 /// Encoding, compression, Bloom filter and order default to those of the first file; tags and sequence ids
 /// are kept if any file has them. A file converted from a single file keeps the entries of its file info; a
 /// merged file has the greatest of the sequence ids. Cells are merged by key; of those with the same key, the
-/// one that is read from the table comes first: that with the greater sequence id, which of a bulk-loaded
+/// one that is read from the table comes first: that with the greater sequence id, which for a bulk-loaded
 /// file is that of the file, then that of the newer file, then in the order of the files. None is dropped.
 ///
-/// Of a directory, takes all store files that its regions read; of a reference, the cells of its half. Cells
-/// of several families are only listed.
+/// For a directory, takes all store files that its regions read; for a reference, the cells of its half.
+/// Cells of several families are only listed.
 ///
 /// With --to jsonl or csv, writes a list: JSON lines as printed by `cells --json`, or comma-separated values
 /// with a header line, with byte strings as in HBase. A name that ends with .gz compresses the list; - is

@@ -33,7 +33,7 @@ use std::sync::Arc;
 /// are read with few requests. With --what-if, reads a sample of each family, and prints how many bytes its
 /// files would have with other encodings and codecs. With --balance, prints the regions of a table that are
 /// out of balance: each that is larger than two mean regions, to be split, and neighbours that together are
-/// not larger than one, to be merged; of a reference, half of its file is counted.
+/// not larger than one, to be merged; for a reference, half of its file is counted.
 ///
 /// With --json: {"table","region","family","path","bytes","cells","oldest","newest","encoding","compression",
 /// "uncompressed_bytes","first","last","overlap"} for each file, with null for what is unknown; "overlap" is

@@ -26,16 +26,16 @@ use std::path::PathBuf;
 /// and with --blocks blocks. Blocks of files without checksums have 0 as checksum_type and
 /// bytes_per_checksum.
 ///
-/// Of a directory, prints its regions, families and store files with sizes, sequence ids, ranges of rows and
+/// For a directory, prints its regions, families and store files with sizes, sequence ids, ranges of rows and
 /// timestamps. With --json: one object with the members path, kind and regions; a region has table, region,
 /// start, end and families, and each of these the family and its files: {"path","of","bytes","cells",
 /// "sequence_id","first","last","oldest","newest"}. "of" is the HFile that a reference or a link leads to,
 /// which the other numbers are about.
 ///
-/// Of a write-ahead log, prints its header; with --entries also how many entries, markers and cells it has of
-/// each region. With --json: one object with the members path, kind, length and header; with --entries also
-/// entries, cells, end (trailer, no trailer or torn), end_offset and regions: {"region","table","entries",
-/// "markers","cells","first_sequence_id","last_sequence_id"}.
+/// For a write-ahead log, prints its header; with --entries also how many entries, markers and cells it has
+/// of each region. With --json: one object with the members path, kind, length and header; with --entries
+/// also entries, cells, end (trailer, no trailer or torn), end_offset and regions: {"region","table",
+/// "entries","markers","cells","first_sequence_id","last_sequence_id"}.
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true, after_help = EXAMPLES)]
 pub(crate) struct Args {

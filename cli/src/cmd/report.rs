@@ -115,7 +115,7 @@ fn check_page(page: &Path, args: &Args) -> Result<(), CommandError> {
     if is_page.map_err(|error| CommandError::io("read", page, &error))? {
         return Ok(());
     }
-    Err(CommandError::invalid_file(page, "it is no page of hregion report, and is not replaced"))
+    Err(CommandError::invalid_file(page, "it is not a page of hregion report, and is not replaced"))
 }
 
 fn begins_as_page(path: &Path) -> io::Result<bool> {

@@ -24,9 +24,10 @@ use std::path::{Path, PathBuf};
 ///
 /// Reads the cells that a raw scan of all versions reads: each cell once, including older versions and delete
 /// markers, from 1970 on. Prints the size distributions of rows, cells, keys and values; the cells per row,
-/// versions per column and ages of cells; and the heaviest rows; of a namespace or a root directory, for each
-/// table. Memory use does not depend on the amount of data. The size of a cell is that in a block without
-/// encoding: 8 bytes for its lengths, key, value and tags. Regions are read at once on several threads.
+/// versions per column and ages of cells; and the heaviest rows; for a namespace or a root directory, those
+/// of each table. Memory use does not depend on the amount of data. The size of a cell is that in a block
+/// without encoding: 8 bytes for its lengths, key, value and tags. Regions are read at once on several
+/// threads.
 ///
 /// With --by region or --by file, prints one line for each: how many rows, cells, bytes and delete markers it
 /// has, which part of the cells these markers are, and how many versions a column has on average.

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// Print the entries of write-ahead logs
 ///
 /// Reads the logs of HBase's RegionServers (WALs, oldWALs) and files of recovered edits, plain, with
-/// dictionaries and with compressed values. Of a directory, reads all logs below it, in the order of their
+/// dictionaries and with compressed values. For a directory, reads all logs below it, in the order of their
 /// names. An entry has the cells of one write, or a marker: an event of a region, such as a flush.
 ///
 /// With --json, one entry per line: {"position","region","table","sequence_id","write_time","cells":[...]},

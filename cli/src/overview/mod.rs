@@ -25,8 +25,8 @@ use total::Total;
 
 /// The number of pieces of all maps of blocks together, and the bounds of one map.
 const PIECES: usize = 60_000;
-const MOST_PIECES: usize = 240;
-const FEWEST_PIECES: usize = 8;
+const MAX_PIECES: usize = 240;
+const MIN_PIECES: usize = 8;
 
 /// What to read.
 #[derive(Clone, Copy, Debug)]
@@ -178,7 +178,7 @@ fn read_files(
         }
     }
     out.start_unknown_progress(false);
-    let pieces = (PIECES / places.len().max(1)).clamp(FEWEST_PIECES, MOST_PIECES);
+    let pieces = (PIECES / places.len().max(1)).clamp(MIN_PIECES, MAX_PIECES);
     let storage = out.progress().storage();
     let (files, regions) = (reading.options(out)?.storage(storage.clone()), reading.region_options(out)?);
     let reading = FileReading { files, regions, pieces };

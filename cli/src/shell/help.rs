@@ -53,10 +53,10 @@ const TOPICS: &[Topic] = &[
          create 't', {NAME => 'f', VERSIONS => 3, BLOOMFILTER => 'ROWCOL'}, SPLITS => ['m']\n\
          create 't', 'f', SPLITS_FILE => 'splits.txt'\n\
          create 't', 'f', {NUMREGIONS => 15, SPLITALGO => 'HexStringSplit'}",
-        "creates a table in a root directory. Of a family: VERSIONS, MIN_VERSIONS, TTL, KEEP_DELETED_CELLS, \
-         NEW_VERSION_BEHAVIOR, BLOOMFILTER, DATA_BLOCK_ENCODING, COMPRESSION, BLOCKSIZE. A file of splits \
-         has a row in each line, bytes as \\xHH; the algorithms are HexStringSplit, DecimalStringSplit, \
-         UniformSplit",
+        "creates a table in a root directory. Settings of a family: VERSIONS, MIN_VERSIONS, TTL, \
+         KEEP_DELETED_CELLS, NEW_VERSION_BEHAVIOR, BLOOMFILTER, DATA_BLOCK_ENCODING, COMPRESSION, \
+         BLOCKSIZE. A file of splits has a row in each line, bytes as \\xHH; the algorithms are \
+         HexStringSplit, DecimalStringSplit, UniformSplit",
     ),
     topic(
         "delete",
@@ -67,7 +67,7 @@ const TOPICS: &[Topic] = &[
     topic(
         "deleteall",
         "deleteall 't', 'row'\ndeleteall 't', 'row', 'f:q', 1700000000000\n\
-         deleteall 't', 'row', '', 1700000000000\n\
+         deleteall 't', 'row', nil, 1700000000000\n\
          deleteall 't', {ROWPREFIXFILTER => 'a'}",
         "deletes a row, a family or a column, up to a timestamp",
     ),

@@ -145,7 +145,7 @@ mod tests {
     }
 
     proptest! {
-        /// Both ways: a complete text is never kept, and one that is not is never parsed in vain.
+        /// Both ways: a complete text is never kept, and one that is not is never parsed for nothing.
         #[test]
         fn a_text_of_whole_lines_is_open_if_and_only_if_it_is_incomplete(
             text in r#"((f|t|x|1|'|"|\\|\\'|\\"|\{|\}|\[|\]|\(|\)|,|=|=>|;|#|\.| |\n| f 't', |f\()){0,16}"#

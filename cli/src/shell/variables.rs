@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// The maximum size of a value, in bytes of text and members of lists. Variables within variables could grow
 /// exponentially.
-const MOST: usize = 64 << 20;
+const MAX_BYTES: usize = 64 << 20;
 /// The maximum nesting depth of a value.
 const DEPTH: usize = 64;
 
@@ -72,7 +72,7 @@ impl Variables {
     /// Replaces variables by their values, and a method of a table by the command of that name.
     pub(super) fn resolve(&self, command: Command) -> Result<Command, Stop> {
         let Command { receiver, name, at, values } = command;
-        let mut left = MOST;
+        let mut left = MAX_BYTES;
         let resolved = values.into_iter().map(|value| self.value(value, &mut left));
         let mut values: Vec<Value> = resolved.collect::<Result<_, _>>()?;
         let Some(receiver) = receiver else { return Ok(Command { receiver: None, name, at, values }) };
@@ -98,7 +98,7 @@ impl Variables {
     /// Replaces the variables in a value of an assignment.
     pub(super) fn assigned(&self, assignment: Assignment) -> Result<(String, Source), Stop> {
         let source = match assignment.source {
-            Source::Value(value) => Source::Value(self.value(value, &mut MOST.clone())?),
+            Source::Value(value) => Source::Value(self.value(value, &mut MAX_BYTES.clone())?),
             Source::Command(command) => Source::Command(self.resolve(command)?),
         };
         Ok((assignment.name, source))

@@ -93,8 +93,8 @@ fn escaped(text: &str) -> String {
 
 /// Returns a row, truncated to fit the picture.
 fn shortened(row: &[u8]) -> String {
-    const MOST: usize = 60;
-    match row.get(..MOST) {
+    const MAX: usize = 60;
+    match row.get(..MAX) {
         Some(start) => format!("{}…", StringBinary(start)),
         None => StringBinary(row).to_string(),
     }
