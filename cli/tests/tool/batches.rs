@@ -443,7 +443,7 @@ fn files_of_a_region_with_unflushed_cells_are_not_kept() {
     Table::create(&first, "t", &[Family::new("f")], &[] as &[&str]).unwrap().close().unwrap();
     copy_dir(&first, &second);
     // the directory as it is before the cell is flushed
-    let write = |from: &Path, value: &str| {
+    let write = |from: &Path, value: &'static str| {
         let table = Table::open(from, "t").unwrap();
         table.put(Put::new("r").cell_at("f", "q", 7, value)).unwrap();
         if root.exists() {
