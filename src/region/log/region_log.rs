@@ -252,8 +252,12 @@ impl RegionLog {
         part.logs.iter_mut().for_each(|log| state.forget_name(log));
     }
 
-    /// Returns the number of the oldest file that has entries of the region.
+    /// Returns the number of the oldest file of the common log that has entries of the region. A region that
+    /// has left this log has none: its own files have other numbers.
     pub(super) fn oldest(&self) -> Option<u64> {
+        if self.own.get().is_some() {
+            return None;
+        }
         self.part().logs.iter().map(|log| log.number).find(|number| *number > 0)
     }
 

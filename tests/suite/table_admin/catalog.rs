@@ -334,6 +334,30 @@ fn a_snapshot_is_restored_in_the_catalog_too() {
         .fail_at_each_call();
 }
 
+/// The snapshot has a region that was split, which the catalog has as serving until it follows: its daughters
+/// are not taken for those of a split that HBase has begun.
+#[test]
+fn a_snapshot_with_a_split_is_restored_in_the_catalog_too() {
+    let root = || {
+        let storage = root_with_table();
+        let table = open(&storage, T, true).unwrap();
+        table.snapshot("before").unwrap();
+        table.split("g").unwrap();
+        table.put(Put::new("a").cell_at("f", "q", 6, "new")).unwrap();
+        table.snapshot("s").unwrap();
+        table.close().unwrap();
+        Table::restore_snapshot(ROOT, "before", options(&storage)).unwrap().close().unwrap();
+        storage
+    };
+    let make = |storage: &FaultyStorage| {
+        Table::restore_snapshot(ROOT, "s", options(storage)).and_then(|table| table.close())
+    };
+    let mut new = old_values();
+    new[1] = "a/f:q/6=new".to_owned();
+    let cells = [Some(old_values()), Some(new)];
+    Change { table: T, root: &root, make: &make, cells, has_gap: true, is_made: &never }.fail_at_each_call();
+}
+
 #[test]
 fn what_a_creation_has_left_is_found() {
     let storage = root_with_catalog();
