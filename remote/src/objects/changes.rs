@@ -164,6 +164,11 @@ impl ObjectFiles {
     /// request is repeated if not. At the end the files are in doubt.
     pub(super) async fn put(&self, key: &str, bytes: Bytes, over: &Over) -> io::Result<Put> {
         self.check_doubt()?;
+        self.put_in_doubt(key, bytes, over).await
+    }
+
+    /// As [`put`](Self::put), also if the files are in doubt.
+    pub(super) async fn put_in_doubt(&self, key: &str, bytes: Bytes, over: &Over) -> io::Result<Put> {
         let (path, mark) = (parse(key)?, random());
         let doubt = self.in_doubt.begin();
         let mut is_unanswered = false;

@@ -10,6 +10,9 @@
 //! new object, and before other changes if it has not done so within [`FRESH`]. What it does between the
 //! question and the change replaces nothing of the other process: a log is replaced only as it was seen, and
 //! lists of store files have consecutive numbers, of which each can be made once.
+//!
+//! A storage that changes nothing more, as a change had no answer, frees its locks all the same when they are
+//! dropped: that change may be made while another has the lock, as one of a process that was taken for dead.
 
 use super::changes::{ObjectFiles, Over, Put, random};
 use super::{collect, parse};
@@ -131,8 +134,8 @@ async fn hold(files: &ObjectFiles, key: &str) -> io::Result<String> {
 fn held_elsewhere(content: &str) -> io::Error {
     let by = content.strip_prefix(HELD).map_or("another process", str::trim_end);
     let message = format!(
-        "the lock is held by {by}; if that is certain to have ended, Storage::end_writing of the lock file \
-         frees it"
+        "the lock is held by {by}; if it is certain that nothing there uses the directory any more, \
+         Storage::end_writing of the lock file frees it"
     );
     io::Error::new(io::ErrorKind::WouldBlock, message)
 }
@@ -186,7 +189,8 @@ impl fmt::Debug for ObjectLock {
 }
 
 impl Drop for ObjectLock {
-    /// Frees the lock. If that fails, it stays held.
+    /// Frees the lock, also if a change had no answer: it replaces the object of this lock only. If that
+    /// fails, the lock stays held.
     fn drop(&mut self) {
         if self.lease.is_over.swap(true, Ordering::SeqCst) {
             return;
@@ -194,6 +198,6 @@ impl Drop for ObjectLock {
         let (files, lease) = (Arc::clone(&self.files), Arc::clone(&self.lease));
         let over = Over::Version(lease.e_tag.clone());
         // Errors cannot be reported here.
-        let _ = self.shared.blocking.run(async move { files.put(&lease.key, free(), &over).await });
+        let _ = self.shared.blocking.run(async move { files.put_in_doubt(&lease.key, free(), &over).await });
     }
 }

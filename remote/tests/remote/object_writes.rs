@@ -727,6 +727,35 @@ fn a_writer_is_killed_at_each_request() {
     }
 }
 
+/// A storage that changes nothing more, as a write had no answer, still frees its lock.
+#[test]
+fn a_region_whose_write_had_no_answer_is_opened_again() {
+    let impatient = |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(200));
+    for manner in [Manner::Hangs, Manner::HangsAfter] {
+        loop {
+            let server = FakeS3::start();
+            let mut attempt = prepare(&server);
+            let storage = client_with(&server, impatient);
+            let region = open_in(storage.clone(), dir()).unwrap();
+            attempt.write(&region, "c", Some("1")).unwrap();
+            server.behave(repeat_n(manner, 100));
+            attempt.write(&region, "d", Some("1")).unwrap_err();
+            server.behave([]);
+            // This sends no request.
+            let is_in_doubt = storage.create_dir_all(dir()).is_err();
+            drop(region);
+            let region = open_in(client(&server), dir()).unwrap();
+            attempt.check(&rows(&region), &format!("{manner:?}"));
+            region.put(put("e", "1")).unwrap();
+            region.close().unwrap();
+            // If not, the question whether the lock is held had no answer, and the write was not sent.
+            if is_in_doubt {
+                break;
+            }
+        }
+    }
+}
+
 /// A writer is stopped at each request, loses its lock, and goes on when another has changed the region: its
 /// request is carried out late.
 #[test]
