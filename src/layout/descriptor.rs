@@ -136,11 +136,19 @@ pub(super) fn create_whole_descriptor(
     write_descriptor(storage, owner, 1, true, &bytes)
 }
 
-/// Removes what a creation that was interrupted may have left: descriptors with the first number.
-pub(super) fn remove_first_descriptors(storage: &dyn Storage, owner: &Path) -> Result<()> {
+/// Removes what a creation that was interrupted may have left: descriptors with the first number. One that
+/// has the name of the descriptor written next is left to be replaced: the request to remove it might be
+/// carried out after that, if it had no answer.
+pub(super) fn remove_first_descriptors(
+    storage: &dyn Storage,
+    owner: &Path,
+    next: &TableDescriptor,
+) -> Result<()> {
     let dir = owner.join(TABLE_DESC_DIR);
+    let next = file_name(1, Some(next.to_file().len()));
     for entry in list_if_exists(storage, &dir)?.unwrap_or_default() {
-        if entry.utf8_name().and_then(descriptor_number).is_some_and(|(number, _)| number == 1) {
+        let is_first = entry.utf8_name().and_then(descriptor_number).is_some_and(|(number, _)| number == 1);
+        if is_first && entry.name != next.as_str() {
             unless_not_found(remove(storage, &dir.join(&entry.name)))?;
         }
     }
@@ -168,8 +176,13 @@ pub(super) fn write_descriptor(
 ) -> Result<()> {
     let dir = owner.join(TABLE_DESC_DIR);
     create_dir_durably(&**storage, owner, &dir)?;
-    let length = if has_length { format!(".{}", bytes.len()) } else { String::new() };
-    write_file(storage, &dir.join(format!(".tableinfo.{number:010}{length}")), bytes)
+    write_file(storage, &dir.join(file_name(number, has_length.then_some(bytes.len()))), bytes)
+}
+
+/// Returns the name of a descriptor file.
+fn file_name(number: u64, len: Option<usize>) -> String {
+    let len = len.map_or_else(String::new, |len| format!(".{len}"));
+    format!(".tableinfo.{number:010}{len}")
 }
 
 impl StoredDescriptor {

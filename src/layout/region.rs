@@ -150,7 +150,8 @@ impl RegionDir {
             };
             check_tracked_by_list(families, descriptor.as_ref().map(|stored| &stored.descriptor))?;
             if table.root.is_none() {
-                remove_first_descriptors(&**storage, path)?;
+                let next = TableDescriptor::new(info.table().clone(), families);
+                remove_first_descriptors(&**storage, path, &next)?;
             }
         }
         if table.root.is_none() {

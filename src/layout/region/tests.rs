@@ -62,6 +62,32 @@ fn the_first_region_brings_the_tables_descriptor() {
     assert_eq!(storage.list_dir(&path.parent().unwrap().join(".tabledesc")).unwrap().len(), 1);
 }
 
+/// A removal without an answer may be carried out when the file of that name has been written again.
+#[test]
+fn a_creation_removes_no_descriptor_of_the_name_that_it_writes() {
+    let faulty = FaultyStorage::new();
+    faulty.has_objects();
+    let (storage, _, info) = made(&faulty);
+    let path = Path::new("alone/r");
+    let create = |max_versions| {
+        let family = Family::new("f").configuration(IMPL, "FILE").max_versions(max_versions);
+        RegionDir::create(&storage, path, &info, &[family])
+    };
+    let first = create(7).unwrap().descriptor.unwrap().path;
+    // As if the creation had been interrupted.
+    let interrupt = || storage.remove(&path.join(REGION_INFO)).unwrap();
+    interrupt();
+    faulty.stick(&first);
+    let again = create(8).unwrap();
+    assert_eq!((&again.descriptor.unwrap().path, again.families[0].max_versions), (&first, 8));
+    interrupt();
+    create(1000).unwrap_err();
+    faulty.repair();
+    let longer = create(1000).unwrap().descriptor.unwrap().path;
+    assert_ne!(longer, first);
+    assert_eq!(storage.list_dir(first.parent().unwrap()).unwrap().len(), 1);
+}
+
 /// A cluster whose default is FILE would not see the files of a table without the setting.
 #[test]
 fn what_is_new_records_how_its_files_are_tracked() {
