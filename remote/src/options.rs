@@ -139,8 +139,9 @@ impl RemoteOptions {
 
     /// A setting by its name: those of S3 begin with `aws_` and have the names of `object_store`
     /// (`aws_endpoint`, `aws_access_key_id`), those of Hadoop begin with `dfs.`, `fs.`, `hadoop.` or `ipc.`.
-    /// They go before the environment and the files of Hadoop. A name that is not understood is an error when
-    /// the first file of the kind is opened; so are those of metadata services, which are never asked.
+    /// They go before the environment and the files of Hadoop. The failover proxy provider has no effect: the
+    /// active name node is asked. A name that is not understood is an error when the first file of the kind
+    /// is opened; so are those of metadata services, which are never asked.
     #[must_use]
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.push((name.into(), value.into()));

@@ -1,5 +1,6 @@
 //! HDFS, by a client in Rust.
 
+mod active;
 mod changes;
 mod errors;
 mod lock;
@@ -47,9 +48,8 @@ pub(crate) fn connect(
     counters: Arc<Counters>,
     runtime: Handle,
 ) -> io::Result<(Arc<dyn Source>, Arc<dyn Target>)> {
-    let mut builder = ClientBuilder::new()
-        .with_config(options.settings_of(&["dfs.", "fs.", "hadoop.", "ipc."]))
-        .with_io_runtime(runtime);
+    let mut builder =
+        ClientBuilder::new().with_config(active::settings(location, options)).with_io_runtime(runtime);
     if !location.authority.is_empty() {
         builder = builder.with_url(format!("hdfs://{}", location.authority));
     }
