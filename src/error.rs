@@ -445,8 +445,8 @@ pub enum Corruption {
         /// The number of bytes left.
         available: u64,
     },
-    /// A write-ahead log ends within an entry: its server has died.
-    #[error("the log ends within an entry, {unread} bytes of it are left: {reason}")]
+    /// A write-ahead log ends within an entry: its server has died, or the length of the entry is damaged.
+    #[error("the log ends within an entry, {unread} bytes are left: {reason}")]
     TornLog {
         /// The number of bytes from the start of the entry to the end of the log.
         unread: u64,

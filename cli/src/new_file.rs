@@ -83,19 +83,21 @@ fn watch_signals() -> io::Result<()> {
         }
         std::process::exit(128 + signal);
     })?;
-    // A signal that is ignored stays so: SIGHUP under `nohup`, SIGINT in the background of a script.
-    let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+    // A signal that is ignored stays so: SIGHUP under `nohup`, SIGINT in the background of a script. Where it
+    // is not known what is ignored, SIGHUP is not caught.
+    let known = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+    let ignored = known.unwrap_or(1 << (SIGHUP - 1));
     let ends = |signal: &i32| ignored >> (signal - 1) & 1 == 0;
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM].into_iter().filter(ends))?;
     send.send(signals).map_err(|_| io::Error::other("the thread for signals has stopped"))
 }
 
-/// Parses the set of ignored signals from what Linux says of a process; the lowest bit is signal 1. Other
-/// systems do not say it: none is taken for ignored.
+/// Parses the set of ignored signals from the status of a process on Linux; the lowest bit is signal 1. Other
+/// systems have no such file.
 #[cfg(unix)]
-fn ignored(status: &str) -> u64 {
+fn ignored(status: &str) -> Option<u64> {
     let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0)
+    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
 }
 
 #[cfg(not(unix))]
@@ -369,7 +371,7 @@ mod tests {
     #[test]
     fn the_ignored_signals_are_those_of_the_process() {
         let status = "SigBlk:\t0000000000000004\nSigIgn:\t0000000000001003\nSigCgt:\t0000000180004000\n";
-        assert_eq!(ignored(status), 0x1003);
-        assert_eq!([ignored(""), ignored("SigIgn:\tx\n")], [0, 0]);
+        assert_eq!(ignored(status), Some(0x1003));
+        assert_eq!([ignored(""), ignored("SigIgn:\tx\n")], [None, None]);
     }
 }

@@ -66,7 +66,7 @@ impl RowScan {
             if taken >= limit && rows.may_have_more() {
                 return Ok(Some(Cursor::new(last, false)));
             }
-            // after some rows of a region, the filter starts anew in the next one
+            // after some rows of a region, the filter starts again in the next one
             if is_empty && rows.is_filter_done() {
                 break;
             }

@@ -23,7 +23,7 @@ pub(crate) struct Location {
     pub(crate) key: String,
 }
 
-/// Whether a path is a URL: a scheme, `://`, and more.
+/// Whether a path is a URL: it begins with a scheme and `://`.
 #[must_use]
 pub fn is_url(path: &Path) -> bool {
     url_scheme(path).is_some()

@@ -1,18 +1,21 @@
-//! URLs as paths. They are read by a storage that knows their schemes.
+//! URLs as paths. A storage of their schemes reads them.
 
 use std::path::Path;
 
-/// Returns the scheme of a path that is a URL: a [scheme](is_scheme), `://`, and more.
+/// Returns the scheme of a path that is a URL: it begins with a [scheme](is_scheme) and `://`.
 #[must_use]
 pub fn url_scheme(path: &Path) -> Option<&str> {
     let (scheme, _) = path.to_str()?.split_once("://")?;
     is_scheme(scheme).then_some(scheme)
 }
 
-/// Whether a text may be the scheme of a URL. It has two characters at least: one is a drive of Windows.
+/// Whether a text may be the scheme of a URL. It begins with a letter and has two characters at least: one is
+/// a drive of Windows.
 #[must_use]
 pub fn is_scheme(text: &str) -> bool {
-    text.len() > 1 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    text.len() > 1
+        && text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 #[cfg(test)]
@@ -26,7 +29,7 @@ mod tests {
             [scheme("s3://b"), scheme("hdfs:///a"), scheme("s3a://")],
             [Some("s3"), Some("hdfs"), Some("s3a")]
         );
-        for local in ["c://b", "a/b", "a/s3://b", "://b", "s3:/b", "a b://c", ""] {
+        for local in ["c://b", "a/b", "a/s3://b", "://b", "s3:/b", "a b://c", "..://b", "1a://b", ""] {
             assert_eq!(scheme(local), None, "{local}");
         }
     }

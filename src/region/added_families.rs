@@ -28,7 +28,7 @@ impl RegionOptions {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 opened => opened.map_err(|error| Error::io("open", &log, error))?,
             };
-            WalReader::new(file, self.limits_of_files())?.for_each_entry(|entry| {
+            let end = WalReader::new(file, self.limits_of_files())?.for_each_entry(|entry| {
                 let is_added = |cell: CellRef<'_>| families.contains(&cell.family());
                 let of = std::str::from_utf8(&entry.key().table_name).ok();
                 let is_of_table =
@@ -40,6 +40,9 @@ impl RegionOptions {
                     "a log has cells of a family of this name, which was deleted: recover the root first";
                 Err(Error::invalid_argument(format!("{message} ({})", log.display())))
             })?;
+            if let Some(refused) = end.refused(&log).filter(|_| !self.accept_torn_logs) {
+                return Err(refused);
+            }
         }
         Ok(())
     }

@@ -71,7 +71,8 @@ pub(super) struct Replayed {
     pub(super) max_seq_id: i64,
     /// The recovered edits that were read to their end.
     pub(super) whole: Vec<PathBuf>,
-    /// The recovered edits whose last entry is incomplete. It was never acknowledged.
+    /// The recovered edits whose last entry is incomplete. It was never acknowledged, unless the log was
+    /// closed.
     pub(super) torn: Vec<PathBuf>,
     /// The files that compactions have replaced.
     pub(super) compacted: ReplacedFiles,
@@ -250,10 +251,9 @@ impl RecoveredEdits {
 
     /// Reads a log for the files that compactions have replaced. The output of one need not exist: all cells
     /// may have been dropped, or it may have been compacted again.
-    fn add_replaced(&self, log: &Log, names: &mut ReplacedFiles) -> Result<()> {
+    fn add_replaced(&self, log: &Log, names: &mut ReplacedFiles) -> Result<WalEnd> {
         let entries = self.read(&log.file, log.is_shared)?;
-        let end = entries.for_each_entry(|entry| self.see_marker(&log.path, entry, names))?;
-        self.check_end(&end, &log.path)
+        entries.for_each_entry(|entry| self.see_marker(&log.path, entry, names))
     }
 
     /// Adds the files that a compaction has replaced, if the entry is the marker of one.
@@ -277,8 +277,9 @@ impl RecoveredEdits {
     ///
     /// # Errors
     ///
-    /// If a log is unreadable, or damaged before its end, or torn although it was closed, or has a row that is
-    /// not in the region; if the cells take more memory than [`Limits::load_on_open_bytes`]: [`ReplayError::TooLarge`].
+    /// If a log is unreadable, or damaged before its end, or torn although it was closed, or has a row that
+    /// is not in the region; if the cells take more memory than [`Limits::load_on_open_bytes`]:
+    /// [`ReplayError::TooLarge`].
     pub(super) fn replay(
         &self,
         stores: &[Store],
@@ -359,7 +360,8 @@ impl RecoveredEdits {
             // The name is the greatest sequence id in the log. As in HBase, its sign does not count.
             let greatest = name.parse::<i64>().ok().and_then(i64::checked_abs);
             if !is_given && greatest.is_some_and(|greatest| greatest <= floor) {
-                self.add_replaced(whole_log, &mut replayed.compacted)?;
+                let end = self.add_replaced(whole_log, &mut replayed.compacted)?;
+                replayed.warnings.extend(end.to_error(log));
                 replayed.whole.push(log.clone());
                 continue;
             }

@@ -180,7 +180,7 @@ pub(super) fn refuse_edits_of(
     let logs = recovery.tree.logs(recovery.storage())?;
     recovery.refuse_unclosed(&logs)?;
     for log in logs {
-        recovery.each_entry(&log.path, |(of, region), _| {
+        let end = recovery.each_entry(&log.path, |(of, region), _| {
             if of != *table || !regions.contains(&region) {
                 return Ok(());
             }
@@ -188,6 +188,9 @@ pub(super) fn refuse_edits_of(
             let message = format!("a clone that has region {region}, before the recovery of {path}");
             Err(Error::not_supported(message))
         })?;
+        if let Some(refused) = end.refused(&log.path).filter(|_| !options.accepts_torn_logs()) {
+            return Err(refused);
+        }
     }
     Ok(())
 }

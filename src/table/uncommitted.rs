@@ -74,9 +74,9 @@ pub(super) fn find_uncommitted(
     Ok(uncommitted)
 }
 
-/// Returns the regions that have rows of older regions, with these. Older ones that are marked as split do not
-/// count: a restored snapshot has them with their daughters, and the catalog may not have followed yet. HBase
-/// does not mark the parent of a split that it has only begun.
+/// Returns the regions that have rows of older regions, with these. Older ones that are marked as split do
+/// not count: a restored snapshot has them with their daughters, and the catalog may not have followed yet.
+/// HBase does not mark the parent of a split that it has only begun.
 fn new_with_older(regions: &[(PathBuf, RegionInfo)]) -> Vec<(&Path, &RegionInfo, Vec<&RegionInfo>)> {
     let mut sorted: Vec<(&Path, &RegionInfo)> = regions.iter().map(|(path, info)| (&**path, info)).collect();
     sorted.sort_by_key(|(_, info)| info.start_key());

@@ -30,8 +30,8 @@ const UNIT: u64 = 512;
 const SCAN: usize = 1 << 20;
 
 /// Why a log that was closed may not end within an entry.
-const TORN_BUT_CLOSED: &str = "the log was closed, so a length is damaged and edits may be missing; the option \
-     accept_torn_logs (--accept-torn-logs) takes what is there";
+const TORN_BUT_CLOSED: &str = "the log was closed, so that a length is damaged and edits may be missing; the \
+     option accept_torn_logs (hregion recover --accept-torn-logs) takes what is there";
 
 /// The maximum length of a file of zeros that is read as a log whose header did not reach the disk.
 const ZERO_FILE: u64 = 64 << 10;
@@ -87,8 +87,8 @@ pub enum WalEnd {
         unread: u64,
         /// Whether the tail of the file is zeros, as after a crash of some file systems.
         zeros: bool,
-        /// Whether the file has a trailer. A log that was closed ends with an entry, so this one has a damaged
-        /// length, and entries that were acknowledged may not have been read. A
+        /// Whether the file has a trailer. A log that was closed ends with an entry: a length in this one is
+        /// damaged, and entries that were acknowledged may not have been read. A
         /// [recovery](crate::Table::recover) and the opening of a region refuse it.
         closed: bool,
         /// What was missing.
@@ -102,9 +102,8 @@ impl WalEnd {
     #[must_use]
     pub fn to_error(&self, path: &Path) -> Option<Error> {
         match self {
-            Self::Torn { offset, unread, closed, reason, .. } => {
-                let reason = if *closed { Corruption::Malformed(TORN_BUT_CLOSED) } else { reason.clone() };
-                let reason = Box::new(reason);
+            Self::Torn { offset, unread, reason, .. } => {
+                let reason = Box::new(reason.clone());
                 Some(Corruption::TornLog { unread: *unread, reason }.at(path, *offset))
             }
             Self::Trailer | Self::NoTrailer => None,
@@ -114,7 +113,13 @@ impl WalEnd {
     /// Returns why the log at `path` is refused unless torn logs are accepted: it was closed, and yet ends
     /// within an entry. Of kind [`ErrorKind::Truncated`].
     pub(crate) fn refused(&self, path: &Path) -> Option<Error> {
-        self.to_error(path).filter(|_| matches!(self, Self::Torn { closed: true, .. }))
+        match self {
+            Self::Torn { offset, unread, closed: true, .. } => {
+                let reason = Box::new(Corruption::Malformed(TORN_BUT_CLOSED));
+                Some(Corruption::TornLog { unread: *unread, reason }.at(path, *offset))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -149,6 +154,7 @@ impl WalReader {
             Ok(header) => (Some(header), None),
             Err(Stop::Torn(reason)) if has_log_id(&*file)? => return Err(at(reason)),
             Err(Stop::Torn(reason)) => {
+                // Where entries begin is not known, so that only a trailer without a message is.
                 let closed = trailer::find(&*file, 0, true)?.is_some();
                 (None, Some(WalEnd::Torn { offset: 0, unread: file.len(), zeros: false, closed, reason }))
             }
@@ -720,7 +726,11 @@ mod tests {
         let bad = [&bytes[..bytes.len() - 3], &trailer::BYTES].concat();
         let (found, end) = read(&bad).unwrap();
         assert_eq!(found.len(), 2);
-        assert!(matches!(end, WalEnd::Torn { offset, .. } if offset == offsets[2]));
+        assert!(matches!(end, WalEnd::Torn { offset, closed: true, .. } if offset == offsets[2]));
+        // within the header
+        let bad = [&bytes[..7], &trailer::BYTES].concat();
+        let (found, end) = read(&bad).unwrap();
+        assert!(found.is_empty() && matches!(end, WalEnd::Torn { offset: 0, closed: true, .. }), "{end:?}");
     }
 
     /// A file whose bytes from an offset on are zeros when a chunk of them is read first.

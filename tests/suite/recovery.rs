@@ -422,13 +422,16 @@ fn a_closed_log_is_not_torn() {
         flipped[last] ^= 0x80;
     }
     let sound = storage.bytes(log).unwrap();
-    storage.remove(&edits).unwrap();
     let open = |given: Option<&Path>, writable, accept| {
         let options = options(&storage).create_if_missing(false).writable(writable);
         options.accept_torn_logs(accept).replay_logs(given).open(DIR)
     };
     let verify = |path: &Path| options(&storage).verify_file(path, |_, _| panic!("no HFile")).unwrap();
+    storage.remove(&edits).unwrap();
     for (path, given) in [(log, Some(log)), (&*edits, None)] {
+        if given.is_none() {
+            storage.create_new(path).unwrap().sync().unwrap();
+        }
         rewrite(&storage, path, &flipped);
         for writable in [false, true] {
             let error = open(given, writable, false).unwrap_err();

@@ -49,7 +49,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// equals sign of a qualifier is \x3D there. CSV takes typed columns, too: null is an empty field and an
 /// empty text "", bytes have \xHH for a backslash and all but printable ASCII, timestamps are milliseconds,
 /// lists are JSON. Such an export that was cut off is continued by the same command: complete files are kept,
-/// and cells expire by the time of the first run, which is "now" in the manifest.
+/// except those of regions with cells that are in no store file, and cells expire by the time of the first
+/// run, which is "now" in the manifest.
 ///
 /// With --json prints {"file","table","region","encoded","start","end","rows","cells","bytes","sha256"} for
 /// each file, then {"summary":{"files","rows","cells","bytes"}}.

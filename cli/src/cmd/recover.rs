@@ -27,8 +27,8 @@ use std::path::PathBuf;
 ///
 /// A log that its server did not close may end within an entry. Such an entry was never acknowledged: a
 /// message on standard error names its offset. Damage anywhere else is an error, and then nothing changes; so
-/// is a log that ends so although its server closed it, or went on with a newer one, unless --accept-torn-logs
-/// is given.
+/// is a log that ends so although its server closed it, or went on with a newer one, unless
+/// --accept-torn-logs is given.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -40,8 +40,8 @@ pub(crate) struct Args {
     wal: Vec<PathBuf>,
 
     /// Also accept logs that end within an entry although they were closed: a length in them is damaged, and
-    /// the edits from there on are lost. In a root directory, also logs whose servers went on with newer ones,
-    /// as after the failure of a data node of HDFS
+    /// the edits from there on are lost. In a root directory, also logs whose servers went on with newer
+    /// ones, as after the failure of a data node of HDFS
     #[arg(long)]
     accept_torn_logs: bool,
 

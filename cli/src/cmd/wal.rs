@@ -25,7 +25,8 @@ use std::path::{Path, PathBuf};
 /// other. The position is that after the entry.
 ///
 /// A log that its server did not close may end within an entry. Such an entry was never acknowledged: a
-/// message on standard error names its offset, and all entries before it are printed.
+/// message on standard error names its offset, and all entries before it are printed. If the log has a
+/// trailer, it was closed: then a length in it is damaged, and entries after the offset are not printed.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -234,7 +234,7 @@ impl Stage {
         statuses.collect::<Result<_, _>>().map(Response::Status)
     }
 
-    /// Writes files, and loads them. The load moves them, so that they must be in the region's file system.
+    /// Writes files, and loads them. The load moves them, so they must be in the region's file system.
     fn bulk_load(&self, files: &[BulkFile], now: i64) -> hregion::Result<()> {
         let scratch = ScratchDir::create_in(&self.region.path().join(".tmp"))?;
         let families = &self.create.families;

@@ -381,7 +381,7 @@ get_splits 'u'"#,
     }
 }
 
-/// A filter starts anew in each region, unless it accepts nothing in one.
+/// A filter starts again in each region, unless it accepts nothing in one.
 #[test]
 fn filters_end_scans_of_several_regions() {
     let dir = tempfile::tempdir().unwrap();

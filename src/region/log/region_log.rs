@@ -255,10 +255,11 @@ impl RegionLog {
     /// Returns the number of the oldest file of the common log that has entries of the region. A region that
     /// has left this log has none: its own files have other numbers.
     pub(super) fn oldest(&self) -> Option<u64> {
+        let part = self.part();
         if self.own.get().is_some() {
             return None;
         }
-        self.part().logs.iter().map(|log| log.number).find(|number| *number > 0)
+        part.logs.iter().map(|log| log.number).find(|number| *number > 0)
     }
 
     /// Whether there are files of this log.

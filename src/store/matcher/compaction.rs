@@ -2,7 +2,6 @@
 
 use super::{Disorder, MatchCode, ScanQueryMatcher, Version};
 use crate::cell::CellType;
-use crate::schema::KeepDeletedCells;
 
 /// The kind of file being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +50,7 @@ impl ScanQueryMatcher<'_> {
 
     /// HBase: `MinorCompactionScanQueryMatcher`.
     fn match_minor_marker(&mut self, marker: Version<'_>) -> Result<MatchCode, Disorder> {
-        // Markers that are kept are left out by reads whose time range ends before them: others must not rely
-        // on them.
-        let keeps_none = self.info.keep_deleted_cells == KeepDeletedCells::False;
-        if keeps_none && self.deletes.is_redundant(marker) {
+        if self.deletes.is_redundant(marker) {
             let family_markers_follow =
                 marker.qualifier.is_empty() && marker.type_code != CellType::DeleteFamily.code();
             return Ok(if family_markers_follow {

@@ -87,8 +87,7 @@ impl Compaction<'_> {
                 KeepDeletedCells::Ttl => cell.timestamp < oldest,
             };
             let Some(earliest_put) = self.major else {
-                let keeps_none = matches!(self.settings.keep_deleted, KeepDeletedCells::False);
-                if keeps_none && is_redundant(cell, &markers) {
+                if is_redundant(cell, &markers) {
                     // the column with the empty qualifier also holds the markers of the family
                     let stays = cell.qualifier.is_empty() && cell.kind != CellType::DeleteFamily;
                     return if stays { Verdict::Drop } else { Verdict::DropColumn };

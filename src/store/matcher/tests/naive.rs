@@ -171,8 +171,7 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
                 }
                 _ => false,
             };
-            let keeps_none = info.keep_deleted_cells == KeepDeletedCells::False;
-            let redundant = keeps_none && markers.iter().any(covers);
+            let redundant = markers.iter().any(covers);
             if applied(cell) {
                 markers.push(cell);
             }
