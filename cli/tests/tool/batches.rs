@@ -444,7 +444,7 @@ fn files_of_a_region_with_unflushed_cells_are_not_kept() {
     copy_dir(&first, &second);
     // the directory as it is before the cell is flushed
     let write = |from: &Path, value: &'static str| {
-        let table = Table::open(from, "t").unwrap();
+        let table = Table::open_with(from, "t", Region::options().writable(true)).unwrap();
         table.put(Put::new("r").cell_at("f", "q", 7, value)).unwrap();
         if root.exists() {
             fs::remove_dir_all(&root).unwrap();

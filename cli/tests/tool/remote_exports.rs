@@ -402,7 +402,7 @@ fn a_manifest_is_of_what_is_in_the_bucket() {
     assert_eq!(code(&output), 5, "{}", stderr(&output));
     assert!(stderr(&output).contains(&key), "{}", stderr(&output));
     assert!(server.keys().is_empty(), "{:?}", server.keys());
-    assert_eq!(code(&run(&words(&format!("export {} --to jsonl --out x://y", text(&path))))), 4);
+    assert_eq!(code(&run(&words(&format!("export {} --to jsonl --out xy://z", text(&path))))), 4);
 }
 
 #[test]
