@@ -99,19 +99,7 @@ impl<'a> Cursor<'a> {
 
     /// A protobuf varint of at most 64 bits.
     pub(crate) fn varint(&mut self, what: &'static str) -> Result<u64, Corruption> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.u8(what)?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                break;
-            }
-            value |= bits << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(Corruption::Malformed("varint of more than 64 bits"))
+        read_varint(|| self.u8(what))
     }
 
     /// A cint (§1.2): seven bits per byte, least significant first, at most 31 bits in total.
@@ -205,6 +193,23 @@ pub(crate) fn vlong_len(value: i64) -> usize {
     }
     let magnitude = if value < 0 { !value } else { value };
     1 + (64 - magnitude.leading_zeros() as usize).div_ceil(8).max(1)
+}
+
+/// Reads a protobuf varint of at most 64 bits, whose bytes `next` returns.
+pub(crate) fn read_varint<E: From<Corruption>>(mut next: impl FnMut() -> Result<u8, E>) -> Result<u64, E> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let byte = next()?;
+        let bits = u64::from(byte & 0x7f);
+        if shift == 63 && bits > 1 {
+            break;
+        }
+        value |= bits << shift;
+        if byte < 0x80 {
+            return Ok(value);
+        }
+    }
+    Err(Corruption::Malformed("varint of more than 64 bits").into())
 }
 
 /// Appends a protobuf varint. For numbers up to 31 bits this is a cint (§1.2) as well.

@@ -1,7 +1,7 @@
 //! The bytes of a log, read in order, and why reading ends.
 #![warn(clippy::indexing_slicing)]
 
-use crate::coding::Cursor;
+use crate::coding::{Cursor, read_varint};
 use crate::error::{Corruption, Error};
 use crate::io::FileReader;
 use std::io;
@@ -21,19 +21,7 @@ pub(super) trait Source {
 
     /// Reads a protobuf varint of at most 64 bits.
     fn varint(&mut self, what: &'static str) -> Result<u64, Self::Error> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.u8(what)?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                break;
-            }
-            value |= bits << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(Corruption::Malformed("varint of more than 64 bits").into())
+        read_varint(|| self.u8(what))
     }
 }
 
