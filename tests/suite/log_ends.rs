@@ -1,6 +1,7 @@
 //! Logs that end by a sync that fails, and what in a log could be taken for something else.
 
 use crate::support::forward::forward;
+use crate::support::hooked_logs::{HookedLogs, LogCall};
 use hregion::io::LogFile;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::wal::{WalEnd, WalReader};
@@ -10,7 +11,7 @@ use hregion::{
 };
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -26,7 +27,6 @@ fn put(row: &str) -> Put {
 }
 
 /// A sync that says when it has begun, and ends when it is let.
-#[derive(Debug)]
 struct Gate {
     begun: Barrier,
     ends: Barrier,
@@ -43,59 +43,23 @@ impl Gate {
     }
 }
 
-/// Fails the third sync of the first log, and delays that and the second sync of the second log.
-#[derive(Debug)]
-struct Gated {
-    inner: FaultyStorage,
-    logs: AtomicUsize,
-    gates: Arc<[Gate; 2]>,
-}
-
-impl Storage for Gated {
-    forward!(inner: open create create_new rename hard_link remove remove_dir sync_file sync_dir list_dir);
-    forward!(inner: create_dir_all lock optional);
-
-    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        let number = self.logs.fetch_add(1, Ordering::Relaxed) + 1;
-        let (log, gates) = (self.inner.create_log(path)?, Arc::clone(&self.gates));
-        Ok(Box::new(GatedLog { log, number, syncs: 0, gates }))
-    }
-}
-
-#[derive(Debug)]
-struct GatedLog {
-    log: Box<dyn LogFile>,
-    number: usize,
-    syncs: usize,
-    gates: Arc<[Gate; 2]>,
-}
-
-impl LogFile for GatedLog {
-    forward!(log: path append truncate can_overwrite max_len);
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.syncs += 1;
-        match (self.number, self.syncs) {
-            (1, 3) => {
-                self.gates[0].pass();
-                Err(io::Error::other("the disk is gone"))
-            }
-            (2, 2) => {
-                self.gates[1].pass();
-                self.log.sync()
-            }
-            _ => self.log.sync(),
-        }
-    }
-}
-
 /// A flush syncs the file that it has ended while writers use the next one. If that fails, each of them ends.
 #[test]
 fn no_writer_waits_after_the_sync_of_an_ended_file_has_failed() {
     let gates = Arc::new([Gate::new(), Gate::new()]);
-    let inner = FaultyStorage::new();
-    let storage = Gated { inner, logs: AtomicUsize::new(0), gates: Arc::clone(&gates) };
-    let options = options(Arc::new(storage)).compaction_enabled(false);
+    let passed = Arc::clone(&gates);
+    let storage = HookedLogs::shared(&FaultyStorage::new(), move |call| match call {
+        LogCall::Sync { log: 1, sync: 3 } => {
+            passed[0].pass();
+            Err(io::Error::other("the disk is gone"))
+        }
+        LogCall::Sync { log: 2, sync: 2 } => {
+            passed[1].pass();
+            Ok(())
+        }
+        _ => Ok(()),
+    });
+    let options = options(storage).compaction_enabled(false);
     let region = options.family(Family::new("f")).open(DIR).unwrap();
     // The first sync is that of the header, and the second that of the put.
     region.put(put("before")).unwrap();
@@ -129,51 +93,24 @@ fn no_writer_waits_after_the_sync_of_an_ended_file_has_failed() {
     assert_eq!(received, expected);
 }
 
-/// Delays the next sync of the first log, which may then fail.
-#[derive(Debug)]
+/// A gate for the next call.
 struct Delay {
     is_set: AtomicBool,
     gate: Gate,
-    fails: bool,
 }
 
-#[derive(Debug)]
-struct Delayed {
-    inner: FaultyStorage,
-    has_log: AtomicBool,
-    delay: Arc<Delay>,
-}
-
-impl Storage for Delayed {
-    forward!(inner: open create create_new rename hard_link remove remove_dir sync_file sync_dir list_dir);
-    forward!(inner: create_dir_all lock optional);
-
-    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        let log = self.inner.create_log(path)?;
-        if self.has_log.swap(true, Ordering::Relaxed) {
-            return Ok(log);
-        }
-        Ok(Box::new(DelayedLog { log, delay: Arc::clone(&self.delay) }))
+impl Delay {
+    fn new() -> Self {
+        Self { is_set: AtomicBool::new(false), gate: Gate::new() }
     }
-}
 
-#[derive(Debug)]
-struct DelayedLog {
-    log: Box<dyn LogFile>,
-    delay: Arc<Delay>,
-}
-
-impl LogFile for DelayedLog {
-    forward!(log: path append truncate can_overwrite max_len);
-
-    fn sync(&mut self) -> io::Result<()> {
-        if self.delay.is_set.swap(false, Ordering::Relaxed) {
-            self.delay.gate.pass();
-            if self.delay.fails {
-                return Err(io::Error::other("the disk is gone"));
-            }
+    /// Passes the gate if that is set. Returns whether it was.
+    fn pass(&self) -> bool {
+        let is_set = self.is_set.swap(false, Ordering::Relaxed);
+        if is_set {
+            self.gate.pass();
         }
-        self.log.sync()
+        is_set
     }
 }
 
@@ -183,13 +120,18 @@ impl LogFile for DelayedLog {
 fn a_write_is_not_durable_before_those_in_the_file_before() {
     for fails in [false, true] {
         let storage = FaultyStorage::new();
-        let delay = Arc::new(Delay { is_set: AtomicBool::new(false), gate: Gate::new(), fails });
-        let has_log = AtomicBool::new(false);
-        let delayed = Delayed { inner: storage.clone(), has_log, delay: Arc::clone(&delay) };
+        let delay = Arc::new(Delay::new());
+        let of_sync = Arc::clone(&delay);
+        let delayed = HookedLogs::shared(&storage, move |call| {
+            if matches!(call, LogCall::Sync { log: 1, .. }) && of_sync.pass() && fails {
+                return Err(io::Error::other("the disk is gone"));
+            }
+            Ok(())
+        });
         let open = |storage: Arc<dyn Storage>| {
             options(storage).compaction_enabled(false).family(Family::new("f")).open(DIR).unwrap()
         };
-        let region = open(Arc::new(delayed));
+        let region = open(delayed);
         region.put(put("first").durability(Durability::SyncWal)).unwrap();
         delay.is_set.store(true, Ordering::Relaxed);
         let flush = {
@@ -350,60 +292,31 @@ fn a_log_that_is_only_appended_to_is_replayed_and_does_not_end_as_a_whole_one() 
 }
 
 /// What the next append to a log does.
-#[derive(Debug)]
 struct NextAppend {
     panics: AtomicBool,
-    waits: AtomicBool,
-    gate: Gate,
+    delay: Delay,
 }
 
 impl NextAppend {
-    fn new() -> Arc<Self> {
-        let (panics, waits) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { panics, waits, gate: Gate::new() })
-    }
-}
-
-/// Logs of which an append panics, or waits, when it is told to.
-#[derive(Debug)]
-struct Panics {
-    inner: FaultyStorage,
-    next: Arc<NextAppend>,
-}
-
-impl Storage for Panics {
-    forward!(inner: open create create_new rename hard_link remove remove_dir sync_file sync_dir list_dir);
-    forward!(inner: create_dir_all lock optional);
-
-    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        Ok(Box::new(PanicsLog { log: self.inner.create_log(path)?, next: Arc::clone(&self.next) }))
-    }
-}
-
-#[derive(Debug)]
-struct PanicsLog {
-    log: Box<dyn LogFile>,
-    next: Arc<NextAppend>,
-}
-
-impl LogFile for PanicsLog {
-    forward!(log: path truncate can_overwrite max_len sync);
-
-    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
-        assert!(!self.next.panics.swap(false, Ordering::Relaxed), "an append that panics");
-        if self.next.waits.swap(false, Ordering::Relaxed) {
-            self.next.gate.pass();
-        }
-        self.log.append(bytes, kept)
+    /// Also returns a region whose logs do that.
+    fn with_region() -> (Arc<Self>, Region) {
+        let next = Arc::new(Self { panics: AtomicBool::new(false), delay: Delay::new() });
+        let of_log = Arc::clone(&next);
+        let storage = HookedLogs::shared(&FaultyStorage::new(), move |call| {
+            if matches!(call, LogCall::Append) {
+                assert!(!of_log.panics.swap(false, Ordering::Relaxed), "an append that panics");
+                of_log.delay.pass();
+            }
+            Ok(())
+        });
+        (next, options(storage).family(Family::new("f")).open(DIR).unwrap())
     }
 }
 
 /// What is not in the log must not be read: it would be gone after a crash.
 #[test]
 fn a_write_whose_log_panics_is_not_read() {
-    let next = NextAppend::new();
-    let storage = Panics { inner: FaultyStorage::new(), next: Arc::clone(&next) };
-    let region = options(Arc::new(storage)).family(Family::new("f")).open(DIR).unwrap();
+    let (next, region) = NextAppend::with_region();
     region.put(put("before")).unwrap();
     next.panics.store(true, Ordering::Relaxed);
     let write = thread::spawn({
@@ -420,21 +333,19 @@ fn a_write_whose_log_panics_is_not_read() {
 /// Flushes, and closing, wait for writes that are pending.
 #[test]
 fn a_write_that_has_waited_ends_if_its_log_panics() {
-    let next = NextAppend::new();
-    let storage = Panics { inner: FaultyStorage::new(), next: Arc::clone(&next) };
-    let region = options(Arc::new(storage)).family(Family::new("f")).open(DIR).unwrap();
+    let (next, region) = NextAppend::with_region();
     region.put(put("before")).unwrap();
     let write = |row: &'static str| {
         let region = region.clone();
         thread::spawn(move || region.put(put(row)))
     };
-    next.waits.store(true, Ordering::Relaxed);
+    next.delay.is_set.store(true, Ordering::Relaxed);
     let first = write("first");
-    next.gate.begun.wait();
+    next.delay.gate.begun.wait();
     let second = write("second");
     thread::sleep(Duration::from_millis(300)); // it waits for the next append
     next.panics.store(true, Ordering::Relaxed);
-    next.gate.ends.wait();
+    next.delay.gate.ends.wait();
     first.join().unwrap().unwrap();
     assert!(second.join().is_err(), "the append panics");
     let found = |row: &str| !region.get(&Get::new(row)).unwrap().is_empty();

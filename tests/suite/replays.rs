@@ -1,8 +1,7 @@
 //! What opening a region replays, in which steps, and what it leaves.
 
-use crate::support::forward::forward;
+use crate::support::hooked_logs::{HookedLogs, LogCall};
 use crate::support::protobuf::field;
-use hregion::io::LogFile;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{
@@ -12,7 +11,6 @@ use hregion::{
 use std::io;
 use std::mem::forget;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
@@ -189,56 +187,23 @@ fn flushes_that_fail_after_the_log_add_one_log() {
     assert!((20..=21).contains(&rows(&region).len()));
 }
 
-/// Fails the sync of a log that a flush has ended, after another write.
-#[derive(Debug)]
-struct LateFailure {
-    inner: FaultyStorage,
-    logs: AtomicUsize,
-    write: Arc<Barrier>,
-}
-
-impl Storage for LateFailure {
-    forward!(inner: open create create_new rename hard_link remove remove_dir sync_file sync_dir list_dir);
-    forward!(inner: create_dir_all lock optional);
-
-    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        let is_first = self.logs.fetch_add(1, Ordering::Relaxed) == 0;
-        let (log, write) = (self.inner.create_log(path)?, is_first.then(|| Arc::clone(&self.write)));
-        Ok(Box::new(LateLog { log, syncs: 0, write }))
-    }
-}
-
-#[derive(Debug)]
-struct LateLog {
-    log: Box<dyn LogFile>,
-    syncs: u32,
-    write: Option<Arc<Barrier>>,
-}
-
-impl LogFile for LateLog {
-    forward!(log: path append truncate can_overwrite max_len);
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.syncs += 1;
-        match &self.write {
-            // The first sync is that of the header.
-            Some(write) if self.syncs == 2 => {
-                write.wait();
-                write.wait();
-                Err(io::Error::other("the disk is gone"))
-            }
-            _ => self.log.sync(),
-        }
-    }
-}
-
 /// A flush may find out that the log has failed after later writes were accepted. They are in no log then,
 /// and the next flush must not tear them.
 #[test]
 fn what_was_written_before_a_failure_was_known_is_logged_again_too() {
     let (inner, write) = (FaultyStorage::new(), Arc::new(Barrier::new(2)));
-    let storage = LateFailure { inner: inner.clone(), logs: AtomicUsize::new(0), write: Arc::clone(&write) };
-    let region = Region::options().storage(Arc::new(storage)).create_if_missing(true);
+    let of_log = Arc::clone(&write);
+    // Fails the sync of a log that a flush has ended, after another write.
+    let storage = HookedLogs::shared(&inner, move |call| match call {
+        // The first sync is that of the header.
+        LogCall::Sync { log: 1, sync: 2 } => {
+            of_log.wait();
+            of_log.wait();
+            Err(io::Error::other("the disk is gone"))
+        }
+        _ => Ok(()),
+    });
+    let region = Region::options().storage(storage).create_if_missing(true);
     let region = region.compaction_enabled(false).durability(Durability::AsyncWal);
     let region = region.family(Family::new("f")).family(Family::new("g")).open(DIR).unwrap();
     region.put(put("r0", "v")).unwrap();

@@ -1,0 +1,81 @@
+//! Logs whose calls a test sees before they are made: it may delay them, or fail them.
+
+use super::forward::forward;
+use hregion::Storage;
+use hregion::io::LogFile;
+use hregion::io::faulty::FaultyStorage;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{fmt, io};
+
+/// A call of a log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LogCall {
+    Append,
+    /// The numbers of the log and of its sync, from 1.
+    Sync {
+        log: usize,
+        sync: usize,
+    },
+}
+
+#[derive(Clone)]
+struct Hook(Arc<dyn Fn(LogCall) -> io::Result<()> + Send + Sync>);
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
+    }
+}
+
+/// A storage that calls a hook before each append to a log and each sync of one. The call fails if that does.
+#[derive(Debug)]
+pub(crate) struct HookedLogs {
+    inner: FaultyStorage,
+    logs: AtomicUsize,
+    hook: Hook,
+}
+
+impl HookedLogs {
+    pub(crate) fn shared(
+        inner: &FaultyStorage,
+        hook: impl Fn(LogCall) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Arc<dyn Storage> {
+        Arc::new(Self { inner: inner.clone(), logs: AtomicUsize::new(0), hook: Hook(Arc::new(hook)) })
+    }
+}
+
+impl Storage for HookedLogs {
+    forward!(inner: open create create_new rename hard_link remove remove_dir sync_file sync_dir list_dir);
+    forward!(inner: create_dir_all lock optional);
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        let number = self.logs.fetch_add(1, Ordering::Relaxed) + 1;
+        let log = self.inner.create_log(path)?;
+        Ok(Box::new(HookedLog { log, number, syncs: 0, hook: self.hook.clone() }))
+    }
+}
+
+#[derive(Debug)]
+struct HookedLog {
+    log: Box<dyn LogFile>,
+    number: usize,
+    syncs: usize,
+    hook: Hook,
+}
+
+impl LogFile for HookedLog {
+    forward!(log: path truncate can_overwrite max_len);
+
+    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
+        (self.hook.0)(LogCall::Append)?;
+        self.log.append(bytes, kept)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.syncs += 1;
+        (self.hook.0)(LogCall::Sync { log: self.number, sync: self.syncs })?;
+        self.log.sync()
+    }
+}
