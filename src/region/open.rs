@@ -4,19 +4,20 @@ use super::background::Background;
 use super::commit::{FileChanges, Replaced};
 use super::locks::RowLocks;
 use super::log::{LogSettings, RegionLog, SharedLog};
-use super::replay::{LaterEdits, RecoveredEdits, ReplayError, Replayed, Replaying};
+use super::replay::{LaterEdits, RecoveredEdits, ReplayError, Replayed, Replaying, Window};
 use super::super_version::SuperVersionCell;
 use super::updates::Updates;
 use super::write::{max_cell_len, max_key_len};
 use super::{MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
 use crate::error::{Corruption, Error, Result};
-use crate::hfile::Encryption;
+use crate::hfile::{Encryption, HFileOptions};
 use crate::io::{FileLock, Owner};
 use crate::layout::file_name::FileName;
 use crate::layout::{
     LOCK, LogTree, RECOVERED_EDITS, RegionChange, RegionDir, SchemaChange, Snapshot, SnapshotRegion,
     StoreFileInfo, StoreFiles, TableListing, path_of_region, read_descriptor_file,
 };
+use crate::limits::Limits;
 use crate::memstore::Segment;
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
@@ -129,30 +130,12 @@ impl RegionOptions {
         let options = self.files.clone().block_counts(Arc::clone(&block_counts));
         let (families, mut unknown) = self.families_of(&dir)?;
         warnings.append(&mut unknown);
-        let (mut stores, mut files, mut flushed) = (Vec::new(), Vec::new(), Vec::new());
-        let mut files_seq_id = 0;
-        let (storage, mut limits) = (Arc::clone(&self.storage), self.files.limit_values().clone());
-        if self.writable {
-            // Writers wait at half of this: what they have logged can nearly always be replayed at once.
-            let most = usize::try_from(self.flush_size(&dir)?).unwrap_or(usize::MAX).saturating_mul(8);
-            limits.load_on_open_bytes = limits.load_on_open_bytes.max(most);
-        }
+        let (limits, may_vanish) = (self.replay_limits(&dir)?, !self.writable);
         let (given, accept_torn) = (&self.replay_logs, self.accept_torn_logs);
-        let edits = RecoveredEdits::new(&dir, given, &storage, &limits, !self.writable, accept_torn)?;
+        let edits = RecoveredEdits::new(&dir, given, &self.storage, &limits, may_vanish, accept_torn)?;
+        let (mut stores, mut files, mut flushed) = (Vec::new(), Vec::new(), Vec::new());
         for family in families {
-            let (compaction, checksums) = self.settings_of(&dir, &family)?;
-            let store = Store {
-                compaction,
-                checksums,
-                cache_data: dir.flag(family.name(), "BLOCKCACHE", true),
-                zstd_framed: self.is_zstd_framed(),
-                dir: dir.family(family.name()).path(),
-                tmp: dir.tmp().join(String::from_utf8_lossy(family.name()).as_ref()),
-                family,
-                order: dir.order(),
-                options: options.clone(),
-                storage: Arc::clone(&self.storage),
-            };
+            let store = self.new_store(&dir, family, &options)?;
             let opened = self.open_store_files(&dir, &store, list, &mut warnings)?;
             flushed.push(opened.files.iter().map(StoreFile::max_seq_id).fold(0, i64::max));
             files.push(opened);
@@ -164,36 +147,16 @@ impl RegionOptions {
         {
             edits.refuse_unsplit(root, &stores, &flushed)?;
         }
-        let new_segments = || -> Vec<Arc<Segment>> {
-            stores.iter().map(|store| Arc::new(Segment::new(store.order))).collect()
-        };
-        let mut segments = new_segments();
-        let mut windows = Vec::new();
-        let mut replayed = match edits.replay(&stores, &segments, &flushed) {
-            Err(ReplayError::TooLarge(_)) if self.writable => {
-                segments = new_segments();
-                windows = edits.windows(&stores, &flushed)?;
-                edits.replay_window(&stores, &segments, &flushed, &windows.remove(0))?
-            }
-            replayed => replayed.map_err(ReplayError::into_error)?,
-        };
-        let (mut states, mut replaced) = (Vec::new(), Vec::new());
+        let (segments, mut replayed, windows) = self.replay_edits(&edits, &stores, &flushed)?;
+        let (mut states, mut replaced, mut files_seq_id) = (Vec::new(), Vec::new(), 0);
         for (index, ((store, mut opened), segment)) in stores.iter().zip(files).zip(segments).enumerate() {
             let is_compacted =
                 |name: &str| replayed.compacted.contains(&(store.family.name().to_vec(), name.to_owned()));
             opened.leave_out(is_compacted);
-            if self.writable {
-                // Refused here rather than at the first flush, when writes have already been acknowledged.
-                let is_encrypted = opened.files.iter().any(StoreFile::is_encrypted);
-                Encryption::for_output(&store.family, is_encrypted, &self.files)?;
-            }
             let left_over = |name: String| Replaced { store: index, name, in_use: StoreFileUse::default() };
             replaced.extend(opened.replaced.into_iter().map(left_over));
             files_seq_id = opened.files.iter().map(greatest_seq_id).fold(files_seq_id, i64::max);
-            let mut state = StoreVersion::new(&store.family, store.order, opened.files);
-            state.lazy_seek = self.lazy_seek;
-            state.active = segment;
-            states.push(Arc::new(state));
+            states.push(Arc::new(self.state_of(store, opened.files, segment)?));
         }
         // A flush that ended after the logs were opened, and that only some families' listings have, must not
         // have cells that are in no log read. Its own number follows that of the last entry.
@@ -222,6 +185,70 @@ impl RegionOptions {
             later,
             warnings,
         })
+    }
+
+    /// Returns the limits on what a replay reads.
+    fn replay_limits(&self, dir: &RegionDir) -> Result<Limits> {
+        let mut limits = self.files.limit_values().clone();
+        if self.writable {
+            // Writers wait at half of this: what they have logged can nearly always be replayed at once.
+            let most = usize::try_from(self.flush_size(dir)?).unwrap_or(usize::MAX).saturating_mul(8);
+            limits.load_on_open_bytes = limits.load_on_open_bytes.max(most);
+        }
+        Ok(limits)
+    }
+
+    fn new_store(&self, dir: &RegionDir, family: Family, options: &HFileOptions) -> Result<Store> {
+        let (compaction, checksums) = self.settings_of(dir, &family)?;
+        Ok(Store {
+            compaction,
+            checksums,
+            cache_data: dir.flag(family.name(), "BLOCKCACHE", true),
+            zstd_framed: self.is_zstd_framed(),
+            dir: dir.family(family.name()).path(),
+            tmp: dir.tmp().join(String::from_utf8_lossy(family.name()).as_ref()),
+            family,
+            order: dir.order(),
+            options: options.clone(),
+            storage: Arc::clone(&self.storage),
+        })
+    }
+
+    /// Replays edits into new segments, one for each store. If they take too much memory at once, replays
+    /// the first window of them, and returns the windows that are left.
+    fn replay_edits(
+        &self,
+        edits: &RecoveredEdits,
+        stores: &[Store],
+        flushed: &[i64],
+    ) -> Result<(Vec<Arc<Segment>>, Replayed, Vec<Window>)> {
+        let new_segments = || -> Vec<Arc<Segment>> {
+            stores.iter().map(|store| Arc::new(Segment::new(store.order))).collect()
+        };
+        let mut segments = new_segments();
+        let mut windows = Vec::new();
+        let replayed = match edits.replay(stores, &segments, flushed) {
+            Err(ReplayError::TooLarge(_)) if self.writable => {
+                segments = new_segments();
+                windows = edits.windows(stores, flushed)?;
+                edits.replay_window(stores, &segments, flushed, &windows.remove(0))?
+            }
+            replayed => replayed.map_err(ReplayError::into_error)?,
+        };
+        Ok((segments, replayed, windows))
+    }
+
+    /// Returns the state of a store with these files, and a segment of replayed cells.
+    fn state_of(&self, store: &Store, files: Vec<StoreFile>, segment: Arc<Segment>) -> Result<StoreVersion> {
+        if self.writable {
+            // Refused here rather than at the first flush, when writes have already been acknowledged.
+            let is_encrypted = files.iter().any(StoreFile::is_encrypted);
+            Encryption::for_output(&store.family, is_encrypted, &self.files)?;
+        }
+        let mut state = StoreVersion::new(&store.family, store.order, files);
+        state.lazy_seek = self.lazy_seek;
+        state.active = segment;
+        Ok(state)
     }
 
     /// Returns the size of the memory, in bytes, at which it is flushed.
