@@ -13,7 +13,7 @@ use crate::block::header::BlockSizes;
 use crate::block::index::{IndexBlock, IndexContext, SlotUse};
 use crate::block::{BlockHandle, BlockHeader, BlockType};
 use crate::cache::FileId;
-use crate::cell::{CellFormat, SeekKey};
+use crate::cell::{CellFormat, CellOrder, SeekKey};
 use crate::coding::Cursor;
 use crate::error::{Corruption, Error, Result};
 use crate::io::FileReader;
@@ -45,13 +45,7 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
     if order.is_none() {
         warnings.push(at_trailer(unknown_comparator(&trailer)));
     }
-    let context = BlockContext {
-        has_checksums: trailer.has_checksums(),
-        verify_checksums: options.verify_checksums,
-        decompressor: Decompressor::new(trailer.compression_codec(), options.zstd_dictionary.clone()),
-        cipher: cipher(&trailer, options).map_err(at_trailer)?,
-        limits: options.limits.clone(),
-    };
+    let context = block_context(&trailer, options).map_err(at_trailer)?;
     let section = load_on_open_section(&*reader, &trailer, &tail, tail_at, &options.limits)?;
     let mut blocks = LoadOnOpen {
         context: &context,
@@ -70,16 +64,12 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
 
     let at_root =
         |corruption: Corruption| corruption.in_block(reader.path(), root_at, BlockType::RootIndex.name());
-    let index_context = IndexContext {
-        order,
-        end: trailer.load_on_open_data_offset(),
-        header_len: u32::try_from(context.header_len()).unwrap_or(u32::MAX),
-        slots: match options.cache {
-            Some(_) => SlotUse::Blocks,
-            None if options.limits.outline_bytes > 0 => SlotUse::Outlines,
-            None => SlotUse::Unused,
-        },
+    let slots = match options.cache {
+        Some(_) => SlotUse::Blocks,
+        None if options.limits.outline_bytes > 0 => SlotUse::Outlines,
+        None => SlotUse::Unused,
     };
+    let index_context = index_context(&trailer, order, &context, slots);
     let levels = trailer.num_data_index_levels().max(1);
     if levels > options.limits.index_levels {
         let (value, limit) = (levels.into(), options.limits.index_levels.into());
@@ -95,28 +85,12 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
         .map_err(|corruption| corruption.in_block(reader.path(), meta_at, BlockType::RootIndex.name()))?;
     // as HBase writes them; of equal names the first is found
     meta_blocks.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let (mut general_bloom, mut delete_family_bloom) = (None, None);
-    let filters = blocks.filters(|kind, payload| {
-        let bloom = BloomFilter::parse(kind, payload, &info, order, &index_context)?;
-        match kind {
-            FilterKind::General => general_bloom = Some(bloom),
-            FilterKind::DeleteFamily => delete_family_bloom = Some(bloom),
-        }
-        Ok(())
-    });
-    // a damaged filter is ignored; it never fails a read
-    warnings.extend(filters.err());
+    let (general_bloom, delete_family_bloom) = read_filters(blocks, &info, &index_context, &mut warnings);
     let id = FileId::next();
     let id = if context.cipher.is_some() { id.secret() } else { id };
     let cache = options.cache.as_ref().map(|cache| (cache.clone(), id));
-    let average = |len: Result<Option<i32>, Corruption>| {
-        len.ok().flatten().and_then(|len| usize::try_from(len).ok()).unwrap_or(0)
-    };
-    let average_cell = KEY_VALUE_LENGTHS
-        .saturating_add(average(info.avg_key_len()))
-        .saturating_add(average(info.avg_value_len()));
     let last_key = info.last_key().map_err(at_info)?.map(SeekKey::from);
-    let source = BlockSource::new(reader, context, format, average_cell);
+    let source = BlockSource::new(reader, context, format, average_cell_len(&info));
     Ok(ReaderCore {
         source,
         info,
@@ -135,6 +109,63 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
         zstd_framed: OnceLock::new(),
         trailer,
     })
+}
+
+/// Returns how the blocks of a file are read.
+pub(super) fn block_context(trailer: &Trailer, options: &HFileOptions) -> Result<BlockContext, Corruption> {
+    Ok(BlockContext {
+        has_checksums: trailer.has_checksums(),
+        verify_checksums: options.verify_checksums,
+        decompressor: Decompressor::new(trailer.compression_codec(), options.zstd_dictionary.clone()),
+        cipher: cipher(trailer, options)?,
+        limits: options.limits.clone(),
+    })
+}
+
+/// Returns what is common to all entries of the indexes of a file.
+pub(super) fn index_context(
+    trailer: &Trailer,
+    order: Option<CellOrder>,
+    blocks: &BlockContext,
+    slots: SlotUse,
+) -> IndexContext {
+    IndexContext {
+        order,
+        end: trailer.load_on_open_data_offset(),
+        header_len: u32::try_from(blocks.header_len()).unwrap_or(u32::MAX),
+        slots,
+    }
+}
+
+/// Reads the general filter and that of deleted families from the rest of the section.
+fn read_filters(
+    mut blocks: LoadOnOpen<'_>,
+    info: &FileInfo,
+    context: &IndexContext,
+    warnings: &mut Vec<Error>,
+) -> (Option<BloomFilter>, Option<BloomFilter>) {
+    let (mut general, mut delete_family) = (None, None);
+    let read = blocks.filters(|kind, payload| {
+        let bloom = BloomFilter::parse(kind, payload, info, context)?;
+        match kind {
+            FilterKind::General => general = Some(bloom),
+            FilterKind::DeleteFamily => delete_family = Some(bloom),
+        }
+        Ok(())
+    });
+    // a damaged filter is ignored; it never fails a read
+    warnings.extend(read.err());
+    (general, delete_family)
+}
+
+/// Returns the average size of a cell with its lengths, or what is known of it.
+fn average_cell_len(info: &FileInfo) -> usize {
+    let average = |len: Result<Option<i32>, Corruption>| {
+        len.ok().flatten().and_then(|len| usize::try_from(len).ok()).unwrap_or(0)
+    };
+    KEY_VALUE_LENGTHS
+        .saturating_add(average(info.avg_key_len()))
+        .saturating_add(average(info.avg_value_len()))
 }
 
 /// Returns the trailer, the bytes read with it (the end of the file), and the offset of those bytes.
@@ -255,7 +286,7 @@ pub(super) fn data_format(info: &FileInfo) -> Result<DataFormat, Corruption> {
 }
 
 /// Returns the cipher of an encrypted file.
-pub(super) fn cipher(trailer: &Trailer, options: &HFileOptions) -> Result<Option<BlockCipher>, Corruption> {
+fn cipher(trailer: &Trailer, options: &HFileOptions) -> Result<Option<BlockCipher>, Corruption> {
     match (trailer.encryption_key(), &options.master_key) {
         (None, _) => Ok(None),
         (Some(wrapped), Some(master_key)) => BlockCipher::unwrap(wrapped, master_key.as_bytes()).map(Some),

@@ -3,7 +3,7 @@
 
 use super::bloom::BloomFilter;
 use super::index::IndexPath;
-use super::open::unknown_comparator;
+use super::open::{index_context, unknown_comparator};
 use super::source::{BlockSource, Buffers};
 use super::{FileInfo, Trailer};
 use crate::block::data::{BlockOutline, DataBlock, PartSize, Trust};
@@ -379,12 +379,7 @@ impl ReaderCore {
     }
 
     fn index_context(&self, slots: SlotUse) -> IndexContext {
-        IndexContext {
-            order: self.order,
-            end: self.trailer.load_on_open_data_offset(),
-            header_len: u32::try_from(self.source.context().header_len()).unwrap_or(u32::MAX),
-            slots,
-        }
+        index_context(&self.trailer, self.order, self.source.context(), slots)
     }
 
     /// Returns a block through the cache, if there is one. With `fills`, the block is added to the cache and

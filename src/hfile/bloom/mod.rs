@@ -54,7 +54,6 @@ impl BloomFilter {
         kind: FilterKind,
         payload: &[u8],
         info: &FileInfo,
-        order: Option<CellOrder>,
         context: &IndexContext,
     ) -> Result<Self, Corruption> {
         let meta = BloomMeta::parse(payload, context.end)?;
@@ -76,7 +75,7 @@ impl BloomFilter {
         {
             CellKey::new(key)?;
         }
-        if order == Some(CellOrder::User) {
+        if context.order == Some(CellOrder::User) {
             match bloom_type {
                 BloomType::RowCol => first_keys.index_rows(|key| CellKey::from_checked(key).row()),
                 _ => first_keys.index_rows(|key| key),
@@ -87,7 +86,7 @@ impl BloomFilter {
             last_key: last_key.map(<[u8]>::to_vec),
             meta,
             bloom_type,
-            order,
+            order: context.order,
             first_keys,
             slots: Arc::new(Slots::new(chunks)),
             parts: ChunkParts::new(chunks),

@@ -5,12 +5,14 @@ use crate::block::codec::Decompressor;
 use crate::block::crypto::BlockCipher;
 use crate::block::data::DataFormat;
 use crate::block::decode::BlockContext;
-use crate::block::index::{IndexContext, SlotUse};
+use crate::block::index::SlotUse;
 use crate::block::{BlockHandle, BlockType, BloomHashType};
 use crate::cell::CellOrder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hfile::bloom::{BloomMeta, BloomType, FilterKind};
-use crate::hfile::open::{cipher, data_format, parse_meta_index, read_trailer, unknown_comparator};
+use crate::hfile::open::{
+    block_context, data_format, index_context, parse_meta_index, read_trailer, unknown_comparator,
+};
 use crate::hfile::options::HFileOptions;
 use crate::hfile::source::BlockSource;
 use crate::hfile::verify::faults::Faults;
@@ -48,15 +50,8 @@ impl KnownKeys {
     /// Reads the metadata of a file with a valid trailer, and determines what is damaged from the blocks.
     pub(super) fn by_trailer(reader: &Arc<dyn FileReader>, options: &HFileOptions) -> Result<Self> {
         let (trailer, ..) = read_trailer(&**reader)?;
-        let cipher =
-            cipher(&trailer, options).map_err(|corruption| corruption.at(reader.path(), trailer.offset()))?;
-        let context = BlockContext {
-            has_checksums: trailer.has_checksums(),
-            verify_checksums: options.verify_checksums,
-            decompressor: Decompressor::new(trailer.compression_codec(), options.zstd_dictionary.clone()),
-            cipher,
-            limits: options.limits.clone(),
-        };
+        let context = block_context(&trailer, options)
+            .map_err(|corruption| corruption.at(reader.path(), trailer.offset()))?;
         let mut known = Self::nothing(reader, context);
         let section = LoadOnOpen::read(&known.source, &trailer, &mut Layout::default(), &mut known.faults)?;
         // an offset at which nothing is valid may be wrong
@@ -156,12 +151,7 @@ impl KnownKeys {
         order: Option<CellOrder>,
     ) -> Result<()> {
         let limits = &self.source.context().limits;
-        let context = IndexContext {
-            order,
-            end: trailer.load_on_open_data_offset(),
-            header_len: u32::try_from(self.source.context().header_len()).unwrap_or(u32::MAX),
-            slots: SlotUse::Unused,
-        };
+        let context = index_context(trailer, order, self.source.context(), SlotUse::Unused);
         let levels = trailer.num_data_index_levels().max(1);
         if let Some((at, payload)) = section.data_root.as_ref().filter(|_| levels <= limits.index_levels) {
             let mut tree =

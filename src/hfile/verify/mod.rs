@@ -30,12 +30,13 @@ use self::references::{BlockLocation, Reference, References};
 use self::walk::{Walk, WalkStep};
 use super::bloom::FilterKind;
 use super::file_info::names;
-use super::open::{cipher, data_format, parse_meta_index, read_trailer, unknown_comparator};
+use super::open::{
+    block_context, data_format, index_context, parse_meta_index, read_trailer, unknown_comparator,
+};
 use super::options::HFileOptions;
 use super::source::BlockSource;
 use super::{FileInfo, Trailer};
 use crate::block::BlockType;
-use crate::block::codec::Decompressor;
 use crate::block::data::DataFormat;
 use crate::block::decode::BlockContext;
 use crate::block::index::{IndexContext, SlotUse};
@@ -78,8 +79,8 @@ pub(super) fn verify(
         faults.add(unknown_comparator(&trailer), trailer.offset(), None);
     }
     let at_trailer = |corruption: Corruption| corruption.at(reader.path(), trailer.offset());
-    let cipher = match cipher(&trailer, options) {
-        Ok(cipher) => cipher,
+    let context = match block_context(&trailer, options) {
+        Ok(context) => BlockContext { verify_checksums: true, ..context },
         // without the right key nothing else can be read
         Err(corruption) if corruption.kind() == ErrorKind::Unsupported => return Err(at_trailer(corruption)),
         Err(corruption) => {
@@ -87,21 +88,9 @@ pub(super) fn verify(
             return Ok(VerifyReport { faults: faults.into_list(), ..VerifyReport::default() });
         }
     };
-    let context = BlockContext {
-        has_checksums: trailer.has_checksums(),
-        verify_checksums: true,
-        decompressor: Decompressor::new(trailer.compression_codec(), options.zstd_dictionary.clone()),
-        cipher,
-        limits: options.limits.clone(),
-    };
     let source = BlockSource::new(reader, context, DataFormat::default(), 0);
     let mut verification = Verification {
-        index_context: IndexContext {
-            order,
-            end: trailer.load_on_open_data_offset(),
-            header_len: u32::try_from(source.context().header_len()).unwrap_or(u32::MAX),
-            slots: SlotUse::Unused,
-        },
+        index_context: index_context(&trailer, order, source.context(), SlotUse::Unused),
         source: &source,
         trailer: &trailer,
         order,
