@@ -20,7 +20,7 @@ struct Site {
     properties: HashMap<String, String>,
 }
 
-/// Files are larger than this only by mistake.
+/// The maximum length of a file in bytes.
 const MAX_LEN: u64 = 1 << 20;
 
 /// Whether sessions with ZooKeeper are authenticated.
@@ -81,11 +81,7 @@ impl ClientBuilder {
     /// cannot be read; if the caller is not in a Tokio runtime.
     pub fn site(self, path: impl AsRef<Path>) -> Result<Client> {
         let path = path.as_ref();
-        let failed = |error| Error::io("read", path, error);
-        if fs::metadata(path).map_err(failed)?.len() > MAX_LEN {
-            return Err(Error::locating(ErrorKind::Limit, format!("{} has more than 1 MiB", path.display())));
-        }
-        let text = fs::read_to_string(path).map_err(failed)?;
+        let text = read_text(path)?;
         self.of_site(&Site::parse(&text).map_err(|reason| in_file(path, &reason))?).map_err(|error| {
             Error::locating(error.kind(), format!("{}: {}", path.display(), error.message()))
         })
@@ -318,6 +314,15 @@ impl Site {
 
 fn unsupported<T>(name: &str, value: &str) -> Result<T> {
     Err(Error::locating(ErrorKind::Unsupported, format!("{name} is {value}, which is not supported")))
+}
+
+/// Reads a file that is large only by mistake.
+fn read_text(path: &Path) -> Result<String> {
+    let failed = |error| Error::io("read", path, error);
+    if fs::metadata(path).map_err(failed)?.len() > MAX_LEN {
+        return Err(Error::locating(ErrorKind::Limit, format!("{} has more than 1 MiB", path.display())));
+    }
+    fs::read_to_string(path).map_err(failed)
 }
 
 fn in_file(path: &Path, reason: &str) -> Error {

@@ -3,6 +3,7 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
+use crate::overview::finding_json;
 use crate::regions;
 use crate::target::Kind;
 use crate::text;
@@ -56,13 +57,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn print(finding: &Finding, out: &mut Output) -> Result<(), Failure> {
-    let Finding { kind, severity, table, region, path, message, .. } = finding;
+    let Finding { kind, severity, path, message, .. } = finding;
     if out.is_json() {
-        return out.json_line(&json!({
-            "kind": kind.name(), "severity": severity.name(),
-            "table": table.as_ref().map(ToString::to_string), "region": region,
-            "path": text::json_path(path), "message": message, "fix": kind.fix(),
-        }));
+        return out.json_line(&finding_json(finding));
     }
     let (path, message) = (text::path(path), text::printable(message));
     writeln!(out, "{severity} {kind}: {path}: {message}")?;

@@ -108,14 +108,14 @@ impl Overview {
                 "infos": count(Severity::Info), "unread": self.faults.len(), "meta": self.check.has_catalog,
             },
             "tables": self.tables.iter().map(TableOverview::json).collect::<Vec<_>>(),
-            "findings": self.check.findings.iter().map(finding).collect::<Vec<_>>(),
+            "findings": self.check.findings.iter().map(finding_json).collect::<Vec<_>>(),
             "unread": self.faults.iter().map(CommandError::finding_json).collect::<Vec<_>>(),
         })
     }
 }
 
-/// Returns a finding with the members that `hregion check` prints.
-fn finding(finding: &Finding) -> Value {
+/// Returns a finding as `hregion check` prints it.
+pub(crate) fn finding_json(finding: &Finding) -> Value {
     let Finding { kind, severity, table, region, path, message, .. } = finding;
     json!({
         "kind": kind.name(), "severity": severity.name(),

@@ -1,18 +1,18 @@
 //! The settings of TLS with ZooKeeper (HBase: `ZKConfig`; ZooKeeper: `X509Util`, `ZKClientConfig`).
 
-#[cfg(feature = "tls")]
-use super::{
-    MAX_LEN,
-    tls::{names, versions},
-};
 use super::{Site, unsupported};
 #[cfg(feature = "tls")]
+use super::{
+    read_text,
+    tls::{names, versions},
+};
+#[cfg(feature = "tls")]
 use crate::tls::{KeyFile, Tls};
+#[cfg(feature = "tls")]
+use hregion::Error;
 use hregion::Result;
 #[cfg(feature = "tls")]
-use hregion::{Error, ErrorKind};
-#[cfg(feature = "tls")]
-use std::{fs, path::Path};
+use std::path::Path;
 
 /// What HBase passes on to ZooKeeper, and the names of the same on the command line of Java.
 const PREFIXES: [&str; 2] = ["hbase.zookeeper.property.", "zookeeper."];
@@ -118,11 +118,7 @@ impl Site {
 /// Reads a file with a password, which may end with a line break.
 #[cfg(feature = "tls")]
 fn read_password(path: &Path) -> Result<String> {
-    let failed = |error| Error::io("read", path, error);
-    if fs::metadata(path).map_err(failed)?.len() > MAX_LEN {
-        return Err(Error::locating(ErrorKind::Limit, format!("{} has more than 1 MiB", path.display())));
-    }
-    let text = fs::read_to_string(path).map_err(failed)?;
+    let text = read_text(path)?;
     Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
 }
 
@@ -156,7 +152,7 @@ mod tests {
     fn settings_of_tls_with_zookeeper_are_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-        fs::write(path("password"), "from a file\n").unwrap();
+        std::fs::write(path("password"), "from a file\n").unwrap();
         let trust = ("hbase.zookeeper.property.ssl.trustStore.location", "/no/trust.pem");
         assert!(site(&[trust]).zookeeper_tls().unwrap().is_none());
         assert!(site(&[trust, ("zookeeper.client.secure", "False")]).zookeeper_tls().unwrap().is_none());
