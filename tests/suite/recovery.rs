@@ -3,7 +3,7 @@
 mod roots;
 
 use crate::support::cells;
-use crate::support::files::copy_dir;
+use crate::support::files::{contents, copy_dir};
 use crate::support::forward::forward;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::io::{FileReader, Storage};
@@ -12,7 +12,6 @@ use hregion::{
     Cell, CellRef, CellType, Clock, Compaction, DataBlockEncoding, Delete, ErrorKind, Family, FileHandles,
     Get, Limits, ManualClock, Put, Region, RegionOptions, Result, Scan, SeekKey,
 };
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,20 +30,6 @@ fn variants() -> Vec<PathBuf> {
     }
     variants.retain(|variant| variant.join("recovered/cells").exists());
     variants
-}
-
-/// The files below a directory, with their contents.
-fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(contents(&path));
-        } else {
-            found.insert(path.clone(), fs::read(&path).unwrap());
-        }
-    }
-    found
 }
 
 fn all_cells(region: &Region, raw: bool) -> Vec<String> {

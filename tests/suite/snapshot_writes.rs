@@ -1,7 +1,7 @@
 //! Snapshots that are taken, removed, cloned, restored and exported here: against those of HBase, beside
 //! writes, and with every call failing or the last one.
 
-use crate::support::files::copy_dir;
+use crate::support::files::{contents, copy_dir, relative_to};
 use crate::support::forward::forward;
 use crate::support::golden;
 use crate::support::protobuf::unsealed;
@@ -39,19 +39,7 @@ fn rows(table: &Table) -> Vec<Row> {
 
 /// Returns all files below a directory, by path, with their contents.
 fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    fn add(dir: &Path, base: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                add(&path, base, found);
-            } else {
-                found.insert(path.strip_prefix(base).unwrap().to_owned(), fs::read(&path).unwrap());
-            }
-        }
-    }
-    let mut found = BTreeMap::new();
-    add(dir, dir, &mut found);
-    found
+    relative_to(dir, contents(dir))
 }
 
 fn io_kind(error: &Error) -> Option<io::ErrorKind> {

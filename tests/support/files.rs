@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::Storage;
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Returns the number of directories of regions in that of a table.
 pub(crate) fn region_dirs(storage: &dyn Storage, table: &Path) -> usize {
@@ -23,4 +24,31 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
             fs::copy(entry.path(), to).unwrap();
         }
     }
+}
+
+/// Returns the files below a directory, with their contents.
+pub(crate) fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            found.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+/// As [`contents`], without locks.
+pub(crate) fn unlocked_contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = contents(dir);
+    found.retain(|path, _| !path.ends_with(".hregion.lock"));
+    found
+}
+
+/// Returns files of a directory by their paths below it.
+pub(crate) fn relative_to(dir: &Path, files: BTreeMap<PathBuf, Vec<u8>>) -> BTreeMap<PathBuf, Vec<u8>> {
+    let relative = |(path, bytes): (PathBuf, Vec<u8>)| (path.strip_prefix(dir).unwrap().to_owned(), bytes);
+    files.into_iter().map(relative).collect()
 }

@@ -2,12 +2,11 @@
 //! nothing of it left, nothing changed, and the same command works afterwards.
 #![cfg(unix)]
 
-use crate::library::files::copy_dir;
+use crate::library::files::{copy_dir, unlocked_contents};
 use crate::support::{code, golden, hregion, json_lines, ok, stderr, testdata};
 use hregion::{Family, Table};
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 /// The maximum length of a file, in units of the shell: half or whole kilobytes.
@@ -17,20 +16,6 @@ const LIMIT: &str = "6";
 fn run_limited(args: &[&str]) -> Output {
     let script = format!("trap '' XFSZ; ulimit -f {LIMIT}; exec \"$0\" \"$@\"");
     Command::new("sh").args(["-c", &script]).arg(hregion().get_program()).args(args).output().unwrap()
-}
-
-/// Returns the files below a directory with their bytes, except the locks.
-fn state(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => found.extend(state(&path)),
-            false if path.extension().is_some_and(|ending| ending == "lock") => {}
-            false => drop(found.insert(path.clone(), fs::read(&path).unwrap())),
-        }
-    }
-    found
 }
 
 #[test]
@@ -53,7 +38,7 @@ fn nothing_is_left_or_lost_on_a_full_disk() {
     let (page, rows, hfile) = (new("page.html"), new("rows"), new("hfile"));
     let (load, saved, other) = (new("load"), new("saved"), new("other"));
     let snapshots = new("root");
-    let before = state(dir.path());
+    let before = unlocked_contents(dir.path());
     for line in [
         &["import", &table, &cells][..],
         &["import", &table, &cells, "--sort-memory", "1"],
@@ -71,7 +56,7 @@ fn nothing_is_left_or_lost_on_a_full_disk() {
         let output = run_limited(line);
         assert_eq!(code(&output), 5, "{line:?}: {}", stderr(&output));
         assert!(stderr(&output).contains("File too large"), "{line:?}: {}", stderr(&output));
-        let after = state(dir.path());
+        let after = unlocked_contents(dir.path());
         let changed: Vec<_> = after.keys().filter(|path| before.get(*path) != after.get(*path)).collect();
         assert!(changed.is_empty() && after.len() == before.len(), "{line:?}: {changed:?}");
     }

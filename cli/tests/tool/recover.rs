@@ -1,5 +1,6 @@
 //! `hregion recover`: regions and root directories that HBase left when it was killed.
 
+use crate::library::files::unlocked_contents;
 use crate::support::{code, json_lines, last_error, members, ok, run, stderr, stdout, testdata};
 use hregion::{ErrorKind, Region};
 use serde_json::{Value, json};
@@ -17,16 +18,7 @@ fn text(path: &Path) -> &str {
 
 /// The files below a directory but locks, with their contents; none if there is no directory.
 fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(dir).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(contents(&path));
-        } else if !path.ends_with(".hregion.lock") {
-            found.insert(path.clone(), fs::read(&path).unwrap());
-        }
-    }
-    found
+    if dir.exists() { unlocked_contents(dir) } else { BTreeMap::new() }
 }
 
 /// A copy of the root directory with logs that HBase has split.

@@ -1,6 +1,7 @@
 //! Targets by URL: a bucket answers as the same files do in a directory.
 
 use crate::library::fake_s3::{FakeS3, Manner};
+use crate::library::files::{relative_to, unlocked_contents};
 use crate::support::{code, has_leftovers, hregion, last_error, ok, plain, stderr, stdout, testdata};
 use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{CellRef, CellType, Durability, Family, Put, Region, SeekKey, Storage as _, Table};
@@ -579,19 +580,7 @@ fn commands_read_a_snapshot_of_a_bucket_once() {
 
 /// Returns the files below a directory, by path, without those that lock it.
 fn files_below(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    fn add(dir: &Path, base: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                add(&path, base, found);
-            } else if !path.ends_with(".hregion.lock") {
-                found.insert(path.strip_prefix(base).unwrap().to_owned(), fs::read(&path).unwrap());
-            }
-        }
-    }
-    let mut found = BTreeMap::new();
-    add(dir, dir, &mut found);
-    found
+    relative_to(dir, unlocked_contents(dir))
 }
 
 /// Runs a command with each of some requests refused, or with a connection that ends in the middle of an

@@ -1,6 +1,7 @@
 //! Names in files that would lead out of the root directory.
 
 use super::*;
+use crate::support::files::contents;
 use crate::support::protobuf::{field, number, varint};
 use flate2::Crc;
 use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, ScratchFile};
@@ -197,20 +198,6 @@ impl World {
         assert_eq!(contents(&self.dir.path().join("outside")), outside, "{shown}");
         results.iter().filter(|result| result.is_ok()).count()
     }
-}
-
-fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(contents(&path));
-        } else {
-            found.push((path.clone(), fs::read(&path).unwrap()));
-        }
-    }
-    found.sort();
-    found
 }
 
 #[test]
