@@ -406,6 +406,7 @@ mod tests {
 #[cfg(feature = "crypto")]
 mod tests {
     use super::*;
+    use crate::binary::from_hex as bytes;
     use proptest::prelude::*;
 
     const MASTER_KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
@@ -420,10 +421,6 @@ mod tests {
     /// The metadata of its delete-family Bloom filter, 63 plain bytes.
     const BLOOM_META_BLOCK: &str = "10f2e5bef12eb3d988b3a241ee721661ae5a3baffc060ab9c4df91bf6a30f3833e2a15\
                                     7701e1a2fbd63f1c9ee3bf9a33e156084dbf996a4482174edcff41081d3072320ed081";
-
-    fn bytes(hex: &str) -> Vec<u8> {
-        (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
-    }
 
     fn decrypt(cipher: &BlockCipher, payload: &[u8]) -> Result<Vec<u8>, String> {
         let mut out = b"before".to_vec();

@@ -159,6 +159,7 @@ fn len_bytes(len: usize) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::binary::to_hex;
     use crate::cell::{CellType, SeekKey};
     use proptest::prelude::*;
 
@@ -169,8 +170,7 @@ mod tests {
         let mvcc = CellFormat { tags: false, mvcc: true };
         let mut out = Vec::new();
         put(&mut out, &cell, mvcc);
-        let hex: String = out.iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, "00000012000000020004726f773101666100000000000003e804763105");
+        assert_eq!(to_hex(&out), "00000012000000020004726f773101666100000000000003e804763105");
         assert_eq!(len(&cell, mvcc), out.len());
         let mut cursor = Cursor::new(&out);
         assert_eq!(parse(&mut cursor, mvcc), Ok(cell));

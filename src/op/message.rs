@@ -300,13 +300,10 @@ fn int(number: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::binary::to_hex as hex;
     use crate::filter::Filter;
     use crate::op::{Append, Increment, ReadFrom};
     use std::time::Duration;
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 
     #[test]
     fn a_plain_get_is_its_row() {

@@ -343,6 +343,7 @@ impl fmt::Display for RegionInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::binary::to_hex;
     use proptest::prelude::*;
 
     fn region(table: &str, start: &'static [u8], id: i64, replica_id: u16) -> RegionInfo {
@@ -378,7 +379,7 @@ mod tests {
         let info =
             RegionInfo::new(TableName::parse("t1").unwrap(), "row-0500", "row-0900", 1_700_000_000_000);
         let cell = info.clone().unwrap().to_cell();
-        assert_eq!(cell.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), hex);
+        assert_eq!(to_hex(&cell), hex);
         assert_eq!(RegionInfo::parse_cell(&cell), Ok(info.unwrap()));
     }
 

@@ -1,6 +1,7 @@
 //! Properties of all codecs that are built in.
 
 use super::*;
+use crate::binary::from_hex;
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -199,10 +200,8 @@ const WRITTEN_BY_HBASE: &[(&str, Codec, &str)] = &[
 #[test]
 fn blocks_compressed_by_hbase_are_decompressed() {
     for &(name, codec, hex) in WRITTEN_BY_HBASE.iter().filter(|(_, codec, _)| codec.require().is_ok()) {
-        let payload: Vec<u8> =
-            (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect();
         let mut plain = Vec::new();
-        Decompressor::new(codec, None).decompress(&payload, 63, &mut plain).unwrap();
+        Decompressor::new(codec, None).decompress(&from_hex(hex), 63, &mut plain).unwrap();
         assert!(plain.starts_with(b"\0\0\0\x03\0\0\0\0\0\0\0\x80\0\0\0\x07\0\0\0\x01"), "{name}");
         assert!(plain.ends_with(b"\trow-00006"), "{name}");
     }

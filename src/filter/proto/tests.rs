@@ -1,5 +1,6 @@
 //! Decoding messages of HBase's clients, and round trips of arbitrary filters.
 
+use crate::binary::from_hex;
 use crate::cell::{CellRef, CellType, SeekKey};
 use crate::filter::language::tests::{filter as any_of_language, text};
 use crate::filter::{
@@ -95,11 +96,8 @@ fn known(name: &str) -> Filter {
 fn lines(version: &str) -> Vec<(String, Vec<u8>)> {
     let path = format!("{}/testdata/filter-proto/hbase-{version}.txt", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
-    let bytes = |digits: &str| {
-        (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
-    };
     let line =
-        |line: &str| line.split_once('\t').map(|(name, digits)| (name.to_owned(), bytes(digits))).unwrap();
+        |line: &str| line.split_once('\t').map(|(name, digits)| (name.to_owned(), from_hex(digits))).unwrap();
     text.lines().map(line).collect()
 }
 

@@ -230,6 +230,7 @@ fn length(bytes: &[u8]) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::binary::to_hex;
     use proptest::prelude::*;
 
     /// Builds a server's answer to `connect`.
@@ -245,12 +246,11 @@ mod tests {
 
     #[test]
     fn requests_are_as_zookeeper_wants_them() {
-        let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let expected = "0000002d00000000000000000000000000007530000000000000000000000010";
-        assert_eq!(hex(connect(Duration::from_secs(30))), format!("{expected}{}", "00".repeat(17)));
-        assert_eq!(hex(request(3, Op::GetData, "/h")), "0000000f0000000300000004000000022f6800");
-        assert_eq!(hex(close(4)), "0000000800000004fffffff5");
-        assert_eq!(hex(sasl(5, b"t")), "0000000d00000005000000660000000174");
+        assert_eq!(to_hex(&connect(Duration::from_secs(30))), format!("{expected}{}", "00".repeat(17)));
+        assert_eq!(to_hex(&request(3, Op::GetData, "/h")), "0000000f0000000300000004000000022f6800");
+        assert_eq!(to_hex(&close(4)), "0000000800000004fffffff5");
+        assert_eq!(to_hex(&sasl(5, b"t")), "0000000d00000005000000660000000174");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod random;
 mod refusals;
 
 use super::{DataBlockEncoding, DataFormat, Encoder, decode, plain};
+use crate::binary::{from_hex as bytes, to_hex as hex};
 use crate::cell::{Cell, CellFormat, CellRef, CellType, SeekKey, key_value};
 use crate::coding::Cursor;
 
@@ -51,14 +52,4 @@ fn parse(format: &DataFormat, plain: &[u8]) -> Vec<Cell> {
         cells.push(Cell::from(key_value::parse(&mut cursor, format.cells).unwrap()));
     }
     cells
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-/// Bytes from hexadecimal digits; other characters are ignored.
-fn bytes(digits: &str) -> Vec<u8> {
-    let digits: String = digits.chars().filter(char::is_ascii_hexdigit).collect();
-    (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap()).collect()
 }
