@@ -1,6 +1,7 @@
 //! Opens a file: its trailer and its load-on-open section (hfile.md §13.1; HBase: `HFileInfo`).
 
 use super::bloom::{BloomFilter, FilterKind};
+use super::file_info::names;
 use super::options::HFileOptions;
 use super::reader_core::ReaderCore;
 use super::source::BlockSource;
@@ -24,9 +25,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 /// The size of the key length and value length before each cell.
 const KEY_VALUE_LENGTHS: usize = 8;
-
-/// The `KEY_VALUE_VERSION` of a file whose cells have a sequence id.
-const KEY_VALUE_VERSION_WITH_MVCC: i32 = 1;
 
 /// The size of the first read, at the end of the file. It should include the trailer and the load-on-open
 /// section, unless the file is large.
@@ -280,7 +278,7 @@ pub(super) fn data_format(info: &FileInfo) -> Result<DataFormat, Corruption> {
     info.check_index_block_encoding()?;
     let cells = CellFormat {
         tags: info.max_tags_len()?.is_some(),
-        mvcc: info.key_value_version()? == Some(KEY_VALUE_VERSION_WITH_MVCC),
+        mvcc: info.key_value_version()? == Some(names::VERSION_WITH_SEQ_IDS),
     };
     Ok(DataFormat { encoding, cells, tags_compressed: info.tags_compressed()? == Some(true) })
 }

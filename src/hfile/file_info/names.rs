@@ -10,6 +10,8 @@ pub(crate) const TAGS_COMPRESSED: &str = "hfile.TAGS_COMPRESSED";
 pub(crate) const KEY_OF_BIGGEST_CELL: &str = "hfile.KEY_OF_BIGGEST_CELL";
 pub(crate) const LEN_OF_BIGGEST_CELL: &str = "hfile.LEN_OF_BIGGEST_CELL";
 pub(crate) const KEY_VALUE_VERSION: &str = "KEY_VALUE_VERSION";
+/// The [`KEY_VALUE_VERSION`] of a file whose cells have sequence ids.
+pub(crate) const VERSION_WITH_SEQ_IDS: i32 = 1;
 pub(crate) const MAX_MEMSTORE_TS: &str = "MAX_MEMSTORE_TS_KEY";
 pub(crate) const DATA_BLOCK_ENCODING: &str = "DATA_BLOCK_ENCODING";
 pub(crate) const INDEX_BLOCK_ENCODING: &str = "INDEX_BLOCK_ENCODING";

@@ -4,9 +4,6 @@ use crate::cell::{CellFormat, CellRef, SeekKey};
 use crate::error::Result;
 use crate::hfile::file_info::{FileInfoBuilder, names};
 
-/// `KEY_VALUE_VERSION` of a file whose cells have sequence ids.
-const WITH_SEQ_IDS: i32 = 1;
-
 /// The statistics of the cells.
 #[derive(Debug, Default)]
 pub(super) struct CellStats {
@@ -54,7 +51,7 @@ impl CellStats {
             info.put(names::MAX_TAGS_LEN, len.to_be_bytes())?;
         }
         if format.mvcc {
-            info.put(names::KEY_VALUE_VERSION, WITH_SEQ_IDS.to_be_bytes())?;
+            info.put(names::KEY_VALUE_VERSION, names::VERSION_WITH_SEQ_IDS.to_be_bytes())?;
             info.put(names::MAX_MEMSTORE_TS, self.max_seq_id.to_be_bytes())?;
         }
         Ok(())
