@@ -5,13 +5,12 @@
 //! parses them. Rows of `-ROOT-` have the same format, one level up: each is the name of a region of
 //! `.META.`, whose start key is a row of `.META.`.
 
+use super::search::NINES;
 use crate::cell::CellOrder;
 use std::cmp::Ordering;
 
 /// The prefix of the rows of `-ROOT-`.
 const META_PREFIX: &[u8] = b".META.,";
-/// Greater than the ids of all regions.
-const NINES: &[u8] = b"99999999999999";
 
 /// Compares rows of `-ROOT-`: by the row of `.META.` in them, in its order, then by the id.
 #[must_use]

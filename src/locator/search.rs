@@ -33,7 +33,7 @@ pub struct CatalogRange {
 
 /// Greater than the ids of all regions, which have at most 13 digits before the year 2286; and an id less
 /// than all.
-const NINES: &[u8] = b"99999999999999";
+pub(super) const NINES: &[u8] = b"99999999999999";
 const ZEROES: &[u8] = b"00000000000000";
 /// The length of a key without the table and the row: two commas and an id.
 const KEY_EXTRA: usize = 2 + NINES.len();
