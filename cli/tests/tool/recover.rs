@@ -196,7 +196,7 @@ fn a_torn_log_is_a_message() {
         let output = run(&[&args[..], &[text(root.path())]].concat());
         assert_eq!(code(&output), 0, "{}", stderr(&output));
         let message = stderr(&output);
-        assert!(message.contains("bytes of it are left") && message.contains(text(&log)), "{message}");
+        assert!(message.contains("bytes are left") && message.contains(text(&log)), "{message}");
     }
 }
 

@@ -192,7 +192,7 @@ fn a_torn_end_is_a_message_or_an_error() {
     let output = run(&["wal", "--json", &text(&torn)]);
     assert_eq!(code(&output), 0);
     assert_eq!(json_lines(&stdout(&output)), whole[..whole.len() - 1]);
-    assert!(stderr(&output).contains("7 bytes of it are left"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("7 bytes are left"), "{}", stderr(&output));
 
     let output = run(&["wal", "--json", "--strict", &text(&torn)]);
     assert_eq!(code(&output), 3);
