@@ -16,7 +16,8 @@ pub(crate) struct CellArgs {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = given_column)]
     columns: Vec<GivenColumn>,
 
-    /// Maximum versions per column, or `all`; limited to those the family keeps [default: 1]
+    /// Maximum versions per column, or `all`; limited to those the family keeps [default: 1; for copy and
+    /// diff: all]
     #[arg(long, value_name = "N", value_parser = versions)]
     versions: Option<u32>,
 
@@ -24,7 +25,7 @@ pub(crate) struct CellArgs {
     #[arg(long, value_name = "LANGUAGE", value_parser = filter)]
     filter: Option<Filter>,
 
-    /// A range of timestamps in milliseconds, with an exclusive end: A..B, A.. or ..B
+    /// A range of timestamps in milliseconds, without its end: A..B, A.. or ..B
     #[arg(long, value_name = "RANGE", value_parser = time_range)]
     time_range: Option<TimeRange>,
 

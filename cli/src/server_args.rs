@@ -11,24 +11,25 @@ use std::path::PathBuf;
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Running cluster")]
 pub(crate) struct ServerArgs {
-    /// The ZooKeeper quorum of a running cluster, `host:port,…`: TARGET is a table of it
+    /// The ZooKeeper quorum of a running cluster, `host:port,…`: tables are named, and are those of the
+    /// cluster
     #[arg(long, value_name = "HOST:PORT")]
     zookeeper: Option<String>,
 
-    /// The cluster's znode
+    /// The cluster's znode [default: /hbase]
     #[arg(long, value_name = "PATH", requires = "zookeeper")]
     znode: Option<String>,
 
-    /// Masters or region servers of a running cluster, `host:port,…`: TARGET is a table of it
+    /// Masters or region servers of a running cluster, `host:port,…`, instead of its ZooKeeper
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "zookeeper")]
     bootstrap: Option<String>,
 
-    /// A file hbase-site.xml that describes a running cluster: TARGET is a table of it
+    /// The file hbase-site.xml of a running cluster, which says where it is and how to authenticate
     #[arg(long, value_name = "FILE", conflicts_with_all = ["zookeeper", "bootstrap"])]
     site: Option<PathBuf>,
 
-    /// Time for one row, for the next ones of a scan, or for a change of a table, in seconds [default: 60;
-    /// for a shell, as for HBase's clients: 1200]
+    /// Seconds after which an operation fails: a get, a write, the next rows of a scan, a change of a table
+    /// [default: 60; for shell, as for HBase's clients: 1200]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
 }

@@ -16,29 +16,33 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "The file")]
 pub(crate) struct Settings {
-    /// A store file, with Bloom filters and the metadata of stores, or a plain HFile [default: store]
+    /// A store file, with Bloom filters and the metadata of stores, or a plain HFile [default: store; for
+    /// convert: hfile if no input is a store file]
     #[arg(long, value_name = "KIND")]
     pub(crate) writer: Option<WriterKind>,
 
-    /// Data block encoding: NONE, PREFIX, DIFF, FAST_DIFF or ROW_INDEX_V1 [default: NONE]
+    /// Data block encoding: NONE, PREFIX, DIFF, FAST_DIFF or ROW_INDEX_V1 [default: NONE; for convert:
+    /// that of the first file]
     #[arg(long, value_name = "NAME", value_parser = encoding)]
     pub(crate) encoding: Option<DataBlockEncoding>,
 
-    /// Block compression: NONE, GZ, SNAPPY, LZ4, ZSTD, LZO, BZIP2, LZMA or BROTLI [default: NONE]
+    /// Block compression: NONE, GZ, SNAPPY, LZ4, ZSTD, LZO, BZIP2, LZMA or BROTLI [default: NONE; for
+    /// convert: that of the first file]
     #[arg(long, value_name = "NAME", value_parser = compression)]
     pub(crate) compression: Option<Codec>,
 
-    /// Block encryption: NONE, or AES with a new data key wrapped by the master key [default: NONE, but AES
-    /// if an input file is encrypted]
+    /// Block encryption: NONE, or AES with a new data key wrapped by the master key [default: NONE; for
+    /// convert: AES if an input file is encrypted]
     #[arg(long, value_name = "CIPHER")]
     pub(crate) encryption: Option<FileCipher>,
 
     /// The codec class in HBase's configuration. It matters for ZSTD: Hadoop's own class writes bare frames,
-    /// HBase's classes add framing [default: Hadoop's own]
+    /// HBase's classes add framing [default: Hadoop's own; for convert: that of the first file]
     #[arg(long, value_name = "CLASS")]
     codec: Option<String>,
 
-    /// The Bloom filter: NONE, ROW, ROWCOL or ROWPREFIX_FIXED_LENGTH:n [default: NONE]
+    /// The Bloom filter: NONE, ROW, ROWCOL or ROWPREFIX_FIXED_LENGTH:n [default: NONE; for bulkload: ROW; for
+    /// convert: that of the first file]
     #[arg(long, value_name = "TYPE", value_parser = Bloom::parse)]
     pub(crate) bloom: Option<Bloom>,
 
@@ -71,15 +75,15 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "RATIO")]
     encoded_ratio: Option<f32>,
 
-    /// Keep the tags of cells
+    /// Keep the tags of cells [default: false; for convert: whether any file has tags]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) tags: Option<bool>,
 
-    /// Compress tags with a dictionary
+    /// Compress tags with a dictionary [default: false; for convert: as in the first file]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     compress_tags: Option<bool>,
 
-    /// Keep the sequence ids of cells
+    /// Keep the sequence ids of cells [default: false; for convert: whether any file has them]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) mvcc: Option<bool>,
 
@@ -91,7 +95,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BYTES")]
     bytes_per_checksum: Option<u32>,
 
-    /// The order of cells: that of tables, or that of hbase:meta [default: cell]
+    /// The order of cells: that of tables, or that of hbase:meta [default: cell; for convert: that of the
+    /// first file]
     #[arg(long, value_name = "ORDER")]
     comparator: Option<Comparator>,
 

@@ -23,13 +23,15 @@ use std::vec;
 
 /// Print the cells that are in only one of two files, regions, tables or root directories
 ///
-/// Of two HFiles, all stored cells are compared. They are equal if key, value, sequence id (0 if the file
-/// stores none) and tags are equal; duplicate cells must be duplicated in both files. Encoding and
-/// compression are ignored. Of families, regions, tables and snapshots, and if rows or cells are chosen, the
-/// cells that HBase would return are compared, without sequence ids: all versions, or as chosen. Of
-/// namespaces and root directories, the tables of one name are compared, each after a line with its name if
-/// they differ. Cells that are only in the first are prefixed with a minus, those only in the second with a
-/// plus.
+/// Compares all stored cells of two HFiles. Cells are equal if key, value, sequence id (0 if the file stores
+/// none) and tags are equal; duplicate cells must be duplicated in both files. Encoding and compression are
+/// ignored.
+///
+/// Compares the cells that HBase would return of two families, regions, tables or snapshots, and of HFiles if
+/// rows or cells are chosen: all versions, or those chosen, without sequence ids. Compares the tables of the
+/// same name in two namespaces or root directories; a line with the name precedes the cells of a table.
+///
+/// Prefixes cells that are only in the first with a minus, those only in the second with a plus.
 ///
 /// Exit code 1 if there is a difference. With --json: {"side":"left","cell":{…}}, with "table" for several.
 #[derive(clap::Args, Debug)]

@@ -35,22 +35,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Write the rows of a table, region or snapshot to files, one per region
 ///
-/// The rows are those that `hregion scan` prints, in the same formats: one line per cell. A file is named
-/// like its region; those of an HFile, or of a family that is in no region, are in the file rows. The file
-/// manifest.json lists the files with the bounds of their regions, the numbers of rows and cells, the bytes
-/// and the SHA-256. Regions are read at once on several threads. With --zookeeper, --bootstrap or --site, the
-/// table of a running cluster is read from its servers, each region at another moment. The directory is
-/// renamed into place when it is complete. With the feature remote, it may be a URL of S3 or HDFS: files are
-/// named REGION.RANDOM.FORMAT there, and the manifest is written last; without it, the export is not
-/// complete.
+/// The rows are those that `hregion scan` prints, in the same formats: one line per cell. A file has the name
+/// of its region; the cells of an HFile, or of a family that is in no region, are in a file named rows. The
+/// file manifest.json lists the files with the bounds of their regions, the numbers of rows and cells, the
+/// bytes and the SHA-256. Regions are read at once on several threads. With --zookeeper, --bootstrap or
+/// --site, the table of a running cluster is read from its servers, each region at another moment.
 ///
-/// Files of Parquet and Arrow have a row for each cell, or by --mapping or --columns family:qualifier=TYPE a
-/// row for each row, with typed columns; TYPE[] is a list of all versions, and TYPE@ adds the timestamps. An
-/// equals sign of a qualifier is \x3D there. CSV takes typed columns, too: null is an empty field and an
-/// empty text "", bytes have \xHH for a backslash and all but printable ASCII, timestamps are milliseconds,
-/// lists are JSON. Such an export that was cut off is continued by the same command: complete files are kept,
-/// except those of regions with cells that are in no store file, and cells expire by the time of the first
-/// run, which is "now" in the manifest.
+/// The directory is renamed into place when it is complete. With the feature remote, it may be a URL of S3 or
+/// HDFS: files are named REGION.RANDOM.FORMAT there, and the manifest is written last. A directory without
+/// manifest is not a complete export.
+///
+/// Parquet and Arrow files have one row for each cell. With --mapping, or with --columns
+/// family:qualifier=TYPE, they have one row for each row of the table, with typed columns, and so has CSV.
+/// TYPE[] is a list of all versions, and TYPE@ adds the timestamps. Write \x3D for an equals sign in a
+/// qualifier. In CSV of typed columns, null is an empty field, and an empty text is ""; bytes other than
+/// printable ASCII, and backslashes, are \xHH; timestamps are milliseconds; lists are JSON.
+///
+/// After an interruption, the same command continues an export to Parquet or Arrow, or of typed columns.
+/// Complete files are kept, except those of regions with unflushed cells. Cells expire by the time of the
+/// first run, which is "now" in the manifest.
 ///
 /// With --json prints {"file","table","region","encoded","start","end","rows","cells","bytes","sha256"} for
 /// each file, then {"summary":{"files","rows","cells","bytes"}}.

@@ -19,12 +19,14 @@ use std::path::{Path, PathBuf};
 /// Input is text in the format of HBase's ImportTsv with --columns, otherwise JSON lines as printed by
 /// `scan --json` and `cells --json`, in any order. The cells are sorted and written to HFiles, one for each
 /// family and region, with the settings of the family, which the regions then take over, as in a bulk load:
-/// of each region all become visible at once. Nothing is loaded if any line is wrong or any file cannot be
-/// written. The cells are newer than those of the table with the same timestamp. Several lists are read as
-/// one: of cells with the same column and timestamp the first is returned, or that with the greatest sequence
-/// id, and rows of text without a timestamp have the same one. If the process dies, some regions and families
-/// have their cells and others not. Delete markers are not loaded into a family with NEW_VERSION_BEHAVIOR:
-/// there, the order of all writes matters.
+/// all cells of a region become visible at once. Nothing is loaded if any line is wrong or any file cannot be
+/// written. If the process dies while regions take over files, some regions and families have their cells,
+/// and others do not.
+///
+/// The cells are newer than those of the table with the same timestamp. Several lists are read as one. If
+/// they have several cells of the same column and timestamp, the one with the greatest sequence id counts, or
+/// the first. All rows of text without a timestamp get the same one. Delete markers are not loaded into a
+/// family with NEW_VERSION_BEHAVIOR: there, the order of all writes matters.
 ///
 /// No other process may write to the table meanwhile. After a failure the command can be repeated: cells that
 /// are loaded again replace themselves, if their timestamps are in the input or given by --timestamp.

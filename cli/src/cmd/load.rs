@@ -13,14 +13,15 @@ use std::path::{Path, PathBuf};
 
 /// Load HFiles into a table
 ///
-/// Takes a directory with one folder for each family, as `bulkload` or HBase's own jobs write it. The files
-/// are moved into the table; from another place than that of the table, as from a URL into a local one, they
-/// are copied, verified, and stay. A file with rows of several regions is split first. Passed over are files
-/// without cells, references, links, and names that begin with _ or a dot. It is an error if nothing was
-/// loaded, and INPUT has other files, but no folder. No other process may write to the table meanwhile. After
-/// a failure the command can be repeated, with the same files: those that had been moved into a family with
-/// the store file tracker FILE are moved back to INPUT first, and loaded. A file that could not be synced
-/// must be written again before that.
+/// Takes a directory with one folder for each family, as `bulkload` or HBase's own jobs write it. Moves the
+/// files into the table. If INPUT is on another file system than the table, or on another storage by its URL,
+/// copies and verifies them instead, and leaves INPUT as it is. Splits files with rows of several regions
+/// first. Skips files without cells, references, links, and names that begin with _ or a dot. Fails if
+/// nothing was loaded, and INPUT has other files, but no folder.
+///
+/// No other process may write to the table meanwhile. After a failure the command can be repeated with the
+/// same files: those that had been moved into a family with the store file tracker FILE are moved back to
+/// INPUT first, and loaded. A file that could not be synced must be written again before that.
 ///
 /// With --json prints {"loaded","split","skipped"}.
 #[derive(clap::Args, Debug)]

@@ -15,10 +15,11 @@ use std::path::PathBuf;
 
 /// Replay the edits that servers have left in logs
 ///
-/// Of a region, replays its recovered edits, and its edits in the logs given by --wal, which do not change;
-/// flushes them, and removes the recovered edits. Of a root directory, splits every log under WALs over the
-/// regions, replays and flushes their edits, and moves the logs to oldWALs. Regions with recovered edits need
-/// no logs. No server may be running. After a failure or an interruption, the command can be repeated.
+/// For a region: replays its recovered edits, and its edits in the logs given by --wal; flushes them, and
+/// removes the recovered edits. The logs are not changed. For a root directory: splits every log under WALs
+/// over the regions, replays and flushes their edits, and moves the logs to oldWALs; recovered edits that
+/// regions have already are replayed, too. No server may be running. After a failure or an interruption, the
+/// command can be repeated.
 ///
 /// With --json, prints {"region","table","edits","cells","skipped","flushed":[...],"outcome"} for each region
 /// with edits. Skipped are cells that are in store files already, that belong to a family that the table does
@@ -26,8 +27,8 @@ use std::path::PathBuf;
 /// or "gone" if it has no directory any more. Flushed are the files written.
 ///
 /// A log that its server did not close may end within an entry. Such an entry was never acknowledged: a
-/// message on standard error names its offset. Damage anywhere else is an error, and then nothing changes; so
-/// is a log that ends so although its server closed it, or went on with a newer one, unless
+/// message on standard error names its offset. Damage anywhere else is an error, and nothing is changed. So
+/// is a log that ends within an entry although its server closed it, or went on with a newer log, unless
 /// --accept-torn-logs is given.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]

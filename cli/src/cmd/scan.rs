@@ -19,8 +19,8 @@ use serde_json::json;
 /// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}, with sequence_id and tags if
 /// present.
 ///
-/// With --zookeeper or --bootstrap, a table of a running cluster is read from its servers, which send neither
-/// sequence ids nor tags.
+/// With --zookeeper, --bootstrap or --site, a table of a running cluster is read from its servers,
+/// which send neither sequence ids nor tags.
 ///
 /// If --limit ends the scan early, standard error has the position from which --resume continues: at:ROW or
 /// after:ROW; with --json as {"cursor"}.
