@@ -1,10 +1,15 @@
 //! HBase's RegionServer read path as an embeddable storage crate.
 //!
-//! [`Region`] opens the directory of a region created by HBase, or creates a region, and answers [`Get`]s and
-//! [`Scan`]s as a RegionServer does. On a lower level, [`HFile`] opens and checks a single HFile of HBase,
-//! from 0.92 to 3.0. [`HFileScanner`] iterates and seeks it. [`BlockCache`] caches decoded blocks for any
-//! number of files. [`HFileWriter`] and [`StoreFileWriter`] write files that HBase accepts as its own, byte
-//! for byte.
+//! | to | use |
+//! |---|---|
+//! | read or write a table under HBase's root directory, or a snapshot of it | [`Table`] |
+//! | read or write one region, or use it as an embedded store | [`Region`] |
+//! | read, seek and verify a single HFile | [`HFile`], [`HFileScanner`] |
+//! | write an HFile that HBase reads | [`StoreFileWriter`], [`HFileWriter`] |
+//! | find the region of a row, and its server | [`Locator`] |
+//! | keep decoded blocks in memory, for any number of tables, regions and files | [`BlockCache`] |
+//!
+//! [`Get`]s and [`Scan`]s are answered as by a RegionServer. Files of HBase 0.92 to 3.0 are read.
 //!
 //! ```
 //! use hregion::{Get, Region, Scan};
@@ -49,13 +54,16 @@
 //!
 //! | layer | modules | contents |
 //! |---|---|---|
-//! | region | [`region`], [`op`], [`schema`] | families, read points, the state of a row at one moment |
+//! | table | [`table`] | the regions of a table; splits, merges, snapshots, bulk loads |
+//! | locator | [`locator`] | from a row to its region and server: `hbase:meta`, `ZooKeeper` |
+//! | region | [`region`] | families, read points, the state of a row at one moment |
 //! | store | | one family: its segments and files, merged; versions and deletes |
 //! | file | [`hfile`] | how blocks refer to each other |
 //! | log | [`wal`] | files of HBase's write-ahead log: entries, markers |
 //! | cache | [`cache`] | decoded blocks, bounded by bytes |
 //! | block | [`block`] | single blocks: header, checksums, codecs, encodings, index entries, Bloom bits |
 //! | bytes | [`io`] | bytes of files by offset, and I/O errors |
+//! | requests | [`op`], [`filter`], [`schema`] | what a caller asks for; settings of tables and families |
 //! | cell | [`cell`] | cells and their sort order |
 //!
 //! For any bytes in any file, the result is an [`Error`] or correct cells: no panic, no endless loop, no
@@ -141,7 +149,7 @@ pub use table::{
     Table, TableChanges, TableResultScanner, TableScanner, TableView,
 };
 
-/// The example in the README, which compiles and runs as a doc test.
+/// The examples in the README, which compile as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
