@@ -12,7 +12,7 @@ use peers::scenario::{self, Params};
 use peers::{dispatch, engines, files, growth, report, run};
 
 const USAGE: &str = "\
-run [OPTION...]          measures, and prints the tables of README.md
+run [OPTION...]          measures, and prints the tables of README.md and docs/speed.md
   --quick                a first look: 200,000 rows, one pass, 0.4 s for a measurement
   --engines A,B:V,...    ENGINE or ENGINE:VARIANT
                          (hbase,hregion,rocksdb,rocksdb:tuned,lsm-tree,lsm-tree:tuned,fjall,redb,lmdb)

@@ -1,4 +1,4 @@
-//! The lines of a run as Markdown: the tables of README.md, then all numbers.
+//! The lines of a run as Markdown: the tables of README.md and docs/speed.md, then all numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
