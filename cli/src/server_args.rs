@@ -11,8 +11,7 @@ use std::path::PathBuf;
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Running cluster")]
 pub(crate) struct ServerArgs {
-    /// The ZooKeeper quorum of a running cluster, `host:port,…`: tables are named, and are those of the
-    /// cluster
+    /// Use a running cluster, found by its ZooKeeper quorum, `host:port,…`; a table is then given by its name
     #[arg(long, value_name = "HOST:PORT")]
     zookeeper: Option<String>,
 
@@ -20,11 +19,11 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "PATH", requires = "zookeeper")]
     znode: Option<String>,
 
-    /// Masters or region servers of a running cluster, `host:port,…`, instead of its ZooKeeper
+    /// Use a running cluster, found by some of its masters or region servers, `host:port,…`
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "zookeeper")]
     bootstrap: Option<String>,
 
-    /// The file hbase-site.xml of a running cluster, which says where it is and how to authenticate
+    /// Use a running cluster, described by its file hbase-site.xml: where it is, and how to authenticate
     #[arg(long, value_name = "FILE", conflicts_with_all = ["zookeeper", "bootstrap"])]
     site: Option<PathBuf>,
 
