@@ -7,8 +7,8 @@ use hregion::io::MemoryFile;
 use hregion::io::faulty::FaultyStorage;
 use hregion::{
     BlockType, BloomType, Cell, CellOrder, CellRef, CellType, ChecksumType, Codec, DataBlockEncoding,
-    ErrorKind, HFile, HFileWriter, HFileWriterOptions, Result, SalvageReport, SeekKey, StoreFileOrigin,
-    StoreFileWriter,
+    ErrorKind, HFile, HFileWriter, HFileWriterOptions, Limits, Result, SalvageReport, SeekKey,
+    StoreFileOrigin, StoreFileWriter,
 };
 use std::fs;
 use std::path::Path;
@@ -293,6 +293,30 @@ fn of_meta_blocks_with_the_same_name_the_first_is_kept() {
     assert_eq!((report.cells, report.dropped), (1, vec!["meta block meta1".to_owned()]));
     assert_eq!(new.meta_block_names().collect::<Vec<_>>(), [b"meta1", b"meta2"]);
     assert_eq!(new.meta_block(b"meta1").unwrap().unwrap(), b"meta1meta1"[..]);
+}
+
+#[test]
+fn meta_blocks_that_together_take_too_much_memory_are_dropped() {
+    let file = MemoryWriter::default();
+    let mut writer = HFileWriter::options().create_in(Box::new(file.clone())).unwrap();
+    let key = SeekKey::of(b"row", b"f", b"q", 5, CellType::Put);
+    writer.append(CellRef::new(&key, b"value")).unwrap();
+    for (name, len) in [("meta1", 700), ("meta2", 1_400), ("meta3", 700)] {
+        writer.add_meta_block(name, vec![7_u8; len]).unwrap();
+    }
+    writer.finish().unwrap();
+    // each of them can be read, but a compressed file could have any number of the largest
+    let limits = Limits::new().with_block_bytes(1_500);
+    let options = HFile::options().storage(Arc::new(FaultyStorage::new())).limits(limits);
+    let damaged = Arc::new(MemoryFile::new("damaged", file.bytes()));
+    let opened = options.open_reader(damaged.clone()).unwrap();
+    assert_eq!(opened.meta_block(b"meta2").unwrap().unwrap().len(), 1_400);
+    let path = Path::new("dir/new");
+    let report = options.salvage_reader(damaged, path).unwrap();
+    assert_eq!((report.cells, report.dropped), (1, vec!["meta block meta2".to_owned()]));
+    let new = options.open(path).unwrap();
+    assert_eq!(new.meta_block_names().collect::<Vec<_>>(), [b"meta1", b"meta3"]);
+    assert_eq!(new.meta_block(b"meta3").unwrap().unwrap(), vec![7_u8; 700]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::hfile::options::HFileOptions;
 use crate::hfile::verify::data::decode;
 use crate::hfile::verify::walk::{Walk, WalkStep};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,7 +28,11 @@ pub(super) struct Copy<'a> {
     cells: u64,
     last_key: Option<SeekKey>,
     link: Link,
-    meta_blocks: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The meta blocks to write, by name. The file bounds their number, but not their size: they may be
+    /// compressed.
+    meta_blocks: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The number of bytes of meta blocks that may still be kept.
+    meta_room: usize,
     /// The number of meta blocks that no index names.
     nameless: u64,
     decoded: Vec<u8>,
@@ -48,6 +52,7 @@ enum Link {
 impl<'a> Copy<'a> {
     /// Copies everything valid. Fails, without creating a file, if nothing is.
     pub(super) fn all(known: KnownKeys, options: &'a HFileOptions, path: &'a Path) -> Result<SalvageReport> {
+        let meta_room = options.limits.block_bytes;
         let mut copy = Self {
             known,
             options,
@@ -58,7 +63,8 @@ impl<'a> Copy<'a> {
             cells: 0,
             last_key: None,
             link: Link::At(-1),
-            meta_blocks: Vec::new(),
+            meta_blocks: BTreeMap::new(),
+            meta_room,
             nameless: 0,
             decoded: Vec::new(),
         };
@@ -107,7 +113,14 @@ impl<'a> Copy<'a> {
             return;
         }
         match named.ok().and_then(|named| self.known.meta_blocks.get(named)) {
-            Some((name, _)) => self.meta_blocks.push((name.clone(), payload.to_vec())),
+            // of equal names the first is kept
+            Some((name, _)) if self.meta_blocks.contains_key(name) => {}
+            Some((name, _)) => {
+                if let Some(room) = self.meta_room.checked_sub(payload.len()) {
+                    self.meta_room = room;
+                    self.meta_blocks.insert(name.clone(), payload.to_vec());
+                }
+            }
             None => self.nameless += 1,
         }
     }
@@ -322,16 +335,10 @@ impl<'a> Copy<'a> {
             }
             None => return Err(self.nothing_sound()),
         };
-        // of equal names the first is kept
-        let mut kept = BTreeSet::new();
-        for (name, content) in &self.meta_blocks {
-            if kept.insert(name) {
-                output.add_meta_block(name, content)?;
-            }
-        }
         for (name, _) in &self.known.meta_blocks {
-            if !kept.remove(name) {
-                self.known.dropped.push(format!("meta block {}", StringBinary(name)));
+            match self.meta_blocks.remove(name) {
+                Some(content) => output.add_meta_block(name, &content)?,
+                None => self.known.dropped.push(format!("meta block {}", StringBinary(name))),
             }
         }
         if self.nameless > 0 {

@@ -40,7 +40,8 @@ pub struct SalvageReport {
     pub faults: Vec<Error>,
     /// Properties of the file that are not in its metadata and were found by trial.
     pub guesses: Vec<String>,
-    /// Entries of the file info and meta blocks that are not in the new file.
+    /// Entries of the file info and meta blocks that are not in the new file. Together, meta blocks take no
+    /// more memory than [`Limits::block_bytes`](crate::Limits::block_bytes); others are left out.
     pub dropped: Vec<String>,
 }
 
