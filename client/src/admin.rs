@@ -28,11 +28,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Each returns when the master has done what it was asked, or after the time of an operation: the master may
 /// still do it then, and the error says so.
 impl Client {
-    /// Creates a table with regions separated by split keys (HBase: `Admin.createTable`).
+    /// Creates a table with regions separated by split keys, in any order (HBase: `Admin.createTable`).
     ///
     /// # Errors
     ///
-    /// If it exists, its namespace does not, a family or a split key cannot be, or no master does it in time.
+    /// If it exists, its namespace does not, a family cannot be, a split key is empty or given twice, or no
+    /// master does it in time.
     pub async fn create_table(
         &self,
         table: &TableName,
@@ -41,7 +42,7 @@ impl Client {
     ) -> Result<()> {
         let request = CreateTableRequest {
             table_schema: Some(Family::to_table_schema_bytes(table, families)?.into()),
-            split_keys: splits.iter().map(|key| Bytes::copy_from_slice(key.as_ref())).collect(),
+            split_keys: in_order(splits)?,
             nonce_group: Some(self.0.nonce_group()),
             nonce: Some(self.0.nonce()),
         };
@@ -423,6 +424,17 @@ impl ClientCore {
         }
         Ok(())
     }
+}
+
+/// Returns split keys in order. A master takes them as they come: regions of others would overlap, or be empty
+/// (HBase: `RawAsyncHBaseAdmin.verifySplitKeys`).
+fn in_order(splits: &[impl AsRef<[u8]>]) -> Result<Vec<Bytes>> {
+    let mut keys: Vec<Bytes> = splits.iter().map(|key| Bytes::copy_from_slice(key.as_ref())).collect();
+    keys.sort_unstable();
+    if keys.first().is_some_and(Bytes::is_empty) || !keys.is_sorted_by(|a, b| a < b) {
+        return Err(Error::invalid_argument("split keys must not be empty or repeated"));
+    }
+    Ok(keys)
 }
 
 /// Whether an error is that of a master that stops.

@@ -738,6 +738,21 @@ async fn a_table_of_many_regions_is_flushed_in_more_than_the_time_of_one() {
     assert_eq!(cluster.flushed(), 5);
 }
 
+/// A master makes regions of split keys as they come.
+#[tokio::test]
+async fn split_keys_are_sent_in_order() {
+    let cluster = Cluster::start().await;
+    let client = Client::builder().bootstrap(&cluster.addresses()).unwrap();
+    let (table, families) = (TableName::parse("new").unwrap(), [Family::new("f")]);
+    client.create_table(&table, &families, &["m", "c", "x"]).await.unwrap();
+    assert_eq!(cluster.master(|master| std::mem::take(&mut master.split_keys)), ["c", "m", "x"]);
+    for wrong in [["m", ""], ["m", "m"]] {
+        let error = client.create_table(&table, &families, &wrong).await.unwrap_err();
+        assert_eq!(error.kind(), hregion::ErrorKind::InvalidArgument, "{error}");
+    }
+    assert!(cluster.master(|master| master.split_keys.is_empty()), "they are not sent");
+}
+
 #[tokio::test]
 async fn a_table_is_as_before_if_its_snapshot_is_not_restored() {
     let cluster = Cluster::start().await;

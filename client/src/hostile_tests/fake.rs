@@ -811,6 +811,7 @@ impl State {
                 let redirect = self.redirect(asked, region).map(|text| Answer::exception(MOVED, &text));
                 redirect.or_else(|| self.by_copy(region)).unwrap_or_else(|| self.scan(&request, mischief))
             }
+            "CreateTable" => self.master.create(param),
             "Snapshot" => self.master.answer("Snapshot", param),
             "RestoreSnapshot" => self.master.answer("RestoreSnapshot", param),
             "DeleteSnapshot" => self.master.answer("DeleteSnapshot", param),

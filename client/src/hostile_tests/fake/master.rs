@@ -1,9 +1,9 @@
-//! A master that takes snapshots, restores and deletes them.
+//! A master that takes snapshots, restores and deletes them, and creates tables.
 
 use super::Answer;
 use crate::proto;
 use crate::proto::admin::{
-    ForeignExceptionMessage, GenericExceptionMessage, GetCompletedSnapshotsResponse,
+    CreateTableRequest, ForeignExceptionMessage, GenericExceptionMessage, GetCompletedSnapshotsResponse,
     GetProcedureResultResponse, ProcedureResponse, SnapshotName, SnapshotRequest, SnapshotResponse,
 };
 use bytes::Bytes;
@@ -15,6 +15,8 @@ pub(in crate::hostile_tests) struct Master {
     /// The state of the table: enabled, disabled, disabling, enabling.
     pub(in crate::hostile_tests) state: u8,
     pub(in crate::hostile_tests) snapshots: Vec<String>,
+    /// The split keys of the table that was created last, as they came.
+    pub(in crate::hostile_tests) split_keys: Vec<Bytes>,
     /// What was done, by method and snapshot.
     pub(in crate::hostile_tests) done: Vec<String>,
     /// What of it fails: the start of a method and snapshot.
@@ -76,6 +78,12 @@ impl Master {
             }
             _ => Answer::of(&ProcedureResponse { proc_id: Some(1) }),
         }
+    }
+
+    pub(super) fn create(&mut self, param: Bytes) -> Answer {
+        self.split_keys = CreateTableRequest::decode(param).unwrap().split_keys;
+        self.has_failed = false;
+        Answer::of(&ProcedureResponse { proc_id: Some(1) })
     }
 
     fn refusal() -> Answer {
