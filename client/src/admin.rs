@@ -426,8 +426,8 @@ impl ClientCore {
     }
 }
 
-/// Returns split keys in order. A master takes them as they come: regions of others would overlap, or be empty
-/// (HBase: `RawAsyncHBaseAdmin.verifySplitKeys`).
+/// Returns split keys in order. A master takes them as they come: regions of others would overlap, or be
+/// empty (HBase: `RawAsyncHBaseAdmin.verifySplitKeys`).
 fn in_order(splits: &[impl AsRef<[u8]>]) -> Result<Vec<Bytes>> {
     let mut keys: Vec<Bytes> = splits.iter().map(|key| Bytes::copy_from_slice(key.as_ref())).collect();
     keys.sort_unstable();

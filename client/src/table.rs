@@ -50,7 +50,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// If the table does not exist or is disabled, it has no such family, or no attempt succeeds.
+    /// If the table does not exist or is disabled, it has no such family, the row is empty or too long, or no
+    /// attempt succeeds.
     pub async fn get(&self, get: &Get) -> Result<Row> {
         let message = &Bytes::from(get.to_proto_bytes()?);
         let wanted = Wanted { table: &self.name, row: get.row(), position: LocateType::At };
@@ -89,7 +90,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// If HBase has no such filter.
+    /// If HBase has no such filter, or a bound is longer than a row can be.
     pub fn scan(&self, scan: Scan) -> Result<Scanner> {
         Scanner::new(self.clone(), scan)
     }
@@ -98,8 +99,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get); if the put has no values. If no answer arrives, the values may have been
-    /// written.
+    /// As [`get`](Self::get); if the put has no values, or a negative timestamp. If no answer arrives, the
+    /// values may have been written.
     pub async fn put(&self, put: Put) -> Result<()> {
         self.mutate(&put.into()).await.map(drop)
     }

@@ -1,12 +1,15 @@
 //! Reads and writes as protocol buffers, as clients send them to servers (locator.md §8.3; HBase:
 //! `ProtobufUtil`).
+//!
+//! HBase's client refuses rows and timestamps that cannot be. A server does so as it reads the request: the
+//! whole call fails then, with all other actions in it, by an exception that clients retry.
 
 use super::check_and_mutate::ColumnCondition;
 use super::{
     CheckAndMutate, Columns, Condition, Consistency, Delete, Delta, Durability, Get, Isolation, Mutation,
-    Put, Scan, Select, TimeRange,
+    Put, Scan, Select, TimeRange, check_new_row, check_timestamp,
 };
-use crate::cell::CellType;
+use crate::cell::{CellType, MAX_FAMILY_LEN, check_row_len};
 use crate::error::{Error, Result};
 use crate::filter::{Comparator, FilterEvaluator, comparator_message, compare_number, filter_message};
 use crate::proto::client as proto;
@@ -29,8 +32,13 @@ impl Get {
     ///
     /// # Errors
     ///
-    /// If HBase has no such filter ([`Filter::to_proto_bytes`](crate::Filter::to_proto_bytes)).
+    /// If HBase has no such filter ([`Filter::to_proto_bytes`](crate::Filter::to_proto_bytes)), the row is
+    /// empty or too long, or no version is to be read.
     pub fn to_proto_bytes(&self) -> Result<Vec<u8>> {
+        check_new_row(&self.row)?;
+        if self.select.max_versions == 0 {
+            return Err(Error::invalid_argument("a get reads at least one version"));
+        }
         let select = Selected::of(&self.select)?;
         let message = proto::Get {
             row: Some(Bytes::copy_from_slice(&self.row)),
@@ -56,10 +64,12 @@ impl Scan {
     ///
     /// # Errors
     ///
-    /// If HBase has no such filter ([`Filter::to_proto_bytes`](crate::Filter::to_proto_bytes)), and
-    /// [`IncompatibleFilter`](crate::ErrorKind::IncompatibleFilter) if the scan has a batch, and a filter on
-    /// whole rows.
+    /// If HBase has no such filter ([`Filter::to_proto_bytes`](crate::Filter::to_proto_bytes)), or a bound is
+    /// longer than a row can be; and [`IncompatibleFilter`](crate::ErrorKind::IncompatibleFilter) if the scan
+    /// has a batch, and a filter on whole rows.
     pub fn to_proto_bytes(&self) -> Result<Vec<u8>> {
+        check_row_len(&self.start)?;
+        check_row_len(&self.stop)?;
         self.check_batch(self.select.filter.as_ref().map(FilterEvaluator::new).as_ref())?;
         let mut select = Selected::of(&self.select)?;
         if self.raw {
@@ -98,8 +108,10 @@ impl Mutation {
     ///
     /// # Errors
     ///
-    /// If the mutation changes nothing: a put, increment or append without columns.
+    /// If the mutation changes nothing: a put, increment or append without columns; if the row is empty or
+    /// too long, a family too long, or a timestamp negative.
     pub fn to_proto_bytes(&self, nonce: u64) -> Result<Vec<u8>> {
+        self.check()?;
         let mut message = match self {
             Self::Put(put) => of_put(put)?,
             Self::Delete(delete) => of_delete(delete),
@@ -111,6 +123,29 @@ impl Mutation {
         message.nonce = (nonce != 0).then_some(nonce);
         Ok(message.encode_to_vec())
     }
+
+    /// Fails for cells that cannot be.
+    fn check(&self) -> Result<()> {
+        check_new_row(self.row())?;
+        match self {
+            Self::Put(put) => put.cells.iter().try_for_each(|cell| check_cell(&cell.family, cell.timestamp)),
+            Self::Delete(delete) => {
+                check_timestamp(delete.timestamp)?;
+                delete.cells.iter().try_for_each(|cell| check_cell(&cell.family, cell.timestamp))
+            }
+            Self::Increment(increment) => {
+                increment.0.cells.iter().try_for_each(|cell| check_cell(&cell.family, None))
+            }
+            Self::Append(append) => append.0.cells.iter().try_for_each(|cell| check_cell(&cell.family, None)),
+        }
+    }
+}
+
+fn check_cell(family: &[u8], timestamp: Option<i64>) -> Result<()> {
+    if family.len() > MAX_FAMILY_LEN {
+        return Err(Error::no_such_family(family));
+    }
+    check_timestamp(timestamp)
 }
 
 impl CheckAndMutate {
@@ -301,6 +336,8 @@ fn int(number: u32) -> u32 {
 mod tests {
     use super::*;
     use crate::binary::to_hex as hex;
+    use crate::cell::MAX_ROW_LEN;
+    use crate::error::ErrorKind;
     use crate::filter::Filter;
     use crate::op::{Append, Increment, ReadFrom};
     use std::time::Duration;
@@ -422,6 +459,45 @@ mod tests {
 
         for empty in [Mutation::from(Put::new("r")), Increment::new("r").into(), Append::new("r").into()] {
             assert!(empty.to_proto_bytes(0).unwrap_err().message().contains("without columns"));
+        }
+    }
+
+    /// Servers fail a whole call for these, by an exception that does not say to give up.
+    #[test]
+    fn what_no_server_takes_is_not_sent() {
+        let kind = |encoded: Result<Vec<u8>>| encoded.unwrap_err().kind();
+        let long = vec![b'r'; MAX_ROW_LEN + 1];
+        for row in [&b""[..], &long[..]] {
+            let row = || row.to_vec();
+            assert_eq!(kind(Get::new(row()).to_proto_bytes()), ErrorKind::InvalidArgument);
+            for mutation in [
+                Mutation::from(Put::new(row()).cell("f", "q", "v")),
+                Delete::new(row()).into(),
+                Increment::new(row()).column("f", "n", 1).into(),
+                Append::new(row()).column("f", "n", "x").into(),
+            ] {
+                assert_eq!(kind(mutation.to_proto_bytes(0)), ErrorKind::InvalidArgument);
+            }
+        }
+        for scan in [Scan::new().start_row(long.clone(), true), Scan::new().stop_row(long.clone(), false)] {
+            assert_eq!(kind(scan.to_proto_bytes()), ErrorKind::InvalidArgument);
+        }
+        assert_eq!(kind(Get::new("r").max_versions(0).to_proto_bytes()), ErrorKind::InvalidArgument);
+        for mutation in [
+            Mutation::from(Put::new("r").cell_at("f", "q", -1, "v")),
+            Delete::new("r").timestamp(-1).into(),
+            Delete::new("r").column_at("f", "q", -1).into(),
+        ] {
+            assert_eq!(kind(mutation.to_proto_bytes(0)), ErrorKind::InvalidArgument);
+        }
+        let family = vec![b'f'; MAX_FAMILY_LEN + 1];
+        for mutation in [
+            Mutation::from(Put::new("r").cell(family.clone(), "q", "v")),
+            Delete::new("r").family(family.clone()).into(),
+            Increment::new("r").column(family.clone(), "n", 1).into(),
+            Append::new("r").column(family, "n", "x").into(),
+        ] {
+            assert_eq!(kind(mutation.to_proto_bytes(0)), ErrorKind::NoSuchFamily);
         }
     }
 

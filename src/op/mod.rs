@@ -29,6 +29,7 @@ pub(crate) use delta::{Delta, DeltaCell};
 pub use durability::Durability;
 pub use get::Get;
 pub use mutation::Mutation;
+pub(crate) use mutation::{check_new_row, check_timestamp};
 pub use put::Put;
 pub(crate) use query::Query;
 pub use scan::{Scan, ScanLimits, ScanRows, next_prefix};

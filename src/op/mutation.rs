@@ -1,6 +1,8 @@
 //! Writes of any kind.
 
 use super::{Append, Delete, Durability, Increment, Put};
+use crate::cell::MAX_ROW_LEN;
+use crate::error::{Error, Result};
 
 /// A write of one row, of any kind (HBase: `Mutation`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +43,24 @@ impl Mutation {
             Self::Increment(increment) => increment.0.durability,
             Self::Append(append) => append.0.durability,
         }
+    }
+}
+
+/// Fails for what cannot be a row that is written.
+pub(crate) fn check_new_row(row: &[u8]) -> Result<()> {
+    if row.is_empty() || row.len() > MAX_ROW_LEN {
+        let message = format!("a row has 1 to {MAX_ROW_LEN} bytes, not {}", row.len());
+        return Err(Error::invalid_argument(message));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_timestamp(timestamp: Option<i64>) -> Result<()> {
+    match timestamp {
+        Some(negative @ ..0) => {
+            Err(Error::invalid_argument(format!("a timestamp must not be negative: {negative}")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Mutations of one row: validation before the row is locked, then resolution to cells.
 
 use super::batch::{Together, joined};
-use super::write::{NewCell, TtlTag, at, check_timestamp, ttl_tag};
+use super::write::{NewCell, TtlTag, at, ttl_tag};
 use super::{Region, RegionCore};
 use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, Row, RowBuf, SeekKey};
 use crate::error::{Error, Result};
-use crate::op::{Delete, DeleteCell, Get, Mutation, Put};
+use crate::op::{Delete, DeleteCell, Get, Mutation, Put, check_timestamp};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::ops::Range;

@@ -3,12 +3,12 @@
 
 use super::RegionCore;
 use super::log::Ticket;
-use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, MAX_ROW_LEN, SeekKey, TTL_TAG_TYPE};
+use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, SeekKey, TTL_TAG_TYPE};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::metrics::ReadCounts;
 use crate::mvcc::WriteEntry;
-use crate::op::Durability;
+use crate::op::{Durability, check_new_row};
 use std::borrow::{Borrow, Cow};
 use std::sync::RwLockReadGuard;
 use std::sync::atomic::Ordering;
@@ -69,12 +69,7 @@ impl RegionCore {
     }
 
     pub(super) fn check_new_row(&self, row: &[u8]) -> Result<()> {
-        if row.is_empty() || row.len() > MAX_ROW_LEN {
-            return Err(Error::invalid_argument(format!(
-                "a row has 1 to {MAX_ROW_LEN} bytes, not {}",
-                row.len()
-            )));
-        }
+        check_new_row(row)?;
         self.check_row(row)
     }
 
@@ -209,15 +204,6 @@ impl RegionCore {
 /// Returns `timestamp`, or `now` if it is not set.
 pub(super) fn at(timestamp: Option<i64>, now: i64) -> i64 {
     timestamp.filter(|&timestamp| timestamp != LATEST_TIMESTAMP).unwrap_or(now)
-}
-
-pub(super) fn check_timestamp(timestamp: Option<i64>) -> Result<()> {
-    match timestamp {
-        Some(negative @ ..0) => {
-            Err(Error::invalid_argument(format!("a timestamp must not be negative: {negative}")))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Returns the maximum length of a cell, so that a block with it alone can be read with these limits.
