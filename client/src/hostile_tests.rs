@@ -474,6 +474,16 @@ async fn each_action_of_a_region_has_its_own_error() {
     }
 }
 
+#[tokio::test]
+async fn whether_a_row_exists_is_said_without_its_cells() {
+    let cluster = Cluster::start().await;
+    let client = Client::builder().bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    assert!(table.exists(&Get::new(row_key(1))).await.unwrap());
+    assert!(!table.exists(&Get::new(row_key(ROWS))).await.unwrap());
+    assert_eq!(cluster.questions(), 2);
+}
+
 /// The answer is lost with its connection, and the call is repeated.
 #[tokio::test]
 async fn an_increment_that_is_repeated_is_done_once() {

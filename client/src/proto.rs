@@ -132,6 +132,13 @@ pub(crate) struct GetRequest {
     pub(crate) get: Option<Bytes>,
 }
 
+/// A field of a `Get`, to be encoded after the others: only whether there are cells is asked.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(crate) struct ExistenceOnly {
+    #[prost(bool, optional, tag = "10")]
+    pub(crate) existence_only: Option<bool>,
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct GetResponse {
     #[prost(message, optional, tag = "1")]
@@ -145,6 +152,9 @@ pub(crate) struct ResultMessage {
     pub(crate) cell: Vec<Cell>,
     #[prost(int32, optional, tag = "2")]
     pub(crate) associated_cell_count: Option<i32>,
+    /// Whether there are cells, if only that was asked.
+    #[prost(bool, optional, tag = "3")]
+    pub(crate) exists: Option<bool>,
     #[prost(bool, optional, tag = "4")]
     pub(crate) stale: Option<bool>,
     #[prost(bool, optional, tag = "5")]

@@ -53,26 +53,43 @@ impl Table {
     /// If the table does not exist or is disabled, it has no such family, the row is empty or too long, or no
     /// attempt succeeds.
     pub async fn get(&self, get: &Get) -> Result<Row> {
-        let message = &Bytes::from(get.to_proto_bytes()?);
-        let wanted = Wanted { table: &self.name, row: get.row(), position: LocateType::At };
-        let (tries, wait) = (Tries::new(&self.core), self.core.settings.primary_get);
-        let ask = |tries| async move {
-            let request = |region| proto::GetRequest { region: Some(region), get: Some(message.clone()) };
-            self.call_by(tries, get.row(), "Get", 1, request, |_, response: proto::GetResponse, cells| {
-                only_row(response.result.as_ref(), cells, get.row()).map(Ok)
-            })
-            .await
-        };
-        self.core.read(get.read_from(), wanted, wait, tries, ask).await
+        self.ask(get, get.to_proto_bytes()?, |result, cells| only_row(result, cells, get.row())).await
     }
 
-    /// Whether a row has any of the cells requested.
+    /// Whether a row has any of the cells requested. Servers send none of them.
     ///
     /// # Errors
     ///
     /// As [`get`](Self::get).
     pub async fn exists(&self, get: &Get) -> Result<bool> {
-        Ok(!self.get(get).await?.is_empty())
+        let mut message = get.to_proto_bytes()?;
+        message.extend(proto::ExistenceOnly { existence_only: Some(true) }.encode_to_vec());
+        self.ask(get, message, |result, cells| {
+            let row = only_row(result, cells, get.row())?;
+            Ok(result.and_then(|result| result.exists).unwrap_or(!row.is_empty()))
+        })
+        .await
+    }
+
+    /// Sends a get, and reads the result.
+    async fn ask<T>(
+        &self,
+        get: &Get,
+        message: Vec<u8>,
+        read: impl Fn(Option<&proto::ResultMessage>, CellBlock) -> Result<T, Corruption>,
+    ) -> Result<T> {
+        let message = &Bytes::from(message);
+        let read = &read;
+        let wanted = Wanted { table: &self.name, row: get.row(), position: LocateType::At };
+        let (tries, wait) = (Tries::new(&self.core), self.core.settings.primary_get);
+        let ask = |tries| async move {
+            let request = |region| proto::GetRequest { region: Some(region), get: Some(message.clone()) };
+            self.call_by(tries, get.row(), "Get", 1, request, |_, response: proto::GetResponse, cells| {
+                read(response.result.as_ref(), cells).map(Ok)
+            })
+            .await
+        };
+        self.core.read(get.read_from(), wanted, wait, tries, ask).await
     }
 
     /// Reads rows, with one call for the rows of a server, and returns them in order. Each is read as by

@@ -120,8 +120,9 @@ struct State {
     hold: Option<Hold>,
     /// Releases calls that are held.
     released: Arc<Semaphore>,
-    /// The number of calls that close a scanner.
+    /// The number of calls that close a scanner, and of gets that ask only whether there are cells.
     closes: usize,
+    questions: usize,
     connections: Vec<JoinHandle<()>>,
     /// Whether servers are older than 2.4, and do not read the condition of an increment.
     are_old: bool,
@@ -343,6 +344,7 @@ impl Cluster {
             hold: None,
             released: Arc::new(Semaphore::new(0)),
             closes: 0,
+            questions: 0,
             connections: Vec::new(),
             are_old: false,
         };
@@ -449,6 +451,11 @@ impl Cluster {
     /// Returns how many calls have closed a scanner.
     pub(super) fn closes(&self) -> usize {
         self.state.lock().unwrap().closes
+    }
+
+    /// Returns how many gets have asked only whether there are cells.
+    pub(super) fn questions(&self) -> usize {
+        self.state.lock().unwrap().questions
     }
 
     /// Whether that call was made.
@@ -887,15 +894,23 @@ impl State {
         format!("Region moved to: {to}. As of locationSeqNum={}.", self.moves)
     }
 
-    fn get(&self, request: &proto::GetRequest) -> Answer {
+    fn get(&mut self, request: &proto::GetRequest) -> Answer {
         let name = request.region.as_ref().unwrap().value.as_deref().unwrap();
-        let row = RowField::decode(request.get.clone().unwrap()).unwrap().row.unwrap();
+        let get = request.get.clone().unwrap();
+        let is_question = proto::ExistenceOnly::decode(get.clone()).unwrap().existence_only == Some(true);
+        self.questions += usize::from(is_question);
+        let row = RowField::decode(get).unwrap().row.unwrap();
         if name == RegionInfo::meta().name() {
             let mut state = RowBuf::new();
             push(&mut state, &row, "table", "state", &[8, self.master.state]);
             return self.rows_of_get(state.freeze(), 0);
         }
         match self.copy(name) {
+            Some((region, _)) if region.contains(&row) && is_question => {
+                let exists = Some(!row_of(&row).is_empty());
+                let result = proto::ResultMessage { exists, ..proto::ResultMessage::default() };
+                Answer::of(&proto::GetResponse { result: Some(result) })
+            }
             Some((region, replica_id)) if region.contains(&row) => self.rows_of_get(row_of(&row), replica_id),
             _ => Answer::exception("org.apache.hadoop.hbase.NotServingRegionException", "not here"),
         }
