@@ -5,7 +5,7 @@ use crate::fault::Fault;
 use crate::proto;
 use crate::scanner::{Page, read};
 use crate::timeline::Wanted;
-use crate::tries::{Place, Tries};
+use crate::tries::{HIGH, Place, Tries};
 use bytes::Bytes;
 use hregion::locator::LocateType;
 use hregion::{ReadFrom, Result, TableName};
@@ -368,7 +368,8 @@ impl Drop for NextRegion {
     }
 }
 
-/// Tells a server that its scanner is no longer needed. Without an answer, the scanner ends with its lease.
+/// Tells a server that its scanner is no longer needed, also if its queue of requests is full. Without an
+/// answer, the scanner ends with its lease.
 pub(crate) async fn close_scanner(mut place: Place, id: u64, time: Duration) {
     let request = proto::ScanRequest {
         scanner_id: Some(id),
@@ -376,5 +377,5 @@ pub(crate) async fn close_scanner(mut place: Place, id: u64, time: Duration) {
         close_scanner: Some(true),
         ..proto::ScanRequest::default()
     };
-    let _ = place.call::<proto::Empty>("Scan", &request, time).await;
+    let _ = place.call_with::<proto::Empty>(Some(HIGH), "Scan", &request, time).await;
 }

@@ -46,6 +46,17 @@ impl Place {
         time: Duration,
     ) -> Result<Answer<M>, Fault> {
         let priority = priority(self.locations.region().table());
+        self.call_with(priority, method, param, time).await
+    }
+
+    /// As [`call`](Self::call), with a priority.
+    pub(crate) async fn call_with<M: Message + Default>(
+        &mut self,
+        priority: Option<u32>,
+        method: &'static str,
+        param: &impl Message,
+        time: Duration,
+    ) -> Result<Answer<M>, Fault> {
         let Some(server) = self.locations.server_of(self.replica_id) else {
             return self.connection.call(method, param, priority, time).await;
         };
@@ -55,9 +66,13 @@ impl Place {
     }
 }
 
-/// Requests of system tables have a queue of their own (HBase: `HConstants.SYSTEMTABLE_QOS`).
+/// The priority of requests that do not wait behind those of users (HBase: `HConstants.HIGH_QOS`,
+/// `SYSTEMTABLE_QOS`).
+pub(crate) const HIGH: u32 = 200;
+
+/// Requests of system tables have a queue of their own.
 pub(crate) fn priority(table: &TableName) -> Option<u32> {
-    (table.namespace() == "hbase").then_some(200)
+    (table.namespace() == "hbase").then_some(HIGH)
 }
 
 /// The attempts of one operation.

@@ -120,7 +120,10 @@ struct State {
     hold: Option<Hold>,
     /// Releases calls that are held.
     released: Arc<Semaphore>,
-    /// The number of calls that close a scanner, and of gets that ask only whether there are cells.
+    /// The priority of the last call.
+    priority: Option<u32>,
+    /// The number of calls that close a scanner, before others that wait; and of gets that ask only whether
+    /// there are cells.
     closes: usize,
     questions: usize,
     connections: Vec<JoinHandle<()>>,
@@ -343,6 +346,7 @@ impl Cluster {
             redirects_until: None,
             hold: None,
             released: Arc::new(Semaphore::new(0)),
+            priority: None,
             closes: 0,
             questions: 0,
             connections: Vec::new(),
@@ -448,7 +452,7 @@ impl Cluster {
         self.state.lock().unwrap().released.add_permits(1);
     }
 
-    /// Returns how many calls have closed a scanner.
+    /// Returns how many calls have closed a scanner, before others that wait.
     pub(super) fn closes(&self) -> usize {
         self.state.lock().unwrap().closes
     }
@@ -548,6 +552,7 @@ async fn serve(
         let (answer, mischief, random) = {
             let mut state = state.lock().unwrap();
             let mischief = state.mischief();
+            state.priority = header.priority;
             let answer = state.answer(server, header.method_name.as_deref().unwrap(), frame, mischief);
             (answer, mischief, state.random.next())
         };
@@ -1044,7 +1049,7 @@ impl State {
     fn scan(&mut self, request: &proto::ScanRequest, mischief: Option<usize>) -> Answer {
         if let (Some(id), Some(true)) = (request.scanner_id, request.close_scanner) {
             self.scanners.remove(&id);
-            self.closes += 1;
+            self.closes += usize::from(self.priority == Some(200));
             return Answer::of(&proto::ScanResponse::default());
         }
         let id = match self.scanner_of(request) {
