@@ -609,6 +609,21 @@ async fn a_batch_waits_as_long_as_the_busiest_server_needs() {
 }
 
 #[tokio::test]
+async fn a_quota_that_lasts_longer_than_the_operation_fails_its_action() {
+    let cluster = Cluster::start().await;
+    let builder = Client::builder().operation_timeout(Duration::from_secs(5));
+    let client = builder.bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    let text = "number of requests exceeded - wait 1hrs, 0mins, 0sec, 0ms";
+    cluster.fail(row_key(1), Some(("quotas.RpcThrottlingException", text)));
+    let results = results_of(&table, &[0, 1, 2]).await;
+    assert!(results[0].is_ok() && results[2].is_ok());
+    let error = results[1].as_ref().unwrap_err();
+    assert!(error.message().contains("RpcThrottlingException"), "{error}");
+    assert_eq!(cluster.multis(), 1, "it is not tried again");
+}
+
+#[tokio::test]
 async fn conditional_writes_return_the_cells_of_increments() {
     let cluster = Cluster::start().await;
     let table = client(&cluster, CALL, false).table(&TableName::parse("t").unwrap());

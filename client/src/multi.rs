@@ -248,6 +248,8 @@ impl Table {
                         }
                     };
                     match correction.clone().and_then(|()| Setback::of_fault(fault)) {
+                        // the others need not wait for it
+                        Ok(setback) if tries.is_in_vain(&setback) => results.add(at, Err(setback.error)),
                         Ok(setback) => {
                             again.push(at);
                             tries.keep_longest(&mut longest, setback);

@@ -335,14 +335,22 @@ impl<'c> Tries<'c> {
         }
     }
 
+    /// Whether a server has said to wait for longer than there is time (HBase:
+    /// `HBaseServerExceptionPauseManager`).
+    pub(crate) fn is_in_vain(&self, setback: &Setback) -> bool {
+        matches!(setback.wait, Wait::For(pause) if pause > self.deadline.left())
+    }
+
     /// Counts a failed attempt, and waits for the next.
-    pub(crate) async fn pause(&mut self, Setback { error, wait }: Setback) -> Result<()> {
+    pub(crate) async fn pause(&mut self, setback: Setback) -> Result<()> {
+        let is_in_vain = self.is_in_vain(&setback);
+        let Setback { error, wait } = setback;
         self.failed += 1;
         self.note(error.message());
         let left = self.deadline.left().saturating_sub(LEAST);
         let usual = self.policy.with_jitter(self.failed);
         let pause = wait.after(usual);
-        if self.failed >= self.policy.max_attempts() || left.is_zero() {
+        if self.failed >= self.policy.max_attempts() || left.is_zero() || is_in_vain {
             let message = format!("failed {} times: {}", self.failed, self.causes());
             return Err(if self.failed > 1 { Error::locating(error.kind(), message) } else { error });
         }
@@ -481,5 +489,14 @@ mod tests {
         assert!(tries.timed_out("late".into()).message().starts_with("late: 1: server 1; 2: "));
         tries.succeeded();
         assert_eq!(tries.timed_out("late".into()).message(), "late");
+    }
+
+    #[tokio::test]
+    async fn a_pause_that_is_longer_than_the_operation_is_not_made() {
+        let retries = RetryPolicy::default().operation_timeout(Duration::from_secs(5));
+        let client = Client::builder().retries(retries).bootstrap("localhost").unwrap();
+        let error = Error::locating(ErrorKind::Remote, "quota");
+        let setback = Setback { error, wait: Wait::For(Duration::from_secs(3600)) };
+        assert_eq!(Tries::new(&client.0).pause(setback).await.unwrap_err().message(), "quota");
     }
 }
