@@ -56,6 +56,7 @@ impl ClientBuilder {
     /// | `zookeeper.sasl.client.username` | the name of ZooKeeper's service (`zookeeper`) |
     /// | `zookeeper.server.principal`, `zookeeper.server.realm` | its principal, if that is another one |
     /// | `hbase.zookeeper.client.keytab.file`, `….kerberos.principal` | the client's keys there |
+    /// | `hbase.ipc.client.socket.timeout.connect` | the time to connect to a server |
     /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which an unused connection is closed |
     /// | `hbase.client.ipc.pool.size` | [`connections_per_server`](Self::connections_per_server) |
     /// | `hbase.ipc.client.tcpkeepalive` | whether the system probes unused connections |
@@ -104,6 +105,9 @@ impl ClientBuilder {
         self.settings.retries = retries;
         if let Some(time) = millis("hbase.rpc.timeout")? {
             self = self.rpc_timeout(time);
+        }
+        if let Some(time) = millis("hbase.ipc.client.socket.timeout.connect")? {
+            self = self.connect_timeout(time);
         }
         if let Some(time) = millis("hbase.ipc.client.connection.minIdleTimeBeforeClose")? {
             self = self.idle_timeout(time);
@@ -463,6 +467,7 @@ mod tests {
             property("hbase.client.operation.timeout", "5000"),
             property("hbase.rpc.timeout", "700"),
             property("hbase.client.scanner.timeout.period", "800"),
+            property("hbase.ipc.client.socket.timeout.connect", "900"),
             property("hbase.client.primaryCallTimeout.get", "11000"),
             property("hbase.client.primaryCallTimeout.multiget", "12"),
             property("hbase.client.replicaCallTimeout.scan", "2000000"),
@@ -477,6 +482,7 @@ mod tests {
         assert_eq!(client.0.failsafe.as_deref(), Some("before"));
         assert_eq!(settings.rpc_timeout, Duration::from_millis(700));
         assert_eq!(settings.scanner_timeout, Duration::from_millis(800));
+        assert_eq!(client.0.connections.settings().connect_timeout, Duration::from_millis(900));
         assert_eq!(settings.primary_get, Duration::from_millis(11));
         assert_eq!(settings.primary_multiget, Duration::from_micros(12));
         assert_eq!(settings.primary_scan, Duration::from_secs(2));

@@ -131,10 +131,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the time limit for connecting to a server (`hbase.ipc.client.socket.timeout.connect`, 10 s).
+    /// Sets the time limit for connecting to a server (`hbase.ipc.client.socket.timeout.connect`, 10 s). As
+    /// in HBase, 0 means no limit.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connections.connect_timeout = timeout;
+        self.connections.connect_timeout = limit(timeout);
         self
     }
 
