@@ -12,7 +12,7 @@ pub(crate) struct Fault {
     pub(crate) kind: RegionException,
     /// What happened, and on which server.
     pub(crate) error: Error,
-    /// Whether the server is overloaded, so that pauses are longer.
+    /// Whether the server is overloaded, so that pauses may be longer.
     pub(crate) overloaded: bool,
     /// Whether the server's scanner still exists, and is to be closed.
     pub(crate) out_of_order: bool,

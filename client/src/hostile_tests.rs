@@ -592,7 +592,7 @@ fn a_server_that_is_named_is_asked_without_a_pause() {
 async fn a_batch_waits_as_long_as_the_busiest_server_needs() {
     const PAUSE: Duration = Duration::from_millis(20);
     let cluster = Cluster::start().await;
-    let retries = RetryPolicy::default().pause(PAUSE).attempts(2);
+    let retries = RetryPolicy::default().pause(PAUSE).overloaded_pause(5 * PAUSE).attempts(2);
     let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
     let table = client.table(&TableName::parse("t").unwrap());
     cluster.fail(row_key(1), Some(("CallQueueTooBigException", "later")));

@@ -38,6 +38,7 @@ impl ClientBuilder {
     /// | `hbase.client.zookeeper.quorum` and `.property.clientPort` | ZooKeeper, if clients have their own |
     /// | `hbase.client.bootstrap.servers`, `hbase.masters` | the servers |
     /// | `hbase.client.retries.number`, `….pause`, `….operation.timeout` | the attempts |
+    /// | `hbase.client.pause.server.overloaded`, or `….pause.cqtbe` | those of an overloaded server |
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
     /// | `hbase.client.primaryCallTimeout.get`, `….multiget` | after which gets ask other copies, in µs |
     /// | `hbase.client.replicaCallTimeout.scan` | after which scans do |
@@ -97,6 +98,14 @@ impl ClientBuilder {
         let millis = |name| Ok::<_, Error>(site.number(name)?.map(Duration::from_millis));
         if let Some(pause) = millis("hbase.client.pause")? {
             retries = retries.pause(pause);
+        }
+        let overloaded = match millis("hbase.client.pause.server.overloaded")? {
+            Some(pause) => Some(pause),
+            // before 2.5
+            None => millis("hbase.client.pause.cqtbe")?,
+        };
+        if let Some(pause) = overloaded {
+            retries = retries.overloaded_pause(pause);
         }
         let time = millis("hbase.client.operation.timeout")?;
         if let Some(time) = self.operation_timeout.or(time) {
@@ -464,6 +473,7 @@ mod tests {
             property("hbase.zookeeper.quorum", "a,b"),
             property("hbase.client.retries.number", "3"),
             property("hbase.client.pause", "20"),
+            property("hbase.client.pause.server.overloaded", "60"),
             property("hbase.client.operation.timeout", "5000"),
             property("hbase.rpc.timeout", "700"),
             property("hbase.client.scanner.timeout.period", "800"),
@@ -492,6 +502,7 @@ mod tests {
         assert_eq!([unlimited.rpc_timeout, unlimited.scanner_timeout], [Duration::MAX; 2]);
         let time = |builder: ClientBuilder| builder.site(&path).unwrap().0.settings.retries;
         let of_file = hregion::locator::RetryPolicy::default().attempts(4).pause(Duration::from_millis(20));
+        let of_file = of_file.overloaded_pause(Duration::from_millis(60));
         let of_file = of_file.operation_timeout(Duration::from_secs(5));
         assert_eq!(time(Client::builder()), of_file);
         let given = of_file.operation_timeout(Duration::from_secs(9));

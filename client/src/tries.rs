@@ -329,10 +329,16 @@ impl<'c> Tries<'c> {
 
     /// Keeps the setback of several that has the longest pause.
     pub(crate) fn keep_longest(&self, kept: &mut Option<Setback>, other: Setback) {
-        let pause = |setback: &Setback| setback.wait.after(self.policy.pause_after(self.failed + 1));
+        let pause =
+            |&Setback { wait, .. }: &Setback| wait.after(self.pauses_of(wait).pause_after(self.failed + 1));
         if kept.as_ref().is_none_or(|kept| pause(kept) < pause(&other)) {
             *kept = Some(other);
         }
+    }
+
+    /// Returns the policy that has the usual pauses.
+    fn pauses_of(&self, wait: Wait) -> RetryPolicy {
+        if wait == Wait::Overloaded { self.policy.of_overloaded() } else { self.policy }
     }
 
     /// Whether a server has said to wait for longer than there is time (HBase:
@@ -348,7 +354,7 @@ impl<'c> Tries<'c> {
         self.failed += 1;
         self.note(error.message());
         let left = self.deadline.left().saturating_sub(LEAST);
-        let usual = self.policy.with_jitter(self.failed);
+        let usual = self.pauses_of(wait).with_jitter(self.failed);
         let pause = wait.after(usual);
         if self.failed >= self.policy.max_attempts() || left.is_zero() || is_in_vain {
             let message = format!("failed {} times: {}", self.failed, self.causes());
@@ -371,8 +377,8 @@ pub(crate) struct Setback {
 pub(crate) enum Wait {
     /// As the policy says.
     Usual,
-    /// Longer, because the server is overloaded.
-    Longer,
+    /// As the policy says of a server that is overloaded.
+    Overloaded,
     /// Not at all: the server has executed what it could, and takes the rest at once.
     None,
     For(Duration),
@@ -382,16 +388,12 @@ impl Wait {
     /// Returns the pause, given the usual one.
     fn after(self, usual: Duration) -> Duration {
         match self {
-            Self::Usual => usual,
-            Self::Longer => usual.saturating_mul(OVERLOADED),
+            Self::Usual | Self::Overloaded => usual,
             Self::None => Duration::ZERO,
             Self::For(pause) => pause,
         }
     }
 }
-
-/// How much longer the pauses are if the server is overloaded.
-const OVERLOADED: u32 = 5;
 
 impl Setback {
     /// A region that may be found later.
@@ -415,7 +417,7 @@ impl Setback {
             RegionException::Busy { pause: Some(pause) } => Wait::For(pause),
             // the region has another server already
             RegionException::RegionMoved { .. } => Wait::For(Duration::ZERO),
-            _ if fault.overloaded => Wait::Longer,
+            _ if fault.overloaded => Wait::Overloaded,
             _ => Wait::Usual,
         };
         Ok(Self { error: fault.error, wait })

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     pause: Duration,
+    /// The first pause if the server is overloaded, unless the usual one is longer.
+    overloaded: Duration,
     attempts: u32,
     operation_timeout: Duration,
 }
@@ -21,7 +23,12 @@ const JITTER: u32 = 100;
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { pause: Duration::from_millis(100), attempts: 16, operation_timeout: Duration::from_secs(1200) }
+        Self {
+            pause: Duration::from_millis(100),
+            overloaded: Duration::ZERO,
+            attempts: 16,
+            operation_timeout: Duration::from_secs(1200),
+        }
     }
 }
 
@@ -37,6 +44,20 @@ impl RetryPolicy {
     pub fn pause(mut self, pause: Duration) -> Self {
         self.pause = pause;
         self
+    }
+
+    /// Sets the first pause after a server was overloaded (`hbase.client.pause.server.overloaded`; default:
+    /// as [`pause`](Self::pause), which it is at least).
+    #[must_use]
+    pub fn overloaded_pause(mut self, pause: Duration) -> Self {
+        self.overloaded = pause;
+        self
+    }
+
+    /// Returns the policy with the pauses after a server was overloaded.
+    #[must_use]
+    pub fn of_overloaded(self) -> Self {
+        Self { pause: self.pause.max(self.overloaded), ..self }
     }
 
     /// Sets the number of attempts (`hbase.client.retries.number` + 1, 16); at least one.
@@ -157,6 +178,17 @@ mod tests {
             assert!(pause >= expected && *pause <= *expected + *expected / 100, "{pause:?} {expected:?}");
         }
         assert_eq!(pauses.len(), 15);
+    }
+
+    #[test]
+    fn pauses_of_an_overloaded_server_are_not_shorter() {
+        let policy = RetryPolicy::default().pause(Duration::from_millis(50));
+        assert_eq!(policy.of_overloaded(), policy);
+        for (overloaded, pause) in [(20, 100), (70, 140)] {
+            let policy = policy.overloaded_pause(Duration::from_millis(overloaded));
+            assert_eq!(policy.of_overloaded().pause_after(2), Duration::from_millis(pause));
+            assert_eq!(policy.pause_after(2), Duration::from_millis(100));
+        }
     }
 
     #[test]
