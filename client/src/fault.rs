@@ -33,6 +33,7 @@ const FINAL: &[&str] = &[
     "hbase.TableExistsException",
     "hbase.TableNotDisabledException",
     "hbase.UnknownRegionException",
+    "hbase.WriteAttemptedOnReadOnlyClusterException",
     "hbase.client.RowTooBigException",
     "hbase.constraint.ConstraintException",
     "hbase.coprocessor.CoprocessorException",
@@ -277,6 +278,7 @@ mod tests {
             "security.AccessDeniedException",
             "coprocessor.CoprocessorException",
             "InvalidFamilyOperationException",
+            "WriteAttemptedOnReadOnlyClusterException",
             "client.DoNotRetryRegionException",
         ] {
             assert_eq!(kind(name), RegionException::Fatal, "{name}");
