@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) primary_get: Duration,
     pub(crate) primary_multiget: Duration,
     pub(crate) primary_scan: Duration,
+    /// The maximum length of a cell of a put.
+    pub(crate) max_cell: usize,
 }
 
 impl Client {

@@ -623,6 +623,22 @@ async fn a_quota_that_lasts_longer_than_the_operation_fails_its_action() {
     assert_eq!(cluster.multis(), 1, "it is not tried again");
 }
 
+/// A server would refuse all puts of its region.
+#[tokio::test]
+async fn a_put_that_is_too_long_fails_alone() {
+    let cluster = Cluster::start().await;
+    let client = Client::builder().max_cell_size(64).bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    // 24 bytes, and 8 of the row, 1 of the family, 1 of the qualifier
+    let put = |at: usize, len: usize| Put::new(row_key(at)).cell("f", "q", vec![b'v'; len]);
+    let results = table.batch(&[put(0, 30).into(), put(1, 31).into(), put(2, 1).into()]).await;
+    assert!(results[0].is_ok() && results[2].is_ok());
+    assert_eq!(results[1].as_ref().unwrap_err().kind(), hregion::ErrorKind::InvalidArgument);
+    assert_eq!(cluster.multis(), 1);
+    assert!(table.put(put(1, 30)).await.is_ok() && table.put(put(1, 31)).await.is_err());
+    assert!(table.mutate_row(row_key(1), vec![put(1, 31).into()]).await.is_err());
+}
+
 #[tokio::test]
 async fn conditional_writes_return_the_cells_of_increments() {
     let cluster = Cluster::start().await;

@@ -12,8 +12,8 @@ use crate::tries::{Place, Setback, Tries, Wait};
 use bytes::Bytes;
 use hregion::locator::LocateType;
 use hregion::{
-    Corruption, Deadline, Error, ErrorKind, Get, Mutation, ReadFrom, RegionInfo, RegionLocations, Result,
-    Row, ServerName,
+    Corruption, Deadline, Error, ErrorKind, Get, ReadFrom, RegionInfo, RegionLocations, Result, Row,
+    ServerName,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::poll_fn;
@@ -38,11 +38,10 @@ impl Action {
         Ok(Self { row: Bytes::copy_from_slice(get.row()), message, from: get.read_from() })
     }
 
-    pub(crate) fn mutation(mutation: &Mutation, nonce: u64) -> Result<Self> {
-        let message = Some(mutation.to_proto_bytes(nonce)?.into());
-        let message = proto::ActionMessage { index: None, mutation: message, get: None };
-        let row = Bytes::copy_from_slice(mutation.row());
-        Ok(Self { row, message, from: ReadFrom::Primary })
+    /// A mutation, which is encoded.
+    pub(crate) fn mutation(row: &[u8], mutation: Bytes) -> Self {
+        let message = proto::ActionMessage { index: None, mutation: Some(mutation), get: None };
+        Self { row: Bytes::copy_from_slice(row), message, from: ReadFrom::Primary }
     }
 }
 

@@ -42,6 +42,7 @@ impl ClientBuilder {
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
     /// | `hbase.client.primaryCallTimeout.get`, `….multiget` | after which gets ask other copies, in µs |
     /// | `hbase.client.replicaCallTimeout.scan` | after which scans do |
+    /// | `hbase.client.keyvalue.maxsize` | [`max_cell_size`](Self::max_cell_size) |
     /// | `hbase.client.rpc.compressor` | for GZ, Snappy, LZ4 or ZSTD: [`compressor`](Self::compressor) |
     /// | `hbase.client.rpc.codec` | `KeyValueCodec`, `KeyValueCodecWithTags` |
     /// | `hbase.snapshot.restore.take.failsafe.snapshot` | whether one is taken of a table to be restored |
@@ -143,6 +144,9 @@ impl ClientBuilder {
         if let Some(time) = micros("hbase.client.replicaCallTimeout.scan")? {
             self = self.primary_scan_timeout(time);
         }
+        if let Some(size) = site.int("hbase.client.keyvalue.maxsize")? {
+            self = self.max_cell_size(usize::try_from(size).unwrap_or_default());
+        }
         if let Some(class) = site.value("hbase.client.rpc.compressor")? {
             self = self.compressor(class).map_err(|error| {
                 let message = format!("hbase.client.rpc.compressor: {}", error.message());
@@ -243,16 +247,18 @@ impl Site {
         self.value(name)?.map(parse).transpose()
     }
 
+    /// Returns a number that may be negative.
+    fn int(&self, name: &str) -> Result<Option<i32>> {
+        let parse = |value: &str| {
+            value.parse().map_err(|_| Error::invalid_argument(format!("{name} is {value}, not a number")))
+        };
+        self.value(name)?.map(parse).transpose()
+    }
+
     /// Returns the number of connections to a server: 1 if it is not positive, as for HBase.
     fn pool_size(&self) -> Result<Option<usize>> {
-        const NAME: &str = "hbase.client.ipc.pool.size";
-        let parse = |value: &str| {
-            let size: i32 = value
-                .parse()
-                .map_err(|_| Error::invalid_argument(format!("{NAME} is {value}, not a number")))?;
-            Ok(usize::try_from(size).unwrap_or_default().max(1))
-        };
-        self.value(NAME)?.map(parse).transpose()
+        let size = self.int("hbase.client.ipc.pool.size")?;
+        Ok(size.map(|size| usize::try_from(size).unwrap_or_default().max(1)))
     }
 
     /// Fails if servers expect what the client does not do.
@@ -481,6 +487,7 @@ mod tests {
             property("hbase.client.primaryCallTimeout.get", "11000"),
             property("hbase.client.primaryCallTimeout.multiget", "12"),
             property("hbase.client.replicaCallTimeout.scan", "2000000"),
+            property("hbase.client.keyvalue.maxsize", "1000"),
             property("hbase.client.rpc.compressor", "org.apache.hadoop.io.compress.GzipCodec"),
             property("hbase.snapshot.restore.failsafe.name", "before"),
         ];
@@ -496,6 +503,7 @@ mod tests {
         assert_eq!(settings.primary_get, Duration::from_millis(11));
         assert_eq!(settings.primary_multiget, Duration::from_micros(12));
         assert_eq!(settings.primary_scan, Duration::from_secs(2));
+        assert_eq!(settings.max_cell, 1000);
         // as in HBase, 0 means no limit
         let unlimited = Client::builder().rpc_timeout(Duration::ZERO).scanner_timeout(Duration::ZERO);
         let unlimited = unlimited.settings;

@@ -116,8 +116,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get); if the put has no values, or a negative timestamp. If no answer arrives, the
-    /// values may have been written.
+    /// As [`get`](Self::get); if the put has no values, a negative timestamp, or a value that is
+    /// [too long](crate::ClientBuilder::max_cell_size). If no answer arrives, the values may have been
+    /// written.
     pub async fn put(&self, put: Put) -> Result<()> {
         self.mutate(&put.into()).await.map(drop)
     }
@@ -159,12 +160,27 @@ impl Table {
         Ok(self.mutate_if(mutation, None).await?.cells)
     }
 
+    /// Encodes a mutation (HBase: `ConnectionUtils.validatePut`).
+    fn encode(&self, mutation: &Mutation, nonce: u64) -> Result<Bytes> {
+        if let Mutation::Put(put) = mutation {
+            let most = self.core.settings.max_cell;
+            let len = |(family, qualifier, _, value): (&[u8], &[u8], _, &[u8])| {
+                CELL_LEN + put.row().len() + family.len() + qualifier.len() + value.len()
+            };
+            if let Some(len) = put.cells().map(len).find(|len| *len > most) {
+                let message = format!("a cell has at most {most} bytes (max_cell_size), not {len}");
+                return Err(Error::invalid_argument(message));
+            }
+        }
+        Ok(mutation.to_proto_bytes(nonce)?.into())
+    }
+
     /// Writes a mutation, if a condition holds.
     async fn mutate_if(&self, mutation: &Mutation, condition: Option<Vec<u8>>) -> Result<CheckResult> {
         let nonce = if condition.is_some() || returns_cells(mutation) { self.core.nonce() } else { 0 };
         let mut request = proto::MutateRequest {
             region: None,
-            mutation: Some(mutation.to_proto_bytes(nonce)?.into()),
+            mutation: Some(self.encode(mutation, nonce)?),
             condition: condition.map(Into::into),
             nonce_group: (nonce != 0).then_some(self.core.nonce_group()),
         };
@@ -219,7 +235,7 @@ impl Table {
         }
         let nonce = self.core.nonce();
         let action = |mutation: &Mutation| {
-            let message = Some(mutation.to_proto_bytes(nonce)?.into());
+            let message = Some(self.encode(mutation, nonce)?);
             Ok(proto::ActionMessage { index: None, mutation: message, get: None })
         };
         let action: Result<Vec<_>> = mutations.iter().map(action).collect();
@@ -291,7 +307,8 @@ impl Table {
         let (mut actions, mut results) = (Vec::new(), Vec::new());
         for mutation in mutations {
             let nonce = if returns_cells(mutation) { self.core.nonce() } else { 0 };
-            results.push(Action::mutation(mutation, nonce).map(|action| actions.push(action)));
+            let encoded = self.encode(mutation, nonce);
+            results.push(encoded.map(|encoded| actions.push(Action::mutation(mutation.row(), encoded))));
         }
         let mut written = self.multi(actions).await.into_iter();
         let missing = || Err(Error::invalid_argument("a mutation that was not sent"));
@@ -301,6 +318,9 @@ impl Table {
             .collect()
     }
 }
+
+/// What a cell takes besides its row, column and value: lengths, timestamp and type, as servers count them.
+const CELL_LEN: usize = 24;
 
 fn returns_cells(mutation: &Mutation) -> bool {
     matches!(mutation, Mutation::Increment(_) | Mutation::Append(_))

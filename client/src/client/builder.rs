@@ -40,6 +40,7 @@ impl Default for ClientBuilder {
                 primary_get: Duration::from_millis(10),
                 primary_multiget: Duration::from_millis(10),
                 primary_scan: Duration::from_secs(1),
+                max_cell: 10 << 20,
             },
             operation_timeout: None,
             failsafe: Some(FAILSAFE.to_owned()),
@@ -152,6 +153,15 @@ impl ClientBuilder {
     #[must_use]
     pub fn max_response_size(mut self, bytes: usize) -> Self {
         self.connections.max_response = bytes;
+        self
+    }
+
+    /// Sets the maximum length of a cell of a put in bytes, with its row and column
+    /// (`hbase.client.keyvalue.maxsize`, 10 MiB; 0 for no limit). A longer one is not sent: a server with
+    /// this limit (`hbase.server.keyvalue.maxsize`) refuses all puts and deletes of a call for its region.
+    #[must_use]
+    pub fn max_cell_size(mut self, bytes: usize) -> Self {
+        self.settings.max_cell = if bytes == 0 { usize::MAX } else { bytes };
         self
     }
 

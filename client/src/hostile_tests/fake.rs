@@ -955,7 +955,8 @@ impl State {
                 });
             } else {
                 for action in &action.action {
-                    let row = RowField::decode(action.get.clone().unwrap()).unwrap().row.unwrap();
+                    let message = action.get.clone().or_else(|| action.mutation.clone());
+                    let row = RowField::decode(message.unwrap()).unwrap().row.unwrap();
                     let is_too_large = cells.len() >= self.most_actions;
                     let failing = is_too_large.then_some(&("MultiActionResultTooLarge", "enough"));
                     if let Some((class, text)) = failing.or_else(|| self.failing.get(&row)) {
