@@ -623,6 +623,18 @@ async fn a_quota_that_lasts_longer_than_the_operation_fails_its_action() {
     assert_eq!(cluster.multis(), 1, "it is not tried again");
 }
 
+/// Servers refuse calls of more than 256 MiB.
+#[tokio::test]
+async fn a_large_batch_is_sent_in_several_calls() {
+    let cluster = Cluster::start().await;
+    let client = Client::builder().max_cell_size(0).bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    let put = |at: usize| Put::new(row_key(at)).cell("f", "q", vec![b'v'; 17 << 20]).into();
+    let results = table.batch(&[put(0), put(1)]).await;
+    assert!(results.iter().all(Result::is_ok) && results.len() == 2);
+    assert_eq!(cluster.multis(), 2);
+}
+
 /// A server would refuse all puts of its region.
 #[tokio::test]
 async fn a_put_that_is_too_long_fails_alone() {

@@ -43,6 +43,32 @@ impl Action {
         let message = proto::ActionMessage { index: None, mutation: Some(mutation), get: None };
         Self { row: Bytes::copy_from_slice(row), message, from: ReadFrom::Primary }
     }
+
+    /// Returns the length of the get or mutation.
+    fn len(&self) -> usize {
+        let message = self.message.mutation.as_ref().or(self.message.get.as_ref());
+        message.map_or(0, Bytes::len)
+    }
+}
+
+/// The maximum bytes of the actions that are sent at the same time. Servers refuse calls of more than 256 MiB
+/// (`hbase.ipc.max.request.size`).
+const TOGETHER: usize = 32 << 20;
+
+/// Divides actions into parts of up to a number of bytes, or of one action.
+fn parts(actions: Vec<Action>, most: usize) -> Vec<Vec<Action>> {
+    let (mut parts, mut len) = (Vec::<Vec<Action>>::new(), 0_usize);
+    for action in actions {
+        len = len.saturating_add(action.len());
+        match parts.last_mut() {
+            Some(part) if len <= most => part.push(action),
+            _ => {
+                len = action.len();
+                parts.push(vec![action]);
+            }
+        }
+    }
+    parts
 }
 
 /// The actions of one copy of a region, by their place among all.
@@ -128,9 +154,22 @@ impl Results {
 impl Table {
     /// Executes actions, and returns the result of each, in order.
     pub(crate) async fn multi(&self, actions: Vec<Action>) -> Vec<Result<Row>> {
+        let (tries, mut results) = (Tries::new(&self.core), Vec::with_capacity(actions.len()));
+        for part in parts(actions, TOGETHER) {
+            if tries.is_over() {
+                let late = |_| Err(tries.timed_out("there was no time left to send the action".to_owned()));
+                results.extend(part.iter().map(late));
+            } else {
+                results.extend(self.multi_together(part, tries.clone()).await);
+            }
+        }
+        results
+    }
+
+    /// Executes actions at the same time.
+    async fn multi_together(&self, actions: Vec<Action>, tries: Tries<'_>) -> Vec<Result<Row>> {
         let actions = Arc::new(actions);
         let results = Results::new(actions.len());
-        let tries = Tries::new(&self.core);
         let all = (0..actions.len()).collect();
         if actions.iter().any(|action| action.from == ReadFrom::Any) {
             self.multi_of_copies(&actions, all, tries, &results).await;
@@ -432,6 +471,20 @@ fn outcomes(
 mod tests {
     use super::*;
     use hregion::TableName;
+
+    #[test]
+    fn actions_are_divided_by_their_bytes() {
+        let action = |len: usize| Action::mutation(b"r", vec![0_u8; len].into());
+        let divided = |lens: &[usize]| {
+            let parts = parts(lens.iter().map(|len| action(*len)).collect(), 10);
+            parts.iter().map(|part| part.iter().map(Action::len).collect()).collect::<Vec<Vec<_>>>()
+        };
+        assert!(divided(&[]).is_empty());
+        assert_eq!(
+            divided(&[4, 6, 1, 9, 11, 5, 5, 2]),
+            [vec![4, 6], vec![1, 9], vec![11], vec![5, 5], vec![2]]
+        );
+    }
 
     #[test]
     fn actions_are_sent_by_region_in_their_order() {

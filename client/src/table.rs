@@ -300,9 +300,10 @@ impl Table {
         }
     }
 
-    /// Writes mutations of any rows, with one call for those of a server, and returns the result of each, in
-    /// order: the cells of increments and appends. A mutation that fails does not prevent the others from
-    /// being written. Those whose answer is lost are repeated: see [`delete`](Self::delete).
+    /// Writes mutations of any rows, with one call for those of a server, or if they have more than 32 MiB
+    /// several, one after the other. Returns the result of each, in order: the cells of increments and
+    /// appends. A mutation that fails does not prevent the others from being written. Those whose answer is
+    /// lost are repeated: see [`delete`](Self::delete).
     pub async fn batch(&self, mutations: &[Mutation]) -> Vec<Result<Row>> {
         let (mut actions, mut results) = (Vec::new(), Vec::new());
         for mutation in mutations {
