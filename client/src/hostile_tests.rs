@@ -629,8 +629,8 @@ async fn a_large_batch_is_sent_in_several_calls() {
     let cluster = Cluster::start().await;
     let client = Client::builder().max_cell_size(0).bootstrap(&cluster.addresses()).unwrap();
     let table = client.table(&TableName::parse("t").unwrap());
-    let put = |at: usize| Put::new(row_key(at)).cell("f", "q", vec![b'v'; 17 << 20]).into();
-    let results = table.batch(&[put(0), put(1)]).await;
+    let put = |at: usize| Put::new(row_key(at)).cell("f", "q", vec![b'v'; 17 << 20]);
+    let results = table.batch(&[put(0).into(), put(1).into()]).await;
     assert!(results.iter().all(Result::is_ok) && results.len() == 2);
     assert_eq!(cluster.multis(), 2);
 }
