@@ -72,6 +72,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             Err(Stop::Failed(error)) => return Err(error.into()),
         }
     }
+    if args.dir.is_some() {
+        player.close()?;
+    }
     Ok(Exit::Done)
 }
 

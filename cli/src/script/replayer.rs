@@ -188,6 +188,18 @@ impl Replayer {
         }
     }
 
+    /// Closes the region, which is to be kept.
+    ///
+    /// # Errors
+    ///
+    /// If its memory cannot be flushed; if something is left that it has replaced.
+    pub(crate) fn close(&mut self) -> hregion::Result<()> {
+        let Some(Stage { region, scanners, .. }) = self.stage.take() else { return Ok(()) };
+        // a scanner keeps its region open
+        drop(scanners);
+        region.close()
+    }
+
     /// Ends the region by `end`, and opens it again.
     fn reopen(&mut self, end: impl FnOnce(&Region) -> hregion::Result<()>) -> PlayResult {
         let Some(Stage { create, region, scanners }) = self.stage.take() else { return Ok(Response::None) };

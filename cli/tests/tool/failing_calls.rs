@@ -386,3 +386,27 @@ fn what_cannot_be_removed_is_an_error() {
         fs::remove_dir_all(&case).unwrap();
     }
 }
+
+/// The region that a script leaves is closed: what that cannot do is an error.
+#[test]
+fn a_kept_region_is_closed_or_there_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let (script, region) = (dir.path().join("script"), dir.path().join("region"));
+    let lines = [
+        r#"{"id":1,"op":"create","now":1000,"families":[{"name":"f"}]}"#,
+        r#"{"id":2,"op":"put","row":"r","cells":[["f","q",null,"v"]]}"#,
+        r#"{"id":3,"op":"flush"}"#,
+        r#"{"id":4,"op":"put","row":"s","cells":[["f","q",null,"v"]]}"#,
+        r#"{"id":5,"op":"flush"}"#,
+        r#"{"id":6,"op":"compact"}"#,
+        r#"{"id":7,"op":"put","row":"t","cells":[["f","q",null,"v"]]}"#,
+    ];
+    fs::write(&script, lines.join("\n")).unwrap();
+    let path = region.to_str().unwrap();
+    let words = ["replay", script.to_str().unwrap(), "--dir", path].map(str::to_owned);
+    let ran = Shim::build().run_with(&region, ("FAIL_CALL", "unlink"), &words);
+    let said = stderr(&ran.output);
+    assert_eq!((ran.failed.as_str(), ran.output.status.code()), ("unlink", Some(5)), "{said}");
+    assert!(said.contains("cannot remove"), "{said}");
+    assert_eq!(ok(&["count", path]), "rows 3\ncells 3\n");
+}
