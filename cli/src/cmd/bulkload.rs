@@ -3,6 +3,7 @@
 use crate::cell_file::CellFiles;
 use crate::cmd::write;
 use crate::failure::{CommandError, Exit, Failure};
+use crate::lines::is_stdin;
 use crate::new_dir::{NewDir, is_of_bulk_load};
 use crate::new_file::check_force;
 use crate::output::Output;
@@ -61,6 +62,10 @@ Examples:
   hbase completebulkload load table";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    if is_stdin(&args.cells) && is_stdin(&args.regions) {
+        // the split points would be all that it has, and there would be no cells
+        return Err(CommandError::usage("--regions: standard input is the list of cells").into());
+    }
     check_output(&args.out, args.force)?;
     let encryption = args.writing.encryption()?;
     let encrypted = encryption.is_some();

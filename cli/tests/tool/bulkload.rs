@@ -232,6 +232,11 @@ fn bad_input_leaves_no_directory() {
     assert_eq!(load(&line("a", "f"), &twice, &[]).0, 2);
     assert_eq!(load(&line("a", "f"), &splits, &["--writer", "hfile"]).0, 2);
     assert_eq!(load(&line("a", "f"), "none.txt", &[]).0, 5);
+    // the cells would be taken for split points
+    let both = run(&["bulkload", "-", "--regions", "-", "--out", &out]);
+    assert_eq!(code(&both), 2, "{}", stderr(&both));
+    assert!(stderr(&both).contains("--regions: standard input"), "{}", stderr(&both));
+    assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
 }
 
 /// Interrupts the tool while it waits for more cells.
