@@ -155,9 +155,8 @@ impl BatchExport {
             && earlier != given
         {
             let message = format!("--now {given}: the export has cells as of {earlier}");
-            return Err(CommandError::invalid_file(dir, message).with_hint(Some(
-                "without --now, it uses the same time; remove the directory to start over",
-            )));
+            let hint = Some("without --now, the same time is used");
+            return Err(CommandError::invalid_file(dir, message).with_hint(hint));
         }
         let now = earlier.or_else(|| self.cells.now()).unwrap_or_else(|| SystemClock.now());
         self.cells = self.cells.at(Some(now));

@@ -403,7 +403,8 @@ fn export_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Res
     if !args.server.is_given() {
         let partial = ExportDir::partial(&args.out)?;
         let earlier = export.time_of_partial(&partial)?;
-        export = export.at_time_of(&partial, earlier)?;
+        let hint = "without --now, it uses the same time; remove the directory to start over";
+        export = export.at_time_of(&partial, earlier).map_err(|refused| refused.with_hint(Some(hint)))?;
         if let Some(earlier) = earlier {
             out.summary(&format!("continuing an export with cells as of {earlier}"));
         }

@@ -361,7 +361,9 @@ fn an_export_is_of_one_time() {
         let region = manifest["files"][0]["file"].as_str().unwrap();
         fs::remove_file(partial.join(manifest["files"][1]["file"].as_str().unwrap())).unwrap();
         let kept = partial.join(region).metadata().unwrap().ino();
-        refused(&export(&dir, &["--now", &later]), "continued");
+        let other_time = export(&dir, &["--now", &later]);
+        refused(&other_time, "continued");
+        assert!(stderr(&other_time).contains("remove the directory"), "{}", stderr(&other_time));
         assert_eq!(partial.join(region).metadata().unwrap().ino(), kept);
         let continued = export(&dir, &[]);
         assert_eq!(code(&continued), 0, "{}", stderr(&continued));
@@ -372,7 +374,10 @@ fn an_export_is_of_one_time() {
         // so is a comparison
         assert_eq!(code(&export(&dir, &["--check"])), 0);
         assert_eq!(code(&export(&dir, &["--check", "--now", &first])), 0);
-        refused(&export(&dir, &["--check", "--now", &later]), "compared");
+        let other_time = export(&dir, &["--check", "--now", &later]);
+        refused(&other_time, "compared");
+        // the export is complete
+        assert!(!stderr(&other_time).contains("remove the"), "{}", stderr(&other_time));
         // one that replaces it is of its own
         assert_eq!(code(&export(&dir, &["--force", "--now", &later])), 0);
         let manifest: Value = serde_json::from_slice(&files(&dir)[Path::new("manifest.json")]).unwrap();
