@@ -485,6 +485,21 @@ fn regions_of_a_table_are_found_though_none_is_sound() {
     assert_eq!((code(&output), &last_error(&output)["kind"]), (1, &json!("TableNotFound")));
 }
 
+/// A directory is not to be removed with what a load passes over.
+#[test]
+fn the_fix_of_a_region_without_its_info_loses_no_cells() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_dir(&testdata("region/split-references/root"), dir.path());
+    let table = dir.path().join(HALVES);
+    let region = table.join(FIRST);
+    fs::remove_file(region.join(".regioninfo")).unwrap();
+    let (found, _) = findings(&check(&table));
+    let fix = found.iter().find(|one| one["kind"] == "no_region_info").unwrap()["fix"].as_str().unwrap();
+    assert!(fix.contains("unless that has passed over references, links or recovered edits"), "{fix}");
+    let loaded = run(&["load".as_ref(), table.as_os_str(), region.as_os_str()]);
+    assert!(stdout(&loaded).ends_with("loaded 0, split 0, passed over 6\n"), "{}", stderr(&loaded));
+}
+
 #[test]
 fn text_names_the_fix_and_other_targets_are_refused() {
     let root = base();

@@ -119,7 +119,8 @@ kinds! {
          `hregion load`";
     /// The directory of a region has no `.regioninfo`.
     NoRegionInfo = "no_region_info",
-        "load the files of its families with `hregion load`, then remove the directory";
+        "load the files of its families with `hregion load`; then remove the directory, unless that has \
+         passed over references, links or recovered edits: their cells would be lost";
     /// A `.regioninfo` is not that of its directory, or differs from `hbase:meta`.
     RegionInfoDiffers = "region_info_differs",
         "move the directory aside, and load the files of its families with `hregion load`";
