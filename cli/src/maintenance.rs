@@ -15,7 +15,8 @@ use std::io::Write as _;
 use std::path::Path;
 
 /// Changes the region at a directory, or each region of a table, and then the table. The failure of one does
-/// not stop the others, nor does output that cannot be written; the first failure is returned.
+/// not stop the others, nor does output that cannot be written; the first failure is returned, later ones are
+/// printed.
 pub(crate) fn run(
     dir: &Path,
     reading: &FileArgs,
@@ -51,14 +52,24 @@ pub(crate) fn run(
             }
             Err(error) => Err(error.into()),
         };
-        first = first.and(done);
+        first = keep_first(first, done, out);
     }
     if let Regions::Of(table) = &regions {
         let done = then(table, out).map_err(Failure::from);
-        first = first.and(done);
+        first = keep_first(first, done, out);
     }
     first?;
     Ok(Exit::Done)
+}
+
+/// Returns the first failure of two, and prints the other one, if it says something else.
+fn keep_first(first: Result<(), Failure>, next: Result<(), Failure>, out: &Output) -> Result<(), Failure> {
+    if let (Err(Failure::Fault(earlier)), Err(Failure::Fault(later))) = (&first, &next)
+        && earlier.line() != later.line()
+    {
+        out.print_error(later);
+    }
+    first.and(next)
 }
 
 /// Returns whether a directory is that of a region or of a table. Fails for any other.

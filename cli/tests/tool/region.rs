@@ -191,6 +191,36 @@ fn tables_are_flushed_and_compacted() {
     assert_eq!(ok(&["scan", &dir, "--versions", "all"]), before);
 }
 
+/// Each region that fails is named, and the others are compacted.
+#[test]
+fn all_regions_that_fail_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    let table = hregion::Table::create(root.path(), "t", &[hregion::Family::new("f")], &["d", "m"]).unwrap();
+    for _ in 0..2 {
+        for row in ["a", "e", "z"] {
+            table.put(hregion::Put::new(row).cell("f", "q", "v")).unwrap();
+        }
+        table.flush().unwrap();
+    }
+    let names: Vec<String> = table.regions().iter().map(|region| region.encoded_name()).collect();
+    table.close().unwrap();
+    let dir = root.path().join("data/default/t");
+    for name in [&names[0], &names[2]] {
+        for file in fs::read_dir(dir.join(name).join("f")).unwrap() {
+            fs::write(file.unwrap().path(), "no HFile").unwrap();
+        }
+    }
+    let output = run(&["compact", "--major", "--json", dir.to_str().unwrap()]);
+    let (said, lines) = (stderr(&output), json_lines(&stdout(&output)));
+    assert_eq!((code(&output), lines.len()), (3, 2), "{said}");
+    assert_eq!(lines[0], json!({"region": names[1], "family": "f", "files_before": 2, "files": 1}));
+    assert!(lines[1]["error"]["path"].as_str().unwrap().contains(&names[0]), "{}", lines[1]);
+    let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+    for name in [&names[0], &names[2]] {
+        assert!(errors.iter().any(|error| error.contains(name.as_str())), "{name}: {said}");
+    }
+}
+
 #[test]
 fn other_directories_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
