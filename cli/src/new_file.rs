@@ -222,6 +222,11 @@ impl Storage for OutputStorage {
 pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), CommandError> {
     check_writable(path)?;
     if !probe::exists(path)? {
+        // A file would be refused this name at the end, when everything has been read.
+        let name = path.as_os_str().as_encoded_bytes();
+        if !places::is_url(path) && (name.ends_with(b"/") || name.ends_with(b"/.")) {
+            return Err(CommandError::invalid_file(path, "the name of a directory, expected one of a file"));
+        }
         return Ok(());
     }
     // An object may have the name of a directory, which cannot be listed then.

@@ -94,6 +94,15 @@ fn only_regular_files_are_replaced() {
     assert!(fs::symlink_metadata(path("pipe")).unwrap().file_type().is_fifo());
     assert!(fs::symlink_metadata(path("link")).unwrap().is_symlink());
     assert!(names(&dir.path().join("directory")).is_empty());
+    // the name of a directory, which there is not, before anything is read
+    for name in ["new/", "new/.", "file/"] {
+        fs::write(path("file"), "bytes").unwrap();
+        let out = dir.path().to_str().unwrap().to_owned() + "/" + name;
+        let output = run(&["write", "no-such-list", "--force", "--out", &out]);
+        assert_eq!(code(&output), 2, "{name}: {}", stderr(&output));
+        assert!(stderr(&output).contains("the name of a directory"), "{name}: {}", stderr(&output));
+        fs::remove_file(path("file")).unwrap();
+    }
     // a link that leads nowhere is replaced
     symlink(path("nothing"), path("dangling")).unwrap();
     ok(&["write", &list, "--out", &path("dangling"), "--force"]);
