@@ -7,6 +7,7 @@ use super::print::{put_array, region_json};
 use super::session::Stop;
 use super::value::{Value, ValueKind};
 use crate::failure::CommandError;
+use crate::lines::is_stdin;
 use crate::output::Output;
 use crate::settings;
 use crate::split_keys::{self, MAX_REGIONS, SplitAlgorithm};
@@ -75,6 +76,10 @@ fn split_rows(options: &mut Options<'_>) -> Result<Option<Vec<Vec<u8>>>, Stop> {
     }
     if let Some(file) = options.take("SPLITS_FILE") {
         let path = PathBuf::from(file.text("the path of a file")?);
+        if is_stdin(&path) {
+            // the shell may be reading its commands from there
+            return Err(Stop::At(file.at, "expected the path of a file, not standard input".into()));
+        }
         splits.get_or_insert_default().extend(split_keys::read(&path, &Limits::default())?);
     }
     match (options.take("NUMREGIONS"), options.take("SPLITALGO")) {

@@ -349,6 +349,8 @@ get_splits 'c'"
         ("NUMREGIONS => 1, SPLITALGO => 'HexStringSplit'", "from 2 to"),
         ("NUMREGIONS => 3, SPLITALGO => 'Other'", "expected HexStringSplit"),
         ("SPLITS_FILE => '/missing/file'", "/missing/file"),
+        // the commands are read from there
+        ("SPLITS_FILE => '-'", "not standard input"),
     ] {
         let (code, said) = failed(dir.path(), &format!("create 'd', 'f', {options}"));
         assert!([2, 5].contains(&code) && said.contains(expected), "{options}: {code} {said}");
