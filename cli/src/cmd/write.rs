@@ -64,12 +64,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     start_progress(std::slice::from_ref(&args.cells), out);
     let mut file = files.create(&args.out)?;
     let List { cells, bad_lines, has_seq_ids } = writing.open(&args.cells, writing.settings.bulkload, out)?;
-    if writing.settings.mvcc != Some(true) && has_seq_ids {
-        out.warn("sequence ids are not kept, --mvcc keeps them");
-    }
     let sorting =
         Sorting { order, sort: writing.sorts(), memory: &writing.list.memory, file: &args.out, encrypted };
-    append_all(&mut *sort::in_order(cells, sorting, out)?, &mut file)?;
+    let others_have = append_all(&mut *sort::in_order(cells, sorting, out)?, &mut file)?;
+    if writing.settings.mvcc != Some(true) && (has_seq_ids || others_have) {
+        out.warn("sequence ids are not kept, --mvcc keeps them");
+    }
     warn_of(&bad_lines, out);
     finish(file, &args.out, out)
 }
@@ -93,13 +93,15 @@ pub(crate) fn warn_of(bad_lines: &BadLines, out: &Output) {
     }
 }
 
-/// Appends all cells.
-pub(crate) fn append_all(cells: &mut dyn CellSource, file: &mut CellFile) -> Result<(), CommandError> {
+/// Appends all cells. Returns whether one of them has a sequence id other than 0.
+fn append_all(cells: &mut dyn CellSource, file: &mut CellFile) -> Result<bool, CommandError> {
+    let mut has_seq_ids = false;
     while let Some(cell) = cells.peek() {
+        has_seq_ids |= cell.seq_id() != 0;
         file.append(cell).map_err(|error| cells.locate_error(error))?;
         cells.advance()?;
     }
-    Ok(())
+    Ok(has_seq_ids)
 }
 
 /// Finishes the file and prints a summary.

@@ -166,6 +166,11 @@ fn settings_that_mean_nothing_are_named() {
     let said = stderr(&output);
     assert!(said.contains("--bloom means nothing here") && said.contains("--exclude-minor"), "{said}");
     assert!(said.contains("--mvcc keeps them"), "{said}");
+    // a list whose first cell has no sequence id
+    let lines = cell("a", 5, "v").replace(r#","sequence_id":3"#, "") + &cell("b", 5, "v");
+    let list = temp_file("write-unkept.jsonl", lines.as_bytes());
+    let said = stderr(&run(&["write", &list, "--out", &out, "--force"]));
+    assert!(said.contains("--mvcc keeps them"), "{said}");
 }
 
 /// Sends a signal while the tool waits for more cells.
