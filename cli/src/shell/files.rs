@@ -135,8 +135,14 @@ impl Files {
     fn close_table(&mut self, name: &str) -> Result<TableName, Failure> {
         let name = TableName::parse(name)?;
         if let Some(table) = self.open.get(&name) {
-            table.regions.iter().map(Region::close).fold(Ok(()), hregion::Result::and)?;
-            self.open.remove(&name);
+            let close = || table.regions.iter().map(Region::close).fold(Ok(()), hregion::Result::and);
+            let closed = close();
+            // A region that cannot archive what it has replaced is closed nevertheless. One that cannot be
+            // flushed stays open.
+            if closed.is_ok() || close().is_ok() {
+                self.open.remove(&name);
+            }
+            closed?;
         }
         Ok(name)
     }

@@ -256,6 +256,26 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_is_closed_with_an_error_is_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut out = Output::new(true, true);
+        let files = Files::open(dir.path(), None, Region::options(), out.warner()).unwrap();
+        let mut session = Session::new(Box::new(files));
+        let write = "put 't', 'r', 'f:q', 'v'; flush 't'";
+        session.run(&format!("create 't', 'f'; {write}; {write}"), 1, &mut out).unwrap();
+        // a file where the directory of archived files should be
+        let archive = dir.path().join("archive/data/default");
+        std::fs::create_dir_all(&archive).unwrap();
+        std::fs::write(archive.join("t"), "in the way").unwrap();
+        session.run("major_compact 't'", 1, &mut out).unwrap();
+        match session.run("disable 't'", 1, &mut out).unwrap_err() {
+            Failure::Fault(fault) => assert!(fault.line().contains("archive"), "{}", fault.line()),
+            Failure::ClosedPipe => panic!("closed pipe"),
+        }
+        assert!(!session.catalog.get("t", &Get::new("r")).unwrap().is_empty());
+    }
+
+    #[test]
     fn places_are_lines_and_columns() {
         assert_eq!(placed("list\n\u{e4} x", 3, 8, "no"), "line 4, column 3: no");
         assert_eq!(placed("list", 1, 99, "no"), "line 1, column 5: no");
