@@ -126,6 +126,11 @@ impl CommandError {
         Self::new(ErrorKind::Io.name(), format!("cannot {doing}: {error}")).at(path)
     }
 
+    /// The system starts no more threads.
+    pub(crate) fn no_thread(error: &io::Error) -> Self {
+        Self::new(ErrorKind::Io.name(), format!("cannot start a thread: {error}"))
+    }
+
     fn at(mut self, path: &Path) -> Self {
         self.path = Some(path.to_owned());
         self

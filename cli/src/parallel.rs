@@ -64,7 +64,7 @@ impl JobArgs {
 }
 
 fn no_thread(error: &io::Error) -> Failure {
-    CommandError::lacking(format!("cannot start a thread: {error}; --jobs 1 needs none")).into()
+    CommandError::no_thread(error).with_hint(Some("--jobs 1 needs none")).into()
 }
 
 fn take_in_order<R>(

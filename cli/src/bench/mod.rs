@@ -89,7 +89,7 @@ impl Bench {
             let workers: Vec<_> = (0..self.setup.threads)
                 .map(|thread| thread::Builder::new().spawn_scoped(scope, worker(thread)))
                 .collect::<Result<_, _>>()
-                .map_err(|error| CommandError::lacking(format!("cannot start a thread: {error}")))?;
+                .map_err(|error| CommandError::no_thread(&error))?;
             let ended = workers.into_iter().map(|worker| {
                 worker.join().unwrap_or_else(|_| Err(CommandError::lacking("a thread panicked")))
             });

@@ -166,6 +166,13 @@ fn without_threads_there_is_an_error() {
         assert!(stderr(&output).starts_with("error: "), "{args:?}: {}", stderr(&output));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{args:?}");
     }
+    let root = tempfile::tempdir().unwrap();
+    Table::create(root.path(), "t", &[Family::new("f")], &["m"]).unwrap().close().unwrap();
+    let mut count = hregion();
+    count.arg("count").arg(root.path().join("data/default/t")).args(["--jobs", "2"]);
+    let output = count.env("RUST_MIN_STACK", (1_u64 << 46).to_string()).output().unwrap();
+    assert_eq!(code(&output), 5, "{}", stderr(&output));
+    assert!(stderr(&output).contains("(--jobs 1 needs none)"), "{}", stderr(&output));
 }
 
 #[cfg(target_os = "linux")]
