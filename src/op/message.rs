@@ -387,7 +387,7 @@ mod tests {
             .caching(18);
         let whole_rows = Filter::parse("SingleColumnValueFilter('f', 'q', =, 'binary:v')").unwrap();
         let error = scan.clone().filter(whole_rows).to_proto_bytes().unwrap_err();
-        assert_eq!(error.kind(), crate::ErrorKind::IncompatibleFilter);
+        assert_eq!(error.kind(), ErrorKind::IncompatibleFilter);
         let decoded = proto::Scan::decode(&scan.to_proto_bytes().unwrap()[..]).unwrap();
         let names: Vec<_> = decoded.attribute.iter().map(|pair| pair.name.as_deref().unwrap()).collect();
         assert_eq!(names, [ISOLATION, RAW]);
