@@ -177,15 +177,13 @@ impl Scheduler {
         unpoisoned(self.shared().state.lock()).queue.remove(region);
     }
 
-    /// Starts a thread of a lane if the lane has more due jobs than idle threads, and may have more threads.
+    /// Starts a thread of a lane if the lane has more jobs than idle threads, and may have more threads.
     fn start_thread(&self, lane: WorkKind) -> io::Result<()> {
         let shared = &self.0.0;
         let at = lane as usize;
         let mut state = unpoisoned(shared.state.lock());
-        // A job that is not due yet still needs a thread that waits for it.
-        let due = state.queue.due(lane, SystemTimer.now());
-        let is_enough = due <= state.idle[at] && state.threads[at] > 0;
-        if is_enough || state.threads[at] >= shared.options.threads(lane) {
+        // A job that is not due yet still needs a thread that waits for it: the others may be busy then.
+        if state.queue.of_lane(lane) <= state.idle[at] || state.threads[at] >= shared.options.threads(lane) {
             return Ok(());
         }
         state.threads[at] += 1;
@@ -295,6 +293,28 @@ impl fmt::Debug for Scheduler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn a_job_that_is_not_due_yet_does_not_wait_for_a_busy_thread() {
+        let started = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&started);
+        let spawn = move |_: &'static str, _: Box<dyn FnOnce() + Send>| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        };
+        let scheduler = Scheduler::builder().flush_threads(2).spawner(spawn).build();
+        let job =
+            |due| Job { region: Weak::new(), work: Work::Flush, lane: WorkKind::Flush, priority: 0, due };
+        scheduler.submit(job(None)).unwrap();
+        // As the thread takes it, which is busy from then on.
+        assert!(scheduler.shared().next(WorkKind::Flush).is_some());
+        scheduler.submit(job(Some(after(Duration::from_secs(60))))).unwrap();
+        assert_eq!(started.load(Ordering::Relaxed), 2);
+        // There are as many as there may be.
+        scheduler.submit(job(None)).unwrap();
+        assert_eq!(started.load(Ordering::Relaxed), 2);
+    }
 
     #[test]
     fn a_time_beyond_the_clock_is_far_away() {

@@ -62,9 +62,9 @@ impl Queue {
         Some(self.0.remove(at))
     }
 
-    /// Returns the number of jobs of a lane that are due.
-    pub(super) fn due(&self, lane: WorkKind, now: Instant) -> usize {
-        self.0.iter().filter(|job| job.lane == lane && job.is_due(now)).count()
+    /// Returns the number of jobs of a lane, also of those that are not due.
+    pub(super) fn of_lane(&self, lane: WorkKind) -> usize {
+        self.0.iter().filter(|job| job.lane == lane).count()
     }
 
     /// Returns the time at which the next job for a thread of a lane is due.
@@ -134,7 +134,7 @@ mod tests {
         let (mut queue, now) = (Queue::default(), Instant::now());
         let later = now + Duration::from_secs(60);
         queue.push(Job { due: Some(later), ..job(WorkKind::Small, 0, 0) });
-        assert_eq!((queue.due(WorkKind::Small, now), queue.next_due(WorkKind::Large)), (0, Some(later)));
+        assert_eq!((queue.of_lane(WorkKind::Small), queue.next_due(WorkKind::Large)), (1, Some(later)));
         assert_eq!(taken(&mut queue, WorkKind::Small, now), None);
         assert!(queue.expedite(&Weak::new(), Work::Compact(0)));
         assert_eq!(taken(&mut queue, WorkKind::Small, now), Some(0));
