@@ -366,6 +366,13 @@ const BREAKS: &[(&str, Break)] = &[
         fs::create_dir_all(&path).unwrap();
         ("unfinished_import", "warning", path, &[])
     }),
+    ("a split or merge that HBase has begun", |root| {
+        let (id, start, end) = (1_900_000_000_000, "row-0060", "row-0070");
+        let info = RegionInfo::new(TableName::parse("halves").unwrap(), start, end, id).unwrap();
+        let path = root.join(HALVES).join(info.encoded_name());
+        write_region_info(root, "halves", &info.encoded_name(), &region_message("halves", id, start, end));
+        ("leftover_tmp", "warning", path, &[])
+    }),
     ("a split that was interrupted", |root| {
         let path = root.join(HALVES).join(format!(".change.{}", "a".repeat(32)));
         let text = format!("parent {SECOND}\nchild {}\n", "a".repeat(32));

@@ -12,6 +12,7 @@ use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, TableName};
 use crate::table::Table;
 use crate::table::catalog::is_of_change;
+use crate::table::uncommitted::find_uncommitted;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
@@ -71,6 +72,7 @@ impl<'c, 'o> TableCheck<'c, 'o> {
                 found.push((name, info));
             }
         }
+        self.leave_out_uncommitted(dir, &mut found);
         let serving: HashSet<RegionInfo> =
             serving(found.iter().map(|(_, info)| info.clone()).collect()).into_iter().collect();
         match self.rows {
@@ -128,6 +130,31 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         };
         let undone = changes.iter().filter(|change| !has_made(change));
         undone.flat_map(RegionChange::children).cloned().collect()
+    }
+
+    /// Leaves out new regions of splits and merges that HBase has begun, and that the catalog does not have.
+    fn leave_out_uncommitted(&mut self, dir: &Path, found: &mut Vec<(&str, RegionInfo)>) {
+        let Some(rows) = &self.rows else { return };
+        if found.iter().all(|(name, _)| rows.contains_key(*name)) {
+            return;
+        }
+        let regions: Vec<_> = found.iter().map(|(name, info)| (dir.join(name), info.clone())).collect();
+        let (table, checker) = (self.name, &mut *self.checker);
+        let uncommitted = match find_uncommitted(dir, &regions, checker.options) {
+            Ok(uncommitted) => uncommitted,
+            Err(error) => return checker.add_error(&Subject::table(table), dir, &error),
+        };
+        found.retain(|(name, _)| {
+            let path = dir.join(name);
+            let is_new = uncommitted.contains(&path);
+            if is_new {
+                let message = "a new region of a split or merge that HBase has begun, and that hbase:meta does \
+                               not have: HBase completes or undoes it";
+                let subject = Subject::region(table, name);
+                checker.add(FindingKind::LeftoverTmp, Severity::Warning, &subject, &path, message);
+            }
+            !is_new
+        });
     }
 
     /// Returns whether the regions can be opened: false if the descriptor is damaged.
