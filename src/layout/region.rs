@@ -771,7 +771,7 @@ fn max_seq_id_in(dir: &Path, entries: &[DirEntry]) -> Result<Option<i64>> {
 }
 
 /// Whether a name is that of a file of edits. Other files are still being written, or were moved aside.
-pub(super) fn is_number(name: &str) -> bool {
+pub(crate) fn is_number(name: &str) -> bool {
     let digits = name.strip_prefix('-').unwrap_or(name);
     !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit())
 }

@@ -242,6 +242,19 @@ const BREAKS: &[(&str, Break)] = &[
         fs::remove_file(path.join(".regioninfo")).unwrap();
         ("no_region_info", "error", path, &[])
     }),
+    ("edits beside families, without a region info", |root| {
+        let path = root.join(HALVES).join("b".repeat(32));
+        fs::create_dir_all(path.join("q")).unwrap();
+        fs::create_dir_all(path.join("recovered.edits")).unwrap();
+        fs::write(path.join("recovered.edits/0000000000000000300"), b"x").unwrap();
+        ("no_region_info", "error", path, &[])
+    }),
+    ("nothing but edits: the region was archived before a log was split", |root| {
+        let path = root.join(HALVES).join("b".repeat(32));
+        fs::create_dir_all(path.join("recovered.edits")).unwrap();
+        fs::write(path.join("recovered.edits/0000000000000000300"), b"x").unwrap();
+        ("no_region_info", "warning", path, &[])
+    }),
     ("the region info of another region", |root| {
         let path = root.join(HALVES).join(SECOND);
         fs::copy(root.join(HALVES).join(FIRST).join(".regioninfo"), path.join(".regioninfo")).unwrap();

@@ -6,10 +6,11 @@ use super::region::RegionCheck;
 use super::{Checker, Subject, dir_names};
 use crate::binary::{StringBinary, is_hex};
 use crate::io::DirEntry;
-use crate::layout::{RegionChange, TableListing, find_region_info, read_descriptor};
+use crate::layout::region::is_number;
+use crate::layout::{RECOVERED_EDITS, RegionChange, TableListing, find_region_info, read_descriptor};
 use crate::locator::{CatalogRow, RegionInconsistency, RegionState, check_region_chain, serving};
 use crate::schema::region_name::is_encoded_name;
-use crate::schema::{RegionInfo, TableName};
+use crate::schema::{RegionInfo, TableName, is_legal_name};
 use crate::table::Table;
 use crate::table::catalog::is_of_change;
 use crate::table::uncommitted::find_uncommitted;
@@ -196,13 +197,23 @@ impl<'c, 'o> TableCheck<'c, 'o> {
             Ok(None) if self.name.is_meta() => Some(RegionInfo::meta()),
             Ok(None) => {
                 let entries = checker.list(&subject, &path);
-                let mut has_files = false;
-                for family in dir_names(&entries).filter(|name| !name.starts_with('.')) {
+                let (mut has_families, mut has_files) = (false, false);
+                for family in dir_names(&entries).filter(|name| is_legal_name(name.as_bytes())) {
+                    has_families = true;
                     has_files |= !checker.list(&subject, &path.join(family)).is_empty();
                 }
-                let severity = if has_files { Severity::Error } else { Severity::Warning };
-                let content = if has_files { "files" } else { "no files" };
-                let message = format!("no .regioninfo; it has {content} of families");
+                let edits = checker.list(&subject, &path.join(RECOVERED_EDITS));
+                let has_edits = edits.iter().filter_map(DirEntry::utf8_name).any(is_number);
+                // Without families, the region was archived before HBase split a log over it (HBASE-24189).
+                let is_error = has_files || has_edits && has_families;
+                let severity = if is_error { Severity::Error } else { Severity::Warning };
+                let content = match (has_files, has_edits) {
+                    (true, true) => "files of families, and recovered edits",
+                    (true, false) => "files of families",
+                    (false, true) => "recovered edits, but no files of families",
+                    (false, false) => "no files of families",
+                };
+                let message = format!("no .regioninfo; it has {content}");
                 checker.add(FindingKind::NoRegionInfo, severity, &subject, &path, message);
                 None
             }
