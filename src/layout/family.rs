@@ -41,6 +41,10 @@ pub(super) struct NamedFiles {
     pub(super) files: Vec<NamedFile>,
     pub(super) ignored: Vec<String>,
     pub(super) warnings: Vec<Error>,
+    /// Whether the files are those on a list.
+    pub(super) is_by_list: bool,
+    /// Those of `ignored` that are named like store files, but have no bytes.
+    pub(super) empty: Vec<String>,
 }
 
 /// A store file by name.
@@ -64,7 +68,7 @@ impl FamilyDir {
 
     /// Returns the store files, with links and references followed. A directory that does not exist has none.
     pub(crate) fn store_files(&self, tracker: StoreFileTracker) -> Result<StoreFiles> {
-        let NamedFiles { files, ignored, warnings } = self.named_files(tracker)?;
+        let NamedFiles { files, ignored, warnings, .. } = self.named_files(tracker)?;
         let resolve = |file: NamedFile| self.resolve(&file.entry, &file.name, file.listed);
         let files = files.into_iter().map(resolve).collect::<Result<_>>()?;
         Ok(StoreFiles { files, ignored, warnings })
@@ -94,7 +98,12 @@ impl FamilyDir {
                     let name = name.to_owned();
                     found.files.push(NamedFile { entry, name, listed: None, is_present: true });
                 }
-                Some(name) if !is_store_file(&entry, name) => found.ignored.push(name.to_owned()),
+                Some(name) if !is_store_file(&entry, name) => {
+                    if !entry.is_dir && FileName::parse(name).is_some() {
+                        found.empty.push(name.to_owned());
+                    }
+                    found.ignored.push(name.to_owned());
+                }
                 _ => found.warnings.push(self.not_a_store_file(&entry)),
             }
         }
@@ -107,7 +116,7 @@ impl FamilyDir {
     }
 
     fn names_of_list(&self, entries: &[DirEntry], list: FileList) -> Result<NamedFiles> {
-        let mut found = NamedFiles::default();
+        let mut found = NamedFiles { is_by_list: true, ..NamedFiles::default() };
         let present: BTreeMap<&str, &DirEntry> =
             entries.iter().filter_map(|entry| Some((entry.utf8_name()?, entry))).collect();
         let ignored = |name: &&&str| !list.files.iter().any(|file| file.name == **name);

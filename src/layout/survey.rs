@@ -6,7 +6,6 @@ use super::durable::list_if_exists;
 use super::family::NamedFiles;
 use super::file_name::FileName;
 use super::region::{RECOVERED_EDITS, RegionDir, TMP};
-use super::tracker::TrackedBy;
 use crate::error::{Error, Result};
 use crate::schema::is_legal_name;
 use std::path::PathBuf;
@@ -39,6 +38,8 @@ pub(crate) enum FileFaultKind {
     Untracked,
     /// A file on the list that does not exist.
     Missing,
+    /// A store file without bytes, which is passed over.
+    Empty,
     /// A name that no store file has.
     UnknownName,
     /// Anything else that prevents the file from being found.
@@ -53,7 +54,7 @@ impl RegionDir {
     /// If the directory or a list of files cannot be read, or the tracker is unknown.
     pub(crate) fn survey_files(&self, family: &[u8]) -> Result<FileSurvey> {
         let (dir, tracker) = (self.family(family), self.tracker(family)?);
-        let NamedFiles { files, ignored, warnings } = dir.named_files(tracker)?;
+        let NamedFiles { files, ignored, warnings, is_by_list, empty } = dir.named_files(tracker)?;
         let (count, mut faults) = (files.len(), Vec::new());
         let mut add = |kind, name: &str, error| {
             faults.push(FileFault { kind, path: dir.path().join(name), error });
@@ -81,7 +82,8 @@ impl RegionDir {
                 Err(error) => add(FileFaultKind::DanglingLink, &file.name, Some(error)),
             }
         }
-        if tracker.source != TrackedBy::Directory {
+        empty.iter().for_each(|name| add(FileFaultKind::Empty, name, None));
+        if is_by_list {
             let is_store_file = |name: &&String| FileName::parse(name).is_some();
             ignored.iter().filter(is_store_file).for_each(|name| add(FileFaultKind::Untracked, name, None));
         }

@@ -300,6 +300,16 @@ const BREAKS: &[(&str, Break)] = &[
         fs::write(&path, b"PBUF\xff\xff").unwrap();
         ("unreadable", "error", path, &[])
     }),
+    ("a reference without bytes", |root| {
+        let path = any_file(root, &format!("{HALVES}/{FIRST}/q"), |_| true);
+        fs::write(&path, b"").unwrap();
+        ("empty_file", "error", path, &[])
+    }),
+    ("a store file without bytes", |root| {
+        let path = root.join(HALVES).join(SECOND).join("q").join("a".repeat(32));
+        fs::write(&path, b"").unwrap();
+        ("empty_file", "error", path, &[])
+    }),
     ("a link to a file that is gone", |root| {
         let path = any_file(root, &format!("data/default/cloned/{CLONED}/q"), |_| true);
         let name = path.file_name().unwrap().to_str().unwrap();

@@ -146,6 +146,9 @@ kinds! {
     /// A file on a store's list of files does not exist.
     MissingFile = "missing_file",
         "look for the file in the archive, and move it back";
+    /// A store file, or a reference, of no bytes, which is passed over.
+    EmptyFile = "empty_file",
+        "restore the file from a backup; else move it out of the family's directory: its cells are lost";
     /// A name that no store file has.
     UnknownFile = "unknown_file", "move the file out of the family's directory";
     /// The directory of a family that the table does not have.
