@@ -444,6 +444,9 @@ fn infos_are_about_what_is_normal_for_a_while() {
     let log = root.path().join("WALs/h,1,2/h%2C1%2C2.17");
     fs::create_dir_all(log.parent().unwrap()).unwrap();
     fs::write(&log, b"x").unwrap();
+    let deleted = root.path().join(HALVES).join(PARENT).join("deleted");
+    fs::create_dir_all(&deleted).unwrap();
+    fs::write(deleted.join("a".repeat(32)), b"x").unwrap();
     let descriptor = root.path().join(HALVES).join(".tmp/.tableinfo.0000000002.400");
     fs::create_dir_all(descriptor.parent().unwrap()).unwrap();
     fs::write(&descriptor, b"x").unwrap();
@@ -453,6 +456,7 @@ fn infos_are_about_what_is_normal_for_a_while() {
     for (kind, path) in [
         ("leftover_tmp", tmp.parent().unwrap()),
         ("leftover_tmp", descriptor.parent().unwrap()),
+        ("unknown_family", &deleted),
         ("unsplit_log", &log),
     ] {
         let is_it = |line: &&Value| line["kind"] == kind && line["path"] == path.to_str().unwrap();

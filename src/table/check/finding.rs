@@ -115,19 +115,22 @@ kinds! {
          extraRegionsInMeta --fix)";
     /// A region with a directory is not in `hbase:meta`, so no server opens it.
     NoMetaRow = "no_meta_row",
-        "add the region to hbase:meta (HBCK2 addFsRegionsMissingInMeta), or load its files with \
-         `hregion load`";
+        "add the region to hbase:meta (HBCK2 addFsRegionsMissingInMeta), or load copies of its files with \
+         `hregion load`, which passes over references and links";
     /// The directory of a region has no `.regioninfo`.
     NoRegionInfo = "no_region_info",
-        "load the files of its families with `hregion load`; then remove the directory, unless that has \
-         passed over references, links or recovered edits: their cells would be lost";
+        "restore .regioninfo from a backup; else load copies of the files of its families with \
+         `hregion load`, which passes over references, links and recovered edits, and move the files to their \
+         place in the archive, where snapshots and clones find them";
     /// A `.regioninfo` is not that of its directory, or differs from `hbase:meta`.
     RegionInfoDiffers = "region_info_differs",
-        "move the directory aside, and load the files of its families with `hregion load`";
+        "restore .regioninfo from a backup; else load copies of the files of its families with \
+         `hregion load`, which passes over references, links and recovered edits, and move the directory \
+         aside";
     /// The directory of a table has no descriptor.
     NoDescriptor = "no_descriptor",
-        "copy .tabledesc from a snapshot or a backup of the table, or write it with `hregion shell` and \
-         alter";
+        "copy .tabledesc from a backup of the table; else have HBase write one with default settings (HBCK2 \
+         generateMissingTableDescriptorFile), and alter it before anything is compacted";
     /// The file that a reference names does not exist.
     DanglingReference = "dangling_reference",
         "look for the file in a backup or another root's archive; else move the reference aside: its cells \
@@ -153,7 +156,9 @@ kinds! {
     UnknownFile = "unknown_file", "move the file out of the family's directory";
     /// The directory of a family that the table does not have.
     UnknownFamily = "unknown_family",
-        "add the family to the table if its cells are wanted; else remove the directory";
+        "if its cells are wanted, copy the files, add the family to the table, and load the copies with \
+         `hregion load`: adding a family archives files that are there; else move them to their place in the \
+         archive, where snapshots and clones find them";
     /// A region has used greater sequence ids than its directory says.
     SequenceIdBehind = "sequence_id_behind",
         "look for recovered edits or store files that were removed; new writes may be hidden by older ones \

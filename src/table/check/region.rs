@@ -85,10 +85,12 @@ impl RegionCheck<'_> {
                 checker.add(kind, severity, &self.subject(), &fault.path, message);
             }
         }
+        // HBase leaves the families of parents that are deleted after the split.
+        let severity = if self.is_parent { Severity::Info } else { Severity::Warning };
         match dir.unknown_families() {
             Ok(found) => found.iter().for_each(|path| {
                 let message = "files of a family that the table does not have: they are not read";
-                checker.add(FindingKind::UnknownFamily, Severity::Warning, &self.subject(), path, message);
+                checker.add(FindingKind::UnknownFamily, severity, &self.subject(), path, message);
             }),
             Err(error) => self.add_error(checker, &error),
         }

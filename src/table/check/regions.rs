@@ -149,8 +149,8 @@ impl<'c, 'o> TableCheck<'c, 'o> {
             let path = dir.join(name);
             let is_new = uncommitted.contains(&path);
             if is_new {
-                let message = "a new region of a split or merge that HBase has begun, and that hbase:meta does \
-                               not have: HBase completes or undoes it";
+                let message = "a new region of a split or merge that HBase has begun, and hbase:meta does not \
+                               have: HBase completes or undoes it";
                 let subject = Subject::region(table, name);
                 checker.add(FindingKind::LeftoverTmp, Severity::Warning, &subject, &path, message);
             }
