@@ -120,8 +120,8 @@ kinds! {
     /// The directory of a region has no `.regioninfo`.
     NoRegionInfo = "no_region_info",
         "restore .regioninfo from a backup; else load copies of the files of its families with \
-         `hregion load`, which passes over references, links and recovered edits, and move the files to their \
-         place in the archive, where snapshots and clones find them";
+         `hregion load`, which passes over references, links and recovered edits, and move the files to \
+         their place in the archive, where snapshots and clones find them";
     /// A `.regioninfo` is not that of its directory, or differs from `hbase:meta`.
     RegionInfoDiffers = "region_info_differs",
         "restore .regioninfo from a backup; else load copies of the files of its families with \
@@ -181,6 +181,8 @@ kinds! {
     LeftoverTmp = "leftover_tmp",
         "nothing: it is removed or completed when the region or table is next opened, or the operation that \
          was interrupted is repeated";
+    /// A table that is not read here, as it has MOB families.
+    Unsupported = "unsupported", "nothing: have HBase check the table (hbck)";
     /// A file that the check needs is damaged or cannot be read.
     Unreadable = "unreadable", "see `hregion verify`; restore the file from a backup";
 }

@@ -5,6 +5,7 @@ use super::finding::{FindingKind, Severity};
 use super::region::RegionCheck;
 use super::{Checker, Subject, dir_names};
 use crate::binary::{StringBinary, is_hex};
+use crate::error::{Corruption, Error};
 use crate::io::DirEntry;
 use crate::layout::region::is_number;
 use crate::layout::{RECOVERED_EDITS, RegionChange, TableListing, find_region_info, read_descriptor};
@@ -149,8 +150,8 @@ impl<'c, 'o> TableCheck<'c, 'o> {
             let path = dir.join(name);
             let is_new = uncommitted.contains(&path);
             if is_new {
-                let message = "a new region of a split or merge that HBase has begun, and hbase:meta does not \
-                               have: HBase completes or undoes it";
+                let message = "a new region of a split or merge that HBase has begun, and hbase:meta does \
+                               not have: HBase completes or undoes it";
                 let subject = Subject::region(table, name);
                 checker.add(FindingKind::LeftoverTmp, Severity::Warning, &subject, &path, message);
             }
@@ -170,6 +171,12 @@ impl<'c, 'o> TableCheck<'c, 'o> {
                     self.add(FindingKind::NoDescriptor, Severity::Error, &dir.join(".tabledesc"), message);
                 }
                 true
+            }
+            Err(error) if is_of_mob(&error) => {
+                let path = error.path().unwrap_or(dir).to_owned();
+                let message = format!("the regions are not checked: {}", error.message());
+                self.add(FindingKind::Unsupported, Severity::Warning, &path, message);
+                false
             }
             Err(error) => {
                 self.checker.add_error(&Subject::table(self.name), dir, &error);
@@ -327,4 +334,9 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         self.checker.add(kind, severity, &Subject::region(self.name, name), path, message);
         kind == FindingKind::LeftoverParent
     }
+}
+
+/// Whether a sound descriptor has a family whose values are in files of their own (MOB).
+fn is_of_mob(error: &Error) -> bool {
+    matches!(error.corruption(), Some(Corruption::Unsupported { name, .. }) if &**name == "IS_MOB")
 }
