@@ -453,6 +453,8 @@ fn infos_are_about_what_is_normal_for_a_while() {
     let log = root.path().join("WALs/h,1,2/h%2C1%2C2.17");
     fs::create_dir_all(log.parent().unwrap()).unwrap();
     fs::write(&log, b"x").unwrap();
+    let log_of_meta = log.with_file_name("h%2C1%2C2.meta.17.meta");
+    fs::write(&log_of_meta, b"x").unwrap();
     let deleted = root.path().join(HALVES).join(PARENT).join("deleted");
     fs::create_dir_all(&deleted).unwrap();
     fs::write(deleted.join("a".repeat(32)), b"x").unwrap();
@@ -467,10 +469,14 @@ fn infos_are_about_what_is_normal_for_a_while() {
         ("leftover_tmp", descriptor.parent().unwrap()),
         ("unknown_family", &deleted),
         ("unsplit_log", &log),
+        ("unsplit_log", &log_of_meta),
     ] {
         let is_it = |line: &&Value| line["kind"] == kind && line["path"] == path.to_str().unwrap();
         assert!(lines.iter().any(|line| is_it(&line)), "{kind}: {lines:#?}");
     }
+    // What the catalog has only in its log is not seen.
+    let of_meta = lines.iter().find(|line| line["path"] == log_of_meta.to_str().unwrap()).unwrap();
+    assert!(of_meta["message"].as_str().unwrap().contains("findings about hbase:meta"), "{of_meta}");
 }
 
 #[test]

@@ -210,7 +210,10 @@ impl Checker<'_> {
         }
         match LogTree::new(root).logs(&**self.options.file_storage()) {
             Ok(logs) => logs.iter().for_each(|log| {
-                let message = "writes in it may be in no store file";
+                let message = match log.path.extension().is_some_and(|extension| extension == "meta") {
+                    true => "rows of hbase:meta may be only in it: findings about hbase:meta may be wrong",
+                    false => "writes in it may be in no store file",
+                };
                 let subject = Subject::default();
                 self.add(FindingKind::UnsplitLog, Severity::Info, &subject, &log.path, message);
             }),
