@@ -242,6 +242,18 @@ const BREAKS: &[(&str, Break)] = &[
         fs::remove_file(path.join(".regioninfo")).unwrap();
         ("no_region_info", "error", path, &[])
     }),
+    ("references of a split that HBase has begun, without a region info", |root| {
+        let path = root.join(HALVES).join("b".repeat(32));
+        fs::create_dir_all(path.join("q")).unwrap();
+        fs::write(path.join(format!("q/{}.{SECOND}", "a".repeat(32))), b"x").unwrap();
+        ("leftover_tmp", "warning", path, &[])
+    }),
+    ("a store file without a region info, and without a row in the catalog", |root| {
+        let path = root.join(HALVES).join("b".repeat(32));
+        fs::create_dir_all(path.join("q")).unwrap();
+        fs::write(path.join("q").join("a".repeat(32)), b"x").unwrap();
+        ("no_region_info", "error", path, &[])
+    }),
     ("edits beside families, without a region info", |root| {
         let path = root.join(HALVES).join("b".repeat(32));
         fs::create_dir_all(path.join("q")).unwrap();

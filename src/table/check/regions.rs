@@ -8,7 +8,9 @@ use crate::binary::{StringBinary, is_hex};
 use crate::error::{Corruption, Error};
 use crate::io::DirEntry;
 use crate::layout::region::is_number;
-use crate::layout::{RECOVERED_EDITS, RegionChange, TableListing, find_region_info, read_descriptor};
+use crate::layout::{
+    RECOVERED_EDITS, RegionChange, TableListing, find_region_info, read_descriptor, was_opened,
+};
 use crate::locator::{CatalogRow, RegionInconsistency, RegionState, check_region_chain, serving};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, TableName, is_legal_name};
@@ -211,6 +213,24 @@ impl<'c, 'o> TableCheck<'c, 'o> {
                 }
                 let edits = checker.list(&subject, &path.join(RECOVERED_EDITS));
                 let has_edits = edits.iter().filter_map(DirEntry::utf8_name).any(is_number);
+                // HBase writes the .regioninfo last when it splits a region.
+                let mut is_new = self.rows.as_ref().is_some_and(|rows| !rows.contains_key(name));
+                if is_new {
+                    match was_opened(&**checker.options.file_storage(), &path) {
+                        Ok(was_opened) => is_new = !was_opened,
+                        Err(error) => {
+                            checker.add_error(&subject, &path, &error);
+                            is_new = false;
+                        }
+                    }
+                }
+                if is_new && has_files {
+                    let message = "no .regioninfo, and nothing but references and links: of a split that \
+                                   HBase has begun, and completes or undoes";
+                    let (kind, severity) = (FindingKind::LeftoverTmp, Severity::Warning);
+                    checker.add(kind, severity, &subject, &path, message);
+                    return None;
+                }
                 // Without families, the region was archived before HBase split a log over it (HBASE-24189).
                 let is_error = has_files || has_edits && has_families;
                 let severity = if is_error { Severity::Error } else { Severity::Warning };
