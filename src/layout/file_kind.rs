@@ -135,7 +135,7 @@ impl FamilyDir {
                 None => return Ok(None),
             },
         };
-        let table = TableDir::of_table(storage, dir, &table);
+        let table = TableDir::of_table(storage, dir, &table)?;
         Ok(Some(Self { table, region: region.to_owned(), family: family.to_owned() }))
     }
 }

@@ -88,7 +88,7 @@ impl RegionDir {
             None => read_region_info(&**storage, path)?,
         };
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        let table = TableDir::of_region(storage, path, &info);
+        let table = TableDir::of_region(storage, path, &info)?;
         if table.root.is_some() && !info.is_encoded_as(&name) {
             let corruption = Corruption::Malformed("the region info is not that of the directory's name");
             return Err(corruption.at(&info_path, 0));
@@ -135,7 +135,7 @@ impl RegionDir {
     ) -> Result<Self> {
         families.iter().try_for_each(Family::check)?;
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let table = TableDir::of_region(storage, path, info);
+        let table = TableDir::of_region(storage, path, info)?;
         if table.root.is_some() && !info.is_encoded_as(name) {
             let expected = info.encoded_name();
             return Err(Error::invalid_argument(format!("the directory of region {info} is {expected}")));
@@ -743,7 +743,7 @@ fn is_meta(storage: &Arc<dyn Storage>, path: &Path) -> Result<bool> {
     let meta = RegionInfo::meta();
     let is_named = path.file_name().is_some_and(|name| name == meta.encoded_name().as_str());
     Ok(is_named
-        && TableDir::of_region(storage, path, &meta).root.is_some()
+        && TableDir::of_region(storage, path, &meta)?.root.is_some()
         && list_if_exists(&**storage, path)?.is_some())
 }
 

@@ -1,6 +1,7 @@
 //! Root directories and table directories (hfile.md §15.1; HBase: `CommonFSUtils`, `HFileArchiveUtil`).
 
-use super::durable::exists;
+use super::descriptor::TABLE_DESC_DIR;
+use super::durable::{exists, list_if_exists};
 use super::region::REGION_INFO;
 use crate::error::{Error, Result};
 use crate::io::Storage;
@@ -54,8 +55,7 @@ pub(crate) fn archived_path(file: &Path) -> Option<PathBuf> {
     // The path is `data/<namespace>/<table>/<region>/<family>/<file>`, or without the first two before 0.96.
     let archived = |levels: usize, archive: &str| {
         let root = file.ancestors().nth(levels)?;
-        let path = root.join(archive).join(file.strip_prefix(root).ok()?);
-        (!root.ends_with(archive)).then_some(path)
+        Some(root.join(archive).join(file.strip_prefix(root).ok()?))
     };
     let is_below_data = file.ancestors().nth(5).is_some_and(|dir| dir.ends_with("data"));
     if is_below_data { archived(6, "archive") } else { archived(4, ".archive") }
@@ -150,12 +150,16 @@ impl TableDir {
     /// Returns the table's directory of a region at `path`: `<root>/data/<namespace>/<table>/<region>`, or
     /// `<root>/<table>/<region>` before 0.96. A region anywhere else has no root, and its links cannot be
     /// followed.
-    pub(crate) fn of_region(storage: &Arc<dyn Storage>, path: &Path, info: &RegionInfo) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// If the root may be the archive of another, and a directory cannot be listed.
+    pub(crate) fn of_region(storage: &Arc<dyn Storage>, path: &Path, info: &RegionInfo) -> Result<Self> {
         Self::of_table(storage, path, info.table())
     }
 
     /// As [`of_region`](Self::of_region), by the name of the region's table.
-    pub(super) fn of_table(storage: &Arc<dyn Storage>, path: &Path, table: &TableName) -> Self {
+    pub(super) fn of_table(storage: &Arc<dyn Storage>, path: &Path, table: &TableName) -> Result<Self> {
         let dir = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
         let is = |dir: Option<&Path>, name: &str| dir.and_then(Path::file_name).is_some_and(|n| n == name);
         let (namespace, data) = (dir.parent(), dir.parent().and_then(Path::parent));
@@ -164,12 +168,15 @@ impl TableDir {
         } else if is(namespace, table.namespace()) && is(data, "data") {
             let root = data.and_then(Path::parent);
             // A region in the archive can be read too; its links are relative to the root above the archive.
-            let root = if is(root, "archive") { root.and_then(Path::parent) } else { root };
+            // There, tables have no descriptors: with one, it is a root that is named so.
+            let is_archive =
+                is(root, "archive") && list_if_exists(&**storage, &dir.join(TABLE_DESC_DIR))?.is_none();
+            let root = if is_archive { root.and_then(Path::parent) } else { root };
             root.map(Root::new)
         } else {
             namespace.map(|root| Root { path: root.to_owned(), has_namespaces: false })
         };
-        Self { storage: Arc::clone(storage), table: table.clone(), path: dir, root }
+        Ok(Self { storage: Arc::clone(storage), table: table.clone(), path: dir, root })
     }
 
     /// Returns the directories in which the table's own files may be.
@@ -259,8 +266,8 @@ mod tests {
             ("data/ns/t/region/f/file", Some("archive/data/ns/t/region/f/file")),
             ("h/t/region/f/file", Some("h/.archive/t/region/f/file")),
             ("t/region/f/file", Some(".archive/t/region/f/file")),
-            ("h/archive/data/ns/t/region/f/file", None),
-            ("h/.archive/t/region/f/file", None),
+            // It may be a root that is named so.
+            ("h/archive/data/ns/t/region/f/file", Some("h/archive/archive/data/ns/t/region/f/file")),
             ("f/file", None),
             ("file", None),
             ("", None),

@@ -219,6 +219,7 @@ fn roots_by_path() {
     let root = |path: &str, table: &str| {
         let info = RegionInfo::new(TableName::parse(table).unwrap(), "", "", 1).unwrap();
         TableDir::of_region(&local(), Path::new(path), &info)
+            .unwrap()
             .root
             .map(|root| (root.path, root.has_namespaces))
     };
@@ -240,6 +241,26 @@ fn files_are_archived_where_others_find_them() {
     let archived = Path::new("root/archive/data/default/t").join(info.encoded_name()).join("f/0a");
     assert_eq!((storage.bytes(&file), storage.bytes(&archived)), (None, Some(b"bytes".to_vec())));
     assert!(!storage.after(Crash::Hard).names().contains(&file));
+}
+
+#[test]
+fn a_root_may_be_named_like_the_archive() {
+    let storage = FaultyStorage::new();
+    let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+    let info = RegionInfo::new(TableName::parse("t").unwrap(), "a", "m", 7).unwrap();
+    let path = Path::new("root/archive/data/default/t").join(info.encoded_name());
+    let dir = RegionDir::create(&shared, &path, &info, &[Family::new("f")]).unwrap();
+    assert_eq!(dir.root(), Some(Path::new("root/archive")));
+    let file = path.join("f/0a");
+    put(&shared, &file, b"bytes");
+    dir.archive(b"f", ["0a"]).unwrap();
+    let archived = Path::new("root/archive/archive/data/default/t").join(info.encoded_name()).join("f/0a");
+    assert_eq!((storage.bytes(&file), storage.bytes(&archived)), (None, Some(b"bytes".to_vec())));
+    // Links are followed there, too.
+    let name = format!("t={}-0a", info.encoded_name());
+    let (len, is_dir, is_symlink, modified_millis) = (0, false, false, 0);
+    let entry = DirEntry { name: name.clone().into(), len, is_dir, is_symlink, modified_millis };
+    assert_eq!(dir.family(b"f").resolve(&entry, &name, None).unwrap().path, archived);
 }
 
 #[test]
