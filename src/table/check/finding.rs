@@ -145,13 +145,15 @@ kinds! {
          table, or the catalog janitor)";
     /// A store file that the store's list of files does not name, so that its cells are not read.
     UntrackedFile = "untracked_file",
-        "nothing, if a compaction or flush left it; else load it with `hregion load`";
+        "nothing, if a compaction or flush left it; else load a copy of it with `hregion load`";
     /// A file on a store's list of files does not exist.
     MissingFile = "missing_file",
         "look for the file in the archive, and move it back";
     /// A store file, or a reference, of no bytes, which is passed over.
     EmptyFile = "empty_file",
-        "restore the file from a backup; else move it out of the family's directory: its cells are lost";
+        "restore the file from a backup; the cells of a reference are in the file that it names, which is \
+         archived if the reference is removed; else move it out of the family's directory: its cells are \
+         lost";
     /// A name that no store file has.
     UnknownFile = "unknown_file", "move the file out of the family's directory";
     /// The directory of a family that the table does not have.
