@@ -51,24 +51,31 @@ impl Action {
     }
 }
 
-/// The maximum bytes of the actions that are sent at the same time. Servers refuse calls of more than 256 MiB
+/// The maximum bytes of the actions of a call. Servers refuse calls of more than 256 MiB
 /// (`hbase.ipc.max.request.size`).
-const TOGETHER: usize = 32 << 20;
+const MAX_CALL: usize = 32 << 20;
 
-/// Divides actions into parts of up to a number of bytes, or of one action.
-fn parts(actions: Vec<Action>, most: usize) -> Vec<Vec<Action>> {
-    let (mut parts, mut len) = (Vec::<Vec<Action>>::new(), 0_usize);
-    for action in actions {
-        len = len.saturating_add(action.len());
-        match parts.last_mut() {
-            Some(part) if len <= most => part.push(action),
-            _ => {
-                len = action.len();
-                parts.push(vec![action]);
+/// Divides the actions of a server into calls of up to a number of bytes, or of one action, in their order.
+fn calls_of(regions: Vec<OfRegion>, actions: &[Action], most: usize) -> Vec<Vec<OfRegion>> {
+    let (mut calls, mut len) = (Vec::<Vec<OfRegion>>::new(), usize::MAX);
+    for OfRegion { locations, replica_id, actions: places } in regions {
+        let mut is_begun = false;
+        for at in places {
+            len = len.saturating_add(actions[at].len());
+            if len > most {
+                len = actions[at].len();
+                calls.push(Vec::new());
+                is_begun = false;
             }
+            let Some(call) = calls.last_mut() else { continue };
+            match call.last_mut() {
+                Some(region) if is_begun => region.actions.push(at),
+                _ => call.push(OfRegion { locations: locations.clone(), replica_id, actions: vec![at] }),
+            }
+            is_begun = true;
         }
     }
-    parts
+    calls
 }
 
 /// The actions of one copy of a region, by their place among all.
@@ -154,21 +161,7 @@ impl Results {
 impl Table {
     /// Executes actions, and returns the result of each, in order.
     pub(crate) async fn multi(&self, actions: Vec<Action>) -> Vec<Result<Row>> {
-        let (tries, mut results) = (Tries::new(&self.core), Vec::with_capacity(actions.len()));
-        for part in parts(actions, TOGETHER) {
-            if tries.is_over() {
-                let late = |_| Err(tries.timed_out("there was no time left to send the action".to_owned()));
-                results.extend(part.iter().map(late));
-            } else {
-                results.extend(self.multi_together(part, tries.clone()).await);
-            }
-        }
-        results
-    }
-
-    /// Executes actions at the same time.
-    async fn multi_together(&self, actions: Vec<Action>, tries: Tries<'_>) -> Vec<Result<Row>> {
-        let actions = Arc::new(actions);
+        let (tries, actions) = (Tries::new(&self.core), Arc::new(actions));
         let results = Results::new(actions.len());
         let all = (0..actions.len()).collect();
         if actions.iter().any(|action| action.from == ReadFrom::Any) {
@@ -266,9 +259,8 @@ impl Table {
                     Err(error) => results.add(at, Err(error)),
                 }
             }
-            let time = tries.call_time();
             let before = std::mem::take(&mut redirected);
-            for (region, faults) in self.call_servers(servers, actions, time, results).await {
+            for (region, faults) in self.call_servers(servers, actions, &tries, results).await {
                 let mut corrected = None;
                 let copy = (region.locations.region().clone(), region.replica_id);
                 let was_redirected = before.contains(&copy);
@@ -287,7 +279,9 @@ impl Table {
                     };
                     match correction.clone().and_then(|()| Setback::of_fault(fault)) {
                         // the others need not wait for it
-                        Ok(setback) if tries.is_in_vain(&setback) => results.add(at, Err(setback.error)),
+                        Ok(setback) if tries.is_in_vain(&setback) => {
+                            results.add(at, Err(tries.clone().end(&setback.error)));
+                        }
                         Ok(setback) => {
                             again.push(at);
                             tries.keep_longest(&mut longest, setback);
@@ -346,27 +340,33 @@ impl Table {
         (servers, failed)
     }
 
-    /// Calls all servers at the same time. Adds the results as they come, and returns the faults by region.
+    /// Calls all servers at the same time, each with one call after the other if its actions are too large for
+    /// one. Adds the results as they come, and returns the faults by region.
     async fn call_servers(
         &self,
         servers: HashMap<ServerName, OfServer>,
         actions: &Arc<Vec<Action>>,
-        time: Duration,
+        tries: &Tries<'_>,
         results: &Results,
     ) -> Vec<(OfRegion, Vec<(usize, Fault)>)> {
         let mut calls = JoinSet::new();
+        let (time, deadline) = (tries.call_time(), tries.deadline());
         for OfServer { regions, .. } in servers.into_values() {
             let (core, actions) = (Arc::clone(&self.core), Arc::clone(actions));
             calls.spawn(async move {
-                let outcomes = call_server(&core, &regions, &actions, time).await;
-                let failed = |fault: Fault| {
-                    let all = regions
-                        .iter()
-                        .map(|region| region.actions.iter().map(|at| (*at, Err(fault.clone()))).collect());
-                    all.collect()
-                };
-                let outcomes = outcomes.unwrap_or_else(failed);
-                regions.into_iter().zip(outcomes).collect::<Vec<_>>()
+                let mut all = Vec::new();
+                for regions in calls_of(regions, &actions, MAX_CALL) {
+                    let outcomes = call_server(&core, &regions, &actions, time.min(deadline.left())).await;
+                    let failed = |fault: Fault| {
+                        let all = regions.iter().map(|region| {
+                            region.actions.iter().map(|at| (*at, Err(fault.clone()))).collect()
+                        });
+                        all.collect()
+                    };
+                    let outcomes = outcomes.unwrap_or_else(failed);
+                    all.extend(regions.into_iter().zip(outcomes));
+                }
+                all
             });
         }
         let mut all = Vec::new();
@@ -474,16 +474,27 @@ mod tests {
 
     #[test]
     fn actions_are_divided_by_their_bytes() {
-        let action = |len: usize| Action::mutation(b"r", vec![0_u8; len].into());
-        let divided = |lens: &[usize]| {
-            let parts = parts(lens.iter().map(|len| action(*len)).collect(), 10);
-            parts.iter().map(|part| part.iter().map(Action::len).collect()).collect::<Vec<Vec<_>>>()
+        let action = |len: &usize| Action::mutation(b"r", vec![0_u8; *len].into());
+        let actions: Vec<Action> = [4, 6, 1, 9, 11, 5, 5, 2].iter().map(action).collect();
+        let region = RegionInfo::new(TableName::parse("t").unwrap(), "", "", 1).unwrap();
+        let of_region = |replica_id, places: &[usize]| {
+            let locations = RegionLocations::new(region.clone(), []);
+            OfRegion { locations, replica_id, actions: places.to_vec() }
         };
-        assert!(divided(&[]).is_empty());
-        assert_eq!(
-            divided(&[4, 6, 1, 9, 11, 5, 5, 2]),
-            [vec![4, 6], vec![1, 9], vec![11], vec![5, 5], vec![2]]
-        );
+        let divided = |regions: Vec<OfRegion>| -> Vec<Vec<(u16, Vec<usize>)>> {
+            let calls = calls_of(regions, &actions, 10).into_iter();
+            calls.map(|call| call.into_iter().map(|it| (it.replica_id, it.actions)).collect()).collect()
+        };
+        assert!(divided(Vec::new()).is_empty());
+        let found = divided(vec![of_region(0, &[0, 1, 2]), of_region(1, &[3, 4, 5]), of_region(2, &[6, 7])]);
+        let expected = [
+            vec![(0, vec![0, 1])],
+            vec![(0, vec![2]), (1, vec![3])],
+            vec![(1, vec![4])],
+            vec![(1, vec![5]), (2, vec![6])],
+            vec![(2, vec![7])],
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Place {
     }
 }
 
-/// The priority of requests that do not wait behind those of users (HBase: `HConstants.HIGH_QOS`,
+/// The priority of requests that are served before those of users (HBase: `HConstants.HIGH_QOS`,
 /// `SYSTEMTABLE_QOS`).
 pub(crate) const HIGH: u32 = 200;
 
@@ -351,17 +351,25 @@ impl<'c> Tries<'c> {
     pub(crate) async fn pause(&mut self, setback: Setback) -> Result<()> {
         let is_in_vain = self.is_in_vain(&setback);
         let Setback { error, wait } = setback;
-        self.failed += 1;
-        self.note(error.message());
+        let ended = self.end(&error);
         let left = self.deadline.left().saturating_sub(LEAST);
         let usual = self.pauses_of(wait).with_jitter(self.failed);
         let pause = wait.after(usual);
         if self.failed >= self.policy.max_attempts() || left.is_zero() || is_in_vain {
-            let message = format!("failed {} times: {}", self.failed, self.causes());
-            return Err(if self.failed > 1 { Error::locating(error.kind(), message) } else { error });
+            return Err(ended);
         }
         sleep(pause.min(left)).await;
         Ok(())
+    }
+
+    /// Counts a failed attempt. Returns the error of the operation if that was the last.
+    pub(crate) fn end(&mut self, error: &Error) -> Error {
+        self.failed += 1;
+        self.note(error.message());
+        match self.failed {
+            ..=1 => error.clone(),
+            times => Error::locating(error.kind(), format!("failed {times} times: {}", self.causes())),
+        }
     }
 }
 

@@ -59,7 +59,9 @@ pub(crate) use logs::{LogTree, NewEdits, ServerLog};
 pub(crate) use reference::{Half, Reference};
 pub(crate) use region::{LOCK, RECOVERED_EDITS, REGION_INFO, RegionDir, find_region_info, read_region_info};
 pub(crate) use region_change::{NewChild, RegionChange, check_root, create_child};
-pub(crate) use root::{archived_path, full_path, path_of_region, path_of_root, path_of_table, refuse_region};
+pub(crate) use root::{
+    archived_path, full_path, has_descriptor_dir, path_of_region, path_of_root, path_of_table, refuse_region,
+};
 pub(crate) use snapshot::{
     HFilePlace, Snapshot, SnapshotRegion, SnapshotTree, list_snapshots, split_parents,
 };

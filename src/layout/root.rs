@@ -118,6 +118,11 @@ fn ends_with_names(path: &Path, count: usize) -> bool {
         && path.ancestors().nth(count).is_some_and(|above| !above.as_os_str().is_empty())
 }
 
+/// Whether a table's directory has a folder of descriptors. In the archive, none has.
+pub(crate) fn has_descriptor_dir(storage: &dyn Storage, table: &Path) -> Result<bool> {
+    Ok(list_if_exists(storage, &table.join(TABLE_DESC_DIR))?.is_some())
+}
+
 /// Fails if the files in a directory with a folder for each family are those of a region, or of one in the
 /// archive. They must not be moved elsewhere, as the region, snapshots or other tables need them.
 pub(crate) fn refuse_region(storage: &dyn Storage, dir: &Path) -> Result<()> {
@@ -169,8 +174,7 @@ impl TableDir {
             let root = data.and_then(Path::parent);
             // A region in the archive can be read too; its links are relative to the root above the archive.
             // There, tables have no descriptors: with one, it is a root that is named so.
-            let is_archive =
-                is(root, "archive") && list_if_exists(&**storage, &dir.join(TABLE_DESC_DIR))?.is_none();
+            let is_archive = is(root, "archive") && !has_descriptor_dir(&**storage, &dir)?;
             let root = if is_archive { root.and_then(Path::parent) } else { root };
             root.map(Root::new)
         } else {

@@ -5,9 +5,10 @@ mod log_check;
 use super::RegionOptions;
 use crate::error::{Error, Result};
 use crate::hfile::VerifyReport;
+use crate::io::Storage;
 use crate::layout::{
     FileKind, RegionDir, Snapshot, SnapshotRegion, StoreFileInfo, check_file_list, find_region_info,
-    locate_store_file, read_descriptor_file, read_region_info,
+    has_descriptor_dir, locate_store_file, read_descriptor_file, read_region_info,
 };
 use crate::schema::RegionInfo;
 use crate::store::open_files;
@@ -85,7 +86,10 @@ impl RegionOptions {
                         Ok(())
                     }
                     // What a replaced reference refers to may be gone: nothing needs it.
-                    Err(error) if error.is_not_found() && is_archived(path) => Ok(()),
+                    Err(error) if error.is_not_found() => match is_archived(&**storage, path)? {
+                        true => Ok(()),
+                        false => Err(error),
+                    },
                     found => found.map(drop),
                 }
             }
@@ -217,8 +221,11 @@ impl RegionOptions {
 }
 
 /// Whether a store file is in the archive: in `archive/data/<namespace>/<table>/<region>/<family>`, or before
-/// 0.96 in `.archive/<table>/<region>/<family>`.
-fn is_archived(path: &Path) -> bool {
+/// 0.96 in `.archive/<table>/<region>/<family>`. With a descriptor of the table, `archive` is the name of a root.
+fn is_archived(storage: &dyn Storage, path: &Path) -> Result<bool> {
     let is = |levels: usize, name: &str| path.ancestors().nth(levels).is_some_and(|dir| dir.ends_with(name));
-    is(5, "archive/data") || is(4, ".archive")
+    match path.ancestors().nth(3) {
+        Some(table) if is(5, "archive/data") => Ok(!has_descriptor_dir(storage, table)?),
+        _ => Ok(is(4, ".archive")),
+    }
 }

@@ -135,6 +135,7 @@ impl Files {
     fn close_table(&mut self, name: &str) -> Result<TableName, Failure> {
         let name = TableName::parse(name)?;
         if let Some(table) = self.open.get(&name) {
+            // Rows of regions that were closed cannot be read while another one cannot be.
             let close = || table.regions.iter().map(Region::close).fold(Ok(()), hregion::Result::and);
             let closed = close();
             // A region that cannot archive what it has replaced is closed nevertheless. One that cannot be

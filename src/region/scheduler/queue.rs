@@ -62,7 +62,7 @@ impl Queue {
         Some(self.0.remove(at))
     }
 
-    /// Returns the number of jobs of a lane, also of those that are not due.
+    /// Returns the number of jobs of a lane, including those that are not due.
     pub(super) fn of_lane(&self, lane: WorkKind) -> usize {
         self.0.iter().filter(|job| job.lane == lane).count()
     }

@@ -121,7 +121,8 @@ kinds! {
     NoRegionInfo = "no_region_info",
         "restore .regioninfo from a backup; else load copies of the files of its families with \
          `hregion load`, which passes over references, links and recovered edits, and move the files to \
-         their place in the archive, where snapshots and clones find them";
+         their place in the archive, where snapshots and clones find them; a directory without files and \
+         recovered edits can be removed";
     /// A `.regioninfo` is not that of its directory, or differs from `hbase:meta`.
     RegionInfoDiffers = "region_info_differs",
         "restore .regioninfo from a backup; else load copies of the files of its families with \
@@ -182,7 +183,8 @@ kinds! {
     /// What other unfinished work has left.
     LeftoverTmp = "leftover_tmp",
         "nothing: it is removed or completed when the region or table is next opened, or the operation that \
-         was interrupted is repeated";
+         was interrupted is repeated; a split or merge that HBase has begun, by HBase: if that is gone, remove \
+         the new region's directory";
     /// A table that is not read here, as it has MOB families.
     Unsupported = "unsupported", "nothing: have HBase check the table (hbck)";
     /// A file that the check needs is damaged or cannot be read.

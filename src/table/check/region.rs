@@ -70,11 +70,9 @@ impl RegionCheck<'_> {
                         Severity::Error,
                         "on the family's list of files, but missing",
                     ),
-                    FileFaultKind::Empty => (
-                        FindingKind::EmptyFile,
-                        Severity::Error,
-                        "a store file without bytes: it is not read",
-                    ),
+                    FileFaultKind::Empty => {
+                        (FindingKind::EmptyFile, Severity::Error, "no bytes: it is not read")
+                    }
                     FileFaultKind::UnknownName => {
                         (FindingKind::UnknownFile, Severity::Warning, "no store file has such a name")
                     }

@@ -206,15 +206,23 @@ impl<'c, 'o> TableCheck<'c, 'o> {
             Ok(None) if self.name.is_meta() => Some(RegionInfo::meta()),
             Ok(None) => {
                 let entries = checker.list(&subject, &path);
-                let (mut has_families, mut has_files) = (false, false);
+                let (mut has_families, mut has_files, mut is_of_parent) = (false, false, false);
                 for family in dir_names(&entries).filter(|name| is_legal_name(name.as_bytes())) {
                     has_families = true;
-                    has_files |= !checker.list(&subject, &path.join(family)).is_empty();
+                    for file in checker.list(&subject, &path.join(family)) {
+                        let name = file.utf8_name().unwrap_or_default();
+                        has_files |= !name.starts_with('.');
+                        let parent = name.rsplit_once('.').map(|(_, parent)| parent);
+                        is_of_parent |= parent.is_some_and(|parent| {
+                            self.rows.as_ref().is_some_and(|rows| rows.contains_key(parent))
+                        });
+                    }
                 }
                 let edits = checker.list(&subject, &path.join(RECOVERED_EDITS));
                 let has_edits = edits.iter().filter_map(DirEntry::utf8_name).any(is_number);
-                // HBase writes the .regioninfo last when it splits a region.
-                let mut is_new = self.rows.as_ref().is_some_and(|rows| !rows.contains_key(name));
+                // HBase writes the .regioninfo last when it splits a region, after the references to its files.
+                let mut is_new =
+                    is_of_parent && self.rows.as_ref().is_some_and(|rows| !rows.contains_key(name));
                 if is_new {
                     match was_opened(&**checker.options.file_storage(), &path) {
                         Ok(was_opened) => is_new = !was_opened,
@@ -224,7 +232,7 @@ impl<'c, 'o> TableCheck<'c, 'o> {
                         }
                     }
                 }
-                if is_new && has_files {
+                if is_new {
                     let message = "no .regioninfo, and nothing but references and links: of a split that \
                                    HBase has begun, and completes or undoes";
                     let (kind, severity) = (FindingKind::LeftoverTmp, Severity::Warning);
