@@ -340,8 +340,8 @@ impl Table {
         (servers, failed)
     }
 
-    /// Calls all servers at the same time, each with one call after the other if its actions are too large for
-    /// one. Adds the results as they come, and returns the faults by region.
+    /// Calls all servers at the same time, each with one call after the other if its actions are too large
+    /// for one. Adds the results as they come, and returns the faults by region.
     async fn call_servers(
         &self,
         servers: HashMap<ServerName, OfServer>,

@@ -221,7 +221,8 @@ impl RegionOptions {
 }
 
 /// Whether a store file is in the archive: in `archive/data/<namespace>/<table>/<region>/<family>`, or before
-/// 0.96 in `.archive/<table>/<region>/<family>`. With a descriptor of the table, `archive` is the name of a root.
+/// 0.96 in `.archive/<table>/<region>/<family>`. With a descriptor of the table, `archive` is the name of a
+/// root.
 fn is_archived(storage: &dyn Storage, path: &Path) -> Result<bool> {
     let is = |levels: usize, name: &str| path.ancestors().nth(levels).is_some_and(|dir| dir.ends_with(name));
     match path.ancestors().nth(3) {

@@ -183,8 +183,8 @@ kinds! {
     /// What other unfinished work has left.
     LeftoverTmp = "leftover_tmp",
         "nothing: it is removed or completed when the region or table is next opened, or the operation that \
-         was interrupted is repeated; a split or merge that HBase has begun, by HBase: if that is gone, remove \
-         the new region's directory";
+         was interrupted is repeated; a split or merge that HBase has begun, by HBase: if that is gone, \
+         remove the new region's directory";
     /// A table that is not read here, as it has MOB families.
     Unsupported = "unsupported", "nothing: have HBase check the table (hbck)";
     /// A file that the check needs is damaged or cannot be read.

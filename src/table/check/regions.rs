@@ -220,7 +220,7 @@ impl<'c, 'o> TableCheck<'c, 'o> {
                 }
                 let edits = checker.list(&subject, &path.join(RECOVERED_EDITS));
                 let has_edits = edits.iter().filter_map(DirEntry::utf8_name).any(is_number);
-                // HBase writes the .regioninfo last when it splits a region, after the references to its files.
+                // HBase writes the .regioninfo last when it splits a region, after the references.
                 let mut is_new =
                     is_of_parent && self.rows.as_ref().is_some_and(|rows| !rows.contains_key(name));
                 if is_new {
