@@ -38,7 +38,7 @@ impl ClientBuilder {
     /// | `hbase.client.zookeeper.quorum` and `.property.clientPort` | ZooKeeper, if clients have their own |
     /// | `hbase.client.bootstrap.servers`, `hbase.masters` | the servers |
     /// | `hbase.client.retries.number`, `….pause`, `….operation.timeout` | the attempts |
-    /// | `hbase.client.pause.server.overloaded`, or `….pause.cqtbe` | the first pause after a server was overloaded |
+    /// | `hbase.client.pause.server.overloaded`, or `….pause.cqtbe` | the first pause after an overload |
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
     /// | `hbase.client.primaryCallTimeout.get`, `….multiget` | after which gets ask other copies, in µs |
     /// | `hbase.client.replicaCallTimeout.scan` | after which scans do |
