@@ -231,6 +231,9 @@ impl FileWriter for LocalFileWriter {
 }
 
 /// The local file system.
+///
+/// Where directories cannot be synced (Windows, and some file systems, such as folders that a virtual machine
+/// shares with its host), a loss of power may undo creations, removals and renames.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalStorage;
 
@@ -281,12 +284,17 @@ impl Storage for LocalStorage {
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        // Windows syncs only files that are open for writing.
+        File::options().read(true).write(cfg!(windows)).open(path)?.sync_all()
     }
 
     #[cfg(unix)]
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        match File::open(path)?.sync_all() {
+            // Such a file system has no syncs of directories.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            synced => synced,
+        }
     }
 
     /// Directories cannot be synced on this system.
@@ -356,7 +364,7 @@ pub(crate) fn is_absent(kind: io::ErrorKind) -> bool {
 
 /// Whether a symbolic link could not be followed because of its target, rather than a failure of the system.
 fn is_broken_link(error: &io::Error) -> bool {
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
         return true;
     }
@@ -425,6 +433,27 @@ mod tests {
             drop(file);
             assert!(fs::read(&path).unwrap() == pieces.concat());
         }
+    }
+
+    #[test]
+    fn files_of_other_programs_are_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, "bytes").unwrap();
+        LocalStorage.sync_file(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"bytes");
+        let absent = LocalStorage.sync_file(&dir.path().join("absent"));
+        assert_eq!(absent.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn file_systems_without_syncs_of_directories_are_written() {
+        let dir = Path::new("/proc");
+        assert_eq!(File::open(dir).unwrap().sync_all().unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        LocalStorage.sync_dir(dir).unwrap();
+        let absent = LocalStorage.sync_dir(&dir.join("absent"));
+        assert_eq!(absent.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]
