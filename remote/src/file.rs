@@ -24,7 +24,7 @@ pub(crate) struct RemoteFile {
     /// The offset of the tail.
     tail_at: u64,
     identity: FileIdentity,
-    streams: Mutex<Streams>,
+    streams: Arc<Mutex<Streams>>,
 }
 
 impl RemoteFile {
@@ -41,7 +41,7 @@ impl RemoteFile {
             return Err(wrong_answer(format!("{} bytes of the end, expected {expected}", tail.len())));
         }
         let identity = identity(&location, &version, &tail);
-        let (tail_at, streams) = (version.len - expected, Mutex::default());
+        let (tail_at, streams) = (version.len - expected, shared.budget.add_file());
         let key = location.key;
         Ok(Self { path: path.to_owned(), key, source, shared, version, tail, tail_at, identity, streams })
     }

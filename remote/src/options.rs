@@ -62,7 +62,8 @@ impl RemoteOptions {
         self
     }
 
-    /// The bytes that all scans of a storage have requested but not yet read, at most. Default: 64 MiB.
+    /// The bytes that all scans of a storage have requested but not yet read, at most. Scans that were not
+    /// continued for long give up theirs. Default: 64 MiB.
     #[must_use]
     pub fn total_read_ahead_bytes(mut self, bytes: u64) -> Self {
         self.total_read_ahead_bytes = bytes;

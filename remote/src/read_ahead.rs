@@ -5,8 +5,8 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// A read that begins at most so far after the end of the last one continues its scan. Between the data
 /// blocks of an HFile are index and Bloom blocks, each 128 KiB by default.
@@ -22,19 +22,60 @@ const MAX_WINDOWS: usize = 4;
 /// little that is not used.
 const SHARE: u64 = 5;
 
+/// A scan may be abandoned if it was not continued while all scans of the storage made so many reads. What it
+/// has requested is given up when others need the bytes: its file may be open for long.
+const IDLE_READS: u64 = 1000;
+
 /// The bytes that all scans of a storage may still request.
 #[derive(Debug)]
-pub(crate) struct Budget(AtomicU64);
+pub(crate) struct Budget {
+    left: AtomicU64,
+    /// The number of reads of all scans.
+    reads: AtomicU64,
+    /// The scans of the files that are open.
+    files: Mutex<Vec<Weak<Mutex<Streams>>>>,
+}
 
 impl Budget {
     pub(crate) fn new(bytes: u64) -> Arc<Self> {
-        Arc::new(Self(AtomicU64::new(bytes)))
+        let (reads, files) = (AtomicU64::new(0), Mutex::default());
+        Arc::new(Self { left: AtomicU64::new(bytes), reads, files })
     }
 
-    fn take(self: &Arc<Self>, bytes: u64) -> Option<Taken> {
-        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
-        taken.ok().map(|_| Taken { bytes, budget: Arc::clone(self) })
+    /// Adds a file that is opened. Returns its scans.
+    pub(crate) fn add_file(&self) -> Arc<Mutex<Streams>> {
+        let streams: Arc<Mutex<Streams>> = Arc::default();
+        let mut files = locked(&self.files);
+        files.retain(|file| file.strong_count() > 0);
+        files.push(Arc::downgrade(&streams));
+        streams
     }
+
+    /// Takes bytes; from scans that may be abandoned, if there are too few. The caller has no scans locked.
+    fn take(self: &Arc<Self>, bytes: u64) -> Option<Taken> {
+        let less = |left: u64| left.checked_sub(bytes);
+        while self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err() {
+            if !self.give_up() {
+                return None;
+            }
+        }
+        Some(Taken { bytes, budget: Arc::clone(self) })
+    }
+
+    /// Gives up what was requested for the scan that was continued the longest time ago, if that is long
+    /// enough. Returns whether there was one.
+    fn give_up(&self) -> bool {
+        let Some(before) = self.reads.load(Ordering::Relaxed).checked_sub(IDLE_READS) else { return false };
+        let files: Vec<_> = locked(&self.files).iter().filter_map(Weak::upgrade).collect();
+        let idle = files.iter().filter_map(|file| Some((locked(file).oldest(before)?, file)));
+        let oldest = idle.min_by_key(|(last_read, _)| *last_read);
+        oldest.is_some_and(|(last_read, file)| locked(file).give_up(last_read))
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing is left half-done while it is locked.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Bytes of a budget, given back when this is dropped.
@@ -46,7 +87,7 @@ struct Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.budget.0.fetch_add(self.bytes, Ordering::Relaxed);
+        self.budget.left.fetch_add(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -89,6 +130,8 @@ pub(crate) struct Stream {
     next: u64,
     /// The bytes read so far.
     consumed: u64,
+    /// The number of the last read, among those of all scans of the storage.
+    last_read: u64,
     windows: VecDeque<Window>,
 }
 
@@ -97,7 +140,7 @@ pub(crate) type ReadNow<'r> = dyn FnMut(Range<u64>, &mut [u8]) -> io::Result<()>
 
 impl Stream {
     pub(crate) fn new() -> Self {
-        Self { next: 0, consumed: 0, windows: VecDeque::new() }
+        Self { next: 0, consumed: 0, last_read: 0, windows: VecDeque::new() }
     }
 
     /// Fills `buf` from `offset` on: from what was requested ahead, and the rest by `read_now`.
@@ -128,7 +171,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Requests what comes next, up to `limit` in the file and `max` bytes.
+    /// Counts a read, and requests what comes next, up to `limit` in the file and `max` bytes.
     pub(crate) fn request_ahead(
         &mut self,
         last_len: u64,
@@ -136,6 +179,7 @@ impl Stream {
         budget: &Arc<Budget>,
         start: &mut dyn FnMut(Range<u64>) -> Pending<Bytes>,
     ) {
+        self.last_read = budget.reads.fetch_add(1, Ordering::Relaxed);
         let mut at = self.windows.back().map_or(self.next, |window| window.range.end.max(self.next));
         let wanted = (self.consumed / SHARE).min(max);
         while self.windows.len() < MAX_WINDOWS && at < limit {
@@ -175,6 +219,23 @@ impl Streams {
             self.0.remove(0);
         }
         self.0.push(stream);
+    }
+
+    /// Returns the number of the last read of the scan that was continued the longest time ago, of those with
+    /// something requested, if it is less than `before`.
+    fn oldest(&self, before: u64) -> Option<u64> {
+        let holding = self.0.iter().filter(|stream| !stream.windows.is_empty());
+        holding.map(|stream| stream.last_read).min().filter(|last_read| *last_read < before)
+    }
+
+    /// Gives up what was requested for the scan with this last read. Returns whether there was something.
+    fn give_up(&mut self, last_read: u64) -> bool {
+        let mut holding = self.0.iter_mut().filter(|stream| !stream.windows.is_empty());
+        let found = holding.find(|stream| stream.last_read == last_read);
+        found.is_some_and(|stream| {
+            stream.windows.clear();
+            true
+        })
     }
 }
 
@@ -221,7 +282,7 @@ mod tests {
             streams.put_back(stream);
         }
         drop(streams);
-        assert_eq!(budget.0.load(Ordering::Relaxed), u64::MAX);
+        assert_eq!(budget.left.load(Ordering::Relaxed), u64::MAX);
         (requested, waits)
     }
 
@@ -253,5 +314,37 @@ mod tests {
         assert!(budget.take(60).is_none());
         drop(taken);
         assert!(budget.take(100).is_some());
+    }
+
+    #[test]
+    fn an_abandoned_scan_gives_its_part_of_the_budget_to_others() {
+        let blocking = Blocking::new(Duration::from_secs(20)).unwrap();
+        let budget = Budget::new(100);
+        let (abandoned, other) = (budget.add_file(), budget.add_file());
+        // Returns the number of ranges that are requested ahead after the read.
+        let read = |file: &Mutex<Streams>, at: u64| {
+            let taken = locked(file).take(at);
+            let mut stream = taken.unwrap_or_else(Stream::new);
+            stream.read(&mut [0; 50], at, &mut |_, _| Ok(())).unwrap();
+            stream.consumed = 1000;
+            stream.request_ahead(50, (1_000_000, 100), &budget, &mut |range| {
+                blocking.start(async move { Ok(range.map(byte).collect()) })
+            });
+            let windows = stream.windows.len();
+            locked(file).put_back(stream);
+            windows
+        };
+        assert_eq!(read(&abandoned, 0), 2);
+        let mut at = 0;
+        for _ in 1..IDLE_READS {
+            assert_eq!(read(&other, at), 0);
+            at += 50;
+        }
+        assert_eq!(read(&other, at), 2);
+        // One that goes on keeps what it has; the other one is continued without.
+        assert_eq!(read(&abandoned, 50), 0);
+        assert!(locked(&other).oldest(u64::MAX).is_some());
+        drop((abandoned, other));
+        assert_eq!(budget.left.load(Ordering::Relaxed), 100);
     }
 }
