@@ -16,12 +16,19 @@ use std::sync::Arc;
 /// The number of bytes that are handed to the client at once.
 const PART: usize = 1 << 20;
 
+/// The length of blocks that name nodes accept, at least (HDFS: `dfs.namenode.fs-limits.min-block-size`).
+const MIN_BLOCK: u64 = 1 << 20;
+
 /// A file that was opened for writing.
 struct Written {
     path: PathBuf,
     key: String,
     files: Arc<HdfsFiles>,
     shared: Arc<Shared>,
+    /// The number of bytes written.
+    len: u64,
+    /// The length of the file's blocks, once it has to be known.
+    block: Option<u64>,
     state: State,
 }
 
@@ -41,14 +48,19 @@ impl Written {
             creator.create(&key, replaces).await
         })?;
         let (key, shared) = (file.key.to_owned(), Arc::clone(file.shared));
-        Ok(Self { path: file.path.to_owned(), key, files, shared, state: State::Open(Box::new(writer)) })
+        let (path, state) = (file.path.to_owned(), State::Open(Box::new(writer)));
+        Ok(Self { path, key, files, shared, len: 0, block: None, state })
     }
 
     /// Writes bytes. Opens a file again that was closed.
-    fn write(&mut self, bytes: Bytes, syncs: bool) -> io::Result<()> {
+    ///
+    /// A sync is one of the current block only, and a block that is full is not synced by itself (HDFS:
+    /// `CreateFlag.SYNC_BLOCK`): here each block is synced before the next one begins.
+    fn write(&mut self, mut bytes: Bytes, syncs: bool) -> io::Result<()> {
         let state = mem::replace(&mut self.state, State::Failed);
         let (files, key) = (Arc::clone(&self.files), self.key.clone());
-        let writer = self.shared.blocking.run(async move {
+        let (mut at, mut block) = (self.len, self.block);
+        let (writer, at, block) = self.shared.blocking.run(async move {
             let mut writer = match state {
                 State::Open(writer) => writer,
                 State::Closed => {
@@ -57,15 +69,26 @@ impl Written {
                 }
                 State::Failed => return Err(failed()),
             };
+            if block.is_none() && at + bytes.len() as u64 >= MIN_BLOCK {
+                let found = files.find_existing(&key).await?.blocksize;
+                block = Some(found.filter(|len| *len > 0).unwrap_or(u64::MAX));
+            }
             files.client();
-            writer.write_bytes(bytes).await.map_err(io_error)?;
+            while !bytes.is_empty() {
+                let (len, is_end) = in_block(at, block.unwrap_or(u64::MAX), bytes.len());
+                writer.write_bytes(bytes.split_to(len)).await.map_err(io_error)?;
+                at += len as u64;
+                if is_end {
+                    sync_block(&files, &mut writer).await?;
+                }
+            }
             if syncs {
                 files.client();
                 writer.hsync().await.map_err(io_error)?;
             }
-            Ok(writer)
+            Ok((writer, at, block))
         })?;
-        self.state = State::Open(writer);
+        (self.len, self.block, self.state) = (at, block, State::Open(writer));
         Ok(())
     }
 
@@ -81,11 +104,8 @@ impl Written {
         };
         let files = Arc::clone(&self.files);
         self.shared.blocking.run(async move {
-            files.client();
-            match if syncs { writer.hsync().await } else { Ok(()) } {
-                // Parts of a block are then on their data nodes when the file is closed, as HBase's are.
-                Err(error) if is_of_erasure_code(&error) => {}
-                synced => synced.map_err(io_error)?,
+            if syncs {
+                sync_block(&files, &mut writer).await?;
             }
             files.client();
             writer.close().await.map_err(io_error)
@@ -98,6 +118,25 @@ impl Written {
 impl fmt::Debug for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Written").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Waits until the data nodes have the current block on disk. Parts of an erasure-coded block are on theirs
+/// when the file is closed, as HBase's are.
+async fn sync_block(files: &HdfsFiles, writer: &mut Inner) -> io::Result<()> {
+    files.client();
+    match writer.hsync().await {
+        Err(error) if is_of_erasure_code(&error) => Ok(()),
+        synced => synced.map_err(io_error),
+    }
+}
+
+/// Returns how many of the next `len` bytes are in the block of the first of them, at the offset `at` in a
+/// file with blocks of `block` bytes; and whether they are the last ones of the block.
+fn in_block(at: u64, block: u64, len: usize) -> (usize, bool) {
+    match usize::try_from(block - at % block) {
+        Ok(room) if room <= len => (room, true),
+        _ => (len, false),
     }
 }
 
@@ -200,5 +239,29 @@ impl Drop for HdfsLog {
             // Errors cannot be reported here: opening the region again ends the writing.
             let _ = self.0.close(false);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_block_is_synced_at_its_end() {
+        // Returns the parts that are written, and whether a sync follows them.
+        let parts = |mut at: u64, block: u64, mut left: usize| {
+            let mut parts = Vec::new();
+            while left > 0 {
+                let (len, is_end) = in_block(at, block, left);
+                parts.push((len, is_end));
+                (at, left) = (at + len as u64, left - len);
+            }
+            parts
+        };
+        assert_eq!(parts(0, 10, 9), [(9, false)]);
+        assert_eq!(parts(0, 10, 10), [(10, true)]);
+        assert_eq!(parts(7, 10, 25), [(3, true), (10, true), (10, true), (2, false)]);
+        assert_eq!(parts(20, 10, 1), [(1, false)]);
+        assert_eq!(parts(5, u64::MAX, 3), [(3, false)]);
     }
 }
