@@ -30,7 +30,7 @@ struct ColumnFields {
 
 /// The maximum number of bytes in a batch: Arrow's offsets have 31 bits.
 const MAX_BYTES: usize = 1 << 30;
-/// The bytes that are counted for a value in addition to its own.
+/// The bytes that are counted for a value, or a null, in addition to its own.
 const VALUE_OVERHEAD: usize = 8;
 
 impl BatchLimits {
@@ -150,9 +150,10 @@ impl BatchBuilder {
         if let Layout::Cells = self.layout {
             return row.cells().try_for_each(|cell| self.push_cell(&cell));
         }
-        let bytes =
-            row.key().len() + row.cells().map(|cell| cell.value().len() + VALUE_OVERHEAD).sum::<usize>();
-        self.make_room(bytes, row.key())?;
+        // a null takes room, too: a row may have few of many columns
+        let values = row.len().max(self.fields.len().saturating_sub(self.parts.len()));
+        let bytes = row.key().len() + row.cells().map(|cell| cell.value().len()).sum::<usize>();
+        self.make_room(bytes + values * VALUE_OVERHEAD, row.key())?;
         let layout = std::mem::take(&mut self.layout);
         let Layout::Columns(mapping) = &layout else { return Ok(()) };
         let pushed = self.push_mapped(mapping, row);

@@ -241,6 +241,24 @@ fn batches_are_bounded_and_projected() {
     assert!(matches!(builder(&[6]), Err(Error::Mapping(_))));
 }
 
+/// Nulls take memory, too: few of many columns are in each row.
+#[test]
+fn batches_of_many_absent_columns_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &[] as &[&str]).unwrap();
+    for row in 0..100 {
+        table.put(Put::new(format!("{row:03}")).cell_at("f", format!("{row}"), 1, vec![7; 8])).unwrap();
+    }
+    let columns = (0..1000).map(|name| Column::new("f", format!("{name}"), ValueType::Long)).collect();
+    let mapping = Mapping::new(RowKey::whole(ValueType::Utf8), columns).unwrap();
+    let limits = BatchLimits::new(100, 50_000);
+    let batches = Batches::of_table(&table, Scan::new(), Layout::Columns(mapping), limits).unwrap();
+    let batches: Vec<RecordBatch> = batches.map(Result::unwrap).collect();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 100);
+    let largest = batches.iter().map(RecordBatch::num_rows).max();
+    assert!(largest.is_some_and(|rows| (2..=7).contains(&rows)), "{largest:?}");
+}
+
 #[test]
 fn files_are_read_without_a_region() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/golden/small-none-row.hfile");
