@@ -14,7 +14,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use hregion::cell::StringBinary;
 use hregion::filter::{CellFilter, CustomFilter, Filter};
-use hregion::{RowRef, Scan, TimeRange};
+use hregion::{ErrorKind, RowRef, Scan, TimeRange};
 use hregion_arrow::{BatchBuilder, BatchLimits, Layout, RowKey};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -159,7 +159,7 @@ struct Reader {
     /// The ranges that have not begun.
     ranges: vec::IntoIter<Range>,
     current: Option<Current>,
-    /// How rows are counted, until a row has very many cells, or a cell that reads by name skip.
+    /// How rows are counted, until a row has very many cells or bytes, or a cell that reads by name skip.
     presence: Option<Presence>,
     batches: Batches,
     to: Sender<Result<RecordBatch>>,
@@ -170,9 +170,13 @@ struct Reader {
 #[derive(Debug)]
 struct Current {
     rows: Rows,
-    end: Option<Vec<u8>>,
+    range: Range,
     /// The place of the column found last, if rows with all cells of their families are counted.
     found: Option<usize>,
+    /// The number of rows that were counted so.
+    counted: usize,
+    /// The number of rows that are left out, as they were counted before.
+    skipped: usize,
 }
 
 impl Reader {
@@ -247,19 +251,25 @@ impl Reader {
             None => (scan_of(&self.scan, range), None),
         };
         let rows = Rows::new(view, scan).map_err(of_reader)?;
-        Ok(Current { rows, end: range.end.clone(), found })
+        Ok(Current { rows, range: range.clone(), found, counted: 0, skipped: 0 })
     }
 
     /// Reads the current range. Returns `Break` if a batch may be complete, or nothing takes it.
     fn read_range(&mut self) -> Result<ControlFlow<()>> {
-        let Some(Current { rows, found, end }) = &mut self.current else {
+        let Some(Current { rows, range, found, counted, skipped }) = &mut self.current else {
             return Ok(ControlFlow::Continue(()));
         };
         let (batches, to) = (&mut self.batches, &self.to);
         let (Some(presence), Some(found)) = (&self.presence, found) else {
-            let read = rows.for_each(|row| match to.is_closed() {
-                true => Ok(ControlFlow::Break(())),
-                false => batches.add(row).map_err(Failure),
+            let read = rows.for_each(|row| {
+                if to.is_closed() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                if *skipped > 0 {
+                    *skipped -= 1;
+                    return Ok(ControlFlow::Continue(()));
+                }
+                batches.add(row).map_err(Failure)
             })?;
             if read.is_continue() {
                 self.current = None;
@@ -277,6 +287,7 @@ impl Reader {
             };
             let mut read = ControlFlow::Continue(());
             if is_in {
+                *counted += 1;
                 read = batches.add(row).map_err(Failure)?;
             }
             if presence.is_wide(row) {
@@ -284,7 +295,19 @@ impl Reader {
                 read = ControlFlow::Break(());
             }
             Ok::<_, Failure>(read)
-        })?;
+        });
+        let read = match read {
+            Ok(read) => read,
+            // A row is too large with all its cells. The columns by name are found in the same rows.
+            Err(Failure(error)) if is_over_limit(&error) => {
+                let (again, skipped) = (range.clone(), *counted);
+                (self.presence, self.current) = (None, None);
+                let begun = self.begin(&again)?;
+                self.current = Some(Current { skipped, ..begun });
+                return Ok(ControlFlow::Break(()));
+            }
+            Err(failure) => return Err(failure.into()),
+        };
         let Some(start) = by_name else {
             if read.is_continue() {
                 self.current = None;
@@ -292,13 +315,19 @@ impl Reader {
             return Ok(read);
         };
         // the rows from there on are read by the names of columns
-        let left = Range { start, end: end.take() };
+        let left = Range { start, end: range.end.take() };
         (self.presence, self.current) = (None, None);
         if !left.is_empty() {
             self.current = Some(self.begin(&left)?);
         }
         Ok(ControlFlow::Break(()))
     }
+}
+
+/// Whether something is larger than the reader's limits.
+fn is_over_limit(error: &DataFusionError) -> bool {
+    let DataFusionError::External(error) = error else { return false };
+    error.downcast_ref::<hregion::Error>().is_some_and(|error| error.kind() == ErrorKind::Limit)
 }
 
 /// An error of either kind.

@@ -12,8 +12,8 @@ use datafusion::error::Result;
 use datafusion::execution::context::SessionContext;
 use hregion::cell::MAX_ROW_LEN;
 use hregion::{
-    CellRef, CellType, Delete, Durability, Family, HFileWriter, Put, Region, Scan, SeekKey, StoreFileOrigin,
-    StoreFileWriter, Table,
+    CellRef, CellType, Delete, Durability, Family, HFileWriter, Limits, Put, Region, Scan, SeekKey,
+    StoreFileOrigin, StoreFileWriter, Table,
 };
 use hregion_arrow::{Column, Infer, Invalid, KeyPart, Layout, Mapping, RowKey, ValueType};
 use hregion_datafusion::HregionTable;
@@ -547,6 +547,43 @@ async fn row_keys_without_their_parts_are_not_counted() {
                 let error = answer.unwrap_err().to_string();
                 assert!(error.contains("expected the parts of the mapping"), "{condition}: {error}");
             }
+        }
+    }
+}
+
+/// A row may be too large to be read with all its cells, but not with those that are mapped.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_too_large_with_all_cells_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &[] as &[&str]).unwrap();
+    let mut expected = 0;
+    for row in 0..30 {
+        let mut put = Put::new(format!("row{row:02}"));
+        if row % 7 != 3 {
+            put = put.cell_at("f", "q", 1, "v");
+            expected += 1;
+        }
+        let others = if row % 10 == 8 { 100 } else { 1 };
+        for other in 0..others {
+            put = put.cell_at("f", format!("r{other:03}"), 1, vec![7; 100]);
+        }
+        table.put(put).unwrap();
+    }
+    table.close().unwrap();
+    let options = Region::options().limits(Limits::new().with_row_bytes(5000));
+    let table = Table::open_with(dir.path(), "t", options).unwrap();
+    assert!(table.scan(Scan::new()).unwrap().any(|row| row.is_err()), "the rows are too large");
+    let columns = vec![Column::parse("f:q=utf8").unwrap()];
+    let layout = Layout::Columns(Mapping::new(RowKey::whole(ValueType::Utf8), columns).unwrap());
+    for batch in [1, 7, 8192] {
+        let context = session(HregionTable::new(table.clone(), layout.clone()), 1, batch);
+        for (sql, expected) in [
+            ("SELECT count(*) FROM t", expected),
+            ("SELECT count(*) FROM t WHERE row >= 'row05'", expected - 4),
+            ("SELECT count(*) FROM (SELECT 1 FROM t LIMIT 20)", 20),
+        ] {
+            let found = run(&context, sql).await.unwrap();
+            assert_eq!(strings(&found, &Model::empty()), [[expected.to_string()]], "{batch}: {sql}");
         }
     }
 }
