@@ -369,7 +369,9 @@ impl<'v> RegionScanner<'v> {
                 self.left -= u64::from(self.more);
                 return Ok(self.more);
             }
+            let piece_of = self.partial.then(|| self.partial_row.clone());
             let found = self.next_result(context)?;
+            let is_rest = piece_of.is_some_and(|row| row == self.row.as_row().key());
             let row = &mut self.row;
             region.observe(|observer, hook| observer.post_scanner_next(hook, &scan, row))?;
             if !found {
@@ -379,8 +381,23 @@ impl<'v> RegionScanner<'v> {
             if !self.row.is_empty() {
                 return Ok(true);
             }
+            if !is_rest {
+                self.uncount_row();
+            }
         }
         self.next_result(context)
+    }
+
+    /// Takes back that a row was counted of which observers have left nothing. A scan of several regions
+    /// would go on in the next one if this one had returned fewer rows than the limit.
+    fn uncount_row(&mut self) {
+        if self.partial {
+            // It is counted if another part of it is returned.
+            self.partial = false;
+            self.partial_row.clear();
+        } else {
+            self.left += 1;
+        }
     }
 
     fn context(&self) -> ScannerContext {

@@ -388,6 +388,42 @@ fn a_hook_of_a_table_that_loads_files_may_write_to_it() {
     assert_eq!(worked, [names(&READS), names(&WRITES)].concat());
 }
 
+/// Hides the cells of one column.
+#[derive(Debug)]
+struct Hider;
+
+impl RegionObserver for Hider {
+    fn post_scanner_next(&self, _: Context<'_, '_>, _: &Scan, results: &mut RowBuf) -> Result<()> {
+        results.retain(|cell| cell.qualifier() != b"hidden");
+        Ok(())
+    }
+}
+
+/// A region that returned fewer rows than the limit was taken for one without more, and its other rows were
+/// passed over.
+#[test]
+fn rows_that_an_observer_hides_do_not_count_towards_the_limit_of_a_scan() {
+    let options = Region::options()
+        .storage(Arc::new(FaultyStorage::new()))
+        .scheduler(&Scheduler::inline())
+        .compaction_enabled(false)
+        .observer(0, Arc::new(Hider))
+        .writable(true);
+    let table = Table::create_with(ROOT, "t", &[Family::new("f")], &["m"], options).unwrap();
+    let puts = [("a", "hidden"), ("b", "hidden"), ("b", "q"), ("c", "q"), ("d", "q"), ("e", "q"), ("n", "q")];
+    for (row, column) in puts {
+        table.put(Put::new(row).cell("f", column, "v")).unwrap();
+    }
+    for (limit, expected) in [(1, "b"), (2, "b c"), (3, "b c d"), (4, "b c d e"), (5, "b c d e n")] {
+        for batch in [0, 1] {
+            let rows = table.scan(Scan::new().limit(limit).batch(batch)).unwrap();
+            let rows: Vec<_> =
+                rows.map(|row| String::from_utf8(row.unwrap().key().to_vec()).unwrap()).collect();
+            assert_eq!(rows.join(" "), expected, "batch {batch}");
+        }
+    }
+}
+
 fn write_file(storage: &FaultyStorage, path: &str) {
     let options = HFileWriter::options().storage(Arc::new(storage.clone()));
     let mut writer = StoreFileWriter::create(options, path).unwrap();
