@@ -202,11 +202,13 @@ impl RowBuf {
     /// Removes the cells for which `keep` returns false.
     pub fn retain(&mut self, mut keep: impl FnMut(CellRef<'_>) -> bool) {
         let (mut from, mut to, mut len) = (0, 0, 0);
+        // A panic of `keep` leaves no cells, rather than some that are half moved.
+        let (used, left) = (std::mem::take(&mut self.used), std::mem::take(&mut self.len));
         loop {
-            let mut cells = Cells { rest: &self.bytes[from..self.used], left: self.len };
+            let mut cells = Cells { rest: &self.bytes[from..used], left };
             let Some(cell) = cells.next() else { break };
             let kept = keep(cell);
-            let next = self.used - cells.rest.len();
+            let next = used - cells.rest.len();
             if kept {
                 self.bytes.copy_within(from..next, to);
                 to += next - from;
@@ -475,6 +477,28 @@ mod tests {
         [2, 0, 1].into_iter().for_each(|i| buffer.push(cells[i]));
         buffer.sort(CellOrder::User);
         assert!(buffer.as_row().cells().eq(cells));
+    }
+
+    /// A hook of the caller may panic, who may go on with the buffer.
+    #[test]
+    fn a_panic_while_cells_are_removed_leaves_none() {
+        let keys = [1, 2, 3].map(|ts| SeekKey::of(b"r", b"f", b"q", ts, CellType::Put));
+        let mut buffer = RowBuf::new();
+        for (key, value) in keys.iter().zip([&b"a long value"[..], b"", b"v"]) {
+            buffer.push(CellRef::new(key, value));
+        }
+        let mut count = 0;
+        let removed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            buffer.retain(|cell| {
+                count += 1;
+                assert!(count < 3, "as a hook may");
+                cell.timestamp() == 2
+            });
+        }));
+        assert!(removed.is_err() && buffer.is_empty());
+        assert_eq!(buffer.as_row().cells().count(), 0);
+        buffer.push(CellRef::new(&keys[0], b"v"));
+        assert_eq!(buffer.freeze().value("f", "q"), Some(&b"v"[..]));
     }
 
     /// For each limit, a buffer takes as many cells of a family as their bytes fit, whatever it held before.
