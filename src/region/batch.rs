@@ -197,14 +197,19 @@ impl RegionCore {
         row: Option<LockedRow<'_>>,
     ) -> Result<Vec<Outcome>> {
         let mut outcomes = Vec::with_capacity(mutations.len());
+        let is_observed = !self.observers.is_empty();
         for mutation in &mut *mutations {
+            let locked = (is_observed && row.is_some()).then(|| mutation.row().to_vec());
             outcomes.push(Outcome::of(self.pre_mutation(mutation)?.map(Ok)));
+            if locked.is_some_and(|locked| locked != mutation.row()) {
+                let message = "an observer changed the row of a mutation, and only its own row is locked";
+                return Err(Error::invalid_argument(message));
+            }
         }
         let checked = self.check_all(mutations, &mut outcomes, together)?;
         if checked.is_empty() {
             return Ok(outcomes);
         }
-        let is_observed = !self.observers.is_empty();
         let shown = checked.iter().filter(|_| is_observed).map(|(at, _)| &mutations[*at]);
         let mut batch = MiniBatch::new(shown.collect());
         let mut done = self.write_checked(&checked, &mut batch, &mut outcomes, together, row);

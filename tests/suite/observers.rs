@@ -622,6 +622,29 @@ fn changes_of_observers_take_effect() {
     assert_eq!(count, 1);
 }
 
+/// Writes to another row than was asked.
+#[derive(Debug)]
+struct Redirect;
+
+impl RegionObserver for Redirect {
+    fn pre_put(&self, _: Context<'_, '_>, put: &mut Put) -> Result<()> {
+        *put = Put::new("other").cell("f", "q", "v");
+        Ok(())
+    }
+}
+
+/// Only the row of the condition is locked: an increment of the other row at the same time could be lost.
+#[test]
+fn an_observer_cannot_change_the_row_of_a_conditional_write() {
+    let region = region_of(Redirect);
+    let check = CheckAndMutate::if_not_exists("a", "f", "q").then(Put::new("a").cell("f", "q", "v"));
+    let error = region.check_and_mutate(check).unwrap_err();
+    assert!(error.to_string().contains("changed the row"), "{error}");
+    assert_eq!(region.memstore_size(), 0);
+    region.put(Put::new("a").cell("f", "q", "v")).unwrap();
+    assert!(region.exists(&Get::new("other")).unwrap() && !region.exists(&Get::new("a")).unwrap());
+}
+
 /// Fails in the named hook.
 #[derive(Debug)]
 struct Failing(&'static str);

@@ -177,7 +177,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
     // Writes
 
     /// Called before a put. May change the put. Can be bypassed: then nothing is written, and the caller gets
-    /// success. The row of a conditional write is locked.
+    /// success. The row of a conditional write is locked, and cannot be changed.
     fn pre_put(&self, context: &mut ObserverContext<'_>, put: &mut Put) -> Result<()> {
         Ok(())
     }
