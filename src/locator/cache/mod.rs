@@ -98,6 +98,8 @@ impl MetaCache {
 
     /// Adds the locations of several regions, with one change for each run of regions of one table.
     pub fn insert_all(&self, locations: impl IntoIterator<Item = RegionLocations>, source: LocationOrigin) {
+        // The iterator may use the cache, too, which is locked later.
+        let locations: Vec<RegionLocations> = locations.into_iter().collect();
         let mut locations = locations.into_iter().peekable();
         while let Some(first) = locations.next() {
             let table = first.region().table().clone();

@@ -66,6 +66,20 @@ impl Naive {
     }
 }
 
+#[test]
+fn an_iterator_of_locations_may_use_the_cache() {
+    let (cache, table) = (MetaCache::new(), TableName::parse("t").unwrap());
+    let region = |start: &str, end: &str| {
+        let info = RegionInfo::new(table.clone(), start.as_bytes().to_vec(), end.as_bytes().to_vec(), 1);
+        RegionLocations::new(info.unwrap(), [Replica::UNKNOWN])
+    };
+    cache.insert(region("", "c"), LocationOrigin::Asked);
+    let known = Arc::clone(cache.tables.load().get(&table).unwrap());
+    let is_free = |_: &RegionLocations| assert!(known.changing.try_lock().is_ok());
+    cache.insert_all([region("c", "m"), region("m", "")].into_iter().inspect(is_free), LocationOrigin::Asked);
+    assert_eq!(cache.len(&table), 3);
+}
+
 struct Rng(u64);
 
 impl Rng {
