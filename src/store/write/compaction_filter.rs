@@ -14,7 +14,7 @@ pub trait CompactionFilter: fmt::Debug {
     /// # Errors
     ///
     /// Those of `out`, or the implementation's own. An error ends the flush or compaction, and nothing is
-    /// changed.
+    /// changed. One of `out` does so even if it is not returned.
     fn filter_cell(
         &mut self,
         cell: CellRef<'_>,
@@ -39,7 +39,17 @@ pub(crate) fn apply(
     cell: CellRef<'_>,
     mut out: impl FnMut(CellRef<'_>) -> Result<()>,
 ) -> Result<()> {
-    if passes.is_empty() { out(cell) } else { chain(passes, cell, &mut out) }
+    if passes.is_empty() {
+        return out(cell);
+    }
+    // Also if a filter ignores it: the file would lack the cell.
+    let mut failure = None;
+    chain(passes, cell, &mut |cell| {
+        out(cell).inspect_err(|error| {
+            failure.get_or_insert_with(|| error.clone());
+        })
+    })?;
+    failure.map_or(Ok(()), Err)
 }
 
 fn chain(
@@ -50,5 +60,36 @@ fn chain(
     match passes.split_first_mut() {
         None => out(cell),
         Some((first, rest)) => first.filter_cell(cell, &mut |cell| chain(rest, cell, out)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::SeekKey;
+    use crate::error::{Error, ErrorKind};
+
+    /// Passes each cell on, and ignores whether that fails.
+    #[derive(Debug)]
+    struct Careless;
+
+    impl CompactionFilter for Careless {
+        fn filter_cell(
+            &mut self,
+            cell: CellRef<'_>,
+            out: &mut dyn FnMut(CellRef<'_>) -> Result<()>,
+        ) -> Result<()> {
+            out(cell).or(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_cell_that_cannot_be_written_ends_the_work_whatever_filters_return() {
+        let key = SeekKey::first_on_row(b"r");
+        let cell = CellRef::new(&key, b"");
+        let mut passes: Vec<Box<dyn CompactionFilter>> = vec![Box::new(Careless), Box::new(Careless)];
+        let failed = apply(&mut passes, cell, |_| Err(Error::closed()));
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::Closed);
+        apply(&mut passes, cell, |_| Ok(())).unwrap();
     }
 }
