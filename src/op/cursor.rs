@@ -19,13 +19,13 @@ impl Cursor {
         Self { row: row.into(), include }
     }
 
-    /// Returns the row read last.
+    /// Returns the row that the scan has reached.
     #[must_use]
     pub fn row(&self) -> &[u8] {
         &self.row
     }
 
-    /// Whether that row is to be read again, because only a part of it has been read.
+    /// Whether that row is to be read: it has not been, or only a part of it.
     #[must_use]
     pub fn includes_row(&self) -> bool {
         self.include
