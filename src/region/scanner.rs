@@ -34,7 +34,8 @@ use stores::compare_rows;
 /// iterator returns owned rows. [`next_results`](Self::next_results) returns results as one call to a
 /// RegionServer does.
 ///
-/// A scanner that has failed returns nothing more: the same error again, and as an iterator it ends.
+/// A scanner that has failed returns nothing more: the same error again, and as an iterator it ends. After a
+/// panic within a call, of a filter or a hook for example, later ones fail.
 pub struct RegionScanner<'v> {
     rows: Rows<'v>,
     region: &'v RegionCore,
@@ -52,6 +53,8 @@ pub struct RegionScanner<'v> {
     observed: Option<Observed>,
     /// The error of a call that failed. The stores would go on without the cells that it could not read.
     failed: Option<Error>,
+    /// Whether a call is under way, or has panicked: in a filter or a hook of the caller, for example.
+    is_reading: bool,
 }
 
 /// A result of a scan: a row, or a part of one (HBase: `Result`).
@@ -167,6 +170,7 @@ impl<'v> RegionScanner<'v> {
             more: true,
             observed,
             failed: None,
+            is_reading: false,
         }
     }
 
@@ -174,6 +178,9 @@ impl<'v> RegionScanner<'v> {
     #[inline]
     fn check(&self) -> Result<()> {
         self.region.check_open()?;
+        if self.is_reading {
+            return Err(Error::invalid_argument("an earlier call of the scanner panicked"));
+        }
         self.failed.as_ref().map_or(Ok(()), |error| Err(error.clone()))
     }
 
@@ -197,7 +204,10 @@ impl<'v> RegionScanner<'v> {
     #[inline]
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
         self.check()?;
-        match self.advance() {
+        self.is_reading = true;
+        let advanced = self.advance();
+        self.is_reading = false;
+        match advanced {
             Ok(true) => Ok(Some(self.row.as_row())),
             Ok(false) => Ok(None),
             Err(error) => Err(self.fail(error)),
@@ -251,6 +261,7 @@ impl<'v> RegionScanner<'v> {
     pub fn may_have_more(&self) -> bool {
         self.left > 0
             && self.more
+            && !self.is_reading
             && match &self.rows {
                 Rows::Plain(rows) => rows.may_have_more(),
                 Rows::Partial(rows) => rows.may_have_more(),
@@ -268,7 +279,10 @@ impl<'v> RegionScanner<'v> {
     /// As [`next_row`](Self::next_row).
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
         self.check()?;
-        self.results(max).map_err(|error| self.fail(error))
+        self.is_reading = true;
+        let results = self.results(max);
+        self.is_reading = false;
+        results.map_err(|error| self.fail(error))
     }
 
     fn results(&mut self, max: Option<usize>) -> Result<ScanResults> {
@@ -310,7 +324,7 @@ impl<'v> RegionScanner<'v> {
             Rows::Partial(rows) => rows.next_row().map(<[u8]>::to_vec),
             Rows::Observed(rows) => rows.next_row(),
         };
-        next.map(|row| Cursor::new(row, true)).or_else(|| self.cursor())
+        next.map(|row| Cursor::new(row, true)).or_else(|| self.position())
     }
 
     /// Returns the position of the scan, from which another scanner can [resume](Scan::resume) it later,
@@ -318,6 +332,11 @@ impl<'v> RegionScanner<'v> {
     /// at the end, unless the scan ended because of the [limit on rows](Scan::limit).
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
+        // After a panic, the row may lack cells.
+        if self.is_reading { None } else { self.position() }
+    }
+
+    fn position(&self) -> Option<Cursor> {
         if !self.row.is_empty() {
             return Some(Cursor::new(self.row.as_row().key().to_vec(), self.partial));
         }

@@ -10,7 +10,8 @@ use std::fmt;
 
 /// The rows of a table scan, in order, each read once from its region.
 ///
-/// A scanner that has failed returns nothing more: the same error again, and as an iterator it ends.
+/// A scanner that has failed returns nothing more: the same error again, and as an iterator it ends. After a
+/// panic within a call, of a filter or a hook for example, later ones fail.
 pub struct TableScanner<'v> {
     view: &'v TableView,
     scan: &'v Scan,
@@ -20,12 +21,14 @@ pub struct TableScanner<'v> {
     left: RowsLeft,
     /// The error of a call that failed.
     failed: Option<Error>,
+    /// Whether a call is under way, or has panicked.
+    is_reading: bool,
 }
 
 impl<'v> TableScanner<'v> {
     pub(super) fn new(view: &'v TableView, scan: &'v Scan) -> Result<Self> {
         let (steps, left) = (Steps::new(scan), RowsLeft::new(scan));
-        let mut scanner = Self { view, scan, steps, rows: None, left, failed: None };
+        let mut scanner = Self { view, scan, steps, rows: None, left, failed: None, is_reading: false };
         scanner.open_next_region()?;
         Ok(scanner)
     }
@@ -38,11 +41,11 @@ impl<'v> TableScanner<'v> {
     /// If a file is damaged or unreadable, or the scan reaches rows that no region, or more than one, has.
     /// Rows returned before are correct.
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
-        self.view.table().0.check_open()?;
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        match self.advance() {
+        self.check()?;
+        self.is_reading = true;
+        let advanced = self.advance();
+        self.is_reading = false;
+        match advanced {
             Ok(true) => Ok(self.rows.as_ref().map(RegionScanner::row)),
             Ok(false) => Ok(None),
             Err(error) => Err(self.fail(error)),
@@ -57,11 +60,20 @@ impl<'v> TableScanner<'v> {
     ///
     /// As [`next_row`](Self::next_row).
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
+        self.check()?;
+        self.is_reading = true;
+        let results = self.results(max);
+        self.is_reading = false;
+        results.map_err(|error| self.fail(error))
+    }
+
+    /// Fails if the table is closed, or an earlier call has failed.
+    fn check(&self) -> Result<()> {
         self.view.table().0.check_open()?;
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
+        if self.is_reading {
+            return Err(Error::invalid_argument("an earlier call of the scanner panicked"));
         }
-        self.results(max).map_err(|error| self.fail(error))
+        self.failed.as_ref().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     fn results(&mut self, max: Option<usize>) -> Result<ScanResults> {

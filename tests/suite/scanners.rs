@@ -1,11 +1,14 @@
 //! Scanners that own their data, batches of gets, and the effect of closing.
 
+use hregion::filter::{CellFilter, CustomFilter, Verdict};
 use hregion::io::faulty::FaultyStorage;
 use hregion::{
-    BlockCache, Delete, ErrorKind, Family, Filter, Get, Put, ReadView, Region, ResultScanner, Row, Scan,
-    Table, TableResultScanner,
+    BlockCache, CellRef, Delete, ErrorKind, Family, Filter, Get, Put, ReadView, Region, ResultScanner, Row,
+    Scan, Table, TableResultScanner,
 };
+use std::mem;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -231,4 +234,51 @@ fn a_table_closes_with_its_regions() {
 
 fn open(root: &Path) -> Table {
     Table::open_with(root, "t", Region::options().writable(true)).unwrap()
+}
+
+/// A filter that panics at a column of a row, once.
+#[derive(Debug)]
+struct Panicking;
+
+#[derive(Debug, Default)]
+struct PanickingState {
+    has_panicked: bool,
+}
+
+impl CustomFilter for Panicking {
+    fn start(&self) -> Box<dyn CellFilter> {
+        Box::new(PanickingState::default())
+    }
+}
+
+impl CellFilter for PanickingState {
+    fn filter_cell(&mut self, cell: CellRef<'_>) -> hregion::Result<Verdict> {
+        let is_there = cell.row() == b"b" && cell.qualifier() == b"q";
+        assert!(!is_there || mem::replace(&mut self.has_panicked, true), "a panic of the filter");
+        Ok(Verdict::Include)
+    }
+}
+
+/// It would go on within the row, or pass over a region.
+#[test]
+fn a_scanner_in_which_a_filter_has_panicked_returns_nothing_more() {
+    let storage = FaultyStorage::new();
+    let options = Region::options().storage(Arc::new(storage));
+    let table = Table::create_with("/root", "t", &[Family::new("f")], &["c"], options).unwrap();
+    for row in ["a", "b", "c"] {
+        table.put(Put::new(row).cell("f", "p", "v").cell("f", "q", "v").cell("f", "r", "v")).unwrap();
+    }
+    let scan = || Scan::new().filter(Filter::custom(Panicking));
+    let mut rows = table.region("a").unwrap().scan(scan()).unwrap();
+    assert_eq!(rows.next_row().unwrap().unwrap().len(), 3);
+    assert!(rows.cursor().is_some());
+    assert!(catch_unwind(AssertUnwindSafe(|| rows.next_row().map(drop))).is_err());
+    assert!(rows.next_row().is_err() && rows.next_results(None).is_err());
+    assert!(rows.cursor().is_none() && !rows.may_have_more());
+    assert!(rows.next().unwrap().is_err() && rows.next().is_none());
+
+    let mut rows = table.scan(scan()).unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| rows.next_results(None).map(drop))).is_err());
+    assert!(rows.next_results(None).is_err() && rows.next_row().is_err());
+    assert!(rows.next().unwrap().is_err() && rows.next().is_none());
 }
