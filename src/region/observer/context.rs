@@ -23,7 +23,8 @@ impl ObserverContext<'_> {
         self.info
     }
 
-    /// Returns the region; `None` while it is being opened or closed.
+    /// Returns the region; `None` before it is opened, and while it is closed because its last handle was
+    /// dropped.
     ///
     /// The region can be read at any time. Writes to it fail in hooks that are called while rows are locked:
     /// before and after batches, `after_row_lock`, and before the mutations of a conditional write. So do
