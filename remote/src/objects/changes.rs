@@ -281,8 +281,19 @@ impl ObjectFiles {
         }
         let path = parse(probe)?;
         for over in [Over::Nothing, Over::Version("\"00000000000000000000000000000000\"".to_owned())] {
-            let options = put_options(&over, mark);
-            match self.store.put_opts(&path, Bytes::from_static(b"other").into(), options).await {
+            let mut pause = self.settings.first_backoff;
+            let mut attempt = 0;
+            let refused = loop {
+                let options = put_options(&over, mark);
+                match self.store.put_opts(&path, Bytes::from_static(b"other").into(), options).await {
+                    // It has no answer. It must not change anything, so that it can be repeated.
+                    Err(error) if !is_refusal(&error) && attempt < self.settings.retries => attempt += 1,
+                    answered => break answered,
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(self.settings.max_backoff);
+            };
+            match refused {
                 Ok(_) => return Err(unsupported("the condition of a put is ignored")),
                 Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => {
                     return Err(unsupported("there are no conditional puts"));

@@ -727,6 +727,20 @@ fn a_writer_is_killed_at_each_request() {
     }
 }
 
+/// Each request that asks whether the store keeps conditions may have no answer.
+#[test]
+fn whether_a_store_has_conditional_puts_is_asked_again() {
+    for at in 0..5 {
+        let server = FakeS3::start();
+        let storage =
+            client_with(&server, |options| options.retries(2).request_timeout(Duration::from_millis(200)));
+        server.behave(repeat_n(Manner::Good, at).chain([Manner::Hangs]));
+        let created = storage.create(&dir().join("file"));
+        assert!(created.is_ok(), "{at}: {:?}", created.err());
+        assert!(server.take_asked().0.len() > 5, "{at}");
+    }
+}
+
 /// A storage that changes nothing more, as a write had no answer, still frees its lock.
 #[test]
 fn a_region_whose_write_had_no_answer_is_opened_again() {
