@@ -1,7 +1,8 @@
 //! Decoded blocks, bounded by bytes and shared by any number of files (HBase: `LruBlockCache`).
 //!
 //! Index blocks and the outlines of data blocks have a store of their own (`index_store`), so that other
-//! blocks do not take their place.
+//! blocks do not take their place. So have the chunks of Bloom filters, in addition to the capacity, if the
+//! cache is made with memory for them.
 //!
 //! moka stores the blocks: it counts their bytes, evicts the least recently used, and makes concurrent
 //! readers of a block wait for a single load, if the block is to be inserted. If an open file has the index
@@ -11,6 +12,7 @@
 
 #[cfg_attr(all(target_family = "wasm", target_os = "unknown"), path = "no_blocks.rs")]
 mod blocks;
+mod filter_store;
 mod frequency;
 mod index_store;
 mod key;
@@ -32,6 +34,7 @@ use crate::error::{Error, Result};
 use crate::sync::unpoisoned;
 use blocks::Blocks;
 use bytes::Bytes;
+use filter_store::FilterStore;
 use index_store::{IndexStore, RESERVED};
 use second_tier::SecondTier;
 use stats::Counters;
@@ -49,6 +52,7 @@ struct Shared {
     /// None on a system without a clock; no file can be opened with the cache there.
     blocks: Option<Blocks>,
     index: Option<IndexStore>,
+    filters: Option<FilterStore>,
     capacity: u64,
     /// The blocks of each open file that have been inserted since it was opened, whether or not they are
     /// still cached.
@@ -58,7 +62,7 @@ struct Shared {
     /// The number of blocks that long scans have read past the full cache, or added to it.
     scanned: AtomicU64,
     /// The number of chunks of Bloom filters that were not in the full cache.
-    filters: AtomicU64,
+    refused_filters: AtomicU64,
     /// The memory of the data block that was inserted last.
     loaded: AtomicU64,
     second_tier: Option<SecondTier>,
@@ -100,10 +104,12 @@ impl CachedBlock {
 /// The stores of a cache, which share its capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Store {
-    /// Data blocks, chunks of Bloom filters and meta blocks.
+    /// Data blocks and meta blocks.
     Blocks,
     /// Index blocks, and outlines of data blocks.
     Index,
+    /// Chunks of Bloom filters, which are among the data blocks if they have no memory of their own.
+    Filters,
 }
 
 /// A kind of block that a [`CachedBlock`] can contain.
@@ -141,6 +147,8 @@ impl Holds<IndexBlock> for CachedBlock {
 }
 
 impl Holds<Vec<u8>> for CachedBlock {
+    const STORE: Store = Store::Filters;
+
     fn hold(chunk: Arc<Vec<u8>>) -> Self {
         Self::Bloom(chunk)
     }
@@ -231,7 +239,7 @@ impl BlockCache {
     /// On a system without a clock (`wasm32-unknown-unknown`), files cannot be opened with a cache.
     #[must_use]
     pub fn with_capacity(bytes: u64) -> Self {
-        Self::new(bytes, None, 0)
+        Self::new(bytes, 0, None, 0)
     }
 
     /// Options to make a cache with.
@@ -240,7 +248,7 @@ impl BlockCache {
         BlockCacheOptions::new()
     }
 
-    fn new(bytes: u64, tier: Option<Arc<Tier>>, min_reads: u32) -> Self {
+    fn new(bytes: u64, filter_bytes: u64, tier: Option<Arc<Tier>>, min_reads: u32) -> Self {
         let counters = Arc::<Counters>::default();
         let second_chances = Arc::<Mutex<Vec<(BlockKey, Entry)>>>::default();
         let second_tier = tier.map(|tier| SecondTier::new(tier, bytes, min_reads));
@@ -249,21 +257,30 @@ impl BlockCache {
         Self(Arc::new(Shared {
             blocks,
             index: IndexStore::new(bytes, &counters),
+            filters: FilterStore::new(filter_bytes, &counters),
             capacity: bytes,
             blocks_of_files: Mutex::default(),
             counters,
             second_chances,
             scanned: AtomicU64::new(0),
-            filters: AtomicU64::new(0),
+            refused_filters: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
             second_tier,
         }))
     }
 
-    /// The capacity in bytes.
+    /// The capacity in bytes, without the memory that only Bloom filters take
+    /// ([`filter_capacity`](Self::filter_capacity)).
     #[must_use]
     pub fn capacity(&self) -> u64 {
         self.0.capacity
+    }
+
+    /// The bytes that only Bloom filters take, in addition to the capacity
+    /// ([`BlockCacheOptions::filter_capacity`]).
+    #[must_use]
+    pub fn filter_capacity(&self) -> u64 {
+        self.0.filters.as_ref().map_or(0, FilterStore::capacity)
     }
 
     /// The statistics and the current contents.
@@ -282,6 +299,11 @@ impl BlockCache {
             cache.run_pending_tasks();
             let reserved = index.map_or(0, |index| index.reserved_entries(cache));
             (blocks, bytes) = (cache.entry_count().saturating_sub(reserved), cache.weighted_size());
+        }
+        if let Some(filters) = &self.0.filters {
+            filters.settle(|file| self.is_open(file));
+            blocks += filters.entries().entry_count();
+            bytes += filters.entries().weighted_size();
         }
         CacheStats {
             hits: counters.hits.get(),
@@ -308,6 +330,7 @@ impl BlockCache {
         match store {
             Store::Blocks => self.blocks(),
             Store::Index => self.index().entries(),
+            Store::Filters => self.0.filters.as_ref().map_or_else(|| self.blocks(), FilterStore::entries),
         }
     }
 
@@ -317,6 +340,7 @@ impl BlockCache {
         let Some(offsets) = unpoisoned(self.0.blocks_of_files.lock()).remove(&file) else { return };
         unpoisoned(self.0.second_chances.lock()).retain(|(key, _)| key.file != file);
         self.index().evict_file(file, offsets.iter().copied());
+        self.0.filters.as_ref().inspect(|filters| filters.evict_file(file, offsets.iter().copied()));
         for offset in offsets {
             self.blocks().invalidate(&BlockKey { file, offset });
         }
@@ -361,11 +385,16 @@ impl BlockCache {
         self.0.scanned.fetch_add(1, Ordering::Relaxed).is_multiple_of(SCANNED)
     }
 
-    /// Whether a chunk of a Bloom filter is inserted if the cache is full: one of some. If the chunks in use
-    /// fit the cache, they are all in it in the end; if they do not, each would take the place of another.
-    pub(crate) fn takes_filter(&self, has_parts: bool) -> bool {
+    /// Whether a chunk of a Bloom filter of this stored size, which was not found, is inserted: if the cache is
+    /// full, one of some. If the chunks in use fit the cache, they are all in it in the end; if they do not,
+    /// each would take the place of another.
+    pub(crate) fn takes_filter(&self, len: u32, has_parts: bool) -> bool {
+        let is_full = match &self.0.filters {
+            Some(filters) => filters.is_full_for(len),
+            None => self.is_full_for(len),
+        };
         let one_of = if has_parts { FILTERS_WITH_PARTS } else { FILTERS };
-        self.0.filters.fetch_add(1, Ordering::Relaxed).is_multiple_of(one_of)
+        !is_full || self.0.refused_filters.fetch_add(1, Ordering::Relaxed).is_multiple_of(one_of)
     }
 
     /// Whether the outline of a block may be inserted without the block. A second tier gets only blocks that
@@ -422,8 +451,10 @@ impl BlockCache {
             if is_large {
                 self.store(store).run_pending_tasks();
             }
-            if store == Store::Index {
-                self.make_room_for_index();
+            match (store, &self.0.filters) {
+                (Store::Index, _) => self.make_room_for_index(),
+                (Store::Filters, Some(filters)) => filters.settle(|file| self.is_open(file)),
+                _ => {}
             }
             self.give_second_chances();
         } else {

@@ -429,8 +429,7 @@ impl ReaderCore {
         has_parts: bool,
     ) -> Result<Option<Arc<Vec<u8>>>> {
         if let Some((cache, key)) = self.cache_for(handle)
-            && cache.is_full_for(handle.on_disk_size)
-            && !cache.takes_filter(has_parts)
+            && !cache.takes_filter(handle.on_disk_size, has_parts)
         {
             cache.count_miss(&key);
             return Ok(None);

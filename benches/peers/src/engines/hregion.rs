@@ -1,6 +1,7 @@
 //! hregion: a region with one family as a store.
 //!
-//! Variants: `fast_diff` and `row_index` have that data block encoding, `rowcol` has ROWCOL Bloom filters.
+//! Variants: `fast_diff` and `row_index` have that data block encoding, `rowcol` has ROWCOL Bloom filters;
+//! `filters` has memory for Bloom filters beside the block cache, as RocksDB and lsm-tree do.
 
 use anyhow::{Result, bail};
 use hregion::filter::SingleColumnValue;
@@ -23,7 +24,7 @@ pub struct Hregion {
 
 fn encoding(config: &Config) -> Result<DataBlockEncoding> {
     Ok(match config.variant.as_str() {
-        "default" | "rowcol" => DataBlockEncoding::None,
+        "default" | "rowcol" | "filters" => DataBlockEncoding::None,
         "fast_diff" => DataBlockEncoding::FastDiff,
         "row_index" => DataBlockEncoding::RowIndexV1,
         other => bail!("hregion has no variant {other}"),
@@ -53,7 +54,8 @@ impl Engine for Hregion {
             .bloom(if config.variant == "rowcol" { BloomType::RowCol } else { BloomType::Row })
             .block_size(block(config) as u32)
             .data_block_encoding(encoding(config)?);
-        let cache = BlockCache::with_capacity(config.cache);
+        let filters = if config.variant == "filters" { 64 << 20 } else { 0 };
+        let cache = BlockCache::options().capacity(config.cache).filter_capacity(filters).build();
         // the harness decides when to flush
         let options = Region::options()
             .cache(&cache)
