@@ -120,6 +120,37 @@ fn a_filter_larger_than_the_cache_excludes_rows_by_parts() {
     }
 }
 
+#[test]
+fn filters_with_memory_of_their_own_are_not_read_again() {
+    const ROWS: u64 = 300_000;
+    let dir = tempfile::tempdir().unwrap();
+    region(dir.path(), ROWS, None).compact(Compaction::Major).unwrap();
+    let missed = |filter_capacity: u64| {
+        let cache = BlockCache::options().capacity(200 << 10).filter_capacity(filter_capacity).build();
+        let region = Region::options().cache(&cache).family(Family::new("f")).open(dir.path()).unwrap();
+        let mut rng = Rng::new(11);
+        let mut buffer = RowBuf::new();
+        for _ in 0..5000 {
+            let number = rng.next() % ROWS;
+            assert!(region.get_into(&Get::new(row(2 * number)), &mut buffer).unwrap());
+            region.get_into(&Get::new(row(2 * number + 1)), &mut buffer).unwrap();
+        }
+        let before = cache.stats().misses;
+        for _ in 0..2000 {
+            let absent = Get::new(row(2 * (rng.next() % ROWS) + 1));
+            assert!(!region.get_into(&absent, &mut buffer).unwrap());
+        }
+        let stats = cache.stats();
+        assert!(stats.bytes <= (200 << 10) + filter_capacity, "{stats:?}");
+        stats.misses - before
+    };
+    let (with, without) = (missed(1 << 20), missed(0));
+    println!("2000 rows that are not there: {with} misses, {without} with the filters among the blocks");
+    // false positives read a part of a block
+    assert!(with <= 100, "{with}");
+    assert!(without >= 1000, "{without}");
+}
+
 /// A cache of a few blocks, with a second tier for all.
 fn small(tier: &std::path::Path) -> BlockCache {
     BlockCache::options().capacity(300 << 10).second_tier(tier, 64 << 20).second_tier_min_reads(1).build()
