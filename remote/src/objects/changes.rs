@@ -49,6 +49,32 @@ pub(crate) struct WriteSettings {
     pub(crate) log_bytes: u64,
 }
 
+impl WriteSettings {
+    fn backoff(&self) -> Backoff {
+        Backoff { left: self.retries, pause: self.first_backoff, max: self.max_backoff }
+    }
+}
+
+/// Repeats a request, after pauses of which each is twice as long as the one before it.
+#[derive(Debug)]
+struct Backoff {
+    /// How often the request is repeated at most.
+    left: usize,
+    pause: Duration,
+    max: Duration,
+}
+
+impl Backoff {
+    /// Waits until the request is to be repeated. Returns false at once if it is not repeated any more.
+    async fn wait(&mut self) -> bool {
+        let Some(left) = self.left.checked_sub(1) else { return false };
+        self.left = left;
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(self.max);
+        true
+    }
+}
+
 /// An object as it was seen.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
@@ -172,8 +198,7 @@ impl ObjectFiles {
         let (path, mark) = (parse(key)?, random());
         let doubt = self.in_doubt.begin();
         let mut is_unanswered = false;
-        let mut pause = self.settings.first_backoff;
-        let mut attempt = 0;
+        let mut backoff = self.settings.backoff();
         let outcome = loop {
             let sent = self.once.put_opts(&path, bytes.clone().into(), put_options(over, &mark)).await;
             let (error, is_final) = match sent.map(|made| made.e_tag) {
@@ -195,12 +220,9 @@ impl ObjectFiles {
                 (Ok(None), Over::Version(_)) => break Ok(Put::Refused),
                 _ => {}
             }
-            if is_final || attempt == self.settings.retries {
+            if is_final || !backoff.wait().await {
                 break Err(error);
             }
-            attempt += 1;
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(self.settings.max_backoff);
         };
         if outcome.is_ok() || !is_unanswered {
             doubt.disarm();
@@ -233,9 +255,7 @@ impl ObjectFiles {
     }
 
     async fn delete_unchecked(&self, key: &str) -> io::Result<()> {
-        let path = parse(key)?;
-        let mut pause = self.settings.first_backoff;
-        let mut attempt = 0;
+        let (path, mut backoff) = (parse(key)?, self.settings.backoff());
         loop {
             let error = match self.store.delete(&path).await {
                 Ok(()) | Err(Error::NotFound { .. }) => return Ok(()),
@@ -244,12 +264,10 @@ impl ObjectFiles {
             if !is_refusal(&error) && matches!(self.find(key).await, Ok(None)) {
                 return Ok(());
             }
-            if is_refusal(&error) && !is_passing(&error) || attempt == self.settings.retries {
+            let is_final = is_refusal(&error) && !is_passing(&error);
+            if is_final || !backoff.wait().await {
                 return Err(io_error(&error));
             }
-            attempt += 1;
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(self.settings.max_backoff);
         }
     }
 
@@ -281,17 +299,15 @@ impl ObjectFiles {
         }
         let path = parse(probe)?;
         for over in [Over::Nothing, Over::Version("\"00000000000000000000000000000000\"".to_owned())] {
-            let mut pause = self.settings.first_backoff;
-            let mut attempt = 0;
+            let mut backoff = self.settings.backoff();
             let refused = loop {
                 let options = put_options(&over, mark);
-                match self.store.put_opts(&path, Bytes::from_static(b"other").into(), options).await {
-                    // It has no answer. It must not change anything, so that it can be repeated.
-                    Err(error) if !is_refusal(&error) && attempt < self.settings.retries => attempt += 1,
-                    answered => break answered,
+                let sent = self.store.put_opts(&path, Bytes::from_static(b"other").into(), options).await;
+                // Without an answer it can be repeated: it must not change anything.
+                let is_answered = sent.as_ref().map_or_else(is_refusal, |_| true);
+                if is_answered || !backoff.wait().await {
+                    break sent;
                 }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(self.settings.max_backoff);
             };
             match refused {
                 Ok(_) => return Err(unsupported("the condition of a put is ignored")),
