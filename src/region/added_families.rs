@@ -40,9 +40,7 @@ impl RegionOptions {
                     "a log has cells of a family of this name, which was deleted: recover the root first";
                 Err(Error::invalid_argument(format!("{message} ({})", log.display())))
             })?;
-            if let Some(refused) = end.refused(&log).filter(|_| !self.accept_torn_logs) {
-                return Err(refused);
-            }
+            end.check(&log, self.accept_torn_logs)?;
         }
         Ok(())
     }

@@ -404,7 +404,7 @@ impl RecoveredEdits {
                 report.edits += u64::from(report.cells > cells_before);
                 Ok(())
             })?;
-            self.check_end(&end, log)?;
+            end.check(log, self.accept_torn)?;
             match end {
                 _ if *is_given => {}
                 // In a log of this crate, checksums say what was never synced.
@@ -466,14 +466,9 @@ impl RecoveredEdits {
                 }
                 Ok(())
             })?;
-            self.check_end(&end, &log.path)?;
+            end.check(&log.path, self.accept_torn)?;
         }
         Ok(())
-    }
-
-    /// Fails if a log ends within an entry although it was closed, unless that is accepted.
-    fn check_end(&self, end: &WalEnd, log: &Path) -> Result<()> {
-        end.refused(log).filter(|_| !self.accept_torn).map_or(Ok(()), Err)
     }
 
     /// Whether an edit's row is in the region. Edits of a region that has been split may lie in the

@@ -188,9 +188,7 @@ pub(super) fn refuse_edits_of(
             let message = format!("a clone that has region {region}, before the recovery of {path}");
             Err(Error::not_supported(message))
         })?;
-        if let Some(refused) = end.refused(&log.path).filter(|_| !options.accepts_torn_logs()) {
-            return Err(refused);
-        }
+        end.check(&log.path, options.accepts_torn_logs())?;
     }
     Ok(())
 }
@@ -315,9 +313,8 @@ impl<'o> Recovery<'o> {
                 Ok(())
             })?;
             let refused = match &end {
-                WalEnd::Torn { offset, unread, closed: false, .. } if log.is_rolled => {
-                    let reason = Box::new(Corruption::Malformed(TORN_BEFORE_NEWER));
-                    Some(Corruption::TornLog { unread: *unread, reason }.at(&log.path, *offset))
+                WalEnd::Torn { closed: false, .. } if log.is_rolled => {
+                    end.torn(&log.path, Some(TORN_BEFORE_NEWER))
                 }
                 end => end.refused(&log.path),
             };

@@ -101,25 +101,26 @@ impl WalEnd {
     /// log at `path`; `None` if the log does not end within an entry.
     #[must_use]
     pub fn to_error(&self, path: &Path) -> Option<Error> {
-        match self {
-            Self::Torn { offset, unread, reason, .. } => {
-                let reason = Box::new(reason.clone());
-                Some(Corruption::TornLog { unread: *unread, reason }.at(path, *offset))
-            }
-            Self::Trailer | Self::NoTrailer => None,
-        }
+        self.torn(path, None)
+    }
+
+    /// As [`to_error`](Self::to_error), with a reason other than what was missing.
+    pub(crate) fn torn(&self, path: &Path, because: Option<&'static str>) -> Option<Error> {
+        let Self::Torn { offset, unread, reason, .. } = self else { return None };
+        let reason = Box::new(because.map_or_else(|| reason.clone(), Corruption::Malformed));
+        Some(Corruption::TornLog { unread: *unread, reason }.at(path, *offset))
     }
 
     /// Returns why the log at `path` is refused unless torn logs are accepted: it was closed, and yet ends
     /// within an entry. Of kind [`ErrorKind::Truncated`].
     pub(crate) fn refused(&self, path: &Path) -> Option<Error> {
-        match self {
-            Self::Torn { offset, unread, closed: true, .. } => {
-                let reason = Box::new(Corruption::Malformed(TORN_BUT_CLOSED));
-                Some(Corruption::TornLog { unread: *unread, reason }.at(path, *offset))
-            }
-            _ => None,
-        }
+        let is_closed = matches!(self, Self::Torn { closed: true, .. });
+        self.torn(path, Some(TORN_BUT_CLOSED)).filter(|_| is_closed)
+    }
+
+    /// Fails if the log at `path` is [refused](Self::refused), unless torn logs are accepted.
+    pub(crate) fn check(&self, path: &Path, accept_torn: bool) -> Result<()> {
+        self.refused(path).filter(|_| !accept_torn).map_or(Ok(()), Err)
     }
 }
 

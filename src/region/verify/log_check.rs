@@ -77,7 +77,7 @@ impl<'o> LogCheck<'o> {
             _ => log,
         };
         let end = log.for_each_entry(|entry| self.check_entry(path, entry))?;
-        end.refused(path).map_or(Ok(()), Err)
+        end.check(path, false)
     }
 
     fn check_entry(&mut self, path: &Path, entry: &WalEntry) -> Result<()> {
