@@ -12,8 +12,8 @@ use crate::scan_rows::RowScan;
 use crate::target::Kind;
 use hregion::cell::StringBinary;
 use hregion::{
-    Append, Compaction, Delete, Family, Filter, Get, Increment, Put, Region, RegionInfo, RegionOptions, Row,
-    Scan, SnapshotDescription, TableChanges, TableName,
+    Append, Compaction, Delete, ErrorKind, Family, Filter, Get, Increment, Put, Region, RegionInfo,
+    RegionOptions, Row, Scan, SnapshotDescription, TableChanges, TableName,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -131,18 +131,14 @@ impl Files {
     }
 
     /// Closes a table, which flushes it and releases its locks. It is opened again on its next use. Returns
-    /// its name.
+    /// its name. If a region cannot be flushed, all stay open.
     fn close_table(&mut self, name: &str) -> Result<TableName, Failure> {
         let name = TableName::parse(name)?;
         if let Some(table) = self.open.get(&name) {
-            // Rows of regions that were closed cannot be read while another one cannot be.
-            let close = || table.regions.iter().map(Region::close).fold(Ok(()), hregion::Result::and);
-            let closed = close();
-            // A region that cannot archive what it has replaced is closed nevertheless. One that cannot be
-            // flushed stays open.
-            if closed.is_ok() || close().is_ok() {
-                self.open.remove(&name);
-            }
+            table.flush_before_close()?;
+            let closed = table.close();
+            // Nothing is in memory any more. A region that cannot archive what it has replaced is closed.
+            self.open.remove(&name);
             closed?;
         }
         Ok(name)
@@ -512,8 +508,8 @@ impl Catalog for Files {
 
     /// Closes all tables that are open for writing, and returns the first error.
     fn close(&mut self) -> Result<(), Failure> {
-        let written = self.open.values().filter(|table| table.is_writable).flat_map(|table| &table.regions);
-        Ok(written.map(Region::close).fold(Ok(()), hregion::Result::and)?)
+        let written = self.open.values().filter(|table| table.is_writable);
+        Ok(written.map(Table::close).fold(Ok(()), hregion::Result::and)?)
     }
 }
 
@@ -523,6 +519,21 @@ impl Table {
         let regions: hregion::Result<_> =
             regions.places(|_, _| true).into_iter().map(|place| place.open(warner)).collect();
         Ok(Self { regions: regions?, is_writable: false })
+    }
+
+    /// Flushes what is in memory, except that of poisoned regions, which are closed without.
+    fn flush_before_close(&self) -> hregion::Result<()> {
+        // What regions that are only read have in memory is in logs.
+        let in_memory = self.regions.iter().filter(|region| self.is_writable && region.memstore_size() > 0);
+        in_memory.map(Region::flush).try_for_each(|flushed| match flushed {
+            Err(error) if error.kind() == ErrorKind::Poisoned => Ok(()),
+            flushed => flushed,
+        })
+    }
+
+    /// Closes all regions, and returns the first error.
+    fn close(&self) -> hregion::Result<()> {
+        self.regions.iter().map(Region::close).fold(Ok(()), hregion::Result::and)
     }
 
     /// Returns the regions in row order, or reversed.

@@ -276,6 +276,33 @@ mod tests {
     }
 
     #[test]
+    fn a_table_of_which_a_region_cannot_be_flushed_stays_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut out = Output::new(true, true);
+        let files = Files::open(dir.path(), None, Region::options(), out.warner()).unwrap();
+        let mut session = Session::new(Box::new(files));
+        let create = "create 't', 'f', SPLITS => ['m']";
+        let puts = "put 't', 'a', 'f:q', 'v'; put 't', 'z', 'f:q', 'v'";
+        session.run(&format!("{create}; {puts}"), 1, &mut out).unwrap();
+        // a file where the directory of unfinished files should be
+        let (first, _) = session.catalog.locate("t", b"a").unwrap();
+        let aside = dir.path().join("data/default/t").join(first.encoded_name()).join(".tmp");
+        std::fs::remove_dir_all(&aside).unwrap();
+        std::fs::write(&aside, "in the way").unwrap();
+        session.run("disable 't'", 1, &mut out).unwrap_err();
+        for row in ["a", "z"] {
+            assert!(!session.catalog.get("t", &Get::new(row)).unwrap().is_empty(), "{row}");
+        }
+        session.run(puts, 1, &mut out).unwrap();
+        std::fs::remove_file(&aside).unwrap();
+        std::fs::create_dir(&aside).unwrap();
+        session.run("disable 't'; enable 't'", 1, &mut out).unwrap();
+        for row in ["a", "z"] {
+            assert!(!session.catalog.get("t", &Get::new(row)).unwrap().is_empty(), "{row}");
+        }
+    }
+
+    #[test]
     fn places_are_lines_and_columns() {
         assert_eq!(placed("list\n\u{e4} x", 3, 8, "no"), "line 4, column 3: no");
         assert_eq!(placed("list", 1, 99, "no"), "line 1, column 5: no");
