@@ -215,13 +215,19 @@ mod tests {
     use crate::shell::files::Files;
     use crate::shell::interrupt::Interrupt;
     use hregion::{Get, Region};
+    use std::path::Path;
+
+    /// Starts a shell on the files of a directory.
+    fn session(dir: &Path) -> (Session, Output) {
+        let out = Output::new(true, true);
+        let files = Files::open(dir, None, Region::options(), out.warner()).unwrap();
+        (Session::new(Box::new(files)), out)
+    }
 
     #[test]
     fn an_interrupt_ends_a_command_and_no_more() {
         let dir = tempfile::tempdir().unwrap();
-        let mut out = Output::new(true, true);
-        let files = Files::open(dir.path(), None, Region::options(), out.warner()).unwrap();
-        let mut session = Session::new(Box::new(files));
+        let (mut session, mut out) = session(dir.path());
         let puts = "put 't', 'r1', 'f:q', 'v'\nput 't', 'r2', 'f:q', 'v'";
         session.run(&format!("create 't', 'f'\n{puts}"), 1, &mut out).unwrap();
         session.catalog.set_interrupt(Interrupt::pressed());
@@ -258,9 +264,7 @@ mod tests {
     #[test]
     fn a_table_that_is_closed_with_an_error_is_opened_again() {
         let dir = tempfile::tempdir().unwrap();
-        let mut out = Output::new(true, true);
-        let files = Files::open(dir.path(), None, Region::options(), out.warner()).unwrap();
-        let mut session = Session::new(Box::new(files));
+        let (mut session, mut out) = session(dir.path());
         let write = "put 't', 'r', 'f:q', 'v'; flush 't'";
         session.run(&format!("create 't', 'f'; {write}; {write}"), 1, &mut out).unwrap();
         // a file where the directory of archived files should be
@@ -278,9 +282,7 @@ mod tests {
     #[test]
     fn a_table_of_which_a_region_cannot_be_flushed_stays_open() {
         let dir = tempfile::tempdir().unwrap();
-        let mut out = Output::new(true, true);
-        let files = Files::open(dir.path(), None, Region::options(), out.warner()).unwrap();
-        let mut session = Session::new(Box::new(files));
+        let (mut session, mut out) = session(dir.path());
         let create = "create 't', 'f', SPLITS => ['m']";
         let puts = "put 't', 'a', 'f:q', 'v'; put 't', 'z', 'f:q', 'v'";
         session.run(&format!("{create}; {puts}"), 1, &mut out).unwrap();
