@@ -8,10 +8,12 @@ mod zookeeper_tls;
 
 use crate::cell_block::{CODEC, CODEC_WITH_TAGS};
 use crate::client::{Client, ClientBuilder};
+use hregion::locator::RetryPolicy;
 use hregion::{Error, ErrorKind, Result};
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,73 +94,8 @@ impl ClientBuilder {
 
     fn of_site(mut self, site: &Site) -> Result<Client> {
         site.check_supported()?;
-        let mut retries = self.settings.retries;
-        if let Some(number) = site.number("hbase.client.retries.number")? {
-            retries = retries.attempts(u32::try_from(number).unwrap_or(u32::MAX).saturating_add(1));
-        }
-        let millis = |name| Ok::<_, Error>(site.number(name)?.map(Duration::from_millis));
-        if let Some(pause) = millis("hbase.client.pause")? {
-            retries = retries.pause(pause);
-        }
-        let overloaded = match millis("hbase.client.pause.server.overloaded")? {
-            Some(pause) => Some(pause),
-            // before 2.5
-            None => millis("hbase.client.pause.cqtbe")?,
-        };
-        if let Some(pause) = overloaded {
-            retries = retries.overloaded_pause(pause);
-        }
-        let time = millis("hbase.client.operation.timeout")?;
-        if let Some(time) = self.operation_timeout.or(time) {
-            retries = retries.operation_timeout(time);
-        }
-        self.settings.retries = retries;
-        if let Some(time) = millis("hbase.rpc.timeout")? {
-            self = self.rpc_timeout(time);
-        }
-        if let Some(time) = millis("hbase.ipc.client.socket.timeout.connect")? {
-            self = self.connect_timeout(time);
-        }
-        if let Some(time) = millis("hbase.ipc.client.connection.minIdleTimeBeforeClose")? {
-            self = self.idle_timeout(time);
-        }
-        if let Some(size) = site.pool_size()? {
-            self = self.connections_per_server(size);
-        }
-        if let Some(keepalive) = site.flag("hbase.ipc.client.tcpkeepalive")? {
-            self = self.tcp_keepalive(keepalive);
-        }
-        if let Some(time) = millis("hbase.ipc.client.failed.servers.expiry")? {
-            self = self.failed_server_expiry(time);
-        }
-        if let Some(time) = millis("hbase.client.scanner.timeout.period")? {
-            self = self.scanner_timeout(time);
-        }
-        let micros = |name| Ok::<_, Error>(site.number(name)?.map(Duration::from_micros));
-        if let Some(time) = micros("hbase.client.primaryCallTimeout.get")? {
-            self = self.primary_get_timeout(time);
-        }
-        if let Some(time) = micros("hbase.client.primaryCallTimeout.multiget")? {
-            self = self.primary_multiget_timeout(time);
-        }
-        if let Some(time) = micros("hbase.client.replicaCallTimeout.scan")? {
-            self = self.primary_scan_timeout(time);
-        }
-        if let Some(size) = site.int("hbase.client.keyvalue.maxsize")? {
-            self = self.max_cell_size(usize::try_from(size).unwrap_or_default());
-        }
-        if let Some(class) = site.value("hbase.client.rpc.compressor")? {
-            self = self.compressor(class).map_err(|error| {
-                let message = format!("hbase.client.rpc.compressor: {}", error.message());
-                Error::locating(error.kind(), message)
-            })?;
-        }
-        match site.value("hbase.client.rpc.codec")? {
-            None => {}
-            Some(CODEC) => self = self.tags(false),
-            Some(CODEC_WITH_TAGS) => self = self.tags(true),
-            Some(other) => return unsupported("hbase.client.rpc.codec", other),
-        }
+        self.settings.retries = self.retries_of(site)?;
+        self = self.with_times_of(site)?.with_cells_of(site)?;
         if let Some(name) = site.value("hbase.snapshot.restore.failsafe.name")? {
             self = self.failsafe_snapshot(Some(name));
         }
@@ -188,6 +125,85 @@ impl ClientBuilder {
                 self.registry(Arc::new(registry))
             }
         }
+    }
+
+    /// Returns the attempts of an operation.
+    fn retries_of(&self, site: &Site) -> Result<RetryPolicy> {
+        let mut retries = self.settings.retries;
+        if let Some(number) = site.number("hbase.client.retries.number")? {
+            retries = retries.attempts(u32::try_from(number).unwrap_or(u32::MAX).saturating_add(1));
+        }
+        if let Some(pause) = site.millis("hbase.client.pause")? {
+            retries = retries.pause(pause);
+        }
+        let overloaded = match site.millis("hbase.client.pause.server.overloaded")? {
+            Some(pause) => Some(pause),
+            // before 2.5
+            None => site.millis("hbase.client.pause.cqtbe")?,
+        };
+        if let Some(pause) = overloaded {
+            retries = retries.overloaded_pause(pause);
+        }
+        let time = site.millis("hbase.client.operation.timeout")?;
+        if let Some(time) = self.operation_timeout.or(time) {
+            retries = retries.operation_timeout(time);
+        }
+        Ok(retries)
+    }
+
+    /// Sets the times of calls and of connections.
+    fn with_times_of(mut self, site: &Site) -> Result<Self> {
+        if let Some(time) = site.millis("hbase.rpc.timeout")? {
+            self = self.rpc_timeout(time);
+        }
+        if let Some(time) = site.millis("hbase.ipc.client.socket.timeout.connect")? {
+            self = self.connect_timeout(time);
+        }
+        if let Some(time) = site.millis("hbase.ipc.client.connection.minIdleTimeBeforeClose")? {
+            self = self.idle_timeout(time);
+        }
+        if let Some(size) = site.pool_size()? {
+            self = self.connections_per_server(size);
+        }
+        if let Some(keepalive) = site.flag("hbase.ipc.client.tcpkeepalive")? {
+            self = self.tcp_keepalive(keepalive);
+        }
+        if let Some(time) = site.millis("hbase.ipc.client.failed.servers.expiry")? {
+            self = self.failed_server_expiry(time);
+        }
+        if let Some(time) = site.millis("hbase.client.scanner.timeout.period")? {
+            self = self.scanner_timeout(time);
+        }
+        if let Some(time) = site.micros("hbase.client.primaryCallTimeout.get")? {
+            self = self.primary_get_timeout(time);
+        }
+        if let Some(time) = site.micros("hbase.client.primaryCallTimeout.multiget")? {
+            self = self.primary_multiget_timeout(time);
+        }
+        if let Some(time) = site.micros("hbase.client.replicaCallTimeout.scan")? {
+            self = self.primary_scan_timeout(time);
+        }
+        Ok(self)
+    }
+
+    /// Sets the sizes of cells, and how they are sent.
+    fn with_cells_of(mut self, site: &Site) -> Result<Self> {
+        if let Some(size) = site.int("hbase.client.keyvalue.maxsize")? {
+            self = self.max_cell_size(usize::try_from(size).unwrap_or_default());
+        }
+        if let Some(class) = site.value("hbase.client.rpc.compressor")? {
+            self = self.compressor(class).map_err(|error| {
+                let message = format!("hbase.client.rpc.compressor: {}", error.message());
+                Error::locating(error.kind(), message)
+            })?;
+        }
+        match site.value("hbase.client.rpc.codec")? {
+            None => {}
+            Some(CODEC) => self = self.tags(false),
+            Some(CODEC_WITH_TAGS) => self = self.tags(true),
+            Some(other) => return unsupported("hbase.client.rpc.codec", other),
+        }
+        Ok(self)
     }
 }
 
@@ -241,14 +257,23 @@ impl Site {
     }
 
     fn number(&self, name: &str) -> Result<Option<u64>> {
-        let parse = |value: &str| {
-            value.parse().map_err(|_| Error::invalid_argument(format!("{name} is {value}, not a number")))
-        };
-        self.value(name)?.map(parse).transpose()
+        self.parsed(name)
+    }
+
+    fn millis(&self, name: &str) -> Result<Option<Duration>> {
+        Ok(self.number(name)?.map(Duration::from_millis))
+    }
+
+    fn micros(&self, name: &str) -> Result<Option<Duration>> {
+        Ok(self.number(name)?.map(Duration::from_micros))
     }
 
     /// Returns a number that may be negative.
     fn int(&self, name: &str) -> Result<Option<i32>> {
+        self.parsed(name)
+    }
+
+    fn parsed<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
         let parse = |value: &str| {
             value.parse().map_err(|_| Error::invalid_argument(format!("{name} is {value}, not a number")))
         };
