@@ -102,22 +102,27 @@ impl RegionDir {
             Some(stored) => stored.descriptor.families().cloned().collect(),
             None => families_by_name(&entries),
         };
-        let mut dir = Self {
-            path: path.to_owned(),
+        let mut dir = Self { descriptor, families, ..Self::unread(path.to_owned(), table, name, info) };
+        dir.find_recovered()?;
+        Ok(dir)
+    }
+
+    /// Returns a directory of which nothing has been read.
+    fn unread(path: PathBuf, table: TableDir, name: String, info: RegionInfo) -> Self {
+        Self {
+            path,
             table,
             name,
             info,
-            descriptor,
+            descriptor: None,
             given: None,
-            families,
+            families: Vec::new(),
             recovered_edits: Vec::new(),
             recovered_hfiles: Vec::new(),
             misplaced_edits: Vec::new(),
             max_seq_id: None,
             archived: Mutex::default(),
-        };
-        dir.find_recovered()?;
-        Ok(dir)
+        }
     }
 
     /// Creates a directory for a new region, and opens it. After a failure or a crash the region is either
@@ -185,20 +190,8 @@ impl RegionDir {
     /// Returns a directory for files outside of any region. Reads nothing from it.
     pub(crate) fn of_files(storage: &Arc<dyn Storage>, path: &Path, info: RegionInfo) -> Self {
         let (storage, table) = (Arc::clone(storage), info.table().clone());
-        Self {
-            path: path.to_owned(),
-            table: TableDir { storage, table, path: path.to_owned(), root: None },
-            name: String::new(),
-            info,
-            descriptor: None,
-            given: None,
-            families: Vec::new(),
-            recovered_edits: Vec::new(),
-            recovered_hfiles: Vec::new(),
-            misplaced_edits: Vec::new(),
-            max_seq_id: None,
-            archived: Mutex::default(),
-        }
+        let table = TableDir { storage, table, path: path.to_owned(), root: None };
+        Self::unread(path.to_owned(), table, String::new(), info)
     }
 
     /// Returns the directory of a region of a snapshot, whether it still exists or not. Reads nothing from
@@ -215,21 +208,9 @@ impl RegionDir {
             Some(stored) => stored.descriptor.families().cloned().collect(),
             None => families.to_vec(),
         };
-        let table = info.table().clone();
-        Self {
-            path: path.join(&name),
-            table: TableDir { storage: Arc::clone(storage), table, path, root: Some(root.clone()) },
-            name,
-            info: info.clone(),
-            descriptor,
-            given: None,
-            families,
-            recovered_edits: Vec::new(),
-            recovered_hfiles: Vec::new(),
-            misplaced_edits: Vec::new(),
-            max_seq_id: None,
-            archived: Mutex::default(),
-        }
+        let (dir, table) = (path.join(&name), info.table().clone());
+        let table = TableDir { storage: Arc::clone(storage), table, path, root: Some(root.clone()) };
+        Self { descriptor, families, ..Self::unread(dir, table, name, info.clone()) }
     }
 
     /// Returns the path of the directory.

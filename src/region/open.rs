@@ -334,21 +334,7 @@ impl RegionOptions {
             log.add(Arc::downgrade(&region.0));
         }
         if region.0.is_writable {
-            // Archives files that compactions left over. Those that cannot be archived are retried before the
-            // next compaction. The logs may be the only record of them, and remain until then.
-            let archived = region.0.archive_replaced(None);
-            if !replayed.is_empty() {
-                later.iter().try_for_each(|later| region.0.replay_later(later, &mut replayed))?;
-                region.0.flush_replay(&mut replayed.report)?;
-                region.0.replaying.end();
-                if archived.is_ok() {
-                    let now = region.0.clock.now();
-                    region.0.dir.retire_recovered_edits(&replayed.whole, &replayed.torn, now)?;
-                }
-            }
-            if let Err(error) = archived {
-                region.0.report_unarchived(&error);
-            }
+            region.0.settle(later.as_ref(), &mut replayed)?;
         }
         region.0.replayed.get_or_init(|| replayed.report);
         region.0.observe(|observer, context| observer.post_open(context))?;
@@ -542,6 +528,29 @@ impl RegionOptions {
             listed = list(dir, family);
         }
         listed
+    }
+}
+
+impl RegionCore {
+    /// Archives what compactions left over, flushes what was replayed, and replays and flushes what is left.
+    fn settle(&self, later: Option<&LaterEdits>, replayed: &mut Replayed) -> Result<()> {
+        // Files that cannot be archived are retried before the next compaction. The logs may be the only
+        // record of them, and remain until then.
+        let archived = self.archive_replaced(None);
+        if !replayed.is_empty() {
+            if let Some(later) = later {
+                self.replay_later(later, replayed)?;
+            }
+            self.flush_replay(&mut replayed.report)?;
+            self.replaying.end();
+            if archived.is_ok() {
+                self.dir.retire_recovered_edits(&replayed.whole, &replayed.torn, self.clock.now())?;
+            }
+        }
+        if let Err(error) = archived {
+            self.report_unarchived(&error);
+        }
+        Ok(())
     }
 }
 

@@ -127,21 +127,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let sources = newest.into_iter().map(open).collect::<Result<Vec<_>, CommandError>>()?;
     let has_seq_ids = sources.iter().any(Input::has_seq_ids);
     let mut cells = Merge::new(order, sources);
-    let encrypted = files.iter().any(|file| file.trailer().is_encrypted());
-    let in_the_clear = args.settings.encryption == Some(FileCipher::None);
-    if args.to != Form::Hfile {
-        if args.settings.encryption == Some(FileCipher::Aes) {
-            return Err(CommandError::usage("--encryption AES: a list of cells is not encrypted").into());
-        }
-        if encrypted && !stdout && !in_the_clear {
-            let message = "the input is encrypted, and a list of its cells is not";
-            let hint = Some("--encryption NONE writes it in the clear");
-            return Err(CommandError::invalid_file(&args.out, message).with_hint(hint).into());
-        }
-    }
-    if encrypted && in_the_clear {
-        out.warn_always("--encryption NONE: the input is encrypted, what is written is not");
-    }
+    check_encryption(args, &files, out)?;
     if args.to != Form::Hfile {
         return list(&mut cells, args, out);
     }
@@ -173,6 +159,26 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         cells.advance()?;
     }
     write::finish(file, &args.out, out)
+}
+
+/// Fails if an encrypted input would be written in the clear, and that was not asked for; warns if it was.
+fn check_encryption(args: &Args, files: &[HFile], out: &Output) -> Result<(), CommandError> {
+    let encrypted = files.iter().any(|file| file.trailer().is_encrypted());
+    let in_the_clear = args.settings.encryption == Some(FileCipher::None);
+    if args.to != Form::Hfile {
+        if args.settings.encryption == Some(FileCipher::Aes) {
+            return Err(CommandError::usage("--encryption AES: a list of cells is not encrypted"));
+        }
+        if encrypted && args.out.as_os_str() != "-" && !in_the_clear {
+            let message = "the input is encrypted, and a list of its cells is not";
+            let hint = Some("--encryption NONE writes it in the clear");
+            return Err(CommandError::invalid_file(&args.out, message).with_hint(hint));
+        }
+    }
+    if encrypted && in_the_clear {
+        out.warn_always("--encryption NONE: the input is encrypted, what is written is not");
+    }
+    Ok(())
 }
 
 /// Returns the files to convert, and the place of each among those with its sequence id: the files of a

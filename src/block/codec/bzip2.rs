@@ -11,13 +11,10 @@ use bzip2::{Action, Compress, Compression, Decompress, Status};
 pub(super) fn decode(payload: &[u8], plain: &mut Plain<'_>) -> Result<(), Corruption> {
     let mut decoder = Decompress::new(false);
     stream::decode(Codec::Bzip2, payload, plain, |input, room| {
-        let (before_in, before_out) = (decoder.total_in(), decoder.total_out());
+        let before = (decoder.total_in(), decoder.total_out());
         let status = decoder.decompress(input, room).map_err(refuse)?;
-        Ok(StreamProgress {
-            read: usize::try_from(decoder.total_in() - before_in).unwrap_or(usize::MAX),
-            written: usize::try_from(decoder.total_out() - before_out).unwrap_or(usize::MAX),
-            ended: status == Status::StreamEnd,
-        })
+        let after = (decoder.total_in(), decoder.total_out());
+        Ok(StreamProgress::between(before, after, status == Status::StreamEnd))
     })
     .map(drop)
 }

@@ -30,17 +30,14 @@ pub(super) fn decode(payload: &[u8], plain: &mut Plain<'_>) -> Result<(), Corrup
     };
     let mut crc = Crc::new();
     let deflated = stream::decode(Codec::Gz, input.rest(), plain, |input, room| {
-        let (before_in, before_out) = (inflater.total_in(), inflater.total_out());
+        let before = (inflater.total_in(), inflater.total_out());
         let status = inflater
             .decompress(input, room, FlushDecompress::Finish)
             .map_err(|_| Codec::Gz.refuses("not a deflate stream"))?;
-        let written = usize::try_from(inflater.total_out() - before_out).unwrap_or(usize::MAX);
-        crc.update(room.get(..written).unwrap_or_default());
-        Ok(StreamProgress {
-            read: usize::try_from(inflater.total_in() - before_in).unwrap_or(usize::MAX),
-            written,
-            ended: status == Status::StreamEnd,
-        })
+        let after = (inflater.total_in(), inflater.total_out());
+        let progress = StreamProgress::between(before, after, status == Status::StreamEnd);
+        crc.update(room.get(..progress.written).unwrap_or_default());
+        Ok(progress)
     });
     INFLATERS.put(inflater);
 

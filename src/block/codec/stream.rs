@@ -14,6 +14,14 @@ pub(super) struct StreamProgress {
     pub(super) ended: bool,
 }
 
+impl StreamProgress {
+    /// Returns what a call has done, by the totals of bytes read and written before and after it.
+    pub(super) fn between(before: (u64, u64), after: (u64, u64), ended: bool) -> Self {
+        let since = |before: u64, after: u64| usize::try_from(after - before).unwrap_or(usize::MAX);
+        Self { read: since(before.0, after.0), written: since(before.1, after.1), ended }
+    }
+}
+
 /// Decodes one whole stream from the start of `input`; `run` takes input and an output buffer.
 ///
 /// The buffer grows as bytes are produced: first the size that most streams need, then doubling. A stream

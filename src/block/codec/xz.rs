@@ -47,13 +47,10 @@ pub(super) fn decode(chunk: &[u8], plain: &mut Plain<'_>) -> Result<(), Corrupti
         return Err(Codec::Lzma.refuses("not an LZMA header"));
     }
     stream::decode(Codec::Lzma, input.rest(), plain, |input, room| {
-        let (before_in, before_out) = (decoder.total_in(), decoder.total_out());
+        let before = (decoder.total_in(), decoder.total_out());
         let status = decoder.process(input, room, Action::Run).map_err(refuse)?;
-        Ok(StreamProgress {
-            read: usize::try_from(decoder.total_in() - before_in).unwrap_or(usize::MAX),
-            written: usize::try_from(decoder.total_out() - before_out).unwrap_or(usize::MAX),
-            ended: status == Status::StreamEnd,
-        })
+        let after = (decoder.total_in(), decoder.total_out());
+        Ok(StreamProgress::between(before, after, status == Status::StreamEnd))
     })
     .map(drop)
 }
