@@ -182,6 +182,26 @@ struct OpenScanner {
 }
 
 impl OpenScanner {
+    /// Takes the next row, or a part of it, and says in the response what it is.
+    fn next_result(&mut self, is_cut: bool, random: &mut Rng, response: &mut proto::ScanResponse) -> Row {
+        let row = self.rows[0].clone();
+        let left = row.len() - self.cell;
+        let cut = if is_cut { 1 + random.below(left) } else { left };
+        let count = if self.batch > 0 { cut.min(self.batch) } else { cut };
+        let mut part = RowBuf::new();
+        row.cells().skip(self.cell).take(count).for_each(|cell| part.push(cell));
+        self.cell += count;
+        let ends = self.cell == row.len();
+        // a part may turn out to have been the last
+        response.partial_flag_per_result.push(!ends || (is_cut && random.below(2) == 0));
+        response.cells_per_result.push(count as u32);
+        if ends {
+            self.rows.remove(0);
+            self.cell = 0;
+        }
+        part.freeze()
+    }
+
     /// Answers something instead of rows.
     fn answer_instead(
         &mut self,
@@ -630,29 +650,32 @@ impl State {
         is_wrong.then(|| only.unwrap_or(kind))
     }
 
-    fn answer(&mut self, asked: usize, method: &str, param: Bytes, mischief: Option<usize>) -> Answer {
-        let server = server_name("127.0.0.1", self.ports[0].into(), START_CODE);
-        let is_registry = method.starts_with("Get") && method != "Get";
-        match mischief.filter(|_| !is_registry) {
-            Some(11) => {
-                return Answer::exception("org.apache.hadoop.hbase.NotServingRegionException", "moved away");
-            }
-            Some(12) => {
+    /// Returns the exception of a mischief that takes the place of any answer.
+    fn exception_instead(&mut self, mischief: Option<usize>) -> Option<Answer> {
+        Some(match mischief? {
+            11 => Answer::exception("org.apache.hadoop.hbase.NotServingRegionException", "moved away"),
+            12 => {
                 // to any server, which may not exist, and back
                 self.moves += 1;
                 let port = [self.ports[0], self.ports[1], 1][self.random.below(3)];
-                return Answer::exception(MOVED, &self.moved_to(port));
+                Answer::exception(MOVED, &self.moved_to(port))
             }
-            Some(13) => return Answer::exception("java.io.IOException", "disk on fire"),
-            Some(14) => {
-                return Answer::exception("org.apache.hadoop.hbase.CallQueueTooBigException", "later");
-            }
-            Some(15) => {
+            13 => Answer::exception("java.io.IOException", "disk on fire"),
+            14 => Answer::exception("org.apache.hadoop.hbase.CallQueueTooBigException", "later"),
+            15 => {
                 let mut answer = Answer::exception("org.apache.hadoop.hbase.DoNotRetryIOException", "never");
                 answer.exception.as_mut().unwrap().2 = true;
-                return answer;
+                answer
             }
-            _ => {}
+            _ => return None,
+        })
+    }
+
+    fn answer(&mut self, asked: usize, method: &str, param: Bytes, mischief: Option<usize>) -> Answer {
+        let server = server_name("127.0.0.1", self.ports[0].into(), START_CODE);
+        let is_registry = method.starts_with("Get") && method != "Get";
+        if let Some(answer) = self.exception_instead(mischief.filter(|_| !is_registry)) {
+            return answer;
         }
         match method {
             "GetClusterId" => Answer::of(&proto::GetClusterIdResponse { cluster_id: Some("id".into()) }),
@@ -968,25 +991,10 @@ impl State {
         let most = if takes_parts { most.min(1 + self.random.below(30)) } else { most };
         let mut rows_left = request.limit_of_rows.filter(|rows| *rows > 0).unwrap_or(u32::MAX);
         while cells.len() < most && !scanner.rows.is_empty() && rows_left > 0 {
-            let row = scanner.rows[0].clone();
-            let left = row.len() - scanner.cell;
             // a part, if the page ends with it, or if the scan asks for batches
             let is_cut = takes_parts && cells.len() + 1 == most && self.random.below(3) == 0;
-            let cut = if is_cut { 1 + self.random.below(left) } else { left };
-            let count = if scanner.batch > 0 { cut.min(scanner.batch) } else { cut };
-            let mut part = RowBuf::new();
-            row.cells().skip(scanner.cell).take(count).for_each(|cell| part.push(cell));
-            scanner.cell += count;
-            let ends = scanner.cell == row.len();
-            // a part may turn out to have been the last
-            response.partial_flag_per_result.push(!ends || (is_cut && self.random.below(2) == 0));
-            response.cells_per_result.push(count as u32);
-            cells.push(part.freeze());
-            if ends {
-                scanner.rows.remove(0);
-                scanner.cell = 0;
-                rows_left -= 1;
-            }
+            cells.push(scanner.next_result(is_cut, &mut self.random, &mut response));
+            rows_left -= u32::from(scanner.cell == 0);
         }
         if mischief == Some(18)
             && let (Some(first), Some(false)) =

@@ -102,23 +102,7 @@ async fn send(
             cells[bit / 8] ^= 1 << (bit % 8);
         }
     }
-    let exception = answer.exception.map(|(class, text, do_not_retry)| proto::ExceptionResponse {
-        exception_class_name: Some(class.to_owned()),
-        stack_trace: Some(format!("{class}: {text}\n\tat a.b")),
-        do_not_retry: Some(do_not_retry),
-        server_overloaded: None,
-    });
-    let has_result = exception.is_none();
-    let meta = (!cells.is_empty() && has_result)
-        .then(|| proto::CellBlockMeta { length: Some(u32::try_from(cells.len()).unwrap()) });
-    let header = proto::ResponseHeader { call_id: Some(call_id), exception, cell_block_meta: meta };
-    let mut frame = header.encode_length_delimited_to_vec();
-    let header_len = frame.len();
-    if has_result {
-        prost::encode_length_delimiter(answer.message.len(), &mut frame).unwrap();
-        frame.extend(answer.message);
-        frame.extend(cells);
-    }
+    let (mut frame, header_len) = frame_of(call_id, answer, cells);
     let mut len = frame.len() as u32;
     match mischief {
         Some(6) => {
@@ -138,4 +122,26 @@ async fn send(
     stream.write_all(&[&len.to_be_bytes(), &frame[..]].concat()).await?;
     stream.flush().await?;
     Ok(!matches!(mischief, Some(6..=9)))
+}
+
+/// Returns a frame without its length, and the length of its header.
+fn frame_of(call_id: u32, answer: Answer, cells: Vec<u8>) -> (Vec<u8>, usize) {
+    let exception = answer.exception.map(|(class, text, do_not_retry)| proto::ExceptionResponse {
+        exception_class_name: Some(class.to_owned()),
+        stack_trace: Some(format!("{class}: {text}\n\tat a.b")),
+        do_not_retry: Some(do_not_retry),
+        server_overloaded: None,
+    });
+    let has_result = exception.is_none();
+    let meta = (!cells.is_empty() && has_result)
+        .then(|| proto::CellBlockMeta { length: Some(u32::try_from(cells.len()).unwrap()) });
+    let header = proto::ResponseHeader { call_id: Some(call_id), exception, cell_block_meta: meta };
+    let mut frame = header.encode_length_delimited_to_vec();
+    let header_len = frame.len();
+    if has_result {
+        prost::encode_length_delimiter(answer.message.len(), &mut frame).unwrap();
+        frame.extend(answer.message);
+        frame.extend(cells);
+    }
+    (frame, header_len)
 }
