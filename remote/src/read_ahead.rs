@@ -22,8 +22,8 @@ const MAX_WINDOWS: usize = 4;
 /// little that is not used.
 const SHARE: u64 = 5;
 
-/// The reads of all scans of a storage after which a scan that was not continued may be abandoned. What it has
-/// requested is given up when others need the bytes: its file may be open for long.
+/// The reads of all scans of a storage after which a scan that was not continued may be abandoned. What it
+/// has requested is given up when others need the bytes: its file may be open for long.
 const IDLE_READS: u64 = 1000;
 
 /// The bytes that all scans of a storage may still request.
