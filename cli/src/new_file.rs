@@ -10,7 +10,7 @@ use crate::rename::rename_new;
 use hregion::Storage;
 use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, ScratchFile};
 use hregion::region::FileKind;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, BufWriter, Write};
@@ -18,13 +18,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The temporary files and directories to be removed.
-static ASIDE: Mutex<TemporaryFile> = Mutex::new(TemporaryFile { paths: BTreeSet::new(), is_watched: false });
+static ASIDE: Mutex<TemporaryFile> = Mutex::new(TemporaryFile { paths: BTreeMap::new(), is_watched: false });
 
 /// The lock is held while a file is created or renamed, so that the set is accurate whenever the lock is
 /// free. The signal handler holds it until the program ends.
 #[derive(Debug)]
 struct TemporaryFile {
-    paths: BTreeSet<PathBuf>,
+    /// Each with the number of directories above that are removed with it, if nothing else is in them.
+    paths: BTreeMap<PathBuf, usize>,
     /// Whether signals are handled.
     is_watched: bool,
 }
@@ -36,14 +37,32 @@ fn aside() -> MutexGuard<'static, TemporaryFile> {
 /// Creates a temporary file or directory that a signal removes, until it is [released](release) or
 /// [named](give_name).
 pub(crate) fn make<T>(path: &Path, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    make_below(path, 0, make)
+}
+
+/// As [`make`]. A signal also removes that many directories above, if nothing else is in them.
+pub(crate) fn make_below<T>(
+    path: &Path,
+    levels: usize,
+    make: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
     let mut aside = aside();
     if !aside.is_watched {
         watch_signals()?;
         aside.is_watched = true;
     }
     let made = make()?;
-    aside.paths.insert(path.to_owned());
+    aside.paths.insert(path.to_owned(), levels);
     Ok(made)
+}
+
+/// Removes that many directories above a path, up to the first that has other files.
+pub(crate) fn remove_empty_above(path: &Path, levels: usize) {
+    for dir in path.ancestors().skip(1).take(levels) {
+        if fs::remove_dir(dir).is_err() {
+            break;
+        }
+    }
 }
 
 /// Stops tracking a path that was removed.
@@ -78,8 +97,13 @@ fn watch_signals() -> io::Result<()> {
         let Ok(mut signals) = receive.recv() else { return };
         let Some(signal) = signals.forever().next() else { return };
         let aside = aside();
-        for path in &aside.paths {
-            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        for (path, levels) in &aside.paths {
+            if path.is_dir() {
+                remove_used_dir(path);
+            } else {
+                let _ = fs::remove_file(path);
+            }
+            remove_empty_above(path, *levels);
         }
         std::process::exit(128 + signal);
     })?;
@@ -90,6 +114,17 @@ fn watch_signals() -> io::Result<()> {
     let ends = |signal: &i32| ignored >> (signal - 1) & 1 == 0;
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM].into_iter().filter(ends))?;
     send.send(signals).map_err(|_| io::Error::other("the thread for signals has stopped"))
+}
+
+/// Removes a directory that gets new files meanwhile: the other threads do not stop.
+#[cfg(unix)]
+fn remove_used_dir(path: &Path) {
+    for _ in 0..100 {
+        let removed = fs::remove_dir_all(path);
+        if !removed.is_err_and(|error| error.kind() == io::ErrorKind::DirectoryNotEmpty) {
+            break;
+        }
+    }
 }
 
 /// Parses the set of ignored signals from the status of a process on Linux; the lowest bit is signal 1. Other

@@ -1,11 +1,14 @@
 //! The directory of files that a table is about to take over.
 
 use crate::failure::CommandError;
-use crate::new_file::{make, random_name, release};
+use crate::new_file::{make_below, random_name, release, remove_empty_above};
 use crate::places;
 use hregion::{BulkLoad, Table};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// The number of directories between that of a table and the staging directory.
+const ABOVE: usize = 2;
 
 /// A directory in that of a table, on the same file system as its regions. It is removed on drop, and by a
 /// signal if it is local, unless it is kept; what is left is removed by the next one.
@@ -33,8 +36,11 @@ impl Staging {
             new.is_kept = false;
             return Ok(new);
         }
-        make(&path, || fs::create_dir_all(&path))
-            .map_err(|error| CommandError::io("create", &path, &error))?;
+        let created = make_below(&path, ABOVE, || fs::create_dir_all(&path));
+        created.map_err(|error| {
+            remove_empty_above(&path, ABOVE);
+            CommandError::io("create", &path, &error)
+        })?;
         Ok(Self { table, path, is_kept: false })
     }
 
@@ -50,12 +56,18 @@ impl Staging {
         release(&self.path);
         let done = table.bulk_load(&self.path)?;
         self.is_kept = false;
+        if !places::is_url(&self.path) {
+            // What is left is removed, also by a signal.
+            make_below(&self.path, ABOVE, || Ok(()))
+                .map_err(|error| hregion::Error::io("watch", &self.path, error))?;
+        }
         Ok((done, self))
     }
 
     /// Removes the directory.
     pub(crate) fn remove(mut self) -> Result<(), CommandError> {
         self.remove_all()?;
+        release(&self.path);
         self.is_kept = true;
         Ok(())
     }
@@ -67,13 +79,7 @@ impl Staging {
             return Ok(());
         }
         fs::remove_dir_all(&self.path).map_err(|error| CommandError::io("remove", &self.path, &error))?;
-        let above = self.path.ancestors().skip(1).take_while(|above| *above != self.table);
-        for dir in above {
-            if fs::remove_dir(dir).is_err() {
-                // It has other files.
-                break;
-            }
-        }
+        remove_empty_above(&self.path, ABOVE);
         Ok(())
     }
 }

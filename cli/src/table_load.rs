@@ -4,7 +4,7 @@ use crate::args::FileArgs;
 use crate::cell_file::CellFile;
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
-use crate::places::check_renames;
+use crate::places::{self, check_renames};
 use crate::region_files::RegionFiles;
 use crate::regions::kind_of;
 use crate::settings::SOURCE_TASK;
@@ -33,9 +33,33 @@ pub(crate) fn open_table(dir: &Path, reading: &FileArgs, out: &Output) -> Result
     Ok(Table::open_dir(dir, reading.region_options(out)?.writable(true))?)
 }
 
+/// Fails if an input is among the files of the last import, which the next one removes.
+fn check_not_staged<'p>(inputs: impl Iterator<Item = &'p PathBuf>, table: &Path) -> Result<(), CommandError> {
+    let Ok(import) = places::full(&Table::import_dir(table)) else { return Ok(()) };
+    // a link in there would be removed, too
+    let is_below = |path: Option<&Path>| {
+        path.is_some_and(|path| places::full(path).is_ok_and(|at| at.starts_with(&import)))
+    };
+    for input in inputs {
+        if is_below(Some(input.as_path())) || is_below(input.parent()) {
+            let message =
+                "the input is in .tmp/import of the table, which is removed before anything is read";
+            return Err(CommandError::invalid_file(input, message).with_hint(Some("move it elsewhere")));
+        }
+    }
+    Ok(())
+}
+
 impl TableLoad {
-    pub(crate) fn begin(dir: &Path, reading: &FileArgs, out: &Output) -> Result<Self, Failure> {
+    /// Opens the table, which does not have the inputs among its staged files, and creates the directory.
+    pub(crate) fn begin<'p>(
+        dir: &Path,
+        inputs: impl Iterator<Item = &'p PathBuf>,
+        reading: &'p FileArgs,
+        out: &Output,
+    ) -> Result<Self, Failure> {
         let table = open_table(dir, reading, out)?;
+        check_not_staged(inputs.chain(reading.files()), dir)?;
         let regions = table
             .regions()
             .iter()

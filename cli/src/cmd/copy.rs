@@ -63,7 +63,8 @@ Examples:
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let (rows, cells) = (RowArgs::from(args.range.clone()), args.cells.clone().or_all_versions());
     let served = args.server.table(&args.source, &cells, &args.reading)?;
-    let load = TableLoad::begin(&args.table, &args.reading, out)?;
+    let input = (!args.server.is_given()).then_some(&args.source.target);
+    let load = TableLoad::begin(&args.table, input.into_iter(), &args.reading, out)?;
     load.regions().first().map_or(Ok(()), |region| check_order(region.path(), region.families(), &cells))?;
     let (mut files, mut count) = (load.files(), 0_u64);
     let mut take = |row: RowRef<'_>| {

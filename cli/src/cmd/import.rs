@@ -59,7 +59,7 @@ Examples:
       hregion import data/default/users users/*.jsonl";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let load = TableLoad::begin(&args.table, &args.reading, out)?;
+    let load = TableLoad::begin(&args.table, args.cells.iter(), &args.reading, out)?;
     let (cells, skipped) = write_files(args, &load, out)?;
     let regions = load.regions().len();
     let files = load.finish()?.loaded;

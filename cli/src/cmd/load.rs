@@ -56,7 +56,7 @@ fn has_only_others(dir: &Path, skipped: &[PathBuf]) -> Result<bool, CommandError
 /// Loads copies of files that are in another place than the table.
 fn load_copies(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
     places::check_readable(&args.input)?;
-    let load = TableLoad::begin(&args.table, &args.reading, out)?;
+    let load = TableLoad::begin(&args.table, std::iter::once(&args.input), &args.reading, out)?;
     let skipped = load.copy_from(&args.input)?;
     let copies = load.dir().to_owned();
     let mut done = load.finish()?;

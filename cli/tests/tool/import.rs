@@ -7,6 +7,7 @@ use crate::support::{
 use hregion::{Family, Put, Table};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -278,6 +279,56 @@ fn nothing_is_imported_if_anything_is_wrong() {
     let output = run(&["import", "--json", &table, &good]);
     assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Locked")));
     drop(open);
+}
+
+/// What an import that failed has left is removed by the next one, which must not read it.
+#[cfg(unix)]
+#[test]
+fn files_of_the_last_import_are_no_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = table(dir.path());
+    let before = cells(&table);
+    let left = Path::new(&table).join(".tmp/import/left");
+    fs::create_dir_all(&left).unwrap();
+    let line = cell("z", "g", "q", 1, "v").to_string();
+    let (list, key) = (write(&left, "cells.jsonl", &line), write(&left, "key", &"00".repeat(16)));
+    let good = write(dir.path(), "good.jsonl", &line);
+    let link = dir.path().join("link").into_os_string().into_string().unwrap();
+    std::os::unix::fs::symlink(&list, &link).unwrap();
+    for line in [
+        vec!["import", &table, &good, &list],
+        vec!["import", &table, &link],
+        vec!["import", &table, &good, "--master-key-file", &key],
+        vec!["copy", &list, &table],
+    ] {
+        let output = run(&line);
+        assert_eq!(code(&output), 2, "{line:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("is in .tmp/import of the table"), "{line:?}: {}", stderr(&output));
+    }
+    assert!(Path::new(&list).exists() && cells(&table) == before);
+    ok(&["import", &table, &good]);
+    assert!(!has_leftovers(&table));
+}
+
+/// Interrupts the tool while it waits for more cells.
+#[cfg(unix)]
+#[test]
+fn a_signal_leaves_no_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = table(dir.path());
+    let mut child = hregion().args(["import", &table, "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(format!("{}\n", cell("z", "g", "q", 1, "v")).as_bytes()).unwrap();
+    // the directory is made before the input is read
+    let import = Path::new(&table).join(".tmp/import");
+    while !fs::read_dir(&import).is_ok_and(|mut entries| entries.next().is_some()) {
+        assert!(child.try_wait().unwrap().is_none());
+        thread::yield_now();
+    }
+    let killed = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
+    assert!(killed.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(!has_leftovers(&table));
 }
 
 /// Whenever the tool is killed, each family of a region has all of the cells or none, and a repeated call
