@@ -211,6 +211,72 @@ impl Settings {
         Ok(self)
     }
 
+    /// Returns the first setting of an HFile that is given; `--encryption` also says how a list is written.
+    pub(crate) fn first_given(&self) -> Option<&'static str> {
+        let Self {
+            writer,
+            encoding,
+            compression,
+            encryption: _,
+            codec,
+            bloom,
+            bloom_chunk,
+            bloom_error,
+            hash,
+            blocksize,
+            index_chunk,
+            index_min_entries,
+            encoded_ratio,
+            tags,
+            compress_tags,
+            mvcc,
+            checksum,
+            bytes_per_checksum,
+            comparator,
+            seqid,
+            major,
+            bulkload,
+            bulkload_time,
+            skip_reset_seqid,
+            exclude_minor,
+            meta_blocks,
+            info,
+            create_time,
+            conf,
+        } = self;
+        let given = [
+            ("--writer", writer.is_some()),
+            ("--encoding", encoding.is_some()),
+            ("--compression", compression.is_some()),
+            ("--codec", codec.is_some()),
+            ("--bloom", bloom.is_some()),
+            ("--bloom-chunk", bloom_chunk.is_some()),
+            ("--bloom-error", bloom_error.is_some()),
+            ("--hash", hash.is_some()),
+            ("--blocksize", blocksize.is_some()),
+            ("--index-chunk", index_chunk.is_some()),
+            ("--index-min-entries", index_min_entries.is_some()),
+            ("--encoded-ratio", encoded_ratio.is_some()),
+            ("--tags", tags.is_some()),
+            ("--compress-tags", compress_tags.is_some()),
+            ("--mvcc", mvcc.is_some()),
+            ("--checksum", checksum.is_some()),
+            ("--bytes-per-checksum", bytes_per_checksum.is_some()),
+            ("--comparator", comparator.is_some()),
+            ("--seqid", seqid.is_some()),
+            ("--major", major.is_some()),
+            ("--bulkload", *bulkload),
+            ("--bulkload-time", bulkload_time.is_some()),
+            ("--skip-reset-seqid", *skip_reset_seqid),
+            ("--exclude-minor", *exclude_minor),
+            ("--meta-block", !meta_blocks.is_empty()),
+            ("--info", !info.is_empty()),
+            ("--create-time", create_time.is_some()),
+            ("--conf", !conf.is_empty()),
+        ];
+        given.into_iter().find_map(|(name, is_given)| is_given.then_some(name))
+    }
+
     pub(crate) fn writer_kind(&self) -> WriterKind {
         self.writer.unwrap_or(WriterKind::Store)
     }

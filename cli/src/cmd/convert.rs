@@ -37,8 +37,8 @@ use std::path::PathBuf;
 /// Cells of several families are only listed.
 ///
 /// With --to jsonl or csv, writes a list: JSON lines as printed by `cells --json`, or comma-separated values
-/// with a header line, with byte strings as in HBase. A name that ends with .gz compresses the list; - is
-/// standard output.
+/// with a header line, with byte strings as in HBase. Settings of HFiles are then refused. A name that ends
+/// with .gz compresses the list; - is standard output.
 ///
 /// If any input file is encrypted, so is the output, with a new data key wrapped by the master key;
 /// --encryption NONE writes it unencrypted. A list of cells is never encrypted. Listing an encrypted file
@@ -94,6 +94,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let stdout = args.out.as_os_str() == "-";
     if args.to == Form::Hfile {
         check_not_stdout(&args.out)?;
+    } else {
+        check_list(args)?;
     }
     let given = args.files.iter().chain(args.reading.files()).chain(&args.out_zstd_dictionary);
     let given: Vec<_> = given.cloned().collect();
@@ -165,20 +167,27 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 fn check_encryption(args: &Args, files: &[HFile], out: &Output) -> Result<(), CommandError> {
     let encrypted = files.iter().any(|file| file.trailer().is_encrypted());
     let in_the_clear = args.settings.encryption == Some(FileCipher::None);
-    if args.to != Form::Hfile {
-        if args.settings.encryption == Some(FileCipher::Aes) {
-            return Err(CommandError::usage("--encryption AES: a list of cells is not encrypted"));
-        }
-        if encrypted && args.out.as_os_str() != "-" && !in_the_clear {
-            let message = "the input is encrypted, and a list of its cells is not";
-            let hint = Some("--encryption NONE writes it in the clear");
-            return Err(CommandError::invalid_file(&args.out, message).with_hint(hint));
-        }
+    if args.to != Form::Hfile && encrypted && args.out.as_os_str() != "-" && !in_the_clear {
+        let message = "the input is encrypted, and a list of its cells is not";
+        let hint = Some("--encryption NONE writes it in the clear");
+        return Err(CommandError::invalid_file(&args.out, message).with_hint(hint));
     }
     if encrypted && in_the_clear {
         out.warn_always("--encryption NONE: the input is encrypted, what is written is not");
     }
     Ok(())
+}
+
+/// Fails if a setting of HFiles is given for a list of cells, which has none.
+fn check_list(args: &Args) -> Result<(), CommandError> {
+    if args.settings.encryption == Some(FileCipher::Aes) {
+        return Err(CommandError::usage("--encryption AES: a list of cells is not encrypted"));
+    }
+    let dictionary = args.out_zstd_dictionary.as_ref().map(|_| "--out-zstd-dictionary");
+    match args.settings.first_given().or(dictionary) {
+        None => Ok(()),
+        Some(name) => Err(CommandError::usage(format!("{name}: a list of cells has no such setting"))),
+    }
 }
 
 /// Returns the files to convert, and the place of each among those with its sequence id: the files of a

@@ -384,6 +384,28 @@ fn lists_go_out_and_come_back() {
     for file in fs::read_dir(dir.path()).unwrap() {
         assert!(!file.unwrap().file_name().to_str().unwrap().ends_with(".tmp"));
     }
+
+    // a list has no settings of a file
+    let new = path(&dir, "new");
+    for (setting, name) in [
+        (&["--encoding", "FAST_DIFF"][..], "--encoding"),
+        (&["--compression", "GZ"], "--compression"),
+        (&["--compression", "NONE"], "--compression"),
+        (&["--writer", "hfile"], "--writer"),
+        (&["--tags=false"], "--tags"),
+        (&["--info", "K=V"], "--info"),
+        (&["--skip-reset-seqid"], "--skip-reset-seqid"),
+        (&["--encryption", "AES"], "--encryption AES"),
+        (&["--out-zstd-dictionary", &list], "--out-zstd-dictionary"),
+    ] {
+        for to in ["jsonl", "csv"] {
+            let output = run(&[&["convert", &from, "--to", to, "--out", &new][..], setting].concat());
+            assert_eq!(code(&output), 2, "{setting:?}: {}", stderr(&output));
+            let said = stderr(&output);
+            assert!(said.contains(&format!("{name}: a list of cells")), "{setting:?}: {said}");
+        }
+    }
+    assert!(!Path::new(&new).exists());
 }
 
 #[test]
