@@ -75,7 +75,8 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Output")]
     gzip: bool,
 
-    /// Replace the directory if it exists, is local, was written by this command, and has no other files
+    /// Replace the directory if it exists, is local and no link, was written by this command, and has no other
+    /// files
     #[arg(long, help_heading = "Output")]
     force: bool,
 
@@ -255,6 +256,13 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
         let message = format!("not a directory of exported rows, it is not replaced: {why}");
         CommandError::invalid_file(path, message)
     };
+    // The link would be replaced, and what it leads to would stay. A slash at the end would follow it.
+    let named = path.components().as_path();
+    let found = named.symlink_metadata().map_err(|error| CommandError::io("look at", path, &error))?;
+    if found.is_symlink() {
+        let hint = Some("the directory that it leads to can be named");
+        return Err(refused("it is a symbolic link").with_hint(hint));
+    }
     let manifest = path.join(MANIFEST);
     if !probe::is_file(&manifest)? {
         return Err(refused("it has no manifest.json"));
@@ -265,8 +273,9 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
     };
     let fault = |error| CommandError::io("list", path, &error);
     for entry in fs::read_dir(path).map_err(fault)? {
-        let name = entry.map_err(fault)?.file_name();
-        if !name.to_str().is_some_and(|name| name == MANIFEST || listed.contains(name)) {
+        let entry = entry.map_err(fault)?;
+        let (name, is_dir) = (entry.file_name(), entry.file_type().map_err(fault)?.is_dir());
+        if is_dir || !name.to_str().is_some_and(|name| name == MANIFEST || listed.contains(name)) {
             return Err(refused(&format!("its manifest.json does not list {}", name.display())));
         }
     }

@@ -153,6 +153,46 @@ fn files_of_others_are_not_replaced_by_an_export() {
     assert_eq!(fs::read(dir.join("notes")).unwrap(), b"kept");
     fs::remove_file(dir.join("notes")).unwrap();
     assert_eq!(code(&export()), 0);
+    // a directory by the name of one of its files
+    fs::remove_file(dir.join("rows.jsonl")).unwrap();
+    fs::create_dir(dir.join("rows.jsonl")).unwrap();
+    fs::write(dir.join("rows.jsonl/notes"), "kept").unwrap();
+    assert_eq!((code(&export()), fs::read(dir.join("rows.jsonl/notes")).unwrap()), (2, b"kept".to_vec()));
+}
+
+/// Neither a link nor what it leads to is replaced.
+#[cfg(unix)]
+#[test]
+fn links_are_not_replaced_by_an_export() {
+    use std::os::unix::fs::symlink;
+
+    let scratch = tempfile::tempdir().unwrap();
+    let path = |name: &str| scratch.path().join(name);
+    let export = |out: &str, force: &[&str]| {
+        run(&[&["export", "--json", &plain(), "--to", "jsonl", "--out", out], force].concat())
+    };
+    assert_eq!(code(&export(text(&path("real")), &[])), 0);
+    let before = fs::read(path("real/manifest.json")).unwrap();
+    fs::write(path("file"), "text").unwrap();
+    for (link, to) in [("to-directory", "real"), ("to-file", "file"), ("to-nothing", "nothing")] {
+        symlink(path(to), path(link)).unwrap();
+        let link = path(link);
+        for force in [&[][..], &["--force"]] {
+            for out in [text(&link).to_owned(), format!("{}/", text(&link))] {
+                let refused = export(&out, force);
+                // with a slash, a link to nothing or to a file is no name of a directory
+                let is_refused = matches!(code(&refused), 2 | 5);
+                assert!(is_refused, "{out}: {}", last_error(&refused));
+                assert_eq!(fs::read_link(&link).unwrap(), path(to), "{out}");
+            }
+            assert_eq!(code(&export(text(&link), force)), 2);
+        }
+    }
+    let refused = export(text(&path("to-directory")), &["--force"]);
+    assert!(last_error(&refused)["message"].as_str().unwrap().ends_with("it is a symbolic link"));
+    assert_eq!(fs::read(path("real/manifest.json")).unwrap(), before);
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 5);
+    assert_eq!(code(&export(text(&path("real")), &["--force"])), 0);
 }
 
 #[test]
