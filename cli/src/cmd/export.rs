@@ -75,8 +75,8 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Output")]
     gzip: bool,
 
-    /// Replace the directory if it exists, is local and no link, was written by this command, and has no other
-    /// files
+    /// Replace the directory if it exists, is local and no link, was written by this command, and has no
+    /// other files
     #[arg(long, help_heading = "Output")]
     force: bool,
 

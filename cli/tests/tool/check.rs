@@ -473,6 +473,15 @@ fn infos_are_about_what_is_normal_for_a_while() {
     let descriptor = root.path().join(HALVES).join(".tmp/.tableinfo.0000000002.400");
     fs::create_dir_all(descriptor.parent().unwrap()).unwrap();
     fs::write(&descriptor, b"x").unwrap();
+    // as HBase moves a log and a store file aside, with checksums of Hadoop
+    let sidelined =
+        ["corrupt/h%2C1%2C2.18", "corrupt/t/0a/f/0b", ".corrupt/h%2C1%2C2.19", "corrupt/t/.0a.crc"]
+            .map(|name| root.path().join(name));
+    for path in &sidelined {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, b"x").unwrap();
+    }
+    let [sidelined_log, sidelined_file, sidelined_before, checksum] = sidelined;
     let output = check(root.path());
     assert_eq!((code(&output), findings(&output).0), (0, Vec::new()));
     let lines = json_lines(&stdout(&output));
@@ -482,10 +491,14 @@ fn infos_are_about_what_is_normal_for_a_while() {
         ("unknown_family", &deleted),
         ("unsplit_log", &log),
         ("unsplit_log", &log_of_meta),
+        ("sidelined_file", &sidelined_log),
+        ("sidelined_file", &sidelined_file),
+        ("sidelined_file", &sidelined_before),
     ] {
         let is_it = |line: &&Value| line["kind"] == kind && line["path"] == path.to_str().unwrap();
         assert!(lines.iter().any(|line| is_it(&line)), "{kind}: {lines:#?}");
     }
+    assert!(lines.iter().all(|line| line["path"] != checksum.to_str().unwrap()), "{lines:#?}");
     // What the catalog has only in its log is not seen.
     let of_meta = lines.iter().find(|line| line["path"] == log_of_meta.to_str().unwrap()).unwrap();
     assert!(of_meta["message"].as_str().unwrap().contains("findings about hbase:meta"), "{of_meta}");

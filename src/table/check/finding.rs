@@ -171,6 +171,11 @@ kinds! {
     /// A log that is not split over the regions.
     UnsplitLog = "unsplit_log",
         "if its server is dead, replay its writes with `hregion recover`, or start the cluster";
+    /// A log or a store file that HBase could not read, and moved aside.
+    SidelinedFile = "sidelined_file",
+        "nothing in it is read: `hregion wal` prints what a log still has, and `hregion recover` of a region \
+         replays it with --wal; `hregion salvage` saves the sound blocks of a store file for `hregion load`; \
+         then remove it";
     /// The state of a table or region in `hbase:meta` is missing or unknown.
     UnknownState = "unknown_state", "set the state (HBCK2 setTableState, setRegionState)";
     /// Files of an import that are not all loaded.

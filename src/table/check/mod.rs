@@ -23,6 +23,9 @@ use regions::TableCheck;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Where HBase moves logs and store files that it cannot read, also by its old versions.
+const SIDELINED: [&str; 2] = ["corrupt", ".corrupt"];
+
 impl Table {
     /// Checks the tables under a root directory for inconsistencies, without changing anything: `hbase:meta`
     /// against directories, these against each other, and the files in them against what refers to them.
@@ -196,7 +199,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Finds what unfinished work has left in a root directory, and logs.
+    /// Finds what unfinished work has left in a root directory, logs, and what was moved aside.
     fn root(&mut self, root: &Path) {
         let tmp = root.join(".tmp").join("data");
         for namespace in dir_names(&self.list(&Subject::default(), &tmp)) {
@@ -218,6 +221,31 @@ impl Checker<'_> {
                 self.add(FindingKind::UnsplitLog, Severity::Info, &subject, &log.path, message);
             }),
             Err(error) => self.add_error(&Subject::default(), root, &error),
+        }
+        self.sidelined(root);
+    }
+
+    /// Finds what HBase has moved aside as damaged.
+    fn sidelined(&mut self, root: &Path) {
+        let subject = Subject::default();
+        let entries = self.list(&subject, root);
+        let names = dir_names(&entries).filter(|name| SIDELINED.contains(name));
+        let (mut dirs, mut files) = (names.map(|name| root.join(name)).collect::<Vec<_>>(), Vec::new());
+        while let Some(dir) = dirs.pop() {
+            for entry in self.list(&subject, &dir) {
+                let path = dir.join(&entry.name);
+                if entry.is_dir {
+                    // a link could lead back
+                    dirs.extend((!entry.is_symlink).then_some(path));
+                } else if !(entry.is_hidden() && path.extension().is_some_and(|end| end == "crc")) {
+                    files.push(path);
+                }
+            }
+        }
+        files.sort();
+        for path in files {
+            let message = "a file that HBase could not read, and moved aside: no read sees what it has";
+            self.add(FindingKind::SidelinedFile, Severity::Info, &subject, &path, message);
         }
     }
 }
