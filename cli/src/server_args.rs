@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[command(next_help_heading = "Running cluster")]
 pub(crate) struct ServerArgs {
     /// Use a running cluster, found by its ZooKeeper quorum, `host:port,…`; a table is then given by its name
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", group = "running_cluster")]
     zookeeper: Option<String>,
 
     /// The cluster's znode [default: /hbase]
@@ -20,16 +20,17 @@ pub(crate) struct ServerArgs {
     znode: Option<String>,
 
     /// Use a running cluster, found by some of its masters or region servers, `host:port,…`
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "zookeeper")]
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "zookeeper", group = "running_cluster")]
     bootstrap: Option<String>,
 
     /// Use a running cluster, described by its file hbase-site.xml: where it is, and how to authenticate
     #[arg(long, value_name = "FILE", conflicts_with_all = ["zookeeper", "bootstrap"])]
+    #[arg(group = "running_cluster")]
     site: Option<PathBuf>,
 
     /// Seconds after which an operation fails: a get, a write, the next rows of a scan, a change of a table
     /// [default: 60; for shell, as for HBase's clients: 1200]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", requires = "running_cluster")]
     timeout: Option<u64>,
 }
 

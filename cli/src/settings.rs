@@ -202,7 +202,8 @@ impl Settings {
             self.bloom = Some(Bloom(bloom.filter(|_| self.writer_kind() == WriterKind::Store)));
         }
         // HBase can read a file only with the class that wrote it
-        if self.codec.is_none() && self.conf.is_empty() && first.zstd_framed()? == Some(true) {
+        let is_zstd = self.compression == Some(Codec::Zstd);
+        if is_zstd && self.codec.is_none() && self.conf.is_empty() && first.zstd_framed()? == Some(true) {
             self.codec = Some(FRAMED_ZSTD[0].to_owned());
         }
         if self.comparator.is_none() && first.order() == Some(CellOrder::Meta) {
@@ -308,6 +309,9 @@ impl Settings {
         encryption: Option<Encryption>,
         replace: bool,
     ) -> Result<HFileWriterOptions, CommandError> {
+        if zstd_dictionary.is_some() && self.compression != Some(Codec::Zstd) {
+            return Err(CommandError::usage("a dictionary for Zstandard: it needs --compression ZSTD"));
+        }
         let mut options = HFileWriter::options()
             .encryption(encryption)
             .storage(OutputStorage::shared(replace))
@@ -361,6 +365,14 @@ impl Settings {
                 "--bloom",
                 !store && self.bloom.is_some_and(|bloom| bloom.0.is_some()),
                 "a plain file has no filters",
+            ),
+            ("--bloom-chunk", !store && self.bloom_chunk.is_some(), "a plain file has no filters"),
+            ("--bloom-error", !store && self.bloom_error.is_some(), "a plain file has no filters"),
+            ("--hash", !store && self.hash.is_some(), "a plain file has no filters"),
+            (
+                "--codec",
+                self.codec.is_some() && self.compression != Some(Codec::Zstd),
+                "it needs --compression ZSTD",
             ),
             ("--bulkload", !store && self.bulkload, "a plain file has no such entry"),
             ("--meta-block", store && !self.meta_blocks.is_empty(), "it needs --writer hfile"),

@@ -1,7 +1,7 @@
 //! `hregion bench`: measures reads and writes on this machine.
 
 use crate::bench::{Bench, Measured, Rows, Setup, Workload};
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::family;
 use crate::new_file::check_output;
 use crate::output::Output;
@@ -62,7 +62,7 @@ pub(crate) struct Args {
     svg: Option<PathBuf>,
 
     /// Replace the picture if it exists
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, requires = "svg", help_heading = "Output")]
     force: bool,
 }
 
@@ -79,6 +79,9 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(svg) = &args.svg {
+        if svg.as_os_str() == "-" {
+            return Err(CommandError::usage("--svg: expected a file").into());
+        }
         check_output(svg, args.force, &[])?;
     }
     let setup = Setup {

@@ -79,8 +79,13 @@ fn print(
 ) -> Result<(), Failure> {
     let stored = StoredFile::open(path, None, &args.reading.options(out)?, out)?;
     examine::walk(&stored, Some(look), named, &args.flags, out)?;
-    if args.flags.any_part() && stored.half.is_none() {
-        inspect::print(&stored.file, &args.flags, out)?;
+    match &stored.half {
+        _ if !args.flags.any_part() => {}
+        None => inspect::print(&stored.file, &args.flags, out)?,
+        Some(_) => {
+            let path = text::path(path);
+            out.warn(&format!("{path}: a reference, `hregion inspect` shows the parts of its file"));
+        }
     }
     Ok(())
 }

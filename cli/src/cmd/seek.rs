@@ -62,6 +62,12 @@ Examples:
   hregion seek 8e8ab58dcf39412d 'user1\\x00' cf:name --before
   hregion seek 8e8ab58dcf39412d --keys keys.jsonl --json";
 
+impl Args {
+    fn look(&self) -> LineStyle {
+        if self.values { LineStyle::KeyValue } else { LineStyle::Plain }
+    }
+}
+
 /// Capacity of the block cache for many keys, in bytes.
 const CACHE: u64 = 64 << 20;
 
@@ -73,7 +79,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return seek(&file, &key, args, out);
     };
     let file = target::open(&args.file, None, &options.cache(&BlockCache::with_capacity(CACHE)), out)?;
-    seek_many(&file, keys, &args.lines.limits(), out)
+    seek_many(&file, keys, args, out)
 }
 
 /// Returns the key before all versions of a row or a column.
@@ -105,22 +111,21 @@ fn seek(file: &HFile, key: &SeekKey, args: &Args, out: &mut Output) -> Result<Ex
         cells.seek(key)?;
     }
     if let Some(cell) = cells.peek() {
-        let look = if args.values { LineStyle::KeyValue } else { LineStyle::Plain };
         let mut line = Vec::new();
-        CellFormat::new(out.is_json(), file.has_seq_ids(), look).set_line(&mut line, &cell);
+        CellFormat::new(out.is_json(), file.has_seq_ids(), args.look()).set_line(&mut line, &cell);
         out.write_all(&line)?;
     }
     Ok(Exit::Done)
 }
 
-fn seek_many(file: &HFile, path: &Path, limits: &Limits, out: &mut Output) -> Result<Exit, Failure> {
+fn seek_many(file: &HFile, path: &Path, args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let json = out.is_json();
-    let format = CellFormat::new(json, file.has_seq_ids(), LineStyle::Plain);
+    let format = CellFormat::new(json, file.has_seq_ids(), args.look());
     let put_cell = |line: &mut Vec<u8>, cell: Option<CellRef<'_>>| match cell {
         None => line.extend_from_slice(if json { b"null" } else { b"-" }),
         Some(cell) => format.put(line, &cell),
     };
-    let mut keys = KeyLines::open(path, limits)?;
+    let mut keys = KeyLines::open(path, &args.lines.limits())?;
     let (mut cells, mut before) = (file.scanner(), file.scanner());
     let mut line = Vec::new();
     while let Some(key) = keys.next()? {

@@ -111,6 +111,8 @@ fn keys_may_lack_parts_and_come_from_anywhere() {
     let text = ok(&["seek", &plain(), "--keys", &temp_file("keys.jsonl", keys.as_bytes())]);
     assert_eq!(text.lines().count(), 2);
     assert_eq!(text.lines().last().unwrap(), "//LATEST_TIMESTAMP/Maximum\t-1\t-\t-");
+    let values = ok(&["seek", "-p", &plain(), "--keys", &temp_file("keys.jsonl", keys.as_bytes())]);
+    assert!(values.contains(" V: ") && !text.contains(" V: "), "{values}");
 
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(keys.as_bytes()).unwrap();
@@ -317,6 +319,11 @@ fn every_kind_of_error_has_its_exit_code() {
         (&["cells", "--nonsense", &plain()], 2, "Usage"),
         (&["count", "--limit-block-bytes", "much", &plain()], 2, "Usage"),
         (&["seek", &plain(), "--keys", "-", "--limit-line-bytes", "3G"], 2, "Usage"),
+        (&["scan", &plain(), "--timeout", "1"], 2, "Usage"),
+        (&["locate", "t", "r", "--meta", "root", "--timeout", "1"], 2, "Usage"),
+        (&["shell", "root", "-e", "list", "--timeout", "1"], 2, "Usage"),
+        (&["bench", "--force"], 2, "Usage"),
+        (&["bench", "--svg", "-"], 2, "Usage"),
         (&["completions", "basic"], 2, "Usage"),
         (&[], 2, "Usage"),
     ];

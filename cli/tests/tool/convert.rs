@@ -552,6 +552,9 @@ fn halves_have_every_stored_cell() {
         let out = path(&dir, "converted");
         ok(&["convert", half, "--out", &out, "--force"]);
         assert_eq!(ok(&["cells", "-p", &out]), ok(&["cells", "-p", half]));
+        // the metadata is of all the file
+        let said = stderr(&run(&["cells", "-m", half]));
+        assert!(said.contains("a reference, `hregion inspect` shows"), "{said}");
     }
     let merged = ok(&["convert", &top, &bottom, "--to", "jsonl", "--out", "-"]);
     assert_eq!(merged, ok(&["cells", "--json", &hfile]));

@@ -210,6 +210,11 @@ incr 't', 'c', 'f:n', 41
 get_counter 't', 'c', 'f:n'
 append 't', 'c', 'f:s', 'one'
 append 't', 'c', 'f:s', ' two'
+incr 't', 'c', 'f', 7
+append 't', 'd', 'f', 'no qualifier'
+append 't', 'd', 'f:', ', or an empty one'
+get_counter 't', 'c', 'f'
+deleteall 't', 'd'
 count 't', INTERVAL => 1, FILTER => \"PrefixFilter('c')\"",
     );
     let expected = "\
@@ -232,6 +237,10 @@ COUNTER VALUE = 42
 COUNTER VALUE = 42
 CURRENT VALUE = one
 CURRENT VALUE = one two
+COUNTER VALUE = 7
+CURRENT VALUE = no qualifier
+CURRENT VALUE = no qualifier, or an empty one
+COUNTER VALUE = 7
 Current count: 1, row: c
 1 row(s)
 => 1

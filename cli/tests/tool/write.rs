@@ -123,6 +123,8 @@ fn bad_input_is_refused_by_its_line() {
         &["--blocksize", "0"],
         &["--compression", "ZSTD", "--codec", "my.Codec"],
         &["--conf", "a=b"],
+        &["--zstd-dictionary", "none"],
+        &["--zstd-dictionary", "none", "--compression", "GZ"],
         &["--info", "hfile.LASTKEY=x"],
         &["--out", "-"],
     ] {
