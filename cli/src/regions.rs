@@ -6,7 +6,8 @@ use crate::places;
 use crate::probe;
 use crate::target::Kind;
 use hregion::locator::RegionInconsistency;
-use hregion::{Region, RegionInfo, RegionOptions, Table};
+use hregion::{ErrorKind, Region, RegionInfo, RegionOptions, Table};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Regions to read, in row order.
@@ -88,12 +89,26 @@ fn is_table(dir: &Path) -> Result<bool, CommandError> {
 }
 
 /// Fails if a region was split or merged: others have its rows, and read its files until they are compacted.
+/// Fails, too, if that cannot be found out.
 pub(crate) fn check_serves(region: &Path) -> Result<(), CommandError> {
     let path = places::full(region).map_err(|error| CommandError::io("open", region, &error))?;
     let parts = path.parent().zip(path.file_name().and_then(|name| name.to_str()));
     let Some((dir, name)) = parts.filter(|(_, name)| is_region_name(name)) else { return Ok(()) };
-    // A directory that is no sound table says nothing of the region.
-    let Ok(table) = Table::open_dir(dir, Region::options().storage(places::storage())) else { return Ok(()) };
+    // Beside a region that was copied, there may be anything.
+    let is_of_other = |path: &Path| {
+        let mut names = path.strip_prefix(dir).unwrap_or(path).iter();
+        let first = names.next().and_then(OsStr::to_str);
+        names.next().is_some() && !first.is_some_and(is_region_name)
+    };
+    let table = match Table::open_dir(dir, Region::options().storage(places::storage())) {
+        Ok(table) => table,
+        // Written to a parent, edits would be in files that no region reads.
+        Err(error) if error.kind() == ErrorKind::Io && !error.path().is_some_and(is_of_other) => {
+            return Err(error.into());
+        }
+        // A directory that is no sound table says nothing of the region.
+        Err(_) => return Ok(()),
+    };
     if table.regions().iter().any(|info| info.encoded_name() == name) {
         return Ok(());
     }

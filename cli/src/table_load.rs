@@ -11,6 +11,7 @@ use crate::settings::SOURCE_TASK;
 use crate::staging::Staging;
 use crate::target::Kind;
 use hregion::{BulkLoad, Clock as _, Region, StoreFileOrigin, SystemClock, Table};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A table that is open for writing, and the directory of its new files.
@@ -35,7 +36,11 @@ pub(crate) fn open_table(dir: &Path, reading: &FileArgs, out: &Output) -> Result
 
 /// Fails if an input is among the files of the last import, which the next one removes.
 fn check_not_staged<'p>(inputs: impl Iterator<Item = &'p PathBuf>, table: &Path) -> Result<(), CommandError> {
-    let Ok(import) = places::full(&Table::import_dir(table)) else { return Ok(()) };
+    let import = Table::import_dir(table);
+    let import = match places::full(&import) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        full => full.map_err(|error| CommandError::io("look at", &import, &error))?,
+    };
     // a link in there would be removed, too
     let is_below = |path: Option<&Path>| {
         path.is_some_and(|path| places::full(path).is_ok_and(|at| at.starts_with(&import)))

@@ -105,6 +105,15 @@ fn a_region_that_was_split_is_not_written() {
         assert!(stderr(&refused).contains("was split or merged"), "{args:?}: {}", stderr(&refused));
     }
     assert_eq!(ok(&["scan", &alone]), before);
+    // that it was split is not known while a region beside it cannot be read
+    let child = dirs(&alone).into_iter().find(|name| *name != parent).unwrap();
+    let info = format!("{alone}/{child}/.regioninfo");
+    fs::rename(&info, path("aside")).unwrap();
+    fs::create_dir_all(format!("{info}/x")).unwrap();
+    let refused = run(&["flush", &region]);
+    assert_eq!(code(&refused), 5, "{}", stderr(&refused));
+    fs::remove_dir_all(&info).unwrap();
+    fs::rename(path("aside"), &info).unwrap();
     for child in dirs(&alone).iter().filter(|name| **name != parent) {
         ok(&["compact", "--major", &format!("{alone}/{child}")]);
     }

@@ -168,6 +168,12 @@ fn settings_that_mean_nothing_are_named() {
     let said = stderr(&output);
     assert!(said.contains("--bloom means nothing here") && said.contains("--exclude-minor"), "{said}");
     assert!(said.contains("--mvcc keeps them"), "{said}");
+    let class = "org.apache.hadoop.io.compress.ZStandardCodec";
+    let more = ["--writer", "hfile", "--hash", "jenkins", "--codec", class, "--force"];
+    let said = stderr(&run(&[&["write", &list, "--out", &out][..], &more].concat()));
+    for name in ["--hash", "--codec"] {
+        assert!(said.contains(&format!("{name} means nothing here")), "{said}");
+    }
     // a list whose first cell has no sequence id
     let lines = cell("a", 5, "v").replace(r#","sequence_id":3"#, "") + &cell("b", 5, "v");
     let list = temp_file("write-unkept.jsonl", lines.as_bytes());
