@@ -143,6 +143,24 @@ impl TableTree {
         read_descriptor(storage, &table, &self.table)
     }
 
+    /// Fails if there is a symbolic link by which files of the families that `is_moved` names could not be
+    /// moved to the archive. Called before a commit after which they are moved: nobody could complete it.
+    ///
+    /// # Errors
+    ///
+    /// Then; if a directory cannot be listed.
+    pub(crate) fn check_archivable(&self, is_moved: impl Fn(&str) -> bool) -> Result<()> {
+        let (table, archive) = (self.dir(), self.tree.root().archive(&self.table));
+        for region in self.regions()? {
+            for family in self.families(&table.join(&region))?.iter().filter(|family| is_moved(family)) {
+                let store = Path::new(&region).join(family);
+                self.files(&table.join(&store))?;
+                self.tree.list(&*self.storage, &archive.join(&store))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Moves the table's directory to `.tmp`: the commit. Nothing may be there. It is durable after
     /// [`settle`](Self::settle) or [`finish`](Self::finish).
     ///

@@ -47,7 +47,8 @@ impl Table {
     /// If the table does not exist ([`TableNotFound`](ErrorKind::TableNotFound)), is one of HBase's own
     /// (`hbase:…`), or has MOB files ([`Unsupported`](ErrorKind::Unsupported)); if a region of it is open for
     /// writing, or a table of the root is being changed or recovered elsewhere
-    /// ([`Locked`](ErrorKind::Locked)); if a directory is a symbolic link; if an I/O operation fails.
+    /// ([`Locked`](ErrorKind::Locked)); if a directory, or a store file, is a symbolic link; if an I/O
+    /// operation fails.
     pub fn delete_table(root: impl AsRef<Path>, name: &str, options: &RegionOptions) -> Result<()> {
         let change = TableChange::begin(root.as_ref(), name, options)?;
         let had_remains = change.tree.has_remains()?;
@@ -58,6 +59,7 @@ impl Table {
         }
         change.tree.refuse_mob()?;
         let locks = change.lock_regions()?;
+        change.tree.check_archivable(|_| true)?;
         check_catalog(change.root, change.options)?;
         change.move_away(&locks)?;
         change.finish()
@@ -99,6 +101,7 @@ impl Table {
         change.finish()?;
         tree.refuse_mob()?;
         let locks = change.lock_regions()?;
+        tree.check_archivable(|_| true)?;
         let stored = change.descriptor()?;
         let families: Vec<Family> = stored.descriptor().families().cloned().collect();
         let descriptor = stored.read(&**options.file_storage())?;

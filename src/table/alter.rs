@@ -185,6 +185,7 @@ impl Table {
         }
         let added = changes.families.iter().map(Family::name).filter(|name| !has(name));
         change.refuse_cells_of(&added.collect::<Vec<_>>())?;
+        tree.check_archivable(|name| has(name.as_bytes()) && changes.deletes(name.as_bytes()))?;
         // Otherwise a loss of power could bring back an older descriptor, which has the families.
         stored.settle(&**options.file_storage())?;
         for name in changes.deleted.iter().filter(|name| !has(name)) {

@@ -453,15 +453,64 @@ fn symbolic_links_are_not_followed() {
         assert_eq!(delete().unwrap_err().kind(), ErrorKind::Io, "{link}");
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{link}");
         fs::remove_file(&at).unwrap();
-        if link == ".tmp" {
-            assert_eq!(cells(&Table::open(&root, "t").unwrap()).len(), 1);
-        }
+        assert_eq!(cells(&Table::open(&root, "t").unwrap()).len(), 1, "{link}");
     }
-    delete().unwrap(); // completes the one that could not archive
+    delete().unwrap();
     assert!(!region.exists());
     let region = create();
     fs::rename(region.join("f"), outside.join("f")).unwrap();
     std::os::unix::fs::symlink(outside.join("f"), region.join("f")).unwrap();
     assert_eq!(delete().unwrap_err().kind(), ErrorKind::Io);
     assert_eq!(fs::read_dir(outside.join("f")).unwrap().count(), 1);
+}
+
+/// Nobody could complete a change that has been committed.
+#[cfg(unix)]
+#[test]
+fn a_table_whose_files_cannot_be_archived_stays_as_it_is() {
+    use std::os::unix::fs::symlink;
+
+    let dir = tempfile::tempdir().unwrap();
+    let (root, outside) = (dir.path().join("root"), dir.path().join("outside"));
+    fs::create_dir(&outside).unwrap();
+    let table = Table::create(&root, "t", &[Family::new("f"), Family::new("g")], &[""; 0]).unwrap();
+    let family = root.join("data/default/t").join(table.regions()[0].encoded_name()).join("f");
+    let files =
+        || -> Vec<PathBuf> { fs::read_dir(&family).unwrap().map(|entry| entry.unwrap().path()).collect() };
+    table.put(Put::new("a").cell_at("f", "q", 5, "v")).unwrap();
+    table.snapshot("s").unwrap();
+    let of_snapshot = files();
+    table.put(Put::new("b").cell_at("f", "q", 5, "v")).unwrap();
+    table.close().unwrap();
+    let options = Region::options();
+    let deletion = TableChanges::new().delete_family("f");
+    let refused = |shown: &str| {
+        let changes: [&dyn Fn() -> Result<()>; 4] = [
+            &|| Table::delete_table(&root, "t", &options),
+            &|| Table::truncate(&root, "t", true, &options),
+            &|| Table::alter(&root, "t", &deletion, &options),
+            &|| Table::restore_snapshot(&root, "s", options.clone()).map(drop),
+        ];
+        for (i, change) in changes.iter().enumerate() {
+            let error = change().unwrap_err();
+            assert!(error.to_string().contains("symbolic link"), "{shown}, {i}: {error}");
+            let table = Table::open(&root, "t").unwrap();
+            assert_eq!(cells(&table).len(), 2, "{shown}, {i}");
+            assert_eq!(table.region("a").unwrap().families().len(), 2, "{shown}, {i}");
+            assert!(!root.join(".tmp/data/default/t").exists(), "{shown}, {i}");
+        }
+    };
+    symlink(&outside, root.join("archive")).unwrap();
+    refused("the archive");
+    fs::remove_file(root.join("archive")).unwrap();
+    let file = files().into_iter().find(|file| !of_snapshot.contains(file)).unwrap();
+    fs::rename(&file, outside.join("file")).unwrap();
+    symlink(outside.join("file"), &file).unwrap();
+    refused("a store file");
+    // Of another family, it is in nobody's way.
+    Table::alter(&root, "t", &TableChanges::new().delete_family("g"), &options).unwrap();
+    fs::remove_file(&file).unwrap();
+    fs::rename(outside.join("file"), &file).unwrap();
+    Table::delete_table(&root, "t", &options).unwrap();
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
 }

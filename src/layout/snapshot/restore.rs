@@ -27,8 +27,9 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// If a region is locked; if a store file of the snapshot is missing, or has another length; if the
-    /// snapshot has no descriptor; if an I/O operation fails.
+    /// If a region is locked; if a directory or a store file of the old table is a symbolic link; if a store
+    /// file of the snapshot is missing, or has another length; if the snapshot has no descriptor; if an I/O
+    /// operation fails.
     pub(crate) fn restore_table(
         &self,
         storage: &Arc<dyn Storage>,
@@ -41,6 +42,7 @@ impl Snapshot {
         let replaced = TableTree::new(storage, &root.path, table);
         let clone = TableClone::new(self, storage, table, now)?;
         let locks = replaced.lock_regions(&lock)?;
+        replaced.check_archivable(|_| true)?;
         create_parents(&**storage, parent(&path))?;
         let name = path.file_name().unwrap_or_default();
         let aside = fill_aside(storage, parent(&path), name, |dir| clone.fill(dir))?;

@@ -64,7 +64,8 @@ impl Table {
     /// root, is [locked](crate::ErrorKind::Locked); if servers have left logs under the root, which must be
     /// [recovered](Self::recover) before, because they could have edits of the table
     /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if the snapshot cannot be read, has no table
-    /// descriptor, or one of its store files is missing; if an I/O operation fails.
+    /// descriptor, or one of its store files is missing; if a directory or a store file of the table is a
+    /// symbolic link; if an I/O operation fails.
     pub fn restore_snapshot(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
         let (root, storage) = (root.as_ref(), options.file_storage());
