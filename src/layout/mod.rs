@@ -67,5 +67,5 @@ pub(crate) use snapshot::{
 };
 pub(crate) use store_file_info::StoreFileInfo;
 pub(crate) use survey::FileFaultKind;
-pub(crate) use table_regions::{TableListing, regions_among, was_opened};
+pub(crate) use table_regions::{LISTINGS, TableListing, keeps_changing, regions_among, was_opened};
 pub(crate) use table_tree::{EmptyTable, RegionLocks, TableTree};

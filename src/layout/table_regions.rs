@@ -4,13 +4,17 @@
 use super::durable::list_if_exists;
 use super::file_name::FileName;
 use super::{RECOVERED_EDITS, REGION_INFO, RegionChange, find_region_info};
-use crate::error::{Corruption, Result};
+use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, serving};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
+
+/// The maximum number of times a table's directory is listed again because regions are being replaced.
+pub(crate) const LISTINGS: u32 = 20;
 
 /// What the directory of a table had at one moment.
 #[derive(Debug)]
@@ -28,15 +32,17 @@ impl TableListing {
     ///
     /// # Errors
     ///
-    /// If the directory cannot be listed; as [`RegionChange::among`].
+    /// If the directory cannot be listed; as [`RegionChange::among`]; if a file of a change is always listed,
+    /// and never there.
     pub(crate) fn read(storage: &dyn Storage, table: &Path) -> Result<Self> {
-        loop {
+        for _ in 0..LISTINGS {
             let entries = list_if_exists(storage, table)?.unwrap_or_default();
             if let Some(changes) = RegionChange::among(storage, table, &entries)? {
                 let (over, changes) = changes.into_iter().partition(|change| change.is_over(&entries));
                 return Ok(Self { table: table.to_owned(), entries, changes, over });
             }
         }
+        Err(keeps_changing(table))
     }
 
     /// Returns the unfinished splits and merges.
@@ -103,6 +109,13 @@ impl TableListing {
     }
 }
 
+/// The error of a table's directory that is another at each listing.
+#[cold]
+pub(crate) fn keeps_changing(table: &Path) -> Error {
+    let error = io::Error::new(io::ErrorKind::Interrupted, "another process keeps changing the regions");
+    Error::io("list", table, error)
+}
+
 /// Whether a region has been opened, or was completed by a split or merge: it has a file `<n>.seqid`, edits
 /// to replay, or a store file that is neither a reference nor a link.
 ///
@@ -162,4 +175,19 @@ pub(crate) fn regions_among(
         regions.push((dir, region));
     }
     Ok(regions)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::io::LocalStorage;
+
+    #[test]
+    fn a_change_that_is_listed_and_not_there_is_not_looked_for_forever() {
+        let dir = tempfile::tempdir().unwrap();
+        let change = dir.path().join(format!(".change.{:032x}", 1));
+        std::os::unix::fs::symlink("nothing", change).unwrap();
+        let error = TableListing::read(&LocalStorage, dir.path()).unwrap_err();
+        assert!(error.to_string().contains("keeps changing"), "{error}");
+    }
 }

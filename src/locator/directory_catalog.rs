@@ -5,9 +5,8 @@ use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, Ta
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, is_absent};
-use crate::layout::{RegionChange, regions_among};
+use crate::layout::{LISTINGS, RegionChange, keeps_changing, regions_among};
 use crate::schema::{RegionInfo, TableName, serving};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -102,9 +101,6 @@ pub(crate) fn dir_exists(storage: &dyn Storage, dir: &Path) -> Result<bool> {
     }
 }
 
-/// The maximum number of times a directory is listed again because regions are being replaced.
-const LISTINGS: u32 = 20;
-
 /// Returns the regions with directories in a table's directory, including parents, in the order of the
 /// directory names, and the splits and merges that are not finished. Their children are no regions.
 fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Listed> {
@@ -133,8 +129,7 @@ fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Listed> {
             entries = list()?;
         }
     }
-    let error = io::Error::new(io::ErrorKind::Interrupted, "another process keeps changing the regions");
-    Err(Error::io("list", table, error))
+    Err(keeps_changing(table))
 }
 
 impl Catalog for DirectoryCatalog {
