@@ -183,10 +183,17 @@ impl TableDir {
         Ok(Self { storage: Arc::clone(storage), table: table.clone(), path: dir, root })
     }
 
-    /// Returns the directories in which the table's own files may be.
+    /// Returns the directories in which the table's own files may be. A region in the archive may have
+    /// references to one that is not there.
     pub(super) fn own_dirs(&self) -> Vec<PathBuf> {
-        let archive = self.root.as_ref().map(|root| root.archive(&self.table));
-        [self.path.clone()].into_iter().chain(archive).collect()
+        let mut dirs = vec![self.path.clone()];
+        let of_root = self.root.iter().flat_map(|root| [root.table(&self.table), root.archive(&self.table)]);
+        for dir in of_root {
+            if !dirs.contains(&dir) {
+                dirs.push(dir);
+            }
+        }
+        dirs
     }
 
     /// Returns the directories in which the files of the table that `link` refers to may be.

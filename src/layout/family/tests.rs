@@ -71,6 +71,23 @@ fn links_and_references_lead_to_data_or_the_archive() {
     );
 }
 
+/// As after a compaction of one daughter, while the other still refers to the parent.
+#[test]
+fn references_in_the_archive_lead_to_data_or_the_archive() {
+    let storage = FaultyStorage::new();
+    let mut place = family(&storage);
+    place.table.path = PathBuf::from("root/archive/data/default/t");
+    let bytes = [b"PBUF\x0a\x0d", SeekKey::first_on_row(b"m").as_bytes(), &[0x10, 0]].concat();
+    for (name, target) in
+        [("1a.6f", "root/data/default/t/6f/f/1a"), ("1b.6f", "root/archive/data/default/t/6f/f/1b")]
+    {
+        touch(&storage, target, b"");
+        touch(&storage, &format!("root/archive/data/default/t/4d/f/{name}"), &bytes);
+        let file = place.resolve(&entry(name), name, None).unwrap();
+        assert_eq!(file.path, Path::new(target), "{name}");
+    }
+}
+
 #[test]
 fn the_old_layout_has_no_namespaces() {
     let storage = FaultyStorage::new();
