@@ -357,7 +357,9 @@ impl RegionCore {
         if let Err(error) = &submitted {
             background.pressed_at.store(background.flush_size, Ordering::Relaxed);
             tasks.flush.status = Status::Idle;
-            tasks.flush.fail(error.clone(), self.clock.now());
+            drop(tasks);
+            let now = self.time();
+            background.tasks().flush.fail(error.clone(), now);
         }
         submitted
     }
@@ -433,14 +435,17 @@ impl RegionCore {
     }
 
     fn end_flush(&self, background: &Background, error: Option<Error>) {
+        let now = if error.is_some() { self.time() } else { 0 };
         let memory = self.memory();
         background.note_memory(memory);
         let mut tasks = background.tasks();
         tasks.flush.status = Status::Idle;
         let mut retried = None;
         if let Some(error) = error.filter(|error| error.kind() != ErrorKind::Closed) {
-            let retries = is_passing(&error) && !background.scheduler.is_inline() && !tasks.closed;
-            let failures = tasks.flush.fail(error, self.clock.now());
+            // Whatever the error: without an interval, each write would try it again.
+            let is_over = error.kind() == ErrorKind::Poisoned || tasks.closed;
+            let retries = !is_over && !background.scheduler.is_inline();
+            let failures = tasks.flush.fail(error, now);
             tasks.failed_at = memory;
             tasks.flushes += 1;
             if retries {
@@ -490,12 +495,25 @@ impl RegionCore {
 
     /// Requests a compaction of a store, if its policy selects any files.
     fn request_compaction(&self, background: &Background, store: usize) {
-        let Some((lane, priority)) = self.next_compaction(background, store) else { return };
+        let next = self.next_compaction(background, store);
+        let now = if next.is_err() { self.time() } else { 0 };
         let mut tasks = background.tasks();
-        if tasks.closed
-            || tasks.compactions[store].status != Status::Idle
-            || tasks.compactions[store].is_given_up()
-        {
+        let is_closed = tasks.closed;
+        let task = &mut tasks.compactions[store];
+        let (lane, priority) = match next {
+            // A compaction that is pending reports what becomes of it.
+            _ if is_closed || task.status != Status::Idle => return,
+            Ok(Some(next)) => next,
+            Ok(None) => {
+                task.failure = None;
+                return;
+            }
+            Err(error) => {
+                task.fail(error, now);
+                return;
+            }
+        };
+        if task.is_given_up() {
             return;
         }
         tasks.compactions[store].status = Status::Queued;
@@ -506,48 +524,70 @@ impl RegionCore {
         }
         if let Err(error) = background.submit(Work::Compact(store), lane, priority, None) {
             tasks.compactions[store].status = Status::Idle;
-            tasks.compactions[store].fail(error, self.clock.now());
+            drop(tasks);
+            let now = self.time();
+            background.tasks().compactions[store].fail(error, now);
         }
     }
 
     /// Returns the lane and priority of the compaction that the policy of a store would select.
-    fn next_compaction(&self, background: &Background, store: usize) -> Option<(WorkKind, i64)> {
+    ///
+    /// # Errors
+    ///
+    /// If the clock panics.
+    fn next_compaction(&self, background: &Background, store: usize) -> Result<Option<(WorkKind, i64)>> {
         if !background.compacts {
-            return None;
+            return Ok(None);
         }
-        let bytes = self.compaction_size(store)?;
+        let Some(bytes) = caught(|| Ok(self.compaction_size(store)), self)? else { return Ok(None) };
         let files = self.states.load().stores[store].files.len();
         let room = self.stores[store].compaction.blocking_files.cast_signed().saturating_sub_unsigned(files);
-        Some((background.scheduler.compaction_lane(bytes), i64::try_from(room).unwrap_or(i64::MAX)))
+        Ok(Some((background.scheduler.compaction_lane(bytes), i64::try_from(room).unwrap_or(i64::MAX))))
+    }
+
+    /// Returns the time of a failure; 0 if the clock panics, which may be the failure. No lock may be held:
+    /// the clock may ask for the region's health.
+    fn time(&self) -> i64 {
+        catch_unwind(AssertUnwindSafe(|| self.clock.now())).unwrap_or_default()
     }
 
     fn run_compaction(&self, background: &Background, store: usize, lane: WorkKind) {
         let next = self.next_compaction(background, store);
         {
             let mut tasks = background.tasks();
+            let is_closed = tasks.closed;
             let task = &mut tasks.compactions[store];
-            task.status = Status::Idle;
-            let Some((next, priority)) = next.filter(|_| !tasks.closed) else {
-                tasks.compactions[store].failure = None;
+            if is_closed || matches!(next, Ok(None)) {
+                *task = Task::default();
                 return;
-            };
-            let task = &mut tasks.compactions[store];
+            }
             // The files may have changed since the job was queued.
-            if next == WorkKind::Large && lane == WorkKind::Small && !background.scheduler.is_inline() {
+            if let Ok(Some((WorkKind::Large, priority))) = next
+                && lane == WorkKind::Small
+                && !background.scheduler.is_inline()
+            {
                 task.status = Status::Queued;
-                if background.submit(Work::Compact(store), next, priority, None).is_ok() {
+                if background.submit(Work::Compact(store), WorkKind::Large, priority, None).is_ok() {
                     return;
                 }
             }
-            tasks.compactions[store].status = Status::Running;
+            task.status = Status::Running;
         }
-        let result = caught(|| self.compact_in_background(store, &background.scheduler), self);
+        let result =
+            next.and_then(|_| caught(|| self.compact_in_background(store, &background.scheduler), self));
+        self.end_compaction(background, store, lane, result);
+    }
+
+    fn end_compaction(&self, background: &Background, store: usize, lane: WorkKind, result: Result<Outcome>) {
         // Files may remain, or have been added meanwhile.
-        let next = if matches!(result, Ok(Outcome::Compacted)) {
-            self.next_compaction(background, store)
-        } else {
-            None
+        let (result, next) = match result {
+            Ok(Outcome::Compacted) => match self.next_compaction(background, store) {
+                Ok(next) => (Ok(Outcome::Compacted), next),
+                Err(error) => (Err(error), None),
+            },
+            result => (result, None),
         };
+        let now = if result.is_err() { self.time() } else { 0 };
         let is_inline = background.scheduler.is_inline();
         let mut tasks = background.tasks();
         let is_closed = tasks.closed;
@@ -564,7 +604,7 @@ impl RegionCore {
             (Err(error), _) if error.kind() == ErrorKind::Closed => return,
             (Err(error), _) => {
                 let is_passing = is_passing(&error);
-                let failures = task.fail(error, self.clock.now());
+                let failures = task.fail(error, now);
                 if !is_passing || is_inline {
                     return;
                 }

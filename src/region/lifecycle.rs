@@ -52,11 +52,13 @@ pub struct RegionHealth {
     /// Why no writes are accepted any more: a change of the region's files failed and could not be undone, or
     /// writing the log failed. Set until the region is opened again.
     pub poisoned: Option<Error>,
-    /// The error of the last background flush or compaction; `None` after a success. After an [I/O
-    /// error](crate::ErrorKind::Io) the work is retried, at increasing intervals; meanwhile writes succeed as
-    /// long as there is room in memory.
+    /// The error of the last background flush or compaction; `None` after a success. A flush is retried at
+    /// increasing intervals, and so is a compaction after an [I/O error](crate::ErrorKind::Io); meanwhile
+    /// writes succeed as long as there is room in memory. A panic in the work, as of an observer or the
+    /// clock, counts as an I/O error.
     pub background_failure: Option<Error>,
-    /// The time of the first of these failures, by the region's clock, in milliseconds since 1970.
+    /// The time of the first of these failures, by the region's clock, in milliseconds since 1970; 0 if the
+    /// clock panicked.
     pub background_failing_since: Option<i64>,
     /// The number of failures since then.
     pub background_failures: u32,

@@ -4,9 +4,10 @@
 use crate::support::forward::forward;
 use hregion::io::FileWriter;
 use hregion::io::faulty::{Call, FaultyStorage};
+use hregion::region::ObserverContext;
 use hregion::{
-    Durability, ErrorKind, Family, Get, LocalStorage, MemoryLimit, Put, Region, RegionOptions, Scheduler,
-    Storage, Table, TableChanges,
+    Clock, Durability, Error, ErrorKind, Family, Get, LocalStorage, MemoryLimit, Put, Region, RegionObserver,
+    RegionOptions, Scheduler, Storage, Table, TableChanges,
 };
 use std::io;
 use std::path::Path;
@@ -227,6 +228,95 @@ fn failed_flushes_are_reported_and_retried() {
     eventually("it is flushed in the end", || region.health().is_sound() && region.metrics().flushes > 0);
     fill(&region, 400).unwrap();
     region.close().unwrap();
+}
+
+/// Refuses flushes, and counts those that it is asked for.
+#[derive(Debug, Default)]
+struct Refusing {
+    refuses: AtomicBool,
+    asked: AtomicU64,
+}
+
+impl RegionObserver for Refusing {
+    fn pre_flush(&self, _: &mut ObserverContext<'_>) -> hregion::Result<()> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        match self.refuses.load(Ordering::SeqCst) {
+            true => Err(Error::invalid_argument("no flush")),
+            false => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn a_flush_that_fails_for_another_reason_is_not_tried_again_by_each_write() {
+    let observer = Arc::new(Refusing::default());
+    observer.refuses.store(true, Ordering::SeqCst);
+    let region = options(&Scheduler::builder().retry(HOUR, HOUR).build())
+        .storage(Arc::new(FaultyStorage::new()))
+        .memstore_flush_size(64 * KIB)
+        .observer(0, Arc::clone(&observer) as Arc<dyn RegionObserver>)
+        .open("/r")
+        .unwrap();
+    fill(&region, 80).unwrap();
+    eventually("it is reported", || region.health().background_failures > 0);
+    let failure = region.health().background_failure.unwrap();
+    assert_eq!(failure.kind(), ErrorKind::InvalidArgument);
+    for i in 80..120 {
+        put(&region, i).unwrap();
+        assert!(region.health().flush_pending, "it waits for its retry");
+    }
+    assert_eq!(observer.asked.load(Ordering::SeqCst), 1);
+    observer.refuses.store(false, Ordering::SeqCst);
+    region.flush().unwrap();
+    assert!(region.health().is_sound());
+    region.close().unwrap();
+}
+
+/// Panics on threads with this name while it is broken.
+#[derive(Debug)]
+struct BrokenClock {
+    thread: &'static str,
+    is_broken: AtomicBool,
+}
+
+impl Clock for BrokenClock {
+    fn now(&self) -> i64 {
+        let is_here = thread::current().name() == Some(self.thread);
+        assert!(!is_here || !self.is_broken.load(Ordering::SeqCst), "a panic that the region survives");
+        1000
+    }
+}
+
+#[test]
+fn a_clock_that_panics_ends_no_background_work_for_ever() {
+    for thread in ["hregion-flush", "hregion-small"] {
+        let clock = Arc::new(BrokenClock { thread, is_broken: AtomicBool::new(true) });
+        let retry = Duration::from_millis(1);
+        let region = options(&Scheduler::builder().retry(retry, retry).build())
+            .storage(Arc::new(FaultyStorage::new()))
+            .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+            .memstore_flush_size(16 * KIB)
+            .open("/r")
+            .unwrap();
+        if thread == "hregion-flush" {
+            // A writer that waits for the flush gets its error.
+            let error = (0..1000).find_map(|i| put(&region, i).err()).unwrap();
+            assert_eq!(error.kind(), ErrorKind::Io);
+        }
+        eventually("it is tried again", || {
+            if thread == "hregion-small" {
+                fill(&region, 4).unwrap();
+            }
+            region.health().background_failures > 3
+        });
+        clock.is_broken.store(false, Ordering::SeqCst);
+        eventually("it is well again", || region.health().is_sound() && region.metrics().flushes > 0);
+        eventually("and compacts", || {
+            fill(&region, 4).unwrap();
+            region.metrics().compactions > 0
+        });
+        region.close().unwrap();
+    }
 }
 
 #[test]

@@ -78,8 +78,8 @@ impl SchedulerBuilder {
         self
     }
 
-    /// Sets the delay before a flush or compaction that failed with an I/O error is retried. The delay
-    /// doubles with each failure, up to `longest` (default: 1 s, up to 60 s).
+    /// Sets the delay before a flush that failed, or a compaction that failed with an I/O error, is retried.
+    /// The delay doubles with each failure, up to `longest` (default: 1 s, up to 60 s).
     #[must_use]
     pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
         (self.first_retry, self.longest_retry) = (first, longest);
