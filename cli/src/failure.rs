@@ -240,6 +240,9 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         (ErrorKind::InvalidArgument, None) if error.message().starts_with("there is no table descriptor") => {
             Some("--family NAME:ATTRIBUTE=VALUE,… or --descriptor FILE gives them")
         }
+        (ErrorKind::Unsupported, None) if error.message().ends_with("ZSTD dictionary") => {
+            Some("--zstd-dictionary gives it")
+        }
         (ErrorKind::Unsupported, None) if error.message().ends_with("master key") => {
             Some("--master-key-file gives it")
         }

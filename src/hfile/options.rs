@@ -74,9 +74,9 @@ impl HFileOptions {
         self
     }
 
-    /// Whether there is a dictionary for files compressed by Zstandard.
-    pub(crate) fn has_zstd_dictionary(&self) -> bool {
-        self.zstd_dictionary.is_some()
+    /// Returns the dictionary of files compressed by Zstandard with one, if it was given.
+    pub(crate) fn given_zstd_dictionary(&self) -> Option<&Arc<[u8]>> {
+        self.zstd_dictionary.as_ref()
     }
 
     /// Sets the cluster's master key, for an encrypted file: the bytes of an AES key. Needs the feature

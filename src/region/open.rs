@@ -199,12 +199,13 @@ impl RegionOptions {
     }
 
     fn new_store(&self, dir: &RegionDir, family: Family, options: &HFileOptions) -> Result<Store> {
-        let (compaction, checksums) = self.settings_of(dir, &family)?;
+        let (compaction, checksums, zstd_dictionary) = self.settings_of(dir, &family)?;
         Ok(Store {
             compaction,
             checksums,
             cache_data: dir.flag(family.name(), "BLOCKCACHE", true),
-            zstd_framed: self.is_zstd_framed(),
+            zstd_framed: self.is_zstd_framed(zstd_dictionary.is_some()),
+            zstd_dictionary,
             dir: dir.family(family.name()).path(),
             tmp: dir.tmp().join(String::from_utf8_lossy(family.name()).as_ref()),
             family,
@@ -246,6 +247,9 @@ impl RegionOptions {
             Encryption::for_output(&store.family, is_encrypted, &self.files)?;
         }
         let mut state = StoreVersion::new(&store.family, store.order, files);
+        if self.writable {
+            store.check_zstd_dictionary(state.files.iter().rev().map(StoreFile::hfile))?;
+        }
         state.lazy_seek = self.lazy_seek;
         state.active = segment;
         Ok(state)
@@ -467,7 +471,11 @@ impl RegionOptions {
 
     /// Returns the settings of a family's compactions and of its new files: from the given family, else from
     /// the descriptor.
-    fn settings_of(&self, dir: &RegionDir, family: &Family) -> Result<(CompactionConfig, Checksums)> {
+    fn settings_of(
+        &self,
+        dir: &RegionDir,
+        family: &Family,
+    ) -> Result<(CompactionConfig, Checksums, Option<String>)> {
         if !self.writable {
             return Ok(Default::default());
         }

@@ -353,6 +353,11 @@ impl RegionOptions {
     }
 
     /// Sets the dictionary of files compressed by Zstandard with one. See [`HFileOptions::zstd_dictionary`].
+    ///
+    /// New files of a family are written with it if the family or its table names one
+    /// (`hbase.io.compress.zstd.dictionary`). Its path is not read: without the dictionary, the region cannot
+    /// be opened for writing ([`Unsupported`](crate::ErrorKind::Unsupported)), unless new files are
+    /// [bare frames](Self::zstd_framed), which have none.
     #[must_use]
     pub fn zstd_dictionary(mut self, dictionary: impl Into<Arc<[u8]>>) -> Self {
         self.files = self.files.zstd_dictionary(dictionary);
@@ -361,9 +366,9 @@ impl RegionOptions {
 
     /// Sets whether new files of a family compressed by Zstandard have Hadoop's framing, as HBase's own codec
     /// classes read and write them, and not bare frames, as Hadoop's class, HBase's default (default: only if
-    /// [a dictionary](Self::zstd_dictionary) is given, which Hadoop's class does not support). Has no effect
-    /// once the region has files of the family with that codec: new ones have the form of the newest, since
-    /// HBase reads all of them with the class of the cluster (`hbase.io.compress.zstd.codec`).
+    /// [a dictionary](Self::zstd_dictionary) is given or named, which Hadoop's class does not support). Has
+    /// no effect once the region has files of the family with that codec: new ones have the form of the
+    /// newest, since HBase reads all of them with the class of the cluster (`hbase.io.compress.zstd.codec`).
     #[must_use]
     pub fn zstd_framed(mut self, framed: bool) -> Self {
         self.zstd_framed = Some(framed);
@@ -371,9 +376,9 @@ impl RegionOptions {
     }
 
     /// Whether new files compressed by Zstandard have Hadoop's framing, unless a file of the family shows
-    /// another.
-    pub(super) fn is_zstd_framed(&self) -> bool {
-        self.zstd_framed.unwrap_or_else(|| self.files.has_zstd_dictionary())
+    /// another. `named`: whether the family names a dictionary.
+    pub(super) fn is_zstd_framed(&self, named: bool) -> bool {
+        self.zstd_framed.unwrap_or_else(|| named || self.files.given_zstd_dictionary().is_some())
     }
 
     /// Sets the cluster's master key, for encrypted files. See [`HFileOptions::master_key`].

@@ -41,6 +41,8 @@ pub(crate) struct Store {
     pub(crate) cache_data: bool,
     /// Whether new files with ZSTD have Hadoop's framing if none of the store's shows another.
     pub(crate) zstd_framed: bool,
+    /// The path of the dictionary that the family names for ZSTD.
+    pub(crate) zstd_dictionary: Option<String>,
     /// The directory of its files.
     pub(crate) dir: PathBuf,
     /// The directory where its files are written before they are moved to `dir`.
@@ -50,7 +52,8 @@ pub(crate) struct Store {
 }
 
 /// Reads the settings of a family without which its store is not opened for writing: of its compactions, and
-/// of its new files. Also checks what would fail only at the first flush, after writes were acknowledged.
+/// of its new files, the checksums and the path of a dictionary for ZSTD. Also checks what would fail only at
+/// the first flush, after writes were acknowledged.
 ///
 /// # Errors
 ///
@@ -58,7 +61,7 @@ pub(crate) struct Store {
 pub(crate) fn read_settings(
     family: &Family,
     setting: Setting<'_, '_>,
-) -> Result<(CompactionConfig, Checksums)> {
+) -> Result<(CompactionConfig, Checksums, Option<String>)> {
     let compaction = CompactionConfig::from_settings(family, setting)?;
     let checksums = Checksums::from_settings(family.name(), setting)?;
     let codecs = [Some(family.codec), compaction.major_codec, compaction.minor_codec];
@@ -66,7 +69,7 @@ pub(crate) fn read_settings(
         .into_iter()
         .flatten()
         .try_for_each(|codec| HFileWriterOptions::check_family(&family.clone().codec(codec)))?;
-    Ok((compaction, checksums))
+    Ok((compaction, checksums, settings::zstd_dictionary(setting)))
 }
 
 impl Store {

@@ -17,6 +17,12 @@ pub(crate) fn memstore_flush_size(setting: Setting<'_, '_>) -> Result<Option<u64
     Reader { family: &[], setting }.flush_size()
 }
 
+/// Returns the path of the dictionary that files of a family compressed by ZSTD are written with, if there is
+/// one (HBase: `ZstdCodec.getDictionary`, `DictionaryCache`).
+pub(super) fn zstd_dictionary(setting: Setting<'_, '_>) -> Option<String> {
+    setting("hbase.io.compress.zstd.dictionary").filter(|path| !path.is_empty()).map(str::to_owned)
+}
+
 /// Reads the settings of a family, or of a table if `family` is empty.
 pub(super) struct Reader<'f, 's> {
     pub(super) family: &'f [u8],
@@ -107,7 +113,8 @@ impl<'s> Reader<'_, 's> {
     }
 }
 
-fn short(text: &str) -> String {
+/// Returns the beginning of a setting, for a message.
+pub(super) fn short(text: &str) -> String {
     text.chars().take(200).collect()
 }
 

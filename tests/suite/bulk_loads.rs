@@ -5,9 +5,9 @@ use crate::support::{cells, golden};
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::io::{LocalStorage, Storage};
 use hregion::{
-    BloomType, CellRef, CellType, Codec, Compaction, DataBlockEncoding, Delete, ErrorKind, Family, HFile,
-    HFileWriter, Put, Region, RegionOptions, Result, Row, Scan, SeekKey, StoreFileOrigin, StoreFileWriter,
-    Table, TableChanges,
+    BloomType, CellRef, CellType, Codec, Compaction, DataBlockEncoding, Delete, ErrorKind, Family, Get,
+    HFile, HFileWriter, Put, Region, RegionOptions, Result, Row, Scan, SeekKey, StoreFileOrigin,
+    StoreFileWriter, Table, TableChanges,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -313,6 +313,73 @@ fn zstd_files_have_the_form_of_those_that_are_there() {
     for start in ["", "row-00400"] {
         assert_eq!(forms(&table.region(start).unwrap()), [Some(true)], "{start}");
     }
+}
+
+/// HBase loads the dictionary that a family names with the path; here, it is given.
+#[cfg(feature = "zstd")]
+#[test]
+fn zstd_files_are_written_with_the_dictionary_of_the_family() {
+    let dir = tempfile::tempdir().unwrap();
+    let dictionary = fs::read(golden::root("testdata/golden/zstd.dict")).unwrap();
+    let plain = Family::new("cf").codec(Codec::Zstd);
+    let named = plain.clone().configuration("hbase.io.compress.zstd.dictionary", "hdfs:/zstd.dict");
+    let options = |family: &Family| {
+        Region::options().create_if_missing(true).compaction_enabled(false).family(family.clone())
+    };
+    let given = |family: &Family| options(family).zstd_dictionary(dictionary.clone());
+    let needs_dictionary = |path: &Path| {
+        let read = HFile::options().open(path).and_then(|file| file.scanner().seek_to_first().map(drop));
+        read.is_err_and(|error| {
+            assert!(error.to_string().contains("ZSTD dictionary 786779003"), "{error}");
+            true
+        })
+    };
+    let files = |region: &Region| -> Vec<bool> {
+        region.hfile_paths("cf").unwrap().iter().map(|path| needs_dictionary(path)).collect()
+    };
+    let flush = |region: &Region, row: &'static str| {
+        region.put(Put::new(row).cell("cf", "q", "v")).unwrap();
+        region.flush().unwrap();
+    };
+
+    let refused = options(&named).open(dir.path().join("missing")).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert!(refused.to_string().contains("hdfs:/zstd.dict"), "{refused}");
+    // Zstandard's mark of a dictionary, without the rest.
+    let broken = options(&named).zstd_dictionary(dictionary[..12].to_vec());
+    let refused = broken.open(dir.path().join("broken")).unwrap_err();
+    assert!(refused.to_string().contains("dictionary is invalid"), "{refused}");
+
+    let region = given(&named).open(dir.path().join("named")).unwrap();
+    flush(&region, "a");
+    flush(&region, "b");
+    assert_eq!(files(&region), [true; 2]);
+    let path = dir.path().join("written");
+    let mut writer = region.bulk_load_writer("cf", &path).unwrap();
+    let key = SeekKey::of(b"a", b"cf", b"q", 1, CellType::Put);
+    writer.append(CellRef::new(&key, b"v")).unwrap();
+    writer.finish(&origin(false)).unwrap();
+    assert!(needs_dictionary(&path));
+    region.compact(Compaction::Major).unwrap();
+    assert_eq!(files(&region), [true]);
+    assert_eq!(region.get(&Get::new("b")).unwrap().len(), 1);
+
+    // A family that names none has none.
+    let region = given(&plain).open(dir.path().join("plain")).unwrap();
+    flush(&region, "a");
+    assert_eq!(files(&region), [false]);
+
+    // Files of Hadoop's class have none either, whatever the family names.
+    let path = dir.path().join("bare");
+    let region = options(&named).zstd_framed(false).open(&path).unwrap();
+    flush(&region, "a");
+    region.close().unwrap();
+    let region = given(&named).open(&path).unwrap();
+    flush(&region, "b");
+    region.close().unwrap();
+    let region = options(&named).open(&path).unwrap();
+    flush(&region, "c");
+    assert_eq!(files(&region), [false; 3]);
 }
 
 /// Whichever call fails, the rows of the file are all there or none, and a repeated call loads them.

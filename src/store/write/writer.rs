@@ -1,11 +1,14 @@
 //! A new file of a store, written to a temporary directory.
 
+use crate::binary::StringBinary;
+use crate::block::codec::{Compressor, CompressorOptions};
 use crate::cell::CellRef;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hfile::{Encryption, HFile, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
 use crate::layout::{StagedFile, StoreFileInfo, new_file_name};
 use crate::schema::Codec;
 use crate::store::Store;
+use crate::store::settings::short;
 use crate::store::version::file::StoreFile;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,6 +82,45 @@ impl Store {
         self.compression(codec, newest_first).unwrap_or(of_options)
     }
 
+    /// Checks that the dictionary that the family names for ZSTD is valid, and is there if new files need it.
+    /// The store's files are given newest first.
+    ///
+    /// # Errors
+    ///
+    /// If it is not; if the form of new files depends on a file that cannot be read.
+    pub(crate) fn check_zstd_dictionary<'f>(
+        &self,
+        newest_first: impl IntoIterator<Item = &'f HFile>,
+    ) -> Result<()> {
+        let Some(path) = &self.zstd_dictionary else { return Ok(()) };
+        let codecs = [Some(self.family.codec), self.compaction.major_codec, self.compaction.minor_codec];
+        if !codecs.contains(&Some(Codec::Zstd)) {
+            return Ok(());
+        }
+        let name = StringBinary(self.family.name());
+        if let Some(dictionary) = self.options.given_zstd_dictionary() {
+            let zstd_dictionary = Some(Arc::clone(dictionary));
+            let options = CompressorOptions { zstd_framed: true, zstd_dictionary };
+            let valid = Compressor::new(Codec::Zstd, &options).map(drop);
+            return valid
+                .map_err(|corruption| Error::invalid_argument(format!("family {name}: {corruption}")));
+        }
+        if self.compression(Codec::Zstd, newest_first)?.zstd_framed {
+            return Err(Error::not_supported(format!(
+                "a file of family {name} is compressed with {:?}: give the ZSTD dictionary",
+                short(path)
+            )));
+        }
+        Ok(())
+    }
+
+    /// Returns the dictionary of a new file: that which the family names. Hadoop's class, which has bare
+    /// frames, would not read them with one.
+    fn zstd_dictionary_of(&self, compression: BlockCompression) -> Option<&Arc<[u8]>> {
+        let has_one = compression.codec == Codec::Zstd && compression.zstd_framed;
+        self.options.given_zstd_dictionary().filter(|_| has_one && self.zstd_dictionary.is_some())
+    }
+
     /// Returns the options of a new file.
     fn writer_options(
         &self,
@@ -86,7 +128,7 @@ impl Store {
         compression: BlockCompression,
         now: i64,
     ) -> Result<HFileWriterOptions> {
-        Ok(HFileWriter::options()
+        let options = HFileWriter::options()
             .family(&self.family)
             .codec(compression.codec)
             .zstd_framed(compression.zstd_framed)
@@ -97,7 +139,11 @@ impl Store {
             .encryption(Encryption::for_output(&self.family, carries.encrypted, &self.options)?)
             .order(self.order)
             .limits(self.options.limit_values().clone())
-            .create_time(now))
+            .create_time(now);
+        Ok(match self.zstd_dictionary_of(compression) {
+            Some(dictionary) => options.zstd_dictionary(Arc::clone(dictionary)),
+            None => options,
+        })
     }
 
     /// Creates a file that is outside of the store, for a bulk load. `encrypted`: whether its cells come from
