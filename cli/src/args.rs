@@ -114,6 +114,10 @@ pub(crate) struct FileArgs {
     #[arg(long, value_name = "FILE")]
     master_key_file: Option<PathBuf>,
 
+    /// Master key from before the cluster's was changed, in hexadecimal: tried where the other does not fit
+    #[arg(long, value_name = "FILE", requires = "master_key_file")]
+    alternate_master_key_file: Option<PathBuf>,
+
     /// Maximum size of one block (K, M and G are accepted) [default: 1G]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     limit_block_bytes: Option<usize>,
@@ -145,6 +149,9 @@ impl FileArgs {
         if let Some(key) = self.master_key()? {
             options = options.master_key(key);
         }
+        if let Some(key) = self.alternate_master_key()? {
+            options = options.alternate_master_key(key);
+        }
         Ok(options)
     }
 
@@ -161,6 +168,9 @@ impl FileArgs {
         }
         if let Some(key) = self.master_key()? {
             options = options.master_key(key);
+        }
+        if let Some(key) = self.alternate_master_key()? {
+            options = options.alternate_master_key(key);
         }
         Ok(options)
     }
@@ -188,7 +198,7 @@ impl FileArgs {
 
     /// Returns the files that these arguments name.
     pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.zstd_dictionary.iter().chain(&self.master_key_file)
+        self.zstd_dictionary.iter().chain(&self.master_key_file).chain(&self.alternate_master_key_file)
     }
 
     fn warn_of_checksums(&self, out: &Output) {
@@ -203,6 +213,10 @@ impl FileArgs {
 
     pub(crate) fn master_key(&self) -> Result<Option<Vec<u8>>, CommandError> {
         self.master_key_file.as_deref().map(read_key).transpose()
+    }
+
+    fn alternate_master_key(&self) -> Result<Option<Vec<u8>>, CommandError> {
+        self.alternate_master_key_file.as_deref().map(read_key).transpose()
     }
 
     fn limits(&self) -> Limits {

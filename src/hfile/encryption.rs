@@ -54,7 +54,8 @@ impl Encryption {
     /// which are encrypted if `encrypted_input`. None if the file is not encrypted: the family does not
     /// require encryption, and no input is encrypted.
     ///
-    /// The master key is that of `options`, the data key that of the family, if it has one.
+    /// The master key is that of `options`, the data key that of the family, if it has one, which may be
+    /// wrapped with the alternate master key.
     ///
     /// # Errors
     ///
@@ -82,11 +83,11 @@ impl Encryption {
             )));
         };
         let unwrap = |wrapped: &[u8]| {
-            crypto::unwrap_key(wrapped, master_key.as_bytes()).map_err(|corruption| {
+            options.unwrap_with_master_key(|key| crypto::unwrap_key(wrapped, key)).map_err(|corruption| {
                 Error::invalid_argument(format!("ENCRYPTION_KEY of family {name}: {corruption}"))
             })
         };
-        let data_key = family.encryption_key.as_deref().map(unwrap).transpose()?;
+        let data_key = family.encryption_key.as_deref().map(unwrap).transpose()?.flatten();
         Ok(Some(Self { cipher, master_key, data_key }))
     }
 
@@ -195,6 +196,15 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidArgument);
             assert!(error.message().starts_with("ENCRYPTION_KEY of family f: "), "{error}");
         }
+        // The key may be wrapped with the master key from before a change; files are not.
+        let old = crypto::wrap_key(&[5; 16], &[4; 16], [0; 16]).unwrap();
+        let options = HFile::options().master_key(MASTER_KEY).alternate_master_key([4; 16]);
+        let family = encrypted.clone().encryption_key(old);
+        let encryption = Encryption::for_output(&family, false, &options).unwrap().unwrap();
+        assert_eq!(data_key(&encryption), [5; 16]);
+        let alone = HFile::options().alternate_master_key([4; 16]);
+        let error = Encryption::for_output(&family, false, &alone).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
         // HBase accepts no other length for a data key
         let long = crypto::wrap_key(&[5; 32], &MASTER_KEY, [0; 16]).unwrap();
         let encryption = for_output(&encrypted.encryption_key(long), false).unwrap().unwrap();

@@ -285,10 +285,10 @@ pub(super) fn data_format(info: &FileInfo) -> Result<DataFormat, Corruption> {
 
 /// Returns the cipher of an encrypted file.
 fn cipher(trailer: &Trailer, options: &HFileOptions) -> Result<Option<BlockCipher>, Corruption> {
-    match (trailer.encryption_key(), &options.master_key) {
-        (None, _) => Ok(None),
-        (Some(wrapped), Some(master_key)) => BlockCipher::unwrap(wrapped, master_key.as_bytes()).map(Some),
-        (Some(_), None) => Err(Corruption::Unsupported {
+    let Some(wrapped) = trailer.encryption_key() else { return Ok(None) };
+    match options.unwrap_with_master_key(|key| BlockCipher::unwrap(wrapped, key))? {
+        Some(cipher) => Ok(Some(cipher)),
+        None => Err(Corruption::Unsupported {
             what: "encrypted file",
             name: "(AES)".into(),
             hint: Some("give the cluster's master key"),

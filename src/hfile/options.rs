@@ -5,7 +5,7 @@ use super::salvage::{self, SalvageReport};
 use super::verify::{self, VerifyReport};
 use crate::block::crypto::SecretKey;
 use crate::cache::BlockCache;
-use crate::error::{Error, Result};
+use crate::error::{Corruption, Error, Result};
 use crate::io::{FileReader, LocalStorage, Storage};
 use crate::limits::Limits;
 use crate::metrics::BlockCounts;
@@ -20,6 +20,7 @@ pub struct HFileOptions {
     pub(super) limits: Limits,
     pub(super) zstd_dictionary: Option<Arc<[u8]>>,
     pub(super) master_key: Option<SecretKey>,
+    alternate_master_key: Option<SecretKey>,
     pub(super) storage: Arc<dyn Storage>,
     pub(super) block_counts: Option<Arc<BlockCounts>>,
 }
@@ -32,6 +33,7 @@ impl HFileOptions {
             limits: Limits::default(),
             zstd_dictionary: None,
             master_key: None,
+            alternate_master_key: None,
             storage: Arc::new(LocalStorage),
             block_counts: None,
         }
@@ -85,6 +87,40 @@ impl HFileOptions {
     pub fn master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
         self.master_key = Some(SecretKey::from(key));
         self
+    }
+
+    /// Sets another master key, which is tried where the [master key](Self::master_key) does not unwrap a
+    /// data key: that from before the cluster's master key was changed (HBase:
+    /// `hbase.crypto.master.alternate.key.name`). The data keys of new files are never wrapped with it.
+    #[must_use]
+    pub fn alternate_master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
+        self.alternate_master_key = Some(SecretKey::from(key));
+        self
+    }
+
+    /// Returns the bytes of the master keys, in the order in which they are tried.
+    pub(super) fn master_keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.master_key.iter().chain(&self.alternate_master_key).map(SecretKey::as_bytes)
+    }
+
+    /// Unwraps a data key with the first master key that does; `None` without master keys (HBase:
+    /// `EncryptionUtil.unwrapKey`).
+    ///
+    /// # Errors
+    ///
+    /// That of the first master key, if none does.
+    pub(super) fn unwrap_with_master_key<T>(
+        &self,
+        unwrap: impl Fn(&[u8]) -> Result<T, Corruption>,
+    ) -> Result<Option<T>, Corruption> {
+        let mut failure = None;
+        for key in self.master_keys() {
+            match unwrap(key) {
+                Ok(unwrapped) => return Ok(Some(unwrapped)),
+                Err(corruption) => failure = failure.or(Some(corruption)),
+            }
+        }
+        failure.map_or(Ok(None), Err)
     }
 
     /// Sets the storage that files are in (default: the local file system).

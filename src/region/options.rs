@@ -388,6 +388,14 @@ impl RegionOptions {
         self
     }
 
+    /// Sets another master key, for what the [master key](Self::master_key) does not unwrap. See
+    /// [`HFileOptions::alternate_master_key`].
+    #[must_use]
+    pub fn alternate_master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
+        self.files = self.files.alternate_master_key(key);
+        self
+    }
+
     /// Opens regions for writing although there are logs of servers: their edits are in recovered edits.
     pub(crate) fn with_split_logs(mut self) -> Self {
         self.logs_are_split = true;

@@ -225,6 +225,36 @@ mod with_the_feature {
         }
     }
 
+    /// The master key of a cluster can be changed: HBase finds the old one by its name.
+    #[test]
+    fn files_from_before_a_change_of_the_master_key_are_read() {
+        let (old, new): ([u8; 16], [u8; 16]) = ([3; 16], [4; 16]);
+        let cells = cells(6, false);
+        let bytes = write(HFileWriter::options().encryption(Encryption::aes(old)), &cells);
+        let both = || reading(&new).alternate_master_key(old);
+        assert!(read(reading(&new), &bytes).is_err());
+        let file = read(both(), &bytes).unwrap();
+        assert_eq!(open::all_cells(&file).unwrap(), cells);
+        assert!(file.verify(&both()).unwrap().faults.is_empty());
+        let wrong = reading(&new).alternate_master_key([5; 16]);
+        let error = read(wrong, &bytes).unwrap_err();
+        assert!(error.message().contains("not the master key"), "{error}");
+
+        // New files are wrapped with the new key.
+        let storage = RecordingStorage::default();
+        let region = create(&storage, encrypted(), Some(&old));
+        put(&region, 0);
+        region.close().unwrap();
+        let options = options(&storage, Some(&new)).alternate_master_key(old).writable(true);
+        let region = options.open(DIR).unwrap();
+        put(&region, 40);
+        region.flush().unwrap();
+        region.compact(Compaction::Major).unwrap();
+        let files = store_files(&storage);
+        assert_eq!(files.len(), 1);
+        assert!(is_encrypted(&storage, &files[0], &new));
+    }
+
     #[test]
     fn files_without_cells_are_encrypted() {
         let bytes = write(HFileWriter::options().encryption(Encryption::aes(MASTER_KEY)), &[]);

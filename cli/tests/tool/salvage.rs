@@ -93,6 +93,21 @@ fn an_encrypted_file_is_salvaged_with_the_key() {
     assert_eq!(code(&run(&["verify", &new, "--master-key-file", &key])), 0);
 }
 
+#[cfg(feature = "crypto")]
+#[test]
+fn a_file_from_before_a_change_of_the_master_key_is_read() {
+    let file = golden("small-encrypted.hfile");
+    let new = temp_file("changed-new.key", b"ffeeddccbbaa99887766554433221100");
+    let old = temp_file("changed-old.key", KEY);
+    let with_new = ["cells", &file, "--master-key-file", &new];
+    assert_eq!(code(&run(&with_new)), 3);
+    let alternate = ["--alternate-master-key-file", &old];
+    let with_old = ok(&["cells", &file, "--master-key-file", &old]);
+    assert_eq!(ok(&[&with_new[..], &alternate[..]].concat()), with_old);
+    // It is none by itself.
+    assert_eq!(code(&run(&[&["cells", &file][..], &alternate[..]].concat())), 2);
+}
+
 /// Neither the damaged file nor what is read besides it.
 #[cfg(feature = "crypto")]
 #[test]
