@@ -1,5 +1,9 @@
 //! Events for subscribers of the `tracing` crate, if the feature is enabled: target `hregion`, each with the
 //! region's name. Without the feature these functions do nothing.
+//!
+//! Events are reported with the locks of a flush, compaction or close held. A subscriber that flushes,
+//! compacts or closes the region gets an error where it would wait for its own thread. It must not write to
+//! the region: the row may be locked.
 #![cfg_attr(
     not(feature = "tracing"),
     allow(unused_variables, clippy::unused_self, reason = "there is no subscriber")

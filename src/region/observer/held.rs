@@ -1,5 +1,5 @@
-//! What a thread holds of a region or a table while it calls observers. A hook that needs it again fails,
-//! instead of waiting for its own thread.
+//! What a thread holds of a region or a table while it calls observers, or subscribers to events. A hook or
+//! subscriber that needs it again fails, instead of waiting for its own thread.
 
 use crate::error::{Error, Result};
 use crate::region::RegionCore;
@@ -112,9 +112,15 @@ fn refused(asked: &str, what: Held) -> Error {
 }
 
 impl RegionCore {
-    /// Marks what the thread holds. `None` without observers, as no hook is called then.
+    /// Whether nothing of the caller's runs while a thread holds this. Without observers, only subscribers to
+    /// the [events](crate::region::events) of flushes, compactions and closes do.
+    fn is_unobserved(&self, what: Held) -> bool {
+        self.observers.is_empty() && (what == Held::Rows || !cfg!(feature = "tracing"))
+    }
+
+    /// Marks what the thread holds. `None` if nothing of the caller's runs meanwhile.
     pub(in crate::region) fn mark_held(&self, what: Held) -> Option<HeldMark> {
-        if self.observers.is_empty() {
+        if self.is_unobserved(what) {
             return None;
         }
         let is_opening = !self.is_open.load(Ordering::Acquire);
@@ -123,7 +129,7 @@ impl RegionCore {
 
     /// Whether the thread is in a hook that is called while it holds any of `held`, of this region.
     pub(in crate::region) fn held(&self, held: &[Held]) -> Option<Held> {
-        if self.observers.is_empty() {
+        if held.iter().all(|what| self.is_unobserved(*what)) {
             return None;
         }
         let is_of = |mark: &&Mark| ptr::eq(mark.region, self) && held.contains(&mark.what);
