@@ -7,6 +7,7 @@ use super::observer::{Held, is_held};
 use super::scheduler::{Job, Work, WorkKind, after, now};
 use super::{MemoryLimit, RegionCore, Scheduler};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::StoreFile;
 use crate::sync::unpoisoned;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -493,14 +494,47 @@ impl RegionCore {
         now() < until
     }
 
+    /// Requests compactions of the stores with halves of a parent's files, which remains until they are
+    /// compacted, or as many files as a minor compaction takes (HBase:
+    /// `HRegionServer.postOpenDeployTasks`). They begin after a while, so that a process that opens a region
+    /// briefly begins none.
+    pub(super) fn request_compactions_after_open(&self) {
+        let Some(background) = &self.background else { return };
+        if background.scheduler.is_inline() {
+            return;
+        }
+        let due = after(background.scheduler.wait_after_open());
+        let state = Arc::clone(&self.states.load());
+        for (store, state) in state.stores.iter().enumerate() {
+            let is_full = state.files.len() >= self.stores[store].compaction.least_files();
+            if is_full || state.files.iter().any(StoreFile::is_reference) {
+                self.request_compaction_at(background, store, Some(due));
+            }
+        }
+    }
+
     /// Requests a compaction of a store, if its policy selects any files.
     fn request_compaction(&self, background: &Background, store: usize) {
+        self.request_compaction_at(background, store, None);
+    }
+
+    /// As [`request_compaction`](Self::request_compaction), but not before it is due.
+    fn request_compaction_at(&self, background: &Background, store: usize, due: Option<Instant>) {
         let next = self.next_compaction(background, store);
         let now = if next.is_err() { self.time() } else { 0 };
         let mut tasks = background.tasks();
         let is_closed = tasks.closed;
         let task = &mut tasks.compactions[store];
+        let waits = task.status == Status::Queued && task.failure.is_none();
         let (lane, priority) = match next {
+            Ok(Some(_)) if waits && due.is_none() => {
+                drop(tasks);
+                // It may not be due yet since the region was opened.
+                if let Some(region) = background.region.get() {
+                    background.scheduler.expedite(region, Work::Compact(store));
+                }
+                return;
+            }
             // A compaction that is pending reports what becomes of it.
             _ if is_closed || task.status != Status::Idle => return,
             Ok(Some(next)) => next,
@@ -522,7 +556,7 @@ impl RegionCore {
             self.run_compaction(background, store, lane);
             return;
         }
-        if let Err(error) = background.submit(Work::Compact(store), lane, priority, None) {
+        if let Err(error) = background.submit(Work::Compact(store), lane, priority, due) {
             tasks.compactions[store].status = Status::Idle;
             drop(tasks);
             let now = self.time();

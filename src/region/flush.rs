@@ -21,8 +21,8 @@ impl Region {
     ///
     /// Cells that no read can see any more are dropped: expired cells, surplus versions, deleted cells.
     ///
-    /// No compaction follows: unlike HBase, only flushes in the background request one. After many flushes of
-    /// this kind, [compact](Self::compact) the files.
+    /// No compaction follows: unlike HBase, only flushes in the background request one, and opening the
+    /// region. After many flushes of this kind, [compact](Self::compact) the files.
     ///
     /// # Errors
     ///

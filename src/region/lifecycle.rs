@@ -64,7 +64,8 @@ pub struct RegionHealth {
     pub background_failures: u32,
     /// Whether a flush is running, or waits for a thread or for a retry.
     pub flush_pending: bool,
-    /// The number of stores with a compaction that is running, or waits for a thread or for a retry.
+    /// The number of stores with a compaction that is running, or waits for a thread, for a retry or for its
+    /// [time after opening](crate::SchedulerBuilder::compact_after_open).
     pub compactions_pending: usize,
     /// Store files that were replaced and could not be archived or removed. No read sees them. Archiving is
     /// retried before the next compaction and when the region is closed.

@@ -343,6 +343,7 @@ impl RegionOptions {
         region.0.replayed.get_or_init(|| replayed.report);
         region.0.observe(|observer, context| observer.post_open(context))?;
         region.0.is_open.store(true, Ordering::Release);
+        region.0.request_compactions_after_open();
         Ok(region)
     }
 

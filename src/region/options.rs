@@ -209,9 +209,10 @@ impl RegionOptions {
         self
     }
 
-    /// Sets whether background flushes are followed by compactions (default: the setting `COMPACTION_ENABLED`
-    /// of the table descriptor, else yes). [Explicit compactions](Region::compact) are always done; HBase
-    /// ignores requests for them, too, if the table disables compactions.
+    /// Sets whether background flushes are followed by compactions, and so is the
+    /// [opening](crate::SchedulerBuilder::compact_after_open) of the region (default: the setting
+    /// `COMPACTION_ENABLED` of the table descriptor, else yes). [Explicit compactions](Region::compact) are
+    /// always done; HBase ignores requests for them, too, if the table disables compactions.
     #[must_use]
     pub fn compaction_enabled(mut self, enabled: bool) -> Self {
         self.compaction_enabled = Some(enabled);

@@ -439,6 +439,74 @@ fn without_threads_a_full_limit_tries_a_failed_flush_again() {
     assert!(limit.used() < 64 * KIB, "{}", limit.used());
 }
 
+/// Opens a region with four files, which nothing has compacted.
+fn open_with_files(storage: &FaultyStorage, scheduler: &Scheduler, enabled: bool) -> Region {
+    let open = |enabled| {
+        let options = options(scheduler).storage(Arc::new(storage.clone()));
+        options.memstore_flush_size(16 * KIB).compaction_enabled(enabled).open("/r").unwrap()
+    };
+    let region = open(false);
+    for i in 0..4 {
+        put(&region, i).unwrap();
+        region.flush().unwrap();
+    }
+    region.close().unwrap();
+    open(enabled)
+}
+
+#[test]
+fn a_region_with_many_files_is_compacted_when_it_is_opened() {
+    let at_once = Scheduler::builder().compact_after_open(Duration::ZERO).build();
+    let region = open_with_files(&FaultyStorage::new(), &at_once, true);
+    eventually("it is compacted", || region.store_file_count("f") == Some(1));
+    region.close().unwrap();
+
+    for (scheduler, enabled) in [(Scheduler::inline(), true), (at_once.clone(), false)] {
+        let region = open_with_files(&FaultyStorage::new(), &scheduler, enabled);
+        assert_eq!(region.health().compactions_pending, 0);
+        region.close().unwrap();
+    }
+}
+
+/// A flush does not wait for the time at which it would begin.
+#[test]
+fn a_compaction_after_opening_begins_with_the_first_flush_at_the_latest() {
+    let later = Scheduler::builder().compact_after_open(HOUR).blocking_wait(HOUR).build();
+    let storage = FaultyStorage::new();
+    let region = open_with_files(&storage, &later, true);
+    assert_eq!((region.health().compactions_pending, later.queue_len()), (1, 1));
+    eventually("it is compacted", || {
+        fill(&region, 4).unwrap();
+        region.metrics().compactions > 0
+    });
+    region.close().unwrap();
+    assert_eq!(later.queue_len(), 0);
+}
+
+/// Otherwise the parent would remain as long as nothing is written.
+#[test]
+fn daughters_that_are_only_read_do_not_keep_their_parent() {
+    let storage = FaultyStorage::new();
+    let at_once = Scheduler::builder().compact_after_open(Duration::ZERO).build();
+    let options = Region::options().storage(Arc::new(storage)).scheduler(&at_once);
+    let none: [&str; 0] = [];
+    let table = Table::create_with("/hbase", "t", &[Family::new("f")], &none, options).unwrap();
+    for row in ["a", "m"] {
+        table.put(Put::new(row).cell("f", "q", "v")).unwrap();
+    }
+    table.flush().unwrap();
+    table.split("m").unwrap();
+    for row in ["a", "m"] {
+        let region = table.region(row).unwrap();
+        eventually("its files are its own", || {
+            let paths = region.hfile_paths("f").unwrap();
+            paths.len() == 1 && paths[0].starts_with(region.path())
+        });
+        assert_eq!(region.get(&Get::new(row)).unwrap().len(), 1);
+    }
+    table.close().unwrap();
+}
+
 #[test]
 fn compactions_can_be_left_to_callers() {
     let region = options(&Scheduler::inline())

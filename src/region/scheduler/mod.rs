@@ -133,6 +133,11 @@ impl Scheduler {
         self.shared().options.blocking_wait
     }
 
+    /// Returns how long after a region is opened its first compactions begin.
+    pub(super) fn wait_after_open(&self) -> Duration {
+        self.shared().options.wait_after_open
+    }
+
     /// Returns when to retry after `failures` consecutive failures.
     pub(super) fn retry_at(&self, failures: u32) -> Instant {
         let SchedulerBuilder { first_retry, longest_retry, .. } = self.shared().options;

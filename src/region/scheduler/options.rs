@@ -17,6 +17,7 @@ pub struct SchedulerBuilder {
     pub(super) first_retry: Duration,
     pub(super) longest_retry: Duration,
     pub(super) blocking_wait: Duration,
+    pub(super) wait_after_open: Duration,
     pub(super) spawn: Spawn,
 }
 
@@ -31,6 +32,7 @@ impl Default for SchedulerBuilder {
             first_retry: Duration::from_secs(1),
             longest_retry: Duration::from_secs(60),
             blocking_wait: Duration::from_secs(90),
+            wait_after_open: Duration::from_secs(60),
             spawn: Arc::new(|name, run| thread::Builder::new().name(name.into()).spawn(run).map(drop)),
         }
     }
@@ -91,6 +93,17 @@ impl SchedulerBuilder {
     #[must_use]
     pub fn blocking_wait(mut self, wait: Duration) -> Self {
         self.blocking_wait = wait;
+        self
+    }
+
+    /// Sets how long after a region is opened for writing the families are compacted that have references to
+    /// files of a parent, or as many files as a minor compaction takes, if there is no flush before (default:
+    /// 60 s, so that a process that opens a region briefly compacts nothing; HBase: at once). Not for
+    /// [inline](Scheduler::inline) schedulers, and regions without
+    /// [compactions](crate::RegionOptions::compaction_enabled).
+    #[must_use]
+    pub fn compact_after_open(mut self, wait: Duration) -> Self {
+        self.wait_after_open = wait;
         self
     }
 
