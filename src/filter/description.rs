@@ -276,11 +276,12 @@ impl Filter {
     }
 
     /// Passes rows that match one of several keys. Each key has a mask of the same length, in which 0 marks a
-    /// fixed byte and 1 a byte that may have any value (HBase: `FuzzyRowFilter`).
+    /// fixed byte and 1 a byte that may have any value; or, in all of the mask, 255 and 2, as HBase changes a
+    /// mask that was used (HBase: `FuzzyRowFilter`).
     ///
     /// # Errors
     ///
-    /// If a mask differs in length from its key, or contains other bytes.
+    /// If a mask differs in length from its key, mixes these forms, or contains other bytes.
     pub fn fuzzy_row<K: AsRef<[u8]>, M: AsRef<[u8]>>(keys: impl IntoIterator<Item = (K, M)>) -> Result<Self> {
         Ok(Self::leaf(Kind::FuzzyRow(FuzzyRowFilter::new(keys)?)))
     }

@@ -18,7 +18,8 @@ pub(super) struct FuzzyKey {
 
 impl FuzzyKey {
     /// Builds a key from its bytes and a mask of the same length. In the mask, 0 is a fixed byte and 1 any
-    /// byte; in the wire form, −1 and 2.
+    /// byte; or −1 and 2, if there is nothing else (HBase: `isPreprocessedMask`). Messages may mix them: see
+    /// `proto::read`.
     fn new(key: &[u8], mask: &[u8]) -> Result<Self> {
         if key.len() != mask.len() || key.len() > MAX_ROW_LEN {
             let (key, mask) = (key.len(), mask.len());
@@ -250,7 +251,9 @@ mod tests {
     fn masks_are_checked() {
         assert!(FuzzyKey::new(b"a", &[]).is_err());
         assert!(FuzzyKey::new(b"a", &[3]).is_err());
-        assert!(FuzzyKey::new(b"ab", &[0xff, 1]).is_err(), "neither form");
+        for mixed in [[0xff, 1], [0xff, 0], [2, 0], [2, 1]] {
+            assert!(FuzzyKey::new(b"ab", &mixed).is_err(), "{mixed:?}: neither form");
+        }
         assert_eq!(key(b"ab", &[0xff, 2]), key(b"ac", &[0, 1]));
     }
 
