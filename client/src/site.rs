@@ -534,7 +534,7 @@ mod tests {
         let unlimited = unlimited.settings;
         assert_eq!([unlimited.rpc_timeout, unlimited.scanner_timeout], [Duration::MAX; 2]);
         let time = |builder: ClientBuilder| builder.site(&path).unwrap().0.settings.retries;
-        let of_file = hregion::locator::RetryPolicy::default().attempts(4).pause(Duration::from_millis(20));
+        let of_file = RetryPolicy::default().attempts(4).pause(Duration::from_millis(20));
         let of_file = of_file.overloaded_pause(Duration::from_millis(60));
         let of_file = of_file.operation_timeout(Duration::from_secs(5));
         assert_eq!(time(Client::builder()), of_file);
