@@ -6,8 +6,8 @@
 
 use super::check_and_mutate::ColumnCondition;
 use super::{
-    CheckAndMutate, Columns, Condition, Consistency, Delete, Delta, Durability, Get, Isolation, Mutation,
-    Put, Scan, Select, TimeRange, check_new_row, check_timestamp,
+    CheckAndMutate, Columns, Compare, Condition, Consistency, Delete, Delta, Durability, Get, Isolation,
+    Mutation, Put, Scan, Select, TimeRange, check_new_row, check_timestamp,
 };
 use crate::cell::{CellType, MAX_FAMILY_LEN, check_row_len};
 use crate::error::{Error, Result};
@@ -153,7 +153,9 @@ impl CheckAndMutate {
     ///
     /// # Errors
     ///
-    /// If HBase has no such filter ([`Filter::to_proto_bytes`](crate::Filter::to_proto_bytes)).
+    /// If HBase has no such filter ([`Filter::to_proto_bytes`](crate::Filter::to_proto_bytes)); of the kind
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if a value is compared by
+    /// [`Compare::NoOp`](crate::Compare::NoOp): HBase's servers fail on it, and do not say to give up.
     pub fn condition_to_proto_bytes(&self) -> Result<Vec<u8>> {
         let mut message = proto::Condition {
             row: Some(self.row.clone()),
@@ -162,6 +164,14 @@ impl CheckAndMutate {
         };
         match &self.condition {
             Condition::Filter(filter) => message.filter = Some(filter_message(filter)?),
+            // for an empty value, only `NotEqual` differs from the others
+            Condition::Column(condition)
+                if condition.compare == Compare::NoOp && !condition.value.is_empty() =>
+            {
+                return Err(Error::not_supported(
+                    "a condition of Compare::NoOp: servers of HBase fail on NO_OP",
+                ));
+            }
             Condition::Column(ColumnCondition { family, qualifier, compare, value }) => {
                 message.family = Some(family.clone());
                 message.qualifier = Some(qualifier.clone());
@@ -510,5 +520,16 @@ mod tests {
         let check = CheckAndMutate::if_filter("r", Filter::parse("KeyOnlyFilter()").unwrap());
         let condition = proto::Condition::decode(&check.condition_to_proto_bytes().unwrap()[..]).unwrap();
         assert!(condition.filter.is_some() && condition.family.is_none());
+    }
+
+    /// Servers fail on it, and do not say to give up.
+    #[test]
+    fn a_condition_without_a_comparison_is_not_sent() {
+        let check = |value: &'static str| CheckAndMutate::if_matches("r", "f", "q", Compare::NoOp, value);
+        let error = check("v").condition_to_proto_bytes().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.message().contains("NO_OP"), "{error}");
+        let condition = check("").condition_to_proto_bytes().unwrap();
+        assert_eq!(proto::Condition::decode(&condition[..]).unwrap().compare_type, Some(6));
     }
 }
