@@ -40,12 +40,54 @@ pub(crate) struct Settings {
     pub(crate) retries: RetryPolicy,
     pub(crate) rpc_timeout: Duration,
     pub(crate) scanner_timeout: Duration,
+    /// The times of calls that read or write, if they are others than those of all calls.
+    pub(crate) read_timeout: Option<Duration>,
+    pub(crate) write_timeout: Option<Duration>,
+    /// The times of system tables, if they are others than those of users' tables.
+    pub(crate) meta_operation: Option<Duration>,
+    pub(crate) meta_read: Option<Duration>,
+    pub(crate) meta_scanner: Option<Duration>,
+    /// The limits of a page of a scan that has none of its own; 0 results for no limit.
+    pub(crate) scanner_caching: usize,
+    pub(crate) scanner_max_result_size: u64,
     /// The time of the primary copy of a region, after which a read that may asks the others too.
     pub(crate) primary_get: Duration,
     pub(crate) primary_multiget: Duration,
     pub(crate) primary_scan: Duration,
+    pub(crate) primary_meta_scan: Duration,
     /// The maximum length of a cell of a put.
     pub(crate) max_cell: usize,
+}
+
+impl Settings {
+    /// Returns the attempts of an operation on a table.
+    pub(crate) fn retries_of(&self, table: &TableName) -> RetryPolicy {
+        match self.meta_operation.filter(|_| is_system(table)) {
+            Some(time) => self.retries.operation_timeout(time),
+            None => self.retries,
+        }
+    }
+
+    /// Returns the time of a call that reads, or opens a scanner.
+    pub(crate) fn read_timeout_of(&self, table: &TableName) -> Duration {
+        let of_system = self.meta_read.filter(|_| is_system(table));
+        of_system.or(self.read_timeout).unwrap_or(self.rpc_timeout)
+    }
+
+    /// Returns the time of a call that reads on in a scan.
+    pub(crate) fn scanner_timeout_of(&self, table: &TableName) -> Duration {
+        self.meta_scanner.filter(|_| is_system(table)).unwrap_or(self.scanner_timeout)
+    }
+
+    /// Returns the time of the primary copy of a region to open a scanner.
+    pub(crate) fn primary_scan_of(&self, table: &TableName) -> Duration {
+        if table.is_meta() { self.primary_meta_scan } else { self.primary_scan }
+    }
+}
+
+/// Whether a table is of HBase itself (HBase: `TableName.isSystemTable`).
+pub(crate) fn is_system(table: &TableName) -> bool {
+    table.namespace() == "hbase"
 }
 
 impl Client {

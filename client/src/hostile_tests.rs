@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::proto;
 use crate::registry::RpcRegistry;
 use crate::rng::Rng;
-use crate::tries::{Setback, Wait};
+use crate::tries::{Setback, Tries, Wait};
 use crate::{Client, ClientBuilder, Table};
 use bytes::Bytes;
 use fake::{Cluster, Holds, Instead, Mischief, ROWS, expected_row, row_key};
@@ -307,6 +307,40 @@ async fn a_page_that_is_read_ahead_has_the_time_of_an_operation() {
     assert_eq!(ended.unwrap_err().kind(), hregion::ErrorKind::Io);
 }
 
+#[tokio::test]
+async fn calls_that_read_and_that_write_have_times_of_their_own() {
+    let cluster = Cluster::start().await;
+    let name = TableName::parse("t").unwrap();
+    let retries = RetryPolicy::no_retries().operation_timeout(4 * PATIENCE);
+    let builder = || Client::builder().retries(retries).rpc_timeout(2 * PATIENCE);
+    let short = Duration::from_millis(500);
+    let table = |builder: ClientBuilder| builder.bootstrap(&cluster.addresses()).unwrap().table(&name);
+    let (reads, writes) = (table(builder().read_timeout(short)), table(builder().write_timeout(short)));
+    for table in [&reads, &writes] {
+        // the regions are known afterwards
+        table.get(&Get::new(row_key(0))).await.unwrap();
+    }
+    cluster.behave(1, Mischief::SILENCE);
+    let (get, put) = (Get::new(row_key(0)), Put::new(row_key(0)).cell("f", "q", "v"));
+    let read = tokio::time::timeout(PATIENCE, reads.get(&get)).await.expect("an end in time");
+    assert_eq!(read.unwrap_err().kind(), hregion::ErrorKind::Io);
+    let written = tokio::time::timeout(PATIENCE, writes.put(put)).await.expect("an end in time");
+    assert_eq!(written.unwrap_err().kind(), hregion::ErrorKind::Io);
+}
+
+#[tokio::test]
+async fn a_scan_without_caching_has_that_of_the_client() {
+    let cluster = Cluster::start().await;
+    let client = Client::builder().scanner_caching(1).bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    for (scan, is_slow) in [(Scan::new(), true), (Scan::new().caching(50), false)] {
+        let mut scanner = table.scan(scan).unwrap().track_metrics();
+        while scanner.next_row().await.unwrap().is_some() {}
+        let calls = scanner.metrics().unwrap().rpc_calls;
+        assert_eq!(calls >= ROWS as u64, is_slow, "{calls} calls");
+    }
+}
+
 /// A filter that drops all rows of a large table takes longer than an operation.
 #[tokio::test]
 async fn a_scan_without_rows_goes_on_while_servers_get_on_with_it() {
@@ -456,7 +490,7 @@ async fn a_lease_that_is_renewed_goes_on() {
 /// The results of gets of rows of one region.
 async fn results_of(table: &Table, rows: &[usize]) -> Vec<Result<Row>> {
     let gets = rows.iter().map(|at| crate::multi::Action::get(&Get::new(row_key(*at))).unwrap());
-    table.multi(gets.collect()).await
+    table.multi(gets.collect(), Tries::of_reads(&table.core, &table.name)).await
 }
 
 #[tokio::test]

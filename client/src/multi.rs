@@ -160,8 +160,8 @@ impl Results {
 
 impl Table {
     /// Executes actions, and returns the result of each, in order.
-    pub(crate) async fn multi(&self, actions: Vec<Action>) -> Vec<Result<Row>> {
-        let (tries, actions) = (Tries::new(&self.core), Arc::new(actions));
+    pub(crate) async fn multi(&self, actions: Vec<Action>, tries: Tries<'_>) -> Vec<Result<Row>> {
+        let actions = Arc::new(actions);
         let results = Results::new(actions.len());
         let all = (0..actions.len()).collect();
         if actions.iter().any(|action| action.from == ReadFrom::Any) {

@@ -67,7 +67,7 @@ impl RegionOpener {
     pub(crate) async fn open(&self, tries: Tries<'_>) -> Opened {
         let wanted = Wanted { table: &self.table, row: &self.row, position: self.position };
         let failed = &AtomicU64::new(0);
-        let wait = self.core.settings.primary_scan;
+        let wait = self.core.settings.primary_scan_of(&self.table);
         let opened = self.core.read(self.read_from, wanted, wait, tries, |mut tries| async move {
             loop {
                 let place = tries.place(wanted.table, wanted.row, wanted.position).await?;
@@ -119,7 +119,8 @@ impl RegionOpener {
                 next_call_seq: Some(call),
                 ..self.request.clone()
             };
-            let time = self.core.settings.scanner_timeout.min(Tries::new(&self.core).deadline().left());
+            let left = Tries::of_reads(&self.core, &self.table).deadline().left();
+            let time = self.core.settings.scanner_timeout_of(&self.table).min(left);
             let page = read(&mut place, &request, time).await;
             let has_more = page.as_ref().is_ok_and(|(response, _)| has_more(response));
             let is_last = !has_more || call + 1 == most || is_wanted.load(Ordering::Relaxed);
@@ -148,6 +149,8 @@ pub(crate) struct NextRegion {
     row: Bytes,
     position: LocateType,
     since: Instant,
+    /// The longest time for which its rows are kept.
+    kept: Duration,
     is_wanted: Arc<AtomicBool>,
     /// `None` after the region was given up.
     reading: Option<Reading>,
@@ -263,7 +266,8 @@ impl NextRegion {
     /// Begins to read a region whose pages have up to a number of bytes.
     pub(crate) fn read(opener: RegionOpener, page_size: u64) -> Self {
         let most = MAX_PAGES.min(MAX_BYTES / page_size.max(1));
-        Self::begin(opener, most, false, |core| Tries::new(core))
+        let table = opener.table.clone();
+        Self::begin(opener, most, false, move |core| Tries::of_reads(core, &table))
     }
 
     /// Begins to open a region whose rows are wanted now, by attempts of the caller.
@@ -281,6 +285,7 @@ impl NextRegion {
         tries: impl FnOnce(&ClientCore) -> Tries<'_> + Send + 'static,
     ) -> Self {
         let core = Arc::clone(&opener.core);
+        let kept = KEPT.min(core.settings.scanner_timeout_of(&opener.table) / 4);
         let (row, position) = (opener.row.clone(), opener.position);
         let is_wanted = Arc::new(AtomicBool::new(is_wanted));
         let wanted = Arc::clone(&is_wanted);
@@ -307,12 +312,12 @@ impl NextRegion {
             }
         });
         let reading = Some(Reading { task, opened, pages });
-        Self { core, row, position, since: Instant::now(), is_wanted, reading }
+        Self { core, row, position, since: Instant::now(), kept, is_wanted, reading }
     }
 
     /// Whether rows that were read at a moment are too old.
     fn is_too_old(&self, since: Instant) -> bool {
-        since.elapsed() >= KEPT.min(self.core.settings.scanner_timeout / 4)
+        since.elapsed() >= self.kept
     }
 
     /// Gives the region up if its rows have not been wanted for too long.

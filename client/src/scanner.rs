@@ -76,9 +76,6 @@ pub(crate) type Page = (proto::ScanResponse, Vec<(Row, bool)>);
 /// A page or why there is none, and the place with the connection that was used.
 type Read = (Place, Result<Page, Fault>);
 
-/// The number of bytes at which servers end a call (`hbase.client.scanner.max.result.size`).
-const MAX_RESULT_SIZE: u64 = 2 << 20;
-
 /// What follows after a page.
 enum Then {
     /// More of the region.
@@ -92,8 +89,12 @@ enum Then {
 impl Scanner {
     pub(crate) fn new(table: Table, mut scan: Scan) -> Result<Self> {
         let limits = scan.limits();
+        let settings = &table.core.settings;
         if limits.max_result_size == 0 {
-            scan = scan.max_result_size(MAX_RESULT_SIZE);
+            scan = scan.max_result_size(settings.scanner_max_result_size);
+        }
+        if limits.caching == 0 {
+            scan = scan.caching(settings.scanner_caching);
         }
         // fails now rather than at the first row
         scan.to_proto_bytes()?;
@@ -157,7 +158,7 @@ impl Scanner {
             return Ok(Some(result));
         }
         let core = Arc::clone(&self.table.core);
-        let mut tries = Tries::new(&core);
+        let mut tries = Tries::of_reads(&core, &self.table.name);
         while !self.done {
             if tries.is_over() {
                 return Err(tries.timed_out(self.late()));
@@ -217,7 +218,8 @@ impl Scanner {
                 ..open.next_request()
             };
             open.sequence += 1;
-            let (mut place, time) = (open.place.clone(), self.table.core.settings.rpc_timeout);
+            let time = self.table.core.settings.read_timeout_of(&self.table.name);
+            let mut place = open.place.clone();
             // Nothing of the answer is needed.
             let call = async move { place.call::<proto::Empty>("Scan", &request, time).await.map(drop) };
             self.renewal = Some(self.table.core.runtime.spawn(call));
@@ -409,7 +411,8 @@ impl Scanner {
         let Some(open) = &self.open else { return };
         let place = open.place.clone();
         if self.ready.is_empty() {
-            self.ahead = Some(self.begin_page(open, Tries::new(&self.table.core).deadline()));
+            let tries = Tries::of_reads(&self.table.core, &self.table.name);
+            self.ahead = Some(self.begin_page(open, tries.deadline()));
         }
         if let Some(next) = &mut self.next_region {
             next.close_if_too_old();
@@ -429,7 +432,7 @@ impl Scanner {
         open: &RegionScanner,
         deadline: hregion::Deadline,
     ) -> (proto::ScanRequest, Duration) {
-        let time = self.table.core.settings.scanner_timeout.min(deadline.left());
+        let time = self.table.core.settings.scanner_timeout_of(&self.table.name).min(deadline.left());
         (self.limited(open.next_request()), time)
     }
 

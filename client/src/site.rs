@@ -25,6 +25,9 @@ struct Site {
 /// The maximum length of a file in bytes.
 const MAX_LEN: u64 = 1 << 20;
 
+/// The time of an operation on a system table, if only that of others is set.
+const META_OPERATION: Duration = Duration::from_secs(1200);
+
 /// Whether sessions with ZooKeeper are authenticated.
 const ZOOKEEPER_SASL: &str = "zookeeper.sasl.client";
 
@@ -42,8 +45,16 @@ impl ClientBuilder {
     /// | `hbase.client.retries.number`, `….pause`, `….operation.timeout` | the attempts |
     /// | `hbase.client.pause.server.overloaded`, or `….pause.cqtbe` | the first pause after an overload |
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
+    /// | `hbase.rpc.read.timeout` | [`read_timeout`](Self::read_timeout) |
+    /// | `hbase.rpc.write.timeout` | [`write_timeout`](Self::write_timeout) |
+    /// | `hbase.client.meta.operation.timeout` | [`meta_operation_timeout`](Self::meta_operation_timeout) |
+    /// | `hbase.client.meta.read.rpc.timeout` | [`meta_read_timeout`](Self::meta_read_timeout) |
+    /// | `hbase.client.meta.scanner.timeout.period` | [`meta_scanner_timeout`](Self::meta_scanner_timeout) |
+    /// | `hbase.client.scanner.caching` | [`scanner_caching`](Self::scanner_caching) |
+    /// | `hbase.client.scanner.max.result.size` | [`scanner_max_result_size`](Self::scanner_max_result_size) |
     /// | `hbase.client.primaryCallTimeout.get`, `….multiget` | after which gets ask other copies, in µs |
     /// | `hbase.client.replicaCallTimeout.scan` | after which scans do |
+    /// | `hbase.client.meta.replica.scan.timeout` | after which those of `hbase:meta` do |
     /// | `hbase.client.keyvalue.maxsize` | [`max_cell_size`](Self::max_cell_size) |
     /// | `hbase.client.rpc.compressor` | for GZ, Snappy, LZ4 or ZSTD: [`compressor`](Self::compressor) |
     /// | `hbase.client.rpc.codec` | `KeyValueCodec`, `KeyValueCodecWithTags` |
@@ -95,7 +106,8 @@ impl ClientBuilder {
     fn of_site(mut self, site: &Site) -> Result<Client> {
         site.check_supported()?;
         self.settings.retries = self.retries_of(site)?;
-        self = self.with_times_of(site)?.with_cells_of(site)?;
+        self = self.with_meta_times_of(site)?.with_times_of(site)?.with_replica_times_of(site)?;
+        self = self.with_sizes_of(site)?;
         if let Some(name) = site.value("hbase.snapshot.restore.failsafe.name")? {
             self = self.failsafe_snapshot(Some(name));
         }
@@ -130,7 +142,7 @@ impl ClientBuilder {
     /// Returns the attempts of an operation.
     fn retries_of(&self, site: &Site) -> Result<RetryPolicy> {
         let mut retries = self.settings.retries;
-        if let Some(number) = site.number("hbase.client.retries.number")? {
+        if let Some(number) = site.number::<u64>("hbase.client.retries.number")? {
             retries = retries.attempts(u32::try_from(number).unwrap_or(u32::MAX).saturating_add(1));
         }
         if let Some(pause) = site.millis("hbase.client.pause")? {
@@ -151,10 +163,33 @@ impl ClientBuilder {
         Ok(retries)
     }
 
+    /// Sets the times of operations on system tables, and of their calls.
+    fn with_meta_times_of(mut self, site: &Site) -> Result<Self> {
+        if self.operation_timeout.is_none() {
+            // as for HBase, the time of other operations is not that of these
+            let default = site.millis("hbase.client.operation.timeout")?.map(|_| META_OPERATION);
+            let of_meta = site.millis("hbase.client.meta.operation.timeout")?;
+            self.settings.meta_operation = of_meta.or(self.settings.meta_operation).or(default);
+        }
+        if let Some(time) = site.millis("hbase.client.meta.read.rpc.timeout")? {
+            self = self.meta_read_timeout(time);
+        }
+        if let Some(time) = site.millis("hbase.client.meta.scanner.timeout.period")? {
+            self = self.meta_scanner_timeout(time);
+        }
+        Ok(self)
+    }
+
     /// Sets the times of calls and of connections.
     fn with_times_of(mut self, site: &Site) -> Result<Self> {
         if let Some(time) = site.millis("hbase.rpc.timeout")? {
             self = self.rpc_timeout(time);
+        }
+        if let Some(time) = site.millis("hbase.rpc.read.timeout")? {
+            self = self.read_timeout(time);
+        }
+        if let Some(time) = site.millis("hbase.rpc.write.timeout")? {
+            self = self.write_timeout(time);
         }
         if let Some(time) = site.millis("hbase.ipc.client.socket.timeout.connect")? {
             self = self.connect_timeout(time);
@@ -174,6 +209,11 @@ impl ClientBuilder {
         if let Some(time) = site.millis("hbase.client.scanner.timeout.period")? {
             self = self.scanner_timeout(time);
         }
+        Ok(self)
+    }
+
+    /// Sets the times after which reads ask other copies of regions.
+    fn with_replica_times_of(mut self, site: &Site) -> Result<Self> {
         if let Some(time) = site.micros("hbase.client.primaryCallTimeout.get")? {
             self = self.primary_get_timeout(time);
         }
@@ -183,12 +223,22 @@ impl ClientBuilder {
         if let Some(time) = site.micros("hbase.client.replicaCallTimeout.scan")? {
             self = self.primary_scan_timeout(time);
         }
+        if let Some(time) = site.micros("hbase.client.meta.replica.scan.timeout")? {
+            self = self.primary_meta_scan_timeout(time);
+        }
         Ok(self)
     }
 
-    /// Sets the sizes of cells, and how they are sent.
-    fn with_cells_of(mut self, site: &Site) -> Result<Self> {
-        if let Some(size) = site.int("hbase.client.keyvalue.maxsize")? {
+    /// Sets the sizes of pages and of cells, and how these are sent.
+    fn with_sizes_of(mut self, site: &Site) -> Result<Self> {
+        // what is not positive is no limit
+        if let Some(results) = site.number::<i32>("hbase.client.scanner.caching")? {
+            self = self.scanner_caching(usize::try_from(results).unwrap_or_default());
+        }
+        if let Some(bytes) = site.number::<i64>("hbase.client.scanner.max.result.size")? {
+            self = self.scanner_max_result_size(u64::try_from(bytes).unwrap_or_default());
+        }
+        if let Some(size) = site.number::<i32>("hbase.client.keyvalue.maxsize")? {
             self = self.max_cell_size(usize::try_from(size).unwrap_or_default());
         }
         if let Some(class) = site.value("hbase.client.rpc.compressor")? {
@@ -256,10 +306,6 @@ impl Site {
         }
     }
 
-    fn number(&self, name: &str) -> Result<Option<u64>> {
-        self.parsed(name)
-    }
-
     fn millis(&self, name: &str) -> Result<Option<Duration>> {
         Ok(self.number(name)?.map(Duration::from_millis))
     }
@@ -268,12 +314,7 @@ impl Site {
         Ok(self.number(name)?.map(Duration::from_micros))
     }
 
-    /// Returns a number that may be negative.
-    fn int(&self, name: &str) -> Result<Option<i32>> {
-        self.parsed(name)
-    }
-
-    fn parsed<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
+    fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
         let parse = |value: &str| {
             value.parse().map_err(|_| Error::invalid_argument(format!("{name} is {value}, not a number")))
         };
@@ -282,7 +323,7 @@ impl Site {
 
     /// Returns the number of connections to a server: 1 if it is not positive, as for HBase.
     fn pool_size(&self) -> Result<Option<usize>> {
-        let size = self.int("hbase.client.ipc.pool.size")?;
+        let size = self.number::<i32>("hbase.client.ipc.pool.size")?;
         Ok(size.map(|size| usize::try_from(size).unwrap_or_default().max(1)))
     }
 
@@ -376,6 +417,8 @@ fn in_file(path: &Path, reason: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hregion::TableName;
+    use hregion::locator::RetryPolicy;
 
     pub(super) fn site(properties: &[(&str, &str)]) -> Site {
         let property = |(name, value): &(&str, &str)| {
@@ -436,12 +479,12 @@ mod tests {
         let plain =
             [("hbase.security.authentication", "simple"), ("hbase.client.netty.tls.enabled", "false")];
         site(&plain).check_supported().unwrap();
-        assert!(site(&[("hbase.rpc.timeout", "1m")]).number("hbase.rpc.timeout").is_err());
+        assert!(site(&[("hbase.rpc.timeout", "1m")]).number::<u64>("hbase.rpc.timeout").is_err());
         assert!(site(&[("hbase.zookeeper.quorum", "${host}")]).registry().is_err());
         for text in ["", "<a/>", "<configuration><include/></configuration>", "<configuration>"] {
             assert!(Site::parse(text).is_err(), "{text}");
         }
-        assert_eq!(site(&[("n", "1"), ("n", "2")]).number("n").unwrap(), Some(2));
+        assert_eq!(site(&[("n", "1"), ("n", "2")]).number::<u64>("n").unwrap(), Some(2));
     }
 
     #[test]
@@ -470,6 +513,79 @@ mod tests {
         let settings = client.0.connections.settings();
         assert_eq!((settings.per_server, settings.keepalive), (3, false));
         assert_eq!(settings.failed_expiry, Duration::from_millis(700));
+    }
+
+    fn settings(properties: &[(&str, &str)]) -> crate::client::Settings {
+        Client::builder().of_site(&site(properties)).unwrap().0.settings
+    }
+
+    #[test]
+    fn calls_and_tables_have_times_of_their_own() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _entered = runtime.enter();
+        let (user, system) = (TableName::parse("t").unwrap(), TableName::parse("hbase:acl").unwrap());
+        let millis = Duration::from_millis;
+        // each is as the one before, unless it is set
+        let mut properties =
+            vec![("hbase.rpc.timeout", "700"), ("hbase.client.scanner.timeout.period", "800")];
+        let times = |found: &crate::client::Settings| {
+            [&user, &system].map(|table| (found.read_timeout_of(table), found.scanner_timeout_of(table)))
+        };
+        let found = settings(&properties);
+        assert_eq!(times(&found), [(millis(700), millis(800)); 2]);
+        assert_eq!((found.rpc_timeout, found.write_timeout), (millis(700), None));
+        properties.extend([("hbase.rpc.read.timeout", "701"), ("hbase.rpc.write.timeout", "702")]);
+        let found = settings(&properties);
+        assert_eq!(times(&found), [(millis(701), millis(800)); 2]);
+        assert_eq!((found.rpc_timeout, found.write_timeout), (millis(700), Some(millis(702))));
+        properties.push(("hbase.client.meta.read.rpc.timeout", "703"));
+        properties.push(("hbase.client.meta.scanner.timeout.period", "0"));
+        let found = settings(&properties);
+        assert_eq!(times(&found), [(millis(701), millis(800)), (millis(703), Duration::MAX)]);
+        assert_eq!(found.primary_scan_of(&TableName::meta()), Duration::from_secs(1));
+        properties.push(("hbase.client.meta.replica.scan.timeout", "5"));
+        let found = settings(&properties);
+        assert_eq!(found.primary_scan_of(&TableName::meta()), Duration::from_micros(5));
+        assert_eq!(found.primary_scan_of(&system), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn operations_on_system_tables_have_a_time_of_their_own() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _entered = runtime.enter();
+        let (user, system) = (TableName::parse("t").unwrap(), TableName::meta());
+        let policy = |seconds| RetryPolicy::default().operation_timeout(Duration::from_secs(seconds));
+        let retries = |builder: ClientBuilder, properties: &[(&str, &str)]| {
+            let found = builder.of_site(&site(properties)).unwrap().0.settings;
+            [&user, &system].map(|table| found.retries_of(table))
+        };
+        let (all, of_meta) =
+            (("hbase.client.operation.timeout", "5000"), ("hbase.client.meta.operation.timeout", "6000"));
+        assert_eq!(retries(Client::builder(), &[]), [policy(1200); 2]);
+        assert_eq!(retries(Client::builder(), &[all]), [policy(5), policy(1200)]);
+        assert_eq!(retries(Client::builder(), &[of_meta]), [policy(1200), policy(6)]);
+        assert_eq!(retries(Client::builder(), &[all, of_meta]), [policy(5), policy(6)]);
+        // what the caller says of a client counts
+        assert_eq!(retries(Client::builder().retries(policy(9)), &[]), [policy(9); 2]);
+        let given = Client::builder().operation_timeout(Duration::from_secs(9));
+        assert_eq!(retries(given.clone(), &[all, of_meta]), [policy(9); 2]);
+        let given = given.meta_operation_timeout(Duration::from_secs(8));
+        assert_eq!(retries(given, &[all, of_meta]), [policy(9), policy(8)]);
+    }
+
+    #[test]
+    fn scans_have_the_limits_of_the_file() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _entered = runtime.enter();
+        let limits = |properties: &[(&str, &str)]| {
+            let found = settings(properties);
+            (found.scanner_caching, found.scanner_max_result_size)
+        };
+        let (rows, bytes) = ("hbase.client.scanner.caching", "hbase.client.scanner.max.result.size");
+        assert_eq!(limits(&[]), (0, 2 << 20));
+        assert_eq!(limits(&[(rows, "7"), (bytes, "5000000000")]), (7, 5_000_000_000));
+        assert_eq!(limits(&[(rows, "-1"), (bytes, "-1")]), (0, i64::MAX.unsigned_abs()));
+        assert!(Client::builder().of_site(&site(&[(rows, "many")])).is_err());
     }
 
     #[test]

@@ -81,10 +81,11 @@ impl Table {
         let message = &Bytes::from(message);
         let read = &read;
         let wanted = Wanted { table: &self.name, row: get.row(), position: LocateType::At };
-        let (tries, wait) = (Tries::new(&self.core), self.core.settings.primary_get);
+        let tries = Tries::of_reads(&self.core, &self.name);
+        let wait = self.core.settings.primary_get;
         let ask = |tries| async move {
             let request = |region| proto::GetRequest { region: Some(region), get: Some(message.clone()) };
-            self.call_by(tries, get.row(), "Get", 1, request, |_, response: proto::GetResponse, cells| {
+            self.call(tries, get.row(), "Get", 1, request, |_, response: proto::GetResponse, cells| {
                 read(response.result.as_ref(), cells).map(Ok)
             })
             .await
@@ -100,7 +101,7 @@ impl Table {
     /// As [`get`](Self::get), if any of them fails.
     pub async fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         let actions: Result<Vec<_>> = gets.iter().map(Action::get).collect();
-        self.multi(actions?).await.into_iter().collect()
+        self.multi(actions?, Tries::of_reads(&self.core, &self.name)).await.into_iter().collect()
     }
 
     /// Starts a scan. No server is asked before the first row is read.
@@ -177,7 +178,8 @@ impl Table {
 
     /// Writes a mutation, if a condition holds.
     async fn mutate_if(&self, mutation: &Mutation, condition: Option<Vec<u8>>) -> Result<CheckResult> {
-        let nonce = if condition.is_some() || returns_cells(mutation) { self.core.nonce() } else { 0 };
+        let is_plain = condition.is_none() && !returns_cells(mutation);
+        let nonce = if is_plain { 0 } else { self.core.nonce() };
         let mut request = proto::MutateRequest {
             region: None,
             mutation: Some(self.encode(mutation, nonce)?),
@@ -189,7 +191,9 @@ impl Table {
             request.region = Some(region);
             request.clone()
         };
-        self.call(mutation.row(), "Mutate", 1, request, |server, response: proto::MutateResponse, cells| {
+        let tries = Tries::of_writes(&self.core, &self.name, is_plain);
+        let row = mutation.row();
+        self.call(tries, row, "Mutate", 1, request, |server, response: proto::MutateResponse, cells| {
             let row = only_row(response.result.as_ref(), cells, mutation.row())?;
             let success = success(server, response.processed, is_conditional);
             Ok(success.map(|success| CheckResult::new(success, row)))
@@ -255,28 +259,17 @@ impl Table {
                 condition: old_condition.clone(),
             }
         };
-        self.call(row, "Multi", mutations.len(), request, |server, response: proto::MultiResponse, cells| {
+        let (tries, asked) = (Tries::of_writes(&self.core, &self.name, !is_conditional), mutations.len());
+        self.call(tries, row, "Multi", asked, request, |server, response: proto::MultiResponse, cells| {
             atomic_result(server, response, cells, row, is_conditional)
         })
         .await
     }
 
-    /// Calls a method of the server that has a row, with a request for its region, until an attempt succeeds
-    /// or no other one can. `read` reads an answer, or the exception in it; an answer that is not one
-    /// ends the connection, and so is one with more than `asked` results.
+    /// Calls a method of the server that has a row, of the copy that attempts are for, with a request for its
+    /// region, until an attempt succeeds or no other one can. `read` reads an answer, or the exception in it;
+    /// an answer that is not one ends the connection, and so does one with more than `asked` results.
     async fn call<P: Message, M: Answered, T>(
-        &self,
-        row: &[u8],
-        method: &'static str,
-        asked: usize,
-        request: impl FnMut(proto::RegionSpecifier) -> P,
-        read: impl Fn(&str, M, CellBlock) -> Result<Result<T, Fault>, Corruption>,
-    ) -> Result<T> {
-        self.call_by(Tries::new(&self.core), row, method, asked, request, read).await
-    }
-
-    /// Calls a method, as [`call`](Self::call), of the server of the copy that attempts are for.
-    async fn call_by<P: Message, M: Answered, T>(
         &self,
         mut tries: Tries<'_>,
         row: &[u8],
@@ -313,7 +306,8 @@ impl Table {
             let encoded = self.encode(mutation, nonce);
             results.push(encoded.map(|encoded| actions.push(Action::mutation(mutation.row(), encoded))));
         }
-        let mut written = self.multi(actions).await.into_iter();
+        let tries = Tries::of_writes(&self.core, &self.name, !mutations.iter().any(returns_cells));
+        let mut written = self.multi(actions, tries).await.into_iter();
         let missing = || Err(Error::invalid_argument("a mutation that was not sent"));
         results
             .into_iter()

@@ -1,7 +1,7 @@
 //! Attempts of an operation: location, connection, pauses (locator.md §10, §11.6; HBase:
 //! `AsyncRpcRetryingCaller`).
 
-use crate::client::ClientCore;
+use crate::client::{ClientCore, is_system};
 use crate::connection::{Answer, Connection};
 use crate::connections::{CLIENT_SERVICE, Call, Connections};
 use crate::fault::Fault;
@@ -72,7 +72,7 @@ pub(crate) const HIGH: u32 = 200;
 
 /// Requests of system tables have a queue of their own.
 pub(crate) fn priority(table: &TableName) -> Option<u32> {
-    (table.namespace() == "hbase").then_some(HIGH)
+    is_system(table).then_some(HIGH)
 }
 
 /// The attempts of one operation.
@@ -82,6 +82,8 @@ pub(crate) struct Tries<'c> {
     /// The copy of the region that is asked.
     replica_id: u16,
     policy: RetryPolicy,
+    /// The time of a call.
+    time: Duration,
     deadline: Deadline,
     failed: u32,
     /// Whether the last attempt ended with a redirect.
@@ -121,14 +123,31 @@ const LEAST: Duration = Duration::from_millis(1);
 const CAUSES: usize = 64;
 
 impl<'c> Tries<'c> {
+    /// Attempts that are of no table.
     pub(crate) fn new(core: &'c ClientCore) -> Self {
-        let policy = core.settings.retries;
+        Self::by(core, core.settings.retries, core.settings.rpc_timeout)
+    }
+
+    /// Attempts to get rows of a table, or to open a scanner.
+    pub(crate) fn of_reads(core: &'c ClientCore, table: &TableName) -> Self {
+        Self::by(core, core.settings.retries_of(table), core.settings.read_timeout_of(table))
+    }
+
+    /// Attempts to write to a table. Only calls that neither read nor depend on a condition have the time of
+    /// those that write (HBase: `RawAsyncTableImpl`).
+    pub(crate) fn of_writes(core: &'c ClientCore, table: &TableName, are_plain: bool) -> Self {
+        let time = core.settings.write_timeout.filter(|_| are_plain).unwrap_or(core.settings.rpc_timeout);
+        Self::by(core, core.settings.retries_of(table), time)
+    }
+
+    fn by(core: &'c ClientCore, policy: RetryPolicy, time: Duration) -> Self {
         let begin = Instant::now();
         let deadline = policy.deadline(begin);
         Self {
             core,
             replica_id: 0,
             policy,
+            time,
             deadline,
             failed: 0,
             redirected: false,
@@ -144,6 +163,7 @@ impl<'c> Tries<'c> {
             core: _,
             replica_id,
             policy,
+            time,
             deadline,
             failed,
             redirected,
@@ -155,6 +175,7 @@ impl<'c> Tries<'c> {
             core,
             replica_id,
             policy,
+            time,
             deadline,
             failed,
             redirected,
@@ -171,7 +192,7 @@ impl<'c> Tries<'c> {
 
     /// The time for the next call: at most that of a call, at most what is left.
     pub(crate) fn call_time(&self) -> Duration {
-        self.core.settings.rpc_timeout.min(self.deadline.left())
+        self.time.min(self.deadline.left())
     }
 
     pub(crate) fn deadline(&self) -> Deadline {

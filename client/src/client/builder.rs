@@ -13,7 +13,7 @@ use crate::restore::FAILSAFE;
 #[cfg(feature = "tls")]
 use crate::tls::{Tls, TlsClient, ZooKeeperTls};
 use hregion::locator::{RetryPolicy, ZooKeeperRegistry};
-use hregion::{ConnectionRegistry, Error, ErrorKind, Locator, Result};
+use hregion::{ConnectionRegistry, Error, ErrorKind, Locator, Result, TableName};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -37,9 +37,17 @@ impl Default for ClientBuilder {
                 retries: RetryPolicy::default(),
                 rpc_timeout: Duration::from_secs(60),
                 scanner_timeout: Duration::from_secs(60),
+                read_timeout: None,
+                write_timeout: None,
+                meta_operation: None,
+                meta_read: None,
+                meta_scanner: None,
+                scanner_caching: 0,
+                scanner_max_result_size: MAX_RESULT_SIZE,
                 primary_get: Duration::from_millis(10),
                 primary_multiget: Duration::from_millis(10),
                 primary_scan: Duration::from_secs(1),
+                primary_meta_scan: Duration::from_secs(1),
                 max_cell: 10 << 20,
             },
             operation_timeout: None,
@@ -64,6 +72,9 @@ impl Default for ClientBuilder {
     }
 }
 
+/// The number of bytes at which servers end a call.
+const MAX_RESULT_SIZE: u64 = 2 << 20;
+
 /// Returns a time limit, of which 0 is none.
 fn limit(timeout: Duration) -> Duration {
     if timeout.is_zero() { Duration::MAX } else { timeout }
@@ -77,12 +88,23 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the time of an operation with all its attempts, whatever
-    /// [`hbase.client.operation.timeout`](Self::site) of a site file says.
+    /// Sets the time of an operation with all its attempts, on any table, whatever
+    /// [`hbase.client.operation.timeout`](Self::site) and `hbase.client.meta.operation.timeout` of a site
+    /// file say.
     #[must_use]
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
         self.settings.retries = self.settings.retries.operation_timeout(timeout);
+        self.settings.meta_operation = None;
         self.operation_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the time of an operation on a system table, as `hbase:meta`, with all its attempts
+    /// (`hbase.client.meta.operation.timeout`; default: that of other operations). As in HBase, 0 means no
+    /// limit.
+    #[must_use]
+    pub fn meta_operation_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.meta_operation = Some(timeout);
         self
     }
 
@@ -93,11 +115,61 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets the time limit of a call that gets rows or opens a scanner (`hbase.rpc.read.timeout`; default:
+    /// that of [all calls](Self::rpc_timeout)). As in HBase, 0 means no limit.
+    #[must_use]
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.read_timeout = Some(limit(timeout));
+        self
+    }
+
+    /// Sets the time limit of such a call for a system table, and of the calls that look for regions
+    /// (`hbase.client.meta.read.rpc.timeout`; default: as [`read_timeout`](Self::read_timeout)).
+    #[must_use]
+    pub fn meta_read_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.meta_read = Some(limit(timeout));
+        self
+    }
+
+    /// Sets the time limit of a call with puts and deletes (`hbase.rpc.write.timeout`; default: that of
+    /// [all calls](Self::rpc_timeout)). Calls with increments, appends or a condition have that of all calls,
+    /// as those of HBase's `AsyncTable`. As in HBase, 0 means no limit.
+    #[must_use]
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.write_timeout = Some(limit(timeout));
+        self
+    }
+
     /// Sets the time limit of a call that reads on in a scan (`hbase.client.scanner.timeout.period`, 60 s).
     /// As in HBase, 0 means no limit.
     #[must_use]
     pub fn scanner_timeout(mut self, timeout: Duration) -> Self {
         self.settings.scanner_timeout = limit(timeout);
+        self
+    }
+
+    /// Sets that time for the scans of system tables (`hbase.client.meta.scanner.timeout.period`; default:
+    /// as [`scanner_timeout`](Self::scanner_timeout)).
+    #[must_use]
+    pub fn meta_scanner_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.meta_scanner = Some(limit(timeout));
+        self
+    }
+
+    /// Sets the number of rows at which servers end a call of a scan without
+    /// [`caching`](hregion::Scan::caching) (`hbase.client.scanner.caching`; default: 0, for no such limit).
+    #[must_use]
+    pub fn scanner_caching(mut self, results: usize) -> Self {
+        self.settings.scanner_caching = results;
+        self
+    }
+
+    /// Sets the number of bytes at which servers end a call of a scan without
+    /// [`max_result_size`](hregion::Scan::max_result_size) (`hbase.client.scanner.max.result.size`, 2 MiB; 0
+    /// for the limit of the server).
+    #[must_use]
+    pub fn scanner_max_result_size(mut self, bytes: u64) -> Self {
+        self.settings.scanner_max_result_size = if bytes == 0 { i64::MAX.unsigned_abs() } else { bytes };
         self
     }
 
@@ -120,6 +192,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn primary_scan_timeout(mut self, timeout: Duration) -> Self {
         self.settings.primary_scan = timeout;
+        self
+    }
+
+    /// Sets that time for the scanners of `hbase:meta` (`hbase.client.meta.replica.scan.timeout`, 1 s).
+    #[must_use]
+    pub fn primary_meta_scan_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.primary_meta_scan = timeout;
         self
     }
 
@@ -326,10 +405,13 @@ impl ClientBuilder {
 
     fn build(self, registry: Arc<dyn ConnectionRegistry>, connections: Arc<Connections>) -> Result<Client> {
         let (runtime, settings) = (runtime()?, self.settings);
-        let catalog = RemoteCatalog::new(Arc::clone(&connections), runtime.clone(), settings.rpc_timeout);
+        let read_timeout = settings.read_timeout_of(&TableName::meta());
+        let catalog = RemoteCatalog::new(Arc::clone(&connections), runtime.clone(), read_timeout);
         // the client retries operations as a whole
         let locator = Arc::new(Locator::new(registry, Arc::new(catalog)).retries(RetryPolicy::no_retries()));
-        let time = settings.rpc_timeout.saturating_add(self.connections.connect_timeout);
+        // of the registry or the catalog
+        let call = settings.rpc_timeout.max(read_timeout);
+        let time = call.saturating_add(self.connections.connect_timeout);
         let (failsafe, nonces, look_ups) =
             (self.failsafe, Nonces::new(), LookUps::new(runtime.clone(), time));
         let core = ClientCore { locator, connections, settings, failsafe, nonces, look_ups, runtime };
