@@ -41,7 +41,8 @@ impl ClientBuilder {
     /// | `hbase.zookeeper.quorum` and `.property.clientPort`, `zookeeper.znode.parent` | ZooKeeper |
     /// | `….property.client.secure`, `….property.ssl.*` | TLS with ZooKeeper, with the feature `tls` |
     /// | `hbase.client.zookeeper.quorum` and `.property.clientPort` | ZooKeeper, if clients have their own |
-    /// | `hbase.client.bootstrap.servers`, `hbase.masters` | the servers |
+    /// | `hbase.client.bootstrap.servers` | the servers |
+    /// | `hbase.masters`, or `hbase.master.hostname`; `hbase.master.port` | else the masters |
     /// | `hbase.client.retries.number`, `….pause`, `….operation.timeout` | the attempts |
     /// | `hbase.client.pause.server.overloaded`, or `….pause.cqtbe` | the first pause after an overload |
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
@@ -50,8 +51,8 @@ impl ClientBuilder {
     /// | `hbase.client.meta.operation.timeout` | [`meta_operation_timeout`](Self::meta_operation_timeout) |
     /// | `hbase.client.meta.read.rpc.timeout` | [`meta_read_timeout`](Self::meta_read_timeout) |
     /// | `hbase.client.meta.scanner.timeout.period` | [`meta_scanner_timeout`](Self::meta_scanner_timeout) |
-    /// | `hbase.client.scanner.caching` | [`scanner_caching`](Self::scanner_caching) |
-    /// | `hbase.client.scanner.max.result.size` | [`scanner_max_result_size`](Self::scanner_max_result_size) |
+    /// | `hbase.client.scanner.caching` | the rows of a page of a scan without a limit of its own |
+    /// | `hbase.client.scanner.max.result.size` | the bytes of a page of a scan without a limit of its own |
     /// | `hbase.client.primaryCallTimeout.get`, `….multiget` | after which gets ask other copies, in µs |
     /// | `hbase.client.replicaCallTimeout.scan` | after which scans do |
     /// | `hbase.client.meta.replica.scan.timeout` | after which those of `hbase:meta` do |
@@ -76,6 +77,9 @@ impl ClientBuilder {
     /// | `hbase.client.ipc.pool.size` | [`connections_per_server`](Self::connections_per_server) |
     /// | `hbase.ipc.client.tcpkeepalive` | whether the system probes unused connections |
     /// | `hbase.ipc.client.failed.servers.expiry` | after which an unreachable server is tried again |
+    ///
+    /// Without `hbase.client.registry.impl`, HBase 2 asks ZooKeeper, and HBase 3 servers. Here, a quorum that
+    /// the file names is asked, then servers that it names, and without either a ZooKeeper on this host.
     ///
     /// Java's client has the properties `zookeeper.sasl.*` and `zookeeper.server.*` from its command line,
     /// and is anonymous without a section `Client` of JAAS; here, without `zookeeper.sasl.client`. The
@@ -264,6 +268,14 @@ enum Registry {
     Servers(String),
 }
 
+/// Which servers of the cluster are the registry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// Those to begin with; masters if none are named.
+    Any,
+    Masters,
+}
+
 impl Site {
     /// Parses `<configuration>` with any number of `<property><name/><value/></property>`. As in Hadoop, the
     /// last of several values counts, name and value may be attributes, and comments are no part of them.
@@ -364,36 +376,71 @@ impl Site {
     fn registry(&self) -> Result<Registry> {
         let implementation = self.value("hbase.client.registry.impl")?.unwrap_or_default();
         match implementation.rsplit('.').next().unwrap_or_default() {
-            "ZKConnectionRegistry" | "" => {
-                let mut port = self.value("hbase.zookeeper.property.clientPort")?;
-                // a ZooKeeper for clients only comes first
-                let mut quorum = self.value("hbase.client.zookeeper.quorum")?;
-                if quorum.is_some() {
-                    port = self.value("hbase.client.zookeeper.property.clientPort")?.or(port);
-                } else {
-                    quorum = self.value("hbase.zookeeper.quorum")?;
-                }
-                let with_port = |host: &str| match port {
-                    Some(port) if !host.contains(':') => format!("{host}:{port}"),
-                    _ => host.to_owned(),
-                };
-                let quorum: Vec<String> =
-                    quorum.unwrap_or("localhost").split(',').map(|host| with_port(host.trim())).collect();
-                let znode = self.value("zookeeper.znode.parent")?.map(str::to_owned);
-                Ok(Registry::ZooKeeper { quorum: quorum.join(","), znode })
-            }
-            "RpcConnectionRegistry" | "MasterRegistry" => {
-                let servers = match self.value("hbase.client.bootstrap.servers")? {
-                    Some(servers) => Some(servers),
-                    None => self.value("hbase.masters")?,
-                };
-                let servers = servers.ok_or_else(|| {
-                    Error::invalid_argument("neither hbase.client.bootstrap.servers nor hbase.masters is set")
-                })?;
-                Ok(Registry::Servers(servers.to_owned()))
-            }
+            // HBase 2 asks ZooKeeper then, which HBase 3 has, too, but its clients ask servers
+            "" if !self.has_quorum()? => match self.servers(Asked::Any)? {
+                Some(servers) => Ok(Registry::Servers(servers)),
+                None => self.zookeeper(),
+            },
+            "ZKConnectionRegistry" | "" => self.zookeeper(),
+            "RpcConnectionRegistry" => self.servers(Asked::Any)?.map(Registry::Servers).ok_or_else(|| {
+                Error::invalid_argument(
+                    "none of hbase.client.bootstrap.servers, hbase.masters and hbase.master.hostname is set",
+                )
+            }),
+            "MasterRegistry" => self.servers(Asked::Masters)?.map(Registry::Servers).ok_or_else(|| {
+                Error::invalid_argument("neither hbase.masters nor hbase.master.hostname is set")
+            }),
             _ => unsupported("hbase.client.registry.impl", implementation),
         }
+    }
+
+    fn has_quorum(&self) -> Result<bool> {
+        let of_clients = self.value("hbase.client.zookeeper.quorum")?;
+        Ok(of_clients.is_some() || self.value("hbase.zookeeper.quorum")?.is_some())
+    }
+
+    fn zookeeper(&self) -> Result<Registry> {
+        let mut port = self.value("hbase.zookeeper.property.clientPort")?;
+        // a ZooKeeper for clients only comes first
+        let mut quorum = self.value("hbase.client.zookeeper.quorum")?;
+        if quorum.is_some() {
+            port = self.value("hbase.client.zookeeper.property.clientPort")?.or(port);
+        } else {
+            quorum = self.value("hbase.zookeeper.quorum")?;
+        }
+        let with_port = |host: &str| match port {
+            Some(port) if !host.contains(':') => format!("{host}:{port}"),
+            _ => host.to_owned(),
+        };
+        let quorum: Vec<String> =
+            quorum.unwrap_or("localhost").split(',').map(|host| with_port(host.trim())).collect();
+        let znode = self.value("zookeeper.znode.parent")?.map(str::to_owned);
+        Ok(Registry::ZooKeeper { quorum: quorum.join(","), znode })
+    }
+
+    /// Returns the servers to ask, if the file names any. HBase's client takes the host that it is on for a
+    /// master if there are none.
+    fn servers(&self, asked: Asked) -> Result<Option<String>> {
+        if asked == Asked::Any
+            && let Some(servers) = self.value("hbase.client.bootstrap.servers")?
+        {
+            return Ok(Some(servers.to_owned()));
+        }
+        let masters = match self.value("hbase.masters")? {
+            Some(masters) => masters,
+            None => match self.value("hbase.master.hostname")? {
+                Some(master) => master,
+                None => return Ok(None),
+            },
+        };
+        // 0 is any port, of which clients take none
+        let port = self.number::<u16>("hbase.master.port")?.filter(|port| *port != 0);
+        let with_port = |host: &str| match port {
+            Some(port) if host.ends_with(']') || !host.contains(':') => format!("{host}:{port}"),
+            _ => host.to_owned(),
+        };
+        let masters: Vec<String> = masters.split(',').map(|host| with_port(host.trim())).collect();
+        Ok(Some(masters.join(",")))
     }
 }
 
@@ -458,8 +505,46 @@ mod tests {
         let found = site(&[rpc, ("hbase.masters", "m1:1,m2"), ("hbase.zookeeper.quorum", "z")]);
         assert_eq!(found.registry().unwrap(), Registry::Servers("m1:1,m2".into()));
         assert!(site(&[rpc]).registry().unwrap_err().message().contains("hbase.masters"));
+        let given = ("hbase.client.bootstrap.servers", "r1:16020");
+        let of_servers = |properties: &[(&str, &str)]| match site(properties).registry().unwrap() {
+            Registry::Servers(servers) => servers,
+            other => panic!("{other:?}"),
+        };
+        let masters = ("hbase.masters", "m1:1, [::1],m2");
+        let (host, port) = (("hbase.master.hostname", "m3"), ("hbase.master.port", "7"));
+        assert_eq!(of_servers(&[rpc, given, masters, host, port]), "r1:16020");
+        assert_eq!(of_servers(&[rpc, masters, host, port]), "m1:1,[::1]:7,m2:7");
+        assert_eq!(of_servers(&[rpc, host]), "m3");
+        assert_eq!(of_servers(&[rpc, host, port]), "m3:7");
+        assert_eq!(of_servers(&[rpc, host, ("hbase.master.port", "0")]), "m3");
+        let only_masters = ("hbase.client.registry.impl", "org.apache.hadoop.hbase.client.MasterRegistry");
+        assert_eq!(of_servers(&[only_masters, given, host, port]), "m3:7");
+        let error = site(&[only_masters, given]).registry().unwrap_err();
+        assert!(error.message().contains("hbase.masters"), "{error}");
         let other = site(&[("hbase.client.registry.impl", "a.B")]).registry().unwrap_err();
         assert_eq!(other.kind(), ErrorKind::Unsupported);
+    }
+
+    /// As in a file of HBase 3.
+    #[test]
+    fn servers_are_the_registry_if_only_they_are_named() {
+        let servers = |servers: &str| Registry::Servers(servers.to_owned());
+        for (name, value) in [
+            ("hbase.client.bootstrap.servers", "a:1,b:2"),
+            ("hbase.masters", "a:1,b"),
+            ("hbase.master.hostname", "a"),
+        ] {
+            assert_eq!(site(&[(name, value)]).registry().unwrap(), servers(value));
+            // neither version's default is wrong then
+            for quorum in ["hbase.zookeeper.quorum", "hbase.client.zookeeper.quorum"] {
+                let found = site(&[(name, value), (quorum, "z")]).registry().unwrap();
+                assert_eq!(found, Registry::ZooKeeper { quorum: "z".into(), znode: None });
+            }
+            let zookeeper =
+                ("hbase.client.registry.impl", "org.apache.hadoop.hbase.client.ZKConnectionRegistry");
+            let found = site(&[(name, value), zookeeper]).registry().unwrap();
+            assert_eq!(found, Registry::ZooKeeper { quorum: "localhost".into(), znode: None });
+        }
     }
 
     #[test]
