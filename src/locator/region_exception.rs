@@ -117,7 +117,7 @@ fn value<'m>(message: &'m str, name: &str, end: char) -> Option<&'m str> {
     rest.split_once(end).map(|(value, _)| value)
 }
 
-/// Parses the wait time of a quota: ` - wait 1hrs, 2mins, 3sec, 4ms`, where parts may be missing.
+/// Parses the wait time of a quota: ` - wait 2hrs, 1min, 3sec, 4ms`, where parts may be missing.
 fn throttled_for(message: &str) -> Option<Duration> {
     let (_, rest) = message.split_once(" - wait ")?;
     let mut millis = 0_u64;
@@ -125,8 +125,8 @@ fn throttled_for(message: &str) -> Option<Duration> {
         let digits = part.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = part.split_at_checked(digits)?;
         let factor = match unit.trim() {
-            "hrs" => 3_600_000,
-            "mins" => 60_000,
+            "hrs" | "hr" => 3_600_000,
+            "mins" | "min" => 60_000,
             "sec" => 1_000,
             "ms" => 1,
             _ => return None,
@@ -187,6 +187,8 @@ mod tests {
         };
         assert_eq!(pause("number of requests exceeded - wait 1hrs, 2mins, 3sec, 4ms"), Some(3_723_004));
         assert_eq!(pause("read size limit exceeded - wait 250ms"), Some(250));
+        // one is singular
+        assert_eq!(pause("write size limit exceeded - wait 1hr, 1min, 0ms"), Some(3_660_000));
         for text in ["", " - wait ", " - wait 5", " - wait xms", " - wait 99999999999999999999ms"] {
             assert_eq!(pause(text), None, "{text}");
         }
