@@ -118,6 +118,7 @@ impl Client {
         run_catalog_janitor() -> Result<()>,
         live_servers() -> Result<Vec<ServerName>>,
         cluster_id() -> Result<Option<String>>,
+        active_master() -> Result<Option<ServerName>>,
     );
 }
 
@@ -140,6 +141,12 @@ impl Table {
         check_and_mutate(check: CheckAndMutate) -> Result<CheckResult>,
         batch(mutations: &[Mutation]) -> Vec<Result<Row>>,
     );
+
+    /// Returns the name.
+    #[must_use]
+    pub fn name(&self) -> &TableName {
+        self.table.name()
+    }
 
     /// As [`crate::Table::mutate_row`].
     ///
@@ -196,5 +203,23 @@ impl Iterator for Scanner {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.runtime.block_on(self.scanner.next()).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hostile_tests::fake::{Cluster, row_key};
+
+    #[test]
+    fn calls_wait_for_their_answers() {
+        let of_servers = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let cluster = of_servers.block_on(Cluster::start());
+        let client = Client::new(|builder| builder.bootstrap(&cluster.addresses())).unwrap();
+        assert!(client.active_master().unwrap().is_some());
+        let name = TableName::parse("t").unwrap();
+        let table = client.table(&name);
+        assert_eq!(table.name(), &name);
+        assert_eq!(table.get(&Get::new(row_key(7))).unwrap().key(), row_key(7).as_bytes());
     }
 }

@@ -11,6 +11,7 @@ use crate::client::{Client, ClientBuilder};
 use hregion::locator::RetryPolicy;
 use hregion::{Error, ErrorKind, Result};
 use std::collections::HashMap;
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
@@ -408,14 +409,9 @@ impl Site {
         } else {
             quorum = self.value("hbase.zookeeper.quorum")?;
         }
-        let with_port = |host: &str| match port {
-            Some(port) if !host.contains(':') => format!("{host}:{port}"),
-            _ => host.to_owned(),
-        };
-        let quorum: Vec<String> =
-            quorum.unwrap_or("localhost").split(',').map(|host| with_port(host.trim())).collect();
+        let quorum = with_port(quorum.unwrap_or("localhost"), port);
         let znode = self.value("zookeeper.znode.parent")?.map(str::to_owned);
-        Ok(Registry::ZooKeeper { quorum: quorum.join(","), znode })
+        Ok(Registry::ZooKeeper { quorum, znode })
     }
 
     /// Returns the servers to ask, if the file names any. HBase's client takes the host that it is on for a
@@ -435,13 +431,17 @@ impl Site {
         };
         // 0 is any port, of which clients take none
         let port = self.number::<u16>("hbase.master.port")?.filter(|port| *port != 0);
-        let with_port = |host: &str| match port {
-            Some(port) if host.ends_with(']') || !host.contains(':') => format!("{host}:{port}"),
-            _ => host.to_owned(),
-        };
-        let masters: Vec<String> = masters.split(',').map(|host| with_port(host.trim())).collect();
-        Ok(Some(masters.join(",")))
+        Ok(Some(with_port(masters, port)))
     }
+}
+
+/// Adds a port, if there is one, to the hosts of a list that have none: `host` or `[address]`.
+fn with_port(hosts: &str, port: Option<impl fmt::Display + Copy>) -> String {
+    let with_port = |host: &str| match port {
+        Some(port) if host.ends_with(']') || !host.contains(':') => format!("{host}:{port}"),
+        _ => host.to_owned(),
+    };
+    hosts.split(',').map(|host| with_port(host.trim())).collect::<Vec<_>>().join(",")
 }
 
 fn unsupported<T>(name: &str, value: &str) -> Result<T> {
@@ -479,11 +479,11 @@ mod tests {
     #[test]
     fn the_quorum_has_the_clients_port() {
         let found = site(&[
-            ("hbase.zookeeper.quorum", "a, b:9,c"),
+            ("hbase.zookeeper.quorum", "a, b:9,c,[::1]"),
             ("hbase.zookeeper.property.clientPort", "2222"),
             ("zookeeper.znode.parent", "/hbase-2"),
         ]);
-        let quorum = "a:2222,b:9,c:2222".to_owned();
+        let quorum = "a:2222,b:9,c:2222,[::1]:2222".to_owned();
         assert_eq!(found.registry().unwrap(), Registry::ZooKeeper { quorum, znode: Some("/hbase-2".into()) });
         let mut of_clients = vec![
             ("hbase.zookeeper.quorum", "a"),
