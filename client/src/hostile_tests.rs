@@ -754,6 +754,21 @@ async fn look_ups_have_the_time_of_an_operation() {
     assert!(given.len() == 3 && given.iter().all(|given| *given <= OPERATION), "{given:?}");
 }
 
+/// Each look-up may take the time of a call.
+#[tokio::test]
+async fn a_catalog_that_does_not_answer_is_asked_once_for_several_rows() {
+    let silent = Arc::new(Silent::default());
+    let registry: Arc<dyn ConnectionRegistry> = Arc::<Silent>::clone(&silent);
+    let client = Client::builder().retries(RetryPolicy::no_retries()).registry(registry).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    let put = |at: usize| Put::new(row_key(at)).cell("f", "q", "v").into();
+    let puts: Vec<hregion::Mutation> = (0..5).map(put).collect();
+    for result in table.batch(&puts).await {
+        assert_eq!(result.unwrap_err().kind(), hregion::ErrorKind::Io);
+    }
+    assert_eq!(silent.0.lock().unwrap().len(), 1);
+}
+
 /// A registry whose first answers are errors.
 #[derive(Debug)]
 struct Flaky {

@@ -307,7 +307,8 @@ impl Table {
         }
     }
 
-    /// Finds the servers and regions of actions. Returns those that cannot be found too.
+    /// Finds the servers and regions of actions. Returns those that cannot be found too. Once the catalog has
+    /// not answered, it is not asked for the others: each would wait as long.
     async fn group(
         &self,
         actions: &[Action],
@@ -316,16 +317,28 @@ impl Table {
         tries: &Tries<'_>,
     ) -> (HashMap<ServerName, OfServer>, Vec<(usize, Error)>) {
         let (mut servers, mut failed) = (HashMap::<ServerName, OfServer>::new(), Vec::new());
+        let mut unanswered: Option<Error> = None;
         for &at in left {
             let row = &actions[at].row;
             let replica_id = copy.unwrap_or(match actions[at].from {
                 ReadFrom::Primary | ReadFrom::Any => 0,
                 ReadFrom::Replica(id) => id,
             });
-            let found = self.core.locate(&self.name, row, LocateType::At, replica_id, tries.deadline());
-            let locations = match found.await {
+            let known = self.core.known(&self.name, row, LocateType::At);
+            let known = known.filter(|known| known.server_of(replica_id).is_some());
+            let found = match (known, &unanswered) {
+                (Some(known), _) => Ok(known),
+                (None, Some(error)) => Err(error.clone()),
+                (None, None) => {
+                    self.core.locate(&self.name, row, LocateType::At, replica_id, tries.deadline()).await
+                }
+            };
+            let locations = match found {
                 Ok(locations) => locations,
                 Err(error) => {
+                    if error.kind() == ErrorKind::Io {
+                        unanswered = Some(error.clone());
+                    }
                     failed.push((at, error));
                     continue;
                 }
