@@ -35,7 +35,7 @@ impl Clock for SystemClock {
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock set to `now`.
+    /// Creates a clock set to `now`.
     #[must_use]
     pub fn new(now: i64) -> Self {
         Self(AtomicI64::new(now))
@@ -61,31 +61,31 @@ impl Deadline {
     /// No deadline.
     pub const NEVER: Self = Self(None);
 
-    /// A deadline at a moment.
+    /// Creates a deadline at a moment.
     #[must_use]
     pub fn at(moment: Instant) -> Self {
         Self(Some(moment))
     }
 
-    /// A deadline `time` from now.
+    /// Creates a deadline `time` from now.
     #[must_use]
     pub fn after(time: Duration) -> Self {
         Self(Instant::now().checked_add(time))
     }
 
-    /// The remaining time: zero after the deadline, and [`Duration::MAX`] without one.
+    /// Returns the remaining time: zero after the deadline, and [`Duration::MAX`] without one.
     #[must_use]
     pub fn left(self) -> Duration {
         self.0.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
     }
 
-    /// The remaining time at a moment.
+    /// Returns the remaining time at a moment.
     #[must_use]
     pub fn left_at(self, now: Instant) -> Duration {
         self.0.map_or(Duration::MAX, |end| end.saturating_duration_since(now))
     }
 
-    /// The earlier of two deadlines.
+    /// Returns the earlier of two deadlines.
     #[must_use]
     pub fn min(self, other: Self) -> Self {
         match (self.0, other.0) {

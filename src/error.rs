@@ -48,34 +48,36 @@ pub enum ErrorKind {
     /// Reading on would exceed the configured [`Limits`](crate::Limits), or the maximum number of steps of a
     /// regular expression.
     Limit,
-    /// The operating system failed.
+    /// A call of the operating system, or of a [`Storage`](crate::Storage), failed: not found, no permission,
+    /// disk full.
     Io,
     /// Another process has the region open for writing, or recovers the root directory.
     Locked,
-    /// The region was closed.
+    /// The region, or its table, was closed.
     Closed,
     /// A change of the region's files failed and could not be undone. Reads go on; writes are rejected until
     /// the region is reopened.
     Poisoned,
     /// The caller requested something impossible.
     InvalidArgument,
-    /// The row is outside of the region.
+    /// The row is outside of the region (HBase: `WrongRegionException`).
     WrongRegion,
-    /// The region has no such family.
+    /// The region has no such family (HBase: `NoSuchColumnFamilyException`).
     NoSuchFamily,
-    /// A filter that decides on whole rows cannot be used if rows are returned in parts.
+    /// A filter that decides on whole rows cannot be used if rows are returned in parts (HBase:
+    /// `IncompatibleFilterException`).
     IncompatibleFilter,
     /// A value to be incremented does not have the eight bytes of a counter.
     NotACounter,
-    /// The table does not exist.
+    /// The table does not exist (HBase: `TableNotFoundException`).
     TableNotFound,
-    /// The table is disabled, or being disabled.
+    /// The table is disabled, or being disabled (HBase: `TableNotEnabledException`).
     TableNotEnabled,
     /// The table has no region for the row, currently or at all.
     RegionNotFound,
-    /// The region is currently not to be served.
+    /// The region is marked as not to be served (HBase: `RegionOfflineException`).
     RegionOffline,
-    /// No server currently has the region.
+    /// No server currently has the region (HBase: `NoServerForRegionException`).
     NoServerForRegion,
     /// The regions of a table are inconsistent: rows in no region, or in two.
     Inconsistent,
@@ -90,7 +92,7 @@ impl ErrorKind {
         matches!(self, Self::RegionNotFound | Self::RegionOffline | Self::NoServerForRegion | Self::Io)
     }
 
-    /// The name of the kind, as used in the tool's JSON.
+    /// Returns the name of the kind, as used in the tool's JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -106,7 +108,7 @@ impl ErrorKind {
             Self::WrongRegion => "WrongRegion",
             Self::NoSuchFamily => "NoSuchFamily",
             Self::IncompatibleFilter => "IncompatibleFilter",
-            // the name in the tool's answers (cli.md §2)
+            // the name in the tool's answers (cli.md §1)
             Self::NotACounter => "NotALong",
             Self::TableNotFound => "TableNotFound",
             Self::TableNotEnabled => "TableNotEnabled",
@@ -120,7 +122,7 @@ impl ErrorKind {
 }
 
 impl Error {
-    /// An error of the operating system during an operation (`doing`: "open", "read") on `path`.
+    /// Creates an error of the operating system during an operation (`doing`: "open", "read") on `path`.
     #[cold]
     pub fn io(doing: &'static str, path: &Path, error: io::Error) -> Self {
         Self::system(ErrorKind::Io, doing, path, error)
@@ -208,7 +210,7 @@ impl Error {
         Self::caller(ErrorKind::Poisoned, message)
     }
 
-    /// An error of the caller.
+    /// Creates an error of the caller.
     #[cold]
     pub fn invalid_argument(message: impl Into<Cow<'static, str>>) -> Self {
         Self::caller(ErrorKind::InvalidArgument, message)
@@ -259,8 +261,9 @@ impl Error {
         Self::caller(ErrorKind::NotACounter, format!("a counter has 8 bytes, this value has {len}"))
     }
 
-    /// An error without a place in a file, for implementations of a [`Catalog`](crate::locator::Catalog) or a
-    /// [`ConnectionRegistry`](crate::ConnectionRegistry), and for clients of servers.
+    /// Creates an error without a place in a file, for implementations of a
+    /// [`Catalog`](crate::locator::Catalog) or a [`ConnectionRegistry`](crate::ConnectionRegistry), and for
+    /// clients of servers.
     ///
     /// A [`Locator`](crate::Locator) asks again after an error of a [transient](ErrorKind::is_transient)
     /// kind.
@@ -269,7 +272,7 @@ impl Error {
         Self::caller(kind, message)
     }
 
-    /// An operation that timed out.
+    /// Creates the error of an operation that timed out (`doing`: "connect").
     #[cold]
     pub fn timed_out(doing: &'static str) -> Self {
         let cause = Cause::System { doing, error: io::ErrorKind::TimedOut.into() };
@@ -320,31 +323,32 @@ impl Error {
         }))
     }
 
-    /// The kind of the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The file in which the error occurred, if any.
+    /// Returns the file in which the error occurred, if any.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
-    /// The offset in the file in bytes: that of the block, or of the trailer.
+    /// Returns the offset in the file in bytes: that of the block, or of the trailer.
     #[must_use]
     pub fn offset(&self) -> Option<u64> {
         self.0.offset
     }
 
-    /// The type of the block in which the error occurred, by HBase's name (`DATA`, `LEAF_INDEX` …), if known.
+    /// Returns the type of the block in which the error occurred, by HBase's name (`DATA`, `LEAF_INDEX` …),
+    /// if known.
     #[must_use]
     pub fn block(&self) -> Option<&'static str> {
         self.0.block
     }
 
-    /// What was wrong with the bytes, if they caused the error.
+    /// Returns what was wrong with the bytes, if they caused the error.
     #[must_use]
     pub fn corruption(&self) -> Option<&Corruption> {
         match &self.0.cause {
@@ -380,7 +384,7 @@ impl Error {
         matches!(&self.0.cause, Cause::System { error, .. } if kinds.contains(&error.kind()))
     }
 
-    /// The message without path and offset.
+    /// Returns the message without path and offset.
     #[must_use]
     pub fn message(&self) -> String {
         match &self.0.cause {
@@ -545,7 +549,7 @@ pub enum Corruption {
 }
 
 impl Corruption {
-    /// The kind of error for this corruption.
+    /// Returns the kind of error for this corruption.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

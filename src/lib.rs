@@ -56,7 +56,7 @@
 //! |---|---|---|
 //! | table | [`table`] | the regions of a table; splits, merges, snapshots, bulk loads |
 //! | locator | [`locator`] | from a row to its region and server: `hbase:meta`, `ZooKeeper` |
-//! | region | [`region`] | families, read points, the state of a row at one moment |
+//! | region | [`region`] | reads and writes of one key range; read points, flushes, compactions, observers |
 //! | store | | one family: its segments and files, merged; versions and deletes |
 //! | file | [`hfile`] | how blocks refer to each other |
 //! | log | [`wal`] | files of HBase's write-ahead log: entries, markers |

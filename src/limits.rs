@@ -47,7 +47,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The defaults.
+    /// Returns the defaults.
     #[must_use]
     pub fn new() -> Self {
         let bytes = if usize::BITS > 32 { 1 << 30 } else { 256 << 20 };

@@ -14,7 +14,7 @@ macro_rules! counters {
         }
 
         impl RegionMetrics {
-            /// The difference to an earlier snapshot.
+            /// Returns the cost since `earlier`, which are metrics of the same region.
             #[must_use]
             pub fn since(&self, earlier: &Self) -> Self {
                 Self { $($name: self.$name.wrapping_sub(earlier.$name),)+ }

@@ -34,8 +34,8 @@ const MAX_BYTES: usize = 1 << 30;
 const VALUE_OVERHEAD: usize = 8;
 
 impl BatchLimits {
-    /// Up to `rows` rows and about `bytes` bytes. A batch has at least one row, and at most 1 GiB, whatever
-    /// the limits are.
+    /// Limits a batch to `rows` rows and about `bytes` bytes. Whatever the limits are, a batch has at least
+    /// one row, and at most 1 GiB.
     #[must_use]
     pub fn new(rows: usize, bytes: usize) -> Self {
         Self { rows: rows.max(1), bytes: bytes.clamp(1, MAX_BYTES) }
@@ -70,7 +70,7 @@ pub struct BatchBuilder {
 }
 
 impl BatchBuilder {
-    /// A builder of batches with all columns of a layout, or those at `projection` in its schema.
+    /// Creates a builder of batches with all columns of a layout, or those at `projection` in its schema.
     ///
     /// # Errors
     ///
@@ -124,13 +124,13 @@ impl BatchBuilder {
         })
     }
 
-    /// The schema of the batches.
+    /// Returns the schema of the batches.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
 
-    /// The number of values that were not of their type, and are null.
+    /// Returns the number of values that were not of their type, and are null.
     #[must_use]
     pub fn invalid(&self) -> u64 {
         self.invalid

@@ -69,7 +69,7 @@ impl<R: Rows> Batches<R> {
         Self { rows: Some(rows), builder, is_over: false }
     }
 
-    /// The number of values so far that were not of their type, and are null.
+    /// Returns the number of values so far that were not of their type, and are null.
     #[must_use]
     pub fn invalid(&self) -> u64 {
         self.builder.invalid()

@@ -128,7 +128,7 @@ impl BatchFile {
         }))
     }
 
-    /// The schema, without metadata.
+    /// Returns the schema, without metadata.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         match &self.0 {
@@ -137,7 +137,7 @@ impl BatchFile {
         }
     }
 
-    /// The value of a pair of the file's metadata.
+    /// Returns the value of a key of the file's metadata; `None` if there is none.
     #[must_use]
     pub fn metadata(&self, name: &str) -> Option<String> {
         match &self.0 {

@@ -72,7 +72,7 @@ fn is_plausible(ty: ValueType, bytes: &[u8]) -> bool {
 }
 
 impl Infer {
-    /// An empty sample.
+    /// Creates an empty sample.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -65,19 +65,19 @@ pub enum Invalid {
 }
 
 impl KeyPart {
-    /// A part with the name of its column.
+    /// Creates a part with the name of its column.
     #[must_use]
     pub fn new(name: impl Into<String>, ty: ValueType) -> Self {
         Self { name: name.into(), ty }
     }
 
-    /// The name of its column in the batches.
+    /// Returns the name of its column in the batches.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The type.
+    /// Returns the type.
     #[must_use]
     pub fn value_type(&self) -> ValueType {
         self.ty
@@ -85,7 +85,7 @@ impl KeyPart {
 }
 
 impl Column {
-    /// A column whose name in the batches is `family:qualifier`, in HBase's printable form.
+    /// Creates a column whose name in the batches is `family:qualifier`, in HBase's printable form.
     #[must_use]
     pub fn new(family: impl Into<Vec<u8>>, qualifier: impl Into<Vec<u8>>, ty: ValueType) -> Self {
         let (family, qualifier) = (family.into(), qualifier.into());
@@ -131,25 +131,25 @@ impl Column {
         self
     }
 
-    /// The family.
+    /// Returns the family.
     #[must_use]
     pub fn family(&self) -> &[u8] {
         &self.family
     }
 
-    /// The qualifier.
+    /// Returns the qualifier.
     #[must_use]
     pub fn qualifier(&self) -> &[u8] {
         &self.qualifier
     }
 
-    /// The name of the column in the batches.
+    /// Returns the name of the column in the batches.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The type of a value.
+    /// Returns the type of a value.
     #[must_use]
     pub fn value_type(&self) -> ValueType {
         self.ty
@@ -174,7 +174,7 @@ impl Column {
 }
 
 impl RowKey {
-    /// The row key as one value, in the column `row`.
+    /// Maps the row key to one value, in the column `row`.
     #[must_use]
     pub fn whole(ty: ValueType) -> Self {
         Self::Whole(KeyPart::new("row", ty))
@@ -246,7 +246,7 @@ impl RowKey {
 }
 
 impl Mapping {
-    /// A mapping of columns, with the row key before them.
+    /// Creates a mapping of columns, with the row key before them.
     ///
     /// # Errors
     ///
@@ -304,13 +304,13 @@ impl Mapping {
         self.invalid
     }
 
-    /// How the row key becomes columns.
+    /// Returns how the row key becomes columns.
     #[must_use]
     pub fn row(&self) -> &RowKey {
         &self.row
     }
 
-    /// The columns.
+    /// Returns the columns.
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns

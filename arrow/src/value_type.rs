@@ -74,7 +74,7 @@ pub struct DecimalType {
 }
 
 impl DecimalType {
-    /// A decimal of `precision` digits, `scale` of them after the point.
+    /// Creates a decimal of `precision` digits, `scale` of them after the point.
     ///
     /// # Errors
     ///
@@ -88,13 +88,13 @@ impl DecimalType {
         Ok(Self { precision, scale })
     }
 
-    /// The number of digits.
+    /// Returns the number of digits.
     #[must_use]
     pub fn precision(self) -> u8 {
         self.precision
     }
 
-    /// The number of digits after the point.
+    /// Returns the number of digits after the point.
     #[must_use]
     pub fn scale(self) -> i8 {
         self.scale

@@ -19,7 +19,7 @@ pub struct CsvWriter<W> {
 }
 
 impl<W: Write> CsvWriter<W> {
-    /// A writer of batches with the columns of a schema.
+    /// Creates a writer of batches with the columns of a schema.
     #[must_use]
     pub fn new(out: W, schema: SchemaRef) -> Self {
         Self { out, schema, has_header: false, lines: Vec::new() }

@@ -48,13 +48,13 @@ pub struct HregionTable {
 const MAX_EXAMINED: usize = 64;
 
 impl HregionTable {
-    /// The rows of a table, or of [a snapshot](Table::open_snapshot).
+    /// Creates a table of SQL with the rows of a table, or of [a snapshot](Table::open_snapshot).
     #[must_use]
     pub fn new(table: Table, layout: Layout) -> Self {
         Self::of(Source::Table(table), layout)
     }
 
-    /// The rows of a region, or of files that were opened
+    /// Creates a table of SQL with the rows of a region, or of files that were opened
     /// [without one](hregion::RegionOptions::open_files).
     #[must_use]
     pub fn of_region(region: Region, layout: Layout) -> Self {

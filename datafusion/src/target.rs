@@ -24,14 +24,14 @@ pub struct TargetOptions {
 }
 
 impl TargetOptions {
-    /// The master key of the cluster, for encrypted files.
+    /// Sets the master key of the cluster, for encrypted files.
     #[must_use]
     pub fn master_key(mut self, key: impl Into<Vec<u8>>) -> Self {
         self.master_key = Some(key.into());
         self
     }
 
-    /// The storage that URLs are read from. By default, one with the settings of the environment.
+    /// Sets the storage that URLs are read from. By default, one with the settings of the environment.
     #[cfg(feature = "remote")]
     #[must_use]
     pub fn remote(mut self, storage: hregion_remote::RemoteStorage) -> Self {
@@ -95,7 +95,7 @@ impl Target {
         infer.mapping()
     }
 
-    /// The rows of the target.
+    /// Returns a table of SQL with the rows of the target.
     ///
     /// # Errors
     ///

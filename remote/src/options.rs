@@ -46,60 +46,60 @@ impl Default for RemoteOptions {
 }
 
 impl RemoteOptions {
-    /// The bytes at the end of a file that are read when it is opened, and kept while it is open. An HFile
-    /// whose trailer and load-on-open section fit opens by one request. Default: 64 KiB, at least 1.
+    /// Sets the bytes at the end of a file that are read when it is opened, and kept while it is open. An
+    /// HFile whose trailer and load-on-open section fit opens by one request. Default: 64 KiB, at least 1.
     #[must_use]
     pub fn tail_bytes(mut self, bytes: u64) -> Self {
         self.tail_bytes = bytes.max(1);
         self
     }
 
-    /// The bytes that one scan of a file has requested but not yet read, at most. They are never more than a
-    /// fifth of what the scan has read. 0 turns reading ahead off. Default: 8 MiB.
+    /// Sets the bytes that one scan of a file has requested but not yet read, at most. They are never more
+    /// than a fifth of what the scan has read. 0 turns reading ahead off. Default: 8 MiB.
     #[must_use]
     pub fn read_ahead_bytes(mut self, bytes: u64) -> Self {
         self.read_ahead_bytes = bytes;
         self
     }
 
-    /// The bytes that all scans of a storage have requested but not yet read, at most. Scans that were not
-    /// continued for long give up theirs. Default: 64 MiB.
+    /// Sets the bytes that all scans of a storage have requested but not yet read, at most. Scans that were
+    /// not continued for long give up theirs. Default: 64 MiB.
     #[must_use]
     pub fn total_read_ahead_bytes(mut self, bytes: u64) -> Self {
         self.total_read_ahead_bytes = bytes;
         self
     }
 
-    /// The time to connect to a server. Default: 5 seconds.
+    /// Sets the time to connect to a server. Default: 5 seconds.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// The time of one HTTP request, until the last byte of its body. Default: 30 seconds.
+    /// Sets the time of one HTTP request, until the last byte of its body. Default: 30 seconds.
     #[must_use]
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
     }
 
-    /// The time of one read, opening or listing, including retries. Default: 60 seconds.
+    /// Sets the time of one read, opening or listing, including retries. Default: 60 seconds.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// How often a request that failed is sent again, with growing pauses; one that makes an object is, if it
-    /// cannot be made twice. Default: 5. HDFS has rules of its own.
+    /// Sets how often a request that failed is sent again, with growing pauses; one that makes an object is,
+    /// if it cannot be made twice. Default: 5. HDFS has rules of its own.
     #[must_use]
     pub fn retries(mut self, retries: usize) -> Self {
         self.retries = retries;
         self
     }
 
-    /// The pauses before retries: the first, and the longest. Default: 100 ms and 5 seconds.
+    /// Sets the pauses before retries: the first, and the longest. Default: 100 ms and 5 seconds.
     #[must_use]
     pub fn backoff(mut self, first: Duration, max: Duration) -> Self {
         self.first_backoff = first;
@@ -107,38 +107,38 @@ impl RemoteOptions {
         self
     }
 
-    /// The size of one page of a listing, at most. Default: 16 MiB.
+    /// Sets the size of one page of a listing, at most. Default: 16 MiB.
     #[must_use]
     pub fn listing_bytes(mut self, bytes: u64) -> Self {
         self.listing_bytes = bytes;
         self
     }
 
-    /// The entries of one directory, at most. Default: 1,000,000.
+    /// Sets the entries of one directory, at most. Default: 1,000,000.
     #[must_use]
     pub fn listing_entries(mut self, entries: usize) -> Self {
         self.listing_entries = entries;
         self
     }
 
-    /// The bytes of one part of an object that is uploaded in parts, as those of more than two parts are. A
-    /// file that is being written takes about four of them in memory, at most. S3 takes parts of at least 5
-    /// MiB, and at most 10,000 of them. Default: 16 MiB, at least 1.
+    /// Sets the bytes of one part of an object that is uploaded in parts, as those of more than two parts
+    /// are. A file that is being written takes about four of them in memory, at most. S3 takes parts of at
+    /// least 5 MiB, and at most 10,000 of them. Default: 16 MiB, at least 1.
     #[must_use]
     pub fn upload_part_bytes(mut self, bytes: usize) -> Self {
         self.upload_part_bytes = bytes.max(1);
         self
     }
 
-    /// The length of a log in an object store from which on another one is begun. Each logged write puts all
-    /// of its log again. Default: 1 MiB.
+    /// Sets the length of a log in an object store from which on another one is begun. Each logged write puts
+    /// all of its log again. Default: 1 MiB.
     #[must_use]
     pub fn log_bytes(mut self, bytes: u64) -> Self {
         self.log_bytes = bytes;
         self
     }
 
-    /// A setting by its name: those of S3 begin with `aws_` and have the names of `object_store`
+    /// Adds a setting by its name: those of S3 begin with `aws_` and have the names of `object_store`
     /// (`aws_endpoint`, `aws_access_key_id`), those of Hadoop begin with `dfs.`, `fs.`, `hadoop.` or `ipc.`.
     /// They go before the environment and the files of Hadoop. The failover proxy provider has no effect: the
     /// active name node is asked. A name that is not understood is an error when the first file of the kind

@@ -49,7 +49,7 @@ impl BlockType {
         Self::ALL.into_iter().find(|(_, m, _)| *m == magic).map(|(t, ..)| t)
     }
 
-    /// The eight bytes at the start of a block of this type.
+    /// Returns the eight bytes at the start of a block of this type.
     #[must_use]
     pub fn magic(self) -> [u8; 8] {
         Self::ALL[self as usize].1

@@ -30,7 +30,7 @@ impl BloomHashType {
         Self::ALL.get(usize::try_from(code).ok()?).copied()
     }
 
-    /// The code in a filter's metadata.
+    /// Returns the code in a filter's metadata.
     #[must_use]
     pub fn code(self) -> i32 {
         self as i32

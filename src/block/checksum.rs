@@ -33,7 +33,7 @@ impl ChecksumType {
         })
     }
 
-    /// The stored code.
+    /// Returns the stored code.
     #[must_use]
     pub fn code(self) -> u8 {
         self as u8

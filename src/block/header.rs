@@ -143,78 +143,78 @@ impl BlockHeader {
         }
     }
 
-    /// The type of the block.
+    /// Returns the type of the block.
     #[inline]
     #[must_use]
     pub fn block_type(&self) -> BlockType {
         self.block_type
     }
 
-    /// The size in bytes of the stored payload and its checksums.
+    /// Returns the size in bytes of the stored payload and its checksums.
     #[inline]
     #[must_use]
     pub fn on_disk_size_without_header(&self) -> u32 {
         self.sizes.on_disk_size
     }
 
-    /// The size in bytes of the payload when decrypted and decompressed.
+    /// Returns the size in bytes of the payload when decrypted and decompressed.
     #[inline]
     #[must_use]
     pub fn uncompressed_size_without_header(&self) -> u32 {
         self.plain_size
     }
 
-    /// The offset of the previous block of the same type; -1 for none. Data blocks count as one type, encoded
-    /// or not.
+    /// Returns the offset of the previous block of the same type; -1 for none. Data blocks count as one type,
+    /// encoded or not.
     #[inline]
     #[must_use]
     pub fn prev_block_offset(&self) -> i64 {
         self.prev_block_offset
     }
 
-    /// The type of the checksums; `None` in a file without checksums.
+    /// Returns the type of the checksums; `None` in a file without checksums.
     #[inline]
     #[must_use]
     pub fn checksum_type(&self) -> Option<ChecksumType> {
         self.sizes.sums.map(|sums| sums.checksum_type)
     }
 
-    /// The number of bytes that one checksum covers; `None` in a file without checksums.
+    /// Returns the number of bytes that one checksum covers; `None` in a file without checksums.
     #[inline]
     #[must_use]
     pub fn bytes_per_checksum(&self) -> Option<u32> {
         self.sizes.sums.map(|sums| sums.bytes_per_checksum.get())
     }
 
-    /// The size in bytes of header and payload, without the checksums.
+    /// Returns the size in bytes of header and payload, without the checksums.
     #[inline]
     #[must_use]
     pub fn on_disk_data_size_with_header(&self) -> usize {
         self.sizes.data_size()
     }
 
-    /// The size in bytes of the whole block: header, payload, checksums.
+    /// Returns the size in bytes of the whole block: header, payload, checksums.
     #[inline]
     #[must_use]
     pub fn total_size(&self) -> usize {
         self.sizes.total_size()
     }
 
-    /// The size in bytes of the header: 33, or 24 in a file of version 2.0.
+    /// Returns the size in bytes of the header: 33, or 24 in a file of version 2.0.
     #[inline]
     #[must_use]
     pub fn header_size(&self) -> usize {
         self.sizes.header_size()
     }
 
-    /// The range of the stored payload in the block.
+    /// Returns the range of the stored payload in the block.
     #[inline]
     #[must_use]
     pub fn payload(&self) -> Range<usize> {
         self.sizes.header_size()..self.sizes.data_size()
     }
 
-    /// The size in bytes of the stored payload.
+    /// Returns the size in bytes of the stored payload.
     #[inline]
     #[must_use]
     pub fn payload_size(&self) -> usize {

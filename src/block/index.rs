@@ -20,7 +20,7 @@ pub struct BlockHandle {
 }
 
 impl BlockHandle {
-    /// The offset after the block.
+    /// Returns the offset after the block.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.offset + u64::from(self.on_disk_size)

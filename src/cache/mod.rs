@@ -44,7 +44,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use tier::Tier;
 
-/// A cache of decoded blocks. Clones share it.
+/// A cache of decoded blocks, bounded by bytes, for any number of tables, regions and files (HBase:
+/// `BlockCache`). Cheap to clone, and safe to share between threads; clones are the same cache.
 #[derive(Clone)]
 pub struct BlockCache(Arc<Shared>);
 
@@ -234,7 +235,7 @@ const LARGE: u64 = 64;
 const ENTRY_OVERHEAD: usize = 200;
 
 impl BlockCache {
-    /// A cache of `bytes` bytes. With 0 bytes, it stores nothing.
+    /// Creates a cache of `bytes` bytes. With 0 bytes, it stores nothing.
     ///
     /// On a system without a clock (`wasm32-unknown-unknown`), files cannot be opened with a cache.
     #[must_use]
@@ -242,7 +243,7 @@ impl BlockCache {
         Self::new(bytes, 0, None, 0)
     }
 
-    /// Options to make a cache with.
+    /// Returns the options to make a cache with.
     #[must_use]
     pub fn options() -> BlockCacheOptions {
         BlockCacheOptions::new()
@@ -269,21 +270,21 @@ impl BlockCache {
         }))
     }
 
-    /// The capacity in bytes, without the memory that only Bloom filters take
+    /// Returns the capacity in bytes, without the memory that only Bloom filters take
     /// ([`filter_capacity`](Self::filter_capacity)).
     #[must_use]
     pub fn capacity(&self) -> u64 {
         self.0.capacity
     }
 
-    /// The bytes that only Bloom filters take, in addition to the capacity
+    /// Returns the bytes that only Bloom filters take, in addition to the capacity
     /// ([`BlockCacheOptions::filter_capacity`]).
     #[must_use]
     pub fn filter_capacity(&self) -> u64 {
         self.0.filters.as_ref().map_or(0, FilterStore::capacity)
     }
 
-    /// The statistics and the current contents.
+    /// Returns the statistics and the current contents.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
         let counters = &self.0.counters;

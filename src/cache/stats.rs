@@ -30,7 +30,7 @@ pub struct CacheStats {
 }
 
 impl CacheStats {
-    /// The ratio of [`hits`](Self::hits) to all lookups, from 0 to 1; 0 without lookups.
+    /// Returns the ratio of [`hits`](Self::hits) to all lookups, from 0 to 1; 0 without lookups.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a ratio")]
     pub fn hit_ratio(&self) -> f64 {

@@ -57,7 +57,7 @@ impl CellType {
         Self::ALL.into_iter().find(|t| t.name() == name)
     }
 
-    /// The stored code.
+    /// Returns the stored code.
     #[inline]
     #[must_use]
     pub fn code(self) -> u8 {

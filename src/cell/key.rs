@@ -59,7 +59,7 @@ impl CellKey {
         unsafe { &*(std::ptr::from_ref(bytes) as *const Self) }
     }
 
-    /// The whole key.
+    /// Returns the whole key.
     #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -71,14 +71,14 @@ impl CellKey {
         usize::from(u16::from_be_bytes([self.0[0], self.0[1]]))
     }
 
-    /// The row.
+    /// Returns the row.
     #[inline]
     #[must_use]
     pub fn row(&self) -> &[u8] {
         &self.0[2..2 + self.row_len()]
     }
 
-    /// The family.
+    /// Returns the family.
     #[inline]
     #[must_use]
     pub fn family(&self) -> &[u8] {
@@ -94,7 +94,7 @@ impl CellKey {
         mine.len() == family.len() && mine.iter().zip(family).all(|(a, b)| a == b)
     }
 
-    /// The qualifier.
+    /// Returns the qualifier.
     #[inline]
     #[must_use]
     pub fn qualifier(&self) -> &[u8] {
@@ -118,7 +118,7 @@ impl CellKey {
         &self.0[2 + self.row_len()..self.0.len() - TIMESTAMP_AND_TYPE]
     }
 
-    /// The timestamp in milliseconds.
+    /// Returns the timestamp in milliseconds.
     #[inline]
     #[must_use]
     pub fn timestamp(&self) -> i64 {
@@ -141,7 +141,7 @@ impl CellKey {
             && self.type_code() == CellType::Maximum.code()
     }
 
-    /// The type.
+    /// Returns the type.
     #[inline]
     #[must_use]
     pub fn cell_type(&self) -> CellType {
@@ -266,7 +266,7 @@ impl fmt::Debug for CellKey {
 pub struct SeekKey(Vec<u8>);
 
 impl SeekKey {
-    /// The smallest key, that of the empty row.
+    /// Creates the smallest key, that of the empty row.
     #[must_use]
     pub fn new() -> Self {
         Self::first_on_row(b"")
@@ -279,31 +279,31 @@ impl SeekKey {
         Self(key)
     }
 
-    /// The key before all others of a row.
+    /// Creates the key before all others of a row.
     #[must_use]
     pub fn first_on_row(row: &[u8]) -> Self {
         Self::of(row, b"", b"", LATEST_TIMESTAMP, CellType::Maximum)
     }
 
-    /// The key after all others of a row.
+    /// Creates the key after all others of a row.
     #[must_use]
     pub fn last_on_row(row: &[u8]) -> Self {
         Self::of(row, b"", b"", OLDEST_TIMESTAMP, CellType::Minimum)
     }
 
-    /// The key before every version of a column.
+    /// Creates the key before every version of a column.
     #[must_use]
     pub fn first_on_column(row: &[u8], family: &[u8], qualifier: &[u8]) -> Self {
         Self::of(row, family, qualifier, LATEST_TIMESTAMP, CellType::Maximum)
     }
 
-    /// The key after every version of a column.
+    /// Creates the key after every version of a column.
     #[must_use]
     pub fn last_on_column(row: &[u8], family: &[u8], qualifier: &[u8]) -> Self {
         Self::of(row, family, qualifier, OLDEST_TIMESTAMP, CellType::Minimum)
     }
 
-    /// A key of these parts.
+    /// Creates a key of these parts; the timestamp is in milliseconds.
     ///
     /// # Panics
     ///
@@ -362,7 +362,7 @@ impl SeekKey {
         self
     }
 
-    /// The key, borrowed.
+    /// Returns the key, borrowed.
     #[inline]
     #[must_use]
     pub fn as_key(&self) -> &CellKey {

@@ -32,25 +32,25 @@ pub struct CellRef<'a> {
 }
 
 impl<'a> CellRef<'a> {
-    /// A cell with this key and value, without tags, with sequence id 0.
+    /// Creates a cell with this key and value, without tags, with sequence id 0.
     #[must_use]
     pub fn new(key: &'a CellKey, value: &'a [u8]) -> Self {
         Self { key, value, tags: &[], seq_id: 0 }
     }
 
-    /// The same cell with another sequence id.
+    /// Returns the same cell with another sequence id.
     #[must_use]
     pub fn with_seq_id(self, seq_id: i64) -> Self {
         Self { seq_id, ..self }
     }
 
-    /// The same cell with another value.
+    /// Returns the same cell with another value.
     #[must_use]
     pub fn with_value(self, value: &'a [u8]) -> Self {
         Self { value, ..self }
     }
 
-    /// The same cell with other tags, in the format of [`tag_bytes`](Self::tag_bytes).
+    /// Returns the same cell with other tags, in the format of [`tag_bytes`](Self::tag_bytes).
     ///
     /// # Errors
     ///
@@ -64,69 +64,69 @@ impl<'a> CellRef<'a> {
         Ok(Self { tags, ..self })
     }
 
-    /// The key: row, family, qualifier, timestamp and type.
+    /// Returns the key: row, family, qualifier, timestamp and type.
     #[inline]
     #[must_use]
     pub fn key(&self) -> &'a CellKey {
         self.key
     }
 
-    /// The row.
+    /// Returns the row.
     #[inline]
     #[must_use]
     pub fn row(&self) -> &'a [u8] {
         self.key.row()
     }
 
-    /// The family.
+    /// Returns the family.
     #[inline]
     #[must_use]
     pub fn family(&self) -> &'a [u8] {
         self.key.family()
     }
 
-    /// The qualifier.
+    /// Returns the qualifier.
     #[inline]
     #[must_use]
     pub fn qualifier(&self) -> &'a [u8] {
         self.key.qualifier()
     }
 
-    /// The timestamp in milliseconds.
+    /// Returns the timestamp in milliseconds.
     #[inline]
     #[must_use]
     pub fn timestamp(&self) -> i64 {
         self.key.timestamp()
     }
 
-    /// The type.
+    /// Returns the type.
     #[inline]
     #[must_use]
     pub fn cell_type(&self) -> CellType {
         self.key.cell_type()
     }
 
-    /// The value.
+    /// Returns the value.
     #[inline]
     #[must_use]
     pub fn value(&self) -> &'a [u8] {
         self.value
     }
 
-    /// The tags, in their order.
+    /// Returns the tags, in their order.
     #[must_use]
     pub fn tags(&self) -> Tags<'a> {
         Tags::new(self.tags)
     }
 
-    /// The tags as stored: for each a `u16` length, a type and a value.
+    /// Returns the tags as stored: for each a `u16` length, a type and a value.
     #[inline]
     #[must_use]
     pub fn tag_bytes(&self) -> &'a [u8] {
         self.tags
     }
 
-    /// The sequence id, also called mvcc in HBase; 0 if the file does not store it.
+    /// Returns the sequence id, also called mvcc in HBase; 0 if the file does not store it.
     #[inline]
     #[must_use]
     pub fn seq_id(&self) -> i64 {
@@ -157,7 +157,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// The cell, borrowed.
+    /// Returns the cell, borrowed.
     #[must_use]
     pub fn as_ref(&self) -> CellRef<'_> {
         CellRef { key: &self.key, value: &self.value, tags: &self.tags, seq_id: self.seq_id }

@@ -48,7 +48,7 @@ impl Default for RowBuf {
 }
 
 impl RowBuf {
-    /// An empty buffer.
+    /// Creates an empty buffer.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -149,20 +149,20 @@ impl RowBuf {
         Ok(())
     }
 
-    /// A reference to the row.
+    /// Returns a reference to the row.
     #[inline]
     #[must_use]
     pub fn as_row(&self) -> RowRef<'_> {
         RowRef { bytes: &self.bytes[..self.used], len: self.len }
     }
 
-    /// An owned copy of the row, in one allocation.
+    /// Returns an owned copy of the row, in one allocation.
     #[must_use]
     pub fn freeze(&self) -> Row {
         self.as_row().to_row()
     }
 
-    /// The number of cells.
+    /// Returns the number of cells.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
@@ -274,21 +274,21 @@ pub struct RowRef<'a> {
 }
 
 impl<'a> RowRef<'a> {
-    /// The row key; empty if there are no cells.
+    /// Returns the row key; empty if there are no cells.
     #[inline]
     #[must_use]
     pub fn key(self) -> &'a [u8] {
         self.cells().next().map_or(&[], |cell| cell.row())
     }
 
-    /// The cells.
+    /// Returns the cells.
     #[inline]
     #[must_use]
     pub fn cells(self) -> Cells<'a> {
         Cells { rest: self.bytes, left: self.len }
     }
 
-    /// The number of cells.
+    /// Returns the number of cells.
     #[inline]
     #[must_use]
     pub fn len(self) -> usize {
@@ -302,20 +302,20 @@ impl<'a> RowRef<'a> {
         self.len == 0
     }
 
-    /// The first cell of a column: its newest version.
+    /// Returns the first cell of a column: its newest version.
     #[must_use]
     pub fn cell(self, family: impl AsRef<[u8]>, qualifier: impl AsRef<[u8]>) -> Option<CellRef<'a>> {
         let (family, qualifier) = (family.as_ref(), qualifier.as_ref());
         self.cells().find(|cell| cell.qualifier() == qualifier && cell.family() == family)
     }
 
-    /// The value of the first cell of a column.
+    /// Returns the value of the first cell of a column.
     #[must_use]
     pub fn value(self, family: impl AsRef<[u8]>, qualifier: impl AsRef<[u8]>) -> Option<&'a [u8]> {
         self.cell(family, qualifier).map(|cell| cell.value())
     }
 
-    /// An owned copy, in one allocation.
+    /// Returns an owned copy, in one allocation.
     #[must_use]
     pub fn to_row(self) -> Row {
         Row { bytes: self.bytes.into(), len: self.len, stale: false }
@@ -331,26 +331,26 @@ pub struct Row {
 }
 
 impl Row {
-    /// A reference to the row.
+    /// Returns a reference to the row.
     #[inline]
     #[must_use]
     pub fn as_row(&self) -> RowRef<'_> {
         RowRef { bytes: &self.bytes, len: self.len }
     }
 
-    /// The row key; empty if there are no cells.
+    /// Returns the row key; empty if there are no cells.
     #[must_use]
     pub fn key(&self) -> &[u8] {
         self.as_row().key()
     }
 
-    /// The cells, in order.
+    /// Returns the cells, in order.
     #[must_use]
     pub fn cells(&self) -> Cells<'_> {
         self.as_row().cells()
     }
 
-    /// The number of cells.
+    /// Returns the number of cells.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
@@ -362,13 +362,13 @@ impl Row {
         self.len == 0
     }
 
-    /// The first cell of a column: its newest version.
+    /// Returns the first cell of a column: its newest version.
     #[must_use]
     pub fn cell(&self, family: impl AsRef<[u8]>, qualifier: impl AsRef<[u8]>) -> Option<CellRef<'_>> {
         self.as_row().cell(family, qualifier)
     }
 
-    /// The value of the first cell of a column.
+    /// Returns the value of the first cell of a column.
     #[must_use]
     pub fn value(&self, family: impl AsRef<[u8]>, qualifier: impl AsRef<[u8]>) -> Option<&[u8]> {
         self.as_row().value(family, qualifier)

@@ -348,7 +348,7 @@ impl Filter {
         Self::holding(deepest(&filters), || Kind::Or(filters))
     }
 
-    /// A user-defined filter.
+    /// Creates a user-defined filter (HBase: a class that extends `FilterBase`).
     #[must_use]
     pub fn custom(filter: impl CustomFilter + 'static) -> Self {
         Self::leaf(Kind::Custom(Custom(Arc::new(filter))))

@@ -136,7 +136,7 @@ fn with_delete_family_bloom(mut options: HFileWriterOptions) -> HFileWriterOptio
 }
 
 impl StoreFileOrigin {
-    /// A flush of everything logged up to a sequence id.
+    /// Describes a flush of everything logged up to a sequence id.
     #[must_use]
     pub fn flush(max_seq_id: i64) -> Self {
         Self::Store { max_seq_id, major_compaction: false, compacted: Vec::new() }

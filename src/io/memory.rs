@@ -13,7 +13,7 @@ pub struct MemoryFile {
 }
 
 impl MemoryFile {
-    /// A file of these bytes; errors refer to it as `name`.
+    /// Creates a file of these bytes; errors refer to it as `name`.
     #[must_use]
     pub fn new(name: impl Into<PathBuf>, bytes: impl Into<Bytes>) -> Self {
         Self { bytes: bytes.into(), path: name.into() }

@@ -79,7 +79,7 @@ pub struct MmapStorage(LocalStorage);
 const MIN_LEN: u64 = 64 << 10;
 
 impl MmapStorage {
-    /// The local file system.
+    /// Creates the storage.
     ///
     /// # Safety
     ///

@@ -360,7 +360,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
 pub struct FileLock(#[expect(dead_code, reason = "held, never read")] Box<dyn Held>);
 
 impl FileLock {
-    /// A lock that is released when `held` is dropped.
+    /// Creates a lock that is released when `held` is dropped.
     pub fn new(held: impl Send + Sync + fmt::Debug + 'static) -> Self {
         Self(Box::new(held))
     }
@@ -387,7 +387,7 @@ pub struct DirEntry {
 }
 
 impl DirEntry {
-    /// The name, if it is UTF-8. HBase creates no others.
+    /// Returns the name, if it is UTF-8. HBase creates no others.
     #[must_use]
     pub fn utf8_name(&self) -> Option<&str> {
         self.name.to_str()

@@ -35,7 +35,7 @@ impl Replica {
     /// A copy without a known server.
     pub const UNKNOWN: Self = Self { server: None, seq_num: NO_SEQ_NUM };
 
-    /// A copy that a server opened at a sequence id.
+    /// Describes a copy that a server opened at a sequence id.
     #[must_use]
     pub fn on(server: ServerName, seq_num: i64) -> Self {
         Self { server: Some(server), seq_num }

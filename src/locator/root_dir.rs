@@ -27,13 +27,13 @@ const CLUSTER_ID_BYTES: u64 = 4096;
 const OLD_CATALOG: &str = ".META.";
 
 impl RootDir {
-    /// A root directory in the local file system.
+    /// Refers to a root directory in the local file system. Opens nothing.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self::with_storage(Arc::new(LocalStorage), path)
     }
 
-    /// A root directory in the given storage.
+    /// Refers to a root directory in the given storage. Opens nothing.
     #[must_use]
     pub fn with_storage(storage: Arc<dyn Storage>, path: impl Into<PathBuf>) -> Self {
         Self { storage, path: path.into() }

@@ -13,7 +13,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// A position before `row` if `include` is true, else after it.
+    /// Creates a position before `row` if `include` is true, else after it.
     #[must_use]
     pub fn new(row: impl Into<Bytes>, include: bool) -> Self {
         Self { row: row.into(), include }

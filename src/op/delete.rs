@@ -32,7 +32,7 @@ pub(crate) struct DeleteCell {
 }
 
 impl Delete {
-    /// Deletes the whole row, unless markers are added.
+    /// Creates a delete of the whole row, or of what the markers hide if some are added.
     #[must_use]
     pub fn new(row: impl Into<Bytes>) -> Self {
         let durability = Durability::UseDefault;
@@ -54,7 +54,8 @@ impl Delete {
         self.add(CellType::DeleteColumn, family.into(), qualifier.into(), None)
     }
 
-    /// Deletes the versions of a column up to and including a timestamp (HBase: `Delete.addColumns`).
+    /// Deletes the versions of a column up to and including a timestamp in milliseconds (HBase:
+    /// `Delete.addColumns`).
     #[must_use]
     pub fn column_at(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>, timestamp: i64) -> Self {
         self.add(CellType::DeleteColumn, family.into(), qualifier.into(), Some(timestamp))
@@ -66,7 +67,8 @@ impl Delete {
         self.add(CellType::Delete, family.into(), qualifier.into(), None)
     }
 
-    /// Deletes the version of a column with exactly this timestamp (HBase: `Delete.addColumn`).
+    /// Deletes the version of a column with exactly this timestamp in milliseconds (HBase:
+    /// `Delete.addColumn`).
     #[must_use]
     pub fn version_at(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>, timestamp: i64) -> Self {
         self.add(CellType::Delete, family.into(), qualifier.into(), Some(timestamp))
@@ -78,13 +80,15 @@ impl Delete {
         self.add(CellType::DeleteFamily, family.into(), Bytes::new(), None)
     }
 
-    /// Deletes the cells of a family up to and including a timestamp.
+    /// Deletes the cells of a family up to and including a timestamp in milliseconds (HBase:
+    /// `Delete.addFamily`).
     #[must_use]
     pub fn family_at(self, family: impl Into<Bytes>, timestamp: i64) -> Self {
         self.add(CellType::DeleteFamily, family.into(), Bytes::new(), Some(timestamp))
     }
 
-    /// Deletes the cells of a family with exactly this timestamp (HBase: `Delete.addFamilyVersion`).
+    /// Deletes the cells of a family with exactly this timestamp in milliseconds (HBase:
+    /// `Delete.addFamilyVersion`).
     #[must_use]
     pub fn family_version(self, family: impl Into<Bytes>, timestamp: i64) -> Self {
         self.add(CellType::DeleteFamilyVersion, family.into(), Bytes::new(), Some(timestamp))

@@ -101,7 +101,7 @@ pub struct Append(pub(crate) Delta<Bytes>);
 impl Append {
     delta_methods!();
 
-    /// Appends bytes to a value.
+    /// Appends bytes to the newest value of a column (HBase: `Append.addColumn`).
     #[must_use]
     pub fn column(
         mut self,
@@ -125,7 +125,7 @@ pub struct Increment(pub(crate) Delta<i64>);
 impl Increment {
     delta_methods!();
 
-    /// Adds an amount to a counter.
+    /// Adds an amount, which may be negative, to a counter (HBase: `Increment.addColumn`).
     #[must_use]
     pub fn column(mut self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>, amount: i64) -> Self {
         self.0.add(family.into(), qualifier.into(), amount);

@@ -11,7 +11,7 @@ pub struct Get {
 }
 
 impl Get {
-    /// A read of the newest version of every column of a row.
+    /// Creates a read of the newest version of every column of a row.
     #[must_use]
     pub fn new(row: impl AsRef<[u8]>) -> Self {
         Self { row: row.as_ref().to_vec(), select: Select::default() }

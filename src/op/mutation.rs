@@ -4,7 +4,7 @@ use super::{Append, Delete, Durability, Increment, Put};
 use crate::cell::MAX_ROW_LEN;
 use crate::error::{Error, Result};
 
-/// A write of one row, of any kind (HBase: `Mutation`).
+/// A write of one row, of any kind (HBase: `Mutation`). Each kind converts into it: `Put::new("row").into()`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mutation {

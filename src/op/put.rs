@@ -30,7 +30,7 @@ impl Put {
         Self { row: row.into(), cells: Vec::new(), ttl: None, durability: Durability::UseDefault }
     }
 
-    /// Adds a value with the time of writing as its timestamp.
+    /// Adds a value with the time of writing as its timestamp (HBase: `Put.addColumn`).
     #[must_use]
     pub fn cell(
         self,
@@ -41,7 +41,8 @@ impl Put {
         self.add(family.into(), qualifier.into(), None, value.into())
     }
 
-    /// Adds a value at a timestamp in milliseconds. `i64::MAX` means the time of writing.
+    /// Adds a value at a timestamp in milliseconds. `i64::MAX` means the time of writing. A put with a
+    /// negative one is refused when it is written.
     #[must_use]
     pub fn cell_at(
         self,

@@ -75,7 +75,7 @@ impl Default for Scan {
 }
 
 impl Scan {
-    /// A read of the newest version of every column of every row.
+    /// Creates a read of the newest version of every column of every row.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -118,25 +118,25 @@ impl Scan {
         self
     }
 
-    /// Sets the row at which the scan begins, or after which if `include` is false. An empty row is the start
-    /// of the region.
+    /// Sets the row at which the scan begins, or after which if `include` is false (HBase: `withStartRow`).
+    /// An empty row is no bound.
     #[must_use]
     pub fn start_row(mut self, row: impl Into<Bytes>, include: bool) -> Self {
         (self.start, self.include_start) = (row.into(), include);
         self
     }
 
-    /// Sets the row at which the scan ends, or before which if `include` is false. An empty row is the end of
-    /// the region.
+    /// Sets the row at which the scan ends, or before which if `include` is false (HBase: `withStopRow`). An
+    /// empty row is no bound.
     #[must_use]
     pub fn stop_row(mut self, row: impl Into<Bytes>, include: bool) -> Self {
         (self.stop, self.include_stop) = (row.into(), include);
         self
     }
 
-    /// Reads all rows that begin with `prefix`. To read them [reversed](Self::reversed), set the bounds
-    /// yourself: start at the [first row after them](next_prefix), not included, and stop at `prefix`,
-    /// included.
+    /// Sets the rows to those that begin with `prefix` (HBase: `setStartStopRowForPrefixScan`). To read them
+    /// [reversed](Self::reversed), set the bounds yourself: start at the [first row after them](next_prefix),
+    /// not included, and stop at `prefix`, included.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<Bytes>) -> Self {
         self.start = prefix.into();
@@ -155,8 +155,7 @@ impl Scan {
     }
 
     /// Sets whether rows are read in descending order (default: no). The start row is then the greatest row
-    /// and the stop row the least: an empty start row is the end of the region, and an empty stop row its
-    /// start. The cells within a row keep their order.
+    /// and the stop row the least. The cells within a row keep their order.
     #[must_use]
     pub fn reversed(mut self, reversed: bool) -> Self {
         self.reversed = reversed;

@@ -4,7 +4,7 @@ use super::{Columns, TimeRange};
 use crate::filter::Filter;
 use bytes::Bytes;
 
-/// The isolation level of a read: which writes it sees.
+/// The isolation level of a read: which writes it sees (HBase: `IsolationLevel`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Isolation {
     /// Sees only writes that were complete when the read began, and each row's writes as a whole.
@@ -25,7 +25,7 @@ pub enum Consistency {
     Timeline,
 }
 
-/// The copies of a region that a read asks.
+/// The copies of a region that a read of a cluster asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadFrom {
     /// The primary copy.
@@ -151,7 +151,7 @@ macro_rules! select_methods {
             self
         }
 
-        /// Sets which writes to see.
+        /// Sets which writes to see (default: [`ReadCommitted`](crate::Isolation::ReadCommitted)).
         #[must_use]
         pub fn isolation(mut self, isolation: $crate::op::Isolation) -> Self {
             self.select.isolation = isolation;

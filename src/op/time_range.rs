@@ -3,7 +3,8 @@
 use crate::error::{Error, Result};
 use std::cmp::Ordering;
 
-/// A range of timestamps in milliseconds: from an inclusive minimum to an exclusive maximum.
+/// A range of timestamps in milliseconds: from an inclusive minimum to an exclusive maximum (HBase:
+/// `TimeRange`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimeRange {
     min: i64,

@@ -19,7 +19,7 @@ pub struct CheckResult {
 }
 
 impl CheckResult {
-    /// The result of a conditional write on a server.
+    /// Creates the result of a conditional write on a server.
     #[must_use]
     pub fn new(success: bool, cells: Row) -> Self {
         Self { success, cells }

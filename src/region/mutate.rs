@@ -47,19 +47,21 @@ pub(super) struct Times {
 }
 
 impl Region {
-    /// Writes values to a row, atomically: a read sees all or none.
+    /// Writes values to a row, atomically: a read sees all or none (HBase: `HRegion.put`).
     ///
     /// # Errors
     ///
-    /// If the row is outside of the region, a family is unknown, a cell is too large, or the region is
-    /// read-only; if all the cells are larger than [`Limits::block_bytes`](crate::Limits::block_bytes), and
-    /// so than an entry of the log; or if the put is to be logged, and the family is `METAFAMILY`, which logs
-    /// have for markers of events. Nothing is written then. If the log cannot be written: see [`Region`].
+    /// If the put has no values, or a timestamp is negative; if the row is empty, longer than
+    /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN) or outside of the region, or a family is unknown; if a cell
+    /// has more than 10 MiB (HBase: `hbase.server.keyvalue.maxsize`), or all of them together more than
+    /// [`Limits::block_bytes`](crate::Limits::block_bytes), the limit of an entry of the log; if the region
+    /// is read-only; or if the put is to be logged, and the family is `METAFAMILY`, which logs have for
+    /// markers of events. Nothing is written then. If the log cannot be written: see [`Region`].
     pub fn put(&self, put: Put) -> Result<()> {
         self.0.put(put)
     }
 
-    /// Hides cells of a row by delete markers, atomically.
+    /// Hides cells of a row by delete markers, atomically (HBase: `HRegion.delete`).
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// Whether cells hidden by delete markers are kept.
+/// Whether cells hidden by delete markers are kept (HBase: `KeepDeletedCells`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum KeepDeletedCells {
     /// Deleted cells are dropped by the next flush or compaction.

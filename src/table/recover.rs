@@ -93,11 +93,10 @@ impl Table {
     ///
     /// If a log is unreadable, encrypted, or damaged before its end; if one that was closed, or is not the
     /// newest of its server, is torn, unless that [is accepted](RegionOptions::accept_torn_logs); if a region
-    /// or the root is
-    /// [locked](crate::ErrorKind::Locked), or a region has recovered HFiles, or recovered edits outside of
-    /// its directory, as [`RegionOptions::open`] says. Then nothing has changed. If a region does not open:
-    /// the edits of all regions are in recovered edits then, so other regions have theirs when they are
-    /// opened. Logs are moved after everything else has succeeded.
+    /// or the root is [locked](crate::ErrorKind::Locked), or a region has recovered HFiles, or recovered
+    /// edits outside of its directory, as [`RegionOptions::open`] says. Then nothing has changed. If a region
+    /// does not open: the edits of all regions are in recovered edits then, so other regions have theirs when
+    /// they are opened. Logs are moved after everything else has succeeded.
     pub fn recover(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         Error::if_no_clock("a recovery")?;
         let options = options.create_if_missing(false).alter(false).writable(true).with_split_logs();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Writes require a table whose regions were opened for writing. They work and fail as those of
 /// [`Region`], and also fail if no region, or more than one, has the row.
 impl Table {
-    /// Writes cells of a row.
+    /// Writes values to a row, atomically.
     ///
     /// # Errors
     ///
@@ -22,7 +22,7 @@ impl Table {
         self.0.write(put, Put::row, Region::put)
     }
 
-    /// Deletes cells of a row.
+    /// Hides cells of a row by delete markers, atomically.
     ///
     /// # Errors
     ///
@@ -31,7 +31,7 @@ impl Table {
         self.0.write(delete, Delete::row, Region::delete)
     }
 
-    /// Adds to counters of a row. Returns the new cells.
+    /// Adds to counters of a row, atomically. Returns the new cells, by family and qualifier.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl Table {
         self.0.write(increment, Increment::row, Region::increment)
     }
 
-    /// Appends to values of a row. Returns the new cells.
+    /// Appends to values of a row, atomically. Returns the new cells, by family and qualifier.
     ///
     /// # Errors
     ///

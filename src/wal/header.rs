@@ -48,19 +48,20 @@ impl WalHeader {
         self.tag_compression
     }
 
-    /// The codec of the values, if they are compressed (`hbase.regionserver.wal.value.enablecompression`).
+    /// Returns the codec of the values, if they are compressed
+    /// (`hbase.regionserver.wal.value.enablecompression`).
     #[must_use]
     pub fn value_compression(&self) -> Option<Codec> {
         self.value_compression
     }
 
-    /// The class that wrote the log, without its package.
+    /// Returns the class that wrote the log, without its package.
     #[must_use]
     pub fn writer_class(&self) -> Option<&str> {
         self.writer_class.as_deref()
     }
 
-    /// The id of the log, if it has checksums: only logs written by this crate do (wal.md §16).
+    /// Returns the id of the log, if it has checksums: only logs written by this crate do (wal.md §16).
     #[must_use]
     pub fn log_id(&self) -> Option<u64> {
         self.log_id

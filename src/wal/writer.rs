@@ -22,7 +22,7 @@ pub struct WalWriterOptions {
 }
 
 impl WalWriterOptions {
-    /// The defaults.
+    /// Returns the defaults.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -70,15 +70,16 @@ const MAX_OF_PROCESS: usize = 512;
 const RETRIES: usize = 100;
 
 impl FileHandles {
-    /// A bound of this many handles, at least 1. Each reading thread may hold one more during its read.
+    /// Creates a bound of this many handles, at least 1. Each reading thread may hold one more during its
+    /// read.
     #[must_use]
     pub fn with_capacity(handles: usize) -> Self {
         let (moves, state) = (RwLock::new(()), Mutex::default());
         Self(Arc::new(Shared { capacity: handles.max(1), moves, state }))
     }
 
-    /// The bound of the process: 512, or a quarter of the limit of the process (`RLIMIT_NOFILE`) at the first
-    /// call, if that is less.
+    /// Returns the bound of the process: 512, or a quarter of the limit of the process (`RLIMIT_NOFILE`) at
+    /// the first call, if that is less.
     #[must_use]
     pub fn of_process() -> Self {
         static SHARED: LazyLock<FileHandles> =
@@ -86,13 +87,13 @@ impl FileHandles {
         SHARED.clone()
     }
 
-    /// The maximum number of handles.
+    /// Returns the maximum number of handles.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.0.capacity
     }
 
-    /// The number of open handles.
+    /// Returns the number of open handles.
     #[must_use]
     pub fn open_handles(&self) -> usize {
         unpoisoned(self.0.state.lock()).open.len()
