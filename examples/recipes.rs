@@ -30,7 +30,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A filter in HBase's filter language. It sees the versions that the scan would return.
+/// A filter in HBase's filter language. It sees all versions that the family keeps, not only those returned.
 fn filter(region: &Region) -> Result<()> {
     for (row, city) in [("user1", "Berlin"), ("user2", "Oslo"), ("group1", "Oslo")] {
         region.put(Put::new(row).cell("f", "city", city))?;

@@ -227,7 +227,8 @@ impl Error {
         if HAS_CLOCK {
             return Ok(());
         }
-        Err(Self::not_supported(format!("{what} on a system without a clock (wasm32-unknown-unknown)")))
+        let message = format!("{what} needs a clock, which this system lacks (wasm32-unknown-unknown)");
+        Err(Self::not_supported(message))
     }
 
     /// An operation that exceeds a limit.

@@ -288,7 +288,7 @@ pub(crate) fn retain(dir: &Path, names: &[&str]) -> Result<(), CommandError> {
             .iter()
             .any(|ending| name.ends_with(ending));
         if is_dir || !is_of_export {
-            return Err(CommandError::invalid_file(&path, "it is not of an export"));
+            return Err(CommandError::invalid_file(&path, "not a file of an export, it is not removed"));
         }
         left.push(path);
     }

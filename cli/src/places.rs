@@ -18,7 +18,7 @@ pub(crate) fn check_local(path: &Path) -> Result<(), CommandError> {
         None => Ok(()),
         Some(scheme) => Err(CommandError::unsupported(
             &shown(path),
-            format!("{scheme}: by this command, remote files are only read"),
+            format!("{scheme}: remote files are only read by this command"),
         )),
     }
 }
@@ -42,7 +42,8 @@ pub(crate) fn check_renames(path: &Path, what: &str) -> Result<(), CommandError>
         return Ok(());
     }
     let scheme = url_scheme(path).unwrap_or_default();
-    let message = format!("{scheme}: {what} in a storage without renames, such as an object store");
+    let message =
+        format!("{scheme}: {what} in a storage without renames, such as an object store, is not supported");
     Err(CommandError::unsupported(&shown(path), message))
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn is_file(path: &Path) -> Result<bool, CommandError> {
 pub(crate) fn is_dir(path: &Path) -> Result<bool, CommandError> {
     if places::is_url(path) {
         places::check_readable(path)?;
-        return places::is_remote_dir(path).map_err(|error| CommandError::io("look at", path, &error));
+        return places::is_remote_dir(path).map_err(|error| CommandError::io("examine", path, &error));
     }
     Ok(found(path, fs::metadata(path))?.is_some_and(|meta| meta.is_dir()))
 }
@@ -51,7 +51,7 @@ pub(crate) fn len_of(path: &Path) -> Result<u64, CommandError> {
 /// Whether there is a directory, or else a file, at a URL.
 fn remote(path: &Path) -> Result<Option<bool>, CommandError> {
     places::check_readable(path)?;
-    let found = places::status(path).map_err(|error| CommandError::io("look at", path, &error))?;
+    let found = places::status(path).map_err(|error| CommandError::io("examine", path, &error))?;
     Ok(found.map(|entry| entry.is_dir))
 }
 
@@ -60,7 +60,7 @@ fn found(path: &Path, meta: io::Result<Metadata>) -> Result<Option<Metadata>, Co
         Ok(meta) => Ok(Some(meta)),
         Err(error) => match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename => Ok(None),
-            _ => Err(CommandError::io("look at", path, &error)),
+            _ => Err(CommandError::io("examine", path, &error)),
         },
     }
 }

@@ -383,7 +383,7 @@ impl Settings {
             ("--exclude-minor", !self.bulkload && self.exclude_minor, "it needs --bulkload"),
         ];
         for (name, _, why) in unused.iter().filter(|(_, unused, _)| *unused) {
-            out.warn(&format!("{name} means nothing here: {why}"));
+            out.warn(&format!("{name} has no effect: {why}"));
         }
     }
 

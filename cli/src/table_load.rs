@@ -93,7 +93,8 @@ impl TableLoad {
         };
         let create = move |family: &[u8], path: &Path| {
             let region = self.regions.first();
-            let region = region.ok_or_else(|| hregion::Error::invalid_argument("a table without regions"))?;
+            let region =
+                region.ok_or_else(|| hregion::Error::invalid_argument("the table has no regions"))?;
             let writer = region.bulk_load_writer(family, path)?;
             Ok::<_, hregion::Error>(CellFile::Store(Box::new(writer), origin.clone()))
         };

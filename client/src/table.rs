@@ -237,7 +237,7 @@ impl Table {
         condition: Option<Vec<u8>>,
     ) -> Result<CheckResult> {
         if mutations.is_empty() || mutations.iter().any(|mutation| mutation.row() != row) {
-            return Err(Error::invalid_argument("mutations of one row, at least one, are expected"));
+            return Err(Error::invalid_argument("expected at least one mutation, and all of the row given"));
         }
         let nonce = self.core.nonce();
         let action = |mutation: &Mutation| {

@@ -169,7 +169,7 @@ fn full(target: &str) -> hregion::Result<String> {
     let full = fs::canonicalize(path).map_err(|error| Error::io("open", path, error))?;
     match full.into_os_string().into_string() {
         Ok(full) => Ok(full),
-        Err(_) => Err(Error::invalid_argument("a path that is not UTF-8")),
+        Err(_) => Err(Error::invalid_argument("expected a path in UTF-8")),
     }
 }
 
@@ -258,7 +258,7 @@ impl TargetOptions {
         }
         check_url(target)?;
         let status = self.remote_storage().and_then(|storage| storage.status(path));
-        let status = status.map_err(|error| Error::io("look at", path, error))?;
+        let status = status.map_err(|error| Error::io("examine", path, error))?;
         Ok(status.is_some_and(|entry| !entry.is_dir))
     }
 
@@ -275,6 +275,6 @@ fn is_local_file(path: &Path) -> hregion::Result<bool> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(false)
         }
-        Err(error) => Err(Error::io("look at", path, error)),
+        Err(error) => Err(Error::io("examine", path, error)),
     }
 }

@@ -94,7 +94,10 @@ impl Scheme {
                 let instead = "s3://BUCKET/KEY with AWS_ENDPOINT=https://storage.googleapis.com";
                 return Err(unsupported(format!("gs: not read; {instead} reads the same bucket")));
             }
-            name => return Err(unsupported(format!("{name}: not a place that files are read from"))),
+            name => {
+                let expected = "expected s3, s3a, http, https or hdfs";
+                return Err(unsupported(format!("{name}: not a scheme that is supported, {expected}")));
+            }
         };
         if is_built_in {
             return Ok(scheme);

@@ -109,7 +109,7 @@ impl MultipleColumnPrefixFilter {
     pub(super) fn new(mut prefixes: Vec<Bytes>) -> Result<Self> {
         prefixes.sort();
         if prefixes.is_empty() {
-            return Err(Error::invalid_argument("a filter of column prefixes needs one at least"));
+            return Err(Error::invalid_argument("a filter of column prefixes needs at least one"));
         }
         if prefixes.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Error::invalid_argument("a filter of column prefixes has one of them twice"));

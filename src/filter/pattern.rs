@@ -67,7 +67,7 @@ impl Pattern {
         found.ok_or_else(|| {
             let (source, len) = (&self.source, bytes.len());
             Error::over_limit(format!(
-                "regular expression {source:?} takes too many steps back in {len} bytes"
+                "regular expression {source:?} takes too many steps of backtracking in {len} bytes"
             ))
         })
     }
@@ -396,7 +396,7 @@ impl<'a> Reader<'a> {
 
     #[cold]
     fn unsupported(&self, what: &str) -> Error {
-        Error::not_supported(self.complaint(&format!("has what is not supported: {what}")))
+        Error::not_supported(self.complaint(&format!("has a construct that is not supported: {what}")))
     }
 
     fn complaint(&self, what: &str) -> String {

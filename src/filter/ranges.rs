@@ -137,7 +137,7 @@ impl MultiRowRangeFilter {
     fn of(ranges: Vec<RowRange>) -> Result<Self> {
         let united = unite(ranges);
         if united.is_empty() {
-            return Err(Error::invalid_argument("a filter of row ranges needs one at least"));
+            return Err(Error::invalid_argument("a filter of row ranges needs at least one"));
         }
         Ok(Self {
             ranges: united.into(),

@@ -252,7 +252,8 @@ impl StoredDescriptor {
             let existed = self.descriptor.families().any(|family| family.name() == name);
             if existed && tracker(&self.descriptor, name)? != after {
                 let family = StringBinary(name);
-                let message = format!("changing the store file tracker of a family with files: {family}");
+                let message =
+                    format!("the store file tracker of an existing family cannot be changed: {family}");
                 return Err(Error::not_supported(message));
             }
         }

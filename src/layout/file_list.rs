@@ -137,8 +137,8 @@ fn next_number(dir: &Path, number: u64) -> Result<u64> {
 fn number_made_once(dir: &Path, greatest: Option<u64>) -> Result<u64> {
     if greatest == Some(0) {
         return Err(Error::not_supported(format!(
-            "changing a list of files named f1 or f2, as HBase before 2.5.3 names them, in a storage without \
-             renames: {}",
+            "a list of files named f1 or f2, as HBase before 2.5.3 names them, cannot be changed in a \
+             storage without renames: {}",
             dir.display()
         )));
     }

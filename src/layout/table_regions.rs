@@ -112,7 +112,8 @@ impl TableListing {
 /// The error of a table's directory that is another at each listing.
 #[cold]
 pub(crate) fn keeps_changing(table: &Path) -> Error {
-    let error = io::Error::new(io::ErrorKind::Interrupted, "another process keeps changing the regions");
+    let message = "another process keeps changing the regions: try again later";
+    let error = io::Error::new(io::ErrorKind::Interrupted, message);
     Error::io("list", table, error)
 }
 

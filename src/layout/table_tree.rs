@@ -134,8 +134,9 @@ impl TableTree {
         for region in self.regions()? {
             let own = table.join(region).join(TABLE_DESC_DIR);
             if self.tree.list(storage, &own)?.is_some() {
+                let own = own.display();
                 let message =
-                    format!("changing a table with regions that have descriptors: {}", own.display());
+                    format!("a table cannot be changed while a region has a descriptor of its own: {own}");
                 return Err(Error::not_supported(message));
             }
         }
@@ -363,7 +364,9 @@ impl TableTree {
         let below = table.strip_prefix(&root.path).unwrap_or(&table);
         match self.tree.list(&*self.storage, &root.path.join("mobdir").join(below))? {
             None => Ok(()),
-            Some(_) => Err(Error::not_supported(format!("removing a table with MOB files: {}", self.table))),
+            Some(_) => {
+                Err(Error::not_supported(format!("a table with MOB files cannot be removed: {}", self.table)))
+            }
         }
     }
 }

@@ -354,7 +354,7 @@ impl RegionCore {
 
     fn check_writable(&self) -> Result<()> {
         if !self.is_writable {
-            return Err(Error::invalid_argument("the region is open for reading only"));
+            return Err(Error::invalid_argument("the region is open for reading only: open it as writable"));
         }
         self.check_changes()?;
         self.files.check()

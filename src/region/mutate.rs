@@ -95,10 +95,10 @@ impl Region {
     /// written then.
     pub fn mutate_rows(&self, mut mutations: Vec<Mutation>) -> Result<()> {
         if mutations.is_empty() {
-            return Err(Error::invalid_argument("there is no mutation of any row"));
+            return Err(Error::invalid_argument("there are no mutations"));
         }
         if mutations.iter().any(Mutation::returns_cells) {
-            return Err(Error::invalid_argument("several rows accept only puts and deletes"));
+            return Err(Error::invalid_argument("mutations of several rows can only be puts and deletes"));
         }
         self.0.write(&mut mutations, Together::Row).map(drop)
     }
@@ -268,10 +268,10 @@ impl<'m> Checked<'m> {
 /// Checks that there are mutations, and that all are of `row`.
 pub(super) fn check_rows(row: &[u8], mutations: &[Mutation]) -> Result<()> {
     if mutations.is_empty() {
-        return Err(Error::invalid_argument("there is no mutation of the row"));
+        return Err(Error::invalid_argument("there are no mutations"));
     }
     if mutations.iter().any(|mutation| mutation.row() != row) {
-        return Err(Error::invalid_argument("a mutation is of another row"));
+        return Err(Error::invalid_argument("a mutation is of another row than the one given"));
     }
     Ok(())
 }

@@ -92,7 +92,8 @@ impl RegionOptions {
             }
             (dir, _) = self.open_dir(path, described.as_ref())?;
         }
-        let error = io::Error::new(io::ErrorKind::Interrupted, "another process keeps changing the logs");
+        let message = "another process keeps changing the logs: try again later";
+        let error = io::Error::new(io::ErrorKind::Interrupted, message);
         Err(Error::io("list", &logs, error))
     }
 
@@ -522,7 +523,8 @@ impl RegionOptions {
             warnings.append(&mut opened.warnings);
             return Ok(StoreContent::new(opened, &listed.ignored));
         }
-        let error = io::Error::new(io::ErrorKind::Interrupted, "another process keeps changing the files");
+        let message = "another process keeps changing the files: try again later";
+        let error = io::Error::new(io::ErrorKind::Interrupted, message);
         Err(Error::io("list", &store.dir, error))
     }
 

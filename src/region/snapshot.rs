@@ -17,7 +17,9 @@ impl Region {
         let mut region = SnapshotRegion::new(self.info().clone());
         for (family, files) in self.families().zip(files) {
             let Ok(name) = std::str::from_utf8(family.name()) else {
-                return Err(Error::not_supported("a snapshot of a family whose name is not UTF-8"));
+                return Err(Error::not_supported(
+                    "a snapshot of a family whose name is not UTF-8 is not supported",
+                ));
             };
             region.add_family(name);
             for file in files {

@@ -234,7 +234,9 @@ impl RegionInfo {
     pub(crate) fn id_after<'r>(others: impl IntoIterator<Item = &'r Self>, now: i64) -> Result<i64> {
         let Some(greatest) = others.into_iter().map(Self::region_id).max() else { return Ok(now) };
         let after = greatest.checked_add(1).map(|after| after.max(now));
-        after.ok_or_else(|| Error::not_supported(format!("regions after one with the id {greatest}")))
+        after.ok_or_else(|| {
+            Error::not_supported(format!("no id is left for a new region: one has the id {greatest}"))
+        })
     }
 
     /// Returns the table.

@@ -170,7 +170,7 @@ impl Table {
     /// Fails if the table, or a directory of files for it, is not one for bulk loads.
     fn check_input(&self, dir: &Path) -> Result<()> {
         if !self.0.options.is_writable() {
-            return Err(Error::invalid_argument("the table is open for reading only"));
+            return Err(Error::invalid_argument("the table is open for reading only: open it as writable"));
         }
         refuse_region(&**self.0.options.file_storage(), dir)
     }

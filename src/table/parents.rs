@@ -31,7 +31,7 @@ impl Table {
         let _changing = self.0.change("archive regions of its table")?;
         self.0.check_open()?;
         if !self.0.options.is_writable() {
-            return Err(Error::invalid_argument("the table is open for reading only"));
+            return Err(Error::invalid_argument("the table is open for reading only: open it as writable"));
         }
         match self.0.dir() {
             Some(table) => self.0.archive_parents_in(&table),

@@ -184,7 +184,9 @@ pub(super) fn refuse_edits_of(
                 return Ok(());
             }
             let path = log.path.display();
-            let message = format!("a clone that has region {region}, before the recovery of {path}");
+            let message = format!(
+                "{path} has edits of region {region}, which the clone gets, too: recover the root first"
+            );
             Err(Error::not_supported(message))
         })?;
         end.check(&log.path, options.accepts_torn_logs())?;

@@ -144,6 +144,6 @@ impl RegionList {
 
     #[cold]
     fn no_region() -> Error {
-        Error::locating(ErrorKind::RegionNotFound, "the table has no region with the row")
+        Error::locating(ErrorKind::RegionNotFound, "no region of the table has the row")
     }
 }

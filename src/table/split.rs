@@ -116,7 +116,7 @@ fn check_alike(regions: &[Region]) -> Result<()> {
         }
         let name = region.info().encoded_name();
         if region.path().file_name().is_none_or(|dir| dir != name.as_str()) {
-            let message = format!("a split or merge of a region whose directory is not named {name}");
+            let message = format!("a region can be split or merged only if its directory is named {name}");
             return Err(Error::not_supported(message));
         }
     }

@@ -70,7 +70,7 @@ impl Table {
     /// first one ([`WrongRegion`](crate::ErrorKind::WrongRegion)); or if no region, or more than one, has it.
     pub fn mutate_rows(&self, mutations: Vec<Mutation>) -> Result<()> {
         if mutations.is_empty() {
-            return Err(Error::invalid_argument("there is no mutation of any row"));
+            return Err(Error::invalid_argument("there are no mutations"));
         }
         self.0.write(mutations, |mutations| mutations.first().map_or(&[], Mutation::row), Region::mutate_rows)
     }

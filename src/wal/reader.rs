@@ -208,8 +208,8 @@ impl WalReader {
                 opened => opened.map_err(|error| Error::io("open", path, error))?,
             };
             if !Self::new(file, limits)?.has_trailer {
-                let message = "a log that its server has not closed may have more than can be read, until a \
-                               recovery of the root ends its writing";
+                let message = "a log that its server has not closed may have more than can be read: first a \
+                               recovery of the root must end its writing";
                 return Err(Error::invalid_argument(format!("{message} ({})", path.display())));
             }
         }

@@ -84,7 +84,7 @@ impl Files {
         } else {
             let table = Table::open(dir, kind, &options, &warner)?;
             let Some(region) = table.regions.first() else {
-                return Err(CommandError::invalid_file(dir, "a table without regions").into());
+                return Err(CommandError::invalid_file(dir, "the table has no regions").into());
             };
             let name = region.info().table().clone();
             open.insert(name.clone(), table);

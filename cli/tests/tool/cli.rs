@@ -377,7 +377,7 @@ fn errors_have_path_offset_and_block() {
 
 #[test]
 fn no_checksums_prints_a_warning() {
-    let warning = "warning: checksums are not verified, damaged bytes may come out as data\n";
+    let warning = "warning: checksums are not verified, damaged bytes may be returned as data\n";
     let output = run(&["count", "--json", "--quiet", "--no-checksums", &plain()]);
     assert_eq!((code(&output), stderr(&output).as_str()), (0, warning));
     let flipped = run(&["count", "--no-checksums", &corrupt("flip-data.hfile")]);

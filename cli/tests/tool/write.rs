@@ -166,7 +166,7 @@ fn settings_that_mean_nothing_are_named() {
         run(&["write", &list, "--out", &out, "--writer", "hfile", "--bloom", "ROW", "--exclude-minor"]);
     assert_eq!(code(&output), 0);
     let said = stderr(&output);
-    assert!(said.contains("--bloom means nothing here") && said.contains("--exclude-minor"), "{said}");
+    assert!(said.contains("--bloom has no effect") && said.contains("--exclude-minor"), "{said}");
     assert!(said.contains("--mvcc keeps them"), "{said}");
     let class = "org.apache.hadoop.io.compress.ZStandardCodec";
     let more = ["--writer", "hfile", "--hash", "jenkins", "--codec", class, "--force"];

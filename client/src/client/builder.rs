@@ -420,5 +420,6 @@ impl ClientBuilder {
 }
 
 fn runtime() -> Result<Handle> {
-    Handle::try_current().map_err(|_| Error::invalid_argument("a client is created in a Tokio runtime"))
+    let message = "a client must be created in a Tokio runtime, or by hregion_client::blocking";
+    Handle::try_current().map_err(|_| Error::invalid_argument(message))
 }

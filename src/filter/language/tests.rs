@@ -128,7 +128,7 @@ fn errors_have_a_position_and_a_message() {
         ("RowFilter(<, 'substring:a')", "filter at 13: expected = or != with 'substring:a', found <"),
         (
             "RowFilter(=, 'regexstring:(?u)a')",
-            "filter at 13: regular expression \"(?u)a\" has what is not supported: flag (?u), \
+            "filter at 13: regular expression \"(?u)a\" has a construct that is not supported: flag (?u), \
              UNICODE_CASE (before 3)",
         ),
         ("PageFilter(1) AND", "filter at 17: expected a filter, found the end"),

@@ -49,7 +49,8 @@ impl Engine {
             .build();
         built.map(|regex| Self::Backtracking(Box::new(regex))).map_err(|error| match error {
             Refusal::ParseError(_, ParseError::TargetNotRepeatable) => {
-                let complaint = "has what is not supported: a place between characters that is repeated";
+                let complaint =
+                    "has a construct that is not supported: a place between characters that is repeated";
                 Error::not_supported(format!("regular expression {source:?} {complaint}"))
             }
             Refusal::ParseError(_, ParseError::RecursionExceeded) | Refusal::CompileError(_) => {
@@ -159,7 +160,7 @@ mod tests {
         let endless = Pattern::new(r"^(?=a)(a|aa)+\1$b", false).unwrap();
         let error = endless.is_found(&[b'a'; 100]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limit);
-        assert!(error.message().contains("steps back"), "{error}");
+        assert!(error.message().contains("backtracking"), "{error}");
         assert!(!endless.is_found(b"b").unwrap());
     }
 }

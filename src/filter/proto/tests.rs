@@ -200,7 +200,7 @@ fn invalid_messages_are_rejected_by_name() {
         (raw("RowFilter", vec![]), "RowFilter without compare_filter"),
         (raw("SkipFilter", vec![]), "SkipFilter without filter"),
         (raw("FilterList", vec![]), "FilterList without operator"),
-        (raw("MultipleColumnPrefixFilter", vec![]), "needs one"),
+        (raw("MultipleColumnPrefixFilter", vec![]), "needs at least one"),
         (value_filter(2, other("com.example.C")), "com.example.C"),
         (value_filter(7, regex("a", 32, "UTF-8", None)), "operator 7"),
         (value_filter(-1, regex("a", 32, "UTF-8", None)), "operator -1"),

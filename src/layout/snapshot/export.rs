@@ -40,7 +40,10 @@ impl Snapshot {
                     let is_known =
                         |name: &FileName<'_>| matches!(name, FileName::Whole(_)) || file.reference.is_some();
                     let Some(parsed) = parsed.filter(is_known) else {
-                        let message = format!("a reference that is not in the manifest: {}", file.name);
+                        let message = format!(
+                            "a snapshot with a reference that is not in its manifest cannot be exported: {}",
+                            file.name
+                        );
                         return Err(Error::not_supported(message));
                     };
                     let (table, region, hfile) = parsed.hfile(self.description.table(), &encoded);
@@ -64,7 +67,7 @@ impl Snapshot {
         let dir = self.tree.root().path.join(SNAPSHOT_DIR).join(name);
         let read = |name: &str, limit| {
             let found = self.tree.read(&**storage, &dir.join(name), limit)?;
-            found.ok_or_else(|| Error::not_supported(format!("a snapshot without {name}")))
+            found.ok_or_else(|| Error::not_supported(format!("a snapshot without {name} cannot be exported")))
         };
         let (info, manifest) =
             (read(SNAPSHOT_INFO, SNAPSHOT_INFO_BYTES)?, read(DATA_MANIFEST, MANIFEST_BYTES)?);

@@ -84,7 +84,9 @@ fn region_on_disk(storage: &Arc<dyn Storage>, path: &Path) -> Result<SnapshotReg
     let mut region = SnapshotRegion::new(dir.info().marked(true, true));
     for family in dir.families() {
         let Ok(name) = std::str::from_utf8(family.name()) else {
-            return Err(Error::not_supported("a snapshot of a family whose name is not UTF-8"));
+            return Err(Error::not_supported(
+                "a snapshot of a family whose name is not UTF-8 is not supported",
+            ));
         };
         region.add_family(name);
         for file in dir.store_files(family.name())?.files {
@@ -98,7 +100,7 @@ fn region_on_disk(storage: &Arc<dyn Storage>, path: &Path) -> Result<SnapshotReg
 #[cold]
 fn archived(region: &str) -> Error {
     Error::not_supported(format!(
-        "a snapshot of references to region {region}, which has been archived: take it again, or compact the \
-         table first, by a major compaction"
+        "the snapshot would have references to files of region {region}, which has been archived meanwhile: \
+         take it again, or compact the table first, by a major compaction"
     ))
 }

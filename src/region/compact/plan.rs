@@ -52,7 +52,8 @@ impl Region {
     ) -> Result<Vec<CompactionPlan>> {
         self.0.check_open()?;
         if !self.0.observers.is_empty() {
-            let message = "a region with observers plans no compactions: they may change what is kept";
+            let message =
+                "compactions of a region with observers cannot be planned: they may change what is kept";
             return Err(Error::not_supported(message));
         }
         let now = self.0.clock.now();

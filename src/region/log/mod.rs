@@ -133,8 +133,8 @@ impl RegionCore {
             let NewCell { store, row, qualifier, value, tags, .. } = cell.borrow();
             let family = self.stores[*store].family.name();
             if family == MARKER_FAMILY {
-                let message = "a log with cells of the family METAFAMILY: they would be taken for markers of \
-                               events, and not replayed";
+                let message = "cells of the family METAFAMILY cannot be logged: they would be taken for \
+                               markers of events, and not replayed";
                 return Err(Error::not_supported(message));
             }
             bytes = bytes.saturating_add(logged_len(row, family, qualifier, value, tags));
@@ -142,7 +142,7 @@ impl RegionCore {
         }
         if bytes > limit {
             return Err(Error::over_limit(format!(
-                "a write of {bytes} bytes: an entry of the log has at most {limit}"
+                "a write of {bytes} bytes is too large: an entry of the log has at most {limit}"
             )));
         }
         Ok((count > 0).then_some(count))

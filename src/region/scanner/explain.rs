@@ -72,7 +72,8 @@ impl ReadView {
     ) -> Result<Explanation> {
         self.region.check_open()?;
         if !self.region.observers.is_empty() {
-            let message = "a region with observers explains no reads: they may change what is returned";
+            let message =
+                "reads of a region with observers cannot be explained: they may change what is returned";
             return Err(Error::not_supported(message));
         }
         let now = self.region.clock.now();

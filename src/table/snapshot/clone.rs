@@ -36,7 +36,7 @@ impl Table {
         Error::if_no_clock("a table")?;
         let (root, table) = (root.as_ref(), TableName::parse(new_table)?);
         if table.is_meta() {
-            return Err(Error::not_supported("a clone as hbase:meta"));
+            return Err(Error::not_supported("a snapshot cannot be cloned as hbase:meta"));
         }
         let storage = options.file_storage();
         check_renames(&**storage, root, "a clone of a snapshot")?;
@@ -75,10 +75,12 @@ impl Table {
         let snapshot = Snapshot::open(&**storage, root, name)?;
         if let Some(log) = logs.logs(&**storage)?.first() {
             let path = log.path.display();
-            return Err(Error::not_supported(format!("a restoration before the recovery of {path}")));
+            return Err(Error::not_supported(format!(
+                "servers have left logs, which may have edits of the table: recover the root first ({path})"
+            )));
         }
         if snapshot.description().table().is_meta() {
-            return Err(Error::not_supported("a restoration of hbase:meta"));
+            return Err(Error::not_supported("hbase:meta cannot be restored from a snapshot"));
         }
         let table = snapshot.description().table();
         check_catalog(root, &options)?;

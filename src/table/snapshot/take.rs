@@ -49,7 +49,7 @@ impl Table {
             return Err(Error::invalid_argument("a snapshot needs a table that is open for writing"));
         }
         if table.is_meta() {
-            return Err(Error::not_supported("a snapshot of hbase:meta"));
+            return Err(Error::not_supported("a snapshot of hbase:meta is not supported"));
         }
         // No region is split or merged meanwhile.
         let _changing = self.0.change("take a snapshot of its table")?;
@@ -58,7 +58,7 @@ impl Table {
             return Err(Error::invalid_argument("a snapshot needs a table with regions"));
         };
         let Some(root) = first.root_of_table() else {
-            let message = "a snapshot of a table that is not at data/<namespace>/<table> of a root directory";
+            let message = "a snapshot needs a table at data/<namespace>/<table> of a root directory";
             return Err(Error::not_supported(message));
         };
         let (tree, storage) = (SnapshotTree::new(root), options.file_storage());
