@@ -700,7 +700,8 @@ pub(super) fn check_tracked_by_list(families: &[Family], descriptor: Option<&Tab
             let family = StringBinary(family.name());
             return Err(Error::not_supported(format!(
                 "family {family} needs the store file tracker FILE, as it is in a storage without renames, \
-                 such as an object store: set {IMPL} to FILE when the family is created; HBase migrates others"
+                 such as an object store: set {IMPL} to FILE when the family is created; HBase migrates \
+                 others"
             )));
         }
     }
