@@ -49,6 +49,7 @@ fn options(writable: bool, cache: Option<u64>) -> RegionOptions {
 /// Opens a table (`open(root, "namespace:name")`), a snapshot (`open(root, snapshot="name")`), or what a path
 /// is: an HFile, the directory of a region, or the directory of a table.
 ///
+/// With `writable=True`, a table or a region is opened for writing, which one process at a time can do.
 /// `cache` is the size of a block cache in bytes; without one, blocks are read again.
 #[pyfunction]
 #[pyo3(signature = (path, table=None, *, snapshot=None, writable=false, cache=None))]
@@ -89,7 +90,8 @@ fn of_path(path: &Path, options: RegionOptions) -> Result<Source> {
 }
 
 /// Creates a table under a root directory, which need not exist, and opens it for writing. `families` are
-/// names, or a dict of names and the number of versions that each keeps.
+/// names, or a dict of names and the number of versions that each keeps; a name alone keeps one. The rows in
+/// `splits` are the first ones of all regions but the first region.
 #[pyfunction]
 #[pyo3(signature = (root, table, families, *, splits=Vec::new(), cache=None))]
 pub(crate) fn create(
@@ -124,7 +126,7 @@ fn families_of(families: &Bound<'_, PyAny>) -> Result<Vec<Family>> {
     Ok(named)
 }
 
-/// The names of the snapshots under a root directory.
+/// Returns the names of the snapshots under a root directory.
 #[pyfunction]
 pub(crate) fn snapshots(py: Python<'_>, root: PathBuf) -> Result<Vec<String>> {
     let root = local(root)?;
@@ -205,7 +207,11 @@ fn names_of(columns: Option<Bound<'_, PyAny>>) -> Result<Vec<Column>> {
 
 #[pymethods]
 impl Table {
-    /// Reads a row; `None` if it has no cells.
+    /// Reads a row; returns `None` if it has no cells.
+    ///
+    /// `columns` are names such as `"cf"` or `"cf:name"` (default: all). `versions` is the greatest number of
+    /// versions of a column (default: 1). `time_range` is a tuple of milliseconds: the first, and the one
+    /// after the last. `filter` is an expression of HBase's filter language.
     #[pyo3(signature = (row, columns=None, *, versions=None, time_range=None, filter=None))]
     fn get(
         &self,
@@ -223,7 +229,8 @@ impl Table {
         Ok((!row.is_empty()).then_some(Row(row)))
     }
 
-    /// Reads rows, in the order of `rows`; `None` for a row without cells. Faster than single gets.
+    /// Reads rows, and returns them in the order of `rows`; `None` for a row without cells. Faster than
+    /// single gets.
     #[pyo3(signature = (rows, columns=None, *, versions=None))]
     fn get_many(
         &self,
@@ -243,8 +250,16 @@ impl Table {
         Ok(read.into_iter().map(|row| (!row.is_empty()).then_some(Row(row))).collect())
     }
 
-    /// A scan of rows. With types for `columns` (a dict), or a `mapping`, a row of its record batches is a
-    /// row of the table; otherwise it is a cell.
+    /// Returns a scan of the rows from `start` to before `stop`, or of those that begin with `prefix`. Reads
+    /// nothing yet. `versions`, `time_range` and `filter` are as for `get`; `limit` is a number of rows.
+    ///
+    /// With types for `columns` (a dict), or a `mapping` (a dict, or JSON text as `infer` returns it), a row
+    /// of its record batches is a row of the table; otherwise it is a cell. `row_key` is the type of the row
+    /// key. With `invalid="null"`, a value that does not have its type is null, not an error.
+    ///
+    /// With `reversed=True`, rows are read in descending order, and `start` is the greatest. With `raw=True`,
+    /// delete markers and deleted cells are read, too. A batch has at most `batch_rows` rows, and about
+    /// `batch_bytes` bytes.
     #[pyo3(signature = (start=None, stop=None, *, prefix=None, columns=None, row_key=None, mapping=None,
                         invalid=None, versions=None, time_range=None, filter=None, limit=None, reversed=false,
                         raw=false, cache_blocks=None, batch_rows=8192, batch_bytes=16_777_216))]
@@ -296,7 +311,7 @@ impl Table {
         Ok(Scan { source: self.0.clone(), scan, has_filter, layout, limits })
     }
 
-    /// Proposes a mapping from the first rows, as JSON text.
+    /// Proposes a mapping from the values of the first `rows` rows, and returns it as JSON text.
     #[pyo3(signature = (rows=1000))]
     fn infer(&self, py: Python<'_>, rows: u64) -> Result<String> {
         if rows == 0 {
@@ -326,7 +341,8 @@ impl Table {
         inferred.map_err(|error| raised.and_then(|raised| raised.take()).map_or(error, Failure::Python))
     }
 
-    /// Writes values of a row, all or none. It is on disk when the call returns.
+    /// Writes values of a row, all or none: a dict of columns (`"cf:name"`) and values. They are on disk when
+    /// the call returns. `timestamp` is in milliseconds (default: now); after `ttl`, the values expire.
     #[pyo3(signature = (row, values, *, timestamp=None, ttl=None))]
     fn put(
         &self,
@@ -351,7 +367,8 @@ impl Table {
         Ok(py.detach(|| of!(self, source => source.put(put)))?)
     }
 
-    /// Deletes a row, or the given families and columns of it, up to a timestamp.
+    /// Deletes a row, or the given families and columns of it, up to a `timestamp` in milliseconds (default:
+    /// now).
     #[pyo3(signature = (row, columns=None, *, timestamp=None))]
     fn delete(
         &self,
@@ -375,7 +392,7 @@ impl Table {
         Ok(py.detach(|| of!(self, source => source.delete(delete)))?)
     }
 
-    /// Adds to a counter, and returns its new value.
+    /// Adds to a counter, a value of eight bytes, and returns its new value. A counter that is missing is 0.
     #[pyo3(signature = (row, column, amount=1))]
     fn increment(&self, py: Python<'_>, row: Bytes, column: Bytes, amount: i64) -> Result<i64> {
         let (family, qualifier) = Column::from(column).both()?;
@@ -416,7 +433,7 @@ impl Table {
         Ok(false)
     }
 
-    /// The name of the table.
+    /// The name of the table: `name`, or `namespace:name`.
     #[getter]
     fn name(&self) -> String {
         match &*self.0 {
