@@ -199,7 +199,7 @@ impl RemoteDir {
         self.is_done = true;
         if let Err(error) = self.remove_all(left.into_iter()) {
             out.warn_always(&format!(
-                "the export is complete, but what it does not list is left: {}",
+                "the export is complete, but a file that it does not list is left: {}",
                 error.line()
             ));
         }

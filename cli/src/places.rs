@@ -18,7 +18,7 @@ pub(crate) fn check_local(path: &Path) -> Result<(), CommandError> {
         None => Ok(()),
         Some(scheme) => Err(CommandError::unsupported(
             &shown(path),
-            format!("{scheme}: remote files are only read by this command"),
+            format!("{scheme}: this command writes to local files only"),
         )),
     }
 }
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(shown("https://u:p@h/a/b?sig=x"), "https://h/a/b");
         assert_eq!(shown("s3://b"), "s3://b");
         let error = check_local(Path::new("s3://k:secret@b/a")).unwrap_err().line();
-        assert!(error.contains("only read") && !error.contains("secret"), "{error}");
+        assert!(error.contains("local files only") && !error.contains("secret"), "{error}");
     }
 
     #[test]

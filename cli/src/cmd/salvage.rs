@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     for fault in &report.faults {
         out.warn(&format!(
-            "without a loss of cells: {}",
+            "a fault that lost no cells: {}",
             CommandError::from(fault.clone()).with_hint(None).line()
         ));
     }

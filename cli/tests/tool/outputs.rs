@@ -208,7 +208,7 @@ fn nothing_is_written_to_a_url() {
     for args in [["replay", "script.jsonl", "--dir"], ["salvage", "list.jsonl", "--out"]] {
         let output = hregion().args(args).arg("s3://bucket/new").current_dir(dir.path()).output().unwrap();
         assert_eq!(code(&output), 4, "{args:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains("remote files are only read"), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("writes to local files only"), "{args:?}: {}", stderr(&output));
         assert_eq!(names(dir.path()), ["list.jsonl", "script.jsonl"], "{args:?}");
     }
 }
