@@ -85,7 +85,7 @@ Exit codes:
   2  wrong usage, a bad argument
   3  the input is corrupt
   4  the input needs a version, codec or feature that this build lacks
-  5  not found, no permission, disk full";
+  5  not found, no permission, disk full, locked";
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -94,7 +94,7 @@ Exit codes:
   2  wrong usage, a bad argument
   3  the input is corrupt
   4  the input needs a version, codec or feature that this build lacks
-  5  not found, no permission, disk full
+  5  not found, no permission, disk full, locked
 
 Examples:
   hregion inspect table/region/family/8e8ab58dcf39412d
