@@ -146,6 +146,10 @@ impl Lexer<'_> {
         };
         let digits = self.take_while(|c| c.is_ascii_alphanumeric() || c == '_').replace('_', "");
         let lower = digits.to_ascii_lowercase();
+        if lower.is_empty() {
+            let message = "expected a number after the sign; calculations are not supported";
+            return Err(SyntaxError::new(at, message));
+        }
         let (digits, radix) = match lower.get(..2) {
             Some("0x") => (&lower[2..], 16),
             Some("0b") => (&lower[2..], 2),

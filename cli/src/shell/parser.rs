@@ -297,7 +297,7 @@ mod tests {
     fn errors_have_a_position_and_a_message() {
         for (line, at, expected, incomplete) in [
             ("scan 't' 'u'", 9, "expected a comma or the end of the command, found a string", false),
-            ("x = 1 + 2", 6, "expected a number", false),
+            ("x = 1 + 2", 6, "expected a number after the sign; calculations are not supported", false),
             ("x = 'a' 'b'", 8, "expected the end of the command, found a string", false),
             ("x =", 3, "expected a value, found the end", true),
             ("LIMIT = 3", 0, "expected a variable, which begins with a small letter, found LIMIT", false),
