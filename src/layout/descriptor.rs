@@ -102,7 +102,7 @@ pub(crate) fn read_descriptor_file(storage: &dyn Storage, path: &Path) -> Result
     TableDescriptor::parse_file(&bytes).map_err(|corruption| corruption.at(path, 0))
 }
 
-/// Writes the first descriptor into the directory of a new table or region. It [says](with_tracker) how the
+/// Writes the first descriptor into the directory of a new table. It [says](with_tracker) how the
 /// files are tracked, but not in a storage without renames, where each family does.
 pub(super) fn create_descriptor(
     storage: &Arc<dyn Storage>,
@@ -136,23 +136,34 @@ pub(super) fn create_whole_descriptor(
     write_descriptor(storage, owner, 1, true, &bytes)
 }
 
-/// Removes what a creation that was interrupted may have left: descriptors with the first number. One that
-/// has the name of the descriptor written next is left to be replaced: the request to remove it might be
-/// carried out after that, if it had no answer.
-pub(super) fn remove_first_descriptors(
-    storage: &dyn Storage,
+/// Writes the descriptor of a new region into its directory, which may have some of a creation that was
+/// interrupted: it gets a greater number than those, which are removed then. No name is written again: a
+/// request to remove a file may be carried out late, if it had no answer.
+pub(super) fn create_latest_descriptor(
+    storage: &Arc<dyn Storage>,
     owner: &Path,
-    next: &TableDescriptor,
+    descriptor: &TableDescriptor,
 ) -> Result<()> {
+    let bytes = descriptor.to_file();
+    check_readable(&bytes)?;
     let dir = owner.join(TABLE_DESC_DIR);
-    let next = file_name(1, Some(next.to_file().len()));
-    for entry in list_if_exists(storage, &dir)?.unwrap_or_default() {
-        let is_first = entry.utf8_name().and_then(descriptor_number).is_some_and(|(number, _)| number == 1);
-        if is_first && entry.name != next.as_str() {
-            unless_not_found(remove(storage, &dir.join(&entry.name)))?;
-        }
+    let (mut latest, mut left) = (0, Vec::new());
+    for entry in list_if_exists(&**storage, &dir)?.unwrap_or_default() {
+        let Some(name) = entry.utf8_name().filter(|_| !entry.is_dir) else { continue };
+        let Some((number, _)) = descriptor_number(name) else { continue };
+        latest = latest.max(number);
+        left.push(dir.join(name));
     }
-    Ok(())
+    write_descriptor(storage, owner, number_after(latest, &dir)?, true, &bytes)?;
+    // As those that are replaced, they are not read any more.
+    let removed = left.iter().try_for_each(|path| unless_not_found(remove(&**storage, path)));
+    removed.and_then(|()| if left.is_empty() { Ok(()) } else { sync_dir(&**storage, &dir) }).or(Ok(()))
+}
+
+/// Returns the number of the descriptor after that with a number; `path` is for the error.
+fn number_after(number: u64, path: &Path) -> Result<u64> {
+    let number = number.checked_add(1).filter(|number| *number <= 9_999_999_999);
+    number.ok_or_else(|| Corruption::Malformed("no number is left for another descriptor").at(path, 0))
 }
 
 /// Fails if the content of a descriptor's file could not be read again, or how the files of a family are
@@ -229,10 +240,7 @@ impl StoredDescriptor {
         self.check_trackers(new)?;
         let bytes = new.to_file();
         check_readable(&bytes)?;
-        let number = self.number.checked_add(1).filter(|number| *number <= 9_999_999_999);
-        let number = number.ok_or_else(|| {
-            Corruption::Malformed("no number is left for another descriptor").at(&self.path, 0)
-        })?;
+        let number = number_after(self.number, &self.path)?;
         write_descriptor(storage, &self.owner, number, self.has_length, &bytes)?;
         // Failures are ignored: the descriptor with the greatest number is used, whether an older one exists
         // or not.

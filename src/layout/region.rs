@@ -3,8 +3,8 @@
 
 use super::SchemaChange;
 use super::descriptor::{
-    StoredDescriptor, check_families, create_descriptor, create_whole_descriptor, read_descriptor,
-    remove_first_descriptors,
+    StoredDescriptor, check_families, create_descriptor, create_latest_descriptor, create_whole_descriptor,
+    read_descriptor, with_tracker,
 };
 use super::durable::{
     create_dir, create_dir_durably, exists, list_if_exists, move_file, move_files, parent, remove,
@@ -154,10 +154,6 @@ impl RegionDir {
                 None => None,
             };
             check_tracked_by_list(families, descriptor.as_ref().map(|stored| &stored.descriptor))?;
-            if table.root.is_none() {
-                let next = TableDescriptor::new(info.table().clone(), families);
-                remove_first_descriptors(&**storage, path, &next)?;
-            }
         }
         if table.root.is_none() {
             create_region_aside(storage, path, |dir| fill(storage, dir, info, families, true))?;
@@ -653,11 +649,10 @@ pub(super) fn fill(
         create_dir(&**storage, &dir.join(String::from_utf8_lossy(family.name()).as_ref()))?;
     }
     if with_descriptor {
-        let table = info.table();
-        match has_lists(&**storage, dir, families)? {
-            true => create_whole_descriptor(storage, dir, &TableDescriptor::new(table.clone(), families))?,
-            false => create_descriptor(storage, dir, table, families)?,
-        }
+        let new = TableDescriptor::new(info.table().clone(), families);
+        let is_whole = !storage.can_rename(dir) || has_lists(&**storage, dir, families)?;
+        let new = if is_whole { new } else { with_tracker(&new) };
+        create_latest_descriptor(storage, dir, &new)?;
     }
     write_file(storage, &dir.join(REGION_INFO), &info.to_file())?;
     sync_dir(&**storage, parent(dir))

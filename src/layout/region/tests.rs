@@ -62,30 +62,37 @@ fn the_first_region_brings_the_tables_descriptor() {
     assert_eq!(storage.list_dir(&path.parent().unwrap().join(".tabledesc")).unwrap().len(), 1);
 }
 
-/// A removal without an answer may be carried out when the file of that name has been written again.
+/// A removal without an answer may be carried out when the region has been created again.
 #[test]
-fn a_creation_removes_no_descriptor_of_the_name_that_it_writes() {
+fn a_creation_writes_no_descriptor_of_a_name_that_is_removed() {
     let faulty = FaultyStorage::new();
     faulty.has_objects();
     let (storage, _, info) = made(&faulty);
     let path = Path::new("alone/r");
     let create = |max_versions| {
         let family = Family::new("f").configuration(IMPL, "FILE").max_versions(max_versions);
-        RegionDir::create(&storage, path, &info, &[family])
+        let dir = RegionDir::create(&storage, path, &info, &[family]).unwrap();
+        assert_eq!(dir.families[0].max_versions, max_versions);
+        dir.descriptor.unwrap().path
     };
-    let first = create(7).unwrap().descriptor.unwrap().path;
+    let descriptors = || storage.list_dir(&path.join(".tabledesc")).unwrap().len();
     // As if the creation had been interrupted.
     let interrupt = || storage.remove(&path.join(REGION_INFO)).unwrap();
+    let first = create(7);
     interrupt();
+    // Of another length. The removal of the first one has no answer.
     faulty.stick(&first);
-    let again = create(8).unwrap();
-    assert_eq!((&again.descriptor.unwrap().path, again.families[0].max_versions), (&first, 8));
+    create(1000);
+    assert_eq!(descriptors(), 2);
     interrupt();
-    create(1000).unwrap_err();
     faulty.repair();
-    let longer = create(1000).unwrap().descriptor.unwrap().path;
-    assert_ne!(longer, first);
-    assert_eq!(storage.list_dir(first.parent().unwrap()).unwrap().len(), 1);
+    let last = create(7);
+    assert_ne!(last, first);
+    assert_eq!(descriptors(), 1);
+    // Now it is carried out.
+    storage.remove(&first).unwrap_err();
+    let dir = RegionDir::open(&storage, path).unwrap();
+    assert_eq!((dir.families[0].max_versions, dir.descriptor.unwrap().path), (7, last));
 }
 
 /// A cluster whose default is FILE would not see the files of a table without the setting.
