@@ -34,6 +34,7 @@ mod inspect_log;
 #[path = "../../tests/support/json_cell.rs"]
 mod json_cell;
 mod lines;
+mod load_dir;
 mod located;
 mod logs;
 mod maintenance;

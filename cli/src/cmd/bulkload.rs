@@ -4,11 +4,8 @@ use crate::cell_file::CellFiles;
 use crate::cmd::write;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::lines::is_stdin;
-use crate::new_dir::{NewDir, is_of_bulk_load};
-use crate::new_file::check_force;
+use crate::load_dir::{LoadDir, check_output};
 use crate::output::Output;
-use crate::places::check_local;
-use crate::probe;
 use crate::region_files::{RegionFiles, Written};
 use crate::settings::{Bloom, Settings, WriterKind};
 use crate::sort::{self, Sorting};
@@ -29,7 +26,9 @@ use std::path::{Path, PathBuf};
 ///
 /// Files are like those of HBase's own jobs: they record when and by which task they were written, they can
 /// hold tags, and sequence ids are 0, because HBase assigns new ones (except with --skip-reset-seqid). The
-/// default Bloom filter is ROW. The directory is renamed into place when it is complete.
+/// default Bloom filter is ROW. The directory is renamed into place when it is complete. With the feature
+/// remote, it may be a URL of S3 or HDFS. In S3 each file is there when it is complete, and the directory is
+/// complete when the command has ended without an error.
 ///
 /// With --json prints {"path","family","start","end","cells","bytes"} for each file.
 #[derive(clap::Args, Debug)]
@@ -42,11 +41,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SPLITS")]
     regions: PathBuf,
 
-    /// The directory to write
+    /// The directory to write, or its URL
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
-    /// Replace the directory if it exists
+    /// Replace the directory if it exists, and is local
     #[arg(long)]
     force: bool,
 
@@ -73,15 +72,31 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let files = CellFiles::new(&settings(args)?, dictionary, encryption, false, out)?;
     let limits = args.writing.list.limits();
     let splits = split_keys::read(&args.regions, &limits)?;
-    let order = args.writing.settings.order();
     write::start_progress(std::slice::from_ref(&args.cells), out);
-    let dir = NewDir::create(&args.out)?;
+    let dir = LoadDir::create(&args.out)?;
+    let filled = fill(args, &files, &dir, &splits, encrypted, out);
+    let written = dir.complete(filled, args.force, out)?;
+    print(&written, &splits, &args.out, out)
+}
+
+/// Writes the files.
+fn fill(
+    args: &Args,
+    files: &CellFiles,
+    dir: &LoadDir,
+    splits: &[Vec<u8>],
+    encrypted: bool,
+    out: &mut Output,
+) -> Result<Vec<Written>, Failure> {
     let List { cells, bad_lines, .. } = args.writing.open(&args.cells, true, out)?;
     let keeps_seq_ids = args.writing.settings.skip_reset_seqid;
-    let create = Box::new(|_: &[u8], path: &Path| files.create(path));
-    let mut load = RegionFiles::new(dir.aside(), splits.clone(), keeps_seq_ids, create);
+    let create = Box::new(|_: &[u8], path: &Path| {
+        dir.note(path);
+        files.create(path)
+    });
+    let mut load = RegionFiles::new(dir.path(), splits.to_vec(), keeps_seq_ids, create);
     let sorting = Sorting {
-        order,
+        order: args.writing.settings.order(),
         sort: args.writing.sorts(),
         memory: &args.writing.list.memory,
         file: &args.out,
@@ -89,30 +104,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     };
     load.append_all(&mut *sort::in_order(cells, sorting, out)?)?;
     write::warn_of(&bad_lines, out);
-    let written = load.finish()?;
-    // something else may have the name by now
-    check_output(&args.out, args.force)?;
-    dir.persist(args.force)?;
-    print(&written, &splits, &args.out, out)
-}
-
-/// Fails if the directory exists and must not be replaced, or cannot have been written by this command.
-fn check_output(path: &Path, force: bool) -> Result<(), CommandError> {
-    check_local(path)?;
-    if !probe::exists(path)? {
-        return Ok(());
-    }
-    check_force(path, force)?;
-    let fault = |error| CommandError::io("read", path, &error);
-    let is_dir = path.symlink_metadata().map_err(fault)?.is_dir();
-    let replaceable = is_dir && is_of_bulk_load(path).map_err(fault)?;
-    match replaceable {
-        true => Ok(()),
-        false => Err(CommandError::invalid_file(
-            path,
-            "not a directory of files for a bulk load, it is not replaced",
-        )),
-    }
+    Ok(load.finish()?)
 }
 
 /// Returns the settings of a file for a bulk load.

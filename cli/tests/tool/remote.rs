@@ -296,10 +296,10 @@ fn commands_that_write_refuse_urls() {
     let (local, dir) = (plain(), tempfile::tempdir().unwrap());
     let table = dir.path().to_str().unwrap();
     for args in [
-        vec!["bulkload", &local, "--regions", &local, "--out", s3],
         vec!["report", table, "--out", s3],
         vec!["salvage", &local, "--out", s3],
         // which those in buckets are not
+        vec!["bulkload", &local, "--regions", &local, "--out", web],
         vec!["write", &local, "--out", web],
         vec!["convert", &local, "--out", web],
         vec!["export", "--to", "jsonl", &local, "--out", web],

@@ -266,13 +266,115 @@ fn files_are_those_of_a_directory(place: &Place) {
     place.fails(&format!("convert {0} --force --out {0}", text(&file)), 2, "is the input");
 }
 
+/// Writes a list of cells of two families, and split points. Returns the options of a bulk load of them.
+fn load_of(dir: &Path) -> String {
+    let cell = |row: usize, family: &str| {
+        let key = format!(r#""row":"{}-{row:03}","family":"{family}","qualifier":"q""#, row % 4);
+        format!(r#"{{{key},"timestamp":7,"type":"Put","value":"v"}}"#)
+    };
+    let cells: Vec<String> = (0..100).flat_map(|row| [cell(row, "f"), cell(row, "g")]).collect();
+    let (list, splits) = (dir.join("cells.jsonl"), dir.join("splits.txt"));
+    fs::write(&list, cells.join("\n")).unwrap();
+    fs::write(&splits, "1\n3\n").unwrap();
+    format!("{} --regions {} --sort --create-time 7", text(&list), text(&splits))
+}
+
+/// Directories for a bulk load.
+fn loads_are_those_of_a_directory(place: &Place) {
+    let scratch = tempfile::tempdir().unwrap();
+    let load = load_of(scratch.path());
+    let out = format!("{}/load", place.url);
+    let files_of = |printed: &str| -> Vec<(Value, String)> {
+        let with_cells = |mut file: Value| {
+            let path = file.as_object_mut().unwrap().remove("path").unwrap();
+            (file, place.done(&format!("cells --json {}", path.as_str().unwrap())))
+        };
+        json_lines(printed).into_iter().map(with_cells).collect()
+    };
+    let local = ok(&words(&format!("--json bulkload {load} --out {}", text(&scratch.path().join("load")))));
+    let printed = place.done(&format!("--json bulkload {load} --out {out}"));
+    let files = files_of(&printed);
+    assert_eq!(files, files_of(&local));
+    assert_eq!(files.len(), 6, "two families in three regions");
+    let names = |dir: &Path| -> Vec<String> {
+        let entries = place.storage.list_dir(dir).unwrap();
+        entries.iter().map(|entry| entry.utf8_name().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(Path::new(&out)), ["f", "g"]);
+    for family in ["f", "g"] {
+        let found = names(&Path::new(&out).join(family));
+        assert!(found.len() == 3 && found.iter().all(|name| name.len() == 32), "{found:?}");
+    }
+    place.fails(&format!("bulkload {load} --out {out}"), 2, "exists");
+    place.fails(&format!("bulkload {load} --force --out {out}"), 4, "not replaced");
+    // Nothing is there after a failure in the middle.
+    let wrong = load.replace("--sort ", "");
+    place.fails(&format!("bulkload {wrong} --out {}/wrong", place.url), 2, "order");
+    let parent = place.storage.list_dir(Path::new(&place.url)).unwrap();
+    let left: Vec<_> = parent.iter().filter_map(|entry| entry.utf8_name()).collect();
+    assert!(!left.iter().any(|name| *name == "wrong" || name.starts_with('.')), "{left:?}");
+}
+
 #[test]
 fn exports_to_a_bucket_are_those_of_a_directory() {
     let server = FakeS3::start();
     let place = Place::bucket(&server.endpoint(), "exports");
     exports_are_those_of_a_directory(&place);
     files_are_those_of_a_directory(&place);
+    loads_are_those_of_a_directory(&place);
     assert_eq!(server.uploads(), 0);
+}
+
+/// A request that fails, or whose answer is cut off.
+#[test]
+fn a_bulk_load_to_a_bucket_is_complete_or_not_there() {
+    let (server, scratch) = (FakeS3::start(), tempfile::tempdir().unwrap());
+    let line = format!("--json bulkload {} --out s3://bucket/load", load_of(scratch.path()));
+    let prepare = || server.keys().iter().for_each(|key| server.remove(key));
+    with_each_request(&server, &line, prepare, |exit, context| {
+        assert_eq!(server.keys().len(), if exit == 0 { 6 } else { 0 }, "{context}: {:?}", server.keys());
+    });
+    prepare();
+    server.take_asked();
+    assert_eq!(code(&ask(&server, &line)), 0);
+    let asked = server.take_asked().0;
+    let at = asked.iter().rposition(|asked| asked.starts_with("PUT load/")).unwrap() as u64 + 1;
+    for is_made in [false, true] {
+        prepare();
+        server.die_at(at, is_made);
+        let cut = ask(&server, &line);
+        server.revive();
+        assert_eq!(code(&cut), 5, "{}", stderr(&cut));
+        assert!(stderr(&cut).contains("may be left"), "{}", stderr(&cut));
+        assert!(!server.keys().is_empty());
+        // It is not added to.
+        assert_eq!(code(&ask(&server, &line)), 2);
+    }
+}
+
+/// A process that begins to fill a directory while another one does.
+#[test]
+fn a_bulk_load_to_a_bucket_has_no_files_of_others() {
+    let (server, scratch) = (FakeS3::start(), tempfile::tempdir().unwrap());
+    let line = format!("bulkload {} --out s3://bucket/load", load_of(scratch.path()));
+    let place = Place::bucket(&server.endpoint(), "load");
+    place.done(&line);
+    let asked = server.take_asked().0;
+    prepare_wait(&server, asked.iter().rposition(|asked| asked.starts_with("PUT load/")).unwrap());
+    let mut child = place.start(&line);
+    until_waiting(&server, &mut child);
+    server.put("load/f/other", b"other".to_vec());
+    server.release();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 5, "{}", stderr(&output));
+    assert!(stderr(&output).contains("load/f/other"), "{}", stderr(&output));
+    assert_eq!(server.keys(), ["load/f/other"]);
+}
+
+/// Removes all objects, and holds the request after some more.
+fn prepare_wait(server: &FakeS3, at: usize) {
+    server.keys().iter().for_each(|key| server.remove(key));
+    server.behave(repeat_n(Manner::Good, at).chain([Manner::Waits]));
 }
 
 #[test]
@@ -413,6 +515,7 @@ fn exports_against_moto() {
     let place = Place::bucket(&endpoint, &unique());
     exports_are_those_of_a_directory(&place);
     files_are_those_of_a_directory(&place);
+    loads_are_those_of_a_directory(&place);
     exports_survive_kills_and_others(&place, Duration::from_millis(40));
 }
 
@@ -423,6 +526,7 @@ fn exports_against_hdfs() {
     let place = Place::hdfs(&base, &unique());
     exports_are_those_of_a_directory(&place);
     files_are_those_of_a_directory(&place);
+    loads_are_those_of_a_directory(&place);
     exports_survive_kills_and_others(&place, Duration::from_millis(40));
 }
 
