@@ -7,6 +7,11 @@
 //! list: files have random names, and the one that has created the manifest removes those that it does not
 //! list. Own names would not do, as an object that is uploaded in parts may replace another, and an export
 //! that was cut off leaves files which may be those of one that still runs.
+//!
+//! An export that replaces another one puts its manifest in the place of that, if it is still the one that
+//! was there at the beginning, and then removes the files of that: no manifest is ever removed, and its files
+//! are there as long as it is. Other files are removed only where the replacement has a condition: elsewhere
+//! they may be those of a process that is about to replace the same export.
 
 use crate::args::read_up_to;
 use crate::exported::{MANIFEST, NO_REGION, description_of, names_listed, read_manifest};
@@ -17,7 +22,7 @@ use crate::new_file::{NewText, random_name};
 use crate::output::Output;
 use crate::places::{self, check_writable};
 use crate::probe;
-use hregion::io::FileIdentity;
+use hregion::io::{FileIdentity, FileWriter};
 use hregion::{DirEntry, Storage};
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write as _};
@@ -32,19 +37,19 @@ pub(crate) enum ExportDir {
 }
 
 impl ExportDir {
-    /// Creates the directory.
-    pub(crate) fn create(path: &Path) -> Result<Self, CommandError> {
+    /// Creates the directory. `replace` says whether it may take the place of an export.
+    pub(crate) fn create(path: &Path, replace: bool) -> Result<Self, CommandError> {
         if places::is_url(path) {
-            return RemoteDir::open(path, false).map(Self::Remote);
+            return RemoteDir::open(path, false, replace).map(Self::Remote);
         }
         NewDir::create(path).map(Self::Local)
     }
 
     /// Opens the directory of an export that was cut off, or creates it.
     #[cfg(feature = "arrow")]
-    pub(crate) fn resume(path: &Path) -> Result<Self, CommandError> {
+    pub(crate) fn resume(path: &Path, replace: bool) -> Result<Self, CommandError> {
         if places::is_url(path) {
-            return RemoteDir::open(path, true).map(Self::Remote);
+            return RemoteDir::open(path, true, replace).map(Self::Remote);
         }
         NewDir::resume(path).map(Self::Local)
     }
@@ -98,7 +103,7 @@ impl ExportDir {
     ) -> Result<(), CommandError> {
         match self {
             Self::Local(dir) => {
-                write(&dir.aside().join(MANIFEST), manifest)?;
+                write(&dir.aside().join(MANIFEST), manifest, false)?;
                 dir.persist(replace)
             }
             Self::Remote(dir) => dir.finish(manifest, names, out),
@@ -106,8 +111,8 @@ impl ExportDir {
     }
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
-    let mut file = NewText::create(path, false)?;
+fn write(path: &Path, bytes: &[u8], replace: bool) -> Result<(), CommandError> {
+    let mut file = NewText::create(path, replace)?;
     file.write_all(bytes).map_err(|error| CommandError::io("write", path, &error))?;
     file.persist().map(drop)
 }
@@ -130,8 +135,23 @@ pub(crate) struct RemoteDir {
     written: Mutex<Vec<String>>,
     /// The files of the export: the versions that were summed.
     versions: Mutex<BTreeMap<String, Version>>,
+    /// The export that is replaced.
+    replaced: Option<Replaced>,
     is_done: bool,
 }
+
+/// An export at a URL that is replaced.
+#[derive(Debug)]
+struct Replaced {
+    manifest: Vec<u8>,
+    /// The names of its files.
+    names: HashSet<String>,
+    /// Where files cannot be renamed: the manifest in place of its own, unless that has changed since.
+    new: Mutex<Option<Box<dyn FileWriter>>>,
+}
+
+/// The length up to which an object is replaced by a single request, with a condition.
+const ONE_REQUEST: usize = 32 << 20;
 
 /// A version of a file: its length and identity.
 type Version = (u64, Option<FileIdentity>);
@@ -141,21 +161,30 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl RemoteDir {
-    fn open(path: &Path, resumes: bool) -> Result<Self, CommandError> {
-        let found = check_remote(path, false)?;
-        let (storage, is_new) = (places::storage(), found.is_none());
+    fn open(path: &Path, resumes: bool, replaces: bool) -> Result<Self, CommandError> {
+        let (storage, manifest) = (places::storage(), path.join(MANIFEST));
+        check_writable(path)?;
+        // Before what it replaces is read. Nothing is there before it is synced.
+        let new = (replaces && !storage.can_rename(path)).then(|| storage.create(&manifest)).transpose();
+        let new = new.map_err(|error| CommandError::io("create", &manifest, &error))?;
+        let found = check_remote(path, replaces)?;
+        let is_new = found.names.is_none();
+        let replaced = found.replaced.map(|(manifest, names)| Replaced { manifest, names, new: new.into() });
         if is_new {
             storage.create_dir_all(path).map_err(|error| CommandError::io("create", path, &error))?;
         }
+        // Of what is beside an export that is complete, nothing is kept: it may be removed at any time.
+        let there = if replaced.is_none() { found.names.unwrap_or_default() } else { Vec::new() };
         Ok(Self {
             path: path.to_owned(),
             storage,
             random: random_name().split_at(RANDOM).0.to_owned(),
-            resumes,
+            resumes: resumes && replaced.is_none(),
             is_new,
-            there: found.unwrap_or_default(),
+            there,
             written: Mutex::default(),
             versions: Mutex::default(),
+            replaced,
             is_done: false,
         })
     }
@@ -194,8 +223,11 @@ impl RemoteDir {
             }
         }
         // What appears later is of exports that fail, or of one after this one was removed.
-        let left = self.not_listed(names)?;
-        self.create(&self.path.join(MANIFEST), manifest)?;
+        let left = self.not_listed(names, manifest.len())?;
+        match &self.replaced {
+            None => self.create(&self.path.join(MANIFEST), manifest)?,
+            Some(replaced) => self.replace(replaced, manifest)?,
+        }
         self.is_done = true;
         if let Err(error) = self.remove_all(left.into_iter()) {
             out.warn_always(&format!(
@@ -209,26 +241,56 @@ impl RemoteDir {
     /// Creates a file, unless there is one.
     fn create(&self, path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
         if self.storage.can_rename(path) {
-            write(path, bytes)?;
-            // If the answer to the rename was lost, the file may be another export's. Names are random: an
-            // equal manifest is this one.
-            let found = read_up_to(path, bytes.len() as u64 + 1);
-            if found.map_err(|error| CommandError::io("read", path, &error))? != bytes {
-                return Err(self.changed(MANIFEST));
-            }
-            return Ok(());
+            write(path, bytes, false)?;
+            return self.check_manifest(path, bytes);
         }
         // By a single request, whatever the length: an upload in parts has no condition.
         let created = self.storage.create_log(path).and_then(|mut file| file.append(bytes, bytes.len()));
         created.map_err(|error| CommandError::io("create", path, &error))
     }
 
-    /// Returns the names of what exports have left, except files with the given names.
-    fn not_listed(&self, names: &[&str]) -> Result<Vec<String>, CommandError> {
+    /// Fails if a manifest is not the one that was written. If the answer to a rename was lost, it may be
+    /// another export's. Names are random: an equal manifest is this one.
+    fn check_manifest(&self, path: &Path, written: &[u8]) -> Result<(), CommandError> {
+        let found = read_up_to(path, written.len() as u64 + 1);
+        match found.map_err(|error| CommandError::io("read", path, &error))? == written {
+            true => Ok(()),
+            false => Err(self.changed(MANIFEST)),
+        }
+    }
+
+    /// Puts the manifest in the place of another one, unless that has changed.
+    fn replace(&self, replaced: &Replaced, bytes: &[u8]) -> Result<(), CommandError> {
+        let path = self.path.join(MANIFEST);
+        if self.storage.can_rename(&path) {
+            self.check_manifest(&path, &replaced.manifest)?;
+            write(&path, bytes, true)?;
+            return self.check_manifest(&path, bytes);
+        }
+        let new = lock(&replaced.new).take();
+        let mut new = new.ok_or_else(|| self.changed(MANIFEST))?;
+        let written = new.write_all(bytes).and_then(|()| new.sync());
+        written.map_err(|error| CommandError::io("replace", &path, &error))
+    }
+
+    /// Returns the names of what exports have left, except files with the given names. `len` is the length of
+    /// the manifest.
+    fn not_listed(&self, names: &[&str], len: usize) -> Result<Vec<String>, CommandError> {
         let entries = self.storage.list_dir(&self.path);
         let entries = entries.map_err(|error| CommandError::io("list", &self.path, &error))?;
         let files = entries.iter().filter(|entry| !entry.is_dir).filter_map(DirEntry::utf8_name);
-        let left = files.filter(|name| !names.contains(name) && is_of_export(name));
+        let has_condition = !self.storage.can_rename(&self.path) && len <= ONE_REQUEST;
+        let is_left = |name: &str| match &self.replaced {
+            None => is_of_export(name),
+            Some(replaced) => {
+                // A description is of the file before its ending.
+                let of = name.strip_suffix(".json").unwrap_or(name);
+                replaced.names.contains(name)
+                    || is_of_export(name)
+                        && (has_condition || names.contains(&of) || replaced.names.contains(of))
+            }
+        };
+        let left = files.filter(|name| *name != MANIFEST && !names.contains(name) && is_left(name));
         Ok(left.map(str::to_owned).collect())
     }
 
@@ -279,41 +341,63 @@ impl Drop for RemoteDir {
     }
 }
 
-/// Fails if there is anything at a URL but an export that was cut off. Returns the names of its files; `None`
-/// if there is no directory.
-pub(crate) fn check_remote(path: &Path, force: bool) -> Result<Option<Vec<String>>, CommandError> {
+/// What is at the URL of an export.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The names of files of exports that are not complete; `None` if there is no directory.
+    names: Option<Vec<String>>,
+    /// The manifest of the export that is replaced, and the names that it lists.
+    replaced: Option<(Vec<u8>, HashSet<String>)>,
+}
+
+/// Fails if there is anything at a URL but exports that were cut off and, with `force`, one that is complete.
+pub(crate) fn check_remote(path: &Path, force: bool) -> Result<Found, CommandError> {
     check_writable(path)?;
     if probe::is_file(path)? {
         return Err(CommandError::invalid_file(path, "it exists, and is not a directory"));
     }
     let entries = match places::storage().list_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Found { names: None, replaced: None });
+        }
         entries => entries.map_err(|error| CommandError::io("list", path, &error))?,
     };
+    let mut replaced = None;
     if entries.iter().any(|entry| entry.name == MANIFEST) {
-        if force {
-            let message = "--force: an export at a URL is not replaced, as it would be read meanwhile";
-            let hint = Some("remove the files first");
-            return Err(CommandError::unsupported(path, message).with_hint(hint));
+        let manifest = read_manifest(&path.join(MANIFEST))?;
+        let listed = names_listed(&manifest);
+        if !force {
+            let listed = listed.unwrap_or_default();
+            let mut others = entries.iter().filter_map(DirEntry::utf8_name);
+            let message = match others.find(|name| is_of_export(name) && !listed.contains(*name)) {
+                None => "it exists: it has a manifest.json".to_owned(),
+                Some(name) => format!("it exists: it has a manifest.json, which does not list {name}"),
+            };
+            return Err(CommandError::invalid_file(path, message).with_hint(Some("--force replaces it")));
         }
-        let listed = names_listed(&read_manifest(&path.join(MANIFEST))?).unwrap_or_default();
-        let mut others = entries.iter().filter_map(DirEntry::utf8_name);
-        let message = match others.find(|name| is_of_export(name) && !listed.contains(*name)) {
-            None => "it exists: it has a manifest.json".to_owned(),
-            Some(name) => format!("it exists: it has a manifest.json, which does not list {name}"),
-        };
-        return Err(CommandError::invalid_file(path, message));
+        let message =
+            "not a directory of exported rows, it is not replaced: its manifest.json lists no files";
+        let listed = listed.ok_or_else(|| CommandError::invalid_file(path, message))?;
+        replaced = Some((manifest, listed));
     }
+    let is_listed =
+        |name: &str| replaced.as_ref().is_some_and(|(_, listed)| name == MANIFEST || listed.contains(name));
     let mut names = Vec::new();
     for entry in entries {
         let name = entry.name.to_string_lossy().into_owned();
+        if !entry.is_dir && is_listed(&name) {
+            continue;
+        }
         if entry.is_dir || !is_of_export(&name) {
-            let message = format!("it exists, and is not an export that was cut off: it has {name}");
+            let message = match replaced {
+                None => format!("it exists, and is not an export that was cut off: it has {name}"),
+                Some(_) => format!("it is not replaced: its manifest.json does not list {name}"),
+            };
             return Err(CommandError::invalid_file(path, message));
         }
         names.push(name);
     }
-    Ok(Some(names))
+    Ok(Found { names: Some(names), replaced })
 }
 
 /// The number of hexadecimal digits in the names of files.
@@ -354,7 +438,7 @@ mod tests {
     #[test]
     fn a_manifest_of_more_than_64_mib_is_written_and_read() {
         let scratch = tempfile::tempdir().unwrap();
-        let dir = RemoteDir::open(scratch.path(), false).unwrap();
+        let dir = RemoteDir::open(scratch.path(), false, false).unwrap();
         let mut manifest = br#"{"files":[{"file":"a"}]}"#.to_vec();
         manifest.resize((64 << 20) + 1, b' ');
         let path = scratch.path().join(MANIFEST);

@@ -43,7 +43,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 ///
 /// The directory is renamed into place when it is complete. With the feature remote, it may be a URL of S3 or
 /// HDFS: files are named REGION.RANDOM.FORMAT there, and the manifest is written last. A directory without
-/// manifest is not a complete export.
+/// manifest is not a complete export. With --force, the manifest takes the place of that of another export
+/// at once, whose files are removed then.
 ///
 /// Parquet and Arrow files have one row for each cell. With --mapping, or with --columns
 /// family:qualifier=TYPE, they have one row for each row of the table, with typed columns, and so has CSV.
@@ -75,8 +76,7 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Output")]
     gzip: bool,
 
-    /// Replace the directory if it exists, is local and no link, was written by this command, and has no
-    /// other files
+    /// Replace the directory if it exists, is no link, was written by this command, and has no other files
     #[arg(long, help_heading = "Output")]
     force: bool,
 
@@ -149,9 +149,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         // of one time, however long it takes
         cells = cells.at(Some(cells.now().unwrap_or_else(|| SystemClock.now())));
     }
-    let (dir, files) = export_parts(args, &rows, &cells, ExportDir::create, out, |info, _, dir, scan| {
-        export(info, args, dir, scan)
-    })?;
+    let open = |path: &Path| ExportDir::create(path, args.force);
+    let (dir, files) =
+        export_parts(args, &rows, &cells, open, out, |info, _, dir, scan| export(info, args, dir, scan))?;
     finish(dir, &files, Map::new(), args, out)
 }
 
@@ -411,7 +411,10 @@ fn export_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Res
     check_directory(&args.out, args.force)?;
     if !args.server.is_given() {
         let partial = ExportDir::partial(&args.out)?;
-        let earlier = export.time_of_partial(&partial)?;
+        // What is beside an export at a URL is not continued.
+        let is_continued =
+            !args.force || !places::is_url(&args.out) || !probe::is_file(&args.out.join(MANIFEST))?;
+        let earlier = if is_continued { export.time_of_partial(&partial)? } else { None };
         let hint = "without --now, it uses the same time; remove the directory to start over";
         export = export.at_time_of(&partial, earlier).map_err(|refused| refused.with_hint(Some(hint)))?;
         if let Some(earlier) = earlier {
@@ -421,7 +424,10 @@ fn export_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Res
     let rows = RowArgs::from(args.range.clone());
     // Files of a running cluster's regions are never kept; locally, the next attempt replaces them.
     let is_kept = !args.server.is_given() || !places::is_url(&args.out);
-    let open = if is_kept { ExportDir::resume } else { ExportDir::create };
+    let open = |path: &Path| match is_kept {
+        true => ExportDir::resume(path, args.force),
+        false => ExportDir::create(path, args.force),
+    };
     let (dir, files) = export_parts(args, &rows, &export.cells, open, out, |info, region, dir, scan| {
         export.export(info, region, dir, scan)
     })?;

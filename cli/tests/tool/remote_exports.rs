@@ -135,8 +135,12 @@ fn exports_are_those_of_a_directory(place: &Place) {
         assert_eq!(listed(&found), listed(&files(&local)), "{form}");
         assert_eq!(printed.len(), found.len(), "{form}");
         place.fails(&line, 2, "exists");
-        place.fails(&format!("{line} --force"), 4, "not replaced");
         assert!(place.files(&number.to_string()) == found, "{form}");
+        place.done(&format!("{line} --force"));
+        let replaced = place.files(&number.to_string());
+        assert!(is_complete(&replaced), "{form}: {:?}", replaced.keys());
+        assert_eq!(listed(&replaced), listed(&found), "{form}");
+        assert!(found.keys().all(|name| name == "manifest.json" || !replaced.contains_key(name)), "{form}");
         if number > 1 {
             assert_eq!(place.done(&format!("{line} --check")), "");
         }
@@ -172,7 +176,16 @@ fn exports_are_those_of_a_directory(place: &Place) {
         |found: &Value| found["file"] == **name && found["message"].as_str().unwrap().contains("sha256");
     assert!(found.iter().any(is_of_file), "{found:?}");
 
-    // What is there is of others.
+    // What is there is of others, also beside an export.
+    let beside = dir.join("notes.csv");
+    place.storage.create_new(&beside).unwrap().sync().unwrap();
+    let before = place.files("own-parquet");
+    let line = format!("export {} --to csv --force --out {}/own-parquet", text(&path), place.url);
+    place.fails(&line, 2, "does not list notes.csv");
+    assert!(place.files("own-parquet") == before);
+    place.storage.remove(&beside).unwrap();
+    place.done(&line);
+    assert!(is_complete(&place.files("own-parquet")));
     let notes = Path::new(&place.url).join("others/notes.csv");
     place.storage.create_dir_all(notes.parent().unwrap()).unwrap();
     place.storage.create_new(&notes).unwrap().sync().unwrap();
@@ -479,6 +492,92 @@ fn the_first_manifest_in_a_bucket_stays() {
         assert!(place.files("") == found && is_complete(&found), "{:?}", found.keys());
         let kept = before.keys().filter(|name| found.contains_key(*name)).count();
         assert_eq!(kept, if form.contains("parquet") { 4 } else { 0 });
+    }
+}
+
+/// A request that fails, or whose answer is cut off, while an export takes the place of another one.
+#[test]
+fn a_replaced_export_is_the_old_one_or_the_new_one() {
+    let (server, scratch) = (FakeS3::start(), tempfile::tempdir().unwrap());
+    let place = Place::bucket(&server.endpoint(), "out");
+    let path = table(&scratch.path().join("root"), 200);
+    place.done(&format!("export {} --to csv --out {}", text(&path), place.url));
+    let old = place.files("");
+    assert!(is_complete(&old) && old.len() > 2, "{:?}", old.keys());
+    for form in ["--to jsonl", "--to parquet --columns f:n=long,f:t=utf8"] {
+        let line = format!("export {} {form} --now 1800000000000 --jobs 1", text(&path));
+        let local = scratch.path().join("local");
+        ok(&words(&format!("{line} --out {}", text(&local))));
+        let expected = listed(&files(&local));
+        fs::remove_dir_all(&local).unwrap();
+        let line = format!("{line} --force --out {}", place.url);
+        let prepare = || {
+            server.keys().iter().for_each(|key| server.remove(key));
+            old.iter().for_each(|(name, bytes)| server.put(&format!("out/{name}"), bytes.clone()));
+        };
+        // Returns whether it is the new one.
+        let is_new = |found: &BTreeMap<String, Vec<u8>>, context: &str| {
+            if found.get("manifest.json") == old.get("manifest.json") {
+                assert!(old.iter().all(|(name, bytes)| found.get(name) == Some(bytes)), "{context}");
+                return false;
+            }
+            assert_eq!(listed(found), expected, "{context}");
+            true
+        };
+        with_each_request(&server, &line, prepare, |exit, context| {
+            let mut found = place.files("");
+            // It is removed by an export that is complete.
+            found.retain(|name, _| exit == 0 || !name.starts_with(".hregion.probe."));
+            let is_new = is_new(&found, context);
+            assert_eq!(is_new, exit == 0, "{context}");
+            let is_alone = if is_new { is_complete(&found) } else { found == old };
+            assert!(is_alone || context.contains("is left"), "{context}: {:?}", found.keys());
+        });
+        // All requests from some point on.
+        prepare();
+        server.take_asked();
+        assert_eq!(code(&ask(&server, &line)), 0);
+        let asked = server.take_asked().0;
+        let at = asked.iter().position(|asked| asked.starts_with("PUT out/manifest.json")).unwrap() as u64;
+        for (at, is_made) in [(at, true), (at + 1, false), (at + 1, true), (at + 2, true)] {
+            prepare();
+            server.die_at(at, is_made);
+            let cut = ask(&server, &line);
+            server.revive();
+            let context = format!("{form} at {at}, {is_made}: {}", stderr(&cut));
+            is_new(&place.files(""), &context);
+            let again = ask(&server, &line);
+            assert_eq!(code(&again), 0, "{context}: {}", stderr(&again));
+            let found = place.files("");
+            assert!(is_new(&found, &context) && is_complete(&found), "{context}: {:?}", found.keys());
+        }
+    }
+}
+
+/// A process that is about to replace an export while another one does.
+#[test]
+fn the_first_replacement_in_a_bucket_stays() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = table(&scratch.path().join("root"), 200);
+    for form in ["--to jsonl", "--to parquet --columns f:n=long,f:t=utf8 --now 1800000000000"] {
+        let server = FakeS3::start();
+        let place = Place::bucket(&server.endpoint(), "out");
+        let line = format!("export {} {form} --jobs 1 --force --out {}", text(&path), place.url);
+        place.done(&line);
+        server.take_asked();
+        place.done(&line);
+        let asked = server.take_asked().0;
+        let at = asked.iter().position(|asked| asked.starts_with("PUT out/manifest.json")).unwrap();
+        server.behave(repeat_n(Manner::Good, at).chain([Manner::Waits]));
+        let mut first = place.start(&line);
+        until_waiting(&server, &mut first);
+        place.done(&line);
+        let found = place.files("");
+        server.release();
+        let first = first.wait_with_output().unwrap();
+        assert_eq!(code(&first), 5, "{}", stderr(&first));
+        assert!(stderr(&first).contains("manifest.json"), "{}", stderr(&first));
+        assert!(place.files("") == found && is_complete(&found), "{:?}", found.keys());
     }
 }
 
