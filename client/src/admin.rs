@@ -40,8 +40,32 @@ impl Client {
         families: &[Family],
         splits: &[impl AsRef<[u8]>],
     ) -> Result<()> {
+        self.create_schema(table, Family::to_table_schema_bytes(table, families)?, splits).await
+    }
+
+    /// As [`create_table`](Self::create_table), with the families of `changes`, and its settings of the
+    /// table.
+    ///
+    /// # Errors
+    ///
+    /// As there; if a setting is invalid, or a family is to be deleted.
+    pub async fn create_table_configured(
+        &self,
+        table: &TableName,
+        changes: &TableChanges,
+        splits: &[impl AsRef<[u8]>],
+    ) -> Result<()> {
+        self.create_schema(table, changes.to_table_schema_bytes(table)?, splits).await
+    }
+
+    async fn create_schema(
+        &self,
+        table: &TableName,
+        schema: Vec<u8>,
+        splits: &[impl AsRef<[u8]>],
+    ) -> Result<()> {
         let request = CreateTableRequest {
-            table_schema: Some(Family::to_table_schema_bytes(table, families)?.into()),
+            table_schema: Some(schema.into()),
             split_keys: in_order(splits)?,
             nonce_group: Some(self.0.nonce_group()),
             nonce: Some(self.0.nonce()),

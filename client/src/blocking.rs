@@ -101,6 +101,9 @@ impl Client {
         tables() -> Result<Vec<TableName>>,
         table_exists(table: &TableName) -> Result<bool>,
         create_table(table: &TableName, families: &[Family], splits: &[Vec<u8>]) -> Result<()>,
+        create_table_configured(
+            table: &TableName, changes: &TableChanges, splits: &[Vec<u8>]
+        ) -> Result<()>,
         alter_table(table: &TableName, changes: &TableChanges) -> Result<()>,
         enable_table(table: &TableName) -> Result<()>,
         disable_table(table: &TableName) -> Result<()>,

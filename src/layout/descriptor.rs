@@ -102,17 +102,17 @@ pub(crate) fn read_descriptor_file(storage: &dyn Storage, path: &Path) -> Result
     TableDescriptor::parse_file(&bytes).map_err(|corruption| corruption.at(path, 0))
 }
 
-/// Writes the first descriptor into the directory of a new table. It [says](with_tracker) how the
-/// files are tracked, but not in a storage without renames, where each family does.
+/// Writes the first descriptor into the directory of a new table. It [says](with_tracker) how the files are
+/// tracked, but not in a storage without renames, where it or each family does.
 pub(super) fn create_descriptor(
     storage: &Arc<dyn Storage>,
     owner: &Path,
-    table: &TableName,
-    families: &[Family],
+    descriptor: &TableDescriptor,
 ) -> Result<()> {
-    let descriptor = TableDescriptor::new(table.clone(), families);
-    let descriptor = if storage.can_rename(owner) { with_tracker(&descriptor) } else { descriptor };
-    create_whole_descriptor(storage, owner, &descriptor)
+    match storage.can_rename(owner) {
+        true => create_whole_descriptor(storage, owner, &with_tracker(descriptor)),
+        false => create_whole_descriptor(storage, owner, descriptor),
+    }
 }
 
 /// Returns the descriptor of a new table whose files are those in the directories, which says so unless it

@@ -159,7 +159,7 @@ impl RegionDir {
             create_region_aside(storage, path, |dir| fill(storage, dir, info, families, true))?;
         } else {
             let fill_table = |dir: &Path| {
-                create_descriptor(storage, dir, info.table(), families)?;
+                create_descriptor(storage, dir, &TableDescriptor::new(info.table().clone(), families))?;
                 fill(storage, &dir.join(name), info, families, false)
             };
             // The first region of a table creates the table's directory.

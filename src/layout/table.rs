@@ -10,7 +10,7 @@ use super::root_tree::RootTree;
 use crate::binary::is_hex;
 use crate::error::{Error, Result};
 use crate::io::{DirEntry, Storage};
-use crate::schema::{Family, RegionInfo, TableName};
+use crate::schema::{Family, RegionInfo, TableDescriptor};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,23 +24,23 @@ use std::sync::Arc;
 pub(crate) fn create_table(
     storage: &Arc<dyn Storage>,
     root: &Path,
-    table: &TableName,
-    families: &[Family],
+    descriptor: &TableDescriptor,
     regions: &[RegionInfo],
 ) -> Result<PathBuf> {
-    families.iter().try_for_each(Family::check)?;
-    let path = Root::new(root).table(table);
+    descriptor.families().try_for_each(Family::check)?;
+    let path = Root::new(root).table(descriptor.table());
     if !storage.can_rename(&path) {
-        create_table_in_place(storage, root, &path, table, families, regions)?;
+        create_table_in_place(storage, root, &path, descriptor, regions)?;
         return Ok(path);
     }
     if list_if_exists(&**storage, &path)?.is_some() {
         return Err(already_exists(&path));
     }
+    let families: Vec<Family> = descriptor.families().cloned().collect();
     create_aside(storage, &path, |dir| {
-        create_descriptor(storage, dir, table, families)?;
+        create_descriptor(storage, dir, descriptor)?;
         let each =
-            |region: &RegionInfo| fill(storage, &dir.join(region.encoded_name()), region, families, false);
+            |region: &RegionInfo| fill(storage, &dir.join(region.encoded_name()), region, &families, false);
         regions.iter().try_for_each(each)
     })?;
     Ok(path)
@@ -52,11 +52,11 @@ fn create_table_in_place(
     storage: &Arc<dyn Storage>,
     root: &Path,
     path: &Path,
-    table: &TableName,
-    families: &[Family],
+    descriptor: &TableDescriptor,
     regions: &[RegionInfo],
 ) -> Result<()> {
-    check_tracked_by_list(families, None)?;
+    let families: Vec<Family> = descriptor.families().cloned().collect();
+    check_tracked_by_list(&families, Some(descriptor))?;
     let _lock = RootTree::new(root).lock(&**storage)?;
     if let Some(entries) = list_if_exists(&**storage, path)? {
         // An interrupted creation leaves regions of which there is only the key range.
@@ -71,13 +71,13 @@ fn create_table_in_place(
         remove_tree(&**storage, path)?;
     }
     let each =
-        |region: &RegionInfo| fill(storage, &path.join(region.encoded_name()), region, families, false);
+        |region: &RegionInfo| fill(storage, &path.join(region.encoded_name()), region, &families, false);
     regions.iter().try_for_each(each).inspect_err(|_| {
         // What remains is removed by the next creation.
         let _ = remove_tree(&**storage, path);
     })?;
     // If this fails, the descriptor may be there, and others may have written to the table.
-    create_descriptor(storage, path, table, families)
+    create_descriptor(storage, path, descriptor)
 }
 
 /// As [`create_aside`], for a region. A directory that is not empty, and no region, is filled in place:

@@ -174,12 +174,18 @@ impl Family {
         self
     }
 
-    /// Sets a configuration value by HBase's name, such as `hbase.hstore.compaction.min`. Unknown names have
-    /// no effect (HBase: `ColumnFamilyDescriptorBuilder.setConfiguration`). The settings of compactions are
-    /// listed in read-path.md §21.
+    /// Sets a configuration value by HBase's name, such as `hbase.hstore.compaction.min`, or removes it if
+    /// the value is empty. Unknown names have no effect (HBase:
+    /// `ColumnFamilyDescriptorBuilder.setConfiguration`). The settings of compactions are listed in
+    /// read-path.md §21.
     #[must_use]
     pub fn configuration(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.configuration.insert(key.into(), value.into());
+        let (key, value) = (key.into(), value.into());
+        if value.is_empty() {
+            self.configuration.remove(&key);
+        } else {
+            self.configuration.insert(key, value);
+        }
         self
     }
 
@@ -250,7 +256,12 @@ impl fmt::Display for Family {
         }
         member("COMPRESSION", &self.codec.name())?;
         member("BLOCKSIZE", &self.block_size)?;
-        f.write_str("}")
+        for (number, (key, value)) in self.configuration.iter().enumerate() {
+            let before = if number == 0 { ", CONFIGURATION => {" } else { ", " };
+            let (key, value) = (StringBinary(key.as_bytes()), StringBinary(value.as_bytes()));
+            write!(f, "{before}'{key}' => '{value}'")?;
+        }
+        f.write_str(if self.configuration.is_empty() { "}" } else { "}}" })
     }
 }
 
@@ -284,6 +295,9 @@ mod tests {
         for forever in [Duration::from_secs(i32::MAX.unsigned_abs().into()), Duration::MAX] {
             assert_eq!(Family::new("f").ttl(forever), Family::new("f"));
         }
+        let family = Family::new("f").configuration("b", "2").configuration("a", "1");
+        assert!(family.to_string().ends_with(", CONFIGURATION => {'a' => '1', 'b' => '2'}}"), "{family}");
+        assert_eq!(family.configuration("a", "").configuration("b", ""), Family::new("f"));
         let family = Family::new("f").encryption(Cipher::Aes).encryption_key(b"\x10A\xff".as_slice());
         let shown = family.to_string();
         assert!(shown.starts_with("{NAME => 'f', ENCRYPTION => 'AES', VERSIONS => '1', "), "{shown}");

@@ -7,14 +7,15 @@ use crate::error::{Error, Result};
 use crate::layout::RegionDir;
 use crate::op::Durability;
 use crate::region::RegionOptions;
-use crate::schema::{Family, RegionInfo, TableDescriptor};
+use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::store::{memstore_flush_size, read_settings};
 use crate::wal::WalReader;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Changes of a table's families and settings, for [`Table::alter`].
+/// Changes of a table's families and settings, for [`Table::alter`], or those of a new table, for
+/// [`Table::create_configured`].
 #[derive(Clone, Debug, Default)]
 pub struct TableChanges {
     families: Vec<Family>,
@@ -76,6 +77,36 @@ impl TableChanges {
         Ok(self.apply(&before)?.to_message())
     }
 
+    /// Encodes the families and settings of a new table as HBase's message `TableSchema`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no family, or one is to be deleted; if a family or a setting is invalid.
+    pub fn to_table_schema_bytes(&self, table: &TableName) -> Result<Vec<u8>> {
+        Ok(self.describe_new(table)?.to_message())
+    }
+
+    /// Returns the descriptor of a new table.
+    pub(super) fn describe_new(&self, table: &TableName) -> Result<TableDescriptor> {
+        if let Some(name) = self.deleted.first() {
+            return Err(Error::no_such_family(name));
+        }
+        if self.families.is_empty() {
+            return Err(Error::invalid_argument("a new table needs at least one family"));
+        }
+        self.families.iter().try_for_each(Family::check)?;
+        self.with_settings(TableDescriptor::new(table.clone(), &self.families))
+    }
+
+    /// Returns the descriptor with the settings.
+    fn with_settings(&self, mut descriptor: TableDescriptor) -> Result<TableDescriptor> {
+        for (key, value) in &self.settings {
+            descriptor = descriptor.with_setting(key, value.as_deref());
+        }
+        self.check_settings(&descriptor)?;
+        Ok(descriptor)
+    }
+
     /// Returns the descriptor with the changes. Families to delete that it does not have are ignored.
     fn apply(&self, before: &TableDescriptor) -> Result<TableDescriptor> {
         self.families.iter().try_for_each(Family::check)?;
@@ -90,10 +121,7 @@ impl TableChanges {
         if after.families().len() == 0 {
             return Err(Error::invalid_argument("a table needs at least one family"));
         }
-        for (key, value) in &self.settings {
-            after = after.with_setting(key, value.as_deref());
-        }
-        self.check_settings(&after)?;
+        let after = self.with_settings(after)?;
         match check_stores(&after) {
             // A table that has been opened for reading only can be altered, too.
             Err(error) if check_stores(before).is_ok() => Err(error),

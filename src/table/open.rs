@@ -1,6 +1,6 @@
 //! Creates and opens tables.
 
-use super::alter::check_stores;
+use super::alter::{TableChanges, check_stores};
 use super::catalog::{TableCatalog, create_in_catalog, root_of};
 use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::uncommitted::leave_out_uncommitted;
@@ -54,12 +54,37 @@ impl Table {
         splits: &[impl AsRef<[u8]>],
         options: RegionOptions,
     ) -> Result<Self> {
+        Self::create_described(root.as_ref(), name, splits, options, |table| match families.is_empty() {
+            true => Err(Error::invalid_argument("a new table needs at least one family")),
+            false => Ok(TableDescriptor::new(table.clone(), families)),
+        })
+    }
+
+    /// As [`create_with`](Self::create_with), with the families of `changes`, and its settings of the table.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create); if a setting is invalid, or a family is to be deleted.
+    pub fn create_configured(
+        root: impl AsRef<Path>,
+        name: &str,
+        changes: &TableChanges,
+        splits: &[impl AsRef<[u8]>],
+        options: RegionOptions,
+    ) -> Result<Self> {
+        Self::create_described(root.as_ref(), name, splits, options, |table| changes.describe_new(table))
+    }
+
+    fn create_described(
+        root: &Path,
+        name: &str,
+        splits: &[impl AsRef<[u8]>],
+        options: RegionOptions,
+        describe: impl FnOnce(&TableName) -> Result<TableDescriptor>,
+    ) -> Result<Self> {
         Error::if_no_clock("a table")?;
-        if families.is_empty() {
-            return Err(Error::invalid_argument("a new table needs at least one family"));
-        }
-        let (root, table) =
-            (&path_of_root(&**options.file_storage(), root.as_ref())?, TableName::parse(name)?);
+        let (root, table) = (&path_of_root(&**options.file_storage(), root)?, TableName::parse(name)?);
+        let descriptor = describe(&table)?;
         let mut keys: Vec<&[u8]> = splits.iter().map(AsRef::as_ref).collect();
         keys.sort_unstable();
         if keys.first().is_some_and(|key| key.is_empty()) || !keys.is_sorted_by(|a, b| a < b) {
@@ -72,10 +97,10 @@ impl Table {
             _ => Err(Error::invalid_argument("a region has two bounds")),
         };
         let regions = bounds.windows(2).map(region).collect::<Result<Vec<_>>>()?;
-        check_stores(&TableDescriptor::new(table.clone(), families))?;
+        check_stores(&descriptor)?;
         Self::finish_deletion(root, name, &options)?;
         create_in_catalog(root, &table, &options, || {
-            create_table(options.file_storage(), root, &table, families, &regions).map(drop)
+            create_table(options.file_storage(), root, &descriptor, &regions).map(drop)
         })?;
         Self::open_with(root, name, options.writable(true))
     }

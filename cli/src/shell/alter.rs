@@ -80,7 +80,12 @@ fn change(changes: TableChanges, value: &Value, families: &mut Vec<Family>) -> R
             families.push(family.clone());
             Ok(changes.family(family))
         }
-        ("" | "table_att", None) => attributes(changes, options, value),
+        ("" | "table_att", None) => {
+            let (changes, is_any) = attributes(changes, &mut options)?;
+            options.end()?;
+            let expected = "expected NAME => 'family', or attributes of the table";
+            if is_any { Ok(changes) } else { Err(Stop::At(value.at, expected.into())) }
+        }
         _ => Err(Stop::At(
             method.map_or(value.at, |method| method.at),
             "expected METHOD => 'delete' or 'table_att_unset' with a NAME, or 'table_att' without".into(),
@@ -94,12 +99,12 @@ fn known(name: &str, families: &[Family]) -> Family {
     found.cloned().unwrap_or_else(|| Family::new(name.to_owned()))
 }
 
-/// Sets attributes of the table, and keys of its configuration.
-fn attributes(
+/// Sets attributes of a table, and keys of its configuration, which nil and '' remove. Returns whether there
+/// are any.
+pub(super) fn attributes(
     mut changes: TableChanges,
-    mut options: Options<'_>,
-    value: &Value,
-) -> Result<TableChanges, Stop> {
+    options: &mut Options<'_>,
+) -> Result<(TableChanges, bool), Stop> {
     let mut is_any = false;
     for name in ATTRIBUTES {
         if let Some(set) = options.take(name) {
@@ -110,14 +115,12 @@ fn attributes(
     for name in ["CONFIGURATION", "METADATA"] {
         let Some(members) = options.take(name) else { continue };
         for (key, set) in Options::of(Some(members))?.members() {
-            changes = changes.set(key, set.text("a value")?);
+            changes = match set.is_nothing() {
+                true => changes.unset(key),
+                false => changes.set(key, set.text("a value")?),
+            };
             is_any = true;
         }
     }
-    options.end()?;
-    if is_any {
-        Ok(changes)
-    } else {
-        Err(Stop::At(value.at, "expected NAME => 'family', or attributes of the table".into()))
-    }
+    Ok((changes, is_any))
 }

@@ -83,8 +83,8 @@ pub(crate) trait Catalog: Debug {
 
     fn append(&mut self, name: &str, append: Append) -> Result<Row, Failure>;
 
-    /// Creates a table with regions separated by sorted split keys.
-    fn create(&mut self, name: &str, families: &[Family], splits: &[Vec<u8>]) -> Result<(), Failure>;
+    /// Creates a table with families and settings, and regions separated by sorted split keys.
+    fn create(&mut self, name: &str, table: &TableChanges, splits: &[Vec<u8>]) -> Result<(), Failure>;
 
     /// Changes the families and settings of a table. Returns the number of its regions.
     fn alter(&mut self, name: &str, changes: &TableChanges) -> Result<usize, Failure>;

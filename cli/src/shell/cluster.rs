@@ -145,8 +145,8 @@ impl Catalog for ClusterTables {
         Ok(self.table(name)?.append(append)?)
     }
 
-    fn create(&mut self, name: &str, families: &[Family], splits: &[Vec<u8>]) -> Result<(), Failure> {
-        Ok(self.client.create_table(&TableName::parse(name)?, families, splits)?)
+    fn create(&mut self, name: &str, table: &TableChanges, splits: &[Vec<u8>]) -> Result<(), Failure> {
+        Ok(self.client.create_table_configured(&TableName::parse(name)?, table, splits)?)
     }
 
     fn alter(&mut self, name: &str, changes: &TableChanges) -> Result<usize, Failure> {

@@ -59,7 +59,9 @@ fn options(command: &str) -> Vec<&'static str> {
         "get" => &[READ, PRINT],
         "scan" => &[READ, PRINT, SCAN],
         "count" => &[READ, SCAN, &["INTERVAL"]],
-        "create" => &[FAMILY, &["NUMREGIONS", "SPLITALGO", "SPLITS", "SPLITS_FILE"]],
+        "create" => {
+            &[FAMILY, alter::ATTRIBUTES, &["METADATA", "NUMREGIONS", "SPLITALGO", "SPLITS", "SPLITS_FILE"]]
+        }
         "alter" => &[FAMILY, alter::ATTRIBUTES, &["METADATA", "METHOD"]],
         "put" | "incr" | "append" => &[&["TTL"]],
         "deleteall" => &[&["ROWPREFIXFILTER"]],
@@ -390,7 +392,7 @@ mod tests {
                 };
                 let is_known = !said.contains("is not supported here");
                 // attributes of a table do not come with a family
-                let is_table = command == "alter" && !FAMILY.contains(&option) && option != "METHOD";
+                let is_table = alter::ATTRIBUTES.contains(&option) || option == "METADATA";
                 assert_eq!(is_known, option != "NONSENSE" && !is_table, "{text}: {said}");
             }
         }

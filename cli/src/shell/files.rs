@@ -356,10 +356,11 @@ impl Catalog for Files {
         Ok(self.writable(name)?.region_of(&row)?.append(append)?)
     }
 
-    fn create(&mut self, name: &str, families: &[Family], splits: &[Vec<u8>]) -> Result<(), Failure> {
+    fn create(&mut self, name: &str, table: &TableChanges, splits: &[Vec<u8>]) -> Result<(), Failure> {
         let name = TableName::parse(name)?;
         let root = self.root("create")?;
-        match hregion::Table::create_with(root, &name.to_string(), families, splits, self.options.clone()) {
+        let options = self.options.clone();
+        match hregion::Table::create_configured(root, &name.to_string(), table, splits, options) {
             Err(error) if error.is_already_exists() => {
                 Err(CommandError::invalid(format!("table already exists: {name}")).into())
             }

@@ -51,12 +51,13 @@ const TOPICS: &[Topic] = &[
         "create",
         "create 't', 'f', 'g'\n\
          create 't', {NAME => 'f', VERSIONS => 3, BLOOMFILTER => 'ROWCOL'}, SPLITS => ['m']\n\
+         create 't', 'f', CONFIGURATION => {'hbase.store.file-tracker.impl' => 'FILE'}\n\
          create 't', 'f', SPLITS_FILE => 'splits.txt'\n\
          create 't', 'f', {NUMREGIONS => 15, SPLITALGO => 'HexStringSplit'}",
         "creates a table in a root directory. Settings of a family: VERSIONS, MIN_VERSIONS, TTL, \
          KEEP_DELETED_CELLS, NEW_VERSION_BEHAVIOR, BLOOMFILTER, DATA_BLOCK_ENCODING, COMPRESSION, \
-         BLOCKSIZE. A file of splits has a row in each line, bytes as \\xHH; the algorithms are \
-         HexStringSplit, DecimalStringSplit, UniformSplit",
+         BLOCKSIZE, CONFIGURATION; attributes of the table are those of alter. A file of splits has a row in \
+         each line, bytes as \\xHH; the algorithms are HexStringSplit, DecimalStringSplit, UniformSplit",
     ),
     topic(
         "delete",

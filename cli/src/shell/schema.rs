@@ -1,5 +1,6 @@
 //! `create`, `describe`, `list`, `exists`: tables and their families.
 
+use super::alter::attributes;
 use super::catalog::Catalog;
 use super::command::Arguments;
 use super::options::Options;
@@ -12,7 +13,7 @@ use crate::output::Output;
 use crate::settings;
 use crate::split_keys::{self, MAX_REGIONS, SplitAlgorithm};
 use hregion::cell::StringBinary;
-use hregion::{BloomType, Cipher, Family, KeepDeletedCells, Limits};
+use hregion::{BloomType, Cipher, Family, KeepDeletedCells, Limits, TableChanges};
 use serde_json::json;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -21,7 +22,8 @@ use std::time::Duration;
 /// The number of seconds of a TTL from which on cells do not expire.
 const FOREVER: u64 = i32::MAX as u64;
 
-/// Executes `create 't', {NAME => 'f', VERSIONS => 3}, 'g', SPLITS => ['m']`.
+/// Executes `create 't', {NAME => 'f', VERSIONS => 3}, 'g', SPLITS => ['m']`, also with attributes of the
+/// table.
 pub(super) fn create(
     catalog: &mut dyn Catalog,
     values: &mut Arguments<'_>,
@@ -30,6 +32,7 @@ pub(super) fn create(
     let name_value = values.required("the name of a table")?;
     let name = name_value.text("the name of a table")?;
     let (mut families, mut splits, mut splits_at) = (Vec::new(), Vec::new(), None);
+    let mut table = TableChanges::new();
     for value in values.rest() {
         if !value.is_hash() {
             families.push(Family::new(value.text("a family: 'name' or {NAME => 'name'}")?));
@@ -44,22 +47,32 @@ pub(super) fn create(
             Some(name) => {
                 families.push(family(Family::new(name.text("the name of a family")?), &mut options)?);
             }
-            None if splits_at.is_none() => {
-                return Err(Stop::At(value.at, "expected NAME => 'family', or SPLITS => ['row']".into()));
+            None => {
+                let (changed, is_any) = attributes(table, &mut options)?;
+                table = changed;
+                if !is_any && splits_at.is_none() {
+                    let expected = "expected NAME => 'family', SPLITS => ['row'], or attributes of the table";
+                    return Err(Stop::At(value.at, expected.into()));
+                }
             }
-            None => {}
         }
         options.end()?;
     }
     if families.is_empty() {
         return Err(Stop::At(name_value.at, "a table must have at least one family".into()));
     }
+    let mut names: Vec<&[u8]> = families.iter().map(Family::name).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        let message = format!("the family {} is given twice", StringBinary(pair[0]));
+        return Err(Stop::At(name_value.at, message));
+    }
     splits.sort_unstable();
     if let Some(pair) = splits.windows(2).find(|pair| pair[0] == pair[1]) {
         let message = format!("the split key {} is given twice", StringBinary(&pair[0]));
         return Err(Stop::At(splits_at.unwrap_or(name_value.at), message));
     }
-    catalog.create(&name, &families, &splits)?;
+    catalog.create(&name, &families.into_iter().fold(table, TableChanges::family), &splits)?;
     if !out.is_json() {
         writeln!(out, "Created table {name}\n=> Hbase::Table - {name}")?;
     }
@@ -159,7 +172,10 @@ pub(super) fn family(mut family: Family, options: &mut Options<'_>) -> Result<Fa
         family = family.block_size(bytes.count("a number of bytes")?);
     }
     let configuration = options.take("CONFIGURATION");
-    let length = configuration.map(prefix_length).transpose()?.flatten();
+    let mut length = None;
+    if let Some(configuration) = configuration {
+        (family, length) = configured(family, configuration)?;
+    }
     if let Some(bloom) = options.take("BLOOMFILTER") {
         family = family.bloom(match (bloom.text("a Bloom filter")?.to_ascii_uppercase().as_str(), length) {
             ("NONE", _) => None,
@@ -179,12 +195,16 @@ pub(super) fn family(mut family: Family, options: &mut Options<'_>) -> Result<Fa
     Ok(family)
 }
 
-/// Returns the prefix length of a Bloom filter, which is in the family's configuration.
-fn prefix_length(configuration: &Value) -> Result<Option<u32>, Stop> {
+/// Sets keys of a family's configuration; nil and '' remove them. Returns the prefix length of a Bloom
+/// filter, which is one of them.
+fn configured(mut family: Family, configuration: &Value) -> Result<(Family, Option<u32>), Stop> {
     let mut members = Options::of(Some(configuration))?;
     let length = members.take("RowPrefixBloomFilter.prefix_length").map(|length| length.count("a length"));
-    members.end()?;
-    length.transpose()
+    for (key, value) in members.members() {
+        let value = if value.is_nothing() { String::new() } else { value.text("a value")? };
+        family = family.configuration(key, value);
+    }
+    Ok((family, length.transpose()?))
 }
 
 fn named<T>(value: &Value, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, Stop> {

@@ -850,6 +850,12 @@ fn the_shell_reads_and_writes_a_bucket() {
     assert!(found.contains("value=put") && found.contains("value=logged"), "{found}");
     assert!(!found.contains(" b "), "{found}");
     assert_eq!(done("s3://bucket/empty", &["list"]), "TABLE\n0 row(s)\n=> []\n");
+    let file = "CONFIGURATION => {'hbase.store.file-tracker.impl' => 'FILE'}";
+    for create in [format!("create 'x', {{NAME => 'f', {file}}}"), format!("create 'y', 'f', {file}")] {
+        let table = &create[7..10];
+        done(root, &[&create, &format!("put {table}, 'r', 'f:q', 'made'"), &format!("flush {table}")]);
+        assert!(done(root, &[&format!("scan {table}")]).contains("value=made"), "{create}");
+    }
     let keys = server.keys();
     for command in [
         "drop 't'",

@@ -183,6 +183,60 @@ fn regions_that_another_process_split_are_merged_beside_a_table_with_a_hole() {
     assert_eq!(code(&shell.end()), 0);
 }
 
+/// How the files of a table or a family are tracked is in the configuration.
+#[test]
+fn files_are_tracked_by_lists_if_the_configuration_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = "CONFIGURATION => {'hbase.store.file-tracker.impl' => 'FILE'}";
+    done(
+        dir.path(),
+        &format!(
+            "create 't', {{NAME => 'f', {file}}}, 'g'
+             create 'u', 'f', {file}, SPLITS => ['m']
+             put 't', 'r', 'f:q', 'v'; put 't', 'r', 'g:q', 'v'; put 'u', 'r', 'f:q', 'v'
+             flush 't'; flush 'u'"
+        ),
+    );
+    let has_list = |table: &str, family: &str| {
+        let regions = fs::read_dir(dir.path().join("data/default").join(table)).unwrap();
+        regions.into_iter().any(|region| region.unwrap().path().join(family).join(".filelist").is_dir())
+    };
+    assert!(has_list("t", "f") && !has_list("t", "g") && has_list("u", "f"));
+    assert!(done(dir.path(), "count 't'; count 'u'").starts_with("1 row(s)"));
+
+    // A family that is added, and other keys of the one that is there.
+    let changes = format!(
+        "alter 't', {{NAME => 'h', {file}}}, \
+         {{NAME => 'f', CONFIGURATION => {{'hbase.hstore.compaction.min' => 5}}}}"
+    );
+    done(dir.path(), &format!("{changes}\nput 't', 'r', 'h:q', 'v'; flush 't'"));
+    assert!(has_list("t", "h"));
+    let described = done(dir.path(), "describe 't'");
+    let both = "CONFIGURATION => {'hbase.hstore.compaction.min' => '5', \
+                'hbase.store.file-tracker.impl' => 'FILE'}}";
+    assert!(described.contains(both), "{described}");
+    let unset =
+        "alter 't', NAME => 'f', CONFIGURATION => {'hbase.hstore.compaction.min' => nil}; describe 't'";
+    assert!(!done(dir.path(), unset).contains("compaction.min"));
+
+    for (command, exit, expected) in [
+        // Files that are there would not be found.
+        (format!("alter 't', NAME => 'g', {file}"), 4, "tracker"),
+        (
+            "create 'w', 'f', CONFIGURATION => {'hbase.store.file-tracker.impl' => 'NONE'}".into(),
+            2,
+            "tracker",
+        ),
+        ("create 'w', 'f', {NAME => 'f'}".into(), 2, "the family f is given twice"),
+        ("create 'w', 'f', {COLOUR => 'red'}".into(), 2, "expected NAME"),
+    ] {
+        let output = run(&["shell", dir.path().to_str().unwrap(), "-e", &command]);
+        assert_eq!(code(&output), exit, "{command}: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{command}: {}", stderr(&output));
+    }
+    assert!(done(dir.path(), "exists 'w'").contains("does not exist"));
+}
+
 #[test]
 fn the_prefix_length_of_a_bloom_filter_is_not_ignored() {
     let dir = tempfile::tempdir().unwrap();

@@ -117,8 +117,7 @@ fn what_is_new_records_how_its_files_are_tracked() {
     let table = crate::layout::table::create_table(
         &storage,
         Path::new("root"),
-        info.table(),
-        &families,
+        &TableDescriptor::new(info.table().clone(), &families),
         std::slice::from_ref(&info),
     );
     let dir = RegionDir::open(&storage, &table.unwrap().join(info.encoded_name())).unwrap();
