@@ -6,28 +6,29 @@ use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use std::io;
 
+// Their module is the package, by whose name `pickle` finds them in another process.
 create_exception!(
-    _hregion,
+    hregion,
     Error,
     PyException,
     "A call of hregion failed. `kind` is the name of the error's kind."
 );
 create_exception!(
-    _hregion,
+    hregion,
     CorruptError,
     Error,
     "A file is damaged. The message has its path and the offset."
 );
 create_exception!(
-    _hregion,
+    hregion,
     UnsupportedError,
     Error,
     "Something that hregion does not support, which is named."
 );
-create_exception!(_hregion, NotFoundError, Error, "There is no such table, snapshot or file.");
-create_exception!(_hregion, ClosedError, Error, "The table is closed.");
+create_exception!(hregion, NotFoundError, Error, "There is no such table, snapshot or file.");
+create_exception!(hregion, ClosedError, Error, "The table is closed.");
 create_exception!(
-    _hregion,
+    hregion,
     ValueMismatchError,
     Error,
     "A value or row key does not have the type it is mapped to."

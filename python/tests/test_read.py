@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import pickle
 import threading
 
 import hregion
@@ -156,6 +157,16 @@ def test_errors_have_kinds():
     closed.close()
     with pytest.raises(hregion.ClosedError):
         closed.get("row")
+
+
+def test_errors_of_other_processes_are_the_same():
+    with pytest.raises(hregion.NotFoundError) as error:
+        hregion.open(ROOT, "none")
+    for kind in (hregion.Error, hregion.CorruptError, hregion.ClosedError, hregion.ValueMismatchError):
+        assert pickle.loads(pickle.dumps(kind)) is kind
+    read = pickle.loads(pickle.dumps(error.value))
+    assert type(read) is hregion.NotFoundError
+    assert (str(read), read.kind) == (str(error.value), "TableNotFound")
 
 
 def test_damaged_files_are_errors(tmp_path):
