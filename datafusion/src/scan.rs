@@ -161,6 +161,8 @@ struct Reader {
     current: Option<Current>,
     /// How rows are counted, until a row has very many cells or bytes, or a cell that reads by name skip.
     presence: Option<Presence>,
+    /// Whether rows of cells are read in parts, since one was too large.
+    is_in_parts: bool,
     batches: Batches,
     to: Sender<Result<RecordBatch>>,
     is_done: bool,
@@ -173,10 +175,8 @@ struct Current {
     range: Range,
     /// The place of the column found last, if rows with all cells of their families are counted.
     found: Option<usize>,
-    /// The number of rows that were counted so.
-    counted: usize,
-    /// The number of rows that are left out, as they were counted before.
-    skipped: usize,
+    /// The last row that was taken. After a row that is too large, those behind it are read in another way.
+    last: Option<Vec<u8>>,
 }
 
 impl Reader {
@@ -194,7 +194,8 @@ impl Reader {
         let batches = Batches::new(&reading, batch_rows)?;
         let presence = reading.presence.clone();
         let ranges = partition.ranges.ranges().to_vec().into_iter();
-        Ok(Self { reading, scan, ranges, current: None, presence, batches, to, is_done: false })
+        let (current, is_in_parts, is_done) = (None, false, false);
+        Ok(Self { reading, scan, ranges, current, presence, is_in_parts, batches, to, is_done })
     }
 
     /// Reads and sends batches as long as there is room for them. Returns the first one for which there is
@@ -248,33 +249,46 @@ impl Reader {
         let view = self.reading.view.get().map_err(of_reader)?;
         let (scan, found) = match &self.presence {
             Some(presence) => (scan_of(&presence.scan_of_families(), range), Some(0)),
+            None if self.is_in_parts => (scan_of(&self.scan, range).batch(1), None),
             None => (scan_of(&self.scan, range), None),
         };
         let rows = Rows::new(view, scan).map_err(of_reader)?;
-        Ok(Current { rows, range: range.clone(), found, counted: 0, skipped: 0 })
+        Ok(Current { rows, range: range.clone(), found, last: None })
     }
 
     /// Reads the current range. Returns `Break` if a batch may be complete, or nothing takes it.
     fn read_range(&mut self) -> Result<ControlFlow<()>> {
-        let Some(Current { rows, range, found, counted, skipped }) = &mut self.current else {
+        let Some(Current { rows, range, found, last }) = &mut self.current else {
             return Ok(ControlFlow::Continue(()));
         };
         let (batches, to) = (&mut self.batches, &self.to);
         let (Some(presence), Some(found)) = (&self.presence, found) else {
+            // any part of a row of cells is rows of the output
+            let has_parts = batches.are_cells && !self.is_in_parts;
             let read = rows.for_each(|row| {
                 if to.is_closed() {
                     return Ok(ControlFlow::Break(()));
                 }
-                if *skipped > 0 {
-                    *skipped -= 1;
-                    return Ok(ControlFlow::Continue(()));
+                let read = batches.add(row).map_err(Failure)?;
+                if has_parts {
+                    keep(last, row);
                 }
-                batches.add(row).map_err(Failure)
-            })?;
-            if read.is_continue() {
-                self.current = None;
-            }
-            return Ok(read);
+                Ok::<_, Failure>(read)
+            });
+            return match read {
+                Ok(read) => {
+                    if read.is_continue() {
+                        self.current = None;
+                    }
+                    Ok(read)
+                }
+                Err(Failure(error)) if has_parts && is_over_limit(&error) => {
+                    let left = behind(range, last.as_deref());
+                    self.is_in_parts = true;
+                    self.read_on(&left)
+                }
+                Err(failure) => Err(failure.into()),
+            };
         };
         let mut by_name = None;
         let read = rows.for_each(|row| {
@@ -287,8 +301,8 @@ impl Reader {
             };
             let mut read = ControlFlow::Continue(());
             if is_in {
-                *counted += 1;
                 read = batches.add(row).map_err(Failure)?;
+                keep(last, row);
             }
             if presence.is_wide(row) {
                 by_name = Some(next(row.key()));
@@ -296,32 +310,48 @@ impl Reader {
             }
             Ok::<_, Failure>(read)
         });
-        let read = match read {
-            Ok(read) => read,
-            // A row is too large with all its cells. The columns by name are found in the same rows.
-            Err(Failure(error)) if is_over_limit(&error) => {
-                let (again, skipped) = (range.clone(), *counted);
-                (self.presence, self.current) = (None, None);
-                let begun = self.begin(&again)?;
-                self.current = Some(Current { skipped, ..begun });
-                return Ok(ControlFlow::Break(()));
+        let left = match (read, by_name) {
+            // the rows from there on are read by the names of columns
+            (Ok(_), Some(start)) => Range { start, end: range.end.take() },
+            (Ok(read), None) => {
+                if read.is_continue() {
+                    self.current = None;
+                }
+                return Ok(read);
             }
-            Err(failure) => return Err(failure.into()),
+            // a row is too large with all its cells
+            (Err(Failure(error)), _) if is_over_limit(&error) => behind(range, last.as_deref()),
+            (Err(failure), _) => return Err(failure.into()),
         };
-        let Some(start) = by_name else {
-            if read.is_continue() {
-                self.current = None;
-            }
-            return Ok(read);
-        };
-        // the rows from there on are read by the names of columns
-        let left = Range { start, end: range.end.take() };
-        (self.presence, self.current) = (None, None);
+        self.presence = None;
+        self.read_on(&left)
+    }
+
+    /// Goes on with what is left of a range, which is read in another way.
+    fn read_on(&mut self, left: &Range) -> Result<ControlFlow<()>> {
+        self.current = None;
         if !left.is_empty() {
-            self.current = Some(self.begin(&left)?);
+            self.current = Some(self.begin(left)?);
         }
         Ok(ControlFlow::Break(()))
     }
+}
+
+/// Keeps the key of a row.
+fn keep(last: &mut Option<Vec<u8>>, row: RowRef<'_>) {
+    if row.is_empty() {
+        return;
+    }
+    let key = last.get_or_insert_default();
+    key.clear();
+    key.extend_from_slice(row.key());
+}
+
+/// Returns what is left of a range behind the last row that was taken. Cells may have expired since, so that
+/// a number of rows does not tell where that is.
+fn behind(range: &Range, last: Option<&[u8]>) -> Range {
+    let start = last.map_or_else(|| range.start.clone(), next);
+    Range { start, end: range.end.clone() }
 }
 
 /// Whether something is larger than the reader's limits.
