@@ -175,7 +175,7 @@ struct Current {
     range: Range,
     /// The place of the column found last, if rows with all cells of their families are counted.
     found: Option<usize>,
-    /// The last row that was taken. After a row that is too large, those behind it are read in another way.
+    /// The last row that was taken. The rows after one that is too large are read in another way.
     last: Option<Vec<u8>>,
 }
 
@@ -283,7 +283,7 @@ impl Reader {
                     Ok(read)
                 }
                 Err(Failure(error)) if has_parts && is_over_limit(&error) => {
-                    let left = behind(range, last.as_deref());
+                    let left = rest_of(range, last.as_deref());
                     self.is_in_parts = true;
                     self.read_on(&left)
                 }
@@ -320,7 +320,7 @@ impl Reader {
                 return Ok(read);
             }
             // a row is too large with all its cells
-            (Err(Failure(error)), _) if is_over_limit(&error) => behind(range, last.as_deref()),
+            (Err(Failure(error)), _) if is_over_limit(&error) => rest_of(range, last.as_deref()),
             (Err(failure), _) => return Err(failure.into()),
         };
         self.presence = None;
@@ -347,9 +347,9 @@ fn keep(last: &mut Option<Vec<u8>>, row: RowRef<'_>) {
     key.extend_from_slice(row.key());
 }
 
-/// Returns what is left of a range behind the last row that was taken. Cells may have expired since, so that
+/// Returns what is left of a range after the last row that was taken. Cells may have expired since, so that
 /// a number of rows does not tell where that is.
-fn behind(range: &Range, last: Option<&[u8]>) -> Range {
+fn rest_of(range: &Range, last: Option<&[u8]>) -> Range {
     let start = last.map_or_else(|| range.start.clone(), next);
     Range { start, end: range.end.clone() }
 }
