@@ -4,7 +4,7 @@ use super::batch::joined;
 use super::mutate::check_rows;
 use super::observer::Held;
 use super::{Region, RegionCore};
-use crate::cell::{Row, RowBuf};
+use crate::cell::{LATEST_TIMESTAMP, Row, RowBuf};
 use crate::error::Result;
 use crate::op::{CheckAndMutate, Condition, Get};
 
@@ -83,7 +83,9 @@ impl RegionCore {
         if !holds {
             return Ok(CheckResult { success: false, cells: RowBuf::new().freeze() });
         }
-        let since = stored.map_or(i64::MIN, |cell| cell.timestamp());
+        // The latest timestamp is that of no new value: it means the time of writing.
+        let checked = stored.map(|cell| cell.timestamp()).filter(|&timestamp| timestamp != LATEST_TIMESTAMP);
+        let since = checked.unwrap_or(i64::MIN);
         let answers = self.write_to_locked(&mut check.mutations, since, row)?;
         Ok(CheckResult { success: true, cells: joined(answers)? })
     }

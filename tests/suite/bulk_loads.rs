@@ -5,9 +5,9 @@ use crate::support::{cells, golden};
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::io::{LocalStorage, Storage};
 use hregion::{
-    BloomType, CellRef, CellType, Codec, Compaction, DataBlockEncoding, Delete, ErrorKind, Family, Get,
-    HFile, HFileWriter, Put, Region, RegionOptions, Result, Row, Scan, SeekKey, StoreFileOrigin,
-    StoreFileWriter, Table, TableChanges,
+    BloomType, CellRef, CellType, CheckAndMutate, Codec, Compaction, DataBlockEncoding, Delete, ErrorKind,
+    Family, Filter, Get, HFile, HFileWriter, Put, Region, RegionOptions, Result, Row, Scan, SeekKey,
+    StoreFileOrigin, StoreFileWriter, Table, TableChanges,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -192,6 +192,26 @@ fn cells_that_keep_great_sequence_ids_hide_no_later_write() {
     drop(region);
     table.close().unwrap();
     assert_eq!(rows(&open(&storage)), ["a/f=later"]);
+}
+
+/// Reads of named columns skip the latest timestamp, which only files written by others have. A value that is
+/// written after such a cell was checked gets the time of writing, as in HBase.
+#[test]
+fn a_conditional_put_does_not_get_the_latest_timestamp() {
+    let storage = table_with_settings();
+    let table = open(&storage);
+    let region = table.region("").unwrap();
+    let mut writer = region.bulk_load_writer("f", "/input/0a").unwrap();
+    let key = SeekKey::of(b"a", b"f", b"p", i64::MAX, CellType::Put);
+    writer.append(CellRef::new(&key, b"loaded")).unwrap();
+    writer.finish(&origin(false)).unwrap();
+    region.bulk_load(&[("f", "/input/0a")]).unwrap();
+    let put = Put::new("a").cell("f", "q", "written");
+    let check = CheckAndMutate::if_filter("a", Filter::first_key_only()).then(put);
+    assert!(region.check_and_mutate(check).unwrap().success);
+    let row = region.get(&Get::new("a").column("f", "q")).unwrap();
+    assert_eq!(row.value("f", "q"), Some(&b"written"[..]));
+    assert_eq!(rows(&table), ["a/f=loaded", "a/f=written"]);
 }
 
 /// A region whose files have sequence ids with too few after them cannot be opened.
