@@ -159,7 +159,6 @@ impl OutputStorage {
     }
 }
 
-#[warn(clippy::missing_trait_methods, reason = "a call with a default must reach the storage too")]
 impl Storage for OutputStorage {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         places::storage().open(path)

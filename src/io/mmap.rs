@@ -93,7 +93,6 @@ impl MmapStorage {
     }
 }
 
-#[warn(clippy::missing_trait_methods, reason = "a call with a default must reach the storage too")]
 impl Storage for MmapStorage {
     #[allow(unsafe_code, reason = "as `MmapFile::open`")]
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {

@@ -26,7 +26,6 @@ impl BoundedStorage {
     }
 }
 
-#[warn(clippy::missing_trait_methods, reason = "a call with a default must reach the storage too")]
 impl Storage for BoundedStorage {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         let _no_moves = unpoisoned(self.handles.0.moves.read());
