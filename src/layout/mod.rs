@@ -57,7 +57,9 @@ pub(crate) use file_list::check_file_list;
 pub(crate) use file_name::new_file_name;
 pub(crate) use logs::{LogTree, NewEdits, ServerLog};
 pub(crate) use reference::{Half, Reference};
-pub(crate) use region::{LOCK, RECOVERED_EDITS, REGION_INFO, RegionDir, find_region_info, read_region_info};
+pub(crate) use region::{
+    LOCK, RECOVERED_EDITS, REGION_INFO, RegionDir, find_region_info, read_region_info, replace_max_seq_id,
+};
 pub(crate) use region_change::{NewChild, RegionChange, check_root, create_child};
 pub(crate) use root::{
     archived_path, full_path, has_descriptor_dir, path_of_region, path_of_root, path_of_table, refuse_region,

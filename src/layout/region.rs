@@ -747,6 +747,29 @@ fn max_seq_id_in(dir: &Path, entries: &[DirEntry]) -> Result<Option<i64>> {
     Ok(max)
 }
 
+/// Writes the file `<n>.seqid` into the directory of recovered edits, which exists: later writes of the region
+/// get greater sequence ids.
+pub(super) fn write_max_seq_id(storage: &Arc<dyn Storage>, edits: &Path, seq_id: i64) -> Result<()> {
+    write_file(storage, &edits.join(format!("{seq_id}.seqid")), &[])
+}
+
+/// As [`write_max_seq_id`]. Removes the files with smaller numbers then, as HBase does.
+pub(crate) fn replace_max_seq_id(storage: &Arc<dyn Storage>, edits: &Path, seq_id: i64) -> Result<()> {
+    write_max_seq_id(storage, edits, seq_id)?;
+    let remove_smaller = || -> Result<()> {
+        for entry in list_if_exists(&**storage, edits)?.unwrap_or_default() {
+            let Some(name) = entry.utf8_name().filter(|_| !entry.is_dir) else { continue };
+            let number = name.strip_suffix(".seqid").and_then(|digits| digits.parse::<i64>().ok());
+            if number.is_some_and(|number| number < seq_id) {
+                unless_not_found(remove(&**storage, &edits.join(name)))?;
+            }
+        }
+        Ok(())
+    };
+    // Failures are ignored: the greatest number counts, whether there are others or not.
+    remove_smaller().or(Ok(()))
+}
+
 /// Whether a name is that of a file of edits. Other files are still being written, or were moved aside.
 pub(crate) fn is_number(name: &str) -> bool {
     let digits = name.strip_prefix('-').unwrap_or(name);

@@ -32,7 +32,7 @@ use super::durable::{
     create_dir, create_dir_durably, exists, refuse_link, remove, remove_tree, sync_dir, unless_not_found,
     write_file,
 };
-use super::region::{REGION_INFO, RegionDir, fill};
+use super::region::{REGION_INFO, RegionDir, fill, write_max_seq_id};
 use super::sealed_text::{Faults, seal, unseal};
 use super::{FamilyChange, Reference, StagedFile};
 use crate::error::{Corruption, Error, Result};
@@ -236,7 +236,7 @@ pub(crate) fn create_child(
     let dir = RegionDir::open(storage, &path)?;
     // Later writes must be newer than all of the parents.
     create_dir_durably(&**storage, &path, &dir.recovered_edits_dir())?;
-    write_file(storage, &dir.recovered_edits_dir().join(format!("{}.seqid", child.max_seq_id)), &[])?;
+    write_max_seq_id(storage, &dir.recovered_edits_dir(), child.max_seq_id)?;
     create_dir(&**storage, &dir.tmp())?;
     let mut changes = Vec::new();
     for (family, references) in child.families.iter().zip(&child.references) {

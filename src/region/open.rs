@@ -45,7 +45,7 @@ const LISTINGS: u32 = 100;
 
 /// The sequence ids that are left out when a region is opened for writing in a storage whose locks do not end
 /// with their processes: more than a writer has under way.
-const SKIPPED_IDS: i64 = 1 << 20;
+pub(super) const SKIPPED_IDS: i64 = 1 << 20;
 
 /// Returns the files of a family: by its directory, or from a list.
 type ListFiles<'l> = &'l dyn Fn(&RegionDir, &[u8]) -> Result<StoreFiles>;

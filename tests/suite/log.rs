@@ -15,7 +15,7 @@ use hregion::{
     Mutation, Put, Region, RegionOptions, Scan, Storage, Table,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -91,6 +91,55 @@ fn a_write_survives_what_it_says() {
             assert_eq!(found, if survives { expected } else { BTreeMap::new() }, "{durability:?}, {crash:?}");
         }
     }
+}
+
+/// In an object store, a request to remove a log may be carried out late, if it had no answer: no later log
+/// has its name, whatever is left of what was in it.
+#[test]
+fn no_name_of_a_log_is_made_again_in_an_object_store() {
+    let open = |storage: &FaultyStorage| {
+        let family = Family::new("f").configuration("hbase.store.file-tracker.impl", "FILE");
+        let options = Region::options().storage(Arc::new(storage.clone())).create_if_missing(true);
+        options.family(family.ttl(Duration::from_secs(1))).open(DIR).unwrap()
+    };
+    let names = |storage: &FaultyStorage| -> BTreeSet<PathBuf> {
+        logs(storage).into_iter().filter(|path| path.extension().is_none()).collect()
+    };
+    // No store file has the cell.
+    let expired = || Put::new("r").cell_at("f", "q", 1, "v");
+    let base = FaultyStorage::new();
+    base.has_objects();
+    let mut seen = BTreeSet::new();
+    for session in 0..3 {
+        let region = open(&base);
+        region.put(expired()).unwrap();
+        let made = names(&base);
+        assert!(!made.is_empty() && made.is_disjoint(&seen), "{session}: {made:?}, {seen:?}");
+        seen.extend(made);
+        region.close().unwrap();
+        // The greatest sequence id.
+        assert!(names(&base).is_empty() && logs(&base).len() == 1, "{session}: {:?}", logs(&base));
+    }
+    let mut at = 0;
+    loop {
+        let storage = base.after(Crash::OfTheProcess);
+        let region = open(&storage);
+        storage.die_after(at);
+        let result = region.put(expired());
+        let (has_died, left) = (storage.has_died(), storage.after(Crash::OfTheProcess));
+        forget(region);
+        let seen = names(&left);
+        let region = open(&left);
+        region.put(expired()).unwrap();
+        let made = names(&left);
+        assert!(!made.is_empty() && made.is_disjoint(&seen), "{at}, {result:?}: {made:?}, {seen:?}");
+        forget(region);
+        if !has_died {
+            break;
+        }
+        at += 1;
+    }
+    assert!(at > 5, "{at}");
 }
 
 /// Of mutations that are written together, those with SKIP_WAL are not logged, and the others are as durable

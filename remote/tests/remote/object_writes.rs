@@ -314,8 +314,10 @@ fn a_region_is_written_and_read_as_the_model_says() {
     let server = FakeS3::start();
     let model = run_model(&|| client(&server), dir());
     let keys = server.keys();
-    assert!(keys.iter().all(|key| !key.contains("recovered.edits/") && !key.contains("/.tmp/")), "{keys:?}");
-    assert!(keys.len() < 12, "{keys:?}");
+    // The greatest sequence id.
+    let edits: Vec<_> = keys.iter().filter(|key| key.contains("recovered.edits/")).collect();
+    assert!(matches!(edits[..], [name] if name.ends_with(".seqid")), "{keys:?}");
+    assert!(keys.iter().all(|key| !key.contains("/.tmp/")) && keys.len() < 13, "{keys:?}");
 
     // The same in a local directory.
     let local = tempfile::tempdir().unwrap();

@@ -34,6 +34,7 @@ impl RegionCore {
         }
         let storage = log.storage.as_ref();
         durable::create_dir_durably(storage, &log.region, &log.dir)?;
+        log.reserve_name(&mut log.part(), seq_id)?;
         let path = log.dir.join(log_name(seq_id));
         let written = self.write_again(log, &path, seq_id, &cells);
         // Otherwise each flush that fails would leave a file.

@@ -3,9 +3,10 @@
 use super::shared::{CutLog, LogSettings, SharedLog, State, Ticket};
 use crate::error::{Error, Result};
 use crate::io::Storage;
-use crate::layout::{RegionDir, durable};
+use crate::layout::{RegionDir, durable, replace_max_seq_id};
 use crate::limits::Limits;
 use crate::region::RegionCore;
+use crate::region::open::SKIPPED_IDS;
 use crate::sync::unpoisoned;
 use crate::wal::WalKey;
 use std::collections::VecDeque;
@@ -45,6 +46,9 @@ pub(super) struct Part {
     /// The names of files, oldest first.
     pub(super) logs: VecDeque<NamedLog>,
     pub(super) has_dir: bool,
+    /// The sequence id up to which names are not made again when the region is opened again. Matters only in
+    /// a storage without renames.
+    reserved_to: i64,
     /// The sequence id up to which a file has what was in memory after the log failed.
     pub(super) logged_again_to: i64,
     /// Why files could not be removed.
@@ -85,6 +89,7 @@ impl RegionLog {
             synced_to: i64::MAX,
             logs: VecDeque::new(),
             has_dir: false,
+            reserved_to: i64::MIN,
             logged_again_to: i64::MIN,
             unremoved: None,
         };
@@ -146,6 +151,23 @@ impl RegionLog {
 
     pub(super) fn part(&self) -> MutexGuard<'_, Part> {
         unpoisoned(self.part.lock())
+    }
+
+    /// Reserves the name that is made with a sequence id. In an object store, a request to remove a file may
+    /// be carried out late, if it had no answer: no name is made again then, whether what was under it has
+    /// left anything or not. So the region records a greater sequence id before, after which it goes on when
+    /// it is opened again.
+    ///
+    /// # Errors
+    ///
+    /// If an I/O operation fails. The name must not be made then.
+    pub(super) fn reserve_name(&self, part: &mut Part, seq_id: i64) -> Result<()> {
+        if seq_id > part.reserved_to && !self.storage.can_rename(&self.dir) {
+            let reserved_to = seq_id.saturating_add(SKIPPED_IDS);
+            replace_max_seq_id(&self.storage, &self.dir, reserved_to)?;
+            part.reserved_to = reserved_to;
+        }
+        Ok(())
     }
 
     /// Adds the region to those that are asked for a flush if they have entries in old files.

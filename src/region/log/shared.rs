@@ -483,6 +483,7 @@ impl SharedLog {
             durable::create_dir_durably(storage, &log.region, &log.dir)?;
             part.has_dir = true;
         }
+        log.reserve_name(part, seq_id)?;
         let path = log.dir.join(log_name(seq_id));
         let made = match state.names.first().filter(|_| state.encoder.is_some()) {
             None => Self::create(log, &path, seq_id).map(Some),
