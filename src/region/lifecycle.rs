@@ -3,6 +3,7 @@
 use super::background::Pending;
 use super::log::RegionLog;
 use super::observer::Held;
+use super::write::OnDrop;
 use super::{Region, RegionCore, ReplayReport};
 use crate::error::{Error, Result};
 use crate::sync::unpoisoned;
@@ -201,13 +202,15 @@ impl RegionCore {
             self.flush_all()?;
         }
         self.refuse_writes();
+        // Also if an observer or the clock panics.
+        let mut accept = OnDrop(Some(|| self.is_closing.store(false, Ordering::Release)));
         let has_log = self.log.as_deref().is_some_and(RegionLog::has_files);
         let flushed =
             if self.memstore_size() > 0 || has_log { self.flush_all().map(drop) } else { self.files.check() };
         if flushed.is_err() && self.files.poison().is_none() {
-            self.is_closing.store(false, Ordering::Release);
             return flushed;
         }
+        accept.0 = None;
         done.store(true, Ordering::Release);
         flushed
     }

@@ -46,7 +46,7 @@ pub(super) struct BegunWrite<'r> {
 }
 
 /// Calls a function when it is dropped.
-struct OnDrop<F: FnOnce()>(Option<F>);
+pub(super) struct OnDrop<F: FnOnce()>(pub(super) Option<F>);
 
 impl<F: FnOnce()> Drop for OnDrop<F> {
     fn drop(&mut self) {

@@ -11,8 +11,9 @@ use hregion::{
 };
 use proptest::prelude::*;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -955,6 +956,42 @@ fn a_write_in_a_hook_of_a_flush_does_not_wait_for_it() {
             region.flush().unwrap();
         });
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    }
+}
+
+/// Writes in the first flush, so that a close has a second one, in which it panics.
+#[derive(Debug, Default)]
+struct PanicsInSecondFlush(AtomicUsize);
+
+impl RegionObserver for PanicsInSecondFlush {
+    fn pre_flush(&self, _: Context<'_, '_>) -> Result<()> {
+        assert_ne!(self.0.fetch_add(1, Ordering::SeqCst), 1, "a panic that the region survives");
+        Ok(())
+    }
+    fn post_flush(&self, context: Context<'_, '_>) -> Result<()> {
+        match context.region() {
+            Some(region) if self.0.load(Ordering::SeqCst) == 1 => put_row(region),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn a_region_whose_close_panics_is_open() {
+    let storage = Arc::new(FaultyStorage::new());
+    let options = || {
+        let options = Region::options().storage(storage.clone()).create_if_missing(true);
+        options.family(Family::new("f")).compaction_enabled(false)
+    };
+    let observer = Arc::new(PanicsInSecondFlush::default());
+    let region = options().observer(0, observer).open("/regions/r").unwrap();
+    region.put(Put::new("a").cell("f", "q", "v")).unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| region.close())).is_err());
+    region.put(Put::new("b").cell("f", "q", "v")).unwrap();
+    region.close().unwrap();
+    let region = options().open("/regions/r").unwrap();
+    for row in ["a", "b", "row"] {
+        assert!(region.exists(&Get::new(row)).unwrap(), "{row}");
     }
 }
 
