@@ -5,7 +5,7 @@ use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, Ta
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, is_absent};
-use crate::layout::{LISTINGS, RegionChange, keeps_changing, regions_among};
+use crate::layout::{LISTINGS, RegionChange, keeps_changing, regions_among, table_of_descriptor};
 use crate::schema::{RegionInfo, TableName, serving};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +27,10 @@ enum Tables {
     One(TableName, PathBuf),
 }
 
+/// The directories that HBase has under a root since 0.96, and whose names could be those of tables.
+const OTHER_DIRS: [&str; 9] =
+    ["data", "archive", "WALs", "oldWALs", "corrupt", "MasterData", "MasterProcWALs", "mobdir", "staging"];
+
 /// Regions with their directories, and the unfinished splits and merges.
 type Listed = (Vec<(PathBuf, RegionInfo)>, Vec<RegionChange>);
 
@@ -44,7 +48,7 @@ impl DirectoryCatalog {
     }
 
     /// Returns the directory of a table; `None` if it does not exist. Under a root, it is
-    /// `data/namespace/table`, or `table` before 0.96.
+    /// `data/namespace/table`, or `table` before 0.96. What HBase has beside the tables is none.
     ///
     /// # Errors
     ///
@@ -60,7 +64,13 @@ impl DirectoryCatalog {
         }
         let old = root.join(table.qualifier());
         let is_default = table.namespace() == TableName::DEFAULT_NAMESPACE;
-        Ok((is_default && dir_exists(&*self.storage, &old)?).then_some(old))
+        if !is_default || !dir_exists(&*self.storage, &old)? {
+            return Ok(None);
+        }
+        // A table of an old release that is named so has a descriptor.
+        let is_other =
+            OTHER_DIRS.contains(&table.qualifier()) && table_of_descriptor(&*self.storage, &old)?.is_none();
+        Ok((!is_other).then_some(old))
     }
 
     /// Returns where the directory of a table is under a root, since 0.96.
@@ -145,5 +155,32 @@ impl Catalog for DirectoryCatalog {
 
     fn table_state(&self, _: &RegionLocations, table: &TableName, _: Deadline) -> Result<Option<TableState>> {
         Ok(self.table_dir(table)?.map(|_| TableState::Enabled))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::faulty::FaultyStorage;
+    use crate::schema::{Family, TableDescriptor};
+
+    #[test]
+    fn what_hbase_has_beside_the_tables_is_no_table() {
+        let (storage, root) = (FaultyStorage::new(), Path::new("h"));
+        for dir in ["data/default/t", "archive/data/default/t", "old"].iter().chain(&OTHER_DIRS) {
+            storage.create_dir_all(&root.join(dir)).unwrap();
+        }
+        let catalog = DirectoryCatalog::of_root(Arc::new(storage.clone()), root);
+        let dir = |name: &str| catalog.table_dir(&TableName::parse(name).unwrap()).unwrap();
+        for name in OTHER_DIRS {
+            assert_eq!(dir(name), None, "{name}");
+        }
+        assert_eq!(dir("t"), Some(root.join("data/default/t")));
+        assert_eq!(dir("old"), Some(root.join("old")));
+        // Before 0.96, there could be one.
+        let table = TableDescriptor::new(TableName::parse("archive").unwrap(), &[Family::new("f")]);
+        let mut file = storage.create(&root.join("archive/.tableinfo.0000000001")).unwrap();
+        file.write_all(&table.to_file()).unwrap();
+        assert_eq!(dir("archive"), Some(root.join("archive")));
     }
 }
