@@ -35,6 +35,9 @@ enum Cause {
     Caller(Cow<'static, str>),
 }
 
+/// How many of the families that exist an error names.
+const NAMED_FAMILIES: usize = 10;
+
 /// The kinds of errors, by how they can be handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -244,10 +247,21 @@ impl Error {
         Self::caller(ErrorKind::WrongRegion, format!("row {row} is not in the region [{start}, {end})"))
     }
 
-    /// A family that the region does not have.
+    /// A family that does not exist. Names some of those that do.
     #[cold]
-    pub(crate) fn no_such_family(family: &[u8]) -> Self {
-        Self::caller(ErrorKind::NoSuchFamily, format!("there is no family {}", StringBinary(family)))
+    pub(crate) fn no_such_family<'f>(family: &[u8], existing: impl IntoIterator<Item = &'f [u8]>) -> Self {
+        let mut existing = existing.into_iter();
+        let named: Vec<String> =
+            existing.by_ref().take(NAMED_FAMILIES).map(|name| StringBinary(name).to_string()).collect();
+        let mut message = format!("there is no family {}", StringBinary(family));
+        if !named.is_empty() {
+            message = format!("{message} (families: {}", named.join(", "));
+            message += &match existing.count() {
+                0 => ")".to_owned(),
+                more => format!(", and {more} more)"),
+            };
+        }
+        Self::caller(ErrorKind::NoSuchFamily, message)
     }
 
     /// A filter that cannot be combined with another setting.
@@ -612,5 +626,20 @@ mod tests {
         assert_eq!(error.to_string(), "cf/8e8a: DATA at 65536: on-disk size needs 4 bytes, 3 left");
         assert_eq!(error.kind(), ErrorKind::Truncated);
         assert_eq!(error.offset(), Some(65536));
+    }
+
+    #[test]
+    fn an_error_names_the_families_that_exist() {
+        let names: Vec<[u8; 1]> = (b'a'..=b'o').map(|name| [name]).collect();
+        for (count, families) in [
+            (0, ""),
+            (2, " (families: a, b)"),
+            (10, " (families: a, b, c, d, e, f, g, h, i, j)"),
+            (15, " (families: a, b, c, d, e, f, g, h, i, j, and 5 more)"),
+        ] {
+            let existing = names.iter().take(count).map(|name| &name[..]);
+            let error = Error::no_such_family(b"x", existing);
+            assert_eq!(error.message(), format!("there is no family x{families}"));
+        }
     }
 }

@@ -143,7 +143,7 @@ impl Mutation {
 
 fn check_cell(family: &[u8], timestamp: Option<i64>) -> Result<()> {
     if family.len() > MAX_FAMILY_LEN {
-        return Err(Error::no_such_family(family));
+        return Err(Error::no_such_family(family, []));
     }
     check_timestamp(timestamp)
 }

@@ -90,11 +90,11 @@ impl RegionOptions {
         }
         match self.families.as_slice() {
             [] => Ok(Family::new(name.unwrap_or_default()).max_versions(u32::MAX)),
-            [given] if name.is_none_or(|name| name == given.name()) => {
+            [given] if name.as_deref().is_none_or(|name| name == given.name()) => {
                 given.check()?;
                 Ok(given.clone())
             }
-            [given] => Err(Error::no_such_family(given.name())),
+            [given] => Err(Error::no_such_family(given.name(), name.as_deref())),
             _ => Err(Error::invalid_argument("files outside of a region have exactly one family")),
         }
     }

@@ -324,7 +324,10 @@ impl RegionCore {
         // A linear search: most regions have one or two families.
         match self.stores.iter().position(|store| same_bytes(store.family.name(), family)) {
             Some(index) => Ok(index),
-            None => Err(Error::no_such_family(family)),
+            None => {
+                let existing = self.stores.iter().map(|store| store.family.name());
+                Err(Error::no_such_family(family, existing))
+            }
         }
     }
 

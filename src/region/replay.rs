@@ -388,7 +388,8 @@ impl RecoveredEdits {
                     let Some(store) = store else {
                         report.skipped += u64::from(is_in_window);
                         if unknown.insert(cell.family().to_vec()) {
-                            replayed.warnings.push(Error::no_such_family(cell.family()));
+                            let existing = stores.iter().map(|store| store.family.name());
+                            replayed.warnings.push(Error::no_such_family(cell.family(), existing));
                         }
                         continue;
                     };

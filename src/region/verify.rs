@@ -10,7 +10,7 @@ use crate::layout::{
     FileKind, RegionDir, Snapshot, SnapshotRegion, StoreFileInfo, check_file_list, find_region_info,
     has_descriptor_dir, locate_store_file, read_descriptor_file, read_region_info,
 };
-use crate::schema::RegionInfo;
+use crate::schema::{Family, RegionInfo};
 use crate::store::open_files;
 use crate::wal::is_log;
 use log_check::LogCheck;
@@ -159,7 +159,8 @@ impl RegionOptions {
             None => dir.families(),
             Some(only) => {
                 let family = dir.families().iter().find(|family| family.name() == only);
-                slice::from_ref(family.ok_or_else(|| Error::no_such_family(only))?)
+                let missing = || Error::no_such_family(only, dir.families().iter().map(Family::name));
+                slice::from_ref(family.ok_or_else(missing)?)
             }
         };
         let mut faults = Vec::new();

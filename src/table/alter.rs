@@ -72,7 +72,7 @@ impl TableChanges {
             .map_err(|wrong| Error::locating(wrong.kind(), wrong.to_string()))?;
         let has = |name: &[u8]| before.families().any(|family| family.name() == name);
         if let Some(missing) = self.deleted.iter().find(|name| !has(name)) {
-            return Err(Error::no_such_family(missing));
+            return Err(Error::no_such_family(missing, before.families().map(Family::name)));
         }
         Ok(self.apply(&before)?.to_message())
     }
@@ -89,7 +89,7 @@ impl TableChanges {
     /// Returns the descriptor of a new table.
     pub(super) fn describe_new(&self, table: &TableName) -> Result<TableDescriptor> {
         if let Some(name) = self.deleted.first() {
-            return Err(Error::no_such_family(name));
+            return Err(Error::no_such_family(name, []));
         }
         if self.families.is_empty() {
             return Err(Error::invalid_argument("a new table needs at least one family"));
@@ -219,7 +219,7 @@ impl Table {
         for name in changes.deleted.iter().filter(|name| !has(name)) {
             // An interrupted call has left a part of it.
             if !tree.remove_family(&String::from_utf8_lossy(name))? {
-                return Err(Error::no_such_family(name));
+                return Err(Error::no_such_family(name, before.families().map(Family::name)));
             }
         }
         for family in changes.families.iter().filter(|family| !has(family.name())) {

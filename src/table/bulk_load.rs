@@ -204,7 +204,8 @@ impl Table {
                 continue;
             }
             let family = families.iter().find(|family| family.name() == name);
-            let family = family.ok_or_else(|| Error::no_such_family(name))?;
+            let family =
+                family.ok_or_else(|| Error::no_such_family(name, families.iter().map(Family::name)))?;
             for file in list(&path)? {
                 let parsed = file.utf8_name().and_then(FileName::parse);
                 let refers = parsed.is_some_and(|name| name.is_elsewhere());

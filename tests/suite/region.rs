@@ -74,7 +74,9 @@ fn written_flushed_compacted_and_read() {
 
     let kind = |result: Result<(), hregion::Error>| result.unwrap_err().kind();
     assert_eq!(kind(region.put(Put::new("x").cell("f", "q", "v"))), ErrorKind::WrongRegion);
-    assert_eq!(kind(region.put(Put::new("r").cell("h", "q", "v"))), ErrorKind::NoSuchFamily);
+    let error = region.put(Put::new("r").cell("h", "q", "v")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSuchFamily);
+    assert!(error.message().starts_with("there is no family h (families: f"), "{error}");
     assert_eq!(kind(region.get(&Get::new("A")).map(drop)), ErrorKind::WrongRegion);
     assert_eq!(
         kind(view.scan(&Scan::new().raw(true).column("f", "q")).map(drop)),
