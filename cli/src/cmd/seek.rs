@@ -30,7 +30,7 @@ pub(crate) struct Args {
     file: PathBuf,
 
     /// The row
-    #[arg(required_unless_present = "keys", allow_hyphen_values = true)]
+    #[arg(required_unless_present = "keys", conflicts_with = "limit_line_bytes", allow_hyphen_values = true)]
     row: Option<String>,
 
     /// The column: family:qualifier, or a family

@@ -47,7 +47,7 @@ pub(crate) struct Args {
     kind: Option<Kind>,
 
     /// A command to run instead of reading standard input; may be repeated
-    #[arg(short = 'e', long = "execute", value_name = "COMMAND")]
+    #[arg(short = 'e', long = "execute", value_name = "COMMAND", conflicts_with = "limit_line_bytes")]
     commands: Vec<String>,
 
     /// Never prompt: read commands from standard input, even if it is a terminal

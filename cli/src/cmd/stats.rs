@@ -47,10 +47,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PART", conflicts_with = "svg")]
     by: Option<By>,
 
-    /// Number of heaviest rows and largest cells to list
-    #[arg(long, value_name = "ROWS", default_value_t = 10)]
+    /// Number of heaviest rows and largest cells to list [default: 10]
+    #[arg(long, value_name = "ROWS")]
     #[arg(value_parser = clap::value_parser!(u16).range(0..=1000))]
-    top: u16,
+    top: Option<u16>,
 
     /// The current time in milliseconds, for ages [default: now]
     #[arg(long, value_name = "MILLIS")]
@@ -87,12 +87,25 @@ enum By {
     File,
 }
 
+impl Args {
+    fn top(&self) -> usize {
+        self.top.unwrap_or(10).into()
+    }
+}
+
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(svg) = &args.svg {
         if svg.as_os_str() == "-" {
             return Err(CommandError::usage("--svg: expected a file").into());
         }
         check_output(svg, args.force, &inputs(svg, args, out)?)?;
+    }
+    let unused = [("--top", args.top.is_some()), ("--now", args.now.is_some())];
+    if let Some((name, _)) = unused.iter().find(|(_, is_given)| *is_given)
+        && args.by.is_some()
+        && !out.is_json()
+    {
+        return Err(CommandError::usage(format!("{name}: no effect with --by, unless with --json")).into());
     }
     let now = args.now.unwrap_or_else(|| SystemClock.now());
     if matches!(args.by, Some(By::File)) {
@@ -103,7 +116,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.svg.is_some() && !matches!(&sources[..], [_]) {
         return Err(CommandError::usage("--svg: expected one table, not a directory of tables").into());
     }
-    let empty = || Stats::new(now, args.top.into());
+    let empty = || Stats::new(now, args.top());
     let of_region = |source: &InputSource, region: &Region| {
         let mut stats = empty();
         source.for_each_stored(region, |cell| {
@@ -168,7 +181,7 @@ fn by_file(args: &Args, now: i64, out: &mut Output) -> Result<Exit, Failure> {
     print_heading(out)?;
     let of_file = |file: &StoreFile| {
         let region = options.clone().open_files([&file.path])?;
-        let mut stats = Stats::new(now, args.top.into());
+        let mut stats = Stats::new(now, args.top());
         for_each_stored(&region, &CellArgs::of_all_stored(), |cell| {
             stats.add(&cell);
             Ok(())

@@ -322,6 +322,8 @@ fn every_kind_of_error_has_its_exit_code() {
         (&["scan", &plain(), "--timeout", "1"], 2, "Usage"),
         (&["locate", "t", "r", "--meta", "root", "--timeout", "1"], 2, "Usage"),
         (&["shell", "root", "-e", "list", "--timeout", "1"], 2, "Usage"),
+        (&["shell", "root", "-e", "list", "--limit-line-bytes", "1G"], 2, "Usage"),
+        (&["seek", &plain(), "row", "--limit-line-bytes", "1G"], 2, "Usage"),
         (&["bench", "--force"], 2, "Usage"),
         (&["bench", "--svg", "-"], 2, "Usage"),
         (&["completions", "basic"], 2, "Usage"),

@@ -203,6 +203,10 @@ fn delete_markers_are_counted_by_region_and_by_file() {
         assert_eq!(file["cells"], cells.len());
         assert_eq!(file["delete_markers"], cells.iter().filter(|cell| cell["type"] != "Put").count());
     }
+    for flag in ["--top", "--now"] {
+        assert_eq!(code(&run(&["stats", &path, "--by", "region", flag, "1"])), 2, "{flag}");
+        ok(&["stats", &path, "--by", "region", flag, "1", "--json"]);
+    }
     let printed = ok(&["stats", &path, "--by", "region"]);
     let columns: Vec<&str> = printed.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!((columns.len(), columns[6]), (7, regions("joined")[0]["encoded"].as_str().unwrap()));
