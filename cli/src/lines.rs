@@ -5,7 +5,7 @@ use crate::places;
 use crate::progress::Progress;
 use flate2::read::MultiGzDecoder;
 use hregion::{FileReader, Limits};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -156,6 +156,23 @@ impl Read for FileBytes {
         self.at += len as u64;
         Ok(len)
     }
+}
+
+/// Fails if a list cannot be opened. A pipe is not opened: it could not be opened again.
+pub(crate) fn check_list(path: &Path) -> Result<(), CommandError> {
+    if is_stdin(path) {
+        return Ok(());
+    }
+    places::check_readable(path)?;
+    let fault = |error: io::Error| CommandError::io("open", path, &error);
+    if places::is_url(path) {
+        return places::open(path).map(drop).map_err(fault);
+    }
+    let meta = fs::metadata(path).map_err(fault)?;
+    if meta.is_dir() {
+        return Err(fault(io::ErrorKind::IsADirectory.into()));
+    }
+    if meta.is_file() { File::open(path).map(drop).map_err(fault) } else { Ok(()) }
 }
 
 /// Whether the path is `-`: standard input, or standard output.

@@ -113,6 +113,12 @@ pub(crate) fn list(dir: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
     Ok(paths)
 }
 
+/// Fails if a directory cannot be listed.
+pub(crate) fn check_dir(dir: &Path) -> Result<(), CommandError> {
+    check_readable(dir)?;
+    list(dir).map(drop).map_err(|error| CommandError::io("list", dir, &error))
+}
+
 /// Returns the full path, without symbolic links; of a URL, the one that all its spellings have.
 pub(crate) fn full(path: &Path) -> io::Result<PathBuf> {
     if is_url(path) { storage().full_path(path, true) } else { fs::canonicalize(path) }

@@ -25,12 +25,19 @@ pub(crate) struct TableLoad {
     table: Table,
 }
 
-/// Opens a table by its directory, for writing.
-pub(crate) fn open_table(dir: &Path, reading: &FileArgs, out: &Output) -> Result<Table, Failure> {
+/// Opens a table by its directory, for writing, which locks its regions. `check_inputs` fails if there is
+/// nothing to load: the table is not touched then.
+pub(crate) fn open_table(
+    dir: &Path,
+    reading: &FileArgs,
+    check_inputs: impl FnOnce() -> Result<(), Failure>,
+    out: &Output,
+) -> Result<Table, Failure> {
     check_renames(dir, "a bulk load")?;
     if kind_of(dir, None)? != Kind::Table {
         return Err(CommandError::invalid_file(dir, "expected the directory of a table").into());
     }
+    check_inputs()?;
     Ok(Table::open_dir(dir, reading.region_options(out)?.writable(true))?)
 }
 
@@ -57,13 +64,15 @@ fn check_not_staged<'p>(inputs: impl Iterator<Item = &'p PathBuf>, table: &Path)
 
 impl TableLoad {
     /// Opens the table, which does not have the inputs among its staged files, and creates the directory.
+    /// `check_inputs` is as for [`open_table`].
     pub(crate) fn begin<'p>(
         dir: &Path,
         inputs: impl Iterator<Item = &'p PathBuf>,
         reading: &'p FileArgs,
+        check_inputs: impl FnOnce() -> Result<(), Failure>,
         out: &Output,
     ) -> Result<Self, Failure> {
-        let table = open_table(dir, reading, out)?;
+        let table = open_table(dir, reading, check_inputs, out)?;
         check_not_staged(inputs.chain(reading.files()), dir)?;
         let regions = table
             .regions()

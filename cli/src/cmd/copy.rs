@@ -3,10 +3,12 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
+use crate::places;
 use crate::query_args::{CellArgs, RangeArgs, RowArgs};
 use crate::server_args::ServerArgs;
 use crate::source::{Draws, InputSource};
 use crate::table_load::TableLoad;
+use crate::target::{Kind, check_hfile};
 use crate::target_args::TargetArgs;
 use hregion::cell::StringBinary;
 use hregion::{Family, RowRef};
@@ -64,7 +66,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let (rows, cells) = (RowArgs::from(args.range.clone()), args.cells.clone().or_all_versions());
     let served = args.server.table(&args.source, &cells, &args.reading)?;
     let input = (!args.server.is_given()).then_some(&args.source.target);
-    let load = TableLoad::begin(&args.table, input.into_iter(), &args.reading, out)?;
+    let check_input = || if input.is_some() { check_source(&args.source, out) } else { Ok(()) };
+    let load = TableLoad::begin(&args.table, input.into_iter(), &args.reading, check_input, out)?;
     load.regions().first().map_or(Ok(()), |region| check_order(region.path(), region.families(), &cells))?;
     let (mut files, mut count) = (load.files(), 0_u64);
     let mut take = |row: RowRef<'_>| {
@@ -95,6 +98,17 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         writeln!(out, "rows {count}, cells {cells}, files {files}")?;
     }
     Ok(Exit::Done)
+}
+
+/// Fails if there is nothing to read at a path.
+fn check_source(source: &TargetArgs, out: &Output) -> Result<(), Failure> {
+    let path = &source.target;
+    match source.kind()? {
+        Kind::Hfile => check_hfile(path, &places::storage(), out),
+        // It is refused as such.
+        Kind::Wal => Ok(()),
+        _ => Ok(places::check_dir(path)?),
+    }
 }
 
 /// Fails if delete markers are copied, and the order of writes, which is not, decides what they hide.

@@ -4,6 +4,7 @@ use crate::args::FileArgs;
 use crate::cell_source::CellSource;
 use crate::cmd::write;
 use crate::failure::{CommandError, Exit, Failure};
+use crate::lines::check_list;
 use crate::output::Output;
 use crate::sort::{self, Sorting};
 use crate::table_load::TableLoad;
@@ -59,7 +60,11 @@ Examples:
       hregion import data/default/users users/*.jsonl";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let load = TableLoad::begin(&args.table, args.cells.iter(), &args.reading, out)?;
+    let check_lists = || -> Result<(), Failure> {
+        args.cells.iter().try_for_each(|list| check_list(list))?;
+        Ok(())
+    };
+    let load = TableLoad::begin(&args.table, args.cells.iter(), &args.reading, check_lists, out)?;
     let (cells, skipped) = write_files(args, &load, out)?;
     let regions = load.regions().len();
     let files = load.finish()?.loaded;

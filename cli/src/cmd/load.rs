@@ -53,10 +53,14 @@ fn has_only_others(dir: &Path, skipped: &[PathBuf]) -> Result<bool, CommandError
     Ok(shown.peek().is_some() && shown.all(|path| skipped.contains(&path)))
 }
 
+fn check_input(args: &Args) -> Result<(), Failure> {
+    Ok(places::check_dir(&args.input)?)
+}
+
 /// Loads copies of files that are in another place than the table.
 fn load_copies(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
-    places::check_readable(&args.input)?;
-    let load = TableLoad::begin(&args.table, std::iter::once(&args.input), &args.reading, out)?;
+    let inputs = std::iter::once(&args.input);
+    let load = TableLoad::begin(&args.table, inputs, &args.reading, || check_input(args), out)?;
     let skipped = load.copy_from(&args.input)?;
     let copies = load.dir().to_owned();
     let mut done = load.finish()?;
@@ -69,7 +73,7 @@ fn load_copies(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let done = if places::is_same_place(&args.table, &args.input) {
-        let table = open_table(&args.table, &args.reading, out)?;
+        let table = open_table(&args.table, &args.reading, || check_input(args), out)?;
         let done = table.bulk_load(&args.input)?;
         table.close()?;
         done

@@ -281,6 +281,32 @@ fn nothing_is_imported_if_anything_is_wrong() {
     drop(open);
 }
 
+/// Each of its regions would get a file by which it is locked.
+#[test]
+fn a_table_is_not_opened_without_what_it_is_to_get() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = table(dir.path());
+    let regions = fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().path());
+    let locks: Vec<PathBuf> =
+        regions.map(|region| region.join(".hregion.lock")).filter(|lock| lock.exists()).collect();
+    assert_eq!(locks.len(), 3, "{locks:?}");
+    locks.iter().for_each(|lock| fs::remove_file(lock).unwrap());
+    let good = write(dir.path(), "good.jsonl", &cell("z", "g", "q", 1, "v").to_string());
+    let missing = dir.path().join("missing").into_os_string().into_string().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    for line in [
+        &["import", &table, &good, &missing][..],
+        &["import", &table, folder],
+        &["copy", &missing, &table],
+        &["copy", &missing, &table, "--as", "table"],
+        &["load", &table, &missing],
+    ] {
+        let output = run(line);
+        assert_eq!(code(&output), 5, "{line:?}: {}", stderr(&output));
+        assert!(!locks.iter().any(|lock| lock.exists()), "{line:?}");
+    }
+}
+
 /// What an import that failed has left is removed by the next one, which must not read it.
 #[cfg(unix)]
 #[test]
