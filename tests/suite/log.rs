@@ -769,8 +769,7 @@ fn bytes_that_are_written_over_are_old_or_new_after_a_loss_of_power() {
     let after = |crash| storage.after(crash).bytes(path).unwrap();
     assert_eq!(after(Crash::OfTheProcess), state(&[(b'a', 300), (b'b', 1_000), (b'a', 700)]));
     assert_eq!(after(Crash::Hard), state(&[(b'a', 2_000)]));
-    let found: std::collections::BTreeSet<Vec<u8>> =
-        (0..100).map(|seed| after(Crash::Chance(seed))).collect();
+    let found: BTreeSet<Vec<u8>> = (0..100).map(|seed| after(Crash::Chance(seed))).collect();
     assert_eq!(found.len(), 8, "each of three units");
     assert!(found.iter().all(|bytes| bytes.len() == 2_000 && bytes[..300] == [b'a'; 300]));
     log.sync().unwrap();
