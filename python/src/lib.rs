@@ -3,6 +3,7 @@
 mod arguments;
 mod error;
 mod held;
+mod options;
 mod row;
 mod scan;
 mod signals;

@@ -3,12 +3,12 @@
 use crate::arguments::{Bytes, Column, Selection, local, pairs_of, versions};
 use crate::error::{Failure, Result};
 use crate::held::Held;
+use crate::options::{Contents, Key, Options, durability_of};
 use crate::row::Row;
 use crate::scan::Scan;
 use crate::signals::Watched;
 use hregion::{
-    BlockCache, Compaction, Delete, Family, Get, Increment, Put, Region, RegionOptions, Scan as HScan,
-    Table as HTable,
+    Compaction, Delete, Family, Get, Increment, Put, Region, RegionOptions, Scan as HScan, Table as HTable,
 };
 use hregion_arrow::{BatchLimits, Column as MappedColumn, Infer, Invalid, Layout, Mapping, RowKey, Rows};
 use pyo3::prelude::*;
@@ -38,21 +38,30 @@ macro_rules! of {
     };
 }
 
-fn options(writable: bool, cache: Option<u64>) -> RegionOptions {
-    let options = Region::options().writable(writable);
-    match cache {
-        Some(bytes) => options.cache(&BlockCache::with_capacity(bytes)),
-        None => options,
-    }
-}
-
 /// Opens a table (`open(root, "namespace:name")`), a snapshot (`open(root, snapshot="name")`), or what a path
 /// is: an HFile, the directory of a region, or the directory of a table.
 ///
 /// With `writable=True`, a table or a region is opened for writing, which one process at a time can do.
-/// `cache` is the size of a block cache in bytes; without one, blocks are read again.
+/// `durability` is what writes survive that do not say so themselves: `"FSYNC_WAL"`, `"SYNC_WAL"`,
+/// `"ASYNC_WAL"` or `"SKIP_WAL"`, as HBase names them (default: that of the table, else `"FSYNC_WAL"`).
+///
+/// `cache` is the size of a block cache in bytes; without one, blocks are read again. `filter_cache` is the
+/// size of memory in addition to it that only Bloom filters take.
+///
+/// `zstd_dictionary` is the dictionary of files that Zstandard compressed with one: its bytes, or the path of
+/// a file. `master_key` is the master key of the cluster, for encrypted files, as bytes;
+/// `alternate_master_key` is the one from before it was changed, which is tried where the other does not fit.
+///
+/// `limit_block_bytes` is the greatest size of a block, `limit_memory_bytes` of what is allocated at once for
+/// a file, `limit_row_bytes` of the cells of a row in a family (default: 1 GiB each). What exceeds them is an
+/// error. With `accept_torn_logs=True`, recovered edits that were closed and are torn nevertheless are taken
+/// as they are: writes may be missing.
 #[pyfunction]
-#[pyo3(signature = (path, table=None, *, snapshot=None, writable=false, cache=None))]
+#[pyo3(signature = (path, table=None, *, snapshot=None, writable=false, cache=None, filter_cache=None,
+                    zstd_dictionary=None, master_key=None, alternate_master_key=None,
+                    limit_block_bytes=None, limit_memory_bytes=None, limit_row_bytes=None, durability=None,
+                    accept_torn_logs=false))]
+#[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn open(
     py: Python<'_>,
     path: PathBuf,
@@ -60,10 +69,32 @@ pub(crate) fn open(
     snapshot: Option<&str>,
     writable: bool,
     cache: Option<u64>,
+    filter_cache: Option<u64>,
+    zstd_dictionary: Option<Contents>,
+    master_key: Option<Key>,
+    alternate_master_key: Option<Key>,
+    limit_block_bytes: Option<usize>,
+    limit_memory_bytes: Option<usize>,
+    limit_row_bytes: Option<usize>,
+    durability: Option<&str>,
+    accept_torn_logs: bool,
 ) -> Result<Table> {
     let path = local(path)?;
-    let options = options(writable, cache);
+    let options = Options {
+        writable,
+        cache,
+        filter_cache,
+        zstd_dictionary,
+        master_key,
+        alternate_master_key,
+        limit_block_bytes,
+        limit_memory_bytes,
+        limit_row_bytes,
+        durability: durability.map(durability_of).transpose()?,
+        accept_torn_logs,
+    };
     py.detach(|| {
+        let options = options.of_regions()?;
         let source = match (table, snapshot) {
             (Some(_), Some(_)) => return Err(Failure::argument("either a table or a snapshot is opened")),
             (Some(table), None) => Source::Table(HTable::open_with(path, table, options)?),
@@ -91,9 +122,11 @@ fn of_path(path: &Path, options: RegionOptions) -> Result<Source> {
 
 /// Creates a table under a root directory, which need not exist, and opens it for writing. `families` are
 /// names, or a dict of names and the number of versions that each keeps; a name alone keeps one. The rows in
-/// `splits` are the first ones of all regions but the first region.
+/// `splits` are the first ones of all regions but the first region. The other keywords are as for `open`.
 #[pyfunction]
-#[pyo3(signature = (root, table, families, *, splits=Vec::new(), cache=None))]
+#[pyo3(signature = (root, table, families, *, splits=Vec::new(), cache=None, filter_cache=None,
+                    limit_block_bytes=None, limit_memory_bytes=None, limit_row_bytes=None, durability=None))]
+#[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn create(
     py: Python<'_>,
     root: PathBuf,
@@ -101,11 +134,26 @@ pub(crate) fn create(
     families: Bound<'_, PyAny>,
     splits: Vec<Bytes>,
     cache: Option<u64>,
+    filter_cache: Option<u64>,
+    limit_block_bytes: Option<usize>,
+    limit_memory_bytes: Option<usize>,
+    limit_row_bytes: Option<usize>,
+    durability: Option<&str>,
 ) -> Result<Table> {
     let root = local(root)?;
     let families = families_of(&families)?;
     let splits: Vec<Vec<u8>> = splits.into_iter().map(|Bytes(key)| key).collect();
-    let options = options(true, cache);
+    let options = Options {
+        writable: true,
+        cache,
+        filter_cache,
+        limit_block_bytes,
+        limit_memory_bytes,
+        limit_row_bytes,
+        durability: durability.map(durability_of).transpose()?,
+        ..Options::default()
+    };
+    let options = options.of_regions()?;
     let created = py.detach(|| HTable::create_with(root, table, &families, &splits, options))?;
     Ok(Table(Held::new(Source::Table(created))))
 }
@@ -342,8 +390,9 @@ impl Table {
     }
 
     /// Writes values of a row, all or none: a dict of columns (`"cf:name"`) and values. They are on disk when
-    /// the call returns. `timestamp` is in milliseconds (default: now); after `ttl`, the values expire.
-    #[pyo3(signature = (row, values, *, timestamp=None, ttl=None))]
+    /// the call returns, unless `durability` is less than `"FSYNC_WAL"` (default: as the table was opened).
+    /// `timestamp` is in milliseconds (default: now); after `ttl`, the values expire.
+    #[pyo3(signature = (row, values, *, timestamp=None, ttl=None, durability=None))]
     fn put(
         &self,
         py: Python<'_>,
@@ -351,6 +400,7 @@ impl Table {
         values: Bound<'_, PyMapping>,
         timestamp: Option<i64>,
         ttl: Option<Duration>,
+        durability: Option<&str>,
     ) -> Result<()> {
         let mut put = Put::new(row.0);
         for (column, value) in pairs_of(&values)?.unwrap_or_default() {
@@ -364,18 +414,22 @@ impl Table {
         if let Some(ttl) = ttl {
             put = put.ttl(ttl);
         }
+        if let Some(name) = durability {
+            put = put.durability(durability_of(name)?);
+        }
         Ok(py.detach(|| of!(self, source => source.put(put)))?)
     }
 
     /// Deletes a row, or the given families and columns of it, up to a `timestamp` in milliseconds (default:
-    /// now).
-    #[pyo3(signature = (row, columns=None, *, timestamp=None))]
+    /// now). `durability` is as for `put`.
+    #[pyo3(signature = (row, columns=None, *, timestamp=None, durability=None))]
     fn delete(
         &self,
         py: Python<'_>,
         row: Bytes,
         columns: Option<Bound<'_, PyAny>>,
         timestamp: Option<i64>,
+        durability: Option<&str>,
     ) -> Result<()> {
         let mut delete = Delete::new(row.0);
         for column in names_of(columns)? {
@@ -389,14 +443,28 @@ impl Table {
         if let Some(timestamp) = timestamp {
             delete = delete.timestamp(timestamp);
         }
+        if let Some(name) = durability {
+            delete = delete.durability(durability_of(name)?);
+        }
         Ok(py.detach(|| of!(self, source => source.delete(delete)))?)
     }
 
     /// Adds to a counter, a value of eight bytes, and returns its new value. A counter that is missing is 0.
-    #[pyo3(signature = (row, column, amount=1))]
-    fn increment(&self, py: Python<'_>, row: Bytes, column: Bytes, amount: i64) -> Result<i64> {
+    /// `durability` is as for `put`.
+    #[pyo3(signature = (row, column, amount=1, *, durability=None))]
+    fn increment(
+        &self,
+        py: Python<'_>,
+        row: Bytes,
+        column: Bytes,
+        amount: i64,
+        durability: Option<&str>,
+    ) -> Result<i64> {
         let (family, qualifier) = Column::from(column).both()?;
-        let increment = Increment::new(row.0).column(family.clone(), qualifier.clone(), amount);
+        let mut increment = Increment::new(row.0).column(family.clone(), qualifier.clone(), amount);
+        if let Some(name) = durability {
+            increment = increment.durability(durability_of(name)?);
+        }
         let row = py.detach(|| of!(self, source => source.increment(increment)))?;
         let value = row.value(&family, &qualifier).and_then(|value| <[u8; 8]>::try_from(value).ok());
         value.map(i64::from_be_bytes).ok_or_else(|| Failure::argument("the counter has no value"))

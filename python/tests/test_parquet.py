@@ -1,10 +1,7 @@
 """Reads with pyarrow what `hregion export` wrote, and compares with the cells that HBase read."""
 
-import gzip
 import json
 import os
-import pathlib
-import re
 import subprocess
 
 import hregion
@@ -12,8 +9,8 @@ import pyarrow
 import pyarrow.ipc
 import pyarrow.parquet
 import pytest
+from golden import DATA, golden_cells
 
-DATA = pathlib.Path(__file__).resolve().parents[2] / "testdata"
 HALVES = DATA / "region" / "split-references" / "root" / "data" / "default" / "halves"
 FILES = ["small-none-row", "cells-fast_diff-tags1-mvcc0", "cells-prefix-tags2-mvcc1", "3.0-prefix-gz"]
 COLUMNS = ["row", "family", "qualifier", "timestamp", "type", "value"]
@@ -30,18 +27,6 @@ def export(target, out, form, *options):
 
 def cells(table):
     return list(zip(*(table.column(name).to_pylist() for name in COLUMNS)))
-
-
-def unescaped(text):
-    """The bytes that HBase's `Bytes.toStringBinary` shows."""
-    return re.sub(rb"\\x([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode("latin-1"))
-
-
-def golden_cells(name):
-    with gzip.open(DATA / "golden" / f"{name}.cells.jsonl.gz", "rt") as lines:
-        for cell in map(json.loads, lines):
-            row, family, qualifier, value = (unescaped(cell[n]) for n in ("row", "family", "qualifier", "value"))
-            yield row, family, qualifier, cell["timestamp"], cell["type"], value
 
 
 @pytest.mark.parametrize("form", ["parquet", "arrow"])

@@ -137,6 +137,7 @@ class Table:
         *,
         timestamp: int | None = None,
         ttl: timedelta | None = None,
+        durability: str | None = None,
     ) -> None: ...
     def delete(
         self,
@@ -144,8 +145,11 @@ class Table:
         columns: _Bytes | Iterable[_Bytes] | None = None,
         *,
         timestamp: int | None = None,
+        durability: str | None = None,
     ) -> None: ...
-    def increment(self, row: _Bytes, column: _Bytes, amount: int = 1) -> int: ...
+    def increment(
+        self, row: _Bytes, column: _Bytes, amount: int = 1, *, durability: str | None = None
+    ) -> int: ...
     def flush(self) -> None: ...
     def compact(self) -> None: ...
     def close(self) -> None: ...
@@ -164,6 +168,15 @@ def open(
     snapshot: str | None = None,
     writable: bool = False,
     cache: int | None = None,
+    filter_cache: int | None = None,
+    zstd_dictionary: bytes | _Path | None = None,
+    master_key: bytes | None = None,
+    alternate_master_key: bytes | None = None,
+    limit_block_bytes: int | None = None,
+    limit_memory_bytes: int | None = None,
+    limit_row_bytes: int | None = None,
+    durability: str | None = None,
+    accept_torn_logs: bool = False,
 ) -> Table: ...
 def create(
     root: _Path,
@@ -172,5 +185,10 @@ def create(
     *,
     splits: Sequence[_Bytes] = ...,
     cache: int | None = None,
+    filter_cache: int | None = None,
+    limit_block_bytes: int | None = None,
+    limit_memory_bytes: int | None = None,
+    limit_row_bytes: int | None = None,
+    durability: str | None = None,
 ) -> Table: ...
 def snapshots(root: _Path) -> list[str]: ...

@@ -1,0 +1,20 @@
+"""Files that HBase wrote, and the cells that it read from them."""
+
+import gzip
+import json
+import pathlib
+import re
+
+DATA = pathlib.Path(__file__).resolve().parents[2] / "testdata"
+
+
+def unescaped(text):
+    """The bytes that HBase's `Bytes.toStringBinary` shows."""
+    return re.sub(rb"\\x([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode("latin-1"))
+
+
+def golden_cells(name):
+    with gzip.open(DATA / "golden" / f"{name}.cells.jsonl.gz", "rt") as lines:
+        for cell in map(json.loads, lines):
+            row, family, qualifier, value = (unescaped(cell[n]) for n in ("row", "family", "qualifier", "value"))
+            yield row, family, qualifier, cell["timestamp"], cell["type"], value
