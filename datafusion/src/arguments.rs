@@ -7,21 +7,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::{fs, io};
 
-/// The maximum size of files that are read whole.
+/// The maximum size of a map.
 const MAX_SMALL: u64 = 1 << 20;
 
 /// Opens a target as a table of SQL.
 pub(crate) fn open(
     target: &str,
-    master_key: Option<&[u8]>,
+    options: TargetOptions,
     map: Option<&str>,
     infer: Option<usize>,
     invalid_as_null: bool,
 ) -> Result<HregionTable, Failure> {
-    let mut options = TargetOptions::default();
-    if let Some(key) = master_key {
-        options = options.master_key(key);
-    }
     let opened = Target::open(target, options)?;
     let mapping = match (map, infer) {
         (Some(path), _) => Some(Mapping::from_json(&read_small(Path::new(path))?)?),
@@ -58,19 +54,6 @@ pub(crate) fn maps<'a>(maps: &'a [String], names: &[&'a str]) -> Result<BTreeMap
         }
     }
     Ok(found)
-}
-
-/// Reads the master key, in hexadecimal digits.
-pub(crate) fn master_key(path: &Path) -> Result<Vec<u8>, Failure> {
-    let text = read_small(path)?;
-    let digits: Option<Vec<u32>> = text.trim().chars().map(|digit| digit.to_digit(16)).collect();
-    let bytes = |digits: Vec<u32>| {
-        let pairs = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit));
-        pairs.map(u8::try_from).collect::<Result<Vec<u8>, _>>().ok()
-    };
-    let key = digits.filter(|digits| matches!(digits.len(), 32 | 48 | 64)).and_then(bytes);
-    let wrong = || format!("{}: expected an AES key of 32, 48 or 64 hexadecimal digits", path.display());
-    key.ok_or_else(|| Failure::usage(wrong()))
 }
 
 fn read_small(path: &Path) -> Result<String, Failure> {

@@ -9,11 +9,10 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt as _;
 use hregion::ErrorKind;
-use hregion_datafusion::HregionTable;
+use hregion_datafusion::{HregionTable, ReadingArgs};
 use output::{Format, Output};
 use std::error::Error;
 use std::fmt;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -49,10 +48,6 @@ struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     partitions: Option<u16>,
 
-    /// A file with the master key of the cluster, for encrypted files
-    #[arg(long, value_name = "FILE")]
-    master_key_file: Option<PathBuf>,
-
     /// Print rows as JSON, one a line
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -60,6 +55,9 @@ struct Args {
     /// Print rows as CSV, with the names of the columns first
     #[arg(long)]
     csv: bool,
+
+    #[command(flatten)]
+    reading: ReadingArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -212,11 +210,11 @@ fn tables(args: &Args) -> Result<Vec<(String, HregionTable)>, Failure> {
     {
         return Err(Failure::usage(format!("--table: {} is given twice", name.1)));
     }
-    let master_key = args.master_key_file.as_deref().map(arguments::master_key).transpose()?;
+    let options = args.reading.options()?;
     let maps = arguments::maps(&args.maps, &names)?;
     let open = |(name, path): &(String, String)| {
         let map = maps.get(name.as_str()).copied();
-        let opened = arguments::open(path, master_key.as_deref(), map, args.infer, args.invalid_as_null);
+        let opened = arguments::open(path, options.clone(), map, args.infer, args.invalid_as_null);
         let opened = opened.map_err(|failure| failure.of_table(name))?;
         Ok((name.clone(), opened))
     };

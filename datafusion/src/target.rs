@@ -3,7 +3,9 @@
 use crate::provider::HregionTable;
 use crate::source::Source;
 use hregion::io::url_scheme;
-use hregion::{Error, ErrorKind, HFile, HFileOptions, Region, RegionOptions, RowRef, Scan, Table};
+use hregion::{
+    BlockCache, Error, ErrorKind, HFile, HFileOptions, Limits, Region, RegionOptions, RowRef, Scan, Table,
+};
 use hregion_arrow::{Infer, Layout, Mapping};
 use std::fmt;
 use std::fs;
@@ -16,18 +18,67 @@ const SNAPSHOT_INFO: &str = ".snapshotinfo";
 const REGION_INFO: &str = ".regioninfo";
 
 /// How targets are opened. The path of a target may be sent to other machines, these options never are.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct TargetOptions {
-    master_key: Option<Vec<u8>>,
+    regions: RegionOptions,
+    /// How files are opened to look at their trailers and indexes.
+    files: HFileOptions,
     #[cfg(feature = "remote")]
     remote: Option<hregion_remote::RemoteStorage>,
+}
+
+impl Default for TargetOptions {
+    fn default() -> Self {
+        Self {
+            regions: Region::options(),
+            files: HFile::options(),
+            #[cfg(feature = "remote")]
+            remote: None,
+        }
+    }
 }
 
 impl TargetOptions {
     /// Sets the master key of the cluster, for encrypted files.
     #[must_use]
-    pub fn master_key(mut self, key: impl Into<Vec<u8>>) -> Self {
-        self.master_key = Some(key.into());
+    pub fn master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
+        let key = key.into();
+        self.regions = self.regions.master_key(Arc::clone(&key));
+        self.files = self.files.master_key(key);
+        self
+    }
+
+    /// Sets the master key from before that of the cluster was changed, which is tried where the
+    /// [master key](Self::master_key) does not fit.
+    #[must_use]
+    pub fn alternate_master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
+        let key = key.into();
+        self.regions = self.regions.alternate_master_key(Arc::clone(&key));
+        self.files = self.files.alternate_master_key(key);
+        self
+    }
+
+    /// Sets the dictionary of files that Zstandard compressed with one.
+    #[must_use]
+    pub fn zstd_dictionary(mut self, dictionary: impl Into<Arc<[u8]>>) -> Self {
+        let dictionary = dictionary.into();
+        self.regions = self.regions.zstd_dictionary(Arc::clone(&dictionary));
+        self.files = self.files.zstd_dictionary(dictionary);
+        self
+    }
+
+    /// Sets the limits on memory allocated for data read from files.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.regions = self.regions.limits(limits.clone());
+        self.files = self.files.limits(limits);
+        self
+    }
+
+    /// Sets the cache of decoded blocks, for all targets that are opened by these options (default: none).
+    #[must_use]
+    pub fn cache(mut self, cache: &BlockCache) -> Self {
+        self.regions = self.regions.cache(cache);
         self
     }
 
@@ -38,27 +89,12 @@ impl TargetOptions {
         self.remote = Some(storage);
         self
     }
-
-    fn region_options(&self) -> RegionOptions {
-        match &self.master_key {
-            Some(key) => Region::options().master_key(key.clone()),
-            None => Region::options(),
-        }
-    }
-
-    fn file_options(&self) -> HFileOptions {
-        match &self.master_key {
-            Some(key) => HFile::options().master_key(key.clone()),
-            None => HFile::options(),
-        }
-    }
 }
 
 impl fmt::Debug for TargetOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TargetOptions")
-            .field("has_master_key", &self.master_key.is_some())
-            .finish_non_exhaustive()
+        // without keys and dictionaries
+        f.debug_struct("TargetOptions").finish_non_exhaustive()
     }
 }
 
@@ -192,7 +228,7 @@ fn is_url(target: &str) -> bool {
 
 impl TargetOptions {
     fn open(&self, target: &str) -> hregion::Result<Source> {
-        let (path, mut options) = (PathBuf::from(target), self.region_options());
+        let (path, mut options) = (PathBuf::from(target), self.regions.clone());
         if is_url(target) {
             options = options.storage(self.storage(target)?);
         }
@@ -215,7 +251,7 @@ impl TargetOptions {
     }
 
     fn files(&self, target: &str) -> HFileOptions {
-        let options = self.file_options();
+        let options = self.files.clone();
         match is_url(target) {
             true => match self.storage(target) {
                 Ok(storage) => options.storage(storage),

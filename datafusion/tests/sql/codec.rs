@@ -334,3 +334,46 @@ async fn only_tables_of_a_path_are_sent() {
     let error = collect(node, SessionContext::new().task_ctx()).await.unwrap_err();
     assert!(!error.to_string().contains("panic"), "{error}");
 }
+
+/// A master key is never sent: it is that of the process that reads.
+#[cfg(feature = "crypto")]
+#[tokio::test(flavor = "multi_thread")]
+async fn master_keys_are_those_of_the_process_that_decodes() {
+    const MASTER_KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+    let path = crate::root().join("testdata/golden/small-encrypted.hfile");
+    let options = || TargetOptions::default().master_key(MASTER_KEY);
+    let changed = || TargetOptions::default().master_key([7; 16]).alternate_master_key(MASTER_KEY);
+    let target = Target::open(path.to_str().unwrap(), options()).unwrap();
+    let table = target.table(Layout::Cells).unwrap();
+    let (name, mut sent) = (TableReference::bare("t"), Vec::new());
+    let codec = HregionCodec::new(options());
+    codec.try_encode_table_provider(&name, Arc::new(table.clone()), &mut sent).unwrap();
+    let (context, sql) = (session(table, 2, 100), "SELECT * FROM t");
+    let expected = sorted(&rows(&context, sql).await.unwrap());
+    assert!(expected.len() > 10);
+    let (mut node, converter) = (Vec::new(), DefaultPhysicalProtoConverter {});
+    let leaf = leaf_of(&context, sql).await;
+    PhysicalExtensionCodec::try_encode(&codec, leaf, &mut node, &converter).unwrap();
+    for bytes in [&sent, &node] {
+        assert!(!bytes.windows(MASTER_KEY.len()).any(|window| window == MASTER_KEY));
+    }
+    assert!(!format!("{codec:?}").contains("0, 1, 2"));
+    for (options, has_key) in [(options(), true), (changed(), true), (TargetOptions::default(), false)] {
+        let codec = HregionCodec::new(options);
+        let task = SessionContext::new().task_ctx();
+        let decoded = PhysicalExtensionCodec::try_decode(&codec, &node, &[], &task, &converter).unwrap();
+        let of_node = collect(decoded, task).await;
+        let schema = Layout::Cells.schema();
+        let other = SessionContext::new();
+        let table = codec.try_decode_table_provider(&sent, &name, schema, &other.task_ctx()).unwrap();
+        other.register_table("t", table).unwrap();
+        for read in [of_node, rows(&other, sql).await] {
+            match read {
+                Ok(read) => assert!(has_key && sorted(&read) == expected),
+                Err(error) => {
+                    assert!(!has_key && error.to_string().contains("master key"), "{error}");
+                }
+            }
+        }
+    }
+}

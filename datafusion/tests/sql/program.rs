@@ -113,6 +113,70 @@ fn errors_are_told() {
     }
 }
 
+/// The options for reading are those of the tool, by the same names.
+#[test]
+#[cfg(all(feature = "crypto", feature = "zstd"))]
+fn keys_and_dictionaries_are_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.into_os_string().into_string().unwrap()
+    };
+    let key = file("key", "000102030405060708090a0b0c0d0e0f\n");
+    let other = file("other", "ff0102030405060708090a0b0c0d0e0f");
+    let broken = file("broken", "000102030405060708090a0b0c0d0e");
+    let count = |options: &[&str], target: &str| {
+        let args = ["SELECT count(*) AS n, count(DISTINCT value) AS v FROM t", "--csv", "--table", target];
+        sql(&[&args[..], options].concat())
+    };
+    let counted = |options: &[&str], target: &str| {
+        let output = count(options, target);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && error.is_empty(), "{options:?}: {error}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.starts_with("n,v\n") && text.len() > 7, "{text}");
+        text
+    };
+    let refused = |options: &[&str], target: &str| {
+        let output = count(options, target);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{options:?}");
+        (String::from_utf8(output.stderr).unwrap(), output.status.code())
+    };
+    let encrypted = "t=testdata/golden/small-encrypted.hfile";
+    let by_key = counted(&["--master-key-file", &key], encrypted);
+    let changed = ["--master-key-file", &other, "--alternate-master-key-file", &key];
+    assert_eq!(counted(&changed, encrypted), by_key);
+    let cached = ["--master-key-file", &key, "--cache-bytes", "1M", "--filter-cache-bytes", "64K"];
+    assert_eq!(counted(&cached, encrypted), by_key);
+    let (error, exit) = refused(&[], encrypted);
+    assert!(error.contains("master key") && exit == Some(4), "{error}");
+    let (error, _) = refused(&["--master-key-file", &other], encrypted);
+    assert!(error.contains("not the master key"), "{error}");
+    let (error, exit) = refused(&["--master-key-file", &broken], encrypted);
+    assert!(error.contains("hexadecimal") && !error.contains("0a0b0c") && exit == Some(2), "{error}");
+    let (error, exit) = refused(&["--master-key-file", "testdata/no-such-key"], encrypted);
+    assert!(error.contains("no-such-key") && exit == Some(5), "{error}");
+    for alone in [["--alternate-master-key-file", &*key], ["--filter-cache-bytes", "1M"]] {
+        assert_eq!(refused(&alone, encrypted).1, Some(2));
+    }
+    let compressed = "t=testdata/golden/codec-zstd-dictionary.hfile";
+    counted(&["--zstd-dictionary", "testdata/golden/zstd.dict"], compressed);
+    let (error, exit) = refused(&[], compressed);
+    assert!(error.contains("dictionary") && exit == Some(4), "{error}");
+}
+
+#[test]
+fn what_exceeds_a_limit_is_refused() {
+    let query = ["SELECT * FROM t", "--table", "t=testdata/golden/small-none-row.hfile", "--csv"];
+    for limit in ["--limit-block-bytes", "--limit-memory-bytes"] {
+        let (error, exit) = refused(&[&query[..], &[limit, "10"]].concat());
+        assert!(error.contains("limit") && exit == Some(3), "{limit}: {error}");
+        assert_eq!(refused(&[&query[..], &[limit, "ten"]].concat()).1, Some(2));
+        printed(&[&query[..], &[limit, "1M", "--limit-row-bytes", "1M"]].concat());
+    }
+}
+
 /// A closed pipe is not an error, whatever is printed, and whenever it is closed.
 #[test]
 fn a_closed_pipe_ends_the_program_quietly() {
