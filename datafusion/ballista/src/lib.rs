@@ -3,7 +3,7 @@
 //! Ballista's scheduler and executors are started with the codec of `hregion-datafusion`
 //! ([`HregionCodec`]), so that plans that read tables of hregion can be sent. A table is sent as its path or
 //! URL, which each executor opens by itself: the files must be the same for all of them, as those of a
-//! snapshot are.
+//! snapshot are. [`TargetOptions`], such as master keys, are not sent: each process is given its own.
 //!
 //! ```no_run
 //! use hregion_ballista::connect;

@@ -7,7 +7,7 @@ use datafusion::execution::context::SQLOptions;
 use futures::StreamExt as _;
 use hregion_arrow::{Layout, Mapping};
 use hregion_ballista::{connect_with, run_executor, run_scheduler, session_config};
-use hregion_datafusion::{CsvWriter, Target, TargetOptions};
+use hregion_datafusion::{CsvWriter, ReadingArgs, Target};
 use std::error::Error;
 use std::io::BufWriter;
 use std::net::SocketAddr;
@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// SQL over HBase's files on several machines
+///
+/// Keys, dictionaries and limits are never sent: each process has its own options for reading.
 #[derive(Debug, Parser)]
 #[command(name = "hregion-ballista", version)]
 struct Args {
@@ -40,6 +42,8 @@ enum Command {
         /// Seconds without a sign of life after which an executor is taken to be dead
         #[arg(long, default_value_t = 60)]
         executor_timeout: u64,
+        #[command(flatten)]
+        reading: ReadingArgs,
     },
     /// Run an executor
     Executor {
@@ -64,6 +68,8 @@ enum Command {
         /// Seconds between signs of life
         #[arg(long, default_value_t = 10)]
         heartbeat: u64,
+        #[command(flatten)]
+        reading: ReadingArgs,
     },
     /// Answer a query, as CSV
     Sql {
@@ -89,6 +95,8 @@ enum Command {
         /// After how many seconds to give up [default: never]
         #[arg(long, value_name = "SECONDS")]
         timeout: Option<u64>,
+        #[command(flatten)]
+        reading: ReadingArgs,
     },
 }
 
@@ -153,7 +161,7 @@ fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::Scheduler { bind, external_host, executor_timeout } => {
+        Command::Scheduler { bind, external_host, executor_timeout, reading } => {
             let config = SchedulerConfig {
                 external_host,
                 executor_timeout_seconds: executor_timeout,
@@ -161,9 +169,18 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 expire_dead_executor_interval_seconds: executor_timeout.div_ceil(4).max(1),
                 ..SchedulerConfig::default()
             };
-            Ok(run_scheduler(bind, config, TargetOptions::default()).await?)
+            Ok(run_scheduler(bind, config, reading.options()?).await?)
         }
-        Command::Executor { scheduler, bind, grpc_port, external_host, work_dir, cores, heartbeat } => {
+        Command::Executor {
+            scheduler,
+            bind,
+            grpc_port,
+            external_host,
+            work_dir,
+            cores,
+            heartbeat,
+            reading,
+        } => {
             let config = ExecutorProcessConfig {
                 bind_host: bind.ip().to_string(),
                 port: bind.port(),
@@ -177,15 +194,16 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 executor_heartbeat_interval_seconds: heartbeat,
                 ..ExecutorProcessConfig::default()
             };
-            Ok(run_executor(config, TargetOptions::default()).await?)
+            Ok(run_executor(config, reading.options()?).await?)
         }
-        Command::Sql { sql, scheduler, tables, map, infer, partitions, timeout: _ } => {
-            let config = session_config(TargetOptions::default());
+        Command::Sql { sql, scheduler, tables, map, infer, partitions, timeout: _, reading } => {
+            let options = reading.options()?;
+            let config = session_config(options.clone());
             let config = config.with_target_partitions(partitions.unwrap_or(16));
             let context = connect_with(&scheduler, config).await?;
             let map = map.map(std::fs::read_to_string).transpose()?;
             for (name, path) in tables {
-                let target = Target::open(&path, TargetOptions::default())?;
+                let target = Target::open(&path, options.clone())?;
                 let layout = match (&map, infer) {
                     (Some(json), _) => Layout::Columns(Mapping::from_json(json)?),
                     (None, Some(rows)) => Layout::Columns(target.infer(rows)?),
@@ -194,8 +212,8 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 context.register_table(name, Arc::new(target.table(layout)?))?;
             }
             // files are read only
-            let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
-            let rows = context.sql_with_options(&sql, options.with_allow_statements(false)).await?;
+            let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
+            let rows = context.sql_with_options(&sql, allowed.with_allow_statements(false)).await?;
             let schema = Arc::clone(rows.schema().inner());
             let mut writer = CsvWriter::new(BufWriter::new(std::io::stdout()), schema);
             let mut batches = rows.execute_stream().await?;

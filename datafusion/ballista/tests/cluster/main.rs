@@ -184,6 +184,30 @@ async fn two_executors_give_the_rows_of_one_process() {
     assert_eq!(error, "error: there is no answer in time\n");
 }
 
+/// A master key is never sent: the client, the scheduler and the executors have their own options.
+#[cfg(feature = "crypto")]
+#[test]
+fn each_process_has_its_own_master_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    std::fs::write(&key, "000102030405060708090a0b0c0d0e0f\n").unwrap();
+    let given = ["--master-key-file", key.to_str().unwrap()];
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden/small-encrypted.hfile");
+    let (sql, table) = ("SELECT count(*) AS n FROM t", format!("t={}", path.display()));
+    let cluster = Cluster::start_with(&given);
+    let counted = cluster.sql(sql, &table, &given).unwrap();
+    let count: u32 = counted.strip_prefix("n\n").unwrap().trim_end().parse().unwrap();
+    assert!(count > 10, "{count}");
+    // of the client
+    let error = cluster.sql(sql, &table, &[]).unwrap_err();
+    assert!(error.contains("master key"), "{error}");
+    drop(cluster);
+    // of the others
+    let cluster = Cluster::start();
+    let error = cluster.sql(sql, &table, &given).unwrap_err();
+    assert!(error.contains("master key"), "{error}");
+}
+
 /// Writes a table of eight regions, with a number in each row, and a text in most. Returns its directory.
 fn numbers(root: &Path, count: u32) -> PathBuf {
     let splits: Vec<String> = (1..8).map(|region| format!("{:08}", region * count / 8)).collect();

@@ -40,10 +40,16 @@ fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
 
 impl Cluster {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts a scheduler and executors with options for reading.
+    pub(crate) fn start_with(options: &[&str]) -> Self {
         let (work, port) = (tempfile::tempdir().unwrap(), free_ports());
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("local-cluster");
         let mut script = Command::new(script)
             .arg(port.to_string())
+            .args(options)
             .env("HREGION_BALLISTA", PROGRAM)
             .env("TMPDIR", work.path())
             .env("EXECUTOR_TIMEOUT", "6")
