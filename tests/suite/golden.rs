@@ -88,6 +88,7 @@ fn assert_unsupported(golden: &Golden, what: &str) {
 
 #[test]
 fn mid_keys_are_those_of_hbase() {
+    let mut files = 0;
     for golden in golden::all() {
         let Some(inspect) = golden.inspect() else { continue };
         if missing_feature(&golden).is_some() {
@@ -100,11 +101,14 @@ fn mid_keys_are_those_of_hbase() {
             None => assert!(expected.is_null(), "{}: {expected}", golden.name),
             Some(key) => assert_eq!(key, parse_key(expected), "{}", golden.name),
         }
+        files += 1;
     }
+    assert!(files > 50, "{files}");
 }
 
 #[test]
 fn a_file_without_its_key_or_its_dictionary_is_unsupported_by_name() {
+    let mut files = 0;
     for golden in golden::in_folder(&golden::root("testdata/golden")) {
         let what = if golden.master_key().is_some() {
             "key"
@@ -119,11 +123,14 @@ fn a_file_without_its_key_or_its_dictionary_is_unsupported_by_name() {
         let error = HFile::open(golden.hfile()).and_then(|file| open::scan(&file, |_| {})).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{}: {error}", golden.name);
         assert!(error.to_string().contains(what), "{}: {error}", golden.name);
+        files += 1;
     }
+    assert!(files >= usize::from(cfg!(feature = "crypto")) + usize::from(cfg!(feature = "zstd")), "{files}");
 }
 
 #[test]
 fn a_file_in_memory_reads_as_one_on_disk() {
+    let mut files = 0;
     for golden in golden::in_folder(&golden::root("testdata/golden")) {
         if golden.is_refused() || missing_feature(&golden).is_some() {
             continue;
@@ -132,7 +139,9 @@ fn a_file_in_memory_reads_as_one_on_disk() {
         let file = open::open_bytes(open::options(&golden), &golden.name, bytes).unwrap();
         let on_disk = open::options(&golden).open(golden.hfile()).unwrap();
         assert_eq!(open::all_cells(&file).unwrap(), open::all_cells(&on_disk).unwrap(), "{}", golden.name);
+        files += 1;
     }
+    assert!(files > 50, "{files}");
 }
 
 /// Files of other projects: their names, and the number of cells in each.

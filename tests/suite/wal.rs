@@ -47,7 +47,7 @@ fn folders() -> Vec<PathBuf> {
     if all.exists() {
         folders.push(all);
     } else {
-        println!("SKIPPED {}: not there", all.display());
+        println!("SKIPPED: no {}", all.display());
     }
     folders
 }
@@ -727,7 +727,7 @@ fn hbase_reads_logs_written_here() {
         Command::new(programs.join("check-wal")).arg("--out").arg(&answers).args(&paths).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut entries = 0;
-    for (i, (path, (options, _))) in paths.iter().zip(&logs).enumerate() {
+    for (i, (path, (options, edits))) in paths.iter().zip(&logs).enumerate() {
         let (found, _) = read(path, fs::read(path).unwrap()).unwrap();
         let lines = lines(&answers.join(format!("log-{i}.jsonl")));
         let (last, rest) = lines.split_last().unwrap();
@@ -750,6 +750,7 @@ fn hbase_reads_logs_written_here() {
             assert_eq!(found, expected, "{options:?}");
         }
         assert_eq!(rest.len() - 1, found.entries.len(), "{options:?}: {last}");
+        assert_eq!(found.entries.len(), edits.len(), "{options:?}");
         check_end(path, &found.end, last);
         entries += found.entries.len();
     }

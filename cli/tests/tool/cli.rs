@@ -20,6 +20,7 @@ fn cells_are_those_that_hbase_reads() {
 
 #[test]
 fn inspect_agrees_with_hbase() {
+    let mut files = 0;
     for name in golden_names() {
         let Ok(expected) = fs::read_to_string(golden(&format!("{name}.inspect.json"))) else { continue };
         let mut expected: Value = serde_json::from_str(&expected).unwrap();
@@ -27,7 +28,9 @@ fn inspect_agrees_with_hbase() {
         let output = run_golden(&["inspect", "--json"], &name);
         let printed = json_lines(&stdout(&output));
         assert_eq!(printed, [expected], "{name}");
+        files += 1;
     }
+    assert!(files > 50, "{files}");
 }
 
 #[test]

@@ -45,6 +45,7 @@ row-00000  column=cf:col1, timestamp=1600763636348, value=iota lambda d
 /// keys, and no cells with a timestamp before 1970.
 #[test]
 fn raw_scans_of_files_are_their_cells() {
+    let mut files = 0;
     for name in golden_names() {
         let stored = json_lines(&stdout(&run_golden(&["cells", "--json"], &name)));
         let families: Vec<&Value> = stored.iter().map(|cell| &cell["family"]).collect();
@@ -65,7 +66,9 @@ fn raw_scans_of_files_are_their_cells() {
         expected.retain(|cell| cell["timestamp"].as_i64().unwrap() >= 0);
         expected.dedup_by(|next, cell| key(next) == key(cell));
         assert_eq!(without_ids(json_lines(&stdout(&output))), without_ids(expected), "{name}");
+        files += 1;
     }
+    assert!(files > 50, "{files}");
 }
 
 /// Compares a scan with a naive reference: of each column, the newest Put that no marker hides. The reference
