@@ -189,6 +189,7 @@ fn a_failed_read_is_an_error_or_read_again() {
         let numbers: Vec<u64> = (0..40).map(|_| rng.next() % ROWS).collect();
         let gets: Vec<Get> = numbers.iter().map(|&number| Get::new(row(number))).collect();
         let check = |rows: Vec<hregion::Row>| {
+            assert_eq!(rows.len(), numbers.len());
             for (number, row) in numbers.iter().zip(rows) {
                 assert_eq!(row, expected[index(*number)]);
             }

@@ -143,7 +143,9 @@ fn check_last(dir: &Path, len: u64) {
     let table = Table::open(dir, "list").unwrap();
     for at in len.saturating_sub(100)..len {
         let gets: Vec<Get> = (0..CHAINS).map(|chain| Get::new(row(chain, at))).collect();
-        for (chain, found) in (0..).zip(table.get_many(&gets).unwrap()) {
+        let rows = table.get_many(&gets).unwrap();
+        assert_eq!(rows.len(), gets.len());
+        for (chain, found) in (0..).zip(rows) {
             assert!(!found.is_empty(), "chain {chain} has no row {at} of {len}");
             assert_eq!(check_row(found.as_row()), (chain, at));
         }

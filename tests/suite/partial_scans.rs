@@ -275,6 +275,7 @@ fn mapped_files_have_the_same_rows() {
                 })
                 .collect();
             let together = mapped.get_many(&gets).unwrap();
+            assert_eq!(together.len(), gets.len(), "HREGION_SEED={seed}");
             for (get, row) in gets.iter().zip(together) {
                 let expected = plain.get(get).unwrap();
                 assert_eq!(mapped.get(get).unwrap(), expected, "HREGION_SEED={seed} {get:?}");

@@ -145,7 +145,6 @@ struct Hold {
 #[derive(Clone)]
 enum Until {
     Never,
-    After(Duration),
     /// When there is a permit.
     Released(Arc<Semaphore>),
 }
@@ -454,10 +453,9 @@ impl Cluster {
         self.state.lock().unwrap().redirects_until = Some(Instant::now() + time);
     }
 
-    /// Answers one call of the next scanner of a row's region late, or never: that of a number.
-    pub(super) fn hold(&self, row: String, call: u64, time: Option<Duration>) {
-        let until = time.map_or(Until::Never, Until::After);
-        self.state.lock().unwrap().hold = Some(Hold { row, call: Some(call), until });
+    /// Never answers one call of the next scanner of a row's region: that of a number.
+    pub(super) fn hold(&self, row: String, call: u64) {
+        self.state.lock().unwrap().hold = Some(Hold { row, call: Some(call), until: Until::Never });
     }
 
     /// Answers one call of the next scanner of a row's region when it is released: that of a number, or the
@@ -956,16 +954,14 @@ impl State {
             let is_of_region = !scanner.is_of_catalog && scanner.region.contains(hold.row.as_bytes());
             is_of_region && hold.call == request.next_call_seq
         };
-        let (mut delay, mut release) = (Duration::ZERO, None);
-        match self.hold.take_if(is_held).map(|hold| hold.until) {
+        let release = match self.hold.take_if(is_held).map(|hold| hold.until) {
             Some(Until::Never) => return Answer { is_silent: true, ..Answer::default() },
-            Some(Until::After(time)) => delay = time,
-            Some(Until::Released(permit)) => release = Some(permit),
-            None => {}
-        }
+            Some(Until::Released(permit)) => Some(permit),
+            None => None,
+        };
         if request.renew == Some(true) {
             self.renewed += 1;
-            return Answer { delay, release, ..Answer::of(&proto::ScanResponse::default()) };
+            return Answer { release, ..Answer::of(&proto::ScanResponse::default()) };
         }
         if let Some(answer) = self.without_page(id, request, mischief) {
             return answer;
@@ -1014,7 +1010,7 @@ impl State {
         } else if request.close_scanner == Some(true) {
             self.scanners.remove(&id);
         }
-        Answer { cells, delay, release, ..Answer::of(&response) }
+        Answer { cells, release, ..Answer::of(&response) }
     }
 
     /// Returns the id of the scanner of a request, which is opened if there is none; or the class and message
