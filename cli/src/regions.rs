@@ -122,7 +122,7 @@ fn is_region_name(name: &str) -> bool {
 }
 
 /// Whether a name consists of the digits that the names of regions have.
-fn has_digits_of_region(name: &[u8]) -> bool {
+pub(crate) fn has_digits_of_region(name: &[u8]) -> bool {
     name.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 

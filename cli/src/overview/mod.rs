@@ -11,13 +11,13 @@ use crate::args::FileArgs;
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
 use crate::parallel::JobArgs;
-use crate::probe;
-use crate::regions::entries_of;
+use crate::places;
 use crate::source::bytes_of;
 use crate::target::Kind;
 use crate::text;
 use file::{FilePlace, FileReading, StoreFile};
 use hregion::{CheckReport, Finding, Severity, Table};
+use region::entries;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use table::TableOverview;
@@ -62,10 +62,10 @@ impl Overview {
     ) -> Result<Self, Failure> {
         let options = reading.region_options(out)?;
         let mut faults = Vec::new();
-        let dirs = table_dirs(target, kind)?;
+        let dirs = table_dirs(target, kind, &mut faults)?;
         let check = check(&dirs, target, kind, &options, &mut faults)?;
-        let tables = dirs.into_iter().map(|dir| TableOverview::open(dir, &options, &mut faults));
-        let mut tables = tables.collect::<Result<Vec<_>, _>>()?;
+        let mut tables: Vec<_> =
+            dirs.into_iter().map(|dir| TableOverview::open(dir, &options, &mut faults)).collect();
         read_files(&mut tables, wanted.jobs, reading, &mut faults, out)?;
         if wanted.cells {
             let bytes = tables.iter().map(|table| bytes_of(&table.path, Some(Kind::Table))).sum();
@@ -125,16 +125,22 @@ pub(crate) fn finding_json(finding: &Finding) -> Value {
 }
 
 /// Returns the directories of the tables of a target, also of those without a descriptor.
-fn table_dirs(target: &Path, kind: Kind) -> Result<Vec<PathBuf>, CommandError> {
-    let dirs =
-        |dir: &Path| entries_of(dir, |path| Ok(!region::name(path).starts_with('.') && probe::is_dir(path)?));
+fn table_dirs(
+    target: &Path,
+    kind: Kind,
+    faults: &mut Vec<CommandError>,
+) -> Result<Vec<PathBuf>, CommandError> {
     match kind {
         Kind::Root => {
-            let namespaces = dirs(&target.join("data"))?;
-            let tables = namespaces.iter().map(|namespace| dirs(namespace));
-            Ok(tables.collect::<Result<Vec<_>, _>>()?.concat())
+            let data = target.join("data");
+            places::check_dir(&data)?;
+            let namespaces = entries(&data, true, faults);
+            Ok(namespaces.iter().flat_map(|namespace| entries(namespace, true, faults)).collect())
         }
-        Kind::Namespace => dirs(target),
+        Kind::Namespace => {
+            places::check_dir(target)?;
+            Ok(entries(target, true, faults))
+        }
         Kind::Table => Ok(vec![target.to_owned()]),
         _ => Err(CommandError::unsupported(target, "neither a root directory nor a namespace nor a table")
             .with_hint(Some("`hregion inspect` and `hregion stats` show files and regions"))),
@@ -174,7 +180,7 @@ fn read_files(
     let mut places: Vec<((usize, usize), FilePlace)> = Vec::new();
     for (at, table) in tables.iter().enumerate() {
         for (region, overview) in table.regions.iter().enumerate() {
-            places.extend(overview.places()?.into_iter().map(|place| ((at, region), place)));
+            places.extend(overview.places(faults).into_iter().map(|place| ((at, region), place)));
         }
     }
     out.start_unknown_progress(false);

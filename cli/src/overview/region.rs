@@ -5,7 +5,6 @@ use super::total::Total;
 use crate::failure::CommandError;
 use crate::places;
 use crate::probe;
-use crate::regions::entries_of;
 use crate::text;
 use hregion::cell::StringBinary;
 use hregion::region::FileKind;
@@ -41,13 +40,24 @@ impl RegionOverview {
         name(&self.path)
     }
 
-    /// Lists the store files, references and links of all families, by their names.
-    pub(crate) fn places(&self) -> Result<Vec<FilePlace>, CommandError> {
+    /// Lists the store files, references and links of all families, by their names. Why one of them, or a
+    /// directory, cannot be examined is added to `faults`.
+    pub(crate) fn places(&self, faults: &mut Vec<CommandError>) -> Vec<FilePlace> {
         let storage = places::storage();
         let mut places = Vec::new();
-        for dir in entries_of(&self.path, |path| Ok(!name(path).starts_with('.') && probe::is_dir(path)?))? {
-            for path in entries_of(&dir, |path| Ok(!name(path).starts_with('.') && !probe::is_dir(path)?))? {
-                let kind = FileKind::of(&storage, &path)?;
+        for dir in entries(&self.path, true, faults) {
+            for path in entries(&dir, false, faults) {
+                let kind = match FileKind::of(&storage, &path) {
+                    Ok(kind) => kind,
+                    Err(error) => {
+                        // Outside of a root directory that is the `.regioninfo`, for each of the files.
+                        let fault = CommandError::from(error);
+                        if faults.iter().all(|known| known.line() != fault.line()) {
+                            faults.push(fault);
+                        }
+                        continue;
+                    }
+                };
                 let is_stored = match kind {
                     FileKind::StoreFile => has_store_file_name(&path),
                     kind => matches!(kind, FileKind::Reference | FileKind::Link),
@@ -57,7 +67,7 @@ impl RegionOverview {
                 }
             }
         }
-        Ok(places)
+        places
     }
 
     pub(crate) fn total(&self) -> Total {
@@ -84,6 +94,27 @@ impl RegionOverview {
             "files": self.files.iter().map(StoreFile::json).collect::<Vec<_>>(),
         })
     }
+}
+
+/// Lists the directories in a directory, or else the files, without hidden ones. Why one of them, or the
+/// directory, cannot be examined is added to `faults`.
+pub(crate) fn entries(dir: &Path, are_dirs: bool, faults: &mut Vec<CommandError>) -> Vec<PathBuf> {
+    let listed = match places::list(dir) {
+        Ok(listed) => listed,
+        Err(error) => {
+            faults.push(CommandError::io("list", dir, &error));
+            return Vec::new();
+        }
+    };
+    let mut found = Vec::new();
+    for path in listed.into_iter().map(|(path, _)| path).filter(|path| !name(path).starts_with('.')) {
+        match probe::is_dir(&path) {
+            Ok(is_dir) if is_dir == are_dirs => found.push(path),
+            Ok(_) => {}
+            Err(fault) => faults.push(fault),
+        }
+    }
+    found
 }
 
 /// Whether a file of a family is named as HBase names store files: other entries are findings of the check.

@@ -1,9 +1,9 @@
 //! A table's directory: its regions in the order of their keys, with holes and overlaps.
 
-use super::region::{RegionOverview, families_json, name};
+use super::region::{RegionOverview, entries, families_json, name};
 use super::total::Total;
 use crate::failure::CommandError;
-use crate::regions::region_dirs;
+use crate::regions::has_digits_of_region;
 use crate::text;
 use hregion::cell::StringBinary;
 use hregion::locator::{RegionInconsistency, check_region_chain, serving};
@@ -27,13 +27,12 @@ pub(crate) struct TableOverview {
 
 impl TableOverview {
     /// Reads the regions of a table's directory, and no files of theirs. Faults are added to `faults`.
-    pub(crate) fn open(
-        path: PathBuf,
-        options: &RegionOptions,
-        faults: &mut Vec<CommandError>,
-    ) -> Result<Self, CommandError> {
+    pub(crate) fn open(path: PathBuf, options: &RegionOptions, faults: &mut Vec<CommandError>) -> Self {
+        let is_region =
+            |dir: &PathBuf| has_digits_of_region(dir.file_name().unwrap_or_default().as_encoded_bytes());
+        let dirs = entries(&path, true, faults).into_iter().filter(is_region);
         let (mut regions, known_faults) = (Vec::new(), faults.len());
-        for dir in region_dirs(&path)? {
+        for dir in dirs {
             let (region, fault) = RegionOverview::open(dir, options);
             faults.extend(fault);
             regions.push(region);
@@ -61,7 +60,7 @@ impl TableOverview {
         let start = |region: &RegionOverview| region.info.as_ref().map(|info| info.start_key().to_vec());
         regions.sort_by_key(|region| (!region.serves, start(region).filter(|_| region.serves)));
         let name = table.unwrap_or_else(|| name(&path));
-        Ok(Self { path, name, regions, gaps, statistics: None })
+        Self { path, name, regions, gaps, statistics: None }
     }
 
     pub(crate) fn total(&self) -> Total {

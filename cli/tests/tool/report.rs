@@ -258,6 +258,46 @@ fn what_is_broken_is_shown_and_hides_nothing_else() {
     );
 }
 
+/// Outside of a root directory, the `.regioninfo` says whether a directory is one of a family.
+#[test]
+#[cfg(unix)]
+fn what_cannot_be_examined_hides_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (table, regions) = hostile(dir.path());
+    let copy = dir.path().join("copy");
+    copy_dir(&table, &copy);
+    let sound = data(&table, &["--no-cells"]);
+
+    // links that lead to themselves
+    let namespace = dir.path().join("data/shop");
+    let links: Vec<PathBuf> = [&namespace, &table, &regions[0], &regions[0].join("d")]
+        .into_iter()
+        .map(|dir| dir.join("0123456789abcdef"))
+        .collect();
+    for link in &links {
+        std::os::unix::fs::symlink(link, link).unwrap();
+    }
+    let found = data(&namespace, &["--no-cells", "--as", "namespace"]);
+    assert_eq!(found["tables"], sound["tables"]);
+    let unread = list(&found, "unread");
+    for link in &links {
+        assert!(unread.iter().any(|fault| fault["path"] == link.to_str().unwrap()), "{link:?}: {unread:?}");
+    }
+
+    let damaged = regions[0].file_name().unwrap().to_str().unwrap();
+    let info = copy.join(damaged).join(".regioninfo");
+    fs::write(&info, b"PBUF").unwrap();
+    let found = data(&copy, &["--no-cells"]);
+    let unread = list(&found, "unread");
+    assert_eq!(unread.len(), 1, "{unread:?}");
+    assert_eq!(unread[0]["path"], info.to_str().unwrap());
+    let shown = list(&found["tables"][0], "regions");
+    assert_eq!(shown.len(), 4);
+    for region in shown {
+        assert_eq!(list(region, "files").is_empty(), region["encoded"] == damaged, "{region}");
+    }
+}
+
 #[test]
 fn a_table_without_a_sound_region_hides_no_other() {
     let root = tempfile::tempdir().unwrap();
