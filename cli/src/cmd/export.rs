@@ -492,7 +492,7 @@ fn check_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Resu
         if out.is_json() {
             out.json_line(&json!({ "file": name, "message": message }))?;
         } else {
-            writeln!(out, "{name}: {message}")?;
+            writeln!(out, "{}: {}", text::printable(name), text::printable(message))?;
         }
     }
     out.summary(&format!("files {}, different {}", names.len(), wrong.len()));

@@ -91,6 +91,16 @@ fn exports_are_those_of_their_source() {
     table.close().unwrap();
     let checked = run(&[&args[..], &["--check"]].concat());
     assert_eq!((code(&checked), String::from_utf8_lossy(&checked.stdout).lines().count()), (1, 1));
+    // a manifest that lists one more file
+    let manifest = dir.join("manifest.json");
+    let mut listed: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    let mut other = listed["files"][0].clone();
+    other["file"] = "\x1b[2J.parquet".into();
+    listed["files"].as_array_mut().unwrap().push(other);
+    fs::write(&manifest, listed.to_string()).unwrap();
+    let checked = run(&[&args[..], &["--check"]].concat());
+    let lines = String::from_utf8(checked.stdout).unwrap();
+    assert!(lines.contains("\\x1B[2J.parquet: ") && !lines.contains('\x1b'), "{lines:?}");
 }
 
 /// A filter may end the scan in a region whose file is damaged: the files of later regions are right.
