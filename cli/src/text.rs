@@ -59,6 +59,24 @@ pub(crate) fn json(value: &Value) -> String {
     out
 }
 
+/// The greatest integer of JavaScript up to which all are numbers.
+const GREATEST_EXACT: u64 = (1 << 53) - 1;
+
+/// Replaces each integer that JavaScript would round by its digits as a string.
+pub(crate) fn make_exact(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let size = number.as_i64().map(i64::unsigned_abs).or_else(|| number.as_u64());
+            if size.is_some_and(|size| size > GREATEST_EXACT) {
+                *value = Value::String(number.to_string());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(make_exact),
+        Value::Object(members) => members.values_mut().for_each(make_exact),
+        _ => {}
+    }
+}
+
 /// Control characters, line separators, and characters that change the text direction. All are below U+10000.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
@@ -74,6 +92,20 @@ mod tests {
     fn nothing_that_a_terminal_obeys_is_left() {
         assert_eq!(printable("a/ü.hfile"), "a/ü.hfile");
         assert_eq!(printable("a\x1b[2J\n\u{9b}\u{202e}"), "a\\x1B[2J\\x0A\\xC2\\x9B\\xE2\\x80\\xAE");
+    }
+
+    #[test]
+    fn integers_that_javascript_would_round_are_digits() {
+        let mut value = serde_json::json!({
+            "a": [9_007_199_254_740_991_u64, 9_007_199_254_740_993_u64, u64::MAX], "b": {"c": i64::MIN, "d": -1},
+            "e": 1e300,
+        });
+        make_exact(&mut value);
+        let expected = serde_json::json!({
+            "a": [9_007_199_254_740_991_u64, "9007199254740993", "18446744073709551615"],
+            "b": {"c": "-9223372036854775808", "d": -1}, "e": 1e300,
+        });
+        assert_eq!(value, expected);
     }
 
     #[test]

@@ -40,21 +40,3 @@ pub(crate) fn fault(error: &Error) -> Value {
         "message": error.message(),
     })
 }
-
-/// The greatest integer of JavaScript up to which all are numbers.
-const GREATEST_EXACT: u64 = (1 << 53) - 1;
-
-/// Replaces each integer that JavaScript would round by its digits as a string.
-pub(crate) fn make_exact(value: &mut Value) {
-    match value {
-        Value::Number(number) => {
-            let size = number.as_i64().map(i64::unsigned_abs).or_else(|| number.as_u64());
-            if size.is_some_and(|size| size > GREATEST_EXACT) {
-                *value = Value::String(number.to_string());
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(make_exact),
-        Value::Object(members) => members.values_mut().for_each(make_exact),
-        _ => {}
-    }
-}

@@ -1,6 +1,6 @@
 //! One file, and the requests about it.
 
-use crate::answer::{NoAnswer, fault, make_exact};
+use crate::answer::{NoAnswer, fault};
 use crate::request::Request;
 use crate::{blocks, bloom, cells, report, text};
 use hregion::{Error, FileReader, HFile};
@@ -28,7 +28,7 @@ impl Session {
     pub fn answer(&self, request: &str) -> String {
         let answer = Request::parse(request).and_then(|request| self.answer_to(&request));
         let mut answer = answer.unwrap_or_else(|none| none.answer());
-        make_exact(&mut answer);
+        text::make_exact(&mut answer);
         text::json(&answer)
     }
 

@@ -82,12 +82,11 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let now = args.now.unwrap_or_else(|| SystemClock.now());
     let wanted = Wanted { now, cells: !args.no_cells, jobs: args.jobs };
     let overview = Overview::read(&args.target, kind, wanted, &args.reading, out)?;
-    let data = overview.json();
     if let Some(path) = &args.out {
         // Something else may have been written there meanwhile.
         check_page(path, args)?;
         let mut page = NewText::create(path, args.force)?;
-        let written = page.write_all(report_page::page(&data).as_bytes());
+        let written = page.write_all(report_page::page(overview.json()).as_bytes());
         written.map_err(|error| CommandError::io("write", path, &error))?;
         page.persist()?;
     }
@@ -98,7 +97,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let exit = if overview.errors() > 0 { Exit::Corrupt } else { unread.unwrap_or(Exit::Done) };
     out.found(exit);
     if out.is_json() {
-        out.json_line(&data)?;
+        out.json_line(&overview.json())?;
     }
     Ok(exit)
 }

@@ -91,7 +91,9 @@ function filePlot(shown, region, width) {
 /** Returns the oldest and the newest timestamp of the cells that a file leads to. */
 function timesOf(file) {
   const of = file.hfile;
-  return !of || of.oldest === null || of.oldest > of.newest ? null : [of.oldest, of.newest];
+  // times that no number can be are text
+  const isRange = of && of.oldest !== null && Number(of.oldest) <= Number(of.newest);
+  return isRange ? [of.oldest, of.newest] : null;
 }
 
 /** Returns bytes as `Bytes.toStringBinary` prints them. */

@@ -26,15 +26,16 @@ const SCRIPT: &str = concat!(
 );
 
 /// Returns the page of a report. A browser runs no script and applies no style but those of this module, by
-/// their hashes.
-pub(crate) fn page(data: &Value) -> String {
+/// their hashes. Integers that its numbers cannot be are strings of digits.
+pub(crate) fn page(mut data: Value) -> String {
+    text::make_exact(&mut data);
     let mut rest = PAGE;
     let mut page = String::with_capacity(PAGE.len() + STYLE.len() + SCRIPT.len() + (1 << 16));
     for (place, content) in [
         ("{script-hash}", hash(SCRIPT)),
         ("{style-hash}", hash(STYLE)),
         ("{style}", STYLE.to_owned()),
-        ("{data}", inert(data)),
+        ("{data}", inert(&data)),
         ("{script}", SCRIPT.to_owned()),
     ] {
         // each part is searched in what follows the one before, so that no content is taken for a place
@@ -99,7 +100,7 @@ mod tests {
         let text = inert(&data);
         assert!(!text.contains(['<', '>', '\u{2028}', '\x1b']), "{text}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), data);
-        let page = page(&data);
+        let page = page(data);
         assert_eq!(page.matches("</script>").count(), 2);
         assert!(page.contains(&text) && page.trim_end().ends_with("</html>"));
         assert!(!page.contains("{style}") && !page.contains("-hash}"));

@@ -373,6 +373,24 @@ fn the_page_is_one_file_without_markup_from_outside() {
     assert!(names(dir.path()).iter().all(|name| !name.ends_with(".tmp")), "{:?}", names(dir.path()));
 }
 
+/// Timestamps in nanoseconds are too large for the numbers of JavaScript.
+#[test]
+fn the_page_has_large_numbers_as_text() {
+    const NANOS: i64 = 1_700_000_000_123_456_789;
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &["m"]).unwrap();
+    table.put(Put::new("a").cell_at("f", "q", NANOS, "v")).unwrap();
+    table.flush().unwrap();
+    table.close().unwrap();
+    let out = dir.path().join("report.html");
+    let printed = data(&dir.path().join("data/default/t"), &["--out", out.to_str().unwrap()]);
+    let drawn = data_of(&fs::read_to_string(&out).unwrap());
+    for (data, expected) in [(&printed, json!(NANOS)), (&drawn, json!(NANOS.to_string()))] {
+        assert_eq!(files(data)[0]["hfile"]["newest"], expected);
+        assert_eq!(data["tables"][0]["statistics"]["timestamps"]["max"], expected);
+    }
+}
+
 /// Checks that the elements of a page are closed in order. The contents of scripts and styles are text.
 fn check_tags(page: &str) {
     let (mut open, mut rest): (Vec<String>, &str) = (Vec::new(), page);
