@@ -19,13 +19,18 @@ function stripItems(shown) {
 
 /** Returns rows of items with their places, all rows in one scale. */
 function layOut(items, width) {
-  const lines = Math.ceil(items.length / Math.max(6, Math.floor(width / 14)));
-  const perRow = Math.ceil(items.length / Math.max(1, lines));
-  const rows = [];
-  for (let at = 0; at < items.length; at += perRow) rows.push(items.slice(at, at + perRow));
   const size = (item) => item.gap ? 0 : item.region.total.bytes;
   const fixed = (item) => item.gap ? STRIP.hole : STRIP.least;
   const sum = (row, of) => row.reduce((all, item) => all + of(item), 0);
+  const cut = (perRow) => {
+    const starts = [...items.keys()].filter((at) => at % perRow === 0);
+    return starts.map((at) => items.slice(at, at + perRow));
+  };
+  const lines = Math.ceil(items.length / Math.max(6, Math.floor(width / 14)));
+  let perRow = Math.max(1, Math.ceil(items.length / Math.max(1, lines)));
+  // holes need more room than regions
+  while (perRow > 1 && cut(perRow).some((row) => sum(row, fixed) > width)) perRow -= 1;
+  const rows = cut(perRow);
   const scale = Math.min(...rows.map((row) => (width - sum(row, fixed)) / Math.max(1, sum(row, size))));
   const isEmpty = items.every((item) => size(item) === 0);
   return rows.map((row) => {

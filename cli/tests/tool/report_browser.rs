@@ -4,6 +4,7 @@
 use crate::browser::Browser;
 use crate::report::hostile;
 use crate::support::{code, run, testdata};
+use hregion::{Family, Put, Table};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,6 +69,7 @@ fn the_page_is_drawn_and_used_by_keyboard() {
     assert_eq!(browser.evaluate("document.documentElement.scrollWidth"), NARROW.0);
     fs::write(pictures().join("narrow.png"), browser.screenshot()).unwrap();
 
+    holes_cover_no_region(&mut browser, &dir.path().join("holes"));
     bulk_loaded_files_have_the_sequence_ids_of_their_names(
         &mut browser,
         &dir.path().join("loaded/report.html"),
@@ -127,6 +129,37 @@ fn drawn(browser: &mut Browser) {
         assert!(text.contains(shown), "{shown}");
     }
     assert!(!text.contains("NaN") && !text.contains("undefined"), "{text}");
+}
+
+/// Every second region is missing.
+fn holes_cover_no_region(browser: &mut Browser, root: &Path) {
+    fs::create_dir(root).unwrap();
+    let splits: Vec<String> = (1..81).map(|i| format!("{i:02}")).collect();
+    let table = Table::create(root, "holes", &[Family::new("f")], &splits).unwrap();
+    for i in 0..81_usize {
+        table.put(Put::new(format!("{i:02}")).cell_at("f", "q", 5, vec![b'v'; i * 50])).unwrap();
+    }
+    table.flush().unwrap();
+    let dir = root.join("data/default/holes");
+    let regions: Vec<PathBuf> = table.regions().iter().map(|info| dir.join(info.encoded_name())).collect();
+    table.close().unwrap();
+    regions.iter().skip(1).step_by(2).for_each(|region| fs::remove_dir_all(region).unwrap());
+    let page = root.join("report.html");
+    let line = ["report", "--quiet", dir.to_str().unwrap(), "--out", page.to_str().unwrap()];
+    assert_eq!(code(&run(&line)), 3);
+    browser.open(&page);
+    assert_eq!((count(browser, "#strip g.region"), count(browser, "#strip g.gap")), (41, 40));
+    let covered = "(() => {
+        let [line, end] = [null, 0];
+        const width = document.getElementById('strip').viewBox.baseVal.width;
+        return [...document.querySelectorAll('#strip .outline, #strip .hole')].filter((box) => {
+            const [y, x, wide] = ['y', 'x', 'width'].map((name) => Number(box.getAttribute(name)));
+            const isWrong = (y === line && x < end) || x + wide > width;
+            [line, end] = [y, x + wide];
+            return isWrong;
+        }).length;
+    })()";
+    assert_eq!(browser.evaluate(covered), 0);
 }
 
 fn bulk_loaded_files_have_the_sequence_ids_of_their_names(browser: &mut Browser, page: &Path) {
