@@ -68,9 +68,13 @@ class Blocks {
   constructor(reader, summary) {
     [this.reader, this.summary] = [reader, summary];
     [this.blocks, this.next, this.end, this.error] = [[], 0, null, null];
+    this.isReading = false;
   }
 
   async read() {
+    // another one would read the same headers again
+    if (this.isReading) return;
+    this.isReading = true;
     const most = this.blocks.length + MAX_BLOCKS;
     while (this.next !== null && this.blocks.length < most && this.error === null) {
       const answer = await this.reader.ask("blocks", { offset: this.next, limit: 1000 });
@@ -79,6 +83,7 @@ class Blocks {
       this.next = answer.next ?? null;
       this.end = answer.end ?? null;
     }
+    this.isReading = false;
     this.draw();
   }
 

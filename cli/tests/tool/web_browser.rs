@@ -3,6 +3,7 @@
 
 use crate::browser::Browser;
 use crate::support::{corrupt, golden, json_lines, ok, run, stdout};
+use hregion::{CellRef, CellType, HFileWriter, SeekKey};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -159,6 +160,35 @@ fn levels(browser: &mut Browser) {
     assert!(text(browser, "index").contains("5 levels"));
     click(browser, "#index button");
     browser.wait_until("document.activeElement.id === 'cells'");
+}
+
+/// The first headers of a file of many blocks are read at once, and the others by two clicks.
+#[test]
+#[ignore = "needs Chromium and the page: .ci/run web"]
+fn each_header_is_read_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("blocks.hfile");
+    // each cell in a block of its own
+    let mut writer = HFileWriter::options().block_size(1).create(&path).unwrap();
+    for i in 0..21_000 {
+        let key = SeekKey::of(format!("{i:05}").as_bytes(), b"f", b"q", 5, CellType::Put);
+        writer.append(CellRef::new(&key, b"v")).unwrap();
+    }
+    writer.finish().unwrap();
+    let path = path.to_str().unwrap();
+    let inspected = json_lines(&ok(&["inspect", "--json", "--blocks", path])).remove(0);
+    let count = inspected["blocks"].as_array().unwrap().len();
+    assert!(count > 21_000, "{count}");
+
+    let mut browser = Browser::start();
+    browser.open(&page());
+    choose(&mut browser, path);
+    let more = "document.querySelector('#blocks > button')";
+    browser.evaluate(&format!("{more}.click(), {more}.click()"));
+    browser.wait_until(&format!("{more} === null"));
+    let blocks = text(&mut browser, "blocks");
+    assert!(blocks.contains(&format!("{},{:03} blocks", count / 1000, count % 1000)), "{blocks}");
+    assert_eq!(browser.faults(), [] as [Value; 0]);
 }
 
 #[test]
