@@ -97,8 +97,8 @@ mod tests {
     #[test]
     fn integers_that_javascript_would_round_are_digits() {
         let mut value = serde_json::json!({
-            "a": [9_007_199_254_740_991_u64, 9_007_199_254_740_993_u64, u64::MAX], "b": {"c": i64::MIN, "d": -1},
-            "e": 1e300,
+            "a": [9_007_199_254_740_991_u64, 9_007_199_254_740_993_u64, u64::MAX],
+            "b": {"c": i64::MIN, "d": -1}, "e": 1e300,
         });
         make_exact(&mut value);
         let expected = serde_json::json!({
