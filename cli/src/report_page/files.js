@@ -24,7 +24,11 @@ function timeScale(times, top, bottom) {
   const value = byAge ? (at) => -Math.log10(1 + Math.max(0, report.now - at) / SECOND) : (at) => at;
   const [low, high] = [value(oldest), value(newest)];
   const extent = high - low;
-  const y = (at) => extent > 0 ? bottom - (value(at) - low) / extent * (bottom - top) : (top + bottom) / 2;
+  const y = (at) => {
+    if (!(extent > 0)) return (top + bottom) / 2;
+    // a time that is no date is beyond the others
+    return bottom - (value(Math.max(oldest, Math.min(at, newest))) - low) / extent * (bottom - top);
+  };
   const marks = byAge
     ? [0, SECOND, MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY, YEAR, 10 * YEAR, 50 * YEAR]
       .filter((age) => age >= ages[0] && age <= ages[1])

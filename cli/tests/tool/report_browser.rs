@@ -70,6 +70,7 @@ fn the_page_is_drawn_and_used_by_keyboard() {
     fs::write(pictures().join("narrow.png"), browser.screenshot()).unwrap();
 
     holes_cover_no_region(&mut browser, &dir.path().join("holes"));
+    times_that_are_no_dates_stay_in_the_picture(&mut browser, &dir.path().join("nanos"));
     bulk_loaded_files_have_the_sequence_ids_of_their_names(
         &mut browser,
         &dir.path().join("loaded/report.html"),
@@ -160,6 +161,30 @@ fn holes_cover_no_region(browser: &mut Browser, root: &Path) {
         }).length;
     })()";
     assert_eq!(browser.evaluate(covered), 0);
+}
+
+/// A file has timestamps in nanoseconds, another one in milliseconds.
+fn times_that_are_no_dates_stay_in_the_picture(browser: &mut Browser, root: &Path) {
+    fs::create_dir(root).unwrap();
+    let table = Table::create(root, "nanos", &[Family::new("f")], &[] as &[&str]).unwrap();
+    let put = Put::new("a").cell_at("f", "q", 1_000, "v").cell_at("f", "r", 1_000_000_000_000, "v");
+    table.put(put).unwrap();
+    table.flush().unwrap();
+    table.put(Put::new("a").cell_at("f", "q", 1_700_000_000_123_456_789, "v")).unwrap();
+    table.flush().unwrap();
+    table.close().unwrap();
+    let (dir, page) = (root.join("data/default/nanos"), root.join("report.html"));
+    let line = ["report", "--quiet", dir.to_str().unwrap(), "--out", page.to_str().unwrap()];
+    assert_eq!(code(&run(&line)), 0);
+    browser.open(&page);
+    assert_eq!(count(browser, "#files g.file"), 2);
+    let outside = "[...document.querySelectorAll('#files rect')].filter((rect) => {
+        const [y, height] = ['y', 'height'].map((name) => Number(rect.getAttribute(name)));
+        return y < 0 || y + height > document.getElementById('files').viewBox.baseVal.height;
+    }).length";
+    assert_eq!(browser.evaluate(outside), 0);
+    let text = browser.evaluate("document.getElementById('region').innerText");
+    assert!(text.as_str().unwrap().contains("1700000000123456789"), "{text}");
 }
 
 fn bulk_loaded_files_have_the_sequence_ids_of_their_names(browser: &mut Browser, page: &Path) {
