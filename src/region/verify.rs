@@ -3,7 +3,7 @@
 mod log_check;
 
 use super::RegionOptions;
-use crate::error::{Error, Result};
+use crate::error::{Corruption, Error, Result};
 use crate::hfile::VerifyReport;
 use crate::io::Storage;
 use crate::layout::{
@@ -11,7 +11,7 @@ use crate::layout::{
     has_descriptor_dir, locate_store_file, read_descriptor_file, read_region_info,
 };
 use crate::schema::{Family, RegionInfo};
-use crate::store::open_files;
+use crate::store::{StoreFile, open_files};
 use crate::wal::is_log;
 use log_check::LogCheck;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,9 @@ use std::slice;
 
 impl RegionOptions {
     /// Verifies a region's directory: reads all of every store file, as [`HFileOptions::verify`] does, and
-    /// checks the files of each family against each other. Follows references and links. Reads recovered
-    /// edits, too, whose rows must be in the region.
+    /// checks the files of each family against each other. The first and the last cell of a file must be of its
+    /// family, and of rows of the region. Follows references and links. Reads recovered edits, too, whose rows
+    /// must be in the region.
     ///
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
     /// verification, and continues. Returns the faults of family directories and of files in relation to
@@ -169,7 +170,10 @@ impl RegionOptions {
         }
         for family in families {
             match dir.store_files(family.name()) {
-                Ok(listed) => options.verify_files(&listed.files, &mut faults, report),
+                Ok(listed) => {
+                    let place = (dir.info(), family.name());
+                    options.verify_files(&listed.files, place, &mut faults, report);
+                }
                 Err(error) => faults.push(error),
             }
         }
@@ -191,7 +195,8 @@ impl RegionOptions {
             match snapshot.found_files(&dir, region, family.name()) {
                 Ok((listed, missing)) => {
                     faults.extend(missing);
-                    options.verify_files(&listed.files, &mut faults, report);
+                    let place = (dir.info(), family.name());
+                    options.verify_files(&listed.files, place, &mut faults, report);
                 }
                 Err(error) => faults.push(error),
             }
@@ -199,10 +204,11 @@ impl RegionOptions {
         faults
     }
 
-    /// Verifies the files of a family, each by itself and against the others.
+    /// Verifies the files of a family of a region, each by itself, against the others, and against its place.
     fn verify_files(
         &self,
         files: &[StoreFileInfo],
+        (region, family): (&RegionInfo, &[u8]),
         faults: &mut Vec<Error>,
         report: &mut dyn FnMut(&Path, Result<VerifyReport>),
     ) {
@@ -213,12 +219,30 @@ impl RegionOptions {
             report(&file.path, found);
         }
         match open_files(&self.files, files) {
-            Ok(opened) => faults.extend(opened.warnings),
+            Ok(opened) => {
+                faults.extend(opened.warnings);
+                faults.extend(opened.files.iter().filter_map(|file| misplaced(file, region, family)));
+            }
             // The fault has been reported for one of the files.
             Err(_) if !all_sound => {}
             Err(error) => faults.push(error),
         }
     }
+}
+
+/// Returns the fault of a file that belongs to another place: its first or last cell is of another family, or
+/// of a row outside of the region, as after a copy to the wrong directory. Half of the rows of a reference's
+/// file are those of the other region.
+fn misplaced(file: &StoreFile, region: &RegionInfo, family: &[u8]) -> Option<Error> {
+    let keys = || [file.hfile().first_key(), file.hfile().last_key()].into_iter().flatten();
+    let fault = if keys().any(|key| key.family() != family) {
+        "cells of another family than that of the directory"
+    } else if !file.is_reference() && keys().any(|key| !region.contains(key.row())) {
+        "rows outside of the region"
+    } else {
+        return None;
+    };
+    Some(Corruption::Malformed(fault).at(file.path(), 0))
 }
 
 /// Whether a store file is in the archive: in `archive/data/<namespace>/<table>/<region>/<family>`, or before

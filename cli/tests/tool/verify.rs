@@ -1,6 +1,7 @@
 //! `hregion verify` as a process: accepts what HBase wrote, and nothing else.
 
 use crate::support::*;
+use hregion::{Family, Put, RegionInfo, Table};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -142,6 +143,48 @@ fn verify_finds_faults_of_a_region() {
     fs::remove_file(largest).unwrap();
     let faults = verify(5);
     assert!(faults.iter().any(|fault| fault["kind"] == "Io"), "{faults:?}");
+}
+
+/// A sound file in the directory of another family, or of another region, is a fault of that place.
+#[test]
+fn verify_finds_files_in_the_wrong_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &["f", "g"].map(Family::new), &["m"]).unwrap();
+    for row in ["a", "z"] {
+        table.put(Put::new(row).cell("f", "q", "v").cell("g", "q", "v")).unwrap();
+    }
+    table.flush().unwrap();
+    table.close().unwrap();
+    let names: Vec<String> = table.regions().iter().map(RegionInfo::encoded_name).collect();
+    let path = dir.path().join("data/default/t");
+    let file = |region: usize, family: &str| {
+        let files = files_below(&path.join(&names[region]).join(family));
+        let [file] = &files[..] else { panic!("{files:?}") };
+        file.clone()
+    };
+    let faults = || {
+        let output = run(&["verify".as_ref(), "--json".as_ref(), path.as_os_str()]);
+        let mut lines = json_lines(&stdout(&output));
+        lines.retain(|line| line.get("kind").is_some());
+        assert_eq!(code(&output), if lines.is_empty() { 0 } else { 3 }, "{lines:?}");
+        lines
+    };
+    assert_eq!(faults().len(), 0);
+    let bytes = fs::read(file(0, "f")).unwrap();
+    for (other, message) in [
+        (file(0, "g"), "cells of another family than that of the directory"),
+        (file(1, "f"), "rows outside of the region"),
+    ] {
+        fs::copy(other, file(0, "f")).unwrap();
+        let found = faults();
+        let [fault] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(
+            [&fault["path"], &fault["message"]],
+            [&json!(file(0, "f").to_str().unwrap()), &json!(message)]
+        );
+    }
+    fs::write(file(0, "f"), bytes).unwrap();
+    assert_eq!(faults().len(), 0);
 }
 
 fn files_below(dir: &Path) -> Vec<PathBuf> {
