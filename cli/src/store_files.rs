@@ -117,6 +117,16 @@ fn of_region(region: &Region) -> Result<RegionFiles, CommandError> {
     Ok(RegionFiles { region: Some(region.info().clone()), families })
 }
 
+/// Whether a file of a family has a name that HBase gives to HFiles there. Regions pass over all others but
+/// references and links.
+pub(crate) fn has_store_file_name(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let (digits, suffix) = name.split_at(name.find('_').unwrap_or(name.len()));
+    let is_hex = |digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+    let is_known = suffix.is_empty() || suffix == "_del" || suffix.starts_with("_SeqId_");
+    !digits.is_empty() && digits.bytes().all(is_hex) && is_known
+}
+
 /// Returns where a file of a family is, which is elsewhere if a snapshot has it and the region does not any
 /// more: in the archive, or where a link leads.
 fn place_of(dir: &Path, name: &str, hfile: PathBuf) -> Result<PathBuf, CommandError> {

@@ -111,7 +111,7 @@ impl FamilyDir {
     }
 
     fn not_a_store_file(&self, entry: &DirEntry) -> Error {
-        Corruption::unknown_name("passed over: no store file has a name like", entry.name.as_encoded_bytes())
+        Corruption::Malformed("passed over: no store file has such a name")
             .at(&self.path().join(&entry.name), 0)
     }
 

@@ -8,6 +8,7 @@ use crate::output::Output;
 use crate::places;
 use crate::probe::{self, len_of};
 use crate::regions::{files_below, is_snapshot};
+use crate::store_files::has_store_file_name;
 use crate::text;
 use crate::usage::Usage;
 use crate::what_if::Samples;
@@ -148,8 +149,9 @@ fn store_files(target: &Path, storage: &Arc<dyn Storage>) -> Result<Vec<(PathBuf
     for path in paths {
         let kind = FileKind::of(storage, &path)?;
         let is_stored = match kind {
-            FileKind::StoreFile | FileKind::Reference | FileKind::Link => true,
-            FileKind::Unknown => path == *target || has_store_file_name(&path),
+            FileKind::Reference | FileKind::Link => true,
+            FileKind::StoreFile => path == *target || has_store_file_name(&path),
+            FileKind::Unknown => path == *target || begins_as_store_file_name(&path),
             _ => false,
         };
         if is_stored {
@@ -181,8 +183,8 @@ fn close(open: &mut Vec<(PathBuf, Usage)>, path: &Path, out: &mut Output) -> Res
     Ok(())
 }
 
-/// Whether a file outside of any region is named as HBase names store files.
-fn has_store_file_name(path: &Path) -> bool {
+/// Whether a file outside of any region is named as HBase names new store files.
+fn begins_as_store_file_name(path: &Path) -> bool {
     let name = path.file_name().map_or(&b""[..], |name| name.as_encoded_bytes());
     name.get(..32).is_some_and(|name| name.iter().all(u8::is_ascii_hexdigit))
 }

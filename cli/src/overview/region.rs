@@ -5,6 +5,7 @@ use super::total::Total;
 use crate::failure::CommandError;
 use crate::places;
 use crate::probe;
+use crate::store_files::has_store_file_name;
 use crate::text;
 use hregion::cell::StringBinary;
 use hregion::region::FileKind;

@@ -1,6 +1,6 @@
 //! `hregion du`: the bytes and cells of every store file, and sums that agree with them.
 
-use crate::support::{code, golden, json_lines, last_error, members, ok, plain, run, testdata};
+use crate::support::{code, golden, json_lines, last_error, members, ok, plain, run, stderr, testdata};
 use hregion::{Family, Put, RegionInfo, Table};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -164,6 +164,32 @@ fn any_level_and_single_files_are_targets() {
     assert!(file[0]["cells"].as_u64().unwrap() > 10);
     let missing = run(&["du", "--json", "no-such"]);
     assert_eq!((code(&missing), &last_error(&missing)["kind"]), (5, &json!("Io")));
+}
+
+/// Entries of a family's directory that no region reads are neither opened nor counted.
+#[test]
+fn files_of_others_in_a_family_are_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &[""; 0]).unwrap();
+    table.put(Put::new("r").cell("f", "q", "v")).unwrap();
+    table.flush().unwrap();
+    table.close().unwrap();
+    let root = dir.path().to_str().unwrap();
+    let before = json_lines(&ok(&["du", "--json", root]));
+    assert_eq!(before.len(), 1);
+    let path = std::path::Path::new(before[0]["path"].as_str().unwrap());
+    for name in ["ABC", ".hidden", "_under", "a-b", "abc.orig"] {
+        fs::copy(path, path.with_file_name(name)).unwrap();
+    }
+    fs::write(path.with_file_name("README.txt"), "hello").unwrap();
+    assert_eq!(json_lines(&ok(&["du", "--json", root])), before);
+    let report = json_lines(&ok(&["report", "--json", root])).remove(0);
+    assert_eq!(report["summary"]["total"]["files"], 1);
+    let warning = "passed over: no store file has such a name";
+    let findings = report["findings"].as_array().unwrap();
+    assert!(findings.iter().any(|finding| finding["message"] == warning), "{findings:?}");
+    let scanned = run(&["scan", &format!("{root}/data/default/t")]);
+    assert!(stderr(&scanned).contains(&format!("README.txt: at 0: {warning}\n")), "{}", stderr(&scanned));
 }
 
 /// One region has most of the bytes, and two neighbours few.
