@@ -238,10 +238,20 @@ impl RowArgs {
         if let Some(cells) = self.batch {
             scan = scan.batch(cells);
         }
-        if let Some(cursor) = &self.resume {
+        if let Some(cursor) = self.resume.as_ref().filter(|cursor| !self.is_before_prefix(cursor)) {
             scan = scan.resume(cursor);
         }
         RowScan { scan, limit: self.limit }
+    }
+
+    /// Whether a cursor comes before all rows with the prefix, in the direction of the scan, so that the scan
+    /// begins with these.
+    fn is_before_prefix(&self, cursor: &Cursor) -> bool {
+        let row = cursor.row();
+        self.range.prefix.as_ref().is_some_and(|Row(prefix)| match self.reversed {
+            false => row < prefix.as_slice(),
+            true => row.is_empty() || row > prefix.as_slice() && !row.starts_with(prefix),
+        })
     }
 
     /// Whether all rows are read.
@@ -267,7 +277,7 @@ impl RowArgs {
     pub(crate) fn overlaps(&self, start: &[u8], end: &[u8]) -> bool {
         let bytes =
             |row: &Option<Row>| row.as_ref().map(|Row(row)| row.clone()).filter(|row| !row.is_empty());
-        let resumed = self.resume.as_ref().map(|cursor| cursor.row().to_vec());
+        let resumed = self.resume.as_ref().map(|cursor| cursor.row().to_vec()).filter(|row| !row.is_empty());
         let (first, last) =
             match (resumed.or_else(|| bytes(&self.range.start)), bytes(&self.range.stop), self.reversed) {
                 (start, stop, false) => (start, stop),
@@ -380,6 +390,26 @@ mod tests {
 
     fn parse(args: &[&str]) -> Result<Line, clap::Error> {
         Line::try_parse_from([&["scan"], args].concat())
+    }
+
+    #[test]
+    fn a_cursor_leads_to_no_rows_without_the_prefix() {
+        let scan = |args: &[&str]| {
+            let line = parse(args).unwrap();
+            line.rows.scan(&line.cells).scan
+        };
+        let expected = scan(&["--prefix", "b"]);
+        assert_eq!(scan(&["--prefix", "b", "--resume", "after:a"]), expected);
+        assert_eq!(scan(&["--prefix", "b", "--resume", "after:b1"]), expected.start_row("b1", false));
+        let expected = scan(&["--prefix", "b", "--reversed"]);
+        for cursor in ["at:c", "at:"] {
+            assert_eq!(scan(&["--prefix", "b", "--reversed", "--resume", cursor]), expected);
+        }
+        let resumed = scan(&["--prefix", "b", "--reversed", "--resume", "at:b1"]);
+        assert_eq!(resumed, expected.start_row("b1", true));
+        // without a row, a scan backward begins at the end of the table
+        let line = parse(&["--reversed", "--resume", "at:"]).unwrap();
+        assert!(line.rows.overlaps(b"", b"m") && line.rows.overlaps(b"m", b""));
     }
 
     #[test]
