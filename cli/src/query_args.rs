@@ -21,7 +21,7 @@ pub(crate) struct CellArgs {
     #[arg(long, value_name = "N", value_parser = versions)]
     versions: Option<u32>,
 
-    /// A filter on the cells, in HBase's filter language
+    /// A filter on the cells, in HBase's filter language; bytes in quotes as \xHH
     #[arg(long, value_name = "LANGUAGE", value_parser = filter)]
     filter: Option<Filter>,
 
@@ -359,7 +359,37 @@ fn time_range(text: &str) -> Result<TimeRange, String> {
 }
 
 fn filter(text: &str) -> Result<Filter, String> {
-    Filter::parse(text).map_err(|error| error.message())
+    Filter::parse(with_bytes(text)).map_err(|error| error.message())
+}
+
+/// Replaces `\xHH` in the quoted texts of a filter by the bytes. Regular expressions have escapes of their own.
+fn with_bytes(expression: &str) -> Vec<u8> {
+    let (mut bytes, mut is_regex, mut between) = (Vec::with_capacity(expression.len()), false, "");
+    for (i, part) in expression.split('\'').enumerate() {
+        if i > 0 {
+            bytes.push(b'\'');
+        }
+        if i % 2 == 0 {
+            between = part;
+            bytes.extend_from_slice(part.as_bytes());
+            continue;
+        }
+        // after a doubled quote the text goes on
+        if i == 1 || !between.is_empty() {
+            is_regex = part.starts_with("regexstring");
+        }
+        if is_regex {
+            bytes.extend_from_slice(part.as_bytes());
+            continue;
+        }
+        for byte in from_string_binary(part) {
+            if byte == b'\'' {
+                bytes.push(byte);
+            }
+            bytes.push(byte);
+        }
+    }
+    bytes
 }
 
 /// Formats a position between rows: `at:ROW` or `after:ROW`.
@@ -410,6 +440,25 @@ mod tests {
         // without a row, a scan backward begins at the end of the table
         let line = parse(&["--reversed", "--resume", "at:"]).unwrap();
         assert!(line.rows.overlaps(b"", b"m") && line.rows.overlaps(b"m", b""));
+    }
+
+    #[test]
+    fn quoted_texts_of_a_filter_have_bytes() {
+        for (text, expression) in [
+            ("PrefixFilter('\\xFFa\\x27''\\x5Cx41')", &b"PrefixFilter('\xFFa''''\\x41')"[..]),
+            (
+                "RowFilter(=, 'binary:\\x00') AND PrefixFilter('')",
+                &b"RowFilter(=, 'binary:\0') AND PrefixFilter('')"[..],
+            ),
+            ("ValueFilter(=, 'regexstring:a''\\x2E')", &b"ValueFilter(=, 'regexstring:a''\\x2E')"[..]),
+            (
+                "ColumnRangeFilter('', true, '\\xff', false)",
+                &b"ColumnRangeFilter('', true, '\xFF', false)"[..],
+            ),
+        ] {
+            assert_eq!(filter(text).unwrap(), Filter::parse(expression).unwrap(), "{text}");
+        }
+        assert!(filter("PrefixFilter('a").unwrap_err().contains("a quote at the end"));
     }
 
     #[test]
