@@ -362,7 +362,7 @@ fn filter(text: &str) -> Result<Filter, String> {
     Filter::parse(with_bytes(text)).map_err(|error| error.message())
 }
 
-/// Replaces `\xHH` in the quoted texts of a filter by the bytes. Regular expressions have escapes of their own.
+/// Replaces `\xHH` in the quoted texts of a filter by the bytes. Regular expressions have their own escapes.
 fn with_bytes(expression: &str) -> Vec<u8> {
     let (mut bytes, mut is_regex, mut between) = (Vec::with_capacity(expression.len()), false, "");
     for (i, part) in expression.split('\'').enumerate() {

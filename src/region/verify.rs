@@ -19,9 +19,9 @@ use std::slice;
 
 impl RegionOptions {
     /// Verifies a region's directory: reads all of every store file, as [`HFileOptions::verify`] does, and
-    /// checks the files of each family against each other. The first and the last cell of a file must be of its
-    /// family, and of rows of the region. Follows references and links. Reads recovered edits, too, whose rows
-    /// must be in the region.
+    /// checks the files of each family against each other. The first and the last cell of a file must be of
+    /// its family, and of rows of the region. Follows references and links. Reads recovered edits, too, whose
+    /// rows must be in the region.
     ///
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
     /// verification, and continues. Returns the faults of family directories and of files in relation to

@@ -23,9 +23,9 @@ use std::sync::Arc;
 /// trailer and file info against the contents. For a region, a table, a namespace or a root directory, checks
 /// every store file, following references and links, the files of a family against each other, and their
 /// first and last cells against the family and the rows of the region; for a snapshot, the files that it
-/// lists, wherever they are now. Other files of HBase are checked for what they are: .regioninfo, descriptors,
-/// lists of files, recovered edits and logs, whose torn end is a fault only if they were closed; in
-/// directories such as WALs and archive, all files below. Continues after a fault, and with the next file.
+/// lists, wherever they are now. Other files of HBase are checked for what they are: .regioninfo,
+/// descriptors, lists of files, recovered edits and logs, whose torn end is a fault only if they were closed;
+/// in directories such as WALs and archive, all files below. Continues after a fault, and with the next file.
 ///
 /// Exit code 3 if there is a fault; 4 or 5 if a file could not be checked, because it needs a feature that
 /// this build lacks, or could not be read. With --json: {"path","offset","block","kind","message"} for each
