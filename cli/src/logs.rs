@@ -20,6 +20,12 @@ impl FoundLogs {
     pub(crate) fn add(&mut self, path: &Path) -> Result<(), CommandError> {
         let failed = |error| CommandError::io("open", path, &error);
         if !probe::is_dir(path)? {
+            if probe::is_special(path)? {
+                // a pipe has no length, and would be taken for an empty log
+                let message =
+                    "not a regular file: logs are read up to their length, which a pipe does not have";
+                return Err(CommandError::unsupported(path, message));
+            }
             self.logs.push(path.to_owned());
             return Ok(());
         }

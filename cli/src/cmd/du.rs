@@ -9,6 +9,7 @@ use crate::places;
 use crate::probe::{self, len_of};
 use crate::regions::{files_below, is_snapshot};
 use crate::store_files::has_store_file_name;
+use crate::target;
 use crate::text;
 use crate::usage::Usage;
 use crate::what_if::Samples;
@@ -143,7 +144,10 @@ fn store_files(target: &Path, storage: &Arc<dyn Storage>) -> Result<Vec<(PathBuf
             return Err(CommandError::unsupported(target, message).with_hint(hint).into());
         }
         true => files_below(target, &mut paths)?,
-        false => paths.push(target.to_owned()),
+        false => {
+            target::check_regular(target)?;
+            paths.push(target.to_owned());
+        }
     }
     let mut files = Vec::new();
     for path in paths {

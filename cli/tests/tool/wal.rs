@@ -1,6 +1,6 @@
 //! `hregion wal`: the entries of logs that HBase wrote, torn ends, and what options leave out.
 
-use crate::support::{code, json_lines, last_error, ok, plain, run, stderr, stdout, testdata};
+use crate::support::{code, hregion, json_lines, last_error, ok, plain, run, stderr, stdout, testdata};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -208,4 +208,21 @@ fn what_is_no_log_is_an_error() {
     assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (3, Some("Corrupt")));
     let output = run(&["wal", "--json", "no such file"]);
     assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Io")));
+}
+
+/// A pipe is refused, rather than taken for an empty log or a file without bytes.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_no_log() {
+    let log = logs("plain").remove(0).0;
+    for command in ["wal", "du"] {
+        let mut cat = std::process::Command::new("cat");
+        let mut cat = cat.arg(&log).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let pipe = cat.stdout.take().unwrap();
+        let output = hregion().args([command, "--json", "/dev/stdin"]).stdin(pipe).output().unwrap();
+        cat.wait().unwrap();
+        let said = stderr(&output);
+        assert!(code(&output) == 4 && said.contains("not a regular file"), "{command}: {said}");
+        assert_eq!(last_error(&output)["path"], "/dev/stdin");
+    }
 }
