@@ -203,7 +203,7 @@ impl FileArgs {
 
     fn warn_of_checksums(&self, out: &Output) {
         if self.no_checksums {
-            out.warn_always("checksums are not verified, damaged bytes may be returned as data");
+            out.warn_of_checksums();
         }
     }
 

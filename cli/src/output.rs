@@ -8,6 +8,7 @@ use hregion::Region;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Standard output, and messages on standard error.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Output {
     progress: Progress,
     /// The exit code if standard output is closed before the end.
     so_far: Exit,
+    /// Whether the warning about checksums was printed.
+    has_warned: AtomicBool,
 }
 
 const BUFFER: usize = 128 << 10;
@@ -25,7 +28,8 @@ const BUFFER: usize = 128 << 10;
 impl Output {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
         let out = BufWriter::with_capacity(BUFFER, Stdout::lock());
-        Self { out, json, quiet, progress: Progress::none(), so_far: Exit::Done }
+        let (progress, has_warned) = (Progress::none(), AtomicBool::new(false));
+        Self { out, json, quiet, progress, so_far: Exit::Done, has_warned }
     }
 
     /// Whether to write JSON lines.
@@ -72,6 +76,13 @@ impl Output {
     /// Prints a warning, even if quiet.
     pub(crate) fn warn_always(&self, message: &str) {
         self.say("warning", "33", message);
+    }
+
+    /// Warns, even if quiet, that checksums are not verified, once for all files.
+    pub(crate) fn warn_of_checksums(&self) {
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
+            self.warn_always("checksums are not verified, damaged bytes may be returned as data");
+        }
     }
 
     /// Returns a printer for warnings of regions that can be used while output is borrowed.

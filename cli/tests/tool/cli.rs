@@ -387,6 +387,12 @@ fn no_checksums_prints_a_warning() {
     assert_eq!((code(&output), stderr(&output).as_str()), (0, warning));
     let flipped = run(&["count", "--no-checksums", &corrupt("flip-data.hfile")]);
     assert_eq!(code(&flipped), 0, "{}", stderr(&flipped));
+    // once for all files
+    let table = testdata("region/bulk-loaded/root/data/default/loaded");
+    for command in ["cells", "inspect", "verify"] {
+        let output = run(&[command, "--json", "--quiet", "--no-checksums", table.to_str().unwrap()]);
+        assert_eq!((code(&output), stderr(&output).as_str()), (0, warning), "{command}");
+    }
 }
 
 #[test]
