@@ -3,6 +3,7 @@
 use super::command::Arguments;
 use super::session::Stop;
 use crate::output::Output;
+use serde_json::json;
 use std::io::Write as _;
 
 /// A command: its name, usage and description.
@@ -239,13 +240,9 @@ pub(super) fn print(lacks: &str, values: &mut Arguments<'_>, out: &mut Output) -
     let name = values.next();
     values.end()?;
     let Some(value) = name else {
-        out.write_all(HEAD.as_bytes())?;
-        for topic in TOPICS {
-            let first = topic.usage.lines().next().unwrap_or_default();
-            writeln!(out, "  {first}")?;
-        }
-        out.write_all(TAIL.as_bytes())?;
-        return Ok(());
+        let first = |topic: &Topic| format!("  {}\n", topic.usage.lines().next().unwrap_or_default());
+        let commands: Vec<String> = TOPICS.iter().map(first).collect();
+        return print_text(&[HEAD, &commands.concat(), TAIL].concat(), out);
     };
     let name = value.text("the name of a command")?;
     let name = match name.as_str() {
@@ -261,11 +258,16 @@ pub(super) fn print_topic(name: &str, at: usize, lacks: &str, out: &mut Output) 
     let Some(topic) = TOPICS.iter().find(|topic| topic.name == name) else {
         return Err(Stop::At(at, no_such_command(name, lacks)));
     };
-    writeln!(out, "{}: {}\n", topic.name, topic.about)?;
-    for line in topic.usage.lines() {
-        writeln!(out, "  {line}")?;
+    let usage: Vec<String> = topic.usage.lines().map(|line| format!("  {line}\n")).collect();
+    print_text(&format!("{}: {}\n\n{}", topic.name, topic.about, usage.concat()), out)
+}
+
+/// Prints a text; as JSON it is one object.
+fn print_text(text: &str, out: &mut Output) -> Result<(), Stop> {
+    if out.is_json() {
+        return Ok(out.json_line(&json!({ "help": text }))?);
     }
-    Ok(())
+    Ok(out.write_all(text.as_bytes())?)
 }
 
 /// Returns the message for an unknown command; `lacks` says why one of HBase's shell is not done.

@@ -129,7 +129,11 @@ impl Session {
             "help" => help::print(catalog.lacks(), &mut values, out)?,
             "version" => {
                 values.end()?;
-                writeln!(out, "hregion {}", env!("CARGO_PKG_VERSION"))?;
+                let version = env!("CARGO_PKG_VERSION");
+                match out.is_json() {
+                    true => out.json_line(&json!({ "version": version }))?,
+                    false => writeln!(out, "hregion {version}")?,
+                }
             }
             "get" => read::get(catalog, &mut values, out)?,
             "get_table" => schema::get_table(catalog, &mut values, out)?,

@@ -602,6 +602,12 @@ fn commands_of_the_command_line() {
     let help = ok(&["shell", path, "-e", "help", "-e", "help 'scan'"]);
     assert!(help.contains("  put 't', 'row', 'f:q', 'value'\n") && help.contains("write-ahead log"));
     assert!(help.contains("scan: reads rows. COLUMNS,"));
+    let of = |command: &str| json_lines(&ok(&["shell", "--json", path, "-e", command]));
+    let texts = [of("help"), of("help 'scan'"), of("table_help"), of("version")].concat();
+    let names: Vec<&str> = texts.iter().flat_map(members).collect();
+    assert_eq!(names, ["help", "help", "help", "version"]);
+    let printed = [&texts[0]["help"], &texts[1]["help"]].map(|text| text.as_str().unwrap()).concat();
+    assert_eq!(printed, help);
     let nothing = run(&["shell", &plain()]);
     assert_ne!(code(&nothing), 0);
     let other = run(&["shell", testdata("corrupt").to_str().unwrap(), "-n"]);
