@@ -369,7 +369,7 @@ fn with_bytes(expression: &str) -> Vec<u8> {
         if i > 0 {
             bytes.push(b'\'');
         }
-        if i % 2 == 0 {
+        if i.is_multiple_of(2) {
             between = part;
             bytes.extend_from_slice(part.as_bytes());
             continue;
