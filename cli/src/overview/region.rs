@@ -59,6 +59,7 @@ impl RegionOverview {
                         continue;
                     }
                 };
+                // other entries are findings of the check
                 let is_stored = match kind {
                     FileKind::StoreFile => has_store_file_name(&path),
                     kind => matches!(kind, FileKind::Reference | FileKind::Link),
@@ -116,13 +117,6 @@ pub(crate) fn entries(dir: &Path, are_dirs: bool, faults: &mut Vec<CommandError>
         }
     }
     found
-}
-
-/// Whether a file of a family is named as HBase names store files: other entries are findings of the check.
-fn has_store_file_name(path: &Path) -> bool {
-    let name = name(path);
-    let digits = name.split(['_', '.']).next().unwrap_or_default();
-    !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 /// Returns `{"family", …}` with the members of a total for each family.
