@@ -222,9 +222,10 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Whether files and directories at a path can be renamed. By default they can.
     ///
     /// If not, as in an object store, a file that is created appears with its first sync, complete, or takes
-    /// the place of another one then; if it is dropped before, nothing has changed. Directories are there
-    /// while files are in them, and all changes are durable. Regions are written if all of their families
-    /// have the store file tracker FILE.
+    /// the place of another one then; if it is dropped before, nothing has changed. That sync fails, and
+    /// changes nothing, if the path has another file than when the file was created, or has one and had none.
+    /// Directories are there while files are in them, and all changes are durable. Regions are written if all
+    /// of their families have the store file tracker FILE.
     fn can_rename(&self, path: &Path) -> bool {
         let _ = path;
         true
@@ -357,19 +358,54 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
 /// A lock that is held until this value is dropped.
 #[derive(Debug)]
-pub struct FileLock(#[expect(dead_code, reason = "held, never read")] Box<dyn Held>);
+pub struct FileLock(Box<dyn Held>);
 
 impl FileLock {
-    /// Creates a lock that is released when `held` is dropped.
+    /// Creates a lock that is released when `held` is dropped, and not before.
     pub fn new(held: impl Send + Sync + fmt::Debug + 'static) -> Self {
-        Self(Box::new(held))
+        Self::with_check(held, |_| Ok(()))
+    }
+
+    /// Creates a lock that is released when `held` is dropped, and that can be lost before, as one in an object
+    /// store. `check` fails then: see [`check`](Self::check).
+    pub fn with_check<T>(held: T, check: fn(&T) -> io::Result<()>) -> Self
+    where
+        T: Send + Sync + fmt::Debug + 'static,
+    {
+        Self(Box::new(Checked { held, check }))
+    }
+
+    /// Fails if the lock is not held any more. Asks now, wherever that is decided.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`] if the lock was lost; otherwise any error of the system.
+    pub fn check(&self) -> io::Result<()> {
+        self.0.check()
     }
 }
 
-/// A value that is only held.
-trait Held: Send + Sync + fmt::Debug {}
+/// A value that is held while a lock is.
+trait Held: Send + Sync + fmt::Debug {
+    fn check(&self) -> io::Result<()>;
+}
 
-impl<T: Send + Sync + fmt::Debug> Held for T {}
+struct Checked<T> {
+    held: T,
+    check: fn(&T) -> io::Result<()>,
+}
+
+impl<T: fmt::Debug> fmt::Debug for Checked<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.held.fmt(f)
+    }
+}
+
+impl<T: Send + Sync + fmt::Debug> Held for Checked<T> {
+    fn check(&self) -> io::Result<()> {
+        (self.check)(&self.held)
+    }
+}
 
 /// An entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! Archiving whole regions (HBase: `HFileArchiver.archiveRegion`).
 #![warn(clippy::indexing_slicing)]
 
-use super::durable::{list_if_exists, parent, remove_tree, rename, sync_dir};
+use super::durable::{
+    list_if_exists, parent, refuse_link, remove, remove_tree, rename, sync_dir, unless_not_found, write_file,
+};
 use super::file_list::read_file_list;
 use super::file_name::{FileName, Target};
-use super::region::RegionDir;
+use super::region::{REGION_INFO, RegionDir};
 use super::region_change::check_root;
 use crate::error::Result;
 use crate::io::{DirEntry, Storage};
@@ -47,8 +49,9 @@ impl RegionDir {
     }
 
     /// Moves all files of the families to the archive, also of those that an interrupted alteration of the
-    /// table has left, and then the directory aside: [`remove_archived_regions`] removes it. The caller must
-    /// hold the lock. Can be retried after a failure, until the region is no longer there.
+    /// table has left, and then the directory aside: [`remove_archived_regions`] removes it. Without renames,
+    /// the directory is there until then, but is not that of a region. The caller must hold the lock. Can be
+    /// retried after a failure, until the region is no longer there.
     ///
     /// # Errors
     ///
@@ -72,20 +75,42 @@ impl RegionDir {
         // Aside, as a region is there with all of its directory, or not at all.
         let table = parent(self.path());
         let aside = table.join(format!(".{}{ARCHIVED}", self.info().encoded_name()));
+        if !storage.can_rename(table) {
+            // A file says that the rest of the directory can be removed.
+            write_file(self.storage(), &aside, &[])?;
+            return unless_not_found(remove(storage, &self.path().join(REGION_INFO)));
+        }
         rename(storage, self.path(), &aside)?;
         sync_dir(storage, table)
     }
 }
 
-/// Whether an entry of a table's directory is what is left of a region whose files have been archived.
+/// Whether an entry of a table's directory is what is left of a region whose files have been archived, or says
+/// that the region's directory is.
 pub(crate) fn is_archived_region(entry: &DirEntry) -> bool {
-    let name = entry.utf8_name().and_then(|name| name.strip_prefix('.')?.strip_suffix(ARCHIVED));
-    !entry.is_symlink && name.is_some_and(is_encoded_name)
+    archived_region(entry).is_some()
+}
+
+/// Returns the encoded name of the region.
+fn archived_region(entry: &DirEntry) -> Option<&str> {
+    let name = entry.utf8_name()?.strip_prefix('.')?.strip_suffix(ARCHIVED)?;
+    (!entry.is_symlink && is_encoded_name(name)).then_some(name)
 }
 
 /// Removes what is left of regions whose files have been archived.
 pub(crate) fn remove_archived_regions(storage: &dyn Storage, table: &Path) -> Result<()> {
     let entries = list_if_exists(storage, table)?.unwrap_or_default();
-    let mut archived = entries.iter().filter(|entry| is_archived_region(entry));
-    archived.try_for_each(|entry| remove_tree(storage, &table.join(&entry.name)))
+    for entry in &entries {
+        let Some(region) = archived_region(entry) else { continue };
+        let path = table.join(&entry.name);
+        if entry.is_dir {
+            remove_tree(storage, &path)?;
+        } else {
+            let dir = table.join(region);
+            refuse_link(storage, &dir)?;
+            remove_tree(storage, &dir)?;
+            unless_not_found(remove(storage, &path))?;
+        }
+    }
+    Ok(())
 }

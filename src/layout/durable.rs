@@ -53,7 +53,7 @@ pub(crate) fn check_renames(storage: &dyn Storage, path: &Path, what: &str) -> R
     let path = path.display();
     Err(Error::not_supported(format!(
         "{what} in a storage without renames, such as an object store, is not supported ({path}): regions \
-         can be created, written, flushed and compacted there"
+         can be created, written, flushed, compacted, split and merged there"
     )))
 }
 

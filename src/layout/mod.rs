@@ -60,7 +60,7 @@ pub(crate) use reference::{Half, Reference};
 pub(crate) use region::{
     LOCK, RECOVERED_EDITS, REGION_INFO, RegionDir, find_region_info, read_region_info, replace_max_seq_id,
 };
-pub(crate) use region_change::{NewChild, RegionChange, check_root, create_child};
+pub(crate) use region_change::{Changes, NewChild, RegionChange, check_root, create_child, is_change};
 pub(crate) use root::{
     archived_path, full_path, has_descriptor_dir, path_of_region, path_of_root, path_of_table, refuse_region,
 };

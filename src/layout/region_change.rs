@@ -24,18 +24,27 @@
 //! change has been made: one that it has is completed, by step 4, and readers take it for complete. HBase may
 //! have gone on by then: it removes parents, and splits, merges and removes children. It goes on with the
 //! parents of one that the catalog does not have, too: it may have split one of a merge, and removed it, and
-//! serve the other. Only a change without any parent's directory [is over](RegionChange::is_over) whatever
+//! serve the other. Only a change without any parent's directory [is over](Changes::over) whatever
 //! the catalog has.
+//!
+//! In a storage without renames, such as an object store, a request may be carried out late, even after its
+//! process is dead, and a lock may be lost. So the file is not removed to make or undo the change there. It is
+//! created in step 2, and replaced once, on the condition that it is as it was seen: in step 4 by one that says
+//! that the change is made, in a settlement by one that says that it is undone. Only one of the two succeeds.
+//! After step 2 it is asked whether the locks of the parents are still held. Whoever locks a parent later sees
+//! the file, and writes nothing to the parent before the change is settled. The file stays until the
+//! directories of all parents are gone, so that nothing can appear again after it was removed: the file
+//! itself, or children that were undone, which are no regions while it is there.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
     create_dir, create_dir_durably, exists, refuse_link, remove, remove_tree, sync_dir, unless_not_found,
-    write_file,
+    write_file, write_synced,
 };
 use super::region::{REGION_INFO, RegionDir, fill, write_max_seq_id};
 use super::sealed_text::{Faults, seal, unseal};
 use super::{FamilyChange, Reference, StagedFile};
-use crate::error::{Corruption, Error, Result};
+use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::{DirEntry, Storage, read_file};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{Family, RegionInfo};
@@ -52,6 +61,48 @@ const FAULTS: Faults = Faults {
     no_checksum: "a change of regions without a checksum at its end",
     no_number: "a change of regions with a checksum that is not a number",
 };
+
+/// What the file of a change says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ChangeState {
+    /// The change may still be made or undone.
+    Announced,
+    /// It has been made: the children are regions. Only in a storage without renames, or a copy of it.
+    Made,
+    /// It has been undone, as well.
+    Undone,
+}
+
+impl ChangeState {
+    /// Returns the line that says so; none for a change that may still be made.
+    fn line(self) -> &'static str {
+        match self {
+            Self::Announced => "",
+            Self::Made => "made\n",
+            Self::Undone => "undone\n",
+        }
+    }
+}
+
+/// The changes that have files in the directory of a table.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Those that may still be made or undone. Their children are no regions.
+    pub(crate) unfinished: Vec<RegionChange>,
+    /// Those without a parent's directory: they have been made; or they have not, and HBase has replaced the
+    /// parents by younger regions, which replace the children, too.
+    pub(crate) over: Vec<RegionChange>,
+    /// Those that were undone. What may be left of their children is no region.
+    pub(crate) undone: Vec<RegionChange>,
+}
+
+impl Changes {
+    /// Returns the encoded names of children that are no regions, after some changes have been made.
+    pub(crate) fn hidden(&self, made: &[RegionChange]) -> BTreeSet<&str> {
+        let unfinished = self.unfinished.iter().filter(|change| !made.contains(change));
+        unfinished.chain(&self.undone).flat_map(RegionChange::children).map(String::as_str).collect()
+    }
+}
 
 /// Regions of a table that are being replaced by others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,17 +158,22 @@ impl RegionChange {
         self.table.join(format!("{CHANGE}{first}"))
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self, state: ChangeState) -> Vec<u8> {
         let parents = self.parents.iter().map(|name| format!("parent {name}\n"));
         let children = self.children.iter().map(|name| format!("child {name}\n"));
-        let text = parents.chain(children).collect::<String>();
+        let text = parents.chain(children).collect::<String>() + state.line();
         seal(&text)
     }
 
-    fn parse(table: &Path, bytes: &[u8]) -> Result<Self, Corruption> {
+    fn parse(table: &Path, bytes: &[u8]) -> Result<(Self, ChangeState), Corruption> {
         let text = unseal(bytes, FAULTS)?;
-        let mut change = Self::new(table, [], []);
+        let (mut change, mut state) = (Self::new(table, [], []), ChangeState::Announced);
         for line in text.lines() {
+            let says = |other: &ChangeState| other.line().trim_end() == line;
+            if let Some(found) = [ChangeState::Made, ChangeState::Undone].into_iter().find(says) {
+                state = found;
+                continue;
+            }
             let names = match line.split_once(' ') {
                 Some(("parent", name)) if is_encoded_name(name) => (&mut change.parents, name),
                 Some(("child", name)) if is_encoded_name(name) => (&mut change.children, name),
@@ -128,11 +184,12 @@ impl RegionChange {
         if change.parents.is_empty() || change.children.is_empty() {
             return Err(Corruption::Malformed("a change of regions without a parent or a child"));
         }
-        Ok(change)
+        Ok((change, state))
     }
 
-    /// Reads the changes of a table, by the entries of its directory, including those that
-    /// [are over](Self::is_over); `None` if one of them has been finished since the directory was listed.
+    /// Reads the changes of a table, by the entries of its directory; `None` if one of them has been finished
+    /// since the directory was listed, which must be listed again then. `made` are the files that were known
+    /// before to be of changes that have been made; others are added.
     ///
     /// # Errors
     ///
@@ -141,8 +198,9 @@ impl RegionChange {
         storage: &dyn Storage,
         table: &Path,
         entries: &[DirEntry],
-    ) -> Result<Option<Vec<Self>>> {
-        let mut changes = Vec::new();
+        made: &mut BTreeSet<PathBuf>,
+    ) -> Result<Option<Changes>> {
+        let (mut changes, mut is_current) = (Changes::default(), true);
         for name in entries.iter().filter_map(DirEntry::utf8_name) {
             let Some(child) = name.strip_prefix(CHANGE).filter(|child| is_encoded_name(child)) else {
                 continue;
@@ -152,35 +210,54 @@ impl RegionChange {
                 Err(error) if error.is_not_found() => return Ok(None),
                 read => read?,
             };
-            let change = Self::parse(table, &bytes).map_err(|corruption| corruption.at(&path, 0))?;
+            let (change, state) = Self::parse(table, &bytes).map_err(|corruption| corruption.at(&path, 0))?;
             if change.children.first().is_none_or(|first| first != child) {
                 return Err(Corruption::Malformed("a change of other regions").at(&path, 0));
             }
-            changes.push(change);
+            let is_over = !has_dir_of(&change.parents, entries);
+            // Its children may have been created since the directory was listed.
+            is_current &= state != ChangeState::Made || !made.insert(path);
+            match state {
+                ChangeState::Undone => changes.undone.push(change),
+                _ if is_over => changes.over.push(change),
+                ChangeState::Announced => changes.unfinished.push(change),
+                ChangeState::Made => {}
+            }
         }
-        Ok(Some(changes))
-    }
-
-    /// Whether the directories of all parents are not among the entries of the table's directory: the change
-    /// has been made, and the file remains of it; or it has not, and HBase has replaced the parents by
-    /// younger regions, which replace the children, too.
-    pub(crate) fn is_over(&self, entries: &[DirEntry]) -> bool {
-        let is_there = |name: &String| entries.iter().any(|entry| entry.is_dir && entry.name == **name);
-        !self.parents.iter().any(is_there)
+        Ok(is_current.then_some(changes))
     }
 
     /// Announces the change, durably: from now on the children are not regions.
     pub(crate) fn begin(&self, storage: &Arc<dyn Storage>) -> Result<()> {
-        write_file(storage, &self.path(), &self.to_bytes())
+        let (path, bytes) = (self.path(), self.to_bytes(ChangeState::Announced));
+        if storage.can_rename(&path) {
+            return write_file(storage, &path, &bytes);
+        }
+        let file = storage.create_new(&path).map_err(|error| Error::io("create", &path, error))?;
+        write_synced(file, &path, &bytes)
+    }
+
+    /// Whether there is a file of a change with the same first child, whatever it says.
+    pub(crate) fn has_file(&self, storage: &dyn Storage) -> Result<bool> {
+        exists(storage, &self.path())
     }
 
     /// Whether the change has begun, and has not been made or settled.
     pub(crate) fn is_announced(&self, storage: &dyn Storage) -> Result<bool> {
-        exists(storage, &self.path())
+        match storage.can_rename(&self.table) {
+            true => self.has_file(storage),
+            false => Ok(self.read_state(storage)? == Some(ChangeState::Announced)),
+        }
     }
 
     /// Replaces the parents by the children. After a failure, the change must be settled.
     pub(crate) fn publish(&self, storage: &dyn Storage) -> Result<()> {
+        if !storage.can_rename(&self.table) {
+            return match self.decide(storage, ChangeState::Made)? {
+                Some(ChangeState::Made) => Ok(()),
+                _ => Err(self.undone_elsewhere()),
+            };
+        }
         remove(storage, &self.path())?;
         sync_dir(storage, &self.table)
     }
@@ -188,10 +265,55 @@ impl RegionChange {
     /// Makes a change whose children are complete, and that may have been made already. Can be retried after
     /// a failure.
     pub(crate) fn complete(&self, storage: &dyn Storage) -> Result<()> {
-        self.remove_announcement(storage)
+        if storage.can_rename(&self.table) {
+            return self.forget(storage);
+        }
+        match self.decide(storage, ChangeState::Made)? {
+            Some(ChangeState::Undone) => Err(self.undone_elsewhere()),
+            _ => Ok(()),
+        }
     }
 
-    fn remove_announcement(&self, storage: &dyn Storage) -> Result<()> {
+    #[cold]
+    fn undone_elsewhere(&self) -> Error {
+        let message = format!("another process has undone the split or merge of {}", self.path().display());
+        Error::locating(ErrorKind::Inconsistent, message)
+    }
+
+    /// Makes or undoes the change in a storage without renames, unless that has been decided. Returns what
+    /// the file says then; `None` if there is no file.
+    fn decide(&self, storage: &dyn Storage, wanted: ChangeState) -> Result<Option<ChangeState>> {
+        let path = self.path();
+        // It replaces only what was there before the state is read here.
+        let mut file = storage.create(&path).map_err(|error| Error::io("create", &path, error))?;
+        let found = self.read_state(storage)?;
+        if found != Some(ChangeState::Announced) {
+            return Ok(found);
+        }
+        file.write_all(&self.to_bytes(wanted)).map_err(|error| Error::io("write", &path, error))?;
+        let Err(error) = file.sync() else { return Ok(Some(wanted)) };
+        match self.read_state(storage)? {
+            // Decided by another process, or here, and the answer was lost.
+            Some(decided @ (ChangeState::Made | ChangeState::Undone)) => Ok(Some(decided)),
+            _ => Err(Error::io("sync", &path, error)),
+        }
+    }
+
+    /// Returns what the file says; `None` if there is none.
+    fn read_state(&self, storage: &dyn Storage) -> Result<Option<ChangeState>> {
+        let path = self.path();
+        let bytes = match read_file(storage, &path, CHANGE_BYTES) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            read => read?,
+        };
+        match Self::parse(&self.table, &bytes).map_err(|corruption| corruption.at(&path, 0))? {
+            (change, state) if change == *self => Ok(Some(state)),
+            _ => Err(Corruption::Malformed("a change of other regions").at(&path, 0)),
+        }
+    }
+
+    /// Removes the file of a change that is over, or that is made by that.
+    pub(crate) fn forget(&self, storage: &dyn Storage) -> Result<()> {
         unless_not_found(remove(storage, &self.path()))?;
         sync_dir(storage, &self.table)
     }
@@ -205,19 +327,53 @@ impl RegionChange {
     pub(crate) fn settle(&self, storage: &dyn Storage) -> Result<bool> {
         // What is seen from now on is durable.
         sync_dir(storage, &self.table)?;
-        if !self.is_announced(storage)? {
+        let can_rename = storage.can_rename(&self.table);
+        let is_announced = match can_rename {
+            true => self.is_announced(storage)?,
+            false => match self.decide(storage, ChangeState::Undone)? {
+                Some(ChangeState::Made) => return Ok(true),
+                undone => undone.is_some(),
+            },
+        };
+        if !is_announced {
             let first = self.children.first().map_or("", String::as_str);
             return exists(storage, &self.table.join(first).join(REGION_INFO));
         }
+        self.remove_children(storage)?;
+        if can_rename {
+            // Without the file the children would be regions.
+            sync_dir(storage, &self.table)?;
+            self.forget(storage)?;
+        }
+        Ok(false)
+    }
+
+    fn remove_children(&self, storage: &dyn Storage) -> Result<()> {
         for child in self.children.iter().map(|child| self.table.join(child)) {
             refuse_link(storage, &child)?;
             remove_tree(storage, &child)?;
         }
-        // Without the file the children would be regions.
-        sync_dir(storage, &self.table)?;
-        self.remove_announcement(storage)?;
-        Ok(false)
+        Ok(())
     }
+
+    /// Removes what is left of the children of a change that was undone, and its file once no parent is
+    /// among the entries of the table's directory.
+    pub(crate) fn clean_up(&self, storage: &dyn Storage, entries: &[DirEntry]) -> Result<()> {
+        if has_dir_of(&self.children, entries) {
+            self.remove_children(storage)?;
+        }
+        if has_dir_of(&self.parents, entries) { Ok(()) } else { self.forget(storage) }
+    }
+}
+
+/// Whether any of some regions has a directory among the entries of the table's directory.
+fn has_dir_of(names: &[String], entries: &[DirEntry]) -> bool {
+    names.iter().any(|name| entries.iter().any(|entry| entry.is_dir && entry.name == **name))
+}
+
+/// Whether an entry of a table's directory is the file of a change.
+pub(crate) fn is_change(entry: &DirEntry) -> bool {
+    entry.utf8_name().and_then(|name| name.strip_prefix(CHANGE)).is_some_and(is_encoded_name)
 }
 
 /// Creates the directory of a child. Its change must have [begun](RegionChange::begin).
@@ -240,8 +396,9 @@ pub(crate) fn create_child(
     create_dir(&**storage, &dir.tmp())?;
     let mut changes = Vec::new();
     for (family, references) in child.families.iter().zip(&child.references) {
+        let aside = if storage.can_rename(&path) { dir.tmp() } else { dir.family(family.name()).path() };
         let stage = |(name, reference): &(String, Reference)| {
-            let aside = dir.tmp().join(name);
+            let aside = aside.join(name);
             write_file(storage, &aside, &reference.to_bytes())?;
             Ok(StagedFile::new(Arc::clone(storage), aside, name.clone()))
         };
@@ -280,8 +437,11 @@ mod tests {
 
     #[test]
     fn the_file_of_a_change_names_its_regions() {
-        let bytes = change().to_bytes();
-        assert_eq!(RegionChange::parse(Path::new("/t"), &bytes), Ok(change()));
+        for state in [ChangeState::Announced, ChangeState::Made, ChangeState::Undone] {
+            let bytes = change().to_bytes(state);
+            assert_eq!(RegionChange::parse(Path::new("/t"), &bytes), Ok((change(), state)));
+        }
+        let bytes = change().to_bytes(ChangeState::Announced);
         let sealed = |text: &str| format!("{text}crc32c {:08x}\n", crc32c(text.as_bytes()));
         for text in ["child 1\n", "parent ../1\nchild 2\n", "parent 1\nchild\n", "parent 1\nchild 2\nx\n"] {
             for text in [text.to_owned(), sealed(text)] {
@@ -304,12 +464,12 @@ mod tests {
         fn no_bytes_panic(bytes: Vec<u8>, flip: usize) {
             let table = Path::new("/t");
             let _ = RegionChange::parse(table, &bytes);
-            let mut sound = change().to_bytes();
+            let mut sound = change().to_bytes(ChangeState::Undone);
             let text = sound.len() - "crc32c 00000000\n".len();
             sound[flip % (8 * text) / 8] ^= 1 << (flip % 8);
             let sum = format!("crc32c {:08x}\n", crc32c(&sound[..text]));
             sound.splice(text.., sum.into_bytes());
-            if let Ok(found) = RegionChange::parse(table, &sound) {
+            if let Ok((found, _)) = RegionChange::parse(table, &sound) {
                 let names = found.parents().iter().chain(found.children());
                 prop_assert!(names.into_iter().all(|name| is_encoded_name(name)));
             }

@@ -3,7 +3,7 @@
 
 use super::durable::list_if_exists;
 use super::file_name::FileName;
-use super::{RECOVERED_EDITS, REGION_INFO, RegionChange, find_region_info};
+use super::{Changes, RECOVERED_EDITS, REGION_INFO, RegionChange, find_region_info};
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage};
 use crate::schema::region_name::is_encoded_name;
@@ -21,9 +21,7 @@ pub(crate) const LISTINGS: u32 = 20;
 pub(crate) struct TableListing {
     table: PathBuf,
     entries: Vec<DirEntry>,
-    changes: Vec<RegionChange>,
-    /// The changes that have been made, but have files.
-    over: Vec<RegionChange>,
+    changes: Changes,
 }
 
 impl TableListing {
@@ -35,11 +33,11 @@ impl TableListing {
     /// If the directory cannot be listed; as [`RegionChange::among`]; if a file of a change is always listed,
     /// and never there.
     pub(crate) fn read(storage: &dyn Storage, table: &Path) -> Result<Self> {
+        let mut made = BTreeSet::new();
         for _ in 0..LISTINGS {
             let entries = list_if_exists(storage, table)?.unwrap_or_default();
-            if let Some(changes) = RegionChange::among(storage, table, &entries)? {
-                let (over, changes) = changes.into_iter().partition(|change| change.is_over(&entries));
-                return Ok(Self { table: table.to_owned(), entries, changes, over });
+            if let Some(changes) = RegionChange::among(storage, table, &entries, &mut made)? {
+                return Ok(Self { table: table.to_owned(), entries, changes });
             }
         }
         Err(keeps_changing(table))
@@ -47,20 +45,26 @@ impl TableListing {
 
     /// Returns the unfinished splits and merges.
     pub(crate) fn changes(&self) -> &[RegionChange] {
-        &self.changes
+        &self.changes.unfinished
     }
 
     pub(crate) fn into_changes(self) -> Vec<RegionChange> {
-        self.changes
+        self.changes.unfinished
     }
 
-    /// Removes the files of changes that have been made.
+    /// Returns the splits and merges that were undone, and have files.
+    pub(crate) fn undone(&self) -> &[RegionChange] {
+        &self.changes.undone
+    }
+
+    /// Removes the files of changes that are over, and what is left of regions whose change was undone.
     ///
     /// # Errors
     ///
     /// If an I/O operation fails.
     pub(crate) fn forget_over(&self, storage: &dyn Storage) -> Result<()> {
-        self.over.iter().try_for_each(|change| change.complete(storage))
+        self.changes.over.iter().try_for_each(|change| change.forget(storage))?;
+        self.changes.undone.iter().try_for_each(|change| change.clean_up(storage, &self.entries))
     }
 
     /// Returns the regions, including parents, after some of the changes have been made.
@@ -73,8 +77,7 @@ impl TableListing {
         storage: &dyn Storage,
         made: &[RegionChange],
     ) -> Result<Vec<(PathBuf, RegionInfo)>> {
-        let changes: Vec<_> = self.changes.iter().filter(|change| !made.contains(change)).cloned().collect();
-        regions_among(storage, &self.table, &self.entries, &changes)
+        regions_among(storage, &self.table, &self.entries, &self.changes.hidden(made))
     }
 
     /// Returns the names of the entries, sorted.
@@ -91,7 +94,7 @@ impl TableListing {
     ///
     /// If the region info of another region cannot be read.
     pub(crate) fn replaces(&self, storage: &dyn Storage, region: &RegionInfo) -> Result<bool> {
-        let others = regions_among(storage, &self.table, &self.entries, &self.changes)?;
+        let others = self.regions_after(storage, &[])?;
         let regions = others.into_iter().map(|(_, info)| info).chain([region.clone()]).collect();
         Ok(!serving(regions).contains(region))
     }
@@ -102,7 +105,7 @@ impl TableListing {
     ///
     /// If a region info cannot be read.
     pub(crate) fn serving_dirs(&self, storage: &dyn Storage) -> Result<Vec<PathBuf>> {
-        let regions = regions_among(storage, &self.table, &self.entries, &self.changes)?;
+        let regions = self.regions_after(storage, &[])?;
         let serving = serving(regions.iter().map(|(_, info)| info.clone()).collect());
         let dirs = regions.into_iter().filter(|(_, info)| serving.contains(info));
         Ok(dirs.map(|(dir, _)| dir).collect())
@@ -144,7 +147,7 @@ pub(crate) fn was_opened(storage: &dyn Storage, region: &Path) -> Result<bool> {
 }
 
 /// Returns the regions among the entries of a table's directory, including parents, in the order of the
-/// entries. Children of unfinished splits and merges are none.
+/// entries. `hidden` are the names of children of splits and merges that have not been made.
 ///
 /// # Errors
 ///
@@ -153,14 +156,14 @@ pub(crate) fn regions_among(
     storage: &dyn Storage,
     table: &Path,
     entries: &[DirEntry],
-    changes: &[RegionChange],
+    hidden: &BTreeSet<&str>,
 ) -> Result<Vec<(PathBuf, RegionInfo)>> {
     let mut regions = Vec::new();
     let dirs: BTreeSet<&str> =
         entries.iter().filter(|entry| entry.is_dir).filter_map(DirEntry::utf8_name).collect();
     for entry in entries.iter().filter(|entry| entry.is_dir) {
         let Some(name) = entry.utf8_name().filter(|name| !name.starts_with('.')) else { continue };
-        if changes.iter().flat_map(RegionChange::children).any(|child| child == name) {
+        if hidden.contains(name) {
             continue;
         }
         let dir = table.join(&entry.name);

@@ -7,6 +7,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, is_absent};
 use crate::layout::{LISTINGS, RegionChange, keeps_changing, regions_among, table_of_descriptor};
 use crate::schema::{RegionInfo, TableName, serving};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -120,11 +121,11 @@ fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Listed> {
         names.sort();
         names
     };
-    let mut entries = list()?;
+    let (mut entries, mut made) = (list()?, BTreeSet::new());
     for _ in 0..LISTINGS {
-        if let Some(mut changes) = RegionChange::among(storage, table, &entries)? {
-            changes.retain(|change| !change.is_over(&entries));
-            let regions = regions_among(storage, table, &entries, &changes)?;
+        if let Some(changes) = RegionChange::among(storage, table, &entries, &mut made)? {
+            let regions = regions_among(storage, table, &entries, &changes.hidden(&[]))?;
+            let changes = changes.unfinished;
             let infos = regions.iter().map(|(_, region)| region.clone()).collect();
             // A listing during a split may have only one of the daughters.
             if check_region_chain(&serving(infos)).is_empty() {

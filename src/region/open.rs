@@ -590,7 +590,8 @@ fn describe(dir: &mut RegionDir, described: Option<&(TableDescriptor, PathBuf)>)
 fn refuse_change_of(dir: &RegionDir, others: &TableListing) -> Result<()> {
     let name = dir.info().encoded_name();
     let is_of = |change: &RegionChange| change.parents().contains(&name) || change.children().contains(&name);
-    if others.changes().iter().any(is_of) {
+    let is_undone = others.undone().iter().any(|change| change.children().contains(&name));
+    if is_undone || others.changes().iter().any(is_of) {
         let table = dir.info().table();
         return Err(Error::invalid_argument(format!(
             "a split or merge of region {name} was interrupted: open table {table} for writing, which ends it"

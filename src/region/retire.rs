@@ -7,8 +7,9 @@ use crate::error::{Error, Result};
 use crate::io::FileLock;
 use crate::layout::check_root;
 use crate::schema::{Family, RegionInfo};
-use crate::store::StoreFile;
+use crate::store::{StoreFile, StoreFileUse};
 use crate::sync::unpoisoned;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 /// A region that accepts no more writes, and whose files do not change. Its directory is locked until this is
@@ -21,7 +22,17 @@ pub(crate) struct RetiredRegion {
     pub(crate) files: Vec<Vec<RetiredFile>>,
     /// The greatest sequence id that the region has used.
     pub(crate) max_seq_id: i64,
-    _lock: Option<FileLock>,
+    /// Whether files of it are still read, as by views.
+    pub(crate) in_use: Vec<StoreFileUse>,
+    lock: Option<FileLock>,
+}
+
+impl RetiredRegion {
+    /// Fails if the directory, which is at `path`, is not locked any more: its storage may lose locks.
+    pub(crate) fn check_lock(&self, path: &Path) -> Result<()> {
+        let check = self.lock.as_ref().map_or(Ok(()), FileLock::check);
+        check.map_err(|error| Error::io("lock", path, error))
+    }
 }
 
 /// A file of a retired region.
@@ -126,7 +137,8 @@ impl RegionCore {
             families: self.stores.iter().map(|store| store.family.clone()).collect(),
             files: state.stores.iter().map(|store| store.files.iter().map(file).collect()).collect(),
             max_seq_id,
-            _lock: lock,
+            in_use: state.stores.iter().flat_map(|store| store.files.iter()).map(StoreFile::in_use).collect(),
+            lock,
         })
     }
 }

@@ -56,6 +56,7 @@ use crate::locator::RegionInconsistency;
 use crate::op::{Get, Scan};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{RegionInfo, TableName};
+use crate::store::StoreFileUse;
 use crate::sync::unpoisoned;
 use arc_swap::ArcSwap;
 use regions::{RegionList, RegionSlot};
@@ -95,6 +96,8 @@ struct TableCore {
     /// The names in the table's directory when its regions were last read. Another process may have replaced
     /// regions if there are others.
     seen: Mutex<Vec<OsString>>,
+    /// The encoded names of regions that were split or merged here, and their files that may still be read.
+    replaced: Mutex<Vec<(String, Vec<StoreFileUse>)>>,
 }
 
 /// The maximum number of regions kept open after use, because of the memory that they take, some tens of

@@ -224,13 +224,15 @@ impl Table {
             writing: RwLock::new(()),
             changing: Mutex::new(()),
             seen: Mutex::default(),
+            replaced: Mutex::default(),
         }))
     }
 }
 
 impl TableCore {
     /// Removes the files of changes whose parents are regions, but not in the list: younger ones have all
-    /// their rows, so the changes were made, and their new regions replaced in turn.
+    /// their rows, so the changes were made, and their new regions replaced in turn. In a storage without
+    /// renames the file says whether they were; one that does not is of a process that had lost its locks.
     fn forget_replaced(&self, changes: &[RegionChange]) -> Result<()> {
         let storage = &**self.options.file_storage();
         let regions = self.regions.load();
@@ -241,8 +243,10 @@ impl TableCore {
                 is_replaced &= !names.contains(parent)
                     && find_region_info(storage, &change.table().join(parent))?.is_some();
             }
-            if is_replaced {
+            if is_replaced && storage.can_rename(change.table()) {
                 change.complete(storage)?;
+            } else if is_replaced {
+                self.decide(change)?;
             }
         }
         Ok(())

@@ -3,9 +3,13 @@
 use super::Table;
 use crate::error::{Error, Result};
 use crate::io::DirEntry;
-use crate::layout::{RegionDir, find_region_info, is_archived_region, remove_archived_regions};
+use crate::layout::{
+    RegionDir, TableListing, find_region_info, is_archived_region, is_change, remove_archived_regions,
+};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::schema::RegionInfo;
+use crate::store::StoreFileUse;
+use crate::sync::unpoisoned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -19,7 +23,8 @@ impl Table {
     /// The rows and columns of `hbase:meta` that name them are deleted, if the root directory has it. A
     /// region that it has as one that was not split is kept, as after a split that HBase has not finished.
     ///
-    /// A major compaction of a region replaces its references. Views and scanners can still read the files.
+    /// A major compaction of a region replaces its references. Views and scanners can still read the files;
+    /// in a storage without renames, regions stay that they read, if they were split or merged by this table.
     /// After a failure or a crash, this can be repeated. A table that is not under a root directory has no
     /// archive, and keeps its regions.
     ///
@@ -48,16 +53,20 @@ impl super::TableCore {
     fn archive_parents_in(&self, table: &Path) -> Result<Vec<RegionInfo>> {
         let storage = &**self.options.file_storage();
         let entries = storage.list_dir(table).map_err(|error| Error::io("list", table, error))?;
-        let parents = if self.has_others(&entries) { self.unneeded_parents(table)? } else { Vec::new() };
-        // What an interrupted call has archived may still be in the catalog.
-        if parents.is_empty() && !entries.iter().any(is_archived_region) {
+        let mut parents = if self.has_others(&entries) { self.unneeded_parents(table)? } else { Vec::new() };
+        if !storage.can_rename(table) {
+            parents.retain(|(_, info)| !self.is_read(info));
+        }
+        // What an interrupted call has archived may still be in the catalog. Without renames, the files of
+        // changes stay until then.
+        let is_left =
+            |entry: &DirEntry| is_archived_region(entry) || is_change(entry) && !storage.can_rename(table);
+        if parents.is_empty() && !entries.iter().any(is_left) {
             return Ok(Vec::new());
         }
         // Opened first, so that nothing changes if another process has it open.
         let catalog = self.catalog(table)?;
         let mut archived = Vec::new();
-        // They stay where they are, and HBase archives them.
-        let parents = if storage.can_rename(table) { parents } else { Vec::new() };
         for parents in parents.chunks(LOCKED) {
             let mut locked = BTreeMap::new();
             for (path, info) in parents {
@@ -81,7 +90,19 @@ impl super::TableCore {
             catalog.forget_parents(&self.name, is_gone, self.options.now())?;
         }
         remove_archived_regions(storage, table)?;
+        if !storage.can_rename(table) {
+            TableListing::read(storage, table)?.forget_over(storage)?;
+        }
         Ok(archived)
+    }
+
+    /// Whether views or scanners read files of a region that was split or merged here.
+    fn is_read(&self, region: &RegionInfo) -> bool {
+        let name = region.encoded_name();
+        let replaced = unpoisoned(self.replaced.lock());
+        let mut files =
+            replaced.iter().filter(|(replaced, _)| *replaced == name).flat_map(|(_, files)| files);
+        files.any(StoreFileUse::is_open)
     }
 
     /// Whether a directory of the table's may be that of a region that does not serve.

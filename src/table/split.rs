@@ -6,11 +6,11 @@ use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::{Table, TableCore};
 use crate::cell::SeekKey;
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::durable::check_renames;
 use crate::layout::{Half, NewChild, Reference, RegionChange, create_child, find_region_info};
 use crate::locator::dir_exists;
 use crate::region::{Region, RetiredFile, RetiredRegion};
 use crate::schema::{RegionInfo, serving};
+use crate::store::StoreFileUse;
 use crate::sync::unpoisoned;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,15 +37,17 @@ impl Table {
         let row = row.as_ref();
         let _changing = self.0.change("split a region of its table")?;
         let slot = self.0.slot_of(row)?;
-        let (table, parent) = (slot.info.table().clone(), &slot.info);
+        let parent = &slot.info;
         if parent.start_key() == row {
             let message = format!("region {parent} begins with the row at which it is to be split");
             return Err(Error::invalid_argument(message));
         }
-        let id = self.0.next_id([parent])?;
-        let (start, end) = (parent.start_key().to_vec(), parent.end_key().to_vec());
-        let bottom = RegionInfo::new(table.clone(), start, row.to_vec(), id)?;
-        let top = RegionInfo::new(table, row.to_vec(), end, id)?;
+        let [bottom, top] = self.0.children(&[Arc::clone(&slot)], |id| {
+            let region = |start: &[u8], end: &[u8]| {
+                RegionInfo::new(parent.table().clone(), start.to_vec(), end.to_vec(), id)
+            };
+            Ok([region(parent.start_key(), row)?, region(row, parent.end_key())?])
+        })?;
         let split_key = SeekKey::first_on_row(row);
         let reference = |child: &RegionInfo, _: &RegionInfo, file: &RetiredFile| {
             let (first, last) = file.rows.as_ref()?;
@@ -80,8 +82,10 @@ impl Table {
             }
             slots.push(slot);
         }
-        let (start, end) = (first.start_key().to_vec(), second.end_key().to_vec());
-        let merged = RegionInfo::new(first.table().clone(), start, end, self.0.next_id([first, second])?)?;
+        let [merged] = self.0.children(&slots, |id| {
+            let (start, end) = (first.start_key().to_vec(), second.end_key().to_vec());
+            Ok([RegionInfo::new(first.table().clone(), start, end, id)?])
+        })?;
         // All of a file is its top half from the first row of its region on.
         let reference = |_: &RegionInfo, parent: &RegionInfo, file: &RetiredFile| {
             let split_key = SeekKey::first_on_row(parent.start_key());
@@ -138,10 +142,24 @@ impl TableCore {
         }
     }
 
-    /// Returns the id of regions that replace others: their creation time, and greater than those of the
-    /// others.
-    fn next_id<'r>(&self, parents: impl IntoIterator<Item = &'r RegionInfo>) -> Result<i64> {
-        RegionInfo::id_after(parents, self.options.now())
+    /// Returns regions that are to replace others, made with their id: their creation time, and greater than
+    /// those of the others.
+    fn children<const N: usize>(
+        &self,
+        parents: &[Arc<RegionSlot>],
+        make: impl Fn(i64) -> Result<[RegionInfo; N]>,
+    ) -> Result<[RegionInfo; N]> {
+        let storage = &**self.options.file_storage();
+        let dir = parents.first().and_then(|slot| slot.dir()?.parent()).unwrap_or_else(|| Path::new(""));
+        let infos = parents.iter().map(|slot| &slot.info);
+        let mut children = make(RegionInfo::id_after(infos, self.options.now())?)?;
+        // Those of a change that was undone have the same names if the clock has not advanced.
+        while !storage.can_rename(dir)
+            && RegionChange::new(dir, [], children.iter().map(RegionInfo::encoded_name)).has_file(storage)?
+        {
+            children = make(RegionInfo::id_after(&children, self.options.now())?)?;
+        }
+        Ok(children)
     }
 
     /// Replaces regions by others, if the table's setting `switch` allows it. `changing` must be held.
@@ -161,7 +179,6 @@ impl TableCore {
         check_alike(&regions)?;
         let dirs: Vec<PathBuf> = regions.iter().map(|region| region.path().to_owned()).collect();
         let table = dirs.first().and_then(|dir| dir.parent()).unwrap_or_else(|| Path::new(""));
-        check_renames(&**self.options.file_storage(), table, "a split or merge of regions")?;
         let infos: Vec<RegionInfo> = parents.iter().map(|slot| slot.info.clone()).collect();
         let names = |infos: &[RegionInfo]| infos.iter().map(RegionInfo::encoded_name).collect::<Vec<_>>();
         let change = RegionChange::new(table, names(&infos), names(children));
@@ -170,6 +187,7 @@ impl TableCore {
         regions.iter().try_for_each(Region::flush)?;
         let mut are_current = self.take(parents);
         let retired = regions.iter().map(Region::retire).collect::<Result<Vec<_>>>();
+        self.note_readers(retired.iter().flatten());
         // HBase would replay entries of a parent in a child.
         self.options.roll_log();
         let mut unfinished = None;
@@ -208,6 +226,13 @@ impl TableCore {
         result
     }
 
+    /// Notes which files of regions are read: in a storage without renames, they are not archived meanwhile.
+    fn note_readers<'r>(&self, regions: impl Iterator<Item = &'r RetiredRegion>) {
+        let mut replaced = unpoisoned(self.replaced.lock());
+        replaced.retain(|(_, files)| files.iter().any(StoreFileUse::is_open));
+        replaced.extend(regions.map(|region| (region.info.encoded_name(), region.in_use.clone())));
+    }
+
     /// Opens the catalog, for a change of regions that has not begun; `None` if it does not have the table,
     /// which then was never given to HBase.
     fn catalog_of(&self, parents: &[RegionInfo], change: &RegionChange) -> Result<Option<TableCatalog>> {
@@ -243,6 +268,10 @@ impl TableCore {
     ) -> Result<()> {
         let storage = self.options.file_storage();
         change.begin(storage)?;
+        // Who locks a parent from now on sees the file.
+        for parent in parents {
+            parent.check_lock(&change.table().join(parent.info.encoded_name()))?;
+        }
         let Some(first) = parents.first() else { return Err(Error::invalid_argument("no region")) };
         let max_seq_id = parents.iter().map(|parent| parent.max_seq_id).fold(0, i64::max);
         for child in children {
@@ -315,8 +344,8 @@ impl TableCore {
     }
 
     /// Ends a change: completes it if the catalog has it, and otherwise settles it. Returns whether it has
-    /// been made. The parents must be locked.
-    fn decide(&self, change: &RegionChange) -> Result<bool> {
+    /// been made. The parents must be locked, or not be in the list.
+    pub(super) fn decide(&self, change: &RegionChange) -> Result<bool> {
         let storage = &**self.options.file_storage();
         if let Some(catalog) = self.catalog(change.table())?
             && catalog.has_made(&self.name, change)?

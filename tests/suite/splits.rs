@@ -29,8 +29,17 @@ fn families() -> [Family; 2] {
     [Family::new("f").max_versions(3), Family::new("g")]
 }
 
+/// In an object store, lists track the files of all families.
+fn tracked(storage: &FaultyStorage, family: Family) -> Family {
+    match storage.can_rename(Path::new(ROOT)) {
+        true => family,
+        false => family.configuration("hbase.store.file-tracker.impl", "FILE"),
+    }
+}
+
 fn create(storage: &FaultyStorage, splits: &[&str]) -> Table {
-    Table::create_with(ROOT, "t", &families(), splits, options(storage)).unwrap()
+    let families = families().map(|family| tracked(storage, family));
+    Table::create_with(ROOT, "t", &families, splits, options(storage)).unwrap()
 }
 
 fn open(storage: &FaultyStorage, writable: bool) -> Table {
@@ -99,8 +108,9 @@ const META: &str = "/hbase/data/hbase/meta/1588230740";
 /// Makes a catalog with the regions of the table, as HBase has it.
 fn add_catalog(storage: &FaultyStorage, table: &Table) {
     let options = options(storage).clock(Arc::new(ManualClock::new(1))).table("hbase:meta");
-    let options = options.create_if_missing(true).family(Family::new("info").max_versions(3));
-    let meta = options.family(Family::new("table")).open(META).unwrap();
+    let (info, table_state) = (Family::new("info").max_versions(3), Family::new("table"));
+    let options = options.create_if_missing(true).family(tracked(storage, info));
+    let meta = options.family(tracked(storage, table_state)).open(META).unwrap();
     meta.put(Put::new("t").cell_at("table", "state", 900, &b"\x08\x00"[..])).unwrap();
     for info in table.regions() {
         let file = storage.bytes(&Path::new(TABLE).join(info.encoded_name()).join(".regioninfo")).unwrap();

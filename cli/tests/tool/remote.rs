@@ -5,7 +5,7 @@ use crate::library::files::{relative_to, unlocked_contents};
 use crate::support::{code, has_leftovers, hregion, last_error, ok, plain, stderr, stdout, testdata};
 use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{CellRef, CellType, Durability, Family, Put, Region, SeekKey, Storage as _, Table};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -438,11 +438,8 @@ fn a_region_of_a_bucket_is_recovered_and_what_needs_renames_is_refused() {
     let compacted = ask(&server, &format!("compact --major {TABLE}"));
     assert_eq!(code(&compacted), 0, "{}", stderr(&compacted));
     let (expected, local) = (objects(), tempfile::tempdir().unwrap());
-    let (first, second) = (&regions[0], &regions[1]);
     for line in [
         "recover s3://bucket/root",
-        "split s3://bucket/root t b",
-        &format!("merge s3://bucket/root t {first} {second}"),
         &format!("snapshot create {TABLE} s"),
         "snapshot delete s3://bucket/root s",
         "snapshot clone s3://bucket/root s u",
@@ -807,6 +804,38 @@ fn files_of_a_bucket_are_loaded() {
 }
 
 #[test]
+fn regions_of_a_bucket_are_split_and_merged() {
+    let server = FakeS3::start();
+    let regions = put_root(&server);
+    let scan = || without_sequence_ids(&stdout(&ask(&server, &format!("scan --format csv {TABLE}"))));
+    let before = scan();
+    let replaced = |line: &str| -> Vec<String> {
+        let output = ask(&server, &format!("--json {line}"));
+        assert_eq!(code(&output), 0, "{line}: {}{}", stdout(&output), stderr(&output));
+        assert_eq!(scan(), before, "{line}");
+        let json = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let output = stdout(&output);
+        let found = output.lines().map(json).filter_map(|line| Some(line["encoded"].as_str()?.to_owned()));
+        found.collect()
+    };
+    let new = replaced("split --compact s3://bucket/root t b");
+    assert_eq!(new.len(), 2, "{new:?}");
+    let merged = replaced(&format!("merge --compact s3://bucket/root t {} {}", new[1], regions[1]));
+    assert_eq!(merged.len(), 1, "{merged:?}");
+    // Nothing is left of the regions that were replaced but files in the archive.
+    let keys = server.keys();
+    let below = keys.iter().filter_map(|key| key.strip_prefix("root/data/default/t/")?.split('/').next());
+    let found: BTreeSet<&str> = below.collect();
+    assert_eq!(found, BTreeSet::from([".tabledesc", &*new[0], &*merged[0]]));
+    let local = tempfile::tempdir().unwrap();
+    server.download("root", local.path());
+    let dir = local.path().join("data/default/t");
+    assert_eq!(without_sequence_ids(&ok(&["scan", "--format", "csv", dir.to_str().unwrap()])), before);
+    let verified = run("", &["verify".into(), local.path().to_str().unwrap().into()]);
+    assert_eq!(code(&verified), 0, "{}{}", stdout(&verified), stderr(&verified));
+}
+
+#[test]
 fn the_shell_reads_and_writes_a_bucket() {
     let server = FakeS3::start();
     put_root(&server);
@@ -848,6 +877,8 @@ fn the_shell_reads_and_writes_a_bucket() {
 
     let root = "s3://bucket/root";
     done(root, &["put 't', 'a', 'f:q', 'put'", "deleteall 't', 'b'", "flush 't'", "compact 't'"]);
+    let regions = done(root, &["split 't', 'bb'", "list_regions 't'"]);
+    assert!(regions.ends_with("3 row(s)\n"), "{regions}");
     let found = done(root, &["scan 't'"]);
     assert!(found.contains("value=put") && found.contains("value=logged"), "{found}");
     assert!(!found.contains(" b "), "{found}");
@@ -866,7 +897,6 @@ fn the_shell_reads_and_writes_a_bucket() {
         "clone_snapshot 's', 'w'",
         "restore_snapshot 's'",
         "delete_snapshot 's'",
-        "split 't', 'b'",
         "create 'w', 'f'",
     ] {
         let commands: &[&str] = match command.starts_with("drop") || command.starts_with("restore") {

@@ -182,6 +182,14 @@ pub(super) struct ObjectLock {
     shared: Arc<Shared>,
 }
 
+impl ObjectLock {
+    /// Fails if the lock is not held any more.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let (files, lease) = (Arc::clone(&self.files), Arc::clone(&self.lease));
+        self.shared.blocking.run(async move { lease.check_now(&files).await })
+    }
+}
+
 impl fmt::Debug for ObjectLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ObjectLock").field("key", &self.lease.key).finish_non_exhaustive()

@@ -1,6 +1,6 @@
 //! Histories of a region, and what must be in it after one.
 
-use hregion::{Compaction, Delete, Durability, ErrorKind, Put, Region, Result, Scan, Storage};
+use hregion::{Compaction, Delete, Durability, ErrorKind, Put, Region, Result, Row, Scan, Storage, Table};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -30,13 +30,20 @@ pub(crate) type Rows = BTreeMap<String, String>;
 
 /// Returns the rows, each with its value, which both families have.
 pub(crate) fn rows(region: &Region) -> Rows {
+    region.scan(Scan::new()).unwrap().map(|row| key_and_value(&row.unwrap())).collect()
+}
+
+/// The same of a table.
+pub(crate) fn table_rows(table: &Table) -> Rows {
+    assert!(table.inconsistencies().is_empty(), "{:?}", table.inconsistencies());
+    table.scan(Scan::new()).unwrap().map(|row| key_and_value(&row.unwrap())).collect()
+}
+
+fn key_and_value(row: &Row) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let row = |row: hregion::Row| {
-        let value = |family| row.value(family, "q").map(text);
-        assert_eq!(value("f"), value("g"), "{row:?}");
-        (text(row.key()), value("f").unwrap())
-    };
-    region.scan(Scan::new()).unwrap().map(|found| row(found.unwrap())).collect()
+    let value = |family| row.value(family, "q").map(text);
+    assert_eq!(value("f"), value("g"), "{row:?}");
+    (text(row.key()), value("f").unwrap())
 }
 
 pub(crate) fn put(row: &str, value: &str) -> Put {
@@ -96,7 +103,7 @@ pub(crate) fn expect_locked(opened: Result<Region>) {
 }
 
 /// What a run that may fail has done.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Attempt {
     pub(crate) acknowledged: Rows,
     /// A write that failed: it may have been made.

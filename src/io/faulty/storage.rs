@@ -744,12 +744,12 @@ impl FaultyStorage {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         state.open_handle()?;
-        let file = state.nodes.len();
+        let (file, over) = (state.nodes.len(), state.node(path).ok());
         state.nodes.push(Node::File(Content::default()));
         if !state.has_objects {
             state.dir_mut(dir).now.insert(name.to_owned(), file);
         }
-        Ok(FaultyWriter { storage: self.clone(), path: path.to_owned(), file, kept: 0 })
+        Ok(FaultyWriter { storage: self.clone(), path: path.to_owned(), file, over, kept: 0 })
     }
 }
 
@@ -990,6 +990,8 @@ struct FaultyWriter {
     storage: FaultyStorage,
     path: PathBuf,
     file: usize,
+    /// The file that this one replaces when it is synced, in a storage without renames.
+    over: Option<usize>,
     /// The number of bytes that the next write does not replace.
     kept: usize,
 }
@@ -1036,6 +1038,12 @@ impl FileWriter for FaultyWriter {
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.storage.state();
         state.change(Call::Sync)?;
+        if state.has_objects {
+            let found = state.node(&self.path).ok();
+            if found != self.over && found != Some(self.file) {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+        }
         self.make_durable(&mut state)
     }
 }

@@ -104,13 +104,17 @@ impl<'c, 'o> TableCheck<'c, 'o> {
     /// those that the catalog does not have, which will be undone.
     fn check_changes(&mut self, dir: &Path, entries: &[DirEntry]) -> BTreeSet<String> {
         let storage = self.checker.options.file_storage();
-        let changes = match TableListing::read(&**storage, dir) {
-            Ok(listing) => listing.into_changes(),
+        let listing = match TableListing::read(&**storage, dir) {
+            Ok(listing) => listing,
             Err(error) => {
                 self.checker.add_error(&Subject::table(self.name), dir, &error);
                 return BTreeSet::new();
             }
         };
+        // What is left of their new regions is removed.
+        let undone_before: Vec<String> =
+            listing.undone().iter().flat_map(RegionChange::children).cloned().collect();
+        let changes = listing.into_changes();
         for change in &changes {
             let message = format!("an unfinished split or merge of {}", change.parents().join(", "));
             self.add(FindingKind::LeftoverTmp, Severity::Warning, &change.path(), message);
@@ -133,7 +137,7 @@ impl<'c, 'o> TableCheck<'c, 'o> {
             self.rows.iter().flat_map(BTreeMap::values).any(|row| is_of_change(row, change))
         };
         let undone = changes.iter().filter(|change| !has_made(change));
-        undone.flat_map(RegionChange::children).cloned().collect()
+        undone.flat_map(RegionChange::children).cloned().chain(undone_before).collect()
     }
 
     /// Leaves out new regions of splits and merges that HBase has begun, and that the catalog does not have.

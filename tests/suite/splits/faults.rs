@@ -15,7 +15,17 @@ use std::sync::Arc;
 
 /// A closed table with rows on both sides of `m`, in files and in a log.
 fn written(splits: &[&str]) -> FaultyStorage {
+    written_in(FaultyStorage::new(), splits)
+}
+
+/// The same table in an object store.
+fn written_in_objects(splits: &[&str]) -> FaultyStorage {
     let storage = FaultyStorage::new();
+    storage.has_objects();
+    written_in(storage, splits)
+}
+
+fn written_in(storage: FaultyStorage, splits: &[&str]) -> FaultyStorage {
     let table = create(&storage, splits);
     for rows in [&["a", "b", "x"][..], &["n", "y", "z"], &["b", "m"]] {
         rows.iter().for_each(|row| table.put(put(row, &rows.len().to_string())).unwrap());
@@ -28,7 +38,14 @@ fn written(splits: &[&str]) -> FaultyStorage {
 
 /// The same table, with a catalog.
 fn in_a_catalog(splits: &[&str]) -> FaultyStorage {
-    let storage = written(splits);
+    with_catalog(written(splits))
+}
+
+fn objects_in_a_catalog(splits: &[&str]) -> FaultyStorage {
+    with_catalog(written_in_objects(splits))
+}
+
+fn with_catalog(storage: FaultyStorage) -> FaultyStorage {
     let table = Table::open_with(ROOT, "t", options(&storage)).unwrap();
     add_catalog(&storage, &table);
     storage
@@ -186,6 +203,7 @@ fn change_again(table: &Table, regions: usize, change: impl Fn(&Table) -> Result
 #[test]
 fn a_split_is_made_or_not() {
     each_failure(all_crashes, || written(&[]), 2, |table| table.split("m").map(drop));
+    each_failure(one_crash, || written_in_objects(&[]), 2, |table| table.split("m").map(drop));
 }
 
 /// The rows of the first split do not show that the second one has been made. The clock stands still, so that
@@ -205,16 +223,19 @@ fn a_merge_is_made_or_not() {
         other => panic!("{other:?}"),
     };
     each_failure(all_crashes, || written(&["m"]), 1, merge);
+    each_failure(one_crash, || written_in_objects(&["m"]), 1, merge);
 }
 
 #[test]
 fn the_catalog_decides_whether_a_change_has_been_made() {
-    each_failure(one_crash, || in_a_catalog(&[]), 2, |table| table.split("m").map(drop));
     let merge = |table: &Table| match &table.regions()[..] {
         [first, second] => table.merge(first, second).map(drop),
         other => panic!("{other:?}"),
     };
-    each_failure(one_crash, || in_a_catalog(&["m"]), 1, merge);
+    for setup in [in_a_catalog, objects_in_a_catalog] {
+        each_failure(one_crash, || setup(&[]), 2, |table| table.split("m").map(drop));
+        each_failure(one_crash, || setup(&["m"]), 1, merge);
+    }
 }
 
 #[test]
@@ -222,6 +243,8 @@ fn archived_parents_are_not_needed() {
     let archive = |table: &Table| table.archive_parents().map(drop);
     each_failure(all_crashes, || compacted(written(&[])), 2, archive);
     each_failure(one_crash, || compacted(in_a_catalog(&[])), 2, archive);
+    each_failure(one_crash, || compacted(written_in_objects(&[])), 2, archive);
+    each_failure(one_crash, || compacted(objects_in_a_catalog(&[])), 2, archive);
 }
 
 #[test]
@@ -241,15 +264,21 @@ fn a_compaction_archives_parents_or_the_next_does() {
 /// Two calls fail: the change cannot be settled at once, and is when the region is used next.
 #[test]
 fn a_change_that_could_not_be_undone_is_settled_later() {
-    let expected = values(&open(&written(&[]), false));
+    for setup in [written, written_in_objects] {
+        change_that_cannot_be_undone(|| setup(&[]));
+    }
+}
+
+fn change_that_cannot_be_undone(setup: impl Fn() -> FaultyStorage) {
+    let expected = values(&open(&setup(), false));
     let mut calls = 0;
-    let storage = written(&[]);
+    let storage = setup();
     let table = open(&storage, true);
     let before = storage.all_calls();
     table.split("m").unwrap();
     let all = storage.all_calls() - before;
     for n in 0..all {
-        let storage = written(&[]);
+        let storage = setup();
         let table = open(&storage, true);
         storage.fail_among_all([n, n + 1, n + 2, n + 3]);
         let result = table.split("m");
@@ -479,7 +508,7 @@ fn each_failure_of_opening(storage: &FaultyStorage, expected: &[String], shown: 
 /// The process dies in a split, and regions are then opened by their directories, without their table.
 #[test]
 fn what_is_written_by_directory_is_not_lost_with_an_interrupted_split() {
-    for setup in [written, in_a_catalog] {
+    for setup in [written, in_a_catalog, written_in_objects, objects_in_a_catalog] {
         let (mut refused, mut deaths) = (0, 0);
         for n in 0.. {
             let storage = setup(&[]);

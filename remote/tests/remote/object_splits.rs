@@ -1,0 +1,297 @@
+//! Regions of a table in a bucket are split and merged.
+
+use crate::fake_s3::{FakeS3, Manner};
+use crate::history::{Attempt, Rows, put, table_rows, turns};
+use crate::support::options as remote_options;
+use hregion::{
+    Compaction, Durability, Family, FileHandles, Get, Region, RegionOptions, Result, Scan, Storage as _,
+    Table,
+};
+use hregion_remote::{RemoteOptions, RemoteStorage};
+use std::collections::BTreeSet;
+use std::iter::repeat_n;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+const ROOT: &str = "s3://bucket/root";
+const TABLE: &str = "root/data/default/t/";
+
+/// The split keys before the change, and the number of regions after it: of a split, and of a merge.
+const CHANGES: [(&[&str], usize); 2] = [(&[], 2), (&["m"], 1)];
+
+fn client_with(server: &FakeS3, change: impl FnOnce(RemoteOptions) -> RemoteOptions) -> Arc<RemoteStorage> {
+    Arc::new(change(remote_options(server)).build().unwrap())
+}
+
+fn client(server: &FakeS3) -> Arc<RemoteStorage> {
+    client_with(server, |options| options)
+}
+
+/// As in a process of its own.
+fn options(storage: Arc<RemoteStorage>) -> RegionOptions {
+    let handles = FileHandles::with_capacity(100);
+    Region::options().storage(storage).file_handles(&handles).compaction_enabled(false)
+}
+
+fn open(storage: Arc<RemoteStorage>, writable: bool) -> Result<Table> {
+    Table::open_with(ROOT, "t", options(storage).writable(writable))
+}
+
+/// Creates a table with rows in files and in logs.
+fn prepare(server: &FakeS3, splits: &[&str]) -> Attempt {
+    let mut attempt = Attempt::default();
+    let tracked =
+        |name: &str| Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE");
+    let options = options(client(server));
+    let table = Table::create_with(ROOT, "t", &[tracked("f"), tracked("g")], splits, options).unwrap();
+    for (row, value) in [("a", "1"), ("x", "1"), ("b", "1"), ("b", "2"), ("y", "2")] {
+        write(&mut attempt, &table, row, value).unwrap();
+        if value == "1" {
+            table.flush().unwrap();
+        }
+    }
+    for region in table.regions() {
+        table.region(region.start_key()).unwrap().abort().unwrap();
+    }
+    attempt
+}
+
+fn write(attempt: &mut Attempt, table: &Table, row: &str, value: &str) -> Result<()> {
+    attempt.write(&table.region(row)?, row, Some(value))
+}
+
+/// Splits a table of one region, or merges two.
+fn change(table: &Table) -> Result<()> {
+    match &table.regions()[..] {
+        [first, second] => table.merge(first, second).map(drop),
+        _ => table.split("m").map(drop),
+    }
+}
+
+/// Changes the regions of a table, and removes the old ones, until a call fails.
+fn run(attempt: &mut Attempt, storage: Arc<RemoteStorage>) -> Result<()> {
+    let table = open(storage, true)?;
+    write(attempt, &table, "c", "3")?;
+    change(&table)?;
+    write(attempt, &table, "b", "4")?;
+    write(attempt, &table, "z", "4")?;
+    table.compact(Compaction::Major)?;
+    write(attempt, &table, "x", "5")?;
+    table.close()
+}
+
+/// Frees all locks, as of processes that are known to be dead.
+fn free_locks(server: &FakeS3) {
+    let client = client(server);
+    for key in server.keys().iter().filter(|key| key.ends_with(".hregion.lock")) {
+        client.end_writing(Path::new(&format!("s3://bucket/{key}"))).unwrap();
+    }
+}
+
+/// The names in the table's directory, without that of the descriptor.
+fn names(server: &FakeS3) -> BTreeSet<String> {
+    let below = |key: &String| Some(key.strip_prefix(TABLE)?.split('/').next()?.to_owned());
+    server.keys().iter().filter_map(below).filter(|name| name != ".tabledesc").collect()
+}
+
+/// Checks the rows in a copy of the bucket in a local directory.
+fn check_copy(server: &FakeS3, expected: &Rows, context: &str) {
+    let local = tempfile::tempdir().unwrap();
+    server.download("root", local.path());
+    let read = || Table::open(local.path(), "t").unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert_eq!(table_rows(&read()), *expected, "{context}");
+    let table = Table::open_with(local.path(), "t", Region::options().writable(true));
+    let table = table.unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert_eq!(table_rows(&table), *expected, "{context}");
+    table.put(put("local", "1")).unwrap();
+    table.compact(Compaction::Major).unwrap();
+    table.close().unwrap();
+    let mut expected = expected.clone();
+    expected.insert("local".to_owned(), "1".to_owned());
+    assert_eq!(table_rows(&read()), expected, "{context}");
+}
+
+/// Checks what the change has left: the rows are there, with the old regions or the new ones, and it can be
+/// made if it was not.
+fn check(server: &FakeS3, attempt: &Attempt, after: usize, context: &str) {
+    let reader = open(client(server), false).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let found = table_rows(&reader);
+    attempt.clone().check(&found, context);
+    check_copy(server, &found, context);
+    free_locks(server);
+    let table = open(client(server), true).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let found = table_rows(&table);
+    attempt.clone().check(&found, context);
+    finish(server, table, found, after, context);
+}
+
+/// Makes the change, unless it was made, and removes what is left of the old regions.
+fn finish(server: &FakeS3, table: Table, mut expected: Rows, after: usize, context: &str) {
+    if table.regions().len() != after {
+        change(&table).unwrap_or_else(|error| panic!("{context}: {error}"));
+    }
+    assert_eq!(table_rows(&table), expected, "{context}");
+    for row in ["d", "w"] {
+        table.put(put(row, "after")).unwrap_or_else(|error| panic!("{context}: {error}"));
+        expected.insert(row.to_owned(), "after".to_owned());
+    }
+    table.compact(Compaction::Major).unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert_eq!(table_rows(&table), expected, "{context}");
+    let regions: BTreeSet<String> = table.regions().iter().map(|region| region.encoded_name()).collect();
+    assert_eq!(regions.len(), after, "{context}");
+    assert_eq!(names(server), regions, "{context}");
+    table.close().unwrap_or_else(|error| panic!("{context}: {error}"));
+    let reader = open(client(server), false).unwrap();
+    assert_eq!(table_rows(&reader), expected, "{context}");
+    check_copy(server, &expected, context);
+}
+
+#[test]
+fn regions_are_split_and_merged() {
+    let server = FakeS3::start();
+    let expected = prepare(&server, &[]).acknowledged;
+    free_locks(&server);
+    let table = open(client(&server), true).unwrap();
+    let reader = open(client(&server), false).unwrap();
+    assert_eq!(table_rows(&reader), expected);
+    let view = table.view();
+    assert_eq!(view.get(&Get::new("a")).unwrap().value("f", "q"), Some(&b"1"[..]));
+    let (bottom, top) = table.split("m").unwrap();
+    assert_eq!(table.regions(), [bottom.clone(), top.clone()]);
+    assert_eq!(table_rows(&table), expected);
+    check_copy(&server, &expected, "split");
+    // A second split of what is there still has references.
+    table.split("c").unwrap_err();
+    table.put(put("k", "new").durability(Durability::SyncWal)).unwrap();
+    // The old region stays while a view reads it.
+    table.compact(Compaction::Major).unwrap();
+    let read = view.scan(&Scan::new()).unwrap().collect::<Result<Vec<_>>>().unwrap();
+    assert_eq!(read.len(), expected.len());
+    assert!(names(&server).len() > 2, "{:?}", names(&server));
+    drop(view);
+    assert_eq!(table.archive_parents().unwrap().len(), 1);
+    let regions: BTreeSet<String> = [&bottom, &top].iter().map(|region| region.encoded_name()).collect();
+    assert_eq!(names(&server), regions);
+    let merged = table.merge(&bottom, &top).unwrap();
+    table.compact(Compaction::Major).unwrap();
+    assert_eq!(names(&server), BTreeSet::from([merged.encoded_name()]));
+    let mut expected = expected;
+    expected.insert("k".to_owned(), "new".to_owned());
+    assert_eq!(table_rows(&table), expected);
+    table.close().unwrap();
+    check_copy(&server, &expected, "merge");
+}
+
+#[test]
+fn a_change_is_cut_off_at_each_request() {
+    for (splits, after) in CHANGES {
+        for is_made in [false, true] {
+            for at in turns(if is_made { 4 } else { 1 }, 11) {
+                let server = FakeS3::start();
+                let mut attempt = prepare(&server, splits);
+                free_locks(&server);
+                server.die_at(at, is_made);
+                let result = run(&mut attempt, client(&server));
+                let is_over = !server.revive();
+                let context = format!("{splits:?}, request {at}, made: {is_made}, {result:?}");
+                check(&server, &attempt, after, &context);
+                if is_over {
+                    result.unwrap();
+                    println!("{splits:?}: {at} requests");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// One request fails, or as many as are repeated, so that the caller sees errors.
+#[test]
+fn each_request_of_a_change_fails_in_turn() {
+    let bad = [
+        Manner::Fails(503),
+        Manner::FailsAfter(500),
+        Manner::DropsAfter,
+        Manner::HangsAfter,
+        Manner::Hangs,
+        Manner::Cuts,
+    ];
+    let mut failures = 0;
+    for ((first, manner), count) in (1..).zip(bad).flat_map(|turn| [(turn, 1), (turn, 20)]) {
+        let (splits, after) = CHANGES[usize::from(first % 2 == 0)];
+        for at in turns(first, 53) {
+            let server = FakeS3::start();
+            let mut attempt = prepare(&server, splits);
+            free_locks(&server);
+            server.take_asked();
+            let good = usize::try_from(at).unwrap() - 1;
+            server.behave(repeat_n(Manner::Good, good).chain(repeat_n(manner, count)));
+            let impatient =
+                |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(60));
+            let result = run(&mut attempt, client_with(&server, impatient));
+            server.behave([]);
+            failures += u32::from(result.is_err());
+            let requests = server.take_asked().0;
+            let context = format!("{splits:?}, request {at}, {count} {manner:?}, {result:?}");
+            check(&server, &attempt, after, &format!("{context}, {:?}", requests.get(good)));
+            if requests.len() < good {
+                break;
+            }
+        }
+    }
+    assert!(failures > 10, "{failures}");
+}
+
+/// A process is stopped at each request, loses its locks, and goes on when another has the table open: its
+/// request is carried out late.
+#[test]
+fn a_process_that_was_taken_for_dead_goes_on_with_a_change() {
+    for (splits, after) in CHANGES {
+        for at in turns(3, 13) {
+            let server = FakeS3::start();
+            let mut attempt = prepare(&server, splits);
+            free_locks(&server);
+            let good = usize::try_from(at).unwrap() - 1;
+            let slow = |options: RemoteOptions| {
+                options.request_timeout(Duration::from_secs(60)).deadline(Duration::from_secs(60))
+            };
+            let storage = client_with(&server, slow);
+            server.behave(repeat_n(Manner::Good, good).chain([Manner::Waits]));
+            let first = std::thread::spawn(move || {
+                let result = run(&mut attempt, storage);
+                (attempt, result)
+            });
+            while !server.has_waiting() && !first.is_finished() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if first.is_finished() {
+                let (attempt, result) = first.join().unwrap();
+                result.unwrap();
+                check(&server, &attempt, after, "not stopped");
+                println!("{splits:?}: {at} requests");
+                break;
+            }
+            server.behave([]);
+            free_locks(&server);
+            let table = open(client(&server), true).unwrap();
+            let before = table_rows(&table);
+            for row in ["a", "z"] {
+                table.put(put(row, "other")).unwrap();
+            }
+            // The request is carried out while the other process has the regions open.
+            server.release();
+            let (attempt, result) = first.join().unwrap();
+            let context = format!("{splits:?}, request {at}, {result:?}");
+            attempt.check(&before, &context);
+            let mut expected = before;
+            expected.extend(["a", "z"].map(|row| (row.to_owned(), "other".to_owned())));
+            assert_eq!(table_rows(&table), expected, "{context}");
+            drop(table);
+            free_locks(&server);
+            let table = open(client(&server), true).unwrap_or_else(|error| panic!("{context}: {error}"));
+            assert_eq!(table_rows(&table), expected, "{context}");
+            finish(&server, table, expected, after, &context);
+        }
+    }
+}
