@@ -2,7 +2,8 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
-    list_if_exists, parent, refuse_link, remove, remove_tree, rename, sync_dir, unless_not_found, write_file,
+    exists, list_if_exists, parent, refuse_link, remove, remove_tree, rename, sync_dir, unless_not_found,
+    write_file,
 };
 use super::file_list::read_file_list;
 use super::file_name::{FileName, Target};
@@ -107,6 +108,10 @@ pub(crate) fn remove_archived_regions(storage: &dyn Storage, table: &Path) -> Re
             remove_tree(storage, &path)?;
         } else {
             let dir = table.join(region);
+            // A call was interrupted: the region is archived again first.
+            if exists(storage, &dir.join(REGION_INFO))? {
+                continue;
+            }
             refuse_link(storage, &dir)?;
             remove_tree(storage, &dir)?;
             unless_not_found(remove(storage, &path))?;

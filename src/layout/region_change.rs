@@ -428,6 +428,7 @@ pub(crate) fn check_root(dir: &RegionDir) -> Result<()> {
 mod tests {
     use super::*;
     use crate::hash::checksum::crc32c;
+    use crate::io::faulty::FaultyStorage;
     use proptest::prelude::*;
 
     fn change() -> RegionChange {
@@ -456,6 +457,76 @@ mod tests {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert!(RegionChange::parse(Path::new("/t"), &flipped).is_err(), "bit {bit}");
+        }
+    }
+
+    /// As two processes may try, of which one has lost its locks.
+    #[test]
+    fn without_renames_a_change_is_made_or_undone_for_good() {
+        let faulty = FaultyStorage::new();
+        faulty.has_objects();
+        faulty.create_dir_all(Path::new("/t")).unwrap();
+        let storage: Arc<dyn Storage> = Arc::new(faulty.clone());
+        let change = change();
+        let entries = || storage.list_dir(Path::new("/t")).unwrap();
+        let read = |made: &mut BTreeSet<PathBuf>| {
+            RegionChange::among(&*storage, Path::new("/t"), &entries(), made).unwrap()
+        };
+        let mut made = BTreeSet::new();
+        for is_made in [true, false] {
+            for parent in change.parents() {
+                faulty.create_dir_all(&Path::new("/t").join(parent)).unwrap();
+            }
+            change.begin(&storage).unwrap();
+            assert!(change.is_announced(&*storage).unwrap());
+            assert!(change.begin(&storage).unwrap_err().is_already_exists());
+            let found = read(&mut made).unwrap();
+            assert_eq!(found.unfinished, [change.clone()]);
+            assert_eq!(found.hidden(&[]).len(), 2);
+            if is_made {
+                change.publish(&*storage).unwrap();
+                change.publish(&*storage).unwrap();
+                assert!(read(&mut made).is_none(), "the directory must be listed again");
+                assert!(read(&mut made).unwrap().hidden(&[]).is_empty());
+            } else {
+                assert!(!change.settle(&*storage).unwrap());
+                assert!(change.publish(&*storage).is_err() && change.complete(&*storage).is_err());
+                assert_eq!(read(&mut made).unwrap().hidden(&[]).len(), 2);
+            }
+            assert_eq!(change.settle(&*storage).unwrap(), is_made);
+            assert!(!change.is_announced(&*storage).unwrap());
+            assert!(read(&mut made).unwrap().over.is_empty());
+            for parent in change.parents() {
+                faulty.remove_dir(&Path::new("/t").join(parent)).unwrap();
+            }
+            let found = read(&mut made).unwrap();
+            assert_eq!((found.over.len(), found.undone.len()), if is_made { (1, 0) } else { (0, 1) });
+            found.over.iter().for_each(|change| change.forget(&*storage).unwrap());
+            found.undone.iter().for_each(|change| change.clean_up(&*storage, &entries()).unwrap());
+            assert!(entries().is_empty());
+        }
+    }
+
+    /// A decision may be made although its call fails.
+    #[test]
+    fn each_call_of_a_decision_fails() {
+        for n in 0.. {
+            let faulty = FaultyStorage::new();
+            faulty.has_objects();
+            faulty.create_dir_all(Path::new("/t")).unwrap();
+            let storage: Arc<dyn Storage> = Arc::new(faulty.clone());
+            let change = change();
+            change.begin(&storage).unwrap();
+            faulty.fail_among_all([n]);
+            let published = change.publish(&*storage);
+            if !faulty.pending_faults().is_empty() {
+                published.unwrap();
+                assert!(n >= 4, "{n}");
+                break;
+            }
+            faulty.heal();
+            // It is settled after a failure.
+            assert_eq!(change.settle(&*storage).unwrap(), published.is_ok(), "call {n}");
         }
     }
 
