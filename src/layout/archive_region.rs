@@ -18,6 +18,9 @@ use std::path::Path;
 
 /// The end of the name of a directory whose files have been archived.
 const ARCHIVED: &str = ".archived";
+/// The end of the name of a file that says, in a storage without renames, that the files of a region have been
+/// archived, and the rest of its directory can be removed.
+const EMPTIED: &str = ".emptied";
 
 impl RegionDir {
     /// Returns the encoded names of the regions of the table to which files of the region are references or
@@ -74,14 +77,12 @@ impl RegionDir {
             }
         }
         // Aside, as a region is there with all of its directory, or not at all.
-        let table = parent(self.path());
-        let aside = table.join(format!(".{}{ARCHIVED}", self.info().encoded_name()));
+        let (table, name) = (parent(self.path()), self.info().encoded_name());
         if !storage.can_rename(table) {
-            // A file says that the rest of the directory can be removed.
-            write_file(self.storage(), &aside, &[])?;
+            write_file(self.storage(), &table.join(format!(".{name}{EMPTIED}")), &[])?;
             return unless_not_found(remove(storage, &self.path().join(REGION_INFO)));
         }
-        rename(storage, self.path(), &aside)?;
+        rename(storage, self.path(), &table.join(format!(".{name}{ARCHIVED}")))?;
         sync_dir(storage, table)
     }
 }
@@ -89,24 +90,23 @@ impl RegionDir {
 /// Whether an entry of a table's directory is what is left of a region whose files have been archived, or says
 /// that the region's directory is.
 pub(crate) fn is_archived_region(entry: &DirEntry) -> bool {
-    archived_region(entry).is_some()
+    !entry.is_symlink && (region_before(ARCHIVED, entry).is_some() || region_before(EMPTIED, entry).is_some())
 }
 
-/// Returns the encoded name of the region.
-fn archived_region(entry: &DirEntry) -> Option<&str> {
-    let name = entry.utf8_name()?.strip_prefix('.')?.strip_suffix(ARCHIVED)?;
-    (!entry.is_symlink && is_encoded_name(name)).then_some(name)
+/// Returns the encoded name of the region in the name of an entry with this end.
+fn region_before<'e>(end: &str, entry: &'e DirEntry) -> Option<&'e str> {
+    let name = entry.utf8_name()?.strip_prefix('.')?.strip_suffix(end)?;
+    is_encoded_name(name).then_some(name)
 }
 
 /// Removes what is left of regions whose files have been archived.
 pub(crate) fn remove_archived_regions(storage: &dyn Storage, table: &Path) -> Result<()> {
     let entries = list_if_exists(storage, table)?.unwrap_or_default();
-    for entry in &entries {
-        let Some(region) = archived_region(entry) else { continue };
+    for entry in entries.iter().filter(|entry| is_archived_region(entry)) {
         let path = table.join(&entry.name);
-        if entry.is_dir {
+        if region_before(ARCHIVED, entry).is_some() {
             remove_tree(storage, &path)?;
-        } else {
+        } else if let Some(region) = region_before(EMPTIED, entry) {
             let dir = table.join(region);
             // A call was interrupted: the region is archived again first.
             if exists(storage, &dir.join(REGION_INFO))? {

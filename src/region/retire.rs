@@ -9,6 +9,7 @@ use crate::layout::check_root;
 use crate::schema::{Family, RegionInfo};
 use crate::store::{StoreFile, StoreFileUse};
 use crate::sync::unpoisoned;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -31,7 +32,10 @@ impl RetiredRegion {
     /// Fails if the directory, which is at `path`, is not locked any more: its storage may lose locks.
     pub(crate) fn check_lock(&self, path: &Path) -> Result<()> {
         let check = self.lock.as_ref().map_or(Ok(()), FileLock::check);
-        check.map_err(|error| Error::io("lock", path, error))
+        check.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Error::locked_as(path, &error),
+            _ => Error::io("lock", path, error),
+        })
     }
 }
 

@@ -144,7 +144,6 @@ fn finish(server: &FakeS3, table: Table, mut expected: Rows, after: usize, conte
     table.close().unwrap_or_else(|error| panic!("{context}: {error}"));
     let reader = open(client(server), false).unwrap();
     assert_eq!(table_rows(&reader), expected, "{context}");
-    check_copy(server, &expected, context);
 }
 
 #[test]
@@ -187,7 +186,7 @@ fn regions_are_split_and_merged() {
 fn a_change_is_cut_off_at_each_request() {
     for (splits, after) in CHANGES {
         for is_made in [false, true] {
-            for at in turns(if is_made { 4 } else { 1 }, 11) {
+            for at in turns(if is_made { 4 } else { 1 }, 19) {
                 let server = FakeS3::start();
                 let mut attempt = prepare(&server, splits);
                 free_locks(&server);
@@ -220,7 +219,7 @@ fn each_request_of_a_change_fails_in_turn() {
     let mut failures = 0;
     for ((first, manner), count) in (1..).zip(bad).flat_map(|turn| [(turn, 1), (turn, 20)]) {
         let (splits, after) = CHANGES[usize::from(first % 2 == 0)];
-        for at in turns(first, 53) {
+        for at in turns(first, 97) {
             let server = FakeS3::start();
             let mut attempt = prepare(&server, splits);
             free_locks(&server);
@@ -248,7 +247,7 @@ fn each_request_of_a_change_fails_in_turn() {
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_change() {
     for (splits, after) in CHANGES {
-        for at in turns(3, 13) {
+        for at in turns(3, 23) {
             let server = FakeS3::start();
             let mut attempt = prepare(&server, splits);
             free_locks(&server);
