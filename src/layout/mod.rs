@@ -5,6 +5,7 @@
 //! <root>/data/<namespace>/<table>/
 //!     .tabledesc/.tableinfo.<n>.<length>      descriptor
 //!     .change.<region>                        region_change
+//!     .<region>.archived/, .<region>.emptied  archive_region
 //!     <region>/
 //!         .regioninfo                         region
 //!         .load                               load_record

@@ -177,6 +177,10 @@ fn each_failure(
             let mut report = Table::check_root(ROOT, options(&storage)).unwrap();
             // The parent of the last split.
             report.findings.retain(|finding| finding.severity > Severity::Info);
+            if !storage.can_rename(Path::new(ROOT)) {
+                // A flush that was cut off leaves a file under its name.
+                report.findings.retain(|finding| finding.kind != FindingKind::UntrackedFile);
+            }
             assert!(report.findings.is_empty(), "{shown}: {:?}", report.findings);
         }
     }
