@@ -187,7 +187,9 @@ impl TableCore {
         regions.iter().try_for_each(Region::flush)?;
         let mut are_current = self.take(parents);
         let retired = regions.iter().map(Region::retire).collect::<Result<Vec<_>>>();
-        self.note_readers(retired.iter().flatten());
+        if !self.options.file_storage().can_rename(table) {
+            self.note_readers(retired.iter().flatten());
+        }
         // HBase would replay entries of a parent in a child.
         self.options.roll_log();
         let mut unfinished = None;
@@ -226,7 +228,8 @@ impl TableCore {
         result
     }
 
-    /// Notes which files of regions are read: in a storage without renames, they are not archived meanwhile.
+    /// Notes which files of regions are read: they are not archived meanwhile, as archiving copies files in a
+    /// storage without renames.
     fn note_readers<'r>(&self, regions: impl Iterator<Item = &'r RetiredRegion>) {
         let mut replaced = unpoisoned(self.replaced.lock());
         replaced.retain(|(_, files)| files.iter().any(StoreFileUse::is_open));
