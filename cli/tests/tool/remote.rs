@@ -877,8 +877,6 @@ fn the_shell_reads_and_writes_a_bucket() {
 
     let root = "s3://bucket/root";
     done(root, &["put 't', 'a', 'f:q', 'put'", "deleteall 't', 'b'", "flush 't'", "compact 't'"]);
-    let regions = done(root, &["split 't', 'bb'", "list_regions 't'"]);
-    assert!(regions.ends_with("3 row(s)\n"), "{regions}");
     let found = done(root, &["scan 't'"]);
     assert!(found.contains("value=put") && found.contains("value=logged"), "{found}");
     assert!(!found.contains(" b "), "{found}");
@@ -912,6 +910,9 @@ fn the_shell_reads_and_writes_a_bucket() {
         };
         assert_eq!(left(server.keys()), left(keys.clone()), "{command}");
     }
+    let regions = done(root, &["split 't', 'bb'", "list_regions 't'"]);
+    assert!(regions.ends_with("3 row(s)\n"), "{regions}");
+    assert_eq!(done(root, &["scan 't'"]), found);
     // Web servers are only read.
     let output = shell("http://127.0.0.1:9/root", &["list"]);
     assert_eq!(code(&output), 5, "{}", stderr(&output));
