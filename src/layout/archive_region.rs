@@ -18,8 +18,8 @@ use std::path::Path;
 
 /// The end of the name of a directory whose files have been archived.
 const ARCHIVED: &str = ".archived";
-/// The end of the name of a file that says, in a storage without renames, that the files of a region have been
-/// archived, and the rest of its directory can be removed.
+/// The end of the name of a file that says, in a storage without renames, that the files of a region have
+/// been archived, and the rest of its directory can be removed.
 const EMPTIED: &str = ".emptied";
 
 impl RegionDir {
@@ -87,8 +87,8 @@ impl RegionDir {
     }
 }
 
-/// Whether an entry of a table's directory is what is left of a region whose files have been archived, or says
-/// that the region's directory is.
+/// Whether an entry of a table's directory is what is left of a region whose files have been archived, or
+/// says that the region's directory is.
 pub(crate) fn is_archived_region(entry: &DirEntry) -> bool {
     !entry.is_symlink && (region_before(ARCHIVED, entry).is_some() || region_before(EMPTIED, entry).is_some())
 }

@@ -24,16 +24,16 @@
 //! change has been made: one that it has is completed, by step 4, and readers take it for complete. HBase may
 //! have gone on by then: it removes parents, and splits, merges and removes children. It goes on with the
 //! parents of one that the catalog does not have, too: it may have split one of a merge, and removed it, and
-//! serve the other. Only a change without any parent's directory [is over](Changes::over) whatever
-//! the catalog has.
+//! serve the other. Only a change without any parent's directory [is over](Changes::over) whatever the
+//! catalog has.
 //!
 //! In a storage without renames, such as an object store, a request may be carried out late, even after its
-//! process is dead, and a lock may be lost. So the file is not removed to make or undo the change there. It is
-//! created in step 2, and replaced once, on the condition that it is as it was seen: in step 4 by one that says
-//! that the change is made, in a settlement by one that says that it is undone. Only one of the two succeeds.
-//! After step 2 it is asked whether the locks of the parents are still held. Whoever locks a parent later sees
-//! the file, and writes nothing to the parent before the change is settled. The file stays until the
-//! directories of all parents are gone, so that nothing can appear again after it was removed: the file
+//! process is dead, and a lock may be lost. So the file is not removed to make or undo the change there. It
+//! is created in step 2, and replaced once, on the condition that it is as it was seen: in step 4 by one that
+//! says that the change is made, in a settlement by one that says that it is undone. Only one of the two
+//! succeeds. After step 2 it is asked whether the locks of the parents are still held. Whoever locks a parent
+//! later sees the file, and writes nothing to the parent before the change is settled. The file stays until
+//! the directories of all parents are gone, so that nothing appears again once it is removed: the file
 //! itself, or children that were undone, which are no regions while it is there.
 #![warn(clippy::indexing_slicing)]
 
