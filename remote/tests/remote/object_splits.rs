@@ -286,6 +286,9 @@ fn a_process_that_was_taken_for_dead_goes_on_with_a_change() {
             let mut expected = before;
             expected.extend(["a", "z"].map(|row| (row.to_owned(), "other".to_owned())));
             assert_eq!(table_rows(&table), expected, "{context}");
+            // It may have to be opened again, but nothing that it has acknowledged is lost.
+            let flushed = table.flush();
+            let context = format!("{context}, {flushed:?}");
             drop(table);
             free_locks(&server);
             let table = open(client(&server), true).unwrap_or_else(|error| panic!("{context}: {error}"));
