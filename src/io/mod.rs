@@ -366,8 +366,8 @@ impl FileLock {
         Self::with_check(held, |_| Ok(()))
     }
 
-    /// Creates a lock that is released when `held` is dropped, and that can be lost before, as one in an object
-    /// store. `check` fails then: see [`check`](Self::check).
+    /// Creates a lock that is released when `held` is dropped, and that can be lost before, as one in an
+    /// object store. `check` fails then: see [`check`](Self::check).
     pub fn with_check<T>(held: T, check: fn(&T) -> io::Result<()>) -> Self
     where
         T: Send + Sync + fmt::Debug + 'static,
