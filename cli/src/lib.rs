@@ -100,7 +100,17 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
+    #[cfg(unix)]
+    catch_size_limit();
     let mut out = Output::new(cli.json, cli.quiet);
     let result = cmd::run(&cli.command, &mut out);
     out.finish(result)
+}
+
+/// A write beyond the maximum size of a file (`ulimit -f`) fails, and what was written is removed. Otherwise the
+/// signal would end the program.
+#[cfg(unix)]
+fn catch_size_limit() {
+    // Where it cannot be caught, it ends the program as any other.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
 }
