@@ -8,7 +8,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, serving};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -94,9 +94,23 @@ impl TableListing {
     ///
     /// If the region info of another region cannot be read.
     pub(crate) fn replaces(&self, storage: &dyn Storage, region: &RegionInfo) -> Result<bool> {
-        let others = self.regions_after(storage, &[])?;
-        let regions = others.into_iter().map(|(_, info)| info).chain([region.clone()]).collect();
-        Ok(!serving(regions).contains(region))
+        Ok(!self.serving_with(storage, [region])?.contains(region))
+    }
+
+    /// Returns the regions that were not split or merged, among those with directories and `known` ones,
+    /// which may have none any more.
+    ///
+    /// # Errors
+    ///
+    /// If a region info cannot be read.
+    pub(crate) fn serving_with<'r>(
+        &self,
+        storage: &dyn Storage,
+        known: impl IntoIterator<Item = &'r RegionInfo>,
+    ) -> Result<HashSet<RegionInfo>> {
+        let regions = self.regions_after(storage, &[])?;
+        let regions = regions.into_iter().map(|(_, info)| info).chain(known.into_iter().cloned());
+        Ok(serving(regions.collect()).into_iter().collect())
     }
 
     /// Returns the directories of the regions that were not split or merged.

@@ -93,8 +93,8 @@ struct TableCore {
     /// Held while regions are split, merged or archived, and while the table is closed. Taken by
     /// [`change`](Self::change).
     changing: Mutex<()>,
-    /// The names in the table's directory when its regions were last read. Another process may have replaced
-    /// regions if there are others.
+    /// The names in the table's directory when all regions of the list were last known to serve. Another
+    /// process may have replaced regions if there are others.
     seen: Mutex<Vec<OsString>>,
     /// The encoded names of regions that were split or merged here, and their files that may still be read.
     replaced: Mutex<Vec<(String, Vec<StoreFileUse>)>>,

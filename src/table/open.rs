@@ -259,15 +259,20 @@ impl TableCore {
         let storage = &**self.options.file_storage();
         let mut seen = unpoisoned(self.seen.lock());
         let listing = TableListing::read(storage, path.parent().unwrap_or_else(|| Path::new("")))?;
-        let names = listing.names();
-        if *seen == names && self.regions.load().slots.iter().any(|known| known.info == slot.info) {
+        let (names, regions) = (listing.names(), self.regions.load());
+        let known = || regions.slots.iter().map(|known| &known.info);
+        if *seen == names && known().any(|region| *region == slot.info) {
             return Ok(());
         }
-        if listing.replaces(storage, &slot.info)? {
+        let still = listing.serving_with(storage, known().chain([&slot.info]))?;
+        if !still.contains(&slot.info) {
             let message = format!("{} was split or merged by another process", slot.info);
             return Err(Error::locating(ErrorKind::RegionNotFound, message));
         }
-        *seen = names;
+        // Another region of the list may have been replaced, too: it is checked when it is opened.
+        if known().all(|region| still.contains(region)) {
+            *seen = names;
+        }
         Ok(())
     }
 }

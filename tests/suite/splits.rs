@@ -496,6 +496,32 @@ fn a_parent_takes_no_writes_of_another_process() {
     assert!(keys.contains(&"q/g/1000=4".to_owned()) && !keys.iter().any(|cell| cell.starts_with('c')));
 }
 
+/// Regions are opened one by one. That one of them still serves says nothing of the others.
+#[test]
+fn a_parent_takes_no_writes_after_another_region_was_opened() {
+    let storage = FaultyStorage::new();
+    create(&storage, &["p"]).close().unwrap();
+    let [stale, other] = [open(&storage, true), open(&storage, true)];
+    other.split("m").unwrap();
+    other.close().unwrap();
+    stale.put(put("q", "1")).unwrap();
+    for row in ["c", "n", "c"] {
+        let error = stale.put(put(row, "2")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RegionNotFound, "{error}");
+    }
+    stale.close().unwrap();
+    let [stale, other] = [open(&storage, true), open(&storage, true)];
+    let regions = other.regions();
+    other.merge(&regions[0], &regions[1]).unwrap();
+    other.close().unwrap();
+    stale.put(put("r", "1")).unwrap();
+    assert_eq!(stale.put(put("n", "2")).unwrap_err().kind(), ErrorKind::RegionNotFound);
+    stale.close().unwrap();
+    let table = open(&storage, true);
+    assert_eq!(bounds(&table), expected_bounds(&["", "p"]));
+    assert_eq!(values(&table), ["q/f/1000=1", "q/g/1000=1", "r/f/1000=1", "r/g/1000=1"]);
+}
+
 #[test]
 fn a_merged_region_has_all_rows() {
     let storage = FaultyStorage::new();
