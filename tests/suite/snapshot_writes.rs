@@ -545,6 +545,36 @@ fn refused_snapshots_leave_nothing() {
     assert_eq!(names, ["s"]);
 }
 
+/// A snapshot is read through no symbolic link below the root.
+#[cfg(unix)]
+#[test]
+fn a_snapshot_is_not_taken_through_symbolic_links() {
+    let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let root = dir.path();
+    let table = Table::create(root, "t", &[Family::new("f")], &["m"]).unwrap();
+    for row in ["a", "z"] {
+        table.put(Put::new(row).cell("f", "q", "v")).unwrap();
+    }
+    let region = table.regions()[0].encoded_name();
+    table.close().unwrap();
+    let path = root.join("data/default/t");
+    for linked in [path.clone(), path.join(region)] {
+        let moved = outside.path().join("moved");
+        fs::rename(&linked, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, &linked).unwrap();
+        let table = Table::open_dir(&path, writable()).unwrap();
+        let error = table.snapshot("s").unwrap_err();
+        assert_eq!(io_kind(&error), Some(io::ErrorKind::PermissionDenied), "{error}");
+        table.close().unwrap();
+        assert!(Table::list_snapshots(root).unwrap().is_empty());
+        fs::remove_file(&linked).unwrap();
+        fs::rename(&moved, &linked).unwrap();
+    }
+    let table = Table::open_dir(&path, writable()).unwrap();
+    table.snapshot("s").unwrap();
+    assert_eq!(rows(&Table::open_snapshot(root, "s").unwrap()), rows(&table));
+}
+
 /// What a region had only in its log when its process died is not replayed into the restored region.
 #[test]
 fn logs_of_a_replaced_table_are_gone_with_it() {

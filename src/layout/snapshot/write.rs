@@ -64,8 +64,8 @@ impl SnapshotTree {
     /// # Errors
     ///
     /// Of kind [`std::io::ErrorKind::AlreadyExists`] if there is a snapshot of this name; if the table has no
-    /// descriptor, or one that cannot be read; if the manifest would be larger than HBase reads; if an I/O
-    /// operation fails.
+    /// descriptor, or one that cannot be read; if a store file, or a directory on the way, is a symbolic link;
+    /// if the manifest would be larger than HBase reads; if an I/O operation fails.
     pub(crate) fn create(
         &self,
         storage: &Arc<dyn Storage>,
@@ -77,6 +77,7 @@ impl SnapshotTree {
         let Some(stored) = read_descriptor(&**storage, &owner, table)? else {
             return Err(not_found("open", &owner, format!("table {table} has no descriptor")));
         };
+        self.refuse_links(&**storage, &owner, regions)?;
         let manifest = data_manifest(description, &stored.descriptor, regions);
         if manifest.len() as u64 > MANIFEST_BYTES {
             let message =
@@ -84,6 +85,21 @@ impl SnapshotTree {
             return Err(Error::over_limit(message));
         }
         self.publish(storage, description.name(), &description.to_message(), &manifest)
+    }
+
+    /// Fails if a store file could not be read by the snapshot, which follows no symbolic links.
+    fn refuse_links(&self, storage: &dyn Storage, table: &Path, regions: &[SnapshotRegion]) -> Result<()> {
+        let mut listings = self.tree.listings(storage);
+        for region in regions {
+            let dir = table.join(region.info.encoded_name());
+            for (family, files) in &region.families {
+                for file in files {
+                    // One that is not there has been moved to the archive meanwhile.
+                    listings.file(&dir.join(&**family).join(&*file.name))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// As [`create`](Self::create), from the contents of the files.

@@ -41,8 +41,8 @@ impl Table {
     /// if it is not below a root directory, or is `hbase:meta`
     /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if the root is [locked](crate::ErrorKind::Locked) by
     /// another change of its snapshots, or a recovery; if a region cannot be opened or flushed; if another
-    /// process archives a parent meanwhile ([`Unsupported`](crate::ErrorKind::Unsupported)); if an I/O
-    /// operation fails.
+    /// process archives a parent meanwhile ([`Unsupported`](crate::ErrorKind::Unsupported)); if a store file,
+    /// or a directory on the way from the root, is a symbolic link; if an I/O operation fails.
     pub fn snapshot(&self, name: &str) -> Result<SnapshotDescription> {
         let (table, options) = (self.name(), &self.0.options);
         if !options.is_writable() {
