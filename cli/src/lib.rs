@@ -107,8 +107,8 @@ pub fn run() -> ExitCode {
     out.finish(result)
 }
 
-/// A write beyond the maximum size of a file (`ulimit -f`) fails, and what was written is removed. Otherwise the
-/// signal would end the program.
+/// A write beyond the maximum size of a file (`ulimit -f`) fails, and what was written is removed. Otherwise
+/// the signal would end the program.
 #[cfg(unix)]
 fn catch_size_limit() {
     // Where it cannot be caught, it ends the program as any other.

@@ -64,8 +64,8 @@ impl SnapshotTree {
     /// # Errors
     ///
     /// Of kind [`std::io::ErrorKind::AlreadyExists`] if there is a snapshot of this name; if the table has no
-    /// descriptor, or one that cannot be read; if a store file, or a directory on the way, is a symbolic link;
-    /// if the manifest would be larger than HBase reads; if an I/O operation fails.
+    /// descriptor, or one that cannot be read; if a store file, or a directory on the way, is a symbolic
+    /// link; if the manifest would be larger than HBase reads; if an I/O operation fails.
     pub(crate) fn create(
         &self,
         storage: &Arc<dyn Storage>,
