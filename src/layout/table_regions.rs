@@ -3,7 +3,7 @@
 
 use super::durable::list_if_exists;
 use super::file_name::FileName;
-use super::{Changes, RECOVERED_EDITS, REGION_INFO, RegionChange, find_region_info};
+use super::{Changes, RECOVERED_EDITS, REGION_INFO, RegionChange, find_region_info, is_change};
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage};
 use crate::schema::region_name::is_encoded_name;
@@ -55,6 +55,11 @@ impl TableListing {
     /// Returns the splits and merges that were undone, and have files.
     pub(crate) fn undone(&self) -> &[RegionChange] {
         &self.changes.undone
+    }
+
+    /// Whether there are files of splits and merges, whatever they say.
+    pub(crate) fn has_change_files(&self) -> bool {
+        self.entries.iter().any(is_change)
     }
 
     /// Removes the files of changes that are over, and what is left of regions whose change was undone.

@@ -261,7 +261,8 @@ impl TableCore {
         let listing = TableListing::read(storage, path.parent().unwrap_or_else(|| Path::new("")))?;
         let (names, regions) = (listing.names(), self.regions.load());
         let known = || regions.slots.iter().map(|known| &known.info);
-        if *seen == names && known().any(|region| *region == slot.info) {
+        // The file of a change can have become that of one that was made, under the same name.
+        if *seen == names && !listing.has_change_files() && known().any(|region| *region == slot.info) {
             return Ok(());
         }
         let still = listing.serving_with(storage, known().chain([&slot.info]))?;
