@@ -387,8 +387,8 @@ impl BlockCache {
     }
 
     /// Whether a chunk of a Bloom filter of this stored size, which was not found, is inserted: if the cache
-    /// is full, one of some. If the chunks in use fit the cache, they are all in it in the end; if they do not,
-    /// each would take the place of another.
+    /// is full, one of some. If the chunks in use fit the cache, they are all in it in the end; if they do
+    /// not, each would take the place of another.
     pub(crate) fn takes_filter(&self, len: u32, has_parts: bool) -> bool {
         let is_full = match &self.0.filters {
             Some(filters) => filters.is_full_for(len),

@@ -747,8 +747,8 @@ fn max_seq_id_in(dir: &Path, entries: &[DirEntry]) -> Result<Option<i64>> {
     Ok(max)
 }
 
-/// Writes the file `<n>.seqid` into the directory of recovered edits, which exists: later writes of the region
-/// get greater sequence ids.
+/// Writes the file `<n>.seqid` into the directory of recovered edits, which exists: later writes of the
+/// region get greater sequence ids.
 pub(super) fn write_max_seq_id(storage: &Arc<dyn Storage>, edits: &Path, seq_id: i64) -> Result<()> {
     write_file(storage, &edits.join(format!("{seq_id}.seqid")), &[])
 }
