@@ -27,6 +27,11 @@
 //! serve the other. Only a change without any parent's directory [is over](Changes::over) whatever the
 //! catalog has.
 //!
+//! In HDFS a process that was stopped for long loses its locks, and another may settle the change meanwhile.
+//! So it is asked whether the locks of the parents are still held: after step 2, before each child is filled,
+//! and before step 4. A child is filled with a lock of its own, whose file goes with the directory. Without
+//! the locks of the parents, a change that failed is not settled.
+//!
 //! In a storage without renames, such as an object store, a request may be carried out late, even after its
 //! process is dead, and a lock may be lost. So the file is not removed to make or undo the change there. It
 //! is created in step 2, and replaced once, on the condition that it is as it was seen: in step 4 by one that

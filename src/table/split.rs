@@ -6,6 +6,8 @@ use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::{Table, TableCore};
 use crate::cell::SeekKey;
 use crate::error::{Error, ErrorKind, Result};
+use crate::io::{FileLock, Storage};
+use crate::layout::durable::create_dir;
 use crate::layout::{Half, NewChild, Reference, RegionChange, create_child, find_region_info};
 use crate::locator::dir_exists;
 use crate::region::{Region, RetiredFile, RetiredRegion};
@@ -127,6 +129,17 @@ fn check_alike(regions: &[Region]) -> Result<()> {
     Ok(())
 }
 
+/// Fails if a parent is not locked any more.
+fn check_locks(change: &RegionChange, parents: &[RetiredRegion]) -> Result<()> {
+    parents.iter().try_for_each(|parent| parent.check_lock(&change.table().join(parent.info.encoded_name())))
+}
+
+/// As [`check_locks`], after the change has begun: another process may have settled it since. Without renames
+/// that does not matter, as it is decided once.
+fn check_locks_again(change: &RegionChange, parents: &[RetiredRegion], storage: &dyn Storage) -> Result<()> {
+    if storage.can_rename(change.table()) { check_locks(change, parents) } else { Ok(()) }
+}
+
 /// Returns the reference to a file of a parent in a child; `None` if the child has none of its rows.
 type MakeReference<'r> = &'r dyn Fn(&RegionInfo, &RegionInfo, &RetiredFile) -> Option<Reference>;
 
@@ -187,7 +200,8 @@ impl TableCore {
         regions.iter().try_for_each(Region::flush)?;
         let mut are_current = self.take(parents);
         let retired = regions.iter().map(Region::retire).collect::<Result<Vec<_>>>();
-        if !self.options.file_storage().can_rename(table) {
+        let storage = &**self.options.file_storage();
+        if !storage.can_rename(table) {
             self.note_readers(retired.iter().flatten());
         }
         // HBase would replay entries of a parent in a child.
@@ -197,7 +211,7 @@ impl TableCore {
             let made = self.make(&change, catalog, &retired, children, reference);
             // The locks of the parents are held until the change is settled.
             let Err(error) = made else { return Ok(()) };
-            match self.decide(&change) {
+            match check_locks_again(&change, &retired, storage).and_then(|()| self.decide(&change)) {
                 Ok(true) => Ok(()),
                 Ok(false) => Err(error),
                 Err(_) => {
@@ -272,9 +286,7 @@ impl TableCore {
         let storage = self.options.file_storage();
         change.begin(storage)?;
         // Who locks a parent from now on sees the file.
-        for parent in parents {
-            parent.check_lock(&change.table().join(parent.info.encoded_name()))?;
-        }
+        check_locks(change, parents)?;
         let Some(first) = parents.first() else { return Err(Error::invalid_argument("no region")) };
         let max_seq_id = parents.iter().map(|parent| parent.max_seq_id).fold(0, i64::max);
         for child in children {
@@ -291,13 +303,29 @@ impl TableCore {
             };
             let references = (0..first.families.len()).map(of_family).collect();
             let new = NewChild { info: child, families: &first.families, max_seq_id, references };
+            let _lock = self.lock_child(&change.table().join(child.encoded_name()))?;
+            check_locks_again(change, parents, &**storage)?;
             create_child(storage, change.table(), &new, self.options.now())?;
         }
+        check_locks_again(change, parents, &**storage)?;
         if let Some(catalog) = catalog {
             let infos: Vec<RegionInfo> = parents.iter().map(|parent| parent.info.clone()).collect();
             catalog.replace(&infos, children, self.options.now())?;
+            check_locks_again(change, parents, &**storage)?;
         }
         change.publish(&**storage)
+    }
+
+    /// Creates the directory of a new region, and locks it while it is filled. If the locks of the parents
+    /// are lost, who settles the change removes the lock file with the directory: then nothing is written
+    /// there later. Without renames, what is written later is no region.
+    fn lock_child(&self, dir: &Path) -> Result<Option<FileLock>> {
+        let storage = &**self.options.file_storage();
+        if !storage.can_rename(dir) {
+            return Ok(None);
+        }
+        create_dir(storage, dir)?;
+        self.options.lock(dir).map(Some)
     }
 
     /// Settles a change that may have failed, or that a process that died has begun. Returns whether it has

@@ -2,6 +2,7 @@
 
 mod faults;
 mod random;
+mod stopped;
 mod threads;
 
 use crate::support::files;

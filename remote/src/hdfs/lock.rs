@@ -202,6 +202,14 @@ pub(super) struct HdfsLock {
     shared: Arc<Shared>,
 }
 
+impl HdfsLock {
+    /// Fails if the lock is not held any more.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let (files, lease) = (Arc::clone(&self.files), Arc::clone(&self.lease));
+        self.shared.blocking.run(async move { lease.check(&files).await })
+    }
+}
+
 impl fmt::Debug for HdfsLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HdfsLock").field("key", &self.lease.key).finish_non_exhaustive()

@@ -57,6 +57,9 @@ impl Target for HdfsFiles {
 
     fn lock(self: Arc<Self>, file: FilePlace<'_>) -> io::Result<FileLock> {
         let (key, shared) = (file.key.to_owned(), Arc::clone(file.shared));
-        file.shared.blocking.run(async move { lock::take(&self, key, shared).await }).map(FileLock::new)
+        file.shared
+            .blocking
+            .run(async move { lock::take(&self, key, shared).await })
+            .map(|lock| FileLock::with_check(lock, lock::HdfsLock::check))
     }
 }

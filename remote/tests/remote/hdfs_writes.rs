@@ -366,7 +366,9 @@ fn the_loss_of_a_lock_above_leaves_those_below() {
     let (first, second) = (client(), client());
     let region = open_in(first.clone(), &root.join("r")).unwrap();
     let above = first.lock(&root.join(LOCK)).unwrap();
+    above.check().unwrap();
     second.end_writing(&root.join(LOCK)).unwrap();
+    above.check().unwrap_err();
     first.create_new(&root.join("file")).unwrap_err();
     region.put(put("a", "1")).unwrap();
     region.flush().unwrap();

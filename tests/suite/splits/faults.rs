@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A closed table with rows on both sides of `m`, in files and in a log.
-fn written(splits: &[&str]) -> FaultyStorage {
+pub(super) fn written(splits: &[&str]) -> FaultyStorage {
     written_in(FaultyStorage::new(), splits)
 }
 

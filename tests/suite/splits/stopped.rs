@@ -1,0 +1,194 @@
+//! A process is stopped within a split or merge until its locks are lost, as by a lease that ends, and goes
+//! on when another process has written to the table.
+
+use super::faults::written;
+use super::{ROOT, open, options, put, values};
+use crate::support::forward::forward;
+use hregion::io::faulty::FaultyStorage;
+use hregion::io::{FileLock, FileWriter, LogFile};
+use hregion::{Result, Storage, Table};
+use std::fmt;
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Weak};
+
+/// The files of a process that is stopped once, before one of its changes. The locks that it has are lost
+/// then, and so are all changes in their directories that it makes later. Other changes are made.
+struct Stopped {
+    files: FaultyStorage,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The number of changes before it is stopped.
+    left: Option<usize>,
+    /// What another process does meanwhile.
+    other: Option<Box<dyn FnOnce() + Send>>,
+    locks: Vec<(PathBuf, Weak<Mutex<Option<FileLock>>>)>,
+    /// The directories whose locks were lost.
+    lost: Vec<PathBuf>,
+}
+
+/// A lock; nothing is in it once it was lost.
+type Lease = Arc<Mutex<Option<FileLock>>>;
+
+fn check(lease: &Lease) -> io::Result<()> {
+    if lease.lock().unwrap().is_some() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+}
+
+impl Stopped {
+    fn new(files: &FaultyStorage) -> Arc<Self> {
+        Arc::new(Self { files: files.clone(), state: Mutex::default() })
+    }
+
+    fn stop_after(&self, changes: usize, other: impl FnOnce() + Send + 'static) {
+        let mut state = self.state.lock().unwrap();
+        (state.left, state.other) = (Some(changes), Some(Box::new(other)));
+    }
+
+    /// Whether the process has been stopped.
+    fn was_stopped(&self) -> bool {
+        self.state.lock().unwrap().other.is_none()
+    }
+
+    /// Called before a change.
+    fn change(&self, path: &Path) -> io::Result<()> {
+        let other = {
+            let mut state = self.state.lock().unwrap();
+            let is_time = state.left == Some(0);
+            state.left = state.left.and_then(|left| left.checked_sub(1));
+            if is_time { state.lose_locks() } else { None }
+        };
+        if let Some(other) = other {
+            other();
+        }
+        let is_in_lost = |dir: &PathBuf| path.starts_with(dir) && path != dir;
+        match self.state.lock().unwrap().lost.iter().any(is_in_lost) {
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl State {
+    fn lose_locks(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        for (dir, lock) in mem::take(&mut self.locks) {
+            if lock.upgrade().is_some_and(|lock| lock.lock().unwrap().take().is_some()) {
+                self.lost.push(dir);
+            }
+        }
+        self.other.take()
+    }
+}
+
+impl fmt::Debug for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopped").finish_non_exhaustive()
+    }
+}
+
+impl Storage for Stopped {
+    forward!(files: open sync_file sync_dir list_dir optional);
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.change(path)?;
+        self.files.create(path)
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.change(path)?;
+        self.files.create_new(path)
+    }
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        self.change(path)?;
+        self.files.create_log(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change(from)?;
+        self.files.rename(from, to)
+    }
+
+    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
+        self.change(link)?;
+        self.files.hard_link(original, link)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.change(path)?;
+        self.files.remove(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.change(path)?;
+        self.files.remove_dir(path)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.change(path)?;
+        self.files.create_dir_all(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        let lease: Lease = Arc::new(Mutex::new(Some(self.files.lock(path)?)));
+        let dir = path.parent().unwrap().to_owned();
+        let mut state = self.state.lock().unwrap();
+        state.lost.retain(|lost| *lost != dir);
+        state.locks.push((dir, Arc::downgrade(&lease)));
+        Ok(FileLock::with_check(lease, check))
+    }
+}
+
+/// Splits a table of one region, or merges two.
+fn change(table: &Table) -> Result<()> {
+    match &table.regions()[..] {
+        [first, second] => table.merge(first, second).map(drop),
+        _ => table.split("m").map(drop),
+    }
+}
+
+fn write(storage: &FaultyStorage) {
+    let table = open(storage, true);
+    for row in ["c", "q"] {
+        table.put(put(row, "other")).unwrap();
+    }
+    table.close().unwrap();
+}
+
+/// Whatever the first process does later, the regions are those that the other one has written to.
+#[test]
+fn what_was_written_after_the_locks_of_a_change_were_lost_stays() {
+    for splits in [&[][..], &["m"]] {
+        let storage = written(splits);
+        write(&storage);
+        let table = open(&storage, false);
+        let (expected, regions) = (values(&table), table.regions());
+        for n in 0.. {
+            let shown = format!("{splits:?}, change {n}");
+            let files = written(splits);
+            let stopped = Stopped::new(&files);
+            let with = options(&files).storage(Arc::clone(&stopped) as _).writable(true);
+            let table = Table::open_with(ROOT, "t", with).unwrap();
+            values(&table); // opens all regions
+            let other = files.clone();
+            stopped.stop_after(n, move || write(&other));
+            let changed = change(&table);
+            if !stopped.was_stopped() {
+                changed.unwrap_or_else(|error| panic!("{shown}: {error}"));
+                assert!(n > 20, "{shown}");
+                break;
+            }
+            assert!(changed.is_err(), "{shown}");
+            assert_eq!(values(&open(&files, false)), expected, "{shown}");
+            drop(table);
+            let table = open(&files, true);
+            assert_eq!((values(&table), table.regions()), (expected.clone(), regions.clone()), "{shown}");
+            change(&table).unwrap_or_else(|error| panic!("{shown}: {error}"));
+            assert_eq!(values(&table), expected, "{shown}");
+            table.close().unwrap();
+        }
+    }
+}
