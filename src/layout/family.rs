@@ -183,7 +183,8 @@ impl FamilyDir {
     /// Returns the path of the file in the first directory of `tables` that has it. A file may be moved to
     /// the archive while others still refer to it.
     fn find(&self, tables: Vec<PathBuf>, region: &str, file: &str, from: &Path) -> Result<PathBuf> {
-        for table in tables {
+        // Twice: it may be moved meanwhile, from one that is still to be looked at to one that was.
+        for table in tables.iter().chain(&tables) {
             let path = table.join(region).join(&self.family).join(file);
             match self.table.storage.open(&path) {
                 Ok(_) => return Ok(path),

@@ -372,10 +372,14 @@ impl FamilyOfSnapshot<'_> {
         places: &[PathBuf],
         listings: &mut Listings<'_>,
     ) -> Result<(PathBuf, DirEntry)> {
-        for path in places {
-            if let Some(entry) = listings.file(path)? {
-                return Ok((path.clone(), entry));
-            }
+        // Listed again, as it may be moved meanwhile, from one that is still to be listed to one that was.
+        let found = first_of(places, listings)?;
+        let found = found.map_or_else(
+            || first_of(places, &mut self.snapshot.tree.listings(self.storage)),
+            |found| Ok(Some(found)),
+        );
+        if let Some(found) = found? {
+            return Ok(found);
         }
         let places: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
         let message = format!(
@@ -388,6 +392,16 @@ impl FamilyOfSnapshot<'_> {
         );
         Err(not_found("read", &self.snapshot.manifest, message))
     }
+}
+
+/// Returns the first of some files that is there.
+fn first_of(places: &[PathBuf], listings: &mut Listings<'_>) -> Result<Option<(PathBuf, DirEntry)>> {
+    for path in places {
+        if let Some(entry) = listings.file(path)? {
+            return Ok(Some((path.clone(), entry)));
+        }
+    }
+    Ok(None)
 }
 
 /// Fails if the manifest has another version than the one that is read.

@@ -499,7 +499,8 @@ impl RegionOptions {
 
     /// Opens the files of a store. If another process may change the region, the files are listed again after
     /// they are open, because a listing made while files are replaced may have neither the old nor the new
-    /// ones.
+    /// ones. In any case, another process may move files of other regions, to which links and references
+    /// lead.
     fn open_store_files(
         &self,
         dir: &RegionDir,
@@ -511,7 +512,7 @@ impl RegionOptions {
         let mut listed = self.list_store_files(dir, family, list)?;
         for _ in 0..LISTINGS {
             let opened = open_files(&store.options, &listed.files);
-            if !self.writable && opened.as_ref().err().is_none_or(Error::is_not_found) {
+            if opened.as_ref().map_or_else(Error::is_not_found, |_| !self.writable) {
                 let again = self.list_store_files(dir, family, list)?;
                 if !is_same(&again.files, &listed.files) {
                     listed = again;

@@ -33,6 +33,7 @@ mod log_ends;
 mod metamorphic;
 mod model;
 mod model_corpora;
+mod moved_files;
 mod mutations;
 mod observers;
 mod oracle;

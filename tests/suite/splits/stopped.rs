@@ -6,7 +6,7 @@ use super::{ROOT, open, options, put, values};
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{FileLock, FileWriter, LogFile};
-use hregion::{Result, Storage, Table};
+use hregion::{FileHandles, Result, Storage, Table};
 use std::fmt;
 use std::io;
 use std::mem;
@@ -170,8 +170,9 @@ fn what_was_written_after_the_locks_of_a_change_were_lost_stays() {
             let shown = format!("{splits:?}, change {n}");
             let files = written(splits);
             let stopped = Stopped::new(&files);
-            let with = options(&files).storage(Arc::clone(&stopped) as _).writable(true);
-            let table = Table::open_with(ROOT, "t", with).unwrap();
+            let handles = FileHandles::with_capacity(100);
+            let with = options(&files).storage(Arc::clone(&stopped) as _).file_handles(&handles);
+            let table = Table::open_with(ROOT, "t", with.writable(true)).unwrap();
             values(&table); // opens all regions
             let other = files.clone();
             stopped.stop_after(n, move || write(&other));

@@ -1,0 +1,141 @@
+//! Links are followed while another process moves the files to which they lead.
+
+use crate::support::forward::forward;
+use hregion::io::faulty::FaultyStorage;
+use hregion::io::{DirEntry, FileReader};
+use hregion::{Compaction, Family, FileHandles, Get, Put, Region, RegionOptions, Result, Storage, Table};
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+const ROOT: &str = "root";
+const TABLE: &str = "root/data/default/t";
+const REMOVED: &str = "root/.tmp/data/default/t";
+
+/// A storage in which another process does something once, before a file of the table `t` is looked for.
+struct Moves {
+    files: FaultyStorage,
+    /// How often one is looked for before that, and what is done then.
+    act: Mutex<(usize, Option<Act>)>,
+}
+
+type Act = Box<dyn FnOnce() + Send>;
+
+impl Moves {
+    fn look_for(&self, path: &Path) {
+        if !path.iter().any(|part| part == "t" || part == ".tmp") {
+            return;
+        }
+        let act = {
+            let mut act = self.act.lock().unwrap();
+            match act.0.checked_sub(1) {
+                None => act.1.take(),
+                Some(left) => {
+                    act.0 = left;
+                    None
+                }
+            }
+        };
+        if let Some(act) = act {
+            act();
+        }
+    }
+}
+
+impl fmt::Debug for Moves {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Moves").finish_non_exhaustive()
+    }
+}
+
+impl Storage for Moves {
+    forward!(files: create create_new create_log hard_link rename remove remove_dir);
+    forward!(files: sync_file sync_dir create_dir_all lock optional);
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        self.look_for(path);
+        self.files.open(path)
+    }
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.look_for(path);
+        self.files.list_dir(path)
+    }
+}
+
+/// As in a process of its own.
+fn options(storage: Arc<dyn Storage>) -> RegionOptions {
+    let handles = FileHandles::with_capacity(100);
+    Region::options().storage(storage).file_handles(&handles).compaction_enabled(false)
+}
+
+/// A table, a snapshot of it, and a clone of that.
+fn cloned() -> FaultyStorage {
+    let files = FaultyStorage::new();
+    let shared: Arc<dyn Storage> = Arc::new(files.clone());
+    let families = [Family::new("f")];
+    let table = Table::create_with(ROOT, "t", &families, &[""; 0], options(Arc::clone(&shared))).unwrap();
+    for row in ["a", "b"] {
+        table.put(Put::new(row).cell_at("f", "q", 1, "v")).unwrap();
+        table.flush().unwrap();
+    }
+    table.snapshot("s").unwrap();
+    table.close().unwrap();
+    Table::clone_snapshot(ROOT, "s", "c", options(shared)).unwrap().close().unwrap();
+    files
+}
+
+/// The same after the first rename of a deletion of the table, whose process has died.
+fn removed() -> FaultyStorage {
+    let files = cloned();
+    files.create_dir_all(Path::new(REMOVED).parent().unwrap()).unwrap();
+    files.rename(Path::new(TABLE), Path::new(REMOVED)).unwrap();
+    files
+}
+
+fn compact(storage: Arc<dyn Storage>) {
+    let table = Table::open_with(ROOT, "t", options(storage).writable(true)).unwrap();
+    table.compact(Compaction::Major).unwrap();
+    table.close().unwrap();
+}
+
+fn delete(storage: Arc<dyn Storage>) {
+    Table::delete_table(ROOT, "t", &options(storage)).unwrap();
+}
+
+type Setup = fn() -> FaultyStorage;
+type OfStorage<T> = fn(Arc<dyn Storage>) -> T;
+
+#[test]
+fn files_that_are_moved_meanwhile_are_found() {
+    let changes: [(Setup, OfStorage<()>); 3] = [(cloned, compact), (cloned, delete), (removed, delete)];
+    let opened: [OfStorage<Result<Table>>; 3] = [
+        |storage| Table::open_with(ROOT, "c", options(storage).writable(true)),
+        |storage| Table::open_with(ROOT, "c", options(storage)),
+        |storage| Table::clone_snapshot(ROOT, "s", "d", options(storage)),
+    ];
+    for (i, (setup, change)) in changes.into_iter().enumerate() {
+        for (j, open) in opened.into_iter().enumerate() {
+            for n in 0.. {
+                let context = format!("change {i}, table {j}, call {n}");
+                let files = setup();
+                let other: Arc<dyn Storage> = Arc::new(files.clone());
+                let act: Act = Box::new(move || change(other));
+                let moves = Arc::new(Moves { files, act: Mutex::new((n, Some(act))) });
+                let table =
+                    open(Arc::clone(&moves) as _).unwrap_or_else(|error| panic!("{context}: {error}"));
+                for row in ["a", "b"] {
+                    let found =
+                        table.get(&Get::new(row)).unwrap_or_else(|error| panic!("{context}: {error}"));
+                    assert_eq!(found.value("f", "q"), Some(&b"v"[..]), "{context}");
+                }
+                table.close().unwrap_or_else(|error| panic!("{context}: {error}"));
+                if moves.act.lock().unwrap().1.is_some() {
+                    assert!(n > 2, "{context}");
+                    break;
+                }
+            }
+        }
+    }
+}
