@@ -5,6 +5,7 @@
 use super::durable::{
     create_dir_durably, list_if_exists, parent, remove, sync_dir, sync_file, unless_not_found, write_file,
 };
+use super::table_regions::LISTINGS;
 use super::tracker::{DEFAULT, IMPL, StoreFileTracker};
 use crate::binary::StringBinary;
 use crate::error::{Corruption, Error, Result};
@@ -59,6 +60,18 @@ pub(crate) fn read_descriptor(
 
 /// As [`read_descriptor`], of whatever table.
 fn find_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<StoredDescriptor>> {
+    let mut found = newest_descriptor(storage, owner);
+    for _ in 1..LISTINGS {
+        // Another process may have replaced the one that was listed.
+        if !found.as_ref().is_err_and(Error::is_not_found) {
+            break;
+        }
+        found = newest_descriptor(storage, owner);
+    }
+    found
+}
+
+fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<StoredDescriptor>> {
     let mut newest: Option<(u64, bool, PathBuf)> = None;
     let mut torn = None;
     // Before 0.96 the descriptor was in the table's directory.

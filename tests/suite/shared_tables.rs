@@ -1,9 +1,11 @@
 //! A table that two processes change at the same time, each by a region of its own.
 
 use crate::support::forward::forward;
-use hregion::io::FileWriter;
 use hregion::io::faulty::FaultyStorage;
-use hregion::{Error, ErrorKind, Family, Get, Put, Region, RegionOptions, Result, Storage, Table};
+use hregion::io::{FileReader, FileWriter};
+use hregion::{
+    Error, ErrorKind, Family, FileHandles, Get, Put, Region, RegionOptions, Result, Storage, Table,
+};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +27,8 @@ struct Meddled {
 enum Moment {
     /// Before the root is locked.
     Lock,
+    /// Before a descriptor is read.
+    Read,
     /// Before a descriptor is created.
     Create,
     /// After a descriptor was written. The call fails, too.
@@ -57,8 +61,13 @@ fn is_descriptor(path: &Path) -> bool {
 }
 
 impl Storage for Meddled {
-    forward!(inner: open create_log rename hard_link remove remove_dir sync_file sync_dir list_dir);
+    forward!(inner: create_log rename hard_link remove remove_dir sync_file sync_dir list_dir);
     forward!(inner: create_dir_all optional);
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        self.meddle_at(Moment::Read, is_descriptor(path));
+        self.inner.open(path)
+    }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         self.meddle_at(Moment::Create, is_descriptor(path));
@@ -112,8 +121,10 @@ fn family(name: &str) -> Family {
     Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE")
 }
 
+/// As in a process of its own.
 fn options(storage: Arc<dyn Storage>) -> RegionOptions {
-    Region::options().storage(storage).compaction_enabled(false)
+    let handles = FileHandles::with_capacity(100);
+    Region::options().storage(storage).file_handles(&handles).compaction_enabled(false)
 }
 
 fn regions(storage: &FaultyStorage) -> [PathBuf; 2] {
@@ -176,6 +187,31 @@ fn families_that_two_processes_add_are_both_there() {
             }
             table.close().unwrap();
         }
+    }
+}
+
+/// A process that adds a family removes the old descriptor, which another one has just listed.
+#[test]
+fn a_descriptor_that_is_replaced_before_it_is_read_is_read_again() {
+    for objects in [false, true] {
+        let storage = FaultyStorage::new();
+        if objects {
+            storage.has_objects();
+        }
+        let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+        Table::create_with(ROOT, "t", &[family("f")], &["m"], options(shared)).unwrap().close().unwrap();
+        let [one, two] = regions(&storage);
+        let other: Other = {
+            let storage = Arc::new(storage.clone());
+            Box::new(move || add(storage, &one, "x", "a").unwrap())
+        };
+        let other = Arc::new(Mutex::new(Some(other)));
+        let moment = Moment::Read;
+        let meddled = Meddled { inner: storage, moment, other: Arc::clone(&other) };
+        let region = options(Arc::new(meddled)).open(&two).unwrap();
+        assert!(other.lock().unwrap().is_none());
+        let names: Vec<&[u8]> = region.families().map(Family::name).collect();
+        assert_eq!(names, [b"f", b"x"], "{objects}");
     }
 }
 
