@@ -166,9 +166,9 @@ impl FamilyDir {
         };
         let hfile = match parsed.target() {
             Target::HFile(_) if reference.is_none() => path,
-            Target::HFile(file) => self.find(self.table.own_dirs(), parent, file, &path)?,
+            Target::HFile(file) => self.find(&self.table.own_dirs(), parent, file, &path)?,
             Target::Link { table, region, file } => {
-                self.find(self.table.dirs_of(table, &path)?, region, file, &path)?
+                self.find(&self.table.dirs_of(table, &path)?, region, file, &path)?
             }
         };
         let modified_millis = entry.modified_millis;
@@ -182,9 +182,9 @@ impl FamilyDir {
 
     /// Returns the path of the file in the first directory of `tables` that has it. A file may be moved to
     /// the archive while others still refer to it.
-    fn find(&self, tables: Vec<PathBuf>, region: &str, file: &str, from: &Path) -> Result<PathBuf> {
+    fn find(&self, tables: &[PathBuf], region: &str, file: &str, from: &Path) -> Result<PathBuf> {
         // Twice: it may be moved meanwhile, from one that is still to be looked at to one that was.
-        for table in tables.iter().chain(&tables) {
+        for table in tables.iter().chain(tables) {
             let path = table.join(region).join(&self.family).join(file);
             match self.table.storage.open(&path) {
                 Ok(_) => return Ok(path),
