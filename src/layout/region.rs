@@ -508,11 +508,25 @@ impl RegionDir {
     /// # Errors
     ///
     /// If the directory, a list, a reference or a link cannot be read or is malformed; if the target of a
-    /// reference or link is missing; or if a reference is to a half that does not belong to the region.
+    /// reference or link is missing; if a reference is to a half that does not belong to the region; or if
+    /// the region's directory does not exist any more.
     pub(crate) fn store_files(&self, family: &[u8]) -> Result<StoreFiles> {
         let files = self.family(family).store_files(self.tracker(family)?)?;
+        if files.files.is_empty() {
+            // The family's directory need not exist, but it is also missed once that of the region is moved.
+            self.check_exists()?;
+        }
         self.check_references(family, &files)?;
         Ok(files)
+    }
+
+    /// Fails if the directory does not exist: another process has archived or removed the region since it was
+    /// opened.
+    fn check_exists(&self) -> Result<()> {
+        match list_if_exists(&**self.storage(), &self.path)? {
+            Some(_) => Ok(()),
+            None => Err(is_gone(&self.path)),
+        }
     }
 
     /// Fails if a file of a family is a reference to a half that does not belong to the region.
@@ -633,6 +647,13 @@ pub(crate) fn find_region_info(storage: &dyn Storage, dir: &Path) -> Result<Opti
         Err(error) if error.is_not_found() => Ok(None),
         read => read.map(Some),
     }
+}
+
+/// The error of a region's directory that was there before.
+#[cold]
+pub(crate) fn is_gone(dir: &Path) -> Error {
+    let message = "another process has split, merged or removed the region: try again";
+    Error::io("find", dir, io::Error::new(io::ErrorKind::NotFound, message))
 }
 
 /// Writes the contents of a new region to an existing directory. `.regioninfo`, which makes it a region, is

@@ -134,14 +134,12 @@ impl RegionOptions {
         let (limits, may_vanish) = (self.replay_limits(&dir)?, !self.writable);
         let (given, accept_torn) = (&self.replay_logs, self.accept_torn_logs);
         let edits = RecoveredEdits::new(&dir, given, &self.storage, &limits, may_vanish, accept_torn)?;
-        let (mut stores, mut files, mut flushed) = (Vec::new(), Vec::new(), Vec::new());
-        for family in families {
-            let store = self.new_store(&dir, family, &options)?;
-            let opened = self.open_store_files(&dir, &store, list, &mut warnings)?;
-            flushed.push(opened.files.iter().map(StoreFile::max_seq_id).fold(0, i64::max));
-            files.push(opened);
-            stores.push(store);
-        }
+        let new_store = |family: Family| self.new_store(&dir, family, &options);
+        let stores = families.into_iter().map(new_store).collect::<Result<Vec<Store>>>()?;
+        let files = self.open_store_files(&dir, &stores, list, &mut warnings)?;
+        let greatest =
+            |opened: &StoreContent| opened.files.iter().map(StoreFile::max_seq_id).fold(0, i64::max);
+        let flushed: Vec<i64> = files.iter().map(greatest).collect();
         if self.writable
             && !self.logs_are_split
             && let Some(root) = dir.root_of_table()
@@ -497,36 +495,41 @@ impl RegionOptions {
         Ok((families, warnings))
     }
 
-    /// Opens the files of a store. If another process may change the region, the files are listed again after
-    /// they are open, because a listing made while files are replaced may have neither the old nor the new
-    /// ones. In any case, another process may move files of other regions, to which links and references
-    /// lead.
+    /// Opens the files of the stores. If another process may change the region, the files of all stores are
+    /// listed again after they are open: a listing made while files are replaced may have neither the old nor
+    /// the new ones, and those of two families may be from before and after a bulk load into both. In any
+    /// case, another process may move files of other regions, to which links and references lead.
     fn open_store_files(
         &self,
         dir: &RegionDir,
-        store: &Store,
+        stores: &[Store],
         list: ListFiles<'_>,
         warnings: &mut Vec<Error>,
-    ) -> Result<StoreContent> {
-        let family = store.family.name();
-        let mut listed = self.list_store_files(dir, family, list)?;
+    ) -> Result<Vec<StoreContent>> {
+        let list_all = || -> Result<Vec<StoreFiles>> {
+            stores.iter().map(|store| self.list_store_files(dir, store.family.name(), list)).collect()
+        };
+        let mut listed = list_all()?;
         for _ in 0..LISTINGS {
-            let opened = open_files(&store.options, &listed.files);
+            let open = |(store, listed): (&Store, &StoreFiles)| open_files(&store.options, &listed.files);
+            let opened = stores.iter().zip(&listed).map(open).collect::<Result<Vec<OpenedFiles>>>();
             if opened.as_ref().map_or_else(Error::is_not_found, |_| !self.writable) {
-                let again = self.list_store_files(dir, family, list)?;
-                if !is_same(&again.files, &listed.files) {
+                let again = list_all()?;
+                if !again.iter().zip(&listed).all(|(again, listed)| is_same(&again.files, &listed.files)) {
                     listed = again;
                     continue;
                 }
             }
-            let mut opened = opened?;
-            warnings.append(&mut listed.warnings);
-            warnings.append(&mut opened.warnings);
-            return Ok(StoreContent::new(opened, &listed.ignored));
+            let content = |(mut opened, mut listed): (OpenedFiles, StoreFiles)| {
+                warnings.append(&mut listed.warnings);
+                warnings.append(&mut opened.warnings);
+                StoreContent::new(opened, &listed.ignored)
+            };
+            return Ok(opened?.into_iter().zip(listed).map(content).collect());
         }
         let message = "another process keeps changing the files: try again later";
         let error = io::Error::new(io::ErrorKind::Interrupted, message);
-        Err(Error::io("list", &store.dir, error))
+        Err(Error::io("list", dir.path(), error))
     }
 
     /// Lists the files of a family. Retries if the target of a reference or link, or a file of a snapshot, is

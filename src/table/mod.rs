@@ -52,6 +52,7 @@ pub use view::TableView;
 
 use crate::cell::{Row, RowBuf, RowRef};
 use crate::error::{Error, Result};
+use crate::layout::{find_region_info, is_gone};
 use crate::locator::RegionInconsistency;
 use crate::op::{Get, Scan};
 use crate::region::{Region, RegionOptions};
@@ -339,7 +340,7 @@ impl TableCore {
         {
             return Ok(None);
         }
-        let region = slot.source.open(self.options.clone())?;
+        let region = slot.source.open(self.options.clone()).map_err(|error| self.say_gone(slot, error))?;
         if self.options.is_writable() {
             self.check_serving(slot)?;
         }
@@ -348,6 +349,17 @@ impl TableCore {
             let _ = slot.region.set(region.clone());
         }
         Ok(Some(region))
+    }
+
+    /// Returns the error of a region that cannot be opened: another one if its directory is gone.
+    fn say_gone(&self, slot: &RegionSlot, error: Error) -> Error {
+        let storage = &**self.options.file_storage();
+        match slot.dir() {
+            Some(dir) if error.is_not_found() && matches!(find_region_info(storage, dir), Ok(None)) => {
+                is_gone(dir)
+            }
+            _ => error,
+        }
     }
 }
 

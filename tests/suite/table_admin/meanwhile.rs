@@ -1,8 +1,10 @@
 //! What another process does to a table while it is created, restored or deleted.
 
 use super::*;
-use hregion::Get;
+use hregion::{Error, Get};
 use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 type IsTime = Box<dyn Fn(&Path) -> bool + Send + Sync>;
 type Act = Box<dyn FnOnce() + Send>;
@@ -126,4 +128,81 @@ fn a_table_that_was_deleted_does_not_come_back_by_a_write() {
     let families = [Family::new("f"), Family::new("g").max_versions(3)];
     let table = Table::create_with(ROOT, T, &families, &["m"], options(&storage)).unwrap();
     assert!(cells(&table).is_empty());
+}
+
+/// A storage in which another process changes a table once, right before a directory is listed.
+#[derive(Debug)]
+struct BeforeListing {
+    local: hregion::LocalStorage,
+    root: PathBuf,
+    /// The number of listings up to that one.
+    left: AtomicUsize,
+    act: fn(&Path),
+}
+
+impl Storage for BeforeListing {
+    forward!(local: open create create_new create_log hard_link rename remove remove_dir);
+    forward!(local: sync_file sync_dir create_dir_all lock optional);
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let next = |left: usize| left.checked_sub(1);
+        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) == Ok(1) {
+            (self.act)(&self.root);
+        }
+        self.local.list_dir(path)
+    }
+}
+
+/// Returns the number of cells that a scan of a table returns, of all regions.
+fn count(root: &Path, storage: Arc<dyn Storage>) -> Result<usize> {
+    let table = Table::open_with(root, "t", Region::options().storage(storage))?;
+    let mut cells = 0;
+    table.for_each_row(&Scan::new(), |row| {
+        cells += row.len();
+        Ok::<_, Error>(ControlFlow::Continue(()))
+    })?;
+    Ok(cells)
+}
+
+/// The families of a region that is gone have no directories, but that is not to say that they have no files.
+#[test]
+fn a_region_that_is_gone_once_it_is_read_is_not_read_as_an_empty_one() {
+    let delete = |root: &Path| Table::delete_table(root, "t", &Region::options()).unwrap();
+    let truncate = |root: &Path| Table::truncate(root, "t", true, &Region::options()).unwrap();
+    let split = |root: &Path| {
+        let table = Table::open_with(root, "t", Region::options().writable(true)).unwrap();
+        table.split("x").unwrap();
+        table.compact(Compaction::Major).unwrap();
+        assert_eq!(table.archive_parents().unwrap().len(), 1);
+        table.close().unwrap();
+    };
+    let acts: [(fn(&Path), Option<usize>); 3] = [(delete, None), (truncate, Some(0)), (split, Some(4))];
+    for (act, after) in acts {
+        let mut gone = 0;
+        for listing in 1.. {
+            let dir = tempfile::tempdir().unwrap();
+            let families = [Family::new("f"), Family::new("g")];
+            let table = Table::create(dir.path(), "t", &families, &["m"]).unwrap();
+            for row in ["a", "x"] {
+                table.put(Put::new(row).cell_at("f", "q", 5, "v").cell_at("g", "q", 5, "v")).unwrap();
+            }
+            table.close().unwrap();
+            let root = dir.path().to_owned();
+            let local = hregion::LocalStorage;
+            let storage = Arc::new(BeforeListing { local, root, left: AtomicUsize::new(listing), act });
+            match count(dir.path(), Arc::clone(&storage) as _) {
+                Ok(cells) => assert!(cells == 4 || Some(cells) == after, "{listing}: {cells} cells"),
+                Err(error) if error.message().contains("another process has split, merged or removed") => {
+                    gone += 1;
+                }
+                Err(error) => {
+                    assert!(matches!(error.kind(), ErrorKind::Io | ErrorKind::TableNotFound), "{error}");
+                }
+            }
+            if storage.left.load(Ordering::Relaxed) > 0 {
+                break;
+            }
+        }
+        assert!(gone > 1, "{gone} listings");
+    }
 }
