@@ -7,7 +7,8 @@
 //! 1. The caller writes the new files elsewhere, completely and synced, and opens each once.
 //! 2. If new files of others are to be on a list, a [record](super::load_record) of their places is written.
 //! 3. All new files but the last are renamed into the family's directory, which is synced; then the last one,
-//!    which is the only one that may record the files it replaces.
+//!    which is the only one that may record the files it replaces. The last ones of all families are renamed
+//!    one right after the other, before any directory is synced.
 //! 4. The caller opens the new files under their names, in `open`.
 //! 5. With a FILE tracker, a new list is written, synced and renamed, and its directory is synced. The record
 //!    is removed after all lists.
@@ -211,29 +212,27 @@ impl RegionDir {
         }
         for change in changes {
             let dir = self.family(change.family).path();
-            for (i, file) in change.add.iter().enumerate() {
-                let to = dir.join(&file.name);
-                if file.from == to {
-                    continue;
-                }
-                // Renames may reach the disk in any order, and the last file may record that it replaces
-                // others.
-                if i > 0 && i + 1 == change.add.len() {
-                    sync_dir(storage, &dir)?;
-                }
-                let (from, is_ours) = (file.from.clone(), file.is_ours);
-                steps.push(UndoStep::Named { from, to: to.clone(), is_ours });
-                rename(storage, &file.from, &to)?;
-            }
-            if !change.add.is_empty() {
+            let others = change.add.split_last().map(|(_, others)| others).unwrap_or_default();
+            others.iter().try_for_each(|file| self.name_file(&dir, file, steps))?;
+            // Renames may reach the disk in any order, and the last file may record that it replaces others.
+            if others.iter().any(|file| file.from != dir.join(&file.name)) {
                 sync_dir(storage, &dir)?;
             }
         }
+        // The last files are named one right after the other: another process that reads the region just then
+        // may see those of some families only.
+        for change in changes {
+            let dir = self.family(change.family).path();
+            change.add.last().map_or(Ok(()), |file| self.name_file(&dir, file, steps))?;
+        }
+        for change in changes.iter().filter(|change| !change.add.is_empty()) {
+            sync_dir(storage, &self.family(change.family).path())?;
+        }
         let opened = open()?;
+        let aside = |i: usize| self.tmp().join(format!("filelist.{i}"));
+        lists.iter().enumerate().try_for_each(|(i, list)| list.write(storage, &aside(i)))?;
         for (i, list) in lists.into_iter().enumerate() {
-            let aside = self.tmp().join(format!("filelist.{i}"));
-            list.write(storage, &aside)?;
-            let published = list.publish(storage, &aside);
+            let published = list.publish(storage, &aside(i));
             // Another list of its number is not this one, and stays.
             if !published.as_ref().is_err_and(Error::is_already_exists) {
                 steps.push(UndoStep::Listed(list));
@@ -246,6 +245,17 @@ impl RegionDir {
             remove_record(storage, self.path())?;
         }
         Ok(opened)
+    }
+
+    /// Renames a file into the directory of its family, unless it was written there.
+    fn name_file(&self, dir: &Path, file: &StagedFile, steps: &mut Vec<UndoStep>) -> Result<()> {
+        let to = dir.join(&file.name);
+        if file.from == to {
+            return Ok(());
+        }
+        let (from, is_ours) = (file.from.clone(), file.is_ours);
+        steps.push(UndoStep::Named { from, to: to.clone(), is_ours });
+        rename(&**self.storage(), &file.from, &to)
     }
 
     /// Undoes steps in reverse order, durably.

@@ -17,8 +17,9 @@ use std::sync::Arc;
 
 impl Region {
     /// Takes over HFiles, each as a store file of the given family: they are synced and moved, not copied.
-    /// All of them become visible to reads at once. If the process dies meanwhile, some families may have
-    /// their files and others not, as in HBase. Files of a family with the store file tracker FILE may have
+    /// All of them become visible to reads at once; in other processes, those of each family by a rename, one
+    /// right after the other. If the process dies meanwhile, some families may have their files and others
+    /// not, as in HBase. Files of a family with the store file tracker FILE may have
     /// been moved, but not taken over: a repeated call with the same files takes them; others are refused
     /// before.
     ///

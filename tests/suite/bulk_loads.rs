@@ -1,6 +1,7 @@
 //! Bulk loads into tables: HBase's input, and files that span regions.
 
 use crate::support::files::copy_dir;
+use crate::support::forward::forward;
 use crate::support::{cells, golden};
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::io::{LocalStorage, Storage};
@@ -9,9 +10,9 @@ use hregion::{
     Family, Filter, Get, HFile, HFileWriter, Put, Region, RegionOptions, Result, Row, Scan, SeekKey,
     StoreFileOrigin, StoreFileWriter, Table, TableChanges,
 };
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::{fs, io};
 
 const ROOT: &str = "/hbase";
 const INPUT: &str = "/input";
@@ -890,4 +891,39 @@ fn a_load_removes_nothing_behind_a_link() {
     fs::remove_file(family.join(".tmp")).unwrap();
     table.bulk_load(&input).unwrap();
     assert_eq!(rows(&table).len(), ROWS.len());
+}
+
+/// A storage that notes, before a directory of a family is synced, how many cells another process reads.
+#[derive(Debug)]
+struct ReadAtSyncs {
+    files: FaultyStorage,
+    seen: Mutex<Vec<usize>>,
+}
+
+impl Storage for ReadAtSyncs {
+    forward!(files: open create create_new create_log rename hard_link remove remove_dir);
+    forward!(files: sync_file list_dir create_dir_all lock optional);
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        if ["/region/f", "/region/g"].map(Path::new).contains(&path) {
+            let region = options(&self.files).open("/region").unwrap();
+            self.seen.lock().unwrap().push(region.get(&Get::new("a")).unwrap().len());
+        }
+        self.files.sync_dir(path)
+    }
+}
+
+/// All families have their files before anything is synced, which takes time.
+#[test]
+fn another_process_does_not_read_the_files_of_some_families_for_long() {
+    let files = FaultyStorage::new();
+    let new = options(&files).create_if_missing(true).family(Family::new("f")).family(Family::new("g"));
+    new.open("/region").unwrap().close().unwrap();
+    write(&files, "/input/f/0a", &["a"]);
+    write(&files, "/input/g/0b", &["a"]);
+    let storage = Arc::new(ReadAtSyncs { files, seen: Mutex::default() });
+    let region = Region::options().storage(Arc::clone(&storage) as _).writable(true).open("/region").unwrap();
+    region.bulk_load(&[("f", "/input/f/0a"), ("g", "/input/g/0b")]).unwrap();
+    let seen = storage.seen.lock().unwrap();
+    assert!(seen.contains(&2) && !seen.contains(&1), "{seen:?}");
 }
