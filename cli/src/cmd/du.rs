@@ -27,8 +27,9 @@ use std::sync::Arc;
 /// Reads the trailers of the files, and no cells. Prints the bytes, the number of cells, the oldest and the
 /// newest timestamp of each file, and of each family, region and directory above; then how much compression
 /// saves, and the overlap of the files of a family: how many of them a get reads at most, if their Bloom
-/// filters deny nothing. References and links have few bytes and no cells of their own. The timestamps are
-/// those of the time range in the file: from 0 on, if it has a marker that deletes all older versions.
+/// filters deny nothing. References and links have few bytes and no cells of their own; those of files that
+/// are being written are not known. The timestamps are those of the time range in the file: from 0 on, if it
+/// has a marker that deletes all older versions.
 ///
 /// With --blocks, reads the headers of all blocks, and prints for each family how many bytes and blocks there
 /// are of each type (cells, index, Bloom filters …), and how many runs of adjacent blocks they form: few runs
@@ -99,8 +100,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         let mut open: Vec<(PathBuf, Usage)> = Vec::new();
         for family in files.chunk_by(|(a, _), (b, _)| a.parent() == b.parent()) {
             let blocks = &mut blocks;
-            let opened = family.iter().map(|(path, kind)| {
-                StoreFile::open(path, *kind, &options, args.blocks.then_some(&mut *blocks))
+            let opened = family.iter().filter_map(|(path, kind)| {
+                let opened = StoreFile::open(path, *kind, &options, args.blocks.then_some(&mut *blocks));
+                unless_gone(path, opened).transpose()
             });
             let mut opened = opened.collect::<Result<Vec<_>, Failure>>()?;
             let depth = set_overlaps(&mut opened);
@@ -151,7 +153,9 @@ fn store_files(target: &Path, storage: &Arc<dyn Storage>) -> Result<Vec<(PathBuf
     }
     let mut files = Vec::new();
     for path in paths {
-        let kind = FileKind::of(storage, &path)?;
+        let Some(kind) = unless_gone(&path, FileKind::of(storage, &path).map_err(Failure::from))? else {
+            continue;
+        };
         let is_stored = match kind {
             FileKind::Reference | FileKind::Link => true,
             FileKind::StoreFile => path == *target || has_store_file_name(&path),
@@ -163,6 +167,20 @@ fn store_files(target: &Path, storage: &Arc<dyn Storage>) -> Result<Vec<(PathBuf
         }
     }
     Ok(files)
+}
+
+/// Returns what was found out about a file; `None` if that failed because the file is not there any more:
+/// another process has renamed, archived or removed it since it was listed.
+fn unless_gone<T>(path: &Path, found: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match found {
+        Err(_) if !probe::exists(path)? => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// Whether a file is in a directory of files that are being written.
+fn is_unfinished(path: &Path) -> bool {
+    path.ancestors().skip(1).any(|dir| dir.file_name().is_some_and(|name| name == ".tmp"))
 }
 
 /// Sets the overlap of each file of a family. Returns how many have rows in a range that all of them span.
@@ -208,7 +226,10 @@ impl StoreFile {
         if matches!(kind, FileKind::Reference | FileKind::Link) || bytes == 0 {
             return Ok(this);
         }
-        let file = options.open(path)?;
+        let file = match options.open(path) {
+            Err(_) if is_unfinished(path) && probe::exists(path)? => return Ok(this),
+            opened => opened?,
+        };
         if let Some(blocks) = blocks {
             blocks.add(file_names(path)?, &file)?;
         }
@@ -250,4 +271,20 @@ fn print_json(file: &StoreFile, out: &mut Output) -> Result<(), Failure> {
         "last": file.rows.as_ref().map(|rows| row(&rows.1)),
         "overlap": file.overlap,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_gone_is_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let (there, gone) = (dir.path().join("there"), dir.path().join("gone"));
+        std::fs::write(&there, "").unwrap();
+        let fault = || Err::<(), Failure>(CommandError::corrupt(&there, "damaged").into());
+        assert!(unless_gone(&there, fault()).is_err());
+        assert!(unless_gone(&gone, fault()).unwrap().is_none());
+        assert!(unless_gone(&gone, Ok(())).unwrap().is_some());
+    }
 }

@@ -223,3 +223,22 @@ fn regions_out_of_balance_are_named() {
     let region = format!("{root}/data/default/t/{}", names[0]);
     assert_eq!(code(&run(&["du", "--balance", &region])), 4);
 }
+
+/// A file in `.tmp` has no trailer until it is complete.
+#[test]
+fn of_files_that_are_being_written_only_the_bytes_are_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &[""; 0]).unwrap();
+    table.put(Put::new("a").cell("f", "q", "v")).unwrap();
+    table.close().unwrap();
+    let region = dir.path().join("data/default/t").join(table.regions()[0].encoded_name());
+    let unfinished = region.join(".tmp/f/0123456789abcdef0123456789abcdef");
+    fs::create_dir_all(unfinished.parent().unwrap()).unwrap();
+    fs::write(&unfinished, b"DATABLK*").unwrap();
+    let lines = json_lines(&ok(&["du", "--json", region.to_str().unwrap()]));
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for line in lines {
+        let is_whole = line["path"].as_str() != unfinished.to_str();
+        assert_eq!((line["cells"].is_null(), line["bytes"] == 8), (!is_whole, !is_whole), "{line}");
+    }
+}
