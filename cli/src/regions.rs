@@ -162,7 +162,11 @@ pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Co
     for (path, is_link) in places::list(dir).map_err(fault)? {
         match probe::is_dir(&path)? {
             true if is_link => {}
-            true => files_below(&path, files)?,
+            true => match files_below(&path, files) {
+                // Another process has renamed or removed it since it was listed.
+                Err(_) if !probe::exists(&path)? => {}
+                listed => listed?,
+            },
             false => files.push(path),
         }
     }

@@ -106,8 +106,13 @@ impl TableTree {
                 return Ok(locks);
             }
             for name in names {
-                let taken = lock(&self.dir().join(&name))?;
-                locks.insert(name, taken);
+                let region = self.dir().join(&name);
+                match lock(&region) {
+                    // Another process has archived it since the listing.
+                    Err(error)
+                        if error.is_not_found() && self.tree.list(&*self.storage, &region)?.is_none() => {}
+                    taken => drop(locks.insert(name, taken?)),
+                }
             }
         }
     }

@@ -206,3 +206,35 @@ fn a_region_that_is_gone_once_it_is_read_is_not_read_as_an_empty_one() {
         assert!(gone > 1, "{gone} listings");
     }
 }
+
+/// A storage in which another process archives a region right before it is locked.
+#[derive(Debug)]
+struct ArchivesRegion {
+    local: hregion::LocalStorage,
+    region: PathBuf,
+    to: PathBuf,
+}
+
+impl Storage for ArchivesRegion {
+    forward!(local: open create create_new create_log hard_link rename remove remove_dir);
+    forward!(local: sync_file sync_dir list_dir create_dir_all optional);
+
+    fn lock(&self, path: &Path) -> io::Result<hregion::io::FileLock> {
+        if path.starts_with(&self.region) && self.region.exists() {
+            fs::rename(&self.region, &self.to)?;
+        }
+        self.local.lock(path)
+    }
+}
+
+#[test]
+fn a_region_that_is_archived_before_it_is_locked_need_not_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &["m"]).unwrap();
+    table.close().unwrap();
+    let region = dir.path().join("data/default/t").join(table.regions()[1].encoded_name());
+    let (local, to) = (hregion::LocalStorage, dir.path().join("archived"));
+    let storage: Arc<dyn Storage> = Arc::new(ArchivesRegion { local, region, to: to.clone() });
+    Table::delete_table(dir.path(), "t", &Region::options().storage(storage)).unwrap();
+    assert!(to.exists() && !dir.path().join("data/default/t").exists());
+}
