@@ -6,7 +6,7 @@ use crate::places;
 use crate::probe;
 use crate::target::Kind;
 use hregion::locator::RegionInconsistency;
-use hregion::{ErrorKind, Region, RegionInfo, RegionOptions, Table};
+use hregion::{Error, ErrorKind, Region, RegionInfo, RegionOptions, Table};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -304,11 +304,68 @@ impl ClosedRegion<'_> {
             Self::Of(table, info) => {
                 let (start, end) = (info.start_key(), info.end_key());
                 match table.inconsistencies().iter().find(|fault| fault.touches(start, end)) {
-                    None => table.region(start),
+                    None => check_same(table.region(start)?, &info),
                     Some(fault) => Err(fault.to_error()),
                 }
             }
             Self::None(fault) => Err(fault.to_error()),
+        }
+    }
+}
+
+/// Fails if a region that has the first row of another one has replaced it: a split or merge by another
+/// process has ended since the table was opened. Other regions may have the rest of the rows, or it may have
+/// more.
+fn check_same(region: Region, info: &RegionInfo) -> hregion::Result<Region> {
+    if region.info().encoded_name() == info.encoded_name() {
+        return Ok(region);
+    }
+    let message = format!("{info} was split or merged by another process: try again");
+    Err(Error::locating(ErrorKind::RegionNotFound, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hregion::io::faulty::{Crash, FaultyStorage};
+    use hregion::{Family, Storage};
+    use std::sync::Arc;
+
+    /// While the process that splits a region has it locked, it is not known whether it has been split.
+    #[test]
+    fn a_region_that_was_split_before_it_is_opened_is_not_taken_for_its_first_half() {
+        let options =
+            |storage: &FaultyStorage| Region::options().storage(Arc::new(storage.clone())).writable(true);
+        let dir = Path::new("/hbase/data/default/t");
+        let mut replaced = 0;
+        for call in 0.. {
+            let storage = FaultyStorage::new();
+            let families = [Family::new("f")];
+            let table = Table::create_with("/hbase", "t", &families, &[""; 0], options(&storage)).unwrap();
+            let lock = dir.join(table.regions()[0].encoded_name()).join(".hregion.lock");
+            storage.die_after(call);
+            let split = table.split("m");
+            drop(table);
+            if !storage.has_died() {
+                assert!(split.is_ok() && replaced > 0, "{call} calls");
+                return;
+            }
+            let storage = storage.after(Crash::OfTheProcess);
+            let locked = storage.lock(&lock).unwrap();
+            let Ok(found) = Regions::find(dir, Some(Kind::Table), options(&storage)) else { continue };
+            let places = found.places(|_, _| true);
+            drop(locked);
+            let opened = places.into_iter().map(ClosedRegion::open_silently);
+            match opened.collect::<hregion::Result<Vec<Region>>>() {
+                Ok(opened) => {
+                    let Regions::Of(table) = &found else { panic!("a table") };
+                    let opened: Vec<String> =
+                        opened.iter().map(|region| region.info().encoded_name()).collect();
+                    let serving: Vec<String> = table.regions().iter().map(RegionInfo::encoded_name).collect();
+                    assert_eq!(opened, serving, "{call}");
+                }
+                Err(error) => replaced += u64::from(error.kind() == ErrorKind::RegionNotFound),
+            }
         }
     }
 }
