@@ -9,7 +9,7 @@ use super::table_regions::LISTINGS;
 use super::tracker::{DEFAULT, IMPL, StoreFileTracker};
 use crate::binary::StringBinary;
 use crate::error::{Corruption, Error, Result};
-use crate::io::{Storage, read_file};
+use crate::io::{DirEntry, Storage, read_file};
 use crate::schema::{Family, TableDescriptor, TableName};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,15 +60,14 @@ pub(crate) fn read_descriptor(
 
 /// As [`read_descriptor`], of whatever table.
 fn find_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<StoredDescriptor>> {
-    let mut found = newest_descriptor(storage, owner);
     for _ in 1..LISTINGS {
-        // Another process may have replaced the one that was listed.
-        if !found.as_ref().is_err_and(Error::is_not_found) {
-            break;
+        match newest_descriptor(storage, owner) {
+            // Another process has replaced it since it was listed.
+            Err(error) if error.is_not_found() => {}
+            found => return found,
         }
-        found = newest_descriptor(storage, owner);
     }
-    found
+    newest_descriptor(storage, owner)
 }
 
 fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<StoredDescriptor>> {
@@ -230,6 +229,16 @@ impl StoredDescriptor {
     /// Reads the file of the descriptor again, with all that is in it.
     pub(crate) fn read(&self, storage: &dyn Storage) -> Result<Vec<u8>> {
         read_file(storage, &self.path, DESCRIPTOR_BYTES)
+    }
+
+    /// Whether another one has taken its place since it was read.
+    pub(super) fn is_replaced(&self, storage: &dyn Storage) -> Result<bool> {
+        let entries = list_if_exists(storage, parent(&self.path))?.unwrap_or_default();
+        let is_later = |entry: &DirEntry| {
+            let number = entry.utf8_name().and_then(descriptor_number);
+            number.is_some_and(|(number, len)| number > self.number && len.is_none_or(|len| len == entry.len))
+        };
+        Ok(entries.iter().any(|entry| !entry.is_dir && is_later(entry)))
     }
 
     /// Makes the descriptor durable. A process that has died may not have synced its name.

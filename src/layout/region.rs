@@ -259,6 +259,12 @@ impl RegionDir {
         self.setting(family, key).map_or(default, |value| value.eq_ignore_ascii_case("true"))
     }
 
+    /// Whether the descriptor was replaced after it was read: files of families that it does not have any more
+    /// may have been archived one by one.
+    pub(crate) fn is_altered(&self) -> Result<bool> {
+        self.descriptor.as_ref().map_or(Ok(false), |stored| stored.is_replaced(&**self.storage()))
+    }
+
     /// Returns the descriptor that was found with the files.
     fn stored(&self) -> Option<&TableDescriptor> {
         self.descriptor.as_ref().map(|stored| &stored.descriptor)

@@ -83,7 +83,9 @@ impl RegionOptions {
         let (mut dir, logs) = (dir, path.join(RECOVERED_EDITS));
         for _ in 0..LISTINGS {
             match self.load(dir, None, Vec::new(), &RegionDir::store_files) {
-                Ok(opened) if opened.is_consistent => return self.region(opened),
+                Ok(opened) if opened.is_consistent && !opened.dir.is_altered()? => {
+                    return self.region(opened);
+                }
                 Ok(_) => {}
                 // In an object store, a log is replaced as it grows, and cannot be read once it is removed.
                 Err(error)
@@ -92,7 +94,7 @@ impl RegionOptions {
             }
             (dir, _) = self.open_dir(path, described.as_ref())?;
         }
-        let message = "another process keeps changing the logs: try again later";
+        let message = "another process keeps changing the logs or the families: try again later";
         let error = io::Error::new(io::ErrorKind::Interrupted, message);
         Err(Error::io("list", &logs, error))
     }

@@ -238,3 +238,52 @@ fn a_region_that_is_archived_before_it_is_locked_need_not_be() {
     Table::delete_table(dir.path(), "t", &Region::options().storage(storage)).unwrap();
     assert!(to.exists() && !dir.path().join("data/default/t").exists());
 }
+
+/// A storage in which one file can be archived, and no more.
+#[derive(Debug, Default)]
+struct ArchivesOne {
+    local: hregion::LocalStorage,
+    archived: AtomicUsize,
+}
+
+impl Storage for ArchivesOne {
+    forward!(local: open create create_new create_log hard_link remove remove_dir);
+    forward!(local: sync_file sync_dir list_dir create_dir_all lock optional);
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if to.iter().any(|part| part == "archive") && self.archived.fetch_add(1, Ordering::Relaxed) > 0 {
+            return Err(io::Error::other("no more files"));
+        }
+        self.local.rename(from, to)
+    }
+}
+
+/// The files of a family that is deleted are archived one by one.
+#[test]
+fn a_family_is_read_with_all_of_its_files_or_none() {
+    let delete = |root: &Path| {
+        let options = Region::options().storage(Arc::new(ArchivesOne::default()));
+        Table::alter(root, "t", &TableChanges::new().delete_family("g"), &options).unwrap_err();
+    };
+    let mut numbers = [0; 2];
+    for listing in 1.. {
+        let dir = tempfile::tempdir().unwrap();
+        let families = [Family::new("f"), Family::new("g")];
+        let table = Table::create(dir.path(), "t", &families, &[""; 0]).unwrap();
+        table.put(Put::new("a").cell_at("f", "q", 5, "v")).unwrap();
+        for row in ["a", "b", "c"] {
+            table.put(Put::new(row).cell_at("g", "q", 5, "v")).unwrap();
+            table.flush().unwrap();
+        }
+        table.close().unwrap();
+        let (local, root, act) = (hregion::LocalStorage, dir.path().to_owned(), delete as fn(&Path));
+        let storage = Arc::new(BeforeListing { local, root, left: AtomicUsize::new(listing), act });
+        let cells = count(dir.path(), Arc::clone(&storage) as _).unwrap();
+        assert!([1, 4].contains(&cells), "{listing}: {cells} cells");
+        numbers[usize::from(cells == 4)] += 1;
+        if storage.left.load(Ordering::Relaxed) > 0 {
+            break;
+        }
+    }
+    assert!(numbers[0] > 3 && numbers[1] > 0, "{numbers:?}");
+}
