@@ -76,7 +76,7 @@ fn file_reasons(region: &Region, scan: &Scan) -> Vec<&'static str> {
 
 #[test]
 fn versions_and_duplicates() {
-    let Scratch { region, dir: _dir, .. } = scratch([family()]);
+    let Scratch { dir: _dir, region, .. } = scratch([family()]);
     for timestamp in [1, 2, 3, 3, 4] {
         put(&region, "r", "f:q", timestamp);
         region.flush().unwrap();
@@ -121,7 +121,7 @@ fn versions_and_duplicates() {
 
 #[test]
 fn markers() {
-    let Scratch { region, dir: _dir, .. } = scratch([family()]);
+    let Scratch { dir: _dir, region, .. } = scratch([family()]);
     for (column, timestamp) in [("f:a", 1), ("f:b", 2), ("f:b", 5), ("f:c", 7), ("f:c", 8), ("f:d", 9)] {
         put(&region, "r", column, timestamp);
     }
@@ -155,7 +155,7 @@ fn markers_after_the_time_range() {
         (KeepDeletedCells::False, "q/3 delete_marker by q/5/DeleteColumn"),
         (KeepDeletedCells::True, "q/3 returned"),
     ] {
-        let Scratch { region, dir: _dir, .. } = scratch([family().keep_deleted_cells(keep)]);
+        let Scratch { dir: _dir, region, .. } = scratch([family().keep_deleted_cells(keep)]);
         put(&region, "r", "f:q", 3);
         region.delete(Delete::new("r").column_at("f", "q", 5)).unwrap();
         let scan = Scan::new().time_range(TimeRange::new(0, 5).unwrap());
@@ -165,7 +165,7 @@ fn markers_after_the_time_range() {
 
 #[test]
 fn new_version_behavior() {
-    let Scratch { region, dir: _dir, .. } =
+    let Scratch { dir: _dir, region, .. } =
         scratch([Family::new("f").max_versions(2).new_version_behavior(true)]);
     put(&region, "r", "f:a", 1);
     region.delete(Delete::new("r").column_at("f", "a", 5)).unwrap();
@@ -187,7 +187,7 @@ fn new_version_behavior() {
 #[test]
 fn times() {
     let ttl = Duration::from_secs(100);
-    let Scratch { region, clock, dir: _dir } =
+    let Scratch { dir: _dir, region, clock } =
         scratch([family().ttl(ttl), Family::new("g").max_versions(2).min_versions(1).ttl(ttl)]);
     for (column, timestamp) in [("f:q", NOW - 1), ("f:q", NOW - 3), ("g:q", NOW - 1), ("g:q", NOW - 2)] {
         put(&region, "r", column, timestamp);
@@ -230,7 +230,7 @@ fn times() {
 
 #[test]
 fn families_columns_limits_and_visibility() {
-    let Scratch { region, dir: _dir, .. } = scratch([family(), Family::new("g").max_versions(1)]);
+    let Scratch { dir: _dir, region, .. } = scratch([family(), Family::new("g").max_versions(1)]);
     for column in ["f:a", "f:b", "f:c", "g:a"] {
         put(&region, "r", column, 5);
     }
@@ -257,7 +257,7 @@ fn families_columns_limits_and_visibility() {
 
 #[test]
 fn filters() {
-    let Scratch { region, dir: _dir, .. } = scratch([family(), Family::new("g")]);
+    let Scratch { dir: _dir, region, .. } = scratch([family(), Family::new("g")]);
     for (row, column, timestamp) in
         [("r", "f:a", 1), ("r", "f:a", 2), ("r", "f:b", 3), ("s", "f:a", 4), ("s", "g:b", 5), ("t", "f:b", 6)]
     {
@@ -304,7 +304,7 @@ fn filters() {
 
 #[test]
 fn files_are_read_or_skipped() {
-    let Scratch { region, clock, dir: _dir } =
+    let Scratch { dir: _dir, region, clock } =
         scratch([family().bloom(BloomType::Row).ttl(Duration::from_secs(500)), Family::new("g").bloom(None)]);
     for (row, timestamp) in [("a", NOW), ("c", NOW), ("e", NOW + 10)] {
         put(&region, row, "f:q", timestamp);
@@ -333,7 +333,7 @@ fn files_are_read_or_skipped() {
 
 #[test]
 fn reads_that_fail_are_not_explained() {
-    let Scratch { region, dir: _dir, .. } = scratch([family()]);
+    let Scratch { dir: _dir, region, .. } = scratch([family()]);
     put(&region, "r", "f:q", 1);
     let kind = |scan: &Scan| region.explain(scan, |_| ControlFlow::Continue(())).unwrap_err().kind();
     assert_eq!(kind(&Scan::new().family("z")), ErrorKind::NoSuchFamily);
@@ -346,7 +346,7 @@ fn reads_that_fail_are_not_explained() {
 /// that is none.
 #[test]
 fn a_wrong_time_range_is_found() {
-    let Scratch { region, dir, .. } = scratch([family()]);
+    let Scratch { dir, region, .. } = scratch([family()]);
     let path = dir.path().join("loaded");
     let mut writer = HFileWriter::options().create(&path).unwrap();
     let key = SeekKey::of(b"r", b"f", b"q", 5, CellType::Put);

@@ -328,8 +328,9 @@ fn text(rows: &[Row]) -> String {
 
 /// The same cells in several layouts, each with its name.
 struct Layouts {
-    _dir: TempDir,
     regions: Vec<(&'static str, Region)>,
+    /// Dropped last: a region that is dropped flushes.
+    _dir: TempDir,
 }
 
 impl Layouts {

@@ -452,13 +452,14 @@ impl Maker<'_> {
 struct Player<'h> {
     history: &'h History,
     configuration: &'h Configuration,
-    dir: TempDir,
     clock: Arc<ManualClock>,
     region: Option<Region>,
     views: Vec<ReadView>,
     /// How often a cache with a second tier was made.
     opened: usize,
     rng: Rng,
+    /// Dropped last: a region that is dropped flushes.
+    dir: TempDir,
 }
 
 /// Plays a history and returns the answer of each step.

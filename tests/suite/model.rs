@@ -47,7 +47,6 @@ struct Game {
     families: Vec<(Family, Settings)>,
     rows: Vec<&'static [u8]>,
     qualifiers: Vec<&'static [u8]>,
-    dir: TempDir,
     cache: BlockCache,
     clock: Arc<ManualClock>,
     region: Option<Region>,
@@ -56,6 +55,8 @@ struct Game {
     written: u64,
     /// The operations so far, printed on failure.
     log: Vec<String>,
+    /// Dropped last: a region that is dropped flushes.
+    dir: TempDir,
 }
 
 const NAMES: [&str; 3] = ["f", "g", "h"];

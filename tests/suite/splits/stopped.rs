@@ -45,7 +45,8 @@ impl Stopped {
 
     fn stop_after(&self, changes: usize, other: impl FnOnce() + Send + 'static) {
         let mut state = self.state.lock().unwrap();
-        (state.left, state.other) = (Some(changes), Some(Box::new(other)));
+        state.left = Some(changes);
+        state.other = Some(Box::new(other));
     }
 
     /// Whether the process has been stopped.
