@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 /// Creates a region of the rows from `a` to before `x`, with its clock at 1000. Returns it with the clock and
 /// the directory.
-fn region() -> (Region, Arc<ManualClock>, TempDir) {
+fn region() -> (TempDir, Region, Arc<ManualClock>) {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::new(1000));
     let region = Region::options()
@@ -23,7 +23,7 @@ fn region() -> (Region, Arc<ManualClock>, TempDir) {
         .key_range("a", "x")
         .open(dir.path())
         .unwrap();
-    (region, clock, dir)
+    (dir, region, clock)
 }
 
 fn shown(cell: CellRef<'_>) -> String {
@@ -55,7 +55,7 @@ fn number(row: &Row, qualifier: &str) -> i64 {
 
 #[test]
 fn counters_count_and_time_does_not_go_back() {
-    let (region, clock, _dir) = region();
+    let (_dir, region, clock) = region();
     let counted = region.increment(Increment::new("r").column("f", "b", 5).column("f", "a", -1)).unwrap();
     // ordered by qualifier, not by insertion
     assert_eq!(counted.cells().map(|cell| cell.qualifier().to_vec()).collect::<Vec<_>>(), [b"a", b"b"]);
@@ -80,7 +80,7 @@ fn counters_count_and_time_does_not_go_back() {
 
 #[test]
 fn values_grow_and_keep_their_tags() {
-    let (region, clock, _dir) = region();
+    let (_dir, region, clock) = region();
     region.put(Put::new("r").cell("f", "q", "old").ttl(Duration::from_millis(100))).unwrap();
     clock.set(1050);
     let append = || Append::new("r").column("g", "", "new").column("f", "q", "new");
@@ -100,7 +100,7 @@ fn values_grow_and_keep_their_tags() {
 /// As in HBase, a time to live of `i64::MAX` adds no tag, and does not remove an existing one.
 #[test]
 fn the_greatest_time_to_live_is_none() {
-    let (region, clock, _dir) = region();
+    let (_dir, region, clock) = region();
     region
         .put(
             Put::new("r")
@@ -129,7 +129,7 @@ fn the_greatest_time_to_live_is_none() {
 /// The new value would have the timestamp `i64::MAX`, which no read returns: HBase acknowledges it.
 #[test]
 fn nothing_is_added_to_a_value_with_the_greatest_timestamp() {
-    let (region, _, _dir) = region();
+    let (_dir, region, _) = region();
     let last = i64::MAX - 2;
     let put = Put::new("r").cell_at("f", "n", last, 1i64.to_be_bytes().to_vec()).cell_at("f", "s", last, "a");
     region.put(put).unwrap();
@@ -153,7 +153,7 @@ fn nothing_is_added_to_a_value_with_the_greatest_timestamp() {
 
 #[test]
 fn failed_mutations_change_nothing() {
-    let (region, _, _dir) = region();
+    let (_dir, region, _) = region();
     region.put(Put::new("r").cell("f", "text", "seven").cell("f", "empty", "")).unwrap();
     let before = everything(&region);
     let increment = |row: &'static str| Increment::new(row);
@@ -202,7 +202,7 @@ fn failed_mutations_change_nothing() {
 
 #[test]
 fn a_value_has_a_greatest_length() {
-    let (region, _, _dir) = region();
+    let (_dir, region, _) = region();
     let half = vec![b'x'; 6 << 20];
     region.append(Append::new("r").column("f", "q", half.clone())).unwrap();
     assert_eq!(kind(region.append(Append::new("r").column("f", "q", half))), ErrorKind::InvalidArgument);
@@ -211,7 +211,7 @@ fn a_value_has_a_greatest_length() {
 
 #[test]
 fn mutations_of_a_row_are_made_at_once() {
-    let (region, _, _dir) = region();
+    let (_dir, region, _) = region();
     region.put(Put::new("r").cell_at("f", "a", 5, "old").cell_at("f", "n", 5, vec![0; 8])).unwrap();
     let before = region.view();
     let answer = region
@@ -238,7 +238,7 @@ fn mutations_of_a_row_are_made_at_once() {
 
 #[test]
 fn conditions() {
-    let (region, clock, _dir) = region();
+    let (_dir, region, clock) = region();
     region.put(Put::new("r").cell_at("f", "q", 2000, "b").cell_at("f", "q", 500, "a")).unwrap();
     let check = |compare, value: &'static str| {
         let check = CheckAndMutate::if_matches("r", "f", "q", compare, value);
@@ -261,7 +261,7 @@ fn conditions() {
 
 #[test]
 fn a_batch_applies_its_valid_mutations() {
-    let (region, _, _dir) = region();
+    let (_dir, region, _) = region();
     region.put(Put::new("c").cell_at("f", "q", 5, "v").cell_at("f", "q", 4, "older")).unwrap();
     let results = region.batch(vec![
         Put::new("b").cell("f", "q", "v").into(),
@@ -305,7 +305,7 @@ fn a_region_that_is_read_only_takes_nothing() {
 #[test]
 fn increments_of_many_threads_add_up() {
     const TIMES: i64 = 300;
-    let (region, _, _dir) = region();
+    let (_dir, region, _) = region();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let flushing = scope.spawn(|| {
@@ -343,7 +343,7 @@ fn increments_of_many_threads_add_up() {
 #[test]
 fn one_of_many_wins_a_race() {
     const ROUNDS: usize = 200;
-    let (region, _, _dir) = region();
+    let (_dir, region, _) = region();
     for round in 0..ROUNDS {
         let winners = AtomicUsize::new(0);
         let row = format!("row-{round}");
