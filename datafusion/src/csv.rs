@@ -1,14 +1,18 @@
 //! Answers of any types as comma-separated values.
 
+use crate::text::{AllFloats, check_column};
 use datafusion::arrow::array::{Array as _, RecordBatch};
+use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::json::writer::{EncoderOptions, NullableEncoder, make_encoder};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use hregion_arrow::csv::{put_header, put_text};
 use std::io::Write;
+use std::sync::Arc;
 
 /// Writes record batches as CSV, quoted as by `hregion export`: a null is an empty field, and an empty text
-/// has quotes. The first line has the names of the columns.
+/// has quotes. Lists and structures are JSON. The first line has the names of the columns.
 #[derive(Debug)]
 pub struct CsvWriter<W> {
     out: W,
@@ -16,6 +20,13 @@ pub struct CsvWriter<W> {
     has_header: bool,
     /// The lines of a batch.
     lines: Vec<u8>,
+}
+
+/// The values of a column.
+enum Values<'a> {
+    Text(ArrayFormatter<'a>, Option<NullBuffer>),
+    /// Lists and structures: in Arrow's text of them, nothing tells where a text ends, or that it is null.
+    Json(NullableEncoder<'a>),
 }
 
 impl<W: Write> CsvWriter<W> {
@@ -31,23 +42,41 @@ impl<W: Write> CsvWriter<W> {
     ///
     /// If a value has no text, such as a timestamp that no calendar has, or writing fails.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        self.put_header(&batch.schema());
+        let schema = batch.schema();
+        self.put_header(&schema);
         let options = FormatOptions::default();
+        let json_options = EncoderOptions::default().with_encoder_factory(Arc::new(AllFloats));
         let mut columns = Vec::with_capacity(batch.num_columns());
-        for column in batch.columns() {
-            // a value may be null without being so itself, as one of a dictionary
-            columns.push((ArrayFormatter::try_new(column, &options)?, column.logical_nulls()));
+        for (field, column) in schema.fields().iter().zip(batch.columns()) {
+            columns.push(if column.data_type().is_nested() {
+                check_column(field, column)?;
+                Values::Json(make_encoder(field, column, &json_options)?)
+            } else {
+                // a value may be null without being so itself, as one of a dictionary
+                Values::Text(ArrayFormatter::try_new(column, &options)?, column.logical_nulls())
+            });
         }
-        let mut text = String::new();
+        let (mut text, mut json) = (String::new(), Vec::new());
         for row in 0..batch.num_rows() {
-            for (at, (values, nulls)) in columns.iter().enumerate() {
+            for (at, values) in columns.iter_mut().enumerate() {
                 if at > 0 {
                     self.lines.push(b',');
                 }
-                if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
-                    text.clear();
-                    values.value(row).write(&mut text)?;
-                    put_text(&mut self.lines, &text);
+                match values {
+                    Values::Text(values, nulls) => {
+                        if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
+                            text.clear();
+                            values.value(row).write(&mut text)?;
+                            put_text(&mut self.lines, &text);
+                        }
+                    }
+                    Values::Json(values) => {
+                        if !values.is_null(row) {
+                            json.clear();
+                            values.encode(row, &mut json);
+                            put_text(&mut self.lines, &String::from_utf8_lossy(&json));
+                        }
+                    }
                 }
             }
             self.lines.push(b'\n');
@@ -84,7 +113,6 @@ impl<W: Write> CsvWriter<W> {
 mod tests {
     use super::*;
     use datafusion::arrow::array::{ArrayRef, StringArray};
-    use std::sync::Arc;
 
     #[test]
     fn nulls_are_not_empty_texts_and_names_come_once() {

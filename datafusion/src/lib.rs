@@ -47,6 +47,7 @@ mod reading;
 mod scan;
 mod source;
 mod target;
+mod text;
 #[cfg(feature = "codec")]
 mod wire;
 
@@ -57,3 +58,4 @@ pub use exec::{HregionExec, RowRange};
 pub use provider::HregionTable;
 pub use reading::ReadingArgs;
 pub use target::{Target, TargetOptions};
+pub use text::{AllFloats, check_values};

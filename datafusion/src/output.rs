@@ -1,19 +1,14 @@
 //! Rows as a table, as JSON lines, or as CSV, on standard output.
 
 use crate::{Exit, Failure};
-use datafusion::arrow::array::{Array, AsArray as _, PrimitiveArray, RecordBatch};
-use datafusion::arrow::datatypes::{ArrowPrimitiveType, Float16Type, Float32Type, Float64Type};
-use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::LineDelimitedWriter;
-use datafusion::arrow::json::writer::{
-    Encoder, EncoderFactory, EncoderOptions, NullableEncoder, WriterBuilder,
-};
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::arrow::json::writer::WriterBuilder;
 use datafusion::arrow::util::pretty::pretty_format_batches_with_schema;
-use hregion_datafusion::CsvWriter;
+use hregion_datafusion::{AllFloats, CsvWriter, check_values};
 use std::collections::BTreeSet;
-use std::fmt::Debug;
 use std::io::{self, BufWriter, Stdout, Write};
 use std::sync::Arc;
 
@@ -106,68 +101,6 @@ fn check_names(schema: &SchemaRef) -> Result<(), Failure> {
     }
 }
 
-/// Fails if a value has no text, such as a timestamp that no calendar has. Arrow prints the error as the
-/// value, and still does within lists.
-fn check_values(batch: &RecordBatch) -> Result<(), ArrowError> {
-    let (options, mut text) = (FormatOptions::default(), String::new());
-    for column in batch.columns() {
-        let ty = column.data_type();
-        if ty.is_numeric() || ty.is_binary() || ty.is_string() || matches!(ty, DataType::Boolean) {
-            continue;
-        }
-        let values = ArrayFormatter::try_new(column, &options)?;
-        for row in 0..batch.num_rows() {
-            text.clear();
-            values.value(row).write(&mut text)?;
-        }
-    }
-    Ok(())
-}
-
 fn json_lines<W: Write>(out: W) -> LineDelimitedWriter<W> {
     WriterBuilder::new().with_encoder_factory(Arc::new(AllFloats)).build(out)
-}
-
-/// Prints `NaN` and the infinities, which JSON has no numbers for, as strings. Arrow prints them as null.
-#[derive(Debug)]
-struct AllFloats;
-
-impl EncoderFactory for AllFloats {
-    fn make_default_encoder<'a>(
-        &self,
-        _: &'a FieldRef,
-        array: &'a dyn Array,
-        _: &'a EncoderOptions,
-    ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
-        let encoder: Box<dyn Encoder + 'a> = match array.data_type() {
-            DataType::Float16 => Box::new(Floats(array.as_primitive::<Float16Type>())),
-            DataType::Float32 => Box::new(Floats(array.as_primitive::<Float32Type>())),
-            DataType::Float64 => Box::new(Floats(array.as_primitive::<Float64Type>())),
-            _ => return Ok(None),
-        };
-        Ok(Some(NullableEncoder::new(encoder, array.nulls().cloned())))
-    }
-}
-
-struct Floats<'a, T: ArrowPrimitiveType>(&'a PrimitiveArray<T>);
-
-impl<T: ArrowPrimitiveType> Encoder for Floats<'_, T>
-where
-    T::Native: Into<f64> + Debug,
-{
-    fn encode(&mut self, at: usize, out: &mut Vec<u8>) {
-        let value = self.0.value(at);
-        let wide: f64 = value.into();
-        let text: &[u8] = match wide {
-            _ if wide.is_nan() => b"\"NaN\"",
-            f64::INFINITY => b"\"Infinity\"",
-            f64::NEG_INFINITY => b"\"-Infinity\"",
-            _ => {
-                // the fewest digits that are read as the same number; writing to a vector does not fail
-                let _ = write!(out, "{value:?}");
-                return;
-            }
-        };
-        out.extend_from_slice(text);
-    }
 }

@@ -227,6 +227,18 @@ fn nulls_of_csv_are_not_empty_texts() {
     assert_eq!(csv("SELECT row FROM t WHERE false"), "row\n");
 }
 
+/// Arrow prints `[a, b, ]` for each of these lists.
+#[test]
+fn lists_of_csv_are_json() {
+    let query = "SELECT v FROM (VALUES (['a, b', NULL]), (['a', 'b, ']), (['a', 'b', '']), (NULL)) AS v(v)";
+    let lines =
+        "v\n\"[\"\"a, b\"\",null]\"\n\"[\"\"a\"\",\"\"b, \"\"]\"\n\"[\"\"a\"\",\"\"b\"\",\"\"\"\"]\"\n\n";
+    assert_eq!(printed(&[query, "--table", HALVES, "--csv"]), lines);
+    let query = "SELECT [arrow_cast('NaN', 'Float64'), 1.5] AS f, [X'6162'] AS b, struct(1 AS n, 'x') AS s";
+    let lines = "f,b,s\n\"[\"\"NaN\"\",1.5]\",\"[\"\"6162\"\"]\",\"{\"\"n\"\":1,\"\"c1\"\":\"\"x\"\"}\"\n";
+    assert_eq!(printed(&[query, "--table", HALVES, "--csv"]), lines);
+}
+
 #[test]
 fn numbers_that_json_does_not_have_are_strings() {
     let query = "SELECT v, arrow_cast(v, 'Float32') AS f, arrow_cast(v, 'Float16') AS h, [v] AS l \
@@ -257,6 +269,16 @@ fn values_without_a_text_are_errors_in_all_formats() {
         let (error, exit) =
             refused(&[&[&format!("SELECT {none} AS v")[..], "--table", HALVES], format].concat());
         assert!(error.contains("9000000000000000000") && exit == Some(2), "{format:?}: {error}");
+        for nested in ["make_array", "struct"] {
+            let query = format!("SELECT 1 AS n, {nested}({none}) AS v");
+            let output = sql(&[&[&query[..], "--table", HALVES], format].concat());
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                error.contains("v: a value in it") && output.status.code() == Some(2),
+                "{query}: {error}"
+            );
+            assert!(!String::from_utf8_lossy(&output.stdout).contains("ERROR"), "{query} {format:?}");
+        }
     }
 }
 
