@@ -1,6 +1,6 @@
 //! A mapping proposed from a sample of rows.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mapping::{Column, Mapping, RowKey};
 use crate::value::{Value, decode};
 use crate::value_type::{DecimalType, OrderedType, ValueType};
@@ -93,11 +93,25 @@ impl Infer {
     ///
     /// If the sample has no columns, or one with the name `row`.
     pub fn mapping(&self) -> Result<Mapping> {
+        if self.columns.is_empty() {
+            return Err(Error::mapping("no columns can be inferred, as no row has a cell"));
+        }
         let is_text = self.row.0.contains(&ValueType::Utf8);
         let row = RowKey::whole(if is_text { ValueType::Utf8 } else { ValueType::Binary });
         let column = |((family, qualifier), candidates): (&(Vec<u8>, Vec<u8>), &Candidates)| {
             Column::new(family.clone(), qualifier.clone(), candidates.proposal())
         };
         Mapping::new(row, self.columns.iter().map(column).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_inferred_from_no_cells() {
+        let error = Infer::new().mapping().unwrap_err().to_string();
+        assert!(error.contains("no row has a cell"), "{error}");
     }
 }

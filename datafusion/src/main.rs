@@ -13,6 +13,7 @@ use hregion_datafusion::{HregionTable, ReadingArgs};
 use output::{Format, Output};
 use std::error::Error;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ struct Args {
 
     /// Propose types from the first rows of each table that has no map
     #[arg(long, value_name = "ROWS", num_args = 0..=1, default_missing_value = "1000", require_equals = true)]
-    infer: Option<usize>,
+    infer: Option<NonZeroUsize>,
 
     /// Values that are not of their type are null [default: an error]
     #[arg(long)]
@@ -212,9 +213,10 @@ fn tables(args: &Args) -> Result<Vec<(String, HregionTable)>, Failure> {
     }
     let options = args.reading.options()?;
     let maps = arguments::maps(&args.maps, &names)?;
+    let infer = args.infer.map(NonZeroUsize::get);
     let open = |(name, path): &(String, String)| {
         let map = maps.get(name.as_str()).copied();
-        let opened = arguments::open(path, options.clone(), map, args.infer, args.invalid_as_null);
+        let opened = arguments::open(path, options.clone(), map, infer, args.invalid_as_null);
         let opened = opened.map_err(|failure| failure.of_table(name))?;
         Ok((name.clone(), opened))
     };

@@ -11,6 +11,7 @@ use hregion_datafusion::{CsvWriter, ReadingArgs, Target};
 use std::error::Error;
 use std::io::BufWriter;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -88,7 +89,7 @@ enum Command {
         /// Propose types from the first rows of each table
         #[arg(long, value_name = "ROWS", num_args = 0..=1, require_equals = true)]
         #[arg(default_missing_value = "1000")]
-        infer: Option<usize>,
+        infer: Option<NonZeroUsize>,
         /// How many parts of a table are read [default: 16]
         #[arg(long, value_name = "N")]
         partitions: Option<usize>,
@@ -206,7 +207,7 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 let target = Target::open(&path, options.clone())?;
                 let layout = match (&map, infer) {
                     (Some(json), _) => Layout::Columns(Mapping::from_json(json)?),
-                    (None, Some(rows)) => Layout::Columns(target.infer(rows)?),
+                    (None, Some(rows)) => Layout::Columns(target.infer(rows.get())?),
                     (None, None) => Layout::Cells,
                 };
                 context.register_table(name, Arc::new(target.table(layout)?))?;

@@ -103,8 +103,9 @@ fn errors_are_told() {
         let (error, exit) = refused(&[statement, "--table", HALVES]);
         assert!(error.contains("not supported") && exit == Some(2), "{statement}: {error}");
     }
-    let (_, exit) = refused(&["SELECT 1", "--table", "t"]);
-    assert_eq!(exit, Some(2));
+    for wrong in [&["--table", "t"][..], &["--table", HALVES, "--infer=0"]] {
+        assert_eq!(refused(&[&["SELECT 1"][..], wrong].concat()).1, Some(2), "{wrong:?}");
+    }
     let (error, _) = refused(&["SELECT 1", "--table", HALVES, "--table", HALVES]);
     assert!(error.contains("twice"), "{error}");
     for maps in [["a.json", "b.json"], ["t=a.json", "t=b.json"]] {
