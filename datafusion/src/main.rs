@@ -190,7 +190,8 @@ async fn answer(args: &Args) -> Result<(), Failure> {
     }
     // files are read only
     let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
-    let rows = context.sql_with_options(&args.sql, options.with_allow_statements(false)).await?;
+    let rows = context.sql_with_options(&args.sql, options.with_allow_statements(false)).await;
+    let rows = rows.map_err(|error| of_query(error, args))?;
     let format = match (args.json, args.csv) {
         (true, _) => Format::Json,
         (_, true) => Format::Csv,
@@ -202,6 +203,23 @@ async fn answer(args: &Args) -> Result<(), Failure> {
         output.write(batch?)?;
     }
     output.finish()
+}
+
+/// The failure of a query. Says which table is meant if its name lacks the quotes that it needs: SQL reads a
+/// name without them in lower case, and what is before a dot as that of a schema.
+fn of_query(error: DataFusionError, args: &Args) -> Failure {
+    let failure = Failure::from(error);
+    let is_missing = |name: &str| failure.message.contains(&format!(".{}' not found", name.to_lowercase()));
+    let needs_quotes = |name: &str| name.contains('.') || name.to_lowercase() != name;
+    let mut names = args.tables.iter().map(|(name, _)| name.as_str());
+    let meant = names.find(|name| needs_quotes(name) && is_missing(name));
+    match meant {
+        Some(name) => {
+            let message = format!("{}; the name needs double quotes: \"{name}\"", failure.message);
+            Failure { message, ..failure }
+        }
+        None => failure,
+    }
 }
 
 /// Opens the tables.

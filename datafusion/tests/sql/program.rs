@@ -103,6 +103,15 @@ fn errors_are_told() {
         let (error, exit) = refused(&[statement, "--table", HALVES]);
         assert!(error.contains("not supported") && exit == Some(2), "{statement}: {error}");
     }
+    for name in ["Halves", "of.halves"] {
+        let table = HALVES.replacen('t', name, 1);
+        let query = |name: &str| format!("SELECT count(*) FROM {name}");
+        let (error, exit) = refused(&[&query(name), "--table", &table]);
+        assert!(error.contains(&format!("double quotes: \"{name}\"")) && exit == Some(2), "{error}");
+        printed(&[&query(&format!("\"{name}\"")), "--table", &table]);
+        let (error, _) = refused(&["SELECT 1 FROM others", "--table", &table]);
+        assert!(error.contains("not found") && !error.contains("quotes"), "{error}");
+    }
     for wrong in [&["--table", "t"][..], &["--table", HALVES, "--infer=0"]] {
         assert_eq!(refused(&[&["SELECT 1"][..], wrong].concat()).1, Some(2), "{wrong:?}");
     }
