@@ -20,7 +20,10 @@ pub(crate) fn open(
 ) -> Result<HregionTable, Failure> {
     let opened = Target::open(target, options)?;
     let mapping = match (map, infer) {
-        (Some(path), _) => Some(Mapping::from_json(&read_small(Path::new(path))?)?),
+        (Some(path), _) => {
+            let mapping = Mapping::from_json(&read_small(Path::new(path))?);
+            Some(mapping.map_err(|error| Failure::usage(format!("{path}: {error}")))?)
+        }
         (None, Some(rows)) => Some(opened.infer(rows)?),
         (None, None) => None,
     };

@@ -136,6 +136,8 @@ impl From<hregion_arrow::Error> for Failure {
 impl From<DataFusionError> for Failure {
     fn from(error: DataFusionError) -> Self {
         let message = error.strip_backtrace();
+        // the reader's errors say by themselves what they are
+        let message = message.strip_prefix("External error: ").unwrap_or(&message).to_owned();
         let mut source: Option<&(dyn Error + 'static)> = Some(&error);
         while let Some(error) = source {
             if let Some(error) = error.downcast_ref::<hregion::Error>() {

@@ -112,6 +112,14 @@ fn errors_are_told() {
         let (error, _) = refused(&["SELECT 1 FROM others", "--table", &table]);
         assert!(error.contains("not found") && !error.contains("quotes"), "{error}");
     }
+    // what is no map, and a map of a family that does not exist
+    let (error, exit) = refused(&["SELECT 1", "--table", HALVES, "--map", "Cargo.toml"]);
+    assert!(error.starts_with("error: table t: Cargo.toml: ") && exit == Some(2), "{error}");
+    let dir = tempfile::tempdir().unwrap();
+    let map = dir.path().join("map.json");
+    std::fs::write(&map, r#"{"columns":[{"column":"none:q","type":"utf8"}]}"#).unwrap();
+    let (error, exit) = refused(&["SELECT * FROM t", "--table", HALVES, "--map", map.to_str().unwrap()]);
+    assert!(error.starts_with("error: there is no family none") && exit == Some(2), "{error}");
     for wrong in [&["--table", "t"][..], &["--table", HALVES, "--infer=0"]] {
         assert_eq!(refused(&[&["SELECT 1"][..], wrong].concat()).1, Some(2), "{wrong:?}");
     }
