@@ -12,10 +12,12 @@ use hregion::ErrorKind;
 use hregion_datafusion::{HregionTable, ReadingArgs};
 use output::{Format, Output};
 use std::error::Error;
-use std::fmt;
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::{self, ScopedJoinHandle};
+use std::{fmt, io};
 
 /// Answer a query over HBase's files
 ///
@@ -171,11 +173,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// The stack of each thread. DataFusion plans and evaluates by recursion: a chain of OR is as deep as it is
+/// long. Memory is taken as far as it is used only.
+const STACK_BYTES: usize = 32 << 20;
+
 fn run(args: &Args) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .build()
-        .map_err(|error| Failure::new(Exit::Io, format!("cannot start threads: {error}")))?;
-    let answered = runtime.block_on(answer(args));
+    let cannot_start = |error: io::Error| Failure::new(Exit::Io, format!("cannot start threads: {error}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK_BYTES).build();
+    let runtime = runtime.map_err(cannot_start)?;
+    // not on the main thread, whose stack has another size
+    let joined = thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK_BYTES);
+        thread.spawn_scoped(scope, || runtime.block_on(answer(args))).map(ScopedJoinHandle::join)
+    });
+    let answered = joined.map_err(cannot_start)?.unwrap_or_else(|panic| resume_unwind(panic));
     // does not wait for reads that are no longer needed, which may take long
     runtime.shutdown_background();
     answered
