@@ -39,7 +39,9 @@
 //! succeeds. After step 2 it is asked whether the locks of the parents are still held. Whoever locks a parent
 //! later sees the file, and writes nothing to the parent before the change is settled. The file stays until
 //! the directories of all parents are gone, so that nothing appears again once it is removed: the file
-//! itself, or children that were undone, which are no regions while it is there.
+//! itself, or children that were undone, which are no regions while it is there. Should the request that
+//! creates it be carried out once more after that, and one that makes another file of a parent, too, the
+//! parent has no region info: the change is over, and the children are regions.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
@@ -94,8 +96,9 @@ impl ChangeState {
 pub(crate) struct Changes {
     /// Those that may still be made or undone. Their children are no regions.
     pub(crate) unfinished: Vec<RegionChange>,
-    /// Those without a parent's directory: they have been made; or they have not, and HBase has replaced the
-    /// parents by younger regions, which replace the children, too.
+    /// Those without a parent's directory, or, in a storage without renames, without a parent that is a
+    /// region: they have been made; or they have not, and HBase has replaced the parents by younger regions,
+    /// which replace the children, too.
     pub(crate) over: Vec<RegionChange>,
     /// Those that were undone. What may be left of their children is no region.
     pub(crate) undone: Vec<RegionChange>,
@@ -194,7 +197,7 @@ impl RegionChange {
 
     /// Reads the changes of a table, by the entries of its directory; `None` if one of them has been finished
     /// since the directory was listed, which must be listed again then. `made` are the files that were known
-    /// before to be of changes that have been made; others are added.
+    /// before to be of changes that have been made, or whose parents are no regions; others are added.
     ///
     /// # Errors
     ///
@@ -219,9 +222,16 @@ impl RegionChange {
             if change.children.first().is_none_or(|first| first != child) {
                 return Err(Corruption::Malformed("a change of other regions").at(&path, 0));
             }
-            let is_over = !has_dir_of(&change.parents, entries);
+            let has_dir = has_dir_of(&change.parents, entries);
+            let is_over = match state {
+                ChangeState::Announced if has_dir && !storage.can_rename(table) => {
+                    !has_region_of(storage, table, &change.parents)?
+                }
+                _ => !has_dir,
+            };
             // Its children may have been created since the directory was listed.
-            is_current &= state != ChangeState::Made || !made.insert(path);
+            let is_new = state == ChangeState::Made || is_over && has_dir;
+            is_current &= !is_new || !made.insert(path);
             match state {
                 ChangeState::Undone => changes.undone.push(change),
                 _ if is_over => changes.over.push(change),
@@ -376,6 +386,16 @@ fn has_dir_of(names: &[String], entries: &[DirEntry]) -> bool {
     names.iter().any(|name| entries.iter().any(|entry| entry.is_dir && entry.name == **name))
 }
 
+/// Whether the directory of any of some regions has a region info.
+fn has_region_of(storage: &dyn Storage, table: &Path, names: &[String]) -> Result<bool> {
+    for name in names {
+        if exists(storage, &table.join(name).join(REGION_INFO))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether an entry of a table's directory is the file of a change.
 pub(crate) fn is_change(entry: &DirEntry) -> bool {
     entry.utf8_name().and_then(|name| name.strip_prefix(CHANGE)).is_some_and(is_encoded_name)
@@ -479,8 +499,9 @@ mod tests {
         };
         let mut made = BTreeSet::new();
         for is_made in [true, false] {
-            for parent in change.parents() {
-                faulty.create_dir_all(&Path::new("/t").join(parent)).unwrap();
+            for parent in change.parents().iter().map(|parent| Path::new("/t").join(parent)) {
+                faulty.create_dir_all(&parent).unwrap();
+                write_file(&storage, &parent.join(REGION_INFO), b"info").unwrap();
             }
             change.begin(&storage).unwrap();
             assert!(change.is_announced(&*storage).unwrap());
@@ -502,7 +523,7 @@ mod tests {
             assert!(!change.is_announced(&*storage).unwrap());
             assert!(read(&mut made).unwrap().over.is_empty());
             for parent in change.parents() {
-                faulty.remove_dir(&Path::new("/t").join(parent)).unwrap();
+                remove_tree(&*storage, &Path::new("/t").join(parent)).unwrap();
             }
             let found = read(&mut made).unwrap();
             assert_eq!((found.over.len(), found.undone.len()), if is_made { (1, 0) } else { (0, 1) });
@@ -510,6 +531,33 @@ mod tests {
             found.undone.iter().for_each(|change| change.clean_up(&*storage, &entries()).unwrap());
             assert!(entries().is_empty());
         }
+    }
+
+    /// As after requests that are carried out once more, when the parents were removed: all rows are in the
+    /// children.
+    #[test]
+    fn without_renames_a_directory_without_a_region_info_is_no_parent() {
+        let faulty = FaultyStorage::new();
+        faulty.has_objects();
+        let (table, change) = (Path::new("/t"), change());
+        let parent = table.join(change.parents().first().unwrap());
+        faulty.create_dir_all(&parent).unwrap();
+        let storage: Arc<dyn Storage> = Arc::new(faulty.clone());
+        write_file(&storage, &parent.join("late"), b"late").unwrap();
+        change.begin(&storage).unwrap();
+        let mut made = BTreeSet::new();
+        let mut read = || {
+            let entries = storage.list_dir(table).unwrap();
+            RegionChange::among(&*storage, table, &entries, &mut made).unwrap()
+        };
+        assert!(read().is_none(), "the directory must be listed again");
+        let found = read().unwrap();
+        assert!(found.unfinished.is_empty() && found.hidden(&[]).is_empty());
+        assert_eq!(found.over, std::slice::from_ref(&change));
+        // With a region info it is one.
+        write_file(&storage, &parent.join(REGION_INFO), b"info").unwrap();
+        let found = read().unwrap();
+        assert_eq!((found.unfinished, found.over), (vec![change], Vec::new()));
     }
 
     /// A decision may be made although its call fails.
