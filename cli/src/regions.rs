@@ -20,6 +20,8 @@ pub(crate) enum Regions {
 }
 
 const REGION_INFO: &str = ".regioninfo";
+/// The end of the name of a file beside a region's directory: the region was archived.
+const EMPTIED: &str = ".emptied";
 const TABLE_DESCRIPTOR: &str = ".tabledesc";
 /// The directory of the tables, within the root.
 pub(crate) const DATA: &str = "data";
@@ -173,12 +175,26 @@ pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Co
     Ok(())
 }
 
-/// Returns the directories named like regions (HBase: `FSUtils.RegionDirFilter`).
+/// Returns the directories named like regions (HBase: `FSUtils.RegionDirFilter`), but those of which a storage
+/// without renames has only what is left after the region was archived: the next compaction removes that.
 pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
-    entries_of(table, |path| {
+    let fault = |error| CommandError::io("list", table, &error);
+    let paths: Vec<PathBuf> = places::list(table).map_err(fault)?.into_iter().map(|(path, _)| path).collect();
+    let is_mark = |name: &&OsStr| name.as_encoded_bytes().ends_with(EMPTIED.as_bytes());
+    let marks: Vec<&OsStr> = paths.iter().filter_map(|path| path.file_name()).filter(is_mark).collect();
+    let mut found = Vec::new();
+    for path in &paths {
         let name = path.file_name().unwrap_or_default();
-        Ok(has_digits_of_region(name.as_encoded_bytes()) && probe::is_dir(path)?)
-    })
+        if !has_digits_of_region(name.as_encoded_bytes()) || !probe::is_dir(path)? {
+            continue;
+        }
+        let is_marked =
+            name.to_str().is_some_and(|name| marks.contains(&OsStr::new(&format!(".{name}{EMPTIED}"))));
+        if !is_marked || is_region(path)? {
+            found.push(path.clone());
+        }
+    }
+    Ok(found)
 }
 
 /// Returns the directories of the tables of a root, a namespace or a table, by path.

@@ -359,3 +359,21 @@ fn tables_without_a_descriptor_are_not_left_out() {
     assert_eq!(code(&output), 3, "{}{}", stdout(&output), stderr(&output));
     assert!(stdout(&output).contains(store.to_str().unwrap()));
 }
+
+/// In an object store, the directory of an archived region is removed file by file, the region info first.
+#[test]
+fn what_is_left_of_an_archived_region_is_no_region() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_tree(&testdata("region/clone-references/root"), dir.path());
+    let table = dir.path().join("data/default/joined");
+    let name = "0123456789abcdef0123456789abcdef";
+    let left = table.join(name);
+    fs::create_dir_all(left.join("q")).unwrap();
+    let verify = || run(&["verify", table.to_str().unwrap()]);
+    assert_eq!(code(&verify()), 5, "{}", stderr(&verify()));
+    fs::write(table.join(format!(".{name}.emptied")), "").unwrap();
+    assert_eq!(code(&verify()), 0, "{}", stderr(&verify()));
+    // With a region info, it is archived again first.
+    fs::write(left.join(".regioninfo"), "damaged").unwrap();
+    assert_eq!(code(&verify()), 3, "{}", stderr(&verify()));
+}
