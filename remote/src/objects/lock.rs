@@ -117,25 +117,25 @@ async fn hold(files: &ObjectFiles, key: &str) -> io::Result<String> {
         return Ok(e_tag);
     }
     let (found, e_tag) = match read(files, key).await {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(held_elsewhere("")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(held_elsewhere(key, "")),
         found => found?,
     };
     // A lock file of a local directory is empty.
     if !found.is_empty() && !found.starts_with(FREE.as_bytes()) {
-        return Err(held_elsewhere(&String::from_utf8_lossy(&found)));
+        return Err(held_elsewhere(key, &String::from_utf8_lossy(&found)));
     }
     match files.put(key, content, &Over::Version(e_tag)).await? {
         Put::Made(e_tag) => Ok(e_tag),
-        Put::Refused => Err(held_elsewhere("")),
+        Put::Refused => Err(held_elsewhere(key, "")),
     }
 }
 
 #[cold]
-fn held_elsewhere(content: &str) -> io::Error {
+fn held_elsewhere(key: &str, content: &str) -> io::Error {
     let by = content.strip_prefix(HELD).map_or("another process", str::trim_end);
     let message = format!(
         "the lock is held by {by}; if it is certain that nothing there uses the directory any more, \
-         Storage::end_writing of the lock file frees it"
+         Storage::end_writing of the lock file frees it, and so does the removal of the object {key}"
     );
     io::Error::new(io::ErrorKind::WouldBlock, message)
 }
