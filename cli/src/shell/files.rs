@@ -59,8 +59,14 @@ struct Table {
 /// The namespace of HBase's own tables.
 const SYSTEM: &str = "hbase";
 
+/// Whether a path is that of a lock, or of a probe of an object store.
+fn is_own(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".hregion."))
+}
+
 impl Files {
-    /// Opens the tables of a directory. An empty or missing directory is a root directory without tables.
+    /// Opens the tables of a directory. An empty or missing directory is a root directory without tables, also
+    /// with files of this program in it.
     pub(crate) fn open(
         dir: &Path,
         kind: Option<Kind>,
@@ -68,7 +74,8 @@ impl Files {
         warner: Warner,
     ) -> Result<Self, Failure> {
         let is_fresh = match places::list(dir) {
-            Ok(entries) => entries.is_empty(),
+            // A `create` that was interrupted may have left its lock, and its probe of an object store.
+            Ok(entries) => entries.iter().all(|(path, _)| is_own(path)),
             // A root that cannot be created is not there.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 places::check_writable(dir).map_err(|_| CommandError::io("read", dir, &error))?;

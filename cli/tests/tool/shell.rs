@@ -978,3 +978,18 @@ fn a_backslash_joins_two_lines() {
     let printed = done(dir.path(), commands);
     assert!(printed.contains("0 row(s)") && !printed.contains("value=v"), "{printed}");
 }
+
+#[test]
+fn a_root_that_an_interrupted_create_has_begun_is_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in [".hregion.lock", ".hregion.probe.0123456789abcdef0123456789abcdef"] {
+        fs::write(dir.path().join(name), "").unwrap();
+    }
+    let root = dir.path().to_str().unwrap();
+    ok(&["shell", root, "-e", "create 't', 'f'", "-e", "put 't', 'r', 'f:q', 'v'"]);
+    assert!(ok(&["shell", root, "-e", "get 't', 'r'"]).contains("value=v"));
+    // Anything else is not replaced.
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join(".other"), "").unwrap();
+    assert_eq!(code(&run(&["shell", other.path().to_str().unwrap(), "-e", "create 't', 'f'"])), 4);
+}
