@@ -175,8 +175,8 @@ pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Co
     Ok(())
 }
 
-/// Returns the directories named like regions (HBase: `FSUtils.RegionDirFilter`), but those of which a storage
-/// without renames has only what is left after the region was archived: the next compaction removes that.
+/// Returns the directories named like regions (HBase: `FSUtils.RegionDirFilter`), but those of which only the
+/// rest is there after the region was archived, in an object store: the next compaction removes it.
 pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
     let fault = |error| CommandError::io("list", table, &error);
     let paths: Vec<PathBuf> = places::list(table).map_err(fault)?.into_iter().map(|(path, _)| path).collect();

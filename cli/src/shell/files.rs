@@ -65,8 +65,8 @@ fn is_own(path: &Path) -> bool {
 }
 
 impl Files {
-    /// Opens the tables of a directory. An empty or missing directory is a root directory without tables, also
-    /// with files of this program in it.
+    /// Opens the tables of a directory. An empty or missing directory is a root directory without tables,
+    /// also with locks and probes in it.
     pub(crate) fn open(
         dir: &Path,
         kind: Option<Kind>,
