@@ -507,7 +507,7 @@ mod tests {
             assert!(change.is_announced(&*storage).unwrap());
             assert!(change.begin(&storage).unwrap_err().is_already_exists());
             let found = read(&mut made).unwrap();
-            assert_eq!(found.unfinished, [change.clone()]);
+            assert_eq!(found.unfinished, std::slice::from_ref(&change));
             assert_eq!(found.hidden(&[]).len(), 2);
             if is_made {
                 change.publish(&*storage).unwrap();

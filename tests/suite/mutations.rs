@@ -288,7 +288,7 @@ fn a_batch_applies_its_valid_mutations() {
 
 #[test]
 fn a_region_that_is_read_only_takes_nothing() {
-    let (region, _, dir) = region();
+    let (dir, region, _) = region();
     region.put(Put::new("r").cell("f", "q", "v")).unwrap();
     region.flush().unwrap();
     drop(region);
