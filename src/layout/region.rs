@@ -259,8 +259,8 @@ impl RegionDir {
         self.setting(family, key).map_or(default, |value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// Whether the descriptor was replaced after it was read: files of families that it does not have any more
-    /// may have been archived one by one.
+    /// Whether the descriptor was replaced after it was read: files of families that it does not have any
+    /// more may have been archived one by one.
     pub(crate) fn is_altered(&self) -> Result<bool> {
         self.descriptor.as_ref().map_or(Ok(false), |stored| stored.is_replaced(&**self.storage()))
     }

@@ -310,7 +310,8 @@ fn members_of_json_have_different_names() {
     assert_eq!(printed(&[query, "--table", HALVES, "--json"]).lines().count(), 1);
 }
 
-/// DataFusion's recursion takes more than the usual stacks for as many terms, in a build without optimization.
+/// DataFusion's recursion takes more than the usual stacks for that many terms, in a build without
+/// optimization.
 #[test]
 fn a_chain_of_many_terms_has_a_stack() {
     let terms = (0..600).map(|at| format!("(timestamp + 0 = {at} AND length(type) < {at})"));
