@@ -343,45 +343,30 @@ fn check_same(region: Region, info: &RegionInfo) -> hregion::Result<Region> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hregion::io::faulty::{Crash, FaultyStorage};
+    use hregion::io::faulty::FaultyStorage;
     use hregion::{Family, Storage};
     use std::sync::Arc;
 
-    /// While the process that splits a region has it locked, it is not known whether it has been split.
     #[test]
     fn a_region_that_was_split_before_it_is_opened_is_not_taken_for_its_first_half() {
-        let options =
-            |storage: &FaultyStorage| Region::options().storage(Arc::new(storage.clone())).writable(true);
+        let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
+        let options = || Region::options().storage(Arc::clone(&storage)).writable(true);
         let dir = Path::new("/hbase/data/default/t");
-        let mut replaced = 0;
-        for call in 0.. {
-            let storage = FaultyStorage::new();
-            let families = [Family::new("f")];
-            let table = Table::create_with("/hbase", "t", &families, &[""; 0], options(&storage)).unwrap();
-            let lock = dir.join(table.regions()[0].encoded_name()).join(".hregion.lock");
-            storage.die_after(call);
-            let split = table.split("m");
-            drop(table);
-            if !storage.has_died() {
-                assert!(split.is_ok() && replaced > 0, "{call} calls");
-                return;
-            }
-            let storage = storage.after(Crash::OfTheProcess);
-            let locked = storage.lock(&lock).unwrap();
-            let Ok(found) = Regions::find(dir, Some(Kind::Table), options(&storage)) else { continue };
-            let places = found.places(|_, _| true);
-            drop(locked);
-            let opened = places.into_iter().map(ClosedRegion::open_silently);
-            match opened.collect::<hregion::Result<Vec<Region>>>() {
-                Ok(opened) => {
-                    let Regions::Of(table) = &found else { panic!("a table") };
-                    let opened: Vec<String> =
-                        opened.iter().map(|region| region.info().encoded_name()).collect();
-                    let serving: Vec<String> = table.regions().iter().map(RegionInfo::encoded_name).collect();
-                    assert_eq!(opened, serving, "{call}");
-                }
-                Err(error) => replaced += u64::from(error.kind() == ErrorKind::RegionNotFound),
-            }
-        }
+        let table = Table::create_with("/hbase", "t", &[Family::new("f")], &["x"], options()).unwrap();
+        table.close().unwrap();
+        let found = Regions::find(dir, Some(Kind::Table), options()).unwrap();
+        let places = found.places(|_, _| true);
+        let other = Table::open_with("/hbase", "t", options()).unwrap();
+        other.split("m").unwrap();
+        other.close().unwrap();
+        let opened: Vec<_> = places.into_iter().map(ClosedRegion::open_silently).collect();
+        let [Err(error), Ok(_)] = &opened[..] else { panic!("{opened:?}") };
+        assert_eq!(error.kind(), ErrorKind::RegionNotFound, "{error}");
+        // Of a region that has replaced it, by the time that the table looks again.
+        let table = Table::open_with("/hbase", "t", options()).unwrap();
+        let [bottom, _, last] = &table.regions()[..] else { panic!("{:?}", table.regions()) };
+        let region = || table.region(b"").unwrap();
+        assert_eq!(check_same(region(), bottom).unwrap().info(), bottom);
+        assert_eq!(check_same(region(), last).unwrap_err().kind(), ErrorKind::RegionNotFound);
     }
 }
