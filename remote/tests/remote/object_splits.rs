@@ -186,7 +186,7 @@ fn regions_are_split_and_merged() {
 fn a_change_is_cut_off_at_each_request() {
     for (splits, after) in CHANGES {
         for is_made in [false, true] {
-            for at in turns(if is_made { 4 } else { 1 }, 19) {
+            for at in turns(if is_made { 4 } else { 1 }, 41) {
                 let server = FakeS3::start();
                 let mut attempt = prepare(&server, splits);
                 free_locks(&server);
@@ -219,7 +219,7 @@ fn each_request_of_a_change_fails_in_turn() {
     let mut failures = 0;
     for ((first, manner), count) in (1..).zip(bad).flat_map(|turn| [(turn, 1), (turn, 20)]) {
         let (splits, after) = CHANGES[usize::from(first % 2 == 0)];
-        for at in turns(first, 97) {
+        for at in turns(first, 197) {
             let server = FakeS3::start();
             let mut attempt = prepare(&server, splits);
             free_locks(&server);
