@@ -66,10 +66,8 @@ impl Stopped {
             other();
         }
         let is_in_lost = |dir: &PathBuf| path.starts_with(dir) && path != dir;
-        match self.state.lock().unwrap().lost.iter().any(is_in_lost) {
-            true => Err(io::ErrorKind::WouldBlock.into()),
-            false => Ok(()),
-        }
+        let is_lost = self.state.lock().unwrap().lost.iter().any(is_in_lost);
+        if is_lost { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
     }
 }
 

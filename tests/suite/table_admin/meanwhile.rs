@@ -130,6 +130,9 @@ fn a_table_that_was_deleted_does_not_come_back_by_a_write() {
     assert!(cells(&table).is_empty());
 }
 
+/// What another process does to the table in a root.
+type Change = fn(&Path);
+
 /// A storage in which another process changes a table once, right before a directory is listed.
 #[derive(Debug)]
 struct BeforeListing {
@@ -137,7 +140,7 @@ struct BeforeListing {
     root: PathBuf,
     /// The number of listings up to that one.
     left: AtomicUsize,
-    act: fn(&Path),
+    act: Change,
 }
 
 impl Storage for BeforeListing {
@@ -177,7 +180,7 @@ fn a_region_that_is_gone_once_it_is_read_is_not_read_as_an_empty_one() {
         table.close().unwrap();
         assert!(!parent.exists(), "it is archived by the compaction");
     };
-    let acts: [(fn(&Path), Option<usize>); 3] = [(delete, None), (truncate, Some(0)), (split, Some(4))];
+    let acts: [(Change, Option<usize>); 3] = [(delete, None), (truncate, Some(0)), (split, Some(4))];
     for (act, after) in acts {
         let mut gone = 0;
         for listing in 1.. {
