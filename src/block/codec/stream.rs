@@ -14,6 +14,7 @@ pub(super) struct StreamProgress {
     pub(super) ended: bool,
 }
 
+#[cfg(any(feature = "gz", feature = "bzip2", feature = "xz"))]
 impl StreamProgress {
     /// Returns what a call has done, by the totals of bytes read and written before and after it.
     pub(super) fn between(before: (u64, u64), after: (u64, u64), ended: bool) -> Self {
