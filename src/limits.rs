@@ -98,6 +98,15 @@ impl Limits {
         self
     }
 
+    /// Sets the maximum of what is allocated at once for one file:
+    /// [`load_on_open_bytes`](Self::load_on_open_bytes), and [`block_bytes`](Self::block_bytes) if that is
+    /// greater.
+    #[must_use]
+    pub fn with_memory_bytes(self, bytes: usize) -> Self {
+        let block_bytes = self.block_bytes.min(bytes);
+        self.with_load_on_open_bytes(bytes).with_block_bytes(block_bytes)
+    }
+
     /// Sets [`row_bytes`](Self::row_bytes).
     #[must_use]
     pub fn with_row_bytes(mut self, bytes: usize) -> Self {

@@ -10,10 +10,6 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Collects the events as lines.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
 struct Line(String);
 
 impl Visit for Line {
@@ -26,7 +22,10 @@ impl Visit for Line {
     }
 }
 
-impl Subscriber for Lines {
+/// Calls a function with each event.
+struct OnEvent<F>(F);
+
+impl<F: Fn(&Event<'_>) + Send + Sync + 'static> Subscriber for OnEvent<F> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target() == "hregion"
     }
@@ -40,9 +39,7 @@ impl Subscriber for Lines {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        (self.0)(event);
     }
 
     fn enter(&self, _: &Id) {}
@@ -50,76 +47,60 @@ impl Subscriber for Lines {
     fn exit(&self, _: &Id) {}
 }
 
-/// Uses a region in its events, and collects what it is answered.
-#[derive(Clone, Default)]
-struct Meddler {
-    region: Arc<Mutex<Option<Region>>>,
-    answers: Arc<Mutex<Vec<[Option<ErrorKind>; 3]>>>,
-}
-
-impl Subscriber for Meddler {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "hregion"
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, _: &Event<'_>) {
-        let region = self.region.lock().unwrap().clone();
-        let Some(region) = region else { return };
-        let answers = [region.flush(), region.compact(Compaction::Major), region.close()];
-        self.answers.lock().unwrap().push(answers.map(|answer| answer.err().map(|error| error.kind())));
-        assert!(region.health().is_sound() && region.metrics().flushes < 3);
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
+fn region(storage: &FaultyStorage) -> Region {
+    Region::options()
+        .create_if_missing(true)
+        .family(Family::new("f"))
+        .storage(Arc::new(storage.clone()))
+        .scheduler(&Scheduler::inline())
+        .open("/r")
+        .unwrap()
 }
 
 /// It is called with the locks of the flush or compaction held.
 #[test]
 fn a_subscriber_that_uses_the_region_does_not_wait_for_itself() {
-    let meddler = Meddler::default();
-    tracing::subscriber::with_default(meddler.clone(), || {
-        let region = Region::options()
-            .create_if_missing(true)
-            .family(Family::new("f"))
-            .storage(Arc::new(FaultyStorage::new()))
-            .scheduler(&Scheduler::inline())
-            .open("/r")
-            .unwrap();
-        *meddler.region.lock().unwrap() = Some(region.clone());
+    let used = Arc::new(Mutex::new(None::<Region>));
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    let subscriber = {
+        let (used, answers) = (Arc::clone(&used), Arc::clone(&answers));
+        OnEvent(move |_: &Event<'_>| {
+            let region = used.lock().unwrap().clone();
+            let Some(region) = region else { return };
+            let found = [region.flush(), region.compact(Compaction::Major), region.close()];
+            answers.lock().unwrap().push(found.map(|answer| answer.err().map(|error| error.kind())));
+            assert!(region.health().is_sound() && region.metrics().flushes < 3);
+        })
+    };
+    tracing::subscriber::with_default(subscriber, || {
+        let region = region(&FaultyStorage::new());
+        *used.lock().unwrap() = Some(region.clone());
         for _ in 0..2 {
             region.put(Put::new("r").cell("f", "q", "v")).unwrap();
             region.flush().unwrap();
         }
         region.compact(Compaction::Major).unwrap();
-        *meddler.region.lock().unwrap() = None;
+        *used.lock().unwrap() = None;
         region.close().unwrap();
     });
     let refused = Some(ErrorKind::InvalidArgument);
     let (of_flush, of_compaction) = ([refused; 3], [None, refused, refused]);
-    assert_eq!(*meddler.answers.lock().unwrap(), [[of_flush; 4].as_slice(), &[of_compaction; 2]].concat());
+    assert_eq!(*answers.lock().unwrap(), [[of_flush; 4].as_slice(), &[of_compaction; 2]].concat());
 }
 
 #[test]
 fn flushes_compactions_and_failures_are_traced() {
-    let (lines, storage) = (Lines::default(), FaultyStorage::new());
-    tracing::subscriber::with_default(lines.clone(), || {
-        let region = Region::options()
-            .create_if_missing(true)
-            .family(Family::new("f"))
-            .storage(Arc::new(storage.clone()))
-            .scheduler(&Scheduler::inline())
-            .open("/r")
-            .unwrap();
+    let (lines, storage) = (Arc::new(Mutex::new(Vec::new())), FaultyStorage::new());
+    let subscriber = {
+        let lines = Arc::clone(&lines);
+        OnEvent(move |event: &Event<'_>| {
+            let mut line = Line(event.metadata().level().to_string());
+            event.record(&mut line);
+            lines.lock().unwrap().push(line.0);
+        })
+    };
+    tracing::subscriber::with_default(subscriber, || {
+        let region = region(&storage);
         let put = || region.put(Put::new("r").cell("f", "q", "v")).unwrap();
         for _ in 0..2 {
             put();
@@ -145,5 +126,5 @@ fn flushes_compactions_and_failures_are_traced() {
         "WARN failed region \"flush\" error",
         "ERROR dropped, and could not be flushed region unflushed error",
     ];
-    assert_eq!(*lines.0.lock().unwrap(), expected);
+    assert_eq!(*lines.lock().unwrap(), expected);
 }

@@ -132,8 +132,7 @@ impl Options {
     fn limits(&self) -> Limits {
         let mut limits = Limits::new();
         if let Some(bytes) = self.limit_memory_bytes {
-            let block_bytes = limits.block_bytes.min(bytes);
-            limits = limits.with_load_on_open_bytes(bytes).with_block_bytes(block_bytes);
+            limits = limits.with_memory_bytes(bytes);
         }
         if let Some(bytes) = self.limit_block_bytes {
             limits = limits.with_block_bytes(bytes);

@@ -3,7 +3,7 @@
 
 use super::blocks::{self, Blocks};
 use super::stats::Counters;
-use super::{BlockKey, Entry, FileId, SWEEPS};
+use super::{BlockKey, ENTRY_OVERHEAD, Entry, FileId, SWEEPS, insert_again};
 use crate::sync::unpoisoned;
 use std::sync::{Arc, Mutex};
 
@@ -36,7 +36,7 @@ impl FilterStore {
 
     /// Whether another chunk of this stored size would take the place of others.
     pub(super) fn is_full_for(&self, len: u32) -> bool {
-        let needed = u64::from(len).saturating_add(super::ENTRY_OVERHEAD as u64);
+        let needed = u64::from(len).saturating_add(ENTRY_OVERHEAD as u64);
         self.entries.weighted_size().saturating_add(needed) > self.capacity
     }
 
@@ -56,10 +56,7 @@ impl FilterStore {
                     entry.clear_slot();
                     continue;
                 }
-                self.entries.insert(key, entry);
-                if !is_open(key.file) {
-                    self.entries.invalidate(&key);
-                }
+                insert_again(&self.entries, key, entry, &is_open);
             }
             self.entries.run_pending_tasks();
         }

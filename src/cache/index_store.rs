@@ -6,7 +6,7 @@
 
 use super::blocks::{self, Blocks};
 use super::stats::Counters;
-use super::{BlockKey, CachedBlock, Entry, FileId, SWEEPS, SlotAddress};
+use super::{BlockKey, CachedBlock, Entry, FileId, SWEEPS, SlotAddress, insert_again};
 use crate::block::data::{BlockOutline, PartSize};
 use crate::sync::unpoisoned;
 use std::sync::{Arc, Mutex};
@@ -100,10 +100,7 @@ impl IndexStore {
                     entry.clear_slot();
                     continue;
                 }
-                self.entries.insert(key, entry);
-                if !is_open(key.file) {
-                    self.entries.invalidate(&key);
-                }
+                insert_again(&self.entries, key, entry, &is_open);
             }
             if !has_index {
                 return;

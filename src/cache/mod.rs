@@ -536,15 +536,20 @@ impl BlockCache {
                 } else {
                     // it has been used since it was inserted
                     self.count_read(&key);
-                    self.blocks().insert(key, entry);
-                    // The file was closed meanwhile: nothing else would evict the block.
-                    if !self.is_open(key.file) {
-                        self.blocks().invalidate(&key);
-                    }
+                    insert_again(self.blocks(), key, entry, |file| self.is_open(file));
                 }
             }
             self.blocks().run_pending_tasks();
         }
+    }
+}
+
+/// Inserts a block again that was evicted too early, unless its file has been closed meanwhile: nothing else
+/// would evict it.
+fn insert_again(blocks: &Blocks, key: BlockKey, entry: Entry, is_open: impl Fn(FileId) -> bool) {
+    blocks.insert(key, entry);
+    if !is_open(key.file) {
+        blocks.invalidate(&key);
     }
 }
 

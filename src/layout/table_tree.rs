@@ -149,8 +149,8 @@ impl TableTree {
         read_descriptor(storage, &table, &self.table)
     }
 
-    /// Fails if there is a symbolic link by which files of the families that `is_moved` names could not be
-    /// moved to the archive. Called before a commit after which they are moved: nobody could complete it.
+    /// Fails if a symbolic link prevents files of the families that `is_moved` names from being moved to the
+    /// archive. Must be called before a commit after which they are moved: it could not be completed.
     ///
     /// # Errors
     ///

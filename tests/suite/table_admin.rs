@@ -507,7 +507,7 @@ fn a_table_whose_files_cannot_be_archived_stays_as_it_is() {
     fs::rename(&file, outside.join("file")).unwrap();
     symlink(outside.join("file"), &file).unwrap();
     refused("a store file");
-    // Of another family, it is in nobody's way.
+    // A link to files of another family prevents nothing.
     Table::alter(&root, "t", &TableChanges::new().delete_family("g"), &options).unwrap();
     fs::remove_file(&file).unwrap();
     fs::rename(outside.join("file"), &file).unwrap();
