@@ -7,10 +7,10 @@ use super::durable::{
 };
 use super::file_list::read_file_list;
 use super::file_name::{FileName, Target};
-use super::region::{REGION_INFO, RegionDir};
+use super::region::{REGION_INFO, RegionDir, check_lock};
 use super::region_change::check_root;
 use crate::error::Result;
-use crate::io::{DirEntry, Storage};
+use crate::io::{DirEntry, FileLock, Storage};
 use crate::schema::is_legal_name;
 use crate::schema::region_name::is_encoded_name;
 use std::collections::BTreeSet;
@@ -54,13 +54,14 @@ impl RegionDir {
 
     /// Moves all files of the families to the archive, also of those that an interrupted alteration of the
     /// table has left, and then the directory aside: [`remove_archived_regions`] removes it. Without renames,
-    /// the directory is there until then, but is not that of a region. The caller must hold the lock. Can be
-    /// retried after a failure, until the region is no longer there.
+    /// the directory is there until then, but is not that of a region. `lock` is that of the directory; it is
+    /// asked before each step whether it is still held. Can be retried after a failure, until the region is
+    /// no longer there.
     ///
     /// # Errors
     ///
-    /// If the region is not under a root directory, or an I/O operation fails.
-    pub(crate) fn archive_region(&self) -> Result<()> {
+    /// If the region is not under a root directory, the lock was lost, or an I/O operation fails.
+    pub(crate) fn archive_region(&self, lock: &FileLock) -> Result<()> {
         check_root(self)?;
         let storage = &**self.storage();
         let is_family =
@@ -73,9 +74,12 @@ impl RegionDir {
             let names: Vec<&str> = files.filter(|name| !name.starts_with('.')).collect();
             // A call that was interrupted may have moved all files, and not durably.
             if !names.is_empty() || self.has_archive(family.as_bytes())? {
+                check_lock(lock, self.path())?;
                 self.archive(family.as_bytes(), names)?;
             }
         }
+        // Another process that has locked the region since may have restored it.
+        check_lock(lock, self.path())?;
         // Aside, as a region is there with all of its directory, or not at all.
         let (table, name) = (parent(self.path()), self.info().encoded_name());
         if !storage.can_rename(table) {
@@ -118,4 +122,41 @@ pub(crate) fn remove_archived_regions(storage: &dyn Storage, table: &Path) -> Re
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::io::faulty::FaultyStorage;
+    use crate::schema::{Family, RegionInfo, TableName};
+    use std::io;
+    use std::sync::Arc;
+
+    /// As in HDFS, after the process was stopped for long.
+    #[test]
+    fn a_region_whose_lock_was_lost_is_not_archived() {
+        for has_objects in [false, true] {
+            let faulty = FaultyStorage::new();
+            let mut family = Family::new("f");
+            if has_objects {
+                faulty.has_objects();
+                family = family.configuration("hbase.store.file-tracker.impl", "FILE");
+            }
+            let storage: Arc<dyn Storage> = Arc::new(faulty);
+            let info = RegionInfo::new(TableName::parse("t").unwrap(), "", "", 1).unwrap();
+            let path = Path::new("/root/data/default/t").join(info.encoded_name());
+            RegionDir::create(&storage, &path, &info, &[family]).unwrap();
+            write_file(&storage, &path.join("f/0123456789abcdef0123456789abcdef"), b"file").unwrap();
+            let region = RegionDir::open(&storage, &path).unwrap();
+            let files = || list_if_exists(&*storage, &path.join("f")).unwrap().map(|files| files.len());
+            let before = files();
+            let lost = FileLock::with_check((), |()| Err(io::ErrorKind::WouldBlock.into()));
+            assert_eq!(region.archive_region(&lost).unwrap_err().kind(), ErrorKind::Locked);
+            assert_eq!(files(), before);
+            assert!(exists(&*storage, &path.join(REGION_INFO)).unwrap());
+            region.archive_region(&FileLock::new(())).unwrap();
+            assert!(!exists(&*storage, &path.join(REGION_INFO)).unwrap());
+        }
+    }
 }

@@ -59,7 +59,7 @@ pub(crate) use file_name::new_file_name;
 pub(crate) use logs::{LogTree, NewEdits, ServerLog};
 pub(crate) use reference::{Half, Reference};
 pub(crate) use region::{
-    LOCK, RECOVERED_EDITS, REGION_INFO, RegionDir, find_region_info, is_gone, read_region_info,
+    LOCK, RECOVERED_EDITS, REGION_INFO, RegionDir, check_lock, find_region_info, is_gone, read_region_info,
     replace_max_seq_id,
 };
 pub(crate) use region_change::{Changes, NewChild, RegionChange, check_root, create_child, is_change};

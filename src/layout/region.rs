@@ -24,7 +24,7 @@ use super::tracker::{IMPL, StoreFileTracker, TrackedBy};
 use crate::binary::StringBinary;
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
-use crate::io::{DirEntry, Storage, read_file};
+use crate::io::{DirEntry, FileLock, Storage, read_file};
 use crate::schema::{Family, RegionInfo, TableDescriptor, is_legal_name};
 use std::collections::BTreeSet;
 use std::io;
@@ -660,6 +660,14 @@ pub(crate) fn find_region_info(storage: &dyn Storage, dir: &Path) -> Result<Opti
 pub(crate) fn is_gone(dir: &Path) -> Error {
     let message = "another process has split, merged or removed the region: try again";
     Error::io("find", dir, io::Error::new(io::ErrorKind::NotFound, message))
+}
+
+/// Fails if the directory of a region is not locked any more: its storage may lose locks.
+pub(crate) fn check_lock(lock: &FileLock, dir: &Path) -> Result<()> {
+    lock.check().map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Error::locked_as(dir, &error),
+        _ => Error::io("lock", dir, error),
+    })
 }
 
 /// Writes the contents of a new region to an existing directory. `.regioninfo`, which makes it a region, is

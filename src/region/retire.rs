@@ -5,11 +5,10 @@ use super::{Region, RegionCore};
 use crate::cell::SeekKey;
 use crate::error::{Error, Result};
 use crate::io::FileLock;
-use crate::layout::check_root;
+use crate::layout::{check_lock, check_root};
 use crate::schema::{Family, RegionInfo};
 use crate::store::{StoreFile, StoreFileUse};
 use crate::sync::unpoisoned;
-use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -31,11 +30,7 @@ pub(crate) struct RetiredRegion {
 impl RetiredRegion {
     /// Fails if the directory, which is at `path`, is not locked any more: its storage may lose locks.
     pub(crate) fn check_lock(&self, path: &Path) -> Result<()> {
-        let check = self.lock.as_ref().map_or(Ok(()), FileLock::check);
-        check.map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => Error::locked_as(path, &error),
-            _ => Error::io("lock", path, error),
-        })
+        self.lock.as_ref().map_or(Ok(()), |lock| check_lock(lock, path))
     }
 }
 

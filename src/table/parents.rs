@@ -70,16 +70,21 @@ impl super::TableCore {
         for parents in parents.chunks(LOCKED) {
             let mut locked = BTreeMap::new();
             for (path, info) in parents {
-                if !catalog.as_ref().map_or(Ok(false), |catalog| catalog.serves(info))? {
-                    locked.insert(path, self.options.lock(path)?);
+                if catalog.as_ref().map_or(Ok(false), |catalog| catalog.serves(info))? {
+                    continue;
+                }
+                match self.options.lock(path) {
+                    // Another process has archived it.
+                    Err(error) if error.is_not_found() && find_region_info(storage, path)?.is_none() => {}
+                    lock => drop(locked.insert(path, lock?)),
                 }
             }
             // Looked for again: only now no process changes them. One may have restored a snapshot in which
             // they serve.
             let unneeded = if locked.is_empty() { Vec::new() } else { self.unneeded_parents(table)? };
             for (path, info) in unneeded {
-                let Some(_lock) = locked.remove(&path) else { continue };
-                RegionDir::open(self.options.file_storage(), &path)?.archive_region()?;
+                let Some(lock) = locked.remove(&path) else { continue };
+                RegionDir::open(self.options.file_storage(), &path)?.archive_region(&lock)?;
                 archived.push(info);
             }
         }
@@ -128,13 +133,20 @@ impl super::TableCore {
         // The regions to which each region that is left refers.
         let mut referred: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
         for (path, _) in &regions {
-            let dir = RegionDir::open(storage, path)?;
+            let dir = match RegionDir::open(storage, path) {
+                // Another process has archived it: what it referred to was not needed by others.
+                Err(error) if error.is_not_found() && find_region_info(&**storage, path)?.is_none() => {
+                    continue;
+                }
+                dir => dir?,
+            };
             if dir.root().is_none() {
                 return Ok(Vec::new());
             }
             referred.insert(path.clone(), dir.regions_referred_to()?);
         }
-        let mut parents: Vec<_> = regions.into_iter().filter(|(_, info)| !is_serving(info)).collect();
+        let is_there = |path: &PathBuf, info: &RegionInfo| referred.contains_key(path) && !is_serving(info);
+        let mut parents: Vec<_> = regions.into_iter().filter(|(path, info)| is_there(path, info)).collect();
         let mut unneeded = Vec::new();
         loop {
             let is_needed = |(path, info): &(PathBuf, RegionInfo)| {

@@ -243,6 +243,45 @@ fn a_region_that_is_archived_before_it_is_locked_need_not_be() {
     assert!(to.exists() && !dir.path().join("data/default/t").exists());
 }
 
+/// Before any of the listings of a process that archives a parent, another one archives it, or tries to.
+#[test]
+fn a_parent_that_another_process_archives_meanwhile_need_not_be() {
+    let archive = |root: &Path| {
+        let table = Table::open_with(root, "t", Region::options().writable(true)).unwrap();
+        match table.archive_parents() {
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Locked, "{error}"),
+            Ok(archived) => assert_eq!(archived.len(), 1),
+        }
+    };
+    let mut archived_here = [0; 2];
+    for listing in 1.. {
+        let dir = tempfile::tempdir().unwrap();
+        let table = Table::create(dir.path(), "t", &[Family::new("f")], &["m"]).unwrap();
+        ["a", "h", "n"].iter().for_each(|row| put(&table, row));
+        let parent = dir.path().join("data/default/t").join(table.regions()[0].encoded_name());
+        table.split("g").unwrap();
+        for info in table.regions() {
+            table.region(info.start_key()).unwrap().compact(Compaction::Major).unwrap();
+        }
+        table.close().unwrap();
+        assert!(parent.exists());
+        let (local, root, act) = (hregion::LocalStorage, dir.path().to_owned(), archive as fn(&Path));
+        let storage = Arc::new(BeforeListing { local, root, left: AtomicUsize::new(usize::MAX), act });
+        let options = Region::options().storage(Arc::clone(&storage) as _).writable(true);
+        let table = Table::open_with(dir.path(), "t", options).unwrap();
+        storage.left.store(listing, Ordering::Relaxed);
+        let archived = table.archive_parents().unwrap_or_else(|error| panic!("{listing}: {error}")).len();
+        archived_here[archived] += 1;
+        let was_changed = storage.left.swap(0, Ordering::Relaxed) == 0;
+        assert!(!parent.exists(), "{listing}");
+        assert_eq!(cells(&table), ["a/f:q/5=new", "h/f:q/5=new", "n/f:q/5=new"], "{listing}");
+        if !was_changed {
+            break;
+        }
+    }
+    assert!(archived_here[0] > 1 && archived_here[1] > 1, "{archived_here:?}");
+}
+
 /// A storage in which one file can be archived, and no more.
 #[derive(Debug, Default)]
 struct ArchivesOne {
