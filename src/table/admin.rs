@@ -186,8 +186,7 @@ impl<'o> TableChange<'o> {
         if let Some(catalog) = TableCatalog::open(self.root, self.options)?
             && catalog.has_table(&self.table)?
         {
-            let regions = regions_on_disk(self.root, &self.table, self.options)?;
-            catalog.set_table(&self.table, &regions, self.options.now())?;
+            catalog.follow_directories(self.root, &self.table, self.options)?;
         }
         self.tree.finish()
     }

@@ -8,7 +8,7 @@
 use super::{Table, TableCore};
 use crate::clock::Deadline;
 use crate::error::Result;
-use crate::layout::{RegionChange, TableTree};
+use crate::layout::{RegionChange, TableListing, TableTree};
 use crate::locator::{
     Catalog, CatalogRange, CatalogRow, DirectoryCatalog, INFO, MetaRegion, RegionLocations, RegionState,
     STATE, TABLE, TableState, dir_exists, is_merge_column, serving,
@@ -42,13 +42,11 @@ pub(super) fn create_in_catalog(
     let created = create();
     if let Err(error) = created {
         if error.is_already_exists() && !catalog.has_table(table)? {
-            catalog.set_table(table, &regions_on_disk(root, table, options)?, options.now())?;
+            catalog.follow_directories(root, table, options)?;
         }
         return Err(error);
     }
-    let regions = regions_on_disk(root, table, options);
-    let added = regions.and_then(|regions| catalog.set_table(table, &regions, options.now()));
-    added.inspect_err(|_| {
+    catalog.follow_directories(root, table, options).inspect_err(|_| {
         // If this fails, too, or others have written to the table, it stays, and the next creation adds it to
         // the catalog.
         let _ = Table::undo_creation(root, &table.to_string(), options);
@@ -102,9 +100,31 @@ pub(super) fn check_catalog(root: &Path, options: &RegionOptions) -> Result<()> 
 /// Makes the rows of a table those of its directories, in the catalog of the root, if that has one.
 pub(super) fn set_regions_on_disk(root: &Path, table: &TableName, options: &RegionOptions) -> Result<()> {
     match TableCatalog::open(root, options)? {
-        Some(catalog) => catalog.set_table(table, &regions_on_disk(root, table, options)?, options.now()),
+        Some(catalog) => catalog.follow_directories(root, table, options),
         None => Ok(()),
     }
+}
+
+/// Returns the regions of a table, including parents; none if it does not exist. `made` are splits and merges
+/// that have been made, although they are not finished.
+fn regions_with(
+    root: &Path,
+    table: &TableName,
+    options: &RegionOptions,
+    made: impl Fn(&TableListing) -> Result<Vec<RegionChange>>,
+) -> Result<Vec<RegionInfo>> {
+    let (storage, tree) = (options.file_storage(), TableTree::new(options.file_storage(), root, table));
+    if !tree.exists()? {
+        return Ok(Vec::new());
+    }
+    let dir = tree.dir();
+    let dirs = DirectoryCatalog::of_table(Arc::clone(storage), table.clone(), &dir);
+    let (mut regions, under_way) = dirs.regions_and_changes(&dir, table)?;
+    if !under_way.is_empty() {
+        let listing = TableListing::read(&**storage, &dir)?;
+        regions = listing.regions_after(&**storage, &made(&listing)?)?;
+    }
+    Ok(regions.into_iter().map(|(_, region)| region).collect())
 }
 
 /// Returns the regions of a table, including parents; none if it does not exist.
@@ -113,13 +133,7 @@ pub(super) fn regions_on_disk(
     table: &TableName,
     options: &RegionOptions,
 ) -> Result<Vec<RegionInfo>> {
-    let (storage, tree) = (options.file_storage(), TableTree::new(options.file_storage(), root, table));
-    if !tree.exists()? {
-        return Ok(Vec::new());
-    }
-    let dir = tree.dir();
-    let dirs = DirectoryCatalog::of_table(Arc::clone(storage), table.clone(), &dir);
-    Ok(dirs.regions_in(&dir, table)?.into_iter().map(|(_, region)| region).collect())
+    regions_with(root, table, options, |_| Ok(Vec::new()))
 }
 
 /// Returns the root directory above a table's directory, if there is one.
@@ -199,6 +213,29 @@ impl TableCatalog {
         Ok(false)
     }
 
+    /// Returns the unfinished splits and merges of a table that the catalog has, so that they have been made.
+    pub(super) fn made_among(&self, table: &TableName, listing: &TableListing) -> Result<Vec<RegionChange>> {
+        let mut made = Vec::new();
+        for change in listing.changes() {
+            if self.has_made(table, change)? {
+                made.push(change.clone());
+            }
+        }
+        Ok(made)
+    }
+
+    /// Makes the rows of a table those of its directories, and closes the catalog. A split or merge that the
+    /// catalog has is one that has been made: another process may be about to finish it.
+    pub(super) fn follow_directories(
+        self,
+        root: &Path,
+        table: &TableName,
+        options: &RegionOptions,
+    ) -> Result<()> {
+        let regions = regions_with(root, table, options, |listing| self.made_among(table, listing))?;
+        self.set_table(table, &regions, options.now())
+    }
+
     /// Replaces regions by others, and closes the catalog, so that the change is in its files. The parent of
     /// a split stays, marked as split, with its daughters; those of a merge are deleted, and the new region
     /// has them. A master that starts assigns the new regions, unless those they replace were closed.
@@ -258,7 +295,7 @@ impl TableCatalog {
     /// without regions, that of its state, too.
     ///
     /// If there was anything to change, the table is enabled. A master that starts assigns the new regions.
-    pub(super) fn set_table(self, table: &TableName, regions: &[RegionInfo], now: i64) -> Result<()> {
+    fn set_table(self, table: &TableName, regions: &[RegionInfo], now: i64) -> Result<()> {
         let state = table.to_bytes();
         let names: BTreeSet<Vec<u8>> = regions.iter().map(RegionInfo::name).collect();
         let mut changes: Vec<Mutation> = Vec::new();

@@ -161,12 +161,7 @@ impl Table {
             && let Some(catalog) = TableCatalog::open_to_read(root, &options)?
         {
             let listing = TableListing::read(storage, dir)?;
-            let mut made = Vec::new();
-            for change in listing.changes() {
-                if catalog.has_made(&name, change)? {
-                    made.push(change.clone());
-                }
-            }
+            let made = catalog.made_among(&name, &listing)?;
             if !made.is_empty() {
                 regions = listing.regions_after(storage, &made)?;
             }

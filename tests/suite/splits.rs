@@ -335,6 +335,57 @@ fn a_parent_that_serves_again_is_not_archived() {
     assert_eq!((values(&table), table.regions()), (before, regions));
 }
 
+/// A storage in which another process does something once, right before a change of regions is published.
+#[derive(Debug)]
+struct BeforePublication {
+    files: FaultyStorage,
+    act: Mutex<Option<fn(&FaultyStorage)>>,
+}
+
+impl Storage for BeforePublication {
+    forward!(files: open create create_new create_log hard_link rename remove_dir);
+    forward!(files: sync_file sync_dir list_dir create_dir_all lock optional);
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let is_change = path.file_name().unwrap().to_str().unwrap().starts_with(".change.");
+        let act = if is_change { self.act.lock().unwrap().take() } else { None };
+        if let Some(act) = act {
+            act(&self.files);
+        }
+        self.files.remove(path)
+    }
+}
+
+/// Another process finds that the catalog lacks a region, and makes its rows those of the directories.
+#[test]
+fn a_split_that_the_catalog_has_is_not_taken_back_before_it_is_published() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &["m"]);
+    add_catalog(&storage, &table);
+    for row in ["a", "d", "n", "x"] {
+        table.put(put(row, "1")).unwrap();
+    }
+    let (before, second) = (values(&table), table.regions()[1].clone());
+    table.close().unwrap();
+    let meta = options(&storage).writable(true).open(META).unwrap();
+    meta.delete(Delete::new(second.name())).unwrap();
+    meta.close().unwrap();
+    let act: fn(&FaultyStorage) = |storage| {
+        let other = open(storage, true);
+        other.split("t").unwrap();
+        other.close().unwrap();
+    };
+    let meanwhile = Arc::new(BeforePublication { files: storage.clone(), act: Mutex::new(Some(act)) });
+    let with = options(&storage).storage(Arc::clone(&meanwhile) as _).writable(true);
+    let table = Table::open_with(ROOT, "t", with).unwrap();
+    table.split("c").unwrap();
+    assert!(meanwhile.act.lock().unwrap().is_none());
+    table.close().unwrap();
+    let table = open(&storage, true);
+    assert_eq!((bounds(&table), values(&table)), (expected_bounds(&["", "c", "m", "t"]), before));
+    check_catalog(&storage, &table);
+}
+
 /// The directory of a region that was split remains while the daughters refer to its files.
 #[test]
 fn a_region_that_was_replaced_is_not_opened_for_writing_by_its_directory() {
