@@ -41,7 +41,9 @@
 //! the directories of all parents are gone, so that nothing appears again once it is removed: the file
 //! itself, or children that were undone, which are no regions while it is there. Should the request that
 //! creates it be carried out once more after that, and one that makes another file of a parent, too, the
-//! parent has no region info: the change is over, and the children are regions.
+//! parent has no region info: the change is over, and the children are regions. So it is with the request
+//! that makes the parent's region info, if a child has a store file of its own, or edits: no child has any
+//! before the change is made, and one with rows has some once no reference of it is left to the parent.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
@@ -50,6 +52,7 @@ use super::durable::{
 };
 use super::region::{REGION_INFO, RegionDir, fill, write_max_seq_id};
 use super::sealed_text::{Faults, seal, unseal};
+use super::table_regions::has_writes;
 use super::{FamilyChange, Reference, StagedFile};
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::{DirEntry, Storage, read_file};
@@ -97,7 +100,7 @@ pub(crate) struct Changes {
     /// Those that may still be made or undone. Their children are no regions.
     pub(crate) unfinished: Vec<RegionChange>,
     /// Those without a parent's directory, or, in a storage without renames, without a parent that is a
-    /// region: they have been made; or they have not, and HBase has replaced the parents by younger regions,
+    /// region, or with a child that was written to: they have been made; or they have not, and HBase has replaced the parents by younger regions,
     /// which replace the children, too.
     pub(crate) over: Vec<RegionChange>,
     /// Those that were undone. What may be left of their children is no region.
@@ -226,6 +229,7 @@ impl RegionChange {
             let is_over = match state {
                 ChangeState::Announced if has_dir && !storage.can_rename(table) => {
                     !has_region_of(storage, table, &change.parents)?
+                        || has_writes_to(storage, table, &change.children)?
                 }
                 _ => !has_dir,
             };
@@ -396,6 +400,16 @@ fn has_region_of(storage: &dyn Storage, table: &Path, names: &[String]) -> Resul
     Ok(false)
 }
 
+/// Whether any of some regions may have been written to.
+fn has_writes_to(storage: &dyn Storage, table: &Path, names: &[String]) -> Result<bool> {
+    for name in names {
+        if has_writes(storage, &table.join(name))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether an entry of a table's directory is the file of a change.
 pub(crate) fn is_change(entry: &DirEntry) -> bool {
     entry.utf8_name().and_then(|name| name.strip_prefix(CHANGE)).is_some_and(is_encoded_name)
@@ -454,6 +468,7 @@ mod tests {
     use super::*;
     use crate::hash::checksum::crc32c;
     use crate::io::faulty::FaultyStorage;
+    use crate::layout::RECOVERED_EDITS;
     use proptest::prelude::*;
 
     fn change() -> RegionChange {
@@ -558,6 +573,49 @@ mod tests {
         write_file(&storage, &parent.join(REGION_INFO), b"info").unwrap();
         let found = read().unwrap();
         assert_eq!((found.unfinished, found.over), (vec![change], Vec::new()));
+    }
+
+    /// As well, if the region info of a parent is made once more.
+    #[test]
+    fn without_renames_a_change_with_a_child_that_was_written_to_is_over() {
+        let reference = format!("{}.{:032x}", "0123456789abcdef".repeat(2), 0);
+        let edits = format!("{RECOVERED_EDITS}/{:019}", 5);
+        let files = [
+            (format!("f/{reference}"), false),
+            (format!("{RECOVERED_EDITS}/5.seqid"), false),
+            ("f/.filelist/f1.1".to_owned(), false),
+            (format!("f/{}", "0123456789abcdef".repeat(2)), true),
+            (edits, true),
+        ];
+        for (file, is_written) in files {
+            let faulty = FaultyStorage::new();
+            faulty.has_objects();
+            let (table, change) = (Path::new("/t"), change());
+            let storage: Arc<dyn Storage> = Arc::new(faulty.clone());
+            let write = |region: &String, file: &str| {
+                let path = table.join(region).join(file);
+                faulty.create_dir_all(path.parent().unwrap()).unwrap();
+                write_file(&storage, &path, b"bytes").unwrap();
+            };
+            write(change.parents().first().unwrap(), REGION_INFO);
+            change.children().iter().for_each(|child| write(child, REGION_INFO));
+            write(change.children().last().unwrap(), &file);
+            change.begin(&storage).unwrap();
+            let mut made = BTreeSet::new();
+            let mut read = || {
+                let entries = storage.list_dir(table).unwrap();
+                RegionChange::among(&*storage, table, &entries, &mut made).unwrap()
+            };
+            let found = if is_written {
+                assert!(read().is_none(), "{file}: the directory must be listed again");
+                read().unwrap()
+            } else {
+                read().unwrap()
+            };
+            let number = usize::from(is_written);
+            assert_eq!((found.over.len(), found.unfinished.len()), (number, 1 - number), "{file}");
+            assert_eq!(found.hidden(&[]).is_empty(), is_written, "{file}");
+        }
     }
 
     /// A decision may be made although its call fails.

@@ -3,6 +3,7 @@
 
 use super::durable::list_if_exists;
 use super::file_name::FileName;
+use super::region::is_number;
 use super::{Changes, RECOVERED_EDITS, REGION_INFO, RegionChange, find_region_info, is_change};
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage};
@@ -146,13 +147,30 @@ pub(crate) fn keeps_changing(table: &Path) -> Error {
 ///
 /// If a directory cannot be listed.
 pub(crate) fn was_opened(storage: &dyn Storage, region: &Path) -> Result<bool> {
+    has_own_file(storage, region, |_| true)
+}
+
+/// Whether a region may have been written to: it has edits to replay, or a store file that is neither a
+/// reference nor a link.
+///
+/// # Errors
+///
+/// If a directory cannot be listed.
+pub(super) fn has_writes(storage: &dyn Storage, region: &Path) -> Result<bool> {
+    has_own_file(storage, region, is_number)
+}
+
+/// Whether a region has a store file that is neither a reference nor a link, or a file with a wanted name in
+/// the directory of its edits.
+fn has_own_file(storage: &dyn Storage, region: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<bool> {
     let files = |dir: &Path| list_if_exists(storage, dir).map(Option::unwrap_or_default);
     let is_own = |entry: &DirEntry| {
         let parsed = entry.utf8_name().and_then(FileName::parse);
         !entry.is_dir && !entry.is_hidden() && !parsed.is_some_and(|name| name.is_elsewhere())
     };
+    let is_edit = |entry: &DirEntry| is_own(entry) && entry.utf8_name().is_none_or(&is_wanted);
     // It decides in most cases.
-    if files(&region.join(RECOVERED_EDITS))?.iter().any(is_own) {
+    if files(&region.join(RECOVERED_EDITS))?.iter().any(is_edit) {
         return Ok(true);
     }
     for entry in files(region)? {
