@@ -5,6 +5,7 @@
 use super::durable::{
     create_dir_durably, list_if_exists, parent, remove, sync_dir, sync_file, unless_not_found, write_file,
 };
+use super::file_name::new_file_name;
 use super::table_regions::LISTINGS;
 use super::tracker::{DEFAULT, IMPL, StoreFileTracker};
 use crate::binary::StringBinary;
@@ -19,6 +20,9 @@ const DESCRIPTOR_BYTES: u64 = 64 << 20;
 
 /// The directory of the descriptors, within that of the table.
 pub(super) const TABLE_DESC_DIR: &str = ".tabledesc";
+/// The beginning of the name of an empty file beside the descriptor of a clone of a snapshot. Each clone has
+/// another name: regions of the same names have other content in a table that was restored. HBase ignores it.
+const CLONE: &str = ".clone.";
 
 /// A descriptor, and the file it was read from.
 #[derive(Clone, Debug)]
@@ -30,6 +34,8 @@ pub(crate) struct StoredDescriptor {
     number: u64,
     /// Whether the file's name contains the length, as since 2.4.
     has_length: bool,
+    /// The name of the file beside it that distinguishes clones of snapshots; empty for other tables.
+    mark: String,
 }
 
 /// What to do if given families differ from a descriptor.
@@ -72,10 +78,12 @@ fn find_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<StoredD
 
 fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<StoredDescriptor>> {
     let mut newest: Option<(u64, bool, PathBuf)> = None;
-    let mut torn = None;
+    let (mut torn, mut mark) = (None, String::new());
     // Before 0.96 the descriptor was in the table's directory.
     for dir in [owner.join(TABLE_DESC_DIR), owner.to_owned()] {
-        for entry in list_if_exists(storage, &dir)?.unwrap_or_default() {
+        let entries = list_if_exists(storage, &dir)?.unwrap_or_default();
+        mark_among(&entries).clone_into(&mut mark);
+        for entry in entries {
             let Some(name) = entry.utf8_name().filter(|_| !entry.is_dir) else { continue };
             let Some((number, len)) = descriptor_number(name) else { continue };
             let path = dir.join(name);
@@ -100,7 +108,25 @@ fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<Store
         };
     };
     let descriptor = read_descriptor_file(storage, &path)?;
-    Ok(Some(StoredDescriptor { descriptor, owner: owner.to_owned(), path, number, has_length }))
+    Ok(Some(StoredDescriptor { descriptor, owner: owner.to_owned(), path, number, has_length, mark }))
+}
+
+/// Returns the name of the file that distinguishes clones of snapshots among the entries of a directory;
+/// empty if there is none.
+fn mark_among(entries: &[DirEntry]) -> &str {
+    let names = entries.iter().filter_map(DirEntry::utf8_name);
+    names.filter(|name| is_clone_mark(name)).max().unwrap_or_default()
+}
+
+/// Whether a file has a name of those that distinguish clones of snapshots.
+pub(super) fn is_clone_mark(name: &str) -> bool {
+    name.starts_with(CLONE)
+}
+
+/// Distinguishes a table that gets the content of a snapshot, and has a descriptor, from all other clones.
+pub(super) fn mark_clone(storage: &Arc<dyn Storage>, owner: &Path) -> Result<()> {
+    let name = format!("{CLONE}{}", new_file_name(0));
+    write_file(storage, &owner.join(TABLE_DESC_DIR).join(name), &[])
 }
 
 /// Returns the name of the table whose descriptor is in a directory; `None` if there is none.
@@ -212,7 +238,7 @@ impl StoredDescriptor {
     /// Returns a descriptor from the manifest of a snapshot, at `path`. It cannot be altered.
     pub(super) fn of_snapshot(descriptor: TableDescriptor, path: &Path) -> Self {
         let owner = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
-        Self { descriptor, owner, path: path.to_owned(), number: 0, has_length: false }
+        Self { descriptor, owner, path: path.to_owned(), number: 0, has_length: false, mark: String::new() }
     }
 
     /// Writes a descriptor in which `families` replace those of the same names, or are added. Other families,
@@ -231,14 +257,22 @@ impl StoredDescriptor {
         read_file(storage, &self.path, DESCRIPTOR_BYTES)
     }
 
-    /// Whether another one has taken its place since it was read.
+    /// Returns the name of the file that distinguishes clones of snapshots, empty if there is none; `None` if
+    /// this is not the descriptor of the table in a directory.
+    pub(super) fn mark_of(&self, table: &Path) -> Option<&str> {
+        (self.owner == table).then_some(&*self.mark)
+    }
+
+    /// Whether another one has taken its place since it was read, as well as with the whole table, by one
+    /// with the content of a snapshot.
     pub(super) fn is_replaced(&self, storage: &dyn Storage) -> Result<bool> {
         let entries = list_if_exists(storage, parent(&self.path))?.unwrap_or_default();
         let is_later = |entry: &DirEntry| {
             let number = entry.utf8_name().and_then(descriptor_number);
             number.is_some_and(|(number, len)| number > self.number && len.is_none_or(|len| len == entry.len))
         };
-        Ok(entries.iter().any(|entry| !entry.is_dir && is_later(entry)))
+        let is_other = mark_among(&entries) != self.mark;
+        Ok(is_other || entries.iter().any(|entry| !entry.is_dir && is_later(entry)))
     }
 
     /// Makes the descriptor durable. A process that has died may not have synced its name.

@@ -1,6 +1,7 @@
 //! What a file is, by its name and its place (hfile.md §15; wal.md §10).
 #![warn(clippy::indexing_slicing)]
 
+use super::descriptor::{TABLE_DESC_DIR, is_clone_mark};
 use super::durable::list_if_exists;
 use super::family::FamilyDir;
 use super::file_list::FILE_LIST_DIR;
@@ -38,7 +39,8 @@ pub enum FileKind {
     Log,
     /// An empty file that says who has a link to a file, in `.links-<file>`.
     BackReference,
-    /// A file of no content of HBase's: a lock, the record of a bulk load, or a checksum file of Hadoop.
+    /// A file of no content of HBase's: a lock, the record of a bulk load, what distinguishes a clone of a
+    /// snapshot, or a checksum file of Hadoop.
     Other,
     /// None of these: an HFile or a log at any other place.
     Unknown,
@@ -59,6 +61,7 @@ impl FileKind {
             LOCK | LOAD => Self::Other,
             _ if file.starts_with('.') && file.ends_with(".crc") => Self::Other,
             _ if file.starts_with(".tableinfo") => Self::Descriptor,
+            _ if dir == TABLE_DESC_DIR && is_clone_mark(file) => Self::Other,
             _ if dir == FILE_LIST_DIR => Self::FileList,
             _ if dir.starts_with(".links-") => Self::BackReference,
             _ if dir == RECOVERED_EDITS && is_number(file) => Self::Log,

@@ -4,6 +4,7 @@
 //! ```text
 //! <root>/data/<namespace>/<table>/
 //!     .tabledesc/.tableinfo.<n>.<length>      descriptor
+//!     .tabledesc/.clone.<random>              descriptor: distinguishes clones of snapshots
 //!     .change.<region>                        region_change
 //!     .<region>.archived/, .<region>.emptied  archive_region
 //!     <region>/

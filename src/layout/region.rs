@@ -259,8 +259,14 @@ impl RegionDir {
         self.setting(family, key).map_or(default, |value| value.eq_ignore_ascii_case("true"))
     }
 
+    /// Returns what distinguishes the table from others of its name that were made from snapshots, with the
+    /// same regions; `None` if that is not known.
+    pub(crate) fn table_mark(&self) -> Option<&str> {
+        self.descriptor.as_ref().and_then(|stored| stored.mark_of(&self.table.path))
+    }
+
     /// Whether the descriptor was replaced after it was read: files of families that it does not have any
-    /// more may have been archived one by one.
+    /// more may have been archived one by one; or another table may have taken the place of this one.
     pub(crate) fn is_altered(&self) -> Result<bool> {
         self.descriptor.as_ref().map_or(Ok(false), |stored| stored.is_replaced(&**self.storage()))
     }

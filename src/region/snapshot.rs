@@ -33,4 +33,10 @@ impl Region {
     pub(crate) fn root_of_table(&self) -> Option<&Path> {
         self.0.dir.root_of_table()
     }
+
+    /// Returns what distinguishes the region's table from others of its name that were made from snapshots;
+    /// `None` if that is not known.
+    pub(crate) fn table_mark(&self) -> Option<&str> {
+        self.0.dir.table_mark()
+    }
 }

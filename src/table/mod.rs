@@ -51,7 +51,7 @@ pub use scanner::TableScanner;
 pub use view::TableView;
 
 use crate::cell::{Row, RowBuf, RowRef};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{find_region_info, is_gone};
 use crate::locator::RegionInconsistency;
 use crate::op::{Get, Scan};
@@ -66,7 +66,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use steps::{RowsLeft, Steps};
 
 /// A table on disk, as it is or [as in a snapshot](Self::open_snapshot): its regions, which are opened on
@@ -97,6 +97,8 @@ struct TableCore {
     /// The names in the table's directory when all regions of the list were last known to serve. Another
     /// process may have replaced regions if there are others.
     seen: Mutex<Vec<OsString>>,
+    /// What distinguishes the table whose first region was opened from others of its name.
+    mark: OnceLock<String>,
     /// The encoded names of regions that were split or merged here, and their files that may still be read.
     replaced: Mutex<Vec<(String, Vec<StoreFileUse>)>>,
 }
@@ -341,6 +343,7 @@ impl TableCore {
             return Ok(None);
         }
         let region = slot.source.open(self.options.clone()).map_err(|error| self.say_gone(slot, error))?;
+        self.check_same_table(&region)?;
         if self.options.is_writable() {
             self.check_serving(slot)?;
         }
@@ -349,6 +352,20 @@ impl TableCore {
             let _ = slot.region.set(region.clone());
         }
         Ok(Some(region))
+    }
+
+    /// Fails if a region is not of the same table as those opened before: a restoration of a snapshot replaces
+    /// all of a table by regions of the same names.
+    fn check_same_table(&self, region: &Region) -> Result<()> {
+        let Some(mark) = region.table_mark() else { return Ok(()) };
+        if self.mark.get_or_init(|| mark.to_owned()) == mark {
+            return Ok(());
+        }
+        let message = format!(
+            "another process has replaced table {} by the content of a snapshot: open the table again",
+            self.name
+        );
+        Err(Error::locating(ErrorKind::RegionNotFound, message))
     }
 
     /// Returns the error of a region that cannot be opened: another one if its directory is gone.

@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 impl Table {
     /// Creates a table under a root directory, with a region for each range between split keys, and opens it
@@ -219,6 +219,7 @@ impl Table {
             writing: RwLock::new(()),
             changing: Mutex::new(()),
             seen: Mutex::default(),
+            mark: OnceLock::new(),
             replaced: Mutex::default(),
         }))
     }

@@ -158,10 +158,11 @@ fn compare_clone(stage: &Path, snapshot: &str, name: &str) {
     let found = rows(&clone);
     assert_eq!(found, rows(&Table::open(hbase.path(), name).unwrap()));
     clone.close().unwrap();
+    let is_clone_mark = |path: &Path| path.iter().any(|n| n.to_str().unwrap().starts_with(".clone."));
     let at_open =
         |path: &Path| path.ends_with(".hregion.lock") || path.iter().any(|n| n == "recovered.edits");
     let at_first = |mut files: BTreeMap<PathBuf, Vec<u8>>| {
-        files.retain(|path, _| !at_open(path));
+        files.retain(|path, _| !at_open(path) && !is_clone_mark(path));
         files
     };
     let [ours, theirs] = [&dir, &hbase].map(|root| at_first(files(&root.path().join(&cloned))));

@@ -53,8 +53,8 @@ impl Table {
     /// What was written after the snapshot is gone, also what was only in a log. The store files of the
     /// replaced table go to the archive, where other snapshots and clones find them.
     ///
-    /// No process may have a region of the table open for writing; readers see the old table, but find no
-    /// files that they have not opened yet. If the root has `hbase:meta`, it gets the new regions before the
+    /// No process may have a region of the table open for writing; readers see the old table in regions that
+    /// they have opened, and errors of others, as they must open the table again. If the root has `hbase:meta`, it gets the new regions before the
     /// old files are archived. After a failure or a crash there is the old table or the new one; or, if both
     /// renames of the last step were torn apart, no table until this is called again.
     ///

@@ -243,6 +243,41 @@ fn a_region_that_is_archived_before_it_is_locked_need_not_be() {
     assert!(to.exists() && !dir.path().join("data/default/t").exists());
 }
 
+/// The regions have the same names before and after a restoration.
+#[test]
+fn a_table_that_is_restored_while_it_is_read_is_read_as_one_of_both() {
+    let restore = |root: &Path| {
+        Table::restore_snapshot(root, "s", Region::options()).unwrap().close().unwrap();
+    };
+    let (mut numbers, mut errors) = ([0; 2], 0);
+    for listing in 1.. {
+        let dir = tempfile::tempdir().unwrap();
+        let families = [Family::new("f"), Family::new("g")];
+        let table = Table::create(dir.path(), "t", &families, &["m"]).unwrap();
+        table.snapshot("s").unwrap();
+        for row in ["a", "x"] {
+            table.put(Put::new(row).cell_at("f", "q", 5, "v").cell_at("g", "q", 5, "v")).unwrap();
+        }
+        table.close().unwrap();
+        let (local, root, act) = (hregion::LocalStorage, dir.path().to_owned(), restore as fn(&Path));
+        let storage = Arc::new(BeforeListing { local, root, left: AtomicUsize::new(listing), act });
+        match count(dir.path(), Arc::clone(&storage) as _) {
+            Ok(cells) => {
+                assert!([0, 4].contains(&cells), "{listing}: {cells} cells");
+                numbers[usize::from(cells == 4)] += 1;
+            }
+            Err(error) if error.message().contains("by the content of a snapshot") => errors += 1,
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::Io | ErrorKind::TableNotFound), "{error}");
+            }
+        }
+        if storage.left.load(Ordering::Relaxed) > 0 {
+            break;
+        }
+    }
+    assert!(numbers[0] > 1 && numbers[1] > 0 && errors > 1, "{numbers:?}, {errors} errors");
+}
+
 /// Before any of the listings of a process that archives a parent, another one archives it, or tries to.
 #[test]
 fn a_parent_that_another_process_archives_meanwhile_need_not_be() {
