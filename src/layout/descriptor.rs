@@ -129,6 +129,12 @@ pub(super) fn mark_clone(storage: &Arc<dyn Storage>, owner: &Path) -> Result<()>
     write_file(storage, &owner.join(TABLE_DESC_DIR).join(name), &[])
 }
 
+/// Whether a directory with these entries may have a descriptor, so that it is to be looked for.
+pub(super) fn may_have_descriptor(entries: &[DirEntry]) -> bool {
+    let mut names = entries.iter().filter_map(DirEntry::utf8_name);
+    names.any(|name| name == TABLE_DESC_DIR || descriptor_number(name).is_some())
+}
+
 /// Returns the name of the table whose descriptor is in a directory; `None` if there is none.
 pub(crate) fn table_of_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<TableName>> {
     Ok(find_descriptor(storage, owner)?.map(|stored| stored.descriptor.table().clone()))

@@ -4,7 +4,7 @@
 use super::SchemaChange;
 use super::descriptor::{
     StoredDescriptor, check_families, create_descriptor, create_latest_descriptor, create_whole_descriptor,
-    read_descriptor, with_tracker,
+    may_have_descriptor, read_descriptor, with_tracker,
 };
 use super::durable::{
     create_dir, create_dir_durably, exists, list_if_exists, move_file, move_files, parent, remove,
@@ -93,11 +93,15 @@ impl RegionDir {
             let corruption = Corruption::Malformed("the region info is not that of the directory's name");
             return Err(corruption.at(&info_path, 0));
         }
-        let descriptor = match read_descriptor(&**storage, path, info.table())? {
+        let entries = storage.list_dir(path).map_err(|error| Error::io("list", path, error))?;
+        let own = match may_have_descriptor(&entries) {
+            true => read_descriptor(&**storage, path, info.table())?,
+            false => None,
+        };
+        let descriptor = match own {
             None => read_descriptor(&**storage, &table.path, info.table())?,
             own => own,
         };
-        let entries = storage.list_dir(path).map_err(|error| Error::io("list", path, error))?;
         let families = match &descriptor {
             Some(stored) => stored.descriptor.families().cloned().collect(),
             None => families_by_name(&entries),
