@@ -372,8 +372,9 @@ impl Error {
         }
     }
 
-    /// Whether the system reported that a file does not exist.
-    pub(crate) fn is_not_found(&self) -> bool {
+    /// Whether the system reported that a file or directory does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
         self.is_io_kind(&[io::ErrorKind::NotFound])
     }
 

@@ -48,7 +48,7 @@ const LISTINGS: u32 = 100;
 pub(super) const SKIPPED_IDS: i64 = 1 << 20;
 
 /// Returns the files of a family: by its directory, or from a list.
-type ListFiles<'l> = &'l dyn Fn(&RegionDir, &[u8]) -> Result<StoreFiles>;
+pub(super) type ListFiles<'l> = &'l dyn Fn(&RegionDir, &[u8]) -> Result<StoreFiles>;
 
 /// The opened parts of a region.
 pub(super) struct Opened {
@@ -536,7 +536,12 @@ impl RegionOptions {
 
     /// Lists the files of a family. Retries if the target of a reference or link, or a file of a snapshot, is
     /// missing, because another process may have moved it meanwhile.
-    fn list_store_files(&self, dir: &RegionDir, family: &[u8], list: ListFiles<'_>) -> Result<StoreFiles> {
+    pub(super) fn list_store_files(
+        &self,
+        dir: &RegionDir,
+        family: &[u8],
+        list: ListFiles<'_>,
+    ) -> Result<StoreFiles> {
         let mut listed = list(dir, family);
         for _ in 0..LISTINGS {
             if self.writable || !listed.as_ref().err().is_some_and(Error::is_not_found) {

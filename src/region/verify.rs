@@ -7,13 +7,14 @@ use crate::error::{Corruption, Error, Result};
 use crate::hfile::VerifyReport;
 use crate::io::Storage;
 use crate::layout::{
-    FileKind, RegionDir, Snapshot, SnapshotRegion, StoreFileInfo, check_file_list, find_region_info,
-    has_descriptor_dir, locate_store_file, read_descriptor_file, read_region_info,
+    FileKind, RegionDir, Snapshot, SnapshotRegion, StoreFileInfo, archived_path, check_file_list,
+    find_region_info, has_descriptor_dir, locate_store_file, read_descriptor_file, read_region_info,
 };
 use crate::schema::{Family, RegionInfo};
 use crate::store::{StoreFile, open_files};
 use crate::wal::is_log;
 use log_check::LogCheck;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::slice;
 
@@ -25,7 +26,8 @@ impl RegionOptions {
     ///
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
     /// verification, and continues. Returns the faults of family directories and of files in relation to
-    /// others, such as a reference whose file is missing.
+    /// others, such as a reference whose file is missing. Files that another process archives meanwhile are
+    /// verified in the archive.
     ///
     /// [`HFileOptions::verify`]: crate::HFileOptions::verify
     ///
@@ -169,7 +171,7 @@ impl RegionOptions {
             options.verify_edits(&dir, &mut faults);
         }
         for family in families {
-            match dir.store_files(family.name()) {
+            match options.list_store_files(&dir, family.name(), &RegionDir::store_files) {
                 Ok(listed) => {
                     let place = (dir.info(), family.name());
                     options.verify_files(&listed.files, place, &mut faults, report);
@@ -212,13 +214,20 @@ impl RegionOptions {
         faults: &mut Vec<Error>,
         report: &mut dyn FnMut(&Path, Result<VerifyReport>),
     ) {
-        let mut all_sound = true;
-        for file in files {
-            let found = self.files.verify(&file.path);
+        let (mut files, mut all_sound) = (files.to_vec(), true);
+        for file in &mut files {
+            let mut found = self.files.verify(&file.path);
+            if found.as_ref().is_err_and(Error::is_not_found) && self.follow_archived(slice::from_mut(file)) {
+                found = self.files.verify(&file.path);
+            }
             all_sound &= found.as_ref().is_ok_and(|found| found.faults.is_empty());
             report(&file.path, found);
         }
-        match open_files(&self.files, files) {
+        let mut opened = open_files(&self.files, &files);
+        while opened.as_ref().is_err_and(Error::is_not_found) && self.follow_archived(&mut files) {
+            opened = open_files(&self.files, &files);
+        }
+        match opened {
             Ok(opened) => {
                 faults.extend(opened.warnings);
                 faults.extend(opened.files.iter().filter_map(|file| misplaced(file, region, family)));
@@ -227,6 +236,23 @@ impl RegionOptions {
             Err(_) if !all_sound => {}
             Err(error) => faults.push(error),
         }
+    }
+
+    /// Sets the paths of files that another process has moved to the archive to those there. Returns whether
+    /// there are any.
+    fn follow_archived(&self, files: &mut [StoreFileInfo]) -> bool {
+        let storage = &**self.file_storage();
+        let mut has_any = false;
+        for file in files {
+            let is_missing =
+                storage.open(&file.path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+            let archived = archived_path(&file.path).filter(|path| is_missing && storage.open(path).is_ok());
+            if let Some(archived) = archived {
+                file.path = archived;
+                has_any = true;
+            }
+        }
+        has_any
     }
 }
 

@@ -3,7 +3,10 @@
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{DirEntry, FileReader};
-use hregion::{Compaction, Family, FileHandles, Get, Put, Region, RegionOptions, Result, Storage, Table};
+use hregion::{
+    Compaction, Family, FileHandles, Finding, Get, Put, Region, RegionOptions, Result, Severity, Storage,
+    Table,
+};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -102,6 +105,67 @@ fn compact(storage: Arc<dyn Storage>) {
 
 fn delete(storage: Arc<dyn Storage>) {
     Table::delete_table(ROOT, "t", &options(storage)).unwrap();
+}
+
+fn split(storage: Arc<dyn Storage>) {
+    let table = Table::open_with(ROOT, "t", options(storage).writable(true)).unwrap();
+    table.split("b").unwrap();
+    table.compact(Compaction::Major).unwrap();
+    table.close().unwrap();
+}
+
+/// Returns a storage in which another process does something before a file is looked for the `n`-th time.
+fn moves(files: &FaultyStorage, n: usize, change: OfStorage<()>) -> Arc<Moves> {
+    let other: Arc<dyn Storage> = Arc::new(files.clone());
+    let act: Act = Box::new(move || change(other));
+    Arc::new(Moves { files: files.clone(), act: Mutex::new((n, Some(act))) })
+}
+
+#[test]
+fn files_that_are_archived_meanwhile_are_verified() {
+    for n in 0.. {
+        let files = cloned();
+        let table = Table::open_with(ROOT, "t", options(Arc::new(files.clone()))).unwrap();
+        let region = Path::new(TABLE).join(table.regions()[0].encoded_name());
+        let moves = moves(&files, n, compact);
+        let mut cells = 0;
+        let verified = options(Arc::clone(&moves) as _).verify(&region, |path, report| {
+            let report = report.unwrap_or_else(|error| panic!("call {n}, {}: {error}", path.display()));
+            assert!(report.faults.is_empty(), "call {n}: {:?}", report.faults);
+            cells += report.cells;
+        });
+        let faults = verified.unwrap_or_else(|error| panic!("call {n}: {error}"));
+        assert!(faults.is_empty(), "call {n}: {faults:?}");
+        assert_eq!(cells, 2, "call {n}");
+        if moves.act.lock().unwrap().1.is_some() {
+            assert!(n > 5, "{n}");
+            break;
+        }
+    }
+}
+
+#[test]
+fn regions_that_are_replaced_meanwhile_are_no_damage() {
+    for change in [compact as OfStorage<()>, split] {
+        for n in 0.. {
+            let files = cloned();
+            let moves = moves(&files, n, change);
+            for is_root in [true, false] {
+                let options = options(Arc::clone(&moves) as _);
+                let report = match is_root {
+                    true => Table::check_root(ROOT, options),
+                    false => Table::check_dir(TABLE, options),
+                };
+                let report = report.unwrap_or_else(|error| panic!("call {n}: {error}"));
+                let is_fault = |finding: &&Finding| finding.severity > Severity::Info;
+                assert_eq!(report.findings.iter().find(is_fault), None, "call {n}");
+            }
+            if moves.act.lock().unwrap().1.is_some() {
+                assert!(n > 10, "{n}");
+                break;
+            }
+        }
+    }
 }
 
 type Setup = fn() -> FaultyStorage;

@@ -23,6 +23,9 @@ use regions::TableCheck;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// The maximum number of checks of the same directory, because another process keeps changing it.
+const CHECKS: u32 = 5;
+
 /// Where HBase moves logs and store files that it cannot read, also by its old versions.
 const SIDELINED: [&str; 2] = ["corrupt", ".corrupt"];
 
@@ -32,7 +35,8 @@ impl Table {
     /// Reads no cells of tables but `hbase:meta`: see [`RegionOptions::verify`].
     ///
     /// What cannot be read is a finding, and the check continues. While servers run, some findings are about
-    /// work that is being done.
+    /// work that is being done. Errors and warnings are looked for again, and those that are found twice are
+    /// returned: regions and files may have been replaced between two steps of the check.
     ///
     /// # Errors
     ///
@@ -40,7 +44,11 @@ impl Table {
     pub fn check_root(root: impl AsRef<Path>, options: RegionOptions) -> Result<CheckReport> {
         Error::if_no_clock("a check")?;
         let (root, options) = (root.as_ref(), read_only(options));
-        let mut checker = Checker { options: &options, report: CheckReport::default() };
+        confirmed(|| Self::check_root_once(root, &options))
+    }
+
+    fn check_root_once(root: &Path, options: &RegionOptions) -> Result<CheckReport> {
+        let mut checker = Checker { options, report: CheckReport::default() };
         let tables = checker.tables(root)?;
         let catalog = CatalogRows::read(root, &mut checker)?;
         checker.report.has_catalog = catalog.is_some();
@@ -72,7 +80,11 @@ impl Table {
     pub fn check_dir(dir: impl AsRef<Path>, options: RegionOptions) -> Result<CheckReport> {
         Error::if_no_clock("a check")?;
         let (dir, options) = (dir.as_ref(), read_only(options));
-        let mut checker = Checker { options: &options, report: CheckReport::default() };
+        confirmed(|| Self::check_dir_once(dir, &options))
+    }
+
+    fn check_dir_once(dir: &Path, options: &RegionOptions) -> Result<CheckReport> {
+        let mut checker = Checker { options, report: CheckReport::default() };
         let Some(name) = checker.table_of(dir)? else {
             let message = format!("there is no region in {}", dir.display());
             return Err(Error::locating(ErrorKind::TableNotFound, message));
@@ -80,6 +92,25 @@ impl Table {
         TableCheck::new(&name, None, &mut checker).check(dir);
         Ok(checker.report)
     }
+}
+
+/// Repeats a check until it finds neither errors nor warnings, or the same ones twice in succession: another
+/// process may have split, merged or compacted regions between two steps of it.
+fn confirmed(check: impl Fn() -> Result<CheckReport>) -> Result<CheckReport> {
+    let mut before: Option<Vec<Finding>> = None;
+    for _ in 1..CHECKS {
+        let report = match check() {
+            Err(error) if error.is_not_found() => continue,
+            checked => checked?,
+        };
+        let is_fault = |finding: &&Finding| finding.severity > Severity::Info;
+        let found: Vec<Finding> = report.findings.iter().filter(is_fault).cloned().collect();
+        if found.is_empty() || before.as_ref() == Some(&found) {
+            return Ok(report);
+        }
+        before = Some(found);
+    }
+    check()
 }
 
 fn read_only(options: RegionOptions) -> RegionOptions {
