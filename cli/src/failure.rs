@@ -41,6 +41,8 @@ pub(crate) struct CommandError {
     offset: Option<u64>,
     block: Option<&'static str>,
     hint: Option<&'static str>,
+    /// Whether a file or directory does not exist.
+    is_not_found: bool,
 }
 
 /// The kind of usage errors.
@@ -48,7 +50,8 @@ pub(crate) const USAGE: &str = "Usage";
 
 impl CommandError {
     fn new(kind: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), path: None, offset: None, block: None, hint: None }
+        let (path, offset, block, hint) = (None, None, None, None);
+        Self { kind, message: message.into(), path, offset, block, hint, is_not_found: false }
     }
 
     /// Invalid use of the command line.
@@ -123,7 +126,13 @@ impl CommandError {
 
     /// The system failed at `doing` something to `path`.
     pub(crate) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
-        Self::new(ErrorKind::Io.name(), format!("cannot {doing}: {error}")).at(path)
+        let is_not_found = error.kind() == io::ErrorKind::NotFound;
+        Self { is_not_found, ..Self::new(ErrorKind::Io.name(), format!("cannot {doing}: {error}")).at(path) }
+    }
+
+    /// Whether a file or directory does not exist, or a region, as after a change by another process.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.is_not_found || self.kind == ErrorKind::RegionNotFound.name()
     }
 
     /// The system starts no more threads.
@@ -217,6 +226,7 @@ impl From<&hregion::Error> for CommandError {
             offset: error.offset(),
             block: error.block(),
             hint: hint(error),
+            is_not_found: error.is_not_found(),
         }
     }
 }

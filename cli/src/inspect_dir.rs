@@ -2,6 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure};
+use crate::meanwhile::read_listed;
 use crate::output::Output;
 use crate::store_files::{self, FamilyFiles, RegionFiles, StoreFile};
 use crate::target::Kind;
@@ -52,8 +53,18 @@ fn region_json(region: Option<&RegionInfo>, families: Vec<Value>) -> Value {
 
 /// Returns what a file says of itself; of a reference or a link, what the HFile says to which it leads.
 fn measure(file: &StoreFile, options: &HFileOptions, regions: &RegionOptions) -> Result<Value, Failure> {
-    let of = regions.hfile_of(&file.path)?.filter(|path| *path != file.path);
-    let path = of.as_deref().unwrap_or(&file.path);
+    read_listed(&file.path, |place| measure_at(place, file, options, regions))
+}
+
+/// As [`measure`], of a file that is at `place` now.
+fn measure_at(
+    place: &Path,
+    file: &StoreFile,
+    options: &HFileOptions,
+    regions: &RegionOptions,
+) -> Result<Value, Failure> {
+    let of = regions.hfile_of(place)?.filter(|path| path != place);
+    let path = of.as_deref().unwrap_or(place);
     let hfile = options.open(path)?;
     let (info, has_cells) = (hfile.file_info(), hfile.entry_count() > 0);
     let times = info.time_range().map_err(|corruption| corruption.at(path, 0))?.filter(|_| has_cells);

@@ -38,6 +38,7 @@ mod load_dir;
 mod located;
 mod logs;
 mod maintenance;
+mod meanwhile;
 mod merge;
 mod new_dir;
 mod new_file;

@@ -2,6 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Failure};
+use crate::meanwhile::{in_archive, list_again};
 use crate::output::Output;
 use crate::probe;
 use crate::regions::{Regions, is_region, tables_below};
@@ -93,9 +94,11 @@ fn of_regions(
     options: RegionOptions,
     out: &Output,
 ) -> Result<Vec<RegionFiles>, Failure> {
-    let regions = Regions::find(dir, Some(kind), options)?;
-    let places = regions.places(|_, _| true).into_iter();
-    places.map(|place| Ok(of_region(&place.open(&out.warner())?)?)).collect()
+    list_again(|| {
+        let regions = Regions::find(dir, Some(kind), options.clone())?;
+        let places = regions.places(|_, _| true).into_iter();
+        places.map(|place| Ok(of_region(&place.open(&out.warner())?)?)).collect()
+    })
 }
 
 fn of_region(region: &Region) -> Result<RegionFiles, CommandError> {
@@ -138,12 +141,8 @@ fn place_of(dir: &Path, name: &str, hfile: PathBuf) -> Result<PathBuf, CommandEr
     if !name.contains('.') {
         return Ok(hfile);
     }
-    let places =
-        dir.ancestors().filter_map(|root| Some(root.join("archive").join(dir.strip_prefix(root).ok()?)));
-    for place in places.map(|dir| dir.join(name)) {
-        if probe::is_file(&place)? {
-            return Ok(place);
-        }
+    if let Some(archived) = in_archive(&path)? {
+        return Ok(archived);
     }
     Err(CommandError::unsupported(&path, "a reference that only the manifest of the snapshot has")
         .with_hint(Some("`hregion scan --raw --versions all` prints the cells of the snapshot")))

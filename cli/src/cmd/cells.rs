@@ -6,6 +6,7 @@ use crate::cell_line::{FileName, LineStyle};
 use crate::examine;
 use crate::failure::{Exit, Failure};
 use crate::hbase_flags::HBaseFlags;
+use crate::meanwhile::read_listed;
 use crate::output::Output;
 use crate::probe;
 use crate::source::bytes_of;
@@ -77,7 +78,10 @@ fn print(
     look: LineStyle,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let stored = StoredFile::open(path, None, &args.reading.options(out)?, out)?;
+    let options = args.reading.options(out)?;
+    let open = |path: &Path| StoredFile::open(path, None, &options, out);
+    // Of a directory, the files were listed.
+    let stored = if named.is_some() { read_listed(path, open)? } else { open(path)? };
     examine::walk(&stored, Some(look), named, &args.flags, out)?;
     match &stored.half {
         _ if !args.flags.any_part() => {}

@@ -2,6 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
+use crate::meanwhile::ATTEMPTS;
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::places;
@@ -13,7 +14,8 @@ use hregion::io::Storage;
 use hregion::region::FileKind;
 use hregion::{HFileOptions, RegionInfo, RegionOptions, Table, VerifyReport};
 use serde_json::json;
-use std::io::Write as _;
+use std::collections::BTreeSet;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -78,6 +80,17 @@ enum Found {
     /// A file of another kind.
     Other,
     Fault(CommandError),
+    /// Another process has split, merged or removed the region.
+    Gone,
+}
+
+impl Found {
+    fn is_missing(&self) -> bool {
+        match self {
+            Self::File(Err(fault)) | Self::Fault(fault) => fault.is_missing(),
+            Self::File(Ok(_)) | Self::Other | Self::Gone => false,
+        }
+    }
 }
 
 /// Returns the parts of a target.
@@ -140,6 +153,14 @@ impl Part {
         checked.map_or_else(Self::Refused, |()| Self::File(path))
     }
 
+    /// Returns the directory of a region of a table.
+    fn region(&self) -> Option<&Path> {
+        match self {
+            Self::Region(dir) | Self::Family(dir, _) => Some(dir),
+            Self::File(_) | Self::HFile(_) | Self::OfSnapshot(..) | Self::Refused(_) => None,
+        }
+    }
+
     fn verify(&self, files: &HFileOptions, regions: &RegionOptions, storage: &dyn Storage) -> Vec<Found> {
         let mut found = Vec::new();
         let mut report = |_: &Path, report: hregion::Result<VerifyReport>| {
@@ -162,6 +183,13 @@ impl Part {
         }
         let faults = verified.unwrap_or_else(|error| vec![error]);
         found.extend(faults.into_iter().map(|fault| Found::Fault(fault.into())));
+        if let Some(dir) = self.region()
+            && found.iter().any(Found::is_missing)
+            && matches!(probe::is_dir(dir), Ok(false))
+        {
+            found.retain(|one| !one.is_missing());
+            found.push(Found::Gone);
+        }
         found
     }
 }
@@ -182,20 +210,40 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     out.start_progress(bytes, false);
     let (files, storage) = (args.reading.options(out)?, out.progress().storage());
     let regions = args.reading.region_options(out)?.storage(Arc::clone(&storage));
-    let mut parts = Vec::new();
-    for path in &args.targets {
-        match find(path, args.kind, &regions, &storage, out) {
-            Ok(found) => parts.extend(found),
-            Err(Failure::Fault(fault)) => parts.push(Part::Refused(*fault)),
-            Err(other) => return Err(other),
-        }
-    }
     let mut tally = Tally::default();
     let verify = |part: &Part| part.verify(&files, &regions, &*storage);
-    args.jobs.in_order(&parts, verify, |found| {
-        found.into_iter().try_for_each(|one| tally.add(one, out))?;
-        out.flush_aside()
-    })?;
+    // The targets that are, or have, regions.
+    let mut with_regions = vec![true; args.targets.len()];
+    let mut known: BTreeSet<PathBuf> = BTreeSet::new();
+    for attempt in 0..ATTEMPTS {
+        let mut parts = Vec::new();
+        for (path, has_regions) in args.targets.iter().zip(&mut with_regions).filter(|(_, has)| **has) {
+            let mut found = match find(path, args.kind, &regions, &storage, out) {
+                Ok(found) => found,
+                Err(Failure::Fault(fault)) => vec![Part::Refused(*fault)],
+                Err(other) => return Err(other),
+            };
+            *has_regions = found.iter().any(|part| part.region().is_some());
+            if attempt > 0 {
+                found.retain(|part| part.region().is_none_or(|dir| !known.contains(dir)));
+            }
+            parts.extend(found);
+        }
+        known.extend(parts.iter().filter_map(Part::region).map(Path::to_owned));
+        let mut is_any_gone = false;
+        args.jobs.in_order(&parts, verify, |found| {
+            is_any_gone |= found.iter().any(|one| matches!(one, Found::Gone));
+            found.into_iter().try_for_each(|one| tally.add(one, out))?;
+            out.flush_aside()
+        })?;
+        // The files of a region that is gone are in the archive, and its rows in other regions.
+        if !is_any_gone {
+            return tally.finish(out);
+        }
+    }
+    let error = io::Error::new(io::ErrorKind::Interrupted, "another process keeps changing the regions");
+    let path = args.targets.first().map_or_else(|| Path::new(""), PathBuf::as_path);
+    tally.add_fault(CommandError::io("list", path, &error), out)?;
     tally.finish(out)
 }
 
@@ -217,6 +265,7 @@ impl Tally {
                 self.files += 1;
                 Ok(())
             }
+            Found::Gone => Ok(()),
             Found::Fault(fault) => self.add_fault(fault, out),
         }
     }

@@ -3,6 +3,7 @@
 use super::blocks::BlockMap;
 use super::total::Total;
 use crate::failure::CommandError;
+use crate::meanwhile::read_listed;
 use crate::probe::len_of;
 use crate::text;
 use hregion::cell::StringBinary;
@@ -54,7 +55,12 @@ impl StoreFile {
     }
 
     fn fill(&mut self, reading: &FileReading) -> Result<(), CommandError> {
-        let path = &self.place.path;
+        let listed = self.place.path.clone();
+        read_listed(&listed, |path| self.fill_from(path, reading))
+    }
+
+    /// As [`fill`](Self::fill), from the place where the file is now.
+    fn fill_from(&mut self, path: &Path, reading: &FileReading) -> Result<(), CommandError> {
         let bytes = len_of(path)?;
         self.total.bytes = bytes;
         let is_elsewhere = matches!(self.place.kind, FileKind::Reference | FileKind::Link);
@@ -64,7 +70,7 @@ impl StoreFile {
         }
         let target = match is_elsewhere {
             true => reading.regions.hfile_of(path)?,
-            false => Some(path.clone()),
+            false => Some(path.to_owned()),
         };
         self.target = target.clone();
         let Some(target) = target else { return Ok(()) };

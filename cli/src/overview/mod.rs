@@ -9,6 +9,7 @@ mod total;
 
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Failure};
+use crate::meanwhile::read_again;
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::places;
@@ -62,18 +63,23 @@ impl Overview {
     ) -> Result<Self, Failure> {
         let options = reading.region_options(out)?;
         let mut faults = Vec::new();
-        let dirs = table_dirs(target, kind, &mut faults)?;
-        let check = check(&dirs, target, kind, &options, &mut faults)?;
-        let mut tables: Vec<_> =
-            dirs.into_iter().map(|dir| TableOverview::open(dir, &options, &mut faults)).collect();
-        read_files(&mut tables, wanted.jobs, reading, &mut faults, out)?;
+        let (check, mut tables) = read_again(&mut faults, |faults| {
+            let dirs = table_dirs(target, kind, faults)?;
+            let check = check(&dirs, target, kind, &options, faults)?;
+            let mut tables: Vec<_> =
+                dirs.into_iter().map(|dir| TableOverview::open(dir, &options, faults)).collect();
+            read_files(&mut tables, wanted.jobs, reading, faults, out)?;
+            Ok((check, tables))
+        })?;
         if wanted.cells {
             let bytes = tables.iter().map(|table| bytes_of(&table.path, Some(Kind::Table))).sum();
             out.start_progress(bytes, false);
             let options = options.storage(out.progress().storage());
             for table in tables.iter_mut().filter(|table| !table.regions.is_empty()) {
                 let path = &table.path;
-                let read = cells::statistics(path, &options, wanted.now, &out.warner(), &mut faults);
+                let read = read_again(&mut faults, |faults| {
+                    Ok(cells::statistics(path, &options, wanted.now, &out.warner(), faults))
+                })?;
                 table.statistics = Some(read);
             }
         }

@@ -27,6 +27,7 @@ mod fuzz_bodies;
 mod import;
 mod input;
 mod locate;
+mod meanwhile;
 mod oracle;
 mod outputs;
 mod parity;
