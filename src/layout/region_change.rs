@@ -100,8 +100,8 @@ pub(crate) struct Changes {
     /// Those that may still be made or undone. Their children are no regions.
     pub(crate) unfinished: Vec<RegionChange>,
     /// Those without a parent's directory, or, in a storage without renames, without a parent that is a
-    /// region, or with a child that was written to: they have been made; or they have not, and HBase has replaced the parents by younger regions,
-    /// which replace the children, too.
+    /// region, or with a child that was written to: they have been made; or they have not, and HBase has
+    /// replaced the parents by younger regions, which replace the children, too.
     pub(crate) over: Vec<RegionChange>,
     /// Those that were undone. What may be left of their children is no region.
     pub(crate) undone: Vec<RegionChange>,

@@ -354,8 +354,8 @@ impl TableCore {
         Ok(Some(region))
     }
 
-    /// Fails if a region is not of the same table as those opened before: a restoration of a snapshot replaces
-    /// all of a table by regions of the same names.
+    /// Fails if a region is not of the same table as those opened before: a restoration of a snapshot
+    /// replaces all of a table by regions of the same names.
     fn check_same_table(&self, region: &Region) -> Result<()> {
         let Some(mark) = region.table_mark() else { return Ok(()) };
         if self.mark.get_or_init(|| mark.to_owned()) == mark {

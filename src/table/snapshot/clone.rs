@@ -54,9 +54,10 @@ impl Table {
     /// replaced table go to the archive, where other snapshots and clones find them.
     ///
     /// No process may have a region of the table open for writing; readers see the old table in regions that
-    /// they have opened, and errors of others, as they must open the table again. If the root has `hbase:meta`, it gets the new regions before the
-    /// old files are archived. After a failure or a crash there is the old table or the new one; or, if both
-    /// renames of the last step were torn apart, no table until this is called again.
+    /// they have opened, and errors of others, as they must open the table again. If the root has
+    /// `hbase:meta`, it gets the new regions before the old files are archived. After a failure or a crash
+    /// there is the old table or the new one; or, if both renames of the last step were torn apart, no table
+    /// until this is called again.
     ///
     /// # Errors
     ///
