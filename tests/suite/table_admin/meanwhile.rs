@@ -285,14 +285,16 @@ fn a_parent_that_another_process_archives_meanwhile_need_not_be() {
         let table = Table::open_with(root, "t", Region::options().writable(true)).unwrap();
         match table.archive_parents() {
             Err(error) => assert_eq!(error.kind(), ErrorKind::Locked, "{error}"),
-            Ok(archived) => assert_eq!(archived.len(), 1),
+            Ok(archived) => assert!(archived.len() <= 1, "{archived:?}"),
         }
     };
     let mut archived_here = [0; 2];
     for listing in 1.. {
         let dir = tempfile::tempdir().unwrap();
         let table = Table::create(dir.path(), "t", &[Family::new("f")], &["m"]).unwrap();
-        ["a", "h", "n"].iter().for_each(|row| put(&table, row));
+        for row in ["a", "h", "n"] {
+            put(&table, row);
+        }
         let parent = dir.path().join("data/default/t").join(table.regions()[0].encoded_name());
         table.split("g").unwrap();
         for info in table.regions() {
