@@ -34,19 +34,38 @@ pub struct LocalFile {
     identity: Option<FileIdentity>,
 }
 
+/// Opens a regular file for reading.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::InvalidInput`] for a pipe, a socket or a device, which is not opened: that may block, or
+/// have effects; otherwise any error of the system.
+pub(super) fn open_regular(path: &Path) -> io::Result<(File, fs::Metadata)> {
+    check_regular(&fs::metadata(path)?)?;
+    let file = File::open(path)?;
+    let meta = file.metadata()?;
+    Ok((file, meta))
+}
+
+/// Fails for anything but a regular file.
+fn check_regular(meta: &fs::Metadata) -> io::Result<()> {
+    match (meta.is_file(), meta.is_dir()) {
+        (true, _) => Ok(()),
+        (_, true) => Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory")),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+    }
+}
+
 impl LocalFile {
-    /// Opens a file for reading.
+    /// Opens a regular file for reading.
     ///
     /// # Errors
     ///
-    /// Any error of the system.
+    /// [`io::ErrorKind::InvalidInput`] for a pipe, a socket or a device, which is not opened; otherwise any
+    /// error of the system.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
-        let file = File::open(&path)?;
-        let meta = file.metadata()?;
-        if meta.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory"));
-        }
+        let (file, meta) = open_regular(&path)?;
         #[cfg(not(any(unix, windows)))]
         let file = Mutex::new(file);
         Ok(Self { file, path, len: meta.len(), identity: identity(&meta) })
@@ -284,6 +303,7 @@ impl Storage for LocalStorage {
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
+        check_regular(&fs::metadata(path)?)?;
         // Windows syncs only files that are open for writing.
         File::options().read(true).write(cfg!(windows)).open(path)?.sync_all()
     }
@@ -347,6 +367,11 @@ impl Storage for LocalStorage {
     }
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // To open a pipe would block.
+            found => check_regular(&found?)?,
+        }
         let locked = LockedFile::new(File::options().create(true).truncate(false).write(true).open(path)?)?;
         // The directory may have been replaced by another since the file was opened in it.
         if identity(&locked.file().metadata()?) != identity(&fs::metadata(path)?) {
@@ -399,6 +424,30 @@ mod tests {
 
     fn bytes(seed: u8, len: usize) -> Vec<u8> {
         (0..len).map(|i| (i * 31 / 7) as u8 ^ seed).collect()
+    }
+
+    /// If a pipe were opened, the test would not end.
+    #[test]
+    #[cfg(unix)]
+    fn what_is_no_regular_file_is_not_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        for path in [&*pipe, &*link, Path::new("/dev/null")] {
+            let errors = [
+                LocalStorage.open(path).map(drop).unwrap_err(),
+                LocalStorage.sync_file(path).unwrap_err(),
+                LocalStorage.lock(path).map(drop).unwrap_err(),
+            ];
+            for error in errors {
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+                assert_eq!(error.to_string(), "not a regular file");
+            }
+        }
+        let error = LocalStorage.open(dir.path()).map(drop).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
     }
 
     #[test]

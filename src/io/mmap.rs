@@ -1,12 +1,11 @@
 //! Memory-mapped files. Only this module maps files.
 
-use super::file::identity;
+use super::file::{identity, open_regular};
 use super::memory::{bytes_at, copy_at};
 use super::{
     DirEntry, FileIdentity, FileLock, FileReader, FileWriter, LocalStorage, LogFile, ScratchFile, Storage,
 };
 use memmap2::Mmap;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,8 +37,8 @@ impl MmapFile {
     #[allow(unsafe_code, reason = "mapping a file is unsafe by nature")]
     pub unsafe fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
-        let file = File::open(&path)?;
-        let identity = identity(&file.metadata()?);
+        let (file, meta) = open_regular(&path)?;
+        let identity = identity(&meta);
         // SAFETY: the caller guarantees that the file does not change while the mapping exists, as
         // `Mmap::map` requires.
         let map = unsafe { Mmap::map(&file)? };

@@ -1,13 +1,13 @@
 //! Paths as they are typed: relative ones, and those by symbolic links, are the same table.
 
-use crate::support::{code, hregion, json_lines, last_error, ok, stderr};
+use crate::support::{code, hregion, json_lines, last_error, ok, stderr, stdout};
 use hregion::{Family, Put, Table};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 const TABLE: &str = "data/default/users";
 
@@ -136,5 +136,33 @@ fn archived_files_are_not_loaded_whatever_the_path() {
         let context = format!("{} in {}", input.display(), dir.display());
         assert_eq!(last_error(&output)["kind"], "InvalidArgument", "{context}");
         assert_eq!(names(&archived.join("f")), files, "{context}");
+    }
+}
+
+/// A pipe where HBase has a file is an error that names it. If it were opened, the command would not end.
+#[test]
+fn pipes_among_files_are_not_opened() {
+    let root = Root::new();
+    let table = root.path().join(TABLE);
+    let server = root.path().join("WALs/h,1,2");
+    fs::create_dir_all(&server).unwrap();
+    let (lock, log) = (root.region.join(".hregion.lock"), server.join("h%2C1%2C2.3"));
+    let descriptor = table.join(".tabledesc/.tableinfo.0000000009");
+    for (pipe, command, target, expected) in [
+        (&descriptor, "scan", &table, 5),
+        (&descriptor, "count", &root.region, 5),
+        (&lock, "flush", &root.region, 5),
+        (&log, "verify", &root.path().join("WALs"), 4),
+    ] {
+        if pipe.exists() {
+            fs::remove_file(pipe).unwrap();
+        }
+        assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
+        let output = run_in(&root.path(), &[command, target.to_str().unwrap()]);
+        let found = stdout(&output) + &stderr(&output);
+        assert_eq!(code(&output), expected, "{command}: {found}");
+        let place = format!("{}: ", pipe.display());
+        assert!(found.contains(&place) && found.contains("not a regular file"), "{command}: {found}");
+        fs::remove_file(pipe).unwrap();
     }
 }
