@@ -28,6 +28,7 @@ use std::sync::Arc;
 /// lists, wherever they are now. Other files of HBase are checked for what they are: .regioninfo,
 /// descriptors, lists of files, recovered edits and logs, whose torn end is a fault only if they were closed;
 /// in directories such as WALs and archive, all files below. Continues after a fault, and with the next file.
+/// --no-checksums leaves out the checksums of HFiles.
 ///
 /// Exit code 3 if there is a fault; 4 or 5 if a file could not be checked, because it needs a feature that
 /// this build lacks, or could not be read. With --json: {"path","offset","block","kind","message"} for each

@@ -45,6 +45,20 @@ fn verify_goes_on_after_a_fault_and_to_the_next_file() {
 }
 
 #[test]
+fn verify_leaves_out_checksums_if_it_is_told_to() {
+    let mut bytes = fs::read(plain()).unwrap();
+    // the last byte of the first block is one of its checksums
+    let len = u32::from_be_bytes(bytes[8..12].try_into().unwrap());
+    bytes[33 + usize::try_from(len).unwrap() - 1] ^= 1;
+    let file = temp_file("wrong-checksum.hfile", &bytes);
+    let output = run(&["verify", "--json", &file]);
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    let output = run(&["verify", "--json", "--no-checksums", &file]);
+    assert_eq!(code(&output), 0, "{}", stdout(&output));
+    assert!(stderr(&output).starts_with("warning: checksums are not verified"), "{}", stderr(&output));
+}
+
+#[test]
 fn verify_ends_with_the_unverifiable_files() {
     let missing = corrupt("no-such.hfile");
     let output = run(&["verify", "--json", &missing, &corrupt("flip-data.hfile"), &plain()]);

@@ -38,7 +38,6 @@ use super::source::BlockSource;
 use super::{FileInfo, Trailer};
 use crate::block::BlockType;
 use crate::block::data::DataFormat;
-use crate::block::decode::BlockContext;
 use crate::block::index::{IndexContext, SlotUse};
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, ErrorKind, Result};
@@ -80,7 +79,7 @@ pub(super) fn verify(
     }
     let at_trailer = |corruption: Corruption| corruption.at(reader.path(), trailer.offset());
     let context = match block_context(&trailer, options) {
-        Ok(context) => BlockContext { verify_checksums: true, ..context },
+        Ok(context) => context,
         // without the right key nothing else can be read
         Err(corruption) if corruption.kind() == ErrorKind::Unsupported => return Err(at_trailer(corruption)),
         Err(corruption) => {
