@@ -68,7 +68,8 @@ pub(crate) fn print(path: &Path, reading: &FileArgs, out: &mut Output) -> Result
         let mut bytes = HashMap::new();
         for file in store_files::find(&dir, Some(Kind::Table), reading, out)? {
             let region = file.region.as_ref().map(RegionInfo::encoded_name);
-            *bytes.entry(region).or_default() += bytes_of(&file, &options)?;
+            let sum: &mut u64 = bytes.entry(region).or_default();
+            *sum = sum.saturating_add(bytes_of(&file, &options)?);
         }
         let regions = table.regions();
         let of_region = |region: &RegionInfo| bytes.get(&Some(region.encoded_name())).copied().unwrap_or(0);
@@ -100,8 +101,9 @@ fn print_advice(
     };
     let names: Vec<String> =
         regions.get(range.clone()).unwrap_or_default().iter().map(RegionInfo::encoded_name).collect();
-    let bytes: u64 = sizes.get(range).unwrap_or_default().iter().sum();
-    let mean = sizes.iter().sum::<u64>() / sizes.len().max(1) as u64;
+    let sum = |sizes: &[u64]| sizes.iter().copied().fold(0, u64::saturating_add);
+    let bytes = sum(sizes.get(range).unwrap_or_default());
+    let mean = sum(sizes) / sizes.len().max(1) as u64;
     let table = table.name().to_string();
     if out.is_json() {
         let balance = json!({

@@ -38,12 +38,28 @@ impl BlockTotals {
         });
         let total = &mut self.types[at];
         total.blocks += 1;
-        total.bytes += bytes;
-        total.uncompressed += uncompressed;
+        // files may lie about what they have
+        total.bytes = total.bytes.saturating_add(bytes);
+        total.uncompressed = total.uncompressed.saturating_add(uncompressed);
         total.runs += u64::from(self.before.replace(block_type) != Some(block_type));
     }
 
     pub(crate) fn types(&self) -> &[TypeTotal] {
         &self.types
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_files_that_lie_do_not_overflow() {
+        let mut totals = BlockTotals::default();
+        for _ in 0..3 {
+            totals.add(BlockType::Data, u64::MAX - 1, u64::MAX);
+        }
+        let [total] = totals.types() else { panic!("{totals:?}") };
+        assert_eq!((total.blocks, total.bytes, total.uncompressed), (3, u64::MAX, u64::MAX));
     }
 }

@@ -3,6 +3,7 @@
 use crate::block_totals::{BlockTotals, TypeTotal};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::text;
 use hregion::HFile;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -33,11 +34,12 @@ impl BlockUsage {
     pub(crate) fn print(&self, out: &mut Output) -> Result<(), Failure> {
         for ([table, family], totals) in &self.0 {
             if !out.is_json() {
-                let [table, family] = [table, family].map(|name| name.as_deref().unwrap_or("-"));
+                let [table, family] =
+                    [table, family].map(|name| text::printable(name.as_deref().unwrap_or("-")));
                 writeln!(out, "\n{table} {family}")?;
                 writeln!(out, "         bytes    share       blocks         runs  type")?;
             }
-            let all: u64 = totals.types().iter().map(|total| total.bytes).sum();
+            let all = totals.types().iter().map(|total| total.bytes).fold(0, u64::saturating_add);
             for TypeTotal { block_type, blocks, bytes, uncompressed, runs } in totals.types() {
                 let block_type = block_type.name();
                 if out.is_json() {

@@ -307,5 +307,5 @@ pub(crate) fn bytes_of(path: &Path, kind: Option<Kind>) -> u64 {
 fn bytes_below(path: &Path, depth: u32) -> u64 {
     let Ok(entries) = fs::read_dir(path) else { return path.metadata().map_or(0, |meta| meta.len()) };
     let entries = entries.flatten().filter(|_| depth > 0);
-    entries.map(|entry| bytes_below(&entry.path(), depth - 1)).sum()
+    entries.map(|entry| bytes_below(&entry.path(), depth - 1)).fold(0, u64::saturating_add)
 }

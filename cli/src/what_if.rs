@@ -2,6 +2,7 @@
 
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
+use crate::text;
 use hregion::io::{FileWriter, MemoryFile};
 use hregion::{Cell, CellRef, Codec, DataBlockEncoding, ErrorKind, HFile, HFileOptions, HFileWriter};
 use serde_json::json;
@@ -49,14 +50,15 @@ impl Samples {
         let settings: Vec<Setting> =
             ENCODINGS.iter().flat_map(|encoding| CODECS.map(|codec| (*encoding, codec))).collect();
         for ([table, family], files) in &self.0 {
-            let all: u64 = files.iter().map(|(_, bytes)| bytes).sum();
+            let all = files.iter().map(|(_, bytes)| *bytes).fold(0, u64::saturating_add);
             let mut sizes = Sizes::default();
             for (path, bytes) in files {
                 let share = u128::from(SAMPLE) * u128::from(*bytes) / u128::from(all.max(1));
                 sizes.add(&options.open(path)?, u64::try_from(share).unwrap_or(SAMPLE), &settings)?;
             }
             if !out.is_json() {
-                let [table, family] = [table, family].map(|name| name.as_deref().unwrap_or("-"));
+                let [table, family] =
+                    [table, family].map(|name| text::printable(name.as_deref().unwrap_or("-")));
                 writeln!(out, "\n{table} {family}, sample of {} bytes", sizes.now)?;
             }
             for (at, size) in &sizes.other {

@@ -32,7 +32,8 @@ impl ServerName {
     ///
     /// # Errors
     ///
-    /// If the host is invalid: empty, longer than 255 bytes, or with a comma, a space or a control character.
+    /// If the host is invalid: empty, longer than 255 bytes, or with a comma, a space, a control character, or
+    /// one that is not seen, such as those that change the direction of text.
     pub fn new(host: impl Into<String>, port: u16, start_code: i64) -> Result<Self> {
         let host: String = host.into();
         Self::checked(&host, port, start_code)
@@ -93,7 +94,12 @@ impl ServerName {
     }
 
     fn checked(host: &str, port: u16, start_code: i64) -> Option<Self> {
-        let is_odd = |c: char| c.is_control() || c.is_whitespace() || c == ',';
+        // the name is printed: nothing in it may be taken for something else
+        let is_unseen = |c: char| {
+            matches!(c, '\u{ad}' | '\u{61c}' | '\u{feff}')
+                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        };
+        let is_odd = |c: char| c.is_control() || c.is_whitespace() || c == ',' || is_unseen(c);
         let host = without_brackets(host);
         // some characters get longer in lower case
         let host = host.to_lowercase();
@@ -155,6 +161,9 @@ mod tests {
         }
         assert!(ServerName::new("a\n", 1, 2).is_err() && ServerName::new("x".repeat(256), 1, 2).is_err());
         assert!(ServerName::new("İ".repeat(127), 1, 2).is_err(), "three bytes each, in lower case");
+        for c in ['\u{61c}', '\u{200e}', '\u{2028}', '\u{202e}', '\u{2066}', '\u{2069}', '\u{feff}'] {
+            assert!(ServerName::new(format!("a{c}b"), 1, 2).is_err(), "{c:?}");
+        }
     }
 
     #[test]

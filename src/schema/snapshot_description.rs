@@ -65,10 +65,15 @@ impl SnapshotDescription {
     ///
     /// # Errors
     ///
-    /// If the bytes are not such a message, or it has no name or table.
+    /// If the bytes are not such a message, or it has no name or table, or invalid ones.
     pub fn from_proto_bytes(message: &[u8]) -> Result<Self, Corruption> {
         let named = proto::snapshot::SnapshotDescription::decode(message).ok().and_then(|found| found.name);
-        Self::parse(&named.unwrap_or_default(), message)
+        match named {
+            Some(name) if !Self::is_name(&name) => {
+                Err(Corruption::unknown_name("snapshot with a name like", name.as_bytes()))
+            }
+            named => Self::parse(&named.unwrap_or_default(), message),
+        }
     }
 
     /// Returns the content of a `.snapshotinfo`.
@@ -233,6 +238,19 @@ mod tests {
             parse(&proto::snapshot::SnapshotDescription { ttl: Some(-1), ..short }).unwrap().ttl(),
             None
         );
+    }
+
+    /// It is printed, and becomes a part of paths.
+    #[test]
+    fn a_name_that_is_none_is_refused() {
+        let named = |name: &str| {
+            let message = proto::snapshot::SnapshotDescription { name: Some(name.into()), ..message() };
+            SnapshotDescription::from_proto_bytes(&message.encode_to_vec())
+        };
+        assert_eq!(named("old").unwrap().name(), "old");
+        for name in ["", ".", "a/b", "a\u{1b}[2J", "a\u{202e}b", "a b"] {
+            assert!(named(name).is_err(), "{name:?}");
+        }
     }
 
     #[test]

@@ -113,6 +113,19 @@ class Blocks {
       make("section", { id: "block", tabindex: "-1", "aria-label": "Block", hidden: true }));
   }
 
+  /** The key of the next block that has one; none after the last. Its header may not have been read yet. */
+  async keyAfter(block) {
+    const firstKey = (blocks) => blocks.find((other) => other.key)?.key;
+    let key = firstKey(this.blocks.slice(this.blocks.indexOf(block) + 1));
+    let next = this.next;
+    while (!key && next !== null) {
+      const answer = await this.reader.ask("blocks", { offset: next, limit: 1000 });
+      key = firstKey(answer.blocks ?? []);
+      next = answer.next ?? null;
+    }
+    return key;
+  }
+
   async open(block, from) {
     document.querySelectorAll("#blocks .open").forEach((one) => one.classList.remove("open"));
     from?.classList.add("open");
@@ -132,10 +145,10 @@ class Blocks {
       ]),
     ];
     if (block.key) {
-      const at = this.blocks.indexOf(block);
-      const until = this.blocks.slice(at + 1).find((other) => other.key)?.key;
-      const members = { key: block.key, until, limit: 200 };
-      const answer = this.summary.searchable ? await this.reader.ask("cells", members) : null;
+      const ask = async () => {
+        return this.reader.ask("cells", { key: block.key, until: await this.keyAfter(block), limit: 200 });
+      };
+      const answer = this.summary.searchable ? await ask() : null;
       if (answer?.error) parts.push(alertOf(answer.error));
       if (answer?.cells) {
         const more = answer.next ? ", and more" : "";

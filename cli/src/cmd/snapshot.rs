@@ -177,7 +177,7 @@ fn print(found: &SnapshotDescription, out: &mut Output) -> Result<(), Failure> {
     if out.is_json() {
         return out.json_line(&members(found));
     }
-    let (name, table, created) = (found.name(), found.table(), found.creation_time());
+    let (name, table, created) = (text::printable(found.name()), found.table(), found.creation_time());
     Ok(writeln!(out, "{name}: table {table}, created {created}, {}", found.snapshot_type())?)
 }
 

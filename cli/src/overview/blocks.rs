@@ -75,7 +75,9 @@ impl BlockMap {
         }
         if let Some(piece) = self.pieces.last_mut() {
             piece.blocks += 1;
-            piece.bytes[Purpose::of(block_type) as usize] += bytes;
+            // files may lie about what they have
+            let sum = &mut piece.bytes[Purpose::of(block_type) as usize];
+            *sum = sum.saturating_add(bytes);
         }
     }
 
@@ -85,7 +87,8 @@ impl BlockMap {
             let mut joined = pair[0];
             for other in &pair[1..] {
                 joined.blocks += other.blocks;
-                joined.bytes.iter_mut().zip(other.bytes).for_each(|(sum, bytes)| *sum += bytes);
+                let sums = joined.bytes.iter_mut().zip(other.bytes);
+                sums.for_each(|(sum, bytes)| *sum = sum.saturating_add(bytes));
             }
             joined
         };
@@ -150,6 +153,19 @@ mod tests {
                 assert_eq!(json["count"], count);
             }
         }
+    }
+
+    #[test]
+    fn sums_of_files_that_lie_do_not_overflow() {
+        let mut map = BlockMap::new(2);
+        for at in 0..9 {
+            map.add_block(at, BlockType::Data, u64::MAX / 2, u64::MAX);
+        }
+        let json = map.json();
+        assert_eq!(
+            (&json["types"][0]["bytes"], &json["pieces"][0]["data"]),
+            (&json!(u64::MAX), &json!(u64::MAX))
+        );
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub(super) fn put_array(
 ) -> Result<(), Failure> {
     let quoted: Vec<String> =
         strings.into_iter().map(|one| format!("\"{}\"", one.to_string().replace('"', "\\\""))).collect();
-    Ok(writeln!(out, "=> [{}]", quoted.join(", "))?)
+    Ok(writeln!(out, "=> [{}]", text::printable(&quoted.join(", ")))?)
 }
 
 /// Appends a string in double quotes, as it can be typed in the shell.

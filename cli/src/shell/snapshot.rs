@@ -5,6 +5,7 @@ use super::command::Arguments;
 use super::print::put_array;
 use super::session::Stop;
 use crate::output::Output;
+use crate::text;
 use serde_json::json;
 use std::io::Write as _;
 
@@ -35,7 +36,7 @@ pub(super) fn list(catalog: &dyn Catalog, values: &Arguments<'_>, out: &mut Outp
         if out.is_json() {
             out.json_line(&json!({ "name": name, "table": table, "created": created }))?;
         } else {
-            writeln!(out, " {name:<FIRST$} {table} ({created})")?;
+            writeln!(out, " {:<FIRST$} {table} ({created})", text::printable(name))?;
         }
     }
     if !out.is_json() {
