@@ -4,18 +4,22 @@ use std::fmt;
 
 /// Displays bytes as HBase does: printable ASCII characters except the backslash are unchanged, other bytes
 /// are `\xHH`.
+///
+/// A precision is the number of bytes that are displayed, as in `{:.64}`: `…` stands for others. Cells and
+/// their keys pass it on to each of their parts.
 #[derive(Clone, Copy, Debug)]
 pub struct StringBinary<'a>(pub &'a [u8]);
 
 impl fmt::Display for StringBinary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for run in self.0.chunk_by(|&a, &b| is_plain(a) == is_plain(b)) {
+        let shown = f.precision().and_then(|most| self.0.get(..most)).unwrap_or(self.0);
+        for run in shown.chunk_by(|&a, &b| is_plain(a) == is_plain(b)) {
             match std::str::from_utf8(run) {
                 Ok(text) if is_plain(run[0]) => f.write_str(text)?,
                 _ => run.iter().try_for_each(|byte| write!(f, "\\x{byte:02X}"))?,
             }
         }
-        Ok(())
+        if shown.len() < self.0.len() { f.write_str("…") } else { Ok(()) }
     }
 }
 
@@ -75,6 +79,12 @@ mod tests {
     fn bytes_display_as_in_hbase() {
         assert_eq!(StringBinary(b"a~ \\\x00\xff").to_string(), "a~ \\x5C\\x00\\xFF");
         assert_eq!(from_string_binary("a\\x5c\\xzz\\x4"), b"a\\\\xzz\\x4");
+    }
+
+    #[test]
+    fn a_precision_is_the_number_of_bytes() {
+        let shown = |most: usize| format!("{:.most$}", StringBinary(b"ab\0c"));
+        assert_eq!([0, 2, 3, 4, 5].map(shown), ["…", "ab…", "ab\\x00…", "ab\\x00c", "ab\\x00c"]);
     }
 
     proptest! {

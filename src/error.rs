@@ -244,7 +244,10 @@ impl Error {
     #[cold]
     pub(crate) fn wrong_region(row: &[u8], start: &[u8], end: &[u8]) -> Self {
         let (row, start, end) = (StringBinary(row), StringBinary(start), StringBinary(end));
-        Self::caller(ErrorKind::WrongRegion, format!("row {row} is not in the region [{start}, {end})"))
+        Self::caller(
+            ErrorKind::WrongRegion,
+            format!("row {row:.64} is not in the region [{start:.64}, {end:.64})"),
+        )
     }
 
     /// A family that does not exist. Names some of those that do.
@@ -253,7 +256,7 @@ impl Error {
         let mut existing = existing.into_iter();
         let named: Vec<String> =
             existing.by_ref().take(NAMED_FAMILIES).map(|name| StringBinary(name).to_string()).collect();
-        let mut message = format!("there is no family {}", StringBinary(family));
+        let mut message = format!("there is no family {:.64}", StringBinary(family));
         if !named.is_empty() {
             message = format!("{message} (families: {}", named.join(", "));
             message += &match existing.count() {
@@ -627,6 +630,14 @@ mod tests {
         assert_eq!(error.to_string(), "cf/8e8a: DATA at 65536: on-disk size needs 4 bytes, 3 left");
         assert_eq!(error.kind(), ErrorKind::Truncated);
         assert_eq!(error.offset(), Some(65536));
+    }
+
+    #[test]
+    fn long_rows_are_shortened() {
+        let (row, start) = ([b'r'; 30_000], [0; 30_000]);
+        let message = Error::wrong_region(&row, &start, b"z").message();
+        assert!(message.starts_with("row rrr") && message.ends_with("\\x00…, z)"), "{message}");
+        assert!(message.len() < 400, "{message}");
     }
 
     #[test]

@@ -69,13 +69,7 @@ impl From<Error> for ArrowError {
     }
 }
 
-/// How many bytes of a value are shown.
-const SHOWN: usize = 64;
-
 /// Shows bytes in HBase's printable form, the first ones if there are many.
 pub(crate) fn shown(bytes: &[u8]) -> String {
-    match bytes.get(..SHOWN) {
-        Some(head) if bytes.len() > SHOWN => format!("{}…", StringBinary(head)),
-        _ => StringBinary(bytes).to_string(),
-    }
+    format!("{:.64}", StringBinary(bytes))
 }

@@ -96,7 +96,8 @@ impl<'f> Examiner<'f> {
             && order.compare_rows(&self.row, cell.row()).is_ge()
             && self.disorder.is_none()
         {
-            let message = format!("row {} follows row {}", StringBinary(cell.row()), StringBinary(&self.row));
+            let (row, before) = (StringBinary(cell.row()), StringBinary(&self.row));
+            let message = format!("row {row:.64} follows row {before:.64}");
             self.disorder = Some(CommandError::corrupt(self.file.path(), message));
         }
         if self.families && (first || cell.family() != self.family) {

@@ -238,7 +238,7 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         (ErrorKind::Limit, Some(_)) if error.path().is_some() => {
             Some("--limit-block-bytes and --limit-memory-bytes raise the limits")
         }
-        (ErrorKind::Limit, None) if error.message().ends_with("Limits::row_bytes") => {
+        (ErrorKind::Limit, None) if error.message().ends_with(", the limit of a row") => {
             Some("--limit-row-bytes raises the limit, and `scan --batch` reads rows in parts")
         }
         (_, Some(Corruption::Unsupported { what: "encrypted file", .. })) => {

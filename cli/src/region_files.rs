@@ -104,7 +104,7 @@ impl<'c> RegionFiles<'c> {
         {
             let split = &self.splits[open.region - 1];
             let message = format!(
-                "cell {cell} is out of order: the region that starts at {} was begun already",
+                "cell {cell:.64} is out of order: the region that starts at {:.64} was begun already",
                 StringBinary(split)
             );
             return Err(Failed::Cell(hregion::Error::invalid_argument(message)));

@@ -65,7 +65,7 @@ pub(crate) fn read(path: &Path, limits: &Limits) -> Result<Vec<Vec<u8>>, Command
         None => Ok(splits),
         Some(pair) => Err(CommandError::invalid_file(
             path,
-            format!("the row {} is given twice", StringBinary(&pair[0])),
+            format!("the row {:.64} is given twice", StringBinary(&pair[0])),
         )),
     }
 }

@@ -229,14 +229,18 @@ fn len_i64(len: usize) -> i64 {
 }
 
 impl fmt::Display for CellKey {
-    /// The format of HBase: `row/family:qualifier/timestamp/type`.
+    /// The format of HBase: `row/family:qualifier/timestamp/type`. With a precision, up to so many bytes of
+    /// each part.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (row, family, qualifier) = self.split();
-        write!(f, "{}/", StringBinary(row))?;
+        fmt::Display::fmt(&StringBinary(row), f)?;
+        f.write_str("/")?;
         if !family.is_empty() {
-            write!(f, "{}:", StringBinary(family))?;
+            fmt::Display::fmt(&StringBinary(family), f)?;
+            f.write_str(":")?;
         }
-        write!(f, "{}/", StringBinary(qualifier))?;
+        fmt::Display::fmt(&StringBinary(qualifier), f)?;
+        f.write_str("/")?;
         match self.timestamp() {
             LATEST_TIMESTAMP => f.write_str("LATEST_TIMESTAMP")?,
             OLDEST_TIMESTAMP => f.write_str("OLDEST_TIMESTAMP")?,

@@ -135,9 +135,11 @@ impl<'a> CellRef<'a> {
 }
 
 impl fmt::Display for CellRef<'_> {
-    /// The format of HBase: `row/family:qualifier/timestamp/type/vlen=3/seqid=7`.
+    /// The format of HBase: `row/family:qualifier/timestamp/type/vlen=3/seqid=7`. With a precision, up to so
+    /// many bytes of each part.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/vlen={}/seqid={}", self.key, self.value.len(), self.seq_id)
+        fmt::Display::fmt(self.key, f)?;
+        write!(f, "/vlen={}/seqid={}", self.value.len(), self.seq_id)
     }
 }
 

@@ -251,7 +251,7 @@ impl RowBuf {
 #[cold]
 fn too_big(cell: CellRef<'_>, most: usize) -> Error {
     let (row, family) = (StringBinary(cell.row()), StringBinary(cell.family()));
-    let message = format!("row {row} has more than {most} bytes in family {family}: Limits::row_bytes");
+    let message = format!("row {row:.64} has more than {most} bytes in family {family}, the limit of a row");
     Error::over_limit(message)
 }
 

@@ -278,7 +278,7 @@ impl TableTree {
             let lists = self.tree.files(&*self.storage, &dir.join(FILE_LIST_DIR))?;
             if !self.files(&dir)?.is_empty() || !lists.is_empty() {
                 let message = format!(
-                    "{} has files of a family that was deleted: add the family by Table::alter, which \
+                    "{} has files of a family that was deleted: alter the table to add the family, which \
                      archives them",
                     dir.display()
                 );

@@ -278,7 +278,8 @@ impl Locator {
             let mut of_before = regions.len();
             for entry in page {
                 let row = entry.row.map_err(|corruption| {
-                    let message = format!("row {} of the catalog: {corruption}", StringBinary(&entry.key));
+                    let message =
+                        format!("row {:.64} of the catalog: {corruption}", StringBinary(&entry.key));
                     Error::locating(corruption.kind(), message)
                 })?;
                 let begins_page = |known: &&CatalogRow| known.region().start_key() == start;
@@ -439,10 +440,10 @@ impl Locator {
             LocateType::Before => "the rows before",
             LocateType::At | LocateType::After => "row",
         };
-        let mut message = format!("no region of {table} has {which} {}", StringBinary(row));
+        let mut message = format!("no region of {table} has {which} {:.64}", StringBinary(row));
         if let Some(before) = before {
             let (start, end) = (StringBinary(before.start_key()), StringBinary(before.end_key()));
-            message += &format!("; the one before has [{start}, {end})");
+            message += &format!("; the one before has [{start:.64}, {end:.64})");
         }
         Error::locating(ErrorKind::RegionNotFound, message)
     }

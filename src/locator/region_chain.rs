@@ -36,8 +36,8 @@ impl RegionInconsistency {
         let (start, end) = self.bounds();
         let (start, end) = (StringBinary(start), StringBinary(end));
         let message = match self {
-            Self::Hole { .. } => format!("no region has the rows [{start}, {end})"),
-            Self::Overlap { .. } => format!("several regions have the rows [{start}, {end})"),
+            Self::Hole { .. } => format!("no region has the rows [{start:.64}, {end:.64})"),
+            Self::Overlap { .. } => format!("several regions have the rows [{start:.64}, {end:.64})"),
         };
         Error::locating(ErrorKind::Inconsistent, message)
     }

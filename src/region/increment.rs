@@ -135,7 +135,7 @@ impl RegionCore {
 fn no_later_value<T>(cell: &DeltaCell<T>) -> Error {
     let (family, qualifier) = (StringBinary(&cell.family), StringBinary(&cell.qualifier));
     let message = "has a value with the greatest timestamp that is read, so no other can replace it";
-    Error::invalid_argument(format!("column {family}:{qualifier} {message}"))
+    Error::invalid_argument(format!("column {family}:{qualifier:.64} {message}"))
 }
 
 fn column<T>(cell: &DeltaCell<T>) -> (&[u8], &[u8]) {

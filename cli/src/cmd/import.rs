@@ -126,7 +126,7 @@ impl<'s> OrderedDeletes<'s> {
             None => Ok(()),
             Some(cell) => {
                 let family = StringBinary(cell.family());
-                let message = format!("{cell} is a delete marker, and {family} has NEW_VERSION_BEHAVIOR");
+                let message = format!("{cell:.64} is a delete marker, and {family} has NEW_VERSION_BEHAVIOR");
                 Err(CommandError::unsupported(self.table, message))
             }
         }

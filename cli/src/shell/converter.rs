@@ -243,7 +243,7 @@ fn wrong_length(
 ) -> CommandError {
     let (row, family) = (StringBinary(cell.row()), StringBinary(cell.family()));
     CommandError::invalid(format!(
-        "{}: row {row}, column {family}:{}: expected a {} of {expected} bytes, found {found}",
+        "{}: row {row:.64}, column {family}:{:.64}: expected a {} of {expected} bytes, found {found}",
         converter.name(),
         StringBinary(cell.qualifier()),
         part.name(),

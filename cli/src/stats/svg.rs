@@ -93,11 +93,7 @@ fn escaped(text: &str) -> String {
 
 /// Returns a row, truncated to fit the picture.
 fn shortened(row: &[u8]) -> String {
-    const MAX: usize = 60;
-    match row.get(..MAX) {
-        Some(start) => format!("{}…", StringBinary(start)),
-        None => StringBinary(row).to_string(),
-    }
+    format!("{:.60}", StringBinary(row))
 }
 
 #[cfg(test)]

@@ -269,3 +269,15 @@ fn wait_for(mut what: impl FnMut() -> bool) {
         thread::sleep(Duration::from_millis(10));
     }
 }
+
+#[test]
+fn a_long_key_is_shortened_in_messages() {
+    let dir = tempfile::tempdir().unwrap();
+    let (longest, before) = ("r".repeat(30_000), "q".repeat(30_000));
+    let cells = temp_file("long-keys.jsonl", (cell(&longest, 1, "v") + &cell(&before, 1, "v")).as_bytes());
+    let output = run(&["write", "--out", dir.path().join("out").to_str().unwrap(), &cells]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    let message = stderr(&output);
+    assert!(message.contains("line 2: cell qqq") && message.len() < 1000, "{message}");
+    assert!(message.contains("q…/f:q/1/Put/vlen=1"), "{message}");
+}

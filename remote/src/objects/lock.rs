@@ -134,8 +134,8 @@ async fn hold(files: &ObjectFiles, key: &str) -> io::Result<String> {
 fn held_elsewhere(key: &str, content: &str) -> io::Error {
     let by = content.strip_prefix(HELD).map_or("another process", str::trim_end);
     let message = format!(
-        "the lock is held by {by}; if it is certain that nothing there uses the directory any more, \
-         Storage::end_writing of the lock file frees it, and so does the removal of the object {key}"
+        "the lock is held by {by}; if it is certain that nothing there uses the directory any more, the \
+         removal of the object frees it: {key}"
     );
     io::Error::new(io::ErrorKind::WouldBlock, message)
 }

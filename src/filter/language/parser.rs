@@ -171,12 +171,9 @@ impl<'a> Parser<'a> {
 
     #[cold]
     fn expected(&self, what: &str) -> Error {
-        const SHOWN: usize = 20;
-        let rest = self.rest();
-        let found = match rest.get(..SHOWN).filter(|start| start.len() < rest.len()) {
-            _ if rest.is_empty() => "the end".to_owned(),
-            Some(start) => format!("{}…", StringBinary(start)),
-            None => StringBinary(rest).to_string(),
+        let found = match self.rest() {
+            [] => "the end".to_owned(),
+            rest => format!("{:.20}", StringBinary(rest)),
         };
         Error::invalid_argument(format!("filter at {}: expected {what}, found {found}", self.at))
     }

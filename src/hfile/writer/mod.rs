@@ -445,7 +445,7 @@ fn put_bloom_info(
 
 #[cold]
 fn refuse(cell: &CellRef<'_>, why: &str) -> Error {
-    Error::invalid_argument(format!("cell {cell} cannot be appended: {why}"))
+    Error::invalid_argument(format!("cell {cell:.64} cannot be appended: {why}"))
 }
 
 fn to_i64(place: u64) -> i64 {

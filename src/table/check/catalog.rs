@@ -88,7 +88,7 @@ fn add_bad_row(key: &[u8], corruption: &Corruption, path: &Path, checker: &mut C
     let region = name.map(|name| name.encoded_name());
     let is_state = matches!(corruption, Corruption::UnknownName { what: "state of a region", .. });
     let kind = if is_state { FindingKind::UnknownState } else { FindingKind::Unreadable };
-    let message = format!("row {} of hbase:meta: {corruption}", StringBinary(key));
+    let message = format!("row {:.64} of hbase:meta: {corruption}", StringBinary(key));
     let subject = Subject { table: table.as_ref(), region: region.as_deref() };
     checker.add(kind, Severity::Error, &subject, path, message);
 }
