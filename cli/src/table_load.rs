@@ -72,8 +72,11 @@ impl TableLoad {
         check_inputs: impl FnOnce() -> Result<(), Failure>,
         out: &Output,
     ) -> Result<Self, Failure> {
-        let table = open_table(dir, reading, check_inputs, out)?;
-        check_not_staged(inputs.chain(reading.files()), dir)?;
+        let check = || -> Result<(), Failure> {
+            check_inputs()?;
+            Ok(check_not_staged(inputs.chain(reading.files()), dir)?)
+        };
+        let table = open_table(dir, reading, check, out)?;
         let regions = table
             .regions()
             .iter()

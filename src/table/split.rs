@@ -72,6 +72,10 @@ impl Table {
     /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); otherwise as [`split`](Self::split).
     pub fn merge(&self, first: &RegionInfo, second: &RegionInfo) -> Result<RegionInfo> {
         let _changing = self.0.change("merge regions of its table")?;
+        if first == second {
+            let message = format!("region {} cannot be merged with itself", first.encoded_name());
+            return Err(Error::invalid_argument(message));
+        }
         if first.end_key().is_empty() || first.end_key() != second.start_key() {
             let message = format!("region {second} does not begin where region {first} ends");
             return Err(Error::invalid_argument(message));

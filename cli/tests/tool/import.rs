@@ -319,6 +319,9 @@ fn files_of_the_last_import_are_no_input() {
     let line = cell("z", "g", "q", 1, "v").to_string();
     let (list, key) = (write(&left, "cells.jsonl", &line), write(&left, "key", &"00".repeat(16)));
     let good = write(dir.path(), "good.jsonl", &line);
+    let regions = fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().path());
+    let locks: Vec<PathBuf> = regions.map(|region| region.join(".hregion.lock")).collect();
+    locks.iter().filter(|lock| lock.exists()).for_each(|lock| fs::remove_file(lock).unwrap());
     let link = dir.path().join("link").into_os_string().into_string().unwrap();
     std::os::unix::fs::symlink(&list, &link).unwrap();
     for line in [
@@ -330,6 +333,7 @@ fn files_of_the_last_import_are_no_input() {
         let output = run(&line);
         assert_eq!(code(&output), 2, "{line:?}: {}", stderr(&output));
         assert!(stderr(&output).contains("is in .tmp/import of the table"), "{line:?}: {}", stderr(&output));
+        assert!(!locks.iter().any(|lock| lock.exists()), "{line:?}: refused before anything is changed");
     }
     assert!(Path::new(&list).exists() && cells(&table) == before);
     ok(&["import", &table, &good]);

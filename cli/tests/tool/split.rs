@@ -73,6 +73,9 @@ fn a_table_is_split_and_merged_again() {
     assert_eq!(ok(&["scan", path]), before);
     let names: Vec<&str> = regions.iter().map(|region| region["encoded"].as_str().unwrap()).collect();
     assert_eq!(code(&run(&["merge", root, "ns:t", names[0], "0123"])), 2);
+    let refused = run(&["merge", root, "ns:t", names[0], names[0]]);
+    assert_eq!(code(&refused), 2);
+    assert!(stderr(&refused).contains(&format!("region {} cannot be merged with itself", names[0])));
     let merged = json_lines(&ok(&["merge", "--compact", "--json", root, "ns:t", names[1], names[0]]));
     assert_eq!((merged.len(), &merged[0]["start"], &merged[0]["end"]), (1, &"".into(), &"".into()));
     assert_eq!(ok(&["scan", path]), before);

@@ -183,10 +183,10 @@ impl HFileWriter {
         let row_order = self.options.order.compare_rows(last.row(), cell.row());
         let order = row_order.then_with(|| CellOrder::compare_in_row(last, cell.key));
         if order.is_gt() {
-            return Err(refuse(cell, &format!("it sorts before the previous cell, {last}")));
+            return Err(refuse(cell, &format!("it sorts before the previous cell, {last:.64}")));
         }
         if !last.is_of_family(cell.family()) {
-            return Err(refuse(cell, &format!("its family is not that of the previous cell, {last}")));
+            return Err(refuse(cell, &format!("its family is not that of the previous cell, {last:.64}")));
         }
         if order.is_eq() {
             // equal cells stay in one block
