@@ -141,6 +141,16 @@ impl<'p> Lines<'p> {
     }
 }
 
+/// Returns what is wrong with the JSON of a line: at its column, without the line that the parser counts,
+/// which is always the first.
+pub(crate) fn json_fault(error: &serde_json::Error) -> String {
+    let (line, column, text) = (error.line(), error.column(), error.to_string());
+    match text.strip_suffix(&format!(" at line {line} column {column}")) {
+        Some(what) => format!("column {column}: {what}"),
+        None => text,
+    }
+}
+
 /// The bytes of a file, one after the other.
 struct FileBytes {
     file: Arc<dyn FileReader>,

@@ -3,7 +3,7 @@
 use crate::args::{FileArgs, LineArgs};
 use crate::cell_line::{self, CellFormat, LineStyle};
 use crate::failure::{CommandError, Exit, Failure};
-use crate::lines::Lines;
+use crate::lines::{Lines, json_fault};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::target;
@@ -175,7 +175,7 @@ impl<'p> KeyLines<'p> {
 }
 
 fn set_key(key: &mut SeekKey, line: &[u8]) -> Result<(), String> {
-    let members: Map<String, Value> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let members: Map<String, Value> = serde_json::from_slice(line).map_err(|error| json_fault(&error))?;
     let bytes = |name: &str| match members.get(name) {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(from_string_binary(text)),

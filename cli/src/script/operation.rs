@@ -8,6 +8,7 @@ use super::mutation::{
     RowMutations, parse_append, parse_batch, parse_delete, parse_increment, parse_mutations, parse_put,
 };
 use super::query::{Parsed, ScanOf, parse_get, parse_scan};
+use crate::lines::json_fault;
 use hregion::{Append, CheckAndMutate, Delete, Get, Increment, Mutation, Put};
 
 /// A line of a script.
@@ -60,7 +61,7 @@ pub(super) enum Chosen {
 impl Line {
     /// Parses a line.
     pub(crate) fn parse(line: &[u8]) -> Result<Self, String> {
-        let value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        let value = serde_json::from_slice(line).map_err(|error| json_fault(&error))?;
         let mut members = Members::of(value, "an operation")?;
         let id = required(members.number("id")?, "id")?;
         let op = required(members.text("op")?, "op")?;

@@ -325,11 +325,12 @@ fn errors_in_a_script_name_the_line() {
             "line 2: scan: order: there is no such member",
         ),
         (vec![r#"{"id":1,"op":"create","now":1}"#], "line 1: create: families: expected one or more"),
-        (vec!["{"], "line 1: EOF while parsing"),
+        (vec!["{"], "line 1: column 1: EOF while parsing an object"),
     ] {
         let output = play_text(&lines.join("\n"));
         assert_eq!(code(&output), 3, "{lines:?}");
         assert!(stderr(&output).contains(expected), "{lines:?}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("at line"), "{lines:?}: {}", stderr(&output));
     }
 }
 
