@@ -67,6 +67,41 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
         .with_hint(Some("--as gives its kind")))
 }
 
+/// Fails if a directory cannot be of the kind that was given for it: nothing would be found there. What
+/// cannot be read is for the command to say.
+pub(crate) fn check_as(dir: &Path, kind: Kind) -> Result<(), CommandError> {
+    let has_dirs = || Ok::<_, CommandError>(!entries_of(dir, is_shown_dir)?.is_empty());
+    let (can_be, why) = match kind {
+        Kind::Hfile | Kind::Region | Kind::Snapshot | Kind::Wal => return Ok(()),
+        Kind::Family => (has_dirs().map(|has| !has), "not a family: it has directories"),
+        Kind::Table => {
+            let has_descriptor = probe::is_dir(&dir.join(TABLE_DESCRIPTOR));
+            let can_be = has_descriptor.and_then(|has| Ok(has || !region_dirs(dir)?.is_empty()));
+            (can_be, "not a table: it has neither a descriptor nor regions")
+        }
+        Kind::Namespace => {
+            let can_be = table_dirs(dir).and_then(|tables| Ok(!tables.is_empty() || !has_dirs()?));
+            (can_be, "not a namespace: none of its directories is a table")
+        }
+        Kind::Root => {
+            let can_be = places::check_dir(dir).and_then(|()| probe::is_dir(&dir.join(DATA)));
+            (can_be, "not a root: it has no directory data")
+        }
+    };
+    match can_be {
+        Ok(false) => {
+            Err(CommandError::invalid_file(dir, why).with_hint(Some("without --as, its kind is found out")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether there is a directory that is not hidden.
+fn is_shown_dir(path: &Path) -> Result<bool, CommandError> {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    Ok(!matches!(name.first(), Some(b'.' | b'_')) && probe::is_dir(path)?)
+}
+
 /// Whether a directory is a snapshot.
 pub(crate) fn is_snapshot(dir: &Path) -> Result<bool, CommandError> {
     probe::is_file(&dir.join(SNAPSHOT_INFO))

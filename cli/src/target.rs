@@ -60,7 +60,12 @@ pub(crate) fn kind_of(path: &Path, kind: Option<Kind>) -> Result<Kind, CommandEr
     check_readable(path)?;
     match kind {
         None if !probe::is_dir(path)? => Ok(Kind::Hfile),
-        kind => regions::kind_of(path, kind),
+        kind => {
+            if let Some(kind) = kind {
+                regions::check_as(path, kind)?;
+            }
+            regions::kind_of(path, kind)
+        }
     }
 }
 

@@ -78,6 +78,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             return Err(fault.with_hint(Some("--out FILE writes a page, --json prints the data")).into());
         }
     }
+    if let Some(kind) = args.kind {
+        regions::check_as(&args.target, kind)?;
+    }
     let kind = regions::kind_of(&args.target, args.kind)?;
     let now = args.now.unwrap_or_else(|| SystemClock.now());
     let wanted = Wanted { now, cells: !args.no_cells, jobs: args.jobs };

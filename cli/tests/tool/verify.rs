@@ -159,6 +159,33 @@ fn verify_finds_faults_of_a_region() {
     assert!(faults.iter().any(|fault| fault["kind"] == "Io"), "{faults:?}");
 }
 
+#[test]
+fn a_kind_that_a_directory_cannot_be_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().to_str().unwrap();
+    Table::create(root, "t", &[Family::new("f")], &[""; 0]).unwrap().close().unwrap();
+    let (namespace, table) = (&*format!("{root}/data/default"), &*format!("{root}/data/default/t"));
+    for (kind, target) in [
+        ("family", table),
+        ("family", namespace),
+        ("table", root),
+        ("table", namespace),
+        ("namespace", table),
+        ("namespace", root),
+        ("root", table),
+    ] {
+        for command in ["verify", "count", "stats"] {
+            let output = run(&[command, "--as", kind, target]);
+            assert_eq!(code(&output), 2, "{command} --as {kind} {target}: {}", stderr(&output));
+            let message = format!("{target}: not a {kind}: ");
+            assert!(stderr(&output).contains(&message), "{}", stderr(&output));
+        }
+    }
+    for (kind, target) in [("table", table), ("namespace", namespace), ("root", root)] {
+        assert_eq!(code(&run(&["verify", "--as", kind, target])), 0, "{kind}");
+    }
+}
+
 /// A sound file in the directory of another family, or of another region, is a fault of that place.
 #[test]
 fn verify_finds_files_in_the_wrong_place() {
