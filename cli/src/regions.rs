@@ -113,7 +113,7 @@ pub(crate) fn is_region(dir: &Path) -> Result<bool, CommandError> {
 }
 
 /// Whether a directory is a table: it has a descriptor, or a region if its descriptor is lost.
-fn is_table(dir: &Path) -> Result<bool, CommandError> {
+pub(crate) fn is_table(dir: &Path) -> Result<bool, CommandError> {
     if probe::is_dir(&dir.join(TABLE_DESCRIPTOR))? {
         return Ok(true);
     }

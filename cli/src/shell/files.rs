@@ -7,7 +7,7 @@ use crate::failure::{CommandError, Failure};
 use crate::output::Warner;
 use crate::places;
 use crate::probe;
-use crate::regions::{Regions, check_serves, kind_of};
+use crate::regions::{Regions, check_serves, is_table, kind_of};
 use crate::scan_rows::RowScan;
 use crate::target::Kind;
 use hregion::cell::StringBinary;
@@ -242,7 +242,11 @@ impl Files {
             for table in dirs(&root.join("data").join(&namespace))? {
                 let name =
                     TableName::new(namespace.clone(), table).ok().filter(|name| name.namespace() != SYSTEM);
-                names.extend(name);
+                if let Some(name) = name
+                    && is_table(&table_dir(root, &name))?
+                {
+                    names.push(name);
+                }
             }
         }
         names.sort();
@@ -268,7 +272,10 @@ impl Catalog for Files {
     }
 
     fn has(&self, name: &str) -> Result<bool, Failure> {
-        Ok(self.dir(&TableName::parse(name)?)?.is_some())
+        Ok(match self.dir(&TableName::parse(name)?)? {
+            Some((dir, Kind::Table)) => is_table(&dir)?,
+            found => found.is_some(),
+        })
     }
 
     fn is_enabled(&self, name: &str) -> Result<bool, Failure> {

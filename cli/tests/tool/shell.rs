@@ -881,6 +881,18 @@ snapshot 't1', 's2'
 }
 
 #[test]
+fn a_directory_without_descriptor_and_regions_is_no_table() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), "create 't', 'f'");
+    let stray = dir.path().join("data/default/stray");
+    fs::create_dir(&stray).unwrap();
+    fs::write(stray.join("file"), "").unwrap();
+    assert_eq!(done(dir.path(), "list"), "TABLE\nt\n1 row(s)\n=> [\"t\"]\n");
+    assert_eq!(done(dir.path(), "exists 'stray'"), "Table stray does not exist\n=> false\n");
+    assert!(done(dir.path(), "status").contains("1 tables"));
+}
+
+#[test]
 fn regions_are_split_merged_and_archived() {
     let dir = tempfile::tempdir().unwrap();
     let printed = done(
