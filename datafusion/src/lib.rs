@@ -46,6 +46,7 @@ mod ranges;
 mod reading;
 mod scan;
 mod source;
+mod stdout;
 mod target;
 mod text;
 #[cfg(feature = "codec")]
@@ -57,5 +58,10 @@ pub use csv::CsvWriter;
 pub use exec::{HregionExec, RowRange};
 pub use provider::HregionTable;
 pub use reading::ReadingArgs;
+pub use stdout::Stdout;
 pub use target::{Target, TargetOptions};
 pub use text::{AllFloats, check_values};
+
+/// The stack in bytes that threads need to plan and evaluate queries with long chains of terms: DataFusion
+/// does so by recursion, and a chain of OR is as deep as it is long. Memory is taken as far as it is used.
+pub const STACK_BYTES: usize = 32 << 20;

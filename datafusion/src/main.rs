@@ -9,7 +9,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt as _;
 use hregion::ErrorKind;
-use hregion_datafusion::{HregionTable, ReadingArgs};
+use hregion_datafusion::{HregionTable, ReadingArgs, STACK_BYTES};
 use output::{Format, Output};
 use std::error::Error;
 use std::num::NonZeroUsize;
@@ -172,10 +172,6 @@ fn main() -> ExitCode {
         }
     }
 }
-
-/// The stack of each thread. DataFusion plans and evaluates by recursion: a chain of OR is as deep as it is
-/// long. Memory is taken as far as it is used only.
-const STACK_BYTES: usize = 32 << 20;
 
 fn run(args: &Args) -> Result<(), Failure> {
     let cannot_start = |error: io::Error| Failure::new(Exit::Io, format!("cannot start threads: {error}"));

@@ -7,9 +7,9 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::LineDelimitedWriter;
 use datafusion::arrow::json::writer::WriterBuilder;
 use datafusion::arrow::util::pretty::pretty_format_batches_with_schema;
-use hregion_datafusion::{AllFloats, CsvWriter, check_values};
+use hregion_datafusion::{AllFloats, CsvWriter, Stdout, check_values};
 use std::collections::BTreeSet;
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 /// How rows are printed.
@@ -35,7 +35,7 @@ enum To {
 impl Output {
     /// Fails if rows of these columns cannot be printed so.
     pub(crate) fn new(format: Format, schema: SchemaRef) -> Result<Self, Failure> {
-        let out = || BufWriter::new(io::stdout());
+        let out = || BufWriter::new(Stdout::new());
         let to = match format {
             Format::Table => To::Table(Vec::new()),
             Format::Json => {
@@ -63,7 +63,7 @@ impl Output {
         match self.to {
             To::Table(batches) => {
                 let text = pretty_format_batches_with_schema(self.schema, &batches).map_err(failure)?;
-                let mut out = io::stdout().lock();
+                let mut out = BufWriter::new(Stdout::new());
                 writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| closed(&error))
             }
             To::Json(mut writer) => {

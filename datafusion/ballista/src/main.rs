@@ -3,18 +3,23 @@
 use ballista_executor::executor_process::ExecutorProcessConfig;
 use ballista_scheduler::config::SchedulerConfig;
 use clap::{Parser, Subcommand};
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::TableReference;
 use datafusion::execution::context::SQLOptions;
 use futures::StreamExt as _;
 use hregion_arrow::{Layout, Mapping};
 use hregion_ballista::{connect_with, run_executor, run_scheduler, session_config};
-use hregion_datafusion::{CsvWriter, ReadingArgs, Target};
+use hregion_datafusion::{CsvWriter, ReadingArgs, STACK_BYTES, Stdout, Target};
 use std::error::Error;
-use std::io::BufWriter;
+use std::fmt;
+use std::io::{self, BufWriter};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 /// SQL over HBase's files on several machines
@@ -139,26 +144,70 @@ fn main() -> ExitCode {
     if log::set_logger(&Report).is_ok() {
         log::set_max_level(args.log);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: cannot start threads: {error}");
-            return ExitCode::FAILURE;
-        }
+    let cannot_start = |error: io::Error| {
+        eprintln!("error: cannot start threads: {error}");
+        ExitCode::FAILURE
     };
-    let limit = match &args.command {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match runtime.thread_stack_size(STACK_BYTES).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return cannot_start(error),
+    };
+    // not on the main thread, whose stack has another size
+    let joined = thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK_BYTES);
+        thread.spawn_scoped(scope, || runtime.block_on(end_of(args.command))).map(ScopedJoinHandle::join)
+    });
+    match joined {
+        Ok(ended) => ended.unwrap_or_else(|panic| resume_unwind(panic)),
+        Err(error) => cannot_start(error),
+    }
+}
+
+/// Executes a command, prints its error, if any, and returns the exit code.
+async fn end_of(command: Command) -> ExitCode {
+    let limit = match &command {
         Command::Sql { timeout: Some(seconds), .. } => Duration::from_secs(*seconds),
         _ => Duration::MAX,
     };
-    let done = async { tokio::time::timeout(limit, run(args.command)).await };
-    match runtime.block_on(done).unwrap_or_else(|_| Err("there is no answer in time".into())) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    let done = tokio::time::timeout(limit, run(command)).await;
+    let Err(error) = done.unwrap_or_else(|_| Err("there is no answer in time".into())) else {
+        return ExitCode::SUCCESS;
+    };
+    match error.downcast_ref::<OutputError>() {
+        // what is printed is no longer read: that ends the program, without a message
+        Some(OutputError(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        unwritten => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            if unwritten.is_some() { ExitCode::from(UNWRITTEN) } else { ExitCode::FAILURE }
         }
     }
 }
+
+/// The exit code of [`OutputError`], as of the tool.
+const UNWRITTEN: u8 = 5;
+
+/// Standard output cannot be written to.
+#[derive(Debug)]
+struct OutputError(io::Error);
+
+impl OutputError {
+    /// Returns an error of a writer of rows.
+    fn of(error: ArrowError) -> Box<dyn Error> {
+        match error {
+            ArrowError::IoError(_, error) => Box::new(Self(error)),
+            error => Box::new(error),
+        }
+    }
+}
+
+impl fmt::Display for OutputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot write to standard output: {}", self.0)
+    }
+}
+
+impl Error for OutputError {}
 
 async fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
@@ -210,18 +259,19 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
                     (None, Some(rows)) => Layout::Columns(target.infer(rows.get())?),
                     (None, None) => Layout::Cells,
                 };
-                context.register_table(name, Arc::new(target.table(layout)?))?;
+                // a name is not read as SQL, which would take its capitals for small letters
+                context.register_table(TableReference::bare(name), Arc::new(target.table(layout)?))?;
             }
             // files are read only
             let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
             let rows = context.sql_with_options(&sql, allowed.with_allow_statements(false)).await?;
             let schema = Arc::clone(rows.schema().inner());
-            let mut writer = CsvWriter::new(BufWriter::new(std::io::stdout()), schema);
+            let mut writer = CsvWriter::new(BufWriter::new(Stdout::new()), schema);
             let mut batches = rows.execute_stream().await?;
             while let Some(batch) = batches.next().await {
-                writer.write(&batch?)?;
+                writer.write(&batch?).map_err(OutputError::of)?;
             }
-            Ok(writer.finish()?)
+            writer.finish().map_err(OutputError::of)
         }
     }
 }

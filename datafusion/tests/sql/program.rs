@@ -217,6 +217,16 @@ fn a_closed_pipe_ends_the_program_quietly() {
         let output = program.stdout(writer).stderr(Stdio::piped()).output().unwrap();
         assert!(output.status.code() == Some(2) && !output.stderr.is_empty(), "{format:?}");
     }
+    // standard output that is closed is one
+    for format in formats {
+        let mut program = Command::new("sh");
+        program.args(["-c", "exec \"$0\" \"$@\" >&-", env!("CARGO_BIN_EXE_hregion-sql")]);
+        program.current_dir(root()).args(["SELECT * FROM t", "--table", HALVES]).args(format);
+        let output = program.output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{format:?}: {error}");
+        assert!(error.starts_with("error: cannot write to standard output"), "{format:?}: {error}");
+    }
     // a full disk is one
     if cfg!(target_os = "linux") {
         for format in formats {

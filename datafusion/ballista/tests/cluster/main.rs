@@ -176,6 +176,11 @@ async fn two_executors_give_the_rows_of_one_process() {
     assert_eq!(printed, Ok(format!("n\n{cells}\n")));
     let values = "SELECT CAST(NULL AS VARCHAR) AS a, '' AS b, 'x,y' AS c FROM c LIMIT 1";
     assert_eq!(cluster.sql(values, &table, &[]), Ok("a,b,c\n,\"\",\"x,y\"\n".to_owned()));
+    // names of tables are as in hregion-sql
+    let capital = format!("Cells={}", snapshots()[0].display());
+    let printed = cluster.sql("SELECT count(*) AS n FROM \"Cells\"", &capital, &[]);
+    assert_eq!(printed, Ok(format!("n\n{cells}\n")));
+    cluster.ends_without_readers("SELECT * FROM c", &table);
     let error = cluster.sql("CREATE TABLE d AS SELECT * FROM c", &table, &[]).unwrap_err();
     assert!(error.contains("DDL not supported"), "{error}");
     // a query that nothing waits for ends, else the cluster does not

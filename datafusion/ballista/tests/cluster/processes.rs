@@ -101,6 +101,21 @@ impl Cluster {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
+
+    /// Checks that a closed pipe ends a query quietly, and that closed standard output is an error.
+    pub(crate) fn ends_without_readers(&self, sql: &str, table: &str) {
+        let args = ["sql", sql, "--scheduler", &self.url(), "--table", table];
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(PROGRAM).args(args).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*error), (Some(0), ""));
+        let shell = "exec \"$0\" \"$@\" >&-";
+        let output = Command::new("sh").args(["-c", shell, PROGRAM]).args(args).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{error}");
+        assert!(error.starts_with("error: cannot write to standard output"), "{error}");
+    }
 }
 
 impl Drop for Cluster {

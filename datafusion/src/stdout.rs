@@ -1,0 +1,64 @@
+//! Standard output, and whether it is open: as in the program `hregion`.
+//!
+//! If a program is started with standard output closed (`>&-`), the Rust runtime opens `/dev/null` in its
+//! place: output would be lost without an error. The check therefore runs before `main`.
+
+use std::io::{self, Write};
+#[cfg(unix)]
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Standard output. Writing fails if it was closed when the program started.
+#[derive(Debug)]
+pub struct Stdout(io::Stdout);
+
+impl Stdout {
+    /// Returns standard output.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(io::stdout())
+    }
+}
+
+impl Default for Stdout {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        check()?;
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Fails if standard output was closed when the program started.
+#[cfg(unix)]
+fn check() -> io::Result<()> {
+    match WAS_CLOSED.load(Ordering::Relaxed) {
+        true => Err(rustix::io::Errno::BADF.into()),
+        false => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn check() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+// Sound before `main`: one system call and one atomic store, without the standard library's runtime.
+#[cfg(unix)]
+ctor::declarative::ctor! {
+    #[ctor(unsafe)]
+    fn look_at_standard_output() {
+        let flags = rustix::io::fcntl_getfd(rustix::stdio::stdout());
+        WAS_CLOSED.store(flags == Err(rustix::io::Errno::BADF), Ordering::Relaxed);
+    }
+}
