@@ -304,6 +304,11 @@ pub(crate) fn bytes_of(path: &Path, kind: Option<Kind>) -> u64 {
     }
 }
 
+/// Returns the sum of [`bytes_of`] several targets. Files may be sparse, of any length.
+pub(crate) fn bytes_of_all<'p>(paths: impl IntoIterator<Item = &'p PathBuf>, kind: Option<Kind>) -> u64 {
+    paths.into_iter().map(|path| bytes_of(path, kind)).fold(0, u64::saturating_add)
+}
+
 fn bytes_below(path: &Path, depth: u32) -> u64 {
     let Ok(entries) = fs::read_dir(path) else { return path.metadata().map_or(0, |meta| meta.len()) };
     let entries = entries.flatten().filter(|_| depth > 0);

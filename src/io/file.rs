@@ -52,8 +52,13 @@ fn check_regular(meta: &fs::Metadata) -> io::Result<()> {
     match (meta.is_file(), meta.is_dir()) {
         (true, _) => Ok(()),
         (_, true) => Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory")),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+        _ => Err(not_regular()),
     }
+}
+
+#[cold]
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }
 
 impl LocalFile {
@@ -157,9 +162,14 @@ impl LocalFileWriter {
     ///
     /// # Errors
     ///
-    /// Any error of the system.
+    /// [`io::ErrorKind::InvalidInput`] if it is a pipe, which is not opened: that may block; otherwise any
+    /// error of the system.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
+        #[cfg(unix)]
+        if fs::metadata(path).is_ok_and(|meta| std::os::unix::fs::FileTypeExt::is_fifo(&meta.file_type())) {
+            return Err(not_regular());
+        }
         Ok(Self::new(File::create(path)?, path))
     }
 
@@ -446,6 +456,8 @@ mod tests {
                 assert_eq!(error.to_string(), "not a regular file");
             }
         }
+        let error = LocalFileWriter::create(&pipe).map(drop).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         let error = LocalStorage.open(dir.path()).map(drop).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
     }

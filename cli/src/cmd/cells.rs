@@ -9,7 +9,7 @@ use crate::hbase_flags::HBaseFlags;
 use crate::meanwhile::read_listed;
 use crate::output::Output;
 use crate::probe;
-use crate::source::bytes_of;
+use crate::source::bytes_of_all;
 use crate::store_files;
 use crate::stored_file::StoredFile;
 use crate::text;
@@ -54,7 +54,7 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let look = args.flags.look().unwrap_or(LineStyle::Plain);
-    out.start_progress(args.files.iter().map(|path| bytes_of(path, None)).sum(), true);
+    out.start_progress(bytes_of_all(&args.files, None), true);
     for path in &args.files {
         if !probe::is_dir(path)? {
             print(path, None, args, look, out)?;

@@ -13,7 +13,7 @@ use crate::output::Output;
 use crate::probe;
 use crate::sequence::Sequence;
 use crate::settings::{FileCipher, Pair, Settings, WriterKind, check_not_stdout};
-use crate::source::bytes_of;
+use crate::source::bytes_of_all;
 use crate::store_files;
 use crate::stored_file::{StoredCells, StoredFile};
 use crate::text;
@@ -103,7 +103,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         check_output(&args.out, args.force, &given)?;
     }
     let options = args.reading.options(out)?;
-    out.start_progress(args.files.iter().map(|path| bytes_of(path, None)).sum(), stdout);
+    out.start_progress(bytes_of_all(&args.files, None), stdout);
     let (mut files, mut halves) = (Vec::new(), Vec::new());
     let (paths, places) = inputs(args, out)?;
     for path in &paths {

@@ -8,7 +8,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::probe;
 use crate::query_args::{CellArgs, RangeArgs, RowArgs};
-use crate::source::{InputSource, RowCells, bytes_of};
+use crate::source::{InputSource, RowCells, bytes_of_all};
 use crate::target::{self, Kind};
 use crate::target_args::TargetArgs;
 use crate::text;
@@ -73,7 +73,7 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let paths = [&args.left, &args.right];
-    out.start_progress(paths.iter().map(|path| bytes_of(path, args.kind)).sum(), true);
+    out.start_progress(bytes_of_all(paths, args.kind), true);
     let rows = RowArgs::from(args.range.clone());
     let [left, right] = match is_of_files(args)? && !rows.is_given() && !args.cells.is_given() {
         true => of_files(args, out)?,

@@ -8,7 +8,7 @@ use crate::parallel::JobArgs;
 use crate::places;
 use crate::probe;
 use crate::regions::{files_below, is_aside, is_region, open_snapshot, region_dirs, tables_below};
-use crate::source::{bytes_of, files_in};
+use crate::source::{bytes_of_all, files_in};
 use crate::target::{self, Kind, check_regular};
 use hregion::io::Storage;
 use hregion::region::FileKind;
@@ -207,7 +207,7 @@ struct Tally {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let bytes = args.targets.iter().map(|path| bytes_of(path, args.kind)).sum();
+    let bytes = bytes_of_all(&args.targets, args.kind);
     out.start_progress(bytes, false);
     let (files, storage) = (args.reading.options(out)?, out.progress().storage());
     let regions = args.reading.region_options(out)?.storage(Arc::clone(&storage));

@@ -13,7 +13,7 @@ use crate::meanwhile::read_again;
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::places;
-use crate::source::bytes_of;
+use crate::source::bytes_of_all;
 use crate::target::Kind;
 use crate::text;
 use file::{FilePlace, FileReading, StoreFile};
@@ -72,7 +72,7 @@ impl Overview {
             Ok((check, tables))
         })?;
         if wanted.cells {
-            let bytes = tables.iter().map(|table| bytes_of(&table.path, Some(Kind::Table))).sum();
+            let bytes = bytes_of_all(tables.iter().map(|table| &table.path), Some(Kind::Table));
             out.start_progress(bytes, false);
             let options = options.storage(out.progress().storage());
             for table in tables.iter_mut().filter(|table| !table.regions.is_empty()) {
