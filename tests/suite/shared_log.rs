@@ -2,8 +2,8 @@
 
 use crate::support::churn::churn;
 use crate::support::forward::forward;
+use crate::support::in_time::within_a_minute;
 use crate::support::no_sync::NoSync;
-use crate::table_observers::within_a_minute;
 use hregion::io::LogFile;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{

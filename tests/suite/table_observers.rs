@@ -1,6 +1,7 @@
 //! Observers that use the table of their region: what a hook may call, and that none waits for its own
 //! thread, or for a thread that waits for it.
 
+use crate::support::in_time::within_a_minute;
 use hregion::io::faulty::FaultyStorage;
 use hregion::region::{CompactionFilter, MiniBatch, ObserverContext};
 use hregion::{
@@ -149,19 +150,6 @@ impl Observed {
 
 fn put(table: &Table, row: &str) -> Result<()> {
     table.put(Put::new(row.to_owned()).cell("f", "q", "v"))
-}
-
-/// Runs a test on another thread. Fails if it takes long.
-pub(crate) fn within_a_minute(what: &str, test: impl FnOnce() + Send + 'static) {
-    let (ended, end) = mpsc::channel();
-    let running = thread::spawn(move || {
-        test();
-        ended.send(()).unwrap();
-    });
-    match end.recv_timeout(Duration::from_secs(60)) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("{what}: still running"),
-        _ => running.join().unwrap(),
-    }
 }
 
 /// Calls `first`, and `second` while it is in the hook, which goes on with `act` a moment later.

@@ -12,6 +12,7 @@ pub(crate) mod forward;
 pub(crate) mod golden;
 pub(crate) mod hbase;
 pub(crate) mod hooked_logs;
+pub(crate) mod in_time;
 pub(crate) mod json_cell;
 pub(crate) mod mixed_rows;
 pub(crate) mod model;

@@ -1,0 +1,100 @@
+//! Observers that fail.
+
+use super::{Context, open, region_of};
+use hregion::io::faulty::FaultyStorage;
+use hregion::region::{CompactionFilter, MiniBatch};
+use hregion::{Compaction, Error, Get, Put, RegionObserver, Result, RowBuf, Scan};
+use std::sync::Arc;
+
+/// Fails in the named hook.
+#[derive(Debug)]
+struct Failing(&'static str);
+
+impl Failing {
+    fn at(&self, hook: &str) -> Result<()> {
+        if self.0 == hook { Err(Error::invalid_argument("the observer fails")) } else { Ok(()) }
+    }
+}
+
+impl RegionObserver for Failing {
+    fn pre_open(&self, _: Context<'_, '_>) -> Result<()> {
+        self.at("pre_open")
+    }
+    fn pre_get_op(&self, _: Context<'_, '_>, _: &Get, _: &mut RowBuf) -> Result<()> {
+        self.at("pre_get_op")
+    }
+    fn pre_put(&self, _: Context<'_, '_>, _: &mut Put) -> Result<()> {
+        self.at("pre_put")
+    }
+    fn pre_batch_mutate(&self, _: Context<'_, '_>, _: &mut MiniBatch<'_>) -> Result<()> {
+        self.at("pre_batch_mutate")
+    }
+    fn post_put(&self, _: Context<'_, '_>, _: &Put) -> Result<()> {
+        self.at("post_put")
+    }
+    fn pre_flush(&self, _: Context<'_, '_>) -> Result<()> {
+        self.at("pre_flush")
+    }
+    fn pre_compact(
+        &self,
+        _: Context<'_, '_>,
+        _: &[u8],
+        _: bool,
+    ) -> Result<Option<Box<dyn CompactionFilter>>> {
+        self.at("pre_compact")?;
+        Ok(None)
+    }
+    fn post_scanner_next(&self, _: Context<'_, '_>, _: &Scan, _: &mut RowBuf) -> Result<()> {
+        self.at("post_scanner_next")
+    }
+}
+
+#[test]
+fn an_observer_that_fails_ends_the_operation() {
+    let try_all = |hook: &'static str| -> Vec<bool> {
+        let region = region_of(Failing(hook));
+        let put = region.put(Put::new("a").cell("f", "q", "v")).is_ok();
+        let batch = region.batch(vec![Put::new("b").cell("f", "q", "v").into()])[0].is_ok();
+        let written = region.memstore_size() > 0;
+        let get = region.get(&Get::new("a")).is_ok();
+        let scan = region.view().scan(&Scan::new()).unwrap().all(|row| row.is_ok());
+        let (flush, compact) = (region.flush().is_ok(), region.compact(Compaction::Major).is_ok());
+        vec![put, batch, written, get, scan, flush, compact]
+    };
+    let expect = |fails: &[usize]| (0..7).map(|i| !fails.contains(&i)).collect::<Vec<_>>();
+    for (hook, fails) in [
+        ("none", &[][..]),
+        ("pre_get_op", &[3]),
+        ("pre_put", &[0, 1, 2]),
+        ("pre_batch_mutate", &[0, 1, 2]),
+        ("post_put", &[0, 1]),
+        ("pre_flush", &[5]),
+        ("post_scanner_next", &[4]),
+    ] {
+        assert_eq!(try_all(hook), expect(fails), "{hook}");
+    }
+    assert!(!try_all("pre_compact")[6]);
+    assert!(open(&FaultyStorage::new(), &[(0, Arc::new(Failing("pre_open")))]).is_err());
+}
+
+/// Refuses to close its region.
+#[derive(Debug)]
+struct Open;
+
+impl RegionObserver for Open {
+    fn pre_close(&self, _: Context<'_, '_>) -> Result<()> {
+        Err(Error::invalid_argument("stays open"))
+    }
+}
+
+#[test]
+fn a_region_that_an_observer_keeps_open_loses_nothing_when_it_is_dropped() {
+    let storage = FaultyStorage::new();
+    let region = open(&storage, &[(0, Arc::new(Open))]).unwrap();
+    region.put(Put::new("r").cell("f", "q", "v")).unwrap();
+    assert!(region.close().unwrap_err().to_string().contains("stays open"));
+    region.put(Put::new("s").cell("f", "q", "v")).unwrap();
+    drop(region);
+    let region = open(&storage, &[]).unwrap();
+    assert_eq!(region.scan(Scan::new()).unwrap().count(), 2);
+}
