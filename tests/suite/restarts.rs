@@ -1,6 +1,7 @@
 //! A process dies at each call of a change, another one completes the change, and then the power fails: what
 //! the second one was told is done must not depend on names that the first one did not sync.
 
+use crate::support::files::io_kind;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
     CellRef, CellType, Compaction, Delete, Error, ErrorKind, Family, ManualClock, Put, Region, RegionOptions,
@@ -73,12 +74,6 @@ fn check_snapshot(storage: &FaultyStorage, root: &str, shown: &str) {
         row.unwrap_or_else(|error| panic!("{shown}: {error}"));
     }
     assert_eq!(cells(&snapshot), BEFORE, "{shown}");
-}
-
-fn is_kind(error: &Error, kind: io::ErrorKind) -> bool {
-    std::error::Error::source(error)
-        .and_then(|source| source.downcast_ref::<io::Error>())
-        .is_some_and(|source| source.kind() == kind)
 }
 
 /// Makes the process die at each call of `change`, makes the change again, and checks the storage after each
@@ -161,7 +156,7 @@ fn an_added_family_keeps_what_is_written() {
 fn a_created_table_keeps_what_is_written() {
     let write = |storage: &FaultyStorage| {
         let table = match create(storage, "u") {
-            Err(error) if is_kind(&error, io::ErrorKind::AlreadyExists) => open(storage, "u"),
+            Err(error) if io_kind(&error) == Some(io::ErrorKind::AlreadyExists) => open(storage, "u"),
             created => created,
         }?;
         table.put(put("b", "2"))
@@ -175,7 +170,7 @@ fn a_created_table_keeps_what_is_written() {
 fn a_clone_keeps_what_is_written() {
     let write = |storage: &FaultyStorage| {
         let table = match Table::clone_snapshot(ROOT, "s", "u", options(storage)) {
-            Err(error) if is_kind(&error, io::ErrorKind::AlreadyExists) => open(storage, "u"),
+            Err(error) if io_kind(&error) == Some(io::ErrorKind::AlreadyExists) => open(storage, "u"),
             cloned => cloned,
         }?;
         table.put(put("b", "2"))
@@ -209,7 +204,7 @@ fn a_restored_table_keeps_what_is_written() {
 #[test]
 fn an_exported_snapshot_is_there() {
     let export = |storage: &FaultyStorage| Table::export_snapshot_with(ROOT, "s", OTHER, options(storage));
-    let is_done = |error: &Error| is_kind(error, io::ErrorKind::AlreadyExists);
+    let is_done = |error: &Error| io_kind(error) == Some(io::ErrorKind::AlreadyExists);
     each_death(root, export, is_done, |storage, shown| {
         if storage.names().iter().any(|name| name.ends_with("other/hbase/.hbase-snapshot/s/.snapshotinfo")) {
             check_snapshot(storage, OTHER, shown);

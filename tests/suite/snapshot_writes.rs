@@ -1,32 +1,21 @@
 //! Snapshots that are taken, removed, cloned, restored and exported here: against those of HBase, beside
 //! writes, and with every call failing or the last one.
 
-use crate::support::files::{contents, copy_dir, relative_to};
-use crate::support::forward::forward;
-use crate::support::golden;
-use crate::support::protobuf::unsealed;
-use hregion::io::FileWriter;
-use hregion::io::faulty::{Call, Crash, FaultyStorage};
-use hregion::region::{CompactionFilter, ObserverContext};
-use hregion::{
-    CellRef, CellType, Compaction, Delete, Error, ErrorKind, Family, Get, HFileWriter, ManualClock, Put,
-    Region, RegionObserver, RegionOptions, Row, Scan, SeekKey, SnapshotType, Storage, StoreFileOrigin,
-    StoreFileWriter, Table,
-};
-use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error as _;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::{fs, io, thread};
+mod beside;
+mod faults;
+mod hbase;
 
-/// Returns a copy of a root that HBase wrote.
-fn root_of_hbase(stage: &str) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    copy_dir(&golden::root("testdata/region").join(stage).join("root"), dir.path());
-    dir
-}
+use crate::support::files::{contents, copy_dir, io_kind, relative_to};
+use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::{
+    CellRef, CellType, Compaction, Delete, Error, ErrorKind, Family, Get, ManualClock, Put, Region,
+    RegionOptions, Row, Scan, SeekKey, Table,
+};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 fn writable() -> RegionOptions {
     Region::options().writable(true).compaction_enabled(false)
@@ -42,458 +31,80 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     relative_to(dir, contents(dir))
 }
 
-fn io_kind(error: &Error) -> Option<io::ErrorKind> {
-    error.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind)
+const ROOT: &str = "/hbase";
+const OTHER: &str = "/other/hbase";
+
+fn options(storage: &FaultyStorage) -> RegionOptions {
+    let clock = Arc::new(ManualClock::new(1_000_000));
+    writable().storage(Arc::new(storage.clone())).clock(clock)
 }
 
-/// Splits a protobuf message of delimited fields and varints into its fields.
-fn fields(mut message: &[u8]) -> Vec<(u64, Vec<u8>)> {
-    fn varint(message: &mut &[u8]) -> u64 {
-        let mut value = 0;
-        for shift in (0..).step_by(7) {
-            let (byte, rest) = message.split_first().unwrap();
-            *message = rest;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return value;
-            }
-        }
-        unreachable!()
+fn open(storage: &FaultyStorage, name: &str) -> Table {
+    Table::open_with(ROOT, name, options(storage)).unwrap()
+}
+
+fn read(storage: &FaultyStorage, name: &str) -> Result<Vec<Row>, Error> {
+    Ok(rows(&Table::open_with(ROOT, name, options(storage).writable(false))?))
+}
+
+fn read_snapshot(storage: &FaultyStorage, root: &str, name: &str) -> Option<Vec<Row>> {
+    match Table::open_snapshot_with(root, name, options(storage).writable(false)) {
+        Ok(snapshot) => Some(rows(&snapshot)),
+        Err(error) if io_kind(&error) == Some(io::ErrorKind::NotFound) => None,
+        Err(error) => panic!("{error}"),
     }
-    let mut found = Vec::new();
-    while !message.is_empty() {
-        let tag = varint(&mut message);
-        let value = varint(&mut message);
-        let bytes = match tag & 7 {
-            0 => value.to_be_bytes().to_vec(),
-            2 => {
-                let (bytes, rest) = message.split_at(usize::try_from(value).unwrap());
-                message = rest;
-                bytes.to_vec()
-            }
-            other => panic!("wire type {other}"),
+}
+
+/// A root with a table of two regions, the snapshots `old` and `new` of it, a clone `c` of `old`, and writes
+/// behind `new` that are only in the log. Returns the rows of all of them.
+struct World {
+    storage: FaultyStorage,
+    old: Vec<Row>,
+    new: Vec<Row>,
+    now: Vec<Row>,
+}
+
+impl World {
+    fn new() -> Self {
+        let storage = FaultyStorage::new();
+        let tracked = Family::new("g").configuration("hbase.store.file-tracker.impl", "FILE");
+        let families = [Family::new("f").max_versions(3), tracked];
+        let table = Table::create_with(ROOT, "ns:t", &families, &["m"], options(&storage)).unwrap();
+        let put = |row: &str, value: &str| {
+            let put = Put::new(row.to_owned()).cell("f", "q", value.to_owned());
+            table.put(put.cell("g", "q", value.to_owned())).unwrap();
         };
-        found.push((tag >> 3, bytes));
-    }
-    found
-}
-
-/// The files of each family of each region; and the table descriptor. All are messages.
-type Manifest = (Vec<u8>, BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>>);
-
-fn manifest(root: &Path, name: &str) -> Manifest {
-    let bytes = fs::read(root.join(".hbase-snapshot").join(name).join("data.manifest")).unwrap();
-    let (mut schema, mut regions) = (Vec::new(), BTreeMap::new());
-    for (number, field) in fields(&bytes) {
-        match number {
-            1 => {
-                schema = field;
-                continue;
-            }
-            2 => {}
-            _ => continue, // of ours only
-        }
-        let (mut info, mut families) = (Vec::new(), BTreeMap::new());
-        for (number, field) in fields(&field) {
-            if number == 2 {
-                info = field;
-                continue;
-            }
-            let mut of_family = fields(&field).into_iter();
-            let name = of_family.next().unwrap().1;
-            families.insert(name, of_family.map(|(_, file)| file).collect());
-        }
-        regions.insert(info, families);
-    }
-    (schema, regions)
-}
-
-#[test]
-fn a_snapshot_has_the_manifest_that_hbase_writes() {
-    let dir = root_of_hbase("clone-references");
-    let table = Table::open_with(dir.path(), "joined", writable()).unwrap();
-    let taken = table.snapshot("ours").unwrap();
-    assert_eq!((taken.name(), taken.table().to_string().as_str(), taken.version()), ("ours", "joined", 2));
-    assert_eq!((taken.snapshot_type(), taken.ttl()), (SnapshotType::Flush, None));
-    assert_eq!(manifest(dir.path(), "ours"), manifest(dir.path(), "joined-snap"));
-    let read = |file: &str| fs::read(dir.path().join(".hbase-snapshot/ours").join(file)).unwrap();
-    let ours = fields(unsealed(&read("data.manifest"))).pop();
-    assert_eq!(ours, Some((1001, read(".snapshotinfo"))), "a copy of the description");
-    let listed = Table::list_snapshots(dir.path()).unwrap();
-    assert_eq!((listed.len(), &listed[1]), (2, &taken));
-    // The descriptions differ in the name, the time and the owner.
-    let info =
-        |name: &str| fs::read(dir.path().join(".hbase-snapshot").join(name).join(".snapshotinfo")).unwrap();
-    let without =
-        |name| fields(&info(name)).into_iter().filter(|(n, _)| ![1, 3, 6].contains(n)).collect::<Vec<_>>();
-    assert_eq!(without("ours"), without("joined-snap"));
-    let (ours, theirs) =
-        (Table::open_snapshot(dir.path(), "ours"), Table::open_snapshot(dir.path(), "joined-snap"));
-    let (ours, theirs) = (rows(&ours.unwrap()), rows(&theirs.unwrap()));
-    assert!(ours.len() > 50 && ours == theirs && ours == rows(&table));
-}
-
-#[test]
-fn a_clone_has_the_files_that_hbase_gives_it() {
-    let stage = golden::root("testdata/region").join("clone-references");
-    compare_clone(&stage, "joined-snap", "cloned");
-    // HBase has the parent of a split in the snapshot, and links to its files in the clone.
-    match golden::shared("cluster/tables/clone") {
-        Some(stage) => compare_clone(&stage, "halves-snap", "cloned2"),
-        None => println!("SKIPPED: no shared/golden/cluster/tables/clone"),
-    }
-}
-
-/// Compares a clone with that of HBase, without the files that HBase writes when it opens a region.
-fn compare_clone(stage: &Path, snapshot: &str, name: &str) {
-    let [dir, hbase] = [(); 2].map(|()| {
-        let dir = tempfile::tempdir().unwrap();
-        copy_dir(&stage.join("root"), dir.path());
-        dir
-    });
-    let (cloned, archive) = (Path::new("data/default").join(name), Path::new("archive"));
-    fs::remove_dir_all(dir.path().join(&cloned)).unwrap();
-    fs::remove_dir_all(dir.path().join(archive)).unwrap();
-    let clone = Table::clone_snapshot(dir.path(), snapshot, name, writable()).unwrap();
-    let found = rows(&clone);
-    assert_eq!(found, rows(&Table::open(hbase.path(), name).unwrap()));
-    clone.close().unwrap();
-    let is_clone_mark = |path: &Path| path.iter().any(|n| n.to_str().unwrap().starts_with(".clone."));
-    let at_open =
-        |path: &Path| path.ends_with(".hregion.lock") || path.iter().any(|n| n == "recovered.edits");
-    let at_first = |mut files: BTreeMap<PathBuf, Vec<u8>>| {
-        files.retain(|path, _| !at_open(path) && !is_clone_mark(path));
-        files
-    };
-    let [ours, theirs] = [&dir, &hbase].map(|root| at_first(files(&root.path().join(&cloned))));
-    let sealed = |path: &Path, bytes: &[u8]| {
-        let is_reference = path.components().count() == 3 && !bytes.is_empty();
-        is_reference || path.ends_with(".regioninfo") || path.starts_with(".tabledesc")
-    };
-    let mut seals = 0;
-    // The name of a descriptor has its length.
-    let ours: BTreeMap<PathBuf, Vec<u8>> = ours
-        .into_iter()
-        .map(|(path, mut bytes)| {
-            let len = bytes.len();
-            if sealed(&path, &bytes) {
-                bytes.truncate(unsealed(&bytes).len());
-                seals += 1;
-            }
-            let name = path.to_str().unwrap();
-            let with_length = name.strip_suffix(&format!(".{len}")).map(|n| format!("{n}.{}", bytes.len()));
-            (with_length.map_or(path, PathBuf::from), bytes)
-        })
-        .collect();
-    let delimited = |(path, mut bytes): (PathBuf, Vec<u8>)| {
-        if path.ends_with(".regioninfo") {
-            bytes[4] += 14;
-        }
-        (path, bytes)
-    };
-    assert_eq!(ours, theirs.into_iter().map(delimited).collect());
-    assert!(seals >= 4, "{seals}");
-    let back_references = |root: &Path| {
-        let mut found = files(&root.join(archive));
-        found.retain(|path, _| path.to_str().unwrap().ends_with(&format!(".{name}")));
-        found
-    };
-    assert_eq!(back_references(dir.path()), back_references(hbase.path()));
-    // Once it is compacted, the clone has files of its own, and the snapshot is as it was.
-    let clone = Table::open_with(dir.path(), name, writable()).unwrap();
-    for info in clone.regions() {
-        clone.region(info.start_key()).unwrap().compact(Compaction::Major).unwrap();
-    }
-    assert_eq!(rows(&clone).len(), found.len());
-    assert_eq!(rows(&Table::open_snapshot(dir.path(), snapshot).unwrap()).len(), found.len());
-}
-
-/// Removes from the archive what HBase's cleaner removes: HFiles that no snapshot names and to which no link
-/// exists. Returns how many are left.
-fn clean_archive(root: &Path) -> usize {
-    let mut named = BTreeSet::new();
-    for snapshot in Table::list_snapshots(root).unwrap() {
-        for families in manifest(root, snapshot.name()).1.into_values() {
-            for file in families.into_values().flatten() {
-                let name = String::from_utf8(fields(&file)[0].1.clone()).unwrap();
-                // Not the HFile of a reference: old releases do not know it.
-                let is_link = name.contains('=') && !name.contains('.');
-                let hfile = name.rsplit_once('-').filter(|_| is_link).map(|(_, hfile)| hfile.to_owned());
-                named.insert(hfile.unwrap_or(name));
-            }
-        }
-    }
-    let archive = root.join("archive/data");
-    let archived = files(&archive);
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let mut left = 0;
-    for path in archived.keys().map(|path| text(path)) {
-        let [namespace, table, region, family, file] = path.split('/').collect::<Vec<_>>()[..] else {
-            continue; // a back reference
-        };
-        let prefix = format!("{namespace}/{table}/{region}/{family}/.links-{file}/");
-        let links = archived.keys().filter_map(|path| text(path).strip_prefix(&prefix).map(str::to_owned));
-        let is_linked = links.into_iter().any(|name| {
-            let (cloned, clone) = name.split_once('.').unwrap();
-            let link = format!("data/default/{clone}/{cloned}/{family}/{table}={region}-{file}");
-            root.join(link).exists()
-        });
-        if is_linked || named.contains(file) {
-            left += 1;
-        } else {
-            fs::remove_file(archive.join(&path)).unwrap();
-        }
-    }
-    left
-}
-
-fn compact(table: &Table) {
-    for info in table.regions() {
-        table.region(info.start_key()).unwrap().compact(Compaction::Major).unwrap();
-    }
-}
-
-/// HBase's cleaner removes files of the archive that neither a snapshot nor a link needs. A reference is no
-/// link: the parent of a split is in the snapshot and in its clone.
-#[test]
-fn files_of_parents_are_kept_from_the_cleaner() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path();
-    let tracked = Family::new("g").configuration("hbase.store.file-tracker.impl", "FILE");
-    let options = || Region::options().compaction_enabled(false);
-    let table = Table::create_with(root, "t", &[Family::new("f"), tracked], &[""; 0], options()).unwrap();
-    for row in ["a", "c", "n", "x"] {
-        table.put(Put::new(row).cell("f", "q", "v").cell("g", "q", "v")).unwrap();
-    }
-    table.split("m").unwrap();
-    let expected = rows(&table);
-    table.snapshot("s").unwrap();
-    let clone = Table::clone_snapshot(root, "s", "c", writable()).unwrap();
-    clone.snapshot("of-clone").unwrap();
-    let second = Table::clone_snapshot(root, "of-clone", "c2", writable()).unwrap();
-    assert_eq!((clone.regions().len(), second.regions().len()), (2, 2));
-    compact(&table);
-    assert_eq!(table.archive_parents().unwrap().len(), 1);
-    let snapshot = || Table::open_snapshot(root, "s").unwrap();
-    assert!(clean_archive(root) > 0);
-    assert_eq!((snapshot().regions().len(), rows(&snapshot())), (2, expected.clone()));
-    // The table itself, after further changes.
-    table.delete(Delete::new("a")).unwrap();
-    table.close().unwrap();
-    let table = Table::restore_snapshot(root, "s", writable()).unwrap();
-    assert_eq!((table.regions().len(), rows(&table)), (2, expected.clone()));
-    for name in ["s", "of-clone"] {
-        Table::delete_snapshot(root, name).unwrap();
-    }
-    for (table, left) in [(&clone, 2), (&second, 1), (&table, 0)] {
-        assert!(clean_archive(root) > 0);
-        let again = Table::open(root, &table.name().to_string()).unwrap();
-        assert_eq!(rows(&again), expected, "{left}");
-        assert!(table.archive_parents().unwrap().is_empty(), "the daughters need it");
-        compact(table);
-        assert_eq!(table.archive_parents().unwrap().len(), 1);
-        assert_eq!(rows(table), expected);
-    }
-    assert_eq!(clean_archive(root), 0, "nothing needs the files any more");
-    for name in ["t", "c", "c2"] {
-        assert_eq!(rows(&Table::open(root, name).unwrap()), expected, "{name}");
-    }
-}
-
-/// A table after a split, whose daughters have references to files of the parent; with a FILE tracker, too.
-#[test]
-fn references_links_and_lists_are_carried_over() {
-    for (stage, name) in [
-        ("split-references", "halves"),
-        ("clone-references", "cloned"),
-        ("tracked-split", "tracked"),
-        ("split-links", "halves"),
-    ] {
-        if !golden::root("testdata/region").join(stage).exists() {
-            continue;
-        }
-        let (dir, elsewhere) = (root_of_hbase(stage), tempfile::tempdir().unwrap());
-        let root = dir.path();
-        let table = Table::open_with(root, name, writable()).unwrap();
-        let expected = rows(&table);
-        assert!(expected.len() > 5, "{stage}");
-        table.snapshot("s1").unwrap();
-        let clone = Table::clone_snapshot(root, "s1", "ns:c", writable()).unwrap();
-        assert_eq!(rows(&clone), expected, "{stage}");
-        clone.snapshot("s2").unwrap();
-        let again = Table::clone_snapshot(root, "s2", "c2", writable()).unwrap();
-        assert_eq!(rows(&again), expected, "{stage}");
-        Table::export_snapshot(root, "s2", elsewhere.path()).unwrap();
-        // What the clones do leaves the others as they were.
-        for info in again.regions() {
-            let region = again.region(info.start_key()).unwrap();
-            region.compact(Compaction::Major).unwrap();
-        }
-        for row in expected.iter().step_by(2) {
-            for table in [&table, &clone] {
-                table.delete(Delete::new(row.key().to_vec())).unwrap();
-            }
-        }
-        for table in [&table, &clone] {
-            table.flush().unwrap();
-            for info in table.regions() {
-                table.region(info.start_key()).unwrap().compact(Compaction::Major).unwrap();
-            }
-            assert!(rows(table).len() <= expected.len() / 2, "{stage}");
-        }
-        assert_eq!(rows(&again), expected, "{stage}");
-        for name in ["s1", "s2"] {
-            assert_eq!(rows(&Table::open_snapshot(root, name).unwrap()), expected, "{stage} {name}");
-        }
-        table.close().unwrap();
-        clone.close().unwrap();
-        assert_eq!(rows(&Table::restore_snapshot(root, "s1", writable()).unwrap()), expected, "{stage}");
-        assert_eq!(rows(&Table::restore_snapshot(root, "s2", writable()).unwrap()), expected, "{stage}");
-        let exported = Table::clone_snapshot(elsewhere.path(), "s2", "x", writable()).unwrap();
-        assert_eq!(rows(&exported), expected, "{stage}");
-    }
-}
-
-/// A row per region has a counter in each family, which is written last of all rows: a snapshot that has one
-/// of its values has all writes before it and none after.
-#[test]
-fn a_snapshot_beside_writes_has_one_moment_of_each_region() {
-    let dir = tempfile::tempdir().unwrap();
-    let families = [Family::new("f"), Family::new("g")];
-    let options = Region::options().memstore_flush_size(16 << 10);
-    let table = Table::create_with(dir.path(), "t", &families, &["m"], options).unwrap();
-    let stop = AtomicBool::new(false);
-    let names: Vec<String> = (0..8).map(|i| format!("s{i}")).collect();
-    thread::scope(|scope| {
-        let writers: Vec<_> = ["a", "z"]
-            .into_iter()
-            .map(|prefix| {
-                let (table, stop) = (&table, &stop);
-                scope.spawn(move || {
-                    let mut n = 0_u32;
-                    while !stop.load(Ordering::Relaxed) {
-                        let row = format!("{prefix}{:03}", n % 40);
-                        let value = n.to_string();
-                        let put = Put::new(row).cell("f", "q", value.clone()).cell("g", "q", value);
-                        table.put(put).unwrap();
-                        n += 1;
-                    }
-                    n
-                })
-            })
-            .collect();
-        let upkeep = scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                for row in ["a", "z"] {
-                    let region = table.region(row).unwrap();
-                    region.flush().unwrap();
-                    region.compact(Compaction::Major).unwrap();
-                }
-            }
-        });
-        for name in &names {
-            table.snapshot(name).unwrap();
-        }
-        stop.store(true, Ordering::Relaxed);
-        upkeep.join().unwrap();
-        assert!(writers.into_iter().all(|writer| writer.join().unwrap() > 40));
-    });
-    let mut last = BTreeMap::new();
-    for name in names {
-        let snapshot = Table::open_snapshot(dir.path(), &name).unwrap();
-        for prefix in ["a", "z"] {
-            let number = |row: &str, family: &str| -> Option<u32> {
-                let row = snapshot.get(&Get::new(row)).unwrap();
-                Some(std::str::from_utf8(row.value(family, "q")?).unwrap().parse().unwrap())
-            };
-            let values =
-                |family| (0..40).filter_map(|i| number(&format!("{prefix}{i:03}"), family)).collect();
-            let (f, g): (BTreeSet<u32>, BTreeSet<u32>) = (values("f"), values("g"));
-            assert_eq!(f, g, "{name}: rows are whole");
-            // The newest values of forty rows are the last forty writes, without gaps.
-            let Some(newest) = f.last().copied() else { continue };
-            let oldest = (newest + 1).saturating_sub(40);
-            assert!(f.iter().copied().eq(oldest..=newest), "{name}: {f:?}");
-            let before = last.insert(prefix, newest);
-            assert!(before.is_none_or(|before| before <= newest), "{name}: later snapshots have more");
-        }
-    }
-}
-
-/// Holds up a bulk load before its commit until memory is frozen for a snapshot, and then that flush until
-/// the load is done.
-#[derive(Debug)]
-struct Meeting {
-    loading: Sender<()>,
-    frozen: (Sender<()>, Mutex<Receiver<()>>),
-    loaded: Mutex<Receiver<()>>,
-    table: OnceLock<Table>,
-}
-
-impl RegionObserver for Meeting {
-    fn pre_commit_store_file(
-        &self,
-        _: &mut ObserverContext<'_>,
-        _: &[u8],
-        _: &Path,
-        _: &Path,
-    ) -> Result<(), Error> {
-        self.loading.send(()).unwrap();
-        self.frozen.1.lock().unwrap().recv().unwrap();
-        Ok(())
+        put("a", "1");
+        put("n", "1");
+        table.flush().unwrap();
+        put("b", "2");
+        table.snapshot("old").unwrap();
+        let old = rows(&table);
+        put("a", "3");
+        table.delete(Delete::new("n")).unwrap();
+        table.flush().unwrap();
+        table.region("a").unwrap().compact(Compaction::Major).unwrap();
+        put("o", "4");
+        table.snapshot("new").unwrap();
+        let new = rows(&table);
+        put("p", "5");
+        table.delete(Delete::new("b")).unwrap();
+        let now = rows(&table);
+        Table::clone_snapshot(ROOT, "old", "c", options(&storage)).unwrap().close().unwrap();
+        let killed = storage.after(Crash::OfTheProcess);
+        Self { storage: killed, old, new, now }
     }
 
-    fn pre_flush_store(
-        &self,
-        _: &mut ObserverContext<'_>,
-        _: &[u8],
-    ) -> Result<Option<Box<dyn CompactionFilter>>, Error> {
-        if let Some(table) = self.table.get() {
-            // A hook of a flush may not write to its table.
-            let (table, put) = (table.clone(), Put::new("after").cell("f", "q", "v"));
-            thread::spawn(move || table.put(put)).join().unwrap()?;
-            self.frozen.0.send(()).unwrap();
-            self.loaded.lock().unwrap().recv().unwrap();
-        }
-        Ok(None)
+    fn copy(&self) -> FaultyStorage {
+        self.storage.after(Crash::OfTheProcess)
     }
-}
 
-#[test]
-fn a_file_loaded_during_a_snapshot_is_not_in_it_before_earlier_writes() {
-    let dir = tempfile::tempdir().unwrap();
-    let load = dir.path().join("load");
-    let mut writer = StoreFileWriter::create(HFileWriter::options(), &load).unwrap();
-    writer.append(CellRef::new(&SeekKey::of(b"loaded", b"f", b"q", 1, CellType::Put), b"v")).unwrap();
-    let origin = StoreFileOrigin::Store { max_seq_id: 0, major_compaction: false, compacted: Vec::new() };
-    writer.finish(&origin).unwrap();
-    let ((loading, is_loading), (loaded, is_loaded)) = (channel(), channel());
-    let (frozen, is_frozen) = channel();
-    let meeting = Arc::new(Meeting {
-        loading,
-        frozen: (frozen, Mutex::new(is_frozen)),
-        loaded: Mutex::new(is_loaded),
-        table: OnceLock::new(),
-    });
-    let options = Region::options().observer(0, Arc::clone(&meeting) as _);
-    let root = dir.path().join("root");
-    let table = Table::create_with(&root, "t", &[Family::new("f")], &[] as &[&str], options).unwrap();
-    let region = table.region("").unwrap();
-    let loader = thread::spawn(move || {
-        region.bulk_load(&[("f", &load)]).unwrap();
-        loaded.send(()).unwrap();
-    });
-    is_loading.recv().unwrap();
-    table.put(Put::new("before").cell("f", "q", "v")).unwrap();
-    meeting.table.set(table.clone()).unwrap();
-    table.snapshot("s").unwrap();
-    loader.join().unwrap();
-    let keys = |table: &Table| -> Vec<String> {
-        rows(table).iter().map(|row| String::from_utf8(row.key().to_vec()).unwrap()).collect()
-    };
-    assert_eq!(keys(&Table::open_snapshot(&root, "s").unwrap()), ["before"]);
-    assert_eq!(keys(&table), ["after", "before", "loaded"]);
-    table.region("").unwrap().abort().unwrap();
+    /// Checks what no change of a snapshot may change.
+    fn check_others(&self, storage: &FaultyStorage, context: &str) {
+        assert_eq!(read_snapshot(storage, ROOT, "old").as_ref(), Some(&self.old), "{context}");
+        assert_eq!(read_snapshot(storage, ROOT, "new").as_ref(), Some(&self.new), "{context}");
+        assert_eq!(read(storage, "c").unwrap(), self.old, "{context}");
+    }
 }
 
 #[test]
@@ -681,433 +292,4 @@ fn encrypted_families_stay_encrypted() {
     let mut below = files(dir.path());
     below.retain(|path, _| !path.iter().any(|name| name == "recovered.edits"));
     assert!(below.len() > 10 && !below.values().any(is_shown));
-}
-
-const ROOT: &str = "/hbase";
-const OTHER: &str = "/other/hbase";
-
-fn options(storage: &FaultyStorage) -> RegionOptions {
-    let clock = Arc::new(ManualClock::new(1_000_000));
-    writable().storage(Arc::new(storage.clone())).clock(clock)
-}
-
-fn open(storage: &FaultyStorage, name: &str) -> Table {
-    Table::open_with(ROOT, name, options(storage)).unwrap()
-}
-
-fn read(storage: &FaultyStorage, name: &str) -> Result<Vec<Row>, Error> {
-    Ok(rows(&Table::open_with(ROOT, name, options(storage).writable(false))?))
-}
-
-fn read_snapshot(storage: &FaultyStorage, root: &str, name: &str) -> Option<Vec<Row>> {
-    match Table::open_snapshot_with(root, name, options(storage).writable(false)) {
-        Ok(snapshot) => Some(rows(&snapshot)),
-        Err(error) if io_kind(&error) == Some(io::ErrorKind::NotFound) => None,
-        Err(error) => panic!("{error}"),
-    }
-}
-
-/// A root with a table of two regions, the snapshots `old` and `new` of it, a clone `c` of `old`, and writes
-/// behind `new` that are only in the log. Returns the rows of all of them.
-struct World {
-    storage: FaultyStorage,
-    old: Vec<Row>,
-    new: Vec<Row>,
-    now: Vec<Row>,
-}
-
-impl World {
-    fn new() -> Self {
-        let storage = FaultyStorage::new();
-        let tracked = Family::new("g").configuration("hbase.store.file-tracker.impl", "FILE");
-        let families = [Family::new("f").max_versions(3), tracked];
-        let table = Table::create_with(ROOT, "ns:t", &families, &["m"], options(&storage)).unwrap();
-        let put = |row: &str, value: &str| {
-            let put = Put::new(row.to_owned()).cell("f", "q", value.to_owned());
-            table.put(put.cell("g", "q", value.to_owned())).unwrap();
-        };
-        put("a", "1");
-        put("n", "1");
-        table.flush().unwrap();
-        put("b", "2");
-        table.snapshot("old").unwrap();
-        let old = rows(&table);
-        put("a", "3");
-        table.delete(Delete::new("n")).unwrap();
-        table.flush().unwrap();
-        table.region("a").unwrap().compact(Compaction::Major).unwrap();
-        put("o", "4");
-        table.snapshot("new").unwrap();
-        let new = rows(&table);
-        put("p", "5");
-        table.delete(Delete::new("b")).unwrap();
-        let now = rows(&table);
-        Table::clone_snapshot(ROOT, "old", "c", options(&storage)).unwrap().close().unwrap();
-        let killed = storage.after(Crash::OfTheProcess);
-        Self { storage: killed, old, new, now }
-    }
-
-    fn copy(&self) -> FaultyStorage {
-        self.storage.after(Crash::OfTheProcess)
-    }
-
-    /// Checks what no change of a snapshot may change.
-    fn check_others(&self, storage: &FaultyStorage, context: &str) {
-        assert_eq!(read_snapshot(storage, ROOT, "old").as_ref(), Some(&self.old), "{context}");
-        assert_eq!(read_snapshot(storage, ROOT, "new").as_ref(), Some(&self.new), "{context}");
-        assert_eq!(read(storage, "c").unwrap(), self.old, "{context}");
-    }
-}
-
-/// Plays a change with each of its calls failing, and with the process or the machine dying at each, and
-/// repeats it. `check` gets the storage after the first attempt and whether it succeeded; `done`, after the
-/// change has succeeded.
-fn each_call(
-    world: &World,
-    crashes: &[Crash],
-    change: impl Fn(&FaultyStorage) -> Result<(), Error>,
-    check: impl Fn(&FaultyStorage, bool, &str),
-    done: impl Fn(&FaultyStorage, &str),
-) -> u64 {
-    let storage = world.copy();
-    let before = storage.calls();
-    change(&storage).unwrap();
-    let calls = storage.calls() - before;
-    done(&storage, "without faults");
-    for n in 0..calls {
-        let context = format!("call {n} fails");
-        let storage = world.copy();
-        storage.fail_after(n);
-        let changed = change(&storage).is_ok();
-        storage.heal();
-        check(&storage, changed, &context);
-        if !changed && let Err(error) = change(&storage) {
-            // It failed when all was done: a table that was cloned could not be opened.
-            let is_done = [Some(io::ErrorKind::AlreadyExists)];
-            assert!(is_done.contains(&io_kind(&error)), "{context}: {error}");
-        }
-        done(&storage, &context);
-        for crash in crashes {
-            let context = format!("{crash:?} at call {n}");
-            let storage = world.copy();
-            storage.die_after(n);
-            let changed = change(&storage).is_ok();
-            let crash = if let Crash::Chance(seed) = crash { Crash::Chance(seed + n) } else { *crash };
-            let storage = storage.after(crash);
-            check(&storage, changed, &context);
-            if let Err(error) = change(&storage) {
-                let is_done = [io::ErrorKind::AlreadyExists, io::ErrorKind::NotFound].map(Some);
-                assert!(is_done.contains(&io_kind(&error)), "{context}: {error}");
-            }
-            done(&storage, &context);
-            done(&storage.after(Crash::Hard), &context);
-        }
-    }
-    calls
-}
-
-/// Copies a root that HBase wrote into memory.
-fn in_memory(stage: &str) -> FaultyStorage {
-    let storage = FaultyStorage::new();
-    for (path, bytes) in files(&golden::root("testdata/region").join(stage).join("root")) {
-        let mut file = storage.create(&Path::new(ROOT).join(path)).unwrap();
-        file.write_all(&bytes).unwrap();
-        file.sync().unwrap();
-    }
-    storage
-}
-
-/// A manifest of HBase has no checksum: a flipped bit gives an error, or a table that can be opened.
-#[test]
-fn damaged_manifests_panic_nowhere() {
-    let sound = in_memory("clone-references");
-    let path = Path::new(ROOT).join(".hbase-snapshot/joined-snap/data.manifest");
-    let manifest = sound.bytes(&path).unwrap();
-    let (mut cloned, mut refused) = (0, 0);
-    for bit in (0..manifest.len() * 8).step_by(11) {
-        let storage = sound.after(Crash::OfTheProcess);
-        let mut damaged = manifest.clone();
-        damaged[bit / 8] ^= 1 << (bit % 8);
-        storage.create(&path).unwrap().write_all(&damaged).unwrap();
-        let name = "joined-snap";
-        match Table::clone_snapshot(ROOT, name, "d", options(&storage)) {
-            Ok(table) => {
-                cloned += 1;
-                // Its regions may be cut elsewhere, or have settings that cannot be.
-                let _ = table.view().scan(&Scan::new()).map(|rows| rows.collect::<Vec<_>>());
-            }
-            Err(_) => {
-                refused += 1;
-                assert_eq!(read(&storage, "d").unwrap_err().kind(), ErrorKind::TableNotFound, "bit {bit}");
-            }
-        }
-        let exported = Table::export_snapshot_with(ROOT, name, OTHER, options(&storage));
-        let found = Table::open_snapshot_with(OTHER, name, options(&storage).writable(false));
-        assert_eq!(exported.is_ok(), found.is_ok(), "bit {bit}");
-        let joined = read(&storage, "joined").unwrap();
-        if Table::restore_snapshot(ROOT, name, options(&storage)).is_err() {
-            assert_eq!(read(&storage, "joined").unwrap(), joined, "bit {bit}: it is as it was");
-        }
-    }
-    assert!(cloned > 100 && refused > 100, "{cloned} {refused}");
-}
-
-const CRASHES: [Crash; 5] =
-    [Crash::OfTheProcess, Crash::Hard, Crash::Torn, Crash::Chance(1), Crash::Chance(1_000)];
-
-#[test]
-fn a_snapshot_is_taken_whole_or_not() {
-    let world = World::new();
-    let take = |storage: &FaultyStorage| {
-        let table = Table::open_with(ROOT, "ns:t", options(storage))?;
-        let taken = table.snapshot("s").map(drop);
-        // A region that could not be opened or flushed may refuse writes until it is opened again.
-        table.regions().iter().for_each(|info| {
-            if let Ok(region) = table.region(info.start_key()) {
-                region.abort().unwrap();
-            }
-        });
-        taken
-    };
-    let check = |storage: &FaultyStorage, taken: bool, context: &str| {
-        world.check_others(storage, context);
-        assert_eq!(read(storage, "ns:t").unwrap(), world.now, "{context}");
-        let found = read_snapshot(storage, ROOT, "s");
-        assert!(found.is_none() && !taken || found.as_ref() == Some(&world.now), "{context}: {found:?}");
-    };
-    let calls = each_call(&world, &CRASHES, take, check, |storage, context| check(storage, true, context));
-    assert!(calls > 50, "{calls}");
-}
-
-#[test]
-fn a_snapshot_is_removed_whole_or_not() {
-    let mut world = World::new();
-    open(&world.storage, "ns:t").snapshot("s").unwrap();
-    world.storage = world.copy();
-    let remove = |storage: &FaultyStorage| Table::delete_snapshot_with(ROOT, "s", options(storage));
-    let check = |storage: &FaultyStorage, removed: bool, context: &str| {
-        world.check_others(storage, context);
-        let found = read_snapshot(storage, ROOT, "s");
-        assert!(found.is_none() || !removed && found.as_ref() == Some(&world.now), "{context}: {found:?}");
-    };
-    let done = |storage: &FaultyStorage, context: &str| {
-        check(storage, true, context);
-        let storage = &storage.after(Crash::OfTheProcess);
-        let table = open(storage, "ns:t");
-        table.snapshot("s").unwrap();
-        assert_eq!(
-            read_snapshot(storage, ROOT, "s"),
-            Some(rows(&table)),
-            "{context}: the name can be used again"
-        );
-    };
-    let calls = each_call(&world, &CRASHES, remove, check, done);
-    assert!(calls > 5, "{calls}");
-}
-
-#[test]
-fn a_table_is_cloned_whole_or_not() {
-    let world = World::new();
-    let clone = |storage: &FaultyStorage| {
-        Table::clone_snapshot(ROOT, "old", "ns:d", options(storage)).and_then(|table| table.close())
-    };
-    let check = |storage: &FaultyStorage, cloned: bool, context: &str| {
-        world.check_others(storage, context);
-        match read(storage, "ns:d") {
-            Ok(found) => assert_eq!(found, world.old, "{context}"),
-            Err(error) => assert!(!cloned && error.kind() == ErrorKind::TableNotFound, "{context}: {error}"),
-        }
-    };
-    let calls = each_call(&world, &CRASHES, clone, check, |storage, context| check(storage, true, context));
-    assert!(calls > 50, "{calls}");
-}
-
-#[test]
-fn a_table_is_restored_whole_or_not() {
-    let world = World::new();
-    let restore = |storage: &FaultyStorage| {
-        Table::restore_snapshot(ROOT, "old", options(storage)).and_then(|table| table.close())
-    };
-    let check = |storage: &FaultyStorage, restored: bool, context: &str| {
-        world.check_others(storage, context);
-        match read(storage, "ns:t") {
-            Ok(found) => {
-                assert!(found == world.old || !restored && found == world.now, "{context}: {found:?}");
-            }
-            // It is between two renames.
-            Err(error) => {
-                assert!(!restored && error.kind() == ErrorKind::TableNotFound, "{context}: {error}");
-            }
-        }
-    };
-    // Not by chance: a rename that is lost on one side only would lose the whole table.
-    let calls =
-        each_call(&world, &CRASHES[..3], restore, check, |storage, context| check(storage, true, context));
-    assert!(calls > 100, "{calls}");
-}
-
-/// A restoration that is repeated may fail again, for want of space: what it replaces remains until then.
-#[test]
-fn a_table_between_two_renames_remains_until_the_restored_one_is_complete() {
-    let world = World::new();
-    let restore = |storage: &FaultyStorage| {
-        Table::restore_snapshot(ROOT, "old", options(storage)).and_then(|table| table.close())
-    };
-    let removed = Path::new(ROOT).join(".tmp/data/ns/t");
-    let removed_files = |storage: &FaultyStorage| -> Vec<PathBuf> {
-        storage.names().into_iter().filter(|name| Path::new("/").join(name).starts_with(&removed)).collect()
-    };
-    let has_info = |name: &PathBuf| name.ends_with(".regioninfo");
-    let mut between = 0;
-    for n in 0.. {
-        let storage = world.copy();
-        storage.die_after(n);
-        if restore(&storage).is_ok() {
-            break;
-        }
-        let storage = storage.after(Crash::OfTheProcess);
-        let before = removed_files(&storage);
-        let is_there = read(&storage, "ns:t").is_ok();
-        if is_there || !before.iter().any(has_info) {
-            continue;
-        }
-        between += 1;
-        storage.break_calls(Call::Write);
-        restore(&storage).unwrap_err();
-        assert_eq!(removed_files(&storage), before, "call {n} was the last");
-        storage.repair();
-        restore(&storage).unwrap();
-        assert!(read(&storage, "ns:t").unwrap() == world.old, "call {n} was the last");
-        assert_eq!(removed_files(&storage), Vec::<PathBuf>::new());
-    }
-    assert!(between > 0);
-}
-
-#[test]
-fn a_snapshot_is_exported_whole_or_not() {
-    let world = World::new();
-    let export = |storage: &FaultyStorage| Table::export_snapshot_with(ROOT, "old", OTHER, options(storage));
-    let check = |storage: &FaultyStorage, exported: bool, context: &str| {
-        world.check_others(storage, context);
-        let found = read_snapshot(storage, OTHER, "old");
-        assert!(found.is_none() && !exported || found.as_ref() == Some(&world.old), "{context}: {found:?}");
-    };
-    let calls = each_call(&world, &CRASHES, export, check, |storage, context| check(storage, true, context));
-    assert!(calls > 30, "{calls}");
-}
-
-/// Storage on which the snapshot is taken again while its files are copied.
-#[derive(Debug)]
-struct Retaken {
-    files: FaultyStorage,
-    is_done: AtomicBool,
-}
-
-impl Storage for Retaken {
-    forward!(files: open create create_log hard_link rename remove remove_dir sync_file sync_dir);
-    forward!(files: list_dir create_dir_all lock optional);
-
-    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
-        if path.starts_with(OTHER) && !self.is_done.swap(true, Ordering::SeqCst) {
-            Table::delete_snapshot_with(ROOT, "old", options(&self.files)).unwrap();
-            open(&self.files, "ns:t").snapshot("old").unwrap();
-        }
-        self.files.create_new(path)
-    }
-}
-
-#[test]
-fn an_export_is_not_of_another_snapshot_of_the_same_name() {
-    let world = World::new();
-    let storage = world.copy();
-    let retaken = Retaken { files: storage.clone(), is_done: AtomicBool::new(false) };
-    let shared = options(&storage).storage(Arc::new(retaken));
-    let error = Table::export_snapshot_with(ROOT, "old", OTHER, shared).unwrap_err();
-    assert!(error.message().contains("another snapshot of the same name"), "{error}");
-    assert_eq!(read_snapshot(&storage, OTHER, "old"), None);
-    Table::export_snapshot_with(ROOT, "old", OTHER, options(&storage)).unwrap();
-    assert_eq!(read_snapshot(&storage, OTHER, "old"), Some(world.now.clone()));
-}
-
-/// Storage on which a compaction moves the files of the table to the archive while they are copied.
-#[derive(Debug)]
-struct Compacted {
-    files: FaultyStorage,
-    /// The number of the file at which it does.
-    at: usize,
-    copied: AtomicUsize,
-}
-
-impl Storage for Compacted {
-    forward!(files: open create create_log hard_link rename remove remove_dir sync_file sync_dir);
-    forward!(files: list_dir create_dir_all lock optional);
-
-    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
-        if path.starts_with(OTHER) && self.copied.fetch_add(1, Ordering::SeqCst) == self.at {
-            let table = open(&self.files, "ns:t");
-            table.regions().iter().for_each(|info| {
-                table.region(info.start_key()).unwrap().compact(Compaction::Major).unwrap();
-            });
-            table.close().unwrap();
-        }
-        self.files.create_new(path)
-    }
-}
-
-#[test]
-fn files_that_are_archived_meanwhile_are_exported() {
-    let mut world = World::new();
-    open(&world.storage, "ns:t").snapshot("s").unwrap();
-    world.storage = world.copy();
-    for at in 0.. {
-        let storage = world.copy();
-        let compacted = Arc::new(Compacted { files: storage.clone(), at, copied: AtomicUsize::default() });
-        let shared = options(&storage).storage(compacted.clone());
-        Table::export_snapshot_with(ROOT, "s", OTHER, shared).unwrap();
-        assert_eq!(read_snapshot(&storage, OTHER, "s"), Some(world.now.clone()), "{at}");
-        if compacted.copied.load(Ordering::SeqCst) <= at {
-            assert!(at > 3, "{at}");
-            break;
-        }
-    }
-}
-
-/// Storage on which a cleaner removes all files of an archive before the snapshot is published there that
-/// names them.
-#[derive(Debug)]
-struct Cleaned {
-    files: FaultyStorage,
-    /// The roots whose archives are cleaned.
-    roots: &'static [&'static str],
-}
-
-impl Storage for Cleaned {
-    forward!(files: open create create_new create_log hard_link remove remove_dir sync_file sync_dir);
-    forward!(files: list_dir create_dir_all lock optional);
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        if to == Path::new(OTHER).join(".hbase-snapshot/old") {
-            for root in self.roots {
-                let archive = Path::new(root).join("archive");
-                let archive = archive.strip_prefix("/").unwrap();
-                for path in self.files.names().iter().filter(|path| path.starts_with(archive)) {
-                    self.files.remove(&Path::new("/").join(path))?;
-                }
-            }
-        }
-        self.files.rename(from, to)
-    }
-}
-
-#[test]
-fn an_export_has_the_files_that_a_cleaner_removes_meanwhile() {
-    let world = World::new();
-    for (roots, is_exported) in [(&[OTHER][..], true), (&[OTHER, ROOT], false)] {
-        let storage = world.copy();
-        let cleaned = Cleaned { files: storage.clone(), roots };
-        let options = options(&storage).storage(Arc::new(cleaned));
-        let exported = Table::export_snapshot_with(ROOT, "old", OTHER, options);
-        assert_eq!(exported.is_ok(), is_exported, "{exported:?}");
-        assert_eq!(read_snapshot(&storage, OTHER, "old"), is_exported.then(|| world.old.clone()));
-    }
 }

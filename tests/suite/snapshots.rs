@@ -1,11 +1,10 @@
 //! Snapshots: those that HBase took, and those made here by hand, read where they are.
 
-use crate::support::files::copy_dir;
+use crate::support::files::{copy_dir, io_kind};
 use crate::support::protobuf::{field, number};
 use crate::support::{cells, golden};
 use hregion::{Error, ErrorKind, Get, Region, Row, Scan, SnapshotType, Table};
 use serde_json::Value;
-use std::error::Error as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -192,10 +191,6 @@ fn archive_table(root: &Path) {
     let archive = root.join("archive").join(TABLE);
     fs::remove_dir_all(&archive).unwrap();
     fs::rename(root.join(TABLE), archive).unwrap();
-}
-
-fn io_kind(error: &Error) -> Option<io::ErrorKind> {
-    error.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind)
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Files of directories that tests change.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use hregion::Storage;
+use hregion::{Error, Storage};
 use std::collections::BTreeMap;
-use std::fs;
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// Returns the number of directories of regions in that of a table.
 pub(crate) fn region_dirs(storage: &dyn Storage, table: &Path) -> usize {
@@ -51,4 +52,9 @@ pub(crate) fn unlocked_contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 pub(crate) fn relative_to(dir: &Path, files: BTreeMap<PathBuf, Vec<u8>>) -> BTreeMap<PathBuf, Vec<u8>> {
     let relative = |(path, bytes): (PathBuf, Vec<u8>)| (path.strip_prefix(dir).unwrap().to_owned(), bytes);
     files.into_iter().map(relative).collect()
+}
+
+/// Returns why the call of the file system or the network failed, if one has led to the error.
+pub(crate) fn io_kind(error: &Error) -> Option<io::ErrorKind> {
+    error.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind)
 }
