@@ -7,7 +7,7 @@ use crate::support::files::io_kind;
 use hregion::locator::{
     EncryptedSession, Encryption, NO_SEQ_NUM, Replica, Socket, TableState, ZooKeeperRegistry,
 };
-use hregion::{ConnectionRegistry, Deadline, Error, ErrorKind, ServerName, TableName};
+use hregion::{ConnectionRegistry, Deadline, ErrorKind, ServerName, TableName};
 use serde_json::Value;
 use std::io;
 use std::net::TcpListener;
