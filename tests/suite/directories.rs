@@ -3,12 +3,12 @@
 use crate::support::files::copy_dir;
 use crate::support::forward::forward;
 use crate::support::no_sync::NoSync;
+use crate::support::written::write_store_file;
 use hregion::io::DirEntry;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
-    CellRef, CellType, Compaction, Delete, Durability, ErrorKind, Family, Get, HFileWriter, LocalStorage,
-    Put, Region, RegionOptions, Row, Scan, SeekKey, Storage, StoreFileOrigin, StoreFileWriter, Table,
-    TableChanges,
+    CellType, Compaction, Delete, Durability, ErrorKind, Family, Get, HFileWriter, LocalStorage, Put, Region,
+    RegionOptions, Row, Scan, SeekKey, Storage, StoreFileOrigin, Table, TableChanges,
 };
 use std::fs;
 use std::io;
@@ -30,12 +30,8 @@ fn rows(region: &Region) -> Vec<Row> {
 
 /// Writes a file with a cell of family `f` for each row.
 fn write_file(path: &Path, rows: &[&str], origin: &StoreFileOrigin) {
-    let mut writer = StoreFileWriter::create(HFileWriter::options(), path).unwrap();
-    for row in rows {
-        let key = SeekKey::of(row.as_bytes(), b"f", b"q", 1, CellType::Put);
-        writer.append(CellRef::new(&key, b"loaded")).unwrap();
-    }
-    writer.finish(origin).unwrap();
+    let cell = |row: &&str| (SeekKey::of(row.as_bytes(), b"f", b"q", 1, CellType::Put), b"loaded");
+    write_store_file(HFileWriter::options(), path, rows.iter().map(cell), origin);
 }
 
 fn compacted(max_seq_id: i64, inputs: &[String]) -> StoreFileOrigin {
@@ -605,14 +601,11 @@ fn of_equal_cells_the_same_one_is_read_after_a_compaction() {
             options().open(dir.path()).unwrap().close().unwrap();
             for (name, value) in [("00", b"a"), ("01", b"b"), ("02", b"c")] {
                 let path = dir.path().join("f").join(name.repeat(16));
-                let mut writer = StoreFileWriter::create(HFileWriter::options(), &path).unwrap();
-                for row in 0..count {
+                let cells = (0..count).map(|row| {
                     let key = SeekKey::of(format!("r{row:03}").as_bytes(), b"f", b"q", 1, CellType::Put);
-                    writer.append(CellRef::new(&key, value)).unwrap();
-                }
-                let origin =
-                    StoreFileOrigin::Store { max_seq_id: 9, major_compaction: false, compacted: Vec::new() };
-                writer.finish(&origin).unwrap();
+                    (key, value)
+                });
+                write_store_file(HFileWriter::options(), &path, cells, &StoreFileOrigin::flush(9));
             }
             let region = options().open(dir.path()).unwrap();
             let before = rows(&region);

@@ -8,9 +8,9 @@
 use crate::support::child::{Child, tell};
 use crate::support::random_ops::{fresh_seed, number, say};
 use crate::support::rng::Rng;
+use crate::support::written::write_store_file;
 use hregion::{
-    CellRef, CellType, Compaction, Delete, ErrorKind, Family, HFileWriter, Put, Region, Scan, SeekKey,
-    StoreFileOrigin, StoreFileWriter,
+    CellType, Compaction, Delete, ErrorKind, Family, HFileWriter, Put, Region, Scan, SeekKey, StoreFileOrigin,
 };
 use std::collections::BTreeMap;
 use std::env;
@@ -95,16 +95,10 @@ fn child() {
                 let mut files = Vec::new();
                 for family in FAMILIES {
                     let path = dir.join(format!("load.{family}.{number}"));
-                    let mut writer = StoreFileWriter::create(HFileWriter::options(), &path).unwrap();
                     let key =
                         SeekKey::of(row(at).as_bytes(), family.as_bytes(), b"q", timestamp, CellType::Put);
-                    writer.append(CellRef::new(&key, value.as_bytes())).unwrap();
-                    let origin = StoreFileOrigin::Store {
-                        max_seq_id: 0,
-                        major_compaction: false,
-                        compacted: Vec::new(),
-                    };
-                    writer.finish(&origin).unwrap();
+                    let origin = StoreFileOrigin::flush(0);
+                    write_store_file(HFileWriter::options(), &path, [(key, &value)], &origin);
                     files.push((family, path));
                 }
                 region.bulk_load(&files).unwrap();

@@ -2,13 +2,14 @@
 //! are read with the same random filters. Reads take a bounded number of steps.
 
 use crate::support::no_sync::NoSync;
+use crate::support::written::{job_origin, write_store_file};
 use hregion::filter::{
     BitOperator, CellFilter, Comparator, Compare, CustomFilter, Filter, FilterEvaluator, SingleColumnValue,
     Verdict,
 };
 use hregion::{
     CellRef, CellType, Compaction, Delete, Family, Get, HFileWriter, Put, Region, Row, RowBuf, Scan, SeekKey,
-    StoreFileOrigin, StoreFileWriter, TimeRange,
+    TimeRange,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -399,18 +400,10 @@ fn load(region: &Region, writes: &[Write], dir: &TempDir) {
             continue;
         }
         let path = dir.path().join(format!("{family}.hfile"));
-        let mut writer = StoreFileWriter::create(HFileWriter::options().block_size(64), &path).unwrap();
-        for ((row, qualifier, timestamp, _), (kind, value)) in cells {
-            let key = SeekKey::of(row, family.as_bytes(), qualifier, -timestamp, kind);
-            writer.append(CellRef::new(&key, value)).unwrap();
-        }
-        let origin = StoreFileOrigin::BulkLoad {
-            timestamp: 5000,
-            source_task: b"layouts".to_vec(),
-            exclude_from_minor_compaction: false,
-            skip_reset_seq_id: false,
-        };
-        writer.finish(&origin).unwrap();
+        let cells = cells.into_iter().map(|((row, qualifier, timestamp, _), (kind, value))| {
+            (SeekKey::of(row, family.as_bytes(), qualifier, -timestamp, kind), value)
+        });
+        write_store_file(HFileWriter::options().block_size(64), &path, cells, &job_origin(5000));
         paths.push((family, path));
     }
     region.bulk_load(&paths).unwrap();

@@ -10,10 +10,11 @@ use crate::support::no_sync::NoSync;
 use crate::support::random_ops::play_all;
 use crate::support::rng::Rng;
 use crate::support::scan_modes::{Way, leaping};
+use crate::support::written::{job_origin, write_store_file};
 use hregion::{
-    Append, BlockCache, BloomType, CellRef, CellType, CheckAndMutate, Codec, Compaction, DataBlockEncoding,
-    Delete, Family, Filter, Get, HFileWriter, Increment, KeepDeletedCells, ManualClock, Put, ReadView,
-    Region, Row, Scan, SeekKey, StoreFileOrigin, StoreFileWriter, TimeRange,
+    Append, BlockCache, BloomType, CellType, CheckAndMutate, Codec, Compaction, DataBlockEncoding, Delete,
+    Family, Filter, Get, HFileWriter, Increment, KeepDeletedCells, ManualClock, Put, ReadView, Region, Row,
+    Scan, SeekKey, TimeRange,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -589,18 +590,10 @@ impl Player<'_> {
         let mut loads: Vec<(&str, PathBuf)> = Vec::new();
         for (family, cells) in files {
             let path = self.dir.path().join(family);
-            let mut writer = StoreFileWriter::create(HFileWriter::options().block_size(200), &path).unwrap();
-            for (row, qualifier, timestamp, kind, value) in cells {
-                let key = SeekKey::of(row, family.as_bytes(), qualifier, *timestamp, *kind);
-                writer.append(CellRef::new(&key, value)).expect("a cell in order");
-            }
-            let origin = StoreFileOrigin::BulkLoad {
-                timestamp: 5000,
-                source_task: b"metamorphic".to_vec(),
-                exclude_from_minor_compaction: false,
-                skip_reset_seq_id: false,
-            };
-            writer.finish(&origin).unwrap();
+            let cells = cells.iter().map(|(row, qualifier, timestamp, kind, value)| {
+                (SeekKey::of(row, family.as_bytes(), qualifier, *timestamp, *kind), value)
+            });
+            write_store_file(HFileWriter::options().block_size(200), &path, cells, &job_origin(5000));
             loads.push((family, path));
         }
         self.region().bulk_load(&loads).unwrap();

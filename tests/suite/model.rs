@@ -10,12 +10,12 @@ use crate::support::no_sync::NoSync;
 use crate::support::random_ops::play_all;
 use crate::support::rng::Rng;
 use crate::support::scan_modes::{Way, leaping};
+use crate::support::written::{job_origin, write_store_file};
 use hregion::{
-    BlockCache, BloomType, Codec, Compaction, DataBlockEncoding, Delete, Family, Filter, Get, HFileWriter,
-    Isolation, KeepDeletedCells, ManualClock, Put, ReadView, Region, RowRef, Scan, StoreFileOrigin,
-    StoreFileWriter, TimeRange,
+    BlockCache, BloomType, CellRef, CellType, Codec, Compaction, DataBlockEncoding, Delete, Family, Filter,
+    Get, HFileWriter, Isolation, KeepDeletedCells, ManualClock, Put, ReadView, Region, RowRef, Scan, SeekKey,
+    TimeRange,
 };
-use hregion::{CellRef, CellType, SeekKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -289,18 +289,11 @@ impl Game {
             cells.sort_by(Cell::order);
             let path = self.dir.path().join(text(family));
             let options = HFileWriter::options().block_size(200).bloom(BloomType::Row);
-            let mut writer = StoreFileWriter::create(options, &path).expect("a file");
-            for cell in cells.iter() {
+            let cells = cells.iter().map(|cell| {
                 let key = SeekKey::of(&cell.row, family, &cell.qualifier, cell.timestamp, cell.kind);
-                writer.append(CellRef::new(&key, &cell.value)).expect("a cell in order");
-            }
-            let origin = StoreFileOrigin::BulkLoad {
-                timestamp: self.model.now(),
-                source_task: b"model".to_vec(),
-                exclude_from_minor_compaction: false,
-                skip_reset_seq_id: false,
-            };
-            writer.finish(&origin).expect("a file");
+                (key, &cell.value)
+            });
+            write_store_file(options, &path, cells, &job_origin(self.model.now()));
             loads.push((family.clone(), path));
         }
         self.did(|| format!("bulk load {files:?}"));

@@ -6,12 +6,12 @@ mod random;
 mod reentry;
 mod work;
 
+use crate::support::written::{job_origin, write_store_file};
 use hregion::io::faulty::FaultyStorage;
 use hregion::region::{CheckResult, CompactionFilter, MiniBatch, ObserverContext, ScanOptions};
 use hregion::{
-    Append, CellRef, CellType, CheckAndMutate, Compaction, Comparator, Compare, Delete, Family, Filter, Get,
+    Append, CellType, CheckAndMutate, Compaction, Comparator, Compare, Delete, Family, Filter, Get,
     HFileWriter, Increment, ManualClock, Put, Region, RegionObserver, Result, RowBuf, Scan, SeekKey,
-    StoreFileOrigin, StoreFileWriter,
 };
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -240,16 +240,8 @@ fn region_of(observer: impl RegionObserver + 'static) -> Region {
 fn load_file(storage: &FaultyStorage) -> PathBuf {
     let path = PathBuf::from("/loads/one");
     let options = HFileWriter::options().storage(Arc::new(storage.clone()));
-    let mut writer = StoreFileWriter::create(options, &path).unwrap();
     let key = SeekKey::of(b"z", b"f", b"q", 5, CellType::Put);
-    writer.append(CellRef::new(&key, b"loaded")).unwrap();
-    let origin = StoreFileOrigin::BulkLoad {
-        timestamp: 5,
-        source_task: b"test".to_vec(),
-        exclude_from_minor_compaction: false,
-        skip_reset_seq_id: false,
-    };
-    writer.finish(&origin).unwrap();
+    write_store_file(options, &path, [(key, b"loaded")], &job_origin(5));
     path
 }
 

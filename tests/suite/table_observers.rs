@@ -2,12 +2,12 @@
 //! thread, or for a thread that waits for it.
 
 use crate::support::in_time::within_a_minute;
+use crate::support::written::{job_origin, write_store_file};
 use hregion::io::faulty::FaultyStorage;
 use hregion::region::{CompactionFilter, MiniBatch, ObserverContext};
 use hregion::{
-    Append, CellRef, CellType, CheckAndMutate, Compaction, Delete, Family, Get, HFileWriter, Put, Region,
-    RegionObserver, RegionOptions, Result, RowBuf, Scan, Scheduler, SeekKey, StoreFileOrigin,
-    StoreFileWriter, Table,
+    Append, CellType, CheckAndMutate, Compaction, Delete, Family, Get, HFileWriter, Put, Region,
+    RegionObserver, RegionOptions, Result, RowBuf, Scan, Scheduler, SeekKey, Table,
 };
 use std::collections::BTreeSet;
 use std::fmt;
@@ -414,14 +414,6 @@ fn rows_that_an_observer_hides_do_not_count_towards_the_limit_of_a_scan() {
 
 fn write_file(storage: &FaultyStorage, path: &str) {
     let options = HFileWriter::options().storage(Arc::new(storage.clone()));
-    let mut writer = StoreFileWriter::create(options, path).unwrap();
     let key = SeekKey::of(b"loaded", b"f", b"q", 5, CellType::Put);
-    writer.append(CellRef::new(&key, b"v")).unwrap();
-    let origin = StoreFileOrigin::BulkLoad {
-        timestamp: 5,
-        source_task: b"test".to_vec(),
-        exclude_from_minor_compaction: false,
-        skip_reset_seq_id: false,
-    };
-    writer.finish(&origin).unwrap();
+    write_store_file(options, path, [(key, b"v")], &job_origin(5));
 }

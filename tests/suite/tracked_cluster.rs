@@ -2,10 +2,8 @@
 //! sees every cell.
 
 use crate::support::hbase::{Client, Cluster, json_cells, programs};
-use hregion::{
-    CellRef, CellType, Compaction, Delete, HFileWriter, Put, Region, SeekKey, StoreFileOrigin,
-    StoreFileWriter, Table,
-};
+use crate::support::written::write_store_file;
+use hregion::{CellType, Compaction, Delete, HFileWriter, Put, Region, SeekKey, StoreFileOrigin, Table};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -43,11 +41,9 @@ fn change(root: &Path, table: &str, round: i64) {
         region.flush().unwrap();
         let dir = tempfile::tempdir().unwrap();
         let load = dir.path().join("load");
-        let mut writer = StoreFileWriter::create(HFileWriter::options(), &load).unwrap();
         let key = SeekKey::of(row.as_bytes(), b"f", b"loaded", round, CellType::Put);
-        writer.append(CellRef::new(&key, format!("loaded{round}").as_bytes())).unwrap();
-        let origin = StoreFileOrigin::Store { max_seq_id: 0, major_compaction: false, compacted: Vec::new() };
-        writer.finish(&origin).unwrap();
+        let cells = [(key, format!("loaded{round}"))];
+        write_store_file(HFileWriter::options(), &load, cells, &StoreFileOrigin::flush(0));
         region.bulk_load(&[("f", &load)]).unwrap();
         region.compact_family("f", Compaction::Major).unwrap();
         region.put(Put::new(row).cell_at("f", "after", round, "compaction")).unwrap();

@@ -438,8 +438,7 @@ impl World {
             let key = SeekKey::of(row, family.as_bytes(), qualifier, self.now, CellType::Put);
             writer.append(CellRef::new(&key, value.as_bytes()))?;
         }
-        let origin = StoreFileOrigin::Store { max_seq_id: 0, major_compaction: false, compacted: Vec::new() };
-        writer.finish(&origin)?;
+        writer.finish(&StoreFileOrigin::flush(0))?;
         // Rewrites the file without a sync, as other programs may leave it.
         let bytes = self.storage.bytes(path).expect("the file that was written");
         let failed = |error| hregion::Error::io("copy", path, error);

@@ -414,9 +414,7 @@ fn file_of(dir: &Path, rows: &[(&str, &[PutCell<'_>])]) -> Region {
             writer.append(CellRef::new(&key, value.as_bytes())).unwrap();
         }
     }
-    writer
-        .finish(&StoreFileOrigin::Store { max_seq_id: 1, major_compaction: false, compacted: Vec::new() })
-        .unwrap();
+    writer.finish(&StoreFileOrigin::flush(1)).unwrap();
     Region::options().open_files([path]).unwrap()
 }
 

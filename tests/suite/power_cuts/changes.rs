@@ -118,9 +118,7 @@ impl World {
                     let key = SeekKey::of(row.as_bytes(), family.as_bytes(), b"q", now, CellType::Put);
                     writer.append(CellRef::new(&key, format!("loaded{now}").as_bytes())).unwrap();
                 }
-                let compacted = Vec::new();
-                let origin = StoreFileOrigin::Store { max_seq_id: 0, major_compaction: false, compacted };
-                writer.finish(&origin).unwrap();
+                writer.finish(&StoreFileOrigin::flush(0)).unwrap();
                 sync_dirs(storage, &path);
             }
         });

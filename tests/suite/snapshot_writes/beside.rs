@@ -2,12 +2,13 @@
 
 use super::{OTHER, ROOT, World, open, options, read_snapshot, rows};
 use crate::support::forward::forward;
+use crate::support::written::write_store_file;
 use hregion::io::FileWriter;
 use hregion::io::faulty::FaultyStorage;
 use hregion::region::{CompactionFilter, ObserverContext};
 use hregion::{
-    CellRef, CellType, Compaction, Error, Family, Get, HFileWriter, Put, Region, RegionObserver, SeekKey,
-    Storage, StoreFileOrigin, StoreFileWriter, Table,
+    CellType, Compaction, Error, Family, Get, HFileWriter, Put, Region, RegionObserver, SeekKey, Storage,
+    StoreFileOrigin, Table,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -126,10 +127,8 @@ impl RegionObserver for Meeting {
 fn a_file_loaded_during_a_snapshot_is_not_in_it_before_earlier_writes() {
     let dir = tempfile::tempdir().unwrap();
     let load = dir.path().join("load");
-    let mut writer = StoreFileWriter::create(HFileWriter::options(), &load).unwrap();
-    writer.append(CellRef::new(&SeekKey::of(b"loaded", b"f", b"q", 1, CellType::Put), b"v")).unwrap();
-    let origin = StoreFileOrigin::Store { max_seq_id: 0, major_compaction: false, compacted: Vec::new() };
-    writer.finish(&origin).unwrap();
+    let key = SeekKey::of(b"loaded", b"f", b"q", 1, CellType::Put);
+    write_store_file(HFileWriter::options(), &load, [(key, b"v")], &StoreFileOrigin::flush(0));
     let ((loading, is_loading), (loaded, is_loaded)) = (channel(), channel());
     let (frozen, is_frozen) = channel();
     let meeting = Arc::new(Meeting {
