@@ -455,6 +455,28 @@ fn a_failing_load_into_listed_families_can_be_repeated() {
     repeat_failing_loads(|| world_with_lists(true));
 }
 
+/// Closes a table after a load with a fault, or ends its process, and checks that it has nothing but rows that
+/// were loaded, and all if the load succeeded. Returns the storage and the rows.
+fn check_left(
+    storage: FaultyStorage,
+    table: Table,
+    is_loaded: bool,
+    crash: Option<Crash>,
+    shown: &str,
+) -> (FaultyStorage, Vec<String>) {
+    let crashed = crash.map(|crash| storage.after(crash));
+    storage.heal();
+    // A region whose files could not be changed back refuses to be closed, and is opened again.
+    let closed = table.close();
+    assert!(closed.is_ok() || !is_loaded, "{shown}");
+    drop(table);
+    let storage = crashed.unwrap_or(storage);
+    let (all, seen) = (expected(), rows(&open(&storage)));
+    assert!(seen.iter().all(|cell| all.contains(cell)), "{shown}: {seen:?}");
+    assert!(!is_loaded || seen == all, "{shown}: {seen:?}");
+    (storage, seen)
+}
+
 fn repeat_failing_loads(world: impl Fn() -> FaultyStorage) {
     for n in 0.. {
         for crash in [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn)] {
@@ -471,16 +493,8 @@ fn repeat_failing_loads(world: impl Fn() -> FaultyStorage) {
                 println!("{n} calls");
                 return;
             }
-            let crashed = crash.map(|crash| storage.after(crash));
-            storage.heal();
-            // A region whose files could not be changed back refuses to be closed, and is opened again.
-            let closed = table.close();
-            assert!(closed.is_ok() || loaded.is_err(), "{shown}");
-            drop(table);
-            let storage = crashed.unwrap_or(storage);
-            let (all, seen) = (expected(), rows(&open(&storage)));
-            assert!(seen.iter().all(|cell| all.contains(cell)), "{shown}: {seen:?}");
-            assert!(loaded.is_err() || seen == all, "{shown}: {seen:?}");
+            let (storage, seen) = check_left(storage, table, loaded.is_ok(), crash, &shown);
+            let all = expected();
             // The files of a region are loaded together.
             for bounds in [&all[..3], &all[3..5], &all[5..]] {
                 let count = bounds.iter().filter(|cell| seen.contains(cell)).count();
@@ -691,17 +705,9 @@ fn a_failing_load_of_copies_can_be_repeated() {
                 assert_eq!(loaded.unwrap(), skipped);
                 return;
             }
-            let crashed = crash.map(|crash| storage.after(crash));
-            storage.heal();
-            let closed = table.close();
-            assert!(closed.is_ok() || loaded.is_err(), "{shown}");
-            drop(table);
-            let storage = crashed.unwrap_or(storage);
-            let (all, seen) = (expected(), rows(&open(&storage)));
-            assert!(seen.iter().all(|cell| all.contains(cell)), "{shown}: {seen:?}");
-            assert!(loaded.is_err() || seen == all, "{shown}: {seen:?}");
+            let (storage, _) = check_left(storage, table, loaded.is_ok(), crash, &shown);
             load_copies(&open(&storage), &storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
-            assert_eq!(rows(&open(&storage)), all, "{shown}");
+            assert_eq!(rows(&open(&storage)), expected(), "{shown}");
             assert_eq!(of_input(&storage), input, "{shown}");
             let is_left = |path: &PathBuf| path.to_str().unwrap().contains(".tmp/import");
             assert!(!storage.names().iter().any(is_left), "{shown}");

@@ -4,8 +4,9 @@
 //! `HREGION_SEED` sets the first seed. A failure prints the seed.
 
 use crate::support::mixed_rows::{
-    ROWS, cached, family, get, number_at, options, row, store_file, tuned, write,
+    ROWS, cached, family, get, number_at, row, store_file, tuned, write, write_compacted,
 };
+use crate::support::random_ops::first_seed;
 use crate::support::rng::Rng;
 use hregion::io::faulty::{Call, FaultyStorage};
 use hregion::{
@@ -14,10 +15,6 @@ use hregion::{
 };
 use std::path::Path;
 use std::sync::Arc;
-
-fn first_seed() -> u64 {
-    std::env::var("HREGION_SEED").map_or(1, |seed| seed.parse().unwrap())
-}
 
 fn index(number: u64) -> usize {
     usize::try_from(number).unwrap()
@@ -222,12 +219,7 @@ fn a_failed_read_is_an_error_or_read_again() {
 #[test]
 fn no_flipped_bit_changes_a_row() {
     let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), family(DataBlockEncoding::None, 64 << 10), 1, 5);
-    options(family(DataBlockEncoding::None, 64 << 10))
-        .open(dir.path())
-        .unwrap()
-        .compact(Compaction::Major)
-        .unwrap();
+    write_compacted(dir.path(), family(DataBlockEncoding::None, 64 << 10), 5);
     let (plain, _) = cached(dir.path(), 256 << 20);
     let expected: Vec<_> = (0..ROWS).map(|number| plain.get(&Get::new(row(number))).unwrap()).collect();
     drop(plain);

@@ -1,7 +1,9 @@
 //! Gets of a region whose cache is much smaller than its data: rows are read from parts of blocks, and are
 //! the same as from whole blocks; changed bytes are noticed.
 
-use crate::support::mixed_rows::{ROWS, cached, family, get, options, row, store_file, tuned, write};
+use crate::support::mixed_rows::{
+    ROWS, cached, family, get, options, row, store_file, tuned, write, write_compacted,
+};
 use crate::support::rng::Rng;
 use hregion::{ChecksumType, Codec, Compaction, DataBlockEncoding, Family, Get, HFile, Put, Region};
 use std::fs::OpenOptions;
@@ -155,12 +157,7 @@ fn the_checksums_of_new_files_are_those_of_the_family() {
 #[test]
 fn no_flipped_bit_changes_a_row() {
     let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), family(DataBlockEncoding::None, 64 << 10), 1, 5);
-    options(family(DataBlockEncoding::None, 64 << 10))
-        .open(dir.path())
-        .unwrap()
-        .compact(Compaction::Major)
-        .unwrap();
+    write_compacted(dir.path(), family(DataBlockEncoding::None, 64 << 10), 5);
     let plain = Region::open(dir.path()).unwrap();
     let expected: Vec<_> = (0..ROWS).map(|number| plain.get(&Get::new(row(number))).unwrap()).collect();
     drop(plain);

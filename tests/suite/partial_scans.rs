@@ -5,22 +5,19 @@
 
 use crate::support::forward::forward;
 use crate::support::mixed_rows::{
-    ROWS, cached, family, get, number_at, options, row, store_file, tuned, write,
+    ROWS, cached, family, get, number_at, row, store_file, tuned, write, write_compacted,
 };
+use crate::support::random_ops::first_seed;
 use crate::support::rng::Rng;
 use hregion::io::faulty::FaultyStorage;
 use hregion::{
-    BlockCache, BloomType, Codec, Compaction, DataBlockEncoding, FileIdentity, FileReader, Get, LocalStorage,
-    Put, Region, Result, Row, Scan, Storage,
+    BlockCache, BloomType, Codec, DataBlockEncoding, FileIdentity, FileReader, Get, LocalStorage, Put,
+    Region, Result, Row, Scan, Storage,
 };
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-fn first_seed() -> u64 {
-    std::env::var("HREGION_SEED").map_or(1, |seed| seed.parse().unwrap())
-}
 
 fn rows(region: &Region, scan: &Scan, most: usize) -> Result<Vec<Row>> {
     region.view().scan(scan)?.take(most).collect()
@@ -132,8 +129,7 @@ fn no_flipped_bit_changes_a_scan() {
     let dir = tempfile::tempdir().unwrap();
     for (seed, encoding) in (first_seed()..).zip([DataBlockEncoding::None, DataBlockEncoding::FastDiff]) {
         let dir = dir.path().join(seed.to_string());
-        write(&dir, family(encoding, 64 << 10), 1, seed);
-        options(family(encoding, 64 << 10)).open(&dir).unwrap().compact(Compaction::Major).unwrap();
+        write_compacted(&dir, family(encoding, 64 << 10), seed);
         let (plain, _) = cached(&dir, 256 << 20);
         let expected: Vec<Row> = rows(&plain, &Scan::new(), usize::MAX).unwrap();
         drop(plain);

@@ -6,6 +6,7 @@
 
 use crate::support::golden;
 use crate::support::open;
+use crate::support::random_ops::first_seed;
 use crate::support::rng::Rng;
 use hregion::io::MemoryFile;
 use hregion::io::faulty::FaultyStorage;
@@ -22,10 +23,6 @@ use std::thread;
 
 const ROWS: usize = 3_000;
 const AHEAD: usize = 4 << 20;
-
-fn first_seed() -> u64 {
-    std::env::var("HREGION_SEED").map_or(1, |seed| seed.parse().unwrap())
-}
 
 fn limits(read_ahead_bytes: usize) -> Limits {
     Limits::new().with_read_ahead_bytes(read_ahead_bytes)

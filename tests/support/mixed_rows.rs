@@ -3,7 +3,8 @@
 
 use super::rng::Rng;
 use hregion::{
-    BlockCache, DataBlockEncoding, Delete, Family, Get, KeepDeletedCells, Put, Region, RegionOptions,
+    BlockCache, Compaction, DataBlockEncoding, Delete, Family, Get, KeepDeletedCells, Put, Region,
+    RegionOptions,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -78,6 +79,12 @@ pub(crate) fn write(dir: &Path, family: Family, files: i64, seed: u64) {
         region.flush().unwrap();
     }
     region.close().unwrap();
+}
+
+/// As [`write`], with one file, which is compacted: it has fewer cells.
+pub(crate) fn write_compacted(dir: &Path, family: Family, seed: u64) {
+    write(dir, family.clone(), 1, seed);
+    options(family).open(dir).unwrap().compact(Compaction::Major).unwrap();
 }
 
 pub(crate) fn get(rng: &mut Rng, number: u64) -> Get {

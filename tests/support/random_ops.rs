@@ -20,6 +20,11 @@ pub(crate) fn play_all(operations: u64, each: u64, mut play: impl FnMut(u64)) {
     }
 }
 
+/// Returns the first seed of a test that has the same seeds in each run, unless `HREGION_SEED` sets it.
+pub(crate) fn first_seed() -> u64 {
+    number("HREGION_SEED").unwrap_or(1)
+}
+
 /// Returns a random seed that is short enough to type.
 pub(crate) fn fresh_seed() -> u64 {
     RandomState::new().hash_one(0) % 1_000_000_000
@@ -30,6 +35,7 @@ pub(crate) fn say(line: &str) {
     writeln!(io::stderr(), "{line}").expect("standard error is open");
 }
 
+/// Returns the number in a variable of the environment, if it is set.
 pub(crate) fn number(name: &str) -> Option<u64> {
     Some(env::var(name).ok()?.parse().expect("a number"))
 }

@@ -1,6 +1,7 @@
 //! Random histories of writes, splits and merges, compared with a model.
 
 use super::{families, names, values};
+use crate::support::random_ops::first_seed;
 use crate::support::rng::Rng;
 use hregion::io::faulty::FaultyStorage;
 use hregion::{Compaction, Delete, ErrorKind, ManualClock, Put, Region, RegionInfo, RegionOptions, Table};
@@ -134,7 +135,7 @@ fn run(seed: u64, steps: usize) -> [usize; 3] {
 
 #[test]
 fn random_histories_agree_with_a_model() {
-    let first = std::env::var("HREGION_SEED").map_or(1, |seed| seed.parse().unwrap());
+    let first = first_seed();
     let mut all = [0; 3];
     for seed in first..first + 20 {
         let replaced = run(seed, 200);
