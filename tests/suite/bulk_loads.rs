@@ -455,8 +455,8 @@ fn a_failing_load_into_listed_families_can_be_repeated() {
     repeat_failing_loads(|| world_with_lists(true));
 }
 
-/// Closes a table after a load with a fault, or ends its process, and checks that it has nothing but rows that
-/// were loaded, and all if the load succeeded. Returns the storage and the rows.
+/// Closes a table after a load with a fault, or ends its process, and checks that it has only rows that were
+/// loaded, and all of them if the load succeeded. Returns the storage and the rows.
 fn check_left(
     storage: FaultyStorage,
     table: Table,
