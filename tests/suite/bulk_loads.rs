@@ -807,10 +807,7 @@ fn files_of_regions_are_not_loaded() {
 /// The input that HBase loaded into the table of the stage `bulk-loaded`.
 #[test]
 fn the_input_of_hbase_is_loaded() {
-    let Some(cluster) = golden::shared("cluster") else {
-        println!("SKIPPED: no shared/golden/cluster");
-        return;
-    };
+    let Some(cluster) = golden::shared("cluster") else { return };
     let dir = tempfile::tempdir().unwrap();
     let (root, input) = (dir.path().join("root"), dir.path().join("input"));
     copy_dir(&cluster.join("bulkload/input"), &input);

@@ -16,7 +16,6 @@ fn golden_files_read_to_the_cells_that_hbase_reads() {
 fn all_golden_files_at_hand_read_to_the_cells_that_hbase_reads() {
     let goldens = golden::whole();
     if goldens.is_empty() {
-        println!("SKIPPED: no folder with all golden files");
         return;
     }
     let counts = read_all(&goldens);
@@ -160,10 +159,7 @@ const FOREIGN: [(&str, usize); 9] = [
 #[test]
 #[cfg(feature = "gz")]
 fn files_of_other_projects_read() {
-    let Some(folder) = golden::shared("foreign") else {
-        println!("SKIPPED: no files of other projects");
-        return;
-    };
+    let Some(folder) = golden::shared("foreign") else { return };
     for (name, cells) in FOREIGN {
         let file = HFile::open(folder.join(name)).unwrap();
         let mut last = Vec::new();
@@ -180,10 +176,7 @@ fn files_of_other_projects_read() {
 #[test]
 #[cfg(feature = "gz")]
 fn files_of_other_projects_that_cannot_be_read_are_refused() {
-    let Some(folder) = golden::shared("foreign") else {
-        println!("SKIPPED: no files of other projects");
-        return;
-    };
+    let Some(folder) = golden::shared("foreign") else { return };
     let version_1 = HFile::open(folder.join("hbase_8e8ab58dcf39412da19833fcd8f687ac.hfile")).unwrap_err();
     assert_eq!(version_1.kind(), ErrorKind::Unsupported);
     assert!(version_1.to_string().contains("version 1"), "{version_1}");

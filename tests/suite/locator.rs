@@ -2,6 +2,7 @@
 //! regions.
 
 use crate::support::cells;
+use crate::support::golden;
 use hregion::cell::{StringBinary, from_string_binary};
 use hregion::io::faulty::FaultyStorage;
 use hregion::locator::{
@@ -17,16 +18,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Returns the folder of the recorded cluster, if it exists.
-fn cluster() -> Option<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden/cluster");
-    if dir.join("meta").is_dir() {
-        return Some(dir);
-    }
-    println!("SKIPPED: no {}", dir.display());
-    None
-}
 
 fn json_lines(path: &Path) -> Vec<Value> {
     cells::lines(path).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -197,7 +188,7 @@ fn locate_everywhere(memory: Memory) -> usize {
 
 #[test]
 fn catalogs_agree_with_hbase_at_every_stage() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = golden::shared("cluster") else { return };
     let (mut moments, mut cells, mut located) = (0, 0, 0);
     let mut paths: Vec<PathBuf> =
         fs::read_dir(cluster.join("meta")).unwrap().map(|e| e.unwrap().path()).collect();
@@ -218,7 +209,7 @@ fn catalogs_agree_with_hbase_at_every_stage() {
 
 #[test]
 fn daughters_are_listed_before_they_have_servers() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = golden::shared("cluster") else { return };
     let (memory, _) = decode(&cluster.join("meta/03-mid-split.jsonl"));
     let registry = StaticRegistry::new().meta(hregion::ServerName::parse("h,1,1").unwrap());
     let locator = Locator::new(Arc::new(registry), Arc::new(memory)).retries(RetryPolicy::no_retries());
@@ -237,7 +228,7 @@ fn recorded_look_ups(cluster: &Path, table: &str) -> Vec<(Vec<u8>, Value)> {
 
 #[test]
 fn the_catalog_on_the_disk_answers_as_the_catalog_did() {
-    let Some(cluster) = cluster() else { return };
+    let Some(cluster) = golden::shared("cluster") else { return };
     let root = cluster.join("meta/root");
     let region = Region::open(MetaRegion::path(&root)).unwrap();
     let scan = Scan::new().max_versions(u32::MAX).raw(true);
@@ -264,7 +255,7 @@ fn the_catalog_on_the_disk_answers_as_the_catalog_did() {
 
 /// Returns the folders of the recorded moments of tables.
 fn stages() -> Vec<PathBuf> {
-    let Some(cluster) = cluster() else { return Vec::new() };
+    let Some(cluster) = golden::shared("cluster") else { return Vec::new() };
     let mut stages: Vec<PathBuf> =
         fs::read_dir(cluster.join("tables")).unwrap().map(|entry| entry.unwrap().path()).collect();
     stages.sort();
@@ -323,7 +314,7 @@ fn tables_agree_with_an_hbase_client() {
         }
     }
     println!("{tables} tables, {count} cells");
-    assert!(tables >= 14 && count > 1000 || cluster().is_none());
+    assert!(tables >= 14 && count > 1000 || golden::shared("cluster").is_none());
 }
 
 #[test]

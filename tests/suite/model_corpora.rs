@@ -1,6 +1,7 @@
 //! The model of HBase's rules against HBase itself: operation scripts, and the answers of a real region.
 
 use crate::support::cells::lines;
+use crate::support::golden;
 use crate::support::script::{self, Player};
 use serde_json::Value;
 use std::fs;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The corpus in the repository.
 #[test]
 fn the_model_answers_as_hbase_did() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/corpora");
+    let folder = golden::root("testdata/corpora");
     let (scripts, answers) = play_all(&folder);
     assert!(scripts >= 12 && answers > 1500, "{scripts} scripts, {answers} answers");
 }
@@ -17,11 +18,7 @@ fn the_model_answers_as_hbase_did() {
 /// The whole corpus, if it exists beside the repository.
 #[test]
 fn the_model_answers_the_whole_corpus() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora/random");
-    if !folder.is_dir() {
-        println!("SKIPPED: no {}", folder.display());
-        return;
-    }
+    let Some(folder) = golden::corpus() else { return };
     assert_eq!(play_all(&folder), (264, 31_322));
 }
 

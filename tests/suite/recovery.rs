@@ -5,6 +5,7 @@ mod roots;
 use crate::support::cells;
 use crate::support::files::{contents, copy_dir};
 use crate::support::forward::forward;
+use crate::support::golden;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::io::{FileReader, Storage};
 use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
@@ -21,12 +22,9 @@ use std::time::Duration;
 
 /// The folders of a variant: logs with the same settings.
 fn variants() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut variants = vec![root.join("testdata/wal/plain")];
-    let all = root.join("../shared/golden/cluster/wal");
-    match fs::read_dir(&all) {
-        Ok(entries) => variants.extend(entries.map(|entry| entry.unwrap().path())),
-        Err(_) => println!("SKIPPED: no {}", all.display()),
+    let mut variants = vec![golden::root("testdata/wal/plain")];
+    if let Some(all) = golden::shared("cluster/wal") {
+        variants.extend(fs::read_dir(all).unwrap().map(|entry| entry.unwrap().path()));
     }
     variants.retain(|variant| variant.join("recovered/cells").exists());
     assert!(!variants.is_empty());

@@ -2,6 +2,7 @@
 //! read back. Single flipped bits never give other cells where a log has checksums.
 
 use crate::support::cells;
+use crate::support::golden;
 use crate::support::hbase::programs;
 use hregion::cell::StringBinary;
 use hregion::io::FileWriter;
@@ -41,15 +42,7 @@ fn read(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<(Outcome, WalReader)
 
 /// The folders with logs: the one of this repository, and the larger one if it is there.
 fn folders() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let all = root.join("../shared/golden/cluster/wal");
-    let mut folders = vec![root.join("testdata/wal")];
-    if all.exists() {
-        folders.push(all);
-    } else {
-        println!("SKIPPED: no {}", all.display());
-    }
-    folders
+    [golden::root("testdata/wal")].into_iter().chain(golden::shared("cluster/wal")).collect()
 }
 
 /// The variants in a folder: logs with the same settings.

@@ -2,6 +2,8 @@
 //!
 //! A few are in `testdata/golden`. The rest is read from `../shared/golden` if that exists.
 
+#![allow(clippy::print_stdout, reason = "a test says what it skips")]
+
 use super::cells;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -86,10 +88,24 @@ pub(crate) fn whole() -> Vec<Golden> {
     ["hfile", "hfile-old"].iter().filter_map(|name| shared(name)).flat_map(|f| in_folder(&f)).collect()
 }
 
-/// Returns a folder of `../shared/golden`, or of the path in `HREGION_GOLDEN`, if it exists.
+/// Returns a folder of `../shared/golden`, or of the path in `HREGION_GOLDEN`. If it does not exist, says
+/// that it is skipped.
 pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let all = std::env::var_os("HREGION_GOLDEN").map_or_else(|| root("../shared/golden"), PathBuf::from);
-    Some(all.join(name)).filter(|folder| folder.is_dir())
+    existing(all.join(name))
+}
+
+/// Returns the folder of all operation scripts with HBase's answers, as [`shared`] does.
+pub(crate) fn corpus() -> Option<PathBuf> {
+    existing(root("../shared/corpora/random"))
+}
+
+fn existing(folder: PathBuf) -> Option<PathBuf> {
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("SKIPPED: no {}", folder.display());
+    None
 }
 
 /// Resolves a path relative to the project, for the library's tests and for the tool's.

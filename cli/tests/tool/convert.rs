@@ -89,7 +89,6 @@ fn cells_of_every_golden_file_survive_every_form() {
     let dir = tempfile::tempdir().unwrap();
     let mut goldens = golden::whole();
     if goldens.is_empty() {
-        println!("SKIPPED: no folder with all golden files");
         goldens = golden::in_folder(&golden::root("testdata/golden"));
     }
     for golden in goldens.iter().filter(|golden| is_readable(golden)) {

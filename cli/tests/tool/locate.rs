@@ -1,5 +1,6 @@
 //! `hregion locate` and `hregion regions` on directories that HBase wrote.
 
+use crate::library::golden;
 use crate::support::*;
 use serde_json::{Value, json};
 use std::fs;
@@ -12,12 +13,8 @@ fn testdata(path: &str) -> String {
 #[test]
 fn look_ups_are_answered_as_by_hbase() {
     let root = testdata("meta/root");
-    let script =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden/cluster/locator/script.jsonl");
-    let Ok(script) = fs::read_to_string(&script) else {
-        println!("SKIPPED: no {}", script.display());
-        return;
-    };
+    let Some(dir) = golden::shared("cluster/locator") else { return };
+    let script = fs::read_to_string(dir.join("script.jsonl")).unwrap();
     let mut count = 0;
     for line in json_lines(&script) {
         let command = &line["command"];

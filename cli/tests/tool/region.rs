@@ -1,5 +1,6 @@
 //! Reads regions and tables that HBase wrote.
 
+use crate::library::golden;
 use crate::support::*;
 use serde_json::{Value, json};
 use std::fs;
@@ -8,12 +9,8 @@ use std::path::{Path, PathBuf};
 /// Returns the folders of tables that a running HBase wrote, with the cells that its client read. Empty if
 /// there are none.
 fn tables() -> Vec<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden/cluster/tables");
-    let Ok(stages) = fs::read_dir(&dir) else {
-        println!("SKIPPED: no {}", dir.display());
-        return Vec::new();
-    };
-    let mut stages: Vec<PathBuf> = stages.map(|entry| entry.unwrap().path()).collect();
+    let Some(dir) = golden::shared("cluster/tables") else { return Vec::new() };
+    let mut stages: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     stages.sort();
     assert!(stages.len() >= 14, "{}", stages.len());
     stages

@@ -2,6 +2,7 @@
 
 use crate::library::fake_s3::{FakeS3, Manner};
 use crate::library::files::{relative_to, unlocked_contents};
+use crate::library::golden;
 use crate::support::{code, has_leftovers, hregion, last_error, ok, plain, stderr, stdout, testdata};
 use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{CellRef, CellType, Durability, Family, Put, Region, SeekKey, Storage as _, Table};
@@ -15,10 +16,7 @@ use std::process::{Command, Output};
 /// Returns the root directories that HBase wrote, by name.
 fn roots() -> Vec<(String, PathBuf)> {
     let mut dirs = vec![testdata("region")];
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden/cluster/tables");
-    if shared.is_dir() {
-        dirs.push(shared);
-    }
+    dirs.extend(golden::shared("cluster/tables"));
     let mut roots = BTreeMap::new();
     for dir in dirs {
         for entry in fs::read_dir(dir).unwrap() {

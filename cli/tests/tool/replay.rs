@@ -3,6 +3,7 @@
 #[cfg(all(unix, feature = "internals"))]
 mod kills;
 
+use crate::library::golden;
 use crate::support::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -93,12 +94,7 @@ fn settings_change_no_answer_of_any_script() {
 
 /// Returns the scripts of the whole corpus; `None` if it is absent.
 fn corpus() -> Option<Vec<PathBuf>> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora/random");
-    if !dir.is_dir() {
-        println!("SKIPPED: no {}", dir.display());
-        return None;
-    }
-    Some(scripts(&dir))
+    golden::corpus().map(|dir| scripts(&dir))
 }
 
 fn scripts(dir: &Path) -> Vec<PathBuf> {
