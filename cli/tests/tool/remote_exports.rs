@@ -465,6 +465,24 @@ fn until_waiting(server: &FakeS3, child: &mut Child) {
     }
 }
 
+/// Stops a process at its request for the manifest, the first such of `asked`, while another one completes
+/// the same export. Checks that the first fails and the export stays. Returns the files before and after.
+fn overtake(server: &FakeS3, place: &Place, line: &str, asked: &[String]) -> [BTreeMap<String, Vec<u8>>; 2] {
+    let at = asked.iter().position(|asked| asked.starts_with("PUT out/manifest.json")).unwrap();
+    server.behave(repeat_n(Manner::Good, at).chain([Manner::Waits]));
+    let mut first = place.start(line);
+    until_waiting(server, &mut first);
+    let before = place.files("");
+    place.done(line);
+    let found = place.files("");
+    server.release();
+    let first = first.wait_with_output().unwrap();
+    assert_eq!(code(&first), 5, "{}", stderr(&first));
+    assert!(stderr(&first).contains("manifest.json"), "{}", stderr(&first));
+    assert!(place.files("") == found && is_complete(&found), "{:?}", found.keys());
+    [before, found]
+}
+
 /// A process that is about to create its manifest while another one completes its export.
 #[test]
 fn the_first_manifest_in_a_bucket_stays() {
@@ -477,18 +495,7 @@ fn the_first_manifest_in_a_bucket_stays() {
         place.done(&line);
         let asked = server.take_asked().0;
         server.keys().iter().for_each(|key| server.remove(key));
-        let at = asked.iter().position(|asked| asked.starts_with("PUT out/manifest.json")).unwrap();
-        server.behave(repeat_n(Manner::Good, at).chain([Manner::Waits]));
-        let mut first = place.start(&line);
-        until_waiting(&server, &mut first);
-        let before = place.files("");
-        place.done(&line);
-        let found = place.files("");
-        server.release();
-        let first = first.wait_with_output().unwrap();
-        assert_eq!(code(&first), 5, "{}", stderr(&first));
-        assert!(stderr(&first).contains("manifest.json"), "{}", stderr(&first));
-        assert!(place.files("") == found && is_complete(&found), "{:?}", found.keys());
+        let [before, found] = overtake(&server, &place, &line, &asked);
         let kept = before.keys().filter(|name| found.contains_key(*name)).count();
         assert_eq!(kept, if form.contains("parquet") { 4 } else { 0 });
     }
@@ -565,17 +572,7 @@ fn the_first_replacement_in_a_bucket_stays() {
         server.take_asked();
         place.done(&line);
         let asked = server.take_asked().0;
-        let at = asked.iter().position(|asked| asked.starts_with("PUT out/manifest.json")).unwrap();
-        server.behave(repeat_n(Manner::Good, at).chain([Manner::Waits]));
-        let mut first = place.start(&line);
-        until_waiting(&server, &mut first);
-        place.done(&line);
-        let found = place.files("");
-        server.release();
-        let first = first.wait_with_output().unwrap();
-        assert_eq!(code(&first), 5, "{}", stderr(&first));
-        assert!(stderr(&first).contains("manifest.json"), "{}", stderr(&first));
-        assert!(place.files("") == found && is_complete(&found), "{:?}", found.keys());
+        overtake(&server, &place, &line, &asked);
     }
 }
 
@@ -604,27 +601,26 @@ fn a_manifest_is_of_what_is_in_the_bucket() {
     assert_eq!(code(&run(&words(&format!("export {} --to jsonl --out xy://z", text(&path))))), 4);
 }
 
+fn check_all(place: &Place) {
+    exports_are_those_of_a_directory(place);
+    files_are_those_of_a_directory(place);
+    loads_are_those_of_a_directory(place);
+    exports_survive_kills_and_others(place, Duration::from_millis(40));
+}
+
 #[test]
 #[ignore = "needs a server"]
 fn exports_against_moto() {
     let endpoint = std::env::var("HREGION_MOTO").expect("the endpoint of a server of moto");
     put(&endpoint, "/bucket", &[]);
-    let place = Place::bucket(&endpoint, &unique());
-    exports_are_those_of_a_directory(&place);
-    files_are_those_of_a_directory(&place);
-    loads_are_those_of_a_directory(&place);
-    exports_survive_kills_and_others(&place, Duration::from_millis(40));
+    check_all(&Place::bucket(&endpoint, &unique()));
 }
 
 #[test]
 #[ignore = "needs a server"]
 fn exports_against_hdfs() {
     let base = std::env::var("HREGION_HDFS").expect("the URL of a file system");
-    let place = Place::hdfs(&base, &unique());
-    exports_are_those_of_a_directory(&place);
-    files_are_those_of_a_directory(&place);
-    loads_are_those_of_a_directory(&place);
-    exports_survive_kills_and_others(&place, Duration::from_millis(40));
+    check_all(&Place::hdfs(&base, &unique()));
 }
 
 fn unique() -> String {

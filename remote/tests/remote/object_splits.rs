@@ -2,7 +2,7 @@
 
 use crate::fake_s3::{FakeS3, Manner};
 use crate::history::{Attempt, Rows, put, table_rows, turns};
-use crate::support::options as remote_options;
+use crate::support::{held_at, options as remote_options, patient};
 use hregion::{
     Compaction, Durability, Family, FileHandles, Get, Region, RegionOptions, Result, Scan, Storage as _,
     Table,
@@ -251,19 +251,11 @@ fn a_process_that_was_taken_for_dead_goes_on_with_a_change() {
             let server = FakeS3::start();
             let mut attempt = prepare(&server, splits);
             free_locks(&server);
-            let good = usize::try_from(at).unwrap() - 1;
-            let slow = |options: RemoteOptions| {
-                options.request_timeout(Duration::from_secs(60)).deadline(Duration::from_secs(60))
-            };
-            let storage = client_with(&server, slow);
-            server.behave(repeat_n(Manner::Good, good).chain([Manner::Waits]));
-            let first = std::thread::spawn(move || {
+            let storage = client_with(&server, patient);
+            let first = held_at(&server, at, move || {
                 let result = run(&mut attempt, storage);
                 (attempt, result)
             });
-            while !server.has_waiting() && !first.is_finished() {
-                std::thread::sleep(Duration::from_millis(1));
-            }
             if first.is_finished() {
                 let (attempt, result) = first.join().unwrap();
                 result.unwrap();

@@ -2,7 +2,7 @@
 
 use crate::fake_s3::{Conditions, FakeS3, Manner};
 use crate::history::{Attempt, Rows, Step, expect_locked, put, read_file, rows, turns, write_file};
-use crate::support::{options, options_at};
+use crate::support::{held_at, options, options_at, patient};
 use hregion::{
     Compaction, Delete, Durability, ErrorKind, Family, FileHandles, Get, Put, Region, Result, Scan, Storage,
     Table,
@@ -778,19 +778,11 @@ fn a_writer_that_was_taken_for_dead_goes_on() {
     for at in turns(2, 23) {
         let server = FakeS3::start();
         let mut attempt = prepare(&server);
-        let good = usize::try_from(at).unwrap() - 1;
-        let slow = |options: RemoteOptions| {
-            options.request_timeout(Duration::from_secs(60)).deadline(Duration::from_secs(60))
-        };
-        let storage = client_with(&server, slow);
-        server.behave(repeat_n(Manner::Good, good).chain([Manner::Waits]));
-        let writer = std::thread::spawn(move || {
+        let storage = client_with(&server, patient);
+        let writer = held_at(&server, at, move || {
             let result = attempt.run(open_in(storage, dir()));
             (attempt, result)
         });
-        while !server.has_waiting() && !writer.is_finished() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
         if writer.is_finished() {
             let (attempt, result) = writer.join().unwrap();
             result.unwrap();

@@ -1,9 +1,11 @@
 //! A bucket with a region, and a storage that reads it.
 
-use crate::fake_s3::FakeS3;
+use crate::fake_s3::{FakeS3, Manner};
 use hregion::{Durability, Family, Put, Region};
 use hregion_remote::{RemoteOptions, RemoteStorage};
+use std::iter::repeat_n;
 use std::path::Path;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 pub(crate) const ROWS: usize = 40_000;
@@ -55,6 +57,26 @@ pub(crate) fn options_at(endpoint: String) -> RemoteOptions {
         .request_timeout(Duration::from_millis(500))
         .deadline(Duration::from_secs(5))
         .retries(3)
+}
+
+/// Options of a client that waits for an answer for as long as a test takes.
+pub(crate) fn patient(options: RemoteOptions) -> RemoteOptions {
+    options.request_timeout(Duration::from_secs(60)).deadline(Duration::from_secs(60))
+}
+
+/// Runs a change in a thread, and waits until its request with a number, from 1 on, is held, or it has ended.
+pub(crate) fn held_at<T: Send + 'static>(
+    server: &FakeS3,
+    request: u64,
+    change: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    let good = usize::try_from(request).unwrap() - 1;
+    server.behave(repeat_n(Manner::Good, good).chain([Manner::Waits]));
+    let running = thread::spawn(change);
+    while !server.has_waiting() && !running.is_finished() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    running
 }
 
 pub(crate) fn storage(server: &FakeS3) -> RemoteStorage {
