@@ -14,7 +14,7 @@ pub trait Rows {
     ///
     /// # Errors
     ///
-    /// As the scanner.
+    /// The errors of the scanner.
     fn next_row(&mut self) -> hregion::Result<Option<RowRef<'_>>>;
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct BatchExport {
     format: PartFormat,
     layout: Layout,
     row_group_bytes: usize,
-    /// What is exported, from where: a file is kept if that is the same.
+    /// The source and the options of the export: a file is kept if they are the same.
     request: Value,
     /// The cells that are read.
     pub(crate) cells: CellArgs,
@@ -188,7 +188,7 @@ impl BatchExport {
         Ok(first)
     }
 
-    /// What is exported, from where.
+    /// Returns the source and the options of the export.
     pub(crate) fn request(&self) -> &Value {
         &self.request
     }
@@ -373,7 +373,7 @@ struct CellSum {
     rows: u64,
     cells: u64,
     sum: Sha256,
-    /// What is to be added to the sum: many short parts, which it takes longer for than for their bytes.
+    /// Bytes to be added to the sum, which takes longer for many short parts than for a long one.
     pending: Vec<u8>,
 }
 

@@ -11,9 +11,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The bytes of a family's cells that are read, about.
+/// About how many bytes of a family's cells are read.
 const SAMPLE: u64 = 4 << 20;
-/// The bytes of the cells that are read at one place of a file.
+/// About how many bytes of cells are read at one place of a file.
 const PIECE: u64 = 128 << 10;
 
 const ENCODINGS: [DataBlockEncoding; 5] = [

@@ -31,7 +31,7 @@ macro_rules! waiting {
         ///
         /// # Errors
         ///
-        /// As there.
+        /// The errors of that method.
         pub fn $name(&self, $($arg: $kind),*) -> $result {
             self.runtime.block_on(self.$field.$name($($arg),*))
         }
@@ -51,7 +51,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As that method; if no thread can be started.
+    /// The errors of `build`; or if no thread can be started.
     pub fn new(build: impl FnOnce(ClientBuilder) -> Result<crate::Client>) -> Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(|error| Error::io("start a thread", Path::new("the client"), error))?;
@@ -72,7 +72,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of that method.
     pub fn locate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
         self.runtime.block_on(self.client.locate(table, row))
     }
@@ -81,7 +81,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of that method.
     pub fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
         self.runtime.block_on(self.client.regions(table))
     }
@@ -90,7 +90,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of that method.
     pub fn check_enabled(&self, table: &TableName) -> Result<()> {
         self.runtime.block_on(self.client.check_enabled(table))
     }
@@ -155,7 +155,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of that method.
     pub fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
         self.runtime.block_on(self.table.mutate_row(row, mutations))
     }
@@ -189,7 +189,7 @@ impl Scanner {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of that method.
     pub fn renew_lease(&mut self) -> Result<()> {
         self.runtime.block_on(self.scanner.renew_lease())
     }

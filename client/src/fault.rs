@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(Fault::of_named("h:1", &named).kind, RegionException::Fatal);
     }
 
-    /// What one of several actions fails for is only known by the class.
+    /// If one of several actions fails, only the class of the exception is known.
     #[test]
     fn classes_that_are_final_are_known_by_name() {
         let kind = |name: &str| {

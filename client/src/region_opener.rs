@@ -161,7 +161,7 @@ pub(crate) struct NextRegion {
 pub(crate) enum Taken {
     /// It is open, or why not; and what is read of it.
     Region(Opened, Pages),
-    /// It is another one than is wanted now, or was opened too long ago.
+    /// It is not the one that is read next, or was opened too long ago.
     Stale,
     /// The runtime has ended.
     Ended,

@@ -30,7 +30,7 @@ pub(crate) fn builder(
     let mut builder = AmazonS3Builder::new();
     for (name, value) in environment {
         let Some((name, value)) = name.to_str().zip(value.to_str()) else { continue };
-        // Other programs have variables that begin so, too.
+        // Variables of other programs begin so, too.
         if name.starts_with("AWS_")
             && let Ok(key) = name.to_ascii_lowercase().parse()
         {
@@ -53,7 +53,7 @@ fn with_credentials(builder: AmazonS3Builder) -> io::Result<AmazonS3Builder> {
     let (key_id, secret_key) =
         (given(AmazonS3ConfigKey::AccessKeyId), given(AmazonS3ConfigKey::SecretAccessKey));
     let credential = match (key_id, secret_key) {
-        // Not used, as nothing is signed; but the library looks for none that way.
+        // Not used, as nothing is signed; but without it, the library looks for credentials.
         _ if is_anonymous => AwsCredential { key_id: String::new(), secret_key: String::new(), token: None },
         (Some(key_id), Some(secret_key)) => {
             AwsCredential { key_id, secret_key, token: given(AmazonS3ConfigKey::Token) }
@@ -62,7 +62,7 @@ fn with_credentials(builder: AmazonS3Builder) -> io::Result<AmazonS3Builder> {
         (None, Some(_)) => return Err(invalid("AWS_SECRET_ACCESS_KEY without AWS_ACCESS_KEY_ID")),
         (None, None) => {
             let file = given(AmazonS3ConfigKey::WebIdentityTokenFile);
-            // The library asks the token service for credentials, if both are there and no keys.
+            // With both, and without keys, the library asks the token service for credentials.
             return match (file, given(AmazonS3ConfigKey::RoleArn)) {
                 (Some(_), Some(_)) => Ok(builder),
                 _ => Err(invalid(NO_CREDENTIALS)),

@@ -479,7 +479,7 @@ mod tests {
         assert!(buffer.as_row().cells().eq(cells));
     }
 
-    /// A hook of the caller may panic, who may go on with the buffer.
+    /// A caller whose hook has panicked may go on with the buffer.
     #[test]
     fn a_panic_while_cells_are_removed_leaves_none() {
         let keys = [1, 2, 3].map(|ts| SeekKey::of(b"r", b"f", b"q", ts, CellType::Put));

@@ -108,7 +108,7 @@ impl HFileOptions {
     ///
     /// # Errors
     ///
-    /// That of the first master key, if none does.
+    /// The error of the first master key, if none unwraps it.
     pub(super) fn unwrap_with_master_key<T>(
         &self,
         unwrap: impl Fn(&[u8]) -> Result<T, Corruption>,

@@ -35,8 +35,8 @@ pub(crate) fn rename(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()
     storage.rename(from, to).map_err(|error| Error::io("rename to", to, error))
 }
 
-/// Moves a file of which no more than the bytes are needed, under one of both names. In a storage without
-/// renames it is copied: after a failure or a crash it may have both names.
+/// Moves a file whose identity does not matter. In a storage without renames it is copied: after a failure or
+/// a crash it may have both names.
 pub(super) fn move_file(storage: &Arc<dyn Storage>, from: &Path, to: &Path) -> Result<()> {
     if storage.can_rename(from) {
         return rename(&**storage, from, to);

@@ -37,7 +37,7 @@ pub enum FileKind {
     SequenceId,
     /// A write-ahead log: of a server, or recovered edits.
     Log,
-    /// An empty file that says who has a link to a file, in `.links-<file>`.
+    /// An empty file in `.links-<file>` whose name tells which region has a link to the file.
     BackReference,
     /// A file of no content of HBase's: a lock, the record of a bulk load, what distinguishes a clone of a
     /// snapshot, or a checksum file of Hadoop.

@@ -101,7 +101,7 @@ impl RegionCore {
         self.observe(|observer, context| observer.pre_flush(context))?;
         let all = self.all_stores();
         let has_failed = self.log.as_deref().is_some_and(|log| log.failure().is_some());
-        // A row that is in the log no more must not be in the files of some families only.
+        // A row that is no longer in the log must not be in the files of only some families.
         let stores = if has_failed { &all } else { stores };
         let mut flushed = self.freeze(stores, kept)?;
         // Later reads have later read points, so they do not need the dropped cells either.

@@ -321,8 +321,8 @@ impl TableCore {
     }
 
     /// Creates the directory of a new region, and locks it while it is filled. If the locks of the parents
-    /// are lost, who settles the change removes the lock file with the directory: then nothing is written
-    /// there later. Without renames, what is written later is no region.
+    /// are lost, the process that settles the change removes the lock file with the directory: then nothing
+    /// is written there later. Without renames, what is written later is no region.
     fn lock_child(&self, dir: &Path) -> Result<Option<FileLock>> {
         let storage = &**self.options.file_storage();
         if !storage.can_rename(dir) {

@@ -1,5 +1,5 @@
-//! Seeks in files without a block cache read parts of blocks that they know. They find the cells that seeks
-//! find which read whole blocks, and bytes that have changed since are noticed.
+//! Seeks in a file without a block cache read parts of blocks whose outlines are known. They find the same
+//! cells as seeks that read whole blocks, and notice bytes that have changed since.
 
 use crate::support::mixed_rows::{ROWS, family, row, store_file, tuned, write};
 use crate::support::rng::Rng;

@@ -56,7 +56,7 @@ fn read_snapshot(storage: &FaultyStorage, root: &str, name: &str) -> Option<Vec<
 }
 
 /// A root with a table of two regions, the snapshots `old` and `new` of it, a clone `c` of `old`, and writes
-/// behind `new` that are only in the log. Returns the rows of all of them.
+/// after `new` that are only in the log; and the rows of each.
 struct World {
     storage: FaultyStorage,
     old: Vec<Row>,

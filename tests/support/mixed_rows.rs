@@ -81,7 +81,7 @@ pub(crate) fn write(dir: &Path, family: Family, files: i64, seed: u64) {
     region.close().unwrap();
 }
 
-/// As [`write`], with one file, which is compacted: it has fewer cells.
+/// As [`write`], with one file, and compacts it.
 pub(crate) fn write_compacted(dir: &Path, family: Family, seed: u64) {
     write(dir, family.clone(), 1, seed);
     options(family).open(dir).unwrap().compact(Compaction::Major).unwrap();

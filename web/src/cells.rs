@@ -6,7 +6,7 @@ use crate::{cell_line, report};
 use hregion::{CellRef, HFile, HFileScanner, Result, SeekKey};
 use serde_json::{Value, json};
 
-/// The bytes of a value that an answer has.
+/// The greatest number of bytes of a value in an answer.
 const VALUE: usize = 4096;
 
 /// Returns cells: from `key` or `row` on, or the last ones before the key `before`, else from the
@@ -64,7 +64,7 @@ struct Page {
     /// The key before which the answer ends.
     until: Option<SeekKey>,
     with_seq_ids: bool,
-    /// The bytes of a value that are shown.
+    /// The greatest number of bytes of a value that are shown.
     most: usize,
 }
 

@@ -155,8 +155,8 @@ impl Catalog for ClusterTables {
         Ok(self.client.regions(&name)?.len())
     }
 
-    /// Without effect on a table that is disabled, as in HBase's shell. What becomes of one that is being
-    /// changed is for the master to say.
+    /// Without effect on a table that is disabled, as in HBase's shell. The master decides about a table that
+    /// is being enabled or disabled.
     fn disable(&mut self, name: &str) -> Result<(), Failure> {
         if !self.is_disabled(name)? {
             self.client.disable_table(&TableName::parse(name)?)?;

@@ -104,7 +104,7 @@ fn a_file_from_before_a_change_of_the_master_key_is_read() {
     let alternate = ["--alternate-master-key-file", &old];
     let with_old = ok(&["cells", &file, "--master-key-file", &old]);
     assert_eq!(ok(&[&with_new[..], &alternate[..]].concat()), with_old);
-    // It is none by itself.
+    // By itself, it is no master key.
     assert_eq!(code(&run(&[&["cells", &file][..], &alternate[..]].concat())), 2);
 }
 

@@ -139,7 +139,7 @@ fn regions_after_the_end_of_a_scan_are_not_read() {
         let copied = create(&format!("copied{at}"), &["e"], &[]);
         with(&["copy", &table, &copied]);
         assert_eq!(rows_of(&ok(&["scan", "--json", &copied])), forward, "{filter}");
-        // one region with these rows, and another one behind
+        // one region with these rows, and another one after it
         let same = create(&format!("same{at}"), &["h"], forward);
         if !filter.contains("Page") && !filter.starts_with("Key") {
             assert_eq!(ok(&["diff", &table, &same, "--filter", filter]), "", "{filter}");

@@ -45,7 +45,7 @@ struct Entry {
     end: u32,
 }
 
-/// The memory in bytes of the list of entries, for each: a list that grows has room for twice as many.
+/// The bytes that the list of entries takes for each: a list that grows has room for twice as many.
 const ENTRY_BYTES: usize = 2 * size_of::<Entry>();
 
 impl FileInfo {

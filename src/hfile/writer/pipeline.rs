@@ -50,7 +50,7 @@ struct Memory {
 
 /// A block that waits to be written.
 struct Pending {
-    /// What it takes in bytes.
+    /// The memory that it takes, in bytes.
     bytes: usize,
     job: Arc<Job<Compressing>>,
     /// The result, if the writer compressed it.

@@ -34,7 +34,7 @@ pub(in crate::region) struct RegionLog {
     flushed: Mutex<Vec<i64>>,
 }
 
-/// What of a log is a region's.
+/// The entries of a region in a log.
 #[derive(Debug)]
 pub(super) struct Part {
     /// The key of the region's last entry.

@@ -204,7 +204,7 @@ pub(super) struct Sources<'s> {
 /// The greatest timestamps of files.
 #[derive(Clone, Copy, Debug)]
 struct FileTimes {
-    /// That of all files; `i64::MAX` if it is unknown.
+    /// The greatest of all files; `i64::MAX` if it is unknown.
     newest: i64,
     /// Whether that of a file is greater than those of all older ones.
     rise: bool,

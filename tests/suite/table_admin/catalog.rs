@@ -183,7 +183,7 @@ struct Change<'c> {
     is_made: &'c dyn Fn(&Error) -> bool,
 }
 
-/// What fails, and then happens.
+/// Which calls fail, and what happens then.
 #[derive(Clone, Copy, Debug)]
 enum Failure {
     /// One of all calls.

@@ -19,7 +19,7 @@ pub(in crate::hostile_tests) struct Master {
     pub(in crate::hostile_tests) split_keys: Vec<Bytes>,
     /// What was done, by method and snapshot.
     pub(in crate::hostile_tests) done: Vec<String>,
-    /// What of it fails: the start of a method and snapshot.
+    /// The requests that fail: each the start of a method and snapshot.
     pub(in crate::hostile_tests) failing: Vec<&'static str>,
     /// How often it answers of each procedure that it goes on.
     pub(in crate::hostile_tests) polls: u32,
