@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub struct BlockHandle {
     /// The offset of the block's header.
     pub offset: u64,
-    /// The size on disk: header, payload and checksums.
+    /// The size on disk in bytes: header, payload and checksums.
     pub on_disk_size: u32,
 }
 

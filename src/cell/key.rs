@@ -319,7 +319,7 @@ impl SeekKey {
         key
     }
 
-    /// Sets the whole key.
+    /// Sets the whole key; the timestamp is in milliseconds.
     ///
     /// # Panics
     ///

@@ -90,6 +90,10 @@ impl FileInfo {
     }
 
     /// `DATA_BLOCK_ENCODING`: the encoding of the cells; `NONE` if the key is missing.
+    ///
+    /// # Errors
+    ///
+    /// If the encoding is unknown, or `PREFIX_TREE`, which HBase has dropped.
     pub fn data_block_encoding(&self) -> Result<DataBlockEncoding, Corruption> {
         let Some(name) = self.value(names::DATA_BLOCK_ENCODING) else { return Ok(DataBlockEncoding::None) };
         match std::str::from_utf8(name) {
