@@ -1,8 +1,9 @@
 //! Connections that servers close while they are not used: the servers are not gone.
 
+use super::administration::schema;
 use super::cancelled::{after_first_page, read_rest};
 use super::fake::{Cluster, ROWS, row_key};
-use super::{PATIENCE, is_expected, schema};
+use super::{PATIENCE, is_expected};
 use crate::Client;
 use hregion::locator::RetryPolicy;
 use hregion::{Get, Increment, Put, TableName};
