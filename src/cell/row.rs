@@ -232,7 +232,12 @@ impl RowBuf {
         cells.sort_by(compare);
         let mut sorted = Self::new();
         cells.into_iter().for_each(|cell| sorted.push(cell));
-        (self.bytes, self.used) = (sorted.bytes, sorted.used);
+        self.replace(sorted);
+    }
+
+    /// Takes the cells of another buffer.
+    pub(crate) fn replace(&mut self, other: Self) {
+        (self.bytes, self.used, self.len) = (other.bytes, other.used, other.len);
     }
 
     /// Takes the buffers of a read, until they are returned.

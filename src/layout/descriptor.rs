@@ -241,6 +241,15 @@ fn file_name(number: u64, len: Option<usize>) -> String {
 }
 
 impl StoredDescriptor {
+    /// Fails if the table has values in MOB files, which are only read.
+    ///
+    /// # Errors
+    ///
+    /// Then, of kind [`Unsupported`](crate::ErrorKind::Unsupported).
+    pub(crate) fn refuse_mob(&self) -> Result<()> {
+        self.descriptor.refuse_mob().map_err(|corruption| corruption.at(&self.path, 0))
+    }
+
     /// Returns a descriptor from the manifest of a snapshot, at `path`. It cannot be altered.
     pub(super) fn of_snapshot(descriptor: TableDescriptor, path: &Path) -> Self {
         let owner = path.parent().unwrap_or_else(|| Path::new("")).to_owned();

@@ -72,7 +72,7 @@ impl<'n> FileName<'n> {
 }
 
 impl<'n> Target<'n> {
-    /// Parses `[0-9a-f]+` followed by nothing, `_SeqId_<n>_` or `_del`; or `[<namespace>=]<table>=<region>-`
+    /// Parses `[0-9a-f]+` followed by nothing, `_SeqId_<n>_` or `_del`; the name of a MOB file; or `[<namespace>=]<table>=<region>-`
     /// and such a name.
     fn parse(name: &'n str) -> Option<Self> {
         if is_hfile(name) {
@@ -112,6 +112,9 @@ fn table_in_name(table: &TableName) -> String {
 }
 
 fn is_hfile(name: &str) -> bool {
+    if is_mob(name) {
+        return true;
+    }
     let (hex, suffix) = name.split_at(name.find('_').unwrap_or(name.len()));
     is_hex(hex) && (suffix.is_empty() || suffix == "_del" || seq_id_digits(suffix).is_some())
 }
@@ -121,10 +124,13 @@ fn seq_id_digits(suffix: &str) -> Option<&str> {
     (!digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit())).then_some(digits)
 }
 
-/// Whether a name is `<md5 of the start key><yyyymmdd><uuid>`: a file of values too large for a store (MOB).
+/// Whether a name is `<md5 of the start key><yyyymmdd><uuid>[_<region>]`: a file of values too large for a
+/// store (MOB; HBase: `MobFileName`).
 pub(super) fn is_mob(name: &str) -> bool {
-    let date = name.get(32..40).is_some_and(|date| date.bytes().all(|c| c.is_ascii_digit()));
-    name.len() == 72 && is_hex(name) && date
+    let (hex, region) = name.split_once('_').map_or((name, None), |(hex, region)| (hex, Some(region)));
+    let date = hex.get(32..40).is_some_and(|date| date.bytes().all(|c| c.is_ascii_digit()));
+    let is_region = |region: &str| region.len() == 32 && is_hex(region);
+    hex.len() == 72 && is_hex(hex) && date && region.is_none_or(is_region)
 }
 
 /// Returns a name for a new store file: 32 random hexadecimal digits.
@@ -196,7 +202,11 @@ mod tests {
             assert_eq!(parse(name), None, "{name}");
         }
         let region = "36870a128e2b61b11b5b6154f73464e8";
-        assert!(is_mob(&format!("{region}20240131{region}")) && !is_mob(region));
+        let mob = format!("{region}20240131{region}");
+        assert!(is_mob(&mob) && !is_mob(region));
+        let of_region = format!("{mob}_{region}");
+        assert_eq!(parse(&of_region), Some(FileName::Whole(Target::HFile(&of_region))));
+        assert!(is_mob(&of_region) && !is_mob(&format!("{mob}_{mob}")) && !is_mob(&format!("{mob}_del")));
     }
 
     #[test]

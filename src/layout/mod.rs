@@ -17,6 +17,7 @@
 //!             .filelist/f1.<n>                file_list, tracker
 //! <root>/archive/data/<namespace>/…           store files that were replaced or deleted
 //! <root>/.tmp/data/<namespace>/<table>/       a table that is removed or replaced: table_tree
+//! <root>/mobdir/data/…                        mob: values too large for store files
 //! <root>/.hbase-snapshot/<name>/              snapshot
 //! <root>/WALs/<server>/, <root>/oldWALs/      logs
 //! ```
@@ -33,6 +34,7 @@ pub(crate) mod file_list;
 pub(crate) mod file_name;
 mod load_record;
 mod logs;
+mod mob;
 pub(crate) mod reference;
 pub(crate) mod region;
 mod region_change;
@@ -58,6 +60,7 @@ pub(crate) use file_kind::locate_store_file;
 pub(crate) use file_list::check_file_list;
 pub(crate) use file_name::new_file_name;
 pub(crate) use logs::{LogTree, NewEdits, ServerLog};
+pub(crate) use mob::{MobDirs, check_mob_name, is_mob_region};
 pub(crate) use reference::{Half, Reference};
 pub(crate) use region::{
     LOCK, RECOVERED_EDITS, REGION_INFO, RegionDir, check_lock, find_region_info, is_gone, read_region_info,

@@ -13,6 +13,7 @@ use super::durable::{
 use super::family::{FamilyDir, StoreFiles};
 use super::file_list::{FILE_LIST_DIR, check_next_list};
 use super::load_record::LOAD;
+use super::mob::MobDirs;
 use super::reference::{Half, Reference};
 use super::root::{Root, TableDir};
 use super::root_tree::RootTree;
@@ -267,6 +268,31 @@ impl RegionDir {
     /// same regions; `None` if that is not known.
     pub(crate) fn table_mark(&self) -> Option<&str> {
         self.descriptor.as_ref().and_then(|stored| stored.mark_of(&self.table.path))
+    }
+
+    /// Whether values of a family may be in MOB files: the descriptor says so, or there is none.
+    pub(crate) fn may_have_mob(&self, family: &[u8]) -> bool {
+        let descriptor = self.stored().or(self.given.as_ref());
+        descriptor.is_none_or(|descriptor| descriptor.has_mob(family))
+    }
+
+    /// Returns the directories of the MOB files of a family; `None` if there is no root directory with such.
+    pub(crate) fn mob_dirs(&self, family: &[u8]) -> Option<MobDirs> {
+        let root = self.table.root.as_ref().filter(|root| root.has_namespaces)?;
+        Some(MobDirs::new(root.clone(), family))
+    }
+
+    /// Fails if the region has values in MOB files, which are not written.
+    ///
+    /// # Errors
+    ///
+    /// Then, of kind [`Unsupported`](crate::ErrorKind::Unsupported).
+    pub(crate) fn refuse_mob(&self) -> Result<()> {
+        let given = self.given.as_ref().filter(|_| self.descriptor.is_none());
+        given
+            .map_or(Ok(()), TableDescriptor::refuse_mob)
+            .map_err(|corruption| corruption.at(&self.path, 0))?;
+        self.descriptor.as_ref().map_or(Ok(()), StoredDescriptor::refuse_mob)
     }
 
     /// Whether the descriptor was replaced after it was read: files of families that it does not have any

@@ -40,6 +40,11 @@ impl Root {
         self.path.join(".tmp").join(self.below("data", table))
     }
 
+    /// Returns the directory of the MOB files of a table.
+    pub(crate) fn mob(&self, table: &TableName) -> PathBuf {
+        self.path.join("mobdir").join(self.below("data", table))
+    }
+
     fn below(&self, data: &str, table: &TableName) -> PathBuf {
         if self.has_namespaces {
             Path::new(data).join(table.namespace()).join(table.qualifier())

@@ -129,8 +129,8 @@ impl Snapshot {
     /// # Errors
     ///
     /// If the name is invalid; of kind [`io::ErrorKind::NotFound`] if there is no such snapshot; of kind
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) if its manifest has another version, or the table has
-    /// MOB families; if a file is malformed, or does not match the others; if it cannot be read.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if its manifest has another version;
+    /// if a file is malformed, or does not match the others; if it cannot be read.
     pub(crate) fn open(storage: &dyn Storage, root: &Path, name: &str) -> Result<Self> {
         SnapshotDescription::check_name(name)?;
         let tree = RootTree::new(root);
@@ -247,10 +247,10 @@ impl Snapshot {
 
     /// Returns the regions that serve rows, or did, each with its index, by start key. Parents of splits are
     /// left out, as by HBase's `TableSnapshotInputFormat`, and so are replicas, which have no files of their
-    /// own.
+    /// own, and the region of the MOB files.
     pub(crate) fn regions(&self) -> impl Iterator<Item = (usize, &SnapshotRegion)> {
         let regions = self.regions.iter().enumerate();
-        regions.filter(|(_, region)| !region.is_parent() && region.info.replica_id() == 0)
+        regions.filter(|(_, region)| region.serves())
     }
 
     /// Returns the region at an index.

@@ -3,6 +3,7 @@
 
 use super::durable::list_if_exists;
 use super::file_name::FileName;
+use super::mob::is_mob_region;
 use super::region::is_number;
 use super::{Changes, RECOVERED_EDITS, REGION_INFO, RegionChange, find_region_info, is_change};
 use crate::error::{Corruption, Error, Result};
@@ -211,6 +212,10 @@ pub(crate) fn regions_among(
             return Err(corruption.at(&dir.join(REGION_INFO), 0));
         }
         if !is_encoded_name(name) && dirs.contains(&*region.encoded_name()) {
+            continue;
+        }
+        // A clone may have a directory for the region of its MOB files.
+        if is_mob_region(&region) {
             continue;
         }
         regions.push((dir, region));

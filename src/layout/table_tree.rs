@@ -133,7 +133,7 @@ impl TableTree {
     /// # Errors
     ///
     /// If it is malformed or cannot be read; if its directory is a symbolic link; if a region has a
-    /// descriptor of its own, which would take precedence.
+    /// descriptor of its own, which would take precedence; if values of the table are in MOB files.
     pub(crate) fn descriptor(&self) -> Result<Option<StoredDescriptor>> {
         let (storage, table) = (&*self.storage, self.dir());
         for region in self.regions()? {
@@ -146,7 +146,9 @@ impl TableTree {
             }
         }
         self.tree.list(storage, &table.join(TABLE_DESC_DIR))?; // fails at a symbolic link
-        read_descriptor(storage, &table, &self.table)
+        let stored = read_descriptor(storage, &table, &self.table)?;
+        stored.as_ref().map_or(Ok(()), StoredDescriptor::refuse_mob)?;
+        Ok(stored)
     }
 
     /// Fails if a symbolic link prevents files of the families that `is_moved` names from being moved to the

@@ -52,6 +52,7 @@ impl RegionOptions {
             family,
             order,
             options: self.files.clone(),
+            mob: None,
             storage: Arc::clone(&self.storage),
         };
         let (stores, mvcc) = (vec![store], Mvcc::without_writes());

@@ -25,8 +25,8 @@ use crate::op::Durability;
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::store::compact::CompactionConfig;
 use crate::store::{
-    Checksums, OpenedFiles, SeqIds, Store, StoreFile, StoreFileUse, StoreVersion, memstore_flush_size,
-    open_files, read_settings,
+    Checksums, MobFiles, OpenedFiles, SeqIds, Store, StoreFile, StoreFileUse, StoreVersion,
+    memstore_flush_size, open_files, read_settings,
 };
 use crate::sync::unpoisoned;
 use std::io;
@@ -201,6 +201,8 @@ impl RegionOptions {
 
     fn new_store(&self, dir: &RegionDir, family: Family, options: &HFileOptions) -> Result<Store> {
         let (compaction, checksums, zstd_dictionary) = self.settings_of(dir, &family)?;
+        let mob_files = || MobFiles::new(dir.mob_dirs(family.name()), dir.info().table(), options);
+        let mob = dir.may_have_mob(family.name()).then(mob_files);
         Ok(Store {
             compaction,
             checksums,
@@ -212,6 +214,7 @@ impl RegionOptions {
             family,
             order: dir.order(),
             options: options.clone(),
+            mob,
             storage: Arc::clone(&self.storage),
         })
     }
@@ -368,7 +371,7 @@ impl RegionOptions {
         }
         match open() {
             Err(error) if self.create_if_missing && error.is_not_found() => self.create(path)?,
-            opened => drop(opened?),
+            opened => opened?.refuse_mob()?,
         }
         let lock = self.lock(path)?;
         // Anything read before the lock was taken may have changed.

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::metrics::ReadCounts;
 use crate::mvcc::ReadPoint;
 use crate::op::{Get, Isolation, Query};
+use crate::store::is_mob_reference;
 use crate::store::matcher::ScanInfo;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -74,7 +75,8 @@ impl RegionCore {
         self.check_row(&get.row)?;
         row.begin(self.max_row_bytes);
         if get.select.filter.is_some() {
-            return self.get_filtered(state, get, read_point, row);
+            self.get_filtered(state, get, read_point, row)?;
+            return self.read_mob(get.select.cache_blocks, row);
         }
         let mut counts = ReadCounts { gets: 1, ..ReadCounts::default() };
         let result = self.each_store(get.columns(), |store, columns| {
@@ -113,7 +115,39 @@ impl RegionCore {
             state.get(&query, &info, row, &mut counts)
         });
         self.counters.add(&counts);
-        result
+        result?;
+        self.read_mob(get.select.cache_blocks, row)
+    }
+
+    /// Whether values may be in MOB files.
+    #[inline]
+    pub(super) fn may_have_mob(&self) -> bool {
+        self.stores.iter().any(|store| store.mob.is_some())
+    }
+
+    /// Replaces the cells of a row whose values are in MOB files by those with the values. As in HBase,
+    /// filters have seen the former.
+    #[inline]
+    pub(super) fn read_mob(&self, cache_blocks: bool, row: &mut RowBuf) -> Result<()> {
+        if self.may_have_mob() && row.as_row().cells().any(is_mob_reference) {
+            return self.read_mob_cells(cache_blocks, row);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn read_mob_cells(&self, cache_blocks: bool, row: &mut RowBuf) -> Result<()> {
+        let mut whole = RowBuf::new();
+        whole.begin(self.max_row_bytes);
+        for cell in row.as_row().cells() {
+            let store = self.stores.iter().find(|store| store.family.name() == cell.family());
+            match store.and_then(|store| store.mob.as_ref()).filter(|_| is_mob_reference(cell)) {
+                Some(mob) => mob.read(cell, cache_blocks, |cell| whole.try_push(cell))?,
+                None => whole.try_push(cell)?,
+            }
+        }
+        row.replace(whole);
+        Ok(())
     }
 
     /// Calls `read` for each store to read, in family order, with the columns to read of it.

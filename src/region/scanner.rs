@@ -129,6 +129,15 @@ enum Rows<'v> {
     Observed(ObservedResults<'v>),
 }
 
+impl<'v> Rows<'v> {
+    fn plain(&mut self) -> Option<&mut PlainRows<'v>> {
+        match self {
+            Self::Plain(rows) => Some(rows),
+            Self::Partial(_) | Self::Observed(_) => None,
+        }
+    }
+}
+
 impl<'v> RegionScanner<'v> {
     pub(super) fn new(view: &'v ReadView, scan: &'v Scan) -> Result<Self> {
         Self::at(view, scan, view.region.clock.now())
@@ -221,6 +230,7 @@ impl<'v> RegionScanner<'v> {
             Rows::Plain(_) if self.left == 0 => Ok(false),
             Rows::Plain(rows) => {
                 let found = next_whole_row(rows, &mut self.row, self.region.max_row_bytes)?;
+                self.region.read_mob(self.scan.select.cache_blocks, &mut self.row)?;
                 self.left -= u64::from(found);
                 self.more = found;
                 Ok(found)
@@ -352,7 +362,8 @@ impl<'v> RegionScanner<'v> {
     /// As [`next_row`](Self::next_row). Cells passed before the error are correct.
     pub fn for_each_cell(mut self, mut take: impl FnMut(CellRef<'_>) -> ControlFlow<()>) -> Result<()> {
         self.check()?;
-        let Rows::Plain(rows) = &mut self.rows else {
+        let may_have_mob = self.region.may_have_mob();
+        let Some(rows) = self.rows.plain().filter(|_| !may_have_mob) else {
             while let Some(row) = self.next_row()? {
                 if row.cells().try_for_each(&mut take).is_break() {
                     break;
@@ -444,6 +455,7 @@ impl<'v> RegionScanner<'v> {
                 }
                 continue;
             }
+            self.region.read_mob(self.scan.select.cache_blocks, &mut self.row)?;
             let row = self.row.as_row().key();
             if self.partial && row != self.partial_row {
                 // Another row has begun, so the row of the last part is complete.

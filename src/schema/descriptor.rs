@@ -221,6 +221,26 @@ impl TableDescriptor {
             .collect()
     }
 
+    /// Whether large values of a family are in MOB files.
+    pub(crate) fn has_mob(&self, family: &[u8]) -> bool {
+        let settings = self.families.iter().find(|(f, _)| f.name() == family).map(|(_, settings)| settings);
+        settings.is_some_and(|settings| settings.flag("IS_MOB") == Some(true))
+    }
+
+    /// Fails if the table has values in MOB files, which are only read.
+    ///
+    /// # Errors
+    ///
+    /// Then, with the name of the family.
+    pub(crate) fn refuse_mob(&self) -> Result<(), Corruption> {
+        let Some(family) = self.families().find(|family| self.has_mob(family.name())) else { return Ok(()) };
+        Err(Corruption::Unsupported {
+            what: "change of a table with values in MOB files: family",
+            name: StringBinary(family.name()).to_string().into(),
+            hint: Some("it can be read"),
+        })
+    }
+
     /// Returns a setting of a family: its own, or else the table's. `None` if neither has it. Of an unknown
     /// family, returns the table's.
     pub(crate) fn setting(&self, family: &[u8], key: &str) -> Option<&str> {
@@ -346,9 +366,6 @@ fn family_of(name: Vec<u8>, settings: &Settings) -> Result<Family, Corruption> {
     let pairs =
         settings.configuration.iter().filter_map(|pair| Some((pair.name.clone()?, pair.value.clone()?)));
     family.configuration = pairs.filter(|(key, _)| key != PREFIX_LENGTH).collect();
-    if settings.flag("IS_MOB") == Some(true) {
-        return Err(Corruption::unsupported("family with values in files of their own,", "IS_MOB"));
-    }
     family.check().map_err(|_| Corruption::Malformed("table descriptor with an invalid family"))?;
     Ok(family)
 }
@@ -544,7 +561,6 @@ mod tests {
             ("DATA_BLOCK_ENCODING", "PREFIX_TREE"),
             ("COMPRESSION", "ARC"),
             ("BLOCKSIZE", "64K"),
-            ("IS_MOB", "true"),
             ("ENCRYPTION", "DES"),
             ("ENCRYPTION", ""),
             ("ENCRYPTION", "NONE"),

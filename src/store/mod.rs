@@ -3,11 +3,13 @@
 
 pub(crate) mod compact;
 pub(crate) mod matcher;
+mod mob;
 mod read;
 mod settings;
 mod version;
 mod write;
 
+pub(crate) use mob::{MobFiles, is_mob_reference};
 pub use read::explain::{CellReason, ExplainedCell, ExplainedFile, FileReason};
 pub(crate) use read::explain::{ReturnedCells, StoreExplainer};
 pub use read::{HFileHalf, HFileHalfScanner};
@@ -48,6 +50,8 @@ pub(crate) struct Store {
     /// The directory where its files are written before they are moved to `dir`.
     pub(crate) tmp: PathBuf,
     pub(crate) options: HFileOptions,
+    /// The files with the values to which its cells refer, if they may (IS_MOB).
+    pub(crate) mob: Option<MobFiles>,
     pub(crate) storage: Arc<dyn Storage>,
 }
 

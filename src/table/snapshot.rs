@@ -44,7 +44,7 @@ impl Table {
     /// the root. The table need not exist any more. While a cluster uses the root, files of the snapshot stay
     /// as long as the snapshot does.
     ///
-    /// Visibility labels are tags of cells, and hide nothing. A table with MOB families is refused.
+    /// Visibility labels are tags of cells, and hide nothing.
     ///
     /// ```
     /// use hregion::{Get, Table};
@@ -64,9 +64,8 @@ impl Table {
     /// # Errors
     ///
     /// If there is no such snapshot, with kind [`Io`](crate::ErrorKind::Io) and
-    /// [`std::io::ErrorKind::NotFound`]; if its manifest has another version than 2, as before HBase 1.0, or
-    /// it has MOB families ([`Unsupported`](crate::ErrorKind::Unsupported)); if its files are malformed, or
-    /// cannot be read. A missing store file is an error of the reads that need its region.
+    /// [`std::io::ErrorKind::NotFound`]; if its manifest has another version than 2, as before HBase 1.0
+    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if its files are malformed, or cannot be read. A missing store file is an error of the reads that need its region.
     pub fn open_snapshot(root: impl AsRef<Path>, name: &str) -> Result<Self> {
         Self::open_snapshot_with(root, name, Region::options())
     }

@@ -31,6 +31,7 @@ mod locator;
 mod log;
 mod log_ends;
 mod metamorphic;
+mod mob;
 mod model;
 mod model_corpora;
 mod moved_files;

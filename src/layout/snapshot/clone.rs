@@ -51,8 +51,8 @@ impl Snapshot {
     /// # Errors
     ///
     /// Of kind [`std::io::ErrorKind::AlreadyExists`] if the table's directory exists; if a store file of the
-    /// snapshot is missing, or has another length; if the snapshot has no descriptor; if an I/O operation
-    /// fails.
+    /// snapshot is missing, or has another length; if the snapshot has no descriptor; if values of the table
+    /// are in MOB files; if an I/O operation fails.
     pub(crate) fn clone_table(&self, storage: &Arc<dyn Storage>, table: &TableName, now: i64) -> Result<()> {
         let path = self.tree.root().table(table);
         if list_if_exists(&**storage, &path)?.is_some() {
@@ -74,6 +74,7 @@ impl<'s> TableClone<'s> {
             let message = format!("snapshot {} has no table descriptor", snapshot.description.name());
             return Err(not_found("clone", &snapshot.manifest, message));
         };
+        stored.refuse_mob()?;
         let descriptor = with_tracker(&stored.descriptor.in_table(table));
         let families = descriptor.families().cloned().collect();
         let name = |region: &SnapshotRegion| {

@@ -27,8 +27,11 @@ impl Snapshot {
     /// # Errors
     ///
     /// As [`store_files`](Self::store_files); of kind [`Unsupported`](crate::ErrorKind::Unsupported) if a
-    /// reference is not in the manifest.
+    /// reference is not in the manifest, or if the table has values in MOB files.
     pub(crate) fn hfiles(&self, storage: &dyn Storage) -> Result<BTreeMap<HFilePlace, PathBuf>> {
+        if let Some(stored) = &self.descriptor {
+            stored.refuse_mob()?;
+        }
         let mut found = BTreeMap::new();
         let mut listings = self.tree.listings(storage);
         for region in &self.regions {

@@ -6,6 +6,7 @@
 
 use crate::error::Corruption;
 use crate::layout::file_name::FileName;
+use crate::layout::mob::is_mob_region;
 use crate::layout::reference::Reference;
 use crate::proto;
 use crate::proto::seal;
@@ -55,6 +56,11 @@ impl SnapshotRegion {
     /// Whether the region was split, and serves no rows.
     pub(super) fn is_parent(&self) -> bool {
         self.info.is_offline() && self.info.is_split()
+    }
+
+    /// Whether the region has rows of its own: it is no parent, no replica, and not that of the MOB files.
+    pub(super) fn serves(&self) -> bool {
+        !self.is_parent() && self.info.replica_id() == 0 && !is_mob_region(&self.info)
     }
 
     /// Adds a family without store files, unless it is there.
@@ -130,8 +136,6 @@ impl DataManifest {
             }
         }
         let schema = schema.ok_or(Corruption::Malformed("snapshot manifest without a table descriptor"))?;
-        // Read before the regions, so that a table with MOB families is refused as such, and not for the
-        // names of their files.
         let descriptor = TableDescriptor::parse(schema)?;
         let mut regions = Vec::new();
         for field in Fields::new(bytes) {

@@ -77,6 +77,7 @@ impl SnapshotTree {
         let Some(stored) = read_descriptor(&**storage, &owner, table)? else {
             return Err(not_found("open", &owner, format!("table {table} has no descriptor")));
         };
+        stored.refuse_mob()?;
         self.refuse_links(&**storage, &owner, regions)?;
         let manifest = data_manifest(description, &stored.descriptor, regions);
         if manifest.len() as u64 > MANIFEST_BYTES {

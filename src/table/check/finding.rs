@@ -190,7 +190,7 @@ kinds! {
         "nothing: it is removed or completed when the region or table is next opened, or the operation that \
          was interrupted is repeated; a split or merge that HBase has begun, by HBase: if that is gone, \
          remove the new region's directory";
-    /// A table that is not read here, as it has MOB families.
+    /// MOB files of a table, which are not checked.
     Unsupported = "unsupported", "nothing: have HBase check the table (hbck)";
     /// A file that the check needs is damaged or cannot be read.
     Unreadable = "unreadable", "see `hregion verify`; restore the file from a backup";

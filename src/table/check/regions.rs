@@ -5,11 +5,11 @@ use super::finding::{FindingKind, Severity};
 use super::region::RegionCheck;
 use super::{Checker, Subject, dir_names};
 use crate::binary::{StringBinary, is_hex};
-use crate::error::{Corruption, Error};
+use crate::error::Error;
 use crate::io::DirEntry;
 use crate::layout::region::is_number;
 use crate::layout::{
-    RECOVERED_EDITS, RegionChange, TableListing, find_region_info, read_descriptor, was_opened,
+    RECOVERED_EDITS, RegionChange, TableListing, find_region_info, is_mob_region, read_descriptor, was_opened,
 };
 use crate::locator::{CatalogRow, RegionInconsistency, RegionState, check_region_chain, serving};
 use crate::schema::region_name::is_encoded_name;
@@ -72,8 +72,11 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         for name in dir_names(&entries).filter(|name| is_hex(name) && !children.contains(*name)) {
             dirs.insert(name.to_owned());
             self.checker.report.regions += 1;
-            if let Some(info) = self.region_info(dir, name) {
-                found.push((name, info));
+            match self.region_info(dir, name) {
+                // It has no row in the catalog, and no cells.
+                Some(info) if is_mob_region(&info) => drop(dirs.remove(name)),
+                Some(info) => found.push((name, info)),
+                None => {}
             }
         }
         self.leave_out_uncommitted(dir, &mut found);
@@ -169,7 +172,14 @@ impl<'c, 'o> TableCheck<'c, 'o> {
     fn check_descriptor(&mut self, dir: &Path) -> bool {
         let storage = &**self.checker.options.file_storage();
         match read_descriptor(storage, dir, self.name) {
-            Ok(Some(_)) => true,
+            Ok(Some(stored)) => {
+                if let Err(error) = stored.refuse_mob() {
+                    let path = error.path().unwrap_or(dir).to_owned();
+                    let message = "values are in MOB files, which are not checked";
+                    self.add(FindingKind::Unsupported, Severity::Warning, &path, message);
+                }
+                true
+            }
             Ok(None) => {
                 // HBase has the descriptor of its catalog in its code.
                 if !self.name.is_meta() {
@@ -177,12 +187,6 @@ impl<'c, 'o> TableCheck<'c, 'o> {
                     self.add(FindingKind::NoDescriptor, Severity::Error, &dir.join(".tabledesc"), message);
                 }
                 true
-            }
-            Err(error) if is_of_mob(&error) => {
-                let path = error.path().unwrap_or(dir).to_owned();
-                let message = format!("the regions are not checked: {}", error.message());
-                self.add(FindingKind::Unsupported, Severity::Warning, &path, message);
-                false
             }
             Err(error) => {
                 self.checker.add_error(&Subject::table(self.name), dir, &error);
@@ -366,9 +370,4 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         self.checker.add(kind, severity, &Subject::region(self.name, name), path, message);
         kind == FindingKind::LeftoverParent
     }
-}
-
-/// Whether a sound descriptor has a family whose values are in files of their own (MOB).
-fn is_of_mob(error: &Error) -> bool {
-    matches!(error.corruption(), Some(Corruption::Unsupported { name, .. }) if &**name == "IS_MOB")
 }

@@ -1,0 +1,193 @@
+//! Values that are too large for a store file: a cell there has the name of the MOB file with the value
+//! (HBase: `HMobStore`, `MobUtils`).
+#![warn(clippy::indexing_slicing)]
+
+use crate::binary::StringBinary;
+use crate::cell::{CellRef, Tags};
+use crate::coding::Cursor;
+use crate::error::{Corruption, Error, Result};
+use crate::hfile::{HFile, HFileOptions};
+use crate::layout::{MobDirs, check_mob_name};
+use crate::schema::TableName;
+use crate::sync::unpoisoned;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// The type of the tag of cells whose value is elsewhere (HBase: `TagType.MOB_REFERENCE_TAG_TYPE`).
+const REFERENCE_TAG: u8 = 5;
+
+/// The type of the tag with the name of the table whose MOB files have the value.
+const TABLE_TAG: u8 = 6;
+
+/// The maximum number of MOB files that are kept open (HBase: `hbase.mob.file.cache.size`, 1000).
+const OPEN_FILES: usize = 256;
+
+/// The MOB files of a family.
+#[derive(Debug)]
+pub(crate) struct MobFiles {
+    /// `None` if the region is not under a root directory.
+    dirs: Option<MobDirs>,
+    table: TableName,
+    options: HFileOptions,
+    open: Mutex<BTreeMap<PathBuf, HFile>>,
+}
+
+/// Where a value is.
+#[derive(Debug, PartialEq, Eq)]
+struct MobReference<'c> {
+    /// The length of the value in bytes.
+    len: u64,
+    file: &'c str,
+    /// The table that has the file, unless it is that of the cell.
+    table: Option<TableName>,
+}
+
+/// Whether the value of a cell is in a MOB file (HBase: `MobUtils.isMobReferenceCell`).
+pub(crate) fn is_mob_reference(cell: CellRef<'_>) -> bool {
+    !cell.tag_bytes().is_empty() && cell.tags().any(|tag| tag.tag_type == REFERENCE_TAG)
+}
+
+impl<'c> MobReference<'c> {
+    fn parse(value: &'c [u8], mut tags: Tags<'_>) -> Result<Self, Corruption> {
+        let mut cursor = Cursor::new(value);
+        let len = cursor.u32("length of a value in a MOB file")?;
+        let most = i32::MAX.unsigned_abs();
+        if len > most {
+            return Err(Corruption::out_of_range(
+                "length of a value in a MOB file",
+                len.into(),
+                0,
+                most.into(),
+            ));
+        }
+        let file = std::str::from_utf8(cursor.rest());
+        let file = file.map_err(|_| Corruption::unknown_name("MOB file with a name like", cursor.rest()))?;
+        check_mob_name(file)?;
+        let table = tags.find(|tag| tag.tag_type == TABLE_TAG).map(|tag| table_of(tag.value)).transpose()?;
+        Ok(Self { len: len.into(), file, table })
+    }
+}
+
+fn table_of(name: &[u8]) -> Result<TableName, Corruption> {
+    let unknown = || Corruption::unknown_name("table of a MOB file with a name like", name);
+    let text = std::str::from_utf8(name).map_err(|_| unknown())?;
+    TableName::parse(text).map_err(|_| unknown())
+}
+
+impl MobFiles {
+    pub(crate) fn new(dirs: Option<MobDirs>, table: &TableName, options: &HFileOptions) -> Self {
+        Self { dirs, table: table.clone(), options: options.clone(), open: Mutex::default() }
+    }
+
+    /// Passes the cell to `take` that has the value to which `cell` [refers](is_mob_reference): with the tags
+    /// of the MOB file, and the sequence id of `cell`.
+    ///
+    /// # Errors
+    ///
+    /// If `cell` does not name a MOB file, or its file is missing or damaged, or has no such cell, or one
+    /// with a value of another length. HBase returns an empty value for some of these.
+    pub(crate) fn read<R>(
+        &self,
+        cell: CellRef<'_>,
+        cache_blocks: bool,
+        take: impl FnOnce(CellRef<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let reference = MobReference::parse(cell.value(), cell.tags()).map_err(|corruption| {
+            let message = format!("the value of {} in a MOB file: {corruption}", StringBinary(cell.row()));
+            Error::locating(corruption.kind(), message)
+        })?;
+        let file = self.file(&reference, cell)?;
+        let mut scanner = file.scanner().cache_blocks(cache_blocks);
+        scanner.seek(cell.key())?;
+        let Some(found) = scanner.peek().filter(|found| found.key().as_bytes() == cell.key().as_bytes())
+        else {
+            let missing = "the MOB file does not have the cell that a store file has in it";
+            return Err(Corruption::Malformed(missing).at(file.path(), 0));
+        };
+        let len = found.value().len() as u64;
+        if len != reference.len {
+            let what = "value in a MOB file";
+            return Err(Corruption::Length { what, expected: reference.len, found: len }.at(file.path(), 0));
+        }
+        take(found.with_seq_id(cell.seq_id()))
+    }
+
+    /// Opens the file of a reference, or returns it if it is open.
+    fn file(&self, reference: &MobReference<'_>, cell: CellRef<'_>) -> Result<HFile> {
+        let Some(dirs) = &self.dirs else {
+            let message = "the region is not under a root directory with MOB files";
+            return Err(not_found(Path::new(reference.file), message.to_owned()));
+        };
+        let dirs = dirs.of(reference.table.as_ref().unwrap_or(&self.table))?;
+        let paths = dirs.each_ref().map(|dir| dir.join(reference.file));
+        // Twice: it may be moved meanwhile, from one that is still to be looked at to one that was.
+        for path in paths.iter().chain(&paths) {
+            if let Some(file) = unpoisoned(self.open.lock()).get(path) {
+                return Ok(file.clone());
+            }
+            match self.options.open(path) {
+                Ok(file) => {
+                    let mut open = unpoisoned(self.open.lock());
+                    if open.len() >= OPEN_FILES {
+                        open.pop_first();
+                    }
+                    open.insert(path.clone(), file.clone());
+                    return Ok(file);
+                }
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let [first, second] = &paths;
+        let message =
+            format!("the value of {} is in a MOB file that is missing, also at {}", cell, second.display());
+        Err(not_found(first, message))
+    }
+}
+
+#[cold]
+fn not_found(path: &Path, message: String) -> Error {
+    Error::io("open", path, io::Error::new(io::ErrorKind::NotFound, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::{CellType, SeekKey};
+
+    const NAME: &str = "57c60dfdecdf47496a71dac247ba5d2119700101c8002bb473bf41a284e1bad9e0e0c99b";
+
+    fn parse<'c>(value: &'c [u8], tags: &[u8]) -> Result<MobReference<'c>, Corruption> {
+        MobReference::parse(value, Tags::new(tags))
+    }
+
+    #[test]
+    fn a_reference_has_a_length_and_a_name() {
+        let value = [&7u32.to_be_bytes(), NAME.as_bytes()].concat();
+        let table = TableName::parse("ns:t").unwrap();
+        let tags = [&[0, 1, REFERENCE_TAG, 0, 5, TABLE_TAG][..], b"ns:t"].concat();
+        let reference = MobReference { len: 7, file: NAME, table: Some(table) };
+        assert_eq!(parse(&value, &tags), Ok(reference));
+        assert_eq!(parse(&value, &[]).unwrap().table, None);
+    }
+
+    #[test]
+    fn malformed_references_are_errors() {
+        let value = [&7u32.to_be_bytes(), NAME.as_bytes()].concat();
+        for bad in [&value[..3], &value[..4], &value[..value.len() - 1], b"\xff\0\0\0", b"\0\0\0\x07\xff"] {
+            assert!(parse(bad, &[]).is_err(), "{bad:?}");
+        }
+        let negative = [&u32::MAX.to_be_bytes(), NAME.as_bytes()].concat();
+        assert!(parse(&negative, &[]).is_err());
+        for table in [&b".."[..], b"a:b:c", b"\xff", b""] {
+            let tag = [&[0, u8::try_from(table.len() + 1).unwrap(), TABLE_TAG], table].concat();
+            assert!(parse(&value, &tag).is_err(), "{table:?}");
+        }
+        let missing = MobFiles::new(None, &TableName::parse("t").unwrap(), &HFileOptions::new());
+        let key = SeekKey::of(b"row", b"f", b"q", 1, CellType::Put);
+        let error = missing.read(CellRef::new(&key, &value), true, |_| Ok(())).unwrap_err();
+        assert!(error.is_not_found() && error.to_string().contains(NAME), "{error}");
+    }
+}
