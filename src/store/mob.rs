@@ -185,7 +185,7 @@ mod tests {
             let tag = [&[0, u8::try_from(table.len() + 1).unwrap(), TABLE_TAG], table].concat();
             assert!(parse(&value, &tag).is_err(), "{table:?}");
         }
-        let missing = MobFiles::new(None, &TableName::parse("t").unwrap(), &HFileOptions::new());
+        let missing = MobFiles::new(None, &TableName::parse("t").unwrap(), &HFile::options());
         let key = SeekKey::of(b"row", b"f", b"q", 1, CellType::Put);
         let error = missing.read(CellRef::new(&key, &value), true, |_| Ok(())).unwrap_err();
         assert!(error.is_not_found() && error.to_string().contains(NAME), "{error}");

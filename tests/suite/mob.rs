@@ -6,8 +6,8 @@ use crate::support::golden;
 use crate::support::json_cell::json_cell;
 use hregion::cell::from_string_binary;
 use hregion::{
-    BlockCache, Compaction, Error, ErrorKind, Family, Filter, FindingKind, Get, Put, Region, RegionOptions,
-    Row, Scan, Table, TableChanges, TimeRange,
+    BlockCache, Compaction, Error, ErrorKind, Family, Filter, FindingKind, Get, Put, Region, Row, Scan,
+    Table, TableChanges, TimeRange,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ fn stage(name: &str) -> PathBuf {
 }
 
 fn text(value: &Value) -> Vec<u8> {
-    from_string_binary(value.as_str().unwrap()).unwrap()
+    from_string_binary(value.as_str().unwrap())
 }
 
 /// Returns the scan that a line of `scans.jsonl` describes.
@@ -228,7 +228,7 @@ fn tables_with_mob_files_are_not_changed() {
 #[test]
 fn a_check_says_that_mob_files_are_not_checked() {
     for name in STAGES {
-        let report = Table::check_root(stage(name).join("root"), RegionOptions::default()).unwrap();
+        let report = Table::check_root(stage(name).join("root"), Region::options()).unwrap();
         let others: Vec<_> =
             report.findings.iter().filter(|finding| finding.kind != FindingKind::Unsupported).collect();
         assert!(others.is_empty(), "{others:#?}");

@@ -5,7 +5,6 @@ use super::finding::{FindingKind, Severity};
 use super::region::RegionCheck;
 use super::{Checker, Subject, dir_names};
 use crate::binary::{StringBinary, is_hex};
-use crate::error::Error;
 use crate::io::DirEntry;
 use crate::layout::region::is_number;
 use crate::layout::{
