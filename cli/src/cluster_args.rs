@@ -51,10 +51,8 @@ impl RegionFinder {
         match self {
             Self::Root(locator) => {
                 let found = locator.locate(table, row)?;
-                if !table.is_meta() {
-                    // the catalog keeps the last servers of the regions of a disabled table
-                    locator.check_enabled(table, Deadline::NEVER)?;
-                }
+                // the catalog keeps the last servers of the regions of a disabled table
+                locator.check_enabled(table, Deadline::NEVER)?;
                 Ok(found)
             }
             #[cfg(feature = "cluster")]

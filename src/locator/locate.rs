@@ -249,7 +249,7 @@ impl Locator {
     }
 
     /// Returns all regions of a table that serve rows, in row order: all rows of the catalog except those of
-    /// split parents. The regions are cached.
+    /// split parents. The regions are cached. That of the catalog itself is where the registry says.
     ///
     /// # Errors
     ///
@@ -266,6 +266,10 @@ impl Locator {
     ///
     /// As [`regions`](Self::regions).
     pub fn regions_by(&self, table: &TableName, deadline: Deadline) -> Result<Vec<CatalogRow>> {
+        if table.is_meta() {
+            // the catalog has no row of itself
+            return Ok(vec![CatalogRow::of(self.meta_locations(false, deadline)?)]);
+        }
         let deadline = deadline.min(self.deadline()?);
         let mut regions: Vec<CatalogRow> = Vec::new();
         let mut start = Vec::new();
@@ -468,6 +472,10 @@ impl Locator {
     }
 
     fn ask_state(&self, table: &TableName, deadline: Deadline) -> Result<Option<TableState>> {
+        if table.is_meta() {
+            // always, and without a row (HBase: `MetaTableAccessor.getTableState`)
+            return Ok(Some(TableState::Enabled));
+        }
         let meta = self.find_meta(false, deadline)?;
         self.catalog.table_state(&meta, table, deadline).inspect_err(|_| self.forget_meta(&meta))
     }

@@ -34,10 +34,6 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let finder = args.cluster.finder()?;
-    if args.table.is_meta() {
-        located::print(&finder.locate(&args.table, b"")?, out)?;
-        return Ok(Exit::Done);
-    }
     let rows = finder.regions(&args.table)?;
     let faults = check_region_chain(&serving(rows.iter().map(|row| row.region().clone()).collect()));
     let exit = if faults.is_empty() { Exit::Done } else { Exit::Corrupt };

@@ -118,6 +118,13 @@ fn a_running_cluster_is_read_as_its_files_are() {
     assert_eq!(code(&refused), 4, "{}", stderr(&refused));
     assert!(stderr(&refused).contains("NEW_VERSION_BEHAVIOR"), "{}", stderr(&refused));
     ok(&["copy", "ordered", &copy, zookeeper[0], zookeeper[1]]);
+    // the catalog is a table, too
+    let rows = json_lines(&ok(&["scan", "hbase:meta", "--json", "--batch", "1", zookeeper[0], zookeeper[1]]));
+    let counted = json_lines(&ok(&["count", "hbase:meta", "--json", zookeeper[0], zookeeper[1]])).remove(0);
+    assert_eq!(counted["cells"], rows.len());
+    let regions = json_lines(&ok(&["regions", "hbase:meta", "--json", zookeeper[0], zookeeper[1]]));
+    assert_eq!((regions.len(), &regions[0]["encoded"]), (1, &json!("1588230740")));
+    ok(&["shell", zookeeper[0], zookeeper[1], "-e", "flush 'hbase:meta'", "-e", "get_splits 'hbase:meta'"]);
     shell::check(dir.path(), &[zookeeper, ["--bootstrap", &master], ["--site", &site]]);
     java.ask(&json!({"op": "disable", "table": "t"}));
     for line in [&["get", "t", "r1"][..], &["locate", "t", "r1"], &["count", "t"]] {

@@ -112,6 +112,22 @@ impl Setting {
 
 const ID: i64 = 1_700_000_000_000;
 
+/// The catalog has no rows and no state of itself.
+#[test]
+fn the_catalog_has_one_region_and_is_enabled() {
+    let setting = setting(Vec::new());
+    *setting.catalog.state.lock().unwrap() = None;
+    let meta = TableName::parse("hbase:meta").unwrap();
+    let regions = setting.locator.regions(&meta).unwrap();
+    let found: Vec<_> = regions.iter().map(|row| (row.region(), row.locations().server())).collect();
+    assert_eq!(found, [(&RegionInfo::meta(), Some(&server(0)))]);
+    assert_eq!(setting.locator.table_state(&meta).unwrap(), Some(TableState::Enabled));
+    setting.locator.check_enabled(&meta, Deadline::NEVER).unwrap();
+    assert_eq!(setting.scans(), 0);
+    let missing = setting.locator.check_enabled(&setting.table, Deadline::NEVER).unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::TableNotFound);
+}
+
 #[test]
 fn cached_locations_are_not_looked_up_again() {
     let setting = setting(
