@@ -77,6 +77,11 @@ impl Client {
         self.read(Op::Exists, path, wire::stat, deadline).map(|found| found.is_some())
     }
 
+    /// Returns the whole path of a znode, with the path of the quorum before it.
+    pub(super) fn absolute(&self, path: &str) -> String {
+        format!("{}{path}", self.quorum.chroot)
+    }
+
     fn read<T>(
         &self,
         op: Op,
@@ -86,7 +91,7 @@ impl Client {
     ) -> Result<Option<T>> {
         Error::if_no_clock("asking ZooKeeper")?;
         check_path(path)?;
-        let path = format!("{}{path}", self.quorum.chroot);
+        let path = self.absolute(path);
         let servers = &self.quorum.servers;
         if let Some(connection) = self.take_idle()
             // its server may be gone, which implies nothing about the other servers, or about itself now

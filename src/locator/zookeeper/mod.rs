@@ -122,7 +122,7 @@ impl ZooKeeperRegistry {
         let path = self.path("rs");
         let names = self.client.children(&path, deadline)?.unwrap_or_default();
         let servers = names.iter().map(|name| ServerName::from_bytes(name.as_bytes()));
-        let mut servers: Vec<_> = servers.collect::<Result<_, _>>().map_err(in_znode(&path))?;
+        let mut servers: Vec<_> = servers.collect::<Result<_, _>>().map_err(self.in_znode(&path))?;
         servers.sort_unstable();
         Ok(servers)
     }
@@ -150,22 +150,25 @@ impl ZooKeeperRegistry {
     ) -> Result<Option<T>> {
         let path = self.path(znode);
         match self.client.data(&path, deadline)? {
-            Some(data) => parse(&data).map_err(in_znode(&path)),
+            Some(data) => parse(&data).map_err(self.in_znode(&path)),
             None => Ok(None),
         }
+    }
+
+    fn in_znode(&self, path: &str) -> impl FnOnce(Corruption) -> Error + use<> {
+        let path = self.client.absolute(path);
+        move |corruption| corruption.at(Path::new(&path), 0)
     }
 
     /// Returns the ids and znodes of the recorded copies of the catalog's region.
     fn replica_ids(&self, deadline: Deadline) -> Result<Vec<(u16, String)>> {
         let Some(names) = self.client.children(&self.base, deadline)? else {
-            return Err(no_server(format!(
-                "ZooKeeper has no znode {}: is it the cluster's base znode?",
-                self.base
-            )));
+            let base = self.client.absolute(&self.base);
+            return Err(no_server(format!("ZooKeeper has no znode {base}: is it the cluster's base znode?")));
         };
         let mut found = Vec::new();
         for name in names {
-            if let Some(id) = znode::replica_id(&name).map_err(in_znode(&self.base))? {
+            if let Some(id) = znode::replica_id(&name).map_err(self.in_znode(&self.base))? {
                 found.push((id, name));
             }
         }
@@ -182,7 +185,7 @@ impl ConnectionRegistry for ZooKeeperRegistry {
             if usize::from(id) > limit {
                 let (value, limit) = (u64::from(id), limit as u64);
                 let corruption = Corruption::Limit { what: "id of a copy of a region", value, limit };
-                return Err(in_znode(&self.path(&name))(corruption));
+                return Err(self.in_znode(&self.path(&name))(corruption));
             }
             let Some(found) = self.read(&name, MetaRegionServer::parse, deadline)? else { continue };
             // the primary copy is used in any state: there is no better information
@@ -200,13 +203,14 @@ impl ConnectionRegistry for ZooKeeperRegistry {
         }
         let root = self.path("root-region-server");
         if self.client.exists(&root, deadline)? {
-            return Err(in_znode(&root)(Corruption::Unsupported {
+            return Err(self.in_znode(&root)(Corruption::Unsupported {
                 what: "catalog",
                 name: "of HBase 0.94 and older".into(),
                 hint: Some("it is two tables, -ROOT- and .META."),
             }));
         }
-        Err(no_server(format!("no server has the catalog: {} names none", self.path(META_REGION_SERVER))))
+        let znode = self.client.absolute(&self.path(META_REGION_SERVER));
+        Err(no_server(format!("no server has the catalog: {znode} names none")))
     }
 
     fn cluster_id(&self, deadline: Deadline) -> Result<Option<String>> {
@@ -216,10 +220,6 @@ impl ConnectionRegistry for ZooKeeperRegistry {
     fn active_master(&self, deadline: Deadline) -> Result<Option<ServerName>> {
         self.read("master", znode::master, deadline)
     }
-}
-
-fn in_znode(path: &str) -> impl FnOnce(Corruption) -> Error {
-    move |corruption| corruption.at(Path::new(path), 0)
 }
 
 fn no_server(message: String) -> Error {
