@@ -116,7 +116,7 @@ const TOPICS: &[Topic] = &[
     topic(
         "merge_region",
         "merge_region '36870a128e2b61b11b5b6154f73464e8', 'b080bd824b133f7fd142d58caf423392'",
-        "merges two regions that follow each other, by their encoded names",
+        "merges two regions that follow each other, by their names, encoded or whole",
     ),
     topic(
         "put",

@@ -3,7 +3,7 @@
 use super::catalog::Catalog;
 use super::command::Arguments;
 use super::session::Stop;
-use hregion::Compaction;
+use hregion::{Compaction, RegionName};
 
 /// Executes `flush 't'`.
 pub(super) fn flush(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
@@ -32,10 +32,18 @@ pub(super) fn split(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> Re
     Ok(catalog.split(&table, &row)?)
 }
 
-/// Executes `merge_region 'a', 'b'`, with the encoded names of two regions of a table.
+/// Takes the name of a region, the whole one or the encoded one, and returns the latter (HBase:
+/// `HBaseAdmin.toEncodedRegionName`).
+fn encoded_name(values: &mut Arguments<'_>) -> Result<String, Stop> {
+    let what = "the name of a region";
+    let name = values.required(what)?.text(what)?;
+    // what is not a whole name is an encoded one
+    Ok(RegionName::parse(name.as_bytes()).map_or(name, |whole| whole.encoded_name()))
+}
+
+/// Executes `merge_region 'a', 'b'`, with the names of two regions of a table.
 pub(super) fn merge_region(catalog: &mut dyn Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
-    let what = "the encoded name of a region";
-    let (first, second) = (values.required(what)?.text(what)?, values.required(what)?.text(what)?);
+    let (first, second) = (encoded_name(values)?, encoded_name(values)?);
     values.end()?;
     Ok(catalog.merge(&first, &second)?)
 }
