@@ -110,7 +110,7 @@ impl Client {
     /// As [`Locator::locate`].
     pub async fn locate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
         let row = row.as_ref();
-        let mut tries = Tries::new(&self.0);
+        let mut tries = Tries::new(&self.0).only_reading();
         loop {
             match self.0.locate(table, row, LocateType::At, 0, tries.deadline()).await {
                 Ok(found) => return Ok(found),
@@ -125,7 +125,7 @@ impl Client {
     ///
     /// As [`Locator::regions`].
     pub async fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
-        Tries::new(&self.0).regions(table).await
+        Tries::new(&self.0).only_reading().regions(table).await
     }
 
     /// Checks that a table is enabled.
@@ -134,7 +134,7 @@ impl Client {
     ///
     /// If it does not exist or is disabled, or the catalog does not answer.
     pub async fn check_enabled(&self, table: &TableName) -> Result<()> {
-        Tries::new(&self.0).check_enabled(table).await
+        Tries::new(&self.0).only_reading().check_enabled(table).await
     }
 
     /// Returns the state of a table. While it is changed, that is neither
@@ -147,7 +147,7 @@ impl Client {
     /// [`Unsupported`](ErrorKind::Unsupported) if the catalog keeps no states, as before 2.0; if the catalog
     /// does not answer.
     pub async fn table_state(&self, table: &TableName) -> Result<TableState> {
-        Tries::new(&self.0).table_state(table).await
+        Tries::new(&self.0).only_reading().table_state(table).await
     }
 
     /// Returns the id of the cluster, if it has one.

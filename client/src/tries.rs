@@ -92,6 +92,11 @@ pub(crate) struct Tries<'c> {
     has_lost_answer: bool,
     begin: Instant,
     causes: Vec<Cause>,
+    /// Whether no attempt writes.
+    only_reads: bool,
+    /// If none does, the error of the operation before an attempt that has hardly any time: the pause was cut
+    /// short.
+    hurried: Option<Error>,
 }
 
 /// What failed in some attempts, one after the other.
@@ -130,7 +135,12 @@ impl<'c> Tries<'c> {
 
     /// Attempts to get rows of a table, or to open a scanner.
     pub(crate) fn of_reads(core: &'c ClientCore, table: &TableName) -> Self {
-        Self::by(core, core.settings.retries_of(table), core.settings.read_timeout_of(table))
+        Self::by(core, core.settings.retries_of(table), core.settings.read_timeout_of(table)).only_reading()
+    }
+
+    /// Attempts that change nothing, so that one without an answer has not done so either.
+    pub(crate) fn only_reading(self) -> Self {
+        Self { only_reads: true, ..self }
     }
 
     /// Attempts to write to a table. Only calls that neither read nor depend on a condition have the time of
@@ -154,6 +164,8 @@ impl<'c> Tries<'c> {
             has_lost_answer: false,
             begin,
             causes: Vec::new(),
+            only_reads: false,
+            hurried: None,
         }
     }
 
@@ -170,6 +182,8 @@ impl<'c> Tries<'c> {
             has_lost_answer,
             begin,
             causes,
+            only_reads,
+            hurried,
         } = self.clone();
         move |core| Tries {
             core,
@@ -182,6 +196,8 @@ impl<'c> Tries<'c> {
             has_lost_answer,
             begin,
             causes,
+            only_reads,
+            hurried,
         }
     }
 
@@ -209,6 +225,7 @@ impl<'c> Tries<'c> {
     pub(crate) fn answered(&mut self) {
         self.failed = 0;
         self.redirected = false;
+        self.hurried = None;
     }
 
     /// Starts again, with the whole time of an operation, after a part of the operation is done.
@@ -379,12 +396,17 @@ impl<'c> Tries<'c> {
         if self.failed >= self.policy.max_attempts() || left.is_zero() || is_in_vain {
             return Err(ended);
         }
+        self.hurried = (self.only_reads && pause > left).then_some(ended);
         sleep(pause.min(left)).await;
         Ok(())
     }
 
     /// Counts a failed attempt. Returns the error of the operation if that was the last.
     pub(crate) fn end(&mut self, error: &Error) -> Error {
+        // that it had no time for an answer hides why those before failed
+        if let Some(before) = self.hurried.take().filter(|_| error.kind() == ErrorKind::Io) {
+            return before;
+        }
         self.failed += 1;
         self.note(error.message());
         match self.failed {
@@ -520,6 +542,36 @@ mod tests {
         assert!(tries.timed_out("late".into()).message().starts_with("late: 1: server 1; 2: "));
         tries.succeeded();
         assert_eq!(tries.timed_out("late".into()).message(), "late");
+    }
+
+    /// The last attempt, after a pause that was cut short, has no time for an answer.
+    #[tokio::test]
+    async fn what_an_attempt_without_time_fails_for_is_not_told() {
+        let retries = RetryPolicy::default().pause(Duration::from_secs(60));
+        let retries = retries.operation_timeout(Duration::from_millis(250));
+        let client = Client::builder().retries(retries).bootstrap("localhost").unwrap();
+        let setback = |kind, reason: &str| {
+            let error = Error::locating(kind, reason.to_owned());
+            Setback { error, wait: Wait::Usual }
+        };
+        let last = async |mut tries: Tries<'_>| {
+            tries.pause(setback(ErrorKind::NoServerForRegion, "nobody has it")).await.unwrap();
+            tries.pause(setback(ErrorKind::Io, "no answer in time")).await.unwrap_err()
+        };
+        let error = last(Tries::new(&client.0).only_reading()).await;
+        assert_eq!((error.kind(), error.message()), (ErrorKind::NoServerForRegion, "nobody has it".into()));
+        // a write may have been done
+        let error = last(Tries::new(&client.0)).await;
+        let both = "failed 2 times: 1: nobody has it; 2: no answer in time";
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Io, both.into()));
+        // an answer is told
+        let mut tries = Tries::new(&client.0).only_reading();
+        tries.pause(setback(ErrorKind::Io, "gone")).await.unwrap();
+        let error = tries.pause(setback(ErrorKind::Remote, "busy")).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.message()),
+            (ErrorKind::Remote, "failed 2 times: 1: gone; 2: busy".into())
+        );
     }
 
     #[tokio::test]
