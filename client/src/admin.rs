@@ -3,7 +3,7 @@
 //! The master answers most requests with the number of a procedure, which it executes then, through failures
 //! of servers and of its own. Requests have nonces, so that one that is sent again starts no second one.
 
-use crate::client::{Client, ClientCore};
+use crate::client::{Client, ClientCore, is_system};
 use crate::connections::{ADMIN_SERVICE, Call};
 use crate::fault::Fault;
 use crate::proto::admin::{
@@ -16,7 +16,7 @@ use crate::proto::{RegionSpecifier, TableNameMessage};
 use crate::tries::Tries;
 use bytes::Bytes;
 use hregion::locator::LocateType;
-use hregion::{Compaction, Error, ErrorKind, Family, Result, TableChanges, TableName};
+use hregion::{Compaction, Error, ErrorKind, Family, Result, SnapshotDescription, TableChanges, TableName};
 use prost::Message;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -212,10 +212,11 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If the table does not exist, a snapshot of the name does, or no master does it in time.
+    /// If the name is invalid, the table does not exist or is of HBase itself, a snapshot of the name exists,
+    /// or no master does it in time.
     pub async fn snapshot(&self, table: &TableName, name: &str) -> Result<()> {
         let mut tries = Tries::new(&self.0);
-        let request = self.0.snapshot_request(name, Some(table));
+        let request = self.0.snapshot_request(name, Some(table))?;
         let answer: SnapshotResponse = self.0.ask_master_by(&mut tries, "Snapshot", &request).await?;
         if let Some(id) = answer.proc_id {
             return Ok(self.0.await_procedure(&mut tries, "Snapshot", id).await?);
@@ -236,7 +237,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If there is no such snapshot, the table exists, or no master does it in time.
+    /// If the name is invalid or there is no such snapshot, the table exists or is of HBase itself, or no
+    /// master does it in time.
     pub async fn clone_snapshot(&self, name: &str, table: &TableName) -> Result<()> {
         // the master would restore a table that exists and is disabled
         if self.table_exists(table).await? {
@@ -247,7 +249,7 @@ impl Client {
 
     /// Lets the master restore a table that is disabled, or create it.
     pub(crate) async fn restore(&self, name: &str, table: &TableName) -> Result<(), ProcedureError> {
-        self.0.procedure_or("RestoreSnapshot", &self.0.snapshot_request(name, Some(table))).await?;
+        self.0.procedure_or("RestoreSnapshot", &self.0.snapshot_request(name, Some(table))?).await?;
         self.0.locator.cache().clear_table(table);
         Ok(())
     }
@@ -256,9 +258,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If there is no such snapshot, or no master does it in time.
+    /// If the name is invalid, there is no such snapshot, or no master does it in time.
     pub async fn delete_snapshot(&self, name: &str) -> Result<()> {
-        let request = self.0.snapshot_request(name, None);
+        let request = self.0.snapshot_request(name, None)?;
         let request = SnapshotRequest { nonce_group: None, nonce: None, ..request };
         let mut tries = Tries::new(&self.0);
         let Err(error) = self.0.ask_master_by::<Empty>(&mut tries, "DeleteSnapshot", &request).await else {
@@ -302,14 +304,26 @@ impl From<ProcedureError> for Error {
 }
 
 impl ClientCore {
-    fn snapshot_request(&self, name: &str, table: Option<&TableName>) -> SnapshotRequest {
+    /// Builds a request about a snapshot. Masters take any name for that of a directory, also one that leads
+    /// out of the root directory (HBase: `ClientSnapshotDescriptionUtils.assertSnapshotRequestIsValid`).
+    ///
+    /// # Errors
+    ///
+    /// If the name is not one of a snapshot, or the table is of HBase itself.
+    fn snapshot_request(&self, name: &str, table: Option<&TableName>) -> Result<SnapshotRequest> {
+        SnapshotDescription::check_name(name)?;
+        if let Some(table) = table.filter(|table| is_system(table)) {
+            return Err(Error::invalid_argument(format!(
+                "snapshots of {table} are not allowed: it is HBase's"
+            )));
+        }
         let snapshot = SnapshotName {
             name: Some(name.to_owned()),
             table: table.map(ToString::to_string),
             kind: Some(1),
         };
         let (nonce_group, nonce) = (Some(self.nonce_group()), Some(self.nonce()));
-        SnapshotRequest { snapshot: Some(snapshot), nonce_group, nonce }
+        Ok(SnapshotRequest { snapshot: Some(snapshot), nonce_group, nonce })
     }
 
     async fn table_procedure(&self, method: &'static str, table: &TableName) -> Result<()> {
@@ -361,14 +375,12 @@ impl ClientCore {
         let (mut pause, mut failed) = (FIRST_PAUSE, None::<Error>);
         loop {
             let waited = wait(tries, &mut pause, method).await;
-            waited.map_err(|over| failed.take().unwrap_or(over))?;
-            if let Some(error) = failed.take_if(|_| tries.is_over()) {
-                return Err(error.into());
-            }
+            waited.map_err(|over| failed.take().map_or(over, |error| not_ended(method, &error)))?;
             let asked = self.ask_master_by(tries, "getProcedureResult", &request).await;
             let answer: GetProcedureResultResponse = match asked {
                 Ok(answer) => answer,
-                Err(error) if !tries.is_over() && (tries.has_given_up() || is_stopping(&error)) => {
+                Err(error) if tries.is_over() => return Err(not_ended(method, &error).into()),
+                Err(error) if tries.has_given_up() || is_stopping(&error) => {
                     // the next question has all attempts again
                     tries.succeeded();
                     failed = Some(error);
@@ -466,14 +478,23 @@ fn is_stopping(error: &Error) -> bool {
     error.kind() == ErrorKind::Remote && error.message().contains(": MasterStoppedException: ")
 }
 
+/// What to say of a procedure that has not ended in the time of an operation.
+fn late(method: &str) -> String {
+    format!("{method}: the master has not ended it in time; it may still do so")
+}
+
+/// The same, if the master could not be asked at last.
+fn not_ended(method: &str, error: &Error) -> Error {
+    Error::locating(error.kind(), format!("{}: {}", late(method), error.message()))
+}
+
 /// Waits until a procedure is asked for again.
 async fn wait(tries: &Tries<'_>, pause: &mut Duration, method: &str) -> Result<()> {
-    let left = tries.deadline().left();
-    if left.is_zero() {
-        let message = format!("{method}: the master has not ended it in time; it may still do so");
-        return Err(Error::locating(ErrorKind::Io, message));
+    sleep((*pause).min(tries.deadline().left())).await;
+    if tries.is_over() {
+        // the master would have no time to answer
+        return Err(Error::locating(ErrorKind::Io, late(method)));
     }
-    sleep((*pause).min(left)).await;
     *pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
     Ok(())
 }

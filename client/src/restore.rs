@@ -3,7 +3,7 @@
 use crate::admin::ProcedureError;
 use crate::client::Client;
 use hregion::locator::TableState;
-use hregion::{Clock as _, Error, Result, SystemClock, TableName};
+use hregion::{Clock as _, Error, Result, SnapshotDescription, SystemClock, TableName};
 
 /// The default of `hbase.snapshot.restore.failsafe.name`.
 pub(crate) const FAILSAFE: &str = "hbase-failsafe-{snapshot.name}-{restore.timestamp}";
@@ -19,8 +19,11 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If there is no such snapshot, the table is not disabled, or no master does it in time.
+    /// If the name is invalid or there is no such snapshot, the table is not disabled, or no master does it in
+    /// time.
     pub async fn restore_snapshot(&self, name: &str) -> Result<()> {
+        // before another snapshot is taken
+        SnapshotDescription::check_name(name)?;
         let snapshots = self.snapshots().await?;
         let Some(found) = snapshots.iter().find(|found| found.name() == name) else {
             return Err(Error::invalid_argument(format!("there is no snapshot {name}")));

@@ -143,9 +143,13 @@ impl SnapshotDescription {
         Ok(())
     }
 
-    /// Fails if a name is not valid for a snapshot: it must be valid for a table in a namespace. Another name
-    /// could lead out of the root directory.
-    pub(crate) fn check_name(name: &str) -> Result<()> {
+    /// Checks a name of a snapshot: it must be valid for a table in a namespace. Another name could lead out of
+    /// the root directory.
+    ///
+    /// # Errors
+    ///
+    /// If the name is not valid.
+    pub fn check_name(name: &str) -> Result<()> {
         if Self::is_name(name) {
             return Ok(());
         }

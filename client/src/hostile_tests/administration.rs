@@ -131,6 +131,8 @@ async fn a_restoration_whose_end_is_not_known_is_not_undone() {
     let error = client.restore_snapshot("s").await.unwrap_err();
     let expected = "s may be restored or not, snapshot before-s has what t was before: ";
     assert!(error.message().starts_with(expected), "{error}");
+    let late = "RestoreSnapshot: the master has not ended it in time; it may still do so: ";
+    assert!(error.message().contains(late), "{error}");
     // asked again after all attempts of a question have failed
     assert!(cluster.master(|master| master.asked) > 3);
     let done = cluster.master(|master| (master.done.join(", "), master.snapshots.join(", ")));
@@ -172,6 +174,36 @@ async fn a_snapshot_is_deleted_though_the_answer_was_lost() {
     assert_eq!(client.delete_snapshot("s").await.unwrap_err().kind(), hregion::ErrorKind::Remote);
 }
 
+/// A master would take them for directories, and delete what they lead to.
+#[tokio::test]
+async fn snapshots_have_valid_names_and_are_not_of_the_catalog() {
+    let cluster = Cluster::start().await;
+    let names = ["", ".", "../../data", "a/b", "a b", ".hidden", "a\n", "ns:s"];
+    cluster.master(|master| {
+        master.snapshots = names.map(str::to_owned).to_vec();
+        master.state = 1;
+    });
+    let client = Client::builder().bootstrap(&cluster.addresses()).unwrap();
+    let (table, other) = (TableName::parse("t").unwrap(), TableName::parse("other").unwrap());
+    for name in names {
+        for outcome in [
+            client.snapshot(&table, name).await,
+            client.clone_snapshot(name, &other).await,
+            client.restore_snapshot(name).await,
+            client.delete_snapshot(name).await,
+        ] {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.kind(), hregion::ErrorKind::InvalidArgument, "{name:?}: {error}");
+            assert!(error.message().starts_with("invalid snapshot name"), "{error}");
+        }
+    }
+    for table in ["hbase:meta", "hbase:acl"] {
+        let error = client.snapshot(&TableName::parse(table).unwrap(), "s").await.unwrap_err();
+        assert_eq!(error.message(), format!("snapshots of {table} are not allowed: it is HBase's"));
+    }
+    assert!(cluster.master(|master| master.done.is_empty()));
+}
+
 #[tokio::test]
 async fn attempts_to_ask_for_a_result_begin_anew_after_an_answer() {
     let cluster = Cluster::start().await;
@@ -180,6 +212,18 @@ async fn attempts_to_ask_for_a_result_begin_anew_after_an_answer() {
     let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
     client.snapshot(&TableName::parse("t").unwrap(), "s").await.unwrap();
     assert_eq!(cluster.master(|master| master.done.join(", ")), "Snapshot s");
+}
+
+#[tokio::test]
+async fn a_procedure_that_takes_too_long_may_still_end() {
+    let cluster = Cluster::start().await;
+    cluster.master(|master| master.polls = u32::MAX);
+    let retries = RetryPolicy::default().operation_timeout(Duration::from_secs(1));
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let error = client.snapshot(&TableName::parse("t").unwrap(), "s").await.unwrap_err();
+    assert_eq!(error.kind(), hregion::ErrorKind::Io);
+    let expected = "Snapshot: the master has not ended it in time; it may still do so";
+    assert_eq!(error.message(), expected);
 }
 
 /// The next master goes on with the procedure.
