@@ -28,8 +28,8 @@ pub(crate) struct ServerArgs {
     #[arg(group = "running_cluster")]
     site: Option<PathBuf>,
 
-    /// Seconds after which an operation fails: a get, a write, the next rows of a scan, a change of a table
-    /// [default: 60; for shell, as for HBase's clients: 1200]
+    /// Seconds after which an operation fails: a get, a write, the next rows of a scan, a change of a table;
+    /// 0 for no limit [default: 60; for shell, as for HBase's clients: 1200]
     #[arg(long, value_name = "SECONDS", requires = "running_cluster")]
     timeout: Option<u64>,
 }
