@@ -6,7 +6,8 @@ use crate::row::Row;
 use crate::signals::{Bounded, Raised, Watched, limited};
 use crate::stream::{Reader, Stream, capsule};
 use crate::table::Source;
-use hregion_arrow::{BatchLimits, Batches, Layout, Rows};
+use hregion::RowRef;
+use hregion_arrow::{BatchBuilder, BatchLimits, Batches, Layout, Rows};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 use std::sync::{Mutex, PoisonError};
@@ -48,6 +49,15 @@ impl Scan {
     }
 }
 
+/// Rows of a region or of a table.
+struct Boxed(Box<dyn Rows + Send>);
+
+impl Rows for Boxed {
+    fn next_row(&mut self) -> hregion::Result<Option<RowRef<'_>>> {
+        self.0.next_row()
+    }
+}
+
 fn watched(rows: Watched<impl Bounded + Send + 'static>) -> (Box<dyn Rows + Send>, Raised) {
     let raised = rows.raised();
     (Box::new(rows), raised)
@@ -73,9 +83,13 @@ impl Scan {
         capsule(py, py.detach(|| self.reader())?)
     }
 
-    /// The record batches, once, as a stream that keeps its error.
+    /// The record batches, once, as they are read by the methods below.
     fn _stream(&self, py: Python<'_>) -> Result<Stream> {
-        Ok(Stream::new(py.detach(|| self.reader())?))
+        py.detach(|| {
+            let (rows, raised) = self.rows()?;
+            let builder = BatchBuilder::new(self.layout.clone(), None, self.limits)?;
+            Ok(Stream::new(Box::new(Batches::of(Boxed(rows), builder)), raised))
+        })
     }
 
     /// Reads all batches into a `pyarrow.Table`.

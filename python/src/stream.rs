@@ -1,38 +1,38 @@
 //! Record batches through Arrow's C stream interface, which passes on only the message of an error.
 
 use crate::error::{Failure, Result};
+use crate::held::Held;
+use crate::signals::Raised;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_array::{RecordBatch, RecordBatchIterator, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
-use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// The reader of a scan's record batches.
 pub(crate) type Reader = Box<dyn RecordBatchReader + Send>;
 
-/// The error that ended a stream.
-type Ended = Arc<Mutex<Option<hregion_arrow::Error>>>;
-
-/// The record batches of one use of a scan, and the error that ended them.
+/// The record batches of one use of a scan. Each is read by a call, so that signals are handled meanwhile,
+/// and errors are those of this module.
 #[pyclass(frozen, module = "hregion", name = "_Stream")]
 pub(crate) struct Stream {
-    reader: Mutex<Option<Reader>>,
-    ended: Ended,
+    schema: SchemaRef,
+    reader: Held<Mutex<Reader>>,
+    raised: Raised,
 }
 
-/// A reader that keeps the error that ends it.
-struct Noting {
-    reader: Reader,
-    ended: Ended,
+/// Record batches that were read.
+#[pyclass(frozen, module = "hregion", name = "_Batches")]
+pub(crate) struct ReadBatches {
+    schema: SchemaRef,
+    batch: Option<RecordBatch>,
 }
 
 impl Stream {
-    pub(crate) fn new(reader: Reader) -> Self {
-        let ended = Ended::default();
-        let reader: Reader = Box::new(Noting { reader, ended: Arc::clone(&ended) });
-        Self { reader: Mutex::new(Some(reader)), ended }
+    /// Passes on what `reader` reads. `raised` has the exception that has ended it, if there is one.
+    pub(crate) fn new(reader: Reader, raised: Raised) -> Self {
+        Self { schema: reader.schema(), reader: Held::new(Mutex::new(reader)), raised }
     }
 }
 
@@ -44,6 +44,40 @@ pub(crate) fn capsule(py: Python<'_>, reader: Reader) -> Result<Bound<'_, PyCaps
 
 #[pymethods]
 impl Stream {
+    /// No batches, with the schema of all.
+    fn empty(&self) -> ReadBatches {
+        ReadBatches { schema: SchemaRef::clone(&self.schema), batch: None }
+    }
+
+    /// Reads the next batch; returns `None` if there is none.
+    fn next(&self, py: Python<'_>) -> Result<Option<ReadBatches>> {
+        let next = py.detach(|| self.reader.lock().unwrap_or_else(PoisonError::into_inner).next());
+        match next.transpose() {
+            Ok(batch) => Ok(batch.map(|batch| ReadBatches { schema: batch.schema(), batch: Some(batch) })),
+            Err(error) => Err(self.raised.take().map_or_else(|| failure(error), Failure::Python)),
+        }
+    }
+}
+
+/// The error of a scan that Arrow has passed on.
+fn failure(error: ArrowError) -> Failure {
+    let other = |error: ArrowError| Failure::Arrow(hregion_arrow::Error::Arrow(error));
+    match error {
+        ArrowError::ExternalError(error) => match error.downcast::<hregion_arrow::Error>() {
+            Ok(error) => Failure::Arrow(*error),
+            Err(error) => other(ArrowError::ExternalError(error)),
+        },
+        error => other(error),
+    }
+}
+
+#[pymethods]
+impl ReadBatches {
+    /// The number of rows.
+    fn __len__(&self) -> usize {
+        self.batch.as_ref().map_or(0, RecordBatch::num_rows)
+    }
+
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,
@@ -51,42 +85,7 @@ impl Stream {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> Result<Bound<'py, PyCapsule>> {
         drop(requested_schema);
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
-        capsule(py, reader.ok_or_else(|| Failure::argument("the stream is read already"))?)
-    }
-
-    /// The error that ended the stream, once.
-    fn failure(&self, py: Python<'_>) -> Option<Py<PyBaseException>> {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
-        ended.map(|error| PyErr::from(Failure::Arrow(error)).into_value(py))
-    }
-}
-
-impl Noting {
-    fn note(&self, error: ArrowError) -> ArrowError {
-        let ArrowError::ExternalError(error) = error else { return error };
-        match error.downcast::<hregion_arrow::Error>() {
-            Ok(error) => {
-                let message = error.to_string();
-                *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(*error);
-                ArrowError::ExternalError(message.into())
-            }
-            Err(other) => ArrowError::ExternalError(other),
-        }
-    }
-}
-
-impl Iterator for Noting {
-    type Item = Result<RecordBatch, ArrowError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let next = self.reader.next()?;
-        Some(next.map_err(|error| self.note(error)))
-    }
-}
-
-impl RecordBatchReader for Noting {
-    fn schema(&self) -> SchemaRef {
-        self.reader.schema()
+        let batches = self.batch.clone().map(Ok);
+        capsule(py, Box::new(RecordBatchIterator::new(batches, SchemaRef::clone(&self.schema))))
     }
 }

@@ -2,6 +2,7 @@
 
 import pathlib
 import signal
+import time
 
 import hregion
 import pytest
@@ -32,3 +33,26 @@ def test_a_handler_ends_the_search_for_a_row():
         signal.signal(signal.SIGALRM, before)
     # a search that was done first would have found it
     assert [row.key for row in rows] == [last]
+
+
+READERS = ["to_arrow", "to_pandas", "to_polars", "to_batches"]
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_handler_ends_what_reads_record_batches(reader):
+    # no row is found, so no batch is complete
+    scan = hregion.open(ROOT, "halves").scan(filter=SLOW)
+    before = signal.signal(signal.SIGALRM, stop)
+    began = time.monotonic()
+    try:
+        with pytest.raises(Stop):
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            read = getattr(scan, reader)()
+            list(read)
+        taken = time.monotonic() - began
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    began = time.monotonic()
+    assert list(scan) == []
+    assert taken < (time.monotonic() - began) / 2

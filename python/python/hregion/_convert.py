@@ -1,7 +1,5 @@
 """Record batches as the objects of other packages, which are imported only when they are used."""
 
-from contextlib import contextmanager
-
 
 def to_batches(scan):
     """Returns a `pyarrow.RecordBatchReader`."""
@@ -15,55 +13,35 @@ def to_arrow(scan, progress):
     """Reads all batches into a `pyarrow.Table`."""
     import pyarrow
 
-    schema, batches = _read(scan)
-    return pyarrow.Table.from_batches(_shown(batches, progress), schema)
+    schema, batches = _read(scan, progress)
+    return pyarrow.Table.from_batches(batches, schema)
 
 
 def to_polars(scan, progress):
     """Reads all batches into a `polars.DataFrame`."""
     import polars
 
-    if progress:
-        return polars.from_arrow(to_arrow(scan, progress))
     stream = scan._stream()
-    with _errors_of(stream):
-        return polars.DataFrame(stream)
+    frames = [polars.DataFrame(batch) for batch in _batches(stream, progress)]
+    return polars.concat(frames) if frames else polars.DataFrame(stream.empty())
 
 
-def _read(scan):
+def _read(scan, progress=False):
     """Returns the schema, and the batches."""
     import pyarrow
 
-    stream = scan._stream()
-    reader = pyarrow.RecordBatchReader.from_stream(stream)
-
-    def batches():
-        with _errors_of(stream):
-            yield from reader
-
-    return reader.schema, batches()
+    stream, read = scan._stream(), pyarrow.RecordBatchReader.from_stream
+    return read(stream.empty()).schema, (read(batch).read_next_batch() for batch in _batches(stream, progress))
 
 
-@contextmanager
-def _errors_of(stream):
-    """Raises the error that ended a stream instead of that of the package that read it, which has its message."""
-    try:
-        yield
-    except Exception as error:
-        failure = stream.failure()
-        if failure is None:
-            raise
-        raise failure from error
-
-
-def _shown(batches, progress):
+def _batches(stream, progress):
     """Yields the batches, and shows how many rows have been read, in a notebook or a terminal."""
     if not progress:
-        yield from batches
+        yield from iter(stream.next, None)
         return
     from tqdm.auto import tqdm
 
     with tqdm(unit=" rows", unit_scale=True) as bar:
-        for batch in batches:
-            bar.update(batch.num_rows)
+        for batch in iter(stream.next, None):
+            bar.update(len(batch))
             yield batch
