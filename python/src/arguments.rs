@@ -3,11 +3,13 @@
 use crate::error::{Failure, Result};
 use hregion::io::url_scheme;
 use hregion::{Filter, Get, Scan, TimeRange};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMapping, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyMapping, PyMemoryView, PyString};
 use std::path::PathBuf;
 
-/// Bytes: `bytes`, or `str` as UTF-8.
+/// Bytes: `bytes`, `bytearray`, `memoryview`, or `str` as UTF-8. No sequences of numbers: what looks like a
+/// list of values, or is an array of numbers, is a mistake.
 #[derive(Clone)]
 pub(crate) struct Bytes(pub(crate) Vec<u8>);
 
@@ -18,11 +20,25 @@ impl<'py> FromPyObject<'_, 'py> for Bytes {
         if let Ok(bytes) = object.cast::<PyBytes>() {
             return Ok(Self(bytes.as_bytes().to_vec()));
         }
-        match object.cast::<PyString>() {
-            Ok(text) => Ok(Self(text.to_str()?.as_bytes().to_vec())),
-            Err(_) => Ok(Self(object.extract::<Vec<u8>>()?)),
+        if let Ok(text) = object.cast::<PyString>() {
+            return Ok(Self(text.to_str()?.as_bytes().to_vec()));
         }
+        if let Ok(bytes) = object.cast::<PyByteArray>() {
+            return Ok(Self(bytes.to_vec()));
+        }
+        if object.cast::<PyMemoryView>().is_ok() {
+            return Ok(Self(object.call_method0("tobytes")?.extract()?));
+        }
+        Err(PyTypeError::new_err(format!("expected bytes or str, not {}", object.get_type().name()?)))
     }
+}
+
+/// Whether an object is bytes, and no sequence of them.
+pub(crate) fn is_bytes(object: &Bound<'_, PyAny>) -> bool {
+    object.is_instance_of::<PyString>()
+        || object.is_instance_of::<PyBytes>()
+        || object.is_instance_of::<PyByteArray>()
+        || object.is_instance_of::<PyMemoryView>()
 }
 
 /// A key and its value.
@@ -74,7 +90,7 @@ pub(crate) struct Selection {
     /// As [`versions`] returns.
     pub(crate) versions: u32,
     pub(crate) time_range: Option<(i64, i64)>,
-    pub(crate) filter: Option<String>,
+    pub(crate) filter: Option<Bytes>,
     pub(crate) cache_blocks: Option<bool>,
 }
 
@@ -93,7 +109,7 @@ macro_rules! apply {
             request = request.time_range(TimeRange::new(min, max)?);
         }
         if let Some(filter) = selection.filter {
-            request = request.filter(Filter::parse(filter)?);
+            request = request.filter(Filter::parse(filter.0)?);
         }
         if let Some(cache) = selection.cache_blocks {
             request = request.cache_blocks(cache);

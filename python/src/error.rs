@@ -51,6 +51,11 @@ impl Failure {
         Self::Python(with_kind(exception, ErrorKind::Unsupported.name()))
     }
 
+    /// A call of the operating system that failed.
+    pub(crate) fn io(message: String) -> Self {
+        Self::Python(with_kind(Error::new_err(message), ErrorKind::Io.name()))
+    }
+
     /// An argument that is not understood.
     pub(crate) fn argument(message: impl Into<String>) -> Self {
         Self::Python(PyValueError::new_err(message.into()))

@@ -4,6 +4,7 @@ mod arguments;
 mod error;
 mod held;
 mod options;
+mod root;
 mod row;
 mod scan;
 mod signals;
@@ -30,5 +31,10 @@ fn _hregion(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<row::Cell>()?;
     module.add_function(wrap_pyfunction!(table::open, module)?)?;
     module.add_function(wrap_pyfunction!(table::create, module)?)?;
-    module.add_function(wrap_pyfunction!(table::snapshots, module)?)
+    module.add_class::<root::Recovery>()?;
+    module.add_class::<root::RegionRecovery>()?;
+    module.add_function(wrap_pyfunction!(root::clone_snapshot, module)?)?;
+    module.add_function(wrap_pyfunction!(root::delete_snapshot, module)?)?;
+    module.add_function(wrap_pyfunction!(root::recover, module)?)?;
+    module.add_function(wrap_pyfunction!(root::snapshots, module)?)
 }

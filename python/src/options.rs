@@ -2,7 +2,7 @@
 
 use crate::arguments::local;
 use crate::error::{Failure, Result};
-use hregion::{BlockCache, Durability, Limits, Region, RegionOptions};
+use hregion::{BlockCache, Durability, Limits, MemoryLimit, Region, RegionOptions};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -83,6 +83,9 @@ pub(crate) struct Options {
     pub(crate) writable: bool,
     pub(crate) cache: Option<u64>,
     pub(crate) filter_cache: Option<u64>,
+    /// The directory and the bytes.
+    pub(crate) second_tier: Option<(PathBuf, u64)>,
+    pub(crate) memstore_bytes: Option<u64>,
     pub(crate) zstd_dictionary: Option<Contents>,
     pub(crate) master_key: Option<Key>,
     pub(crate) alternate_master_key: Option<Key>,
@@ -100,14 +103,26 @@ impl Options {
             .writable(self.writable)
             .limits(self.limits())
             .accept_torn_logs(self.accept_torn_logs);
-        options = match (self.cache, self.filter_cache) {
-            (Some(bytes), filters) => {
-                let cache = BlockCache::options().capacity(bytes).filter_capacity(filters.unwrap_or(0));
-                options.cache(&cache.build())
+        options = match (self.cache, self.filter_cache, self.second_tier) {
+            (Some(bytes), filters, second) => {
+                let mut cache = BlockCache::options().capacity(bytes).filter_capacity(filters.unwrap_or(0));
+                if let Some((dir, bytes)) = second {
+                    cache = cache.second_tier(local(dir)?, bytes);
+                }
+                let cache = cache.build();
+                // A cache goes on without its second tier; whoever names a directory should know.
+                if let Some(reason) = cache.second_tier_failure() {
+                    return Err(Failure::io(format!("second_tier: {reason}")));
+                }
+                options.cache(&cache)
             }
-            (None, Some(_)) => return Err(Failure::argument("filter_cache needs a cache")),
-            (None, None) => options,
+            (None, Some(_), _) => return Err(Failure::argument("filter_cache needs a cache")),
+            (None, None, Some(_)) => return Err(Failure::argument("second_tier needs a cache")),
+            (None, None, None) => options,
         };
+        if let Some(bytes) = self.memstore_bytes {
+            options = options.memory_limit(&MemoryLimit::new(bytes));
+        }
         if let Some(dictionary) = self.zstd_dictionary {
             options = options.zstd_dictionary(dictionary.read()?);
         }

@@ -11,12 +11,13 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 /// A row: a mapping of `b"family:qualifier"` to the newest value, and all cells that were read. Delete
 /// markers, which a raw scan reads, are only among the cells: the mapping then also has values that they
 /// delete.
-#[pyclass(frozen, module = "hregion", name = "Row")]
+#[pyclass(frozen, eq, module = "hregion", name = "Row")]
+#[derive(PartialEq)]
 pub(crate) struct Row(pub(crate) HRow);
 
 /// A cell.
-#[pyclass(frozen, get_all, eq, module = "hregion", name = "Cell")]
-#[derive(Clone, PartialEq)]
+#[pyclass(frozen, get_all, eq, hash, module = "hregion", name = "Cell")]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Cell {
     row: Vec<u8>,
     family: Vec<u8>,

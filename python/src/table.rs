@@ -1,18 +1,20 @@
 //! Tables, snapshots, regions and files.
 
-use crate::arguments::{Bytes, Column, Selection, local, pairs_of, versions};
+use crate::arguments::{Bytes, Column, Selection, is_bytes, local, pairs_of, versions};
 use crate::error::{Failure, Result};
 use crate::held::Held;
 use crate::options::{Contents, Key, Options, durability_of};
 use crate::row::Row;
 use crate::scan::Scan;
-use crate::signals::Watched;
+use crate::signals::{Signals, Watched};
 use hregion::{
-    Compaction, Delete, Family, Get, Increment, Put, Region, RegionOptions, Scan as HScan, Table as HTable,
+    Append, CheckAndMutate, Compaction, Delete, Error, Family, Get, Increment, Put, Region, RegionInfo,
+    RegionOptions, Scan as HScan, Table as HTable, VerifyReport,
 };
 use hregion_arrow::{BatchLimits, Column as MappedColumn, Infer, Invalid, Layout, Mapping, RowKey, Rows};
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
-use pyo3::types::{PyMapping, PyString};
+use pyo3::types::{PyBytes, PyList, PyMapping, PyString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,7 +28,13 @@ pub(crate) enum Source {
 
 /// A table, a snapshot, a region or a file. Safe to use by several threads, which read at once.
 #[pyclass(frozen, module = "hregion", name = "Table")]
-pub(crate) struct Table(Held<Source>);
+pub(crate) struct Table(Held<Source>, Opened);
+
+/// How a table was opened.
+struct Opened {
+    path: PathBuf,
+    options: RegionOptions,
+}
 
 /// Calls a method that tables and regions have.
 macro_rules! of {
@@ -46,7 +54,10 @@ macro_rules! of {
 /// `"ASYNC_WAL"` or `"SKIP_WAL"`, as HBase names them (default: that of the table, else `"FSYNC_WAL"`).
 ///
 /// `cache` is the size of a block cache in bytes; without one, blocks are read again. `filter_cache` is the
-/// size of memory in addition to it that only Bloom filters take.
+/// size of memory in addition to it that only Bloom filters take. `second_tier` is a directory of a local
+/// disk and a number of bytes, as a tuple: a file in it takes blocks that leave the cache. One table at a
+/// time uses it. `memstore_bytes` is the limit of what the regions keep in memory until it is flushed
+/// (default: 1 GiB for all tables of the process that have no limit of their own).
 ///
 /// `zstd_dictionary` is the dictionary of files that Zstandard compressed with one: its bytes, or the path of
 /// a file. `master_key` is the master key of the cluster, for encrypted files, as bytes;
@@ -58,9 +69,9 @@ macro_rules! of {
 /// as they are: writes may be missing.
 #[pyfunction]
 #[pyo3(signature = (path, table=None, *, snapshot=None, writable=false, cache=None, filter_cache=None,
-                    zstd_dictionary=None, master_key=None, alternate_master_key=None,
-                    limit_block_bytes=None, limit_memory_bytes=None, limit_row_bytes=None, durability=None,
-                    accept_torn_logs=false))]
+                    second_tier=None, memstore_bytes=None, zstd_dictionary=None, master_key=None,
+                    alternate_master_key=None, limit_block_bytes=None, limit_memory_bytes=None,
+                    limit_row_bytes=None, durability=None, accept_torn_logs=false))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn open(
     py: Python<'_>,
@@ -70,6 +81,8 @@ pub(crate) fn open(
     writable: bool,
     cache: Option<u64>,
     filter_cache: Option<u64>,
+    second_tier: Option<(PathBuf, u64)>,
+    memstore_bytes: Option<u64>,
     zstd_dictionary: Option<Contents>,
     master_key: Option<Key>,
     alternate_master_key: Option<Key>,
@@ -84,6 +97,8 @@ pub(crate) fn open(
         writable,
         cache,
         filter_cache,
+        second_tier,
+        memstore_bytes,
         zstd_dictionary,
         master_key,
         alternate_master_key,
@@ -94,14 +109,15 @@ pub(crate) fn open(
         accept_torn_logs,
     };
     py.detach(|| {
-        let options = options.of_regions()?;
+        let opened = Opened { path, options: options.of_regions()? };
+        let (path, options) = (&opened.path, opened.options.clone());
         let source = match (table, snapshot) {
             (Some(_), Some(_)) => return Err(Failure::argument("either a table or a snapshot is opened")),
             (Some(table), None) => Source::Table(HTable::open_with(path, table, options)?),
             (None, Some(name)) => Source::Table(HTable::open_snapshot_with(path, name, options)?),
-            (None, None) => of_path(&path, options)?,
+            (None, None) => of_path(path, options)?,
         };
-        Ok(Table(Held::new(source)))
+        Ok(Table(Held::new(source), opened))
     })
 }
 
@@ -114,6 +130,13 @@ fn of_path(path: &Path, options: RegionOptions) -> Result<Source> {
     match std::fs::metadata(&info) {
         Ok(_) => Ok(Source::Region(options.open(path)?)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            // The root of HBase has its tables in `data`; one of a table has only regions.
+            if path.join("data").is_dir() {
+                let path = path.display();
+                return Err(Failure::argument(format!(
+                    "{path}: a root directory needs a table or a snapshot"
+                )));
+            }
             Ok(Source::Table(HTable::open_dir(path, options)?))
         }
         Err(error) => Err(hregion::Error::io("open", &info, error).into()),
@@ -125,7 +148,8 @@ fn of_path(path: &Path, options: RegionOptions) -> Result<Source> {
 /// `splits` are the first ones of all regions but the first region. The other keywords are as for `open`.
 #[pyfunction]
 #[pyo3(signature = (root, table, families, *, splits=Vec::new(), cache=None, filter_cache=None,
-                    limit_block_bytes=None, limit_memory_bytes=None, limit_row_bytes=None, durability=None))]
+                    second_tier=None, memstore_bytes=None, limit_block_bytes=None, limit_memory_bytes=None,
+                    limit_row_bytes=None, durability=None))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn create(
     py: Python<'_>,
@@ -135,6 +159,8 @@ pub(crate) fn create(
     splits: Vec<Bytes>,
     cache: Option<u64>,
     filter_cache: Option<u64>,
+    second_tier: Option<(PathBuf, u64)>,
+    memstore_bytes: Option<u64>,
     limit_block_bytes: Option<usize>,
     limit_memory_bytes: Option<usize>,
     limit_row_bytes: Option<usize>,
@@ -147,15 +173,20 @@ pub(crate) fn create(
         writable: true,
         cache,
         filter_cache,
+        second_tier,
+        memstore_bytes,
         limit_block_bytes,
         limit_memory_bytes,
         limit_row_bytes,
         durability: durability.map(durability_of).transpose()?,
         ..Options::default()
     };
-    let options = options.of_regions()?;
-    let created = py.detach(|| HTable::create_with(root, table, &families, &splits, options))?;
-    Ok(Table(Held::new(Source::Table(created))))
+    py.detach(|| {
+        let opened = Opened { path: root, options: options.of_regions()? };
+        let options = opened.options.clone();
+        let created = HTable::create_with(&opened.path, table, &families, &splits, options)?;
+        Ok(Table(Held::new(Source::Table(created)), opened))
+    })
 }
 
 fn families_of(families: &Bound<'_, PyAny>) -> Result<Vec<Family>> {
@@ -164,7 +195,7 @@ fn families_of(families: &Bound<'_, PyAny>) -> Result<Vec<Family>> {
         for (name, versions) in families {
             named.push(Family::new(name.extract::<Bytes>()?.0).max_versions(versions.extract()?));
         }
-    } else if families.cast::<PyString>().is_ok() {
+    } else if is_bytes(families) {
         named.push(Family::new(families.extract::<Bytes>()?.0));
     } else {
         for name in families.try_iter()? {
@@ -172,14 +203,6 @@ fn families_of(families: &Bound<'_, PyAny>) -> Result<Vec<Family>> {
         }
     }
     Ok(named)
-}
-
-/// Returns the names of the snapshots under a root directory.
-#[pyfunction]
-pub(crate) fn snapshots(py: Python<'_>, root: PathBuf) -> Result<Vec<String>> {
-    let root = local(root)?;
-    let found = py.detach(|| HTable::list_snapshots(root))?;
-    Ok(found.into_iter().map(|snapshot| snapshot.name().to_owned()).collect())
 }
 
 /// The columns that are selected, and how they become record batches.
@@ -240,7 +263,7 @@ fn columns_of(
 
 fn names_of(columns: Option<Bound<'_, PyAny>>) -> Result<Vec<Column>> {
     let Some(columns) = columns else { return Ok(Vec::new()) };
-    if columns.cast::<PyString>().is_ok() || columns.cast::<pyo3::types::PyBytes>().is_ok() {
+    if is_bytes(&columns) {
         return Ok(vec![Column::from(columns.extract::<Bytes>()?)]);
     }
     let mut names = Vec::new();
@@ -259,7 +282,8 @@ impl Table {
     ///
     /// `columns` are names such as `"cf"` or `"cf:name"` (default: all). `versions` is the greatest number of
     /// versions of a column (default: 1). `time_range` is a tuple of milliseconds: the first, and the one
-    /// after the last. `filter` is an expression of HBase's filter language.
+    /// after the last. `filter` is an expression of HBase's filter language, as `bytes` if it has others than
+    /// those of UTF-8.
     #[pyo3(signature = (row, columns=None, *, versions=None, time_range=None, filter=None))]
     fn get(
         &self,
@@ -268,7 +292,7 @@ impl Table {
         columns: Option<Bound<'_, PyAny>>,
         versions: Option<u32>,
         time_range: Option<(i64, i64)>,
-        filter: Option<String>,
+        filter: Option<Bytes>,
     ) -> Result<Option<Row>> {
         let columns = names_of(columns)?;
         let selection = selection(columns, versions, time_range, filter);
@@ -278,16 +302,18 @@ impl Table {
     }
 
     /// Reads rows, and returns them in the order of `rows`; `None` for a row without cells. Faster than
-    /// single gets.
-    #[pyo3(signature = (rows, columns=None, *, versions=None))]
+    /// single gets. The other arguments are as for `get`.
+    #[pyo3(signature = (rows, columns=None, *, versions=None, time_range=None, filter=None))]
     fn get_many(
         &self,
         py: Python<'_>,
         rows: Vec<Bytes>,
         columns: Option<Bound<'_, PyAny>>,
         versions: Option<u32>,
+        time_range: Option<(i64, i64)>,
+        filter: Option<Bytes>,
     ) -> Result<Vec<Option<Row>>> {
-        let first = selection(names_of(columns)?, versions, None, None).of_get(Get::new(""))?;
+        let first = selection(names_of(columns)?, versions, time_range, filter).of_get(Get::new(""))?;
         let get = |Bytes(row): &Bytes| {
             let mut get = first.clone();
             get.set_row(row);
@@ -323,7 +349,7 @@ impl Table {
         invalid: Option<&str>,
         versions: Option<u32>,
         time_range: Option<(i64, i64)>,
-        filter: Option<String>,
+        filter: Option<Bytes>,
         limit: Option<u64>,
         reversed: bool,
         raw: bool,
@@ -402,21 +428,7 @@ impl Table {
         ttl: Option<Duration>,
         durability: Option<&str>,
     ) -> Result<()> {
-        let mut put = Put::new(row.0);
-        for (column, value) in pairs_of(&values)?.unwrap_or_default() {
-            let (family, qualifier) = Column::from(column.extract::<Bytes>()?).both()?;
-            let Bytes(value) = value.extract()?;
-            put = match timestamp {
-                Some(timestamp) => put.cell_at(family, qualifier, timestamp, value),
-                None => put.cell(family, qualifier, value),
-            };
-        }
-        if let Some(ttl) = ttl {
-            put = put.ttl(ttl);
-        }
-        if let Some(name) = durability {
-            put = put.durability(durability_of(name)?);
-        }
+        let put = put_of(row, &values, timestamp, ttl, durability)?;
         Ok(py.detach(|| of!(self, source => source.put(put)))?)
     }
 
@@ -431,21 +443,7 @@ impl Table {
         timestamp: Option<i64>,
         durability: Option<&str>,
     ) -> Result<()> {
-        let mut delete = Delete::new(row.0);
-        for column in names_of(columns)? {
-            delete = match (column.qualifier, timestamp) {
-                (Some(qualifier), Some(at)) => delete.column_at(column.family, qualifier, at),
-                (Some(qualifier), None) => delete.column(column.family, qualifier),
-                (None, Some(at)) => delete.family_at(column.family, at),
-                (None, None) => delete.family(column.family),
-            };
-        }
-        if let Some(timestamp) = timestamp {
-            delete = delete.timestamp(timestamp);
-        }
-        if let Some(name) = durability {
-            delete = delete.durability(durability_of(name)?);
-        }
+        let delete = delete_of(row, columns, timestamp, durability)?;
         Ok(py.detach(|| of!(self, source => source.delete(delete)))?)
     }
 
@@ -470,20 +468,117 @@ impl Table {
         value.map(i64::from_be_bytes).ok_or_else(|| Failure::argument("the counter has no value"))
     }
 
+    /// Appends bytes to the newest value of a column, and returns the new value. A value that is missing is
+    /// empty. `durability` is as for `put`.
+    #[pyo3(signature = (row, column, value, *, durability=None))]
+    fn append<'py>(
+        &self,
+        py: Python<'py>,
+        row: Bytes,
+        column: Bytes,
+        value: Bytes,
+        durability: Option<&str>,
+    ) -> Result<Bound<'py, PyBytes>> {
+        let (family, qualifier) = Column::from(column).both()?;
+        let mut append = Append::new(row.0).column(family.clone(), qualifier.clone(), value.0);
+        if let Some(name) = durability {
+            append = append.durability(durability_of(name)?);
+        }
+        let row = py.detach(|| of!(self, source => source.append(append)))?;
+        let value = row.value(&family, &qualifier).map(|value| PyBytes::new(py, value));
+        value.ok_or_else(|| Failure::argument("the column has no value"))
+    }
+
+    /// Writes values of a row, as `put`, if the newest value of a column is `expected`; if that is `None`, if
+    /// the column is missing or empty. Returns whether they were written. Nothing is written in between.
+    #[pyo3(signature = (row, column, expected, values, *, timestamp=None, ttl=None, durability=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are those of put, and of the condition")]
+    fn check_and_put(
+        &self,
+        py: Python<'_>,
+        row: Bytes,
+        column: Bytes,
+        expected: Option<Bytes>,
+        values: Bound<'_, PyMapping>,
+        timestamp: Option<i64>,
+        ttl: Option<Duration>,
+        durability: Option<&str>,
+    ) -> Result<bool> {
+        let check = check_of(&row, column, expected)?;
+        self.check_and(py, check.then(put_of(row, &values, timestamp, ttl, durability)?))
+    }
+
+    /// Deletes a row, or the given families and columns of it, as `delete`, if the newest value of a column
+    /// is `expected`; if that is `None`, if the column is missing or empty. Returns whether they were
+    /// deleted. Nothing is written in between.
+    #[pyo3(signature = (row, column, expected, columns=None, *, timestamp=None, durability=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are those of delete, and of the condition")]
+    fn check_and_delete(
+        &self,
+        py: Python<'_>,
+        row: Bytes,
+        column: Bytes,
+        expected: Option<Bytes>,
+        columns: Option<Bound<'_, PyAny>>,
+        timestamp: Option<i64>,
+        durability: Option<&str>,
+    ) -> Result<bool> {
+        let check = check_of(&row, column, expected)?;
+        self.check_and(py, check.then(delete_of(row, columns, timestamp, durability)?))
+    }
+
     /// Writes what is in memory to files.
     fn flush(&self, py: Python<'_>) -> Result<()> {
         Ok(py.detach(|| of!(self, source => source.flush()))?)
     }
 
-    /// Merges the files of each family to one, by a major compaction, and drops what was deleted.
-    fn compact(&self, py: Python<'_>) -> Result<()> {
-        py.detach(|| {
-            match &*self.0 {
-                Source::Table(table) => table.compact(Compaction::Major).map(drop)?,
-                Source::Region(region) => region.compact(Compaction::Major).map(drop)?,
-            }
-            Ok(())
-        })
+    /// Merges the files of each family to one, by a major compaction, and drops what was deleted. With
+    /// `major=False`, merges files of a family only if its policy selects some: by default, if there are
+    /// enough of similar size.
+    #[pyo3(signature = (*, major=true))]
+    fn compact(&self, py: Python<'_>, major: bool) -> Result<()> {
+        let compaction = if major { Compaction::Major } else { Compaction::Minor };
+        Ok(py.detach(|| of!(self, source => source.compact(compaction)))?)
+    }
+
+    /// The bounds of the regions that serve reads, in order, as tuples: the first row, and the one after the
+    /// last. The first and the last bound are empty. `scan` takes them, for example in several processes.
+    fn regions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let bounds =
+            |info: &RegionInfo| (PyBytes::new(py, info.start_key()), PyBytes::new(py, info.end_key()));
+        let bounds: Vec<_> = match &*self.0 {
+            Source::Table(table) => table.regions().iter().map(bounds).collect(),
+            Source::Region(region) => vec![bounds(region.info())],
+        };
+        PyList::new(py, bounds)
+    }
+
+    /// Reads and checks all files: checksums, order, indexes, Bloom filters, references, and the files of a
+    /// family against each other. Returns the faults, which are exceptions that are not raised. What is in
+    /// memory is not checked.
+    fn verify(&self, py: Python<'_>) -> Result<Vec<Py<PyBaseException>>> {
+        let (mut signals, mut faults) = (Signals::new(), Vec::new());
+        let raised = signals.raised();
+        let verified = py.detach(|| self.find_faults(&mut signals, &mut faults));
+        verified.map_err(|error| raised.take().map_or_else(|| error.into(), Failure::Python))?;
+        Ok(faults.into_iter().map(|fault| PyErr::from(Failure::from(fault)).into_value(py)).collect())
+    }
+
+    /// Takes a snapshot of a table that is open for writing. Flushes it before; no files are copied.
+    fn snapshot(&self, py: Python<'_>, name: &str) -> Result<()> {
+        let table = self.table("a snapshot")?;
+        Ok(py.detach(|| table.snapshot(name).map(drop))?)
+    }
+
+    /// Takes over the HFiles in a directory with one subdirectory for each family, as HBase's bulk loads and
+    /// `hregion bulkload` prepare it. The files are moved, not copied, so the directory must be on the same
+    /// file system. Returns the number of files that regions have taken over, and the paths of what was
+    /// passed over.
+    fn bulk_load(&self, py: Python<'_>, directory: PathBuf) -> Result<(usize, Vec<PathBuf>)> {
+        let directory = local(directory)?;
+        let table = self.table("a bulk load")?;
+        let done = py.detach(|| table.bulk_load(directory))?;
+        Ok((done.loaded, done.skipped))
     }
 
     /// Flushes, and closes all files. Later calls raise `ClosedError`.
@@ -515,11 +610,114 @@ impl Table {
     }
 }
 
+/// Reads the arguments of `put`.
+fn put_of(
+    row: Bytes,
+    values: &Bound<'_, PyMapping>,
+    timestamp: Option<i64>,
+    ttl: Option<Duration>,
+    durability: Option<&str>,
+) -> Result<Put> {
+    let mut put = Put::new(row.0);
+    for (column, value) in pairs_of(values)?.unwrap_or_default() {
+        let (family, qualifier) = Column::from(column.extract::<Bytes>()?).both()?;
+        let Bytes(value) = value.extract()?;
+        put = match timestamp {
+            Some(timestamp) => put.cell_at(family, qualifier, timestamp, value),
+            None => put.cell(family, qualifier, value),
+        };
+    }
+    if let Some(ttl) = ttl {
+        put = put.ttl(ttl);
+    }
+    if let Some(name) = durability {
+        put = put.durability(durability_of(name)?);
+    }
+    Ok(put)
+}
+
+/// Reads the arguments of `delete`.
+fn delete_of(
+    row: Bytes,
+    columns: Option<Bound<'_, PyAny>>,
+    timestamp: Option<i64>,
+    durability: Option<&str>,
+) -> Result<Delete> {
+    let mut delete = Delete::new(row.0);
+    for column in names_of(columns)? {
+        delete = match (column.qualifier, timestamp) {
+            (Some(qualifier), Some(at)) => delete.column_at(column.family, qualifier, at),
+            (Some(qualifier), None) => delete.column(column.family, qualifier),
+            (None, Some(at)) => delete.family_at(column.family, at),
+            (None, None) => delete.family(column.family),
+        };
+    }
+    if let Some(timestamp) = timestamp {
+        delete = delete.timestamp(timestamp);
+    }
+    if let Some(name) = durability {
+        delete = delete.durability(durability_of(name)?);
+    }
+    Ok(delete)
+}
+
+/// The condition that a column has a value; without one, that it is missing or empty.
+fn check_of(row: &Bytes, column: Bytes, expected: Option<Bytes>) -> Result<CheckAndMutate> {
+    let (family, qualifier) = Column::from(column).both()?;
+    Ok(match expected {
+        Some(Bytes(value)) => CheckAndMutate::if_equals(row.0.clone(), family, qualifier, value),
+        None => CheckAndMutate::if_not_exists(row.0.clone(), family, qualifier),
+    })
+}
+
+impl Table {
+    /// Adds the faults of all files. Signals are handled between regions.
+    fn find_faults(&self, signals: &mut Signals, faults: &mut Vec<Error>) -> Result<(), Error> {
+        let mut found = Vec::new();
+        let mut report = |_: &Path, report: Result<VerifyReport, Error>| match report {
+            Ok(report) => found.extend(report.faults),
+            Err(error) => found.push(error),
+        };
+        match &*self.0 {
+            Source::Table(table) => {
+                for region in table.regions() {
+                    signals.check()?;
+                    faults.extend(table.verify_region(&region, &mut report)?);
+                }
+            }
+            Source::Region(_) => {
+                let Opened { path, options } = &self.1;
+                let options = options.clone();
+                faults.extend(match path.is_dir() {
+                    true => options.verify(path, &mut report)?,
+                    false => options.verify_file(path, &mut report)?,
+                });
+            }
+        }
+        faults.append(&mut found);
+        Ok(())
+    }
+
+    /// The table of calls that need all regions of one.
+    fn table(&self, what: &str) -> Result<&HTable> {
+        match &*self.0 {
+            Source::Table(table) => Ok(table),
+            Source::Region(_) => {
+                Err(Failure::argument(format!("{what} needs a table, not a region or a file")))
+            }
+        }
+    }
+
+    fn check_and(&self, py: Python<'_>, check: CheckAndMutate) -> Result<bool> {
+        Ok(py.detach(|| of!(self, source => source.check_and_mutate(check)))?.success)
+    }
+}
+
 fn selection(
     columns: Vec<Column>,
     count: Option<u32>,
     time_range: Option<(i64, i64)>,
-    filter: Option<String>,
+    filter: Option<Bytes>,
 ) -> Selection {
     Selection { columns, versions: versions(count), time_range, filter, cache_blocks: None }
 }

@@ -4,6 +4,7 @@ import json
 import pathlib
 import pickle
 import threading
+from collections.abc import Mapping
 
 import hregion
 import pandas
@@ -153,6 +154,10 @@ def test_errors_have_kinds():
     with pytest.raises(ValueError):
         hregion.open(ROOT, "halves", snapshot="s")
     assert hregion.snapshots(ROOT) == []
+    with pytest.raises(hregion.NotFoundError):
+        hregion.snapshots(ROOT / "none")
+    with pytest.raises(ValueError, match="a root directory needs a table or a snapshot"):
+        hregion.open(ROOT)
     closed = table()
     closed.close()
     with pytest.raises(hregion.ClosedError):
@@ -184,6 +189,41 @@ def test_damaged_files_are_errors(tmp_path):
     path.write_bytes(sound[:-100])
     with pytest.raises(hregion.Error):
         hregion.open(path).scan().to_arrow()
+
+
+def test_rows_are_mappings_that_are_compared():
+    opened = table()
+    [first, second] = opened.scan(limit=2)
+    assert first == opened.get(first.key) and first != second
+    assert isinstance(first, Mapping)
+    assert set(first.cells) == set(opened.get(first.key).cells)
+    assert len({*first.cells, *second.cells}) == len(first.cells) + len(second.cells)
+
+
+def test_bytes_have_several_types_but_are_no_lists_of_numbers():
+    opened = table()
+    key = next(iter(opened.scan())).key
+    for given in (key, key.decode(), bytearray(key), memoryview(key)):
+        assert opened.get(given).key == key
+        assert [row.key for row in opened.scan(prefix=given)] == [key]
+    families = [opened.get(key, family) for family in (b"p", "p", bytearray(b"p"), memoryview(b"p"))]
+    assert families == [families[0]] * 4 and {cell.family for cell in families[0].cells} == {b"p"}
+    for given, kind in ((list(key), "list"), (tuple(key), "tuple"), (3, "int"), (None, "NoneType")):
+        with pytest.raises(TypeError, match=f"expected bytes or str, not {kind}"):
+            opened.get(given)
+
+
+def test_filters_have_any_bytes(tmp_path):
+    with hregion.create(tmp_path / "root", "t", "cf") as written:
+        written.put("a", {"cf:q": b"\xff\xfe"})
+        written.put("b", {"cf:q": "ä"})
+        keys = lambda filter: [row.key for row in written.scan(filter=filter)]
+        assert keys(b"ValueFilter(=, 'binary:\xff\xfe')") == [b"a"]
+        assert keys("ValueFilter(=, 'binary:ä')") == [b"b"]
+        rows = written.get_many(["a", "b"], filter="ValueFilter(=, 'binary:ä')")
+        assert [row and row.key for row in rows] == [None, b"b"]
+        late = written.get_many(["a", "b"], time_range=(0, 5))
+        assert late == [None, None]
 
 
 def test_threads_read_at_once():

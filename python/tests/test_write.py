@@ -50,6 +50,9 @@ def test_mappings_that_are_no_dicts_have_values_too(tmp_path):
     with hregion.create(tmp_path / "root", "t", mapping({"cf": 3})) as table:
         for timestamp, value in enumerate(("a", "b")):
             table.put("row", mapping({"cf:q": value}), timestamp=timestamp)
+        table.put("copy", table.get("row"))
+        assert table.get("copy").to_dict() == {b"cf:q": b"b"}
+        table.delete("copy")
         table.compact()
         assert [cell.value for cell in table.get("row", versions=0).cells] == [b"b", b"a"]
         typed = table.scan(columns=mapping({"cf:q": "utf8"}), row_key="utf8").to_arrow()
@@ -93,8 +96,9 @@ def test_what_cannot_be_written_is_refused(tmp_path):
             table.put("row", {"cf": "x"})
         with pytest.raises(ValueError):
             table.put("", {"cf:q": "x"})
-        with pytest.raises(TypeError):
-            table.put("row", {"cf:q": 1})
+        for value in (1, None, [65, 66]):
+            with pytest.raises(TypeError, match="expected bytes or str"):
+                table.put("row", {"cf:q": value})
         table.put("row", {"cf:q": "x"})
         with pytest.raises(hregion.Error) as error:
             table.increment("row", "cf:q")
@@ -106,6 +110,29 @@ def test_what_cannot_be_written_is_refused(tmp_path):
     with pytest.raises((hregion.Error, ValueError)):
         read_only.put("row", {"cf:q": "y"})
     assert read_only.get("row")["cf:q"] == b"x"
+
+
+def test_values_are_appended_and_written_on_conditions(tmp_path):
+    with hregion.create(tmp_path / "root", "t", "cf") as table:
+        assert table.append("row", "cf:log", "a") == b"a"
+        assert table.append("row", b"cf:log", b"\x00b", durability="SYNC_WAL") == b"a\x00b"
+        assert table.get("row")["cf:log"] == b"a\x00b"
+        with pytest.raises(ValueError, match="family:qualifier"):
+            table.append("row", "cf", "x")
+
+        assert table.check_and_put("row", "cf:owner", None, {"cf:owner": "ada"}, timestamp=5)
+        assert not table.check_and_put("row", "cf:owner", None, {"cf:owner": "zoe"})
+        assert not table.check_and_put("row", "cf:owner", "zoe", {"cf:owner": "x"})
+        assert table.check_and_put("row", "cf:owner", b"ada", {"cf:owner": "zoe", "cf:was": "ada"})
+        assert table.get("row", "cf:owner", versions=0).to_dict() == {b"cf:owner": b"zoe"}
+        assert not table.check_and_delete("row", "cf:owner", "ada")
+        assert table.check_and_delete("row", "cf:owner", "zoe", ["cf:owner"])
+        assert table.get("row").keys() == [b"cf:log", b"cf:was"]
+        assert table.check_and_delete("row", "cf:owner", None)
+        assert table.get("row") is None
+        with pytest.raises(hregion.Error) as error:
+            table.check_and_put("row", "none:q", None, {"cf:q": "x"})
+        assert error.value.kind == "NoSuchFamily"
 
 
 def test_other_threads_run_while_a_table_that_was_not_closed_is_dropped(tmp_path):

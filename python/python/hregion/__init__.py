@@ -1,11 +1,15 @@
 """HBase's tables, snapshots and files, read and written without a cluster and without a JVM."""
 
+from collections.abc import Mapping as _Mapping
+
 from ._hregion import (
     Cell,
     ClosedError,
     CorruptError,
     Error,
     NotFoundError,
+    Recovery,
+    RegionRecovery,
     Row,
     RowIterator,
     Scan,
@@ -13,8 +17,11 @@ from ._hregion import (
     UnsupportedError,
     ValueMismatchError,
     __version__,
+    clone_snapshot,
     create,
+    delete_snapshot,
     open,
+    recover,
     snapshots,
 )
 
@@ -24,6 +31,8 @@ __all__ = [
     "CorruptError",
     "Error",
     "NotFoundError",
+    "Recovery",
+    "RegionRecovery",
     "Row",
     "RowIterator",
     "Scan",
@@ -31,7 +40,13 @@ __all__ = [
     "UnsupportedError",
     "ValueMismatchError",
     "__version__",
+    "clone_snapshot",
     "create",
+    "delete_snapshot",
     "open",
+    "recover",
     "snapshots",
 ]
+
+# A row is taken where a mapping is.
+_Mapping.register(Row)

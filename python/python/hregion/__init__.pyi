@@ -1,16 +1,24 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar, final, overload
+from typing import Any, Protocol, TypeVar, final, overload
 
 import pandas
 import polars
 import pyarrow
 
 _T = TypeVar("_T")
-_Bytes = bytes | str
+_K_co = TypeVar("_K_co", covariant=True)
+_V_co = TypeVar("_V_co", covariant=True)
+_Bytes = bytes | bytearray | memoryview | str
 _Path = str | os.PathLike[str]
+
+class _Pairs(Protocol[_K_co, _V_co]):
+    """A mapping of either type of names: the keys of `Mapping` have one type exactly."""
+
+    def items(self) -> Iterable[tuple[_K_co, _V_co]]: ...
 
 __all__ = [
     "Cell",
@@ -18,6 +26,8 @@ __all__ = [
     "CorruptError",
     "Error",
     "NotFoundError",
+    "Recovery",
+    "RegionRecovery",
     "Row",
     "RowIterator",
     "Scan",
@@ -25,8 +35,11 @@ __all__ = [
     "UnsupportedError",
     "ValueMismatchError",
     "__version__",
+    "clone_snapshot",
     "create",
+    "delete_snapshot",
     "open",
+    "recover",
     "snapshots",
 ]
 
@@ -76,6 +89,34 @@ class Row:
     def __iter__(self) -> Iterator[bytes]: ...
 
 @final
+class Recovery:
+    @property
+    def regions(self) -> list[RegionRecovery]: ...
+    @property
+    def logs(self) -> list[Path]: ...
+    @property
+    def torn(self) -> list[str]: ...
+
+@final
+class RegionRecovery:
+    @property
+    def table(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def edits(self) -> int: ...
+    @property
+    def cells(self) -> int: ...
+    @property
+    def skipped(self) -> int: ...
+    @property
+    def flushed(self) -> list[str]: ...
+    @property
+    def warnings(self) -> list[str]: ...
+
+@final
 class RowIterator:
     def __iter__(self) -> RowIterator: ...
     def __next__(self) -> Row: ...
@@ -100,7 +141,7 @@ class Table:
         *,
         versions: int | None = None,
         time_range: tuple[int, int] | None = None,
-        filter: str | None = None,
+        filter: _Bytes | None = None,
     ) -> Row | None: ...
     def get_many(
         self,
@@ -108,6 +149,8 @@ class Table:
         columns: _Bytes | Iterable[_Bytes] | None = None,
         *,
         versions: int | None = None,
+        time_range: tuple[int, int] | None = None,
+        filter: _Bytes | None = None,
     ) -> list[Row | None]: ...
     def scan(
         self,
@@ -121,7 +164,7 @@ class Table:
         invalid: str | None = None,
         versions: int | None = None,
         time_range: tuple[int, int] | None = None,
-        filter: str | None = None,
+        filter: _Bytes | None = None,
         limit: int | None = None,
         reversed: bool = False,
         raw: bool = False,
@@ -133,7 +176,7 @@ class Table:
     def put(
         self,
         row: _Bytes,
-        values: Mapping[_Bytes, _Bytes],
+        values: _Pairs[_Bytes, _Bytes],
         *,
         timestamp: int | None = None,
         ttl: timedelta | None = None,
@@ -150,8 +193,36 @@ class Table:
     def increment(
         self, row: _Bytes, column: _Bytes, amount: int = 1, *, durability: str | None = None
     ) -> int: ...
+    def append(
+        self, row: _Bytes, column: _Bytes, value: _Bytes, *, durability: str | None = None
+    ) -> bytes: ...
+    def check_and_put(
+        self,
+        row: _Bytes,
+        column: _Bytes,
+        expected: _Bytes | None,
+        values: _Pairs[_Bytes, _Bytes],
+        *,
+        timestamp: int | None = None,
+        ttl: timedelta | None = None,
+        durability: str | None = None,
+    ) -> bool: ...
+    def check_and_delete(
+        self,
+        row: _Bytes,
+        column: _Bytes,
+        expected: _Bytes | None,
+        columns: _Bytes | Iterable[_Bytes] | None = None,
+        *,
+        timestamp: int | None = None,
+        durability: str | None = None,
+    ) -> bool: ...
     def flush(self) -> None: ...
-    def compact(self) -> None: ...
+    def compact(self, *, major: bool = True) -> None: ...
+    def regions(self) -> list[tuple[bytes, bytes]]: ...
+    def verify(self) -> list[Exception]: ...
+    def snapshot(self, name: str) -> None: ...
+    def bulk_load(self, directory: _Path) -> tuple[int, list[Path]]: ...
     def close(self) -> None: ...
     def __enter__(self) -> Table: ...
     def __exit__(
@@ -169,6 +240,8 @@ def open(
     writable: bool = False,
     cache: int | None = None,
     filter_cache: int | None = None,
+    second_tier: tuple[_Path, int] | None = None,
+    memstore_bytes: int | None = None,
     zstd_dictionary: bytes | _Path | None = None,
     master_key: bytes | None = None,
     alternate_master_key: bytes | None = None,
@@ -181,14 +254,19 @@ def open(
 def create(
     root: _Path,
     table: str,
-    families: str | Iterable[_Bytes] | Mapping[_Bytes, int],
+    families: _Bytes | Iterable[_Bytes] | _Pairs[_Bytes, int],
     *,
     splits: Sequence[_Bytes] = ...,
     cache: int | None = None,
     filter_cache: int | None = None,
+    second_tier: tuple[_Path, int] | None = None,
+    memstore_bytes: int | None = None,
     limit_block_bytes: int | None = None,
     limit_memory_bytes: int | None = None,
     limit_row_bytes: int | None = None,
     durability: str | None = None,
 ) -> Table: ...
+def clone_snapshot(root: _Path, snapshot: str, table: str) -> None: ...
+def delete_snapshot(root: _Path, snapshot: str) -> None: ...
+def recover(root: _Path, *, dry_run: bool = False, accept_torn_logs: bool = False) -> Recovery: ...
 def snapshots(root: _Path) -> list[str]: ...

@@ -1,0 +1,131 @@
+//! Calls on a root directory: snapshots, and the recovery of logs.
+
+use crate::arguments::local;
+use crate::error::{Failure, Result};
+use hregion::{Error, Region, RegionOutcome, RegionRecovery as HRegionRecovery, Table as HTable};
+use pyo3::prelude::*;
+use std::path::PathBuf;
+
+/// Returns the names of the snapshots under a root directory.
+#[pyfunction]
+pub(crate) fn snapshots(py: Python<'_>, root: PathBuf) -> Result<Vec<String>> {
+    let root = local(root)?;
+    let found = py.detach(|| {
+        // A root without snapshots need not have a directory of them.
+        std::fs::metadata(&root).map_err(|error| Error::io("list", &root, error))?;
+        HTable::list_snapshots(root)
+    })?;
+    Ok(found.into_iter().map(|snapshot| snapshot.name().to_owned()).collect())
+}
+
+/// Creates a table with the content and the settings of a snapshot. No files are copied.
+#[pyfunction]
+pub(crate) fn clone_snapshot(py: Python<'_>, root: PathBuf, snapshot: &str, table: &str) -> Result<()> {
+    let root = local(root)?;
+    py.detach(|| Ok(HTable::clone_snapshot(root, snapshot, table, Region::options())?.close()?))
+}
+
+/// Removes a snapshot. Its files stay, in the table or in the archive.
+#[pyfunction]
+pub(crate) fn delete_snapshot(py: Python<'_>, root: PathBuf, snapshot: &str) -> Result<()> {
+    let root = local(root)?;
+    Ok(py.detach(|| HTable::delete_snapshot(root, snapshot))?)
+}
+
+/// What a recovery has done, or would do.
+#[pyclass(frozen, get_all, module = "hregion", name = "Recovery")]
+pub(crate) struct Recovery {
+    /// The regions with edits in the logs, or with recovered edits.
+    regions: Vec<RegionRecovery>,
+    /// The logs, with the paths that they had under `WALs/`.
+    logs: Vec<PathBuf>,
+    /// Messages about logs that end within an entry.
+    torn: Vec<String>,
+}
+
+/// What a recovery has done to a region, or would do.
+#[pyclass(frozen, get_all, module = "hregion", name = "RegionRecovery")]
+#[derive(Clone)]
+pub(crate) struct RegionRecovery {
+    table: String,
+    /// The encoded name of the region.
+    region: String,
+    /// `replayed`; `parent` if the edits stay in recovered edits, as the region was split or merged; `gone`
+    /// if the region has no directory, or one with nothing but recovered edits.
+    outcome: &'static str,
+    /// The number of entries with cells of the region.
+    edits: u64,
+    /// The number of their cells.
+    cells: u64,
+    /// The number of cells that were not replayed: they are in files, or no family has them.
+    skipped: u64,
+    /// The names of the files that were written.
+    flushed: Vec<String>,
+    /// Messages about what was passed over when the region was opened.
+    warnings: Vec<String>,
+}
+
+#[pymethods]
+impl Recovery {
+    fn __repr__(&self) -> String {
+        format!("Recovery({} regions, {} logs)", self.regions.len(), self.logs.len())
+    }
+}
+
+#[pymethods]
+impl RegionRecovery {
+    fn __repr__(&self) -> String {
+        format!("RegionRecovery({}, {}, {}, {} cells)", self.table, self.region, self.outcome, self.cells)
+    }
+}
+
+impl From<HRegionRecovery> for RegionRecovery {
+    fn from(region: HRegionRecovery) -> Self {
+        Self {
+            table: region.table.to_string(),
+            region: region.region,
+            outcome: match region.outcome {
+                RegionOutcome::Parent => "parent",
+                RegionOutcome::Gone => "gone",
+                _ => "replayed",
+            },
+            edits: region.replayed.edits,
+            cells: region.replayed.cells,
+            skipped: region.replayed.skipped,
+            flushed: region.replayed.flushed,
+            warnings: region.warnings.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// Recovers the tables under a root directory whose servers have died: replays their logs (`WALs/`), and
+/// moves them to `oldWALs/`. No server may be running. Can be repeated after a failure. With `dry_run=True`,
+/// nothing is changed.
+///
+/// A log that is torn though another followed it is an error, unless `accept_torn_logs` is true: then writes
+/// may be missing.
+#[pyfunction]
+#[pyo3(signature = (root, *, dry_run=false, accept_torn_logs=false))]
+pub(crate) fn recover(
+    py: Python<'_>,
+    root: PathBuf,
+    dry_run: bool,
+    accept_torn_logs: bool,
+) -> Result<Recovery> {
+    let root = local(root)?;
+    std::fs::metadata(&root).map_err(|error| Error::io("open", &root, error))?;
+    // Elsewhere there would be nothing to recover, and no error.
+    if !root.join("data").is_dir() {
+        return Err(Failure::unsupported(format!("{}: not a root directory: no data in it", root.display())));
+    }
+    let options = Region::options().accept_torn_logs(accept_torn_logs);
+    let done = py.detach(|| match dry_run {
+        true => HTable::plan_recovery(root, options),
+        false => HTable::recover(root, options),
+    })?;
+    Ok(Recovery {
+        regions: done.regions.into_iter().map(RegionRecovery::from).collect(),
+        logs: done.logs,
+        torn: done.torn.iter().map(ToString::to_string).collect(),
+    })
+}
