@@ -7,7 +7,7 @@ use super::durable::{
 };
 use super::file_name::new_file_name;
 use super::table_regions::LISTINGS;
-use super::tracker::{DEFAULT, IMPL, StoreFileTracker};
+use super::tracker::{DEFAULT, IMPL, LIST, StoreFileTracker, TrackedBy};
 use crate::binary::StringBinary;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, read_file};
@@ -180,18 +180,35 @@ pub(super) fn create_whole_descriptor(
     write_descriptor(storage, owner, 1, true, &bytes)
 }
 
-/// Writes the descriptor of a new region into its directory, which may have some of a creation that was
-/// interrupted: it gets a greater number than those, which are removed then. No name is written again: a
-/// request to remove a file may be carried out late, if it had no answer.
+/// Returns the descriptor of a new table in a storage without renames: lists track the files of all families,
+/// whatever it says (HBase: `clone_snapshot` with CLONE_SFT).
+pub(super) fn with_lists(descriptor: &TableDescriptor) -> TableDescriptor {
+    let is_by_list = |descriptor: &TableDescriptor, family: &Family| {
+        StoreFileTracker::from_settings(|key| descriptor.setting(family.name(), key))
+            .is_ok_and(|tracker| tracker.source == TrackedBy::List)
+    };
+    if descriptor.families().all(|family| is_by_list(descriptor, family)) {
+        return descriptor.clone();
+    }
+    let changed = descriptor.with_setting(IMPL, Some(LIST));
+    let others = changed.families().filter(|family| !is_by_list(&changed, family));
+    let others: Vec<Family> = others.map(|family| family.clone().configuration(IMPL, LIST)).collect();
+    changed.with_families(&others)
+}
+
+/// Writes the descriptor of a new region or table into its directory, which may have some of a creation that
+/// was interrupted: it gets a greater number than those, and than `after`. They are removed then. No name is
+/// written again: a request to remove a file may be carried out late, if it had no answer.
 pub(super) fn create_latest_descriptor(
     storage: &Arc<dyn Storage>,
     owner: &Path,
     descriptor: &TableDescriptor,
+    after: u64,
 ) -> Result<()> {
     let bytes = descriptor.to_file();
     check_readable(&bytes)?;
     let dir = owner.join(TABLE_DESC_DIR);
-    let (mut latest, mut left) = (0, Vec::new());
+    let (mut latest, mut left) = (after, Vec::new());
     for entry in list_if_exists(&**storage, &dir)?.unwrap_or_default() {
         let Some(name) = entry.utf8_name().filter(|_| !entry.is_dir) else { continue };
         let Some((number, _)) = descriptor_number(name) else { continue };

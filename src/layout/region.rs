@@ -723,7 +723,7 @@ pub(super) fn fill(
         let new = TableDescriptor::new(info.table().clone(), families);
         let is_whole = !storage.can_rename(dir) || has_lists(&**storage, dir, families)?;
         let new = if is_whole { new } else { with_tracker(&new) };
-        create_latest_descriptor(storage, dir, &new)?;
+        create_latest_descriptor(storage, dir, &new, 0)?;
     }
     write_file(storage, &dir.join(REGION_INFO), &info.to_file())?;
     sync_dir(&**storage, parent(dir))

@@ -44,6 +44,10 @@
 //! parent has no region info: the change is over, and the children are regions. So it is with the request
 //! that makes the parent's region info, if a child has a store file of its own, or edits: no child has any
 //! before the change is made, and one with rows has some once no reference of it is left to the parent.
+//!
+//! There, a table with files, a clone, is created in the same way: by a change without parents, whose
+//! children are all of its regions. Until it is made, no process takes the directory for a table. The file of
+//! one that was undone stays, so that what is left of its children, or appears late, is never a region.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
@@ -64,8 +68,10 @@ use std::sync::Arc;
 
 /// The beginning of the name of the file of a change.
 const CHANGE: &str = ".change.";
-/// The size limit of the file of a change.
-const CHANGE_BYTES: u64 = 64 << 10;
+/// The size limit of the file of a change, which may have all regions of a table.
+const CHANGE_BYTES: u64 = 16 << 20;
+/// The line in place of the parents if there are none.
+const CREATION: &str = "creation";
 const FAULTS: Faults = Faults {
     line: "a change of regions with a line that is neither a parent nor a child",
     no_checksum: "a change of regions without a checksum at its end",
@@ -101,7 +107,8 @@ pub(crate) struct Changes {
     pub(crate) unfinished: Vec<RegionChange>,
     /// Those without a parent's directory, or, in a storage without renames, without a parent that is a
     /// region, or with a child that was written to: they have been made; or they have not, and HBase has
-    /// replaced the parents by younger regions, which replace the children, too.
+    /// replaced the parents by younger regions, which replace the children, too. And creations that have been
+    /// made.
     pub(crate) over: Vec<RegionChange>,
     /// Those that were undone. What may be left of their children is no region.
     pub(crate) undone: Vec<RegionChange>,
@@ -120,7 +127,7 @@ impl Changes {
 pub(crate) struct RegionChange {
     /// The table's directory.
     table: PathBuf,
-    /// The encoded names of the regions that are replaced.
+    /// The encoded names of the regions that are replaced; none if the table is created.
     parents: Vec<String>,
     /// The encoded names of the new regions.
     children: Vec<String>,
@@ -153,9 +160,19 @@ impl RegionChange {
         &self.parents
     }
 
+    /// Whether the change is the creation of a table.
+    pub(crate) fn is_creation(&self) -> bool {
+        self.parents.is_empty()
+    }
+
     /// Returns the encoded names of the new regions.
     pub(crate) fn children(&self) -> &[String] {
         &self.children
+    }
+
+    /// Whether one of some regions, by encoded name, is a new region of the change.
+    pub(super) fn has_any_child(&self, names: &[String]) -> bool {
+        names.iter().any(|name| self.children.contains(name))
     }
 
     /// Returns the table's directory.
@@ -170,16 +187,22 @@ impl RegionChange {
     }
 
     fn to_bytes(&self, state: ChangeState) -> Vec<u8> {
+        let creation = self.is_creation().then(|| format!("{CREATION}\n"));
         let parents = self.parents.iter().map(|name| format!("parent {name}\n"));
         let children = self.children.iter().map(|name| format!("child {name}\n"));
-        let text = parents.chain(children).collect::<String>() + state.line();
+        let text = creation.into_iter().chain(parents).chain(children).collect::<String>() + state.line();
         seal(&text)
     }
 
     fn parse(table: &Path, bytes: &[u8]) -> Result<(Self, ChangeState), Corruption> {
         let text = unseal(bytes, FAULTS)?;
         let (mut change, mut state) = (Self::new(table, [], []), ChangeState::Announced);
+        let mut is_creation = false;
         for line in text.lines() {
+            if line == CREATION {
+                is_creation = true;
+                continue;
+            }
             let says = |other: &ChangeState| other.line().trim_end() == line;
             if let Some(found) = [ChangeState::Made, ChangeState::Undone].into_iter().find(says) {
                 state = found;
@@ -192,7 +215,7 @@ impl RegionChange {
             };
             names.0.push(names.1.to_owned());
         }
-        if change.parents.is_empty() || change.children.is_empty() {
+        if change.is_creation() != is_creation || change.children.is_empty() {
             return Err(Corruption::Malformed("a change of regions without a parent or a child"));
         }
         Ok((change, state))
@@ -227,6 +250,7 @@ impl RegionChange {
             }
             let has_dir = has_dir_of(&change.parents, entries);
             let is_over = match state {
+                _ if change.is_creation() => state == ChangeState::Made,
                 ChangeState::Announced if has_dir && !storage.can_rename(table) => {
                     !has_region_of(storage, table, &change.parents)?
                         || has_writes_to(storage, table, &change.children)?
@@ -376,12 +400,13 @@ impl RegionChange {
     }
 
     /// Removes what is left of the children of a change that was undone, and its file once no parent is
-    /// among the entries of the table's directory.
+    /// among the entries of the table's directory. That of a creation stays.
     pub(crate) fn clean_up(&self, storage: &dyn Storage, entries: &[DirEntry]) -> Result<()> {
         if has_dir_of(&self.children, entries) {
             self.remove_children(storage)?;
         }
-        if has_dir_of(&self.parents, entries) { Ok(()) } else { self.forget(storage) }
+        let is_kept = self.is_creation() || has_dir_of(&self.parents, entries);
+        if is_kept { Ok(()) } else { self.forget(storage) }
     }
 }
 
@@ -484,7 +509,17 @@ mod tests {
         }
         let bytes = change().to_bytes(ChangeState::Announced);
         let sealed = |text: &str| format!("{text}crc32c {:08x}\n", crc32c(text.as_bytes()));
-        for text in ["child 1\n", "parent ../1\nchild 2\n", "parent 1\nchild\n", "parent 1\nchild 2\nx\n"] {
+        let creation = RegionChange::new(Path::new("/t"), [], change().children);
+        let created = creation.to_bytes(ChangeState::Made);
+        assert_eq!(RegionChange::parse(Path::new("/t"), &created), Ok((creation, ChangeState::Made)));
+        for text in [
+            "child 1\n",
+            "creation\n",
+            "creation\nparent 1\nchild 2\n",
+            "parent ../1\nchild 2\n",
+            "parent 1\nchild\n",
+            "parent 1\nchild 2\nx\n",
+        ] {
             for text in [text.to_owned(), sealed(text)] {
                 assert!(RegionChange::parse(Path::new("/t"), text.as_bytes()).is_err(), "{text:?}");
             }
@@ -615,6 +650,48 @@ mod tests {
             let number = usize::from(is_written);
             assert_eq!((found.over.len(), found.unfinished.len()), (number, 1 - number), "{file}");
             assert_eq!(found.hidden(&[]).is_empty(), is_written, "{file}");
+        }
+    }
+
+    /// Whoever creates the table may have lost the lock of the root.
+    #[test]
+    fn the_regions_of_a_creation_are_hidden_until_it_is_made() {
+        for is_made in [true, false] {
+            let faulty = FaultyStorage::new();
+            faulty.has_objects();
+            let storage: Arc<dyn Storage> = Arc::new(faulty.clone());
+            let (table, change) =
+                (Path::new("/t"), RegionChange::new(Path::new("/t"), [], change().children));
+            let mut made = BTreeSet::new();
+            let mut read = || {
+                let entries = storage.list_dir(table).unwrap();
+                RegionChange::among(&*storage, table, &entries, &mut made).unwrap()
+            };
+            change.begin(&storage).unwrap();
+            for child in change.children() {
+                write_file(&storage, &table.join(child).join(REGION_INFO), b"info").unwrap();
+            }
+            let found = read().unwrap();
+            assert_eq!((found.unfinished.len(), found.over.len(), found.hidden(&[]).len()), (1, 0, 2));
+            if is_made {
+                change.publish(&*storage).unwrap();
+                assert!(change.settle(&*storage).unwrap());
+                assert!(read().is_none(), "the directory must be listed again");
+                let found = read().unwrap();
+                assert_eq!((found.over.len(), found.hidden(&[]).len()), (1, 0));
+                change.forget(&*storage).unwrap();
+                assert!(read().unwrap().hidden(&[]).is_empty());
+                continue;
+            }
+            assert!(!change.settle(&*storage).unwrap());
+            assert!(change.publish(&*storage).is_err());
+            // A request of it is carried out late.
+            write_file(&storage, &table.join(&change.children()[0]).join(REGION_INFO), b"info").unwrap();
+            let found = read().unwrap();
+            assert_eq!((found.undone.len(), found.hidden(&[]).len()), (1, 2));
+            change.clean_up(&*storage, &storage.list_dir(table).unwrap()).unwrap();
+            let names: Vec<_> = storage.list_dir(table).unwrap().into_iter().map(|e| e.name).collect();
+            assert_eq!(names, [change.path().file_name().unwrap()]);
         }
     }
 

@@ -36,11 +36,21 @@ impl RootTree {
     ///
     /// Of kind [`Locked`](crate::ErrorKind::Locked) if another process, or another thread, has it locked.
     pub(super) fn lock(&self, storage: &dyn Storage) -> Result<FileLock> {
-        let path = self.root.path.join(LOCK);
-        storage.lock(&path).map_err(|error| match error.kind() {
+        storage.lock(&self.root.path.join(LOCK)).map_err(|error| self.not_locked(error))
+    }
+
+    /// Fails if the [lock](Self::lock) is not held any more. Asked right before what it protects is
+    /// committed.
+    pub(super) fn check_lock(&self, lock: &FileLock) -> Result<()> {
+        lock.check().map_err(|error| self.not_locked(error))
+    }
+
+    #[cold]
+    fn not_locked(&self, error: io::Error) -> Error {
+        match error.kind() {
             io::ErrorKind::WouldBlock => Error::being_recovered(&self.root.path, &error),
-            _ => Error::io("lock", &path, error),
-        })
+            _ => Error::io("lock", &self.root.path.join(LOCK), error),
+        }
     }
 
     /// Lists a directory; `None` if it does not exist.

@@ -8,6 +8,8 @@
 //!         .snapshotinfo                       SnapshotDescription
 //!         data.manifest                       manifest: descriptor, regions, names of store files
 //!         region-manifest.<region>            one region, until data.manifest exists
+//! <root>/.hregion.deleted-snapshots/<snapshot>
+//!                                             in a storage without renames: the name is not used again
 //! ```
 //!
 //! A snapshot has no data of its own: its store files are those of the table, of the archive once the table
@@ -49,6 +51,10 @@ const DATA_MANIFEST: &str = "data.manifest";
 /// The prefix of the manifest of one region, before its encoded name.
 const REGION_MANIFEST: &str = "region-manifest.";
 
+/// The directory of the names of snapshots that were removed, within the root: in that of the snapshots,
+/// HBase's cleaner takes each for a snapshot that cannot be read. Only in a storage without renames.
+const DELETED: &str = ".hregion.deleted-snapshots";
+
 /// The size limit of a `.snapshotinfo`, which may contain the permissions of many users.
 const SNAPSHOT_INFO_BYTES: u64 = 16 << 20;
 
@@ -89,8 +95,12 @@ pub(crate) fn list_snapshots(storage: &dyn Storage, root: &Path) -> Result<Vec<S
         {
             let manifest = dir.join(name).join(DATA_MANIFEST);
             // A larger one is not written here, so it has no seal.
-            let may_be_sealed = |entry: DirEntry| entry.len <= MANIFEST_BYTES;
-            if tree.listings(storage).file(&manifest)?.is_some_and(may_be_sealed)
+            let may_be_sealed = |entry: &DirEntry| entry.len <= MANIFEST_BYTES;
+            let entry = tree.listings(storage).file(&manifest)?;
+            if entry.is_none() && is_deleted(&tree, storage, name)? {
+                continue;
+            }
+            if entry.as_ref().is_some_and(may_be_sealed)
                 && let Some(bytes) = tree.read(storage, &manifest, MANIFEST_BYTES)?
             {
                 let taken = sealed_description(&bytes).map_err(|corruption| corruption.at(&manifest, 0))?;
@@ -100,6 +110,17 @@ pub(crate) fn list_snapshots(storage: &dyn Storage, root: &Path) -> Result<Vec<S
         }
     }
     Ok(found)
+}
+
+/// Returns the path of the file that says that a snapshot of a name was removed.
+fn deleted(tree: &RootTree, name: &str) -> PathBuf {
+    tree.root().path.join(DELETED).join(name)
+}
+
+/// Whether a snapshot of a name was removed, in a storage without renames.
+fn is_deleted(tree: &RootTree, storage: &dyn Storage, name: &str) -> Result<bool> {
+    let deleted = deleted(tree, name);
+    Ok(!storage.can_rename(&deleted) && tree.listings(storage).file(&deleted)?.is_some())
 }
 
 fn read_description(

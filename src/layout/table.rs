@@ -1,17 +1,20 @@
 //! Atomic creation of directories: regions, and tables with all of their regions (HBase:
 //! `CreateTableProcedure`, which builds a table under `.tmp` and renames it).
 
-use super::descriptor::create_descriptor;
+use super::descriptor::{create_descriptor, create_latest_descriptor};
 use super::durable::{create_dir, exists, list_if_exists, move_dir, parent, remove_tree, sync_dir};
 use super::file_name::new_file_name;
 use super::region::{REGION_INFO, already_exists, check_tracked_by_list, fill};
+use super::region_change::RegionChange;
 use super::root::Root;
 use super::root_tree::RootTree;
+use super::table_regions::TableListing;
 use crate::binary::is_hex;
 use crate::error::{Error, Result};
 use crate::io::{DirEntry, Storage};
 use crate::schema::{Family, RegionInfo, TableDescriptor};
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,27 +60,100 @@ fn create_table_in_place(
 ) -> Result<()> {
     let families: Vec<Family> = descriptor.families().cloned().collect();
     check_tracked_by_list(&families, Some(descriptor))?;
-    let _lock = RootTree::new(root).lock(&**storage)?;
-    if let Some(entries) = list_if_exists(&**storage, path)? {
-        // An interrupted creation leaves regions of which there is only the key range.
-        for entry in &entries {
-            let files =
-                if entry.is_dir { list_if_exists(&**storage, &path.join(&entry.name))? } else { None };
-            let is_left_over = |file: &DirEntry| !file.is_dir && file.name == REGION_INFO;
-            if !files.is_some_and(|files| files.iter().all(is_left_over)) {
-                return Err(already_exists(path));
-            }
-        }
-        remove_tree(&**storage, path)?;
-    }
+    let tree = RootTree::new(root);
+    let lock = tree.lock(&**storage)?;
+    let undone = clear_creations(&**storage, path)?;
     let each =
         |region: &RegionInfo| fill(storage, &path.join(region.encoded_name()), region, &families, false);
+    if !undone.is_empty() {
+        // One of them may have a descriptor, or get one late.
+        let names = regions.iter().map(RegionInfo::encoded_name).collect();
+        let new = NewTable { path, descriptor, regions: names, undone: &undone };
+        return new.create(storage, || regions.iter().try_for_each(each), || tree.check_lock(&lock));
+    }
     regions.iter().try_for_each(each).inspect_err(|_| {
         // What remains is removed by the next creation.
         let _ = remove_tree(&**storage, path);
     })?;
     // If this fails, the descriptor may be there, and others may have written to the table.
     create_descriptor(storage, path, descriptor)
+}
+
+/// Undoes the creations of a table that were interrupted in a storage without renames, so that it can be
+/// created. The root must be locked. Returns the announced ones, also those that were undone before.
+///
+/// # Errors
+///
+/// Of kind [`std::io::ErrorKind::AlreadyExists`] if the table exists.
+pub(super) fn clear_creations(storage: &dyn Storage, path: &Path) -> Result<Vec<RegionChange>> {
+    let listing = TableListing::read(storage, path)?;
+    let undone = listing.undone().iter().filter(|change| change.is_creation());
+    let mut undone: Vec<RegionChange> = undone.cloned().collect();
+    for change in listing.changes() {
+        if !change.is_creation() || change.settle(storage)? {
+            return Err(already_exists(path));
+        }
+        undone.push(change.clone());
+    }
+    if !undone.is_empty() {
+        return match listing.regions_after(storage, &[])?.is_empty() {
+            true => listing.forget_over(storage).map(|()| undone),
+            false => Err(already_exists(path)),
+        };
+    }
+    let Some(entries) = list_if_exists(storage, path)? else { return Ok(undone) };
+    // A creation that was not announced leaves regions of which there is only the key range.
+    for entry in &entries {
+        let files = if entry.is_dir { list_if_exists(storage, &path.join(&entry.name))? } else { None };
+        let is_left_over = |file: &DirEntry| !file.is_dir && file.name == REGION_INFO;
+        if !files.is_some_and(|files| files.iter().all(is_left_over)) {
+            return Err(already_exists(path));
+        }
+    }
+    remove_tree(storage, path)?;
+    Ok(undone)
+}
+
+/// A table that is created in a storage without renames. Its regions are announced, and are none before one
+/// conditional put says that the creation is made: see [`RegionChange`].
+pub(super) struct NewTable<'t> {
+    pub(super) path: &'t Path,
+    pub(super) descriptor: &'t TableDescriptor,
+    /// The encoded names of the regions.
+    pub(super) regions: Vec<String>,
+    /// What [`clear_creations`] has returned.
+    pub(super) undone: &'t [RegionChange],
+}
+
+impl NewTable<'_> {
+    /// Creates the table. `fill` writes the regions. After a failure or a crash the table is either complete
+    /// or does not exist. The root must be locked, which `check_lock` asks.
+    pub(super) fn create(
+        self,
+        storage: &Arc<dyn Storage>,
+        fill: impl FnOnce() -> Result<()>,
+        check_lock: impl Fn() -> Result<()>,
+    ) -> Result<()> {
+        let Self { path, descriptor, regions, undone } = self;
+        if undone.iter().any(|change| change.has_any_child(&regions)) {
+            let message = "an interrupted creation of the table had regions of the same names: try again";
+            return Err(Error::io("create", path, io::Error::new(io::ErrorKind::Interrupted, message)));
+        }
+        let change = RegionChange::new(path, [], regions);
+        let create = || {
+            change.begin(storage)?;
+            fill()?;
+            // Each creation that was undone may make its own late.
+            create_latest_descriptor(storage, path, descriptor, undone.len() as u64)?;
+            check_lock()?;
+            change.publish(&**storage)
+        };
+        create().or_else(|error| match check_lock().and_then(|()| change.settle(&**storage)) {
+            Ok(true) => Ok(()),
+            // If it is not settled, the next creation does it.
+            Ok(false) | Err(_) => Err(error),
+        })
+    }
 }
 
 /// As [`create_aside`], for a region. A directory that is not empty, and no region, is filled in place:

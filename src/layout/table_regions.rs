@@ -59,6 +59,12 @@ impl TableListing {
         &self.changes.undone
     }
 
+    /// Whether a table is being created there, or a creation was interrupted. If there is no region, there is
+    /// no table.
+    pub(crate) fn has_creation(&self) -> bool {
+        self.changes.unfinished.iter().chain(&self.changes.undone).any(RegionChange::is_creation)
+    }
+
     /// Whether there are files of splits and merges, whatever they say.
     pub(crate) fn has_change_files(&self) -> bool {
         self.entries.iter().any(is_change)

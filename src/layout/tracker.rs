@@ -29,6 +29,8 @@ pub(crate) enum TrackedBy {
 pub(super) const IMPL: &str = "hbase.store.file-tracker.impl";
 /// The tracker of tables whose files are those in the directories.
 pub(super) const DEFAULT: &str = "DEFAULT";
+/// The tracker of tables whose files are those on lists.
+pub(super) const LIST: &str = "FILE";
 const MIGRATION_SOURCE: &str = "hbase.store.file-tracker.migration.src.impl";
 const MIGRATION_TARGET: &str = "hbase.store.file-tracker.migration.dst.impl";
 
@@ -47,7 +49,7 @@ impl StoreFileTracker {
             let is = |short: &str, full: &str| class.eq_ignore_ascii_case(short) || class == full;
             if is(DEFAULT, "DefaultStoreFileTracker") {
                 Ok(Some(TrackedBy::Directory))
-            } else if is("FILE", "FileBasedStoreFileTracker") {
+            } else if is(LIST, "FileBasedStoreFileTracker") {
                 Ok(Some(TrackedBy::List))
             } else if is("MIGRATION", "MigrationStoreFileTracker") {
                 Ok(None)

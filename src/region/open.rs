@@ -604,9 +604,15 @@ fn describe(dir: &mut RegionDir, described: Option<&(TableDescriptor, PathBuf)>)
 fn refuse_change_of(dir: &RegionDir, others: &TableListing) -> Result<()> {
     let name = dir.info().encoded_name();
     let is_of = |change: &RegionChange| change.parents().contains(&name) || change.children().contains(&name);
-    let is_undone = others.undone().iter().any(|change| change.children().contains(&name));
-    if is_undone || others.changes().iter().any(is_of) {
+    let undone = others.undone().iter().filter(|change| change.children().contains(&name));
+    if let Some(change) = undone.chain(others.changes().iter().filter(|change| is_of(change))).next() {
         let table = dir.info().table();
+        if change.is_creation() {
+            return Err(Error::invalid_argument(format!(
+                "region {name} is of a table that is not complete: the creation of table {table} was \
+                 interrupted, or still runs"
+            )));
+        }
         return Err(Error::invalid_argument(format!(
             "a split or merge of region {name} was interrupted: open table {table} for writing, which ends it"
         )));

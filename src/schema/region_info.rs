@@ -220,6 +220,11 @@ impl RegionInfo {
         Self { table: table.clone(), ..self.clone() }
     }
 
+    /// Returns a region with the same key range and another id.
+    pub(crate) fn with_id(&self, region_id: i64) -> Self {
+        Self { region_id, ..self.clone() }
+    }
+
     /// Returns the replica of the region with an id.
     #[must_use]
     pub fn replica(&self, replica_id: u16) -> Self {

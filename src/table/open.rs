@@ -151,11 +151,23 @@ impl Table {
             true => {
                 let listing = TableListing::read(storage, dir)?;
                 listing.forget_over(storage)?;
-                listing.into_changes()
+                let mut changes = listing.into_changes();
+                // Those are ended by creations.
+                changes.retain(|change| !change.is_creation());
+                changes
             }
             false => Vec::new(),
         };
         let (mut regions, under_way) = dirs.regions_and_changes(dir, &name)?;
+        if regions.is_empty() {
+            let listing = TableListing::read(storage, dir)?;
+            // Without renames, there is no directory without files.
+            let is_empty = !storage.can_rename(dir) && listing.names().is_empty();
+            if is_empty || listing.has_creation() {
+                let message = format!("there is no complete table {name} in {}", dir.display());
+                return Err(Error::locating(ErrorKind::TableNotFound, message));
+            }
+        }
         if options.is_writable() {
             // What has been seen is durable before anything is written.
             settle_table(storage, dir)?;

@@ -64,11 +64,23 @@ struct World {
     now: Vec<Row>,
 }
 
+const TRACKER: &str = "hbase.store.file-tracker.impl";
+
 impl World {
     fn new() -> Self {
+        Self::with(FaultyStorage::new(), Family::new("f"))
+    }
+
+    /// The same in an object store.
+    fn in_objects() -> Self {
         let storage = FaultyStorage::new();
-        let tracked = Family::new("g").configuration("hbase.store.file-tracker.impl", "FILE");
-        let families = [Family::new("f").max_versions(3), tracked];
+        storage.has_objects();
+        Self::with(storage, Family::new("f").configuration(TRACKER, "FILE"))
+    }
+
+    fn with(storage: FaultyStorage, family: Family) -> Self {
+        let tracked = Family::new("g").configuration(TRACKER, "FILE");
+        let families = [family.max_versions(3), tracked];
         let table = Table::create_with(ROOT, "ns:t", &families, &["m"], options(&storage)).unwrap();
         let put = |row: &str, value: &str| {
             let put = Put::new(row.to_owned()).cell("f", "q", value.to_owned());

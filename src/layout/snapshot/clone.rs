@@ -12,18 +12,23 @@
 //! use: `<region>/<family>/.links-<hfile>/<cloned region>.<cloned table>`. There is none for a reference: the
 //! links of the cloned parent keep its HFile, until no region refers to the parent and its directory is
 //! removed.
+//!
+//! In a storage without renames, the table is written in place, and one conditional put makes it one
+//! ([`NewTable`]). Its regions get new ids there, and so new names: those of a clone that did not come to its
+//! end, or of a table that was deleted, are not given again. Lists track its files, whatever the table of the
+//! snapshot has.
 
 use super::{Snapshot, SnapshotRegion, not_found};
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
 use crate::layout::commit::listed;
-use crate::layout::descriptor::{create_whole_descriptor, mark_clone, with_tracker};
+use crate::layout::descriptor::{create_whole_descriptor, mark_clone, with_lists, with_tracker};
 use crate::layout::durable::{create_dir, create_dir_durably, list_if_exists, sync_dir, write_file};
 use crate::layout::file_list::{FILE_LIST_DIR, FileList, NewFileList};
 use crate::layout::file_name::{FileName, back_reference_name, link_name};
-use crate::layout::region::{already_exists, fill};
+use crate::layout::region::{already_exists, check_tracked_by_list, fill};
 use crate::layout::store_file_info::StoreFileInfo;
-use crate::layout::table::create_aside;
+use crate::layout::table::{NewTable, clear_creations, create_aside};
 use crate::layout::tracker::{StoreFileTracker, TrackedBy};
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +44,8 @@ pub(super) struct TableClone<'s> {
     storage: &'s Arc<dyn Storage>,
     descriptor: TableDescriptor,
     families: Vec<Family>,
+    /// The id of each region of the snapshot, and that of its clone, if they differ.
+    ids: BTreeMap<i64, i64>,
     /// The name of each region of the snapshot, and that of its clone.
     names: BTreeMap<String, String>,
     now: i64,
@@ -55,11 +62,46 @@ impl Snapshot {
     /// are in MOB files; if an I/O operation fails.
     pub(crate) fn clone_table(&self, storage: &Arc<dyn Storage>, table: &TableName, now: i64) -> Result<()> {
         let path = self.tree.root().table(table);
+        if !storage.can_rename(&path) {
+            return self.clone_in_place(storage, table, &path, now);
+        }
         if list_if_exists(&**storage, &path)?.is_some() {
             return Err(already_exists(&path));
         }
         let clone = TableClone::new(self, storage, table, now)?;
         create_aside(storage, &path, |dir| clone.fill(dir))
+    }
+
+    /// As [`clone_table`](Self::clone_table), in a storage without renames. Locks the root.
+    fn clone_in_place(
+        &self,
+        storage: &Arc<dyn Storage>,
+        table: &TableName,
+        path: &Path,
+        now: i64,
+    ) -> Result<()> {
+        let lock = self.tree.lock(&**storage)?;
+        let undone = clear_creations(&**storage, path)?;
+        let mut clone = TableClone::new(self, storage, table, now)?;
+        clone.descriptor = with_lists(&clone.descriptor);
+        clone.families = clone.descriptor.families().cloned().collect();
+        check_tracked_by_list(&clone.families, Some(&clone.descriptor))?;
+        let mut first_id = now;
+        let names = loop {
+            clone.number_regions(first_id);
+            let names: Vec<String> = clone.regions().map(|(_, info)| info.encoded_name()).collect();
+            if names.is_empty() {
+                let name = self.description.name();
+                return Err(Error::not_supported(format!("snapshot {name} has no regions to be cloned")));
+            }
+            if !undone.iter().any(|change| change.has_any_child(&names)) {
+                break names;
+            }
+            // The clock has not advanced.
+            first_id = first_id.saturating_add(1);
+        };
+        let new = NewTable { path, descriptor: &clone.descriptor, regions: names, undone: &undone };
+        new.create(storage, || clone.fill_regions(path), || self.tree.check_lock(&lock))
     }
 }
 
@@ -77,23 +119,49 @@ impl<'s> TableClone<'s> {
         stored.refuse_mob()?;
         let descriptor = with_tracker(&stored.descriptor.in_table(table));
         let families = descriptor.families().cloned().collect();
-        let name = |region: &SnapshotRegion| {
-            (region.info.encoded_name(), region.info.in_table(table).encoded_name())
-        };
-        let names = snapshot.regions.iter().map(name).collect();
-        Ok(Self { snapshot, storage, descriptor, families, names, now })
+        let (ids, names) = (BTreeMap::new(), BTreeMap::new());
+        let mut clone = Self { snapshot, storage, descriptor, families, ids, names, now };
+        clone.name_regions();
+        Ok(clone)
+    }
+
+    /// Gives the regions new ids, from one on, in the order of the old ones.
+    fn number_regions(&mut self, first: i64) {
+        let old: BTreeSet<i64> = self.snapshot.regions.iter().map(|region| region.info.region_id()).collect();
+        self.ids = old.into_iter().zip(first..).collect();
+        self.name_regions();
+    }
+
+    fn name_regions(&mut self) {
+        let regions = self.snapshot.regions.iter();
+        self.names =
+            regions.map(|region| (region.info.encoded_name(), self.info_of(region).encoded_name())).collect();
+    }
+
+    /// Returns the clone of a region of the snapshot.
+    fn info_of(&self, region: &SnapshotRegion) -> RegionInfo {
+        let info = region.info.in_table(self.descriptor.table());
+        self.ids.get(&info.region_id()).map_or_else(|| info.clone(), |id| info.with_id(*id))
+    }
+
+    /// Returns the regions of the snapshot that are cloned, each with its clone.
+    fn regions(&self) -> impl Iterator<Item = (&SnapshotRegion, RegionInfo)> {
+        let regions = self.snapshot.regions.iter().filter(|region| region.info.replica_id() == 0);
+        regions.map(|region| (region, self.info_of(region)))
     }
 
     /// Writes the contents of the table to an existing directory.
     pub(super) fn fill(&self, dir: &Path) -> Result<()> {
         create_whole_descriptor(self.storage, dir, &self.descriptor)?;
         mark_clone(self.storage, dir)?;
-        let mut regions = self.snapshot.regions.iter().filter(|region| region.info.replica_id() == 0);
-        regions.try_for_each(|region| self.fill_region(dir, region))
+        self.fill_regions(dir)
     }
 
-    fn fill_region(&self, table_dir: &Path, region: &SnapshotRegion) -> Result<()> {
-        let info = region.info.in_table(self.descriptor.table());
+    fn fill_regions(&self, dir: &Path) -> Result<()> {
+        self.regions().try_for_each(|(region, info)| self.fill_region(dir, region, &info))
+    }
+
+    fn fill_region(&self, table_dir: &Path, region: &SnapshotRegion, info: &RegionInfo) -> Result<()> {
         let dir = table_dir.join(info.encoded_name());
         let source = self.snapshot.region_dir(self.storage, region);
         for family in region.families.keys() {
@@ -105,9 +173,9 @@ impl<'s> TableClone<'s> {
                 return Err(Error::invalid_argument(message));
             }
             let files = self.snapshot.store_files(&source, region, family.as_bytes())?.files;
-            self.fill_family(&dir.join(&**family), family, &region.info, &info, &files)?;
+            self.fill_family(&dir.join(&**family), family, &region.info, info, &files)?;
         }
-        fill(self.storage, &dir, &info, &self.families, false)
+        fill(self.storage, &dir, info, &self.families, false)
     }
 
     fn fill_family(
@@ -201,5 +269,10 @@ impl BackReferences {
 
 /// Creates an empty file, whose name is its content.
 fn create_empty(storage: &dyn Storage, path: &Path) -> Result<()> {
-    storage.create(path).map(drop).map_err(|error| Error::io("create", path, error))
+    let mut file = storage.create(path).map_err(|error| Error::io("create", path, error))?;
+    match storage.can_rename(path) {
+        true => Ok(()),
+        // Without renames it appears only then.
+        false => file.sync().map_err(|error| Error::io("sync", path, error)),
+    }
 }

@@ -1,11 +1,12 @@
 //! Copies of snapshots in other root directories (HBase: `ExportSnapshot`).
 
+use super::write::SnapshotContent;
 use super::{
     DATA_MANIFEST, DataManifest, FamilyOfSnapshot, MANIFEST_BYTES, SNAPSHOT_DIR, SNAPSHOT_INFO,
     SNAPSHOT_INFO_BYTES, Snapshot, SnapshotTree,
 };
-use crate::error::{Error, Result};
-use crate::io::Storage;
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::{FileLock, Storage};
 use crate::layout::durable::{copy_file, create_dir_durably, is_same_file, remove, sync_dir, sync_file};
 use crate::layout::file_name::FileName;
 use crate::schema::{SnapshotDescription, TableName};
@@ -59,13 +60,20 @@ impl Snapshot {
         Ok(found)
     }
 
-    /// Publishes the snapshot in another root directory, which has its HFiles.
+    /// Publishes the snapshot in another root directory, which has its HFiles. Calls `complete` as
+    /// [`SnapshotTree::publish`] does.
     ///
     /// # Errors
     ///
     /// As [`SnapshotTree::create`]; of kind [`Unsupported`](crate::ErrorKind::Unsupported) if its manifests
     /// were not joined; if the snapshot has been replaced by another of the same name since it was opened.
-    pub(crate) fn publish_in(&self, storage: &Arc<dyn Storage>, other: &SnapshotTree) -> Result<()> {
+    pub(crate) fn publish_in(
+        &self,
+        storage: &Arc<dyn Storage>,
+        other: &SnapshotTree,
+        lock: &FileLock,
+        complete: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
         let name = self.description.name();
         let dir = self.tree.root().path.join(SNAPSHOT_DIR).join(name);
         let read = |name: &str, limit| {
@@ -75,7 +83,8 @@ impl Snapshot {
         let (info, manifest) =
             (read(SNAPSHOT_INFO, SNAPSHOT_INFO_BYTES)?, read(DATA_MANIFEST, MANIFEST_BYTES)?);
         self.check_same(&dir, &info, &manifest)?;
-        other.publish(storage, name, &info, &manifest)
+        let content = SnapshotContent { info: &info, manifest: &manifest };
+        other.publish(storage, lock, name, content, complete)
     }
 }
 
@@ -108,7 +117,7 @@ impl SnapshotTree {
     }
 
     /// Copies an HFile to the archive of the root, durably, unless the root already has it. Calls `verify`
-    /// with the path, and removes a copy that fails.
+    /// with the path, and removes a copy that fails; in a storage without renames, the next call replaces it.
     ///
     /// # Errors
     ///
@@ -122,8 +131,9 @@ impl SnapshotTree {
     ) -> Result<()> {
         let HFilePlace { table, path } = place;
         let root = self.tree.root();
+        let to = root.archive(table).join(path);
         let mut listings = self.tree.listings(&**storage);
-        for found in [root.table(table).join(path), root.archive(table).join(path)] {
+        for found in [root.table(table).join(path), to.clone()] {
             if listings.file(&found)?.is_none() {
                 continue;
             }
@@ -135,16 +145,26 @@ impl SnapshotTree {
                 sync_file(&**storage, &found)?;
                 return sync_dir(&**storage, dir);
             }
+            if found == to && !storage.can_rename(&to) && is_damaged(verify(&to)) {
+                continue;
+            }
             let message = format!("another file than {} is in the place of its copy", from.display());
             let error = std::io::Error::new(std::io::ErrorKind::AlreadyExists, message);
             return Err(Error::io("copy to", &found, error));
         }
-        let to = root.archive(table).join(path);
         create_dir_durably(&**storage, &root.path, to.parent().unwrap_or(&to))?;
         copy_file(storage, from, &to)?;
         verify(&to).inspect_err(|_| {
-            // Otherwise the next export compares it with its source, and refuses it.
-            let _ = remove(&**storage, &to);
+            // Otherwise the next export compares it with its source, and refuses it. Without renames, the
+            // file could be removed late: after that export has written it again.
+            if storage.can_rename(&to) {
+                let _ = remove(&**storage, &to);
+            }
         })
     }
+}
+
+/// Whether a file was found to be damaged.
+fn is_damaged(verified: Result<()>) -> bool {
+    verified.is_err_and(|error| matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Truncated))
 }

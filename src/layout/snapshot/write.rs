@@ -3,13 +3,25 @@
 //!
 //! A snapshot is written to `.tmp/<name>`, and published by one rename. To remove it, it is renamed back
 //! first, so that it is never there in part.
+//!
+//! In a storage without renames, the manifest is written in place, and the creation of `.snapshotinfo`
+//! publishes the snapshot: without it, there is none, here and in HBase. What an attempt has left before that
+//! is replaced by the next one. A removal begins with `.snapshotinfo`. As the request may be carried out
+//! late, a snapshot of the same name could lose its own: the name is noted in [`deleted`] before, and is not
+//! given again. Nor is a description without a manifest a snapshot then: a process that had lost the lock of
+//! the root may make one late.
 
 use super::manifest::data_manifest;
-use super::{DATA_MANIFEST, MANIFEST_BYTES, SNAPSHOT_DIR, SNAPSHOT_INFO, SnapshotRegion, not_found};
+use super::{
+    DATA_MANIFEST, MANIFEST_BYTES, SNAPSHOT_DIR, SNAPSHOT_INFO, SnapshotRegion, deleted, is_deleted,
+    not_found,
+};
 use crate::error::{Error, Result};
 use crate::io::{FileLock, Storage};
 use crate::layout::descriptor::read_descriptor;
-use crate::layout::durable::{create_dir_durably, move_dir, remove_tree, write_file};
+use crate::layout::durable::{
+    create_dir_durably, move_dir, remove, remove_tree, unless_not_found, write_file, write_synced,
+};
 use crate::layout::region::already_exists;
 use crate::layout::root_tree::RootTree;
 use crate::layout::table::create_parents;
@@ -19,6 +31,13 @@ use std::sync::Arc;
 
 /// The directory of snapshots that are being written or removed, within that of the snapshots.
 const TMP: &str = ".tmp";
+
+/// The contents of the files of a snapshot.
+#[derive(Clone, Copy)]
+pub(super) struct SnapshotContent<'s> {
+    pub(super) info: &'s [u8],
+    pub(super) manifest: &'s [u8],
+}
 
 /// The snapshots of a root directory. Changes are made with the root locked.
 #[derive(Debug)]
@@ -44,31 +63,47 @@ impl SnapshotTree {
         self.tree.lock(storage)
     }
 
-    /// Creates the root directory, unless it exists.
+    /// Creates the root directory, unless it exists. Without renames, it is there once it has a file.
     pub(crate) fn create_root(&self, storage: &dyn Storage) -> Result<()> {
-        create_parents(storage, &self.tree.root().path)
+        let root = &self.tree.root().path;
+        if storage.can_rename(root) { create_parents(storage, root) } else { Ok(()) }
     }
 
     /// Fails if there is a snapshot of this name, or the name is not valid for one.
+    ///
+    /// # Errors
+    ///
+    /// Then; of kind [`Unsupported`](crate::ErrorKind::Unsupported) if a snapshot of this name was removed,
+    /// in a storage without renames; if a directory cannot be listed.
     pub(crate) fn check_new(&self, storage: &dyn Storage, name: &str) -> Result<()> {
         SnapshotDescription::check_name(name)?;
         let path = self.dir().join(name);
-        match self.tree.listings(storage).file(&path.join(SNAPSHOT_INFO))? {
-            None => Ok(()),
-            Some(_) => Err(already_exists(&path)),
+        if self.tree.listings(storage).file(&path.join(SNAPSHOT_INFO))?.is_some() {
+            return Err(already_exists(&path));
         }
+        if is_deleted(&self.tree, storage, name)? {
+            return Err(Error::not_supported(format!(
+                "a snapshot named {name} was deleted, and another one could be lost with it, as a request to \
+                 remove an object may be carried out late: take another name ({})",
+                path.display()
+            )));
+        }
+        Ok(())
     }
 
-    /// Writes a snapshot, durably. After a failure or a crash there is all of it or none.
+    /// Writes a snapshot, durably. After a failure or a crash there is all of it or none. The root must be
+    /// locked.
     ///
     /// # Errors
     ///
     /// Of kind [`std::io::ErrorKind::AlreadyExists`] if there is a snapshot of this name; if the table has no
     /// descriptor, or one that cannot be read; if a store file, or a directory on the way, is a symbolic
-    /// link; if the manifest would be larger than HBase reads; if an I/O operation fails.
+    /// link; if the manifest would be larger than HBase reads; if the lock was lost; if an I/O operation
+    /// fails.
     pub(crate) fn create(
         &self,
         storage: &Arc<dyn Storage>,
+        lock: &FileLock,
         description: &SnapshotDescription,
         regions: &[SnapshotRegion],
     ) -> Result<()> {
@@ -85,7 +120,8 @@ impl SnapshotTree {
                 format!("the manifest has {} bytes, at most {MANIFEST_BYTES} are read", manifest.len());
             return Err(Error::over_limit(message));
         }
-        self.publish(storage, description.name(), &description.to_message(), &manifest)
+        let content = SnapshotContent { info: &description.to_message(), manifest: &manifest };
+        self.publish(storage, lock, description.name(), content, || Ok(()))
     }
 
     /// Fails if a store file could not be read by the snapshot, which follows no symbolic links.
@@ -103,35 +139,55 @@ impl SnapshotTree {
         Ok(())
     }
 
-    /// As [`create`](Self::create), from the contents of the files.
+    /// As [`create`](Self::create), from the contents of the files. Calls `complete` when HBase's cleaner has
+    /// to keep the files of the manifest: once the snapshot is published, which is removed again if that
+    /// fails; in a storage without renames, right before it is.
     pub(super) fn publish(
         &self,
         storage: &Arc<dyn Storage>,
+        lock: &FileLock,
         name: &str,
-        info: &[u8],
-        manifest: &[u8],
+        content: SnapshotContent<'_>,
+        complete: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
         self.check_new(&**storage, name)?;
-        let (path, aside) = (self.dir().join(name), self.aside(&**storage, name)?);
+        let path = self.dir().join(name);
+        let SnapshotContent { info, manifest } = content;
+        if !storage.can_rename(&path) {
+            // In place of that of an attempt that was interrupted. Without a description, neither is read.
+            write_file(storage, &path.join(DATA_MANIFEST), manifest)?;
+            complete()?;
+            self.tree.check_lock(lock)?;
+            return describe_in_place(storage, &path.join(SNAPSHOT_INFO), info);
+        }
+        let aside = self.aside(&**storage, name)?;
         // A directory without a description remains of a removal.
         remove_tree(&**storage, &path)?;
         create_dir_durably(&**storage, &self.tree.root().path, &aside)?;
         write_file(storage, &aside.join(DATA_MANIFEST), manifest)?;
         write_file(storage, &aside.join(SNAPSHOT_INFO), info)?;
-        move_dir(&**storage, &aside, &path)
+        move_dir(&**storage, &aside, &path)?;
+        complete().inspect_err(|_| {
+            // The first error is the one to report.
+            let _ = self.remove(storage, lock, name);
+        })
     }
 
     /// Removes a snapshot, durably: after a failure or a crash there is all of it or none. Its store files
     /// stay where they are. Remains, which are not read, are removed by the next attempt, or by the next
-    /// snapshot of the name.
+    /// snapshot of the name. The root must be locked.
     ///
     /// # Errors
     ///
     /// If there is no snapshot of this name, and no remains, with [`std::io::ErrorKind::NotFound`]; if the
-    /// name is not valid for one; if an I/O operation fails.
-    pub(crate) fn remove(&self, storage: &dyn Storage, name: &str) -> Result<()> {
+    /// name is not valid for one; if the lock was lost; if an I/O operation fails.
+    pub(crate) fn remove(&self, storage: &Arc<dyn Storage>, lock: &FileLock, name: &str) -> Result<()> {
         SnapshotDescription::check_name(name)?;
         let (path, tmp) = (self.dir().join(name), self.dir().join(TMP));
+        if !storage.can_rename(&path) {
+            return self.remove_in_place(storage, lock, name);
+        }
+        let storage = &**storage;
         if self.tree.list(storage, &path)?.is_none() {
             // Another attempt may have left remains.
             return match self.tree.list(storage, &tmp.join(name))? {
@@ -145,6 +201,18 @@ impl SnapshotTree {
         remove_tree(storage, &aside)
     }
 
+    /// As [`remove`](Self::remove), in a storage without renames.
+    fn remove_in_place(&self, storage: &Arc<dyn Storage>, lock: &FileLock, name: &str) -> Result<()> {
+        let path = self.dir().join(name);
+        if self.tree.list(&**storage, &path)?.is_none() {
+            return Err(not_found("remove", &path, "there is no such snapshot".to_owned()));
+        }
+        write_file(storage, &deleted(&self.tree, name), &[])?;
+        self.tree.check_lock(lock)?;
+        unless_not_found(remove(&**storage, &path.join(SNAPSHOT_INFO)))?;
+        remove_tree(&**storage, &path)
+    }
+
     /// Returns the path of a snapshot that is being written or removed, and removes what another attempt has
     /// left there.
     fn aside(&self, storage: &dyn Storage, name: &str) -> Result<PathBuf> {
@@ -154,5 +222,15 @@ impl SnapshotTree {
             remove_tree(storage, &aside)?;
         }
         Ok(aside)
+    }
+}
+
+/// Creates the description of a snapshot in a storage without renames. One that has appeared since it was
+/// looked for is of a process that has lost the lock, and gets an error: it does not belong to the manifest.
+fn describe_in_place(storage: &Arc<dyn Storage>, path: &Path, info: &[u8]) -> Result<()> {
+    let file = storage.create_new(path).map_err(|error| Error::io("create", path, error));
+    match file.and_then(|file| write_synced(file, path, info)) {
+        Err(error) if error.is_already_exists() => write_file(storage, path, info),
+        created => created,
     }
 }

@@ -118,7 +118,10 @@ impl<'c, 'o> TableCheck<'c, 'o> {
             listing.undone().iter().flat_map(RegionChange::children).cloned().collect();
         let changes = listing.into_changes();
         for change in &changes {
-            let message = format!("an unfinished split or merge of {}", change.parents().join(", "));
+            let message = match change.is_creation() {
+                true => "a creation of the table that was interrupted, or still runs".to_owned(),
+                false => format!("an unfinished split or merge of {}", change.parents().join(", ")),
+            };
             self.add(FindingKind::LeftoverTmp, Severity::Warning, &change.path(), message);
         }
         for name in dir_names(entries).filter(|name| *name == ".tmp") {

@@ -2,7 +2,6 @@
 //! `ExportSnapshot`).
 
 use crate::error::{Error, Result};
-use crate::layout::durable::check_renames;
 use crate::layout::{HFilePlace, Snapshot, SnapshotTree, split_parents};
 use crate::region::{Region, RegionOptions};
 use crate::schema::SnapshotDescription;
@@ -16,7 +15,8 @@ impl Table {
     /// The table can be written to meanwhile. Of each region the snapshot has what was written up to one
     /// moment, which is not the same for all regions. Store files that the table replaces later stay in the
     /// archive. Regions that were split, and to whose files others still refer, are in the snapshot, too. The
-    /// snapshot gets its name last: after a failure or a crash there is all of it or none.
+    /// snapshot gets its name last, or in a storage without renames its description (`.snapshotinfo`), by one
+    /// conditional put: after a failure or a crash there is all of it or none.
     ///
     /// ```
     /// use hregion::{Family, Get, Put, Region, Table};
@@ -40,7 +40,9 @@ impl Table {
     /// valid; if the table is open for reading only, is [closed](crate::ErrorKind::Closed), or has no region;
     /// if it is not below a root directory, or is `hbase:meta`
     /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if the root is [locked](crate::ErrorKind::Locked) by
-    /// another change of its snapshots, or a recovery; if a region cannot be opened or flushed; if another
+    /// another change of its snapshots, or a recovery; if a snapshot of this name was deleted in a storage
+    /// without renames ([`Unsupported`](crate::ErrorKind::Unsupported)), see
+    /// [`delete_snapshot`](Self::delete_snapshot); if a region cannot be opened or flushed; if another
     /// process archives a parent meanwhile ([`Unsupported`](crate::ErrorKind::Unsupported)); if a store file,
     /// or a directory on the way from the root, is a symbolic link; if an I/O operation fails.
     pub fn snapshot(&self, name: &str) -> Result<SnapshotDescription> {
@@ -62,15 +64,14 @@ impl Table {
             return Err(Error::not_supported(message));
         };
         let (tree, storage) = (SnapshotTree::new(root), options.file_storage());
-        check_renames(&**storage, root, "a snapshot")?;
         tree.check_new(&**storage, name)?;
         let description = SnapshotDescription::new(name, table.clone(), options.now())?;
         let mut regions = regions.iter().map(Region::take_snapshot).collect::<Result<Vec<_>>>()?;
         if let Some(dir) = self.0.dir() {
             regions.extend(split_parents(storage, &dir, &regions)?);
         }
-        let _lock = tree.lock(&**storage)?;
-        tree.create(storage, &description, &regions)?;
+        let lock = tree.lock(&**storage)?;
+        tree.create(storage, &lock, &description, &regions)?;
         Ok(description)
     }
 
@@ -79,6 +80,11 @@ impl Table {
     ///
     /// After a failure or a crash there is all of the snapshot or none. Remains of one that is removed, in
     /// `.hbase-snapshot/.tmp`, are not read; a repetition removes them, or the next snapshot of the name.
+    ///
+    /// In a storage without renames, such as an object store, the removal of `.snapshotinfo` removes the
+    /// snapshot. That request may be carried out once more, late, so no other snapshot gets the name then: an
+    /// empty file in the root's `.hregion.deleted-snapshots` says so. What an attempt to take a snapshot has
+    /// left is removed as a snapshot is.
     ///
     /// # Errors
     ///
@@ -94,10 +100,9 @@ impl Table {
     ///
     /// As [`delete_snapshot`](Self::delete_snapshot).
     pub fn delete_snapshot_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<()> {
-        let (tree, storage) = (SnapshotTree::new(root.as_ref()), &**options.file_storage());
-        check_renames(storage, root.as_ref(), "the removal of a snapshot")?;
-        let _lock = tree.lock(storage)?;
-        tree.remove(storage, name)
+        let (tree, storage) = (SnapshotTree::new(root.as_ref()), options.file_storage());
+        let lock = tree.lock(&**storage)?;
+        tree.remove(storage, &lock, name)
     }
 
     /// Copies a snapshot to another root directory, which is created if it does not exist: its HFiles to the
@@ -112,9 +117,12 @@ impl Table {
     ///
     /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if the other root has a snapshot
     /// of this name, or another file in the place of one that is to be copied, with
-    /// [`std::io::ErrorKind::AlreadyExists`]; if a store file is missing or damaged; if the snapshot has no
-    /// `data.manifest`, or references that are not in it ([`Unsupported`](crate::ErrorKind::Unsupported)); if
-    /// the other root is [locked](crate::ErrorKind::Locked); if an I/O operation fails.
+    /// [`std::io::ErrorKind::AlreadyExists`]; if a snapshot of this name was
+    /// [deleted](Self::delete_snapshot) there, in a storage without renames
+    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if a store file is missing or damaged; if the
+    /// snapshot has no `data.manifest`, or references that are not in it
+    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if the other root is
+    /// [locked](crate::ErrorKind::Locked); if an I/O operation fails.
     pub fn export_snapshot(root: impl AsRef<Path>, name: &str, other_root: impl AsRef<Path>) -> Result<()> {
         Self::export_snapshot_with(root, name, other_root, Region::options())
     }
@@ -132,12 +140,11 @@ impl Table {
         options: RegionOptions,
     ) -> Result<()> {
         let (storage, other) = (options.file_storage(), SnapshotTree::new(other_root.as_ref()));
-        check_renames(&**storage, other_root.as_ref(), "an export of a snapshot")?;
         let snapshot = Snapshot::open(&**storage, root.as_ref(), name)?;
         let mut hfiles = snapshot.hfiles(&**storage)?;
         let places: Vec<HFilePlace> = hfiles.keys().cloned().collect();
         other.create_root(&**storage)?;
-        let _lock = other.lock(&**storage)?;
+        let lock = other.lock(&**storage)?;
         other.check_new(&**storage, name)?;
         let import = |place: &HFilePlace, from: &Path| {
             other.import(storage, place, from, |copy| options.verify_hfile(copy))
@@ -157,15 +164,13 @@ impl Table {
             }
         };
         places.iter().try_for_each(&mut copy)?;
-        snapshot.publish_in(storage, &other)?;
-        // HBase's cleaner removes files of the archive that no snapshot has: until now, also these.
-        let again = places.iter().try_for_each(|place| match other.has(&**storage, place)? {
-            true => Ok(()),
-            false => copy(place),
-        });
-        again.inspect_err(|_| {
-            // The first error is the one to report.
-            let _ = other.remove(&**storage, name);
-        })
+        // HBase's cleaner removes files of the archive that no snapshot has: until then, also these.
+        let copy_missing = || {
+            places.iter().try_for_each(|place| match other.has(&**storage, place)? {
+                true => Ok(()),
+                false => copy(place),
+            })
+        };
+        snapshot.publish_in(storage, &other, &lock, copy_missing)
     }
 }

@@ -244,27 +244,44 @@ struct Cleaned {
 }
 
 impl Storage for Cleaned {
-    forward!(files: open create create_new create_log hard_link remove remove_dir sync_file sync_dir);
+    forward!(files: open create_new create_log hard_link remove remove_dir sync_file sync_dir);
     forward!(files: list_dir create_dir_all lock optional);
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         if to == Path::new(OTHER).join(".hbase-snapshot/old") {
-            for root in self.roots {
-                let archive = Path::new(root).join("archive");
-                let archive = archive.strip_prefix("/").unwrap();
-                for path in self.files.names().iter().filter(|path| path.starts_with(archive)) {
-                    self.files.remove(&Path::new("/").join(path))?;
-                }
-            }
+            self.clean()?;
         }
         self.files.rename(from, to)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        if path == Path::new(OTHER).join(".hbase-snapshot/old/data.manifest") {
+            self.clean()?;
+        }
+        self.files.create(path)
+    }
+}
+
+impl Cleaned {
+    fn clean(&self) -> io::Result<()> {
+        for root in self.roots {
+            let archive = Path::new(root).join("archive");
+            let archive = archive.strip_prefix("/").unwrap();
+            for path in self.files.names().iter().filter(|path| path.starts_with(archive)) {
+                self.files.remove(&Path::new("/").join(path))?;
+            }
+        }
+        Ok(())
     }
 }
 
 #[test]
 fn an_export_has_the_files_that_a_cleaner_removes_meanwhile() {
-    let world = World::new();
-    for (roots, is_exported) in [(&[OTHER][..], true), (&[OTHER, ROOT], false)] {
+    let worlds = [World::new(), World::in_objects()];
+    let cases = worlds.iter().flat_map(|world| {
+        [(&[OTHER][..], true), (&[OTHER, ROOT][..], false)].map(|(roots, exported)| (world, roots, exported))
+    });
+    for (world, roots, is_exported) in cases {
         let storage = world.copy();
         let cleaned = Cleaned { files: storage.clone(), roots };
         let options = options(&storage).storage(Arc::new(cleaned));
@@ -272,4 +289,41 @@ fn an_export_has_the_files_that_a_cleaner_removes_meanwhile() {
         assert_eq!(exported.is_ok(), is_exported, "{exported:?}");
         assert_eq!(read_snapshot(&storage, OTHER, "old"), is_exported.then(|| world.old.clone()));
     }
+}
+
+/// A copy that is damaged on its way is not removed in a storage without renames, but written again.
+#[test]
+fn a_damaged_copy_is_replaced_without_renames() {
+    let world = World::in_objects();
+    let storage = world.copy();
+    Table::export_snapshot_with(ROOT, "old", OTHER, options(&storage)).unwrap();
+    let archive = Path::new(OTHER).join("archive");
+    let copies = storage.names().into_iter().map(|path| Path::new("/").join(path));
+    let copies: Vec<PathBuf> = copies.filter(|path| path.starts_with(&archive)).collect();
+    assert!(copies.len() >= 4, "{copies:?}");
+    let again = world.copy();
+    for copy in &copies {
+        let mut bytes = storage.bytes(copy).unwrap();
+        let middle = bytes.len() / 3;
+        bytes[middle] ^= 1;
+        let mut file = again.create(copy).unwrap();
+        file.write_all(&bytes).unwrap();
+        file.sync().unwrap();
+    }
+    // One that is sound is not replaced.
+    let [first, second, ..] = &copies[..] else { panic!("{copies:?}") };
+    let damaged = again.bytes(first).unwrap();
+    let put = |bytes: &[u8]| {
+        let mut file = again.create(first).unwrap();
+        file.write_all(bytes).unwrap();
+        file.sync().unwrap();
+    };
+    put(&storage.bytes(second).unwrap());
+    let error = Table::export_snapshot_with(ROOT, "old", OTHER, options(&again)).unwrap_err();
+    assert!(error.is_already_exists(), "{error}");
+    assert_eq!(read_snapshot(&again, OTHER, "old"), None);
+    put(&damaged);
+    Table::export_snapshot_with(ROOT, "old", OTHER, options(&again)).unwrap();
+    assert_eq!(read_snapshot(&again, OTHER, "old"), Some(world.old.clone()));
+    assert!(copies.iter().all(|copy| again.bytes(copy) == storage.bytes(copy)));
 }

@@ -104,9 +104,17 @@ fn damaged_manifests_panic_nowhere() {
 const CRASHES: [Crash; 5] =
     [Crash::OfTheProcess, Crash::Hard, Crash::Torn, Crash::Chance(1), Crash::Chance(1_000)];
 
+/// In an object store, all changes are durable at once.
+const CRASH: [Crash; 1] = [Crash::OfTheProcess];
+
 #[test]
 fn a_snapshot_is_taken_whole_or_not() {
-    let world = World::new();
+    for (world, crashes) in [(World::new(), &CRASHES[..]), (World::in_objects(), &CRASH)] {
+        take_snapshot_with_faults(&world, crashes);
+    }
+}
+
+fn take_snapshot_with_faults(world: &World, crashes: &[Crash]) {
     let take = |storage: &FaultyStorage| {
         let table = Table::open_with(ROOT, "ns:t", options(storage))?;
         let taken = table.snapshot("s").map(drop);
@@ -124,13 +132,19 @@ fn a_snapshot_is_taken_whole_or_not() {
         let found = read_snapshot(storage, ROOT, "s");
         assert!(found.is_none() && !taken || found.as_ref() == Some(&world.now), "{context}: {found:?}");
     };
-    let calls = each_call(&world, &CRASHES, take, check, |storage, context| check(storage, true, context));
+    let calls = each_call(world, crashes, take, check, |storage, context| check(storage, true, context));
     assert!(calls > 50, "{calls}");
 }
 
 #[test]
 fn a_snapshot_is_removed_whole_or_not() {
-    let mut world = World::new();
+    for (world, crashes) in [(World::new(), &CRASHES[..]), (World::in_objects(), &CRASH)] {
+        remove_snapshot_with_faults(world, crashes);
+    }
+}
+
+fn remove_snapshot_with_faults(mut world: World, crashes: &[Crash]) {
+    let has_renames = world.storage.can_rename(Path::new(ROOT));
     open(&world.storage, "ns:t").snapshot("s").unwrap();
     world.storage = world.copy();
     let remove = |storage: &FaultyStorage| Table::delete_snapshot_with(ROOT, "s", options(storage));
@@ -143,6 +157,15 @@ fn a_snapshot_is_removed_whole_or_not() {
         check(storage, true, context);
         let storage = &storage.after(Crash::OfTheProcess);
         let table = open(storage, "ns:t");
+        if !has_renames {
+            // The removal may be carried out late.
+            let error = table.snapshot("s").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{context}: {error}");
+            assert!(error.message().contains("take another name"), "{context}: {error}");
+            table.snapshot("s2").unwrap();
+            assert_eq!(read_snapshot(storage, ROOT, "s2"), Some(rows(&table)), "{context}");
+            return;
+        }
         table.snapshot("s").unwrap();
         assert_eq!(
             read_snapshot(storage, ROOT, "s"),
@@ -150,13 +173,18 @@ fn a_snapshot_is_removed_whole_or_not() {
             "{context}: the name can be used again"
         );
     };
-    let calls = each_call(&world, &CRASHES, remove, check, done);
+    let calls = each_call(&world, crashes, remove, check, done);
     assert!(calls > 5, "{calls}");
 }
 
 #[test]
 fn a_table_is_cloned_whole_or_not() {
-    let world = World::new();
+    for (world, crashes) in [(World::new(), &CRASHES[..]), (World::in_objects(), &CRASH)] {
+        clone_with_faults(&world, crashes);
+    }
+}
+
+fn clone_with_faults(world: &World, crashes: &[Crash]) {
     let clone = |storage: &FaultyStorage| {
         Table::clone_snapshot(ROOT, "old", "ns:d", options(storage)).and_then(|table| table.close())
     };
@@ -167,8 +195,174 @@ fn a_table_is_cloned_whole_or_not() {
             Err(error) => assert!(!cloned && error.kind() == ErrorKind::TableNotFound, "{context}: {error}"),
         }
     };
-    let calls = each_call(&world, &CRASHES, clone, check, |storage, context| check(storage, true, context));
+    let done = |storage: &FaultyStorage, context: &str| {
+        check(storage, true, context);
+        if storage.can_rename(Path::new(ROOT)) {
+            return;
+        }
+        // It is a table like others, whatever an attempt has left; the files of the others stay.
+        let storage = &storage.after(Crash::OfTheProcess);
+        let table = open(storage, "ns:d");
+        table.put(Put::new("q").cell("f", "q", "6").cell("g", "q", "6")).unwrap();
+        compact(&table);
+        let expected = rows(&table);
+        assert_eq!(expected.len(), world.old.len() + 1, "{context}");
+        table.close().unwrap();
+        let source = open(storage, "ns:t");
+        compact(&source);
+        source.close().unwrap();
+        world.check_others(storage, context);
+        assert_eq!(read(storage, "ns:d").unwrap(), expected, "{context}");
+        let report = Table::check_root(ROOT, options(storage).writable(false)).unwrap();
+        let is_bad = |finding: &&hregion::Finding| finding.severity == hregion::Severity::Error;
+        let bad: Vec<_> = report.findings.iter().filter(is_bad).collect();
+        assert!(bad.is_empty(), "{context}: {bad:?}");
+    };
+    let calls = each_call(world, crashes, clone, check, done);
     assert!(calls > 50, "{calls}");
+}
+
+/// Whatever an interrupted clone has left, the table can be created with other families, and no cell of the
+/// clone is in it.
+#[test]
+fn a_table_is_created_after_a_clone_without_renames_that_was_interrupted() {
+    let world = World::in_objects();
+    let mut cloned = 0;
+    for n in (0..).step_by(5) {
+        let context = format!("call {n}");
+        let storage = world.copy();
+        storage.die_after(n);
+        let clone = Table::clone_snapshot(ROOT, "old", "ns:d", options(&storage)).and_then(|d| d.close());
+        let is_over = !storage.has_died();
+        let storage = storage.after(Crash::OfTheProcess);
+        let family = Family::new("h").configuration(TRACKER, "FILE");
+        let create = |storage: &FaultyStorage, now: i64| {
+            let options = options(storage).clock(Arc::new(ManualClock::new(now)));
+            Table::create_with(ROOT, "ns:d", std::slice::from_ref(&family), &["k"], options)
+        };
+        if read(&storage, "ns:d").is_ok() {
+            let error = create(&storage, 2_000_000).unwrap_err();
+            assert!(error.is_already_exists(), "{context}: {error}");
+            cloned += 1;
+        } else {
+            clone.unwrap_err();
+            let has_announced =
+                storage.names().iter().any(|name| name.to_string_lossy().contains("/.change."));
+            // The creation is interrupted, too.
+            for m in (n % 7..).step_by(7).take_while(|_| has_announced) {
+                let storage = storage.after(Crash::OfTheProcess);
+                storage.die_after(m);
+                let created = create(&storage, 2_000_000).map(drop);
+                let is_created = !storage.has_died();
+                let storage = storage.after(Crash::OfTheProcess);
+                if let Err(error) = read(&storage, "ns:d") {
+                    assert_eq!(error.kind(), ErrorKind::TableNotFound, "{context}, {m}: {error}");
+                    created.unwrap_err();
+                    create(&storage, 3_000_000).unwrap();
+                }
+                let table = open(&storage, "ns:d");
+                assert_eq!((table.regions().len(), rows(&table).len()), (2, 0), "{context}, {m}");
+                table.put(Put::new("a").cell("h", "q", "1")).unwrap();
+                let error = table.put(Put::new("a").cell("f", "q", "1")).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::NoSuchFamily, "{context}, {m}");
+                table.close().unwrap();
+                world.check_others(&storage, &context);
+                if is_created {
+                    break;
+                }
+            }
+        }
+        if is_over {
+            break;
+        }
+    }
+    assert!(cloned > 1, "{cloned}");
+}
+
+/// HBase finds the files of a clone in an object store by lists, whatever the table had.
+#[test]
+fn a_clone_without_renames_has_lists() {
+    let world = World::new();
+    let storage = FaultyStorage::new();
+    storage.has_objects();
+    for path in world.storage.names() {
+        let bytes = world.storage.bytes(&path).unwrap();
+        let mut file = storage.create(&Path::new("/").join(path)).unwrap();
+        file.write_all(&bytes).unwrap();
+        file.sync().unwrap();
+    }
+    let refused = open(&storage, "ns:t").region("a").map(drop);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported);
+    let later = options(&storage).clock(Arc::new(ManualClock::new(2_000_000)));
+    let table = Table::clone_snapshot(ROOT, "new", "d", later).unwrap();
+    assert_eq!(rows(&table), world.new);
+    table.put(Put::new("q").cell("f", "q", "6").cell("g", "q", "6")).unwrap();
+    let (expected, ids) = (rows(&table), table.regions());
+    table.close().unwrap();
+    assert_eq!(read(&storage, "d").unwrap(), expected);
+    let lists = storage.names().into_iter().filter(|name| name.starts_with("hbase/data/default/d"));
+    let lists = lists.filter(|name| name.iter().any(|part| part == ".filelist")).count();
+    assert_eq!(lists, 4, "of two families in two regions");
+    let found = Table::open_snapshot_with(ROOT, "new", options(&storage).writable(false)).unwrap();
+    assert!(found.regions().iter().zip(&ids).all(|(of, clone)| of.region_id() != clone.region_id()));
+}
+
+/// Another process has freed the lock of the root, and made the snapshot, while this one was stopped.
+#[test]
+fn a_snapshot_without_renames_is_that_of_the_lock() {
+    let world = World::in_objects();
+    let info = Path::new(ROOT).join(".hbase-snapshot/s/.snapshotinfo");
+    for is_late in [false, true] {
+        let storage = world.copy();
+        let other = world.copy();
+        let later = options(&other).clock(Arc::new(ManualClock::new(2_000_000)));
+        Table::open_with(ROOT, "ns:t", later).unwrap().snapshot("s").unwrap();
+        let (late, bytes) = (storage.clone(), other.bytes(&info).unwrap());
+        let paused = Paused {
+            files: storage.clone(),
+            at: info.clone(),
+            act: Box::new(move || {
+                let mut file = late.create(&Path::new(ROOT).join(".hbase-snapshot/s/.snapshotinfo")).unwrap();
+                file.write_all(&bytes).unwrap();
+                if is_late {
+                    file.sync().unwrap();
+                }
+            }),
+        };
+        let shared = options(&storage).storage(Arc::new(paused));
+        let table = Table::open_with(ROOT, "ns:t", shared).unwrap();
+        table.put(Put::new("z").cell("f", "q", "6").cell("g", "q", "6")).unwrap();
+        let expected = rows(&table);
+        table.snapshot("s").unwrap();
+        assert_eq!(read_snapshot(&storage, ROOT, "s"), Some(expected), "{is_late}");
+        assert_eq!(Table::list_snapshots_with(ROOT, &storage).unwrap().len(), 3);
+    }
+}
+
+/// Storage on which something happens before a file is created.
+struct Paused {
+    files: FaultyStorage,
+    at: PathBuf,
+    act: Box<dyn Fn() + Send + Sync>,
+}
+
+impl std::fmt::Debug for Paused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Paused").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl Storage for Paused {
+    forward!(files: open create create_log hard_link rename remove remove_dir sync_file sync_dir);
+    forward!(files: list_dir create_dir_all lock optional);
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        let created = self.files.create_new(path);
+        if path == self.at {
+            (self.act)();
+        }
+        created
+    }
 }
 
 #[test]
@@ -234,13 +428,18 @@ fn a_table_between_two_renames_remains_until_the_restored_one_is_complete() {
 
 #[test]
 fn a_snapshot_is_exported_whole_or_not() {
-    let world = World::new();
+    for (world, crashes) in [(World::new(), &CRASHES[..]), (World::in_objects(), &CRASH)] {
+        export_with_faults(&world, crashes);
+    }
+}
+
+fn export_with_faults(world: &World, crashes: &[Crash]) {
     let export = |storage: &FaultyStorage| Table::export_snapshot_with(ROOT, "old", OTHER, options(storage));
     let check = |storage: &FaultyStorage, exported: bool, context: &str| {
         world.check_others(storage, context);
         let found = read_snapshot(storage, OTHER, "old");
         assert!(found.is_none() && !exported || found.as_ref() == Some(&world.old), "{context}: {found:?}");
     };
-    let calls = each_call(&world, &CRASHES, export, check, |storage, context| check(storage, true, context));
+    let calls = each_call(world, crashes, export, check, |storage, context| check(storage, true, context));
     assert!(calls > 30, "{calls}");
 }
