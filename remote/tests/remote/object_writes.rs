@@ -2,15 +2,14 @@
 
 use crate::fake_s3::{Conditions, FakeS3, Manner};
 use crate::history::{Attempt, Rows, Step, expect_locked, put, read_file, rows, turns, write_file};
-use crate::support::{held_at, options, options_at, patient};
+use crate::support::{held_at, moto, options, options_at, patient};
 use hregion::{
     Compaction, Delete, Durability, ErrorKind, Family, FileHandles, Get, Put, Region, Result, Scan, Storage,
     Table,
 };
 use hregion_remote::{RemoteOptions, RemoteStorage};
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::iter::repeat_n;
-use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -271,13 +270,7 @@ fn run_model(client: &dyn Fn() -> Arc<RemoteStorage>, dir: &Path) -> Rows {
 #[test]
 #[ignore = "needs a server"]
 fn a_region_is_written_in_a_bucket_of_moto() {
-    let endpoint = std::env::var("HREGION_MOTO").expect("the endpoint of a server of moto");
-    let host = endpoint.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(host).unwrap();
-    let request =
-        format!("PUT /writes HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    stream.read_to_end(&mut Vec::new()).unwrap();
+    let endpoint = moto("writes");
     let options = || options_at(endpoint.clone()).request_timeout(Duration::from_secs(20));
     let client = || {
         let options = options().log_bytes(6000).deadline(Duration::from_secs(60)).upload_part_bytes(5 << 20);

@@ -3,7 +3,9 @@
 use crate::fake_s3::{FakeS3, Manner};
 use hregion::{Durability, Family, Put, Region};
 use hregion_remote::{RemoteOptions, RemoteStorage};
+use std::io::{Read as _, Write as _};
 use std::iter::repeat_n;
+use std::net::TcpStream;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -77,6 +79,18 @@ pub(crate) fn held_at<T: Send + 'static>(
         thread::sleep(Duration::from_millis(1));
     }
     running
+}
+
+/// Makes a bucket in moto's server. Returns the endpoint of the server, which is `HREGION_MOTO`.
+pub(crate) fn moto(bucket: &str) -> String {
+    let endpoint = std::env::var("HREGION_MOTO").expect("the endpoint of a server of moto");
+    let host = endpoint.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let request =
+        format!("PUT /{bucket} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    endpoint
 }
 
 pub(crate) fn storage(server: &FakeS3) -> RemoteStorage {

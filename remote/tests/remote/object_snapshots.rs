@@ -1,0 +1,384 @@
+//! Snapshots of a table in a bucket are taken, cloned, exported and deleted.
+
+use crate::fake_s3::{FakeS3, Manner};
+use crate::history::{Attempt, Rows, put, table_rows, turns};
+use crate::support::{moto, options as remote_options, options_at};
+use hregion::{
+    Compaction, Error, ErrorKind, Family, FileHandles, Region, RegionOptions, Result, Storage as _, Table,
+};
+use hregion_remote::{RemoteOptions, RemoteStorage};
+use std::error::Error as _;
+use std::io;
+use std::iter::repeat_n;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+const ROOT: &str = "s3://bucket/root";
+const OTHER: &str = "s3://bucket/other";
+
+fn client_with(server: &FakeS3, change: impl FnOnce(RemoteOptions) -> RemoteOptions) -> Arc<RemoteStorage> {
+    Arc::new(change(remote_options(server)).build().unwrap())
+}
+
+fn client(server: &FakeS3) -> Arc<RemoteStorage> {
+    client_with(server, |options| options)
+}
+
+/// As in a process of its own.
+fn options(storage: Arc<RemoteStorage>) -> RegionOptions {
+    let handles = FileHandles::with_capacity(100);
+    Region::options().storage(storage).file_handles(&handles).compaction_enabled(false)
+}
+
+fn open(storage: Arc<RemoteStorage>, root: &str, name: &str) -> Result<Table> {
+    Table::open_with(root, name, options(storage).writable(true))
+}
+
+/// Returns the rows of a table; `None` if there is none.
+fn rows_of_table(storage: Arc<RemoteStorage>, root: &str, name: &str) -> Option<Rows> {
+    match Table::open_with(root, name, options(storage)) {
+        Ok(table) => Some(table_rows(&table)),
+        Err(error) if error.kind() == ErrorKind::TableNotFound => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Returns the rows of a snapshot; `None` if there is none.
+fn rows_of_snapshot(options: RegionOptions, root: &str, name: &str) -> Option<Rows> {
+    match Table::open_snapshot_with(root, name, options) {
+        Ok(table) => Some(table_rows(&table)),
+        Err(error) if is_not_found(&error) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn is_not_found(error: &Error) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
+}
+
+/// Creates a table with rows in files and in logs.
+fn prepare(storage: Arc<RemoteStorage>, root: &str) -> Attempt {
+    let mut attempt = Attempt::default();
+    let tracked =
+        |name: &str| Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE");
+    let table =
+        Table::create_with(root, "t", &[tracked("f"), tracked("g")], &["m"], options(storage)).unwrap();
+    for (row, value) in [("a", "1"), ("x", "1"), ("b", "1"), ("b", "2"), ("y", "2")] {
+        write(&mut attempt, &table, row, value).unwrap();
+        if value == "1" {
+            table.flush().unwrap();
+        }
+    }
+    for region in table.regions() {
+        table.region(region.start_key()).unwrap().abort().unwrap();
+    }
+    attempt
+}
+
+fn write(attempt: &mut Attempt, table: &Table, row: &str, value: &str) -> Result<()> {
+    attempt.write(&table.region(row)?, row, Some(value))
+}
+
+/// Takes a snapshot of the table, moves its files to the archive, makes a table of it, copies it to another
+/// root, and deletes it, until a call fails.
+fn run(attempt: &mut Attempt, storage: &Arc<RemoteStorage>) -> Result<()> {
+    let options = || options(Arc::clone(storage));
+    let table = open(Arc::clone(storage), ROOT, "t")?;
+    table.snapshot("s")?;
+    write(attempt, &table, "c", "3")?;
+    table.compact(Compaction::Major)?;
+    Table::clone_snapshot(ROOT, "s", "c", options())?.close()?;
+    Table::export_snapshot_with(ROOT, "s", OTHER, options())?;
+    Table::delete_snapshot_with(ROOT, "s", options())?;
+    table.close()
+}
+
+/// Frees all locks, as of processes that are known to be dead.
+fn free_locks(server: &FakeS3) {
+    let client = client(server);
+    for key in server.keys().iter().filter(|key| key.ends_with(".hregion.lock")) {
+        client.end_writing(Path::new(&format!("s3://bucket/{key}"))).unwrap();
+    }
+}
+
+/// Checks what there is, when any call has failed: each part is whole, or not there. Returns whether there
+/// are the snapshot, the clone and the exported snapshot.
+fn check_parts(server: &FakeS3, attempt: &Attempt, then: &Rows, context: &str) -> [bool; 3] {
+    let rows = rows_of_table(client(server), ROOT, "t").unwrap_or_else(|| panic!("{context}: no table"));
+    attempt.clone().check(&rows, context);
+    let parts = [
+        rows_of_snapshot(options(client(server)), ROOT, "s"),
+        rows_of_table(client(server), ROOT, "c"),
+        rows_of_snapshot(options(client(server)), OTHER, "s"),
+    ];
+    parts.iter().flatten().for_each(|found| assert_eq!(found, then, "{context}"));
+    // A copy of the bucket in a local directory has the same.
+    let local = tempfile::tempdir().unwrap();
+    server.download("root", local.path());
+    let root = local.path().to_str().unwrap();
+    let copied = rows_of_snapshot(Region::options(), root, "s");
+    assert_eq!(copied, parts[0], "{context}");
+    let copied = match Table::open(root, "c") {
+        Ok(table) => Some(table_rows(&table)),
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::TableNotFound, "{context}: {error}");
+            None
+        }
+    };
+    assert_eq!(copied, parts[1], "{context}");
+    let listed = Table::list_snapshots_with(ROOT, &*client(server)).unwrap();
+    assert_eq!(listed.len(), usize::from(parts[0].is_some()), "{context}");
+    parts.map(|part| part.is_some())
+}
+
+/// Does what is left to be done. Returns the rows of the table.
+fn finish(server: &FakeS3, parts: [bool; 3], then: &Rows, context: &str) -> Rows {
+    let [has_snapshot, has_clone, is_exported] = parts;
+    let new = || options(client(server));
+    let fail = |error: Error| -> ! { panic!("{context}: {error}") };
+    let is_deleted = server.keys().iter().any(|key| key.ends_with(".hregion.deleted-snapshots/s"));
+    let table = open(client(server), ROOT, "t").unwrap_or_else(|error| fail(error));
+    let mut rows = table_rows(&table);
+    let name = if is_deleted && !has_snapshot { "s2" } else { "s" };
+    let taken = if has_snapshot {
+        let error = table.snapshot("s").unwrap_err();
+        assert!(error.is_already_exists(), "{context}: {error}");
+        then.clone()
+    } else {
+        if is_deleted {
+            let error = table.snapshot("s").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{context}: {error}");
+        }
+        table.snapshot(name).unwrap_or_else(|error| fail(error));
+        rows.clone()
+    };
+    table.put(put("w", "after")).unwrap_or_else(|error| fail(error));
+    table.compact(Compaction::Major).unwrap_or_else(|error| fail(error));
+    rows.insert("w".to_owned(), "after".to_owned());
+    assert_eq!(rows_of_snapshot(new(), ROOT, name).as_ref(), Some(&taken), "{context}");
+    let mut cloned = if has_clone { then.clone() } else { taken.clone() };
+    let clone = match has_clone {
+        true => open(client(server), ROOT, "c"),
+        false => Table::clone_snapshot(ROOT, name, "c", new()),
+    };
+    let clone = clone.unwrap_or_else(|error| fail(error));
+    assert_eq!(table_rows(&clone), cloned, "{context}");
+    clone.put(put("d", "cloned")).unwrap_or_else(|error| fail(error));
+    cloned.insert("d".to_owned(), "cloned".to_owned());
+    clone.compact(Compaction::Major).unwrap_or_else(|error| fail(error));
+    assert_eq!(table_rows(&clone), cloned, "{context}");
+    clone.close().unwrap_or_else(|error| fail(error));
+    let error = Table::clone_snapshot(ROOT, name, "c", new()).unwrap_err();
+    assert!(error.is_already_exists(), "{context}: {error}");
+    if !is_exported {
+        Table::export_snapshot_with(ROOT, name, OTHER, new()).unwrap_or_else(|error| fail(error));
+        assert_eq!(rows_of_snapshot(new(), OTHER, name).as_ref(), Some(&taken), "{context}");
+    }
+    Table::delete_snapshot_with(ROOT, name, new()).unwrap_or_else(|error| fail(error));
+    assert_eq!(rows_of_snapshot(new(), ROOT, name), None, "{context}");
+    table.close().unwrap_or_else(|error| fail(error));
+    check_end(server, &rows, &cloned, context);
+    rows
+}
+
+/// Checks the table and its clone, when nothing more is to be done.
+fn check_end(server: &FakeS3, rows: &Rows, cloned: &Rows, context: &str) {
+    assert_eq!(rows_of_table(client(server), ROOT, "t").as_ref(), Some(rows), "{context}");
+    assert_eq!(rows_of_table(client(server), ROOT, "c").as_ref(), Some(cloned), "{context}");
+    assert!(Table::list_snapshots_with(ROOT, &*client(server)).unwrap().is_empty(), "{context}");
+    let exported = Table::list_snapshots_with(OTHER, &*client(server)).unwrap();
+    assert_eq!(exported.len(), 1, "{context}");
+    let left = rows_of_snapshot(options(client(server)), OTHER, exported[0].name());
+    assert!(left.is_some_and(|left| left.contains_key("a")), "{context}");
+}
+
+/// Checks all after a run that was cut off.
+fn check(server: &FakeS3, attempt: &Attempt, then: &Rows, context: &str) {
+    let parts = check_parts(server, attempt, then, context);
+    free_locks(server);
+    finish(server, parts, then, context);
+}
+
+#[test]
+fn snapshots_are_taken_cloned_exported_and_deleted() {
+    let server = FakeS3::start();
+    let mut attempt = prepare(client(&server), ROOT);
+    let then = attempt.acknowledged.clone();
+    free_locks(&server);
+    run(&mut attempt, &client(&server)).unwrap();
+    let keys = server.keys();
+    let has = |part: &str| keys.iter().any(|key| key.contains(part));
+    assert!(has("root/archive/data/default/t/") && has("/.links-") && has("other/archive/data/default/t/"));
+    assert!(!has("root/.hbase-snapshot/") && !has("/.change."), "{keys:?}");
+    assert_eq!(check_parts(&server, &attempt, &then, "at once"), [false, true, true]);
+    check(&server, &attempt, &then, "at once");
+
+    // What needs renames.
+    let error = Table::restore_snapshot(OTHER, "s", options(client(&server))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(
+        error.to_string().contains("a restoration of a snapshot in a storage without renames"),
+        "{error}"
+    );
+}
+
+/// The same in a bucket of moto's server: `HREGION_MOTO` is its endpoint.
+#[test]
+#[ignore = "needs a server"]
+fn snapshots_are_made_in_a_bucket_of_moto() {
+    let endpoint = moto("snapshots");
+    let client = || {
+        let options = options_at(endpoint.clone()).request_timeout(Duration::from_secs(20));
+        Arc::new(options.deadline(Duration::from_secs(60)).build().unwrap())
+    };
+    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let base = format!("s3://snapshots/{}", time.as_nanos());
+    let (root, other) = (format!("{base}/root"), format!("{base}/other"));
+    let expected = prepare(client(), &root).acknowledged;
+    for name in ["", "/data/default/t"] {
+        let dir = format!("{root}{name}");
+        for entry in client().list_dir(Path::new(&dir)).unwrap() {
+            let lock = Path::new(&dir).join(&entry.name).join(".hregion.lock");
+            if entry.is_dir && client().open(&lock).is_ok() {
+                client().end_writing(&lock).unwrap();
+            }
+        }
+    }
+    let table = open(client(), &root, "t").unwrap();
+    table.snapshot("s").unwrap();
+    table.put(put("z", "later")).unwrap();
+    table.compact(Compaction::Major).unwrap();
+    let clone = Table::clone_snapshot(&root, "s", "c", options(client())).unwrap();
+    assert_eq!(table_rows(&clone), expected);
+    clone.compact(Compaction::Major).unwrap();
+    assert_eq!(table_rows(&clone), expected);
+    clone.close().unwrap();
+    Table::export_snapshot_with(&root, "s", &other, options(client())).unwrap();
+    Table::delete_snapshot_with(&root, "s", options(client())).unwrap();
+    assert_eq!(rows_of_snapshot(options(client()), &root, "s"), None);
+    assert_eq!(table.snapshot("s").unwrap_err().kind(), ErrorKind::Unsupported);
+    table.close().unwrap();
+    assert_eq!(rows_of_snapshot(options(client()), &other, "s"), Some(expected.clone()));
+    assert_eq!(rows_of_table(client(), &root, "c"), Some(expected));
+}
+
+#[test]
+fn a_run_is_cut_off_at_each_request() {
+    for is_made in [false, true] {
+        for at in turns(if is_made { 30 } else { 1 }, 61) {
+            let server = FakeS3::start();
+            let mut attempt = prepare(client(&server), ROOT);
+            let then = attempt.acknowledged.clone();
+            free_locks(&server);
+            server.die_at(at, is_made);
+            let result = run(&mut attempt, &client(&server));
+            let is_over = !server.revive();
+            let context = format!("request {at}, made: {is_made}, {result:?}");
+            check(&server, &attempt, &then, &context);
+            if is_over {
+                result.unwrap();
+                println!("{at} requests");
+                break;
+            }
+        }
+    }
+}
+
+/// One request fails, or as many as are repeated, so that the caller sees errors.
+#[test]
+fn each_request_of_a_run_fails_in_turn() {
+    let bad = [
+        Manner::Fails(503),
+        Manner::FailsAfter(500),
+        Manner::DropsAfter,
+        Manner::HangsAfter,
+        Manner::Hangs,
+        Manner::Cuts,
+    ];
+    let mut failures = 0;
+    for ((first, manner), count) in (1..).zip(bad).flat_map(|turn| [(turn, 1), (turn, 20)]) {
+        for at in turns(first * 29, 397) {
+            let server = FakeS3::start();
+            let mut attempt = prepare(client(&server), ROOT);
+            let then = attempt.acknowledged.clone();
+            free_locks(&server);
+            server.take_asked();
+            let good = usize::try_from(at).unwrap() - 1;
+            server.behave(repeat_n(Manner::Good, good).chain(repeat_n(manner, count)));
+            let impatient =
+                |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(60));
+            let result = run(&mut attempt, &client_with(&server, impatient));
+            server.behave([]);
+            failures += u32::from(result.is_err());
+            let requests = server.take_asked().0;
+            let context = format!("request {at}, {count} {manner:?}, {result:?}");
+            check(&server, &attempt, &then, &format!("{context}, {:?}", requests.get(good)));
+            if requests.len() < good {
+                break;
+            }
+        }
+    }
+    assert!(failures > 10, "{failures}");
+}
+
+/// A process is stopped at each request, loses its locks, and goes on when another has done all: its request
+/// is carried out late.
+#[test]
+fn a_process_that_was_taken_for_dead_goes_on_with_a_run() {
+    for at in turns(3, 43) {
+        let server = FakeS3::start();
+        let mut attempt = prepare(client(&server), ROOT);
+        let then = attempt.acknowledged.clone();
+        free_locks(&server);
+        let good = usize::try_from(at).unwrap() - 1;
+        let slow = |options: RemoteOptions| {
+            options.request_timeout(Duration::from_secs(60)).deadline(Duration::from_secs(60))
+        };
+        let storage = client_with(&server, slow);
+        server.behave(repeat_n(Manner::Good, good).chain([Manner::Waits]));
+        let first = std::thread::spawn(move || {
+            let result = run(&mut attempt, &storage);
+            (attempt, result)
+        });
+        while !server.has_waiting() && !first.is_finished() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if first.is_finished() {
+            let (attempt, result) = first.join().unwrap();
+            result.unwrap();
+            check(&server, &attempt, &then, "not stopped");
+            println!("{at} requests");
+            break;
+        }
+        server.behave([]);
+        free_locks(&server);
+        let context = format!("request {at}");
+        let found = rows_of_table(client(&server), ROOT, "t").unwrap();
+        let parts = [
+            rows_of_snapshot(options(client(&server)), ROOT, "s").is_some(),
+            rows_of_table(client(&server), ROOT, "c").is_some(),
+            rows_of_snapshot(options(client(&server)), OTHER, "s").is_some(),
+        ];
+        let rows = finish(&server, parts, &then, &context);
+        let cloned = rows_of_table(client(&server), ROOT, "c").unwrap();
+        // The request is carried out after that.
+        server.release();
+        let (attempt, result) = first.join().unwrap();
+        let context = format!("{context}, {result:?}");
+        attempt.check(&found, &context);
+        free_locks(&server);
+        check_end(&server, &rows, &cloned, &context);
+        for (name, mut expected) in [("t", rows), ("c", cloned)] {
+            let table =
+                open(client(&server), ROOT, name).unwrap_or_else(|error| panic!("{context}: {error}"));
+            assert_eq!(table_rows(&table), expected, "{context}");
+            table.put(put("v", "end")).unwrap_or_else(|error| panic!("{context}: {error}"));
+            table.compact(Compaction::Major).unwrap_or_else(|error| panic!("{context}: {error}"));
+            expected.insert("v".to_owned(), "end".to_owned());
+            assert_eq!(table_rows(&table), expected, "{context}");
+            table.close().unwrap_or_else(|error| panic!("{context}: {error}"));
+        }
+    }
+}
