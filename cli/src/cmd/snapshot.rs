@@ -67,6 +67,8 @@ enum Action {
         reading: FileArgs,
     },
     /// Delete a snapshot, but not the files of its table
+    ///
+    /// In S3 its name cannot be used again.
     Delete {
         /// The root directory
         root: PathBuf,
@@ -101,7 +103,7 @@ enum Action {
     /// Copy a snapshot and its files to another root directory
     ///
     /// Verifies each copy. Files that are there already are kept, so an interrupted export can be repeated.
-    /// Both roots may be URLs: the first one of S3, HDFS or a web server, the other one of HDFS.
+    /// Both roots may be URLs: the first one of S3, HDFS or a web server, the other one of S3 or HDFS.
     Export {
         /// The root directory
         root: PathBuf,

@@ -136,6 +136,56 @@ fn a_bucket_answers_as_a_directory() {
     assert!(compared > 50, "{compared}");
 }
 
+/// Takes, reads, clones, exports and deletes a snapshot of the table `root/data/default/t` of a bucket, which
+/// has rows.
+fn use_snapshots(endpoint: &str, bucket: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let local = dir.path().join("local").to_str().unwrap().to_owned();
+    let (root, table) = (format!("{bucket}/root"), format!("{bucket}/root/data/default/t"));
+    let ask = |line: &str| run(endpoint, &line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    let done = |line: &str| {
+        let output = ask(line);
+        assert_eq!(code(&output), 0, "{line}: {}{}", stdout(&output), stderr(&output));
+        stdout(&output)
+    };
+    let rows = |place: &str| without_sequence_ids(&done(&format!("scan --format csv {place}")));
+    let before = rows(&table);
+    assert!(before.lines().count() > 3, "{before}");
+    let taken = done(&format!("--json snapshot create {table} s"));
+    assert!(taken.contains(r#""name":"s","table":"t""#), "{taken}");
+    done(&format!("compact --major {table}"));
+    assert_eq!(rows(&format!("{root}/.hbase-snapshot/s")), before);
+    let shown = done(&format!("snapshot info {root} s"));
+    assert!(shown.contains("region "), "{shown}");
+    assert_eq!(done(&format!("snapshot clone {root} s u")), "");
+    assert_eq!(rows(&format!("{root}/data/default/u")), before);
+    done(&format!("compact --major {root}/data/default/u"));
+    assert_eq!(rows(&format!("{root}/data/default/u")), before);
+    // Within the bucket, from it, and back.
+    for (from, to) in [(&root, &format!("{bucket}/a")), (&root, &local), (&local, &format!("{bucket}/b"))] {
+        done(&format!("snapshot export {from} s {to}"));
+        assert_eq!(rows(&format!("{to}/.hbase-snapshot/s")), before);
+        let again = ask(&format!("snapshot export {from} s {to}"));
+        assert_eq!(code(&again), 5, "{}", stderr(&again));
+    }
+    done(&format!("snapshot delete {root} s"));
+    assert_eq!(done(&format!("snapshot list {root}")), "");
+    let again = ask(&format!("--json snapshot create {table} s"));
+    assert_eq!(code(&again), 4, "{}", stderr(&again));
+    let message = last_error(&again)["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("take another name"), "{message}");
+    done(&format!("snapshot create {table} s2"));
+    assert!(done(&format!("snapshot list {root}")).starts_with("s2: table t, "));
+    assert_eq!((rows(&table), rows(&format!("{root}/data/default/u"))), (before.clone(), before));
+}
+
+#[test]
+fn a_table_of_a_bucket_has_snapshots() {
+    let server = FakeS3::start();
+    put_root(&server);
+    use_snapshots(&server.endpoint(), "s3://bucket");
+}
+
 /// Every golden root, in a bucket of moto's server: `HREGION_MOTO` is its endpoint.
 #[test]
 #[ignore = "needs a server"]
@@ -149,6 +199,21 @@ fn against_moto() {
     }
     println!("{compared} answers are equal");
     assert!(compared > 50, "{compared}");
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let bucket = format!("snapshots-{}", since.as_nanos());
+    put(&endpoint, &format!("/{bucket}"), &[]);
+    let (dir, _) = local_root();
+    remove_empty_dirs(dir.path());
+    upload(&endpoint, &format!("/{bucket}/root"), dir.path());
+    use_snapshots(&endpoint, &format!("s3://{bucket}"));
+}
+
+fn remove_empty_dirs(dir: &Path) {
+    let below = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    below.filter(|path| path.is_dir()).for_each(|path| remove_empty_dirs(&path));
+    if fs::read_dir(dir).unwrap().next().is_none() {
+        fs::remove_dir(dir).unwrap();
+    }
 }
 
 /// Every golden root, in HDFS: `HREGION_HDFS` is the URL of a directory that has each root by the name of its
@@ -335,6 +400,14 @@ pub(crate) fn ask(server: &FakeS3, line: &str) -> Output {
 /// Puts a root in a bucket, whose table `t` has two regions of two files each and rows that are in its logs
 /// only. Returns the encoded names of the regions.
 fn put_root(server: &FakeS3) -> Vec<String> {
+    let (dir, regions) = local_root();
+    server.upload("root", dir.path());
+    server.keys().iter().filter(|key| key.ends_with('/')).for_each(|marker| server.remove(marker));
+    regions
+}
+
+/// Makes that root in a directory.
+fn local_root() -> (tempfile::TempDir, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
     let family = Family::new("f").configuration("hbase.store.file-tracker.impl", "FILE");
     let table = Table::create(dir.path(), "t", &[family], &["m"]).unwrap();
@@ -350,9 +423,7 @@ fn put_root(server: &FakeS3) -> Vec<String> {
     for region in ["a", "x"] {
         table.region(region).unwrap().abort().unwrap();
     }
-    server.upload("root", dir.path());
-    server.keys().iter().filter(|key| key.ends_with('/')).for_each(|marker| server.remove(marker));
-    regions
+    (dir, regions)
 }
 
 /// Returns lines of CSV without sequence ids, which a compaction drops.
@@ -438,11 +509,7 @@ fn a_region_of_a_bucket_is_recovered_and_what_needs_renames_is_refused() {
     let (expected, local) = (objects(), tempfile::tempdir().unwrap());
     for line in [
         "recover s3://bucket/root",
-        &format!("snapshot create {TABLE} s"),
-        "snapshot delete s3://bucket/root s",
-        "snapshot clone s3://bucket/root s u",
         "snapshot restore s3://bucket/root s",
-        &format!("snapshot export {} s s3://bucket/root", local.path().display()),
         &format!("load {TABLE} s3://bucket/input"),
         &format!("load {TABLE} {}", local.path().display()),
         &format!("import {TABLE} {}", plain()),
