@@ -320,7 +320,7 @@ fn each_request_of_a_run_fails_in_turn() {
             }
         }
     }
-    assert!(failures > 10, "{failures}");
+    assert!(failures > 5, "{failures}");
 }
 
 /// A process is stopped at each request, loses its locks, and goes on when another has done all: its request
