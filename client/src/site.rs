@@ -12,7 +12,8 @@ use hregion::locator::RetryPolicy;
 use hregion::{Error, ErrorKind, Result};
 use std::collections::HashMap;
 use std::fmt;
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -448,13 +449,16 @@ fn unsupported<T>(name: &str, value: &str) -> Result<T> {
     Err(Error::locating(ErrorKind::Unsupported, format!("{name} is {value}, which is not supported")))
 }
 
-/// Reads a file that is large only by mistake.
+/// Reads a file that is large only by mistake. One that is no regular file may not end.
 fn read_text(path: &Path) -> Result<String> {
     let failed = |error| Error::io("read", path, error);
-    if fs::metadata(path).map_err(failed)?.len() > MAX_LEN {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_LEN {
         return Err(Error::locating(ErrorKind::Limit, format!("{} has more than 1 MiB", path.display())));
     }
-    fs::read_to_string(path).map_err(failed)
+    String::from_utf8(bytes).map_err(|_| in_file(path, "expected text in UTF-8"))
 }
 
 fn in_file(path: &Path, reason: &str) -> Error {
@@ -466,6 +470,7 @@ mod tests {
     use super::*;
     use hregion::TableName;
     use hregion::locator::RetryPolicy;
+    use std::fs;
 
     pub(super) fn site(properties: &[(&str, &str)]) -> Site {
         let property = |(name, value): &(&str, &str)| {
@@ -688,6 +693,22 @@ mod tests {
         let tls = "<property name='hbase.client.netty.tls.enabled' value='true'/>";
         let found = Site::parse(&format!("<configuration>{tls}</configuration>")).unwrap();
         assert_eq!(found.flag("hbase.client.netty.tls.enabled").unwrap(), Some(true));
+    }
+
+    #[test]
+    fn a_file_that_is_long_or_never_ends_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hbase-site.xml");
+        fs::write(&path, vec![b' '; (1 << 20) + 1]).unwrap();
+        let endless = Path::new("/dev/zero");
+        for path in [path.as_path(), endless].into_iter().filter(|path| path.exists()) {
+            let error = read_text(path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+            assert!(error.message().ends_with(" has more than 1 MiB"), "{error}");
+        }
+        fs::write(&path, b"<configuration>\xff</configuration>").unwrap();
+        let error = Client::builder().site(&path).unwrap_err();
+        assert!(error.message().contains("hbase-site.xml: expected text in UTF-8"), "{error}");
     }
 
     #[test]

@@ -111,6 +111,8 @@ fn znodes_are_below_a_base_and_a_chroot() {
     let error = registry.meta_region_locations(long()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoServerForRegion);
     assert!(error.to_string().contains("no znode /a/b/hbase:"), "{error}");
+    let of_master = registry.active_master(long()).unwrap_err();
+    assert_eq!((of_master.kind(), of_master.to_string()), (error.kind(), error.to_string()));
     let registry = registry.with_base_znode("/hbase-secure").unwrap();
     assert_eq!(host(&registry), "a");
     assert_eq!(registry.cluster_id(long()).unwrap(), None);

@@ -163,8 +163,7 @@ impl ZooKeeperRegistry {
     /// Returns the ids and znodes of the recorded copies of the catalog's region.
     fn replica_ids(&self, deadline: Deadline) -> Result<Vec<(u16, String)>> {
         let Some(names) = self.client.children(&self.base, deadline)? else {
-            let base = self.client.absolute(&self.base);
-            return Err(no_server(format!("ZooKeeper has no znode {base}: is it the cluster's base znode?")));
+            return Err(self.no_base());
         };
         let mut found = Vec::new();
         for name in names {
@@ -173,6 +172,12 @@ impl ZooKeeperRegistry {
             }
         }
         Ok(found)
+    }
+
+    /// Returns the error that the base znode does not exist.
+    fn no_base(&self) -> Error {
+        let base = self.client.absolute(&self.base);
+        no_server(format!("ZooKeeper has no znode {base}: is it the cluster's base znode?"))
     }
 }
 
@@ -218,7 +223,11 @@ impl ConnectionRegistry for ZooKeeperRegistry {
     }
 
     fn active_master(&self, deadline: Deadline) -> Result<Option<ServerName>> {
-        self.read("master", znode::master, deadline)
+        let master = self.read("master", znode::master, deadline)?;
+        if master.is_none() && !self.client.exists(&self.base, deadline)? {
+            return Err(self.no_base());
+        }
+        Ok(master)
     }
 }
 
