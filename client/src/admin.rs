@@ -26,7 +26,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Each returns when the master has done what it was asked, or after the time of an operation: the master may
-/// still do it then, and the error says so.
+/// still do it then, or have done it if its answer was lost, and the error says so.
 impl Client {
     /// Creates a table with regions separated by split keys, in any order (HBase: `Admin.createTable`).
     ///
@@ -217,7 +217,8 @@ impl Client {
     pub async fn snapshot(&self, table: &TableName, name: &str) -> Result<()> {
         let mut tries = Tries::new(&self.0);
         let request = self.0.snapshot_request(name, Some(table))?;
-        let answer: SnapshotResponse = self.0.ask_master_by(&mut tries, "Snapshot", &request).await?;
+        let answer = self.0.ask_master_by(&mut tries, "Snapshot", &request).await;
+        let answer: SnapshotResponse = answer.map_err(|error| tries.in_doubt(error))?;
         if let Some(id) = answer.proc_id {
             return Ok(self.0.await_procedure(&mut tries, "Snapshot", id).await?);
         }
@@ -269,7 +270,7 @@ impl Client {
         // An attempt whose answer was lost may have deleted it.
         let is_gone = tries.has_lost_answer()
             && self.snapshots().await.is_ok_and(|left| left.iter().all(|snapshot| snapshot.name() != name));
-        if is_gone { Ok(()) } else { Err(error) }
+        if is_gone { Ok(()) } else { Err(tries.in_doubt(error)) }
     }
 
     /// Lets the master move regions that were split or merged to the archive, once no region refers to their
@@ -279,7 +280,9 @@ impl Client {
     ///
     /// If no master answers.
     pub async fn run_catalog_janitor(&self) -> Result<()> {
-        self.0.ask_master::<Empty>("RunCatalogScan", &Empty {}).await.map(drop)
+        let mut tries = Tries::new(&self.0);
+        let answer = self.0.ask_master_by::<Empty>(&mut tries, "RunCatalogScan", &Empty {}).await;
+        answer.map(drop).map_err(|error| tries.in_doubt(error))
     }
 }
 
@@ -350,7 +353,8 @@ impl ClientCore {
             // its answer to an earlier attempt may have been lost
             let is_unknown = tries.has_lost_answer()
                 || matches!(error.kind(), ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::Closed);
-            ProcedureError { is_final: !is_unknown && !tries.has_given_up(), error }
+            let is_final = !is_unknown && !tries.has_given_up();
+            ProcedureError { is_final, error: tries.in_doubt(error) }
         })?;
         match answer.proc_id {
             Some(id) => self.await_procedure(&mut tries, method, id).await,
@@ -428,7 +432,8 @@ impl ClientCore {
                 let locations = match found {
                     Ok(locations) => locations,
                     Err(error) => {
-                        tries.not_found(error).await?;
+                        let ended = tries.not_found(error).await;
+                        ended.map_err(|error| tries.in_doubt(error))?;
                         continue;
                     }
                 };
@@ -454,7 +459,11 @@ impl ClientCore {
                         let end = locations.region().end_key();
                         break (!end.is_empty()).then(|| end.to_vec());
                     }
-                    Err(fault) => tries.failed(&locations, 0, fault).await?,
+                    Err(fault) => {
+                        tries.note_lost_answer(&fault);
+                        let ended = tries.failed(&locations, 0, fault).await;
+                        ended.map_err(|error| tries.in_doubt(error))?;
+                    }
                 }
             };
         }

@@ -90,6 +90,14 @@ impl Fault {
         Self { is_unsent: self.kind != RegionException::Fatal, ..self }
     }
 
+    /// Whether the request may have been executed: it was sent, and its answer is not known.
+    pub(crate) fn may_be_executed(&self) -> bool {
+        !self.is_unsent
+            && self.kind != RegionException::Fatal
+            // an exception is an answer
+            && matches!(self.error.kind(), ErrorKind::Io | ErrorKind::Corrupt)
+    }
+
     /// A server that did not answer in time.
     pub(crate) fn no_answer(server: &str, what: &str) -> Self {
         let message = format!("{server}: no answer to {what} in time");

@@ -530,6 +530,48 @@ async fn an_increment_that_is_repeated_is_done_once() {
     }
 }
 
+/// Whatever becomes of the attempts after the one whose answer was lost.
+#[tokio::test]
+async fn a_write_without_an_answer_may_have_been_executed() {
+    const IN_DOUBT: &str = "; it may have been executed";
+    let cluster = Cluster::start().await;
+    let table = client(&cluster, CALL, false).table(&TableName::parse("t").unwrap());
+    let row = || row_key(6);
+    cluster.lose_answers(1000);
+    let error = table.increment(Increment::new(row()).column("f", "n", 5)).await.unwrap_err();
+    assert!(error.message().ends_with(IN_DOUBT), "{error}");
+    assert_eq!(cluster.counter(&row()), 5);
+    cluster.lose_answers(0);
+
+    let put = || Put::new(row()).cell("f", "p", "v");
+    let delete = || Delete::new(row()).column("f", "d");
+    for write in 0..6 {
+        // the region is known, and its server then falls silent
+        cluster.behave(1, Mischief::NONE);
+        assert!(is_expected(&table.get(&Get::new(row())).await.unwrap(), 6));
+        cluster.behave(1, Mischief::SILENCE);
+        let error = match write {
+            0 => table.put(put()).await.unwrap_err(),
+            1 => table.delete(delete()).await.unwrap_err(),
+            2 => table.mutate_row(row(), vec![put().into(), delete().into()]).await.unwrap_err(),
+            3 => {
+                let check = CheckAndMutate::if_not_exists(row(), "f", "none").then(put());
+                table.check_and_mutate(check).await.unwrap_err()
+            }
+            4 => table.batch(&[put().into()]).await.remove(0).unwrap_err(),
+            // nothing is in doubt of what only reads
+            _ => table.get(&Get::new(row())).await.unwrap_err(),
+        };
+        assert_eq!(error.message().ends_with(IN_DOUBT), write < 5, "{write}: {error}");
+        assert_eq!(error.message().matches(IN_DOUBT).count(), usize::from(write < 5), "{write}: {error}");
+    }
+    cluster.behave(1, Mischief::NONE);
+    // an exception is an answer
+    cluster.fail(row(), Some(("DoNotRetryIOException", "never")));
+    let error = table.batch(&[put().into()]).await.remove(0).unwrap_err();
+    assert!(error.message().ends_with("never"), "{error}");
+}
+
 #[tokio::test]
 async fn a_small_scan_takes_one_call() {
     let cluster = Cluster::start().await;

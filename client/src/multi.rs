@@ -8,7 +8,7 @@ use crate::proto;
 use crate::results::check_row;
 use crate::table::Table;
 use crate::timeline::Wanted;
-use crate::tries::{Place, Setback, Tries, Wait};
+use crate::tries::{Place, Setback, Tries, Wait, may_be_executed};
 use bytes::Bytes;
 use hregion::locator::LocateType;
 use hregion::{
@@ -158,6 +158,24 @@ impl Results {
     }
 }
 
+/// The mutations that may have been executed although they have no result: an answer was lost.
+#[derive(Default)]
+struct InDoubt(HashSet<usize>);
+
+impl InDoubt {
+    /// Notes why an attempt of an action failed.
+    fn note(&mut self, at: usize, action: &Action, fault: &Fault) {
+        if action.message.mutation.is_some() && fault.may_be_executed() {
+            self.0.insert(at);
+        }
+    }
+
+    /// Returns the error with which an action ends.
+    fn error_of(&self, at: usize, error: Error) -> Error {
+        if self.0.contains(&at) { may_be_executed(&error) } else { error }
+    }
+}
+
 impl Table {
     /// Executes actions, and returns the result of each, in order.
     pub(crate) async fn multi(&self, actions: Vec<Action>, tries: Tries<'_>) -> Vec<Result<Row>> {
@@ -246,6 +264,7 @@ impl Table {
     ) {
         // the copies of regions whose last server named another one
         let mut redirected = HashSet::new();
+        let mut in_doubt = InDoubt::default();
         while !left.is_empty() {
             let mut longest = None;
             let (servers, failed) = self.group(actions, &left, copy, &tries).await;
@@ -256,7 +275,7 @@ impl Table {
                         again.push(at);
                         tries.keep_longest(&mut longest, setback);
                     }
-                    Err(error) => results.add(at, Err(error)),
+                    Err(error) => results.add(at, Err(in_doubt.error_of(at, error))),
                 }
             }
             let before = std::mem::take(&mut redirected);
@@ -267,6 +286,7 @@ impl Table {
                 let mut is_redirected = false;
                 for (at, mut fault) in faults {
                     is_redirected |= fault.is_redirect_after(was_redirected);
+                    in_doubt.note(at, &actions[at], &fault);
                     // the location is corrected once for a region, unless the next action has another fault
                     let correction: &Result<()> = match &mut corrected {
                         Some((kind, known)) if *kind == fault.kind => known,
@@ -280,13 +300,14 @@ impl Table {
                     match correction.clone().and_then(|()| Setback::of_fault(fault)) {
                         // the others need not wait for it
                         Ok(setback) if tries.is_in_vain(&setback) => {
-                            results.add(at, Err(tries.clone().end(&setback.error)));
+                            let error = tries.clone().end(&setback.error);
+                            results.add(at, Err(in_doubt.error_of(at, error)));
                         }
                         Ok(setback) => {
                             again.push(at);
                             tries.keep_longest(&mut longest, setback);
                         }
-                        Err(error) => results.add(at, Err(error)),
+                        Err(error) => results.add(at, Err(in_doubt.error_of(at, error))),
                     }
                 }
                 if is_redirected {
@@ -299,7 +320,7 @@ impl Table {
                 && let Err(error) = tries.pause(setback).await
             {
                 for at in again.drain(..) {
-                    results.add(at, Err(error.clone()));
+                    results.add(at, Err(in_doubt.error_of(at, error.clone())));
                 }
             }
             again.sort_unstable();
@@ -410,7 +431,8 @@ async fn call_server(
     let Some(first) = regions.first() else { return Ok(Vec::new()) };
     // a connection that is made takes of the time
     let deadline = Deadline::after(time);
-    let connection = core.connect(&first.locations, first.replica_id, deadline).await?;
+    let connected = core.connect(&first.locations, first.replica_id, deadline).await;
+    let connection = connected.map_err(Fault::of_unsent)?;
     let mut place = Place::new(core, first.locations.clone(), first.replica_id, connection);
     let of_region = |region: &OfRegion| proto::RegionAction {
         region: Some(proto::RegionSpecifier::of_copy(region.locations.region(), region.replica_id)),

@@ -25,7 +25,8 @@ use std::sync::Arc;
 ///
 /// Operations find the servers of their rows, and are repeated as the client's
 /// [settings](crate::ClientBuilder::retries) say while regions are split, merged or moved and servers end.
-/// Errors name the server. Those that end an operation after several attempts list what failed.
+/// Errors name the server. Those that end an operation after several attempts list what failed. That of a
+/// write whose answer was lost ends with "it may have been executed".
 #[derive(Clone)]
 pub struct Table {
     pub(crate) core: Arc<ClientCore>,
@@ -279,7 +280,8 @@ impl Table {
         read: impl Fn(&str, M, CellBlock) -> Result<Result<T, Fault>, Corruption>,
     ) -> Result<T> {
         loop {
-            let mut place = tries.place(&self.name, row, LocateType::At).await?;
+            let found = tries.place(&self.name, row, LocateType::At).await;
+            let mut place = found.map_err(|error| tries.in_doubt(error))?;
             let param = request(place.specifier());
             let answer = place.call::<Undecoded>(method, &param, tries.call_time()).await;
             let result = answer.and_then(|Answer { message, cells }| {
@@ -290,7 +292,11 @@ impl Table {
             });
             match result {
                 Ok(result) => return Ok(result),
-                Err(fault) => tries.failed(&place.locations, place.replica_id, fault).await?,
+                Err(fault) => {
+                    tries.note_lost_answer(&fault);
+                    let ended = tries.failed(&place.locations, place.replica_id, fault).await;
+                    ended.map_err(|error| tries.in_doubt(error))?;
+                }
             }
         }
     }

@@ -231,21 +231,25 @@ impl<'c> Tries<'c> {
     /// Starts again, with the whole time of an operation, after a part of the operation is done.
     pub(crate) fn progressed(&mut self) {
         self.succeeded();
+        self.has_lost_answer = false;
         self.begin = Instant::now();
         self.deadline = self.policy.deadline(self.begin);
     }
 
     /// Notes an attempt that may have been done, as its answer was lost.
     pub(crate) fn note_lost_answer(&mut self, fault: &Fault) {
-        let is_lost = fault.kind != RegionException::Fatal
-            // an exception is an answer
-            && matches!(fault.error.kind(), ErrorKind::Io | ErrorKind::Corrupt);
-        self.has_lost_answer |= is_lost && !fault.is_unsent;
+        self.has_lost_answer |= fault.may_be_executed();
     }
 
     /// Whether an attempt may have been done, as its answer was lost.
     pub(crate) fn has_lost_answer(&self) -> bool {
         self.has_lost_answer
+    }
+
+    /// Returns the error with which an operation ends. Of one that writes, it says so if an attempt may have
+    /// been done.
+    pub(crate) fn in_doubt(&self, error: Error) -> Error {
+        if self.has_lost_answer && !self.only_reads { may_be_executed(&error) } else { error }
     }
 
     /// Whether no attempt is left, after one that another one could have made good.
@@ -414,6 +418,11 @@ impl<'c> Tries<'c> {
             times => Error::locating(error.kind(), format!("failed {times} times: {}", self.causes())),
         }
     }
+}
+
+/// Returns the error of something that was not done as far as is known, but whose answer was lost.
+pub(crate) fn may_be_executed(error: &Error) -> Error {
+    Error::locating(error.kind(), format!("{}; it may have been executed", error.message()))
 }
 
 /// A failed attempt after which another one may succeed.

@@ -154,6 +154,7 @@ async fn a_restoration_whose_answer_was_lost_is_not_undone() {
     let error = client.restore_snapshot("s").await.unwrap_err();
     let expected = "s may be restored or not, snapshot before-s has what t was before: ";
     assert!(error.message().starts_with(expected), "{error}");
+    assert!(error.message().ends_with("; it may have been executed"), "{error}");
     let done = cluster.master(|master| (master.done.join(", "), master.snapshots.join(", ")));
     let calls = "Snapshot before-s, RestoreSnapshot s, RestoreSnapshot s";
     assert_eq!(done, (calls.to_owned(), "s, before-s".to_owned()));
