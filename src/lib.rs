@@ -140,8 +140,8 @@ pub use region::{
     RegionScanner, ReplayReport, ResultScanner, ScanResult, ScanResults, Scheduler, SchedulerBuilder,
 };
 pub use schema::{
-    BloomType, Cipher, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName,
-    SnapshotDescription, SnapshotType, TableName,
+    BloomType, Cipher, Codec, DataBlockEncoding, Family, FamilyDescription, KeepDeletedCells, RegionInfo,
+    RegionName, SnapshotDescription, SnapshotType, TableDescription, TableName,
 };
 pub use store::{HFileHalf, HFileHalfScanner};
 pub use table::{

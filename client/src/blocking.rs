@@ -18,7 +18,8 @@ use crate::{ClientBuilder, ScanMetrics, Scanner as AsyncScanner};
 use hregion::locator::{CatalogRow, TableState};
 use hregion::{
     Append, CheckAndMutate, CheckResult, Compaction, Delete, Error, Family, Get, Increment, Mutation, Put,
-    RegionLocations, Result, Row, Scan, ScanResult, ServerName, SnapshotDescription, TableChanges, TableName,
+    RegionLocations, Result, Row, Scan, ScanResult, ServerName, SnapshotDescription, TableChanges,
+    TableDescription, TableName,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -98,6 +99,7 @@ impl Client {
     waiting!(client: crate::Client:
         table_state(table: &TableName) -> Result<TableState>,
         families(table: &TableName) -> Result<Vec<Family>>,
+        describe_table(table: &TableName) -> Result<TableDescription>,
         tables() -> Result<Vec<TableName>>,
         table_exists(table: &TableName) -> Result<bool>,
         create_table(table: &TableName, families: &[Family], splits: &[Vec<u8>]) -> Result<()>,

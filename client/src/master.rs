@@ -9,7 +9,10 @@ use crate::proto::admin::{
 };
 use crate::tries::{Setback, Tries};
 use bytes::Bytes;
-use hregion::{Corruption, Error, ErrorKind, Family, Result, ServerName, SnapshotDescription, TableName};
+use hregion::{
+    Corruption, Error, ErrorKind, Family, Result, ServerName, SnapshotDescription, TableDescription,
+    TableName,
+};
 use prost::Message;
 
 impl Client {
@@ -58,6 +61,21 @@ impl Client {
             return Err(wrong(Corruption::Malformed("it is that of another table")));
         }
         Ok(families)
+    }
+
+    /// Returns all settings of a table and of its families (HBase: `Admin.getDescriptor`).
+    ///
+    /// # Errors
+    ///
+    /// As [`families`](Self::families).
+    pub async fn describe_table(&self, table: &TableName) -> Result<TableDescription> {
+        let schema = self.0.schema(table).await?;
+        let wrong = |corruption| wrong_answer(&format!("the descriptor of {table}"), &corruption);
+        let found = TableDescription::from_table_schema_bytes(&schema).map_err(wrong)?;
+        if found.table() != table {
+            return Err(wrong(Corruption::Malformed("it is that of another table")));
+        }
+        Ok(found)
     }
 
     /// Returns the snapshots, sorted by name (HBase: `Admin.listSnapshots`).

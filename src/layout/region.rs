@@ -26,7 +26,7 @@ use crate::binary::StringBinary;
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, FileLock, Storage, read_file};
-use crate::schema::{Family, RegionInfo, TableDescriptor, is_legal_name};
+use crate::schema::{Family, RegionInfo, TableDescription, TableDescriptor, is_legal_name};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -262,6 +262,15 @@ impl RegionDir {
     /// Returns a switch of a family, or else of its table. Like HBase, takes everything but `true` as false.
     pub(crate) fn flag(&self, family: &[u8], key: &str, default: bool) -> bool {
         self.setting(family, key).map_or(default, |value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// Returns all settings of the table as text; of families that no descriptor has, those given.
+    pub(crate) fn description<'f>(&self, families: impl Iterator<Item = &'f Family>) -> TableDescription {
+        let descriptor = self.stored().or(self.given.as_ref()).cloned();
+        let descriptor = descriptor.unwrap_or_else(|| TableDescriptor::new(self.info.table().clone(), &[]));
+        let has = |name: &[u8]| descriptor.families().any(|family| family.name() == name);
+        let others: Vec<Family> = families.filter(|family| !has(family.name())).cloned().collect();
+        descriptor.with_families(&others).description()
     }
 
     /// Returns what distinguishes the table from others of its name that were made from snapshots, with the

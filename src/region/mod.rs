@@ -60,7 +60,7 @@ use crate::layout::RegionDir;
 use crate::metrics::{BlockCounts, Counters, RegionMetrics};
 use crate::mvcc::Mvcc;
 use crate::op::{Durability, Get, Scan};
-use crate::schema::{Family, RegionInfo};
+use crate::schema::{Family, RegionInfo, TableDescription};
 use crate::store::{Store, StoreVersion};
 use background::Background;
 use commit::FileChanges;
@@ -214,6 +214,13 @@ impl Region {
     #[must_use]
     pub fn has_descriptor(&self) -> bool {
         self.0.dir.has_descriptor()
+    }
+
+    /// Returns all settings of the table, also those that a [`Family`] does not represent: those of the
+    /// descriptor, or without one, of the [families](Self::families).
+    #[must_use]
+    pub fn description(&self) -> TableDescription {
+        self.0.dir.description(self.families())
     }
 
     /// Reads the current cells of a row. A row that does not exist has no cells.

@@ -2,7 +2,10 @@
 //! `ColumnFamilyDescriptor`).
 #![warn(clippy::indexing_slicing)]
 
-use super::{BloomType, Cipher, Codec, DataBlockEncoding, Family, KeepDeletedCells, TableName};
+use super::{
+    BloomType, Cipher, Codec, DataBlockEncoding, Family, FamilyDescription, KeepDeletedCells,
+    TableDescription, TableName,
+};
 use crate::binary::StringBinary;
 use crate::error::{Corruption, Error, Result};
 use crate::proto;
@@ -195,12 +198,39 @@ impl TableDescriptor {
     /// attribute.
     pub(crate) fn with_setting(&self, key: &str, value: Option<&str>) -> Self {
         let mut changed = self.clone();
-        let Settings { attributes, configuration } = &mut changed.settings;
-        configuration.retain(|pair| pair.name.as_deref() != Some(key));
-        attributes.retain(|pair| pair.first.as_deref() != Some(key.as_bytes()));
-        let (first, second) = (Some(key.as_bytes().to_vec()), value.map(|value| value.as_bytes().to_vec()));
-        attributes.extend(second.map(|second| BytesBytesPair { first, second: Some(second) }));
+        changed.settings.set(key, value);
         changed
+    }
+
+    /// Returns a descriptor with an attribute of a family that a [`Family`] does not represent, or without
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such family, a [`Family`] represents the attribute, or it is empty.
+    pub(crate) fn with_family_attribute(&self, name: &[u8], key: &str, value: Option<&str>) -> Result<Self> {
+        if FAMILY_ATTRIBUTES.contains(&key) {
+            return Err(Error::invalid_argument(format!("{key} is an attribute of a Family")));
+        }
+        if key.is_empty() || value == Some("") {
+            let message = format!("attribute {key:?} of family {} is empty", StringBinary(name));
+            return Err(Error::invalid_argument(message));
+        }
+        let mut changed = self.clone();
+        match changed.families.iter_mut().find(|(family, _)| family.name() == name) {
+            Some((_, settings)) => settings.set(key, value),
+            None => return Err(Error::no_such_family(name, self.families().map(Family::name))),
+        }
+        Ok(changed)
+    }
+
+    /// Returns all settings as text.
+    pub(crate) fn description(&self) -> TableDescription {
+        // attributes take precedence
+        let mut attributes = self.settings.configuration_texts();
+        attributes.extend(self.settings.attribute_texts());
+        let families = self.families.iter().map(|(family, settings)| settings.description(family.name()));
+        TableDescription { table: self.table.clone(), attributes, families: families.collect() }
     }
 
     /// Returns the differences between a family and the one of the same name, one line for each setting, or a
@@ -289,15 +319,39 @@ impl Settings {
         }
     }
 
+    /// Sets an attribute or removes it, also from the configuration.
+    fn set(&mut self, key: &str, value: Option<&str>) {
+        self.configuration.retain(|pair| pair.name.as_deref() != Some(key));
+        self.attributes.retain(|pair| pair.first.as_deref() != Some(key.as_bytes()));
+        let (first, second) = (Some(key.as_bytes().to_vec()), value.map(|value| value.as_bytes().to_vec()));
+        self.attributes.extend(second.map(|second| BytesBytesPair { first, second: Some(second) }));
+    }
+
     /// Returns all keys and values as text.
     fn pairs(&self) -> BTreeMap<String, String> {
+        let mut pairs = self.attribute_texts();
+        pairs.extend(self.configuration_texts());
+        pairs
+    }
+
+    fn attribute_texts(&self) -> BTreeMap<String, String> {
         let text = |bytes: &Option<Vec<u8>>| StringBinary(bytes.as_deref().unwrap_or_default()).to_string();
-        let attributes = self.attributes.iter().map(|pair| (text(&pair.first), text(&pair.second)));
-        let configuration = self
-            .configuration
-            .iter()
-            .map(|pair| (pair.name.clone().unwrap_or_default(), pair.value.clone().unwrap_or_default()));
-        attributes.chain(configuration).collect()
+        self.attributes.iter().map(|pair| (text(&pair.first), text(&pair.second))).collect()
+    }
+
+    fn configuration_texts(&self) -> BTreeMap<String, String> {
+        let text =
+            |text: &Option<String>| StringBinary(text.as_deref().unwrap_or_default().as_bytes()).to_string();
+        self.configuration.iter().map(|pair| (text(&pair.name), text(&pair.value))).collect()
+    }
+
+    /// Returns all settings of a family as text.
+    fn description(&self, name: &[u8]) -> FamilyDescription {
+        FamilyDescription {
+            name: StringBinary(name).to_string(),
+            attributes: self.attribute_texts(),
+            configuration: self.configuration_texts(),
+        }
     }
 
     /// Returns the value of an attribute.
@@ -329,6 +383,13 @@ impl Settings {
         from_name: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, Corruption> {
         self.get(key).map(|name| from_name(name).ok_or_else(|| cannot_be(key, name))).transpose()
+    }
+}
+
+/// The settings that a family has in a descriptor.
+impl From<&Family> for FamilyDescription {
+    fn from(family: &Family) -> Self {
+        Settings::of(family).description(family.name())
     }
 }
 
@@ -625,6 +686,35 @@ mod tests {
         let family = descriptor.families().next().unwrap();
         assert_eq!(family.bloom, Some(BloomType::RowPrefixFixedLength(7)));
         assert_eq!(descriptor.table().to_string(), "t");
+    }
+
+    #[test]
+    fn attributes_that_are_no_members_of_a_family_are_set_and_shown() {
+        let set = [("VERSIONS", "5"), ("REPLICATION_SCOPE", "1")];
+        let before = TableDescriptor::parse_file(&file(&set, &[("IN_MEMORY", "false")])).unwrap();
+        let after = before.with_family_attribute(b"f", "IN_MEMORY", Some("true")).unwrap();
+        let after = after.with_family_attribute(b"f", "REPLICATION_SCOPE", None).unwrap();
+        let after = after.with_family_attribute(b"f", "mine", Some("a\x01")).unwrap();
+        let read = TableDescriptor::parse_file(&after.to_file()).unwrap();
+        assert_eq!(read.families().next().unwrap().max_versions, 5);
+        let description = read.description();
+        let shown = description.families()[0].to_string();
+        let expected = ["VERSIONS => '5'", "IN_MEMORY => 'true'", "REPLICATION_SCOPE => '0'"];
+        assert!(expected.iter().all(|part| shown.contains(part)), "{shown}");
+        assert!(shown.ends_with(", METADATA => {'mine' => 'a\\x01'}}"), "{shown}");
+        assert_eq!(description.families()[0].attributes().get("REPLICATION_SCOPE"), None);
+        let of_table = "{'of-both' => '1', 'of-configuration' => '1', 'of-table' => '1'}";
+        assert_eq!(description.to_string(), format!("t, {{TABLE_ATTRIBUTES => {{METADATA => {of_table}}}}}"));
+
+        for (family, key, value, expected) in [
+            ("g", "IN_MEMORY", "true", "there is no family g"),
+            ("f", "VERSIONS", "2", "VERSIONS is an attribute of a Family"),
+            ("f", "", "v", "attribute \"\" of family f is empty"),
+            ("f", "IN_MEMORY", "", "attribute \"IN_MEMORY\" of family f is empty"),
+        ] {
+            let error = before.with_family_attribute(family.as_bytes(), key, Some(value)).unwrap_err();
+            assert!(error.to_string().starts_with(expected), "{error}");
+        }
     }
 
     proptest! {

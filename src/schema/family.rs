@@ -1,6 +1,6 @@
 //! Column families: retention settings, and the format of their files (read-path.md §1.6, §21).
 
-use super::{BloomType, Cipher, Codec, DataBlockEncoding};
+use super::{BloomType, Cipher, Codec, DataBlockEncoding, FamilyDescription};
 use crate::binary::StringBinary;
 use crate::cell::MAX_FAMILY_LEN;
 use crate::error::{Error, Result};
@@ -226,42 +226,11 @@ impl Family {
     }
 }
 
-/// Formats the family as HBase's shell does: `{NAME => 'f', VERSIONS => '1', …}` (HBase:
+/// Formats the family as HBase's shell does: `{NAME => 'f', …, VERSIONS => '1', …}` (HBase:
 /// `ColumnFamilyDescriptor.toString`).
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{{NAME => '{}'", StringBinary(&self.name))?;
-        let mut member = |name: &str, value: &dyn fmt::Display| write!(f, ", {name} => '{value}'");
-        if let Some(cipher) = &self.encryption {
-            member("ENCRYPTION", cipher)?;
-        }
-        // The greatest number in HBase, which means all versions.
-        member("VERSIONS", &self.max_versions.min(i32::MAX.cast_unsigned()))?;
-        member("KEEP_DELETED_CELLS", &self.keep_deleted_cells)?;
-        if self.new_version_behavior {
-            member("NEW_VERSION_BEHAVIOR", &true)?;
-        }
-        member("DATA_BLOCK_ENCODING", &self.data_block_encoding.name())?;
-        match self.ttl {
-            Some(seconds) => member("TTL", &seconds)?,
-            None => member("TTL", &"FOREVER")?,
-        }
-        member("MIN_VERSIONS", &self.min_versions)?;
-        if let Some(wrapped) = &self.encryption_key {
-            member("ENCRYPTION_KEY", &StringBinary(wrapped))?;
-        }
-        member("BLOOMFILTER", &self.bloom.map_or("NONE", BloomType::name))?;
-        if let Some(BloomType::RowPrefixFixedLength(len)) = self.bloom {
-            member("RowPrefixBloomFilter.prefix_length", &len)?;
-        }
-        member("COMPRESSION", &self.codec.name())?;
-        member("BLOCKSIZE", &self.block_size)?;
-        for (number, (key, value)) in self.configuration.iter().enumerate() {
-            let before = if number == 0 { ", CONFIGURATION => {" } else { ", " };
-            let (key, value) = (StringBinary(key.as_bytes()), StringBinary(value.as_bytes()));
-            write!(f, "{before}'{key}' => '{value}'")?;
-        }
-        f.write_str(if self.configuration.is_empty() { "}" } else { "}}" })
+        fmt::Display::fmt(&FamilyDescription::from(self), f)
     }
 }
 
@@ -281,17 +250,22 @@ mod tests {
     fn families_are_shown_as_in_the_shell() {
         assert_eq!(
             Family::new("f").to_string(),
-            "{NAME => 'f', VERSIONS => '1', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', \
-             TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', \
-             BLOCKSIZE => '65536'}"
+            "{NAME => 'f', INDEX_BLOCK_ENCODING => 'NONE', VERSIONS => '1', KEEP_DELETED_CELLS => 'FALSE', \
+             DATA_BLOCK_ENCODING => 'NONE', TTL => 'FOREVER', MIN_VERSIONS => '0', REPLICATION_SCOPE => '0', \
+             BLOOMFILTER => 'ROW', IN_MEMORY => 'false', COMPRESSION => 'NONE', BLOCKCACHE => 'true', \
+             BLOCKSIZE => '65536 B (64KB)', METADATA => {'NEW_VERSION_BEHAVIOR' => 'false'}}"
         );
         let family = Family::new("f")
             .ttl(Duration::from_millis(4001))
             .new_version_behavior(true)
             .max_versions(u32::MAX);
         let family = family.bloom(BloomType::RowPrefixFixedLength(3)).to_string();
-        assert!(family.contains("VERSIONS => '2147483647'") && family.contains("TTL => '5'"), "{family}");
-        assert!(family.contains("prefix_length => '3'") && family.contains("NEW_VERSION_BEHAVIOR => 'true'"));
+        assert!(
+            family.contains("VERSIONS => '2147483647'") && family.contains("TTL => '5 SECONDS'"),
+            "{family}"
+        );
+        assert!(family.contains("'RowPrefixBloomFilter.prefix_length' => '3'"), "{family}");
+        assert!(family.contains("'NEW_VERSION_BEHAVIOR' => 'true'"), "{family}");
         for forever in [Duration::from_secs(i32::MAX.unsigned_abs().into()), Duration::MAX] {
             assert_eq!(Family::new("f").ttl(forever), Family::new("f"));
         }
@@ -300,7 +274,10 @@ mod tests {
         assert_eq!(family.configuration("a", "").configuration("b", ""), Family::new("f"));
         let family = Family::new("f").encryption(Cipher::Aes).encryption_key(b"\x10A\xff".as_slice());
         let shown = family.to_string();
-        assert!(shown.starts_with("{NAME => 'f', ENCRYPTION => 'AES', VERSIONS => '1', "), "{shown}");
-        assert!(shown.contains("MIN_VERSIONS => '0', ENCRYPTION_KEY => '\\x10A\\xFF', BLOOM"), "{shown}");
+        assert!(shown.starts_with("{NAME => 'f', ENCRYPTION => 'AES', INDEX_BLOCK_ENCODING"), "{shown}");
+        assert!(
+            shown.contains("MIN_VERSIONS => '0', ENCRYPTION_KEY => '\\x10A\\xFF', REPLICATION"),
+            "{shown}"
+        );
     }
 }

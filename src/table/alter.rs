@@ -3,7 +3,7 @@
 use super::Table;
 use super::admin::TableChange;
 use crate::binary::StringBinary;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::layout::RegionDir;
 use crate::op::Durability;
 use crate::region::RegionOptions;
@@ -21,6 +21,8 @@ pub struct TableChanges {
     families: Vec<Family>,
     deleted: Vec<Bytes>,
     settings: BTreeMap<String, Option<String>>,
+    /// The attributes that a [`Family`] does not represent, by family and name.
+    of_families: BTreeMap<(Bytes, String), Option<String>>,
 }
 
 impl TableChanges {
@@ -31,7 +33,8 @@ impl TableChanges {
     }
 
     /// Adds a family, or replaces the settings of the one of this name. Attributes that a [`Family`] does not
-    /// represent, such as `REPLICATION_SCOPE`, are kept.
+    /// represent, such as `REPLICATION_SCOPE`, are kept, or set by
+    /// [`set_family_attribute`](Self::set_family_attribute).
     #[must_use]
     pub fn family(mut self, family: Family) -> Self {
         self.families.retain(|other| other.name() != family.name());
@@ -57,6 +60,26 @@ impl TableChanges {
     #[must_use]
     pub fn unset(mut self, key: impl Into<String>) -> Self {
         self.settings.insert(key.into(), None);
+        self
+    }
+
+    /// Sets an attribute of a family that a [`Family`] does not represent, such as `IN_MEMORY` or
+    /// `BLOCKCACHE`, or one of no meaning to HBase. The value is not checked.
+    #[must_use]
+    pub fn set_family_attribute(
+        mut self,
+        family: impl Into<Bytes>,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.of_families.insert((family.into(), key.into()), Some(value.into()));
+        self
+    }
+
+    /// Removes an attribute of a family that a [`Family`] does not represent.
+    #[must_use]
+    pub fn unset_family_attribute(mut self, family: impl Into<Bytes>, key: impl Into<String>) -> Self {
+        self.of_families.insert((family.into(), key.into()), None);
         self
     }
 
@@ -103,6 +126,9 @@ impl TableChanges {
         for (key, value) in &self.settings {
             descriptor = descriptor.with_setting(key, value.as_deref());
         }
+        for ((family, key), value) in &self.of_families {
+            descriptor = descriptor.with_family_attribute(family, key, value.as_deref())?;
+        }
         self.check_settings(&descriptor)?;
         Ok(descriptor)
     }
@@ -148,8 +174,12 @@ impl TableChanges {
         for (key, value) in &self.settings {
             let Some(value) = value else { continue };
             let is_number = match key.as_str() {
-                "MAX_FILESIZE" | "MEMSTORE_FLUSHSIZE" => value.parse::<i64>().is_ok(),
-                "PRIORITY" | "REGION_REPLICATION" => value.parse::<i32>().is_ok(),
+                "MAX_FILESIZE" | "MEMSTORE_FLUSHSIZE" | "NORMALIZER_TARGET_REGION_SIZE_MB" => {
+                    value.parse::<i64>().is_ok()
+                }
+                "NORMALIZER_TARGET_REGION_COUNT" | "PRIORITY" | "REGION_REPLICATION" => {
+                    value.parse::<i32>().is_ok()
+                }
                 _ => true,
             };
             if !is_number {
@@ -158,6 +188,16 @@ impl TableChanges {
         }
         memstore_flush_size(&|key| after.setting(&[], key)).map(drop)
     }
+}
+
+/// Fails if values of the table would be in MOB files, which are only read here.
+pub(super) fn refuse_new_mob(descriptor: &TableDescriptor) -> Result<()> {
+    let Some(family) = descriptor.families().find(|family| descriptor.has_mob(family.name())) else {
+        return Ok(());
+    };
+    let name = StringBinary(family.name());
+    let message = format!("IS_MOB of family {name} is not supported: values in MOB files are only read");
+    Err(Error::locating(ErrorKind::Unsupported, message))
 }
 
 /// Checks the settings of all families without which no region is opened for writing.
@@ -185,9 +225,9 @@ impl Table {
     ///
     /// As [`delete_table`](Self::delete_table); if a family or a setting is invalid; if a family to delete
     /// does not exist, or is the last one; if the tracker of the store files of an existing family would
-    /// change ([`Unsupported`](crate::ErrorKind::Unsupported)). If a family is to be deleted and there are
-    /// logs of servers, or one is to be added and logs or recovered edits have cells of one of its name:
-    /// [`recover`](Self::recover) the root first.
+    /// change, or values would be in MOB files ([`Unsupported`](crate::ErrorKind::Unsupported)). If a
+    /// family is to be deleted and there are logs of servers, or one is to be added and logs or recovered
+    /// edits have cells of one of its name: [`recover`](Self::recover) the root first.
     pub fn alter(
         root: impl AsRef<Path>,
         name: &str,
@@ -207,6 +247,7 @@ impl Table {
         let stored = change.descriptor()?;
         let before = stored.descriptor();
         let after = changes.apply(before)?;
+        refuse_new_mob(&after)?;
         let has = |name: &[u8]| before.families().any(|family| family.name() == name);
         if !changes.deleted.is_empty() && !change.regions_with_edits()?.is_empty() {
             return Err(Error::locked(&tree.dir())); // a region was written to meanwhile

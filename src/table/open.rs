@@ -1,6 +1,6 @@
 //! Creates and opens tables.
 
-use super::alter::{TableChanges, check_stores};
+use super::alter::{TableChanges, check_stores, refuse_new_mob};
 use super::catalog::{TableCatalog, create_in_catalog, root_of};
 use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::uncommitted::leave_out_uncommitted;
@@ -64,7 +64,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create); if a setting is invalid, or a family is to be deleted.
+    /// As [`create`](Self::create); if a setting is invalid, a family is to be deleted, or values would be in
+    /// MOB files.
     pub fn create_configured(
         root: impl AsRef<Path>,
         name: &str,
@@ -88,6 +89,7 @@ impl Table {
             return Err(Error::invalid_argument("hbase:meta cannot be created: a cluster makes it"));
         }
         let descriptor = describe(&table)?;
+        refuse_new_mob(&descriptor)?;
         let mut keys: Vec<&[u8]> = splits.iter().map(AsRef::as_ref).collect();
         keys.sort_unstable();
         if keys.first().is_some_and(|key| key.is_empty()) || !keys.is_sorted_by(|a, b| a < b) {

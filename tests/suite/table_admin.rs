@@ -292,6 +292,56 @@ fn settings_that_cannot_be_read_again_are_refused() {
     assert_eq!(values(&storage, T).unwrap().len(), old_values().len() + 1);
 }
 
+/// What they mean to HBase is of no effect here, but for BLOCKCACHE.
+#[test]
+fn attributes_of_families_that_have_no_setting_are_kept() {
+    let storage = root();
+    let description = |name: &str| {
+        let table = open(&storage, name, false).unwrap();
+        table.region("a").unwrap().description()
+    };
+    let changes =
+        TableChanges::new().set("DURABILITY", "SYNC_WAL").set_family_attribute("g", "IN_MEMORY", "true");
+    let changes = changes.set_family_attribute("g", "REPLICATION_SCOPE", "1");
+    Table::alter(ROOT, T, &changes, &options(&storage)).unwrap();
+    // other changes keep them
+    let family = Family::new("g").max_versions(4);
+    Table::alter(ROOT, T, &TableChanges::new().family(family), &options(&storage)).unwrap();
+    let found = description(T);
+    assert_eq!((found.table().to_string(), found.families().len()), (T.to_owned(), 2));
+    assert_eq!(found.attributes()["DURABILITY"], "SYNC_WAL");
+    let g = &found.families()[1];
+    assert_eq!((g.name(), g.attributes()["VERSIONS"].as_str()), ("g", "4"));
+    assert_eq!([&g.attributes()["IN_MEMORY"], &g.attributes()["REPLICATION_SCOPE"]], ["true", "1"]);
+    assert_eq!(found.families()[0].attributes().get("IN_MEMORY"), None);
+
+    let unset = TableChanges::new().unset_family_attribute("g", "IN_MEMORY").unset("DURABILITY");
+    Table::alter(ROOT, T, &unset, &options(&storage)).unwrap();
+    let found = description(T);
+    assert_eq!(
+        (found.attributes().get("DURABILITY"), found.families()[1].attributes().get("IN_MEMORY")),
+        (None, None)
+    );
+
+    let new = TableChanges::new().family(Family::new("f")).set_family_attribute("f", "BLOCKCACHE", "false");
+    let created = Table::create_configured(ROOT, "new", &new, &[""; 0], options(&storage));
+    created.unwrap().close().unwrap();
+    assert_eq!(description("new").families()[0].attributes()["BLOCKCACHE"], "false");
+
+    // tables with values in MOB files are only read
+    let mob = new.set_family_attribute("f", "IS_MOB", "true");
+    let created = Table::create_configured(ROOT, "mob", &mob, &[""; 0], options(&storage)).map(drop);
+    for refused in [created, Table::alter(ROOT, T, &mob, &options(&storage))] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("IS_MOB of family f"), "{error}");
+    }
+    assert_eq!(values(&storage, "mob"), None);
+    let unknown = TableChanges::new().set_family_attribute("h", "IN_MEMORY", "true");
+    let error = Table::alter(ROOT, T, &unknown, &options(&storage)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSuchFamily);
+}
+
 /// HBase could not open a region with them.
 #[test]
 fn numbers_of_a_table_that_hbase_cannot_parse_are_refused() {
@@ -305,6 +355,7 @@ fn numbers_of_a_table_that_hbase_cannot_parse_are_refused() {
         ("MEMSTORE_FLUSHSIZE", " 65536"),
         ("PRIORITY", "high"),
         ("REGION_REPLICATION", "2147483648"),
+        ("NORMALIZER_TARGET_REGION_COUNT", "some"),
     ] {
         let error = alter(key, value).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
