@@ -3,7 +3,7 @@
 use super::catalog::Catalog;
 use super::command::Arguments;
 use super::options::Options;
-use super::schema::family;
+use super::schema::{family, family_attributes};
 use super::session::Stop;
 use super::value::Value;
 use crate::output::Output;
@@ -19,8 +19,11 @@ pub(super) const ATTRIBUTES: &[&str] = &[
     "MEMSTORE_FLUSHSIZE",
     "MERGE_ENABLED",
     "NORMALIZATION_ENABLED",
+    "NORMALIZER_TARGET_REGION_COUNT",
+    "NORMALIZER_TARGET_REGION_SIZE_MB",
     "PRIORITY",
     "READONLY",
+    "REGION_MEMSTORE_REPLICATION",
     "REGION_REPLICATION",
     "SPLIT_ENABLED",
     "SPLIT_POLICY",
@@ -68,13 +71,14 @@ fn change(changes: TableChanges, value: &Value, families: &mut Vec<Family>) -> R
             options.end()?;
             Ok(changes.delete_family(name.bytes("the name of a family")?))
         }
-        ("table_att_unset", Some(names)) => {
+        ("table_att_unset" | "table_conf_unset", Some(names)) => {
             options.end()?;
             let unset = |changes: TableChanges, name: &Value| Ok(changes.unset(name.text("an attribute")?));
             names.list().iter().try_fold(changes, unset)
         }
         ("", Some(name)) => {
             let family = family(known(&name.text("the name of a family")?, families), &mut options)?;
+            let changes = family_attributes(changes, family.name(), &mut options)?;
             options.end()?;
             families.retain(|other| other.name() != family.name());
             families.push(family.clone());
@@ -88,7 +92,9 @@ fn change(changes: TableChanges, value: &Value, families: &mut Vec<Family>) -> R
         }
         _ => Err(Stop::At(
             method.map_or(value.at, |method| method.at),
-            "expected METHOD => 'delete' or 'table_att_unset' with a NAME, or 'table_att' without".into(),
+            "expected METHOD => 'delete', 'table_att_unset' or 'table_conf_unset' with a NAME, or \
+             'table_att' without"
+                .into(),
         )),
     }
 }

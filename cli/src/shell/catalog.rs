@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::scan_rows::RowScan;
 use hregion::{
     Append, Compaction, Delete, Family, Filter, Get, Increment, Put, RegionInfo, Row, RowRef, Scan,
-    SnapshotDescription, TableChanges, TableName,
+    SnapshotDescription, TableChanges, TableDescription, TableName,
 };
 use std::fmt::Debug;
 
@@ -138,7 +138,8 @@ pub(crate) trait Catalog: Debug {
 /// What a table consists of.
 #[derive(Debug)]
 pub(crate) struct Described {
-    pub(crate) families: Vec<Family>,
+    /// Its settings; those of a directory without regions are not known.
+    pub(crate) description: Option<TableDescription>,
     /// In row order.
     pub(crate) regions: Vec<RegionInfo>,
 }

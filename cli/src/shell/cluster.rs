@@ -75,7 +75,7 @@ impl Catalog for ClusterTables {
         let name = TableName::parse(name)?;
         let regions = self.client.regions(&name)?;
         let regions = regions.iter().map(|row| row.region().clone()).collect();
-        Ok(Described { families: self.client.families(&name)?, regions })
+        Ok(Described { description: Some(self.client.describe_table(&name)?), regions })
     }
 
     fn current_families(&mut self, name: &str) -> Result<Vec<Family>, Failure> {

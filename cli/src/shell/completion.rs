@@ -39,16 +39,36 @@ const SCAN: &[&str] = &[
 ];
 /// Settings of a family.
 const FAMILY: &[&str] = &[
+    "BLOCKCACHE",
     "BLOCKSIZE",
     "BLOOMFILTER",
+    "CACHE_BLOOMS_ON_WRITE",
+    "CACHE_DATA_ON_WRITE",
+    "CACHE_INDEX_ON_WRITE",
     "COMPRESSION",
+    "COMPRESSION_COMPACT",
+    "COMPRESSION_COMPACT_MAJOR",
+    "COMPRESSION_COMPACT_MINOR",
+    "COMPRESS_TAGS",
     "CONFIGURATION",
     "DATA_BLOCK_ENCODING",
+    "DFS_REPLICATION",
     "ENCRYPTION",
+    "EVICT_BLOCKS_ON_CLOSE",
+    "INDEX_BLOCK_ENCODING",
+    "IN_MEMORY",
+    "IN_MEMORY_COMPACTION",
+    "IS_MOB",
     "KEEP_DELETED_CELLS",
+    "METADATA",
     "MIN_VERSIONS",
+    "MOB_COMPACT_PARTITION_POLICY",
+    "MOB_THRESHOLD",
     "NAME",
     "NEW_VERSION_BEHAVIOR",
+    "PREFETCH_BLOCKS_ON_OPEN",
+    "REPLICATION_SCOPE",
+    "STORAGE_POLICY",
     "TTL",
     "VERSIONS",
 ];
@@ -59,10 +79,8 @@ fn options(command: &str) -> Vec<&'static str> {
         "get" => &[READ, PRINT],
         "scan" => &[READ, PRINT, SCAN],
         "count" => &[READ, SCAN, &["INTERVAL"]],
-        "create" => {
-            &[FAMILY, alter::ATTRIBUTES, &["METADATA", "NUMREGIONS", "SPLITALGO", "SPLITS", "SPLITS_FILE"]]
-        }
-        "alter" => &[FAMILY, alter::ATTRIBUTES, &["METADATA", "METHOD"]],
+        "create" => &[FAMILY, alter::ATTRIBUTES, &["NUMREGIONS", "SPLITALGO", "SPLITS", "SPLITS_FILE"]],
+        "alter" => &[FAMILY, alter::ATTRIBUTES, &["METHOD"]],
         "put" | "incr" | "append" => &[&["TTL"]],
         "deleteall" => &[&["ROWPREFIXFILTER"]],
         _ => &[],
@@ -392,7 +410,7 @@ mod tests {
                 };
                 let is_known = !said.contains("is not supported here");
                 // attributes of a table do not come with a family
-                let is_table = alter::ATTRIBUTES.contains(&option) || option == "METADATA";
+                let is_table = alter::ATTRIBUTES.contains(&option);
                 assert_eq!(is_known, option != "NONSENSE" && !is_table, "{text}: {said}");
             }
         }

@@ -288,13 +288,14 @@ impl Catalog for Files {
 
     fn described(&mut self, name: &str) -> Result<Described, Failure> {
         let regions = &self.table_mut(name)?.regions;
-        let families = regions.first().map(|region| region.families().cloned().collect()).unwrap_or_default();
-        Ok(Described { families, regions: regions.iter().map(|region| region.info().clone()).collect() })
+        let description = regions.first().map(Region::description);
+        Ok(Described { description, regions: regions.iter().map(|region| region.info().clone()).collect() })
     }
 
     fn current_families(&mut self, name: &str) -> Result<Vec<Family>, Failure> {
         self.close_table(name)?;
-        Ok(self.described(name)?.families)
+        let first = self.table_mut(name)?.regions.first();
+        Ok(first.map(|region| region.families().cloned().collect()).unwrap_or_default())
     }
 
     fn families(&self, name: &str) -> Vec<String> {

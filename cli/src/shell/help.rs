@@ -24,7 +24,8 @@ const TOPICS: &[Topic] = &[
          alter 't', 'new', {NAME => 'g', TTL => 3600}\nalter 't', 'delete' => 'f'\n\
          alter 't', NAME => 'f', METHOD => 'delete'\n\
          alter 't', DURABILITY => 'SYNC_WAL', CONFIGURATION => {'hbase.hstore.blockingStoreFiles' => 20}\n\
-         alter 't', METHOD => 'table_att_unset', NAME => 'DURABILITY'",
+         alter 't', METHOD => 'table_att_unset', NAME => 'DURABILITY'\n\
+         alter 't', METHOD => 'table_conf_unset', NAME => 'hbase.hstore.blockingStoreFiles'",
         "adds, changes and deletes families, and sets attributes of a table; what is not mentioned is kept",
     ),
     topic("append", "append 't', 'row', 'f:q', 'more'", "adds to the end of a value"),
@@ -57,8 +58,10 @@ const TOPICS: &[Topic] = &[
          create 't', 'f', {NUMREGIONS => 15, SPLITALGO => 'HexStringSplit'}",
         "creates a table in a root directory. Settings of a family: VERSIONS, MIN_VERSIONS, TTL, \
          KEEP_DELETED_CELLS, NEW_VERSION_BEHAVIOR, BLOOMFILTER, DATA_BLOCK_ENCODING, COMPRESSION, \
-         BLOCKSIZE, CONFIGURATION; attributes of the table are those of alter. A file of splits has a row in \
-         each line, bytes as \\xHH; the algorithms are HexStringSplit, DecimalStringSplit, UniformSplit",
+         BLOCKSIZE, BLOCKCACHE, COMPRESSION_COMPACT, CONFIGURATION; IN_MEMORY, REPLICATION_SCOPE, METADATA \
+         and others of HBase's are kept for it. Attributes of the table are those of alter. A file of splits \
+         has a row in each line, bytes as \\xHH; the algorithms are HexStringSplit, DecimalStringSplit, \
+         UniformSplit",
     ),
     topic(
         "delete",
@@ -73,7 +76,7 @@ const TOPICS: &[Topic] = &[
          deleteall 't', {ROWPREFIXFILTER => 'a'}",
         "deletes a row, a family or a column, up to a timestamp",
     ),
-    topic("describe", "describe 't'", "shows the families of a table; desc is the same"),
+    topic("describe", "describe 't'", "shows the settings of a table and its families; desc is the same"),
     topic(
         "disable",
         "disable 't'",

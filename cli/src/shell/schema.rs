@@ -13,7 +13,7 @@ use crate::output::Output;
 use crate::settings;
 use crate::split_keys::{self, MAX_REGIONS, SplitAlgorithm};
 use hregion::cell::StringBinary;
-use hregion::{BloomType, Cipher, Family, KeepDeletedCells, Limits, TableChanges};
+use hregion::{BloomType, Cipher, Family, KeepDeletedCells, Limits, TableChanges, TableDescription};
 use serde_json::json;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -45,7 +45,9 @@ pub(super) fn create(
         }
         match options.take("NAME") {
             Some(name) => {
-                families.push(family(Family::new(name.text("the name of a family")?), &mut options)?);
+                let family = family(Family::new(name.text("the name of a family")?), &mut options)?;
+                table = family_attributes(table, family.name(), &mut options)?;
+                families.push(family);
             }
             None => {
                 let (changed, is_any) = attributes(table, &mut options)?;
@@ -195,6 +197,75 @@ pub(super) fn family(mut family: Family, options: &mut Options<'_>) -> Result<Fa
     Ok(family)
 }
 
+/// The attributes of a family that are set for HBase, and are of no effect here but for BLOCKCACHE.
+const FLAGS: [&str; 9] = [
+    "BLOCKCACHE",
+    "CACHE_BLOOMS_ON_WRITE",
+    "CACHE_DATA_ON_WRITE",
+    "CACHE_INDEX_ON_WRITE",
+    "COMPRESS_TAGS",
+    "EVICT_BLOCKS_ON_CLOSE",
+    "IN_MEMORY",
+    "IS_MOB",
+    "PREFETCH_BLOCKS_ON_OPEN",
+];
+const NUMBERS: [&str; 3] = ["DFS_REPLICATION", "MOB_THRESHOLD", "REPLICATION_SCOPE"];
+const NAMES: [(&str, &[&str]); 3] = [
+    ("IN_MEMORY_COMPACTION", &["NONE", "BASIC", "EAGER", "ADAPTIVE"]),
+    ("INDEX_BLOCK_ENCODING", &["NONE"]),
+    ("MOB_COMPACT_PARTITION_POLICY", &["DAILY", "WEEKLY", "MONTHLY"]),
+];
+const CODECS: [&str; 3] = ["COMPRESSION_COMPACT", "COMPRESSION_COMPACT_MAJOR", "COMPRESSION_COMPACT_MINOR"];
+
+/// Sets the given attributes of a family that a [`Family`] does not represent, and its metadata, which nil
+/// and '' remove.
+pub(super) fn family_attributes(
+    mut changes: TableChanges,
+    family: &[u8],
+    options: &mut Options<'_>,
+) -> Result<TableChanges, Stop> {
+    let set = |changes: TableChanges, key: &str, value: String| {
+        changes.set_family_attribute(family.to_vec(), key, value)
+    };
+    for key in FLAGS {
+        if let Some(value) = options.take(key) {
+            changes = set(changes, key, value.flag("true or false")?.to_string());
+        }
+    }
+    for key in NUMBERS {
+        if let Some(value) = options.take(key) {
+            let number: u64 = value.count("a number")?;
+            changes = set(changes, key, number.to_string());
+        }
+    }
+    for (key, known) in NAMES {
+        if let Some(value) = options.take(key) {
+            let known = |name: &str| match known.contains(&name) {
+                true => Ok(name.to_owned()),
+                false => Err(format!("expected one of {}", known.join(", "))),
+            };
+            changes = set(changes, key, named(value, known)?);
+        }
+    }
+    for key in CODECS {
+        if let Some(value) = options.take(key) {
+            changes = set(changes, key, named(value, settings::compression)?.name().to_owned());
+        }
+    }
+    if let Some(value) = options.take("STORAGE_POLICY") {
+        changes = set(changes, "STORAGE_POLICY", value.text("a name")?.to_ascii_uppercase());
+    }
+    if let Some(members) = options.take("METADATA") {
+        for (key, value) in Options::of(Some(members))?.members() {
+            changes = match value.is_nothing() {
+                true => changes.unset_family_attribute(family.to_vec(), key),
+                false => set(changes, &key, value.text("a value")?),
+            };
+        }
+    }
+    Ok(changes)
+}
+
 /// Sets keys of a family's configuration; nil and '' remove them. Returns the prefix length of a Bloom
 /// filter, which is one of them.
 fn configured(mut family: Family, configuration: &Value) -> Result<(Family, Option<u32>), Stop> {
@@ -225,12 +296,20 @@ pub(super) fn describe(
     values.end()?;
     let state = if catalog.is_enabled(&name)? { "ENABLED" } else { "DISABLED" };
     let table = catalog.described(&name)?;
-    let families: Vec<String> = table.families.iter().map(Family::to_string).collect();
+    let description = table.description.as_ref();
+    let families = description.map(TableDescription::families).unwrap_or_default();
+    let families: Vec<String> = families.iter().map(ToString::to_string).collect();
     if out.is_json() {
-        out.json_line(&json!({ "table": name, "regions": table.regions.len(), "families": families }))?;
+        out.json_line(&json!({
+            "table": name,
+            "regions": table.regions.len(),
+            "attributes": description.map(TableDescription::attributes),
+            "families": families,
+        }))?;
         return Ok(());
     }
-    writeln!(out, "Table {name} is {state}\n{name}\nCOLUMN FAMILIES DESCRIPTION")?;
+    let shown = description.map_or_else(|| name.clone(), ToString::to_string);
+    writeln!(out, "Table {name} is {state}\n{shown}\nCOLUMN FAMILIES DESCRIPTION")?;
     for family in &families {
         writeln!(out, "{family}\n")?;
     }

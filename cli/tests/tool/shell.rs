@@ -91,13 +91,17 @@ t1
 1 row(s)
 => [\"t1\"]
 Table t1 is ENABLED
-t1
+t1, {TABLE_ATTRIBUTES => {METADATA => {'hbase.store.file-tracker.impl' => 'DEFAULT'}}}
 COLUMN FAMILIES DESCRIPTION
-{NAME => 'f', VERSIONS => '3', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', \
-TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', BLOCKSIZE => '65536'}
+{NAME => 'f', INDEX_BLOCK_ENCODING => 'NONE', VERSIONS => '3', KEEP_DELETED_CELLS => 'FALSE', \
+DATA_BLOCK_ENCODING => 'NONE', TTL => 'FOREVER', MIN_VERSIONS => '0', REPLICATION_SCOPE => '0', \
+BLOOMFILTER => 'ROW', IN_MEMORY => 'false', COMPRESSION => 'NONE', BLOCKCACHE => 'true', \
+BLOCKSIZE => '65536 B (64KB)', METADATA => {'NEW_VERSION_BEHAVIOR' => 'false'}}
 
-{NAME => 'g', VERSIONS => '1', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', \
-TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', BLOCKSIZE => '65536'}
+{NAME => 'g', INDEX_BLOCK_ENCODING => 'NONE', VERSIONS => '1', KEEP_DELETED_CELLS => 'FALSE', \
+DATA_BLOCK_ENCODING => 'NONE', TTL => 'FOREVER', MIN_VERSIONS => '0', REPLICATION_SCOPE => '0', \
+BLOOMFILTER => 'ROW', IN_MEMORY => 'false', COMPRESSION => 'NONE', BLOCKCACHE => 'true', \
+BLOCKSIZE => '65536 B (64KB)', METADATA => {'NEW_VERSION_BEHAVIOR' => 'false'}}
 
 2 row(s)
 ";
@@ -278,11 +282,13 @@ exists 't'
 create 't', 'f'
 scan 't'",
     );
-    let families = "{NAME => 'f', VERSIONS => '5', KEEP_DELETED_CELLS => 'FALSE', \
-        DATA_BLOCK_ENCODING => 'NONE', TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', \
-        COMPRESSION => 'NONE', BLOCKSIZE => '4096'}";
+    let families = "{NAME => 'f', INDEX_BLOCK_ENCODING => 'NONE', VERSIONS => '5', \
+        KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', TTL => 'FOREVER', MIN_VERSIONS => '0', \
+        REPLICATION_SCOPE => '0', BLOOMFILTER => 'ROW', IN_MEMORY => 'false', COMPRESSION => 'NONE', \
+        BLOCKCACHE => 'true', BLOCKSIZE => '4096 B (4KB)', ";
     let altered = "Updating all regions with the new schema...\n2/2 regions updated.\nDone.\n";
     assert_eq!(printed.matches(altered).count(), 3, "{printed}");
+    assert!(printed.contains("\nt, {TABLE_ATTRIBUTES => {DURABILITY => 'SYNC_WAL', METADATA"), "{printed}");
     assert!(printed.contains(families) && !printed.contains("NAME => 'g'"), "{printed}");
     let after = printed.split("2 row(s)\n").last().unwrap();
     let expected = "\
@@ -326,6 +332,53 @@ ROW                       COLUMN+CELL
     let table = dir.path().join("data/default/t");
     let (code, said) = failed(&table, "disable 't'; drop 't'");
     assert!(code == 2 && said.contains("drop: needs a root directory"), "{said}");
+}
+
+/// Attributes that mean something to HBase only.
+#[test]
+fn attributes_for_hbase_are_kept_and_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let described = |commands: &str| done(dir.path(), &format!("{commands}; describe 't'"));
+    let create = "create 't', {NAME => 'f', IN_MEMORY => true, BLOCKCACHE => 'false', \
+                  REPLICATION_SCOPE => 1, \
+                  CACHE_DATA_ON_WRITE => true, STORAGE_POLICY => 'one_ssd', METADATA => {'mine' => 1}}, 'g', \
+                  METADATA => {'ours' => 'x'}, CONFIGURATION => {'a.b' => 20}";
+    let found = described(create);
+    for part in [
+        "t, {TABLE_ATTRIBUTES => {METADATA => {'a.b' => '20', 'hbase.store.file-tracker.impl' => 'DEFAULT', \
+         'ours' => 'x'}}}\n",
+        "REPLICATION_SCOPE => '1', BLOOMFILTER => 'ROW', IN_MEMORY => 'true', COMPRESSION => 'NONE', \
+         BLOCKCACHE => 'false', BLOCKSIZE => '65536 B (64KB)', METADATA => {'CACHE_DATA_ON_WRITE' => 'true', \
+         'NEW_VERSION_BEHAVIOR' => 'false', 'STORAGE_POLICY' => 'ONE_SSD', 'mine' => '1'}}",
+    ] {
+        assert!(found.contains(part), "{found}");
+    }
+    let found = described(
+        "alter 't', NAME => 'f', VERSIONS => 7
+alter 't', {NAME => 'f', IN_MEMORY => false, COMPRESSION_COMPACT => 'gz', METADATA => {'mine' => nil}}
+alter 't', METHOD => 'table_conf_unset', NAME => 'a.b'
+alter 't', METHOD => 'table_att_unset', NAME => ['ours']",
+    );
+    assert!(found.contains("t, {TABLE_ATTRIBUTES => {METADATA => {'hbase.store.file-"), "{found}");
+    let kept = ["VERSIONS => '7'", "REPLICATION_SCOPE => '1'", "BLOCKCACHE => 'false'"];
+    assert!(kept.iter().all(|part| found.contains(part)), "{found}");
+    assert!(!found.contains("mine") && !found.contains("ours") && !found.contains("a.b"), "{found}");
+    assert!(found.contains("'COMPRESSION_COMPACT' => 'GZ'"), "{found}");
+    assert!(!found.contains("IN_MEMORY => 'true'"), "{found}");
+    let json = json_lines(&stdout(&shell(dir.path(), &["--json"], "describe 't'")));
+    assert_eq!(json[0]["attributes"], json!({"hbase.store.file-tracker.impl": "DEFAULT"}));
+    for (command, code_of, expected) in [
+        ("alter 't', NAME => 'f', IN_MEMORY => 'maybe'", 2, "expected true or false"),
+        ("alter 't', NAME => 'f', REPLICATION_SCOPE => 'x'", 2, "expected a number"),
+        ("alter 't', NAME => 'f', IN_MEMORY_COMPACTION => 'x'", 2, "expected one of NONE, BASIC"),
+        ("alter 't', NAME => 'f', METADATA => {'VERSIONS' => 3}", 2, "VERSIONS is an attribute of a Family"),
+        ("alter 't', NAME => 'f', IS_MOB => true", 4, "IS_MOB of family f is not supported"),
+        ("create 'u', {NAME => 'f', IS_MOB => true}", 4, "IS_MOB of family f is not supported"),
+    ] {
+        let (code, said) = failed(dir.path(), command);
+        assert!(said.contains(expected), "{command}: {said}");
+        assert_eq!(code, code_of, "{command}");
+    }
 }
 
 /// The regions of a new table: in a file, or by HBase's algorithms.
@@ -565,7 +618,7 @@ fn an_encrypted_table_is_written_with_the_key_alone() {
     let output = shell(&root, &with_key, &format!("{create}; put 't', 'r', 'f:q', '{marker}'"));
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert!(
-        stdout(&output).contains("{NAME => 'f', ENCRYPTION => 'AES', VERSIONS => '1'"),
+        stdout(&output).contains("{NAME => 'f', ENCRYPTION => 'AES', INDEX_BLOCK_ENCODING"),
         "{}",
         stdout(&output)
     );

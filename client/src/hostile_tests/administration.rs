@@ -310,6 +310,9 @@ async fn families_are_those_that_the_master_has() {
     cluster.describe(&[schema("t")]);
     let families = client.families(&table).await.unwrap();
     assert_eq!(families, [Family::new("f").max_versions(7)]);
+    let description = client.describe_table(&table).await.unwrap();
+    assert_eq!(description.to_string(), "t");
+    assert!(description.families()[0].to_string().contains(", VERSIONS => '7', "));
     cluster.describe(&[]);
     let error = client.families(&table).await.unwrap_err();
     assert_eq!(error.kind(), hregion::ErrorKind::TableNotFound, "{error}");
@@ -318,6 +321,7 @@ async fn families_are_those_that_the_master_has() {
         cluster.describe(&[wrong]);
         let error = client.families(&table).await.unwrap_err();
         assert_eq!(error.kind(), hregion::ErrorKind::Corrupt, "{error}");
+        assert_eq!(client.describe_table(&table).await.unwrap_err().message(), error.message());
     }
     // named, and not asked for again
     for (key, value) in [("COMPRESSION", "UNKNOWN"), ("VERSIONS", "many")] {

@@ -66,7 +66,9 @@ deleteall 's', 'm', 'g', 9000000000000
 flush 's'
 scan 's'
 alter 's', {NAME => 'f', VERSIONS => 5}, {NAME => 'h', TTL => 3600}
-alter 's', DURABILITY => 'SYNC_WAL'
+alter 's', DURABILITY => 'SYNC_WAL', METADATA => {'mine' => 'm', 'ours' => 'o'}
+alter 's', METHOD => 'table_conf_unset', NAME => 'ours'
+alter 's', {NAME => 'g', IN_MEMORY => true, BLOCKCACHE => false, METADATA => {'mine' => 'm'}}
 alter 's', 'delete' => 'h'
 describe 's'
 snapshot 's', 'one'
