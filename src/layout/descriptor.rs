@@ -228,12 +228,13 @@ fn number_after(number: u64, path: &Path) -> Result<u64> {
 }
 
 /// Fails if the content of a descriptor's file could not be read again, or how the files of a family are
-/// tracked: no region of the table could be opened then.
+/// tracked, or if values were to be in MOB files: no region of the table could be opened for writing then.
 fn check_readable(bytes: &[u8]) -> Result<()> {
     let sound = TableDescriptor::parse_file(bytes).and_then(|read| {
         let tracker =
             |family: &Family| StoreFileTracker::from_settings(|key| read.setting(family.name(), key));
-        read.families().try_for_each(|family| tracker(family).map(drop))
+        read.families().try_for_each(|family| tracker(family).map(drop))?;
+        read.refuse_mob()
     });
     sound.map_err(|corruption| Error::invalid_argument(corruption.to_string()))
 }

@@ -72,8 +72,8 @@ impl<'n> FileName<'n> {
 }
 
 impl<'n> Target<'n> {
-    /// Parses `[0-9a-f]+` followed by nothing, `_SeqId_<n>_` or `_del`; the name of a MOB file; or `[<namespace>=]<table>=<region>-`
-    /// and such a name.
+    /// Parses `[0-9a-f]+` followed by nothing, `_SeqId_<n>_` or `_del`; the name of a MOB file; or
+    /// `[<namespace>=]<table>=<region>-` and such a name.
     fn parse(name: &'n str) -> Option<Self> {
         if is_hfile(name) {
             return Some(Self::HFile(name));

@@ -364,12 +364,16 @@ impl TableTree {
         self.settle()
     }
 
-    /// Fails if HBase keeps values of the table in files of their own.
+    /// Fails if values of the table are, or may come to be, in MOB files.
     pub(crate) fn refuse_mob(&self) -> Result<()> {
-        let root = self.tree.root();
-        let table = self.dir();
-        let below = table.strip_prefix(&root.path).unwrap_or(&table);
-        match self.tree.list(&*self.storage, &root.path.join("mobdir").join(below))? {
+        match read_descriptor(&*self.storage, &self.dir(), &self.table) {
+            Ok(Some(stored)) => stored.refuse_mob()?,
+            // A table is removed, too, if its descriptor is lost or damaged.
+            Ok(None) => {}
+            Err(error) if error.corruption().is_some() => {}
+            Err(error) => return Err(error),
+        }
+        match self.tree.list(&*self.storage, &self.tree.root().mob(&self.table))? {
             None => Ok(()),
             Some(_) => {
                 Err(Error::not_supported(format!("a table with MOB files cannot be removed: {}", self.table)))

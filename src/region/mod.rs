@@ -139,6 +139,8 @@ pub(crate) struct RegionCore {
     max_key_len: usize,
     /// The maximum size of a row that is read: [`Limits::row_bytes`](crate::Limits::row_bytes).
     max_row_bytes: usize,
+    /// Whether values may be in MOB files.
+    may_have_mob: bool,
     warnings: Vec<Error>,
     /// Set when the region is open.
     replayed: OnceLock<ReplayReport>,

@@ -304,6 +304,7 @@ impl RegionOptions {
             max_cell_len: max_cell_len(self.files.limit_values()),
             max_key_len: max_key_len(self.files.limit_values()),
             max_row_bytes: self.files.limit_values().row_bytes,
+            may_have_mob: stores.iter().any(|store| store.mob.is_some()),
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
             observers: self.observers,
             table_id: self.table_id,
@@ -376,6 +377,7 @@ impl RegionOptions {
         let lock = self.lock(path)?;
         // Anything read before the lock was taken may have changed.
         let mut dir = open()?;
+        dir.refuse_mob()?;
         let others = if self.logs_are_split { None } else { dir.table_listing()? };
         if let Some(others) = &others {
             refuse_change_of(&dir, others)?;

@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::metrics::ReadCounts;
 use crate::mvcc::ReadPoint;
 use crate::op::{Get, Isolation, Query};
-use crate::store::is_mob_reference;
 use crate::store::matcher::ScanInfo;
+use crate::store::{Store, is_mob_reference};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -58,12 +58,13 @@ impl RegionCore {
         read_point: i64,
         row: &mut RowBuf,
     ) -> Result<()> {
-        self.get_at_time(state, get, read_point, None, row)
+        self.get_stored(state, get, read_point, None, row)?;
+        self.read_mob(get.select.cache_blocks, row)
     }
 
-    /// As [`get_at`](Self::get_at), at a time by which cells expire. Without one, reads the clock if it has
-    /// to.
-    pub(super) fn get_at_time(
+    /// As [`get_at`](Self::get_at), at a time by which cells expire, and without the values that are in MOB
+    /// files. Without a time, reads the clock if it has to.
+    pub(super) fn get_stored(
         &self,
         state: &RegionState,
         get: &Get,
@@ -75,8 +76,7 @@ impl RegionCore {
         self.check_row(&get.row)?;
         row.begin(self.max_row_bytes);
         if get.select.filter.is_some() {
-            self.get_filtered(state, get, read_point, row)?;
-            return self.read_mob(get.select.cache_blocks, row);
+            return self.get_filtered(state, get, read_point, row);
         }
         let mut counts = ReadCounts { gets: 1, ..ReadCounts::default() };
         let result = self.each_store(get.columns(), |store, columns| {
@@ -115,22 +115,15 @@ impl RegionCore {
             state.get(&query, &info, row, &mut counts)
         });
         self.counters.add(&counts);
-        result?;
-        self.read_mob(get.select.cache_blocks, row)
-    }
-
-    /// Whether values may be in MOB files.
-    #[inline]
-    pub(super) fn may_have_mob(&self) -> bool {
-        self.stores.iter().any(|store| store.mob.is_some())
+        result
     }
 
     /// Replaces the cells of a row whose values are in MOB files by those with the values. As in HBase,
-    /// filters have seen the former.
+    /// filters have seen the former. After an error the row is empty: a name of a file is no value.
     #[inline]
     pub(super) fn read_mob(&self, cache_blocks: bool, row: &mut RowBuf) -> Result<()> {
-        if self.may_have_mob() && row.as_row().cells().any(is_mob_reference) {
-            return self.read_mob_cells(cache_blocks, row);
+        if self.may_have_mob && row.as_row().cells().any(is_mob_reference) {
+            return self.read_mob_cells(cache_blocks, row).inspect_err(|_| row.clear());
         }
         Ok(())
     }
@@ -140,9 +133,12 @@ impl RegionCore {
         let mut whole = RowBuf::new();
         whole.begin(self.max_row_bytes);
         for cell in row.as_row().cells() {
-            let store = self.stores.iter().find(|store| store.family.name() == cell.family());
-            match store.and_then(|store| store.mob.as_ref()).filter(|_| is_mob_reference(cell)) {
-                Some(mob) => mob.read(cell, cache_blocks, |cell| whole.try_push(cell))?,
+            let of_family = |store: &&Store| store.family.name() == cell.family();
+            let store = self.stores.iter().find(of_family).filter(|_| is_mob_reference(cell));
+            match store.and_then(|store| Some((store.mob.as_ref()?, store.cache_data))) {
+                Some((mob, may_cache)) => {
+                    mob.read(cell, cache_blocks && may_cache, |cell| whole.try_push(cell))?;
+                }
                 None => whole.try_push(cell)?,
             }
         }

@@ -362,7 +362,7 @@ impl<'v> RegionScanner<'v> {
     /// As [`next_row`](Self::next_row). Cells passed before the error are correct.
     pub fn for_each_cell(mut self, mut take: impl FnMut(CellRef<'_>) -> ControlFlow<()>) -> Result<()> {
         self.check()?;
-        let may_have_mob = self.region.may_have_mob();
+        let may_have_mob = self.region.may_have_mob;
         let Some(rows) = self.rows.plain().filter(|_| !may_have_mob) else {
             while let Some(row) = self.next_row()? {
                 if row.cells().try_for_each(&mut take).is_break() {

@@ -24,6 +24,9 @@ const TABLE_TAG: u8 = 6;
 /// The maximum number of MOB files that are kept open (HBase: `hbase.mob.file.cache.size`, 1000).
 const OPEN_FILES: usize = 256;
 
+/// How often a file is opened for a value that cannot be read any more.
+const OPENS: u32 = 3;
+
 /// The MOB files of a family.
 #[derive(Debug)]
 pub(crate) struct MobFiles {
@@ -98,23 +101,36 @@ impl MobFiles {
             let message = format!("the value of {} in a MOB file: {corruption}", StringBinary(cell.row()));
             Error::locating(corruption.kind(), message)
         })?;
-        let file = self.file(&reference, cell)?;
-        let mut scanner = file.scanner().cache_blocks(cache_blocks);
-        scanner.seek(cell.key())?;
-        let Some(found) = scanner.peek().filter(|found| found.key().as_bytes() == cell.key().as_bytes())
-        else {
-            let missing = "the MOB file does not have the cell that a store file has in it";
-            return Err(Corruption::Malformed(missing).at(file.path(), 0));
-        };
-        let len = found.value().len() as u64;
-        if len != reference.len {
-            let what = "value in a MOB file";
-            return Err(Corruption::Length { what, expected: reference.len, found: len }.at(file.path(), 0));
+        let mut opens = 1;
+        loop {
+            let file = self.file(&reference, cell)?;
+            let mut scanner = file.scanner().cache_blocks(cache_blocks);
+            match scanner.seek(cell.key()) {
+                // It was moved since it was opened, in a storage where that ends its use.
+                Err(error) if error.is_stale() && opens < OPENS => {
+                    drop(unpoisoned(self.open.lock()).remove(file.path()));
+                    opens += 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
+            let Some(found) = scanner.peek().filter(|found| found.key().as_bytes() == cell.key().as_bytes())
+            else {
+                let missing = "the MOB file does not have the cell that a store file has in it";
+                return Err(Corruption::Malformed(missing).at(file.path(), 0));
+            };
+            let len = found.value().len() as u64;
+            if len != reference.len {
+                let what = "value in a MOB file";
+                let corruption = Corruption::Length { what, expected: reference.len, found: len };
+                return Err(corruption.at(file.path(), 0));
+            }
+            return take(found.with_seq_id(cell.seq_id()));
         }
-        take(found.with_seq_id(cell.seq_id()))
     }
 
-    /// Opens the file of a reference, or returns it if it is open.
+    /// Opens the file of a reference, or returns it if it is open: it has not changed, wherever it is now.
     fn file(&self, reference: &MobReference<'_>, cell: CellRef<'_>) -> Result<HFile> {
         let Some(dirs) = &self.dirs else {
             let message = "the region is not under a root directory with MOB files";
@@ -122,20 +138,13 @@ impl MobFiles {
         };
         let dirs = dirs.of(reference.table.as_ref().unwrap_or(&self.table))?;
         let paths = dirs.each_ref().map(|dir| dir.join(reference.file));
+        if let Some(file) = self.find_open(&paths) {
+            return Ok(file);
+        }
         // Twice: it may be moved meanwhile, from one that is still to be looked at to one that was.
         for path in paths.iter().chain(&paths) {
-            if let Some(file) = unpoisoned(self.open.lock()).get(path) {
-                return Ok(file.clone());
-            }
             match self.options.open(path) {
-                Ok(file) => {
-                    let mut open = unpoisoned(self.open.lock());
-                    if open.len() >= OPEN_FILES {
-                        open.pop_first();
-                    }
-                    open.insert(path.clone(), file.clone());
-                    return Ok(file);
-                }
+                Ok(file) => return Ok(self.keep(path, file)),
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),
             }
@@ -144,6 +153,22 @@ impl MobFiles {
         let message =
             format!("the value of {} is in a MOB file that is missing, also at {}", cell, second.display());
         Err(not_found(first, message))
+    }
+
+    /// Returns the file at the first of some paths that is open.
+    fn find_open(&self, paths: &[PathBuf]) -> Option<HFile> {
+        let open = unpoisoned(self.open.lock());
+        paths.iter().find_map(|path| open.get(path)).cloned()
+    }
+
+    /// Keeps a file open. Returns the one that another thread has opened meanwhile, if there is one: blocks
+    /// are cached for each.
+    fn keep(&self, path: &Path, file: HFile) -> HFile {
+        let mut open = unpoisoned(self.open.lock());
+        if open.len() >= OPEN_FILES && !open.contains_key(path) {
+            open.pop_first();
+        }
+        open.entry(path.to_owned()).or_insert(file).clone()
     }
 }
 

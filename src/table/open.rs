@@ -7,7 +7,9 @@ use super::uncommitted::leave_out_uncommitted;
 use super::{Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::table::{create_table, settle_table};
-use crate::layout::{RegionChange, TableListing, find_region_info, path_of_root, path_of_table};
+use crate::layout::{
+    RegionChange, TableListing, find_region_info, path_of_root, path_of_table, read_descriptor,
+};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
@@ -118,7 +120,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// As [`open`](Self::open); if it is opened for writing, and has values in MOB files
+    /// ([`Unsupported`](ErrorKind::Unsupported)).
     pub fn open_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
         let (root, name) = (path_of_root(&**options.file_storage(), root.as_ref())?, TableName::parse(name)?);
@@ -148,6 +151,12 @@ impl Table {
 
     fn of_dir(dirs: &DirectoryCatalog, dir: &Path, name: TableName, options: RegionOptions) -> Result<Self> {
         let storage = &**options.file_storage();
+        // Before anything is completed or removed that was interrupted.
+        if options.is_writable()
+            && let Some(stored) = read_descriptor(storage, dir, &name)?
+        {
+            stored.refuse_mob()?;
+        }
         // Read first: a change that ends meanwhile has been settled by others.
         let changes = match options.is_writable() {
             true => {

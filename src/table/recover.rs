@@ -94,8 +94,9 @@ impl Table {
     /// If a log is unreadable, encrypted, or damaged before its end; if one that was closed, or is not the
     /// newest of its server, is torn, unless that [is accepted](RegionOptions::accept_torn_logs); if a region
     /// or the root is [locked](crate::ErrorKind::Locked), or a region has recovered HFiles, or recovered
-    /// edits outside of its directory, as [`RegionOptions::open`] says. Then nothing has changed. If a region
-    /// does not open: the edits of all regions are in recovered edits then, so other regions have theirs when
+    /// edits outside of its directory, as [`RegionOptions::open`] says, or is of a table with values in MOB
+    /// files ([`Unsupported`](crate::ErrorKind::Unsupported)). Then nothing has changed. If a region does not
+    /// open: the edits of all regions are in recovered edits then, so other regions have theirs when
     /// they are opened. Logs are moved after everything else has succeeded.
     pub fn recover(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         Error::if_no_clock("a recovery")?;
@@ -340,7 +341,9 @@ impl<'o> Recovery<'o> {
             found.outcome = if is_parent { RegionOutcome::Parent } else { RegionOutcome::Replayed };
             if !is_parent {
                 // Fails before anything has changed, if the region could not be opened for its edits.
-                RegionDir::open(self.options.file_storage(), &dir)?.recovered_edits()?;
+                let region = RegionDir::open(self.options.file_storage(), &dir)?;
+                region.recovered_edits()?;
+                region.refuse_mob()?;
             }
             found.dir = Some(dir);
         }

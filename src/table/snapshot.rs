@@ -65,7 +65,8 @@ impl Table {
     ///
     /// If there is no such snapshot, with kind [`Io`](crate::ErrorKind::Io) and
     /// [`std::io::ErrorKind::NotFound`]; if its manifest has another version than 2, as before HBase 1.0
-    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if its files are malformed, or cannot be read. A missing store file is an error of the reads that need its region.
+    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if its files are malformed, or cannot be read. A
+    /// missing store file is an error of the reads that need its region.
     pub fn open_snapshot(root: impl AsRef<Path>, name: &str) -> Result<Self> {
         Self::open_snapshot_with(root, name, Region::options())
     }

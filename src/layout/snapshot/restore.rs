@@ -28,8 +28,8 @@ impl Snapshot {
     /// # Errors
     ///
     /// If a region is locked; if a directory or a store file of the old table is a symbolic link; if a store
-    /// file of the snapshot is missing, or has another length; if the snapshot has no descriptor; if values of the
-    /// table are in MOB files; if an I/O operation fails.
+    /// file of the snapshot is missing, or has another length; if the snapshot has no descriptor; if values
+    /// of the table, then or now, are in MOB files; if an I/O operation fails.
     pub(crate) fn restore_table(
         &self,
         storage: &Arc<dyn Storage>,
@@ -41,6 +41,9 @@ impl Snapshot {
         let path = root.table(table);
         let replaced = TableTree::new(storage, &root.path, table);
         let clone = TableClone::new(self, storage, table, now)?;
+        if replaced.exists()? {
+            replaced.refuse_mob()?;
+        }
         let locks = replaced.lock_regions(&lock)?;
         replaced.check_archivable(|_| true)?;
         create_parents(&**storage, parent(&path))?;

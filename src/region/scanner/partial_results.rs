@@ -247,7 +247,7 @@ impl<'v> PartialResults<'v> {
         get.select.family_time_ranges.clone_from(&self.scan.select.family_time_ranges);
         let get = self.judged.iter().fold(get, |get, family| get.family(family.clone()));
         let mut row = RowBuf::new();
-        self.region.get_at_time(self.state, &get, self.read_point, Some(self.now), &mut row)?;
+        self.region.get_stored(self.state, &get, self.read_point, Some(self.now), &mut row)?;
         Ok(!row.is_empty())
     }
 

@@ -30,8 +30,8 @@ impl Table {
     /// [`std::io::ErrorKind::AlreadyExists`]; if the snapshot cannot be read, as for
     /// [`open_snapshot`](Self::open_snapshot), has no table descriptor, or one of its store files is missing;
     /// if servers have left logs with edits of regions of the same names, which a table had that has been
-    /// removed: the root must be [recovered](Self::recover) before
-    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if an I/O operation fails.
+    /// removed: the root must be [recovered](Self::recover) before; or if values of the table are in MOB
+    /// files ([`Unsupported`](crate::ErrorKind::Unsupported)); if an I/O operation fails.
     pub fn clone_snapshot(
         root: impl AsRef<Path>,
         name: &str,
@@ -70,10 +70,10 @@ impl Table {
     ///
     /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if a region of the table, or the
     /// root, is [locked](crate::ErrorKind::Locked); if servers have left logs under the root, which must be
-    /// [recovered](Self::recover) before, because they could have edits of the table
-    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if the snapshot cannot be read, has no table
-    /// descriptor, or one of its store files is missing; if a directory or a store file of the table is a
-    /// symbolic link; if an I/O operation fails.
+    /// [recovered](Self::recover) before, because they could have edits of the table, or if values of the
+    /// table, then or now, are in MOB files ([`Unsupported`](crate::ErrorKind::Unsupported)); if the snapshot
+    /// cannot be read, has no table descriptor, or one of its store files is missing; if a directory or a
+    /// store file of the table is a symbolic link; if an I/O operation fails.
     pub fn restore_snapshot(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
         let (root, storage) = (root.as_ref(), options.file_storage());

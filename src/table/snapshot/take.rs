@@ -118,11 +118,10 @@ impl Table {
     /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if the other root has a snapshot
     /// of this name, or another file in the place of one that is to be copied, with
     /// [`std::io::ErrorKind::AlreadyExists`]; if a snapshot of this name was
-    /// [deleted](Self::delete_snapshot) there, in a storage without renames
-    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if a store file is missing or damaged; if the
-    /// snapshot has no `data.manifest`, or references that are not in it
-    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if the other root is
-    /// [locked](crate::ErrorKind::Locked); if an I/O operation fails.
+    /// [deleted](Self::delete_snapshot) there, in a storage without renames, or the snapshot has no
+    /// `data.manifest`, or references that are not in it, or values of its table are in MOB files
+    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if a store file is missing or damaged; if the other
+    /// root is [locked](crate::ErrorKind::Locked); if an I/O operation fails.
     pub fn export_snapshot(root: impl AsRef<Path>, name: &str, other_root: impl AsRef<Path>) -> Result<()> {
         Self::export_snapshot_with(root, name, other_root, Region::options())
     }
