@@ -184,9 +184,10 @@ fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {
 }
 
 /// Whether a directory has files that are of no store: logs, recovered edits, lists, descriptors, and files
-/// in the archive, whose regions have no `.regioninfo`.
+/// in the archive and MOB files, whose regions have no `.regioninfo`.
 pub(crate) fn is_aside(dir: &Path) -> Result<bool, CommandError> {
-    const ASIDE: [&str; 6] = ["recovered.edits", ".filelist", ".tabledesc", "WALs", "oldWALs", "archive"];
+    const ASIDE: [&str; 7] =
+        ["recovered.edits", ".filelist", ".tabledesc", "WALs", "oldWALs", "archive", "mobdir"];
     // The path may be `.` or end so.
     let path = places::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     Ok(path.components().any(|part| ASIDE.iter().any(|name| part.as_os_str() == *name)))

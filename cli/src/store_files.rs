@@ -126,7 +126,9 @@ pub(crate) fn has_store_file_name(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let (digits, suffix) = name.split_at(name.find('_').unwrap_or(name.len()));
     let is_hex = |digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
-    let is_known = suffix.is_empty() || suffix == "_del" || suffix.starts_with("_SeqId_");
+    // a MOB file has the name of the region that wrote it
+    let is_region = suffix.len() == 33 && suffix.bytes().skip(1).all(is_hex);
+    let is_known = suffix.is_empty() || suffix == "_del" || suffix.starts_with("_SeqId_") || is_region;
     !digits.is_empty() && digits.bytes().all(is_hex) && is_known
 }
 

@@ -156,7 +156,11 @@ impl FamilyDir {
         let parsed = FileName::parse(name).ok_or_else(|| {
             Corruption::unknown_name("store file with a name like", name.as_bytes()).at(&path, 0)
         })?;
-        check_mob(&parsed, name).map_err(|corruption| corruption.at(&path, 0))?;
+        if let Err(corruption) = check_mob(&parsed, name)
+            && !self.table.is_of_mob()
+        {
+            return Err(corruption.at(&path, 0));
+        }
         let (reference, parent) = match parsed {
             FileName::Whole(_) => (None, self.region.as_str()),
             FileName::Reference(_, parent) => {
@@ -202,7 +206,7 @@ pub(super) fn check_mob(parsed: &FileName<'_>, name: &str) -> Result<(), Corrupt
     if !is_mob(parsed.target().file()) {
         return Ok(());
     }
-    let hint = Some("MOB files are not read");
+    let hint = Some("MOB files are not read as those of a region");
     Err(Corruption::Unsupported { what: "file of values,", name: name.to_owned().into(), hint })
 }
 

@@ -2,10 +2,14 @@
 //! `MobUtils`, `HMobStore.getLocations`).
 #![warn(clippy::indexing_slicing)]
 
-use super::root::Root;
-use crate::error::{Corruption, Result};
-use crate::schema::{RegionInfo, TableName};
-use std::path::PathBuf;
+use super::durable::list_if_exists;
+use super::family::FamilyDir;
+use super::root::{MOB_DIR, Root, TableDir};
+use crate::error::{Corruption, Error, Result};
+use crate::io::Storage;
+use crate::schema::{RegionInfo, TableName, is_legal_name};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The start key of the region that HBase makes up for the MOB files of a table.
 const MOB_START_KEY: &[u8] = b".mob";
@@ -14,6 +18,11 @@ const MOB_START_KEY: &[u8] = b".mob";
 /// `MobUtils.isMobRegionInfo`).
 pub(crate) fn is_mob_region(region: &RegionInfo) -> bool {
     region.region_id() == 0 && region.start_key() == MOB_START_KEY
+}
+
+/// Returns the name of that region of a table.
+fn mob_region_of(table: &TableName) -> Result<String> {
+    Ok(RegionInfo::new(table.clone(), MOB_START_KEY, "", 0)?.encoded_name())
 }
 
 /// The directories of the MOB files of a family, which has one for each table whose cells it has: those of a
@@ -36,7 +45,7 @@ impl MobDirs {
     ///
     /// If no region can have the table's name.
     pub(crate) fn of(&self, table: &TableName) -> Result<[PathBuf; 2]> {
-        let region = RegionInfo::new(table.clone(), MOB_START_KEY, "", 0)?.encoded_name();
+        let region = mob_region_of(table)?;
         let below = |table: PathBuf| table.join(&region).join(&self.family);
         Ok([below(self.root.mob(table)), below(self.root.archive(table))])
     }
@@ -50,10 +59,64 @@ pub(crate) fn check_mob_name(name: &str) -> Result<(), Corruption> {
     }
 }
 
+/// Returns the root of a MOB file, `<root>/mobdir/data/<namespace>/<table>/<mob region>/<family>/<file>`;
+/// `None` for any other path.
+pub(super) fn root_of_mob_file(file: &Path) -> Option<&Path> {
+    let above = |levels: usize| file.ancestors().nth(levels);
+    let mob =
+        above(6).filter(|dir| dir.ends_with(MOB_DIR) && above(5).is_some_and(|dir| dir.ends_with("data")))?;
+    let name = |levels: usize| above(levels)?.file_name()?.to_str();
+    let table = TableName::new(name(4)?, name(3)?).ok()?;
+    (mob_region_of(&table).ok()? == name(2)?).then(|| mob.parent()).flatten()
+}
+
+/// A MOB file of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct MobFile {
+    pub(crate) family: String,
+    pub(crate) path: PathBuf,
+}
+
+/// Returns the MOB files of a table, by its directory, with the links of a clone followed, and the faults of
+/// entries for which no file is found. A table that is not under a root directory has none.
+///
+/// # Errors
+///
+/// If a directory cannot be listed.
+pub(crate) fn find_mob_files(storage: &Arc<dyn Storage>, table: &Path) -> Result<(Vec<MobFile>, Vec<Error>)> {
+    let (mut files, mut faults) = (Vec::new(), Vec::new());
+    let Some((root, name)) = place_of(table) else { return Ok((files, faults)) };
+    let region = mob_region_of(&name)?;
+    let table =
+        TableDir { storage: Arc::clone(storage), path: root.mob(&name), table: name, root: Some(root) };
+    for family in list_if_exists(&**storage, &table.path.join(&region))?.unwrap_or_default() {
+        let name = family.utf8_name().filter(|name| family.is_dir && is_legal_name(name.as_bytes()));
+        let Some(name) = name else { continue };
+        let family = FamilyDir { table: table.clone(), region: region.clone(), family: name.to_owned() };
+        for entry in list_if_exists(&**storage, &family.path())?.unwrap_or_default() {
+            // As `.links-<file>`, with the names of those that have links to it.
+            if entry.is_dir || entry.is_hidden() {
+                continue;
+            }
+            match family.resolve(&entry, &entry.name.to_string_lossy(), None) {
+                Ok(file) => files.push(MobFile { family: name.to_owned(), path: file.path }),
+                Err(error) => faults.push(error),
+            }
+        }
+    }
+    Ok((files, faults))
+}
+
+/// Returns the root above a table's directory, and the name of the table.
+fn place_of(table: &Path) -> Option<(Root, TableName)> {
+    let name = |levels: usize| table.ancestors().nth(levels)?.file_name()?.to_str();
+    let root = table.ancestors().nth(2).filter(|data| data.ends_with("data"))?.parent()?;
+    Some((Root::new(root), TableName::new(name(1)?, name(0)?).ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     #[test]
     fn mob_files_are_below_mobdir_or_in_the_archive() {

@@ -2,6 +2,7 @@
 
 use super::descriptor::TABLE_DESC_DIR;
 use super::durable::{exists, list_if_exists};
+use super::mob::root_of_mob_file;
 use super::region::REGION_INFO;
 use crate::error::{Error, Result};
 use crate::io::Storage;
@@ -9,6 +10,9 @@ use crate::schema::{RegionInfo, TableName};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+
+/// The directory of the MOB files of all tables, in the root.
+pub(super) const MOB_DIR: &str = "mobdir";
 
 /// A root directory of HBase.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +46,7 @@ impl Root {
 
     /// Returns the directory of the MOB files of a table.
     pub(crate) fn mob(&self, table: &TableName) -> PathBuf {
-        self.path.join("mobdir").join(self.below("data", table))
+        self.path.join(MOB_DIR).join(self.below("data", table))
     }
 
     fn below(&self, data: &str, table: &TableName) -> PathBuf {
@@ -55,8 +59,11 @@ impl Root {
 }
 
 /// Returns where a store file may be if it is no longer at its path: HBase moves replaced files to the
-/// archive, and keeps their names.
+/// archive, and keeps their names; MOB files, too, which are below `mobdir`.
 pub(crate) fn archived_path(file: &Path) -> Option<PathBuf> {
+    if let Some(root) = root_of_mob_file(file) {
+        return Some(root.join("archive").join(file.strip_prefix(root.join(MOB_DIR)).ok()?));
+    }
     // The path is `data/<namespace>/<table>/<region>/<family>/<file>`, or without the first two before 0.96.
     let archived = |levels: usize, archive: &str| {
         let root = file.ancestors().nth(levels)?;
@@ -177,10 +184,12 @@ impl TableDir {
             None
         } else if is(namespace, table.namespace()) && is(data, "data") {
             let root = data.and_then(Path::parent);
-            // A region in the archive can be read too; its links are relative to the root above the archive.
-            // There, tables have no descriptors: with one, it is a root that is named so.
-            let is_archive = is(root, "archive") && !has_descriptor_dir(&**storage, &dir)?;
-            let root = if is_archive { root.and_then(Path::parent) } else { root };
+            // A region in the archive can be read too; its links are relative to the root above the archive,
+            // and those of MOB files to the root above them. There, tables have no descriptors: with one, it
+            // is a root that is named so.
+            let is_aside = is(root, "archive") || is(root, MOB_DIR);
+            let is_aside = is_aside && !has_descriptor_dir(&**storage, &dir)?;
+            let root = if is_aside { root.and_then(Path::parent) } else { root };
             root.map(Root::new)
         } else {
             namespace.map(|root| Root { path: root.to_owned(), has_namespaces: false })
@@ -201,9 +210,15 @@ impl TableDir {
         dirs
     }
 
+    /// Whether this is the directory of the MOB files of the table.
+    pub(super) fn is_of_mob(&self) -> bool {
+        self.root.as_ref().is_some_and(|root| self.path == root.mob(&self.table))
+    }
+
     /// Returns the directories in which the files of the table that `link` refers to may be.
     pub(super) fn dirs_of(&self, table: &TableName, link: &Path) -> Result<Vec<PathBuf>> {
         match &self.root {
+            Some(root) if self.is_of_mob() => Ok(vec![root.mob(table), root.archive(table)]),
             Some(root) => Ok(vec![root.table(table), root.archive(table), root.tmp(table)]),
             None => Err(Error::io(
                 "follow",
@@ -281,6 +296,16 @@ mod tests {
             ("/h/data/ns/t/region/f/file", Some("/h/archive/data/ns/t/region/f/file")),
             ("data/ns/t/region/f/file", Some("archive/data/ns/t/region/f/file")),
             ("h/t/region/f/file", Some("h/.archive/t/region/f/file")),
+            // The region is that of the MOB files of the table, or any other below a root that is named so.
+            (
+                "h/mobdir/data/default/mob/d03fd4b3e06fa777620047d45772c63d/f/file",
+                Some("h/archive/data/default/mob/d03fd4b3e06fa777620047d45772c63d/f/file"),
+            ),
+            (
+                "mobdir/data/default/mob/d03fd4b3e06fa777620047d45772c63d/f/file",
+                Some("archive/data/default/mob/d03fd4b3e06fa777620047d45772c63d/f/file"),
+            ),
+            ("h/mobdir/data/ns/t/region/f/file", Some("h/mobdir/archive/data/ns/t/region/f/file")),
             ("t/region/f/file", Some(".archive/t/region/f/file")),
             // It may be a root that is named so.
             ("h/archive/data/ns/t/region/f/file", Some("h/archive/archive/data/ns/t/region/f/file")),

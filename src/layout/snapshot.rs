@@ -26,6 +26,7 @@ mod write;
 use super::descriptor::{StoredDescriptor, read_descriptor};
 use super::family::{REFERENCE_BYTES, StoreFiles, check_mob};
 use super::file_name::FileName;
+use super::mob::is_mob_region;
 use super::reference::Reference;
 use super::region::RegionDir;
 use super::root_tree::{Listings, RootTree};
@@ -274,6 +275,11 @@ impl Snapshot {
         regions.filter(|(_, region)| region.serves())
     }
 
+    /// Returns the region with the MOB files, of which there is one at most.
+    pub(crate) fn mob_regions(&self) -> impl Iterator<Item = &SnapshotRegion> {
+        self.regions.iter().filter(|region| is_mob_region(&region.info))
+    }
+
     /// Returns the region at an index.
     pub(crate) fn region(&self, index: usize) -> Option<&SnapshotRegion> {
         self.regions.get(index)
@@ -298,7 +304,7 @@ impl Snapshot {
     ///
     /// If a file is missing, with its name and where it was looked for, or has another length than in the
     /// manifest; if a name on the way is a symbolic link; if a reference cannot be read, is malformed, or is
-    /// to a half that does not belong to the region; if a file has values outside of the store (MOB).
+    /// to a half that does not belong to the region; if a file of a region with rows is a MOB file.
     pub(crate) fn store_files(
         &self,
         dir: &RegionDir,
@@ -350,7 +356,9 @@ impl FamilyOfSnapshot<'_> {
         let parsed = FileName::parse(&file.name).ok_or_else(|| {
             at_manifest(Corruption::unknown_name("store file with a name like", file.name.as_bytes()))
         })?;
-        check_mob(&parsed, &file.name).map_err(at_manifest)?;
+        if !is_mob_region(&self.region.info) {
+            check_mob(&parsed, &file.name).map_err(at_manifest)?;
+        }
         let encoded = self.region.info.encoded_name();
         let reference = match parsed {
             FileName::Whole(_) => None,
@@ -382,7 +390,10 @@ impl FamilyOfSnapshot<'_> {
     /// Returns where a file of a region may be, in the order in which HBase looks for it.
     fn places(&self, table: &TableName, region: &str, file: &str) -> Vec<PathBuf> {
         let root = self.snapshot.tree.root();
-        let tables = [root.table(table), root.archive(table), root.tmp(table)];
+        let tables = match is_mob_region(&self.region.info) {
+            true => vec![root.mob(table), root.archive(table)],
+            false => vec![root.table(table), root.archive(table), root.tmp(table)],
+        };
         tables.into_iter().map(|table| table.join(region).join(self.family).join(file)).collect()
     }
 

@@ -8,7 +8,8 @@ use crate::hfile::VerifyReport;
 use crate::io::Storage;
 use crate::layout::{
     FileKind, RegionDir, Snapshot, SnapshotRegion, StoreFileInfo, archived_path, check_file_list,
-    find_region_info, has_descriptor_dir, locate_store_file, read_descriptor_file, read_region_info,
+    find_mob_files, find_region_info, has_descriptor_dir, locate_store_file, path_of_table,
+    read_descriptor_file, read_region_info,
 };
 use crate::schema::{Family, RegionInfo};
 use crate::store::{StoreFile, open_files};
@@ -17,6 +18,9 @@ use log_check::LogCheck;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::slice;
+
+/// What is wrong with a file of another family.
+const OTHER_FAMILY: &str = "cells of another family than that of the directory";
 
 impl RegionOptions {
     /// Verifies a region's directory: reads all of every store file, as [`HFileOptions::verify`] does, and
@@ -54,6 +58,33 @@ impl RegionOptions {
         mut report: impl FnMut(&Path, Result<VerifyReport>),
     ) -> Result<Vec<Error>> {
         self.verify_families(path.as_ref(), Some(family.as_ref()), &mut report)
+    }
+
+    /// Verifies the MOB files (IS_MOB) of a table, by the directory of the table, each by itself: reads all
+    /// of it, as [`HFileOptions::verify`] does. Its first and last cell must be of its family. Follows the
+    /// links of a clone. A table without such files, or that is not under a root directory, has no faults.
+    ///
+    /// Passes the path of each file to `report`, with its faults or with the error that prevented the
+    /// verification, and continues. Returns the faults of other entries, such as a link whose file is
+    /// missing.
+    ///
+    /// [`HFileOptions::verify`]: crate::HFileOptions::verify
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be listed.
+    pub fn verify_mob_files(
+        self,
+        table: impl AsRef<Path>,
+        mut report: impl FnMut(&Path, Result<VerifyReport>),
+    ) -> Result<Vec<Error>> {
+        let options = self.bounded();
+        let storage = options.file_storage();
+        let (files, mut faults) = find_mob_files(storage, &path_of_table(&**storage, table.as_ref())?)?;
+        for file in files {
+            faults.extend(options.verify_mob_file(file.path, file.family.as_bytes(), &mut report));
+        }
+        Ok(faults)
     }
 
     /// Verifies a file of any [kind](FileKind) that HBase keeps in a root directory. Follows references and
@@ -206,6 +237,63 @@ impl RegionOptions {
         faults
     }
 
+    /// As [`verify_mob_files`](Self::verify_mob_files), of a snapshot.
+    pub(crate) fn verify_mob_of_snapshot(
+        self,
+        snapshot: &Snapshot,
+        report: &mut dyn FnMut(&Path, Result<VerifyReport>),
+    ) -> Vec<Error> {
+        let options = self.bounded();
+        let mut faults = Vec::new();
+        for region in snapshot.mob_regions() {
+            let dir = snapshot.region_dir(options.file_storage(), region);
+            for family in dir.families() {
+                match snapshot.found_files(&dir, region, family.name()) {
+                    Ok((listed, missing)) => {
+                        faults.extend(missing);
+                        let files = listed.files.into_iter();
+                        let verify =
+                            |file: StoreFileInfo| options.verify_mob_file(file.path, family.name(), report);
+                        faults.extend(files.filter_map(verify));
+                    }
+                    Err(error) => faults.push(error),
+                }
+            }
+        }
+        faults
+    }
+
+    /// Verifies a MOB file, in the archive if another process has moved it there. Returns the fault if it has
+    /// cells of another family.
+    fn verify_mob_file(
+        &self,
+        mut path: PathBuf,
+        family: &[u8],
+        report: &mut dyn FnMut(&Path, Result<VerifyReport>),
+    ) -> Option<Error> {
+        let mut found = self.files.verify(&path);
+        if found.as_ref().is_err_and(Error::is_not_found)
+            && let Some(archived) = archived_path(&path)
+        {
+            let again = self.files.verify(&archived);
+            if !again.as_ref().is_err_and(Error::is_not_found) {
+                (path, found) = (archived, again);
+            }
+        }
+        let is_sound = found.as_ref().is_ok_and(|found| found.faults.is_empty());
+        report(&path, found);
+        if !is_sound {
+            return None;
+        }
+        let file = match self.files.open(&path) {
+            Ok(file) => file,
+            Err(error) => return Some(error),
+        };
+        let keys = [file.first_key(), file.last_key()];
+        let is_misplaced = keys.into_iter().flatten().any(|key| key.family() != family);
+        is_misplaced.then(|| Corruption::Malformed(OTHER_FAMILY).at(&path, 0))
+    }
+
     /// Verifies the files of a family of a region, each by itself, against the others, and against its place.
     fn verify_files(
         &self,
@@ -262,7 +350,7 @@ impl RegionOptions {
 fn misplaced(file: &StoreFile, region: &RegionInfo, family: &[u8]) -> Option<Error> {
     let keys = || [file.hfile().first_key(), file.hfile().last_key()].into_iter().flatten();
     let fault = if keys().any(|key| key.family() != family) {
-        "cells of another family than that of the directory"
+        OTHER_FAMILY
     } else if !file.is_reference() && keys().any(|key| !region.contains(key.row())) {
         "rows outside of the region"
     } else {

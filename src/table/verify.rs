@@ -39,4 +39,28 @@ impl Table {
             }
         }
     }
+
+    /// Verifies the MOB files (IS_MOB), as [`RegionOptions::verify_mob_files`] does. Of a
+    /// [snapshot](Self::open_snapshot), verifies those that it has, wherever they are now.
+    ///
+    /// [`RegionOptions::verify_mob_files`]: crate::RegionOptions::verify_mob_files
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be listed.
+    pub fn verify_mob_files(
+        &self,
+        mut report: impl FnMut(&Path, Result<VerifyReport>),
+    ) -> Result<Vec<Error>> {
+        let (regions, options) = (self.0.regions.load(), self.0.options.clone());
+        match regions.slots.first().map(|slot| &slot.source) {
+            None => Ok(Vec::new()),
+            Some(RegionSource::Dir(region)) => {
+                options.verify_mob_files(region.parent().unwrap_or_else(|| Path::new("")), report)
+            }
+            Some(RegionSource::Snapshot(snapshot, _)) => {
+                Ok(options.verify_mob_of_snapshot(snapshot, &mut report))
+            }
+        }
+    }
 }

@@ -1,18 +1,22 @@
 //! Tables whose large values are in MOB files (IS_MOB), as HBase wrote and read them: `testdata/mob`.
 
 use crate::support::cells::lines;
-use crate::support::files::{copy_dir, unlocked_contents};
+use crate::support::files::{contents, copy_dir, relative_to, unlocked_contents};
 use crate::support::golden;
 use crate::support::json_cell::json_cell;
+use crate::support::protobuf::field;
 use hregion::cell::from_string_binary;
+use hregion::io::faulty::FaultyStorage;
+use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{
-    BlockCache, Compaction, Error, ErrorKind, Family, Filter, FindingKind, Get, Put, Region, Row, Scan,
-    Table, TableChanges, TimeRange,
+    BlockCache, CellRef, CellType, Compaction, Error, ErrorKind, Family, Filter, FindingKind, Get, Put,
+    Region, RegionOptions, Row, Scan, SeekKey, Storage, Table, TableChanges, TimeRange,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const STAGES: [&str; 3] = ["flushed", "cloned", "compacted"];
 
@@ -199,7 +203,15 @@ fn tables_with_mob_files_are_not_changed() {
     let table = || Table::open_with(&root, "copy", options());
     type Change<'c> = Box<dyn Fn() -> Result<(), Error> + 'c>;
     let put = || Put::new("row-001").cell("p", "q", "value");
-    let changes: [(&str, Change<'_>); 10] = [
+    let input = dir.path().join("input");
+    std::fs::create_dir_all(input.join("p")).unwrap();
+    let regions = Table::open(&root, "copy").unwrap().regions();
+    let region = root.join("data/default/copy").join(regions[0].encoded_name());
+    let changes: [(&str, Change<'_>); 14] = [
+        ("region", Box::new(|| options().open(&region).map(drop))),
+        ("merge", Box::new(|| table()?.merge(&regions[0], &regions[1]).map(drop))),
+        ("archive parents", Box::new(|| table()?.archive_parents().map(drop))),
+        ("bulk load", Box::new(|| table()?.bulk_load(&input).map(drop))),
         ("put", Box::new(|| table()?.put(put()))),
         ("compact", Box::new(|| table()?.compact(Compaction::Major).map(drop))),
         ("split", Box::new(|| table()?.split("row-003").map(drop))),
@@ -223,6 +235,208 @@ fn tables_with_mob_files_are_not_changed() {
         assert!(error.to_string().contains("MOB"), "{name}: {error}");
         assert!(unlocked_contents(&root) == before, "{name}");
     }
+}
+
+/// A log of a server is not split over the regions of a table whose edits cannot be flushed.
+#[test]
+fn a_recovery_of_a_table_with_mob_files_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    copy_dir(&stage("flushed").join("root"), &root);
+    let region = Table::open(&root, "mob").unwrap().regions()[0].encoded_name();
+    let log = root.join("WALs/h,1,2/h%2C1%2C2.1000");
+    std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+    let mut writer = WalWriterOptions::new().create(&log).unwrap();
+    let key = SeekKey::of(b"row-001", b"p", b"q", 9, CellType::Put);
+    writer.append(&WalKey::new(&*region, "mob", 1000, 500), [CellRef::new(&key, b"logged")]).unwrap();
+    writer.close().unwrap();
+    let before = unlocked_contents(&root);
+    let recovered =
+        [Table::recover(&root, Region::options()), Table::plan_recovery(&root, Region::options())];
+    for recovered in recovered {
+        let error = recovered.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    }
+    assert!(unlocked_contents(&root) == before);
+}
+
+#[test]
+fn a_table_that_has_become_one_with_mob_files_is_not_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    let table = Table::create(root, "t", &[Family::new("f")], &["m"]).unwrap();
+    table.put(Put::new("a").cell("f", "q", "value")).unwrap();
+    table.snapshot("plain").unwrap();
+    table.close().unwrap();
+    let attribute = [field(1, "IS_MOB"), field(2, "true")].concat();
+    let family = [field(1, "f"), field(2, attribute)].concat();
+    let name = [field(1, "default"), field(2, "t")].concat();
+    let descriptor = [b"PBUF".to_vec(), field(1, name), field(3, family)].concat();
+    let file = format!("data/default/t/.tabledesc/.tableinfo.0000009999.{}", descriptor.len());
+    std::fs::write(root.join(file), descriptor).unwrap();
+    let before = unlocked_contents(root);
+    let options = Region::options;
+    let changed = [
+        Table::restore_snapshot(root, "plain", options()).map(drop),
+        Table::delete_table(root, "t", &options()),
+        Table::truncate(root, "t", false, &options()),
+        Table::open_with(root, "t", options().writable(true)).map(drop),
+    ];
+    for changed in changed {
+        let error = changed.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(unlocked_contents(root) == before, "{error}");
+    }
+    assert_eq!(Table::open(root, "t").unwrap().get(&Get::new("a")).unwrap().len(), 1);
+}
+
+/// No writer here could fill it.
+#[test]
+fn no_table_becomes_one_with_mob_files_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    let mob = || Family::new("f").configuration("IS_MOB", "true");
+    Table::create(root, "t", &[Family::new("f")], &["m"]).unwrap().close().unwrap();
+    let changes = TableChanges::new().family(mob());
+    let changed = [
+        Table::create(root, "u", &[mob()], &["m"]).map(drop),
+        Table::alter(root, "t", &changes, &Region::options()),
+    ];
+    for changed in changed {
+        let error = changed.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.to_string().contains("MOB"), "{error}");
+    }
+    assert!(!root.join("data/default/u").exists());
+    Table::open_with(root, "t", Region::options().writable(true)).unwrap().close().unwrap();
+}
+
+/// As what a cluster is asked for.
+#[test]
+fn an_altered_schema_keeps_what_it_says_of_mob_files() {
+    let dir = stage("flushed").join("root/data/default/mob/.tabledesc");
+    let (_, file) = contents(&dir).pop_first().unwrap();
+    let schema = file.strip_prefix(b"PBUF").unwrap();
+    let count =
+        |schema: &[u8], text: &[u8]| schema.windows(text.len()).filter(|found| *found == text).count();
+    let changes = TableChanges::new().family(Family::new("m").max_versions(9));
+    let altered = changes.apply_to_table_schema_bytes(schema).unwrap();
+    for text in [&b"IS_MOB"[..], b"MOB_THRESHOLD"] {
+        assert_eq!((count(schema, text), count(&altered, text)), (2, 2));
+    }
+}
+
+/// Returns a storage with the root of a stage at `/hbase`.
+fn in_memory(name: &str) -> FaultyStorage {
+    let (storage, root) = (FaultyStorage::new(), stage(name).join("root"));
+    for (path, bytes) in relative_to(&root, contents(&root)) {
+        let path = Path::new("/hbase").join(path);
+        storage.create_dir_all(path.parent().unwrap()).unwrap();
+        storage.create(&path).unwrap().write_all(&bytes).unwrap();
+    }
+    storage
+}
+
+fn on(storage: &FaultyStorage) -> RegionOptions {
+    let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+    Region::options().storage(shared)
+}
+
+/// Returns the number of cells of a table, and of those with values of more than 40 bytes.
+fn count(table: &Table) -> (usize, u64) {
+    let rows: Vec<Row> = table.scan(Scan::new().max_versions(5)).unwrap().collect::<Result<_, _>>().unwrap();
+    let cells = || rows.iter().flat_map(Row::cells);
+    (cells().count(), cells().filter(|cell| cell.value().len() > 40).count() as u64)
+}
+
+#[test]
+fn a_mob_file_that_is_moved_while_it_is_open_is_read_in_the_archive() {
+    // In HDFS, what is open is found by its path.
+    for is_by_path in [false, true] {
+        let storage = in_memory("flushed");
+        if is_by_path {
+            storage.read_by_path();
+        }
+        let table = Table::open_with("/hbase", "mob", on(&storage)).unwrap();
+        let all = count(&table);
+        assert!(all.1 > 10);
+        let files = stage("flushed").join("root/mobdir");
+        for path in relative_to(&files, contents(&files)).into_keys() {
+            let to = Path::new("/hbase/archive").join(&path);
+            storage.create_dir_all(to.parent().unwrap()).unwrap();
+            storage.rename(&Path::new("/hbase/mobdir").join(&path), &to).unwrap();
+        }
+        assert_eq!(count(&table), all);
+        assert_eq!(count(&Table::open_with("/hbase", "mob", on(&storage)).unwrap()), all);
+    }
+}
+
+/// The values of a clone are in the archive, and not looked for elsewhere again and again.
+#[test]
+fn a_mob_file_in_the_archive_is_looked_for_once() {
+    let storage = in_memory("cloned");
+    let cache = BlockCache::with_capacity(1 << 24);
+    let table = Table::open_with("/hbase", "copy", on(&storage).cache(&cache)).unwrap();
+    let all = count(&table);
+    let before = storage.all_calls();
+    assert_eq!(count(&table), all);
+    let calls = storage.all_calls() - before;
+    assert!(calls < all.1, "{calls} calls for {} values", all.1);
+}
+
+/// Verifies the MOB files of a table. Returns their number, and how many faults there are.
+fn verified(table: &Table) -> (usize, usize) {
+    let (mut files, mut faults) = (0, 0);
+    let others = table.verify_mob_files(|_, report| {
+        files += 1;
+        faults += report.map_or(1, |report| report.faults.len());
+    });
+    (files, faults + others.unwrap().len())
+}
+
+#[test]
+fn mob_files_are_verified() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    copy_dir(&stage("flushed").join("root"), &root);
+    let table = Table::open(&root, "mob").unwrap();
+    assert_eq!(verified(&table), (8, 0));
+    for path in mob_files(&root) {
+        let bytes = std::fs::read(&path).unwrap();
+        for at in (0..300).step_by(7) {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            std::fs::write(&path, flipped).unwrap();
+            let (files, faults) = verified(&table);
+            assert!(files == 8 && faults > 0, "{}: {at}", path.display());
+        }
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let [first, .., last] = &mob_files(&root)[..] else { panic!("at least two") };
+    std::fs::rename(first, last).unwrap();
+    assert_eq!(verified(&table), (7, 1), "cells of another family");
+}
+
+/// Those of a clone lead to files of the table that was cloned.
+#[test]
+fn links_to_mob_files_are_verified_as_what_they_lead_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    copy_dir(&stage("cloned").join("root"), &root);
+    let clone = Table::open(&root, "copy").unwrap();
+    let snapshot = Table::open_snapshot(&root, "shot").unwrap();
+    assert_eq!((verified(&clone), verified(&snapshot)), ((12, 0), (8, 0)));
+    let region = "d03fd4b3e06fa777620047d45772c63d";
+    let archived = root.join("archive/data/default/mob").join(region);
+    // Others are in `.links-<file>`.
+    let path = contents(&archived).into_keys().find(|path| path.extension().is_none()).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!((verified(&clone), verified(&snapshot)), ((11, 1), (7, 1)));
+    let live = root.join("mobdir").join(path.strip_prefix(root.join("archive")).unwrap());
+    std::fs::create_dir_all(live.parent().unwrap()).unwrap();
+    std::fs::write(live, bytes).unwrap();
+    assert_eq!((verified(&clone), verified(&snapshot)), ((12, 0), (8, 0)));
 }
 
 #[test]

@@ -24,11 +24,11 @@ use std::sync::Arc;
 /// Checks checksums, the order of cells, the index against the blocks, Bloom filters against the cells, and
 /// trailer and file info against the contents. For a region, a table, a namespace or a root directory, checks
 /// every store file, following references and links, the files of a family against each other, and their
-/// first and last cells against the family and the rows of the region; for a snapshot, the files that it
-/// lists, wherever they are now. Other files of HBase are checked for what they are: .regioninfo,
-/// descriptors, lists of files, recovered edits and logs, whose torn end is a fault only if they were closed;
-/// in directories such as WALs and archive, all files below. Continues after a fault, and with the next file.
-/// --no-checksums leaves out the checksums of HFiles.
+/// first and last cells against the family and the rows of the region, and the MOB files of a table; for a
+/// snapshot, the files that it lists, wherever they are now. Other files of HBase are checked for what they
+/// are: .regioninfo, descriptors, lists of files, recovered edits and logs, whose torn end is a fault only if
+/// they were closed; in directories such as WALs, archive and mobdir, all files below. Continues after a
+/// fault, and with the next file. --no-checksums leaves out the checksums of HFiles.
 ///
 /// Exit code 3 if there is a fault; 4 or 5 if a file could not be checked, because it needs a feature that
 /// this build lacks, or could not be read. With --json: {"path","offset","block","kind","message"} for each
@@ -69,6 +69,10 @@ enum Part {
     Family(PathBuf, Vec<u8>),
     /// A region of a snapshot.
     OfSnapshot(Table, RegionInfo),
+    /// The MOB files of a table, by its directory.
+    MobFiles(PathBuf),
+    /// The MOB files of a snapshot.
+    MobOfSnapshot(Table),
     /// What is not verified, and why.
     Refused(CommandError),
 }
@@ -114,15 +118,19 @@ fn find(
         Kind::Snapshot => {
             let table = open_snapshot(path, regions.clone())?;
             let regions = table.regions().into_iter();
-            regions.map(|region| Part::OfSnapshot(table.clone(), region)).collect()
+            let mut parts: Vec<Part> =
+                regions.map(|region| Part::OfSnapshot(table.clone(), region)).collect();
+            parts.push(Part::MobOfSnapshot(table));
+            parts
         }
         Kind::Region => vec![Part::Region(path.to_owned())],
         Kind::Table | Kind::Namespace | Kind::Root => {
-            let mut dirs = Vec::new();
+            let mut parts = Vec::new();
             for table in tables_below(path, found)? {
-                dirs.extend(region_dirs(&table)?);
+                parts.extend(region_dirs(&table)?.into_iter().map(Part::Region));
+                parts.push(Part::MobFiles(table));
             }
-            dirs.into_iter().map(Part::Region).collect()
+            parts
         }
         Kind::Family => match (path.parent(), path.file_name()) {
             (Some(dir), Some(name)) if is_region(dir)? => {
@@ -154,11 +162,15 @@ impl Part {
         checked.map_or_else(Self::Refused, |()| Self::File(path))
     }
 
-    /// Returns the directory of a region of a table.
+    /// Returns the directory of a region of a table, or of the table.
     fn region(&self) -> Option<&Path> {
         match self {
-            Self::Region(dir) | Self::Family(dir, _) => Some(dir),
-            Self::File(_) | Self::HFile(_) | Self::OfSnapshot(..) | Self::Refused(_) => None,
+            Self::Region(dir) | Self::Family(dir, _) | Self::MobFiles(dir) => Some(dir),
+            Self::File(_)
+            | Self::HFile(_)
+            | Self::OfSnapshot(..)
+            | Self::MobOfSnapshot(_)
+            | Self::Refused(_) => None,
         }
     }
 
@@ -177,6 +189,8 @@ impl Part {
             Self::Region(dir) => regions.clone().verify(dir, report),
             Self::Family(dir, family) => regions.clone().verify_family(dir, family, report),
             Self::OfSnapshot(table, region) => table.verify_region(region, report),
+            Self::MobFiles(table) => regions.clone().verify_mob_files(table, report),
+            Self::MobOfSnapshot(table) => table.verify_mob_files(report),
             Self::Refused(fault) => return vec![Found::File(Err(fault.clone()))],
         };
         if matches!(self, Self::File(_)) && found.is_empty() {

@@ -242,3 +242,13 @@ fn of_files_that_are_being_written_only_the_bytes_are_known() {
         assert_eq!((line["cells"].is_null(), line["bytes"] == 8), (!is_whole, !is_whole), "{line}");
     }
 }
+
+#[test]
+fn mob_files_are_measured_with_those_of_their_root() {
+    let root = testdata("mob/flushed/root");
+    let lines = json_lines(&ok(&["du", "--json", root.to_str().unwrap()]));
+    let is_mob = |line: &&Value| line["path"].as_str().unwrap().contains("/mobdir/");
+    let mob: Vec<&Value> = lines.iter().filter(is_mob).collect();
+    assert_eq!((lines.len(), mob.len()), (20, 8));
+    assert!(mob.iter().all(|line| line["table"] == "mob" && line["cells"].as_u64() > Some(0)));
+}

@@ -418,3 +418,38 @@ fn what_is_left_of_an_archived_region_is_no_region() {
     fs::write(left.join(".regioninfo"), "damaged").unwrap();
     assert_eq!(code(&verify()), 3, "{}", stderr(&verify()));
 }
+
+#[test]
+fn verify_reads_the_mob_files_of_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_tree(&testdata("mob/flushed/root"), dir.path());
+    let mob_files = files_below(&dir.path().join("mobdir"));
+    assert_eq!(mob_files.len(), 8);
+    let table = dir.path().join("data/default/mob");
+    let targets = [dir.path().to_owned(), dir.path().join("data/default"), table, dir.path().join("mobdir")];
+    let verify = |target: &Path| {
+        let output = run(&["verify".as_ref(), "--json".as_ref(), target.as_os_str()]);
+        (code(&output), json_lines(&stdout(&output)))
+    };
+    let files = targets.each_ref().map(|target| {
+        let (code, lines) = verify(target);
+        assert_eq!(code, 0, "{lines:#?}");
+        lines[0]["summary"]["files"].as_u64().unwrap()
+    });
+    // two of each of the three families, in two regions
+    assert_eq!(files, [20, 20, 20, 8]);
+    let damaged = &mob_files[3];
+    let mut bytes = fs::read(damaged).unwrap();
+    bytes[50] ^= 1;
+    fs::write(damaged, bytes).unwrap();
+    for target in &targets {
+        let (code, lines) = verify(target);
+        assert_eq!((code, &lines[0]["path"]), (3, &json!(damaged.to_str().unwrap())), "{lines:#?}");
+    }
+    // Those of a clone, and of a snapshot, are in the archive.
+    for target in ["cloned/root", "compacted/root", "cloned/root/.hbase-snapshot/shot"] {
+        let (code, lines) = verify(&testdata("mob").join(target));
+        assert_eq!(code, 0, "{target}: {lines:#?}");
+        assert!(lines[0]["summary"]["files"].as_u64().unwrap() > 8);
+    }
+}
