@@ -10,7 +10,7 @@ use hregion::io::faulty::FaultyStorage;
 use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{
     BlockCache, CellRef, CellType, Compaction, Error, ErrorKind, Family, Filter, FindingKind, Get, Put,
-    Region, RegionOptions, Row, Scan, SeekKey, Storage, Table, TableChanges, TimeRange,
+    Region, RegionObserver, RegionOptions, Row, Scan, SeekKey, Storage, Table, TableChanges, TimeRange,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -111,6 +111,9 @@ fn gets_views_and_callbacks_read_them_too() {
             let filtered = get.filter(Filter::parse("TimestampsFilter(0)").unwrap());
             assert!(table.get(&filtered).unwrap().is_empty());
         }
+        let gets: Vec<Get> = by_row.keys().rev().map(|row| Get::new(row.clone()).max_versions(5)).collect();
+        let expected: Vec<Value> = by_row.values().rev().flatten().cloned().collect();
+        assert_eq!(as_json(&table.get_many(&gets).unwrap()), expected);
         for region in table.regions() {
             let region = table.region(region.start_key()).unwrap();
             let mut found = Vec::new();
@@ -123,6 +126,55 @@ fn gets_views_and_callbacks_read_them_too() {
             each.unwrap();
             let rows = by_row.iter().filter(|(row, _)| region.info().contains(row));
             assert_eq!(found, rows.flat_map(|(_, cells)| cells.clone()).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// Makes scans take the path of those that observers may change.
+#[derive(Debug)]
+struct Watcher;
+
+impl RegionObserver for Watcher {}
+
+/// Returns the cells of a scan that is read by calls of at most `max` results.
+fn read_by_calls(region: &Region, scan: &Scan, max: Option<usize>) -> Vec<Value> {
+    let view = region.view();
+    let (mut scanner, mut found) = (view.scan(scan).unwrap(), Vec::new());
+    loop {
+        let results = scanner.next_results(max).unwrap();
+        found.extend(results.results.iter().flat_map(|result| as_json(std::slice::from_ref(&result.row))));
+        if !results.more {
+            return found;
+        }
+    }
+}
+
+#[test]
+fn parts_of_rows_have_their_large_values() {
+    for name in STAGES {
+        let root = stage(name).join("root");
+        let (table, ..) = scans(&stage(name)).swap_remove(0);
+        for options in [Region::options(), Region::options().observer(0, Arc::new(Watcher))] {
+            let table = Table::open_with(&root, &table, options).unwrap();
+            for region in table.regions() {
+                let region = table.region(region.start_key()).unwrap();
+                let whole = || Scan::new().max_versions(5);
+                let mut rows: Vec<Row> = region.scan(whole()).unwrap().collect::<Result<_, _>>().unwrap();
+                let expected = as_json(&rows);
+                let part = |bytes: u64| whole().allow_partial(true).max_result_size(bytes);
+                for scan in [whole(), whole().batch(1), whole().batch(3), part(1), part(500)] {
+                    for max in [None, Some(1), Some(5)] {
+                        assert_eq!(read_by_calls(&region, &scan, max), expected, "{scan:?}");
+                    }
+                }
+                rows.reverse();
+                assert_eq!(read_by_calls(&region, &whole().reversed(true), Some(2)), as_json(&rows));
+                let filter = "SingleColumnValueFilter('p', 'q1', =, 'substring:a', true, true)";
+                let filtered = || whole().filter(Filter::parse(filter).unwrap());
+                let on_demand = filtered().load_families_on_demand(true);
+                let expected = read_by_calls(&region, &filtered(), None);
+                assert_eq!(read_by_calls(&region, &on_demand, Some(1)), expected);
+            }
         }
     }
 }
