@@ -28,6 +28,7 @@ mod import;
 mod input;
 mod locate;
 mod meanwhile;
+mod mob;
 mod oracle;
 mod outputs;
 mod parity;
