@@ -19,8 +19,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If the name is invalid or there is no such snapshot, the table is not disabled, or no master does it in
-    /// time.
+    /// If the name is invalid or there is no such snapshot, the table is not disabled, or no master does it
+    /// in time.
     pub async fn restore_snapshot(&self, name: &str) -> Result<()> {
         // before another snapshot is taken
         SnapshotDescription::check_name(name)?;

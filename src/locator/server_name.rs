@@ -32,8 +32,8 @@ impl ServerName {
     ///
     /// # Errors
     ///
-    /// If the host is invalid: empty, longer than 255 bytes, or with a comma, a space, a control character, or
-    /// one that is not seen, such as those that change the direction of text.
+    /// If the host is invalid: empty, longer than 255 bytes, or with a comma, a space, a control character,
+    /// or one that is not seen, such as those that change the direction of text.
     pub fn new(host: impl Into<String>, port: u16, start_code: i64) -> Result<Self> {
         let host: String = host.into();
         Self::checked(&host, port, start_code)

@@ -143,8 +143,8 @@ impl SnapshotDescription {
         Ok(())
     }
 
-    /// Checks a name of a snapshot: it must be valid for a table in a namespace. Another name could lead out of
-    /// the root directory.
+    /// Checks a name of a snapshot: it must be valid for a table in a namespace. Another name could lead out
+    /// of the root directory.
     ///
     /// # Errors
     ///
