@@ -33,9 +33,9 @@ impl Table {
     ///
     /// If the table already exists, with kind [`Io`](ErrorKind::Io) and
     /// [`std::io::ErrorKind::AlreadyExists`]; if there is no family, or a family is invalid, or its files
-    /// cannot be written by this build; if the table is `hbase:meta`, which a cluster makes; if a split key is
-    /// empty or given twice; if another process has `hbase:meta` open ([`Locked`](ErrorKind::Locked)); if an
-    /// I/O operation fails.
+    /// cannot be written by this build; if the table is `hbase:meta`, which a cluster makes; if a split key
+    /// is empty or given twice; if another process has `hbase:meta` open ([`Locked`](ErrorKind::Locked)); if
+    /// an I/O operation fails.
     pub fn create(
         root: impl AsRef<Path>,
         name: &str,
