@@ -81,7 +81,13 @@ fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<Store
     let (mut torn, mut mark) = (None, String::new());
     // Before 0.96 the descriptor was in the table's directory.
     for dir in [owner.join(TABLE_DESC_DIR), owner.to_owned()] {
-        let entries = list_if_exists(storage, &dir)?.unwrap_or_default();
+        let mut entries = list_if_exists(storage, &dir)?;
+        // One that another process replaces meanwhile, alone or with its directory, may not be in the listing,
+        // nor the one in its place.
+        if dir.ends_with(TABLE_DESC_DIR) && entries.as_ref().is_some_and(|entries| !has_descriptor(entries)) {
+            entries = list_if_exists(storage, &dir)?;
+        }
+        let entries = entries.unwrap_or_default();
         mark_among(&entries).clone_into(&mut mark);
         for entry in entries {
             let Some(name) = entry.utf8_name().filter(|_| !entry.is_dir) else { continue };
@@ -132,7 +138,12 @@ pub(super) fn mark_clone(storage: &Arc<dyn Storage>, owner: &Path) -> Result<()>
 /// Whether a directory with these entries may have a descriptor, so that it is to be looked for.
 pub(super) fn may_have_descriptor(entries: &[DirEntry]) -> bool {
     let mut names = entries.iter().filter_map(DirEntry::utf8_name);
-    names.any(|name| name == TABLE_DESC_DIR || descriptor_number(name).is_some())
+    names.any(|name| name == TABLE_DESC_DIR) || has_descriptor(entries)
+}
+
+/// Whether there are files named like descriptors among the entries of a directory.
+fn has_descriptor(entries: &[DirEntry]) -> bool {
+    entries.iter().filter_map(DirEntry::utf8_name).any(|name| descriptor_number(name).is_some())
 }
 
 /// Returns the name of the table whose descriptor is in a directory; `None` if there is none.

@@ -99,10 +99,15 @@ impl RegionDir {
             true => read_descriptor(&**storage, path, info.table())?,
             false => None,
         };
-        let descriptor = match own {
+        let mut descriptor = match own {
             None => read_descriptor(&**storage, &table.path, info.table())?,
             own => own,
         };
+        if descriptor.is_none() && table.root.is_some() && storage.can_rename(path) {
+            // While another process puts a table in the place of this one, there is neither.
+            storage.list_dir(path).map_err(|error| Error::io("list", path, error))?;
+            descriptor = read_descriptor(&**storage, &table.path, info.table())?;
+        }
         let families = match &descriptor {
             Some(stored) => stored.descriptor.families().cloned().collect(),
             None => families_by_name(&entries),

@@ -156,6 +156,67 @@ impl Storage for BeforeListing {
     }
 }
 
+/// A storage in which another process changes a table once, after the names in a directory have been read, but
+/// before it is found out what they are: those that are gone then are left out.
+#[derive(Debug)]
+struct DuringListing {
+    local: hregion::LocalStorage,
+    root: PathBuf,
+    /// The number of listings up to that one.
+    left: AtomicUsize,
+    act: Change,
+}
+
+impl Storage for DuringListing {
+    forward!(local: open create create_new create_log hard_link rename remove remove_dir);
+    forward!(local: sync_file sync_dir create_dir_all lock optional);
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = self.local.list_dir(path)?;
+        let next = |left: usize| left.checked_sub(1);
+        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) == Ok(1) {
+            (self.act)(&self.root);
+            entries.retain(|entry| path.join(&entry.name).exists());
+        }
+        Ok(entries)
+    }
+}
+
+/// Without its descriptor, the table would be read with all versions of all cells.
+#[test]
+fn a_descriptor_that_is_replaced_while_it_is_listed_is_read() {
+    let alter = |root: &Path| {
+        let changes = TableChanges::new().family(Family::new("g").max_versions(3));
+        Table::alter(root, "t", &changes, &Region::options()).unwrap();
+    };
+    for listing in 1.. {
+        let dir = tempfile::tempdir().unwrap();
+        let table = Table::create(dir.path(), "t", &[Family::new("f"), Family::new("g")], &["m"]).unwrap();
+        for timestamp in [5, 6] {
+            for row in ["a", "x"] {
+                table.put(Put::new(row).cell_at("f", "q", timestamp, "v")).unwrap();
+            }
+            table.flush().unwrap();
+        }
+        table.close().unwrap();
+        let (local, root, act) = (hregion::LocalStorage, dir.path().to_owned(), alter as fn(&Path));
+        let storage = Arc::new(DuringListing { local, root, left: AtomicUsize::new(listing), act });
+        let options = Region::options().storage(Arc::clone(&storage) as _);
+        let table = Table::open_with(dir.path(), "t", options).unwrap();
+        let mut cells = 0;
+        let read = table.for_each_row(&Scan::new().max_versions(u32::MAX), |row| {
+            cells += row.len();
+            Ok::<_, Error>(ControlFlow::Continue(()))
+        });
+        read.unwrap();
+        assert_eq!(cells, 2, "{listing}");
+        if storage.left.load(Ordering::Relaxed) > 0 {
+            assert!(listing > 10);
+            break;
+        }
+    }
+}
+
 /// Returns the number of cells that a scan of a table returns, of all regions.
 fn count(root: &Path, storage: Arc<dyn Storage>) -> Result<usize> {
     let table = Table::open_with(root, "t", Region::options().storage(storage))?;
