@@ -57,8 +57,7 @@ pub(super) fn truncate(
 ) -> Result<(), Stop> {
     let name = values.table()?;
     values.end()?;
-    let was_enabled = catalog.is_enabled(&name)?;
-    catalog.truncate(&name, preserve_splits)?;
+    let was_enabled = catalog.truncate(&name, preserve_splits)?;
     if !out.is_json() {
         let first = if was_enabled { "Disabling table...\n" } else { "" };
         writeln!(out, "Truncating '{name}' table (it may take a while):\n{first}Truncating table...")?;

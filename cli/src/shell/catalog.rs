@@ -96,8 +96,8 @@ pub(crate) trait Catalog: Debug {
     /// Deletes a table that is disabled.
     fn drop_table(&mut self, name: &str) -> Result<(), Failure>;
 
-    /// Removes all rows of a table. It is enabled then.
-    fn truncate(&mut self, name: &str, preserve_splits: bool) -> Result<(), Failure>;
+    /// Removes all rows of a table, or completes that. It is enabled then. Returns whether it was before.
+    fn truncate(&mut self, name: &str, preserve_splits: bool) -> Result<bool, Failure>;
 
     /// Writes the cells in memory to files.
     fn flush(&mut self, name: &str) -> Result<(), Failure>;

@@ -176,11 +176,13 @@ impl Catalog for ClusterTables {
     }
 
     /// Disables the table first if it is enabled, as HBase's shell does.
-    fn truncate(&mut self, name: &str, preserve_splits: bool) -> Result<(), Failure> {
-        if self.is_enabled(name)? {
+    fn truncate(&mut self, name: &str, preserve_splits: bool) -> Result<bool, Failure> {
+        let was_enabled = self.is_enabled(name)?;
+        if was_enabled {
             self.disable(name)?;
         }
-        Ok(self.client.truncate_table(&TableName::parse(name)?, preserve_splits)?)
+        self.client.truncate_table(&TableName::parse(name)?, preserve_splits)?;
+        Ok(was_enabled)
     }
 
     fn flush(&mut self, name: &str) -> Result<(), Failure> {

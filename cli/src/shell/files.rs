@@ -423,13 +423,12 @@ impl Catalog for Files {
         Ok(())
     }
 
-    fn truncate(&mut self, name: &str, preserve_splits: bool) -> Result<(), Failure> {
+    fn truncate(&mut self, name: &str, preserve_splits: bool) -> Result<bool, Failure> {
         let root = self.root("truncate")?.to_owned();
         // A truncation that was interrupted has left no table, and is completed.
         let name = self.close_table(name)?;
         hregion::Table::truncate(root, &name.to_string(), preserve_splits, &self.options)?;
-        self.disabled.remove(&name);
-        Ok(())
+        Ok(!self.disabled.remove(&name))
     }
 
     fn flush(&mut self, name: &str) -> Result<(), Failure> {

@@ -252,6 +252,28 @@ Current count: 1, row: c
     assert_eq!(printed, expected);
 }
 
+/// Between the renames of a truncation there is no table, and no other command brings it back.
+#[test]
+fn a_truncation_that_was_interrupted_is_completed_when_it_is_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, other) = (dir.path().join("root"), dir.path().join("other"));
+    done(&root, "create 't', 'f'\nput 't', 'a', 'f:q', 'v', 1");
+    done(&other, "create 't', 'f'");
+    let aside = root.join(".tmp/data/default");
+    fs::create_dir_all(&aside).unwrap();
+    fs::rename(root.join("data/default/t"), aside.join("t")).unwrap();
+    fs::rename(other.join("data/default/t"), aside.join(".t.new")).unwrap();
+    assert_eq!(done(&root, "exists 't'").lines().next(), Some("Table t does not exist"));
+    for command in ["truncate 't'", "truncate 't'"] {
+        let printed = done(&root, command);
+        assert!(printed.starts_with("Truncating 't' table"), "{printed}");
+        assert!(done(&root, "scan 't'").ends_with("0 row(s)\n"));
+    }
+    assert!(!aside.join("t").exists() && !aside.join(".t.new").exists());
+    let (code, error) = failed(&other, "truncate 't'");
+    assert!(code == 1 && error.starts_with("error: there is no table t"), "{code}: {error}");
+}
+
 #[test]
 fn tables_are_altered_truncated_and_dropped() {
     let dir = tempfile::tempdir().unwrap();
