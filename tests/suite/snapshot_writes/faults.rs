@@ -1,12 +1,16 @@
 //! Every call of a change fails once, or is the last one; and damaged manifests.
 
-use super::{OTHER, ROOT, World, files, open, options, read, read_snapshot, rows};
+use super::hbase::compact;
+use super::{OTHER, ROOT, TRACKER, World, files, open, options, read, read_snapshot, rows};
 use crate::support::files::io_kind;
+use crate::support::forward::forward;
 use crate::support::golden;
+use hregion::io::FileWriter;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
-use hregion::{Error, ErrorKind, Scan, Storage, Table};
+use hregion::{Error, ErrorKind, Family, ManualClock, Put, Scan, Storage, Table};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Plays a change with each of its calls failing, and with the process or the machine dying at each, and
 /// repeats it. `check` gets the storage after the first attempt and whether it succeeded; `done`, after the

@@ -216,7 +216,7 @@ fn clean_archive(root: &Path) -> usize {
     left
 }
 
-fn compact(table: &Table) {
+pub(super) fn compact(table: &Table) {
     for info in table.regions() {
         table.region(info.start_key()).unwrap().compact(Compaction::Major).unwrap();
     }
