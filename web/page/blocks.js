@@ -63,6 +63,10 @@ function legend() {
   return make("ul", { class: "legend" }, KINDS.map(item));
 }
 
+/** Whether an error is in a block: to end one, the reader enters the next. */
+const isIn = ({ offset }, block) =>
+  offset === null || offset === undefined || offset >= block.offset && offset < block.offset + block.size;
+
 /** The section of the map. It reads headers until it has enough of them. */
 class Blocks {
   constructor(reader, summary) {
@@ -113,19 +117,6 @@ class Blocks {
       make("section", { id: "block", tabindex: "-1", "aria-label": "Block", hidden: true }));
   }
 
-  /** The key of the next block that has one; none after the last. Its header may not have been read yet. */
-  async keyAfter(block) {
-    const firstKey = (blocks) => blocks.find((other) => other.key)?.key;
-    let key = firstKey(this.blocks.slice(this.blocks.indexOf(block) + 1));
-    let next = this.next;
-    while (!key && next !== null) {
-      const answer = await this.reader.ask("blocks", { offset: next, limit: 1000 });
-      key = firstKey(answer.blocks ?? []);
-      next = answer.next ?? null;
-    }
-    return key;
-  }
-
   async open(block, from) {
     document.querySelectorAll("#blocks .open").forEach((one) => one.classList.remove("open"));
     from?.classList.add("open");
@@ -145,14 +136,15 @@ class Blocks {
       ]),
     ];
     if (block.key) {
-      const ask = async () => {
-        return this.reader.ask("cells", { key: block.key, until: await this.keyAfter(block), limit: 200 });
-      };
-      const answer = this.summary.searchable ? await ask() : null;
-      if (answer?.error) parts.push(alertOf(answer.error));
+      const members = { key: block.key, block: true, limit: 200 };
+      const answer = this.summary.searchable ? await this.reader.ask("cells", members) : null;
+      if (answer?.error && isIn(answer.error, block)) parts.push(alertOf(answer.error));
       if (answer?.cells) {
         const more = answer.next ? ", and more" : "";
-        const caption = `${counted(answer.cells.length, "cell")} of the block${more}`;
+        // no search tells apart blocks between which the key is the same
+        const isSame = (other) => other !== block && other.key && keyText(other.key) === keyText(block.key);
+        const from = this.blocks.some(isSame) ? "blocks with this index key" : "block";
+        const caption = `${counted(answer.cells.length, "cell")} of the ${from}${more}`;
         parts.push(cellTable(answer.cells, caption, byId("form").value));
       }
       parts.push(button("Cells from here on", () => showCells({ key: block.key })));
@@ -161,7 +153,9 @@ class Blocks {
     }
     show(byId("block"), parts);
     byId("block").hidden = false;
-    byId("block").focus();
+    // by itself the focus scrolls to the middle of a long section
+    byId("block").focus({ preventScroll: true });
+    byId("block").scrollIntoView({ block: "nearest" });
     byId("block").onkeydown = (event) => { if (event.key === "Escape") close(); };
   }
 }

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 const VALUE: usize = 4096;
 
 /// Returns cells: from `key` or `row` on, or the last ones before the key `before`, else from the
-/// first; up to the key `until`, if there is one. `skip` of them are left out: those of the page before
-/// with the same key. Cells read before damage are right.
+/// first; if `block` is true, up to the end of the block of the first one. `skip` of them are left out: those
+/// of the page before with the same key. Cells read before damage are right.
 pub(crate) fn cells(file: &HFile, request: &Request) -> Result<Value, NoAnswer> {
     let (limit, mut skip) = (request.limit()?, request.count("skip", 0)?);
     let most = request.count("value_bytes", VALUE)?;
@@ -30,8 +30,8 @@ pub(crate) fn cells(file: &HFile, request: &Request) -> Result<Value, NoAnswer> 
     } else {
         cells.seek_to_first()?;
     }
-    let until = if request.has("until") { Some(request.key("until")?) } else { None };
-    let mut page = Page { cells: Vec::new(), until, with_seq_ids: file.has_seq_ids(), most };
+    let of_block = request.flag("block")?;
+    let mut page = Page { cells: Vec::new(), of_block, with_seq_ids: file.has_seq_ids(), most };
     let (next, error) = match page.read(file, &mut cells, limit, skip) {
         Ok(next) => (next, None),
         Err(damage) => (None, Some(fault(&damage))),
@@ -61,8 +61,8 @@ fn start_before(cells: &mut HFileScanner<'_>, key: SeekKey, count: usize) -> Res
 /// The cells of an answer.
 struct Page {
     cells: Vec<Value>,
-    /// The key before which the answer ends.
-    until: Option<SeekKey>,
+    /// Whether the answer ends with the block.
+    of_block: bool,
     with_seq_ids: bool,
     /// The greatest number of bytes of a value that are shown.
     most: usize,
@@ -81,16 +81,16 @@ impl Page {
         // the last key, and how many cells have it
         let mut last: Option<(SeekKey, usize)> = None;
         let mut seen = 0;
+        // that of the block after this one
+        let until = cells.next_indexed_key().map(SeekKey::from);
         while let Some(cell) = cells.peek() {
+            if self.of_block && cells.next_indexed_key() != until.as_deref() {
+                break;
+            }
             let same = match &last {
                 Some((key, count)) if key.as_key() == cell.key() => *count,
                 _ => 0,
             };
-            if let Some((order, until)) = file.order().zip(self.until.as_deref())
-                && order.compare(cell.key(), until).is_ge()
-            {
-                break;
-            }
             if self.cells.len() == limit {
                 return Ok(Some(match file.order() {
                     Some(_) => json!({ "key": report::key(cell.key()), "skip": same }),

@@ -14,9 +14,9 @@
 //!   if reading ended.
 //! - `index`, by a `path` of numbers of entries, `from` one on, at most `limit`: `entries` of an index
 //!   block with `key`, `offset`, `size`; their `count`; whether they are of `data` blocks.
-//! - `cells`, from a `row` and `column`, a `key`, or the page that ends `before` one, up to the key
-//!   `until`: `cells` as `hregion cells --json` prints them; `next`, members of the request for the
-//!   next page; `error`.
+//! - `cells`, from a `row` and `column`, a `key`, or the page that ends `before` one, if `block` is true
+//!   those of one block: `cells` as `hregion cells --json` prints them; `next`, members of the request
+//!   for the next page; `error`.
 //! - `bloom`, of a `row` and `column`: what the Bloom filters say, and whether the row or column is
 //!   `found`.
 //! - `verify`: `blocks`, `cells`, and `faults` as `hregion verify --json` prints them.

@@ -28,6 +28,14 @@ impl Request {
         self.0.get(name).and_then(Value::as_str).ok_or_else(|| wrong(name, "a string"))
     }
 
+    /// Returns a flag; false without one.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, NoAnswer> {
+        if !self.has(name) {
+            return Ok(false);
+        }
+        self.0.get(name).and_then(Value::as_bool).ok_or_else(|| wrong(name, "true or false"))
+    }
+
     /// Returns a number; `default` without one.
     pub(crate) fn number(&self, name: &str, default: u64) -> Result<u64, NoAnswer> {
         if !self.has(name) {

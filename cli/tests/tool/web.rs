@@ -155,6 +155,51 @@ fn pages_of_cells_join_forward_and_backward() {
     }
 }
 
+/// The cells of each block are together those of the file, if no two blocks have the same key.
+#[test]
+fn each_cell_is_in_one_block() {
+    let mut checked = 0;
+    for name in golden_names() {
+        if NEED_MORE.contains(&name.as_str()) {
+            continue;
+        }
+        let session = open(&golden(&format!("{name}.hfile")));
+        if ask(&session, &json!({ "op": "summary" }))["searchable"] == false {
+            continue;
+        }
+        let keys: Vec<Value> = all_blocks(&session, 1000)
+            .into_iter()
+            .filter(|block| !block["key"].is_null())
+            .map(|block| block["key"].clone())
+            .collect();
+        if keys.windows(2).any(|two| two[0] == two[1]) {
+            continue;
+        }
+        let mut found = Vec::new();
+        for key in &keys {
+            let request =
+                json!({ "op": "cells", "key": key, "block": true, "limit": 1000, "value_bytes": 1 << 30 });
+            let mut answer = ask(&session, &request);
+            loop {
+                found.extend_from_slice(answer["cells"].as_array().unwrap());
+                let mut next = answer["next"].clone();
+                if next.is_null() {
+                    break;
+                }
+                for (member, value) in request.as_object().unwrap() {
+                    if next[member].is_null() {
+                        next[member] = value.clone();
+                    }
+                }
+                answer = ask(&session, &next);
+            }
+        }
+        assert_eq!(found, all_cells(&session, 1000), "{name}");
+        checked += usize::from(keys.len() > 1);
+    }
+    assert!(checked > 20, "{checked}");
+}
+
 #[test]
 fn rows_are_found_as_by_seek() {
     let path = golden("small-none-row.hfile");
@@ -225,6 +270,7 @@ fn wrong_requests_are_answered() {
         json!({ "op": "cells", "row": long }),
         json!({ "op": "cells", "row": "r", "column": long }),
         json!({ "op": "cells", "key": { "row": "r" } }),
+        json!({ "op": "cells", "block": 1 }),
         json!({ "op": "index", "path": [99_999] }),
         json!({ "op": "index", "path": "0" }),
         json!({ "op": "bloom" }),
