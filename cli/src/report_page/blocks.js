@@ -95,7 +95,8 @@ function blockMap(of, width) {
   });
   moveByArrows(bars, 0);
   const anchors = { 0: "start", 1: "end" };
-  const offsets = [0, 0.25, 0.5, 0.75, 1].map((part) => draw("text", {
+  const parts = width < 480 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1];
+  const offsets = parts.map((part) => draw("text", {
     x: x(part * end), y: bottom + 16, class: "axis", "text-anchor": anchors[part] ?? "middle",
   }, bytes(Math.round(part * end))));
   const rows = (of.root_index ?? []).filter((entry) => entry.first_data_block !== null && entry.row !== null)

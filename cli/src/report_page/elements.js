@@ -2,14 +2,24 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
+/** Control characters, line separators, and characters that change the direction of the text around them. */
+const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;
+
+/** Escapes these, as the tool does on a terminal. Names of files can have them. */
+function printable(text) {
+  const escaped = (byte) => `\\x${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  return text.replace(UNSAFE, (one) => [...new TextEncoder().encode(one)].map(escaped).join(""));
+}
+
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (value === null || value === undefined || value === false) continue;
     if (typeof value === "function") element.addEventListener(name, value);
-    else element.setAttribute(name, value === true ? "" : String(value));
+    else element.setAttribute(name, value === true ? "" : printable(String(value)));
   }
   for (const child of children.flat(Infinity)) {
-    if (child !== null && child !== undefined && child !== false) element.append(child);
+    if (child === null || child === undefined || child === false) continue;
+    element.append(child instanceof Node ? child : printable(String(child)));
   }
   return element;
 }
@@ -55,7 +65,7 @@ function show(parent, ...children) {
 /** Describes an element to readers of the screen, and in a box while the pointer or the focus is on it. */
 function describe(element, lines) {
   const said = lines.filter(Boolean);
-  element.setAttribute("aria-label", said.join(", "));
+  element.setAttribute("aria-label", printable(said.join(", ")));
   const tip = byId("tip");
   const open = () => {
     show(tip, said.map((line, at) => make("div", { class: at === 0 ? "first" : null }, line)));

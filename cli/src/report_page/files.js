@@ -18,7 +18,8 @@ function keysOf(region, file) {
 
 /** Returns a scale of times: ages by their order of magnitude if they differ much, else times. */
 function timeScale(times, top, bottom) {
-  const [oldest, newest] = [Math.min(...times), Math.max(...times)];
+  const [oldest, newest] = times.reduce(([low, high], at) => [Math.min(low, at), Math.max(high, at)],
+    [Infinity, -Infinity]);
   const ages = [report.now - newest, report.now - oldest].map((age) => Math.max(0, age));
   const byAge = ages[1] > 20 * Math.max(ages[0], SECOND) && newest <= report.now + DAY;
   const value = byAge ? (at) => -Math.log10(1 + Math.max(0, report.now - at) / SECOND) : (at) => at;
@@ -129,7 +130,8 @@ function regionSection(shown, region, width) {
   const parts = [
     make("h2", {}, make("span", {}, "Region ", make("code", {}, region.encoded)),
       closer("region", closeRegion)),
-    make("p", {}, "Rows ", keyOf(range(region.start, region.end), 90)),
+    make("p", {}, "Rows ", region.start === null || region.end === null ? "unknown"
+      : [keyOf(startOf(region.start)), " … ", keyOf(endOf(region.end))]),
     make("p", { class: "path" }, region.path),
   ];
   if (region.files.length === 0) return [...parts, make("p", { class: "note" }, "It has no store files.")];

@@ -65,7 +65,7 @@ function findingSection() {
       { title: "What", kind: "kind", of: (fault) => [mark("error"), " ", fault.kind] },
       { title: "Path", kind: "place", of: (fault) => fault.path ?? NONE },
       { title: "At", kind: "number", of: (fault) => count(fault.offset) },
-      { title: "Message", of: (fault) => fault.message },
+      { title: "Message", kind: "message", of: (fault) => messageOf(fault.message) },
     ], report.unread));
   }
   return parts;
@@ -81,11 +81,14 @@ function findingTable(wanted) {
       title: "Where", kind: "place",
       of: (finding) => [whereOf(finding), make("div", { class: "path" }, finding.path)],
     },
-    { title: "What was found", of: (finding) => finding.message },
-    { title: "What to do", of: (finding) => finding.fix },
+    { title: "What was found", kind: "message", of: (finding) => messageOf(finding.message) },
+    { title: "What to do", kind: "message", of: (finding) => messageOf(finding.fix) },
   ];
   return table("Findings of the check", columns, rows);
 }
+
+/** A message, which can have keys of 32 KiB. */
+const messageOf = (text) => make("span", { title: text.length > 400 ? text : null }, shortened(text, 400));
 
 /** The table or region of a finding, which opens it if it is shown. */
 function whereOf({ table: name, region }) {

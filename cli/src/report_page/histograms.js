@@ -28,7 +28,7 @@ function bars(title, note, entries) {
     return draw("svg", { width: "100%", height: 14, "aria-hidden": "true" },
       draw("rect", { x: 0, y: 1, height: 12, rx: 2, width, class: "data" }));
   };
-  const row = ([name, number, text]) => make("tr", {}, make("th", { scope: "row" }, name),
+  const row = ([name, number, text]) => make("tr", {}, make("th", { scope: "row", title: name }, name),
     make("td", { class: "bar" }, bar(number)),
     make("td", { class: "number" }, text ?? count(number)),
     make("td", { class: "number share" }, percent(number, all)));

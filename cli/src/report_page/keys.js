@@ -11,10 +11,10 @@ const shortened = (text, most = 40) =>
 const startOf = (key) => key === "" ? "the first row" : key;
 const endOf = (key) => key === "" ? "the last row" : key;
 
-/** Returns a range of keys. */
+/** Returns a range of keys, of which long ones are shortened. */
 function range(start, end) {
   if (start === null || end === null) return "unknown keys";
-  return `${startOf(start)} … ${endOf(end)}`;
+  return `${shortened(startOf(start), 90)} … ${shortened(endOf(end), 90)}`;
 }
 
 const keyOf = (text, most = 48) =>

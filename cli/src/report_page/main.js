@@ -78,7 +78,7 @@ function openRegion(at, focused) {
   [state.region, state.file] = [at, null];
   drawAll();
   if (focused === "region") byId(`region-${at}`)?.focus({ preventScroll: true });
-  else focus(...shownRegion().files.map((_, file) => `file-${file}`), "region");
+  else focus(`file-${shownRegion().files.findIndex((_, file) => byId(`file-${file}`) !== null)}`, "region");
 }
 
 /** Opens a file. The focus moves to an element. */
@@ -114,7 +114,7 @@ function setTheme(theme) {
 }
 
 function start() {
-  document.title = `${report.target} – hregion report`;
+  document.title = printable(`${report.target} – hregion report`);
   const about = ` (${report.kind}), ${time(report.now)} UTC, hregion ${report.hregion}`;
   show(byId("about"), make("code", {}, report.target), about);
   const sections = SECTIONS.map(([id, name]) => make("section", { id, tabindex: "-1", "aria-label": name }));

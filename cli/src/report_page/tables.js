@@ -4,7 +4,8 @@ const SHOWN = 50;
 
 /**
  * Creates a table. A column is {title, of, kind}: `of` returns the content of a cell for a row; `kind` is
- * "number", "key" or nothing. Long tables begin with their first rows, and a button shows more.
+ * a class, as "number" or "key", or nothing. Long tables begin with their first rows, and a button shows
+ * more.
  */
 function table(caption, columns, rows, shown = SHOWN) {
   const body = make("tbody");
