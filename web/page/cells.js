@@ -36,13 +36,13 @@ class Cells {
     this.answer = null;
     const fields = [["row", "Row, or its beginning", "row\\x00"], ["column", "Column", "family:qualifier"]];
     const form = searchForm(fields, "Search", () => this.search());
-    const select = make("select", { id: "form", change: () => this.draw() },
+    const select = make("select", { id: "form", change: () => this.answer && this.draw() },
       make("option", { value: "text" }, "as text"), make("option", { value: "hex" }, "as hex"));
     show(byId("cells"), heading("Cells"), form,
       make("div", { class: "buttons" },
         button("First", () => this.go({}), { id: "first" }),
-        button("Previous page", () => this.previous(), { id: "previous" }),
-        button("Next page", () => this.go(this.answer.next), { id: "next" }),
+        button("Previous page", () => this.previous(), { id: "previous", disabled: true }),
+        button("Next page", () => this.go(this.answer.next), { id: "next", disabled: true }),
         make("label", {}, "Values ", select)),
       make("div", { id: "found", role: "status" }));
     this.go({});

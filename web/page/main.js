@@ -18,7 +18,7 @@ async function openFile(file) {
   shown.reader?.close();
   const reader = new Reader(file);
   [shown.reader, shown.cells, shown.blocks] = [reader, null, null];
-  document.title = `${file.name} – hregion`;
+  document.title = printable(`${file.name} – hregion`);
   byId("page").dataset.state = "opening";
   byId("fault").hidden = true;
   const about = `, ${bytes(file.size)}; it is read here, and no byte of it leaves this machine`;

@@ -31,9 +31,12 @@ function bloomTerms(name, type, bloom) {
 function summarySection(answer) {
   const title = heading("Summary");
   if (answer.error) {
-    const note = answer.error.kind === "Unsupported"
-      ? "This page lacks what the file needs; the tool may have it."
-      : "The file cannot be opened. A verification lists what is wrong with it.";
+    const notes = {
+      Unsupported: "This page lacks what the file needs; the tool may have it.",
+      Io: "The browser cannot read it: it is a directory, or was moved or changed. Choose a file again.",
+    };
+    const other = "The file cannot be opened. A verification lists what is wrong with it.";
+    const note = notes[answer.error.kind] ?? other;
     return [title, alertOf(answer.error), make("p", { class: "note" }, note)];
   }
   const { trailer } = answer;

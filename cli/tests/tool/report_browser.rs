@@ -71,6 +71,7 @@ fn the_page_is_drawn_and_used_by_keyboard() {
 
     holes_cover_no_region(&mut browser, &dir.path().join("holes"));
     times_that_are_no_dates_stay_in_the_picture(&mut browser, &dir.path().join("nanos"));
+    long_and_hostile_names_leave_their_places_to_others(&mut browser, &dir.path().join("\u{202e}long"));
     bulk_loaded_files_have_the_sequence_ids_of_their_names(
         &mut browser,
         &dir.path().join("loaded/report.html"),
@@ -161,6 +162,42 @@ fn holes_cover_no_region(browser: &mut Browser, root: &Path) {
         }).length;
     })()";
     assert_eq!(browser.evaluate(covered), 0);
+}
+
+/// A directory has a character that reverses a line; keys have 32,000 bytes, and one is of a hole.
+fn long_and_hostile_names_leave_their_places_to_others(browser: &mut Browser, root: &Path) {
+    fs::create_dir(root).unwrap();
+    let long = |first: &str| format!("{first}{}", "k".repeat(32_000));
+    let splits = [long("a"), long("b"), long("c"), "z".to_owned()];
+    let table = Table::create(root, "long", &[Family::new("f")], &splits).unwrap();
+    for start in &splits {
+        table.put(Put::new(start.clone()).cell_at("f", "q", 5, "v")).unwrap();
+    }
+    table.flush().unwrap();
+    let dir = root.join("data/default/long");
+    let hole = dir.join(table.regions()[2].encoded_name());
+    table.close().unwrap();
+    fs::remove_dir_all(hole).unwrap();
+    let page = root.with_file_name("long").join("report.html");
+    fs::create_dir(page.parent().unwrap()).unwrap();
+    let line = ["report", "--quiet", dir.to_str().unwrap(), "--out", page.to_str().unwrap()];
+    assert_eq!(code(&run(&line)), 3);
+    browser.open(&page);
+    let text = browser.evaluate("document.title + document.body.innerText");
+    let text = text.as_str().unwrap();
+    assert!(text.contains("\\xE2\\x80\\xAElong") && !text.contains('\u{202e}'), "{text}");
+    assert!(text.len() < 20_000, "{}", text.len());
+    let outside = "[...document.querySelectorAll('#strip .region, #strip .gap')].filter((element) => {
+        element.focus();
+        return document.getElementById('tip').getBoundingClientRect().height > 400;
+    }).length";
+    assert_eq!(browser.evaluate(outside), 0);
+    assert_eq!(
+        browser.evaluate("document.activeElement.blur(), document.documentElement.scrollWidth"),
+        NARROW.0
+    );
+    let wide = "[...document.querySelectorAll('#findings td')].some((cell) => cell.offsetWidth > 1000)";
+    assert_eq!(browser.evaluate(wide), false);
 }
 
 /// A file has timestamps in nanoseconds, another one in milliseconds.

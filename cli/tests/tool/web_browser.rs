@@ -162,6 +162,62 @@ fn levels(browser: &mut Browser) {
     browser.wait_until("document.activeElement.id === 'cells'");
 }
 
+/// A character in the name would reverse the text after it.
+#[test]
+#[ignore = "needs Chromium and the page: .ci/run web"]
+fn the_name_of_a_file_reverses_no_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("\u{202e}<b>.hfile");
+    fs::copy(golden("small-none-row.hfile"), &path).unwrap();
+    let mut browser = Browser::start();
+    browser.open(&page());
+    choose(&mut browser, path.to_str().unwrap());
+    for shown in ["document.title", "document.getElementById('about').innerText"] {
+        let shown = browser.evaluate(shown);
+        assert!(shown.as_str().unwrap().starts_with("\\xE2\\x80\\xAE<b>.hfile"), "{shown}");
+    }
+    assert_eq!(browser.faults(), [] as [Value; 0]);
+}
+
+/// Rows of 32,000 bytes make no section long, and a block is shown from its heading on.
+#[test]
+#[ignore = "needs Chromium and the page: .ci/run web"]
+fn what_is_long_leaves_the_rest_in_reach() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long.hfile");
+    let mut writer = HFileWriter::options().create(&path).unwrap();
+    let long = "k".repeat(32_000);
+    let rows = (0..150).map(|i| format!("a{i:03}")).chain((0..20).map(|i| format!("{long}{i:02}")));
+    for row in rows {
+        let key = SeekKey::of(row.as_bytes(), b"f", b"q", 5, CellType::Put);
+        writer.append(CellRef::new(&key, b"v")).unwrap();
+    }
+    writer.finish().unwrap();
+    let mut browser = Browser::start();
+    browser.size((1280, 700));
+    browser.open(&page());
+    choose(&mut browser, path.to_str().unwrap());
+    submit(&mut browser, &[("row", "k")], "found");
+    assert_eq!(rows_of_length(&mut browser, long.len() + 2), 20);
+    let height = browser.evaluate("document.documentElement.scrollHeight").as_u64().unwrap();
+    assert!(height < 10_000, "{height}");
+
+    browser.evaluate("document.querySelector('#blocks g.block').focus()");
+    browser.key("Home");
+    browser.key("Enter");
+    browser.wait_until("document.activeElement.id === 'block'");
+    let top = "document.getElementById('block').getBoundingClientRect().top";
+    let top = browser.evaluate(top).as_f64().unwrap();
+    assert!((-1.0..700.0).contains(&top), "{top}");
+    assert!(text(&mut browser, "block").contains("of the block"));
+    assert_eq!(browser.faults(), [] as [Value; 0]);
+}
+
+/// Returns how many of the rows that are shown have a length.
+fn rows_of_length(browser: &mut Browser, length: usize) -> usize {
+    rows(browser, "found").iter().filter(|row| row.as_str().unwrap().len() == length).count()
+}
+
 /// The first headers of a file of many blocks are read at once, and the others by two clicks.
 #[test]
 #[ignore = "needs Chromium and the page: .ci/run web"]
