@@ -10,7 +10,7 @@ function valueText(text, form) {
 
 function cellTable(cells, caption, form) {
   const columns = [
-    ["Row", "row"], ["Column", ""], ["Time (UTC)", "time"], ["Type", "kind"], ["Value", "value"],
+    ["Row", "row"], ["Column", "column"], ["Time (UTC)", "time"], ["Type", "kind"], ["Value", "value"],
     ["Sequence id", "number"], ["Tags", ""],
   ];
   const rows = cells.map((cell) => {

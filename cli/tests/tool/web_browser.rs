@@ -5,8 +5,8 @@ use crate::browser::Browser;
 use crate::support::{corrupt, golden, json_lines, ok, run, stdout};
 use hregion::{CellRef, CellType, HFileWriter, SeekKey};
 use serde_json::{Value, json};
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, iter};
 
 fn page() -> PathBuf {
     std::env::var_os("HREGION_PAGE").expect("HREGION_PAGE, the page").into()
@@ -187,8 +187,8 @@ fn what_is_long_leaves_the_rest_in_reach() {
     let path = dir.path().join("long.hfile");
     let mut writer = HFileWriter::options().create(&path).unwrap();
     let long = "k".repeat(32_000);
-    let rows = (0..150).map(|i| format!("a{i:03}")).chain((0..20).map(|i| format!("{long}{i:02}")));
-    for row in rows {
+    let names = (0..150).map(|i| format!("a{i:03}")).chain((0..20).map(|i| format!("{long}{i:02}")));
+    for row in iter::once("  a  b ".to_owned()).chain(names) {
         let key = SeekKey::of(row.as_bytes(), b"f", b"q", 5, CellType::Put);
         writer.append(CellRef::new(&key, b"v")).unwrap();
     }
@@ -197,6 +197,7 @@ fn what_is_long_leaves_the_rest_in_reach() {
     browser.size((1280, 700));
     browser.open(&page());
     choose(&mut browser, path.to_str().unwrap());
+    assert_eq!(rows(&mut browser, "found")[0], "  a  b ");
     submit(&mut browser, &[("row", "k")], "found");
     assert_eq!(rows_of_length(&mut browser, long.len() + 2), 20);
     let height = browser.evaluate("document.documentElement.scrollHeight").as_u64().unwrap();
