@@ -82,8 +82,8 @@ fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<Store
     // Before 0.96 the descriptor was in the table's directory.
     for dir in [owner.join(TABLE_DESC_DIR), owner.to_owned()] {
         let mut entries = list_if_exists(storage, &dir)?;
-        // One that another process replaces meanwhile, alone or with its directory, may not be in the listing,
-        // nor the one in its place.
+        // One that another process replaces meanwhile, alone or with its directory, may not be in the
+        // listing, nor the one in its place.
         if dir.ends_with(TABLE_DESC_DIR) && entries.as_ref().is_some_and(|entries| !has_descriptor(entries)) {
             entries = list_if_exists(storage, &dir)?;
         }

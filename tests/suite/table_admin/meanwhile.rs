@@ -156,8 +156,8 @@ impl Storage for BeforeListing {
     }
 }
 
-/// A storage in which another process changes a table once, after the names in a directory have been read, but
-/// before it is found out what they are: those that are gone then are left out.
+/// A storage in which another process changes a table once, after the names in a directory have been read,
+/// but before it is found out what they are: those that are gone then are left out.
 #[derive(Debug)]
 struct DuringListing {
     local: hregion::LocalStorage,
