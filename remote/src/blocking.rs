@@ -1,9 +1,11 @@
 //! Blocks a thread until a request is done.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 #[cfg(feature = "hdfs")]
 use tokio::runtime::Handle;
 use tokio::runtime::{Builder, Runtime};
@@ -15,7 +17,21 @@ pub(crate) struct Blocking {
     /// Taken only when dropped.
     runtime: Option<Runtime>,
     deadline: Duration,
+    while_reading: Option<Check>,
 }
+
+/// A function that ends a request by its error.
+#[derive(Clone)]
+pub(crate) struct Check(pub(crate) Arc<dyn Fn() -> io::Result<()> + Send + Sync>);
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Check")
+    }
+}
+
+/// The time between two calls of a [`Check`].
+const PERIOD: Duration = Duration::from_millis(50);
 
 /// Time after the deadline until an answer is given up that should have been an error of the deadline.
 const GRACE: Duration = Duration::from_secs(5);
@@ -27,7 +43,13 @@ impl Blocking {
             .thread_name("hregion-remote")
             .enable_all()
             .build()?;
-        Ok(Self { runtime: Some(runtime), deadline })
+        Ok(Self { runtime: Some(runtime), deadline, while_reading: None })
+    }
+
+    /// Sets what ends requests that read.
+    pub(crate) fn while_reading(mut self, check: Option<Check>) -> Self {
+        self.while_reading = check;
+        self
     }
 
     /// Returns the runtime, for what requests leave running between them.
@@ -49,7 +71,17 @@ impl Blocking {
             let _ = sender.send(answer.unwrap_or_else(|_| Err(late(deadline))));
         };
         let runtime = self.runtime.as_ref().expect("present until dropped");
-        Pending { receiver, task: runtime.spawn(task).abort_handle(), deadline }
+        Pending { receiver, task: runtime.spawn(task).abort_handle(), deadline, check: None }
+    }
+
+    /// As [`start`](Self::start), for a request that changes nothing: the thread that waits for it may end it.
+    pub(crate) fn start_read<T: Send + 'static>(
+        &self,
+        request: impl Future<Output = io::Result<T>> + Send + 'static,
+    ) -> Pending<T> {
+        let mut pending = self.start(request);
+        pending.check.clone_from(&self.while_reading);
+        pending
     }
 
     /// Starts a request whose answer is of no interest. It ends with the runtime at the latest.
@@ -61,11 +93,20 @@ impl Blocking {
     }
 
     /// Waits for a request. Unlike `Runtime::block_on`, any thread may wait.
+    #[cfg(any(feature = "aws", feature = "hdfs", test))]
     pub(crate) fn run<T: Send + 'static>(
         &self,
         request: impl Future<Output = io::Result<T>> + Send + 'static,
     ) -> io::Result<T> {
         self.start(request).wait()
+    }
+
+    /// Waits for a request that changes nothing.
+    pub(crate) fn read<T: Send + 'static>(
+        &self,
+        request: impl Future<Output = io::Result<T>> + Send + 'static,
+    ) -> io::Result<T> {
+        self.start_read(request).wait()
     }
 }
 
@@ -84,15 +125,22 @@ pub(crate) struct Pending<T> {
     receiver: Receiver<io::Result<T>>,
     task: AbortHandle,
     deadline: Duration,
+    check: Option<Check>,
 }
 
 impl<T> Pending<T> {
     pub(crate) fn wait(self) -> io::Result<T> {
-        match self.receiver.recv_timeout(self.deadline.saturating_add(GRACE)) {
-            Ok(answer) => answer,
-            Err(RecvTimeoutError::Timeout) => Err(late(self.deadline)),
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(io::Error::other("the request ended without an answer"))
+        let (began, limit) = (Instant::now(), self.deadline.saturating_add(GRACE));
+        loop {
+            let left = limit.saturating_sub(began.elapsed());
+            let time = if self.check.is_some() { left.min(PERIOD) } else { left };
+            match (self.receiver.recv_timeout(time), &self.check) {
+                (Ok(answer), _) => return answer,
+                (Err(RecvTimeoutError::Timeout), Some(Check(check))) if time < left => check()?,
+                (Err(RecvTimeoutError::Timeout), _) => return Err(late(self.deadline)),
+                (Err(RecvTimeoutError::Disconnected), _) => {
+                    return Err(io::Error::other("the request ended without an answer"));
+                }
             }
         }
     }
@@ -120,6 +168,18 @@ mod tests {
         let error = blocking.run(pending::<io::Result<()>>()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(blocking.run::<()>(async { panic!("expected by this test") }).is_err());
+    }
+
+    #[test]
+    fn a_read_can_be_ended_but_no_change() {
+        let ended = || -> io::Result<()> { Err(io::Error::other("ended by this test")) };
+        let check = Check(Arc::new(ended));
+        let blocking = Blocking::new(Duration::from_millis(400)).unwrap().while_reading(Some(check));
+        let error = blocking.read(pending::<io::Result<()>>()).unwrap_err();
+        assert_eq!(error.to_string(), "ended by this test");
+        assert_eq!(blocking.read(async { Ok(3) }).unwrap(), 3);
+        let error = blocking.run(pending::<io::Result<()>>()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl RemoteFile {
 
     fn read_now(&self, range: Range<u64>, buf: &mut [u8]) -> io::Result<()> {
         let expected = len_of(&range)?;
-        let bytes = self.shared.blocking.run(self.request(range))?;
+        let bytes = self.shared.blocking.read(self.request(range))?;
         if bytes.len() != expected {
             return Err(wrong_answer(format!("{} bytes, expected {expected}", bytes.len())));
         }
@@ -73,7 +73,7 @@ impl RemoteFile {
         stream.read(buf, offset, &mut |range, buf| self.read_now(range, buf))?;
         let bounds = (self.tail_at, self.shared.options.read_ahead_bytes);
         stream.request_ahead(buf.len() as u64, bounds, &self.shared.budget, &mut |range| {
-            self.shared.blocking.start(self.request(range))
+            self.shared.blocking.start_read(self.request(range))
         });
         self.streams().put_back(stream);
         Ok(())

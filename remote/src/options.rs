@@ -1,8 +1,10 @@
 //! How remote files are read and written.
 
+use crate::blocking::Check;
 use crate::storage::RemoteStorage;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How remote files are read and written.
@@ -21,6 +23,7 @@ pub struct RemoteOptions {
     pub(crate) listing_entries: usize,
     pub(crate) upload_part_bytes: usize,
     pub(crate) log_bytes: u64,
+    pub(crate) while_reading: Option<Check>,
     pub(crate) settings: Vec<(String, String)>,
 }
 
@@ -40,6 +43,7 @@ impl Default for RemoteOptions {
             listing_entries: 1_000_000,
             upload_part_bytes: 16 << 20,
             log_bytes: 1 << 20,
+            while_reading: None,
             settings: Vec::new(),
         }
     }
@@ -135,6 +139,15 @@ impl RemoteOptions {
     #[must_use]
     pub fn log_bytes(mut self, bytes: u64) -> Self {
         self.log_bytes = bytes;
+        self
+    }
+
+    /// Sets a function that a thread calls about every 50 ms while it waits for a read, an opening or a
+    /// listing, and that ends it by an error, such as for a signal. Not called while files are changed: it
+    /// would stay unknown whether they were. Default: none.
+    #[must_use]
+    pub fn while_reading(mut self, check: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
+        self.while_reading = Some(Check(Arc::new(check)));
         self
     }
 

@@ -63,7 +63,7 @@ struct Place {
 
 impl RemoteStorage {
     pub(crate) fn new(options: RemoteOptions) -> io::Result<Self> {
-        let blocking = Blocking::new(options.deadline)?;
+        let blocking = Blocking::new(options.deadline)?.while_reading(options.while_reading.clone());
         let budget = Budget::new(options.total_read_ahead_bytes);
         let (counters, places) = (Arc::default(), Mutex::default());
         Ok(Self { shared: Arc::new(Shared { options, blocking, budget, counters, places }) })
@@ -85,7 +85,7 @@ impl RemoteStorage {
     pub fn status(&self, path: &Path) -> io::Result<Option<DirEntry>> {
         let (location, source) = self.source(path)?;
         let key = location.key;
-        let status = self.shared.blocking.run(async move { source.status(&key).await })?;
+        let status = self.shared.blocking.read(async move { source.status(&key).await })?;
         Ok(status.map(|status| DirEntry {
             name: path.file_name().map_or_else(OsString::new, OsString::from),
             len: status.len,
@@ -103,7 +103,7 @@ impl RemoteStorage {
     /// As [`status`](Self::status).
     pub fn is_dir(&self, path: &Path) -> io::Result<bool> {
         let (location, source) = self.source(path)?;
-        self.shared.blocking.run(async move { source.is_dir(&location.key).await })
+        self.shared.blocking.read(async move { source.is_dir(&location.key).await })
     }
 
     fn source(&self, path: &Path) -> io::Result<(Location, Arc<dyn Source>)> {
@@ -184,13 +184,13 @@ impl Storage for RemoteStorage {
         let (location, source) = self.source(path)?;
         let tail = self.shared.options.tail_bytes;
         let (key, opener) = (location.key.clone(), Arc::clone(&source));
-        let opened = self.shared.blocking.run(async move { opener.open(&key, tail).await })?;
+        let opened = self.shared.blocking.read(async move { opener.open(&key, tail).await })?;
         Ok(Arc::new(RemoteFile::new(path, location, source, Arc::clone(&self.shared), opened)?))
     }
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         let (location, source) = self.source(path)?;
-        let mut entries = self.shared.blocking.run(async move { source.list(&location.key).await })?;
+        let mut entries = self.shared.blocking.read(async move { source.list(&location.key).await })?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
