@@ -143,9 +143,8 @@ pub(crate) fn versions(versions: Option<u32>) -> u32 {
 ///
 /// If it is a URL.
 pub(crate) fn local(path: PathBuf) -> Result<PathBuf> {
-    if url_scheme(&path).is_some() {
-        let error = format!("{}: only paths of the local file system can be opened", path.display());
-        return Err(Failure::unsupported(error));
+    if let Some(scheme) = url_scheme(&path) {
+        return Err(Failure::unsupported(format!("{scheme}: expected a path of the local file system")));
     }
     Ok(path)
 }

@@ -100,13 +100,20 @@ fn exception(error: &hregion::Error) -> PyErr {
     let kind = error.kind();
     let message = error.to_string();
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-    let is_absent = source.is_some_and(|source| source.kind() == io::ErrorKind::NotFound);
+    let source = source.map(io::Error::kind);
     let exception = match kind {
         ErrorKind::Corrupt | ErrorKind::Truncated => CorruptError::new_err(message),
         ErrorKind::Unsupported => UnsupportedError::new_err(message),
         ErrorKind::Closed => ClosedError::new_err(message),
         ErrorKind::TableNotFound => NotFoundError::new_err(message),
-        ErrorKind::Io if is_absent => NotFoundError::new_err(message),
+        ErrorKind::Io if source == Some(io::ErrorKind::NotFound) => NotFoundError::new_err(message),
+        // of a storage that cannot do it, such as a web server
+        ErrorKind::Io if source == Some(io::ErrorKind::Unsupported) => {
+            return with_kind(UnsupportedError::new_err(message), ErrorKind::Unsupported.name());
+        }
+        ErrorKind::Io if source == Some(io::ErrorKind::TimedOut) => {
+            return with_kind(Error::new_err(message), "Timeout");
+        }
         ErrorKind::InvalidArgument => return PyValueError::new_err(message),
         _ => Error::new_err(message),
     };

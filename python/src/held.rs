@@ -1,30 +1,53 @@
-//! Values whose drop may take long.
+//! Values whose drop may take long, and those of another process.
 
+use crate::error::Result;
+use crate::places::check_process;
 use pyo3::prelude::*;
-use std::ops::Deref;
+use std::mem;
 
 /// A value that is dropped without the interpreter's lock: the last handle of a table that was not closed
 /// flushes its memory, and waits for it.
 #[derive(Clone)]
-pub(crate) struct Held<T: Send>(Option<T>);
-
-impl<T: Send> Held<T> {
-    pub(crate) fn new(value: T) -> Self {
-        Self(Some(value))
-    }
+pub(crate) struct Held<T: Send> {
+    value: Option<T>,
+    /// The process that can use the value, if no other one can.
+    process: Option<u32>,
 }
 
-impl<T: Send> Deref for Held<T> {
-    type Target = T;
+impl<T: Send> Held<T> {
+    pub(crate) fn new(value: T, process: Option<u32>) -> Self {
+        Self { value: Some(value), process }
+    }
 
-    fn deref(&self) -> &T {
-        self.0.as_ref().expect("present until dropped")
+    /// Returns the value, to use it.
+    ///
+    /// # Errors
+    ///
+    /// In a process that was forked, if the value needs the threads of its parent.
+    pub(crate) fn get(&self) -> Result<&T> {
+        check_process(self.process)?;
+        Ok(self.peek())
+    }
+
+    /// Returns the value, for what it has in memory.
+    pub(crate) fn peek(&self) -> &T {
+        self.value.as_ref().expect("present until dropped")
+    }
+
+    /// The process that can use the value, if no other one can.
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.process
     }
 }
 
 impl<T: Send> Drop for Held<T> {
     fn drop(&mut self) {
-        let value = self.0.take();
+        let value = self.value.take();
+        if check_process(self.process).is_err() {
+            // its drop might wait for a thread that this process does not have
+            mem::forget(value);
+            return;
+        }
         // there is no lock to release while the interpreter ends
         Python::try_attach(|py| py.detach(|| drop(value)));
     }

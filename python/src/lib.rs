@@ -4,6 +4,7 @@ mod arguments;
 mod error;
 mod held;
 mod options;
+mod places;
 mod root;
 mod row;
 mod scan;

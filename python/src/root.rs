@@ -1,35 +1,56 @@
 //! Calls on a root directory: snapshots, and the recovery of logs.
 
-use crate::arguments::local;
 use crate::error::{Failure, Result};
-use hregion::{Error, Region, RegionOutcome, RegionRecovery as HRegionRecovery, Table as HTable};
+use crate::places::{Place, StorageOptions, Target, Use};
+use crate::signals::call;
+use hregion::{Region, RegionOutcome, RegionRecovery as HRegionRecovery, Table as HTable};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
 /// Returns the names of the snapshots under a root directory.
 #[pyfunction]
-pub(crate) fn snapshots(py: Python<'_>, root: PathBuf) -> Result<Vec<String>> {
-    let root = local(root)?;
-    let found = py.detach(|| {
+#[pyo3(signature = (root, *, storage_options=None))]
+pub(crate) fn snapshots(
+    py: Python<'_>,
+    root: Target,
+    storage_options: Option<StorageOptions>,
+) -> Result<Vec<String>> {
+    let root = Place::new(py, root, storage_options, Use::Shared)?;
+    let found = call(py, || {
         // A root without snapshots need not have a directory of them.
-        std::fs::metadata(&root).map_err(|error| Error::io("list", &root, error))?;
-        HTable::list_snapshots(root)
+        root.existing_is_dir()?;
+        HTable::list_snapshots_with(root.path(), root.storage())
     })?;
     Ok(found.into_iter().map(|snapshot| snapshot.name().to_owned()).collect())
 }
 
 /// Creates a table with the content and the settings of a snapshot. No files are copied.
 #[pyfunction]
-pub(crate) fn clone_snapshot(py: Python<'_>, root: PathBuf, snapshot: &str, table: &str) -> Result<()> {
-    let root = local(root)?;
-    py.detach(|| Ok(HTable::clone_snapshot(root, snapshot, table, Region::options())?.close()?))
+#[pyo3(signature = (root, snapshot, table, *, storage_options=None))]
+pub(crate) fn clone_snapshot(
+    py: Python<'_>,
+    root: Target,
+    snapshot: &str,
+    table: &str,
+    storage_options: Option<StorageOptions>,
+) -> Result<()> {
+    let root = Place::new(py, root, storage_options, Use::Own)?;
+    let options = root.of_regions(Region::options());
+    call(py, || HTable::clone_snapshot(root.path(), snapshot, table, options)?.close())
 }
 
 /// Removes a snapshot. Its files stay, in the table or in the archive.
 #[pyfunction]
-pub(crate) fn delete_snapshot(py: Python<'_>, root: PathBuf, snapshot: &str) -> Result<()> {
-    let root = local(root)?;
-    Ok(py.detach(|| HTable::delete_snapshot(root, snapshot))?)
+#[pyo3(signature = (root, snapshot, *, storage_options=None))]
+pub(crate) fn delete_snapshot(
+    py: Python<'_>,
+    root: Target,
+    snapshot: &str,
+    storage_options: Option<StorageOptions>,
+) -> Result<()> {
+    let root = Place::new(py, root, storage_options, Use::Own)?;
+    let options = root.of_regions(Region::options());
+    call(py, || HTable::delete_snapshot_with(root.path(), snapshot, options))
 }
 
 /// What a recovery has done, or would do.
@@ -105,23 +126,28 @@ impl From<HRegionRecovery> for RegionRecovery {
 /// A log that is torn though another followed it is an error, unless `accept_torn_logs` is true: then writes
 /// may be missing.
 #[pyfunction]
-#[pyo3(signature = (root, *, dry_run=false, accept_torn_logs=false))]
+#[pyo3(signature = (root, *, dry_run=false, accept_torn_logs=false, storage_options=None))]
 pub(crate) fn recover(
     py: Python<'_>,
-    root: PathBuf,
+    root: Target,
     dry_run: bool,
     accept_torn_logs: bool,
+    storage_options: Option<StorageOptions>,
 ) -> Result<Recovery> {
-    let root = local(root)?;
-    std::fs::metadata(&root).map_err(|error| Error::io("open", &root, error))?;
-    // Elsewhere there would be nothing to recover, and no error.
-    if !root.join("data").is_dir() {
-        return Err(Failure::unsupported(format!("{}: not a root directory: no data in it", root.display())));
-    }
-    let options = Region::options().accept_torn_logs(accept_torn_logs);
-    let done = py.detach(|| match dry_run {
-        true => HTable::plan_recovery(root, options),
-        false => HTable::recover(root, options),
+    let root = Place::new(py, root, storage_options, Use::of_writable(!dry_run))?;
+    let options = root.of_regions(Region::options().accept_torn_logs(accept_torn_logs));
+    let done = call(py, || {
+        let path = root.path();
+        root.existing_is_dir()?;
+        // Elsewhere there would be nothing to recover, and no error.
+        if root.is_dir(&path.join("data"))? != Some(true) {
+            let path = path.display();
+            return Err(Failure::unsupported(format!("{path}: not a root directory: no data in it")));
+        }
+        Ok(match dry_run {
+            true => HTable::plan_recovery(path, options)?,
+            false => HTable::recover(path, options)?,
+        })
     })?;
     Ok(Recovery {
         regions: done.regions.into_iter().map(RegionRecovery::from).collect(),

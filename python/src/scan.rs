@@ -3,8 +3,8 @@
 use crate::error::{Failure, Result};
 use crate::held::Held;
 use crate::row::Row;
-use crate::signals::{Bounded, Raised, Watched, limited};
-use crate::stream::{Reader, Stream, capsule};
+use crate::signals::{Bounded, Raised, Watched, call, limited};
+use crate::stream::{Guarded, Reader, Stream, capsule};
 use crate::table::Source;
 use hregion::RowRef;
 use hregion_arrow::{BatchBuilder, BatchLimits, Batches, Layout, Rows};
@@ -33,7 +33,7 @@ pub(crate) struct RowIterator {
 impl Scan {
     fn reader(&self) -> Result<Reader> {
         let (scan, layout) = (self.scan.clone(), self.layout.clone());
-        Ok(match &*self.source {
+        Ok(match self.source.get()? {
             Source::Table(table) => Box::new(Batches::of_table(table, scan, layout, self.limits)?),
             Source::Region(region) => Box::new(Batches::of_region(region, scan, layout, self.limits)?),
         })
@@ -42,7 +42,7 @@ impl Scan {
     /// Begins to read rows. Returns them, and where the exception of a signal's handler is found.
     fn rows(&self) -> Result<(Box<dyn Rows + Send>, Raised)> {
         let scan = limited(self.layout.select(self.scan.clone()), self.has_filter);
-        Ok(match &*self.source {
+        Ok(match self.source.get()? {
             Source::Table(table) => watched(Watched::new(table.scan(scan)?, self.has_filter)),
             Source::Region(region) => watched(Watched::new(region.scan(scan)?, self.has_filter)),
         })
@@ -66,8 +66,8 @@ fn watched(rows: Watched<impl Bounded + Send + 'static>) -> (Box<dyn Rows + Send
 #[pymethods]
 impl Scan {
     fn __iter__(&self, py: Python<'_>) -> Result<RowIterator> {
-        let (rows, raised) = py.detach(|| self.rows())?;
-        Ok(RowIterator { rows: Held::new(Mutex::new(rows)), raised })
+        let (rows, raised) = call(py, || self.rows())?;
+        Ok(RowIterator { rows: Held::new(Mutex::new(rows), self.source.process()), raised })
     }
 
     /// The record batches, as a stream of Arrow's C data interface.
@@ -80,15 +80,17 @@ impl Scan {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> Result<Bound<'py, PyCapsule>> {
         drop(requested_schema);
-        capsule(py, py.detach(|| self.reader())?)
+        let reader = call(py, || self.reader())?;
+        capsule(py, Box::new(Guarded::new(reader, self.source.process())))
     }
 
     /// The record batches, once, as they are read by the methods below.
     fn _stream(&self, py: Python<'_>) -> Result<Stream> {
-        py.detach(|| {
+        call(py, || {
             let (rows, raised) = self.rows()?;
             let builder = BatchBuilder::new(self.layout.clone(), None, self.limits)?;
-            Ok(Stream::new(Box::new(Batches::of(Boxed(rows), builder)), raised))
+            let reader = Box::new(Batches::of(Boxed(rows), builder));
+            Ok::<_, Failure>(Stream::new(reader, raised, self.source.process()))
         })
     }
 
@@ -131,10 +133,11 @@ impl RowIterator {
     }
 
     fn __next__(&self, py: Python<'_>) -> Result<Option<Row>> {
-        let row = py.detach(|| {
-            let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = self.rows.get()?;
+        let row = call(py, || {
+            let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
             rows.next_row().map(|row| row.map(|row| Row(row.to_row())))
         });
-        row.map_err(|error| self.raised.take().map_or_else(|| error.into(), Failure::Python))
+        row.map_err(|error| self.raised.take().map_or(error, Failure::Python))
     }
 }

@@ -1,9 +1,13 @@
 //! Signals that arrive during long calls, such as that of Ctrl-C.
 
+use crate::error::Failure;
 use hregion::{Error, ErrorKind, Result, ResultScanner, Row, RowRef, ScanResult, ScanResults};
 use hregion::{Scan, TableResultScanner};
 use hregion_arrow::Rows;
 use pyo3::prelude::*;
+use std::cell::{Cell, RefCell};
+#[cfg(feature = "remote")]
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -89,6 +93,56 @@ impl Bounded for TableResultScanner {
 /// Other scans have a faster way, without that.
 pub(crate) fn limited(scan: Scan, has_filter: bool) -> Scan {
     if has_filter { scan.time_limit(PERIOD) } else { scan }
+}
+
+thread_local! {
+    /// Whether the thread is within [`call`].
+    static IS_CALLING: Cell<bool> = const { Cell::new(false) };
+    /// What a handler has raised within [`call`].
+    static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
+}
+
+/// Calls `function` without the interpreter's lock. Raises what the handler of a signal has raised while the
+/// function waited for a remote file.
+pub(crate) fn call<T: Send, E: Send>(
+    py: Python<'_>,
+    function: impl FnOnce() -> Result<T, E> + Send,
+) -> Result<T, Failure>
+where
+    Failure: From<E>,
+{
+    // a handler may call, too
+    let was_calling = IS_CALLING.replace(true);
+    let done = py.detach(function);
+    IS_CALLING.set(was_calling);
+    match RAISED.take() {
+        Some(raised) => Err(Failure::Python(raised)),
+        None => Ok(done?),
+    }
+}
+
+/// Handles the signals that have arrived while the thread waits for a remote file.
+///
+/// # Errors
+///
+/// If a handler raises an exception, which [`call`] raises.
+#[cfg(feature = "remote")]
+pub(crate) fn while_reading() -> io::Result<()> {
+    if !IS_CALLING.get() {
+        return Ok(());
+    }
+    let ended = || Err(io::Error::other("ended by the handler of a signal"));
+    if RAISED.with_borrow(Option::is_some) {
+        return ended();
+    }
+    match Python::try_attach(|py| py.check_signals()) {
+        Some(Err(error)) => {
+            RAISED.set(Some(error));
+            ended()
+        }
+        // while the interpreter ends, nothing is handled
+        Some(Ok(())) | None => Ok(()),
+    }
 }
 
 /// The rows between which signals are looked for.

@@ -2,7 +2,7 @@
 
 use crate::error::{Failure, Result};
 use crate::held::Held;
-use crate::signals::Raised;
+use crate::signals::{Raised, call};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{RecordBatch, RecordBatchIterator, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
@@ -31,8 +31,37 @@ pub(crate) struct ReadBatches {
 
 impl Stream {
     /// Passes on what `reader` reads. `raised` has the exception that has ended it, if there is one.
-    pub(crate) fn new(reader: Reader, raised: Raised) -> Self {
-        Self { schema: reader.schema(), reader: Held::new(Mutex::new(reader)), raised }
+    pub(crate) fn new(reader: Reader, raised: Raised, process: Option<u32>) -> Self {
+        Self { schema: reader.schema(), reader: Held::new(Mutex::new(reader), process), raised }
+    }
+}
+
+/// A reader that only the process uses that made it.
+pub(crate) struct Guarded {
+    schema: SchemaRef,
+    reader: Held<Mutex<Reader>>,
+}
+
+impl Guarded {
+    pub(crate) fn new(reader: Reader, process: Option<u32>) -> Self {
+        Self { schema: reader.schema(), reader: Held::new(Mutex::new(reader), process) }
+    }
+}
+
+impl Iterator for Guarded {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.reader.get() {
+            Ok(reader) => reader.lock().unwrap_or_else(PoisonError::into_inner).next(),
+            Err(failure) => Some(Err(ArrowError::ExternalError(Box::new(PyErr::from(failure))))),
+        }
+    }
+}
+
+impl RecordBatchReader for Guarded {
+    fn schema(&self) -> SchemaRef {
+        SchemaRef::clone(&self.schema)
     }
 }
 
@@ -51,10 +80,11 @@ impl Stream {
 
     /// Reads the next batch; returns `None` if there is none.
     fn next(&self, py: Python<'_>) -> Result<Option<ReadBatches>> {
-        let next = py.detach(|| self.reader.lock().unwrap_or_else(PoisonError::into_inner).next());
-        match next.transpose() {
+        let reader = self.reader.get()?;
+        let next = || reader.lock().unwrap_or_else(PoisonError::into_inner).next().transpose();
+        match call(py, || next().map_err(failure)) {
             Ok(batch) => Ok(batch.map(|batch| ReadBatches { schema: batch.schema(), batch: Some(batch) })),
-            Err(error) => Err(self.raised.take().map_or_else(|| failure(error), Failure::Python)),
+            Err(error) => Err(self.raised.take().map_or(error, Failure::Python)),
         }
     }
 }

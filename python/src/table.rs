@@ -1,12 +1,13 @@
 //! Tables, snapshots, regions and files.
 
-use crate::arguments::{Bytes, Column, Selection, is_bytes, local, pairs_of, versions};
+use crate::arguments::{Bytes, Column, Selection, is_bytes, pairs_of, versions};
 use crate::error::{Failure, Result};
 use crate::held::Held;
 use crate::options::{Contents, Key, Options, durability_of};
+use crate::places::{Place, StorageOptions, Target, Use};
 use crate::row::Row;
 use crate::scan::Scan;
-use crate::signals::{Signals, Watched};
+use crate::signals::{Signals, Watched, call};
 use hregion::{
     Append, CheckAndMutate, Compaction, Delete, Error, Family, Get, Increment, Put, Region, RegionInfo,
     RegionOptions, Scan as HScan, Table as HTable, VerifyReport,
@@ -32,16 +33,16 @@ pub(crate) struct Table(Held<Source>, Opened);
 
 /// How a table was opened.
 struct Opened {
-    path: PathBuf,
+    place: Place,
     options: RegionOptions,
 }
 
 /// Calls a method that tables and regions have.
 macro_rules! of {
     ($table:expr, $source:ident => $call:expr) => {
-        match &*$table.0 {
-            Source::Table($source) => $call,
-            Source::Region($source) => $call,
+        match $table.0.get()? {
+            Source::Table($source) => Ok::<_, Failure>($call?),
+            Source::Region($source) => Ok($call?),
         }
     };
 }
@@ -67,15 +68,20 @@ macro_rules! of {
 /// a file, `limit_row_bytes` of the cells of a row in a family (default: 1 GiB each). What exceeds them is an
 /// error. With `accept_torn_logs=True`, recovered edits that were closed and are torn nevertheless are taken
 /// as they are: writes may be missing.
+///
+/// `path` can be a URL, as `str`: `s3://BUCKET/KEY`, `hdfs://NAMESERVICE/PATH`, or `http://HOST/PATH`, which is
+/// only read. Credentials and settings are those of the environment (`AWS_ACCESS_KEY_ID`, `HADOOP_CONF_DIR`
+/// and others); `storage_options`, a dict of settings by name, goes before them.
 #[pyfunction]
 #[pyo3(signature = (path, table=None, *, snapshot=None, writable=false, cache=None, filter_cache=None,
                     second_tier=None, memstore_bytes=None, zstd_dictionary=None, master_key=None,
                     alternate_master_key=None, limit_block_bytes=None, limit_memory_bytes=None,
-                    limit_row_bytes=None, durability=None, accept_torn_logs=false))]
+                    limit_row_bytes=None, durability=None, accept_torn_logs=false,
+                    storage_options=None))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn open(
     py: Python<'_>,
-    path: PathBuf,
+    path: Target,
     table: Option<&str>,
     snapshot: Option<&str>,
     writable: bool,
@@ -91,8 +97,9 @@ pub(crate) fn open(
     limit_row_bytes: Option<usize>,
     durability: Option<&str>,
     accept_torn_logs: bool,
+    storage_options: Option<StorageOptions>,
 ) -> Result<Table> {
-    let path = local(path)?;
+    let place = Place::new(py, path, storage_options, Use::of_writable(writable))?;
     let options = Options {
         writable,
         cache,
@@ -108,52 +115,48 @@ pub(crate) fn open(
         durability: durability.map(durability_of).transpose()?,
         accept_torn_logs,
     };
-    py.detach(|| {
-        let opened = Opened { path, options: options.of_regions()? };
-        let (path, options) = (&opened.path, opened.options.clone());
+    call(py, || {
+        let opened = Opened { options: place.of_regions(options.of_regions()?), place };
+        let (place, options) = (&opened.place, opened.options.clone());
+        let path = place.path();
         let source = match (table, snapshot) {
             (Some(_), Some(_)) => return Err(Failure::argument("either a table or a snapshot is opened")),
             (Some(table), None) => Source::Table(HTable::open_with(path, table, options)?),
             (None, Some(name)) => Source::Table(HTable::open_snapshot_with(path, name, options)?),
-            (None, None) => of_path(path, options)?,
+            (None, None) => of_place(place, options)?,
         };
-        Ok(Table(Held::new(source), opened))
+        Ok::<_, Failure>(Table(Held::new(source, opened.place.process()), opened))
     })
 }
 
-fn of_path(path: &Path, options: RegionOptions) -> Result<Source> {
-    let metadata = std::fs::metadata(path).map_err(|error| hregion::Error::io("open", path, error))?;
-    if !metadata.is_dir() {
+fn of_place(place: &Place, options: RegionOptions) -> Result<Source> {
+    let path = place.path();
+    if !place.existing_is_dir()? {
         return Ok(Source::Region(options.open_files([path])?));
     }
-    let info = path.join(".regioninfo");
-    match std::fs::metadata(&info) {
-        Ok(_) => Ok(Source::Region(options.open(path)?)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            // The root of HBase has its tables in `data`; one of a table has only regions.
-            if path.join("data").is_dir() {
-                let path = path.display();
-                return Err(Failure::argument(format!(
-                    "{path}: a root directory needs a table or a snapshot"
-                )));
-            }
-            Ok(Source::Table(HTable::open_dir(path, options)?))
-        }
-        Err(error) => Err(hregion::Error::io("open", &info, error).into()),
+    if place.is_dir(&path.join(".regioninfo"))?.is_some() {
+        return Ok(Source::Region(options.open(path)?));
     }
+    // The root of HBase has its tables in `data`; one of a table has only regions.
+    if place.is_dir(&path.join("data"))? == Some(true) {
+        let path = path.display();
+        return Err(Failure::argument(format!("{path}: a root directory needs a table or a snapshot")));
+    }
+    Ok(Source::Table(HTable::open_dir(path, options)?))
 }
 
 /// Creates a table under a root directory, which need not exist, and opens it for writing. `families` are
 /// names, or a dict of names and the number of versions that each keeps; a name alone keeps one. The rows in
-/// `splits` are the first ones of all regions but the first region. The other keywords are as for `open`.
+/// `splits` are the first ones of all regions but the first region. In S3, lists track the files of the
+/// families (the store file tracker FILE). The other keywords are as for `open`.
 #[pyfunction]
 #[pyo3(signature = (root, table, families, *, splits=Vec::new(), cache=None, filter_cache=None,
                     second_tier=None, memstore_bytes=None, limit_block_bytes=None, limit_memory_bytes=None,
-                    limit_row_bytes=None, durability=None))]
+                    limit_row_bytes=None, durability=None, storage_options=None))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn create(
     py: Python<'_>,
-    root: PathBuf,
+    root: Target,
     table: &str,
     families: Bound<'_, PyAny>,
     splits: Vec<Bytes>,
@@ -165,9 +168,13 @@ pub(crate) fn create(
     limit_memory_bytes: Option<usize>,
     limit_row_bytes: Option<usize>,
     durability: Option<&str>,
+    storage_options: Option<StorageOptions>,
 ) -> Result<Table> {
-    let root = local(root)?;
-    let families = families_of(&families)?;
+    let place = Place::new(py, root, storage_options, Use::Own)?;
+    let mut families = families_of(&families)?;
+    if !place.can_rename() {
+        families = families.into_iter().map(|family| family.configuration(TRACKER, "FILE")).collect();
+    }
     let splits: Vec<Vec<u8>> = splits.into_iter().map(|Bytes(key)| key).collect();
     let options = Options {
         writable: true,
@@ -181,13 +188,16 @@ pub(crate) fn create(
         durability: durability.map(durability_of).transpose()?,
         ..Options::default()
     };
-    py.detach(|| {
-        let opened = Opened { path: root, options: options.of_regions()? };
+    call(py, || {
+        let opened = Opened { options: place.of_regions(options.of_regions()?), place };
         let options = opened.options.clone();
-        let created = HTable::create_with(&opened.path, table, &families, &splits, options)?;
-        Ok(Table(Held::new(Source::Table(created)), opened))
+        let created = HTable::create_with(opened.place.path(), table, &families, &splits, options)?;
+        Ok::<_, Failure>(Table(Held::new(Source::Table(created), opened.place.process()), opened))
     })
 }
+
+/// The setting of the store file tracker; FILE needs no renames.
+const TRACKER: &str = "hbase.store.file-tracker.impl";
 
 fn families_of(families: &Bound<'_, PyAny>) -> Result<Vec<Family>> {
     let mut named = Vec::new();
@@ -297,7 +307,7 @@ impl Table {
         let columns = names_of(columns)?;
         let selection = selection(columns, versions, time_range, filter);
         let get = selection.of_get(Get::new(&row.0))?;
-        let row = py.detach(|| of!(self, source => source.get(&get)))?;
+        let row = call(py, || of!(self, source => source.get(&get)))?;
         Ok((!row.is_empty()).then_some(Row(row)))
     }
 
@@ -320,7 +330,7 @@ impl Table {
             get
         };
         let gets: Vec<Get> = rows.iter().map(get).collect();
-        let read = py.detach(|| of!(self, source => source.get_many(&gets)))?;
+        let read = call(py, || of!(self, source => source.get_many(&gets)))?;
         Ok(read.into_iter().map(|row| (!row.is_empty()).then_some(Row(row))).collect())
     }
 
@@ -400,7 +410,8 @@ impl Table {
         };
         let scan = HScan::new().limit(rows);
         let mut raised = None;
-        let inferred = py.detach(|| match &*self.0 {
+        let source = self.0.get()?;
+        let inferred = call(py, || match source {
             Source::Table(table) => {
                 let mut rows = Watched::new(table.scan(scan)?, false);
                 raised = Some(rows.raised());
@@ -429,7 +440,7 @@ impl Table {
         durability: Option<&str>,
     ) -> Result<()> {
         let put = put_of(row, &values, timestamp, ttl, durability)?;
-        Ok(py.detach(|| of!(self, source => source.put(put)))?)
+        call(py, || of!(self, source => source.put(put)))
     }
 
     /// Deletes a row, or the given families and columns of it, up to a `timestamp` in milliseconds (default:
@@ -444,7 +455,7 @@ impl Table {
         durability: Option<&str>,
     ) -> Result<()> {
         let delete = delete_of(row, columns, timestamp, durability)?;
-        Ok(py.detach(|| of!(self, source => source.delete(delete)))?)
+        call(py, || of!(self, source => source.delete(delete)))
     }
 
     /// Adds to a counter, a value of eight bytes, and returns its new value. A counter that is missing is 0.
@@ -463,7 +474,7 @@ impl Table {
         if let Some(name) = durability {
             increment = increment.durability(durability_of(name)?);
         }
-        let row = py.detach(|| of!(self, source => source.increment(increment)))?;
+        let row = call(py, || of!(self, source => source.increment(increment)))?;
         let value = row.value(&family, &qualifier).and_then(|value| <[u8; 8]>::try_from(value).ok());
         value.map(i64::from_be_bytes).ok_or_else(|| Failure::argument("the counter has no value"))
     }
@@ -484,7 +495,7 @@ impl Table {
         if let Some(name) = durability {
             append = append.durability(durability_of(name)?);
         }
-        let row = py.detach(|| of!(self, source => source.append(append)))?;
+        let row = call(py, || of!(self, source => source.append(append)))?;
         let value = row.value(&family, &qualifier).map(|value| PyBytes::new(py, value));
         value.ok_or_else(|| Failure::argument("the column has no value"))
     }
@@ -529,7 +540,7 @@ impl Table {
 
     /// Writes what is in memory to files.
     fn flush(&self, py: Python<'_>) -> Result<()> {
-        Ok(py.detach(|| of!(self, source => source.flush()))?)
+        call(py, || of!(self, source => source.flush()))
     }
 
     /// Merges the files of each family to one, by a major compaction, and drops what was deleted. With
@@ -538,7 +549,7 @@ impl Table {
     #[pyo3(signature = (*, major=true))]
     fn compact(&self, py: Python<'_>, major: bool) -> Result<()> {
         let compaction = if major { Compaction::Major } else { Compaction::Minor };
-        Ok(py.detach(|| of!(self, source => source.compact(compaction)))?)
+        call(py, || of!(self, source => source.compact(compaction)))
     }
 
     /// The bounds of the regions that serve reads, in order, as tuples: the first row, and the one after the
@@ -546,7 +557,7 @@ impl Table {
     fn regions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let bounds =
             |info: &RegionInfo| (PyBytes::new(py, info.start_key()), PyBytes::new(py, info.end_key()));
-        let bounds: Vec<_> = match &*self.0 {
+        let bounds: Vec<_> = match self.0.peek() {
             Source::Table(table) => table.regions().iter().map(bounds).collect(),
             Source::Region(region) => vec![bounds(region.info())],
         };
@@ -559,31 +570,31 @@ impl Table {
     fn verify(&self, py: Python<'_>) -> Result<Vec<Py<PyBaseException>>> {
         let (mut signals, mut faults) = (Signals::new(), Vec::new());
         let raised = signals.raised();
-        let verified = py.detach(|| self.find_faults(&mut signals, &mut faults));
-        verified.map_err(|error| raised.take().map_or_else(|| error.into(), Failure::Python))?;
+        let verified = call(py, || self.find_faults(&mut signals, &mut faults));
+        verified.map_err(|error| raised.take().map_or(error, Failure::Python))?;
         Ok(faults.into_iter().map(|fault| PyErr::from(Failure::from(fault)).into_value(py)).collect())
     }
 
     /// Takes a snapshot of a table that is open for writing. Flushes it before; no files are copied.
     fn snapshot(&self, py: Python<'_>, name: &str) -> Result<()> {
         let table = self.table("a snapshot")?;
-        Ok(py.detach(|| table.snapshot(name).map(drop))?)
+        call(py, || table.snapshot(name).map(drop))
     }
 
     /// Takes over the HFiles in a directory with one subdirectory for each family, as HBase's bulk loads and
     /// `hregion bulkload` prepare it. The files are moved, not copied, so the directory must be on the same
-    /// file system. Returns the number of files that regions have taken over, and the paths of what was
+    /// file system, or in the same HDFS. Returns the number of files that regions have taken over, and the paths of what was
     /// passed over.
-    fn bulk_load(&self, py: Python<'_>, directory: PathBuf) -> Result<(usize, Vec<PathBuf>)> {
-        let directory = local(directory)?;
+    fn bulk_load(&self, py: Python<'_>, directory: Target) -> Result<(usize, Vec<PathBuf>)> {
+        let directory = self.1.place.beside(directory)?;
         let table = self.table("a bulk load")?;
-        let done = py.detach(|| table.bulk_load(directory))?;
+        let done = call(py, || table.bulk_load(directory))?;
         Ok((done.loaded, done.skipped))
     }
 
     /// Flushes, and closes all files. Later calls raise `ClosedError`.
     fn close(&self, py: Python<'_>) -> Result<()> {
-        Ok(py.detach(|| of!(self, source => source.close()))?)
+        call(py, || of!(self, source => source.close()))
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
@@ -599,7 +610,7 @@ impl Table {
     /// The name of the table: `name`, or `namespace:name`.
     #[getter]
     fn name(&self) -> String {
-        match &*self.0 {
+        match self.0.peek() {
             Source::Table(table) => table.name().to_string(),
             Source::Region(region) => region.info().table().to_string(),
         }
@@ -672,13 +683,13 @@ fn check_of(row: &Bytes, column: Bytes, expected: Option<Bytes>) -> Result<Check
 
 impl Table {
     /// Adds the faults of all files. Signals are handled between regions.
-    fn find_faults(&self, signals: &mut Signals, faults: &mut Vec<Error>) -> Result<(), Error> {
+    fn find_faults(&self, signals: &mut Signals, faults: &mut Vec<Error>) -> Result<()> {
         let mut found = Vec::new();
         let mut report = |_: &Path, report: Result<VerifyReport, Error>| match report {
             Ok(report) => found.extend(report.faults),
             Err(error) => found.push(error),
         };
-        match &*self.0 {
+        match self.0.get()? {
             Source::Table(table) => {
                 for region in table.regions() {
                     signals.check()?;
@@ -686,9 +697,9 @@ impl Table {
                 }
             }
             Source::Region(_) => {
-                let Opened { path, options } = &self.1;
-                let options = options.clone();
-                faults.extend(match path.is_dir() {
+                let Opened { place, options } = &self.1;
+                let (path, options) = (place.path(), options.clone());
+                faults.extend(match place.existing_is_dir()? {
                     true => options.verify(path, &mut report)?,
                     false => options.verify_file(path, &mut report)?,
                 });
@@ -700,7 +711,7 @@ impl Table {
 
     /// The table of calls that need all regions of one.
     fn table(&self, what: &str) -> Result<&HTable> {
-        match &*self.0 {
+        match self.0.get()? {
             Source::Table(table) => Ok(table),
             Source::Region(_) => {
                 Err(Failure::argument(format!("{what} needs a table, not a region or a file")))
@@ -709,7 +720,7 @@ impl Table {
     }
 
     fn check_and(&self, py: Python<'_>, check: CheckAndMutate) -> Result<bool> {
-        Ok(py.detach(|| of!(self, source => source.check_and_mutate(check)))?.success)
+        Ok(call(py, || of!(self, source => source.check_and_mutate(check)))?.success)
     }
 }
 

@@ -14,6 +14,7 @@ _K_co = TypeVar("_K_co", covariant=True)
 _V_co = TypeVar("_V_co", covariant=True)
 _Bytes = bytes | bytearray | memoryview | str
 _Path = str | os.PathLike[str]
+_StorageOptions = Mapping[str, str | int | float]
 
 class _Pairs(Protocol[_K_co, _V_co]):
     """A mapping of either type of names: the keys of `Mapping` have one type exactly."""
@@ -250,6 +251,7 @@ def open(
     limit_row_bytes: int | None = None,
     durability: str | None = None,
     accept_torn_logs: bool = False,
+    storage_options: _StorageOptions | None = None,
 ) -> Table: ...
 def create(
     root: _Path,
@@ -265,8 +267,19 @@ def create(
     limit_memory_bytes: int | None = None,
     limit_row_bytes: int | None = None,
     durability: str | None = None,
+    storage_options: _StorageOptions | None = None,
 ) -> Table: ...
-def clone_snapshot(root: _Path, snapshot: str, table: str) -> None: ...
-def delete_snapshot(root: _Path, snapshot: str) -> None: ...
-def recover(root: _Path, *, dry_run: bool = False, accept_torn_logs: bool = False) -> Recovery: ...
-def snapshots(root: _Path) -> list[str]: ...
+def clone_snapshot(
+    root: _Path, snapshot: str, table: str, *, storage_options: _StorageOptions | None = None
+) -> None: ...
+def delete_snapshot(
+    root: _Path, snapshot: str, *, storage_options: _StorageOptions | None = None
+) -> None: ...
+def recover(
+    root: _Path,
+    *,
+    dry_run: bool = False,
+    accept_torn_logs: bool = False,
+    storage_options: _StorageOptions | None = None,
+) -> Recovery: ...
+def snapshots(root: _Path, *, storage_options: _StorageOptions | None = None) -> list[str]: ...
