@@ -178,8 +178,8 @@ impl Place {
 pub(crate) fn check_process(process: Option<u32>) -> Result<()> {
     match process {
         Some(process) if process != std::process::id() => Err(Failure::unsupported(
-            "the table was opened by URL before this process was forked, and its connections are those of the \
-             other process: open it here",
+            "the table was opened by URL before this process was forked, and its connections are those of \
+             the other process: open it here",
         )),
         _ => Ok(()),
     }

@@ -69,8 +69,8 @@ macro_rules! of {
 /// error. With `accept_torn_logs=True`, recovered edits that were closed and are torn nevertheless are taken
 /// as they are: writes may be missing.
 ///
-/// `path` can be a URL, as `str`: `s3://BUCKET/KEY`, `hdfs://NAMESERVICE/PATH`, or `http://HOST/PATH`, which is
-/// only read. Credentials and settings are those of the environment (`AWS_ACCESS_KEY_ID`, `HADOOP_CONF_DIR`
+/// `path` can be a URL, as `str`: `s3://BUCKET/KEY`, `hdfs://NAMESERVICE/PATH`, or `http://HOST/PATH`, which
+/// is only read. Credentials and settings are those of the environment (`AWS_ACCESS_KEY_ID`, `HADOOP_CONF_DIR`
 /// and others); `storage_options`, a dict of settings by name, goes before them.
 #[pyfunction]
 #[pyo3(signature = (path, table=None, *, snapshot=None, writable=false, cache=None, filter_cache=None,
@@ -583,8 +583,8 @@ impl Table {
 
     /// Takes over the HFiles in a directory with one subdirectory for each family, as HBase's bulk loads and
     /// `hregion bulkload` prepare it. The files are moved, not copied, so the directory must be on the same
-    /// file system, or in the same HDFS. Returns the number of files that regions have taken over, and the paths of what was
-    /// passed over.
+    /// file system, or in the same HDFS. Returns the number of files that regions have taken over, and
+    /// the paths of what was passed over.
     fn bulk_load(&self, py: Python<'_>, directory: Target) -> Result<(usize, Vec<PathBuf>)> {
         let directory = self.1.place.beside(directory)?;
         let table = self.table("a bulk load")?;

@@ -74,7 +74,8 @@ impl Blocking {
         Pending { receiver, task: runtime.spawn(task).abort_handle(), deadline, check: None }
     }
 
-    /// As [`start`](Self::start), for a request that changes nothing: the thread that waits for it may end it.
+    /// As [`start`](Self::start), for a request that changes nothing: the thread that waits for it may end
+    /// it.
     pub(crate) fn start_read<T: Send + 'static>(
         &self,
         request: impl Future<Output = io::Result<T>> + Send + 'static,
