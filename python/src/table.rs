@@ -70,7 +70,8 @@ macro_rules! of {
 /// as they are: writes may be missing.
 ///
 /// `path` can be a URL, as `str`: `s3://BUCKET/KEY`, `hdfs://NAMESERVICE/PATH`, or `http://HOST/PATH`, which
-/// is only read. Credentials and settings are those of the environment (`AWS_ACCESS_KEY_ID`, `HADOOP_CONF_DIR`
+/// is only read. Credentials and settings are those of the environment (`AWS_ACCESS_KEY_ID`,
+/// `HADOOP_CONF_DIR`
 /// and others); `storage_options`, a dict of settings by name, goes before them.
 #[pyfunction]
 #[pyo3(signature = (path, table=None, *, snapshot=None, writable=false, cache=None, filter_cache=None,
