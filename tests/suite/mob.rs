@@ -356,7 +356,7 @@ fn no_table_becomes_one_with_mob_files_here() {
     ];
     for changed in changed {
         let error = changed.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.to_string().contains("MOB"), "{error}");
     }
     assert!(!root.join("data/default/u").exists());
