@@ -22,6 +22,9 @@ pub(crate) enum Regions {
 const REGION_INFO: &str = ".regioninfo";
 /// The end of the name of a file beside a region's directory: the region was archived.
 const EMPTIED: &str = ".emptied";
+
+/// The start of the name of the file of an unfinished split or merge.
+const CHANGE: &str = ".change.";
 const TABLE_DESCRIPTOR: &str = ".tabledesc";
 /// The directory of the tables, within the root.
 pub(crate) const DATA: &str = "data";
@@ -212,11 +215,14 @@ pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Co
 }
 
 /// Returns the directories named like regions (HBase: `FSUtils.RegionDirFilter`), but those of which only the
-/// rest is there after the region was archived, in an object store: the next compaction removes it.
+/// rest is there after the region was archived, in an object store: the next compaction removes it. While
+/// there is the file of a split or merge, a directory without a region info is a region that is being made.
 pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
     let fault = |error| CommandError::io("list", table, &error);
     let paths: Vec<PathBuf> = places::list(table).map_err(fault)?.into_iter().map(|(path, _)| path).collect();
     let is_mark = |name: &&OsStr| name.as_encoded_bytes().ends_with(EMPTIED.as_bytes());
+    let is_change = |name: &OsStr| name.as_encoded_bytes().starts_with(CHANGE.as_bytes());
+    let has_changes = paths.iter().filter_map(|path| path.file_name()).any(is_change);
     let marks: Vec<&OsStr> = paths.iter().filter_map(|path| path.file_name()).filter(is_mark).collect();
     let mut found = Vec::new();
     for path in &paths {
@@ -226,7 +232,7 @@ pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
         }
         let is_marked =
             name.to_str().is_some_and(|name| marks.contains(&OsStr::new(&format!(".{name}{EMPTIED}"))));
-        if !is_marked || is_region(path)? {
+        if !(is_marked || has_changes) || is_region(path)? {
             found.push(path.clone());
         }
     }
