@@ -5,7 +5,7 @@ use std::fmt;
 /// Displays bytes as HBase does: printable ASCII characters except the backslash are unchanged, other bytes
 /// are `\xHH`.
 ///
-/// A precision is the number of bytes that are displayed, as in `{:.64}`: `…` stands for others. Cells and
+/// A precision is the number of bytes that are displayed, as in `{:.64}`: `…` replaces the rest. Cells and
 /// their keys pass it on to each of their parts.
 #[derive(Clone, Copy, Debug)]
 pub struct StringBinary<'a>(pub &'a [u8]);

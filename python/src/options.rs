@@ -110,7 +110,7 @@ impl Options {
                     cache = cache.second_tier(local(dir)?, bytes);
                 }
                 let cache = cache.build();
-                // A cache goes on without its second tier; whoever names a directory should know.
+                // A cache works without its second tier, but a given directory must be usable.
                 if let Some(reason) = cache.second_tier_failure() {
                     return Err(Failure::io(format!("second_tier: {reason}")));
                 }
