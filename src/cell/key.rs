@@ -229,8 +229,8 @@ fn len_i64(len: usize) -> i64 {
 }
 
 impl fmt::Display for CellKey {
-    /// The format of HBase: `row/family:qualifier/timestamp/type`. With a precision, up to so many bytes of
-    /// each part.
+    /// Writes the key as HBase does: `row/family:qualifier/timestamp/type`. A precision limits the bytes of
+    /// each part that are written.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (row, family, qualifier) = self.split();
         fmt::Display::fmt(&StringBinary(row), f)?;

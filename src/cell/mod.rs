@@ -135,8 +135,8 @@ impl<'a> CellRef<'a> {
 }
 
 impl fmt::Display for CellRef<'_> {
-    /// The format of HBase: `row/family:qualifier/timestamp/type/vlen=3/seqid=7`. With a precision, up to so
-    /// many bytes of each part.
+    /// Writes the cell as HBase does: `row/family:qualifier/timestamp/type/vlen=3/seqid=7`. A precision
+    /// limits the bytes of each part of the key that are written.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self.key, f)?;
         write!(f, "/vlen={}/seqid={}", self.value.len(), self.seq_id)

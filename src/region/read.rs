@@ -122,14 +122,17 @@ impl RegionCore {
     /// filters have seen the former. After an error the row is empty: a name of a file is no value.
     #[inline]
     pub(super) fn read_mob(&self, cache_blocks: bool, row: &mut RowBuf) -> Result<()> {
-        if self.may_have_mob && row.as_row().cells().any(is_mob_reference) {
-            return self.read_mob_cells(cache_blocks, row).inspect_err(|_| row.clear());
+        match self.may_have_mob {
+            true => self.read_mob_cells(cache_blocks, row).inspect_err(|_| row.clear()),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     #[cold]
     fn read_mob_cells(&self, cache_blocks: bool, row: &mut RowBuf) -> Result<()> {
+        if !row.as_row().cells().any(is_mob_reference) {
+            return Ok(());
+        }
         let mut whole = RowBuf::new();
         whole.begin(self.max_row_bytes);
         for cell in row.as_row().cells() {

@@ -271,15 +271,7 @@ impl RegionOptions {
         family: &[u8],
         report: &mut dyn FnMut(&Path, Result<VerifyReport>),
     ) -> Option<Error> {
-        let mut found = self.files.verify(&path);
-        if found.as_ref().is_err_and(Error::is_not_found)
-            && let Some(archived) = archived_path(&path)
-        {
-            let again = self.files.verify(&archived);
-            if !again.as_ref().is_err_and(Error::is_not_found) {
-                (path, found) = (archived, again);
-            }
-        }
+        let found = self.verify_where_it_is(&mut path);
         let is_sound = found.as_ref().is_ok_and(|found| found.faults.is_empty());
         report(&path, found);
         if !is_sound {
@@ -304,15 +296,19 @@ impl RegionOptions {
     ) {
         let (mut files, mut all_sound) = (files.to_vec(), true);
         for file in &mut files {
-            let mut found = self.files.verify(&file.path);
-            if found.as_ref().is_err_and(Error::is_not_found) && self.follow_archived(slice::from_mut(file)) {
-                found = self.files.verify(&file.path);
-            }
+            let found = self.verify_where_it_is(&mut file.path);
             all_sound &= found.as_ref().is_ok_and(|found| found.faults.is_empty());
             report(&file.path, found);
         }
         let mut opened = open_files(&self.files, &files);
-        while opened.as_ref().is_err_and(Error::is_not_found) && self.follow_archived(&mut files) {
+        while opened.as_ref().is_err_and(Error::is_not_found) {
+            let mut has_any = false;
+            for file in &mut files {
+                has_any |= self.follow_archived(&mut file.path);
+            }
+            if !has_any {
+                break;
+            }
             opened = open_files(&self.files, &files);
         }
         match opened {
@@ -326,21 +322,23 @@ impl RegionOptions {
         }
     }
 
-    /// Sets the paths of files that another process has moved to the archive to those there. Returns whether
-    /// there are any.
-    fn follow_archived(&self, files: &mut [StoreFileInfo]) -> bool {
-        let storage = &**self.file_storage();
-        let mut has_any = false;
-        for file in files {
-            let is_missing =
-                storage.open(&file.path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-            let archived = archived_path(&file.path).filter(|path| is_missing && storage.open(path).is_ok());
-            if let Some(archived) = archived {
-                file.path = archived;
-                has_any = true;
-            }
+    /// Verifies a file, in the archive if another process has moved it there. Sets the path to that of the
+    /// file.
+    fn verify_where_it_is(&self, path: &mut PathBuf) -> Result<VerifyReport> {
+        let found = self.files.verify(&*path);
+        match found {
+            Err(error) if error.is_not_found() && self.follow_archived(path) => self.files.verify(&*path),
+            found => found,
         }
-        has_any
+    }
+
+    /// Sets the path of a file that another process has moved to the archive to the one there. Returns
+    /// whether it did.
+    fn follow_archived(&self, path: &mut PathBuf) -> bool {
+        let storage = &**self.file_storage();
+        let is_missing = storage.open(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let archived = archived_path(path).filter(|archived| is_missing && storage.open(archived).is_ok());
+        archived.map(|archived| *path = archived).is_some()
     }
 }
 

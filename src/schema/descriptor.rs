@@ -257,13 +257,18 @@ impl TableDescriptor {
         settings.is_some_and(|settings| settings.flag("IS_MOB") == Some(true))
     }
 
+    /// Returns the first family whose large values are in MOB files.
+    pub(crate) fn mob_family(&self) -> Option<&Family> {
+        self.families().find(|family| self.has_mob(family.name()))
+    }
+
     /// Fails if the table has values in MOB files, which are only read.
     ///
     /// # Errors
     ///
     /// Then, with the name of the family.
     pub(crate) fn refuse_mob(&self) -> Result<(), Corruption> {
-        let Some(family) = self.families().find(|family| self.has_mob(family.name())) else { return Ok(()) };
+        let Some(family) = self.mob_family() else { return Ok(()) };
         Err(Corruption::Unsupported {
             what: "change of a table with values in MOB files: family",
             name: StringBinary(family.name()).to_string().into(),

@@ -2,7 +2,6 @@
 //! (HBase: `HMobStore`, `MobUtils`).
 #![warn(clippy::indexing_slicing)]
 
-use crate::binary::StringBinary;
 use crate::cell::{CellRef, Tags};
 use crate::coding::Cursor;
 use crate::error::{Corruption, Error, Result};
@@ -98,7 +97,7 @@ impl MobFiles {
         take: impl FnOnce(CellRef<'_>) -> Result<R>,
     ) -> Result<R> {
         let reference = MobReference::parse(cell.value(), cell.tags()).map_err(|corruption| {
-            let message = format!("the value of {} in a MOB file: {corruption}", StringBinary(cell.row()));
+            let message = format!("the value of {cell:.64} in a MOB file: {corruption}");
             Error::locating(corruption.kind(), message)
         })?;
         let mut opens = 1;
@@ -150,8 +149,8 @@ impl MobFiles {
             }
         }
         let [first, second] = &paths;
-        let message =
-            format!("the value of {} is in a MOB file that is missing, also at {}", cell, second.display());
+        let second = second.display();
+        let message = format!("the value of {cell:.64} is in a MOB file that is missing, also at {second}");
         Err(not_found(first, message))
     }
 

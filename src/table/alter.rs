@@ -192,9 +192,7 @@ impl TableChanges {
 
 /// Fails if values of the table would be in MOB files, which are only read here.
 pub(super) fn refuse_new_mob(descriptor: &TableDescriptor) -> Result<()> {
-    let Some(family) = descriptor.families().find(|family| descriptor.has_mob(family.name())) else {
-        return Ok(());
-    };
+    let Some(family) = descriptor.mob_family() else { return Ok(()) };
     let name = StringBinary(family.name());
     let message = format!("IS_MOB of family {name} is not supported: values in MOB files are only read");
     Err(Error::locating(ErrorKind::Unsupported, message))

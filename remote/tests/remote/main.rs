@@ -18,5 +18,6 @@ mod object_snapshots;
 mod object_splits;
 mod object_writes;
 mod support;
+mod tables;
 #[cfg(feature = "http")]
 mod web;

@@ -1,35 +1,20 @@
 //! Snapshots of a table in a bucket are taken, cloned, exported and deleted.
 
-use crate::fake_s3::{FakeS3, Manner};
+use crate::fake_s3::FakeS3;
 use crate::history::{Attempt, Rows, put, table_rows, turns};
-use crate::support::{moto, options as remote_options, options_at};
-use hregion::{
-    Compaction, Error, ErrorKind, Family, FileHandles, Region, RegionOptions, Result, Storage as _, Table,
-};
-use hregion_remote::{RemoteOptions, RemoteStorage};
-use std::error::Error as _;
-use std::io;
-use std::iter::repeat_n;
+use crate::support::{held_at, moto, options_at, patient};
+use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepare, write};
+use hregion::{Compaction, Error, ErrorKind, Region, RegionOptions, Result, Storage as _, Table};
+use hregion_remote::RemoteStorage;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-const ROOT: &str = "s3://bucket/root";
+/// Another root directory, to which snapshots are exported.
 const OTHER: &str = "s3://bucket/other";
 
-fn client_with(server: &FakeS3, change: impl FnOnce(RemoteOptions) -> RemoteOptions) -> Arc<RemoteStorage> {
-    Arc::new(change(remote_options(server)).build().unwrap())
-}
-
-fn client(server: &FakeS3) -> Arc<RemoteStorage> {
-    client_with(server, |options| options)
-}
-
-/// As in a process of its own.
-fn options(storage: Arc<RemoteStorage>) -> RegionOptions {
-    let handles = FileHandles::with_capacity(100);
-    Region::options().storage(storage).file_handles(&handles).compaction_enabled(false)
-}
+/// The split keys of the table.
+const SPLITS: [&str; 1] = ["m"];
 
 fn open(storage: Arc<RemoteStorage>, root: &str, name: &str) -> Result<Table> {
     Table::open_with(root, name, options(storage).writable(true))
@@ -48,37 +33,9 @@ fn rows_of_table(storage: Arc<RemoteStorage>, root: &str, name: &str) -> Option<
 fn rows_of_snapshot(options: RegionOptions, root: &str, name: &str) -> Option<Rows> {
     match Table::open_snapshot_with(root, name, options) {
         Ok(table) => Some(table_rows(&table)),
-        Err(error) if is_not_found(&error) => None,
+        Err(error) if error.is_not_found() => None,
         Err(error) => panic!("{error}"),
     }
-}
-
-fn is_not_found(error: &Error) -> bool {
-    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    source.is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
-}
-
-/// Creates a table with rows in files and in logs.
-fn prepare(storage: Arc<RemoteStorage>, root: &str) -> Attempt {
-    let mut attempt = Attempt::default();
-    let tracked =
-        |name: &str| Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE");
-    let table =
-        Table::create_with(root, "t", &[tracked("f"), tracked("g")], &["m"], options(storage)).unwrap();
-    for (row, value) in [("a", "1"), ("x", "1"), ("b", "1"), ("b", "2"), ("y", "2")] {
-        write(&mut attempt, &table, row, value).unwrap();
-        if value == "1" {
-            table.flush().unwrap();
-        }
-    }
-    for region in table.regions() {
-        table.region(region.start_key()).unwrap().abort().unwrap();
-    }
-    attempt
-}
-
-fn write(attempt: &mut Attempt, table: &Table, row: &str, value: &str) -> Result<()> {
-    attempt.write(&table.region(row)?, row, Some(value))
 }
 
 /// Takes a snapshot of the table, moves its files to the archive, makes a table of it, copies it to another
@@ -93,14 +50,6 @@ fn run(attempt: &mut Attempt, storage: &Arc<RemoteStorage>) -> Result<()> {
     Table::export_snapshot_with(ROOT, "s", OTHER, options())?;
     Table::delete_snapshot_with(ROOT, "s", options())?;
     table.close()
-}
-
-/// Frees all locks, as of processes that are known to be dead.
-fn free_locks(server: &FakeS3) {
-    let client = client(server);
-    for key in server.keys().iter().filter(|key| key.ends_with(".hregion.lock")) {
-        client.end_writing(Path::new(&format!("s3://bucket/{key}"))).unwrap();
-    }
 }
 
 /// Checks what there is, when any call has failed: each part is whole, or not there. Returns whether there
@@ -204,7 +153,7 @@ fn check(server: &FakeS3, attempt: &Attempt, then: &Rows, context: &str) {
 #[test]
 fn snapshots_are_taken_cloned_exported_and_deleted() {
     let server = FakeS3::start();
-    let mut attempt = prepare(client(&server), ROOT);
+    let mut attempt = prepare(client(&server), ROOT, &SPLITS);
     let then = attempt.acknowledged.clone();
     free_locks(&server);
     run(&mut attempt, &client(&server)).unwrap();
@@ -236,7 +185,7 @@ fn snapshots_are_made_in_a_bucket_of_moto() {
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let base = format!("s3://snapshots/{}", time.as_nanos());
     let (root, other) = (format!("{base}/root"), format!("{base}/other"));
-    let expected = prepare(client(), &root).acknowledged;
+    let expected = prepare(client(), &root, &SPLITS).acknowledged;
     for name in ["", "/data/default/t"] {
         let dir = format!("{root}{name}");
         for entry in client().list_dir(Path::new(&dir)).unwrap() {
@@ -269,7 +218,7 @@ fn a_run_is_cut_off_at_each_request() {
     for is_made in [false, true] {
         for at in turns(if is_made { 30 } else { 1 }, 61) {
             let server = FakeS3::start();
-            let mut attempt = prepare(client(&server), ROOT);
+            let mut attempt = prepare(client(&server), ROOT, &SPLITS);
             let then = attempt.acknowledged.clone();
             free_locks(&server);
             server.die_at(at, is_made);
@@ -289,30 +238,17 @@ fn a_run_is_cut_off_at_each_request() {
 /// One request fails, or as many as are repeated, so that the caller sees errors.
 #[test]
 fn each_request_of_a_run_fails_in_turn() {
-    let bad = [
-        Manner::Fails(503),
-        Manner::FailsAfter(500),
-        Manner::DropsAfter,
-        Manner::HangsAfter,
-        Manner::Hangs,
-        Manner::Cuts,
-    ];
     let mut failures = 0;
-    for ((first, manner), count) in (1..).zip(bad).flat_map(|turn| [(turn, 1), (turn, 20)]) {
+    for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
         for at in turns(first * 29, 397) {
             let server = FakeS3::start();
-            let mut attempt = prepare(client(&server), ROOT);
+            let mut attempt = prepare(client(&server), ROOT, &SPLITS);
             let then = attempt.acknowledged.clone();
             free_locks(&server);
-            server.take_asked();
+            let (result, requests) =
+                fail_at(&server, at, manner, count, |storage| run(&mut attempt, &storage));
             let good = usize::try_from(at).unwrap() - 1;
-            server.behave(repeat_n(Manner::Good, good).chain(repeat_n(manner, count)));
-            let impatient =
-                |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(60));
-            let result = run(&mut attempt, &client_with(&server, impatient));
-            server.behave([]);
             failures += u32::from(result.is_err());
-            let requests = server.take_asked().0;
             let context = format!("request {at}, {count} {manner:?}, {result:?}");
             check(&server, &attempt, &then, &format!("{context}, {:?}", requests.get(good)));
             if requests.len() < good {
@@ -329,22 +265,14 @@ fn each_request_of_a_run_fails_in_turn() {
 fn a_process_that_was_taken_for_dead_goes_on_with_a_run() {
     for at in turns(3, 43) {
         let server = FakeS3::start();
-        let mut attempt = prepare(client(&server), ROOT);
+        let mut attempt = prepare(client(&server), ROOT, &SPLITS);
         let then = attempt.acknowledged.clone();
         free_locks(&server);
-        let good = usize::try_from(at).unwrap() - 1;
-        let slow = |options: RemoteOptions| {
-            options.request_timeout(Duration::from_secs(60)).deadline(Duration::from_secs(60))
-        };
-        let storage = client_with(&server, slow);
-        server.behave(repeat_n(Manner::Good, good).chain([Manner::Waits]));
-        let first = std::thread::spawn(move || {
+        let storage = client_with(&server, patient);
+        let first = held_at(&server, at, move || {
             let result = run(&mut attempt, &storage);
             (attempt, result)
         });
-        while !server.has_waiting() && !first.is_finished() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
         if first.is_finished() {
             let (attempt, result) = first.join().unwrap();
             result.unwrap();

@@ -1,64 +1,21 @@
 //! Regions of a table in a bucket are split and merged.
 
-use crate::fake_s3::{FakeS3, Manner};
+use crate::fake_s3::FakeS3;
 use crate::history::{Attempt, Rows, put, table_rows, turns};
-use crate::support::{held_at, options as remote_options, patient};
-use hregion::{
-    Compaction, Durability, Family, FileHandles, Get, Region, RegionOptions, Result, Scan, Storage as _,
-    Table,
-};
-use hregion_remote::{RemoteOptions, RemoteStorage};
+use crate::support::{held_at, patient};
+use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepare, write};
+use hregion::{Compaction, Durability, Get, Region, Result, Scan, Table};
+use hregion_remote::RemoteStorage;
 use std::collections::BTreeSet;
-use std::iter::repeat_n;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-const ROOT: &str = "s3://bucket/root";
 const TABLE: &str = "root/data/default/t/";
 
 /// The split keys before the change, and the number of regions after it: of a split, and of a merge.
 const CHANGES: [(&[&str], usize); 2] = [(&[], 2), (&["m"], 1)];
 
-fn client_with(server: &FakeS3, change: impl FnOnce(RemoteOptions) -> RemoteOptions) -> Arc<RemoteStorage> {
-    Arc::new(change(remote_options(server)).build().unwrap())
-}
-
-fn client(server: &FakeS3) -> Arc<RemoteStorage> {
-    client_with(server, |options| options)
-}
-
-/// As in a process of its own.
-fn options(storage: Arc<RemoteStorage>) -> RegionOptions {
-    let handles = FileHandles::with_capacity(100);
-    Region::options().storage(storage).file_handles(&handles).compaction_enabled(false)
-}
-
 fn open(storage: Arc<RemoteStorage>, writable: bool) -> Result<Table> {
     Table::open_with(ROOT, "t", options(storage).writable(writable))
-}
-
-/// Creates a table with rows in files and in logs.
-fn prepare(server: &FakeS3, splits: &[&str]) -> Attempt {
-    let mut attempt = Attempt::default();
-    let tracked =
-        |name: &str| Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE");
-    let options = options(client(server));
-    let table = Table::create_with(ROOT, "t", &[tracked("f"), tracked("g")], splits, options).unwrap();
-    for (row, value) in [("a", "1"), ("x", "1"), ("b", "1"), ("b", "2"), ("y", "2")] {
-        write(&mut attempt, &table, row, value).unwrap();
-        if value == "1" {
-            table.flush().unwrap();
-        }
-    }
-    for region in table.regions() {
-        table.region(region.start_key()).unwrap().abort().unwrap();
-    }
-    attempt
-}
-
-fn write(attempt: &mut Attempt, table: &Table, row: &str, value: &str) -> Result<()> {
-    attempt.write(&table.region(row)?, row, Some(value))
 }
 
 /// Splits a table of one region, or merges two.
@@ -79,14 +36,6 @@ fn run(attempt: &mut Attempt, storage: Arc<RemoteStorage>) -> Result<()> {
     table.compact(Compaction::Major)?;
     write(attempt, &table, "x", "5")?;
     table.close()
-}
-
-/// Frees all locks, as of processes that are known to be dead.
-fn free_locks(server: &FakeS3) {
-    let client = client(server);
-    for key in server.keys().iter().filter(|key| key.ends_with(".hregion.lock")) {
-        client.end_writing(Path::new(&format!("s3://bucket/{key}"))).unwrap();
-    }
 }
 
 /// The names in the table's directory, without that of the descriptor.
@@ -149,7 +98,7 @@ fn finish(server: &FakeS3, table: Table, mut expected: Rows, after: usize, conte
 #[test]
 fn regions_are_split_and_merged() {
     let server = FakeS3::start();
-    let expected = prepare(&server, &[]).acknowledged;
+    let expected = prepare(client(&server), ROOT, &[]).acknowledged;
     free_locks(&server);
     let table = open(client(&server), true).unwrap();
     let reader = open(client(&server), false).unwrap();
@@ -188,7 +137,7 @@ fn a_change_is_cut_off_at_each_request() {
         for is_made in [false, true] {
             for at in turns(if is_made { 4 } else { 1 }, 41) {
                 let server = FakeS3::start();
-                let mut attempt = prepare(&server, splits);
+                let mut attempt = prepare(client(&server), ROOT, splits);
                 free_locks(&server);
                 server.die_at(at, is_made);
                 let result = run(&mut attempt, client(&server));
@@ -208,30 +157,17 @@ fn a_change_is_cut_off_at_each_request() {
 /// One request fails, or as many as are repeated, so that the caller sees errors.
 #[test]
 fn each_request_of_a_change_fails_in_turn() {
-    let bad = [
-        Manner::Fails(503),
-        Manner::FailsAfter(500),
-        Manner::DropsAfter,
-        Manner::HangsAfter,
-        Manner::Hangs,
-        Manner::Cuts,
-    ];
     let mut failures = 0;
-    for ((first, manner), count) in (1..).zip(bad).flat_map(|turn| [(turn, 1), (turn, 20)]) {
+    for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
         let (splits, after) = CHANGES[usize::from(first % 2 == 0)];
         for at in turns(first, 197) {
             let server = FakeS3::start();
-            let mut attempt = prepare(&server, splits);
+            let mut attempt = prepare(client(&server), ROOT, splits);
             free_locks(&server);
-            server.take_asked();
+            let (result, requests) =
+                fail_at(&server, at, manner, count, |storage| run(&mut attempt, storage));
             let good = usize::try_from(at).unwrap() - 1;
-            server.behave(repeat_n(Manner::Good, good).chain(repeat_n(manner, count)));
-            let impatient =
-                |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(60));
-            let result = run(&mut attempt, client_with(&server, impatient));
-            server.behave([]);
             failures += u32::from(result.is_err());
-            let requests = server.take_asked().0;
             let context = format!("{splits:?}, request {at}, {count} {manner:?}, {result:?}");
             check(&server, &attempt, after, &format!("{context}, {:?}", requests.get(good)));
             if requests.len() < good {
@@ -249,7 +185,7 @@ fn a_process_that_was_taken_for_dead_goes_on_with_a_change() {
     for (splits, after) in CHANGES {
         for at in turns(3, 23) {
             let server = FakeS3::start();
-            let mut attempt = prepare(&server, splits);
+            let mut attempt = prepare(client(&server), ROOT, splits);
             free_locks(&server);
             let storage = client_with(&server, patient);
             let first = held_at(&server, at, move || {

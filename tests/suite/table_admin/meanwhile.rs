@@ -133,48 +133,46 @@ fn a_table_that_was_deleted_does_not_come_back_by_a_write() {
 /// What another process does to the table in a root.
 type Change = fn(&Path);
 
-/// A storage in which another process changes a table once, right before a directory is listed.
+/// When another process changes a table, while a directory is listed.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// Right before.
+    Before,
+    /// After the names have been read, but before it is found out what they are: those that are gone then are
+    /// left out.
+    During,
+}
+
+/// A storage in which another process changes a table once, while a directory is listed.
 #[derive(Debug)]
-struct BeforeListing {
+struct AtListing {
     local: hregion::LocalStorage,
     root: PathBuf,
     /// The number of listings up to that one.
     left: AtomicUsize,
+    moment: Moment,
     act: Change,
 }
 
-impl Storage for BeforeListing {
-    forward!(local: open create create_new create_log hard_link rename remove remove_dir);
-    forward!(local: sync_file sync_dir create_dir_all lock optional);
-
-    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        let next = |left: usize| left.checked_sub(1);
-        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) == Ok(1) {
-            (self.act)(&self.root);
-        }
-        self.local.list_dir(path)
+impl AtListing {
+    fn new(root: &Path, listing: usize, moment: Moment, act: Change) -> Arc<Self> {
+        let (local, left) = (hregion::LocalStorage, AtomicUsize::new(listing));
+        Arc::new(Self { local, root: root.to_owned(), left, moment, act })
     }
 }
 
-/// A storage in which another process changes a table once, after the names in a directory have been read,
-/// but before it is found out what they are: those that are gone then are left out.
-#[derive(Debug)]
-struct DuringListing {
-    local: hregion::LocalStorage,
-    root: PathBuf,
-    /// The number of listings up to that one.
-    left: AtomicUsize,
-    act: Change,
-}
-
-impl Storage for DuringListing {
+impl Storage for AtListing {
     forward!(local: open create create_new create_log hard_link rename remove remove_dir);
     forward!(local: sync_file sync_dir create_dir_all lock optional);
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        let mut entries = self.local.list_dir(path)?;
         let next = |left: usize| left.checked_sub(1);
-        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) == Ok(1) {
+        let is_now = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) == Ok(1);
+        if is_now && matches!(self.moment, Moment::Before) {
+            (self.act)(&self.root);
+        }
+        let mut entries = self.local.list_dir(path)?;
+        if is_now && matches!(self.moment, Moment::During) {
             (self.act)(&self.root);
             entries.retain(|entry| path.join(&entry.name).exists());
         }
@@ -199,8 +197,7 @@ fn a_descriptor_that_is_replaced_while_it_is_listed_is_read() {
             table.flush().unwrap();
         }
         table.close().unwrap();
-        let (local, root, act) = (hregion::LocalStorage, dir.path().to_owned(), alter as fn(&Path));
-        let storage = Arc::new(DuringListing { local, root, left: AtomicUsize::new(listing), act });
+        let storage = AtListing::new(dir.path(), listing, Moment::During, alter);
         let options = Region::options().storage(Arc::clone(&storage) as _);
         let table = Table::open_with(dir.path(), "t", options).unwrap();
         let mut cells = 0;
@@ -252,9 +249,7 @@ fn a_region_that_is_gone_once_it_is_read_is_not_read_as_an_empty_one() {
                 table.put(Put::new(row).cell_at("f", "q", 5, "v").cell_at("g", "q", 5, "v")).unwrap();
             }
             table.close().unwrap();
-            let root = dir.path().to_owned();
-            let local = hregion::LocalStorage;
-            let storage = Arc::new(BeforeListing { local, root, left: AtomicUsize::new(listing), act });
+            let storage = AtListing::new(dir.path(), listing, Moment::Before, act);
             match count(dir.path(), Arc::clone(&storage) as _) {
                 Ok(cells) => assert!(cells == 4 || Some(cells) == after, "{listing}: {cells} cells"),
                 Err(error) if error.message().contains("another process has split, merged or removed") => {
@@ -320,8 +315,7 @@ fn a_table_that_is_restored_while_it_is_read_is_read_as_one_of_both() {
             table.put(Put::new(row).cell_at("f", "q", 5, "v").cell_at("g", "q", 5, "v")).unwrap();
         }
         table.close().unwrap();
-        let (local, root, act) = (hregion::LocalStorage, dir.path().to_owned(), restore as fn(&Path));
-        let storage = Arc::new(BeforeListing { local, root, left: AtomicUsize::new(listing), act });
+        let storage = AtListing::new(dir.path(), listing, Moment::Before, restore);
         match count(dir.path(), Arc::clone(&storage) as _) {
             Ok(cells) => {
                 assert!([0, 4].contains(&cells), "{listing}: {cells} cells");
@@ -363,8 +357,7 @@ fn a_parent_that_another_process_archives_meanwhile_need_not_be() {
         }
         table.close().unwrap();
         assert!(parent.exists());
-        let (local, root, act) = (hregion::LocalStorage, dir.path().to_owned(), archive as fn(&Path));
-        let storage = Arc::new(BeforeListing { local, root, left: AtomicUsize::new(usize::MAX), act });
+        let storage = AtListing::new(dir.path(), usize::MAX, Moment::Before, archive);
         let options = Region::options().storage(Arc::clone(&storage) as _).writable(true);
         let table = Table::open_with(dir.path(), "t", options).unwrap();
         storage.left.store(listing, Ordering::Relaxed);
@@ -417,8 +410,7 @@ fn a_family_is_read_with_all_of_its_files_or_none() {
             table.flush().unwrap();
         }
         table.close().unwrap();
-        let (local, root, act) = (hregion::LocalStorage, dir.path().to_owned(), delete as fn(&Path));
-        let storage = Arc::new(BeforeListing { local, root, left: AtomicUsize::new(listing), act });
+        let storage = AtListing::new(dir.path(), listing, Moment::Before, delete);
         let cells = count(dir.path(), Arc::clone(&storage) as _).unwrap();
         assert!([1, 4].contains(&cells), "{listing}: {cells} cells");
         numbers[usize::from(cells == 4)] += 1;

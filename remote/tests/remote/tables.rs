@@ -1,0 +1,90 @@
+//! A table in a bucket of the server in this process, and requests of it that fail.
+
+use crate::fake_s3::{FakeS3, Manner};
+use crate::history::Attempt;
+use crate::support::options as remote_options;
+use hregion::{Family, FileHandles, Region, RegionOptions, Result, Storage as _, Table};
+use hregion_remote::{RemoteOptions, RemoteStorage};
+use std::iter::repeat_n;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The root directory of the table.
+pub(crate) const ROOT: &str = "s3://bucket/root";
+
+/// What is no good answer, or none.
+pub(crate) const BAD: [Manner; 6] = [
+    Manner::Fails(503),
+    Manner::FailsAfter(500),
+    Manner::DropsAfter,
+    Manner::HangsAfter,
+    Manner::Hangs,
+    Manner::Cuts,
+];
+
+pub(crate) fn client_with(
+    server: &FakeS3,
+    change: impl FnOnce(RemoteOptions) -> RemoteOptions,
+) -> Arc<RemoteStorage> {
+    Arc::new(change(remote_options(server)).build().unwrap())
+}
+
+pub(crate) fn client(server: &FakeS3) -> Arc<RemoteStorage> {
+    client_with(server, |options| options)
+}
+
+/// As in a process of its own.
+pub(crate) fn options(storage: Arc<RemoteStorage>) -> RegionOptions {
+    let handles = FileHandles::with_capacity(100);
+    Region::options().storage(storage).file_handles(&handles).compaction_enabled(false)
+}
+
+/// Creates a table with rows in files and in logs.
+pub(crate) fn prepare(storage: Arc<RemoteStorage>, root: &str, splits: &[&str]) -> Attempt {
+    let mut attempt = Attempt::default();
+    let tracked =
+        |name: &str| Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE");
+    let table =
+        Table::create_with(root, "t", &[tracked("f"), tracked("g")], splits, options(storage)).unwrap();
+    for (row, value) in [("a", "1"), ("x", "1"), ("b", "1"), ("b", "2"), ("y", "2")] {
+        write(&mut attempt, &table, row, value).unwrap();
+        if value == "1" {
+            table.flush().unwrap();
+        }
+    }
+    for region in table.regions() {
+        table.region(region.start_key()).unwrap().abort().unwrap();
+    }
+    attempt
+}
+
+pub(crate) fn write(attempt: &mut Attempt, table: &Table, row: &str, value: &str) -> Result<()> {
+    attempt.write(&table.region(row)?, row, Some(value))
+}
+
+/// Frees all locks, as of processes that are known to be dead.
+pub(crate) fn free_locks(server: &FakeS3) {
+    let client = client(server);
+    for key in server.keys().iter().filter(|key| key.ends_with(".hregion.lock")) {
+        client.end_writing(Path::new(&format!("s3://bucket/{key}"))).unwrap();
+    }
+}
+
+/// Runs a change of which `count` requests fail, from one with a number on, which counts from 1. Returns its
+/// result, and its requests.
+pub(crate) fn fail_at(
+    server: &FakeS3,
+    request: u64,
+    manner: Manner,
+    count: usize,
+    change: impl FnOnce(Arc<RemoteStorage>) -> Result<()>,
+) -> (Result<()>, Vec<String>) {
+    server.take_asked();
+    let good = usize::try_from(request).unwrap() - 1;
+    server.behave(repeat_n(Manner::Good, good).chain(repeat_n(manner, count)));
+    let impatient = |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(60));
+    let result = change(client_with(server, impatient));
+    server.behave([]);
+    (result, server.take_asked().0)
+}
