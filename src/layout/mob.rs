@@ -4,7 +4,8 @@
 
 use super::durable::list_if_exists;
 use super::family::FamilyDir;
-use super::root::{MOB_DIR, Root, TableDir};
+use super::file_name::{FileName, Target};
+use super::root::{MOB_DIR, Root, TableDir, path_of_family};
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
 use crate::schema::{RegionInfo, TableName, is_legal_name};
@@ -51,6 +52,25 @@ impl MobDirs {
     }
 }
 
+/// Returns the directories of the MOB files of the family in whose directory store files are, and its table;
+/// `None` if it is not that of a family below a root directory with such.
+///
+/// # Errors
+///
+/// If a directory, or the `.regioninfo` of the region, cannot be read.
+pub(crate) fn mob_dirs_of_family(
+    storage: &Arc<dyn Storage>,
+    dir: &Path,
+) -> Result<Option<(MobDirs, TableName)>> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let Some(found) = FamilyDir::of_path(storage, &path_of_family(&**storage, dir)?)? else {
+        return Ok(None);
+    };
+    let FamilyDir { table: TableDir { table, root, .. }, family, .. } = found;
+    let root = root.filter(|root| root.has_namespaces);
+    Ok(root.map(|root| (MobDirs { root, family }, table)))
+}
+
 /// Fails if a name is not that of a MOB file: another one could lead out of the directory.
 pub(crate) fn check_mob_name(name: &str) -> Result<(), Corruption> {
     match super::file_name::is_mob(name) {
@@ -70,11 +90,32 @@ pub(super) fn root_of_mob_file(file: &Path) -> Option<&Path> {
     (mob_region_of(&table).ok()? == name(2)?).then(|| mob.parent()).flatten()
 }
 
-/// A MOB file of a table.
+/// The name of a MOB file, and the table that has it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct MobFileName {
+    pub(crate) table: TableName,
+    pub(crate) file: String,
+}
+
+/// A MOB file of a table, which has values of a family that are too large for its store files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MobFile {
+    /// The family.
+    pub family: String,
+    /// The path of the HFile, after a link has been followed.
+    pub path: PathBuf,
+}
+
+/// An entry of the directory of the MOB files of a table.
 #[derive(Clone, Debug)]
-pub(crate) struct MobFile {
-    pub(crate) family: String,
+pub(crate) struct MobEntry {
+    /// Its path.
     pub(crate) path: PathBuf,
+    /// The name of the file that it is, or to which it links.
+    pub(crate) name: MobFileName,
+    /// The file.
+    pub(crate) file: MobFile,
 }
 
 /// Returns the MOB files of a table, by its directory, with the links of a clone followed, and the faults of
@@ -83,7 +124,10 @@ pub(crate) struct MobFile {
 /// # Errors
 ///
 /// If a directory cannot be listed.
-pub(crate) fn find_mob_files(storage: &Arc<dyn Storage>, table: &Path) -> Result<(Vec<MobFile>, Vec<Error>)> {
+pub(crate) fn find_mob_files(
+    storage: &Arc<dyn Storage>,
+    table: &Path,
+) -> Result<(Vec<MobEntry>, Vec<Error>)> {
     let (mut files, mut faults) = (Vec::new(), Vec::new());
     let Some((root, name)) = place_of(table) else { return Ok((files, faults)) };
     let region = mob_region_of(&name)?;
@@ -98,13 +142,29 @@ pub(crate) fn find_mob_files(storage: &Arc<dyn Storage>, table: &Path) -> Result
             if entry.is_dir || entry.is_hidden() {
                 continue;
             }
-            match family.resolve(&entry, &entry.name.to_string_lossy(), None) {
-                Ok(file) => files.push(MobFile { family: name.to_owned(), path: file.path }),
+            let entry_name = entry.name.to_string_lossy();
+            match family.resolve(&entry, &entry_name, None) {
+                Ok(file) => files.push(MobEntry {
+                    path: family.path().join(&*entry_name),
+                    name: name_of(&entry_name, &family.table.table),
+                    file: MobFile { family: name.to_owned(), path: file.path },
+                }),
                 Err(error) => faults.push(error),
             }
         }
     }
     Ok((files, faults))
+}
+
+/// Returns the name of the MOB file that an entry of a table's directory is, or to which it links.
+fn name_of(entry: &str, table: &TableName) -> MobFileName {
+    let parsed = FileName::parse(entry);
+    let table = match parsed.as_ref().map(FileName::target) {
+        Some(Target::Link { table, .. }) => table,
+        _ => table,
+    };
+    let file = parsed.as_ref().map_or(entry, |parsed| parsed.target().file());
+    MobFileName { table: table.clone(), file: file.to_owned() }
 }
 
 /// Returns the root above a table's directory, and the name of the table.

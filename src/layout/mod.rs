@@ -60,7 +60,10 @@ pub(crate) use file_kind::locate_store_file;
 pub(crate) use file_list::check_file_list;
 pub(crate) use file_name::new_file_name;
 pub(crate) use logs::{LogTree, NewEdits, ServerLog};
-pub(crate) use mob::{MobDirs, check_mob_name, find_mob_files, is_mob_region};
+pub use mob::MobFile;
+pub(crate) use mob::{
+    MobDirs, MobEntry, MobFileName, check_mob_name, find_mob_files, is_mob_region, mob_dirs_of_family,
+};
 pub(crate) use reference::{Half, Reference};
 pub(crate) use region::{
     LOCK, RECOVERED_EDITS, REGION_INFO, RegionDir, check_lock, find_region_info, is_gone, read_region_info,

@@ -88,6 +88,11 @@ pub(crate) fn path_of_table(storage: &dyn Storage, path: &Path) -> Result<PathBu
     path_below_root(storage, path, 0)
 }
 
+/// As [`path_of_region`], for a family's directory.
+pub(super) fn path_of_family(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
+    path_below_root(storage, path, 2)
+}
+
 /// Returns the full path of a root directory.
 ///
 /// # Errors

@@ -6,13 +6,13 @@ use super::{Region, RegionOptions};
 use crate::binary::StringBinary;
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
-use crate::layout::{RegionDir, StoreFileInfo, locate_store_file};
+use crate::layout::{RegionDir, StoreFileInfo, locate_store_file, mob_dirs_of_family};
 use crate::metrics::BlockCounts;
 use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
 use crate::store::Checksums;
 use crate::store::compact::CompactionConfig;
-use crate::store::{OpenedFiles, Store, StoreFile, StoreVersion, open_files};
+use crate::store::{MobFiles, OpenedFiles, Store, StoreFile, StoreVersion, lists_mob_files, open_files};
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +38,7 @@ impl RegionOptions {
         };
         let info = RegionInfo::new(table, Bytes::new(), Bytes::new(), 0)?;
         let parent = path.parent().unwrap_or_else(|| Path::new(""));
+        let mob = self.mob_files(parent, &files, &info)?;
         let dir = RegionDir::of_files(&self.storage, parent, info);
         let states = vec![Arc::new(StoreVersion::new(&family, order, files))];
         let store = Store {
@@ -52,7 +53,7 @@ impl RegionOptions {
             family,
             order,
             options: self.files.clone(),
-            mob: None,
+            mob,
             storage: Arc::clone(&self.storage),
         };
         let (stores, mvcc) = (vec![store], Mvcc::without_writes());
@@ -71,6 +72,18 @@ impl RegionOptions {
             later: None,
             warnings,
         })
+    }
+
+    /// Returns the MOB files of the family in whose directory the files are, if these list any: otherwise no
+    /// tag of a cell is one of HBase's.
+    fn mob_files(&self, dir: &Path, files: &[StoreFile], info: &RegionInfo) -> Result<Option<MobFiles>> {
+        if !files.iter().any(|file| lists_mob_files(file.hfile().file_info())) {
+            return Ok(None);
+        }
+        Ok(Some(match mob_dirs_of_family(&self.storage, dir)? {
+            Some((dirs, table)) => MobFiles::new(Some(dirs), &table, &self.files),
+            None => MobFiles::new(None, info.table(), &self.files),
+        }))
     }
 
     /// Returns the family of all cells, with its given settings. Fails if there are several families.

@@ -36,7 +36,7 @@ mod verify;
 mod view;
 mod write;
 
-pub use crate::layout::FileKind;
+pub use crate::layout::{FileKind, MobFile};
 pub use crate::store::{CellReason, ExplainedCell, ExplainedFile, FileReason};
 pub(crate) use batch::MINI_BATCH;
 pub use check::CheckResult;

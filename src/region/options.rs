@@ -508,7 +508,8 @@ impl RegionOptions {
     /// the name found in the files' cells and keeps everything: cells and versions are hidden only by delete
     /// markers and by the settings of the read. The files may overlap; they are ordered by sequence id, as in
     /// a store. References and links in the directory of a region are followed, and entries there that are no
-    /// store files are left out.
+    /// store files are left out. Values in MOB files (IS_MOB) are read if the first file is under the root
+    /// directory that has them; otherwise reads of them fail.
     ///
     /// # Errors
     ///

@@ -7,17 +7,19 @@ use crate::error::{Corruption, Error, Result};
 use crate::hfile::VerifyReport;
 use crate::io::Storage;
 use crate::layout::{
-    FileKind, RegionDir, Snapshot, SnapshotRegion, StoreFileInfo, archived_path, check_file_list,
-    find_mob_files, find_region_info, has_descriptor_dir, locate_store_file, path_of_table,
+    FileKind, MobFile, MobFileName, RegionDir, Snapshot, SnapshotRegion, StoreFileInfo, archived_path,
+    check_file_list, find_mob_files, find_region_info, has_descriptor_dir, locate_store_file, path_of_table,
     read_descriptor_file, read_region_info,
 };
 use crate::schema::{Family, RegionInfo};
-use crate::store::{StoreFile, open_files};
+use crate::store::{FoundValues, MobFiles, StoreFile, listed_mob_files, open_files};
 use crate::wal::is_log;
 use log_check::LogCheck;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::slice;
+use std::sync::Arc;
 
 /// What is wrong with a file of another family.
 const OTHER_FAMILY: &str = "cells of another family than that of the directory";
@@ -26,7 +28,8 @@ impl RegionOptions {
     /// Verifies a region's directory: reads all of every store file, as [`HFileOptions::verify`] does, and
     /// checks the files of each family against each other. The first and the last cell of a file must be of
     /// its family, and of rows of the region. Follows references and links. Reads recovered edits, too, whose
-    /// rows must be in the region.
+    /// rows must be in the region. Values to which cells refer must be in their MOB files (IS_MOB), of which
+    /// nothing else is verified.
     ///
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
     /// verification, and continues. Returns the faults of family directories and of files in relation to
@@ -43,7 +46,7 @@ impl RegionOptions {
         path: impl AsRef<Path>,
         mut report: impl FnMut(&Path, Result<VerifyReport>),
     ) -> Result<Vec<Error>> {
-        self.verify_families(path.as_ref(), None, &mut report)
+        self.verify_families(path.as_ref(), None, false, &mut report)
     }
 
     /// As [`verify`](Self::verify), for one family.
@@ -57,7 +60,23 @@ impl RegionOptions {
         family: impl AsRef<[u8]>,
         mut report: impl FnMut(&Path, Result<VerifyReport>),
     ) -> Result<Vec<Error>> {
-        self.verify_families(path.as_ref(), Some(family.as_ref()), &mut report)
+        self.verify_families(path.as_ref(), Some(family.as_ref()), false, &mut report)
+    }
+
+    /// As [`verify`](Self::verify), or [`verify_family`](Self::verify_family) for one family, and verifies the
+    /// MOB files (IS_MOB) to which cells refer, each by itself, as
+    /// [`verify_mob_files`](Self::verify_mob_files) does all those of a table.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](Self::verify); if the region has no such family.
+    pub fn verify_with_mob_files(
+        self,
+        path: impl AsRef<Path>,
+        family: Option<&[u8]>,
+        mut report: impl FnMut(&Path, Result<VerifyReport>),
+    ) -> Result<Vec<Error>> {
+        self.verify_families(path.as_ref(), family, true, &mut report)
     }
 
     /// Verifies the MOB files (IS_MOB) of a table, by the directory of the table, each by itself: reads all
@@ -81,10 +100,44 @@ impl RegionOptions {
         let options = self.bounded();
         let storage = options.file_storage();
         let (files, mut faults) = find_mob_files(storage, &path_of_table(&**storage, table.as_ref())?)?;
-        for file in files {
-            faults.extend(options.verify_mob_file(file.path, file.family.as_bytes(), &mut report));
+        for MobFile { family, path } in files.into_iter().map(|entry| entry.file) {
+            faults.extend(options.verify_mob_file(path, family.as_bytes(), &mut report));
         }
         Ok(faults)
+    }
+
+    /// Returns the MOB files of a table, by its directory. Those that are missing are left out.
+    pub(crate) fn mob_files_of(&self, table: &Path) -> Result<Vec<MobFile>> {
+        let storage = self.file_storage();
+        let (files, _) = find_mob_files(storage, &path_of_table(&**storage, table)?)?;
+        Ok(files.into_iter().map(|entry| entry.file).collect())
+    }
+
+    /// Returns the MOB files of a snapshot. Those that are missing are left out.
+    pub(crate) fn mob_files_of_snapshot(&self, snapshot: &Snapshot) -> Result<Vec<MobFile>> {
+        let mut found = Vec::new();
+        for region in snapshot.mob_regions() {
+            let dir = snapshot.region_dir(self.file_storage(), region);
+            for family in dir.families() {
+                let (listed, _) = snapshot.found_files(&dir, region, family.name())?;
+                let name = String::from_utf8_lossy(family.name());
+                let files = listed.files.into_iter();
+                found
+                    .extend(files.map(|file| MobFile { family: name.clone().into_owned(), path: file.path }));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the MOB files to which cells of the HFile at a path refer, by its own list; `None` if it has
+    /// none, but may have such cells.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened, or the list is malformed.
+    pub(crate) fn listed_mob_files(&self, path: &Path) -> Result<Option<Vec<MobFileName>>> {
+        let file = self.files.clone().storage(Arc::clone(self.file_storage())).open(path)?;
+        listed_mob_files(file.file_info()).map_err(|corruption| corruption.at(path, 0))
     }
 
     /// Verifies a file of any [kind](FileKind) that HBase keeps in a root directory. Follows references and
@@ -185,6 +238,7 @@ impl RegionOptions {
         self,
         path: &Path,
         only: Option<&[u8]>,
+        with_mob_files: bool,
         report: &mut dyn FnMut(&Path, Result<VerifyReport>),
     ) -> Result<Vec<Error>> {
         let options = self.bounded();
@@ -204,8 +258,11 @@ impl RegionOptions {
         for family in families {
             match options.list_store_files(&dir, family.name(), &RegionDir::store_files) {
                 Ok(listed) => {
-                    let place = (dir.info(), family.name());
-                    options.verify_files(&listed.files, place, &mut faults, report);
+                    let place = (&dir, family.name());
+                    let mob_files = options.verify_files(&listed.files, place, &mut faults, report);
+                    for path in mob_files.into_iter().filter(|_| with_mob_files) {
+                        faults.extend(options.verify_mob_file(path, family.name(), report));
+                    }
                 }
                 Err(error) => faults.push(error),
             }
@@ -228,7 +285,7 @@ impl RegionOptions {
             match snapshot.found_files(&dir, region, family.name()) {
                 Ok((listed, missing)) => {
                     faults.extend(missing);
-                    let place = (dir.info(), family.name());
+                    let place = (&dir, family.name());
                     options.verify_files(&listed.files, place, &mut faults, report);
                 }
                 Err(error) => faults.push(error),
@@ -287,17 +344,20 @@ impl RegionOptions {
     }
 
     /// Verifies the files of a family of a region, each by itself, against the others, and against its place.
+    /// Returns the MOB files to which cells of the sound ones refer.
     fn verify_files(
         &self,
         files: &[StoreFileInfo],
-        (region, family): (&RegionInfo, &[u8]),
+        (dir, family): (&RegionDir, &[u8]),
         faults: &mut Vec<Error>,
         report: &mut dyn FnMut(&Path, Result<VerifyReport>),
-    ) {
-        let (mut files, mut all_sound) = (files.to_vec(), true);
+    ) -> BTreeSet<PathBuf> {
+        let (mut files, mut unsound) = (files.to_vec(), BTreeSet::new());
         for file in &mut files {
             let found = self.verify_where_it_is(&mut file.path);
-            all_sound &= found.as_ref().is_ok_and(|found| found.faults.is_empty());
+            if !found.as_ref().is_ok_and(|found| found.faults.is_empty()) {
+                unsound.insert(file.path.clone());
+            }
             report(&file.path, found);
         }
         let mut opened = open_files(&self.files, &files);
@@ -314,12 +374,36 @@ impl RegionOptions {
         match opened {
             Ok(opened) => {
                 faults.extend(opened.warnings);
-                faults.extend(opened.files.iter().filter_map(|file| misplaced(file, region, family)));
+                faults.extend(opened.files.iter().filter_map(|file| misplaced(file, dir.info(), family)));
+                let sound = opened.files.iter().filter(|file| !unsound.contains(file.path()));
+                self.verify_references(sound, (dir, family), faults)
             }
             // The fault has been reported for one of the files.
-            Err(_) if !all_sound => {}
-            Err(error) => faults.push(error),
+            Err(_) if !unsound.is_empty() => BTreeSet::new(),
+            Err(error) => {
+                faults.push(error);
+                BTreeSet::new()
+            }
         }
+    }
+
+    /// Looks for the values in MOB files to which cells of store files refer. Returns the MOB files.
+    fn verify_references<'f>(
+        &self,
+        files: impl Iterator<Item = &'f StoreFile>,
+        (dir, family): (&RegionDir, &[u8]),
+        faults: &mut Vec<Error>,
+    ) -> BTreeSet<PathBuf> {
+        if !dir.may_have_mob(family) {
+            return BTreeSet::new();
+        }
+        let mob = MobFiles::new(dir.mob_dirs(family), dir.info().table(), &self.files);
+        let mut found = FoundValues::default();
+        for file in files {
+            faults.extend(mob.find_values(file, &mut found).err());
+        }
+        faults.append(&mut found.faults());
+        found.files
     }
 
     /// Verifies a file, in the archive if another process has moved it there. Sets the path to that of the

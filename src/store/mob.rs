@@ -2,14 +2,16 @@
 //! (HBase: `HMobStore`, `MobUtils`).
 #![warn(clippy::indexing_slicing)]
 
-use crate::cell::{CellRef, Tags};
+use super::version::StoreFile;
+use crate::cache::CacheFill;
+use crate::cell::{CellRef, SeekKey, Tags};
 use crate::coding::Cursor;
 use crate::error::{Corruption, Error, Result};
-use crate::hfile::{HFile, HFileOptions};
-use crate::layout::{MobDirs, check_mob_name};
+use crate::hfile::{FileInfo, HFile, HFileOptions};
+use crate::layout::{MobDirs, MobFileName, check_mob_name};
 use crate::schema::TableName;
 use crate::sync::unpoisoned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -70,6 +72,73 @@ impl<'c> MobReference<'c> {
         let table = tags.find(|tag| tag.tag_type == TABLE_TAG).map(|tag| table_of(tag.value)).transpose()?;
         Ok(Self { len: len.into(), file, table })
     }
+
+    /// Returns the cell with the value of `cell`, if it is the one `found` in the MOB file.
+    fn value_of<'f>(&self, cell: CellRef<'_>, found: Option<CellRef<'f>>) -> Result<CellRef<'f>, Corruption> {
+        let Some(found) = found.filter(|found| found.key().as_bytes() == cell.key().as_bytes()) else {
+            let missing = "the MOB file does not have the cell that a store file has in it";
+            return Err(Corruption::Malformed(missing));
+        };
+        let len = found.value().len() as u64;
+        if len != self.len {
+            let what = "value in a MOB file";
+            return Err(Corruption::Length { what, expected: self.len, found: len });
+        }
+        Ok(found)
+    }
+}
+
+/// Whether a store file lists MOB files to which its cells refer.
+pub(crate) fn lists_mob_files(info: &FileInfo) -> bool {
+    // A single zero is the list of none.
+    info.mob_file_refs().is_some_and(|list| list.len() > 1)
+}
+
+/// Returns the MOB files that a store file lists as those to which its cells refer; `None` if it has no list,
+/// but may have such cells (HBase: `MobUtils.deserializeMobFileRefs`, `MobFileCleanupUtil`).
+pub(crate) fn listed_mob_files(info: &FileInfo) -> Result<Option<Vec<MobFileName>>, Corruption> {
+    if !lists_mob_files(info) {
+        // Cells without tags refer to nothing, and a file that was written for a bulk load has its values.
+        let has_none = info.mob_file_refs().is_some()
+            || info.max_tags_len()?.is_none_or(|len| len == 0)
+            || info.bulkload_timestamp()?.is_some();
+        return Ok(has_none.then(Vec::new));
+    }
+    let list = info.mob_file_refs().unwrap_or_default();
+    let malformed = || Corruption::unknown_name("list of MOB files like", list);
+    let text = std::str::from_utf8(list).map_err(|_| malformed())?;
+    let mut names = Vec::new();
+    for of_table in text.split("//") {
+        let (table, files) = of_table.split_once('/').ok_or_else(malformed)?;
+        let table = table_of(table.as_bytes())?;
+        for file in files.split(',') {
+            check_mob_name(file)?;
+            names.push(MobFileName { table: table.clone(), file: file.to_owned() });
+        }
+    }
+    Ok(Some(names))
+}
+
+/// What was found of the values to which the cells of store files refer.
+#[derive(Debug, Default)]
+pub(crate) struct FoundValues {
+    /// The MOB files, where they are, also those that cannot be read.
+    pub(crate) files: BTreeSet<PathBuf>,
+    /// Why values are not there: for each MOB file, or store file with malformed references, the first fault.
+    faults: BTreeMap<PathBuf, Error>,
+    /// The MOB files that are missing, not to be looked for again.
+    missing: BTreeSet<(Option<TableName>, String)>,
+}
+
+impl FoundValues {
+    /// Returns why values are not there, for each file once.
+    pub(crate) fn faults(&mut self) -> Vec<Error> {
+        std::mem::take(&mut self.faults).into_values().collect()
+    }
+
+    fn add(&mut self, path: &Path, fault: Error) {
+        self.faults.entry(path.to_owned()).or_insert(fault);
+    }
 }
 
 fn table_of(name: &[u8]) -> Result<TableName, Corruption> {
@@ -100,9 +169,81 @@ impl MobFiles {
             let message = format!("the value of {cell:.64} in a MOB file: {corruption}");
             Error::locating(corruption.kind(), message)
         })?;
+        self.look_up(&reference, cell, cache_blocks, |path, found| {
+            let found = found.map_err(|corruption| corruption.at(path, 0))?;
+            take(found.with_seq_id(cell.seq_id()))
+        })
+    }
+
+    /// Looks for each value to which a cell of a store file refers. What is wrong with a MOB file by itself is
+    /// left to its own verification.
+    ///
+    /// # Errors
+    ///
+    /// If the store file cannot be read.
+    pub(crate) fn find_values(&self, file: &StoreFile, found: &mut FoundValues) -> Result<()> {
+        let tags =
+            file.hfile().file_info().max_tags_len().map_err(|corruption| corruption.at(file.path(), 0))?;
+        if tags.is_none_or(|len| len == 0) {
+            return Ok(());
+        }
+        let mut cells = file.scanner(None, false);
+        cells.set_cache_fill(CacheFill::Nothing);
+        let mut has_next = cells.seek(&SeekKey::new())?;
+        while has_next {
+            if let Some(cell) = cells.peek().filter(|cell| is_mob_reference(*cell)) {
+                self.find_value(file.path(), cell, found);
+            }
+            has_next = cells.advance()?;
+        }
+        Ok(())
+    }
+
+    fn find_value(&self, store_file: &Path, cell: CellRef<'_>, found: &mut FoundValues) {
+        let reference = match MobReference::parse(cell.value(), cell.tags()) {
+            Ok(reference) => reference,
+            Err(corruption) => return found.add(store_file, corruption.at(store_file, 0)),
+        };
+        let name = || (reference.table.clone(), reference.file.to_owned());
+        if !found.missing.is_empty() && found.missing.contains(&name()) {
+            return;
+        }
+        let looked_up = self.look_up(&reference, cell, false, |path, value| {
+            Ok((path.to_owned(), value.err().map(|corruption| corruption.at(path, 0))))
+        });
+        match looked_up {
+            Ok((path, fault)) => {
+                if let Some(fault) = fault {
+                    found.add(&path, fault);
+                }
+                found.files.insert(path);
+            }
+            Err(error) if error.is_not_found() => {
+                found.missing.insert(name());
+                let path = error.path().unwrap_or(store_file).to_owned();
+                found.add(&path, error);
+            }
+            Err(error) => match error.path() {
+                Some(path) => {
+                    found.files.insert(path.to_owned());
+                }
+                None => found.add(store_file, error),
+            },
+        }
+    }
+
+    /// Passes the path of the MOB file of a reference to `take`, and the cell there with the value of `cell`,
+    /// or why there is none.
+    fn look_up<R>(
+        &self,
+        reference: &MobReference<'_>,
+        cell: CellRef<'_>,
+        cache_blocks: bool,
+        take: impl FnOnce(&Path, Result<CellRef<'_>, Corruption>) -> Result<R>,
+    ) -> Result<R> {
         let mut opens = 1;
         loop {
-            let file = self.file(&reference, cell)?;
+            let file = self.file(reference, cell)?;
             let mut scanner = file.scanner().cache_blocks(cache_blocks);
             match scanner.seek(cell.key()) {
                 // It was moved since it was opened, in a storage where that ends its use.
@@ -114,25 +255,14 @@ impl MobFiles {
                 Err(error) => return Err(error),
                 Ok(_) => {}
             }
-            let Some(found) = scanner.peek().filter(|found| found.key().as_bytes() == cell.key().as_bytes())
-            else {
-                let missing = "the MOB file does not have the cell that a store file has in it";
-                return Err(Corruption::Malformed(missing).at(file.path(), 0));
-            };
-            let len = found.value().len() as u64;
-            if len != reference.len {
-                let what = "value in a MOB file";
-                let corruption = Corruption::Length { what, expected: reference.len, found: len };
-                return Err(corruption.at(file.path(), 0));
-            }
-            return take(found.with_seq_id(cell.seq_id()));
+            return take(file.path(), reference.value_of(cell, scanner.peek()));
         }
     }
 
     /// Opens the file of a reference, or returns it if it is open: it has not changed, wherever it is now.
     fn file(&self, reference: &MobReference<'_>, cell: CellRef<'_>) -> Result<HFile> {
         let Some(dirs) = &self.dirs else {
-            let message = "the region is not under a root directory with MOB files";
+            let message = "the store files are not under a root directory, which has the MOB files";
             return Err(not_found(Path::new(reference.file), message.to_owned()));
         };
         let dirs = dirs.of(reference.table.as_ref().unwrap_or(&self.table))?;
@@ -195,6 +325,34 @@ mod tests {
         let reference = MobReference { len: 7, file: NAME, table: Some(table) };
         assert_eq!(parse(&value, &tags), Ok(reference));
         assert_eq!(parse(&value, &[]).unwrap().table, None);
+    }
+
+    #[test]
+    fn a_store_file_lists_the_mob_files_of_several_tables() {
+        let listed = |entries: &[(&str, &[u8])]| {
+            let entries = entries.iter().map(|(name, value)| (name.as_bytes(), *value));
+            listed_mob_files(&FileInfo::of(entries).unwrap())
+        };
+        let name = |table: &str, file: &str| MobFileName {
+            table: TableName::parse(table).unwrap(),
+            file: file.to_owned(),
+        };
+        let other = format!("{NAME}_{}", "0a".repeat(16));
+        let list = format!("t/{NAME},{other}//ns:u/{NAME}");
+        let names = vec![name("t", NAME), name("t", &other), name("ns:u", NAME)];
+        assert_eq!(listed(&[("MOB_FILE_REFS", list.as_bytes())]), Ok(Some(names)));
+        assert_eq!(listed(&[("MOB_FILE_REFS", b"\0")]), Ok(Some(Vec::new())));
+        // Without a list, cells with tags may refer to any.
+        let tags = ("hfile.MAX_TAGS_LEN", &9_i32.to_be_bytes()[..]);
+        assert_eq!(listed(&[tags]), Ok(None));
+        assert_eq!(listed(&[tags, ("BULKLOAD_TIMESTAMP", &5_i64.to_be_bytes())]), Ok(Some(Vec::new())));
+        assert_eq!(listed(&[]), Ok(Some(Vec::new())));
+        for bad in
+            ["t", "t/", "t/../x", &format!("t/{NAME}//"), &format!("a:b:c/{NAME}"), &format!("/{NAME}")]
+        {
+            assert!(listed(&[("MOB_FILE_REFS", bad.as_bytes())]).is_err(), "{bad}");
+        }
+        assert!(listed(&[("MOB_FILE_REFS", b"t/\xff")]).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod settings;
 mod version;
 mod write;
 
-pub(crate) use mob::{MobFiles, is_mob_reference};
+pub(crate) use mob::{FoundValues, MobFiles, is_mob_reference, listed_mob_files, lists_mob_files};
 pub use read::explain::{CellReason, ExplainedCell, ExplainedFile, FileReason};
 pub(crate) use read::explain::{ReturnedCells, StoreExplainer};
 pub use read::{HFileHalf, HFileHalfScanner};

@@ -4,6 +4,7 @@ use super::Table;
 use super::regions::RegionSource;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hfile::VerifyReport;
+use crate::layout::MobFile;
 use crate::schema::RegionInfo;
 use std::path::Path;
 
@@ -61,6 +62,24 @@ impl Table {
             Some(RegionSource::Snapshot(snapshot, _)) => {
                 Ok(options.verify_mob_of_snapshot(snapshot, &mut report))
             }
+        }
+    }
+
+    /// Returns the MOB files (IS_MOB): those of the table's directory below `mobdir`, with the links of a clone
+    /// followed; of a [snapshot](Self::open_snapshot), those that it has, wherever they are now. Those that are
+    /// missing are left out: [`verify_mob_files`](Self::verify_mob_files) names them.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be listed, or a file of a snapshot cannot be examined.
+    pub fn mob_files(&self) -> Result<Vec<MobFile>> {
+        let (regions, options) = (self.0.regions.load(), &self.0.options);
+        match regions.slots.first().map(|slot| &slot.source) {
+            None => Ok(Vec::new()),
+            Some(RegionSource::Dir(region)) => {
+                options.mob_files_of(region.parent().unwrap_or_else(|| Path::new("")))
+            }
+            Some(RegionSource::Snapshot(snapshot, _)) => options.mob_files_of_snapshot(snapshot),
         }
     }
 }

@@ -24,8 +24,9 @@ use std::sync::Arc;
 /// Checks checksums, the order of cells, the index against the blocks, Bloom filters against the cells, and
 /// trailer and file info against the contents. For a region, a table, a namespace or a root directory, checks
 /// every store file, following references and links, the files of a family against each other, and their
-/// first and last cells against the family and the rows of the region, and the MOB files of a table; for a
-/// snapshot, the files that it lists, wherever they are now. Other files of HBase are checked for what they
+/// first and last cells against the family and the rows of the region, and the MOB files of a table, or those
+/// to which the cells of a region or family refer, which must have the values; for a snapshot, the files that
+/// it lists, wherever they are now. Other files of HBase are checked for what they
 /// are: .regioninfo, descriptors, lists of files, recovered edits and logs, whose torn end is a fault only if
 /// they were closed; in directories such as WALs, archive and mobdir, all files below. Continues after a
 /// fault, and with the next file. --no-checksums leaves out the checksums of HFiles.
@@ -65,7 +66,9 @@ enum Part {
     /// An HFile, wherever it is.
     HFile(PathBuf),
     Region(PathBuf),
-    /// A family of a region.
+    /// A region, and the MOB files to which its cells refer.
+    WithMob(PathBuf),
+    /// A family of a region, and the MOB files to which its cells refer.
     Family(PathBuf, Vec<u8>),
     /// A region of a snapshot.
     OfSnapshot(Table, RegionInfo),
@@ -123,7 +126,7 @@ fn find(
             parts.push(Part::MobOfSnapshot(table));
             parts
         }
-        Kind::Region => vec![Part::Region(path.to_owned())],
+        Kind::Region => vec![Part::WithMob(path.to_owned())],
         Kind::Table | Kind::Namespace | Kind::Root => {
             let mut parts = Vec::new();
             for table in tables_below(path, found)? {
@@ -165,7 +168,7 @@ impl Part {
     /// Returns the directory of a region of a table, or of the table.
     fn region(&self) -> Option<&Path> {
         match self {
-            Self::Region(dir) | Self::Family(dir, _) | Self::MobFiles(dir) => Some(dir),
+            Self::Region(dir) | Self::WithMob(dir) | Self::Family(dir, _) | Self::MobFiles(dir) => Some(dir),
             Self::File(_)
             | Self::HFile(_)
             | Self::OfSnapshot(..)
@@ -187,7 +190,8 @@ impl Part {
             }
             Self::File(path) => regions.clone().verify_file(path, report),
             Self::Region(dir) => regions.clone().verify(dir, report),
-            Self::Family(dir, family) => regions.clone().verify_family(dir, family, report),
+            Self::WithMob(dir) => regions.clone().verify_with_mob_files(dir, None, report),
+            Self::Family(dir, family) => regions.clone().verify_with_mob_files(dir, Some(family), report),
             Self::OfSnapshot(table, region) => table.verify_region(region, report),
             Self::MobFiles(table) => regions.clone().verify_mob_files(table, report),
             Self::MobOfSnapshot(table) => table.verify_mob_files(report),

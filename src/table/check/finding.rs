@@ -190,8 +190,16 @@ kinds! {
         "nothing: it is removed or completed when the region or table is next opened, or the operation that \
          was interrupted is repeated; a split or merge that HBase has begun, by HBase: if that is gone, \
          remove the new region's directory";
-    /// MOB files of a table, which are not checked.
-    Unsupported = "unsupported", "nothing: have HBase check the table (hbck)";
+    /// A MOB file to which cells refer does not exist.
+    MissingMobFile = "missing_mob_file",
+        "look for the file in a backup or another root's archive, and copy it to its place; else the values \
+         in it are lost: `hregion verify` of the region names the store file of such a value";
+    /// A MOB file to which no store file of the table refers.
+    UnusedMobFile = "unused_mob_file",
+        "nothing: HBase's cleaner of MOB files archives it, or the store file that refers to it is being \
+         written";
+    /// MOB files of a table to which cells may refer without a list that can be checked.
+    Unsupported = "unsupported", "`hregion verify` reads all cells, and checks that it has their values";
     /// A file that the check needs is damaged or cannot be read.
     Unreadable = "unreadable", "see `hregion verify`; restore the file from a backup";
 }

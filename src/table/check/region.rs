@@ -1,6 +1,7 @@
 //! The directory of one region: its files, and what refers to them.
 
 use super::finding::{FindingKind, Severity};
+use super::mob::MobCheck;
 use super::{Checker, Subject};
 use crate::error::{Error, Result};
 use crate::layout::{FileFaultKind, RegionDir};
@@ -21,12 +22,21 @@ pub(super) struct RegionCheck<'c> {
 }
 
 impl RegionCheck<'_> {
-    pub(super) fn check(&self, checker: &mut Checker<'_>) {
+    /// Checks the directory, and the MOB files to which cells refer, if there may be such.
+    pub(super) fn check(&self, checker: &mut Checker<'_>, mut mob: Option<&mut MobCheck>) {
         let dir = match RegionDir::open(checker.options.file_storage(), self.path) {
             Ok(dir) => dir,
-            Err(error) => return self.add_error(checker, &error),
+            Err(error) => {
+                if let Some(mob) = &mut mob {
+                    mob.set_partial();
+                }
+                return self.add_error(checker, &error);
+            }
         };
         self.files(&dir, checker);
+        if let Some(mob) = mob {
+            mob.region(&dir, self.is_parent, &self.subject(), checker);
+        }
         self.unfinished(&dir, checker);
         if let Err(error) = self.sequence_id(&dir, checker) {
             self.add_error(checker, &error);

@@ -2,6 +2,7 @@
 
 use super::catalog::CatalogRows;
 use super::finding::{FindingKind, Severity};
+use super::mob::MobCheck;
 use super::region::RegionCheck;
 use super::{Checker, Subject, dir_names};
 use crate::binary::{StringBinary, is_hex};
@@ -29,6 +30,17 @@ pub(super) struct TableCheck<'c, 'o> {
     /// The regions that were merged, by the catalog.
     merged: HashSet<&'c RegionInfo>,
     checker: &'c mut Checker<'o>,
+}
+
+/// What the descriptor of a table says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FoundDescriptor {
+    /// Values of a family may be in MOB files.
+    WithMob,
+    /// Nothing of the kind, or there is none.
+    Other,
+    /// Nothing, as it cannot be read, and no region be opened.
+    Damaged,
 }
 
 impl<'c, 'o> TableCheck<'c, 'o> {
@@ -65,7 +77,9 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         let subject = Subject::table(self.name);
         let entries = self.checker.list(&subject, dir);
         let children = self.check_changes(dir, &entries);
-        let has_descriptor = self.check_descriptor(dir);
+        let descriptor = self.check_descriptor(dir);
+        let has_mob = descriptor == FoundDescriptor::WithMob;
+        let mut mob = has_mob.then(|| MobCheck::new(self.name, dir, self.checker));
         let (mut dirs, mut found) = (BTreeSet::new(), Vec::new());
         // Named as in `FSUtils.RegionDirFilter`.
         for name in dir_names(&entries).filter(|name| is_hex(name) && !children.contains(*name)) {
@@ -75,7 +89,11 @@ impl<'c, 'o> TableCheck<'c, 'o> {
                 // It has no row in the catalog, and no cells.
                 Some(info) if is_mob_region(&info) => drop(dirs.remove(name)),
                 Some(info) => found.push((name, info)),
-                None => {}
+                None => {
+                    if let Some(mob) = &mut mob {
+                        mob.set_partial();
+                    }
+                }
             }
         }
         self.leave_out_uncommitted(dir, &mut found);
@@ -95,10 +113,14 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         for (name, info) in found {
             let path = dir.join(name);
             let is_parent = self.check_parent(name, &info, !serving.contains(&info), &path);
-            if has_descriptor {
+            if descriptor != FoundDescriptor::Damaged {
                 let row = self.rows.as_ref().and_then(|rows| rows.get(name).copied());
-                RegionCheck { table: self.name, name, path: &path, is_parent, row }.check(self.checker);
+                let region = RegionCheck { table: self.name, name, path: &path, is_parent, row };
+                region.check(self.checker, mob.as_mut());
             }
+        }
+        if let Some(mob) = mob {
+            mob.finish(self.name, dir, self.checker);
         }
     }
 
@@ -170,29 +192,22 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         });
     }
 
-    /// Returns whether the regions can be opened: false if the descriptor is damaged.
-    fn check_descriptor(&mut self, dir: &Path) -> bool {
+    fn check_descriptor(&mut self, dir: &Path) -> FoundDescriptor {
         let storage = &**self.checker.options.file_storage();
         match read_descriptor(storage, dir, self.name) {
-            Ok(Some(stored)) => {
-                if let Err(error) = stored.refuse_mob() {
-                    let path = error.path().unwrap_or(dir).to_owned();
-                    let message = "values are in MOB files, which are not checked";
-                    self.add(FindingKind::Unsupported, Severity::Warning, &path, message);
-                }
-                true
-            }
+            Ok(Some(stored)) if stored.descriptor().mob_family().is_some() => FoundDescriptor::WithMob,
+            Ok(Some(_)) => FoundDescriptor::Other,
             Ok(None) => {
                 // HBase has the descriptor of its catalog in its code.
                 if !self.name.is_meta() {
                     let message = "no descriptor, so the settings of the families are unknown";
                     self.add(FindingKind::NoDescriptor, Severity::Error, &dir.join(".tabledesc"), message);
                 }
-                true
+                FoundDescriptor::Other
             }
             Err(error) => {
                 self.checker.add_error(&Subject::table(self.name), dir, &error);
-                false
+                FoundDescriptor::Damaged
             }
         }
     }

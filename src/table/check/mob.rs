@@ -1,0 +1,173 @@
+//! The MOB files of a table: those to which its store files refer, and those that are there (HBase:
+//! `MobFileCleanupUtil`).
+
+use super::finding::{FindingKind, Severity};
+use super::{Checker, Subject};
+use crate::layout::{MobDirs, MobEntry, MobFileName, RegionDir, find_mob_files, path_of_table};
+use crate::schema::TableName;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A check of the MOB files of a table. Reads the file infos of store files, and no cells.
+#[derive(Debug)]
+pub(super) struct MobCheck {
+    /// The files in the table's directory of MOB files, listed before the regions: a file that is written
+    /// meanwhile is not among them.
+    entries: Vec<MobEntry>,
+    /// The files to which the store files of a family refer.
+    used: BTreeSet<(String, MobFileName)>,
+    /// Where a file that is missing should be, and of which region, or the parent of others, the cells are.
+    missing: BTreeMap<PathBuf, (Severity, String)>,
+    /// The names of directories that were looked into.
+    listings: BTreeMap<PathBuf, BTreeSet<String>>,
+    /// The number of store files that do not say to which MOB files they refer.
+    unlisted: u64,
+    /// Whether some regions or store files were not read, so that it is not known what nothing refers to.
+    is_partial: bool,
+    /// Whether the table is not under a root directory.
+    has_no_root: bool,
+}
+
+impl MobCheck {
+    /// Lists the MOB files of the table in a directory.
+    pub(super) fn new(table: &TableName, dir: &Path, checker: &mut Checker<'_>) -> Self {
+        let mut check = Self {
+            entries: Vec::new(),
+            used: BTreeSet::new(),
+            missing: BTreeMap::new(),
+            listings: BTreeMap::new(),
+            unlisted: 0,
+            is_partial: false,
+            has_no_root: false,
+        };
+        let (storage, subject) = (checker.options.file_storage(), Subject::table(table));
+        match path_of_table(&**storage, dir).and_then(|dir| find_mob_files(storage, &dir)) {
+            Ok((entries, faults)) => {
+                check.entries = entries;
+                for fault in faults {
+                    let path = fault.path().unwrap_or(dir).to_owned();
+                    match fault.is_not_found() {
+                        true => {
+                            let (kind, severity) = (FindingKind::DanglingLink, Severity::Warning);
+                            checker.add(kind, severity, &subject, &path, fault.message());
+                        }
+                        false => checker.add_error(&subject, &path, &fault),
+                    }
+                }
+            }
+            Err(error) => checker.add_error(&subject, dir, &error),
+        }
+        check
+    }
+
+    /// A region, or some of its store files, could not be read.
+    pub(super) fn set_partial(&mut self) {
+        self.is_partial = true;
+    }
+
+    /// Finds the MOB files to which the store files of a region refer.
+    pub(super) fn region(
+        &mut self,
+        dir: &RegionDir,
+        is_parent: bool,
+        subject: &Subject<'_>,
+        checker: &mut Checker<'_>,
+    ) {
+        let severity = if is_parent { Severity::Warning } else { Severity::Error };
+        for family in dir.families().iter().filter(|family| dir.may_have_mob(family.name())) {
+            // What is wrong with the files of the family is found with those of all families.
+            let Ok(listed) = dir.store_files(family.name()) else {
+                self.is_partial = true;
+                continue;
+            };
+            let Some(mob_dirs) = dir.mob_dirs(family.name()) else {
+                self.has_no_root |= !listed.files.is_empty();
+                continue;
+            };
+            let name = String::from_utf8_lossy(family.name());
+            for file in listed.files {
+                match checker.options.listed_mob_files(&file.path) {
+                    Ok(Some(names)) => {
+                        for mob_file in names {
+                            let place = (severity, subject);
+                            self.find(&mob_dirs, &mob_file, place, checker);
+                            self.used.insert((name.clone().into_owned(), mob_file));
+                        }
+                    }
+                    Ok(None) => self.unlisted += 1,
+                    // Another process has moved it since it was listed.
+                    Err(error) if error.is_not_found() => self.is_partial = true,
+                    Err(error) => {
+                        self.is_partial = true;
+                        let path = error.path().unwrap_or(&file.path).to_owned();
+                        checker.add(FindingKind::Unreadable, severity, subject, &path, error.message());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks for a MOB file where it may be. It is moved from the first place to the second, which is listed
+    /// last.
+    fn find(
+        &mut self,
+        dirs: &MobDirs,
+        file: &MobFileName,
+        (severity, subject): (Severity, &Subject<'_>),
+        checker: &mut Checker<'_>,
+    ) {
+        let places = match dirs.of(&file.table) {
+            Ok(places) => places,
+            Err(error) => return checker.add_error(subject, Path::new(&file.file), &error),
+        };
+        for place in &places {
+            let names = self.listings.entry(place.clone()).or_insert_with(|| {
+                let entries = checker.list(subject, place);
+                entries.iter().filter_map(|entry| entry.utf8_name().map(str::to_owned)).collect()
+            });
+            if names.contains(&file.file) {
+                return;
+            }
+        }
+        let [live, _] = places;
+        let region = subject.region.unwrap_or_default();
+        let known =
+            self.missing.entry(live.join(&file.file)).or_insert_with(|| (severity, region.to_owned()));
+        // Its children need the file, too.
+        if known.0 < severity {
+            *known = (severity, region.to_owned());
+        }
+    }
+
+    /// Adds what was found of all regions.
+    pub(super) fn finish(self, table: &TableName, dir: &Path, checker: &mut Checker<'_>) {
+        for (path, (severity, region)) in self.missing {
+            let message = "cells have values in the MOB file, which is neither there nor in the archive";
+            let subject = Subject::region(table, &region);
+            checker.add(FindingKind::MissingMobFile, severity, &subject, &path, message);
+        }
+        let subject = Subject::table(table);
+        let mut add_unsupported = |message: String| {
+            checker.add(FindingKind::Unsupported, Severity::Warning, &subject, dir, message);
+        };
+        if self.has_no_root {
+            add_unsupported("values are in MOB files, and the table is not under the root with them".into());
+        }
+        if self.unlisted > 0 {
+            let unlisted = self.unlisted;
+            add_unsupported(format!(
+                "{unlisted} store files do not list the MOB files that have their values"
+            ));
+        }
+        // Nothing refers to a file only if all that could is known.
+        if self.is_partial || self.unlisted > 0 {
+            return;
+        }
+        for MobEntry { path, name, file } in self.entries {
+            if !self.used.contains(&(file.family, name)) {
+                let message = "no store file of the table refers to the MOB file";
+                checker.add(FindingKind::UnusedMobFile, Severity::Info, &subject, &path, message);
+            }
+        }
+    }
+}
