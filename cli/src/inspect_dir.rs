@@ -16,7 +16,8 @@ use std::path::Path;
 
 /// Prints a directory.
 pub(crate) fn run(path: &Path, kind: Kind, reading: &FileArgs, out: &mut Output) -> Result<Exit, Failure> {
-    let found = store_files::by_region(path, Some(kind), reading, out)?;
+    let mut found = store_files::by_region(path, Some(kind), reading, out)?;
+    found.extend(store_files::mob_regions(path, Some(kind), reading, out)?);
     let (options, regions) = (reading.options(out)?, reading.region_options(out)?);
     let mut list = Vec::new();
     for RegionFiles { region, families } in &found {

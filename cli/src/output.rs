@@ -4,7 +4,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::progress::Progress;
 use crate::stdout::Stdout;
 use crate::text;
-use hregion::Region;
+use hregion::{HFile, Region};
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -21,6 +21,8 @@ pub(crate) struct Output {
     so_far: Exit,
     /// Whether the warning about checksums was printed.
     has_warned: AtomicBool,
+    /// Whether the warning about values in MOB files was printed.
+    has_warned_of_mob: AtomicBool,
 }
 
 const BUFFER: usize = 128 << 10;
@@ -28,8 +30,9 @@ const BUFFER: usize = 128 << 10;
 impl Output {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
         let out = BufWriter::with_capacity(BUFFER, Stdout::lock());
-        let (progress, has_warned) = (Progress::none(), AtomicBool::new(false));
-        Self { out, json, quiet, progress, so_far: Exit::Done, has_warned }
+        let (has_warned, has_warned_of_mob) = (AtomicBool::new(false), AtomicBool::new(false));
+        let progress = Progress::none();
+        Self { out, json, quiet, progress, so_far: Exit::Done, has_warned, has_warned_of_mob }
     }
 
     /// Whether to write JSON lines.
@@ -82,6 +85,15 @@ impl Output {
     pub(crate) fn warn_of_checksums(&self) {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
             self.warn_always("checksums are not verified, damaged bytes may be returned as data");
+        }
+    }
+
+    /// Warns, once for all files, if cells of a file that is read as it is stored have values in MOB files.
+    pub(crate) fn warn_of_mob(&self, file: &HFile) {
+        // A single zero is the list of none.
+        let has_values = file.file_info().mob_file_refs().is_some_and(|list| list.len() > 1);
+        if has_values && !self.has_warned_of_mob.swap(true, Ordering::Relaxed) {
+            self.warn("values are in MOB files: as stored, cells have the names of these instead");
         }
     }
 

@@ -28,6 +28,8 @@ const CHANGE: &str = ".change.";
 const TABLE_DESCRIPTOR: &str = ".tabledesc";
 /// The directory of the tables, within the root.
 pub(crate) const DATA: &str = "data";
+/// The directory of the MOB files, within the root.
+const MOB: &str = "mobdir";
 const SNAPSHOT_INFO: &str = ".snapshotinfo";
 /// The directory of the snapshots, within the root.
 const SNAPSHOT_DIR: &str = ".hbase-snapshot";
@@ -186,11 +188,29 @@ fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {
     Ok(found)
 }
 
+/// Returns the directory of the MOB files (IS_MOB) of a table, or of all tables of a namespace or of `data`, by
+/// that of the others: `ROOT/mobdir/data/…` for `ROOT/data/…`. `None` if there is none.
+pub(crate) fn mob_dir(dir: &Path) -> Result<Option<PathBuf>, CommandError> {
+    let full = places::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
+    for path in [dir, &full] {
+        // `data`, a namespace in it, or a table in that
+        for data in path.ancestors().take(3).filter(|data| data.ends_with(DATA)) {
+            let root = data.parent().unwrap_or_else(|| Path::new(""));
+            let Ok(below) = path.strip_prefix(root) else { continue };
+            let mob = root.join(MOB).join(below);
+            if probe::is_dir(&mob)? {
+                return Ok(Some(mob));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// Whether a directory has files that are of no store: logs, recovered edits, lists, descriptors, and files
 /// in the archive and MOB files, whose regions have no `.regioninfo`.
 pub(crate) fn is_aside(dir: &Path) -> Result<bool, CommandError> {
     const ASIDE: [&str; 7] =
-        ["recovered.edits", ".filelist", ".tabledesc", "WALs", "oldWALs", "archive", "mobdir"];
+        ["recovered.edits", ".filelist", ".tabledesc", "WALs", "oldWALs", "archive", MOB];
     // The path may be `.` or end so.
     let path = places::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     Ok(path.components().any(|part| ASIDE.iter().any(|name| part.as_os_str() == *name)))

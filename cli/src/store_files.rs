@@ -5,10 +5,12 @@ use crate::failure::{CommandError, Failure};
 use crate::meanwhile::{in_archive, list_again};
 use crate::output::Output;
 use crate::probe;
-use crate::regions::{Regions, is_region, tables_below};
+use crate::regions::{Regions, is_region, open_snapshot, tables_below};
 use crate::source::files_in;
 use crate::target::{self, Kind};
-use hregion::{Region, RegionInfo, RegionOptions};
+use hregion::region::MobFile;
+use hregion::{Region, RegionInfo, RegionOptions, Table};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A store file: an HFile, a reference or a link.
@@ -85,6 +87,45 @@ pub(crate) fn by_region(
             Ok(regions.collect::<Result<Vec<_>, _>>()?.concat())
         }
     }
+}
+
+/// Returns the MOB files (IS_MOB) of a table, a snapshot, a namespace or a root directory, as those of the region
+/// that HBase makes up for those of each table. The links of a clone are followed. Other targets have none.
+pub(crate) fn mob_regions(
+    path: &Path,
+    kind: Option<Kind>,
+    reading: &FileArgs,
+    out: &Output,
+) -> Result<Vec<RegionFiles>, Failure> {
+    let options = || reading.region_options(out);
+    let tables = match target::kind_of(path, kind)? {
+        Kind::Snapshot => vec![open_snapshot(path, options()?)?],
+        kind @ (Kind::Table | Kind::Namespace | Kind::Root) => {
+            let dirs = tables_below(path, kind)?.into_iter();
+            let tables = dirs.map(|dir| Ok::<_, Failure>(Table::open_dir(dir, options()?)?));
+            tables.collect::<Result<_, Failure>>()?
+        }
+        _ => Vec::new(),
+    };
+    let mut regions = Vec::new();
+    for table in tables {
+        let mut families: BTreeMap<String, Vec<StoreFile>> = BTreeMap::new();
+        let region = RegionInfo::new(table.name().clone(), ".mob", "", 0)?;
+        for MobFile { family, path, .. } in table.mob_files()? {
+            let region = Some(region.clone());
+            let file = StoreFile { path, region, family: Some(family.clone().into_bytes()) };
+            families.entry(family).or_default().push(file);
+        }
+        if families.is_empty() {
+            continue;
+        }
+        let families = families.into_iter();
+        let families = families
+            .map(|(family, files)| FamilyFiles { family: Some(family.into_bytes()), files })
+            .collect();
+        regions.push(RegionFiles { region: Some(region), families });
+    }
+    Ok(regions)
 }
 
 /// Returns the files of the regions that serve reads.

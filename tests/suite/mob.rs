@@ -9,8 +9,9 @@ use hregion::cell::from_string_binary;
 use hregion::io::faulty::FaultyStorage;
 use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{
-    BlockCache, CellRef, CellType, Compaction, Error, ErrorKind, Family, Filter, FindingKind, Get, Put,
-    Region, RegionObserver, RegionOptions, Row, Scan, SeekKey, Storage, Table, TableChanges, TimeRange,
+    BlockCache, CellRef, CellType, Compaction, Error, ErrorKind, Family, Filter, FindingKind, Get,
+    HFileWriter, Put, Region, RegionObserver, RegionOptions, Row, Scan, SeekKey, Severity, Storage, Table,
+    TableChanges, TimeRange,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -491,13 +492,223 @@ fn links_to_mob_files_are_verified_as_what_they_lead_to() {
     assert_eq!((verified(&clone), verified(&snapshot)), ((12, 0), (8, 0)));
 }
 
+/// Verifies a region, or a family of it, with its MOB files. Returns their paths, and the faults.
+fn verified_region(dir: &Path, family: Option<&[u8]>) -> (Vec<PathBuf>, Vec<Error>) {
+    let (mut paths, mut faults) = (Vec::new(), Vec::new());
+    let others = Region::options().verify_with_mob_files(dir, family, |path, report| {
+        paths.push(path.to_owned());
+        match report {
+            Ok(report) => faults.extend(report.faults),
+            Err(error) => faults.push(error),
+        }
+    });
+    faults.extend(others.unwrap());
+    (paths, faults)
+}
+
+/// Returns the faults of a region, without those of MOB files by themselves.
+fn faults_of_region(dir: &Path) -> Vec<Error> {
+    let mut faults = Vec::new();
+    let others = Region::options().verify(dir, |_, report| faults.extend(report.unwrap().faults));
+    faults.extend(others.unwrap());
+    faults
+}
+
 #[test]
-fn a_check_says_that_mob_files_are_not_checked() {
-    for name in STAGES {
-        let report = Table::check_root(stage(name).join("root"), Region::options()).unwrap();
-        let others: Vec<_> =
-            report.findings.iter().filter(|finding| finding.kind != FindingKind::Unsupported).collect();
-        assert!(others.is_empty(), "{others:#?}");
-        assert!(!report.findings.is_empty());
+fn a_region_is_verified_with_the_mob_files_of_its_cells() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    copy_dir(&stage("flushed").join("root"), &root);
+    let table = Table::open(&root, "mob").unwrap();
+    let regions: Vec<PathBuf> =
+        table.regions().iter().map(|info| root.join("data/default/mob").join(info.encoded_name())).collect();
+    for region in &regions {
+        // Two store files of each of three families, and a MOB file for each of two families.
+        let (paths, faults) = verified_region(region, None);
+        assert_eq!((paths.len(), faults.len()), (10, 0), "{faults:?}");
+        assert_eq!(paths.iter().filter(|path| path.starts_with(root.join("mobdir"))).count(), 4);
+        assert_eq!(verified_region(region, Some(b"m")).0.len(), 4);
+        assert_eq!(verified_region(region, Some(b"p")).0.len(), 2);
     }
+    for path in mob_files(&root) {
+        let bytes = std::fs::read(&path).unwrap();
+        let of_region = |region: &&PathBuf| {
+            path.to_str().unwrap().ends_with(region.file_name().unwrap().to_str().unwrap())
+        };
+        let region = regions.iter().find(of_region).unwrap();
+        let other = regions.iter().find(|other| *other != region).unwrap();
+        // What is wrong with the file by itself is not what is wrong with the cells.
+        let mut flipped = bytes.clone();
+        flipped[50] ^= 1;
+        std::fs::write(&path, flipped).unwrap();
+        assert_eq!(faults_of_region(region).len(), 0);
+        let (_, faults) = verified_region(region, None);
+        assert!(!faults.is_empty() && faults.iter().all(|fault| fault.path() == Some(&*path)), "{faults:?}");
+        assert_eq!(verified_region(other, None).1.len(), 0);
+        // Once for all values in it.
+        std::fs::remove_file(&path).unwrap();
+        let missing = faults_of_region(region);
+        assert!(missing.len() == 1 && missing[0].is_not_found(), "{missing:?}");
+        assert_eq!(missing[0].path(), Some(&*path));
+        assert_eq!(verified_region(region, None).1.len(), 1);
+        assert_eq!(faults_of_region(other).len(), 0);
+        // A sound file with other values.
+        let files = mob_files(&root);
+        let of_other = files.iter().find(|file| file.parent() == path.parent()).unwrap();
+        std::fs::copy(of_other, &path).unwrap();
+        let lacking = faults_of_region(region);
+        assert!(lacking.len() == 1 && lacking[0].kind() == ErrorKind::Corrupt, "{lacking:?}");
+        assert_eq!(lacking[0].path(), Some(&*path));
+        std::fs::write(&path, bytes).unwrap();
+    }
+}
+
+/// Those of a clone, and of a snapshot, are in the archive.
+#[test]
+fn regions_of_clones_and_snapshots_are_verified_with_their_values() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    copy_dir(&stage("cloned").join("root"), &root);
+    let clone = root.join("data/default/copy");
+    let snapshot = Table::open_snapshot(&root, "shot").unwrap();
+    let of_snapshot = || {
+        let faults = snapshot.regions().into_iter().map(|region| {
+            snapshot.verify_region(&region, |_, report| assert!(report.unwrap().faults.is_empty())).unwrap()
+        });
+        faults.map(|faults| faults.len()).sum::<usize>()
+    };
+    let of_clone = || {
+        let regions = Table::open(&root, "copy").unwrap().regions();
+        let found = regions.iter().map(|info| verified_region(&clone.join(info.encoded_name()), None));
+        found.fold((0, 0), |sum, (paths, faults)| {
+            let mob =
+                paths.iter().filter(|path| path.starts_with(root.join("archive/data/default/mob/d03f")));
+            (sum.0 + mob.count(), sum.1 + faults.len())
+        })
+    };
+    let archived = root.join("archive/data/default/mob/d03fd4b3e06fa777620047d45772c63d");
+    let path = contents(&archived).into_keys().find(|path| path.extension().is_none()).unwrap();
+    let (_, faults) = of_clone();
+    assert_eq!((faults, of_snapshot()), (0, 0));
+    std::fs::remove_file(&path).unwrap();
+    let (_, faults) = of_clone();
+    assert_eq!((faults, of_snapshot()), (1, 1));
+}
+
+#[test]
+fn the_mob_files_of_a_table_are_listed() {
+    for (name, table, count) in [("flushed", "mob", 8), ("cloned", "copy", 12)] {
+        let root = stage(name).join("root");
+        let files = Table::open(&root, table).unwrap().mob_files().unwrap();
+        assert_eq!(files.len(), count);
+        assert!(files.iter().all(|file| file.path.is_file() && ["m", "n"].contains(&&*file.family)));
+    }
+    let snapshot = Table::open_snapshot(stage("cloned").join("root"), "shot").unwrap();
+    assert_eq!(snapshot.mob_files().unwrap().len(), 8);
+    let plain = Table::open(golden::root("testdata/region/split-references/root"), "halves").unwrap();
+    assert_eq!(plain.mob_files().unwrap(), []);
+}
+
+/// The store files of a region, opened without it, have the same values.
+#[test]
+fn store_files_alone_have_the_values_in_mob_files() {
+    let raw = || Scan::new().raw(true).max_versions(u32::MAX);
+    let cells = |region: &Region, scan: Scan| -> Result<Vec<Value>, Error> {
+        let rows: Vec<Row> = region.scan(scan)?.collect::<Result<_, _>>()?;
+        Ok(as_json(&rows))
+    };
+    for (name, table) in [("flushed", "mob"), ("cloned", "copy")] {
+        let root = stage(name).join("root");
+        let open = Table::open(&root, table).unwrap();
+        for info in open.regions() {
+            let region = open.region(info.start_key()).unwrap();
+            for family in ["m", "n", "p"] {
+                let dir = root.join("data/default").join(table).join(info.encoded_name()).join(family);
+                let files: Vec<PathBuf> = contents(&dir).into_keys().collect();
+                let alone = Region::options().open_files(&files).unwrap();
+                let expected = cells(&region, raw().family(family)).unwrap();
+                assert_eq!(cells(&alone, raw()).unwrap(), expected, "{}", dir.display());
+            }
+        }
+    }
+    // Elsewhere their values are not known, and their names are not returned instead.
+    let dir = tempfile::tempdir().unwrap();
+    let root = stage("flushed").join("root/data/default/mob");
+    let (mut with_values, mut failed) = (0, 0);
+    for (path, bytes) in contents(&root) {
+        if !["m", "n"].iter().any(|family| path.parent().unwrap().ends_with(family)) {
+            continue;
+        }
+        let copy = dir.path().join(path.file_name().unwrap());
+        std::fs::write(&copy, bytes).unwrap();
+        with_values += 1;
+        let error = cells(&Region::options().open_files([&copy]).unwrap(), raw()).unwrap_err();
+        failed += usize::from(error.is_not_found() && error.to_string().contains("MOB files"));
+    }
+    assert_eq!((with_values, failed), (8, 8));
+}
+
+/// Returns the findings of a check of a root directory.
+fn findings(root: &Path) -> Vec<(FindingKind, Severity, PathBuf)> {
+    let report = Table::check_root(root, Region::options()).unwrap();
+    report.findings.into_iter().map(|finding| (finding.kind, finding.severity, finding.path)).collect()
+}
+
+#[test]
+fn a_check_finds_mob_files_that_are_missing_or_unused() {
+    for name in STAGES {
+        assert_eq!(findings(&stage(name).join("root")), [], "{name}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    copy_dir(&stage("flushed").join("root"), &root);
+    for path in mob_files(&root) {
+        let aside = dir.path().join("aside");
+        std::fs::rename(&path, &aside).unwrap();
+        assert_eq!(findings(&root), [(FindingKind::MissingMobFile, Severity::Error, path.clone())]);
+        let archived = root.join("archive").join(path.strip_prefix(root.join("mobdir")).unwrap());
+        std::fs::create_dir_all(archived.parent().unwrap()).unwrap();
+        std::fs::rename(&aside, &archived).unwrap();
+        assert_eq!(findings(&root), []);
+        std::fs::rename(&archived, &path).unwrap();
+    }
+    let used = mob_files(&root).swap_remove(0);
+    let name = used.file_name().unwrap().to_str().unwrap();
+    let unused = used.with_file_name(format!("{}{name}", "0".repeat(32)).replacen(&name[..32], "", 1));
+    std::fs::copy(&used, &unused).unwrap();
+    let table = root.join("data/default/mob");
+    let expected = [(FindingKind::UnusedMobFile, Severity::Info, unused)];
+    assert_eq!(findings(&root), expected);
+    let of_table = Table::check_dir(&table, Region::options()).unwrap();
+    assert_eq!(of_table.findings[0].path, expected[0].2);
+    // A store file that does not say what it needs may need any.
+    let region = Table::open(&root, "mob").unwrap().regions()[0].encoded_name();
+    let path = table.join(&region).join("m").join("0a".repeat(16));
+    let mut writer = HFileWriter::options().tags(true).create(&path).unwrap();
+    let key = SeekKey::of(b"row-001", b"m", b"q9", 9, CellType::Put);
+    writer.append(CellRef::new(&key, b"v").with_tag_bytes(&[0, 2, 9, 1]).unwrap()).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(findings(&root), [(FindingKind::Unsupported, Severity::Warning, table)]);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(findings(&root), expected);
+}
+
+/// What it links to is gone, and so is what the cells refer to.
+#[test]
+fn a_check_finds_links_of_clones_to_mob_files_that_are_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    copy_dir(&stage("cloned").join("root"), &root);
+    let archived = root.join("archive/data/default/mob/d03fd4b3e06fa777620047d45772c63d");
+    let path = contents(&archived).into_keys().find(|path| path.extension().is_none()).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let missing = root.join("mobdir").join(path.strip_prefix(root.join("archive")).unwrap());
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let found = findings(&root);
+    let [(kind, severity, link), lost] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((*kind, *severity), (FindingKind::DanglingLink, Severity::Warning));
+    assert!(
+        link.starts_with(root.join("mobdir/data/default/copy")) && link.to_str().unwrap().ends_with(name)
+    );
+    assert_eq!(*lost, (FindingKind::MissingMobFile, Severity::Error, missing));
 }

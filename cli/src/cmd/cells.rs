@@ -82,6 +82,7 @@ fn print(
     let open = |path: &Path| StoredFile::open(path, None, &options, out);
     // Of a directory, the files were listed.
     let stored = if named.is_some() { read_listed(path, open)? } else { open(path)? };
+    out.warn_of_mob(&stored.file);
     examine::walk(&stored, Some(look), named, &args.flags, out)?;
     match &stored.half {
         _ if !args.flags.any_part() => {}

@@ -108,6 +108,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let (paths, places) = inputs(args, out)?;
     for path in &paths {
         let StoredFile { file, half } = StoredFile::open(path, None, &options, out)?;
+        out.warn_of_mob(&file);
         files.push(file);
         halves.push(half);
     }

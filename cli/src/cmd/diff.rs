@@ -104,6 +104,7 @@ fn of_files(args: &Args, out: &mut Output) -> Result<[u64; 2], Failure> {
     let options = args.reading.options(out)?;
     let files =
         [target::open(&args.left, None, &options, out)?, target::open(&args.right, None, &options, out)?];
+    files.iter().for_each(|file| out.warn_of_mob(file));
     let [left, right] = &files;
     let mut diff = Diff::new(args, Some(files.each_ref().map(|file| file.has_seq_ids())));
     diff.order = common_order(&files)?;

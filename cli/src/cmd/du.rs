@@ -7,7 +7,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::places;
 use crate::probe::{self, len_of};
-use crate::regions::{files_below, is_snapshot};
+use crate::regions::{files_below, is_snapshot, mob_dir};
 use crate::store_files::has_store_file_name;
 use crate::target;
 use crate::text;
@@ -29,7 +29,8 @@ use std::sync::Arc;
 /// saves, and the overlap of the files of a family: how many of them a get reads at most, if their Bloom
 /// filters deny nothing. References and links have few bytes and no cells of their own; those of files that
 /// are being written are not known. The timestamps are those of the time range in the file: from 0 on, if it
-/// has a marker that deletes all older versions.
+/// has a marker that deletes all older versions. The MOB files of a table, of a namespace or of `data`, which are
+/// below `mobdir` of the root, are printed after its other files.
 ///
 /// With --blocks, reads the headers of all blocks, and prints for each family how many bytes and blocks there
 /// are of each type (cells, index, Bloom filters …), and how many runs of adjacent blocks they form: few runs
@@ -94,7 +95,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         writeln!(out, "{}", Usage::HEADING)?;
     }
     let (mut blocks, mut samples) = (BlockUsage::default(), Samples::default());
-    for target in &args.targets {
+    for target in &with_mob_dirs(&args.targets)? {
         let files = store_files(target, &storage)?;
         // The directories that the current file is in, from the target down, with what they have so far.
         let mut open: Vec<(PathBuf, Usage)> = Vec::new();
@@ -133,6 +134,25 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         args.targets.iter().try_for_each(|target| balance::print(target, &args.reading, out))?;
     }
     Ok(Exit::Done)
+}
+
+/// Returns the targets, each with the directory of its MOB files after it, unless another target has that.
+fn with_mob_dirs(targets: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    // What cannot be read is an error when its turn comes.
+    let full: Vec<PathBuf> = targets.iter().filter_map(|target| places::full(target).ok()).collect();
+    let mut found: Vec<PathBuf> = Vec::new();
+    for target in targets {
+        found.push(target.clone());
+        if !matches!(probe::is_dir(target), Ok(true)) {
+            continue;
+        }
+        let Some(mob) = mob_dir(target)? else { continue };
+        let place = places::full(&mob).map_err(|error| CommandError::io("open", &mob, &error))?;
+        if !full.iter().any(|other| place.starts_with(other)) {
+            found.push(mob);
+        }
+    }
+    Ok(found)
 }
 
 /// Returns the store files of a target, in the order of their paths.

@@ -76,6 +76,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let Some(keys) = &args.keys else {
         let key = key_of(args.row.as_deref().unwrap_or_default(), args.column.as_deref())?;
         let file = target::open(&args.file, None, &options, out)?;
+        out.warn_of_mob(&file);
         return seek(&file, &key, args, out);
     };
     let file = target::open(&args.file, None, &options.cache(&BlockCache::with_capacity(CACHE)), out)?;

@@ -26,8 +26,8 @@ use std::path::{Path, PathBuf};
 /// markers, from 1970 on. Prints the size distributions of rows, cells, keys and values; the cells per row,
 /// versions per column and ages of cells; and the heaviest rows; for a namespace or a root directory, those
 /// of each table. Memory use does not depend on the amount of data. The size of a cell is that in a block
-/// without encoding: 8 bytes for its lengths, key, value and tags. Regions are read at once on several
-/// threads.
+/// without encoding: 8 bytes for its lengths, key, value and tags; values in MOB files count with the cells
+/// that have them there. Regions are read at once on several threads.
 ///
 /// With --by region or --by file, prints one line for each: how many rows, cells, bytes and delete markers it
 /// has, which part of the cells these markers are, and how many versions a column has on average.
@@ -168,6 +168,9 @@ fn inputs(svg: &Path, args: &Args, out: &Output) -> Result<Vec<PathBuf>, Failure
             inputs.extend(options.hfile_of(&path).ok().flatten());
             inputs.push(path);
         }
+        let mob = store_files::mob_regions(target, *kind, &args.reading, out).unwrap_or_default().into_iter();
+        let mob = mob.flat_map(|region| region.families).flat_map(|family| family.files);
+        inputs.extend(mob.map(|file| file.path));
     }
     Ok(inputs)
 }

@@ -3,14 +3,14 @@
 use super::region::{RegionOverview, entries, families_json, name};
 use super::total::Total;
 use crate::failure::CommandError;
-use crate::regions::has_digits_of_region;
+use crate::regions::{has_digits_of_region, mob_dir};
 use crate::text;
 use hregion::cell::StringBinary;
 use hregion::locator::{RegionInconsistency, check_region_chain, serving};
 use hregion::{ErrorKind, RegionInfo, RegionOptions, Table};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A table.
 #[derive(Debug)]
@@ -37,7 +37,9 @@ impl TableOverview {
             faults.extend(fault);
             regions.push(region);
         }
-        let known = || regions.iter().filter_map(|region| region.info.clone());
+        // The region of the MOB files, of which a clone has the directory, has no rows.
+        let has_rows = |info: &RegionInfo| info.region_id() != 0 || info.start_key() != b".mob";
+        let known = || regions.iter().filter_map(|region| region.info.clone()).filter(has_rows);
         let (serving, gaps) = if known().next().is_none() {
             (Vec::new(), Vec::new())
         } else {
@@ -54,6 +56,10 @@ impl TableOverview {
             }
         };
         let table = known().next().map(|info| info.table().to_string());
+        match mob_dir(&path) {
+            Ok(dir) => add_mob(dir.as_deref(), &mut regions, options, faults),
+            Err(fault) => faults.push(fault),
+        }
         for region in &mut regions {
             region.serves = region.info.as_ref().is_some_and(|info| serving.contains(info));
         }
@@ -111,5 +117,27 @@ impl TableOverview {
         };
         let (start, end) = (StringBinary(start).to_string(), StringBinary(end).to_string());
         json!({ "kind": kind, "start": start, "end": end, "regions": regions })
+    }
+}
+
+/// Adds the region of the MOB files of a table, by their directory. It serves no rows. What the directory of a
+/// clone has of it, its `.regioninfo`, is no other region.
+fn add_mob(
+    dir: Option<&Path>,
+    regions: &mut Vec<RegionOverview>,
+    options: &RegionOptions,
+    faults: &mut Vec<CommandError>,
+) {
+    let Some(dir) = dir else { return };
+    for path in entries(dir, true, faults) {
+        let (mut region, fault) = RegionOverview::open(path, options);
+        faults.extend(fault);
+        if let Some(at) = regions.iter().position(|other| other.encoded() == region.encoded()) {
+            region.info = region.info.or_else(|| regions[at].info.clone());
+            if entries(&regions[at].path, true, faults).is_empty() {
+                regions.remove(at);
+            }
+        }
+        regions.push(region);
     }
 }

@@ -129,7 +129,8 @@ function tableSection(shown, width) {
   parts.push(figure(caption, strip(shown, width), legend(families)));
   if (others.length > 0) {
     const buttons = others.map(([region, at]) => link(region.encoded, () => openRegion(at, "files")));
-    const why = "Regions that serve no reads, as they were split or merged, or are not complete: ";
+    const why = "Regions that serve no reads, as they were split or merged, are not complete, or have the MOB "
+      + "files: ";
     parts.push(make("p", { class: "note" }, why,
       buttons.flatMap((button, at) => at === 0 ? [button] : [", ", button])));
   }

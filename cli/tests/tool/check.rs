@@ -297,16 +297,6 @@ const BREAKS: &[(&str, Break)] = &[
         fs::write(&path, vec![0xff; bytes.len()]).unwrap();
         ("unreadable", "error", path, &[])
     }),
-    ("a table with values in files of their own", |root| {
-        let attribute = [field(1, "IS_MOB"), field(2, "true")].concat();
-        let family = [field(1, "q"), field(2, attribute)].concat();
-        let other = field(1, "p");
-        let name = [field(1, "default"), field(2, "halves")].concat();
-        let descriptor = [b"PBUF".to_vec(), field(1, name), field(3, other), field(3, family)].concat();
-        let path = root.join(HALVES).join(format!(".tabledesc/.tableinfo.0000009999.{}", descriptor.len()));
-        fs::write(&path, descriptor).unwrap();
-        ("unsupported", "warning", path, &[])
-    }),
     ("a reference to a file that is gone", |root| {
         let of = any_file(root, &format!("{HALVES}/{PARENT}/q"), |_| true);
         fs::remove_file(&of).unwrap();
