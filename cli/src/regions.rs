@@ -188,8 +188,8 @@ fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {
     Ok(found)
 }
 
-/// Returns the directory of the MOB files (IS_MOB) of a table, or of all tables of a namespace or of `data`, by
-/// that of the others: `ROOT/mobdir/data/…` for `ROOT/data/…`. `None` if there is none.
+/// Returns the directory of the MOB files (IS_MOB) of a table, or of all tables of a namespace or of `data`,
+/// by that of the others: `ROOT/mobdir/data/…` for `ROOT/data/…`. `None` if there is none.
 pub(crate) fn mob_dir(dir: &Path) -> Result<Option<PathBuf>, CommandError> {
     let full = places::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     for path in [dir, &full] {

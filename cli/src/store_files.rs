@@ -89,8 +89,9 @@ pub(crate) fn by_region(
     }
 }
 
-/// Returns the MOB files (IS_MOB) of a table, a snapshot, a namespace or a root directory, as those of the region
-/// that HBase makes up for those of each table. The links of a clone are followed. Other targets have none.
+/// Returns the MOB files (IS_MOB) of a table, a snapshot, a namespace or a root directory, as those of the
+/// region that HBase makes up for those of each table. The links of a clone are followed. Other targets have
+/// none.
 pub(crate) fn mob_regions(
     path: &Path,
     kind: Option<Kind>,

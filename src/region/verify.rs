@@ -63,8 +63,8 @@ impl RegionOptions {
         self.verify_families(path.as_ref(), Some(family.as_ref()), false, &mut report)
     }
 
-    /// As [`verify`](Self::verify), or [`verify_family`](Self::verify_family) for one family, and verifies the
-    /// MOB files (IS_MOB) to which cells refer, each by itself, as
+    /// As [`verify`](Self::verify), or [`verify_family`](Self::verify_family) for one family, and verifies
+    /// the MOB files (IS_MOB) to which cells refer, each by itself, as
     /// [`verify_mob_files`](Self::verify_mob_files) does all those of a table.
     ///
     /// # Errors

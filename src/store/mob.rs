@@ -175,8 +175,8 @@ impl MobFiles {
         })
     }
 
-    /// Looks for each value to which a cell of a store file refers. What is wrong with a MOB file by itself is
-    /// left to its own verification.
+    /// Looks for each value to which a cell of a store file refers. What is wrong with a MOB file by itself
+    /// is left to its own verification.
     ///
     /// # Errors
     ///
@@ -343,9 +343,10 @@ mod tests {
         assert_eq!(listed(&[("MOB_FILE_REFS", list.as_bytes())]), Ok(Some(names)));
         assert_eq!(listed(&[("MOB_FILE_REFS", b"\0")]), Ok(Some(Vec::new())));
         // Without a list, cells with tags may refer to any.
-        let tags = ("hfile.MAX_TAGS_LEN", &9_i32.to_be_bytes()[..]);
+        let (len, time) = (9_i32.to_be_bytes(), 5_i64.to_be_bytes());
+        let tags = ("hfile.MAX_TAGS_LEN", &len[..]);
         assert_eq!(listed(&[tags]), Ok(None));
-        assert_eq!(listed(&[tags, ("BULKLOAD_TIMESTAMP", &5_i64.to_be_bytes())]), Ok(Some(Vec::new())));
+        assert_eq!(listed(&[tags, ("BULKLOAD_TIMESTAMP", &time)]), Ok(Some(Vec::new())));
         assert_eq!(listed(&[]), Ok(Some(Vec::new())));
         for bad in
             ["t", "t/", "t/../x", &format!("t/{NAME}//"), &format!("a:b:c/{NAME}"), &format!("/{NAME}")]

@@ -65,9 +65,9 @@ impl Table {
         }
     }
 
-    /// Returns the MOB files (IS_MOB): those of the table's directory below `mobdir`, with the links of a clone
-    /// followed; of a [snapshot](Self::open_snapshot), those that it has, wherever they are now. Those that are
-    /// missing are left out: [`verify_mob_files`](Self::verify_mob_files) names them.
+    /// Returns the MOB files (IS_MOB): those of the table's directory below `mobdir`, with the links of a
+    /// clone followed; of a [snapshot](Self::open_snapshot), those that it has, wherever they are now. Those
+    /// that are missing are left out: [`verify_mob_files`](Self::verify_mob_files) names them.
     ///
     /// # Errors
     ///

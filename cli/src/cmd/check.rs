@@ -16,8 +16,8 @@ use std::path::PathBuf;
 ///
 /// Compares hbase:meta, the directories of regions, their .regioninfo, and references, links, lists of files,
 /// sequence ids and recovered edits, both ways. Changes nothing. Without hbase:meta under the root, and for
-/// the directory of one table, the directories are compared with each other. MOB files are compared with those
-/// that the store files list. The cells of files are not read: `hregion verify` does that.
+/// the directory of one table, the directories are compared with each other. MOB files are compared with
+/// those that the store files list. The cells of files are not read: `hregion verify` does that.
 ///
 /// Exit code 3 if there is an error. Warnings need care, but no read is wrong; infos are normal for a while.
 /// With --json: {"kind","severity","table","region","path","message","fix"} for each finding, then

@@ -29,8 +29,8 @@ use std::sync::Arc;
 /// saves, and the overlap of the files of a family: how many of them a get reads at most, if their Bloom
 /// filters deny nothing. References and links have few bytes and no cells of their own; those of files that
 /// are being written are not known. The timestamps are those of the time range in the file: from 0 on, if it
-/// has a marker that deletes all older versions. The MOB files of a table, of a namespace or of `data`, which are
-/// below `mobdir` of the root, are printed after its other files.
+/// has a marker that deletes all older versions. The MOB files of a table, of a namespace or of `data`, which
+/// are below `mobdir` of the root, are printed after its other files.
 ///
 /// With --blocks, reads the headers of all blocks, and prints for each family how many bytes and blocks there
 /// are of each type (cells, index, Bloom filters …), and how many runs of adjacent blocks they form: few runs

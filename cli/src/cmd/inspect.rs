@@ -27,9 +27,9 @@ use std::path::PathBuf;
 /// bytes_per_checksum.
 ///
 /// For a directory, prints its regions, families and store files with sizes, sequence ids, ranges of rows and
-/// timestamps; for a table, a snapshot, a namespace or a root, then the MOB files, as those of a region that begins
-/// at .mob. With --json: one object with the members path, kind and regions; a region has table, region,
-/// start, end and families, and each of these the family and its files: {"path","of","bytes","cells",
+/// timestamps; for a table, a snapshot, a namespace or a root, then the MOB files, as those of a region that
+/// begins at .mob. With --json: one object with the members path, kind and regions; a region has table,
+/// region, start, end and families, and each of these the family and its files: {"path","of","bytes","cells",
 /// "sequence_id","first","last","oldest","newest"}. "of" is the HFile that a reference or a link leads to,
 /// which the other numbers are about.
 ///

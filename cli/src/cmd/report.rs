@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 /// blocks and the index of a file; statistics of the cells; and the findings of `hregion check`, with what to
 /// do. The page is one file that needs no network and no other file. What cannot be read is listed, and the
 /// rest is shown. All cells are read for the statistics, unless --no-cells is given. The blocks of a file are
-/// joined to at most 240 pieces, fewer if there are many files. The MOB files of a table are those of a region
-/// that serves no reads.
+/// joined to at most 240 pieces, fewer if there are many files. The MOB files of a table are those of a
+/// region that serves no reads.
 ///
 /// Exit code 3 if the check finds an error.
 ///

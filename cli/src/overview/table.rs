@@ -120,8 +120,8 @@ impl TableOverview {
     }
 }
 
-/// Adds the region of the MOB files of a table, by their directory. It serves no rows. What the directory of a
-/// clone has of it, its `.regioninfo`, is no other region.
+/// Adds the region of the MOB files of a table, by their directory. It serves no rows. What the directory of
+/// a clone has of it, its `.regioninfo`, is no other region.
 fn add_mob(
     dir: Option<&Path>,
     regions: &mut Vec<RegionOverview>,
