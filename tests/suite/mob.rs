@@ -676,6 +676,10 @@ fn a_check_finds_mob_files_that_are_missing_or_unused() {
     assert_eq!(findings(&root), expected);
     let of_table = Table::check_dir(&table, Region::options()).unwrap();
     assert_eq!(of_table.findings[0].path, expected[0].2);
+    let stray = used.with_file_name("stray");
+    std::fs::write(&stray, b"x").unwrap();
+    assert_eq!(findings(&root)[0], (FindingKind::UnknownFile, Severity::Warning, stray.clone()));
+    std::fs::remove_file(&stray).unwrap();
     // A store file that does not say what it needs may need any.
     let region = Table::open(&root, "mob").unwrap().regions()[0].encoded_name();
     let path = table.join(&region).join("m").join("0a".repeat(16));

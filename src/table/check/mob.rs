@@ -3,6 +3,7 @@
 
 use super::finding::{FindingKind, Severity};
 use super::{Checker, Subject};
+use crate::error::ErrorKind;
 use crate::layout::{MobDirs, MobEntry, MobFileName, RegionDir, find_mob_files, path_of_table};
 use crate::schema::TableName;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,12 +47,13 @@ impl MobCheck {
                 check.entries = entries;
                 for fault in faults {
                     let path = fault.path().unwrap_or(dir).to_owned();
-                    match fault.is_not_found() {
-                        true => {
-                            let (kind, severity) = (FindingKind::DanglingLink, Severity::Warning);
-                            checker.add(kind, severity, &subject, &path, fault.message());
-                        }
-                        false => checker.add_error(&subject, &path, &fault),
+                    let mut add = |kind| {
+                        checker.add(kind, Severity::Warning, &subject, &path, fault.message());
+                    };
+                    match fault.kind() {
+                        _ if fault.is_not_found() => add(FindingKind::DanglingLink),
+                        ErrorKind::Corrupt => add(FindingKind::UnknownFile),
+                        _ => checker.add_error(&subject, &path, &fault),
                     }
                 }
             }
