@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -16,13 +16,6 @@ pub(super) trait Task: Send + 'static {
 
     /// Does it; `scratch` is memory to reuse.
     fn run(self, scratch: &mut Vec<u8>) -> Self::Output;
-}
-
-/// Whether a second thread could run at the same time as this one.
-pub(super) fn has_second_core() -> bool {
-    static HAS_CORES: OnceLock<bool> = OnceLock::new();
-    let has_cores = || thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
-    cfg!(test) || *HAS_CORES.get_or_init(has_cores)
 }
 
 /// A job, and then its result.

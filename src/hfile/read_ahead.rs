@@ -8,13 +8,14 @@
 
 use super::block_decoder::{BlockDecoder, DecodeBuffers};
 use super::index::IndexPath;
-use super::job_queue::{Claim, Job, JobQueue, Task, has_second_core};
+use super::job_queue::{Claim, Job, JobQueue, Task};
 use super::reader_core::ReaderCore;
 use crate::block::data::DataBlock;
 use crate::block::index::IndexBlock;
 use crate::block::{BlockHandle, BlockHeader};
 use crate::cell::CellOrder;
 use crate::error::Error;
+use crate::sync::cores;
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
@@ -115,7 +116,7 @@ impl ReadAhead {
             next: 0,
             held: 0,
             failed: None,
-            is_off: !has_second_core() || !HELPER.start(),
+            is_off: cores() == 1 || !HELPER.start(),
             jobs: Vec::new(),
             stored: Vec::new(),
             plain: Vec::new(),

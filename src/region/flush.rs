@@ -9,8 +9,7 @@ use crate::error::Result;
 use crate::memstore::Segment;
 use crate::metrics::ReadCounts;
 use crate::store::{Retention, StoreFile};
-use crate::sync::unpoisoned;
-use std::num::NonZero;
+use crate::sync::{cores, unpoisoned};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
@@ -134,8 +133,6 @@ impl RegionCore {
         let is_large = |store: &&usize| cell_count(&state.stores[**store].frozen) >= MANY_CELLS;
         let large = stores.iter().filter(is_large).count();
         drop(state);
-        // The system reads files to count the cores.
-        let cores = || thread::available_parallelism().map_or(1, NonZero::get);
         let threads = if large > 1 { large.min(cores()) } else { 1 };
         let (next, failure) = (AtomicUsize::new(0), OnceLock::new());
         let work = || {

@@ -19,6 +19,7 @@ mod increment;
 mod lifecycle;
 mod locks;
 mod log;
+mod many_gets;
 mod memory_limit;
 mod mutate;
 mod observer;
@@ -42,6 +43,7 @@ pub(crate) use batch::MINI_BATCH;
 pub use check::CheckResult;
 pub use compact::{Compaction, CompactionPlan};
 pub use lifecycle::RegionHealth;
+pub(crate) use many_gets::read_rows;
 pub use memory_limit::MemoryLimit;
 pub use observer::{CompactionFilter, MiniBatch, ObserverContext, RegionObserver, ScanOptions};
 pub(crate) use observer::{Held, HeldMark, TableId};
@@ -147,6 +149,8 @@ pub(crate) struct RegionCore {
     replaying: Replaying,
     background: Option<Background>,
     observers: Observers,
+    /// The maximum number of threads that read the rows of one call.
+    get_threads: usize,
     /// The table that has opened the region.
     table_id: TableId,
     /// The region itself, passed to its observers.

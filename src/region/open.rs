@@ -282,6 +282,7 @@ impl RegionOptions {
     pub(super) fn region(self, opened: Opened) -> Result<Region> {
         let Opened { dir, stores, states, mvcc, files_seq_id, lock, block_counts, .. } = opened;
         let Opened { replaced, mut replayed, later, warnings, .. } = opened;
+        let get_threads = self.threads_of_gets();
         let background = if lock.is_some() {
             let flush_size = self.flush_size(&dir)?;
             let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
@@ -306,6 +307,7 @@ impl RegionOptions {
             max_row_bytes: self.files.limit_values().row_bytes,
             may_have_mob: stores.iter().any(|store| store.mob.is_some()),
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
+            get_threads,
             observers: self.observers,
             table_id: self.table_id,
             handle: OnceLock::new(),

@@ -44,6 +44,7 @@ pub struct RegionOptions {
     pub(super) scheduler: Option<Scheduler>,
     pub(super) compaction_enabled: Option<bool>,
     pub(super) observers: Observers,
+    pub(super) get_threads: usize,
     pub(super) lazy_seek: bool,
     pub(super) zstd_framed: Option<bool>,
     pub(super) durability: Durability,
@@ -80,6 +81,7 @@ impl RegionOptions {
             scheduler: None,
             compaction_enabled: None,
             observers: Observers::default(),
+            get_threads: 16,
             lazy_seek: true,
             zstd_framed: None,
             durability: Durability::UseDefault,
@@ -282,6 +284,17 @@ impl RegionOptions {
         self
     }
 
+    /// Sets by how many threads at most [`get_many`](Region::get_many) reads rows (default: 16; 0 and 1: only by
+    /// the calling thread, as always if there are [observers](Self::observer)).
+    ///
+    /// The calling thread begins. Others help if the remaining rows would take longer than it takes to start
+    /// them: as many as there are processors if gets are short, or more if they wait for a disk or a network.
+    #[must_use]
+    pub fn get_threads(mut self, threads: usize) -> Self {
+        self.get_threads = threads;
+        self
+    }
+
     /// Sets whether scans of columns seek lazily, only when the next cell must be known (default: yes). Does
     /// not affect results: for tests.
     #[doc(hidden)]
@@ -409,6 +422,11 @@ impl RegionOptions {
             return Ok(());
         }
         Err(Error::invalid_argument(format!("logs cannot be replayed into {what}")))
+    }
+
+    /// Returns by how many threads at most the rows of one call are read. Observers are called in row order.
+    pub(crate) fn threads_of_gets(&self) -> usize {
+        if self.has_observers() { 1 } else { self.get_threads }
     }
 
     fn check_clock(&self) -> Result<()> {

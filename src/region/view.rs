@@ -1,9 +1,9 @@
 //! A region at one point in time.
 
+use super::many_gets::read_rows;
 use super::{Region, RegionCore, RegionScanner, RegionState, ResultScanner};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
-use crate::hfile::ReadTogether;
 use crate::mvcc::ReadPoint;
 use crate::op::{Get, Isolation, Scan};
 use std::fmt;
@@ -71,28 +71,15 @@ impl ReadView {
     }
 
     /// Reads rows, all at the view's point in time, and returns them in the order of `gets`. They are read in
-    /// row order: what several rows need of a block that is not in the cache is read once.
+    /// row order: what several rows need of a block that is not in the cache is read once. If it takes long, [several
+    /// threads](RegionOptions::get_threads) read them.
     ///
     /// # Errors
     ///
     /// As [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
-        let mut numbered: Vec<(usize, &Get)> = gets.iter().enumerate().collect();
-        let mut rows: Vec<Option<Row>> = vec![None; gets.len()];
-        self.get_numbered(&mut numbered, &mut rows)?;
-        Ok(rows.into_iter().flatten().collect())
-    }
-
-    /// Reads rows, and stores each at its index in `rows`.
-    pub(crate) fn get_numbered(&self, gets: &mut [(usize, &Get)], rows: &mut [Option<Row>]) -> Result<()> {
-        gets.sort_by(|(_, a), (_, b)| self.region.order.compare_rows(&a.row, &b.row));
-        let _together = ReadTogether::begin(gets.iter().map(|(_, get)| get.row()));
-        let mut buffer = RowBuf::new();
-        for &(at, get) in &*gets {
-            self.get_into(get, &mut buffer)?;
-            rows[at] = Some(buffer.freeze());
-        }
-        Ok(())
+        let read = |get: &Get, row: &mut RowBuf| self.get_into(get, row).map(drop);
+        read_rows(gets, self.region.order, self.region.get_threads, read)
     }
 
     /// As [`scan`](Self::scan), with a scanner that owns the view and the scan.

@@ -3,11 +3,10 @@
 use super::regions::RegionList;
 use super::steps::Steps;
 use super::{Table, TableScanner};
-use crate::cell::{Row, RowBuf};
+use crate::cell::{CellOrder, Row, RowBuf};
 use crate::error::Result;
 use crate::op::{Get, Scan};
-use crate::region::ReadView;
-use std::collections::BTreeMap;
+use crate::region::{ReadView, read_rows};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -64,22 +63,8 @@ impl TableView {
     ///
     /// As [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
-        let mut by_region: BTreeMap<usize, Vec<(usize, &Get)>> = BTreeMap::new();
-        for (i, get) in gets.iter().enumerate() {
-            by_region.entry(self.regions.find(get.row())?).or_default().push((i, get));
-        }
-        let mut rows: Vec<Option<Row>> = vec![None; gets.len()];
-        for (at, mut gets) in by_region {
-            match self.region(at)? {
-                Some(region) => region.get_numbered(&mut gets, &mut rows)?,
-                None => {
-                    for (i, get) in gets {
-                        rows[i] = Some(self.get(get)?);
-                    }
-                }
-            }
-        }
-        Ok(rows.into_iter().flatten().collect())
+        let read = |get: &Get, row: &mut RowBuf| self.get_into(get, row).map(drop);
+        read_rows(gets, CellOrder::User, self.table.0.options.threads_of_gets(), read)
     }
 
     /// Reads the rows of a range, in order, from all regions in the range.

@@ -135,9 +135,11 @@ fn many_gets_see_what_single_gets_see() {
     assert!(found > 1000 && cache.stats().partial_reads > 300, "{found} {:?}", cache.stats());
 }
 
-/// Reads all rows, so that the outlines of the blocks are known, and the cache is full.
+/// Reads all rows, so that the outlines of the blocks are known, and the cache is full. The region's rows are
+/// read by one thread, so that reads can be counted.
 fn outlined(dir: &Path, bytes: u64) -> (Region, BlockCache) {
-    let (region, cache) = cached(dir, bytes);
+    let cache = BlockCache::with_capacity(bytes);
+    let region = Region::options().cache(&cache).get_threads(1).open(dir).unwrap();
     (0..ROWS).for_each(|number| drop(region.get(&Get::new(row(number))).unwrap()));
     (region, cache)
 }

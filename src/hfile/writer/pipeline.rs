@@ -7,8 +7,8 @@
 use crate::block::codec::Compressor;
 use crate::block::writer::{BlockWriter, compress};
 use crate::error::Corruption;
-use crate::hfile::job_queue::{Claim, Job, JobQueue, Task, has_second_core};
-use crate::sync::unpoisoned;
+use crate::hfile::job_queue::{Claim, Job, JobQueue, Task};
+use crate::sync::{cores, unpoisoned};
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
@@ -101,7 +101,7 @@ pub(super) struct CompressedBlock {
 impl Pipeline {
     /// A pipeline for blocks that take up to `limit` bytes. None if there is no helper thread.
     pub(super) fn new(compressor: Compressor, blocks: &BlockWriter, limit: usize) -> Option<Self> {
-        let is_off = limit == 0 || !has_second_core() || !HELPER.start();
+        let is_off = limit == 0 || cores() == 1 || !HELPER.start();
         let compressor = Mutex::new(compressor);
         (!is_off).then(|| Self {
             blocks: VecDeque::new(),
