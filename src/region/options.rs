@@ -284,8 +284,8 @@ impl RegionOptions {
         self
     }
 
-    /// Sets by how many threads at most [`get_many`](Region::get_many) reads rows (default: 16; 0 and 1: only by
-    /// the calling thread, as always if there are [observers](Self::observer)).
+    /// Sets by how many threads at most [`get_many`](Region::get_many) reads rows (default: 16; 0 and 1: only
+    /// by the calling thread, as always if there are [observers](Self::observer)).
     ///
     /// The calling thread begins. Others help if the remaining rows would take longer than it takes to start
     /// them: as many as there are processors if gets are short, or more if they wait for a disk or a network.

@@ -71,8 +71,8 @@ impl ReadView {
     }
 
     /// Reads rows, all at the view's point in time, and returns them in the order of `gets`. They are read in
-    /// row order: what several rows need of a block that is not in the cache is read once. If it takes long, [several
-    /// threads](RegionOptions::get_threads) read them.
+    /// row order: what several rows need of a block that is not in the cache is read once. If it takes long,
+    /// [several threads](super::RegionOptions::get_threads) read them.
     ///
     /// # Errors
     ///
