@@ -20,8 +20,10 @@ const DESCRIPTOR_BYTES: u64 = 64 << 20;
 
 /// The directory of the descriptors, within that of the table.
 pub(super) const TABLE_DESC_DIR: &str = ".tabledesc";
-/// The beginning of the name of an empty file beside the descriptor of a clone of a snapshot. Each clone has
-/// another name: regions of the same names have other content in a table that was restored. HBase ignores it.
+/// The beginning of the name of an empty file beside the descriptor of a table that has taken the place of
+/// another one: a clone of a snapshot, a truncated table, or one that was created again. Each has another
+/// name: a process that reads the table tells it from that before, also if the regions have the same names.
+/// HBase ignores the file.
 const CLONE: &str = ".clone.";
 
 /// A descriptor, and the file it was read from.
@@ -117,20 +119,20 @@ fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<Store
     Ok(Some(StoredDescriptor { descriptor, owner: owner.to_owned(), path, number, has_length, mark }))
 }
 
-/// Returns the name of the file that distinguishes clones of snapshots among the entries of a directory;
-/// empty if there is none.
+/// Returns the name of the file that distinguishes tables of one name among the entries of a directory; empty
+/// if there is none.
 fn mark_among(entries: &[DirEntry]) -> &str {
     let names = entries.iter().filter_map(DirEntry::utf8_name);
     names.filter(|name| is_clone_mark(name)).max().unwrap_or_default()
 }
 
-/// Whether a file has a name of those that distinguish clones of snapshots.
+/// Whether a file has a name of those that distinguish tables of one name.
 pub(super) fn is_clone_mark(name: &str) -> bool {
     name.starts_with(CLONE)
 }
 
-/// Distinguishes a table that gets the content of a snapshot, and has a descriptor, from all other clones.
-pub(super) fn mark_clone(storage: &Arc<dyn Storage>, owner: &Path) -> Result<()> {
+/// Distinguishes a table, which has a descriptor, from all others that have, had or get its name.
+pub(super) fn mark_table(storage: &Arc<dyn Storage>, owner: &Path) -> Result<()> {
     let name = format!("{CLONE}{}", new_file_name(0));
     write_file(storage, &owner.join(TABLE_DESC_DIR).join(name), &[])
 }

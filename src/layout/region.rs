@@ -278,8 +278,8 @@ impl RegionDir {
         descriptor.with_families(&others).description()
     }
 
-    /// Returns what distinguishes the table from others of its name that were made from snapshots, with the
-    /// same regions; `None` if that is not known.
+    /// Returns what distinguishes the table from others of its name: those from which it was restored,
+    /// truncated or created again, and those that take its place; `None` if that is not known.
     pub(crate) fn table_mark(&self) -> Option<&str> {
         self.descriptor.as_ref().and_then(|stored| stored.mark_of(&self.table.path))
     }

@@ -1,7 +1,7 @@
 //! Atomic creation of directories: regions, and tables with all of their regions (HBase:
 //! `CreateTableProcedure`, which builds a table under `.tmp` and renames it).
 
-use super::descriptor::{create_descriptor, create_latest_descriptor};
+use super::descriptor::{create_descriptor, create_latest_descriptor, mark_table};
 use super::durable::{create_dir, exists, list_if_exists, move_dir, parent, remove_tree, sync_dir};
 use super::file_name::new_file_name;
 use super::region::{REGION_INFO, already_exists, check_tracked_by_list, fill};
@@ -40,8 +40,14 @@ pub(crate) fn create_table(
         return Err(already_exists(&path));
     }
     let families: Vec<Family> = descriptor.families().cloned().collect();
+    // A table of this name that was deleted may still be read, if it had files. Without renames, none is
+    // deleted.
+    let is_again = list_if_exists(&**storage, &Root::new(root).archive(descriptor.table()))?.is_some();
     create_aside(storage, &path, |dir| {
         create_descriptor(storage, dir, descriptor)?;
+        if is_again {
+            mark_table(storage, dir)?;
+        }
         let each =
             |region: &RegionInfo| fill(storage, &dir.join(region.encoded_name()), region, &families, false);
         regions.iter().try_for_each(each)

@@ -10,7 +10,7 @@
 //! ```
 #![warn(clippy::indexing_slicing)]
 
-use super::descriptor::{StoredDescriptor, TABLE_DESC_DIR, read_descriptor, write_descriptor};
+use super::descriptor::{StoredDescriptor, TABLE_DESC_DIR, mark_table, read_descriptor, write_descriptor};
 use super::durable::{create_dir_durably, move_files, parent, refuse_link, remove_tree, rename, sync_dir};
 use super::file_list::FILE_LIST_DIR;
 use super::file_name::{FileName, Target};
@@ -335,6 +335,7 @@ impl TableTree {
         create_dir_durably(&**storage, &self.tree.root().path, parent(&replacement))?;
         create_aside(storage, &replacement, |dir| {
             write_descriptor(storage, dir, 1, true, empty.descriptor)?;
+            mark_table(storage, dir)?;
             let each = |region: &RegionInfo| {
                 fill(storage, &dir.join(region.encoded_name()), region, empty.families, false)
             };

@@ -2,8 +2,8 @@
 //! the scanning part of `RSRpcServices`).
 
 mod explain;
-mod observed;
 mod owned;
+mod owned_results;
 mod partial_results;
 mod plain;
 mod stores;
@@ -19,7 +19,7 @@ use crate::filter::FilterEvaluator;
 use crate::metrics::ReadCounts;
 use crate::op::{Cursor, Get, Scan};
 use crate::store::context::{LimitScope, ScannerContext};
-use observed::ObservedResults;
+use owned_results::OwnedResults;
 use partial_results::PartialResults;
 use plain::PlainRows;
 use std::fmt;
@@ -89,10 +89,10 @@ impl ScanResults {
     }
 }
 
-/// A scan, either the caller's or a copy that observers may have changed.
+/// A scan, either the caller's or a changed copy.
 enum ScanOf<'v> {
     Caller(&'v Scan),
-    Observed(Arc<Scan>),
+    Owned(Arc<Scan>),
 }
 
 impl Deref for ScanOf<'_> {
@@ -101,7 +101,7 @@ impl Deref for ScanOf<'_> {
     fn deref(&self) -> &Scan {
         match self {
             Self::Caller(scan) => scan,
-            Self::Observed(scan) => scan,
+            Self::Owned(scan) => scan,
         }
     }
 }
@@ -125,15 +125,15 @@ impl Drop for Observed {
 enum Rows<'v> {
     Plain(PlainRows<'v>),
     Partial(Box<PartialResults<'v>>),
-    /// Parts of rows, for a scan that observers may have changed.
-    Observed(ObservedResults<'v>),
+    /// Parts of rows, for a scan of its own.
+    Owned(OwnedResults<'v>),
 }
 
 impl<'v> Rows<'v> {
     fn plain(&mut self) -> Option<&mut PlainRows<'v>> {
         match self {
             Self::Plain(rows) => Some(rows),
-            Self::Partial(_) | Self::Observed(_) => None,
+            Self::Partial(_) | Self::Owned(_) => None,
         }
     }
 }
@@ -157,13 +157,16 @@ impl<'v> RegionScanner<'v> {
         Ok(Self::of(rows, region, ScanOf::Caller(scan), None))
     }
 
-    /// As [`new`](Self::new), for a region with observers, which may have changed the scan.
-    pub(super) fn observed(view: &'v ReadView, scan: Arc<Scan>) -> Result<Self> {
+    /// As [`new`](Self::new), with a scan of its own: one that observers of the region may have changed, or
+    /// the rest of a scan of several regions.
+    pub(super) fn owning(view: &'v ReadView, scan: Arc<Scan>) -> Result<Self> {
         let (region, state) = (&*view.region, &*view.state);
         let read_point = view.point_for(scan.select.isolation);
-        let rows = Rows::Observed(ObservedResults::open(region, state, Arc::clone(&scan), read_point)?);
-        let observed = Observed { region: Arc::clone(&view.region), scan: Arc::clone(&scan) };
-        Ok(Self::of(rows, region, ScanOf::Observed(scan), Some(observed)))
+        let rows = Rows::Owned(OwnedResults::open(region, state, Arc::clone(&scan), read_point)?);
+        let is_observed = !region.observers.is_empty();
+        let observed =
+            is_observed.then(|| Observed { region: Arc::clone(&view.region), scan: Arc::clone(&scan) });
+        Ok(Self::of(rows, region, ScanOf::Owned(scan), observed))
     }
 
     fn of(rows: Rows<'v>, region: &'v RegionCore, scan: ScanOf<'v>, observed: Option<Observed>) -> Self {
@@ -235,7 +238,7 @@ impl<'v> RegionScanner<'v> {
                 self.more = found;
                 Ok(found)
             }
-            Rows::Partial(_) | Rows::Observed(_) => {
+            Rows::Partial(_) | Rows::Owned(_) => {
                 let mut context = self.context();
                 self.next_observed(&mut context)
             }
@@ -256,7 +259,7 @@ impl<'v> RegionScanner<'v> {
         match &self.rows {
             Rows::Plain(_) => false,
             Rows::Partial(rows) => rows.is_filter_done(),
-            Rows::Observed(rows) => rows.is_filter_done(),
+            Rows::Owned(rows) => rows.is_filter_done(),
         }
     }
 
@@ -275,7 +278,7 @@ impl<'v> RegionScanner<'v> {
             && match &self.rows {
                 Rows::Plain(rows) => rows.may_have_more(),
                 Rows::Partial(rows) => rows.may_have_more(),
-                Rows::Observed(rows) => rows.may_have_more(),
+                Rows::Owned(rows) => rows.may_have_more(),
             }
     }
 
@@ -332,7 +335,7 @@ impl<'v> RegionScanner<'v> {
         let next = match &self.rows {
             Rows::Plain(_) => None,
             Rows::Partial(rows) => rows.next_row().map(<[u8]>::to_vec),
-            Rows::Observed(rows) => rows.next_row(),
+            Rows::Owned(rows) => rows.next_row(),
         };
         next.map(|row| Cursor::new(row, true)).or_else(|| self.position())
     }
@@ -445,7 +448,7 @@ impl<'v> RegionScanner<'v> {
                     next_whole_row(rows, &mut self.row, self.region.max_row_bytes)? && rows.may_have_more()
                 }
                 Rows::Partial(rows) => rows.next(context, &mut self.row)?,
-                Rows::Observed(rows) => rows.next(context, &mut self.row)?,
+                Rows::Owned(rows) => rows.next(context, &mut self.row)?,
             };
             if self.row.is_empty() {
                 if context.is_size_reached(LimitScope::BetweenRows)

@@ -104,11 +104,20 @@ impl ReadView {
         if self.region.observers.is_empty() {
             return RegionScanner::new(self, scan);
         }
-        let mut changed = scan.clone();
-        self.region.observe(|observer, context| observer.pre_scanner_open(context, &mut changed))?;
-        let changed = Arc::new(changed);
-        let scanner = RegionScanner::observed(self, Arc::clone(&changed))?;
-        self.region.observe(|observer, context| observer.post_scanner_open(context, &changed))?;
+        self.scan_owned(scan.clone())
+    }
+
+    /// As [`scan`](Self::scan), with a scanner that owns the scan.
+    ///
+    /// # Errors
+    ///
+    /// As [`scan`](Self::scan).
+    pub(crate) fn scan_owned(&self, mut scan: Scan) -> Result<RegionScanner<'_>> {
+        self.region.check_open()?;
+        self.region.observe(|observer, context| observer.pre_scanner_open(context, &mut scan))?;
+        let scan = Arc::new(scan);
+        let scanner = RegionScanner::owning(self, Arc::clone(&scan))?;
+        self.region.observe(|observer, context| observer.post_scanner_open(context, &scan))?;
         Ok(scanner)
     }
 }

@@ -52,8 +52,9 @@ impl TableView {
         let mut whole = Explanation::default();
         while left != Some(0)
             && !whole.is_over
-            && let Some(region) = self.next_region(&mut steps)?
+            && let Some((region, rest)) = self.next_region(&mut steps)?
         {
+            let scan = rest.as_ref().unwrap_or(scan);
             let narrowed = left.map(|left| scan.clone().limit(left));
             let of_region = region.explain(narrowed.as_ref().unwrap_or(scan), &mut take)?;
             left = left.map(|left| left.saturating_sub(of_region.rows));

@@ -77,6 +77,11 @@ use steps::{RowsLeft, Steps};
 ///
 /// A table with inconsistent regions can still be opened. Reads of rows that no region has, or more than one,
 /// fail with the kind [`Inconsistent`](crate::ErrorKind::Inconsistent); other reads succeed.
+///
+/// A table that is open for reading lists its regions again if one turns out to be gone when it is first read,
+/// because another process has split or merged it, and archived it: its rows are read from the regions that
+/// the table has now. If another table of its name has taken its place, reads fail with the kind
+/// [`RegionNotFound`](crate::ErrorKind::RegionNotFound), unless nothing has been read before.
 #[derive(Clone)]
 pub struct Table(Arc<TableCore>);
 
@@ -101,6 +106,8 @@ struct TableCore {
     mark: OnceLock<String>,
     /// The encoded names of regions that were split or merged here, and their files that may still be read.
     replaced: Mutex<Vec<(String, Vec<StoreFileUse>)>>,
+    /// The number of times that the regions were listed again since one was opened. Held while they are.
+    listings: Mutex<u32>,
 }
 
 /// The maximum number of regions kept open after use, because of the memory that they take, some tens of
@@ -241,10 +248,10 @@ impl Table {
         let mut steps = Steps::new(scan);
         let mut left = RowsLeft::new(scan);
         while !left.is_none()
-            && let Some(region) = self.0.next_region(&regions, &mut steps)?
+            && let Some((region, rest)) = self.0.next_region(&regions, &mut steps)?
         {
             let view = region.view();
-            let mut rows = view.scan(scan)?;
+            let mut rows = view.scan(rest.as_ref().unwrap_or(scan))?;
             while !left.is_none() && rows.next_row()?.is_some() {
                 if !left.take(rows.row(), rows.is_partial()) || take(rows.row())?.is_break() {
                     return Ok(());
@@ -287,15 +294,19 @@ impl TableCore {
         }
     }
 
-    /// Returns the next region of a scan, and opens it if necessary. If it turns out to have been replaced by
-    /// an unfinished split or merge, returns the one that the table has now.
-    fn next_region(&self, regions: &Arc<RegionList>, steps: &mut Steps<'_>) -> Result<Option<Region>> {
+    /// Returns the next region of a scan, and opens it if necessary; with the rest of the scan if that is not
+    /// all of it. If the region turns out to have been replaced, returns the one that the table has now.
+    fn next_region(
+        &self,
+        regions: &Arc<RegionList>,
+        steps: &mut Steps<'_>,
+    ) -> Result<Option<(Region, Option<Scan>)>> {
         let mut regions = Arc::clone(regions);
         while let Some(at) = steps.next(&regions)? {
             let slot = &regions.slots[at];
             if let Some(region) = self.open(slot)? {
-                steps.check_unread(&slot.info)?;
-                return Ok(Some(region));
+                let rest = steps.rest_in(&slot.info);
+                return Ok(Some((region, rest)));
             }
             steps.go_back();
             regions = self.regions.load_full();
@@ -323,8 +334,8 @@ impl TableCore {
         }
     }
 
-    /// Returns a region, and opens it if necessary; `None` if an unfinished split or merge of it turned out
-    /// to be complete, and other regions have replaced it.
+    /// Returns a region, and opens it if necessary; `None` if other regions have replaced it: an unfinished
+    /// split or merge turned out to be complete, or it is gone. The current list does not have it then.
     fn open(&self, slot: &Arc<RegionSlot>) -> Result<Option<Region>> {
         self.check_open()?;
         if let Some(region) = slot.region.get() {
@@ -337,13 +348,26 @@ impl TableCore {
         if let Some(region) = slot.region.get() {
             return Ok(Some(region.clone()));
         }
+        if slot.is_gone() {
+            return Ok(None);
+        }
         if let Some(unfinished) = &slot.unfinished
             && self.settle(unfinished)?
         {
             return Ok(None);
         }
-        let region = slot.source.open(self.options.clone()).map_err(|error| self.say_gone(slot, error))?;
+        let region = match slot.source.open(self.options.clone()) {
+            Ok(region) => region,
+            Err(error) => match self.find_gone(slot, &error) {
+                Some(gone) if !self.options.is_writable() => {
+                    self.list_again(slot, gone)?;
+                    return Ok(None);
+                }
+                gone => return Err(gone.unwrap_or(error)),
+            },
+        };
         self.check_same_table(&region)?;
+        *unpoisoned(self.listings.lock()) = 0;
         if self.options.is_writable() {
             self.check_serving(slot)?;
         }
@@ -355,28 +379,25 @@ impl TableCore {
     }
 
     /// Fails if a region is not of the same table as those opened before: a restoration of a snapshot
-    /// replaces all of a table by regions of the same names.
+    /// replaces all of a table by regions of the same names, a truncation by others.
     fn check_same_table(&self, region: &Region) -> Result<()> {
         let Some(mark) = region.table_mark() else { return Ok(()) };
         if self.mark.get_or_init(|| mark.to_owned()) == mark {
             return Ok(());
         }
         let message = format!(
-            "another process has replaced table {} by the content of a snapshot: open the table again",
+            "another process has replaced table {} by an empty one, or by the content of a snapshot: open the \
+             table again",
             self.name
         );
         Err(Error::locating(ErrorKind::RegionNotFound, message))
     }
 
-    /// Returns the error of a region that cannot be opened: another one if its directory is gone.
-    fn say_gone(&self, slot: &RegionSlot, error: Error) -> Error {
+    /// Returns the error of a region that could not be opened because its directory is gone.
+    fn find_gone(&self, slot: &RegionSlot, error: &Error) -> Option<Error> {
         let storage = &**self.options.file_storage();
-        match slot.dir() {
-            Some(dir) if error.is_not_found() && matches!(find_region_info(storage, dir), Ok(None)) => {
-                is_gone(dir)
-            }
-            _ => error,
-        }
+        let dir = slot.dir().filter(|_| error.is_not_found())?;
+        matches!(find_region_info(storage, dir), Ok(None)).then(|| is_gone(dir))
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::table::{create_table, settle_table};
 use crate::layout::{
-    RegionChange, TableListing, find_region_info, path_of_root, path_of_table, read_descriptor,
+    LISTINGS, RegionChange, TableListing, find_region_info, path_of_root, path_of_table, read_descriptor,
 };
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions};
@@ -16,7 +16,8 @@ use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::sync::unpoisoned;
 use arc_swap::ArcSwap;
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
@@ -183,15 +184,8 @@ impl Table {
         if options.is_writable() {
             // What has been seen is durable before anything is written.
             settle_table(storage, dir)?;
-        } else if !under_way.is_empty()
-            && let Some(root) = root_of(dir)
-            && let Some(catalog) = TableCatalog::open_to_read(root, &options)?
-        {
-            let listing = TableListing::read(storage, dir)?;
-            let made = catalog.made_among(&name, &listing)?;
-            if !made.is_empty() {
-                regions = listing.regions_after(storage, &made)?;
-            }
+        } else {
+            regions = after_made(dir, &name, regions, &under_way, &options)?;
         }
         leave_out_uncommitted(dir, &name, &mut regions, &options)?;
         let regions = regions.into_iter().map(|(path, region)| (RegionSource::Dir(path), region));
@@ -217,29 +211,13 @@ impl Table {
         changes: &[RegionChange],
         options: RegionOptions,
     ) -> Self {
-        // Outside of a root, two directories may have the same region: both are in the list, as an overlap.
-        let mut sources: HashMap<RegionInfo, Vec<RegionSource>> = HashMap::new();
-        let mut infos = Vec::new();
-        for (source, region) in regions {
-            infos.push(region.clone());
-            sources.entry(region).or_default().push(source);
-        }
-        let changes: Vec<_> = changes.iter().cloned().map(UnfinishedChange::new).collect();
-        let change_of = |info: &RegionInfo| {
-            let is_of = |one: &&Arc<UnfinishedChange>| one.change.parents().contains(&info.encoded_name());
-            changes.iter().find(is_of).cloned()
-        };
-        let slots = serving(infos).into_iter().filter_map(|info| {
-            let source = sources.get_mut(&info)?.pop()?;
-            let unfinished = change_of(&info);
-            Some(Arc::new(RegionSlot::new(info, source, unfinished)))
-        });
+        let slots = serving_slots(regions, changes);
         // A region that is gone, with the table or for its daughters, must not come back.
         let options = options.create_if_missing(false);
         let options = if options.is_writable() { options.with_shared_log() } else { options }.of_new_table();
         Self(Arc::new(TableCore {
             name,
-            regions: ArcSwap::from_pointee(RegionList::new(slots.collect())),
+            regions: ArcSwap::from_pointee(RegionList::new(slots)),
             options,
             open: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
@@ -248,8 +226,57 @@ impl Table {
             seen: Mutex::default(),
             mark: OnceLock::new(),
             replaced: Mutex::default(),
+            listings: Mutex::default(),
         }))
     }
+}
+
+/// Returns the regions of a table that is opened for reading: those given, or, if the catalog has any of the
+/// changes `under_way`, those after these.
+fn after_made(
+    dir: &Path,
+    table: &TableName,
+    regions: Vec<(PathBuf, RegionInfo)>,
+    under_way: &[RegionChange],
+    options: &RegionOptions,
+) -> Result<Vec<(PathBuf, RegionInfo)>> {
+    if !under_way.is_empty()
+        && let Some(root) = root_of(dir)
+        && let Some(catalog) = TableCatalog::open_to_read(root, options)?
+    {
+        let storage = &**options.file_storage();
+        let listing = TableListing::read(storage, dir)?;
+        let made = catalog.made_among(table, &listing)?;
+        if !made.is_empty() {
+            return listing.regions_after(storage, &made);
+        }
+    }
+    Ok(regions)
+}
+
+/// Returns the regions that serve rows, of all that there are. `changes` are unfinished ones.
+fn serving_slots(
+    regions: impl Iterator<Item = (RegionSource, RegionInfo)>,
+    changes: &[RegionChange],
+) -> Vec<Arc<RegionSlot>> {
+    // Outside of a root, two directories may have the same region: both are in the list, as an overlap.
+    let mut sources: HashMap<RegionInfo, Vec<RegionSource>> = HashMap::new();
+    let mut infos = Vec::new();
+    for (source, region) in regions {
+        infos.push(region.clone());
+        sources.entry(region).or_default().push(source);
+    }
+    let changes: Vec<_> = changes.iter().cloned().map(UnfinishedChange::new).collect();
+    let change_of = |info: &RegionInfo| {
+        let is_of = |one: &&Arc<UnfinishedChange>| one.change.parents().contains(&info.encoded_name());
+        changes.iter().find(is_of).cloned()
+    };
+    let slots = serving(infos).into_iter().filter_map(|info| {
+        let source = sources.get_mut(&info)?.pop()?;
+        let unfinished = change_of(&info);
+        Some(Arc::new(RegionSlot::new(info, source, unfinished)))
+    });
+    slots.collect()
 }
 
 impl TableCore {
@@ -273,6 +300,53 @@ impl TableCore {
             }
         }
         Ok(())
+    }
+
+    /// Lists the regions again after one turned out to be gone: another process has split or merged it, and
+    /// archived it. Does nothing if a later list does not have it any more. The table is open for reading.
+    ///
+    /// # Errors
+    ///
+    /// `gone` if there are no regions any more, or they are always gone; if an I/O operation fails.
+    pub(super) fn list_again(&self, slot: &RegionSlot, gone: Error) -> Result<()> {
+        let mut listings = unpoisoned(self.listings.lock());
+        let current = self.regions.load_full();
+        if current.slots.iter().any(|listed| ptr::eq(&**listed, slot)) {
+            let Some(dir) = slot.dir().and_then(Path::parent).filter(|_| *listings < LISTINGS) else {
+                *listings = 0;
+                return Err(gone);
+            };
+            *listings += 1;
+            let regions = match self.regions_to_read(dir) {
+                Err(error) if error.is_not_found() => return Err(gone),
+                regions => regions?,
+            };
+            if regions.is_empty() {
+                return Err(gone);
+            }
+            let is_left = |listed: &&Arc<RegionSlot>| !ptr::eq(&***listed, slot) && !listed.is_gone();
+            let known: HashMap<&RegionInfo, &Arc<RegionSlot>> =
+                current.slots.iter().filter(is_left).map(|listed| (&listed.info, listed)).collect();
+            let regions = regions.into_iter().map(|(path, region)| (RegionSource::Dir(path), region));
+            // Those that are left stay open.
+            let slots = serving_slots(regions, &[]).into_iter().map(|new| match known.get(&new.info) {
+                Some(listed) if listed.dir() == new.dir() => Arc::clone(listed),
+                _ => new,
+            });
+            self.regions.store(Arc::new(RegionList::new(slots.collect())));
+        }
+        slot.set_gone();
+        Ok(())
+    }
+
+    /// Lists the regions in the table's directory, including parents, for a table that is open for reading.
+    fn regions_to_read(&self, dir: &Path) -> Result<Vec<(PathBuf, RegionInfo)>> {
+        let dirs =
+            DirectoryCatalog::of_table(Arc::clone(self.options.file_storage()), self.name.clone(), dir);
+        let (regions, under_way) = dirs.regions_and_changes(dir, &self.name)?;
+        let mut regions = after_made(dir, &self.name, regions, &under_way, &self.options)?;
+        leave_out_uncommitted(dir, &self.name, &mut regions, &self.options)?;
+        Ok(regions)
     }
 
     /// Checks that a region that has been opened for writing, so that it is locked, still serves: another

@@ -6,6 +6,7 @@ use crate::locator::{LocateType, RegionInconsistency, check_region_chain};
 use crate::region::{Region, RegionOptions};
 use crate::schema::RegionInfo;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 /// The regions that serve rows.
@@ -28,6 +29,8 @@ pub(super) struct RegionSlot {
     /// Whether the region is in the table's current list. Held shared by writers, and exclusively by a split
     /// or merge. Locked by [`TableCore::enter`](super::TableCore::enter).
     pub(super) is_current: RwLock<bool>,
+    /// Whether the region turned out to be gone before it was opened. The table has a later list then.
+    is_gone: AtomicBool,
 }
 
 /// A split or merge that may have failed. The parents of a merge share it.
@@ -69,8 +72,17 @@ impl RegionSlot {
         source: RegionSource,
         unfinished: Option<Arc<UnfinishedChange>>,
     ) -> Self {
-        let is_current = RwLock::new(true);
-        Self { info, source, region: OnceLock::new(), opening: Mutex::new(()), unfinished, is_current }
+        let (region, opening) = (OnceLock::new(), Mutex::new(()));
+        let (is_current, is_gone) = (RwLock::new(true), AtomicBool::new(false));
+        Self { info, source, region, opening, unfinished, is_current, is_gone }
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_gone(&self) {
+        self.is_gone.store(true, Ordering::Release);
     }
 
     /// Returns the region's directory; `None` if it is in a snapshot.

@@ -127,8 +127,11 @@ impl<'v> TableScanner<'v> {
     /// Advances to the next region.
     fn open_next_region(&mut self) -> Result<()> {
         self.rows = None;
-        if let Some(region) = self.view.next_region(&mut self.steps)? {
-            self.rows = Some(region.scan(self.scan)?);
+        if let Some((region, rest)) = self.view.next_region(&mut self.steps)? {
+            self.rows = Some(match rest {
+                None => region.scan(self.scan)?,
+                Some(rest) => region.scan_owned(rest)?,
+            });
         }
         Ok(())
     }

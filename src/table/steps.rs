@@ -2,7 +2,7 @@
 
 use super::regions::RegionList;
 use crate::cell::RowRef;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::locator::{LocateType, RegionInconsistency};
 use crate::op::{Cursor, Scan};
 use crate::schema::RegionInfo;
@@ -94,14 +94,13 @@ impl<'s> Steps<'s> {
         self.count -= 1;
     }
 
-    /// Fails if the last region, which may be of another list than those before, has rows of these.
-    pub(super) fn check_unread(&self, region: &RegionInfo) -> Result<()> {
+    /// Returns the scan of the last region, if that is not all of the scan: the region may be of another list
+    /// than those before, and have rows of these, as after a merge. The scan then continues after these.
+    pub(super) fn rest_in(&self, region: &RegionInfo) -> Option<Scan> {
+        let (row, position) = self.last.as_ref().filter(|_| self.count > 1)?;
         let edge = if self.scan.is_reversed() { region.end_key() } else { region.start_key() };
-        if self.count > 1 && self.last.as_ref().is_some_and(|(row, _)| row != edge) {
-            let message = "the region was split or merged before it was read";
-            return Err(Error::locating(ErrorKind::RegionNotFound, message));
-        }
-        Ok(())
+        let rest = || self.scan.clone().start_row(row.clone(), matches!(position, LocateType::At));
+        (row != edge).then(rest)
     }
 
     /// Returns the index of the next region.

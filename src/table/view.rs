@@ -14,7 +14,8 @@ use std::sync::{Arc, OnceLock};
 ///
 /// A view keeps open the regions it has read. It has the regions that the table had when it was created: one
 /// that was split or merged since then, before its first read, is read as it was then. If another process did
-/// that, the regions that replaced it may be read.
+/// that, the regions that replaced it may be read: a scan goes on in them after the last row of the regions
+/// before.
 pub struct TableView {
     table: Table,
     regions: Arc<RegionList>,
@@ -88,13 +89,12 @@ impl TableView {
         }
     }
 
-    /// Returns the view of the next region of a scan.
-    pub(super) fn next_region(&self, steps: &mut Steps<'_>) -> Result<Option<&ReadView>> {
+    /// Returns the view of the next region of a scan, and the rest of the scan if that is not all of it.
+    pub(super) fn next_region(&self, steps: &mut Steps<'_>) -> Result<Option<(&ReadView, Option<Scan>)>> {
         let mut view = self;
         while let Some(at) = steps.next(&view.regions)? {
             if let Some(region) = view.region(at)? {
-                steps.check_unread(&view.regions.slots[at].info)?;
-                return Ok(Some(region));
+                return Ok(Some((region, steps.rest_in(&view.regions.slots[at].info))));
             }
             steps.go_back();
             view = view.later();

@@ -1,5 +1,7 @@
 //! Links are followed while another process moves the files to which they lead.
 
+mod regions;
+
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{DirEntry, FileReader};

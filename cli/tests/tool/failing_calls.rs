@@ -157,6 +157,8 @@ fn shape(dir: &Path) -> BTreeMap<String, usize> {
             let path = entry.unwrap().path();
             let parts = path.strip_prefix(base).unwrap().iter().map(|part| part.to_str().unwrap());
             let without = |part: &str| {
+                // distinguishes a table that was truncated
+                let part = part.strip_prefix(".clone.").unwrap_or(part);
                 let is_random =
                     part.get(..32).is_some_and(|name| name.bytes().all(|b| b.is_ascii_hexdigit()));
                 part.chars().skip(if is_random { 32 } else { 0 }).filter(|c| !c.is_ascii_digit()).collect()

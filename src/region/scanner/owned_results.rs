@@ -1,4 +1,4 @@
-//! Reads parts of rows for a scan that observers may have changed, and owns the scan.
+//! Reads parts of rows, and owns the scan: a copy of the caller's that was changed.
 
 use super::partial_results::PartialResults;
 use super::start_filter;
@@ -26,9 +26,9 @@ self_cell!(
 );
 
 /// [`PartialResults`] together with the scan they borrow.
-pub(super) struct ObservedResults<'v>(Cell<'v>);
+pub(super) struct OwnedResults<'v>(Cell<'v>);
 
-impl<'v> ObservedResults<'v> {
+impl<'v> OwnedResults<'v> {
     pub(super) fn open(
         region: &'v RegionCore,
         state: &'v RegionState,
