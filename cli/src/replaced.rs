@@ -2,10 +2,11 @@
 
 use crate::args::FileArgs;
 use crate::cluster_args::table_name;
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::located;
 use crate::output::Output;
 use crate::places::check_writable;
+use crate::regions::is_region;
 use hregion::{Compaction, RegionInfo, RegionLocations, Table, TableName};
 use std::path::PathBuf;
 
@@ -50,16 +51,40 @@ pub(crate) fn run(
     check_writable(&table.root)?;
     let options = reading.region_options(out)?.writable(true);
     let table = Table::open_with(&table.root, &table.table.to_string(), options)?;
+    let before = table.regions();
     let regions = replace(&table)?;
     for region in &regions {
         located::print(&RegionLocations::new(region.clone(), []), out)?;
     }
-    if compact.compact {
-        for region in &regions {
-            table.region(region.start_key())?.compact(Compaction::Major)?;
-        }
-        archive_parents(&table, out)?;
-    }
-    table.close()?;
+    let compacted = if compact.compact { compact_new(&table, &before, &regions, out) } else { Ok(()) };
+    // Also after a failure: the regions are replaced.
+    let closed = table.close().map_err(Failure::from);
+    compacted.and(closed)?;
     Ok(Exit::Done)
+}
+
+/// Compacts new regions, and archives those of `before` that they have replaced. Warns of any that is left.
+fn compact_new(
+    table: &Table,
+    before: &[RegionInfo],
+    regions: &[RegionInfo],
+    out: &Output,
+) -> Result<(), Failure> {
+    for region in regions {
+        table.region(region.start_key())?.compact(Compaction::Major)?;
+    }
+    archive_parents(table, out)?;
+    let Some(first) = regions.first() else { return Ok(()) };
+    let first = table.region(first.start_key())?;
+    let serving = table.regions();
+    for replaced in before.iter().filter(|region| !serving.contains(region)) {
+        let dir = first.path().with_file_name(replaced.encoded_name());
+        if is_region(&dir)? {
+            let message = "the region was replaced, and is not moved to the archive yet: other regions still \
+                           need its files, or hbase:meta has it as one that serves";
+            let left = CommandError::invalid_file(&dir, message);
+            out.warn(&left.with_hint(Some("`hregion compact` of the table moves it later")).line());
+        }
+    }
+    Ok(())
 }

@@ -87,6 +87,21 @@ impl Region {
         self.0.is_retired.load(Ordering::Acquire)
     }
 
+    /// Archives files that compactions have replaced and could not archive: a reference among them still
+    /// counts as one. Does nothing if the region is closed, or others are to replace it.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be archived.
+    pub(crate) fn archive_replaced(&self) -> Result<()> {
+        // Without the region's lock, another process may change the files.
+        let _closing = unpoisoned(self.0.closing.lock());
+        if self.is_retired() || self.0.is_closed.load(Ordering::Acquire) || !self.0.is_writable {
+            return Ok(());
+        }
+        self.0.archive_replaced(None)
+    }
+
     /// Returns the middle row of the largest file, at which the region may be split; `None` if no row is
     /// between the first and the last one (HBase: `StoreUtils.getFileSplitPoint`).
     pub(crate) fn middle_row(&self) -> Result<Option<Vec<u8>>> {

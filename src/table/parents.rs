@@ -7,6 +7,7 @@ use crate::layout::{
     RegionDir, TableListing, find_region_info, is_archived_region, is_change, remove_archived_regions,
 };
 use crate::locator::{DirectoryCatalog, serving};
+use crate::region::Region;
 use crate::schema::RegionInfo;
 use crate::store::StoreFileUse;
 use crate::sync::unpoisoned;
@@ -51,6 +52,9 @@ const LOCKED: usize = 64;
 impl super::TableCore {
     /// Archives the parents in the table's directory that are not needed. `changing` must be held.
     fn archive_parents_in(&self, table: &Path) -> Result<Vec<RegionInfo>> {
+        // A compaction that could not archive all that it has replaced has been made all the same.
+        let regions = self.regions.load_full();
+        regions.slots.iter().filter_map(|slot| slot.region.get()).try_for_each(Region::archive_replaced)?;
         let storage = &**self.options.file_storage();
         let entries = storage.list_dir(table).map_err(|error| Error::io("list", table, error))?;
         let mut parents = if self.has_others(&entries) { self.unneeded_parents(table)? } else { Vec::new() };

@@ -342,6 +342,37 @@ fn a_failed_call_changes_all_or_nothing() {
     assert!(tried > 100);
 }
 
+/// The references of the new regions may not be archived at first, and then the region to which they refer is
+/// not either.
+#[test]
+fn a_region_that_was_split_is_archived_or_an_error_says_that_it_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (original, case) = (dir.path().join("original"), dir.path().join("case"));
+    make_root(&original.join("root"));
+    let mut shim = Shim::build();
+    let line = words("split --compact ROOT a row-020", &case);
+    let regions = |case: &Path| {
+        let entries = fs::read_dir(case.join("root/data/default/a")).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().file_name().len() == 32).count()
+    };
+    copy_dir(&original, &case);
+    let whole = shim.run(&case, 0, &line);
+    assert!(whole.output.status.success(), "{}", stderr(&whole.output));
+    assert_eq!(regions(&case), 3);
+    fs::remove_dir_all(&case).unwrap();
+    let last = (1..=whole.calls).rev().take(usize::try_from(MOST).unwrap());
+    for at in shim.chosen(whole.calls).into_iter().chain(last) {
+        copy_dir(&original, &case);
+        let ran = shim.run(&case, at, &line);
+        let what = format!("call {at} of {}: {}: {}", whole.calls, ran.failed, stderr(&ran.output));
+        assert_no_panic(&ran, &what);
+        if ran.output.status.success() {
+            assert_eq!(regions(&case), 3, "{what}");
+        }
+        fs::remove_dir_all(&case).unwrap();
+    }
+}
+
 /// What a command was to remove and could not is an error. Its change is made nevertheless.
 #[test]
 fn what_cannot_be_removed_is_an_error() {

@@ -557,6 +557,37 @@ fn split_or_merge(table: &Table) -> Result<()> {
     }
 }
 
+/// A compaction is made although a reference that it has replaced cannot be archived at first.
+#[test]
+fn a_compaction_of_a_table_archives_the_parents_or_fails() {
+    for (merges, setup) in [(false, written(&[])), (true, written(&["m"]))] {
+        let table = open(&setup, true);
+        split_or_merge(&table).unwrap();
+        table.close().unwrap();
+        let mut failed = 0;
+        for n in 0.. {
+            let shown = format!("merge {merges}, call {n}");
+            let storage = setup.after(Crash::OfTheProcess);
+            let table = open(&storage, true);
+            storage.fail_among_all([n]);
+            let compacted = table.compact(Compaction::Major);
+            let is_past = !storage.pending_faults().is_empty();
+            storage.heal();
+            if compacted.is_ok() {
+                table.close().unwrap_or_else(|error| panic!("{shown}: {error}"));
+                assert_eq!(region_dirs(&storage), if merges { 1 } else { 2 }, "{shown}");
+            } else {
+                failed += 1;
+            }
+            if is_past {
+                compacted.unwrap_or_else(|error| panic!("{shown}: {error}"));
+                assert!(failed > 20, "{shown}: {failed} have failed");
+                break;
+            }
+        }
+    }
+}
+
 /// The process dies in a split or merge. The next one that opens the table for writing ends it.
 #[test]
 fn an_unfinished_change_is_no_damage() {
