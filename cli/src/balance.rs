@@ -2,14 +2,14 @@
 
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Failure};
+use crate::meanwhile::read_listed;
 use crate::output::Output;
 use crate::probe::len_of;
 use crate::regions::tables_below;
-use crate::store_files::{self, StoreFile};
+use crate::store_files::{self, RegionFiles};
 use crate::target::{self, Kind};
-use hregion::{RegionInfo, RegionOptions, Table};
+use hregion::{RegionInfo, RegionOptions};
 use serde_json::json;
-use std::collections::HashMap;
 use std::io::Write as _;
 use std::ops::Range;
 use std::path::Path;
@@ -64,32 +64,33 @@ pub(crate) fn print(path: &Path, reading: &FileArgs, out: &mut Output) -> Result
     }
     let options = reading.region_options(out)?;
     for dir in tables_below(path, kind)? {
-        let table = Table::open_dir(&dir, options.clone())?;
-        let mut bytes = HashMap::new();
-        for file in store_files::find(&dir, Some(Kind::Table), reading, out)? {
-            let region = file.region.as_ref().map(RegionInfo::encoded_name);
-            let sum: &mut u64 = bytes.entry(region).or_default();
-            *sum = sum.saturating_add(bytes_of(&file, &options)?);
+        let (mut regions, mut sizes) = (Vec::new(), Vec::new());
+        for RegionFiles { region, families } in store_files::by_region(&dir, Some(Kind::Table), reading, out)?
+        {
+            let mut sum = 0_u64;
+            for file in families.iter().flat_map(|family| &family.files) {
+                sum = sum.saturating_add(read_listed(&file.path, |path| bytes_of(path, &options))?);
+            }
+            if let Some(region) = region {
+                regions.push(region);
+                sizes.push(sum);
+            }
         }
-        let regions = table.regions();
-        let of_region = |region: &RegionInfo| bytes.get(&Some(region.encoded_name())).copied().unwrap_or(0);
-        let sizes: Vec<u64> = regions.iter().map(of_region).collect();
         for advice in advise(&sizes) {
-            print_advice(&table, &regions, &sizes, &advice, out)?;
+            print_advice(&regions, &sizes, &advice, out)?;
         }
     }
     Ok(())
 }
 
 /// Returns the bytes of a store file; of a reference, half of those of its HFile.
-fn bytes_of(file: &StoreFile, options: &RegionOptions) -> Result<u64, Failure> {
-    let hfile = options.hfile_of(&file.path)?.unwrap_or_else(|| file.path.clone());
+fn bytes_of(path: &Path, options: &RegionOptions) -> Result<u64, Failure> {
+    let hfile = options.hfile_of(path)?.unwrap_or_else(|| path.to_owned());
     let bytes = len_of(&hfile)?;
-    Ok(if target::is_reference(&file.path)? { bytes / 2 } else { bytes })
+    Ok(if target::is_reference(path)? { bytes / 2 } else { bytes })
 }
 
 fn print_advice(
-    table: &Table,
     regions: &[RegionInfo],
     sizes: &[u64],
     advice: &Advice,
@@ -104,13 +105,14 @@ fn print_advice(
     let sum = |sizes: &[u64]| sizes.iter().copied().fold(0, u64::saturating_add);
     let bytes = sum(sizes.get(range).unwrap_or_default());
     let mean = sum(sizes) / sizes.len().max(1) as u64;
-    let table = table.name().to_string();
+    let table = regions.first().map(|region| region.table().to_string());
     if out.is_json() {
         let balance = json!({
             "table": table, "action": action, "regions": names, "bytes": bytes, "mean_bytes": mean,
         });
         return out.json_line(&json!({ "balance": balance }));
     }
+    let table = table.unwrap_or_default();
     writeln!(out, "{table}: {action} {}: {bytes} bytes, the mean region has {mean}", names.join(" "))?;
     Ok(())
 }

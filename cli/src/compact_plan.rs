@@ -6,13 +6,14 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::maintenance::check_kind;
 use crate::output::Output;
-use crate::regions::Regions;
+use crate::regions::{OpenRegion, Regions};
 use crate::target::Kind;
 use crate::text;
 use hregion::cell::StringBinary;
 use hregion::region::{CellReason, CompactionPlan};
 use hregion::{Compaction, Region};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -31,14 +32,24 @@ pub(crate) fn run(
     let options = families.add_to(reading.region_options(out)?);
     let regions = Regions::find(dir, Some(kind), options)?;
     let mut first = Ok(());
+    // A region may have replaced several.
+    let mut planned = BTreeSet::new();
     for place in regions.places(|_, _| true) {
-        let planned = match place.open(&out.warner()) {
-            Ok(region) => plan(&region, compaction, shows_cells, kind == Kind::Table, out),
-            Err(error) => Err(error.into()),
+        let parts = match place.open_all(&out.warner()) {
+            Ok(opened) => opened.parts,
+            Err(error) => {
+                first = first.and(Err(error.into()));
+                continue;
+            }
         };
-        match planned {
-            Err(Failure::ClosedPipe) => return first.and(Err(Failure::ClosedPipe)),
-            planned => first = first.and(planned),
+        for OpenRegion { region, .. } in parts {
+            if !planned.insert(region.info().encoded_name()) {
+                continue;
+            }
+            match plan(&region, compaction, shows_cells, kind == Kind::Table, out) {
+                Err(Failure::ClosedPipe) => return first.and(Err(Failure::ClosedPipe)),
+                done => first = first.and(done),
+            }
         }
     }
     first?;

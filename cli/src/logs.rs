@@ -49,6 +49,13 @@ impl FoundLogs {
     }
 }
 
+/// Returns where a server's log is moved to, once all regions have its cells in files: from `WALs/<server>` to
+/// `oldWALs`. `None` for a log elsewhere.
+pub(crate) fn retired(log: &Path) -> Option<PathBuf> {
+    let (name, logs) = (log.file_name()?, log.parent()?.parent()?);
+    (logs.file_name()? == "WALs").then(|| logs.with_file_name("oldWALs").join(name))
+}
+
 /// Whether a file of this name beside logs is none: an empty one whose name holds a sequence id, or the
 /// checksums that Hadoop's local file system keeps of another.
 fn is_no_log(name: &OsStr) -> bool {

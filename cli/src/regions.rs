@@ -4,9 +4,11 @@ use crate::failure::{CommandError, Failure};
 use crate::output::Warner;
 use crate::places;
 use crate::probe;
+use crate::scan_rows::{may_have, within};
 use crate::target::Kind;
 use hregion::locator::RegionInconsistency;
-use hregion::{Error, ErrorKind, Region, RegionInfo, RegionOptions, Table};
+use hregion::{Error, ErrorKind, Region, RegionInfo, RegionOptions, Scan, Table};
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -217,21 +219,22 @@ pub(crate) fn is_aside(dir: &Path) -> Result<bool, CommandError> {
 }
 
 /// Adds the files below a directory, in the order of their names. Symbolic links to directories are not
-/// followed: they may be circular.
-pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), CommandError> {
+/// followed: they may be circular. Returns whether a directory is left out that was gone when it was listed.
+pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<bool, CommandError> {
     let fault = |error| CommandError::io("list", dir, &error);
+    let mut is_gone = false;
     for (path, is_link) in places::list(dir).map_err(fault)? {
         match probe::is_dir(&path)? {
             true if is_link => {}
             true => match files_below(&path, files) {
                 // Another process has renamed or removed it since it was listed.
-                Err(_) if !probe::exists(&path)? => {}
-                listed => listed?,
+                Err(_) if !probe::exists(&path)? => is_gone = true,
+                listed => is_gone |= listed?,
             },
             false => files.push(path),
         }
     }
-    Ok(())
+    Ok(is_gone)
 }
 
 /// Returns the directories named like regions (HBase: `FSUtils.RegionDirFilter`), but those of which only the
@@ -371,7 +374,39 @@ impl ClosedRegion<'_> {
         }
     }
 
-    /// Opens the region and prints its warnings. Fails if another region overlaps it.
+    /// Opens the region, or, if another process has split or merged it, those that have its rows now. Prints
+    /// their warnings. Fails if another region overlaps one.
+    pub(crate) fn open_all(self, warner: &Warner) -> hregion::Result<OpenRegions> {
+        let opened = self.open_all_silently()?;
+        opened.parts.iter().for_each(|part| warner.warn_of(&part.region));
+        Ok(opened)
+    }
+
+    fn open_all_silently(self) -> hregion::Result<OpenRegions> {
+        let (table, info) = match self {
+            Self::Of(table, info) => (table, info),
+            place => return Ok(OpenRegions::whole(place.open_silently()?)),
+        };
+        let mut parts = Vec::new();
+        let mut row = info.start_key().to_vec();
+        loop {
+            let region = region_of(table, &row, info.end_key())?;
+            if parts.is_empty() && region.info().encoded_name() == info.encoded_name() {
+                return Ok(OpenRegions::whole(region));
+            }
+            let ends = [region.info().end_key(), info.end_key()];
+            let end = ends.into_iter().filter(|end| !end.is_empty()).min().unwrap_or_default().to_vec();
+            let is_last = end == info.end_key();
+            parts.push(OpenRegion { region, bounds: Some((row, end.clone())) });
+            if is_last {
+                return Ok(OpenRegions { info, parts });
+            }
+            row = end;
+        }
+    }
+
+    /// Opens the region and prints its warnings. Fails if another process has split or merged it, or another
+    /// region overlaps it.
     pub(crate) fn open(self, warner: &Warner) -> hregion::Result<Region> {
         self.open_silently().inspect(|region| warner.warn_of(region))
     }
@@ -379,14 +414,70 @@ impl ClosedRegion<'_> {
     fn open_silently(self) -> hregion::Result<Region> {
         match self {
             Self::One(path, options) => options.clone().open(path),
-            Self::Of(table, info) => {
-                let (start, end) = (info.start_key(), info.end_key());
-                match table.inconsistencies().iter().find(|fault| fault.touches(start, end)) {
-                    None => check_same(table.region(start)?, &info),
-                    Some(fault) => Err(fault.to_error()),
-                }
-            }
+            Self::Of(table, info) => check_same(region_of(table, info.start_key(), info.end_key())?, &info),
             Self::None(fault) => Err(fault.to_error()),
+        }
+    }
+}
+
+/// Opens the region that has a row. Fails if any rows up to `end` are in several regions, or in none.
+fn region_of(table: &Table, row: &[u8], end: &[u8]) -> hregion::Result<Region> {
+    match table.inconsistencies().iter().find(|fault| fault.touches(row, end)) {
+        None => table.region(row),
+        Some(fault) => Err(fault.to_error()),
+    }
+}
+
+/// A region that was opened, or those that had its rows then.
+#[derive(Debug)]
+pub(crate) struct OpenRegions {
+    /// The region that was to be opened.
+    pub(crate) info: RegionInfo,
+    /// In row order.
+    pub(crate) parts: Vec<OpenRegion>,
+}
+
+/// A region that is open, and which rows of it are read.
+#[derive(Debug)]
+pub(crate) struct OpenRegion {
+    pub(crate) region: Region,
+    /// The first row, and that after the last one, empty for none, if the region has replaced another one, of
+    /// which these were.
+    bounds: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl OpenRegions {
+    pub(crate) fn whole(region: Region) -> Self {
+        Self { info: region.info().clone(), parts: vec![OpenRegion::whole(region)] }
+    }
+
+    /// Returns the region that was to be opened, unless others have replaced it.
+    pub(crate) fn as_one(&self) -> Option<&Region> {
+        self.parts.first().filter(|part| part.bounds.is_none()).map(|part| &part.region)
+    }
+}
+
+impl OpenRegion {
+    /// All rows of a region.
+    pub(crate) fn whole(region: Region) -> Self {
+        Self { region, bounds: None }
+    }
+
+    /// Whether a row may be read.
+    pub(crate) fn has_row(&self, row: &[u8]) -> bool {
+        let is_within = |(start, end): &(Vec<u8>, Vec<u8>)| {
+            start.as_slice() <= row && (end.is_empty() || row < end.as_slice())
+        };
+        self.bounds.as_ref().is_none_or(is_within)
+    }
+
+    /// Narrows a scan to the rows that are read; `None` if it has none of them.
+    pub(crate) fn narrow<'s>(&self, scan: &'s Scan) -> Option<Cow<'s, Scan>> {
+        match &self.bounds {
+            None => Some(Cow::Borrowed(scan)),
+            Some((start, end)) => {
+                may_have(scan, start, end).then(|| Cow::Owned(within(scan.clone(), start, end)))
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Scanning several regions in sequence.
 
 use crate::failure::{CommandError, Failure};
+use crate::regions::OpenRegion;
 use hregion::cell::StringBinary;
 use hregion::op::next_prefix;
 use hregion::{CellRef, Cursor, Region, RowRef, Scan};
@@ -18,11 +19,12 @@ impl RowScan {
     /// others are read then, as in [`run`](Self::run).
     pub(crate) fn run_region(
         &self,
-        region: &Region,
+        region: &OpenRegion,
         mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
     ) -> Result<bool, Failure> {
-        let view = region.view();
-        let (mut rows, mut is_empty) = (view.scan(&self.scan)?, true);
+        let Some(scan) = region.narrow(&self.scan) else { return Ok(false) };
+        let view = region.region.view();
+        let (mut rows, mut is_empty) = (view.scan(&scan)?, true);
         while let Some(row) = rows.next_row()? {
             take(row)?;
             is_empty = false;
@@ -34,7 +36,7 @@ impl RowScan {
     /// there may be more.
     pub(crate) fn run(
         &self,
-        regions: impl Iterator<Item = hregion::Result<Region>>,
+        regions: impl Iterator<Item = hregion::Result<OpenRegion>>,
         mut take: impl FnMut(&Region, RowRef<'_>) -> Result<(), Failure>,
     ) -> Result<Option<Cursor>, Failure> {
         let limit = self.limit.filter(|&limit| limit > 0).unwrap_or(u64::MAX);
@@ -44,8 +46,9 @@ impl RowScan {
                 return Ok(Some(Cursor::new(last, false)));
             }
             let region = region?;
-            let view = region.view();
-            let mut rows = view.scan(&self.scan)?;
+            let Some(scan) = region.narrow(&self.scan) else { continue };
+            let view = region.region.view();
+            let mut rows = view.scan(&scan)?;
             let mut is_empty = true;
             while let Some(row) = rows.next_row()? {
                 if taken == 0 || row.key() != last {
@@ -56,7 +59,7 @@ impl RowScan {
                     last.clear();
                     last.extend_from_slice(row.key());
                 }
-                take(&region, row)?;
+                take(&region.region, row)?;
                 is_empty = false;
                 // a piece may be followed by more pieces of the same row
                 if taken >= limit && !rows.is_partial() {
@@ -73,6 +76,34 @@ impl RowScan {
         }
         Ok(None)
     }
+}
+
+/// Narrows a scan to the rows from `start` on and before `end`; empty for no bound. It must have some of them.
+pub(crate) fn within(scan: Scan, start: &[u8], end: &[u8]) -> Scan {
+    let range = scan.row_range();
+    let (low, high) = range.low_and_high();
+    let starts_later = low < start;
+    let ends_earlier = !end.is_empty() && (high.is_empty() || high >= end);
+    match range.reversed {
+        false => {
+            let scan = if starts_later { scan.start_row(start.to_vec(), true) } else { scan };
+            if ends_earlier { scan.stop_row(end.to_vec(), false) } else { scan }
+        }
+        true => {
+            let scan = if ends_earlier { scan.start_row(end.to_vec(), false) } else { scan };
+            if starts_later { scan.stop_row(start.to_vec(), true) } else { scan }
+        }
+    }
+}
+
+/// Whether a scan may have rows from `start` on and before `end`; empty for no bound.
+pub(crate) fn may_have(scan: &Scan, start: &[u8], end: &[u8]) -> bool {
+    let range = scan.row_range();
+    let (low, high) = range.low_and_high();
+    let has_high = if range.reversed { range.include_start } else { range.include_stop };
+    let begins_after = !end.is_empty() && low >= end;
+    let ends_before = !high.is_empty() && (high < start || high == start && !has_high);
+    !begins_after && !ends_before
 }
 
 /// Narrows a scan to the rows that start with `prefix`, in the scan's direction.
@@ -100,5 +131,43 @@ pub(crate) fn check_only_family<'c>(
             let hint = Some("`hregion cells` prints what a file holds");
             Err(CommandError::unsupported(region.path(), message).with_hint(hint))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scans_are_narrowed_to_regions() {
+        let narrowed = |scan: Scan, start: &str, end: &str| {
+            let scan = within(scan, start.as_bytes(), end.as_bytes());
+            let range = scan.row_range();
+            let text = |row: &[u8]| String::from_utf8(row.to_vec()).unwrap();
+            (text(range.start), range.include_start, text(range.stop), range.include_stop)
+        };
+        let expect = |start: &str, first, stop: &str, last| (start.to_owned(), first, stop.to_owned(), last);
+        assert_eq!(narrowed(Scan::new(), "b", "d"), expect("b", true, "d", false));
+        assert_eq!(narrowed(Scan::new(), "", ""), expect("", true, "", false));
+        let scan = || Scan::new().start_row("c", false).stop_row("x", true);
+        assert_eq!(narrowed(scan(), "b", "d"), expect("c", false, "d", false));
+        assert_eq!(narrowed(scan(), "d", ""), expect("d", true, "x", true));
+        let back = || Scan::new().reversed(true).start_row("x", true).stop_row("c", false);
+        assert_eq!(narrowed(back(), "b", "d"), expect("d", false, "c", false));
+        assert_eq!(narrowed(back(), "d", ""), expect("x", true, "d", true));
+        assert_eq!(narrowed(Scan::new().reversed(true), "b", "d"), expect("d", false, "b", true));
+    }
+
+    #[test]
+    fn a_scan_has_no_rows_outside_of_its_bounds() {
+        let has = |scan: &Scan, start: &str, end: &str| may_have(scan, start.as_bytes(), end.as_bytes());
+        let forward = Scan::new().start_row("c", true).stop_row("f", false);
+        let reversed = Scan::new().reversed(true).start_row("f", true).stop_row("c", true);
+        for (scan, has_last) in [(&forward, false), (&reversed, true)] {
+            assert!(has(scan, "", "") && has(scan, "d", "e") && has(scan, "a", "d") && has(scan, "e", ""));
+            assert!(!has(scan, "a", "c") && !has(scan, "g", ""));
+            assert_eq!(has(scan, "f", "g"), has_last);
+        }
+        assert!(has(&Scan::new(), "a", "b") && has(&Scan::new().reversed(true), "", "b"));
     }
 }

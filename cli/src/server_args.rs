@@ -63,8 +63,9 @@ pub(crate) use with_client::ServerTable;
 mod with_client {
     use super::{CellArgs, CommandError, Cursor, Failure, FileArgs, RowArgs, RowRef, ServerArgs, TargetArgs};
     use crate::cluster_args::table_name;
+    use crate::scan_rows::within;
     use hregion::locator::{RetryPolicy, ZooKeeperRegistry, check_region_chain};
-    use hregion::{Family, RegionInfo, Scan, TableName};
+    use hregion::{Family, RegionInfo, TableName};
     use hregion_client::blocking::{Client, Table};
     use std::sync::Arc;
     use std::time::Duration;
@@ -196,59 +197,11 @@ mod with_client {
             cells: &CellArgs,
             mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
         ) -> Result<(), Failure> {
-            for result in self.table.scan(within(rows.scan(cells).scan, region))? {
+            let scan = within(rows.scan(cells).scan, region.start_key(), region.end_key());
+            for result in self.table.scan(scan)? {
                 take(result?.row.as_row())?;
             }
             Ok(())
-        }
-    }
-
-    /// Narrows a scan to a region.
-    fn within(scan: Scan, region: &RegionInfo) -> Scan {
-        let range = scan.row_range();
-        let (start, end) = (region.start_key(), region.end_key());
-        let (low, high) = range.low_and_high();
-        let starts_later = low < start;
-        let ends_earlier = !end.is_empty() && (high.is_empty() || high >= end);
-        match range.reversed {
-            false => {
-                let scan = if starts_later { scan.start_row(start.to_vec(), true) } else { scan };
-                if ends_earlier { scan.stop_row(end.to_vec(), false) } else { scan }
-            }
-            true => {
-                let scan = if ends_earlier { scan.start_row(end.to_vec(), false) } else { scan };
-                if starts_later { scan.stop_row(start.to_vec(), true) } else { scan }
-            }
-        }
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn scans_are_narrowed_to_regions() {
-            let table = TableName::parse("t").unwrap();
-            let region = |start: &'static str, end: &'static str| {
-                RegionInfo::new(table.clone(), start, end, 1_700_000_000_000).unwrap()
-            };
-            let narrowed = |scan: Scan, start, end| {
-                let scan = within(scan, &region(start, end));
-                let range = scan.row_range();
-                let text = |row: &[u8]| String::from_utf8(row.to_vec()).unwrap();
-                (text(range.start), range.include_start, text(range.stop), range.include_stop)
-            };
-            let expect =
-                |start: &str, first, stop: &str, last| (start.to_owned(), first, stop.to_owned(), last);
-            assert_eq!(narrowed(Scan::new(), "b", "d"), expect("b", true, "d", false));
-            assert_eq!(narrowed(Scan::new(), "", ""), expect("", true, "", false));
-            let scan = || Scan::new().start_row("c", false).stop_row("x", true);
-            assert_eq!(narrowed(scan(), "b", "d"), expect("c", false, "d", false));
-            assert_eq!(narrowed(scan(), "d", ""), expect("d", true, "x", true));
-            let back = || Scan::new().reversed(true).start_row("x", true).stop_row("c", false);
-            assert_eq!(narrowed(back(), "b", "d"), expect("d", false, "c", false));
-            assert_eq!(narrowed(back(), "d", ""), expect("x", true, "d", true));
-            assert_eq!(narrowed(Scan::new().reversed(true), "b", "d"), expect("d", false, "b", true));
         }
     }
 }

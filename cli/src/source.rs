@@ -11,7 +11,9 @@ use crate::output::{Output, Warner};
 use crate::places;
 use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
-use crate::regions::{ClosedRegion, DATA, Regions, entries_of, is_region, tables_below};
+use crate::regions::{
+    ClosedRegion, DATA, OpenRegion, OpenRegions, Regions, entries_of, is_region, tables_below,
+};
 use crate::scan_rows::check_only_family;
 use crate::tables::Named;
 use crate::target::{self, Kind, kind_of as kind_of_target};
@@ -143,12 +145,20 @@ impl InputSource {
         &self,
         reversed: bool,
         wanted: impl Fn(&[u8], &[u8]) -> bool,
-    ) -> impl Iterator<Item = hregion::Result<Region>> {
+    ) -> impl Iterator<Item = hregion::Result<OpenRegion>> {
         let mut parts = self.parts(wanted);
         if reversed {
             parts.reverse();
         }
-        parts.into_iter().map(|part| part.open())
+        parts.into_iter().flat_map(move |part| match part.open() {
+            Ok(OpenRegions { mut parts, .. }) => {
+                if reversed {
+                    parts.reverse();
+                }
+                parts.into_iter().map(Ok).collect::<Vec<_>>()
+            }
+            Err(error) => vec![Err(error)],
+        })
     }
 
     /// Returns the parts that may contain rows of a range, in row order.
@@ -160,15 +170,22 @@ impl InputSource {
     /// the next ones: only if [`CellArgs::may_end_scan`] need these wait for it.
     pub(crate) fn scan_part(
         &self,
-        region: &Region,
+        regions: &OpenRegions,
         rows: &RowArgs,
         cells: &CellArgs,
         mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
     ) -> Result<bool, Failure> {
-        rows.scan(&self.narrowed(cells)?).run_region(region, |row| {
-            self.check(region, row)?;
-            take(row)
-        })
+        let scan = rows.scan(&self.narrowed(cells)?);
+        for part in &regions.parts {
+            let is_over = scan.run_region(part, |row| {
+                self.check(&part.region, row)?;
+                take(row)
+            })?;
+            if is_over {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Restricts the selection to the source's family, if there is only one.
@@ -200,6 +217,12 @@ impl InputSource {
         })
     }
 
+    /// Returns the regions that may contain a row.
+    fn regions_of(&self, row: &[u8]) -> impl Iterator<Item = hregion::Result<OpenRegion>> {
+        let regions = self.regions(false, move |start, end| start <= row && (end.is_empty() || row < end));
+        regions.filter(move |region| !region.as_ref().is_ok_and(|region| !region.has_row(row)))
+    }
+
     /// Passes the cells of a row to `take`, if there are any.
     pub(crate) fn get(
         &self,
@@ -208,8 +231,8 @@ impl InputSource {
         mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let cells = self.narrowed(cells)?;
-        for region in self.regions(false, |start, end| start <= row && (end.is_empty() || row < end)) {
-            let region = region?;
+        for region in self.regions_of(row) {
+            let region = region?.region;
             let get = cells.get(row);
             if cells.is_raw() {
                 // a raw read is a scan; the get reports errors about the row or the families
@@ -234,21 +257,23 @@ impl InputSource {
     /// Passes every stored cell of a part to `take`, in row order, until it fails.
     pub(crate) fn for_each_stored(
         &self,
-        region: &Region,
-        take: impl FnMut(CellRef<'_>) -> Result<(), Failure>,
+        regions: &OpenRegions,
+        mut take: impl FnMut(CellRef<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        for_each_stored(region, &self.narrowed(&CellArgs::of_all_stored())?, take)
+        let cells = self.narrowed(&CellArgs::of_all_stored())?;
+        regions.parts.iter().try_for_each(|part| for_each_stored(part, &cells, &mut take))
     }
 }
 
 /// Passes the cells of a region to `take`, in row order, until it fails.
 pub(crate) fn for_each_stored(
-    region: &Region,
+    region: &OpenRegion,
     cells: &CellArgs,
     mut take: impl FnMut(CellRef<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let scan = RowArgs::default().scan(cells).scan;
-    let view = region.view();
+    let Some(scan) = region.narrow(&scan) else { return Ok(()) };
+    let view = region.region.view();
     let mut taken = Ok(());
     view.scan(&scan)?.for_each_cell(|cell| {
         taken = take(cell);
@@ -266,10 +291,10 @@ pub(crate) enum SourcePart<'s> {
 }
 
 impl SourcePart<'_> {
-    pub(crate) fn open(&self) -> hregion::Result<Region> {
+    pub(crate) fn open(&self) -> hregion::Result<OpenRegions> {
         match self {
-            Self::Closed(region, warner) => region.clone().open(warner),
-            Self::Files(region) => Ok((*region).clone()),
+            Self::Closed(region, warner) => region.clone().open_all(warner),
+            Self::Files(region) => Ok(OpenRegions::whole((*region).clone())),
         }
     }
 }

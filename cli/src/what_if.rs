@@ -1,7 +1,9 @@
 //! What other encodings and codecs would give, estimated on samples of files.
 
 use crate::failure::{CommandError, Failure};
+use crate::meanwhile::read_listed;
 use crate::output::Output;
+use crate::probe;
 use crate::text;
 use hregion::io::{FileWriter, MemoryFile};
 use hregion::{Cell, CellRef, Codec, DataBlockEncoding, ErrorKind, HFile, HFileOptions, HFileWriter};
@@ -54,7 +56,13 @@ impl Samples {
             let mut sizes = Sizes::default();
             for (path, bytes) in files {
                 let share = u128::from(SAMPLE) * u128::from(*bytes) / u128::from(all.max(1));
-                sizes.add(&options.open(path)?, u64::try_from(share).unwrap_or(SAMPLE), &settings)?;
+                let open = |path: &Path| Ok::<_, CommandError>(options.open(path)?);
+                let file = match read_listed(path, open) {
+                    // Another process has removed it.
+                    Err(_) if !probe::exists(path)? => continue,
+                    file => file?,
+                };
+                sizes.add(&file, u64::try_from(share).unwrap_or(SAMPLE), &settings)?;
             }
             if !out.is_json() {
                 let [table, family] =

@@ -7,6 +7,7 @@ use crate::cell_line;
 use crate::cell_source::CellSource;
 use crate::cmd::write;
 use crate::failure::{CommandError, Exit, Failure};
+use crate::meanwhile::read_listed;
 use crate::merge::Merge;
 use crate::new_file::check_output;
 use crate::output::Output;
@@ -23,7 +24,7 @@ use hregion::{CellOrder, CellRef, HFile, HFileHalf};
 use serde_json::json;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Re-encode, recompress or merge HFiles; or list their cells
 ///
@@ -107,7 +108,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let (mut files, mut halves) = (Vec::new(), Vec::new());
     let (paths, places) = inputs(args, out)?;
     for path in &paths {
-        let StoredFile { file, half } = StoredFile::open(path, None, &options, out)?;
+        let open = |path: &Path| StoredFile::open(path, None, &options, out);
+        // Those of a directory were listed.
+        let is_given = args.files.contains(path);
+        let StoredFile { file, half } = if is_given { open(path)? } else { read_listed(path, open)? };
         out.warn_of_mob(&file);
         files.push(file);
         halves.push(half);

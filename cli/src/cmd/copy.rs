@@ -5,6 +5,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::places;
 use crate::query_args::{CellArgs, RangeArgs, RowArgs};
+use crate::regions::OpenRegion;
 use crate::server_args::ServerArgs;
 use crate::source::{Draws, InputSource};
 use crate::table_load::TableLoad;
@@ -83,9 +84,11 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         let draws = Draws { prints: false, all: rows.is_all() };
         let source = InputSource::open(&args.source, &args.reading, &cells, Some(draws), out)?;
         for part in source.parts_of(&rows) {
-            let region = part.open()?;
-            check_order(region.path(), region.families(), &cells)?;
-            if source.scan_part(&region, &rows, &cells, &mut take)? {
+            let opened = part.open()?;
+            for OpenRegion { region, .. } in &opened.parts {
+                check_order(region.path(), region.families(), &cells)?;
+            }
+            if source.scan_part(&opened, &rows, &cells, &mut take)? {
                 break;
             }
         }

@@ -149,7 +149,7 @@ fn of_rows(args: &Args, rows: &RowArgs, out: &mut Output) -> Result<[u64; 2], Fa
 /// Whether the first region of a pair is one of `hbase:meta`.
 fn has_meta(pair: &[Option<&InputSource>; 2], rows: &RowArgs) -> Result<bool, CommandError> {
     match pair.iter().flatten().find_map(|source| source.parts_of(rows).into_iter().next()) {
-        Some(part) => Ok(part.open()?.info().table().is_meta()),
+        Some(part) => Ok(part.open()?.info.table().is_meta()),
         None => Ok(false),
     }
 }

@@ -4,6 +4,7 @@ use crate::args::FileArgs;
 use crate::balance;
 use crate::block_usage::BlockUsage;
 use crate::failure::{CommandError, Exit, Failure};
+use crate::meanwhile::{ATTEMPTS, read_listed};
 use crate::output::Output;
 use crate::places;
 use crate::probe::{self, len_of};
@@ -18,6 +19,7 @@ use hregion::io::Storage;
 use hregion::region::FileKind;
 use hregion::{HFileOptions, TableName};
 use serde_json::json;
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,6 +81,8 @@ Examples:
 /// A store file.
 struct StoreFile {
     path: PathBuf,
+    /// The names of the table, the region and the family, if it is below `data`.
+    names: [Option<String>; 3],
     usage: Usage,
     encoding: Option<&'static str>,
     compression: Option<&'static str>,
@@ -96,23 +100,23 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let (mut blocks, mut samples) = (BlockUsage::default(), Samples::default());
     for target in &with_mob_dirs(&args.targets)? {
-        let files = store_files(target, &storage)?;
+        let Found { mut files, failure } = find(target, &storage, &options)?;
         // The directories that the current file is in, from the target down, with what they have so far.
         let mut open: Vec<(PathBuf, Usage)> = Vec::new();
-        for family in files.chunk_by(|(a, _), (b, _)| a.parent() == b.parent()) {
-            let blocks = &mut blocks;
-            let opened = family.iter().filter_map(|(path, kind)| {
-                let opened = StoreFile::open(path, *kind, &options, args.blocks.then_some(&mut *blocks));
-                unless_gone(path, opened).transpose()
-            });
-            let mut opened = opened.collect::<Result<Vec<_>, Failure>>()?;
-            let depth = set_overlaps(&mut opened);
-            for file in opened {
+        for family in files.chunk_by_mut(|a, b| a.path.parent() == b.path.parent()) {
+            let depth = set_overlaps(family);
+            if args.blocks {
+                for file in family.iter().filter(|file| file.usage.cells.is_some()) {
+                    let add = |path: &Path| blocks.add(file.names.clone(), &options.open(path)?);
+                    unless_gone(&file.path, read_listed(&file.path, add))?;
+                }
+            }
+            for file in &*family {
                 if args.what_if && file.usage.cells > Some(0) {
-                    samples.add(file_names(&file.path)?, &file.path, file.usage.bytes);
+                    samples.add(file.names.clone(), &file.path, file.usage.bytes);
                 }
                 if out.is_json() {
-                    print_json(&file, out)?;
+                    print_json(file, out)?;
                     continue;
                 }
                 close(&mut open, &file.path, out)?;
@@ -123,6 +127,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
                 open.iter_mut().for_each(|(_, sum)| sum.add(Usage { depth, ..file.usage }));
                 file.usage.print(&file.path, out)?;
             }
+        }
+        if let Some(failure) = failure {
+            return Err(failure);
         }
         close(&mut open, Path::new(""), out)?;
     }
@@ -155,17 +162,59 @@ fn with_mob_dirs(targets: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(found)
 }
 
-/// Returns the store files of a target, in the order of their paths.
-fn store_files(target: &Path, storage: &Arc<dyn Storage>) -> Result<Vec<(PathBuf, FileKind)>, Failure> {
+/// The store files of a target, in the order of their paths.
+struct Found {
+    files: Vec<StoreFile>,
+    /// Why a file cannot be read. Those of its family, and those after it, are left out.
+    failure: Option<Failure>,
+}
+
+/// Opens the store files of a target. Lists them again while another process renames, archives or removes
+/// some of them: there may be others in their place.
+fn find(target: &Path, storage: &Arc<dyn Storage>, options: &HFileOptions) -> Result<Found, Failure> {
+    let mut known: HashMap<PathBuf, StoreFile> = HashMap::new();
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let (listed, mut is_gone) = store_files(target, storage)?;
+        let (mut files, mut failure) = (Vec::new(), None);
+        for (path, kind) in listed {
+            let opened = match known.remove(&path) {
+                Some(file) => Ok(Some(file)),
+                None => unless_gone(&path, StoreFile::open(&path, kind, options)),
+            };
+            match opened {
+                Ok(Some(file)) => files.push(file),
+                Ok(None) => is_gone = true,
+                Err(error) => {
+                    failure = Some(error);
+                    files.retain(|file: &StoreFile| file.path.parent() != path.parent());
+                    break;
+                }
+            }
+        }
+        if failure.is_some() || !is_gone || attempts >= ATTEMPTS {
+            return Ok(Found { files, failure });
+        }
+        known = files.into_iter().map(|file| (file.path.clone(), file)).collect();
+    }
+}
+
+/// Lists the store files of a target, in the order of their paths. Returns, too, whether any was gone since
+/// it was listed.
+fn store_files(
+    target: &Path,
+    storage: &Arc<dyn Storage>,
+) -> Result<(Vec<(PathBuf, FileKind)>, bool), Failure> {
     places::check_readable(target)?;
-    let mut paths = Vec::new();
+    let (mut paths, mut is_gone) = (Vec::new(), false);
     match probe::is_dir(target)? {
         true if is_snapshot(target)? => {
             let message = "a snapshot, whose files are in the directories of tables and in the archive";
             let hint = Some("`hregion inspect` prints the bytes of each file");
             return Err(CommandError::unsupported(target, message).with_hint(hint).into());
         }
-        true => files_below(target, &mut paths)?,
+        true => is_gone = files_below(target, &mut paths)?,
         false => {
             target::check_regular(target)?;
             paths.push(target.to_owned());
@@ -174,6 +223,7 @@ fn store_files(target: &Path, storage: &Arc<dyn Storage>) -> Result<Vec<(PathBuf
     let mut files = Vec::new();
     for path in paths {
         let Some(kind) = unless_gone(&path, FileKind::of(storage, &path).map_err(Failure::from))? else {
+            is_gone = true;
             continue;
         };
         let is_stored = match kind {
@@ -186,7 +236,7 @@ fn store_files(target: &Path, storage: &Arc<dyn Storage>) -> Result<Vec<(PathBuf
             files.push((path, kind));
         }
     }
-    Ok(files)
+    Ok((files, is_gone))
 }
 
 /// Returns what was found out about a file; `None` if that failed because the file is not there any more:
@@ -232,17 +282,12 @@ fn begins_as_store_file_name(path: &Path) -> bool {
 }
 
 impl StoreFile {
-    /// Opens a file, and adds its blocks to `blocks`.
-    fn open(
-        path: &Path,
-        kind: FileKind,
-        options: &HFileOptions,
-        blocks: Option<&mut BlockUsage>,
-    ) -> Result<Self, Failure> {
-        let bytes = len_of(path)?;
+    /// Opens a file.
+    fn open(path: &Path, kind: FileKind, options: &HFileOptions) -> Result<Self, Failure> {
+        let (bytes, names) = (len_of(path)?, file_names(path)?);
         let usage = Usage { bytes, ..Usage::default() };
         let (encoding, compression, rows, overlap) = (None, None, None, None);
-        let mut this = Self { path: path.to_owned(), usage, encoding, compression, rows, overlap };
+        let mut this = Self { path: path.to_owned(), names, usage, encoding, compression, rows, overlap };
         if matches!(kind, FileKind::Reference | FileKind::Link) || bytes == 0 {
             return Ok(this);
         }
@@ -250,9 +295,6 @@ impl StoreFile {
             Err(_) if is_unfinished(path) && probe::exists(path)? => return Ok(this),
             opened => opened?,
         };
-        if let Some(blocks) = blocks {
-            blocks.add(file_names(path)?, &file)?;
-        }
         let times = file.file_info().time_range().map_err(|corruption| corruption.at(path, 0))?;
         let has_cells = file.entry_count() > 0;
         this.usage.cells = Some(file.entry_count());
@@ -279,7 +321,7 @@ fn file_names(path: &Path) -> Result<[Option<String>; 3], Failure> {
 }
 
 fn print_json(file: &StoreFile, out: &mut Output) -> Result<(), Failure> {
-    let ([table, region, family], usage) = (file_names(&file.path)?, file.usage);
+    let ([table, region, family], usage) = (&file.names, file.usage);
     let row = |row: &Vec<u8>| StringBinary(row).to_string();
     out.json_line(&json!({
         "table": table, "region": region, "family": family,

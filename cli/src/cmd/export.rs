@@ -181,15 +181,15 @@ where
     let source = InputSource::open(&args.target, &args.reading, cells, Some(draws), out)?;
     let (dir, end) = (open(&args.out)?, ScanEnd::of(cells));
     let export = |part: &SourcePart<'_>| {
-        let region = part.open()?;
+        let opened = part.open()?;
         let info = match part {
-            SourcePart::Closed(..) => Some(region.info().clone()),
+            SourcePart::Closed(..) => Some(&opened.info),
             SourcePart::Files(_) => None,
         };
-        let scan = |take: Take<'_>| end.scan(|| source.scan_part(&region, rows, cells, take));
+        let scan = |take: Take<'_>| end.scan(|| source.scan_part(&opened, rows, cells, take));
         // a file is not kept if its rows depend on other regions
-        let kept_by = (!end.is_possible).then_some(&region);
-        write(info.as_ref(), kept_by, &dir, &scan)
+        let kept_by = opened.as_one().filter(|_| !end.is_possible);
+        write(info, kept_by, &dir, &scan)
     };
     let files = export_all(&source.parts_of(rows), export, end.jobs(args.jobs))?;
     Ok((dir, files))
@@ -465,17 +465,17 @@ fn check_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Resu
         let source = InputSource::open(&args.target, &args.reading, cells, Some(draws), out)?;
         let end = ScanEnd::of(cells);
         let compare = |part: &SourcePart<'_>| {
-            let region = part.open()?;
-            let info = matches!(part, SourcePart::Closed(..)).then(|| region.info().clone());
+            let opened = part.open()?;
+            let info = matches!(part, SourcePart::Closed(..)).then_some(&opened.info);
             let is_scanned = Cell::new(false);
             let scan = |take: Take<'_>| {
                 is_scanned.set(true);
-                end.scan(|| source.scan_part(&region, &rows, cells, take))
+                end.scan(|| source.scan_part(&opened, &rows, cells, take))
             };
-            let compared = export.compare(&manifest, info.as_ref(), &args.out, scan)?;
+            let compared = export.compare(&manifest, info, &args.out, scan)?;
             if end.is_possible && !is_scanned.get() {
                 // The file is damaged or not listed, but the rows decide whether later regions have any.
-                end.scan(|| source.scan_part(&region, &rows, cells, |_| Ok(())))?;
+                end.scan(|| source.scan_part(&opened, &rows, cells, |_| Ok(())))?;
             }
             Ok::<_, Failure>(compared)
         };

@@ -2,11 +2,13 @@
 
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
+use crate::meanwhile::read_listed;
 use crate::new_file::check_output;
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
+use crate::regions::{OpenRegion, OpenRegions};
 use crate::source::{Draws, InputSource, SourcePart, bytes_of, for_each_stored};
 use crate::stats::{self, Stats};
 use crate::store_files::{self, StoreFile};
@@ -15,7 +17,7 @@ use crate::target_args::TargetArgs;
 use crate::text;
 use crate::text_file::TextFile;
 use clap::ValueEnum;
-use hregion::{Clock as _, Region, SystemClock, TableName};
+use hregion::{Clock as _, SystemClock, TableName};
 use std::io::Write as _;
 use std::iter;
 use std::path::{Path, PathBuf};
@@ -117,9 +119,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Err(CommandError::usage("--svg: expected one table, not a directory of tables").into());
     }
     let empty = || Stats::new(now, args.top());
-    let of_region = |source: &InputSource, region: &Region| {
+    let of_region = |source: &InputSource, regions: &OpenRegions| {
         let mut stats = empty();
-        source.for_each_stored(region, |cell| {
+        source.for_each_stored(regions, |cell| {
             stats.add(&cell);
             Ok(())
         })?;
@@ -131,10 +133,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         for (_, source) in &sources {
             let parts = source.parts_of(&RowArgs::default());
             let of_part = |part: &SourcePart<'_>| {
-                let region = part.open()?;
-                let info = region.info();
+                let opened = part.open()?;
+                let info = &opened.info;
                 let names = [("table", info.table().to_string()), ("region", info.encoded_name())];
-                Ok::<_, Failure>((names, of_region(source, &region)?))
+                Ok::<_, Failure>((names, of_region(source, &opened)?))
             };
             args.jobs.in_order(&parts, of_part, |found| {
                 let (names, stats) = found?;
@@ -183,14 +185,16 @@ fn by_file(args: &Args, now: i64, out: &mut Output) -> Result<Exit, Failure> {
     let options = args.reading.region_options(out)?.storage(out.progress().storage());
     print_heading(out)?;
     let of_file = |file: &StoreFile| {
-        let region = options.clone().open_files([&file.path])?;
-        let mut stats = Stats::new(now, args.top());
-        for_each_stored(&region, &CellArgs::of_all_stored(), |cell| {
-            stats.add(&cell);
-            Ok(())
-        })?;
-        stats.finish();
-        Ok::<_, Failure>((text::json_path(&file.path), stats))
+        read_listed(&file.path, |path| {
+            let region = OpenRegion::whole(options.clone().open_files([path])?);
+            let mut stats = Stats::new(now, args.top());
+            for_each_stored(&region, &CellArgs::of_all_stored(), |cell| {
+                stats.add(&cell);
+                Ok(())
+            })?;
+            stats.finish();
+            Ok::<_, Failure>((text::json_path(&file.path), stats))
+        })
     };
     args.jobs.in_order(&files, of_file, |found| {
         let (path, stats) = found?;

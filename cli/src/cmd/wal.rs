@@ -2,17 +2,20 @@
 
 use crate::cell_line::{self, LineStyle};
 use crate::failure::{CommandError, Exit, Failure};
-use crate::logs::FoundLogs;
+use crate::logs::{self, FoundLogs};
+use crate::meanwhile::list_again;
 use crate::output::Output;
 use crate::places;
 use crate::query_args::{self, Row};
 use crate::text;
 use hregion::Limits;
 use hregion::cell::StringBinary;
+use hregion::io::FileReader;
 use hregion::wal::{FlushAction, Marker, MarkerServer, RegionEvent, StoreFiles, WalEntry, WalReader};
 use serde_json::{Map, Value, json};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Print the entries of write-ahead logs
 ///
@@ -54,8 +57,11 @@ Examples:
   hregion wal --strict recovered.edits/0000000000000000016";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let mut found = FoundLogs::default();
-    args.logs.iter().try_for_each(|path| found.add(path))?;
+    let found = list_again(|| {
+        let mut found = FoundLogs::default();
+        args.logs.iter().try_for_each(|path| found.add(path))?;
+        Ok(found)
+    })?;
     for link in &found.links {
         out.warn_always(&FoundLogs::refused(link).line());
     }
@@ -78,9 +84,29 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
 }
 
+/// Opens a log, in `oldWALs` if it has been moved there since it was listed. Returns `None` if it is gone, and
+/// is not one of those `given`.
+fn open(path: &Path, given: &[PathBuf]) -> Result<Option<Arc<dyn FileReader>>, CommandError> {
+    let is_given = given.iter().any(|log| log == path);
+    match places::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !is_given => {
+            let Some(moved) = logs::retired(path) else { return Ok(None) };
+            match places::open(&moved) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                opened => opened.map(Some).map_err(|error| CommandError::io("open", &moved, &error)),
+            }
+        }
+        opened => opened.map(Some).map_err(|error| CommandError::io("open", path, &error)),
+    }
+}
+
 /// Prints the entries of a log. If it ends within one, returns that as an error.
 fn print_log(path: &Path, args: &Args, out: &mut Output) -> Result<Option<CommandError>, Failure> {
-    let file = places::open(path).map_err(|error| CommandError::io("open", path, &error))?;
+    let Some(file) = open(path, &args.logs)? else {
+        let message = "another process has removed the log since it was listed: its cells are in files";
+        out.warn(&CommandError::invalid_file(path, message).line());
+        return Ok(None);
+    };
     let mut log = WalReader::new(file, &Limits::new())?;
     while let Some(entry) = log.next_entry()? {
         if args.region.as_ref().is_none_or(|region| region.as_bytes() == entry.key().encoded_region_name) {
@@ -230,5 +256,25 @@ fn event_name(event: RegionEvent) -> &'static str {
     match event {
         RegionEvent::Open => "REGION_OPEN",
         _ => "REGION_CLOSE",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_log_is_read_where_it_was_moved_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let [listed, moved] = ["WALs/server/log", "oldWALs/log"].map(|name| dir.path().join(name));
+        assert!(open(&listed, &[]).unwrap().is_none(), "it is gone");
+        assert!(open(&listed, std::slice::from_ref(&listed)).is_err(), "it was given");
+        for path in [&moved, &listed] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "bytes").unwrap();
+            assert_eq!(open(&listed, &[]).unwrap().unwrap().path(), path);
+        }
+        assert!(open(&dir.path().join("recovered.edits/7"), &[]).unwrap().is_none());
     }
 }

@@ -4,10 +4,11 @@ use super::catalog::{Catalog, Described, Status, TakeRow};
 use super::interrupt::Interrupt;
 use crate::cmd::merge::merge;
 use crate::failure::{CommandError, Failure};
+use crate::meanwhile::list_again;
 use crate::output::Warner;
 use crate::places;
 use crate::probe;
-use crate::regions::{Regions, check_serves, is_table, kind_of};
+use crate::regions::{OpenRegion, Regions, check_serves, is_table, kind_of};
 use crate::scan_rows::RowScan;
 use crate::target::Kind;
 use hregion::cell::StringBinary;
@@ -530,10 +531,12 @@ impl Catalog for Files {
 
 impl Table {
     fn open(dir: &Path, kind: Kind, options: &RegionOptions, warner: &Warner) -> Result<Self, Failure> {
-        let regions = Regions::find(dir, Some(kind), options.clone())?;
-        let regions: hregion::Result<_> =
-            regions.places(|_, _| true).into_iter().map(|place| place.open(warner)).collect();
-        Ok(Self { regions: regions?, is_writable: false })
+        let regions = list_again(|| {
+            let regions = Regions::find(dir, Some(kind), options.clone())?;
+            let opened = regions.places(|_, _| true).into_iter().map(|place| place.open(warner));
+            Ok(opened.collect::<hregion::Result<Vec<Region>>>()?)
+        })?;
+        Ok(Self { regions, is_writable: false })
     }
 
     /// Flushes what is in memory, except that of poisoned regions, which are closed without.
@@ -552,10 +555,10 @@ impl Table {
     }
 
     /// Returns the regions in row order, or reversed.
-    fn in_direction(&self, reversed: bool) -> impl Iterator<Item = hregion::Result<Region>> {
+    fn in_direction(&self, reversed: bool) -> impl Iterator<Item = hregion::Result<OpenRegion>> {
         let count = self.regions.len();
         let place = move |i: usize| if reversed { count - 1 - i } else { i };
-        (0..count).map(move |i| Ok(self.regions[place(i)].clone()))
+        (0..count).map(move |i| Ok(OpenRegion::whole(self.regions[place(i)].clone())))
     }
 
     /// Returns the region that contains a row.

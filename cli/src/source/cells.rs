@@ -4,6 +4,7 @@ use super::{InputSource, SourcePart};
 use crate::cell_source::CellSource;
 use crate::failure::CommandError;
 use crate::query_args::{CellArgs, RowArgs};
+use crate::regions::OpenRegion;
 use hregion::{Cell, CellOrder, CellRef, Region, ResultScanner, Scan};
 use std::vec;
 
@@ -16,6 +17,8 @@ pub(crate) struct RowCells<'s> {
     order: CellOrder,
     /// The parts after the current one.
     parts: vec::IntoIter<SourcePart<'s>>,
+    /// The rest of the regions of the current part.
+    regions: vec::IntoIter<OpenRegion>,
     region: Option<(Region, ResultScanner)>,
     /// Whether the current region has returned nothing yet.
     is_empty: bool,
@@ -34,9 +37,9 @@ impl<'s> RowCells<'s> {
     ) -> Result<Self, CommandError> {
         let scan = rows.scan(&source.narrowed(cells)?).scan;
         let parts = source.parts_of(rows).into_iter();
-        let cells = Vec::new().into_iter();
+        let (cells, regions) = (Vec::new().into_iter(), Vec::new().into_iter());
         let mut opened =
-            Self { source, scan, order, parts, region: None, is_empty: true, cells, current: None };
+            Self { source, scan, order, parts, regions, region: None, is_empty: true, cells, current: None };
         opened.advance()?;
         Ok(opened)
     }
@@ -56,13 +59,19 @@ impl<'s> RowCells<'s> {
                     return Ok(false);
                 }
             }
-            let Some(part) = self.parts.next() else { return Ok(false) };
-            let region = part.open()?;
+            self.region = None;
+            let Some(opened) = self.regions.next() else {
+                let Some(part) = self.parts.next() else { return Ok(false) };
+                self.regions = part.open()?.parts.into_iter();
+                continue;
+            };
+            let Some(scan) = opened.narrow(&self.scan) else { continue };
+            let region = opened.region.clone();
             if region.info().table().is_meta() != (self.order == CellOrder::Meta) {
                 let message = "rows of hbase:meta, which have an order of their own, beside those of a table";
                 return Err(CommandError::unsupported(region.path(), message));
             }
-            let rows = region.view().into_scanner(self.scan.clone())?;
+            let rows = region.view().into_scanner(scan.into_owned())?;
             (self.region, self.is_empty) = (Some((region, rows)), true);
         }
     }

@@ -6,6 +6,7 @@ use crate::query_args::{CellArgs, RowArgs};
 use crate::scan_rows::check_only_family;
 use hregion::Region;
 use hregion::region::{ExplainedCell, ExplainedFile, Explanation};
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 /// Receives explained cells.
@@ -26,9 +27,10 @@ impl InputSource {
             if left == Some(0) {
                 break;
             }
-            let scan = scan.scan.clone();
+            let region = region?;
+            let Some(scan) = region.narrow(&scan.scan).map(Cow::into_owned) else { continue };
             let scan = if let Some(left) = left { scan.limit(left) } else { scan };
-            let explained = self.explain(&region?, take, |region, take| region.explain(&scan, take))?;
+            let explained = self.explain(&region.region, take, |region, take| region.explain(&scan, take))?;
             left = left.map(|left| left.saturating_sub(explained.rows));
             files.extend(explained.files);
             if explained.is_over {
@@ -47,8 +49,8 @@ impl InputSource {
     ) -> Result<Vec<ExplainedFile>, Failure> {
         let cells = self.narrowed(cells)?;
         let mut files = Vec::new();
-        for region in self.regions(false, |start, end| start <= row && (end.is_empty() || row < end)) {
-            let (region, get) = (region?, cells.get(row));
+        for region in self.regions_of(row) {
+            let (region, get) = (region?.region, cells.get(row));
             let explained = if cells.is_raw() {
                 // A raw read is a scan; the get reports errors about the row or the families.
                 region.exists(&get)?;
