@@ -49,8 +49,8 @@ impl FoundLogs {
     }
 }
 
-/// Returns where a server's log is moved to, once all regions have its cells in files: from `WALs/<server>` to
-/// `oldWALs`. `None` for a log elsewhere.
+/// Returns where a server's log is moved to, once all regions have its cells in files: from `WALs/<server>`
+/// to `oldWALs`. `None` for a log elsewhere.
 pub(crate) fn retired(log: &Path) -> Option<PathBuf> {
     let (name, logs) = (log.file_name()?, log.parent()?.parent()?);
     (logs.file_name()? == "WALs").then(|| logs.with_file_name("oldWALs").join(name))

@@ -78,7 +78,8 @@ impl RowScan {
     }
 }
 
-/// Narrows a scan to the rows from `start` on and before `end`; empty for no bound. It must have some of them.
+/// Narrows a scan, which must have some of them, to the rows from `start` on and before `end`; empty for no
+/// bound.
 pub(crate) fn within(scan: Scan, start: &[u8], end: &[u8]) -> Scan {
     let range = scan.row_range();
     let (low, high) = range.low_and_high();

@@ -78,9 +78,9 @@ use steps::{RowsLeft, Steps};
 /// A table with inconsistent regions can still be opened. Reads of rows that no region has, or more than one,
 /// fail with the kind [`Inconsistent`](crate::ErrorKind::Inconsistent); other reads succeed.
 ///
-/// A table that is open for reading lists its regions again if one turns out to be gone when it is first read,
-/// because another process has split or merged it, and archived it: its rows are read from the regions that
-/// the table has now. If another table of its name has taken its place, reads fail with the kind
+/// A table that is open for reading lists its regions again if one turns out to be gone when it is first
+/// read, because another process has split or merged it, and archived it: its rows are read from the regions
+/// that the table has now. If another table of its name has taken its place, reads fail with the kind
 /// [`RegionNotFound`](crate::ErrorKind::RegionNotFound), unless nothing has been read before.
 #[derive(Clone)]
 pub struct Table(Arc<TableCore>);
@@ -386,8 +386,8 @@ impl TableCore {
             return Ok(());
         }
         let message = format!(
-            "another process has replaced table {} by an empty one, or by the content of a snapshot: open the \
-             table again",
+            "another process has replaced table {} by an empty one, or by the content of a snapshot: open \
+             the table again",
             self.name
         );
         Err(Error::locating(ErrorKind::RegionNotFound, message))

@@ -84,8 +84,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
 }
 
-/// Opens a log, in `oldWALs` if it has been moved there since it was listed. Returns `None` if it is gone, and
-/// is not one of those `given`.
+/// Opens a log, in `oldWALs` if it has been moved there since it was listed. Returns `None` if it is gone,
+/// and is not one of those `given`.
 fn open(path: &Path, given: &[PathBuf]) -> Result<Option<Arc<dyn FileReader>>, CommandError> {
     let is_given = given.iter().any(|log| log == path);
     match places::open(path) {
