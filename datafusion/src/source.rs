@@ -134,6 +134,11 @@ impl Source {
         let mut part = Part { start, end, blocks: Vec::new(), cells: 0, may_have_latest: true };
         // a fault of a region is an error of the reads that need it
         let Ok(region) = self.region(&part.start) else { return part };
+        // Another process may have split the region since it was listed: others have the rest of the rows.
+        let last = region.info().end_key();
+        if !last.is_empty() && part.end.as_deref().is_none_or(|end| end > last) {
+            return part;
+        }
         let mut may_have_latest = region.memstore_size() > 0;
         for family in region.families() {
             if families.is_some_and(|families| families.iter().all(|name| *name != *family.name())) {
