@@ -78,7 +78,7 @@ const READS: [(&str, Read); 14] = [
     ("limit", |table| rows(table, Scan::new().limit(6))),
     ("filter", |table| rows(table, Scan::new().filter(Filter::parse("FirstKeyOnlyFilter()")?))),
     ("filter that ends", |table| {
-        rows(table, Scan::new().filter(Filter::parse("WHILE (RowFilter(<, 'binary:f'))")?))
+        rows(table, Scan::new().filter(Filter::parse("WHILE RowFilter(<, 'binary:f')")?))
     }),
     ("results", |table| results(table, Scan::new())),
     ("for_each_row", |table| for_each_row(table, &Scan::new().reversed(true))),
