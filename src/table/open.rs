@@ -330,7 +330,7 @@ impl TableCore {
             let regions = regions.into_iter().map(|(path, region)| (RegionSource::Dir(path), region));
             // Those that are left stay open.
             let slots = serving_slots(regions, &[]).into_iter().map(|new| match known.get(&new.info) {
-                Some(listed) if listed.dir() == new.dir() => Arc::clone(listed),
+                Some(&listed) if listed.dir() == new.dir() => Arc::clone(listed),
                 _ => new,
             });
             self.regions.store(Arc::new(RegionList::new(slots.collect())));
