@@ -2,7 +2,6 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::descriptor::{TABLE_DESC_DIR, is_clone_mark};
-use super::durable::list_if_exists;
 use super::family::FamilyDir;
 use super::file_list::FILE_LIST_DIR;
 use super::file_name::FileName;
@@ -11,9 +10,10 @@ use super::logs::{LOGS, OLD_LOGS};
 use super::region::{LOCK, RECOVERED_EDITS, REGION_INFO, find_region_info, is_number};
 use super::root::TableDir;
 use super::store_file_info::StoreFileInfo;
-use crate::error::Result;
-use crate::io::Storage;
+use crate::error::{Error, Result};
+use crate::io::{DirEntry, Storage};
 use crate::schema::{RegionInfo, TableName, is_legal_name};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -91,21 +91,41 @@ pub(crate) fn locate_store_file(storage: &Arc<dyn Storage>, path: &Path) -> Resu
     let dir = path.parent().unwrap_or_else(|| Path::new(""));
     let name = path.file_name().and_then(|name| name.to_str());
     if !name.and_then(FileName::parse).is_some_and(|parsed| parsed.is_elsewhere()) {
-        let entries =
-            list_if_exists(&**storage, if dir.as_os_str().is_empty() { Path::new(".") } else { dir })?;
-        let entry =
-            entries.into_iter().flatten().find(|entry| Some(entry.name.as_os_str()) == path.file_name());
-        let is_ignored =
-            entry.is_some_and(|entry| entry.len == 0) && FamilyDir::of_path(storage, dir)?.is_some();
+        let is_empty = entry_of(&**storage, path)?.is_some_and(|entry| entry.len == 0);
+        let is_ignored = is_empty && FamilyDir::of_path(storage, dir)?.is_some();
         return Ok((!is_ignored).then(|| StoreFileInfo::plain(path, 0)));
     }
     let (Some(family), Some(name)) = (FamilyDir::of_path(storage, dir)?, name) else {
         return Ok(Some(StoreFileInfo::plain(path, 0)));
     };
-    let entries = list_if_exists(&**storage, dir)?.unwrap_or_default();
-    match entries.iter().find(|entry| entry.utf8_name() == Some(name)) {
-        Some(entry) => family.resolve(entry, name, None).map(Some),
+    match entry_of(&**storage, path)? {
+        Some(entry) => family.resolve(&entry, name, None).map(Some),
         None => Ok(Some(StoreFileInfo::plain(path, 0))),
+    }
+}
+
+/// Returns the entry of a file in its directory; `None` if there is none. A storage that lists no
+/// directories, as many web servers, is asked for the file itself.
+fn entry_of(storage: &dyn Storage, path: &Path) -> Result<Option<DirEntry>> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    match storage.list_dir(dir) {
+        Ok(entries) => Ok(entries.into_iter().find(|entry| Some(entry.name.as_os_str()) == path.file_name())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => opened_entry(storage, path),
+        Err(error) => Err(Error::io("list", dir, error)),
+    }
+}
+
+/// Returns what a listing would say of a file, but for the time of its last modification.
+fn opened_entry(storage: &dyn Storage, path: &Path) -> Result<Option<DirEntry>> {
+    let name = path.file_name().unwrap_or_default().to_owned();
+    match storage.open(path) {
+        Ok(file) => {
+            let len = file.len();
+            Ok(Some(DirEntry { name, len, is_dir: false, is_symlink: false, modified_millis: 0 }))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("open", path, error)),
     }
 }
 

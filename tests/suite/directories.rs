@@ -5,7 +5,7 @@ use crate::support::forward::forward;
 use crate::support::no_sync::NoSync;
 use crate::support::written::write_store_file;
 use hregion::io::DirEntry;
-use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{
     CellType, Compaction, Delete, Durability, ErrorKind, Family, Get, HFileWriter, LocalStorage, Put, Region,
     RegionOptions, Row, Scan, SeekKey, Storage, StoreFileOrigin, Table, TableChanges,
@@ -70,6 +70,52 @@ fn the_directory_of_a_table_is_listed_once_for_a_region() {
     let region = Region::options().storage(Arc::clone(&counting) as _).writable(true).open(&path).unwrap();
     region.put(Put::new("a").cell("f", "q", "v")).unwrap();
     assert_eq!(counting.number.load(Ordering::Relaxed), 1);
+}
+
+/// Many web servers list no directories. The names of the files say what listings would show.
+#[test]
+fn files_are_opened_by_name_where_none_are_listed() {
+    let storage = FaultyStorage::new();
+    let options = || Region::options().storage(Arc::new(storage.clone()));
+    let writer = options().writable(true).compaction_enabled(false);
+    let table = Table::create_with("/hbase", "t", &[Family::new("f")], &["x"], writer).unwrap();
+    for row in ["a", "m", "n"] {
+        table.put(Put::new(row).cell("f", "q", "v")).unwrap();
+    }
+    table.split("m").unwrap();
+    table.close().unwrap();
+    let is_store_file = |path: &PathBuf| {
+        let name = path.file_name().unwrap();
+        path.parent().unwrap().ends_with("f") && !name.as_encoded_bytes().starts_with(b".")
+    };
+    let files = storage.names().into_iter().map(|path| Path::new("/").join(path));
+    let files: Vec<PathBuf> = files.filter(is_store_file).collect();
+    let read = |path: &PathBuf| rows(&options().open_files([path]).unwrap()).len();
+    let listed: Vec<usize> = files.iter().map(read).collect();
+    let mut sizes = listed.clone();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 2, 3], "a file and its halves: {files:?}");
+    storage.fail_with(io::ErrorKind::Unsupported);
+    storage.break_calls(Call::ListDir);
+    assert_eq!(files.iter().map(read).collect::<Vec<_>>(), listed);
+    for path in &files {
+        let missing = path.to_str().unwrap().replace("/f/", "/f/0");
+        let error = options().open_files([Path::new(&missing)]).unwrap_err();
+        assert!(error.is_not_found(), "{error}");
+        assert!(options().hfile_of(path).unwrap().is_some());
+    }
+    // An empty file of a family is none of its store files.
+    let empty = files[0].with_file_name("0".repeat(32));
+    storage.create(&empty).unwrap().sync().unwrap();
+    assert_eq!(options().hfile_of(&empty).unwrap(), None);
+    // Any other failure says nothing of what is there.
+    for kind in [io::ErrorKind::Other, io::ErrorKind::PermissionDenied, io::ErrorKind::TimedOut] {
+        storage.fail_with(kind);
+        for path in &files {
+            let error = options().open_files([path]).unwrap_err();
+            assert!(error.to_string().contains("cannot list"), "{error}");
+        }
+    }
 }
 
 fn files_in(dir: &Path) -> Vec<String> {

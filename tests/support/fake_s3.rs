@@ -525,6 +525,10 @@ fn answer(request: &Request, manner: Manner, shared: &Shared) -> Answer {
         }
         _ => {}
     }
+    // as most web servers
+    if request.method == "PROPFIND" {
+        return (405, Vec::new(), Vec::new());
+    }
     if ["PUT", "POST", "DELETE"].contains(&request.method.as_str()) {
         return change(request, shared);
     }

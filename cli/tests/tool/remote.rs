@@ -355,6 +355,42 @@ fn a_file_of_a_bucket_is_converted_and_exported() {
     }
 }
 
+/// Most web servers list no directories.
+#[test]
+fn a_file_of_a_web_server_without_listings_answers_as_a_local_one() {
+    let (server, local) = (FakeS3::start(), plain());
+    server.put("file.hfile", fs::read(&local).unwrap());
+    let url = format!("{}/file.hfile", server.endpoint());
+    for question in [
+        "inspect FILE",
+        "cells FILE",
+        "seek FILE row-00001",
+        "scan FILE",
+        "get FILE row-00001",
+        "count FILE",
+        "stats --now 1800000000000 FILE",
+        "stats --by file --now 1800000000000 FILE",
+        "explain scan FILE",
+        "verify FILE",
+        "du FILE",
+        "export FILE --to jsonl --out OUT",
+    ] {
+        let outputs: Vec<(String, String)> = [local.as_str(), &url]
+            .map(|place| {
+                let out = tempfile::tempdir().unwrap();
+                let to = out.path().join("export");
+                let line = question.replace("FILE", place).replace("OUT", to.to_str().unwrap());
+                let output = ask(&server, &format!("--json {line}"));
+                assert_eq!(code(&output), 0, "{line} {}", stderr(&output));
+                let manifest = fs::read_to_string(to.join("manifest.json")).unwrap_or_default();
+                (stdout(&output).replace(place, "FILE"), manifest.replace(place, "FILE"))
+            })
+            .into();
+        assert_eq!(outputs[0], outputs[1], "{question}");
+    }
+    assert!(server.take_asked().0.iter().any(|asked| asked.starts_with("PROPFIND ")));
+}
+
 #[test]
 fn commands_that_write_refuse_urls() {
     let (s3, web) = ("s3://bucket/t", "http://127.0.0.1:9/t");

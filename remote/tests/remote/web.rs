@@ -2,10 +2,11 @@
 
 use crate::fake_s3::{FakeS3, Manner};
 use crate::support::{ROWS, bucket, storage, store_file};
-use hregion::{HFile, Storage as _};
+use hregion::{HFile, Region, Scan, Storage as _};
 use hregion_remote::{RemoteOptions, RemoteStorage};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn web() -> RemoteStorage {
@@ -35,6 +36,25 @@ fn an_hfile_is_opened_by_one_request() {
     }
     assert_eq!(cells, ROWS);
     assert_eq!(storage.stats().requests, 1 + server.take_asked().0.len() as u64);
+}
+
+/// Most web servers list no directories.
+#[test]
+fn an_hfile_is_read_as_a_region_by_its_name_alone() {
+    let server = bucket();
+    let path = url(&server, &store_file(&storage(&server)));
+    let options = || Region::options().storage(Arc::new(web()));
+    let view = options().open_files([&path]).unwrap().view();
+    assert_eq!(view.scan(&Scan::new()).unwrap().map(Result::unwrap).count(), ROWS);
+    for missing in ["region/f/0", "region/g/0"] {
+        assert!(options().open_files([url(&server, missing)]).unwrap_err().is_not_found(), "{missing}");
+    }
+    // A server that refuses the listing of its files may have one.
+    server.take_asked();
+    server.behave([Manner::Fails(403)]);
+    let error = options().open_files([&path]).unwrap_err();
+    let (asked, _) = server.take_asked();
+    assert!(asked[0].starts_with("PROPFIND ") && error.to_string().contains("denies access"), "{error}");
 }
 
 #[test]
