@@ -29,11 +29,11 @@ pub(crate) fn builder(
 ) -> io::Result<AmazonS3Builder> {
     let mut builder = AmazonS3Builder::new();
     for (name, value) in environment {
-        let Some((name, value)) = name.to_str().zip(value.to_str()) else { continue };
         // Variables of other programs begin so, too.
-        if name.starts_with("AWS_")
+        if let Some(name) = name.to_str().filter(|name| name.starts_with("AWS_"))
             && let Ok(key) = name.to_ascii_lowercase().parse()
         {
+            let value = value.to_str().ok_or_else(|| invalid(&format!("{name} is not UTF-8")))?;
             builder = builder.with_config(key, value);
         }
     }
@@ -138,5 +138,24 @@ mod tests {
         assert!(built(&[metadata], &[setting]).unwrap().starts_with("StaticCredentialProvider"));
         assert!(built(&keys, &[("aws_skip_signature", "perhaps")]).is_err());
         assert!(built(&keys, &[("aws_colour", "red")]).unwrap_err().contains("aws_colour"));
+    }
+
+    /// Without the endpoint that it names, another server would be asked.
+    #[cfg(unix)]
+    #[test]
+    fn variables_that_are_not_text_are_not_passed_over() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let of = |name: &str| {
+            let wrong = OsString::from_vec(b"http://\xff".to_vec());
+            let anonymous = (OsString::from("AWS_SKIP_SIGNATURE"), OsString::from("true"));
+            let all = [anonymous, (OsString::from(name), wrong)];
+            builder(&RemoteOptions::default(), all).map(drop).map_err(|error| error.to_string())
+        };
+        for name in ["AWS_ENDPOINT", "AWS_SESSION_TOKEN", "AWS_REGION"] {
+            assert_eq!(of(name), Err(format!("{name} is not UTF-8")));
+        }
+        for name in ["AWS_OF_ANOTHER_PROGRAM", "PATH"] {
+            assert_eq!(of(name), Ok(()), "{name}");
+        }
     }
 }

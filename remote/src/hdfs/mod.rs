@@ -49,7 +49,7 @@ pub(crate) fn connect(
     runtime: Handle,
 ) -> io::Result<(Arc<dyn Source>, Arc<dyn Target>)> {
     let mut builder =
-        ClientBuilder::new().with_config(active::settings(location, options)).with_io_runtime(runtime);
+        ClientBuilder::new().with_config(active::settings(location, options)?).with_io_runtime(runtime);
     if !location.authority.is_empty() {
         builder = builder.with_url(format!("hdfs://{}", location.authority));
     }
