@@ -7,15 +7,17 @@ use crate::cmd::{
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::places;
+use crate::{places, probe};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use hregion::{BlockCache, HFile, HFileOptions, Limits, Region, RegionOptions};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 /// Reads, checks and searches the files of Apache HBase, without HBase.
 ///
@@ -255,9 +257,20 @@ impl LineArgs {
 /// Capacity of the block cache of a region, in bytes.
 const CACHE: u64 = 64 << 20;
 
-/// Reads a dictionary, a key, or another file that is never large.
+/// Reads a dictionary, a key, or another file that is never large. A pipe or a device is read only once: it
+/// may have nothing else, and a pipe may have no writer any more.
 pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, CommandError> {
-    read_within(path, 64)
+    static SPECIAL: Mutex<BTreeMap<PathBuf, Vec<u8>>> = Mutex::new(BTreeMap::new());
+    if places::is_url(path) || !probe::is_special(path)? {
+        return read_within(path, 64);
+    }
+    let mut special = SPECIAL.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(bytes) = special.get(path) {
+        return Ok(bytes.clone());
+    }
+    let bytes = read_within(path, 64)?;
+    special.insert(path.to_owned(), bytes.clone());
+    Ok(bytes)
 }
 
 /// Reads a file. Fails if it has more than `most` MiB.

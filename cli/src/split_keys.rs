@@ -52,13 +52,26 @@ impl SplitAlgorithm {
     }
 }
 
+/// The memory that the start rows may take, in MiB. A file that is no regular one may not end.
+const MAX_MIB: usize = 256;
+
 /// Reads the start rows of the regions, except the first one: one per line, with bytes as \xHH.
 pub(crate) fn read(path: &Path, limits: &Limits) -> Result<Vec<Vec<u8>>, CommandError> {
+    read_within(path, limits, MAX_MIB)
+}
+
+fn read_within(path: &Path, limits: &Limits, most_mib: usize) -> Result<Vec<Vec<u8>>, CommandError> {
     let mut lines = Lines::open(path, limits, &Progress::none())?;
-    let mut splits = Vec::new();
+    let (mut splits, mut bytes) = (Vec::new(), 0_usize);
     while let Some(line) = lines.next()? {
         let row = std::str::from_utf8(line).map(from_string_binary);
-        splits.push(row.map_err(|_| lines.wrong("expected text, with bytes as \\xHH"))?);
+        let row = row.map_err(|_| lines.wrong("expected text, with bytes as \\xHH"))?;
+        bytes = bytes.saturating_add(row.len() + size_of::<Vec<u8>>());
+        if bytes > most_mib << 20 {
+            let message = format!("over {most_mib} MiB of rows, too many for the regions of a table");
+            return Err(CommandError::invalid_file(path, message));
+        }
+        splits.push(row);
     }
     splits.sort_unstable();
     match splits.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -73,6 +86,17 @@ pub(crate) fn read(path: &Path, limits: &Limits) -> Result<Vec<Vec<u8>>, Command
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_do_not_take_all_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("splits");
+        let rows: String = (0..40_000).map(|row| format!("{row:05}\n")).collect();
+        std::fs::write(&path, rows).unwrap();
+        let error = read_within(&path, &Limits::default(), 1).unwrap_err();
+        assert!(error.line().contains("over 1 MiB of rows"), "{}", error.line());
+        assert_eq!(read_within(&path, &Limits::default(), 2).unwrap().len(), 40_000);
+    }
 
     /// What HBase 2.6.4 says.
     #[test]

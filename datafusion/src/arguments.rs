@@ -1,14 +1,25 @@
 //! The tables that the arguments name, and how their columns are mapped.
 
-use crate::{Exit, Failure};
+use crate::Failure;
 use hregion_arrow::{Invalid, Layout, Mapping};
-use hregion_datafusion::{HregionTable, Target, TargetOptions};
+use hregion_datafusion::{HregionTable, Target, TargetOptions, read_mapping};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::{fs, io};
 
-/// The maximum size of a map.
-const MAX_SMALL: u64 = 1 << 20;
+/// The mappings that were read, by file: a pipe cannot be read again for another table.
+#[derive(Default)]
+pub(crate) struct Mappings(BTreeMap<String, Mapping>);
+
+impl Mappings {
+    fn of(&mut self, path: &str) -> Result<Mapping, Failure> {
+        if let Some(mapping) = self.0.get(path) {
+            return Ok(mapping.clone());
+        }
+        let mapping = read_mapping(Path::new(path))?;
+        self.0.insert(path.to_owned(), mapping.clone());
+        Ok(mapping)
+    }
+}
 
 /// Opens a target as a table of SQL.
 pub(crate) fn open(
@@ -17,13 +28,11 @@ pub(crate) fn open(
     map: Option<&str>,
     infer: Option<usize>,
     invalid_as_null: bool,
+    mappings: &mut Mappings,
 ) -> Result<HregionTable, Failure> {
     let opened = Target::open(target, options)?;
     let mapping = match (map, infer) {
-        (Some(path), _) => {
-            let mapping = Mapping::from_json(&read_small(Path::new(path))?);
-            Some(mapping.map_err(|error| Failure::usage(format!("{path}: {error}")))?)
-        }
+        (Some(path), _) => Some(mappings.of(path)?),
         (None, Some(rows)) => Some(opened.infer(rows)?),
         (None, None) => None,
     };
@@ -57,16 +66,4 @@ pub(crate) fn maps<'a>(maps: &'a [String], names: &[&'a str]) -> Result<BTreeMap
         }
     }
     Ok(found)
-}
-
-fn read_small(path: &Path) -> Result<String, Failure> {
-    let len = fs::metadata(path).map_err(|error| io_failure("open", path, &error))?.len();
-    if len > MAX_SMALL {
-        return Err(Failure::usage(format!("{}: too large", path.display())));
-    }
-    fs::read_to_string(path).map_err(|error| io_failure("read", path, &error))
-}
-
-fn io_failure(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Io, format!("cannot {what} {}: {error}", path.display()))
 }

@@ -57,8 +57,8 @@ pub use codec::HregionCodec;
 pub use csv::CsvWriter;
 pub use exec::{HregionExec, RowRange};
 pub use provider::HregionTable;
-pub use reading::ReadingArgs;
-pub use stdout::Stdout;
+pub use reading::{ReadingArgs, read_mapping};
+pub use stdout::{Stdout, parse_args};
 pub use target::{Target, TargetOptions};
 pub use text::{AllFloats, check_values};
 

@@ -3,13 +3,14 @@
 mod arguments;
 mod output;
 
+use arguments::Mappings;
 use clap::Parser;
 use datafusion::common::TableReference;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt as _;
 use hregion::ErrorKind;
-use hregion_datafusion::{HregionTable, ReadingArgs, STACK_BYTES};
+use hregion_datafusion::{HregionTable, ReadingArgs, STACK_BYTES, parse_args};
 use output::{Format, Output};
 use std::error::Error;
 use std::num::NonZeroUsize;
@@ -161,7 +162,10 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = match parse_args() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -241,9 +245,10 @@ fn tables(args: &Args) -> Result<Vec<(String, HregionTable)>, Failure> {
     let options = args.reading.options()?;
     let maps = arguments::maps(&args.maps, &names)?;
     let infer = args.infer.map(NonZeroUsize::get);
+    let mut mappings = Mappings::default();
     let open = |(name, path): &(String, String)| {
         let map = maps.get(name.as_str()).copied();
-        let opened = arguments::open(path, options.clone(), map, infer, args.invalid_as_null);
+        let opened = arguments::open(path, options.clone(), map, infer, args.invalid_as_null, &mut mappings);
         let opened = opened.map_err(|failure| failure.of_table(name))?;
         Ok((name.clone(), opened))
     };

@@ -3,12 +3,17 @@
 use crate::target::TargetOptions;
 use clap::Args;
 use hregion::{BlockCache, Error, Limits};
+use hregion_arrow::Mapping;
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// The maximum length of a dictionary or a file with a key.
 const MAX_SMALL: u64 = 64 << 20;
+
+/// The maximum length of a mapping.
+const MAX_MAPPING: u64 = 1 << 20;
 
 /// Options of a program's command line for reading files, by the names that those of `hregion` have.
 #[derive(Args, Clone, Debug, Default)]
@@ -88,11 +93,28 @@ impl ReadingArgs {
     }
 }
 
+/// Reads a file that maps the columns and the row key of a table to typed columns. A pipe can be read once.
+///
+/// # Errors
+///
+/// If the file cannot be read, is too large for a mapping, or is none.
+pub fn read_mapping(path: &Path) -> Result<Mapping, hregion_arrow::Error> {
+    let wrong =
+        |reason: &dyn fmt::Display| hregion_arrow::Error::Mapping(format!("{}: {reason}", path.display()));
+    let text = String::from_utf8(read_up_to(path, MAX_MAPPING)?).map_err(|error| wrong(&error))?;
+    Mapping::from_json(&text).map_err(|error| wrong(&error))
+}
+
 fn read_small(path: &Path) -> hregion::Result<Vec<u8>> {
+    read_up_to(path, MAX_SMALL)
+}
+
+/// Reads a file. Fails if it has more bytes: what is no regular file may not end.
+fn read_up_to(path: &Path, most: u64) -> hregion::Result<Vec<u8>> {
     let failed = |error| Error::io("read", path, error);
     let (file, mut bytes) = (File::open(path).map_err(failed)?, Vec::new());
-    file.take(MAX_SMALL + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if u64::try_from(bytes.len()).is_ok_and(|len| len <= MAX_SMALL) {
+    file.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if u64::try_from(bytes.len()).is_ok_and(|len| len <= most) {
         return Ok(bytes);
     }
     Err(Error::invalid_argument(format!("{}: too large for such a file", path.display())))

@@ -3,7 +3,9 @@
 //! If a program is started with standard output closed (`>&-`), the Rust runtime opens `/dev/null` in its
 //! place: output would be lost without an error. The check therefore runs before `main`.
 
+use clap::Parser;
 use std::io::{self, Write};
+use std::process::ExitCode;
 #[cfg(unix)]
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -34,6 +36,29 @@ impl Write for Stdout {
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
+}
+
+/// Parses the command line of a program. Prints its help if that is asked for, or what is wrong with it, and
+/// returns the exit code then: as for rows, 5 if standard output cannot be written to.
+///
+/// # Errors
+///
+/// Then.
+pub fn parse_args<A: Parser>() -> Result<A, ExitCode> {
+    A::try_parse().map_err(|error| {
+        if error.use_stderr() {
+            // a failure to write to standard error cannot be reported
+            let _ = error.print();
+            return ExitCode::from(2);
+        }
+        match check().and_then(|()| error.print()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                eprintln!("error: cannot write to standard output: {error}");
+                ExitCode::from(5)
+            }
+            _ => ExitCode::SUCCESS,
+        }
+    })
 }
 
 /// Fails if standard output was closed when the program started.

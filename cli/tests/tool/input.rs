@@ -38,6 +38,28 @@ fn run_in_vain(mut args: Vec<String>, more: &[&str]) -> Output {
     output
 }
 
+/// A command may need a key, a dictionary or a mapping several times, but can read a pipe only once. A file
+/// without an end is refused.
+#[cfg(all(target_os = "linux", feature = "crypto"))]
+#[test]
+fn small_files_may_be_pipes() {
+    let encrypted = golden("small-encrypted.hfile");
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    for args in [vec!["verify", &encrypted], vec!["convert", &encrypted, "--out", out.to_str().unwrap()]] {
+        let mut command = hregion();
+        command.args(&args).args(["--master-key-file", "/dev/stdin"]).stdin(Stdio::piped());
+        let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        running.stdin.take().unwrap().write_all(b"000102030405060708090a0b0c0d0e0f\n").unwrap();
+        let output = running.wait_with_output().unwrap();
+        assert_eq!(code(&output), 0, "{args:?}: {}{}", stdout(&output), stderr(&output));
+    }
+    let endless = run(&["cells", "--json", &encrypted, "--master-key-file", "/dev/zero"]);
+    assert_eq!(code(&endless), 2, "{}", stderr(&endless));
+    let error = last_error(&endless);
+    assert!(error["message"].as_str().unwrap().contains("over 64 MiB"), "{error}");
+}
+
 #[test]
 fn lines_have_a_limit() {
     let long = temp_file("input-long.jsonl", &vec![b'x'; 5000]);

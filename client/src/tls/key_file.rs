@@ -3,7 +3,7 @@
 use hregion::{Error, ErrorKind, Result};
 use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12ImportPolicy};
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -94,12 +94,14 @@ impl KeyFile {
 
     fn read(&self) -> Result<Vec<u8>> {
         let failed = |error| Error::io("read", &self.path, error);
-        if fs::metadata(&self.path).map_err(failed)?.len() > MAX_LEN {
+        let mut bytes = Vec::new();
+        let file = File::open(&self.path).map_err(failed)?;
+        // What is no regular file has no length, and one that is cut off may be read without an error.
+        file.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > MAX_LEN {
             let message = format!("{} has more than 1 MiB", self.path.display());
             return Err(Error::locating(ErrorKind::Limit, message));
         }
-        let mut bytes = Vec::new();
-        File::open(&self.path).and_then(|file| file.take(MAX_LEN).read_to_end(&mut bytes)).map_err(failed)?;
         Ok(bytes)
     }
 

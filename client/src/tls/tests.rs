@@ -285,6 +285,13 @@ fn files_of_keys_are_read_or_named() {
     fs::write(dir.join("long.pem"), vec![b'\n'; (1 << 20) + 1]).unwrap();
     let error = TlsClient::new(Tls::trusting(dir.join("long.pem"), None).unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+    // a device has no length
+    #[cfg(target_os = "linux")]
+    {
+        std::os::unix::fs::symlink("/dev/zero", dir.join("endless.pem")).unwrap();
+        let error = TlsClient::new(Tls::trusting(dir.join("endless.pem"), None).unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+    }
     for name in ["trust.jks", "trust"] {
         assert_eq!(Tls::trusting(name, None).unwrap_err().kind(), ErrorKind::Unsupported);
     }

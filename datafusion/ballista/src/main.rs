@@ -7,9 +7,9 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::TableReference;
 use datafusion::execution::context::SQLOptions;
 use futures::StreamExt as _;
-use hregion_arrow::{Layout, Mapping};
+use hregion_arrow::Layout;
 use hregion_ballista::{connect_with, run_executor, run_scheduler, session_config};
-use hregion_datafusion::{CsvWriter, ReadingArgs, STACK_BYTES, Stdout, Target};
+use hregion_datafusion::{CsvWriter, ReadingArgs, STACK_BYTES, Stdout, Target, parse_args, read_mapping};
 use std::error::Error;
 use std::fmt;
 use std::io::{self, BufWriter};
@@ -140,7 +140,10 @@ impl log::Log for Report {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = match parse_args() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
     if log::set_logger(&Report).is_ok() {
         log::set_max_level(args.log);
     }
@@ -251,11 +254,11 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let config = session_config(options.clone());
             let config = config.with_target_partitions(partitions.unwrap_or(16));
             let context = connect_with(&scheduler, config).await?;
-            let map = map.map(std::fs::read_to_string).transpose()?;
+            let map = map.as_deref().map(read_mapping).transpose()?;
             for (name, path) in tables {
                 let target = Target::open(&path, options.clone())?;
                 let layout = match (&map, infer) {
-                    (Some(json), _) => Layout::Columns(Mapping::from_json(json)?),
+                    (Some(map), _) => Layout::Columns(map.clone()),
                     (None, Some(rows)) => Layout::Columns(target.infer(rows.get())?),
                     (None, None) => Layout::Cells,
                 };

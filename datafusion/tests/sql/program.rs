@@ -131,6 +131,27 @@ fn errors_are_told() {
     }
 }
 
+/// A map may be a pipe, which can be read only once. One without an end is refused.
+#[test]
+#[cfg(target_os = "linux")]
+fn maps_are_read_once_and_to_an_end() {
+    use std::io::Write as _;
+    let other = HALVES.replacen('t', "u", 1);
+    let query = "SELECT count(\"p:q0\") FROM t UNION SELECT count(\"p:q0\") FROM u";
+    let mut program = Command::new(env!("CARGO_BIN_EXE_hregion-sql"));
+    program.current_dir(root()).args([query, "--csv", "--table", HALVES, "--table", &other]);
+    program.args(["--map", "/dev/stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = program.spawn().unwrap();
+    let map = br#"{"columns":[{"column":"p:q0","type":"utf8"}]}"#;
+    running.stdin.take().unwrap().write_all(map).unwrap();
+    let output = running.wait_with_output().unwrap();
+    let (printed, error) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    assert_eq!((printed.lines().count(), output.status.code()), (2, Some(0)), "{printed} {error}");
+    let (error, exit) = refused(&["SELECT 1", "--table", HALVES, "--map", "/dev/zero"]);
+    assert!(error.contains("/dev/zero: too large") && exit == Some(2), "{error}");
+}
+
 /// The options for reading are those of the tool, by the same names.
 #[test]
 #[cfg(all(feature = "crypto", feature = "zstd"))]
@@ -217,16 +238,18 @@ fn a_closed_pipe_ends_the_program_quietly() {
         let output = program.stdout(writer).stderr(Stdio::piped()).output().unwrap();
         assert!(output.status.code() == Some(2) && !output.stderr.is_empty(), "{format:?}");
     }
-    // standard output that is closed is one
-    for format in formats {
+    // standard output that is closed is one, also for help
+    let query = ["SELECT * FROM t", "--table", HALVES];
+    let calls = formats.map(|format| [&query[..], format].concat());
+    for call in calls.into_iter().chain([vec!["--help"], vec!["--version"]]) {
         let mut program = Command::new("sh");
         program.args(["-c", "exec \"$0\" \"$@\" >&-", env!("CARGO_BIN_EXE_hregion-sql")]);
-        program.current_dir(root()).args(["SELECT * FROM t", "--table", HALVES]).args(format);
-        let output = program.output().unwrap();
+        let output = program.current_dir(root()).args(&call).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(5), "{format:?}: {error}");
-        assert!(error.starts_with("error: cannot write to standard output"), "{format:?}: {error}");
+        assert_eq!(output.status.code(), Some(5), "{call:?}: {error}");
+        assert!(error.starts_with("error: cannot write to standard output"), "{call:?}: {error}");
     }
+    assert!(printed(&["--help"]).contains("--table") && printed(&["--version"]).starts_with("hregion-sql "));
     // a full disk is one
     if cfg!(target_os = "linux") {
         for format in formats {
