@@ -248,14 +248,15 @@ pub(super) fn scan(
     let max_length = max_length(&mut options)?;
     options.end()?;
     let mut printer = CellPrinter::new(true, max_length, formats);
-    let mut count = RowCount::default();
+    // as in HBase's shell, pieces of rows count as rows
+    let mut results = 0;
     let is_stale = catalog.scan(&table, scan, reversed, &mut |row| {
         interrupt.check()?;
-        count.add(row.key());
+        results += 1;
         row.cells().try_for_each(|cell| printer.print(&cell, out))
     })?;
     interrupt.check()?;
-    Ok(printer.end(count.rows, is_stale, out)?)
+    Ok(printer.end(results, is_stale, out)?)
 }
 
 /// The number of rows after which `count` prints its progress.

@@ -169,6 +169,32 @@ scan 't', {VERSIONS => 5}",
     assert!(printed.contains("timestamp=9, value=new") && !printed.contains("value=old"), "{printed}");
 }
 
+/// As in HBase's shell, the number after a scan is that of its results, and a limit is one of rows.
+#[test]
+fn batches_of_a_scan_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    done(
+        dir.path(),
+        "create 't', 'f'
+put 't', 'a', 'f:1', 'v', 1
+put 't', 'a', 'f:2', 'v', 1
+put 't', 'a', 'f:3', 'v', 1
+put 't', 'b', 'f:1', 'v', 1",
+    );
+    for (options, expected) in [
+        ("BATCH => 1", "4 row(s)"),
+        ("BATCH => 2", "3 row(s)"),
+        ("BATCH => 3", "2 row(s)"),
+        ("BATCH => 2, LIMIT => 1", "2 row(s)"),
+        ("BATCH => 2, REVERSED => true, LIMIT => 1", "1 row(s)"),
+        ("LIMIT => 1", "1 row(s)"),
+    ] {
+        let printed = done(dir.path(), &format!("scan 't', {{{options}}}"));
+        assert_eq!(printed.lines().last(), Some(expected), "{options}: {printed}");
+    }
+    assert_eq!(done(dir.path(), "count 't', {BATCH => 1}"), "2 row(s)\n=> 2\n");
+}
+
 /// Files that a compaction has replaced, and a table that was deleted, when nothing can be archived.
 #[test]
 fn what_cannot_be_archived_is_an_error_until_it_is_repeated() {
