@@ -74,39 +74,65 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
         .with_hint(Some("--as gives its kind")))
 }
 
-/// Fails if a directory cannot be of the kind that was given for it: nothing would be found there. What
-/// cannot be read is for the command to say.
-pub(crate) fn check_as(dir: &Path, kind: Kind) -> Result<(), CommandError> {
-    let has_dirs = || Ok::<_, CommandError>(!entries_of(dir, is_shown_dir)?.is_empty());
-    let (can_be, why) = match kind {
-        Kind::Hfile | Kind::Region | Kind::Snapshot | Kind::Wal => return Ok(()),
-        Kind::Family => (has_dirs().map(|has| !has), "not a family: it has directories"),
-        Kind::Table => {
-            let has_descriptor = probe::is_dir(&dir.join(TABLE_DESCRIPTOR));
-            let can_be = has_descriptor.and_then(|has| Ok(has || !region_dirs(dir)?.is_empty()));
-            (can_be, "not a table: it has neither a descriptor nor regions")
-        }
-        Kind::Namespace => {
-            let can_be = table_dirs(dir).and_then(|tables| Ok(!tables.is_empty() || !has_dirs()?));
-            (can_be, "not a namespace: none of its directories is a table")
-        }
-        Kind::Root => {
-            let can_be = places::check_dir(dir).and_then(|()| probe::is_dir(&dir.join(DATA)));
-            (can_be, "not a root: it has no directory data")
-        }
-    };
-    match can_be {
-        Ok(false) => {
-            Err(CommandError::invalid_file(dir, why).with_hint(Some("without --as, its kind is found out")))
+/// Fails if a file or a directory cannot be of the kind that was given for it: nothing would be found there.
+/// What cannot be read is for the command to say.
+pub(crate) fn check_as(path: &Path, kind: Kind) -> Result<(), CommandError> {
+    match why_not(path, kind) {
+        Ok(Some(why)) => {
+            Err(CommandError::invalid_file(path, why).with_hint(Some("without --as, its kind is found out")))
         }
         _ => Ok(()),
     }
 }
 
-/// Whether there is a directory that is not hidden.
-fn is_shown_dir(path: &Path) -> Result<bool, CommandError> {
-    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    Ok(!matches!(name.first(), Some(b'.' | b'_')) && probe::is_dir(path)?)
+/// Returns why a path cannot be of a kind; `None` if it can, or if there is nothing.
+fn why_not(path: &Path, kind: Kind) -> Result<Option<&'static str>, CommandError> {
+    if !probe::is_dir(path)? {
+        let is_of_files = matches!(kind, Kind::Hfile | Kind::Wal);
+        return Ok((!is_of_files && probe::is_file(path)?).then_some("a file, not a directory of that kind"));
+    }
+    let (can_be, why) = match kind {
+        // of logs
+        Kind::Wal => (true, ""),
+        Kind::Hfile => (false, "not an HFile: it is a directory"),
+        Kind::Family => {
+            let has_dirs = !entries_of(path, |path| Ok(is_shown(path) && probe::is_dir(path)?))?.is_empty();
+            match has_dirs {
+                true => (false, "not a family: it has directories"),
+                false => (!is_snapshot(path)?, "not a family: it is a snapshot"),
+            }
+        }
+        Kind::Region => (is_region(path)?, "not a region: it has no .regioninfo"),
+        Kind::Table => {
+            let can_be =
+                probe::is_dir(&path.join(TABLE_DESCRIPTOR))? || !is_region(path)? && has_regions(path)?;
+            (can_be, "not a table: it has neither a descriptor nor regions")
+        }
+        Kind::Namespace => {
+            let can_be =
+                !table_dirs(path)?.is_empty() || entries_of(path, |path| Ok(is_shown(path)))?.is_empty();
+            (can_be, "not a namespace: none of its directories is a table")
+        }
+        Kind::Root => (probe::is_dir(&path.join(DATA))?, "not a root: it has no directory data"),
+        Kind::Snapshot => (is_snapshot(path)?, "not a snapshot: it has no .snapshotinfo"),
+    };
+    Ok((!can_be).then_some(why))
+}
+
+/// Whether an entry of a directory is not hidden.
+fn is_shown(path: &Path) -> bool {
+    !matches!(path.file_name().unwrap_or_default().as_encoded_bytes().first(), Some(b'.' | b'_'))
+}
+
+/// Whether there is a region in a directory, also one without `.regioninfo`, as in the archive. Families and
+/// tables may have names that consist of the digits of one.
+fn has_regions(table: &Path) -> Result<bool, CommandError> {
+    for dir in region_dirs(table)? {
+        if dir.file_name().and_then(|name| name.to_str()).is_some_and(is_region_name) || is_region(&dir)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a directory is a snapshot.

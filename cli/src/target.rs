@@ -72,7 +72,8 @@ pub(crate) fn kind_of(path: &Path, kind: Option<Kind>) -> Result<Kind, CommandEr
 /// Opens an HFile for reading. Any other target is refused with its detected or given kind.
 pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Arc<dyn FileReader>, Failure> {
     match kind {
-        None | Some(Kind::Hfile) => {}
+        None => {}
+        Some(Kind::Hfile) => regions::check_as(path, Kind::Hfile)?,
         Some(Kind::Wal) => return Err(CommandError::unsupported(path, WAL).into()),
         Some(Kind::Family | Kind::Region | Kind::Table | Kind::Namespace | Kind::Root | Kind::Snapshot) => {
             return Err(CommandError::unsupported(path, DIRECTORY).into());

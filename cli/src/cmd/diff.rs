@@ -8,6 +8,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::probe;
 use crate::query_args::{CellArgs, RangeArgs, RowArgs};
+use crate::regions;
 use crate::source::{InputSource, RowCells, bytes_of_all};
 use crate::target::{self, Kind};
 use crate::target_args::TargetArgs;
@@ -90,7 +91,11 @@ fn is_of_files(args: &Args) -> Result<bool, CommandError> {
     for path in [&args.left, &args.right] {
         let is_file = match args.kind {
             None => !probe::is_dir(path)? && !target::is_reference(path)?,
-            Some(kind) => kind == Kind::Hfile,
+            Some(Kind::Hfile) => {
+                regions::check_as(path, Kind::Hfile)?;
+                true
+            }
+            Some(_) => false,
         };
         if !is_file {
             return Ok(false);

@@ -8,7 +8,7 @@ use crate::meanwhile::list_again;
 use crate::output::Warner;
 use crate::places;
 use crate::probe;
-use crate::regions::{OpenRegion, Regions, check_serves, is_table, kind_of};
+use crate::regions::{OpenRegion, Regions, check_as, check_serves, is_table, kind_of};
 use crate::scan_rows::RowScan;
 use crate::target::Kind;
 use hregion::cell::StringBinary;
@@ -85,6 +85,9 @@ impl Files {
             Err(error) => return Err(CommandError::io("read", dir, &error).into()),
         };
         let mut open = BTreeMap::new();
+        if let Some(kind) = kind.filter(|&kind| kind != Kind::Root) {
+            check_as(dir, kind)?;
+        }
         // a region with a family `data` is no root
         let kind = if kind.is_none() && is_fresh { Kind::Root } else { kind_of(dir, kind)? };
         let place = if kind == Kind::Root {

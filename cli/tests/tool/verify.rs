@@ -159,30 +159,59 @@ fn verify_finds_faults_of_a_region() {
     assert!(faults.iter().any(|fault| fault["kind"] == "Io"), "{faults:?}");
 }
 
+/// The names of tables and families may be those of regions.
 #[test]
-fn a_kind_that_a_directory_cannot_be_is_refused() {
+fn a_kind_that_a_target_cannot_be_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().to_str().unwrap();
-    Table::create(root, "t", &[Family::new("f")], &[""; 0]).unwrap().close().unwrap();
-    let (namespace, table) = (&*format!("{root}/data/default"), &*format!("{root}/data/default/t"));
-    for (kind, target) in [
-        ("family", table),
-        ("family", namespace),
-        ("table", root),
-        ("table", namespace),
-        ("namespace", table),
-        ("namespace", root),
-        ("root", table),
-    ] {
-        for command in ["verify", "count", "stats"] {
+    let made = Table::create(root, "abc", &[Family::new("f")], &[""; 0]).unwrap();
+    made.put(Put::new("r").cell("f", "q", "v")).unwrap();
+    made.snapshot("s").unwrap();
+    made.close().unwrap();
+    let namespace = format!("{root}/data/default");
+    let table = format!("{namespace}/abc");
+    let region = format!("{table}/{}", made.regions()[0].encoded_name());
+    let family = format!("{region}/f");
+    let entry = fs::read_dir(&family).unwrap().map(|entry| entry.unwrap().path());
+    let file =
+        entry.filter(|path| path.is_file()).map(|path| path.to_str().unwrap().to_owned()).next().unwrap();
+    let snapshot = format!("{root}/.hbase-snapshot/s");
+    let targets = [
+        ("hfile", &*file),
+        ("family", &*family),
+        ("region", &*region),
+        ("table", &*table),
+        ("namespace", &*namespace),
+        ("root", root),
+        ("snapshot", &*snapshot),
+    ];
+    for (kind, target) in targets {
+        for command in ["verify", "count", "stats", "inspect"] {
             let output = run(&[command, "--as", kind, target]);
-            assert_eq!(code(&output), 2, "{command} --as {kind} {target}: {}", stderr(&output));
-            let message = format!("{target}: not a {kind}: ");
-            assert!(stderr(&output).contains(&message), "{}", stderr(&output));
+            assert_eq!(code(&output), 0, "{command} --as {kind} {target}: {}", stderr(&output));
+        }
+        for (_, other) in targets.into_iter().filter(|(of, _)| *of != kind) {
+            let refused = |args: &[&str], message: &str| {
+                let output = run(args);
+                assert_eq!(code(&output), 2, "{args:?}: {}", stderr(&output));
+                assert!(stderr(&output).contains(&format!("{other}: {message}")), "{}", stderr(&output));
+            };
+            let message = match kind {
+                _ if other == file => "a file, not a directory".to_owned(),
+                "hfile" => "not an HFile: ".to_owned(),
+                kind => format!("not a {kind}: "),
+            };
+            for command in ["verify", "count", "stats", "inspect"] {
+                refused(&[command, "--as", kind, other], &message);
+            }
+            refused(&["diff", "--as", kind, other, other], &message);
+            refused(&["get", "--as", kind, other, "r"], &message);
         }
     }
-    for (kind, target) in [("table", table), ("namespace", namespace), ("root", root)] {
-        assert_eq!(code(&run(&["verify", "--as", kind, target])), 0, "{kind}");
+    // What does not exist is not of a wrong kind.
+    for (kind, _) in targets {
+        let missing = format!("{root}/none");
+        assert_eq!(code(&run(&["count", "--as", kind, &missing])), 5, "{kind}");
     }
 }
 
