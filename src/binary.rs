@@ -1,4 +1,4 @@
-//! Bytes as text, in HBase's `Bytes.toStringBinary` form.
+//! Bytes as text, in HBase's `Bytes.toStringBinary` form, and text of others as it can be printed.
 
 use std::fmt;
 
@@ -25,6 +25,34 @@ impl fmt::Display for StringBinary<'_> {
 
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'\\'
+}
+
+/// Displays text of others, such as an error of a server, so that a terminal does not obey it: the bytes of
+/// control characters, line separators and characters that change the direction of text are `\xHH`.
+#[derive(Clone, Copy, Debug)]
+pub struct Printable<'a>(pub &'a str);
+
+impl Printable<'_> {
+    /// Whether a character is displayed as it is. All others are below U+10000.
+    #[must_use]
+    pub fn shows(c: char) -> bool {
+        !(c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(c, '\u{61c}' | '\u{feff}'))
+    }
+}
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some((at, c)) = rest.char_indices().find(|&(_, c)| !Self::shows(c)) {
+            f.write_str(&rest[..at])?;
+            let (hidden, after) = rest[at..].split_at(c.len_utf8());
+            hidden.bytes().try_for_each(|byte| write!(f, "\\x{byte:02X}"))?;
+            rest = after;
+        }
+        f.write_str(rest)
+    }
 }
 
 /// Whether a name consists of lower-case hexadecimal digits.
@@ -79,6 +107,17 @@ mod tests {
     fn bytes_display_as_in_hbase() {
         assert_eq!(StringBinary(b"a~ \\\x00\xff").to_string(), "a~ \\x5C\\x00\\xFF");
         assert_eq!(from_string_binary("a\\x5c\\xzz\\x4"), b"a\\\\xzz\\x4");
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_displayed() {
+        let shown = |text: &str| Printable(text).to_string();
+        assert_eq!(shown("a/ü\\x1b 世"), "a/ü\\x1b 世");
+        assert_eq!(
+            shown("a\x1b[2J\r\n\u{9b}\u{202e}é\u{2029}"),
+            "a\\x1B[2J\\x0D\\x0A\\xC2\\x9B\\xE2\\x80\\xAEé\\xE2\\x80\\xA9"
+        );
+        assert_eq!(shown(""), "");
     }
 
     #[test]

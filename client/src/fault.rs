@@ -1,6 +1,7 @@
 //! Failures of calls: what to do about them, and what to tell the caller (locator.md §10).
 
 use crate::proto;
+use hregion::cell::Printable;
 use hregion::locator::RegionException;
 use hregion::{Corruption, Error, ErrorKind};
 use std::io;
@@ -80,7 +81,7 @@ impl Fault {
                 true => (RegionException::Fatal, ErrorKind::Remote),
                 false => (RegionException::ServerGone, ErrorKind::Io),
             };
-            return Self::new(kind, Error::locating(error, format!("{server}: {message}")));
+            return Self::new(kind, Error::locating(error, format!("{server}: {}", Printable(&message))));
         }
         Self::new(RegionException::ServerGone, Error::locating(ErrorKind::Io, format!("{server}: {error}")))
     }
@@ -182,7 +183,9 @@ impl Fault {
             "WrongRegionException" => ErrorKind::WrongRegion,
             _ => ErrorKind::Remote,
         };
-        let error = Error::locating(kind, format!("{server}: {short}: {reason}"));
+        // a server may have written anything
+        let shown = format!("{server}: {}: {}", Printable(short), Printable(reason));
+        let error = Error::locating(kind, shown);
         Self {
             kind: RegionException::of_exception(class, text, do_not_retry),
             error,
@@ -269,6 +272,24 @@ mod tests {
             value: Some("never".into()),
         };
         assert_eq!(Fault::of_named("h:1", &named).kind, RegionException::Fatal);
+    }
+
+    /// Who prints an error prints what a server says.
+    #[test]
+    fn what_a_server_says_is_no_command_of_a_terminal() {
+        let named = proto::NamedException {
+            name: Some("a.\u{1b}[2JException".into()),
+            value: Some("x: \u{202e}no\r\u{7}é\nat a.b".into()),
+        };
+        let faults = [
+            exception("a.\u{1b}[2JException", "x: \u{202e}no\r\u{7}é\nat a.b"),
+            Fault::of_named("h:1", &named),
+            Fault::of_procedure("h:1", "a.\u{1b}[2JException", "\u{202e}no\r\u{7}é"),
+        ];
+        for fault in faults {
+            let expected = "h:1: \\x1B[2JException: \\xE2\\x80\\xAEno\\x0D\\x07é";
+            assert_eq!(fault.error.message(), expected);
+        }
     }
 
     /// If one of several actions fails, only the class of the exception is known.

@@ -60,7 +60,7 @@ pub use provider::HregionTable;
 pub use reading::{ReadingArgs, read_mapping};
 pub use stdout::{Stdout, parse_args};
 pub use target::{Target, TargetOptions};
-pub use text::{AllFloats, check_values};
+pub use text::{AllFloats, check_values, printable};
 
 /// The stack in bytes that threads need to plan and evaluate queries with long chains of terms: DataFusion
 /// does so by recursion, and a chain of OR is as deep as it is long. Memory is taken as far as it is used.

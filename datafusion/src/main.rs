@@ -10,7 +10,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt as _;
 use hregion::ErrorKind;
-use hregion_datafusion::{HregionTable, ReadingArgs, STACK_BYTES, parse_args};
+use hregion_datafusion::{HregionTable, ReadingArgs, STACK_BYTES, parse_args, printable};
 use output::{Format, Output};
 use std::error::Error;
 use std::num::NonZeroUsize;
@@ -89,7 +89,7 @@ pub(crate) enum Exit {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&printable(&self.message))
     }
 }
 

@@ -6,8 +6,15 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, NullableEncoder};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use hregion::cell::Printable;
 use std::fmt::Debug;
 use std::io::Write as _;
+
+/// Returns a message as it can be printed: a terminal obeys nothing in its lines.
+#[must_use]
+pub fn printable(message: &str) -> String {
+    message.lines().map(|line| Printable(line).to_string()).collect::<Vec<_>>().join("\n")
+}
 
 /// Checks that all values have a text. Arrow prints the error as the value, as a member of a list, too.
 ///

@@ -7,7 +7,7 @@ mod order;
 mod row;
 pub(crate) mod tags;
 
-pub use crate::binary::{StringBinary, from_string_binary};
+pub use crate::binary::{Printable, StringBinary, from_string_binary};
 pub use cell_type::CellType;
 pub(crate) use key::check_row_len;
 pub use key::{CellKey, LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN, OLDEST_TIMESTAMP, SeekKey};

@@ -9,7 +9,9 @@ use datafusion::execution::context::SQLOptions;
 use futures::StreamExt as _;
 use hregion_arrow::Layout;
 use hregion_ballista::{connect_with, run_executor, run_scheduler, session_config};
-use hregion_datafusion::{CsvWriter, ReadingArgs, STACK_BYTES, Stdout, Target, parse_args, read_mapping};
+use hregion_datafusion::{
+    CsvWriter, ReadingArgs, STACK_BYTES, Stdout, Target, parse_args, printable, read_mapping,
+};
 use std::error::Error;
 use std::fmt;
 use std::io::{self, BufWriter};
@@ -132,7 +134,8 @@ impl log::Log for Report {
 
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
-            eprintln!("{}: {}: {}", record.level(), record.target(), record.args());
+            let text = printable(&record.args().to_string());
+            eprintln!("{}: {}: {text}", record.level(), record.target());
         }
     }
 
@@ -181,7 +184,7 @@ async fn end_of(command: Command) -> ExitCode {
         // what is printed is no longer read: that ends the program, without a message
         Some(OutputError(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         unwritten => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", printable(&error.to_string()));
             if unwritten.is_some() { ExitCode::from(UNWRITTEN) } else { ExitCode::FAILURE }
         }
     }
