@@ -41,7 +41,8 @@ pub(crate) fn open_table(
     Ok(Table::open_dir(dir, reading.region_options(out)?.writable(true))?)
 }
 
-/// Fails if an input is among the files of the last import, which the next one removes.
+/// Fails if an input is among the files of the last import, which the next one removes, or if these cannot be
+/// listed: the table would be locked for nothing.
 fn check_not_staged<'p>(inputs: impl Iterator<Item = &'p PathBuf>, table: &Path) -> Result<(), CommandError> {
     let import = Table::import_dir(table);
     let import = match places::full(&import) {
@@ -59,7 +60,12 @@ fn check_not_staged<'p>(inputs: impl Iterator<Item = &'p PathBuf>, table: &Path)
             return Err(CommandError::invalid_file(input, message).with_hint(Some("move it elsewhere")));
         }
     }
-    Ok(())
+    match places::list(&import) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(CommandError::io("list", &import, &error))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl TableLoad {

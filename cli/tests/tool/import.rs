@@ -340,6 +340,27 @@ fn files_of_the_last_import_are_no_input() {
     assert!(!has_leftovers(&table));
 }
 
+/// A file where the directory of imports would be is found before the regions are locked.
+#[test]
+fn a_table_without_a_place_for_imports_is_not_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = table(dir.path());
+    let regions = fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().path());
+    let locks: Vec<PathBuf> = regions.map(|region| region.join(".hregion.lock")).collect();
+    locks.iter().filter(|lock| lock.exists()).for_each(|lock| fs::remove_file(lock).unwrap());
+    let line = cell("z", "g", "q", 1, "v").to_string();
+    let good = write(dir.path(), "good.jsonl", &line);
+    fs::create_dir_all(Path::new(&table).join(".tmp")).unwrap();
+    let place = write(Path::new(&table), ".tmp/import", &line);
+    for (line, exit) in [(["import", &table, &good], 5), (["import", &table, &place], 2)] {
+        let output = run(&line);
+        assert_eq!(code(&output), exit, "{line:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(".tmp/import: "), "{line:?}: {}", stderr(&output));
+        assert!(!locks.iter().any(|lock| lock.exists()), "{line:?}");
+    }
+    assert!(Path::new(&place).exists());
+}
+
 /// Interrupts the tool while it waits for more cells.
 #[cfg(unix)]
 #[test]
