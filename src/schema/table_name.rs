@@ -100,6 +100,12 @@ impl TableName {
     pub fn is_meta(&self) -> bool {
         self.namespace == "hbase" && self.qualifier == "meta"
     }
+
+    /// Whether a master makes the table when it first starts (HBase 2: `TableNamespaceManager`). If there is
+    /// one without its rows, no master starts.
+    pub(crate) fn is_made_by_master(&self) -> bool {
+        self.is_meta() || self.namespace == "hbase" && self.qualifier == "namespace"
+    }
 }
 
 impl fmt::Display for TableName {

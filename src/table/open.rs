@@ -34,9 +34,9 @@ impl Table {
     ///
     /// If the table already exists, with kind [`Io`](ErrorKind::Io) and
     /// [`std::io::ErrorKind::AlreadyExists`]; if there is no family, or a family is invalid, or its files
-    /// cannot be written by this build; if the table is `hbase:meta`, which a cluster makes; if a split key
-    /// is empty or given twice; if another process has `hbase:meta` open ([`Locked`](ErrorKind::Locked)); if
-    /// an I/O operation fails.
+    /// cannot be written by this build; if the table is `hbase:meta` or `hbase:namespace`, which a cluster
+    /// makes; if a split key is empty or given twice; if another process has `hbase:meta` open
+    /// ([`Locked`](ErrorKind::Locked)); if an I/O operation fails.
     pub fn create(
         root: impl AsRef<Path>,
         name: &str,
@@ -89,8 +89,8 @@ impl Table {
     ) -> Result<Self> {
         Error::if_no_clock("a table")?;
         let (root, table) = (&path_of_root(&**options.file_storage(), root)?, TableName::parse(name)?);
-        if table.is_meta() {
-            return Err(Error::invalid_argument("hbase:meta cannot be created: a cluster makes it"));
+        if table.is_made_by_master() {
+            return Err(Error::invalid_argument(format!("{table} cannot be created: a cluster makes it")));
         }
         let descriptor = describe(&table)?;
         refuse_new_mob(&descriptor)?;
