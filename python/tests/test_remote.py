@@ -1,6 +1,7 @@
 """Tables, snapshots and files by URL, from moto's server in a thread of this process: a request that kept the
 interpreter's lock would wait for it in vain."""
 
+import contextlib
 import gc
 import http.server
 import os
@@ -167,23 +168,41 @@ class WebDav(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_a_web_server_is_only_read():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), WebDav) as server:
+class NoListings(WebDav):
+    """As most web servers."""
+
+    def do_PROPFIND(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.answer(405, b"")
+
+
+@contextlib.contextmanager
+def serving(handler):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.root = HALVES
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            url = f"http://127.0.0.1:{server.server_port}"
-            local = hregion.open(HALVES, "halves")
-            assert cells(hregion.open(url, "halves").scan()) == cells(local.scan())
-            file = next(path for path in HALVES.glob("data/default/halves/*/p/*") if "." not in path.name)
-            read = hregion.open(f"{url}/{file.relative_to(HALVES)}")
-            assert cells(read.scan()) == cells(hregion.open(file).scan())
-            with pytest.raises(hregion.UnsupportedError, match="web servers"):
-                hregion.create(f"{url}/new", "t", "cf")
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_a_web_server_is_only_read():
+    with serving(WebDav) as url:
+        local = hregion.open(HALVES, "halves")
+        assert cells(hregion.open(url, "halves").scan()) == cells(local.scan())
+        with pytest.raises(hregion.UnsupportedError, match="web servers"):
+            hregion.create(f"{url}/new", "t", "cf")
+
+
+@pytest.mark.parametrize("handler", [WebDav, NoListings])
+def test_a_file_of_a_web_server_is_read_by_its_name(handler):
+    file = next(path for path in HALVES.glob("data/default/halves/*/p/*") if "." not in path.name)
+    with serving(handler) as url:
+        read = hregion.open(f"{url}/{file.relative_to(HALVES)}")
+        assert cells(read.scan()) == cells(hregion.open(file).scan())
 
 
 def test_a_table_is_created_and_written_in_a_bucket(endpoint):
