@@ -24,7 +24,7 @@ pub(super) fn settings(location: &Location, options: &RemoteOptions) -> io::Resu
     settings_with(location, options, conf_dir(env::var)?.as_deref())
 }
 
-/// Returns the directory of Hadoop's files, as the client does; but that passes over names that are not UTF-8.
+/// Returns the directory of Hadoop's files, as the client does, which passes over a name that is not UTF-8.
 fn conf_dir(variable: impl Fn(&'static str) -> Result<String, VarError>) -> io::Result<Option<PathBuf>> {
     for (name, below) in [("HADOOP_CONF_DIR", ""), ("HADOOP_HOME", "etc/hadoop")] {
         match variable(name) {
