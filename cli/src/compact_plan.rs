@@ -38,7 +38,9 @@ pub(crate) fn run(
         let parts = match place.open_all(&out.warner()) {
             Ok(opened) => opened.parts,
             Err(error) => {
-                first = first.and(Err(error.into()));
+                if first.is_ok() {
+                    first = Err(error.into());
+                }
                 continue;
             }
         };

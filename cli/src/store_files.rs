@@ -17,7 +17,6 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub(crate) struct StoreFile {
     pub(crate) path: PathBuf,
-    pub(crate) region: Option<RegionInfo>,
     pub(crate) family: Option<Vec<u8>>,
 }
 
@@ -37,7 +36,7 @@ pub(crate) struct FamilyFiles {
 
 impl StoreFile {
     fn alone(path: PathBuf) -> Self {
-        Self { path, region: None, family: None }
+        Self { path, family: None }
     }
 }
 
@@ -113,8 +112,7 @@ pub(crate) fn mob_regions(
         let mut families: BTreeMap<String, Vec<StoreFile>> = BTreeMap::new();
         let region = RegionInfo::new(table.name().clone(), ".mob", "", 0)?;
         for MobFile { family, path, .. } in table.mob_files()? {
-            let region = Some(region.clone());
-            let file = StoreFile { path, region, family: Some(family.clone().into_bytes()) };
+            let file = StoreFile { path, family: Some(family.clone().into_bytes()) };
             families.entry(family).or_default().push(file);
         }
         if families.is_empty() {
@@ -151,11 +149,8 @@ fn of_region(region: &Region) -> Result<RegionFiles, CommandError> {
         let dir = region.path().join(&*String::from_utf8_lossy(family.name()));
         let names = region.store_file_names(family.name()).unwrap_or_default().into_iter();
         for (name, hfile) in names.zip(region.hfile_paths(family.name()).unwrap_or_default()) {
-            files.push(StoreFile {
-                path: place_of(&dir, &name, hfile)?,
-                region: Some(region.info().clone()),
-                family: Some(family.name().to_vec()),
-            });
+            let path = place_of(&dir, &name, hfile)?;
+            files.push(StoreFile { path, family: Some(family.name().to_vec()) });
         }
         families.push(FamilyFiles { family: Some(family.name().to_vec()), files });
     }
