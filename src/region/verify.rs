@@ -29,7 +29,7 @@ impl RegionOptions {
     /// checks the files of each family against each other. The first and the last cell of a file must be of
     /// its family, and of rows of the region. Follows references and links. Reads recovered edits, too, whose
     /// rows must be in the region. Values to which cells refer must be in their MOB files (IS_MOB), of which
-    /// nothing else is verified.
+    /// only what leads to them is read.
     ///
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
     /// verification, and continues. Returns the faults of family directories and of files in relation to
@@ -259,8 +259,9 @@ impl RegionOptions {
             match options.list_store_files(&dir, family.name(), &RegionDir::store_files) {
                 Ok(listed) => {
                     let place = (&dir, family.name());
-                    let mob_files = options.verify_files(&listed.files, place, &mut faults, report);
-                    for path in mob_files.into_iter().filter(|_| with_mob_files) {
+                    let mut mob = options.verify_files(&listed.files, place, &mut faults, report);
+                    faults.append(&mut mob.faults(!with_mob_files));
+                    for path in mob.files.into_iter().filter(|_| with_mob_files) {
                         faults.extend(options.verify_mob_file(path, family.name(), report));
                     }
                 }
@@ -286,7 +287,8 @@ impl RegionOptions {
                 Ok((listed, missing)) => {
                     faults.extend(missing);
                     let place = (&dir, family.name());
-                    options.verify_files(&listed.files, place, &mut faults, report);
+                    let mut mob = options.verify_files(&listed.files, place, &mut faults, report);
+                    faults.append(&mut mob.faults(true));
                 }
                 Err(error) => faults.push(error),
             }
@@ -344,14 +346,14 @@ impl RegionOptions {
     }
 
     /// Verifies the files of a family of a region, each by itself, against the others, and against its place.
-    /// Returns the MOB files to which cells of the sound ones refer.
+    /// Returns what was found of the values to which cells of the sound ones refer.
     fn verify_files(
         &self,
         files: &[StoreFileInfo],
         (dir, family): (&RegionDir, &[u8]),
         faults: &mut Vec<Error>,
         report: &mut dyn FnMut(&Path, Result<VerifyReport>),
-    ) -> BTreeSet<PathBuf> {
+    ) -> FoundValues {
         let (mut files, mut unsound) = (files.to_vec(), BTreeSet::new());
         for file in &mut files {
             let found = self.verify_where_it_is(&mut file.path);
@@ -379,31 +381,30 @@ impl RegionOptions {
                 self.verify_references(sound, (dir, family), faults)
             }
             // The fault has been reported for one of the files.
-            Err(_) if !unsound.is_empty() => BTreeSet::new(),
+            Err(_) if !unsound.is_empty() => FoundValues::default(),
             Err(error) => {
                 faults.push(error);
-                BTreeSet::new()
+                FoundValues::default()
             }
         }
     }
 
-    /// Looks for the values in MOB files to which cells of store files refer. Returns the MOB files.
+    /// Looks for the values in MOB files to which cells of store files refer.
     fn verify_references<'f>(
         &self,
         files: impl Iterator<Item = &'f StoreFile>,
         (dir, family): (&RegionDir, &[u8]),
         faults: &mut Vec<Error>,
-    ) -> BTreeSet<PathBuf> {
+    ) -> FoundValues {
+        let mut found = FoundValues::default();
         if !dir.may_have_mob(family) {
-            return BTreeSet::new();
+            return found;
         }
         let mob = MobFiles::new(dir.mob_dirs(family), dir.info().table(), &self.files);
-        let mut found = FoundValues::default();
         for file in files {
             faults.extend(mob.find_values(file, &mut found).err());
         }
-        faults.append(&mut found.faults());
-        found.files
+        found
     }
 
     /// Verifies a file, in the archive if another process has moved it there. Sets the path to that of the

@@ -126,14 +126,23 @@ pub(crate) struct FoundValues {
     pub(crate) files: BTreeSet<PathBuf>,
     /// Why values are not there: for each MOB file, or store file with malformed references, the first fault.
     faults: BTreeMap<PathBuf, Error>,
+    /// Why MOB files cannot be read where a value is looked for: for each, the first error.
+    unreadable: BTreeMap<PathBuf, Error>,
     /// The MOB files that are missing, not to be looked for again.
     missing: BTreeSet<(Option<TableName>, String)>,
 }
 
 impl FoundValues {
-    /// Returns why values are not there, for each file once.
-    pub(crate) fn faults(&mut self) -> Vec<Error> {
-        std::mem::take(&mut self.faults).into_values().collect()
+    /// Returns why values are not there, for each file once, and, unless the MOB files are verified by
+    /// themselves, why they cannot be read.
+    pub(crate) fn faults(&mut self, with_unreadable: bool) -> Vec<Error> {
+        let mut faults = std::mem::take(&mut self.faults);
+        if with_unreadable {
+            for (path, error) in std::mem::take(&mut self.unreadable) {
+                faults.entry(path).or_insert(error);
+            }
+        }
+        faults.into_values().collect()
     }
 
     fn add(&mut self, path: &Path, fault: Error) {
@@ -175,8 +184,7 @@ impl MobFiles {
         })
     }
 
-    /// Looks for each value to which a cell of a store file refers. What is wrong with a MOB file by itself
-    /// is left to its own verification.
+    /// Looks for each value to which a cell of a store file refers.
     ///
     /// # Errors
     ///
@@ -223,9 +231,10 @@ impl MobFiles {
                 let path = error.path().unwrap_or(store_file).to_owned();
                 found.add(&path, error);
             }
-            Err(error) => match error.path() {
+            Err(error) => match error.path().map(Path::to_owned) {
                 Some(path) => {
-                    found.files.insert(path.to_owned());
+                    found.files.insert(path.clone());
+                    found.unreadable.entry(path).or_insert(error);
                 }
                 None => found.add(store_file, error),
             },

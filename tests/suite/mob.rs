@@ -537,11 +537,13 @@ fn a_region_is_verified_with_the_mob_files_of_its_cells() {
         };
         let region = regions.iter().find(of_region).unwrap();
         let other = regions.iter().find(|other| *other != region).unwrap();
-        // What is wrong with the file by itself is not what is wrong with the cells.
+        // Values that cannot be read are a fault, if that of the file is not found by itself.
         let mut flipped = bytes.clone();
         flipped[50] ^= 1;
         std::fs::write(&path, flipped).unwrap();
-        assert_eq!(faults_of_region(region).len(), 0);
+        let unreadable = faults_of_region(region);
+        assert!(unreadable.len() == 1 && unreadable[0].kind() == ErrorKind::Corrupt, "{unreadable:?}");
+        assert_eq!(unreadable[0].path(), Some(&*path));
         let (_, faults) = verified_region(region, None);
         assert!(!faults.is_empty() && faults.iter().all(|fault| fault.path() == Some(&*path)), "{faults:?}");
         assert_eq!(verified_region(other, None).1.len(), 0);
