@@ -358,7 +358,7 @@ mod tests {
         assert_eq!(listed(&[tags, ("BULKLOAD_TIMESTAMP", &time)]), Ok(Some(Vec::new())));
         assert_eq!(listed(&[]), Ok(Some(Vec::new())));
         for bad in
-            ["t", "t/", "t/../x", &format!("t/{NAME}//"), &format!("a:b:c/{NAME}"), &format!("/{NAME}")]
+            ["table", "t/", "t/../x", &format!("t/{NAME}//"), &format!("a:b:c/{NAME}"), &format!("/{NAME}")]
         {
             assert!(listed(&[("MOB_FILE_REFS", bad.as_bytes())]).is_err(), "{bad}");
         }
