@@ -101,7 +101,7 @@ pub(crate) fn listed_mob_files(info: &FileInfo) -> Result<Option<Vec<MobFileName
         // Cells without tags refer to nothing, and a file that was written for a bulk load has its values.
         let has_none = info.mob_file_refs().is_some()
             || info.max_tags_len()?.is_none_or(|len| len == 0)
-            || info.bulkload_timestamp()?.is_some();
+            || info.bulkload_source_task().is_some();
         return Ok(has_none.then(Vec::new));
     }
     let list = info.mob_file_refs().unwrap_or_default();
@@ -352,10 +352,10 @@ mod tests {
         assert_eq!(listed(&[("MOB_FILE_REFS", list.as_bytes())]), Ok(Some(names)));
         assert_eq!(listed(&[("MOB_FILE_REFS", b"\0")]), Ok(Some(Vec::new())));
         // Without a list, cells with tags may refer to any.
-        let (len, time) = (9_i32.to_be_bytes(), 5_i64.to_be_bytes());
+        let len = 9_i32.to_be_bytes();
         let tags = ("hfile.MAX_TAGS_LEN", &len[..]);
         assert_eq!(listed(&[tags]), Ok(None));
-        assert_eq!(listed(&[tags, ("BULKLOAD_TIMESTAMP", &time)]), Ok(Some(Vec::new())));
+        assert_eq!(listed(&[tags, ("BULKLOAD_SOURCE_TASK", b"task")]), Ok(Some(Vec::new())));
         assert_eq!(listed(&[]), Ok(Some(Vec::new())));
         for bad in
             ["table", "t/", "t/../x", &format!("t/{NAME}//"), &format!("a:b:c/{NAME}"), &format!("/{NAME}")]
