@@ -93,8 +93,9 @@ impl Region {
     ///
     /// If the memory cannot be flushed, or an [observer](crate::RegionObserver::pre_close) refuses: then the
     /// region stays open, nothing is lost, and closing can be retried. If the region is
-    /// [poisoned](crate::ErrorKind::Poisoned), or replaced files could not be archived: then it is closed.
-    /// In a process that was forked from the one that opened the region for writing: then nothing is done.
+    /// [poisoned](crate::ErrorKind::Poisoned), or replaced files could not be archived, nor recovered edits
+    /// removed that were kept for them: then it is closed. In a process that was forked from the one that
+    /// opened the region for writing: then nothing is done.
     pub fn close(&self) -> Result<()> {
         self.0.check_not_held(&[Held::Rows], "close")?;
         self.0.check_owner()?;
@@ -184,7 +185,8 @@ impl RegionCore {
         if flushed.is_err() && self.files.poison().is_none() {
             return flushed;
         }
-        let archived = if self.is_writable { self.archive_replaced(None) } else { Ok(()) };
+        let archive = || self.archive_replaced(None).and_then(|()| self.retire_kept_edits());
+        let archived = if self.is_writable { archive() } else { Ok(()) };
         self.refuse_writes();
         self.release();
         let told = self.observe(|observer, context| observer.post_close(context));

@@ -564,7 +564,7 @@ impl RegionCore {
     /// Archives what compactions left over, flushes what was replayed, and replays and flushes what is left.
     fn settle(&self, later: Option<&LaterEdits>, replayed: &mut Replayed) -> Result<()> {
         // Files that cannot be archived are retried before the next compaction. The logs may be the only
-        // record of them, and remain until then.
+        // record of them, and remain until they are archived when the region is closed.
         let archived = self.archive_replaced(None);
         if !replayed.is_empty() {
             if let Some(later) = later {
@@ -572,8 +572,9 @@ impl RegionCore {
             }
             self.flush_replay(&mut replayed.report)?;
             self.replaying.end();
+            self.keep_edits(replayed);
             if archived.is_ok() {
-                self.dir.retire_recovered_edits(&replayed.whole, &replayed.torn, self.clock.now())?;
+                self.retire_kept_edits()?;
             }
         }
         if let Err(error) = archived {

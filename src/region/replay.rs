@@ -11,13 +11,15 @@ use crate::limits::Limits;
 use crate::memstore::Segment;
 use crate::schema::RegionInfo;
 use crate::store::{Store, StoreFile};
+use crate::sync::unpoisoned;
 use crate::wal::{MARKER_FAMILY, WalEnd, WalEntry, WalReader};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::mem;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// The recovered edits of a region that is being opened.
 #[derive(Debug)]
@@ -114,6 +116,9 @@ pub(super) struct Replaying {
     is_under_way: AtomicBool,
     seq_id: AtomicI64,
     read_point: i64,
+    /// The recovered edits that are in files, and are kept as the only record of replaced files that could not
+    /// be archived yet: those that were read to their end, and those with a torn end.
+    kept: Mutex<(Vec<PathBuf>, Vec<PathBuf>)>,
 }
 
 impl Replaying {
@@ -124,6 +129,7 @@ impl Replaying {
             is_under_way: AtomicBool::new(!replayed.is_empty()),
             seq_id: AtomicI64::new(LaterEdits::replayed_before(first)),
             read_point: files_seq_id,
+            kept: Mutex::default(),
         }
     }
 
@@ -493,6 +499,18 @@ impl RecoveredEdits {
 }
 
 impl RegionCore {
+    /// Keeps the recovered edits that were replayed until [`retire_kept_edits`](Self::retire_kept_edits).
+    pub(super) fn keep_edits(&self, replayed: &mut Replayed) {
+        let edits = (mem::take(&mut replayed.whole), mem::take(&mut replayed.torn));
+        *unpoisoned(self.replaying.kept.lock()) = edits;
+    }
+
+    /// Removes the recovered edits that were kept. All replaced files must be archived.
+    pub(super) fn retire_kept_edits(&self) -> Result<()> {
+        let (whole, torn) = mem::take(&mut *unpoisoned(self.replaying.kept.lock()));
+        self.dir.retire_recovered_edits(&whole, &torn, self.clock.now())
+    }
+
     /// Replays entries that were left for later, each window after the one before it is in files.
     ///
     /// Until it ends, no flush has a sequence id above those that were replayed: if it fails, or the process

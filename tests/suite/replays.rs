@@ -317,6 +317,19 @@ fn a_log_remains_until_the_files_that_it_replaces_are_archived() {
         assert!(storage.bytes(&edits).is_none());
         assert!(rows(&read(&storage).unwrap()).is_empty(), "{one:?}");
     }
+    // Once they can be, closing the region moves the file, and removes the log.
+    for one in &stuck {
+        let storage = storage.after(Crash::OfTheProcess);
+        storage.stick(one);
+        let region = options(&storage).open(DIR).unwrap();
+        assert!(storage.bytes(&edits).is_some());
+        storage.repair();
+        region.close().unwrap();
+        assert!(storage.bytes(&edits).is_none(), "{one:?}");
+        let storage = storage.after(Crash::Hard);
+        assert!(storage.bytes(&edits).is_none(), "{one:?}");
+        assert!(rows(&read(&storage).unwrap()).is_empty(), "{one:?}");
+    }
 }
 
 fn read(storage: &FaultyStorage) -> Result<Region, Error> {
