@@ -236,7 +236,8 @@ pub(super) fn fill_aside(
 }
 
 /// Returns the name that a hidden directory of [`fill_aside`] is to get; `None` for other names. A process
-/// that dies leaves the directory. Nothing says whether the process lives, so nothing here removes it.
+/// that dies leaves the directory. Nothing says whether the process lives, unless it holds a lock, so nothing
+/// here removes it.
 pub(crate) fn name_of_aside(name: &str) -> Option<&str> {
     let (name, number) = name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
     (number.len() == 16 && is_hex(number)).then_some(name)

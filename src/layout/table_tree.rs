@@ -6,6 +6,7 @@
 //! <root>/data/<namespace>/<table>/            the table
 //! <root>/.tmp/data/<namespace>/<table>/       the table after the commit: no reader finds it
 //! <root>/.tmp/data/<namespace>/.<table>.new/  the empty table that is to take its place
+//! <root>/.tmp/data/<namespace>/.<table>.old/  one that is being removed
 //! <root>/archive/data/<namespace>/<table>/    its store files, for snapshots and clones
 //! ```
 #![warn(clippy::indexing_slicing)]
@@ -16,7 +17,7 @@ use super::file_list::FILE_LIST_DIR;
 use super::file_name::{FileName, Target};
 use super::region::{RECOVERED_EDITS, fill, is_number};
 use super::root_tree::RootTree;
-use super::table::create_aside;
+use super::table::{create_aside, name_of_aside};
 use crate::error::{Error, Result};
 use crate::io::{DirEntry, FileLock, Storage};
 use crate::schema::{Family, RegionInfo, TableName, is_legal_name};
@@ -343,20 +344,29 @@ impl TableTree {
         })
     }
 
-    /// Removes the replacement, if there is one.
+    /// Removes the replacement, if there is one, and what processes that died have left of others. None is
+    /// being made: the lock of the root is held.
     pub(crate) fn discard_replacement(&self) -> Result<()> {
         let (storage, replacement) = (&*self.storage, self.replacement());
-        if self.tree.list(storage, &replacement)?.is_none() {
-            return Ok(());
+        let (dir, discarded) = (parent(&replacement), replacement.with_extension("old"));
+        if self.has_replacement()? {
+            // Half of it must not be taken for all of it.
+            refuse_link(storage, &discarded)?;
+            remove_tree(storage, &discarded)?;
+            rename(storage, &replacement, &discarded)?;
+            sync_dir(storage, dir)?;
         }
-        // Half of it must not be taken for all of it.
-        let discarded = replacement.with_extension("old");
-        refuse_link(storage, &discarded)?;
-        remove_tree(storage, &discarded)?;
-        rename(storage, &replacement, &discarded)?;
-        sync_dir(storage, parent(&discarded))?;
-        remove_tree(storage, &discarded)?;
-        sync_dir(storage, parent(&discarded))
+        let is_left = |entry: &DirEntry| {
+            let aside = entry.utf8_name().and_then(name_of_aside);
+            discarded.ends_with(&entry.name) || aside.is_some_and(|name| replacement.ends_with(name))
+        };
+        let mut left = self.tree.list(storage, dir)?.unwrap_or_default();
+        left.retain(|entry| entry.is_dir && is_left(entry));
+        for path in left.iter().map(|entry| dir.join(&entry.name)) {
+            refuse_link(storage, &path)?;
+            remove_tree(storage, &path)?;
+        }
+        if left.is_empty() { Ok(()) } else { sync_dir(storage, dir) }
     }
 
     /// Puts the replacement in the table's place, durably. The table must have been moved away durably.

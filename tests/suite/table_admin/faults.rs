@@ -32,10 +32,13 @@ fn after(storage: &FaultyStorage, crash: Option<Crash>) -> FaultyStorage {
 }
 
 fn no_remains(storage: &FaultyStorage) -> bool {
-    let is_remains = |path: &PathBuf| {
-        path.starts_with("hbase/.tmp/data/ns/t") || path.starts_with("hbase/.tmp/data/ns/.t.new")
+    // "t", ".t.new", ".t.old" and "..t.new.<random>.tmp"
+    let of_table = |path: &PathBuf| {
+        let below = path.strip_prefix("hbase/.tmp/data/ns").ok()?;
+        let name = below.iter().next()?.to_str()?.trim_start_matches('.').to_owned();
+        Some(name == "t" || name.starts_with("t."))
     };
-    !storage.names().iter().any(is_remains)
+    !storage.names().iter().any(|path| of_table(path) == Some(true))
 }
 
 #[test]
