@@ -116,6 +116,16 @@ impl Files {
         }
     }
 
+    /// Whether a table is gone, but what a deletion, truncation or restoration was to archive is still there.
+    fn is_unfinished(&self, name: &TableName) -> Result<bool, CommandError> {
+        match &self.place {
+            TablePlacement::Root(root) if self.dir(name)?.is_none() => {
+                probe::is_dir(&table_dir(&root.join(".tmp"), name))
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Returns the table that has the directory of a region now. Other tables need not be sound.
     fn table_of_region(&self, encoded_name: &str) -> Result<Option<TableName>, Failure> {
         let root = self.root("a change of regions")?;
@@ -401,7 +411,8 @@ impl Catalog for Files {
 
     /// Closes a table until it is enabled again.
     fn disable(&mut self, name: &str) -> Result<(), Failure> {
-        if self.is_enabled(name)? {
+        // `disable 't'; drop 't'` can be repeated after an interruption.
+        if !self.is_unfinished(&TableName::parse(name)?)? && self.is_enabled(name)? {
             let name = self.close_table(name)?;
             self.disabled.insert(name);
         }

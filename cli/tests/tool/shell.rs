@@ -198,24 +198,27 @@ put 't', 'b', 'f:1', 'v', 1",
 /// Files that a compaction has replaced, and a table that was deleted, when nothing can be archived.
 #[test]
 fn what_cannot_be_archived_is_an_error_until_it_is_repeated() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root");
-    let archive = root.join("archive");
-    for value in ["old", "new"] {
-        let create = if value == "old" { "create 't', 'f'" } else { "" };
-        done(&root, &format!("{create}\nput 't', 'r', 'f:q', '{value}'\nflush 't'"));
+    for repeated in ["drop 't'", "disable 't'; drop 't'"] {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        let archive = root.join("archive");
+        for value in ["old", "new"] {
+            let create = if value == "old" { "create 't', 'f'" } else { "" };
+            done(&root, &format!("{create}\nput 't', 'r', 'f:q', '{value}'\nflush 't'"));
+        }
+        fs::write(&archive, "not a directory").unwrap();
+        let (status, message) = failed(&root, "major_compact 't'");
+        assert_eq!(status, 5, "{message}");
+        let (status, message) = failed(&root, "disable 't'; drop 't'");
+        assert_eq!(status, 5, "{message}");
+        fs::remove_file(&archive).unwrap();
+        done(&root, repeated);
+        assert!(!root.join(".tmp/data/default/t").exists() && !root.join("data/default/t").exists());
+        assert_eq!(failed(&root, "drop 't'").0, 1);
+        assert_eq!(failed(&root, "disable 't'").0, 1);
+        let checked = ok(&["check", root.to_str().unwrap()]);
+        assert!(!checked.contains("leftover"), "{checked}");
     }
-    fs::write(&archive, "not a directory").unwrap();
-    let (status, message) = failed(&root, "major_compact 't'");
-    assert_eq!(status, 5, "{message}");
-    let (status, message) = failed(&root, "disable 't'; drop 't'");
-    assert_eq!(status, 5, "{message}");
-    fs::remove_file(&archive).unwrap();
-    done(&root, "drop 't'");
-    assert!(!root.join(".tmp/data/default/t").exists() && !root.join("data/default/t").exists());
-    assert_eq!(failed(&root, "drop 't'").0, 1);
-    let checked = ok(&["check", root.to_str().unwrap()]);
-    assert!(!checked.contains("leftover"), "{checked}");
 }
 
 #[test]
