@@ -26,7 +26,7 @@ pub use file_handles::FileHandles;
 pub use memory::MemoryFile;
 #[cfg(feature = "mmap")]
 pub use mmap::{MmapFile, MmapStorage};
-pub(crate) use new_file::{NewFile, parent};
+pub(crate) use new_file::{NewFile, is_new_file, parent};
 pub(crate) use owner::Owner;
 pub use url::{is_scheme, url_scheme};
 

@@ -1,6 +1,7 @@
 //! Atomic creation of files.
 
 use super::{FileWriter, Storage, process_id};
+use crate::binary::is_hex;
 use crate::error::{Error, Result};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -92,6 +93,13 @@ fn aside(path: &Path) -> Result<PathBuf> {
     Ok(path.with_file_name(format!(".{random:016x}.tmp")))
 }
 
+/// Whether a name is that of a file that is being written. A process that dies leaves it, and nothing removes
+/// it.
+pub(crate) fn is_new_file(name: &str) -> bool {
+    let random = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
+    random.is_some_and(|random| random.len() == 16 && is_hex(random))
+}
+
 /// Returns the parent directory of a path; the current directory for a name.
 pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
@@ -162,6 +170,8 @@ mod tests {
         let path = Path::new("dir/twice");
         let mut files =
             [b"first", b"other"].map(|content| (NewFile::create(&shared, path).unwrap(), content));
+        let is_new = |path: &PathBuf| is_new_file(path.file_name().unwrap().to_str().unwrap());
+        assert_eq!(storage.names().iter().filter(|path| is_new(path)).count(), 2);
         files.iter_mut().for_each(|(file, content)| file.write_all(*content).unwrap());
         for (file, content) in files {
             file.persist().unwrap();

@@ -461,6 +461,12 @@ fn infos_are_about_what_is_normal_for_a_while() {
     let descriptor = root.path().join(HALVES).join(".tmp/.tableinfo.0000000002.400");
     fs::create_dir_all(descriptor.parent().unwrap()).unwrap();
     fs::write(&descriptor, b"x").unwrap();
+    // as a process that dies leaves them
+    let aside = root.path().join(HALVES).join(".0123456789abcdef.tmp");
+    let descriptor_aside = root.path().join(HALVES).join(".tabledesc/.fedcba9876543210.tmp");
+    for path in [&aside, &descriptor_aside] {
+        fs::write(path, b"x").unwrap();
+    }
     // as HBase moves a log and a store file aside, with checksums of Hadoop
     let sidelined =
         ["corrupt/h%2C1%2C2.18", "corrupt/t/0a/f/0b", ".corrupt/h%2C1%2C2.19", "corrupt/t/.0a.crc"]
@@ -476,6 +482,8 @@ fn infos_are_about_what_is_normal_for_a_while() {
     for (kind, path) in [
         ("leftover_tmp", tmp.parent().unwrap()),
         ("leftover_tmp", descriptor.parent().unwrap()),
+        ("leftover_tmp", &aside),
+        ("leftover_tmp", &descriptor_aside),
         ("unknown_family", &deleted),
         ("unsplit_log", &log),
         ("unsplit_log", &log_of_meta),

@@ -189,7 +189,8 @@ kinds! {
     LeftoverTmp = "leftover_tmp",
         "nothing: it is removed or completed when the region or table is next opened, or the operation that \
          was interrupted is repeated; a split or merge that HBase has begun, by HBase: if that is gone, \
-         remove the new region's directory";
+         remove the new region's directory; a hidden file that ends with .tmp in the table's directory or \
+         .tabledesc stays, and can be removed if no process changes the table";
     /// A MOB file to which cells refer does not exist.
     MissingMobFile = "missing_mob_file",
         "look for the file in a backup or another root's archive, and copy it to its place; else the values \

@@ -6,7 +6,7 @@ use super::mob::MobCheck;
 use super::region::RegionCheck;
 use super::{Checker, Subject, dir_names};
 use crate::binary::{StringBinary, is_hex};
-use crate::io::DirEntry;
+use crate::io::{DirEntry, is_new_file};
 use crate::layout::region::is_number;
 use crate::layout::{
     RECOVERED_EDITS, RegionChange, TableListing, find_region_info, is_mob_region, read_descriptor, was_opened,
@@ -80,6 +80,12 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         let descriptor = self.check_descriptor(dir);
         let has_mob = descriptor == FoundDescriptor::WithMob;
         let mut mob = has_mob.then(|| MobCheck::new(self.name, dir, self.checker));
+        self.check_new_files(dir, &entries);
+        if descriptor != FoundDescriptor::Damaged {
+            let descriptors = dir.join(".tabledesc");
+            let left = self.checker.list(&subject, &descriptors);
+            self.check_new_files(&descriptors, &left);
+        }
         let (mut dirs, mut found) = (BTreeSet::new(), Vec::new());
         // Named as in `FSUtils.RegionDirFilter`.
         for name in dir_names(&entries).filter(|name| is_hex(name) && !children.contains(*name)) {
@@ -165,6 +171,15 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         };
         let undone = changes.iter().filter(|change| !has_made(change));
         undone.flat_map(RegionChange::children).cloned().chain(undone_before).collect()
+    }
+
+    /// Finds files in a directory of the table that a process did not complete.
+    fn check_new_files(&mut self, dir: &Path, entries: &[DirEntry]) {
+        let is_left = |entry: &&DirEntry| !entry.is_dir && entry.utf8_name().is_some_and(is_new_file);
+        for entry in entries.iter().filter(is_left) {
+            let message = "a file that was being written when the process ended, or that still is";
+            self.add(FindingKind::LeftoverTmp, Severity::Info, &dir.join(&entry.name), message);
+        }
     }
 
     /// Leaves out new regions of splits and merges that HBase has begun, and that the catalog does not have.
