@@ -3,7 +3,7 @@
 use super::write::SnapshotContent;
 use super::{
     DATA_MANIFEST, DataManifest, FamilyOfSnapshot, MANIFEST_BYTES, SNAPSHOT_DIR, SNAPSHOT_INFO,
-    SNAPSHOT_INFO_BYTES, Snapshot, SnapshotTree,
+    SNAPSHOT_INFO_BYTES, Snapshot, SnapshotTree, not_found,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{FileLock, Storage};
@@ -66,7 +66,8 @@ impl Snapshot {
     /// # Errors
     ///
     /// As [`SnapshotTree::create`]; of kind [`Unsupported`](crate::ErrorKind::Unsupported) if its manifests
-    /// were not joined; if the snapshot has been replaced by another of the same name since it was opened.
+    /// were not joined; if the snapshot has been deleted, or replaced by another of the same name, since it
+    /// was opened.
     pub(crate) fn publish_in(
         &self,
         storage: &Arc<dyn Storage>,
@@ -76,12 +77,15 @@ impl Snapshot {
     ) -> Result<()> {
         let name = self.description.name();
         let dir = self.tree.root().path.join(SNAPSHOT_DIR).join(name);
-        let read = |name: &str, limit| {
-            let found = self.tree.read(&**storage, &dir.join(name), limit)?;
-            found.ok_or_else(|| Error::not_supported(format!("a snapshot without {name} cannot be exported")))
-        };
-        let (info, manifest) =
-            (read(SNAPSHOT_INFO, SNAPSHOT_INFO_BYTES)?, read(DATA_MANIFEST, MANIFEST_BYTES)?);
+        let read = |name: &str, limit| self.tree.read(&**storage, &dir.join(name), limit);
+        // A snapshot that is being deleted loses both.
+        let manifest = read(DATA_MANIFEST, MANIFEST_BYTES)?;
+        let info = read(SNAPSHOT_INFO, SNAPSHOT_INFO_BYTES)?.ok_or_else(|| {
+            not_found("read", &dir, "the snapshot was deleted since it was opened".to_owned())
+        })?;
+        let manifest = manifest.ok_or_else(|| {
+            Error::not_supported(format!("a snapshot without {DATA_MANIFEST} cannot be exported"))
+        })?;
         self.check_same(&dir, &info, &manifest)?;
         let content = SnapshotContent { info: &info, manifest: &manifest };
         other.publish(storage, lock, name, content, complete)

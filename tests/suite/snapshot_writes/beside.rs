@@ -7,8 +7,8 @@ use hregion::io::FileWriter;
 use hregion::io::faulty::FaultyStorage;
 use hregion::region::{CompactionFilter, ObserverContext};
 use hregion::{
-    CellType, Compaction, Error, Family, Get, HFileWriter, Put, Region, RegionObserver, SeekKey, Storage,
-    StoreFileOrigin, Table,
+    CellType, Compaction, Error, ErrorKind, Family, Get, HFileWriter, Put, Region, RegionObserver, SeekKey,
+    Storage, StoreFileOrigin, Table,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -158,10 +158,11 @@ fn a_file_loaded_during_a_snapshot_is_not_in_it_before_earlier_writes() {
     table.region("").unwrap().abort().unwrap();
 }
 
-/// Storage on which the snapshot is taken again while its files are copied.
+/// Storage on which the snapshot is deleted, and perhaps taken again, while its files are copied.
 #[derive(Debug)]
 struct Retaken {
     files: FaultyStorage,
+    again: bool,
     is_done: AtomicBool,
 }
 
@@ -172,7 +173,9 @@ impl Storage for Retaken {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         if path.starts_with(OTHER) && !self.is_done.swap(true, Ordering::SeqCst) {
             Table::delete_snapshot_with(ROOT, "old", options(&self.files)).unwrap();
-            open(&self.files, "ns:t").snapshot("old").unwrap();
+            if self.again {
+                open(&self.files, "ns:t").snapshot("old").unwrap();
+            }
         }
         self.files.create_new(path)
     }
@@ -182,13 +185,24 @@ impl Storage for Retaken {
 fn an_export_is_not_of_another_snapshot_of_the_same_name() {
     let world = World::new();
     let storage = world.copy();
-    let retaken = Retaken { files: storage.clone(), is_done: AtomicBool::new(false) };
+    let retaken = Retaken { files: storage.clone(), again: true, is_done: AtomicBool::new(false) };
     let shared = options(&storage).storage(Arc::new(retaken));
     let error = Table::export_snapshot_with(ROOT, "old", OTHER, shared).unwrap_err();
     assert!(error.message().contains("another snapshot of the same name"), "{error}");
     assert_eq!(read_snapshot(&storage, OTHER, "old"), None);
     Table::export_snapshot_with(ROOT, "old", OTHER, options(&storage)).unwrap();
     assert_eq!(read_snapshot(&storage, OTHER, "old"), Some(world.now.clone()));
+}
+
+#[test]
+fn a_snapshot_that_is_deleted_meanwhile_is_not_exported() {
+    let storage = World::new().copy();
+    let deleted = Retaken { files: storage.clone(), again: false, is_done: AtomicBool::new(false) };
+    let shared = options(&storage).storage(Arc::new(deleted));
+    let error = Table::export_snapshot_with(ROOT, "old", OTHER, shared).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.message().contains("the snapshot was deleted"), "{error}");
+    assert_eq!(read_snapshot(&storage, OTHER, "old"), None);
 }
 
 /// Storage on which a compaction moves the files of the table to the archive while they are copied.
