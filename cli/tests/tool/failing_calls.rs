@@ -288,6 +288,7 @@ fn a_failed_call_changes_all_or_nothing() {
         ("snapshot delete ROOT snap", Whole),
         ("recover ROOT", Whole),
         ("shell ROOT -e put+'a',+'row-900',+'f:q',+'v',+7", Whole),
+        ("shell ROOT -e put+'b',+'a',+'f:q',+'v',+7 -e put+'b',+'z',+'f:q',+'v',+7", Parts),
         ("shell ROOT -e create+'n',+'f',+{SPLITS+=>+['m']}", Whole),
         ("shell ROOT -e alter+'a',+{NAME+=>+'g'}", Whole),
         ("shell ROOT -e truncate+'a'", NoTable),

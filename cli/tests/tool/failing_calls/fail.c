@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -133,6 +134,8 @@ CALL(int, -1, fdatasync, (int fd), (fd), mine(fd), EIO)
 CALL(int, -1, ftruncate64, (int fd, off64_t len), (fd, len), mine(fd), EIO)
 CALL(int, -1, rename, (const char *from, const char *to), (from, to), mine_path(from), EIO)
 CALL(int, -1, link, (const char *from, const char *to), (from, to), mine_path(from), EIO)
+CALL(int, -1, linkat, (int dir, const char *from, int to_dir, const char *to, int flags), (dir, from, to_dir, to, flags),
+     mine_at(dir, from), EIO)
 CALL(int, -1, unlink, (const char *path), (path), mine_path(path), EIO)
 CALL(int, -1, unlinkat, (int fd, const char *path, int flags), (fd, path, flags), mine_at(fd, path), EIO)
 CALL(int, -1, mkdir, (const char *path, mode_t mode), (path, mode), mine_path(path), ENOSPC)
@@ -140,5 +143,8 @@ CALL(int, -1, rmdir, (const char *path), (path), mine_path(path), EIO)
 CALL(int, -1, stat64, (const char *path, struct stat64 *to), (path, to), mine_path(path), EIO)
 CALL(int, -1, lstat64, (const char *path, struct stat64 *to), (path, to), mine_path(path), EIO)
 CALL(int, -1, fstat64, (int fd, struct stat64 *to), (fd, to), mine(fd), EIO)
+CALL(int, -1, fstatat64, (int fd, const char *path, struct stat64 *to, int flags), (fd, path, to, flags),
+     mine_at(fd, path), EIO)
+CALL(int, -1, flock, (int fd, int how), (fd, how), mine(fd), EIO)
 CALL(int, -1, statx, (int fd, const char *path, int flags, unsigned mask, struct statx *to),
      (fd, path, flags, mask, to), mine_at(fd, path), EIO)
