@@ -347,7 +347,20 @@ impl StoredDescriptor {
         // Failures are ignored: the descriptor with the greatest number is used, whether an older one exists
         // or not.
         let removed = unless_not_found(remove(&**storage, &self.path));
-        removed.and_then(|()| sync_dir(&**storage, &self.owner.join(TABLE_DESC_DIR))).or(Ok(()))
+        removed.and_then(|()| self.remove_older(&**storage)).or(Ok(()))
+    }
+
+    /// Removes the descriptors up to this one, also those that a process that died has left (HBase:
+    /// `FSTableDescriptors.deleteTableDescriptorFiles`).
+    fn remove_older(&self, storage: &dyn Storage) -> Result<()> {
+        let dir = self.owner.join(TABLE_DESC_DIR);
+        for entry in list_if_exists(storage, &dir)?.unwrap_or_default() {
+            let number = entry.utf8_name().and_then(descriptor_number);
+            if !entry.is_dir && number.is_some_and(|(number, _)| number <= self.number) {
+                unless_not_found(remove(storage, &dir.join(&entry.name)))?;
+            }
+        }
+        sync_dir(storage, &dir)
     }
 
     /// Fails if another descriptor changes how the files of a family are tracked (HBase:

@@ -157,6 +157,30 @@ fn a_deleted_table_is_gone_and_its_files_are_archived() {
     }
 }
 
+/// A process that died between writing a descriptor and removing the one before it has left both.
+#[test]
+fn an_alteration_removes_all_older_descriptors() {
+    let storage = root();
+    let descriptors = || -> Vec<PathBuf> {
+        let names = storage.names().into_iter();
+        names.filter(|path| path.starts_with("hbase/data/ns/t/.tabledesc")).collect()
+    };
+    let alter = |family: &'static str| {
+        let changes = TableChanges::new().family(Family::new(family));
+        Table::alter(ROOT, T, &changes, &options(&storage)).unwrap();
+    };
+    let first = descriptors().remove(0);
+    let bytes = storage.bytes(&first).unwrap();
+    alter("h");
+    storage.create(&first).unwrap().write_all(&bytes).unwrap();
+    assert_eq!(descriptors().len(), 2);
+    alter("i");
+    let left = descriptors();
+    let name = left[0].file_name().unwrap().to_str().unwrap();
+    assert!(left.len() == 1 && name.starts_with(".tableinfo.0000000003."), "{left:?}");
+    assert_eq!(open(&storage, T, false).unwrap().region("a").unwrap().families().len(), 4);
+}
+
 #[test]
 fn a_truncated_table_is_empty_and_keeps_its_settings() {
     for preserve in [true, false] {
