@@ -12,9 +12,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// The calling thread reads alone for this long, and if the other rows take less than twice as long: threads
-/// have to be started.
-const ALONE: Duration = Duration::from_micros(40);
+/// The calling thread reads alone for this long, to measure how long a get takes.
+const ALONE: Duration = Duration::from_micros(100);
+
+/// It reads all rows if the others take less than this: a thread has to be started, and another processor
+/// woken.
+const WORTHWHILE: Duration = Duration::from_millis(1);
 
 /// A get that takes longer waits for a disk or a network, rather than for a processor.
 const WAITING: Duration = Duration::from_micros(100);
@@ -84,7 +87,7 @@ fn read_numbered(
 fn useful_threads(elapsed: Duration, done: usize, left: usize) -> usize {
     let each = elapsed / u32::try_from(done).unwrap_or(u32::MAX);
     let rest = each.saturating_mul(u32::try_from(left).unwrap_or(u32::MAX));
-    if elapsed < ALONE || rest < 2 * ALONE {
+    if elapsed < ALONE || rest < WORTHWHILE {
         return 1;
     }
     let most = if each < WAITING { cores() } else { MAX_HELPERS };

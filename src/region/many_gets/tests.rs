@@ -73,8 +73,8 @@ fn a_panic_is_passed_on() {
 #[test]
 fn threads_are_started_if_they_save_time() {
     let threads = |micros, done, left| useful_threads(Duration::from_micros(micros), done, left);
-    assert_eq!([threads(39, 8, 1000), threads(50, 50, 60), threads(8000, 8000, 10)], [1; 3]);
-    assert_eq!([threads(48, 8, 92), threads(50, 100, 10_000), threads(99, 1, 1000)], [cores(); 3]);
+    assert_eq!([threads(99, 8, 1000), threads(120, 40, 60), threads(8000, 8000, 900)], [1; 3]);
+    assert_eq!([threads(120, 40, 960), threads(100, 100, 10_000), threads(198, 2, 1000)], [cores(); 3]);
     assert_eq!([threads(100, 1, 99), threads(20_000, 1, 1000)], [MAX_HELPERS; 2]);
     assert_eq!([threads(20_000, 1, 3), threads(20_000, 1, 1), threads(20_000, 1, 0)], [3, 1, 1]);
 }
