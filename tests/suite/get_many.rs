@@ -3,18 +3,24 @@
 //!
 //! `HREGION_SEED` sets the first seed. A failure prints the seed.
 
+use crate::support::forward::forward;
 use crate::support::mixed_rows::{
     ROWS, cached, family, get, number_at, row, store_file, tuned, write, write_compacted,
 };
 use crate::support::random_ops::first_seed;
 use crate::support::rng::Rng;
 use hregion::io::faulty::{Call, FaultyStorage};
+use hregion::io::{FileReader, LocalStorage, Storage};
 use hregion::{
-    BlockCache, BloomType, Clock, Compaction, DataBlockEncoding, Delete, Family, Get, ManualClock, Put,
-    Region, TimeRange,
+    BlockCache, BloomType, Clock, Compaction, DataBlockEncoding, Delete, Durability, Family, Get,
+    ManualClock, Put, Region, Table, TimeRange,
 };
+use std::collections::HashSet;
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 fn index(number: u64) -> usize {
     usize::try_from(number).unwrap()
@@ -84,7 +90,7 @@ fn many_gets_see_what_single_gets_see() {
         .cache(&cache)
         .create_if_missing(true)
         .clock(clock.clone())
-        .durability(hregion::Durability::SkipWal)
+        .durability(Durability::SkipWal)
         .family(Family::new("f").max_versions(3).bloom(BloomType::Row))
         .family(Family::new("t").ttl(std::time::Duration::from_secs(2000)))
         .open(dir.path())
@@ -173,7 +179,7 @@ fn a_failed_read_is_an_error_or_read_again() {
         .storage(Arc::new(storage.clone()))
         .cache(&cache)
         .create_if_missing(true)
-        .durability(hregion::Durability::SkipWal)
+        .durability(Durability::SkipWal)
         .family(family(DataBlockEncoding::None, 64 << 10))
         .open("region")
         .unwrap();
@@ -252,4 +258,82 @@ fn no_flipped_bit_changes_a_row() {
         }
     }
     assert!(failed > 5 && right > 5, "{failed} {right}");
+}
+
+/// A storage whose reads take long, like those of a remote one.
+#[derive(Debug)]
+struct SlowStorage {
+    files: LocalStorage,
+    /// The threads that have read.
+    readers: Arc<Mutex<HashSet<ThreadId>>>,
+}
+
+#[derive(Debug)]
+struct SlowFile {
+    file: Arc<dyn FileReader>,
+    readers: Arc<Mutex<HashSet<ThreadId>>>,
+}
+
+impl FileReader for SlowFile {
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    fn len(&self) -> u64 {
+        self.file.len()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.readers.lock().unwrap().insert(thread::current().id());
+        thread::sleep(Duration::from_micros(500));
+        self.file.read_exact_at(buf, offset)
+    }
+}
+
+impl Storage for SlowStorage {
+    forward!(files: create create_new create_log rename hard_link remove remove_dir sync_file sync_dir);
+    forward!(files: list_dir create_dir_all lock optional);
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        Ok(Arc::new(SlowFile { file: self.files.open(path)?, readers: Arc::clone(&self.readers) }))
+    }
+}
+
+#[test]
+fn rows_of_a_slow_storage_are_read_by_several_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let splits = [row(ROWS / 3), row(ROWS / 2)];
+    let options = Region::options().durability(Durability::SkipWal);
+    let written = Table::create_with(dir.path(), "t", &[Family::new("f")], &splits, options).unwrap();
+    for number in 0..ROWS {
+        written.put(Put::new(row(number)).cell_at("f", "q", 1, number.to_be_bytes())).unwrap();
+    }
+    written.close().unwrap();
+    let table = |threads| {
+        let readers = Arc::new(Mutex::new(HashSet::new()));
+        let storage = SlowStorage { files: LocalStorage, readers: Arc::clone(&readers) };
+        let options = Region::options().storage(Arc::new(storage)).get_threads(threads);
+        (Table::open_with(dir.path(), "t", options).unwrap(), readers)
+    };
+    let gets: Vec<Get> = (0..80).map(|i| Get::new(row((i * 7919 + 13) % (ROWS + 10)))).collect();
+    let expected: Vec<_> = {
+        let plain = Table::open(dir.path(), "t").unwrap();
+        gets.iter().map(|get| plain.get(get).unwrap()).collect()
+    };
+    for threads in [0, 1, 3, 16] {
+        let (table, readers) = table(threads);
+        assert_eq!(table.get_many(&gets).unwrap(), expected, "{threads} threads");
+        let most = readers.lock().unwrap().len();
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        assert!(most <= threads.max(1) && (most > 1 || threads < 2 || cores < 2), "{most} of {threads}");
+    }
+    // The first row in the order of rows that cannot be read.
+    let (table, _) = table(4);
+    let mut wrong = gets;
+    wrong[3] = wrong[3].clone().family("none");
+    wrong[60] = wrong[60].clone().family("missing");
+    let (first, other) = if wrong[3].row() < wrong[60].row() { (3, 60) } else { (60, 3) };
+    let error = table.get_many(&wrong).unwrap_err();
+    assert_eq!(error.to_string(), table.get(&wrong[first]).unwrap_err().to_string());
+    assert_ne!(error.to_string(), table.get(&wrong[other]).unwrap_err().to_string());
 }
