@@ -1,7 +1,6 @@
 //! Atomic creation of files.
 
 use super::{FileWriter, Storage, process_id};
-use crate::binary::is_hex;
 use crate::error::{Error, Result};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -97,7 +96,8 @@ fn aside(path: &Path) -> Result<PathBuf> {
 /// it.
 pub(crate) fn is_new_file(name: &str) -> bool {
     let random = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
-    random.is_some_and(|random| random.len() == 16 && is_hex(random))
+    let is_hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
+    random.is_some_and(|random| random.len() == 16 && random.bytes().all(is_hex))
 }
 
 /// Returns the parent directory of a path; the current directory for a name.

@@ -116,8 +116,8 @@ pub(super) struct Replaying {
     is_under_way: AtomicBool,
     seq_id: AtomicI64,
     read_point: i64,
-    /// The recovered edits that are in files, and are kept as the only record of replaced files that could not
-    /// be archived yet: those that were read to their end, and those with a torn end.
+    /// The recovered edits that are in files, and are kept as the only record of replaced files that could
+    /// not be archived yet: those that were read to their end, and those with a torn end.
     kept: Mutex<(Vec<PathBuf>, Vec<PathBuf>)>,
 }
 

@@ -92,7 +92,7 @@ fn many_gets_see_what_single_gets_see() {
         .clock(clock.clone())
         .durability(Durability::SkipWal)
         .family(Family::new("f").max_versions(3).bloom(BloomType::Row))
-        .family(Family::new("t").ttl(std::time::Duration::from_secs(2000)))
+        .family(Family::new("t").ttl(Duration::from_secs(2000)))
         .open(dir.path())
         .unwrap();
     let mut rng = Rng::new(seed);
@@ -306,7 +306,7 @@ fn rows_of_a_slow_storage_are_read_by_several_threads() {
     let options = Region::options().durability(Durability::SkipWal);
     let written = Table::create_with(dir.path(), "t", &[Family::new("f")], &splits, options).unwrap();
     for number in 0..ROWS {
-        written.put(Put::new(row(number)).cell_at("f", "q", 1, number.to_be_bytes())).unwrap();
+        written.put(Put::new(row(number)).cell_at("f", "q", 1, number.to_be_bytes().to_vec())).unwrap();
     }
     written.close().unwrap();
     let table = |threads| {

@@ -191,6 +191,7 @@ const OMITTED: &[(&str, &str, &[&str], &str)] = &[
     ("FileReader", "Recorded", &["read_in_place", "is_remote"], "each read is recorded"),
     ("FileReader", "Damaged", &["identity", "read_in_place", "is_remote"], "a file of a test"),
     ("FileReader", "OnDisk", &["is_remote"], "a file of a test"),
+    ("FileReader", "SlowFile", &["identity", "read_in_place", "is_remote"], "each read takes long"),
     ("FileReader", "Growing", &["identity", "read_in_place", "is_remote"], "a file of a test"),
     ("FileReader", "Bytes", &["identity", "read_in_place", "is_remote"], "a file of a test"),
 ];
