@@ -49,11 +49,19 @@ impl FoundLogs {
     }
 }
 
-/// Returns where a server's log is moved to, once all regions have its cells in files: from `WALs/<server>`
-/// to `oldWALs`. `None` for a log elsewhere.
-pub(crate) fn retired(log: &Path) -> Option<PathBuf> {
-    let (name, logs) = (log.file_name()?, log.parent()?.parent()?);
-    (logs.file_name()? == "WALs").then(|| logs.with_file_name("oldWALs").join(name))
+/// Returns where a server's log may have been moved to from `WALs/<server>`: to `WALs/<server>-splitting` when
+/// the server has died, then to `oldWALs` once all regions have its cells in files. Nothing for a log elsewhere.
+pub(crate) fn moved(log: &Path) -> Vec<PathBuf> {
+    // The directory may not have its name any more.
+    let full = places::absolute(log);
+    let Some((name, server)) = full.file_name().zip(full.parent()) else { return Vec::new() };
+    let Some((server, logs)) = server.file_name().zip(server.parent()) else { return Vec::new() };
+    if logs.file_name().is_none_or(|dir| dir != "WALs") {
+        return Vec::new();
+    }
+    let mut splitting = server.to_owned();
+    splitting.push("-splitting");
+    vec![logs.join(splitting).join(name), logs.with_file_name("oldWALs").join(name)]
 }
 
 /// Whether a file of this name beside logs is none: an empty one whose name holds a sequence id, or the

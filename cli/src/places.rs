@@ -12,6 +12,19 @@ pub(crate) fn is_url(path: &Path) -> bool {
     url_scheme(path).is_some()
 }
 
+/// Whether a path is a URL of a web server.
+pub(crate) fn is_web(path: &Path) -> bool {
+    matches!(url_scheme(path), Some("http" | "https"))
+}
+
+/// Returns a path that does not depend on the current directory, without looking at any file.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    match is_url(path) {
+        true => path.to_owned(),
+        false => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+    }
+}
+
 /// Fails if a path is a URL, for a command that does not write to remote files.
 pub(crate) fn check_local(path: &Path) -> Result<(), CommandError> {
     match url_scheme(path) {

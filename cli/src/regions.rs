@@ -88,8 +88,9 @@ pub(crate) fn check_as(path: &Path, kind: Kind) -> Result<(), CommandError> {
 /// Returns why a path cannot be of a kind; `None` if it can, or if there is nothing.
 fn why_not(path: &Path, kind: Kind) -> Result<Option<&'static str>, CommandError> {
     if !probe::is_dir(path)? {
-        let is_of_files = matches!(kind, Kind::Hfile | Kind::Wal);
-        return Ok((!is_of_files && probe::is_file(path)?).then_some("a file, not a directory of that kind"));
+        // A web server may answer with a page for a directory.
+        let may_be = matches!(kind, Kind::Hfile | Kind::Wal) || places::is_web(path);
+        return Ok((!may_be && probe::is_file(path)?).then_some("a file, not a directory of that kind"));
     }
     let (can_be, why) = match kind {
         // of logs

@@ -36,8 +36,17 @@ pub(crate) struct StoredDescriptor {
     number: u64,
     /// Whether the file's name contains the length, as since 2.4.
     has_length: bool,
-    /// The name of the file beside it that distinguishes clones of snapshots; empty for other tables.
-    mark: String,
+    mark: TableMark,
+}
+
+/// What distinguishes a table from others of its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TableMark {
+    /// The name of the file beside the descriptor that says so; empty if there is none, as in tables of HBase.
+    pub(crate) file: String,
+    /// The number of the descriptor, and when it was written, in milliseconds since 1970. An alteration
+    /// changes them, too.
+    descriptor: (u64, i64),
 }
 
 /// What to do if given families differ from a descriptor.
@@ -79,8 +88,8 @@ fn find_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<StoredD
 }
 
 fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<StoredDescriptor>> {
-    let mut newest: Option<(u64, bool, PathBuf)> = None;
-    let (mut torn, mut mark) = (None, String::new());
+    let mut newest: Option<(u64, bool, i64, PathBuf)> = None;
+    let (mut torn, mut mark_file) = (None, String::new());
     // Before 0.96 the descriptor was in the table's directory.
     for dir in [owner.join(TABLE_DESC_DIR), owner.to_owned()] {
         let mut entries = list_if_exists(storage, &dir)?;
@@ -90,7 +99,7 @@ fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<Store
             entries = list_if_exists(storage, &dir)?;
         }
         let entries = entries.unwrap_or_default();
-        mark_among(&entries).clone_into(&mut mark);
+        mark_among(&entries).clone_into(&mut mark_file);
         for entry in entries {
             let Some(name) = entry.utf8_name().filter(|_| !entry.is_dir) else { continue };
             let Some((number, len)) = descriptor_number(name) else { continue };
@@ -98,14 +107,14 @@ fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<Store
             if len.is_some_and(|len| len != entry.len) {
                 torn = Some(path);
             } else if newest.as_ref().is_none_or(|(n, ..)| *n < number) {
-                newest = Some((number, len.is_some(), path));
+                newest = Some((number, len.is_some(), entry.modified_millis, path));
             }
         }
         if newest.is_some() {
             break;
         }
     }
-    let Some((number, has_length, path)) = newest else {
+    let Some((number, has_length, modified, path)) = newest else {
         return match torn {
             None => Ok(None),
             Some(path) => {
@@ -116,6 +125,7 @@ fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<Store
         };
     };
     let descriptor = read_descriptor_file(storage, &path)?;
+    let mark = TableMark { file: mark_file, descriptor: (number, modified) };
     Ok(Some(StoredDescriptor { descriptor, owner: owner.to_owned(), path, number, has_length, mark }))
 }
 
@@ -303,10 +313,10 @@ impl StoredDescriptor {
         read_file(storage, &self.path, DESCRIPTOR_BYTES)
     }
 
-    /// Returns the name of the file that distinguishes clones of snapshots, empty if there is none; `None` if
-    /// this is not the descriptor of the table in a directory.
-    pub(super) fn mark_of(&self, table: &Path) -> Option<&str> {
-        (self.owner == table).then_some(&*self.mark)
+    /// Returns what distinguishes the table from others of its name; `None` if this is not the descriptor of
+    /// the table in a directory.
+    pub(crate) fn mark_of(&self, table: &Path) -> Option<&TableMark> {
+        (self.owner == table).then_some(&self.mark)
     }
 
     /// Whether another one has taken its place since it was read, as well as with the whole table, by one
@@ -317,7 +327,7 @@ impl StoredDescriptor {
             let number = entry.utf8_name().and_then(descriptor_number);
             number.is_some_and(|(number, len)| number > self.number && len.is_none_or(|len| len == entry.len))
         };
-        let is_other = mark_among(&entries) != self.mark;
+        let is_other = mark_among(&entries) != self.mark.file;
         Ok(is_other || entries.iter().any(|entry| !entry.is_dir && is_later(entry)))
     }
 

@@ -52,7 +52,7 @@ pub(crate) mod tracker;
 pub(crate) use archive_region::{is_archived_region, remove_archived_regions};
 pub(crate) use commit::{CommitError, FamilyChange, StagedFile};
 pub(crate) use descriptor::{
-    SchemaChange, StoredDescriptor, read_descriptor, read_descriptor_file, table_of_descriptor,
+    SchemaChange, StoredDescriptor, TableMark, read_descriptor, read_descriptor_file, table_of_descriptor,
 };
 pub(crate) use family::StoreFiles;
 pub use file_kind::FileKind;

@@ -3,8 +3,8 @@
 
 use super::SchemaChange;
 use super::descriptor::{
-    StoredDescriptor, check_families, create_descriptor, create_latest_descriptor, create_whole_descriptor,
-    may_have_descriptor, read_descriptor, with_tracker,
+    StoredDescriptor, TableMark, check_families, create_descriptor, create_latest_descriptor,
+    create_whole_descriptor, may_have_descriptor, read_descriptor, with_tracker,
 };
 use super::durable::{
     create_dir, create_dir_durably, exists, list_if_exists, move_file, move_files, parent, remove,
@@ -280,7 +280,7 @@ impl RegionDir {
 
     /// Returns what distinguishes the table from others of its name: those from which it was restored,
     /// truncated or created again, and those that take its place; `None` if that is not known.
-    pub(crate) fn table_mark(&self) -> Option<&str> {
+    pub(crate) fn table_mark(&self) -> Option<&TableMark> {
         self.descriptor.as_ref().and_then(|stored| stored.mark_of(&self.table.path))
     }
 

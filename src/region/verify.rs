@@ -3,7 +3,7 @@
 mod log_check;
 
 use super::RegionOptions;
-use crate::error::{Corruption, Error, Result};
+use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::hfile::VerifyReport;
 use crate::io::Storage;
 use crate::layout::{
@@ -109,8 +109,11 @@ impl RegionOptions {
     /// Returns the MOB files of a table, by its directory. Those that are missing are left out.
     pub(crate) fn mob_files_of(&self, table: &Path) -> Result<Vec<MobFile>> {
         let storage = self.file_storage();
-        let (files, _) = find_mob_files(storage, &path_of_table(&**storage, table)?)?;
-        Ok(files.into_iter().map(|entry| entry.file).collect())
+        let (files, faults) = find_mob_files(storage, &path_of_table(&**storage, table)?)?;
+        match faults.into_iter().find(|fault| fault.kind() == ErrorKind::Io && !fault.is_not_found()) {
+            Some(error) => Err(error),
+            None => Ok(files.into_iter().map(|entry| entry.file).collect()),
+        }
     }
 
     /// Returns the MOB files of a snapshot. Those that are missing are left out.
@@ -380,8 +383,17 @@ impl RegionOptions {
                 let sound = opened.files.iter().filter(|file| !unsound.contains(file.path()));
                 self.verify_references(sound, (dir, family), faults)
             }
-            // The fault has been reported for one of the files.
-            Err(_) if !unsound.is_empty() => FoundValues::default(),
+            // The fault has been reported for one of the files. Those without a fault are looked at.
+            Err(_) if !unsound.is_empty() => {
+                files.retain(|file| !unsound.contains(&file.path));
+                match open_files(&self.files, &files) {
+                    Ok(opened) => self.verify_references(opened.files.iter(), (dir, family), faults),
+                    Err(error) => {
+                        faults.push(error);
+                        FoundValues::default()
+                    }
+                }
+            }
             Err(error) => {
                 faults.push(error);
                 FoundValues::default()

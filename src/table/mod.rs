@@ -52,7 +52,7 @@ pub use view::TableView;
 
 use crate::cell::{Row, RowBuf, RowRef};
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::{find_region_info, is_gone};
+use crate::layout::{TableMark, find_region_info, is_gone};
 use crate::locator::RegionInconsistency;
 use crate::op::{Get, Scan};
 use crate::region::{Region, RegionOptions};
@@ -103,7 +103,7 @@ struct TableCore {
     /// process may have replaced regions if there are others.
     seen: Mutex<Vec<OsString>>,
     /// What distinguishes the table whose first region was opened from others of its name.
-    mark: OnceLock<String>,
+    mark: OnceLock<TableMark>,
     /// The encoded names of regions that were split or merged here, and their files that may still be read.
     replaced: Mutex<Vec<(String, Vec<StoreFileUse>)>>,
     /// The number of times that the regions were listed again since one was opened. Held while they are.
@@ -371,7 +371,9 @@ impl TableCore {
         if self.options.is_writable() {
             self.check_serving(slot)?;
         }
-        let is_kept = self.options.is_writable() || self.open.fetch_add(1, Ordering::Relaxed) < KEPT_OPEN;
+        let add = |open: usize| (open < KEPT_OPEN).then_some(open + 1);
+        let is_kept = self.options.is_writable()
+            || self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok();
         if is_kept {
             let _ = slot.region.set(region.clone());
         }
@@ -382,7 +384,7 @@ impl TableCore {
     /// replaces all of a table by regions of the same names, a truncation by others.
     fn check_same_table(&self, region: &Region) -> Result<()> {
         let Some(mark) = region.table_mark() else { return Ok(()) };
-        if self.mark.get_or_init(|| mark.to_owned()) == mark {
+        if self.mark.get_or_init(|| mark.clone()).file == mark.file {
             return Ok(());
         }
         let message = format!(

@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 impl Table {
@@ -324,6 +324,7 @@ impl TableCore {
             if regions.is_empty() {
                 return Err(gone);
             }
+            self.check_same_descriptor(dir, gone)?;
             let is_left = |listed: &&Arc<RegionSlot>| !ptr::eq(&***listed, slot) && !listed.is_gone();
             let known: HashMap<&RegionInfo, &Arc<RegionSlot>> =
                 current.slots.iter().filter(is_left).map(|listed| (&listed.info, listed)).collect();
@@ -333,10 +334,32 @@ impl TableCore {
                 Some(&listed) if listed.dir() == new.dir() => Arc::clone(listed),
                 _ => new,
             });
-            self.regions.store(Arc::new(RegionList::new(slots.collect())));
+            let slots: Vec<_> = slots.collect();
+            let count_open =
+                |slots: &[Arc<RegionSlot>]| slots.iter().filter(|slot| slot.region.get().is_some()).count();
+            let dropped = count_open(&current.slots).saturating_sub(count_open(&slots));
+            self.regions.store(Arc::new(RegionList::new(slots)));
+            self.open.fetch_sub(dropped, Ordering::Relaxed);
         }
         slot.set_gone();
         Ok(())
+    }
+
+    /// Fails if the descriptor is another one than when the first region was opened: then other regions may be
+    /// those of another table of the name. Splits and merges keep it. `gone` is the error if nothing is known.
+    fn check_same_descriptor(&self, dir: &Path, gone: Error) -> Result<()> {
+        let Some(first) = self.mark.get() else {
+            return if self.open.load(Ordering::Relaxed) == 0 { Ok(()) } else { Err(gone) };
+        };
+        let stored = read_descriptor(&**self.options.file_storage(), dir, &self.name)?;
+        if stored.as_ref().and_then(|stored| stored.mark_of(dir)) == Some(first) {
+            return Ok(());
+        }
+        let message = format!(
+            "another process has replaced or altered table {}, whose regions have changed: open the table again",
+            self.name
+        );
+        Err(Error::locating(ErrorKind::RegionNotFound, message))
     }
 
     /// Lists the regions in the table's directory, including parents, for a table that is open for reading.

@@ -6,6 +6,7 @@ use crate::logs::{self, FoundLogs};
 use crate::meanwhile::list_again;
 use crate::output::Output;
 use crate::places;
+use crate::probe;
 use crate::query_args::{self, Row};
 use crate::text;
 use hregion::Limits;
@@ -13,6 +14,7 @@ use hregion::cell::StringBinary;
 use hregion::io::FileReader;
 use hregion::wal::{FlushAction, Marker, MarkerServer, RegionEvent, StoreFiles, WalEntry, WalReader};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,7 +71,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let bytes = logs.iter().map(|path| places::len(path)).sum();
     out.start_progress(bytes, true);
     let mut torn = None;
+    let known: BTreeSet<PathBuf> = logs.iter().map(|log| places::absolute(log)).collect();
     for path in &logs {
+        // One that was moved between two listings is in the list by both names.
+        if logs::moved(path).iter().any(|moved| known.contains(moved)) && !probe::exists(path)? {
+            continue;
+        }
         if let Some(error) = print_log(path, args, out)? {
             out.warn_always(&error.line());
             if args.strict {
@@ -84,17 +91,21 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
 }
 
-/// Opens a log, in `oldWALs` if it has been moved there since it was listed. Returns `None` if it is gone,
-/// and is not one of those `given`.
+/// Opens a log, where it has been moved to since it was listed. Returns `None` if it is gone, and is not one
+/// of those `given`.
 fn open(path: &Path, given: &[PathBuf]) -> Result<Option<Arc<dyn FileReader>>, CommandError> {
     let is_given = given.iter().any(|log| log == path);
     match places::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && !is_given => {
-            let Some(moved) = logs::retired(path) else { return Ok(None) };
-            match places::open(&moved) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                opened => opened.map(Some).map_err(|error| CommandError::io("open", &moved, &error)),
+            for moved in logs::moved(path) {
+                match places::open(&moved) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    opened => {
+                        return opened.map(Some).map_err(|error| CommandError::io("open", &moved, &error));
+                    }
+                }
             }
+            Ok(None)
         }
         opened => opened.map(Some).map_err(|error| CommandError::io("open", path, &error)),
     }
@@ -103,8 +114,8 @@ fn open(path: &Path, given: &[PathBuf]) -> Result<Option<Arc<dyn FileReader>>, C
 /// Prints the entries of a log. If it ends within one, returns that as an error.
 fn print_log(path: &Path, args: &Args, out: &mut Output) -> Result<Option<CommandError>, Failure> {
     let Some(file) = open(path, &args.logs)? else {
-        let message = "another process has removed the log since it was listed: its cells are in files";
-        out.warn(&CommandError::invalid_file(path, message).line());
+        let message = "another process has moved or removed the log since it was listed: it is left out";
+        out.warn_always(&CommandError::invalid_file(path, message).line());
         return Ok(None);
     };
     let mut log = WalReader::new(file, &Limits::new())?;
@@ -267,14 +278,19 @@ mod tests {
     #[test]
     fn a_log_is_read_where_it_was_moved_to() {
         let dir = tempfile::tempdir().unwrap();
-        let [listed, moved] = ["WALs/server/log", "oldWALs/log"].map(|name| dir.path().join(name));
+        let [listed, splitting, moved] =
+            ["WALs/server/log", "WALs/server-splitting/log", "oldWALs/log"].map(|name| dir.path().join(name));
         assert!(open(&listed, &[]).unwrap().is_none(), "it is gone");
         assert!(open(&listed, std::slice::from_ref(&listed)).is_err(), "it was given");
-        for path in [&moved, &listed] {
+        for path in [&moved, &splitting, &listed] {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "bytes").unwrap();
             assert_eq!(open(&listed, &[]).unwrap().unwrap().path(), path);
         }
         assert!(open(&dir.path().join("recovered.edits/7"), &[]).unwrap().is_none());
+        // The name of a relative path may be that of the current directory.
+        let name = std::env::current_dir().unwrap().join("WALs/server/log");
+        assert_eq!(logs::moved(Path::new("WALs/server/log")), logs::moved(&name));
+        assert_eq!(logs::moved(Path::new("log")), Vec::<PathBuf>::new());
     }
 }

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::query_args::{CellArgs, RowArgs};
 use crate::scan_rows::check_only_family;
 use hregion::Region;
-use hregion::region::{ExplainedCell, ExplainedFile, Explanation};
+use hregion::region::{ExplainedCell, ExplainedFile, Explanation, FileReason};
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
@@ -22,7 +22,8 @@ impl InputSource {
     ) -> Result<Vec<ExplainedFile>, Failure> {
         let scan = rows.scan(&self.narrowed(cells)?);
         let mut left = scan.limit.filter(|&limit| limit > 0);
-        let mut files = Vec::new();
+        let mut files: Vec<ExplainedFile> = Vec::new();
+        let (mut last, mut first) = (None, 0);
         for region in self.regions(rows.is_reversed(), |start, end| rows.overlaps(start, end)) {
             if left == Some(0) {
                 break;
@@ -32,7 +33,18 @@ impl InputSource {
             let scan = if let Some(left) = left { scan.limit(left) } else { scan };
             let explained = self.explain(&region.region, take, |region, take| region.explain(&scan, take))?;
             left = left.map(|left| left.saturating_sub(explained.rows));
-            files.extend(explained.files);
+            // A region that has replaced several is read once for each.
+            let name = region.region.info().encoded_name();
+            if last.replace(name.clone()) != Some(name) {
+                first = files.len();
+            }
+            for file in explained.files {
+                match files.iter_mut().skip(first).find(|known| known.path == file.path) {
+                    None => files.push(file),
+                    Some(known) if file.reason == FileReason::MayMatch => *known = file,
+                    Some(_) => {}
+                }
+            }
             if explained.is_over {
                 break;
             }

@@ -880,7 +880,9 @@ impl Storage for FaultyStorage {
                 Node::File(content) => (content.bytes.len() as u64, false),
                 Node::Dir(_) => (0, true),
             };
-            DirEntry { name: name.clone(), len, is_dir, is_symlink: false, modified_millis: 0 }
+            // Those that were created later are later.
+            let modified_millis = i64::try_from(node).unwrap_or(i64::MAX);
+            DirEntry { name: name.clone(), len, is_dir, is_symlink: false, modified_millis }
         };
         Ok(state.dir(dir).now.iter().map(entry).collect())
     }
