@@ -40,7 +40,7 @@ pub(crate) struct StoredDescriptor {
 }
 
 /// What distinguishes a table from others of its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TableMark {
     /// The name of the file beside the descriptor that says so; empty if there is none, as in tables of HBase.
     pub(crate) file: String,
@@ -294,7 +294,8 @@ impl StoredDescriptor {
     /// Returns a descriptor from the manifest of a snapshot, at `path`. It cannot be altered.
     pub(super) fn of_snapshot(descriptor: TableDescriptor, path: &Path) -> Self {
         let owner = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
-        Self { descriptor, owner, path: path.to_owned(), number: 0, has_length: false, mark: String::new() }
+        let mark = TableMark::default();
+        Self { descriptor, owner, path: path.to_owned(), number: 0, has_length: false, mark }
     }
 
     /// Writes a descriptor in which `families` replace those of the same names, or are added. Other families,
