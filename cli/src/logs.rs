@@ -49,8 +49,9 @@ impl FoundLogs {
     }
 }
 
-/// Returns where a server's log may have been moved to from `WALs/<server>`: to `WALs/<server>-splitting` when
-/// the server has died, then to `oldWALs` once all regions have its cells in files. Nothing for a log elsewhere.
+/// Returns where a server's log may have been moved to from `WALs/<server>`: to `WALs/<server>-splitting`
+/// when the server has died, then to `oldWALs` once all regions have its cells in files. Nothing for a log
+/// elsewhere.
 pub(crate) fn moved(log: &Path) -> Vec<PathBuf> {
     // The directory may not have its name any more.
     let full = places::absolute(log);

@@ -42,7 +42,7 @@ pub(crate) struct StoredDescriptor {
 /// What distinguishes a table from others of its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TableMark {
-    /// The name of the file beside the descriptor that says so; empty if there is none, as in tables of HBase.
+    /// The name of the file beside the descriptor that says so; empty if there is none, as in HBase's tables.
     pub(crate) file: String,
     /// The number of the descriptor, and when it was written, in milliseconds since 1970. An alteration
     /// changes them, too.

@@ -345,8 +345,9 @@ impl TableCore {
         Ok(())
     }
 
-    /// Fails if the descriptor is another one than when the first region was opened: then other regions may be
-    /// those of another table of the name. Splits and merges keep it. `gone` is the error if nothing is known.
+    /// Fails if the descriptor is another one than when the first region was opened: then other regions may
+    /// be those of another table of the name. Splits and merges keep it. `gone` is the error if nothing is
+    /// known.
     fn check_same_descriptor(&self, dir: &Path, gone: Error) -> Result<()> {
         let Some(first) = self.mark.get() else {
             return if self.open.load(Ordering::Relaxed) == 0 { Ok(()) } else { Err(gone) };
@@ -356,7 +357,8 @@ impl TableCore {
             return Ok(());
         }
         let message = format!(
-            "another process has replaced or altered table {}, whose regions have changed: open the table again",
+            "another process has replaced or altered table {}, whose regions have changed: open the table \
+             again",
             self.name
         );
         Err(Error::locating(ErrorKind::RegionNotFound, message))
