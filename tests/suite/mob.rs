@@ -14,7 +14,7 @@ use hregion::{
     Storage, Table, TableChanges, TimeRange,
 };
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -562,6 +562,46 @@ fn a_region_is_verified_with_the_mob_files_of_its_cells() {
         assert!(lacking.len() == 1 && lacking[0].kind() == ErrorKind::Corrupt, "{lacking:?}");
         assert_eq!(lacking[0].path(), Some(&*path));
         std::fs::write(&path, bytes).unwrap();
+    }
+}
+
+/// The values to which cells of the other store files refer are looked for.
+#[test]
+fn a_store_file_that_cannot_be_opened_hides_no_missing_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    copy_dir(&stage("flushed").join("root"), &root);
+    let table = Table::open(&root, "mob").unwrap();
+    for info in table.regions() {
+        let region = root.join("data/default/mob").join(info.encoded_name());
+        let mut of_region = mob_files(&root);
+        of_region.retain(|path| {
+            let name = path.to_str().unwrap();
+            name.ends_with(&info.encoded_name()) && path.parent().unwrap().ends_with("m")
+        });
+        assert_eq!(of_region.len(), 2);
+        let values: Vec<Vec<u8>> = of_region.iter().map(|path| std::fs::read(path).unwrap()).collect();
+        of_region.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+        let missing = |faults: &[Error]| {
+            let of_values = faults.iter().filter(|fault| fault.is_not_found());
+            of_values.filter_map(|fault| Some(fault.path()?.to_owned())).collect::<BTreeSet<PathBuf>>()
+        };
+        let all = missing(&verified_region(&region, Some(b"m")).1);
+        assert_eq!(all, of_region.iter().cloned().collect());
+        let mut seen = BTreeSet::new();
+        let files = std::fs::read_dir(region.join("m")).unwrap().map(|entry| entry.unwrap().path());
+        for file in files.filter(|path| path.is_file()) {
+            let bytes = std::fs::read(&file).unwrap();
+            std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+            let (_, faults) = verified_region(&region, Some(b"m"));
+            assert!(faults.iter().any(|fault| fault.path() == Some(&*file)), "{faults:?}");
+            let of_others = missing(&faults);
+            assert_eq!(of_others.len(), 1, "{faults:?}");
+            seen.extend(of_others);
+            std::fs::write(&file, bytes).unwrap();
+        }
+        assert_eq!(seen, all);
+        of_region.iter().zip(values).for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
     }
 }
 
