@@ -240,7 +240,7 @@ fn a_region_that_is_gone_once_it_is_read_is_not_read_as_an_empty_one() {
     };
     let acts: [(Change, Option<usize>, Option<&str>); 3] = [
         (delete, None, Some("another process has split, merged or removed")),
-        (truncate, Some(0), Some("by an empty one")),
+        (truncate, Some(0), Some("open the table again")),
         (split, Some(4), None), // its rows are in other regions
     ];
     for (act, after, refusal) in acts {
