@@ -199,7 +199,8 @@ def test_a_web_server_is_only_read():
 
 @pytest.mark.parametrize("handler", [WebDav, NoListings])
 def test_a_file_of_a_web_server_is_read_by_its_name(handler):
-    file = next(path for path in HALVES.glob("data/default/halves/*/p/*") if "." not in path.name)
+    # neither a reference nor a link
+    file = next(path for path in HALVES.glob("data/default/halves/*/p/*") if path.name.isalnum())
     with serving(handler) as url:
         read = hregion.open(f"{url}/{file.relative_to(HALVES)}")
         assert cells(read.scan()) == cells(hregion.open(file).scan())
