@@ -18,3 +18,11 @@ def golden_cells(name):
         for cell in map(json.loads, lines):
             row, family, qualifier, value = (unescaped(cell[n]) for n in ("row", "family", "qualifier", "value"))
             yield row, family, qualifier, cell["timestamp"], cell["type"], value
+
+
+def cells(scan):
+    return [
+        (cell.row, cell.family, cell.qualifier, cell.timestamp, cell.type, cell.value)
+        for row in scan
+        for cell in row.cells
+    ]

@@ -6,7 +6,8 @@ import uuid
 
 import hregion
 import pytest
-from golden import DATA
+from golden import DATA, cells
+from written import make_table
 
 HDFS = os.environ.get("HREGION_HDFS")
 HALVES, CLONES = "split-references", "clone-references"
@@ -16,14 +17,6 @@ pytestmark = pytest.mark.skipif(not HDFS, reason="HREGION_HDFS is not set")
 
 def local(name):
     return DATA / "region" / name / "root"
-
-
-def cells(scan):
-    return [
-        (cell.row, cell.family, cell.qualifier, cell.timestamp, cell.type, cell.value)
-        for row in scan
-        for cell in row.cells
-    ]
 
 
 def test_hdfs_is_read_as_a_directory_is():
@@ -55,26 +48,7 @@ def test_snapshots_are_read():
 
 def test_a_table_is_created_written_and_recovered():
     root = f"{HDFS}/python-{uuid.uuid4().hex}"
-    with hregion.create(root, "ns:t", {"cf": 2}, splits=["m"]) as table:
-        table.put("a", {"cf:q": "1"})
-        table.put("z", {"cf:q": "2"})
-        assert table.increment("a", "cf:count") == 1
-        table.flush()
-        table.put("b", {"cf:q": "3"})
-        table.compact()
-        with pytest.raises(hregion.Error) as error:
-            hregion.open(root, "ns:t", writable=True).get("a")
-        assert error.value.kind == "Locked"
-        table.snapshot("taken")
-    with hregion.open(root, "ns:t", writable=True) as table:
-        assert [row.to_dict()[b"cf:q"] for row in table.scan()] == [b"1", b"3", b"2"]
-        table.delete("b")
-    assert [row.key for row in hregion.open(root, "ns:t").scan()] == [b"a", b"z"]
-    hregion.clone_snapshot(root, "taken", "ns:copy")
-    for taken in (hregion.open(root, snapshot="taken"), hregion.open(root, "ns:copy")):
-        assert [row.key for row in taken.scan()] == [b"a", b"b", b"z"]
-    hregion.delete_snapshot(root, "taken")
-    assert hregion.snapshots(root) == []
+    make_table(root)
     recovered = hregion.recover(root)
     assert recovered.logs == [] and recovered.torn == []
 

@@ -1,7 +1,6 @@
 """Reads what HBase wrote, and compares with the cells that HBase read from it."""
 
 import json
-import pathlib
 import pickle
 import threading
 from collections.abc import Mapping
@@ -11,21 +10,13 @@ import pandas
 import polars
 import pyarrow
 import pytest
+from golden import DATA, cells
 
-DATA = pathlib.Path(__file__).resolve().parents[2] / "testdata"
 ROOT = DATA / "region" / "split-references" / "root"
 
 
 def table(**options):
     return hregion.open(ROOT, "halves", **options)
-
-
-def cells(scan):
-    return [
-        (cell.row, cell.family, cell.qualifier, cell.timestamp, cell.type, cell.value)
-        for row in scan
-        for cell in row.cells
-    ]
 
 
 def test_rows_and_record_batches_have_the_same_cells():

@@ -15,8 +15,9 @@ from email.utils import formatdate
 import boto3
 import hregion
 import pytest
-from golden import DATA, golden_cells
+from golden import DATA, cells, golden_cells
 from moto.server import ThreadedMotoServer
+from written import make_table
 
 HALVES = DATA / "region" / "split-references" / "root"
 CLONES = DATA / "region" / "clone-references" / "root"
@@ -69,14 +70,6 @@ def silent(monkeypatch):
             "aws_access_key_id": "testing",
             "aws_secret_access_key": "hidden-secret",
         }
-
-
-def cells(scan):
-    return [
-        (cell.row, cell.family, cell.qualifier, cell.timestamp, cell.type, cell.value)
-        for row in scan
-        for cell in row.cells
-    ]
 
 
 def test_a_bucket_is_read_as_a_directory_is(endpoint):
@@ -208,29 +201,7 @@ def test_a_file_of_a_web_server_is_read_by_its_name(handler):
 
 def test_a_table_is_created_and_written_in_a_bucket(endpoint):
     root = "s3://bucket/new"
-    with hregion.create(root, "ns:t", {"cf": 2}, splits=["m"]) as table:
-        table.put("a", {"cf:q": "1"})
-        table.put("z", {"cf:q": "2"})
-        assert table.increment("a", "cf:count") == 1
-        table.flush()
-        table.put("b", {"cf:q": "3"})
-        table.compact()
-        with pytest.raises(hregion.Error) as error:
-            hregion.open(root, "ns:t", writable=True).get("a")
-        assert error.value.kind == "Locked"
-        table.snapshot("taken")
-    with pytest.raises(ValueError, match="reading only"):
-        hregion.open(root, "ns:t").put("a", {"cf:q": "read-only"})
-    with hregion.open(root, "ns:t", writable=True) as table:
-        assert [row.to_dict()[b"cf:q"] for row in table.scan()] == [b"1", b"3", b"2"]
-        table.delete("b")
-    assert [row.key for row in hregion.open(root, "ns:t").scan()] == [b"a", b"z"]
-    assert hregion.snapshots(root) == ["taken"]
-    hregion.clone_snapshot(root, "taken", "ns:copy")
-    for taken in (hregion.open(root, snapshot="taken"), hregion.open(root, "ns:copy")):
-        assert [row.key for row in taken.scan()] == [b"a", b"b", b"z"]
-    hregion.delete_snapshot(root, "taken")
-    assert hregion.snapshots(root) == []
+    make_table(root)
     with pytest.raises(hregion.UnsupportedError, match="renames"):
         hregion.recover(root)
 

@@ -7,9 +7,9 @@ use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::hfile::VerifyReport;
 use crate::io::Storage;
 use crate::layout::{
-    FileKind, MobFile, MobFileName, RegionDir, Snapshot, SnapshotRegion, StoreFileInfo, archived_path,
-    check_file_list, find_mob_files, find_region_info, has_descriptor_dir, locate_store_file, path_of_table,
-    read_descriptor_file, read_region_info,
+    FileKind, MobFile, MobFileName, RegionDir, Snapshot, SnapshotRegion, StoreFileInfo, StoreFiles,
+    archived_path, check_file_list, find_mob_files, find_region_info, has_descriptor_dir, locate_store_file,
+    path_of_table, read_descriptor_file, read_region_info,
 };
 use crate::schema::{Family, RegionInfo};
 use crate::store::{FoundValues, MobFiles, StoreFile, listed_mob_files, open_files};
@@ -23,6 +23,9 @@ use std::sync::Arc;
 
 /// What is wrong with a file of another family.
 const OTHER_FAMILY: &str = "cells of another family than that of the directory";
+
+/// The files of a family that were found, and the faults of those that are missing.
+type FoundFiles = (StoreFiles, Vec<Error>);
 
 impl RegionOptions {
     /// Verifies a region's directory: reads all of every store file, as [`HFileOptions::verify`] does, and
@@ -119,17 +122,24 @@ impl RegionOptions {
     /// Returns the MOB files of a snapshot. Those that are missing are left out.
     pub(crate) fn mob_files_of_snapshot(&self, snapshot: &Snapshot) -> Result<Vec<MobFile>> {
         let mut found = Vec::new();
+        for (family, listed) in self.mob_families(snapshot) {
+            let files = listed?.0.files.into_iter();
+            found.extend(files.map(|file| MobFile { family: family.clone(), path: file.path }));
+        }
+        Ok(found)
+    }
+
+    /// Lists the MOB files of a snapshot by family, each with the faults of those that are missing.
+    fn mob_families(&self, snapshot: &Snapshot) -> Vec<(String, Result<FoundFiles>)> {
+        let mut families = Vec::new();
         for region in snapshot.mob_regions() {
             let dir = snapshot.region_dir(self.file_storage(), region);
             for family in dir.families() {
-                let (listed, _) = snapshot.found_files(&dir, region, family.name())?;
-                let name = String::from_utf8_lossy(family.name());
-                let files = listed.files.into_iter();
-                found
-                    .extend(files.map(|file| MobFile { family: name.clone().into_owned(), path: file.path }));
+                let name = String::from_utf8_lossy(family.name()).into_owned();
+                families.push((name, snapshot.found_files(&dir, region, family.name())));
             }
         }
-        Ok(found)
+        families
     }
 
     /// Returns the MOB files to which cells of the HFile at a path refer, by its own list; `None` if it has
@@ -307,19 +317,15 @@ impl RegionOptions {
     ) -> Vec<Error> {
         let options = self.bounded();
         let mut faults = Vec::new();
-        for region in snapshot.mob_regions() {
-            let dir = snapshot.region_dir(options.file_storage(), region);
-            for family in dir.families() {
-                match snapshot.found_files(&dir, region, family.name()) {
-                    Ok((listed, missing)) => {
-                        faults.extend(missing);
-                        let files = listed.files.into_iter();
-                        let verify =
-                            |file: StoreFileInfo| options.verify_mob_file(file.path, family.name(), report);
-                        faults.extend(files.filter_map(verify));
-                    }
-                    Err(error) => faults.push(error),
+        for (family, listed) in options.mob_families(snapshot) {
+            match listed {
+                Ok((listed, missing)) => {
+                    faults.extend(missing);
+                    let verify =
+                        |file: StoreFileInfo| options.verify_mob_file(file.path, family.as_bytes(), report);
+                    faults.extend(listed.files.into_iter().filter_map(verify));
                 }
+                Err(error) => faults.push(error),
             }
         }
         faults
@@ -376,23 +382,20 @@ impl RegionOptions {
             }
             opened = open_files(&self.files, &files);
         }
+        let are_whole = opened.is_ok();
+        if !are_whole && !unsound.is_empty() {
+            // The fault has been reported for one of the files. Those without a fault are looked at.
+            files.retain(|file| !unsound.contains(&file.path));
+            opened = open_files(&self.files, &files);
+        }
         match opened {
             Ok(opened) => {
-                faults.extend(opened.warnings);
-                faults.extend(opened.files.iter().filter_map(|file| misplaced(file, dir.info(), family)));
+                if are_whole {
+                    faults.extend(opened.warnings);
+                    faults.extend(opened.files.iter().filter_map(|file| misplaced(file, dir.info(), family)));
+                }
                 let sound = opened.files.iter().filter(|file| !unsound.contains(file.path()));
                 self.verify_references(sound, (dir, family), faults)
-            }
-            // The fault has been reported for one of the files. Those without a fault are looked at.
-            Err(_) if !unsound.is_empty() => {
-                files.retain(|file| !unsound.contains(&file.path));
-                match open_files(&self.files, &files) {
-                    Ok(opened) => self.verify_references(opened.files.iter(), (dir, family), faults),
-                    Err(error) => {
-                        faults.push(error);
-                        FoundValues::default()
-                    }
-                }
             }
             Err(error) => {
                 faults.push(error);

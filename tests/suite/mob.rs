@@ -18,11 +18,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tempfile::TempDir;
 
 const STAGES: [&str; 3] = ["flushed", "cloned", "compacted"];
 
 fn stage(name: &str) -> PathBuf {
     golden::root("testdata/mob").join(name)
+}
+
+/// Copies the root of a stage to a directory of its own.
+fn copy_of(name: &str) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    copy_dir(&stage(name).join("root"), &root);
+    (dir, root)
 }
 
 fn text(value: &Value) -> Vec<u8> {
@@ -205,9 +214,7 @@ fn mob_files(root: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn a_mob_file_that_is_missing_or_damaged_is_an_error() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root");
-    copy_dir(&stage("flushed").join("root"), &root);
+    let (_dir, root) = copy_of("flushed");
     let scanned = || -> Result<usize, Error> {
         let table = Table::open(&root, "mob")?;
         table.scan(Scan::new().max_versions(5))?.try_fold(0, |count, row| Ok(count + row?.len()))
@@ -248,9 +255,7 @@ fn a_mob_file_that_is_missing_or_damaged_is_an_error() {
 
 #[test]
 fn tables_with_mob_files_are_not_changed() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root");
-    copy_dir(&stage("cloned").join("root"), &root);
+    let (dir, root) = copy_of("cloned");
     let before = unlocked_contents(&root);
     let options = || Region::options().writable(true);
     let table = || Table::open_with(&root, "copy", options());
@@ -293,9 +298,7 @@ fn tables_with_mob_files_are_not_changed() {
 /// A log of a server is not split over the regions of a table whose edits cannot be flushed.
 #[test]
 fn a_recovery_of_a_table_with_mob_files_changes_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root");
-    copy_dir(&stage("flushed").join("root"), &root);
+    let (_dir, root) = copy_of("flushed");
     let region = Table::open(&root, "mob").unwrap().regions()[0].encoded_name();
     let log = root.join("WALs/h,1,2/h%2C1%2C2.1000");
     std::fs::create_dir_all(log.parent().unwrap()).unwrap();
@@ -449,9 +452,7 @@ fn verified(table: &Table) -> (usize, usize) {
 
 #[test]
 fn mob_files_are_verified() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root");
-    copy_dir(&stage("flushed").join("root"), &root);
+    let (_dir, root) = copy_of("flushed");
     let table = Table::open(&root, "mob").unwrap();
     assert_eq!(verified(&table), (8, 0));
     for path in mob_files(&root) {
@@ -473,9 +474,7 @@ fn mob_files_are_verified() {
 /// Those of a clone lead to files of the table that was cloned.
 #[test]
 fn links_to_mob_files_are_verified_as_what_they_lead_to() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root");
-    copy_dir(&stage("cloned").join("root"), &root);
+    let (_dir, root) = copy_of("cloned");
     let clone = Table::open(&root, "copy").unwrap();
     let snapshot = Table::open_snapshot(&root, "shot").unwrap();
     assert_eq!((verified(&clone), verified(&snapshot)), ((12, 0), (8, 0)));
@@ -516,9 +515,7 @@ fn faults_of_region(dir: &Path) -> Vec<Error> {
 
 #[test]
 fn a_region_is_verified_with_the_mob_files_of_its_cells() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root");
-    copy_dir(&stage("flushed").join("root"), &root);
+    let (_dir, root) = copy_of("flushed");
     let table = Table::open(&root, "mob").unwrap();
     let regions: Vec<PathBuf> =
         table.regions().iter().map(|info| root.join("data/default/mob").join(info.encoded_name())).collect();
@@ -568,9 +565,7 @@ fn a_region_is_verified_with_the_mob_files_of_its_cells() {
 /// The values to which cells of the other store files refer are looked for.
 #[test]
 fn a_store_file_that_cannot_be_opened_hides_no_missing_value() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root");
-    copy_dir(&stage("flushed").join("root"), &root);
+    let (_dir, root) = copy_of("flushed");
     let table = Table::open(&root, "mob").unwrap();
     for info in table.regions() {
         let region = root.join("data/default/mob").join(info.encoded_name());
@@ -608,9 +603,7 @@ fn a_store_file_that_cannot_be_opened_hides_no_missing_value() {
 /// Those of a clone, and of a snapshot, are in the archive.
 #[test]
 fn regions_of_clones_and_snapshots_are_verified_with_their_values() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root");
-    copy_dir(&stage("cloned").join("root"), &root);
+    let (_dir, root) = copy_of("cloned");
     let clone = root.join("data/default/copy");
     let snapshot = Table::open_snapshot(&root, "shot").unwrap();
     let of_snapshot = || {
@@ -696,9 +689,7 @@ fn a_check_finds_mob_files_that_are_missing_or_unused() {
         let found = findings(&stage(name).join("root"));
         assert!(found.is_empty(), "{name}: {found:?}");
     }
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root");
-    copy_dir(&stage("flushed").join("root"), &root);
+    let (dir, root) = copy_of("flushed");
     for path in mob_files(&root) {
         let aside = dir.path().join("aside");
         std::fs::rename(&path, &aside).unwrap();
@@ -737,9 +728,7 @@ fn a_check_finds_mob_files_that_are_missing_or_unused() {
 /// What it links to is gone, and so is what the cells refer to.
 #[test]
 fn a_check_finds_links_of_clones_to_mob_files_that_are_gone() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root");
-    copy_dir(&stage("cloned").join("root"), &root);
+    let (_dir, root) = copy_of("cloned");
     let archived = root.join("archive/data/default/mob/d03fd4b3e06fa777620047d45772c63d");
     let path = contents(&archived).into_keys().find(|path| path.extension().is_none()).unwrap();
     std::fs::remove_file(&path).unwrap();
