@@ -68,7 +68,8 @@ enum Action {
     },
     /// Delete a snapshot, but not the files of its table
     ///
-    /// In S3 its name cannot be used again.
+    /// In S3 its name cannot be used again. Fails while a restoration of its table that was interrupted is to
+    /// be repeated.
     Delete {
         /// The root directory
         root: PathBuf,

@@ -8,11 +8,11 @@
 //!
 //! After a crash between 2 and 3 there is no table; after a crash after 3 the new table is complete. What is
 //! left of the old one remains until step 5 of the next restoration, or, if there is a table again, until its
-//! step 2.
+//! step 2. Until then the snapshot [cannot be deleted](SnapshotTree::check_restored).
 
-use super::Snapshot;
 use super::clone::TableClone;
-use crate::error::Result;
+use super::{Snapshot, SnapshotTree, read_description};
+use crate::error::{Error, Result};
 use crate::io::{FileLock, Storage};
 use crate::layout::durable::{move_dir, parent, remove_tree};
 use crate::layout::table::{create_parents, fill_aside};
@@ -48,7 +48,8 @@ impl Snapshot {
         replaced.check_archivable(|_| true)?;
         create_parents(&**storage, parent(&path))?;
         let name = path.file_name().unwrap_or_default();
-        let aside = fill_aside(storage, parent(&path), name, |dir| clone.fill(dir))?;
+        let restored = self.description.name();
+        let aside = fill_aside(storage, parent(&path), name, |dir| clone.fill(dir, restored))?;
         let put = || {
             if !replaced.exists()? {
                 // What an interrupted operation has left is the table as it was: it remains until the new one
@@ -78,5 +79,50 @@ impl Snapshot {
         drop(locks);
         follow()?;
         replaced.finish()
+    }
+}
+
+impl SnapshotTree {
+    /// Fails if a restoration of the snapshot was interrupted after the table was moved away, so that it must
+    /// be repeated. The root must be locked.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Unsupported`](crate::ErrorKind::Unsupported) then; if the directories cannot be read.
+    pub(crate) fn check_restored(&self, storage: &Arc<dyn Storage>, name: &str) -> Result<()> {
+        let root = &self.tree.root().path;
+        if !storage.can_rename(root) {
+            return Ok(()); // there are no restorations
+        }
+        let table = match read_description(&self.tree, &**storage, name) {
+            Ok(Some(description)) => description.table().clone(),
+            Ok(None) => return Ok(()),
+            // Nothing can be restored from it.
+            Err(error) if error.corruption().is_some() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let replaced = TableTree::new(storage, root, &table);
+        if !replaced.has_remains()? {
+            return Ok(());
+        }
+        let place = replaced.removed();
+        let place = place.display();
+        if replaced.exists()? {
+            return match replaced.is_restored_from(name)? {
+                false => Ok(()),
+                true => Err(Error::not_supported(format!(
+                    "a restoration of table {table} from snapshot {name} was interrupted ({place}): restore \
+                     the snapshot again, or delete or truncate the table, before the snapshot is deleted"
+                ))),
+            };
+        }
+        // With a replacement, it is a truncation, which needs no snapshot.
+        match replaced.has_replacement()? {
+            true => Ok(()),
+            false => Err(Error::not_supported(format!(
+                "a restoration or deletion of table {table} was interrupted ({place}): restore snapshot \
+                 {name} again, or delete the table, before the snapshot is deleted"
+            ))),
+        }
     }
 }

@@ -89,7 +89,9 @@ impl Table {
     /// # Errors
     ///
     /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if the name is not valid; if the
-    /// root is [locked](crate::ErrorKind::Locked); if an I/O operation fails, such as the removal of remains.
+    /// root is [locked](crate::ErrorKind::Locked); if a [restoration](Self::restore_snapshot) of it was
+    /// interrupted, and must be repeated before ([`Unsupported`](crate::ErrorKind::Unsupported)); if an I/O
+    /// operation fails, such as the removal of remains.
     pub fn delete_snapshot(root: impl AsRef<Path>, name: &str) -> Result<()> {
         Self::delete_snapshot_with(root, name, Region::options())
     }
@@ -102,6 +104,7 @@ impl Table {
     pub fn delete_snapshot_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<()> {
         let (tree, storage) = (SnapshotTree::new(root.as_ref()), options.file_storage());
         let lock = tree.lock(&**storage)?;
+        tree.check_restored(storage, name)?;
         tree.remove(storage, &lock, name)
     }
 

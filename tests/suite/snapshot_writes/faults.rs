@@ -430,6 +430,88 @@ fn a_table_between_two_renames_remains_until_the_restored_one_is_complete() {
     assert!(between > 0);
 }
 
+/// What a restoration has moved away comes back only with its snapshot.
+#[test]
+fn a_snapshot_whose_restoration_was_interrupted_is_not_deleted() {
+    let world = World::new();
+    let restore = |storage: &FaultyStorage| {
+        Table::restore_snapshot(ROOT, "old", options(storage)).and_then(|table| table.close())
+    };
+    let delete = |storage: &FaultyStorage, name: &str| {
+        let Err(error) = Table::delete_snapshot_with(ROOT, name, options(storage)) else { return true };
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        let message = error.message();
+        let says = |part: &str| assert!(message.contains(part), "{part}: {message}");
+        ["a restoration", "of table ns:t", "was interrupted (", ".tmp/data/ns/t"].into_iter().for_each(says);
+        false
+    };
+    let (mut between, mut after, mut whole) = (0, 0, 0);
+    for n in 0.. {
+        let context = format!("call {n} was the last");
+        let died = world.copy();
+        died.die_after(n);
+        let is_over = restore(&died).is_ok();
+        let died = died.after(Crash::OfTheProcess);
+        let found = read(&died, "ns:t");
+        let has_remains = died.list_dir(&Path::new(ROOT).join(".tmp/data/ns/t")).is_ok();
+        let storage = died.after(Crash::OfTheProcess);
+        let is_deleted = delete(&storage, "old");
+        assert_eq!(is_deleted, !has_remains, "{context}");
+        if is_deleted {
+            whole += 1;
+            let found = found.unwrap();
+            assert!(found == world.old || found == world.now, "{context}");
+            assert!(read(&storage, "ns:t").unwrap() == found, "{context}");
+        } else {
+            // Nothing was changed.
+            assert_eq!(storage.names(), died.names(), "{context}");
+            restore(&storage).unwrap();
+            assert!(delete(&storage, "old"), "{context}");
+            assert!(read(&storage, "ns:t").unwrap() == world.old, "{context}");
+        }
+        // From another snapshot, the table cannot come back as it should be; but it can be, if it is gone.
+        let storage = died.after(Crash::OfTheProcess);
+        let is_gone = read(&storage, "ns:t").is_err();
+        assert_eq!(delete(&storage, "new"), !is_gone, "{context}");
+        // A deletion of the table ends the restoration, too.
+        Table::delete_table(ROOT, "ns:t", &options(&storage)).unwrap();
+        assert!(delete(&storage, "old"), "{context}");
+        match (has_remains, is_gone) {
+            (true, true) => between += 1,
+            (true, false) => after += 1,
+            _ => {}
+        }
+        if is_over {
+            break;
+        }
+    }
+    assert!(between > 0 && after > 0 && whole > 10, "{between} {after} {whole}");
+}
+
+/// Truncations and alterations need no snapshot, whatever the table was before.
+#[test]
+fn a_snapshot_of_a_table_whose_truncation_was_interrupted_is_deleted() {
+    let world = World::new();
+    Table::restore_snapshot(ROOT, "old", options(&world.storage)).unwrap().close().unwrap();
+    let mut with_remains = 0;
+    for n in 0.. {
+        let context = format!("call {n} was the last");
+        let storage = world.copy();
+        storage.die_after(n);
+        let is_over = Table::truncate(ROOT, "ns:t", true, &options(&storage)).is_ok();
+        let storage = storage.after(Crash::OfTheProcess);
+        with_remains += u32::from(storage.list_dir(&Path::new(ROOT).join(".tmp/data/ns/t")).is_ok());
+        let deleted = Table::delete_snapshot_with(ROOT, "old", options(&storage));
+        assert!(deleted.is_ok(), "{context}: {deleted:?}");
+        Table::truncate(ROOT, "ns:t", true, &options(&storage)).unwrap();
+        assert!(read(&storage, "ns:t").unwrap().is_empty(), "{context}");
+        if is_over {
+            break;
+        }
+    }
+    assert!(with_remains > 1, "{with_remains}");
+}
+
 #[test]
 fn a_snapshot_is_exported_whole_or_not() {
     for (world, crashes) in [(World::new(), &CRASHES[..]), (World::in_objects(), &CRASH)] {
