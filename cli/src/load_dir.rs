@@ -6,12 +6,13 @@
 
 use crate::failure::{CommandError, Failure};
 use crate::new_dir::{NewDir, is_of_bulk_load};
-use crate::new_file::{beside, check_force, directory};
+use crate::new_file::{check_force, directory};
 use crate::output::Output;
 use crate::places::{self, check_writable};
 use crate::probe;
 use crate::region_files::Written;
 use hregion::Storage;
+use hregion::io::name_unfinished;
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -116,7 +117,7 @@ pub(crate) struct RemoteLoad {
 impl RemoteLoad {
     fn create(path: &Path) -> Result<Self, CommandError> {
         let storage = places::storage();
-        let filled = if storage.can_rename(path) { beside(path) } else { path.to_owned() };
+        let filled = if storage.can_rename(path) { name_unfinished(path) } else { path.to_owned() };
         let load = Self { path: path.to_owned(), filled, storage, files: Mutex::default() };
         let created = load.storage.create_dir_all(&load.filled);
         created.map_err(|error| CommandError::io("create", &load.filled, &error))?;

@@ -1,12 +1,12 @@
 //! Directories that are created atomically.
 
 use crate::failure::CommandError;
-use crate::new_file::{beside, directory, give_name, make, release, undisturbed};
+use crate::new_file::{directory, give_name, make, release, undisturbed};
 use crate::places;
 use crate::probe;
 use crate::rename::{exchange, rename_new};
 use hregion::Storage as _;
-use hregion::io::LocalStorage;
+use hregion::io::{LocalStorage, create_unfinished_dir, name_unfinished, remove_unfinished};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -21,7 +21,7 @@ pub(crate) struct NewDir {
     kept: bool,
     /// Whether files are left for the next attempt, unless there are none.
     resumes: bool,
-    /// Locked, so that no other process fills the same directory.
+    /// Locked, so that no other process fills the same directory, or takes it for one that was left.
     _lock: Option<fs::File>,
 }
 
@@ -31,10 +31,10 @@ impl NewDir {
         if path.file_name().is_none() {
             return Err(CommandError::invalid_file(path, "not the name of a directory"));
         }
-        let aside = beside(path);
-        make(&aside, || fs::create_dir(&aside))
+        let aside = name_unfinished(path);
+        let lock = make(&aside, || create_unfinished_dir(&aside))
             .map_err(|error| CommandError::io("create", &aside, &error))?;
-        Ok(Self { path: path.to_owned(), aside, kept: false, resumes: false, _lock: None })
+        Ok(Self { path: path.to_owned(), aside, kept: false, resumes: false, _lock: lock })
     }
 
     /// Returns the temporary name of a directory that is continued if it was cut off.
@@ -72,21 +72,29 @@ impl NewDir {
         &self.aside
     }
 
-    /// Syncs the directory and renames it into place. With `replace`, an existing directory is replaced.
-    pub(crate) fn persist(mut self, replace: bool) -> Result<(), CommandError> {
+    /// Syncs the directory and renames it into place. With `replace`, an existing directory is replaced. Only
+    /// then removes what processes that have died have left: it may be the only copy of what they replaced.
+    pub(crate) fn persist(self, replace: bool) -> Result<(), CommandError> {
+        let path = self.path.clone();
+        self.put(replace)?;
+        remove_unfinished(&path, true);
+        Ok(())
+    }
+
+    fn put(mut self, replace: bool) -> Result<(), CommandError> {
         let sync =
             |dir: &Path| LocalStorage.sync_dir(dir).map_err(|error| CommandError::io("sync", dir, &error));
         sync(&self.aside)?;
         let fault = |error| CommandError::io("rename to", &self.path, &error);
         if replace && probe::exists(&self.path)? {
             // Locked until it is removed: another export could take it, by the temporary name, for one that
-            // was cut off.
-            let _replaced = if self.resumes { Some(lock(&self.path)?) } else { None };
+            // was cut off, or was left.
+            let _replaced = lock(&self.path)?;
             undisturbed(|| self.exchange()).map_err(fault)?;
             sync(directory(&self.path))?;
             // the temporary name is now the replaced directory, to be removed
             if mem::take(&mut self.resumes) {
-                let old = beside(&self.path);
+                let old = name_unfinished(&self.path);
                 self.kept = true;
                 make(&old, || fs::rename(&self.aside, &old))
                     .map_err(|error| CommandError::io("rename", &self.aside, &error))?;
@@ -106,7 +114,7 @@ impl NewDir {
         if exchange(&self.aside, &self.path)? {
             return Ok(());
         }
-        let old = beside(&self.path);
+        let old = name_unfinished(&self.path);
         fs::rename(&self.path, &old)?;
         match fs::rename(&self.aside, &self.path) {
             Ok(()) => fs::rename(&old, &self.aside),

@@ -8,7 +8,9 @@ use crate::places::{self, check_writable};
 use crate::probe;
 use crate::rename::rename_new;
 use hregion::Storage;
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, ScratchFile};
+use hregion::io::{
+    DirEntry, FileLock, FileReader, FileWriter, LogFile, ScratchFile, name_unfinished, remove_unfinished,
+};
 use hregion::region::FileKind;
 use std::collections::BTreeMap;
 use std::fs;
@@ -253,8 +255,16 @@ impl Storage for OutputStorage {
 }
 
 /// Fails if the output exists and must not be replaced, or is no regular file, or is one of the inputs, or a
-/// file of HBase in one.
+/// file of HBase in one. Otherwise removes what a process that has died has left when it wrote it.
 pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), CommandError> {
+    check_new(path, force, inputs)?;
+    if !places::is_url(path) {
+        remove_unfinished(path, false);
+    }
+    Ok(())
+}
+
+fn check_new(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), CommandError> {
     check_writable(path)?;
     if !probe::exists(path)? {
         // A file would be refused this name at the end, when everything has been read.
@@ -295,11 +305,6 @@ fn is_of_input(path: &Path, input: &Path) -> Result<bool, CommandError> {
         return Ok(false);
     }
     Ok(path == input || FileKind::of(&OutputStorage::shared(false), &path)? != FileKind::Unknown)
-}
-
-/// Returns a random hidden name next to `path`.
-pub(crate) fn beside(path: &Path) -> PathBuf {
-    path.with_file_name(format!(".{}.tmp", random_name().split_at(16).0))
 }
 
 /// Returns 32 random hexadecimal digits, the form of HBase's file names.
@@ -350,7 +355,7 @@ impl NewText {
             return Err(CommandError::invalid_file(path, "not the name of a file"));
         }
         let storage = OutputStorage { replace };
-        let aside = storage.can_rename(path).then(|| beside(path));
+        let aside = storage.can_rename(path).then(|| name_unfinished(path));
         let created = match &aside {
             Some(aside) => storage.create_new(aside),
             None => storage.create(path),

@@ -173,14 +173,19 @@ impl LocalFileWriter {
         Ok(Self::new(File::create(path)?, path))
     }
 
-    /// Creates a file that must not exist; no link is followed.
+    /// Creates a file that must not exist; no link is followed. On Unix it is locked as long as it is being
+    /// written, where the file system has locks.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::AlreadyExists`] if the name exists; otherwise any error of the system.
     pub fn create_new(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
-        Ok(Self::new(File::create_new(path)?, path))
+        #[cfg(unix)]
+        let file = super::unfinished::create_locked(path, || File::create_new(path))?;
+        #[cfg(not(unix))]
+        let file = File::create_new(path)?;
+        Ok(Self::new(file, path))
     }
 
     fn new(file: File, path: &Path) -> Self {

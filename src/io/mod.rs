@@ -15,6 +15,7 @@ mod new_file;
 mod owner;
 #[cfg(unix)]
 mod scratch;
+mod unfinished;
 mod url;
 mod write_behind;
 mod writer_thread;
@@ -28,6 +29,8 @@ pub use memory::MemoryFile;
 pub use mmap::{MmapFile, MmapStorage};
 pub(crate) use new_file::{NewFile, is_new_file, parent};
 pub(crate) use owner::Owner;
+#[doc(hidden)]
+pub use unfinished::{create_unfinished_dir, name_unfinished, remove_unfinished};
 pub use url::{is_scheme, url_scheme};
 
 use crate::error::{Corruption, Error, Result};

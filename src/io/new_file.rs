@@ -1,18 +1,18 @@
 //! Atomic creation of files.
 
-use super::{FileWriter, Storage, process_id};
+use super::unfinished::name_unfinished;
+use super::{FileWriter, Storage};
 use crate::error::{Error, Result};
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A file that is being written.
 ///
-/// It is written in the target directory, under a random hidden name (`.<16 hexadecimal digits>.tmp`) that
-/// nothing else has. It gets its final name only when it is complete and on disk. Whenever the process ends,
-/// either the previous file exists or the complete new one; other files are not touched. A file that is
-/// dropped before it is [persisted](Self::persist) is removed.
+/// It is written in the target directory, under a [hidden name](name_unfinished) that nothing else has. It
+/// gets its final name only when it is complete and on disk. Whenever the process ends, either the previous
+/// file exists or the complete new one; other files are not touched. A file that is dropped before it is
+/// [persisted](Self::persist) is removed.
 ///
 /// In a storage without renames it is written under its final name, and appears when it is persisted.
 #[derive(Debug)]
@@ -79,21 +79,16 @@ impl Drop for NewFile {
     }
 }
 
-/// A random name in the directory of `path`. Its length does not depend on the name, which may have the
-/// maximum length.
+/// Returns a name beside `path` for the time until the file is complete.
 fn aside(path: &Path) -> Result<PathBuf> {
     if path.file_name().is_none() {
         let error = io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file");
         return Err(Error::io("create", path, error));
     }
-    // Each state has random keys. If another process uses the same name all the same, creating the file
-    // fails.
-    let random = RandomState::new().hash_one(process_id());
-    Ok(path.with_file_name(format!(".{random:016x}.tmp")))
+    Ok(name_unfinished(path))
 }
 
-/// Whether a name is that of a file that is being written. A process that dies leaves it, and nothing removes
-/// it.
+/// Whether a name is that of a file that is being written. A process that dies leaves it.
 pub(crate) fn is_new_file(name: &str) -> bool {
     let random = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
     let is_hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');

@@ -277,7 +277,7 @@ fn no_half_of_a_directory_gets_the_name() {
             + "\n"
     };
     let list = temp_file("bulkload-kill.jsonl", (0..2000).map(cell).collect::<String>().as_bytes());
-    let (mut whole, mut none) = (0, 0);
+    let (mut whole, mut none, mut left) = (0, 0, 0);
     for round in 0..80 {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("load");
@@ -303,8 +303,14 @@ fn no_half_of_a_directory_gets_the_name() {
         } else {
             none += 1;
         }
+        if names.iter().any(|name| name != "load") {
+            left += 1;
+            ok(&args);
+            let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            assert!(names.eq(["load"]), "what a killed process has left is removed");
+        }
     }
-    assert!(whole > 0 && none > 0, "{whole} {none}");
+    assert!(whole > 0 && none > 0 && left > 0, "{whole} {none} {left}");
 }
 
 /// Files are not renamed from one file system to another.

@@ -1,6 +1,7 @@
 //! `hregion write` as a process: sorting, bad input, and output that appears complete or not at all.
 
 use crate::support::*;
+use hregion::io::{LocalFileWriter, name_unfinished};
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -218,10 +219,17 @@ fn a_signal_leaves_no_file() {
         assert_eq!(names(dir.path()).len(), left, "{signal} {sort}");
         assert!(!Path::new(&out).exists());
         drop(stdin);
-        // the remains of a killed process do not affect later runs
+        // the next run removes the remains of a killed process, but not what another one is writing, nor what
+        // has such a name and is not of this output
+        let path = dir.path().join("out");
+        let (written, other) = (name_unfinished(&path), name_unfinished(&dir.path().join("other")));
+        let _writer = LocalFileWriter::create_new(&written).unwrap();
+        fs::write(&other, "bytes").unwrap();
         let list = temp_file("write-after-kill.jsonl", cell("a", 5, "v").as_bytes());
         ok(&["write", &list, "--out", &out]);
-        assert_eq!(names(dir.path()).iter().filter(|name| !name.starts_with('.')).count(), 1);
+        let mut expected = [&written, &other, &path].map(|path| text(Path::new(path.file_name().unwrap())));
+        expected.sort();
+        assert_eq!(names(dir.path()), expected, "{signal} {sort}");
     }
 }
 

@@ -6,11 +6,13 @@ use super::{
     SNAPSHOT_INFO_BYTES, Snapshot, SnapshotTree, not_found,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::{FileLock, Storage};
-use crate::layout::durable::{copy_file, create_dir_durably, is_same_file, remove, sync_dir, sync_file};
+use crate::io::{FileLock, Storage, is_new_file};
+use crate::layout::durable::{
+    copy_file, create_dir_durably, is_same_file, remove, sync_dir, sync_file, unless_not_found,
+};
 use crate::layout::file_name::FileName;
 use crate::schema::{SnapshotDescription, TableName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -118,6 +120,33 @@ impl SnapshotTree {
             }
         }
         Ok(false)
+    }
+
+    /// Removes what an export that died has left where these HFiles are copied to. The root must be locked:
+    /// no other file is being written there.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be listed, or is a symbolic link; if a file cannot be removed.
+    pub(crate) fn remove_unfinished<'p>(
+        &self,
+        storage: &dyn Storage,
+        places: impl IntoIterator<Item = &'p HFilePlace>,
+    ) -> Result<()> {
+        let archived = |place: &HFilePlace| {
+            let path = self.tree.root().archive(&place.table).join(&place.path);
+            path.parent().map(Path::to_owned)
+        };
+        let dirs: BTreeSet<PathBuf> = places.into_iter().filter_map(archived).collect();
+        // Without renames, an unfinished file has no name.
+        for dir in dirs.iter().filter(|dir| storage.can_rename(dir)) {
+            for entry in self.tree.list(storage, dir)?.unwrap_or_default() {
+                if !entry.is_dir && !entry.is_symlink && entry.utf8_name().is_some_and(is_new_file) {
+                    unless_not_found(remove(storage, &dir.join(&entry.name)))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Copies an HFile to the archive of the root, durably, unless the root already has it. Calls `verify`

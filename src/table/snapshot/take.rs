@@ -112,9 +112,10 @@ impl Table {
     /// archive there, then its manifest. All checksums of each copy are verified before that.
     ///
     /// Files that are there already, with the same bytes, are not copied again, so an export that failed or
-    /// was interrupted can be repeated. The other root has such a snapshot only after all files have been
-    /// copied; those that HBase's cleaner has removed there until then are copied again. Files that are moved
-    /// to the archive meanwhile, as by a compaction, are copied from there.
+    /// was interrupted can be repeated; what it has left of a copy is removed then. The other root has such a
+    /// snapshot only after all files have been copied; those that HBase's cleaner has removed there until
+    /// then are copied again. Files that are moved to the archive meanwhile, as by a compaction, are copied
+    /// from there.
     ///
     /// # Errors
     ///
@@ -148,6 +149,7 @@ impl Table {
         other.create_root(&**storage)?;
         let lock = other.lock(&**storage)?;
         other.check_new(&**storage, name)?;
+        other.remove_unfinished(&**storage, &places)?;
         let import = |place: &HFilePlace, from: &Path| {
             other.import(storage, place, from, |copy| options.verify_hfile(copy))
         };

@@ -8,6 +8,7 @@ use crate::support::golden;
 use hregion::io::FileWriter;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{Error, ErrorKind, Family, ManualClock, Put, Scan, Storage, Table};
+use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -526,6 +527,43 @@ fn export_with_faults(world: &World, crashes: &[Crash]) {
         let found = read_snapshot(storage, OTHER, "old");
         assert!(found.is_none() && !exported || found.as_ref() == Some(&world.old), "{context}: {found:?}");
     };
-    let calls = each_call(world, crashes, export, check, |storage, context| check(storage, true, context));
+    let left = |storage: &FaultyStorage| {
+        let mut names = storage.names();
+        names.retain(|name| name.starts_with("other") && name.extension().is_some_and(|end| end == "tmp"));
+        names
+    };
+    let unfinished = Cell::new(0);
+    let calls = each_call(
+        world,
+        crashes,
+        export,
+        |storage, exported, context| {
+            unfinished.set(unfinished.get() + left(storage).len());
+            check(storage, exported, context);
+        },
+        |storage, context| {
+            check(storage, true, context);
+            assert_eq!(left(storage), [] as [PathBuf; 0], "{context}");
+        },
+    );
     assert!(calls > 30, "{calls}");
+    let has_renames = world.storage.can_rename(Path::new(OTHER));
+    assert_eq!(unfinished.get() > 10, has_renames, "{unfinished:?}");
+    if !has_renames {
+        return;
+    }
+    // What a process has left of a copy is removed by another one, of which each call fails.
+    let died = (0..).find_map(|n| {
+        let storage = world.copy();
+        storage.die_after(n);
+        export(&storage).unwrap_err();
+        let storage = storage.after(Crash::OfTheProcess);
+        (!left(&storage).is_empty()).then_some(storage)
+    });
+    let died = World { storage: died.unwrap(), old: world.old.clone(), new: Vec::new(), now: Vec::new() };
+    let done = |storage: &FaultyStorage, context: &str| {
+        check(storage, true, context);
+        assert_eq!(left(storage), [] as [PathBuf; 0], "{context}");
+    };
+    each_call(&died, &crashes[..1], export, check, done);
 }
