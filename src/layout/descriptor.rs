@@ -315,6 +315,12 @@ impl StoredDescriptor {
         read_file(storage, &self.path, DESCRIPTOR_BYTES)
     }
 
+    /// Whether it is the one with which a table with a descriptor [was created](create_descriptor), and has
+    /// not been altered.
+    pub(crate) fn is_first(&self, storage: &dyn Storage, descriptor: &TableDescriptor) -> Result<bool> {
+        Ok(self.number == 1 && self.read(storage)? == with_tracker(descriptor).to_file())
+    }
+
     /// Returns what distinguishes the table from others of its name; `None` if this is not the descriptor of
     /// the table in a directory.
     pub(crate) fn mark_of(&self, table: &Path) -> Option<&TableMark> {

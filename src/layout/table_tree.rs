@@ -257,10 +257,19 @@ impl TableTree {
     /// Whether something has been written to the table since it was created or cloned: a region has a store
     /// file of its own, or edits.
     pub(crate) fn has_writes(&self) -> Result<bool> {
-        let is_own = |file: &DirEntry| {
+        self.has_files(|file| {
             let name = file.utf8_name().and_then(FileName::parse);
             !matches!(name, Some(FileName::Reference(..) | FileName::Whole(Target::Link { .. })))
-        };
+        })
+    }
+
+    /// Whether the table has no rows: no region has a file of any family, or edits.
+    pub(crate) fn is_empty(&self) -> Result<bool> {
+        self.has_files(|_| true).map(|has_files| !has_files)
+    }
+
+    /// Whether a region has edits, or a file of a family that `is_own` names.
+    fn has_files(&self, is_own: impl Fn(&DirEntry) -> bool) -> Result<bool> {
         for region in self.regions()? {
             let dir = self.dir().join(region);
             let edits = self.tree.files(&*self.storage, &dir.join(RECOVERED_EDITS))?;
@@ -268,7 +277,7 @@ impl TableTree {
                 return Ok(true);
             }
             for family in self.families(&dir)? {
-                if self.files(&dir.join(family))?.iter().any(is_own) {
+                if self.files(&dir.join(family))?.iter().any(&is_own) {
                     return Ok(true);
                 }
             }

@@ -8,7 +8,7 @@ use crate::layout::durable::check_renames;
 use crate::layout::{EmptyTable, LogTree, RegionLocks, StoredDescriptor, TableTree};
 use crate::locator::{check_region_chain, serving};
 use crate::region::RegionOptions;
-use crate::schema::{Family, RegionInfo, TableName};
+use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use std::path::Path;
 
 /// The namespace of HBase's own tables.
@@ -132,15 +132,42 @@ impl Table {
         change.finish()
     }
 
-    /// Removes a table that was just created or cloned, unless another process has written to it meanwhile.
+    /// Removes a table that was just created or cloned, unless another process has written to it meanwhile,
+    /// or the catalog has it: that process may have taken it for its own, see
+    /// [`is_created`](Self::is_created).
     pub(super) fn undo_creation(root: &Path, name: &str, options: &RegionOptions) -> Result<()> {
         let change = TableChange::begin(root, name, options)?;
         let locks = change.lock_regions()?;
-        if change.tree.has_writes()? {
-            return Ok(());
+        let catalog = TableCatalog::open(root, options)?;
+        let is_known = catalog.as_ref().map_or(Ok(false), |catalog| catalog.has_table(&change.table))?;
+        if is_known || change.tree.has_writes()? {
+            return catalog.map_or(Ok(()), TableCatalog::close);
         }
+        // The catalog is locked until no other process finds the table.
         change.move_away(&locks)?;
+        catalog.map_or(Ok(()), TableCatalog::close)?;
         change.finish()
+    }
+
+    /// Whether a table that the catalog does not have is as a creation with this descriptor and these regions
+    /// makes it, but for their ids: a process has died, or has failed, between the two steps.
+    pub(super) fn is_created(
+        root: &Path,
+        descriptor: &TableDescriptor,
+        regions: &[RegionInfo],
+        options: &RegionOptions,
+    ) -> Result<bool> {
+        let change = TableChange::begin(root, &descriptor.table().to_string(), options)?;
+        let _locks = change.lock_regions()?;
+        if !change.tree.is_empty()?
+            || !change.descriptor()?.is_first(&**options.file_storage(), descriptor)?
+        {
+            return Ok(false);
+        }
+        let mut found = regions_on_disk(root, &change.table, options)?;
+        found.sort_by(|a, b| a.start_key().cmp(b.start_key()));
+        let is_as = |(found, asked): (&RegionInfo, &RegionInfo)| *found == asked.with_id(found.region_id());
+        Ok(found.len() == regions.len() && found.iter().zip(regions).all(is_as))
     }
 }
 

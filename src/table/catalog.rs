@@ -29,11 +29,12 @@ pub(super) struct TableCatalog(MetaRegion);
 /// # Errors
 ///
 /// As `create`; if the catalog cannot be changed. If the table exists, and the catalog does not have it, as
-/// after a crash, it is added.
+/// after a crash, it is added; this is no error if `is_created` says that `create` has nothing else to do.
 pub(super) fn create_in_catalog(
     root: &Path,
     table: &TableName,
     options: &RegionOptions,
+    is_created: impl FnOnce() -> Result<bool>,
     create: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     // Opened first, so that nothing is created if another process has it open.
@@ -41,10 +42,13 @@ pub(super) fn create_in_catalog(
     let Some(catalog) = catalog else { return create() };
     let created = create();
     if let Err(error) = created {
-        if error.is_already_exists() && !catalog.has_table(table)? {
-            catalog.follow_directories(root, table, options)?;
+        if !error.is_already_exists() || catalog.has_table(table)? {
+            return Err(error);
         }
-        return Err(error);
+        // No other process creates it now: the catalog is locked. What cannot be seen is another table.
+        let is_created = is_created().unwrap_or(false);
+        catalog.follow_directories(root, table, options)?;
+        return if is_created { Ok(()) } else { Err(error) };
     }
     catalog.follow_directories(root, table, options).inspect_err(|_| {
         // If this fails, too, or others have written to the table, it stays, and the next creation adds it to

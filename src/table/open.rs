@@ -28,7 +28,9 @@ impl Table {
     /// The table becomes visible only when it is complete, even if a step fails or the process dies meanwhile
     /// (HBase: `CreateTableProcedure`). If the root directory has `hbase:meta`, the table is then added to
     /// it, and removed again if that fails. If the process dies in between, or the storage has no renames, a
-    /// repeated call adds it, and fails as the table exists.
+    /// repeated call adds it. The call succeeds if the table is the one that it was to create: the same
+    /// settings and split keys, no rows, and no process has it open; but fails, as the table exists, in a
+    /// storage without renames.
     ///
     /// # Errors
     ///
@@ -108,7 +110,8 @@ impl Table {
         let regions = bounds.windows(2).map(region).collect::<Result<Vec<_>>>()?;
         check_stores(&descriptor)?;
         Self::finish_deletion(root, name, &options)?;
-        create_in_catalog(root, &table, &options, || {
+        let is_created = || Self::is_created(root, &descriptor, &regions, &options);
+        create_in_catalog(root, &table, &options, is_created, || {
             create_table(options.file_storage(), root, &descriptor, &regions).map(drop)
         })?;
         Self::open_with(root, name, options.writable(true))

@@ -50,7 +50,11 @@ impl Table {
             let regions = snapshot.regions().map(|(_, region)| region.info.in_table(&table).encoded_name());
             refuse_edits_of(root, &table, &regions.collect(), &options)?;
         }
-        create_in_catalog(root, &table, &options, || snapshot.clone_table(storage, &table, options.now()))?;
+        // A table that is there is not compared with the snapshot.
+        let is_created = || Ok(false);
+        create_in_catalog(root, &table, &options, is_created, || {
+            snapshot.clone_table(storage, &table, options.now())
+        })?;
         Self::open_with(root, new_table, options.writable(true))
     }
 

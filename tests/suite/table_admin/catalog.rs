@@ -263,6 +263,66 @@ fn a_table_is_created_in_the_catalog_or_not_at_all() {
         .fail_at_each_call();
 }
 
+/// A process has made the directory of the table, and died before the catalog had it. A repetition is told
+/// from a creation of a table that is there.
+#[test]
+fn a_creation_that_was_cut_off_is_repeated() {
+    // What is only in the log counts, too.
+    let has_rows = |storage: &FaultyStorage| {
+        let copy = storage.after(Crash::OfTheProcess);
+        let meta = options(&copy).writable(true).open(META).unwrap();
+        let count = meta.view().scan(&Scan::new()).unwrap().count();
+        meta.close().unwrap();
+        count > 0
+    };
+    let is_refused = |storage: &FaultyStorage, families: &[Family], splits: &[&str]| {
+        let made = Table::create_with(ROOT, T, families, splits, options(storage));
+        let error = made.unwrap_err();
+        assert!(error.is_already_exists(), "{error}");
+        assert!(has_rows(storage), "the catalog has the table then");
+    };
+    let families = [Family::new("f"), Family::new("g").max_versions(3)];
+    let mut repeated = 0;
+    for n in 0.. {
+        let died = root_with_catalog();
+        died.die_after(n);
+        let is_over = create(&died).is_ok();
+        let died = died.after(Crash::OfTheProcess);
+        if is_over {
+            break;
+        }
+        if values(&died, T).is_none() || has_rows(&died) {
+            continue;
+        }
+        repeated += 1;
+        let copy = || died.after(Crash::OfTheProcess);
+        let storage = copy();
+        create(&storage).unwrap().close().unwrap();
+        assert_eq!(check(&storage, T, "repeated"), 2);
+        assert_eq!(values(&storage, T), Some(Vec::new()));
+        is_refused(&storage, &families, &["m"]);
+        // Not the same table.
+        is_refused(&copy(), &families[..1], &["m"]);
+        is_refused(&copy(), &[families[0].clone(), Family::new("g")], &["m"]);
+        is_refused(&copy(), &families, &["n"]);
+        is_refused(&copy(), &families, &[]);
+        is_refused(&copy(), &families, &["m", "n"]);
+        // It is in use, or was.
+        let storage = copy();
+        let table = open(&storage, T, true).unwrap();
+        table.put(Put::new("a").cell_at("f", "q", 5, "v")).unwrap();
+        is_refused(&storage, &families, &["m"]);
+        table.close().unwrap();
+        let storage = copy();
+        let table = open(&storage, T, true).unwrap();
+        table.put(Put::new("a").cell_at("f", "q", 5, "v")).unwrap();
+        drop(table);
+        is_refused(&storage, &families, &["m"]);
+        assert_eq!(values(&storage, T).unwrap(), ["a/f:q/5=v"]);
+    }
+    assert!(repeated > 2, "{repeated}");
+}
+
 fn root_with_table() -> FaultyStorage {
     let storage = root_with_catalog();
     let table = create(&storage).unwrap();
