@@ -3,7 +3,7 @@
 //! The master answers most requests with the number of a procedure, which it executes then, through failures
 //! of servers and of its own. Requests have nonces, so that one that is sent again starts no second one.
 
-use crate::client::{Client, ClientCore, is_system};
+use crate::client::{Client, ClientCore};
 use crate::connections::{ADMIN_SERVICE, Call};
 use crate::fault::Fault;
 use crate::proto::admin::{
@@ -315,7 +315,7 @@ impl ClientCore {
     /// If the name is not one of a snapshot, or the table is of HBase itself.
     fn snapshot_request(&self, name: &str, table: Option<&TableName>) -> Result<SnapshotRequest> {
         SnapshotDescription::check_name(name)?;
-        if let Some(table) = table.filter(|table| is_system(table)) {
+        if let Some(table) = table.filter(|table| table.is_system()) {
             return Err(Error::invalid_argument(format!(
                 "snapshots of {table} are not allowed: it is HBase's"
             )));

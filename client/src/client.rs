@@ -62,7 +62,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// Returns the attempts of an operation on a table.
     pub(crate) fn retries_of(&self, table: &TableName) -> RetryPolicy {
-        match self.meta_operation.filter(|_| is_system(table)) {
+        match self.meta_operation.filter(|_| table.is_system()) {
             Some(time) => self.retries.operation_timeout(time),
             None => self.retries,
         }
@@ -70,24 +70,19 @@ impl Settings {
 
     /// Returns the time of a call that reads, or opens a scanner.
     pub(crate) fn read_timeout_of(&self, table: &TableName) -> Duration {
-        let of_system = self.meta_read.filter(|_| is_system(table));
+        let of_system = self.meta_read.filter(|_| table.is_system());
         of_system.or(self.read_timeout).unwrap_or(self.rpc_timeout)
     }
 
     /// Returns the time of a call that reads on in a scan.
     pub(crate) fn scanner_timeout_of(&self, table: &TableName) -> Duration {
-        self.meta_scanner.filter(|_| is_system(table)).unwrap_or(self.scanner_timeout)
+        self.meta_scanner.filter(|_| table.is_system()).unwrap_or(self.scanner_timeout)
     }
 
     /// Returns the time of the primary copy of a region to open a scanner.
     pub(crate) fn primary_scan_of(&self, table: &TableName) -> Duration {
         if table.is_meta() { self.primary_meta_scan } else { self.primary_scan }
     }
-}
-
-/// Whether a table is of HBase itself (HBase: `TableName.isSystemTable`).
-pub(crate) fn is_system(table: &TableName) -> bool {
-    table.namespace() == "hbase"
 }
 
 impl Client {

@@ -1,7 +1,7 @@
 //! Attempts of an operation: location, connection, pauses (locator.md §10, §11.6; HBase:
 //! `AsyncRpcRetryingCaller`).
 
-use crate::client::{ClientCore, is_system};
+use crate::client::ClientCore;
 use crate::connection::{Answer, Connection};
 use crate::connections::{CLIENT_SERVICE, Call, Connections};
 use crate::fault::Fault;
@@ -72,7 +72,7 @@ pub(crate) const HIGH: u32 = 200;
 
 /// Requests of system tables have a queue of their own.
 pub(crate) fn priority(table: &TableName) -> Option<u32> {
-    is_system(table).then_some(HIGH)
+    table.is_system().then_some(HIGH)
 }
 
 /// The attempts of one operation.

@@ -98,13 +98,19 @@ impl TableName {
     /// Whether this is the catalog, whose rows have an order of their own.
     #[must_use]
     pub fn is_meta(&self) -> bool {
-        self.namespace == "hbase" && self.qualifier == "meta"
+        self.is_system() && self.qualifier == "meta"
+    }
+
+    /// Whether this is a table of HBase itself, such as `hbase:acl` (HBase: `TableName.isSystemTable`).
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.namespace == "hbase"
     }
 
     /// Whether a master makes the table when it first starts (HBase 2: `TableNamespaceManager`). If there is
     /// one without its rows, no master starts.
     pub(crate) fn is_made_by_master(&self) -> bool {
-        self.is_meta() || self.namespace == "hbase" && self.qualifier == "namespace"
+        self.is_meta() || self.is_system() && self.qualifier == "namespace"
     }
 }
 

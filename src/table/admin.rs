@@ -11,9 +11,6 @@ use crate::region::RegionOptions;
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use std::path::Path;
 
-/// The namespace of HBase's own tables.
-const SYSTEM: &str = "hbase";
-
 /// A table that is being changed as a whole. Holds the lock of the root.
 pub(super) struct TableChange<'o> {
     pub(super) table: TableName,
@@ -44,9 +41,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// If the table does not exist ([`TableNotFound`](ErrorKind::TableNotFound)), is one of HBase's own
-    /// (`hbase:…`), or has MOB files ([`Unsupported`](ErrorKind::Unsupported)); if a region of it is open for
-    /// writing, or a table of the root is being changed or recovered elsewhere
+    /// If the table does not exist ([`TableNotFound`](ErrorKind::TableNotFound)), is `hbase:meta` or
+    /// `hbase:namespace`, which a cluster makes, or has MOB files ([`Unsupported`](ErrorKind::Unsupported));
+    /// if a region of it is open for writing, or a table of the root is being changed or recovered elsewhere
     /// ([`Locked`](ErrorKind::Locked)); if a directory, or a store file, is a symbolic link; if an I/O
     /// operation fails.
     pub fn delete_table(root: impl AsRef<Path>, name: &str, options: &RegionOptions) -> Result<()> {
@@ -176,8 +173,8 @@ impl<'o> TableChange<'o> {
     pub(super) fn begin(root: &'o Path, name: &str, options: &'o RegionOptions) -> Result<Self> {
         Error::if_no_clock("a change of a table")?;
         let table = TableName::parse(name)?;
-        if table.namespace() == SYSTEM {
-            return Err(Error::invalid_argument(format!("{table} is a table of HBase's own")));
+        if table.is_made_by_master() {
+            return Err(Error::invalid_argument(format!("{table} cannot be changed: a cluster makes it")));
         }
         let storage = options.file_storage();
         check_renames(&**storage, root, "a deletion, truncation or alteration of a table")?;

@@ -223,13 +223,14 @@ fn tables_that_cannot_be_changed_are_left_alone() {
     };
     refuse(ErrorKind::TableNotFound, "none");
     refuse(ErrorKind::InvalidArgument, "hbase:meta");
+    refuse(ErrorKind::InvalidArgument, "hbase:namespace");
     let families = [Family::new("info")];
     // No master of HBase 2 would start with an empty `hbase:namespace`.
     for name in ["hbase:meta", "hbase:namespace"] {
         let made = Table::create_with(ROOT, name, &families, &[""; 0], options(&storage));
         assert_eq!(made.unwrap_err().kind(), ErrorKind::InvalidArgument, "{name}");
     }
-    refuse(ErrorKind::InvalidArgument, "hbase:acl");
+    refuse(ErrorKind::TableNotFound, "hbase:acl");
     refuse(ErrorKind::InvalidArgument, "../t");
     let table = open(&storage, T, true).unwrap();
     table.put(Put::new("n").cell_at("f", "q", 5, "old")).unwrap(); // opens the second region
@@ -242,6 +243,34 @@ fn tables_that_cannot_be_changed_are_left_alone() {
     storage.create_dir_all(&mob).unwrap();
     assert_eq!(Table::delete_table(ROOT, T, &options(&storage)).unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(values(&storage, T), Some(old_values()));
+}
+
+/// As in HBase, only the tables that a master makes are special; snapshots are of users' tables.
+#[test]
+fn tables_of_hbase_are_changed_like_others() {
+    let storage = root();
+    for name in ["hbase:acl", "hbase:labels", "hbase:quota"] {
+        let options = || options(&storage);
+        let table = Table::create_with(ROOT, name, &[Family::new("l")], &[""; 0], options()).unwrap();
+        table.put(Put::new("t").cell_at("l", "user", 5, "RW")).unwrap();
+        let refused = table.snapshot("s").unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
+        table.close().unwrap();
+        let before = values(&storage, name);
+        assert_eq!(before.as_ref().map(Vec::len), Some(1), "{before:?}");
+        let changes = TableChanges::new().family(Family::new("m"));
+        Table::alter(ROOT, name, &changes, &options()).unwrap();
+        assert_eq!(values(&storage, name), before);
+        let table = open(&storage, name, true).unwrap();
+        table.put(Put::new("t").cell_at("m", "q", 5, "v")).unwrap();
+        table.close().unwrap();
+        assert_eq!(values(&storage, name).unwrap().len(), 2);
+        Table::truncate(ROOT, name, true, &options()).unwrap();
+        assert_eq!(values(&storage, name), Some(Vec::new()));
+        Table::delete_table(ROOT, name, &options()).unwrap();
+        assert_eq!(values(&storage, name), None);
+        assert_eq!(values(&storage, T), Some(old_values()));
+    }
 }
 
 #[test]

@@ -32,6 +32,11 @@ pub(crate) trait Catalog: Debug {
     /// Returns the names of all tables, without HBase's own.
     fn names(&self) -> Result<Vec<TableName>, Failure>;
 
+    /// Returns the names of HBase's own tables. A cluster does not list them (HBase: `Admin.listTableNames`).
+    fn system_names(&self) -> Result<Vec<TableName>, Failure> {
+        Ok(Vec::new())
+    }
+
     /// Whether a table exists.
     fn has(&self, name: &str) -> Result<bool, Failure>;
 

@@ -57,9 +57,6 @@ struct Table {
     is_writable: bool,
 }
 
-/// The namespace of HBase's own tables.
-const SYSTEM: &str = "hbase";
-
 /// Whether a path is that of a lock, or of a probe of an object store.
 fn is_own(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".hregion."))
@@ -132,7 +129,7 @@ impl Files {
         if encoded_name.is_empty() || !encoded_name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Ok(None);
         }
-        for name in self.table_names()? {
+        for name in self.table_names()?.into_iter().filter(|name| !name.is_meta()) {
             if probe::is_dir(&table_dir(root, &name).join(encoded_name))? {
                 return Ok(Some(name));
             }
@@ -245,7 +242,7 @@ impl Files {
         self.options.clone()
     }
 
-    /// Returns the names of all tables, without HBase's own.
+    /// Returns the names of all tables.
     fn table_names(&self) -> Result<Vec<TableName>, CommandError> {
         let root = match &self.place {
             TablePlacement::Only(name, ..) => return Ok(vec![name.clone()]),
@@ -254,9 +251,7 @@ impl Files {
         let mut names = Vec::new();
         for namespace in dirs(&root.join("data"))? {
             for table in dirs(&root.join("data").join(&namespace))? {
-                let name =
-                    TableName::new(namespace.clone(), table).ok().filter(|name| name.namespace() != SYSTEM);
-                if let Some(name) = name
+                if let Ok(name) = TableName::new(namespace.clone(), table)
                     && is_table(&table_dir(root, &name))?
                 {
                     names.push(name);
@@ -282,7 +277,11 @@ impl Catalog for Files {
     }
 
     fn names(&self) -> Result<Vec<TableName>, Failure> {
-        Ok(self.table_names()?)
+        Ok(self.table_names()?.into_iter().filter(|name| !name.is_system()).collect())
+    }
+
+    fn system_names(&self) -> Result<Vec<TableName>, Failure> {
+        Ok(self.table_names()?.into_iter().filter(TableName::is_system).collect())
     }
 
     fn has(&self, name: &str) -> Result<bool, Failure> {
@@ -483,7 +482,7 @@ impl Catalog for Files {
     }
 
     fn archive_parents(&mut self) -> Result<(), Failure> {
-        for name in self.table_names()? {
+        for name in self.table_names()?.into_iter().filter(|name| !name.is_meta()) {
             self.interrupt.check()?;
             self.replace_regions(&name.to_string(), |table| Ok(table.archive_parents().map(drop)?))?;
         }
@@ -524,7 +523,7 @@ impl Catalog for Files {
     }
 
     fn status(&self) -> Result<Status, Failure> {
-        let tables = self.table_names()?.len();
+        let tables = self.names()?.len();
         let (open, writable) = self.open_regions();
         Ok(Status::Files { place: self.place.name(), tables, open, writable })
     }

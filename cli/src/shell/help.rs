@@ -107,7 +107,11 @@ const TOPICS: &[Topic] = &[
     topic("incr", "incr 't', 'row', 'f:q'\nincr 't', 'row', 'f:q', 10", "adds to a counter"),
     topic("is_disabled", "is_disabled 't'", "shows whether this shell has disabled a table"),
     topic("is_enabled", "is_enabled 't'", "shows whether this shell has not disabled a table"),
-    topic("list", "list\nlist 'us.*'", "shows the tables"),
+    topic(
+        "list",
+        "list\nlist 'us.*'\nlist 'hbase:.*'",
+        "shows the tables; HBase's own, if they are asked for",
+    ),
     topic("list_regions", "list_regions 't'", "shows the regions of a table"),
     topic("list_snapshots", "list_snapshots", "shows the snapshots"),
     topic("locate_region", "locate_region 't', 'row'", "shows the region that has a row"),

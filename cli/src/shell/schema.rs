@@ -317,13 +317,17 @@ pub(super) fn describe(
     Ok(())
 }
 
-/// Executes `list`, or `list 'us.*'`: the tables with a name, or with names that start with a prefix.
+/// Executes `list`, or `list 'us.*'`: the tables with a name, or with names that start with a prefix. HBase's
+/// own tables must be asked for: `list 'hbase:.*'`.
 pub(super) fn list(catalog: &dyn Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let pattern = values.next();
     values.end()?;
     let mut names = catalog.names()?;
     if let Some(pattern) = pattern {
         let text = pattern.text("the name of a table")?;
+        if text.starts_with("hbase:") {
+            names = catalog.system_names()?;
+        }
         let wanted = wanted(&text)
             .ok_or_else(|| Stop::At(pattern.at, "expected a name, or a prefix and .*".into()))?;
         let is_wanted = |name: &str| match wanted {

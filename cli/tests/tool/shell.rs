@@ -983,6 +983,28 @@ snapshot 't1', 's2'
     }
 }
 
+/// `list` shows HBase's own tables if they are asked for; all but those that a master makes can be changed.
+#[test]
+fn tables_of_hbase_are_changed_like_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    done(&root, "create 't', 'f'; create 'hbase:acl', 'l'; create 'hbase:quota', 'q'");
+    done(&root, "put 'hbase:acl', 't', 'l:user', 'RW'");
+    assert_eq!(done(&root, "list"), "TABLE\nt\n1 row(s)\n=> [\"t\"]\n");
+    let listed = "TABLE\nhbase:acl\nhbase:quota\n2 row(s)\n=> [\"hbase:acl\", \"hbase:quota\"]\n";
+    assert_eq!(done(&root, "list 'hbase:.*'"), listed);
+    assert_eq!(done(&root, "list 'hbase:acl'"), "TABLE\nhbase:acl\n1 row(s)\n=> [\"hbase:acl\"]\n");
+    assert_eq!(done(&root, "list 'h.*'"), "TABLE\n0 row(s)\n=> []\n");
+    let altered = done(&root, "alter 'hbase:acl', 'm'\ndescribe 'hbase:acl'\ncount 'hbase:acl'");
+    assert!(altered.contains("NAME => 'm'") && altered.ends_with("1 row(s)\n=> 1\n"), "{altered}");
+    done(&root, "disable 'hbase:acl'; drop 'hbase:acl'");
+    assert_eq!(done(&root, "exists 'hbase:acl'"), "Table hbase:acl does not exist\n=> false\n");
+    for command in ["create 'hbase:namespace', 'f'", "snapshot 'hbase:quota', 's'", "truncate 'hbase:meta'"] {
+        let (exit, message) = failed(&root, command);
+        assert!([2, 4].contains(&exit) && message.contains("hbase:"), "{command}: {exit} {message}");
+    }
+}
+
 #[test]
 fn a_directory_without_descriptor_and_regions_is_no_table() {
     let dir = tempfile::tempdir().unwrap();

@@ -38,7 +38,7 @@ impl Table {
     ///
     /// If there is a snapshot of this name, with [`std::io::ErrorKind::AlreadyExists`]; if the name is not
     /// valid; if the table is open for reading only, is [closed](crate::ErrorKind::Closed), or has no region;
-    /// if it is not below a root directory, or is `hbase:meta`
+    /// if it is not below a root directory, or is one of the namespace `hbase`
     /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if the root is [locked](crate::ErrorKind::Locked) by
     /// another change of its snapshots, or a recovery; if a snapshot of this name was deleted in a storage
     /// without renames ([`Unsupported`](crate::ErrorKind::Unsupported)), see
@@ -50,8 +50,11 @@ impl Table {
         if !options.is_writable() {
             return Err(Error::invalid_argument("a snapshot needs a table that is open for writing"));
         }
-        if table.is_meta() {
-            return Err(Error::not_supported("a snapshot of hbase:meta is not supported"));
+        if table.is_system() {
+            // HBase would not delete it (`ClientSnapshotDescriptionUtils.assertSnapshotRequestIsValid`).
+            return Err(Error::not_supported(format!(
+                "a snapshot of {table} is not supported: it is HBase's"
+            )));
         }
         // No region is split or merged meanwhile.
         let _changing = self.0.change("take a snapshot of its table")?;
