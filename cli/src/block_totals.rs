@@ -24,12 +24,7 @@ pub(crate) struct BlockTotals {
 }
 
 impl BlockTotals {
-    /// Begins another file.
-    pub(crate) fn begin_file(&mut self) {
-        self.before = None;
-    }
-
-    /// Adds the next block.
+    /// Adds the next block of a file.
     pub(crate) fn add(&mut self, block_type: BlockType, bytes: u64, uncompressed: u64) {
         let known = self.types.iter().position(|total| total.block_type == block_type);
         let at = known.unwrap_or_else(|| {
@@ -44,6 +39,21 @@ impl BlockTotals {
         total.runs += u64::from(self.before.replace(block_type) != Some(block_type));
     }
 
+    /// Adds the blocks of other files.
+    pub(crate) fn add_all(&mut self, others: &Self) {
+        for other in &others.types {
+            match self.types.iter_mut().find(|total| total.block_type == other.block_type) {
+                Some(total) => {
+                    total.blocks += other.blocks;
+                    total.bytes = total.bytes.saturating_add(other.bytes);
+                    total.uncompressed = total.uncompressed.saturating_add(other.uncompressed);
+                    total.runs += other.runs;
+                }
+                None => self.types.push(*other),
+            }
+        }
+    }
+
     pub(crate) fn types(&self) -> &[TypeTotal] {
         &self.types
     }
@@ -52,6 +62,31 @@ impl BlockTotals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_added() {
+        let files = [
+            &[BlockType::Data, BlockType::Data, BlockType::LeafIndex, BlockType::Data][..],
+            &[BlockType::Data, BlockType::BloomChunk],
+        ];
+        let mut sum = BlockTotals::default();
+        for (bytes, types) in (1..).zip(files) {
+            let mut file = BlockTotals::default();
+            types.iter().for_each(|block_type| file.add(*block_type, bytes, 10 * bytes));
+            sum.add_all(&file);
+        }
+        let shown: Vec<_> = sum
+            .types()
+            .iter()
+            .map(|total| (total.block_type, total.blocks, total.bytes, total.uncompressed, total.runs))
+            .collect();
+        let expected = [
+            (BlockType::Data, 4, 5, 50, 3),
+            (BlockType::LeafIndex, 1, 1, 10, 1),
+            (BlockType::BloomChunk, 1, 2, 20, 1),
+        ];
+        assert_eq!(shown, expected);
+    }
 
     #[test]
     fn sums_of_files_that_lie_do_not_overflow() {

@@ -13,21 +13,21 @@ use std::io::Write as _;
 #[derive(Debug, Default)]
 pub(crate) struct BlockUsage(BTreeMap<[Option<String>; 2], BlockTotals>);
 
+/// Reads the headers of the blocks of a file.
+pub(crate) fn blocks_of(file: &HFile) -> hregion::Result<BlockTotals> {
+    let mut totals = BlockTotals::default();
+    for header in file.block_headers() {
+        let (_, header) = header?;
+        let uncompressed = header.uncompressed_size_without_header().into();
+        totals.add(header.block_type(), header.total_size() as u64, uncompressed);
+    }
+    Ok(totals)
+}
+
 impl BlockUsage {
-    /// Adds the blocks of a file. Reads their headers.
-    pub(crate) fn add(
-        &mut self,
-        [table, _, family]: [Option<String>; 3],
-        file: &HFile,
-    ) -> Result<(), Failure> {
-        let totals = self.0.entry([table, family]).or_default();
-        totals.begin_file();
-        for header in file.block_headers() {
-            let (_, header) = header?;
-            let uncompressed = header.uncompressed_size_without_header().into();
-            totals.add(header.block_type(), header.total_size() as u64, uncompressed);
-        }
-        Ok(())
+    /// Adds the blocks of a file.
+    pub(crate) fn add(&mut self, [table, _, family]: [Option<String>; 3], blocks: &BlockTotals) {
+        self.0.entry([table, family]).or_default().add_all(blocks);
     }
 
     /// Prints the types of blocks of each family.

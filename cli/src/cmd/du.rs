@@ -2,9 +2,10 @@
 
 use crate::args::FileArgs;
 use crate::balance;
-use crate::block_usage::BlockUsage;
+use crate::block_totals::BlockTotals;
+use crate::block_usage::{BlockUsage, blocks_of};
 use crate::failure::{CommandError, Exit, Failure};
-use crate::meanwhile::{ATTEMPTS, read_listed};
+use crate::meanwhile::ATTEMPTS;
 use crate::output::Output;
 use crate::places;
 use crate::probe::{self, len_of};
@@ -90,6 +91,8 @@ struct StoreFile {
     rows: Option<(Vec<u8>, Vec<u8>)>,
     /// The number of other files of the family that have rows between these.
     overlap: Option<usize>,
+    /// The blocks, if they are asked for.
+    blocks: Option<BlockTotals>,
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
@@ -100,18 +103,15 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let (mut blocks, mut samples) = (BlockUsage::default(), Samples::default());
     for target in &with_mob_dirs(&args.targets)? {
-        let Found { mut files, failure } = find(target, &storage, &options)?;
+        let Found { mut files, failure } = find(target, &storage, &options, args.blocks)?;
         // The directories that the current file is in, from the target down, with what they have so far.
         let mut open: Vec<(PathBuf, Usage)> = Vec::new();
         for family in files.chunk_by_mut(|a, b| a.path.parent() == b.path.parent()) {
             let depth = set_overlaps(family);
-            if args.blocks {
-                for file in family.iter().filter(|file| file.usage.cells.is_some()) {
-                    let add = |path: &Path| blocks.add(file.names.clone(), &options.open(path)?);
-                    unless_gone(&file.path, read_listed(&file.path, add))?;
-                }
-            }
             for file in &*family {
+                if let Some(of_file) = &file.blocks {
+                    blocks.add(file.names.clone(), of_file);
+                }
                 if args.what_if && file.usage.cells > Some(0) {
                     samples.add(file.names.clone(), &file.path, file.usage.bytes);
                 }
@@ -169,9 +169,15 @@ struct Found {
     failure: Option<Failure>,
 }
 
-/// Opens the store files of a target. Lists them again while another process renames, archives or removes
-/// some of them: there may be others in their place.
-fn find(target: &Path, storage: &Arc<dyn Storage>, options: &HFileOptions) -> Result<Found, Failure> {
+/// Opens the store files of a target, each once; `blocks` says whether the headers of the blocks are read,
+/// too. Lists the files again while another process renames, archives or removes some of them: there may be
+/// others in their place.
+fn find(
+    target: &Path,
+    storage: &Arc<dyn Storage>,
+    options: &HFileOptions,
+    blocks: bool,
+) -> Result<Found, Failure> {
     let mut known: HashMap<PathBuf, StoreFile> = HashMap::new();
     let mut attempts = 0;
     loop {
@@ -181,7 +187,7 @@ fn find(target: &Path, storage: &Arc<dyn Storage>, options: &HFileOptions) -> Re
         for (path, kind) in listed {
             let opened = match known.remove(&path) {
                 Some(file) => Ok(Some(file)),
-                None => unless_gone(&path, StoreFile::open(&path, kind, options)),
+                None => unless_gone(&path, StoreFile::open(&path, kind, options, blocks)),
             };
             match opened {
                 Ok(Some(file)) => files.push(file),
@@ -283,11 +289,19 @@ fn begins_as_store_file_name(path: &Path) -> bool {
 
 impl StoreFile {
     /// Opens a file.
-    fn open(path: &Path, kind: FileKind, options: &HFileOptions) -> Result<Self, Failure> {
+    fn open(path: &Path, kind: FileKind, options: &HFileOptions, blocks: bool) -> Result<Self, Failure> {
         let (bytes, names) = (len_of(path)?, file_names(path)?);
         let usage = Usage { bytes, ..Usage::default() };
-        let (encoding, compression, rows, overlap) = (None, None, None, None);
-        let mut this = Self { path: path.to_owned(), names, usage, encoding, compression, rows, overlap };
+        let mut this = Self {
+            path: path.to_owned(),
+            names,
+            usage,
+            encoding: None,
+            compression: None,
+            rows: None,
+            overlap: None,
+            blocks: None,
+        };
         if matches!(kind, FileKind::Reference | FileKind::Link) || bytes == 0 {
             return Ok(this);
         }
@@ -305,6 +319,7 @@ impl StoreFile {
         this.compression = Some(file.codec().name());
         let keys = file.first_key().zip(file.last_key()).filter(|_| has_cells);
         this.rows = keys.map(|(first, last)| (first.row().to_vec(), last.row().to_vec()));
+        this.blocks = blocks.then(|| blocks_of(&file)).transpose()?;
         Ok(this)
     }
 }
