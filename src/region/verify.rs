@@ -383,17 +383,23 @@ impl RegionOptions {
             opened = open_files(&self.files, &files);
         }
         let are_whole = opened.is_ok();
-        if !are_whole && !unsound.is_empty() {
-            // The fault has been reported for one of the files. Those without a fault are looked at.
-            files.retain(|file| !unsound.contains(&file.path));
+        if !are_whole {
+            // Those that can be opened are looked at. The fault of one that is not sound has been reported.
+            files.retain(|file| match open_files(&self.files, slice::from_ref(file)) {
+                Ok(_) => true,
+                Err(error) => {
+                    faults.extend((!unsound.contains(&file.path)).then_some(error));
+                    false
+                }
+            });
             opened = open_files(&self.files, &files);
         }
         match opened {
             Ok(opened) => {
                 if are_whole {
                     faults.extend(opened.warnings);
-                    faults.extend(opened.files.iter().filter_map(|file| misplaced(file, dir.info(), family)));
                 }
+                faults.extend(opened.files.iter().filter_map(|file| misplaced(file, dir.info(), family)));
                 let sound = opened.files.iter().filter(|file| !unsound.contains(file.path()));
                 self.verify_references(sound, (dir, family), faults)
             }

@@ -253,8 +253,20 @@ fn verify_finds_files_in_the_wrong_place() {
             [&json!(file(0, "f").to_str().unwrap()), &json!(message)]
         );
     }
-    fs::write(file(0, "f"), bytes).unwrap();
+    fs::write(file(0, "f"), &bytes).unwrap();
     assert_eq!(faults().len(), 0);
+    // A file of the family that cannot be opened hides none that is in the wrong place.
+    let damaged = file(0, "f");
+    fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
+    let misplaced = damaged.with_file_name("0123456789abcdef0123456789abcdef");
+    fs::copy(file(1, "f"), &misplaced).unwrap();
+    let found = faults();
+    let of = |path: &Path| {
+        let of_path = found.iter().filter(|fault| fault["path"] == json!(path.to_str().unwrap()));
+        of_path.map(|fault| fault["message"].as_str().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!((of(&misplaced), found.len()), (vec!["rows outside of the region"], 2), "{found:?}");
+    assert_eq!(of(&damaged).len(), 1, "{found:?}");
 }
 
 fn files_below(dir: &Path) -> Vec<PathBuf> {
