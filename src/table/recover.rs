@@ -105,7 +105,7 @@ impl Table {
         let recovery = Recovery::new(root.as_ref(), &options);
         let _lock = recovery.tree.lock(recovery.storage())?;
         recovery.end_logs()?;
-        let survey = recovery.survey()?;
+        let survey = recovery.survey(recovery.tree.logs(recovery.storage())?)?;
         let dirs =
             || survey.regions.iter().filter_map(|(key, found)| Some((key, found, found.dir.as_ref()?)));
         for (_, _, dir) in dirs().filter(|(_, found, _)| found.outcome == RegionOutcome::Replayed) {
@@ -138,8 +138,9 @@ impl Table {
     pub fn plan_recovery(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         let options = options.create_if_missing(false).alter(false).writable(false);
         let recovery = Recovery::new(root.as_ref(), &options);
-        recovery.refuse_unclosed(&recovery.tree.logs(recovery.storage())?)?;
-        let mut survey = recovery.survey()?;
+        let logs = recovery.tree.logs(recovery.storage())?;
+        recovery.refuse_unclosed(&logs)?;
+        let mut survey = recovery.survey(logs)?;
         let mut unreplayed = BTreeMap::new();
         for (key, found) in &mut survey.regions {
             if let Some(dir) = found.dir.as_ref().filter(|_| found.outcome == RegionOutcome::Replayed) {
@@ -294,15 +295,15 @@ impl<'o> Recovery<'o> {
         WalReader::refuse_unclosed(self.storage(), paths, self.options.limits_of_files())
     }
 
-    /// Reads all logs, and finds the regions in them and those with recovered edits.
+    /// Reads all logs, given those of the root, and finds the regions in them and those with recovered edits.
     ///
     /// # Errors
     ///
     /// If a log is unreadable or damaged; if one that has a trailer, or is not the newest of its server, is
     /// torn, unless that is accepted: its server closed it, so acknowledged writes may be missing.
-    fn survey(&self) -> Result<Survey> {
+    fn survey(&self, logs: Vec<ServerLog>) -> Result<Survey> {
         let mut survey = Survey { regions: BTreeMap::new(), logs: Vec::new(), torn: Vec::new() };
-        for log in self.tree.logs(self.storage())? {
+        for log in logs {
             let mut names = BTreeSet::new();
             let end = self.each_entry(&log.path, |key, entry| {
                 let replayed = &mut survey.regions.entry(key.clone()).or_insert_with(Found::gone).replayed;
