@@ -6,8 +6,8 @@ use crate::location::Location;
 use crate::options::RemoteOptions;
 use std::collections::BTreeSet;
 use std::env::{self, VarError};
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::path::{Component, Path, PathBuf};
+use std::{fmt, fs, io};
 
 /// The setting that says which name nodes of a name service are asked, before the name of that.
 const PROVIDER: &str = "dfs.client.failover.proxy.provider.";
@@ -57,16 +57,86 @@ fn settings_with(
     Ok(settings)
 }
 
-/// Returns the text of a file of settings, which need not exist. The client also passes over one in a
+/// The maximum length of a file of settings with its entities.
+const MAX_TEXT: usize = 32 << 20;
+
+/// Returns the text of a file of settings, which need not exist, with those of the files that are entities of
+/// it. The client does not read what is included otherwise (`xi:include`). It also passes over a file in a
 /// directory that it may not search.
 fn text_of(path: &Path) -> io::Result<String> {
     match fs::read_to_string(path) {
+        Ok(text) if text.contains(ENTITY) => with_entities(path, text),
         Ok(text) => Ok(text),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(String::new())
         }
         Err(error) => Err(io::Error::other(format!("cannot read {}: {error}", path.display()))),
     }
+}
+
+/// What the declaration of an entity begins with.
+const ENTITY: &str = "<!ENTITY";
+
+/// Puts the texts of entities in their places. Those in files are at paths below the directory of the file
+/// with the declaration; the client takes no others.
+fn with_entities(path: &Path, mut text: String) -> io::Result<String> {
+    let fault = |path: &Path, error: &dyn fmt::Display| {
+        io::Error::other(format!("cannot read {}: {error}", path.display()))
+    };
+    let real = path.canonicalize().map_err(|error| fault(path, &error))?;
+    let dir = real.parent().unwrap_or(Path::new(""));
+    let mut entities = Vec::new();
+    for (name, literals) in text.split(ENTITY).skip(1).filter_map(declaration) {
+        let Some(last) = literals.last() else { continue };
+        let value = match literals.first() {
+            Some(Literal::Value(value)) => (*value).to_owned(),
+            _ => {
+                let (Literal::Value(uri) | Literal::Place(uri)) = *last;
+                let is_below = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+                let file = dir.join(uri);
+                match Path::new(uri).components().all(is_below) && file.exists() {
+                    true => fs::read_to_string(&file).map_err(|error| fault(&file, &error))?,
+                    false => continue,
+                }
+            }
+        };
+        entities.push((format!("&{name};"), value));
+    }
+    // Each may be in others.
+    for _ in 0..entities.len() {
+        for (reference, value) in &entities {
+            let count = text.matches(reference.as_str()).count();
+            if count.saturating_mul(value.len()).saturating_add(text.len()) > MAX_TEXT {
+                return Err(fault(path, &"its entities are too long"));
+            }
+            text = text.replace(reference.as_str(), value);
+        }
+    }
+    Ok(text)
+}
+
+/// A quoted text of a declaration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Literal<'t> {
+    /// What the entity stands for.
+    Value(&'t str),
+    /// The place of a file, or its public name.
+    Place(&'t str),
+}
+
+/// Returns the name of an entity, and the literals of its declaration, which `text` begins with.
+fn declaration(text: &str) -> Option<(&str, Vec<Literal<'_>>)> {
+    let text = text.trim_start();
+    let (name, mut rest) = text.split_once(char::is_whitespace)?;
+    let is_file = ["SYSTEM", "PUBLIC"].iter().any(|word| rest.trim_start().starts_with(word));
+    let mut literals = Vec::new();
+    while let Some(at) = rest.find(['"', '\'', '>']) {
+        let (mark, after) = rest.split_at(at).1.split_at(1);
+        let Some((literal, after)) = after.split_once(mark).filter(|_| mark != ">") else { break };
+        literals.push(if is_file { Literal::Place(literal) } else { Literal::Value(literal) });
+        rest = after;
+    }
+    Some((name, literals))
 }
 
 /// Returns the name that a text begins with.
@@ -110,6 +180,41 @@ mod tests {
         }
         let settings = settings_of("hdfs://ns/a", &options, None);
         assert_eq!((settings.len(), settings[&provider("ns")].as_str()), (3, ACTIVE));
+    }
+
+    /// The client reads files that are entities, and not those that are included otherwise.
+    #[test]
+    fn files_of_entities_are_searched() {
+        let provider = |service: &str| format!("{PROVIDER}{service}");
+        let property =
+            |name: &str| format!("<property><name>{name}</name><value>{OBSERVER}</value></property>");
+        let dir = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| fs::write(dir.path().join(file), text).unwrap();
+        fs::create_dir(dir.path().join("below")).unwrap();
+        write("one.xml", &property(&provider("first")));
+        write("below/two.xml", &property(&provider("&name;")));
+        write("included.xml", &property(&provider("none")));
+        let file = format!(
+            "<?xml version=\"1.0\"?>\n<!DOCTYPE configuration [\n<!ENTITY one SYSTEM \"one.xml\">\n\
+             <!ENTITY two PUBLIC 'p' './below/two.xml' >\n<!ENTITY name 'sec>ond'>\n\
+             <!ENTITY gone SYSTEM 'gone.xml'>\n<!ENTITY up SYSTEM '../up.xml'>\n]>\n\
+             <configuration>&one;&two;<xi:include href=\"included.xml\"/></configuration>"
+        );
+        write("hdfs-site.xml", &file.replace("sec>ond", "second"));
+        let settings = settings_of("hdfs:///a", &RemoteOptions::default(), Some(dir.path()));
+        for service in ["first", "second"] {
+            assert_eq!(settings.get(&provider(service)).map(String::as_str), Some(ACTIVE), "{service}");
+        }
+        assert!(!settings.contains_key(&provider("none")), "{settings:?}");
+        let (name, literals) = declaration(" name 'sec>ond'> 'other'").unwrap();
+        assert_eq!((name, literals), ("name", vec![Literal::Value("sec>ond")]));
+        // Each is ten times the next one.
+        let many = |n: usize| format!("<!ENTITY e{n} '{}'>", format!("&e{};", n + 1).repeat(10));
+        let many: String = (0..10).map(many).collect();
+        write("hdfs-site.xml", &format!("<!DOCTYPE c [{many}<!ENTITY e10 'text'>]><c>&e0;</c>"));
+        let location = Location::parse(Path::new("hdfs://ns/a")).unwrap();
+        let refused = settings_with(&location, &RemoteOptions::default(), Some(dir.path())).unwrap_err();
+        assert!(refused.to_string().contains("too long"), "{refused}");
     }
 
     /// An observer that such a file names would be asked, or none of its settings would be in effect.
