@@ -1,6 +1,7 @@
 //! Errors as Python's exceptions.
 
 use hregion::ErrorKind;
+use hregion::cell::Printable;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
@@ -47,18 +48,18 @@ pub(crate) enum Failure {
 impl Failure {
     /// Something that is not supported.
     pub(crate) fn unsupported(message: impl Into<String>) -> Self {
-        let exception = UnsupportedError::new_err(message.into());
+        let exception = UnsupportedError::new_err(shown(&message.into()));
         Self::Python(with_kind(exception, ErrorKind::Unsupported.name()))
     }
 
     /// A call of the operating system that failed.
     pub(crate) fn io(message: String) -> Self {
-        Self::Python(with_kind(Error::new_err(message), ErrorKind::Io.name()))
+        Self::Python(with_kind(Error::new_err(shown(&message)), ErrorKind::Io.name()))
     }
 
     /// An argument that is not understood.
     pub(crate) fn argument(message: impl Into<String>) -> Self {
-        Self::Python(PyValueError::new_err(message.into()))
+        Self::Python(PyValueError::new_err(shown(&message.into())))
     }
 }
 
@@ -86,19 +87,24 @@ impl From<Failure> for PyErr {
             Failure::Python(error) => error,
             Failure::Hregion(error) | Failure::Arrow(hregion_arrow::Error::Read(error)) => exception(&error),
             Failure::Arrow(error @ hregion_arrow::Error::Mapping(_)) => {
-                PyValueError::new_err(error.to_string())
+                PyValueError::new_err(shown(&error.to_string()))
             }
             Failure::Arrow(error @ hregion_arrow::Error::Value(_)) => {
-                with_kind(ValueMismatchError::new_err(error.to_string()), "ValueMismatch")
+                with_kind(ValueMismatchError::new_err(shown(&error.to_string())), "ValueMismatch")
             }
-            Failure::Arrow(error) => with_kind(Error::new_err(error.to_string()), "Arrow"),
+            Failure::Arrow(error) => with_kind(Error::new_err(shown(&error.to_string())), "Arrow"),
         }
     }
 }
 
+/// Returns a message that a terminal does not obey: it may have text of servers, or names of files.
+fn shown(message: &str) -> String {
+    Printable(message).to_string()
+}
+
 fn exception(error: &hregion::Error) -> PyErr {
     let kind = error.kind();
-    let message = error.to_string();
+    let message = shown(&error.to_string());
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
     let source = source.map(io::Error::kind);
     let exception = match kind {

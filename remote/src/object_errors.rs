@@ -1,6 +1,7 @@
 //! Errors of object stores without what they should not show: no credentials, queries or bodies.
 
 use crate::source::{not_found, replaced};
+use hregion::cell::Printable;
 use object_store::Error;
 #[cfg(feature = "aws")]
 use object_store::client::{HttpError, HttpErrorKind};
@@ -134,14 +135,21 @@ fn clean(text: &str) -> String {
         cleaned = format!("{cleaned} {code}");
     }
     match cleaned.char_indices().nth(MAX_MESSAGE) {
-        Some((end, _)) => format!("{}…", &cleaned[..end]),
-        None => cleaned,
+        Some((end, _)) => format!("{}…", Printable(&cleaned[..end])),
+        None => Printable(&cleaned).to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_are_text() {
+        assert_eq!(clean("500 \u{1b}]0;x\u{7} Error\u{202e}"), "500 \\x1B]0;x\\x07 Error\\xE2\\x80\\xAE");
+        let long = "\u{1b}".repeat(2 * MAX_MESSAGE);
+        assert_eq!(clean(&long), format!("{}…", "\\x1B".repeat(MAX_MESSAGE)));
+    }
 
     #[test]
     fn messages_have_no_credentials() {

@@ -1,6 +1,7 @@
 //! Errors of HDFS as those of the system.
 
 use hdfs_native::HdfsError;
+use hregion::cell::Printable;
 use std::io;
 
 /// Whether the name node has answered: it has not made the change.
@@ -72,7 +73,7 @@ pub(super) fn io_error(error: HdfsError) -> io::Error {
     };
     let text = error.to_string();
     // Exceptions of the name node have stack traces.
-    io::Error::new(kind, text.lines().next().unwrap_or_default().to_owned())
+    io::Error::new(kind, Printable(text.lines().next().unwrap_or_default()).to_string())
 }
 
 fn name_of(class: &str) -> &str {
@@ -97,6 +98,13 @@ fn kind_of_exception(class: &str, text: &str) -> io::ErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_are_text() {
+        let text = "a\u{1b}[31mb\u{202e}c\n\tat a.b.c".to_owned();
+        let shown = io_error(HdfsError::RPCError("java.io.IOException".into(), text)).to_string();
+        assert!(shown.contains("a\\x1B[31mb\\xE2\\x80\\xAEc") && !shown.contains("at a.b.c"), "{shown}");
+    }
 
     #[test]
     fn exceptions_have_kinds() {
