@@ -245,6 +245,33 @@ pub(super) fn create_latest_descriptor(
     removed.and_then(|()| if left.is_empty() { Ok(()) } else { sync_dir(&**storage, &dir) }).or(Ok(()))
 }
 
+/// Returns the greatest number of the descriptors in the directory of a table, complete or not; 0 if there is
+/// none.
+pub(crate) fn last_number(storage: &dyn Storage, owner: &Path) -> Result<u64> {
+    let entries = list_if_exists(storage, &owner.join(TABLE_DESC_DIR))?.unwrap_or_default();
+    let numbers = entries.iter().filter_map(DirEntry::utf8_name).filter_map(descriptor_number);
+    Ok(numbers.map(|(number, _)| number).max().unwrap_or(0))
+}
+
+/// Returns a number for the next descriptor of a table in a storage without renames. One is left out: the
+/// request of a process that alters a table as it opens a region may be carried out late.
+pub(crate) fn number_in_place(storage: &dyn Storage, owner: &Path) -> Result<u64> {
+    let next = number_after(last_number(storage, owner)?, owner)?;
+    number_after(next, owner)
+}
+
+/// Removes the descriptors of a table up to one with a number.
+pub(crate) fn remove_descriptors(storage: &dyn Storage, owner: &Path, up_to: u64) -> Result<()> {
+    let dir = owner.join(TABLE_DESC_DIR);
+    for entry in list_if_exists(storage, &dir)?.unwrap_or_default() {
+        let number = entry.utf8_name().and_then(descriptor_number);
+        if !entry.is_dir && number.is_some_and(|(number, _)| number <= up_to) {
+            unless_not_found(remove(storage, &dir.join(&entry.name)))?;
+        }
+    }
+    unless_not_found(sync_dir(storage, &dir))
+}
+
 /// Returns the number of the descriptor after that with a number; `path` is for the error.
 fn number_after(number: u64, path: &Path) -> Result<u64> {
     let number = number.checked_add(1).filter(|number| *number <= 9_999_999_999);
@@ -357,28 +384,27 @@ impl StoredDescriptor {
     /// If it could not be read again, or changes how the files of an existing family are tracked: they would
     /// not be found any more. If an I/O operation fails.
     pub(crate) fn replace(&self, storage: &Arc<dyn Storage>, new: &TableDescriptor) -> Result<()> {
-        self.check_trackers(new)?;
-        let bytes = new.to_file();
-        check_readable(&bytes)?;
+        let bytes = self.bytes_after(new)?;
         let number = number_after(self.number, &self.path)?;
         write_descriptor(storage, &self.owner, number, self.has_length, &bytes)?;
         // Failures are ignored: the descriptor with the greatest number is used, whether an older one exists
         // or not.
         let removed = unless_not_found(remove(&**storage, &self.path));
-        removed.and_then(|()| self.remove_older(&**storage)).or(Ok(()))
+        // Also those that a process that died has left (HBase:
+        // `FSTableDescriptors.deleteTableDescriptorFiles`).
+        removed.and_then(|()| remove_descriptors(&**storage, &self.owner, self.number)).or(Ok(()))
     }
 
-    /// Removes the descriptors up to this one, also those that a process that died has left (HBase:
-    /// `FSTableDescriptors.deleteTableDescriptorFiles`).
-    fn remove_older(&self, storage: &dyn Storage) -> Result<()> {
-        let dir = self.owner.join(TABLE_DESC_DIR);
-        for entry in list_if_exists(storage, &dir)?.unwrap_or_default() {
-            let number = entry.utf8_name().and_then(descriptor_number);
-            if !entry.is_dir && number.is_some_and(|(number, _)| number <= self.number) {
-                unless_not_found(remove(storage, &dir.join(&entry.name)))?;
-            }
-        }
-        sync_dir(storage, &dir)
+    /// Returns the content of the file of a descriptor that can take the place of this one.
+    ///
+    /// # Errors
+    ///
+    /// As [`replace`](Self::replace).
+    pub(crate) fn bytes_after(&self, new: &TableDescriptor) -> Result<Vec<u8>> {
+        self.check_trackers(new)?;
+        let bytes = new.to_file();
+        check_readable(&bytes)?;
+        Ok(bytes)
     }
 
     /// Fails if another descriptor changes how the files of a family are tracked (HBase:

@@ -38,6 +38,7 @@ mod mob;
 pub(crate) mod reference;
 pub(crate) mod region;
 mod region_change;
+mod replacement;
 mod root;
 mod root_tree;
 mod sealed_text;
@@ -52,7 +53,8 @@ pub(crate) mod tracker;
 pub(crate) use archive_region::{is_archived_region, remove_archived_regions};
 pub(crate) use commit::{CommitError, FamilyChange, StagedFile};
 pub(crate) use descriptor::{
-    SchemaChange, StoredDescriptor, TableMark, read_descriptor, read_descriptor_file, table_of_descriptor,
+    SchemaChange, StoredDescriptor, TableMark, last_number, number_in_place, read_descriptor,
+    read_descriptor_file, remove_descriptors, table_of_descriptor,
 };
 pub(crate) use family::StoreFiles;
 pub use file_kind::FileKind;
@@ -66,10 +68,11 @@ pub(crate) use mob::{
 };
 pub(crate) use reference::{Half, Reference};
 pub(crate) use region::{
-    LOCK, RECOVERED_EDITS, REGION_INFO, RegionDir, check_lock, find_region_info, is_gone, read_region_info,
-    replace_max_seq_id,
+    LOCK, RECOVERED_EDITS, REGION_INFO, RegionDir, check_lock, check_tracked_by_list, find_region_info,
+    is_gone, read_region_info, replace_max_seq_id,
 };
 pub(crate) use region_change::{Changes, NewChild, RegionChange, check_root, create_child, is_change};
+pub(crate) use replacement::{Replacement, ReplacementKind};
 pub(crate) use root::{
     archived_path, full_path, has_descriptor_dir, path_of_region, path_of_root, path_of_table, refuse_region,
 };

@@ -579,10 +579,13 @@ impl RegionDir {
     /// Fails if the directory does not exist: another process has archived or removed the region since it was
     /// opened.
     fn check_exists(&self) -> Result<()> {
-        match list_if_exists(&**self.storage(), &self.path)? {
-            Some(_) => Ok(()),
-            None => Err(is_gone(&self.path)),
-        }
+        let storage = &**self.storage();
+        // Without renames, the directory is emptied file by file, and is no region before that.
+        let is_there = match self.table.root.is_none() || storage.can_rename(&self.path) {
+            true => list_if_exists(storage, &self.path)?.is_some(),
+            false => exists(storage, &self.path.join(REGION_INFO))?,
+        };
+        if is_there { Ok(()) } else { Err(is_gone(&self.path)) }
     }
 
     /// Fails if a file of a family is a reference to a half that does not belong to the region.
@@ -768,7 +771,7 @@ pub(super) fn already_exists(path: &Path) -> Error {
 }
 
 /// Fails if the files of a family are not tracked by a list, by its own configuration or the descriptor.
-pub(super) fn check_tracked_by_list(families: &[Family], descriptor: Option<&TableDescriptor>) -> Result<()> {
+pub(crate) fn check_tracked_by_list(families: &[Family], descriptor: Option<&TableDescriptor>) -> Result<()> {
     for family in families {
         let setting = |key: &'static str| {
             let own = family.configuration.get(key).map(String::as_str);

@@ -48,6 +48,12 @@
 //! There, a table with files, a clone, is created in the same way: by a change without parents, whose
 //! children are all of its regions. Until it is made, no process takes the directory for a table. The file of
 //! one that was undone stays, so that what is left of its children, or appears late, is never a region.
+//!
+//! There, a whole table is changed in the same way, too, by a change whose parents are all of its regions:
+//! see [`Replacement`]. The parents of a deletion or truncation that has been made are no regions, and it is
+//! completed when their files are in the archive. The file of a deletion stays then: a table that is created
+//! under the name gets greater numbers than it says, so that no late request for the old table is one for the
+//! new one.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
@@ -55,6 +61,7 @@ use super::durable::{
     write_file, write_synced,
 };
 use super::region::{REGION_INFO, RegionDir, fill, write_max_seq_id};
+use super::replacement::{Replacement, ReplacementKind};
 use super::sealed_text::{Faults, seal, unseal};
 use super::table_regions::has_writes;
 use super::{FamilyChange, Reference, StagedFile};
@@ -112,13 +119,17 @@ pub(crate) struct Changes {
     pub(crate) over: Vec<RegionChange>,
     /// Those that were undone. What may be left of their children is no region.
     pub(crate) undone: Vec<RegionChange>,
+    /// Those of the whole table that have been made, and may have to be completed.
+    pub(crate) made: Vec<RegionChange>,
 }
 
 impl Changes {
-    /// Returns the encoded names of children that are no regions, after some changes have been made.
+    /// Returns the encoded names of children that are no regions, after some changes have been made, and of
+    /// parents that are none any more.
     pub(crate) fn hidden(&self, made: &[RegionChange]) -> BTreeSet<&str> {
         let unfinished = self.unfinished.iter().filter(|change| !made.contains(change));
-        unfinished.chain(&self.undone).flat_map(RegionChange::children).map(String::as_str).collect()
+        let children = unfinished.chain(&self.undone).flat_map(RegionChange::children);
+        children.chain(self.made.iter().flat_map(RegionChange::removed)).map(String::as_str).collect()
     }
 }
 
@@ -131,6 +142,8 @@ pub(crate) struct RegionChange {
     parents: Vec<String>,
     /// The encoded names of the new regions.
     children: Vec<String>,
+    /// What takes the place of the table, if it is changed as a whole.
+    replacement: Option<Replacement>,
 }
 
 /// A new region with files of its parents.
@@ -152,7 +165,42 @@ impl RegionChange {
         children: impl IntoIterator<Item = String>,
     ) -> Self {
         let (parents, children) = (parents.into_iter().collect(), children.into_iter().collect());
-        Self { table: table.to_owned(), parents, children }
+        Self { table: table.to_owned(), parents, children, replacement: None }
+    }
+
+    /// Returns the change as one of the whole table, of which the parents are all regions.
+    pub(crate) fn of_table(self, replacement: Replacement) -> Self {
+        Self { replacement: Some(replacement), ..self }
+    }
+
+    /// Returns what takes the place of the table; `None` for a split, merge or creation.
+    pub(crate) fn replacement(&self) -> Option<&Replacement> {
+        self.replacement.as_ref()
+    }
+
+    /// Whether the change is of a kind of changes of the whole table.
+    pub(crate) fn is_a(&self, kind: ReplacementKind) -> bool {
+        self.replacement.as_ref().is_some_and(|replacement| replacement.kind == kind)
+    }
+
+    /// Returns the encoded names of regions that are none once the change has been made, as all of their rows
+    /// are gone.
+    pub(crate) fn removed(&self) -> &[String] {
+        let is_emptied = self.is_a(ReplacementKind::Deletion) || self.is_a(ReplacementKind::Truncation);
+        if is_emptied { &self.parents } else { &[] }
+    }
+
+    /// Whether any of the regions that are replaced has a directory among the entries of the table's.
+    pub(super) fn has_parent_dir(&self, entries: &[DirEntry]) -> bool {
+        has_dir_of(&self.parents, entries)
+    }
+
+    /// Writes the descriptor of the change, which has been made. Returns whether it was not there.
+    pub(crate) fn write_descriptor(&self, storage: &Arc<dyn Storage>) -> Result<bool> {
+        match &self.replacement {
+            Some(replacement) => replacement.write_descriptor(storage, &self.table),
+            None => Ok(false),
+        }
     }
 
     /// Returns the encoded names of the regions that are replaced.
@@ -182,16 +230,22 @@ impl RegionChange {
 
     /// Returns the path of the file of the change.
     pub(crate) fn path(&self) -> PathBuf {
-        let first = self.children.first().map_or("", String::as_str);
-        self.table.join(format!("{CHANGE}{first}"))
+        self.table.join(format!("{CHANGE}{}", self.name()))
+    }
+
+    /// Returns what is in the file's name: the first child, or, without children, what the change says.
+    fn name(&self) -> &str {
+        let name = self.replacement.as_ref().map(|replacement| &replacement.name);
+        self.children.first().or(name).map_or("", String::as_str)
     }
 
     fn to_bytes(&self, state: ChangeState) -> Vec<u8> {
         let creation = self.is_creation().then(|| format!("{CREATION}\n"));
+        let replacement = self.replacement.as_ref().map(Replacement::lines);
         let parents = self.parents.iter().map(|name| format!("parent {name}\n"));
         let children = self.children.iter().map(|name| format!("child {name}\n"));
-        let text = creation.into_iter().chain(parents).chain(children).collect::<String>() + state.line();
-        seal(&text)
+        let lines = creation.into_iter().chain(replacement).chain(parents).chain(children);
+        seal(&(lines.collect::<String>() + state.line()))
     }
 
     fn parse(table: &Path, bytes: &[u8]) -> Result<(Self, ChangeState), Corruption> {
@@ -208,6 +262,9 @@ impl RegionChange {
                 state = found;
                 continue;
             }
+            if Replacement::take_line(&mut change.replacement, line) {
+                continue;
+            }
             let names = match line.split_once(' ') {
                 Some(("parent", name)) if is_encoded_name(name) => (&mut change.parents, name),
                 Some(("child", name)) if is_encoded_name(name) => (&mut change.children, name),
@@ -215,7 +272,9 @@ impl RegionChange {
             };
             names.0.push(names.1.to_owned());
         }
-        if change.is_creation() != is_creation || change.children.is_empty() {
+        if let Some(replacement) = &change.replacement {
+            replacement.check(change.parents.len(), change.children.len())?;
+        } else if change.is_creation() != is_creation || change.children.is_empty() {
             return Err(Corruption::Malformed("a change of regions without a parent or a child"));
         }
         Ok((change, state))
@@ -245,7 +304,7 @@ impl RegionChange {
                 read => read?,
             };
             let (change, state) = Self::parse(table, &bytes).map_err(|corruption| corruption.at(&path, 0))?;
-            if change.children.first().is_none_or(|first| first != child) {
+            if change.name() != child {
                 return Err(Corruption::Malformed("a change of other regions").at(&path, 0));
             }
             let has_dir = has_dir_of(&change.parents, entries);
@@ -255,6 +314,7 @@ impl RegionChange {
                     !has_region_of(storage, table, &change.parents)?
                         || has_writes_to(storage, table, &change.children)?
                 }
+                ChangeState::Made if change.replacement.is_some() => false,
                 _ => !has_dir,
             };
             // Its children may have been created since the directory was listed.
@@ -264,6 +324,7 @@ impl RegionChange {
                 ChangeState::Undone => changes.undone.push(change),
                 _ if is_over => changes.over.push(change),
                 ChangeState::Announced => changes.unfinished.push(change),
+                ChangeState::Made if change.replacement.is_some() => changes.made.push(change),
                 ChangeState::Made => {}
             }
         }
@@ -319,7 +380,8 @@ impl RegionChange {
 
     #[cold]
     fn undone_elsewhere(&self) -> Error {
-        let message = format!("another process has undone the split or merge of {}", self.path().display());
+        let what = self.replacement.as_ref().map_or("split or merge", |replacement| replacement.kind.name());
+        let message = format!("another process has undone the {what} of {}", self.path().display());
         Error::locating(ErrorKind::Inconsistent, message)
     }
 
@@ -379,8 +441,10 @@ impl RegionChange {
             },
         };
         if !is_announced {
-            let first = self.children.first().map_or("", String::as_str);
-            return exists(storage, &self.table.join(first).join(REGION_INFO));
+            return match self.children.first() {
+                Some(first) => exists(storage, &self.table.join(first).join(REGION_INFO)),
+                None => Ok(false),
+            };
         }
         self.remove_children(storage)?;
         if can_rename {
@@ -400,12 +464,13 @@ impl RegionChange {
     }
 
     /// Removes what is left of the children of a change that was undone, and its file once no parent is
-    /// among the entries of the table's directory. That of a creation stays.
+    /// among the entries of the table's directory, or there are no children. That of a creation stays.
     pub(crate) fn clean_up(&self, storage: &dyn Storage, entries: &[DirEntry]) -> Result<()> {
         if has_dir_of(&self.children, entries) {
             self.remove_children(storage)?;
         }
-        let is_kept = self.is_creation() || has_dir_of(&self.parents, entries);
+        let has_children = !self.children.is_empty();
+        let is_kept = has_children && (self.is_creation() || has_dir_of(&self.parents, entries));
         if is_kept { Ok(()) } else { self.forget(storage) }
     }
 }
@@ -523,6 +588,33 @@ mod tests {
             for text in [text.to_owned(), sealed(text)] {
                 assert!(RegionChange::parse(Path::new("/t"), text.as_bytes()).is_err(), "{text:?}");
             }
+        }
+        let of = |children: &[String], replacement: Replacement| {
+            let change = RegionChange::new(Path::new("/t"), change().parents, children.iter().cloned());
+            change.of_table(replacement)
+        };
+        let mut altered = Replacement::new(ReplacementKind::Alteration, 3, 0, b"bytes".to_vec());
+        altered.families = vec!["f g".to_owned(), "é".to_owned()];
+        let deleted = Replacement::new(ReplacementKind::Deletion, 3, -4, Vec::new());
+        let truncated = Replacement::new(ReplacementKind::Truncation, 5, 6, b"bytes".to_vec());
+        let children = change().children;
+        for (children, replacement) in
+            [(&[][..], altered.clone()), (&[], deleted.clone()), (&children[..], truncated.clone())]
+        {
+            let change = of(children, replacement);
+            for state in [ChangeState::Announced, ChangeState::Made, ChangeState::Undone] {
+                let parsed = RegionChange::parse(Path::new("/t"), &change.to_bytes(state));
+                assert_eq!(parsed, Ok((change.clone(), state)));
+            }
+            assert!(is_encoded_name(change.name()));
+        }
+        for wrong in [of(&children, altered), of(&children, deleted), of(&[], truncated)] {
+            let bytes = wrong.to_bytes(ChangeState::Made);
+            assert!(RegionChange::parse(Path::new("/t"), &bytes).is_err(), "{wrong:?}");
+        }
+        for line in ["name x", "number -1", "id", "family 0", "family ff", "descriptor 0g", "deletion"] {
+            let text = format!("deletion\n{line}\nname {0:032x}\nparent {0:032x}\n", 1);
+            assert!(RegionChange::parse(Path::new("/t"), sealed(&text).as_bytes()).is_err(), "{line}");
         }
         let name = format!("{:032x}", 1);
         assert!(

@@ -68,7 +68,10 @@ fn create_table_in_place(
     check_tracked_by_list(&families, Some(descriptor))?;
     let tree = RootTree::new(root);
     let lock = tree.lock(&**storage)?;
-    let undone = clear_creations(&**storage, path)?;
+    let undone = clear_creations(storage, path)?;
+    let last_id = last_id(&undone);
+    let with_id = |region: &RegionInfo| region.with_id(region.region_id().max(last_id.saturating_add(1)));
+    let regions: Vec<RegionInfo> = regions.iter().map(with_id).collect();
     let each =
         |region: &RegionInfo| fill(storage, &path.join(region.encoded_name()), region, &families, false);
     if !undone.is_empty() {
@@ -86,15 +89,17 @@ fn create_table_in_place(
 }
 
 /// Undoes the creations of a table that were interrupted in a storage without renames, so that it can be
-/// created. The root must be locked. Returns the announced ones, also those that were undone before.
+/// created. The root must be locked. Returns the announced ones, also those that were undone before, and the
+/// deletions of former tables of the name.
 ///
 /// # Errors
 ///
 /// Of kind [`std::io::ErrorKind::AlreadyExists`] if the table exists.
-pub(super) fn clear_creations(storage: &dyn Storage, path: &Path) -> Result<Vec<RegionChange>> {
+pub(super) fn clear_creations(storage: &Arc<dyn Storage>, path: &Path) -> Result<Vec<RegionChange>> {
+    let storage = &**storage;
     let listing = TableListing::read(storage, path)?;
     let undone = listing.undone().iter().filter(|change| change.is_creation());
-    let mut undone: Vec<RegionChange> = undone.cloned().collect();
+    let mut undone: Vec<RegionChange> = undone.chain(listing.deletions()).cloned().collect();
     for change in listing.changes() {
         if !change.is_creation() || change.settle(storage)? {
             return Err(already_exists(path));
@@ -118,6 +123,12 @@ pub(super) fn clear_creations(storage: &dyn Storage, path: &Path) -> Result<Vec<
     }
     remove_tree(storage, path)?;
     Ok(undone)
+}
+
+/// Returns the greatest id that a region of a deleted table has had; the least one if there is none.
+pub(super) fn last_id(undone: &[RegionChange]) -> i64 {
+    let deleted = undone.iter().filter_map(RegionChange::replacement);
+    deleted.map(|deleted| deleted.last_id).max().unwrap_or(i64::MIN)
 }
 
 /// A table that is created in a storage without renames. Its regions are announced, and are none before one
@@ -149,8 +160,10 @@ impl NewTable<'_> {
         let create = || {
             change.begin(storage)?;
             fill()?;
-            // Each creation that was undone may make its own late.
-            create_latest_descriptor(storage, path, descriptor, undone.len() as u64)?;
+            // Each creation that was undone may make its own late, and a table that was deleted has had some.
+            let deleted = undone.iter().filter_map(RegionChange::replacement);
+            let last = deleted.map(|deleted| deleted.number).max().unwrap_or(0);
+            create_latest_descriptor(storage, path, descriptor, last.saturating_add(undone.len() as u64))?;
             check_lock()?;
             change.publish(&**storage)
         };

@@ -5,7 +5,9 @@ use super::durable::list_if_exists;
 use super::file_name::FileName;
 use super::mob::is_mob_region;
 use super::region::is_number;
-use super::{Changes, RECOVERED_EDITS, REGION_INFO, RegionChange, find_region_info, is_change};
+use super::{
+    Changes, RECOVERED_EDITS, REGION_INFO, RegionChange, ReplacementKind, find_region_info, is_change,
+};
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage};
 use crate::schema::region_name::is_encoded_name;
@@ -14,6 +16,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The maximum number of times a table's directory is listed again because regions are being replaced.
 pub(crate) const LISTINGS: u32 = 20;
@@ -59,15 +62,54 @@ impl TableListing {
         &self.changes.undone
     }
 
-    /// Whether a table is being created there, or a creation was interrupted. If there is no region, there is
-    /// no table.
-    pub(crate) fn has_creation(&self) -> bool {
-        self.changes.unfinished.iter().chain(&self.changes.undone).any(RegionChange::is_creation)
+    /// Returns the changes of the whole table that have been made, and the deletions of former ones.
+    pub(crate) fn made(&self) -> &[RegionChange] {
+        &self.changes.made
     }
 
-    /// Whether there are files of splits and merges, whatever they say.
+    /// Returns the deletions of tables of the name.
+    pub(crate) fn deletions(&self) -> impl Iterator<Item = &RegionChange> {
+        self.changes.made.iter().filter(|change| change.is_a(ReplacementKind::Deletion))
+    }
+
+    /// Whether regions that a deletion or truncation has removed still have directories.
+    pub(crate) fn is_left(&self, change: &RegionChange) -> bool {
+        !change.removed().is_empty() && change.has_parent_dir(&self.entries)
+    }
+
+    /// Whether any of some regions is a new one of a change that has a file, and has not been made.
+    pub(crate) fn has_children(&self, regions: &[RegionInfo]) -> bool {
+        let names: Vec<String> = regions.iter().map(RegionInfo::encoded_name).collect();
+        let mut others = self.changes.unfinished.iter().chain(&self.changes.undone);
+        others.any(|change| change.has_any_child(&names))
+    }
+
+    /// Whether a region was removed by a deletion or truncation.
+    pub(crate) fn is_removed(&self, region: &RegionInfo) -> bool {
+        let name = region.encoded_name();
+        self.changes.made.iter().any(|change| change.removed().contains(&name))
+    }
+
+    /// Whether a table is being created there, a creation was interrupted, or a table was deleted. If there
+    /// is no region, there is no table.
+    pub(crate) fn has_creation(&self) -> bool {
+        let mut others = self.changes.unfinished.iter().chain(&self.changes.undone);
+        others.any(RegionChange::is_creation) || self.deletions().next().is_some()
+    }
+
+    /// Whether there are files of changes, whatever they say, but for those of deletions.
     pub(crate) fn has_change_files(&self) -> bool {
-        self.entries.iter().any(is_change)
+        self.entries.iter().filter(|entry| is_change(entry)).count() > self.deletions().count()
+    }
+
+    /// Writes the descriptors of changes of the table that have been made. Returns whether one was not there.
+    ///
+    /// # Errors
+    ///
+    /// If an I/O operation fails.
+    pub(crate) fn write_descriptors(&self, storage: &Arc<dyn Storage>) -> Result<bool> {
+        let write = |any, change: &RegionChange| Ok(change.write_descriptor(storage)? || any);
+        self.changes.made.iter().try_fold(false, write)
     }
 
     /// Removes the files of changes that are over, and what is left of regions whose change was undone.
@@ -100,8 +142,8 @@ impl TableListing {
         names
     }
 
-    /// Whether younger regions of the table, with directories, have all rows of a region, which is locked: it
-    /// was split or merged, and nothing reads what is written to it.
+    /// Whether younger regions of the table, with directories, have all rows of a region, which is locked, or
+    /// the table was truncated or deleted: nothing reads what is written to it.
     ///
     /// # Errors
     ///
@@ -122,7 +164,8 @@ impl TableListing {
         known: impl IntoIterator<Item = &'r RegionInfo>,
     ) -> Result<HashSet<RegionInfo>> {
         let regions = self.regions_after(storage, &[])?;
-        let regions = regions.into_iter().map(|(_, info)| info).chain(known.into_iter().cloned());
+        let known = known.into_iter().filter(|info| !self.is_removed(info));
+        let regions = regions.into_iter().map(|(_, info)| info).chain(known.cloned());
         Ok(serving(regions.collect()).into_iter().collect())
     }
 

@@ -14,10 +14,14 @@
 use super::descriptor::{
     StoredDescriptor, TABLE_DESC_DIR, is_clone_mark, mark_table, read_descriptor, write_descriptor,
 };
-use super::durable::{create_dir_durably, move_files, parent, refuse_link, remove_tree, rename, sync_dir};
-use super::file_list::FILE_LIST_DIR;
+use super::durable::{
+    create_dir_durably, move_files, parent, refuse_link, remove, remove_tree, rename, sync_dir,
+    unless_not_found,
+};
+use super::file_list::{FILE_LIST_DIR, NewFileList, read_file_list};
 use super::file_name::{FileName, Target};
-use super::region::{RECOVERED_EDITS, fill, is_number};
+use super::region::{RECOVERED_EDITS, REGION_INFO, check_lock, fill, is_number};
+use super::region_change::RegionChange;
 use super::root_tree::RootTree;
 use super::table::{create_aside, name_of_aside};
 use crate::error::{Error, Result};
@@ -304,8 +308,12 @@ impl TableTree {
     pub(crate) fn refuse_files_of(&self, family: &str) -> Result<()> {
         for region in self.regions()? {
             let dir = self.dir().join(region).join(family);
-            let lists = self.tree.files(&*self.storage, &dir.join(FILE_LIST_DIR))?;
-            if !self.files(&dir)?.is_empty() || !lists.is_empty() {
+            // Without renames, an empty list stays.
+            let has_list = match self.storage.can_rename(&dir) {
+                true => !self.tree.files(&*self.storage, &dir.join(FILE_LIST_DIR))?.is_empty(),
+                false => self.has_listed(&dir)?,
+            };
+            if !self.files(&dir)?.is_empty() || has_list {
                 let message = format!(
                     "{} has files of a family that was deleted: alter the table to add the family, which \
                      archives them",
@@ -331,8 +339,37 @@ impl TableTree {
         move_files(&self.storage, &root.path, &dir, &archive, files.iter().map(|file| Path::new(&file.name)))
     }
 
+    /// Whether the current list of a family's files, if there is one, has any.
+    fn has_listed(&self, family: &Path) -> Result<bool> {
+        self.tree.list(&*self.storage, &family.join(FILE_LIST_DIR))?; // fails at a symbolic link
+        Ok(read_file_list(&*self.storage, family)?.is_some_and(|list| !list.files.is_empty()))
+    }
+
+    /// Makes the current list of a family's files an empty one, in a storage without renames, and removes the
+    /// rest of its directory. The list stays, so that none gets its number again: a request that removes or
+    /// makes one of a former family of the name may be carried out late.
+    fn empty_family(&self, family: &Path) -> Result<()> {
+        let storage = &*self.storage;
+        if let Some(mut list) = read_file_list(storage, family)?.filter(|list| !list.files.is_empty()) {
+            list.files.clear();
+            let new = NewFileList::after(storage, family, list, 0)?;
+            new.publish(storage, &family.join(FILE_LIST_DIR))?;
+            new.remove_old(storage)?;
+        }
+        for entry in self.tree.list(storage, family)?.unwrap_or_default() {
+            let path = family.join(&entry.name);
+            if !entry.is_dir {
+                unless_not_found(remove(storage, &path))?;
+            } else if entry.name != FILE_LIST_DIR {
+                remove_tree(storage, &path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes a family that the table does not have, or has no more: moves its files to the archive, in all
-    /// regions. Returns whether there was any directory of that name.
+    /// regions. Returns whether there was any directory of that name, or, in a storage without renames, any
+    /// file.
     ///
     /// # Errors
     ///
@@ -345,12 +382,57 @@ impl TableTree {
             if !self.families(&dir)?.iter().any(|name| name == family) {
                 continue;
             }
+            if !storage.can_rename(&dir) {
+                let family_dir = dir.join(family);
+                was_any |= !self.files(&family_dir)?.is_empty() || self.has_listed(&family_dir)?;
+                self.archive_family(&table, &region, family)?;
+                self.empty_family(&family_dir)?;
+                continue;
+            }
             was_any = true;
             self.archive_family(&table, &region, family)?;
             remove_tree(storage, &dir.join(family))?;
             sync_dir(storage, &dir)?;
         }
         Ok(was_any)
+    }
+
+    /// Moves the store files of the regions that a deletion or truncation in place has removed to the archive,
+    /// and removes the rest of their directories. Can be repeated. `locks` are those that are held; a region
+    /// without one is locked with `lock`.
+    ///
+    /// # Errors
+    ///
+    /// If a region is locked elsewhere, or not any more; as [`finish`](Self::finish).
+    pub(crate) fn archive_removed(
+        &self,
+        change: &RegionChange,
+        locks: &mut RegionLocks,
+        lock: impl Fn(&Path) -> Result<FileLock>,
+    ) -> Result<()> {
+        let (storage, table) = (&*self.storage, self.dir());
+        let left = self.regions()?;
+        for name in change.removed().iter().filter(|name| left.contains(name)) {
+            let region = table.join(name);
+            let lock = locks.remove(name).map_or_else(|| lock(&region), Ok)?;
+            for family in self.families(&region)? {
+                check_lock(&lock, &region)?;
+                self.archive_family(&table, name, &family)?;
+            }
+            check_lock(&lock, &region)?;
+            // First, as no list of files is missed in a region.
+            unless_not_found(remove(storage, &region.join(REGION_INFO)))?;
+            remove_tree(storage, &region)?;
+        }
+        sync_dir(storage, &table)
+    }
+
+    /// Creates empty regions in the table's directory.
+    pub(crate) fn create_regions(&self, regions: &[RegionInfo], families: &[Family]) -> Result<()> {
+        let create = |region: &RegionInfo| {
+            fill(&self.storage, &self.dir().join(region.encoded_name()), region, families, false)
+        };
+        regions.iter().try_for_each(create)
     }
 
     /// Builds the empty table that is to take the place of the removed one. Removes one that an interrupted

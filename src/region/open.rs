@@ -383,6 +383,9 @@ impl RegionOptions {
         let others = if self.logs_are_split { None } else { dir.table_listing()? };
         if let Some(others) = &others {
             refuse_change_of(&dir, others)?;
+            if others.write_descriptors(&self.storage)? {
+                dir = open()?;
+            }
         }
         // A table that is open does so.
         if self.log.is_none() {
@@ -618,8 +621,13 @@ fn refuse_change_of(dir: &RegionDir, others: &TableListing) -> Result<()> {
                  interrupted, or still runs"
             )));
         }
+        let what = change.replacement().map(|replacement| replacement.kind.name());
+        let what = what.map_or_else(
+            || format!("split or merge of region {name}"),
+            |what| format!("{what} of table {table}"),
+        );
         return Err(Error::invalid_argument(format!(
-            "a split or merge of region {name} was interrupted: open table {table} for writing, which ends it"
+            "a {what} was interrupted: open table {table} for writing, which ends it"
         )));
     }
     Ok(())
@@ -627,8 +635,13 @@ fn refuse_change_of(dir: &RegionDir, others: &TableListing) -> Result<()> {
 
 /// Fails if the region was split or merged. Its directory remains until no region refers to its files.
 fn refuse_replaced(dir: &RegionDir, others: &TableListing) -> Result<()> {
+    let (name, table) = (dir.info().encoded_name(), dir.info().table());
+    if others.is_removed(dir.info()) {
+        return Err(Error::invalid_argument(format!(
+            "region {name} is of a table that was truncated or deleted: {table}"
+        )));
+    }
     if others.replaces(&**dir.storage(), dir.info())? {
-        let (name, table) = (dir.info().encoded_name(), dir.info().table());
         return Err(Error::invalid_argument(format!(
             "region {name} was split or merged: open table {table} for writing, or the regions with its rows"
         )));

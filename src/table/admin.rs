@@ -4,8 +4,7 @@ use super::Table;
 use super::catalog::{TableCatalog, check_catalog, regions_on_disk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::FileLock;
-use crate::layout::durable::check_renames;
-use crate::layout::{EmptyTable, LogTree, RegionLocks, StoredDescriptor, TableTree};
+use crate::layout::{EmptyTable, LogTree, RegionLocks, StoredDescriptor, TableListing, TableTree};
 use crate::locator::{check_region_chain, serving};
 use crate::region::RegionOptions;
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
@@ -18,7 +17,7 @@ pub(super) struct TableChange<'o> {
     pub(super) tree: TableTree,
     pub(super) logs: LogTree,
     pub(super) options: &'o RegionOptions,
-    _lock: FileLock,
+    pub(super) lock: FileLock,
 }
 
 /// Tables can be deleted, truncated and [altered](Self::alter) only while no process has a region of them
@@ -48,6 +47,9 @@ impl Table {
     /// operation fails.
     pub fn delete_table(root: impl AsRef<Path>, name: &str, options: &RegionOptions) -> Result<()> {
         let change = TableChange::begin(root.as_ref(), name, options)?;
+        if change.is_in_place() {
+            return change.delete_in_place();
+        }
         let had_remains = change.tree.has_remains()?;
         change.tree.discard_replacement()?;
         change.finish()?;
@@ -84,6 +86,9 @@ impl Table {
         options: &RegionOptions,
     ) -> Result<()> {
         let change = TableChange::begin(root.as_ref(), name, options)?;
+        if change.is_in_place() {
+            return change.truncate_in_place(preserve_splits);
+        }
         let tree = &change.tree;
         if !tree.exists()? {
             if !tree.has_replacement()? || !tree.has_remains()? {
@@ -118,6 +123,13 @@ impl Table {
     /// Completes a deletion of a table of this name that was interrupted, so that it can be created.
     pub(super) fn finish_deletion(root: &Path, name: &str, options: &RegionOptions) -> Result<()> {
         let tree = TableTree::new(options.file_storage(), root, &TableName::parse(name)?);
+        if !options.file_storage().can_rename(root) {
+            let listing = TableListing::read(&**options.file_storage(), &tree.dir())?;
+            if !listing.deletions().any(|deletion| listing.is_left(deletion)) {
+                return Ok(());
+            }
+            return TableChange::begin(root, name, options)?.begin_in_place().map(drop);
+        }
         if !(tree.has_remains()? || tree.has_replacement()?) || tree.exists()? {
             return Ok(());
         }
@@ -134,6 +146,9 @@ impl Table {
     /// [`is_created`](Self::is_created).
     pub(super) fn undo_creation(root: &Path, name: &str, options: &RegionOptions) -> Result<()> {
         let change = TableChange::begin(root, name, options)?;
+        if change.is_in_place() {
+            return Ok(()); // others may read or write it at once
+        }
         let locks = change.lock_regions()?;
         let catalog = TableCatalog::open(root, options)?;
         let is_known = catalog.as_ref().map_or(Ok(false), |catalog| catalog.has_table(&change.table))?;
@@ -177,13 +192,17 @@ impl<'o> TableChange<'o> {
             return Err(Error::invalid_argument(format!("{table} cannot be changed: a cluster makes it")));
         }
         let storage = options.file_storage();
-        check_renames(&**storage, root, "a deletion, truncation or alteration of a table")?;
         let (tree, logs) = (TableTree::new(storage, root, &table), LogTree::new(root));
         if !tree.exists()? && !tree.has_remains()? && !tree.has_replacement()? {
             return Err(not_found(&table, root));
         }
-        let _lock = logs.lock(&**storage)?;
-        Ok(Self { table, root, tree, logs, options, _lock })
+        let lock = logs.lock(&**storage)?;
+        Ok(Self { table, root, tree, logs, options, lock })
+    }
+
+    /// Whether the table is in a storage without renames, so that nothing can be moved away at once.
+    pub(super) fn is_in_place(&self) -> bool {
+        !self.options.file_storage().can_rename(self.root)
     }
 
     pub(super) fn not_found(&self, root: &Path) -> Error {
@@ -207,16 +226,15 @@ impl<'o> TableChange<'o> {
         }
         // The catalog must not lack a table that could come back.
         self.tree.settle()?;
-        if let Some(catalog) = TableCatalog::open(self.root, self.options)?
-            && catalog.has_table(&self.table)?
-        {
-            catalog.follow_directories(self.root, &self.table, self.options)?;
-        }
+        follow_directories(self.root, &self.table, self.options)?;
         self.tree.finish()
     }
 
     /// Returns the table's descriptor.
     pub(super) fn descriptor(&self) -> Result<StoredDescriptor> {
+        // Those of changes that were made in a storage without renames.
+        let storage = self.options.file_storage();
+        TableListing::read(&**storage, &self.tree.dir())?.write_descriptors(storage)?;
         self.tree.descriptor()?.ok_or_else(|| {
             let message = format!("table {} has no descriptor, so its settings are not known", self.table);
             Error::invalid_argument(message)
@@ -233,12 +251,22 @@ impl<'o> TableChange<'o> {
     fn new_regions(&self, preserve_splits: bool) -> Result<Vec<RegionInfo>> {
         let old = self.serving_regions()?;
         let id = RegionInfo::id_after(&old, self.options.now())?;
+        self.empty_regions(&old, preserve_splits, id)
+    }
+
+    /// Returns the regions of an empty table, with an id: with the key ranges of the old ones, or one.
+    pub(super) fn empty_regions(
+        &self,
+        old: &[RegionInfo],
+        preserve_splits: bool,
+        id: i64,
+    ) -> Result<Vec<RegionInfo>> {
         let new =
             |start: &[u8], end: &[u8]| RegionInfo::new(self.table.clone(), start.to_vec(), end.to_vec(), id);
         if !preserve_splits {
             return Ok(vec![new(&[], &[])?]);
         }
-        if let Some(fault) = check_region_chain(&old).first() {
+        if let Some(fault) = check_region_chain(old).first() {
             return Err(fault.to_error());
         }
         old.iter().map(|region| new(region.start_key(), region.end_key())).collect()
@@ -249,6 +277,16 @@ impl<'o> TableChange<'o> {
     fn move_away(&self, locks: &RegionLocks) -> Result<()> {
         self.tree.move_away(locks, |region| self.options.lock(region))
     }
+}
+
+/// Makes the rows of a table those of its directories, if the root has a catalog with the table.
+pub(super) fn follow_directories(root: &Path, table: &TableName, options: &RegionOptions) -> Result<()> {
+    if let Some(catalog) = TableCatalog::open(root, options)?
+        && catalog.has_table(table)?
+    {
+        catalog.follow_directories(root, table, options)?;
+    }
+    Ok(())
 }
 
 #[cold]

@@ -234,14 +234,21 @@ impl Table {
     ) -> Result<()> {
         let change = TableChange::begin(root.as_ref(), name, options)?;
         let tree = &change.tree;
-        if !tree.exists()? {
+        if !change.exists()? {
             return Err(change.not_found(root.as_ref()));
         }
+        let mut begun = if change.is_in_place() { Some(change.begin_in_place()?) } else { None };
         if !changes.deleted.is_empty() {
             changes.apply(change.descriptor()?.descriptor())?;
+            if let Some(begun) = &mut begun {
+                begun.unlock();
+            }
             change.replay_edits()?;
+            if let Some(begun) = &mut begun {
+                begun.add(change.begin_in_place()?);
+            }
         }
-        let _locks = change.lock_regions()?;
+        let _locks = if begun.is_none() { Some(change.lock_regions()?) } else { None };
         let stored = change.descriptor()?;
         let before = stored.descriptor();
         let after = changes.apply(before)?;
@@ -257,18 +264,21 @@ impl Table {
         stored.settle(&**options.file_storage())?;
         for name in changes.deleted.iter().filter(|name| !has(name)) {
             // An interrupted call has left a part of it.
-            if !tree.remove_family(&String::from_utf8_lossy(name))? {
+            let was_removed = begun.as_ref().is_some_and(|begun| begun.has_removed(name));
+            if !tree.remove_family(&String::from_utf8_lossy(name))? && !was_removed {
                 return Err(Error::no_such_family(name, before.families().map(Family::name)));
             }
         }
         for family in changes.families.iter().filter(|family| !has(family.name())) {
             tree.remove_family(&String::from_utf8_lossy(family.name()))?;
         }
-        stored.replace(options.file_storage(), &after)?;
-        for name in changes.deleted.iter().filter(|name| has(name)) {
-            tree.remove_family(&String::from_utf8_lossy(name))?;
+        let removed = changes.deleted.iter().filter(|name| has(name));
+        let removed: Vec<String> = removed.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        if let Some(begun) = begun {
+            return change.replace_in_place(begun, &after, stored.bytes_after(&after)?, removed);
         }
-        Ok(())
+        stored.replace(options.file_storage(), &after)?;
+        removed.iter().try_for_each(|name| tree.remove_family(name).map(drop))
     }
 }
 

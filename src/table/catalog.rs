@@ -86,6 +86,10 @@ fn daughters(parent: &RegionInfo, serving: &[RegionInfo]) -> Option<[RegionInfo;
 ///
 /// A parent that was split into others is of an earlier split: a snapshot with the parent was restored since.
 pub(super) fn is_of_change(row: &CatalogRow, change: &RegionChange) -> bool {
+    // The catalog follows a change of the whole table only when that has been made.
+    if change.replacement().is_some() {
+        return false;
+    }
     let name = row.region().encoded_name();
     let is_child = |region: &RegionInfo| change.children().contains(&region.encoded_name());
     is_child(row.region())

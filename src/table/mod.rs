@@ -28,6 +28,7 @@ mod check;
 mod compact;
 mod explain;
 mod held;
+mod in_place;
 mod open;
 mod owned;
 mod parents;
@@ -52,7 +53,7 @@ pub use view::TableView;
 
 use crate::cell::{Row, RowBuf, RowRef};
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::{TableMark, find_region_info, is_gone};
+use crate::layout::{TableListing, TableMark, find_region_info, is_gone};
 use crate::locator::RegionInconsistency;
 use crate::op::{Get, Scan};
 use crate::region::{Region, RegionOptions};
@@ -366,6 +367,10 @@ impl TableCore {
                 gone => return Err(gone.unwrap_or(error)),
             },
         };
+        if self.was_removed(slot)? {
+            self.list_again(slot, is_gone(region.path()))?;
+            return Ok(None);
+        }
         self.check_same_table(&region)?;
         *unpoisoned(self.listings.lock()) = 0;
         if self.options.is_writable() {
@@ -393,6 +398,18 @@ impl TableCore {
             self.name
         );
         Err(Error::locating(ErrorKind::RegionNotFound, message))
+    }
+
+    /// Whether a region that was opened for reading, the first of the table, has been removed by a truncation
+    /// in a storage without renames, where its directory may still be there. Its descriptor may be that of the
+    /// new table then, so that it does not tell the regions of both apart.
+    fn was_removed(&self, slot: &RegionSlot) -> Result<bool> {
+        let storage = &**self.options.file_storage();
+        let Some(table) = slot.dir().and_then(Path::parent) else { return Ok(false) };
+        if self.options.is_writable() || self.mark.get().is_some() || storage.can_rename(table) {
+            return Ok(false);
+        }
+        Ok(TableListing::read(storage, table)?.is_removed(&slot.info))
     }
 
     /// Returns the error of a region that could not be opened because its directory is gone.

@@ -166,6 +166,7 @@ impl Table {
         let changes = match options.is_writable() {
             true => {
                 let listing = TableListing::read(storage, dir)?;
+                listing.write_descriptors(options.file_storage())?;
                 listing.forget_over(storage)?;
                 let mut changes = listing.into_changes();
                 // Those are ended by creations.
@@ -296,7 +297,8 @@ impl TableCore {
                 is_replaced &= !names.contains(parent)
                     && find_region_info(storage, &change.table().join(parent))?.is_some();
             }
-            if is_replaced && storage.can_rename(change.table()) {
+            let is_of_regions = change.replacement().is_none();
+            if is_replaced && is_of_regions && storage.can_rename(change.table()) {
                 change.complete(storage)?;
             } else if is_replaced {
                 self.decide(change)?;

@@ -8,7 +8,9 @@ use crate::cell::SeekKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{FileLock, Storage};
 use crate::layout::durable::create_dir;
-use crate::layout::{Half, NewChild, Reference, RegionChange, create_child, find_region_info};
+use crate::layout::{
+    Half, NewChild, Reference, RegionChange, ReplacementKind, TableListing, create_child, find_region_info,
+};
 use crate::locator::dir_exists;
 use crate::region::{Region, RetiredFile, RetiredRegion};
 use crate::schema::{RegionInfo, serving};
@@ -170,10 +172,12 @@ impl TableCore {
         let dir = parents.first().and_then(|slot| slot.dir()?.parent()).unwrap_or_else(|| Path::new(""));
         let infos = parents.iter().map(|slot| &slot.info);
         let mut children = make(RegionInfo::id_after(infos, self.options.now())?)?;
+        if storage.can_rename(dir) {
+            return Ok(children);
+        }
         // Those of a change that was undone have the same names if the clock has not advanced.
-        while !storage.can_rename(dir)
-            && RegionChange::new(dir, [], children.iter().map(RegionInfo::encoded_name)).has_file(storage)?
-        {
+        let listing = TableListing::read(storage, dir)?;
+        while listing.has_children(&children) {
             children = make(RegionInfo::id_after(&children, self.options.now())?)?;
         }
         Ok(children)
@@ -379,9 +383,16 @@ impl TableCore {
     }
 
     /// Ends a change: completes it if the catalog has it, and otherwise settles it. Returns whether it has
-    /// been made. The parents must be locked, or not be in the list.
+    /// replaced the parents. They must be locked, or not be in the list.
     pub(super) fn decide(&self, change: &RegionChange) -> Result<bool> {
         let storage = &**self.options.file_storage();
+        if change.replacement().is_some() {
+            let is_made = change.settle(storage)?;
+            if is_made {
+                change.write_descriptor(self.options.file_storage())?;
+            }
+            return Ok(is_made && !change.is_a(ReplacementKind::Alteration));
+        }
         if let Some(catalog) = self.catalog(change.table())?
             && catalog.has_made(&self.name, change)?
         {

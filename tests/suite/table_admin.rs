@@ -6,6 +6,7 @@ mod faults;
 mod golden_tables;
 mod meanwhile;
 mod names;
+mod objects;
 
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;

@@ -16,6 +16,7 @@ mod hdfs_writes;
 mod history;
 mod object_snapshots;
 mod object_splits;
+mod object_tables;
 mod object_writes;
 mod support;
 mod tables;

@@ -28,7 +28,7 @@ use crate::layout::file_list::{FILE_LIST_DIR, FileList, NewFileList};
 use crate::layout::file_name::{FileName, back_reference_name, link_name};
 use crate::layout::region::{already_exists, check_tracked_by_list, fill};
 use crate::layout::store_file_info::StoreFileInfo;
-use crate::layout::table::{NewTable, clear_creations, create_aside};
+use crate::layout::table::{NewTable, clear_creations, create_aside, last_id};
 use crate::layout::tracker::{StoreFileTracker, TrackedBy};
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,12 +81,12 @@ impl Snapshot {
         now: i64,
     ) -> Result<()> {
         let lock = self.tree.lock(&**storage)?;
-        let undone = clear_creations(&**storage, path)?;
+        let undone = clear_creations(storage, path)?;
         let mut clone = TableClone::new(self, storage, table, now)?;
         clone.descriptor = with_lists(&clone.descriptor);
         clone.families = clone.descriptor.families().cloned().collect();
         check_tracked_by_list(&clone.families, Some(&clone.descriptor))?;
-        let mut first_id = now;
+        let mut first_id = now.max(last_id(&undone).saturating_add(1));
         let names = loop {
             clone.number_regions(first_id);
             let names: Vec<String> = clone.regions().map(|(_, info)| info.encoded_name()).collect();

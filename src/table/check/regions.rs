@@ -9,7 +9,8 @@ use crate::binary::{StringBinary, is_hex};
 use crate::io::{DirEntry, is_new_file};
 use crate::layout::region::is_number;
 use crate::layout::{
-    RECOVERED_EDITS, RegionChange, TableListing, find_region_info, is_mob_region, read_descriptor, was_opened,
+    RECOVERED_EDITS, RegionChange, ReplacementKind, TableListing, find_region_info, is_mob_region,
+    read_descriptor, was_opened,
 };
 use crate::locator::{CatalogRow, RegionInconsistency, RegionState, check_region_chain, serving};
 use crate::schema::region_name::is_encoded_name;
@@ -76,7 +77,11 @@ impl<'c, 'o> TableCheck<'c, 'o> {
     pub(super) fn check(&mut self, dir: &Path) {
         let subject = Subject::table(self.name);
         let entries = self.checker.list(&subject, dir);
-        let children = self.check_changes(dir, &entries);
+        let Some(hidden) = self.check_changes(dir, &entries) else {
+            // It was deleted, or its creation was interrupted.
+            self.checker.report.tables -= 1;
+            return self.check_catalog(dir, &BTreeSet::new());
+        };
         let descriptor = self.check_descriptor(dir);
         let has_mob = descriptor == FoundDescriptor::WithMob;
         let mut mob = has_mob.then(|| MobCheck::new(self.name, dir, self.checker));
@@ -88,7 +93,7 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         }
         let (mut dirs, mut found) = (BTreeSet::new(), Vec::new());
         // Named as in `FSUtils.RegionDirFilter`.
-        for name in dir_names(&entries).filter(|name| is_hex(name) && !children.contains(*name)) {
+        for name in dir_names(&entries).filter(|name| is_hex(name) && !hidden.contains(*name)) {
             dirs.insert(name.to_owned());
             self.checker.report.regions += 1;
             match self.region_info(dir, name) {
@@ -130,25 +135,39 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         }
     }
 
-    /// Checks for splits and merges that are not finished. Returns the encoded names of the new regions of
-    /// those that the catalog does not have, which will be undone.
-    fn check_changes(&mut self, dir: &Path, entries: &[DirEntry]) -> BTreeSet<String> {
+    /// Checks for changes of regions, and of the whole table, that are not finished. Returns the encoded names
+    /// of directories that are no regions: those of new ones that the catalog does not have, which will be
+    /// undone, and those that a truncation has removed; `None` if there is no table.
+    fn check_changes(&mut self, dir: &Path, entries: &[DirEntry]) -> Option<BTreeSet<String>> {
         let storage = self.checker.options.file_storage();
         let listing = match TableListing::read(&**storage, dir) {
             Ok(listing) => listing,
             Err(error) => {
                 self.checker.add_error(&Subject::table(self.name), dir, &error);
-                return BTreeSet::new();
+                return Some(BTreeSet::new());
             }
         };
+        let is_none = listing.has_creation()
+            && listing.regions_after(&**storage, &[]).is_ok_and(|regions| regions.is_empty());
+        for change in listing.made() {
+            let kind = change.replacement().map_or("change", |replacement| replacement.kind.name());
+            if listing.is_left(change) || !change.is_a(ReplacementKind::Deletion) {
+                let message = format!("{kind} of the table that has been made, and not completed");
+                self.add(FindingKind::LeftoverTmp, Severity::Warning, &change.path(), message);
+            }
+        }
+        let removed: Vec<String> = listing.made().iter().flat_map(RegionChange::removed).cloned().collect();
         // What is left of their new regions is removed.
         let undone_before: Vec<String> =
             listing.undone().iter().flat_map(RegionChange::children).cloned().collect();
         let changes = listing.into_changes();
         for change in &changes {
-            let message = match change.is_creation() {
-                true => "a creation of the table that was interrupted, or still runs".to_owned(),
-                false => format!("an unfinished split or merge of {}", change.parents().join(", ")),
+            let message = match (change.is_creation(), change.replacement()) {
+                (true, _) => "a creation of the table that was interrupted, or still runs".to_owned(),
+                (_, Some(replacement)) => {
+                    format!("{} of the table that was interrupted, or still runs", replacement.kind.name())
+                }
+                _ => format!("an unfinished split or merge of {}", change.parents().join(", ")),
             };
             self.add(FindingKind::LeftoverTmp, Severity::Warning, &change.path(), message);
         }
@@ -170,7 +189,8 @@ impl<'c, 'o> TableCheck<'c, 'o> {
             self.rows.iter().flat_map(BTreeMap::values).any(|row| is_of_change(row, change))
         };
         let undone = changes.iter().filter(|change| !has_made(change));
-        undone.flat_map(RegionChange::children).cloned().chain(undone_before).collect()
+        let hidden = undone.flat_map(RegionChange::children).cloned().chain(undone_before).chain(removed);
+        if is_none { None } else { Some(hidden.collect()) }
     }
 
     /// Finds files in a directory of the table that a process did not complete.

@@ -1,0 +1,139 @@
+//! What takes the place of a whole table in a storage without renames, as the file of a
+//! [change of regions](super::RegionChange) says it.
+//!
+//! | kind | the regions | the descriptor |
+//! |---|---|---|
+//! | deletion | are gone | is removed |
+//! | truncation | are replaced by empty ones | gets another number |
+//! | alteration | stay | is another one |
+//!
+//! The descriptor is in the file, and gets a number when the change begins. It is written once the change has
+//! been made: by the process that made it, or the next one that opens the table, or a region, for writing.
+//! Until then no other change of the table begins, so that nothing else is written with this number.
+#![warn(clippy::indexing_slicing)]
+
+use super::descriptor::{last_number, write_descriptor};
+use super::file_name::new_file_name;
+use crate::error::{Corruption, Result};
+use crate::io::Storage;
+use crate::schema::region_name::is_encoded_name;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The kinds of changes of a whole table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReplacementKind {
+    Deletion,
+    Truncation,
+    Alteration,
+}
+
+impl ReplacementKind {
+    const ALL: [Self; 3] = [Self::Deletion, Self::Truncation, Self::Alteration];
+
+    /// Returns the line that says so.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Deletion => "deletion",
+            Self::Truncation => "truncation",
+            Self::Alteration => "alteration",
+        }
+    }
+}
+
+/// What takes the place of a whole table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Replacement {
+    pub(crate) kind: ReplacementKind,
+    /// What distinguishes the file of the change from others, if there are no new regions.
+    pub(super) name: String,
+    /// The number of the descriptor; of a deletion, the greatest one that the table has had.
+    pub(crate) number: u64,
+    /// The greatest id that a region of the table has had.
+    pub(crate) last_id: i64,
+    /// The content of the descriptor's file; empty for a deletion.
+    pub(crate) descriptor: Vec<u8>,
+    /// The families that an alteration removes.
+    pub(crate) families: Vec<String>,
+}
+
+impl Replacement {
+    /// Creates a replacement by a descriptor with the content of a file. A deletion has none.
+    pub(crate) fn new(kind: ReplacementKind, number: u64, last_id: i64, descriptor: Vec<u8>) -> Self {
+        Self { kind, name: new_file_name(0), number, last_id, descriptor, families: Vec::new() }
+    }
+
+    /// Returns its lines in the file of the change.
+    pub(super) fn lines(&self) -> String {
+        let families = self.families.iter().map(|family| format!("family {}\n", hex(family.as_bytes())));
+        let mut lines = format!(
+            "{}\nname {}\nnumber {}\nid {}\n",
+            self.kind.name(),
+            self.name,
+            self.number,
+            self.last_id
+        );
+        lines.extend(families);
+        if !self.descriptor.is_empty() {
+            lines.push_str(&format!("descriptor {}\n", hex(&self.descriptor)));
+        }
+        lines
+    }
+
+    /// Takes a line of the file of a change. Returns false if it is not one of a replacement.
+    pub(super) fn take_line(found: &mut Option<Self>, line: &str) -> bool {
+        if let Some(kind) = ReplacementKind::ALL.into_iter().find(|kind| kind.name() == line) {
+            let new = Self { name: String::new(), ..Self::new(kind, 0, 0, Vec::new()) };
+            return found.replace(new).is_none();
+        }
+        let (Some(replacement), Some((key, value))) = (found, line.split_once(' ')) else { return false };
+        let parsed = match key {
+            "name" if is_encoded_name(value) => Some(value.clone_into(&mut replacement.name)),
+            "number" => value.parse().ok().map(|number| replacement.number = number),
+            "id" => value.parse().ok().map(|id| replacement.last_id = id),
+            "family" => unhex(value)
+                .and_then(|name| String::from_utf8(name).ok())
+                .map(|name| replacement.families.push(name)),
+            "descriptor" => unhex(value).map(|bytes| replacement.descriptor = bytes),
+            _ => None,
+        };
+        parsed.is_some()
+    }
+
+    /// Fails if a change with these numbers of parents and children cannot be one of the kind.
+    pub(super) fn check(&self, parents: usize, children: usize) -> Result<(), Corruption> {
+        let is_sound = match self.kind {
+            ReplacementKind::Deletion => children == 0 && self.descriptor.is_empty(),
+            ReplacementKind::Truncation => children > 0 && !self.descriptor.is_empty(),
+            ReplacementKind::Alteration => children == 0 && !self.descriptor.is_empty(),
+        };
+        if is_sound && parents > 0 && !self.name.is_empty() {
+            return Ok(());
+        }
+        Err(Corruption::Malformed("a change of a table that lacks something, or has too much"))
+    }
+
+    /// Writes the descriptor of a change that has been made, unless that was done, or there is a later one.
+    /// Returns whether it was not there.
+    pub(super) fn write_descriptor(&self, storage: &Arc<dyn Storage>, table: &Path) -> Result<bool> {
+        if self.descriptor.is_empty() || last_number(&**storage, table)? >= self.number {
+            return Ok(false);
+        }
+        match write_descriptor(storage, table, self.number, true, &self.descriptor) {
+            // Another process has written the same.
+            Err(_) if last_number(&**storage, table)? >= self.number => Ok(true),
+            written => written.map(|()| true),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?));
+    bytes.collect::<Option<Vec<u8>>>().filter(|_| rest.is_empty())
+}

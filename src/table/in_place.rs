@@ -1,0 +1,264 @@
+//! Deletes, truncates and alters tables in a storage without renames.
+//!
+//! Nothing can be moved away at once there. A change is announced by a file, and made by a conditional put of
+//! it, as splits are: see [`RegionChange`] and [`Replacement`]. Only then it is completed: the catalog
+//! follows, and the files of regions or families that are gone are moved to the archive.
+
+use super::TableCore;
+use super::admin::{TableChange, follow_directories};
+use super::catalog::{TableCatalog, check_catalog, regions_on_disk, root_of};
+use crate::error::Result;
+use crate::layout::{
+    RegionChange, RegionLocks, Replacement, ReplacementKind, TableListing, TableTree, check_lock,
+    check_tracked_by_list, last_number, number_in_place, remove_descriptors,
+};
+use crate::locator::serving;
+use crate::schema::{Family, RegionInfo, TableDescriptor};
+use std::path::Path;
+
+/// A table of which all regions are locked, and that no change is under way of.
+pub(super) struct Begun {
+    locks: RegionLocks,
+    /// What was completed that another process, or a call before, has left.
+    completed: Vec<RegionChange>,
+}
+
+impl Begun {
+    /// Frees the locks.
+    pub(super) fn unlock(&mut self) {
+        self.locks.clear();
+    }
+
+    /// Takes the locks of a later begin, and what it has completed.
+    pub(super) fn add(&mut self, later: Self) {
+        self.locks = later.locks;
+        self.completed.extend(later.completed);
+    }
+
+    /// Whether a deletion was completed.
+    fn was_deleted(&self) -> bool {
+        self.completed.iter().any(|change| change.is_a(ReplacementKind::Deletion))
+    }
+
+    /// Whether an alteration was completed that has removed a family.
+    pub(super) fn has_removed(&self, family: &[u8]) -> bool {
+        let replacements = self.completed.iter().filter_map(RegionChange::replacement);
+        replacements.flat_map(|replacement| &replacement.families).any(|name| name.as_bytes() == family)
+    }
+}
+
+impl TableChange<'_> {
+    /// Locks all regions, and then ends all changes: those that were begun, and those that were made and not
+    /// completed.
+    pub(super) fn begin_in_place(&self) -> Result<Begun> {
+        let mut locks = self.lock_regions()?;
+        let listing = self.listing()?;
+        // Creations are ended by creations.
+        for change in listing.changes().iter().filter(|change| !change.is_creation()) {
+            self.settle_in_place(change)?;
+        }
+        let completed = self.complete_in_place(&mut locks)?;
+        Ok(Begun { locks, completed })
+    }
+
+    fn listing(&self) -> Result<TableListing> {
+        TableListing::read(&**self.options.file_storage(), &self.tree.dir())
+    }
+
+    /// Makes or undoes a change that was begun. The catalog decides about a split or merge.
+    fn settle_in_place(&self, change: &RegionChange) -> Result<()> {
+        let storage = self.options.file_storage();
+        if change.replacement().is_none()
+            && let Some(catalog) = TableCatalog::open(self.root, self.options)?
+        {
+            let is_made = catalog.has_made(&self.table, change)?;
+            catalog.close()?;
+            if is_made {
+                return change.complete(&**storage);
+            }
+        }
+        change.settle(&**storage).map(drop)
+    }
+
+    /// Completes changes of the table that have been made, and returns those that were not complete.
+    fn complete_in_place(&self, locks: &mut RegionLocks) -> Result<Vec<RegionChange>> {
+        let (storage, dir) = (self.options.file_storage(), self.tree.dir());
+        let listing = self.listing()?;
+        listing.write_descriptors(storage)?;
+        let mut completed = Vec::new();
+        for change in listing.made() {
+            let Some(replacement) = change.replacement() else { continue };
+            let is_left = listing.is_left(change);
+            if is_left {
+                follow_directories(self.root, &self.table, self.options)?;
+                self.tree.archive_removed(change, locks, |region| self.options.lock(region))?;
+            }
+            if replacement.kind == ReplacementKind::Deletion {
+                if is_left {
+                    remove_descriptors(&**storage, &dir, replacement.number)?;
+                    completed.push(change.clone());
+                }
+                continue;
+            }
+            self.remove_families(&replacement.families)?;
+            remove_descriptors(&**storage, &dir, replacement.number.saturating_sub(1))?;
+            change.forget(&**storage)?;
+            completed.push(change.clone());
+        }
+        // The last deletion has the greatest numbers.
+        let number = |change: &&RegionChange| change.replacement().map(|replacement| replacement.number);
+        let last = listing.deletions().max_by_key(number);
+        for former in listing.deletions().filter(|change| Some(*change) != last) {
+            former.forget(&**storage)?;
+        }
+        self.listing()?.forget_over(&**storage)?;
+        Ok(completed)
+    }
+
+    /// Removes what is left of families that the table does not have any more.
+    fn remove_families(&self, families: &[String]) -> Result<()> {
+        if families.is_empty() {
+            return Ok(());
+        }
+        let stored = self.tree.descriptor()?;
+        let has = |name: &str| {
+            let families = stored.iter().flat_map(|stored| stored.descriptor().families());
+            families.map(Family::name).any(|family| family == name.as_bytes())
+        };
+        families.iter().filter(|name| !has(name)).try_for_each(|name| self.tree.remove_family(name).map(drop))
+    }
+
+    /// Fails if the root, or a region, is not locked any more.
+    fn check_locks(&self, locks: &RegionLocks) -> Result<()> {
+        check_lock(&self.lock, self.root)?;
+        locks.iter().try_for_each(|(name, lock)| check_lock(lock, &self.tree.dir().join(name)))
+    }
+
+    /// Makes a change: announces it, lets `fill` write the new regions, and decides. If a call fails, it has
+    /// been made or undone, or the next process that opens the table for writing decides.
+    fn make_in_place(
+        &self,
+        change: &RegionChange,
+        locks: &RegionLocks,
+        fill: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let storage = self.options.file_storage();
+        let make = || {
+            change.begin(storage)?;
+            // Who locks a region from now on sees the file.
+            self.check_locks(locks)?;
+            fill()?;
+            change.publish(&**storage)
+        };
+        make().or_else(|error| match self.check_locks(locks).and_then(|()| change.settle(&**storage)) {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(error),
+        })
+    }
+
+    /// Returns all regions, including parents of splits and merges.
+    fn all_regions(&self) -> Result<Vec<RegionInfo>> {
+        regions_on_disk(self.root, &self.table, self.options)
+    }
+
+    /// Whether the table exists.
+    pub(super) fn exists(&self) -> Result<bool> {
+        if self.is_in_place() { Ok(!self.all_regions()?.is_empty()) } else { self.tree.exists() }
+    }
+
+    /// Returns a change of all regions of the table.
+    fn change_of(&self, old: &[RegionInfo], new: &[RegionInfo], replacement: Replacement) -> RegionChange {
+        let names = |regions: &[RegionInfo]| -> Vec<String> {
+            regions.iter().map(RegionInfo::encoded_name).collect()
+        };
+        RegionChange::new(&self.tree.dir(), names(old), names(new)).of_table(replacement)
+    }
+
+    /// As [`delete_table`](super::Table::delete_table).
+    pub(super) fn delete_in_place(&self) -> Result<()> {
+        self.tree.refuse_mob()?;
+        let mut begun = self.begin_in_place()?;
+        let old = self.all_regions()?;
+        if old.is_empty() {
+            return if begun.was_deleted() { Ok(()) } else { Err(self.not_found(self.root)) };
+        }
+        self.tree.check_archivable(|_| true)?;
+        check_catalog(self.root, self.options)?;
+        let (listing, storage) = (self.listing()?, self.options.file_storage());
+        let (mut number, mut last_id) =
+            (last_number(&**storage, &self.tree.dir())?, RegionInfo::id_after(&old, self.options.now())?);
+        for former in listing.deletions().filter_map(RegionChange::replacement) {
+            (number, last_id) = (number.max(former.number), last_id.max(former.last_id));
+        }
+        let deletion = Replacement::new(ReplacementKind::Deletion, number, last_id, Vec::new());
+        self.make_in_place(&self.change_of(&old, &[], deletion), &begun.locks, || Ok(()))?;
+        self.complete_in_place(&mut begun.locks).map(drop)
+    }
+
+    /// As [`truncate`](super::Table::truncate).
+    pub(super) fn truncate_in_place(&self, preserve_splits: bool) -> Result<()> {
+        let mut begun = self.begin_in_place()?;
+        let old = self.all_regions()?;
+        if old.is_empty() {
+            return Err(self.not_found(self.root));
+        }
+        self.tree.refuse_mob()?;
+        self.tree.check_archivable(|_| true)?;
+        let (stored, storage) = (self.descriptor()?, self.options.file_storage());
+        let families: Vec<Family> = stored.descriptor().families().cloned().collect();
+        check_tracked_by_list(&families, Some(stored.descriptor()))?;
+        let (listing, serving) = (self.listing()?, serving(old.clone()));
+        let mut new = old.clone();
+        // Those of a change that was undone have the same names if the clock has not advanced.
+        while new == old || listing.has_children(&new) {
+            let id = RegionInfo::id_after(&new, self.options.now())?;
+            new = self.empty_regions(&serving, preserve_splits, id)?;
+        }
+        check_catalog(self.root, self.options)?;
+        let number = number_in_place(&**storage, &self.tree.dir())?;
+        let last_id = RegionInfo::id_after(&new, 0)?;
+        let descriptor = stored.read(&**storage)?;
+        let empty = Replacement::new(ReplacementKind::Truncation, number, last_id, descriptor);
+        let change = self.change_of(&old, &new, empty);
+        self.make_in_place(&change, &begun.locks, || self.tree.create_regions(&new, &families))?;
+        self.complete_in_place(&mut begun.locks).map(drop)
+    }
+
+    /// Replaces the descriptor, whose file has some content then, and removes families.
+    pub(super) fn replace_in_place(
+        &self,
+        mut begun: Begun,
+        after: &TableDescriptor,
+        descriptor: Vec<u8>,
+        removed: Vec<String>,
+    ) -> Result<()> {
+        let storage = self.options.file_storage();
+        let families: Vec<Family> = after.families().cloned().collect();
+        check_tracked_by_list(&families, Some(after))?;
+        let number = number_in_place(&**storage, &self.tree.dir())?;
+        let mut altered = Replacement::new(ReplacementKind::Alteration, number, 0, descriptor);
+        altered.families = removed;
+        let change = self.change_of(&self.all_regions()?, &[], altered);
+        self.make_in_place(&change, &begun.locks, || Ok(()))?;
+        self.complete_in_place(&mut begun.locks).map(drop)
+    }
+}
+
+impl TableCore {
+    /// Archives the regions that a truncation, or the deletion of a former table, has left in the table's
+    /// directory. `changing` must be held.
+    pub(super) fn archive_removed(&self, table: &Path) -> Result<()> {
+        let storage = self.options.file_storage();
+        let listing = TableListing::read(&**storage, table)?;
+        let Some(root) = root_of(table) else { return Ok(()) };
+        let tree = TableTree::new(storage, root, &self.name);
+        for change in listing.made().iter().filter(|change| listing.is_left(change)) {
+            follow_directories(root, &self.name, &self.options)?;
+            tree.archive_removed(change, &mut RegionLocks::new(), |region| self.options.lock(region))?;
+            if change.is_a(ReplacementKind::Truncation) {
+                change.forget(&**storage)?;
+            }
+        }
+        Ok(())
+    }
+}

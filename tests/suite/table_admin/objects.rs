@@ -1,0 +1,482 @@
+//! Tables that are deleted, truncated and altered in a storage without renames, and every call fails once.
+
+use super::*;
+use hregion::io::faulty::Crash;
+use hregion::{FindingKind, Get, Severity};
+use std::fmt;
+
+/// The store file tracker that a storage without renames needs.
+const TRACKER: &str = "hbase.store.file-tracker.impl";
+
+fn listed(name: &'static str) -> Family {
+    Family::new(name).configuration(TRACKER, "FILE")
+}
+
+fn families() -> [Family; 2] {
+    [listed("f"), listed("g").max_versions(3)]
+}
+
+/// As [`root`](super::root), in an object store, and with a region that was split, and is still there.
+fn bucket() -> FaultyStorage {
+    let storage = FaultyStorage::new();
+    storage.has_objects();
+    for name in [T, "other"] {
+        let options = options(&storage).compaction_enabled(false);
+        let table = Table::create_with(ROOT, name, &families(), &[""; 0], options).unwrap();
+        fill(&table, "old");
+        table.split("m").unwrap();
+        table.close().unwrap();
+    }
+    storage
+}
+
+/// Returns the paths of objects of the table, below its directory.
+fn objects(storage: &FaultyStorage) -> Vec<PathBuf> {
+    let names = storage.names().into_iter();
+    let mut found: Vec<PathBuf> =
+        names.filter_map(|path| path.strip_prefix("hbase/data/ns/t").ok().map(Path::to_owned)).collect();
+    found.retain(|path| storage.bytes(&Path::new("/hbase/data/ns/t").join(path)).is_some());
+    found
+}
+
+fn create(storage: &FaultyStorage) -> Result<Table> {
+    Table::create_with(ROOT, T, &families(), &["m"], options(storage))
+}
+
+fn delete(storage: &FaultyStorage) -> Result<()> {
+    Table::delete_table(ROOT, T, &options(storage))
+}
+
+/// Checks that nothing is wrong in the root.
+fn check_root(storage: &FaultyStorage, shown: &str) {
+    let mut report = Table::check_root(ROOT, options(storage)).unwrap();
+    // The parents of splits, and what a call that was cut off has left under its name.
+    report
+        .findings
+        .retain(|finding| finding.severity > Severity::Info && finding.kind != FindingKind::UntrackedFile);
+    assert!(report.findings.is_empty(), "{shown}: {:?}", report.findings);
+}
+
+#[test]
+fn a_deleted_table_is_gone_and_can_be_created_again() {
+    let storage = bucket();
+    let reader = open(&storage, T, false).unwrap();
+    assert_eq!(cells(&reader), old_values());
+    let mut before = region_names(&storage);
+    delete(&storage).unwrap();
+    assert_eq!(values(&storage, T), None);
+    let left = objects(&storage);
+    assert!(left.len() == 1 && left[0].to_str().unwrap().starts_with(".change."), "{left:?}");
+    assert!(!store_files(&storage, "archive").is_empty());
+    assert_eq!(cells(&reader), old_values(), "an open reader goes on");
+    check_root(&storage, "deleted");
+    assert_eq!(delete(&storage).unwrap_err().kind(), ErrorKind::TableNotFound);
+    assert_eq!(open(&storage, T, true).map(drop).unwrap_err().kind(), ErrorKind::TableNotFound);
+    let alter = Table::alter(ROOT, T, &TableChanges::new().family(listed("h")), &options(&storage));
+    assert_eq!(alter.unwrap_err().kind(), ErrorKind::TableNotFound);
+    let truncate = Table::truncate(ROOT, T, true, &options(&storage));
+    assert_eq!(truncate.unwrap_err().kind(), ErrorKind::TableNotFound);
+    // The clock stands still.
+    for n in 0..3 {
+        let table = create(&storage).unwrap();
+        assert_eq!(cells(&table), [""; 0], "{n}");
+        fill(&table, "old");
+        table.split("g").unwrap();
+        table.compact(Compaction::Major).unwrap();
+        table.close().unwrap();
+        let names = region_names(&storage);
+        assert!(names.len() == 3 && names.iter().all(|name| !before.contains(name)), "{before:?} {names:?}");
+        before.extend(names);
+        assert_eq!(values(&storage, T), Some(old_values()));
+        check_root(&storage, "created");
+        delete(&storage).unwrap();
+        assert_eq!((values(&storage, T), objects(&storage).len()), (None, 1), "{n}");
+    }
+    assert_eq!(values(&storage, "other"), Some(old_values()));
+    // A snapshot is cloned under the name.
+    let other = open(&storage, "other", true).unwrap();
+    other.snapshot("s").unwrap();
+    let clone = Table::clone_snapshot(ROOT, "s", T, options(&storage)).unwrap();
+    assert_eq!(cells(&clone), old_values());
+    clone.close().unwrap();
+    assert!(region_names(&storage).iter().all(|name| !before.contains(name)));
+    delete(&storage).unwrap();
+    assert_eq!(values(&storage, T), None);
+}
+
+#[test]
+fn a_truncated_table_is_empty_and_keeps_its_settings() {
+    for preserve in [true, false] {
+        let storage = bucket();
+        let before = region_names(&storage);
+        for _ in 0..2 {
+            Table::truncate(ROOT, T, preserve, &options(&storage)).unwrap();
+            assert_eq!(values(&storage, T), Some(Vec::new()));
+            let after = region_names(&storage);
+            assert_eq!(after.len(), if preserve { 2 } else { 1 });
+            assert!(after.iter().all(|name| !before.contains(name)), "{before:?} {after:?}");
+            assert!(objects(&storage).iter().all(|path| !path.starts_with(&before[0])));
+            let table = open(&storage, T, true).unwrap();
+            let versions: Vec<String> =
+                table.region("a").unwrap().families().map(ToString::to_string).collect();
+            assert!(versions[1].contains("VERSIONS => '3'"), "{versions:?}");
+            fill(&table, "old");
+            table.split("c").unwrap();
+            table.compact(Compaction::Major).unwrap();
+            table.close().unwrap();
+            assert_eq!(values(&storage, T), Some(old_values()));
+            check_root(&storage, "truncated");
+            // With the names of before.
+            let table = open(&storage, T, true).unwrap();
+            let regions = table.regions();
+            table.merge(&regions[0], &regions[1]).unwrap();
+            table.compact(Compaction::Major).unwrap();
+            table.close().unwrap();
+        }
+        assert!(objects(&storage).iter().all(|path| !path.to_str().unwrap().starts_with(".change.")));
+        assert_eq!(values(&storage, "other"), Some(old_values()));
+    }
+}
+
+#[test]
+fn a_family_that_was_deleted_does_not_come_back() {
+    let storage = bucket();
+    let alter = |changes: TableChanges| Table::alter(ROOT, T, &changes, &options(&storage));
+    let of_g: Vec<String> = old_values().into_iter().filter(|cell| cell.contains("/g:")).collect();
+    for n in 0..3 {
+        alter(TableChanges::new().delete_family("f").set("DURABILITY", "SYNC_WAL")).unwrap();
+        assert_eq!(values(&storage, T), Some(of_g.clone()), "{n}");
+        let again = alter(TableChanges::new().delete_family("f")).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::NoSuchFamily);
+        check_root(&storage, "altered");
+        let descriptors = objects(&storage).into_iter().filter(|path| path.starts_with(".tabledesc"));
+        assert_eq!(descriptors.count(), 1);
+        // Its files would not be tracked by lists.
+        let untracked = alter(TableChanges::new().family(Family::new("f"))).unwrap_err();
+        assert_eq!(untracked.kind(), ErrorKind::Unsupported, "{untracked}");
+        if n == 1 {
+            // As with a region that is opened with other families.
+            let region = Path::new(ROOT).join("data/ns/t").join(&region_names(&storage)[0]);
+            let options = options(&storage).writable(true).create_if_missing(false).alter(true);
+            options.family(listed("f")).open(region).unwrap().close().unwrap();
+        } else {
+            alter(TableChanges::new().family(listed("f"))).unwrap();
+        }
+        assert_eq!(values(&storage, T), Some(of_g.clone()), "{n}");
+        let table = open(&storage, T, true).unwrap();
+        fill(&table, "old");
+        // As a family that is there has files.
+        table.close().unwrap();
+        assert_eq!(values(&storage, T), Some(old_values()), "{n}");
+    }
+    let open = open(&storage, T, true).unwrap();
+    open.put(Put::new("b").cell_at("f", "q", 5, "old")).unwrap();
+    assert_eq!(
+        alter(TableChanges::new().set("DURABILITY", "SYNC_WAL")).unwrap_err().kind(),
+        ErrorKind::Locked
+    );
+}
+
+/// The calls that fail: each in the long form, some of them otherwise.
+fn calls(every: u64) -> impl Iterator<Item = u64> {
+    (0..).step_by(usize::try_from(every).unwrap())
+}
+
+/// Runs `change` on a new bucket, of which the call `n` fails, or in which the process dies there. Returns
+/// whether it succeeded, and the bucket; `None` if there are fewer calls.
+fn failed(
+    n: u64,
+    dies: bool,
+    change: &dyn Fn(&FaultyStorage) -> Result<()>,
+) -> Option<(bool, FaultyStorage)> {
+    let storage = bucket();
+    if dies {
+        storage.die_after(n);
+    } else {
+        storage.fail_among_all([n]);
+    }
+    let is_ok = change(&storage).is_ok();
+    if dies {
+        if !storage.has_died() {
+            assert!(is_ok && n > 40, "{n}");
+            return None;
+        }
+        return Some((is_ok, storage.after(Crash::OfTheProcess)));
+    }
+    if !storage.pending_faults().is_empty() {
+        assert!(is_ok && n > 90, "{n}");
+        return None;
+    }
+    Some((is_ok, storage))
+}
+
+fn each_failure(
+    every: u64,
+    change: &dyn Fn(&FaultyStorage) -> Result<()>,
+    check: &dyn Fn(bool, FaultyStorage, u64, &str),
+) {
+    for dies in [false, true] {
+        for n in calls(every) {
+            let shown = format!("call {n}, dies: {dies}");
+            let Some((is_ok, storage)) = failed(n, dies, change) else { break };
+            check(is_ok, storage, n, &shown);
+        }
+    }
+}
+
+fn is_one_of(seen: Option<&Vec<String>>, is_ok: bool, after: Option<&Vec<String>>, shown: &str) {
+    assert!(seen == after || !is_ok && seen == Some(&old_values()), "{shown}: {seen:?}");
+}
+
+/// Opens the table for writing, writes, and compacts.
+fn use_table(storage: &FaultyStorage, shown: &str) {
+    let before = values(storage, T).unwrap();
+    let table = open(storage, T, true).unwrap_or_else(|error| panic!("{shown}: {error}"));
+    assert_eq!(cells(&table), before, "{shown}");
+    for row in ["b", "o"] {
+        table
+            .put(Put::new(row).cell_at("g", "q", 5, "new"))
+            .unwrap_or_else(|error| panic!("{shown}: {error}"));
+    }
+    table.compact(Compaction::Major).unwrap_or_else(|error| panic!("{shown}: {error}"));
+    table.close().unwrap_or_else(|error| panic!("{shown}: {error}"));
+    let after = values(storage, T).unwrap();
+    assert_eq!(after.len(), before.len() + 2, "{shown}: {after:?}");
+    assert!(before.iter().all(|cell| after.contains(cell)), "{shown}");
+    assert_eq!(values(storage, "other"), Some(old_values()), "{shown}");
+}
+
+fn a_deletion_is_done_or_not(every: u64) {
+    each_failure(every, &delete, &|is_ok, storage, n, shown| {
+        is_one_of(values(&storage, T).as_ref(), is_ok, None, shown);
+        if n % 3 == 1 && values(&storage, T).is_some() {
+            use_table(&storage, shown);
+            assert!(values(&storage, T).unwrap().len() > 8, "{shown}");
+        }
+        if n % 2 == 0 {
+            storage.fail_among_all([(n * 31 + 7) % 90]);
+            let seen = delete(&storage).is_ok();
+            storage.heal();
+            assert!(!seen || values(&storage, T).is_none(), "{shown}");
+        }
+        // It is repeated, or the table is created when it is gone.
+        if values(&storage, T).is_some() || n % 5 > 1 {
+            if let Err(error) = delete(&storage) {
+                assert_eq!(error.kind(), ErrorKind::TableNotFound, "{shown}");
+            }
+        }
+        assert_eq!(values(&storage, T), None, "{shown}");
+        storage.fail_among_all([(n * 17 + 3) % 60]);
+        let created = create(&storage).map(drop);
+        storage.heal();
+        match values(&storage, T) {
+            Some(found) => assert_eq!(found, [""; 0], "{shown}"),
+            None => {
+                created.unwrap_err();
+                create(&storage).unwrap_or_else(|error| panic!("{shown}: {error}")).close().unwrap();
+            }
+        }
+        use_table(&storage, shown);
+        check_root(&storage, shown);
+        delete(&storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
+        assert_eq!(values(&storage, T), None, "{shown}");
+        check_root(&storage, shown);
+    });
+}
+
+fn a_truncation_is_done_or_not(every: u64) {
+    for preserve in [true, false] {
+        let truncate = |storage: &FaultyStorage| Table::truncate(ROOT, T, preserve, &options(storage));
+        let empty = Some(Vec::new());
+        each_failure(every, &truncate, &|is_ok, storage, n, shown| {
+            let shown = &format!("{shown}, {preserve}");
+            is_one_of(values(&storage, T).as_ref(), is_ok, empty.as_ref(), shown);
+            if n % 3 == 1 {
+                use_table(&storage, shown);
+            }
+            if n % 2 == 0 {
+                storage.fail_among_all([(n * 31 + 7) % 120]);
+                let again = truncate(&storage).is_ok();
+                storage.heal();
+                assert!(!again || values(&storage, T) == empty, "{shown}");
+            }
+            if values(&storage, T) != empty || n % 5 > 1 {
+                truncate(&storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
+            }
+            assert_eq!(values(&storage, T), empty, "{shown}");
+            assert_eq!(region_names(&storage).len(), if preserve { 2 } else { 1 }, "{shown}");
+            use_table(&storage, shown);
+            check_root(&storage, shown);
+            assert!(!objects(&storage).iter().any(|path| path.to_str().unwrap().starts_with(".change.")));
+        });
+    }
+}
+
+fn an_alteration_is_done_or_not(every: u64) {
+    let changes = TableChanges::new().delete_family("f").family(listed("h")).set("DURABILITY", "SYNC_WAL");
+    let alter = |storage: &FaultyStorage| Table::alter(ROOT, T, &changes, &options(storage));
+    let left: Vec<String> = old_values().into_iter().filter(|cell| !cell.contains("/f:")).collect();
+    each_failure(every, &alter, &|is_ok, storage, n, shown| {
+        let has_h = |storage: &FaultyStorage| {
+            let region = open(storage, T, false).unwrap().region("a").unwrap();
+            region.families().any(|family| family.name() == b"h")
+        };
+        let check = |is_ok: bool| {
+            let after = if has_h(&storage) { &left } else { &old_values() };
+            let seen = values(&storage, T).unwrap();
+            assert!(seen == *after && (has_h(&storage) || !is_ok), "{shown}: {seen:?}");
+        };
+        check(is_ok);
+        let is_written = n % 3 == 1;
+        if is_written {
+            use_table(&storage, shown);
+        } else {
+            storage.fail_among_all([(n * 31 + 7) % 120]);
+            let again = alter(&storage).is_ok();
+            storage.heal();
+            check(again);
+        }
+        // The family is added again, whether the call was repeated or not.
+        if !has_h(&storage) || n % 2 == 0 {
+            if let Err(error) = alter(&storage) {
+                assert_eq!(error.kind(), ErrorKind::NoSuchFamily, "{shown}");
+            }
+        }
+        let expected = left.len() + if is_written { 2 } else { 0 };
+        assert_eq!(values(&storage, T).unwrap().len(), expected, "{shown}");
+        let add = TableChanges::new().family(listed("f"));
+        storage.fail_among_all([(n * 13 + 5) % 70]);
+        let added = Table::alter(ROOT, T, &add, &options(&storage)).is_ok();
+        storage.heal();
+        let has_f = || {
+            let region = open(&storage, T, false).unwrap().region("a").unwrap();
+            region.families().any(|family| family.name() == b"f")
+        };
+        assert!(!added || has_f(), "{shown}");
+        Table::alter(ROOT, T, &add, &options(&storage)).unwrap_or_else(|error| panic!("{shown}: {error}"));
+        assert!(has_f(), "{shown}");
+        assert_eq!(values(&storage, T).unwrap().len(), expected, "{shown}: old cells of a new family");
+        let table = open(&storage, T, true).unwrap();
+        table.put(Put::new("c").cell_at("f", "q", 5, "new").cell_at("h", "q", 5, "new")).unwrap();
+        table.compact(Compaction::Major).unwrap();
+        table.close().unwrap();
+        assert_eq!(values(&storage, T).unwrap().len(), expected + 2, "{shown}");
+        check_root(&storage, shown);
+    });
+}
+
+#[test]
+fn some_calls_fail() {
+    a_deletion_is_done_or_not(13);
+    a_truncation_is_done_or_not(17);
+    an_alteration_is_done_or_not(17);
+}
+
+#[test]
+#[ignore = "long"]
+fn each_call_fails() {
+    a_deletion_is_done_or_not(1);
+    a_truncation_is_done_or_not(1);
+    an_alteration_is_done_or_not(1);
+}
+
+/// A storage that does something before a call that makes or removes an object.
+struct Between {
+    inner: FaultyStorage,
+    left: Mutex<(u64, Option<Box<dyn FnOnce() + Send>>)>,
+}
+
+impl fmt::Debug for Between {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl Between {
+    fn count(&self) {
+        let mut left = self.left.lock().unwrap();
+        let act = if left.0 == 0 { left.1.take() } else { None };
+        left.0 = left.0.saturating_sub(1);
+        drop(left);
+        if let Some(act) = act {
+            act();
+        }
+    }
+}
+
+impl Storage for Between {
+    forward!(inner: open create_log hard_link rename remove_dir sync_file sync_dir);
+    forward!(inner: list_dir create_dir_all lock optional);
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn hregion::io::FileWriter>> {
+        self.count();
+        self.inner.create(path)
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn hregion::io::FileWriter>> {
+        self.count();
+        self.inner.create_new(path)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.count();
+        self.inner.remove(path)
+    }
+}
+
+/// A table that was opened before, and is first read between two calls, is never read in part.
+#[test]
+fn a_reader_never_has_rows_of_both_tables() {
+    let changes = TableChanges::new().delete_family("f");
+    let of_g: Vec<String> = old_values().into_iter().filter(|cell| cell.contains("/g:")).collect();
+    type Change<'c> = &'c dyn Fn(&RegionOptions) -> Result<()>;
+    let all: [(&str, Change<'_>, Vec<String>); 3] = [
+        ("truncate", &|options| Table::truncate(ROOT, T, true, options), Vec::new()),
+        ("delete", &|options| Table::delete_table(ROOT, T, options), Vec::new()),
+        ("alter", &|options| Table::alter(ROOT, T, &changes, options), of_g),
+    ];
+    for (name, change, new) in all {
+        let (mut old_reads, mut errors) = (0, 0);
+        for n in 0.. {
+            let storage = bucket();
+            let reader = Arc::new(open(&storage, T, false).unwrap());
+            let seen = Arc::new(Mutex::new(None));
+            let act: Box<dyn FnOnce() + Send> = {
+                let (reader, seen) = (Arc::clone(&reader), Arc::clone(&seen));
+                Box::new(move || {
+                    let read = reader.get(&Get::new("a").max_versions(u32::MAX));
+                    *seen.lock().unwrap() = Some(read.map(|row| row.cells().map(text).collect::<Vec<_>>()));
+                })
+            };
+            let between = Arc::new(Between { inner: storage.clone(), left: Mutex::new((n, Some(act))) });
+            let changed = options(&storage).storage(Arc::clone(&between) as Arc<dyn Storage>);
+            change(&changed).unwrap();
+            let Some(first) = seen.lock().unwrap().take() else {
+                assert!(n > 10 && old_reads > 0, "{name}: {n}");
+                println!("{name}: {n} calls, {old_reads} of the old table, {errors} errors");
+                break;
+            };
+            let of_row = |row: &str, cells: &[String]| -> Vec<String> {
+                cells.iter().filter(|cell| cell.starts_with(row)).cloned().collect()
+            };
+            let rest = reader.get(&Get::new("n").max_versions(u32::MAX));
+            let rest = rest.map(|row| row.cells().map(text).collect::<Vec<_>>());
+            match (first, rest) {
+                (Ok(first), Ok(rest)) => {
+                    let is = |all: &[String]| first == of_row("a", all) && rest == of_row("n", all);
+                    old_reads += u64::from(is(&old_values()));
+                    // As locally, each region has the families with which it was opened.
+                    let is_altered =
+                        name == "alter" && first == of_row("a", &old_values()) && rest == of_row("n", &new);
+                    let shown = format!("{name}, call {n}: {first:?}, {rest:?}");
+                    assert!(is(&old_values()) || is(&new) || is_altered, "{shown}");
+                    old_reads += u64::from(is_altered);
+                }
+                (first, _) => {
+                    old_reads += u64::from(first.is_ok());
+                    errors += 1;
+                }
+            }
+        }
+    }
+}
