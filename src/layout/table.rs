@@ -14,7 +14,6 @@ use crate::error::{Error, Result};
 use crate::io::{DirEntry, Storage};
 use crate::schema::{Family, RegionInfo, TableDescriptor};
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,9 +68,7 @@ fn create_table_in_place(
     let tree = RootTree::new(root);
     let lock = tree.lock(&**storage)?;
     let undone = clear_creations(storage, path)?;
-    let last_id = last_id(&undone);
-    let with_id = |region: &RegionInfo| region.with_id(region.region_id().max(last_id.saturating_add(1)));
-    let regions: Vec<RegionInfo> = regions.iter().map(with_id).collect();
+    let regions = not_of(&undone, regions);
     let each =
         |region: &RegionInfo| fill(storage, &path.join(region.encoded_name()), region, &families, false);
     if !undone.is_empty() {
@@ -125,6 +122,23 @@ pub(super) fn clear_creations(storage: &Arc<dyn Storage>, path: &Path) -> Result
     Ok(undone)
 }
 
+/// Returns regions with ids, and so names, that no region of a deleted table has had, nor of a creation that
+/// was undone.
+fn not_of(undone: &[RegionChange], regions: &[RegionInfo]) -> Vec<RegionInfo> {
+    let mut first_id = last_id(undone).saturating_add(1);
+    loop {
+        let with_id = |region: &RegionInfo| region.with_id(region.region_id().max(first_id));
+        let new: Vec<RegionInfo> = regions.iter().map(with_id).collect();
+        let names: Vec<String> = new.iter().map(RegionInfo::encoded_name).collect();
+        if !undone.iter().any(|change| change.has_any_child(&names)) {
+            return new;
+        }
+        // The clock has not advanced.
+        let last = new.iter().map(RegionInfo::region_id).max();
+        first_id = last.map_or(first_id, |last| last.saturating_add(1));
+    }
+}
+
 /// Returns the greatest id that a region of a deleted table has had; the least one if there is none.
 pub(super) fn last_id(undone: &[RegionChange]) -> i64 {
     let deleted = undone.iter().filter_map(RegionChange::replacement);
@@ -136,7 +150,7 @@ pub(super) fn last_id(undone: &[RegionChange]) -> i64 {
 pub(super) struct NewTable<'t> {
     pub(super) path: &'t Path,
     pub(super) descriptor: &'t TableDescriptor,
-    /// The encoded names of the regions.
+    /// The encoded names of the regions, of which none is one of those that were undone.
     pub(super) regions: Vec<String>,
     /// What [`clear_creations`] has returned.
     pub(super) undone: &'t [RegionChange],
@@ -152,10 +166,6 @@ impl NewTable<'_> {
         check_lock: impl Fn() -> Result<()>,
     ) -> Result<()> {
         let Self { path, descriptor, regions, undone } = self;
-        if undone.iter().any(|change| change.has_any_child(&regions)) {
-            let message = "an interrupted creation of the table had regions of the same names: try again";
-            return Err(Error::io("create", path, io::Error::new(io::ErrorKind::Interrupted, message)));
-        }
         let change = RegionChange::new(path, [], regions);
         let create = || {
             change.begin(storage)?;

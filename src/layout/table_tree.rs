@@ -397,9 +397,9 @@ impl TableTree {
         Ok(was_any)
     }
 
-    /// Moves the store files of the regions that a deletion or truncation in place has removed to the archive,
-    /// and removes the rest of their directories. Can be repeated. `locks` are those that are held; a region
-    /// without one is locked with `lock`.
+    /// Archives the store files of the regions that a deletion or truncation in place has removed, and removes
+    /// the rest of their directories. Can be repeated. `locks` are those that are held; a region without one
+    /// is locked with `lock`.
     ///
     /// # Errors
     ///

@@ -28,6 +28,11 @@ pub(super) struct TableChange<'o> {
 /// deleted, those of new ones are added, with the table enabled. This comes after the directories have been
 /// renamed, and before what was replaced is removed: a call that fails in between, or whose process dies, is
 /// completed when it is repeated, or by the next [`create`](Self::create) of the table.
+///
+/// In a storage without renames, such as an object store, one conditional put makes each of these changes. A
+/// call that is repeated, each other one of them, and [`compact`](Self::compact) complete what is left then.
+/// A table can be truncated or altered there if lists track the files of all families, otherwise this is
+/// refused ([`Unsupported`](ErrorKind::Unsupported)).
 impl Table {
     /// Deletes a table under a root directory (HBase: `DeleteTableProcedure`). Its store files are moved to
     /// the archive, where snapshots and clones that refer to them are still read.

@@ -394,7 +394,10 @@ impl TableCore {
         }
         let still = listing.serving_with(storage, known().chain([&slot.info]))?;
         if !still.contains(&slot.info) {
-            let message = format!("{} was split or merged by another process", slot.info);
+            let message = match listing.is_removed(&slot.info) {
+                true => format!("another process has truncated or deleted table {}", self.name),
+                false => format!("{} was split or merged by another process", slot.info),
+            };
             return Err(Error::locating(ErrorKind::RegionNotFound, message));
         }
         // Another region of the list may have been replaced, too: it is checked when it is opened.

@@ -55,9 +55,11 @@ impl super::TableCore {
         // A compaction that could not archive all that it has replaced has been made all the same.
         let regions = self.regions.load_full();
         regions.slots.iter().filter_map(|slot| slot.region.get()).try_for_each(Region::archive_replaced)?;
-        self.archive_removed(table)?;
         let storage = &**self.options.file_storage();
         let entries = storage.list_dir(table).map_err(|error| Error::io("list", table, error))?;
+        if entries.iter().any(is_change) {
+            self.archive_removed(table)?;
+        }
         let mut parents = if self.has_others(&entries) { self.unneeded_parents(table)? } else { Vec::new() };
         if !storage.can_rename(table) {
             parents.retain(|(_, info)| !self.is_read(info));

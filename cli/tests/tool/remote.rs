@@ -989,8 +989,8 @@ fn the_shell_reads_and_writes_a_bucket() {
         assert!(done(root, &[&format!("scan {table}")]).contains("value=made"), "{create}");
     }
     let keys = server.keys();
-    for command in ["drop 't'", "truncate 't'", "restore_snapshot 's'", "create 'w', 'f'"] {
-        let commands: &[&str] = match command.starts_with("drop") || command.starts_with("restore") {
+    for command in ["restore_snapshot 's'", "create 'w', 'f'", "alter 't', 'h'"] {
+        let commands: &[&str] = match command.starts_with("restore") {
             true => &["disable 't'", command],
             false => &[command],
         };
@@ -1006,6 +1006,19 @@ fn the_shell_reads_and_writes_a_bucket() {
     let regions = done(root, &["split 't', 'bb'", "list_regions 't'"]);
     assert!(regions.ends_with("3 row(s)\n"), "{regions}");
     assert_eq!(done(root, &["scan 't'"]), found);
+    // Tables are altered, truncated and deleted.
+    let alter = format!("alter 'x', {{NAME => 'h', {file}}}, MAX_FILESIZE => '1000000000'");
+    let found =
+        done(root, &[&alter, "put 'x', 'r', 'h:q', 'added'", "alter 'x', 'delete' => 'f'", "scan 'x'"]);
+    assert!(found.contains("value=added") && !found.contains("value=made"), "{found}");
+    let found = done(root, &["truncate 'x'", "scan 'x'", "truncate_preserve 't'", "list_regions 't'"]);
+    assert!(!found.contains("value=") && found.ends_with("3 row(s)\n"), "{found}");
+    let drop = ["disable 'x'", "drop 'x'", "list", "exists 'x'"];
+    let found = done(root, &drop);
+    assert!(found.contains("does not exist") && !found.contains("\nx\n"), "{found}");
+    let found =
+        done(root, &[&format!("create 'x', 'f', {file}"), "put 'x', 'r', 'f:q', 'again'", "scan 'x'"]);
+    assert!(found.contains("value=again") && !found.contains("value=made"), "{found}");
     // Web servers are only read.
     let output = shell("http://127.0.0.1:9/root", &["list"]);
     assert_eq!(code(&output), 5, "{}", stderr(&output));

@@ -135,8 +135,8 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         }
     }
 
-    /// Checks for changes of regions, and of the whole table, that are not finished. Returns the encoded names
-    /// of directories that are no regions: those of new ones that the catalog does not have, which will be
+    /// Checks for changes of regions, and of the whole table, that are not finished. Returns the names of
+    /// directories that are no regions: those of new ones that the catalog does not have, which will be
     /// undone, and those that a truncation has removed; `None` if there is no table.
     fn check_changes(&mut self, dir: &Path, entries: &[DirEntry]) -> Option<BTreeSet<String>> {
         let storage = self.checker.options.file_storage();

@@ -18,10 +18,16 @@ fn root_with_catalog() -> FaultyStorage {
 
 /// Adds a catalog without rows.
 fn add_catalog(storage: &FaultyStorage) {
+    add_catalog_of(storage, |family| family);
+}
+
+/// As [`add_catalog`], with other settings of the families.
+pub(super) fn add_catalog_of(storage: &FaultyStorage, with: fn(Family) -> Family) {
     // The id of the catalog's region is 1.
     let options = options(storage).clock(Arc::new(ManualClock::new(1))).table("hbase:meta");
     let options = options.writable(true).create_if_missing(true);
-    let options = options.family(Family::new("info").max_versions(3)).family(Family::new("table"));
+    let options =
+        options.family(with(Family::new("info").max_versions(3))).family(with(Family::new("table")));
     options.open(META).unwrap().close().unwrap();
 }
 
@@ -32,7 +38,7 @@ fn create(storage: &FaultyStorage) -> Result<Table> {
 
 /// Checks that the catalog has the regions of a table, and that it is enabled; or nothing of it, if it does
 /// not exist. Returns the number of regions.
-fn check(storage: &FaultyStorage, name: &str, shown: &str) -> usize {
+pub(super) fn check(storage: &FaultyStorage, name: &str, shown: &str) -> usize {
     let regions = match open(storage, name, false) {
         Ok(table) => table.regions(),
         Err(error) => {

@@ -18,8 +18,16 @@ fn families() -> [Family; 2] {
 
 /// As [`root`](super::root), in an object store, and with a region that was split, and is still there.
 fn bucket() -> FaultyStorage {
+    bucket_with(false)
+}
+
+/// As [`bucket`], and maybe with a catalog.
+fn bucket_with(has_catalog: bool) -> FaultyStorage {
     let storage = FaultyStorage::new();
     storage.has_objects();
+    if has_catalog {
+        catalog::add_catalog_of(&storage, |family| family.configuration(TRACKER, "FILE"));
+    }
     for name in [T, "other"] {
         let options = options(&storage).compaction_enabled(false);
         let table = Table::create_with(ROOT, name, &families(), &[""; 0], options).unwrap();
@@ -47,8 +55,12 @@ fn delete(storage: &FaultyStorage) -> Result<()> {
     Table::delete_table(ROOT, T, &options(storage))
 }
 
-/// Checks that nothing is wrong in the root.
+/// Checks that nothing is wrong in the root, and that the catalog, if there is one, has the table.
 fn check_root(storage: &FaultyStorage, shown: &str) {
+    if storage.list_dir(&Path::new(ROOT).join("data/hbase/meta")).is_ok() {
+        catalog::check(storage, T, shown);
+        catalog::check(storage, "other", shown);
+    }
     let mut report = Table::check_root(ROOT, options(storage)).unwrap();
     // The parents of splits, and what a call that was cut off has left under its name.
     report
@@ -177,19 +189,14 @@ fn a_family_that_was_deleted_does_not_come_back() {
     );
 }
 
-/// The calls that fail: each in the long form, some of them otherwise.
-fn calls(every: u64) -> impl Iterator<Item = u64> {
-    (0..).step_by(usize::try_from(every).unwrap())
-}
-
-/// Runs `change` on a new bucket, of which the call `n` fails, or in which the process dies there. Returns
-/// whether it succeeded, and the bucket; `None` if there are fewer calls.
+/// Runs `change` on a new bucket, of which the call `n` fails, or in which the process dies there. The bucket
+/// has a catalog if `n` is odd. Returns whether it succeeded, and the bucket; `None` if there are fewer calls.
 fn failed(
     n: u64,
     dies: bool,
     change: &dyn Fn(&FaultyStorage) -> Result<()>,
 ) -> Option<(bool, FaultyStorage)> {
-    let storage = bucket();
+    let storage = bucket_with(n % 2 == 1);
     if dies {
         storage.die_after(n);
     } else {
@@ -211,15 +218,22 @@ fn failed(
 }
 
 fn each_failure(
-    every: u64,
+    every: usize,
     change: &dyn Fn(&FaultyStorage) -> Result<()>,
     check: &dyn Fn(bool, FaultyStorage, u64, &str),
 ) {
     for dies in [false, true] {
-        for n in calls(every) {
+        // With a catalog, there are more calls.
+        let mut is_over = [false; 2];
+        for n in (0..).step_by(every) {
             let shown = format!("call {n}, dies: {dies}");
-            let Some((is_ok, storage)) = failed(n, dies, change) else { break };
-            check(is_ok, storage, n, &shown);
+            match failed(n, dies, change) {
+                Some((is_ok, storage)) => check(is_ok, storage, n, &shown),
+                None => is_over[usize::from(n % 2 == 1)] = true,
+            }
+            if is_over == [true; 2] {
+                break;
+            }
         }
     }
 }
@@ -246,7 +260,7 @@ fn use_table(storage: &FaultyStorage, shown: &str) {
     assert_eq!(values(storage, "other"), Some(old_values()), "{shown}");
 }
 
-fn a_deletion_is_done_or_not(every: u64) {
+fn a_deletion_is_done_or_not(every: usize) {
     each_failure(every, &delete, &|is_ok, storage, n, shown| {
         is_one_of(values(&storage, T).as_ref(), is_ok, None, shown);
         if n % 3 == 1 && values(&storage, T).is_some() {
@@ -270,7 +284,11 @@ fn a_deletion_is_done_or_not(every: u64) {
         let created = create(&storage).map(drop);
         storage.heal();
         match values(&storage, T) {
-            Some(found) => assert_eq!(found, [""; 0], "{shown}"),
+            Some(found) => {
+                assert_eq!(found, [""; 0], "{shown}");
+                // Adds it to the catalog, if that has failed.
+                assert!(create(&storage).unwrap_err().is_already_exists(), "{shown}");
+            }
             None => {
                 created.unwrap_err();
                 create(&storage).unwrap_or_else(|error| panic!("{shown}: {error}")).close().unwrap();
@@ -284,7 +302,7 @@ fn a_deletion_is_done_or_not(every: u64) {
     });
 }
 
-fn a_truncation_is_done_or_not(every: u64) {
+fn a_truncation_is_done_or_not(every: usize) {
     for preserve in [true, false] {
         let truncate = |storage: &FaultyStorage| Table::truncate(ROOT, T, preserve, &options(storage));
         let empty = Some(Vec::new());
@@ -312,7 +330,7 @@ fn a_truncation_is_done_or_not(every: u64) {
     }
 }
 
-fn an_alteration_is_done_or_not(every: u64) {
+fn an_alteration_is_done_or_not(every: usize) {
     let changes = TableChanges::new().delete_family("f").family(listed("h")).set("DURABILITY", "SYNC_WAL");
     let alter = |storage: &FaultyStorage| Table::alter(ROOT, T, &changes, &options(storage));
     let left: Vec<String> = old_values().into_iter().filter(|cell| !cell.contains("/f:")).collect();
