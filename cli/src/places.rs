@@ -48,20 +48,8 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), CommandError> {
     }
 }
 
-/// Fails if files at a path cannot be renamed, which `what` needs. Called before anything is changed.
-pub(crate) fn check_renames(path: &Path, what: &str) -> Result<(), CommandError> {
-    check_writable(path)?;
-    if storage().can_rename(path) {
-        return Ok(());
-    }
-    let scheme = url_scheme(path).unwrap_or_default();
-    let message =
-        format!("{scheme}: {what} in a storage without renames, such as an object store, is not supported");
-    Err(CommandError::unsupported(&shown(path), message))
-}
-
-/// Whether files are moved from one path to the other by renames: both are on the same local file system, or
-/// in the same bucket or name service.
+/// Whether files are moved from one path to the other: both are on the same local file system, or in the same
+/// bucket or name service.
 pub(crate) fn is_same_place(a: &Path, b: &Path) -> bool {
     let place = |path: &Path| {
         let (scheme, rest) = path.to_str()?.split_once("://").filter(|_| is_url(path))?;

@@ -4,7 +4,7 @@ use crate::args::FileArgs;
 use crate::cell_file::CellFile;
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
-use crate::places::{self, check_renames};
+use crate::places::{self, check_writable};
 use crate::region_files::RegionFiles;
 use crate::regions::kind_of;
 use crate::settings::SOURCE_TASK;
@@ -33,7 +33,7 @@ pub(crate) fn open_table(
     check_inputs: impl FnOnce() -> Result<(), Failure>,
     out: &Output,
 ) -> Result<Table, Failure> {
-    check_renames(dir, "a bulk load")?;
+    check_writable(dir)?;
     if kind_of(dir, None)? != Kind::Table {
         return Err(CommandError::invalid_file(dir, "expected the directory of a table").into());
     }

@@ -57,6 +57,7 @@
 mod block_decoder;
 pub(crate) mod bloom;
 pub(crate) mod comparator;
+mod copy;
 mod encryption;
 pub(crate) mod file_info;
 mod index;
@@ -78,6 +79,7 @@ mod verify;
 mod writer;
 
 pub use bloom::{BloomFilter, BloomMeta, BloomType};
+pub(crate) use copy::Digest;
 pub use encryption::Encryption;
 pub use file_info::{FileInfo, FileTimeRange};
 pub use options::HFileOptions;

@@ -238,7 +238,7 @@ impl HFileOptions {
         salvage::salvage(reader, self, out.as_ref())
     }
 
-    fn reader(&self, path: &Path) -> Result<Arc<dyn FileReader>> {
+    pub(super) fn reader(&self, path: &Path) -> Result<Arc<dyn FileReader>> {
         self.storage.open(path).map_err(|error| Error::io("open", path, error))
     }
 }

@@ -17,12 +17,14 @@
 //!
 //! In a storage without renames, all families have a FILE tracker: the new files are written under their
 //! names in step 1, and step 5 creates the list, whose number follows that of the list before. So if another
-//! process has changed the files meanwhile, the list has a number that exists, and the change fails.
+//! process has changed the files meanwhile, the list has a number that exists, and the change fails. Copies of
+//! files of others are [recorded](super::copy_record) before the first list, and after the last one.
 //!
 //! If a step up to 5 fails, the previous steps are undone, and the undo is synced. If that fails too, there
 //! may be named files unknown to the caller: then [`CommitError::undo`] has the reason, and the caller must
 //! accept no further writes.
 
+use super::copy_record::{CopySource, CopyState, LoadedCopy};
 use super::durable::{exists, parent, rename, sync_dir};
 use super::family::FamilyDir;
 use super::file_list::{FileList, ListedFile, NewFileList, changed_elsewhere, read_file_list};
@@ -48,21 +50,29 @@ pub(crate) struct StagedFile {
     len: u64,
     /// Whether the file is removed if it is not renamed.
     is_ours: bool,
+    /// The file of others that it is a copy of.
+    source: Option<CopySource>,
 }
 
 impl StagedFile {
     /// Creates a staged file that was written for this region only.
     pub(crate) fn new(storage: Arc<dyn Storage>, from: PathBuf, name: String) -> Self {
-        Self { storage, from, name, len: 0, is_ours: true }
+        Self { storage, from, name, len: 0, is_ours: true, source: None }
     }
 
     /// Creates a staged file that belongs to the caller until it is renamed, and again if that fails.
     pub(crate) fn foreign(storage: Arc<dyn Storage>, from: PathBuf, name: String, len: u64) -> Self {
-        Self { storage, from, name, len, is_ours: false }
+        Self { storage, from, name, len, is_ours: false, source: None }
     }
 
     pub(crate) fn with_len(mut self, len: u64) -> Self {
         self.len = len;
+        self
+    }
+
+    /// Says that it is a copy of a file of others, in a storage without renames.
+    pub(crate) fn copy_of(mut self, source: CopySource) -> Self {
+        self.source = Some(source);
         self
     }
 
@@ -131,6 +141,8 @@ enum UndoStep {
         to: PathBuf,
         is_ours: bool,
     },
+    /// The record of copies has these.
+    Noted(Vec<LoadedCopy>),
     Listed(NewFileList),
     /// The record is not there any more.
     Forgotten(LoadRecord),
@@ -195,7 +207,7 @@ impl RegionDir {
         steps: &mut Vec<UndoStep>,
     ) -> Result<T> {
         let storage = &**self.storage();
-        let (mut lists, mut record) = (Vec::new(), LoadRecord::default());
+        let (mut lists, mut record, mut copies) = (Vec::new(), LoadRecord::default(), Vec::new());
         for change in changes {
             let dir = self.family(change.family);
             let tracker = self.tracker(change.family)?;
@@ -204,6 +216,7 @@ impl RegionDir {
                 let mut foreign = change.add.iter().filter(|file| !file.is_ours);
                 foreign.try_for_each(|file| record.add(storage, change.family, file))?;
             }
+            copies.extend(list.iter().flat_map(|list| copies_of(change, list)));
             lists.extend(list);
         }
         if !record.is_empty() {
@@ -231,6 +244,10 @@ impl RegionDir {
         let opened = open()?;
         let aside = |i: usize| self.tmp().join(format!("filelist.{i}"));
         lists.iter().enumerate().try_for_each(|(i, list)| list.write(storage, &aside(i)))?;
+        if !copies.is_empty() {
+            steps.push(UndoStep::Noted(copies.clone()));
+            self.note_copies(&copies)?;
+        }
         for (i, list) in lists.into_iter().enumerate() {
             let published = list.publish(storage, &aside(i));
             // Another list of its number is not this one, and stays.
@@ -238,6 +255,9 @@ impl RegionDir {
                 steps.push(UndoStep::Listed(list));
             }
             published?;
+        }
+        if !copies.is_empty() {
+            self.confirm_copies(&copies)?;
         }
         if !record.is_empty() {
             // Not before all lists have their files, and before any of these can be replaced.
@@ -265,6 +285,7 @@ impl RegionDir {
             match step {
                 // A list must be durably removed before the files it names.
                 UndoStep::Listed(list) => list.withdraw(storage)?,
+                UndoStep::Noted(copies) => self.disclaim_copies(&copies)?,
                 // A file must be recorded until it is back.
                 UndoStep::Forgotten(record) => {
                     record.publish(storage, &self.tmp().join("load"), self.path())?;
@@ -286,6 +307,15 @@ impl RegionDir {
         }
         Ok(())
     }
+}
+
+/// Returns the new files of a change that are copies of files of others, which a list is to have.
+fn copies_of<'c>(change: &'c FamilyChange<'_>, list: &NewFileList) -> impl Iterator<Item = LoadedCopy> + 'c {
+    let state = CopyState::ToBeListed(list.number().unwrap_or(u64::MAX));
+    change.add.iter().filter_map(move |file| {
+        let (name, family, source) = (file.name.clone(), change.family.to_vec(), file.source.clone()?);
+        Some(LoadedCopy { state, name, family, source })
+    })
 }
 
 /// Returns the list after a change; `None` if no list is kept.

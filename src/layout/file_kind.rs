@@ -1,6 +1,7 @@
 //! What a file is, by its name and its place (hfile.md §15; wal.md §10).
 #![warn(clippy::indexing_slicing)]
 
+use super::copy_record::COPIES;
 use super::descriptor::{TABLE_DESC_DIR, is_clone_mark};
 use super::family::FamilyDir;
 use super::file_list::FILE_LIST_DIR;
@@ -58,7 +59,7 @@ impl FileKind {
         };
         Ok(match file {
             REGION_INFO => Self::RegionInfo,
-            LOCK | LOAD => Self::Other,
+            LOCK | LOAD | COPIES => Self::Other,
             _ if file.starts_with('.') && file.ends_with(".crc") => Self::Other,
             _ if file.starts_with(".tableinfo") => Self::Descriptor,
             _ if dir == TABLE_DESC_DIR && is_clone_mark(file) => Self::Other,

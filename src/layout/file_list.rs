@@ -58,6 +58,11 @@ impl FileList {
         Self { name: String::new(), timestamp: 0, version: 1, files }
     }
 
+    /// Returns the number of the file that the list was read from; `None` if it was not read from a file.
+    pub(super) fn number(&self) -> Option<u64> {
+        list_number(&self.name)
+    }
+
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Corruption> {
         let mut cursor = Cursor::new(bytes);
         let len = cursor.i32("length of the list of files")?;
@@ -213,6 +218,21 @@ fn newest(
     Ok(None)
 }
 
+/// Makes a list of the next number with the files of the current one, in a storage without renames: a request
+/// to make another list of this number fails from then on.
+///
+/// # Errors
+///
+/// Of kind [`AlreadyExists`](std::io::ErrorKind::AlreadyExists) if there is one; if `list` is not the current
+/// one; if an I/O operation fails.
+pub(super) fn list_of_number_after(storage: &dyn Storage, family: &Path, list: FileList) -> Result<()> {
+    let next = NewFileList::after(storage, family, list, 0)?;
+    next.publish(storage, Path::new(""))?;
+    // Failures are ignored: lists with smaller numbers have no effect.
+    let _ = next.remove_old(storage);
+    Ok(())
+}
+
 /// The error of a list that the caller has not written.
 #[cold]
 pub(super) fn changed_elsewhere(family: &Path) -> Error {
@@ -262,6 +282,11 @@ impl NewFileList {
         let names = by_number.into_values().flatten();
         let old = names.map(|name| dir.join(name)).filter(|old| *old != path).collect();
         Ok(Self { family: family.to_owned(), list, path, old })
+    }
+
+    /// Returns the number of the list.
+    pub(super) fn number(&self) -> Option<u64> {
+        list_number(self.path.file_name()?.to_str()?)
     }
 
     /// Writes the list at `aside` and syncs it. Does nothing in a storage without renames.

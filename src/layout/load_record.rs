@@ -124,7 +124,7 @@ impl MovedFile {
 /// Returns the path with such encoded bytes; `None` if it cannot be made of them.
 #[cfg(unix)]
 #[allow(clippy::unnecessary_wraps, reason = "not every path of another system can be made of bytes")]
-fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
+pub(super) fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
 
     Some(std::ffi::OsString::from_vec(bytes).into())
@@ -132,7 +132,7 @@ fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
 
 /// Returns the path with such encoded bytes; `None` if it cannot be made of them.
 #[cfg(not(unix))]
-fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
+pub(super) fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
     String::from_utf8(bytes).ok().map(PathBuf::from)
 }
 
@@ -161,7 +161,7 @@ impl RegionDir {
             }
         }
         if let Some((_, from)) = lost.iter().find(|(_, from)| !is_input(from)) {
-            return Err(Error::invalid_argument(self.cut_off(from)));
+            return Err(Error::invalid_argument(self.cut_off(from, LOAD)));
         }
         for (to, from) in &lost {
             // Only a forged record has two files of one path.
@@ -203,24 +203,27 @@ impl RegionDir {
         }
     }
 
-    /// Fails if a bulk load was cut off after it had moved files, and has not been repeated.
+    /// Fails if a bulk load was cut off after it had moved or copied files, and has not been repeated.
     ///
     /// # Errors
     ///
     /// Then; if the record is malformed; or if an I/O operation fails.
     pub(crate) fn check_no_load(&self, families: &[Family]) -> Result<()> {
+        if !self.storage().can_rename(self.path()) {
+            return self.check_no_copies();
+        }
         let Some(record) = self.load_record()? else { return Ok(()) };
         for file in self.unlisted(&record, families)? {
             if exists(&**self.storage(), &self.family(&file.family).path().join(&file.name))? {
-                return Err(Error::not_supported(self.cut_off(&file.from)));
+                return Err(Error::not_supported(self.cut_off(&file.from, LOAD)));
             }
         }
         Ok(())
     }
 
-    /// Says that a bulk load was cut off, after it had moved the file at a path.
-    fn cut_off(&self, from: &Path) -> String {
-        let (from, record) = (from.display(), self.path().join(LOAD));
+    /// Says that a bulk load was cut off, after it had moved or copied the file at a path, as a record says.
+    pub(super) fn cut_off(&self, from: &Path, record: &str) -> String {
+        let (from, record) = (from.display(), self.path().join(record));
         let record = record.display();
         format!(
             "a bulk load of {from} was cut off: load it again first, or remove {record} if it is not needed"

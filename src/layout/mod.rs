@@ -10,6 +10,7 @@
 //!     <region>/
 //!         .regioninfo                         region
 //!         .load                               load_record
+//!         .loaded                             copy_record
 //!         .tmp/<family>/                      files being written
 //!         recovered.edits/<n>.seqid           region
 //!         <family>/                           family
@@ -26,6 +27,7 @@
 
 mod archive_region;
 pub(crate) mod commit;
+mod copy_record;
 mod descriptor;
 pub(crate) mod durable;
 mod family;
@@ -52,6 +54,7 @@ pub(crate) mod tracker;
 
 pub(crate) use archive_region::{is_archived_region, remove_archived_regions};
 pub(crate) use commit::{CommitError, FamilyChange, StagedFile};
+pub(crate) use copy_record::{CopyRecord, CopySource, CopyState};
 pub(crate) use descriptor::{
     SchemaChange, StoredDescriptor, TableMark, last_number, number_in_place, read_descriptor,
     read_descriptor_file, remove_descriptors, table_of_descriptor,

@@ -2,6 +2,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::SchemaChange;
+use super::copy_record::COPIES;
 use super::descriptor::{
     StoredDescriptor, TableMark, check_families, create_descriptor, create_latest_descriptor,
     create_whole_descriptor, may_have_descriptor, read_descriptor, with_tracker,
@@ -24,7 +25,7 @@ use super::table_tree::TableTree;
 use super::tracker::{IMPL, StoreFileTracker, TrackedBy};
 use crate::binary::StringBinary;
 use crate::cell::CellOrder;
-use crate::error::{Corruption, Error, Result};
+use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::{DirEntry, FileLock, Storage, read_file};
 use crate::schema::{Family, RegionInfo, TableDescription, TableDescriptor, is_legal_name};
 use std::collections::BTreeSet;
@@ -44,6 +45,7 @@ use std::sync::{Arc, Mutex};
 /// | `<family>/recovered.hfiles/` | files with such writes, which HBase moves when it opens the region |
 /// | `.tmp/`, `.splits/`, `.merges/` | unfinished work: not read |
 /// | `.load` | files of an unfinished bulk load, which the next [settles](Self::settle_load): not read |
+/// | `.loaded` | without renames: files of unfinished bulk loads, as [settled](Self::settle_copies): not read |
 #[derive(Debug)]
 pub(crate) struct RegionDir {
     path: PathBuf,
@@ -394,10 +396,12 @@ impl RegionDir {
             entry.name == TMP
                 || entry.name == RECOVERED_EDITS
                 || entry.name == LOAD
+                || entry.name == COPIES
                 || families.iter().any(|family| entry.name.as_encoded_bytes() == family.name())
         };
         let entries = storage.list_dir(&self.path).map_err(|error| Error::io("list", &self.path, error))?;
-        let has_load = entries.iter().any(|entry| entry.name == LOAD && !entry.is_dir);
+        let has = |name: &str| entries.iter().any(|entry| entry.name == *name && !entry.is_dir);
+        let (has_load, has_copies) = (has(LOAD), has(COPIES) && !storage.can_rename(&self.path));
         refuse_links(&self.path, entries, is_ours)?;
         // A process that has died may not have synced what it renamed: the descriptor, whose families are
         // written to, or the region itself.
@@ -424,6 +428,13 @@ impl RegionDir {
         }
         if has_load {
             self.forget_listed_loads(families)?;
+        }
+        if has_copies {
+            match self.settle_copies(families, true) {
+                // A malformed record stays, for the next load.
+                Err(error) if error.path() == Some(&self.copies_path()) && error.kind() != ErrorKind::Io => {}
+                settled => settled?,
+            }
         }
         sync_dir(storage, &self.path)
     }

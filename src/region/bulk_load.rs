@@ -1,12 +1,17 @@
 //! Bulk loads: takes over files written by another program (read-path.md §20; HBase:
 //! `HRegion.bulkLoadHFiles`).
 
+mod copies;
+
+pub(crate) use copies::CopyInput;
+
 use super::commit::StoreChange;
 use super::observer::Held;
 use super::{Region, RegionCore};
-use crate::error::{Error, Result};
-use crate::hfile::{HFile, StoreFileWriter};
-use crate::layout::durable::check_renames;
+use crate::error::{Corruption, Error, Result};
+use crate::hfile::{HFile, StoreFileOrigin, StoreFileWriter};
+use crate::io::Storage;
+use crate::layout::durable::{parent, remove, sync_dir, unless_not_found};
 use crate::layout::file_name::new_bulk_load_name;
 use crate::layout::{StagedFile, StoreFileInfo, full_path, refuse_region};
 use crate::mvcc::Mvcc;
@@ -23,6 +28,12 @@ impl Region {
     /// been moved, but not taken over: a repeated call with the same files takes them; others are refused
     /// before.
     ///
+    /// In a storage without renames, such as an object store, the files are copied, and removed when all of
+    /// the copies are visible. All checksums are verified meanwhile. In other processes, the files of each
+    /// family become visible by a list. If the process dies, or a request fails, after the first list or
+    /// before the last file is removed, a repeated call does what is left: it loads no file twice, unless that
+    /// has changed. No family is compacted meanwhile, and the region is not closed.
+    ///
     /// The memory is flushed first, so that the loaded cells are newer than everything written before. No
     /// compaction follows before the next flush in the background; see [`compact`](Self::compact).
     ///
@@ -31,7 +42,9 @@ impl Region {
     /// If a family is unknown; if a file has rows outside of the region, cells of another family, or cells
     /// that keep sequence ids of 2^61 or more, is damaged or cannot be moved, or is a store file of a region
     /// or in the archive; or if the region is read-only. Then nothing is loaded, and the files stay where
-    /// they were. A file that could not be synced must be written again before it is loaded: a later sync may
+    /// they were. If a file that was copied cannot be removed, or a request fails between the lists of two
+    /// families, as the message says ([`Poisoned`](crate::ErrorKind::Poisoned)), some are loaded. A file that
+    /// could not be synced must be written again before it is loaded: a later sync may
     /// succeed although the system has lost what was written.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
         self.check_loadable()?;
@@ -44,20 +57,22 @@ impl Region {
         let inputs = files.iter().filter_map(|(_, path)| path.as_ref().parent()?.parent());
         let storage = &**self.0.dir.storage();
         inputs.collect::<BTreeSet<_>>().into_iter().try_for_each(|dir| refuse_region(storage, dir))?;
+        if !self.can_rename_files() {
+            let copies = files.iter().map(|(family, path)| CopyInput::whole(family.as_ref(), path.as_ref()));
+            self.load_copies(&copies.collect::<Vec<_>>())?;
+            let paths: Vec<PathBuf> = files.iter().map(|(_, path)| path.as_ref().to_owned()).collect();
+            remove_loaded(storage, &paths)?;
+            return self.forget_loaded(&paths);
+        }
         let paths = files.iter().map(|(_, path)| full_path(storage, path.as_ref(), false));
         let paths = paths.collect::<Result<BTreeSet<_>>>()?;
         self.settle_load(&|path| paths.contains(path))?;
         let mut loads = Vec::with_capacity(files.len());
         for (family, path) in files {
             let store = self.0.store_index(family.as_ref())?;
-            loads.push(self.0.check_load(store, path.as_ref())?);
+            loads.push(self.0.check_load(store, path.as_ref(), true)?);
         }
-        let named = |load: &Load| (self.0.stores[load.store].family.name().to_vec(), load.path.clone());
-        let files: Vec<_> =
-            if self.0.observers.is_empty() { Vec::new() } else { loads.iter().map(named).collect() };
-        self.0.observe(|observer, context| observer.pre_bulk_load_hfile(context, &files))?;
-        self.0.bulk_load(&loads)?;
-        self.0.observe(|observer, context| observer.post_bulk_load_hfile(context, &files))
+        self.0.observe_load(&loads, |loads| self.0.bulk_load(loads))
     }
 
     /// Creates a file for a bulk load, with the settings of a family: encoding, codec, Bloom filter, block
@@ -74,25 +89,16 @@ impl Region {
         family: impl AsRef<[u8]>,
         path: impl AsRef<Path>,
     ) -> Result<StoreFileWriter> {
-        self.create_foreign(self.0.store_index(family.as_ref())?, path.as_ref(), None)
+        self.0.create_foreign(self.0.store_index(family.as_ref())?, path.as_ref(), None)
     }
 
     /// As [`bulk_load_writer`](Self::bulk_load_writer), for cells of another file.
     pub(crate) fn bulk_load_part(&self, family: &[u8], of: &HFile, path: &Path) -> Result<StoreFileWriter> {
-        self.create_foreign(self.0.store_index(family)?, path, Some(of))
+        self.0.create_foreign(self.0.store_index(family)?, path, Some(of))
     }
 
-    /// Creates a file for a bulk load of a store, for the cells of `of` if it is given.
-    fn create_foreign(&self, store: usize, path: &Path, of: Option<&HFile>) -> Result<StoreFileWriter> {
-        let state = Arc::clone(&self.0.states.load().stores[store]);
-        let store = &self.0.stores[store];
-        let newest_first = state.files.iter().rev().map(StoreFile::hfile).chain(of);
-        let compression = store.compression(store.family.codec, newest_first)?;
-        let (tags, encrypted) = of.map_or((true, false), |of| (of.has_tags(), of.trailer().is_encrypted()));
-        store.create_foreign(path, tags, encrypted, compression, self.0.clock.now())
-    }
-
-    /// Moves files of a bulk load that was cut off back, if `is_input` says that they are loaded now.
+    /// Moves files of a bulk load that was cut off back, if `is_input` says that they are loaded now. Without
+    /// renames, finds out which were loaded, whatever is loaded now.
     ///
     /// # Errors
     ///
@@ -101,15 +107,44 @@ impl Region {
         let _committing = self.0.files.wait();
         self.0.files.check()?;
         self.0.check_changes()?;
-        self.0.dir.settle_load(&self.families().cloned().collect::<Vec<_>>(), is_input)
+        let (dir, families) = (&self.0.dir, self.families().cloned().collect::<Vec<_>>());
+        if self.can_rename_files() {
+            return dir.settle_load(&families, is_input);
+        }
+        dir.settle_copies(&families, false)?;
+        dir.forget_removed()
+    }
+
+    /// Whether the files of the region can be renamed: if not, files that are loaded are copied.
+    pub(crate) fn can_rename_files(&self) -> bool {
+        self.0.dir.storage().can_rename(self.0.dir.path())
     }
 
     /// Fails if the region takes no files, whatever they have.
     pub(crate) fn check_loadable(&self) -> Result<()> {
         self.0.check_owner()?;
-        self.0.check_takes_data()?;
-        check_renames(&**self.0.dir.storage(), self.0.dir.path(), "a bulk load")
+        self.0.check_takes_data()
     }
+}
+
+/// Removes files of which all regions have copies. Those that are not there any more are passed over.
+pub(crate) fn remove_loaded(storage: &dyn Storage, paths: &[PathBuf]) -> Result<()> {
+    for path in paths {
+        unless_not_found(remove(storage, path))?;
+        unless_not_found(sync_dir(storage, parent(path)))?;
+    }
+    Ok(())
+}
+
+/// Returns the origin of the parts of a file: that of the file, as far as it says.
+pub(crate) fn origin_of_part(file: &HFile, now: i64) -> Result<StoreFileOrigin, Corruption> {
+    let info = file.file_info();
+    Ok(StoreFileOrigin::BulkLoad {
+        timestamp: info.bulkload_timestamp()?.unwrap_or(now),
+        source_task: info.bulkload_source_task().unwrap_or_default().to_vec(),
+        exclude_from_minor_compaction: info.exclude_from_minor_compaction()? == Some(true),
+        skip_reset_seq_id: info.skip_reset_seq_id()? == Some(true),
+    })
 }
 
 /// A file to load.
@@ -121,17 +156,37 @@ struct Load {
     kept: Option<i64>,
 }
 
+impl AsRef<Load> for Load {
+    fn as_ref(&self) -> &Load {
+        self
+    }
+}
+
 impl RegionCore {
-    /// Checks that a file is readable, has only rows of the region and cells of the family, and can still be
-    /// read when its cells keep their sequence ids.
-    fn check_load(&self, store: usize, path: &Path) -> Result<Load> {
+    /// Calls observers before and after files are loaded.
+    fn observe_load<L: AsRef<Load>>(&self, loads: &[L], load: impl FnOnce(&[L]) -> Result<()>) -> Result<()> {
+        let named = |load: &L| {
+            let Load { store, path, .. } = load.as_ref();
+            (self.stores[*store].family.name().to_vec(), path.clone())
+        };
+        let files: Vec<_> =
+            if self.observers.is_empty() { Vec::new() } else { loads.iter().map(named).collect() };
+        self.observe(|observer, context| observer.pre_bulk_load_hfile(context, &files))?;
+        load(loads)?;
+        self.observe(|observer, context| observer.post_bulk_load_hfile(context, &files))
+    }
+
+    /// Checks that a file is readable, has only cells of the family, and only rows of the region if all of it
+    /// is loaded, and can still be read when its cells keep their sequence ids.
+    fn check_load(&self, store: usize, path: &Path, is_whole: bool) -> Result<Load> {
         let info = StoreFileInfo::plain(path, self.clock.now());
         let file = StoreFile::open(&self.stores[store].options, &info)?;
         if file.order() != self.order {
             let message = "one of the file and the region has cells in the order of hbase:meta";
             return Err(Error::invalid_argument(format!("{}: {message}", path.display())));
         }
-        [file.first_row(), file.last_row()].into_iter().flatten().try_for_each(|row| self.check_row(row))?;
+        let rows = [file.first_row(), file.last_row()].into_iter().flatten();
+        rows.filter(|_| is_whole).try_for_each(|row| self.check_row(row))?;
         let family = self.stores[store].family.name();
         for key in [file.hfile().first_key(), file.hfile().last_key()].into_iter().flatten() {
             if key.family() != family {
@@ -145,36 +200,54 @@ impl RegionCore {
         Ok(Load { store, path: path.to_owned(), len: file.file_len(), kept })
     }
 
-    fn bulk_load(&self, loads: &[Load]) -> Result<()> {
-        let kept = loads.iter().filter_map(|load| load.kept).max().unwrap_or(0);
+    /// Creates a file for a bulk load of a store, for the cells of `of` if it is given.
+    fn create_foreign(&self, store: usize, path: &Path, of: Option<&HFile>) -> Result<StoreFileWriter> {
+        let state = Arc::clone(&self.states.load().stores[store]);
+        let store = &self.stores[store];
+        let newest_first = state.files.iter().rev().map(StoreFile::hfile).chain(of);
+        let compression = store.compression(store.family.codec, newest_first)?;
+        let (tags, encrypted) = of.map_or((true, false), |of| (of.has_tags(), of.trailer().is_encrypted()));
+        store.create_foreign(path, tags, encrypted, compression, self.clock.now())
+    }
+
+    /// Flushes the memory. Returns the sequence id that the cells of the files get.
+    fn flush_before_load<'l>(&self, loads: impl Iterator<Item = &'l Load>) -> Result<i64> {
+        let kept = loads.filter_map(|load| load.kept).max().unwrap_or(0);
         let seq_id = self.flush_for_load(kept)?;
         // The number of a flush after a failure may be below that of entries that are replayed later.
         self.log.as_ref().map_or(Ok(()), |log| log.check())?;
+        Ok(seq_id)
+    }
+
+    fn bulk_load(&self, loads: &[Load]) -> Result<()> {
+        let seq_id = self.flush_before_load(loads.iter())?;
         let now = self.clock.now();
-        let mut changes: Vec<StoreChange> = Vec::new();
+        let mut staged = Vec::with_capacity(loads.len());
         for Load { store, path, len, .. } in loads {
             self.sync_foreign(*store, path)?;
             let name = new_bulk_load_name(now, seq_id);
             let (family, to) = (self.stores[*store].family.name(), self.stores[*store].dir.join(&name));
             self.observe(|observer, context| observer.pre_commit_store_file(context, family, path, &to))?;
             let storage = Arc::clone(&self.stores[*store].storage);
-            let file = StagedFile::foreign(storage, path.clone(), name, *len);
-            match changes.iter_mut().find(|change| change.store == *store) {
+            staged.push((*store, path.clone(), StagedFile::foreign(storage, path.clone(), name, *len)));
+        }
+        self.commit_loaded(staged, now)
+    }
+
+    /// Makes files part of their stores, all at once. Each has the path of the file that is loaded.
+    fn commit_loaded(&self, files: Vec<(usize, PathBuf, StagedFile)>, now: i64) -> Result<()> {
+        let place = |(store, from, file): &(usize, PathBuf, StagedFile)| {
+            (*store, from.clone(), self.stores[*store].dir.join(file.name()))
+        };
+        let committed: Vec<(usize, PathBuf, PathBuf)> = files.iter().map(place).collect();
+        let mut changes: Vec<StoreChange> = Vec::new();
+        for (store, _, file) in files {
+            match changes.iter_mut().find(|change| change.store == store) {
                 Some(change) => change.add.push(file),
-                None => changes.push(StoreChange { store: *store, add: vec![file], remove: Vec::new() }),
+                None => changes.push(StoreChange { store, add: vec![file], remove: Vec::new() }),
             }
         }
         let stores: Vec<usize> = changes.iter().map(|change| change.store).collect();
-        let committed: Vec<(usize, PathBuf, PathBuf)> = changes
-            .iter()
-            .flat_map(|change| {
-                let place = |file: &StagedFile| {
-                    let to = self.stores[change.store].dir.join(file.name());
-                    (change.store, file.path().to_owned(), to)
-                };
-                change.add.iter().map(place).collect::<Vec<_>>()
-            })
-            .collect();
         self.commit(changes, now, |opened| {
             self.swap_all(|states| {
                 for (store, files) in stores.into_iter().zip(opened) {

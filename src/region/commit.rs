@@ -28,6 +28,8 @@ pub(super) struct StoreChange {
 pub(super) struct FileChanges {
     /// Held during a change of files.
     committing: Mutex<()>,
+    /// Held during a bulk load that copies files.
+    loading: Mutex<()>,
     /// Replaced files that are still in their directories, because they could not be archived: of each store,
     /// those that others of them replace come first.
     replaced: Mutex<Vec<Replaced>>,
@@ -58,6 +60,11 @@ impl FileChanges {
     /// Waits for a running change. While the returned guard is held, no other change begins.
     pub(super) fn wait(&self) -> MutexGuard<'_, ()> {
         unpoisoned(self.committing.lock())
+    }
+
+    /// Waits for a running bulk load that copies files. While the returned guard is held, no other begins.
+    pub(super) fn begin_load(&self) -> MutexGuard<'_, ()> {
+        unpoisoned(self.loading.lock())
     }
 
     /// Fails if an earlier change of the files could not be undone.

@@ -40,6 +40,7 @@ mod write;
 pub use crate::layout::{FileKind, MobFile};
 pub use crate::store::{CellReason, ExplainedCell, ExplainedFile, FileReason};
 pub(crate) use batch::MINI_BATCH;
+pub(crate) use bulk_load::{CopyInput, origin_of_part, remove_loaded};
 pub use check::CheckResult;
 pub use compact::{Compaction, CompactionPlan};
 pub use lifecycle::RegionHealth;

@@ -3,8 +3,9 @@
 
 use super::Table;
 use super::regions::RegionList;
-use crate::error::{Corruption, Error, Result};
-use crate::hfile::{HFile, StoreFileOrigin, StoreFileWriter};
+use crate::cell::SeekKey;
+use crate::error::{Error, Result};
+use crate::hfile::StoreFileWriter;
 use crate::io::{DirEntry, Storage};
 use crate::layout::durable::{
     copy_file, create_dir, list_if_exists, parent, refuse_link, remove, remove_tree, rename, sync_dir,
@@ -12,7 +13,7 @@ use crate::layout::durable::{
 };
 use crate::layout::file_name::FileName;
 use crate::layout::{full_path, new_file_name, refuse_region};
-use crate::region::Region;
+use crate::region::{CopyInput, Region, origin_of_part, remove_loaded};
 use crate::schema::{Family, is_legal_name};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -89,6 +90,13 @@ impl Table {
     /// Files that had been moved into a family with the store file tracker FILE are moved back for that, so
     /// the directory should not have other files by then.
     ///
+    /// In a storage without renames, such as an object store, files are copied into the regions, from wherever
+    /// the storage can read them, and verified meanwhile; of one whose rows are in several regions, each gets
+    /// its rows. They are removed when all regions have theirs. A call that is repeated loads no file twice
+    /// into a region, unless the file has changed. Until then, a region that has such a file is not split or
+    /// merged. Files that cannot be removed, as those of a web server, are loaded by
+    /// [`bulk_load_copies`](Self::bulk_load_copies).
+    ///
     /// # Errors
     ///
     /// As [`Region::bulk_load`](crate::Region::bulk_load); if a family is unknown, a file is unreadable, or
@@ -96,14 +104,40 @@ impl Table {
     /// or of one in the archive ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)). A file that could
     /// not be synced must be written again before the call is repeated.
     pub fn bulk_load(&self, dir: impl AsRef<Path>) -> Result<BulkLoad> {
-        self.check_input(dir.as_ref())?;
+        self.load(dir.as_ref(), false)
+    }
+
+    /// As [`bulk_load`](Self::bulk_load), in a storage without renames, but leaves the files where they are.
+    /// If a call fails or is cut off, a repeated one loads what is left; after one that has succeeded, or was
+    /// cut off when all was loaded, the next one loads all files again.
+    ///
+    /// # Errors
+    ///
+    /// As [`bulk_load`](Self::bulk_load); of kind [`Unsupported`](crate::ErrorKind::Unsupported) if files of
+    /// the table can be renamed: then [copy](Self::copy_for_bulk_load) the files first.
+    pub fn bulk_load_copies(&self, dir: impl AsRef<Path>) -> Result<BulkLoad> {
+        self.load(dir.as_ref(), true)
+    }
+
+    fn load(&self, dir: &Path, keeps: bool) -> Result<BulkLoad> {
+        self.check_input(dir)?;
         let mut done = BulkLoad::default();
         // No region is split or merged meanwhile.
         let _changing = self.0.change("load files into its table")?;
-        let opened = self.open_for_load(dir.as_ref())?;
+        let opened = self.open_for_load(dir)?;
         let regions = self.0.regions.load_full();
         let families = families_of(&opened);
-        let inputs = self.find_inputs(dir.as_ref(), &regions, &families, &mut done)?;
+        let has_renames = opened.first().is_none_or(Region::can_rename_files);
+        if keeps && has_renames {
+            return Err(Error::not_supported(
+                "files are loaded as copies only in a storage without renames: copy them first, and load the                  copies",
+            ));
+        }
+        let inputs = self.find_inputs(dir, &regions, &families, &mut done)?;
+        if !has_renames {
+            self.load_by_copies(&opened, &regions, &inputs, keeps, &mut done)?;
+            return Ok(done);
+        }
         // Nothing is loaded before all files are split: the cells of a file that is loaded twice would be
         // newer than those of the others.
         let mut by_region: BTreeMap<usize, Vec<(&[u8], PathBuf)>> = BTreeMap::new();
@@ -125,6 +159,57 @@ impl Table {
             done.loaded += files.len();
         }
         Ok(done)
+    }
+
+    /// Copies files into the regions that have their rows, and then removes them, unless it `keeps` them.
+    fn load_by_copies(
+        &self,
+        opened: &[Region],
+        regions: &RegionList,
+        inputs: &[Input<'_>],
+        keeps: bool,
+        done: &mut BulkLoad,
+    ) -> Result<()> {
+        let mut by_region: BTreeMap<usize, Vec<CopyInput<'_>>> = BTreeMap::new();
+        for Input { family, path, region } in inputs {
+            if let Some(at) = region {
+                by_region.entry(*at).or_default().push(CopyInput::whole(family.name(), path));
+                continue;
+            }
+            let digest = self.0.options.hfile_options().digest(path)?;
+            for at in self.regions_of(regions, path)? {
+                by_region.entry(at).or_default().push(CopyInput::part(family.name(), path, digest));
+            }
+            done.split.push(path.clone());
+        }
+        for (at, files) in &by_region {
+            done.loaded += opened.get(*at).ok_or_else(Error::closed)?.load_copies(files)?;
+        }
+        let paths: Vec<PathBuf> = inputs.iter().map(|input| input.path.clone()).collect();
+        if !keeps {
+            remove_loaded(&**self.0.options.file_storage(), &paths)?;
+        }
+        // Until then, a repeated call knows what was loaded.
+        let loaded = by_region.keys().filter_map(|at| opened.get(*at));
+        loaded.into_iter().try_for_each(|region| region.forget_loaded(&paths))
+    }
+
+    /// Returns the regions that have rows of a file.
+    fn regions_of(&self, regions: &RegionList, path: &Path) -> Result<Vec<usize>> {
+        let file = self.0.options.hfile_options().open(path)?;
+        let mut scanner = file.scanner();
+        scanner.seek_to_first()?;
+        let mut found = Vec::new();
+        while let Some(row) = scanner.peek().map(|cell| cell.row().to_vec()) {
+            let at = regions.find(&row)?;
+            found.push(at);
+            let end = regions.slots.get(at).map(|slot| slot.info.end_key()).unwrap_or_default();
+            if end.is_empty() {
+                break;
+            }
+            scanner.seek(&SeekKey::first_on_row(end))?;
+        }
+        Ok(found)
     }
 
     /// Copies the files that [`bulk_load`](Self::bulk_load) would take over from a directory to another one,
@@ -271,7 +356,8 @@ impl Table {
         dir: &Path,
     ) -> Result<Vec<(usize, PathBuf)>> {
         let file = self.0.options.hfile_options().open(path)?;
-        let origin = origin_of(&file, self.0.options.now()).map_err(|corruption| corruption.at(path, 0))?;
+        let origin = origin_of_part(&file, self.0.options.now());
+        let origin = origin.map_err(|corruption| corruption.at(path, 0))?;
         let mut scanner = file.scanner();
         scanner.seek_to_first()?;
         let mut parts: Vec<(usize, PathBuf)> = Vec::new();
@@ -305,15 +391,4 @@ fn families_of(regions: &[Region]) -> Vec<Family> {
 /// Whether an entry is the directory of parts that an interrupted load has left.
 fn entry_is_parts(entry: &DirEntry) -> bool {
     entry.is_dir && entry.name == PARTS
-}
-
-/// Returns the origin of the parts of a file: that of the file, as far as it says.
-fn origin_of(file: &HFile, now: i64) -> Result<StoreFileOrigin, Corruption> {
-    let info = file.file_info();
-    Ok(StoreFileOrigin::BulkLoad {
-        timestamp: info.bulkload_timestamp()?.unwrap_or(now),
-        source_task: info.bulkload_source_task().unwrap_or_default().to_vec(),
-        exclude_from_minor_compaction: info.exclude_from_minor_compaction()? == Some(true),
-        skip_reset_seq_id: info.skip_reset_seq_id()? == Some(true),
-    })
 }

@@ -1,5 +1,7 @@
 //! Bulk loads into tables: HBase's input, and files that span regions.
 
+mod objects;
+
 use crate::support::files::copy_dir;
 use crate::support::forward::forward;
 use crate::support::{cells, golden};

@@ -185,6 +185,7 @@ const OMITTED: &[(&str, &str, &[&str], &str)] = &[
     ),
     ("FileReader", "MemoryFile", &["identity", "is_remote"], "it is not in a file system"),
     ("FileReader", "Watched", &["read_in_place"], "each read advances the bar"),
+    ("FileReader", "Tee", &["read_in_place"], "what is read is written to another file"),
     ("FileReader", "FaultyFile", &["read_in_place"], "each read may fail"),
     ("FileReader", "FaultyReader", &["read_in_place", "is_remote"], "each read may fail"),
     ("FileReader", "CountingFile", &["read_in_place", "is_remote"], "each read counts"),

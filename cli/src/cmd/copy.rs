@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     source: TargetArgs,
 
-    /// The directory of the table that gets the rows, or its URL in HDFS
+    /// The directory of the table that gets the rows, or its URL in S3 or HDFS
     #[arg(value_name = "TABLE")]
     table: PathBuf,
 

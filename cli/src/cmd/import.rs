@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory of a table, or its URL in HDFS
+    /// The directory of a table, or its URL in S3 or HDFS
     table: PathBuf,
 
     /// Lists of cells, by path or URL (- for standard input; .gz is decompressed)

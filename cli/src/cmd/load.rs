@@ -8,7 +8,7 @@ use crate::table_load::{TableLoad, open_table};
 use crate::text;
 use hregion::BulkLoad;
 use serde_json::json;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Load HFiles into a table
@@ -19,15 +19,19 @@ use std::path::{Path, PathBuf};
 /// first. Skips files without cells, references, links, and names that begin with _ or a dot. Fails if
 /// nothing was loaded, and INPUT has other files, but no folder.
 ///
+/// In S3 the files are always copied and verified; those of the same bucket are removed when all regions have
+/// their copies.
+///
 /// No other process may write to the table meanwhile. After a failure the command can be repeated with the
 /// same files: those that had been moved into a family with the store file tracker FILE are moved back to
-/// INPUT first, and loaded. A file that could not be synced must be written again before that.
+/// INPUT first, and loaded. A file that could not be synced must be written again before that. In S3, a
+/// repeated command loads what is left, and removes what was loaded.
 ///
 /// With --json prints {"loaded","split","skipped"}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory of a table, or its URL in HDFS
+    /// The directory of a table, or its URL in S3 or HDFS
     table: PathBuf,
 
     /// The directory with the HFiles, in a folder for each family, or its URL
@@ -48,13 +52,23 @@ fn has_only_others(dir: &Path, skipped: &[PathBuf]) -> Result<bool, CommandError
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         matches!(name.first(), Some(b'_' | b'.'))
     };
-    let entries = places::list(dir).map_err(|error| CommandError::io("list", dir, &error))?;
+    let entries = match places::list(dir) {
+        // All files were loaded before, and are removed now: in S3, there is no directory without files.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        entries => entries.map_err(|error| CommandError::io("list", dir, &error))?,
+    };
     let mut shown = entries.into_iter().map(|(path, _)| path).filter(|path| !is_hidden(path)).peekable();
     Ok(shown.peek().is_some() && shown.all(|path| skipped.contains(&path)))
 }
 
 fn check_input(args: &Args) -> Result<(), Failure> {
     Ok(places::check_dir(&args.input)?)
+}
+
+/// Whether the regions of a table take copies of files, as they cannot be moved. Fails later if it cannot be
+/// written to.
+fn has_copies(table: &Path) -> bool {
+    places::check_writable(table).is_ok() && !places::storage().can_rename(table)
 }
 
 /// Loads copies of files that are in another place than the table.
@@ -72,9 +86,13 @@ fn load_copies(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let done = if places::is_same_place(&args.table, &args.input) {
+    let is_same_place = places::is_same_place(&args.table, &args.input);
+    let done = if is_same_place || has_copies(&args.table) {
         let table = open_table(&args.table, &args.reading, || check_input(args), out)?;
-        let done = table.bulk_load(&args.input)?;
+        let done = match is_same_place {
+            true => table.bulk_load(&args.input)?,
+            false => table.bulk_load_copies(&args.input)?,
+        };
         table.close()?;
         done
     } else {

@@ -542,15 +542,8 @@ fn a_region_of_a_bucket_is_recovered_and_what_needs_renames_is_refused() {
     assert_eq!(scan(), before);
     let compacted = ask(&server, &format!("compact --major {TABLE}"));
     assert_eq!(code(&compacted), 0, "{}", stderr(&compacted));
-    let (expected, local) = (objects(), tempfile::tempdir().unwrap());
-    for line in [
-        "recover s3://bucket/root",
-        "snapshot restore s3://bucket/root s",
-        &format!("load {TABLE} s3://bucket/input"),
-        &format!("load {TABLE} {}", local.path().display()),
-        &format!("import {TABLE} {}", plain()),
-        &format!("copy {} {TABLE}", plain()),
-    ] {
+    let expected = objects();
+    for line in ["recover s3://bucket/root", "snapshot restore s3://bucket/root s"] {
         let output = ask(&server, &format!("--json {line}"));
         assert_eq!(code(&output), 4, "{line}: {}{}", stdout(&output), stderr(&output));
         let message = last_error(&output)["message"].as_str().unwrap().to_owned();
@@ -902,6 +895,116 @@ fn files_of_a_bucket_are_loaded() {
     let keys = server.keys();
     let region = keys.iter().find_map(|key| key.strip_suffix("/.regioninfo")).unwrap();
     refused(&format!("load {table} s3://bucket/{region}"), 2);
+}
+
+/// Puts a table with the families f and g and three regions in a bucket, in place of all that is there.
+fn put_table(server: &FakeS3, root: &Path) {
+    server.keys().iter().for_each(|key| server.remove(key));
+    server.upload("root", root);
+    server.keys().iter().filter(|key| key.ends_with('/')).for_each(|marker| server.remove(marker));
+}
+
+/// Removes the locks of processes that could not free them.
+fn remove_locks(server: &FakeS3) {
+    server.keys().iter().filter(|key| key.ends_with(".hregion.lock")).for_each(|key| server.remove(key));
+}
+
+#[test]
+fn files_are_loaded_into_a_bucket() {
+    let (server, dir) = (FakeS3::start(), tempfile::tempdir().unwrap());
+    let files = bulk_load_files(dir.path());
+    fs::write(files.join("_SUCCESS"), "").unwrap();
+    let family = |name: &str| {
+        Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE").max_versions(9)
+    };
+    let root = dir.path().join("root");
+    Table::create(&root, "t", &[family("f"), family("g")], &["c", "n"]).unwrap().close().unwrap();
+    let done = |line: &str| {
+        let output = ask(&server, line);
+        assert_eq!(code(&output), 0, "{line}: {}{}", stdout(&output), stderr(&output));
+        stdout(&output)
+    };
+    let (none, all) = ("rows 0\ncells 0\n", "rows 300\ncells 300\n");
+    let count = || done(&format!("count --raw --versions all {TABLE}"));
+    let left =
+        || -> Vec<String> { server.keys().into_iter().filter(|key| key.starts_with("files/")).collect() };
+    let has_leftovers = || server.keys().iter().any(|key| key.contains("/.tmp/import"));
+
+    // Those of the same bucket are removed.
+    let prepare = || {
+        put_table(&server, &root);
+        server.upload("files", &files);
+    };
+    prepare();
+    assert_eq!(count(), none);
+    let line = format!("--json load {TABLE} s3://bucket/files");
+    server.take_asked();
+    let found: serde_json::Value = serde_json::from_str(&done(&line)).unwrap();
+    let requests = server.take_asked().0.len();
+    assert_eq!(found["skipped"], serde_json::json!(["s3://bucket/files/_SUCCESS"]));
+    assert_eq!((found["loaded"].as_u64(), found["split"].as_array().unwrap().len()), (Some(8), 4));
+    assert_eq!((count(), left()), (all.to_owned(), vec!["files/_SUCCESS".to_owned()]));
+    for at in (0..requests).step_by(1 + requests / 16) {
+        for manner in [Manner::Fails(403), Manner::Cuts] {
+            prepare();
+            server.behave((0..at).map(|_| Manner::Good).chain([manner]));
+            let output = ask(&server, &line);
+            server.behave([]);
+            let context = format!("{manner:?} at {at} of {requests}: {}", stderr(&output));
+            if manner == Manner::Cuts {
+                assert_eq!(code(&output), 0, "{context}");
+            }
+            if code(&output) != 0 {
+                remove_locks(&server);
+                done(&line);
+            }
+            assert_eq!((count(), left()), (all.to_owned(), vec!["files/_SUCCESS".to_owned()]), "{context}");
+        }
+    }
+    done(&format!("compact --major {TABLE}"));
+    assert_eq!(count(), all);
+    let again: serde_json::Value = serde_json::from_str(&done(&line)).unwrap_or_default();
+    assert_eq!(again["loaded"], 0, "{again}");
+
+    // Others stay, and are loaded again.
+    put_table(&server, &root);
+    let local = files_below(&files);
+    let line = format!("--json load {TABLE} {}", files.display());
+    for _ in 0..2 {
+        let found: serde_json::Value = serde_json::from_str(&done(&line)).unwrap();
+        assert_eq!(found["loaded"], 8);
+        assert_eq!(count(), all);
+        assert!(files_below(&files) == local && !has_leftovers());
+    }
+    let scan = || without_sequence_ids(&done(&format!("scan --format csv --raw --versions all {TABLE}")));
+    let loaded = scan();
+    put_table(&server, &root);
+    let cells = dir.path().join("cells");
+    done(&format!("import {TABLE} {}", cells.display()));
+    assert_eq!((count().as_str(), scan(), has_leftovers()), (all, loaded.clone(), false));
+    let copied = dir.path().join("copied");
+    server.download("root", &copied);
+    put_table(&server, &root);
+    done(&format!("copy --versions all {}/data/default/t {TABLE}", copied.display()));
+    assert_eq!((count().as_str(), scan(), has_leftovers()), (all, loaded, false));
+    let verified = run(&server.endpoint(), &["verify".into(), TABLE.into()]);
+    assert_eq!(code(&verified), 0, "{}{}", stdout(&verified), stderr(&verified));
+
+    // Nothing is loaded if a file is damaged, or the family is unknown, or it is no such directory.
+    put_table(&server, &root);
+    server.upload("files", &files);
+    let key = left().into_iter().rfind(|key| key.contains("/g/")).unwrap();
+    let sound = fs::read(dir.path().join(&key)).unwrap();
+    let refused = |line: &str, exit: i32| {
+        let output = ask(&server, line);
+        assert_eq!(code(&output), exit, "{line}: {}{}", stdout(&output), stderr(&output));
+        assert_eq!(count(), none, "{line}");
+    };
+    server.put("files/h/8e8ab58dcf39412d8e8ab58dcf39412d", sound);
+    refused(&format!("load {TABLE} s3://bucket/files"), 2);
+    refused(&format!("load {TABLE} s3://bucket/none"), 5);
+    refused(&format!("load {TABLE} s3://bucket/files/f"), 2);
+    refused(&format!("import {TABLE} {}", dir.path().join("none").display()), 5);
 }
 
 #[test]

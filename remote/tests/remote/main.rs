@@ -14,6 +14,7 @@ mod hdfs;
 #[cfg(feature = "hdfs")]
 mod hdfs_writes;
 mod history;
+mod object_loads;
 mod object_snapshots;
 mod object_splits;
 mod object_tables;

@@ -370,14 +370,9 @@ fn a_table_is_created_and_written_in_a_root_directory() {
     }
     table.compact(Compaction::Major).unwrap();
     table.delete(Delete::new(keys[0].clone())).unwrap();
-    let refused = [
-        table.bulk_load("s3://bucket/files").map(drop).unwrap_err(),
-        Table::recover(root, options()).map(drop).unwrap_err(),
-    ];
-    for error in refused {
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-        assert!(error.to_string().contains("in a storage without renames"), "{error}");
-    }
+    let refused = Table::recover(root, options()).map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
+    assert!(refused.to_string().contains("in a storage without renames"), "{refused}");
     table.put(Put::new("zz").cell("f", "q", "after")).unwrap();
     table.close().unwrap();
     let count = |table: &Table| table.scan(Scan::new()).unwrap().collect::<Result<Vec<_>>>().unwrap().len();
@@ -471,11 +466,6 @@ fn what_an_object_store_cannot_do_is_refused_by_name() {
     let off = client_with(&server, |options| options.setting("aws_conditional_put", "disabled"));
     let error = create(off, family("f")).unwrap_err();
     assert!(error.to_string().contains("there are no conditional puts"), "{error}");
-
-    let region = open_in(client(&server), dir()).unwrap();
-    let error = region.bulk_load(&[("f", "s3://bucket/file")]).unwrap_err();
-    assert!(error.to_string().contains("a bulk load in a storage without renames"), "{error}");
-    region.close().unwrap();
 
     // A family is added if it has the tracker.
     let add = |family: Family| {

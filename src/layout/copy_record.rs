@@ -1,0 +1,389 @@
+//! The record of bulk loads in a storage without renames: which files were copied into a region, and are not
+//! to be copied again. The file `.loaded` in the region's directory, which HBase ignores.
+//!
+//! A file that is loaded is removed after the lists of the region have its copy. If the process dies between,
+//! a repeated call finds the file again, and would load its cells a second time: what was deleted since would
+//! be back. So the record has a line of each copy before the first list is made, and says after the last one
+//! that they are listed, before any list can be replaced. A file of such a line is not loaded again. If the
+//! process dies between the lists, the next one [finds out](RegionDir::settle_copies) which were made, before
+//! it changes any.
+//!
+//! A request may be carried out late. So the record is never removed, but replaced, each time by other bytes:
+//! a storage replaces what was seen only. It is there before the first line is put in, and a writer that opens
+//! the region replaces it. Then no request of a writer before does.
+//!
+//! | line | |
+//! |---|---|
+//! | `id <random>` | differs each time |
+//! | state, name, family, length, time, hash, path | of each copy: the state is `listed`, or the number of the list that was to have it; the name is that in the family's directory; the length, the time of the last modification, the XXH3 and the full path are those of the file that was copied |
+//! | `crc32c <sum>` | the [checksum](super::sealed_text) of the lines before |
+//!
+//! The parts of a line are separated by tabs; names and paths are texts as of [`StringBinary`].
+#![warn(clippy::indexing_slicing)]
+
+use super::durable::{exists, write_synced};
+use super::file_list::{list_of_number_after, read_file_list};
+use super::file_name::{FileName, Target, new_file_name};
+use super::load_record::path_of;
+use super::region::RegionDir;
+use super::sealed_text::{Faults, seal, unseal};
+use crate::binary::{StringBinary, from_string_binary};
+use crate::error::{Corruption, Error, Result};
+use crate::io::read_file;
+use crate::schema::{Family, is_legal_name};
+use std::path::{Path, PathBuf};
+
+/// The name of the record, in the region's directory.
+pub(super) const COPIES: &str = ".loaded";
+
+/// The size limit of a record: the lines of some hundred thousand files.
+const RECORD_BYTES: usize = 64 << 20;
+const LISTED: &str = "listed";
+const ID: &str = "id ";
+const FAULTS: Faults = Faults {
+    line: "a record of loaded files with a line that is not one",
+    no_checksum: "a record of loaded files without a checksum at its end",
+    no_number: "a record of loaded files with a checksum that is not a number",
+};
+
+/// A file of others, as it was when it was copied into a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CopySource {
+    /// The full path.
+    pub(crate) path: PathBuf,
+    /// The length in bytes.
+    pub(crate) len: u64,
+    /// When it was last modified, in milliseconds since 1970.
+    pub(crate) modified_millis: i64,
+    /// The hash of all bytes.
+    pub(crate) hash: u128,
+}
+
+/// Whether a copy is a file of its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CopyState {
+    /// A list of this number was to have it.
+    ToBeListed(u64),
+    /// A list has had it.
+    Listed,
+}
+
+/// A file that was copied into a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LoadedCopy {
+    pub(crate) state: CopyState,
+    /// The name in the directory of the family.
+    pub(crate) name: String,
+    pub(crate) family: Vec<u8>,
+    pub(crate) source: CopySource,
+}
+
+/// The files of a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CopyRecord {
+    pub(crate) copies: Vec<LoadedCopy>,
+}
+
+impl CopySource {
+    /// Fails if the path cannot be recorded.
+    pub(crate) fn check(&self) -> Result<()> {
+        if path_of(self.path.as_os_str().as_encoded_bytes().to_vec()).as_ref() == Some(&self.path) {
+            return Ok(());
+        }
+        let message = format!("{}: a path that is not Unicode cannot be recorded", self.path.display());
+        Err(Error::invalid_argument(message))
+    }
+}
+
+impl LoadedCopy {
+    fn to_line(&self) -> String {
+        let Self { state, name, family, source } = self;
+        let state = match state {
+            CopyState::Listed => LISTED.to_owned(),
+            CopyState::ToBeListed(number) => number.to_string(),
+        };
+        let (family, path) = (StringBinary(family), StringBinary(source.path.as_os_str().as_encoded_bytes()));
+        let CopySource { len, modified_millis, hash, .. } = source;
+        format!("{state}\t{name}\t{family}\t{len}\t{modified_millis}\t{hash:032x}\t{path}\n")
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let parts: Vec<&str> = line.split('\t').collect();
+        let [state, name, family, len, modified, hash, path] = parts.try_into().ok()?;
+        let state = match state {
+            LISTED => CopyState::Listed,
+            number => CopyState::ToBeListed(number.parse().ok()?),
+        };
+        let family = from_string_binary(family);
+        let is_name = matches!(FileName::parse(name), Some(FileName::Whole(Target::HFile(_))));
+        if !is_name || !is_legal_name(&family) {
+            return None;
+        }
+        let source = CopySource {
+            path: path_of(from_string_binary(path))?,
+            len: len.parse().ok()?,
+            modified_millis: modified.parse().ok()?,
+            hash: u128::from_str_radix(hash, 16).ok()?,
+        };
+        Some(Self { state, name: name.to_owned(), family, source })
+    }
+}
+
+impl CopyRecord {
+    fn to_bytes(&self) -> Vec<u8> {
+        let lines: String = self.copies.iter().map(LoadedCopy::to_line).collect();
+        seal(&format!("{ID}{}\n{lines}", new_file_name(0)))
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, Corruption> {
+        let (id, lines) = unseal(bytes, FAULTS)?.split_once('\n').unwrap_or_default();
+        let copies = lines.lines().map(LoadedCopy::parse).collect::<Option<Vec<_>>>();
+        let copies = copies.filter(|_| id.starts_with(ID));
+        copies.map(|copies| Self { copies }).ok_or(Corruption::Malformed(FAULTS.line))
+    }
+
+    /// Returns the copies of the file at a path in the store of a family.
+    pub(crate) fn of<'r>(&'r self, family: &'r [u8], path: &'r Path) -> impl Iterator<Item = &'r LoadedCopy> {
+        self.copies.iter().filter(move |copy| copy.family == family && copy.source.path == path)
+    }
+}
+
+impl RegionDir {
+    /// Returns the path of the record, which need not exist.
+    pub(crate) fn copies_path(&self) -> PathBuf {
+        self.path().join(COPIES)
+    }
+
+    /// Reads the record; empty if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed, or cannot be read.
+    pub(crate) fn copies(&self) -> Result<CopyRecord> {
+        self.read_copies().map(Option::unwrap_or_default)
+    }
+
+    fn read_copies(&self) -> Result<Option<CopyRecord>> {
+        let (storage, path) = (&**self.storage(), self.copies_path());
+        match read_file(storage, &path, RECORD_BYTES as u64) {
+            Err(error) if error.is_not_found() => Ok(None),
+            bytes => CopyRecord::parse(&bytes?).map(Some).map_err(|corruption| corruption.at(&path, 0)),
+        }
+    }
+
+    /// Replaces the record.
+    fn put_copies(&self, record: &CopyRecord) -> Result<()> {
+        let (path, bytes) = (self.copies_path(), record.to_bytes());
+        if bytes.len() > RECORD_BYTES {
+            return Err(Error::invalid_argument("bulk loads of too many files"));
+        }
+        let file = self.storage().create(&path).map_err(|error| Error::io("create", &path, error))?;
+        write_synced(file, &path, &bytes)
+    }
+
+    /// Adds copies to the record, before the lists that are to have them are made.
+    pub(super) fn note_copies(&self, copies: &[LoadedCopy]) -> Result<()> {
+        let mut record = match self.read_copies()? {
+            Some(record) => record,
+            None => {
+                let none = CopyRecord::default();
+                self.put_copies(&none)?;
+                none
+            }
+        };
+        record.copies.extend_from_slice(copies);
+        self.put_copies(&record)
+    }
+
+    /// Records that the lists have these copies.
+    pub(super) fn confirm_copies(&self, copies: &[LoadedCopy]) -> Result<()> {
+        let mut record = self.copies()?;
+        for copy in record.copies.iter_mut().filter(|copy| copies.iter().any(|of| of.name == copy.name)) {
+            copy.state = CopyState::Listed;
+        }
+        self.put_copies(&record)
+    }
+
+    /// Removes copies that no list has from the record.
+    pub(super) fn disclaim_copies(&self, copies: &[LoadedCopy]) -> Result<()> {
+        self.retain_copies(|copy| copies.iter().all(|of| of.name != copy.name))
+    }
+
+    /// Removes the copies of the files at these full paths from the record, so that such files can be loaded
+    /// again. No store file may be named meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// If the record is malformed, or cannot be read or replaced.
+    pub(crate) fn forget_copies(&self, sources: &[PathBuf]) -> Result<()> {
+        self.retain_copies(|copy| copy.state != CopyState::Listed || !sources.contains(&copy.source.path))
+    }
+
+    fn retain_copies(&self, is_kept: impl FnMut(&LoadedCopy) -> bool) -> Result<()> {
+        let mut record = self.copies()?;
+        let before = record.copies.len();
+        record.copies.retain(is_kept);
+        if record.copies.len() < before { self.put_copies(&record) } else { Ok(()) }
+    }
+
+    /// Finds out which copies the lists have that a process was about to make when it ended, and records it.
+    /// Nothing else may change the lists meanwhile, or have changed them since the region was locked.
+    ///
+    /// A list that is not there may be made yet, by a request that is carried out late. So another one gets
+    /// its number, with the same files as the one before; then the copy is no file of the store, and is
+    /// removed. Only if another program has changed the lists since it is not known whether they had the
+    /// copy: then it stays in the record. `renews`: whether the record is replaced in any case, as when the
+    /// region is opened.
+    ///
+    /// # Errors
+    ///
+    /// If the record or a list is malformed, or an I/O operation fails.
+    pub(crate) fn settle_copies(&self, families: &[Family], renews: bool) -> Result<()> {
+        let before = self.copies()?;
+        let (mut record, mut unlisted) = (before.clone(), Vec::new());
+        let (storage, copies) = (&**self.storage(), &mut record.copies);
+        for family in families.iter().map(Family::name) {
+            let dir = self.family(family).path();
+            let greatest = |copies: &[LoadedCopy]| {
+                let of_family = copies.iter().filter(|copy| copy.family == family);
+                let numbers = of_family.filter_map(|copy| match copy.state {
+                    CopyState::ToBeListed(number) => Some(number),
+                    CopyState::Listed => None,
+                });
+                numbers.max()
+            };
+            while let Some(number) = greatest(copies) {
+                let list = read_file_list(storage, &dir)?.unwrap_or_default();
+                let current = list.number().unwrap_or(0);
+                if current.checked_add(1) == Some(number) {
+                    match list_of_number_after(storage, &dir, list) {
+                        // It was made meanwhile.
+                        Err(error) if error.is_already_exists() => {}
+                        made => made?,
+                    }
+                    continue;
+                }
+                let is_listed = |copy: &LoadedCopy| list.files.iter().any(|file| file.name == copy.name);
+                copies.retain_mut(|copy| match copy.state {
+                    CopyState::ToBeListed(_) if copy.family == family && is_listed(copy) => {
+                        copy.state = CopyState::Listed;
+                        true
+                    }
+                    CopyState::ToBeListed(number) if copy.family == family && number == current => {
+                        unlisted.push(dir.join(&copy.name));
+                        false
+                    }
+                    _ => true,
+                });
+                break;
+            }
+        }
+        if renews || record != before {
+            self.put_copies(&record)?;
+        }
+        for copy in unlisted {
+            // Failures are ignored: a file that is on no list is never read.
+            let _ = storage.remove(&copy);
+        }
+        Ok(())
+    }
+
+    /// Removes the copies of files that are not there any more from the record.
+    ///
+    /// # Errors
+    ///
+    /// If the record is malformed, or cannot be read or replaced.
+    pub(crate) fn forget_removed(&self) -> Result<()> {
+        // A file that cannot be looked at may be there.
+        let is_there = |copy: &LoadedCopy| !matches!(exists(&**self.storage(), &copy.source.path), Ok(false));
+        self.retain_copies(|copy| copy.state != CopyState::Listed || is_there(copy))
+    }
+
+    /// Fails if a load was cut off after it had copied a file that is still there: it could be loaded again
+    /// into the regions that replace this one.
+    pub(super) fn check_no_copies(&self) -> Result<()> {
+        for copy in self.copies()?.copies {
+            if copy.state != CopyState::Listed || exists(&**self.storage(), &copy.source.path)? {
+                return Err(Error::not_supported(self.cut_off(&copy.source.path, COPIES)));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::checksum::crc32c;
+    use proptest::prelude::*;
+
+    fn record() -> CopyRecord {
+        let copy = |state, name: &str, family: &str, path: &str| LoadedCopy {
+            state,
+            name: name.to_owned(),
+            family: family.as_bytes().to_vec(),
+            source: CopySource {
+                path: PathBuf::from(path),
+                len: 7,
+                modified_millis: -1,
+                hash: u128::MAX - 1,
+            },
+        };
+        let odd = copy(CopyState::ToBeListed(12), "0b_SeqId_7_", "a b", "/in put/crc32c \t\n\\x41/é");
+        CopyRecord { copies: vec![copy(CopyState::Listed, "0a_SeqId_7_", "f", "s3://b/input/f/0a"), odd] }
+    }
+
+    fn sealed(text: &str) -> Vec<u8> {
+        format!("{text}crc32c {:08x}\n", crc32c(text.as_bytes())).into_bytes()
+    }
+
+    #[test]
+    fn a_record_has_the_copies() {
+        let bytes = record().to_bytes();
+        assert_eq!(CopyRecord::parse(&bytes), Ok(record()));
+        assert_ne!(bytes, record().to_bytes(), "each has another id");
+        assert_eq!(CopyRecord::parse(&CopyRecord::default().to_bytes()), Ok(CopyRecord::default()));
+        let of_record = record();
+        assert_eq!(of_record.of(b"f", Path::new("s3://b/input/f/0a")).count(), 1);
+        assert_eq!(of_record.of(b"g", Path::new("s3://b/input/f/0a")).count(), 0);
+        let sound = "listed\t0a\tf\t7\t-1\t0f\t/i";
+        assert!(CopyRecord::parse(&sealed(&format!("id 1\n{sound}\n"))).is_ok());
+        let (names, values) = (["../0a", "0a.1b", "t=1b-0a", ""], ["", "x", "1\t2"]);
+        let wrong = names.map(|name| sound.replace("\t0a", &format!("\t{name}"))).into_iter();
+        let wrong = wrong.chain(values.map(|value| sound.replace("listed", value)));
+        let wrong = wrong.chain(values.map(|value| sound.replace("0f", value)));
+        let wrong = wrong.chain(values.map(|value| sound.replace("-1", value)));
+        let wrong = wrong.chain([sound.replace("\tf", "\t.f"), sound.replace('7', "-7"), String::new()]);
+        for line in wrong {
+            let text = format!("id 1\n{line}\n");
+            assert!(CopyRecord::parse(&sealed(&text)).is_err(), "{text:?}");
+        }
+        for text in ["", "id 1", sound, "\n"] {
+            assert!(CopyRecord::parse(text.as_bytes()).is_err(), "{text:?}");
+            assert!(CopyRecord::parse(&sealed(text)).is_err(), "{text:?}");
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(CopyRecord::parse(&flipped).is_err(), "bit {bit}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>, flip: usize) {
+            let parsed = CopyRecord::parse(&bytes);
+            prop_assert!(parsed.is_err());
+            let mut text = record().to_bytes();
+            text.truncate(text.len() - "crc32c 00000000\n".len());
+            let bits = 8 * text.len();
+            text[flip % bits / 8] ^= 1 << (flip % 8);
+            let sum = format!("crc32c {:08x}\n", crc32c(&text));
+            text.extend(sum.into_bytes());
+            if let Ok(found) = CopyRecord::parse(&text) {
+                let is_legal = |copy: &LoadedCopy| !copy.name.contains('/') && is_legal_name(&copy.family);
+                prop_assert!(found.copies.iter().all(is_legal));
+            }
+        }
+    }
+}
