@@ -207,7 +207,7 @@ impl RegionCore {
         let mut writer = self.create_foreign(store, to, Some(&file))?;
         let mut scanner = file.scanner().cache_blocks(false);
         scanner.seek(&SeekKey::first_on_row(self.info.start_key()))?;
-        while let Some(cell) = scanner.peek().filter(|cell| self.check_row(cell.row()).is_ok()) {
+        while let Some(cell) = scanner.peek().filter(|cell| self.info.contains(cell.row())) {
             writer.append(cell)?;
             scanner.advance()?;
         }
