@@ -49,7 +49,14 @@ fn is_unfinished(name: &OsStr, digits: &str) -> bool {
 /// [`io::ErrorKind::AlreadyExists`] if the name exists; otherwise any error of the system.
 pub fn create_unfinished_dir(path: &Path) -> io::Result<Option<File>> {
     #[cfg(unix)]
-    return create_locked(path, || fs::create_dir(path).and_then(|()| File::open(path))).map(Some);
+    return create_locked(path, || {
+        fs::create_dir(path)?;
+        File::open(path).inspect_err(|_| {
+            // The first error is the one to report.
+            let _ = fs::remove_dir(path);
+        })
+    })
+    .map(Some);
     #[cfg(not(unix))]
     fs::create_dir(path).map(|()| None)
 }
@@ -88,12 +95,13 @@ pub(super) fn create_locked(path: &Path, create: impl Fn() -> io::Result<File>) 
     const ATTEMPTS: u32 = 1_000;
     let mut file = create()?;
     for _ in 0..ATTEMPTS {
-        match file.try_lock() {
+        let locked = file.try_lock();
+        // It may have been removed before it was locked. If that cannot be seen, its rename fails then.
+        let is_there = is_at(&file, path).unwrap_or(true);
+        match locked {
             Err(TryLockError::Error(_)) => return Ok(file),
-            Ok(()) if is_at(&file, path)? => return Ok(file),
-            Err(TryLockError::WouldBlock) if is_at(&file, path)? => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
+            Ok(()) if is_there => return Ok(file),
+            Err(TryLockError::WouldBlock) if is_there => std::thread::sleep(Duration::from_millis(1)),
             Ok(()) | Err(TryLockError::WouldBlock) => file = create()?,
         }
     }
