@@ -397,8 +397,8 @@ impl TableTree {
         Ok(was_any)
     }
 
-    /// Archives the store files of the regions that a deletion or truncation in place has removed, and removes
-    /// the rest of their directories. Can be repeated. `locks` are those that are held; a region without one
+    /// Archives the store files of the regions that a deletion or truncation in place has removed, and then
+    /// removes their directories. Can be repeated. `locks` are those that are held; a region without one
     /// is locked with `lock`.
     ///
     /// # Errors

@@ -400,9 +400,9 @@ impl TableCore {
         Err(Error::locating(ErrorKind::RegionNotFound, message))
     }
 
-    /// Whether the first region of the table that was opened, for reading, has been removed by a truncation in
-    /// a storage without renames, where its directory may still be there. Its descriptor may be that of the
-    /// new table then, which does not tell the regions of both apart.
+    /// Whether the first region of the table that was opened, for reading, was removed by a truncation in a
+    /// storage without renames, where its directory may still be there. Its descriptor may be that of the new
+    /// table then, which does not tell the regions of both apart.
     fn was_removed(&self, slot: &RegionSlot) -> Result<bool> {
         let storage = &**self.options.file_storage();
         let Some(table) = slot.dir().and_then(Path::parent) else { return Ok(false) };

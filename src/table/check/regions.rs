@@ -80,7 +80,10 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         let Some(hidden) = self.check_changes(dir, &entries) else {
             // It was deleted, or its creation was interrupted.
             self.checker.report.tables -= 1;
-            return self.check_catalog(dir, &BTreeSet::new());
+            if self.rows.as_ref().is_some_and(|rows| !rows.is_empty()) {
+                self.check_catalog(dir, &BTreeSet::new());
+            }
+            return;
         };
         let descriptor = self.check_descriptor(dir);
         let has_mob = descriptor == FoundDescriptor::WithMob;

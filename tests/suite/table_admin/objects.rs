@@ -190,7 +190,8 @@ fn a_family_that_was_deleted_does_not_come_back() {
 }
 
 /// Runs `change` on a new bucket, of which the call `n` fails, or in which the process dies there. The bucket
-/// has a catalog if `n` is odd. Returns whether it succeeded, and the bucket; `None` if there are fewer calls.
+/// has a catalog if `n` is odd. Returns whether it succeeded, and the bucket; `None` if there are not as many
+/// calls.
 fn failed(
     n: u64,
     dies: bool,
