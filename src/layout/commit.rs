@@ -17,8 +17,8 @@
 //!
 //! In a storage without renames, all families have a FILE tracker: the new files are written under their
 //! names in step 1, and step 5 creates the list, whose number follows that of the list before. So if another
-//! process has changed the files meanwhile, the list has a number that exists, and the change fails. Copies of
-//! files of others are [recorded](super::copy_record) before the first list, and after the last one.
+//! process has changed the files meanwhile, the list has a number that exists, and the change fails. Copies
+//! of files of others are [recorded](super::copy_record) before the first list, and after the last one.
 //!
 //! If a step up to 5 fails, the previous steps are undone, and the undo is synced. If that fails too, there
 //! may be named files unknown to the caller: then [`CommitError::undo`] has the reason, and the caller must

@@ -9,16 +9,19 @@
 //! it changes any.
 //!
 //! A request may be carried out late. So the record is never removed, but replaced, each time by other bytes:
-//! a storage replaces what was seen only. It is there before the first line is put in, and a writer that opens
-//! the region replaces it. Then no request of a writer before does.
+//! a storage replaces what was seen only. It is there before the first line is put in, and a writer that
+//! opens the region replaces it. Then no request of a writer before does.
 //!
 //! | line | |
 //! |---|---|
 //! | `id <random>` | differs each time |
-//! | state, name, family, length, time, hash, path | of each copy: the state is `listed`, or the number of the list that was to have it; the name is that in the family's directory; the length, the time of the last modification, the XXH3 and the full path are those of the file that was copied |
+//! | state, name, family, length, time, hash, path | of each copy |
 //! | `crc32c <sum>` | the [checksum](super::sealed_text) of the lines before |
 //!
-//! The parts of a line are separated by tabs; names and paths are texts as of [`StringBinary`].
+//! The parts of a line are separated by tabs; families and paths are texts as of [`StringBinary`]. The state
+//! is `listed`, or the number of the list that was to have the copy; the name is that in the directory of the
+//! family; the others are the length, the time of the last modification, the XXH3 and the full path of the
+//! file that was copied.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{exists, write_synced};

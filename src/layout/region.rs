@@ -45,7 +45,7 @@ use std::sync::{Arc, Mutex};
 /// | `<family>/recovered.hfiles/` | files with such writes, which HBase moves when it opens the region |
 /// | `.tmp/`, `.splits/`, `.merges/` | unfinished work: not read |
 /// | `.load` | files of an unfinished bulk load, which the next [settles](Self::settle_load): not read |
-/// | `.loaded` | without renames: files of unfinished bulk loads, as [settled](Self::settle_copies): not read |
+/// | `.loaded` | the same without renames, [settled](Self::settle_copies) when the region is opened |
 #[derive(Debug)]
 pub(crate) struct RegionDir {
     path: PathBuf,

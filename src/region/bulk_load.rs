@@ -31,8 +31,8 @@ impl Region {
     /// In a storage without renames, such as an object store, the files are copied, and removed when all of
     /// the copies are visible. All checksums are verified meanwhile. In other processes, the files of each
     /// family become visible by a list. If the process dies, or a request fails, after the first list or
-    /// before the last file is removed, a repeated call does what is left: it loads no file twice, unless that
-    /// has changed. No family is compacted meanwhile, and the region is not closed.
+    /// before the last file is removed, a repeated call does what is left: it loads no file twice, unless
+    /// that has changed. No family is compacted meanwhile, and the region is not closed.
     ///
     /// The memory is flushed first, so that the loaded cells are newer than everything written before. No
     /// compaction follows before the next flush in the background; see [`compact`](Self::compact).

@@ -90,11 +90,11 @@ impl Table {
     /// Files that had been moved into a family with the store file tracker FILE are moved back for that, so
     /// the directory should not have other files by then.
     ///
-    /// In a storage without renames, such as an object store, files are copied into the regions, from wherever
-    /// the storage can read them, and verified meanwhile; of one whose rows are in several regions, each gets
-    /// its rows. They are removed when all regions have theirs. A call that is repeated loads no file twice
-    /// into a region, unless the file has changed. Until then, a region that has such a file is not split or
-    /// merged. Files that cannot be removed, as those of a web server, are loaded by
+    /// In a storage without renames, such as an object store, files are copied into the regions, from
+    /// wherever the storage can read them, and verified meanwhile; of one whose rows are in several regions,
+    /// each gets its rows. They are removed when all regions have theirs. A call that is repeated loads no
+    /// file twice into a region, unless the file has changed. Until then, a region that has such a file is
+    /// not split or merged. Files that cannot be removed, as those of a web server, are loaded by
     /// [`bulk_load_copies`](Self::bulk_load_copies).
     ///
     /// # Errors
@@ -130,7 +130,7 @@ impl Table {
         let has_renames = opened.first().is_none_or(Region::can_rename_files);
         if keeps && has_renames {
             return Err(Error::not_supported(
-                "files are loaded as copies only in a storage without renames: copy them first, and load the                  copies",
+                "files are loaded as copies only in a storage without renames: copy them first",
             ));
         }
         let inputs = self.find_inputs(dir, &regions, &families, &mut done)?;

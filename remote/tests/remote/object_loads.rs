@@ -108,7 +108,7 @@ fn check(server: &FakeS3, acknowledged: bool, context: &str) -> Cells {
     for cell in &found {
         let mut parts = cell.split(' ');
         let (row, family) = (parts.next().unwrap().to_owned(), parts.next().unwrap().to_owned());
-        let delete = Delete::new(row).columns(family, "loaded");
+        let delete = Delete::new(row).column(family, "loaded");
         table.delete(delete).unwrap_or_else(|error| fail(error));
     }
     table.flush().and_then(|()| table.compact(Compaction::Major)).unwrap_or_else(|error| fail(error));

@@ -467,6 +467,11 @@ fn what_an_object_store_cannot_do_is_refused_by_name() {
     let error = create(off, family("f")).unwrap_err();
     assert!(error.to_string().contains("there are no conditional puts"), "{error}");
 
+    let region = open_in(client(&server), dir()).unwrap();
+    let error = region.bulk_load(&[("f", "s3://bucket/file")]).unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    region.close().unwrap();
+
     // A family is added if it has the tracker.
     let add = |family: Family| {
         let options = Region::options().storage(client(&server)).writable(true).alter(true);

@@ -144,8 +144,8 @@ impl RegionCore {
             }
             if copy.state != CopyState::Listed {
                 return Err(Error::not_supported(format!(
-                    "{}: it was loaded, but another program has changed the files of the region since, and it \
-                     is not known whether it took them over: remove {} to load it again",
+                    "{}: it was about to be loaded, but another program has changed the files of the region \
+                     since, and it is not known whether they had it: remove {} to load it again",
                     path.display(),
                     self.dir.copies_path().display()
                 )));
