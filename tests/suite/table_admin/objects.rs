@@ -245,9 +245,12 @@ fn is_one_of(seen: Option<&Vec<String>>, is_ok: bool, after: Option<&Vec<String>
 
 /// Opens the table for writing, writes, and compacts.
 fn use_table(storage: &FaultyStorage, shown: &str) {
-    let before = values(storage, T).unwrap();
+    let seen = values(storage, T).unwrap();
     let table = open(storage, T, true).unwrap_or_else(|error| panic!("{shown}: {error}"));
-    assert_eq!(cells(&table), before, "{shown}");
+    let before = cells(&table);
+    // An alteration that was made, and whose descriptor was not written, is seen from now on.
+    let without_f: Vec<String> = seen.iter().filter(|cell| !cell.contains("/f:")).cloned().collect();
+    assert!(before == seen || before == without_f, "{shown}: {before:?}");
     for row in ["b", "o"] {
         table
             .put(Put::new(row).cell_at("g", "q", 5, "new"))
