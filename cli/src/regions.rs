@@ -57,7 +57,7 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
     if is_snapshot(dir)? {
         return Ok(Kind::Snapshot);
     }
-    if is_table(dir)? {
+    if has_table_files(dir)? {
         return Ok(Kind::Table);
     }
     if probe::is_dir(&dir.join(DATA))? {
@@ -146,8 +146,24 @@ pub(crate) fn is_region(dir: &Path) -> Result<bool, CommandError> {
     Ok(dir.file_name().is_some_and(|name| name == META) || probe::is_file(&dir.join(REGION_INFO))?)
 }
 
-/// Whether a directory is a table: it has a descriptor, or a region if its descriptor is lost.
+/// Whether a directory is a table: it has a descriptor, or a region if its descriptor is lost, and was not
+/// deleted.
 pub(crate) fn is_table(dir: &Path) -> Result<bool, CommandError> {
+    Ok(has_table_files(dir)? && !is_absent(dir)?)
+}
+
+/// Whether the table of a directory was deleted, or not created completely, in a storage without renames,
+/// where something of it stays.
+pub(crate) fn is_absent(dir: &Path) -> Result<bool, CommandError> {
+    match Table::is_absent(dir, &*places::storage()) {
+        // Of a table with a damaged file, only a command that opens it fails.
+        Err(error) if error.kind() != ErrorKind::Io => Ok(false),
+        absent => Ok(absent?),
+    }
+}
+
+/// Whether a directory has a descriptor of a table, or a region.
+fn has_table_files(dir: &Path) -> Result<bool, CommandError> {
     if probe::is_dir(&dir.join(TABLE_DESCRIPTOR))? {
         return Ok(true);
     }

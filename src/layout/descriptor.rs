@@ -260,16 +260,23 @@ pub(crate) fn number_in_place(storage: &dyn Storage, owner: &Path) -> Result<u64
     number_after(next, owner)
 }
 
-/// Removes the descriptors of a table up to one with a number.
-pub(crate) fn remove_descriptors(storage: &dyn Storage, owner: &Path, up_to: u64) -> Result<()> {
+/// Removes the descriptors of a table up to one with a number. Returns whether there was any.
+pub(crate) fn remove_descriptors(storage: &dyn Storage, owner: &Path, up_to: u64) -> Result<bool> {
+    let found = descriptors_up_to(storage, owner, up_to)?;
+    found.iter().try_for_each(|path| unless_not_found(remove(storage, path)))?;
+    unless_not_found(sync_dir(storage, &owner.join(TABLE_DESC_DIR)))?;
+    Ok(!found.is_empty())
+}
+
+/// Returns the paths of the descriptors of a table up to one with a number.
+pub(super) fn descriptors_up_to(storage: &dyn Storage, owner: &Path, up_to: u64) -> Result<Vec<PathBuf>> {
     let dir = owner.join(TABLE_DESC_DIR);
-    for entry in list_if_exists(storage, &dir)?.unwrap_or_default() {
+    let mut found = list_if_exists(storage, &dir)?.unwrap_or_default();
+    found.retain(|entry| {
         let number = entry.utf8_name().and_then(descriptor_number);
-        if !entry.is_dir && number.is_some_and(|(number, _)| number <= up_to) {
-            unless_not_found(remove(storage, &dir.join(&entry.name)))?;
-        }
-    }
-    unless_not_found(sync_dir(storage, &dir))
+        !entry.is_dir && number.is_some_and(|(number, _)| number <= up_to)
+    });
+    Ok(found.iter().map(|entry| dir.join(&entry.name)).collect())
 }
 
 /// Returns the number of the descriptor after that with a number; `path` is for the error.
@@ -392,7 +399,7 @@ impl StoredDescriptor {
         let removed = unless_not_found(remove(&**storage, &self.path));
         // Also those that a process that died has left (HBase:
         // `FSTableDescriptors.deleteTableDescriptorFiles`).
-        removed.and_then(|()| remove_descriptors(&**storage, &self.owner, self.number)).or(Ok(()))
+        removed.and_then(|()| remove_descriptors(&**storage, &self.owner, self.number)).map(drop).or(Ok(()))
     }
 
     /// Returns the content of the file of a descriptor that can take the place of this one.

@@ -1,6 +1,7 @@
 //! The regions with directories in the directory of a table.
 #![warn(clippy::indexing_slicing)]
 
+use super::descriptor::descriptors_up_to;
 use super::durable::list_if_exists;
 use super::file_name::FileName;
 use super::mob::is_mob_region;
@@ -75,6 +76,37 @@ impl TableListing {
     /// Whether regions that a deletion or truncation has removed still have directories.
     pub(crate) fn is_left(&self, change: &RegionChange) -> bool {
         !change.removed().is_empty() && change.has_parent_dir(&self.entries)
+    }
+
+    /// Whether a deletion is not complete: it has left regions, or, while there is no table, descriptors.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be listed, or a region info cannot be read.
+    pub(crate) fn is_unfinished(&self, storage: &dyn Storage, deletion: &RegionChange) -> Result<bool> {
+        let Some(replacement) = deletion.replacement() else { return Ok(false) };
+        if self.is_left(deletion) {
+            return Ok(true);
+        }
+        let has_descriptor = !descriptors_up_to(storage, &self.table, replacement.number)?.is_empty();
+        Ok(has_descriptor && !self.has_region(storage)?)
+    }
+
+    /// Whether the table has a region, which may be a parent.
+    ///
+    /// # Errors
+    ///
+    /// If a region info cannot be read.
+    pub(crate) fn has_region(&self, storage: &dyn Storage) -> Result<bool> {
+        let hidden = self.changes.hidden(&[]);
+        let names = self.entries.iter().filter(|entry| entry.is_dir).filter_map(DirEntry::utf8_name);
+        for name in names.filter(|name| !name.starts_with('.') && !hidden.contains(name)) {
+            let region = find_region_info(storage, &self.table.join(name))?;
+            if region.is_some_and(|region| !is_mob_region(&region)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether any of some regions is a new one of a change that has a file, and has not been made.

@@ -3,7 +3,7 @@
 use super::Table;
 use super::catalog::{TableCatalog, check_catalog, regions_on_disk};
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::FileLock;
+use crate::io::{FileLock, Storage};
 use crate::layout::{EmptyTable, LogTree, RegionLocks, StoredDescriptor, TableListing, TableTree};
 use crate::locator::{check_region_chain, serving};
 use crate::region::RegionOptions;
@@ -123,6 +123,35 @@ impl Table {
         tree.settle()?;
         tree.install_replacement()?;
         change.finish()
+    }
+
+    /// Whether there is no table in a directory, as it was deleted, or not created completely, in a storage
+    /// without renames: something of it stays there, and may look like a table. Of a directory without
+    /// anything, or of anything else, this says `false`.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be listed; if the file of a change of the table, or a region info, is
+    /// malformed or cannot be read.
+    pub fn is_absent(dir: impl AsRef<Path>, storage: &dyn Storage) -> Result<bool> {
+        let listing = TableListing::read(storage, dir.as_ref())?;
+        Ok(listing.has_creation() && !listing.has_region(storage)?)
+    }
+
+    /// Whether a table that was deleted in a storage without renames has left regions or descriptors in its
+    /// directory: [`delete_table`](Self::delete_table) removes them.
+    ///
+    /// # Errors
+    ///
+    /// As [`is_absent`](Self::is_absent).
+    pub fn has_unfinished_deletion(dir: impl AsRef<Path>, storage: &dyn Storage) -> Result<bool> {
+        let listing = TableListing::read(storage, dir.as_ref())?;
+        for deletion in listing.deletions() {
+            if listing.is_unfinished(storage, deletion)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Completes a deletion of a table of this name that was interrupted, so that it can be created.

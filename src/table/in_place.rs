@@ -94,8 +94,11 @@ impl TableChange<'_> {
                 self.tree.archive_removed(change, locks, |region| self.options.lock(region))?;
             }
             if replacement.kind == ReplacementKind::Deletion {
-                if is_left {
-                    remove_descriptors(&**storage, &dir, replacement.number)?;
+                // A call before may have removed the regions only. Another program that has made a table of
+                // the name since does not know the number.
+                let has_removed = !listing.has_region(&**storage)?
+                    && remove_descriptors(&**storage, &dir, replacement.number)?;
+                if is_left || has_removed {
                     completed.push(change.clone());
                 }
                 continue;

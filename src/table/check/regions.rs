@@ -154,7 +154,15 @@ impl<'c, 'o> TableCheck<'c, 'o> {
             && listing.regions_after(&**storage, &[]).is_ok_and(|regions| regions.is_empty());
         for change in listing.made() {
             let kind = change.replacement().map_or("change", |replacement| replacement.kind.name());
-            if listing.is_left(change) || !change.is_a(ReplacementKind::Deletion) {
+            let is_unfinished = match change.is_a(ReplacementKind::Deletion) {
+                true => listing.is_unfinished(&**storage, change),
+                false => Ok(true),
+            };
+            let is_unfinished = is_unfinished.unwrap_or_else(|error| {
+                self.checker.add_error(&Subject::table(self.name), dir, &error);
+                false
+            });
+            if is_unfinished {
                 let message = format!("{kind} of the table that has been made, and not completed");
                 self.add(FindingKind::LeftoverTmp, Severity::Warning, &change.path(), message);
             }

@@ -116,6 +116,46 @@ fn a_deleted_table_is_gone_and_can_be_created_again() {
     assert_eq!(values(&storage, T), None);
 }
 
+/// A deletion that has failed after the regions were gone.
+#[test]
+fn a_deletion_that_has_left_descriptors_is_completed() {
+    let dir = Path::new(ROOT).join("data/ns/t");
+    for has_catalog in [false, true] {
+        let storage = bucket_with(has_catalog);
+        let is_absent = || Table::is_absent(&dir, &storage).unwrap();
+        let is_unfinished = || Table::has_unfinished_deletion(&dir, &storage).unwrap();
+        let is_descriptor = |path: &PathBuf| path.starts_with(".tabledesc");
+        let descriptor = dir.join(objects(&storage).into_iter().find(is_descriptor).unwrap());
+        assert!(!is_absent() && !is_unfinished());
+        storage.stick(&descriptor);
+        let error = delete(&storage).unwrap_err();
+        assert_eq!(error.path(), Some(&*descriptor), "{error}");
+        storage.repair();
+        let left = objects(&storage);
+        assert!(left.len() == 2 && left.iter().any(is_descriptor), "{left:?}");
+        assert_eq!(values(&storage, T), None);
+        assert!(is_absent() && is_unfinished());
+        let findings = Table::check_root(ROOT, options(&storage)).unwrap().findings;
+        let of_deletion = findings.iter().filter(|finding| {
+            finding.kind == FindingKind::LeftoverTmp && finding.severity == Severity::Warning
+        });
+        assert_eq!(of_deletion.count(), 1, "{findings:?}");
+        delete(&storage).unwrap();
+        assert_eq!(objects(&storage).len(), 1);
+        assert!(is_absent() && !is_unfinished());
+        check_root(&storage, "completed");
+        assert_eq!(delete(&storage).unwrap_err().kind(), ErrorKind::TableNotFound);
+        create(&storage).unwrap().close().unwrap();
+        assert!(!is_absent() && !is_unfinished());
+        // An older descriptor of a table that is there is none of the deletion's.
+        let mut file = storage.create(&descriptor).unwrap();
+        file.write_all(b"another program's").unwrap();
+        file.sync().unwrap();
+        assert!(!is_absent() && !is_unfinished());
+        assert_eq!(values(&storage, T), Some(Vec::new()));
+    }
+}
+
 #[test]
 fn a_truncated_table_is_empty_and_keeps_its_settings() {
     for preserve in [true, false] {
@@ -282,6 +322,15 @@ fn a_deletion_is_done_or_not(every: usize) {
             if let Err(error) = delete(&storage) {
                 assert_eq!(error.kind(), ErrorKind::TableNotFound, "{shown}");
             }
+            // Also if there was no region any more.
+            let (dir, left) = (Path::new(ROOT).join("data/ns/t"), objects(&storage));
+            assert!(
+                left.len() == 1 && left[0].to_string_lossy().starts_with(".change."),
+                "{shown}: {left:?}"
+            );
+            assert!(Table::is_absent(&dir, &storage).unwrap(), "{shown}");
+            assert!(!Table::has_unfinished_deletion(&dir, &storage).unwrap(), "{shown}");
+            check_root(&storage, shown);
         }
         assert_eq!(values(&storage, T), None, "{shown}");
         storage.fail_among_all([(n * 17 + 3) % 60]);
