@@ -8,7 +8,7 @@ use crate::meanwhile::list_again;
 use crate::output::Warner;
 use crate::places;
 use crate::probe;
-use crate::regions::{OpenRegion, Regions, check_as, check_serves, is_table, kind_of};
+use crate::regions::{OpenRegion, Regions, check_as, check_serves, is_absent, is_table, kind_of};
 use crate::scan_rows::RowScan;
 use crate::target::Kind;
 use hregion::cell::StringBinary;
@@ -108,7 +108,8 @@ impl Files {
             TablePlacement::Only(only, dir, kind) => Ok((only == name).then(|| (dir.clone(), *kind))),
             TablePlacement::Root(root) => {
                 let dir = table_dir(root, name);
-                Ok(probe::is_dir(&dir)?.then_some((dir, Kind::Table)))
+                // In a storage without renames, a deletion leaves its file there.
+                Ok((probe::is_dir(&dir)? && !is_absent(&dir)?).then_some((dir, Kind::Table)))
             }
         }
     }
@@ -117,7 +118,10 @@ impl Files {
     fn is_unfinished(&self, name: &TableName) -> Result<bool, CommandError> {
         match &self.place {
             TablePlacement::Root(root) if self.dir(name)?.is_none() => {
-                probe::is_dir(&table_dir(&root.join(".tmp"), name))
+                let dir = table_dir(root, name);
+                Ok(probe::is_dir(&table_dir(&root.join(".tmp"), name))?
+                    || probe::is_dir(&dir)?
+                        && hregion::Table::has_unfinished_deletion(&dir, &*places::storage())?)
             }
             _ => Ok(false),
         }

@@ -1122,6 +1122,40 @@ fn the_shell_reads_and_writes_a_bucket() {
     let found =
         done(root, &[&format!("create 'x', 'f', {file}"), "put 'x', 'r', 'f:q', 'again'", "scan 'x'"]);
     assert!(found.contains("value=again") && !found.contains("value=made"), "{found}");
+    // A new shell does not know the table that was dropped, in whatever state that is left.
+    let is_of_x = |key: &String| {
+        let is_file = !key.ends_with('/') && !key.ends_with(".lock");
+        key.starts_with("root/data/default/x/") && is_file
+    };
+    let keys_of = || -> Vec<String> { server.keys().into_iter().filter(is_of_x).collect() };
+    let before = tempfile::tempdir().unwrap();
+    server.download("root/data/default/x/.tabledesc", before.path());
+    done(root, &["disable 'x'", "drop 'x'"]);
+    let left = keys_of();
+    assert!(left.len() == 1 && left[0].contains("/.change."), "{left:?}");
+    let is_refused = |command: &str| {
+        let output = shell(root, &[command]);
+        assert_ne!(code(&output), 0, "{command}: {}", stdout(&output));
+        assert!(stderr(&output).contains("there is no table x"), "{command}: {}", stderr(&output));
+    };
+    let is_unknown = || {
+        let found = done(root, &["list", "exists 'x'"]);
+        assert!(found.contains("does not exist") && !found.contains("\nx\n"), "{found}");
+        for command in
+            ["is_enabled 'x'", "enable 'x'", "describe 'x'", "scan 'x'", "put 'x', 'r', 'f:q', '1'"]
+        {
+            is_refused(command);
+        }
+    };
+    is_unknown();
+    ["disable 'x'", "drop 'x'", "truncate 'x'"].into_iter().for_each(is_refused);
+    // As after a deletion that has failed at the descriptor.
+    server.upload("root/data/default/x/.tabledesc", before.path());
+    assert!(keys_of().len() > 1);
+    is_unknown();
+    done(root, &["disable 'x'", "drop 'x'"]);
+    assert_eq!(keys_of(), left);
+    is_unknown();
     // Web servers are only read.
     let output = shell("http://127.0.0.1:9/root", &["list"]);
     assert_eq!(code(&output), 5, "{}", stderr(&output));
