@@ -27,12 +27,12 @@
 use super::durable::{exists, write_synced};
 use super::file_list::{list_of_number_after, read_file_list};
 use super::file_name::{FileName, Target, new_file_name};
-use super::load_record::path_of;
+use super::load_record::{cut_off, path_of};
 use super::region::RegionDir;
 use super::sealed_text::{Faults, seal, unseal};
 use crate::binary::{StringBinary, from_string_binary};
 use crate::error::{Corruption, Error, Result};
-use crate::io::read_file;
+use crate::io::{Storage, read_file};
 use crate::schema::{Family, is_legal_name};
 use std::path::{Path, PathBuf};
 
@@ -167,11 +167,7 @@ impl RegionDir {
     }
 
     fn read_copies(&self) -> Result<Option<CopyRecord>> {
-        let (storage, path) = (&**self.storage(), self.copies_path());
-        match read_file(storage, &path, RECORD_BYTES as u64) {
-            Err(error) if error.is_not_found() => Ok(None),
-            bytes => CopyRecord::parse(&bytes?).map(Some).map_err(|corruption| corruption.at(&path, 0)),
-        }
+        read_record(&**self.storage(), self.path())
     }
 
     /// Replaces the record.
@@ -305,13 +301,33 @@ impl RegionDir {
     /// Fails if a load was cut off after it had copied a file that is still there: it could be loaded again
     /// into the regions that replace this one.
     pub(super) fn check_no_copies(&self) -> Result<()> {
-        for copy in self.copies()?.copies {
-            if copy.state != CopyState::Listed || exists(&**self.storage(), &copy.source.path)? {
-                return Err(Error::not_supported(self.cut_off(&copy.source.path, COPIES)));
-            }
-        }
-        Ok(())
+        check_no_copies(&**self.storage(), self.path(), |_| true)
     }
+}
+
+/// Reads the record in the directory of a region, if there is one.
+fn read_record(storage: &dyn Storage, region: &Path) -> Result<Option<CopyRecord>> {
+    let path = region.join(COPIES);
+    match read_file(storage, &path, RECORD_BYTES as u64) {
+        Err(error) if error.is_not_found() => Ok(None),
+        bytes => CopyRecord::parse(&bytes?).map(Some).map_err(|corruption| corruption.at(&path, 0)),
+    }
+}
+
+/// Fails if a load into a family that `is_wanted` names was cut off, as the record in the directory of a
+/// region says, and a file is still there that could be loaded again without the record.
+pub(crate) fn check_no_copies(
+    storage: &dyn Storage,
+    region: &Path,
+    is_wanted: impl Fn(&[u8]) -> bool,
+) -> Result<()> {
+    let record = read_record(storage, region)?.unwrap_or_default();
+    for copy in record.copies.iter().filter(|copy| is_wanted(&copy.family)) {
+        if copy.state != CopyState::Listed || exists(storage, &copy.source.path)? {
+            return Err(Error::not_supported(cut_off(region, &copy.source.path, COPIES)));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

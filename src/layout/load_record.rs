@@ -110,6 +110,14 @@ pub(super) fn remove_record(storage: &dyn Storage, region: &Path) -> Result<()> 
     sync_dir(storage, region)
 }
 
+/// Says that a bulk load into a region was cut off, after it had moved or copied the file at a path, as a
+/// record says.
+pub(super) fn cut_off(region: &Path, from: &Path, record: &str) -> String {
+    let (from, record) = (from.display(), region.join(record));
+    let record = record.display();
+    format!("a bulk load of {from} was cut off: load it again first, or remove {record} if it is not needed")
+}
+
 impl MovedFile {
     fn parse(line: &str) -> Option<Self> {
         let mut parts = line.split('\t');
@@ -161,7 +169,7 @@ impl RegionDir {
             }
         }
         if let Some((_, from)) = lost.iter().find(|(_, from)| !is_input(from)) {
-            return Err(Error::invalid_argument(self.cut_off(from, LOAD)));
+            return Err(Error::invalid_argument(cut_off(self.path(), from, LOAD)));
         }
         for (to, from) in &lost {
             // Only a forged record has two files of one path.
@@ -215,19 +223,10 @@ impl RegionDir {
         let Some(record) = self.load_record()? else { return Ok(()) };
         for file in self.unlisted(&record, families)? {
             if exists(&**self.storage(), &self.family(&file.family).path().join(&file.name))? {
-                return Err(Error::not_supported(self.cut_off(&file.from, LOAD)));
+                return Err(Error::not_supported(cut_off(self.path(), &file.from, LOAD)));
             }
         }
         Ok(())
-    }
-
-    /// Says that a bulk load was cut off, after it had moved or copied the file at a path, as a record says.
-    pub(super) fn cut_off(&self, from: &Path, record: &str) -> String {
-        let (from, record) = (from.display(), self.path().join(record));
-        let record = record.display();
-        format!(
-            "a bulk load of {from} was cut off: load it again first, or remove {record} if it is not needed"
-        )
     }
 
     /// Reads the record, if there is one.

@@ -83,7 +83,9 @@ impl Table {
     /// # Errors
     ///
     /// As [`delete_table`](Self::delete_table); if the table has no descriptor; if its regions are to be
-    /// preserved and have holes or overlaps ([`Inconsistent`](ErrorKind::Inconsistent)).
+    /// preserved and have holes or overlaps ([`Inconsistent`](ErrorKind::Inconsistent)). In a storage without
+    /// renames, if a [bulk load](Self::bulk_load) was cut off, and has not been repeated
+    /// ([`Unsupported`](ErrorKind::Unsupported)): a repeated one would load again what was deleted.
     pub fn truncate(
         root: impl AsRef<Path>,
         name: &str,

@@ -225,7 +225,9 @@ impl Table {
     /// does not exist, or is the last one; if the tracker of the store files of an existing family would
     /// change, or values would be in MOB files ([`Unsupported`](crate::ErrorKind::Unsupported)). If a
     /// family is to be deleted and there are logs of servers, or one is to be added and logs or recovered
-    /// edits have cells of one of its name: [`recover`](Self::recover) the root first.
+    /// edits have cells of one of its name: [`recover`](Self::recover) the root first. If a family is to be
+    /// deleted, in a storage without renames, and a [bulk load](Self::bulk_load) into it was cut off, and has
+    /// not been repeated.
     pub fn alter(
         root: impl AsRef<Path>,
         name: &str,
@@ -259,7 +261,11 @@ impl Table {
         }
         let added = changes.families.iter().map(Family::name).filter(|name| !has(name));
         change.refuse_cells_of(&added.collect::<Vec<_>>())?;
-        tree.check_archivable(|name| has(name.as_bytes()) && changes.deletes(name.as_bytes()))?;
+        let is_removed = |name: &[u8]| has(name) && changes.deletes(name);
+        if begun.is_some() && !changes.deleted.is_empty() {
+            change.refuse_cut_off_loads(is_removed)?;
+        }
+        tree.check_archivable(|name| is_removed(name.as_bytes()))?;
         // Otherwise a loss of power could bring back an older descriptor, which has the families.
         stored.settle(&**options.file_storage())?;
         for name in changes.deleted.iter().filter(|name| !has(name)) {

@@ -517,6 +517,108 @@ fn a_region_is_not_split_before_the_load_is_repeated() {
     assert_eq!(rows(&table).len(), expected().len() + 1);
 }
 
+/// The empty regions would not know that the files were loaded, and a repeated load would load them again.
+#[test]
+fn a_table_is_not_truncated_before_the_load_is_repeated() {
+    let storage = cut_off(all_loaded);
+    let refused = |done: hregion::Result<()>| {
+        let error = done.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.to_string().contains(RECORD) && error.to_string().contains("load it again"), "{error}");
+    };
+    let truncate = |preserve| Table::truncate(ROOT, "t", preserve, &options(&storage));
+    let alter = |changes: TableChanges| Table::alter(ROOT, "t", &changes, &options(&storage));
+    let without = |name: &str| TableChanges::new().delete_family(name.to_owned());
+    // Replays what there is to be replayed, and keeps the records.
+    let table = open(&storage);
+    assert_eq!(rows(&table), expected());
+    table.close().unwrap();
+    for preserve in [true, false] {
+        refused(truncate(preserve));
+    }
+    for family in ["f", "g"] {
+        refused(alter(without(family)));
+    }
+    assert_eq!((seen(&storage), recorded(&storage)), (expected(), 5));
+    // Other alterations go on, and so does the deletion of a family that got no files.
+    let added = Family::new("h").configuration(TRACKER, "FILE");
+    alter(TableChanges::new().family(added).set("DURABILITY", "SYNC_WAL")).unwrap();
+    alter(without("h")).unwrap();
+    assert_eq!((seen(&storage), recorded(&storage)), (expected(), 5));
+    // The load is repeated.
+    let table = open(&storage);
+    delete(&table, &expected()[..1]);
+    assert_eq!(table.bulk_load(INPUT).unwrap().loaded, 0);
+    assert_eq!(rows(&table)[..], expected()[1..]);
+    table.close().unwrap();
+    assert!(is_removed(&storage));
+    alter(without("g")).unwrap();
+    truncate(true).unwrap();
+    assert_eq!(rows(&open(&storage)), [""; 0]);
+}
+
+/// Also if it is not known yet which copies are listed, or the record cannot be read.
+#[test]
+fn a_table_with_any_record_of_a_load_is_not_truncated() {
+    let is_pending = |storage: &FaultyStorage| {
+        let is_number =
+            |line: &str| line.split('\t').next().is_some_and(|first| first.parse::<u64>().is_ok());
+        records(storage).iter().any(|path| {
+            let text = String::from_utf8(storage.bytes(path).unwrap()).unwrap();
+            text.lines().any(is_number)
+        })
+    };
+    let storage = cut_off(is_pending);
+    let truncate = || Table::truncate(ROOT, "t", true, &options(&storage));
+    let error = truncate().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    for record in records(&storage) {
+        let mut file = storage.create(&record).unwrap();
+        file.write_all(b"damaged").unwrap();
+        file.sync().unwrap();
+    }
+    let error = truncate().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.path().is_some_and(|path| path.ends_with(RECORD)), "{error}");
+    // Given up: the files are loaded into the empty table then.
+    for record in records(&storage) {
+        storage.remove(&record).unwrap();
+    }
+    truncate().unwrap();
+    let table = open(&storage);
+    assert_eq!(rows(&table), [""; 0]);
+    assert_eq!(table.bulk_load(INPUT).unwrap().loaded, 5);
+    assert_eq!(rows(&table), expected());
+}
+
+/// What was copied cannot be loaded again then.
+#[test]
+fn a_table_is_truncated_when_the_files_of_a_load_are_gone() {
+    let storage = cut_off(all_loaded);
+    // Finds out which copies are listed.
+    let table = open(&storage);
+    assert_eq!(rows(&table), expected());
+    table.close().unwrap();
+    for path in left(&storage) {
+        storage.remove(&Path::new(INPUT).join(path)).unwrap();
+    }
+    Table::truncate(ROOT, "t", false, &options(&storage)).unwrap();
+    assert_eq!(rows(&open(&storage)), [""; 0]);
+}
+
+/// A new table of the name is another one.
+#[test]
+fn a_table_is_deleted_before_the_load_is_repeated() {
+    let storage = cut_off(all_loaded);
+    Table::delete_table(ROOT, "t", &options(&storage)).unwrap();
+    assert_eq!(records(&storage).len(), 0);
+    let family = |name: &str| Family::new(name.to_owned()).configuration(TRACKER, "FILE");
+    let families = [family("f"), family("g")];
+    let table = Table::create_with(ROOT, "t", &families, &["m", "x"], options(&storage)).unwrap();
+    assert_eq!(table.bulk_load(INPUT).unwrap().loaded, 5);
+    assert_eq!(rows(&table), expected());
+}
+
 /// A region can be opened, and its record is an error when files are loaded.
 #[test]
 fn a_damaged_record_is_an_error() {
