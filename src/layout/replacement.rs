@@ -88,7 +88,7 @@ impl Replacement {
         }
         let (Some(replacement), Some((key, value))) = (found, line.split_once(' ')) else { return false };
         let parsed = match key {
-            "name" if is_encoded_name(value) => Some(value.clone_into(&mut replacement.name)),
+            "name" => is_encoded_name(value).then(|| value.clone_into(&mut replacement.name)),
             "number" => value.parse().ok().map(|number| replacement.number = number),
             "id" => value.parse().ok().map(|id| replacement.last_id = id),
             "family" => unhex(value)

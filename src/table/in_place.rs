@@ -264,10 +264,13 @@ impl TableCore {
         let storage = self.options.file_storage();
         let listing = TableListing::read(&**storage, table)?;
         let Some(root) = root_of(table) else { return Ok(()) };
+        listing.write_descriptors(storage)?;
         let tree = TableTree::new(storage, root, &self.name);
-        for change in listing.made().iter().filter(|change| listing.is_left(change)) {
-            follow_directories(root, &self.name, &self.options)?;
-            tree.archive_removed(change, &mut RegionLocks::new(), |region| self.options.lock(region))?;
+        for change in listing.made() {
+            if listing.is_left(change) {
+                follow_directories(root, &self.name, &self.options)?;
+                tree.archive_removed(change, &mut RegionLocks::new(), |region| self.options.lock(region))?;
+            }
             if change.is_a(ReplacementKind::Truncation) {
                 change.forget(&**storage)?;
             }
