@@ -150,6 +150,11 @@ fn refused_snapshots_leave_nothing() {
     for name in ["", ".tmp", "..", "a/b"] {
         assert_eq!(kind(Table::delete_snapshot(&root, name)), ErrorKind::InvalidArgument, "{name}");
     }
+    for name in ["hbase:meta", "hbase:namespace"] {
+        let cloned = Table::clone_snapshot(&root, "s", name, writable()).map(drop);
+        assert_eq!(kind(cloned), ErrorKind::Unsupported, "{name}");
+        assert!(!root.join("data").join(name.replace(':', "/")).exists(), "{name}");
+    }
     table.close().unwrap();
     assert_eq!(kind(table.snapshot("closed").map(drop)), ErrorKind::Closed);
     let read = Table::open(&root, "t").unwrap();

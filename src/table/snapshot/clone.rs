@@ -31,7 +31,8 @@ impl Table {
     /// [`open_snapshot`](Self::open_snapshot), has no table descriptor, or one of its store files is missing;
     /// if servers have left logs with edits of regions of the same names, which a table had that has been
     /// removed: the root must be [recovered](Self::recover) before; or if values of the table are in MOB
-    /// files ([`Unsupported`](crate::ErrorKind::Unsupported)); if an I/O operation fails.
+    /// files, or the new table is `hbase:meta` or `hbase:namespace`, which a cluster makes
+    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if an I/O operation fails.
     pub fn clone_snapshot(
         root: impl AsRef<Path>,
         name: &str,
@@ -40,8 +41,9 @@ impl Table {
     ) -> Result<Self> {
         Error::if_no_clock("a table")?;
         let (root, table) = (root.as_ref(), TableName::parse(new_table)?);
-        if table.is_meta() {
-            return Err(Error::not_supported("a snapshot cannot be cloned as hbase:meta"));
+        if table.is_made_by_master() {
+            let message = format!("a snapshot cannot be cloned as {table}: a cluster makes it");
+            return Err(Error::not_supported(message));
         }
         let storage = options.file_storage();
         let snapshot = Snapshot::open(&**storage, root, name)?;
