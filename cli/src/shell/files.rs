@@ -281,7 +281,12 @@ impl Catalog for Files {
     }
 
     fn names(&self) -> Result<Vec<TableName>, Failure> {
-        Ok(self.table_names()?.into_iter().filter(|name| !name.is_system()).collect())
+        let mut names = self.table_names()?;
+        // One that was opened alone was asked for.
+        if matches!(self.place, TablePlacement::Root(_)) {
+            names.retain(|name| !name.is_system());
+        }
+        Ok(names)
     }
 
     fn system_names(&self) -> Result<Vec<TableName>, Failure> {

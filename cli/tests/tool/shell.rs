@@ -995,11 +995,22 @@ fn tables_of_hbase_are_changed_like_others() {
     assert_eq!(done(&root, "list 'hbase:.*'"), listed);
     assert_eq!(done(&root, "list 'hbase:acl'"), "TABLE\nhbase:acl\n1 row(s)\n=> [\"hbase:acl\"]\n");
     assert_eq!(done(&root, "list 'h.*'"), "TABLE\n0 row(s)\n=> []\n");
+    let alone = root.join("data/hbase/acl");
+    for command in ["list", "list 'hbase:.*'"] {
+        assert_eq!(done(&alone, command), "TABLE\nhbase:acl\n1 row(s)\n=> [\"hbase:acl\"]\n", "{command}");
+    }
     let altered = done(&root, "alter 'hbase:acl', 'm'\ndescribe 'hbase:acl'\ncount 'hbase:acl'");
     assert!(altered.contains("NAME => 'm'") && altered.ends_with("1 row(s)\n=> 1\n"), "{altered}");
     done(&root, "disable 'hbase:acl'; drop 'hbase:acl'");
     assert_eq!(done(&root, "exists 'hbase:acl'"), "Table hbase:acl does not exist\n=> false\n");
-    for command in ["create 'hbase:namespace', 'f'", "snapshot 'hbase:quota', 's'", "truncate 'hbase:meta'"] {
+    done(&root, "snapshot 't', 's'");
+    for command in [
+        "create 'hbase:namespace', 'f'",
+        "snapshot 'hbase:quota', 's'",
+        "truncate 'hbase:meta'",
+        "clone_snapshot 's', 'hbase:meta'",
+        "clone_snapshot 's', 'hbase:namespace'",
+    ] {
         let (exit, message) = failed(&root, command);
         assert!([2, 4].contains(&exit) && message.contains("hbase:"), "{command}: {exit} {message}");
     }
