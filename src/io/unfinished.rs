@@ -50,11 +50,19 @@ fn is_unfinished(name: &OsStr, digits: &str) -> bool {
 pub fn create_unfinished_dir(path: &Path) -> io::Result<Option<File>> {
     #[cfg(unix)]
     return create_locked(path, || {
-        fs::create_dir(path)?;
-        File::open(path).inspect_err(|_| {
-            // The first error is the one to report.
-            let _ = fs::remove_dir(path);
-        })
+        loop {
+            fs::create_dir(path)?;
+            match File::open(path) {
+                // A process that has taken it for one that was left has removed it before it was opened.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                opened => {
+                    return opened.inspect_err(|_| {
+                        // The first error is the one to report.
+                        let _ = fs::remove_dir(path);
+                    });
+                }
+            }
+        }
     })
     .map(Some);
     #[cfg(not(unix))]
@@ -177,6 +185,33 @@ mod tests {
         assert!(!written.exists() && link.is_symlink() && other.exists() && path.exists());
         remove_unfinished(&dir.path().join("absent/out"), true);
         remove_unfinished(Path::new("no such name"), false);
+    }
+
+    /// A directory is removed neither between its creation and its lock nor later.
+    #[test]
+    fn directories_are_complete_while_others_remove_what_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..2)
+                .map(|_| {
+                    scope.spawn(|| {
+                        for _ in 0..300 {
+                            let aside = name_unfinished(&path);
+                            let held = create_unfinished_dir(&aside).unwrap();
+                            fs::write(aside.join("file"), "bytes").unwrap();
+                            fs::remove_dir_all(&aside).unwrap();
+                            drop(held);
+                        }
+                    })
+                })
+                .collect();
+            while !writers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+                remove_unfinished(&path, true);
+            }
+            writers.into_iter().for_each(|writer| writer.join().unwrap());
+        });
+        assert_eq!(names(dir.path()), [""; 0]);
     }
 
     /// A file is removed neither between its creation and its lock nor later.
