@@ -136,12 +136,12 @@ impl Drop for NewDir {
     }
 }
 
-/// Locks a directory of exports. Some file systems have no locks, or none of directories.
+/// Locks a directory that is being filled or replaced. Some file systems have no locks, or none of directories.
 fn lock(dir: &Path) -> Result<fs::File, CommandError> {
     let file = fs::File::open(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     match file.try_lock() {
         Err(fs::TryLockError::WouldBlock) => {
-            Err(CommandError::invalid_file(dir, "another export is writing to it"))
+            Err(CommandError::invalid_file(dir, "another process is writing to it"))
         }
         _ => Ok(file),
     }

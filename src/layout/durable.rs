@@ -52,8 +52,9 @@ pub(crate) fn check_renames(storage: &dyn Storage, path: &Path, what: &str) -> R
     }
     let path = path.display();
     Err(Error::not_supported(format!(
-        "{what} in a storage without renames, such as an object store, is not supported ({path}): regions \
-         can be created, written, flushed, compacted, split and merged there"
+        "{what} in a storage without renames, such as an object store, is not supported ({path}): \
+         tables can be created, written, flushed, compacted, split, merged, altered, truncated, deleted and \
+         given files by bulk loads there, and snapshots taken, cloned, exported and deleted"
     )))
 }
 
