@@ -20,10 +20,10 @@ const DESCRIPTOR_BYTES: u64 = 64 << 20;
 
 /// The directory of the descriptors, within that of the table.
 pub(super) const TABLE_DESC_DIR: &str = ".tabledesc";
-/// The beginning of the name of a file beside the descriptor of a table that has taken the place of another
-/// one: a clone of a snapshot, a truncated table, or one that was created again. Each has another name: a
-/// process that reads the table tells it from that before, also if the regions have the same names. The file
-/// is empty, or in a table that was restored has the name of the snapshot. HBase ignores it.
+/// The beginning of the name of an empty file beside the descriptor of a table that has taken the place of
+/// another one: a clone of a snapshot, a truncated table, or one that was created again. Each has another
+/// name: a process that reads the table tells it from that before, also if the regions have the same names.
+/// HBase ignores the file.
 const CLONE: &str = ".clone.";
 
 /// A descriptor, and the file it was read from.
@@ -141,11 +141,10 @@ pub(super) fn is_clone_mark(name: &str) -> bool {
     name.starts_with(CLONE)
 }
 
-/// Distinguishes a table, which has a descriptor, from all others that have, had or get its name. `restored`
-/// is the name of the snapshot from which the table is restored, otherwise empty.
-pub(super) fn mark_table(storage: &Arc<dyn Storage>, owner: &Path, restored: &str) -> Result<()> {
+/// Distinguishes a table, which has a descriptor, from all others that have, had or get its name.
+pub(super) fn mark_table(storage: &Arc<dyn Storage>, owner: &Path) -> Result<()> {
     let name = format!("{CLONE}{}", new_file_name(0));
-    write_file(storage, &owner.join(TABLE_DESC_DIR).join(name), restored.as_bytes())
+    write_file(storage, &owner.join(TABLE_DESC_DIR).join(name), &[])
 }
 
 /// Whether a directory with these entries may have a descriptor, so that it is to be looked for.

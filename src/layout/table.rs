@@ -45,7 +45,7 @@ pub(crate) fn create_table(
     create_aside(storage, &path, |dir| {
         create_descriptor(storage, dir, descriptor)?;
         if is_again {
-            mark_table(storage, dir, "")?;
+            mark_table(storage, dir)?;
         }
         let each =
             |region: &RegionInfo| fill(storage, &dir.join(region.encoded_name()), region, &families, false);

@@ -11,9 +11,7 @@
 //! ```
 #![warn(clippy::indexing_slicing)]
 
-use super::descriptor::{
-    StoredDescriptor, TABLE_DESC_DIR, is_clone_mark, mark_table, read_descriptor, write_descriptor,
-};
+use super::descriptor::{StoredDescriptor, TABLE_DESC_DIR, mark_table, read_descriptor, write_descriptor};
 use super::durable::{
     create_dir_durably, move_files, parent, refuse_link, remove, remove_tree, rename, sync_dir,
     unless_not_found,
@@ -86,21 +84,6 @@ impl TableTree {
     /// Whether there is an empty table that is to take the place of a removed one.
     pub(crate) fn has_replacement(&self) -> Result<bool> {
         Ok(self.tree.list(&*self.storage, &self.replacement())?.is_some())
-    }
-
-    /// Whether the table was restored from the snapshot of this name, not cloned, truncated or created since.
-    pub(crate) fn is_restored_from(&self, snapshot: &str) -> Result<bool> {
-        let dir = self.dir().join(TABLE_DESC_DIR);
-        for file in self.tree.files(&*self.storage, &dir)? {
-            let is_named = |name: &str| is_clone_mark(name) && file.len == snapshot.len() as u64;
-            if file.utf8_name().is_some_and(is_named)
-                && self.tree.read(&*self.storage, &dir.join(&file.name), file.len)?.as_deref()
-                    == Some(snapshot.as_bytes())
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Returns the names of the table's regions, including parents of splits and merges.
@@ -444,7 +427,7 @@ impl TableTree {
         create_dir_durably(&**storage, &self.tree.root().path, parent(&replacement))?;
         create_aside(storage, &replacement, |dir| {
             write_descriptor(storage, dir, 1, true, empty.descriptor)?;
-            mark_table(storage, dir, "")?;
+            mark_table(storage, dir)?;
             let each = |region: &RegionInfo| {
                 fill(storage, &dir.join(region.encoded_name()), region, empty.families, false)
             };

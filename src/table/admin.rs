@@ -254,16 +254,9 @@ impl<'o> TableChange<'o> {
         self.tree.lock_regions(|region| self.options.lock(region))
     }
 
-    /// Ends a change after its commit: the catalog follows, and what was moved away is archived and removed.
-    /// Does nothing if that has been done; can be repeated.
+    /// As [`finish_change`].
     fn finish(&self) -> Result<()> {
-        if !self.tree.has_remains()? {
-            return Ok(());
-        }
-        // The catalog must not lack a table that could come back.
-        self.tree.settle()?;
-        follow_directories(self.root, &self.table, self.options)?;
-        self.tree.finish()
+        finish_change(self.root, &self.table, &self.tree, self.options)
     }
 
     /// Returns the table's descriptor.
@@ -313,6 +306,23 @@ impl<'o> TableChange<'o> {
     fn move_away(&self, locks: &RegionLocks) -> Result<()> {
         self.tree.move_away(locks, |region| self.options.lock(region))
     }
+}
+
+/// Ends a change of a table after its commit: the catalog follows, and what was moved away is archived and
+/// removed. Does nothing if that has been done; can be repeated. The root must be locked.
+pub(super) fn finish_change(
+    root: &Path,
+    table: &TableName,
+    tree: &TableTree,
+    options: &RegionOptions,
+) -> Result<()> {
+    if !tree.has_remains()? {
+        return Ok(());
+    }
+    // The catalog must not lack a table that could come back.
+    tree.settle()?;
+    follow_directories(root, table, options)?;
+    tree.finish()
 }
 
 /// Makes the rows of a table those of its directories, if the root has a catalog with the table.

@@ -174,6 +174,18 @@ fn refused_snapshots_leave_nothing() {
     assert_eq!(names, ["s"]);
 }
 
+/// Nothing is looked for by a name that is a path.
+#[test]
+fn the_name_of_a_snapshot_is_checked_before_it_is_deleted() {
+    let storage = World::new().storage;
+    let before = storage.all_calls();
+    for name in ["", ".tmp", "..", "a/b", "../old", ".tmp/../old", "/hbase"] {
+        let error = Table::delete_snapshot_with(ROOT, name, options(&storage)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{name}: {error}");
+    }
+    assert_eq!(storage.all_calls(), before);
+}
+
 /// A snapshot is read through no symbolic link below the root.
 #[cfg(unix)]
 #[test]

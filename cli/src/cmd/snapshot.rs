@@ -68,8 +68,8 @@ enum Action {
     },
     /// Delete a snapshot, but not the files of its table
     ///
-    /// In S3 its name cannot be used again. Fails while a restoration of its table that was interrupted is to
-    /// be repeated.
+    /// In S3 its name cannot be used again. Fails while there is no table, as a restoration of it was
+    /// interrupted and is to be repeated.
     Delete {
         /// The root directory
         root: PathBuf,

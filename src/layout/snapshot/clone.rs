@@ -69,7 +69,7 @@ impl Snapshot {
             return Err(already_exists(&path));
         }
         let clone = TableClone::new(self, storage, table, now)?;
-        create_aside(storage, &path, |dir| clone.fill(dir, ""))
+        create_aside(storage, &path, |dir| clone.fill(dir))
     }
 
     /// As [`clone_table`](Self::clone_table), in a storage without renames. Locks the root.
@@ -150,10 +150,10 @@ impl<'s> TableClone<'s> {
         regions.map(|region| (region, self.info_of(region)))
     }
 
-    /// Writes the contents of the table to an existing directory. `restored` is as for [`mark_table`].
-    pub(super) fn fill(&self, dir: &Path, restored: &str) -> Result<()> {
+    /// Writes the contents of the table to an existing directory.
+    pub(super) fn fill(&self, dir: &Path) -> Result<()> {
         create_whole_descriptor(self.storage, dir, &self.descriptor)?;
-        mark_table(self.storage, dir, restored)?;
+        mark_table(self.storage, dir)?;
         self.fill_regions(dir)
     }
 

@@ -6,9 +6,10 @@
 //! 4. The catalog gets the regions of the new one.
 //! 5. The store files of the old table are moved to the archive, and the rest of it is removed.
 //!
-//! After a crash between 2 and 3 there is no table; after a crash after 3 the new table is complete. What is
-//! left of the old one remains until step 5 of the next restoration, or, if there is a table again, until its
-//! step 2. Until then the snapshot [cannot be deleted](SnapshotTree::check_restored).
+//! After a crash between 2 and 3 there is no table, and the snapshot [cannot be
+//! deleted](SnapshotTree::table_to_finish); after a crash after 3 the new table is complete. What is left of
+//! the old one remains until step 5 of the next restoration, or, if there is a table again, until its step 2,
+//! or until the snapshot is deleted.
 
 use super::clone::TableClone;
 use super::{Snapshot, SnapshotTree, read_description};
@@ -17,6 +18,7 @@ use crate::io::{FileLock, Storage};
 use crate::layout::durable::{move_dir, parent, remove_tree};
 use crate::layout::table::{create_parents, fill_aside};
 use crate::layout::table_tree::TableTree;
+use crate::schema::TableName;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,8 +50,7 @@ impl Snapshot {
         replaced.check_archivable(|_| true)?;
         create_parents(&**storage, parent(&path))?;
         let name = path.file_name().unwrap_or_default();
-        let restored = self.description.name();
-        let aside = fill_aside(storage, parent(&path), name, |dir| clone.fill(dir, restored))?;
+        let aside = fill_aside(storage, parent(&path), name, |dir| clone.fill(dir))?;
         let put = || {
             if !replaced.exists()? {
                 // What an interrupted operation has left is the table as it was: it remains until the new one
@@ -83,46 +84,46 @@ impl Snapshot {
 }
 
 impl SnapshotTree {
-    /// Fails if a restoration of the snapshot was interrupted after the table was moved away, so that it must
-    /// be repeated. The root must be locked.
+    /// Returns the table of a snapshot that is to be deleted, if a change of the whole table has left remains
+    /// after the new table was complete: to be archived, for which the snapshot is not needed. The root must
+    /// be locked.
     ///
     /// # Errors
     ///
-    /// Of kind [`Unsupported`](crate::ErrorKind::Unsupported) then; if the directories cannot be read.
-    pub(crate) fn check_restored(&self, storage: &Arc<dyn Storage>, name: &str) -> Result<()> {
+    /// Of kind [`Unsupported`](crate::ErrorKind::Unsupported) if a restoration of the table was interrupted
+    /// while there was none, so that the snapshot is needed to repeat it; if the directories cannot be read.
+    pub(crate) fn table_to_finish(
+        &self,
+        storage: &Arc<dyn Storage>,
+        name: &str,
+    ) -> Result<Option<TableName>> {
         let root = &self.tree.root().path;
         if !storage.can_rename(root) {
-            return Ok(()); // there are no restorations
+            return Ok(None); // there are no restorations
         }
         let table = match read_description(&self.tree, &**storage, name) {
             Ok(Some(description)) => description.table().clone(),
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(None),
             // Nothing can be restored from it.
-            Err(error) if error.corruption().is_some() => return Ok(()),
+            Err(error) if error.corruption().is_some() => return Ok(None),
             Err(error) => return Err(error),
         };
         let replaced = TableTree::new(storage, root, &table);
         if !replaced.has_remains()? {
-            return Ok(());
+            return Ok(None);
+        }
+        if replaced.exists()? {
+            return Ok(Some(table));
+        }
+        // With a replacement, it is a truncation, which needs no snapshot.
+        if replaced.has_replacement()? {
+            return Ok(None);
         }
         let place = replaced.removed();
         let place = place.display();
-        if replaced.exists()? {
-            return match replaced.is_restored_from(name)? {
-                false => Ok(()),
-                true => Err(Error::not_supported(format!(
-                    "a restoration of table {table} from snapshot {name} was interrupted ({place}): restore \
-                     the snapshot again, or delete or truncate the table, before the snapshot is deleted"
-                ))),
-            };
-        }
-        // With a replacement, it is a truncation, which needs no snapshot.
-        match replaced.has_replacement()? {
-            true => Ok(()),
-            false => Err(Error::not_supported(format!(
-                "a restoration or deletion of table {table} was interrupted ({place}): restore snapshot \
-                 {name} again, or delete the table, before the snapshot is deleted"
-            ))),
-        }
+        Err(Error::not_supported(format!(
+            "a restoration or deletion of table {table} was interrupted ({place}): restore snapshot {name} \
+             again, or delete the table, before the snapshot is deleted"
+        )))
     }
 }

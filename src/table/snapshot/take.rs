@@ -2,10 +2,11 @@
 //! `ExportSnapshot`).
 
 use crate::error::{Error, Result};
-use crate::layout::{HFilePlace, Snapshot, SnapshotTree, split_parents};
+use crate::layout::{HFilePlace, Snapshot, SnapshotTree, TableTree, split_parents};
 use crate::region::{Region, RegionOptions};
 use crate::schema::SnapshotDescription;
 use crate::table::Table;
+use crate::table::admin::finish_change;
 use std::path::Path;
 
 impl Table {
@@ -82,7 +83,8 @@ impl Table {
     /// from the archive, but HBase does if no snapshot and no clone needs them.
     ///
     /// After a failure or a crash there is all of the snapshot or none. Remains of one that is removed, in
-    /// `.hbase-snapshot/.tmp`, are not read; a repetition removes them, or the next snapshot of the name.
+    /// `.hbase-snapshot/.tmp`, are not read; a repetition removes them, or the next snapshot of the name. A
+    /// restoration that was interrupted after the new table was complete is completed before.
     ///
     /// In a storage without renames, such as an object store, the removal of `.snapshotinfo` removes the
     /// snapshot. That request may be carried out once more, late, so no other snapshot gets the name then: an
@@ -92,9 +94,10 @@ impl Table {
     /// # Errors
     ///
     /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if the name is not valid; if the
-    /// root is [locked](crate::ErrorKind::Locked); if a [restoration](Self::restore_snapshot) of it was
-    /// interrupted, and must be repeated before ([`Unsupported`](crate::ErrorKind::Unsupported)); if an I/O
-    /// operation fails, such as the removal of remains.
+    /// root is [locked](crate::ErrorKind::Locked); if a [restoration](Self::restore_snapshot) or a
+    /// [deletion](Self::delete_table) of its table was interrupted, so that there is no table, and must be
+    /// repeated before ([`Unsupported`](crate::ErrorKind::Unsupported)); if the files of a table that was
+    /// replaced cannot be archived; if an I/O operation fails, such as the removal of remains.
     pub fn delete_snapshot(root: impl AsRef<Path>, name: &str) -> Result<()> {
         Self::delete_snapshot_with(root, name, Region::options())
     }
@@ -105,9 +108,13 @@ impl Table {
     ///
     /// As [`delete_snapshot`](Self::delete_snapshot).
     pub fn delete_snapshot_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<()> {
-        let (tree, storage) = (SnapshotTree::new(root.as_ref()), options.file_storage());
+        SnapshotDescription::check_name(name)?;
+        let root = root.as_ref();
+        let (tree, storage) = (SnapshotTree::new(root), options.file_storage());
         let lock = tree.lock(&**storage)?;
-        tree.check_restored(storage, name)?;
+        if let Some(table) = tree.table_to_finish(storage, name)? {
+            finish_change(root, &table, &TableTree::new(storage, root, &table), &options)?;
+        }
         tree.remove(storage, &lock, name)
     }
 

@@ -431,7 +431,7 @@ fn a_table_between_two_renames_remains_until_the_restored_one_is_complete() {
     assert!(between > 0);
 }
 
-/// What a restoration has moved away comes back only with its snapshot.
+/// What a restoration has moved away comes back only with its snapshot, as long as there is no other table.
 #[test]
 fn a_snapshot_whose_restoration_was_interrupted_is_not_deleted() {
     let world = World::new();
@@ -454,15 +454,17 @@ fn a_snapshot_whose_restoration_was_interrupted_is_not_deleted() {
         let is_over = restore(&died).is_ok();
         let died = died.after(Crash::OfTheProcess);
         let found = read(&died, "ns:t");
-        let has_remains = died.list_dir(&Path::new(ROOT).join(".tmp/data/ns/t")).is_ok();
+        let is_gone = found.is_err();
+        let has_remains =
+            |storage: &FaultyStorage| storage.list_dir(&Path::new(ROOT).join(".tmp/data/ns/t")).is_ok();
         let storage = died.after(Crash::OfTheProcess);
         let is_deleted = delete(&storage, "old");
-        assert_eq!(is_deleted, !has_remains, "{context}");
+        assert_eq!(is_deleted, !is_gone, "{context}");
         if is_deleted {
-            whole += 1;
             let found = found.unwrap();
             assert!(found == world.old || found == world.now, "{context}");
             assert!(read(&storage, "ns:t").unwrap() == found, "{context}");
+            assert!(!has_remains(&storage), "{context}");
         } else {
             // Nothing was changed.
             assert_eq!(storage.names(), died.names(), "{context}");
@@ -472,21 +474,57 @@ fn a_snapshot_whose_restoration_was_interrupted_is_not_deleted() {
         }
         // From another snapshot, the table cannot come back as it should be; but it can be, if it is gone.
         let storage = died.after(Crash::OfTheProcess);
-        let is_gone = read(&storage, "ns:t").is_err();
         assert_eq!(delete(&storage, "new"), !is_gone, "{context}");
         // A deletion of the table ends the restoration, too.
         Table::delete_table(ROOT, "ns:t", &options(&storage)).unwrap();
         assert!(delete(&storage, "old"), "{context}");
-        match (has_remains, is_gone) {
+        match (has_remains(&died), is_gone) {
             (true, true) => between += 1,
             (true, false) => after += 1,
-            _ => {}
+            (false, _) => whole += 1,
         }
         if is_over {
             break;
         }
     }
     assert!(between > 0 && after > 0 && whole > 10, "{between} {after} {whole}");
+}
+
+/// The process died once the restored table was complete: that has been written to since, and needs the
+/// snapshot no more. Its deletion first archives what the restoration has left.
+#[test]
+fn a_restoration_is_completed_when_its_snapshot_is_deleted() {
+    let mut world = World::new();
+    let removed = Path::new(ROOT).join(".tmp/data/ns/t");
+    let died = (0..2_000).find_map(|n| {
+        let storage = world.copy();
+        storage.die_after(n);
+        let is_over = Table::restore_snapshot(ROOT, "old", options(&storage)).is_ok();
+        assert!(!is_over, "call {n} was the last");
+        let storage = storage.after(Crash::OfTheProcess);
+        (storage.list_dir(&removed).is_ok() && read(&storage, "ns:t").is_ok()).then_some(storage)
+    });
+    let died = died.unwrap();
+    let table = open(&died, "ns:t");
+    table.put(Put::new("x").cell("f", "q", "6").cell("g", "q", "6")).unwrap();
+    table.flush().unwrap();
+    table.put(Put::new("y").cell("f", "q", "7")).unwrap();
+    let written = rows(&table);
+    assert_eq!(written.len(), world.old.len() + 2);
+    world.storage = died.after(Crash::OfTheProcess);
+    drop(table);
+    let delete = |storage: &FaultyStorage| Table::delete_snapshot_with(ROOT, "old", options(storage));
+    let check = |storage: &FaultyStorage, deleted: bool, context: &str| {
+        assert_eq!(read(storage, "ns:t").unwrap(), written, "{context}");
+        assert_eq!(read(storage, "c").unwrap(), world.old, "{context}");
+        assert_eq!(read_snapshot(storage, ROOT, "new").as_ref(), Some(&world.new), "{context}");
+        match read_snapshot(storage, ROOT, "old") {
+            None => assert!(storage.list_dir(&removed).is_err(), "{context}"),
+            found => assert!(!deleted && found.as_ref() == Some(&world.old), "{context}: {found:?}"),
+        }
+    };
+    let calls = each_call(&world, &CRASHES, delete, check, |storage, context| check(storage, true, context));
+    assert!(calls > 30, "{calls}");
 }
 
 /// Truncations and alterations need no snapshot, whatever the table was before.
