@@ -177,24 +177,30 @@ impl Table {
         change.finish()
     }
 
-    /// Removes a table that was just created or cloned, unless another process has written to it meanwhile,
-    /// or the catalog has it: that process may have taken it for its own, see
-    /// [`is_created`](Self::is_created).
-    pub(super) fn undo_creation(root: &Path, name: &str, options: &RegionOptions) -> Result<()> {
+    /// Removes a table that was just created or cloned, and could not be added to the catalog, unless another
+    /// process has written to it meanwhile, or the catalog has it: that process may have taken it for its
+    /// own, see [`is_created`](Self::is_created). In a storage without renames the table stays.
+    ///
+    /// Returns whether it was added after all, durably: only what followed has failed.
+    pub(super) fn undo_creation(root: &Path, name: &str, options: &RegionOptions) -> Result<bool> {
         let change = TableChange::begin(root, name, options)?;
-        if change.is_in_place() {
-            return Ok(()); // others may read or write it at once
-        }
         let locks = change.lock_regions()?;
-        let catalog = TableCatalog::open(root, options)?;
-        let is_known = catalog.as_ref().map_or(Ok(false), |catalog| catalog.has_table(&change.table))?;
-        if is_known || change.tree.has_writes()? {
-            return catalog.map_or(Ok(()), TableCatalog::close);
+        let has_writes = change.tree.has_writes()?;
+        if let Some(catalog) = TableCatalog::open(root, options)? {
+            let is_known = catalog.has_table(&change.table)?;
+            if is_known && !has_writes {
+                // The rows may be those of a former table.
+                return catalog.follow_directories(root, &change.table, options).map(|()| true);
+            }
+            if is_known || has_writes || change.is_in_place() {
+                return catalog.close().map(|()| false);
+            }
+            // The catalog is locked until no other process finds the table.
+            change.move_away(&locks)?;
+            catalog.close()?;
+            change.finish()?;
         }
-        // The catalog is locked until no other process finds the table.
-        change.move_away(&locks)?;
-        catalog.map_or(Ok(()), TableCatalog::close)?;
-        change.finish()
+        Ok(false)
     }
 
     /// Whether a table that the catalog does not have is as a creation with this descriptor and these regions

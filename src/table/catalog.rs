@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub(super) struct TableCatalog(MetaRegion);
 
 /// Calls `create`, which creates the directory of a table, and adds the table to the catalog of the root, if
-/// that has one. If this fails, the table is removed again.
+/// that has one. If this fails, the table is removed again, unless the catalog turns out to have it.
 ///
 /// # Errors
 ///
@@ -50,10 +50,13 @@ pub(super) fn create_in_catalog(
         catalog.follow_directories(root, table, options)?;
         return if is_created { Ok(()) } else { Err(error) };
     }
-    catalog.follow_directories(root, table, options).inspect_err(|_| {
-        // If this fails, too, or others have written to the table, it stays, and the next creation adds it to
-        // the catalog.
-        let _ = Table::undo_creation(root, &table.to_string(), options);
+    catalog.follow_directories(root, table, options).or_else(|error| {
+        match Table::undo_creation(root, &table.to_string(), options) {
+            Ok(true) => Ok(()),
+            // If it was not removed, the next creation adds it to the catalog. The first error is the one to
+            // report.
+            Ok(false) | Err(_) => Err(error),
+        }
     })
 }
 

@@ -229,7 +229,8 @@ impl Change<'_> {
                 (Some(crash), &|| storage.has_died())
             }
         };
-        let is_ok = (self.make)(&storage).is_ok();
+        let made = (self.make)(&storage);
+        let is_ok = made.is_ok();
         if !has_failed() {
             assert!(is_ok, "{shown}");
             return false;
@@ -245,6 +246,9 @@ impl Change<'_> {
         }
         if let Err(error) = (self.make)(&storage) {
             assert!(found == *after && (self.is_made)(&error), "{shown}: {error}");
+            // A creation is not refused for what the catalog has, as it did not tell that it has it.
+            let is_once = before.is_none() && matches!(failure, Failure::Once(_));
+            assert!(!is_once || !made.as_ref().is_err_and(is_of_catalog), "{shown}: {error}");
         }
         check(&storage, self.table, &shown);
         assert_eq!(values(&storage, self.table), *after, "{shown}");
@@ -267,6 +271,45 @@ fn a_table_is_created_in_the_catalog_or_not_at_all() {
     let (cells, is_made) = ([None, Some(Vec::new())], &Error::is_already_exists);
     Change { table: T, root: &root_with_catalog, make: &make, cells, has_gap: false, is_made }
         .fail_at_each_call();
+}
+
+/// Whether an error is of the catalog's files.
+fn is_of_catalog(error: &Error) -> bool {
+    error.path().is_some_and(|path| path.starts_with("/hbase/data/hbase/meta"))
+}
+
+/// A call fails once. If it is one of the catalog, also after the write that adds the table, the table is
+/// there and the creation succeeds, or it is not there.
+#[test]
+fn a_creation_that_fails_at_the_catalog_leaves_no_table() {
+    for is_clone in [false, true] {
+        let name = if is_clone { "clone" } else { T };
+        let mut failed = 0;
+        for n in 0.. {
+            let storage = if is_clone { root_with_snapshot() } else { root_with_catalog() };
+            storage.fail_among_all([n]);
+            let created = match is_clone {
+                true => Table::clone_snapshot(ROOT, "s", name, options(&storage)),
+                false => create(&storage),
+            };
+            let created = created.map(drop);
+            let has_failed = storage.pending_faults().is_empty();
+            storage.heal();
+            let shown = format!("call {n} of {name}: {created:?}");
+            match &created {
+                Ok(()) => assert_eq!(check(&storage, name, &shown), 2, "{shown}"),
+                Err(error) if is_of_catalog(error) => {
+                    assert_eq!(check(&storage, name, &shown), 0, "{shown}");
+                    failed += 1;
+                }
+                Err(_) => assert!(has_failed, "{shown}"),
+            }
+            if !has_failed {
+                break;
+            }
+        }
+        assert!(failed > 5, "{failed}");
+    }
 }
 
 /// A process has made the directory of the table, and died before the catalog had it. A repetition is told
