@@ -204,7 +204,12 @@ impl Table {
     }
 
     /// Whether a table that the catalog does not have is as a creation with this descriptor and these regions
-    /// makes it, but for their ids: a process has died, or has failed, between the two steps.
+    /// makes it, but for their ids: a process has died, or has failed, between the two steps. One that is in
+    /// use, or whose descriptor cannot be one of a creation, is not.
+    ///
+    /// # Errors
+    ///
+    /// If the root is locked, or an I/O operation fails, so that this cannot be seen.
     pub(super) fn is_created(
         root: &Path,
         descriptor: &TableDescriptor,
@@ -212,10 +217,19 @@ impl Table {
         options: &RegionOptions,
     ) -> Result<bool> {
         let change = TableChange::begin(root, &descriptor.table().to_string(), options)?;
-        let _locks = change.lock_regions()?;
-        if !change.tree.is_empty()?
-            || !change.descriptor()?.is_first(&**options.file_storage(), descriptor)?
-        {
+        let _locks = match change.lock_regions() {
+            Err(error) if error.kind() == ErrorKind::Locked => return Ok(false),
+            locked => locked?,
+        };
+        if !change.tree.is_empty()? {
+            return Ok(false);
+        }
+        let stored = match change.descriptor() {
+            // There is none, or it is damaged, or has settings that are refused.
+            Err(error) if error.kind() != ErrorKind::Io => return Ok(false),
+            stored => stored?,
+        };
+        if !stored.is_first(&**options.file_storage(), descriptor)? {
             return Ok(false);
         }
         let mut found = regions_on_disk(root, &change.table, options)?;

@@ -28,7 +28,7 @@ pub(super) struct TableCatalog(MetaRegion);
 ///
 /// # Errors
 ///
-/// As `create`; if the catalog cannot be changed. If the table exists, and the catalog does not have it, as
+/// As `create` and `is_created`; if the catalog cannot be changed. If the table exists, and the catalog does not have it, as
 /// after a crash, it is added; this is no error if `is_created` says that `create` has nothing else to do.
 pub(super) fn create_in_catalog(
     root: &Path,
@@ -45,9 +45,13 @@ pub(super) fn create_in_catalog(
         if !error.is_already_exists() || catalog.has_table(table)? {
             return Err(error);
         }
-        // No other process creates it now: the catalog is locked. What cannot be seen is another table.
-        let is_created = is_created().unwrap_or(false);
-        catalog.follow_directories(root, table, options)?;
+        // No other process creates it now: the catalog is locked. It does not get the table before this is
+        // known: a repeated call could not tell any more.
+        let is_created = is_created()?;
+        catalog.follow_directories(root, table, options).or_else(|error| {
+            // The write may have been made, and only what followed failed.
+            set_regions_on_disk(root, table, options).map_err(|_| error)
+        })?;
         return if is_created { Ok(()) } else { Err(error) };
     }
     catalog.follow_directories(root, table, options).or_else(|error| {

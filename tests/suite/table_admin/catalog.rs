@@ -312,18 +312,19 @@ fn a_creation_that_fails_at_the_catalog_leaves_no_table() {
     }
 }
 
+/// Whether the catalog has any rows, also if they are only in its log.
+pub(super) fn has_rows(storage: &FaultyStorage) -> bool {
+    let copy = storage.after(Crash::OfTheProcess);
+    let meta = options(&copy).writable(true).open(META).unwrap();
+    let count = meta.view().scan(&Scan::new()).unwrap().count();
+    meta.close().unwrap();
+    count > 0
+}
+
 /// A process has made the directory of the table, and died before the catalog had it. A repetition is told
 /// from a creation of a table that is there.
 #[test]
 fn a_creation_that_was_cut_off_is_repeated() {
-    // What is only in the log counts, too.
-    let has_rows = |storage: &FaultyStorage| {
-        let copy = storage.after(Crash::OfTheProcess);
-        let meta = options(&copy).writable(true).open(META).unwrap();
-        let count = meta.view().scan(&Scan::new()).unwrap().count();
-        meta.close().unwrap();
-        count > 0
-    };
     let is_refused = |storage: &FaultyStorage, families: &[Family], splits: &[&str]| {
         let made = Table::create_with(ROOT, T, families, splits, options(storage));
         let error = made.unwrap_err();
@@ -370,6 +371,51 @@ fn a_creation_that_was_cut_off_is_repeated() {
         assert_eq!(values(&storage, T).unwrap(), ["a/f:q/5=v"]);
     }
     assert!(repeated > 2, "{repeated}");
+}
+
+/// The repetition cannot see whether the table is that of the creation: it fails, and another one succeeds.
+#[test]
+fn a_repeated_creation_that_fails_is_repeated_again() {
+    let died = (0..500).find_map(|n| {
+        let storage = root_with_catalog();
+        storage.die_after(n);
+        assert!(create(&storage).is_err(), "call {n}");
+        let storage = storage.after(Crash::OfTheProcess);
+        (values(&storage, T).is_some() && !has_rows(&storage)).then_some(storage)
+    });
+    let died = died.unwrap();
+    // Another process takes a snapshot.
+    let storage = died.after(Crash::OfTheProcess);
+    let held = storage.lock(&Path::new(ROOT).join(".hregion.lock")).unwrap();
+    let error = create(&storage).map(drop).unwrap_err();
+    assert_eq!((error.kind(), has_rows(&storage)), (ErrorKind::Locked, false), "{error}");
+    drop(held);
+    create(&storage).unwrap().close().unwrap();
+    assert_eq!(check(&storage, T, "locked"), 2);
+    let mut failed = 0;
+    for n in 0.. {
+        let storage = died.after(Crash::OfTheProcess);
+        storage.fail_among_all([n]);
+        let made = create(&storage).map(drop);
+        let has_failed = storage.pending_faults().is_empty();
+        storage.heal();
+        let shown = format!("call {n}: {made:?}");
+        if let Err(error) = &made {
+            assert!(has_failed && !error.is_already_exists(), "{shown}");
+            let is_known = has_rows(&storage);
+            failed += usize::from(!is_known);
+            if let Err(again) = create(&storage).and_then(|table| table.close()) {
+                // The table was complete, and could not be opened.
+                assert!(is_known && again.is_already_exists(), "{shown}, {again}");
+            }
+        }
+        assert_eq!(check(&storage, T, &shown), 2, "{shown}");
+        assert_eq!(values(&storage, T), Some(Vec::new()), "{shown}");
+        if !has_failed {
+            break;
+        }
+    }
+    assert!(failed > 10, "{failed}");
 }
 
 fn root_with_table() -> FaultyStorage {
