@@ -3,7 +3,7 @@
 use hregion::io::faulty::{Crash, FaultyStorage};
 #[cfg(feature = "gz")]
 use hregion::{Codec, HFile};
-use hregion::{Compaction, Delete, Family, ManualClock, Put, Region, Result, Scan, Table};
+use hregion::{Compaction, Delete, Family, Get, ManualClock, Put, Region, Result, Scan, Table};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -310,4 +310,29 @@ fn a_fifo_store_keeps_halves_of_small_files() {
         table.compact(compaction).unwrap();
         assert_eq!(rows(), expected, "{compaction:?}");
     }
+}
+
+/// With NEW_VERSION_BEHAVIOR, values hidden by a marker that a view does not see are no versions that push out
+/// what was written after it (read-path.md §23.33).
+#[test]
+fn what_was_written_after_a_view_is_kept_by_a_compaction() {
+    let bed = Bed::new(&Family::new("f").max_versions(2).new_version_behavior(true));
+    let put = |timestamp: i64| {
+        bed.region.put(Put::new("r").cell_at("f", "q", timestamp, timestamp.to_string())).unwrap();
+    };
+    [7, 8].into_iter().for_each(put);
+    let view = bed.region.view();
+    bed.region.delete(Delete::new("r").column_at("f", "q", 8)).unwrap();
+    [5, 6].into_iter().for_each(put);
+    bed.region.delete(Delete::new("r").version_at("f", "q", 6)).unwrap();
+    put(4);
+    let (before, seen) = (bed.cells(), view.get(&Get::new("r").max_versions(2)).unwrap());
+    assert_eq!((before.len(), seen.len()), (2, 2));
+    bed.region.flush().unwrap();
+    bed.region.compact(Compaction::Major).unwrap();
+    assert_eq!(bed.cells(), before);
+    assert_eq!(view.get(&Get::new("r").max_versions(2)).unwrap(), seen);
+    drop(view);
+    bed.region.compact(Compaction::Major).unwrap();
+    assert_eq!(bed.cells(), before);
 }

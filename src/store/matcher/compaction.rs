@@ -31,8 +31,36 @@ impl ScanQueryMatcher<'_> {
         version: Version<'_>,
         compaction: Compaction,
     ) -> Result<MatchCode, Disorder> {
+        let code = self.judge_in_compaction(version, compaction)?;
+        Ok(self.stay_in_column(code))
+    }
+
+    /// With NEW_VERSION_BEHAVIOR, a column is not left before its end: what some scanner does not see yet may
+    /// follow (§23.33).
+    pub(super) fn stay_in_column(&mut self, code: MatchCode) -> MatchCode {
+        match &mut self.new_version {
+            Some(tracker) => tracker.stay_in_column(code),
+            None => code,
+        }
+    }
+
+    /// Decides on a cell. A code that leaves the column is for the cells of it that every scanner sees.
+    pub(super) fn judge_in_compaction(
+        &mut self,
+        version: Version<'_>,
+        compaction: Compaction,
+    ) -> Result<MatchCode, Disorder> {
         // Some scanner may not see the version yet, so it is kept uncounted.
         let live = version.seq_id > compaction.max_read_point;
+        if let Some(tracker) = &mut self.new_version {
+            if live {
+                return Ok(MatchCode::Include);
+            }
+            tracker.enter(version.qualifier)?;
+            if tracker.is_full() {
+                return Ok(MatchCode::SeekNextCol);
+            }
+        }
         if !version.is_delete() {
             if let Some(code) = self.check_deleted(version)? {
                 return Ok(code);

@@ -107,15 +107,16 @@ impl ScanQueryMatcher<'_> {
         version: Version<'_>,
         compaction: Compaction,
     ) -> Result<Decision, Disorder> {
-        let code = self.match_compaction(version, compaction)?;
+        let code = self.judge_in_compaction(version, compaction)?;
         if !version.is_delete() {
             let rule = match code {
                 code if code.is_include() => Rule::Kept,
                 code if self.is_hidden(version, code) => self.rule_of_hidden(version),
                 code => rule_of_versions(code),
             };
-            return Ok(Decision::of(code, rule));
+            return Ok(Decision::of(self.stay_in_column(code), rule));
         }
+        let code = self.stay_in_column(code);
         let hides =
             version.seq_id <= compaction.max_read_point && self.info.applies_marker(version.timestamp);
         let rule = if code.is_include() { Rule::Kept } else { Rule::PurgedMarker };

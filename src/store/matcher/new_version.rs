@@ -34,6 +34,8 @@ pub(super) struct NewVersionTracker {
     last: (i64, u8, i64),
     /// Number of versions of the column checked by [`check_versions`](Self::check_versions).
     count: u32,
+    /// Whether a compaction has decided on the rest of the column.
+    full: bool,
 }
 
 impl NewVersionTracker {
@@ -46,6 +48,7 @@ impl NewVersionTracker {
             qualifier: Vec::new(),
             last: (0, 0, 0),
             count: 0,
+            full: false,
         }
     }
 
@@ -68,8 +71,25 @@ impl NewVersionTracker {
         self.qualifier.clear();
         self.qualifier.extend_from_slice(qualifier);
         self.column.copy(&self.family);
-        (self.in_column, self.count, self.last) = (true, 0, (0, 0, 0));
+        (self.in_column, self.count, self.last, self.full) = (true, 0, (0, 0, 0), false);
         Ok(false)
+    }
+
+    /// Whether a [code that leaves the column](Self::stay_in_column) was returned for one of its versions.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Replaces a code that leaves the current column by one that goes on in it. In the column of the empty
+    /// qualifier no code leaves it, because markers of the family may follow (§23.1).
+    pub(super) fn stay_in_column(&mut self, code: MatchCode) -> MatchCode {
+        let stays = match code {
+            MatchCode::IncludeAndSeekNextCol => MatchCode::Include,
+            MatchCode::SeekNextCol => MatchCode::Skip,
+            _ => return code,
+        };
+        self.full = !self.qualifier.is_empty();
+        stays
     }
 
     /// Registers a version. Returns the sequence id of the later write that it repeats, or [`NEVER`].

@@ -108,23 +108,28 @@ impl Compaction<'_> {
         })
     }
 
-    /// §9.10 in a compaction of all files. Other compactions of such families keep everything.
+    /// §9.10 in a compaction of all files. Other compactions of such families keep everything. What some
+    /// scanner does not see yet is kept, and counts for nothing (§23.33).
     fn new_version_row(&self, cells: &[Cell]) -> Vec<Cell> {
+        let (live, seen): (Vec<Cell>, Vec<Cell>) = cells.iter().cloned().partition(|cell| self.is_live(cell));
+        let mut kept = self.new_version_row_seen(&seen);
+        kept.extend(live.into_iter().filter(|cell| !cell.is_expired_by_tag(self.now)));
+        kept.sort_by(Cell::order);
+        kept
+    }
+
+    fn new_version_row_seen(&self, cells: &[Cell]) -> Vec<Cell> {
         let oldest = self.settings.oldest_unexpired(self.now);
         let mut tracker = Tracker::new(self.settings, self.settings.max_versions, self.now);
         keep(cells, |cell| {
             if cell.is_expired_by_tag(self.now) {
                 return Verdict::Drop;
             }
-            let live = self.is_live(cell);
             if cell.is_put() {
                 if tracker.is_deleted(cell) {
                     return Verdict::Drop;
                 }
             } else {
-                if live {
-                    return Verdict::Keep;
-                }
                 let stays = match self.settings.keep_deleted {
                     KeepDeletedCells::False => false,
                     KeepDeletedCells::True => true,
@@ -139,9 +144,6 @@ impl Compaction<'_> {
                 let hides_nothing = self.major.is_some_and(|earliest_put| cell.timestamp < earliest_put);
                 let stays = !hides_nothing && tracker.has_room_for(cell);
                 return if stays { Verdict::Keep } else { Verdict::DropColumn };
-            }
-            if live {
-                return Verdict::Keep;
             }
             match tracker.check_versions(cell.timestamp) {
                 Versions::Include => Verdict::Keep,
