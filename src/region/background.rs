@@ -395,9 +395,10 @@ impl RegionCore {
     pub(super) fn run(&self, work: Work, lane: WorkKind) {
         let Some(background) = &self.background else { return };
         // Observers get handles of the region. Dropping the last handle would close the region in the middle
-        // of the work, so one is held here.
-        let handle = self.handle.get().and_then(Weak::upgrade);
-        let handle = if self.observers.is_empty() { None } else { handle };
+        // of the work, so one is held here. Without observers none is: it would close the region after its
+        // user has dropped it, and may have opened it again.
+        let observed = self.handle.get().filter(|_| !self.observers.is_empty());
+        let handle = observed.and_then(Weak::upgrade);
         match work {
             Work::Flush => self.run_flush(background),
             Work::Compact(store) => self.run_compaction(background, store, lane),

@@ -127,6 +127,30 @@ fn writers_do_not_wait_for_a_compaction() {
 }
 
 #[test]
+fn a_region_is_closed_once_it_is_dropped_whatever_runs() {
+    let (dir, gate) = (tempfile::tempdir().unwrap(), Gate::new(LocalStorage));
+    let scheduler = Scheduler::builder().blocking_wait(Duration::ZERO).build();
+    let open = || {
+        let options = options(&scheduler).storage(Arc::clone(&gate) as Arc<dyn Storage>);
+        options.memstore_flush_size(16 * KIB).open(dir.path().join("r"))
+    };
+    let region = open().unwrap();
+    while gate.arrived.load(Ordering::SeqCst) == 0 {
+        fill(&region, 16).unwrap();
+        eventually("a flush ends", || !region.health().flush_pending);
+    }
+    put(&region, 1000).unwrap();
+    let dropping = thread::spawn(move || drop(region));
+    thread::sleep(Duration::from_millis(100));
+    let is_dropped = dropping.is_finished();
+    gate.open_gate();
+    dropping.join().unwrap();
+    assert!(!is_dropped, "the region waits for its compaction");
+    let region = open().unwrap();
+    assert!(region.exists(&Get::new(format!("{:08}", 1000))).unwrap());
+}
+
+#[test]
 fn flushes_wait_for_compactions_at_the_blocking_number_of_files() {
     let (dir, gate) = (tempfile::tempdir().unwrap(), Gate::new(LocalStorage));
     let scheduler = Scheduler::builder().blocking_wait(HOUR).build();
