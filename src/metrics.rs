@@ -1,6 +1,6 @@
 //! The cost of reads and writes of a region: internal counters, and the public struct.
 
-use crate::sync::unpoisoned;
+use crate::sync::{Padded, unpoisoned};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -96,28 +96,42 @@ counters! {
     hints_ignored,
 }
 
+/// A number that many threads add to: each, more or less, on cache lines of its own.
+#[derive(Debug, Default)]
+pub(crate) struct SharedCounter([Padded<AtomicU64>; 8]);
+
+impl SharedCounter {
+    pub(crate) fn add(&self, n: u64) {
+        self.0[lane() % self.0.len()].0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.iter().fold(0, |sum, part| sum.wrapping_add(part.0.load(Ordering::Relaxed)))
+    }
+}
+
 /// Counts how data blocks were found, for any number of files.
 #[derive(Debug, Default)]
 pub(crate) struct BlockCounts {
-    read: AtomicU64,
-    hits: AtomicU64,
+    read: SharedCounter,
+    hits: SharedCounter,
 }
 
 impl BlockCounts {
     /// Counts a block read from its file.
     pub(crate) fn count_read(&self) {
-        self.read.fetch_add(1, Ordering::Relaxed);
+        self.read.add(1);
     }
 
     /// Counts blocks found in the cache.
     pub(crate) fn count_hits(&self, hits: u64) {
-        self.hits.fetch_add(hits, Ordering::Relaxed);
+        self.hits.add(hits);
     }
 
     /// Adds these counts to `metrics`.
     pub(crate) fn add_to(&self, metrics: &mut RegionMetrics) {
-        metrics.data_blocks_read += self.read.load(Ordering::Relaxed);
-        metrics.data_block_hits += self.hits.load(Ordering::Relaxed);
+        metrics.data_blocks_read += self.read.get();
+        metrics.data_block_hits += self.hits.get();
     }
 }
 

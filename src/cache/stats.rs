@@ -1,7 +1,7 @@
 //! The statistics of a cache.
 
 use super::tier::SecondTierStats;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::metrics::SharedCounter;
 
 /// The statistics of a [`BlockCache`](super::BlockCache) at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,23 +41,10 @@ impl CacheStats {
 
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    pub(super) hits: Counter,
-    pub(super) misses: Counter,
-    pub(super) insertions: Counter,
-    pub(super) partial_reads: Counter,
-    pub(super) failed_loads: Counter,
-    pub(super) evictions: Counter,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(super) fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
-    }
-
-    pub(super) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+    pub(super) hits: SharedCounter,
+    pub(super) misses: SharedCounter,
+    pub(super) insertions: SharedCounter,
+    pub(super) partial_reads: SharedCounter,
+    pub(super) failed_loads: SharedCounter,
+    pub(super) evictions: SharedCounter,
 }

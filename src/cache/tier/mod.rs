@@ -13,9 +13,9 @@ pub(crate) use entry::TierBlock;
 
 use super::BlockKey;
 use super::key::FileId;
-use super::stats::Counter;
 use crate::block::data::DataBlock;
 use crate::io::{FileLock, Owner, ScratchFile, Storage};
+use crate::metrics::SharedCounter;
 use crate::sync::unpoisoned;
 use ring::Ring;
 use std::fmt;
@@ -96,13 +96,13 @@ struct TierShared {
 
 #[derive(Debug, Default)]
 struct Counters {
-    hits: Counter,
-    partial_reads: Counter,
-    misses: Counter,
-    writes: Counter,
-    dropped: Counter,
-    mismatches: Counter,
-    failures: Counter,
+    hits: SharedCounter,
+    partial_reads: SharedCounter,
+    misses: SharedCounter,
+    writes: SharedCounter,
+    dropped: SharedCounter,
+    mismatches: SharedCounter,
+    failures: SharedCounter,
 }
 
 impl Tier {
