@@ -1,16 +1,16 @@
-//! Jobs that a helper thread does, or the thread that needs their results: whichever comes to them first.
+//! Jobs that helper threads do, or the thread that needs their results: whichever comes to them first.
 
 use crate::sync::unpoisoned;
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 /// What a job does.
-pub(super) trait Task: Send + 'static {
+pub(crate) trait Task: Send + 'static {
     /// The result.
     type Output: Send;
 
@@ -19,7 +19,7 @@ pub(super) trait Task: Send + 'static {
 }
 
 /// A job, and then its result.
-pub(super) struct Job<T: Task> {
+pub(crate) struct Job<T: Task> {
     state: Mutex<State<T>>,
     finished: Condvar,
 }
@@ -33,7 +33,7 @@ enum State<T: Task> {
 }
 
 /// What has become of a job.
-pub(super) enum Claim<T: Task> {
+pub(crate) enum Claim<T: Task> {
     Empty,
     /// Not begun; it is now the caller's.
     Waiting(T),
@@ -43,17 +43,17 @@ pub(super) enum Claim<T: Task> {
 }
 
 impl<T: Task> Job<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { state: Mutex::new(State::Empty), finished: Condvar::new() }
     }
 
     /// Sets what is to be done. The job must be empty.
-    pub(super) fn set(&self, task: T) {
+    pub(crate) fn set(&self, task: T) {
         *unpoisoned(self.state.lock()) = State::Waiting(task);
     }
 
     /// Takes the result, or the job if it has not begun.
-    pub(super) fn claim(&self) -> Claim<T> {
+    pub(crate) fn claim(&self) -> Claim<T> {
         let mut state = unpoisoned(self.state.lock());
         match mem::replace(&mut *state, State::Empty) {
             State::Empty => Claim::Empty,
@@ -66,8 +66,16 @@ impl<T: Task> Job<T> {
         }
     }
 
+    /// Waits, but not for longer, while another thread does the job. Does not sleep.
+    pub(crate) fn spin(&self, most: Duration) {
+        let begin = Instant::now();
+        while matches!(*unpoisoned(self.state.lock()), State::Running) && begin.elapsed() < most {
+            thread::yield_now();
+        }
+    }
+
     /// Waits for a job that another thread does. None if that thread panicked.
-    pub(super) fn wait(&self) -> Option<T::Output> {
+    pub(crate) fn wait(&self) -> Option<T::Output> {
         let mut state = unpoisoned(self.state.lock());
         while matches!(*state, State::Running) {
             state = unpoisoned(self.finished.wait(state));
@@ -102,38 +110,50 @@ impl<T: Task> Job<T> {
     }
 }
 
-/// A queue of jobs, and the thread that does them.
+/// A queue of jobs, and the threads that do them.
 ///
-/// The thread is started when there is work, and ends when there has been none for a while. A job whose task
-/// was claimed stays in the queue, and is skipped there.
-pub(super) struct JobQueue<T: Task> {
-    /// The name of the thread.
+/// A thread is started for work that no other is free for, and ends when there has been none for a while. A
+/// job whose task was claimed stays in the queue, and is skipped there.
+pub(crate) struct JobQueue<T: Task> {
+    /// The name of the threads.
     name: &'static str,
+    /// The maximum number of threads.
+    most: usize,
     state: Mutex<QueueState<T>>,
-    added: Condvar,
 }
 
 struct QueueState<T: Task> {
     jobs: VecDeque<Arc<Job<T>>>,
-    has_thread: bool,
-    is_asleep: bool,
+    /// The number of threads.
+    threads: usize,
+    /// Those that wait for jobs. The last is called first, so that those that are not needed end.
+    asleep: Vec<Thread>,
+    /// The number of those that were started or called, and have not looked for a job since.
+    called: usize,
 }
 
 /// At most this many jobs wait. More are done by the threads that need them.
 const MAX_WAITING: usize = 64;
 
-/// After this time without a job the thread ends.
+/// After this time without a job a thread ends.
 const IDLE: Duration = Duration::from_secs(10);
 
 impl<T: Task> JobQueue<T> {
-    pub(super) const fn new(name: &'static str) -> Self {
-        let state = QueueState { jobs: VecDeque::new(), has_thread: false, is_asleep: false };
-        Self { name, state: Mutex::new(state), added: Condvar::new() }
+    /// Creates a queue with one thread.
+    pub(crate) const fn new(name: &'static str) -> Self {
+        Self::with_threads(name, 1)
     }
 
-    /// Starts the thread unless it runs. Returns whether it does.
+    /// Creates a queue with up to `most` threads.
+    pub(crate) const fn with_threads(name: &'static str, most: usize) -> Self {
+        let state = QueueState { jobs: VecDeque::new(), threads: 0, asleep: Vec::new(), called: 0 };
+        Self { name, most, state: Mutex::new(state) }
+    }
+
+    /// Starts a thread unless one runs. Returns whether one does.
     pub(super) fn start(&'static self) -> bool {
-        unpoisoned(self.state.lock()).start(|| self.spawn())
+        let mut state = unpoisoned(self.state.lock());
+        state.threads > 0 || state.start(|| self.spawn())
     }
 
     fn spawn(&'static self) -> io::Result<()> {
@@ -141,21 +161,29 @@ impl<T: Task> JobQueue<T> {
         helper.spawn(|| self.work(IDLE)).map(drop)
     }
 
-    /// Adds a job for the thread, unless too many wait, or there is no thread and none can be started.
-    pub(super) fn push(&'static self, job: &Arc<Job<T>>) {
+    /// Adds a job for the threads, unless too many wait, or there is no thread and none can be started.
+    pub(crate) fn push(&'static self, job: &Arc<Job<T>>) {
         self.push_by(job, || self.spawn());
     }
 
     fn push_by(&self, job: &Arc<Job<T>>, spawn: impl FnOnce() -> io::Result<()>) {
         let mut state = unpoisoned(self.state.lock());
-        if state.jobs.len() >= MAX_WAITING {
+        if state.jobs.len() >= MAX_WAITING || state.needs_thread(self.most) {
             state.jobs.retain(|job| job.is_waiting());
         }
-        if state.jobs.len() < MAX_WAITING && state.start(spawn) {
-            state.jobs.push_back(Arc::clone(job));
-            if mem::take(&mut state.is_asleep) {
-                self.added.notify_one();
-            }
+        if state.jobs.len() >= MAX_WAITING {
+            return;
+        }
+        if state.needs_thread(self.most) && !state.start(spawn) && state.threads == 0 {
+            return;
+        }
+        state.jobs.push_back(Arc::clone(job));
+        if state.jobs.len() > state.called
+            && let Some(thread) = state.asleep.pop()
+        {
+            state.called += 1;
+            drop(state);
+            thread.unpark();
         }
     }
 
@@ -163,6 +191,7 @@ impl<T: Task> JobQueue<T> {
     fn work(&self, idle: Duration) {
         let mut scratch = Vec::new();
         let mut state = unpoisoned(self.state.lock());
+        state.called -= 1;
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
@@ -171,25 +200,50 @@ impl<T: Task> JobQueue<T> {
                 state = unpoisoned(self.state.lock());
                 continue;
             }
-            state.is_asleep = true;
-            let (woken, wait) = unpoisoned(self.added.wait_timeout(state, idle));
-            state = woken;
-            state.is_asleep = false;
-            if wait.timed_out() && state.jobs.is_empty() {
-                state.has_thread = false;
-                return;
+            match self.sleep(state, idle) {
+                Some(called) => state = called,
+                None => return,
+            }
+        }
+    }
+
+    /// Waits until this thread is called. None, and the thread must end, if it is not within `idle`.
+    fn sleep<'q>(
+        &'q self,
+        mut state: MutexGuard<'q, QueueState<T>>,
+        idle: Duration,
+    ) -> Option<MutexGuard<'q, QueueState<T>>> {
+        let (begin, this) = (Instant::now(), thread::current());
+        state.asleep.push(this.clone());
+        loop {
+            drop(state);
+            thread::park_timeout(idle.saturating_sub(begin.elapsed()));
+            state = unpoisoned(self.state.lock());
+            let Some(at) = state.asleep.iter().position(|thread| thread.id() == this.id()) else {
+                state.called -= 1;
+                return Some(state);
+            };
+            if begin.elapsed() >= idle {
+                state.asleep.remove(at);
+                state.threads -= 1;
+                return None;
             }
         }
     }
 }
 
 impl<T: Task> QueueState<T> {
-    /// Starts the thread by `spawn` unless it runs. Returns whether it does.
+    /// Whether another thread should be started for the next job.
+    fn needs_thread(&self, most: usize) -> bool {
+        self.jobs.len() >= self.asleep.len() + self.called && self.threads < most
+    }
+
+    /// Starts a thread by `spawn`. Returns whether that succeeded.
     fn start(&mut self, spawn: impl FnOnce() -> io::Result<()>) -> bool {
-        if !self.has_thread {
-            self.has_thread = spawn().is_ok();
-        }
-        self.has_thread
+        let has_started = spawn().is_ok();
+        self.threads += usize::from(has_started);
+        self.called += usize::from(has_started);
+        has_started
     }
 }
 

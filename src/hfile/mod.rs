@@ -82,6 +82,7 @@ pub use bloom::{BloomFilter, BloomMeta, BloomType};
 pub(crate) use copy::Digest;
 pub use encryption::Encryption;
 pub use file_info::{FileInfo, FileTimeRange};
+pub(crate) use job_queue::{Claim, Job, JobQueue, Task};
 pub use options::HFileOptions;
 pub(crate) use part_reads::ReadTogether;
 pub use reader::HFile;

@@ -7,6 +7,7 @@ use crate::io::FileReader;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
 use std::ops::Range;
 
 /// A data block that is read in parts.
@@ -108,7 +109,7 @@ impl ReadTogether {
 impl Drop for ReadTogether {
     fn drop(&mut self) {
         let mut reads = READS.take();
-        let ended = std::mem::replace(&mut reads.together, self.before.take());
+        let ended = mem::replace(&mut reads.together, self.before.take());
         if let Some(span) = ended.and_then(|mut together| together.spans.pop()) {
             reads.buffer = span.bytes;
         }
@@ -136,7 +137,7 @@ pub(super) fn find_row(
     };
     let mut reads = READS.take();
     let found = match &mut reads.together {
-        Some(together) => together.find_row(block, part, row, may_read),
+        Some(together) => together.find_row(block, part, row, may_read, &mut reads.buffer),
         None if may_read() => find_in_place(block, part, row)
             .or_else(|| read_part(block, part, row, &mut reads.buffer))
             .map(|found| (found, PartSource::File)),
@@ -199,12 +200,13 @@ impl Together {
         part: usize,
         row: &[u8],
         may_read: impl FnOnce() -> bool,
+        spare: &mut Vec<u8>,
     ) -> Option<(OutlineSearch, PartSource)> {
         let mut source = PartSource::Memory;
         let at = match self.spans.iter().position(|span| span.file == block.file) {
             Some(at) => at,
             None => {
-                let (file, block, bytes) = (block.file, block.offset, Vec::new());
+                let (file, block, bytes) = (block.file, block.offset, mem::take(spare));
                 let (place, verified) = (0..0, 0..0);
                 self.spans.push(Span { file, block, is_in_place: false, place, verified, bytes });
                 self.spans.len() - 1

@@ -1,23 +1,25 @@
 //! Gets of many rows by one call, in row order: by the calling thread, and by further ones if it takes long.
 
-use crate::cell::{CellOrder, Row, RowBuf};
+use crate::cell::{CellOrder, Row, RowBuf, prefix};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
-use crate::hfile::ReadTogether;
-use crate::op::Get;
-use crate::sync::{cores, unpoisoned};
-use std::panic::resume_unwind;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::hfile::{Claim, Job, JobQueue, ReadTogether, Task};
+use crate::op::{Get, Select};
+use crate::sync::{Padded, cores, unpoisoned};
+use std::mem;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 /// The calling thread reads alone for this long, to measure how long a get takes.
-const ALONE: Duration = Duration::from_micros(100);
+const ALONE: Duration = Duration::from_micros(15);
 
-/// It reads all rows if the others take less than this: a thread has to be started, and another processor
-/// woken.
-const WORTHWHILE: Duration = Duration::from_millis(1);
+/// It reads all rows if the others take less than this: another thread has to be woken, and perhaps another
+/// processor.
+const WORTHWHILE: Duration = Duration::from_micros(120);
 
 /// A get that takes longer waits for a disk or a network, rather than for a processor.
 const WAITING: Duration = Duration::from_micros(100);
@@ -25,123 +27,301 @@ const WAITING: Duration = Duration::from_micros(100);
 /// The number of gets from one look at the clock to the next.
 const STRIDE: usize = 8;
 
-/// The number of parts of the gets for each thread, as some take longer than others.
-const PARTS: usize = 3;
+/// The calling thread waits so long for the end of a part without sleeping: to wake it takes as long.
+const SPIN: Duration = Duration::from_micros(50);
 
 /// At most this many further threads of the process wait for reads at the same time.
 const MAX_HELPERS: usize = 64;
 
 /// The further threads of all calls.
-static HELPERS: Helpers = Helpers(AtomicUsize::new(0));
+static THREADS: JobQueue<Reading> = JobQueue::with_threads("hregion-get", MAX_HELPERS);
+
+/// Those whose gets wait. Larger parts need fewer reads, and some take much longer than others.
+static WAITERS: Helpers = Helpers::new(3, 1);
+
+/// The others: fewer than there are processors, as each call has its own thread too. The last parts are
+/// short, so that no thread waits long for another.
+static WORKERS: Helpers = Helpers::new(8, 8);
+
+/// By how many threads rows are read, and how long it takes.
+#[derive(Debug)]
+pub(crate) struct GetThreads {
+    /// The maximum number of threads for one call.
+    most: usize,
+    /// About how long a get of the last call took, in nanoseconds.
+    last: Padded<AtomicU64>,
+}
+
+impl GetThreads {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, last: Padded::default() }
+    }
+
+    fn last(&self) -> Duration {
+        Duration::from_nanos(self.last.0.load(Ordering::Relaxed))
+    }
+
+    /// Notes how long a number of gets took with so many threads.
+    fn note(&self, elapsed: Duration, gets: usize, threads: usize) {
+        if self.most > 1 && gets >= STRIDE {
+            let all = elapsed.saturating_mul(u32::try_from(threads).unwrap_or(u32::MAX));
+            let each = all / u32::try_from(gets).unwrap_or(u32::MAX);
+            let (each, last) = (u64::try_from(each.as_nanos()).unwrap_or(u64::MAX), &self.last.0);
+            let before = last.load(Ordering::Relaxed);
+            // Threads that call at the same time take turns to write it, which is slow.
+            if before.abs_diff(each) > before / 4 {
+                last.store(each, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Reads a row, in any thread.
+pub(crate) type SharedRead = Box<dyn Fn(&Get, &mut RowBuf) -> Result<()> + Send + Sync>;
+
+/// What rows are read from.
+pub(crate) trait RowSource {
+    /// Reads a row.
+    fn read(&self, get: &Get, row: &mut RowBuf) -> Result<()>;
+
+    /// Returns what does the same, while the source exists.
+    fn share(&self) -> SharedRead;
+}
 
 /// A get, and its index in the list that was given.
 type NumberedGet<'g> = (usize, &'g Get);
 
-/// Reads rows, in row order, and returns them in the order of `gets`. `threads` is the maximum number of
-/// threads.
+/// Reads rows, in row order, and returns them in the order of `gets`.
 ///
 /// # Errors
 ///
-/// That of the first row, in row order, for which `read` fails. Later ones may have been read.
+/// That of the first row, in row order, that cannot be read. Later ones may have been read.
 pub(crate) fn read_rows(
     gets: &[Get],
     order: CellOrder,
-    threads: usize,
-    read: impl Fn(&Get, &mut RowBuf) -> Result<()> + Sync,
+    threads: &GetThreads,
+    source: &impl RowSource,
 ) -> Result<Vec<Row>> {
-    let mut numbered: Vec<NumberedGet<'_>> = gets.iter().enumerate().collect();
-    numbered.sort_by(|(_, a), (_, b)| order.compare_rows(a.row(), b.row()));
+    let numbered = in_row_order(gets, order);
     let mut rows = vec![None; gets.len()];
-    read_numbered(&numbered, threads, &mut rows, read)?;
+    read_numbered(&numbered, threads, &mut rows, source)?;
     Ok(rows.into_iter().flatten().collect())
+}
+
+fn in_row_order(gets: &[Get], order: CellOrder) -> Vec<NumberedGet<'_>> {
+    // Most rows differ in their first bytes: they are compared at hand, rather than in the gets.
+    let first_bytes = |get: &Get| if order == CellOrder::User { prefix(get.row(), 0) } else { 0 };
+    let mut keys: Vec<(u64, usize)> = gets.iter().enumerate().map(|(i, get)| (first_bytes(get), i)).collect();
+    keys.sort_unstable_by(|&(a, i), &(b, j)| {
+        a.cmp(&b).then_with(|| order.compare_rows(gets[i].row(), gets[j].row())).then(i.cmp(&j))
+    });
+    keys.into_iter().map(|(_, i)| (i, &gets[i])).collect()
 }
 
 /// Reads rows, and stores each at its index in `rows`.
 fn read_numbered(
     gets: &[NumberedGet<'_>],
-    threads: usize,
+    threads: &GetThreads,
     rows: &mut [Option<Row>],
-    read: impl Fn(&Get, &mut RowBuf) -> Result<()> + Sync,
+    source: &impl RowSource,
 ) -> Result<()> {
-    let (mut done, mut threads) = (0, if cores() > 1 { threads } else { 1 });
+    let others = if cores() > 1 { threads.most.saturating_sub(1) } else { 0 };
+    let (mut done, mut helpers) = (0, Taken::before(threads.last(), gets.len(), others));
     let (watch, mut buffer) = (Stopwatch::start(), RowBuf::new());
-    let together = ReadTogether::begin(gets.iter().map(|(_, get)| get.row()));
-    for &(at, get) in gets {
-        read(get, &mut buffer)?;
-        rows[at] = Some(buffer.freeze());
-        done += 1;
-        if threads > 1 && (done == 1 || done % STRIDE == 0) {
-            let wanted = useful_threads(watch.elapsed(), done, gets.len() - done).min(threads);
-            if wanted > 1 {
-                threads = wanted;
-                break;
+    if helpers.is_none() {
+        let _together = ReadTogether::begin(gets.iter().map(|(_, get)| get.row()));
+        for &(at, get) in gets {
+            source.read(get, &mut buffer)?;
+            rows[at] = Some(buffer.freeze());
+            done += 1;
+            if others > 0 && (done == 1 || done % STRIDE == 0) {
+                helpers = Taken::after(watch.elapsed(), done, gets.len() - done, others);
+                if helpers.is_some() {
+                    break;
+                }
             }
         }
     }
-    drop(together);
-    let rest = &gets[done..];
-    if rest.is_empty() { Ok(()) } else { read_by_threads(rest, threads, rows, read) }
-}
-
-/// Returns by how many threads `left` gets are read best, if `done` took that long.
-fn useful_threads(elapsed: Duration, done: usize, left: usize) -> usize {
-    let each = elapsed / u32::try_from(done).unwrap_or(u32::MAX);
-    let rest = each.saturating_mul(u32::try_from(left).unwrap_or(u32::MAX));
-    if elapsed < ALONE || rest < WORTHWHILE {
-        return 1;
+    if let Some(helpers) = &helpers {
+        read_by_threads(&gets[done..], helpers, rows, &mut buffer, source)?;
     }
-    let most = if each < WAITING { cores() } else { MAX_HELPERS };
-    most.min(left)
+    threads.note(watch.elapsed(), gets.len(), helpers.map_or(1, |helpers| helpers.0 + 1));
+    Ok(())
 }
 
+/// Reads rows by the calling thread, which has some gets of its own, and by others.
 fn read_by_threads(
     gets: &[NumberedGet<'_>],
-    threads: usize,
+    helpers: &Taken<'_>,
     rows: &mut [Option<Row>],
-    read: impl Fn(&Get, &mut RowBuf) -> Result<()> + Sync,
+    buffer: &mut RowBuf,
+    source: &impl RowSource,
 ) -> Result<()> {
-    let helpers = HELPERS.take(threads.saturating_sub(1));
-    let parts = gets.chunks(gets.len().div_ceil((helpers.0 + 1) * PARTS).max(1));
-    let parts: Vec<&[NumberedGet<'_>]> = parts.collect();
-    let (next, found) = (AtomicUsize::new(0), Mutex::new(Found::default()));
-    let read_part = |gets: &[NumberedGet<'_>], buffer: &mut RowBuf, rows: &mut Vec<(usize, Row)>| {
-        let _together = ReadTogether::begin(gets.iter().map(|(_, get)| get.row()));
-        gets.iter().try_for_each(|&(at, get)| {
-            read(get, buffer)?;
-            rows.push((at, buffer.freeze()));
-            Ok(())
-        })
-    };
-    let work = || {
-        let (mut buffer, mut rows) = (RowBuf::new(), Vec::new());
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(gets) = parts.get(at) else { break };
-            if let Err(error) = read_part(gets, &mut buffer, &mut rows) {
-                // Earlier parts have been begun, and are read to their end: the first error is found.
-                next.fetch_max(parts.len(), Ordering::Relaxed);
-                unpoisoned(found.lock()).failed(at, error);
-            }
-        }
-        unpoisoned(found.lock()).rows.append(&mut rows);
-    };
-    thread::scope(|scope| {
-        let start = |_| thread::Builder::new().name("hregion-get".into()).spawn_scoped(scope, work);
-        // If no thread can be started, the others do its work.
-        let started: Vec<_> = (0..helpers.0).map_while(|i| start(i).ok()).collect();
-        work();
-        for thread in started {
-            thread.join().unwrap_or_else(|panic| resume_unwind(panic));
-        }
+    let part = gets.len().div_ceil((helpers.0 + 1) * helpers.1.parts).max(1);
+    let (own, others) = gets.split_at(gets.len().min(part * helpers.1.own));
+    let shared = Arc::new(SharedGets {
+        read: source.share(),
+        gets: PackedGets::new(others),
+        part,
+        next: AtomicUsize::new(0),
+        found: Mutex::default(),
     });
-    let found = unpoisoned(found.into_inner());
+    let help = |_| {
+        let job = Arc::new(Job::new());
+        job.set(Reading(Arc::clone(&shared)));
+        THREADS.push(&job);
+        job
+    };
+    let jobs: Vec<_> = (0..helpers.0).map(help).collect();
+    let mut all = || {
+        let together = ReadTogether::begin(own.iter().map(|(_, get)| get.row()));
+        for &(at, get) in own {
+            source.read(get, buffer)?;
+            rows[at] = Some(buffer.freeze());
+        }
+        drop(together);
+        shared.read_parts(buffer);
+        Ok(())
+    };
+    let mut result = catch_unwind(AssertUnwindSafe(&mut all));
+    if !matches!(result, Ok(Ok(()))) {
+        shared.stop();
+    }
+    // The others have to end even then: they use what the source has registered.
+    for job in jobs {
+        let helped = match job.claim() {
+            Claim::Waiting(_) => continue,
+            Claim::Running => {
+                job.spin(SPIN);
+                job.wait()
+            }
+            Claim::Done(helped) => Some(helped),
+            Claim::Empty => None,
+        };
+        let helped = helped.unwrap_or_else(|| Err(Box::new("a thread that reads rows has panicked")));
+        result = result.and_then(|own| helped.map(|()| own));
+    }
+    result.unwrap_or_else(|panic| resume_unwind(panic))?;
+    let found = mem::take(&mut *unpoisoned(shared.found.lock()));
     for (at, row) in found.rows {
         rows[at] = Some(row);
     }
     found.failure.map_or(Ok(()), |(_, error)| Err(error))
 }
 
-/// What the threads have read.
+/// Copies of gets, in few cache lines: one processor has written them, and another reads them.
+#[derive(Default)]
+struct PackedGets {
+    gets: Vec<PackedGet>,
+    /// The rows, one after the other.
+    rows: Vec<u8>,
+    /// What the gets read of their rows, once for all those in a row that read the same.
+    selects: Vec<Select>,
+}
+
+struct PackedGet {
+    /// The index in the list that was given.
+    at: usize,
+    /// The end of the row.
+    end: usize,
+    select: usize,
+}
+
+impl PackedGets {
+    fn new(gets: &[NumberedGet<'_>]) -> Self {
+        let mut packed = Self { gets: Vec::with_capacity(gets.len()), ..Self::default() };
+        for &(at, get) in gets {
+            // to compare filters would take longer
+            let is_same = |last: &Select| last.filter.is_none() && get.select == *last;
+            if !packed.selects.last().is_some_and(is_same) {
+                packed.selects.push(get.select.clone());
+            }
+            packed.rows.extend_from_slice(get.row());
+            packed.gets.push(PackedGet { at, end: packed.rows.len(), select: packed.selects.len() - 1 });
+        }
+        packed
+    }
+
+    fn row(&self, i: usize) -> &[u8] {
+        let start = i.checked_sub(1).map_or(0, |before| self.gets[before].end);
+        &self.rows[start..self.gets[i].end]
+    }
+}
+
+/// Gets for any thread that has the time, in row order, and what was found.
+struct SharedGets {
+    read: SharedRead,
+    gets: PackedGets,
+    /// The number of gets that a thread takes at once.
+    part: usize,
+    /// The next part.
+    next: AtomicUsize,
+    found: Mutex<Found>,
+}
+
+impl SharedGets {
+    /// Reads parts until none is left.
+    fn read_parts(&self, buffer: &mut RowBuf) {
+        let (mut rows, mut get) = (Vec::new(), None);
+        loop {
+            let part = self.next.fetch_add(1, Ordering::Relaxed);
+            let start = part.saturating_mul(self.part).min(self.gets.gets.len());
+            let gets = start..self.gets.gets.len().min(start + self.part);
+            if gets.is_empty() {
+                break;
+            }
+            if let Err(error) = self.read_part(gets, &mut get, buffer, &mut rows) {
+                // Earlier parts have been begun, and are read to their end: the first error is found.
+                self.stop();
+                unpoisoned(self.found.lock()).failed(part, error);
+            }
+        }
+        unpoisoned(self.found.lock()).rows.append(&mut rows);
+    }
+
+    /// Reads some of the gets. `last` is the get that was read last, for reuse, and which of the selects it
+    /// has.
+    fn read_part(
+        &self,
+        gets: Range<usize>,
+        last: &mut Option<(usize, Get)>,
+        buffer: &mut RowBuf,
+        rows: &mut Vec<(usize, Row)>,
+    ) -> Result<()> {
+        let _together = ReadTogether::begin(gets.clone().map(|i| self.gets.row(i)));
+        for i in gets {
+            let &PackedGet { at, select, .. } = &self.gets.gets[i];
+            let row = self.gets.row(i);
+            if last.as_ref().is_none_or(|(has, _)| *has != select) {
+                *last = Some((select, Get { row: Vec::new(), select: self.gets.selects[select].clone() }));
+            }
+            if let Some((_, get)) = last {
+                get.set_row(row);
+                (self.read)(get, buffer)?;
+                rows.push((at, buffer.freeze()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets no thread begin another part.
+    fn stop(&self) {
+        self.next.fetch_max(self.gets.gets.len(), Ordering::Relaxed);
+    }
+}
+
+/// Helps with gets.
+struct Reading(Arc<SharedGets>);
+
+impl Task for Reading {
+    type Output = thread::Result<()>;
+
+    fn run(self, _: &mut Vec<u8>) -> thread::Result<()> {
+        catch_unwind(AssertUnwindSafe(|| self.0.read_parts(&mut RowBuf::new())))
+    }
+}
+
+/// What was found, by all threads.
 #[derive(Default)]
 struct Found {
     rows: Vec<(usize, Row)>,
@@ -157,17 +337,51 @@ impl Found {
     }
 }
 
-/// A number of threads.
-struct Helpers(AtomicUsize);
+/// Threads that help.
+struct Helpers {
+    taken: AtomicUsize,
+    /// The number of parts of the gets for each thread.
+    parts: usize,
+    /// The number of those that the calling thread reads first, and shares with no other.
+    own: usize,
+}
 
-/// Threads that may be started, until it is dropped.
+/// Threads that may help, until it is dropped.
 struct Taken<'h>(usize, &'h Helpers);
 
+impl Taken<'static> {
+    /// Takes up to `most` threads, if `left` gets are read best by more than one, after `done` took that long.
+    fn after(elapsed: Duration, done: usize, left: usize, most: usize) -> Option<Self> {
+        let each = elapsed / u32::try_from(done).unwrap_or(u32::MAX);
+        if elapsed < ALONE { None } else { Self::for_gets(each, left, most) }
+    }
+
+    /// As [`after`](Self::after), before the first get, after one of an earlier call took that long. Rows that
+    /// had to be waited for may be in memory now.
+    fn before(each: Duration, gets: usize, most: usize) -> Option<Self> {
+        if each >= WAITING { None } else { Self::for_gets(each, gets, most) }
+    }
+
+    fn for_gets(each: Duration, gets: usize, most: usize) -> Option<Self> {
+        let all = each.saturating_mul(u32::try_from(gets).unwrap_or(u32::MAX));
+        if most == 0 || all < WORTHWHILE {
+            return None;
+        }
+        let (helpers, limit) = if each < WAITING { (&WORKERS, cores() - 1) } else { (&WAITERS, MAX_HELPERS) };
+        let taken = helpers.take(most.min(gets.saturating_sub(1)), limit);
+        (taken.0 > 0).then_some(taken)
+    }
+}
+
 impl Helpers {
-    /// Takes up to `wanted` threads.
-    fn take(&self, wanted: usize) -> Taken<'_> {
-        let take = |taken: usize| taken + wanted.min(MAX_HELPERS.saturating_sub(taken));
-        let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| Some(take(taken)));
+    const fn new(parts: usize, own: usize) -> Self {
+        Self { taken: AtomicUsize::new(0), parts, own }
+    }
+
+    /// Takes up to `wanted` threads, so that at most `limit` are taken.
+    fn take(&self, wanted: usize, limit: usize) -> Taken<'_> {
+        let take = |taken: usize| taken + wanted.min(limit.saturating_sub(taken));
+        let before = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| Some(take(taken)));
         let before = before.unwrap_or_else(|taken| taken);
         Taken(take(before) - before, self)
     }
@@ -175,7 +389,7 @@ impl Helpers {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.1.0.fetch_sub(self.0, Ordering::Relaxed);
+        self.1.taken.fetch_sub(self.0, Ordering::Relaxed);
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) use bulk_load::{CopyInput, origin_of_part, remove_loaded};
 pub use check::CheckResult;
 pub use compact::{Compaction, CompactionPlan};
 pub use lifecycle::RegionHealth;
-pub(crate) use many_gets::read_rows;
+pub(crate) use many_gets::{GetThreads, RowSource, SharedRead, read_rows};
 pub use memory_limit::MemoryLimit;
 pub use observer::{CompactionFilter, MiniBatch, ObserverContext, RegionObserver, ScanOptions};
 pub(crate) use observer::{Held, HeldMark, TableId};
@@ -150,8 +150,7 @@ pub(crate) struct RegionCore {
     replaying: Replaying,
     background: Option<Background>,
     observers: Observers,
-    /// The maximum number of threads that read the rows of one call.
-    get_threads: usize,
+    get_threads: GetThreads,
     /// The table that has opened the region.
     table_id: TableId,
     /// The region itself, passed to its observers.

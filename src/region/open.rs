@@ -8,7 +8,7 @@ use super::replay::{LaterEdits, RecoveredEdits, ReplayError, Replayed, Replaying
 use super::super_version::SuperVersionCell;
 use super::updates::Updates;
 use super::write::{max_cell_len, max_key_len};
-use super::{MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
+use super::{GetThreads, MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::{Encryption, HFileOptions};
 use crate::io::{FileLock, Owner};
@@ -282,7 +282,7 @@ impl RegionOptions {
     pub(super) fn region(self, opened: Opened) -> Result<Region> {
         let Opened { dir, stores, states, mvcc, files_seq_id, lock, block_counts, .. } = opened;
         let Opened { replaced, mut replayed, later, warnings, .. } = opened;
-        let get_threads = self.threads_of_gets();
+        let get_threads = GetThreads::new(self.threads_of_gets());
         let background = if lock.is_some() {
             let flush_size = self.flush_size(&dir)?;
             let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);

@@ -287,8 +287,9 @@ impl RegionOptions {
     /// Sets by how many threads at most [`get_many`](Region::get_many) reads rows (default: 16; 0 and 1: only
     /// by the calling thread, as always if there are [observers](Self::observer)).
     ///
-    /// The calling thread begins. Others help if the remaining rows would take longer than it takes to start
-    /// them: as many as there are processors if gets are short, or more if they wait for a disk or a network.
+    /// Others help if the rows would take longer than it takes to wake them. If gets are short, calls have no
+    /// more of them at the same time, in the whole process, than there are further processors; more help if
+    /// gets wait for a disk or a network. They end when there has been nothing to do for ten seconds.
     #[must_use]
     pub fn get_threads(mut self, threads: usize) -> Self {
         self.get_threads = threads;

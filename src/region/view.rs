@@ -1,6 +1,6 @@
 //! A region at one point in time.
 
-use super::many_gets::read_rows;
+use super::many_gets::{RowSource, SharedRead, read_rows};
 use super::{Region, RegionCore, RegionScanner, RegionState, ResultScanner};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
@@ -35,10 +35,7 @@ impl ReadView {
     }
 
     pub(super) fn point_for(&self, isolation: Isolation) -> i64 {
-        match isolation {
-            Isolation::ReadCommitted => self.read_point(),
-            Isolation::ReadUncommitted => i64::MAX,
-        }
+        point_for(isolation, self.read_point())
     }
 
     /// Returns the region.
@@ -64,10 +61,7 @@ impl ReadView {
     ///
     /// As [`Region::get_into`].
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
-        row.clear();
-        let point = self.point_for(get.select.isolation);
-        self.region.get_observed(get, row, |row| self.region.get_at(&self.state, get, point, row))?;
-        Ok(!row.is_empty())
+        self.region.get_of_view(&self.state, self.read_point(), get, row)
     }
 
     /// Reads rows, all at the view's point in time, and returns them in the order of `gets`. They are read in
@@ -78,8 +72,7 @@ impl ReadView {
     ///
     /// As [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
-        let read = |get: &Get, row: &mut RowBuf| self.get_into(get, row).map(drop);
-        read_rows(gets, self.region.order, self.region.get_threads, read)
+        read_rows(gets, self.region.order, &self.region.get_threads, self)
     }
 
     /// As [`scan`](Self::scan), with a scanner that owns the view and the scan.
@@ -119,6 +112,37 @@ impl ReadView {
         let scanner = RegionScanner::owning(self, Arc::clone(&scan))?;
         self.region.observe(|observer, context| observer.post_scanner_open(context, &scan))?;
         Ok(scanner)
+    }
+}
+
+/// Returns the read point of a read with an isolation level, in a view.
+fn point_for(isolation: Isolation, of_view: i64) -> i64 {
+    match isolation {
+        Isolation::ReadCommitted => of_view,
+        Isolation::ReadUncommitted => i64::MAX,
+    }
+}
+
+impl RegionCore {
+    /// Reads a row of a view, and calls the observers. Returns whether it has any cells.
+    fn get_of_view(&self, state: &RegionState, point: i64, get: &Get, row: &mut RowBuf) -> Result<bool> {
+        row.clear();
+        let point = point_for(get.select.isolation, point);
+        self.get_observed(get, row, |row| self.get_at(state, get, point, row))?;
+        Ok(!row.is_empty())
+    }
+}
+
+impl RowSource for ReadView {
+    #[inline]
+    fn read(&self, get: &Get, row: &mut RowBuf) -> Result<()> {
+        self.get_into(get, row).map(drop)
+    }
+
+    // The view's registration of the read point holds for those who share it.
+    fn share(&self) -> SharedRead {
+        let (state, region, point) = (Arc::clone(&self.state), Arc::clone(&self.region), self.read_point());
+        Box::new(move |get, row| region.get_of_view(&state, point, get, row).map(drop))
     }
 }
 

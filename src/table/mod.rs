@@ -56,7 +56,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{TableListing, TableMark, find_region_info, is_gone};
 use crate::locator::RegionInconsistency;
 use crate::op::{Get, Scan};
-use crate::region::{Region, RegionOptions};
+use crate::region::{GetThreads, Region, RegionOptions};
 use crate::schema::{RegionInfo, TableName};
 use crate::store::StoreFileUse;
 use crate::sync::unpoisoned;
@@ -91,6 +91,7 @@ struct TableCore {
     /// The regions now. Splits and merges replace the list.
     regions: ArcSwap<RegionList>,
     options: RegionOptions,
+    get_threads: GetThreads,
     /// The number of regions kept open.
     open: AtomicUsize,
     is_closed: AtomicBool,

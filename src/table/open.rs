@@ -11,7 +11,7 @@ use crate::layout::{
     LISTINGS, RegionChange, TableListing, find_region_info, path_of_root, path_of_table, read_descriptor,
 };
 use crate::locator::{DirectoryCatalog, serving};
-use crate::region::{Region, RegionOptions};
+use crate::region::{GetThreads, Region, RegionOptions};
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::sync::unpoisoned;
 use arc_swap::ArcSwap;
@@ -223,6 +223,7 @@ impl Table {
         Self(Arc::new(TableCore {
             name,
             regions: ArcSwap::from_pointee(RegionList::new(slots)),
+            get_threads: GetThreads::new(options.threads_of_gets()),
             options,
             open: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),

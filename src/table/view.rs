@@ -6,7 +6,7 @@ use super::{Table, TableScanner};
 use crate::cell::{CellOrder, Row, RowBuf};
 use crate::error::Result;
 use crate::op::{Get, Scan};
-use crate::region::{ReadView, read_rows};
+use crate::region::{ReadView, RowSource, SharedRead, read_rows};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -16,26 +16,28 @@ use std::sync::{Arc, OnceLock};
 /// that was split or merged since then, before its first read, is read as it was then. If another process did
 /// that, the regions that replaced it may be read: a scan goes on in them after the last row of the regions
 /// before.
-pub struct TableView {
+pub struct TableView(Arc<RegionViews>);
+
+struct RegionViews {
     table: Table,
     regions: Arc<RegionList>,
     /// The view of each region that has been read.
     views: Box<[OnceLock<ReadView>]>,
     /// A later view, for the rows of regions that turned out to have been replaced.
-    later: OnceLock<Box<Self>>,
+    later: OnceLock<TableView>,
 }
 
 impl TableView {
     pub(super) fn new(table: Table) -> Self {
         let regions = table.0.regions.load_full();
         let views = regions.slots.iter().map(|_| OnceLock::new()).collect();
-        Self { table, regions, views, later: OnceLock::new() }
+        Self(Arc::new(RegionViews { table, regions, views, later: OnceLock::new() }))
     }
 
     /// Returns the table.
     #[must_use]
     pub fn table(&self) -> &Table {
-        &self.table
+        &self.0.table
     }
 
     /// Reads a row. See [`Table::get`].
@@ -53,8 +55,7 @@ impl TableView {
     ///
     /// As [`Table::get_into`].
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
-        row.clear();
-        self.region_of(get.row())?.get_into(get, row)
+        self.0.get_into(get, row)
     }
 
     /// Reads rows, and returns them in the order of `gets`. Rows of the same region are read together, as by
@@ -64,8 +65,7 @@ impl TableView {
     ///
     /// As [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
-        let read = |get: &Get, row: &mut RowBuf| self.get_into(get, row).map(drop);
-        read_rows(gets, CellOrder::User, self.table.0.options.threads_of_gets(), read)
+        read_rows(gets, CellOrder::User, &self.0.table.0.get_threads, self)
     }
 
     /// Reads the rows of a range, in order, from all regions in the range.
@@ -80,18 +80,12 @@ impl TableView {
 
     /// Returns the view of the region that has a row.
     pub(super) fn region_of(&self, row: &[u8]) -> Result<&ReadView> {
-        let mut view = self;
-        loop {
-            if let Some(region) = view.region(view.regions.find(row)?)? {
-                return Ok(region);
-            }
-            view = view.later();
-        }
+        self.0.region_of(row)
     }
 
     /// Returns the view of the next region of a scan, and the rest of the scan if that is not all of it.
     pub(super) fn next_region(&self, steps: &mut Steps<'_>) -> Result<Option<(&ReadView, Option<Scan>)>> {
-        let mut view = self;
+        let mut view = &*self.0;
         while let Some(at) = steps.next(&view.regions)? {
             if let Some(region) = view.region(at)? {
                 return Ok(Some((region, steps.rest_in(&view.regions.slots[at].info))));
@@ -100,6 +94,23 @@ impl TableView {
             view = view.later();
         }
         Ok(None)
+    }
+}
+
+impl RegionViews {
+    fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
+        row.clear();
+        self.region_of(get.row())?.get_into(get, row)
+    }
+
+    fn region_of(&self, row: &[u8]) -> Result<&ReadView> {
+        let mut view = self;
+        loop {
+            if let Some(region) = view.region(view.regions.find(row)?)? {
+                return Ok(region);
+            }
+            view = view.later();
+        }
     }
 
     /// Returns the view of a region, and creates it on first use; `None` if the region turns out to have been
@@ -118,12 +129,23 @@ impl TableView {
     }
 
     fn later(&self) -> &Self {
-        self.later.get_or_init(|| Box::new(Self::new(self.table.clone())))
+        &self.later.get_or_init(|| TableView::new(self.table.clone())).0
+    }
+}
+
+impl RowSource for TableView {
+    fn read(&self, get: &Get, row: &mut RowBuf) -> Result<()> {
+        self.0.get_into(get, row).map(drop)
+    }
+
+    fn share(&self) -> SharedRead {
+        let views = Arc::clone(&self.0);
+        Box::new(move |get, row| views.get_into(get, row).map(drop))
     }
 }
 
 impl fmt::Debug for TableView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TableView").field("table", &self.table).finish_non_exhaustive()
+        f.debug_struct("TableView").field("table", &self.0.table).finish_non_exhaustive()
     }
 }

@@ -9,18 +9,21 @@ use crate::support::mixed_rows::{
 };
 use crate::support::random_ops::first_seed;
 use crate::support::rng::Rng;
+use hregion::filter::{CellFilter, CustomFilter, Verdict};
 use hregion::io::faulty::{Call, FaultyStorage};
 use hregion::io::{FileReader, LocalStorage, Storage};
 use hregion::{
-    BlockCache, BloomType, Clock, Compaction, DataBlockEncoding, Delete, Durability, Family, Get,
-    ManualClock, Put, Region, Table, TimeRange,
+    BlockCache, BloomType, CellRef, Clock, Compaction, DataBlockEncoding, Delete, Durability, Family, Filter,
+    Get, ManualClock, Put, Region, RegionOptions, Row, Table, TimeRange,
 };
 use std::collections::HashSet;
-use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
+use std::{fmt, io};
 
 fn index(number: u64) -> usize {
     usize::try_from(number).unwrap()
@@ -193,7 +196,7 @@ fn a_failed_read_is_an_error_or_read_again() {
     for _ in 0..200 {
         let numbers: Vec<u64> = (0..40).map(|_| rng.next() % ROWS).collect();
         let gets: Vec<Get> = numbers.iter().map(|&number| Get::new(row(number))).collect();
-        let check = |rows: Vec<hregion::Row>| {
+        let check = |rows: Vec<Row>| {
             assert_eq!(rows.len(), numbers.len());
             for (number, row) in numbers.iter().zip(rows) {
                 assert_eq!(row, expected[index(*number)]);
@@ -260,18 +263,40 @@ fn no_flipped_bit_changes_a_row() {
     assert!(failed > 5 && right > 5, "{failed} {right}");
 }
 
-/// A storage whose reads take long, like those of a remote one.
+/// So many reads fail at a time: what cannot be read in part is read as a whole.
+const FAILING: u64 = 8;
+
+/// How reads of a storage take long, like those of a remote one, and which fail.
+#[derive(Debug, Default)]
+struct Reads {
+    micros: AtomicU64,
+    /// The number of reads until [`FAILING`] of them have failed.
+    left: AtomicU64,
+    /// The threads that have read.
+    readers: Mutex<HashSet<ThreadId>>,
+}
+
+impl Reads {
+    fn new(micros: u64) -> Arc<Self> {
+        let reads = Self { micros: micros.into(), left: u64::MAX.into(), readers: Mutex::default() };
+        Arc::new(reads)
+    }
+
+    fn readers(&self) -> usize {
+        self.readers.lock().unwrap().len()
+    }
+}
+
 #[derive(Debug)]
 struct SlowStorage {
     files: LocalStorage,
-    /// The threads that have read.
-    readers: Arc<Mutex<HashSet<ThreadId>>>,
+    reads: Arc<Reads>,
 }
 
 #[derive(Debug)]
 struct SlowFile {
     file: Arc<dyn FileReader>,
-    readers: Arc<Mutex<HashSet<ThreadId>>>,
+    reads: Arc<Reads>,
 }
 
 impl FileReader for SlowFile {
@@ -284,8 +309,14 @@ impl FileReader for SlowFile {
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.readers.lock().unwrap().insert(thread::current().id());
-        thread::sleep(Duration::from_micros(500));
+        self.reads.readers.lock().unwrap().insert(thread::current().id());
+        let micros = self.reads.micros.load(Ordering::Relaxed);
+        if micros > 0 {
+            thread::sleep(Duration::from_micros(micros));
+        }
+        if self.reads.left.fetch_sub(1, Ordering::Relaxed) < FAILING {
+            return Err(io::Error::other("an injected fault"));
+        }
         self.file.read_exact_at(buf, offset)
     }
 }
@@ -295,8 +326,15 @@ impl Storage for SlowStorage {
     forward!(files: list_dir create_dir_all lock optional);
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
-        Ok(Arc::new(SlowFile { file: self.files.open(path)?, readers: Arc::clone(&self.readers) }))
+        Ok(Arc::new(SlowFile { file: self.files.open(path)?, reads: Arc::clone(&self.reads) }))
     }
+}
+
+/// Opens the table of a directory, with slow reads.
+fn slow_table(dir: &Path, micros: u64, options: RegionOptions) -> (Table, Arc<Reads>) {
+    let reads = Reads::new(micros);
+    let storage = SlowStorage { files: LocalStorage, reads: Arc::clone(&reads) };
+    (Table::open_with(dir, "t", options.storage(Arc::new(storage))).unwrap(), reads)
 }
 
 #[test]
@@ -309,21 +347,16 @@ fn rows_of_a_slow_storage_are_read_by_several_threads() {
         written.put(Put::new(row(number)).cell_at("f", "q", 1, number.to_be_bytes().to_vec())).unwrap();
     }
     written.close().unwrap();
-    let table = |threads| {
-        let readers = Arc::new(Mutex::new(HashSet::new()));
-        let storage = SlowStorage { files: LocalStorage, readers: Arc::clone(&readers) };
-        let options = Region::options().storage(Arc::new(storage)).get_threads(threads);
-        (Table::open_with(dir.path(), "t", options).unwrap(), readers)
-    };
+    let table = |threads| slow_table(dir.path(), 500, Region::options().get_threads(threads));
     let gets: Vec<Get> = (0..80).map(|i| Get::new(row((i * 7919 + 13) % (ROWS + 10)))).collect();
     let expected: Vec<_> = {
         let plain = Table::open(dir.path(), "t").unwrap();
         gets.iter().map(|get| plain.get(get).unwrap()).collect()
     };
     for threads in [0, 1, 3, 16] {
-        let (table, readers) = table(threads);
+        let (table, reads) = table(threads);
         assert_eq!(table.get_many(&gets).unwrap(), expected, "{threads} threads");
-        let most = readers.lock().unwrap().len();
+        let most = reads.readers();
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         assert!(most <= threads.max(1) && (most > 1 || threads < 2 || cores < 2), "{most} of {threads}");
     }
@@ -336,4 +369,163 @@ fn rows_of_a_slow_storage_are_read_by_several_threads() {
     let error = table.get_many(&wrong).unwrap_err();
     assert_eq!(error.to_string(), table.get(&wrong[first]).unwrap_err().to_string());
     assert_ne!(error.to_string(), table.get(&wrong[other]).unwrap_err().to_string());
+}
+
+/// A filter that does something else at each cell of a row.
+#[derive(Clone)]
+struct Hook(Arc<OfRow>);
+
+type OfRow = dyn Fn(&[u8]) + Send + Sync;
+
+impl Hook {
+    fn filter(hook: impl Fn(&[u8]) + Send + Sync + 'static) -> Filter {
+        Filter::custom(Self(Arc::new(hook)))
+    }
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hook").finish_non_exhaustive()
+    }
+}
+
+impl CustomFilter for Hook {
+    fn start(&self) -> Box<dyn CellFilter> {
+        Box::new(self.clone())
+    }
+}
+
+impl CellFilter for Hook {
+    fn filter_cell(&mut self, cell: CellRef<'_>) -> hregion::Result<Verdict> {
+        (self.0)(cell.row());
+        Ok(Verdict::Include)
+    }
+}
+
+/// A table with random rows in three regions, and a small cache.
+fn random_table(dir: &Path, rng: &mut Rng) -> (Table, Arc<Reads>) {
+    let splits = [row(ROWS / 3), row(ROWS / 2)];
+    let families = [Family::new("f").max_versions(3).block_size(16 << 10), Family::new("g")];
+    drop(Table::create_with(dir, "t", &families, &splits, Region::options()).unwrap());
+    let cache = BlockCache::with_capacity(200 << 10);
+    let options = Region::options().writable(true).durability(Durability::SkipWal).cache(&cache);
+    let (table, reads) = slow_table(dir, 0, options.get_threads(8));
+    for _ in 0..3 {
+        (0..ROWS).for_each(|_| change(&table, rng));
+        table.flush().unwrap();
+    }
+    (table, reads)
+}
+
+/// Puts or deletes cells of a random row.
+fn change(table: &Table, rng: &mut Rng) {
+    let number = rng.next() % ROWS;
+    let family = if rng.below(3) == 0 { "g" } else { "f" };
+    match rng.below(12) {
+        0 => table.delete(Delete::new(row(number)).family(family)).unwrap(),
+        1 => table.delete(Delete::new(row(number)).column(family, "q001")).unwrap(),
+        _ => {
+            let qualifier = format!("q{:03}", rng.below(3));
+            let value = number.to_be_bytes().repeat(rng.below(25));
+            table.put(Put::new(row(number)).cell(family, qualifier, value)).unwrap();
+        }
+    }
+}
+
+/// Several threads at once have gets read by further ones, while writes go on. Some filters panic, and some
+/// read rows in turn: the answers are those of single gets of the same view.
+#[test]
+fn several_threads_read_what_one_reads() {
+    let seed = first_seed();
+    for micros in [0, 120] {
+        let dir = tempfile::tempdir().unwrap();
+        let (table, reads) = random_table(dir.path(), &mut Rng::new(seed));
+        reads.micros.store(micros, Ordering::Relaxed);
+        let call = |rng: &mut Rng, round: usize| {
+            let mut gets = gets(rng, get);
+            let view = Arc::new(table.view());
+            let expected: Vec<Row> = gets.iter().map(|get| view.get(get).unwrap()).collect();
+            let what = format!("HREGION_SEED={seed} {micros} {round}");
+            assert!(view.get_many(&gets).unwrap() == expected, "{what}");
+            let at = rng.below(gets.len());
+            let is_seen =
+                gets.iter().zip(&expected).any(|(get, row)| get.row() == gets[at].row() && !row.is_empty());
+            let (bad, inner) = (gets[at].row().to_vec(), gets[at..gets.len().min(at + 20)].to_vec());
+            let (inside, rows) = (Arc::clone(&view), expected[at..at + inner.len()].to_vec());
+            let panics = round.is_multiple_of(2);
+            let filter = Hook::filter(move |row| {
+                if row == bad {
+                    assert!(!panics, "a panic of the filter");
+                    assert!(inside.get_many(&inner).unwrap() == rows, "within a get");
+                }
+            });
+            gets.iter_mut().for_each(|get| *get = get.clone().filter(filter.clone()));
+            match catch_unwind(AssertUnwindSafe(|| view.get_many(&gets))) {
+                Ok(rows) => {
+                    assert!(rows.unwrap() == expected, "{what}");
+                    assert!(!panics || !is_seen, "{what}");
+                }
+                Err(panic) => {
+                    assert_eq!(panic.downcast_ref::<&str>(), Some(&"a panic of the filter"), "{what}");
+                    assert!(panics && is_seen, "{what}");
+                }
+            }
+        };
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut rng = Rng::new(seed ^ 1);
+                while !is_over.load(Ordering::Relaxed) {
+                    change(&table, &mut rng);
+                    thread::sleep(Duration::from_micros(200));
+                }
+            });
+            let callers: Vec<_> = (0..3)
+                .map(|caller| {
+                    let call = &call;
+                    scope.spawn(move || {
+                        let mut rng = Rng::new(seed ^ (caller + 2));
+                        (0..12).for_each(|round| call(&mut rng, round));
+                    })
+                })
+                .collect();
+            let ended: Vec<_> = callers.into_iter().map(thread::ScopedJoinHandle::join).collect();
+            is_over.store(true, Ordering::Relaxed);
+            writer.join().unwrap();
+            ended.into_iter().for_each(|ended| ended.unwrap_or_else(|panic| resume_unwind(panic)));
+        });
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        assert!(reads.readers() > 4 || cores < 2, "{}", reads.readers());
+    }
+}
+
+/// Some reads fail, in whichever threads: the call fails or has the right answer, and the next has it.
+#[test]
+fn a_failed_read_of_another_thread_is_an_error() {
+    let seed = first_seed();
+    let dir = tempfile::tempdir().unwrap();
+    let mut rng = Rng::new(seed);
+    let (table, reads) = random_table(dir.path(), &mut rng);
+    let (mut failed, mut right) = (0, 0);
+    for round in 0..30 {
+        let gets = gets(&mut rng, get);
+        let view = table.view();
+        reads.micros.store(0, Ordering::Relaxed);
+        let expected: Vec<Row> = gets.iter().map(|get| view.get(get).unwrap()).collect();
+        reads.micros.store(120, Ordering::Relaxed);
+        reads.left.store(FAILING + rng.below(gets.len()) as u64, Ordering::Relaxed);
+        match view.get_many(&gets) {
+            Ok(rows) => {
+                right += 1;
+                assert!(rows == expected, "HREGION_SEED={seed} {round} {gets:?}");
+            }
+            Err(error) => {
+                failed += 1;
+                assert!(error.to_string().contains("an injected fault"), "{error}");
+            }
+        }
+        reads.left.store(u64::MAX, Ordering::Relaxed);
+        assert!(view.get_many(&gets).unwrap() == expected, "HREGION_SEED={seed} {round} {gets:?}");
+    }
+    assert!(failed > 0 && right > 0, "{failed} {right}");
 }

@@ -115,7 +115,7 @@ fn without_a_thread_no_job_is_taken() {
     assert!(unpoisoned(queue.state.lock()).jobs.is_empty());
     assert_eq!(result(&job), Some(5));
     let mut state = unpoisoned(queue.state.lock());
-    assert!(state.start(|| Ok(())) && state.start(|| unreachable!("it runs")));
+    assert!(state.start(|| Ok(())) && !state.needs_thread(1));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_thread_without_jobs_ends_and_is_started_again() {
     let worker = thread::spawn(|| queue.work(SOON));
     until(|| matches!(&*unpoisoned(first.state.lock()), State::Done(1)));
     worker.join().unwrap();
-    assert!(!unpoisoned(queue.state.lock()).has_thread);
+    assert_eq!(unpoisoned(queue.state.lock()).threads, 0);
     let second = job(Action::Return(2));
     queue.push(&second);
     until(|| matches!(&*unpoisoned(second.state.lock()), State::Done(2)));
@@ -162,4 +162,66 @@ fn a_job_that_runs_is_waited_for_and_others_are_not() {
     *unpoisoned(gate.0.lock()) = true;
     gate.1.notify_all();
     assert_eq!(slow.wait(), Some(0));
+}
+
+/// Opens a gate.
+fn open(gate: &(Mutex<bool>, Condvar)) {
+    *unpoisoned(gate.0.lock()) = true;
+    gate.1.notify_all();
+}
+
+#[test]
+fn threads_are_started_for_jobs_that_none_is_free_for() {
+    let queue: &'static JobQueue<Action> = Box::leak(Box::new(JobQueue::with_threads("hregion-test", 3)));
+    let counts = || {
+        let state = unpoisoned(queue.state.lock());
+        (state.threads, state.asleep.len(), state.called)
+    };
+    let running = |jobs: &[Arc<Job<Action>>]| {
+        jobs.iter().filter(|job| matches!(*unpoisoned(job.state.lock()), State::Running)).count()
+    };
+    for round in 0..2 {
+        let gate = Arc::new((Mutex::new(false), Condvar::new()));
+        let waiting: Vec<_> = (0..5).map(|_| job(Action::Wait(Arc::clone(&gate)))).collect();
+        waiting.iter().for_each(|job| queue.push(job));
+        until(|| running(&waiting) == 3 && counts() == (3, 0, 0));
+        open(&gate);
+        until(|| counts() == (3, 3, 0));
+        assert!(waiting.iter().all(|job| result(job) == Some(0)), "{round}");
+        // a job that follows another needs no second thread, and what else wakes threads is not a call
+        for n in 0..100 {
+            let one = job(Action::Return(n));
+            queue.push(&one);
+            assert_eq!(result(&one), Some(n));
+            unpoisoned(queue.state.lock()).asleep.iter().for_each(Thread::unpark);
+            until(|| counts() == (3, 3, 0));
+        }
+    }
+}
+
+#[test]
+fn threads_that_are_not_needed_end() {
+    let queue: &'static JobQueue<Action> = Box::leak(Box::new(JobQueue::with_threads("hregion-test", 2)));
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let waiting: Vec<_> = (0..2).map(|_| job(Action::Wait(Arc::clone(&gate)))).collect();
+    let mut workers = Vec::new();
+    for job in &waiting {
+        queue.push_by(job, || {
+            workers.push(thread::spawn(|| queue.work(Duration::from_millis(300))));
+            Ok(())
+        });
+    }
+    until(|| waiting.iter().all(|job| matches!(*unpoisoned(job.state.lock()), State::Running)));
+    open(&gate);
+    // of two that wait, the same is called each time
+    until(|| {
+        let one = job(Action::Return(1));
+        queue.push(&one);
+        assert_eq!(result(&one), Some(1));
+        unpoisoned(queue.state.lock()).threads == 1
+    });
+    let ended = || workers.iter().filter(|worker| worker.is_finished()).count();
+    until(|| ended() >= 1);
+    until(|| unpoisoned(queue.state.lock()).threads == 0);
+    workers.into_iter().for_each(|worker| worker.join().unwrap());
 }
