@@ -54,7 +54,7 @@ impl Region {
         self.0.check_owner()?;
         self.0.check_writable()?;
         check_root(&self.0.dir)?;
-        self.0.dir.check_no_load(&self.families().cloned().collect::<Vec<_>>())?;
+        self.check_no_load()?;
         if !self.0.dir.flag(&[], switch, true) {
             let message = format!("the table's descriptor sets {switch} to false");
             return Err(Error::invalid_argument(message));
@@ -69,6 +69,15 @@ impl Region {
                 file.name()
             ))),
         }
+    }
+
+    /// Fails if files of a bulk load that was cut off are not loaded, or could be loaded again.
+    ///
+    /// # Errors
+    ///
+    /// Then; if the record of the load is malformed; or if an I/O operation fails.
+    pub(crate) fn check_no_load(&self) -> Result<()> {
+        self.0.dir.check_no_load(&self.families().cloned().collect::<Vec<_>>())
     }
 
     /// Flushes the memory, ends all changes of the region's files, and from then on refuses writes, with the

@@ -216,6 +216,8 @@ impl TableCore {
         self.options.roll_log();
         let mut unfinished = None;
         let result = retired.and_then(|retired| {
+            // One that copied files when this was checked first may have been cut off since.
+            regions.iter().try_for_each(Region::check_no_load)?;
             let made = self.make(&change, catalog, &retired, children, reference);
             // The locks of the parents are held until the change is settled.
             let Err(error) = made else { return Ok(()) };

@@ -1,5 +1,6 @@
 //! Bulk loads into tables: HBase's input, and files that span regions.
 
+mod hooks;
 mod objects;
 
 use crate::support::files::copy_dir;

@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const TRACKER: &str = "hbase.store.file-tracker.impl";
-const RECORD: &str = ".loaded";
+pub(super) const RECORD: &str = ".loaded";
 
 /// As [`super::world`], in an object store.
-fn world() -> FaultyStorage {
+pub(super) fn world() -> FaultyStorage {
     let storage = FaultyStorage::new();
     storage.has_objects();
     let family = |name: &str| Family::new(name.to_owned()).configuration(TRACKER, "FILE");
@@ -46,7 +46,7 @@ fn records(storage: &FaultyStorage) -> Vec<PathBuf> {
 }
 
 /// Returns the number of lines of files in all records.
-fn recorded(storage: &FaultyStorage) -> usize {
+pub(super) fn recorded(storage: &FaultyStorage) -> usize {
     let lines = |path: &PathBuf| {
         let text = String::from_utf8(storage.bytes(path).unwrap()).unwrap();
         text.lines().filter(|line| line.contains('\t')).count()
@@ -55,7 +55,7 @@ fn recorded(storage: &FaultyStorage) -> usize {
 }
 
 /// Deletes cells, and removes all trace of them.
-fn delete(table: &Table, cells: &[String]) {
+pub(super) fn delete(table: &Table, cells: &[String]) {
     for cell in cells {
         let (row, rest) = cell.split_once('/').unwrap();
         let family = rest.split_once('=').unwrap().0;

@@ -1,0 +1,73 @@
+//! Hooks that load files, in an object store.
+
+use super::objects::{RECORD, delete, recorded, world};
+use super::{ROOT, options, rows, write};
+use hregion::io::faulty::FaultyStorage;
+use hregion::region::ObserverContext;
+use hregion::{RegionObserver, Result, Table};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+const OTHER: &str = "/other/f/0a";
+
+/// Loads a file in the first call of a hook, and keeps the outcome.
+#[derive(Debug)]
+struct Loading {
+    hook: &'static str,
+    is_called: AtomicBool,
+    outcome: Mutex<Option<Result<()>>>,
+}
+
+impl Loading {
+    fn at(&self, hook: &str, context: &mut ObserverContext<'_>) -> Result<()> {
+        if hook == self.hook
+            && let Some(region) = context.region()
+            && !self.is_called.swap(true, Ordering::Relaxed)
+        {
+            let outcome = region.bulk_load(&[("f", OTHER)]);
+            *self.outcome.lock().unwrap() = Some(outcome);
+        }
+        Ok(())
+    }
+
+    fn outcome(&self) -> Result<()> {
+        self.outcome.lock().unwrap().take().expect("the hook is called")
+    }
+}
+
+impl RegionObserver for Loading {
+    fn pre_close(&self, context: &mut ObserverContext<'_>) -> Result<()> {
+        self.at("pre_close", context)
+    }
+}
+
+/// Opens the table, with a hook that loads a file.
+fn open(storage: &FaultyStorage, hook: &'static str) -> (Table, Arc<Loading>) {
+    let loading = Arc::new(Loading { hook, is_called: AtomicBool::new(false), outcome: Mutex::new(None) });
+    let observer = Arc::clone(&loading) as Arc<dyn RegionObserver>;
+    let options = options(storage).writable(true).observer(0, observer);
+    (Table::open_with(ROOT, "t", options).unwrap(), loading)
+}
+
+/// A load is cut off after the split has found that none is unfinished.
+#[test]
+fn a_load_beside_a_split_is_not_made_twice() {
+    let storage = world();
+    write(&storage, OTHER, &["b", "d"]);
+    let (table, loading) = open(&storage, "pre_close");
+    storage.stick(OTHER);
+    let error = table.split("c").unwrap_err();
+    assert!(error.to_string().contains(RECORD), "{error}");
+    let outcome = loading.outcome().unwrap_err();
+    assert_eq!(outcome.path(), Some(Path::new(OTHER)), "{outcome}");
+    assert_eq!(table.regions().len(), 3);
+    let loaded = ["b/f=/other/f/0a", "d/f=/other/f/0a"];
+    assert_eq!(rows(&table), loaded);
+    delete(&table, &loaded.map(str::to_owned));
+    storage.repair();
+    assert_eq!(table.bulk_load("/other").unwrap().loaded, 0);
+    assert_eq!((rows(&table).len(), recorded(&storage)), (0, 0));
+    table.split("c").unwrap();
+    assert_eq!((table.regions().len(), rows(&table).len()), (4, 0));
+}
