@@ -62,11 +62,41 @@ impl Region {
     /// As [`bulk_load`](Self::bulk_load).
     pub(crate) fn load_copies(&self, files: &[CopyInput<'_>]) -> Result<usize> {
         self.0.check_not_held(&[Held::Rows, Held::Flush, Held::Compaction], "load files into")?;
+        if self.0.observers.is_empty() {
+            return self.load_others(files);
+        }
+        let others = {
+            let _loading = self.0.files.begin_load();
+            self.find_others(files)?
+        };
+        if others.is_empty() {
+            return Ok(0);
+        }
+        // The lock is not held in these hooks, which may load files, too.
+        let mut loaded = 0;
+        self.0.observe_load(&others, |_| {
+            loaded = self.load_others(files)?;
+            Ok(())
+        })?;
+        Ok(loaded)
+    }
+
+    /// As [`load_copies`](Self::load_copies), without the hooks before and after the load.
+    fn load_others(&self, files: &[CopyInput<'_>]) -> Result<usize> {
         // Two calls at once would load a file twice.
         let _loading = self.0.files.begin_load();
+        let others = self.find_others(files)?;
+        if !others.is_empty() {
+            self.0.load_copies(&others)?;
+        }
+        Ok(others.len())
+    }
+
+    /// Returns the files that were not loaded before, or have changed since. No load may be under way.
+    fn find_others(&self, files: &[CopyInput<'_>]) -> Result<Vec<CopyLoad>> {
         self.settle_load(&|_| true)?;
         let record = self.0.dir.copies()?;
-        let (mut listed, mut loads) = (BTreeMap::new(), Vec::with_capacity(files.len()));
+        let (mut listed, mut others) = (BTreeMap::new(), Vec::with_capacity(files.len()));
         for file in files {
             let store = self.0.store_index(file.family)?;
             let entry = self.0.entry_of(file.path, &mut listed)?;
@@ -76,12 +106,9 @@ impl Region {
             let load = self.0.check_load(store, file.path, file.part_of.is_none())?;
             let full_path = full_path(&**self.0.dir.storage(), file.path, true)?;
             let (part_of, modified_millis) = (file.part_of, entry.modified_millis);
-            loads.push(CopyLoad { load, full_path, modified_millis, part_of });
+            others.push(CopyLoad { load, full_path, modified_millis, part_of });
         }
-        if !loads.is_empty() {
-            self.0.observe_load(&loads, |loads| self.0.load_copies(loads))?;
-        }
-        Ok(loads.len())
+        Ok(others)
     }
 
     /// Forgets that files were loaded, as they are not there any more, or are to be loaded again by a later

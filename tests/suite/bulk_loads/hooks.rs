@@ -1,11 +1,12 @@
 //! Hooks that load files, in an object store.
 
 use super::objects::{RECORD, delete, recorded, world};
-use super::{ROOT, options, rows, write};
+use super::{INPUT, ROOT, expected, options, rows, write};
+use crate::support::in_time::within_a_minute;
 use hregion::io::faulty::FaultyStorage;
 use hregion::region::ObserverContext;
 use hregion::{RegionObserver, Result, Table};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -40,6 +41,18 @@ impl RegionObserver for Loading {
     fn pre_close(&self, context: &mut ObserverContext<'_>) -> Result<()> {
         self.at("pre_close", context)
     }
+
+    fn pre_bulk_load_hfile(&self, context: &mut ObserverContext<'_>, _: &[(Vec<u8>, PathBuf)]) -> Result<()> {
+        self.at("pre_bulk_load_hfile", context)
+    }
+
+    fn post_bulk_load_hfile(
+        &self,
+        context: &mut ObserverContext<'_>,
+        _: &[(Vec<u8>, PathBuf)],
+    ) -> Result<()> {
+        self.at("post_bulk_load_hfile", context)
+    }
 }
 
 /// Opens the table, with a hook that loads a file.
@@ -70,4 +83,33 @@ fn a_load_beside_a_split_is_not_made_twice() {
     assert_eq!((rows(&table).len(), recorded(&storage)), (0, 0));
     table.split("c").unwrap();
     assert_eq!((table.regions().len(), rows(&table).len()), (4, 0));
+}
+
+/// Also one of the same file, which is then loaded by the hook alone.
+#[test]
+fn a_hook_of_a_load_may_load_files() {
+    for hook in ["pre_bulk_load_hfile", "post_bulk_load_hfile"] {
+        within_a_minute(hook, move || {
+            let storage = world();
+            write(&storage, OTHER, &["c"]);
+            let (table, loading) = open(&storage, hook);
+            assert_eq!(table.bulk_load(INPUT).unwrap().loaded, 5, "{hook}");
+            loading.outcome().unwrap();
+            let mut all = expected();
+            all.insert(3, format!("c/f={OTHER}"));
+            assert_eq!((rows(&table), recorded(&storage)), (all, 0), "{hook}");
+
+            let storage = world();
+            write(&storage, OTHER, &["c"]);
+            let (table, loading) = open(&storage, hook);
+            let loaded = table.region("c").unwrap().bulk_load(&[("f", OTHER)]);
+            loading.outcome().unwrap();
+            match loaded {
+                Err(error) => assert!(hook.starts_with("pre") && error.is_not_found(), "{hook}: {error}"),
+                Ok(()) => assert!(hook.starts_with("post"), "{hook}"),
+            }
+            assert_eq!((rows(&table), recorded(&storage)), (vec![format!("c/f={OTHER}")], 0), "{hook}");
+            assert_eq!(table.region("c").unwrap().store_file_names("f").unwrap().len(), 1, "{hook}");
+        });
+    }
 }
