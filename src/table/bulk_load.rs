@@ -109,8 +109,10 @@ impl Table {
     }
 
     /// As [`bulk_load`](Self::bulk_load), in a storage without renames, but leaves the files where they are.
-    /// If a call fails or is cut off, a repeated one loads what is left; after one that has succeeded, or was
-    /// cut off when all was loaded, the next one loads all files again.
+    /// If a call fails or is cut off, a repeated one loads what is left; after one that has succeeded, the
+    /// next one loads all files again. When all is loaded, a call makes the regions forget that, one after
+    /// the other. If it is cut off meanwhile, the next one loads all files again into the regions that have
+    /// forgotten it, and none into the others.
     ///
     /// # Errors
     ///
