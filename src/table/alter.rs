@@ -226,7 +226,7 @@ impl Table {
     /// change, or values would be in MOB files ([`Unsupported`](crate::ErrorKind::Unsupported)). If a
     /// family is to be deleted and there are logs of servers, or one is to be added and logs or recovered
     /// edits have cells of one of its name: [`recover`](Self::recover) the root first. If a family is to be
-    /// deleted, in a storage without renames, and a [bulk load](Self::bulk_load) into it was cut off, and has
+    /// deleted or added, in a storage without renames, and a [bulk load](Self::bulk_load) into it was cut off, and has
     /// not been repeated.
     pub fn alter(
         root: impl AsRef<Path>,
@@ -259,11 +259,12 @@ impl Table {
         if !changes.deleted.is_empty() && !change.regions_with_edits()?.is_empty() {
             return Err(Error::locked(&tree.dir())); // a region was written to meanwhile
         }
-        let added = changes.families.iter().map(Family::name).filter(|name| !has(name));
-        change.refuse_cells_of(&added.collect::<Vec<_>>())?;
+        let added: Vec<_> = changes.families.iter().map(Family::name).filter(|name| !has(name)).collect();
+        change.refuse_cells_of(&added)?;
         let is_removed = |name: &[u8]| has(name) && changes.deletes(name);
-        if begun.is_some() && !changes.deleted.is_empty() {
-            change.refuse_cut_off_loads(is_removed)?;
+        if begun.is_some() {
+            // Another program may have deleted a family that is added.
+            change.refuse_cut_off_loads(|name| is_removed(name) || added.contains(&name))?;
         }
         tree.check_archivable(|name| is_removed(name.as_bytes()))?;
         // Otherwise a loss of power could bring back an older descriptor, which has the families.
