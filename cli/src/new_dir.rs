@@ -136,7 +136,7 @@ impl Drop for NewDir {
     }
 }
 
-/// Locks a directory that is being filled or replaced. Some file systems have no locks, or none of directories.
+/// Locks a directory that is filled or replaced. Some file systems have no locks, or none of directories.
 fn lock(dir: &Path) -> Result<fs::File, CommandError> {
     let file = fs::File::open(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     match file.try_lock() {

@@ -39,9 +39,9 @@ pub(crate) fn clone_snapshot(
     call(py, || HTable::clone_snapshot(root.path(), snapshot, table, options)?.close())
 }
 
-/// Removes a snapshot. Its files stay, in the table or in the archive. In S3, no other snapshot gets its name.
-/// Raises `UnsupportedError` if a restoration or deletion of its table was interrupted, so that there is no
-/// table: one of them must be repeated before.
+/// Removes a snapshot. Its files stay, in the table or in the archive. In S3, no other snapshot gets its
+/// name. Raises `UnsupportedError` if a restoration or deletion of its table was interrupted, so that there
+/// is no table: one of them must be repeated before.
 #[pyfunction]
 #[pyo3(signature = (root, snapshot, *, storage_options=None))]
 pub(crate) fn delete_snapshot(

@@ -28,8 +28,9 @@ pub(super) struct TableCatalog(MetaRegion);
 ///
 /// # Errors
 ///
-/// As `create` and `is_created`; if the catalog cannot be changed. If the table exists, and the catalog does not have it, as
-/// after a crash, it is added; this is no error if `is_created` says that `create` has nothing else to do.
+/// As `create` and `is_created`; if the catalog cannot be changed. If the table exists, and the catalog does
+/// not have it, as after a crash, it is added; this is no error if `is_created` says that `create` has
+/// nothing else to do.
 pub(super) fn create_in_catalog(
     root: &Path,
     table: &TableName,

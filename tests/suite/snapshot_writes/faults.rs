@@ -472,7 +472,7 @@ fn a_snapshot_whose_restoration_was_interrupted_is_not_deleted() {
             assert!(delete(&storage, "old"), "{context}");
             assert!(read(&storage, "ns:t").unwrap() == world.old, "{context}");
         }
-        // From another snapshot, the table cannot come back as it should be; but it can be, if it is gone.
+        // If the table is gone, it may be restored from another snapshot, too.
         let storage = died.after(Crash::OfTheProcess);
         assert_eq!(delete(&storage, "new"), !is_gone, "{context}");
         // A deletion of the table ends the restoration, too.
