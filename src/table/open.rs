@@ -30,8 +30,7 @@ impl Table {
     /// it, and removed again if that fails, unless another process has used it. If the process dies in
     /// between, or the storage has no renames, a
     /// repeated call adds it. The call succeeds if the table is the one that it was to create: the same
-    /// settings and split keys, no rows, and no process has it open; but fails, as the table exists, in a
-    /// storage without renames.
+    /// settings and split keys, no rows, and no process has it open.
     ///
     /// # Errors
     ///
