@@ -4,7 +4,6 @@ mod bulk_load;
 mod check;
 #[cfg(all(test, feature = "cluster"))]
 mod cluster_tests;
-mod creation;
 mod error_map;
 mod explained;
 mod family;

@@ -1,7 +1,6 @@
 //! Plays a script on a dedicated region.
 
 use super::bulk_load::BulkFile;
-use super::creation;
 use super::error_map::{Request, ScriptError};
 use super::explained;
 use super::family::{Create, FamilySettings};
@@ -32,7 +31,7 @@ pub(crate) struct Replayer {
     /// `None` until the region is created.
     stage: Option<Stage>,
     /// Has the region, unless that is kept. Dropped after the region, which flushes when it is dropped.
-    scratch: Option<ScratchDir>,
+    _scratch: Option<ScratchDir>,
 }
 
 /// The state of a created region.
@@ -81,7 +80,7 @@ impl Replayer {
         Ok(Self {
             dir,
             overrides,
-            scratch,
+            _scratch: scratch,
             cache: BlockCache::with_capacity(CACHE),
             clock: Arc::new(ManualClock::new(0)),
             explains: false,
@@ -111,10 +110,7 @@ impl Replayer {
         }
         self.clock.set(create.now);
         create.families = create.families.into_iter().map(|family| family.with(&self.overrides)).collect();
-        // A temporary directory is new.
-        let creating = if self.scratch.is_none() { creation::begin(&self.dir) } else { None };
         let region = self.open(&create)?;
-        drop(creating);
         self.stage = Some(Stage { create, region, scanners: HashMap::new() });
         Ok(Response::None)
     }
