@@ -13,10 +13,10 @@
 
 use super::descriptor::{StoredDescriptor, TABLE_DESC_DIR, mark_table, read_descriptor, write_descriptor};
 use super::durable::{
-    create_dir_durably, move_files, parent, refuse_link, remove, remove_tree, rename, sync_dir,
+    create_dir_durably, exists, move_files, parent, refuse_link, remove, remove_tree, rename, sync_dir,
     unless_not_found,
 };
-use super::file_list::{FILE_LIST_DIR, NewFileList, read_file_list};
+use super::file_list::{FILE_LIST_DIR, FileList, NewFileList, check_next_list, read_file_list};
 use super::file_name::{FileName, Target};
 use super::region::{RECOVERED_EDITS, REGION_INFO, check_lock, fill, is_number};
 use super::region_change::RegionChange;
@@ -294,7 +294,7 @@ impl TableTree {
             // Without renames, an empty list stays.
             let has_list = match self.storage.can_rename(&dir) {
                 true => !self.tree.files(&*self.storage, &dir.join(FILE_LIST_DIR))?.is_empty(),
-                false => self.has_listed(&dir)?,
+                false => self.list_of(&dir)?.is_some_and(|list| !list.files.is_empty()),
             };
             if !self.files(&dir)?.is_empty() || has_list {
                 let message = format!(
@@ -322,23 +322,61 @@ impl TableTree {
         move_files(&self.storage, &root.path, &dir, &archive, files.iter().map(|file| Path::new(&file.name)))
     }
 
-    /// Whether the current list of a family's files, if there is one, has any.
-    fn has_listed(&self, family: &Path) -> Result<bool> {
+    /// Returns the current list of a family's files; `None` if there is none.
+    fn list_of(&self, family: &Path) -> Result<Option<FileList>> {
         self.tree.list(&*self.storage, &family.join(FILE_LIST_DIR))?; // fails at a symbolic link
-        Ok(read_file_list(&*self.storage, family)?.is_some_and(|list| !list.files.is_empty()))
+        read_file_list(&*self.storage, family)
     }
 
-    /// Makes the current list of a family's files an empty one, in a storage without renames, and removes the
-    /// rest of its directory. The list stays, so that none gets its number again: a request that removes or
-    /// makes one of a former family of the name may be carried out late.
-    fn empty_family(&self, family: &Path) -> Result<()> {
+    /// Fails if the lists of files of a family cannot be [ended](Self::end_lists) in some region.
+    pub(crate) fn check_next_lists(&self, family: &str) -> Result<()> {
+        let (storage, table) = (&*self.storage, self.dir());
+        self.regions()?
+            .iter()
+            .try_for_each(|region| check_next_list(storage, &table.join(region).join(family)))
+    }
+
+    /// Makes an empty list the current one of a family's files in all regions, in a storage without renames:
+    /// a request that makes the next list of the family before may be carried out late, also if there is no
+    /// list, or an empty one. It has no effect then. Must be called when a family is removed, before its files
+    /// are archived; can be repeated.
+    ///
+    /// # Errors
+    ///
+    /// If a list is malformed, or an I/O operation fails.
+    pub(crate) fn end_lists(&self, family: &str) -> Result<()> {
+        let (storage, table) = (&*self.storage, self.dir());
+        for region in self.regions()? {
+            let dir = table.join(&region);
+            let has_dir = self.families(&dir)?.iter().any(|name| name == family);
+            if has_dir || exists(storage, &dir.join(REGION_INFO))? {
+                self.end_list(&dir.join(family))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes an empty list the current one of a family's files, with a number that no list has had.
+    fn end_list(&self, family: &Path) -> Result<()> {
         let storage = &*self.storage;
-        if let Some(mut list) = read_file_list(storage, family)?.filter(|list| !list.files.is_empty()) {
+        self.tree.list(storage, &family.join(FILE_LIST_DIR))?; // fails at a symbolic link
+        loop {
+            let mut list = read_file_list(storage, family)?.unwrap_or_default();
             list.files.clear();
             let new = NewFileList::after(storage, family, list, 0)?;
-            new.publish(storage, &family.join(FILE_LIST_DIR))?;
-            new.remove_old(storage)?;
+            new.write(storage, Path::new(""))?;
+            match new.publish(storage, Path::new("")) {
+                // The one that is late was made meanwhile.
+                Err(error) if error.is_already_exists() => {}
+                published => return published.and_then(|()| new.remove_old(storage)),
+            }
         }
+    }
+
+    /// Removes what is left in a family's directory but for the current list of files, which is empty, in a
+    /// storage without renames. The list stays, so that none gets its number again.
+    fn empty_family(&self, family: &Path) -> Result<()> {
+        let storage = &*self.storage;
         for entry in self.tree.list(storage, family)?.unwrap_or_default() {
             let path = family.join(&entry.name);
             if !entry.is_dir {
@@ -367,7 +405,13 @@ impl TableTree {
             }
             if !storage.can_rename(&dir) {
                 let family_dir = dir.join(family);
-                was_any |= !self.files(&family_dir)?.is_empty() || self.has_listed(&family_dir)?;
+                let list = self.list_of(&family_dir)?;
+                let has_listed = list.as_ref().is_some_and(|list| !list.files.is_empty());
+                was_any |= !self.files(&family_dir)?.is_empty() || has_listed;
+                // An empty one was made when the family was removed, and no process has changed it since.
+                if list.is_none() || has_listed {
+                    self.end_list(&family_dir)?;
+                }
                 self.archive_family(&table, &region, family)?;
                 self.empty_family(&family_dir)?;
                 continue;

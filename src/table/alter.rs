@@ -267,6 +267,12 @@ impl Table {
             change.refuse_cut_off_loads(|name| is_removed(name) || added.contains(&name))?;
         }
         tree.check_archivable(|name| is_removed(name.as_bytes()))?;
+        if begun.is_some() {
+            let removed = changes.deleted.iter().filter(|name| has(name));
+            removed
+                .map(|name| String::from_utf8_lossy(name))
+                .try_for_each(|name| tree.check_next_lists(&name))?;
+        }
         // Otherwise a loss of power could bring back an older descriptor, which has the families.
         stored.settle(&**options.file_storage())?;
         for name in changes.deleted.iter().filter(|name| !has(name)) {

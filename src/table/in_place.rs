@@ -128,7 +128,11 @@ impl TableChange<'_> {
             let families = stored.iter().flat_map(|stored| stored.descriptor().families());
             families.map(Family::name).any(|family| family == name.as_bytes())
         };
-        families.iter().filter(|name| !has(name)).try_for_each(|name| self.tree.remove_family(name).map(drop))
+        for name in families.iter().filter(|name| !has(name)) {
+            self.tree.end_lists(name)?;
+            self.tree.remove_family(name)?;
+        }
+        Ok(())
     }
 
     /// Fails if a bulk load into a family that `is_removed` names was cut off. What a region knows of it

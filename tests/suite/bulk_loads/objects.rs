@@ -438,6 +438,53 @@ fn no_late_request_loads_anything_twice() {
     each_request_is_late(1);
 }
 
+/// A family is deleted, and added again, before the first list of a load is made that was cut off.
+#[test]
+fn a_late_list_is_none_of_a_family_that_was_added_again() {
+    let cut_off_at = |n: u64| {
+        let storage = world();
+        let state = Arc::new(Mutex::new(LateState { left: u64::MAX, ..LateState::default() }));
+        let late = Late { files: storage.clone(), state: Arc::clone(&state) };
+        let table =
+            Table::open_with(ROOT, "t", Region::options().storage(Arc::new(late)).writable(true)).unwrap();
+        for row in ["a", "m", "x"] {
+            table.region(row).unwrap();
+        }
+        state.lock().unwrap().left = n;
+        table.bulk_load(INPUT).unwrap_err();
+        drop(table);
+        let late = state.lock().unwrap().late.take();
+        late.map(|late| (storage, late))
+    };
+    let found = (0..).find_map(|n| match cut_off_at(n).expect("each request is one that is late") {
+        (storage, Request::Put(list)) if list.path().ends_with("f/.filelist/f1.1") => Some((storage, list)),
+        _ => None,
+    });
+    let (storage, mut list) = found.unwrap();
+    let alter = |changes: TableChanges| Table::alter(ROOT, "t", &changes, &options(&storage));
+    let lists = || {
+        let mut names = storage.names();
+        names.retain(|path| path.parent().is_some_and(|dir| dir.ends_with("f/.filelist")));
+        names
+    };
+    alter(TableChanges::new().delete_family("f")).unwrap();
+    let made = lists();
+    assert!(made.len() == 3 && made.iter().all(|path| path.ends_with("f1.1")), "{made:?}");
+    for _ in 0..2 {
+        let again = alter(TableChanges::new().delete_family("f")).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::NoSuchFamily);
+    }
+    alter(TableChanges::new().family(Family::new("f").configuration(TRACKER, "FILE"))).unwrap();
+    assert_eq!(lists(), made, "lists that nothing needs");
+    assert_eq!(list.sync().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    let table = open(&storage);
+    assert!(rows(&table).iter().all(|cell| cell.contains("/g=")), "{:?}", rows(&table));
+    table.bulk_load(INPUT).unwrap();
+    assert_eq!(rows(&table), expected());
+    table.close().unwrap();
+    assert_eq!(rows(&open(&storage)), expected());
+}
+
 /// Returns a storage where the load of the input was cut off, at each call for which `is_wanted`.
 fn cut_off(is_wanted: impl Fn(&FaultyStorage) -> bool) -> FaultyStorage {
     for n in 0.. {
