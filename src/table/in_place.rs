@@ -268,14 +268,17 @@ impl TableCore {
         let storage = self.options.file_storage();
         let listing = TableListing::read(&**storage, table)?;
         let Some(root) = root_of(table) else { return Ok(()) };
-        listing.write_descriptors(storage)?;
         let tree = TableTree::new(storage, root, &self.name);
+        // Before a change is forgotten, so that no other descriptor gets the number.
+        listing.write_descriptors(storage)?;
         for change in listing.made() {
             if listing.is_left(change) {
                 follow_directories(root, &self.name, &self.options)?;
                 tree.archive_removed(change, &mut RegionLocks::new(), |region| self.options.lock(region))?;
             }
-            if change.is_a(ReplacementKind::Truncation) {
+            let Some(replacement) = change.replacement() else { continue };
+            if replacement.kind == ReplacementKind::Truncation {
+                remove_descriptors(&**storage, table, replacement.number.saturating_sub(1))?;
                 change.forget(&**storage)?;
             }
         }

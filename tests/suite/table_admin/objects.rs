@@ -245,6 +245,41 @@ fn a_truncated_table_is_empty_and_keeps_its_settings() {
     }
 }
 
+/// A process that has had the table open since before archives the old regions of a truncation whose process
+/// has died before it has written the descriptor.
+#[test]
+fn whoever_archives_the_regions_of_a_truncation_writes_its_descriptor() {
+    let last_number = |storage: &FaultyStorage| -> u64 {
+        let names = objects(storage).into_iter().filter_map(|path| {
+            Some(path.strip_prefix(".tabledesc").ok()?.to_str()?.strip_prefix(".tableinfo.")?.to_owned())
+        });
+        names.map(|name| name[..10].parse().unwrap()).max().unwrap()
+    };
+    let mut cut_off = 0;
+    for n in 0.. {
+        let storage = bucket();
+        let first = last_number(&storage);
+        let opened = open(&storage, T, true).unwrap();
+        storage.die_after(n);
+        let truncated = Table::truncate(ROOT, T, true, &options(&storage));
+        let has_died = storage.has_died();
+        storage.heal();
+        if !has_died {
+            truncated.unwrap();
+            break;
+        }
+        if values(&storage, T) == Some(old_values()) {
+            continue;
+        }
+        cut_off += u64::from(last_number(&storage) == first);
+        opened.archive_parents().unwrap_or_else(|error| panic!("call {n}: {error}"));
+        assert_eq!(last_number(&storage), first + 2, "call {n}");
+        assert_eq!(values(&storage, T), Some(Vec::new()), "call {n}");
+        use_table(&storage, &format!("call {n}"));
+    }
+    assert!(cut_off > 0);
+}
+
 #[test]
 fn a_family_that_was_deleted_does_not_come_back() {
     let storage = bucket();
