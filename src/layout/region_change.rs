@@ -53,7 +53,8 @@
 //! see [`Replacement`]. The parents of a deletion or truncation that has been made are no regions, and it is
 //! completed when their files are in the archive. The file of a deletion stays then: a table that is created
 //! under the name gets greater numbers than it says, so that no late request for the old table is one for the
-//! new one.
+//! new one. Its parents are also the children of changes that were undone, whose files go with the regions:
+//! the request that makes the region info of one may be carried out late.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
@@ -218,9 +219,9 @@ impl RegionChange {
         &self.children
     }
 
-    /// Whether one of some regions, by encoded name, is a new region of the change.
-    pub(super) fn has_any_child(&self, names: &[String]) -> bool {
-        names.iter().any(|name| self.children.contains(name))
+    /// Whether one of some regions, by encoded name, is a new region of the change, or one that it removes.
+    pub(super) fn has_any(&self, names: &[String]) -> bool {
+        names.iter().any(|name| self.children.contains(name) || self.removed().contains(name))
     }
 
     /// Returns the table's directory.

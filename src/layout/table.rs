@@ -130,7 +130,7 @@ fn not_of(undone: &[RegionChange], regions: &[RegionInfo]) -> Vec<RegionInfo> {
         let with_id = |region: &RegionInfo| region.with_id(region.region_id().max(first_id));
         let new: Vec<RegionInfo> = regions.iter().map(with_id).collect();
         let names: Vec<String> = new.iter().map(RegionInfo::encoded_name).collect();
-        if !undone.iter().any(|change| change.has_any_child(&names)) {
+        if !undone.iter().any(|change| change.has_any(&names)) {
             return new;
         }
         // The clock has not advanced.

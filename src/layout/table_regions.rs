@@ -109,11 +109,13 @@ impl TableListing {
         Ok(false)
     }
 
-    /// Whether any of some regions is a new one of a change that has a file, and has not been made.
+    /// Whether any of some regions is a new one of a change that has a file, and has not been made, or is
+    /// none as a deletion or truncation says.
     pub(crate) fn has_children(&self, regions: &[RegionInfo]) -> bool {
         let names: Vec<String> = regions.iter().map(RegionInfo::encoded_name).collect();
-        let mut others = self.changes.unfinished.iter().chain(&self.changes.undone);
-        others.any(|change| change.has_any_child(&names))
+        let changes = &self.changes;
+        let mut others = changes.unfinished.iter().chain(&changes.undone).chain(&changes.made);
+        others.any(|change| change.has_any(&names))
     }
 
     /// Whether a region was removed by a deletion or truncation.

@@ -338,8 +338,8 @@ impl TableTree {
 
     /// Makes an empty list the current one of a family's files in all regions, in a storage without renames:
     /// a request that makes the next list of the family before may be carried out late, also if there is no
-    /// list, or an empty one. It has no effect then. Must be called when a family is removed, before its files
-    /// are archived; can be repeated.
+    /// list, or an empty one. It has no effect then. Must be called when a family is removed, before its
+    /// files are archived; can be repeated.
     ///
     /// # Errors
     ///

@@ -207,7 +207,12 @@ impl TableChange<'_> {
             (number, last_id) = (number.max(former.number), last_id.max(former.last_id));
         }
         let deletion = Replacement::new(ReplacementKind::Deletion, number, last_id, Vec::new());
-        self.make_in_place(&self.change_of(&old, &[], deletion), &begun.locks, || Ok(()))?;
+        // The files of changes that were undone go with the regions. What they announced may appear late.
+        let undone = listing.undone().iter().filter(|change| !change.is_creation());
+        let undone = undone.flat_map(RegionChange::children).cloned();
+        let removed = old.iter().map(RegionInfo::encoded_name).chain(undone);
+        let change = RegionChange::new(&self.tree.dir(), removed, []).of_table(deletion);
+        self.make_in_place(&change, &begun.locks, || Ok(()))?;
         self.complete_in_place(&mut begun.locks).map(drop)
     }
 

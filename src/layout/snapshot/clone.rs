@@ -94,7 +94,7 @@ impl Snapshot {
                 let name = self.description.name();
                 return Err(Error::not_supported(format!("snapshot {name} has no regions to be cloned")));
             }
-            if !undone.iter().any(|change| change.has_any_child(&names)) {
+            if !undone.iter().any(|change| change.has_any(&names)) {
                 break names;
             }
             // The clock has not advanced.

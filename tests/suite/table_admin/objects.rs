@@ -211,6 +211,63 @@ fn a_creation_that_was_cut_off_is_repeated() {
     }
 }
 
+/// A truncation, or a split, was cut off, and its requests to make the new regions are carried out once the
+/// table is deleted.
+#[test]
+fn a_late_region_does_not_bring_a_deleted_table_back() {
+    let truncate = |storage: &FaultyStorage| Table::truncate(ROOT, T, true, &options(storage));
+    let split = |storage: &FaultyStorage| {
+        let options = options(storage).compaction_enabled(false).writable(true);
+        Table::open_with(ROOT, T, options)?.split("c")
+    };
+    let changes: [&dyn Fn(&FaultyStorage) -> Result<()>; 2] =
+        [&truncate, &|storage| split(storage).map(drop)];
+    for change in changes {
+        let done = bucket();
+        let before = region_names(&done);
+        change(&done).unwrap();
+        let mut late = region_names(&done);
+        late.retain(|name| !before.contains(name));
+        assert_eq!(late.len(), 2);
+        let path = |name: &String| Path::new(ROOT).join("data/ns/t").join(name).join(".regioninfo");
+        let late_infos: Vec<_> =
+            late.iter().map(|name| (path(name), done.bytes(&path(name)).unwrap())).collect();
+        let mut cut_off = 0;
+        for n in 0.. {
+            let storage = bucket();
+            storage.die_after(n);
+            let changed = change(&storage);
+            if !storage.has_died() {
+                changed.unwrap();
+                break;
+            }
+            let storage = storage.after(Crash::OfTheProcess);
+            let is_change = |path: &PathBuf| path.to_str().unwrap().starts_with(".change.");
+            if !objects(&storage).iter().any(is_change) || region_names(&storage) != before {
+                continue;
+            }
+            cut_off += 1;
+            delete(&storage).unwrap_or_else(|error| panic!("call {n}: {error}"));
+            assert_eq!(values(&storage, T), None, "call {n}");
+            for (path, bytes) in &late_infos {
+                storage.create_dir_all(path.parent().unwrap()).unwrap();
+                let mut file = storage.create_new(path).unwrap();
+                file.write_all(bytes).unwrap();
+                file.sync().unwrap();
+            }
+            assert_eq!(values(&storage, T), None, "call {n}");
+            let table = create(&storage).unwrap_or_else(|error| panic!("call {n}: {error}"));
+            assert_eq!(cells(&table), [""; 0], "call {n}");
+            table.close().unwrap();
+            assert!(region_names(&storage).iter().all(|name| !late.contains(name)), "call {n}");
+            use_table(&storage, &format!("call {n}"));
+            delete(&storage).unwrap();
+            assert_eq!(values(&storage, T), None, "call {n}");
+        }
+        assert!(cut_off > 1, "{cut_off}");
+    }
+}
+
 #[test]
 fn a_truncated_table_is_empty_and_keeps_its_settings() {
     for preserve in [true, false] {
