@@ -402,15 +402,19 @@ impl TableCore {
     }
 
     /// Whether the first region of the table that was opened, for reading, was removed by a truncation in a
-    /// storage without renames, where its directory may still be there. Its descriptor may be that of the new
-    /// table then, which does not tell the regions of both apart.
+    /// storage without renames, where its directory may still be there, and the truncation may be complete.
+    /// Its descriptor may be that of the new table then, which does not tell the regions of both apart.
     fn was_removed(&self, slot: &RegionSlot) -> Result<bool> {
         let storage = &**self.options.file_storage();
-        let Some(table) = slot.dir().and_then(Path::parent) else { return Ok(false) };
+        let Some((dir, table)) = slot.dir().and_then(|dir| Some((dir, dir.parent()?))) else {
+            return Ok(false);
+        };
         if self.options.is_writable() || self.mark.get().is_some() || storage.can_rename(table) {
             return Ok(false);
         }
-        Ok(TableListing::read(storage, table)?.is_removed(&slot.info))
+        // The region info is removed before the truncation is forgotten.
+        Ok(TableListing::read(storage, table)?.is_removed(&slot.info)
+            || find_region_info(storage, dir)?.is_none())
     }
 
     /// Returns the error of a region that could not be opened because its directory is gone.

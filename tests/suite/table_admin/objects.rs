@@ -47,6 +47,14 @@ fn objects(storage: &FaultyStorage) -> Vec<PathBuf> {
     found
 }
 
+/// Returns the greatest number of the table's descriptors.
+fn last_number(storage: &FaultyStorage) -> u64 {
+    let names = objects(storage).into_iter().filter_map(|path| {
+        Some(path.strip_prefix(".tabledesc").ok()?.to_str()?.strip_prefix(".tableinfo.")?.to_owned())
+    });
+    names.map(|name| name[..10].parse().unwrap()).max().unwrap()
+}
+
 fn create(storage: &FaultyStorage) -> Result<Table> {
     Table::create_with(ROOT, T, &families(), &["m"], options(storage))
 }
@@ -306,12 +314,6 @@ fn a_truncated_table_is_empty_and_keeps_its_settings() {
 /// has died before it has written the descriptor.
 #[test]
 fn whoever_archives_the_regions_of_a_truncation_writes_its_descriptor() {
-    let last_number = |storage: &FaultyStorage| -> u64 {
-        let names = objects(storage).into_iter().filter_map(|path| {
-            Some(path.strip_prefix(".tabledesc").ok()?.to_str()?.strip_prefix(".tableinfo.")?.to_owned())
-        });
-        names.map(|name| name[..10].parse().unwrap()).max().unwrap()
-    };
     let mut cut_off = 0;
     for n in 0.. {
         let storage = bucket();
@@ -598,9 +600,11 @@ fn each_call_fails() {
     an_alteration_is_done_or_not(1);
 }
 
-/// A storage that does something before a call that makes or removes an object.
+/// A storage that does something before a call that makes or removes an object, or lists some.
 struct Between {
     inner: FaultyStorage,
+    /// Whether it does it before one that lists.
+    before_lists: bool,
     left: Mutex<(u64, Option<Box<dyn FnOnce() + Send>>)>,
 }
 
@@ -611,7 +615,23 @@ impl fmt::Debug for Between {
 }
 
 impl Between {
-    fn count(&self) {
+    fn new(storage: &FaultyStorage, before_lists: bool) -> Arc<Self> {
+        Arc::new(Self { inner: storage.clone(), before_lists, left: Mutex::new((0, None)) })
+    }
+
+    /// Does something before the call after `n` more.
+    fn act(&self, n: u64, act: Box<dyn FnOnce() + Send>) {
+        *self.left.lock().unwrap() = (n, Some(act));
+    }
+
+    fn has_acted(&self) -> bool {
+        self.left.lock().unwrap().1.is_none()
+    }
+
+    fn count(&self, lists: bool) {
+        if lists != self.before_lists {
+            return;
+        }
         let mut left = self.left.lock().unwrap();
         let act = if left.0 == 0 { left.1.take() } else { None };
         left.0 = left.0.saturating_sub(1);
@@ -624,20 +644,25 @@ impl Between {
 
 impl Storage for Between {
     forward!(inner: open create_log hard_link rename remove_dir sync_file sync_dir);
-    forward!(inner: list_dir create_dir_all lock optional);
+    forward!(inner: create_dir_all lock optional);
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.count(true);
+        self.inner.list_dir(path)
+    }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn hregion::io::FileWriter>> {
-        self.count();
+        self.count(false);
         self.inner.create(path)
     }
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn hregion::io::FileWriter>> {
-        self.count();
+        self.count(false);
         self.inner.create_new(path)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.count();
+        self.count(false);
         self.inner.remove(path)
     }
 }
@@ -666,7 +691,8 @@ fn a_reader_never_has_rows_of_both_tables() {
                     *seen.lock().unwrap() = Some(read.map(|row| row.cells().map(text).collect::<Vec<_>>()));
                 })
             };
-            let between = Arc::new(Between { inner: storage.clone(), left: Mutex::new((n, Some(act))) });
+            let between = Between::new(&storage, false);
+            between.act(n, act);
             let changed = options(&storage).storage(Arc::clone(&between) as Arc<dyn Storage>);
             change(&changed).unwrap();
             let Some(first) = seen.lock().unwrap().take() else {
@@ -695,6 +721,47 @@ fn a_reader_never_has_rows_of_both_tables() {
                     errors += 1;
                 }
             }
+        }
+    }
+}
+
+/// As well, if the truncation is completed, and forgotten, while the reader opens a region.
+#[test]
+fn a_reader_never_takes_an_old_region_for_one_of_the_new_table() {
+    let truncate = |storage: &FaultyStorage| Table::truncate(ROOT, T, true, &options(storage));
+    let cut_off = |n: u64, storage: &FaultyStorage| {
+        storage.die_after(n);
+        let truncated = truncate(storage);
+        assert!(storage.has_died(), "{n}: {truncated:?}");
+        storage.heal();
+    };
+    // The descriptor is there, and no region is archived.
+    let at = (0..).find(|n| {
+        let storage = bucket();
+        let (before, first) = (region_names(&storage), last_number(&storage));
+        cut_off(*n, &storage);
+        let has_info = |name: &String| objects(&storage).contains(&Path::new(name).join(".regioninfo"));
+        last_number(&storage) == first + 2 && before.iter().all(has_info)
+    });
+    let at = at.unwrap();
+    for n in 0.. {
+        let storage = bucket();
+        let between = Between::new(&storage, true);
+        let options = options(&storage).storage(Arc::clone(&between) as Arc<dyn Storage>);
+        let reader = Table::open_with(ROOT, T, options).unwrap();
+        let opened = open(&storage, T, true).unwrap();
+        cut_off(at, &storage);
+        between.act(n, Box::new(move || drop(opened.archive_parents().unwrap())));
+        let read = |row: &str| {
+            let row = reader.get(&Get::new(row.to_owned()).max_versions(u32::MAX));
+            row.map(|row| row.cells().map(text).collect::<Vec<_>>())
+        };
+        if let (Ok(first), Ok(rest)) = (read("a"), read("n")) {
+            assert_eq!(first.is_empty(), rest.is_empty(), "listing {n}: {first:?}, {rest:?}");
+        }
+        if !between.has_acted() {
+            assert!(n > 1, "{n}");
+            break;
         }
     }
 }
