@@ -7,13 +7,14 @@
 use super::TableCore;
 use super::admin::{TableChange, follow_directories};
 use super::catalog::{TableCatalog, check_catalog, regions_on_disk, root_of};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::{
     RegionChange, RegionLocks, Replacement, ReplacementKind, TableListing, TableTree, check_lock,
     check_no_copies, check_tracked_by_list, last_number, number_in_place, remove_descriptors,
 };
 use crate::locator::serving;
 use crate::schema::{Family, RegionInfo, TableDescriptor};
+use std::ffi::OsStr;
 use std::path::Path;
 
 /// A table of which all regions are locked, and that no change is under way of.
@@ -150,6 +151,19 @@ impl TableChange<'_> {
         locks.iter().try_for_each(|(name, lock)| check_lock(lock, &self.tree.dir().join(name)))
     }
 
+    /// Fails if the table has a region that is not locked, or no parent of a change: it was created since the
+    /// regions were locked or listed.
+    fn check_regions(&self, change: &RegionChange, locks: &RegionLocks) -> Result<()> {
+        for (dir, region) in self.listing()?.regions_after(&**self.options.file_storage(), &[])? {
+            let is_locked =
+                dir.file_name().and_then(OsStr::to_str).is_some_and(|name| locks.contains_key(name));
+            if !is_locked || !change.parents().contains(&region.encoded_name()) {
+                return Err(Error::locked(&dir));
+            }
+        }
+        Ok(())
+    }
+
     /// Makes a change: announces it, lets `fill` write the new regions, and decides. If a call fails, it has
     /// been made or undone, or the next process that opens the table for writing decides.
     fn make_in_place(
@@ -159,11 +173,13 @@ impl TableChange<'_> {
         fill: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
         let storage = self.options.file_storage();
+        self.check_regions(change, locks)?;
         let make = || {
             change.begin(storage)?;
             // Who locks a region from now on sees the file.
             self.check_locks(locks)?;
             fill()?;
+            self.check_regions(change, locks)?;
             change.publish(&**storage)
         };
         make().or_else(|error| match self.check_locks(locks).and_then(|()| change.settle(&**storage)) {

@@ -765,3 +765,41 @@ fn a_reader_never_takes_an_old_region_for_one_of_the_new_table() {
         }
     }
 }
+
+/// It would not be one of the regions that are removed, or be written to meanwhile.
+#[test]
+fn a_region_that_is_created_meanwhile_is_seen() {
+    let altered = TableChanges::new().delete_family("f");
+    let changes: [(&str, &dyn Fn(&RegionOptions) -> Result<()>); 3] = [
+        ("truncate", &|options| Table::truncate(ROOT, T, true, options)),
+        ("delete", &|options| Table::delete_table(ROOT, T, options)),
+        ("alter", &|options| Table::alter(ROOT, T, &altered, options)),
+    ];
+    for (name, change) in changes {
+        let storage = bucket();
+        let files = store_files(&storage, "");
+        let created = Arc::new(Mutex::new(None));
+        let between = Between::new(&storage, false);
+        let act: Box<dyn FnOnce() + Send> = {
+            let (created, storage) = (Arc::clone(&created), storage.clone());
+            Box::new(move || {
+                // Later than the others, which would replace it.
+                let options = options(&storage).clock(Arc::new(ManualClock::new(9000))).table(T);
+                let options = options.writable(true).create_if_missing(true);
+                let options = families().into_iter().fold(options, RegionOptions::family);
+                let region = options.open(Path::new(ROOT).join("data/ns/t/created")).unwrap();
+                *created.lock().unwrap() = Some(region);
+            })
+        };
+        // Before the file of the change is made.
+        between.act(0, act);
+        let changed = options(&storage).storage(Arc::clone(&between) as Arc<dyn Storage>);
+        assert_eq!(change(&changed).unwrap_err().kind(), ErrorKind::Locked, "{name}");
+        let region = created.lock().unwrap().take().unwrap();
+        region.put(Put::new("a").cell_at("g", "q", 5, "new")).unwrap();
+        region.close().unwrap();
+        let mut left = store_files(&storage, "");
+        left.retain(|path| !path.starts_with("created"));
+        assert_eq!(left, files, "{name}");
+    }
+}
