@@ -9,7 +9,9 @@ use crate::target::Kind;
 use hregion::locator::RegionInconsistency;
 use hregion::{Error, ErrorKind, Region, RegionInfo, RegionOptions, Scan, Table};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Regions to read, in row order.
@@ -25,8 +27,10 @@ const REGION_INFO: &str = ".regioninfo";
 /// The end of the name of a file beside a region's directory: the region was archived.
 const EMPTIED: &str = ".emptied";
 
-/// The start of the name of the file of an unfinished split or merge.
+/// The start of the name of the file of a change of regions.
 const CHANGE: &str = ".change.";
+/// The size limit of the file of a change.
+const CHANGE_BYTES: usize = 16 << 20;
 const TABLE_DESCRIPTOR: &str = ".tabledesc";
 /// The directory of the tables, within the root.
 pub(crate) const DATA: &str = "data";
@@ -281,14 +285,17 @@ pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<bool, 
 }
 
 /// Returns the directories named like regions (HBase: `FSUtils.RegionDirFilter`), but those of which only the
-/// rest is there after the region was archived, in an object store: the next compaction removes it. While
-/// there is the file of a split or merge, a directory without a region info is a region that is being made.
+/// rest is there after the region was archived, in an object store: the next compaction removes it. And but
+/// for those without a region info that are no regions as the file of a change says.
 pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
     let fault = |error| CommandError::io("list", table, &error);
     let paths: Vec<PathBuf> = places::list(table).map_err(fault)?.into_iter().map(|(path, _)| path).collect();
     let is_mark = |name: &&OsStr| name.as_encoded_bytes().ends_with(EMPTIED.as_bytes());
     let is_change = |name: &OsStr| name.as_encoded_bytes().starts_with(CHANGE.as_bytes());
-    let has_changes = paths.iter().filter_map(|path| path.file_name()).any(is_change);
+    let mut hidden = BTreeSet::new();
+    for path in paths.iter().filter(|path| path.file_name().is_some_and(is_change)) {
+        hide_regions(path, &mut hidden)?;
+    }
     let marks: Vec<&OsStr> = paths.iter().filter_map(|path| path.file_name()).filter(is_mark).collect();
     let mut found = Vec::new();
     for path in &paths {
@@ -298,11 +305,38 @@ pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
         }
         let is_marked =
             name.to_str().is_some_and(|name| marks.contains(&OsStr::new(&format!(".{name}{EMPTIED}"))));
-        if !(is_marked || has_changes) || is_region(path)? {
+        let is_hidden = name.to_str().is_some_and(|name| hidden.contains(name));
+        if !(is_marked || is_hidden) || is_region(path)? {
             found.push(path.clone());
         }
     }
     Ok(found)
+}
+
+/// Adds the names of the new regions of a change, by its file, unless that says that the change has been made;
+/// then those of the regions that a deletion or truncation has removed.
+fn hide_regions(change: &Path, hidden: &mut BTreeSet<String>) -> Result<(), CommandError> {
+    let read = || {
+        let file = places::open(change)?;
+        // One with more is damaged.
+        let len = usize::try_from(file.len()).ok().filter(|len| *len <= CHANGE_BYTES).unwrap_or(0);
+        let mut bytes = vec![0; len];
+        file.read_exact_at(&mut bytes, 0).map(|()| bytes)
+    };
+    let bytes = match read() {
+        // It has been finished meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        read => read.map_err(|error| CommandError::io("read", change, &error))?,
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let has_line = |wanted: &str| text.lines().any(|line| line == wanted);
+    let prefix = match has_line("made") {
+        false => "child ",
+        true if has_line("deletion") || has_line("truncation") => "parent ",
+        true => return Ok(()),
+    };
+    hidden.extend(text.lines().filter_map(|line| line.strip_prefix(prefix)).map(str::to_owned));
+    Ok(())
 }
 
 /// Returns the directories of the tables of a root, a namespace or a table, by path.
@@ -541,7 +575,33 @@ mod tests {
     use super::*;
     use hregion::io::faulty::FaultyStorage;
     use hregion::{Family, Storage};
+    use std::fs;
     use std::sync::Arc;
+
+    #[test]
+    fn only_the_file_of_a_change_hides_directories_without_a_region_info() {
+        let name = |n: u32| format!("{n:032x}");
+        let changes = [
+            (format!("parent {}\nchild {}\n", name(1), name(2)), vec![1, 3]),
+            (format!("parent {}\nchild {}\nundone\n", name(1), name(2)), vec![1, 3]),
+            (format!("parent {}\nchild {}\nmade\n", name(1), name(2)), vec![1, 2, 3]),
+            (format!("deletion\nname {}\nparent {}\n", name(9), name(1)), vec![1, 2, 3]),
+            (format!("deletion\nname {}\nparent {}\nmade\n", name(9), name(1)), vec![2, 3]),
+            (format!("truncation\nparent {}\nchild {}\nmade\n", name(1), name(2)), vec![2, 3]),
+            (format!("alteration\nname {}\nparent {}\nmade\n", name(9), name(1)), vec![1, 2, 3]),
+        ];
+        for (text, seen) in changes {
+            let dir = tempfile::tempdir().unwrap();
+            (1..=3).for_each(|n| fs::create_dir(dir.path().join(name(n))).unwrap());
+            fs::write(dir.path().join(format!("{CHANGE}{}", name(9))), &text).unwrap();
+            let seen: Vec<PathBuf> = seen.into_iter().map(|n| dir.path().join(name(n))).collect();
+            assert_eq!(region_dirs(dir.path()).unwrap(), seen, "{text}");
+            // One with a region info is named in any case.
+            fs::write(dir.path().join(name(1)).join(REGION_INFO), b"info").unwrap();
+            fs::write(dir.path().join(name(2)).join(REGION_INFO), b"info").unwrap();
+            assert_eq!(region_dirs(dir.path()).unwrap().len(), 3, "{text}");
+        }
+    }
 
     #[test]
     fn a_region_that_was_split_before_it_is_opened_is_not_taken_for_its_first_half() {

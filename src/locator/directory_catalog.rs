@@ -5,7 +5,9 @@ use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, Ta
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, is_absent};
-use crate::layout::{LISTINGS, RegionChange, keeps_changing, regions_among, table_of_descriptor};
+use crate::layout::{
+    LISTINGS, RegionChange, TableListing, keeps_changing, regions_among, table_of_descriptor,
+};
 use crate::schema::{RegionInfo, TableName, serving};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -155,7 +157,11 @@ impl Catalog for DirectoryCatalog {
     }
 
     fn table_state(&self, _: &RegionLocations, table: &TableName, _: Deadline) -> Result<Option<TableState>> {
-        Ok(self.table_dir(table)?.map(|_| TableState::Enabled))
+        let Some(dir) = self.table_dir(table)? else { return Ok(None) };
+        let listing = TableListing::read(&*self.storage, &dir)?;
+        // Without renames, files stay of a table that was deleted, or not created completely.
+        let is_none = listing.has_creation() && listing.regions_after(&*self.storage, &[])?.is_empty();
+        Ok((!is_none).then_some(TableState::Enabled))
     }
 }
 
@@ -163,7 +169,38 @@ impl Catalog for DirectoryCatalog {
 mod tests {
     use super::*;
     use crate::io::faulty::FaultyStorage;
+    use crate::layout::{REGION_INFO, Replacement, ReplacementKind};
     use crate::schema::{Family, TableDescriptor};
+
+    #[test]
+    fn a_table_that_was_deleted_has_no_state() {
+        let (faulty, table) = (FaultyStorage::new(), TableName::parse("t").unwrap());
+        faulty.has_objects();
+        let storage: Arc<dyn Storage> = Arc::new(faulty);
+        let catalog = DirectoryCatalog::of_root(Arc::clone(&storage), "h");
+        let region = |id| RegionInfo::new(table.clone(), "", "", id).unwrap();
+        let locations = RegionLocations::new(region(1), []);
+        let state = || catalog.table_state(&locations, &table, Deadline::NEVER).unwrap();
+        assert_eq!(state(), None);
+        let dir = Path::new("h/data/default/t");
+        let create = |region: &RegionInfo| {
+            let region_dir = dir.join(region.encoded_name());
+            storage.create_dir_all(&region_dir).unwrap();
+            let mut file = storage.create(&region_dir.join(REGION_INFO)).unwrap();
+            file.write_all(&region.to_file()).unwrap();
+            file.sync().unwrap();
+        };
+        create(&region(1));
+        assert_eq!(state(), Some(TableState::Enabled));
+        let deletion = Replacement::new(ReplacementKind::Deletion, 1, 1, Vec::new());
+        let change = RegionChange::new(dir, [region(1).encoded_name()], []).of_table(deletion);
+        change.begin(&storage).unwrap();
+        assert_eq!(state(), Some(TableState::Enabled));
+        change.publish(&*storage).unwrap();
+        assert_eq!(state(), None);
+        create(&region(2));
+        assert_eq!(state(), Some(TableState::Enabled));
+    }
 
     #[test]
     fn what_hbase_has_beside_the_tables_is_no_table() {
