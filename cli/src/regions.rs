@@ -313,8 +313,8 @@ pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
     Ok(found)
 }
 
-/// Adds the names of the new regions of a change, by its file, unless that says that the change has been made;
-/// then those of the regions that a deletion or truncation has removed.
+/// Adds the names of the new regions of a change, by its file, unless that says that the change has been
+/// made; then those of the regions that a deletion or truncation has removed.
 fn hide_regions(change: &Path, hidden: &mut BTreeSet<String>) -> Result<(), CommandError> {
     let read = || {
         let file = places::open(change)?;

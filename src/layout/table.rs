@@ -39,8 +39,7 @@ pub(crate) fn create_table(
         return Err(already_exists(&path));
     }
     let families: Vec<Family> = descriptor.families().cloned().collect();
-    // A table of this name that was deleted may still be read, if it had files. Without renames, none is
-    // deleted.
+    // A table of this name that was deleted may still be read, if it had files.
     let is_again = list_if_exists(&**storage, &Root::new(root).archive(descriptor.table()))?.is_some();
     create_aside(storage, &path, |dir| {
         create_descriptor(storage, dir, descriptor)?;

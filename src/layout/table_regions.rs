@@ -31,8 +31,8 @@ pub(crate) struct TableListing {
 }
 
 impl TableListing {
-    /// Lists the directory of a table, and reads its unfinished splits and merges. A directory that does not
-    /// exist has no entries.
+    /// Lists the directory of a table, and reads the files of its changes. A directory that does not exist
+    /// has no entries.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl TableListing {
         Err(keeps_changing(table))
     }
 
-    /// Returns the unfinished splits and merges.
+    /// Returns the unfinished changes: splits, merges, creations, and changes of the whole table.
     pub(crate) fn changes(&self) -> &[RegionChange] {
         &self.changes.unfinished
     }
@@ -58,7 +58,7 @@ impl TableListing {
         self.changes.unfinished
     }
 
-    /// Returns the splits and merges that were undone, and have files.
+    /// Returns the changes that were undone, and have files.
     pub(crate) fn undone(&self) -> &[RegionChange] {
         &self.changes.undone
     }

@@ -751,7 +751,9 @@ fn a_reader_never_takes_an_old_region_for_one_of_the_new_table() {
         let reader = Table::open_with(ROOT, T, options).unwrap();
         let opened = open(&storage, T, true).unwrap();
         cut_off(at, &storage);
-        between.act(n, Box::new(move || drop(opened.archive_parents().unwrap())));
+        // As another process does.
+        let archive = move || opened.archive_parents().map(drop);
+        between.act(n, Box::new(|| std::thread::spawn(archive).join().unwrap().unwrap()));
         let read = |row: &str| {
             let row = reader.get(&Get::new(row.to_owned()).max_versions(u32::MAX));
             row.map(|row| row.cells().map(text).collect::<Vec<_>>())
