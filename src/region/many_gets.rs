@@ -350,14 +350,15 @@ struct Helpers {
 struct Taken<'h>(usize, &'h Helpers);
 
 impl Taken<'static> {
-    /// Takes up to `most` threads, if `left` gets are read best by more than one, after `done` took that long.
+    /// Takes up to `most` threads, if `left` gets are read best by more than one, after `done` took that
+    /// long.
     fn after(elapsed: Duration, done: usize, left: usize, most: usize) -> Option<Self> {
         let each = elapsed / u32::try_from(done).unwrap_or(u32::MAX);
         if elapsed < ALONE { None } else { Self::for_gets(each, left, most) }
     }
 
-    /// As [`after`](Self::after), before the first get, after one of an earlier call took that long. Rows that
-    /// had to be waited for may be in memory now.
+    /// As [`after`](Self::after), before the first get, after one of an earlier call took that long. Rows
+    /// that had to be waited for may be in memory now.
     fn before(each: Duration, gets: usize, most: usize) -> Option<Self> {
         if each >= WAITING { None } else { Self::for_gets(each, gets, most) }
     }

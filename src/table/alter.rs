@@ -226,8 +226,8 @@ impl Table {
     /// change, or values would be in MOB files ([`Unsupported`](crate::ErrorKind::Unsupported)). If a
     /// family is to be deleted and there are logs of servers, or one is to be added and logs or recovered
     /// edits have cells of one of its name: [`recover`](Self::recover) the root first. If a family is to be
-    /// deleted or added, in a storage without renames, and a [bulk load](Self::bulk_load) into it was cut off, and has
-    /// not been repeated.
+    /// deleted or added, in a storage without renames, and a [bulk load](Self::bulk_load) into it was cut
+    /// off, and has not been repeated.
     pub fn alter(
         root: impl AsRef<Path>,
         name: &str,

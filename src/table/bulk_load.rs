@@ -90,12 +90,12 @@ impl Table {
     /// Files that had been moved into a family with the store file tracker FILE are moved back for that, so
     /// the directory should not have other files by then.
     ///
-    /// In a storage without renames, such as an object store, files are copied into the regions, from wherever
-    /// the storage can read them, and verified meanwhile; of one whose rows are in several regions, each gets
-    /// its rows. They are removed when all regions have theirs. A call that is repeated loads no file twice
-    /// into a region, unless the file has changed. Until then, a region that has such a file is not split or
-    /// merged, the table not [truncated](Self::truncate), and no family with such a file deleted. Files that
-    /// cannot be removed, as those of a web server, are loaded by
+    /// In a storage without renames, such as an object store, files are copied into the regions, from
+    /// wherever the storage can read them, and verified meanwhile; of one whose rows are in several regions,
+    /// each gets its rows. They are removed when all regions have theirs. A call that is repeated loads no
+    /// file twice into a region, unless the file has changed. Until then, a region that has such a file is
+    /// not split or merged, the table not [truncated](Self::truncate), and no family with such a file
+    /// deleted. Files that cannot be removed, as those of a web server, are loaded by
     /// [`bulk_load_copies`](Self::bulk_load_copies).
     ///
     /// # Errors

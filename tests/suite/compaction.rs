@@ -312,8 +312,8 @@ fn a_fifo_store_keeps_halves_of_small_files() {
     }
 }
 
-/// With NEW_VERSION_BEHAVIOR, values hidden by a marker that a view does not see are no versions that push out
-/// what was written after it (read-path.md §23.33).
+/// With NEW_VERSION_BEHAVIOR, values hidden by a marker that a view does not see are no versions that push
+/// out what was written after it (read-path.md §23.33).
 #[test]
 fn what_was_written_after_a_view_is_kept_by_a_compaction() {
     let bed = Bed::new(&Family::new("f").max_versions(2).new_version_behavior(true));
