@@ -77,7 +77,7 @@ impl Region {
 
     /// Creates a file for a bulk load, with the settings of a family: encoding, codec, Bloom filter, block
     /// size, encryption (HBase: `HFileOutputFormat2`). Its cells may have tags and sequence ids. It is
-    /// finished as [`StoreFileOrigin::BulkLoad`](crate::StoreFileOrigin::BulkLoad), and then
+    /// finished as [`StoreFileOrigin::BulkLoad`], and then
     /// [loaded](Self::bulk_load) by this or another region of the table.
     ///
     /// # Errors

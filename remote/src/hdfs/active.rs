@@ -84,7 +84,7 @@ fn with_entities(path: &Path, mut text: String) -> io::Result<String> {
         io::Error::other(format!("cannot read {}: {error}", path.display()))
     };
     let real = path.canonicalize().map_err(|error| fault(path, &error))?;
-    let dir = real.parent().unwrap_or(Path::new(""));
+    let dir = real.parent().unwrap_or_else(|| Path::new(""));
     let mut entities = Vec::new();
     for (name, literals) in text.split(ENTITY).skip(1).filter_map(declaration) {
         let Some(last) = literals.last() else { continue };
