@@ -255,7 +255,7 @@ fn a_failing_load_is_repeated_by_its_process() {
         }
         storage.heal();
         let is_poisoned = |row: &&str| table.region(*row).unwrap().health().poisoned.is_some();
-        if ["a", "m", "x"].iter().any(|row| is_poisoned(row)) {
+        if ["a", "m", "x"].iter().any(is_poisoned) {
             poisoned += 1;
             drop(table);
             check_repeated(&storage, loaded.is_ok(), || (), &shown);
