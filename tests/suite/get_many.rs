@@ -177,7 +177,7 @@ fn a_part_is_read_once_for_all_its_rows() {
 #[test]
 fn a_failed_read_is_an_error_or_read_again() {
     let storage = FaultyStorage::new();
-    let cache = BlockCache::with_capacity(200 << 10);
+    let cache = BlockCache::with_capacity(50 << 10);
     let region = Region::options()
         .storage(Arc::new(storage.clone()))
         .cache(&cache)
@@ -506,19 +506,16 @@ fn a_failed_read_of_another_thread_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let mut rng = Rng::new(seed);
     let (table, reads) = random_table(dir.path(), &mut rng);
-    let (mut failed, mut right) = (0, 0);
+    let mut failed = 0;
     for round in 0..30 {
         let gets = gets(&mut rng, get);
         let view = table.view();
         reads.micros.store(0, Ordering::Relaxed);
         let expected: Vec<Row> = gets.iter().map(|get| view.get(get).unwrap()).collect();
         reads.micros.store(120, Ordering::Relaxed);
-        reads.left.store(FAILING + rng.below(gets.len()) as u64, Ordering::Relaxed);
+        reads.left.store(FAILING + rng.next() % 10, Ordering::Relaxed);
         match view.get_many(&gets) {
-            Ok(rows) => {
-                right += 1;
-                assert!(rows == expected, "HREGION_SEED={seed} {round} {gets:?}");
-            }
+            Ok(rows) => assert!(rows == expected, "HREGION_SEED={seed} {round} {gets:?}"),
             Err(error) => {
                 failed += 1;
                 assert!(error.to_string().contains("an injected fault"), "{error}");
@@ -527,5 +524,5 @@ fn a_failed_read_of_another_thread_is_an_error() {
         reads.left.store(u64::MAX, Ordering::Relaxed);
         assert!(view.get_many(&gets).unwrap() == expected, "HREGION_SEED={seed} {round} {gets:?}");
     }
-    assert!(failed > 0 && right > 0, "{failed} {right}");
+    assert!(failed > 0, "HREGION_SEED={seed}");
 }
