@@ -230,6 +230,14 @@ fn a_late_region_does_not_bring_a_deleted_table_back() {
         let options = options(storage).compaction_enabled(false).writable(true);
         Table::open_with(ROOT, T, options)?.split("c")
     };
+    // A region with references is not split.
+    let bucket = || {
+        let storage = bucket();
+        let table = Table::open_with(ROOT, T, options(&storage).writable(true)).unwrap();
+        table.compact(Compaction::Major).unwrap();
+        table.close().unwrap();
+        storage
+    };
     let changes: [&dyn Fn(&FaultyStorage) -> Result<()>; 2] =
         [&truncate, &|storage| split(storage).map(drop)];
     for change in changes {
