@@ -176,14 +176,9 @@ pub(super) fn create_descriptor(
     owner: &Path,
     descriptor: &TableDescriptor,
 ) -> Result<()> {
-    create_whole_descriptor(storage, owner, &of_new(&**storage, owner, descriptor))
-}
-
-/// Returns what [`create_descriptor`] writes.
-fn of_new(storage: &dyn Storage, owner: &Path, descriptor: &TableDescriptor) -> TableDescriptor {
     match storage.can_rename(owner) {
-        true => with_tracker(descriptor),
-        false => descriptor.clone(),
+        true => create_whole_descriptor(storage, owner, &with_tracker(descriptor)),
+        false => create_whole_descriptor(storage, owner, descriptor),
     }
 }
 
@@ -353,10 +348,10 @@ impl StoredDescriptor {
         read_file(storage, &self.path, DESCRIPTOR_BYTES)
     }
 
-    /// Whether it is as the one with which a table with a descriptor [is created](create_descriptor). Its
-    /// number says nothing: in a storage without renames, it is greater than those of a deleted table.
-    pub(crate) fn is_as_created(&self, storage: &dyn Storage, descriptor: &TableDescriptor) -> Result<bool> {
-        Ok(self.read(storage)? == of_new(storage, &self.owner, descriptor).to_file())
+    /// Whether it is the one with which a table with a descriptor [was created](create_descriptor), and has
+    /// not been altered.
+    pub(crate) fn is_first(&self, storage: &dyn Storage, descriptor: &TableDescriptor) -> Result<bool> {
+        Ok(self.number == 1 && self.read(storage)? == with_tracker(descriptor).to_file())
     }
 
     /// Returns what distinguishes the table from others of its name; `None` if this is not the descriptor of

@@ -229,7 +229,7 @@ impl Table {
             Err(error) if error.kind() != ErrorKind::Io => return Ok(false),
             stored => stored?,
         };
-        if !stored.is_as_created(&**options.file_storage(), descriptor)? {
+        if !stored.is_first(&**options.file_storage(), descriptor)? {
             return Ok(false);
         }
         let mut found = regions_on_disk(root, &change.table, options)?;

@@ -166,61 +166,6 @@ fn a_deletion_that_has_left_descriptors_is_completed() {
     }
 }
 
-/// The process dies before the catalog has the table. Lists track the files of all families, as the families
-/// say or the table; or a table of this name was deleted before.
-#[test]
-fn a_creation_that_was_cut_off_is_repeated() {
-    let by_table = |storage: &FaultyStorage| {
-        let changes = TableChanges::new().set(TRACKER, "FILE").family(Family::new("f"));
-        Table::create_configured(ROOT, T, &changes, &["m"], options(storage))
-    };
-    let creates: [(&dyn Fn(&FaultyStorage) -> Result<Table>, bool); 4] =
-        [(&create, false), (&create, true), (&by_table, false), (&by_table, true)];
-    for (i, (create, is_again)) in creates.into_iter().enumerate() {
-        let mut repeated = 0;
-        for n in 0.. {
-            let died = FaultyStorage::new();
-            died.has_objects();
-            catalog::add_catalog_of(&died, |family| family.configuration(TRACKER, "FILE"));
-            if is_again {
-                create(&died).unwrap().close().unwrap();
-                delete(&died).unwrap();
-            }
-            died.die_after(n);
-            let is_over = create(&died).is_ok();
-            let died = died.after(Crash::OfTheProcess);
-            if is_over {
-                break;
-            }
-            let shown = format!("creation {i}, call {n} was the last");
-            let has_descriptor = died
-                .names()
-                .iter()
-                .any(|path| path.to_str().unwrap().contains("/ns/t/.tabledesc/.tableinfo"));
-            let is_known = catalog::has_rows(&died);
-            if has_descriptor && !is_known {
-                repeated += 1;
-            }
-            let storage = died.after(Crash::OfTheProcess);
-            match create(&storage) {
-                Ok(table) => table.close().unwrap(),
-                Err(error) => assert!(is_known && error.is_already_exists(), "{shown}: {error}"),
-            }
-            assert_eq!(catalog::check(&storage, T, &shown), 2, "{shown}");
-            assert_eq!(values(&storage, T), Some(Vec::new()), "{shown}");
-            let error = create(&storage).map(drop).unwrap_err();
-            assert!(error.is_already_exists(), "{shown}: {error}");
-            // Not the same table.
-            if has_descriptor && !is_known && !is_again {
-                let other = Table::create_with(ROOT, T, &[listed("other")], &["m"], options(&died));
-                let error = other.map(drop).unwrap_err();
-                assert!(error.is_already_exists() && catalog::has_rows(&died), "{shown}: {error}");
-            }
-        }
-        assert!(repeated > 1, "creation {i}: {repeated}");
-    }
-}
-
 /// A truncation, or a split, was cut off, and its requests to make the new regions are carried out once the
 /// table is deleted.
 #[test]
