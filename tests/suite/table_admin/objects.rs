@@ -183,8 +183,8 @@ fn a_late_region_does_not_bring_a_deleted_table_back() {
         table.close().unwrap();
         storage
     };
-    let changes: [&dyn Fn(&FaultyStorage) -> Result<()>; 2] =
-        [&truncate, &|storage| split(storage).map(drop)];
+    type Change<'c> = &'c dyn Fn(&FaultyStorage) -> Result<()>;
+    let changes: [Change<'_>; 2] = [&truncate, &|storage| split(storage).map(drop)];
     for change in changes {
         let done = bucket();
         let before = region_names(&done);
@@ -513,10 +513,9 @@ fn an_alteration_is_done_or_not(every: usize) {
             check(again);
         }
         // The family is added again, whether the call was repeated or not.
-        if !has_h(&storage) || n % 2 == 0 {
-            if let Err(error) = alter(&storage) {
-                assert_eq!(error.kind(), ErrorKind::NoSuchFamily, "{shown}");
-            }
+        let repeats = !has_h(&storage) || n % 2 == 0;
+        if repeats && let Err(error) = alter(&storage) {
+            assert_eq!(error.kind(), ErrorKind::NoSuchFamily, "{shown}");
         }
         let expected = left.len() + if is_written { 2 } else { 0 };
         assert_eq!(values(&storage, T).unwrap().len(), expected, "{shown}");
@@ -731,7 +730,8 @@ const CREATED: &str = "deebf0fa8248108c32de93527e018a53";
 #[test]
 fn a_region_that_is_created_meanwhile_is_seen() {
     let altered = TableChanges::new().delete_family("f");
-    let changes: [(&str, &dyn Fn(&RegionOptions) -> Result<()>); 3] = [
+    type Change<'c> = &'c dyn Fn(&RegionOptions) -> Result<()>;
+    let changes: [(&str, Change<'_>); 3] = [
         ("truncate", &|options| Table::truncate(ROOT, T, true, options)),
         ("delete", &|options| Table::delete_table(ROOT, T, options)),
         ("alter", &|options| Table::alter(ROOT, T, &altered, options)),
