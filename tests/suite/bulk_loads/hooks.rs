@@ -21,7 +21,7 @@ struct Loading {
 }
 
 impl Loading {
-    fn at(&self, hook: &str, context: &mut ObserverContext<'_>) -> Result<()> {
+    fn at(&self, hook: &str, context: &ObserverContext<'_>) -> Result<()> {
         if hook == self.hook
             && let Some(region) = context.region()
             && !self.is_called.swap(true, Ordering::Relaxed)

@@ -555,12 +555,14 @@ fn each_call_fails() {
     an_alteration_is_done_or_not(1);
 }
 
+type Act = Box<dyn FnOnce() + Send>;
+
 /// A storage that does something before a call that makes or removes an object, or lists some.
 struct Between {
     inner: FaultyStorage,
     /// Whether it does it before one that lists.
     before_lists: bool,
-    left: Mutex<(u64, Option<Box<dyn FnOnce() + Send>>)>,
+    left: Mutex<(u64, Option<Act>)>,
 }
 
 impl fmt::Debug for Between {
@@ -575,7 +577,7 @@ impl Between {
     }
 
     /// Does something before the call after `n` more.
-    fn act(&self, n: u64, act: Box<dyn FnOnce() + Send>) {
+    fn act(&self, n: u64, act: Act) {
         *self.left.lock().unwrap() = (n, Some(act));
     }
 
@@ -639,7 +641,7 @@ fn a_reader_never_has_rows_of_both_tables() {
             let storage = bucket();
             let reader = Arc::new(open(&storage, T, false).unwrap());
             let seen = Arc::new(Mutex::new(None));
-            let act: Box<dyn FnOnce() + Send> = {
+            let act: Act = {
                 let (reader, seen) = (Arc::clone(&reader), Arc::clone(&seen));
                 Box::new(move || {
                     let read = reader.get(&Get::new("a").max_versions(u32::MAX));
@@ -710,7 +712,7 @@ fn a_reader_never_takes_an_old_region_for_one_of_the_new_table() {
         let archive = move || opened.archive_parents().map(drop);
         between.act(n, Box::new(|| std::thread::spawn(archive).join().unwrap().unwrap()));
         let read = |row: &str| {
-            let row = reader.get(&Get::new(row.to_owned()).max_versions(u32::MAX));
+            let row = reader.get(&Get::new(row).max_versions(u32::MAX));
             row.map(|row| row.cells().map(text).collect::<Vec<_>>())
         };
         if let (Ok(first), Ok(rest)) = (read("a"), read("n")) {
@@ -741,7 +743,7 @@ fn a_region_that_is_created_meanwhile_is_seen() {
         let files = store_files(&storage, "");
         let created = Arc::new(Mutex::new(None));
         let between = Between::new(&storage, false);
-        let act: Box<dyn FnOnce() + Send> = {
+        let act: Act = {
             let (created, storage) = (Arc::clone(&created), storage.clone());
             Box::new(move || {
                 // Later than the others, which would replace it.
