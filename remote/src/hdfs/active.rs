@@ -194,12 +194,10 @@ mod tests {
         write("one.xml", &property(&provider("first")));
         write("below/two.xml", &property(&provider("&name;")));
         write("included.xml", &property(&provider("none")));
-        let file = format!(
-            "<?xml version=\"1.0\"?>\n<!DOCTYPE configuration [\n<!ENTITY one SYSTEM \"one.xml\">\n\
+        let file = "<?xml version=\"1.0\"?>\n<!DOCTYPE configuration [\n<!ENTITY one SYSTEM \"one.xml\">\n\
              <!ENTITY two PUBLIC 'p' './below/two.xml' >\n<!ENTITY name 'sec>ond'>\n\
              <!ENTITY gone SYSTEM 'gone.xml'>\n<!ENTITY up SYSTEM '../up.xml'>\n]>\n\
-             <configuration>&one;&two;<xi:include href=\"included.xml\"/></configuration>"
-        );
+             <configuration>&one;&two;<xi:include href=\"included.xml\"/></configuration>";
         write("hdfs-site.xml", &file.replace("sec>ond", "second"));
         let settings = settings_of("hdfs:///a", &RemoteOptions::default(), Some(dir.path()));
         for service in ["first", "second"] {
