@@ -483,7 +483,9 @@ fn a_truncation_is_done_or_not(every: usize) {
             assert_eq!(region_names(&storage).len(), if preserve { 2 } else { 1 }, "{shown}");
             use_table(&storage, shown);
             check_root(&storage, shown);
-            assert!(!objects(&storage).iter().any(|path| path.to_str().unwrap().starts_with(".change.")));
+            let left = objects(&storage);
+            let is_change = |path: &PathBuf| path.to_str().unwrap().starts_with(".change.");
+            assert!(!left.iter().any(is_change), "{shown}: {left:?}");
         });
     }
 }
