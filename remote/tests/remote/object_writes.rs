@@ -468,7 +468,7 @@ fn what_an_object_store_cannot_do_is_refused_by_name() {
     assert!(error.to_string().contains("there are no conditional puts"), "{error}");
 
     let region = open_in(client(&server), dir()).unwrap();
-    let error = region.bulk_load(&[("f", "s3://bucket/file")]).unwrap_err();
+    let error = region.bulk_load(&[("f", "s3://bucket/input/f/file")]).unwrap_err();
     assert!(error.is_not_found(), "{error}");
     region.close().unwrap();
 
