@@ -118,7 +118,7 @@ fn with_entities(path: &Path, mut text: String) -> io::Result<String> {
 /// A quoted text of a declaration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Literal<'t> {
-    /// What the entity stands for.
+    /// The replacement text.
     Value(&'t str),
     /// The place of a file, or its public name.
     Place(&'t str),
