@@ -22,8 +22,8 @@ pub struct Limits {
     /// and checks a whole block. Default: 8 MiB.
     pub outline_bytes: usize,
     /// The maximum size in bytes of the blocks that a long scan of a file reads ahead, stored and decoded, if
-    /// they are compressed or encrypted: another thread decodes some of them. 0: no thread is used. Default:
-    /// 4 MiB.
+    /// the file is local, or they are compressed or encrypted: another thread reads and decodes some of them,
+    /// or only decodes them if the file is not local. 0: no thread is used. Default: 4 MiB.
     pub read_ahead_bytes: usize,
     /// The maximum size in bytes of the blocks that the writer of a file with compression has filled but not
     /// written, plain and compressed: another thread compresses some of them. The file does not depend on it.

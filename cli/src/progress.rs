@@ -86,6 +86,10 @@ impl FileReader for Watched {
         self.file.is_remote()
     }
 
+    fn may_read_ahead(&self) -> bool {
+        self.file.may_read_ahead()
+    }
+
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         // the index and the tail are read as well, and some bytes twice: the position must not exceed the end
         let end = self.bar.length().unwrap_or(u64::MAX);

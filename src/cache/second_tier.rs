@@ -126,6 +126,10 @@ impl FileReader for BlockReader<'_> {
         self.file.is_remote()
     }
 
+    fn may_read_ahead(&self) -> bool {
+        self.file.may_read_ahead()
+    }
+
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let from = offset.checked_sub(self.key.offset);
         let read = |(tier, from): (&Tier, u64)| tier.read_part(&self.key, from, buf);

@@ -1,10 +1,13 @@
 //! Blocks that a long scan reads before it needs them, so that a helper thread can decode them.
 //!
-//! The scan's own thread reads all blocks, in the order of the file, and each once, unless it turns out to
-//! be damaged or too large: a storage sees the same calls as without the helper, only some of them earlier.
+//! Blocks of local files ([`FileReader::may_read_ahead`]) are read by the helper, too: reading takes as long
+//! as verifying. Of other files, the scan's own thread reads all blocks, in the order of the file, and each
+//! once, unless it turns out to be damaged or too large: a storage sees the same calls as without the helper,
+//! only some of them earlier.
+//!
 //! The helper verifies, decrypts, decompresses and decodes; where it has not begun, the scan does so itself.
 //! So a scan never waits for the work of other scans, and two threads share the work of one. Blocks that
-//! cannot be decoded are decoded once more by the scan, which gives the error.
+//! cannot be read or decoded are read or decoded once more by the scan, which gives the error.
 
 use super::block_decoder::{BlockDecoder, DecodeBuffers};
 use super::index::IndexPath;
@@ -15,6 +18,7 @@ use crate::block::index::IndexBlock;
 use crate::block::{BlockHandle, BlockHeader};
 use crate::cell::CellOrder;
 use crate::error::Error;
+use crate::io::FileReader;
 use crate::sync::cores;
 use std::collections::VecDeque;
 use std::fmt;
@@ -73,14 +77,18 @@ struct Decoding {
     decoder: Arc<BlockDecoder>,
     handle: BlockHandle,
     index: Option<CellOrder>,
+    /// The file, if the block is yet to be read.
+    reader: Option<Arc<dyn FileReader>>,
+    /// The block as stored, or memory for it.
     stored: Vec<u8>,
-    /// The memory for the cells.
+    /// The memory for the cells; of a plain block, for all of it.
     plain: Vec<u8>,
     /// The maximum size of the cells of an encoded block.
     limit: usize,
 }
 
-/// A decoded block, and its stored bytes. No block if they are damaged, or take more memory than expected.
+/// A decoded block, and its stored bytes, unless these were in the block's memory. No block if they cannot be
+/// read, are damaged, or take more memory than expected.
 struct Decoded {
     block: Option<DataBlock>,
     stored: Vec<u8>,
@@ -90,7 +98,26 @@ impl Task for Decoding {
     type Output = Decoded;
 
     fn run(self, scratch: &mut Vec<u8>) -> Decoded {
-        let Self { decoder, handle, index, stored, plain, limit } = self;
+        let Self { decoder, handle, index, reader, mut stored, mut plain, limit } = self;
+        if let Some(reader) = reader {
+            let is_in_place = decoder.keeps_buffer();
+            let memory = if is_in_place { &mut plain } else { &mut stored };
+            memory.resize(handle.on_disk_size as usize, 0);
+            // after a failure the scan reads it again, which gives the error
+            if reader.read_exact_at(memory, handle.offset).is_err() {
+                return Decoded { block: None, stored: Vec::new() };
+            }
+            if is_in_place {
+                let block = decoder.finish_in_place(handle, plain, index).ok();
+                return Decoded { block, stored: Vec::new() };
+            }
+            // not verified yet: the decoder is only kept from taking more memory
+            let plain_len = BlockHeader::parse(&stored, decoder.context.has_checksums)
+                .map(|header| header.uncompressed_size_without_header() as usize);
+            if plain_len.is_ok_and(|len| len > limit) {
+                return Decoded { block: None, stored };
+            }
+        }
         let memory = DecodeBuffers { out: plain, encoded: scratch, limit };
         let block = decoder.decode(handle, &stored, memory, index, None).map(|(block, _)| block).ok();
         Decoded { block, stored }
@@ -168,6 +195,9 @@ impl ReadAhead {
         cells: usize,
     ) -> bool {
         let decoder = &file.source.decoder;
+        if file.source.reader.may_read_ahead() {
+            return self.push_unread(file, handle, index, cells);
+        }
         let left = decoder.context.limits.read_ahead_bytes.saturating_sub(self.held);
         let memory_for =
             |cells| (handle.on_disk_size as usize).saturating_add(decoder.memory_for(cells, index));
@@ -195,13 +225,44 @@ impl ReadAhead {
             return false;
         }
         let plain = self.plain.pop().unwrap_or_default();
-        let job = self.jobs.pop().unwrap_or_else(|| Arc::new(Job::new()));
-        job.set(Decoding { decoder: Arc::clone(decoder), handle, index, stored, plain, limit });
-        HELPER.push(&job);
-        let memory = memory_for(limit);
-        self.held += memory;
-        self.blocks.push_back(Pending { offset: handle.offset, entry: self.next, memory, job });
+        let (decoder, memory) = (Arc::clone(decoder), memory_for(limit));
+        self.push(Decoding { decoder, handle, index, reader: None, stored, plain, limit }, memory);
         true
+    }
+
+    /// Adds a block to the jobs, which read it. Returns false if it is not to be read now.
+    fn push_unread(
+        &mut self,
+        file: &ReaderCore,
+        handle: BlockHandle,
+        index: Option<CellOrder>,
+        cells: usize,
+    ) -> bool {
+        let decoder = &file.source.decoder;
+        let (limits, len) = (&decoder.context.limits, handle.on_disk_size as usize);
+        let is_in_place = decoder.keeps_buffer();
+        let limit = if is_in_place { len } else { cells.saturating_add(cells / 4).min(limits.block_bytes) };
+        let for_cells = decoder.memory_for(limit, index);
+        let memory = if is_in_place { for_cells } else { for_cells.saturating_add(len) };
+        if len > limits.block_bytes || memory > limits.read_ahead_bytes.saturating_sub(self.held) {
+            return false;
+        }
+        let mut plain = self.plain.pop().unwrap_or_default();
+        plain.clear();
+        plain.reserve(for_cells);
+        let stored = if is_in_place { Vec::new() } else { self.stored.pop().unwrap_or_default() };
+        let (decoder, reader) = (Arc::clone(decoder), Some(Arc::clone(&file.source.reader)));
+        self.push(Decoding { decoder, handle, index, reader, stored, plain, limit }, memory);
+        true
+    }
+
+    fn push(&mut self, task: Decoding, memory: usize) {
+        let offset = task.handle.offset;
+        let job = self.jobs.pop().unwrap_or_else(|| Arc::new(Job::new()));
+        job.set(task);
+        HELPER.push(&job);
+        self.held += memory;
+        self.blocks.push_back(Pending { offset, entry: self.next, memory, job });
     }
 
     /// Returns the block at an offset, if it was read, and forgets those before it. If it is not decoded,
@@ -242,19 +303,32 @@ impl ReadAhead {
         match claim {
             // the helper panicked, and so will this thread when it has read the block again
             Claim::Empty | Claim::Running => None,
+            Claim::Waiting(Decoding { reader: Some(_), stored: unused, plain, .. }) => {
+                self.keep_stored(unused);
+                self.keep(mem::replace(spare, plain));
+                None
+            }
             Claim::Waiting(Decoding { stored: bytes, plain, .. }) => {
                 self.stored.push(mem::replace(stored, bytes));
                 self.keep(mem::replace(spare, plain));
                 Some(AheadBlock::Stored)
             }
             Claim::Done(Decoded { block: Some(block), stored: bytes }) => {
-                self.stored.push(bytes);
+                self.keep_stored(bytes);
                 Some(AheadBlock::Decoded(block))
             }
+            Claim::Done(Decoded { block: None, stored: bytes }) if bytes.is_empty() => None,
             Claim::Done(Decoded { block: None, stored: bytes }) => {
                 self.stored.push(mem::replace(stored, bytes));
                 Some(AheadBlock::Stored)
             }
+        }
+    }
+
+    /// Keeps the memory of stored bytes for reuse.
+    fn keep_stored(&mut self, stored: Vec<u8>) {
+        if stored.capacity() > 0 {
+            self.stored.push(stored);
         }
     }
 
@@ -274,11 +348,11 @@ impl ReadAhead {
             // its thread keeps it, and drops the result with it
             Claim::Running => return,
             Claim::Waiting(Decoding { stored, plain, .. }) => {
-                self.stored.push(stored);
+                self.keep_stored(stored);
                 self.keep(plain);
             }
             Claim::Done(Decoded { block, stored }) => {
-                self.stored.push(stored);
+                self.keep_stored(stored);
                 self.keep(block.map(DataBlock::into_buffer).unwrap_or_default());
             }
         }

@@ -210,11 +210,15 @@ impl ReaderCore {
         Ok(found)
     }
 
-    /// Whether long scans read the data blocks ahead: those that take long to decode.
+    /// Whether long scans read the data blocks ahead: those that take long to decode, and those of local
+    /// files, unless a cache may need the outlines of encoded blocks.
     #[inline]
     pub(super) fn reads_ahead(&self) -> bool {
-        let context = self.source.context();
-        !context.is_plain() && context.limits.read_ahead_bytes > 0
+        let BlockSource { decoder, reader } = &self.source;
+        let is_plain = decoder.context.is_plain();
+        let has_no_outline = || decoder.keeps_buffer() || self.cache.is_none();
+        decoder.context.limits.read_ahead_bytes > 0
+            && (!is_plain || reader.may_read_ahead() && has_no_outline())
     }
 
     /// Whether a data block of an index block must be read from the file.

@@ -89,7 +89,10 @@ impl BlockSource {
         let at_block = |corruption: Corruption| self.error(corruption, handle.offset, expected);
         match buffers.take_ahead(handle) {
             Some(AheadBlock::Decoded(block)) => {
-                return block.with_index(index).map(|block| (block, None)).map_err(at_block);
+                let block = block.with_index(index).map_err(at_block)?;
+                let parts = parts.filter(|_| decoder.keeps_buffer());
+                let outline = parts.and_then(|size| BlockOutline::of(&block, size));
+                return Ok((block, outline));
             }
             Some(AheadBlock::Stored) => {}
             Some(AheadBlock::Failed(error)) => return Err(error),

@@ -90,6 +90,10 @@ impl FileReader for LocalFile {
         self.identity
     }
 
+    fn may_read_ahead(&self) -> bool {
+        true
+    }
+
     #[cfg(unix)]
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         std::os::unix::fs::FileExt::read_exact_at(&self.file, buf, offset)

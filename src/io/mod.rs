@@ -84,6 +84,13 @@ pub trait FileReader: Send + Sync + fmt::Debug {
     fn is_remote(&self) -> bool {
         false
     }
+
+    /// Whether other threads may read parts of the file before they are needed, in any order, and again after
+    /// a failure, as they may with a local file. Otherwise a scan reads in its own thread, and each block
+    /// once.
+    fn may_read_ahead(&self) -> bool {
+        false
+    }
 }
 
 /// The identity of a file. No two files that exist at the same time have the same, and a file that has the

@@ -59,6 +59,48 @@ fn shapes() -> impl Iterator<Item = (DataBlockEncoding, Codec)> {
     DataBlockEncoding::ALL.into_iter().flat_map(move |encoding| codecs.map(|codec| (encoding, codec)))
 }
 
+/// The same with blocks that are stored plain, or encoded only.
+fn all_shapes() -> impl Iterator<Item = (DataBlockEncoding, Codec)> {
+    DataBlockEncoding::ALL.into_iter().map(|encoding| (encoding, Codec::None)).chain(shapes())
+}
+
+/// A file that other threads than that of the scan may read, as they read local files.
+#[derive(Debug)]
+struct Shared {
+    file: MemoryFile,
+    /// The thread of the scan, if reads by all others fail.
+    only: Option<thread::ThreadId>,
+    failed: AtomicU64,
+}
+
+impl Shared {
+    fn new(bytes: Vec<u8>, only: Option<thread::ThreadId>) -> Arc<Self> {
+        Arc::new(Self { file: MemoryFile::new("file", bytes), only, failed: AtomicU64::new(0) })
+    }
+}
+
+impl FileReader for Shared {
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    fn len(&self) -> u64 {
+        self.file.len()
+    }
+
+    fn may_read_ahead(&self) -> bool {
+        true
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        if self.only.is_some_and(|only| only != thread::current().id()) {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            return Err(io::Error::other("another thread reads"));
+        }
+        self.file.read_exact_at(buf, offset)
+    }
+}
+
 /// The cells of a scan, and its error.
 fn scan(file: &HFile) -> (Vec<Cell>, Option<String>) {
     let mut cells = Vec::new();
@@ -88,7 +130,7 @@ fn golden_files_have_the_same_cells() {
 fn damaged_files_give_the_same_cells_and_errors() {
     let mut rng = Rng::new(first_seed());
     let (mut failed, mut whole) = (0, 0);
-    for (encoding, codec) in shapes() {
+    for (encoding, codec) in all_shapes() {
         let Some(sound) = file(encoding, codec, &mut rng) else { continue };
         for case in 0..8 {
             let mut bytes = sound.clone();
@@ -105,15 +147,22 @@ fn damaged_files_give_the_same_cells_and_errors() {
                     }
                 }
             }
-            let read = |ahead, verify| {
+            let read = |ahead, verify, shared| {
                 let options = HFile::options().limits(limits(ahead)).verify_checksums(verify);
-                open::open_bytes(options, "file", bytes.clone())
-                    .map_or_else(|error| (Vec::new(), Some(error.to_string())), |file| scan(&file))
+                let opened = if shared {
+                    options.open_reader(Shared::new(bytes.clone(), None))
+                } else {
+                    open::open_bytes(options, "file", bytes.clone())
+                };
+                opened.map_or_else(|error| (Vec::new(), Some(error.to_string())), |file| scan(&file))
             };
             for verify in [true, false] {
-                let (plain, ahead) = (read(0, verify), read(AHEAD, verify));
-                assert_eq!(plain.1, ahead.1, "{encoding:?} {codec:?} {case}");
-                assert!(plain.0 == ahead.0, "{encoding:?} {codec:?} {case}");
+                let plain = read(0, verify, false);
+                for shared in [false, true] {
+                    let ahead = read(AHEAD, verify, shared);
+                    assert_eq!(plain.1, ahead.1, "{encoding:?} {codec:?} {case} {shared}");
+                    assert!(plain.0 == ahead.0, "{encoding:?} {codec:?} {case} {shared}");
+                }
                 *(if plain.1.is_some() { &mut failed } else { &mut whole }) += 1;
             }
         }
@@ -135,14 +184,16 @@ fn step(scanner: &mut HFileScanner<'_>, kind: usize, i: usize, n: usize) -> Stri
 
 #[test]
 fn random_walks_have_the_same_cells() {
-    for (seed, (encoding, codec)) in (first_seed()..).zip(shapes()) {
+    for (seed, (encoding, codec)) in (first_seed()..).zip(all_shapes()) {
         let mut rng = Rng::new(seed);
         let Some(bytes) = file(encoding, codec, &mut rng) else { continue };
         let ahead = [AHEAD, 30_000, 5_000][rng.below(3)];
         let cache = BlockCache::with_capacity([0, 60_000, 1 << 30][rng.below(3)]);
         let options = |ahead| HFile::options().limits(limits(ahead));
         let plain = open::open_bytes(options(0), "file", bytes.clone()).unwrap();
-        let file = open::open_bytes(options(ahead).cache(&cache), "file", bytes).unwrap();
+        let reader: Arc<dyn FileReader> =
+            if seed % 2 == 0 { Shared::new(bytes, None) } else { Arc::new(MemoryFile::new("file", bytes)) };
+        let file = options(ahead).cache(&cache).open_reader(reader).unwrap();
         let fills = rng.below(2) == 0;
         let (mut expected, mut found) = (plain.scanner(), file.scanner().cache_blocks(fills));
         for _ in 0..120 {
@@ -218,6 +269,26 @@ fn a_scan_reads_each_block_once_and_in_the_same_thread() {
     }
 }
 
+/// Reads of the helper that fail are repeated by the scan.
+#[test]
+fn what_the_helper_cannot_read_the_scan_reads() {
+    let mut rng = Rng::new(first_seed());
+    let this = Some(thread::current().id());
+    let mut failed = 0;
+    for (encoding, codec) in all_shapes() {
+        let Some(bytes) = file(encoding, codec, &mut rng) else { continue };
+        let expected = scan(&open::open_bytes(options(0), "file", bytes.clone()).unwrap());
+        assert_eq!((expected.0.len(), &expected.1), (3 * ROWS, &None));
+        for only in [None, this] {
+            let reader = Shared::new(bytes.clone(), only);
+            let file = options(AHEAD).open_reader(Arc::clone(&reader) as _).unwrap();
+            assert!(scan(&file) == expected, "{encoding:?} {codec:?} {only:?}");
+            failed += reader.failed.load(Ordering::Relaxed);
+        }
+    }
+    assert!(failed > 0 || thread::available_parallelism().is_ok_and(|cores| cores.get() == 1));
+}
+
 #[test]
 fn a_read_that_fails_is_the_error_of_the_scan() {
     let mut rng = Rng::new(first_seed());
@@ -260,11 +331,11 @@ fn a_read_that_fails_is_the_error_of_the_scan() {
 #[test]
 fn many_scans_at_once_have_their_own_cells() {
     let mut rng = Rng::new(first_seed());
-    let files: Vec<(HFile, Vec<Cell>)> = shapes()
+    let files: Vec<(HFile, Vec<Cell>)> = all_shapes()
         .filter_map(|(encoding, codec)| file(encoding, codec, &mut rng))
         .map(|bytes| {
             let (cells, _) = scan(&open::open_bytes(options(0), "file", bytes.clone()).unwrap());
-            (open::open_bytes(options(AHEAD), "file", bytes).unwrap(), cells)
+            (options(AHEAD).open_reader(Shared::new(bytes, None)).unwrap(), cells)
         })
         .collect();
     assert!(!files.is_empty());

@@ -3,7 +3,7 @@
 use super::*;
 use crate::cell::{CellRef, CellType, SeekKey};
 use crate::hfile::{HFile, HFileScanner, HFileWriter};
-use crate::io::MemoryFile;
+use crate::io::{LocalFile, MemoryFile};
 use crate::limits::Limits;
 use crate::{BlockCache, Codec};
 use std::fs;
@@ -26,9 +26,19 @@ fn bytes(codec: Codec) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
+/// A file that is in memory, so that only the thread of a scan reads it.
 fn open(codec: Codec, read_ahead_bytes: usize) -> HFile {
     let limits = Limits::new().with_read_ahead_bytes(read_ahead_bytes);
     HFile::options().limits(limits).open_reader(Arc::new(MemoryFile::new("file", bytes(codec)))).unwrap()
+}
+
+/// A local file; it has been removed, so it is not opened again.
+fn open_local(codec: Codec, read_ahead_bytes: usize) -> HFile {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, bytes(codec)).unwrap();
+    let limits = Limits::new().with_read_ahead_bytes(read_ahead_bytes);
+    HFile::options().limits(limits).open_reader(Arc::new(LocalFile::open(&path).unwrap())).unwrap()
 }
 
 /// Walks to a row from the first one, and calls `check` with what is read ahead, if anything is, in each.
@@ -48,8 +58,17 @@ fn blocks(scanner: &HFileScanner<'_>) -> usize {
 }
 
 #[test]
-fn only_long_scans_of_compressed_blocks_read_ahead() {
-    let file = open(Codec::Gz, 4 << 20);
+fn only_long_scans_read_ahead() {
+    for file in [open(Codec::Gz, 4 << 20), open_local(Codec::Gz, 4 << 20), open_local(Codec::None, 4 << 20)] {
+        only_long_scans_of(&file);
+    }
+    // reading plain blocks earlier in the same thread saves nothing
+    for file in [open(Codec::None, 4 << 20), open(Codec::Gz, 0), open_local(Codec::None, 0)] {
+        walk(&mut file.scanner(), ROWS - 1, |i, _| panic!("row {i} of {file:?}"));
+    }
+}
+
+fn only_long_scans_of(file: &HFile) {
     let rows_in_block = ROWS / file.root_index().len();
     let mut scanner = file.scanner();
     let mut begun = None;
@@ -65,17 +84,19 @@ fn only_long_scans_of_compressed_blocks_read_ahead() {
         scanner.seek(&key(i)).unwrap();
         assert!(scanner.advance().unwrap() && scanner.read_ahead().is_none());
     }
-    for (codec, bytes) in [(Codec::None, 4 << 20), (Codec::Gz, 0)] {
-        let file = open(codec, bytes);
-        walk(&mut file.scanner(), ROWS - 1, |i, _| panic!("row {i} of {codec:?}"));
-    }
 }
 
 #[test]
 fn what_is_held_is_bounded() {
+    what_is_held_of(|limit| open(Codec::Gz, limit));
+    what_is_held_of(|limit| open_local(Codec::Gz, limit));
+    what_is_held_of(|limit| open_local(Codec::None, limit));
+}
+
+fn what_is_held_of(open: impl Fn(usize) -> HFile) {
     let mut largest = 0;
     for limit in [20 * BLOCK, 5 * BLOCK, 3 * BLOCK, BLOCK, 1] {
-        let (file, mut most, mut blocks) = (open(Codec::Gz, limit), 0, 0);
+        let (file, mut most, mut blocks) = (open(limit), 0, 0);
         walk(&mut file.scanner(), ROWS - 1, |_, ahead| {
             let of_blocks: usize = ahead.blocks.iter().map(|block| block.memory).sum();
             assert_eq!(ahead.held, of_blocks);

@@ -21,6 +21,7 @@ pub(super) struct OpenedFile {
     len: u64,
     identity: Option<FileIdentity>,
     is_remote: bool,
+    may_read_ahead: bool,
     /// For a file without an identity: the offset of the first bytes read that reached the end of the file,
     /// and their hash.
     tail: OnceLock<(u64, u64)>,
@@ -160,6 +161,7 @@ impl BoundedFile {
             len: found.len(),
             identity: found.identity(),
             is_remote: found.is_remote(),
+            may_read_ahead: found.may_read_ahead(),
             tail: OnceLock::new(),
             path: Mutex::new(path.to_owned()),
             handle: ArcSwapOption::empty(),
@@ -218,6 +220,10 @@ impl FileReader for BoundedFile {
 
     fn is_remote(&self) -> bool {
         self.file.is_remote
+    }
+
+    fn may_read_ahead(&self) -> bool {
+        self.file.may_read_ahead
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
