@@ -529,20 +529,22 @@ impl Shared {
         is_idle
     }
 
-    /// Notes that requests are sent now. Returns false if the connection has failed: their callers know then
-    /// that they were not.
-    fn are_sent(&self, requests: &[Request]) -> bool {
+    /// Notes that requests are sent now. Returns them without those that are no longer waited for: they may
+    /// have been made again. Returns `None` if the connection has failed: their callers know then that they
+    /// were not sent.
+    fn begin_to_send<'r>(&self, requests: &'r [Request]) -> Option<Vec<&'r [u8]>> {
         let mut pending = self.pending();
         if pending.broken.is_some() {
-            return false;
+            return None;
         }
-        for (call_id, _) in requests {
-            // a call that is no longer waited for is not among them
+        let mut waited_for = Vec::with_capacity(requests.len());
+        for (call_id, request) in requests {
             if let Some(waiting) = pending.calls.get_mut(call_id) {
                 waiting.is_sent = true;
+                waited_for.push(&request[..]);
             }
         }
-        true
+        Some(waited_for)
     }
 
     /// Sends requests as they come, those that wait together in one write, until there are none for a while.
@@ -563,15 +565,11 @@ impl Shared {
             let mut left = &requests[..];
             while !left.is_empty() {
                 let (together, later) = left.split_at(together(left));
-                if !self.are_sent(together) {
-                    return Ok(());
-                }
-                match together {
-                    [(_, request)] => write.send(request).await?,
-                    many => {
-                        let many: Vec<&[u8]> = many.iter().map(|(_, request)| &request[..]).collect();
-                        write.send(&many.concat()).await?;
-                    }
+                let Some(waited_for) = self.begin_to_send(together) else { return Ok(()) };
+                match &waited_for[..] {
+                    [] => {}
+                    [request] => write.send(request).await?,
+                    many => write.send(&many.concat()).await?,
                 }
                 left = later;
             }

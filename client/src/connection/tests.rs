@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 /// An answer that comes late under the id of the next call, or with a bit of its id flipped, must not be
@@ -212,6 +213,39 @@ async fn requests_that_were_not_sent_are_known() {
     assert_eq!((sent.kind, sent.is_unsent), (RegionException::ServerGone, false));
     assert_eq!((unsent.kind, unsent.is_unsent), (RegionException::ServerGone, true));
     assert!(get(&connection, PATIENCE).await.unwrap_err().is_unsent);
+}
+
+/// A call that was given up before it was sent may have been made again: it is not executed later.
+#[tokio::test]
+async fn a_request_that_is_no_longer_waited_for_is_not_sent() {
+    let (connection, mut served) = connected(settings(Duration::from_secs(60))).await;
+    // the server reads nothing of it at first
+    let long = proto::GetRequest { region: None, get: Some(vec![0; 32 << 20].into()) };
+    let long = connection.call::<proto::GetResponse>("Get", &long, None, PATIENCE);
+    let others = async {
+        while !connection.shared.pending().calls.values().any(|call| call.is_sent) {
+            yield_now().await;
+        }
+        tokio::select! {
+            biased;
+            answer = get(&connection, PATIENCE) => panic!("before the one that is sent: {answer:?}"),
+            () = yield_now() => {}
+        }
+        let server = async {
+            let mut methods = Vec::new();
+            for _ in 0..2 {
+                let (call_id, method) = served.request().await.unwrap();
+                served.answer(call_id, &proto::GetResponse::default()).await;
+                methods.push(method);
+            }
+            methods
+        };
+        let last = proto::GetRequest::default();
+        tokio::join!(connection.call::<proto::GetResponse>("Last", &last, None, PATIENCE), server)
+    };
+    let (long, (last, methods)) = tokio::join!(long, others);
+    assert_eq!(methods, ["Get", "Last"]);
+    assert!(long.is_ok() && last.is_ok());
 }
 
 /// A server that closes each connection is tried twice at most.
