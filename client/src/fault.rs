@@ -93,10 +93,14 @@ impl Fault {
 
     /// Whether the request may have been executed: it was sent, and its answer is not known.
     pub(crate) fn may_be_executed(&self) -> bool {
-        !self.is_unsent
-            && self.kind != RegionException::Fatal
+        let is_unknown = match self.error.kind() {
+            // an answer that was too long to be read
+            ErrorKind::Limit => true,
             // an exception is an answer
-            && matches!(self.error.kind(), ErrorKind::Io | ErrorKind::Corrupt)
+            ErrorKind::Io | ErrorKind::Corrupt => self.kind != RegionException::Fatal,
+            _ => false,
+        };
+        is_unknown && !self.is_unsent
     }
 
     /// A server that did not answer in time.
