@@ -156,16 +156,20 @@ impl Connections {
     }
 
     /// Calls a server over a connection to it. If that has ended before the request was sent, which does not
-    /// mean that the server is gone, another one takes its place.
+    /// mean that the server is gone, or nothing arrives on it any more, another one takes its place.
     pub(crate) async fn call_over<M: Message + Default>(
         &self,
         connection: &mut Arc<Connection>,
         call: &Call<'_, impl Message>,
     ) -> Result<Answer<M>, Fault> {
         let Call { method, param, priority, .. } = *call;
+        let is_another = !connection.is_open();
+        if is_another {
+            *connection = self.get_for(call).await?;
+        }
         match connection.call(method, param, priority, call.time_left()).await {
-            Err(fault) if fault.is_unsent => {
-                // once: a server that closes each connection does not answer
+            // once: a server that closes each connection does not answer
+            Err(fault) if fault.is_unsent && !is_another => {
                 *connection = self.get_for(call).await?;
                 connection.call(method, param, priority, call.time_left()).await
             }

@@ -151,6 +151,20 @@ async fn connected(settings: ConnectionSettings) -> (Arc<Connection>, Served) {
     (opened.unwrap(), served)
 }
 
+/// A call of the server at a port.
+fn call(port: u16, param: &proto::GetRequest) -> Call<'_, proto::GetRequest> {
+    Call {
+        host: "127.0.0.1",
+        port,
+        service: CLIENT_SERVICE,
+        method: "Get",
+        param,
+        priority: None,
+        time: PATIENCE,
+        deadline: Deadline::after(PATIENCE),
+    }
+}
+
 async fn get(connection: &Connection, time: Duration) -> Result<(), Fault> {
     let get = proto::GetRequest::default();
     connection.call::<proto::GetResponse>("Get", &get, None, time).await.map(|_| ())
@@ -263,16 +277,8 @@ async fn a_server_that_closes_all_connections_is_gone() {
             drop(served);
         }
     });
-    let call = Call {
-        host: "127.0.0.1",
-        port,
-        service: CLIENT_SERVICE,
-        method: "Get",
-        param: &proto::GetRequest::default(),
-        priority: None,
-        time: PATIENCE,
-        deadline: Deadline::after(PATIENCE),
-    };
+    let param = proto::GetRequest::default();
+    let call = call(port, &param);
     let fault = connections.call::<proto::GetResponse>(&call).await.err().unwrap();
     assert_eq!(fault.kind, RegionException::ServerGone);
     let mut attempts = 0;
@@ -347,6 +353,28 @@ async fn a_silent_connection_is_not_used_again() {
     };
     let (answer, ()) = tokio::join!(slow, others);
     answer.unwrap();
+}
+
+/// Who has such a connection, as a scan that is open, makes the next call on another one.
+#[tokio::test]
+async fn a_silent_connection_is_left_by_those_who_have_it() {
+    let (connections, listener) = (Connections::new(settings(Duration::from_secs(60))), listener().await);
+    let port = listener.local_addr().unwrap().port();
+    let open = connections.get("127.0.0.1", port, CLIENT_SERVICE, Deadline::after(PATIENCE));
+    let (opened, _silent) = tokio::join!(open, Served::accept(&listener));
+    let mut connection = opened.unwrap();
+    connection.shared.pending().is_retired = true;
+    let server = async {
+        let mut served = Served::accept(&listener).await;
+        let (call_id, _) = served.request().await.unwrap();
+        served.answer(call_id, &proto::GetResponse::default()).await;
+        served
+    };
+    let param = proto::GetRequest::default();
+    let call = call(port, &param);
+    let (answer, _served) =
+        tokio::join!(connections.call_over::<proto::GetResponse>(&mut connection, &call), server);
+    assert!(answer.is_ok() && connection.is_open());
 }
 
 #[tokio::test]
