@@ -1,12 +1,16 @@
 //! The catalog on its server (locator.md §11.4).
 
 use crate::bounded::{Answered, RESULTS, Undecoded};
+use crate::cell_block::CellBlock;
 use crate::connections::{CLIENT_SERVICE, Call, Connections};
 use crate::fault::Fault;
 use crate::proto;
 use crate::results::{only_row, rows_of};
+use bytes::Bytes;
 use hregion::locator::{Catalog, CatalogEntry, CatalogRange, CatalogRow, TableState};
-use hregion::{Deadline, Error, ErrorKind, Get, RegionLocations, Result, Row, Scan, TableName};
+use hregion::{
+    CellOrder, Corruption, Deadline, Error, ErrorKind, Get, RegionLocations, Result, Row, Scan, TableName,
+};
 use prost::Message;
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +24,15 @@ pub(crate) struct RemoteCatalog {
     rpc_timeout: Duration,
 }
 
+/// Rows of the catalog that a call has found.
+struct Page {
+    rows: Vec<Row>,
+    /// Whether there may be more in the range.
+    has_more: bool,
+    /// The row that the call has come to, if it has found none, and the server says so.
+    cursor: Option<Bytes>,
+}
+
 impl RemoteCatalog {
     pub(crate) fn new(connections: Arc<Connections>, runtime: Handle, rpc_timeout: Duration) -> Self {
         Self { connections, runtime, rpc_timeout }
@@ -31,7 +44,7 @@ impl RemoteCatalog {
         (method, asked): (&'static str, u32),
         param: &impl Message,
         deadline: Deadline,
-        read: impl FnOnce(M, crate::cell_block::CellBlock) -> Result<T, hregion::Corruption>,
+        read: impl FnOnce(M, CellBlock) -> Result<T, Corruption>,
     ) -> Result<T, Fault> {
         let Some(server) = meta.server() else {
             return Err(Fault::no_server("no server has hbase:meta at present".to_owned()));
@@ -53,18 +66,20 @@ impl RemoteCatalog {
             .map_err(|corruption| connection.give_up(&corruption))
     }
 
-    /// Reads rows of a range in one call, whole rows. Returns whether there may be more.
+    /// Reads rows of a range in one call, whole rows.
     async fn page(
         &self,
         meta: &RegionLocations,
         scan: &Scan,
         limit: usize,
         deadline: Deadline,
-    ) -> Result<(Vec<Row>, bool), Fault> {
+    ) -> Result<Page, Fault> {
         let asked = u32::try_from(limit).unwrap_or(RESULTS).min(RESULTS);
+        let mut message = scan.to_proto_bytes().map_err(Fault::fatal)?;
+        message.extend(proto::NeedsCursor { need_cursor_result: Some(true) }.encode_to_vec());
         let request = proto::ScanRequest {
             region: Some(proto::RegionSpecifier::of(meta.region())),
-            scan: Some(scan.to_proto_bytes().map_err(Fault::fatal)?.into()),
+            scan: Some(message.into()),
             number_of_rows: Some(asked),
             close_scanner: Some(true),
             client_handles_partials: Some(false),
@@ -73,11 +88,11 @@ impl RemoteCatalog {
         };
         self.call(meta, ("Scan", asked), &request, deadline, |response: proto::ScanResponse, cells| {
             if response.scanner_id.is_none() {
-                return Err(hregion::Corruption::Malformed("answer to another call than a search"));
+                return Err(Corruption::Malformed("answer to another call than a search"));
             }
-            let more = response.more_results_in_region.unwrap_or_default();
-            let rows = rows_of(&response, cells)?;
-            Ok((rows.into_iter().map(|(row, _)| row).collect(), more))
+            let rows = rows_of(&response, cells)?.into_iter().map(|(row, _)| row).collect();
+            let has_more = response.more_results_in_region.unwrap_or_default();
+            Ok(Page { rows, has_more, cursor: response.cursor.and_then(|cursor| cursor.row) })
         })
         .await
     }
@@ -89,25 +104,31 @@ impl RemoteCatalog {
         deadline: Deadline,
     ) -> Result<Vec<CatalogEntry>, Fault> {
         let mut entries: Vec<CatalogEntry> = Vec::new();
+        let (mut first, mut include) = (range.first.clone(), true);
         loop {
-            let (first, include) = match entries.last() {
-                Some(last) => (last.key.clone(), false),
-                None => (range.first.clone(), true),
-            };
-            let scan =
-                Scan::new().family("info").start_row(first, include).stop_row(range.last.clone(), true);
+            let scan = Scan::new().family("info").start_row(first.clone(), include);
+            let scan = scan.stop_row(range.last.clone(), true).reversed(range.reversed);
             let left = range.limit - entries.len();
-            let (rows, more) = self.page(meta, &scan.reversed(range.reversed), left, deadline).await?;
-            let is_last = !more || rows.is_empty() || rows.len() >= left;
+            let page = self.page(meta, &scan, left, deadline).await?;
             entries.extend(
-                rows.iter().take(left).map(|row| CatalogEntry {
+                page.rows.iter().take(left).map(|row| CatalogEntry {
                     key: row.key().to_vec(),
                     row: CatalogRow::parse(row.as_row()),
                 }),
             );
-            if is_last {
+            if !page.has_more || entries.len() >= range.limit {
                 return Ok(entries);
             }
+            (first, include) = match (page.rows.last(), page.cursor) {
+                (Some(last), _) => (last.key().to_vec(), false),
+                // what the call has read is deleted
+                (None, Some(row)) if is_after(range, &row, &first) => (row.to_vec(), true),
+                (None, _) => {
+                    let server = meta.server().map(ToString::to_string).unwrap_or_default();
+                    let nothing = Corruption::Malformed("answer to a search that comes to no row");
+                    return Err(Fault::corrupt(&server, &nothing));
+                }
+            };
         }
     }
 
@@ -129,6 +150,12 @@ impl RemoteCatalog {
         })
         .await
     }
+}
+
+/// Whether a row comes after another one in the direction of a range.
+fn is_after(range: &CatalogRange, row: &[u8], other: &[u8]) -> bool {
+    let order = CellOrder::Meta.compare_rows(row, other);
+    if range.reversed { order.is_lt() } else { order.is_gt() }
 }
 
 /// Returns the error by which the locator decides whether to ask again.

@@ -809,6 +809,27 @@ async fn a_catalog_that_does_not_answer_is_asked_once_for_several_rows() {
     assert_eq!(silent.0.lock().unwrap().len(), 1);
 }
 
+/// Servers since 2.6 end a call that has read much, also if all of it is deleted: there may be rows after it.
+#[tokio::test]
+async fn a_search_of_the_catalog_goes_on_where_a_call_has_ended() {
+    let cluster = Cluster::start().await;
+    let table = TableName::parse("t").unwrap();
+    let client = || {
+        let builder = Client::builder().retries(RetryPolicy::no_retries());
+        builder.bootstrap(&cluster.addresses()).unwrap()
+    };
+    cluster.end_searches(1);
+    let found = client().locate(&table, row_key(150)).await.unwrap();
+    assert!(found.region().contains(row_key(150).as_bytes()));
+    cluster.end_searches(1);
+    assert_eq!(client().regions(&table).await.unwrap().len(), 5);
+    // the second call comes no further than the first one
+    cluster.end_searches(2);
+    let error = client().locate(&table, row_key(150)).await.unwrap_err();
+    assert_eq!(error.kind(), hregion::ErrorKind::Io);
+    assert!(error.message().contains("comes to no row"), "{error}");
+}
+
 /// A registry whose first answers are errors.
 #[derive(Debug)]
 struct Flaky {

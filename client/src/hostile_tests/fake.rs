@@ -104,6 +104,8 @@ struct State {
     flushed: usize,
     master: Master,
     instead: Option<Instead>,
+    /// How many of the next searches of the catalog end before they have come to a row.
+    short_searches: usize,
     /// How often the leases of scanners were renewed.
     renewed: usize,
     /// The exceptions of the actions of rows: classes and texts.
@@ -289,6 +291,7 @@ impl Cluster {
             flushed: 0,
             master: Master::default(),
             instead: None,
+            short_searches: 0,
             renewed: 0,
             failing: HashMap::new(),
             multis: 0,
@@ -452,6 +455,12 @@ impl Cluster {
     /// Sets what scanners of the table return instead of rows.
     pub(super) fn instead(&self, instead: Option<Instead>) {
         self.state.lock().unwrap().instead = instead;
+    }
+
+    /// Ends the next searches of the catalog before they have come to a row, as if they had read as much as a
+    /// call may, all of it deleted.
+    pub(super) fn end_searches(&self, count: usize) {
+        self.state.lock().unwrap().short_searches = count;
     }
 
     /// Returns the copies of regions that were asked for rows since the last call, each once.

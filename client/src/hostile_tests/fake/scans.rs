@@ -90,11 +90,15 @@ impl OpenScanner {
         if self.rows.is_empty() {
             response.more_results_in_region = Some(false);
         }
-        let row = self.rows.first().map(|row| Bytes::copy_from_slice(row.key()));
-        let has_cursor = self.needs_cursor && kind != Instead::WithoutRow;
-        response.cursor = has_cursor.then_some(proto::Cursor { row });
+        response.cursor = self.cursor().filter(|_| kind != Instead::WithoutRow);
         response.heartbeat_message = Some(true);
         Answer { delay: HEARTBEAT, ..Answer::of(&response) }
+    }
+
+    /// Returns where the scanner is, if the scan asks for it.
+    fn cursor(&self) -> Option<proto::Cursor> {
+        let row = self.rows.first().map(|row| Bytes::copy_from_slice(row.key()));
+        self.needs_cursor.then_some(proto::Cursor { row })
     }
 }
 
@@ -140,6 +144,13 @@ impl State {
         let scanner = self.scanners.get_mut(&id).unwrap();
         if let Some(kind) = self.instead.filter(|_| !scanner.is_of_catalog) {
             return scanner.answer_instead(kind, request, response);
+        }
+        if scanner.is_of_catalog && self.short_searches > 0 {
+            self.short_searches -= 1;
+            response.heartbeat_message = Some(true);
+            response.cursor = scanner.cursor();
+            self.scanners.remove(&id);
+            return Answer::of(&response);
         }
         let mut cells = Vec::new();
         response.stale = Some(scanner.replica_id > 0);
