@@ -18,6 +18,10 @@ const LINK_LOCAL: &str = "a link-local address, where metadata services are: ref
 /// Requests to S3 have credentials in headers that no client removes: session tokens, and keys of encryption.
 const LEAVES: &str = "a redirect to another host, which would get the credentials: refused";
 
+/// After 301, 302 and 303, clients send other requests: reads in place of changes, or without a body. Their
+/// answers would be taken for those of the changes.
+const CHANGES_REQUEST: &str = "a redirect after which another request would be sent: refused";
+
 /// Settings of `object_store` that have no meaning here. Its timeouts are options of the storage.
 const REFUSED: [ClientConfigKey; 10] = [
     ClientConfigKey::ConnectTimeout,
@@ -40,8 +44,8 @@ pub(crate) struct Timeouts {
     pub(crate) request: Duration,
 }
 
-/// Makes a client, which counts the redirects that it follows; with `stays`, only those to the same host.
-/// Connects to nothing.
+/// Makes a client, which counts the redirects that it follows; with `stays`, only those after which the same
+/// request is sent to the same host. Connects to nothing.
 pub(crate) fn client(
     options: &ClientOptions,
     timeouts: Timeouts,
@@ -77,6 +81,9 @@ pub(crate) fn client(
             let first = attempt.previous().first().map(Url::origin);
             if stays && first.is_none_or(|first| first != attempt.url().origin()) {
                 return attempt.error(LEAVES);
+            }
+            if stays && !matches!(attempt.status().as_u16(), 307 | 308) {
+                return attempt.error(CHANGES_REQUEST);
             }
             counters.request();
             attempt.follow()

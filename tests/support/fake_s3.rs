@@ -42,6 +42,8 @@ pub(crate) enum Manner {
     RedirectsTo(u16),
     /// With a redirect to a link-local address, which no packet can be sent to.
     RedirectsAway,
+    /// With a redirect to the same URL, after which a client sends a read.
+    RedirectsToRead,
     /// With a body that does not end.
     Endless,
     /// With an error whose body does not end.
@@ -516,6 +518,9 @@ fn answer(request: &Request, manner: Manner, shared: &Shared) -> Answer {
     }
     match manner {
         Manner::Redirects => return (307, named(vec![("Location", request.target.clone())]), Vec::new()),
+        Manner::RedirectsToRead => {
+            return (303, named(vec![("Location", request.target.clone())]), Vec::new());
+        }
         Manner::RedirectsTo(port) => {
             let location = format!("http://127.0.0.1:{port}{}", request.target);
             return (307, named(vec![("Location", location)]), Vec::new());

@@ -727,6 +727,22 @@ fn whether_a_store_has_conditional_puts_is_asked_again() {
     }
 }
 
+/// A client follows such a redirect by a read, whose answer is a success.
+#[test]
+fn the_answer_to_a_read_is_not_taken_for_that_of_a_change() {
+    let server = FakeS3::start();
+    let (storage, path) = (client(&server), dir().join("log"));
+    let mut log = storage.create_log(&path).unwrap();
+    log.append(b"a", 1).unwrap();
+    server.behave([Manner::RedirectsToRead]);
+    log.append(b"b", 1).unwrap();
+    assert_eq!(read_file(&*storage, &path), b"ab");
+    // The first request looks the object up.
+    server.behave([Manner::Good, Manner::RedirectsToRead]);
+    storage.remove(&path).unwrap();
+    assert!(server.keys().is_empty(), "{:?}", server.keys());
+}
+
 /// A storage that changes nothing more, as a write had no answer, still frees its lock.
 #[test]
 fn a_region_whose_write_had_no_answer_is_opened_again() {
