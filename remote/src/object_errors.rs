@@ -62,11 +62,13 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
     }
 }
 
-/// Whether a request that was refused may be answered otherwise later: the server is busy, or not there.
+/// Whether a request that was refused may be answered otherwise later: the server is busy, or not there, or
+/// has waited for too long for the bytes of the request, which S3 says by the status of one that is wrong.
 #[cfg(feature = "aws")]
 pub(crate) fn is_passing(error: &Error) -> bool {
-    match error {
-        Error::Generic { .. } => status(error).is_none_or(|status| [408, 429].contains(&status)),
+    match (error, status(error)) {
+        (Error::Generic { .. }, Some(400)) => chain(error).contains("<Code>RequestTimeout</Code>"),
+        (Error::Generic { .. }, status) => status.is_none_or(|status| [408, 429].contains(&status)),
         _ => false,
     }
 }

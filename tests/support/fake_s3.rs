@@ -44,6 +44,8 @@ pub(crate) enum Manner {
     RedirectsAway,
     /// With a redirect to the same URL, after which a client sends a read.
     RedirectsToRead,
+    /// With the error of S3 for a request whose bytes come too slowly.
+    TimesOut,
     /// With a body that does not end.
     Endless,
     /// With an error whose body does not end.
@@ -521,6 +523,7 @@ fn answer(request: &Request, manner: Manner, shared: &Shared) -> Answer {
         Manner::RedirectsToRead => {
             return (303, named(vec![("Location", request.target.clone())]), Vec::new());
         }
+        Manner::TimesOut => return (400, Vec::new(), b"<Error><Code>RequestTimeout</Code></Error>".to_vec()),
         Manner::RedirectsTo(port) => {
             let location = format!("http://127.0.0.1:{port}{}", request.target);
             return (307, named(vec![("Location", location)]), Vec::new());

@@ -743,6 +743,21 @@ fn the_answer_to_a_read_is_not_taken_for_that_of_a_change() {
     assert!(server.keys().is_empty(), "{:?}", server.keys());
 }
 
+#[test]
+fn a_request_whose_bytes_came_too_slowly_is_sent_again() {
+    let server = FakeS3::start();
+    let (storage, path) = (client(&server), dir().join("log"));
+    let mut log = storage.create_log(&path).unwrap();
+    log.append(b"a", 1).unwrap();
+    server.behave([Manner::TimesOut]);
+    log.append(b"b", 1).unwrap();
+    assert_eq!(read_file(&*storage, &path), b"ab");
+    // One that is wrong is not.
+    server.behave([Manner::Fails(400)]);
+    log.append(b"c", 1).unwrap_err();
+    assert_eq!(read_file(&*storage, &path), b"ab");
+}
+
 /// A storage that changes nothing more, as a write had no answer, still frees its lock.
 #[test]
 fn a_region_whose_write_had_no_answer_is_opened_again() {
