@@ -7,9 +7,10 @@
 //! A process that was stopped for longer may go on when another has the lock. So each change of a file in the
 //! directory is preceded by a question whether the lock is still held; and at most [`FRESH`] before that, the
 //! lease was renewed. As the answer to a change takes at most [`Lease::MAX_PATIENCE`], it is there before
-//! another client can have the lock, unless the request is delayed in the network for longer than that. The
-//! bytes of logs need no question: the next holder of the lock ends the writing of the logs, so that no later
-//! sync succeeds.
+//! another client can have the lock, unless the request is delayed in the network for longer than that, or
+//! the process is stopped between the two. The bytes of logs need no question: the next holder of the lock
+//! ends the writing of the logs, so that no later sync succeeds. A log that is created late is not written
+//! to: after its creation it is asked again whether the lock is held.
 //!
 //! The name node does not distinguish the callers of one client, so a lock file that this client has open is
 //! not opened again for another caller. A request to open or close one that has no answer is repeated:

@@ -201,8 +201,20 @@ impl Drop for HdfsWriter {
 pub(super) struct HdfsLog(Written);
 
 impl HdfsLog {
+    /// Creates a log, and asks afterwards whether the lock is held, as no append does: the next holder of the
+    /// lock must find the log, to end its writing.
     pub(super) fn create(files: Arc<HdfsFiles>, file: FilePlace<'_>) -> io::Result<Self> {
-        Written::create(files, file, false).map(Self)
+        let log = Self(Written::create(Arc::clone(&files), file, false)?);
+        let (asked, key) = (Arc::clone(&files), file.key.to_owned());
+        let checked = file.shared.blocking.run(async move { asked.check(&key).await });
+        if let Err(error) = checked {
+            drop(log);
+            let key = file.key.to_owned();
+            // Without the lock it stays, and is empty.
+            let _ = file.shared.blocking.run(async move { files.delete_file(&key).await });
+            return Err(error);
+        }
+        Ok(log)
     }
 }
 

@@ -1,9 +1,10 @@
-//! A proxy of TCP that closes a connection once.
+//! A proxy of TCP that closes a connection once, or holds up a request.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Where the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(crate) enum Cut {
     Request,
     /// The request is passed on, and its answer is not.
     Answer,
+    /// Nowhere: the request is passed on when the proxy [releases](CutProxy::release) it.
+    Late,
 }
 
 /// A proxy that closes a connection at the nth part of what clients send. It ends when it is dropped.
@@ -19,6 +22,7 @@ pub(crate) struct CutProxy {
     address: String,
     left: Arc<AtomicU64>,
     is_over: Arc<AtomicBool>,
+    is_released: Arc<AtomicBool>,
 }
 
 impl CutProxy {
@@ -27,6 +31,8 @@ impl CutProxy {
         let address = listener.local_addr().unwrap().to_string();
         let (left, is_over) = (Arc::new(AtomicU64::new(at)), Arc::new(AtomicBool::new(false)));
         let (to, of_proxy, ends) = (to.to_owned(), Arc::clone(&left), Arc::clone(&is_over));
+        let is_released: Arc<AtomicBool> = Arc::default();
+        let release = Arc::clone(&is_released);
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 if ends.load(Ordering::Relaxed) {
@@ -37,13 +43,19 @@ impl CutProxy {
                 let (from, into) = (server.try_clone().unwrap(), client.try_clone().unwrap());
                 let of_answers = Arc::clone(&is_cut);
                 std::thread::spawn(move || pass(from, into, || !of_answers.load(Ordering::SeqCst)));
-                let left = Arc::clone(&of_proxy);
+                let (left, release, ends) = (Arc::clone(&of_proxy), Arc::clone(&release), Arc::clone(&ends));
                 std::thread::spawn(move || {
                     let closed = client.try_clone().unwrap();
                     let mut is_last = false;
                     pass(client, server, || {
                         if is_last || left.fetch_sub(1, Ordering::SeqCst) != 1 {
                             return !is_last;
+                        }
+                        if cut == Cut::Late {
+                            while !release.load(Ordering::SeqCst) && !ends.load(Ordering::Relaxed) {
+                                std::thread::sleep(Duration::from_millis(1));
+                            }
+                            return true;
                         }
                         is_last = true;
                         is_cut.store(true, Ordering::SeqCst);
@@ -54,14 +66,24 @@ impl CutProxy {
                 });
             }
         });
-        Self { address, left, is_over }
+        Self { address, left, is_over, is_released }
     }
 
     pub(crate) fn address(&self) -> String {
         self.address.clone()
     }
 
-    /// Whether the connection was closed.
+    /// Counts again: the connection is closed at the nth part from now on.
+    pub(crate) fn cut_at(&self, at: u64) {
+        self.left.store(at, Ordering::SeqCst);
+    }
+
+    /// Passes on what is held up.
+    pub(crate) fn release(&self) {
+        self.is_released.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the connection was closed, or a request held up.
     pub(crate) fn has_cut(&self) -> bool {
         let left = self.left.load(Ordering::SeqCst);
         left == 0 || left > u64::MAX / 2

@@ -402,6 +402,33 @@ fn a_region_that_lost_its_lock_keeps_its_storage_from_locking_again() {
     region.close().unwrap();
 }
 
+/// The request to create a log is carried out when another process has the lock, and has looked which logs
+/// there are: what is appended to it would be acknowledged, and not found.
+#[test]
+#[ignore = "needs a server"]
+fn a_log_that_is_created_late_is_not_written_to() {
+    let host = base().strip_prefix("hdfs://").unwrap().to_owned();
+    let (dir, storage, other) = (fresh("late-log"), client(), client());
+    other.create_dir_all(&dir).unwrap();
+    let proxy = CutProxy::start(&host, Cut::Late, u64::MAX / 4);
+    let through = PathBuf::from(dir.to_str().unwrap().replace(&host, &proxy.address()));
+    let late = storage.lock(&through.join(LOCK)).unwrap();
+    // The first request asks whether the lock is held.
+    proxy.cut_at(2);
+    let (creator, log) = (Arc::clone(&storage), through.join("log"));
+    let created = std::thread::spawn(move || creator.create_log(&log).map(drop));
+    while !proxy.has_cut() {
+        assert!(!created.is_finished());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    other.end_writing(&dir.join(LOCK)).unwrap();
+    let lock = other.lock(&dir.join(LOCK)).unwrap();
+    proxy.release();
+    let error = created.join().unwrap().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
+    drop((late, lock));
+}
+
 /// The connection is closed at each part of what a client sends while it locks and releases: what it has open
 /// then must not stay so. The client lives on.
 #[test]
