@@ -74,7 +74,7 @@ impl RemoteOptions {
         self
     }
 
-    /// Sets the time to connect to a server. Default: 5 seconds.
+    /// Sets the time to connect to an HTTP server; the client of HDFS has no such time. Default: 5 seconds.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
