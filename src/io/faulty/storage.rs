@@ -1,9 +1,16 @@
 //! An in-memory file system with injected faults and simulated power loss.
 
+mod content;
+mod files;
+mod names;
+
 use super::fault;
-use crate::io::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, LogFile, ScratchFile, Storage};
+use crate::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, ScratchFile, Storage};
 use crate::sync::unpoisoned;
-use std::collections::{BTreeMap, BTreeSet};
+use content::Content;
+use files::{FaultyReader, FaultyScratch, FaultyWriter, Held};
+use names::Names;
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -101,29 +108,6 @@ enum Node {
     Dir(Names),
 }
 
-#[derive(Clone, Debug, Default)]
-struct Content {
-    /// Shared with the storages that were recorded or are left after a crash.
-    bytes: Arc<Vec<u8>>,
-    synced: usize,
-    /// Whether the file was given another name by a hard link: then its names do not depend on each other.
-    is_linked: bool,
-    /// The synced bytes of the units that were written over since, by the number of the unit.
-    replaced: BTreeMap<usize, Vec<u8>>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Names {
-    now: BTreeMap<OsString, usize>,
-    /// The names after a loss of power.
-    synced: BTreeMap<OsString, usize>,
-    /// Names of files that were since renamed to another directory, durably.
-    stale: BTreeSet<OsString>,
-}
-
-/// The parent of a directory, and its name there.
-type Place = (usize, OsString);
-
 /// The calls that fail.
 #[derive(Clone, Debug, Default)]
 enum Faults {
@@ -154,6 +138,23 @@ impl Default for State {
             reads_by_path: false,
             forks: Forks::default(),
         }
+    }
+}
+
+/// Random numbers from a seed (splitmix64).
+#[derive(Debug, Default)]
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % (n.max(1) as u64)).unwrap_or_default()
     }
 }
 
@@ -331,15 +332,8 @@ impl FaultyStorage {
         let state = self.state();
         let mut chance = Chance(if let Crash::Chance(seed) = crash { seed } else { 0 });
         let nodes = state.nodes.iter().map(|node| match node {
-            Node::File(content) => {
-                let bytes = content.after(crash, &mut chance);
-                let is_linked = content.is_linked;
-                Node::File(Content { synced: bytes.len(), bytes, is_linked, replaced: BTreeMap::new() })
-            }
-            Node::Dir(names) => {
-                let left = names.after(crash, &mut chance);
-                Node::Dir(Names { now: left.clone(), synced: left, stale: BTreeSet::new() })
-            }
+            Node::File(content) => Node::File(content.after(crash, &mut chance)),
+            Node::Dir(names) => Node::Dir(names.after(crash, &mut chance)),
         });
         let has_objects = state.has_objects;
         let mut left = State { nodes: nodes.collect(), has_objects, ..State::default() };
@@ -350,109 +344,6 @@ impl FaultyStorage {
 
     fn state(&self) -> MutexGuard<'_, State> {
         unpoisoned(self.0.lock())
-    }
-}
-
-/// Random numbers from a seed (splitmix64).
-#[derive(Debug, Default)]
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % (n.max(1) as u64)).unwrap_or_default()
-    }
-}
-
-/// The number of bytes that a disk writes atomically.
-const UNIT: usize = 512;
-
-impl Content {
-    fn after(&self, crash: Crash, chance: &mut Chance) -> Arc<Vec<u8>> {
-        let rest = self.bytes.len() - self.synced;
-        if rest == 0 && self.replaced.is_empty() || crash == Crash::OfTheProcess {
-            return Arc::clone(&self.bytes);
-        }
-        let mut left = match crash {
-            Crash::OfTheProcess => unreachable!("all is left"),
-            Crash::Hard => self.bytes[..self.synced].to_vec(),
-            Crash::Torn => self.bytes[..self.synced + rest / 2].to_vec(),
-            Crash::Chance(_) => {
-                let len = self.synced + chance.below(rest + 1);
-                let mut bytes = self.bytes[..len].to_vec();
-                for unit in bytes[self.synced..].chunks_mut(UNIT) {
-                    if chance.below(3) == 0 {
-                        unit.fill(0);
-                    }
-                }
-                bytes
-            }
-        };
-        for (n, (unit, old)) in self.replaced.iter().enumerate() {
-            let is_old = match crash {
-                Crash::OfTheProcess => false,
-                Crash::Hard => true,
-                Crash::Torn => n >= self.replaced.len() / 2,
-                Crash::Chance(_) => chance.below(2) == 0,
-            };
-            if is_old {
-                left[unit * UNIT..][..old.len()].copy_from_slice(old);
-            }
-        }
-        Arc::new(left)
-    }
-
-    /// Writes over the bytes from an offset on, and makes the file longer if need be.
-    fn write_at(&mut self, offset: usize, bytes: &[u8]) {
-        let over = offset..self.synced.min(offset + bytes.len());
-        if !over.is_empty() {
-            for unit in over.start / UNIT..over.end.div_ceil(UNIT) {
-                let old = &self.bytes[unit * UNIT..self.synced.min((unit + 1) * UNIT)];
-                self.replaced.entry(unit).or_insert_with(|| old.to_vec());
-            }
-        }
-        let all = Arc::make_mut(&mut self.bytes);
-        all.resize(all.len().max(offset + bytes.len()), 0);
-        all[offset..offset + bytes.len()].copy_from_slice(bytes);
-    }
-
-    fn sync(&mut self) {
-        self.synced = self.bytes.len();
-        self.replaced.clear();
-    }
-
-    fn truncate(&mut self, len: usize) {
-        Arc::make_mut(&mut self.bytes).truncate(len);
-        self.synced = self.synced.min(self.bytes.len());
-        self.replaced.retain(|unit, old| {
-            old.truncate(self.synced.saturating_sub(unit * UNIT));
-            !old.is_empty()
-        });
-    }
-}
-
-impl Names {
-    fn after(&self, crash: Crash, chance: &mut Chance) -> BTreeMap<OsString, usize> {
-        match crash {
-            Crash::OfTheProcess | Crash::Torn => self.now.clone(),
-            Crash::Hard => self.synced.clone(),
-            Crash::Chance(_) => {
-                let names: BTreeSet<_> = self.now.keys().chain(self.synced.keys()).collect();
-                let mut left = BTreeMap::new();
-                for name in names {
-                    let (now, synced) = (self.now.get(name), self.synced.get(name));
-                    let node = if chance.below(2) == 0 { now } else { synced };
-                    left.extend(node.map(|node| (name.clone(), *node)));
-                }
-                left
-            }
-        }
     }
 }
 
@@ -499,125 +390,6 @@ impl State {
             return Err(fault(self.kind));
         }
         Ok(())
-    }
-
-    /// Returns the places of all directories.
-    fn dir_places(&self, names_of: impl Fn(&Names) -> &BTreeMap<OsString, usize>) -> BTreeMap<usize, Place> {
-        let mut places = BTreeMap::new();
-        for (parent, node) in self.nodes.iter().enumerate() {
-            let Node::Dir(names) = node else { continue };
-            let dirs = names_of(names).iter().filter(|(_, node)| matches!(self.nodes[**node], Node::Dir(_)));
-            places.extend(dirs.map(|(name, node)| (*node, (parent, name.clone()))));
-        }
-        places
-    }
-
-    /// Makes the names in a directory durable. A renamed directory gets its new place and loses the old one
-    /// at once.
-    fn sync_names(&mut self, dir: usize) {
-        let names = self.dir(dir);
-        let is_changed = |a: &BTreeMap<OsString, usize>, b: &BTreeMap<OsString, usize>| {
-            let mut changed = a.iter().filter(|(name, node)| b.get(*name) != Some(node));
-            changed.any(|(_, node)| matches!(self.nodes[*node], Node::Dir(_)))
-        };
-        let moves_dirs = is_changed(&names.now, &names.synced) || is_changed(&names.synced, &names.now);
-        let places =
-            moves_dirs.then(|| (self.dir_places(|names| &names.now), self.dir_places(|names| &names.synced)));
-        self.mark_stale(dir);
-        let names = self.dir_mut(dir);
-        names.synced = names.now.clone();
-        names.stale.clear();
-        let (now, synced) = places.unwrap_or_default();
-        for (node, new) in now {
-            let Some(old) = synced.get(&node).filter(|old| **old != new) else { continue };
-            if old.0 == dir || new.0 == dir {
-                let names = self.dir_mut(old.0);
-                if names.synced.get(&old.1) == Some(&node) {
-                    names.synced.remove(&old.1);
-                }
-                self.dir_mut(new.0).synced.insert(new.1, node);
-            }
-        }
-    }
-
-    /// Marks the old names of files whose new names in a directory become durable.
-    fn mark_stale(&mut self, dir: usize) {
-        let names = self.dir(dir);
-        let new = names.now.iter().filter(|(name, node)| names.synced.get(*name) != Some(node));
-        let is_moved = |node: &usize| match &self.nodes[*node] {
-            Node::File(content) => !content.is_linked,
-            Node::Dir(_) => true,
-        };
-        let new: BTreeSet<usize> = new.map(|(_, node)| *node).filter(is_moved).collect();
-        if new.is_empty() {
-            return;
-        }
-        let others = self.nodes.iter_mut().enumerate().filter(|(other, _)| *other != dir);
-        for (_, node) in others {
-            let Node::Dir(names) = node else { continue };
-            let old = names
-                .synced
-                .iter()
-                .filter(|(name, node)| new.contains(node) && names.now.get(*name) != Some(node));
-            names.stale.extend(old.map(|(name, _)| name.clone()));
-        }
-    }
-
-    /// Gives each renamed directory one place in the state after a crash: the new one if it has that,
-    /// otherwise the old one.
-    fn settle_renamed_dirs(&self, left: &mut Self) {
-        let (now, synced) = (self.dir_places(|names| &names.now), self.dir_places(|names| &names.synced));
-        for (node, new) in now {
-            let Some(old) = synced.get(&node).filter(|old| **old != new) else { continue };
-            let is_new = left.dir(new.0).now.get(&new.1) == Some(&node);
-            let (kept, cleared) = if is_new { (&new, old) } else { (old, &new) };
-            let names = left.dir_mut(kept.0);
-            names.now.insert(kept.1.clone(), node);
-            names.synced.insert(kept.1.clone(), node);
-            let names = left.dir_mut(cleared.0);
-            if names.now.get(&cleared.1) == Some(&node) {
-                names.now.remove(&cleared.1);
-                names.synced.remove(&cleared.1);
-            }
-        }
-    }
-
-    /// Gives each file that was renamed to another directory one of its places in the state after a crash:
-    /// the new one if it has that, otherwise the old one.
-    fn settle_moved_files(&self, left: &mut Self) {
-        let files = |names_of: fn(&Names) -> &BTreeMap<OsString, usize>, state: &Self| {
-            let mut files: BTreeMap<usize, Vec<Place>> = BTreeMap::new();
-            for (dir, node) in state.nodes.iter().enumerate() {
-                let Node::Dir(names) = node else { continue };
-                for (name, node) in names_of(names) {
-                    if matches!(&state.nodes[*node], Node::File(content) if !content.is_linked) {
-                        files.entry(*node).or_default().push((dir, name.clone()));
-                    }
-                }
-            }
-            files
-        };
-        let (now, synced) = (files(|names| &names.now, self), files(|names| &names.synced, self));
-        let is_stale = |(dir, name): &&Place| self.dir(*dir).stale.contains(name);
-        for (node, new) in now {
-            let moved_from = |(dir, _): &&Place| new.iter().all(|(other, _)| other != dir);
-            let old = synced.get(&node).into_iter().flatten().filter(moved_from);
-            let (stale, old): (Vec<&Place>, Vec<&Place>) = old.partition(is_stale);
-            let has = |left: &Self, (dir, name): &Place| left.dir(*dir).now.get(name) == Some(&node);
-            let is_new = new.iter().any(|place| has(left, place));
-            for (dir, name) in stale.into_iter().chain(old.iter().copied().filter(|_| is_new)) {
-                let names = left.dir_mut(*dir);
-                if names.now.get(name) == Some(&node) {
-                    names.now.remove(name);
-                    names.synced.remove(name);
-                }
-            }
-            for (dir, name) in old.into_iter().filter(|_| !is_new) {
-                let names = left.dir_mut(*dir);
-                names.now.entry(name.clone()).or_insert(node);
-                names.synced.entry(name.clone()).or_insert(node);
-            }
-        }
     }
 
     fn open_handle(&mut self) -> io::Result<()> {
@@ -905,183 +677,5 @@ impl Storage for FaultyStorage {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         Ok(FileLock::new(Held { storage: self.clone(), path: path.to_owned() }))
-    }
-}
-
-/// A lock that is released on drop.
-#[derive(Debug)]
-struct Held {
-    storage: FaultyStorage,
-    path: PathBuf,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.storage.state().locks.remove(&self.path);
-    }
-}
-
-/// An open file of a [`FaultyStorage`]. It can be read after its name has been removed, unless files are read
-/// by their path.
-#[derive(Debug)]
-struct FaultyReader {
-    storage: FaultyStorage,
-    path: PathBuf,
-    file: usize,
-    len: u64,
-}
-
-impl Drop for FaultyReader {
-    fn drop(&mut self) {
-        self.storage.state().handles.open -= 1;
-    }
-}
-
-impl FileReader for FaultyReader {
-    fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn identity(&self) -> Option<FileIdentity> {
-        let is_hidden = self.storage.state().hides_identities;
-        (!is_hidden).then_some(FileIdentity { device: 0, number: self.file as u64, created_nanos: 0 })
-    }
-
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        let mut state = self.storage.state();
-        state.read(Call::Read)?;
-        if state.reads_by_path && state.file(&self.path)? != self.file {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        crate::io::memory::copy_at(&state.content(self.file).bytes, buf, offset)
-    }
-}
-
-/// A file of a [`FaultyStorage`] that is overwritten in place.
-#[derive(Debug)]
-struct FaultyScratch {
-    storage: FaultyStorage,
-    file: usize,
-}
-
-impl ScratchFile for FaultyScratch {
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        let mut state = self.storage.state();
-        state.read(Call::Read)?;
-        crate::io::memory::copy_at(&state.content(self.file).bytes, buf, offset)
-    }
-
-    /// A failing write writes the first half of the bytes.
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut state = self.storage.state();
-        let called = state.change(Call::Write);
-        let written = if called.is_ok() { bytes.len() } else { bytes.len() / 2 };
-        let at = usize::try_from(offset).map_err(|_| io::ErrorKind::StorageFull)?;
-        state.content_mut(self.file).write_at(at, &bytes[..written]);
-        called
-    }
-}
-
-/// A file of a [`FaultyStorage`] that is being written.
-#[derive(Debug)]
-struct FaultyWriter {
-    storage: FaultyStorage,
-    path: PathBuf,
-    file: usize,
-    /// The file that this one replaces when it is synced, in a storage without renames.
-    over: Option<usize>,
-    /// The number of bytes that the next write does not replace.
-    kept: usize,
-}
-
-impl FaultyWriter {
-    /// Writes after the bytes kept so far, and keeps `kept` more. A failing write writes the first half of
-    /// the bytes, and keeps them.
-    fn write(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
-        let mut state = self.storage.state();
-        let called = state.change(Call::Write);
-        let written = if called.is_ok() { bytes.len() } else { bytes.len() / 2 };
-        state.content_mut(self.file).write_at(self.kept, &bytes[..written]);
-        self.kept += kept.min(written);
-        called
-    }
-
-    /// Makes the file durable, and gives it its name in a storage without renames.
-    fn make_durable(&self, state: &mut State) -> io::Result<()> {
-        state.content_mut(self.file).sync();
-        if state.has_objects {
-            let (dir, name) = state.parent(&self.path)?;
-            state.dir_mut(dir).now.insert(name.to_owned(), self.file);
-            state.sync_names(dir);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for FaultyWriter {
-    fn drop(&mut self) {
-        self.storage.state().handles.open -= 1;
-    }
-}
-
-impl FileWriter for FaultyWriter {
-    fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write(bytes, bytes.len())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let mut state = self.storage.state();
-        state.change(Call::Sync)?;
-        if state.has_objects {
-            let found = state.node(&self.path).ok();
-            if found != self.over && found != Some(self.file) {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-        }
-        self.make_durable(&mut state)
-    }
-}
-
-impl LogFile for FaultyWriter {
-    fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
-        self.write(bytes, kept)?;
-        let mut state = self.storage.state();
-        // There, the whole log is put again.
-        if state.has_objects { self.make_durable(&mut state) } else { Ok(()) }
-    }
-
-    fn can_overwrite(&self) -> bool {
-        !self.storage.state().has_objects
-    }
-
-    fn max_len(&self) -> u64 {
-        if self.storage.state().has_objects { 600 } else { u64::MAX }
-    }
-
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
-        let mut state = self.storage.state();
-        if state.has_objects {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        state.change(Call::Truncate)?;
-        self.kept = usize::try_from(len).unwrap_or(usize::MAX);
-        state.content_mut(self.file).truncate(self.kept);
-        Ok(())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        FileWriter::sync(self)
     }
 }
