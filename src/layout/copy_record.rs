@@ -333,7 +333,7 @@ pub(crate) fn check_no_copies(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hash::checksum::crc32c;
+    use crate::layout::sealed_text::tests::{expect_flips_found, flipped_and_sealed, sealed};
     use proptest::prelude::*;
 
     fn record() -> CopyRecord {
@@ -352,10 +352,6 @@ mod tests {
         CopyRecord { copies: vec![copy(CopyState::Listed, "0a_SeqId_7_", "f", "s3://b/input/f/0a"), odd] }
     }
 
-    fn sealed(text: &str) -> Vec<u8> {
-        format!("{text}crc32c {:08x}\n", crc32c(text.as_bytes())).into_bytes()
-    }
-
     #[test]
     fn a_record_has_the_copies() {
         let bytes = record().to_bytes();
@@ -366,7 +362,7 @@ mod tests {
         assert_eq!(of_record.of(b"f", Path::new("s3://b/input/f/0a")).count(), 1);
         assert_eq!(of_record.of(b"g", Path::new("s3://b/input/f/0a")).count(), 0);
         let sound = "listed\t0a\tf\t7\t-1\t0f\t/i";
-        assert!(CopyRecord::parse(&sealed(&format!("id 1\n{sound}\n"))).is_ok());
+        assert!(CopyRecord::parse(&sealed(format!("id 1\n{sound}\n"))).is_ok());
         let (names, values) = (["../0a", "0a.1b", "t=1b-0a", ""], ["", "x", "1\t2"]);
         let wrong = names.map(|name| sound.replace("\t0a", &format!("\t{name}"))).into_iter();
         let wrong = wrong.chain(values.map(|value| sound.replace("listed", value)));
@@ -381,11 +377,7 @@ mod tests {
             assert!(CopyRecord::parse(text.as_bytes()).is_err(), "{text:?}");
             assert!(CopyRecord::parse(&sealed(text)).is_err(), "{text:?}");
         }
-        for bit in 0..bytes.len() * 8 {
-            let mut flipped = bytes.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(CopyRecord::parse(&flipped).is_err(), "bit {bit}");
-        }
+        expect_flips_found(&bytes, |flipped| CopyRecord::parse(flipped).is_ok());
     }
 
     proptest! {
@@ -393,12 +385,7 @@ mod tests {
         fn no_bytes_panic(bytes: Vec<u8>, flip: usize) {
             let parsed = CopyRecord::parse(&bytes);
             prop_assert!(parsed.is_err());
-            let mut text = record().to_bytes();
-            text.truncate(text.len() - "crc32c 00000000\n".len());
-            let bits = 8 * text.len();
-            text[flip % bits / 8] ^= 1 << (flip % 8);
-            let sum = format!("crc32c {:08x}\n", crc32c(&text));
-            text.extend(sum.into_bytes());
+            let text = flipped_and_sealed(record().to_bytes(), flip);
             if let Ok(found) = CopyRecord::parse(&text) {
                 let is_legal = |copy: &LoadedCopy| !copy.name.contains('/') && is_legal_name(&copy.family);
                 prop_assert!(found.copies.iter().all(is_legal));

@@ -258,7 +258,7 @@ impl RegionDir {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hash::checksum::crc32c;
+    use crate::layout::sealed_text::tests::{expect_flips_found, flipped_and_sealed, sealed};
     use proptest::prelude::*;
 
     fn record() -> LoadRecord {
@@ -269,10 +269,6 @@ mod tests {
         };
         let odd = file("0b_SeqId_7_", "a b", "/in put/crc32c \t\n\\x41/é");
         LoadRecord { files: vec![file("0a_SeqId_7_", "f", "/input/f/0a"), odd] }
-    }
-
-    fn sealed(text: &str) -> Vec<u8> {
-        format!("{text}crc32c {:08x}\n", crc32c(text.as_bytes())).into_bytes()
     }
 
     #[test]
@@ -287,23 +283,14 @@ mod tests {
                 assert!(text.is_empty() || LoadRecord::parse(&sealed(&text)).is_err(), "{text:?}");
             }
         }
-        for bit in 0..bytes.len() * 8 {
-            let mut flipped = bytes.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(LoadRecord::parse(&flipped).is_err(), "bit {bit}");
-        }
+        expect_flips_found(&bytes, |flipped| LoadRecord::parse(flipped).is_ok());
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>, flip: usize) {
             let _ = LoadRecord::parse(&bytes);
-            let mut text = record().to_bytes();
-            text.truncate(text.len() - "crc32c 00000000\n".len());
-            let bits = 8 * text.len();
-            text[flip % bits / 8] ^= 1 << (flip % 8);
-            let sum = format!("crc32c {:08x}\n", crc32c(&text));
-            text.extend(sum.into_bytes());
+            let text = flipped_and_sealed(record().to_bytes(), flip);
             if let Ok(found) = LoadRecord::parse(&text) {
                 let is_legal = |file: &MovedFile| !file.name.contains('/') && is_legal_name(&file.family);
                 prop_assert!(found.files.iter().all(is_legal));

@@ -38,3 +38,33 @@ pub(super) fn unseal(bytes: &[u8], faults: Faults) -> Result<&str, Corruption> {
         _ => Corruption::Malformed(faults.no_number),
     })
 }
+
+/// What the tests of the kinds of such files share.
+#[cfg(test)]
+pub(super) mod tests {
+    use crate::hash::checksum::crc32c;
+
+    /// Returns the bytes of a text with its checksum, as the format says.
+    pub(in crate::layout) fn sealed(text: impl AsRef<[u8]>) -> Vec<u8> {
+        let text = text.as_ref();
+        let sum = format!("crc32c {:08x}\n", crc32c(text));
+        [text, sum.as_bytes()].concat()
+    }
+
+    /// Flips each bit of a file. Fails if `is_read` accepts one of the results.
+    pub(in crate::layout) fn expect_flips_found(bytes: &[u8], is_read: impl Fn(&[u8]) -> bool) {
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(!is_read(&flipped), "bit {bit}");
+        }
+    }
+
+    /// Flips a bit of the lines of a file, and makes the checksum theirs.
+    pub(in crate::layout) fn flipped_and_sealed(mut bytes: Vec<u8>, flip: usize) -> Vec<u8> {
+        bytes.truncate(bytes.len() - "crc32c 00000000\n".len());
+        let bit = flip % (8 * bytes.len());
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        sealed(bytes)
+    }
+}

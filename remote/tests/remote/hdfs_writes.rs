@@ -1,7 +1,7 @@
 //! Regions and tables written in HDFS. `HREGION_HDFS` is the URL of a file system.
 
 use crate::cut_proxy::{Cut, CutProxy};
-use crate::history::{Attempt, Rows, Step, expect_locked, put, read_file, rows, turns, write_file};
+use crate::history::{Attempt, Rows, Step, expect_locked, play, put, read_file, rows, turns, write_file};
 use hdfs_native::WriteOptions;
 use hdfs_native::client::ClientBuilder;
 use hregion::io::{FileWriter, LocalStorage, LogFile, ScratchFile};
@@ -143,13 +143,7 @@ fn a_region_is_written_and_read_as_the_model_says() {
     let mut model = Rows::new();
     for seed in 0..3 {
         let region = open_in(client(), &dir).unwrap();
-        assert_eq!(rows(&region), model);
-        for number in 0..60 {
-            let step = Step::number(seed, number);
-            step.run(&region).unwrap();
-            step.apply(&mut model);
-        }
-        assert_eq!(rows(&region), model);
+        play(seed, &region, &mut model);
         region.close().unwrap();
         assert_eq!(rows(&read_in(client(), &dir).unwrap()), model);
     }

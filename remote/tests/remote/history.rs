@@ -97,6 +97,17 @@ impl Step {
     }
 }
 
+/// Makes 60 steps of a seed in a region with the rows of a model, and in the model.
+pub(crate) fn play(seed: u64, region: &Region, model: &mut Rows) {
+    assert_eq!(rows(region), *model);
+    for number in 0..60 {
+        let step = Step::number(seed, number);
+        step.run(region).unwrap();
+        step.apply(model);
+    }
+    assert_eq!(rows(region), *model);
+}
+
 /// Returns an error of the kind of a lock that is held elsewhere, or panics.
 pub(crate) fn expect_locked(opened: Result<Region>) {
     assert_eq!(opened.unwrap_err().kind(), ErrorKind::Locked);

@@ -1,7 +1,7 @@
 //! Regions written in a bucket.
 
 use crate::fake_s3::{Conditions, FakeS3, Manner};
-use crate::history::{Attempt, Rows, Step, expect_locked, put, read_file, rows, turns, write_file};
+use crate::history::{Attempt, Rows, expect_locked, play, put, read_file, rows, turns, write_file};
 use crate::support::{held_at, moto, options, options_at, patient};
 use hregion::{
     Compaction, Delete, Durability, ErrorKind, Family, FileHandles, Get, Put, Region, Result, Scan, Storage,
@@ -240,13 +240,7 @@ fn run_model(client: &dyn Fn() -> Arc<RemoteStorage>, dir: &Path) -> Rows {
     let read = || Region::options().storage(client()).open(dir).unwrap();
     for seed in 0..4 {
         let region = open_in(client(), dir).unwrap();
-        assert_eq!(rows(&region), model);
-        for number in 0..60 {
-            let step = Step::number(seed, number);
-            step.run(&region).unwrap();
-            step.apply(&mut model);
-        }
-        assert_eq!(rows(&region), model);
+        play(seed, &region, &mut model);
         assert!(region.health().is_sound(), "{:?}", region.health());
         // A reader sees what is logged; the writer may have died then.
         assert_eq!(rows(&read()), model);
