@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)+) => {
-        /// The cost of reads and writes of a region since it was opened.
+        /// The cost of reads and writes of a region since it was opened (HBase: `MetricsRegion`).
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct RegionMetrics {

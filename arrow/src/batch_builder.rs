@@ -185,7 +185,7 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// Completes the batch if it has no room for so many bytes, and adds them.
+    /// Completes the batch if it has no room for `bytes` more, and adds them.
     fn make_room(&mut self, bytes: usize, row: &[u8]) -> Result<()> {
         if bytes > MAX_BYTES {
             let row = StringBinary(row);

@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(ended.unwrap_err().kind(), ErrorKind::Io);
     }
 
-    /// A registry that first answers when it is let, and too late.
+    /// A registry whose first answer comes when it is allowed, and too late.
     #[derive(Debug)]
     struct Late {
         cluster: RpcRegistry,

@@ -44,7 +44,7 @@ impl Table {
         &self.name
     }
 
-    /// Reads a row. A row that does not exist has no cells.
+    /// Reads a row. A row that does not exist has no cells (HBase: `AsyncTable.get`).
     ///
     /// With [`Consistency::Timeline`](hregion::Consistency::Timeline) it may be read from another copy of the
     /// region than the primary one: [`Row::is_stale`] says so.
@@ -57,7 +57,7 @@ impl Table {
         self.ask(get, get.to_proto_bytes()?, |result, cells| only_row(result, cells, get.row())).await
     }
 
-    /// Whether a row has any of the cells requested. Servers send none of them.
+    /// Whether a row has any of the cells requested. Servers send none of them (HBase: `AsyncTable.exists`).
     ///
     /// # Errors
     ///
@@ -95,7 +95,7 @@ impl Table {
     }
 
     /// Reads rows, with one call for the rows of a server, and returns them in order. Each is read as by
-    /// [`get`](Self::get).
+    /// [`get`](Self::get) (HBase: `AsyncTable.getAll`).
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl Table {
         self.multi(actions?, Tries::of_reads(&self.core, &self.name)).await.into_iter().collect()
     }
 
-    /// Starts a scan. No server is asked before the first row is read.
+    /// Starts a scan. No server is asked before the first row is read (HBase: `AsyncTable.getScanner`).
     ///
     /// # Errors
     ///
@@ -114,7 +114,7 @@ impl Table {
         Scanner::new(self.clone(), scan)
     }
 
-    /// Writes values of a row.
+    /// Writes values of a row (HBase: `AsyncTable.put`).
     ///
     /// # Errors
     ///
@@ -125,7 +125,7 @@ impl Table {
         self.mutate(&put.into()).await.map(drop)
     }
 
-    /// Deletes cells of a row.
+    /// Deletes cells of a row (HBase: `AsyncTable.delete`).
     ///
     /// A delete whose answer is lost is repeated, as by HBase's client. One of the newest version of a column
     /// ([`Delete::version`]) then deletes the version before, too: [`Delete::version_at`] does not.
@@ -138,7 +138,7 @@ impl Table {
     }
 
     /// Adds to counters of a row, and returns the new cells. Servers recognize a repeated call, and do not
-    /// add twice.
+    /// add twice (HBase: `AsyncTable.increment`).
     ///
     /// # Errors
     ///
@@ -148,7 +148,7 @@ impl Table {
     }
 
     /// Appends to values of a row, and returns the new cells. Servers recognize a repeated call, and do
-    /// not append twice.
+    /// not append twice (HBase: `AsyncTable.append`).
     ///
     /// # Errors
     ///
@@ -203,7 +203,7 @@ impl Table {
     }
 
     /// Writes mutations of one row, all or none. Returns the cells of increments and appends. Those whose
-    /// answer is lost are repeated: see [`delete`](Self::delete).
+    /// answer is lost are repeated: see [`delete`](Self::delete) (HBase: `AsyncTable.mutateRow`).
     ///
     /// # Errors
     ///
@@ -213,7 +213,7 @@ impl Table {
     }
 
     /// Writes to a row if a condition holds. If the answer of a call that succeeded is lost and the call is
-    /// repeated, the condition is judged again, as by HBase's client.
+    /// repeated, the condition is evaluated again, as by HBase's client (HBase: `AsyncTable.checkAndMutate`).
     ///
     /// # Errors
     ///
@@ -303,8 +303,9 @@ impl Table {
 
     /// Writes mutations of any rows, with one call for those of a server, or several, one after the other, if
     /// they have more than 32 MiB. Returns the result of each, in order: the cells of increments and
-    /// appends. A mutation that fails does not prevent the others from being written. Those whose answer is
-    /// lost are repeated: see [`delete`](Self::delete).
+    /// appends, or an error as of [`put`](Self::put) and [`increment`](Self::increment). A mutation that
+    /// fails does not prevent the others from being written. Those whose answer is lost are repeated: see
+    /// [`delete`](Self::delete) (HBase: `AsyncTable.batch`).
     pub async fn batch(&self, mutations: &[Mutation]) -> Vec<Result<Row>> {
         let (mut actions, mut results) = (Vec::new(), Vec::new());
         for mutation in mutations {

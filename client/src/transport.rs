@@ -52,7 +52,8 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Outgoing for Plain<W> {
 /// The time for the end of a connection.
 const ENDING: Duration = Duration::from_secs(5);
 
-/// A connection that takes no byte for so long is no longer used (`hbase.ipc.client.socket.timeout.write`).
+/// A connection that takes no byte for this time is no longer used
+/// (`hbase.ipc.client.socket.timeout.write`).
 const STALLED: Duration = Duration::from_secs(60);
 
 /// Sends all bytes, none of which takes longer than `patience`.

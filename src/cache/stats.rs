@@ -3,7 +3,7 @@
 use super::tier::SecondTierStats;
 use crate::metrics::SharedCounter;
 
-/// The statistics of a [`BlockCache`](super::BlockCache) at one moment.
+/// The statistics of a [`BlockCache`](super::BlockCache) at one moment (HBase: `CacheStats`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStats {

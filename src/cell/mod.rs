@@ -149,7 +149,7 @@ impl fmt::Debug for CellRef<'_> {
     }
 }
 
-/// An owned cell.
+/// An owned cell (HBase: `KeyValue`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Cell {
     key: SeekKey,

@@ -121,7 +121,8 @@ pub trait CellFilter: fmt::Debug + Send {
     }
 }
 
-/// A user-defined filter, for [`Filter::custom`](super::Filter::custom).
+/// A user-defined filter, for [`Filter::custom`](super::Filter::custom) (HBase: a class that extends
+/// `FilterBase`).
 pub trait CustomFilter: fmt::Debug + Send + Sync {
     /// Creates the filter's state for a new read.
     fn start(&self) -> Box<dyn CellFilter>;

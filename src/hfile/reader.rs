@@ -279,8 +279,8 @@ impl HFile {
         self.0.warnings().clone()
     }
 
-    /// Iterates over the headers of all blocks, from the start of the file to the trailer. Reads the headers
-    /// only.
+    /// Iterates over the headers of all blocks and their offsets, from the start of the file to the trailer.
+    /// Reads the headers only. If one cannot be read or is damaged, the error is the last item.
     pub fn block_headers(&self) -> impl Iterator<Item = Result<(u64, BlockHeader)>> {
         self.block_headers_from(0)
     }

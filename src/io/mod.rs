@@ -40,7 +40,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A file that many threads can read at any offset at once.
+/// A file that many threads can read at any offset at once (Hadoop: `PositionedReadable`).
 ///
 /// Implement this trait to read from other sources, and pass the file to
 /// [`HFileOptions::open_reader`](crate::HFileOptions::open_reader).
@@ -187,7 +187,7 @@ pub trait ScratchFile: Send + Sync + fmt::Debug {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 }
 
-/// A file system.
+/// A file system (Hadoop: `FileSystem`).
 pub trait Storage: Send + Sync + fmt::Debug {
     /// Opens a file for reading.
     ///

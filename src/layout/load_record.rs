@@ -4,8 +4,8 @@
 //! Such a file is moved into the family's directory before a list has it. If the process dies between, it is
 //! no file of the store, and is no longer where the load would find it again. So the record is written before
 //! the first file is moved, and removed after the last list is published, each durably. A repeated load moves
-//! the files of the record that are on no list back, and takes them. Nothing else does: a record, which may
-//! be anybody's, does not decide where files are moved.
+//! the files of the record that are on no list back, and takes them. Nothing else does: a record, which any
+//! process may have written, does not decide where files are moved.
 //!
 //! | line | |
 //! |---|---|

@@ -28,22 +28,22 @@
 //! catalog has.
 //!
 //! In HDFS a process that was stopped for long loses its locks, and another may settle the change meanwhile.
-//! So it is asked whether the locks of the parents are still held: after step 2, before each child is filled,
-//! and before step 4. A child is filled with a lock of its own, whose file goes with the directory. Without
-//! the locks of the parents, a change that failed is not settled.
+//! So the locks of the parents are checked: after step 2, before each child is filled, and before step 4. A
+//! child is filled with a lock of its own, whose file goes with the directory. Without the locks of the
+//! parents, a change that failed is not settled.
 //!
 //! In a storage without renames, such as an object store, a request may be carried out late, even after its
 //! process is dead, and a lock may be lost. So the file is not removed to make or undo the change there. It
 //! is created in step 2, and replaced once, on the condition that it is as it was seen: in step 4 by one that
 //! says that the change is made, in a settlement by one that says that it is undone. Only one of the two
-//! succeeds. After step 2 it is asked whether the locks of the parents are still held. Whoever locks a parent
-//! later sees the file, and writes nothing to the parent before the change is settled. The file stays until
-//! the directories of all parents are gone, so that nothing appears again once it is removed: the file
-//! itself, or children that were undone, which are no regions while it is there. Should the request that
-//! creates it be carried out once more after that, and one that makes another file of a parent, too, the
-//! parent has no region info: the change is over, and the children are regions. So it is with the request
-//! that makes the parent's region info, if a child has a store file of its own, or edits: no child has any
-//! before the change is made, and one with rows has some once no reference of it is left to the parent.
+//! succeeds. After step 2 the locks of the parents are checked. A process that locks a parent later sees the
+//! file, and writes nothing to the parent before the change is settled. The file stays until the directories
+//! of all parents are gone, so that nothing appears again once it is removed: the file itself, or children
+//! that were undone, which are no regions while it is there. Should the request that creates it be carried
+//! out once more after that, and one that makes another file of a parent, too, the parent has no region info:
+//! the change is over, and the children are regions. So it is with the request that makes the parent's region
+//! info, if a child has a store file of its own, or edits: no child has any before the change is made, and
+//! one with rows has some once no reference of it is left to the parent.
 //!
 //! There, a table with files, a clone, is created in the same way: by a change without parents, whose
 //! children are all of its regions. Until it is made, no process takes the directory for a table. The file of
@@ -740,7 +740,7 @@ mod tests {
         }
     }
 
-    /// Whoever creates the table may have lost the lock of the root.
+    /// The process that creates the table may have lost the lock of the root.
     #[test]
     fn the_regions_of_a_creation_are_hidden_until_it_is_made() {
         for is_made in [true, false] {

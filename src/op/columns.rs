@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 /// The families of a read, each either whole or restricted to some columns. Initially empty, which means all
-/// families.
+/// families (HBase: `Get.getFamilyMap`, `Scan.getFamilyMap`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns(Vec<(Bytes, Vec<Bytes>)>);
 

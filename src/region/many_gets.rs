@@ -61,7 +61,7 @@ impl GetThreads {
         Duration::from_nanos(self.last.0.load(Ordering::Relaxed))
     }
 
-    /// Notes how long a number of gets took with so many threads.
+    /// Notes the time that `gets` gets took on `threads` threads.
     fn note(&self, elapsed: Duration, gets: usize, threads: usize) {
         if self.most > 1 && gets >= STRIDE {
             let all = elapsed.saturating_mul(u32::try_from(threads).unwrap_or(u32::MAX));

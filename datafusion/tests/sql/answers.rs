@@ -658,7 +658,7 @@ async fn rows_of_the_maximum_length_are_read() {
     for row in ["a", long.as_str(), "c", "d"] {
         table.put(Put::new(row.to_owned()).cell_at("f", "q", 1, "v")).unwrap();
     }
-    // with so many other cells, the rows after it are read by the names of columns
+    // after this many other cells, rows are read by the names of columns
     for other in 0..1001 {
         table.put(Put::new(long.clone()).cell_at("f", format!("r{other}"), 1, "v")).unwrap();
     }

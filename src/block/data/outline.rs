@@ -104,7 +104,7 @@ impl StoredCells<'_> {
         self.place_of(self.marks.get(number.checked_sub(1)?)?.after)
     }
 
-    /// Returns the offset in the bytes with so many after it.
+    /// Returns the offset from which `left` bytes are left.
     fn place_of(&self, left: u32) -> Option<usize> {
         self.bytes.len().checked_sub(left as usize)
     }

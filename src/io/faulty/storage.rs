@@ -88,7 +88,7 @@ struct State {
 /// The storages recorded before calls that change something.
 #[derive(Debug, Default)]
 struct Forks {
-    /// One call in so many is recorded; none if this is 0.
+    /// One call in this many is recorded; none if this is 0.
     one_in: usize,
     chance: Chance,
     taken: Vec<Vec<Node>>,

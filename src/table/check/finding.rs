@@ -1,4 +1,4 @@
-//! What a check of a root directory finds.
+//! What a check of a root directory finds (HBase: `hbck`, `CatalogJanitorReport`).
 
 use crate::schema::TableName;
 use std::fmt;

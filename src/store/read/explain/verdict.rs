@@ -108,7 +108,7 @@ impl Verdicts {
         if !matches!(code, MatchCode::Include | MatchCode::Skip) && rule != Rule::Done {
             self.column.left = Some(match rule {
                 Rule::Kept => Rule::Versions,
-                // So many markers hide the rest of the column that it is passed over.
+                // Markers hide the rest of the column, which is passed over.
                 Rule::Marker => Rule::Deleted,
                 rule => rule,
             });
