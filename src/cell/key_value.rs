@@ -187,7 +187,7 @@ mod tests {
             seq_id: i64,
             at in 0usize..60,
             bits: u8,
-            behind in 0usize..4,
+            after in 0usize..4,
             tags: bool,
             mvcc: bool,
         ) {
@@ -197,7 +197,7 @@ mod tests {
             let mut bytes = vec![9; 3];
             put(&mut bytes, &cell, format);
             prop_assert_eq!(fast_parse(&bytes, 3, format), Some((13..13 + row.len(), bytes.len())));
-            bytes.resize(bytes.len() + behind, 0);
+            bytes.resize(bytes.len() + after, 0);
             if let Some(byte) = bytes.get_mut(3 + at) {
                 *byte ^= bits;
             }

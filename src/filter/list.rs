@@ -8,8 +8,8 @@ use std::cmp::Ordering;
 
 /// Whether `a` is ahead of `b` in the direction of the read.
 fn is_ahead(a: &SeekKey, b: &SeekKey, reversed: bool) -> bool {
-    let behind = if reversed { Ordering::Less } else { Ordering::Greater };
-    CellOrder::User.compare(a, b) == behind
+    let ahead = if reversed { Ordering::Less } else { Ordering::Greater };
+    CellOrder::User.compare(a, b) == ahead
 }
 
 /// A list whose members must all pass a cell (HBase: `FilterListWithAND`).

@@ -32,8 +32,8 @@ pub fn catalog_row(input: &[u8]) {
     let Some(key) = take(&mut rest) else { return };
     name(key);
     let mut columns: Vec<(&str, &[u8])> = Vec::new();
-    while let Some((&which, behind)) = rest.split_first() {
-        rest = behind;
+    while let Some((&which, after)) = rest.split_first() {
+        rest = after;
         let Some(value) = take(&mut rest) else { break };
         let _ = TableState::parse(value);
         if let Ok(region) = RegionInfo::parse_cell(value) {
@@ -59,9 +59,9 @@ pub fn catalog_row(input: &[u8]) {
 
 /// Returns the next value, which follows its length.
 fn take<'i>(rest: &mut &'i [u8]) -> Option<&'i [u8]> {
-    let (len, behind) = rest.split_first_chunk::<2>()?;
-    let (value, behind) = behind.split_at_checked(usize::from(u16::from_be_bytes(*len)).min(behind.len()))?;
-    *rest = behind;
+    let (len, after) = rest.split_first_chunk::<2>()?;
+    let (value, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*len)).min(after.len()))?;
+    *rest = after;
     Some(value)
 }
 

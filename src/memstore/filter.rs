@@ -148,7 +148,7 @@ mod tests {
                 opened = filter.open().count();
                 assert!((0..=i).step_by(17).all(|i| filter.may_contain(row(2 * i).as_bytes())));
                 let wrong = (0..20_000).filter(|i| filter.may_contain(row(2 * i + 1).as_bytes())).count();
-                assert!(wrong < 60, "{wrong} of 20,000 behind {i} rows"); // 0.3 %
+                assert!(wrong < 60, "{wrong} of 20,000 after {i} rows"); // 0.3 %
             }
         }
         assert_eq!(opened, 3);

@@ -190,8 +190,8 @@ impl<'s> SegmentScanner<'s> {
             self.place = Position::Copied;
             return;
         }
-        let behind = self.segment.after(&readahead.end(self.segment));
-        self.move_to_visible(behind);
+        let after = self.segment.after(&readahead.end(self.segment));
+        self.move_to_visible(after);
     }
 
     /// Seeks the first visible cell.

@@ -101,7 +101,7 @@ impl RegionMap {
         let is_known = chunk.get(place).is_some_and(|known| known.key() == region.key());
         // a chunk with a new first key must be updated in the list of chunks
         let is_first = place == 0 && !is_known;
-        let mut behind = None;
+        let mut after = None;
         let Some(chunk) = self.chunks.get_mut(at).map(Arc::make_mut) else { return };
         if is_known {
             chunk.replace(place, region);
@@ -110,13 +110,13 @@ impl RegionMap {
             self.len += 1;
         }
         if chunk.len() > CHUNK {
-            behind = Some(chunk.split_off(chunk.len() / 2));
+            after = Some(chunk.split_off(chunk.len() / 2));
         }
         if is_first {
             self.refresh(at);
         }
-        if let Some(behind) = behind {
-            self.chunks.insert(at + 1, Arc::new(behind));
+        if let Some(after) = after {
+            self.chunks.insert(at + 1, Arc::new(after));
         }
     }
 

@@ -169,15 +169,15 @@ impl<T: Keyed> Sorted<T> {
 
     /// Removes and returns the items from `at`.
     pub(super) fn split_off(&mut self, at: usize) -> Self {
-        let mut behind = Self {
+        let mut after = Self {
             common: Common::default(),
             keys: self.keys.split_off(at),
             ends: self.ends.split_off(at),
             items: self.items.split_off(at),
         };
-        behind.find_common();
+        after.find_common();
         self.find_common();
-        behind
+        after
     }
 
     /// Whether the first key is empty, like that of a table's first region. It is the only key that may lack
@@ -282,8 +282,8 @@ mod tests {
                 }
             }
             if split < naive.len() {
-                let behind = things.split_off(split);
-                prop_assert!(behind.iter().eq(&naive[split..]));
+                let after = things.split_off(split);
+                prop_assert!(after.iter().eq(&naive[split..]));
                 naive.truncate(split);
             }
             if removed < naive.len() {

@@ -167,7 +167,7 @@ mod tests {
             ("the oldest", &[1, 39, 81, 121], Some(&[0, 1])),
             // Out of order: the file of 85 was written after the file of 125.
             ("late data goes with what is newer", &[125, 85, 131], Some(&[0, 1])),
-            ("late data is not seen behind", &[85, 125, 131], None),
+            ("late data is not seen after others", &[85, 125, 131], None),
         ];
         for (name, times, expected) in cases {
             let expected = expected.map(|files| Choice { files: files.to_vec(), boundaries: vec![i64::MIN] });

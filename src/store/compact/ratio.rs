@@ -17,9 +17,9 @@ pub(super) fn choose(
 ) -> Range<usize> {
     let (ratio, least) = (config.ratio_at(now), config.least_files());
     let is_too_large = |start: usize| {
-        let behind = files.iter().skip(start + 1).take(config.max_files.saturating_sub(1));
-        let behind = behind.fold(0_u64, |sum, file| sum.saturating_add(file.len));
-        files[start].len > config.min_size.max(scaled(behind, ratio))
+        let after = files.iter().skip(start + 1).take(config.max_files.saturating_sub(1));
+        let after = after.fold(0_u64, |sum, file| sum.saturating_add(file.len));
+        files[start].len > config.min_size.max(scaled(after, ratio))
     };
     let mut start = 0;
     while files.len() - start >= least && is_too_large(start) {
@@ -88,8 +88,8 @@ mod tests {
             prop_assert!(chosen.is_empty() || chosen.len() >= 3);
             prop_assert!(!(stuck && lens.len() >= 3 && chosen.is_empty()));
             for start in 0..chosen.start.min(lens.len().saturating_sub(2)) {
-                let behind: u64 = lens[start + 1..].iter().take(3).sum();
-                prop_assert!(lens[start] as f64 > (behind as f64 * 1.2).floor());
+                let after: u64 = lens[start + 1..].iter().take(3).sum();
+                prop_assert!(lens[start] as f64 > (after as f64 * 1.2).floor());
             }
         }
     }

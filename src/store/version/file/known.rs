@@ -82,7 +82,7 @@ fn max_memstore_ts(hfile: &HFile) -> Result<i64, Corruption> {
 
 /// Returns the sequence id in the name that a bulk load gives a file: `…_SeqId_<n>_`.
 fn bulk_load_seq_id(name: &str) -> Result<Option<i64>, Corruption> {
-    let Some((digits, _)) = name.rsplit_once("_SeqId_").and_then(|(_, behind)| behind.split_once('_')) else {
+    let Some((digits, _)) = name.rsplit_once("_SeqId_").and_then(|(_, after)| after.split_once('_')) else {
         return Ok(None);
     };
     if digits.is_empty() || !digits.bytes().all(|c| c.is_ascii_digit()) {
