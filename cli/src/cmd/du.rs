@@ -20,7 +20,7 @@ use hregion::io::Storage;
 use hregion::region::FileKind;
 use hregion::{HFileOptions, TableName};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,12 +103,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let (mut blocks, mut samples) = (BlockUsage::default(), Samples::default());
     for target in &with_mob_dirs(&args.targets)? {
-        let Found { mut files, failure } = find(target, &storage, &options, args.blocks)?;
+        let mut families = Families::list(target, &storage, &options, args.blocks)?;
         // The directories that the current file is in, from the target down, with what they have so far.
         let mut open: Vec<(PathBuf, Usage)> = Vec::new();
-        for family in files.chunk_by_mut(|a, b| a.path.parent() == b.path.parent()) {
-            let depth = set_overlaps(family);
-            for file in &*family {
+        while let Some(mut family) = families.next()? {
+            let depth = set_overlaps(&mut family);
+            for file in &family {
                 if let Some(of_file) = &file.blocks {
                     blocks.add(file.names.clone(), of_file);
                 }
@@ -127,9 +127,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
                 open.iter_mut().for_each(|(_, sum)| sum.add(Usage { depth, ..file.usage }));
                 file.usage.print(&file.path, out)?;
             }
-        }
-        if let Some(failure) = failure {
-            return Err(failure);
+            out.flush_aside()?;
         }
         close(&mut open, Path::new(""), out)?;
     }
@@ -162,48 +160,106 @@ fn with_mob_dirs(targets: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(found)
 }
 
-/// The store files of a target, in the order of their paths.
-struct Found {
-    files: Vec<StoreFile>,
-    /// Why a file cannot be read. Those of its family, and those after it, are left out.
-    failure: Option<Failure>,
+/// The store files of a target, one family after another, in the order of their paths.
+struct Families<'t> {
+    target: &'t Path,
+    storage: &'t Arc<dyn Storage>,
+    options: &'t HFileOptions,
+    /// Whether the headers of the blocks are read, too.
+    blocks: bool,
+    /// The files that are not opened yet.
+    listed: VecDeque<(PathBuf, FileKind)>,
+    /// The directories of all files listed so far.
+    dirs: HashSet<PathBuf>,
+    /// The last file returned; empty before the first one.
+    last: PathBuf,
 }
 
-/// Opens the store files of a target, each once; `blocks` says whether the headers of the blocks are read,
-/// too. Lists the files again while another process renames, archives or removes some of them: there may be
-/// others in their place.
-fn find(
-    target: &Path,
-    storage: &Arc<dyn Storage>,
-    options: &HFileOptions,
-    blocks: bool,
-) -> Result<Found, Failure> {
-    let mut known: HashMap<PathBuf, StoreFile> = HashMap::new();
-    let mut attempts = 0;
-    loop {
-        attempts += 1;
-        let (listed, mut is_gone) = store_files(target, storage)?;
-        let (mut files, mut failure) = (Vec::new(), None);
-        for (path, kind) in listed {
-            let opened = match known.remove(&path) {
-                Some(file) => Ok(Some(file)),
-                None => unless_gone(&path, StoreFile::open(&path, kind, options, blocks)),
+impl<'t> Families<'t> {
+    /// Lists the files. None of them is opened.
+    fn list(
+        target: &'t Path,
+        storage: &'t Arc<dyn Storage>,
+        options: &'t HFileOptions,
+        blocks: bool,
+    ) -> Result<Self, Failure> {
+        let listed = list(target, storage)?;
+        let dirs = listed.iter().map(|(path, _)| dir_of(path).to_owned()).collect();
+        Ok(Self { target, storage, options, blocks, listed: listed.into(), dirs, last: PathBuf::new() })
+    }
+
+    /// Opens the files of the next family, each once; `None` after the last one. Lists files again while
+    /// another process renames, archives or removes some of them: there may be others in their place.
+    fn next(&mut self) -> Result<Option<Vec<StoreFile>>, Failure> {
+        let mut known: HashMap<PathBuf, StoreFile> = HashMap::new();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let Some(dir) = self.listed.front().map(|(path, _)| dir_of(path).to_owned()) else {
+                return Ok(None);
             };
-            match opened {
-                Ok(Some(file)) => files.push(file),
-                Ok(None) => is_gone = true,
-                Err(error) => {
-                    failure = Some(error);
-                    files.retain(|file: &StoreFile| file.path.parent() != path.parent());
-                    break;
+            let count = self.listed.iter().take_while(|(path, _)| dir_of(path) == dir).count();
+            let (mut files, mut is_gone) = (Vec::new(), false);
+            for (path, kind) in self.listed.drain(..count) {
+                let opened = match known.remove(&path) {
+                    Some(file) => Some(file),
+                    None => unless_gone(&path, StoreFile::open(&path, kind, self.options, self.blocks))?,
+                };
+                match opened {
+                    Some(file) => files.push(file),
+                    None => is_gone = true,
                 }
             }
+            if is_gone && attempts < ATTEMPTS {
+                known = files.into_iter().map(|file| (file.path.clone(), file)).collect();
+                self.list_again(&dir)?;
+            } else if let Some(file) = files.last() {
+                self.last.clone_from(&file.path);
+                return Ok(Some(files));
+            }
         }
-        if failure.is_some() || !is_gone || attempts >= ATTEMPTS {
-            return Ok(Found { files, failure });
-        }
-        known = files.into_iter().map(|file| (file.path.clone(), file)).collect();
     }
+
+    /// Lists a family of which a file is gone. If it has none any more, lists its table: its region may have
+    /// been split or merged.
+    fn list_again(&mut self, dir: &Path) -> Result<(), Failure> {
+        let mut files = match dir.starts_with(self.target) {
+            true => unless_gone(dir, list(dir, self.storage))?.unwrap_or_default(),
+            false => list(self.target, self.storage)?,
+        };
+        // Of a family with other directories, some files may have been returned.
+        let is_left = |path: &PathBuf| !self.last.starts_with(dir) || *path > self.last;
+        files.retain(|(path, _)| dir_of(path) == dir && is_left(path));
+        if files.is_empty() {
+            let table = dir.ancestors().nth(2).filter(|table| table.starts_with(self.target));
+            files = match table.filter(|table| *table != self.target) {
+                Some(table) => unless_gone(table, list(table, self.storage))?.unwrap_or_default(),
+                None => list(self.target, self.storage)?,
+            };
+            files.retain(|(path, _)| !self.dirs.contains(dir_of(path)));
+            self.dirs.extend(files.iter().map(|(path, _)| dir_of(path).to_owned()));
+        }
+        self.listed.retain(|(path, _)| dir_of(path) != dir);
+        self.listed.extend(files);
+        self.listed.make_contiguous().sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(())
+    }
+}
+
+fn dir_of(path: &Path) -> &Path {
+    path.parent().unwrap_or_else(|| Path::new(""))
+}
+
+/// Lists the store files of a target, in the order of their paths, and again while any is gone since then.
+fn list(target: &Path, storage: &Arc<dyn Storage>) -> Result<Vec<(PathBuf, FileKind)>, Failure> {
+    let (mut files, mut is_gone) = store_files(target, storage)?;
+    for _ in 1..ATTEMPTS {
+        if !is_gone {
+            break;
+        }
+        (files, is_gone) = store_files(target, storage)?;
+    }
+    Ok(files)
 }
 
 /// Lists the store files of a target, in the order of their paths. Returns, too, whether any was gone since
@@ -353,6 +409,54 @@ fn print_json(file: &StoreFile, out: &mut Output) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hregion::{Compaction, Family, HFile, Put, Table};
+
+    /// Opens all families that are left.
+    fn left(families: &mut Families<'_>) -> Vec<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        while let Some(family) = families.next().unwrap() {
+            found.push(family.into_iter().map(|file| file.path).collect());
+        }
+        found
+    }
+
+    /// The files of a family are replaced before they are opened: by a compaction, then by those of a split.
+    #[test]
+    fn files_that_are_replaced_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = Table::create(dir.path(), "t", &[Family::new("f")], &["m"]).unwrap();
+        for value in ["1", "2"] {
+            for row in ["a", "b", "x", "y"] {
+                table.put(Put::new(row).cell("f", "q", value)).unwrap();
+            }
+            table.flush().unwrap();
+        }
+        let target = dir.path().join("data/default/t");
+        let (storage, options) = (places::storage(), HFile::options());
+        let list = || Families::list(&target, &storage, &options, false).unwrap();
+
+        let mut families = list();
+        assert_eq!(families.next().unwrap().unwrap().len(), 2);
+        let before: Vec<PathBuf> = families.listed.iter().map(|(path, _)| path.clone()).collect();
+        assert_eq!(before.len(), 2);
+        table.compact(Compaction::Major).unwrap();
+        let found = left(&mut families);
+        assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [1]);
+        assert_eq!(dir_of(&found[0][0]), dir_of(&before[0]));
+        assert!(!before.contains(&found[0][0]));
+
+        let mut families = list();
+        let first = families.next().unwrap().unwrap().remove(0).path;
+        let region = dir_of(dir_of(&found[0][0]));
+        let info = table.regions().into_iter().find(|info| region.ends_with(info.encoded_name())).unwrap();
+        table.split(if info.start_key().is_empty() { "b" } else { "y" }).unwrap();
+        table.compact(Compaction::Major).unwrap();
+        let found = left(&mut families);
+        assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+        let dirs: HashSet<&Path> = found.iter().map(|family| dir_of(&family[0])).collect();
+        assert!(dirs.len() == 2 && !dirs.contains(dir_of(&first)) && !dirs.contains(&*region.join("f")));
+        table.close().unwrap();
+    }
 
     #[test]
     fn a_file_that_is_gone_is_no_error() {

@@ -1,6 +1,8 @@
 //! `hregion du`: the bytes and cells of every store file, and sums that agree with them.
 
-use crate::support::{code, golden, json_lines, last_error, members, ok, plain, run, stderr, testdata};
+use crate::support::{
+    code, golden, json_lines, last_error, members, ok, plain, run, stderr, stdout, testdata, unread,
+};
 use hregion::{Family, Put, RegionInfo, Table};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -164,6 +166,26 @@ fn any_level_and_single_files_are_targets() {
     assert!(file[0]["cells"].as_u64().unwrap() > 10);
     let missing = run(&["du", "--json", "no-such"]);
     assert_eq!((code(&missing), &last_error(&missing)["kind"]), (5, &json!("Io")));
+}
+
+/// A family is printed before the files of the next one are opened, which they are not if no one reads it.
+#[test]
+fn each_family_is_printed_when_its_files_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let families = [Family::new("f"), Family::new("g")];
+    let table = Table::create(dir.path(), "t", &families, &[""; 0]).unwrap();
+    table.put(Put::new("r").cell("f", "q", "v").cell("g", "q", "v")).unwrap();
+    table.flush().unwrap();
+    table.close().unwrap();
+    let args = ["du", "--json", dir.path().to_str().unwrap()];
+    let whole = json_lines(&ok(&args));
+    assert_eq!(whole.len(), 2);
+    fs::write(whole[1]["path"].as_str().unwrap(), "damaged").unwrap();
+    let failed = run(&args);
+    assert_eq!((code(&failed), &json_lines(&stdout(&failed))[0]), (3, &whole[0]));
+    assert_eq!((stdout(&failed).lines().count(), &last_error(&failed)["path"]), (2, &whole[1]["path"]));
+    let ended = unread(&args);
+    assert_eq!((code(&ended), stderr(&ended)), (0, String::new()));
 }
 
 /// Entries of a family's directory that no region reads are neither opened nor counted.

@@ -1,6 +1,8 @@
 //! Unusable input (overlong lines, damaged lists), and failures of the system: no threads, no output.
 
-use crate::support::{code, corrupt, golden, hregion, last_error, ok, plain, run, stderr, stdout, temp_file};
+use crate::support::{
+    code, corrupt, golden, hregion, last_error, ok, plain, run, stderr, stdout, temp_file, unread,
+};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hregion::{Family, Put, Table};
@@ -225,10 +227,7 @@ fn output_that_goes_nowhere_is_an_error() {
                 stderr(&output)
             );
         }
-        // a pipe whose reader is closed
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let output = hregion().args(args).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let output = unread(args);
         assert_eq!((code(&output), stderr(&output)), (0, String::new()), "{args:?}");
         let null = hregion().args(args).stdout(Stdio::null()).output().unwrap();
         assert_eq!(code(&null), 0, "{args:?}");
@@ -241,13 +240,6 @@ fn output_that_goes_nowhere_is_an_error() {
     let output = Command::new("sh").args(["-c", shell, tool, &list]).arg(dir.path().join("out")).output();
     let output = output.unwrap();
     assert_eq!((code(&output), stdout(&output)), (0, String::new()), "{}", stderr(&output));
-}
-
-/// Runs the tool with standard output a pipe whose reader is closed.
-fn unread(args: &[&str]) -> Output {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    hregion().args(args).stdout(writer).stderr(Stdio::piped()).output().unwrap()
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 pub fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(name)
@@ -34,6 +34,13 @@ pub fn hregion() -> Command {
 
 pub fn run<S: AsRef<OsStr>>(args: &[S]) -> Output {
     hregion().args(args).output().unwrap()
+}
+
+/// Runs the tool with standard output a pipe whose reader is closed.
+pub fn unread<S: AsRef<OsStr>>(args: &[S]) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    hregion().args(args).stdout(writer).stderr(Stdio::piped()).output().unwrap()
 }
 
 pub fn code(output: &Output) -> i32 {
