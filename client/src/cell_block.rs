@@ -160,7 +160,7 @@ impl CellBlock {
 /// Parses a KeyValue: lengths of key and value, key, value; with `tags`, then their length and the tags,
 /// unless there are none.
 fn parse(bytes: &[u8], tags: bool) -> Result<CellRef<'_>, Corruption> {
-    const WRONG: Corruption = Corruption::Malformed("cell whose parts are not as long as it is");
+    const WRONG: Corruption = Corruption::Malformed("cell of another length than its parts");
     let (key_len, rest) = bytes.split_first_chunk::<4>().ok_or(WRONG)?;
     let (value_len, rest) = rest.split_first_chunk::<4>().ok_or(WRONG)?;
     let (key, rest) = rest.split_at_checked(u32::from_be_bytes(*key_len) as usize).ok_or(WRONG)?;

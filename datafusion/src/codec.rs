@@ -193,7 +193,7 @@ fn read_selected(reader: &mut Reader<'_>) -> Result<Selected> {
         Ok((family, reader.number()?.cast_signed()))
     })?;
     if since.iter().any(|(_, since)| *since < 0) {
-        return plan_err!("a least timestamp that is none");
+        return plan_err!("a least timestamp that is negative");
     }
     let max_versions = reader.option(Reader::number)?;
     let Ok(max_versions) = max_versions.map(u32::try_from).transpose() else {

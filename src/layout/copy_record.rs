@@ -44,7 +44,7 @@ const RECORD_BYTES: usize = 64 << 20;
 const LISTED: &str = "listed";
 const ID: &str = "id ";
 const FAULTS: Faults = Faults {
-    line: "a record of loaded files with a line that is not one",
+    line: "a record of loaded files with a line that is not a loaded file",
     no_checksum: "a record of loaded files without a checksum at its end",
     no_number: "a record of loaded files with a checksum that is not a number",
 };

@@ -110,7 +110,7 @@ impl Replacement {
         if is_sound && parents > 0 && !self.name.is_empty() {
             return Ok(());
         }
-        Err(Corruption::Malformed("a change of a table that lacks something, or has too much"))
+        Err(Corruption::Malformed("a change of a table with lines that do not fit its kind"))
     }
 
     /// Writes the descriptor of a change that has been made, unless that was done, or there is a later one.

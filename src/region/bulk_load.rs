@@ -182,7 +182,7 @@ impl RegionCore {
         let info = StoreFileInfo::plain(path, self.clock.now());
         let file = StoreFile::open(&self.stores[store].options, &info)?;
         if file.order() != self.order {
-            let message = "one of the file and the region has cells in the order of hbase:meta";
+            let message = "only one of the file and the region has the order of hbase:meta";
             return Err(Error::invalid_argument(format!("{}: {message}", path.display())));
         }
         let rows = [file.first_row(), file.last_row()].into_iter().flatten();

@@ -101,7 +101,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let mut path = args.target.clone();
     if args.kind.is_none() && target::is_reference(&path)? {
         path = args.reading.region_options(out)?.hfile_of(&path)?.unwrap_or(path);
-        out.warn(&format!("a reference to a half of {}: this is about all of it", text::path(&path)));
+        out.warn(&format!("a reference to a half of {}: the whole file is described", text::path(&path)));
     }
     let file = target::open(&path, args.kind, &options, out)?;
     let stored = StoredFile { file, half: None };

@@ -83,7 +83,7 @@ fn check_empty(dir: &Path) -> Result<(), CommandError> {
     match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
         Ok(false) => {
-            Err(CommandError::invalid_file(dir, "there is something in it; a script begins with nothing"))
+            Err(CommandError::invalid_file(dir, "the directory is not empty: a script starts without data"))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(CommandError::io("read", dir, &error)),

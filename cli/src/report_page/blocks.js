@@ -12,7 +12,7 @@ function fileSection(region, file, width) {
     make("p", { class: "path" }, file.path),
   ];
   if (file.target) {
-    parts.push(make("p", { class: "path" }, `A ${file.kind} to ${file.target}; this is about all of it.`));
+    parts.push(make("p", { class: "path" }, `A ${file.kind} to ${file.target}: all of it is shown.`));
   }
   if (file.error) parts.push(make("p", { class: "alert" }, mark("error"), make("span", {}, file.error)));
   const of = file.hfile;

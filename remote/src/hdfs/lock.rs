@@ -91,7 +91,7 @@ impl Lease {
         if renewed.is_within(FRESH + Self::MAX_PATIENCE) {
             return Ok(());
         }
-        Err(io::Error::new(io::ErrorKind::TimedOut, "the answer whether the lock is held took too long"))
+        Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time to whether the lock is held"))
     }
 }
 

@@ -152,7 +152,7 @@ async fn read(files: &ObjectFiles, key: &str) -> io::Result<(Bytes, String)> {
 
 #[cold]
 fn not_a_lock() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the lock file has another content than one of hregion")
+    io::Error::new(io::ErrorKind::InvalidData, "the lock file was not written by hregion")
 }
 
 fn free() -> Bytes {
