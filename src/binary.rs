@@ -1,4 +1,4 @@
-//! Bytes as text, in HBase's `Bytes.toStringBinary` form, and text of others as it can be printed.
+//! Bytes as text, in HBase's `Bytes.toStringBinary` form, and untrusted text in a form that can be printed.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'\\'
 }
 
-/// Displays text of others, such as an error of a server, so that a terminal does not obey it: the bytes of
+/// Displays untrusted text, such as an error of a server, so that a terminal does not obey it: the bytes of
 /// control characters, line separators and characters that change the direction of text are `\xHH`.
 #[derive(Clone, Copy, Debug)]
 pub struct Printable<'a>(pub &'a str);

@@ -35,8 +35,8 @@ pub(crate) struct Mvcc {
 /// Numbers above this are rejected when they are set. The numbers left suffice for any number of writes.
 const MAX_START: i64 = i64::MAX >> 1;
 
-/// Numbers above this are not taken from files of others: later writes have numbers above it, and must not
-/// reach [`MAX_START`].
+/// Numbers above this are not taken from files written elsewhere: later writes have numbers above it, and
+/// must not reach [`MAX_START`].
 const MAX_TAKEN: i64 = MAX_START >> 1;
 
 /// How many writes after the first pending one may be complete without a lock: a power of two, small in
@@ -225,7 +225,7 @@ impl Mvcc {
         self.read_point.0.load(Ordering::Acquire)
     }
 
-    /// Fails if cells with sequence ids up to `number` cannot be taken over from a file of others.
+    /// Fails if cells with sequence ids up to `number` cannot be taken over from a file written elsewhere.
     pub(crate) fn check_taken(number: i64) -> Result<()> {
         if number <= MAX_TAKEN {
             return Ok(());

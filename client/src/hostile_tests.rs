@@ -427,7 +427,7 @@ async fn a_lease_that_is_not_renewed_repeats_no_cells() {
             found.extend(values(&result.row));
             if found.len() == lost_after {
                 cluster.behave(1, Mischief::SILENCE);
-                // nothing is asked if the next page is on its way
+                // nothing is requested if the next page already is
                 let renewed = scanner.renew_lease().await;
                 assert!(renewed.is_err() || lost_after > 1);
                 cluster.behave(1, Mischief::NONE);

@@ -146,7 +146,7 @@ impl Leading {
     pub(crate) fn look_up(self, locator: &Locator, deadline: Deadline) -> Result<RegionLocations> {
         let Sought { table, row, position, replica_id } = &self.sought;
         let found = locator.locate_replica(table, row, *position, *replica_id, false, deadline);
-        // a failure by this deadline is none of others
+        // others may have more time: this failure is not theirs
         if found.is_ok() || deadline.left() > LEAST {
             self.answer.send_replace(Some(found.clone()));
         }

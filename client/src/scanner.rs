@@ -140,9 +140,9 @@ impl Scanner {
     /// Returns the next row that has any of the cells requested; `None` at the end. The result may be a part
     /// of a row if the scan has a batch, or allows partial results.
     ///
-    /// Takes as long as servers get on with the scan: the time limit of an operation begins again with each
-    /// answer that shows progress. One without rows does if it names a later row than those before, as
-    /// servers since 1.4 do while a filter drops rows.
+    /// Takes as long as servers make progress: the time limit of an operation begins again with each answer
+    /// that shows some. One without rows does if it names a later row than those before, as servers since 1.4
+    /// do while a filter drops rows.
     ///
     /// The future can be dropped before it is ready, as by `tokio::time::timeout` and `tokio::select!`: calls
     /// that are under way go on, the next `next` waits for their answers, and no row is left out or returned
@@ -206,7 +206,7 @@ impl Scanner {
                 fault.error
             })?;
         }
-        // a page that is on its way renews it; and after the last one there is none
+        // a page that was requested renews it; and after the last one there is none
         let is_under_way = self.ahead.is_some() || self.ready.is_under_way();
         let ends = |last: &Result<Page, Fault>| !last.as_ref().is_ok_and(|(response, _)| has_more(response));
         let is_read = is_under_way || self.ready.last().is_some_and(ends);
@@ -307,7 +307,7 @@ impl Scanner {
         }
     }
 
-    /// Returns the page that is on its way, and its place. If the future is dropped, it still is.
+    /// Returns the page that was requested, and its place. If the future is dropped, the request continues.
     async fn end_page(&mut self, place: Place) -> Read {
         let read = match &mut self.ahead {
             Some(ahead) => ahead.await.ok(),

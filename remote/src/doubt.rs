@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct InDoubt(AtomicBool);
 
 impl InDoubt {
-    /// Begins a change. Without [`Doubt::disarm`] it is taken for one without an answer.
+    /// Begins a change. Without [`Doubt::disarm`] it counts as one without an answer.
     pub(crate) fn begin(&self) -> Doubt<'_> {
         Doubt { flag: &self.0, is_armed: true }
     }

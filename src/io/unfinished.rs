@@ -77,7 +77,7 @@ pub fn remove_unfinished(path: &Path, dirs: bool) {
     let Ok(entries) = fs::read_dir(parent(path)) else { return };
     let digits = digits_of(path);
     for entry in entries.filter_map(Result::ok).filter(|entry| is_unfinished(&entry.file_name(), &digits)) {
-        // A link is none of them.
+        // A link is not one of them.
         let is_kind = |kind: fs::FileType| if dirs { kind.is_dir() } else { kind.is_file() };
         if !entry.file_type().is_ok_and(is_kind) {
             continue;

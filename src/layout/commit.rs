@@ -5,7 +5,8 @@
 //! or those after it:
 //!
 //! 1. The caller writes the new files elsewhere, completely and synced, and opens each once.
-//! 2. If new files of others are to be on a list, a [record](super::load_record) of their places is written.
+//! 2. If new files from outside are to be on a list, a [record](super::load_record) of their places is
+//!    written.
 //! 3. All new files but the last are renamed into the family's directory, which is synced; then the last one,
 //!    which is the only one that may record the files it replaces. The last ones of all families are renamed
 //!    one right after the other, before any directory is synced.
@@ -18,7 +19,7 @@
 //! In a storage without renames, all families have a FILE tracker: the new files are written under their
 //! names in step 1, and step 5 creates the list, whose number follows that of the list before. So if another
 //! process has changed the files meanwhile, the list has a number that exists, and the change fails. Copies
-//! of files of others are [recorded](super::copy_record) before the first list, and after the last one.
+//! of files from outside are [recorded](super::copy_record) before the first list, and after the last one.
 //!
 //! If a step up to 5 fails, the previous steps are undone, and the undo is synced. If that fails too, there
 //! may be named files unknown to the caller: then [`CommitError::undo`] has the reason, and the caller must
@@ -50,7 +51,7 @@ pub(crate) struct StagedFile {
     len: u64,
     /// Whether the file is removed if it is not renamed.
     is_ours: bool,
-    /// The file of others that it is a copy of.
+    /// The file from outside that it is a copy of.
     source: Option<CopySource>,
 }
 
@@ -70,7 +71,7 @@ impl StagedFile {
         self
     }
 
-    /// Says that it is a copy of a file of others, in a storage without renames.
+    /// Says that it is a copy of a file from outside, in a storage without renames.
     pub(crate) fn copy_of(mut self, source: CopySource) -> Self {
         self.source = Some(source);
         self
@@ -309,7 +310,7 @@ impl RegionDir {
     }
 }
 
-/// Returns the new files of a change that are copies of files of others, which a list is to have.
+/// Returns the new files of a change that are copies of files from outside, which a list is to have.
 fn copies_of<'c>(change: &'c FamilyChange<'_>, list: &NewFileList) -> impl Iterator<Item = LoadedCopy> + 'c {
     let state = CopyState::ToBeListed(list.number().unwrap_or(u64::MAX));
     change.add.iter().filter_map(move |file| {

@@ -49,7 +49,7 @@ const FAULTS: Faults = Faults {
     no_number: "a record of loaded files with a checksum that is not a number",
 };
 
-/// A file of others, as it was when it was copied into a store.
+/// A file from outside of the store, as it was when it was copied into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CopySource {
     /// The full path.

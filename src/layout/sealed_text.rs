@@ -12,7 +12,7 @@ const CHECKSUM: &str = "crc32c ";
 /// What is wrong with a text, for one kind of file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Faults {
-    /// A line is none of the kind.
+    /// A line is not one of the kind.
     pub(super) line: &'static str,
     /// There is no checksum at the end.
     pub(super) no_checksum: &'static str,

@@ -125,7 +125,7 @@ impl HdfsFiles {
         self.in_doubt.begin()
     }
 
-    /// How long to wait for a request that was on its way when the connection broke.
+    /// How long to wait for a request that was in transit when the connection broke.
     pub(super) async fn wait_for_delayed(&self) {
         tokio::time::sleep((self.patience / 4).min(Duration::from_secs(1))).await;
     }

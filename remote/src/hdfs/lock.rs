@@ -87,7 +87,7 @@ impl Lease {
         if !is_fresh {
             *renewed = before;
         }
-        // The answer may have been on its way for long.
+        // The answer may have been in transit for long.
         if renewed.is_within(FRESH + Self::MAX_PATIENCE) {
             return Ok(());
         }

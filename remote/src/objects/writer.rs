@@ -80,7 +80,7 @@ struct Parts {
     /// Taken when it is complete.
     upload: Option<Box<dyn MultipartUpload>>,
     mark: String,
-    /// The part that is on its way.
+    /// The part that is being uploaded.
     pending: Option<Pending<()>>,
     shared: Arc<Shared>,
 }
