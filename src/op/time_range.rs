@@ -15,7 +15,7 @@ impl TimeRange {
     /// All timestamps, including `i64::MAX`.
     pub const ALL: Self = Self { min: 0, max: i64::MAX };
 
-    /// Creates the range from `min`, inclusive, to `max`, exclusive.
+    /// Creates the range from `min`, inclusive, to `max`, exclusive, in milliseconds.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ use crate::proto::hfile::TimeRangeTracker;
 use crate::proto::wire::{Fields, Value};
 use prost::Message;
 
-/// The bounds of the timestamps of a file, both inclusive.
+/// The bounds of the timestamps of a file, in milliseconds, both inclusive (HBase: `TimeRangeTracker`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileTimeRange {
     /// The least timestamp; 0 if the file has a `DeleteColumn` or `DeleteFamily`, because these affect
