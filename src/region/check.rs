@@ -61,7 +61,8 @@ impl RegionCore {
                 self.store_index(&column.family)?;
                 get.column(column.family.clone(), column.qualifier.clone())
             }
-            Condition::Filter(filter) => get.filter(filter.clone()),
+            // HBase opens a scan for a condition, and only a get loads families on demand by default.
+            Condition::Filter(filter) => get.filter(filter.clone()).load_families_on_demand(false),
         };
         self.check_not_held(&[Held::Rows], "write to")?;
         self.check_write(&check.row)?;

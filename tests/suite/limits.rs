@@ -192,6 +192,22 @@ fn gets_and_conditions_may_be_filtered() {
     assert!(!region.check_and_mutate(check(is("w")).time_range(before)).unwrap().success);
 }
 
+/// HBase: `HRegion.checkAndMutate` leaves `loadColumnFamiliesOnDemand` unset, which `HRegion.get` does not, so
+/// that the filter judges the row with the cells of all families.
+#[test]
+fn conditions_load_no_families_on_demand() {
+    let (_dir, region) = region();
+    let other = SingleColumnValue::new("g", "q", Compare::Equal, Comparator::binary("other"));
+    let other = other.filter_if_missing(true).latest_version_only(false).exclude(true);
+    let filter = Filter::single_column_value(other);
+    // of the family that is needed nothing is left, and so the row is not judged (read-path.md §11.4)
+    let get = Get::new("b").filter(filter.clone());
+    assert_eq!(text(region.get(&get).unwrap().as_row()), "b:q");
+    assert!(!region.exists(&get.load_families_on_demand(false)).unwrap());
+    let check = CheckAndMutate::if_filter("b", filter).then(Put::new("b").cell("f", "new", "w"));
+    assert!(!region.check_and_mutate(check).unwrap().success);
+}
+
 #[test]
 fn incompatible_options_are_rejected() {
     let (_dir, region) = region();
