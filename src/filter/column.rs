@@ -99,7 +99,7 @@ pub(super) fn hint_column(cell: CellRef<'_>, qualifier: Option<&Bytes>, hint: &m
 /// (read-path.md §23.6).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct MultipleColumnPrefixFilter {
-    /// Sorted and distinct; at least one.
+    /// Sorted and distinct. Without any, all qualifiers pass.
     pub(super) prefixes: Arc<[Bytes]>,
     /// Index of the prefix that the hint seeks to: the first one greater than the last judged qualifier.
     next: usize,
@@ -108,9 +108,6 @@ pub(super) struct MultipleColumnPrefixFilter {
 impl MultipleColumnPrefixFilter {
     pub(super) fn new(mut prefixes: Vec<Bytes>) -> Result<Self> {
         prefixes.sort();
-        if prefixes.is_empty() {
-            return Err(Error::invalid_argument("a filter of column prefixes needs at least one"));
-        }
         if prefixes.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Error::invalid_argument("a filter of column prefixes has one of them twice"));
         }
@@ -132,7 +129,7 @@ impl CellFilter for MultipleColumnPrefixFilter {
     fn filter_cell(&mut self, cell: CellRef<'_>) -> Result<Verdict> {
         let passed = self.passed(cell.qualifier());
         self.next = passed;
-        Ok(if self.starts_with(cell.qualifier(), passed) {
+        Ok(if self.prefixes.is_empty() || self.starts_with(cell.qualifier(), passed) {
             Verdict::Include
         } else if passed == self.prefixes.len() {
             Verdict::NextRow

@@ -216,11 +216,11 @@ impl Filter {
 
     /// Passes qualifiers that start with one of several prefixes (HBase: `MultipleColumnPrefixFilter`). Where
     /// prefixes are prefixes of each other, only the greatest one not greater than the qualifier counts: with
-    /// `a` and `ab`, `ac` does not pass.
+    /// `a` and `ab`, `ac` does not pass. Without any prefix, all qualifiers pass.
     ///
     /// # Errors
     ///
-    /// If there is no prefix, or a prefix is given twice.
+    /// If a prefix is given twice.
     pub fn column_prefixes(prefixes: impl IntoIterator<Item = impl Into<Bytes>>) -> Result<Self> {
         let prefixes = prefixes.into_iter().map(Into::into).collect();
         Ok(Self::leaf(Kind::MultipleColumnPrefix(MultipleColumnPrefixFilter::new(prefixes)?)))
@@ -281,7 +281,8 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// If a mask differs in length from its key, mixes these forms, or contains other bytes.
+    /// If there is no key, or a mask differs in length from its key, mixes these forms, or contains other
+    /// bytes.
     pub fn fuzzy_row<K: AsRef<[u8]>, M: AsRef<[u8]>>(keys: impl IntoIterator<Item = (K, M)>) -> Result<Self> {
         Ok(Self::leaf(Kind::FuzzyRow(FuzzyRowFilter::new(keys)?)))
     }

@@ -117,14 +117,11 @@ impl FuzzyRowFilter {
         pairs: impl IntoIterator<Item = (K, M)>,
     ) -> Result<Self> {
         let keys = pairs.into_iter().map(|(key, mask)| FuzzyKey::new(key.as_ref(), mask.as_ref()));
-        Ok(Self {
-            keys: keys.collect::<Result<_>>()?,
-            reversed: false,
-            last: 0,
-            row_dropped: false,
-            done: false,
-            next_rows: None,
-        })
+        let keys: Arc<[FuzzyKey]> = keys.collect::<Result<_>>()?;
+        if keys.is_empty() {
+            return Err(Error::invalid_argument("a filter of fuzzy rows needs at least one key"));
+        }
+        Ok(Self { keys, reversed: false, last: 0, row_dropped: false, done: false, next_rows: None })
     }
 
     /// Whether `a` comes before `b` in the direction of the read.

@@ -322,6 +322,7 @@ mod tests {
             json!({"and": ["NoFilter()"]}),
             json!({"value": {"op": "=", "cmp": "nothing:v"}}),
             json!({"fuzzy_row": [["ab", "\\x00"]]}),
+            json!({"fuzzy_row": []}),
             json!({"row_ranges": [["c", true, "a", true]]}),
             json!({"timestamps": {"list": [-1]}}),
             json!({"column_page": {"limit": -1, "column": ""}}),

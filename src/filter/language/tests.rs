@@ -194,7 +194,7 @@ pub(in crate::filter) fn filter() -> impl Strategy<Value = Filter> {
         text().prop_map(Filter::prefix),
         text().prop_map(Filter::column_prefix),
         text().prop_map(Filter::inclusive_stop),
-        proptest::collection::btree_set(text(), 1..4)
+        proptest::collection::btree_set(text(), 0..4)
             .prop_map(|texts| Filter::column_prefixes(texts).unwrap()),
         proptest::collection::vec(0i64.., 0..4).prop_map(|list| Filter::timestamps(list, false).unwrap()),
         (0u64..=i64::MAX.cast_unsigned()).prop_map(Filter::page),

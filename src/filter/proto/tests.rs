@@ -200,7 +200,7 @@ fn invalid_messages_are_rejected_by_name() {
         (raw("RowFilter", vec![]), "RowFilter without compare_filter"),
         (raw("SkipFilter", vec![]), "SkipFilter without filter"),
         (raw("FilterList", vec![]), "FilterList without operator"),
-        (raw("MultipleColumnPrefixFilter", vec![]), "needs at least one"),
+        (raw("FuzzyRowFilter", vec![]), "needs at least one"),
         (value_filter(2, other("com.example.C")), "com.example.C"),
         (value_filter(7, regex("a", 32, "UTF-8", None)), "operator 7"),
         (value_filter(-1, regex("a", 32, "UTF-8", None)), "operator -1"),
@@ -295,7 +295,7 @@ fn any_filter() -> impl Strategy<Value = Filter> {
     let mask = proptest::collection::vec((any::<u8>(), 0..2_u8), 0..5);
     let keys = proptest::collection::vec(
         mask.prop_map(|pairs| pairs.into_iter().unzip::<u8, u8, Vec<u8>, Vec<u8>>()),
-        0..4,
+        1..4,
     );
     let range = (text(), any::<bool>(), text()).prop_map(|(start, inclusive, more)| {
         let stop = [&start[..], &more, &[1]].concat();
