@@ -103,18 +103,16 @@ impl<'a> Parser<'a> {
             return Err(self.expected("'('"));
         }
         let mut arguments = Arguments::new(StringBinary(name).to_string(), start);
-        if !self.take(b')') {
-            loop {
-                self.skip_blanks();
-                let (argument, len) = argument::read(self.rest()).map_err(|what| self.expected(what))?;
-                arguments.push(argument, self.at);
-                self.at += len;
-                if self.take(b')') {
-                    break;
-                }
-                if !self.take(b',') {
-                    return Err(self.expected("',' or ')'"));
-                }
+        loop {
+            self.skip_separators();
+            if self.take(b')') {
+                break;
+            }
+            let (argument, len) = argument::read(self.rest()).map_err(|what| self.expected(what))?;
+            arguments.push(argument, self.at);
+            self.at += len;
+            if !matches!(self.rest().first(), Some(b' ' | b',' | b')')) {
+                return Err(self.expected("',' or ')'"));
             }
         }
         self.is_simple = false;
@@ -155,6 +153,11 @@ impl<'a> Parser<'a> {
     fn skip_blanks(&mut self) {
         let is_blank = |byte: &u8| *byte == b' ' || *byte == b'\t' && !self.is_simple;
         self.at += self.rest().iter().copied().take_while(is_blank).count();
+    }
+
+    /// Skips what separates arguments: any number of blanks and commas, as in HBase.
+    fn skip_separators(&mut self) {
+        self.at += self.rest().iter().take_while(|byte| matches!(byte, b' ' | b',')).count();
     }
 
     /// Skips blanks and returns the next byte without consuming it.

@@ -67,6 +67,21 @@ fn tabs_separate_filters() {
     }
 }
 
+/// As in `ParseFilter.getFilterArguments` of HBase, any number of blanks and commas separates arguments.
+#[test]
+fn blanks_and_commas_separate_arguments() {
+    for (loose, usual) in [
+        ("RowFilter(= 'binary:a')", "RowFilter(=, 'binary:a')"),
+        ("ColumnRangeFilter('a' true 'b' false)", "ColumnRangeFilter('a', true, 'b', false)"),
+        ("ColumnPaginationFilter(,1,,2 ,)", "ColumnPaginationFilter(1, 2)"),
+        ("MultipleColumnPrefixFilter('a' , 'b',)", "MultipleColumnPrefixFilter('a','b')"),
+        ("KeyOnlyFilter( , )", "KeyOnlyFilter()"),
+        ("PageFilter(1,) AND PageFilter( 2 )", "PageFilter(1) AND PageFilter(2)"),
+    ] {
+        assert_eq!(Filter::parse(loose).unwrap(), Filter::parse(usual).unwrap(), "{loose}");
+    }
+}
+
 /// Open parentheses are closed at the end, as in `ParseFilter` of HBase 2.6.4.
 #[test]
 fn the_end_closes_parentheses() {
@@ -102,10 +117,8 @@ fn errors_have_a_position_and_a_message() {
         ("PrefixFilter", "filter at 12: expected '(', found the end"),
         ("PrefixFilter('a'", "filter at 16: expected ',' or ')', found the end"),
         ("PrefixFilter('a)", "filter at 13: expected a quote at the end of text, found 'a)"),
-        (
-            "PrefixFilter('a',)",
-            "filter at 17: expected text in quotes, a number, a boolean or an operator, found )",
-        ),
+        ("PrefixFilter('a'x)", "filter at 16: expected ',' or ')', found x)"),
+        ("PageFilter(1 2)", "filter at 0: PageFilter takes 1 arguments, there are 2"),
         (
             "PrefixFilter(a)",
             "filter at 13: expected text in quotes, a number, a boolean or an operator, found a)",
