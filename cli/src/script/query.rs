@@ -24,7 +24,11 @@ pub(super) struct ScanOf {
 /// Parses a get; `existence_only` is left for the caller.
 pub(super) fn parse_get(members: &mut Members) -> Result<Parsed<Get>, String> {
     let row = required(members.bytes("row")?, "row")?;
-    Ok(parse_selection(members)?.map(|selection| selection.get(row)))
+    let selection = parse_selection(members, 1)?;
+    if row.is_empty() {
+        return Ok(Err(ScriptError::IllegalArgument));
+    }
+    Ok(selection.map(|selection| selection.get(row)))
 }
 
 /// Parses a scan and consumes all its members.
@@ -49,7 +53,7 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Parsed<ScanOf>, String
         None | Some("DEFAULT" | "PREAD" | "STREAM") => {}
         Some(_) => return Err("read_type: expected PREAD or STREAM".into()),
     }
-    let selection = match parse_selection(members)? {
+    let selection = match parse_selection(members, 0)? {
         Ok(selection) => selection,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -73,7 +77,8 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Parsed<ScanOf>, String
     }))
 }
 
-fn parse_selection(members: &mut Members) -> Result<Parsed<Selection>, String> {
+/// Parses what gets and scans have in common. `least` is the least number of versions that is not refused.
+fn parse_selection(members: &mut Members, least: u32) -> Result<Parsed<Selection>, String> {
     let mut selection = Selection::default();
     for family in members.list_of("families", members::bytes)?.unwrap_or_default() {
         selection.columns.push((family, None));
@@ -102,8 +107,8 @@ fn parse_selection(members: &mut Members) -> Result<Parsed<Selection>, String> {
         Ok(filter) => selection.filter = filter,
         Err(refusal) => return Ok(Err(refusal)),
     }
-    match u32::try_from(versions) {
-        Ok(versions) if versions > 0 => selection.versions = all_if_max(versions),
+    match u32::try_from(versions.max(0)) {
+        Ok(versions) if versions >= least => selection.versions = all_if_max(versions),
         _ => return illegal(),
     }
     match time_range {
@@ -117,12 +122,11 @@ fn parse_selection(members: &mut Members) -> Result<Parsed<Selection>, String> {
             Ok(range) => selection.family_time_ranges.push((from_string_binary(&family), range)),
         }
     }
-    // a negative limit means none
-    selection.max_results_per_family = u32::try_from(store_limit).ok();
-    match u32::try_from(store_offset) {
-        Ok(offset) => selection.row_offset_per_family = offset,
-        Err(_) => return illegal(),
-    }
+    // A negative limit means none. HBase counts to the sum of both, so that a negative offset lowers it.
+    let number = |number: i64| u32::try_from(number.max(0)).unwrap_or(u32::MAX);
+    let limit = (store_limit >= 0).then(|| number(store_limit.saturating_add(store_offset.min(0))));
+    selection.max_results_per_family = limit;
+    selection.row_offset_per_family = number(store_offset);
     Ok(Ok(selection))
 }
 
@@ -171,6 +175,9 @@ mod tests {
             .load_families_on_demand(true);
         assert_eq!(get(all), Ok(Ok(expected)));
         assert_eq!(get(json!({"row": "r", "store_limit": -1})), Ok(Ok(Get::new("r"))));
+        for refused in [json!({"row": ""}), json!({"row": "r", "versions": 0})] {
+            assert_eq!(get(refused.clone()), Ok(Err(ScriptError::IllegalArgument)), "{refused}");
+        }
     }
 
     #[test]
@@ -192,6 +199,22 @@ mod tests {
         let reversed = json!({"start": "x", "stop": "a", "reversed": true});
         let expected = Scan::new().start_row("x", true).stop_row("a", false).reversed(true);
         assert_eq!(scan(reversed), Ok(Ok(expected)));
+    }
+
+    /// HBase: `Scan.readVersions` and `Scan.setRowOffsetPerColumnFamily` take any number.
+    #[test]
+    fn numbers_of_scans_may_be_negative() {
+        let none = Scan::new().max_versions(0);
+        assert_eq!(scan(json!({"versions": 0})), Ok(Ok(none.clone())));
+        assert_eq!(scan(json!({"versions": -3})), Ok(Ok(none)));
+        assert_eq!(scan(json!({"store_offset": -1})), Ok(Ok(Scan::new())));
+        for (limit, expected) in [(3, 2), (1, 0), (0, 0)] {
+            assert_eq!(
+                scan(json!({"store_limit": limit, "store_offset": -1})),
+                Ok(Ok(Scan::new().max_results_per_family(expected))),
+                "{limit}"
+            );
+        }
     }
 
     #[test]
@@ -231,11 +254,9 @@ mod tests {
     #[test]
     fn scans_that_hbase_rejects_are_illegal_arguments() {
         for member in [
-            json!({"versions": 0}),
             json!({"time_range": [5, 4]}),
             json!({"time_range": [-1, 4]}),
             json!({"family_time_ranges": {"f": [5, 4]}}),
-            json!({"store_offset": -1}),
             json!({"filter": "PageFilter"}),
         ] {
             assert_eq!(scan(member.clone()), Ok(Err(ScriptError::IllegalArgument)), "{member}");
