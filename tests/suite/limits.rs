@@ -192,8 +192,8 @@ fn gets_and_conditions_may_be_filtered() {
     assert!(!region.check_and_mutate(check(is("w")).time_range(before)).unwrap().success);
 }
 
-/// HBase: `HRegion.checkAndMutate` leaves `loadColumnFamiliesOnDemand` unset, which `HRegion.get` does not, so
-/// that the filter judges the row with the cells of all families.
+/// HBase: `HRegion.checkAndMutate` leaves `loadColumnFamiliesOnDemand` unset, which `HRegion.get` does not:
+/// the filter judges the row with the cells of all families.
 #[test]
 fn conditions_load_no_families_on_demand() {
     let (_dir, region) = region();
