@@ -325,6 +325,8 @@ impl<'v> RegionScanner<'v> {
                 break;
             }
         }
+        // Also of a call for no results.
+        self.more &= !results.is_empty() || !self.is_filter_done();
         let more = self.more && self.left > 0;
         let cursor = if more { self.next_position() } else { None };
         Ok(ScanResults { results, more, heartbeat: heartbeat && more, cursor })

@@ -95,6 +95,18 @@ fn limits_cut_where_they_may() {
     }
 }
 
+/// HBase: `RSRpcServices.scan` asks `RegionScanner.isFilterDone` after a call without results.
+#[test]
+fn a_call_for_no_results_ends_a_scan_whose_filter_is_done() {
+    let (_dir, region) = region();
+    let view = region.view();
+    for (rows, more) in [(0, false), (1, true)] {
+        let scan = Scan::new().filter(Filter::page(rows));
+        let call = view.scan(&scan).unwrap().next_results(Some(0)).unwrap();
+        assert_eq!((call.results.len(), call.more), (0, more), "{rows}");
+    }
+}
+
 #[test]
 fn pieces_come_one_by_one_too() {
     let (_dir, region) = region();
