@@ -123,10 +123,10 @@ fn parse_selection(members: &mut Members, least: u32) -> Result<Parsed<Selection
         }
     }
     // A negative limit means none. HBase counts to the sum of both, so that a negative offset lowers it.
-    let number = |number: i64| u32::try_from(number.max(0)).unwrap_or(u32::MAX);
-    let limit = (store_limit >= 0).then(|| number(store_limit.saturating_add(store_offset.min(0))));
+    let cells = |number: i64| u32::try_from(number.max(0)).unwrap_or(u32::MAX);
+    let limit = (store_limit >= 0).then(|| cells(store_limit.saturating_add(store_offset.min(0))));
     selection.max_results_per_family = limit;
-    selection.row_offset_per_family = number(store_offset);
+    selection.row_offset_per_family = cells(store_offset);
     Ok(Ok(selection))
 }
 
