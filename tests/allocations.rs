@@ -11,7 +11,7 @@ use hregion::locator::{LocationOrigin, MetaCache};
 use hregion::{
     BlockCache, BloomType, Cell, Codec, Compaction, DataBlockEncoding, Delete, Durability, Family, Filter,
     Get, HFile, HFileOptions, HFileScanner, HFileWriter, Limits, Put, Region, RegionInfo, RegionLocations,
-    RowBuf, Scan, SeekKey, TableName,
+    RegionOptions, RowBuf, Scan, SeekKey, TableName,
 };
 use std::path::{Path, PathBuf};
 use support::alloc::{CountingAlloc, measure};
@@ -146,13 +146,17 @@ fn a_probe_of_a_row_in_cached_chunks_allocates_nothing() {
     });
 }
 
+/// Returns options of a new region whose writes are not logged, and so not synced.
+fn unlogged() -> RegionOptions {
+    Region::options().create_if_missing(true).durability(Durability::SkipWal)
+}
+
 /// Creates a region with rows in one file and in the memstore. Returns it with its folder.
 fn region() -> (TempDir, Region) {
     let folder = tempfile::tempdir().expect("a folder for a region");
     let cache = BlockCache::with_capacity(1 << 30);
     let family = Family::new("f").max_versions(3);
-    let options = Region::options().cache(&cache).create_if_missing(true).family(family);
-    let region = options.open(folder.path()).expect("a new region");
+    let region = unlogged().cache(&cache).family(family).open(folder.path()).expect("a new region");
     let write = |rows: std::ops::Range<usize>| {
         for i in rows {
             for ts in 1..4 {
@@ -269,8 +273,7 @@ fn a_scan_that_filters_or_cuts_rows_allocates_nothing_for_them() {
 fn a_scan_of_much_memory_allocates_for_lots_of_cells_and_not_for_each() {
     const CELLS: usize = 40_000;
     let folder = tempfile::tempdir().expect("a folder");
-    let options = Region::options().create_if_missing(true).family(Family::new("f"));
-    let region = options.open(folder.path()).expect("a new region");
+    let region = unlogged().family(Family::new("f")).open(folder.path()).expect("a new region");
     for i in 0..CELLS {
         let row = format!("{:08x}", i.wrapping_mul(0x9E37_79B9) % (1 << 32));
         region.put(Put::new(row).cell("f", "q", vec![b'v'; 100])).expect("a put");
@@ -294,13 +297,11 @@ fn cells_in_memory_take_what_the_region_counts() {
     // what the list takes for each cell, which counts for the size at which memory is flushed
     const NODE: usize = 74;
     let folder = tempfile::tempdir().expect("a folder");
-    let options = Region::options().create_if_missing(true).family(Family::new("f"));
-    let region = options.open(folder.path()).expect("a new region");
+    let region = unlogged().family(Family::new("f")).open(folder.path()).expect("a new region");
     let put = |i: usize| {
         let row = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes().to_vec();
         // 100 bytes as a KeyValue
-        let put = Put::new(row).cell_at("f", "q", 5, vec![b'v'; 70]);
-        region.put(put.durability(Durability::SkipWal)).expect("a put");
+        region.put(Put::new(row).cell_at("f", "q", 5, vec![b'v'; 70])).expect("a put");
     };
     let ((), usage) = measure(|| (0..CELLS).for_each(put));
     assert_eq!(region.memstore_size(), 100 * CELLS as u64);
@@ -312,8 +313,7 @@ fn cells_in_memory_take_what_the_region_counts() {
 /// Creates a region of four files and a memstore, each with one cell of every row. Returns it with the rows.
 fn five_sources(folder: &Path, cache: &BlockCache) -> (Region, Vec<String>) {
     let family = Family::new("f").max_versions(3).block_size(4 << 10);
-    let options = Region::options().cache(cache).create_if_missing(true).family(family);
-    let region = options.open(folder).expect("a new region");
+    let region = unlogged().cache(cache).family(family).open(folder).expect("a new region");
     let rows: Vec<String> = (0..1_000).map(|i| format!("row{i:05}")).collect();
     for source in 0..5i64 {
         for row in &rows {

@@ -7,7 +7,7 @@ mod golden_tables;
 
 use golden_tables::golden_tables;
 use hregion::cell::from_string_binary;
-use hregion::{Family, Put, Region, Scan, Table};
+use hregion::{Durability, Family, Put, Region, Scan, Table};
 use hregion_arrow::csv::{put_batch, put_header};
 use hregion_arrow::{BatchLimits, Batches, Column, Invalid, KeyPart, Layout, Mapping, RowKey, ValueType};
 use proptest::prelude::*;
@@ -105,7 +105,8 @@ fn values_are_those_that_hbase_encoded() {
     types.sort_unstable();
     types.dedup();
     for (i, line) in lines.iter().enumerate() {
-        table.put(Put::new(format!("{i:05}")).cell_at("f", line[0], 1, bytes_of(line[2]))).unwrap();
+        let put = Put::new(format!("{i:05}")).cell_at("f", line[0], 1, bytes_of(line[2]));
+        table.put(put.durability(Durability::SkipWal)).unwrap();
     }
     for suffix in ["", "[]"] {
         let columns = types.iter().map(|ty| Column::parse(&format!("f:{ty}={ty}{suffix}")).unwrap());

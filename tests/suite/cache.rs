@@ -3,7 +3,7 @@
 use crate::support::open::{all_cells, options};
 use crate::support::{golden, rng::Rng};
 use hregion::filter::Filter;
-use hregion::{BlockCache, Cell, Compaction, Family, Get, HFile, Put, Region, Scan, SeekResult};
+use hregion::{BlockCache, Cell, Compaction, Durability, Family, Get, HFile, Put, Region, Scan, SeekResult};
 
 const THREADS: u64 = 4;
 const SEEKS: u64 = 3_000;
@@ -67,7 +67,8 @@ fn row(i: usize) -> String {
 /// Creates a region of three files, each with many blocks.
 fn region_of_files(dir: &std::path::Path, cache: &BlockCache) -> Region {
     let family = Family::new("f").block_size(1 << 10);
-    let options = Region::options().create_if_missing(true).family(family).cache(cache);
+    let options = Region::options().create_if_missing(true).durability(Durability::SkipWal);
+    let options = options.family(family).cache(cache);
     let region = options.open(dir.join("region")).expect("a new region");
     for file in 0..3 {
         for i in (file..ROWS).step_by(3) {

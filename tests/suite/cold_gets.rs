@@ -2,7 +2,9 @@
 //! without a cache, and with a small one whose second tier has the blocks that left memory.
 
 use crate::support::rng::Rng;
-use hregion::{BlockCache, Compaction, Family, Get, Put, Region, RegionMetrics, RowBuf, TimeRange};
+use hregion::{
+    BlockCache, Compaction, Durability, Family, Get, Put, Region, RegionMetrics, RowBuf, TimeRange,
+};
 use std::time::Duration;
 
 const FILES: usize = 10;
@@ -15,7 +17,8 @@ fn row(number: u64) -> Vec<u8> {
 
 /// Creates ten files, each with a tenth of the rows across the whole key range, and with its own timestamps.
 fn region(dir: &std::path::Path, rows: u64, cache: Option<&BlockCache>) -> Region {
-    let mut options = Region::options().create_if_missing(true).family(Family::new("f"));
+    let options = Region::options().create_if_missing(true).family(Family::new("f"));
+    let mut options = options.durability(Durability::SkipWal);
     if let Some(cache) = cache {
         options = options.cache(cache);
     }

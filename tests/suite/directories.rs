@@ -175,7 +175,8 @@ fn changes_of_a_tracked_region_are_listed() {
 fn a_bulk_loaded_file_hides_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("region");
-    let region = Region::options().create_if_missing(true).family(Family::new("f")).open(&path).unwrap();
+    let options = Region::options().create_if_missing(true).durability(Durability::SkipWal);
+    let region = options.family(Family::new("f")).open(&path).unwrap();
     for row in 0..1000 {
         region.put(Put::new(format!("r{row:03}")).cell("f", "q", "v")).unwrap();
     }

@@ -2,7 +2,7 @@
 //! region's own counters.
 
 use hregion::filter::Filter;
-use hregion::{Family, Put, Region, RegionMetrics, Scan};
+use hregion::{Durability, Family, Put, Region, RegionMetrics, Scan};
 use std::ops::Bound;
 use tempfile::TempDir;
 
@@ -13,7 +13,8 @@ const EVENTS: usize = 200;
 fn region() -> (TempDir, Region) {
     let dir = tempfile::tempdir().unwrap();
     let family = Family::new("f").block_size(1 << 10);
-    let region = Region::options().create_if_missing(true).family(family).open(dir.path()).unwrap();
+    let options = Region::options().create_if_missing(true).durability(Durability::SkipWal);
+    let region = options.family(family).open(dir.path()).unwrap();
     for user in 0..USERS {
         for event in 0..EVENTS {
             region.put(Put::new(format!("{user:03}-{event:03}")).cell("f", "q", vec![7; 60])).unwrap();

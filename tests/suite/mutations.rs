@@ -1,8 +1,8 @@
 //! Mutations that read before they write, that depend on a condition, or that are applied together.
 
 use hregion::{
-    Append, CellRef, CheckAndMutate, Compare, Delete, ErrorKind, Family, Get, Increment, ManualClock,
-    Mutation, Put, Region, Result, Row, Scan, TimeRange,
+    Append, CellRef, CheckAndMutate, Compare, Delete, Durability, ErrorKind, Family, Get, Increment,
+    ManualClock, Mutation, Put, Region, Result, Row, Scan, TimeRange,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,6 +18,7 @@ fn region() -> (TempDir, Region, Arc<ManualClock>) {
     let region = Region::options()
         .clock(Arc::clone(&clock) as _)
         .create_if_missing(true)
+        .durability(Durability::SyncWal)
         .family(Family::new("f").max_versions(3))
         .family(Family::new("g"))
         .key_range("a", "x")

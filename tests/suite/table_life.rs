@@ -2,7 +2,8 @@
 
 use crate::support::files;
 use hregion::{
-    Compaction, Delete, Family, LocalStorage, Put, Region, RegionOptions, Scan, Table, TableChanges,
+    Compaction, Delete, Durability, Family, LocalStorage, Put, Region, RegionOptions, Scan, Table,
+    TableChanges,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,7 +36,7 @@ fn write(table: &Table, expected: &mut Rows, value: &str, numbers: impl Iterator
 }
 
 fn options() -> RegionOptions {
-    Region::options()
+    Region::options().durability(Durability::SyncWal)
 }
 
 fn open(root: &Path, name: &str) -> Table {
@@ -55,7 +56,7 @@ fn snapshot(root: &Path, name: &str) -> Rows {
 fn snapshots_and_clones_outlive_whatever_happens_to_the_table() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
-    let table = Table::create(root, "t", &[Family::new("f")], &["500"]).unwrap();
+    let table = Table::create_with(root, "t", &[Family::new("f")], &["500"], options()).unwrap();
     let mut now = Rows::new();
     write(&table, &mut now, "first", 0..1000);
     table.flush().unwrap();

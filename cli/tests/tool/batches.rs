@@ -4,7 +4,7 @@
 
 use crate::library::files::copy_dir;
 use crate::support::{code, hregion, json_lines, ok, run, stderr, testdata};
-use hregion::{Family, ManualClock, Put, Region, Table};
+use hregion::{Durability, Family, ManualClock, Put, Region, Table};
 use hregion_arrow::files::{BatchFile, FileFormat};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -40,7 +40,8 @@ pub(crate) fn table(root: &Path, rows: usize) -> PathBuf {
             5,
             (row as u64).to_be_bytes().to_vec(),
         );
-        table.put(put.cell_at("f", "t", 6, format!("text {row}"))).unwrap();
+        let put = put.cell_at("f", "t", 6, format!("text {row}"));
+        table.put(put.durability(Durability::SkipWal)).unwrap();
     }
     table.flush().unwrap();
     table.close().unwrap();
