@@ -1,9 +1,14 @@
 //! Asks HBase for the result of every seek and for the content of every block, and keeps the answers for the
 //! tests.
 //!
-//! Needs Java and Maven; `tests/oracle.sh` starts it. Environment variables: `HREGION_GOLDEN`, a folder of
-//! golden files with a manifest; `HREGION_EXPECT`, the folder for the answers; `HREGION_SEEK_CELLS`, the
-//! number of cells of a file for which keys are made.
+//! Needs Java and Maven; `.ci/run oracle` runs it. Environment variables: `HREGION_GOLDEN`, a folder of golden
+//! files with a manifest; `HREGION_EXPECT`, the folder for the answers; `HREGION_SEEK_CELLS`, the number of
+//! cells of a file for which keys are made (1500).
+//!
+//! ```sh
+//! HREGION_GOLDEN=testdata/golden HREGION_EXPECT=/tmp/expect \
+//!   cargo test --all-features --test suite -- --ignored --nocapture oracle::
+//! ```
 
 use crate::support::golden::{self, Golden};
 use crate::support::seek_keys;
@@ -13,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 #[test]
-#[ignore = "needs Java and Maven: see tests/oracle.sh"]
+#[ignore = "needs Java and Maven"]
 fn hbase_answers_for_every_golden_file() {
     let (goldens, out) = (path_of("HREGION_GOLDEN"), path_of("HREGION_EXPECT"));
     let most =

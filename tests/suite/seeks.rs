@@ -1,7 +1,7 @@
 //! Seeks return what HBase returns: `seekTo`, `seekBefore`, and the first cell that is not before a key.
 //!
 //! HBase's answers for a few keys are beside the files of `testdata`. The answers for all golden files are
-//! made by `tests/oracle.sh` and read from the folder `HREGION_EXPECT`.
+//! made by `tests/suite/oracle.rs` and read from the folder `HREGION_EXPECT`.
 
 use crate::support::cells::{self, parse_key, without_tags};
 use crate::support::golden::{self, Golden};
@@ -21,7 +21,7 @@ fn seeks_agree_with_hbase() {
 }
 
 #[test]
-#[ignore = "needs HBase's answers for all golden files: tests/oracle.sh, HREGION_EXPECT"]
+#[ignore = "needs HBase's answers for all golden files: HREGION_EXPECT"]
 fn seeks_agree_with_hbase_in_every_golden_file() {
     let expect =
         PathBuf::from(env::var_os("HREGION_EXPECT").expect("HREGION_EXPECT, the folder of the answers"));

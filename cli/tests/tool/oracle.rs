@@ -1,7 +1,7 @@
 //! The tool prints what HBase's own tools print: `inspect`, `inspect --blocks`, `cells`, `seek --keys`.
 //!
 //! HBase's answers are beside the files of `testdata`. Those for all golden files are made by
-//! `tests/oracle.sh` and read from the folder `HREGION_EXPECT`.
+//! `tests/suite/oracle.rs` and read from the folder `HREGION_EXPECT`.
 
 #![cfg(all(feature = "lzo", feature = "bzip2", feature = "brotli", feature = "crypto"))]
 
@@ -24,7 +24,7 @@ fn the_tool_agrees_with_hbase() {
 }
 
 #[test]
-#[ignore = "needs HBase's answers for all golden files: tests/oracle.sh, HREGION_EXPECT"]
+#[ignore = "needs HBase's answers for all golden files: HREGION_EXPECT"]
 fn tool_agrees_with_hbase_on_all_golden_files() {
     let expect =
         PathBuf::from(env::var_os("HREGION_EXPECT").expect("HREGION_EXPECT, the folder of the answers"));
