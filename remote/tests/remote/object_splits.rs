@@ -2,7 +2,7 @@
 
 use crate::fake_s3::FakeS3;
 use crate::history::{Attempt, Rows, put, table_rows, turns};
-use crate::support::{held_at, patient};
+use crate::support::{held_at, local_dir, patient};
 use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepare, write};
 use hregion::{Compaction, Durability, Get, Region, Result, Scan, Table};
 use hregion_remote::RemoteStorage;
@@ -46,7 +46,7 @@ fn names(server: &FakeS3) -> BTreeSet<String> {
 
 /// Checks the rows in a copy of the bucket in a local directory.
 fn check_copy(server: &FakeS3, expected: &Rows, context: &str) {
-    let local = tempfile::tempdir().unwrap();
+    let local = local_dir();
     server.download("root", local.path());
     let read = || Table::open(local.path(), "t").unwrap_or_else(|error| panic!("{context}: {error}"));
     assert_eq!(table_rows(&read()), *expected, "{context}");

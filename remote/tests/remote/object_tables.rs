@@ -2,7 +2,7 @@
 
 use crate::fake_s3::FakeS3;
 use crate::history::turns;
-use crate::support::{held_at, patient};
+use crate::support::{held_at, local_dir, patient};
 use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepare};
 use hregion::{Compaction, ErrorKind, Family, Put, Region, RegionOptions, Result, Scan, Table, TableChanges};
 use hregion_remote::RemoteStorage;
@@ -140,7 +140,7 @@ fn check_state(change: Change, old: &Cells, progress: &Progress, found: Option<&
 
 /// Checks a copy of the bucket in a local directory, for which the same is read, and written.
 fn check_copy(server: &FakeS3, expected: Option<&Cells>, context: &str) {
-    let local = tempfile::tempdir().unwrap();
+    let local = local_dir();
     server.download("root", local.path());
     let read = |writable| match Table::open_with(local.path(), "t", Region::options().writable(writable)) {
         Ok(table) => Some(table),

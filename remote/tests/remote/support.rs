@@ -9,6 +9,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use tempfile::TempDir;
 
 pub(crate) const ROWS: usize = 40_000;
 
@@ -59,6 +60,12 @@ pub(crate) fn options_at(endpoint: String) -> RemoteOptions {
         .request_timeout(Duration::from_millis(500))
         .deadline(Duration::from_secs(5))
         .retries(3)
+}
+
+/// Returns a directory for a copy of a bucket that is written to: in memory, if it can be, where writes wait for
+/// no disk.
+pub(crate) fn local_dir() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// Options of a client that waits for an answer for as long as a test takes.
