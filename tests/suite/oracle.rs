@@ -1,9 +1,9 @@
 //! Asks HBase for the result of every seek and for the content of every block, and keeps the answers for the
 //! tests.
 //!
-//! Needs Java and Maven; `.ci/run oracle` runs it. Environment variables: `HREGION_GOLDEN`, a folder of golden
-//! files with a manifest; `HREGION_EXPECT`, the folder for the answers; `HREGION_SEEK_CELLS`, the number of
-//! cells of a file for which keys are made (1500).
+//! Needs Java and Maven; `.ci/run oracle` runs it. Environment variables: `HREGION_GOLDEN`, a folder of
+//! golden files with a manifest; `HREGION_EXPECT`, the folder for the answers; `HREGION_SEEK_CELLS`, the
+//! number of cells of a file for which keys are made (1500).
 //!
 //! ```sh
 //! HREGION_GOLDEN=testdata/golden HREGION_EXPECT=/tmp/expect \

@@ -62,8 +62,8 @@ pub(crate) fn options_at(endpoint: String) -> RemoteOptions {
         .retries(3)
 }
 
-/// Returns a directory for a copy of a bucket that is written to: in memory, if it can be, where writes wait for
-/// no disk.
+/// Returns a directory for a copy of a bucket that is written to. It is in memory, if it can be: there no
+/// write waits for a disk.
 pub(crate) fn local_dir() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
