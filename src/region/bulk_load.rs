@@ -10,7 +10,7 @@ use super::observer::Held;
 use super::{Region, RegionCore};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::{HFile, StoreFileOrigin, StoreFileWriter};
-use crate::io::Storage;
+use crate::io::{Storage, url_scheme};
 use crate::layout::durable::{parent, remove, sync_dir, unless_not_found};
 use crate::layout::file_name::new_bulk_load_name;
 use crate::layout::{StagedFile, StoreFileInfo, full_path, refuse_region};
@@ -53,10 +53,10 @@ impl Region {
         if files.is_empty() {
             return Err(Error::invalid_argument("a bulk load without files"));
         }
-        // Each is in a folder of a family.
-        let inputs = files.iter().filter_map(|(_, path)| path.as_ref().parent()?.parent());
         let storage = &**self.0.dir.storage();
-        inputs.collect::<BTreeSet<_>>().into_iter().try_for_each(|dir| refuse_region(storage, dir))?;
+        let inputs = files.iter().map(|(_, path)| input_of(storage, path.as_ref()));
+        let inputs = inputs.collect::<Result<BTreeSet<_>>>()?;
+        inputs.into_iter().flatten().try_for_each(|dir| refuse_region(storage, dir))?;
         if !self.can_rename_files() {
             let copies = files.iter().map(|(family, path)| CopyInput::whole(family.as_ref(), path.as_ref()));
             self.load_copies(&copies.collect::<Vec<_>>())?;
@@ -125,6 +125,14 @@ impl Region {
         self.0.check_owner()?;
         self.0.check_takes_data()
     }
+}
+
+/// Returns the directory with the folder of a family that a file is in; `None` if there is none.
+fn input_of<'p>(storage: &dyn Storage, path: &'p Path) -> Result<Option<&'p Path>> {
+    let Some(dir) = path.parent().and_then(Path::parent) else { return Ok(None) };
+    // Above a bucket, there is only the scheme of the URL.
+    let is_above = dir.components().count() < 2 && url_scheme(&full_path(storage, path, false)?).is_some();
+    Ok(Some(dir).filter(|_| !is_above))
 }
 
 /// Removes files of which all regions have copies. Those that are not there any more are passed over.

@@ -5,7 +5,7 @@ use crate::history::turns;
 use crate::support::{held_at, patient};
 use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepare};
 use hregion::{
-    CellRef, CellType, Compaction, Delete, HFileWriter, Result, Row, Scan, SeekKey, Storage as _,
+    CellRef, CellType, Compaction, Delete, ErrorKind, HFileWriter, Result, Row, Scan, SeekKey, Storage as _,
     StoreFileOrigin, StoreFileWriter, Table,
 };
 use hregion_remote::RemoteStorage;
@@ -22,9 +22,14 @@ const FILES: [(&str, &[&str]); 3] = [("f/0a", &["c", "p"]), ("f/0b", &["d"]), ("
 /// The cells of a table, as their row, family and value.
 type Cells = BTreeSet<String>;
 
-/// Writes a file of cells whose values have `len` bytes.
+/// Writes a file of the input, of cells whose values have `len` bytes.
 fn write_file(storage: &RemoteStorage, name: &str, rows: &[String], len: usize) {
-    let file = storage.create_new(Path::new(&format!("{INPUT}/{name}"))).unwrap();
+    write_to(storage, &format!("{INPUT}/{name}"), name, rows, len);
+}
+
+/// As [`write_file`], at any path.
+fn write_to(storage: &RemoteStorage, path: &str, name: &str, rows: &[String], len: usize) {
+    let file = storage.create_new(Path::new(path)).unwrap();
     let mut writer = StoreFileWriter::create_in(HFileWriter::options().mvcc(true), file).unwrap();
     let family = name.split_once('/').unwrap().0;
     for row in rows {
@@ -153,6 +158,30 @@ fn files_are_loaded() {
     let uploads = server.uploads();
     assert_eq!(uploads, 0);
     check(&server, true, "loaded");
+}
+
+/// It is in no directory.
+#[test]
+fn a_file_in_a_bucket_itself_is_loaded() {
+    const FILE: &str = "s3://bucket/file";
+    let server = bucket();
+    let storage = client(&server);
+    write_to(&storage, FILE, "f/file", &["c".to_owned()], 0);
+    let table = open(Arc::clone(&storage)).unwrap();
+    let region = table.region("c").unwrap();
+    region.bulk_load(&[("f", FILE)]).unwrap();
+    assert_eq!(cells(&table), (Cells::from(["c f f/file:c:".to_owned()]), OTHERS));
+    assert!(!server.keys().contains(&"file".to_owned()));
+    assert!(region.bulk_load(&[("f", FILE)]).unwrap_err().is_not_found());
+    // The bucket may be the directory of a region.
+    write_to(&storage, "s3://bucket/f/file", "f/file", &["d".to_owned()], 0);
+    server.put(".regioninfo", b"region".to_vec());
+    let refused = region.bulk_load(&[("f", "s3://bucket/f/file")]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument, "{refused}");
+    server.remove(".regioninfo");
+    region.bulk_load(&[("f", "s3://bucket/f/file")]).unwrap();
+    assert_eq!(cells(&table).0.len(), 2);
+    table.close().unwrap();
 }
 
 /// Memory is bounded, whatever the length of a file.
