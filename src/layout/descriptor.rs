@@ -176,9 +176,14 @@ pub(super) fn create_descriptor(
     owner: &Path,
     descriptor: &TableDescriptor,
 ) -> Result<()> {
+    create_whole_descriptor(storage, owner, &of_new(&**storage, owner, descriptor))
+}
+
+/// Returns what [`create_descriptor`] writes.
+fn of_new(storage: &dyn Storage, owner: &Path, descriptor: &TableDescriptor) -> TableDescriptor {
     match storage.can_rename(owner) {
-        true => create_whole_descriptor(storage, owner, &with_tracker(descriptor)),
-        false => create_whole_descriptor(storage, owner, descriptor),
+        true => with_tracker(descriptor),
+        false => descriptor.clone(),
     }
 }
 
@@ -349,9 +354,11 @@ impl StoredDescriptor {
     }
 
     /// Whether it is the one with which a table with a descriptor [was created](create_descriptor), and has
-    /// not been altered.
+    /// not been altered. In a storage without renames, it may have been, and be the same again: the number of
+    /// the first one is greater than those of a table that was deleted.
     pub(crate) fn is_first(&self, storage: &dyn Storage, descriptor: &TableDescriptor) -> Result<bool> {
-        Ok(self.number == 1 && self.read(storage)? == with_tracker(descriptor).to_file())
+        let may_be_first = self.number == 1 || !storage.can_rename(&self.owner);
+        Ok(may_be_first && self.read(storage)? == of_new(storage, &self.owner, descriptor).to_file())
     }
 
     /// Returns what distinguishes the table from others of its name; `None` if this is not the descriptor of

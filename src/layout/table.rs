@@ -11,7 +11,7 @@ use super::root_tree::RootTree;
 use super::table_regions::TableListing;
 use crate::binary::is_hex;
 use crate::error::{Error, Result};
-use crate::io::{DirEntry, Storage};
+use crate::io::Storage;
 use crate::schema::{Family, RegionInfo, TableDescriptor};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -111,14 +111,27 @@ pub(super) fn clear_creations(storage: &Arc<dyn Storage>, path: &Path) -> Result
     let Some(entries) = list_if_exists(storage, path)? else { return Ok(undone) };
     // A creation that was not announced leaves regions of which there is only the key range.
     for entry in &entries {
-        let files = if entry.is_dir { list_if_exists(storage, &path.join(&entry.name))? } else { None };
-        let is_left_over = |file: &DirEntry| !file.is_dir && file.name == REGION_INFO;
-        if !files.is_some_and(|files| files.iter().all(is_left_over)) {
+        if !entry.is_dir || !has_only_key_range(storage, &path.join(&entry.name))? {
             return Err(already_exists(path));
         }
     }
     remove_tree(storage, path)?;
     Ok(undone)
+}
+
+/// Whether there is nothing in the directory of a region but its region info, and empty directories, if the
+/// storage has such.
+fn has_only_key_range(storage: &dyn Storage, region: &Path) -> Result<bool> {
+    for entry in list_if_exists(storage, region)?.unwrap_or_default() {
+        let is_left_over = match entry.is_dir {
+            true => list_if_exists(storage, &region.join(&entry.name))?.unwrap_or_default().is_empty(),
+            false => entry.name == REGION_INFO,
+        };
+        if !is_left_over {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Returns regions with ids, and so names, that no region of a deleted table has had, nor of a creation that

@@ -29,8 +29,7 @@ impl Table {
     /// (HBase: `CreateTableProcedure`). If the root directory has `hbase:meta`, the table is then added to
     /// it, and removed again if that fails, unless another process has used it. If the process dies in
     /// between, or the storage has no renames, a repeated call adds it. The call succeeds if the table is the
-    /// one that it was to create: the same settings and split keys, no rows, and no process has it open; but
-    /// it may fail, as the table exists, in a storage without renames.
+    /// one that it was to create: the same settings and split keys, no rows, and no process has it open.
     ///
     /// # Errors
     ///

@@ -232,6 +232,57 @@ fn a_late_region_does_not_bring_a_deleted_table_back() {
     }
 }
 
+/// The process dies before the catalog has the table. Lists track the files of all families, as the families
+/// say or the table; and a table of this name may have been deleted before.
+#[test]
+fn a_creation_that_was_cut_off_is_repeated() {
+    let by_table = |storage: &FaultyStorage| {
+        let changes = TableChanges::new().set(TRACKER, "FILE").family(Family::new("f"));
+        Table::create_configured(ROOT, T, &changes, &["m"], options(storage))
+    };
+    type Create<'c> = &'c dyn Fn(&FaultyStorage) -> Result<Table>;
+    let creations: [(Create<'_>, bool); 4] =
+        [(&create, false), (&create, true), (&by_table, false), (&by_table, true)];
+    for (i, (create, is_again)) in creations.into_iter().enumerate() {
+        let mut repeated = 0;
+        for n in 0.. {
+            let died = FaultyStorage::new();
+            died.has_objects();
+            catalog::add_catalog_of(&died, |family| family.configuration(TRACKER, "FILE"));
+            if is_again {
+                create(&died).unwrap().close().unwrap();
+                delete(&died).unwrap();
+            }
+            died.die_after(n);
+            let is_over = create(&died).is_ok();
+            let died = died.after(Crash::OfTheProcess);
+            if is_over {
+                break;
+            }
+            let shown = format!("creation {i}, call {n} was the last");
+            let has_descriptor = objects(&died).iter().any(|path| path.starts_with(".tabledesc"));
+            let is_known = catalog::has_rows(&died);
+            repeated += usize::from(has_descriptor && !is_known);
+            let storage = died.after(Crash::OfTheProcess);
+            match create(&storage) {
+                Ok(table) => table.close().unwrap(),
+                Err(error) => assert!(is_known && error.is_already_exists(), "{shown}: {error}"),
+            }
+            assert_eq!(catalog::check(&storage, T, &shown), 2, "{shown}");
+            assert_eq!(values(&storage, T), Some(Vec::new()), "{shown}");
+            let error = create(&storage).map(drop).unwrap_err();
+            assert!(error.is_already_exists(), "{shown}: {error}");
+            // Not the same table.
+            if has_descriptor && !is_known && !is_again {
+                let other = Table::create_with(ROOT, T, &[listed("other")], &["m"], options(&died));
+                let error = other.map(drop).unwrap_err();
+                assert!(error.is_already_exists() && catalog::has_rows(&died), "{shown}: {error}");
+            }
+        }
+        assert!(repeated > 1, "creation {i}: {repeated}");
+    }
+}
+
 #[test]
 fn a_truncated_table_is_empty_and_keeps_its_settings() {
     for preserve in [true, false] {
@@ -445,7 +496,13 @@ fn a_deletion_is_done_or_not(every: usize) {
             Some(found) => {
                 assert_eq!(found, [""; 0], "{shown}");
                 // Adds it to the catalog, if that has failed.
-                assert!(create(&storage).unwrap_err().is_already_exists(), "{shown}");
+                match create(&storage) {
+                    Ok(table) => {
+                        assert!(created.is_err() && n % 2 == 1, "{shown}");
+                        table.close().unwrap();
+                    }
+                    Err(error) => assert!(error.is_already_exists(), "{shown}: {error}"),
+                }
             }
             None => {
                 created.unwrap_err();
