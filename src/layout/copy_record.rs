@@ -149,6 +149,11 @@ impl CopyRecord {
     pub(crate) fn of<'r>(&'r self, family: &'r [u8], path: &'r Path) -> impl Iterator<Item = &'r LoadedCopy> {
         self.copies.iter().filter(move |copy| copy.family == family && copy.source.path == path)
     }
+
+    /// Whether lists have a copy of a file in a directory.
+    pub(crate) fn has_listed_below(&self, dir: &Path) -> bool {
+        self.copies.iter().any(|copy| copy.state == CopyState::Listed && copy.source.path.starts_with(dir))
+    }
 }
 
 impl RegionDir {
@@ -209,13 +214,17 @@ impl RegionDir {
     }
 
     /// Removes the copies of the files at these full paths from the record, so that such files can be loaded
-    /// again. No store file may be named meanwhile.
+    /// again, and those of files that are not there any more. No store file may be named meanwhile.
     ///
     /// # Errors
     ///
     /// If the record is malformed, or cannot be read or replaced.
     pub(crate) fn forget_copies(&self, sources: &[PathBuf]) -> Result<()> {
-        self.retain_copies(|copy| copy.state != CopyState::Listed || !sources.contains(&copy.source.path))
+        // A file that cannot be looked at may be there.
+        let is_there = |copy: &LoadedCopy| !matches!(exists(&**self.storage(), &copy.source.path), Ok(false));
+        self.retain_copies(|copy| {
+            copy.state != CopyState::Listed || !sources.contains(&copy.source.path) && is_there(copy)
+        })
     }
 
     fn retain_copies(&self, is_kept: impl FnMut(&LoadedCopy) -> bool) -> Result<()> {
@@ -285,17 +294,6 @@ impl RegionDir {
             let _ = storage.remove(&copy);
         }
         Ok(())
-    }
-
-    /// Removes the copies of files that are not there any more from the record.
-    ///
-    /// # Errors
-    ///
-    /// If the record is malformed, or cannot be read or replaced.
-    pub(crate) fn forget_removed(&self) -> Result<()> {
-        // A file that cannot be looked at may be there.
-        let is_there = |copy: &LoadedCopy| !matches!(exists(&**self.storage(), &copy.source.path), Ok(false));
-        self.retain_copies(|copy| copy.state != CopyState::Listed || is_there(copy))
     }
 
     /// Fails if a load was cut off after it had copied a file that is still there: it could be loaded again

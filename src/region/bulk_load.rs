@@ -111,8 +111,7 @@ impl Region {
         if self.can_rename_files() {
             return dir.settle_load(&families, is_input);
         }
-        dir.settle_copies(&families, false)?;
-        dir.forget_removed()
+        dir.settle_copies(&families, false)
     }
 
     /// Whether the files of the region can be renamed: if not, files that are loaded are copied.

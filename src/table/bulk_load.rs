@@ -93,9 +93,10 @@ impl Table {
     /// In a storage without renames, such as an object store, files are copied into the regions, from
     /// wherever the storage can read them, and verified meanwhile; of one whose rows are in several regions,
     /// each gets its rows. They are removed when all regions have theirs. A call that is repeated loads no
-    /// file twice into a region, unless the file has changed. Until then, a region that has such a file is
-    /// not split or merged, the table not [truncated](Self::truncate), and no family with such a file
-    /// deleted. Files that cannot be removed, as those of a web server, are loaded by
+    /// file twice into a region, unless the file has changed. It succeeds also if all files were removed,
+    /// although there is no directory any more, but not once more after that. Until then, a region that has
+    /// such a file is not split or merged, the table not [truncated](Self::truncate), and no family with such
+    /// a file deleted. Files that cannot be removed, as those of a web server, are loaded by
     /// [`bulk_load_copies`](Self::bulk_load_copies).
     ///
     /// # Errors
@@ -136,7 +137,19 @@ impl Table {
                 "files are loaded as copies only in a storage without renames: copy them first",
             ));
         }
-        let inputs = self.find_inputs(dir, &regions, &families, &mut done)?;
+        let inputs = match self.find_inputs(dir, &regions, &families, &mut done) {
+            // Without renames, a directory whose files are removed is gone.
+            Err(error)
+                if error.is_not_found()
+                    && error.path() == Some(dir)
+                    && !keeps
+                    && !has_renames
+                    && self.has_loaded_from(&opened, dir)? =>
+            {
+                Vec::new()
+            }
+            inputs => inputs?,
+        };
         if !has_renames {
             self.load_by_copies(&opened, &regions, &inputs, keeps, &mut done)?;
             return Ok(done);
@@ -193,8 +206,18 @@ impl Table {
             remove_loaded(&**self.0.options.file_storage(), &paths)?;
         }
         // Until then, a repeated call knows what was loaded.
-        let loaded = by_region.keys().filter_map(|at| opened.get(*at));
-        loaded.into_iter().try_for_each(|region| region.forget_loaded(&paths))
+        opened.iter().try_for_each(|region| region.forget_loaded(&paths))
+    }
+
+    /// Whether a region knows that it has a file of a directory: a call was cut off, and has to be repeated.
+    fn has_loaded_from(&self, opened: &[Region], dir: &Path) -> Result<bool> {
+        let dir = full_path(&**self.0.options.file_storage(), dir, true)?;
+        for region in opened {
+            if region.has_loaded_from(&dir)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Returns the regions that have rows of a file.

@@ -6,7 +6,7 @@ use crate::cell::SeekKey;
 use crate::error::{Error, Result};
 use crate::hfile::Digest;
 use crate::io::{DirEntry, NewFile};
-use crate::layout::durable::parent;
+use crate::layout::durable::{list_if_exists, parent};
 use crate::layout::file_name::new_bulk_load_name;
 use crate::layout::{CopyRecord, CopySource, CopyState, StagedFile, full_path};
 use crate::region::observer::Held;
@@ -99,20 +99,32 @@ impl Region {
         let (mut listed, mut others) = (BTreeMap::new(), Vec::with_capacity(files.len()));
         for file in files {
             let store = self.0.store_index(file.family)?;
-            let entry = self.0.entry_of(file.path, &mut listed)?;
-            if self.0.is_loaded(store, file, &entry, &record)? {
+            let full_path = full_path(&**self.0.dir.storage(), file.path, true)?;
+            let Some(entry) = self.0.entry_of(file.path, &mut listed)? else {
+                // A call that was cut off has removed it.
+                if record.of(file.family, &full_path).any(|copy| copy.state == CopyState::Listed) {
+                    continue;
+                }
+                return Err(Error::io("open", file.path, io::ErrorKind::NotFound.into()));
+            };
+            if self.0.is_loaded(store, file, &full_path, &entry, &record)? {
                 continue;
             }
             let load = self.0.check_load(store, file.path, file.part_of.is_none())?;
-            let full_path = full_path(&**self.0.dir.storage(), file.path, true)?;
             let (part_of, modified_millis) = (file.part_of, entry.modified_millis);
             others.push(CopyLoad { load, full_path, modified_millis, part_of });
         }
         Ok(others)
     }
 
+    /// Whether a file in a directory, by its full path, was loaded, and is not
+    /// [forgotten](Self::forget_loaded).
+    pub(crate) fn has_loaded_from(&self, dir: &Path) -> Result<bool> {
+        Ok(self.0.dir.copies()?.has_listed_below(dir))
+    }
+
     /// Forgets that files were loaded, as they are not there any more, or are to be loaded again by a later
-    /// call.
+    /// call. Forgets all that are not there any more.
     ///
     /// # Errors
     ///
@@ -128,21 +140,25 @@ impl Region {
 }
 
 impl RegionCore {
-    /// Returns what the listing of its directory says of a file. `listed` has the listings so far.
-    fn entry_of(&self, path: &Path, listed: &mut BTreeMap<PathBuf, Vec<DirEntry>>) -> Result<DirEntry> {
+    /// Returns what the listing of its directory says of a file; `None` if it is not there. `listed` has the
+    /// listings so far.
+    fn entry_of(
+        &self,
+        path: &Path,
+        listed: &mut BTreeMap<PathBuf, Vec<DirEntry>>,
+    ) -> Result<Option<DirEntry>> {
         let dir = parent(path);
         let entries = match listed.entry(dir.to_owned()) {
             Entry::Occupied(entries) => entries.into_mut(),
             Entry::Vacant(place) => {
-                let entries = self.dir.storage().list_dir(dir);
-                place.insert(entries.map_err(|error| Error::io("list", dir, error))?)
+                place.insert(list_if_exists(&**self.dir.storage(), dir)?.unwrap_or_default())
             }
         };
         let entry = entries.iter().find(|entry| Some(entry.name.as_os_str()) == path.file_name());
-        entry.cloned().ok_or_else(|| Error::io("open", path, io::ErrorKind::NotFound.into()))
+        Ok(entry.cloned())
     }
 
-    /// Whether a file was loaded before, and has not changed.
+    /// Whether a file, at a full path, was loaded before, and has not changed.
     ///
     /// # Errors
     ///
@@ -151,13 +167,13 @@ impl RegionCore {
         &self,
         store: usize,
         file: &CopyInput<'_>,
+        path: &Path,
         entry: &DirEntry,
         record: &CopyRecord,
     ) -> Result<bool> {
         let store = &self.stores[store];
-        let path = full_path(&**self.dir.storage(), file.path, true)?;
         let mut hash = file.part_of.map(|of| of.hash);
-        for copy in record.of(store.family.name(), &path) {
+        for copy in record.of(file.family, path) {
             let source = &copy.source;
             if source.len != entry.len || source.modified_millis != entry.modified_millis {
                 continue;

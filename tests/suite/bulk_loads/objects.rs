@@ -550,6 +550,58 @@ fn a_loaded_file_that_is_gone_is_forgotten() {
     assert_eq!(rows(&table), ["b/g=/input/g/0b"]);
 }
 
+/// There is no directory without files, and only the records are left of the load.
+#[test]
+fn a_load_whose_directory_is_gone_is_repeated() {
+    let storage = cut_off(|storage| is_removed(storage) && recorded(storage) > 0);
+    left(&storage).iter().for_each(|path| storage.remove(&Path::new(INPUT).join(path)).unwrap());
+    for dir in ["f", "g", "_SUCCESS", ""] {
+        storage.remove_dir(&Path::new(INPUT).join(dir)).unwrap();
+    }
+    let table = open(&storage);
+    delete(&table, &expected());
+    let missing = [table.bulk_load("/never"), table.bulk_load("/inp"), table.bulk_load_copies(INPUT)];
+    assert!(missing.iter().all(|load| load.as_ref().is_err_and(Error::is_not_found)), "{missing:?}");
+    assert_eq!(table.bulk_load(INPUT).unwrap().loaded, 0);
+    assert_eq!((rows(&table).len(), recorded(&storage)), (0, 0));
+    assert!(table.bulk_load(INPUT).unwrap_err().is_not_found(), "it is complete");
+}
+
+/// The files of a list are removed one after the other.
+#[test]
+fn a_load_into_a_region_is_repeated_after_files_were_removed() {
+    let files = [("f", "/other/f/0d"), ("g", "/other/g/0e")];
+    let all = files.map(|(family, path)| format!("c/{family}={path}"));
+    let mut removed = 0;
+    for n in 0.. {
+        let storage = world();
+        files.iter().for_each(|(_, path)| write(&storage, path, &["c"]));
+        let table = open(&storage);
+        let region = table.region("c").unwrap();
+        storage.die_after(n);
+        let loaded = region.bulk_load(&files);
+        let storage = storage.after(Crash::OfTheProcess);
+        drop((region, table));
+        let shown = format!("call {n}: {loaded:?}");
+        let is_left = files.iter().any(|(_, path)| storage.bytes(Path::new(path)).is_some());
+        removed += usize::from(loaded.is_err() && storage.bytes(Path::new(files[0].1)).is_none());
+        let table = open(&storage);
+        let seen = rows(&table);
+        assert!(loaded.is_err() || seen == all, "{shown}: {seen:?}");
+        delete(&table, &seen);
+        let again = table.region("c").unwrap().bulk_load(&files);
+        assert_eq!(recorded(&storage), 0, "{shown}");
+        if loaded.is_ok() {
+            assert!(again.unwrap_err().is_not_found() && !is_left, "{shown}");
+            break;
+        }
+        again.unwrap_or_else(|error| panic!("{shown}: {error}"));
+        let expected: Vec<String> = all.iter().filter(|cell| !seen.contains(cell)).cloned().collect();
+        assert_eq!(rows(&table), expected, "{shown}");
+    }
+    assert!(removed > 2, "{removed}");
+}
+
 /// Its daughters would not know that the files were loaded.
 #[test]
 fn a_region_is_not_split_before_the_load_is_repeated() {

@@ -7,7 +7,7 @@ use crate::library::fake_s3::{FakeS3, Manner};
 use crate::support::{code, has_leftovers, ok, stderr, stdout, testdata};
 use hregion::{Family, Table};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[test]
 fn a_snapshot_of_a_bucket_is_exported() {
@@ -175,6 +175,16 @@ fn files_of_a_bucket_are_loaded() {
     refused(&format!("load {table} s3://bucket/{region}"), 2);
 }
 
+/// Creates a table for such files, whose own files are on lists. Returns its root.
+fn tracked_table(dir: &Path) -> PathBuf {
+    let family = |name: &str| {
+        Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE").max_versions(9)
+    };
+    let root = dir.join("root");
+    Table::create(&root, "t", &[family("f"), family("g")], &["c", "n"]).unwrap().close().unwrap();
+    root
+}
+
 /// Puts a table with the families f and g and three regions in a bucket, in place of all that is there.
 fn put_table(server: &FakeS3, root: &Path) {
     server.keys().iter().for_each(|key| server.remove(key));
@@ -192,11 +202,7 @@ fn files_are_loaded_into_a_bucket() {
     let (server, dir) = (FakeS3::start(), tempfile::tempdir().unwrap());
     let files = bulk_load_files(dir.path());
     fs::write(files.join("_SUCCESS"), "").unwrap();
-    let family = |name: &str| {
-        Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE").max_versions(9)
-    };
-    let root = dir.path().join("root");
-    Table::create(&root, "t", &[family("f"), family("g")], &["c", "n"]).unwrap().close().unwrap();
+    let root = tracked_table(dir.path());
     let done = |line: &str| {
         let output = ask(&server, line);
         assert_eq!(code(&output), 0, "{line}: {}{}", stdout(&output), stderr(&output));
@@ -283,4 +289,37 @@ fn files_are_loaded_into_a_bucket() {
     refused(&format!("load {TABLE} s3://bucket/none"), 5);
     refused(&format!("load {TABLE} s3://bucket/files/f"), 2);
     refused(&format!("import {TABLE} {}", dir.path().join("none").display()), 5);
+}
+
+/// All files are removed, and with them their directory, when the command fails.
+#[test]
+fn a_load_of_which_only_records_are_left_is_repeated() {
+    let (server, dir) = (FakeS3::start(), tempfile::tempdir().unwrap());
+    let files = bulk_load_files(dir.path());
+    let root = tracked_table(dir.path());
+    let line = format!("load {TABLE} s3://bucket/files");
+    let load = |manners: Vec<Manner>| {
+        put_table(&server, &root);
+        server.upload("files", &files);
+        server.take_asked();
+        server.behave(manners);
+        let output = ask(&server, &line);
+        server.behave([]);
+        output
+    };
+    assert_eq!(code(&load(Vec::new())), 0);
+    let requests = server.take_asked().0;
+    let last_removal = requests.iter().rposition(|asked| asked.starts_with("DELETE files/")).unwrap();
+    // How often locks are asked depends on the time.
+    let failed = (last_removal..requests.len()).find(|good| {
+        let output = load([vec![Manner::Good; *good], vec![Manner::Fails(403)]].concat());
+        code(&output) != 0 && !server.keys().iter().any(|key| key.starts_with("files/"))
+    });
+    assert!(failed.is_some(), "{requests:?}");
+    remove_locks(&server);
+    let again = ask(&server, &line);
+    assert_eq!(stdout(&again), "loaded 0, split 0, passed over 0\n", "{}", stderr(&again));
+    let counted = ask(&server, &format!("count --raw --versions all {TABLE}"));
+    assert_eq!(stdout(&counted), "rows 300\ncells 300\n", "{}", stderr(&counted));
+    assert_eq!(code(&ask(&server, &line)), 5, "it is complete");
 }
