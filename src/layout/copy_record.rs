@@ -150,6 +150,17 @@ impl CopyRecord {
         self.copies.iter().filter(move |copy| copy.family == family && copy.source.path == path)
     }
 
+    /// Fails if a load into a family that `is_wanted` names was cut off, and a file is still there that could
+    /// be loaded again without the record, which is that in the directory of a region.
+    fn check(&self, storage: &dyn Storage, region: &Path, is_wanted: impl Fn(&[u8]) -> bool) -> Result<()> {
+        for copy in self.copies.iter().filter(|copy| is_wanted(&copy.family)) {
+            if copy.state != CopyState::Listed || exists(storage, &copy.source.path)? {
+                return Err(Error::not_supported(cut_off(region, &copy.source.path, COPIES)));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether lists have a copy of a file in a directory.
     pub(crate) fn has_listed_below(&self, dir: &Path) -> bool {
         self.copies.iter().any(|copy| copy.state == CopyState::Listed && copy.source.path.starts_with(dir))
@@ -177,12 +188,7 @@ impl RegionDir {
 
     /// Replaces the record.
     fn put_copies(&self, record: &CopyRecord) -> Result<()> {
-        let (path, bytes) = (self.copies_path(), record.to_bytes());
-        if bytes.len() > RECORD_BYTES {
-            return Err(Error::invalid_argument("bulk loads of too many files"));
-        }
-        let file = self.storage().create(&path).map_err(|error| Error::io("create", &path, error))?;
-        write_synced(file, &path, &bytes)
+        put_record(&**self.storage(), self.path(), record)
     }
 
     /// Adds copies to the record, before the lists that are to have them are made.
@@ -299,7 +305,7 @@ impl RegionDir {
     /// Fails if a load was cut off after it had copied a file that is still there: it could be loaded again
     /// into the regions that replace this one.
     pub(super) fn check_no_copies(&self) -> Result<()> {
-        check_no_copies(&**self.storage(), self.path(), |_| true)
+        self.copies()?.check(&**self.storage(), self.path(), |_| true)
     }
 }
 
@@ -312,20 +318,33 @@ fn read_record(storage: &dyn Storage, region: &Path) -> Result<Option<CopyRecord
     }
 }
 
-/// Fails if a load into a family that `is_wanted` names was cut off, as the record in the directory of a
-/// region says, and a file is still there that could be loaded again without the record.
-pub(crate) fn check_no_copies(
+/// Replaces the record in the directory of a region.
+fn put_record(storage: &dyn Storage, region: &Path, record: &CopyRecord) -> Result<()> {
+    let (path, bytes) = (region.join(COPIES), record.to_bytes());
+    if bytes.len() > RECORD_BYTES {
+        return Err(Error::invalid_argument("bulk loads of too many files"));
+    }
+    let file = storage.create(&path).map_err(|error| Error::io("create", &path, error))?;
+    write_synced(file, &path, &bytes)
+}
+
+/// Ends what the record in the directory of a region says of families that are about to be deleted, or added,
+/// as `is_ended` names them. The record is replaced in any case: no request of a process that had the region
+/// locked before does so then. The region must be locked.
+///
+/// # Errors
+///
+/// If a load into such a family was cut off: see [`CopyRecord::check`]. If the record is malformed, or cannot
+/// be read or replaced.
+pub(crate) fn end_copies(
     storage: &dyn Storage,
     region: &Path,
-    is_wanted: impl Fn(&[u8]) -> bool,
+    is_ended: impl Fn(&[u8]) -> bool,
 ) -> Result<()> {
-    let record = read_record(storage, region)?.unwrap_or_default();
-    for copy in record.copies.iter().filter(|copy| is_wanted(&copy.family)) {
-        if copy.state != CopyState::Listed || exists(storage, &copy.source.path)? {
-            return Err(Error::not_supported(cut_off(region, &copy.source.path, COPIES)));
-        }
-    }
-    Ok(())
+    let Some(mut record) = read_record(storage, region)? else { return Ok(()) };
+    record.check(storage, region, &is_ended)?;
+    record.copies.retain(|copy| !is_ended(&copy.family));
+    put_record(storage, region, &record)
 }
 
 #[cfg(test)]

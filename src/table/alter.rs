@@ -262,7 +262,7 @@ impl Table {
         let added: Vec<_> = changes.families.iter().map(Family::name).filter(|name| !has(name)).collect();
         change.refuse_cells_of(&added)?;
         let is_removed = |name: &[u8]| has(name) && changes.deletes(name);
-        if begun.is_some() {
+        if begun.is_some() && !(added.is_empty() && changes.deleted.is_empty()) {
             // Another program may have deleted a family that is added.
             change.refuse_cut_off_loads(|name| is_removed(name) || added.contains(&name))?;
         }

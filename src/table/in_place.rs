@@ -10,7 +10,7 @@ use super::catalog::{TableCatalog, check_catalog, regions_on_disk, root_of};
 use crate::error::{Error, Result};
 use crate::layout::{
     RegionChange, RegionLocks, Replacement, ReplacementKind, TableListing, TableTree, check_lock,
-    check_no_copies, check_tracked_by_list, last_number, number_in_place, remove_descriptors,
+    check_tracked_by_list, end_copies, last_number, number_in_place, remove_descriptors,
 };
 use crate::locator::serving;
 use crate::schema::{Family, RegionInfo, TableDescriptor};
@@ -138,11 +138,12 @@ impl TableChange<'_> {
 
     /// Fails if a bulk load into a family that `is_removed` names was cut off. What a region knows of it
     /// would go with the cells, or be of another family of the name: repeated after the change, the load
-    /// could bring deleted cells back. The regions must be locked.
+    /// could bring deleted cells back. What regions know of complete ones is forgotten. The regions must be
+    /// locked.
     pub(super) fn refuse_cut_off_loads(&self, is_removed: impl Fn(&[u8]) -> bool) -> Result<()> {
         let (storage, dir) = (self.options.file_storage(), self.tree.dir());
         let regions = self.tree.regions()?;
-        regions.iter().try_for_each(|region| check_no_copies(&**storage, &dir.join(region), &is_removed))
+        regions.iter().try_for_each(|region| end_copies(&**storage, &dir.join(region), &is_removed))
     }
 
     /// Fails if the root, or a region, is not locked any more.

@@ -438,25 +438,27 @@ fn no_late_request_loads_anything_twice() {
     each_request_is_late(1);
 }
 
+/// Loads the input with a request that is late. Returns the storage, and the request.
+fn late_at(n: u64) -> (FaultyStorage, Request) {
+    let storage = world();
+    let state = Arc::new(Mutex::new(LateState { left: u64::MAX, ..LateState::default() }));
+    let late = Late { files: storage.clone(), state: Arc::clone(&state) };
+    let table =
+        Table::open_with(ROOT, "t", Region::options().storage(Arc::new(late)).writable(true)).unwrap();
+    for row in ["a", "m", "x"] {
+        table.region(row).unwrap();
+    }
+    state.lock().unwrap().left = n;
+    table.bulk_load(INPUT).unwrap_err();
+    drop(table);
+    let late = state.lock().unwrap().late.take().expect("each request is one that is late");
+    (storage, late)
+}
+
 /// A family is deleted, and added again, before the first list of a load is made that was cut off.
 #[test]
 fn a_late_list_is_none_of_a_family_that_was_added_again() {
-    let cut_off_at = |n: u64| {
-        let storage = world();
-        let state = Arc::new(Mutex::new(LateState { left: u64::MAX, ..LateState::default() }));
-        let late = Late { files: storage.clone(), state: Arc::clone(&state) };
-        let table =
-            Table::open_with(ROOT, "t", Region::options().storage(Arc::new(late)).writable(true)).unwrap();
-        for row in ["a", "m", "x"] {
-            table.region(row).unwrap();
-        }
-        state.lock().unwrap().left = n;
-        table.bulk_load(INPUT).unwrap_err();
-        drop(table);
-        let late = state.lock().unwrap().late.take();
-        late.map(|late| (storage, late))
-    };
-    let found = (0..).find_map(|n| match cut_off_at(n).expect("each request is one that is late") {
+    let found = (0..).find_map(|n| match late_at(n) {
         (storage, Request::Put(list)) if list.path().ends_with("f/.filelist/f1.1") => Some((storage, list)),
         _ => None,
     });
@@ -488,6 +490,42 @@ fn a_late_list_is_none_of_a_family_that_was_added_again() {
     assert_eq!(rows(&table), expected());
     table.close().unwrap();
     assert_eq!(rows(&open(&storage)), expected());
+}
+
+/// A family is deleted before a record says that files are about to be those of the family. The deletion is
+/// cut off, and repeated.
+#[test]
+fn a_late_record_is_none_of_a_family_that_was_deleted() {
+    let is_of_files = |(storage, late): &(FaultyStorage, Request)| {
+        matches!(late, Request::Put(file) if file.path().ends_with(RECORD)) && !records(storage).is_empty()
+    };
+    let at = (0..).find(|n| is_of_files(&late_at(*n))).unwrap();
+    for n in (0..).step_by(7) {
+        let (storage, late) = late_at(at);
+        let Request::Put(mut record) = late else { unreachable!("it is the same each time") };
+        let alter = |changes: TableChanges| Table::alter(ROOT, "t", &changes, &options(&storage));
+        let without_f = || alter(TableChanges::new().delete_family("f"));
+        storage.die_after(n);
+        let altered = without_f();
+        let has_died = storage.has_died();
+        storage.heal();
+        let shown = format!("call {n}: {altered:?}");
+        if has_died && let Err(error) = without_f() {
+            assert_eq!(error.kind(), ErrorKind::NoSuchFamily, "{shown}");
+        }
+        assert_eq!(record.sync().unwrap_err().kind(), io::ErrorKind::AlreadyExists, "{shown}");
+        let table = open(&storage);
+        table.split("c").unwrap_or_else(|error| panic!("{shown}: {error}"));
+        table.close().unwrap();
+        alter(TableChanges::new().family(Family::new("f").configuration(TRACKER, "FILE"))).unwrap();
+        let table = open(&storage);
+        table.bulk_load(INPUT).unwrap_or_else(|error| panic!("{shown}: {error}"));
+        assert_eq!((rows(&table), recorded(&storage)), (expected(), 0), "{shown}");
+        if !has_died {
+            altered.unwrap();
+            break;
+        }
+    }
 }
 
 /// Returns a storage where the load of the input was cut off, at each call for which `is_wanted`.
@@ -659,6 +697,34 @@ fn a_table_is_not_truncated_before_the_load_is_repeated() {
     alter(without("g")).unwrap();
     truncate(true).unwrap();
     assert_eq!(rows(&open(&storage)), [""; 0]);
+}
+
+/// A file that is there again, after a load of it was given up, does not matter to a family that is gone.
+#[test]
+fn what_was_loaded_is_forgotten_with_the_family() {
+    let storage = cut_off(all_loaded);
+    // Finds out which copies are listed.
+    let table = open(&storage);
+    assert_eq!(rows(&table), expected());
+    table.close().unwrap();
+    let files: Vec<PathBuf> = left(&storage).iter().map(|path| Path::new(INPUT).join(path)).collect();
+    let bytes: Vec<Vec<u8>> = files.iter().map(|path| storage.bytes(path).unwrap()).collect();
+    files.iter().for_each(|path| storage.remove(path).unwrap());
+    for name in ["f", "g"] {
+        let added = Family::new("h").configuration(TRACKER, "FILE");
+        let changes = TableChanges::new().delete_family(name);
+        let changes = if name == "g" { changes.family(added) } else { changes };
+        Table::alter(ROOT, "t", &changes, &options(&storage)).unwrap();
+    }
+    assert_eq!(recorded(&storage), 0);
+    for (path, bytes) in files.iter().zip(bytes) {
+        let mut file = storage.create(path).unwrap();
+        file.write_all(&bytes).unwrap();
+        file.sync().unwrap();
+    }
+    let table = open(&storage);
+    table.split("c").unwrap();
+    assert_eq!(rows(&table), [""; 0]);
 }
 
 /// Also if it is not known yet which copies are listed, or the record cannot be read.
