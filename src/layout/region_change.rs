@@ -53,8 +53,9 @@
 //! see [`Replacement`]. The parents of a deletion or truncation that has been made are no regions, and it is
 //! completed when their files are in the archive. The file of a deletion stays then: a table that is created
 //! under the name gets greater numbers than it says, so that no late request for the old table is one for the
-//! new one. Its parents are also the children of changes that were undone, whose files go with the regions:
-//! the request that makes the region info of one may be carried out late.
+//! new one. Its parents are also the children of changes that were undone, whose files go with the regions,
+//! and the parents of the deletion before, whose file goes, too: the request that makes the region info of one
+//! may be carried out late.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
@@ -333,7 +334,14 @@ impl RegionChange {
     }
 
     /// Announces the change, durably: from now on the children are not regions.
+    ///
+    /// # Errors
+    ///
+    /// If the file would be too long to be read; if an I/O operation fails.
     pub(crate) fn begin(&self, storage: &Arc<dyn Storage>) -> Result<()> {
+        if self.to_bytes(ChangeState::Undone).len() as u64 > CHANGE_BYTES {
+            return Err(Error::not_supported("a change of so many regions at once"));
+        }
         let (path, bytes) = (self.path(), self.to_bytes(ChangeState::Announced));
         if storage.can_rename(&path) {
             return write_file(storage, &path, &bytes);
@@ -478,7 +486,9 @@ impl RegionChange {
 
 /// Whether any of some regions has a directory among the entries of the table's directory.
 fn has_dir_of(names: &[String], entries: &[DirEntry]) -> bool {
-    names.iter().any(|name| entries.iter().any(|entry| entry.is_dir && entry.name == **name))
+    let dirs = entries.iter().filter(|entry| entry.is_dir).filter_map(DirEntry::utf8_name);
+    let dirs: BTreeSet<&str> = dirs.collect();
+    names.iter().any(|name| dirs.contains(&**name))
 }
 
 /// Whether the directory of any of some regions has a region info.
@@ -620,6 +630,22 @@ mod tests {
         let without_children = sealed(format!("parent {name}\n"));
         assert!(RegionChange::parse(Path::new("/t"), &without_children).is_err());
         expect_flips_found(&bytes, |flipped| RegionChange::parse(Path::new("/t"), flipped).is_ok());
+    }
+
+    #[test]
+    fn a_change_that_could_not_be_read_is_not_begun() {
+        let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
+        let of = |parents: u32| {
+            let names = |from: u32, to: u32| (from..to).map(|i| format!("{i:032x}"));
+            RegionChange::new(Path::new("/t"), names(1, parents), names(0, 1))
+        };
+        let error = of(420_000).begin(&storage).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(!of(420_000).has_file(&*storage).unwrap());
+        let most = of(419_000);
+        most.begin(&storage).unwrap();
+        assert!(most.is_announced(&*storage).unwrap());
+        assert!(read_file(&*storage, &most.path(), CHANGE_BYTES).is_ok());
     }
 
     /// As two processes may try, of which one has lost its locks.

@@ -17,6 +17,10 @@ use crate::schema::{Family, RegionInfo, TableDescriptor};
 use std::ffi::OsStr;
 use std::path::Path;
 
+/// The greatest number of regions of tables deleted before that the file of a deletion names. It stays, and is
+/// read whenever the table's directory is listed.
+const FORMER_REGIONS: usize = 20_000;
+
 /// A table of which all regions are locked, and that no change is under way of.
 pub(super) struct Begun {
     locks: RegionLocks,
@@ -109,9 +113,13 @@ impl TableChange<'_> {
             change.forget(&**storage)?;
             completed.push(change.clone());
         }
-        // The last deletion has the greatest numbers.
-        let number = |change: &&RegionChange| change.replacement().map(|replacement| replacement.number);
-        let last = listing.deletions().max_by_key(number);
+        // The last deletion has the greatest numbers, and names of regions that those before it have. Another
+        // program may have made a table with smaller numbers in between.
+        let rank = |change: &&RegionChange| {
+            let deletion = change.replacement();
+            deletion.map(|deletion| (deletion.number, deletion.last_id, change.removed().len()))
+        };
+        let last = listing.deletions().max_by_key(rank);
         for former in listing.deletions().filter(|change| Some(*change) != last) {
             former.forget(&**storage)?;
         }
@@ -224,10 +232,12 @@ impl TableChange<'_> {
             (number, last_id) = (number.max(former.number), last_id.max(former.last_id));
         }
         let deletion = Replacement::new(ReplacementKind::Deletion, number, last_id, Vec::new());
-        // The files of changes that were undone go with the regions. What they announced may appear late.
+        // The files of changes that were undone go with the regions, and those of former deletions with this
+        // one. What they announced, or hide, may appear late.
         let undone = listing.undone().iter().filter(|change| !change.is_creation());
         let undone = undone.flat_map(RegionChange::children).cloned();
-        let removed = old.iter().map(RegionInfo::encoded_name).chain(undone);
+        let former = listing.deletions().flat_map(RegionChange::removed).take(FORMER_REGIONS).cloned();
+        let removed = old.iter().map(RegionInfo::encoded_name).chain(undone).chain(former);
         let change = RegionChange::new(&self.tree.dir(), removed, []).of_table(deletion);
         self.make_in_place(&change, &begun.locks, || Ok(()))?;
         self.complete_in_place(&mut begun.locks).map(drop)

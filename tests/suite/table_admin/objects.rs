@@ -166,6 +166,52 @@ fn a_deletion_that_has_left_descriptors_is_completed() {
     }
 }
 
+/// A path, and the bytes of the region info there.
+type Info = (PathBuf, Vec<u8>);
+
+/// Returns the region infos of some regions.
+fn infos(storage: &FaultyStorage, names: &[String]) -> Vec<Info> {
+    let path = |name: &String| Path::new(ROOT).join("data/ns/t").join(name).join(".regioninfo");
+    names.iter().map(|name| (path(name), storage.bytes(&path(name)).unwrap())).collect()
+}
+
+/// Makes region infos, as late requests do.
+fn put_infos(storage: &FaultyStorage, infos: &[Info]) {
+    for (path, bytes) in infos {
+        storage.create_dir_all(path.parent().unwrap()).unwrap();
+        let mut file = storage.create_new(path).unwrap();
+        file.write_all(bytes).unwrap();
+        file.sync().unwrap();
+    }
+}
+
+/// It is not one of a table that was created since, either.
+#[test]
+fn a_late_region_of_any_former_table_is_none() {
+    let (storage, dir) = (bucket(), Path::new(ROOT).join("data/ns/t"));
+    let mut late: Vec<Info> = Vec::new();
+    for n in 0..4 {
+        late.extend(infos(&storage, &region_names(&storage)));
+        delete(&storage).unwrap();
+        put_infos(&storage, &late);
+        assert_eq!(values(&storage, T), None, "{n}");
+        assert!(Table::is_absent(&dir, &storage).unwrap(), "{n}");
+        assert!(Table::has_unfinished_deletion(&dir, &storage).unwrap(), "{n}");
+        // What was late is removed.
+        delete(&storage).unwrap();
+        assert_eq!(objects(&storage).len(), 1, "{n}");
+        let table = create(&storage).unwrap();
+        assert_eq!(cells(&table), [""; 0], "{n}");
+        fill(&table, "old");
+        table.close().unwrap();
+        assert!(infos(&storage, &region_names(&storage)).iter().all(|info| !late.contains(info)), "{n}");
+        // Beside the new table, too.
+        put_infos(&storage, &late);
+        assert_eq!(values(&storage, T), Some(old_values()), "{n}");
+        use_table(&storage, &n.to_string());
+    }
+}
+
 /// A truncation, or a split, was cut off, and its requests to make the new regions are carried out once the
 /// table is deleted.
 #[test]
@@ -192,9 +238,7 @@ fn a_late_region_does_not_bring_a_deleted_table_back() {
         let mut late = region_names(&done);
         late.retain(|name| !before.contains(name));
         assert_eq!(late.len(), 2);
-        let path = |name: &String| Path::new(ROOT).join("data/ns/t").join(name).join(".regioninfo");
-        let late_infos: Vec<_> =
-            late.iter().map(|name| (path(name), done.bytes(&path(name)).unwrap())).collect();
+        let late_infos = infos(&done, &late);
         let mut cut_off = 0;
         for n in 0.. {
             let storage = bucket();
@@ -213,12 +257,7 @@ fn a_late_region_does_not_bring_a_deleted_table_back() {
             cut_off += 1;
             delete(&storage).unwrap_or_else(|error| panic!("call {n}: {error}"));
             assert_eq!(values(&storage, T), None, "call {n}");
-            for (path, bytes) in &late_infos {
-                storage.create_dir_all(path.parent().unwrap()).unwrap();
-                let mut file = storage.create_new(path).unwrap();
-                file.write_all(bytes).unwrap();
-                file.sync().unwrap();
-            }
+            put_infos(&storage, &late_infos);
             assert_eq!(values(&storage, T), None, "call {n}");
             let table = create(&storage).unwrap_or_else(|error| panic!("call {n}: {error}"));
             assert_eq!(cells(&table), [""; 0], "call {n}");
