@@ -39,14 +39,25 @@ impl TableListing {
     /// If the directory cannot be listed; as [`RegionChange::among`]; if a file of a change is always listed,
     /// and never there.
     pub(crate) fn read(storage: &dyn Storage, table: &Path) -> Result<Self> {
+        Self::of(storage, table, list_if_exists(storage, table)?.unwrap_or_default())
+    }
+
+    /// As [`read`](Self::read), by the entries of the directory, which was listed right before.
+    pub(super) fn of(storage: &dyn Storage, table: &Path, mut entries: Vec<DirEntry>) -> Result<Self> {
         let mut made = BTreeSet::new();
         for _ in 0..LISTINGS {
-            let entries = list_if_exists(storage, table)?.unwrap_or_default();
             if let Some(changes) = RegionChange::among(storage, table, &entries, &mut made)? {
                 return Ok(Self { table: table.to_owned(), entries, changes });
             }
+            entries = list_if_exists(storage, table)?.unwrap_or_default();
         }
         Err(keeps_changing(table))
+    }
+
+    /// Returns the names of the directories, without hidden ones: those of regions.
+    pub(super) fn dirs(&self) -> impl Iterator<Item = &str> {
+        let names = self.entries.iter().filter(|entry| entry.is_dir).filter_map(DirEntry::utf8_name);
+        names.filter(|name| !name.starts_with('.'))
     }
 
     /// Returns the unfinished changes: splits, merges, creations, and changes of the whole table.
@@ -99,8 +110,7 @@ impl TableListing {
     /// If a region info cannot be read.
     pub(crate) fn has_region(&self, storage: &dyn Storage) -> Result<bool> {
         let hidden = self.changes.hidden(&[]);
-        let names = self.entries.iter().filter(|entry| entry.is_dir).filter_map(DirEntry::utf8_name);
-        for name in names.filter(|name| !name.starts_with('.') && !hidden.contains(name)) {
+        for name in self.dirs().filter(|name| !hidden.contains(name)) {
             let region = find_region_info(storage, &self.table.join(name))?;
             if region.is_some_and(|region| !is_mob_region(&region)) {
                 return Ok(true);

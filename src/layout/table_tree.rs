@@ -22,6 +22,7 @@ use super::region::{RECOVERED_EDITS, REGION_INFO, check_lock, fill, is_number};
 use super::region_change::RegionChange;
 use super::root_tree::RootTree;
 use super::table::{create_aside, name_of_aside};
+use super::table_regions::TableListing;
 use crate::error::{Error, Result};
 use crate::io::{DirEntry, FileLock, Storage};
 use crate::schema::{Family, RegionInfo, TableName, is_legal_name};
@@ -133,15 +134,25 @@ impl TableTree {
         Ok(names)
     }
 
-    /// Reads the table's descriptor; `None` if it has none.
+    /// Lists the table's directory.
+    ///
+    /// # Errors
+    ///
+    /// If a directory on the way is a symbolic link; as [`TableListing::read`].
+    pub(crate) fn listing(&self) -> Result<TableListing> {
+        let (storage, table) = (&*self.storage, self.dir());
+        TableListing::of(storage, &table, self.tree.list(storage, &table)?.unwrap_or_default())
+    }
+
+    /// Reads the table's descriptor; `None` if it has none. `listing` is that of its directory.
     ///
     /// # Errors
     ///
     /// If it is malformed or cannot be read; if its directory is a symbolic link; if a region has a
     /// descriptor of its own, which would take precedence; if values of the table are in MOB files.
-    pub(crate) fn descriptor(&self) -> Result<Option<StoredDescriptor>> {
+    pub(crate) fn descriptor(&self, listing: &TableListing) -> Result<Option<StoredDescriptor>> {
         let (storage, table) = (&*self.storage, self.dir());
-        for region in self.regions()? {
+        for region in listing.dirs() {
             let own = table.join(region).join(TABLE_DESC_DIR);
             if self.tree.list(storage, &own)?.is_some() {
                 let own = own.display();

@@ -281,10 +281,10 @@ impl<'o> TableChange<'o> {
 
     /// Returns the table's descriptor.
     pub(super) fn descriptor(&self) -> Result<StoredDescriptor> {
+        let listing = self.tree.listing()?;
         // Those of changes that were made in a storage without renames.
-        let storage = self.options.file_storage();
-        TableListing::read(&**storage, &self.tree.dir())?.write_descriptors(storage)?;
-        self.tree.descriptor()?.ok_or_else(|| {
+        listing.write_descriptors(self.options.file_storage())?;
+        self.tree.descriptor(&listing)?.ok_or_else(|| {
             let message = format!("table {} has no descriptor, so its settings are not known", self.table);
             Error::invalid_argument(message)
         })

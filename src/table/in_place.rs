@@ -57,17 +57,13 @@ impl TableChange<'_> {
     /// completed.
     pub(super) fn begin_in_place(&self) -> Result<Begun> {
         let mut locks = self.lock_regions()?;
-        let listing = self.listing()?;
+        let listing = self.tree.listing()?;
         // Creations are ended by creations.
         for change in listing.changes().iter().filter(|change| !change.is_creation()) {
             self.settle_in_place(change)?;
         }
         let completed = self.complete_in_place(&mut locks)?;
         Ok(Begun { locks, completed })
-    }
-
-    fn listing(&self) -> Result<TableListing> {
-        TableListing::read(&**self.options.file_storage(), &self.tree.dir())
     }
 
     /// Makes or undoes a change that was begun. The catalog decides about a split or merge.
@@ -88,7 +84,7 @@ impl TableChange<'_> {
     /// Completes changes of the table that have been made, and returns those that were not complete.
     fn complete_in_place(&self, locks: &mut RegionLocks) -> Result<Vec<RegionChange>> {
         let (storage, dir) = (self.options.file_storage(), self.tree.dir());
-        let listing = self.listing()?;
+        let listing = self.tree.listing()?;
         listing.write_descriptors(storage)?;
         let mut completed = Vec::new();
         for change in listing.made() {
@@ -108,7 +104,7 @@ impl TableChange<'_> {
                 }
                 continue;
             }
-            self.remove_families(&replacement.families)?;
+            self.remove_families(&replacement.families, &listing)?;
             remove_descriptors(&**storage, &dir, replacement.number.saturating_sub(1))?;
             change.forget(&**storage)?;
             completed.push(change.clone());
@@ -123,16 +119,16 @@ impl TableChange<'_> {
         for former in listing.deletions().filter(|change| Some(*change) != last) {
             former.forget(&**storage)?;
         }
-        self.listing()?.forget_over(&**storage)?;
+        self.tree.listing()?.forget_over(&**storage)?;
         Ok(completed)
     }
 
     /// Removes what is left of families that the table does not have any more.
-    fn remove_families(&self, families: &[String]) -> Result<()> {
+    fn remove_families(&self, families: &[String], listing: &TableListing) -> Result<()> {
         if families.is_empty() {
             return Ok(());
         }
-        let stored = self.tree.descriptor()?;
+        let stored = self.tree.descriptor(listing)?;
         let has = |name: &str| {
             let families = stored.iter().flat_map(|stored| stored.descriptor().families());
             families.map(Family::name).any(|family| family == name.as_bytes())
@@ -163,7 +159,7 @@ impl TableChange<'_> {
     /// Fails if the table has a region that is not locked, or no parent of a change: it was created since the
     /// regions were locked or listed.
     fn check_regions(&self, change: &RegionChange, locks: &RegionLocks) -> Result<()> {
-        for (dir, region) in self.listing()?.regions_after(&**self.options.file_storage(), &[])? {
+        for (dir, region) in self.tree.listing()?.regions_after(&**self.options.file_storage(), &[])? {
             let is_locked =
                 dir.file_name().and_then(OsStr::to_str).is_some_and(|name| locks.contains_key(name));
             if !is_locked || !change.parents().contains(&region.encoded_name()) {
@@ -225,7 +221,7 @@ impl TableChange<'_> {
         }
         self.tree.check_archivable(|_| true)?;
         check_catalog(self.root, self.options)?;
-        let (listing, storage) = (self.listing()?, self.options.file_storage());
+        let (listing, storage) = (self.tree.listing()?, self.options.file_storage());
         let (mut number, mut last_id) =
             (last_number(&**storage, &self.tree.dir())?, RegionInfo::id_after(&old, self.options.now())?);
         for former in listing.deletions().filter_map(RegionChange::replacement) {
@@ -256,7 +252,7 @@ impl TableChange<'_> {
         let (stored, storage) = (self.descriptor()?, self.options.file_storage());
         let families: Vec<Family> = stored.descriptor().families().cloned().collect();
         check_tracked_by_list(&families, Some(stored.descriptor()))?;
-        let (listing, serving) = (self.listing()?, serving(old.clone()));
+        let (listing, serving) = (self.tree.listing()?, serving(old.clone()));
         let mut new = old.clone();
         // Those of a change that was undone have the same names if the clock has not advanced.
         while new == old || listing.has_children(&new) {
