@@ -8,12 +8,14 @@ use super::TableCore;
 use super::admin::{TableChange, follow_directories};
 use super::catalog::{TableCatalog, check_catalog, regions_on_disk, root_of};
 use crate::error::{Error, Result};
+use crate::io::Storage;
 use crate::layout::{
     RegionChange, RegionLocks, Replacement, ReplacementKind, TableListing, TableTree, check_lock,
     check_tracked_by_list, end_copies, last_number, number_in_place, remove_descriptors,
 };
 use crate::locator::serving;
-use crate::schema::{Family, RegionInfo, TableDescriptor};
+use crate::region::RegionOptions;
+use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -85,29 +87,26 @@ impl TableChange<'_> {
     fn complete_in_place(&self, locks: &mut RegionLocks) -> Result<Vec<RegionChange>> {
         let (storage, dir) = (self.options.file_storage(), self.tree.dir());
         let listing = self.tree.listing()?;
-        listing.write_descriptors(storage)?;
-        let mut completed = Vec::new();
+        let mut completed = complete_removals(self.root, &self.table, self.options, &listing, locks)?;
         for change in listing.made() {
             let Some(replacement) = change.replacement() else { continue };
-            let is_left = listing.is_left(change);
-            if is_left {
-                follow_directories(self.root, &self.table, self.options)?;
-                self.tree.archive_removed(change, locks, |region| self.options.lock(region))?;
-            }
-            if replacement.kind == ReplacementKind::Deletion {
+            let is_incomplete = match replacement.kind {
+                ReplacementKind::Truncation => false,
                 // A call before may have removed the regions only. Another program that has made a table of
                 // the name since does not know the number.
-                let has_removed = !listing.has_region(&**storage)?
-                    && remove_descriptors(&**storage, &dir, replacement.number)?;
-                if is_left || has_removed {
-                    completed.push(change.clone());
+                ReplacementKind::Deletion => {
+                    !listing.has_region(&**storage)?
+                        && remove_descriptors(&**storage, &dir, replacement.number)?
                 }
-                continue;
+                ReplacementKind::Alteration => {
+                    self.remove_families(&replacement.families, &listing)?;
+                    forget(change, replacement, &**storage)?;
+                    true
+                }
+            };
+            if is_incomplete && !completed.contains(change) {
+                completed.push(change.clone());
             }
-            self.remove_families(&replacement.families, &listing)?;
-            remove_descriptors(&**storage, &dir, replacement.number.saturating_sub(1))?;
-            change.forget(&**storage)?;
-            completed.push(change.clone());
         }
         // The last deletion has the greatest numbers, and names of regions that those before it have. Another
         // program may have made a table with smaller numbers in between.
@@ -293,23 +292,46 @@ impl TableCore {
     /// Archives the regions that a truncation, or the deletion of a former table, has left in the table's
     /// directory. `changing` must be held.
     pub(super) fn archive_removed(&self, table: &Path) -> Result<()> {
-        let storage = self.options.file_storage();
-        let listing = TableListing::read(&**storage, table)?;
+        let listing = TableListing::read(&**self.options.file_storage(), table)?;
         let Some(root) = root_of(table) else { return Ok(()) };
-        let tree = TableTree::new(storage, root, &self.name);
-        // Before a change is forgotten, so that no other descriptor gets the number.
-        listing.write_descriptors(storage)?;
-        for change in listing.made() {
-            if listing.is_left(change) {
-                follow_directories(root, &self.name, &self.options)?;
-                tree.archive_removed(change, &mut RegionLocks::new(), |region| self.options.lock(region))?;
-            }
-            let Some(replacement) = change.replacement() else { continue };
-            if replacement.kind == ReplacementKind::Truncation {
-                remove_descriptors(&**storage, table, replacement.number.saturating_sub(1))?;
-                change.forget(&**storage)?;
-            }
-        }
-        Ok(())
+        complete_removals(root, &self.name, &self.options, &listing, &mut RegionLocks::new()).map(drop)
     }
+}
+
+/// Writes the descriptors of changes of a table that have been made, archives the regions that deletions and
+/// truncations have left, and ends the truncations. Returns the deletions and truncations that were not
+/// complete. `locks` are those that are held.
+fn complete_removals(
+    root: &Path,
+    table: &TableName,
+    options: &RegionOptions,
+    listing: &TableListing,
+    locks: &mut RegionLocks,
+) -> Result<Vec<RegionChange>> {
+    let storage = options.file_storage();
+    let tree = TableTree::new(storage, root, table);
+    // Before a change is forgotten, so that no other descriptor gets the number.
+    listing.write_descriptors(storage)?;
+    let mut completed = Vec::new();
+    for change in listing.made() {
+        let Some(replacement) = change.replacement() else { continue };
+        let (is_left, ends) = (listing.is_left(change), replacement.kind == ReplacementKind::Truncation);
+        if is_left {
+            follow_directories(root, table, options)?;
+            tree.archive_removed(change, locks, |region| options.lock(region))?;
+        }
+        if ends {
+            forget(change, replacement, &**storage)?;
+        }
+        if is_left || ends {
+            completed.push(change.clone());
+        }
+    }
+    Ok(completed)
+}
+
+/// Ends a change that is complete: removes the descriptors before its own, and its file.
+fn forget(change: &RegionChange, replacement: &Replacement, storage: &dyn Storage) -> Result<()> {
+    remove_descriptors(storage, change.table(), replacement.number.saturating_sub(1))?;
+    change.forget(storage)
 }
