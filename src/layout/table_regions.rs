@@ -278,7 +278,7 @@ fn has_own_file(storage: &dyn Storage, region: &Path, is_wanted: impl Fn(&str) -
 }
 
 /// Returns the regions among the entries of a table's directory, including parents, in the order of the
-/// entries. `hidden` are the names of children of splits and merges that have not been made.
+/// entries. `hidden` are the names of those that are none: see [`Changes::hidden`].
 ///
 /// # Errors
 ///

@@ -34,7 +34,8 @@ enum Tables {
 const OTHER_DIRS: [&str; 9] =
     ["data", "archive", "WALs", "oldWALs", "corrupt", "MasterData", "MasterProcWALs", "mobdir", "staging"];
 
-/// Regions with their directories, and the unfinished splits and merges.
+/// Regions with their directories, and the unfinished changes: splits, merges, creations, and changes of the
+/// whole table.
 type Listed = (Vec<(PathBuf, RegionInfo)>, Vec<RegionChange>);
 
 impl DirectoryCatalog {
@@ -86,7 +87,7 @@ impl DirectoryCatalog {
         self.regions_and_changes(dir, table).map(|(regions, _)| regions)
     }
 
-    /// As [`regions_in`](Self::regions_in). Returns the unfinished splits and merges, too.
+    /// As [`regions_in`](Self::regions_in). Returns the unfinished changes, too.
     pub(crate) fn regions_and_changes(&self, dir: &Path, table: &TableName) -> Result<Listed> {
         let (regions, changes) = read_regions(&*self.storage, dir)?;
         match regions.iter().find(|(_, region)| region.table() != table) {
@@ -115,7 +116,7 @@ pub(crate) fn dir_exists(storage: &dyn Storage, dir: &Path) -> Result<bool> {
 }
 
 /// Returns the regions with directories in a table's directory, including parents, in the order of the
-/// directory names, and the splits and merges that are not finished. Their children are no regions.
+/// directory names, and the changes that are not finished. Their children are no regions.
 fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Listed> {
     let list = || storage.list_dir(table).map_err(|error| Error::io("list", table, error));
     let names = |entries: &[DirEntry]| {
