@@ -85,8 +85,8 @@ fn create_table_in_place(
 }
 
 /// Undoes the creations of a table that were interrupted in a storage without renames, so that it can be
-/// created. The root must be locked. Returns the announced ones, also those that were undone before, and the
-/// deletions of former tables of the name.
+/// created. The root must be locked. Returns them, also those that were undone before, and the deletions of
+/// former tables of the name.
 ///
 /// # Errors
 ///
@@ -109,13 +109,19 @@ pub(super) fn clear_creations(storage: &Arc<dyn Storage>, path: &Path) -> Result
         };
     }
     let Some(entries) = list_if_exists(storage, path)? else { return Ok(undone) };
-    // A creation that was not announced leaves regions of which there is only the key range.
+    // A creation that was not announced leaves regions of which there is only the key range. It may make its
+    // descriptor late.
+    let mut regions = Vec::new();
     for entry in &entries {
         if !entry.is_dir || !has_only_key_range(storage, &path.join(&entry.name))? {
             return Err(already_exists(path));
         }
+        regions.extend(entry.utf8_name().map(str::to_owned));
     }
     remove_tree(storage, path)?;
+    if !regions.is_empty() {
+        undone.push(RegionChange::new(path, [], regions));
+    }
     Ok(undone)
 }
 

@@ -166,18 +166,18 @@ fn a_deletion_that_has_left_descriptors_is_completed() {
     }
 }
 
-/// A path, and the bytes of the region info there.
-type Info = (PathBuf, Vec<u8>);
+/// A path, and the bytes of the file there.
+type Content = (PathBuf, Vec<u8>);
 
 /// Returns the region infos of some regions.
-fn infos(storage: &FaultyStorage, names: &[String]) -> Vec<Info> {
+fn infos(storage: &FaultyStorage, names: &[String]) -> Vec<Content> {
     let path = |name: &String| Path::new(ROOT).join("data/ns/t").join(name).join(".regioninfo");
     names.iter().map(|name| (path(name), storage.bytes(&path(name)).unwrap())).collect()
 }
 
-/// Makes region infos, as late requests do.
-fn put_infos(storage: &FaultyStorage, infos: &[Info]) {
-    for (path, bytes) in infos {
+/// Makes files, as late requests do.
+fn put_files(storage: &FaultyStorage, files: &[Content]) {
+    for (path, bytes) in files {
         storage.create_dir_all(path.parent().unwrap()).unwrap();
         let mut file = storage.create_new(path).unwrap();
         file.write_all(bytes).unwrap();
@@ -189,11 +189,11 @@ fn put_infos(storage: &FaultyStorage, infos: &[Info]) {
 #[test]
 fn a_late_region_of_any_former_table_is_none() {
     let (storage, dir) = (bucket(), Path::new(ROOT).join("data/ns/t"));
-    let mut late: Vec<Info> = Vec::new();
+    let mut late: Vec<Content> = Vec::new();
     for n in 0..4 {
         late.extend(infos(&storage, &region_names(&storage)));
         delete(&storage).unwrap();
-        put_infos(&storage, &late);
+        put_files(&storage, &late);
         assert_eq!(values(&storage, T), None, "{n}");
         assert!(Table::is_absent(&dir, &storage).unwrap(), "{n}");
         assert!(Table::has_unfinished_deletion(&dir, &storage).unwrap(), "{n}");
@@ -206,7 +206,7 @@ fn a_late_region_of_any_former_table_is_none() {
         table.close().unwrap();
         assert!(infos(&storage, &region_names(&storage)).iter().all(|info| !late.contains(info)), "{n}");
         // Beside the new table, too.
-        put_infos(&storage, &late);
+        put_files(&storage, &late);
         assert_eq!(values(&storage, T), Some(old_values()), "{n}");
         use_table(&storage, &n.to_string());
     }
@@ -257,7 +257,7 @@ fn a_late_region_does_not_bring_a_deleted_table_back() {
             cut_off += 1;
             delete(&storage).unwrap_or_else(|error| panic!("call {n}: {error}"));
             assert_eq!(values(&storage, T), None, "call {n}");
-            put_infos(&storage, &late_infos);
+            put_files(&storage, &late_infos);
             assert_eq!(values(&storage, T), None, "call {n}");
             let table = create(&storage).unwrap_or_else(|error| panic!("call {n}: {error}"));
             assert_eq!(cells(&table), [""; 0], "call {n}");
@@ -320,6 +320,47 @@ fn a_creation_that_was_cut_off_is_repeated() {
         }
         assert!(repeated > 1, "creation {i}: {repeated}");
     }
+}
+
+/// The request that makes the descriptor of a creation that was cut off is carried out when there is another
+/// table of the name.
+#[test]
+fn a_late_descriptor_of_a_creation_is_none_of_the_table() {
+    let new = || {
+        let storage = FaultyStorage::new();
+        storage.has_objects();
+        storage
+    };
+    let first = |storage: &FaultyStorage| {
+        Table::create_with(ROOT, T, &[listed("x")], &["m"], options(storage)).map(drop)
+    };
+    let descriptors = |storage: &FaultyStorage| -> Vec<PathBuf> {
+        objects(storage).into_iter().filter(|path| path.starts_with(".tabledesc")).collect()
+    };
+    let done = new();
+    first(&done).unwrap();
+    let late = Path::new(ROOT).join("data/ns/t").join(&descriptors(&done)[0]);
+    let bytes = done.bytes(&late).unwrap();
+    let mut cut_off = 0;
+    for n in 0.. {
+        let storage = new();
+        storage.die_after(n);
+        if first(&storage).is_ok() {
+            break;
+        }
+        let storage = storage.after(Crash::OfTheProcess);
+        if objects(&storage).is_empty() || !descriptors(&storage).is_empty() {
+            continue;
+        }
+        cut_off += 1;
+        create(&storage).unwrap().close().unwrap();
+        put_files(&storage, &[(late.clone(), bytes.clone())]);
+        let table = open(&storage, T, true).unwrap();
+        fill(&table, "old");
+        table.close().unwrap();
+        assert_eq!(values(&storage, T), Some(old_values()), "call {n}");
+    }
+    assert!(cut_off > 1, "{cut_off}");
 }
 
 #[test]
