@@ -212,6 +212,31 @@ fn a_late_region_of_any_former_table_is_none() {
     }
 }
 
+/// Another program has made a table whose descriptor has the number that the one before had.
+#[test]
+fn of_two_deletions_the_last_one_stays() {
+    // The names of the files of deletions are random.
+    for n in 0..8 {
+        let (storage, other) = (bucket(), FaultyStorage::new());
+        delete(&storage).unwrap();
+        other.has_objects();
+        let later = options(&other).clock(Arc::new(ManualClock::new(9000)));
+        Table::create_with(ROOT, T, &families(), &["m"], later).unwrap().close().unwrap();
+        let paths = objects(&other).into_iter().map(|path| Path::new(ROOT).join("data/ns/t").join(path));
+        let files: Vec<Content> = paths.map(|path| (path.clone(), other.bytes(&path).unwrap())).collect();
+        put_files(&storage, &files);
+        assert_eq!(values(&storage, T), Some(Vec::new()), "{n}");
+        let late = infos(&storage, &region_names(&storage));
+        delete(&storage).unwrap();
+        assert_eq!(objects(&storage).len(), 1, "{n}");
+        put_files(&storage, &late);
+        assert_eq!(values(&storage, T), None, "{n}");
+        let table = create(&storage).unwrap();
+        table.close().unwrap();
+        assert!(infos(&storage, &region_names(&storage)).iter().all(|info| !late.contains(info)), "{n}");
+    }
+}
+
 /// A truncation, or a split, was cut off, and its requests to make the new regions are carried out once the
 /// table is deleted.
 #[test]
