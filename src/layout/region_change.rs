@@ -54,8 +54,8 @@
 //! completed when their files are in the archive. The file of a deletion stays then: a table that is created
 //! under the name gets greater numbers than it says, so that no late request for the old table is one for the
 //! new one. Its parents are also the children of changes that were undone, whose files go with the regions,
-//! and the parents of the deletion before, whose file goes, too: the request that makes the region info of one
-//! may be carried out late.
+//! and the parents of the deletion before, whose file goes, too: the request that makes the region info of
+//! one may be carried out late.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{

@@ -19,8 +19,8 @@ use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// The greatest number of regions of tables deleted before that the file of a deletion names. It stays, and is
-/// read whenever the table's directory is listed.
+/// The greatest number of regions of tables deleted before that the file of a deletion names. It stays, and
+/// is read whenever the table's directory is listed.
 const FORMER_REGIONS: usize = 20_000;
 
 /// A table of which all regions are locked, and that no change is under way of.
