@@ -55,12 +55,16 @@ const YIELDS: u32 = if cfg!(loom) { 0 } else { 4 };
 /// others.
 const SLEEPERS: usize = if cfg!(loom) { 1 } else { 32 };
 
-/// The registered read points, ascending, with their reference counts. The first count is above 0; later ones
-/// may be 0.
+/// The registered read points, ascending, with their reference counts. The first count is above 0; of all, at
+/// most half are 0.
 ///
 /// Read points never decrease, so new ones are added at the end.
 #[derive(Debug, Default)]
-struct Readers(VecDeque<(i64, usize)>);
+struct Readers {
+    points: VecDeque<(i64, usize)>,
+    /// The number of points whose count is 0.
+    unused: usize,
+}
 
 /// Threads that sleep until the read point advances.
 #[derive(Debug)]
@@ -321,24 +325,34 @@ impl Sleepers {
 
 impl Readers {
     fn first(&self) -> Option<i64> {
-        self.0.front().map(|&(number, _)| number)
+        self.points.front().map(|&(number, _)| number)
     }
 
     fn add(&mut self, number: i64) {
-        match self.0.back_mut() {
-            Some((last, count)) if *last == number => *count += 1,
-            _ => self.0.push_back((number, 1)),
+        match self.points.back_mut() {
+            Some((last, count)) if *last == number => {
+                self.unused -= usize::from(*count == 0);
+                *count += 1;
+            }
+            _ => self.points.push_back((number, 1)),
         }
     }
 
     fn remove(&mut self, number: i64) {
-        if let Ok(i) = self.0.binary_search_by_key(&number, |&(number, _)| number)
-            && let Some((_, count)) = self.0.get_mut(i)
+        if let Ok(i) = self.points.binary_search_by_key(&number, |&(number, _)| number)
+            && let Some((_, count)) = self.points.get_mut(i)
         {
             *count -= 1;
+            self.unused += usize::from(*count == 0);
         }
-        while matches!(self.0.front(), Some((_, 0))) {
-            self.0.pop_front();
+        while matches!(self.points.front(), Some((_, 0))) {
+            self.points.pop_front();
+            self.unused -= 1;
+        }
+        // While the first one is in use, any number of later ones may come and go.
+        if self.unused > self.points.len() / 2 {
+            self.points.retain(|&(_, count)| count > 0);
+            self.unused = 0;
         }
     }
 }

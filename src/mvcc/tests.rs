@@ -86,6 +86,29 @@ fn read_points_in_use_hold_the_smallest_down() {
     assert_eq!(mvcc.smallest_read_point(), 3);
 }
 
+/// As those of brief scans beside a view that is kept for long.
+#[test]
+fn read_points_that_are_not_in_use_are_forgotten() {
+    let mvcc = Arc::new(Mvcc::new(1));
+    let oldest = mvcc.register(|_| ()).0;
+    // The scans overlap: the last point is always in use.
+    let mut scan = mvcc.register(|_| ()).0;
+    for _ in 0..1_000 {
+        drop(mvcc.begin());
+        let (next, again) = (mvcc.register(|_| ()).0, mvcc.register(|_| ()).0);
+        drop(scan);
+        drop(again);
+        scan = next;
+        assert_eq!(mvcc.smallest_read_point(), 1);
+        assert!(unpoisoned(mvcc.readers.lock()).points.len() <= 5);
+    }
+    drop(oldest);
+    assert_eq!(mvcc.smallest_read_point(), scan.get());
+    drop(scan);
+    let readers = unpoisoned(mvcc.readers.lock());
+    assert_eq!((readers.points.len(), readers.unused), (0, 0));
+}
+
 #[test]
 fn a_panic_while_registering_releases_the_read_point() {
     let mvcc = Arc::new(Mvcc::new(1));
