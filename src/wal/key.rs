@@ -90,6 +90,16 @@ impl WalKey {
         }
     }
 
+    /// Returns a length that the key does not exceed in a log with checksums and without dictionaries,
+    /// whatever its numbers are. It must have no scopes, nonces and attributes.
+    pub(crate) fn max_len(&self) -> usize {
+        const NUMBERS: usize = 4 * (1 + 10);
+        // The field and the length of each name, of the attribute, and of its name and value.
+        const STARTS: usize = 5 * (1 + 3);
+        let names = self.encoded_region_name.len() + self.table_name.len();
+        names + checksum::ATTRIBUTE.len() + checksum::ENTRY_LEN + NUMBERS + STARTS
+    }
+
     /// Returns the sequence id of the cells.
     #[must_use]
     pub fn cell_sequence_id(&self) -> i64 {
@@ -483,11 +493,12 @@ mod tests {
         ) {
             let key = WalKey::new(names.0, names.1, numbers.0 >> (numbers.2 % 64), numbers.1);
             prop_assert!(key.is_plain());
-            let sum = sealed.then(|| checksum::of_entry(1, 2, 3));
+            let sum = sealed.then(|| checksum::of_entry(1, u64::MAX, 3));
             let sum = sum.as_ref().map(|value| &value[..]);
             let (mut plain, mut any) = (Vec::new(), Vec::new());
             key.write_plain(numbers.2, sum, &mut plain);
             key.write_any(numbers.2, None, sum, &mut any).unwrap();
+            prop_assert!(plain.len() <= key.max_len());
             prop_assert_eq!(plain, any);
         }
 

@@ -216,6 +216,11 @@ impl WalReader {
         Ok(())
     }
 
+    /// Returns the greatest length of a key that is read, if an entry has at most so many bytes.
+    pub(crate) fn max_key_len(entry_bytes: usize) -> usize {
+        entry_bytes / KEY_GROWTH
+    }
+
     /// Leaves out the cells of entries of other regions than one, where they need not be decoded to read on:
     /// in a log with checksums and without dictionaries.
     pub(crate) fn only_cells_of(mut self, encoded_region_name: &[u8]) -> Self {
@@ -350,7 +355,7 @@ impl WalReader {
     }
 
     fn read_entry(&mut self, offset: u64) -> Result<WalEntry, Stop> {
-        let max_key = self.max_bytes / KEY_GROWTH;
+        let max_key = Self::max_key_len(self.max_bytes);
         let len = self.input.varint("length of a key")?;
         if len > max_key as u64 && len <= self.input.left() {
             let limit = max_key as u64;

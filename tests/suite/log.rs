@@ -197,6 +197,28 @@ fn an_entry_can_be_read_again() {
     assert_eq!(region.get(&Get::new("s")).unwrap().len(), 7_000);
 }
 
+/// With the least limits, the key of an entry is too long.
+#[test]
+fn an_entry_whose_key_could_not_be_read_is_refused() {
+    let mut accepted = 0;
+    for limit in (4_400..20_000).step_by(400) {
+        let storage = FaultyStorage::new();
+        let limits = Limits::new().with_block_bytes(limit);
+        let region = options(&storage).limits(limits.clone()).open(DIR).unwrap();
+        match region.put(put("r", "v")) {
+            Ok(()) => accepted += 1,
+            Err(error) => {
+                assert_eq!((error.kind(), accepted), (ErrorKind::Limit, 0), "{limit}: {error}");
+                continue;
+            }
+        }
+        let reader = Region::options().storage(Arc::new(storage.clone())).limits(limits).open(DIR).unwrap();
+        assert_eq!(values(&reader).into_keys().collect::<Vec<_>>(), ["r"], "{limit}");
+        region.abort().unwrap();
+    }
+    assert!((1..40).contains(&accepted), "{accepted}");
+}
+
 /// A table's setting counts if neither the write nor the caller says anything.
 #[test]
 fn a_table_has_a_durability() {

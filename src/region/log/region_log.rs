@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::region::RegionCore;
 use crate::region::open::SKIPPED_IDS;
 use crate::sync::unpoisoned;
-use crate::wal::WalKey;
+use crate::wal::{WalKey, WalReader};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::ptr;
@@ -28,7 +28,8 @@ pub(in crate::region) struct RegionLog {
     own: OnceLock<SharedLog>,
     /// Locked after the state of the log that the region appends to.
     part: Mutex<Part>,
-    /// The maximum number of bytes of an entry: a longer one could not be read again.
+    /// The maximum number of bytes of an entry: a longer one could not be read again. 0 if no entry of the
+    /// region could be, as its key is too long.
     pub(super) max_entry: usize,
     /// For each store, the sequence id up to which its cells are in files.
     flushed: Mutex<Vec<i64>>,
@@ -83,6 +84,7 @@ impl RegionLog {
         limits: &Limits,
     ) -> Self {
         let key = WalKey::new(dir.info().encoded_name(), dir.info().table().to_string(), 0, 0);
+        let is_readable = key.max_len() <= WalReader::max_key_len(limits.block_bytes);
         let part = Part {
             key,
             entry: 0,
@@ -100,7 +102,7 @@ impl RegionLog {
             common,
             own: OnceLock::new(),
             part: Mutex::new(part),
-            max_entry: limits.block_bytes,
+            max_entry: if is_readable { limits.block_bytes } else { 0 },
             flushed: Mutex::new(vec![0; stores]),
         }
     }
