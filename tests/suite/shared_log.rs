@@ -7,11 +7,12 @@ use crate::support::no_sync::NoSync;
 use hregion::io::LogFile;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{
-    Delete, Durability, ErrorKind, Family, Get, ManualClock, Mutation, Put, Region, RegionOptions, Scan,
-    Scheduler, Storage, Table,
+    Clock, Delete, Durability, ErrorKind, Family, Get, ManualClock, Mutation, Put, Region, RegionOptions,
+    Scan, Scheduler, Storage, Table,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -387,6 +388,47 @@ fn without_hard_links_each_region_has_a_log() {
     assert_eq!(values(&open(&storage.after(Crash::Hard))), expected(&ROWS, "2"));
     table.flush().unwrap();
     assert_eq!(files(&storage, &table).len(), 0);
+}
+
+/// Panics when it is asked for the time for the `left`th time.
+#[derive(Debug)]
+struct PanickingClock {
+    left: AtomicU64,
+}
+
+impl Clock for PanickingClock {
+    fn now(&self) -> i64 {
+        assert!(self.left.fetch_sub(1, Ordering::SeqCst) != 1, "a panic that the table survives");
+        1
+    }
+}
+
+#[test]
+fn a_batch_that_panics_leaves_nothing_for_the_next_log() {
+    for n in 1.. {
+        let storage = FaultyStorage::new();
+        let clock = Arc::new(PanickingClock { left: AtomicU64::new(u64::MAX) });
+        let table = create(options(NoLinks::new(&storage)).clock(Arc::clone(&clock) as Arc<dyn Clock>));
+        assert!(batch(&table, &ROWS, "1").iter().all(Result::is_ok));
+        clock.left.store(n, Ordering::SeqCst);
+        // The first of these regions with a log of its own may have an entry that nobody waits for.
+        let done = catch_unwind(AssertUnwindSafe(|| batch(&table, &["b1", "c1"], "2")));
+        clock.left.store(u64::MAX, Ordering::SeqCst);
+        if done.is_ok() {
+            assert!(n > 2, "the clock is asked for the time for each region");
+            break;
+        }
+        table.flush().unwrap();
+        for row in ["b1", "c1"] {
+            table.put(put(row, "3")).unwrap();
+        }
+        let mut rows = expected(&ROWS, "1");
+        rows.extend(expected(&["b1", "c1"], "3"));
+        assert_eq!(values(&table), rows, "{n}");
+        assert_eq!(values(&open(&storage.after(Crash::Hard))), rows, "{n}");
+        table.flush().unwrap();
+        assert_eq!(files(&storage, &table).len(), 0, "{n}");
+    }
 }
 
 /// A storage whose files have two more names at most.

@@ -401,8 +401,12 @@ impl SharedLog {
 
     /// Takes the current file: later entries go to another. No write may be in progress.
     pub(super) fn cut(&self, state: &mut State) -> Option<CutLog> {
-        let encoder = state.encoder.take()?;
+        let mut encoder = state.encoder.take()?;
         state.names.clear();
+        // Of writes that were given up, as a thread panicked before it waited for them. They would get into
+        // the next file, where their offsets are wrong.
+        encoder.go_back(encoder.offset() - state.pending.len() as u64);
+        state.pending.clear();
         let file = state.file.take()?;
         let is_reserved = state.reserved > encoder.offset();
         state.has_unsynced_cut |= state.appended > state.synced;
