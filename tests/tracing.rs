@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::io::faulty::{Call, FaultyStorage};
-use hregion::{Compaction, ErrorKind, Family, Put, Region, Scheduler};
+use hregion::{Compaction, Durability, ErrorKind, Family, Put, Region, Scheduler};
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 struct Line(String);
 
@@ -86,6 +88,49 @@ fn a_subscriber_that_uses_the_region_does_not_wait_for_itself() {
     let refused = Some(ErrorKind::InvalidArgument);
     let (of_flush, of_compaction) = ([refused; 3], [None, refused, refused]);
     assert_eq!(*answers.lock().unwrap(), [[of_flush; 4].as_slice(), &[of_compaction; 2]].concat());
+}
+
+/// It is called by a write, with the row locked, or by a change of the files.
+#[test]
+fn a_subscriber_that_uses_a_region_that_is_poisoned_does_not_wait_for_itself() {
+    for broken in [Call::Sync, Call::SyncDir] {
+        let used = Arc::new(Mutex::new(None::<Region>));
+        let (sender, answers) = mpsc::channel();
+        let subscriber = {
+            let used = Arc::clone(&used);
+            OnEvent(move |event: &Event<'_>| {
+                let region = used.lock().unwrap().clone();
+                let Some(region) = region.filter(|_| *event.metadata().level() == Level::ERROR) else {
+                    return;
+                };
+                let found =
+                    [region.flush(), region.compact(Compaction::Major), region.close(), region.abort()];
+                let found = found.map(|answer| answer.err().map(|error| error.kind()));
+                sender.send((found, region.health().poisoned.is_some())).unwrap();
+            })
+        };
+        let running = thread::spawn(move || {
+            tracing::subscriber::with_default(subscriber, || {
+                let storage = FaultyStorage::new();
+                let region = region(&storage);
+                let put = || region.put(Put::new("r").cell("f", "q", "v").durability(Durability::FsyncWal));
+                for _ in 0..2 {
+                    put().unwrap();
+                    region.flush().unwrap();
+                }
+                put().unwrap();
+                *used.lock().unwrap() = Some(region.clone());
+                storage.break_calls(broken);
+                let failed = if broken == Call::Sync { put() } else { region.compact(Compaction::Major) };
+                assert_eq!(failed.unwrap_err().kind(), ErrorKind::Poisoned);
+                *used.lock().unwrap() = None;
+                storage.repair();
+            });
+        });
+        let answer = answers.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_eq!(answer, ([Some(ErrorKind::InvalidArgument); 4], true));
+        running.join().unwrap();
+    }
 }
 
 #[test]

@@ -155,9 +155,9 @@ impl RegionCore {
     /// Accepts no further writes, because a change of the files failed, and undoing it did, too. Returns the
     /// reason that is given from now on.
     fn poison(&self, error: &Error, undo: &Error) -> Error {
-        let poison = Error::poisoned(error, undo);
+        let poison = self.files.poison.get_or_init(|| Error::poisoned(error, undo)).clone();
         self.report_poisoned(&poison);
-        self.files.poison.get_or_init(|| poison).clone()
+        poison
     }
 
     /// Returns the names of replaced files that could not be archived, and of logs that could not be removed.

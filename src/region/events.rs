@@ -1,15 +1,16 @@
 //! Events for subscribers of the `tracing` crate, if the feature is enabled: target `hregion`, each with the
 //! region's name. Without the feature these functions do nothing.
 //!
-//! Events are reported with the locks of a flush, compaction or close held. A subscriber that flushes,
+//! Events are reported with the locks of a write, flush, compaction or close held. A subscriber that flushes,
 //! compacts or closes the region gets an error where it would wait for its own thread. It must not write to
-//! the region: the row may be locked.
+//! the region or load files into it: the row may be locked.
 #![cfg_attr(
     not(feature = "tracing"),
     allow(unused_variables, clippy::unused_self, reason = "there is no subscriber")
 )]
 
 use super::RegionCore;
+use super::observer::Held;
 use crate::error::Error;
 
 macro_rules! event {
@@ -74,6 +75,8 @@ impl RegionCore {
 
     /// Reports that the region no longer accepts writes.
     pub(super) fn report_poisoned(&self, error: &Error) {
+        // A flush would wait for this thread, which is within a write, or a change of the files.
+        let _held = self.mark_held(Held::Flush);
         event!(ERROR, self, error = %error, "poisoned");
     }
 
