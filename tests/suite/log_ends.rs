@@ -3,7 +3,7 @@
 use crate::support::forward::forward;
 use crate::support::hooked_logs::{HookedLogs, LogCall};
 use hregion::io::LogFile;
-use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::wal::{WalEnd, WalReader};
 use hregion::{
     Delete, Durability, ErrorKind, Family, Get, Limits, Mutation, Put, Region, RegionOptions, Scheduler,
@@ -387,4 +387,30 @@ fn cells_like_markers_are_not_logged() {
     let left = storage.after(Crash::OfTheProcess);
     std::mem::forget(region);
     assert_eq!(open(&left).get(&Get::new("r")).unwrap().len(), 2);
+}
+
+/// Nor are they when what is in memory is logged once more, as the log has failed.
+#[test]
+fn cells_like_markers_are_not_logged_again() {
+    const NAME: &str = "METAFAMILY";
+    let storage = FaultyStorage::new();
+    let open = |storage: &FaultyStorage| {
+        let options = options(Arc::new(storage.clone())).family(Family::new("f")).family(Family::new(NAME));
+        options.open(DIR).unwrap()
+    };
+    let region = open(&storage);
+    let like_a_marker = Put::new("m").cell(NAME, "HBASE::COMPACTION", "v");
+    region.put(put("r").durability(Durability::AsyncWal)).unwrap();
+    region.put(like_a_marker.durability(Durability::SkipWal)).unwrap();
+    storage.break_calls(Call::Sync);
+    let failed = region.put(put("s").durability(Durability::FsyncWal)).unwrap_err();
+    assert_eq!(failed.kind(), ErrorKind::Poisoned, "{failed}");
+    storage.repair();
+    storage.break_calls(Call::Rename);
+    region.flush().unwrap_err();
+    let left = storage.after(Crash::Hard);
+    std::mem::forget(region);
+    let region = open(&left);
+    assert_eq!(region.get(&Get::new("r")).unwrap().len(), 1);
+    assert!(region.get(&Get::new("m")).unwrap().is_empty());
 }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::layout::durable;
 use crate::memstore::SegmentEntry;
 use crate::region::{RegionCore, RegionState};
-use crate::wal::WalWriterOptions;
+use crate::wal::{MARKER_FAMILY, WalWriterOptions};
 use std::path::Path;
 
 impl RegionCore {
@@ -26,7 +26,10 @@ impl RegionCore {
     pub(in crate::region) fn log_again(&self, state: &RegionState, seq_id: i64) -> Result<()> {
         let Some(log) = &self.log else { return Ok(()) };
         let segments = state.stores.iter().flat_map(|store| &store.frozen);
-        let mut cells: Vec<SegmentEntry<'_>> = segments.flat_map(|segment| segment.entries()).collect();
+        // Cells that look like markers are never in a log: only a flush keeps them.
+        let is_logged = |entry: &SegmentEntry<'_>| entry.cell().family() != MARKER_FAMILY;
+        let cells = segments.flat_map(|segment| segment.entries()).filter(is_logged);
+        let mut cells: Vec<SegmentEntry<'_>> = cells.collect();
         cells.sort_by_key(|entry| entry.cell().seq_id);
         let Some(last) = cells.last().map(|entry| entry.cell().seq_id) else { return Ok(()) };
         if last <= log.part().logged_again_to {
