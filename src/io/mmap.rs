@@ -81,14 +81,19 @@ pub struct MmapStorage(LocalStorage);
 /// Smaller files are read instead.
 const MIN_LEN: u64 = 64 << 10;
 
+/// The name of the directories of logs. They are written while others read them, and cut off if the disk is
+/// full: a mapping would fault.
+const LOGS: &str = "recovered.edits";
+
 impl MmapStorage {
     /// Creates the storage.
     ///
     /// # Safety
     ///
     /// As for [`MmapFile::open`], for each file of at least 64 KiB that is opened for reading through the
-    /// result. This library never changes such a file while it is open, so directories that no other program
-    /// writes to qualify.
+    /// result, except in directories with the name `recovered.edits`, whose files are not mapped. This
+    /// library never changes a file elsewhere while it is open, so directories that no other program writes
+    /// to qualify.
     #[allow(unsafe_code, reason = "as `MmapFile::open`")]
     #[must_use]
     pub unsafe fn new() -> Self {
@@ -100,7 +105,8 @@ impl Storage for MmapStorage {
     #[allow(unsafe_code, reason = "as `MmapFile::open`")]
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         let file = self.0.open(path)?;
-        if file.len() < MIN_LEN {
+        let is_log = path.parent().and_then(Path::file_name).is_some_and(|name| name == LOGS);
+        if is_log || file.len() < MIN_LEN {
             return Ok(file);
         }
         // SAFETY: the caller of `new` guarantees that the file does not change.

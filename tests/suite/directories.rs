@@ -703,3 +703,23 @@ fn mapped_files_have_the_full_paths_of_local_ones() {
         }
     }
 }
+
+/// A log is written while it is read, and may become shorter.
+#[cfg(feature = "mmap")]
+#[test]
+#[allow(unsafe_code, reason = "to map files")]
+fn logs_are_not_mapped() {
+    let dir = tempfile::tempdir().unwrap();
+    // SAFETY: the files do not change.
+    let mapped = unsafe { hregion::io::MmapStorage::new() };
+    for (name, is_mapped) in [("f", true), ("recovered.edits", false)] {
+        let path = dir.path().join(name).join("1");
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::write(&path, vec![7; 100_000]).unwrap();
+        let file = mapped.open(&path).unwrap();
+        let mut last = [0];
+        file.read_exact_at(&mut last, 99_999).unwrap();
+        assert_eq!((file.len(), last), (100_000, [7]), "{name}");
+        assert_eq!(file.read_in_place(0, 1, &mut |_| ()), is_mapped, "{name}");
+    }
+}
