@@ -71,8 +71,8 @@ pub(super) struct State {
     names: Vec<PathBuf>,
     /// Whether a thread is ending the file. Nothing is appended meanwhile.
     is_ending: bool,
-    /// Whether a file that was cut has entries that may not be on disk. No entry of the next one is made
-    /// durable before they are.
+    /// Whether a file that was cut has entries that may not be on disk. No entry of the next one is written
+    /// before they are.
     has_unsynced_cut: bool,
     /// The key of the last entry of one of the regions.
     last_key: WalKey,
@@ -717,6 +717,10 @@ impl SharedLog {
         let is_longer = file.can_overwrite() && mark_end(bytes, base, reserved, syncs);
         // A forked process has the same file.
         let mut written = self.owner.check();
+        if written.is_ok() && is_after_cut {
+            // What is written now must not survive a loss of power without the entries of the file before.
+            written = self.wait_for_cut();
+        }
         if written.is_ok() && kept > 0 {
             written = file.append(bytes, kept);
         }
@@ -727,12 +731,6 @@ impl SharedLog {
                 written = file.append(&bytes[..kept], kept);
                 is_undone = is_full(&written) && file.truncate(base).is_ok();
             }
-        }
-        if is_after_cut && (is_undone || written.is_ok() && syncs) {
-            // What is synced now must not survive a loss of power without the entries of the file before.
-            let ended = self.wait_for_cut();
-            is_undone = is_undone && ended.is_ok();
-            written = written.and(ended);
         }
         // What is refused now must not return after a loss of power.
         is_undone = is_undone && file.sync().is_ok();
