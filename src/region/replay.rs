@@ -207,9 +207,13 @@ impl RecoveredEdits {
             if may_vanish && is_given {
                 WalReader::refuse_unclosed(&**storage, [path.as_path()], limits)?;
             }
+            // What a process that has died has logged need not be on disk, and the families are flushed one
+            // after the other: a loss of power would tear rows that are in the file of only one, and in no
+            // log.
+            let sync = || if is_given { Ok(()) } else { storage.sync_file(path) };
             let opened = match may_vanish {
                 true => storage.open(path),
-                false => storage.end_writing(path).and_then(|()| storage.open(path)),
+                false => storage.end_writing(path).and_then(|()| sync()).and_then(|()| storage.open(path)),
             };
             match opened {
                 Ok(file) => {

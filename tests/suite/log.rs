@@ -219,6 +219,35 @@ fn an_entry_whose_key_could_not_be_read_is_refused() {
     assert!((1..40).contains(&accepted), "{accepted}");
 }
 
+/// What a process that has died has logged need not be on disk when the next one replays it. The families are
+/// flushed one after the other.
+#[test]
+fn a_loss_of_power_during_a_replay_tears_no_row() {
+    for calls in 0.. {
+        let storage = FaultyStorage::new();
+        let region = open(&storage);
+        for row in ["a", "b"] {
+            region.put(put(row, "v").durability(Durability::SyncWal)).unwrap();
+        }
+        region.abort().unwrap();
+        drop(region);
+        storage.die_after(calls);
+        let opened = options(&storage).open(DIR);
+        let has_died = storage.has_died();
+        assert!(has_died || opened.is_ok());
+        std::mem::forget(opened);
+        for crash in (0..10).map(Crash::Chance).chain([Crash::Hard, Crash::Torn]) {
+            // Fails at a torn row.
+            let left = values(&open(&storage.after(crash)));
+            assert!(has_died || left.len() == 2, "{calls} {crash:?}: {left:?}");
+        }
+        if !has_died {
+            assert!(calls > 10, "{calls}");
+            break;
+        }
+    }
+}
+
 /// A table's setting counts if neither the write nor the caller says anything.
 #[test]
 fn a_table_has_a_durability() {
