@@ -188,8 +188,8 @@ async fn an_answer_that_is_too_long_is_that_of_one_call() {
             tokio::join!(get(&connection, PATIENCE), get(&connection, PATIENCE), server);
         let (guilty, other) = if of_first { (first, second) } else { (second, first) };
         let (guilty, other) = (guilty.unwrap_err(), other.unwrap_err());
-        assert_eq!((guilty.kind, guilty.error.kind()), (RegionException::Fatal, ErrorKind::Limit));
         assert!(guilty.may_be_executed() && other.may_be_executed());
+        assert_eq!((guilty.kind, guilty.error.kind()), (RegionException::Fatal, ErrorKind::Limit));
         assert_eq!((other.kind, other.error.kind()), (RegionException::ServerGone, ErrorKind::Io));
         assert!(!connection.is_open());
     }
