@@ -356,7 +356,7 @@ fn a_region_is_kept_where_it_is_to_be() {
     assert!(inspected[0].to_string().contains("DIFF"), "{}", inspected[0]);
     let again = run(&args);
     assert_eq!(code(&again), 2);
-    assert!(stderr(&again).contains("there is something in it"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("the directory is not empty"), "{}", stderr(&again));
 }
 
 /// A region flushes when it is dropped. If the scratch directory were removed before, the flush would create
