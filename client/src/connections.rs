@@ -169,7 +169,7 @@ impl Connections {
         }
         match connection.call(method, param, priority, call.time_left()).await {
             // once: a server that closes each connection does not answer
-            Err(fault) if fault.is_unsent && !is_another => {
+            Err(fault) if fault.can_be_sent() && !is_another => {
                 *connection = self.get_for(call).await?;
                 connection.call(method, param, priority, call.time_left()).await
             }

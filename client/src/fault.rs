@@ -86,9 +86,15 @@ impl Fault {
         Self::new(RegionException::ServerGone, Error::locating(ErrorKind::Io, format!("{server}: {error}")))
     }
 
-    /// The same fault of a request that was not sent. A server that refuses the client will do so again.
+    /// The same fault of a request that was not sent.
     pub(crate) fn of_unsent(self) -> Self {
-        Self { is_unsent: self.kind != RegionException::Fatal, ..self }
+        Self { is_unsent: true, ..self }
+    }
+
+    /// Whether another connection may send the request, which was not sent. A server that refuses the client
+    /// will do so again.
+    pub(crate) fn can_be_sent(&self) -> bool {
+        self.is_unsent && self.kind != RegionException::Fatal
     }
 
     /// Whether the request may have been executed: it was sent, and its answer is not known.
@@ -294,6 +300,20 @@ mod tests {
             let expected = "h:1: \\x1B[2JException: \\xE2\\x80\\xAEno\\x0D\\x07é";
             assert_eq!(fault.error.message(), expected);
         }
+    }
+
+    /// A token of Kerberos that is too long ends the attempt to connect, before any request.
+    #[test]
+    fn what_was_not_sent_was_not_executed() {
+        let limit = Corruption::Limit { what: "token of a server", value: 2, limit: 1 };
+        let answer = Fault::corrupt("h:1", &limit);
+        assert!(answer.may_be_executed() && !answer.can_be_sent());
+        let unsent = answer.of_unsent();
+        assert!(!unsent.may_be_executed() && !unsent.can_be_sent());
+        let gone = Fault::gone("h:1", &io::ErrorKind::ConnectionReset.into());
+        assert!(gone.may_be_executed() && !gone.can_be_sent());
+        let unsent = gone.of_unsent();
+        assert!(!unsent.may_be_executed() && unsent.can_be_sent());
     }
 
     /// If one of several actions fails, only the class of the exception is known.

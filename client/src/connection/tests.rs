@@ -355,9 +355,9 @@ async fn a_silent_connection_is_not_used_again() {
     answer.unwrap();
 }
 
-/// Who has such a connection, as a scan that is open, makes the next call on another one.
+/// A caller that keeps its connection, as an open scan does, makes the next call on another one.
 #[tokio::test]
-async fn a_silent_connection_is_left_by_those_who_have_it() {
+async fn a_silent_connection_is_replaced_for_callers_that_keep_it() {
     let (connections, listener) = (Connections::new(settings(Duration::from_secs(60))), listener().await);
     let port = listener.local_addr().unwrap().port();
     let open = connections.get("127.0.0.1", port, CLIENT_SERVICE, Deadline::after(PATIENCE));
