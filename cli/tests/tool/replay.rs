@@ -138,9 +138,8 @@ fn play(script: &Path, settings: &[&str]) -> Tally {
         args.extend(["--set".into(), setting.into()]);
     }
     // The region is not kept: in memory, no write waits for a disk.
-    let memory = Path::new("/dev/shm");
-    let scratch = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    let output = hregion().args(&args).env("TMPDIR", scratch).output().unwrap();
+    let scratch = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let output = hregion().args(&args).env("TMPDIR", scratch.path()).output().unwrap();
     let name = name(script);
     if code(&output) != 0 {
         let message =
