@@ -56,7 +56,8 @@
 //! none are named, each call fails and says so, without a request: profiles are not read, and the metadata
 //! services of machines and containers are never asked. No HTTP request goes to a link-local address, not
 //! even if a server redirects there, and none to S3 follows a redirect to another host, which would get the
-//! session token or the key of an encryption. HDFS is configured by the files of `HADOOP_CONF_DIR`.
+//! session token or the key of an encryption, or one after which another request would be sent (301, 302,
+//! 303). HDFS is configured by the files of `HADOOP_CONF_DIR`.
 
 #![cfg_attr(not(any(feature = "objects", feature = "hdfs")), allow(dead_code, reason = "nothing is read"))]
 
