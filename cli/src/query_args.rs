@@ -283,16 +283,16 @@ impl RowArgs {
                 (start, stop, false) => (start, stop),
                 (start, stop, true) => (stop, start),
             };
-        let begins_behind = first.is_some_and(|first| !end.is_empty() && first.as_slice() >= end);
+        let begins_after = first.is_some_and(|first| !end.is_empty() && first.as_slice() >= end);
         let ends_before = last.is_some_and(|last| match self.reversed {
             false => last.as_slice() <= start,
             true => last.as_slice() < start,
         });
         let has_none_of_prefix = self.range.prefix.as_ref().is_some_and(|Row(prefix)| {
-            let is_behind = start > prefix.as_slice() && !start.starts_with(prefix);
-            is_behind || !end.is_empty() && prefix.as_slice() >= end
+            let is_after = start > prefix.as_slice() && !start.starts_with(prefix);
+            is_after || !end.is_empty() && prefix.as_slice() >= end
         });
-        !begins_behind && !ends_before && !has_none_of_prefix
+        !begins_after && !ends_before && !has_none_of_prefix
     }
 
     /// Whether any of these arguments was given.

@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(Fault::of_named("h:1", &named).kind, RegionException::Fatal);
     }
 
-    /// Who prints an error prints what a server says.
+    /// Errors that are printed contain what a server says.
     #[test]
     fn what_a_server_says_is_no_command_of_a_terminal() {
         let named = proto::NamedException {

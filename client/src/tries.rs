@@ -252,7 +252,7 @@ impl<'c> Tries<'c> {
         if self.has_lost_answer && !self.only_reads { may_be_executed(&error) } else { error }
     }
 
-    /// Whether no attempt is left, after one that another one could have made good.
+    /// Whether no attempt is left, after one that another one could have followed with success.
     pub(crate) fn has_given_up(&self) -> bool {
         self.failed >= self.policy.max_attempts() || self.is_over()
     }

@@ -32,7 +32,7 @@ pub(crate) fn io_error(error: &Error) -> io::Error {
     io::Error::new(kind, message)
 }
 
-/// Whether a range was refused, as any range of an empty file is, or was not taken notice of, as by some
+/// Whether a range was refused, as any range of an empty file is, or was ignored, as by some
 /// servers that of an empty file.
 pub(crate) fn is_range_refused(error: &Error) -> bool {
     let text = chain(error);

@@ -4,7 +4,7 @@
 //! store does not see the end of a process. [`end_writing`](hregion::Storage::end_writing) frees the lock of
 //! a process that is known to be dead.
 //!
-//! Should the process be alive after all, it may have a request on its way when another gets the lock. So
+//! Should the process be alive after all, it may have a request in transit when another gets the lock. So
 //! after each object that it makes, it asks whether it still has the lock, and reports success only then:
 //! what it had acknowledged was there before the other process got the lock. It also asks before it makes a
 //! new object, and before other changes if it has not done so within [`FRESH`]. What it does between the
