@@ -242,7 +242,7 @@ impl Connection {
     /// # Errors
     ///
     /// The fault says if the request was [not sent](Fault::is_unsent), because the connection had ended
-    /// before.
+    /// before, or took no request in time.
     pub(crate) async fn call<M: Message + Default>(
         &self,
         method: &'static str,
@@ -280,7 +280,8 @@ impl Connection {
             Ok(frame) => frame?,
             Err(_) => {
                 shared.retire_if_silent();
-                return Err(Fault::no_answer(&shared.server, &self.asked(method)));
+                let fault = Fault::no_answer(&shared.server, &self.asked(method));
+                return Err(if shared.forget(call_id) { fault } else { fault.of_unsent() });
             }
         };
         if let Some(exception) = &frame.exception {
@@ -466,6 +467,11 @@ impl Shared {
                 Ok(())
             }
         }
+    }
+
+    /// Forgets a call, whose request is not sent any more. Returns whether it was.
+    fn forget(&self, call_id: u32) -> bool {
+        self.pending().calls.remove(&call_id).is_none_or(|call| call.is_sent)
     }
 
     /// Leaves the connection to the calls that still wait, if nothing arrives any more.

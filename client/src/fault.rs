@@ -18,7 +18,7 @@ pub(crate) struct Fault {
     /// Whether the server's scanner still exists, and is to be closed.
     pub(crate) out_of_order: bool,
     /// Whether the request was not sent: there was no connection, or it had ended, as one does that was not
-    /// used for a while.
+    /// used for a while, or it took no request in time.
     pub(crate) is_unsent: bool,
 }
 
@@ -91,10 +91,10 @@ impl Fault {
         Self { is_unsent: true, ..self }
     }
 
-    /// Whether another connection may send the request, which was not sent. A server that refuses the client
-    /// will do so again.
+    /// Whether the request was not sent, and can be on another connection at once. A server that refuses the
+    /// client will do so again, and the time of a call that was not sent in time is over.
     pub(crate) fn can_be_sent(&self) -> bool {
-        self.is_unsent && self.kind != RegionException::Fatal
+        self.is_unsent && !matches!(self.kind, RegionException::Fatal | RegionException::NoAnswer)
     }
 
     /// Whether the request may have been executed: it was sent, and its answer is not known.

@@ -247,6 +247,9 @@ async fn a_request_that_is_no_longer_waited_for_is_not_sent() {
             answer = get(&connection, PATIENCE) => panic!("before the one that is sent: {answer:?}"),
             () = yield_now() => {}
         }
+        let late = get(&connection, Duration::from_millis(1)).await.unwrap_err();
+        assert_eq!((late.kind, late.may_be_executed()), (RegionException::NoAnswer, false));
+        assert!(!late.can_be_sent());
         let server = async {
             let mut methods = Vec::new();
             for _ in 0..2 {
