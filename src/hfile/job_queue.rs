@@ -168,11 +168,17 @@ impl<T: Task> JobQueue<T> {
 
     fn push_by(&self, job: &Arc<Job<T>>, spawn: impl FnOnce() -> io::Result<()>) {
         let mut state = unpoisoned(self.state.lock());
-        if state.jobs.len() >= MAX_WAITING || state.needs_thread(self.most) {
+        if state.needs_thread(self.most) {
             state.jobs.retain(|job| job.is_waiting());
         }
         if state.jobs.len() >= MAX_WAITING {
-            return;
+            // Only the oldest: many scans push jobs at once, and wait for each other here.
+            while state.jobs.front().is_some_and(|job| !job.is_waiting()) {
+                state.jobs.pop_front();
+            }
+            if state.jobs.len() >= MAX_WAITING {
+                return;
+            }
         }
         if state.needs_thread(self.most) && !state.start(spawn) && state.threads == 0 {
             return;
