@@ -27,7 +27,7 @@ pub(crate) fn create_dir_durably(storage: &dyn Storage, base: &Path, dir: &Path)
 }
 
 /// Syncs the bytes of a file to disk.
-pub(super) fn sync_file(storage: &dyn Storage, path: &Path) -> Result<()> {
+pub(crate) fn sync_file(storage: &dyn Storage, path: &Path) -> Result<()> {
     storage.sync_file(path).map_err(|error| Error::io("sync", path, error))
 }
 

@@ -6,7 +6,7 @@ use super::{Region, RegionCore};
 use crate::cell::CellRef;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{FileReader, Storage};
-use crate::layout::{LogTree, RegionDir};
+use crate::layout::{LogTree, RegionDir, durable};
 use crate::limits::Limits;
 use crate::memstore::Segment;
 use crate::schema::RegionInfo;
@@ -191,7 +191,7 @@ impl RecoveredEdits {
     ///
     /// # Errors
     ///
-    /// If a log cannot be opened; if `may_vanish`, and a given log
+    /// If a log cannot be opened or synced; if `may_vanish`, and a given log
     /// [may have more](WalReader::refuse_unclosed) than can be read.
     pub(super) fn new(
         dir: &RegionDir,
@@ -207,16 +207,18 @@ impl RecoveredEdits {
             if may_vanish && is_given {
                 WalReader::refuse_unclosed(&**storage, [path.as_path()], limits)?;
             }
-            // What a process that has died has logged need not be on disk, and the families are flushed one
-            // after the other: a loss of power would tear rows that are in the file of only one, and in no
-            // log.
-            let sync = || if is_given { Ok(()) } else { storage.sync_file(path) };
             let opened = match may_vanish {
                 true => storage.open(path),
-                false => storage.end_writing(path).and_then(|()| sync()).and_then(|()| storage.open(path)),
+                false => storage.end_writing(path).and_then(|()| storage.open(path)),
             };
             match opened {
                 Ok(file) => {
+                    // What a process that has died has logged need not be on disk, and the families are
+                    // flushed one after the other: a loss of power would tear rows that are in the file of
+                    // only one, and in no log.
+                    if !may_vanish && !is_given {
+                        durable::sync_file(&**storage, path)?;
+                    }
                     let name = path.file_name().and_then(|name| name.to_str());
                     let is_shared = is_given || name.is_some_and(is_log_name);
                     logs.push(Log { path: path.clone(), file, is_given, is_shared });

@@ -248,6 +248,21 @@ fn a_loss_of_power_during_a_replay_tears_no_row() {
     }
 }
 
+#[test]
+fn a_log_that_cannot_be_synced_is_not_replayed() {
+    let storage = FaultyStorage::new();
+    let region = open(&storage);
+    region.put(put("r", "v")).unwrap();
+    region.abort().unwrap();
+    drop(region);
+    storage.break_calls(Call::SyncFile);
+    let error = options(&storage).open(DIR).map(drop).unwrap_err();
+    assert!(error.message().starts_with("cannot sync"), "{error}");
+    assert!(logs(&storage).iter().any(|log| error.path() == Some(log.as_path())), "{error}");
+    storage.repair();
+    assert_eq!(values(&open(&storage)), BTreeMap::from([("r".into(), "v".into())]));
+}
+
 /// A table's setting counts if neither the write nor the caller says anything.
 #[test]
 fn a_table_has_a_durability() {
