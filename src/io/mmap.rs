@@ -59,10 +59,6 @@ impl FileReader for MmapFile {
         self.identity
     }
 
-    fn may_read_ahead(&self) -> bool {
-        true
-    }
-
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         copy_at(&self.map, buf, offset)
     }

@@ -86,8 +86,9 @@ pub trait FileReader: Send + Sync + fmt::Debug {
     }
 
     /// Whether other threads may read parts of the file before they are needed, in any order, and again after
-    /// a failure, as they may with a local file. Otherwise a scan reads in its own thread, and each block
-    /// once.
+    /// a failure, as they may with a local file. One may still do so for a moment when the scan has ended and
+    /// the file is closed, so files that are mapped into memory are not such ones. Otherwise a scan reads in
+    /// its own thread, and each block once.
     fn may_read_ahead(&self) -> bool {
         false
     }

@@ -704,7 +704,8 @@ fn mapped_files_have_the_full_paths_of_local_ones() {
     }
 }
 
-/// A log is written while it is read, and may become shorter.
+/// A log is written while it is read, and may become shorter. So may a file that is closed, and another thread
+/// could still read it.
 #[cfg(feature = "mmap")]
 #[test]
 #[allow(unsafe_code, reason = "to map files")]
@@ -721,5 +722,6 @@ fn logs_are_not_mapped() {
         file.read_exact_at(&mut last, 99_999).unwrap();
         assert_eq!((file.len(), last), (100_000, [7]), "{name}");
         assert_eq!(file.read_in_place(0, 1, &mut |_| ()), is_mapped, "{name}");
+        assert_eq!(file.may_read_ahead(), !is_mapped, "{name}");
     }
 }

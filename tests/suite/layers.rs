@@ -175,7 +175,7 @@ const OMITTED: &[(&str, &str, &[&str], &str)] = &[
     ("LogFile", "LocalLogFile", &["can_overwrite", "max_len"], "as the default says"),
     ("LogFile", "HdfsLog", &["max_len"], "a log of any length is appended to"),
     ("FileReader", "LocalFile", &["read_in_place", "is_remote"], "it is not in memory"),
-    ("FileReader", "MmapFile", &["is_remote"], "it is in memory"),
+    ("FileReader", "MmapFile", &["is_remote", "may_read_ahead"], "it may change when it is closed"),
     ("FileReader", "RemoteFile", &["read_in_place", "may_read_ahead"], "it is not in memory"),
     (
         "FileReader",
