@@ -258,7 +258,8 @@ fn a_log_that_cannot_be_synced_is_not_replayed() {
     storage.break_calls(Call::SyncFile);
     let error = options(&storage).open(DIR).map(drop).unwrap_err();
     assert!(error.message().starts_with("cannot sync"), "{error}");
-    assert!(logs(&storage).iter().any(|log| error.path() == Some(log.as_path())), "{error}");
+    let dir = error.path().and_then(Path::parent);
+    assert!(dir.is_some_and(|dir| dir.ends_with("recovered.edits")), "{error}");
     storage.repair();
     assert_eq!(values(&open(&storage)), BTreeMap::from([("r".into(), "v".into())]));
 }
