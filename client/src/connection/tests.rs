@@ -248,8 +248,8 @@ async fn a_request_that_is_no_longer_waited_for_is_not_sent() {
             () = yield_now() => {}
         }
         let late = get(&connection, Duration::from_millis(1)).await.unwrap_err();
-        assert_eq!((late.kind, late.may_be_executed()), (RegionException::NoAnswer, false));
-        assert!(!late.can_be_sent());
+        assert!(!late.may_be_executed() && !late.can_be_sent());
+        assert_eq!(late.kind, RegionException::NoAnswer);
         let server = async {
             let mut methods = Vec::new();
             for _ in 0..2 {
