@@ -704,8 +704,8 @@ fn mapped_files_have_the_full_paths_of_local_ones() {
     }
 }
 
-/// A log is written while it is read, and may become shorter. So may a file that is closed, and another thread
-/// could still read it.
+/// A log is written while it is read, and may become shorter. So may a file that is closed, and another
+/// thread could still read it.
 #[cfg(feature = "mmap")]
 #[test]
 #[allow(unsafe_code, reason = "to map files")]
