@@ -411,7 +411,7 @@ fn a_batch_that_panics_leaves_nothing_for_the_next_log() {
         let table = create(options(NoLinks::new(&storage)).clock(Arc::clone(&clock) as Arc<dyn Clock>));
         assert!(batch(&table, &ROWS, "1").iter().all(Result::is_ok));
         clock.left.store(n, Ordering::SeqCst);
-        // The first of these regions with a log of its own may have an entry that nobody waits for.
+        // The first of these regions with a log of its own may have an entry that no thread waits for.
         let done = catch_unwind(AssertUnwindSafe(|| batch(&table, &["b1", "c1"], "2")));
         clock.left.store(u64::MAX, Ordering::SeqCst);
         if done.is_ok() {
