@@ -367,17 +367,21 @@ fn a_write_that_has_waited_ends_if_its_log_panics() {
     assert!(region.put(put("after")).is_err());
 }
 
+/// The family of markers in logs.
+const MARKERS: &str = "METAFAMILY";
+
+/// Opens a region with the family f, and one with the name of that of markers.
+fn open_with_markers(storage: &FaultyStorage) -> Region {
+    let options = options(Arc::new(storage.clone())).family(Family::new("f")).family(Family::new(MARKERS));
+    options.open(DIR).unwrap()
+}
+
 /// A replay takes cells of a family with the name of that of markers for markers: they are refused.
 #[test]
 fn cells_like_markers_are_not_logged() {
-    const NAME: &str = "METAFAMILY";
     let storage = FaultyStorage::new();
-    let open = |storage: &FaultyStorage| {
-        let options = options(Arc::new(storage.clone())).family(Family::new("f")).family(Family::new(NAME));
-        options.open(DIR).unwrap()
-    };
-    let region = open(&storage);
-    let like_a_marker = Put::new("r").cell("f", "q", "v").cell(NAME, "HBASE::COMPACTION", "v");
+    let region = open_with_markers(&storage);
+    let like_a_marker = Put::new("r").cell("f", "q", "v").cell(MARKERS, "HBASE::COMPACTION", "v");
     let refused = region.put(like_a_marker.clone()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
     let mutations = vec![Mutation::from(put("r")), like_a_marker.clone().into()];
@@ -386,26 +390,21 @@ fn cells_like_markers_are_not_logged() {
     assert!(region.get(&Get::new("r")).unwrap().is_empty());
     region.put(put("r")).unwrap();
     let left = storage.after(Crash::OfTheProcess);
-    assert_eq!(open(&left).get(&Get::new("r")).unwrap().len(), 1);
+    assert_eq!(open_with_markers(&left).get(&Get::new("r")).unwrap().len(), 1);
     // Of what is not logged, only a flush is left.
     region.put(like_a_marker.durability(Durability::SkipWal)).unwrap();
     region.flush().unwrap();
     let left = storage.after(Crash::OfTheProcess);
     std::mem::forget(region);
-    assert_eq!(open(&left).get(&Get::new("r")).unwrap().len(), 2);
+    assert_eq!(open_with_markers(&left).get(&Get::new("r")).unwrap().len(), 2);
 }
 
 /// Nor are they when what is in memory is logged once more, as the log has failed.
 #[test]
 fn cells_like_markers_are_not_logged_again() {
-    const NAME: &str = "METAFAMILY";
     let storage = FaultyStorage::new();
-    let open = |storage: &FaultyStorage| {
-        let options = options(Arc::new(storage.clone())).family(Family::new("f")).family(Family::new(NAME));
-        options.open(DIR).unwrap()
-    };
-    let region = open(&storage);
-    let like_a_marker = Put::new("m").cell(NAME, "HBASE::COMPACTION", "v");
+    let region = open_with_markers(&storage);
+    let like_a_marker = Put::new("m").cell(MARKERS, "HBASE::COMPACTION", "v");
     region.put(put("r").durability(Durability::AsyncWal)).unwrap();
     region.put(like_a_marker.durability(Durability::SkipWal)).unwrap();
     storage.break_calls(Call::Sync);
@@ -416,7 +415,7 @@ fn cells_like_markers_are_not_logged_again() {
     region.flush().unwrap_err();
     let left = storage.after(Crash::Hard);
     std::mem::forget(region);
-    let region = open(&left);
+    let region = open_with_markers(&left);
     assert_eq!(region.get(&Get::new("r")).unwrap().len(), 1);
     assert!(region.get(&Get::new("m")).unwrap().is_empty());
 }
