@@ -65,7 +65,10 @@ pub(crate) fn decode(ty: OrderedType, bytes: &[u8]) -> Option<(Value<'_>, &[u8])
     let mut reader = Reader::new(bytes)?;
     let head = reader.byte()?;
     if head == NULL {
-        return Some((Value::Null, reader.bytes));
+        // in descending order a null of this encoding has an end, as its values have
+        let has_end = ty == OrderedType::BlobCopy && reader.mask != 0;
+        let rest = reader.bytes.strip_prefix(&[reader.mask]).filter(|_| has_end);
+        return Some((Value::Null, rest.unwrap_or(reader.bytes)));
     }
     let expect = |expected: u8| (head == expected).then_some(());
     let value = match ty {

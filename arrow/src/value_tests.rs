@@ -55,6 +55,23 @@ fn values_are_those_that_hbase_encoded() {
     assert!(count > 1000);
 }
 
+/// `encodeBlobCopy` of a null: one byte, and in descending order its end.
+#[test]
+fn a_null_of_a_copied_blob_may_have_an_end() {
+    let copied = ValueType::Ordered(OrderedType::BlobCopy);
+    for (bytes, is_null) in [
+        (&b"\x05"[..], true),
+        (b"\x05\0", false),
+        (b"\xfa\xff", true),
+        (b"\xfa", true),
+        (b"\xfa\0", false),
+        (b"\xfa\xff\xff", false),
+    ] {
+        assert_eq!(decode(copied, bytes), is_null.then_some(Value::Null), "{bytes:?}");
+    }
+    assert_eq!(decode(ValueType::Ordered(OrderedType::Blob), b"\xfa\xff"), None);
+}
+
 #[test]
 fn names_of_types_come_back() {
     let decimal = DecimalType::new(12, 3).unwrap();
