@@ -136,8 +136,9 @@ pub use op::{
     Mutation, Put, ReadFrom, Scan, ScanLimits, ScanRows, TimeRange,
 };
 pub use region::{
-    CheckResult, Compaction, MemoryLimit, ReadView, Region, RegionHealth, RegionObserver, RegionOptions,
-    RegionScanner, ReplayReport, ResultScanner, ScanResult, ScanResults, Scheduler, SchedulerBuilder,
+    CheckResult, Compaction, HeldThreads, MemoryLimit, ReadView, Region, RegionHealth, RegionObserver,
+    RegionOptions, RegionScanner, ReplayReport, ResultScanner, ScanResult, ScanResults, Scheduler,
+    SchedulerBuilder,
 };
 pub use schema::{
     BloomType, Cipher, Codec, DataBlockEncoding, Family, FamilyDescription, KeepDeletedCells, RegionInfo,

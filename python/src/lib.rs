@@ -2,6 +2,7 @@
 
 mod arguments;
 mod error;
+mod fork;
 mod held;
 mod options;
 mod places;
@@ -32,6 +33,8 @@ fn _hregion(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<row::Cell>()?;
     module.add_function(wrap_pyfunction!(table::open, module)?)?;
     module.add_function(wrap_pyfunction!(table::create, module)?)?;
+    module.add_function(wrap_pyfunction!(fork::before, module)?)?;
+    module.add_function(wrap_pyfunction!(fork::after, module)?)?;
     module.add_class::<root::Recovery>()?;
     module.add_class::<root::RegionRecovery>()?;
     module.add_function(wrap_pyfunction!(root::clone_snapshot, module)?)?;

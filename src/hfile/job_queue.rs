@@ -1,6 +1,7 @@
 //! Jobs that helper threads do, or the thread that needs their results: whichever comes to them first.
 
 use crate::sync::unpoisoned;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
@@ -130,6 +131,25 @@ struct QueueState<T: Task> {
     asleep: Vec<Thread>,
     /// The number of those that were started or called, and have not looked for a job since.
     called: usize,
+    /// The number of those that do a job.
+    running: usize,
+    /// Whether none may begin one.
+    is_held: bool,
+}
+
+/// A queue that is held: its threads do nothing as long as it exists. The lock is that of the thread that
+/// holds it, which does its own jobs itself meanwhile.
+struct Hold<T: Task>(MutexGuard<'static, QueueState<T>>);
+
+/// A queue that is held, whatever its jobs.
+pub(crate) trait HeldQueue {
+    /// Forgets the threads and the jobs, in a process that was forked: it has none of the threads.
+    fn forget_threads(&mut self);
+}
+
+thread_local! {
+    /// How many queues this thread holds.
+    static HELD: Cell<usize> = const { Cell::new(0) };
 }
 
 /// At most this many jobs wait. More are done by the threads that need them.
@@ -146,12 +166,22 @@ impl<T: Task> JobQueue<T> {
 
     /// Creates a queue with up to `most` threads.
     pub(crate) const fn with_threads(name: &'static str, most: usize) -> Self {
-        let state = QueueState { jobs: VecDeque::new(), threads: 0, asleep: Vec::new(), called: 0 };
+        let state = QueueState {
+            jobs: VecDeque::new(),
+            threads: 0,
+            asleep: Vec::new(),
+            called: 0,
+            running: 0,
+            is_held: false,
+        };
         Self { name, most, state: Mutex::new(state) }
     }
 
     /// Starts a thread unless one runs. Returns whether one does.
     pub(super) fn start(&'static self) -> bool {
+        if HELD.get() > 0 {
+            return false;
+        }
         let mut state = unpoisoned(self.state.lock());
         state.threads > 0 || state.start(|| self.spawn())
     }
@@ -167,6 +197,9 @@ impl<T: Task> JobQueue<T> {
     }
 
     fn push_by(&self, job: &Arc<Job<T>>, spawn: impl FnOnce() -> io::Result<()>) {
+        if HELD.get() > 0 {
+            return;
+        }
         let mut state = unpoisoned(self.state.lock());
         if state.needs_thread(self.most) {
             state.jobs.retain(|job| job.is_waiting());
@@ -193,17 +226,36 @@ impl<T: Task> JobQueue<T> {
         }
     }
 
+    /// Keeps the threads from beginning a job, and waits for those that do one, but not beyond `end`.
+    pub(crate) fn hold(&'static self, end: Instant) -> Box<dyn HeldQueue> {
+        let mut state = unpoisoned(self.state.lock());
+        loop {
+            state.is_held = true;
+            if state.running == 0 || Instant::now() >= end {
+                HELD.set(HELD.get() + 1);
+                return Box::new(Hold(state));
+            }
+            drop(state);
+            thread::yield_now();
+            state = unpoisoned(self.state.lock());
+        }
+    }
+
     /// Does jobs until there has been none for `idle`.
     fn work(&self, idle: Duration) {
         let mut scratch = Vec::new();
         let mut state = unpoisoned(self.state.lock());
         state.called -= 1;
         loop {
-            if let Some(job) = state.jobs.pop_front() {
+            if !state.is_held
+                && let Some(job) = state.jobs.pop_front()
+            {
+                state.running += 1;
                 drop(state);
                 job.run(&mut scratch);
                 drop(job);
                 state = unpoisoned(self.state.lock());
+                state.running -= 1;
                 continue;
             }
             match self.sleep(state, idle) {
@@ -235,6 +287,23 @@ impl<T: Task> JobQueue<T> {
                 return None;
             }
         }
+    }
+}
+
+impl<T: Task> HeldQueue for Hold<T> {
+    fn forget_threads(&mut self) {
+        let state = &mut *self.0;
+        // their files are not closed: a thread that this process does not have may hold the lock for that
+        mem::forget(mem::take(&mut state.jobs));
+        state.asleep.clear();
+        (state.threads, state.called, state.running) = (0, 0, 0);
+    }
+}
+
+impl<T: Task> Drop for Hold<T> {
+    fn drop(&mut self) {
+        self.0.is_held = false;
+        HELD.set(HELD.get() - 1);
     }
 }
 

@@ -82,7 +82,7 @@ pub use bloom::{BloomFilter, BloomMeta, BloomType};
 pub(crate) use copy::Digest;
 pub use encryption::Encryption;
 pub use file_info::{FileInfo, FileTimeRange};
-pub(crate) use job_queue::{Claim, Job, JobQueue, Task};
+pub(crate) use job_queue::{Claim, HeldQueue, Job, JobQueue, Task};
 pub use options::HFileOptions;
 pub(crate) use part_reads::ReadTogether;
 pub use reader::HFile;
@@ -96,3 +96,10 @@ pub use trailer::Trailer;
 pub use verify::VerifyReport;
 pub(crate) use writer::MIN_BYTES_PER_CHECKSUM;
 pub use writer::{HFileWriter, HFileWriterOptions};
+
+use std::time::Instant;
+
+/// Holds the queues of the threads that decode and compress blocks.
+pub(crate) fn hold_queues(end: Instant) -> [Box<dyn HeldQueue>; 2] {
+    [read_ahead::hold_queue(end), writer::hold_queue(end)]
+}

@@ -11,7 +11,7 @@
 
 use super::block_decoder::{BlockDecoder, DecodeBuffers};
 use super::index::IndexPath;
-use super::job_queue::{Claim, Job, JobQueue, Task};
+use super::job_queue::{Claim, HeldQueue, Job, JobQueue, Task};
 use super::reader_core::ReaderCore;
 use crate::block::data::DataBlock;
 use crate::block::index::IndexBlock;
@@ -24,6 +24,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The maximum number of blocks that are read ahead.
 const MAX_BLOCKS: usize = 8;
@@ -34,6 +35,11 @@ const PASSED: u32 = 4;
 
 /// One thread for the process: scans that find it busy decode their blocks themselves.
 static HELPER: JobQueue<Decoding> = JobQueue::new("hregion-decode");
+
+/// Holds the queue of blocks that are decoded.
+pub(super) fn hold_queue(end: Instant) -> Box<dyn HeldQueue> {
+    HELPER.hold(end)
+}
 
 /// The blocks after the current one of a scan.
 pub(super) struct ReadAhead {

@@ -3,7 +3,7 @@
 use crate::cell::{CellOrder, Row, RowBuf, prefix};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
-use crate::hfile::{Claim, Job, JobQueue, ReadTogether, Task};
+use crate::hfile::{Claim, HeldQueue, Job, JobQueue, ReadTogether, Task};
 use crate::op::{Get, Select};
 use crate::sync::{Padded, cores, unpoisoned};
 use std::mem;
@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The calling thread reads alone for this long, to measure how long a get takes.
 const ALONE: Duration = Duration::from_micros(15);
@@ -35,6 +35,11 @@ const MAX_HELPERS: usize = 64;
 
 /// The further threads of all calls.
 static THREADS: JobQueue<Reading> = JobQueue::with_threads("hregion-get", MAX_HELPERS);
+
+/// Holds the queue of gets that further threads read.
+pub(super) fn hold_queue(end: Instant) -> Box<dyn HeldQueue> {
+    THREADS.hold(end)
+}
 
 /// Those whose gets wait. Larger parts need fewer reads, and some take much longer than others.
 static WAITERS: Helpers = Helpers::new(3, 1);

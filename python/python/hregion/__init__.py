@@ -1,5 +1,6 @@
 """HBase's tables, snapshots and files, read and written without a cluster and without a JVM."""
 
+import os as _os
 from collections.abc import Mapping as _Mapping
 
 from ._hregion import (
@@ -17,6 +18,8 @@ from ._hregion import (
     UnsupportedError,
     ValueMismatchError,
     __version__,
+    _after_fork,
+    _before_fork,
     clone_snapshot,
     create,
     delete_snapshot,
@@ -50,3 +53,7 @@ __all__ = [
 
 # A row is taken where a mapping is.
 _Mapping.register(Row)
+
+# A process that is forked has none of the threads that read ahead: they hold no lock meanwhile.
+if hasattr(_os, "register_at_fork"):
+    _os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -225,3 +225,65 @@ fn threads_that_are_not_needed_end() {
     until(|| unpoisoned(queue.state.lock()).threads == 0);
     workers.into_iter().for_each(|worker| worker.join().unwrap());
 }
+
+fn is_running(job: &Job<Action>) -> bool {
+    matches!(*unpoisoned(job.state.lock()), State::Running)
+}
+
+#[test]
+fn no_thread_begins_a_job_of_a_queue_that_is_held() {
+    let queue = queue();
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let (slow, next) = (job(Action::Wait(Arc::clone(&gate))), job(Action::Return(1)));
+    queue.push(&slow);
+    until(|| is_running(&slow));
+    queue.push(&next);
+    // it ends when it is waited for
+    let opener = thread::spawn(move || {
+        until(|| unpoisoned(queue.state.lock()).is_held);
+        open(&gate);
+    });
+    let held = queue.hold(Instant::now() + Duration::from_secs(60));
+    assert!(matches!(slow.claim(), Claim::Done(0)));
+    assert!(matches!(next.claim(), Claim::Waiting(_)));
+    // the thread that holds it does not wait for itself
+    let own = job(Action::Return(2));
+    queue.push(&own);
+    assert!(!queue.start() && matches!(own.claim(), Claim::Waiting(_)));
+    drop(held);
+    opener.join().unwrap();
+    let last = job(Action::Return(3));
+    queue.push(&last);
+    until(|| matches!(&*unpoisoned(last.state.lock()), State::Done(3)));
+}
+
+/// A job that takes too long is not waited for.
+#[test]
+fn a_queue_is_held_at_the_end_of_the_time() {
+    let queue = queue();
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let slow = job(Action::Wait(Arc::clone(&gate)));
+    queue.push(&slow);
+    until(|| is_running(&slow));
+    let held = queue.hold(Instant::now());
+    assert!(matches!(slow.claim(), Claim::Running));
+    drop(held);
+    open(&gate);
+    assert_eq!(slow.wait(), Some(0));
+}
+
+#[test]
+fn a_process_without_the_threads_starts_others() {
+    let queue = queue();
+    // as in a forked process: one is counted, but does not run
+    assert!(unpoisoned(queue.state.lock()).start(|| Ok(())));
+    let (old, new) = (job(Action::Return(4)), job(Action::Return(5)));
+    queue.push(&old);
+    let mut held = queue.hold(Instant::now());
+    held.forget_threads();
+    drop(held);
+    queue.push(&new);
+    until(|| matches!(&*unpoisoned(new.state.lock()), State::Done(5)));
+    // its owner does it
+    assert!(matches!(old.claim(), Claim::Waiting(_)));
+}

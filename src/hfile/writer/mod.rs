@@ -16,6 +16,7 @@ mod sink;
 
 pub use options::HFileWriterOptions;
 pub(crate) use options::MIN_BYTES_PER_CHECKSUM;
+pub(in crate::hfile) use pipeline::hold_queue;
 pub(in crate::hfile) use sink::BlockSink;
 
 use super::bloom::BloomType;

@@ -7,18 +7,24 @@
 use crate::block::codec::Compressor;
 use crate::block::writer::{BlockWriter, compress};
 use crate::error::Corruption;
-use crate::hfile::job_queue::{Claim, Job, JobQueue, Task};
+use crate::hfile::job_queue::{Claim, HeldQueue, Job, JobQueue, Task};
 use crate::sync::{cores, unpoisoned};
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// The maximum number of blocks that wait to be written.
 const MAX_BLOCKS: usize = 8;
 
 /// One thread for the process: writers that find it busy compress their blocks themselves.
 static HELPER: JobQueue<Compressing> = JobQueue::new("hregion-compress");
+
+/// Holds the queue of blocks that are compressed.
+pub(in crate::hfile) fn hold_queue(end: Instant) -> Box<dyn HeldQueue> {
+    HELPER.hold(end)
+}
 
 /// The last data blocks of a file, which are not written yet.
 pub(super) struct Pipeline {

@@ -1,0 +1,51 @@
+//! Threads of the process that begin nothing while it is forked.
+
+use super::many_gets;
+use crate::hfile::{HeldQueue, hold_queues};
+use crate::io::Owner;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// How long threads are waited for that do something.
+const MOST: Duration = Duration::from_secs(1);
+
+/// Threads that this crate has started, and that begin nothing as long as this exists: those that read blocks
+/// ahead, that help with [`Region::get_many`](crate::Region::get_many), and that compress blocks.
+///
+/// A program that forks, and goes on in the new process without another program, holds them meanwhile, and
+/// drops this in both processes. The new process has none of the threads, but what they had locked would stay
+/// locked there, and what they had begun would never be done: so a scan that the program had begun could wait
+/// for ever. Other threads of the program should not read or write at that moment, nor should regions flush
+/// or compact.
+///
+/// A thread must not hold them twice at the same time: it would wait for itself.
+pub struct HeldThreads {
+    queues: Vec<Box<dyn HeldQueue>>,
+    /// The process that has the threads.
+    owner: Owner,
+}
+
+impl HeldThreads {
+    /// Waits until the threads do nothing, but not for longer than a second.
+    #[must_use]
+    pub fn hold() -> Self {
+        let end = Instant::now() + MOST;
+        let mut queues = vec![many_gets::hold_queue(end)];
+        queues.extend(hold_queues(end));
+        Self { queues, owner: Owner::this() }
+    }
+}
+
+impl Drop for HeldThreads {
+    fn drop(&mut self) {
+        if !self.owner.is_this() {
+            self.queues.iter_mut().for_each(|queue| queue.forget_threads());
+        }
+    }
+}
+
+impl fmt::Debug for HeldThreads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeldThreads").finish_non_exhaustive()
+    }
+}
