@@ -20,7 +20,8 @@ pub struct Mapping {
 pub enum RowKey {
     /// The row key is one value.
     Whole(KeyPart),
-    /// Parts between separators. The last part may contain the separator.
+    /// Parts between separators. The last part may contain the separator, and so may those whose type has a
+    /// [width](ValueType::width), such as a `long`.
     Separated {
         /// The bytes between two parts; not empty.
         separator: Vec<u8>,
@@ -221,8 +222,12 @@ impl RowKey {
         match self {
             Self::Whole(_) => take(left),
             Self::Separated { separator, parts } => {
-                for _ in 1..parts.len() {
-                    let at = left.windows(separator.len()).position(|window| window == separator)?;
+                for part in parts.iter().take(parts.len().saturating_sub(1)) {
+                    let at = match part.ty.width() {
+                        // a number may have the bytes of a separator
+                        Some(width) => left.get(width..)?.starts_with(separator).then_some(width)?,
+                        None => left.windows(separator.len()).position(|window| window == separator)?,
+                    };
                     take(left.get(..at)?);
                     left = left.get(at + separator.len()..)?;
                 }

@@ -129,6 +129,14 @@ fn row_keys_are_cut() {
     assert_eq!(cut(&row, b"x::y::z"), Some(vec![&b"x"[..], b"y::z"]));
     assert_eq!(cut(&row, b"::"), Some(vec![&b""[..], b""]));
     assert_eq!(cut(&row, b"x:y"), None);
+    // a number may have the bytes of the separator
+    let parts = vec![KeyPart::new("a", ValueType::Short), part("b"), part("c")];
+    let row = RowKey::Separated { separator: b"::".to_vec(), parts };
+    assert_eq!(cut(&row, b"::::x::"), Some(vec![&b"::"[..], b"x", b""]));
+    assert_eq!(cut(&row, b"a:::::"), Some(vec![&b"a:"[..], b"", b""]));
+    for lacking in [&b"::x::y"[..], b"a::x::y", b"::::x", b"::", b"a"] {
+        assert_eq!(cut(&row, lacking), None, "{lacking:?}");
+    }
     let row = |rest| RowKey::Widths { parts: vec![(part("a"), 2), (part("b"), 1)], rest };
     assert_eq!(cut(&row(None), b"abc"), Some(vec![&b"ab"[..], b"c"]));
     assert_eq!(cut(&row(None), b"abcd"), None);

@@ -2,7 +2,7 @@
 
 use crate::ranges::RangeSet;
 use hregion::op::next_prefix;
-use hregion_arrow::RowKey;
+use hregion_arrow::{KeyPart, RowKey};
 
 /// The maximum number of ranges of row keys made of the points of several parts.
 const MAX_RANGES: usize = 1000;
@@ -13,7 +13,8 @@ const MAX_BOUND: usize = 64;
 #[derive(Clone, Copy)]
 enum Form<'k> {
     Separator(&'k [u8]),
-    Width(usize),
+    /// By its width; the bytes are after it.
+    Width(usize, &'k [u8]),
 }
 
 /// The forms of all parts but the last.
@@ -21,12 +22,16 @@ fn forms(row: &RowKey) -> Option<Vec<Form<'_>>> {
     match row {
         RowKey::Whole(_) => Some(Vec::new()),
         RowKey::Separated { separator, parts } => {
-            Some(vec![Form::Separator(separator); parts.len().saturating_sub(1)])
+            let form = |part: &KeyPart| match part.value_type().width() {
+                Some(width) => Form::Width(width, separator),
+                None => Form::Separator(separator),
+            };
+            Some(parts.iter().take(parts.len().saturating_sub(1)).map(form).collect())
         }
         RowKey::Widths { parts, rest } => {
             let last = usize::from(rest.is_none());
             let widths = parts.iter().take(parts.len().saturating_sub(last));
-            Some(widths.map(|(_, width)| Form::Width(*width)).collect())
+            Some(widths.map(|(_, width)| Form::Width(*width, b"")).collect())
         }
         _ => None,
     }
@@ -88,7 +93,7 @@ impl Form<'_> {
     /// Returns what row keys with this value of the part begin with; `None` if there are none.
     fn prefix_of(self, value: &[u8]) -> Option<Vec<u8>> {
         match self {
-            Self::Width(width) => (value.len() == width).then(|| value.to_vec()),
+            Self::Width(width, after) => (value.len() == width).then(|| [value, after].concat()),
             Self::Separator(separator) => {
                 let with = [value, separator].concat();
                 let first = with.windows(separator.len()).position(|window| window == separator);
@@ -117,7 +122,7 @@ impl Form<'_> {
     /// Returns the row keys whose part is less than `bound`.
     fn below(self, bound: &[u8]) -> Option<RangeSet> {
         match self {
-            Self::Width(width) => Some(match bound.get(..width) {
+            Self::Width(width, _) => Some(match bound.get(..width) {
                 // the part may be equal to the beginning of the bound
                 Some(first) if bound.len() > width => RangeSet::range(Vec::new(), next_prefix(first)),
                 _ => RangeSet::below(bound.to_vec()),
@@ -140,7 +145,7 @@ impl Form<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hregion_arrow::{KeyPart, ValueType};
+    use hregion_arrow::ValueType;
 
     fn part(name: &str) -> KeyPart {
         KeyPart::new(name, ValueType::Binary)
@@ -152,7 +157,10 @@ mod tests {
             RowKey::Separated { separator, parts } => {
                 let (mut cut, mut left) = (Vec::new(), key.to_vec());
                 while cut.len() + 1 < parts.len() {
-                    let at = (0..left.len()).find(|at| left[*at..].starts_with(separator))?;
+                    let mut at = (0..left.len()).find(|at| left[*at..].starts_with(separator))?;
+                    if let Some(width) = parts[cut.len()].value_type().width() {
+                        at = left.get(width..)?.starts_with(separator).then_some(width)?;
+                    }
                     cut.push(left[..at].to_vec());
                     left = left[at + separator.len()..].to_vec();
                 }
@@ -191,6 +199,10 @@ mod tests {
             separator: separator.to_vec(),
             parts: ["a", "b", "c"][..count].iter().map(|name| part(name)).collect(),
         };
+        let numbered = |types: [ValueType; 2]| RowKey::Separated {
+            separator: b"|".to_vec(),
+            parts: types.into_iter().map(|ty| KeyPart::new("number", ty)).chain([part("c")]).collect(),
+        };
         let widths = |widths: &[usize], rest: bool| RowKey::Widths {
             parts: widths.iter().zip(["a", "b"]).map(|(width, name)| (part(name), *width)).collect(),
             rest: rest.then(|| part("rest")),
@@ -203,6 +215,8 @@ mod tests {
             separated(b"|", 3),
             separated(b"||", 2),
             separated(b"a", 2),
+            numbered([ValueType::Short, ValueType::Byte]),
+            numbered([ValueType::Byte, ValueType::Binary]),
             widths(&[2], true),
             widths(&[1, 2], false),
             widths(&[1, 2], true),

@@ -253,7 +253,7 @@ pub(crate) fn keyed(kind: usize, rng: &mut Rng) -> (RowKey, Vec<Vec<u8>>) {
         },
         3 => RowKey::Separated {
             separator: b"!!".to_vec(),
-            parts: vec![part("a", ValueType::Utf8), part("b", ValueType::Utf8)],
+            parts: vec![part("a", ValueType::Utf8), part("id", ValueType::Short), part("b", ValueType::Utf8)],
         },
         4 => RowKey::Widths {
             parts: vec![(part("a", ValueType::Utf8), 2), (part("id", ValueType::Int), 4)],
@@ -271,7 +271,11 @@ pub(crate) fn keyed(kind: usize, rng: &mut Rng) -> (RowKey, Vec<Vec<u8>>) {
             key
         }
         2 => [words(rng, b"ab!~", 2), words(rng, b"ab", 2), words(rng, b"a|b", 2)].join(&b'|'),
-        3 => [words(rng, b"ab~", 2), words(rng, b"a!b", 2)].join(&b"!!"[..]),
+        3 => {
+            // a number may have the bytes of the separator
+            let id = [*b"!!", [b'!', 0], [0, b'!'], [0xff, 0xff], [0, 1]][rng.below(5)];
+            [words(rng, b"ab~", 2), id.to_vec(), words(rng, b"a!b", 2)].join(&b"!!"[..])
+        }
         4 => {
             let id = ([-300_i32, -1, 0, 1, 300][rng.below(5)]).to_be_bytes();
             [&[b"aa", b"ab", b"b!", b"zz"][rng.below(4)][..], &id, &words(rng, b"ab", 2)].concat()

@@ -90,7 +90,7 @@ fn value_of(ty: ValueType, bytes: &[u8]) -> Option<Value> {
     }
 }
 
-/// Cuts a row key at the first separators, or at widths.
+/// Cuts a row key at the first separators after numbers, or at widths.
 fn parts_of(row: &RowKey, key: &[u8]) -> Vec<Value> {
     let types: Vec<ValueType> = row.parts().iter().map(|part| part.value_type()).collect();
     let mut cut: Vec<Vec<u8>> = Vec::new();
@@ -98,7 +98,8 @@ fn parts_of(row: &RowKey, key: &[u8]) -> Vec<Value> {
     match row {
         RowKey::Separated { separator, .. } => {
             while cut.len() + 1 < types.len() {
-                let at = (0..left.len()).find(|at| left[*at..].starts_with(separator)).unwrap();
+                let least = types[cut.len()].width().unwrap_or(0);
+                let at = (least..left.len()).find(|at| left[*at..].starts_with(separator)).unwrap();
                 cut.push(left[..at].to_vec());
                 left.drain(..at + separator.len());
             }
