@@ -148,7 +148,8 @@ impl Translator {
                 }
                 _ => None,
             },
-            Expr::InList(InList { expr, list, negated }) => {
+            // an empty list has no null, not even of a null
+            Expr::InList(InList { expr, list, negated }) if !list.is_empty() => {
                 let Expr::Column(column) = &**expr else { return None };
                 let op = if *negated { Operator::NotEq } else { Operator::Eq };
                 let mut sets = list.iter().map(|item| match item {
@@ -633,6 +634,21 @@ mod tests {
             }
         }
         assert!(within > 10_000 && outside > 100_000, "{within} {outside}");
+    }
+
+    /// `NOT IN` of nothing is true of a null, too.
+    #[test]
+    fn an_empty_list_is_not_pushed_down() {
+        let mapping =
+            Mapping::new(RowKey::whole(ValueType::Utf8), vec![Column::parse("f:q=utf8").unwrap()]).unwrap();
+        let translator = Translator::new(Layout::Columns(mapping), true);
+        for column in ["row", "f:q"] {
+            for negated in [false, true] {
+                let predicate = name(column).in_list(Vec::new(), negated);
+                let unsupported = TableProviderFilterPushDown::Unsupported;
+                assert_eq!(translator.pushdown(&predicate), unsupported, "{predicate}");
+            }
+        }
     }
 
     /// Calls `check` on a thread with as little stack as those that plan queries.
