@@ -148,7 +148,7 @@ impl Translator {
                 }
                 _ => None,
             },
-            // an empty list has no null, not even of a null
+            // NOT IN of an empty list is true of a null, too
             Expr::InList(InList { expr, list, negated }) if !list.is_empty() => {
                 let Expr::Column(column) = &**expr else { return None };
                 let op = if *negated { Operator::NotEq } else { Operator::Eq };
