@@ -312,6 +312,13 @@ impl RecentCells {
         self.0.insert(cell);
     }
 
+    /// The same cells in arrays, to which none can be added.
+    #[must_use]
+    pub fn into_flat(self) -> Self {
+        let segment = Arc::new(self.0);
+        Self(Segment::flat(std::slice::from_ref(&segment)).expect("there is a segment"))
+    }
+
     /// Whether there may be cells of a row.
     #[inline]
     #[must_use]

@@ -1,8 +1,7 @@
 //! Contiguous copies of cells of a segment.
 
-use super::key::{Key, StoredCell};
 use crate::block::data::{DataBlock, Decoded, Trust};
-use crate::cell::{CellFormat, key_value};
+use crate::cell::{CellFormat, CellRef, key_value};
 
 /// Copies of consecutive cells of a segment.
 #[derive(Debug)]
@@ -36,9 +35,9 @@ impl Batch {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, cell: &Key<StoredCell>) {
+    pub(super) fn push(&mut self, cell: &CellRef<'_>) {
         self.last = self.bytes.len();
-        key_value::put(&mut self.bytes, &cell.cell(), FORMAT);
+        key_value::put(&mut self.bytes, cell, FORMAT);
         self.cells += 1;
     }
 

@@ -1,24 +1,104 @@
-//! A pinned cell of a segment.
+//! A cell of a segment that stays valid.
 
+use super::flat::FlatCell;
 use super::key::{Key, StoredCell};
 use crate::cell::CellRef;
+use bytes::Bytes;
 use crossbeam_epoch as epoch;
 use crossbeam_skiplist::base::{Entry, RefEntry, SkipList};
+use std::cmp::Ordering;
 use std::fmt;
+use std::ptr;
 
-/// The cells of a segment, sorted.
+/// The cells of a mutable segment, sorted.
 pub(super) type CellList = SkipList<Key<StoredCell>, ()>;
 
 /// An entry of the list, valid while the epoch guard is held.
 pub(super) type ListEntry<'s, 'g> = Entry<'s, 'g, Key<StoredCell>, ()>;
 
-/// A reference-counted entry of a segment. It stays valid even if another cell has replaced it.
-pub(crate) struct SegmentEntry<'s>(
+/// A cell of a segment. It stays valid even if another cell has replaced it.
+#[derive(Clone)]
+pub(crate) enum SegmentEntry<'s> {
+    /// In the list of a segment that takes cells, or has taken them.
+    Listed(PinnedEntry<'s>),
+    /// In the arrays of an immutable segment.
+    Flat(FlatCell<'s>),
+}
+
+/// A reference-counted entry of a list.
+pub(crate) struct PinnedEntry<'s>(
     /// None only while dropping.
     Option<RefEntry<'s, Key<StoredCell>, ()>>,
 );
 
 impl<'s> SegmentEntry<'s> {
+    /// The cell.
+    #[inline]
+    pub(crate) fn cell(&self) -> CellRef<'_> {
+        match self {
+            Self::Listed(entry) => entry.key().cell(),
+            Self::Flat(entry) => entry.cell(),
+        }
+    }
+
+    /// The sequence id. Does not read the bytes of the cell.
+    #[inline]
+    pub(super) fn seq_id(&self) -> i64 {
+        match self {
+            Self::Listed(entry) => entry.key().seq_id(),
+            Self::Flat(entry) => entry.seq_id(),
+        }
+    }
+
+    /// The row, sharing the cell's memory.
+    pub(super) fn row(&self) -> Bytes {
+        match self {
+            Self::Listed(entry) => entry.key().row(),
+            Self::Flat(entry) => entry.row(),
+        }
+    }
+
+    /// Moves to the next cell. Returns false, and may not move, if there is none.
+    #[inline]
+    pub(super) fn move_next(&mut self) -> bool {
+        match self {
+            Self::Listed(entry) => entry.move_next(),
+            Self::Flat(entry) => entry.next().is_some_and(|next| {
+                *entry = next;
+                true
+            }),
+        }
+    }
+
+    /// The previous cell.
+    pub(super) fn prev(&self) -> Option<Self> {
+        match self {
+            Self::Listed(entry) => entry.prev().map(Self::Listed),
+            Self::Flat(entry) => entry.prev().map(Self::Flat),
+        }
+    }
+
+    /// Compares the positions of two cells of one segment.
+    #[inline]
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Listed(entry), Self::Listed(other)) => entry.key().cmp(other.key()),
+            (Self::Flat(entry), Self::Flat(other)) => entry.number().cmp(&other.number()),
+            _ => unreachable!("a segment has a list or arrays"),
+        }
+    }
+
+    /// Whether two entries of one segment are the same cell. A cell and one that has replaced it are not.
+    #[inline]
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Listed(entry), Self::Listed(other)) => ptr::eq(entry.key(), other.key()),
+            _ => self.compare(other).is_eq(),
+        }
+    }
+}
+
+impl<'s> PinnedEntry<'s> {
     /// Pins the entry that `find` returns. Calls `find` again if the entry was removed meanwhile.
     pub(super) fn find<'g>(mut find: impl FnMut() -> Option<ListEntry<'s, 'g>>) -> Option<Self>
     where
@@ -46,29 +126,23 @@ impl<'s> SegmentEntry<'s> {
         self.get().key()
     }
 
-    pub(crate) fn cell(&self) -> CellRef<'_> {
-        self.key().cell()
-    }
-
-    /// Moves to the next cell. Returns false if there is none.
     #[inline]
-    pub(super) fn move_next(&mut self) -> bool {
+    fn move_next(&mut self) -> bool {
         self.0.as_mut().is_some_and(|entry| entry.move_next(&epoch::pin()))
     }
 
-    /// The previous cell.
-    pub(super) fn prev(&self) -> Option<Self> {
+    fn prev(&self) -> Option<Self> {
         self.get().prev(&epoch::pin()).map(Self::new)
     }
 }
 
-impl Clone for SegmentEntry<'_> {
+impl Clone for PinnedEntry<'_> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl Drop for SegmentEntry<'_> {
+impl Drop for PinnedEntry<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some(entry) = self.0.take() {
@@ -79,6 +153,6 @@ impl Drop for SegmentEntry<'_> {
 
 impl fmt::Debug for SegmentEntry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.key().fmt(f)
+        self.cell().fmt(f)
     }
 }

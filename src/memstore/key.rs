@@ -48,6 +48,21 @@ pub(super) struct SeekTarget<'k> {
     mark: Mark<'k>,
 }
 
+impl<P> Key<P> {
+    /// A key from its parts.
+    #[inline]
+    pub(super) fn new(prefix: Prefix, seq_id: i64, place: P) -> Self {
+        Self { prefix, seq_id, place }
+    }
+}
+
+impl<P: ?Sized> Key<P> {
+    #[inline]
+    pub(super) fn prefix(&self) -> Prefix {
+        self.prefix
+    }
+}
+
 impl Key<StoredCell> {
     /// The position of a cell whose key, value and tags are in `bytes`.
     pub(super) fn of_cell(order: CellOrder, cell: CellRef<'_>, bytes: Bytes) -> Self {
@@ -114,11 +129,11 @@ impl<'k> Key<SeekTarget<'k>> {
 
 /// Sorts as the row does, except that different rows may have equal prefixes: its first 16 bytes. The first
 /// eight are often the same in all rows.
-type Prefix = (u64, u64);
+pub(super) type Prefix = (u64, u64);
 
 /// The parts of a row of `hbase:meta` are compared one by one, so its first bytes do not determine the order.
 #[inline]
-fn prefix(order: CellOrder, row: &[u8]) -> Prefix {
+pub(super) fn prefix(order: CellOrder, row: &[u8]) -> Prefix {
     match order {
         CellOrder::Meta => (0, 0),
         CellOrder::User => (cell::prefix(row, 0), cell::prefix(row, 8)),
@@ -151,7 +166,7 @@ impl KeyParts for SeekTarget<'_> {
 }
 
 #[inline]
-fn compare<A: KeyParts + ?Sized, B: KeyParts + ?Sized>(a: &Key<A>, b: &Key<B>) -> Ordering {
+pub(super) fn compare<A: KeyParts + ?Sized, B: KeyParts + ?Sized>(a: &Key<A>, b: &Key<B>) -> Ordering {
     a.prefix.cmp(&b.prefix).then_with(|| compare_marks(a, b))
 }
 

@@ -141,7 +141,7 @@ impl Lane<'_, '_> {
     #[inline]
     fn copy(&mut self) {
         if let Some(found) = self.found.take() {
-            self.batch.push(found);
+            self.batch.push(&found.cell());
         }
     }
 }

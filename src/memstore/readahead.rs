@@ -4,12 +4,12 @@ use super::batch::{Batch, LARGE};
 use super::key::{Key, SeekTarget};
 use super::parallel_prefetch::{Ended, ParallelPrefetch};
 use super::segment::Segment;
-use crate::block::data::{CellPosition, DataBlock, RowStep, prefetch};
+use crate::block::data::{CellPosition, DataBlock, RowStep};
 use crate::cell::{CellRef, SeekKey};
 use crossbeam_epoch as epoch;
 use std::collections::VecDeque;
 use std::mem;
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 /// Copies of consecutive cells of a segment, and a position among them.
 ///
@@ -164,25 +164,29 @@ impl Readahead {
         let guard = epoch::pin();
         let mut found = [None; MAX_CELLS];
         let (mut count, mut size, mut touched) = (0, 0, 0);
-        segment.walk(Bound::Excluded(&self.end(segment)), &guard, |entry| {
-            let position = entry.key();
-            if position.seq_id() > read_point {
+        segment.walk(&self.end(segment), &guard, |cell| {
+            if cell.seq_id() > read_point {
                 return ControlFlow::Continue(());
             }
-            let bytes = position.bytes();
-            if count == self.next || size >= MAX_BYTES || bytes.len() > LARGE {
+            if count == self.next || size >= MAX_BYTES || cell.known_len() > LARGE {
                 return ControlFlow::Break(());
             }
-            touched ^= prefetch(bytes);
-            found[count] = Some(position);
+            touched ^= cell.prefetch();
+            found[count] = Some(cell);
             count += 1;
-            size += bytes.len();
+            size += cell.known_len();
             ControlFlow::Continue(())
         });
         self.touched = touched;
         let mut batch = Batch::new(self.spare.pop().unwrap_or_default());
         batch.reserve(MEMORY);
-        found.into_iter().flatten().for_each(|cell| batch.push(cell));
+        for cell in found.into_iter().flatten().map(|cell| cell.cell()) {
+            let len = cell.key.as_bytes().len() + cell.value.len() + cell.tags.len();
+            if batch.len() >= MAX_BYTES || len > LARGE {
+                break;
+            }
+            batch.push(&cell);
+        }
         self.next = MAX_CELLS.min(2 * self.next);
         self.copied += count;
         self.put(batch);

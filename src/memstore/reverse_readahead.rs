@@ -1,7 +1,7 @@
 //! Reads cells of a segment ahead in reverse order.
 
 use super::entry::SegmentEntry;
-use super::key::Key;
+use super::key::{Key, StoredCell};
 use super::segment::Segment;
 use crate::block::search::common_prefix;
 use crate::cell::{CellOrder, prefix};
@@ -56,7 +56,7 @@ impl<'s> ReverseReadahead<'s> {
         segment: &'s Segment,
     ) -> Option<SegmentEntry<'s>> {
         // drops the cell itself and later ones of its row
-        while self.cells.pop_if(|last| last.key() >= cell.key()).is_some() {}
+        while self.cells.pop_if(|last| last.compare(cell).is_ge()).is_some() {}
         if self.cells.is_empty() && !self.read_back(cell, segment) {
             return cell.prev();
         }
@@ -65,11 +65,12 @@ impl<'s> ReverseReadahead<'s> {
 
     /// Reads cells before `cell`. Returns whether there are any.
     fn read_back(&mut self, cell: &SegmentEntry<'s>, segment: &'s Segment) -> bool {
-        // the rows of `hbase:meta` do not sort as numbers
+        // The previous cell of an array is at hand. The rows of `hbase:meta` do not sort as numbers.
+        let SegmentEntry::Listed(end) = cell else { return false };
         if segment.order() == CellOrder::Meta {
             return false;
         }
-        let row = cell.key().cell().row();
+        let row = cell.cell().row();
         if self.steps == 0 {
             self.begin(row, segment);
         }
@@ -82,7 +83,7 @@ impl<'s> ReverseReadahead<'s> {
             let apart = self.from.saturating_sub(here) / self.steps as u64;
             self.span = apart.max(1).saturating_mul(WANTED as u64);
         }
-        if self.read_from(here.saturating_sub(self.span), cell, segment) {
+        if self.read_from(here.saturating_sub(self.span), end.key(), segment) {
             match self.cells.len() {
                 0..WANTED => self.span = self.span.saturating_mul(2),
                 len if len > 2 * WANTED => self.span = (self.span / 2).max(1),
@@ -108,10 +109,10 @@ impl<'s> ReverseReadahead<'s> {
     }
 
     /// Reads the cells before `end` from the row with this number on. Returns false if there are too many.
-    fn read_from(&mut self, number: u64, end: &SegmentEntry<'s>, segment: &'s Segment) -> bool {
+    fn read_from(&mut self, number: u64, end: &Key<StoredCell>, segment: &'s Segment) -> bool {
         self.row.clear();
         self.row.extend_from_slice(&self.common);
         self.row.extend_from_slice(&number.to_be_bytes());
-        segment.hold(&Key::of_row(segment.order(), &self.row), end.key(), MAX_CELLS, &mut self.cells)
+        segment.hold(&Key::of_row(segment.order(), &self.row), end, MAX_CELLS, &mut self.cells)
     }
 }

@@ -12,7 +12,6 @@ use super::reverse_readahead::ReverseReadahead;
 use super::segment::Segment;
 use crate::cell::{CellKey, CellRef};
 use std::fmt;
-use std::ptr;
 
 /// A cursor over the cells of a [`Segment`] that are visible at a read point. It moves backward from row to
 /// row, skips rows without visible cells, and moves forward within a row.
@@ -57,7 +56,7 @@ impl<'s> ReversedSegmentScanner<'s> {
     /// The current cell.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
-        self.at.as_ref().map(|entry| entry.key().cell())
+        self.at.as_ref().map(|entry| entry.cell())
     }
 
     /// If it is known without a search that the current cell is the last of its row, passes it to `visit`.
@@ -65,7 +64,7 @@ impl<'s> ReversedSegmentScanner<'s> {
     #[inline]
     pub(crate) fn peek_single_cell<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         match (&self.at, &self.row) {
-            (Some(at), Some(row)) if row.is_last(at) => visit(at.key().cell()),
+            (Some(at), Some(row)) if row.is_last(at) => visit(at.cell()),
             _ => None,
         }
     }
@@ -103,7 +102,7 @@ impl<'s> ReversedSegmentScanner<'s> {
                 self.at = None;
                 return;
             }
-            if at.key().seq_id() <= self.read_point {
+            if at.seq_id() <= self.read_point {
                 return;
             }
         }
@@ -115,7 +114,7 @@ impl<'s> ReversedSegmentScanner<'s> {
         let order = self.segment.order();
         for _ in 0..STEPS {
             match &self.at {
-                Some(at) if order.compare(at.key().cell().key, key).is_lt() => self.advance(),
+                Some(at) if order.compare(at.cell().key, key).is_lt() => self.advance(),
                 _ => return,
             }
         }
@@ -123,7 +122,7 @@ impl<'s> ReversedSegmentScanner<'s> {
         // newer versions of this very key are invisible: the search starts after them
         let position = Key::of_key(order, key, self.read_point);
         self.at = self.segment.at_or_after(&position).filter(|found| row.reaches(found));
-        if self.at.as_ref().is_some_and(|found| found.key().seq_id() > self.read_point) {
+        if self.at.as_ref().is_some_and(|found| found.seq_id() > self.read_point) {
             self.advance();
         }
     }
@@ -135,7 +134,7 @@ impl<'s> ReversedSegmentScanner<'s> {
         while let Some(end) = last {
             let row = self.row.insert(RowEntries::up_to(end, &mut self.readahead, self.segment));
             self.at = Some(row.first.clone());
-            if row.first.key().seq_id() > self.read_point {
+            if row.first.seq_id() > self.read_point {
                 self.advance();
             }
             if self.at.is_some() {
@@ -149,15 +148,15 @@ impl<'s> ReversedSegmentScanner<'s> {
 impl<'s> RowEntries<'s> {
     /// The row that ends with the cell `last`.
     fn up_to(last: SegmentEntry<'s>, readahead: &mut ReverseReadahead<'s>, segment: &'s Segment) -> Self {
-        let row = last.key().cell().row();
+        let row = last.cell().row();
         let before = readahead.before(&last, segment);
-        if before.as_ref().is_none_or(|before| before.key().cell().row() != row) {
+        if before.as_ref().is_none_or(|before| before.cell().row() != row) {
             return Self { first: last.clone(), last, before: Some(before) };
         }
         // The cells of a write that has failed are removed, and those at hand may be some of them: what is
         // found then is of a later row.
         let first = segment.at_or_after(&Key::of_row(segment.order(), row));
-        let first = first.filter(|first| first.key() <= last.key());
+        let first = first.filter(|first| first.compare(&last).is_le());
         Self { first: first.unwrap_or_else(|| last.clone()), last, before: None }
     }
 
@@ -172,12 +171,12 @@ impl<'s> RowEntries<'s> {
     /// Whether a cell is known to be the last of the row. A cell that has been replaced meanwhile is not.
     #[inline]
     fn is_last(&self, entry: &SegmentEntry<'s>) -> bool {
-        ptr::eq(entry.key(), self.last.key())
+        entry.is_same(&self.last)
     }
 
     /// Whether a cell is not after the last one of the row.
     fn reaches(&self, entry: &SegmentEntry<'s>) -> bool {
-        entry.key() <= self.last.key()
+        entry.compare(&self.last).is_le()
     }
 }
 

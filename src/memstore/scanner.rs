@@ -69,7 +69,7 @@ impl<'s> SegmentScanner<'s> {
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         match &self.place {
             Position::Copied => self.readahead.as_ref()?.peek(),
-            Position::At(entry) => Some(entry.key().cell()),
+            Position::At(entry) => Some(entry.cell()),
             Position::Nowhere | Position::End => None,
         }
     }
@@ -79,7 +79,7 @@ impl<'s> SegmentScanner<'s> {
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
         match &self.place {
             Position::Copied => self.readahead.as_ref()?.peek_row(),
-            Position::At(entry) => Some(entry.key().cell().row()),
+            Position::At(entry) => Some(entry.cell().row()),
             Position::Nowhere | Position::End => None,
         }
     }
@@ -115,14 +115,14 @@ impl<'s> SegmentScanner<'s> {
     /// are read.
     pub(crate) fn look_ahead(&self, row: &[u8], most: usize, mut visit: impl FnMut(CellRef<'_>)) {
         let Position::At(entry) = &self.place else { return };
-        visit(entry.key().cell());
+        visit(entry.cell());
         let mut entry = entry.clone();
         for _ in 1..most {
-            if !entry.move_next() || entry.key().cell().row() != row {
+            if !entry.move_next() || entry.cell().row() != row {
                 return;
             }
-            if entry.key().seq_id() <= self.read_point {
-                visit(entry.key().cell());
+            if entry.seq_id() <= self.read_point {
+                visit(entry.cell());
             }
         }
     }
@@ -169,7 +169,7 @@ impl<'s> SegmentScanner<'s> {
             Position::At(entry) if !self.reads_ahead || self.passed < FEW => {
                 self.passed += 1;
                 while entry.move_next() {
-                    if entry.key().seq_id() <= self.read_point {
+                    if entry.seq_id() <= self.read_point {
                         return;
                     }
                 }
@@ -177,7 +177,7 @@ impl<'s> SegmentScanner<'s> {
                 return;
             }
             Position::At(entry) => {
-                let cell = entry.key().cell();
+                let cell = entry.cell();
                 match &mut self.readahead {
                     Some(readahead) => readahead.begin_after(cell),
                     None => self.readahead = Some(Box::new(Readahead::after(cell))),
@@ -206,7 +206,7 @@ impl<'s> SegmentScanner<'s> {
             self.place = Position::End;
             return;
         };
-        let visible = entry.key().seq_id() <= self.read_point;
+        let visible = entry.seq_id() <= self.read_point;
         self.place = Position::At(entry);
         if !visible {
             self.advance();

@@ -4,6 +4,7 @@ use super::{Segment, SegmentScanner};
 use crate::cell::{Cell, CellKey, CellOrder, CellRef, CellType, LATEST_TIMESTAMP, OLDEST_TIMESTAMP, SeekKey};
 use proptest::prelude::*;
 use std::cmp::Ordering;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Acquire, Ordering::Release};
 use std::thread;
 
@@ -23,6 +24,26 @@ fn segment(cells: &[Cell]) -> Segment {
     let segment = Segment::new(CellOrder::User);
     cells.iter().for_each(|cell| segment.insert(cell.as_ref()));
     segment
+}
+
+/// A segment with these cells. With `parts`, a flat one, made of as many segments one after the other.
+pub(super) fn segment_of(order: CellOrder, cells: &[Cell], parts: usize) -> Segment {
+    let fill = |cells: &[Cell]| {
+        let segment = Segment::new(order);
+        cells.iter().for_each(|cell| segment.insert(cell.as_ref()));
+        segment
+    };
+    if parts == 0 {
+        return fill(cells);
+    }
+    let len = cells.len() / parts;
+    let parts = (0..parts).map(|part| {
+        let end = if part + 1 == parts { cells.len() } else { (part + 1) * len };
+        Arc::new(fill(&cells[part * len..end]))
+    });
+    // as the pipeline does: each is merged into those before it
+    let flat = parts.reduce(|flat, part| Arc::new(Segment::flat(&[flat, part]).unwrap())).unwrap();
+    Segment::flat(&[flat]).unwrap()
 }
 
 fn rest(scanner: &mut SegmentScanner<'_>) -> Vec<Cell> {
@@ -156,11 +177,10 @@ impl Place {
 
 proptest! {
     #[test]
-    fn a_segment_does_as_a_sorted_list(case in case(), ahead: bool) {
+    fn a_segment_does_as_a_sorted_list(case in case(), ahead: bool, parts in 0..4usize) {
         let Case { order, cells, read_point, steps } = case;
         let mut model = Model { order, inserted: cells };
-        let segment = Segment::new(order);
-        model.inserted.iter().for_each(|cell| segment.insert(cell.as_ref()));
+        let segment = segment_of(order, &model.inserted, parts);
         check_totals(&segment, &model);
         let new_scanner = || match ahead {
             true => segment.scanner(read_point).reading_ahead(),
@@ -172,7 +192,7 @@ proptest! {
         for step in steps {
             // new cells have sequence ids above the read point
             if let Step::Insert(new) = &step {
-                if read_point < 5 {
+                if read_point < 5 && parts == 0 {
                     let new = Cell::from(new.as_ref().with_seq_id(read_point + 1 + new.as_ref().seq_id));
                     segment.insert(new.as_ref());
                     model.inserted.push(new);
@@ -234,7 +254,12 @@ fn check_totals(segment: &Segment, model: &Model) {
         let columns = cell.family().len() + cell.qualifier().len();
         (4 + 4 + 2 + cell.row().len() + 1 + columns + 8 + 1 + cell.value.len() + tags) as u64
     });
-    assert_eq!(segment.data_size(), sizes.sum::<u64>());
+    let size = sizes.sum::<u64>();
+    if segment.is_flat() {
+        assert!(segment.data_size() <= size, "replaced cells are gone, if they were in one segment");
+    } else {
+        assert_eq!(segment.data_size(), size);
+    }
     assert!(segment.data_size() <= segment.heap_size() as u64);
     let times = all.iter().map(Cell::as_ref).flat_map(|cell| {
         let reaches_back = matches!(cell.cell_type(), CellType::DeleteColumn | CellType::DeleteFamily);
@@ -278,19 +303,26 @@ fn cells_that_are_read_ahead_are_all_there() {
     }
 }
 
-/// Enough cells that they are read in lanes.
 #[test]
 fn a_long_walk_may_be_left_and_taken_up_again() {
     const CELLS: u64 = 50_000;
-    let segment = Segment::new(CellOrder::User);
+    let mut cells = Vec::new();
     let key = |i: u64| {
         let row = format!("{:05}", i * 7_919 % CELLS);
         SeekKey::of(row.as_bytes(), b"f", b"q", 5, CellType::Put)
     };
     for i in 0..CELLS {
         let value = vec![b'v'; if i % 9_000 == 8_999 { 9 << 10 } else { 100 }];
-        segment.insert(CellRef::new(&key(i), &value).with_seq_id((i % 5) as i64));
+        cells.push(Cell::from(CellRef::new(&key(i), &value).with_seq_id((i % 5) as i64)));
     }
+    // enough listed cells that they are read in lanes
+    let (segment, flat) = (segment_of(CellOrder::User, &cells, 0), segment_of(CellOrder::User, &cells, 3));
+    for segment in [&segment, &flat] {
+        walk_in_pieces(segment, CELLS, key);
+    }
+}
+
+fn walk_in_pieces(segment: &Segment, count: u64, key: impl Fn(u64) -> SeekKey) {
     let (mut plain, mut ahead) = (segment.scanner(3), segment.scanner(3).reading_ahead());
     let mut walk = |begin: &dyn Fn(&mut SegmentScanner<'_>), steps: usize| {
         begin(&mut plain);
@@ -302,14 +334,14 @@ fn a_long_walk_may_be_left_and_taken_up_again() {
         }
         assert_eq!(ahead.peek(), plain.peek());
     };
-    walk(&|scanner| scanner.seek_to_first(), CELLS as usize);
+    walk(&|scanner| scanner.seek_to_first(), count as usize);
     walk(&|scanner| scanner.seek_to_first(), 9_000);
     for i in 0..40 {
         let steps = (i * 2_741 % 11_003) as usize;
         // on from the current cell, and from elsewhere
-        walk(&|scanner| scanner.reseek(&key(i * 104_729 % CELLS)), steps);
+        walk(&|scanner| scanner.reseek(&key(i * 104_729 % count)), steps);
         walk(&|_| (), steps / 3);
-        walk(&|scanner| scanner.seek(&key(i * 15_485_863 % CELLS)), steps);
+        walk(&|scanner| scanner.seek(&key(i * 15_485_863 % count)), steps);
     }
 }
 

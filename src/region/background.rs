@@ -247,6 +247,7 @@ impl RegionCore {
     #[inline]
     pub(super) fn admit(&self) -> Result<()> {
         self.flush_lagging();
+        self.flush_in_memory();
         match &self.background {
             Some(background) if background.is_pressed() => self.make_room(background),
             _ => Ok(()),
@@ -307,7 +308,9 @@ impl RegionCore {
     /// As [`memory`](Self::memory), and reports it to the limit. A thread that was interrupted after a write
     /// may have reported what was there before a flush, and no later write may have put it right.
     pub(super) fn report_memory(&self) -> u64 {
-        let memory = self.memory();
+        let state = self.states.load();
+        self.in_memory_flush.note(&state);
+        let memory = state.memory();
         self.background.as_ref().inspect(|background| background.note_memory(memory));
         memory
     }

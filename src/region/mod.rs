@@ -16,6 +16,7 @@ mod events;
 mod files;
 mod flush;
 mod held_threads;
+mod in_memory_flush;
 mod increment;
 mod lifecycle;
 mod locks;
@@ -69,6 +70,7 @@ use crate::schema::{Family, RegionInfo, TableDescription};
 use crate::store::{Store, StoreVersion};
 use background::Background;
 use commit::FileChanges;
+use in_memory_flush::InMemoryFlush;
 use lifecycle::Handle;
 use locks::RowLocks;
 use log::RegionLog;
@@ -151,6 +153,7 @@ pub(crate) struct RegionCore {
     replayed: OnceLock<ReplayReport>,
     replaying: Replaying,
     background: Option<Background>,
+    in_memory_flush: InMemoryFlush,
     observers: Observers,
     get_threads: GetThreads,
     /// The table that has opened the region.

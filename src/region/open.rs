@@ -2,6 +2,7 @@
 
 use super::background::Background;
 use super::commit::{FileChanges, Replaced};
+use super::in_memory_flush::InMemoryFlush;
 use super::locks::RowLocks;
 use super::log::{LogSettings, RegionLog, SharedLog};
 use super::replay::{LaterEdits, RecoveredEdits, ReplayError, Replayed, Replaying, Window};
@@ -283,8 +284,9 @@ impl RegionOptions {
         let Opened { dir, stores, states, mvcc, files_seq_id, lock, block_counts, .. } = opened;
         let Opened { replaced, mut replayed, later, warnings, .. } = opened;
         let get_threads = GetThreads::new(self.threads_of_gets());
+        let flush_size = if lock.is_some() { self.flush_size(&dir)? } else { 0 };
+        let in_memory_flush = InMemoryFlush::new(self.in_memory_flush_size, flush_size);
         let background = if lock.is_some() {
-            let flush_size = self.flush_size(&dir)?;
             let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
             let limit = self.memory_limit.unwrap_or_else(MemoryLimit::global);
             let compacts =
@@ -308,6 +310,7 @@ impl RegionOptions {
             may_have_mob: stores.iter().any(|store| store.mob.is_some()),
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
             get_threads,
+            in_memory_flush,
             observers: self.observers,
             table_id: self.table_id,
             handle: OnceLock::new(),

@@ -40,6 +40,7 @@ pub struct RegionOptions {
     pub(super) start_key: Bytes,
     pub(super) end_key: Bytes,
     pub(super) memstore_flush_size: Option<u64>,
+    pub(super) in_memory_flush_size: Option<u64>,
     pub(super) memory_limit: Option<MemoryLimit>,
     pub(super) scheduler: Option<Scheduler>,
     pub(super) compaction_enabled: Option<bool>,
@@ -77,6 +78,7 @@ impl RegionOptions {
             start_key: Bytes::new(),
             end_key: Bytes::new(),
             memstore_flush_size: None,
+            in_memory_flush_size: None,
             memory_limit: None,
             scheduler: None,
             compaction_enabled: None,
@@ -192,6 +194,17 @@ impl RegionOptions {
     #[must_use]
     pub fn memstore_flush_size(mut self, bytes: u64) -> Self {
         self.memstore_flush_size = Some(bytes);
+        self
+    }
+
+    /// Sets the number of bytes of recent cells of a family at which they are moved, in memory, from the list that
+    /// takes new cells to arrays, which take less memory and are searched faster (default: a 32nd of the [flush
+    /// size](Self::memstore_flush_size), at most 4 MiB; 0: never). The write that finds so much moves them first.
+    /// Nothing is written to a file (HBase: the `BASIC` `IN_MEMORY_COMPACTION` of a family, which is not looked at;
+    /// `hbase.memstore.inmemoryflush.threshold.factor`).
+    #[must_use]
+    pub fn in_memory_flush_size(mut self, bytes: u64) -> Self {
+        self.in_memory_flush_size = Some(bytes);
         self
     }
 

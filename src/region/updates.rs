@@ -2,7 +2,7 @@
 
 use crate::metrics;
 use crate::sync::{Padded, unpoisoned};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 /// The number of locks. Each thread uses one of them.
 const LANES: usize = 16;
@@ -17,6 +17,16 @@ pub(super) struct Updates([Padded<RwLock<()>>; LANES]);
 impl Updates {
     pub(super) fn shared(&self) -> RwLockReadGuard<'_, ()> {
         unpoisoned(self.0[metrics::lane() % LANES].0.read())
+    }
+
+    /// As [`exclusive`](Self::exclusive), if no other thread has a lock.
+    pub(super) fn try_exclusive(&self) -> Option<Vec<RwLockWriteGuard<'_, ()>>> {
+        let lanes = self.0.iter().map(|lane| match lane.0.try_write() {
+            Ok(lane) => Some(lane),
+            Err(TryLockError::Poisoned(lane)) => Some(lane.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        });
+        lanes.collect()
     }
 
     pub(super) fn exclusive(&self) -> [RwLockWriteGuard<'_, ()>; LANES] {

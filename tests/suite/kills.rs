@@ -56,7 +56,7 @@ fn row(row: usize) -> String {
 }
 
 fn open(dir: &Path, altered: Option<u64>) -> hregion::Result<Region> {
-    let options = Region::options().writable(true);
+    let options = Region::options().writable(true).in_memory_flush_size(1_000);
     let exists = dir.join(".regioninfo").exists();
     let options = match altered {
         Some(number) => {

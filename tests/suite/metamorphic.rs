@@ -79,6 +79,8 @@ struct Configuration {
     /// between.
     own: Option<(u64, usize)>,
     background: Option<u64>,
+    /// When recent cells are moved in memory.
+    in_memory: Option<u64>,
     settings: Vec<(&'static str, &'static str)>,
 }
 
@@ -95,6 +97,7 @@ impl Configuration {
             threads: 1,
             own: None,
             background: None,
+            in_memory: Some(0),
             settings: Vec::new(),
         }
     }
@@ -135,6 +138,7 @@ impl Configuration {
             threads: [1, 1, 2, 3][rng.below(4)],
             own: blind.then(|| (rng.next(), [3, 10, 30, 1000][rng.below(4)])),
             background: (blind && rng.below(4) == 0).then(|| [1, 500, 3000][rng.below(3)]),
+            in_memory: [None, Some(0), Some(300), Some(1_000)][rng.below(4)],
             settings: if blind { settings[rng.below(settings.len())].to_vec() } else { Vec::new() },
         }
     }
@@ -498,6 +502,9 @@ impl Player<'_> {
         }
         if let Some(bytes) = self.configuration.background {
             options = options.memstore_flush_size(bytes);
+        }
+        if let Some(bytes) = self.configuration.in_memory {
+            options = options.in_memory_flush_size(bytes);
         }
         for family in &self.history.families {
             options = options.family(self.configuration.family(family));

@@ -104,6 +104,7 @@ impl Game {
             .cache(&self.cache)
             .storage(Arc::new(NoSync::default()))
             .create_if_missing(true)
+            .in_memory_flush_size([0, 400, 2_000][self.rng.below(3)])
             .clock(self.clock.clone());
         for (family, _) in &self.families {
             options = options.family(family.clone());

@@ -35,7 +35,7 @@ fn options(storage: &FaultyStorage, now: i64) -> RegionOptions {
     let options = Region::options().storage(Arc::new(storage.clone())).scheduler(&Scheduler::inline());
     let options = options.clock(Arc::new(ManualClock::new(now))).compaction_enabled(false);
     // Files of the log that a history fills.
-    options.log_roll_size(4_000).max_logs(3)
+    options.log_roll_size(4_000).max_logs(3).in_memory_flush_size(500)
 }
 
 /// Creates the table, with two regions. The files of one family are those on a list.

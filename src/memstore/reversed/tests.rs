@@ -3,7 +3,7 @@
 use super::naive::{NaiveRows, RowStep};
 use super::*;
 use crate::cell::{Cell, CellOrder, CellType, SeekKey};
-use crate::memstore::tests::{Model, key, row, some_cell};
+use crate::memstore::tests::{Model, key, row, segment_of, some_cell};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -42,10 +42,9 @@ fn case() -> impl Strategy<Value = Case> {
 
 proptest! {
     #[test]
-    fn rows_backward_are_those_of_a_sorted_list(case in case()) {
+    fn rows_backward_are_those_of_a_sorted_list(case in case(), parts in 0..4usize) {
         let Case { order, cells, mut late, read_point, steps } = case;
-        let segment = Segment::new(order);
-        cells.iter().for_each(|cell| segment.insert(cell.as_ref()));
+        let segment = segment_of(order, &cells, parts);
         let model = Model { order, inserted: cells };
         let mut naive = NaiveRows::new(order, model.visible(read_point).into_iter().cloned().collect());
         let mut scanner = segment.reversed_scanner(read_point);
@@ -61,7 +60,7 @@ proptest! {
             naive.take(&step);
             prop_assert_eq!(scanner.peek(), naive.peek(), "{:?} of {:?}", step, &naive.cells);
             // new cells have sequence ids above the read point
-            if let Some(new) = late.pop().filter(|_| read_point < 5) {
+            if let Some(new) = late.pop().filter(|_| read_point < 5 && parts == 0) {
                 segment.insert(new.as_ref().with_seq_id(read_point + 1 + new.as_ref().seq_id));
             }
         }
@@ -95,18 +94,18 @@ fn all_rows_are_met_however_they_lie() {
         ("one prefix", |i| format!("the same for all of them {i}")),
         ("short", |i| format!("{i}")),
     ] {
-        let segment = Segment::new(CellOrder::User);
         let mut model = Model { order: CellOrder::User, inserted: Vec::new() };
         for i in 0..2_000u64 {
             for qualifier in ["p", "q", "r"].iter().take(if i % 5 == 0 { 3 } else { 1 }) {
                 let key = SeekKey::of(row(i).as_bytes(), b"f", qualifier.as_bytes(), 1, CellType::Put);
                 let seq_id = (i % 3).cast_signed();
                 let cell = Cell::from(CellRef::new(&key, b"v").with_seq_id(seq_id));
-                segment.insert(cell.as_ref());
                 model.inserted.push(cell);
             }
         }
-        for read_point in [0, 2] {
+        let of_parts = |parts| segment_of(CellOrder::User, &model.inserted, parts);
+        let (listed, flat) = (of_parts(0), of_parts(3));
+        for (segment, read_point) in [(&listed, 0), (&listed, 2), (&flat, 0), (&flat, 2)] {
             let cells = model.visible(read_point).into_iter().cloned().collect();
             let mut naive = NaiveRows::new(CellOrder::User, cells);
             let mut scanner = segment.reversed_scanner(read_point);

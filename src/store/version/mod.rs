@@ -38,6 +38,9 @@ pub(crate) struct StoreVersion {
     file_times: FileTimes,
     /// The segment that is written to.
     pub(crate) active: Arc<Segment>,
+    /// Segments that are not written to any more, from the oldest to the newest: a flat one, and those to be
+    /// merged into it (HBase: `CompactionPipeline`).
+    pub(crate) pipeline: Vec<Arc<Segment>>,
     /// Segments to be flushed to a file, from the oldest to the newest.
     pub(crate) frozen: Vec<Arc<Segment>>,
     /// In the order of read-path.md §6.2, oldest first.
@@ -57,20 +60,57 @@ impl StoreVersion {
             new_version_behavior: family.new_version_behavior,
             lazy_seek: true,
             active: Arc::new(Segment::new(order)),
+            pipeline: Vec::new(),
             frozen: Vec::new(),
             files,
         }
     }
 
-    /// Returns the state with the active segment, unless it is empty, moved to the frozen ones.
+    /// Returns the state with the segments of the pipeline and the active one, unless it is empty, moved to the
+    /// frozen ones.
     pub(crate) fn freeze(&self) -> Self {
+        let mut next = self.with_active_in_pipeline();
+        next.frozen.append(&mut next.pipeline);
+        next
+    }
+
+    /// Returns the state with the active segment, unless it is empty, moved to the pipeline.
+    pub(crate) fn with_active_in_pipeline(&self) -> Self {
         let mut next = self.clone();
         // Writes that failed leave a segment without cells that takes memory.
         if next.active.memory() > 0 {
             let active = std::mem::replace(&mut next.active, Arc::new(Segment::new(self.order)));
-            next.frozen.extend(Some(active).filter(|segment| !segment.is_empty()));
+            next.pipeline.extend(Some(active).filter(|segment| !segment.is_empty()));
         }
         next
+    }
+
+    /// Returns the state with the segments of the pipeline replaced by a flat one. Without a change if the
+    /// pipeline has other segments meanwhile.
+    pub(crate) fn flushed_in_memory(&self, segments: &[Arc<Segment>], flat: Segment) -> Self {
+        let mut next = self.clone();
+        if next.pipeline.iter().map(Arc::as_ptr).eq(segments.iter().map(Arc::as_ptr)) {
+            next.pipeline = vec![Arc::new(flat)];
+        }
+        next
+    }
+
+    /// Whether the active segment has this many bytes, or a share of the pipeline's if that is more: a merge
+    /// takes time in proportion to all cells. Not for far larger ones, which a replay leaves: flattening them
+    /// would take a writer too long. 0 for never.
+    #[inline]
+    pub(crate) fn is_in_memory_flush_due(&self, size: u64) -> bool {
+        let active = self.active.memory();
+        active >= size && size > 0 && {
+            let flat: u64 = self.pipeline.iter().map(|segment| segment.memory()).sum();
+            let size = size.max(flat / 16);
+            (size..=size.saturating_mul(8)).contains(&active)
+        }
+    }
+
+    /// Returns the segments, from the oldest to the newest.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &Arc<Segment>> {
+        self.frozen.iter().chain(&self.pipeline).chain([&self.active])
     }
 
     /// Returns the state with segments replaced by a file, if there is one.
@@ -100,7 +140,7 @@ impl StoreVersion {
     /// taken before the call.
     #[inline]
     pub(crate) fn may_have_tags(&self) -> bool {
-        self.files_have_tags || self.active.has_tags() || self.frozen.iter().any(|segment| segment.has_tags())
+        self.files_have_tags || self.segments().any(|segment| segment.has_tags())
     }
 
     /// Whether a segment or file has a later timestamp than all that were written before it, as far as is
@@ -108,12 +148,12 @@ impl StoreVersion {
     #[inline]
     pub(super) fn has_later_times(&self) -> bool {
         let is_later = |segment: &Arc<Segment>| segment.time_range().1 > self.file_times.newest;
-        self.file_times.rise || is_later(&self.active) || self.frozen.iter().any(is_later)
+        self.file_times.rise || self.segments().any(is_later)
     }
 
     /// Returns the bytes of cells in memory.
     pub(crate) fn memstore_size(&self) -> u64 {
-        self.frozen.iter().chain([&self.active]).map(|segment| segment.data_size()).sum()
+        self.segments().map(|segment| segment.data_size()).sum()
     }
 
     /// Whether no cells are in memory.
@@ -123,7 +163,7 @@ impl StoreVersion {
 
     /// Returns the bytes used by cells in memory, including their index.
     pub(crate) fn memory(&self) -> u64 {
-        self.frozen.iter().chain([&self.active]).map(|segment| segment.memory()).sum()
+        self.segments().map(|segment| segment.memory()).sum()
     }
 
     /// Returns the segments and files that a query may read. Asks the files' Bloom filters if `filtered`.
@@ -146,7 +186,7 @@ impl StoreVersion {
                 Match::NotByBloom => counts.files_skipped_by_bloom += 1,
             }
         }
-        for segment in self.frozen.iter().chain([&self.active]) {
+        for segment in self.segments() {
             if self.segment_may_match(segment, query, cutoff) {
                 sources.segments.push(segment);
             }
@@ -166,7 +206,7 @@ impl StoreVersion {
         let [file] = self.files.as_slice() else { return None };
         let cutoff = info.cutoff(query.raw);
         let may_match = |segment: &Arc<Segment>| self.segment_may_match(segment, query, cutoff);
-        let alone = !may_match(&self.active) && !self.frozen.iter().any(may_match);
+        let alone = !self.segments().any(may_match);
         (alone && file.may_match(query, cutoff, self.new_version_behavior, false) == Match::Yes)
             .then_some(file)
     }

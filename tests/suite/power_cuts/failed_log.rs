@@ -11,7 +11,7 @@ const FAMILIES: [&str; 2] = ["f", "g"];
 
 fn options(storage: &FaultyStorage) -> RegionOptions {
     let options = Region::options().storage(Arc::new(storage.clone())).scheduler(&Scheduler::inline());
-    options.clock(Arc::new(ManualClock::new(1))).compaction_enabled(false)
+    options.clock(Arc::new(ManualClock::new(1))).compaction_enabled(false).in_memory_flush_size(300)
 }
 
 /// A region with a log of its own, or one of a table.

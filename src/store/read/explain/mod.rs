@@ -84,20 +84,19 @@ impl<'s> StoreExplainer<'s> {
             true => Ok(ScanQueryMatcher::for_user(query, &state.family, info, state.order)?),
             false => Err(CellReason::Family),
         };
-        let segments = || state.frozen.iter().chain([&state.active]);
         let heap = if query.reversed {
             let files = state.files.iter().map(|file| {
                 let mut scanner = file.reversed_scanner(i64::MAX);
                 scanner.set_cache_fill(CacheFill::Nothing);
                 ReversedScanner::File(scanner)
             });
-            let segments = segments().map(|segment| segment.reversed_scanner(i64::MAX));
+            let segments = state.segments().map(|segment| segment.reversed_scanner(i64::MAX));
             let scanners = files.chain(segments.map(ReversedScanner::Segment)).collect();
             let mut heap = ReversedKeyValueHeap::new(scanners, state.order, true);
             heap.seek(query.start, query.include_start)?;
             MergingIterator::Reversed(Box::new(heap))
         } else {
-            let segments = segments().map(|segment| segment.scanner(i64::MAX));
+            let segments = state.segments().map(|segment| segment.scanner(i64::MAX));
             let scanners = state.files.iter().map(file_scanner).chain(segments.map(KeyValueScanner::Segment));
             forward_heap(scanners.collect(), state.order, query.start, query.include_start)?
         };

@@ -1,0 +1,289 @@
+//! The cells of an immutable segment, in arrays (HBase: `CellChunkMap`, `CellChunkImmutableSegment`).
+
+use super::data_len;
+use super::key::{Key, KeyParts, Mark, Prefix, compare, prefix};
+use crate::cell::{CellKey, CellOrder, CellRef};
+use bytes::Bytes;
+use std::cmp::Ordering;
+use std::ops::Bound;
+
+/// Sorted cells that do not change: their bytes in a few large buffers, and an index of them.
+///
+/// A search touches a few neighbouring cache lines of the index instead of a list node for each level, and a
+/// cell takes an index entry instead of a list node.
+#[derive(Clone, Debug)]
+pub(super) struct FlatCells {
+    order: CellOrder,
+    /// Each has cells in their order.
+    buffers: Vec<Bytes>,
+    index: Vec<IndexEntry>,
+    /// The prefix of every [`SAMPLE`]th entry of the index, from the first on.
+    samples: Vec<Prefix>,
+    /// The bytes of all cells, as `KeyValue`s.
+    data_size: u64,
+}
+
+/// Where a cell is, and what is compared first.
+#[derive(Clone, Copy, Debug)]
+struct IndexEntry {
+    prefix: Prefix,
+    seq_id: i64,
+    buffer: u32,
+    offset: u32,
+}
+
+/// The number of index entries for each sample: they are in one page of memory.
+const SAMPLE: usize = 64;
+
+/// A buffer takes no further cell after this many bytes. Small in tests, so that they have several.
+const MAX_BUFFER: usize = if cfg!(test) { 16 << 10 } else { 1 << 30 };
+
+/// The lengths of key, value and tags before the bytes of a cell.
+const LENGTHS: usize = 10;
+
+/// The memory of a cell in addition to its bytes.
+pub(super) const OVERHEAD: usize = size_of::<IndexEntry>() + LENGTHS;
+
+/// A cell among flat cells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlatCell<'s> {
+    cells: &'s FlatCells,
+    at: usize,
+}
+
+/// An index entry whose cell is read only if its prefix does not decide.
+struct Indexed<'s> {
+    cells: &'s FlatCells,
+    entry: IndexEntry,
+}
+
+impl KeyParts for Indexed<'_> {
+    #[inline]
+    fn order(&self) -> CellOrder {
+        self.cells.order
+    }
+
+    #[inline]
+    fn mark(&self) -> Mark<'_> {
+        Mark::Key(self.cells.cell(&self.entry).key)
+    }
+}
+
+/// Collects cells in their order.
+pub(super) struct FlatBuilder {
+    cells: FlatCells,
+    buffer: Vec<u8>,
+}
+
+impl FlatBuilder {
+    /// A builder for about this many cells with this many bytes.
+    pub(super) fn new(order: CellOrder, cells: usize, bytes: usize) -> Self {
+        let buffer = Vec::with_capacity((bytes + LENGTHS * cells).min(MAX_BUFFER));
+        let (index, samples) = (Vec::with_capacity(cells), Vec::with_capacity(cells.div_ceil(SAMPLE)));
+        Self { cells: FlatCells { order, buffers: Vec::new(), index, samples, data_size: 0 }, buffer }
+    }
+
+    /// Adds a cell after all others.
+    ///
+    /// # Panics
+    ///
+    /// As [`Segment::insert`](super::Segment::insert).
+    pub(super) fn push(&mut self, cell: CellRef<'_>) {
+        if self.buffer.len() >= MAX_BUFFER {
+            self.end_buffer();
+        }
+        let key = cell.key.as_bytes();
+        let entry = IndexEntry {
+            prefix: prefix(self.cells.order, cell.row()),
+            seq_id: cell.seq_id,
+            buffer: u32::try_from(self.cells.buffers.len()).expect("a buffer is large"),
+            offset: u32::try_from(self.buffer.len()).expect("it is below the limit"),
+        };
+        let len = |bytes: &[u8]| u32::try_from(bytes.len()).expect("a part of a cell is below 4 GiB");
+        let tags_len = u16::try_from(cell.tags.len()).expect("a tag area has at most 65,535 bytes");
+        self.buffer.extend_from_slice(&len(key).to_le_bytes());
+        self.buffer.extend_from_slice(&len(cell.value).to_le_bytes());
+        self.buffer.extend_from_slice(&tags_len.to_le_bytes());
+        [key, cell.value, cell.tags].iter().for_each(|part| self.buffer.extend_from_slice(part));
+        self.cells.push_entry(entry);
+        self.cells.data_size += data_len(&cell);
+    }
+
+    pub(super) fn finish(mut self) -> FlatCells {
+        self.end_buffer();
+        self.cells
+    }
+
+    fn end_buffer(&mut self) {
+        self.cells.buffers.push(Bytes::from(std::mem::take(&mut self.buffer)));
+    }
+}
+
+impl FlatCells {
+    /// Merges newer cells into these. Of cells with the same key and sequence id, the newer one is kept. The
+    /// bytes of cells are not copied.
+    pub(super) fn merge(&self, newer: &Self) -> Self {
+        let len = self.index.len() + newer.index.len();
+        let mut merged = Self {
+            order: self.order,
+            buffers: [self.buffers.as_slice(), &newer.buffers].concat(),
+            index: Vec::with_capacity(len),
+            samples: Vec::with_capacity(len.div_ceil(SAMPLE)),
+            data_size: self.data_size + newer.data_size,
+        };
+        let shift = u32::try_from(self.buffers.len()).expect("a buffer is large");
+        let mut rest = self.index.as_slice();
+        for entry in &newer.index {
+            let key = newer.key(entry);
+            let order = |old: &IndexEntry| compare(&self.key(old), &key);
+            let (before, after) = rest.split_at(count_before(rest, |old| order(old).is_lt()));
+            merged.push_entries(before);
+            rest = match after.split_first() {
+                Some((same, after)) if order(same).is_eq() => after,
+                _ => after,
+            };
+            merged.push_entry(IndexEntry { buffer: entry.buffer + shift, ..*entry });
+        }
+        merged.push_entries(rest);
+        merged
+    }
+
+    /// The number of cells.
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// The bytes of all cells, as `KeyValue`s. Cells that newer ones have replaced still count.
+    pub(super) fn data_size(&self) -> u64 {
+        self.data_size
+    }
+
+    /// The bytes of all buffers and of the index.
+    #[cfg(feature = "internals")]
+    pub(super) fn allocated(&self) -> usize {
+        self.buffers.iter().map(Bytes::len).sum::<usize>()
+            + self.index.capacity() * size_of::<IndexEntry>()
+            + self.samples.capacity() * size_of::<Prefix>()
+    }
+
+    /// The cell with this number, if there is one.
+    pub(super) fn get(&self, at: usize) -> Option<FlatCell<'_>> {
+        (at < self.index.len()).then_some(FlatCell { cells: self, at })
+    }
+
+    /// The first cell at or after a position, or after it.
+    pub(super) fn lower_bound(&self, from: Bound<&Key<dyn KeyParts + '_>>) -> Option<FlatCell<'_>> {
+        self.get(match from {
+            Bound::Included(key) => self.count(key, Ordering::is_lt),
+            Bound::Excluded(key) => self.count(key, Ordering::is_le),
+            Bound::Unbounded => 0,
+        })
+    }
+
+    /// The last cell before a position.
+    pub(super) fn before(&self, key: &Key<dyn KeyParts + '_>) -> Option<FlatCell<'_>> {
+        self.get(self.count(key, Ordering::is_lt).checked_sub(1)?)
+    }
+
+    /// The number of cells that compare with a position as `is_before` says, which are the first ones.
+    fn count(&self, key: &Key<dyn KeyParts + '_>, is_before: impl Fn(Ordering) -> bool) -> usize {
+        let prefix = key.prefix();
+        let first = self.samples.partition_point(|sample| *sample < prefix).saturating_sub(1) * SAMPLE;
+        let end = self.samples.partition_point(|sample| *sample <= prefix) * SAMPLE;
+        let range = &self.index[first..end.min(self.index.len())];
+        first + range.partition_point(|entry| is_before(compare(&self.key(entry), key)))
+    }
+
+    #[inline]
+    fn key(&self, entry: &IndexEntry) -> Key<Indexed<'_>> {
+        Key::new(entry.prefix, entry.seq_id, Indexed { cells: self, entry: *entry })
+    }
+
+    /// The bytes from a cell on, and its lengths first.
+    #[inline]
+    fn bytes(&self, entry: &IndexEntry) -> &[u8] {
+        &self.buffers[entry.buffer as usize][entry.offset as usize..]
+    }
+
+    #[inline]
+    fn cell(&self, entry: &IndexEntry) -> CellRef<'_> {
+        let (lengths, rest) = self.bytes(entry).split_first_chunk::<LENGTHS>().expect("a cell has lengths");
+        let [k0, k1, k2, k3, v0, v1, v2, v3, t0, t1] = *lengths;
+        let (key, rest) = rest.split_at(u32::from_le_bytes([k0, k1, k2, k3]) as usize);
+        let (value, rest) = rest.split_at(u32::from_le_bytes([v0, v1, v2, v3]) as usize);
+        let (tags, _) = rest.split_at(u16::from_le_bytes([t0, t1]) as usize);
+        CellRef { key: CellKey::from_checked(key), value, tags, seq_id: entry.seq_id }
+    }
+
+    fn push_entry(&mut self, entry: IndexEntry) {
+        if self.index.len().is_multiple_of(SAMPLE) {
+            self.samples.push(entry.prefix);
+        }
+        self.index.push(entry);
+    }
+
+    fn push_entries(&mut self, mut entries: &[IndexEntry]) {
+        while !entries.is_empty() {
+            let (some, rest) = entries.split_at(entries.len().min(SAMPLE - self.index.len() % SAMPLE));
+            if self.index.len().is_multiple_of(SAMPLE) {
+                self.samples.push(some[0].prefix);
+            }
+            self.index.extend_from_slice(some);
+            entries = rest;
+        }
+    }
+}
+
+impl<'s> FlatCell<'s> {
+    /// The cell.
+    #[inline]
+    pub(super) fn cell(&self) -> CellRef<'s> {
+        self.cells.cell(&self.cells.index[self.at])
+    }
+
+    /// The row, sharing the cell's memory.
+    pub(super) fn row(&self) -> Bytes {
+        let entry = &self.cells.index[self.at];
+        self.cells.buffers[entry.buffer as usize].slice_ref(self.cell().row())
+    }
+
+    /// The sequence id. Does not read the bytes of the cell.
+    #[inline]
+    pub(super) fn seq_id(&self) -> i64 {
+        self.cells.index[self.at].seq_id
+    }
+
+    /// The number of the cell.
+    #[inline]
+    pub(super) fn number(&self) -> usize {
+        self.at
+    }
+
+    /// Loads the first bytes of the cell. The result must be kept, or the load is optimized away.
+    #[inline]
+    pub(super) fn touch(&self) -> u8 {
+        self.cells.bytes(&self.cells.index[self.at]).first().copied().unwrap_or_default()
+    }
+
+    /// The next cell.
+    #[inline]
+    pub(super) fn next(&self) -> Option<Self> {
+        self.cells.get(self.at + 1)
+    }
+
+    /// The previous cell.
+    pub(super) fn prev(&self) -> Option<Self> {
+        self.cells.get(self.at.checked_sub(1)?)
+    }
+}
+
+/// The number of entries at the start for which `is_before` holds; it holds for none after them. Takes time in
+/// proportion to the logarithm of the result.
+fn count_before(entries: &[IndexEntry], is_before: impl Fn(&IndexEntry) -> bool) -> usize {
+    let mut end = 1;
+    while entries.get(end - 1).is_some_and(&is_before) {
+        end *= 2;
+    }
+    let (first, end) = (end / 2, end.min(entries.len()));
+    first + entries[first..end].partition_point(is_before)
+}
