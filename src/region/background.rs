@@ -46,6 +46,9 @@ pub(super) struct Background {
 struct Tasks {
     /// Whether the region is closed.
     closed: bool,
+    /// Whether the region takes none of the memory limit, whatever is in memory: it is closed, or its memory
+    /// cannot be flushed any more.
+    is_uncounted: bool,
     flush: Task,
     /// The number of flushes that have ended, whether background or explicit.
     flushes: u64,
@@ -100,6 +103,7 @@ impl Background {
     ) -> Self {
         let tasks = Tasks {
             closed: false,
+            is_uncounted: false,
             flush: Task::default(),
             flushes: 0,
             blocked_until: None,
@@ -127,13 +131,22 @@ impl Background {
 
     /// Drops queued work, and wakes waiting threads.
     pub(super) fn stop(&self) {
-        let mut tasks = self.tasks();
-        tasks.closed = true;
-        self.set_memory(0);
-        drop(tasks);
+        self.tasks().closed = true;
+        self.leave_limit();
         self.changed.notify_all();
         if let Some(region) = self.region.get() {
             self.scheduler.remove(region);
+        }
+    }
+
+    /// Takes the region out of the memory limit: its memory is not flushed any more, so that writers of other
+    /// regions would wait for it in vain.
+    pub(super) fn leave_limit(&self) {
+        let mut tasks = self.tasks();
+        tasks.is_uncounted = true;
+        self.set_memory(&tasks, 0);
+        drop(tasks);
+        if let Some(region) = self.region.get() {
             self.limit.remove(region);
         }
     }
@@ -167,11 +180,7 @@ impl Background {
 
     #[cold]
     fn report_memory(&self, bytes: u64) {
-        let tasks = self.tasks();
-        // A closed region takes none of the limit, whatever is still in memory.
-        if !tasks.closed {
-            self.set_memory(bytes);
-        }
+        self.set_memory(&self.tasks(), bytes);
     }
 
     /// Returns the number of bytes in memory at which writers wait.
@@ -179,7 +188,8 @@ impl Background {
         self.flush_size.saturating_mul(BLOCK_MULTIPLIER)
     }
 
-    fn set_memory(&self, bytes: u64) {
+    fn set_memory(&self, tasks: &Tasks, bytes: u64) {
+        let bytes = if tasks.is_uncounted { 0 } else { bytes };
         let old = self.memory.swap(bytes, Ordering::Relaxed);
         self.limit.change(old, bytes);
     }
@@ -187,9 +197,7 @@ impl Background {
     /// Called after a successful flush, whether background or explicit.
     pub(super) fn flushed(&self, memory: u64) {
         let mut tasks = self.tasks();
-        if !tasks.closed {
-            self.set_memory(memory);
-        }
+        self.set_memory(&tasks, memory);
         tasks.flush.failure = None;
         tasks.blocked_until = None;
         tasks.flushes += 1;
@@ -291,7 +299,11 @@ impl RegionCore {
                 background.limit.asked();
                 return Ok(());
             }
-            region.flush_and_wait()?;
+            let flushed = region.flush_and_wait();
+            // A region that is poisoned meanwhile takes none of the limit any more.
+            if background.limit.is_full() {
+                flushed?;
+            }
         }
     }
 

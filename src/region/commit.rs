@@ -156,6 +156,9 @@ impl RegionCore {
     /// reason that is given from now on.
     fn poison(&self, error: &Error, undo: &Error) -> Error {
         let poison = self.files.poison.get_or_init(|| Error::poisoned(error, undo)).clone();
+        if let Some(background) = &self.background {
+            background.leave_limit();
+        }
         self.report_poisoned(&poison);
         poison
     }

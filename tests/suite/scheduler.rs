@@ -6,8 +6,8 @@ use hregion::io::FileWriter;
 use hregion::io::faulty::{Call, FaultyStorage};
 use hregion::region::ObserverContext;
 use hregion::{
-    Clock, Durability, Error, ErrorKind, Family, Get, LocalStorage, MemoryLimit, Put, Region, RegionObserver,
-    RegionOptions, Scheduler, Storage, Table, TableChanges,
+    Clock, Compaction, Durability, Error, ErrorKind, Family, Get, LocalStorage, MemoryLimit, Put, Region,
+    RegionObserver, RegionOptions, Scheduler, Storage, Table, TableChanges,
 };
 use std::io;
 use std::path::Path;
@@ -223,6 +223,37 @@ fn regions_share_a_limit_of_memory() {
     large.close().unwrap();
     assert!(limit.used() < 400 * KIB, "{}", limit.used());
     small.close().unwrap();
+    assert_eq!(limit.used(), 0);
+}
+
+/// What is in the memory of a region whose files could not be changed back is not flushed any more.
+#[test]
+fn a_poisoned_region_takes_nothing_of_the_limit() {
+    let (storages, scheduler) = ([FaultyStorage::new(), FaultyStorage::new()], Scheduler::builder().build());
+    let limit = MemoryLimit::new(2048 * KIB);
+    let [poisoned, other] = storages.each_ref().map(|storage| {
+        options(&scheduler).storage(Arc::new(storage.clone())).memory_limit(&limit).open("/r").unwrap()
+    });
+    for i in 0..2 {
+        put(&poisoned, i).unwrap();
+        poisoned.flush().unwrap();
+    }
+    fill(&poisoned, 1000).unwrap();
+    let taken = poisoned.memstore_size();
+    assert!(taken > limit.bytes() / 4 && limit.used() > taken / 2, "{taken} {limit:?}");
+    storages[0].break_calls(Call::SyncDir);
+    assert_eq!(poisoned.compact(Compaction::Major).unwrap_err().kind(), ErrorKind::Poisoned);
+    assert_eq!((poisoned.memstore_size(), limit.used()), (taken, 0));
+    for _ in 0..5 {
+        fill(&other, 1000).unwrap();
+    }
+    assert!(other.metrics().flushes > 0);
+    // A read or a write of it, which fails, counts nothing again.
+    assert_eq!(put(&poisoned, 0).unwrap_err().kind(), ErrorKind::Poisoned);
+    other.close().unwrap();
+    assert_eq!(limit.used(), 0);
+    storages[0].repair();
+    assert_eq!(poisoned.close().unwrap_err().kind(), ErrorKind::Poisoned);
     assert_eq!(limit.used(), 0);
 }
 
