@@ -11,6 +11,7 @@ use crate::layout::durable::{
     copy_file, create_dir_durably, is_same_file, remove, sync_dir, sync_file, unless_not_found,
 };
 use crate::layout::file_name::FileName;
+use crate::layout::root_tree::RootTree;
 use crate::schema::{SnapshotDescription, TableName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -92,6 +93,23 @@ impl Snapshot {
         let content = SnapshotContent { info: &info, manifest: &manifest };
         other.publish(storage, lock, name, content, complete)
     }
+
+    /// Whether another root has this very snapshot.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read.
+    pub(crate) fn is_in(&self, storage: &dyn Storage, other: &SnapshotTree) -> Result<bool> {
+        let dir = Path::new(SNAPSHOT_DIR).join(self.description.name());
+        for (name, limit) in [(SNAPSHOT_INFO, SNAPSHOT_INFO_BYTES), (DATA_MANIFEST, MANIFEST_BYTES)] {
+            let read = |tree: &RootTree| tree.read(storage, &tree.root().path.join(&dir).join(name), limit);
+            let (here, there) = (read(&self.tree)?, read(&other.tree)?);
+            if here.is_none() || here != there {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 impl Snapshot {
@@ -150,7 +168,8 @@ impl SnapshotTree {
     }
 
     /// Copies an HFile to the archive of the root, durably, unless the root already has it. Calls `verify`
-    /// with the path, and removes a copy that fails; in a storage without renames, the next call replaces it.
+    /// with the path, and removes a copy that fails. One that could not be removed, or in a storage without
+    /// renames, is replaced by the next call.
     ///
     /// # Errors
     ///
@@ -178,7 +197,7 @@ impl SnapshotTree {
                 sync_file(&**storage, &found)?;
                 return sync_dir(&**storage, dir);
             }
-            if found == to && !storage.can_rename(&to) && is_damaged(verify(&to)) {
+            if found == to && is_damaged(verify(&to)) {
                 continue;
             }
             let message = format!("another file than {} is in the place of its copy", from.display());
@@ -188,8 +207,7 @@ impl SnapshotTree {
         create_dir_durably(&**storage, &root.path, to.parent().unwrap_or(&to))?;
         copy_file(storage, from, &to)?;
         verify(&to).inspect_err(|_| {
-            // Otherwise the next export compares it with its source, and refuses it. Without renames, the
-            // file could be removed late: after that export has written it again.
+            // Without renames, it could be removed late: after the next export has written it again.
             if storage.can_rename(&to) {
                 let _ = remove(&**storage, &to);
             }

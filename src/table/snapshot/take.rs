@@ -125,7 +125,8 @@ impl Table {
     /// was interrupted can be repeated; what it has left of a copy is removed then. The other root has such a
     /// snapshot only after all files have been copied; those that HBase's cleaner has removed there until
     /// then are copied again. Files that are moved to the archive meanwhile, as by a compaction, are copied
-    /// from there.
+    /// from there. If some cannot be copied then, and the snapshot cannot be removed again, a repeated call
+    /// copies them.
     ///
     /// # Errors
     ///
@@ -158,7 +159,15 @@ impl Table {
         let places: Vec<HFilePlace> = hfiles.keys().cloned().collect();
         other.create_root(&**storage)?;
         let lock = other.lock(&**storage)?;
-        other.check_new(&**storage, name)?;
+        let is_new = other.check_new(&**storage, name);
+        // A call that failed when it was published may not have been able to remove it again.
+        let may_lack_files = match &is_new {
+            Err(error) => error.is_already_exists() && snapshot.is_in(&**storage, &other)?,
+            Ok(()) => false,
+        };
+        if !may_lack_files {
+            is_new.clone()?;
+        }
         other.remove_unfinished(&**storage, &places)?;
         let import = |place: &HFilePlace, from: &Path| {
             other.import(storage, place, from, |copy| options.verify_hfile(copy))
@@ -177,6 +186,15 @@ impl Table {
                 copied => copied,
             }
         };
+        if may_lack_files {
+            let mut missing = Vec::new();
+            for place in &places {
+                if !other.has(&**storage, place)? {
+                    missing.push(place);
+                }
+            }
+            return if missing.is_empty() { is_new } else { missing.into_iter().try_for_each(copy) };
+        }
         places.iter().try_for_each(&mut copy)?;
         // HBase's cleaner removes files of the archive that no snapshot has: until then, also these.
         let copy_missing = || {

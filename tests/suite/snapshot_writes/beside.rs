@@ -4,7 +4,7 @@ use super::{OTHER, ROOT, World, open, options, read_snapshot, rows};
 use crate::support::forward::forward;
 use crate::support::written::write_store_file;
 use hregion::io::FileWriter;
-use hregion::io::faulty::FaultyStorage;
+use hregion::io::faulty::{Call, FaultyStorage};
 use hregion::region::{CompactionFilter, ObserverContext};
 use hregion::{
     CellType, Compaction, Error, ErrorKind, Family, Get, HFileWriter, Put, Region, RegionObserver, SeekKey,
@@ -255,6 +255,8 @@ struct Cleaned {
     files: FaultyStorage,
     /// The roots whose archives are cleaned.
     roots: &'static [&'static str],
+    /// Whether nothing can be renamed after the snapshot is published.
+    breaks: bool,
 }
 
 impl Storage for Cleaned {
@@ -262,10 +264,15 @@ impl Storage for Cleaned {
     forward!(files: list_dir create_dir_all lock optional);
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        if to == Path::new(OTHER).join(".hbase-snapshot/old") {
+        let publishes = to == Path::new(OTHER).join(".hbase-snapshot/old");
+        if publishes {
             self.clean()?;
         }
-        self.files.rename(from, to)
+        self.files.rename(from, to)?;
+        if publishes && self.breaks {
+            self.files.break_calls(Call::Rename);
+        }
+        Ok(())
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
@@ -297,7 +304,7 @@ fn an_export_has_the_files_that_a_cleaner_removes_meanwhile() {
     });
     for (world, roots, is_exported) in cases {
         let storage = world.copy();
-        let cleaned = Cleaned { files: storage.clone(), roots };
+        let cleaned = Cleaned { files: storage.clone(), roots, breaks: false };
         let options = options(&storage).storage(Arc::new(cleaned));
         let exported = Table::export_snapshot_with(ROOT, "old", OTHER, options);
         assert_eq!(exported.is_ok(), is_exported, "{exported:?}");
@@ -305,10 +312,37 @@ fn an_export_has_the_files_that_a_cleaner_removes_meanwhile() {
     }
 }
 
-/// A copy that is damaged on its way is not removed in a storage without renames, but written again.
+/// The snapshot is published, files are missing that a cleaner has removed, and it cannot be removed again.
 #[test]
-fn a_damaged_copy_is_replaced_without_renames() {
-    let world = World::in_objects();
+fn an_export_that_could_not_be_undone_is_completed() {
+    let world = World::new();
+    let storage = world.copy();
+    let cleaned = Arc::new(Cleaned { files: storage.clone(), roots: &[OTHER], breaks: true });
+    Table::export_snapshot_with(ROOT, "old", OTHER, options(&storage).storage(cleaned)).unwrap_err();
+    storage.repair();
+    let export = |name: &str| Table::export_snapshot_with(ROOT, name, OTHER, options(&storage));
+    export("old").unwrap();
+    assert_eq!(read_snapshot(&storage, OTHER, "old"), Some(world.old.clone()));
+    assert!(export("old").unwrap_err().is_already_exists());
+    // Another snapshot of the name is none of its files.
+    export("new").unwrap();
+    Table::delete_snapshot_with(ROOT, "new", options(&storage)).unwrap();
+    let table = open(&storage, "ns:t");
+    table.snapshot("new").unwrap();
+    table.close().unwrap();
+    assert!(export("new").unwrap_err().is_already_exists());
+    assert_eq!(read_snapshot(&storage, OTHER, "new"), Some(world.new.clone()));
+}
+
+/// A copy that is damaged on its way, and was not removed, is written again.
+#[test]
+fn a_damaged_copy_is_replaced() {
+    for world in [World::new(), World::in_objects()] {
+        replace_damaged_copies(&world);
+    }
+}
+
+fn replace_damaged_copies(world: &World) {
     let storage = world.copy();
     Table::export_snapshot_with(ROOT, "old", OTHER, options(&storage)).unwrap();
     let archive = Path::new(OTHER).join("archive");
@@ -320,6 +354,7 @@ fn a_damaged_copy_is_replaced_without_renames() {
         let mut bytes = storage.bytes(copy).unwrap();
         let middle = bytes.len() / 3;
         bytes[middle] ^= 1;
+        again.create_dir_all(copy.parent().unwrap()).unwrap();
         let mut file = again.create(copy).unwrap();
         file.write_all(&bytes).unwrap();
         file.sync().unwrap();
