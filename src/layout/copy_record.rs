@@ -220,16 +220,19 @@ impl RegionDir {
     }
 
     /// Removes the copies of the files at these full paths from the record, so that such files can be loaded
-    /// again, and those of files that are not there any more. No store file may be named meanwhile.
+    /// again, and those of files in the directory `dir` that are not there any more. Others may be of a load
+    /// that was cut off, and is repeated later. No store file may be named meanwhile.
     ///
     /// # Errors
     ///
     /// If the record is malformed, or cannot be read or replaced.
-    pub(crate) fn forget_copies(&self, sources: &[PathBuf]) -> Result<()> {
+    pub(crate) fn forget_copies(&self, sources: &[PathBuf], dir: Option<&Path>) -> Result<()> {
         // A file that cannot be looked at may be there.
-        let is_there = |copy: &LoadedCopy| !matches!(exists(&**self.storage(), &copy.source.path), Ok(false));
+        let is_gone = |path: &Path| matches!(exists(&**self.storage(), path), Ok(false));
         self.retain_copies(|copy| {
-            copy.state != CopyState::Listed || !sources.contains(&copy.source.path) && is_there(copy)
+            let path = &copy.source.path;
+            let is_gone = || dir.is_some_and(|dir| path.starts_with(dir) && is_gone(path));
+            copy.state != CopyState::Listed || !sources.contains(path) && !is_gone()
         })
     }
 

@@ -62,7 +62,7 @@ impl Region {
             self.load_copies(&copies.collect::<Vec<_>>())?;
             let paths: Vec<PathBuf> = files.iter().map(|(_, path)| path.as_ref().to_owned()).collect();
             remove_loaded(storage, &paths)?;
-            return self.forget_loaded(&paths);
+            return self.forget_loaded(&paths, None);
         }
         let paths = files.iter().map(|(_, path)| full_path(storage, path.as_ref(), false));
         let paths = paths.collect::<Result<BTreeSet<_>>>()?;

@@ -151,7 +151,7 @@ impl Table {
             inputs => inputs?,
         };
         if !has_renames {
-            self.load_by_copies(&opened, &regions, &inputs, keeps, &mut done)?;
+            self.load_by_copies(dir, &opened, &regions, &inputs, keeps, &mut done)?;
             return Ok(done);
         }
         // Nothing is loaded before all files are split: the cells of a file that is loaded twice would be
@@ -177,9 +177,11 @@ impl Table {
         Ok(done)
     }
 
-    /// Copies files into the regions that have their rows, and then removes them, unless it `keeps` them.
+    /// Copies files of a directory into the regions that have their rows, and then removes them, unless it
+    /// `keeps` them.
     fn load_by_copies(
         &self,
+        dir: &Path,
         opened: &[Region],
         regions: &RegionList,
         inputs: &[Input<'_>],
@@ -202,11 +204,13 @@ impl Table {
             done.loaded += opened.get(*at).ok_or_else(Error::closed)?.load_copies(files)?;
         }
         let paths: Vec<PathBuf> = inputs.iter().map(|input| input.path.clone()).collect();
+        let storage = &**self.0.options.file_storage();
         if !keeps {
-            remove_loaded(&**self.0.options.file_storage(), &paths)?;
+            remove_loaded(storage, &paths)?;
         }
         // Until then, a repeated call knows what was loaded.
-        opened.iter().try_for_each(|region| region.forget_loaded(&paths))
+        let dir = full_path(storage, dir, true)?;
+        opened.iter().try_for_each(|region| region.forget_loaded(&paths, Some(&dir)))
     }
 
     /// Whether a region knows that it has a file of a directory: a call was cut off, and has to be repeated.

@@ -124,18 +124,18 @@ impl Region {
     }
 
     /// Forgets that files were loaded, as they are not there any more, or are to be loaded again by a later
-    /// call. Forgets all that are not there any more.
+    /// call. Forgets all of a directory, by its full path, that are not there any more.
     ///
     /// # Errors
     ///
     /// If the record of loaded files cannot be replaced.
-    pub(crate) fn forget_loaded(&self, paths: &[PathBuf]) -> Result<()> {
+    pub(crate) fn forget_loaded(&self, paths: &[PathBuf], dir: Option<&Path>) -> Result<()> {
         let storage = &**self.0.dir.storage();
         let paths = paths.iter().map(|path| full_path(storage, path, true)).collect::<Result<Vec<_>>>()?;
         let _committing = self.0.files.wait();
         self.0.files.check()?;
         self.0.check_changes()?;
-        self.0.dir.forget_copies(&paths)
+        self.0.dir.forget_copies(&paths, dir)
     }
 }
 

@@ -588,14 +588,19 @@ fn a_loaded_file_that_is_gone_is_forgotten() {
     assert_eq!(rows(&table), ["b/g=/input/g/0b"]);
 }
 
-/// There is no directory without files, and only the records are left of the load.
-#[test]
-fn a_load_whose_directory_is_gone_is_repeated() {
+/// A load that was cut off when only the records were left of it: there is no directory without files.
+fn without_directory() -> FaultyStorage {
     let storage = cut_off(|storage| is_removed(storage) && recorded(storage) > 0);
     left(&storage).iter().for_each(|path| storage.remove(&Path::new(INPUT).join(path)).unwrap());
     for dir in ["f", "g", "_SUCCESS", ""] {
         storage.remove_dir(&Path::new(INPUT).join(dir)).unwrap();
     }
+    storage
+}
+
+#[test]
+fn a_load_whose_directory_is_gone_is_repeated() {
+    let storage = without_directory();
     let table = open(&storage);
     delete(&table, &expected());
     let missing = [table.bulk_load("/never"), table.bulk_load("/inp"), table.bulk_load_copies(INPUT)];
@@ -603,6 +608,23 @@ fn a_load_whose_directory_is_gone_is_repeated() {
     assert_eq!(table.bulk_load(INPUT).unwrap().loaded, 0);
     assert_eq!((rows(&table).len(), recorded(&storage)), (0, 0));
     assert!(table.bulk_load(INPUT).unwrap_err().is_not_found(), "it is complete");
+}
+
+/// Other loads do not forget what was loaded.
+#[test]
+fn a_load_whose_directory_is_gone_is_repeated_after_others() {
+    let storage = without_directory();
+    let recorded_before = recorded(&storage);
+    let table = open(&storage);
+    delete(&table, &expected());
+    write(&storage, "/other/f/0d", &["c"]);
+    write(&storage, "/another/g/0e", &["c"]);
+    assert_eq!(table.bulk_load("/other").unwrap().loaded, 1);
+    table.region("c").unwrap().bulk_load(&[("g", "/another/g/0e")]).unwrap();
+    assert_eq!(recorded(&storage), recorded_before);
+    assert_eq!(table.bulk_load(INPUT).unwrap().loaded, 0);
+    assert_eq!(rows(&table), ["c/f=/other/f/0d", "c/g=/another/g/0e"]);
+    assert_eq!(recorded(&storage), 0);
 }
 
 /// The files of a list are removed one after the other.
