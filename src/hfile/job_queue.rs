@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -118,8 +119,8 @@ impl<T: Task> Job<T> {
 pub(crate) struct JobQueue<T: Task> {
     /// The name of the threads.
     name: &'static str,
-    /// The maximum number of threads.
-    most: usize,
+    /// The maximum number of threads that do jobs at the same time.
+    most: AtomicUsize,
     state: Mutex<QueueState<T>>,
 }
 
@@ -174,7 +175,13 @@ impl<T: Task> JobQueue<T> {
             running: 0,
             is_held: false,
         };
-        Self { name, most, state: Mutex::new(state) }
+        Self { name, most: AtomicUsize::new(most), state: Mutex::new(state) }
+    }
+
+    /// Sets the maximum number of threads that do jobs at the same time. Those that are too many finish what
+    /// is in the queue, and are not called again.
+    pub(super) fn set_most(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
     }
 
     /// Starts a thread unless one runs. Returns whether one does.
@@ -200,8 +207,9 @@ impl<T: Task> JobQueue<T> {
         if HELD.get() > 0 {
             return;
         }
+        let most = self.most.load(Ordering::Relaxed);
         let mut state = unpoisoned(self.state.lock());
-        if state.needs_thread(self.most) {
+        if state.needs_thread(most) {
             state.jobs.retain(|job| job.is_waiting());
         }
         if state.jobs.len() >= MAX_WAITING {
@@ -213,11 +221,13 @@ impl<T: Task> JobQueue<T> {
                 return;
             }
         }
-        if state.needs_thread(self.most) && !state.start(spawn) && state.threads == 0 {
+        if state.needs_thread(most) && !state.start(spawn) && state.threads == 0 {
             return;
         }
         state.jobs.push_back(Arc::clone(job));
+        let awake = state.threads - state.asleep.len();
         if state.jobs.len() > state.called
+            && awake < most
             && let Some(thread) = state.asleep.pop()
         {
             state.called += 1;

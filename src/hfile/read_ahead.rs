@@ -6,8 +6,9 @@
 //! only some of them earlier.
 //!
 //! The helper verifies, decrypts, decompresses and decodes; where it has not begun, the scan does so itself.
-//! So a scan never waits for the work of other scans, and two threads share the work of one. Blocks that
-//! cannot be read or decoded are read or decoded once more by the scan, which gives the error.
+//! So a scan never waits for the work of other scans, and two threads share the work of one. Several threads
+//! that scan have several helpers, if there are processors for them. Blocks that cannot be read or decoded
+//! are read or decoded once more by the scan, which gives the error.
 
 use super::block_decoder::{BlockDecoder, DecodeBuffers};
 use super::index::IndexPath;
@@ -19,11 +20,12 @@ use crate::block::{BlockHandle, BlockHeader};
 use crate::cell::CellOrder;
 use crate::error::Error;
 use crate::io::FileReader;
-use crate::sync::cores;
+use crate::sync::{cores, unpoisoned};
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
 use std::time::Instant;
 
 /// The maximum number of blocks that are read ahead.
@@ -33,12 +35,41 @@ const MAX_BLOCKS: usize = 8;
 /// ends early has read few blocks for nothing.
 const PASSED: u32 = 4;
 
-/// One thread for the process: scans that find it busy decode their blocks themselves.
-static HELPER: JobQueue<Decoding> = JobQueue::new("hregion-decode");
+/// The helpers of the process: scans that find them busy decode their blocks themselves.
+static HELPERS: JobQueue<Decoding> = JobQueue::new("hregion-decode");
+
+/// The threads that scan.
+static SCANNING: Mutex<Scanning> = Mutex::new(Scanning(Vec::new()));
+
+/// Threads that read ahead, each with the number of files in which it does.
+#[derive(Debug)]
+struct Scanning(Vec<(ThreadId, usize)>);
+
+impl Scanning {
+    fn begin(&mut self, thread: ThreadId) {
+        match self.0.iter_mut().find(|(known, _)| *known == thread) {
+            Some((_, files)) => *files += 1,
+            None => self.0.push((thread, 1)),
+        }
+    }
+
+    fn end(&mut self, thread: ThreadId) {
+        if let Some(of_thread) = self.0.iter_mut().find(|(known, _)| *known == thread) {
+            of_thread.1 -= 1;
+        }
+        self.0.retain(|(_, files)| *files > 0);
+    }
+
+    /// Returns the number of helpers: one for each thread that scans, if these leave so many processors.
+    fn helpers(&self, cores: usize) -> usize {
+        let threads = self.0.len();
+        cores.saturating_sub(threads).clamp(1, threads.max(1))
+    }
+}
 
 /// Holds the queue of blocks that are decoded.
 pub(super) fn hold_queue(end: Instant) -> Box<dyn HeldQueue> {
-    HELPER.hold(end)
+    HELPERS.hold(end)
 }
 
 /// The blocks after the current one of a scan.
@@ -55,6 +86,8 @@ pub(super) struct ReadAhead {
     failed: Option<Failed>,
     /// Whether no more blocks are read ahead.
     is_off: bool,
+    /// The thread that has begun.
+    thread: ThreadId,
     /// Jobs and memory for reuse.
     jobs: Vec<Arc<Job<Decoding>>>,
     stored: Vec<Vec<u8>>,
@@ -143,13 +176,19 @@ pub(super) enum AheadBlock {
 impl ReadAhead {
     /// Begins to read ahead, if there is a helper thread.
     pub(super) fn new() -> Self {
+        let thread = thread::current().id();
+        let mut scanning = unpoisoned(SCANNING.lock());
+        scanning.begin(thread);
+        HELPERS.set_most(scanning.helpers(cores()));
+        drop(scanning);
         Self {
             blocks: VecDeque::new(),
             leaf: None,
             next: 0,
             held: 0,
             failed: None,
-            is_off: cores() == 1 || !HELPER.start(),
+            is_off: cores() == 1 || !HELPERS.start(),
+            thread,
             jobs: Vec::new(),
             stored: Vec::new(),
             plain: Vec::new(),
@@ -266,7 +305,7 @@ impl ReadAhead {
         let offset = task.handle.offset;
         let job = self.jobs.pop().unwrap_or_else(|| Arc::new(Job::new()));
         job.set(task);
-        HELPER.push(&job);
+        HELPERS.push(&job);
         self.held += memory;
         self.blocks.push_back(Pending { offset, entry: self.next, memory, job });
     }
@@ -379,6 +418,9 @@ impl ReadAhead {
 impl Drop for ReadAhead {
     fn drop(&mut self) {
         self.cancel();
+        let mut scanning = unpoisoned(SCANNING.lock());
+        scanning.end(self.thread);
+        HELPERS.set_most(scanning.helpers(cores()));
     }
 }
 

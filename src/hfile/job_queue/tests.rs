@@ -200,6 +200,30 @@ fn threads_are_started_for_jobs_that_none_is_free_for() {
 }
 
 #[test]
+fn threads_that_are_too_many_are_not_called() {
+    let queue: &'static JobQueue<Action> = Box::leak(Box::new(JobQueue::with_threads("hregion-test", 3)));
+    let awake = || {
+        let state = unpoisoned(queue.state.lock());
+        state.threads - state.asleep.len()
+    };
+    for most in [3, 1, 2] {
+        queue.set_most(most);
+        let gate = Arc::new((Mutex::new(false), Condvar::new()));
+        let waiting: Vec<_> = (0..5).map(|_| job(Action::Wait(Arc::clone(&gate)))).collect();
+        waiting.iter().for_each(|job| queue.push(job));
+        until(|| {
+            let is_running =
+                |job: &&Arc<Job<Action>>| matches!(*unpoisoned(job.state.lock()), State::Running);
+            waiting.iter().filter(is_running).count() == most
+        });
+        assert_eq!(awake(), most);
+        open(&gate);
+        until(|| awake() == 0);
+        assert!(waiting.iter().all(|job| result(job) == Some(0)), "{most}");
+    }
+}
+
+#[test]
 fn threads_that_are_not_needed_end() {
     let queue: &'static JobQueue<Action> = Box::leak(Box::new(JobQueue::with_threads("hregion-test", 2)));
     let gate = Arc::new((Mutex::new(false), Condvar::new()));

@@ -171,3 +171,22 @@ fn a_scanner_that_is_dropped_leaves_no_job() {
         assert!(!matches!(job.claim(), Claim::Waiting(_)));
     }
 }
+
+/// A thread may scan several files, as of a store.
+#[test]
+fn each_thread_that_scans_has_a_helper_if_there_are_processors() {
+    let (mut scanning, this) = (Scanning(Vec::new()), thread::current().id());
+    assert_eq!(scanning.helpers(8), 1);
+    (0..5).for_each(|_| scanning.begin(this));
+    assert_eq!([1, 2, 8].map(|cores| scanning.helpers(cores)), [1, 1, 1]);
+    let others: Vec<ThreadId> =
+        (0..3).map(|_| thread::spawn(|| thread::current().id()).join().unwrap()).collect();
+    others.iter().for_each(|thread| scanning.begin(*thread));
+    assert_eq!([1, 2, 4, 6, 8, 64].map(|cores| scanning.helpers(cores)), [1, 1, 1, 2, 4, 4]);
+    (0..4).for_each(|_| scanning.end(this));
+    assert_eq!(scanning.helpers(64), 4);
+    scanning.end(this);
+    assert_eq!(scanning.helpers(64), 3);
+    others.iter().for_each(|thread| scanning.end(*thread));
+    assert!(scanning.0.is_empty());
+}
