@@ -26,7 +26,7 @@ use super::table_regions::TableListing;
 use crate::error::{Error, Result};
 use crate::io::{DirEntry, FileLock, Storage};
 use crate::schema::{Family, RegionInfo, TableName, is_legal_name};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -449,8 +449,8 @@ impl TableTree {
         lock: impl Fn(&Path) -> Result<FileLock>,
     ) -> Result<()> {
         let (storage, table) = (&*self.storage, self.dir());
-        let left = self.regions()?;
-        for name in change.removed().iter().filter(|name| left.contains(name)) {
+        let left: BTreeSet<String> = self.regions()?.into_iter().collect();
+        for name in change.removed().iter().filter(|name| left.contains(*name)) {
             let region = table.join(name);
             let lock = locks.remove(name).map_or_else(|| lock(&region), Ok)?;
             for family in self.families(&region)? {

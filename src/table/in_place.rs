@@ -16,6 +16,7 @@ use crate::layout::{
 use crate::locator::serving;
 use crate::region::RegionOptions;
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -158,10 +159,11 @@ impl TableChange<'_> {
     /// Fails if the table has a region that is not locked, or no parent of a change: it was created since the
     /// regions were locked or listed.
     fn check_regions(&self, change: &RegionChange, locks: &RegionLocks) -> Result<()> {
+        let parents: BTreeSet<&str> = change.parents().iter().map(String::as_str).collect();
         for (dir, region) in self.tree.listing()?.regions_after(&**self.options.file_storage(), &[])? {
             let is_locked =
                 dir.file_name().and_then(OsStr::to_str).is_some_and(|name| locks.contains_key(name));
-            if !is_locked || !change.parents().contains(&region.encoded_name()) {
+            if !is_locked || !parents.contains(&*region.encoded_name()) {
                 return Err(Error::locked(&dir));
             }
         }
