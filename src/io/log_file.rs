@@ -1,14 +1,43 @@
-//! Logs in the local file system.
+//! Logs in the local file system, and syncs of logs beside their writers.
 
 use super::LogFile;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Syncs a log while it is written: see [`LogFile::syncer`].
+#[derive(Clone)]
+pub struct LogSyncer(Arc<dyn Fn() -> io::Result<()> + Send + Sync>);
+
+impl LogSyncer {
+    /// Syncs by a function, which any thread may call, also after the log is closed.
+    #[must_use]
+    pub fn new(sync: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(sync))
+    }
+
+    /// Waits until all bytes are on disk that were appended before.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the system. The bytes appended may be lost, even if a later sync succeeds.
+    pub fn sync(&self) -> io::Result<()> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for LogSyncer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogSyncer")
+    }
+}
 
 /// A log in the local file system. It has no buffer: an append is one call of the system.
 #[derive(Debug)]
 pub(super) struct LocalLogFile {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     /// The number of bytes that are kept.
     kept: u64,
@@ -18,7 +47,8 @@ pub(super) struct LocalLogFile {
 
 impl LocalLogFile {
     pub(super) fn create_new(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: File::create_new(path)?, path: path.to_owned(), kept: 0, next: 0 })
+        let file = Arc::new(File::create_new(path)?);
+        Ok(Self { file, path: path.to_owned(), kept: 0, next: 0 })
     }
 }
 
@@ -49,6 +79,11 @@ impl LogFile for LocalLogFile {
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()
     }
+
+    fn syncer(&self) -> Option<LogSyncer> {
+        let file = Arc::clone(&self.file);
+        Some(LogSyncer::new(move || file.sync_data()))
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +101,7 @@ mod tests {
         log.truncate(3).unwrap();
         log.append(b"four", 4).unwrap();
         log.sync().unwrap();
+        log.syncer().unwrap().sync().unwrap();
         assert_eq!((std::fs::read(log.path()).unwrap(), log.path()), (b"onefour".to_vec(), &*path));
         log.append(b"five and zeros", 4).unwrap();
         log.append(b", six", 5).unwrap();

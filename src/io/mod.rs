@@ -24,6 +24,7 @@ pub(crate) use file::is_absent;
 pub use file::{LocalFile, LocalFileWriter, LocalStorage};
 pub(crate) use file_handles::BoundedStorage;
 pub use file_handles::FileHandles;
+pub use log_file::LogSyncer;
 pub use memory::MemoryFile;
 #[cfg(feature = "mmap")]
 pub use mmap::{MmapFile, MmapStorage};
@@ -168,6 +169,12 @@ pub trait LogFile: Send + fmt::Debug {
     ///
     /// Any error of the system. The bytes appended may be lost.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Returns what syncs the bytes appended so far while other threads append more. By default there is
+    /// nothing that does.
+    fn syncer(&self) -> Option<LogSyncer> {
+        None
+    }
 }
 
 /// A file of a fixed length that is overwritten in place by any thread, for data that may be lost.

@@ -98,6 +98,9 @@ impl RegionCore {
 
     fn flush_stores(&self, stores: &[usize], kept: Option<i64>) -> Result<Flushed> {
         self.observe(|observer, context| observer.pre_flush(context))?;
+        if let Some(log) = &self.log {
+            log.sync_ahead();
+        }
         let all = self.all_stores();
         let has_failed = self.log.as_deref().is_some_and(|log| log.failure().is_some());
         // A row that is no longer in the log must not be in the files of only some families.

@@ -169,6 +169,45 @@ fn a_write_does_not_survive_without_those_in_the_file_before() {
     }
 }
 
+/// What was written is synced before a flush ends the file, and writers go on meanwhile.
+#[test]
+fn a_flush_syncs_what_was_written_beside_the_writers() {
+    for fails in [false, true] {
+        let (storage, writer) = (FaultyStorage::new(), Arc::new(Mutex::new(None::<Region>)));
+        let of_log = Arc::clone(&writer);
+        let hooked = HookedLogs::with_syncers(&storage, move |call| {
+            let writer = match call {
+                LogCall::SyncBeside => of_log.lock().unwrap().take(),
+                _ => None,
+            };
+            let Some(region) = writer else { return Ok(()) };
+            region.put(put("second").durability(Durability::SyncWal)).unwrap();
+            if fails { Err(io::Error::other("the disk is gone")) } else { Ok(()) }
+        });
+        let open = |storage: Arc<dyn Storage>| {
+            options(storage).compaction_enabled(false).family(Family::new("f")).open(DIR).unwrap()
+        };
+        let region = open(Arc::clone(&hooked));
+        region.put(put("first").durability(Durability::SyncWal)).unwrap();
+        *writer.lock().unwrap() = Some(region.clone());
+        region.flush().unwrap();
+        assert!(writer.lock().unwrap().is_none(), "nothing was synced");
+        let left = open(Arc::new(storage.after(Crash::Hard)));
+        for row in ["first", "second"] {
+            assert!(!left.get(&Get::new(row)).unwrap().is_empty(), "{row} {fails}");
+        }
+        let later = region.put(put("third")).map_err(|error| error.kind());
+        assert_eq!(later, if fails { Err(ErrorKind::Poisoned) } else { Ok(()) });
+        region.close().unwrap();
+        // There is nothing to sync.
+        let region = open(hooked);
+        *writer.lock().unwrap() = Some(region.clone());
+        region.put(put("fourth")).unwrap();
+        region.flush().unwrap();
+        assert!(writer.lock().unwrap().take().is_some());
+    }
+}
+
 /// A value, and a time to live, that end with the bytes of a trailer.
 #[test]
 fn the_last_entry_of_a_log_may_end_as_a_log_does() {

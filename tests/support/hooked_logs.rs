@@ -2,8 +2,8 @@
 
 use super::forward::forward;
 use hregion::Storage;
-use hregion::io::LogFile;
 use hregion::io::faulty::FaultyStorage;
+use hregion::io::{LogFile, LogSyncer};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +18,8 @@ pub(crate) enum LogCall {
         log: usize,
         sync: usize,
     },
+    /// A sync while other threads append.
+    SyncBeside,
 }
 
 #[derive(Clone)]
@@ -34,15 +36,34 @@ impl fmt::Debug for Hook {
 pub(crate) struct HookedLogs {
     inner: FaultyStorage,
     logs: AtomicUsize,
+    has_syncers: bool,
     hook: Hook,
 }
 
 impl HookedLogs {
+    /// Logs are not synced while other threads append.
     pub(crate) fn shared(
         inner: &FaultyStorage,
         hook: impl Fn(LogCall) -> io::Result<()> + Send + Sync + 'static,
     ) -> Arc<dyn Storage> {
-        Arc::new(Self { inner: inner.clone(), logs: AtomicUsize::new(0), hook: Hook(Arc::new(hook)) })
+        Self::new(inner, false, hook)
+    }
+
+    /// Logs can be synced while other threads append.
+    pub(crate) fn with_syncers(
+        inner: &FaultyStorage,
+        hook: impl Fn(LogCall) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Arc<dyn Storage> {
+        Self::new(inner, true, hook)
+    }
+
+    fn new(
+        inner: &FaultyStorage,
+        has_syncers: bool,
+        hook: impl Fn(LogCall) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Arc<dyn Storage> {
+        let (inner, hook) = (inner.clone(), Hook(Arc::new(hook)));
+        Arc::new(Self { inner, logs: AtomicUsize::new(0), has_syncers, hook })
     }
 }
 
@@ -53,7 +74,8 @@ impl Storage for HookedLogs {
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         let number = self.logs.fetch_add(1, Ordering::Relaxed) + 1;
         let log = self.inner.create_log(path)?;
-        Ok(Box::new(HookedLog { log, number, syncs: 0, hook: self.hook.clone() }))
+        let (has_syncer, hook) = (self.has_syncers, self.hook.clone());
+        Ok(Box::new(HookedLog { log, number, syncs: 0, has_syncer, hook }))
     }
 }
 
@@ -62,6 +84,7 @@ struct HookedLog {
     log: Box<dyn LogFile>,
     number: usize,
     syncs: usize,
+    has_syncer: bool,
     hook: Hook,
 }
 
@@ -77,5 +100,14 @@ impl LogFile for HookedLog {
         self.syncs += 1;
         (self.hook.0)(LogCall::Sync { log: self.number, sync: self.syncs })?;
         self.log.sync()
+    }
+
+    fn syncer(&self) -> Option<LogSyncer> {
+        let syncer = self.log.syncer().filter(|_| self.has_syncer)?;
+        let hook = self.hook.clone();
+        Some(LogSyncer::new(move || {
+            (hook.0)(LogCall::SyncBeside)?;
+            syncer.sync()
+        }))
     }
 }

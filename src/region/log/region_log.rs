@@ -198,6 +198,17 @@ impl RegionLog {
         if state.is_in_doubt(&part) { seq_id.min(part.synced_to) } else { seq_id }
     }
 
+    /// Syncs the region's entries, as far as that is possible while entries are appended. Called before a
+    /// flush, which keeps writers waiting while it syncs the rest.
+    pub(in crate::region) fn sync_ahead(&self) {
+        let (shared, state, part) = self.locked();
+        let is_in_doubt = state.is_in_doubt(&part);
+        drop((state, part));
+        if is_in_doubt {
+            shared.sync_written();
+        }
+    }
+
     /// Begins a flush: if no other region appends to the file, later entries go to another. No write of the
     /// region may be in progress.
     pub(in crate::region) fn freeze(&self) -> Frozen {

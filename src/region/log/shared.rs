@@ -5,7 +5,7 @@ use super::region_log::{NamedLog, Part};
 use super::reserve::{is_full, mark_end};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
-use crate::io::{LogFile, Owner};
+use crate::io::{LogFile, LogSyncer, Owner};
 use crate::layout::durable;
 use crate::mvcc::{Mvcc, SharedWriteEntry, WriteEntry};
 use crate::op::Durability;
@@ -65,6 +65,8 @@ pub(super) struct State {
     pub(super) encoder: Option<WalEncoder>,
     /// `None` if there is no file, and while a thread writes to it.
     file: Option<Box<dyn LogFile>>,
+    /// Syncs the file, also while a thread writes to it.
+    syncer: Option<LogSyncer>,
     /// The number of the file, or of the last one. The first is 1.
     number: u64,
     /// The names of the file. It has no others.
@@ -273,7 +275,7 @@ impl State {
         self.names.retain(|name| *name != log.path);
         // Otherwise the next append ends the file.
         if self.names.is_empty() && self.pending.is_empty() && self.file.is_some() && !self.is_ending {
-            (self.encoder, self.file) = (None, None);
+            (self.encoder, self.file, self.syncer) = (None, None, None);
         }
     }
 }
@@ -283,6 +285,7 @@ impl SharedLog {
         let state = State {
             encoder: None,
             file: None,
+            syncer: None,
             number: 0,
             names: Vec::new(),
             is_ending: false,
@@ -402,6 +405,7 @@ impl SharedLog {
     /// Takes the current file: later entries go to another. No write may be in progress.
     pub(super) fn cut(&self, state: &mut State) -> Option<CutLog> {
         let mut encoder = state.encoder.take()?;
+        state.syncer = None;
         state.names.clear();
         // Of writes that were given up, as a thread panicked before it waited for them. They would get into
         // the next file, where their offsets are wrong.
@@ -411,6 +415,22 @@ impl SharedLog {
         let is_reserved = state.reserved > encoder.offset();
         state.has_unsynced_cut |= state.appended > state.synced;
         Some(CutLog { file, encoder, key: state.last_key.clone(), is_reserved })
+    }
+
+    /// Syncs what has been written to the file, while more is written. Then little is left for the sync of
+    /// a file that is cut, for which the writers of the next one wait. If this fails, the log has failed.
+    pub(super) fn sync_written(&self) {
+        let state = self.state();
+        let is_synced = state.written <= state.synced || self.failure.get().is_some();
+        let Some(syncer) = state.syncer.clone().filter(|_| !is_synced && self.owner.check().is_ok()) else {
+            return;
+        };
+        let path = state.names.first().cloned().unwrap_or_default();
+        drop(state);
+        if let Err(error) = syncer.sync() {
+            // A later sync may succeed all the same.
+            self.fail_all(&Error::io("sync", &path, error));
+        }
     }
 
     /// Syncs a file that was cut, and completes it.
@@ -506,6 +526,7 @@ impl SharedLog {
             Ok(Some((file, encoder))) => {
                 state.number += 1;
                 state.roll_size = self.settings.roll_size.min(file.max_len());
+                state.syncer = file.syncer();
                 (state.encoder, state.file, state.reserved) = (Some(encoder), Some(file), 0);
                 state.names.clear();
                 self.may_lag.store(state.number > self.settings.max_logs, Ordering::Relaxed);

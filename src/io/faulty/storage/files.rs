@@ -1,7 +1,7 @@
 //! Open files of a [`FaultyStorage`], and locks.
 
 use super::{Call, FaultyStorage, State};
-use crate::io::{FileIdentity, FileReader, FileWriter, LogFile, ScratchFile};
+use crate::io::{FileIdentity, FileReader, FileWriter, LogFile, LogSyncer, ScratchFile};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -180,5 +180,18 @@ impl LogFile for FaultyWriter {
 
     fn sync(&mut self) -> io::Result<()> {
         FileWriter::sync(self)
+    }
+
+    fn syncer(&self) -> Option<LogSyncer> {
+        if self.storage.state().has_objects {
+            return None;
+        }
+        let (storage, file) = (self.storage.clone(), self.file);
+        Some(LogSyncer::new(move || {
+            let mut state = storage.state();
+            state.change(Call::Sync)?;
+            state.content_mut(file).sync();
+            Ok(())
+        }))
     }
 }
