@@ -20,7 +20,13 @@ pub(crate) struct Fault {
     /// Whether the request was not sent: there was no connection, or it had ended, as one does that was not
     /// used for a while, or it took no request in time.
     pub(crate) is_unsent: bool,
+    /// Whether a server has answered by an exception that does not say whether a write was executed: an
+    /// `IOException` is thrown also after the write was logged.
+    is_unexplained: bool,
 }
+
+/// How the message of an `IOException` begins that was thrown before a write: another one has its row.
+const ROW_IS_LOCKED: &str = "Timed out waiting for lock for row";
 
 /// The classes of HBase that extend `DoNotRetryIOException`, and may be those of an action among several;
 /// other ones of a region or scanner that is lost, or of the client.
@@ -66,7 +72,8 @@ const FINAL: &[&str] = &[
 
 impl Fault {
     fn new(kind: RegionException, error: Error) -> Self {
-        Self { kind, error, overloaded: false, out_of_order: false, is_unsent: false }
+        let (overloaded, out_of_order, is_unsent, is_unexplained) = (false, false, false, false);
+        Self { kind, error, overloaded, out_of_order, is_unsent, is_unexplained }
     }
 
     /// A server that cannot be reached, or no longer.
@@ -107,6 +114,11 @@ impl Fault {
             _ => false,
         };
         is_unknown && !self.is_unsent
+    }
+
+    /// As [`may_be_executed`](Self::may_be_executed), of a write to a region.
+    pub(crate) fn may_be_written(&self) -> bool {
+        self.is_unexplained && !self.is_unsent || self.may_be_executed()
     }
 
     /// A server that did not answer in time.
@@ -157,6 +169,8 @@ impl Fault {
         let text = exception.stack_trace.as_deref().unwrap_or_default();
         let mut fault = Self::of_class(server, class, text, exception.do_not_retry.unwrap_or_default());
         fault.overloaded |= exception.server_overloaded.unwrap_or_default();
+        // That of an action is the same for all of a region: some of them may have been executed before.
+        fault.is_unexplained &= !reason_of(text).starts_with(ROW_IS_LOCKED);
         fault
     }
 
@@ -184,8 +198,7 @@ impl Fault {
         // a shaded server may have another package before HBase's
         let class = class.find("org.apache.hadoop.hbase.").map_or(class, |at| &class[at..]);
         let short = class.rsplit('.').next().unwrap_or(class);
-        let text = text.lines().next().unwrap_or_default();
-        let reason = text.split_once(": ").map_or(text, |(_, reason)| reason);
+        let reason = reason_of(text);
         let kind = match short {
             "TableNotFoundException" => ErrorKind::TableNotFound,
             "TableNotEnabledException" => ErrorKind::TableNotEnabled,
@@ -196,14 +209,23 @@ impl Fault {
         // a server may have written anything
         let shown = format!("{server}: {}: {}", Printable(short), Printable(reason));
         let error = Error::locating(kind, shown);
+        let text = text.lines().next().unwrap_or_default();
+        let kind = RegionException::of_exception(class, text, do_not_retry);
         Self {
-            kind: RegionException::of_exception(class, text, do_not_retry),
+            is_unexplained: kind == RegionException::Unknown,
+            kind,
             error,
             overloaded: matches!(short, "CallQueueTooBigException" | "CallDroppedException"),
             out_of_order: short == "OutOfOrderScannerNextException",
             is_unsent: false,
         }
     }
+}
+
+/// Returns the message of an exception, without its class and where it was thrown.
+fn reason_of(text: &str) -> &str {
+    let text = text.lines().next().unwrap_or_default();
+    text.split_once(": ").map_or(text, |(_, reason)| reason)
 }
 
 #[cfg(feature = "kerberos")]
@@ -314,6 +336,31 @@ mod tests {
         assert!(gone.may_be_executed() && !gone.can_be_sent());
         let unsent = gone.of_unsent();
         assert!(!unsent.may_be_executed() && unsent.can_be_sent());
+    }
+
+    /// As a server's log that cannot be synced does not say: the write may be in it.
+    #[test]
+    fn an_exception_of_an_unknown_class_may_come_after_the_write() {
+        let text = |reason: &str| format!("java.io.IOException: {reason}\n\tat a.b(C.java:1)");
+        let unknown = exception("java.io.IOException", &text("Failed to get sync result after 300000 ms"));
+        assert!(unknown.may_be_written() && !unknown.may_be_executed());
+        assert!(!unknown.of_unsent().may_be_written());
+        let locked = text("Timed out waiting for lock for row: r in region 0123");
+        assert!(!exception("java.io.IOException", &locked).may_be_written());
+        let named = proto::NamedException {
+            name: Some("java.io.IOException".into()),
+            value: Some(locked.into_bytes().into()),
+        };
+        assert!(Fault::of_named("h:1", &named).may_be_written());
+        for class in [
+            "NotServingRegionException",
+            "RegionTooBusyException",
+            "DoNotRetryIOException",
+            "regionserver.NoSuchColumnFamilyException",
+        ] {
+            let known = exception(&format!("org.apache.hadoop.hbase.{class}"), "");
+            assert!(!known.may_be_written(), "{class}");
+        }
     }
 
     /// If one of several actions fails, only the class of the exception is known.

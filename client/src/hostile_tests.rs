@@ -570,6 +570,22 @@ async fn a_write_without_an_answer_may_have_been_executed() {
     cluster.fail(row(), Some(("DoNotRetryIOException", "never")));
     let error = table.batch(&[put().into()]).await.remove(0).unwrap_err();
     assert!(error.message().ends_with("never"), "{error}");
+    // that may come after the write
+    cluster.fail(row(), Some(("exceptions.TimeoutIOException", "no sync")));
+    let error = table.batch(&[put().into()]).await.remove(0).unwrap_err();
+    assert!(error.message().ends_with(IN_DOUBT) && error.message().contains("no sync"), "{error}");
+    for write in 0..3 {
+        cluster.behave(1, Mischief::NONE);
+        assert!(is_expected(&table.get(&Get::new(row())).await.unwrap(), 6));
+        cluster.behave(1, Mischief::IO_EXCEPTION);
+        let error = match write {
+            0 => table.put(put()).await.unwrap_err(),
+            1 => table.delete(delete()).await.unwrap_err(),
+            _ => table.get(&Get::new(row())).await.unwrap_err(),
+        };
+        assert!(error.message().contains("disk on fire"), "{write}: {error}");
+        assert_eq!(error.message().ends_with(IN_DOUBT), write < 2, "{write}: {error}");
+    }
 }
 
 #[tokio::test]

@@ -158,14 +158,15 @@ impl Results {
     }
 }
 
-/// The mutations that may have been executed although they have no result: an answer was lost.
+/// The mutations that may have been executed although they have no result: an answer was lost, or is an
+/// exception that does not say.
 #[derive(Default)]
 struct InDoubt(HashSet<usize>);
 
 impl InDoubt {
     /// Notes why an attempt of an action failed.
     fn note(&mut self, at: usize, action: &Action, fault: &Fault) {
-        if action.message.mutation.is_some() && fault.may_be_executed() {
+        if action.message.mutation.is_some() && fault.may_be_written() {
             self.0.insert(at);
         }
     }

@@ -26,7 +26,8 @@ use std::sync::Arc;
 /// Operations find the servers of their rows, and are repeated as the client's
 /// [settings](crate::ClientBuilder::retries) say while regions are split, merged or moved and servers end.
 /// Errors name the server. Those that end an operation after several attempts list what failed. That of a
-/// write whose answer was lost ends with "it may have been executed".
+/// write whose answer was lost, or is an exception that does not say, such as an `IOException`, ends with "it
+/// may have been executed".
 #[derive(Clone)]
 pub struct Table {
     pub(crate) core: Arc<ClientCore>,
@@ -293,7 +294,7 @@ impl Table {
             match result {
                 Ok(result) => return Ok(result),
                 Err(fault) => {
-                    tries.note_lost_answer(&fault);
+                    tries.note_failed_write(&fault);
                     let ended = tries.failed(&place.locations, place.replica_id, fault).await;
                     ended.map_err(|error| tries.in_doubt(error))?;
                 }

@@ -241,6 +241,11 @@ impl<'c> Tries<'c> {
         self.has_lost_answer |= fault.may_be_executed();
     }
 
+    /// Notes an attempt to write that may have been done, as its answer was lost or does not say.
+    pub(crate) fn note_failed_write(&mut self, fault: &Fault) {
+        self.has_lost_answer |= fault.may_be_written();
+    }
+
     /// Whether an attempt may have been done, as its answer was lost.
     pub(crate) fn has_lost_answer(&self) -> bool {
         self.has_lost_answer

@@ -78,6 +78,9 @@ impl Mischief {
     /// Nothing is answered any more.
     pub(super) const SILENCE: Self = Self { percent: 100, only: Some(1) };
 
+    /// All is answered by an exception of a general class.
+    pub(super) const IO_EXCEPTION: Self = Self { percent: 100, only: Some(13) };
+
     pub(super) fn of_session(random: &mut Rng) -> Self {
         match random.below(10) {
             0 => Self { percent: 100, only: Some(random.below(KINDS)) },
