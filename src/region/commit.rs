@@ -30,6 +30,8 @@ pub(super) struct FileChanges {
     committing: Mutex<()>,
     /// Held during a bulk load that copies files.
     loading: Mutex<()>,
+    /// Held while replaced files are archived.
+    archiving: Mutex<()>,
     /// Replaced files that are still in their directories, because they could not be archived: of each store,
     /// those that others of them replace come first.
     replaced: Mutex<Vec<Replaced>>,
@@ -183,23 +185,30 @@ impl RegionCore {
     /// The first error, if any file cannot be archived.
     pub(super) fn archive_replaced(&self, store: Option<usize>) -> Result<()> {
         self.remove_unread();
-        let mut replaced = unpoisoned(self.files.replaced.lock());
-        let (mut failure, mut failed) = (Ok(()), BTreeSet::new());
-        replaced.retain(|file| {
+        let _archiving = unpoisoned(self.files.archiving.lock());
+        // Flushes and the region's health look at the files meanwhile.
+        let files = unpoisoned(self.files.replaced.lock()).clone();
+        let (mut failure, mut failed, mut archived) = (Ok(()), BTreeSet::new(), BTreeSet::new());
+        for file in files {
             if store.is_some_and(|store| store != file.store) || failed.contains(&file.store) {
-                return true;
+                continue;
             }
             // The list of the store's files, which a storage without renames needs, does not have it.
             if file.in_use.is_open() && !self.dir.storage().can_rename(self.dir.path()) {
-                return true;
+                continue;
             }
-            let Err(error) = self.archive(file) else { return false };
-            failed.insert(file.store);
-            if failure.is_ok() {
-                failure = Err(error);
+            match self.archive(&file) {
+                Ok(()) => {
+                    archived.insert((file.store, file.name));
+                }
+                Err(error) => {
+                    failed.insert(file.store);
+                    failure = failure.and(Err(error));
+                }
             }
-            true
-        });
+        }
+        unpoisoned(self.files.replaced.lock())
+            .retain(|file| !archived.contains(&(file.store, file.name.clone())));
         failure
     }
 

@@ -12,7 +12,7 @@ use hregion::{
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Barrier, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -398,6 +398,73 @@ fn failed_compactions_are_retried_and_block_no_flush() {
     eventually("it is compacted without a write", || {
         region.health().is_sound() && region.store_file_count("f") < Some(12)
     });
+    region.close().unwrap();
+}
+
+/// A storage on which the next removal of a store file takes until it is let.
+#[derive(Debug)]
+struct SlowRemoval {
+    inner: FaultyStorage,
+    is_slow: AtomicBool,
+    begun: Barrier,
+    ends: Barrier,
+}
+
+impl Storage for SlowRemoval {
+    forward!(inner: open create create_new create_log rename hard_link remove_dir sync_file sync_dir);
+    forward!(inner: list_dir create_dir_all lock optional);
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let is_in_store = path.parent().is_some_and(|dir| dir.ends_with("r/f"));
+        if is_in_store && self.is_slow.swap(false, Ordering::SeqCst) {
+            self.begun.wait();
+            self.ends.wait();
+        }
+        self.inner.remove(path)
+    }
+}
+
+#[test]
+fn flushes_and_health_do_not_wait_for_files_that_are_archived() {
+    let storage = Arc::new(SlowRemoval {
+        inner: FaultyStorage::new(),
+        is_slow: AtomicBool::new(false),
+        begun: Barrier::new(2),
+        ends: Barrier::new(2),
+    });
+    let region = options(&Scheduler::builder().build())
+        .storage(Arc::clone(&storage) as Arc<dyn Storage>)
+        .compaction_enabled(false)
+        .open("/r")
+        .unwrap();
+    for i in 0..2 {
+        put(&region, i).unwrap();
+        region.flush().unwrap();
+    }
+    storage.is_slow.store(true, Ordering::SeqCst);
+    let compaction = thread::spawn({
+        let region = region.clone();
+        move || region.compact(Compaction::Major)
+    });
+    storage.begun.wait();
+    // Not scoped: the test is to fail, and not to wait, if the flush waits.
+    let (done, flushed) = mpsc::channel();
+    thread::spawn({
+        let region = region.clone();
+        move || {
+            let unarchived = region.health().unarchived_files.len();
+            let flushed = put(&region, 2).and_then(|()| region.flush());
+            // The test has ended if nothing receives.
+            let _ = done.send((unarchived, flushed));
+        }
+    });
+    let (unarchived, flushed) = flushed.recv_timeout(Duration::from_secs(20)).unwrap();
+    flushed.unwrap();
+    assert_eq!(unarchived, 2);
+    storage.ends.wait();
+    compaction.join().unwrap().unwrap();
+    assert!(region.health().is_sound());
+    assert_eq!(region.store_file_count("f"), Some(2));
     region.close().unwrap();
 }
 
