@@ -169,6 +169,28 @@ fn a_write_does_not_survive_without_those_in_the_file_before() {
     }
 }
 
+/// A log is created while it is locked.
+#[test]
+fn health_is_told_while_a_log_is_created() {
+    let asked = Arc::new(Mutex::new(None::<Region>));
+    let of_log = Arc::clone(&asked);
+    let storage = HookedLogs::shared(&FaultyStorage::new(), move |call| {
+        // That of the header.
+        if matches!(call, LogCall::Sync { log: 1, sync: 1 }) {
+            let region = of_log.lock().unwrap().take().unwrap();
+            let (done, health) = mpsc::channel();
+            thread::spawn(move || done.send(region.health()).is_ok());
+            assert!(health.recv_timeout(Duration::from_secs(20)).unwrap().is_sound());
+        }
+        Ok(())
+    });
+    let region = options(storage).family(Family::new("f")).open(DIR).unwrap();
+    *asked.lock().unwrap() = Some(region.clone());
+    region.put(put("r")).unwrap();
+    assert!(asked.lock().unwrap().is_none());
+    region.close().unwrap();
+}
+
 /// What was written is synced before a flush ends the file, and writers go on meanwhile.
 #[test]
 fn a_flush_syncs_what_was_written_beside_the_writers() {

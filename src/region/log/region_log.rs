@@ -33,6 +33,8 @@ pub(in crate::region) struct RegionLog {
     pub(super) max_entry: usize,
     /// For each store, the sequence id up to which its cells are in files.
     flushed: Mutex<Vec<i64>>,
+    /// The names of files that could not be removed.
+    unremoved: Mutex<Vec<String>>,
 }
 
 /// The entries of a region in a log.
@@ -52,8 +54,6 @@ pub(super) struct Part {
     reserved_to: i64,
     /// The sequence id up to which a file has what was in memory after the log failed.
     pub(super) logged_again_to: i64,
-    /// Why files could not be removed.
-    unremoved: Option<Error>,
 }
 
 /// A name of a file with entries of the region.
@@ -93,7 +93,6 @@ impl RegionLog {
             has_dir: false,
             reserved_to: i64::MIN,
             logged_again_to: i64::MIN,
-            unremoved: None,
         };
         Self {
             storage: Arc::clone(storage),
@@ -104,6 +103,7 @@ impl RegionLog {
             part: Mutex::new(part),
             max_entry: if is_readable { limits.block_bytes } else { 0 },
             flushed: Mutex::new(vec![0; stores]),
+            unremoved: Mutex::default(),
         }
     }
 
@@ -273,10 +273,16 @@ impl RegionLog {
             let removed = durable::unless_not_found(durable::remove(storage, &path))
                 .and_then(|()| durable::sync_dir(storage, &self.dir));
             let mut part = self.part();
-            part.unremoved = removed.clone().err();
+            if removed.is_err() {
+                let left = part.logs.iter().filter(|log| log.last <= flushed);
+                let name =
+                    |log: &NamedLog| log.path.file_name().map(|name| name.to_string_lossy().into_owned());
+                *unpoisoned(self.unremoved.lock()) = left.filter_map(name).collect();
+            }
             removed?;
             part.logs.pop_front();
         }
+        unpoisoned(self.unremoved.lock()).clear();
         Ok(())
     }
 
@@ -302,11 +308,8 @@ impl RegionLog {
         !self.part().logs.is_empty()
     }
 
-    /// Returns the names of files that could not be removed.
+    /// Returns the names of files that could not be removed. Does not wait for the storage.
     pub(in crate::region) fn unremoved(&self) -> Vec<String> {
-        let part = self.part();
-        let name = |log: &NamedLog| log.path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let names = part.logs.iter().filter(|_| part.unremoved.is_some());
-        names.filter_map(name).collect()
+        unpoisoned(self.unremoved.lock()).clone()
     }
 }
