@@ -24,6 +24,9 @@ pub(crate) struct RemoteCatalog {
     rpc_timeout: Duration,
 }
 
+/// The greatest number of calls after the first by which a scanner goes on without rows.
+const CALLS: u64 = 100;
+
 /// Rows of the catalog that a call has found.
 struct Page {
     rows: Vec<Row>,
@@ -74,25 +77,63 @@ impl RemoteCatalog {
         limit: usize,
         deadline: Deadline,
     ) -> Result<Page, Fault> {
-        let asked = u32::try_from(limit).unwrap_or(RESULTS).min(RESULTS);
-        let mut message = scan.to_proto_bytes().map_err(Fault::fatal)?;
-        message.extend(proto::NeedsCursor { need_cursor_result: Some(true) }.encode_to_vec());
-        let request = proto::ScanRequest {
-            region: Some(proto::RegionSpecifier::of(meta.region())),
-            scan: Some(message.into()),
-            number_of_rows: Some(asked),
-            close_scanner: Some(true),
-            client_handles_partials: Some(false),
-            client_handles_heartbeats: Some(false),
-            ..proto::ScanRequest::default()
-        };
-        self.call(meta, ("Scan", asked), &request, deadline, |response: proto::ScanResponse, cells| {
-            if response.scanner_id.is_none() {
+        let request = proto::ScanRequest { close_scanner: Some(true), ..search(meta, scan, limit)? };
+        self.page_of(meta, &request, deadline).await.map(|(_, page)| page)
+    }
+
+    /// As [`page`](Self::page), by a scanner that goes on until it has found rows: if one row is all that a
+    /// call may read, and is deleted, each call that begins with it comes to its end only.
+    async fn page_beyond(
+        &self,
+        meta: &RegionLocations,
+        scan: &Scan,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<Page, Fault> {
+        let first = search(meta, scan, limit)?;
+        let (id, mut page) = self.page_of(meta, &first, deadline).await?;
+        let next = proto::ScanRequest { region: None, scan: None, scanner_id: Some(id), ..first };
+        let mut calls = 0;
+        while page.rows.is_empty() && page.has_more && calls < CALLS {
+            let request = proto::ScanRequest { next_call_seq: Some(calls), ..next.clone() };
+            (_, page) = self.page_of(meta, &request, deadline).await?;
+            calls += 1;
+        }
+        // At the end, the server has closed it.
+        if page.has_more {
+            let close = proto::ScanRequest {
+                scanner_id: Some(id),
+                number_of_rows: Some(0),
+                close_scanner: Some(true),
+                ..proto::ScanRequest::default()
+            };
+            // Otherwise its lease ends.
+            let _ = self.call(meta, ("Scan", 0), &close, deadline, |_: proto::ScanResponse, _| Ok(())).await;
+        }
+        Ok(page)
+    }
+
+    /// Calls a scanner. Returns its id, and the rows that it has found.
+    async fn page_of(
+        &self,
+        meta: &RegionLocations,
+        request: &proto::ScanRequest,
+        deadline: Deadline,
+    ) -> Result<(u64, Page), Fault> {
+        let method = ("Scan", request.number_of_rows.unwrap_or_default());
+        self.call(meta, method, request, deadline, |response: proto::ScanResponse, cells| {
+            let is_answer = match request.scanner_id {
+                None => response.scanner_id.is_some(),
+                Some(id) => {
+                    response.scanner_id.is_none_or(|of| of == id) && response.more_results_in_region.is_some()
+                }
+            };
+            let Some(id) = response.scanner_id.or(request.scanner_id).filter(|_| is_answer) else {
                 return Err(Corruption::Malformed("answer to another call than a search"));
-            }
+            };
             let rows = rows_of(&response, cells)?.into_iter().map(|(row, _)| row).collect();
             let has_more = response.more_results_in_region.unwrap_or_default();
-            Ok(Page { rows, has_more, cursor: response.cursor.and_then(|cursor| cursor.row) })
+            Ok((id, Page { rows, has_more, cursor: response.cursor.and_then(|cursor| cursor.row) }))
         })
         .await
     }
@@ -109,7 +150,10 @@ impl RemoteCatalog {
             let scan = Scan::new().family("info").start_row(first.clone(), include);
             let scan = scan.stop_row(range.last.clone(), true).reversed(range.reversed);
             let left = range.limit - entries.len();
-            let page = self.page(meta, &scan, left, deadline).await?;
+            let mut page = self.page(meta, &scan, left, deadline).await?;
+            if page.comes_to_nothing(range, &first) {
+                page = self.page_beyond(meta, &scan, left, deadline).await?;
+            }
             entries.extend(
                 page.rows.iter().take(left).map(|row| CatalogEntry {
                     key: row.key().to_vec(),
@@ -150,6 +194,29 @@ impl RemoteCatalog {
         })
         .await
     }
+}
+
+impl Page {
+    /// Whether a call that began at a row has come neither to a row that there is, nor to a later one.
+    fn comes_to_nothing(&self, range: &CatalogRange, first: &[u8]) -> bool {
+        let is_further = self.cursor.as_ref().is_some_and(|row| is_after(range, row, first));
+        self.has_more && self.rows.is_empty() && !is_further
+    }
+}
+
+/// Returns the request of a scanner of `hbase:meta` that stays open.
+fn search(meta: &RegionLocations, scan: &Scan, limit: usize) -> Result<proto::ScanRequest, Fault> {
+    let mut message = scan.to_proto_bytes().map_err(Fault::fatal)?;
+    message.extend(proto::NeedsCursor { need_cursor_result: Some(true) }.encode_to_vec());
+    Ok(proto::ScanRequest {
+        region: Some(proto::RegionSpecifier::of(meta.region())),
+        scan: Some(message.into()),
+        number_of_rows: Some(u32::try_from(limit).unwrap_or(RESULTS).min(RESULTS)),
+        close_scanner: Some(false),
+        client_handles_partials: Some(false),
+        client_handles_heartbeats: Some(false),
+        ..proto::ScanRequest::default()
+    })
 }
 
 /// Whether a row comes after another one in the direction of a range.

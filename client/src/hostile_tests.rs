@@ -839,8 +839,16 @@ async fn a_search_of_the_catalog_goes_on_where_a_call_has_ended() {
     assert!(found.region().contains(row_key(150).as_bytes()));
     cluster.end_searches(1);
     assert_eq!(client().regions(&table).await.unwrap().len(), 5);
-    // the second call comes no further than the first one
-    cluster.end_searches(2);
+    // the second call comes no further than the first one, but a scanner that stays open does
+    for calls in [2, 3, 20] {
+        cluster.end_searches(calls);
+        let found = client().locate(&table, row_key(150)).await.unwrap();
+        assert!(found.region().contains(row_key(150).as_bytes()), "{calls}");
+        cluster.end_searches(calls);
+        assert_eq!(client().regions(&table).await.unwrap().len(), 5, "{calls}");
+    }
+    // not for ever
+    cluster.end_searches(10_000);
     let error = client().locate(&table, row_key(150)).await.unwrap_err();
     assert_eq!(error.kind(), hregion::ErrorKind::Io);
     assert!(error.message().contains("comes to no row"), "{error}");

@@ -149,7 +149,9 @@ impl State {
             self.short_searches -= 1;
             response.heartbeat_message = Some(true);
             response.cursor = scanner.cursor();
-            self.scanners.remove(&id);
+            if request.close_scanner == Some(true) {
+                self.scanners.remove(&id);
+            }
             return Answer::of(&response);
         }
         let mut cells = Vec::new();
