@@ -21,6 +21,7 @@ use hregion::region::FileKind;
 use hregion::{HFileOptions, TableName};
 use serde_json::json;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,6 +80,9 @@ Examples:
   hregion du --what-if /hbase/data/default/users
   hregion du --balance /hbase";
 
+/// The first and the last row.
+type Rows = (Vec<u8>, Vec<u8>);
+
 /// A store file.
 struct StoreFile {
     path: PathBuf,
@@ -87,8 +91,7 @@ struct StoreFile {
     usage: Usage,
     encoding: Option<&'static str>,
     compression: Option<&'static str>,
-    /// The first and the last row.
-    rows: Option<(Vec<u8>, Vec<u8>)>,
+    rows: Option<Rows>,
     /// The number of other files of the family that have rows between these.
     overlap: Option<usize>,
     /// The blocks, if they are asked for.
@@ -171,6 +174,10 @@ struct Families<'t> {
     listed: VecDeque<(PathBuf, FileKind)>,
     /// The directories of all files listed so far.
     dirs: HashSet<PathBuf>,
+    /// Those of them that were found in place of others.
+    found_later: HashSet<PathBuf>,
+    /// The directories returned, and their rows, by the table's directory and the family.
+    counted: HashMap<(PathBuf, OsString), Vec<(PathBuf, Rows)>>,
     /// The last file returned; empty before the first one.
     last: PathBuf,
 }
@@ -185,7 +192,9 @@ impl<'t> Families<'t> {
     ) -> Result<Self, Failure> {
         let listed = list(target, storage)?;
         let dirs = listed.iter().map(|(path, _)| dir_of(path).to_owned()).collect();
-        Ok(Self { target, storage, options, blocks, listed: listed.into(), dirs, last: PathBuf::new() })
+        let (found_later, counted) = (HashSet::new(), HashMap::new());
+        let (listed, last) = (listed.into(), PathBuf::new());
+        Ok(Self { target, storage, options, blocks, listed, dirs, found_later, counted, last })
     }
 
     /// Opens the files of the next family, each once; `None` after the last one. Lists files again while
@@ -215,9 +224,28 @@ impl<'t> Families<'t> {
                 self.list_again(&dir)?;
             } else if let Some(file) = files.last() {
                 self.last.clone_from(&file.path);
-                return Ok(Some(files));
+                if !self.has_counted(&dir, &files) {
+                    return Ok(Some(files));
+                }
+                attempts = 0;
             }
         }
+    }
+
+    /// Whether the rows of a directory that was found later are those of one that was returned: its region was
+    /// split since. Otherwise notes them as returned.
+    fn has_counted(&mut self, dir: &Path, files: &[StoreFile]) -> bool {
+        let rows = || files.iter().filter_map(|file| file.rows.as_ref());
+        let (first, last) = (rows().map(|rows| &rows.0).min(), rows().map(|rows| &rows.1).max());
+        let place = dir.ancestors().nth(2).zip(dir.file_name());
+        let Some(((table, family), (first, last))) = place.zip(first.zip(last)) else { return false };
+        let counted = self.counted.entry((table.to_owned(), family.to_owned())).or_default();
+        let has_all = |(other, (from, to)): &(PathBuf, Rows)| other != dir && from <= first && last <= to;
+        if self.found_later.contains(dir) && counted.iter().any(has_all) {
+            return true;
+        }
+        counted.push((dir.to_owned(), (first.clone(), last.clone())));
+        false
     }
 
     /// Lists a family of which a file is gone. If it has none any more, lists its table: its region may have
@@ -237,7 +265,9 @@ impl<'t> Families<'t> {
                 None => list(self.target, self.storage)?,
             };
             files.retain(|(path, _)| !self.dirs.contains(dir_of(path)));
-            self.dirs.extend(files.iter().map(|(path, _)| dir_of(path).to_owned()));
+            let found = files.iter().map(|(path, _)| dir_of(path).to_owned());
+            self.found_later.extend(found.clone());
+            self.dirs.extend(found);
         }
         self.listed.retain(|(path, _)| dir_of(path) != dir);
         self.listed.extend(files);
@@ -317,11 +347,10 @@ fn is_unfinished(path: &Path) -> bool {
 
 /// Sets the overlap of each file of a family. Returns how many have rows in a range that all of them span.
 fn set_overlaps(files: &mut [StoreFile]) -> Option<usize> {
-    let ranges: Vec<(Vec<u8>, Vec<u8>)> = files.iter().filter_map(|file| file.rows.clone()).collect();
+    let ranges: Vec<Rows> = files.iter().filter_map(|file| file.rows.clone()).collect();
     for file in files {
-        let touches = |rows: &(Vec<u8>, Vec<u8>)| {
-            ranges.iter().filter(|(first, last)| *first <= rows.1 && rows.0 <= *last).count()
-        };
+        let touches =
+            |rows: &Rows| ranges.iter().filter(|(first, last)| *first <= rows.1 && rows.0 <= *last).count();
         file.overlap = file.rows.as_ref().map(|rows| touches(rows).saturating_sub(1));
     }
     // The most files have rows where one of them begins.
@@ -455,6 +484,28 @@ mod tests {
         assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
         let dirs: HashSet<&Path> = found.iter().map(|family| dir_of(&family[0])).collect();
         assert!(dirs.len() == 2 && !dirs.contains(dir_of(&first)) && !dirs.contains(&*region.join("f")));
+        table.close().unwrap();
+    }
+
+    /// One of the families of a region is returned, and then the region is split.
+    #[test]
+    fn the_rows_of_a_family_are_returned_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let families = [Family::new("f"), Family::new("g")];
+        let table = Table::create(dir.path(), "t", &families, &[""; 0]).unwrap();
+        for row in ["a", "b", "x", "y"] {
+            table.put(Put::new(row).cell("f", "q", "v").cell("g", "q", "v")).unwrap();
+        }
+        table.flush().unwrap();
+        let target = dir.path().join("data/default/t");
+        let (storage, options) = (places::storage(), HFile::options());
+        let mut families = Families::list(&target, &storage, &options, false).unwrap();
+        assert!(dir_of(&families.next().unwrap().unwrap()[0].path).ends_with("f"));
+        table.split("m").unwrap();
+        table.compact(Compaction::Major).unwrap();
+        let found = left(&mut families);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.iter().all(|files| dir_of(&files[0]).ends_with("g")), "{found:?}");
         table.close().unwrap();
     }
 
