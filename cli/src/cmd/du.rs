@@ -232,8 +232,8 @@ impl<'t> Families<'t> {
         }
     }
 
-    /// Whether the rows of a directory that was found later are those of one that was returned: its region was
-    /// split since. Otherwise notes them as returned.
+    /// Whether the rows of a directory that was found later are those of one that was returned: its region
+    /// was split since. Otherwise notes them as returned.
     fn has_counted(&mut self, dir: &Path, files: &[StoreFile]) -> bool {
         let rows = || files.iter().filter_map(|file| file.rows.as_ref());
         let (first, last) = (rows().map(|rows| &rows.0).min(), rows().map(|rows| &rows.1).max());
