@@ -101,6 +101,56 @@ fn regions_share_a_file_and_each_replays_its_own_entries() {
     }
 }
 
+/// A storage that makes the next log, or other name of one, and says that this has failed.
+#[derive(Clone, Debug)]
+struct LostAnswers {
+    inner: FaultyStorage,
+    is_lost: Arc<AtomicBool>,
+}
+
+impl LostAnswers {
+    fn answer(&self) -> io::Result<()> {
+        match self.is_lost.swap(false, Ordering::SeqCst) {
+            true => Err(io::Error::other("the answer is lost")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Storage for LostAnswers {
+    forward!(inner: open create create_new rename remove remove_dir sync_file sync_dir list_dir);
+    forward!(inner: create_dir_all lock optional);
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        let log = self.inner.create_log(path)?;
+        self.answer().map(|()| log)
+    }
+
+    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
+        self.inner.hard_link(original, link)?;
+        self.answer()
+    }
+}
+
+/// Nothing else would remove it before the region is opened again.
+#[test]
+fn a_name_that_was_made_although_that_failed_is_removed() {
+    let inner = FaultyStorage::new();
+    let storage = LostAnswers { inner: inner.clone(), is_lost: Arc::default() };
+    let table = create(options(storage.clone()));
+    // The first makes the file, the second another name of it.
+    for row in ["a1", "b1"] {
+        storage.is_lost.store(true, Ordering::SeqCst);
+        assert_eq!(table.put(put(row, "1")).unwrap_err().kind(), ErrorKind::Io, "{row}");
+        assert_eq!(logs(&inner, &table, row), [""; 0].map(PathBuf::from), "{row}");
+        table.put(put(row, "2")).unwrap();
+        assert_eq!(logs(&inner, &table, row).len(), 1, "{row}");
+    }
+    assert_eq!(files(&inner, &table).len(), 1);
+    table.close().unwrap();
+    assert_eq!(values(&open(&inner)), expected(&["a1", "b1"], "2"));
+}
+
 #[test]
 fn a_region_gives_up_its_name_when_its_cells_are_in_files() {
     let storage = FaultyStorage::new();

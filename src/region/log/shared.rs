@@ -514,7 +514,7 @@ impl SharedLog {
             Some(other) => match storage.hard_link(other, &path) {
                 Ok(()) => Ok(None),
                 Err(error) if has_no_links(&error) => return Ok(false),
-                Err(error) => Err((false, Error::io("link", &path, error))),
+                Err(error) => Err((may_be_made(&error), Error::io("link", &path, error))),
             },
         };
         let synced = made.and_then(|made| match durable::sync_dir(storage, &log.dir) {
@@ -560,7 +560,7 @@ impl SharedLog {
         let encoder = WalEncoder::new(&header, true, false);
         let (encoder, bytes) = encoder.map_err(|corruption| (false, corruption.at(path, 0)))?;
         let created = log.storage.create_log(path);
-        let mut file = created.map_err(|error| (false, Error::io("create", path, error)))?;
+        let mut file = created.map_err(|error| (may_be_made(&error), Error::io("create", path, error)))?;
         let written = file.append(&bytes, bytes.len()).and_then(|()| file.sync());
         written.map_err(|error| (true, Error::io("write", path, error)))?;
         Ok((file, encoder))
@@ -833,6 +833,11 @@ impl SharedLog {
 fn has_no_links(error: &io::Error) -> bool {
     use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
     matches!(error.kind(), CrossesDevices | PermissionDenied | TooManyLinks | Unsupported)
+}
+
+/// Whether there may be a name although making it has failed, as the answer was lost; it is not another's.
+fn may_be_made(error: &io::Error) -> bool {
+    error.kind() != io::ErrorKind::AlreadyExists
 }
 
 /// Fails the log if a thread panics while it writes to the file.
