@@ -46,7 +46,7 @@ impl HookedLogs {
         inner: &FaultyStorage,
         hook: impl Fn(LogCall) -> io::Result<()> + Send + Sync + 'static,
     ) -> Arc<dyn Storage> {
-        Self::new(inner, false, hook)
+        Self::with(inner, false, hook)
     }
 
     /// Logs can be synced while other threads append.
@@ -54,10 +54,10 @@ impl HookedLogs {
         inner: &FaultyStorage,
         hook: impl Fn(LogCall) -> io::Result<()> + Send + Sync + 'static,
     ) -> Arc<dyn Storage> {
-        Self::new(inner, true, hook)
+        Self::with(inner, true, hook)
     }
 
-    fn new(
+    fn with(
         inner: &FaultyStorage,
         has_syncers: bool,
         hook: impl Fn(LogCall) -> io::Result<()> + Send + Sync + 'static,
