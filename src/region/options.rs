@@ -343,9 +343,9 @@ impl RegionOptions {
     }
 
     /// Adds logs of servers that have died: the region's edits in them are replayed when it is opened, after
-    /// its recovered edits and as these are (wal.md §12). The logs are not changed, but in HDFS their writing
-    /// is [ended](Storage::end_writing); a region that is only read is not opened if one has not been closed.
-    /// Only for regions of directories, not of snapshots or [files](Self::open_files).
+    /// its recovered edits and as these are (wal.md §12). The logs are synced, but not changed; in HDFS their
+    /// writing is [ended](Storage::end_writing). A region that is only read is not opened if one has not been
+    /// closed. Only for regions of directories, not of snapshots or [files](Self::open_files).
     #[must_use]
     pub fn replay_logs(mut self, paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
         self.replay_logs.extend(paths.into_iter().map(Into::into));

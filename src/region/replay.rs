@@ -216,8 +216,12 @@ impl RecoveredEdits {
                     // What a process that has died has logged need not be on disk, and the families are
                     // flushed one after the other: a loss of power would tear rows that are in the file of
                     // only one, and in no log.
-                    if !may_vanish && !is_given {
+                    if !may_vanish {
                         durable::sync_file(&**storage, path)?;
+                    }
+                    // It may have been copied there right now.
+                    if !may_vanish && is_given {
+                        durable::sync_dir(&**storage, durable::parent(path))?;
                     }
                     let name = path.file_name().and_then(|name| name.to_str());
                     let is_shared = is_given || name.is_some_and(is_log_name);

@@ -384,6 +384,41 @@ fn a_given_log_may_be_torn() {
     assert_eq!(storage.bytes(log).unwrap().len(), bytes.len() - 12);
 }
 
+/// What a process that has died has written to a log need not be on disk when the log is given, nor need its
+/// name. The families are flushed one after the other.
+#[test]
+fn a_loss_of_power_during_the_replay_of_a_given_log_tears_no_row() {
+    let log = Path::new("/WALs/log");
+    let recover =
+        |storage: &FaultyStorage| options(storage).create_if_missing(false).replay_logs([log]).open(DIR);
+    for calls in 0.. {
+        let (storage, encoded) = flushed();
+        let cells = ["f", "g"].map(|family| cell("b", family, CellType::Put, "value")).to_vec();
+        let path = write_edits(&storage, "0000000000000000042", &[(&*encoded, 42, cells)]);
+        let bytes = storage.bytes(&path).unwrap();
+        storage.remove(&path).unwrap();
+        storage.sync_dir(path.parent().unwrap()).unwrap();
+        storage.create(log).unwrap().write_all(&bytes).unwrap();
+        storage.die_after(calls);
+        let opened = recover(&storage);
+        let has_died = storage.has_died();
+        assert!(has_died || opened.is_ok());
+        std::mem::forget(opened);
+        for crash in (0..10).map(Crash::Chance).chain([Crash::Hard, Crash::Torn]) {
+            let storage = storage.after(crash);
+            // Until the log is synced, it may be lost.
+            let region = recover(&storage).or_else(|_| options(&storage).create_if_missing(false).open(DIR));
+            let values = values(&region.unwrap());
+            let left = values.iter().filter(|value| value.starts_with("b/")).count();
+            assert!(left == 2 || left == 0 && has_died, "{calls} {crash:?}: {values:?}");
+        }
+        if !has_died {
+            assert!(calls > 10, "{calls}");
+            break;
+        }
+    }
+}
+
 /// A log that was closed ends with an entry. If it seems to be torn, a length in it is damaged, and entries
 /// that were acknowledged follow.
 #[test]
