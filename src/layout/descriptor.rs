@@ -34,7 +34,7 @@ pub(crate) struct StoredDescriptor {
     owner: PathBuf,
     pub(super) path: PathBuf,
     number: u64,
-    /// Whether the file's name contains the length, as since 2.4.
+    /// Whether the file's name contains the length, as since 2.5.
     has_length: bool,
     mark: TableMark,
 }
@@ -205,7 +205,7 @@ pub(super) fn create_whole_descriptor(
 ) -> Result<()> {
     let bytes = descriptor.to_file();
     check_readable(&bytes)?;
-    write_descriptor(storage, owner, 1, true, &bytes)
+    write_descriptor(storage, owner, 1, has_length_in_name(&**storage, owner), &bytes)
 }
 
 /// Returns the descriptor of a new table in a storage without renames: lists track the files of all families,
@@ -243,7 +243,8 @@ pub(super) fn create_latest_descriptor(
         latest = latest.max(number);
         left.push(dir.join(name));
     }
-    write_descriptor(storage, owner, number_after(latest, &dir)?, true, &bytes)?;
+    let has_length = has_length_in_name(&**storage, owner);
+    write_descriptor(storage, owner, number_after(latest, &dir)?, has_length, &bytes)?;
     // As those that are replaced, they are not read any more.
     let removed = left.iter().try_for_each(|path| unless_not_found(remove(&**storage, path)));
     removed.and_then(|()| if left.is_empty() { Ok(()) } else { sync_dir(&**storage, &dir) }).or(Ok(()))
@@ -301,6 +302,13 @@ fn check_readable(bytes: &[u8]) -> Result<()> {
     sound.map_err(|corruption| Error::invalid_argument(corruption.to_string()))
 }
 
+/// Whether the names of new descriptors contain the length, without which one that was not written completely
+/// could not be told. Not where files appear as a whole: HBase before 2.5 cannot alter a table whose descriptor
+/// has such a name. Where there are no renames, a table needs 2.5 in any case, for the lists of its files.
+fn has_length_in_name(storage: &dyn Storage, owner: &Path) -> bool {
+    !storage.can_rename(owner)
+}
+
 /// Writes a descriptor file, durably. `has_length` is whether its name contains the length.
 pub(super) fn write_descriptor(
     storage: &Arc<dyn Storage>,
@@ -346,6 +354,11 @@ impl StoredDescriptor {
     /// Returns the descriptor.
     pub(crate) fn descriptor(&self) -> &TableDescriptor {
         &self.descriptor
+    }
+
+    /// Whether the name of the descriptor's file contains the length.
+    pub(crate) fn has_length(&self) -> bool {
+        self.has_length
     }
 
     /// Reads the file of the descriptor again, with all that is in it.

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! <root>/data/<namespace>/<table>/
-//!     .tabledesc/.tableinfo.<n>.<length>      descriptor
+//!     .tabledesc/.tableinfo.<n>[.<length>]    descriptor
 //!     .tabledesc/.clone.<random>              descriptor: distinguishes tables of one name
 //!     .change.<region>                        region_change
 //!     .<region>.archived/, .<region>.emptied  archive_region

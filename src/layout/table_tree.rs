@@ -49,6 +49,8 @@ pub(crate) type RegionLocks = BTreeMap<String, FileLock>;
 pub(crate) struct EmptyTable<'t> {
     /// The content of the descriptor's file.
     pub(crate) descriptor: &'t [u8],
+    /// Whether the name of that file contains the length.
+    pub(crate) has_length: bool,
     pub(crate) families: &'t [Family],
     pub(crate) regions: &'t [RegionInfo],
 }
@@ -481,7 +483,7 @@ impl TableTree {
         let replacement = self.replacement();
         create_dir_durably(&**storage, &self.tree.root().path, parent(&replacement))?;
         create_aside(storage, &replacement, |dir| {
-            write_descriptor(storage, dir, 1, true, empty.descriptor)?;
+            write_descriptor(storage, dir, 1, empty.has_length, empty.descriptor)?;
             mark_table(storage, dir)?;
             let each = |region: &RegionInfo| {
                 fill(storage, &dir.join(region.encoded_name()), region, empty.families, false)

@@ -117,6 +117,7 @@ impl Table {
         let regions = change.new_regions(preserve_splits)?;
         tree.prepare_replacement(EmptyTable {
             descriptor: &descriptor,
+            has_length: stored.has_length(),
             families: &families,
             regions: &regions,
         })?;
