@@ -16,6 +16,11 @@ impl TableName {
     /// The namespace of table names without one.
     pub const DEFAULT_NAMESPACE: &str = "default";
 
+    /// The name that neither a namespace nor a table may have: ZooKeeper keeps a znode of that name to itself.
+    ///
+    /// HBase: `TableName.DISALLOWED_TABLE_NAME`.
+    const DISALLOWED: &str = "zookeeper";
+
     /// Creates the name of a table in a namespace.
     ///
     /// # Errors
@@ -71,11 +76,15 @@ impl TableName {
     /// Whether the name is legal. An illegal name could lead out of the root directory.
     fn is_legal(&self) -> bool {
         let (namespace, qualifier) = (&self.namespace, &self.qualifier);
+        // HBase looks at UTF-16 code units, and no surrogate is a letter.
+        let is_letter_or_digit = |c: char| c <= '\u{ffff}' && c.is_alphanumeric();
         !namespace.is_empty()
-            && namespace.chars().all(|c| c.is_alphanumeric() || c == '_')
+            && namespace.chars().all(|c| is_letter_or_digit(c) || c == '_')
             && !qualifier.is_empty()
             && !qualifier.starts_with(['-', '.'])
-            && qualifier.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+            && qualifier.chars().all(|c| is_letter_or_digit(c) || matches!(c, '_' | '-' | '.'))
+            && namespace != Self::DISALLOWED
+            && qualifier != Self::DISALLOWED
     }
 
     /// Returns the namespace.
@@ -135,6 +144,16 @@ mod tests {
         assert_eq!(TableName::parse("default:t").unwrap().to_string(), "t");
         for name in ["", ":t", "ns:", "ns:a:b", ".t", "..", "-t", "a/b", "n.s:t", "t\0"] {
             assert!(TableName::parse(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_hbase_refuses_are_illegal() {
+        for name in ["zookeeper", "zookeeper:t", "ns:zookeeper", "t\u{20000}", "\u{20000}:t"] {
+            assert!(TableName::parse(name).is_err(), "{name}");
+        }
+        for name in ["zookeeper2", "Zookeeper", "t\u{4e00}"] {
+            TableName::parse(name).unwrap();
         }
     }
 }
