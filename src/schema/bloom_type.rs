@@ -10,7 +10,7 @@ pub enum BloomType {
     Row,
     /// Row keys with a qualifier. Deletes of a family are added with an empty qualifier.
     RowCol,
-    /// Row prefixes of this many bytes, at least 1. A shorter row key is added whole.
+    /// Row prefixes of this many bytes, 1 to 32,767. A shorter row key is added whole.
     RowPrefixFixedLength(u32),
 }
 

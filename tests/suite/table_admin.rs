@@ -450,7 +450,7 @@ fn numbers_of_a_table_that_hbase_cannot_parse_are_refused() {
 fn settings_with_which_no_file_can_be_written_are_refused() {
     let storage = root();
     let region = |family: Family| options(&storage).create_if_missing(true).family(family);
-    let too_long = BloomType::RowPrefixFixedLength(1 << 31);
+    let too_long = BloomType::RowPrefixFixedLength(32_768);
     let wrong = [
         Family::new("f").block_size(0),
         Family::new("f").block_size(1 << 31),

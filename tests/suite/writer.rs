@@ -306,6 +306,7 @@ fn options_that_make_no_file_are_refused() {
     refused(options().bloom(BloomType::RowCol).bloom_error_rate(1e-8));
     refused(options().bloom_chunk_bytes(usize::MAX));
     refused(options().bloom(BloomType::RowPrefixFixedLength(0)));
+    refused(options().bloom(BloomType::RowPrefixFixedLength(32_768)));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::HFileWriter;
 use crate::binary::StringBinary;
 use crate::block::codec::CompressorOptions;
 use crate::block::{BloomHashType, ChecksumType, Codec, DataBlockEncoding};
-use crate::cell::{CellFormat, CellOrder};
+use crate::cell::{CellFormat, CellOrder, MAX_ROW_LEN};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::hfile::Encryption;
@@ -332,10 +332,11 @@ impl HFileWriterOptions {
         if !self.encoded_ratio.is_finite() || self.encoded_ratio < 0.0 {
             return refuse("the ratio of encoded to plain size: not negative");
         }
+        // As HBase's writers (`BloomFilterUtil.getBloomFilterParam`).
         if let Some(BloomType::RowPrefixFixedLength(len)) = self.bloom
-            && !(1..=i32::MAX.unsigned_abs()).contains(&len)
+            && !usize::try_from(len).is_ok_and(|len| (1..=MAX_ROW_LEN).contains(&len))
         {
-            return refuse("the prefix of a Bloom filter of prefixes: at least 1 byte");
+            return refuse("the prefix of a Bloom filter of prefixes: 1 to 32767 bytes");
         }
         // A delete-family filter has rows as keys.
         self.bloom_settings.check(self.bloom.unwrap_or(BloomType::Row))
