@@ -98,7 +98,9 @@ impl HFileWriter {
         let mut bloom_settings = options.bloom_settings;
         bloom_settings.chunk_bytes = bloom_settings.chunk_bytes.min(options.half_of_limit());
         let bloom = |bloom_type| BloomWriter::new(bloom_type, &bloom_settings);
+        let general = options.bloom.filter(|_| !options.no_filters);
         let delete_family = options.delete_family_bloom && options.bloom != Some(BloomType::RowCol);
+        let delete_family = delete_family && !options.no_filters;
         Ok(Self {
             sink: BlockSink::new(file, blocks),
             encoder: Encoder::new(&format),
@@ -106,7 +108,7 @@ impl HFileWriter {
                 options.index_chunk_size.min(options.half_of_limit()),
                 options.index_min_entries,
             ),
-            general_bloom: options.bloom.map(bloom),
+            general_bloom: general.map(bloom),
             delete_family_bloom: delete_family.then(|| bloom(BloomType::Row)),
             stats: CellStats::default(),
             info: FileInfoBuilder::default(),

@@ -37,6 +37,8 @@ pub struct HFileWriterOptions {
     pub(super) bloom_settings: BloomSettings,
     /// Whether to add a filter of the rows with a marker that deletes a family, unless columns are filtered.
     pub(in crate::hfile) delete_family_bloom: bool,
+    /// Whether there are no filters, whatever else the options say.
+    pub(super) no_filters: bool,
     pub(super) checksum: ChecksumType,
     pub(super) bytes_per_checksum: u32,
     pub(super) create_time: Option<i64>,
@@ -69,6 +71,7 @@ impl HFileWriterOptions {
                 hash: BloomHashType::Murmur,
             },
             delete_family_bloom: false,
+            no_filters: false,
             checksum: ChecksumType::Crc32c,
             bytes_per_checksum: 16 << 10,
             create_time: None,
@@ -76,6 +79,13 @@ impl HFileWriterOptions {
             limits: Limits::default(),
             storage: Arc::new(LocalStorage),
         }
+    }
+
+    /// Leaves out all Bloom filters, as in the regions of `hbase:meta`: HBase searches the filters of their files
+    /// in the order of other tables, and overlooks rows and deletes (hfile.md §12.1).
+    pub(crate) fn without_filters(mut self) -> Self {
+        self.no_filters = true;
+        self
     }
 
     /// Sets the properties of a family's files: encoding, codec, Bloom filter, size of blocks.

@@ -2,7 +2,7 @@
 
 use crate::binary::StringBinary;
 use crate::block::codec::{Compressor, CompressorOptions};
-use crate::cell::CellRef;
+use crate::cell::{CellOrder, CellRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hfile::{Encryption, HFile, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
 use crate::layout::{StagedFile, StoreFileInfo, new_file_name};
@@ -140,6 +140,10 @@ impl Store {
             .order(self.order)
             .limits(self.options.limit_values().clone())
             .create_time(now);
+        let options = match self.order {
+            CellOrder::User => options,
+            CellOrder::Meta => options.without_filters(),
+        };
         Ok(match self.zstd_dictionary_of(compression) {
             Some(dictionary) => options.zstd_dictionary(Arc::clone(dictionary)),
             None => options,

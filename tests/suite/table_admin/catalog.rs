@@ -4,7 +4,7 @@ use super::meanwhile::Meanwhile;
 use super::*;
 use hregion::io::faulty::Crash;
 use hregion::locator::{CatalogRow, MetaRegion};
-use hregion::{Error, FindingKind, Get};
+use hregion::{Error, FindingKind, Get, HFile};
 
 /// The directory of the catalog's region.
 const META: &str = "/hbase/data/hbase/meta/1588230740";
@@ -100,6 +100,28 @@ fn the_catalog_follows_tables() {
         Table::delete_table(ROOT, T, &options(&storage)).unwrap();
         Table::delete_snapshot_with(ROOT, "s", options(&storage)).unwrap();
     }
+}
+
+/// HBase would search them in the order of other tables.
+#[test]
+fn files_of_the_catalog_have_no_filters() {
+    let storage = FaultyStorage::new();
+    add_catalog_of(&storage, |family| family.bloom(BloomType::RowCol));
+    create(&storage).unwrap().close().unwrap();
+    Table::delete_table(ROOT, T, &options(&storage)).unwrap();
+    let is_in_family = |path: &PathBuf| {
+        let family = path.parent().and_then(Path::file_name);
+        path.starts_with(&META[1..]) && family.is_some_and(|name| name == "info" || name == "table")
+    };
+    let files: Vec<PathBuf> = storage.names().into_iter().filter(is_in_family).collect();
+    let mut deletes = 0;
+    for path in files {
+        let file = HFile::options().storage(Arc::new(storage.clone())).open(Path::new("/").join(path));
+        let file = file.unwrap();
+        assert!(file.general_bloom().is_none() && file.delete_family_bloom().is_none());
+        deletes += file.file_info().delete_family_count().unwrap().unwrap();
+    }
+    assert!(deletes > 0);
 }
 
 /// Without a row, a master would never remove a parent; with another one, it would serve it, or remove it too
