@@ -8,6 +8,7 @@ mod support {
 mod table;
 
 use hregion::locator::{LocationOrigin, MetaCache};
+use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
 use hregion::{
     BlockCache, BloomType, Cell, Codec, Compaction, DataBlockEncoding, Delete, Durability, Family, Filter,
     Get, HFile, HFileOptions, HFileScanner, HFileWriter, Limits, Put, Region, RegionInfo, RegionLocations,
@@ -291,6 +292,29 @@ fn a_scan_of_much_memory_allocates_for_lots_of_cells_and_not_for_each() {
 
 /// Small cells take little more memory than the region counts, and a put allocates for little more than its
 /// own parts.
+/// Of the files that the markers of compactions name, only those that the region has matter.
+#[test]
+fn names_of_files_that_are_gone_take_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let region = unlogged().family(Family::new("f")).open(folder.path()).unwrap();
+    let encoded = region.info().encoded_name();
+    region.close().unwrap();
+    let open = || measure(|| drop(Region::options().open(folder.path()).unwrap())).1.peak;
+    let before = open();
+    let edits = folder.path().join("recovered.edits");
+    std::fs::create_dir_all(&edits).unwrap();
+    let mut log = WalWriterOptions::new().create(edits.join("0000000000000000900")).unwrap();
+    for n in 0..40 {
+        let names = (0..1_000).map(|i| format!("{n:016x}{i:016x}")).collect();
+        let marker = CompactionMarker::new("default", &*encoded, "f", names, Vec::new());
+        let cell = Marker::Compaction(marker).to_cell(b"", 5);
+        log.append(&WalKey::new(&*encoded, "default", 800 + n, 5), [cell.as_ref()]).unwrap();
+    }
+    log.close().unwrap();
+    let after = open();
+    assert!(after < before + 2_000_000, "{before} {after}");
+}
+
 #[test]
 fn cells_in_memory_take_what_the_region_counts() {
     const CELLS: usize = 100_000;

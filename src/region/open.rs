@@ -136,10 +136,13 @@ impl RegionOptions {
         warnings.append(&mut unknown);
         let (limits, may_vanish) = (self.replay_limits(&dir)?, !self.writable);
         let (given, accept_torn) = (&self.replay_logs, self.accept_torn_logs);
-        let edits = RecoveredEdits::new(&dir, given, &self.storage, &limits, may_vanish, accept_torn)?;
+        let mut edits = RecoveredEdits::new(&dir, given, &self.storage, &limits, may_vanish, accept_torn)?;
         let new_store = |family: Family| self.new_store(&dir, family, &options);
         let stores = families.into_iter().map(new_store).collect::<Result<Vec<Store>>>()?;
         let files = self.open_store_files(&dir, &stores, list, &mut warnings)?;
+        for (store, opened) in stores.iter().zip(&files) {
+            edits.add_files(store.family.name(), opened.files.iter().map(StoreFile::name));
+        }
         let greatest =
             |opened: &StoreContent| opened.files.iter().map(StoreFile::max_seq_id).fold(0, i64::max);
         let flushed: Vec<i64> = files.iter().map(greatest).collect();

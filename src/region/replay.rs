@@ -33,6 +33,8 @@ pub(super) struct RecoveredEdits {
     accept_torn: bool,
     /// The name of the region's directory.
     encoded_name: String,
+    /// The names of the files of each family.
+    files: BTreeMap<Vec<u8>, BTreeSet<String>>,
 }
 
 /// A log to be replayed.
@@ -233,7 +235,13 @@ impl RecoveredEdits {
         }
         let (info, encoded_name) = (dir.info().clone(), dir.info().encoded_name());
         let (storage, limits) = (Arc::clone(storage), limits.clone());
-        Ok(Self { info, storage, limits, logs, accept_torn, encoded_name })
+        let files = BTreeMap::new();
+        Ok(Self { info, storage, limits, logs, accept_torn, encoded_name, files })
+    }
+
+    /// Adds files of a family. Of those that logs name as replaced, others do not matter: they are gone.
+    pub(super) fn add_files<'n>(&mut self, family: &[u8], names: impl Iterator<Item = &'n str>) {
+        self.files.entry(family.to_vec()).or_default().extend(names.map(str::to_owned));
     }
 
     /// Whether the logs in the region's directory are those that were opened, and none has got more of its
@@ -272,14 +280,16 @@ impl RecoveredEdits {
         entries.for_each_entry(|entry| self.see_marker(&log.path, entry, names))
     }
 
-    /// Adds the files that a compaction has replaced, if the entry is the marker of one.
+    /// Adds the files of the region that a compaction has replaced, if the entry is the marker of one.
     fn see_marker(&self, log: &Path, entry: &WalEntry, names: &mut ReplacedFiles) -> Result<()> {
         let marker = entry.compaction().map_err(|corruption| corruption.at(log, entry.offset()))?;
         if let Some(compaction) = marker
             && self.is_of_this_region(&compaction.encoded_region_name)
         {
-            let family = &compaction.family;
-            names.extend(compaction.inputs.iter().map(|name| (family.clone(), name.clone())));
+            let (family, inputs) = (compaction.family, compaction.inputs);
+            let Some(files) = self.files.get(&family) else { return Ok(()) };
+            let replaced = inputs.into_iter().filter(|name| files.contains(name));
+            names.extend(replaced.map(|name| (family.clone(), name)));
         }
         Ok(())
     }
