@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The size limit of a descriptor file: more than any descriptor needs.
-const DESCRIPTOR_BYTES: u64 = 64 << 20;
+const DESCRIPTOR_BYTES: u64 = 8 << 20;
 
 /// The directory of the descriptors, within that of the table.
 pub(super) const TABLE_DESC_DIR: &str = ".tabledesc";

@@ -22,6 +22,10 @@ const PREFIX_LENGTH: &str = "RowPrefixBloomFilter.prefix_length";
 const ENCRYPTION: &str = "ENCRYPTION";
 const ENCRYPTION_KEY: &str = "ENCRYPTION_KEY";
 
+/// The maximum length of a descriptor in bytes. In memory, a message takes up to some 40 times as much: an empty
+/// family has two bytes in it.
+const MAX_MESSAGE: usize = 4 << 20;
+
 /// The attributes represented in a [`Family`].
 const FAMILY_ATTRIBUTES: [&str; 11] = [
     "VERSIONS",
@@ -98,6 +102,10 @@ impl TableDescriptor {
 
     /// Reads a `TableSchema`, as in the manifest of a snapshot.
     pub(crate) fn parse(message: &[u8]) -> Result<Self, Corruption> {
+        if message.len() > MAX_MESSAGE {
+            let (value, limit) = (message.len() as u64, MAX_MESSAGE as u64);
+            return Err(Corruption::Limit { what: "bytes of a table descriptor", value, limit });
+        }
         let schema = TableSchema::decode(message)
             .map_err(|_| Corruption::Malformed("table descriptor that is not a TableSchema message"))?;
         let table = schema.table_name.ok_or(Corruption::Malformed("table descriptor without a name"))?;
@@ -634,6 +642,13 @@ mod tests {
             assert!(family(&[(key, value)]).is_err(), "{key} {value}");
         }
         assert!(TableDescriptor::parse_file(b"").is_err() && TableDescriptor::parse_file(b"PBUF").is_err());
+    }
+
+    #[test]
+    fn descriptors_have_a_greatest_length() {
+        family(&[("mine", &"v".repeat(MAX_MESSAGE - 200))]).unwrap();
+        let error = family(&[("mine", &"v".repeat(MAX_MESSAGE))]).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Limit, "{error}");
     }
 
     #[test]
