@@ -22,8 +22,8 @@ const PREFIX_LENGTH: &str = "RowPrefixBloomFilter.prefix_length";
 const ENCRYPTION: &str = "ENCRYPTION";
 const ENCRYPTION_KEY: &str = "ENCRYPTION_KEY";
 
-/// The maximum length of a descriptor in bytes. In memory, a message takes up to some 40 times as much: an empty
-/// family has two bytes in it.
+/// The maximum length of a descriptor in bytes. In memory, a message takes up to some 40 times as much: an
+/// empty family has two bytes in it.
 const MAX_MESSAGE: usize = 4 << 20;
 
 /// The attributes represented in a [`Family`].

@@ -22,6 +22,9 @@ const WRITER: &str = "ProtobufLogWriter";
 const WRITERS: [&str; 4] =
     [WRITER, "AsyncProtobufLogWriter", "SecureProtobufLogWriter", "SecureAsyncProtobufLogWriter"];
 const CELL_CODEC: &str = "org.apache.hadoop.hbase.regionserver.wal.WALCellCodec";
+/// The codec of encrypted logs. In one without a key, its cells are those of the other codec without
+/// dictionaries: HBase 1.x writes such logs if `SecureProtobufLogWriter` is set, and encryption is not enabled.
+const SECURE_CELL_CODEC: &str = "org.apache.hadoop.hbase.regionserver.wal.SecureWALCellCodec";
 
 /// The settings with which a log was written. The default is those of a log that HBase writes by default:
 /// without compression.
@@ -105,11 +108,12 @@ impl WalHeader {
         if let Some(class) = header.writer_cls_name.as_deref().filter(|class| !WRITERS.contains(class)) {
             return Err(Corruption::unsupported("writer class", class.to_owned()));
         }
+        let compression = header.has_compression.unwrap_or_default();
         let codec = header.cell_codec_cls_name.as_deref().unwrap_or_default();
-        if !codec.is_empty() && codec != CELL_CODEC {
+        let is_plain = codec == SECURE_CELL_CODEC && !compression;
+        if !codec.is_empty() && codec != CELL_CODEC && !is_plain {
             return Err(Corruption::unsupported("cell codec", codec.to_owned()));
         }
-        let compression = header.has_compression.unwrap_or_default();
         let flag = |flag: Option<bool>| compression && flag.unwrap_or_default();
         let value_compression = match (flag(header.has_value_compression), header.value_compression_algorithm)
         {
@@ -256,6 +260,14 @@ mod tests {
         let codec =
             WALHeader { cell_codec_cls_name: Some("x.IndexedWALEditCodec".into()), ..WALHeader::default() };
         assert_eq!(refused(codec), "cell codec x.IndexedWALEditCodec is not supported");
+        let secure = WALHeader {
+            writer_cls_name: Some("SecureProtobufLogWriter".into()),
+            cell_codec_cls_name: Some(SECURE_CELL_CODEC.into()),
+            ..WALHeader::default()
+        };
+        assert!(!read(&log(&secure)).unwrap().has_compression(), "plain cells");
+        let packed = WALHeader { has_compression: Some(true), ..secure };
+        assert_eq!(refused(packed), format!("cell codec {SECURE_CELL_CODEC} is not supported"));
         let values = WALHeader {
             has_compression: Some(true),
             has_value_compression: Some(true),

@@ -81,8 +81,8 @@ impl HFileWriterOptions {
         }
     }
 
-    /// Leaves out all Bloom filters, as in the regions of `hbase:meta`: HBase searches the filters of their files
-    /// in the order of other tables, and overlooks rows and deletes (hfile.md §12.1).
+    /// Leaves out all Bloom filters, as in the regions of `hbase:meta`: HBase searches the filters of their
+    /// files in the order of other tables, and overlooks rows and deletes (hfile.md §12.1).
     pub(crate) fn without_filters(mut self) -> Self {
         self.no_filters = true;
         self
