@@ -304,8 +304,8 @@ fn check_readable(bytes: &[u8]) -> Result<()> {
 
 /// Whether the names of new descriptors contain the length, without which one that was not written completely
 /// could not be told. Not where files appear as a whole: HBase before 2.5 cannot alter a table whose
-/// descriptor has such a name. Where there are no renames, a table needs 2.5 in any case, for the lists of its
-/// files.
+/// descriptor has such a name. Where there are no renames, a table needs 2.5 in any case, for the lists of
+/// its files.
 fn has_length_in_name(storage: &dyn Storage, owner: &Path) -> bool {
     !storage.can_rename(owner)
 }

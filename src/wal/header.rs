@@ -23,7 +23,7 @@ const WRITERS: [&str; 4] =
     [WRITER, "AsyncProtobufLogWriter", "SecureProtobufLogWriter", "SecureAsyncProtobufLogWriter"];
 const CELL_CODEC: &str = "org.apache.hadoop.hbase.regionserver.wal.WALCellCodec";
 /// The codec of encrypted logs. In one without a key, its cells are those of the other codec without
-/// dictionaries: HBase 1.x writes such logs if `SecureProtobufLogWriter` is set, and encryption is not enabled.
+/// dictionaries: HBase 1.x writes such logs if `SecureProtobufLogWriter` is set, and encryption is off.
 const SECURE_CELL_CODEC: &str = "org.apache.hadoop.hbase.regionserver.wal.SecureWALCellCodec";
 
 /// The settings with which a log was written. The default is those of a log that HBase writes by default:
