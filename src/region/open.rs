@@ -30,6 +30,7 @@ use crate::store::{
     memstore_flush_size, open_files, read_settings,
 };
 use crate::sync::unpoisoned;
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -667,11 +668,12 @@ impl StoreContent {
     fn new(opened: OpenedFiles, unlisted: &[String]) -> Self {
         let OpenedFiles { files, replaced, .. } = opened;
         // A name that is not a valid store file name may be that of a directory.
-        let is_replaced = |name: &&String| {
-            let compacted = files.iter().filter(|file| !file.is_bulk_loaded());
-            FileName::parse(name).is_some()
-                && compacted.flat_map(StoreFile::compacted_inputs).any(|input| input == name.as_bytes())
-        };
+        let names = unlisted.iter().filter(|name| FileName::parse(name).is_some());
+        let names: HashSet<&[u8]> = names.map(String::as_bytes).collect();
+        let compacted = files.iter().filter(|file| !file.is_bulk_loaded());
+        let inputs = compacted.flat_map(StoreFile::compacted_inputs).map(Vec::as_slice);
+        let inputs: HashSet<&[u8]> = inputs.filter(|input| names.contains(input)).collect();
+        let is_replaced = |name: &&String| inputs.contains(name.as_bytes());
         let replaced = replaced.iter().map(|file| file.name().to_owned());
         let replaced = replaced.chain(unlisted.iter().filter(is_replaced).cloned()).collect();
         Self { files, replaced }

@@ -32,6 +32,10 @@ impl FileTimeRange {
     }
 }
 
+/// The maximum length of the message in a `COMPACTION_EVENT_KEY`. In memory, names of files take up to some
+/// 20 times as much.
+const MAX_EVENT: usize = 4 << 20;
+
 type Decoded<T> = Result<Option<T>, Corruption>;
 
 /// # Values of known keys
@@ -189,6 +193,10 @@ impl FileInfo {
         let message = value
             .strip_prefix(proto::MAGIC)
             .ok_or(Corruption::Malformed("COMPACTION_EVENT_KEY does not start with PBUF"))?;
+        if message.len() > MAX_EVENT {
+            let (value, limit) = (message.len() as u64, MAX_EVENT as u64);
+            return Err(Corruption::Limit { what: "bytes of COMPACTION_EVENT_KEY", value, limit });
+        }
         let mut files = Vec::new();
         for field in Fields::new(message) {
             if let (1, Value::Bytes(name)) = field? {
@@ -386,5 +394,8 @@ mod tests {
         assert_eq!(event(b"PBUF\x0a\x02ab\x0a\x01c"), Ok(b"abc".to_vec()));
         assert!(event(b"").is_err());
         assert!(event(b"PBUF\x0a\x02a").is_err());
+        let of_len = |len: usize| event(&[&b"PBUF"[..], &[0x0a, 0].repeat(len / 2)].concat());
+        assert_eq!(of_len(1_000), Ok(vec![]));
+        assert!(matches!(of_len(MAX_EVENT + 2), Err(Corruption::Limit { .. })));
     }
 }

@@ -5,7 +5,7 @@ use crate::block::BlockType;
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::HFileOptions;
 use crate::layout::StoreFileInfo;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The open files of a store.
 #[derive(Debug, Default)]
@@ -34,8 +34,11 @@ pub(crate) fn open_files(options: &HFileOptions, infos: &[StoreFileInfo]) -> Res
     let mut replaces: Vec<Vec<usize>> = vec![Vec::new(); files.len()];
     let mut is_replaced = vec![false; files.len()];
     for (i, file) in files.iter().enumerate() {
+        let mut seen = HashSet::new();
         for input in file.compacted_inputs() {
-            let Some(&other) = by_name.get(input.as_slice()) else { continue };
+            let Some(&other) = by_name.get(input.as_slice()).filter(|other| seen.insert(**other)) else {
+                continue;
+            };
             match refusal(file, &files[other], i == other) {
                 Some(reason) => warnings.push(warning(file, reason)),
                 None => {

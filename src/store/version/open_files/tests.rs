@@ -47,6 +47,14 @@ fn files_that_were_compacted_are_left_out() {
     assert_eq!(open(&files), (names(&["0c", "0d"]), 0));
 }
 
+#[test]
+fn names_that_are_repeated_count_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name, origin| write(dir.path(), name, origin, &[]);
+    let files = [write("0a", compacted(3, &[])), write("0b", compacted(4, &["0b", "0a", "0b", "0b", "0a"]))];
+    assert_eq!(open(&files), (names(&["0b"]), 1));
+}
+
 /// A file must not be archived before those that it replaces: without it, they would be read again. Files of
 /// a compaction often have the same sequence id as their newest input.
 #[test]
