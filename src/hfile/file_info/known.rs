@@ -394,7 +394,7 @@ mod tests {
         assert_eq!(event(b"PBUF\x0a\x02ab\x0a\x01c"), Ok(b"abc".to_vec()));
         assert!(event(b"").is_err());
         assert!(event(b"PBUF\x0a\x02a").is_err());
-        let of_len = |len: usize| event(&[&b"PBUF"[..], &[0x0a, 0].repeat(len / 2)].concat());
+        let of_len = |len: usize| event(&[&b"PBUF"[..], &[0x0a_u8, 0].repeat(len / 2)].concat());
         assert_eq!(of_len(1_000), Ok(vec![]));
         assert!(matches!(of_len(MAX_EVENT + 2), Err(Corruption::Limit { .. })));
     }
