@@ -4,6 +4,15 @@ use crate::error::{Corruption, Error, Result};
 use crate::proto;
 use std::fmt;
 
+/// The zeros of the decimal digits with 16-bit codes: nine more follow each (Unicode: category Nd).
+const ZEROS: [char; 37] = [
+    '0', '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}', '\u{be6}',
+    '\u{c66}', '\u{ce6}', '\u{d66}', '\u{de6}', '\u{e50}', '\u{ed0}', '\u{f20}', '\u{1040}', '\u{1090}',
+    '\u{17e0}', '\u{1810}', '\u{1946}', '\u{19d0}', '\u{1a80}', '\u{1a90}', '\u{1b50}', '\u{1bb0}',
+    '\u{1c40}', '\u{1c50}', '\u{a620}', '\u{a8d0}', '\u{a900}', '\u{a9d0}', '\u{a9f0}', '\u{aa50}',
+    '\u{abf0}', '\u{ff10}',
+];
+
 /// The name of a table: a namespace and a name in it. Displayed as in HBase: without the namespace if that is
 /// `default`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,8 +86,6 @@ impl TableName {
     /// Whether the name is legal. An illegal name could lead out of the root directory.
     fn is_legal(&self) -> bool {
         let (namespace, qualifier) = (&self.namespace, &self.qualifier);
-        // HBase looks at UTF-16 code units, and no surrogate is a letter.
-        let is_letter_or_digit = |c: char| c <= '\u{ffff}' && c.is_alphanumeric();
         !namespace.is_empty()
             && namespace.chars().all(|c| is_letter_or_digit(c) || c == '_')
             && !qualifier.is_empty()
@@ -124,6 +131,13 @@ impl TableName {
     }
 }
 
+/// Whether a character is a letter or a decimal digit. HBase looks at UTF-16 code units, and no surrogate is
+/// either (Java: `Character.isAlphabetic`, `Character.isDigit`).
+fn is_letter_or_digit(c: char) -> bool {
+    let is_digit = || ZEROS.iter().any(|&zero| u32::from(c).wrapping_sub(u32::from(zero)) < 10);
+    c <= '\u{ffff}' && (c.is_alphabetic() || is_digit())
+}
+
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.namespace != Self::DEFAULT_NAMESPACE {
@@ -150,10 +164,12 @@ mod tests {
 
     #[test]
     fn names_that_hbase_refuses_are_illegal() {
-        for name in ["zookeeper", "zookeeper:t", "ns:zookeeper", "t\u{20000}", "\u{20000}:t"] {
+        let names =
+            ["zookeeper", "zookeeper:t", "ns:zookeeper", "t\u{20000}", "\u{20000}:t", "m²", "½:t", "t①"];
+        for name in names {
             assert!(TableName::parse(name).is_err(), "{name}");
         }
-        for name in ["zookeeper2", "Zookeeper", "t\u{4e00}"] {
+        for name in ["zookeeper2", "Zookeeper", "t\u{4e00}", "t\u{660}", "t\u{669}", "Ⅳ:t"] {
             TableName::parse(name).unwrap();
         }
     }
