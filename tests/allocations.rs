@@ -290,8 +290,6 @@ fn a_scan_of_much_memory_allocates_for_lots_of_cells_and_not_for_each() {
     assert!(usage.count < 2 * CELLS / 1_000, "{usage:?}");
 }
 
-/// Small cells take little more memory than the region counts, and a put allocates for little more than its
-/// own parts.
 /// Of the files that the markers of compactions name, only those that the region has matter.
 #[test]
 fn names_of_files_that_are_gone_take_no_memory() {
@@ -315,6 +313,8 @@ fn names_of_files_that_are_gone_take_no_memory() {
     assert!(after < before + 2_000_000, "{before} {after}");
 }
 
+/// Small cells take little more memory than the region counts, and a put allocates for little more than its
+/// own parts.
 #[test]
 fn cells_in_memory_take_what_the_region_counts() {
     const CELLS: usize = 100_000;
