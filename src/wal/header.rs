@@ -22,9 +22,13 @@ const WRITER: &str = "ProtobufLogWriter";
 const WRITERS: [&str; 4] =
     [WRITER, "AsyncProtobufLogWriter", "SecureProtobufLogWriter", "SecureAsyncProtobufLogWriter"];
 const CELL_CODEC: &str = "org.apache.hadoop.hbase.regionserver.wal.WALCellCodec";
-/// The codec of encrypted logs. In one without a key, its cells are those of the other codec without
-/// dictionaries: HBase 1.x writes such logs if `SecureProtobufLogWriter` is set, and encryption is off.
-const SECURE_CELL_CODEC: &str = "org.apache.hadoop.hbase.regionserver.wal.SecureWALCellCodec";
+/// The codecs whose cells are those of the other codec in a log without dictionaries and without a key. HBase
+/// 1.x writes the first into such logs if `SecureProtobufLogWriter` is set, and encryption is off. The second
+/// is Phoenix's; an index update of its older versions has the length -1, and is refused.
+const PLAIN_CELL_CODECS: [&str; 2] = [
+    "org.apache.hadoop.hbase.regionserver.wal.SecureWALCellCodec",
+    "org.apache.hadoop.hbase.regionserver.wal.IndexedWALEditCodec",
+];
 
 /// The settings with which a log was written. The default is those of a log that HBase writes by default:
 /// without compression.
@@ -110,7 +114,7 @@ impl WalHeader {
         }
         let compression = header.has_compression.unwrap_or_default();
         let codec = header.cell_codec_cls_name.as_deref().unwrap_or_default();
-        let is_plain = codec == SECURE_CELL_CODEC && !compression;
+        let is_plain = !compression && PLAIN_CELL_CODECS.contains(&codec);
         if !codec.is_empty() && codec != CELL_CODEC && !is_plain {
             return Err(Corruption::unsupported("cell codec", codec.to_owned()));
         }
@@ -260,14 +264,12 @@ mod tests {
         let codec =
             WALHeader { cell_codec_cls_name: Some("x.IndexedWALEditCodec".into()), ..WALHeader::default() };
         assert_eq!(refused(codec), "cell codec x.IndexedWALEditCodec is not supported");
-        let secure = WALHeader {
-            writer_cls_name: Some("SecureProtobufLogWriter".into()),
-            cell_codec_cls_name: Some(SECURE_CELL_CODEC.into()),
-            ..WALHeader::default()
-        };
-        assert!(!read(&log(&secure)).unwrap().has_compression(), "plain cells");
-        let packed = WALHeader { has_compression: Some(true), ..secure };
-        assert_eq!(refused(packed), format!("cell codec {SECURE_CELL_CODEC} is not supported"));
+        for codec in PLAIN_CELL_CODECS {
+            let plain = WALHeader { cell_codec_cls_name: Some(codec.into()), ..WALHeader::default() };
+            assert!(!read(&log(&plain)).unwrap().has_compression(), "{codec}");
+            let packed = WALHeader { has_compression: Some(true), ..plain };
+            assert_eq!(refused(packed), format!("cell codec {codec} is not supported"));
+        }
         let values = WALHeader {
             has_compression: Some(true),
             has_value_compression: Some(true),
