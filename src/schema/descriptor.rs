@@ -262,7 +262,8 @@ impl TableDescriptor {
     /// Whether large values of a family are in MOB files.
     pub(crate) fn has_mob(&self, family: &[u8]) -> bool {
         let settings = self.families.iter().find(|(f, _)| f.name() == family).map(|(_, settings)| settings);
-        settings.is_some_and(|settings| settings.flag("IS_MOB") == Some(true))
+        let is_mob = settings.and_then(|settings| settings.get("IS_MOB"));
+        is_mob.is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     /// Returns the first family whose large values are in MOB files.
@@ -373,6 +374,13 @@ impl Settings {
         pair.second.as_deref()
     }
 
+    /// Returns the text of an attribute. HBase does not look for those of a [`Family`] in the configuration.
+    fn text(&self, key: &'static str) -> Result<Option<&str>, Corruption> {
+        let value = self.attribute(key);
+        value.map(|value| std::str::from_utf8(value).map_err(|_| cannot_be(key, value))).transpose()
+    }
+
+    /// Returns the text of an attribute, or else of the configuration.
     fn get(&self, key: &str) -> Option<&str> {
         let value = self.attribute(key).and_then(|value| std::str::from_utf8(value).ok());
         value.or_else(|| {
@@ -382,12 +390,12 @@ impl Settings {
     }
 
     fn number<T: FromStr>(&self, key: &'static str) -> Result<Option<T>, Corruption> {
-        self.get(key).map(|value| value.trim().parse().map_err(|_| cannot_be(key, value))).transpose()
+        self.text(key)?.map(|value| parsed(key, value)).transpose()
     }
 
     /// Parses a boolean as Java does: everything but `true` is false.
     fn flag(&self, key: &str) -> Option<bool> {
-        self.get(key).map(|value| value.eq_ignore_ascii_case("true"))
+        self.attribute(key).map(|value| value.eq_ignore_ascii_case(b"true"))
     }
 
     fn named<T>(
@@ -395,8 +403,12 @@ impl Settings {
         key: &'static str,
         from_name: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, Corruption> {
-        self.get(key).map(|name| from_name(name).ok_or_else(|| cannot_be(key, name))).transpose()
+        self.text(key)?.map(|name| from_name(name).ok_or_else(|| cannot_be(key, name))).transpose()
     }
+}
+
+fn parsed<T: FromStr>(key: &'static str, value: &str) -> Result<T, Corruption> {
+    value.trim().parse().map_err(|_| cannot_be(key, value))
 }
 
 /// The settings that a family has in a descriptor.
@@ -488,7 +500,7 @@ fn cipher(settings: &Settings) -> Result<Option<Cipher>, Corruption> {
 
 /// Returns the time to live in seconds; `None` if cells never expire.
 fn ttl(settings: &Settings) -> Result<Option<u32>, Corruption> {
-    if settings.get("TTL").is_some_and(|ttl| ttl.trim().eq_ignore_ascii_case("FOREVER")) {
+    if settings.text("TTL")?.is_some_and(|ttl| ttl.trim().eq_ignore_ascii_case("FOREVER")) {
         return Ok(None);
     }
     match settings.number::<i32>("TTL")? {
@@ -502,12 +514,13 @@ fn ttl(settings: &Settings) -> Result<Option<u32>, Corruption> {
 
 /// Returns the Bloom filter type of the family's files: `Some(None)` for no filter, `None` if it is not set.
 fn bloom(settings: &Settings) -> Result<Option<Option<BloomType>>, Corruption> {
-    let Some(name) = settings.get("BLOOMFILTER") else { return Ok(None) };
+    let Some(name) = settings.text("BLOOMFILTER")? else { return Ok(None) };
+    let prefix = || settings.get(PREFIX_LENGTH).map(|len| parsed(PREFIX_LENGTH, len)).transpose();
     Ok(Some(match name.to_ascii_uppercase().as_str() {
         "NONE" => None,
         "ROW" => Some(BloomType::Row),
         "ROWCOL" => Some(BloomType::RowCol),
-        "ROWPREFIX_FIXED_LENGTH" => match settings.number(PREFIX_LENGTH)? {
+        "ROWPREFIX_FIXED_LENGTH" => match prefix()? {
             Some(len @ 1..) => Some(BloomType::RowPrefixFixedLength(len)),
             _ => return Err(Corruption::Malformed("ROWPREFIX_FIXED_LENGTH without the length of a prefix")),
         },
@@ -619,6 +632,35 @@ mod tests {
             assert_eq!(family(&[("TTL", ttl)]).unwrap().ttl, None);
         }
         assert_eq!(family(&[("BLOOMFILTER", "NONE")]).unwrap().bloom, None);
+    }
+
+    /// HBase does not look for them there.
+    #[test]
+    fn attributes_of_a_family_are_not_in_its_configuration() {
+        let others = [
+            ("VERSIONS", "3"),
+            ("TTL", "1"),
+            ("KEEP_DELETED_CELLS", "TRUE"),
+            ("NEW_VERSION_BEHAVIOR", "true"),
+            ("BLOOMFILTER", "ROWCOL"),
+            ("COMPRESSION", "ARC"),
+        ];
+        let descriptor = TableDescriptor::parse_file(&file(&[("VERSIONS", "2")], &others)).unwrap();
+        let mut family = descriptor.families().next().unwrap().clone();
+        assert_eq!(family.configuration.len(), others.len());
+        family.configuration.clear();
+        assert_eq!(family, Family::new("f").max_versions(2));
+    }
+
+    #[test]
+    fn attributes_that_are_not_text_are_refused() {
+        for key in ["VERSIONS", "TTL", "BLOOMFILTER", "COMPRESSION"] {
+            let attributes =
+                vec![BytesBytesPair { first: Some(key.into()), second: Some(b"1\xff".to_vec()) }];
+            let settings = Settings { attributes, configuration: Vec::new() };
+            let error = family_of(b"f".to_vec(), &settings).unwrap_err();
+            assert_eq!(error.to_string(), format!("{key} 1\\xFF is not supported"));
+        }
     }
 
     #[test]
