@@ -515,7 +515,7 @@ fn ttl(settings: &Settings) -> Result<Option<u32>, Corruption> {
 /// Returns the Bloom filter type of the family's files: `Some(None)` for no filter, `None` if it is not set.
 fn bloom(settings: &Settings) -> Result<Option<Option<BloomType>>, Corruption> {
     let Some(name) = settings.text("BLOOMFILTER")? else { return Ok(None) };
-    let prefix = || settings.get(PREFIX_LENGTH).map(|len| parsed(PREFIX_LENGTH, len)).transpose();
+    let prefix = || settings.get(PREFIX_LENGTH).map(|len| parsed::<u32>(PREFIX_LENGTH, len)).transpose();
     Ok(Some(match name.to_ascii_uppercase().as_str() {
         "NONE" => None,
         "ROW" => Some(BloomType::Row),
