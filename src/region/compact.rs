@@ -187,7 +187,7 @@ impl RegionCore {
     fn choose(&self, store: usize, files: &[StoreFile], now: i64, major: bool) -> Chosen {
         let Store { family, compaction: config, .. } = &self.stores[store];
         let candidates: Vec<_> = files.iter().map(StoreFile::candidate).collect();
-        let chosen = compact::select(&candidates, &[], config, now, family.ttl_millis(), major, major);
+        let chosen = compact::select(&candidates, &[], config, now, family.store_file_ttl(), major, major);
         chosen.map_or_else(
             || Chosen::of(Vec::new()),
             |Selection { files: places, boundaries, .. }| Chosen {
@@ -326,8 +326,7 @@ impl RegionCore {
     fn unneeded(&self, store: usize, files: &[StoreFile], now: i64) -> Vec<StoreFile> {
         let Store { family, compaction, .. } = &self.stores[store];
         let candidates: Vec<_> = files.iter().map(StoreFile::candidate).collect();
-        let ttl = family.ttl_millis();
-        let unneeded = compact::unneeded(&candidates, &[], compaction, now, ttl, family.min_versions);
+        let unneeded = compact::unneeded(&candidates, &[], compaction, now, family.store_file_ttl());
         unneeded.into_iter().map(|i| files[i].clone()).collect()
     }
 

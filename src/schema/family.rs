@@ -206,6 +206,12 @@ impl Family {
         self.ttl.map(|seconds| i64::from(seconds) * 1000)
     }
 
+    /// Returns the time to live in milliseconds after which no version is kept; `None` if some are kept
+    /// without end (HBase: `HStore.getStoreFileTtl`).
+    pub(crate) fn store_file_ttl(&self) -> Option<i64> {
+        self.ttl_millis().filter(|_| self.min_versions == 0)
+    }
+
     /// Validates the family settings.
     pub(crate) fn check(&self) -> Result<()> {
         let (name, versions) = (&self.name, self.max_versions);

@@ -4,6 +4,7 @@ use hregion::io::faulty::{Crash, FaultyStorage};
 #[cfg(feature = "gz")]
 use hregion::{Codec, HFile};
 use hregion::{Compaction, Delete, Family, Get, ManualClock, Put, Region, Result, Scan, Table};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -211,6 +212,21 @@ fn a_compaction_does_not_read_an_expired_file() {
     assert_eq!((raw(), bed.count()), (vec![fresh.clone(), expired], 3));
     bed.region.compact_files("f", 0, 3).unwrap();
     assert_eq!((raw(), bed.count()), (vec![fresh], 1));
+}
+
+/// MIN_VERSIONS keeps cells that have expired, so a compaction of their file for that reason would drop none
+/// (HBase: `HStore.getStoreFileTtl`).
+#[test]
+fn a_single_file_with_expired_cells_is_rewritten_unless_they_are_kept() {
+    for (min_versions, taken) in [(0, 1), (1, 0)] {
+        let bed = Bed::new(&Family::new("f").ttl(Duration::from_secs(3600)).min_versions(min_versions));
+        bed.file(&[0]);
+        bed.region.compact(Compaction::Major).unwrap();
+        // later than any jitter of the period of major compactions
+        bed.clock.set(NOW + 20 * 24 * HOUR);
+        let plans = bed.region.plan_compaction(Compaction::Minor, |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!((plans[0].files.len(), plans[0].expired_files.len()), (taken, 0), "{min_versions}");
+    }
 }
 
 #[test]

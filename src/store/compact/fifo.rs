@@ -15,7 +15,7 @@ pub(super) fn choose(
     now: i64,
     ttl: Option<i64>,
 ) -> Vec<usize> {
-    let mut over = policy::expired(files, compacting, now, ttl, 0);
+    let mut over = policy::expired(files, compacting, now, ttl);
     let is_empty = |at: &usize| {
         let file = &files[*at];
         file.entry_count == 0 && !file.is_reference && !compacting.contains(at)

@@ -20,9 +20,9 @@ pub(crate) struct Selection {
 /// Selects files to compact, or none (HBase: `SortedCompactionPolicy#selectCompaction`; read-path.md §17.6).
 ///
 /// `files` are all files of the store in the order of read-path.md §6.2, oldest first. `compacting` has the
-/// indices of those being compacted already. `ttl` is the family's time to live in milliseconds.
-/// `force_major` requests all files. `user`: whether a user made the request, rather than the engine; then
-/// there may be more than [`CompactionConfig::max_files`].
+/// indices of those being compacted already. `ttl` is the time in milliseconds after which no version is
+/// kept. `force_major` requests all files. `user`: whether a user made the request, rather than the engine;
+/// then there may be more than [`CompactionConfig::max_files`].
 ///
 /// With FIFO, nothing is compacted, not even on request, unless the store has halves of a parent's files: see
 /// [`unneeded`]. If a date-tiered store has more halves than one compaction takes, the files before the first
@@ -110,11 +110,10 @@ pub(crate) fn unneeded(
     config: &CompactionConfig,
     now: i64,
     ttl: Option<i64>,
-    min_versions: u32,
 ) -> Vec<usize> {
     match config.policy {
         Policy::Fifo => fifo::choose(files, compacting, now, ttl),
-        _ if config.drops_expired => expired(files, compacting, now, ttl, min_versions),
+        _ if config.drops_expired => expired(files, compacting, now, ttl),
         _ => Vec::new(),
     }
 }
@@ -122,19 +121,15 @@ pub(crate) fn unneeded(
 /// Returns the indices of files to drop without a compaction: all their cells have expired
 /// (read-path.md §17.5, "unneeded files"; HBase: `StoreFileManager#getUnneededFiles`).
 ///
-/// `files` and `compacting` are as for [`select`]. The newest file stays, as it has the largest sequence id.
-/// Files without times stay, and so do all files of a family with minimum versions.
+/// `files`, `compacting` and `ttl` are as for [`select`]. The newest file stays, as it has the largest
+/// sequence id. Files without times stay.
 pub(super) fn expired(
     files: &[CandidateFile],
     compacting: &[usize],
     now: i64,
     ttl: Option<i64>,
-    min_versions: u32,
 ) -> Vec<usize> {
     let (Some(ttl), Some((_, older))) = (ttl, files.split_last()) else { return Vec::new() };
-    if min_versions > 0 {
-        return Vec::new();
-    }
     let oldest_unexpired = now.saturating_sub(ttl);
     let is_expired = |file: &CandidateFile| file.max_timestamp.is_some_and(|max| max < oldest_unexpired);
     (0..older.len()).filter(|at| is_expired(&older[*at]) && !compacting.contains(at)).collect()
@@ -303,12 +298,11 @@ mod tests {
     fn expired_files_go_unread() {
         let times = [Some(10), Some(99), Some(100), None, Some(5), Some(1)];
         let files = times.map(|max_timestamp| CandidateFile { max_timestamp, ..file(1) });
-        assert_eq!(expired(&files, &[], 200, Some(100), 0), [0, 1, 4]);
-        assert_eq!(expired(&files, &[1], 200, Some(100), 0), [0, 4]);
-        assert_eq!(expired(&files, &[], 200, Some(100), 1), [0; 0]);
-        assert_eq!(expired(&files, &[], 200, None, 0), [0; 0]);
-        assert_eq!(expired(&[], &[], 200, Some(100), 0), [0; 0]);
-        assert_eq!(expired(&files, &[], i64::MIN, Some(100), 0), [0; 0]);
+        assert_eq!(expired(&files, &[], 200, Some(100)), [0, 1, 4]);
+        assert_eq!(expired(&files, &[1], 200, Some(100)), [0, 4]);
+        assert_eq!(expired(&files, &[], 200, None), [0; 0]);
+        assert_eq!(expired(&[], &[], 200, Some(100)), [0; 0]);
+        assert_eq!(expired(&files, &[], i64::MIN, Some(100)), [0; 0]);
     }
 
     #[test]
@@ -320,7 +314,7 @@ mod tests {
         some[3].max_timestamp = Some(NOW - 2 * DAY);
         some[4].max_timestamp = Some(NOW - 2 * DAY);
         some[0].entry_count = 1;
-        let gone = |config: &CompactionConfig| unneeded(&some, &[], config, NOW, Some(DAY), 0);
+        let gone = |config: &CompactionConfig| unneeded(&some, &[], config, NOW, Some(DAY));
         assert_eq!(gone(&config), [1, 2, 3]);
         assert_eq!(gone(&CompactionConfig { policy: Policy::Ratio, ..config.clone() }), [3]);
         let kept = CompactionConfig { policy: Policy::Ratio, drops_expired: false, ..config.clone() };
