@@ -244,7 +244,11 @@ mod tests {
             minor_codec: Some(minor),
             ..default.clone()
         };
-        let cases: [(&[(&str, &'static str)], CompactionConfig); 16] = [
+        let windows = |max_file_age, max_tier_age| CompactionConfig {
+            windows: WindowConfig { max_file_age, max_tier_age, ..WindowConfig::default() },
+            ..default.clone()
+        };
+        let cases: [(&[(&str, &'static str)], CompactionConfig); 18] = [
             (&[("COMPRESSION_COMPACT", "gz")], codecs(Codec::Gz, Codec::Gz)),
             (
                 &[("COMPRESSION_COMPACT_MAJOR", "ZSTD"), ("COMPRESSION_COMPACT", "GZ")],
@@ -282,6 +286,15 @@ mod tests {
             (
                 &[("hbase.hstore.compaction.keep.seqId.period", "6")],
                 CompactionConfig { keep_seq_id_period: 6 * DAY, ..default.clone() },
+            ),
+            // Windows that are too old for a compaction do not become longer.
+            (&[("hbase.hstore.compaction.date.tiered.max.storefile.age.millis", "7")], windows(7, 7)),
+            (
+                &[
+                    ("hbase.hstore.compaction.date.tiered.max.storefile.age.millis", "7"),
+                    ("hbase.hstore.compaction.date.tiered.max.tier.age.millis", "8"),
+                ],
+                windows(7, 8),
             ),
             // Less than HBase allows.
             (&[("hbase.hstore.compaction.keep.seqId.period", "1")], default.clone()),

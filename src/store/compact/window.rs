@@ -13,7 +13,7 @@ pub(crate) struct WindowConfig {
     /// The number of windows of one length; the next ones are this many times as long (`windows.per.tier`,
     /// 4).
     pub(crate) per_tier: i64,
-    /// Windows older than this do not become longer (`max.tier.age.millis`, no limit).
+    /// Windows older than this do not become longer (`max.tier.age.millis`, `max_file_age`).
     pub(crate) max_tier_age: i64,
     /// Files older than this are left alone (`max.storefile.age.millis`, no limit).
     pub(crate) max_file_age: i64,
@@ -40,13 +40,13 @@ impl Default for WindowConfig {
 impl WindowConfig {
     pub(super) fn from_settings(read: &Reader<'_, '_>) -> Result<Self> {
         let default = Self::default();
+        let max_file_age =
+            read.or("hbase.hstore.compaction.date.tiered.max.storefile.age.millis", default.max_file_age)?;
         let config = Self {
             base: read.or("hbase.hstore.compaction.date.tiered.base.window.millis", default.base)?,
             per_tier: read.or("hbase.hstore.compaction.date.tiered.windows.per.tier", default.per_tier)?,
-            max_tier_age: read
-                .or("hbase.hstore.compaction.date.tiered.max.tier.age.millis", default.max_tier_age)?,
-            max_file_age: read
-                .or("hbase.hstore.compaction.date.tiered.max.storefile.age.millis", default.max_file_age)?,
+            max_tier_age: read.or("hbase.hstore.compaction.date.tiered.max.tier.age.millis", max_file_age)?,
+            max_file_age,
             incoming_min: read
                 .or("hbase.hstore.compaction.date.tiered.incoming.window.min", default.incoming_min)?,
             single_output: read.flag(
