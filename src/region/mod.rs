@@ -144,6 +144,9 @@ pub(crate) struct RegionCore {
     max_cell_len: usize,
     /// The maximum length of its row and qualifier.
     max_key_len: usize,
+    /// By how many milliseconds the timestamp of a value may be after the time of writing; `i64::MAX` for no
+    /// limit.
+    timestamp_slop: i64,
     /// The maximum size of a row that is read: [`Limits::row_bytes`](crate::Limits::row_bytes).
     max_row_bytes: usize,
     /// Whether values may be in MOB files.

@@ -51,12 +51,14 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If the put has no values, or a timestamp is negative; if the row is empty, longer than
+    /// If the put has no values; if a timestamp is negative, or too far in the future for the table's
+    /// `hbase.hregion.keyvalue.timestamp.slop.millisecs`; if the row is empty, longer than
     /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN) or outside of the region, or a family is unknown; if a cell
-    /// has more than 10 MiB (HBase: `hbase.server.keyvalue.maxsize`), or all of them together more than
-    /// [`Limits::block_bytes`](crate::Limits::block_bytes), the limit of an entry of the log; if the region
-    /// is read-only; or if the put is to be logged, and the family is `METAFAMILY`, which logs have for
-    /// markers of events. Nothing is written then. If the log cannot be written: see [`Region`].
+    /// has more than 10 MiB, or what the table's `hbase.server.keyvalue.maxsize` allows, or all of them
+    /// together more than [`Limits::block_bytes`](crate::Limits::block_bytes), the limit of an entry of the
+    /// log; if the region is read-only; or if the put is to be logged, and the family is `METAFAMILY`, which
+    /// logs have for markers of events. Nothing is written then. If the log cannot be written: see
+    /// [`Region`].
     pub fn put(&self, put: Put) -> Result<()> {
         self.0.put(put)
     }
@@ -160,13 +162,29 @@ impl RegionCore {
         if put.cells.is_empty() {
             return Err(Error::invalid_argument("a put without cells"));
         }
+        let newest = self.newest_timestamp();
         let mut stores = Vec::with_capacity(put.cells.len());
         for cell in &put.cells {
             stores.push(self.store_index(&cell.family)?);
             check_timestamp(cell.timestamp)?;
+            // The latest timestamp means the time of writing.
+            if let Some(timestamp) = cell.timestamp
+                && timestamp > newest
+                && timestamp != LATEST_TIMESTAMP
+            {
+                return Err(too_new(timestamp, newest));
+            }
             self.check_len(put.row.len() + cell.qualifier.len(), cell.value.len())?;
         }
         Ok(stores)
+    }
+
+    /// Returns the greatest timestamp that a value may have now (HBase: `HRegion.checkTimestamps`).
+    fn newest_timestamp(&self) -> i64 {
+        match self.timestamp_slop {
+            i64::MAX => i64::MAX,
+            slop => self.clock.now().saturating_add(slop),
+        }
     }
 
     fn check_delete(&self, delete: &Delete) -> Result<Vec<usize>> {
@@ -175,7 +193,7 @@ impl RegionCore {
         for cell in &delete.cells {
             stores.push(self.store_index(&cell.family)?);
             check_timestamp(cell.timestamp)?;
-            self.check_len(delete.row.len() + cell.qualifier.len(), 0)?;
+            self.check_key_len(delete.row.len() + cell.qualifier.len())?;
         }
         Ok(stores)
     }
@@ -263,6 +281,12 @@ impl<'m> Checked<'m> {
     pub(super) fn reads(&self) -> bool {
         !matches!(self.mutation, Mutation::Put(_))
     }
+}
+
+#[cold]
+fn too_new(timestamp: i64, newest: i64) -> Error {
+    let message = "a timestamp is too far in the future for the table";
+    Error::invalid_argument(format!("{message}: {timestamp}, and {newest} is the greatest now"))
 }
 
 /// Checks that there are mutations, and that all are of `row`.

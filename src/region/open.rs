@@ -26,7 +26,7 @@ use crate::op::Durability;
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::store::compact::CompactionConfig;
 use crate::store::{
-    Checksums, MobFiles, OpenedFiles, SeqIds, Store, StoreFile, StoreFileUse, StoreVersion,
+    Checksums, MobFiles, OpenedFiles, SeqIds, Store, StoreFile, StoreFileUse, StoreVersion, WriteLimits,
     memstore_flush_size, open_files, read_settings,
 };
 use crate::sync::unpoisoned;
@@ -304,12 +304,15 @@ impl RegionOptions {
             RegionLog::new(&dir, &self.storage, shared, stores.len(), self.files.limit_values())
         };
         let log = lock.is_some().then(|| Box::new(new_log()));
+        // A region that takes no writes needs none of the table's limits, which may be invalid.
+        let limits = WriteLimits::from_settings(&|key| dir.setting(&[], key).filter(|_| lock.is_some()))?;
         let inner = RegionCore {
             log,
             durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
             is_table_read_only: dir.flag(&[], "READONLY", false),
-            max_cell_len: max_cell_len(self.files.limit_values()),
+            max_cell_len: max_cell_len(self.files.limit_values(), limits.cell_len),
             max_key_len: max_key_len(self.files.limit_values()),
+            timestamp_slop: limits.timestamp_slop,
             max_row_bytes: self.files.limit_values().row_bytes,
             may_have_mob: stores.iter().any(|store| store.mob.is_some()),
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),

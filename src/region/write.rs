@@ -13,8 +13,8 @@ use std::borrow::{Borrow, Cow};
 use std::sync::RwLockReadGuard;
 use std::sync::atomic::Ordering;
 
-/// The maximum length of a cell in bytes: its key and value (hbase.server.keyvalue.maxsize).
-const MAX_CELL_LEN: usize = 10 << 20;
+/// The maximum length of the row and qualifier of a cell in bytes.
+const MAX_KEY_LEN: usize = 10 << 20;
 
 /// Room for most keys.
 const USUAL_KEY_LEN: usize = 100;
@@ -79,6 +79,12 @@ impl RegionCore {
         if len > most {
             return Err(Error::invalid_argument(format!("a cell has at most {most} bytes, not {len}")));
         }
+        self.check_key_len(key)
+    }
+
+    /// Fails if the row and qualifier of a cell are too long. This is the only limit on the length of a
+    /// marker: what has been written can be deleted.
+    pub(super) fn check_key_len(&self, key: usize) -> Result<()> {
         let most = self.max_key_len;
         if key > most {
             let message = format!("the row and qualifier of a cell have at most {most} bytes, not {key}");
@@ -206,18 +212,19 @@ pub(super) fn at(timestamp: Option<i64>, now: i64) -> i64 {
     timestamp.filter(|&timestamp| timestamp != LATEST_TIMESTAMP).unwrap_or(now)
 }
 
-/// Returns the maximum length of a cell, so that a block with it alone can be read with these limits.
-pub(super) fn max_cell_len(limits: &Limits) -> usize {
+/// Returns the maximum length of a cell of a table that sets `of_table`, so that a block with it alone can be
+/// read with these limits.
+pub(super) fn max_cell_len(limits: &Limits, of_table: usize) -> usize {
     // the rest is for its other parts, and for what a block has besides its cells
     let most = (limits.block_bytes - limits.block_bytes / 8).saturating_sub(512);
-    MAX_CELL_LEN.min(most)
+    of_table.min(most)
 }
 
 /// Returns the maximum length of the row and qualifier of a cell, so that a file with them can be read with
 /// these limits.
 pub(super) fn max_key_len(limits: &Limits) -> usize {
     // Indexes of up to 16 keys have one block, and the file info has three.
-    (limits.block_bytes.min(limits.load_on_open_bytes) / 20).min(MAX_CELL_LEN)
+    (limits.block_bytes.min(limits.load_on_open_bytes) / 20).min(MAX_KEY_LEN)
 }
 
 /// Encodes the tag of a time to live in milliseconds. `i64::MAX` means no time to live, and has no tag

@@ -17,6 +17,33 @@ pub(crate) fn memstore_flush_size(setting: Setting<'_, '_>) -> Result<Option<u64
     Reader { family: &[], setting }.flush_size()
 }
 
+/// What a table allows to be written (HBase: `HRegion`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WriteLimits {
+    /// The maximum length of a cell in bytes (`hbase.server.keyvalue.maxsize`, 10 MiB; 0 or less means no
+    /// limit).
+    pub(crate) cell_len: usize,
+    /// By how many milliseconds the timestamp of a value may be after the time of writing; `i64::MAX` for no
+    /// limit (`hbase.hregion.keyvalue.timestamp.slop.millisecs`, no limit).
+    pub(crate) timestamp_slop: i64,
+}
+
+impl WriteLimits {
+    /// Returns the limits that a table sets, with HBase's defaults for the rest.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is not a number.
+    pub(crate) fn from_settings(setting: Setting<'_, '_>) -> Result<Self> {
+        let read = Reader { family: &[], setting };
+        let cell_len = usize::try_from(read.or("hbase.server.keyvalue.maxsize", 10_i64 << 20)?);
+        Ok(Self {
+            cell_len: cell_len.ok().filter(|&len| len > 0).unwrap_or(usize::MAX),
+            timestamp_slop: read.or("hbase.hregion.keyvalue.timestamp.slop.millisecs", i64::MAX)?,
+        })
+    }
+}
+
 /// Returns the path of the dictionary that files of a family compressed by ZSTD are written with, if there is
 /// one (HBase: `ZstdCodec.getDictionary`, `DictionaryCache`).
 pub(super) fn zstd_dictionary(setting: Setting<'_, '_>) -> Option<String> {
@@ -145,6 +172,25 @@ mod tests {
             ("", "16e", None),
         ] {
             assert_eq!(of(table, region), expected, "{table:?} {region:?}");
+        }
+    }
+
+    #[test]
+    fn limits_of_writes_are_read_or_refused() {
+        let of = |cell: &'static str, slop: &'static str| {
+            let find = |key: &str| if key == "hbase.server.keyvalue.maxsize" { cell } else { slop };
+            let limits = WriteLimits::from_settings(&|key| Some(find(key)).filter(|text| !text.is_empty()));
+            limits.ok().map(|limits| (limits.cell_len, limits.timestamp_slop))
+        };
+        for (cell, slop, expected) in [
+            ("", "", Some((10 << 20, i64::MAX))),
+            (" 5 ", "7", Some((5, 7))),
+            ("0", "-1", Some((usize::MAX, -1))),
+            ("-1", "0", Some((usize::MAX, 0))),
+            ("10m", "", None),
+            ("", "x", None),
+        ] {
+            assert_eq!(of(cell, slop), expected, "{cell:?} {slop:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::layout::RegionDir;
 use crate::op::Durability;
 use crate::region::RegionOptions;
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
-use crate::store::{memstore_flush_size, read_settings};
+use crate::store::{WriteLimits, memstore_flush_size, read_settings};
 use crate::wal::WalReader;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -186,7 +186,9 @@ impl TableChanges {
                 return Err(Error::invalid_argument(format!("{key} {value} is not a number")));
             }
         }
-        memstore_flush_size(&|key| after.setting(&[], key)).map(drop)
+        let setting = |key: &str| after.setting(&[], key);
+        memstore_flush_size(&setting)?;
+        WriteLimits::from_settings(&setting).map(drop)
     }
 }
 

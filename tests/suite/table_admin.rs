@@ -371,6 +371,40 @@ fn settings_that_cannot_be_read_again_are_refused() {
     assert_eq!(values(&storage, T).unwrap().len(), old_values().len() + 1);
 }
 
+/// The clock is at 1000 (HBase: `HRegion.checkTimestamps`, `HRegion.maxCellSize`).
+#[test]
+fn a_table_limits_the_timestamps_of_values_and_the_length_of_cells() {
+    const SLOP: &str = "hbase.hregion.keyvalue.timestamp.slop.millisecs";
+    const LEN: &str = "hbase.server.keyvalue.maxsize";
+    let storage = root();
+    let alter = |changes: TableChanges| Table::alter(ROOT, T, &changes, &options(&storage));
+    let check = |takes: &[(i64, usize)], refuses: &[(i64, usize)]| {
+        let table = open(&storage, T, true).unwrap();
+        let put = |(timestamp, len)| table.put(Put::new("a").cell_at("f", "p", timestamp, vec![b'x'; len]));
+        takes.iter().for_each(|&cell| put(cell).unwrap());
+        for &cell in refuses {
+            assert_eq!(put(cell).unwrap_err().kind(), ErrorKind::InvalidArgument, "{cell:?}");
+        }
+        table.close().unwrap();
+    };
+    let (large, latest) = (11 << 20, i64::MAX);
+    check(&[(1051, 1), (latest - 1, 1)], &[(5, large)]);
+    alter(TableChanges::new().set(SLOP, "50").set(LEN, "12000000")).unwrap();
+    check(&[(1050, 1), (5, large), (latest, 1)], &[(1051, 1), (latest - 1, 1), (5, 2 * large)]);
+    alter(TableChanges::new().unset(SLOP).set(LEN, "100")).unwrap();
+    check(&[(1051, 90)], &[(5, 101)]);
+    // what has been written before can be deleted
+    let table = open(&storage, T, true).unwrap();
+    table.delete(Delete::new("a").column("f", "q".repeat(200))).unwrap();
+    table.close().unwrap();
+    alter(TableChanges::new().set(LEN, "0")).unwrap();
+    check(&[(5, large)], &[]);
+    for key in [SLOP, LEN] {
+        let error = alter(TableChanges::new().set(key, "x")).unwrap_err();
+        assert!(error.to_string().contains(key), "{error}");
+    }
+}
+
 /// What they mean to HBase is of no effect here, but for BLOCKCACHE.
 #[test]
 fn attributes_of_families_that_have_no_setting_are_kept() {
