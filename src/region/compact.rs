@@ -113,15 +113,19 @@ impl Region {
     }
 }
 
-/// The files selected for a compaction, oldest first, and the boundaries at which its output is split.
+/// The files selected for a compaction.
 struct Chosen {
+    /// Oldest first.
     files: Vec<StoreFile>,
+    /// Where the output is split.
     boundaries: Vec<i64>,
+    /// Whether a major compaction was requested, or due, and this is one.
+    major: bool,
 }
 
 impl Chosen {
     fn of(files: Vec<StoreFile>) -> Self {
-        Self { files, boundaries: Vec::new() }
+        Self { files, boundaries: Vec::new(), major: false }
     }
 }
 
@@ -190,9 +194,10 @@ impl RegionCore {
         let chosen = compact::select(&candidates, &[], config, now, family.store_file_ttl(), major, major);
         chosen.map_or_else(
             || Chosen::of(Vec::new()),
-            |Selection { files: places, boundaries, .. }| Chosen {
+            |Selection { files: places, boundaries, major, .. }| Chosen {
                 files: places.into_iter().map(|i| files[i].clone()).collect(),
                 boundaries,
+                major,
             },
         )
     }
@@ -221,18 +226,17 @@ impl RegionCore {
         let dropped = self.drop_unneeded(store, now)?;
         let files = self.files_to_compact(store)?;
         let family = self.stores[store].family.name();
-        let Chosen { files: inputs, boundaries } =
-            self.choose_observed(family, &files, |files| choose(files, now))?;
-        if inputs.is_empty() {
+        let chosen = self.choose_observed(family, &files, |files| choose(files, now))?;
+        if chosen.files.is_empty() {
             return Ok(dropped);
         }
         self.report_compaction_started(
             store,
-            inputs.len(),
-            inputs.iter().map(StoreFile::file_len).sum(),
-            inputs.len() == files.len(),
+            chosen.files.len(),
+            chosen.files.iter().map(StoreFile::file_len).sum(),
+            chosen.files.len() == files.len(),
         );
-        let compacted = self.merge(store, files, inputs, &boundaries, now, progress);
+        let compacted = self.merge(store, files, chosen, now, progress);
         match &compacted {
             Ok(names) => self.report_compaction_ended(store, names),
             Err(error) => self.report_failed(Task::Compaction, error),
@@ -249,11 +253,11 @@ impl RegionCore {
         &self,
         store: usize,
         files: Vec<StoreFile>,
-        inputs: Vec<StoreFile>,
-        boundaries: &[i64],
+        chosen: Chosen,
         now: i64,
         progress: &dyn Fn(u64) -> Result<()>,
     ) -> Result<Vec<String>> {
+        let Chosen { files: inputs, boundaries, major } = chosen;
         let family = self.stores[store].family.name();
         let newest = |files: &[StoreFile]| files.iter().map(StoreFile::max_seq_id).max();
         let all_files = inputs.len() == files.len();
@@ -263,7 +267,15 @@ impl RegionCore {
         })?;
         let passes = self.passes(|observer, context| observer.pre_compact(context, family, all_files))?;
         let newest = newest(&inputs) == newest(&files);
-        let merge = CompactionJob { inputs: &inputs, files: &files, all_files, boundaries, newest, progress };
+        let merge = CompactionJob {
+            inputs: &inputs,
+            files: &files,
+            all_files,
+            major: major && all_files,
+            boundaries: &boundaries,
+            newest,
+            progress,
+        };
         let keep = Retention { info, max_read_point: self.mvcc.smallest_read_point(), filters: passes };
         let outputs = self.stores[store].compact(merge, keep)?;
         let names: Vec<String> = outputs.iter().map(|file| file.name().to_owned()).collect();

@@ -297,6 +297,9 @@ fn compactions_may_have_a_codec_of_their_own() {
     assert_eq!(codecs(), [Codec::None; 2]);
     bed.region.compact_files("f", 0, 1).unwrap();
     assert_eq!(codecs(), [Codec::None; 2]);
+    // all files, but no major compaction (HBase: `CompactionRequestImpl.isMajor`)
+    bed.region.compact_files("f", 0, 2).unwrap();
+    assert_eq!(codecs(), [Codec::None]);
     bed.region.compact(Compaction::Major).unwrap();
     assert_eq!(codecs(), [Codec::Gz]);
     let unknown = Family::new("f").configuration("COMPRESSION_COMPACT", "ARC");

@@ -66,9 +66,10 @@ pub(crate) struct CompactionConfig {
     pub(crate) keep_seq_id_period: i64,
     /// Whether expired files are dropped without being read (`hbase.store.delete.expired.storefile`, yes).
     pub(crate) drops_expired: bool,
-    /// The codec of the files of compactions of all files (`COMPRESSION_COMPACT_MAJOR`, that of the family).
+    /// The codec of the files of major compactions (`COMPRESSION_COMPACT_MAJOR`, that of the family).
     pub(crate) major_codec: Option<Codec>,
-    /// The codec of the files of other compactions (`COMPRESSION_COMPACT_MINOR`, that of the family).
+    /// The codec of the files of other compactions, also of those that take all files by chance
+    /// (`COMPRESSION_COMPACT_MINOR`, that of the family).
     pub(crate) minor_codec: Option<Codec>,
 }
 

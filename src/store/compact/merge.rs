@@ -23,6 +23,8 @@ pub(crate) struct CompactionJob<'m> {
     pub(crate) files: &'m [StoreFile],
     /// Whether the store has no other files. Markers are dropped then, too.
     pub(crate) all_files: bool,
+    /// Whether a major compaction was requested, or due. Its files may have a codec of their own.
+    pub(crate) major: bool,
     /// Where outputs are cut: see [`Selection::boundaries`](super::Selection::boundaries).
     pub(crate) boundaries: &'m [i64],
     /// Whether only the files record the store's greatest sequence id, so that there must be an output even
@@ -42,7 +44,7 @@ impl Store {
     /// Merges files into new ones that have no names yet: into one, which is written even if no cell is kept;
     /// or, with boundaries, into one for each span of time that keeps a cell, at least one if `newest`.
     pub(crate) fn compact(&self, merge: CompactionJob<'_>, keep: Retention) -> Result<Vec<StagedFile>> {
-        let CompactionJob { inputs, files, all_files, boundaries, newest, progress } = merge;
+        let CompactionJob { inputs, files, all_files, major, boundaries, newest, progress } = merge;
         let Retention { info, max_read_point, filters: mut passes } = keep;
         let now = info.now;
         let kind = kind_of(inputs, all_files);
@@ -73,7 +75,7 @@ impl Store {
         } else {
             0
         };
-        let codec = if all_files { self.compaction.major_codec } else { self.compaction.minor_codec };
+        let codec = if major { self.compaction.major_codec } else { self.compaction.minor_codec };
         let newest_first = files.iter().rev().map(StoreFile::hfile);
         let compression = self.compression(codec.unwrap_or(self.family.codec), newest_first)?;
         let mut outputs = Outputs::new(self, carries, compression, now, boundaries);
