@@ -7,7 +7,9 @@ use xxhash_rust::xxh3::Xxh3;
 /// Whether the oldest file is older than the period of major compactions (read-path.md §17.6).
 ///
 /// A single file made by a major compaction is rewritten only if some of its cells have expired. (HBase also
-/// rewrites it if too little of it is on the server's own disks. Locality is not considered here.)
+/// rewrites it if too little of it is on the server's own disks. Locality is not considered here.) A single
+/// file made otherwise is rewritten once, so that its markers go; HBase leaves it alone until its cells have
+/// expired, for good without a time to live.
 pub(super) fn is_due(
     files: &[&CandidateFile],
     config: &CompactionConfig,

@@ -7,8 +7,8 @@ use std::ops::Range;
 /// the total of the files after them. Of these, as many count as can be compacted with the file
 /// (read-path.md §17.6).
 ///
-/// If too few files are left, a store that may be stuck takes its newest files. Empty if there is nothing to
-/// compact.
+/// If too few files are left, a store that may be stuck takes its newest files; HBase means to, but its loop
+/// always leaves some, so that it takes none. Empty if there is nothing to compact.
 pub(super) fn choose(
     files: &[&CandidateFile],
     config: &CompactionConfig,
