@@ -40,6 +40,11 @@ impl BulkFile {
         }
     }
 
+    /// Whether the file has no cells.
+    pub(super) fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
     /// Writes the file as HBase's job would, for a family with `settings`. Returns its path.
     pub(super) fn write(
         &self,

@@ -16,7 +16,7 @@ pub(super) fn parse_check(members: &mut Members) -> Result<Parsed<CheckAndMutate
         Ok(Some(filter)) => CheckAndMutate::if_filter(row, filter),
         Ok(None) => {
             let family = required(members.bytes("family")?, "family")?;
-            let qualifier = required(members.bytes("qualifier")?, "qualifier")?;
+            let qualifier = members.bytes("qualifier")?.unwrap_or_default();
             let compare = Compare::from_symbol(&required(members.text("compare")?, "compare")?)
                 .ok_or("compare: expected one of < <= = != >= >")?;
             let value = members.bytes("value")?.unwrap_or_default();
@@ -60,6 +60,7 @@ mod tests {
         };
         let missing = CheckAndMutate::if_matches("r", "f", "", Compare::GreaterOrEqual, "");
         assert_eq!(with("value", Value::Null), Ok(Ok(missing.time_range(range).then(put_of_r()))));
+        assert_eq!(with("qualifier", Value::Null), check(object.clone()));
         assert_eq!(with("time_range", json!([5, 0])), Ok(Err(ScriptError::IllegalArgument)));
         for (name, wrong) in [("compare", json!("==")), ("row", Value::Null), ("mutations", json!({}))] {
             assert!(with(name, wrong).is_err(), "{name}");

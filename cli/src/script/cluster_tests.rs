@@ -11,9 +11,8 @@
 //! `HREGION_OPS` sets the number of scripts (16, chosen by `HREGION_SEED`).
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use super::error_map::Request;
 use super::operation::{Line, Operation};
-use super::replayer::{PlayResult, Stop, ask, ask_scan, done, modify};
+use super::replayer::{PlayResult, Stop, ask, ask_scan, modify, write};
 use super::response::Response;
 use crate::hbase::{Client as Java, Cluster, programs};
 use crate::lines::Lines;
@@ -163,14 +162,14 @@ impl Play<'_> {
     fn play(&mut self, id: i64, operation: Operation) -> Option<Value> {
         let table = &self.table;
         let played = match operation {
-            Operation::Put(put) => done(table.put(put), Request::Write),
-            Operation::Delete(delete) => done(table.delete(delete), Request::Write),
+            Operation::Put(put) => write(put, |put| table.put(put)),
+            Operation::Delete(delete) => write(delete, |delete| table.delete(delete)),
             Operation::MutateRow(row) => modify(row, |row| {
                 let cells = table.mutate_row(row.row, row.mutations)?;
                 assert!(cells.is_empty());
                 Ok(Response::None)
             }),
-            Operation::Batch(mutations) => {
+            Operation::Batch(Ok(mutations)) => {
                 let status = |result: Result<_, Error>| match result.map_err(|error| error.kind()) {
                     Ok(_) => "SUCCESS",
                     Err(ErrorKind::NoSuchFamily) => "BAD_FAMILY",

@@ -135,7 +135,7 @@ fn compared(value: Value, make: fn(Compare, Comparator) -> Filter) -> BuildResul
 
 fn column(members: &mut Members) -> BuildResult<(Vec<u8>, Vec<u8>)> {
     let family = required(members.bytes("family")?, "family")?;
-    Ok((family, required(members.bytes("qualifier")?, "qualifier")?))
+    Ok((family, members.bytes("qualifier")?.unwrap_or_default()))
 }
 
 /// Takes an operator and its comparator, if there is an operator.
@@ -279,10 +279,7 @@ mod tests {
                 json!({"column_value": {"family": "f", "qualifier": "", "op": "=", "cmp": "binary:v"}}),
                 Filter::column_value("f", "", Compare::Equal, binary()),
             ),
-            (
-                json!({"dependent": {"family": "f", "qualifier": "q"}}),
-                Filter::dependent_column("f", "q", false, None),
-            ),
+            (json!({"dependent": {"family": "f"}}), Filter::dependent_column("f", "", false, None)),
             (
                 json!({"dependent": {
                     "family": "f", "qualifier": "q", "drop": true, "op": "=", "cmp": "binary:v",

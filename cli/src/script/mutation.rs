@@ -1,8 +1,9 @@
 //! Mutations, single and combined (replay.md §4).
 
+use super::error_map::ScriptError;
 use super::members::{self, Members, required, tuple};
 use super::query::{Parsed, parse_range};
-use hregion::cell::LATEST_TIMESTAMP;
+use hregion::cell::{LATEST_TIMESTAMP, MAX_ROW_LEN};
 use hregion::{Append, Delete, Increment, Mutation, Put, TimeRange};
 use serde_json::Value;
 use std::time::Duration;
@@ -27,25 +28,26 @@ pub(super) fn parse_mutations(row: &[u8], members: &mut Members) -> Result<Parse
     Ok(required(members.list_of("mutations", parse)?, "mutations")?.into_iter().collect())
 }
 
-/// Parses the mutations of a batch: puts and deletes of any rows.
-pub(super) fn parse_batch(members: &mut Members) -> Result<Vec<Mutation>, String> {
+/// Parses the mutations of a batch: puts and deletes of any rows. If HBase's client would refuse to build
+/// one, all are refused.
+pub(super) fn parse_batch(members: &mut Members) -> Result<Parsed<Vec<Mutation>>, String> {
     let parse = |value| {
         let mut members = Members::of(value, "a mutation")?;
         let row = required(members.bytes("row")?, "row")?;
         let mutation = parse_mutation(row, &mut members)?;
         members.end()?;
         match mutation {
-            Ok(mutation @ (Mutation::Put(_) | Mutation::Delete(_))) => Ok(mutation),
-            _ => Err("expected puts and deletes".into()),
+            Ok(Mutation::Increment(_) | Mutation::Append(_)) => Err("expected puts and deletes".into()),
+            mutation => Ok(mutation),
         }
     };
-    required(members.list_of("mutations", parse)?, "mutations")
+    Ok(required(members.list_of("mutations", parse)?, "mutations")?.into_iter().collect())
 }
 
 fn parse_mutation(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Mutation>, String> {
     Ok(match required(members.text("op")?, "op")?.as_str() {
-        "put" => Ok(parse_put(row, members)?.into()),
-        "delete" => Ok(parse_delete(row, members)?.into()),
+        "put" => parse_put(row, members)?.map(Mutation::from),
+        "delete" => parse_delete(row, members)?.map(Mutation::from),
         "increment" => parse_increment(row, members)?.map(Mutation::from),
         "append" => parse_append(row, members)?.map(Mutation::from),
         op => return Err(format!("{op}: expected a put, delete, increment or append")),
@@ -54,6 +56,7 @@ fn parse_mutation(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Mutation
 
 /// Parses an increment of a row.
 pub(super) fn parse_increment(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Increment>, String> {
+    let built = check_row(&row);
     let mut increment = Increment::new(row);
     for cell in required(members.list("cells")?, "cells")? {
         let [family, qualifier, amount] = tuple(cell, "[family, qualifier, amount]")?;
@@ -64,11 +67,12 @@ pub(super) fn parse_increment(row: Vec<u8>, members: &mut Members) -> Result<Par
     if let Some(ttl) = ttl {
         increment = increment.ttl(ttl);
     }
-    Ok(time_range.map(|range| increment.time_range(range).return_results(results)))
+    Ok(built.and(time_range).map(|range| increment.time_range(range).return_results(results)))
 }
 
 /// Parses an append to a row.
 pub(super) fn parse_append(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Append>, String> {
+    let built = check_row(&row);
     let mut append = Append::new(row);
     for cell in required(members.list("cells")?, "cells")? {
         let [family, qualifier, bytes] = tuple(cell, "[family, qualifier, bytes]")?;
@@ -79,7 +83,17 @@ pub(super) fn parse_append(row: Vec<u8>, members: &mut Members) -> Result<Parsed
     if let Some(ttl) = ttl {
         append = append.ttl(ttl);
     }
-    Ok(time_range.map(|range| append.time_range(range).return_results(results)))
+    Ok(built.and(time_range).map(|range| append.time_range(range).return_results(results)))
+}
+
+/// Refuses a row for which HBase's client builds no mutation.
+fn check_row(row: &[u8]) -> Parsed<()> {
+    if row.is_empty() || row.len() > MAX_ROW_LEN { Err(ScriptError::IllegalArgument) } else { Ok(()) }
+}
+
+/// Refuses a negative timestamp, with which HBase's client builds no mutation.
+fn check_timestamp(timestamp: Option<i64>) -> Parsed<()> {
+    if timestamp.is_some_and(i64::is_negative) { Err(ScriptError::IllegalArgument) } else { Ok(()) }
 }
 
 /// Takes a time to live in milliseconds.
@@ -112,34 +126,40 @@ pub(super) fn parse_time_range(members: &mut Members) -> Result<Parsed<TimeRange
 }
 
 /// Parses a put to a row.
-pub(super) fn parse_put(row: Vec<u8>, members: &mut Members) -> Result<Put, String> {
+pub(super) fn parse_put(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Put>, String> {
+    let mut built = check_row(&row);
     let mut put = Put::new(row);
     for cell in required(members.list("cells")?, "cells")? {
         let [family, qualifier, timestamp, value] = tuple(cell, "[family, qualifier, timestamp, value]")?;
         let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
-        let value = members::bytes(value)?;
-        put = match parse_timestamp(timestamp)? {
+        let (timestamp, value) = (parse_timestamp(timestamp)?, members::bytes(value)?);
+        built = built.and(check_timestamp(timestamp));
+        put = match timestamp {
             Some(timestamp) => put.cell_at(family, qualifier, timestamp, value),
             None => put.cell(family, qualifier, value),
         };
     }
-    Ok(match parse_ttl(members)? {
-        Some(ttl) => put.ttl(ttl),
-        None => put,
-    })
+    if let Some(ttl) = parse_ttl(members)? {
+        put = put.ttl(ttl);
+    }
+    Ok(built.map(|()| put))
 }
 
 /// Parses a delete of a row.
-pub(super) fn parse_delete(row: Vec<u8>, members: &mut Members) -> Result<Delete, String> {
+pub(super) fn parse_delete(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Delete>, String> {
+    let own = members.number("timestamp")?;
+    let mut built = check_row(&row).and(check_timestamp(own));
     let mut delete = Delete::new(row);
-    if let Some(timestamp) = members.number("timestamp")? {
+    if let Some(timestamp) = own {
         delete = delete.timestamp(timestamp);
     }
     for cell in members.list("cells")?.unwrap_or_default() {
         let [kind, family, qualifier, timestamp] = tuple(cell, "[kind, family, qualifier, timestamp]")?;
         let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
         // Not the row's own timestamp, which is that of a delete without cells.
-        let timestamp = parse_timestamp(timestamp)?.unwrap_or(LATEST_TIMESTAMP);
+        let timestamp = parse_timestamp(timestamp)?;
+        built = built.and(check_timestamp(timestamp));
+        let timestamp = timestamp.unwrap_or(LATEST_TIMESTAMP);
         let kind = members::text(kind)?;
         if kind.starts_with("family") && !qualifier.is_empty() {
             return Err(format!("{kind}: expected an empty qualifier"));
@@ -152,7 +172,7 @@ pub(super) fn parse_delete(row: Vec<u8>, members: &mut Members) -> Result<Delete
             _ => return Err("expected a kind of column, version, family or family_version".into()),
         };
     }
-    Ok(delete)
+    Ok(built.map(|()| delete))
 }
 
 /// Parses a timestamp; `None` means the current time.
@@ -166,17 +186,16 @@ fn parse_timestamp(value: Value) -> Result<Option<i64>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::error_map::ScriptError;
     use serde_json::json;
 
-    fn put(value: Value) -> Result<Put, String> {
+    fn put(value: Value) -> Result<Parsed<Put>, String> {
         let mut members = Members::of(value, "a put")?;
         let row = required(members.bytes("row")?, "row")?;
         let put = parse_put(row, &mut members)?;
         members.end().map(|()| put)
     }
 
-    fn delete(value: Value) -> Result<Delete, String> {
+    fn delete(value: Value) -> Result<Parsed<Delete>, String> {
         let mut members = Members::of(value, "a delete")?;
         let row = required(members.bytes("row")?, "row")?;
         let delete = parse_delete(row, &mut members)?;
@@ -188,11 +207,11 @@ mod tests {
         let cells = json!([["f", "\\x00", 5, "v"], ["f", "", null, "w"], ["f", "q", i64::MAX, ""]]);
         assert_eq!(
             put(json!({"row": "r", "cells": cells, "ttl": 7})),
-            Ok(Put::new("r")
+            Ok(Ok(Put::new("r")
                 .cell_at("f", &b"\0"[..], 5, "v")
                 .cell("f", "", "w")
                 .cell("f", "q", "")
-                .ttl(Duration::from_millis(7)))
+                .ttl(Duration::from_millis(7))))
         );
         for wrong in [
             json!({"cells": []}),
@@ -210,18 +229,17 @@ mod tests {
         let cells = json!([["column", "f", "q", null], ["version", "f", "q", 3], ["version", "g", "", null]]);
         assert_eq!(
             delete(json!({"row": "r", "cells": cells})),
-            Ok(Delete::new("r").column_at("f", "q", LATEST_TIMESTAMP).version_at("f", "q", 3).version_at(
-                "g",
-                "",
-                LATEST_TIMESTAMP
-            ))
+            Ok(Ok(Delete::new("r")
+                .column_at("f", "q", LATEST_TIMESTAMP)
+                .version_at("f", "q", 3)
+                .version_at("g", "", LATEST_TIMESTAMP)))
         );
         let cells = json!([["family", "f", "", 4], ["family_version", "g", "", 5], ["column", "g", "q", 6]]);
         assert_eq!(
             delete(json!({"row": "r", "cells": cells})),
-            Ok(Delete::new("r").family_at("f", 4).family_version("g", 5).column_at("g", "q", 6))
+            Ok(Ok(Delete::new("r").family_at("f", 4).family_version("g", 5).column_at("g", "q", 6)))
         );
-        assert_eq!(delete(json!({"row": "r", "timestamp": 9})), Ok(Delete::new("r").timestamp(9)));
+        assert_eq!(delete(json!({"row": "r", "timestamp": 9})), Ok(Ok(Delete::new("r").timestamp(9))));
         for wrong in [
             json!({"row": "r", "cells": [["row", "f", "", 1]]}),
             json!({"row": "r", "cells": [["family", "f", "q", 1]]}),
@@ -269,12 +287,37 @@ mod tests {
         let batch = |value| parse_batch(&mut Members::of(value, "a batch").unwrap());
         let both =
             json!({"mutations": [{"op": "put", "row": "a", "cells": []}, {"op": "delete", "row": "b"}]});
-        assert_eq!(batch(both), Ok(vec![Put::new("a").into(), Delete::new("b").into()]));
+        assert_eq!(batch(both), Ok(Ok(vec![Put::new("a").into(), Delete::new("b").into()])));
         for wrong in [
             json!({"mutations": [{"op": "put", "cells": []}]}),
             json!({"mutations": [{"op": "append", "row": "a", "cells": []}]}),
         ] {
             assert!(batch(wrong.clone()).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_the_client_does_not_build_is_refused() {
+        let row = "r".repeat(MAX_ROW_LEN + 1);
+        let cells = json!([["f", "q", 1, "v"], ["f", "q", -1, "v"]]);
+        for wrong in [
+            json!({"op": "put", "row": "r", "cells": cells}),
+            json!({"op": "put", "row": "", "cells": [["f", "q", 1, "v"]]}),
+            json!({"op": "put", "row": row, "cells": [["f", "q", 1, "v"]]}),
+            json!({"op": "delete", "row": "r", "timestamp": -1}),
+            json!({"op": "delete", "row": "r", "cells": [["family", "f", "", i64::MIN]]}),
+            json!({"op": "delete", "row": ""}),
+            json!({"op": "increment", "row": "", "cells": [["f", "q", 1]]}),
+            json!({"op": "append", "row": row, "cells": [["f", "q", "v"]]}),
+        ] {
+            let right = json!({"op": "put", "row": "r", "cells": [["f", "q", 0, "v"]]});
+            let all = json!({"mutations": [right, wrong]});
+            let mut members = Members::of(all, "mutations").unwrap();
+            let parsed = parse_mutations(b"r", &mut members);
+            assert_eq!(parsed, Ok(Err(ScriptError::IllegalArgument)), "{wrong}");
+        }
+        let mut members =
+            Members::of(json!({"mutations": [{"op": "delete", "row": ""}]}), "a batch").unwrap();
+        assert_eq!(parse_batch(&mut members), Ok(Err(ScriptError::IllegalArgument)));
     }
 }

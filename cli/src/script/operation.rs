@@ -23,12 +23,12 @@ pub(crate) struct Line {
 pub(super) enum Operation {
     Create(Create),
     Clock(i64),
-    Put(Put),
-    Delete(Delete),
+    Put(Parsed<Put>),
+    Delete(Parsed<Delete>),
     Increment(Parsed<Increment>),
     Append(Parsed<Append>),
     MutateRow(Parsed<RowMutations>),
-    Batch(Vec<Mutation>),
+    Batch(Parsed<Vec<Mutation>>),
     Check(Parsed<CheckAndMutate>),
     /// Flushes these families, or all.
     Flush(Option<Vec<Vec<u8>>>),

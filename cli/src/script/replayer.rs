@@ -143,8 +143,8 @@ impl Replayer {
                 self.clock.set(now);
                 Ok(Response::None)
             }
-            Operation::Put(put) => done(stage.region.put(put), Request::Write),
-            Operation::Delete(delete) => done(stage.region.delete(delete), Request::Write),
+            Operation::Put(put) => write(put, |put| stage.region.put(put)),
+            Operation::Delete(delete) => write(delete, |delete| stage.region.delete(delete)),
             Operation::Increment(increment) => {
                 modify(increment, |increment| stage.region.increment(increment).map(Response::Cells))
             }
@@ -155,14 +155,15 @@ impl Replayer {
                 let cells = stage.region.mutate_row(row, mutations)?;
                 Ok(if cells.is_empty() { Response::None } else { Response::Cells(cells) })
             }),
-            Operation::Batch(mutations) => stage.batch(mutations),
+            Operation::Batch(Ok(mutations)) => stage.batch(mutations),
+            Operation::Batch(Err(refusal)) => Ok(Response::Refused(refusal)),
             Operation::Check(check) => modify(check, |check| {
                 let result = stage.region.check_and_mutate(check)?;
                 Ok(Response::Checked(result.success, result.cells))
             }),
             Operation::Flush(families) => done(stage.flush(families), Request::Upkeep),
             Operation::Compact(families, chosen) => done(stage.compact(families, chosen), Request::Upkeep),
-            Operation::BulkLoad(files) => done(stage.bulk_load(&files, self.clock.now()), Request::BulkLoad),
+            Operation::BulkLoad(files) => stage.bulk_load(&files, self.clock.now()),
             Operation::Files => Ok(stage.files()),
             Operation::Reopen => self.reopen(|region| region.close()),
             Operation::Crash => self.reopen(|region| region.abort()),
@@ -246,8 +247,22 @@ impl Stage {
         statuses.collect::<Result<_, _>>().map(Response::Status)
     }
 
+    fn bulk_load(&self, files: &[BulkFile], now: i64) -> PlayResult {
+        // As HBase: a load without files flushes, and a file without cells is refused, unless one of a
+        // missing family comes before it.
+        if files.is_empty() {
+            return done(self.region.flush(), Request::BulkLoad);
+        }
+        let is_known = |file: &BulkFile| self.create.families.iter().any(|family| family.name == file.family);
+        let refused = files.iter().find(|&file| file.is_empty() || !is_known(file));
+        if refused.is_some_and(is_known) {
+            return Ok(Response::Refused(ScriptError::IllegalState));
+        }
+        done(self.load_files(files, now), Request::BulkLoad)
+    }
+
     /// Writes files, and loads them. The load moves them, so they must be in the region's file system.
-    fn bulk_load(&self, files: &[BulkFile], now: i64) -> hregion::Result<()> {
+    fn load_files(&self, files: &[BulkFile], now: i64) -> hregion::Result<()> {
         let scratch = ScratchDir::create_in(&self.region.path().join(".tmp"))?;
         let families = &self.create.families;
         let write = |file: &BulkFile| {
@@ -306,6 +321,11 @@ fn answer(answer: hregion::Result<Response>, asked: Request) -> PlayResult {
 /// Executes a read, unless HBase's client would refuse to build it.
 pub(super) fn ask<T>(read: Makes<T>, ask: impl FnOnce(T) -> hregion::Result<Response>) -> PlayResult {
     made(read, Request::Read, ask)
+}
+
+/// Executes a put or a delete, unless HBase's client would refuse to build it.
+pub(super) fn write<T>(write: Makes<T>, write_it: impl FnOnce(T) -> hregion::Result<()>) -> PlayResult {
+    made(write, Request::Write, |write| write_it(write).map(|()| Response::None))
 }
 
 /// Executes a write that depends on its row, unless HBase's client would refuse to build it.

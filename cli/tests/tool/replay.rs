@@ -306,6 +306,38 @@ fn answers_of_a_few_operations() {
     assert_eq!((code(&output), stdout(&output).as_str()), (0, expected.trim_start()), "{}", stderr(&output));
 }
 
+/// HBase's driver builds mutations before it plays an operation, and looks at files before it loads one.
+#[test]
+fn what_the_client_of_hbase_refuses_has_no_effect() {
+    let script = r#"
+{"id":1,"op":"create","now":9,"families":[{"name":"f"}]}
+{"id":2,"op":"put","row":"r","cells":[["f","q",1,"v"]]}
+{"id":3,"op":"batch","mutations":[{"op":"delete","row":"r"},
+  {"op":"put","row":"s","cells":[["f","q",-1,"v"]]}]}
+{"id":4,"op":"batch","mutations":[{"op":"delete","row":"r"},{"op":"delete","row":""}]}
+{"id":5,"op":"check_and_mutate","row":"s","family":"f","compare":"=","value":"v",
+  "mutations":[{"op":"delete","cells":[["column","f","q",-1]]}]}
+{"id":6,"op":"bulkload","files":[{"family":"f","cells":[]}]}
+{"id":7,"op":"bulkload","files":[{"family":"z","cells":[]},{"family":"f","cells":[]}]}
+{"id":8,"op":"files"}
+{"id":9,"op":"bulkload","files":[]}
+{"id":10,"op":"files"}
+{"id":11,"op":"scan"}
+"#;
+    let expected = r#"
+{"id":3,"error":"IllegalArgumentException"}
+{"id":4,"error":"IllegalArgumentException"}
+{"id":5,"error":"IllegalArgumentException"}
+{"id":6,"error":"IllegalStateException"}
+{"id":7,"error":"DoNotRetryIOException"}
+{"id":8,"result":{"files":{"f":0}}}
+{"id":10,"result":{"files":{"f":1}}}
+{"id":11,"result":{"rows":[{"row":"r","cells":[["f","q",1,"Put","v"]]}]}}
+"#;
+    let output = play_text(&joined(script));
+    assert_eq!((code(&output), stdout(&output).as_str()), (0, expected.trim_start()), "{}", stderr(&output));
+}
+
 /// Joins each indented line to the line before it.
 fn joined(lines: &str) -> String {
     lines.replace("\n  ", "")
