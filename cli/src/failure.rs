@@ -64,6 +64,11 @@ impl CommandError {
         Self::new(ErrorKind::InvalidArgument.name(), message)
     }
 
+    /// A row that is not in the region that was given.
+    pub(crate) fn wrong_region(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::WrongRegion.name(), message)
+    }
+
     /// The user interrupted a command of the shell.
     pub(crate) fn interrupted() -> Self {
         Self::new("Interrupted", "interrupted")

@@ -4,21 +4,53 @@ use crate::args::FileArgs;
 use crate::cluster_args::table_name;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::located;
+use crate::maintenance::check_kind;
 use crate::output::Output;
-use crate::places::check_writable;
-use crate::regions::is_region;
-use hregion::{Compaction, RegionInfo, RegionLocations, Table, TableName};
-use std::path::PathBuf;
+use crate::places::{self, check_writable};
+use crate::regions::{check_serves, is_region};
+use crate::target::Kind;
+use hregion::{Compaction, RegionInfo, RegionLocations, RegionOptions, Table, TableName};
+use std::path::{Path, PathBuf};
 
 /// The table whose regions are replaced.
-#[derive(clap::Args, Debug)]
-pub(crate) struct TableArgs {
-    /// HBase's root directory
-    root: PathBuf,
+#[derive(Debug)]
+pub(crate) enum TablePlace<'p> {
+    /// By its root directory and its name.
+    InRoot(&'p Path, TableName),
+    /// By its own directory.
+    At(PathBuf),
+}
 
-    /// The table, `name` or `namespace:name`
-    #[arg(value_parser = table_name)]
-    table: TableName,
+impl<'p> TablePlace<'p> {
+    /// Returns the table of a root directory with a name.
+    pub(crate) fn in_root(root: &'p Path, name: &str) -> Result<Self, CommandError> {
+        let table = table_name(name).map_err(|message| CommandError::usage(format!("{name}: {message}")))?;
+        Ok(Self::InRoot(root, table))
+    }
+
+    /// Returns the table at a directory; or, of the directory of a region, its table and its encoded name.
+    pub(crate) fn at(dir: &Path) -> Result<(Self, Option<String>), CommandError> {
+        check_writable(dir)?;
+        if check_kind(dir)? == Kind::Table {
+            return Ok((Self::At(dir.to_owned()), None));
+        }
+        check_serves(dir)?;
+        let full = places::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
+        match full.parent().zip(full.file_name().and_then(|name| name.to_str())) {
+            Some((table, region)) => Ok((Self::At(table.to_owned()), Some(region.to_owned()))),
+            None => Err(CommandError::invalid_file(dir, "the region is not in the directory of a table")),
+        }
+    }
+
+    fn open(&self, options: RegionOptions) -> Result<Table, Failure> {
+        Ok(match self {
+            Self::InRoot(root, name) => {
+                check_writable(root)?;
+                Table::open_with(root, &name.to_string(), options)?
+            }
+            Self::At(dir) => Table::open_dir(dir, options)?,
+        })
+    }
 }
 
 /// What is done afterwards.
@@ -42,15 +74,13 @@ pub(crate) fn archive_parents(table: &Table, out: &Output) -> hregion::Result<()
 /// Replaces regions by those that `replace` returns, and prints these. They are printed before they are
 /// compacted: if that fails, they have replaced the others nevertheless.
 pub(crate) fn run(
-    table: &TableArgs,
+    table: &TablePlace<'_>,
     compact: &CompactArgs,
     reading: &FileArgs,
     out: &mut Output,
     replace: impl FnOnce(&Table) -> Result<Vec<RegionInfo>, Failure>,
 ) -> Result<Exit, Failure> {
-    check_writable(&table.root)?;
-    let options = reading.region_options(out)?.writable(true);
-    let table = Table::open_with(&table.root, &table.table.to_string(), options)?;
+    let table = table.open(reading.region_options(out)?.writable(true))?;
     let before = table.regions();
     let regions = replace(&table)?;
     for region in &regions {

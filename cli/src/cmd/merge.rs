@@ -3,10 +3,15 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::replaced::{self, CompactArgs, TableArgs};
+use crate::places;
+use crate::probe;
+use crate::replaced::{self, CompactArgs, TablePlace};
 use hregion::{RegionInfo, Table};
+use std::path::{Path, PathBuf};
 
 /// Merge two regions of a table that follow each other
+///
+/// They are given by a root directory, the table and their encoded names, or by their directories.
 ///
 /// The new region refers to the files of the old ones until it is compacted; until then it cannot be split or
 /// merged. If the root directory has hbase:meta, it is changed, too. No server may be running.
@@ -15,15 +20,23 @@ use hregion::{RegionInfo, Table};
 /// there are either the old regions or the new one.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
+#[command(override_usage = "hregion merge [OPTIONS] <ROOT> <TABLE> <REGION> <OTHER>\n       \
+                            hregion merge [OPTIONS] <DIR> <OTHER>")]
 pub(crate) struct Args {
-    #[command(flatten)]
-    table: TableArgs,
+    /// HBase's root directory, or DIR: the directory of a region
+    #[arg(value_name = "ROOT")]
+    target: PathBuf,
+
+    /// The table, `name` or `namespace:name`; after DIR the other region, by its directory or encoded name
+    #[arg(value_name = "TABLE")]
+    name: PathBuf,
 
     /// A region: its encoded name, which is that of its directory
-    region: String,
+    #[arg(requires = "other")]
+    region: Option<String>,
 
     /// The other region
-    other: String,
+    other: Option<String>,
 
     #[command(flatten)]
     compact: CompactArgs,
@@ -35,12 +48,38 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   hregion regions users --meta /hbase --json | jq -r .encoded
-  hregion merge /hbase users 36870a128e2b61b11b5b6154f73464e8 b080bd824b133f7fd142d58caf423392";
+  hregion merge /hbase users 36870a128e2b61b11b5b6154f73464e8 b080bd824b133f7fd142d58caf423392
+  hregion merge /hbase/data/default/users/36870a128e2b61b11b5b6154f73464e8 \\
+    /hbase/data/default/users/b080bd824b133f7fd142d58caf423392";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    replaced::run(&args.table, &args.compact, &args.reading, out, |table| {
-        Ok(vec![merge(table, &args.region, &args.other)?])
-    })
+    let (place, region, other) = match (&args.region, &args.other) {
+        (Some(region), Some(other)) => {
+            let table = TablePlace::in_root(&args.target, &args.name.to_string_lossy())?;
+            (table, region.clone(), other.clone())
+        }
+        _ => {
+            let (TablePlace::At(table), Some(region)) = TablePlace::at(&args.target)? else {
+                let message = "expected the directory of a region, or ROOT TABLE REGION OTHER";
+                return Err(CommandError::invalid_file(&args.target, message).into());
+            };
+            let other = beside(&table, &args.name)?;
+            (TablePlace::At(table), region, other)
+        }
+    };
+    replaced::run(&place, &args.compact, &args.reading, out, |table| Ok(vec![merge(table, &region, &other)?]))
+}
+
+/// Returns the encoded name of a region, which may be given by its directory in that of the table.
+fn beside(table: &Path, region: &Path) -> Result<String, CommandError> {
+    if !probe::is_dir(region)? {
+        return Ok(region.to_string_lossy().into_owned());
+    }
+    let full = places::full(region).map_err(|error| CommandError::io("open", region, &error))?;
+    let name = full.file_name().filter(|_| full.parent() == Some(table));
+    let name = name.and_then(|name| name.to_str());
+    let message = "expected the directory of a region of the same table";
+    name.map(str::to_owned).ok_or_else(|| CommandError::invalid_file(region, message))
 }
 
 /// Merges two regions, given by their encoded names in any order.

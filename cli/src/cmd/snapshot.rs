@@ -19,15 +19,27 @@ use std::path::{Path, PathBuf};
 /// here, and the other way round. The files stay in the table or in the archive. As a TARGET of other
 /// commands, the directory of a snapshot is read like a table.
 #[derive(clap::Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
+
+    /// The directory of a table to take a snapshot of, as `create` does
+    #[arg(requires = "out")]
+    table: Option<PathBuf>,
+
+    /// The name of the snapshot of TABLE
+    #[arg(long, value_name = "NAME", requires = "table")]
+    out: Option<String>,
+
+    #[command(flatten)]
+    reading: FileArgs,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   hregion snapshot create /hbase/data/default/users before
+  hregion snapshot /hbase/data/default/users --out before
   hregion snapshot list /hbase
   hregion snapshot clone /hbase before users-before
   hregion snapshot export /hbase before /backup/hbase";
@@ -118,7 +130,19 @@ enum Action {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    match &args.action {
+    let Some(action) = &args.action else {
+        let (Some(table), Some(name)) = (&args.table, &args.out) else {
+            let message =
+                "expected list, info, create, delete, clone, restore or export, or TABLE --out NAME";
+            return Err(CommandError::usage(message).into());
+        };
+        take(table, name, &args.reading, out)?;
+        return Ok(Exit::Done);
+    };
+    if args.table.is_some() || args.reading.is_given() {
+        return Err(CommandError::usage("expected all arguments after the name of the subcommand").into());
+    }
+    match action {
         Action::List { root } => {
             check_readable(root)?;
             if !probe::is_dir(root)? {
@@ -132,13 +156,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Action::Info { root, name, reading } => {
             info(root, name, reading.region_options(out)?, out)?;
         }
-        Action::Create { table, name, reading } => {
-            check_writable(table)?;
-            let table = Table::open_dir(table, for_writing(reading, out)?)?;
-            let taken = table.snapshot(name)?;
-            table.close()?;
-            print(&taken, out)?;
-        }
+        Action::Create { table, name, reading } => take(table, name, reading, out)?,
         Action::Delete { root, name } => {
             check_writable(root)?;
             Table::delete_snapshot_with(root, name, Region::options().storage(places::storage()))?;
@@ -162,6 +180,15 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Takes a snapshot of the table at a directory, and prints it.
+fn take(table: &Path, name: &str, reading: &FileArgs, out: &mut Output) -> Result<(), Failure> {
+    check_writable(table)?;
+    let table = Table::open_dir(table, for_writing(reading, out)?)?;
+    let taken = table.snapshot(name)?;
+    table.close()?;
+    print(&taken, out)
 }
 
 /// Returns options for a table that is opened to be changed, but not compacted.

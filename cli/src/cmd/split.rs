@@ -1,12 +1,17 @@
 //! `hregion split`: splits a region of a table.
 
 use crate::args::FileArgs;
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::query_args::{self, Row};
-use crate::replaced::{self, CompactArgs, TableArgs};
+use crate::replaced::{self, CompactArgs, TablePlace};
+use hregion::Table;
+use hregion::cell::{StringBinary, from_string_binary};
+use std::path::PathBuf;
 
 /// Split a region of a table in two
+///
+/// The table is given by a root directory and its name, or by its directory, or that of the region.
 ///
 /// The region that has the row is split, and the second of the new regions begins with the row. They refer to
 /// the files of the old one until they are compacted; until then they cannot be split again. If the root
@@ -16,13 +21,20 @@ use crate::replaced::{self, CompactArgs, TableArgs};
 /// there is either the old region or both new ones.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
+#[command(override_usage = "hregion split [OPTIONS] <ROOT> <TABLE> <ROW>\n       \
+                            hregion split [OPTIONS] <DIR> <ROW>")]
 pub(crate) struct Args {
-    #[command(flatten)]
-    table: TableArgs,
+    /// HBase's root directory, or DIR: the directory of the table or of the region
+    #[arg(value_name = "ROOT")]
+    target: PathBuf,
+
+    /// The table, `name` or `namespace:name`; after DIR the row
+    #[arg(value_name = "TABLE", allow_hyphen_values = true)]
+    name: String,
 
     /// The first row of the second new region
     #[arg(allow_hyphen_values = true, value_parser = query_args::bytes)]
-    row: Row,
+    row: Option<Row>,
 
     #[command(flatten)]
     compact: CompactArgs,
@@ -34,12 +46,30 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   hregion split /hbase users user5
-  hregion split --compact /hbase ns:binary '\\x80'";
+  hregion split --compact /hbase ns:binary '\\x80'
+  hregion split /hbase/data/default/users user5";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let Row(row) = &args.row;
-    replaced::run(&args.table, &args.compact, &args.reading, out, |table| {
-        let (first, second) = table.split(row)?;
+    let (place, region, row) = match &args.row {
+        Some(Row(row)) => (TablePlace::in_root(&args.target, &args.name)?, None, row.clone()),
+        None => {
+            let (place, region) = TablePlace::at(&args.target)?;
+            (place, region, from_string_binary(&args.name))
+        }
+    };
+    replaced::run(&place, &args.compact, &args.reading, out, |table| {
+        if let Some(region) = &region {
+            check_row(table, region, &row)?;
+        }
+        let (first, second) = table.split(&row)?;
         Ok(vec![first, second])
     })
+}
+
+/// Fails if the region of this encoded name does not have the row.
+fn check_row(table: &Table, region: &str, row: &[u8]) -> Result<(), CommandError> {
+    if table.regions().iter().any(|info| info.encoded_name() == region && info.contains(row)) {
+        return Ok(());
+    }
+    Err(CommandError::wrong_region(format!("row {:.64} is not in the region {region}", StringBinary(row))))
 }

@@ -92,6 +92,10 @@ fn snapshots_are_taken_cloned_restored_exported_and_deleted() {
         found.iter_mut().for_each(|cell| drop(cell.as_object_mut().unwrap().remove("sequence_id")));
         found
     };
+    let again = json_lines(&ok(&["snapshot", "--json", &table, "--out", "again"]));
+    assert_eq!((&again[0]["name"], &again[0]["table"]), (&json!("again"), &json!("joined")));
+    assert_eq!(info("again")["regions"], regions);
+    ok(&["snapshot", "delete", root, "again"]);
     ok(&["snapshot", "clone", root, "ours", "ns:copy"]);
     assert_eq!(cells(&format!("{root}/data/ns/copy")), recorded());
     ok(&["snapshot", "export", root, "ours", other]);
@@ -122,6 +126,9 @@ fn snapshots_that_cannot_be_are_errors() {
         (&["export", root, "joined-snap", root], 5, "Io"),
         (&["list", "/nowhere/at/all"], 5, "Io"),
         (&["frob"], 2, "Usage"),
+        (&["--out", "s"], 2, "Usage"),
+        (&[table.as_str(), "--out", "s", "list", root], 2, "Usage"),
+        (&["--limit-row-bytes", "1G", "list", root], 2, "Usage"),
     ] {
         let args: Vec<&str> =
             ["snapshot"].into_iter().chain(args.iter().copied()).chain(["--json"]).collect();

@@ -1,6 +1,6 @@
 //! `hregion split`, `hregion merge`.
 
-use crate::support::{code, json_lines, ok, run, stderr};
+use crate::support::{code, json_lines, last_error, ok, run, stderr};
 use hregion::{Family, Put, Table};
 use serde_json::Value;
 use std::fs;
@@ -80,6 +80,46 @@ fn a_table_is_split_and_merged_again() {
     assert_eq!((merged.len(), &merged[0]["start"], &merged[0]["end"]), (1, &"".into(), &"".into()));
     assert_eq!(ok(&["scan", path]), before);
     assert_eq!(dirs(path), [merged[0]["encoded"].as_str().unwrap()]);
+}
+
+#[test]
+fn regions_are_split_and_merged_by_their_directories() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().to_str().unwrap();
+    let table = Table::create(root, "t", &[Family::new("f")], &["c"]).unwrap();
+    for row in ["a", "b", "d", "e"] {
+        table.put(Put::new(row).cell("f", "q", row)).unwrap();
+    }
+    let [first, second] = ["a", "d"].map(|row| {
+        let region = table.region(row).unwrap();
+        region.path().to_str().unwrap().to_owned()
+    });
+    table.close().unwrap();
+    let path = format!("{root}/data/default/t");
+    let before = ok(&["scan", &path]);
+    let wrong = run(&["split", &first, "e", "--json"]);
+    assert_eq!((code(&wrong), last_error(&wrong)["kind"].as_str()), (2, Some("WrongRegion")));
+    assert_eq!(code(&run(&["split", root, "b"])), 2, "a root needs the name of a table");
+    let split = json_lines(&ok(&["split", &first, "b", "--compact", "--json"]));
+    assert_eq!((split.len(), &split[1]["start"], &split[1]["end"]), (2, &"b".into(), &"c".into()));
+    let region = format!("{path}/{}", split[1]["encoded"].as_str().unwrap());
+    // of a table, the region that has the row
+    let split = json_lines(&ok(&["split", "--json", "--compact", &path, "e"]));
+    assert_eq!((split.len(), &split[0]["start"], &split[0]["end"]), (2, &"c".into(), &"e".into()));
+    assert!(!fs::exists(&second).unwrap());
+    for other in [dir.path().to_str().unwrap(), "0123", &region] {
+        assert_eq!(code(&run(&["merge", &region, other])), 2, "{other}");
+    }
+    assert_eq!(code(&run(&["merge", &path, &region])), 2, "it is no region");
+    assert_eq!(code(&run(&["merge", root, "t", &region])), 2, "one argument is missing");
+    let other = format!("{path}/{}", split[0]["encoded"].as_str().unwrap());
+    let merged = json_lines(&ok(&["merge", "--compact", "--json", &other, &region]));
+    assert_eq!((merged.len(), &merged[0]["start"], &merged[0]["end"]), (1, &"b".into(), &"e".into()));
+    let last = split[1]["encoded"].as_str().unwrap();
+    let region = format!("{path}/{}", merged[0]["encoded"].as_str().unwrap());
+    let merged = json_lines(&ok(&["merge", "--json", &region, last]));
+    assert_eq!((&merged[0]["start"], &merged[0]["end"]), (&"b".into(), &"".into()));
+    assert_eq!(ok(&["scan", &path]), before);
 }
 
 #[test]
