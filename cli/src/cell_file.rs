@@ -15,6 +15,8 @@ pub(crate) struct CellFiles {
     origin: Option<StoreFileOrigin>,
     meta_blocks: Vec<Pair>,
     info: Vec<Pair>,
+    /// Entries of the file info of a plain file for a bulk load, unless they are given.
+    of_load: Vec<Pair>,
 }
 
 impl CellFiles {
@@ -31,6 +33,7 @@ impl CellFiles {
             origin: settings.origin(),
             meta_blocks: settings.meta_blocks.clone(),
             info: settings.info.clone(),
+            of_load: settings.load_info(),
         })
     }
 
@@ -52,7 +55,9 @@ impl CellFiles {
             }
             None => CellFile::Plain(Box::new(options.create(path)?)),
         };
-        for (key, value) in &self.info {
+        let is_given = |key: &[u8]| self.info.iter().any(|(given, _)| given == key);
+        let of_load = self.of_load.iter().filter(|(key, _)| !is_given(key));
+        for (key, value) in self.info.iter().chain(of_load) {
             file.add_info(key, value)?;
         }
         if let CellFile::Plain(writer) = &mut file {

@@ -98,7 +98,7 @@ impl CommandError {
     /// A cell was rejected; names the line it came from.
     pub(crate) fn in_line(path: &Path, line: u64, error: hregion::Error) -> Self {
         if error.kind() == ErrorKind::InvalidArgument {
-            Self::invalid_file(path, format!("line {line}: {}", error.message()))
+            Self::invalid_file(path, format!("line {line}: {}", error.message())).with_hint(hint(&error))
         } else {
             error.into()
         }
@@ -254,6 +254,11 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         }
         (ErrorKind::InvalidArgument, None) if error.message().starts_with("there is no table descriptor") => {
             Some("--family NAME:ATTRIBUTE=VALUE,… or --descriptor FILE gives them")
+        }
+        (ErrorKind::InvalidArgument, None)
+            if error.message().ends_with(", and the file was opened without them") =>
+        {
+            Some("--tags keeps them, and --tags=false leaves them out")
         }
         (ErrorKind::Unsupported, None) if error.message().ends_with("ZSTD dictionary") => {
             Some("--zstd-dictionary gives it")

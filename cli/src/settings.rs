@@ -356,6 +356,26 @@ impl Settings {
         }
     }
 
+    /// Returns the entries of a bulk load in the file info of a plain file. Those of a store file follow from
+    /// its [`origin`](Self::origin).
+    pub(crate) fn load_info(&self) -> Vec<Pair> {
+        if self.writer_kind() == WriterKind::Store || !self.bulkload {
+            return Vec::new();
+        }
+        // as `Bytes.toBytes(boolean)`
+        let flag = |flag: bool| vec![if flag { 0xFF } else { 0 }];
+        let mut info: Vec<Pair> = vec![
+            (b"BULKLOAD_TIMESTAMP".to_vec(), self.bulkload_time.unwrap_or_else(now).to_be_bytes().to_vec()),
+            (b"BULKLOAD_SOURCE_TASK".to_vec(), SOURCE_TASK.to_vec()),
+            (b"MAJOR_COMPACTION_KEY".to_vec(), flag(true)),
+            (b"EXCLUDE_FROM_MINOR_COMPACTION".to_vec(), flag(self.exclude_minor)),
+        ];
+        if self.skip_reset_seqid {
+            info.push((b"SKIP_RESET_SEQ_ID".to_vec(), flag(true)));
+        }
+        info
+    }
+
     /// Warns of settings that have no effect on this kind of file. The file is written without them, as
     /// HBase's writers do.
     pub(crate) fn warn_of_unused(&self, out: &Output) {
@@ -374,7 +394,6 @@ impl Settings {
                 self.codec.is_some() && self.compression != Some(Codec::Zstd),
                 "it needs --compression ZSTD",
             ),
-            ("--bulkload", !store && self.bulkload, "a plain file has no such entry"),
             ("--meta-block", store && !self.meta_blocks.is_empty(), "it needs --writer hfile"),
             ("--seqid", (self.bulkload || !store) && self.seqid.is_some(), "the file has none"),
             ("--major", (self.bulkload || !store) && self.major.is_some(), "the file has no such entry"),

@@ -155,7 +155,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     };
     let dictionary = args.out_zstd_dictionary.as_ref();
     let is_bulk_load = kept.iter().any(|(key, _)| key == b"BULKLOAD_TIMESTAMP");
-    settings.bulkload |= is_bulk_load;
+    // of a plain file, the entries are kept as they are
+    settings.bulkload |= is_bulk_load && settings.writer_kind() == WriterKind::Store;
     let files =
         CellFiles::new(&settings, dictionary, encryption, args.force, out)?.with_missing(kept, blocks);
     let mut file = files.create(&args.out)?;

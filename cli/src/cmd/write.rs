@@ -66,7 +66,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let List { cells, bad_lines, has_seq_ids } = writing.open(&args.cells, writing.settings.bulkload, out)?;
     let sorting =
         Sorting { order, sort: writing.sorts(), memory: &writing.list.memory, file: &args.out, encrypted };
-    let others_have = append_all(&mut *sort::in_order(cells, sorting, out)?, &mut file)?;
+    let without_tags = writing.settings.tags == Some(false);
+    let others_have = append_all(&mut *sort::in_order(cells, sorting, out)?, &mut file, without_tags)?;
     if writing.settings.mvcc != Some(true) && (has_seq_ids || others_have) {
         out.warn("sequence ids are not kept, --mvcc keeps them");
     }
@@ -93,11 +94,17 @@ pub(crate) fn warn_of(bad_lines: &BadLines, out: &Output) {
     }
 }
 
-/// Appends all cells. Returns whether one of them has a sequence id other than 0.
-fn append_all(cells: &mut dyn CellSource, file: &mut CellFile) -> Result<bool, CommandError> {
+/// Appends all cells, or what they are without their tags. Returns whether one of them has a sequence id
+/// other than 0.
+fn append_all(
+    cells: &mut dyn CellSource,
+    file: &mut CellFile,
+    without_tags: bool,
+) -> Result<bool, CommandError> {
     let mut has_seq_ids = false;
     while let Some(cell) = cells.peek() {
         has_seq_ids |= cell.seq_id() != 0;
+        let cell = if without_tags { cell.with_tag_bytes(&[]).unwrap_or(cell) } else { cell };
         file.append(cell).map_err(|error| cells.locate_error(error))?;
         cells.advance()?;
     }

@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use hregion::io::{LocalFileWriter, name_unfinished};
+use serde_json::Value;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -180,6 +181,55 @@ fn settings_that_mean_nothing_are_named() {
     let list = temp_file("write-unkept.jsonl", lines.as_bytes());
     let said = stderr(&run(&["write", &list, "--out", &out, "--force"]));
     assert!(said.contains("--mvcc keeps them"), "{said}");
+}
+
+/// As `hb write`, whose file info of a bulk load does not depend on the kind of file.
+#[test]
+fn a_plain_file_for_a_bulk_load_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = text(&dir.path().join("out"));
+    let list = temp_file("write-plain-load.jsonl", cell("a", 5, "v").as_bytes());
+    let load = ["--writer", "hfile", "--bulkload", "--bulkload-time", "7", "--mvcc"];
+    let more = ["--exclude-minor", "--info", "BULKLOAD_SOURCE_TASK=mine"];
+    let written = run(&[&["write", &list, "--out", &out][..], &load, &more].concat());
+    assert_eq!((code(&written), stderr(&written).lines().count()), (0, 1), "{}", stderr(&written));
+    let info = |file: &str| json_lines(&ok(&["inspect", "--json", file])).remove(0)["file_info"].clone();
+    let written = info(&out);
+    for (key, value) in [
+        ("BULKLOAD_TIMESTAMP", Value::from(7)),
+        ("BULKLOAD_SOURCE_TASK", "mine".into()),
+        ("MAJOR_COMPACTION_KEY", true.into()),
+        ("EXCLUDE_FROM_MINOR_COMPACTION", true.into()),
+        ("SKIP_RESET_SEQ_ID", Value::Null),
+        ("TIMERANGE", Value::Null),
+    ] {
+        assert_eq!(written[key], value, "{key}");
+    }
+    // its conversion keeps them
+    let again = text(&dir.path().join("again"));
+    let converted = run(&["convert", &out, "--out", &again, "--encoding", "DIFF"]);
+    assert_eq!((code(&converted), stderr(&converted).lines().count()), (0, 1), "{}", stderr(&converted));
+    let converted = info(&again);
+    for key in ["BULKLOAD_TIMESTAMP", "BULKLOAD_SOURCE_TASK", "SKIP_RESET_SEQ_ID"] {
+        assert_eq!(converted[key], written[key], "{key}");
+    }
+}
+
+#[test]
+fn tags_are_left_out_only_if_they_are_to_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = text(&dir.path().join("out"));
+    let line = cell("a", 5, "v").replace('}', ",\"tags\":[{\"type\":1,\"value\":\"t\"}]}");
+    let list = temp_file("write-tags.jsonl", line.as_bytes());
+    for sort in [&[][..], &["--sort"]] {
+        let refused = run(&[&["write", &list, "--out", &out][..], sort].concat());
+        assert_eq!(code(&refused), 2);
+        assert!(stderr(&refused).contains("--tags=false leaves them out"), "{}", stderr(&refused));
+    }
+    ok(&["write", &list, "--out", &out, "--tags=false"]);
+    assert_eq!(ok(&["cells", "-p", &out]), "K: a/f:q/5/Put/vlen=1/seqid=0 V: v\n");
+    ok(&["write", &list, "--out", &out, "--tags", "--force"]);
+    assert!(ok(&["cells", "-p", &out]).contains("[Tag type : 1, value : t]"));
 }
 
 /// Sends a signal while the tool waits for more cells.
