@@ -343,7 +343,7 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
     let args: Vec<OsString> = std::env::args_os().collect();
     Cli::try_parse_from(&args).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let printed = crate::stdout::check().and_then(|()| error.print());
+            let printed = crate::streams::check_output().and_then(|()| error.print());
             Output::new(false, false).finish(printed.map(|()| Exit::Done).map_err(Failure::from))
         }
         kind => {

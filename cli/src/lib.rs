@@ -73,7 +73,7 @@ mod source;
 mod split_keys;
 mod staging;
 mod stats;
-mod stdout;
+mod streams;
 mod store_files;
 mod stored_file;
 mod table_load;

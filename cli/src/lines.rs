@@ -3,6 +3,7 @@
 use crate::failure::CommandError;
 use crate::places;
 use crate::progress::Progress;
+use crate::streams;
 use flate2::read::MultiGzDecoder;
 use hregion::{FileReader, Limits};
 use std::fs::{self, File};
@@ -31,6 +32,7 @@ impl<'p> Lines<'p> {
     /// Opens a file by path or URL; `-` is standard input. A file whose name ends with `.gz` is decompressed.
     pub(crate) fn open(path: &'p Path, limits: &Limits, progress: &Progress) -> Result<Self, CommandError> {
         let input: Box<dyn BufRead> = if is_stdin(path) {
+            streams::check_input().map_err(|error| CommandError::io("read", path, &error))?;
             Box::new(BufReader::with_capacity(BUFFER, progress.watch_read(io::stdin())))
         } else {
             places::check_readable(path)?;

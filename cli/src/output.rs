@@ -2,7 +2,7 @@
 
 use crate::failure::{CommandError, Exit, Failure};
 use crate::progress::Progress;
-use crate::stdout::Stdout;
+use crate::streams::Stdout;
 use crate::text;
 use hregion::{HFile, Region};
 use serde_json::{Value, json};

@@ -9,6 +9,7 @@ use crate::server_args::ServerArgs;
 #[cfg(feature = "cluster")]
 use crate::shell::ClusterTables;
 use crate::shell::{Catalog, Files, Flow, Pending, Session, interact};
+use crate::streams;
 use crate::target::Kind;
 use hregion::Limits;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
@@ -163,6 +164,7 @@ fn step(
 /// command.
 fn run_input(session: &mut Session, limits: &Limits, out: &mut Output) -> Result<(), Failure> {
     let (path, limit) = (Path::new("standard input"), limits.line_bytes);
+    streams::check_input().map_err(|error| CommandError::io("read", path, &error))?;
     let mut input = std::io::stdin().lock();
     let (mut pending, mut bytes, mut line, mut first_line) = (Pending::default(), Vec::new(), 0, 1);
     let mut is_closed = false;

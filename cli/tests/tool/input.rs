@@ -242,6 +242,33 @@ fn output_that_goes_nowhere_is_an_error() {
     assert_eq!((code(&output), stdout(&output)), (0, String::new()), "{}", stderr(&output));
 }
 
+/// With `<&-`, input would be taken for empty, and an empty file be written.
+#[cfg(target_os = "linux")]
+#[test]
+fn input_that_is_closed_is_an_error() {
+    let closed = |args: Vec<String>, more: &[&str]| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "exec \"$0\" \"$@\" <&-", env!("CARGO_BIN_EXE_hregion")]);
+        shell.args(args).args(more).output().unwrap()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out").into_os_string().into_string().unwrap();
+    let with_out = |args: Vec<String>| -> Vec<String> {
+        args.into_iter().map(|arg| if arg == "OUT" { out.clone() } else { arg }).collect()
+    };
+    let shell = vec!["shell".to_owned(), dir.path().to_str().unwrap().to_owned()];
+    for args in readers("-").into_iter().map(with_out).chain([shell]) {
+        let output = closed(args.clone(), &["--json"]);
+        assert_eq!(code(&output), 5, "{args:?}: {}", stderr(&output));
+        let error = last_error(&output);
+        assert!(error["message"].as_str().unwrap().starts_with("cannot read"), "{args:?}: {error}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{args:?}");
+    }
+    // a command that reads none needs no standard input
+    let output = closed(vec!["count".to_owned(), plain()], &[]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+}
+
 #[test]
 fn errors_are_reported_though_no_one_reads_the_output() {
     let dir = tempfile::tempdir().unwrap();
