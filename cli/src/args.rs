@@ -104,6 +104,37 @@ Examples:
   hregion seek 8e8ab58dcf39412d 'user1\\x00' cf:name
   hregion verify --json family/* | tail -1";
 
+/// Limits of what is read at once.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Reading")]
+pub(crate) struct LimitArgs {
+    /// Maximum size of one block, or of one entry of a log (K, M and G are accepted) [default: 1G]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    limit_block_bytes: Option<usize>,
+
+    /// Maximum memory allocated at once for one file [default: 1G]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    limit_memory_bytes: Option<usize>,
+}
+
+impl LimitArgs {
+    /// Returns the library's limits.
+    pub(crate) fn limits(self) -> Limits {
+        let mut limits = Limits::new();
+        if let Some(bytes) = self.limit_memory_bytes {
+            limits = limits.with_memory_bytes(bytes);
+        }
+        if let Some(bytes) = self.limit_block_bytes {
+            limits = limits.with_block_bytes(bytes);
+        }
+        limits
+    }
+
+    fn is_given(self) -> bool {
+        self.limit_block_bytes.is_some() || self.limit_memory_bytes.is_some()
+    }
+}
+
 /// Options for reading files.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Reading")]
@@ -120,13 +151,8 @@ pub(crate) struct FileArgs {
     #[arg(long, value_name = "FILE", requires = "master_key_file")]
     alternate_master_key_file: Option<PathBuf>,
 
-    /// Maximum size of one block (K, M and G are accepted) [default: 1G]
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
-    limit_block_bytes: Option<usize>,
-
-    /// Maximum memory allocated at once for one file [default: 1G]
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
-    limit_memory_bytes: Option<usize>,
+    #[command(flatten)]
+    limits: LimitArgs,
 
     /// Maximum size of the cells of a row in one family, where whole rows are read [default: 1G]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
@@ -192,8 +218,7 @@ impl FileArgs {
     pub(crate) fn is_given(&self) -> bool {
         self.zstd_dictionary.is_some()
             || self.master_key_file.is_some()
-            || self.limit_block_bytes.is_some()
-            || self.limit_memory_bytes.is_some()
+            || self.limits.is_given()
             || self.limit_row_bytes.is_some()
             || self.no_checksums
     }
@@ -221,18 +246,12 @@ impl FileArgs {
         self.alternate_master_key_file.as_deref().map(read_key).transpose()
     }
 
-    fn limits(&self) -> Limits {
-        let mut limits = Limits::new();
-        if let Some(bytes) = self.limit_memory_bytes {
-            limits = limits.with_memory_bytes(bytes);
+    pub(crate) fn limits(&self) -> Limits {
+        let limits = self.limits.limits();
+        match self.limit_row_bytes {
+            Some(bytes) => limits.with_row_bytes(bytes),
+            None => limits,
         }
-        if let Some(bytes) = self.limit_block_bytes {
-            limits = limits.with_block_bytes(bytes);
-        }
-        if let Some(bytes) = self.limit_row_bytes {
-            limits = limits.with_row_bytes(bytes);
-        }
-        limits
     }
 }
 

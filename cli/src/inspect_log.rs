@@ -24,11 +24,11 @@ struct OfRegion {
 }
 
 /// Prints the header of a log and, if asked for, counts its entries by region.
-pub(crate) fn run(path: &Path, counts: bool, out: &mut Output) -> Result<Exit, Failure> {
+pub(crate) fn run(path: &Path, counts: bool, limits: &Limits, out: &mut Output) -> Result<Exit, Failure> {
     let file = places::open(path).map_err(|error| CommandError::io("open", path, &error))?;
     let length = file.len();
     out.start_progress(if counts { length } else { 0 }, false);
-    let mut log = WalReader::new(out.progress().watch(file), &Limits::new())?;
+    let mut log = WalReader::new(out.progress().watch(file), limits)?;
     let mut report = json!({ "path": text::json_path(path), "kind": "wal", "length": length });
     let header = log.header();
     report["header"] = header.map_or(Value::Null, |header| {

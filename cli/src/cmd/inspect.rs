@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
                 CommandError::usage("a log has none of the parts of an HFile: expected no flags").into()
             );
         }
-        return inspect_log::run(&args.target, args.entries, out);
+        return inspect_log::run(&args.target, args.entries, &args.reading.limits(), out);
     }
     if kind != Kind::Hfile {
         if flags.any_part() || flags.reads_cells() {

@@ -1,5 +1,6 @@
 //! `hregion wal`: prints the entries of write-ahead logs.
 
+use crate::args::LimitArgs;
 use crate::cell_line::{self, LineStyle};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::{self, FoundLogs};
@@ -9,7 +10,6 @@ use crate::places;
 use crate::probe;
 use crate::query_args::{self, Row};
 use crate::text;
-use hregion::Limits;
 use hregion::cell::StringBinary;
 use hregion::io::FileReader;
 use hregion::wal::{FlushAction, Marker, MarkerServer, RegionEvent, StoreFiles, WalEntry, WalReader};
@@ -50,6 +50,9 @@ pub(crate) struct Args {
     /// Exit with 3 if a log ends within an entry
     #[arg(long)]
     strict: bool,
+
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -118,7 +121,7 @@ fn print_log(path: &Path, args: &Args, out: &mut Output) -> Result<Option<Comman
         out.warn_always(&CommandError::invalid_file(path, message).line());
         return Ok(None);
     };
-    let mut log = WalReader::new(file, &Limits::new())?;
+    let mut log = WalReader::new(file, &args.limits.limits())?;
     while let Some(entry) = log.next_entry()? {
         if args.region.as_ref().is_none_or(|region| region.as_bytes() == entry.key().encoded_region_name) {
             print_entry(path, &entry, args.row.as_ref(), out)?;

@@ -135,6 +135,17 @@ fn inspect_counts_the_entries_of_regions() {
 }
 
 #[test]
+fn entries_have_a_limit() {
+    let log = text(&logs("plain")[0].0);
+    for command in [&["wal"][..], &["inspect", "--entries"]] {
+        let over = run(&[command, &["--json", "--limit-block-bytes", "64", &log]].concat());
+        assert_eq!((code(&over), last_error(&over)["kind"].as_str()), (3, Some("Limit")), "{command:?}");
+        assert!(stderr(&over).contains("--limit-block-bytes"), "{}", stderr(&over));
+        ok(&[command, &["--limit-block-bytes", "1M", &log]].concat());
+    }
+}
+
+#[test]
 fn a_directory_stands_for_its_logs_in_the_order_of_their_names() {
     let dir = testdata("wal/dictionary/split/data/default/w2");
     let each: String = files(&dir).iter().map(|log| ok(&["wal", "--json", &text(log)])).collect();
