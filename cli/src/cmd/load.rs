@@ -2,8 +2,11 @@
 
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
+use crate::family_args::FamilyArgs;
 use crate::output::Output;
 use crate::places;
+use crate::probe;
+use crate::regions::{check_serves, is_region};
 use crate::table_load::{TableLoad, open_table};
 use crate::text;
 use hregion::BulkLoad;
@@ -11,13 +14,16 @@ use serde_json::json;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Load HFiles into a table
+/// Load HFiles into a table or a region
 ///
 /// Takes a directory with one folder for each family, as `bulkload` or HBase's own jobs write it. Moves the
 /// files into the table. If INPUT is on another file system than the table, or on another storage by its URL,
 /// copies and verifies them instead, and leaves INPUT as it is. Splits files with rows of several regions
 /// first. Skips files without cells, references, links, and names that begin with _ or a dot. Fails if
 /// nothing was loaded, and INPUT has other files, but no folder.
+///
+/// A region, by its local directory, takes over all files at once. They must have no rows outside of it, and
+/// be on its file system.
 ///
 /// In S3 the files are always copied and verified; those of the same bucket are removed when all regions have
 /// their copies.
@@ -31,11 +37,14 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory of a table, or its URL in S3 or HDFS
+    /// The directory of a table, or its URL in S3 or HDFS; or the local directory of a region
     table: PathBuf,
 
     /// The directory with the HFiles, in a folder for each family, or its URL
     input: PathBuf,
+
+    #[command(flatten)]
+    families: FamilyArgs,
 
     #[command(flatten)]
     reading: FileArgs,
@@ -44,14 +53,17 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   hregion bulkload cells.jsonl --regions splits.txt --out load --sort
-  hregion load data/default/users load";
+  hregion load data/default/users load
+  hregion load data/default/users/5d4f0e2b load";
+
+/// Whether a load passes over a file or directory because of its name.
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    matches!(name.first(), Some(b'_' | b'.'))
+}
 
 /// Whether a directory has entries, and all of those that are not hidden were passed over.
 fn has_only_others(dir: &Path, skipped: &[PathBuf]) -> Result<bool, CommandError> {
-    let is_hidden = |path: &Path| {
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        matches!(name.first(), Some(b'_' | b'.'))
-    };
     let entries = match places::list(dir) {
         // All files were loaded before, and are removed now: in S3, there is no directory without files.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -85,9 +97,62 @@ fn load_copies(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
     Ok(done)
 }
 
+/// Returns the entries of a directory that are neither hidden nor symbolic links. Adds the others to
+/// `skipped`.
+fn shown_in(dir: &Path, skipped: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>, CommandError> {
+    let entries = places::list(dir).map_err(|error| CommandError::io("list", dir, &error))?;
+    let is_passed_over = |(path, is_link): &(PathBuf, bool)| *is_link || is_hidden(path);
+    let (passed_over, shown): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_passed_over);
+    skipped.extend(passed_over.into_iter().map(|(path, _)| path));
+    Ok(shown.into_iter().map(|(path, _)| path).collect())
+}
+
+/// Loads files into the region at a local directory.
+fn load_into_region(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
+    check_serves(&args.table)?;
+    check_input(args)?;
+    if !places::is_same_place(&args.table, &args.input) {
+        let message = "not on the file system of the region, to which files are moved";
+        let hint = Some("a load into its table copies them");
+        return Err(CommandError::unsupported(&args.input, message).with_hint(hint).into());
+    }
+    let options = args.reading.options(out)?;
+    let (mut done, mut files) = (BulkLoad::default(), Vec::new());
+    for folder in shown_in(&args.input, &mut done.skipped)? {
+        if !probe::is_dir(&folder)? {
+            done.skipped.push(folder);
+            continue;
+        }
+        let family = folder.file_name().unwrap_or_default().as_encoded_bytes().to_vec();
+        for path in shown_in(&folder, &mut done.skipped)? {
+            if !probe::is_file(&path)? || options.open(&path)?.entry_count() == 0 {
+                done.skipped.push(path);
+            } else {
+                files.push((family.clone(), path));
+            }
+        }
+    }
+    if !files.is_empty() {
+        let options = args.families.add_to(args.reading.region_options(out)?).writable(true);
+        let region = options.open(&args.table)?;
+        out.warner().warn_of(&region);
+        region.bulk_load(&files)?;
+        region.close()?;
+    }
+    done.loaded = files.len();
+    Ok(done)
+}
+
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let is_into_region = !places::is_url(&args.table) && is_region(&args.table)?;
+    if !is_into_region && !args.families.is_empty() {
+        let message = "--family and --descriptor are for a region: a table has a descriptor";
+        return Err(CommandError::usage(message).into());
+    }
     let is_same_place = places::is_same_place(&args.table, &args.input);
-    let done = if is_same_place || has_copies(&args.table) {
+    let done = if is_into_region {
+        load_into_region(args, out)?
+    } else if is_same_place || has_copies(&args.table) {
         // In a bucket, an input that is not there may be one of which all files were loaded: the table knows.
         let check = || if is_same_place && has_copies(&args.table) { Ok(()) } else { check_input(args) };
         let table = open_table(&args.table, &args.reading, check, out)?;

@@ -373,3 +373,34 @@ fn the_output_is_loaded_into_a_table_of_other_regions() {
     assert!(ok(&["load", &table, &out]).ends_with("loaded 0, split 0, passed over 2\n"));
     assert_eq!(code(&run(&["load", &table, "/nowhere"])), 5);
 }
+
+#[test]
+fn a_region_takes_over_files_of_its_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    let families = ["f", "g"].map(hregion::Family::new);
+    let table = hregion::Table::create(&root, "t", &families, &["m"]).unwrap();
+    let [first, second] = ["a", "m"].map(|row| text(table.region(row).unwrap().path()));
+    table.close().unwrap();
+    let line = |row: &str, family: &str| {
+        format!(r#"{{"row":"{row}","family":"{family}","qualifier":"","timestamp":1,"type":"Put"}}"#) + "\n"
+    };
+    let list = temp_file("load-region.jsonl", (line("a", "f") + &line("b", "g")).as_bytes());
+    let splits = temp_file("splits-region.txt", b"m");
+    let out = text(&dir.path().join("load"));
+    ok(&["bulkload", &list, "--regions", &splits, "--out", &out, "--sort"]);
+    let empty = temp_file("load-region-empty.jsonl", b"");
+    ok(&["write", &empty, "--out", &format!("{out}/f/empty"), "--bulkload"]);
+    fs::write(format!("{out}/_SUCCESS"), "").unwrap();
+
+    let refused = run(&["load", &second, &out, "--json"]);
+    assert_eq!((code(&refused), last_error(&refused)["kind"].as_str()), (2, Some("WrongRegion")));
+    let done: Value = serde_json::from_str(&ok(&["load", &first, &out, "--json"])).unwrap();
+    assert_eq!((&done["loaded"], done["skipped"].as_array().unwrap().len()), (&2.into(), 2));
+    assert_eq!(ok(&["count", &first]), "rows 2\ncells 2\n");
+    assert_eq!(ok(&["count", &text(&root.join("data/default/t"))]), "rows 2\ncells 2\n");
+    assert_eq!(ok(&["load", &first, &out]).lines().last().unwrap(), "loaded 0, split 0, passed over 2");
+    assert_eq!(code(&run(&["load", &first, "/nowhere"])), 5);
+    let refused = run(&["load", &text(&root.join("data/default/t")), &out, "--family", "f"]);
+    assert_eq!(code(&refused), 2, "{}", stderr(&refused));
+}
