@@ -5,6 +5,7 @@
 //! written is removed after a failure.
 
 use crate::failure::{CommandError, Failure};
+use crate::lines::is_stdin;
 use crate::new_dir::{NewDir, is_of_bulk_load};
 use crate::new_file::{check_force, directory};
 use crate::output::Output;
@@ -79,6 +80,9 @@ impl LoadDir {
 
 /// Fails if the directory exists and must not be replaced, or cannot have been written for a bulk load.
 pub(crate) fn check_output(path: &Path, force: bool) -> Result<(), CommandError> {
+    if is_stdin(path) {
+        return Err(CommandError::usage("--out: expected a directory"));
+    }
     check_writable(path)?;
     if !probe::exists(path)? {
         return Ok(());

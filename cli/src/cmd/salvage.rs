@@ -6,6 +6,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::new_file::{OutputStorage, check_output};
 use crate::output::Output;
 use crate::places::{self, check_local};
+use crate::settings::check_not_stdout;
 use crate::target::{self, Kind};
 use crate::text;
 use hregion::{LostBlock, SalvageReport, SeekKey};
@@ -54,6 +55,7 @@ Examples:
   hregion salvage --json damaged --out sound | jq -r 'select(.lost) | .lost.after.row'";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    check_not_stdout(&args.out)?;
     check_local(&args.out)?;
     let inputs: Vec<_> = iter::once(&args.file).chain(args.reading.files()).cloned().collect();
     check_output(&args.out, args.force, &inputs)?;

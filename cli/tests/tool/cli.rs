@@ -330,6 +330,8 @@ fn every_kind_of_error_has_its_exit_code() {
         (&["seek", &plain(), "row", "--limit-line-bytes", "1G"], 2, "Usage"),
         (&["bench", "--force"], 2, "Usage"),
         (&["bench", "--svg", "-"], 2, "Usage"),
+        (&["salvage", &plain(), "--out", "-"], 2, "Usage"),
+        (&["bulkload", "cells", "--regions", "splits", "--out", "-"], 2, "Usage"),
         (&["completions", "basic"], 2, "Usage"),
         (&[], 2, "Usage"),
     ];
