@@ -34,7 +34,7 @@ pub(crate) struct CellArgs {
     raw: bool,
 
     /// The current time in milliseconds, by which cells expire [default: now]
-    #[arg(long, value_name = "MILLIS")]
+    #[arg(long, value_name = "MILLIS", allow_negative_numbers = true)]
     now: Option<i64>,
 }
 
@@ -498,6 +498,7 @@ mod tests {
         let expected = Scan::new().filter(Filter::parse("PageFilter(2)").unwrap()).batch(3);
         assert_eq!(scan.scan, expected.start_row(&b"a\0"[..], false));
         assert_eq!(scan.limit, Some(5));
+        assert_eq!(parse(&["--now", "-7"]).unwrap().cells.clock().now(), -7);
         let none = parse(&[]).unwrap();
         assert!(!none.rows.is_given() && !none.cells.is_given() && none.rows.is_all());
     }

@@ -101,7 +101,7 @@ pub(crate) struct Settings {
     comparator: Option<Comparator>,
 
     /// The greatest log sequence id in the file: MAX_SEQ_ID_KEY [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seqid: Option<i64>,
 
     /// Mark the file as the result of a major compaction: MAJOR_COMPACTION_KEY

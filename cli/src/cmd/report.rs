@@ -43,7 +43,7 @@ pub(crate) struct Args {
     no_cells: bool,
 
     /// The current time in milliseconds, for ages [default: now]
-    #[arg(long, value_name = "MILLIS")]
+    #[arg(long, value_name = "MILLIS", allow_negative_numbers = true)]
     now: Option<i64>,
 
     #[command(flatten)]

@@ -55,7 +55,7 @@ pub(crate) struct Args {
     top: Option<u16>,
 
     /// The current time in milliseconds, for ages [default: now]
-    #[arg(long, value_name = "MILLIS")]
+    #[arg(long, value_name = "MILLIS", allow_negative_numbers = true)]
     now: Option<i64>,
 
     /// Also draw a picture

@@ -216,6 +216,16 @@ fn a_plain_file_for_a_bulk_load_says_so() {
 }
 
 #[test]
+fn a_sequence_id_may_be_negative() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = text(&dir.path().join("out"));
+    let list = temp_file("write-seqid.jsonl", cell("a", 5, "v").as_bytes());
+    ok(&["write", &list, "--out", &out, "--seqid", "-1"]);
+    let info = json_lines(&ok(&["inspect", "--json", &out])).remove(0)["file_info"].clone();
+    assert_eq!(info["MAX_SEQ_ID_KEY"], -1);
+}
+
+#[test]
 fn tags_are_left_out_only_if_they_are_to_be() {
     let dir = tempfile::tempdir().unwrap();
     let out = text(&dir.path().join("out"));
