@@ -24,14 +24,15 @@ use std::path::{Path, PathBuf};
 /// joined to at most 240 pieces, fewer if there are many files. The MOB files of a table are those of a
 /// region that serves no reads.
 ///
-/// Exit code 3 if the check finds an error.
+/// Exit code 3 if the check finds an error. A region is shown without a check: `hregion check` of its table
+/// has the findings.
 ///
 /// With --json: the same data as one object,
 /// {"hregion","target","kind","now","summary","tables","findings","unread"}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A root directory, or the directory of a namespace or a table
+    /// A root directory, or the directory of a namespace, a table or a region
     target: PathBuf,
 
     /// The kind of the target, if it cannot be detected

@@ -14,10 +14,10 @@ use std::path::Path;
 /// The number of heaviest rows that are kept.
 const HEAVIEST: usize = 10;
 
-/// Reads all cells of a table. Returns what `hregion stats` prints, and the number of regions that could not
-/// be read to the end, whose faults are added to `faults`.
+/// Reads all cells of a table, or of a region. Returns what `hregion stats` prints, and the number of regions
+/// that could not be read to the end, whose faults are added to `faults`.
 pub(crate) fn statistics(
-    table: &Path,
+    (path, kind): (&Path, Kind),
     options: &RegionOptions,
     now: i64,
     warner: &Warner,
@@ -26,7 +26,7 @@ pub(crate) fn statistics(
     let mut stats = Stats::new(now, HEAVIEST);
     let scan = RowArgs::default().scan(&CellArgs::of_all_stored()).scan;
     let mut unread = 0;
-    match Regions::find(table, Some(Kind::Table), options.clone()) {
+    match Regions::find(path, Some(kind), options.clone()) {
         Ok(regions) => {
             // rows without a region are shown as such
             let is_region = |place: &ClosedRegion<'_>| !matches!(place, ClosedRegion::None(_));

@@ -39,7 +39,7 @@ pub(crate) struct Wanted {
     pub(crate) jobs: JobArgs,
 }
 
-/// The state of a root directory, a namespace or a table.
+/// The state of a root directory, a namespace, a table or a region.
 #[derive(Debug)]
 pub(crate) struct Overview {
     target: PathBuf,
@@ -66,8 +66,8 @@ impl Overview {
         let (check, mut tables) = read_again(&mut faults, |faults| {
             let dirs = table_dirs(target, kind, faults)?;
             let check = check(&dirs, target, kind, &options, faults)?;
-            let mut tables: Vec<_> =
-                dirs.into_iter().map(|dir| TableOverview::open(dir, &options, faults)).collect();
+            let open = if kind == Kind::Region { TableOverview::of_region } else { TableOverview::open };
+            let mut tables: Vec<_> = dirs.into_iter().map(|dir| open(dir, &options, faults)).collect();
             read_files(&mut tables, wanted.jobs, reading, faults, out)?;
             Ok((check, tables))
         })?;
@@ -76,9 +76,10 @@ impl Overview {
             out.start_progress(bytes, false);
             let options = options.storage(out.progress().storage());
             for table in tables.iter_mut().filter(|table| !table.regions.is_empty()) {
-                let path = &table.path;
+                let of = if kind == Kind::Region { Kind::Region } else { Kind::Table };
+                let place = (table.path.as_path(), of);
                 let read = read_again(&mut faults, |faults| {
-                    Ok(cells::statistics(path, &options, wanted.now, &out.warner(), faults))
+                    Ok(cells::statistics(place, &options, wanted.now, &out.warner(), faults))
                 })?;
                 table.statistics = Some(read);
             }
@@ -103,6 +104,7 @@ impl Overview {
         let kind = match self.kind {
             Kind::Root => "root",
             Kind::Namespace => "namespace",
+            Kind::Region => "region",
             _ => "table",
         };
         json!({
@@ -130,7 +132,7 @@ pub(crate) fn finding_json(finding: &Finding) -> Value {
     })
 }
 
-/// Returns the directories of the tables of a target, also of those without a descriptor.
+/// Returns the directories of the tables of a target, also of those without a descriptor; that of a region.
 fn table_dirs(
     target: &Path,
     kind: Kind,
@@ -147,14 +149,17 @@ fn table_dirs(
             places::check_dir(target)?;
             Ok(entries(target, true, faults))
         }
-        Kind::Table => Ok(vec![target.to_owned()]),
-        _ => Err(CommandError::unsupported(target, "neither a root directory nor a namespace nor a table")
-            .with_hint(Some("`hregion inspect` and `hregion stats` show files and regions"))),
+        Kind::Table | Kind::Region => Ok(vec![target.to_owned()]),
+        _ => {
+            let message = "neither a root directory nor a namespace nor a table nor a region";
+            let hint = Some("`hregion inspect` and `hregion stats` show files, families and snapshots");
+            Err(CommandError::unsupported(target, message).with_hint(hint))
+        }
     }
 }
 
 /// Checks the tables of a target. One that cannot be checked, such as a directory without regions, is a fault
-/// and hides no other.
+/// and hides no other. A region alone is not checked.
 fn check(
     tables: &[PathBuf],
     target: &Path,
@@ -166,6 +171,9 @@ fn check(
         return Ok(Table::check_root(target, options.clone())?);
     }
     let mut all = CheckReport::default();
+    if kind == Kind::Region {
+        return Ok(all);
+    }
     for table in tables {
         match Table::check_dir(table, options.clone()) {
             Ok(report) => all.findings.extend(report.findings),

@@ -3,7 +3,7 @@
 use super::region::{RegionOverview, entries, families_json, name};
 use super::total::Total;
 use crate::failure::CommandError;
-use crate::regions::{has_digits_of_region, mob_dir};
+use crate::regions::{check_serves, has_digits_of_region, mob_dir};
 use crate::text;
 use hregion::cell::StringBinary;
 use hregion::locator::{RegionInconsistency, check_region_chain, serving};
@@ -67,6 +67,16 @@ impl TableOverview {
         regions.sort_by_key(|region| (!region.serves, start(region).filter(|_| region.serves)));
         let name = table.unwrap_or_else(|| name(&path));
         Self { path, name, regions, gaps, statistics: None }
+    }
+
+    /// Reads the region at a directory, as the only one of its table, and no files of it.
+    pub(crate) fn of_region(path: PathBuf, options: &RegionOptions, faults: &mut Vec<CommandError>) -> Self {
+        let (mut region, fault) = RegionOverview::open(path.clone(), options);
+        faults.extend(fault);
+        region.serves = check_serves(&path).is_ok();
+        let table = region.info.as_ref().map(|info| info.table().to_string());
+        let name = table.unwrap_or_else(|| name(&path));
+        Self { path, name, regions: vec![region], gaps: Vec::new(), statistics: None }
     }
 
     pub(crate) fn total(&self) -> Total {

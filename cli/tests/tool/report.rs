@@ -196,12 +196,25 @@ fn every_kind_of_directory_of_tables_is_a_target() {
     assert_eq!(whole["tables"][0]["statistics"], Value::Null);
 
     let region = root.join("data/default/joined").join(region_of(&namespace, 1));
-    for target in [plain().into(), region, root.join(".hbase-snapshot/joined-snap")] {
+    let alone = data(&region, &[]);
+    assert_eq!((&alone["kind"], &alone["findings"]), (&json!("region"), &json!([])));
+    let [table] = list(&alone, "tables") else { panic!("one table") };
+    assert_eq!(table["table"], "joined");
+    assert_eq!(list(table, "regions"), &list(&namespace["tables"][1], "regions")[..1]);
+    assert_eq!(table["statistics"]["unread_regions"], 0);
+    assert_eq!(table["statistics"]["cells"], json_lines(&ok(&count_of(&region)))[0]["cells"]);
+
+    for target in [plain().into(), root.join(".hbase-snapshot/joined-snap")] {
         let output = report(&target, &["--json"]);
         assert_eq!((code(&output), &last_error(&output)["kind"]), (4, &json!("Unsupported")), "{target:?}");
     }
     let output = report(&root.join("missing"), &["--json"]);
     assert_eq!((code(&output), &last_error(&output)["kind"]), (5, &json!("Io")));
+}
+
+/// The command that counts the stored cells of a region.
+fn count_of(region: &Path) -> [&str; 6] {
+    ["count", region.to_str().unwrap(), "--raw", "--versions", "all", "--json"]
 }
 
 fn region_of(data: &Value, table: usize) -> String {
