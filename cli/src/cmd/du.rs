@@ -5,20 +5,20 @@ use crate::balance;
 use crate::block_totals::BlockTotals;
 use crate::block_usage::{BlockUsage, blocks_of};
 use crate::failure::{CommandError, Exit, Failure};
-use crate::meanwhile::ATTEMPTS;
+use crate::meanwhile::{ATTEMPTS, read_listed};
 use crate::output::Output;
 use crate::places;
 use crate::probe::{self, len_of};
 use crate::regions::{files_below, is_snapshot, mob_dir};
-use crate::store_files::has_store_file_name;
-use crate::target;
+use crate::store_files::{self, FamilyFiles, RegionFiles, has_store_file_name};
+use crate::target::{self, Kind};
 use crate::text;
 use crate::usage::Usage;
 use crate::what_if::Samples;
 use hregion::cell::StringBinary;
 use hregion::io::Storage;
 use hregion::region::FileKind;
-use hregion::{HFileOptions, TableName};
+use hregion::{HFileOptions, RegionInfo, TableName};
 use serde_json::json;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
@@ -34,7 +34,8 @@ use std::sync::Arc;
 /// filters deny nothing. References and links have few bytes and no cells of their own; those of files that
 /// are being written are not known. The timestamps are those of the time range in the file: from 0 on, if it
 /// has a marker that deletes all older versions. The MOB files of a table, of a namespace or of `data`, which
-/// are below `mobdir` of the root, are printed after its other files.
+/// are below `mobdir` of the root, are printed after its other files. The files of a snapshot are where they
+/// are now: in the directories of tables, or in the archive.
 ///
 /// With --blocks, reads the headers of all blocks, and prints for each family how many bytes and blocks there
 /// are of each type (cells, index, Bloom filters …), and how many runs of adjacent blocks they form: few runs
@@ -52,7 +53,7 @@ use std::sync::Arc;
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Store files, or directories of any level
+    /// Store files, directories of any level, or snapshots
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<PathBuf>,
 
@@ -106,18 +107,17 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let (mut blocks, mut samples) = (BlockUsage::default(), Samples::default());
     for target in &with_mob_dirs(&args.targets)? {
+        if probe::is_dir(target)? && is_snapshot(target)? {
+            print_snapshot(target, args, &options, (&mut blocks, &mut samples), out)?;
+            continue;
+        }
         let mut families = Families::list(target, &storage, &options, args.blocks)?;
         // The directories that the current file is in, from the target down, with what they have so far.
         let mut open: Vec<(PathBuf, Usage)> = Vec::new();
         while let Some(mut family) = families.next()? {
             let depth = set_overlaps(&mut family);
             for file in &family {
-                if let Some(of_file) = &file.blocks {
-                    blocks.add(file.names.clone(), of_file);
-                }
-                if args.what_if && file.usage.cells > Some(0) {
-                    samples.add(file.names.clone(), &file.path, file.usage.bytes);
-                }
+                note(file, args, &mut blocks, &mut samples);
                 if out.is_json() {
                     print_json(file, out)?;
                     continue;
@@ -142,6 +142,60 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         args.targets.iter().try_for_each(|target| balance::print(target, &args.reading, out))?;
     }
     Ok(Exit::Done)
+}
+
+/// Adds what is to be known of a file for the options.
+fn note(file: &StoreFile, args: &Args, blocks: &mut BlockUsage, samples: &mut Samples) {
+    if let Some(of_file) = &file.blocks {
+        blocks.add(file.names.clone(), of_file);
+    }
+    if args.what_if && file.usage.cells > Some(0) {
+        samples.add(file.names.clone(), &file.path, file.usage.bytes);
+    }
+}
+
+/// Prints the files of a snapshot, in the order of regions and families, and their sum.
+fn print_snapshot(
+    target: &Path,
+    args: &Args,
+    options: &HFileOptions,
+    (blocks, samples): (&mut BlockUsage, &mut Samples),
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let kind = Some(Kind::Snapshot);
+    let mut found = store_files::by_region(target, kind, &args.reading, out)?;
+    found.extend(store_files::mob_regions(target, kind, &args.reading, out)?);
+    let regions = args.reading.region_options(out)?;
+    let mut sum = Usage::default();
+    for RegionFiles { region, families } in found {
+        for FamilyFiles { family, files } in families {
+            let names = [
+                region.as_ref().map(|region| region.table().to_string()),
+                region.as_ref().map(RegionInfo::encoded_name),
+                family.map(|family| StringBinary(&family).to_string()),
+            ];
+            let open = |path: &Path| -> Result<StoreFile, Failure> {
+                let is_elsewhere = regions.hfile_of(path)?.is_some_and(|hfile| hfile != path);
+                let kind = if is_elsewhere { FileKind::Link } else { FileKind::StoreFile };
+                let file = StoreFile::open(path, kind, options, args.blocks)?;
+                Ok(StoreFile { names: names.clone(), ..file })
+            };
+            let files = files.iter().map(|file| read_listed(&file.path, open));
+            let mut files = files.collect::<Result<Vec<_>, Failure>>()?;
+            let depth = set_overlaps(&mut files);
+            for file in &files {
+                note(file, args, blocks, samples);
+                sum.add(Usage { depth, ..file.usage });
+                if out.is_json() {
+                    print_json(file, out)?;
+                } else {
+                    file.usage.print(&file.path, out)?;
+                }
+            }
+            out.flush_aside()?;
+        }
+    }
+    if out.is_json() { Ok(()) } else { sum.print(target, out) }
 }
 
 /// Returns the targets, each with the directory of its MOB files after it, unless another target has that.
@@ -301,11 +355,6 @@ fn store_files(
     places::check_readable(target)?;
     let (mut paths, mut is_gone) = (Vec::new(), false);
     match probe::is_dir(target)? {
-        true if is_snapshot(target)? => {
-            let message = "a snapshot, whose files are in the directories of tables and in the archive";
-            let hint = Some("`hregion inspect` prints the bytes of each file");
-            return Err(CommandError::unsupported(target, message).with_hint(hint).into());
-        }
         true => is_gone = files_below(target, &mut paths)?,
         false => {
             target::check_regular(target)?;

@@ -294,6 +294,7 @@ fn the_files_of_a_snapshot_are_found_where_they_are() {
         let expected: Vec<Value> = regions("joined").iter().map(|region| region["encoded"].clone()).collect();
         let found = inspected["regions"].as_array().unwrap().iter().map(|region| region["region"].clone());
         assert_eq!((&inspected["kind"], found.collect::<Vec<_>>()), (&json!("snapshot"), expected));
+        measured(&snapshot, &inspected);
         verified(0);
     }
     let below = |ending: &str| -> PathBuf {
@@ -322,6 +323,27 @@ fn the_files_of_a_snapshot_are_found_where_they_are() {
     assert_eq!((&lines[1]["summary"]["files"], &lines[1]["summary"]["faults"]), (&json!(11), &json!(1)));
     let refused = run(&["du", "--json", &snapshot]);
     assert_eq!((code(&refused), last_error(&refused)["kind"].as_str()), (4, Some("Unsupported")));
+}
+
+/// `du` of a snapshot has the files that `inspect` has, and their sum.
+fn measured(snapshot: &str, inspected: &Value) {
+    let listed = |value: &Value, member: &str| value[member].as_array().unwrap().clone();
+    let families = listed(inspected, "regions").into_iter().flat_map(|region| listed(&region, "families"));
+    let inspected: Vec<Value> = families.flat_map(|family| listed(&family, "files")).collect();
+    let du = json_lines(&ok(&["du", "--json", snapshot]));
+    let paths = |files: &[Value]| files.iter().map(|file| file["path"].clone()).collect::<Vec<_>>();
+    assert_eq!(paths(&du), paths(&inspected));
+    assert!(!du.is_empty() && du.iter().all(|file| file["table"] == "joined"), "{du:?}");
+    for (file, inspected) in du.iter().zip(&inspected) {
+        // references and links have no cells of their own
+        let cells = if inspected["of"].is_null() { &inspected["cells"] } else { &Value::Null };
+        assert_eq!(&file["cells"], cells, "{file}");
+    }
+    let bytes: u64 = du.iter().map(|file| file["bytes"].as_u64().unwrap()).sum();
+    let text = ok(&["du", snapshot]);
+    let total: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
+    assert_eq!((total[0], total.last()), (bytes.to_string().as_str(), Some(&snapshot)));
+    assert_eq!(text.lines().count(), 1 + du.len() + 1);
 }
 
 #[test]
