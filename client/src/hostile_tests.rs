@@ -201,17 +201,17 @@ fn sessions_of(queue: &Arc<Queue>, clusters: u64) -> Ends {
     let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(most).build().unwrap();
     let ends = Rc::new(RefCell::new(Ends::default()));
     runtime.block_on(LocalSet::new().run_until(async {
-        let mut lanes = Vec::new();
+        let mut tasks = Vec::new();
         let turn = Rc::new(tokio::sync::Mutex::new(()));
         #[cfg(feature = "tls")]
         let authority = Rc::new(crate::tls::tests::Authority::new());
-        for lane in 0..clusters {
+        for number in 0..clusters {
             let (queue, ends, turn) = (Arc::clone(queue), Rc::clone(&ends), Rc::clone(&turn));
             #[cfg(feature = "tls")]
             let authority = Rc::clone(&authority);
-            lanes.push(spawn_local(async move {
+            tasks.push(spawn_local(async move {
                 #[cfg(feature = "tls")]
-                let (cluster, builder) = if lane % 4 == 0 {
+                let (cluster, builder) = if number % 4 == 0 {
                     let builder = Client::builder().tls(authority.tls()).unwrap();
                     (Cluster::over(authority.acceptor()).await, builder)
                 } else {
@@ -228,8 +228,8 @@ fn sessions_of(queue: &Arc<Queue>, clusters: u64) -> Ends {
                 }
             }));
         }
-        for lane in lanes {
-            lane.await.unwrap();
+        for task in tasks {
+            task.await.unwrap();
         }
     }));
     ends.take()

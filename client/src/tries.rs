@@ -16,14 +16,14 @@ use tokio::time::sleep;
 
 /// A copy of a region and an open connection to its server.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct CallTarget {
     pub(crate) locations: RegionLocations,
     pub(crate) replica_id: u16,
     pub(crate) connection: Arc<Connection>,
     connections: Arc<Connections>,
 }
 
-impl Place {
+impl CallTarget {
     pub(crate) fn new(
         core: &ClientCore,
         locations: RegionLocations,
@@ -269,12 +269,12 @@ impl<'c> Tries<'c> {
     }
 
     /// Finds the region of a row, and connects to its server.
-    pub(crate) async fn place(
+    pub(crate) async fn find_target(
         &mut self,
         table: &TableName,
         row: &[u8],
         position: LocateType,
-    ) -> Result<Place> {
+    ) -> Result<CallTarget> {
         let replica_id = self.replica_id;
         loop {
             let locations = match self.core.locate(table, row, position, replica_id, self.deadline).await {
@@ -285,7 +285,7 @@ impl<'c> Tries<'c> {
                 }
             };
             match self.core.connect(&locations, replica_id, self.deadline).await {
-                Ok(connection) => return Ok(Place::new(self.core, locations, replica_id, connection)),
+                Ok(connection) => return Ok(CallTarget::new(self.core, locations, replica_id, connection)),
                 Err(fault) => self.failed(&locations, replica_id, fault).await?,
             }
         }

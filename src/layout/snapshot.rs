@@ -35,7 +35,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, read_file};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{Family, SnapshotDescription, TableName};
-pub(crate) use export::HFilePlace;
+pub(crate) use export::HFilePath;
 pub(crate) use manifest::SnapshotRegion;
 use manifest::{DataManifest, SnapshotFile, parse_region_manifest, sealed_description};
 pub(crate) use parents::split_parents;

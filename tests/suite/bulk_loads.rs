@@ -880,7 +880,7 @@ fn a_file_of_another_family_is_refused() {
 /// The parts of a file are in a directory whose remains are removed before, but not what a link leads to.
 #[cfg(unix)]
 #[test]
-fn a_load_removes_nothing_behind_a_link() {
+fn a_load_removes_nothing_that_a_link_leads_to() {
     let dir = tempfile::tempdir().unwrap();
     let (root, input, other) = (dir.path().join("root"), dir.path().join("input"), dir.path().join("other"));
     let options = Region::options().writable(true);

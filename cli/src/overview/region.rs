@@ -1,6 +1,6 @@
 //! A region's directory and its store files.
 
-use super::file::{FilePlace, StoreFile};
+use super::file::{FileEntry, StoreFile};
 use super::total::Total;
 use crate::failure::CommandError;
 use crate::places;
@@ -43,9 +43,9 @@ impl RegionOverview {
 
     /// Lists the store files, references and links of all families, by their names. Why one of them, or a
     /// directory, cannot be examined is added to `faults`.
-    pub(crate) fn places(&self, faults: &mut Vec<CommandError>) -> Vec<FilePlace> {
+    pub(crate) fn file_entries(&self, faults: &mut Vec<CommandError>) -> Vec<FileEntry> {
         let storage = places::storage();
-        let mut places = Vec::new();
+        let mut found = Vec::new();
         for dir in entries(&self.path, true, faults) {
             for path in entries(&dir, false, faults) {
                 let kind = match FileKind::of(&storage, &path) {
@@ -65,11 +65,11 @@ impl RegionOverview {
                     kind => matches!(kind, FileKind::Reference | FileKind::Link),
                 };
                 if is_stored {
-                    places.push(FilePlace { family: name(&dir), path, kind });
+                    found.push(FileEntry { family: name(&dir), path, kind });
                 }
             }
         }
-        places
+        found
     }
 
     pub(crate) fn total(&self) -> Total {

@@ -347,7 +347,7 @@ const BREAKS: &[(&str, Break)] = &[
         fs::write(path.join("a".repeat(32)), b"x").unwrap();
         ("unknown_family", "warning", path, &[])
     }),
-    ("sequence ids behind those of the catalog", |root| {
+    ("sequence ids below those of the catalog", |root| {
         let put = |row| Put::new(row).cell("info", "seqnumDuringOpen", 9999_i64.to_be_bytes().to_vec());
         change_meta(root, |meta| meta.put(put(row_of(meta, SECOND))).unwrap());
         let path = root.join(HALVES).join(SECOND).join("recovered.edits");
