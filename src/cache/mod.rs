@@ -196,13 +196,13 @@ impl SlotAddress {
 #[derive(Clone)]
 struct Entry {
     block: CachedBlock,
-    place: Option<SlotAddress>,
+    address: Option<SlotAddress>,
 }
 
 impl Entry {
     /// The slot through which the block is found, if its file still has it.
     fn slot(&self) -> Option<(Arc<dyn Evict>, usize)> {
-        self.place.as_ref().and_then(|place| Some((place.slots.upgrade()?, place.slot)))
+        self.address.as_ref().and_then(|address| Some((address.slots.upgrade()?, address.slot)))
     }
 
     /// Empties the slot through which the block is found.
@@ -410,9 +410,9 @@ impl BlockCache {
     }
 
     /// Inserts the outline of a block.
-    pub(crate) fn insert_outline(&self, key: BlockKey, outline: Arc<BlockOutline>, place: SlotAddress) {
+    pub(crate) fn insert_outline(&self, key: BlockKey, outline: Arc<BlockOutline>, address: SlotAddress) {
         self.note_inserted(key);
-        self.index().insert(key, outline, place);
+        self.index().insert(key, outline, address);
         self.make_room_for_index();
     }
 
@@ -432,7 +432,7 @@ impl BlockCache {
         &self,
         store: Store,
         key: BlockKey,
-        place: Option<SlotAddress>,
+        address: Option<SlotAddress>,
         load: impl FnOnce() -> Result<CachedBlock>,
     ) -> Result<CachedBlock> {
         let counters = &self.0.counters;
@@ -445,7 +445,7 @@ impl BlockCache {
             if let CachedBlock::Data(block) = &block {
                 self.0.loaded.store(block.memory() as u64, Ordering::Relaxed);
             }
-            Ok(Entry { block, place: place.clone() })
+            Ok(Entry { block, address: address.clone() })
         });
         if loaded {
             self.count_miss(&key);
@@ -469,10 +469,10 @@ impl BlockCache {
                 }
                 // an index block that was evicted and reloaded has new slots, which must be emptied from now
                 // on
-                if !loaded && place.as_ref().is_some_and(|place| !place.is(entry.place.as_ref())) {
+                if !loaded && address.as_ref().is_some_and(|address| !address.is(entry.address.as_ref())) {
                     // The old ones may still be in use, and would keep the block.
                     entry.clear_slot();
-                    self.store(store).insert(key, Entry { block: entry.block.clone(), place });
+                    self.store(store).insert(key, Entry { block: entry.block.clone(), address });
                 }
                 Ok(entry.block)
             }
@@ -655,7 +655,7 @@ mod tests {
     fn a_second_chance_does_not_outlive_its_file() {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
         let file = FileId::next();
-        let entry = Entry { block: block(1), place: None };
+        let entry = Entry { block: block(1), address: None };
         // As if the file were closed between the eviction of its block and the reinsertion.
         unpoisoned(cache.0.second_chances.lock()).push((key(file, 0), entry));
         cache.give_second_chances();
@@ -665,8 +665,8 @@ mod tests {
     /// Loads a block into the cache and its slot.
     fn load(cache: &BlockCache, file: FileId, slots: &Arc<Slots<()>>, slot: usize) {
         let slots_of_file: Weak<Slots<()>> = Arc::downgrade(slots);
-        let place = SlotAddress { slots: slots_of_file, slot };
-        cache.get_or_load(Store::Blocks, key(file, slot as u64), Some(place), || Ok(block(1))).unwrap();
+        let address = SlotAddress { slots: slots_of_file, slot };
+        cache.get_or_load(Store::Blocks, key(file, slot as u64), Some(address), || Ok(block(1))).unwrap();
         slots.put(slot, Arc::new(()));
         if !cache.contains(Store::Blocks, &key(file, slot as u64)) {
             slots.clear(slot);
@@ -716,9 +716,9 @@ mod tests {
             if slot >= 50 && slot.is_multiple_of(10) && slot / 10 < 5 + 17 {
                 let at = slot / 10 - 5;
                 let slots: Weak<Slots<()>> = Arc::downgrade(&index);
-                let place = SlotAddress { slots, slot: at };
+                let address = SlotAddress { slots, slot: at };
                 let key = key(file, 1000 + at as u64);
-                cache.get_or_load(Store::Index, key, Some(place), || Ok(block(2))).unwrap();
+                cache.get_or_load(Store::Index, key, Some(address), || Ok(block(2))).unwrap();
                 index.put(at, Arc::new(()));
             }
             let (blocks, index) = (in_use(&blocks, 400), in_use(&index, 17));
@@ -740,9 +740,9 @@ mod tests {
                     let slot = (i * 7 + thread * 3) % SLOTS;
                     if i % 5 == 0 && index.get(slot).is_none() {
                         let slots: Weak<Slots<()>> = Arc::downgrade(&index);
-                        let place = SlotAddress { slots, slot };
+                        let address = SlotAddress { slots, slot };
                         let key = key(file, 1000 + slot as u64);
-                        cache.get_or_load(Store::Index, key, Some(place), || Ok(block(2))).unwrap();
+                        cache.get_or_load(Store::Index, key, Some(address), || Ok(block(2))).unwrap();
                         index.put(slot, Arc::new(()));
                         if !cache.contains(Store::Index, &key) {
                             index.clear(slot);
@@ -765,7 +765,7 @@ mod tests {
     }
 
     /// Returns the address of the first of some slots.
-    fn place(slots: &Arc<Slots<()>>) -> Option<SlotAddress> {
+    fn address(slots: &Arc<Slots<()>>) -> Option<SlotAddress> {
         let slots: Weak<Slots<()>> = Arc::downgrade(slots);
         Some(SlotAddress { slots, slot: 0 })
     }
@@ -775,10 +775,10 @@ mod tests {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
         let file = FileId::next();
         let old = Arc::new(Slots::<()>::new(1));
-        cache.get_or_load(Store::Blocks, key(file, 0), place(&old), || Ok(block(1))).unwrap();
+        cache.get_or_load(Store::Blocks, key(file, 0), address(&old), || Ok(block(1))).unwrap();
         drop(old);
         let new = Arc::new(Slots::<()>::new(1));
-        cache.get_or_load(Store::Blocks, key(file, 0), place(&new), || unreachable!()).unwrap();
+        cache.get_or_load(Store::Blocks, key(file, 0), address(&new), || unreachable!()).unwrap();
         new.put(0, Arc::new(()));
         for offset in 1..100 {
             cache.get_or_load(Store::Blocks, key(file, offset), None, || Ok(block(1))).unwrap();
@@ -793,9 +793,9 @@ mod tests {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
         let file = FileId::next();
         let [old, new] = [0; 2].map(|_| Arc::new(Slots::<()>::new(1)));
-        cache.get_or_load(Store::Blocks, key(file, 0), place(&old), || Ok(block(1))).unwrap();
+        cache.get_or_load(Store::Blocks, key(file, 0), address(&old), || Ok(block(1))).unwrap();
         old.put(0, Arc::new(()));
-        cache.get_or_load(Store::Blocks, key(file, 0), place(&new), || unreachable!()).unwrap();
+        cache.get_or_load(Store::Blocks, key(file, 0), address(&new), || unreachable!()).unwrap();
         new.put(0, Arc::new(()));
         assert!(old.with(0, |()| ()).is_none() && new.with(0, |()| ()).is_some());
         cache.evict_file(file);
