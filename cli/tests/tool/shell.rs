@@ -8,8 +8,9 @@ mod syntax;
 mod tables;
 
 use crate::support::*;
+use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 /// Runs the shell with `commands` as standard input.
@@ -37,6 +38,19 @@ fn done(dir: &Path, commands: &str) -> String {
 fn failed(dir: &Path, commands: &str) -> (i32, String) {
     let output = shell(dir, &[], commands);
     (code(&output), stderr(&output))
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        }
+        found.push(path);
+    }
+    found.sort();
+    found
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! Tables of several regions.
 
-use super::{done, failed, shell};
+use super::{done, failed, files, shell};
 use crate::support::*;
 use serde_json::json;
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::Stdio;
 
 /// HBase decodes `\xHH` in split keys and in the row of `locate_region`, but not in that of `split`.
@@ -98,19 +97,6 @@ fn regions_of_hbase_are_read() {
     assert_eq!(lines[lines.len() - 1], format!("=> {}", counted[0]["rows"]));
     assert_eq!(done(&table, "count 'halves', 100000"), lines[lines.len() - 2..].join("\n") + "\n");
     assert_eq!(files(&root), before);
-}
-
-fn files(dir: &Path) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        }
-        found.push(path);
-    }
-    found.sort();
-    found
 }
 
 /// A table that is open for writing is locked for other writers, but not for readers.

@@ -1,6 +1,6 @@
 //! Tables are created, altered, truncated and dropped.
 
-use super::{done, failed, shell};
+use super::{done, failed, files, shell};
 use crate::support::*;
 use serde_json::json;
 use std::fs;
