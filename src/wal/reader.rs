@@ -216,7 +216,7 @@ impl WalReader {
         Ok(())
     }
 
-    /// Returns the greatest length of a key that is read, if an entry has at most so many bytes.
+    /// Returns the greatest length of a key that is read, if an entry has at most that many bytes.
     pub(crate) fn max_key_len(entry_bytes: usize) -> usize {
         entry_bytes / KEY_GROWTH
     }

@@ -524,7 +524,7 @@ fn a_region_with_the_greatest_id_is_not_replaced() {
     assert_eq!(values(&open(&storage, false)), before);
 }
 
-/// Two tables on the same storage stand for two processes.
+/// Two tables on the same storage simulate two processes.
 #[test]
 fn a_parent_takes_no_writes_of_another_process() {
     let storage = FaultyStorage::new();

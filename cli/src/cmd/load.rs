@@ -88,7 +88,7 @@ fn load_copies(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let is_same_place = places::is_same_place(&args.table, &args.input);
     let done = if is_same_place || has_copies(&args.table) {
-        // In a bucket, an input that is not there may be one of which all files were loaded: the table knows.
+        // In a bucket, all files of an input that is not there may have been loaded: the table has a record.
         let check = || if is_same_place && has_copies(&args.table) { Ok(()) } else { check_input(args) };
         let table = open_table(&args.table, &args.reading, check, out)?;
         let done = match is_same_place {

@@ -353,7 +353,7 @@ const BREAKS: &[(&str, Break)] = &[
         let path = root.join(HALVES).join(SECOND).join("recovered.edits");
         ("sequence_id_behind", "warning", path, &[])
     }),
-    ("edits that nobody replayed", |root| {
+    ("edits that were not replayed", |root| {
         let dir = root.join(HALVES).join(SECOND).join("recovered.edits");
         fs::write(dir.join("0000000000000000300"), b"x").unwrap();
         ("recovered_edits", "warning", dir.join("0000000000000000300"), &[])

@@ -210,8 +210,8 @@ fn a_split_is_made_or_not() {
     each_failure(one_crash, || written_in_objects(&[]), 2, |table| table.split("m").map(drop));
 }
 
-/// The rows of the first split do not show that the second one has been made. The clock stands still, so that
-/// daughters of both splits may have the same names.
+/// The rows of the first split do not show that the second one has been made. The clock does not move, so
+/// that daughters of both splits may have the same names.
 #[test]
 fn a_split_of_a_restored_region_is_made_or_not() {
     for (split_at, is_archived) in [("g", false), ("g", true), ("m", false), ("m", true)] {

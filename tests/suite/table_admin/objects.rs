@@ -119,7 +119,7 @@ fn a_deleted_table_is_gone_and_can_be_created_again() {
     assert_eq!(alter.unwrap_err().kind(), ErrorKind::TableNotFound);
     let truncate = Table::truncate(ROOT, T, true, &options(&storage));
     assert_eq!(truncate.unwrap_err().kind(), ErrorKind::TableNotFound);
-    // The clock stands still.
+    // The clock does not move.
     for n in 0..3 {
         let table = create(&storage).unwrap();
         assert_eq!(cells(&table), [""; 0], "{n}");

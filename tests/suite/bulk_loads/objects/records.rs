@@ -119,7 +119,7 @@ fn a_load_into_a_region_is_repeated_after_files_were_removed() {
     assert!(removed > 2, "{removed}");
 }
 
-/// Its daughters would not know that the files were loaded.
+/// Its daughters would have no record of the loaded files.
 #[test]
 fn a_region_is_not_split_before_the_load_is_repeated() {
     let storage = cut_off(all_loaded);
@@ -138,7 +138,7 @@ fn a_region_is_not_split_before_the_load_is_repeated() {
     assert_eq!(rows(&table).len(), expected().len() + 1);
 }
 
-/// The empty regions would not know that the files were loaded, and a repeated load would load them again.
+/// The empty regions would have no record of the loaded files, and a repeated load would load them again.
 #[test]
 fn a_table_is_not_truncated_before_the_load_is_repeated() {
     let storage = cut_off(all_loaded);
@@ -293,7 +293,7 @@ fn a_damaged_record_is_an_error() {
     assert_eq!(open(&storage).bulk_load(INPUT).unwrap().loaded, 0);
 }
 
-/// A program that does not know the record may have compacted the files of a load that was cut off.
+/// A program that does not read the record may have compacted the files of a load that was cut off.
 #[test]
 fn a_load_is_not_repeated_if_no_record_says_what_was_loaded() {
     let storage = cut_off(|storage| {
