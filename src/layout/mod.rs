@@ -56,7 +56,7 @@ pub(crate) use archive_region::{is_archived_region, remove_archived_regions};
 pub(crate) use commit::{CommitError, FamilyChange, StagedFile};
 pub(crate) use copy_record::{CopyRecord, CopySource, CopyState, end_copies};
 pub(crate) use descriptor::{
-    SchemaChange, StoredDescriptor, TableMark, last_number, number_in_place, read_descriptor,
+    SchemaChange, StoredDescriptor, TableIdentity, last_number, number_in_place, read_descriptor,
     read_descriptor_file, remove_descriptors, table_of_descriptor,
 };
 pub(crate) use family::StoreFiles;
