@@ -78,6 +78,13 @@ fn open(storage: &FaultyStorage) -> Table {
     Table::open_with(ROOT, "t", options(storage).writable(true)).unwrap()
 }
 
+/// Opens the regions of the table, so that a call that fails is one of the load.
+fn open_regions(table: &Table) {
+    for row in ["a", "m", "x"] {
+        table.region(row).unwrap();
+    }
+}
+
 /// Returns the rows with their families and values.
 fn rows(table: &Table) -> Vec<String> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();

@@ -1,8 +1,8 @@
 //! Loads that fail, and are repeated.
 
 use super::{
-    INPUT, ROOT, ROWS, expected, left, open, rows, table_with_settings, world, world_with_lists, write,
-    write_and_load,
+    INPUT, ROOT, ROWS, expected, left, open, open_regions, rows, table_with_settings, world,
+    world_with_lists, write, write_and_load,
 };
 use hregion::io::Storage;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
@@ -89,9 +89,7 @@ fn repeat_failing_loads(world: impl Fn() -> FaultyStorage) {
             let shown = format!("call {n}, {crash:?}");
             let storage = world();
             let table = open(&storage);
-            for row in ["a", "m", "x"] {
-                table.region(row).unwrap();
-            }
+            open_regions(&table);
             storage.fail_among_all([n]);
             let loaded = table.bulk_load(INPUT);
             if !storage.pending_faults().is_empty() {
@@ -130,9 +128,7 @@ fn a_load_into_listed_families_that_is_cut_off_can_be_repeated() {
                 let shown = format!("both {both}, {calls} calls, {crash:?}");
                 let storage = world_with_lists(both);
                 let table = open(&storage);
-                for row in ["a", "m", "x"] {
-                    table.region(row).unwrap();
-                }
+                open_regions(&table);
                 storage.die_after(calls);
                 is_loaded = table.bulk_load(INPUT).is_ok();
                 let crashed = crash.map(|crash| storage.after(crash));
@@ -167,9 +163,7 @@ fn a_repeated_load_takes_nothing_that_was_taken_before() {
     for calls in 0.. {
         let storage = world_with_lists(true);
         let table = open(&storage);
-        for row in ["a", "m", "x"] {
-            table.region(row).unwrap();
-        }
+        open_regions(&table);
         storage.die_after(calls);
         table.bulk_load(INPUT).unwrap_err();
         let crashed = storage.after(Crash::OfTheProcess);
@@ -300,9 +294,7 @@ fn a_failing_load_of_copies_can_be_repeated() {
             let shown = format!("call {n}, {crash:?}");
             let storage = world();
             let (input, table) = (of_input(&storage), open(&storage));
-            for row in ["a", "m", "x"] {
-                table.region(row).unwrap();
-            }
+            open_regions(&table);
             storage.fail_among_all([n]);
             let loaded = load_copies(&table, &storage);
             if !storage.pending_faults().is_empty() {

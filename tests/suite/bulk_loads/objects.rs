@@ -3,7 +3,7 @@
 mod late;
 mod records;
 
-use super::{INPUT, ROOT, expected, left, open, options, origin, rows, write};
+use super::{INPUT, ROOT, expected, left, open, open_regions, options, origin, rows, write};
 use crate::support::forward::forward;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::io::{FileWriter, Storage};
@@ -203,9 +203,7 @@ fn each_call_fails(step: usize) {
             let shown = format!("call {n}, death: {is_death}");
             let storage = world();
             let table = open(&storage);
-            for row in ["a", "m", "x"] {
-                table.region(row).unwrap();
-            }
+            open_regions(&table);
             if is_death {
                 storage.die_after(n);
             } else {
@@ -247,9 +245,7 @@ fn a_failing_load_is_repeated_by_its_process() {
         let shown = format!("call {n}");
         let storage = world();
         let table = open(&storage);
-        for row in ["a", "m", "x"] {
-            table.region(row).unwrap();
-        }
+        open_regions(&table);
         storage.fail_among_all([n]);
         let loaded = table.bulk_load(INPUT);
         if !storage.pending_faults().is_empty() {

@@ -1,6 +1,6 @@
 //! Requests of a process that died, which are carried out late.
 
-use super::super::{INPUT, ROOT, expected, left, open, options, rows, write};
+use super::super::{INPUT, ROOT, expected, left, open, open_regions, options, rows, write};
 use super::{RECORD, TRACKER, check_repeated, recorded, records, world};
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;
@@ -123,9 +123,7 @@ fn each_request_is_late(step: usize) {
             let late = Late { files: storage.clone(), state: Arc::clone(&state) };
             let late = Region::options().storage(Arc::new(late));
             let table = Table::open_with(ROOT, "t", late.writable(true)).unwrap();
-            for row in ["a", "m", "x"] {
-                table.region(row).unwrap();
-            }
+            open_regions(&table);
             state.lock().unwrap().left = n;
             let loaded = table.bulk_load(INPUT);
             drop(table);
@@ -182,9 +180,7 @@ fn late_at(n: u64) -> (FaultyStorage, Request) {
     let late = Late { files: storage.clone(), state: Arc::clone(&state) };
     let table =
         Table::open_with(ROOT, "t", Region::options().storage(Arc::new(late)).writable(true)).unwrap();
-    for row in ["a", "m", "x"] {
-        table.region(row).unwrap();
-    }
+    open_regions(&table);
     state.lock().unwrap().left = n;
     table.bulk_load(INPUT).unwrap_err();
     drop(table);

@@ -1,6 +1,6 @@
 //! Loads that were cut off: the records of loaded files.
 
-use super::super::{INPUT, ROOT, expected, left, open, options, rows, write};
+use super::super::{INPUT, ROOT, expected, left, open, open_regions, options, rows, write};
 use super::{RECORD, TRACKER, delete, is_removed, recorded, records, world};
 use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
@@ -12,9 +12,7 @@ fn cut_off(is_wanted: impl Fn(&FaultyStorage) -> bool) -> FaultyStorage {
     for n in 0.. {
         let storage = world();
         let table = open(&storage);
-        for row in ["a", "m", "x"] {
-            table.region(row).unwrap();
-        }
+        open_regions(&table);
         storage.die_after(n);
         let loaded = table.bulk_load(INPUT);
         let storage = storage.after(Crash::OfTheProcess);
