@@ -12,7 +12,7 @@ use crate::metrics::BlockCounts;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Options for opening an [`HFile`], created by [`HFile::options`].
+/// Options for opening an [`HFile`], created by [`HFile::options`] (HBase: `ReaderContext`, `CacheConfig`).
 #[derive(Clone, Debug)]
 pub struct HFileOptions {
     pub(super) cache: Option<BlockCache>,

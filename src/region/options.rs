@@ -16,7 +16,8 @@ use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// Options to open a [`Region`] with. Created by [`Region::options`].
+/// Options to open a [`Region`] with. Created by [`Region::options`]. Most are properties of HBase's
+/// configuration, or of a table's descriptor, which each method names.
 #[derive(Clone, Debug)]
 pub struct RegionOptions {
     pub(super) files: HFileOptions,
