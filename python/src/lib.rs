@@ -3,8 +3,8 @@
 mod arguments;
 mod error;
 mod held;
+mod location;
 mod options;
-mod places;
 mod root;
 mod row;
 mod scan;
