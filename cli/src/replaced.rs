@@ -5,8 +5,8 @@ use crate::cluster_args::table_name;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::located;
 use crate::output::Output;
-use crate::places::check_writable;
 use crate::regions::is_region;
+use crate::vfs::check_writable;
 use hregion::{Compaction, RegionInfo, RegionLocations, Table, TableName};
 use std::path::PathBuf;
 

@@ -3,9 +3,9 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::places;
 use crate::table_load::{TableLoad, open_table};
 use crate::text;
+use crate::vfs;
 use hregion::BulkLoad;
 use serde_json::json;
 use std::io::{self, Write as _};
@@ -52,7 +52,7 @@ fn has_only_others(dir: &Path, skipped: &[PathBuf]) -> Result<bool, CommandError
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         matches!(name.first(), Some(b'_' | b'.'))
     };
-    let entries = match places::list(dir) {
+    let entries = match vfs::list(dir) {
         // All files were loaded before, and are removed now: in S3, there is no directory without files.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         entries => entries.map_err(|error| CommandError::io("list", dir, &error))?,
@@ -62,13 +62,13 @@ fn has_only_others(dir: &Path, skipped: &[PathBuf]) -> Result<bool, CommandError
 }
 
 fn check_input(args: &Args) -> Result<(), Failure> {
-    Ok(places::check_dir(&args.input)?)
+    Ok(vfs::check_dir(&args.input)?)
 }
 
 /// Whether the regions of a table take copies of files, as they cannot be moved. Fails later if it cannot be
 /// written to.
 fn has_copies(table: &Path) -> bool {
-    places::check_writable(table).is_ok() && !places::storage().can_rename(table)
+    vfs::check_writable(table).is_ok() && !vfs::storage().can_rename(table)
 }
 
 /// Loads copies of files that are in another place than the table.
@@ -86,12 +86,12 @@ fn load_copies(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let is_same_place = places::is_same_place(&args.table, &args.input);
-    let done = if is_same_place || has_copies(&args.table) {
+    let is_same_storage = vfs::is_same_storage(&args.table, &args.input);
+    let done = if is_same_storage || has_copies(&args.table) {
         // In a bucket, all files of an input that is not there may have been loaded: the table has a record.
-        let check = || if is_same_place && has_copies(&args.table) { Ok(()) } else { check_input(args) };
+        let check = || if is_same_storage && has_copies(&args.table) { Ok(()) } else { check_input(args) };
         let table = open_table(&args.table, &args.reading, check, out)?;
-        let done = match is_same_place {
+        let done = match is_same_storage {
             true => table.bulk_load(&args.input)?,
             false => table.bulk_load_copies(&args.input)?,
         };

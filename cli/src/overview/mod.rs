@@ -12,10 +12,10 @@ use crate::failure::{CommandError, Failure};
 use crate::meanwhile::read_again;
 use crate::output::Output;
 use crate::parallel::JobArgs;
-use crate::places;
 use crate::source::bytes_of_all;
 use crate::target::Kind;
 use crate::text;
+use crate::vfs;
 use file::{FileEntry, FileReading, StoreFile};
 use hregion::{CheckReport, Finding, Severity, Table};
 use region::entries;
@@ -139,12 +139,12 @@ fn table_dirs(
     match kind {
         Kind::Root => {
             let data = target.join("data");
-            places::check_dir(&data)?;
+            vfs::check_dir(&data)?;
             let namespaces = entries(&data, true, faults);
             Ok(namespaces.iter().flat_map(|namespace| entries(namespace, true, faults)).collect())
         }
         Kind::Namespace => {
-            places::check_dir(target)?;
+            vfs::check_dir(target)?;
             Ok(entries(target, true, faults))
         }
         Kind::Table => Ok(vec![target.to_owned()]),

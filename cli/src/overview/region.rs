@@ -3,10 +3,10 @@
 use super::file::{FileEntry, StoreFile};
 use super::total::Total;
 use crate::failure::CommandError;
-use crate::places;
 use crate::probe;
 use crate::store_files::has_store_file_name;
 use crate::text;
+use crate::vfs;
 use hregion::cell::StringBinary;
 use hregion::region::FileKind;
 use hregion::{RegionInfo, RegionOptions};
@@ -44,7 +44,7 @@ impl RegionOverview {
     /// Lists the store files, references and links of all families, by their names. Why one of them, or a
     /// directory, cannot be examined is added to `faults`.
     pub(crate) fn file_entries(&self, faults: &mut Vec<CommandError>) -> Vec<FileEntry> {
-        let storage = places::storage();
+        let storage = vfs::storage();
         let mut found = Vec::new();
         for dir in entries(&self.path, true, faults) {
             for path in entries(&dir, false, faults) {
@@ -101,7 +101,7 @@ impl RegionOverview {
 /// Lists the directories in a directory, or else the files, without hidden ones. Why one of them, or the
 /// directory, cannot be examined is added to `faults`.
 pub(crate) fn entries(dir: &Path, are_dirs: bool, faults: &mut Vec<CommandError>) -> Vec<PathBuf> {
-    let listed = match places::list(dir) {
+    let listed = match vfs::list(dir) {
         Ok(listed) => listed,
         Err(error) => {
             faults.push(CommandError::io("list", dir, &error));
