@@ -114,9 +114,7 @@ impl BatchExport {
             }
             None => Layout::Cells,
             Some(_) if cells.is_raw() => {
-                return Err(
-                    CommandError::usage("--raw: delete markers have no place in typed columns").into()
-                );
+                return Err(CommandError::usage("--raw: typed columns cannot have delete markers").into());
             }
             Some(mut mapping) => {
                 if args.invalid_as_null {

@@ -467,7 +467,7 @@ fn outcomes(
     mut cells: crate::cell_block::CellBlock,
 ) -> Result<Vec<Vec<Outcome>>, Corruption> {
     if response.region_action_result.len() != regions.len() {
-        return Err(Corruption::Malformed("answer for another number of regions than asked"));
+        return Err(Corruption::Malformed("answer for another number of regions than was asked for"));
     }
     let mut all = Vec::new();
     for (region, result) in regions.iter().zip(response.region_action_result) {

@@ -549,13 +549,13 @@ impl Scanner {
     fn check_row(&self, target: &CallTarget, row: &Row) -> Result<(), Corruption> {
         let region = target.locations.region();
         if !region.table().is_meta() && !region.contains(row.key()) {
-            return Err(Corruption::Malformed("row that is not in the region asked"));
+            return Err(Corruption::Malformed("row outside of the region that was asked for"));
         }
         let range = self.scan.row_range();
         let (low, high) = range.low_and_high();
         let compare = |bound: &[u8]| self.assembler.order().compare_rows(row.key(), bound);
         if compare(low).is_lt() || (!high.is_empty() && compare(high).is_gt()) {
-            return Err(Corruption::Malformed("row that is not in the range asked"));
+            return Err(Corruption::Malformed("row outside of the range that was asked for"));
         }
         Ok(())
     }

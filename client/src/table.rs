@@ -340,7 +340,7 @@ fn atomic_result(
     is_conditional: bool,
 ) -> Result<Result<CheckResult, Fault>, Corruption> {
     let [result] = &response.region_action_result[..] else {
-        return Err(Corruption::Malformed("answer for another number of regions than asked"));
+        return Err(Corruption::Malformed("answer for another number of regions than was asked for"));
     };
     let failed = result.result_or_exception.iter().find_map(|result| result.exception.as_ref());
     if let Some(exception) = result.exception.as_ref().or(failed) {

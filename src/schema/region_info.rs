@@ -179,10 +179,10 @@ impl RegionInfo {
             }
         }
         let end_key = cursor.vbytes("end key of the region")?;
-        let offline = cursor.u8("offline mark of the region")? != 0;
+        let offline = cursor.u8("offline flag of the region")? != 0;
         let region_id = cursor.i64("id of the region")?;
         let name = cursor.vbytes("name of the region")?;
-        let split = cursor.u8("split mark of the region")? != 0;
+        let split = cursor.u8("split flag of the region")? != 0;
         let start_key = cursor.vbytes("start key of the region")?;
         let table = cursor.vbytes("table of the region")?;
         cursor.i32("hash of the region info")?;

@@ -101,7 +101,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         load_copies(args, out)?
     };
     if done.loaded == 0 && has_only_others(&args.input, &done.skipped)? {
-        let message = "nothing was loaded: it has no folder of a family";
+        let message = "nothing was loaded: it has no directory of a family";
         let error = CommandError::invalid_file(&args.input, message);
         return Err(error.with_hint(Some("expected a directory with a folder for each family")).into());
     }

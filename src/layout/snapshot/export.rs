@@ -181,7 +181,7 @@ impl SnapshotTree {
             if found == to && !storage.can_rename(&to) && is_damaged(verify(&to)) {
                 continue;
             }
-            let message = format!("another file than {} is in the place of its copy", from.display());
+            let message = format!("there is a file that is not a copy of {}", from.display());
             let error = std::io::Error::new(std::io::ErrorKind::AlreadyExists, message);
             return Err(Error::io("copy to", &found, error));
         }
