@@ -555,7 +555,7 @@ mod tests {
 
     /// The last attempt, after a pause that was cut short, has no time for an answer.
     #[tokio::test]
-    async fn what_an_attempt_without_time_fails_for_is_not_told() {
+    async fn the_failure_of_an_attempt_without_time_is_not_reported() {
         let retries = RetryPolicy::default().pause(Duration::from_secs(60));
         let retries = retries.operation_timeout(Duration::from_millis(250));
         let client = Client::builder().retries(retries).bootstrap("localhost").unwrap();

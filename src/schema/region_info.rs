@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_none_are_refused() {
+    fn invalid_files_are_refused() {
         let parse = RegionInfo::parse_file;
         assert!(parse(b"").is_err() && parse(b"PBUF").is_err() && parse(b"PBUF\0").is_err());
         assert!(parse(b"\x01xyz").unwrap_err().to_string().contains("0.96"));

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn one_flipped_bit_is_told_from_more() {
+    fn one_flipped_bit_is_distinguished_from_more() {
         let mut bytes = [b"some bytes before, ".as_slice(), &of_entry(7, 100, 50), b"and after"].concat();
         let end = bytes.len() - 9;
         seal_entry(&mut bytes, end);

@@ -135,7 +135,7 @@ fn inspect_counts_the_entries_of_regions() {
 }
 
 #[test]
-fn a_directory_stands_for_its_logs_in_the_order_of_their_names() {
+fn the_logs_of_a_directory_are_read_in_the_order_of_their_names() {
     let dir = testdata("wal/dictionary/split/data/default/w2");
     let each: String = files(&dir).iter().map(|log| ok(&["wal", "--json", &text(log)])).collect();
     assert_eq!(ok(&["wal", "--json", &text(&dir)]), each);

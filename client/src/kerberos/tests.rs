@@ -444,7 +444,7 @@ async fn servers_that_do_not_authenticate_are_refused_unless_allowed() {
 }
 
 #[tokio::test]
-async fn failures_of_the_mechanism_are_told() {
+async fn failures_of_the_mechanism_are_reported() {
     let failing = |is_transient| Fake { failure: Some(("no tickets", is_transient)), ..Fake::default() };
     let fatal = answered(builder(settings(), failing(false)), vec![], false).await;
     assert!(fatal.message().ends_with("Kerberos: no tickets") && !fatal.kind().is_transient(), "{fatal}");

@@ -190,7 +190,7 @@ fn late_at(n: u64) -> (FaultyStorage, Request) {
 
 /// A family is deleted, and added again, before the first list of a load is made that was cut off.
 #[test]
-fn a_late_list_is_none_of_a_family_that_was_added_again() {
+fn a_late_list_is_ignored_by_a_family_that_was_added_again() {
     let found = (0..).find_map(|n| match late_at(n) {
         (storage, Request::Put(list)) if list.path().ends_with("f/.filelist/f1.1") => Some((storage, list)),
         _ => None,
@@ -228,7 +228,7 @@ fn a_late_list_is_none_of_a_family_that_was_added_again() {
 /// A family is deleted before a record says that files are about to be those of the family. The deletion is
 /// cut off, and repeated.
 #[test]
-fn a_late_record_is_none_of_a_family_that_was_deleted() {
+fn a_late_record_of_a_deleted_family_is_ignored() {
     let is_of_files = |(storage, late): &(FaultyStorage, Request)| {
         matches!(late, Request::Put(file) if file.path().ends_with(RECORD)) && !records(storage).is_empty()
     };

@@ -24,7 +24,7 @@ fn put_files(storage: &FaultyStorage, files: &[Content]) {
 
 /// It is not one of a table that was created since, either.
 #[test]
-fn a_late_region_of_any_former_table_is_none() {
+fn a_late_region_of_a_former_table_is_ignored() {
     let (storage, dir) = (bucket(), Path::new(ROOT).join("data/ns/t"));
     let mut late: Vec<Content> = Vec::new();
     for n in 0..4 {
@@ -187,7 +187,7 @@ fn a_creation_that_was_cut_off_is_repeated() {
 /// The request that makes the descriptor of a creation that was cut off is carried out when there is another
 /// table of the name.
 #[test]
-fn a_late_descriptor_of_a_creation_is_none_of_the_table() {
+fn a_late_descriptor_of_a_creation_is_ignored() {
     let new = || {
         let storage = FaultyStorage::new();
         storage.has_objects();
