@@ -1,17 +1,21 @@
 //! Readers beside a writer of the log.
 
-use super::{options, put, values};
+use super::{put, values};
 use crate::support::churn::churn;
 use crate::support::forward::forward;
 use crate::support::no_sync::NoSync;
 use hregion::io::{DirEntry, FileReader};
-use hregion::{ErrorKind, Family, Get, LocalStorage, Region, Scan, Storage};
+use hregion::{ErrorKind, Family, Get, LocalStorage, Region, RegionOptions, Scan, Storage};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+
+fn options() -> RegionOptions {
+    Region::options().family(Family::new("f")).family(Family::new("g"))
+}
 
 /// Local files. After a log has been opened, and before the files of a family are listed, a writer puts a
 /// row and flushes that family only.
@@ -51,7 +55,6 @@ impl Storage for Between {
 fn a_reader_sees_whole_rows_if_a_log_grows_before_files_are_listed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("region");
-    let options = || Region::options().family(Family::new("f")).family(Family::new("g"));
     let writer = options().create_if_missing(true).open(&path).unwrap();
     writer.put(put("a", "1")).unwrap();
     let (files, has_opened) = (LocalStorage, AtomicBool::new(false));
@@ -69,7 +72,6 @@ fn a_reader_sees_whole_rows_if_a_log_grows_before_files_are_listed() {
 fn a_reader_beside_a_writer_sees_its_log() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("region");
-    let options = || Region::options().family(Family::new("f")).family(Family::new("g"));
     let region = options().create_if_missing(true).open(&path).unwrap();
     for n in 0..30 {
         region.put(put(&format!("r{n}"), "v")).unwrap();
@@ -90,7 +92,6 @@ fn a_reader_beside_a_writer_sees_its_log() {
 fn a_reader_sees_whole_rows_while_families_are_flushed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("region");
-    let options = || Region::options().family(Family::new("f")).family(Family::new("g"));
     let storage: Arc<dyn Storage> = Arc::new(NoSync::default());
     let region = options().create_if_missing(true).storage(storage).open(&path).unwrap();
     let (acknowledged, done) = (AtomicU64::new(0), AtomicBool::new(false));

@@ -1,6 +1,6 @@
 //! Requests of a process that died, which are carried out late.
 
-use super::super::{INPUT, ROOT, expected, left, open, open_regions, options, rows, write};
+use super::super::{INPUT, ROOT, expected, open, open_regions, options, rows, write};
 use super::{RECORD, TRACKER, check_repeated, recorded, records, world};
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;
