@@ -132,7 +132,7 @@ fn scans(c: &mut Criterion) {
                 cells
             });
         });
-        group.bench_function(BenchmarkId::new("cells lent", count), |b| {
+        group.bench_function(BenchmarkId::new("cells borrowed", count), |b| {
             b.iter(|| {
                 let mut bytes = 0;
                 let rows = view.scan(&scan).expect("a scan");

@@ -102,16 +102,16 @@ impl OpenBlock {
     #[inline]
     #[must_use]
     pub fn seek(&self, key: &CellKey) -> Option<i64> {
-        self.0.seek(key, CellOrder::User).map(|(place, _)| self.0.key(&place).timestamp())
+        self.0.seek(key, CellOrder::User).map(|(position, _)| self.0.key(&position).timestamp())
     }
 
     /// Walks all cells. Returns the total size of their values in bytes.
     #[must_use]
     pub fn walk(&self) -> usize {
-        let mut place = self.0.first();
-        let mut bytes = self.0.cell(&place).value().len();
-        while self.0.advance(&mut place) {
-            bytes += self.0.cell(&place).value().len();
+        let mut position = self.0.first();
+        let mut bytes = self.0.cell(&position).value().len();
+        while self.0.advance(&mut position) {
+            bytes += self.0.cell(&position).value().len();
         }
         bytes
     }

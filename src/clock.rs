@@ -20,7 +20,8 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> i64;
 }
 
-/// The clock of the system. Panics on `wasm32-unknown-unknown`, which has none.
+/// The clock of the system (HBase: `DefaultEnvironmentEdge`). Panics on `wasm32-unknown-unknown`, which has
+/// none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -30,7 +31,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock whose time changes only when it is set.
+/// A clock whose time changes only when it is set (HBase: `ManualEnvironmentEdge`).
 #[derive(Debug, Default)]
 pub struct ManualClock(AtomicI64);
 

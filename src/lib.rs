@@ -1,4 +1,5 @@
-//! HBase's RegionServer read path as an embeddable storage crate.
+//! Reads and writes the files of Apache HBase, and answers gets and scans as a RegionServer does, without a
+//! cluster.
 //!
 //! | to | use |
 //! |---|---|

@@ -29,23 +29,23 @@ macro_rules! counters {
         /// The cost of one read.
         pub(crate) type ReadCounts = RegionMetrics;
 
-        /// One lane of the counters, on its own cache lines.
+        /// One stripe of the counters, on its own cache lines.
         #[derive(Debug, Default)]
         #[repr(align(128))]
-        struct Lane {
+        struct Stripe {
             $($name: AtomicU64,)+
         }
 
-        impl Lane {
-            /// Adds to a lane that other threads also use.
+        impl Stripe {
+            /// Adds to a stripe that other threads also use.
             fn add_shared(&self, counts: &RegionMetrics) {
                 $(if counts.$name > 0 {
                     self.$name.fetch_add(counts.$name, Ordering::Relaxed);
                 })+
             }
 
-            /// Adds to a lane that no other thread writes to: no count is lost, although no read-modify-write
-            /// is atomic.
+            /// Adds to a stripe that no other thread writes to: no count is lost, although no
+            /// read-modify-write is atomic.
             #[inline]
             fn add_own(&self, counts: &RegionMetrics) {
                 $(if counts.$name > 0 {
@@ -102,7 +102,7 @@ pub(crate) struct SharedCounter([Padded<AtomicU64>; 8]);
 
 impl SharedCounter {
     pub(crate) fn add(&self, n: u64) {
-        self.0[lane() % self.0.len()].0.fetch_add(n, Ordering::Relaxed);
+        self.0[stripe() % self.0.len()].0.fetch_add(n, Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> u64 {
@@ -135,18 +135,18 @@ impl BlockCounts {
     }
 }
 
-/// The number of lanes. A live thread has a lane of its own, if one is free; the last lane is shared by all
-/// other threads.
-const LANES: usize = 64;
-const SHARED: usize = LANES - 1;
+/// The number of stripes. A live thread has a stripe of its own, if one is free; the last stripe is shared by
+/// all other threads.
+const STRIPES: usize = 64;
+const SHARED: usize = STRIPES - 1;
 
 /// The counters of one region.
 #[derive(Debug)]
-pub(crate) struct Counters([Lane; LANES]);
+pub(crate) struct Counters([Stripe; STRIPES]);
 
 impl Default for Counters {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| Lane::default()))
+        Self(std::array::from_fn(|_| Stripe::default()))
     }
 }
 
@@ -154,40 +154,40 @@ impl Counters {
     /// Adds the cost of a read.
     #[inline]
     pub(crate) fn add(&self, counts: &ReadCounts) {
-        match lane() {
-            lane if lane < SHARED => self.0[lane].add_own(counts),
+        match stripe() {
+            stripe if stripe < SHARED => self.0[stripe].add_own(counts),
             _ => self.0[SHARED].add_shared(counts),
         }
     }
 
-    /// The sum of all lanes.
+    /// The sum of all stripes.
     pub(crate) fn sum(&self) -> RegionMetrics {
         let mut sum = RegionMetrics::default();
-        self.0.iter().for_each(|lane| lane.add_to(&mut sum));
+        self.0.iter().for_each(|stripe| stripe.add_to(&mut sum));
         sum
     }
 }
 
-/// Returns the number of the calling thread's lane. Only the last one can be that of several live threads.
+/// Returns the number of the calling thread's stripe. Only the last one can be that of several live threads.
 #[inline]
-pub(crate) fn lane() -> usize {
-    // a thread that is ending no longer has a lane
-    LANE.try_with(|lane| lane.0).unwrap_or(SHARED)
+pub(crate) fn stripe() -> usize {
+    // a thread that is ending no longer has a stripe
+    STRIPE.try_with(|stripe| stripe.0).unwrap_or(SHARED)
 }
 
-/// The number of a thread's lane, the same for all regions.
-struct LaneNumber(usize);
+/// The number of a thread's stripe, the same for all regions.
+struct StripeNumber(usize);
 
 thread_local! {
-    static LANE: LaneNumber = LaneNumber::take();
+    static STRIPE: StripeNumber = StripeNumber::take();
 }
 
-/// The lanes in use, one bit each.
+/// The stripes in use, one bit each.
 static TAKEN: Mutex<u64> = Mutex::new(0);
 
-impl LaneNumber {
-    /// Takes the first free lane. The lock makes the counts of the lane's previous thread visible to the new
-    /// one.
+impl StripeNumber {
+    /// Takes the first free stripe. The lock makes the counts of the stripe's previous thread visible to the
+    /// new one.
     fn take() -> Self {
         let mut taken = unpoisoned(TAKEN.lock());
         let free = (taken.trailing_ones() as usize).min(SHARED);
@@ -198,7 +198,7 @@ impl LaneNumber {
     }
 }
 
-impl Drop for LaneNumber {
+impl Drop for StripeNumber {
     fn drop(&mut self) {
         if self.0 < SHARED {
             *unpoisoned(TAKEN.lock()) &= !(1 << self.0);
@@ -214,10 +214,10 @@ mod tests {
     #[test]
     fn no_count_of_any_thread_gets_lost() {
         let counters = Counters::default();
-        // more threads than lanes, partly in succession
+        // more threads than stripes, partly in succession
         for _ in 0..3 {
             thread::scope(|scope| {
-                for _ in 0..LANES + 20 {
+                for _ in 0..STRIPES + 20 {
                     scope.spawn(|| {
                         for _ in 0..500 {
                             counters.add(&ReadCounts { gets: 1, cells: 3, ..ReadCounts::default() });
@@ -226,7 +226,7 @@ mod tests {
                 }
             });
         }
-        let threads = 3 * (LANES as u64 + 20);
+        let threads = 3 * (STRIPES as u64 + 20);
         let expected = ReadCounts { gets: 500 * threads, cells: 1500 * threads, ..ReadCounts::default() };
         assert_eq!(counters.sum(), expected);
     }

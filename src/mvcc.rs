@@ -21,8 +21,8 @@ use std::{array, hint, thread};
 pub(crate) struct Mvcc {
     write_point: Padded<AtomicI64>,
     read_point: Padded<AtomicI64>,
-    /// The complete writes that are not visible yet, a ring: a number is at its place modulo the length. An
-    /// older number there has long been visible.
+    /// The complete writes that are not visible yet, a ring: the slot of a number is the number modulo the
+    /// length. An older number there has long been visible.
     complete: Box<[AtomicI64]>,
     /// The complete writes whose numbers are too far ahead for the ring, and how many there are.
     ahead: Mutex<BTreeSet<i64>>,
@@ -51,7 +51,7 @@ const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
 /// the log are completed by other threads, which only need a processor for that.
 const YIELDS: u32 = if cfg!(loom) { 0 } else { 4 };
 
-/// The number of places for sleeping threads. Each is woken by what makes its own write visible, and by few
+/// The number of slots for sleeping threads. Each is woken by what makes its own write visible, and by few
 /// others.
 const SLEEPERS: usize = if cfg!(loom) { 1 } else { 32 };
 
@@ -168,9 +168,9 @@ impl Mvcc {
     /// Records that a write is complete, and advances the read point as far as possible.
     fn end(&self, number: i64) {
         let ahead = usize::try_from(number - self.read_point());
-        if let Some(place) = self.place(number).filter(|_| ahead.is_ok_and(|n| n <= self.complete.len())) {
+        if let Some(slot) = self.slot(number).filter(|_| ahead.is_ok_and(|n| n <= self.complete.len())) {
             // the number that was here before is not above the read point, so it is no longer needed
-            place.store(number, Ordering::Release);
+            slot.store(number, Ordering::Release);
         } else {
             let mut ahead = unpoisoned(self.ahead.lock());
             ahead.insert(number);
@@ -203,13 +203,13 @@ impl Mvcc {
         moved.take(SLEEPERS).for_each(|number| self.sleepers_of(number).wake());
     }
 
-    fn place(&self, number: i64) -> Option<&AtomicI64> {
+    fn slot(&self, number: i64) -> Option<&AtomicI64> {
         let last = self.complete.len().checked_sub(1)?;
         self.complete.get(usize::try_from(number).ok()? & last)
     }
 
     fn is_complete(&self, number: i64) -> bool {
-        self.place(number).is_some_and(|place| place.load(Ordering::Acquire) == number)
+        self.slot(number).is_some_and(|slot| slot.load(Ordering::Acquire) == number)
             || self.ahead_len.load(Ordering::Acquire) > 0 && unpoisoned(self.ahead.lock()).contains(&number)
     }
 
@@ -418,7 +418,7 @@ mod loom_tests {
     use crate::sync::atomic::AtomicBool;
     use loom::thread;
 
-    /// With a ring of one place, the second write is ahead of it while the first one is pending.
+    /// With a ring of one slot, the second write is ahead of it while the first one is pending.
     /// `preemptions` bounds how often a thread is interrupted.
     fn check_writes(ring: usize, preemptions: Option<usize>) {
         let mut model = loom::model::Builder::new();

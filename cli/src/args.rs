@@ -7,7 +7,7 @@ use crate::cmd::{
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::{places, probe};
+use crate::{probe, vfs};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use hregion::{BlockCache, HFile, HFileOptions, Limits, Region, RegionOptions};
@@ -168,7 +168,7 @@ impl FileArgs {
     pub(crate) fn options(&self, out: &Output) -> Result<HFileOptions, Failure> {
         self.warn_of_checksums(out);
         let mut options = HFile::options()
-            .storage(places::storage())
+            .storage(vfs::storage())
             .limits(self.limits())
             .verify_checksums(!self.no_checksums);
         if let Some(dictionary) = self.zstd_dictionary()? {
@@ -187,7 +187,7 @@ impl FileArgs {
     pub(crate) fn region_options(&self, out: &Output) -> Result<RegionOptions, Failure> {
         self.warn_of_checksums(out);
         let mut options = Region::options()
-            .storage(places::storage())
+            .storage(vfs::storage())
             .cache(&BlockCache::with_capacity(CACHE))
             .limits(self.limits())
             .verify_checksums(!self.no_checksums);
@@ -280,7 +280,7 @@ const CACHE: u64 = 64 << 20;
 /// may have nothing else, and a pipe may have no writer any more.
 pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, CommandError> {
     static SPECIAL: Mutex<BTreeMap<PathBuf, Vec<u8>>> = Mutex::new(BTreeMap::new());
-    if places::is_url(path) || !probe::is_special(path)? {
+    if vfs::is_url(path) || !probe::is_special(path)? {
         return read_within(path, 64);
     }
     let mut special = SPECIAL.lock().unwrap_or_else(PoisonError::into_inner);
@@ -305,8 +305,8 @@ pub(crate) fn read_within(path: &Path, most: u64) -> Result<Vec<u8>, CommandErro
 /// Reads the first `most` bytes of a file, or all that it has.
 pub(crate) fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    if places::is_url(path) {
-        let file = places::open(path)?;
+    if vfs::is_url(path) {
+        let file = vfs::open(path)?;
         bytes.resize(usize::try_from(file.len().min(most)).unwrap_or(usize::MAX), 0);
         file.read_exact_at(&mut bytes, 0)?;
     } else {

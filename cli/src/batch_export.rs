@@ -12,9 +12,9 @@ use crate::export_dir::ExportDir;
 use crate::exported::{Exported, file_name};
 use crate::failure::{CommandError, Failure};
 use crate::file_sum::{FileSum, Summing, hex};
-use crate::places;
 use crate::probe;
 use crate::query_args::CellArgs;
+use crate::vfs;
 use hregion::{CellRef, Clock as _, Region, RegionInfo, RowRef, SystemClock};
 use hregion_arrow::files::FileFormat;
 use hregion_arrow::{BatchBuilder, BatchLimits, Column, Error, Invalid, Layout, Mapping, RowKey, ValueType};
@@ -114,9 +114,7 @@ impl BatchExport {
             }
             None => Layout::Cells,
             Some(_) if cells.is_raw() => {
-                return Err(
-                    CommandError::usage("--raw: delete markers have no place in typed columns").into()
-                );
+                return Err(CommandError::usage("--raw: typed columns cannot have delete markers").into());
             }
             Some(mut mapping) => {
                 if args.invalid_as_null {
@@ -174,7 +172,7 @@ impl BatchExport {
             return Ok(None);
         }
         let mut first: Option<i64> = None;
-        for (path, _) in places::list(dir).map_err(|error| CommandError::io("list", dir, &error))? {
+        for (path, _) in vfs::list(dir).map_err(|error| CommandError::io("list", dir, &error))? {
             if !path.to_string_lossy().ends_with(&format!(".{}", self.format.name())) {
                 continue;
             }
@@ -302,7 +300,7 @@ const BUFFER: usize = 64 << 10;
 
 /// Reads a file, and passes its bytes on to `take`.
 fn sum_of(path: &Path, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<FileSum> {
-    let (file, mut buffer) = (places::open(path)?, vec![0; BUFFER]);
+    let (file, mut buffer) = (vfs::open(path)?, vec![0; BUFFER]);
     let mut sum = Summing::new(true);
     while sum.bytes < file.len() {
         let left = usize::try_from(file.len() - sum.bytes).unwrap_or(BUFFER);
@@ -359,12 +357,12 @@ fn state_of(region: &Region) -> Result<Option<String>, CommandError> {
 
 /// Returns the full path of a file, its length, and its last bytes.
 fn end_of(path: &Path) -> io::Result<(PathBuf, u64, Vec<u8>)> {
-    let file = places::open(path)?;
+    let file = vfs::open(path)?;
     let len = file.len();
     let at = len.saturating_sub(END);
     let mut end = vec![0; usize::try_from(len - at).unwrap_or_default()];
     file.read_exact_at(&mut end, at)?;
-    Ok((places::full(path)?, len, end))
+    Ok((vfs::full(path)?, len, end))
 }
 
 /// Counts rows and cells, and sums the contents of cells.

@@ -28,16 +28,16 @@ pub(crate) trait ListedCells<'p>: CellSource {
     /// Returns the line number of the current cell, over all lists.
     fn line(&self) -> u64;
 
-    /// Returns the lists that were read so far.
-    fn places(&self) -> ListPlaces<'p>;
+    /// Returns where the lists that were read so far begin.
+    fn offsets(&self) -> ListOffsets<'p>;
 }
 
 /// Where lists begin: after how many lines of those before.
 #[derive(Clone, Debug)]
-pub(crate) struct ListPlaces<'p>(Vec<(u64, &'p Path)>);
+pub(crate) struct ListOffsets<'p>(Vec<(u64, &'p Path)>);
 
-impl<'p> ListPlaces<'p> {
-    /// Returns the place of the only list.
+impl<'p> ListOffsets<'p> {
+    /// Returns the offset of the only list.
     pub(crate) fn of(path: &'p Path) -> Self {
         Self(vec![(0, path)])
     }
@@ -59,7 +59,7 @@ pub(crate) struct ManyLists<'p> {
     open: Box<OpenList<'p>>,
     rest: slice::Iter<'p, PathBuf>,
     here: Option<Box<dyn ListedCells<'p> + 'p>>,
-    places: ListPlaces<'p>,
+    offsets: ListOffsets<'p>,
     /// The number of lines before the current list.
     before: u64,
 }
@@ -67,8 +67,8 @@ pub(crate) struct ManyLists<'p> {
 impl<'p> ManyLists<'p> {
     /// Opens lists, and moves to the first cell.
     pub(crate) fn open(paths: &'p [PathBuf], open: Box<OpenList<'p>>) -> Result<Self, CommandError> {
-        let places = ListPlaces(Vec::new());
-        let mut lists = Self { open, rest: paths.iter(), here: None, places, before: 0 };
+        let offsets = ListOffsets(Vec::new());
+        let mut lists = Self { open, rest: paths.iter(), here: None, offsets, before: 0 };
         lists.skip_ended()?;
         Ok(lists)
     }
@@ -78,7 +78,7 @@ impl<'p> ManyLists<'p> {
         while self.peek().is_none() {
             self.before = self.line();
             let Some(path) = self.rest.next() else { return Ok(()) };
-            self.places.0.push((self.before, path.as_path()));
+            self.offsets.0.push((self.before, path.as_path()));
             self.here = Some((self.open)(path)?);
         }
         Ok(())
@@ -110,8 +110,8 @@ impl<'p> ListedCells<'p> for ManyLists<'p> {
         self.before + self.here.as_ref().map_or(0, |list| list.line())
     }
 
-    fn places(&self) -> ListPlaces<'p> {
-        self.places.clone()
+    fn offsets(&self) -> ListOffsets<'p> {
+        self.offsets.clone()
     }
 }
 
@@ -183,8 +183,8 @@ impl<'p> ListedCells<'p> for JsonCells<'p> {
         self.lines.number()
     }
 
-    fn places(&self) -> ListPlaces<'p> {
-        ListPlaces::of(self.lines.path())
+    fn offsets(&self) -> ListOffsets<'p> {
+        ListOffsets::of(self.lines.path())
     }
 }
 

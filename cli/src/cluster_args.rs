@@ -1,8 +1,8 @@
 //! Arguments that locate `hbase:meta`.
 
 use crate::failure::{CommandError, Failure};
-use crate::places::{self, check_readable};
 use crate::server_args::ServerArgs;
+use crate::vfs::{self, check_readable};
 use hregion::locator::CatalogRow;
 use hregion::{Deadline, Locator, RegionLocations, Result, TableName};
 #[cfg(feature = "cluster")]
@@ -36,7 +36,7 @@ impl ClusterArgs {
     pub(crate) fn finder(&self) -> Result<RegionFinder, Failure> {
         if let Some(root) = &self.meta {
             check_readable(root)?;
-            return Ok(RegionFinder::Root(Box::new(Locator::open_in(places::storage(), root)?)));
+            return Ok(RegionFinder::Root(Box::new(Locator::open_in(vfs::storage(), root)?)));
         }
         if let Some(client) = self.server.client()? {
             return Ok(RegionFinder::Cluster(client));

@@ -34,7 +34,7 @@ pub(crate) fn run(
     let mut first = Ok(());
     // A region may have replaced several.
     let mut planned = BTreeSet::new();
-    for place in regions.places(|_, _| true) {
+    for place in regions.regions_and_holes(|_, _| true) {
         let parts = match place.open_all(&out.warner()) {
             Ok(opened) => opened.parts,
             Err(error) => {

@@ -20,8 +20,8 @@ use crate::file_sum::FileSum;
 use crate::new_dir::NewDir;
 use crate::new_file::{NewText, random_name};
 use crate::output::Output;
-use crate::places::{self, check_writable};
 use crate::probe;
+use crate::vfs::{self, check_writable};
 use hregion::io::{FileIdentity, FileWriter};
 use hregion::{DirEntry, Storage};
 use std::collections::{BTreeMap, HashSet};
@@ -39,7 +39,7 @@ pub(crate) enum ExportDir {
 impl ExportDir {
     /// Creates the directory. `replace` says whether it may take the place of an export.
     pub(crate) fn create(path: &Path, replace: bool) -> Result<Self, CommandError> {
-        if places::is_url(path) {
+        if vfs::is_url(path) {
             return RemoteDir::open(path, false, replace).map(Self::Remote);
         }
         NewDir::create(path).map(Self::Local)
@@ -48,7 +48,7 @@ impl ExportDir {
     /// Opens the directory of an export that was cut off, or creates it.
     #[cfg(feature = "arrow")]
     pub(crate) fn resume(path: &Path, replace: bool) -> Result<Self, CommandError> {
-        if places::is_url(path) {
+        if vfs::is_url(path) {
             return RemoteDir::open(path, true, replace).map(Self::Remote);
         }
         NewDir::resume(path).map(Self::Local)
@@ -57,7 +57,7 @@ impl ExportDir {
     /// Returns where an export that is cut off leaves its files.
     #[cfg(feature = "arrow")]
     pub(crate) fn partial(path: &Path) -> Result<PathBuf, CommandError> {
-        if places::is_url(path) { Ok(path.to_owned()) } else { NewDir::partial(path) }
+        if vfs::is_url(path) { Ok(path.to_owned()) } else { NewDir::partial(path) }
     }
 
     /// Returns where the files are written.
@@ -162,7 +162,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl RemoteDir {
     fn open(path: &Path, resumes: bool, replaces: bool) -> Result<Self, CommandError> {
-        let (storage, manifest) = (places::storage(), path.join(MANIFEST));
+        let (storage, manifest) = (vfs::storage(), path.join(MANIFEST));
         check_writable(path)?;
         // Before what it replaces is read. Nothing is there before it is synced.
         let new = (replaces && !storage.can_rename(path)).then(|| storage.create(&manifest)).transpose();
@@ -356,7 +356,7 @@ pub(crate) fn check_remote(path: &Path, force: bool) -> Result<Found, CommandErr
     if probe::is_file(path)? {
         return Err(CommandError::invalid_file(path, "it exists, and is not a directory"));
     }
-    let entries = match places::storage().list_dir(path) {
+    let entries = match vfs::storage().list_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Found { names: None, replaced: None });
         }

@@ -2,8 +2,8 @@
 
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::places;
 use crate::text;
+use crate::vfs;
 use hregion::Limits;
 use hregion::cell::StringBinary;
 use hregion::wal::{WalEnd, WalEntry, WalReader};
@@ -25,7 +25,7 @@ struct OfRegion {
 
 /// Prints the header of a log and, if asked for, counts its entries by region.
 pub(crate) fn run(path: &Path, counts: bool, limits: &Limits, out: &mut Output) -> Result<Exit, Failure> {
-    let file = places::open(path).map_err(|error| CommandError::io("open", path, &error))?;
+    let file = vfs::open(path).map_err(|error| CommandError::io("open", path, &error))?;
     let length = file.len();
     out.start_progress(if counts { length } else { 0 }, false);
     let mut log = WalReader::new(out.progress().watch(file), limits)?;

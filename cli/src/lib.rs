@@ -45,7 +45,6 @@ mod new_file;
 mod output;
 mod overview;
 mod parallel;
-mod places;
 mod probe;
 mod progress;
 mod query_args;
@@ -84,6 +83,7 @@ mod text;
 mod text_file;
 mod text_rows;
 mod usage;
+mod vfs;
 mod what_if;
 mod write_args;
 

@@ -1,9 +1,9 @@
 //! Lines of a file, local or remote, or of standard input, decompressed if necessary.
 
 use crate::failure::CommandError;
-use crate::places;
 use crate::progress::Progress;
 use crate::streams;
+use crate::vfs;
 use flate2::read::MultiGzDecoder;
 use hregion::{FileReader, Limits};
 use std::fs::{self, File};
@@ -35,10 +35,10 @@ impl<'p> Lines<'p> {
             streams::check_input().map_err(|error| CommandError::io("read", path, &error))?;
             Box::new(BufReader::with_capacity(BUFFER, progress.watch_read(io::stdin())))
         } else {
-            places::check_readable(path)?;
+            vfs::check_readable(path)?;
             let fault = |error| CommandError::io("open", path, &error);
-            let file: Box<dyn Read> = if places::is_url(path) {
-                Box::new(FileBytes { file: places::open(path).map_err(fault)?, at: 0 })
+            let file: Box<dyn Read> = if vfs::is_url(path) {
+                Box::new(FileBytes { file: vfs::open(path).map_err(fault)?, at: 0 })
             } else {
                 Box::new(File::open(path).map_err(fault)?)
             };
@@ -175,10 +175,10 @@ pub(crate) fn check_list(path: &Path) -> Result<(), CommandError> {
     if is_stdin(path) {
         return Ok(());
     }
-    places::check_readable(path)?;
+    vfs::check_readable(path)?;
     let fault = |error: io::Error| CommandError::io("open", path, &error);
-    if places::is_url(path) {
-        return places::open(path).map(drop).map_err(fault);
+    if vfs::is_url(path) {
+        return vfs::open(path).map(drop).map_err(fault);
     }
     let meta = fs::metadata(path).map_err(fault)?;
     if meta.is_dir() {

@@ -9,9 +9,9 @@ use crate::lines::is_stdin;
 use crate::new_dir::{NewDir, is_of_bulk_load};
 use crate::new_file::{check_force, directory};
 use crate::output::Output;
-use crate::places::{self, check_writable};
 use crate::probe;
 use crate::region_files::Written;
+use crate::vfs::{self, check_writable};
 use hregion::Storage;
 use hregion::io::name_unfinished;
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ pub(crate) enum LoadDir {
 impl LoadDir {
     /// Creates the directory.
     pub(crate) fn create(path: &Path) -> Result<Self, CommandError> {
-        if places::is_url(path) {
+        if vfs::is_url(path) {
             return RemoteLoad::create(path).map(Self::Remote);
         }
         Ok(Self::Local { dir: NewDir::create(path)?, path: path.to_owned() })
@@ -87,7 +87,7 @@ pub(crate) fn check_output(path: &Path, force: bool) -> Result<(), CommandError>
     if !probe::exists(path)? {
         return Ok(());
     }
-    if places::is_url(path) {
+    if vfs::is_url(path) {
         return Err(match force {
             false => CommandError::invalid_file(path, "it exists"),
             true => CommandError::unsupported(path, "--force: a directory at a URL is not replaced")
@@ -120,7 +120,7 @@ pub(crate) struct RemoteLoad {
 
 impl RemoteLoad {
     fn create(path: &Path) -> Result<Self, CommandError> {
-        let storage = places::storage();
+        let storage = vfs::storage();
         let filled = if storage.can_rename(path) { name_unfinished(path) } else { path.to_owned() };
         let load = Self { path: path.to_owned(), filled, storage, files: Mutex::default() };
         let created = load.storage.create_dir_all(&load.filled);

@@ -1,8 +1,8 @@
 //! Finds write-ahead logs.
 
 use crate::failure::CommandError;
-use crate::places;
 use crate::probe;
+use crate::vfs;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ impl FoundLogs {
             self.logs.push(path.to_owned());
             return Ok(());
         }
-        for (entry, is_symlink) in places::list(path).map_err(failed)? {
+        for (entry, is_symlink) in vfs::list(path).map_err(failed)? {
             if entry.file_name().is_some_and(is_no_log) {
                 continue;
             }
@@ -54,7 +54,7 @@ impl FoundLogs {
 /// elsewhere.
 pub(crate) fn moved(log: &Path) -> Vec<PathBuf> {
     // The directory may not have its name any more.
-    let full = places::absolute(log);
+    let full = vfs::absolute(log);
     let Some((name, server)) = full.file_name().zip(full.parent()) else { return Vec::new() };
     let Some((server, logs)) = server.file_name().zip(server.parent()) else { return Vec::new() };
     if logs.file_name().is_none_or(|dir| dir != "WALs") {

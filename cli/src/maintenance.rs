@@ -5,9 +5,9 @@ use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::output::Output;
-use crate::places::check_writable;
 use crate::regions::{Regions, check_serves, kind_of};
 use crate::target::Kind;
+use crate::vfs::check_writable;
 use hregion::cell::StringBinary;
 use hregion::{Region, Table};
 use serde_json::{Map, Value};
@@ -33,7 +33,7 @@ pub(crate) fn run(
     let options = families.add_to(reading.region_options(out)?).writable(true);
     let regions = Regions::find(dir, Some(kind), options)?;
     let mut first = Ok(());
-    for place in regions.places(|_, _| true) {
+    for place in regions.regions_and_holes(|_, _| true) {
         let changed = place.open(&out.warner()).and_then(|region| {
             let before = store_files(&region);
             change(&region)?;

@@ -2,9 +2,9 @@
 
 use crate::failure::CommandError;
 use crate::new_file::{directory, give_name, make, release, undisturbed};
-use crate::places;
 use crate::probe;
 use crate::rename::{exchange, rename_new};
+use crate::vfs;
 use hregion::Storage as _;
 use hregion::io::{LocalStorage, create_unfinished_dir, name_unfinished, remove_unfinished};
 use std::ffi::OsString;
@@ -166,8 +166,8 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), CommandError> {
     if probe::is_dir(path)? {
         return Ok(());
     }
-    if places::is_url(path) {
-        let created = places::storage().create_dir_all(path);
+    if vfs::is_url(path) {
+        let created = vfs::storage().create_dir_all(path);
         return created.map_err(|error| CommandError::io("create", path, &error));
     }
     // its contents are removed with the outer directory

@@ -4,9 +4,9 @@
 
 use crate::failure::CommandError;
 use crate::file_sum::{FileSum, Summing};
-use crate::places::{self, check_writable};
 use crate::probe;
 use crate::rename::rename_new;
+use crate::vfs::{self, check_writable};
 use hregion::Storage;
 use hregion::io::{
     DirEntry, FileLock, FileReader, FileWriter, LogFile, ScratchFile, name_unfinished, remove_unfinished,
@@ -156,14 +156,14 @@ impl OutputStorage {
 
     /// Creates a file. A remote one is not removed by a signal.
     fn make<T>(path: &Path, create: impl FnOnce(&dyn Storage) -> io::Result<T>) -> io::Result<T> {
-        let files = places::storage();
-        if places::is_url(path) { create(&*files) } else { make(path, || create(&*files)) }
+        let files = vfs::storage();
+        if vfs::is_url(path) { create(&*files) } else { make(path, || create(&*files)) }
     }
 }
 
 impl Storage for OutputStorage {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
-        places::storage().open(path)
+        vfs::storage().open(path)
     }
 
     /// Creates a file under its own name, as where none can be renamed.
@@ -183,74 +183,74 @@ impl Storage for OutputStorage {
     }
 
     fn create_scratch(&self, path: &Path, len: u64) -> io::Result<Arc<dyn ScratchFile>> {
-        places::storage().create_scratch(path, len)
+        vfs::storage().create_scratch(path, len)
     }
 
     fn can_rename(&self, path: &Path) -> bool {
-        places::storage().can_rename(path)
+        vfs::storage().can_rename(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        match (places::is_url(from), self.replace) {
-            (true, true) => places::storage().rename(from, to),
+        match (vfs::is_url(from), self.replace) {
+            (true, true) => vfs::storage().rename(from, to),
             (true, false) => self.rename_new(from, to),
-            (false, true) => give_name(from, || places::storage().rename(from, to)),
+            (false, true) => give_name(from, || vfs::storage().rename(from, to)),
             (false, false) => give_name(from, || rename_new(from, to)),
         }
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        places::storage().rename_new(from, to)
+        vfs::storage().rename_new(from, to)
     }
 
     fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
-        places::storage().hard_link(original, link)
+        vfs::storage().hard_link(original, link)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        places::storage().remove(path)?;
+        vfs::storage().remove(path)?;
         release(path);
         Ok(())
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        places::storage().remove_dir(path)
+        vfs::storage().remove_dir(path)
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
-        places::storage().sync_file(path)
+        vfs::storage().sync_file(path)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        places::storage().sync_dir(path)
+        vfs::storage().sync_dir(path)
     }
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        places::storage().list_dir(path)
+        vfs::storage().list_dir(path)
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        places::storage().create_dir_all(path)
+        vfs::storage().create_dir_all(path)
     }
 
     fn end_writing(&self, path: &Path) -> io::Result<()> {
-        places::storage().end_writing(path)
+        vfs::storage().end_writing(path)
     }
 
     fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {
-        places::storage().full_path(path, follow_links)
+        vfs::storage().full_path(path, follow_links)
     }
 
     fn can_hide_writes(&self, path: &Path) -> bool {
-        places::storage().can_hide_writes(path)
+        vfs::storage().can_hide_writes(path)
     }
 
     fn can_read_removed(&self) -> bool {
-        places::storage().can_read_removed()
+        vfs::storage().can_read_removed()
     }
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
-        places::storage().lock(path)
+        vfs::storage().lock(path)
     }
 }
 
@@ -258,7 +258,7 @@ impl Storage for OutputStorage {
 /// file of HBase in one. Otherwise removes what a process that has died has left when it wrote it.
 pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), CommandError> {
     check_new(path, force, inputs)?;
-    if !places::is_url(path) {
+    if !vfs::is_url(path) {
         remove_unfinished(path, false);
     }
     Ok(())
@@ -269,13 +269,13 @@ fn check_new(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), Command
     if !probe::exists(path)? {
         // A file would be refused this name at the end, when everything has been read.
         let name = path.as_os_str().as_encoded_bytes();
-        if !places::is_url(path) && (name.ends_with(b"/") || name.ends_with(b"/.")) {
+        if !vfs::is_url(path) && (name.ends_with(b"/") || name.ends_with(b"/.")) {
             return Err(CommandError::invalid_file(path, "the name of a directory, expected one of a file"));
         }
         return Ok(());
     }
     // An object may have the name of a directory, which cannot be listed then.
-    if places::is_url(path) && probe::is_dir(path)? {
+    if vfs::is_url(path) && probe::is_dir(path)? {
         return Err(CommandError::invalid_file(path, "it is a directory"));
     }
     for input in inputs {
@@ -284,7 +284,7 @@ fn check_new(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), Command
             return Err(CommandError::invalid_file(path, message));
         }
     }
-    if !places::is_url(path) && probe::is_special(path)? {
+    if !vfs::is_url(path) && probe::is_special(path)? {
         return Err(CommandError::invalid_file(path, "not a regular file, it is not replaced"));
     }
     check_force(path, force)
@@ -300,7 +300,7 @@ pub(crate) fn check_force(path: &Path, force: bool) -> Result<(), CommandError> 
 
 /// Whether a file is an input, or one of the files of HBase below a directory that is an input.
 fn is_of_input(path: &Path, input: &Path) -> Result<bool, CommandError> {
-    let (Ok(path), Ok(input)) = (places::full(path), places::full(input)) else { return Ok(false) };
+    let (Ok(path), Ok(input)) = (vfs::full(path), vfs::full(input)) else { return Ok(false) };
     if !path.starts_with(&input) {
         return Ok(false);
     }

@@ -2,14 +2,14 @@
 //! permissions.
 
 use crate::failure::CommandError;
-use crate::places;
+use crate::vfs;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// Whether there is a file, or a link to one.
 pub(crate) fn is_file(path: &Path) -> Result<bool, CommandError> {
-    if places::is_url(path) {
+    if vfs::is_url(path) {
         return Ok(remote(path)?.is_some_and(|is_dir| !is_dir));
     }
     Ok(found(path, fs::metadata(path))?.is_some_and(|meta| meta.is_file()))
@@ -17,9 +17,9 @@ pub(crate) fn is_file(path: &Path) -> Result<bool, CommandError> {
 
 /// Whether there is a directory, or a link to one.
 pub(crate) fn is_dir(path: &Path) -> Result<bool, CommandError> {
-    if places::is_url(path) {
-        places::check_readable(path)?;
-        return places::is_remote_dir(path).map_err(|error| CommandError::io("examine", path, &error));
+    if vfs::is_url(path) {
+        vfs::check_readable(path)?;
+        return vfs::is_remote_dir(path).map_err(|error| CommandError::io("examine", path, &error));
     }
     Ok(found(path, fs::metadata(path))?.is_some_and(|meta| meta.is_dir()))
 }
@@ -32,7 +32,7 @@ pub(crate) fn is_special(path: &Path) -> Result<bool, CommandError> {
 
 /// Whether anything has the name, including a dangling link.
 pub(crate) fn exists(path: &Path) -> Result<bool, CommandError> {
-    if places::is_url(path) {
+    if vfs::is_url(path) {
         return Ok(remote(path)?.is_some());
     }
     Ok(found(path, path.symlink_metadata())?.is_some())
@@ -41,17 +41,17 @@ pub(crate) fn exists(path: &Path) -> Result<bool, CommandError> {
 /// Returns the length of a file.
 pub(crate) fn len_of(path: &Path) -> Result<u64, CommandError> {
     let fault = |error: io::Error| CommandError::io("open", path, &error);
-    if !places::is_url(path) {
+    if !vfs::is_url(path) {
         return Ok(fs::metadata(path).map_err(fault)?.len());
     }
-    let found = places::status(path).map_err(fault)?;
+    let found = vfs::status(path).map_err(fault)?;
     found.map(|entry| entry.len).ok_or_else(|| fault(io::Error::from(ErrorKind::NotFound)))
 }
 
 /// Whether there is a directory, or else a file, at a URL.
 fn remote(path: &Path) -> Result<Option<bool>, CommandError> {
-    places::check_readable(path)?;
-    let found = places::status(path).map_err(|error| CommandError::io("examine", path, &error))?;
+    vfs::check_readable(path)?;
+    let found = vfs::status(path).map_err(|error| CommandError::io("examine", path, &error))?;
     Ok(found.map(|entry| entry.is_dir))
 }
 

@@ -1,6 +1,6 @@
 //! A progress bar on standard error, for long jobs.
 
-use crate::places;
+use crate::vfs;
 use hregion::FileIdentity;
 use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, ScratchFile, Storage};
 use indicatif::{ProgressBar, ProgressBarIter, ProgressDrawTarget, ProgressStyle};
@@ -52,9 +52,9 @@ impl Progress {
     /// Returns the local and the remote files, with reads that advance the bar.
     pub(crate) fn storage(&self) -> Arc<dyn Storage> {
         if self.0.is_hidden() {
-            return places::storage();
+            return vfs::storage();
         }
-        Arc::new(WatchedStorage { progress: self.clone(), files: places::storage() })
+        Arc::new(WatchedStorage { progress: self.clone(), files: vfs::storage() })
     }
 
     /// Wraps a reader so that reads advance the bar.

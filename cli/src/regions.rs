@@ -2,10 +2,10 @@
 
 use crate::failure::{CommandError, Failure};
 use crate::output::Warner;
-use crate::places;
 use crate::probe;
 use crate::scan_rows::{may_have, within};
 use crate::target::Kind;
+use crate::vfs;
 use hregion::locator::RegionInconsistency;
 use hregion::{Error, ErrorKind, Region, RegionInfo, RegionOptions, Scan, Table};
 use std::borrow::Cow;
@@ -47,7 +47,7 @@ const NAME_LEN: usize = 32;
 
 /// Returns the kind of a directory.
 pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandError> {
-    places::check_readable(dir)?;
+    vfs::check_readable(dir)?;
     if let Some(kind) = kind {
         return Ok(kind);
     }
@@ -93,7 +93,7 @@ pub(crate) fn check_as(path: &Path, kind: Kind) -> Result<(), CommandError> {
 fn why_not(path: &Path, kind: Kind) -> Result<Option<&'static str>, CommandError> {
     if !probe::is_dir(path)? {
         // A web server may answer with a page for a directory.
-        let may_be = matches!(kind, Kind::Hfile | Kind::Wal) || places::is_web(path);
+        let may_be = matches!(kind, Kind::Hfile | Kind::Wal) || vfs::is_web(path);
         return Ok((!may_be && probe::is_file(path)?).then_some("a file, not a directory of that kind"));
     }
     let (can_be, why) = match kind {
@@ -159,7 +159,7 @@ pub(crate) fn is_table(dir: &Path) -> Result<bool, CommandError> {
 /// Whether the table of a directory was deleted, or not created completely, in a storage without renames,
 /// where something of it stays.
 pub(crate) fn is_absent(dir: &Path) -> Result<bool, CommandError> {
-    match Table::is_absent(dir, &*places::storage()) {
+    match Table::is_absent(dir, &*vfs::storage()) {
         // Of a table with a damaged file, only a command that opens it fails.
         Err(error) if error.kind() != ErrorKind::Io => Ok(false),
         absent => Ok(absent?),
@@ -182,7 +182,7 @@ fn has_table_files(dir: &Path) -> Result<bool, CommandError> {
 /// Fails if a region was split or merged: others have its rows, and read its files until they are compacted.
 /// Fails, too, if that cannot be found out.
 pub(crate) fn check_serves(region: &Path) -> Result<(), CommandError> {
-    let path = places::full(region).map_err(|error| CommandError::io("open", region, &error))?;
+    let path = vfs::full(region).map_err(|error| CommandError::io("open", region, &error))?;
     let parts = path.parent().zip(path.file_name().and_then(|name| name.to_str()));
     let Some((dir, name)) = parts.filter(|(_, name)| is_region_name(name)) else { return Ok(()) };
     // Beside a region that was copied, there may be anything.
@@ -191,7 +191,7 @@ pub(crate) fn check_serves(region: &Path) -> Result<(), CommandError> {
         let first = names.next().and_then(OsStr::to_str);
         names.next().is_some() && !first.is_some_and(is_region_name)
     };
-    let table = match Table::open_dir(dir, Region::options().storage(places::storage())) {
+    let table = match Table::open_dir(dir, Region::options().storage(vfs::storage())) {
         Ok(table) => table,
         // Written to a parent, edits would be in files that no region reads.
         Err(error) if error.kind() == ErrorKind::Io && !error.path().is_some_and(is_of_other) => {
@@ -222,7 +222,7 @@ pub(crate) fn has_digits_of_region(name: &[u8]) -> bool {
 fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {
     let fault = |error| CommandError::io("list", dir, &error);
     let mut found = false;
-    for (path, _) in places::list(dir).map_err(fault)? {
+    for (path, _) in vfs::list(dir).map_err(fault)? {
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         let is_hidden = matches!(name.first(), Some(b'.' | b'_'));
         if is_hidden {
@@ -240,7 +240,7 @@ fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {
 /// Returns the directory of the MOB files (IS_MOB) of a table, or of all tables of a namespace or of `data`,
 /// by that of the others: `ROOT/mobdir/data/…` for `ROOT/data/…`. `None` if there is none.
 pub(crate) fn mob_dir(dir: &Path) -> Result<Option<PathBuf>, CommandError> {
-    let full = places::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
+    let full = vfs::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     for path in [dir, &full] {
         // `data`, a namespace in it, or a table in that
         for data in path.ancestors().take(3).filter(|data| data.ends_with(DATA)) {
@@ -261,7 +261,7 @@ pub(crate) fn is_aside(dir: &Path) -> Result<bool, CommandError> {
     const ASIDE: [&str; 7] =
         ["recovered.edits", ".filelist", ".tabledesc", "WALs", "oldWALs", "archive", MOB];
     // The path may be `.` or end so.
-    let path = places::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
+    let path = vfs::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     Ok(path.components().any(|part| ASIDE.iter().any(|name| part.as_os_str() == *name)))
 }
 
@@ -270,7 +270,7 @@ pub(crate) fn is_aside(dir: &Path) -> Result<bool, CommandError> {
 pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<bool, CommandError> {
     let fault = |error| CommandError::io("list", dir, &error);
     let mut is_gone = false;
-    for (path, is_link) in places::list(dir).map_err(fault)? {
+    for (path, is_link) in vfs::list(dir).map_err(fault)? {
         match probe::is_dir(&path)? {
             true if is_link => {}
             true => match files_below(&path, files) {
@@ -289,7 +289,7 @@ pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<bool, 
 /// for those without a region info that are no regions as the file of a change says.
 pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
     let fault = |error| CommandError::io("list", table, &error);
-    let paths: Vec<PathBuf> = places::list(table).map_err(fault)?.into_iter().map(|(path, _)| path).collect();
+    let paths: Vec<PathBuf> = vfs::list(table).map_err(fault)?.into_iter().map(|(path, _)| path).collect();
     let is_mark = |name: &&OsStr| name.as_encoded_bytes().ends_with(EMPTIED.as_bytes());
     let is_change = |name: &OsStr| name.as_encoded_bytes().starts_with(CHANGE.as_bytes());
     let mut hidden = BTreeSet::new();
@@ -317,7 +317,7 @@ pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
 /// made; then those of the regions that a deletion or truncation has removed.
 fn hide_regions(change: &Path, hidden: &mut BTreeSet<String>) -> Result<(), CommandError> {
     let read = || {
-        let file = places::open(change)?;
+        let file = vfs::open(change)?;
         // One with more is damaged.
         let len = usize::try_from(file.len()).ok().filter(|len| *len <= CHANGE_BYTES).unwrap_or(0);
         let mut bytes = vec![0; len];
@@ -368,7 +368,7 @@ pub(crate) fn entries_of(
 ) -> Result<Vec<PathBuf>, CommandError> {
     let fault = |error| CommandError::io("list", dir, &error);
     let mut found = Vec::new();
-    for (path, _) in places::list(dir).map_err(fault)? {
+    for (path, _) in vfs::list(dir).map_err(fault)? {
         if wanted(&path)? {
             found.push(path);
         }
@@ -391,8 +391,8 @@ impl Regions {
     }
 
     /// Returns the regions in order, without those whose start and end keys are not `wanted`. Rows without a
-    /// region are returned as a place, too, which fails to open.
-    pub(crate) fn places(&self, wanted: impl Fn(&[u8], &[u8]) -> bool) -> Vec<ClosedRegion<'_>> {
+    /// region are returned as a hole, which fails to open.
+    pub(crate) fn regions_and_holes(&self, wanted: impl Fn(&[u8], &[u8]) -> bool) -> Vec<ClosedRegion<'_>> {
         let table = match self {
             Self::One(path, options) => return vec![ClosedRegion::One(path, options)],
             Self::Of(table) => table,
@@ -400,17 +400,17 @@ impl Regions {
         let regions = table.regions().into_iter().map(|info| ClosedRegion::Of(table, info));
         let is_hole = |fault: &RegionInconsistency| matches!(fault, RegionInconsistency::Hole { .. });
         let holes = table.inconsistencies().into_iter().filter(is_hole).map(ClosedRegion::None);
-        let mut places: Vec<_> =
-            regions.chain(holes).filter(|place| wanted(place.start(), place.end())).collect();
-        places.sort_by(|a, b| a.start().cmp(b.start()));
-        places
+        let mut found: Vec<_> =
+            regions.chain(holes).filter(|region| wanted(region.start(), region.end())).collect();
+        found.sort_by(|a, b| a.start().cmp(b.start()));
+        found
     }
 }
 
 /// Opens a snapshot by its directory, `ROOT/.hbase-snapshot/NAME`. Its files are elsewhere below the root.
 pub(crate) fn open_snapshot(dir: &Path, options: RegionOptions) -> Result<Table, Failure> {
     // The path may be `.` or end so.
-    let path = places::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
+    let path = vfs::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     let parts = path.parent().zip(path.file_name().and_then(|name| name.to_str()));
     let root = |snapshots: &Path| {
         snapshots.ends_with(SNAPSHOT_DIR).then(|| snapshots.parent()).flatten().map(Path::to_owned)
@@ -611,7 +611,7 @@ mod tests {
         let table = Table::create_with("/hbase", "t", &[Family::new("f")], &["x"], options()).unwrap();
         table.close().unwrap();
         let found = Regions::find(dir, Some(Kind::Table), options()).unwrap();
-        let places = found.places(|_, _| true);
+        let places = found.regions_and_holes(|_, _| true);
         let other = Table::open_with("/hbase", "t", options()).unwrap();
         other.split("m").unwrap();
         other.close().unwrap();

@@ -6,9 +6,9 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::located;
 use crate::maintenance::check_kind;
 use crate::output::Output;
-use crate::places::{self, check_writable};
 use crate::regions::{check_serves, is_region};
 use crate::target::Kind;
+use crate::vfs::{self, check_writable};
 use hregion::{Compaction, RegionInfo, RegionLocations, RegionOptions, Table, TableName};
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ impl<'p> TablePlace<'p> {
             return Ok((Self::At(dir.to_owned()), None));
         }
         check_serves(dir)?;
-        let full = places::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
+        let full = vfs::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
         match full.parent().zip(full.file_name().and_then(|name| name.to_str())) {
             Some((table, region)) => Ok((Self::At(table.to_owned()), Some(region.to_owned()))),
             None => Err(CommandError::invalid_file(dir, "the region is not in the directory of a table")),

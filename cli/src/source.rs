@@ -8,7 +8,6 @@ pub(crate) use cells::RowCells;
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Failure};
 use crate::output::{Output, Warner};
-use crate::places;
 use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
 use crate::regions::{
@@ -18,6 +17,7 @@ use crate::scan_rows::check_only_family;
 use crate::tables::Named;
 use crate::target::{self, Kind, kind_of as kind_of_target};
 use crate::target_args::TargetArgs;
+use crate::vfs;
 use hregion::{CellRef, Cursor, Region, RegionOptions, RowBuf, RowRef, Table};
 use std::fs;
 use std::ops::ControlFlow;
@@ -133,7 +133,7 @@ impl InputSource {
     fn parts(&self, wanted: impl Fn(&[u8], &[u8]) -> bool) -> Vec<SourcePart<'_>> {
         match &self.rows {
             Rows::Regions(regions) => {
-                let places = regions.places(wanted).into_iter();
+                let places = regions.regions_and_holes(wanted).into_iter();
                 places.map(|region| SourcePart::Closed(region, &self.warner)).collect()
             }
             Rows::Files(region) => vec![SourcePart::Files(region)],
@@ -319,7 +319,7 @@ pub(crate) fn files_in(dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
 
 /// Returns the size in bytes of a target's files; 0 if that is unknown.
 pub(crate) fn bytes_of(path: &Path, kind: Option<Kind>) -> u64 {
-    if places::is_url(path) {
+    if vfs::is_url(path) {
         // It would take many requests.
         return 0;
     }

@@ -2,7 +2,7 @@
 
 use crate::failure::CommandError;
 use crate::new_file::{make_below, random_name, release, remove_empty_above};
-use crate::places;
+use crate::vfs;
 use hregion::{BulkLoad, Table};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,13 +25,13 @@ impl Staging {
     pub(crate) fn create(table: &Path) -> Result<Self, CommandError> {
         let (table, all) = (table.to_owned(), Table::import_dir(table));
         // fails at a symbolic link, which would lead out of the table
-        Table::remove_import_dir(&table, &all, &*places::storage())?;
+        Table::remove_import_dir(&table, &all, &*vfs::storage())?;
         // Another process that has lost its locks may still write to its own. And what a load that was cut
         // off has moved from such a path must not be moved back among other files.
         let path = all.join(random_name());
-        if places::is_url(&table) {
+        if vfs::is_url(&table) {
             let mut new = Self { table, path, is_kept: true };
-            let created = places::storage().create_dir_all(&new.path);
+            let created = vfs::storage().create_dir_all(&new.path);
             created.map_err(|error| CommandError::io("create", &new.path, &error))?;
             new.is_kept = false;
             return Ok(new);
@@ -56,7 +56,7 @@ impl Staging {
         release(&self.path);
         let done = table.bulk_load(&self.path)?;
         self.is_kept = false;
-        if !places::is_url(&self.path) {
+        if !vfs::is_url(&self.path) {
             // What is left is removed, also by a signal.
             make_below(&self.path, ABOVE, || Ok(()))
                 .map_err(|error| hregion::Error::io("watch", &self.path, error))?;
@@ -74,8 +74,8 @@ impl Staging {
 
     /// Removes the directory, and those above that nothing else is in.
     fn remove_all(&self) -> Result<(), CommandError> {
-        if places::is_url(&self.path) {
-            Table::remove_import_dir(&self.table, &self.path, &*places::storage())?;
+        if vfs::is_url(&self.path) {
+            Table::remove_import_dir(&self.table, &self.path, &*vfs::storage())?;
             return Ok(());
         }
         fs::remove_dir_all(&self.path).map_err(|error| CommandError::io("remove", &self.path, &error))?;
@@ -91,7 +91,7 @@ impl Drop for Staging {
         }
         // a failure cannot be reported here
         let _ = self.remove_all();
-        if !places::is_url(&self.path) {
+        if !vfs::is_url(&self.path) {
             release(&self.path);
         }
     }

@@ -136,7 +136,7 @@ fn of_regions(
 ) -> Result<Vec<RegionFiles>, Failure> {
     list_again(|| {
         let regions = Regions::find(dir, Some(kind), options.clone())?;
-        let places = regions.places(|_, _| true).into_iter();
+        let places = regions.regions_and_holes(|_, _| true).into_iter();
         places.map(|place| Ok(of_region(&place.open(&out.warner())?)?)).collect()
     })
 }

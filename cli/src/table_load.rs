@@ -4,12 +4,12 @@ use crate::args::FileArgs;
 use crate::cell_file::CellFile;
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
-use crate::places::{self, check_writable};
 use crate::region_files::RegionFiles;
 use crate::regions::kind_of;
 use crate::settings::SOURCE_TASK;
 use crate::staging::Staging;
 use crate::target::Kind;
+use crate::vfs::{self, check_writable};
 use hregion::{BulkLoad, Clock as _, Region, StoreFileOrigin, SystemClock, Table};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,13 +45,13 @@ pub(crate) fn open_table(
 /// listed: the table would be locked for nothing.
 fn check_not_staged<'p>(inputs: impl Iterator<Item = &'p PathBuf>, table: &Path) -> Result<(), CommandError> {
     let import = Table::import_dir(table);
-    let import = match places::full(&import) {
+    let import = match vfs::full(&import) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         full => full.map_err(|error| CommandError::io("look at", &import, &error))?,
     };
     // a link in there would be removed, too
     let is_below = |path: Option<&Path>| {
-        path.is_some_and(|path| places::full(path).is_ok_and(|at| at.starts_with(&import)))
+        path.is_some_and(|path| vfs::full(path).is_ok_and(|at| at.starts_with(&import)))
     };
     for input in inputs {
         if is_below(Some(input.as_path())) || is_below(input.parent()) {
@@ -60,7 +60,7 @@ fn check_not_staged<'p>(inputs: impl Iterator<Item = &'p PathBuf>, table: &Path)
             return Err(CommandError::invalid_file(input, message).with_hint(Some("move it elsewhere")));
         }
     }
-    match places::list(&import) {
+    match vfs::list(&import) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(CommandError::io("list", &import, &error))
         }

@@ -2,9 +2,9 @@
 
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
-use crate::places::{self, check_readable};
 use crate::probe;
 use crate::regions;
+use crate::vfs::{self, check_readable};
 use clap::ValueEnum;
 use hregion::io::{FileReader, Storage};
 use hregion::region::FileKind;
@@ -80,7 +80,7 @@ pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Ar
         }
     }
     check_regular(path)?;
-    let file = places::open(path).map_err(|error| CommandError::io("open", path, &error))?;
+    let file = vfs::open(path).map_err(|error| CommandError::io("open", path, &error))?;
     if kind.is_none()
         && let Some(what) = other_kind(path, &*file)
     {
@@ -99,9 +99,9 @@ pub(crate) fn check_hfile(path: &Path, storage: &Arc<dyn Storage>, out: &Output)
 
 /// Fails if a path is not that of a regular file.
 pub(crate) fn check_regular(path: &Path) -> Result<(), CommandError> {
-    if places::is_url(path) {
+    if vfs::is_url(path) {
         check_readable(path)?;
-        let found = places::status(path).map_err(|error| CommandError::io("open", path, &error))?;
+        let found = vfs::status(path).map_err(|error| CommandError::io("open", path, &error))?;
         return match found {
             Some(entry) if entry.is_dir => Err(CommandError::unsupported(path, DIRECTORY)),
             _ => Ok(()),
@@ -130,25 +130,25 @@ pub(crate) fn half_of(path: &Path) -> Result<Option<HFileHalf>, CommandError> {
         return Ok(None);
     }
     check_regular(path)?;
-    Ok(HFileHalf::of(&places::storage(), path)?)
+    Ok(HFileHalf::of(&vfs::storage(), path)?)
 }
 
 /// Returns the HFile to which a link leads; `None` if the file is no link.
 fn linked(path: &Path) -> Result<Option<PathBuf>, CommandError> {
     match kind_of_file(path)? {
-        FileKind::Link => Ok(Region::options().storage(places::storage()).hfile_of(path)?),
+        FileKind::Link => Ok(Region::options().storage(vfs::storage()).hfile_of(path)?),
         _ => Ok(None),
     }
 }
 
 fn kind_of_file(path: &Path) -> Result<FileKind, CommandError> {
     check_readable(path)?;
-    Ok(FileKind::of(&places::storage(), path)?)
+    Ok(FileKind::of(&vfs::storage(), path)?)
 }
 
 /// Whether a file begins like a write-ahead log.
 pub(crate) fn is_log(path: &Path) -> bool {
-    places::open(path).is_ok_and(|file| other_kind(path, &*file) == Some(WAL))
+    vfs::open(path).is_ok_and(|file| other_kind(path, &*file) == Some(WAL))
 }
 
 const REFERENCE: &str = "a reference to a part of another file, not cells";

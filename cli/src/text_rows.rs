@@ -1,7 +1,7 @@
 //! Cells from rows of text: fields between separators, one line a row (HBase: `ImportTsv`).
 
 use crate::cell_json::CellBuf;
-use crate::cell_source::{CellSource, ListPlaces, ListedCells};
+use crate::cell_source::{CellSource, ListOffsets, ListedCells};
 use crate::failure::CommandError;
 use crate::lines::Lines;
 use crate::progress::Progress;
@@ -352,8 +352,8 @@ impl<'p> ListedCells<'p> for TextCells<'p> {
         self.lines.number()
     }
 
-    fn places(&self) -> ListPlaces<'p> {
-        ListPlaces::of(self.lines.path())
+    fn offsets(&self) -> ListOffsets<'p> {
+        ListOffsets::of(self.lines.path())
     }
 }
 

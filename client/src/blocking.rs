@@ -40,7 +40,7 @@ macro_rules! waiting {
 }
 
 /// A client of a cluster with a runtime of its own: one thread for all connections, and threads that look
-/// regions up. Must not be used, or dropped last, on a thread of another runtime.
+/// regions up (HBase: `Connection`). Must not be used, or dropped last, on a thread of another runtime.
 #[derive(Clone, Debug)]
 pub struct Client {
     client: crate::Client,
@@ -127,7 +127,7 @@ impl Client {
     );
 }
 
-/// A table of a cluster.
+/// A table of a cluster (HBase: `Table`).
 #[derive(Clone, Debug)]
 pub struct Table {
     table: crate::Table,
@@ -172,7 +172,7 @@ impl Table {
     }
 }
 
-/// The rows of a scan, or parts of rows if the scan asks for them.
+/// The rows of a scan, or parts of rows if the scan asks for them (HBase: `ResultScanner`).
 #[derive(Debug)]
 pub struct Scanner {
     scanner: AsyncScanner,

@@ -8,7 +8,7 @@ use crate::proto;
 use crate::results::check_row;
 use crate::table::Table;
 use crate::timeline::Wanted;
-use crate::tries::{Place, Setback, Tries, Wait, may_be_executed};
+use crate::tries::{CallTarget, Setback, Tries, Wait, may_be_executed};
 use bytes::Bytes;
 use hregion::locator::LocateType;
 use hregion::{
@@ -434,7 +434,7 @@ async fn call_server(
     let deadline = Deadline::after(time);
     let connected = core.connect(&first.locations, first.replica_id, deadline).await;
     let connection = connected.map_err(Fault::of_unsent)?;
-    let mut place = Place::new(core, first.locations.clone(), first.replica_id, connection);
+    let mut target = CallTarget::new(core, first.locations.clone(), first.replica_id, connection);
     let of_region = |region: &OfRegion| proto::RegionAction {
         region: Some(proto::RegionSpecifier::of_copy(region.locations.region(), region.replica_id)),
         atomic: None,
@@ -450,8 +450,8 @@ async fn call_server(
         nonce_group: Some(core.nonce_group()),
         condition: None,
     };
-    let answer = place.call::<Undecoded>("Multi", &request, deadline.left()).await?;
-    let connection = &place.connection;
+    let answer = target.call::<Undecoded>("Multi", &request, deadline.left()).await?;
+    let connection = &target.connection;
     let asked = regions.iter().map(|region| region.actions.len()).sum();
     let response = answer.message.read(asked);
     response
@@ -468,7 +468,7 @@ fn outcomes(
     mut cells: crate::cell_block::CellBlock,
 ) -> Result<Vec<Vec<Outcome>>, Corruption> {
     if response.region_action_result.len() != regions.len() {
-        return Err(Corruption::Malformed("answer for another number of regions than asked"));
+        return Err(Corruption::Malformed("answer for another number of regions than was asked for"));
     }
     let mut all = Vec::new();
     for (region, result) in regions.iter().zip(response.region_action_result) {

@@ -5,7 +5,7 @@ use crate::fault::Fault;
 use crate::proto;
 use crate::scanner::{Page, read};
 use crate::timeline::Wanted;
-use crate::tries::{HIGH, Place, Tries};
+use crate::tries::{CallTarget, HIGH, Tries};
 use bytes::Bytes;
 use hregion::locator::LocateType;
 use hregion::{ReadFrom, Result, TableName};
@@ -31,7 +31,7 @@ pub(crate) struct RegionOpener {
 }
 
 /// A region whose scanner is open, and its first page.
-pub(crate) type OpenRegion = (Place, Page, Unclaimed);
+pub(crate) type OpenRegion = (CallTarget, Page, Unclaimed);
 
 /// A region that was opened, or why it was not; and the number of attempts that failed.
 pub(crate) type Opened = (Result<OpenRegion>, u64);
@@ -40,13 +40,13 @@ pub(crate) type Opened = (Result<OpenRegion>, u64);
 pub(crate) struct Unclaimed {
     core: Arc<ClientCore>,
     /// `None` if the server has closed it.
-    scanner: Option<(Place, u64)>,
+    scanner: Option<(CallTarget, u64)>,
 }
 
 impl Unclaimed {
-    fn of(core: Arc<ClientCore>, place: &Place, first: &proto::ScanResponse) -> Self {
+    fn of(core: Arc<ClientCore>, target: &CallTarget, first: &proto::ScanResponse) -> Self {
         let id = first.scanner_id.filter(|_| !is_last(first));
-        Self { core, scanner: id.map(|id| (place.clone(), id)) }
+        Self { core, scanner: id.map(|id| (target.clone(), id)) }
     }
 
     /// Leaves the scanner open.
@@ -57,8 +57,8 @@ impl Unclaimed {
 
 impl Drop for Unclaimed {
     fn drop(&mut self) {
-        let Some((place, id)) = self.scanner.take() else { return };
-        self.core.runtime.spawn(close_scanner(place, id, self.core.settings.rpc_timeout));
+        let Some((target, id)) = self.scanner.take() else { return };
+        self.core.runtime.spawn(close_scanner(target, id, self.core.settings.rpc_timeout));
     }
 }
 
@@ -70,13 +70,13 @@ impl RegionOpener {
         let wait = self.core.settings.primary_scan_of(&self.table);
         let opened = self.core.read(self.read_from, wanted, wait, tries, |mut tries| async move {
             loop {
-                let place = tries.place(wanted.table, wanted.row, wanted.position).await?;
-                let request = proto::ScanRequest { region: Some(place.specifier()), ..self.request.clone() };
-                match self.open_at(&place, request, tries.call_time()).await {
+                let target = tries.find_target(wanted.table, wanted.row, wanted.position).await?;
+                let request = proto::ScanRequest { region: Some(target.specifier()), ..self.request.clone() };
+                match self.open_at(&target, request, tries.call_time()).await {
                     Ok(opened) => return Ok(opened),
                     Err(fault) => {
                         failed.fetch_add(1, Ordering::Relaxed);
-                        tries.failed(&place.locations, place.replica_id, fault).await?;
+                        tries.failed(&target.locations, target.replica_id, fault).await?;
                     }
                 }
             }
@@ -84,19 +84,19 @@ impl RegionOpener {
         (opened.await, failed.load(Ordering::Relaxed))
     }
 
-    /// Opens the scanner at a place. The call is a task, so that a scanner whose caller no longer waits is
+    /// Opens the scanner on a server. The call is a task, so that a scanner whose caller no longer waits is
     /// closed as soon as its id is known.
     async fn open_at(
         &self,
-        place: &Place,
+        target: &CallTarget,
         request: proto::ScanRequest,
         time: Duration,
     ) -> Result<OpenRegion, Fault> {
-        let (core, mut place) = (Arc::clone(&self.core), place.clone());
+        let (core, mut target) = (Arc::clone(&self.core), target.clone());
         let call = async move {
-            let page = read(&mut place, &request, time).await?;
-            let unclaimed = Unclaimed::of(core, &place, &page.0);
-            Ok((place, page, unclaimed))
+            let page = read(&mut target, &request, time).await?;
+            let unclaimed = Unclaimed::of(core, &target, &page.0);
+            Ok((target, page, unclaimed))
         };
         let opened = self.core.runtime.spawn(call).await;
         opened.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended())))
@@ -106,7 +106,7 @@ impl RegionOpener {
     /// as many as wanted, it ends, or a call fails.
     async fn read_on(
         &self,
-        mut place: Place,
+        mut target: CallTarget,
         id: u64,
         most: u64,
         is_wanted: &AtomicBool,
@@ -121,7 +121,7 @@ impl RegionOpener {
             };
             let left = Tries::of_reads(&self.core, &self.table).deadline().left();
             let time = self.core.settings.scanner_timeout_of(&self.table).min(left);
-            let page = read(&mut place, &request, time).await;
+            let page = read(&mut target, &request, time).await;
             let has_more = page.as_ref().is_ok_and(|(response, _)| has_more(response));
             let is_last = !has_more || call + 1 == most || is_wanted.load(Ordering::Relaxed);
             if pages.send(ReadAhead { page, is_last }).is_err() || is_last {
@@ -294,10 +294,10 @@ impl NextRegion {
         let task = core.runtime.spawn(async move {
             let region = opener.open(tries(&opener.core)).await;
             let read_on = match &region.0 {
-                Ok((place, (first, _), _))
+                Ok((target, (first, _), _))
                     if most > 0 && has_more(first) && !wanted.load(Ordering::Relaxed) =>
                 {
-                    first.scanner_id.map(|id| (place.clone(), id, page_sender))
+                    first.scanner_id.map(|id| (target.clone(), id, page_sender))
                 }
                 _ => {
                     // before the region is there, so that no page is waited for
@@ -306,9 +306,9 @@ impl NextRegion {
                 }
             };
             if opened_sender.send((region, Instant::now())).is_ok()
-                && let Some((place, id, pages)) = read_on
+                && let Some((target, id, pages)) = read_on
             {
-                opener.read_on(place, id, most, &wanted, pages).await;
+                opener.read_on(target, id, most, &wanted, pages).await;
             }
         });
         let reading = Some(Reading { task, opened, pages });
@@ -375,12 +375,12 @@ impl Drop for NextRegion {
 
 /// Tells a server that its scanner is no longer needed, also if its queue of requests is full. Without an
 /// answer, the scanner ends with its lease.
-pub(crate) async fn close_scanner(mut place: Place, id: u64, time: Duration) {
+pub(crate) async fn close_scanner(mut target: CallTarget, id: u64, time: Duration) {
     let request = proto::ScanRequest {
         scanner_id: Some(id),
         number_of_rows: Some(0),
         close_scanner: Some(true),
         ..proto::ScanRequest::default()
     };
-    let _ = place.call_with::<proto::Empty>(Some(HIGH), "Scan", &request, time).await;
+    let _ = target.call_with::<proto::Empty>(Some(HIGH), "Scan", &request, time).await;
 }

@@ -46,7 +46,7 @@ pub(crate) fn only_row(
 /// Checks that cells are of the row that was asked for.
 pub(crate) fn check_row(row: &Row, expected: &[u8]) -> Result<(), Corruption> {
     if !row.is_empty() && row.key() != expected {
-        return Err(Corruption::Malformed("result of another row than the one asked for"));
+        return Err(Corruption::Malformed("result of another row than the one that was asked for"));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::region_opener::{NextRegion, Pages, RegionOpener, Taken, close_scanner
 use crate::results::rows_of;
 use crate::scan_metrics::ScanMetrics;
 use crate::table::Table;
-use crate::tries::{Place, Setback, Tries, Wait};
+use crate::tries::{CallTarget, Setback, Tries, Wait};
 use bytes::Bytes;
 use hregion::locator::{LocateType, RegionException};
 use hregion::{CellOrder, Corruption, Error, Result, Row, Scan, ScanResult};
@@ -62,7 +62,7 @@ pub struct Scanner {
 
 /// A scanner on a server.
 struct RegionScanner {
-    place: Place,
+    target: CallTarget,
     id: u64,
     /// The number of the next call.
     sequence: u64,
@@ -73,8 +73,8 @@ struct RegionScanner {
 /// An answer, and its results, each with whether it is a part of a row.
 pub(crate) type Page = (proto::ScanResponse, Vec<(Row, bool)>);
 
-/// A page or why there is none, and the place with the connection that was used.
-type Read = (Place, Result<Page, Fault>);
+/// A page, or why there is none, and the target that was called.
+type Read = (CallTarget, Result<Page, Fault>);
 
 /// What follows after a page.
 enum Then {
@@ -200,7 +200,7 @@ impl Scanner {
             && self.ahead.as_ref().is_some_and(JoinHandle::is_finished)
         {
             // its call has renewed the lease, when it was answered
-            let (_, page) = self.end_page(open.place.clone()).await;
+            let (_, page) = self.end_page(open.target.clone()).await;
             self.take_ahead(page).map_err(|fault| {
                 self.give_up(&fault);
                 fault.error
@@ -219,9 +219,9 @@ impl Scanner {
             };
             open.sequence += 1;
             let time = self.table.core.settings.read_timeout_of(&self.table.name);
-            let mut place = open.place.clone();
+            let mut target = open.target.clone();
             // Nothing of the answer is needed.
-            let call = async move { place.call::<proto::Empty>("Scan", &request, time).await.map(drop) };
+            let call = async move { target.call::<proto::Empty>("Scan", &request, time).await.map(drop) };
             self.renewal = Some(self.table.core.runtime.spawn(call));
         }
         self.end_renewal().await.map_err(|fault| fault.error)
@@ -238,12 +238,12 @@ impl Scanner {
     /// Takes a page that was read ahead, while rows of the one before are left. The next one is not read
     /// before they are taken.
     fn take_ahead(&mut self, page: Result<Page, Fault>) -> Result<(), Fault> {
-        let Some(place) = self.open.as_ref().map(|open| open.place.clone()) else { return Ok(()) };
+        let Some(target) = self.open.as_ref().map(|open| open.target.clone()) else { return Ok(()) };
         self.count(&page);
         let (response, rows) = page?;
-        match self.take_page(&place, &response, rows)? {
+        match self.take_page(&target, &response, rows)? {
             Then::ReadOn => {}
-            Then::NextRegion => self.leave_region(&place),
+            Then::NextRegion => self.leave_region(&target),
             Then::End => self.end(),
         }
         Ok(())
@@ -266,28 +266,28 @@ impl Scanner {
     async fn read_page(&mut self, tries: &mut Tries<'_>) -> Result<()> {
         // an error means that the region is opened again
         let _ = self.end_renewal().await;
-        let (place, page) = match &self.open {
+        let (target, page) = match &self.open {
             Some(open) => {
-                let place = open.place.clone();
+                let target = open.target.clone();
                 match self.ready.next().await {
-                    Some(page) => (place, page),
+                    Some(page) => (target, page),
                     None => {
                         if self.ahead.is_none() {
                             self.ahead = Some(self.begin_page(open, tries.deadline()));
                         }
-                        self.end_page(place).await
+                        self.end_page(target).await
                     }
                 }
             }
             None => {
-                let (place, page) = self.open_region(tries).await?;
-                (place, Ok(page))
+                let (target, page) = self.open_region(tries).await?;
+                (target, Ok(page))
             }
         };
         self.count(&page);
         let taken = page.and_then(|(response, rows)| {
             let position = self.position_of(&response, &rows);
-            Ok((self.take_page(&place, &response, rows)?, position))
+            Ok((self.take_page(&target, &response, rows)?, position))
         });
         match taken {
             Ok((then, position)) => {
@@ -298,41 +298,41 @@ impl Scanner {
                 }
                 match then {
                     Then::ReadOn => self.read_ahead(),
-                    Then::NextRegion => self.leave_region(&place),
+                    Then::NextRegion => self.leave_region(&target),
                     Then::End => self.end(),
                 }
                 Ok(())
             }
-            Err(fault) => self.reset(&place, fault, tries).await,
+            Err(fault) => self.reset(&target, fault, tries).await,
         }
     }
 
-    /// Returns the page that was requested, and its place. If the future is dropped, the request continues.
-    async fn end_page(&mut self, place: Place) -> Read {
+    /// Returns the page that was requested, and its target. If the future is dropped, the request continues.
+    async fn end_page(&mut self, target: CallTarget) -> Read {
         let read = match &mut self.ahead {
             Some(ahead) => ahead.await.ok(),
             None => None,
         };
         self.ahead = None;
-        let (place, page) = read.unwrap_or_else(|| (place, Err(Fault::fatal(runtime_ended()))));
+        let (target, page) = read.unwrap_or_else(|| (target, Err(Fault::fatal(runtime_ended()))));
         if let Some(open) = &mut self.open {
-            open.place = place.clone();
+            open.target = target.clone();
         }
-        (place, page)
+        (target, page)
     }
 
     /// Begins to read the next page of a region.
     fn begin_page(&self, open: &RegionScanner, deadline: hregion::Deadline) -> JoinHandle<Read> {
-        let (mut place, (request, time)) = (open.place.clone(), self.request_page(open, deadline));
+        let (mut target, (request, time)) = (open.target.clone(), self.request_page(open, deadline));
         self.table.core.runtime.spawn(async move {
-            let page = read(&mut place, &request, time).await;
-            (place, page)
+            let page = read(&mut target, &request, time).await;
+            (target, page)
         })
     }
 
     /// Opens the scanner of the next region, and reads its first page. If the future is dropped, the next one
     /// goes on with it.
-    async fn open_region(&mut self, tries: &Tries<'_>) -> Result<(Place, Page)> {
+    async fn open_region(&mut self, tries: &Tries<'_>) -> Result<(CallTarget, Page)> {
         let position = self.position(&self.start, self.include_start);
         // what was begun earlier may have failed because it had less time
         let mut is_earlier = self.next_region.is_some();
@@ -350,10 +350,10 @@ impl Scanner {
                 Taken::Region((opened, failed), pages) => {
                     self.count_failed(failed);
                     if opened.is_ok() || !is_earlier {
-                        let (place, page, unclaimed) = opened?;
+                        let (target, page, unclaimed) = opened?;
                         unclaimed.claim();
                         self.ready = pages;
-                        return Ok((place, page));
+                        return Ok((target, page));
                     }
                 }
                 Taken::Stale if tries.is_over() => {
@@ -409,7 +409,7 @@ impl Scanner {
             return;
         }
         let Some(open) = &self.open else { return };
-        let place = open.place.clone();
+        let target = open.target.clone();
         if self.ready.is_empty() {
             let tries = Tries::of_reads(&self.table.core, &self.table.name);
             self.ahead = Some(self.begin_page(open, tries.deadline()));
@@ -417,7 +417,7 @@ impl Scanner {
         if let Some(next) = &mut self.next_region {
             next.close_if_too_old();
         } else if self.limit == u64::MAX
-            && let Some((start, include_start)) = self.row_after(&place)
+            && let Some((start, include_start)) = self.row_after(&target)
         {
             // without a limit, which may end the scan before that region
             let page_size = self.scan.limits().max_result_size;
@@ -455,7 +455,7 @@ impl Scanner {
     /// Takes the rows of a page.
     fn take_page(
         &mut self,
-        place: &Place,
+        target: &CallTarget,
         response: &proto::ScanResponse,
         rows: Vec<(Row, bool)>,
     ) -> Result<Then, Fault> {
@@ -468,30 +468,30 @@ impl Scanner {
                 says_more == open.says_more && response.scanner_id.is_none_or(|id| id == open.id)
             }
             None => response.scanner_id.is_some_and(|id| {
-                self.open = Some(RegionScanner { place: place.clone(), id, sequence: 0, says_more });
-                place.connection.is_new_scanner(id)
+                self.open = Some(RegionScanner { target: target.clone(), id, sequence: 0, says_more });
+                target.connection.is_new_scanner(id)
             }),
         };
         if !is_answer {
             // it would end the region, or have rows of elsewhere
             let other = Corruption::Malformed("answer to another call than that of the scanner");
-            return Err(place.connection.give_up(&other));
+            return Err(target.connection.give_up(&other));
         }
         let is_empty = rows.is_empty();
         let is_heartbeat = response.heartbeat_message.unwrap_or_default();
         for (row, partial) in rows {
             let begun = self
-                .check_row(place, &row)
+                .check_row(target, &row)
                 .and_then(|()| self.assembler.begin_row(row.key(), &mut self.results));
-            begun.map_err(|corruption| place.connection.give_up(&corruption))?;
+            begun.map_err(|corruption| target.connection.give_up(&corruption))?;
             if self.assembler.completed() >= self.limit {
                 break; // more than was asked for
             }
             let taken = self.assembler.take(row, partial, &mut self.results);
             taken.map_err(|corruption| match corruption {
                 // other rows may be smaller
-                Corruption::Limit { .. } => Fault::corrupt(place.connection.server(), &corruption),
-                _ => place.connection.give_up(&corruption),
+                Corruption::Limit { .. } => Fault::corrupt(target.connection.server(), &corruption),
+                _ => target.connection.give_up(&corruption),
             })?;
         }
         let more = response.more_results.unwrap_or(true);
@@ -546,23 +546,23 @@ impl Scanner {
 
     /// Checks that a row is of the region and of the scan, so that a confused server cannot repeat or skip
     /// rows.
-    fn check_row(&self, place: &Place, row: &Row) -> Result<(), Corruption> {
-        let region = place.locations.region();
+    fn check_row(&self, target: &CallTarget, row: &Row) -> Result<(), Corruption> {
+        let region = target.locations.region();
         if !region.table().is_meta() && !region.contains(row.key()) {
-            return Err(Corruption::Malformed("row that is not in the region asked"));
+            return Err(Corruption::Malformed("row outside of the region that was asked for"));
         }
         let range = self.scan.row_range();
         let (low, high) = range.low_and_high();
         let compare = |bound: &[u8]| self.assembler.order().compare_rows(row.key(), bound);
         if compare(low).is_lt() || (!high.is_empty() && compare(high).is_gt()) {
-            return Err(Corruption::Malformed("row that is not in the range asked"));
+            return Err(Corruption::Malformed("row outside of the range that was asked for"));
         }
         Ok(())
     }
 
     /// Goes on to the next region, if the scan reaches it.
-    fn leave_region(&mut self, place: &Place) {
-        let Some(next) = self.row_after(place) else {
+    fn leave_region(&mut self, target: &CallTarget) {
+        let Some(next) = self.row_after(target) else {
             self.end();
             return;
         };
@@ -572,8 +572,8 @@ impl Scanner {
 
     /// Returns where the scan goes on after a region, and whether with that row or the one before; `None` if
     /// the scan ends in the region.
-    fn row_after(&self, place: &Place) -> Option<(Bytes, bool)> {
-        let region = place.locations.region();
+    fn row_after(&self, target: &CallTarget) -> Option<(Bytes, bool)> {
+        let region = target.locations.region();
         let range = self.scan.row_range();
         let ends = if range.reversed {
             let start = region.start_key();
@@ -594,18 +594,18 @@ impl Scanner {
     }
 
     /// Continues after the last row once a server has lost its scanner, or is lost itself.
-    async fn reset(&mut self, place: &Place, fault: Fault, tries: &mut Tries<'_>) -> Result<()> {
+    async fn reset(&mut self, target: &CallTarget, fault: Fault, tries: &mut Tries<'_>) -> Result<()> {
         let is_open = self.open.is_some();
         if is_open && matches!(fault.kind, RegionException::Busy { .. } | RegionException::RegionOpening) {
             // the call was not executed, and can be repeated
-            return tries.failed(&place.locations, place.replica_id, fault).await;
+            return tries.failed(&target.locations, target.replica_id, fault).await;
         }
         self.give_up(&fault);
         if is_open && fault.kind == RegionException::ScannerReset {
             // the region may be where it was
             return tries.pause(Setback { error: fault.error, wait: Wait::Usual }).await;
         }
-        tries.failed(&place.locations, place.replica_id, fault).await
+        tries.failed(&target.locations, target.replica_id, fault).await
     }
 
     /// Gives up the scanner of the region after a fault: the next one begins after the last row that was
@@ -633,7 +633,7 @@ impl Scanner {
     fn close(&mut self) {
         let (ahead, renewal) = (self.ahead.take(), self.renewal.take());
         let mut ready = std::mem::take(&mut self.ready);
-        let Some(RegionScanner { place, id, .. }) = self.open.take() else { return };
+        let Some(RegionScanner { target, id, .. }) = self.open.take() else { return };
         let time = self.table.core.settings.rpc_timeout;
         self.table.core.runtime.spawn(async move {
             let aborts = ahead.as_ref().map(JoinHandle::abort_handle);
@@ -654,7 +654,7 @@ impl Scanner {
             // with its last page, a server has closed it
             let is_closed = matches!(&last, Ok(Some(Ok((response, _)))) if is_last(response));
             if !is_closed {
-                close_scanner(place, id, time).await;
+                close_scanner(target, id, time).await;
             }
         });
     }
@@ -662,17 +662,17 @@ impl Scanner {
 
 /// Reads a page.
 pub(crate) async fn read(
-    place: &mut Place,
+    target: &mut CallTarget,
     request: &proto::ScanRequest,
     time: Duration,
 ) -> Result<Page, Fault> {
-    let answer = place.call::<Undecoded>("Scan", request, time).await?;
+    let answer = target.call::<Undecoded>("Scan", request, time).await?;
     let asked = request.number_of_rows.unwrap_or_default() as usize;
     let page = answer.message.read::<proto::ScanResponse>(asked).and_then(|response| {
         let rows = rows_of(&response, answer.cells)?;
         Ok((response, rows))
     });
-    page.map_err(|corruption| place.connection.give_up(&corruption))
+    page.map_err(|corruption| target.connection.give_up(&corruption))
 }
 
 impl Drop for Scanner {

@@ -281,21 +281,21 @@ impl Table {
         read: impl Fn(&str, M, CellBlock) -> Result<Result<T, Fault>, Corruption>,
     ) -> Result<T> {
         loop {
-            let found = tries.place(&self.name, row, LocateType::At).await;
-            let mut place = found.map_err(|error| tries.in_doubt(error))?;
-            let param = request(place.specifier());
-            let answer = place.call::<Undecoded>(method, &param, tries.call_time()).await;
+            let found = tries.find_target(&self.name, row, LocateType::At).await;
+            let mut target = found.map_err(|error| tries.in_doubt(error))?;
+            let param = request(target.specifier());
+            let answer = target.call::<Undecoded>(method, &param, tries.call_time()).await;
             let result = answer.and_then(|Answer { message, cells }| {
                 let message = message.read(asked);
                 message
-                    .and_then(|message| read(place.connection.server(), message, cells))
-                    .unwrap_or_else(|corruption| Err(place.connection.give_up(&corruption)))
+                    .and_then(|message| read(target.connection.server(), message, cells))
+                    .unwrap_or_else(|corruption| Err(target.connection.give_up(&corruption)))
             });
             match result {
                 Ok(result) => return Ok(result),
                 Err(fault) => {
                     tries.note_failed_write(&fault);
-                    let ended = tries.failed(&place.locations, place.replica_id, fault).await;
+                    let ended = tries.failed(&target.locations, target.replica_id, fault).await;
                     ended.map_err(|error| tries.in_doubt(error))?;
                 }
             }
@@ -341,7 +341,7 @@ fn atomic_result(
     is_conditional: bool,
 ) -> Result<Result<CheckResult, Fault>, Corruption> {
     let [result] = &response.region_action_result[..] else {
-        return Err(Corruption::Malformed("answer for another number of regions than asked"));
+        return Err(Corruption::Malformed("answer for another number of regions than was asked for"));
     };
     let failed = result.result_or_exception.iter().find_map(|result| result.exception.as_ref());
     if let Some(exception) = result.exception.as_ref().or(failed) {

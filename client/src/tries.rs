@@ -16,14 +16,14 @@ use tokio::time::sleep;
 
 /// A copy of a region and an open connection to its server.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct CallTarget {
     pub(crate) locations: RegionLocations,
     pub(crate) replica_id: u16,
     pub(crate) connection: Arc<Connection>,
     connections: Arc<Connections>,
 }
 
-impl Place {
+impl CallTarget {
     pub(crate) fn new(
         core: &ClientCore,
         locations: RegionLocations,
@@ -274,12 +274,12 @@ impl<'c> Tries<'c> {
     }
 
     /// Finds the region of a row, and connects to its server.
-    pub(crate) async fn place(
+    pub(crate) async fn find_target(
         &mut self,
         table: &TableName,
         row: &[u8],
         position: LocateType,
-    ) -> Result<Place> {
+    ) -> Result<CallTarget> {
         let replica_id = self.replica_id;
         loop {
             let locations = match self.core.locate(table, row, position, replica_id, self.deadline).await {
@@ -290,7 +290,7 @@ impl<'c> Tries<'c> {
                 }
             };
             match self.core.connect(&locations, replica_id, self.deadline).await {
-                Ok(connection) => return Ok(Place::new(self.core, locations, replica_id, connection)),
+                Ok(connection) => return Ok(CallTarget::new(self.core, locations, replica_id, connection)),
                 Err(fault) => self.failed(&locations, replica_id, fault).await?,
             }
         }
@@ -560,7 +560,7 @@ mod tests {
 
     /// The last attempt, after a pause that was cut short, has no time for an answer.
     #[tokio::test]
-    async fn what_an_attempt_without_time_fails_for_is_not_told() {
+    async fn the_failure_of_an_attempt_without_time_is_not_reported() {
         let retries = RetryPolicy::default().pause(Duration::from_secs(60));
         let retries = retries.operation_timeout(Duration::from_millis(250));
         let client = Client::builder().retries(retries).bootstrap("localhost").unwrap();

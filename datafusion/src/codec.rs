@@ -42,7 +42,7 @@ const EXEC: u8 = 2;
 ///
 /// A decoded table plans its scans as files, one for each partition, in a
 /// [`DataSourceExec`](datafusion::datasource::source::DataSourceExec): schedulers such as Ballista's divide
-/// only leaves that they know among tasks. The codec encodes such a scan as a node that reads the files that
+/// only leaves of known kinds among tasks. The codec encodes such a scan as a node that reads the files that
 /// the scheduler left.
 #[derive(Debug)]
 pub struct HregionCodec {

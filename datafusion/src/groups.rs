@@ -23,7 +23,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Reads each partition of a node as a file, which is a group of its own. Schedulers give a task some groups
-/// of files, but not some partitions of a node that they do not know.
+/// of files, but not some partitions of a node of another kind.
 #[derive(Clone)]
 struct PartitionSource {
     exec: Arc<HregionExec>,

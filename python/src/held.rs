@@ -1,7 +1,7 @@
 //! Values whose drop may take long, and those of another process.
 
 use crate::error::Result;
-use crate::places::check_process;
+use crate::location::check_process;
 use pyo3::prelude::*;
 use std::mem;
 

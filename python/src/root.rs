@@ -1,7 +1,7 @@
 //! Calls on a root directory: snapshots, and the recovery of logs.
 
 use crate::error::{Failure, Result};
-use crate::places::{Place, StorageOptions, Target, Use};
+use crate::location::{Location, StorageOptions, Target, Use};
 use crate::signals::call;
 use hregion::{Region, RegionOutcome, RegionRecovery as HRegionRecovery, Table as HTable};
 use pyo3::prelude::*;
@@ -15,7 +15,7 @@ pub(crate) fn snapshots(
     root: Target,
     storage_options: Option<StorageOptions>,
 ) -> Result<Vec<String>> {
-    let root = Place::new(py, root, storage_options, Use::Shared)?;
+    let root = Location::new(py, root, storage_options, Use::Shared)?;
     let found = call(py, || {
         // A root without snapshots need not have a directory of them.
         root.existing_is_dir()?;
@@ -34,7 +34,7 @@ pub(crate) fn clone_snapshot(
     table: &str,
     storage_options: Option<StorageOptions>,
 ) -> Result<()> {
-    let root = Place::new(py, root, storage_options, Use::Own)?;
+    let root = Location::new(py, root, storage_options, Use::Own)?;
     let options = root.of_regions(Region::options());
     call(py, || HTable::clone_snapshot(root.path(), snapshot, table, options)?.close())
 }
@@ -50,7 +50,7 @@ pub(crate) fn delete_snapshot(
     snapshot: &str,
     storage_options: Option<StorageOptions>,
 ) -> Result<()> {
-    let root = Place::new(py, root, storage_options, Use::Own)?;
+    let root = Location::new(py, root, storage_options, Use::Own)?;
     let options = root.of_regions(Region::options());
     call(py, || HTable::delete_snapshot_with(root.path(), snapshot, options))
 }
@@ -136,7 +136,7 @@ pub(crate) fn recover(
     accept_torn_logs: bool,
     storage_options: Option<StorageOptions>,
 ) -> Result<Recovery> {
-    let root = Place::new(py, root, storage_options, Use::of_writable(!dry_run))?;
+    let root = Location::new(py, root, storage_options, Use::of_writable(!dry_run))?;
     let options = root.of_regions(Region::options().accept_torn_logs(accept_torn_logs));
     let done = call(py, || {
         let path = root.path();

@@ -3,8 +3,8 @@
 use crate::arguments::{Bytes, Column, Selection, is_bytes, pairs_of, versions};
 use crate::error::{Failure, Result};
 use crate::held::Held;
+use crate::location::{Location, StorageOptions, Target, Use};
 use crate::options::{Contents, Key, Options, durability_of};
-use crate::places::{Place, StorageOptions, Target, Use};
 use crate::row::Row;
 use crate::scan::Scan;
 use crate::signals::{Signals, Watched, call};
@@ -33,7 +33,7 @@ pub(crate) struct Table(Held<Source>, Opened);
 
 /// How a table was opened.
 struct Opened {
-    place: Place,
+    location: Location,
     options: RegionOptions,
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn open(
     accept_torn_logs: bool,
     storage_options: Option<StorageOptions>,
 ) -> Result<Table> {
-    let place = Place::new(py, path, storage_options, Use::of_writable(writable))?;
+    let location = Location::new(py, path, storage_options, Use::of_writable(writable))?;
     let options = Options {
         writable,
         cache,
@@ -117,29 +117,29 @@ pub(crate) fn open(
         accept_torn_logs,
     };
     call(py, || {
-        let opened = Opened { options: place.of_regions(options.of_regions()?), place };
-        let (place, options) = (&opened.place, opened.options.clone());
-        let path = place.path();
+        let opened = Opened { options: location.of_regions(options.of_regions()?), location };
+        let (location, options) = (&opened.location, opened.options.clone());
+        let path = location.path();
         let source = match (table, snapshot) {
             (Some(_), Some(_)) => return Err(Failure::argument("either a table or a snapshot is opened")),
             (Some(table), None) => Source::Table(HTable::open_with(path, table, options)?),
             (None, Some(name)) => Source::Table(HTable::open_snapshot_with(path, name, options)?),
-            (None, None) => of_place(place, options)?,
+            (None, None) => of_location(location, options)?,
         };
-        Ok::<_, Failure>(Table(Held::new(source, opened.place.process()), opened))
+        Ok::<_, Failure>(Table(Held::new(source, opened.location.process()), opened))
     })
 }
 
-fn of_place(place: &Place, options: RegionOptions) -> Result<Source> {
-    let path = place.path();
-    if !place.existing_is_dir()? {
+fn of_location(location: &Location, options: RegionOptions) -> Result<Source> {
+    let path = location.path();
+    if !location.existing_is_dir()? {
         return Ok(Source::Region(options.open_files([path])?));
     }
-    if place.is_dir(&path.join(".regioninfo"))?.is_some() {
+    if location.is_dir(&path.join(".regioninfo"))?.is_some() {
         return Ok(Source::Region(options.open(path)?));
     }
     // The root of HBase has its tables in `data`; one of a table has only regions.
-    if place.is_dir(&path.join("data"))? == Some(true) {
+    if location.is_dir(&path.join("data"))? == Some(true) {
         let path = path.display();
         return Err(Failure::argument(format!("{path}: a root directory needs a table or a snapshot")));
     }
@@ -171,9 +171,9 @@ pub(crate) fn create(
     durability: Option<&str>,
     storage_options: Option<StorageOptions>,
 ) -> Result<Table> {
-    let place = Place::new(py, root, storage_options, Use::Own)?;
+    let location = Location::new(py, root, storage_options, Use::Own)?;
     let mut families = families_of(&families)?;
-    if !place.can_rename() {
+    if !location.can_rename() {
         families = families.into_iter().map(|family| family.configuration(TRACKER, "FILE")).collect();
     }
     let splits: Vec<Vec<u8>> = splits.into_iter().map(|Bytes(key)| key).collect();
@@ -190,10 +190,10 @@ pub(crate) fn create(
         ..Options::default()
     };
     call(py, || {
-        let opened = Opened { options: place.of_regions(options.of_regions()?), place };
+        let opened = Opened { options: location.of_regions(options.of_regions()?), location };
         let options = opened.options.clone();
-        let created = HTable::create_with(opened.place.path(), table, &families, &splits, options)?;
-        Ok::<_, Failure>(Table(Held::new(Source::Table(created), opened.place.process()), opened))
+        let created = HTable::create_with(opened.location.path(), table, &families, &splits, options)?;
+        Ok::<_, Failure>(Table(Held::new(Source::Table(created), opened.location.process()), opened))
     })
 }
 
@@ -587,7 +587,7 @@ impl Table {
     /// file system, or in the same HDFS. In S3 they are copied, and then removed. Returns the number of files
     /// that regions have taken over, and the paths of what was passed over.
     fn bulk_load(&self, py: Python<'_>, directory: Target) -> Result<(usize, Vec<PathBuf>)> {
-        let directory = self.1.place.beside(directory)?;
+        let directory = self.1.location.beside(directory)?;
         let table = self.table("a bulk load")?;
         let done = call(py, || table.bulk_load(directory))?;
         Ok((done.loaded, done.skipped))
@@ -698,9 +698,9 @@ impl Table {
                 }
             }
             Source::Region(_) => {
-                let Opened { place, options } = &self.1;
-                let (path, options) = (place.path(), options.clone());
-                faults.extend(match place.existing_is_dir()? {
+                let Opened { location, options } = &self.1;
+                let (path, options) = (location.path(), options.clone());
+                faults.extend(match location.existing_is_dir()? {
                     true => options.verify(path, &mut report)?,
                     false => options.verify_file(path, &mut report)?,
                 });

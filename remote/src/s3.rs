@@ -19,7 +19,7 @@ const METADATA: [&str; 5] = [
 
 const NO_CREDENTIALS: &str = "no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
     AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, or AWS_SKIP_SIGNATURE=true for a public bucket; profiles \
-    are not read, and metadata services are not asked";
+    are not read, and metadata services are not used";
 
 /// Returns the builder of a store, from the variables of an environment and the settings. Fails if no
 /// credentials are named: without them, the library would ask the metadata service of the machine.
@@ -39,7 +39,7 @@ pub(crate) fn builder(
     }
     for (name, value) in options.settings_of(&["aws_"]) {
         if METADATA.contains(&name) {
-            return Err(invalid(&format!("{name} is refused: metadata services are not asked")));
+            return Err(invalid(&format!("{name} is refused: metadata services are not used")));
         }
         builder = builder.with_config(name.parse().map_err(|error| io_error(&error))?, value);
     }

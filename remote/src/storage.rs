@@ -11,7 +11,7 @@ use crate::options::RemoteOptions;
 use crate::read_ahead::Budget;
 use crate::source::Source;
 use crate::stats::{Counters, RemoteStats};
-use crate::target::{FilePlace, Target};
+use crate::target::{Target, TargetPath};
 use hregion::io::{FileWriter, LogFile};
 use hregion::{DirEntry, FileLock, FileReader, Storage};
 use std::collections::HashMap;
@@ -50,12 +50,12 @@ pub(crate) struct Shared {
     pub(crate) blocking: Blocking,
     pub(crate) budget: Arc<Budget>,
     counters: Arc<Counters>,
-    places: Mutex<HashMap<(Scheme, String), Place>>,
+    endpoints: Mutex<HashMap<(Scheme, String), Endpoint>>,
 }
 
 /// A bucket, a web server or a name service.
 #[derive(Clone, Debug)]
-struct Place {
+struct Endpoint {
     source: Arc<dyn Source>,
     /// None if files are only read.
     target: Option<Arc<dyn Target>>,
@@ -65,8 +65,8 @@ impl RemoteStorage {
     pub(crate) fn new(options: RemoteOptions) -> io::Result<Self> {
         let blocking = Blocking::new(options.deadline)?.while_reading(options.while_reading.clone());
         let budget = Budget::new(options.total_read_ahead_bytes);
-        let (counters, places) = (Arc::default(), Mutex::default());
-        Ok(Self { shared: Arc::new(Shared { options, blocking, budget, counters, places }) })
+        let (counters, endpoints) = (Arc::default(), Mutex::default());
+        Ok(Self { shared: Arc::new(Shared { options, blocking, budget, counters, endpoints }) })
     }
 
     /// Returns what was requested so far.
@@ -107,35 +107,35 @@ impl RemoteStorage {
     }
 
     fn source(&self, path: &Path) -> io::Result<(Location, Arc<dyn Source>)> {
-        self.place(path).map(|(location, place)| (location, place.source))
+        self.endpoint(path).map(|(location, endpoint)| (location, endpoint.source))
     }
 
-    /// Returns the place of a path, connected to only once.
-    fn place(&self, path: &Path) -> io::Result<(Location, Place)> {
+    /// Returns the endpoint of a path. Connects to each endpoint once.
+    fn endpoint(&self, path: &Path) -> io::Result<(Location, Endpoint)> {
         let location = Location::parse(path)?;
         let name = (location.scheme, location.authority.clone());
-        let mut places = self.shared.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = places.get(&name) {
-            return Ok((location, place.clone()));
+        let mut endpoints = self.shared.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(endpoint) = endpoints.get(&name) {
+            return Ok((location, endpoint.clone()));
         }
-        let place = self.connect(&location)?;
-        places.insert(name, place.clone());
-        Ok((location, place))
+        let endpoint = self.connect(&location)?;
+        endpoints.insert(name, endpoint.clone());
+        Ok((location, endpoint))
     }
 
-    fn connect(&self, location: &Location) -> io::Result<Place> {
+    fn connect(&self, location: &Location) -> io::Result<Endpoint> {
         let counters = Arc::clone(&self.shared.counters);
         match location.scheme {
             #[cfg(feature = "hdfs")]
             Scheme::Hdfs => {
                 let runtime = self.shared.blocking.handle();
                 let (source, target) = hdfs::connect(location, &self.shared.options, counters, runtime)?;
-                Ok(Place { source, target: Some(target) })
+                Ok(Endpoint { source, target: Some(target) })
             }
             #[cfg(feature = "objects")]
             _ => {
                 let (source, target) = objects::connect(location, &self.shared.options, counters)?;
-                Ok(Place { source, target })
+                Ok(Endpoint { source, target })
             }
             #[cfg(not(feature = "objects"))]
             _ => {
@@ -151,15 +151,15 @@ impl RemoteStorage {
         &self,
         path: &Path,
         what: &str,
-        change: impl FnOnce(Arc<dyn Target>, FilePlace<'_>) -> io::Result<T>,
+        change: impl FnOnce(Arc<dyn Target>, TargetPath<'_>) -> io::Result<T>,
     ) -> io::Result<T> {
         // Nothing is connected to for a refusal.
         if matches!(Location::parse(path)?.scheme, Scheme::Http | Scheme::Https) {
             return Err(read_only(what));
         }
-        let (location, place) = self.place(path)?;
-        let target = place.target.ok_or_else(|| read_only(what))?;
-        change(target, FilePlace { path, key: &location.key, shared: &self.shared })
+        let (location, endpoint) = self.endpoint(path)?;
+        let target = endpoint.target.ok_or_else(|| read_only(what))?;
+        change(target, TargetPath { path, key: &location.key, shared: &self.shared })
     }
 
     fn rename_if(&self, from: &Path, to: &Path, replaces: bool) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! A place that files are written to.
+//! Where files are written: a bucket, or a name service of HDFS.
 
 use crate::storage::Shared;
 use hregion::FileLock;
@@ -11,33 +11,33 @@ use std::sync::Arc;
 /// The path and key of a file, and the storage that it is of.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(any(feature = "aws", feature = "hdfs")), allow(dead_code, reason = "nothing is written"))]
-pub(crate) struct FilePlace<'p> {
+pub(crate) struct TargetPath<'p> {
     pub(crate) path: &'p Path,
     pub(crate) key: &'p str,
     pub(crate) shared: &'p Arc<Shared>,
 }
 
-/// A place that files are written to. The calls are those of [`Storage`](hregion::Storage).
+/// A bucket or name service that files are written to. The calls are those of [`Storage`](hregion::Storage).
 pub(crate) trait Target: Send + Sync + fmt::Debug {
     /// Creates a file. `replaces` says whether there may be one of the name.
-    fn create(self: Arc<Self>, file: FilePlace<'_>, replaces: bool) -> io::Result<Box<dyn FileWriter>>;
+    fn create(self: Arc<Self>, file: TargetPath<'_>, replaces: bool) -> io::Result<Box<dyn FileWriter>>;
 
-    fn create_log(self: Arc<Self>, file: FilePlace<'_>) -> io::Result<Box<dyn LogFile>>;
+    fn create_log(self: Arc<Self>, file: TargetPath<'_>) -> io::Result<Box<dyn LogFile>>;
 
     /// `replaces` says whether there may be a file of the new name.
-    fn rename(self: Arc<Self>, from: FilePlace<'_>, to: &str, replaces: bool) -> io::Result<()>;
+    fn rename(self: Arc<Self>, from: TargetPath<'_>, to: &str, replaces: bool) -> io::Result<()>;
 
-    fn remove(self: Arc<Self>, file: FilePlace<'_>) -> io::Result<()>;
+    fn remove(self: Arc<Self>, file: TargetPath<'_>) -> io::Result<()>;
 
-    fn remove_dir(self: Arc<Self>, dir: FilePlace<'_>) -> io::Result<()>;
+    fn remove_dir(self: Arc<Self>, dir: TargetPath<'_>) -> io::Result<()>;
 
-    fn sync_file(self: Arc<Self>, file: FilePlace<'_>) -> io::Result<()>;
+    fn sync_file(self: Arc<Self>, file: TargetPath<'_>) -> io::Result<()>;
 
-    fn sync_dir(self: Arc<Self>, dir: FilePlace<'_>) -> io::Result<()>;
+    fn sync_dir(self: Arc<Self>, dir: TargetPath<'_>) -> io::Result<()>;
 
-    fn create_dir_all(self: Arc<Self>, dir: FilePlace<'_>) -> io::Result<()>;
+    fn create_dir_all(self: Arc<Self>, dir: TargetPath<'_>) -> io::Result<()>;
 
-    fn end_writing(self: Arc<Self>, file: FilePlace<'_>) -> io::Result<()>;
+    fn end_writing(self: Arc<Self>, file: TargetPath<'_>) -> io::Result<()>;
 
-    fn lock(self: Arc<Self>, file: FilePlace<'_>) -> io::Result<FileLock>;
+    fn lock(self: Arc<Self>, file: TargetPath<'_>) -> io::Result<FileLock>;
 }

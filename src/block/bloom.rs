@@ -88,7 +88,7 @@ impl KeyHashes {
 
     /// The positions of the key's bits among `bits`, one for each of `hash_count` functions.
     #[inline]
-    fn places(self, hash_count: u32, bits: u32) -> impl Iterator<Item = u32> {
+    fn positions(self, hash_count: u32, bits: u32) -> impl Iterator<Item = u32> {
         self.distances(hash_count).map(move |distance| distance % bits)
     }
 }
@@ -144,28 +144,28 @@ pub(crate) fn probe_bytes(
     mut byte: impl FnMut(usize) -> u8,
 ) -> bool {
     let Some(bits) = bits(len) else { return true };
-    let mut is_set = |place: u32| byte((place >> 3) as usize) >> (place & 7) & 1 == 1;
+    let mut is_set = |position: u32| byte((position >> 3) as usize) >> (position & 7) & 1 == 1;
     if bits.is_power_of_two() {
         // a division takes as long as everything else
         return key.distances(hash_count).all(|distance| is_set(distance & (bits - 1)));
     }
-    key.places(hash_count, bits).all(is_set)
+    key.positions(hash_count, bits).all(is_set)
 }
 
 /// Adds a key to a chunk. A chunk of invalid size is not changed.
 #[inline]
 pub(crate) fn add(chunk: &mut [u8], hash_count: u32, key: KeyHashes) {
     let Some(bits) = bits(chunk.len()) else { return };
-    let set = |place: u32| {
-        if let Some(byte) = chunk.get_mut((place >> 3) as usize) {
-            *byte |= 1 << (place & 7);
+    let set = |position: u32| {
+        if let Some(byte) = chunk.get_mut((position >> 3) as usize) {
+            *byte |= 1 << (position & 7);
         }
     };
     if bits.is_power_of_two() {
         // as in `probe`
         key.distances(hash_count).map(|distance| distance & (bits - 1)).for_each(set);
     } else {
-        key.places(hash_count, bits).for_each(set);
+        key.positions(hash_count, bits).for_each(set);
     }
 }
 
@@ -183,7 +183,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// hfile.md §12.3, line by line.
-    fn naive_places(kind: BloomHashType, key: &[u8], hash_count: u32, bits: i32) -> Vec<usize> {
+    fn naive_positions(kind: BloomHashType, key: &[u8], hash_count: u32, bits: i32) -> Vec<usize> {
         let hash = |seed: i32| {
             let seed = seed.cast_unsigned();
             let hash = match kind {
@@ -195,13 +195,13 @@ mod tests {
         };
         let h1 = hash(0);
         let h2 = hash(h1);
-        let place = |i: i32| h1.wrapping_add(i.wrapping_mul(h2)).wrapping_rem(bits).abs();
-        let place = |i| usize::try_from(place(i)).unwrap();
-        (0..).take(hash_count as usize).map(place).collect()
+        let position = |i: i32| h1.wrapping_add(i.wrapping_mul(h2)).wrapping_rem(bits).abs();
+        let position = |i| usize::try_from(position(i)).unwrap();
+        (0..).take(hash_count as usize).map(position).collect()
     }
 
-    fn naive_probe(chunk: &[u8], places: &[usize]) -> bool {
-        places.iter().all(|&place| chunk[place / 8] & 1 << (place % 8) != 0)
+    fn naive_probe(chunk: &[u8], positions: &[usize]) -> bool {
+        positions.iter().all(|&position| chunk[position / 8] & 1 << (position % 8) != 0)
     }
 
     fn kind() -> impl Strategy<Value = BloomHashType> {
@@ -216,12 +216,12 @@ mod tests {
     }
 
     #[test]
-    fn the_least_number_has_a_place() {
+    fn the_least_number_has_a_position() {
         let key = KeyHashes { h1: i32::MIN.cast_unsigned(), h2: 1 };
         let java = |i: i32, bits: i32| i32::MIN.wrapping_add(i).wrapping_rem(bits).abs().cast_unsigned();
         for bits in [8, 24, 1 << 20, u32::try_from(MAX_CHUNK_LEN * 8).unwrap()] {
-            let places: Vec<_> = key.places(3, bits).collect();
-            assert_eq!(places, [0, 1, 2].map(|i| java(i, bits.cast_signed())));
+            let positions: Vec<_> = key.positions(3, bits).collect();
+            assert_eq!(positions, [0, 1, 2].map(|i| java(i, bits.cast_signed())));
         }
     }
 
@@ -243,10 +243,10 @@ mod tests {
             let mut chunk: Vec<u8> = fill.iter().copied().cycle().take(len as usize).collect();
             chunk.resize(len as usize, 0);
             let hashes = KeyHashes::of(kind, &key);
-            let places = naive_places(kind, &key, hash_count, i32::try_from(chunk.len() * 8).unwrap());
-            prop_assert_eq!(probe(&chunk, hash_count, hashes), naive_probe(&chunk, &places));
+            let positions = naive_positions(kind, &key, hash_count, i32::try_from(chunk.len() * 8).unwrap());
+            prop_assert_eq!(probe(&chunk, hash_count, hashes), naive_probe(&chunk, &positions));
             let mut naively = chunk.clone();
-            places.iter().for_each(|&place| naively[place / 8] |= 1 << (place % 8));
+            positions.iter().for_each(|&position| naively[position / 8] |= 1 << (position % 8));
             add(&mut chunk, hash_count, hashes);
             prop_assert_eq!(&chunk, &naively);
             prop_assert!(probe(&chunk, hash_count, hashes));

@@ -35,12 +35,12 @@ pub(super) fn new(
                 (RemovalCause::Size, Some((slots, slot))) if slots.take_used(slot) => {
                     unpoisoned(chances.lock()).push((*key, entry));
                 }
-                (_, place) => {
+                (_, address) => {
                     if cause == RemovalCause::Size {
                         counters.evictions.add(1);
                         evicted(&key, &entry);
                     }
-                    if let Some((slots, slot)) = place {
+                    if let Some((slots, slot)) = address {
                         slots.clear(slot);
                     }
                 }

@@ -82,9 +82,11 @@ mod tests {
     fn load(cache: &BlockCache, file: FileId, slots: &Arc<Slots<Vec<u8>>>, slot: usize) {
         let chunk = Arc::new(vec![1; CHUNK]);
         let weak: Weak<Slots<Vec<u8>>> = Arc::downgrade(slots);
-        let place = Some(SlotAddress { slots: weak, slot });
+        let address = Some(SlotAddress { slots: weak, slot });
         let key = BlockKey { file, offset: slot as u64 };
-        cache.get_or_load(Store::Filters, key, place, || Ok(CachedBlock::Bloom(Arc::clone(&chunk)))).unwrap();
+        cache
+            .get_or_load(Store::Filters, key, address, || Ok(CachedBlock::Bloom(Arc::clone(&chunk))))
+            .unwrap();
         slots.put(slot, chunk);
         if !cache.contains(Store::Filters, &key) {
             slots.clear(slot);

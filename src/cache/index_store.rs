@@ -42,7 +42,7 @@ const MAX_EIGHTHS: u64 = 7;
 /// New outlines are coarse while the store takes more than this share of the cache, in eighths.
 const FINE: u64 = 2;
 
-/// The place among the blocks is adjusted when it differs by one in this many bytes of the cache.
+/// The reserved bytes among the blocks are adjusted when they differ by one in this many bytes of the cache.
 const STEP: u64 = 64;
 
 impl IndexStore {
@@ -70,13 +70,14 @@ impl IndexStore {
         (self.capacity / 8 > 0).then_some(size)
     }
 
-    pub(super) fn insert(&self, key: BlockKey, outline: Arc<BlockOutline>, place: SlotAddress) {
-        self.replace(key, Entry { block: CachedBlock::Outline(outline), place: Some(place) });
+    pub(super) fn insert(&self, key: BlockKey, outline: Arc<BlockOutline>, address: SlotAddress) {
+        self.replace(key, Entry { block: CachedBlock::Outline(outline), address: Some(address) });
     }
 
     fn replace(&self, key: BlockKey, entry: Entry) {
-        let is_elsewhere =
-            |before: &Entry| !entry.place.as_ref().is_some_and(|place| place.is(before.place.as_ref()));
+        let is_elsewhere = |before: &Entry| {
+            !entry.address.as_ref().is_some_and(|address| address.is(before.address.as_ref()))
+        };
         // The index block may have been evicted and read again: nothing else would empty the other slot. And
         // if moka replaced the entry, and had not seen it before it is removed, the size of the other entry
         // would stay counted.
@@ -116,7 +117,7 @@ impl IndexStore {
         self.entries.run_pending_tasks();
     }
 
-    /// Makes the place among the blocks as large as the store, if it differs much, or at all if `exactly`.
+    /// Reserves as many bytes among the blocks as the store has, if they differ much, or at all if `exactly`.
     /// Returns whether it did.
     pub(super) fn reserve(&self, blocks: &Blocks, exactly: bool) -> bool {
         if exactly {
@@ -137,7 +138,7 @@ impl IndexStore {
     }
 
     /// Inserts again an entry that takes the place of this store among the blocks, and was evicted. If it
-    /// `gives_up`, the store has no place until [`reserve`](Self::reserve) is called.
+    /// `gives_up`, the store has no bytes reserved until [`reserve`](Self::reserve) is called.
     pub(super) fn reserve_again(&self, blocks: &Blocks, piece: u64, gives_up: bool) {
         let mut reserved = unpoisoned(self.reserved.lock());
         if gives_up {
@@ -164,7 +165,7 @@ fn reserved_key(piece: u64) -> BlockKey {
 fn insert_piece(blocks: &Blocks, reserved: u64, piece: u64) {
     let bytes = reserved.saturating_sub(piece.saturating_mul(PIECE)).min(PIECE);
     let block = CachedBlock::Reserved(usize::try_from(bytes).unwrap_or(usize::MAX));
-    blocks.insert(reserved_key(piece), Entry { block, place: None });
+    blocks.insert(reserved_key(piece), Entry { block, address: None });
 }
 
 #[cfg(test)]
@@ -182,7 +183,7 @@ mod tests {
         let key = |offset| BlockKey { file: FileId(0), offset };
         for offset in 0..9 {
             let block = CachedBlock::Reserved(usize::try_from(GIB).unwrap());
-            store.entries.insert(key(offset), Entry { block, place: None });
+            store.entries.insert(key(offset), Entry { block, address: None });
         }
         assert!(store.reserve(&blocks, true));
         blocks.run_pending_tasks();
@@ -203,7 +204,7 @@ mod tests {
         for _ in 0..100 {
             for offset in 0..8 {
                 let block = CachedBlock::Reserved(100_000);
-                store.entries.insert(key(offset), Entry { block, place: None });
+                store.entries.insert(key(offset), Entry { block, address: None });
             }
             assert!(store.reserve(&blocks, true));
             blocks.run_pending_tasks();
@@ -224,7 +225,7 @@ mod tests {
         let key = BlockKey { file: FileId(0), offset: 0 };
         for _ in 0..100 {
             for bytes in [100_000, 50_000] {
-                store.replace(key, Entry { block: CachedBlock::Reserved(bytes), place: None });
+                store.replace(key, Entry { block: CachedBlock::Reserved(bytes), address: None });
                 if bytes == 100_000 {
                     store.entries.run_pending_tasks();
                 }
@@ -244,9 +245,9 @@ mod tests {
             slots.put(slot, Arc::new(0));
             assert!(slots.get(slot).is_some(), "marks it as used");
             let weak: Weak<Slots<u8>> = Arc::downgrade(&slots);
-            let place = Some(SlotAddress { slots: weak, slot });
+            let address = Some(SlotAddress { slots: weak, slot });
             let block = CachedBlock::Meta(Bytes::from(vec![0; 800]));
-            store.entries.insert(BlockKey { file, offset: slot as u64 }, Entry { block, place });
+            store.entries.insert(BlockKey { file, offset: slot as u64 }, Entry { block, address });
         }
         store.entries.run_pending_tasks();
         let chances = || unpoisoned(store.chances.lock()).len();
@@ -270,7 +271,7 @@ mod tests {
         assert_eq!(store.parts(), Some(PartSize::Fine));
         for offset in 0..3 {
             let block = CachedBlock::Meta(Bytes::from(vec![0; 100_000]));
-            store.entries.insert(BlockKey { file: FileId(0), offset }, Entry { block, place: None });
+            store.entries.insert(BlockKey { file: FileId(0), offset }, Entry { block, address: None });
         }
         store.entries.run_pending_tasks();
         assert_eq!(store.parts(), Some(PartSize::Coarse));

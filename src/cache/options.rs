@@ -6,7 +6,8 @@ use crate::io::{LocalStorage, Storage};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Options to make a [`BlockCache`] with. Created by [`BlockCache::options`].
+/// Options to make a [`BlockCache`] with. Created by [`BlockCache::options`]. Sizes are in bytes. HBase:
+/// `hfile.block.cache.size`, `hbase.bucketcache.size`, `hbase.bucketcache.ioengine`.
 #[derive(Clone, Debug)]
 pub struct BlockCacheOptions {
     capacity: u64,

@@ -395,7 +395,7 @@ impl Row {
     }
 }
 
-/// An iterator over the cells of a row.
+/// An iterator over the cells of a row, in their order (HBase: `CellScanner`).
 #[derive(Clone)]
 pub struct Cells<'a> {
     rest: &'a [u8],

@@ -5,16 +5,16 @@
 //! are rewritten for the crate `fancy-regex`, which backtracks up to a limit. Constructs that neither crate
 //! supports are errors that name them.
 
+mod anchor;
 mod class;
 mod engine;
 mod escape;
-mod place;
 mod repeat;
 
 use crate::error::{Error, Result};
+use anchor::Anchor;
 use engine::Engine;
 use escape::Escape;
-use place::PatternPosition;
 use std::fmt;
 
 /// Maximum nesting depth of groups and classes.
@@ -199,8 +199,8 @@ impl<'a> Reader<'a> {
                     self.group()?;
                     continue;
                 }
-                '^' => self.place(PatternPosition::Beginning),
-                '$' => self.place(PatternPosition::End),
+                '^' => self.push_anchor(Anchor::Beginning),
+                '$' => self.push_anchor(Anchor::End),
                 '*' | '+' | '?' | '{' => {
                     return Err(self.wrong(&format!("has '{c}' with nothing to repeat")));
                 }
@@ -383,7 +383,7 @@ impl<'a> Reader<'a> {
                 }
             }
             Escape::Sequence(sequence) => self.out.push_str(sequence),
-            Escape::End => self.place(PatternPosition::VeryEnd),
+            Escape::End => self.push_anchor(Anchor::VeryEnd),
             Escape::Reference => self.reference()?,
         }
         Ok(())

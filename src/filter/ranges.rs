@@ -64,11 +64,11 @@ impl RowRange {
     }
 
     fn contains(&self, row: &[u8]) -> bool {
-        let behind_start = match self.row_to_start(row) {
+        let after_start = match self.row_to_start(row) {
             Ordering::Equal => self.include_start,
             order => order.is_gt(),
         };
-        behind_start
+        after_start
             && match self.row_to_stop(row) {
                 Ordering::Equal => self.include_stop,
                 order => order.is_lt(),

@@ -47,8 +47,8 @@ fn raw(format: &DataFormat, body: &[u8], limit: usize) {
     };
     assert!(!plain.is_empty() && plain.len() <= limit);
     if format.keeps_cells_plain() {
-        let place = data::plain_cells(format, &payload).expect("what decodes");
-        assert!(payload[place] == plain[..]);
+        let range = data::plain_cells(format, &payload).expect("what decodes");
+        assert!(payload[range] == plain[..]);
     }
     let cells = walk(&plain, format.cells);
     assert_eq!(cells.len(), count);
@@ -77,10 +77,10 @@ fn new_block(plain: &[u8], format: CellFormat, order: Option<CellOrder>) -> Data
 /// Returns the cells in block order.
 fn walk(plain: &[u8], format: CellFormat) -> Vec<Cell> {
     let block = new_block(plain, format, None);
-    let mut place = block.first();
-    let mut cells = vec![Cell::from(block.cell(&place))];
-    while block.advance(&mut place) {
-        cells.push(Cell::from(block.cell(&place)));
+    let mut position = block.first();
+    let mut cells = vec![Cell::from(block.cell(&position))];
+    while block.advance(&mut position) {
+        cells.push(Cell::from(block.cell(&position)));
     }
     assert_eq!(u32::try_from(cells.len()), Ok(block.count()));
     cells
@@ -130,13 +130,14 @@ fn seeks(cells: &[Cell], plain: &[u8], format: CellFormat) {
         let before = at.unwrap_or(cells.len()).checked_sub(1).map(|at| cells[at].as_ref());
         for block in [&indexed, &linear] {
             let found = block.seek(key, order);
-            assert!(found.map(|(place, how)| (block.cell(&place), how)) == how, "{key:?}");
+            assert!(found.map(|(position, how)| (block.cell(&position), how)) == how, "{key:?}");
             // the first of equal keys
-            let place =
-                at.map(|at| block.is_first(&found.map(|(place, _)| place).unwrap_or_default()) == (at == 0));
-            assert_ne!(place, Some(false), "{key:?}");
+            let position = at.map(|at| {
+                block.is_first(&found.map(|(position, _)| position).unwrap_or_default()) == (at == 0)
+            });
+            assert_ne!(position, Some(false), "{key:?}");
             let found = block.seek_before(key, order);
-            assert!(found.map(|place| block.cell(&place)) == before, "{key:?}");
+            assert!(found.map(|position| block.cell(&position)) == before, "{key:?}");
         }
     };
     let step = cells.len().div_ceil(12);

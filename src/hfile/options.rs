@@ -12,7 +12,7 @@ use crate::metrics::BlockCounts;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Options for opening an [`HFile`], created by [`HFile::options`].
+/// Options for opening an [`HFile`], created by [`HFile::options`] (HBase: `ReaderContext`, `CacheConfig`).
 #[derive(Clone, Debug)]
 pub struct HFileOptions {
     pub(super) cache: Option<BlockCache>,
@@ -47,7 +47,8 @@ impl HFileOptions {
         self
     }
 
-    /// Sets whether to verify the checksums of blocks (default: yes).
+    /// Sets whether to verify the checksums of blocks (default: yes). HBase:
+    /// `hbase.regionserver.checksum.verify`.
     ///
     /// Without verification, damaged bytes may be returned as data.
     #[must_use]
@@ -82,7 +83,7 @@ impl HFileOptions {
     }
 
     /// Sets the cluster's master key, for an encrypted file: the bytes of an AES key. Needs the feature
-    /// `crypto`.
+    /// `crypto`. HBase: the key that `hbase.crypto.master.key.name` names.
     #[must_use]
     pub fn master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
         self.master_key = Some(SecretKey::from(key));

@@ -63,25 +63,25 @@ struct Together {
     spans: Vec<Span>,
 }
 
-/// Consecutive bytes of a block; none if the file is in memory. They are identified by their places, as the
+/// Consecutive bytes of a block; none if the file is in memory. They are identified by their ranges, as the
 /// block's outline may be replaced by one with larger or smaller parts.
 struct Span {
     file: FileId,
     block: u64,
     is_in_place: bool,
-    /// The place of the bytes in the block.
-    place: Range<usize>,
-    /// The place of the part verified last.
+    /// The range of the bytes in the block.
+    range: Range<usize>,
+    /// The range of the part verified last.
     verified: Range<usize>,
     bytes: Vec<u8>,
 }
 
 impl Span {
-    /// Returns the bytes of a place, if they are all there.
-    fn bytes_at(&self, place: &Range<usize>) -> Option<&[u8]> {
-        let is_there = self.place.start <= place.start && place.end <= self.place.end;
+    /// Returns the bytes of a range, if they are all there.
+    fn bytes_at(&self, range: &Range<usize>) -> Option<&[u8]> {
+        let is_there = self.range.start <= range.start && range.end <= self.range.end;
         is_there.then_some(())?;
-        self.bytes.get(place.start - self.place.start..place.end - self.place.start)
+        self.bytes.get(range.start - self.range.start..range.end - self.range.start)
     }
 }
 
@@ -149,9 +149,9 @@ pub(super) fn find_row(
 
 /// Finds the cells of a row in a part of a file that is in memory.
 fn find_in_place(block: &OutlinedBlock<'_>, part: usize, row: &[u8]) -> Option<OutlineSearch> {
-    let place = block.outline.place(part..part + 1)?;
+    let range = block.outline.range_of(part..part + 1)?;
     let mut found = None;
-    block.reader.read_in_place(block.offset + place.start as u64, place.len(), &mut |bytes| {
+    block.reader.read_in_place(block.offset + range.start as u64, range.len(), &mut |bytes| {
         if block.outline.verify_once(part, bytes) {
             found = block.outline.find_row(part, bytes, row, block.order);
         }
@@ -179,12 +179,12 @@ fn read_parts<'m>(
     parts: Range<usize>,
     buffer: &'m mut Vec<u8>,
 ) -> Option<&'m mut [u8]> {
-    let place = block.outline.place(parts)?;
-    if buffer.len() < place.len() {
-        buffer.resize(place.len(), 0);
+    let range = block.outline.range_of(parts)?;
+    if buffer.len() < range.len() {
+        buffer.resize(range.len(), 0);
     }
-    let bytes = buffer.get_mut(..place.len())?;
-    block.reader.read_exact_at(bytes, block.offset + place.start as u64).ok()?;
+    let bytes = buffer.get_mut(..range.len())?;
+    block.reader.read_exact_at(bytes, block.offset + range.start as u64).ok()?;
     Some(bytes)
 }
 
@@ -207,19 +207,19 @@ impl Together {
             Some(at) => at,
             None => {
                 let (file, block, bytes) = (block.file, block.offset, mem::take(spare));
-                let (place, verified) = (0..0, 0..0);
-                self.spans.push(Span { file, block, is_in_place: false, place, verified, bytes });
+                let (range, verified) = (0..0, 0..0);
+                self.spans.push(Span { file, block, is_in_place: false, range, verified, bytes });
                 self.spans.len() - 1
             }
         };
-        let place = block.outline.place(part..part + 1)?;
+        let range = block.outline.range_of(part..part + 1)?;
         let span = self.spans.get_mut(at)?;
         let is_same = span.block == block.offset;
-        if !is_same || span.bytes_at(&place).is_none() {
+        if !is_same || span.bytes_at(&range).is_none() {
             if !(is_same && span.is_in_place || may_read()) {
                 return None;
             }
-            (span.block, span.place, span.verified) = (block.offset, 0..0, 0..0);
+            (span.block, span.range, span.verified) = (block.offset, 0..0, 0..0);
             let found = find_in_place(block, part, row);
             span.is_in_place = found.is_some();
             if let Some(found) = found {
@@ -228,19 +228,19 @@ impl Together {
             let parts = self.wanted(block, part, row);
             let span = self.spans.get_mut(at)?;
             read_parts(block, parts.clone(), &mut span.bytes)?;
-            span.place = block.outline.place(parts)?;
+            span.range = block.outline.range_of(parts)?;
             source = PartSource::File;
         }
         let span = self.spans.get_mut(at)?;
-        let bytes = span.bytes_at(&place)?;
-        if span.verified != place {
+        let bytes = span.bytes_at(&range)?;
+        if span.verified != range {
             if !block.outline.verify(part, bytes) {
-                span.place = 0..0;
+                span.range = 0..0;
                 return None;
             }
-            span.verified = place.clone();
+            span.verified = range.clone();
         }
-        let bytes = span.bytes_at(&place)?;
+        let bytes = span.bytes_at(&range)?;
         Some((block.outline.find_row(part, bytes, row, block.order)?, source))
     }
 
@@ -256,9 +256,9 @@ impl Together {
                 break;
             }
             let Some(part) = block.outline.part_of(row, order) else { break };
-            let is_short = |place: &Range<usize>| place.len() <= MAX_SPAN;
+            let is_short = |range: &Range<usize>| range.len() <= MAX_SPAN;
             if part > parts.end + GAP
-                || !block.outline.place(parts.start..part + 1).is_some_and(|p| is_short(&p))
+                || !block.outline.range_of(parts.start..part + 1).is_some_and(|p| is_short(&p))
             {
                 break;
             }

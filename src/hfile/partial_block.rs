@@ -99,7 +99,7 @@ impl ReaderCore {
         block.extend(|bytes| self.read_on(partial, bytes.len(), bytes, buffers).map(drop))
     }
 
-    /// Reads the parts that follow, and places their cells at `at` in `cells`, where they are the last then.
+    /// Reads the parts that follow, and puts their cells into `cells` from `at` on, as the last ones.
     /// Returns whether they were in the second tier of the cache.
     fn read_on(
         &self,
@@ -110,17 +110,17 @@ impl ReaderCore {
     ) -> Option<bool> {
         let PartialBlock { outline, parts, .. } = &*partial;
         let mut end = parts.end + 1;
-        let mut place = outline.place(parts.end..end)?;
-        while place.len() < partial.next && end < outline.parts() {
+        let mut wanted = outline.range_of(parts.end..end)?;
+        while wanted.len() < partial.next && end < outline.parts() {
             end += 1;
-            place.end = outline.place(end - 1..end)?.end;
+            wanted.end = outline.range_of(end - 1..end)?.end;
         }
         // plain cells are read to where they stay
         let (bytes, from) = if outline.is_plain() { (&mut *cells, at) } else { (&mut buffers.stored, 0) };
         // existing bytes are overwritten, so only the bytes by which the buffer grows are zeroed
-        bytes.resize(from + place.len(), 0);
+        bytes.resize(from + wanted.len(), 0);
         let new = bytes.get_mut(from..)?;
-        let at_file = partial.offset + place.start as u64;
+        let at_file = partial.offset + wanted.start as u64;
         let from_tier = match &self.cache {
             Some((cache, file)) => {
                 let key = BlockKey { file: *file, offset: partial.offset };
@@ -134,8 +134,8 @@ impl ReaderCore {
             cells.truncate(at);
         }
         for part in parts.end..end {
-            let part_place = outline.place(part..part + 1)?;
-            let range = part_place.start - place.start..part_place.end - place.start;
+            let part_range = outline.range_of(part..part + 1)?;
+            let range = part_range.start - wanted.start..part_range.end - wanted.start;
             let is_sound = |stored: &&[u8]| outline.verify(part, stored);
             if outline.is_plain() {
                 cells.get(at..)?.get(range).filter(is_sound)?;
@@ -144,7 +144,7 @@ impl ReaderCore {
             }
         }
         partial.parts.end = end;
-        partial.next = partial.next.max(place.len()).saturating_mul(2);
+        partial.next = partial.next.max(wanted.len()).saturating_mul(2);
         Some(from_tier)
     }
 }

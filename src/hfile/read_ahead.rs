@@ -163,6 +163,27 @@ impl Task for Decoding {
     }
 }
 
+/// A block to read ahead.
+#[derive(Clone, Copy)]
+struct NextBlock {
+    handle: BlockHandle,
+    /// The order of an index of its rows, if it gets one.
+    index: Option<CellOrder>,
+    /// The bytes of the cells of the last block that the scan has passed.
+    cells: usize,
+}
+
+impl NextBlock {
+    fn stored_len(&self) -> usize {
+        self.handle.on_disk_size as usize
+    }
+
+    /// The expected bytes of its cells: a quarter more than those of the last block.
+    fn expected_cells(&self) -> usize {
+        self.cells.saturating_add(self.cells / 4)
+    }
+}
+
 /// A block that was read ahead.
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each block")]
 pub(super) enum AheadBlock {
@@ -223,7 +244,7 @@ impl ReadAhead {
             let Some(handle) = leaf.handle(self.next) else { return };
             if file.is_to_be_read(leaf, self.next, handle) {
                 let index = file.index_for_passing(handle, path.fill());
-                if !self.read_block(file, handle, index, cells) {
+                if !self.read_block(file, NextBlock { handle, index, cells }) {
                     return;
                 }
             }
@@ -232,20 +253,14 @@ impl ReadAhead {
     }
 
     /// Reads a block and adds it to the jobs. Returns false if it is not to be read now.
-    fn read_block(
-        &mut self,
-        file: &ReaderCore,
-        handle: BlockHandle,
-        index: Option<CellOrder>,
-        cells: usize,
-    ) -> bool {
+    fn read_block(&mut self, file: &ReaderCore, next: NextBlock) -> bool {
         let decoder = &file.source.decoder;
         if file.source.reader.may_read_ahead() {
-            return self.push_unread(file, handle, index, cells);
+            return self.push_unread(file, next);
         }
+        let NextBlock { handle, index, cells } = next;
         let left = decoder.context.limits.read_ahead_bytes.saturating_sub(self.held);
-        let memory_for =
-            |cells| (handle.on_disk_size as usize).saturating_add(decoder.memory_for(cells, index));
+        let memory_for = |cells| next.stored_len().saturating_add(decoder.memory_for(cells, index));
         if memory_for(cells) > left {
             return false;
         }
@@ -260,11 +275,8 @@ impl ReadAhead {
             return false;
         };
         let plain_len = header.uncompressed_size_without_header() as usize;
-        let limit = if decoder.format.keeps_cells_plain() {
-            plain_len
-        } else {
-            plain_len.max(cells.saturating_add(cells / 4))
-        };
+        let limit =
+            if decoder.format.keeps_cells_plain() { plain_len } else { plain_len.max(next.expected_cells()) };
         if limit > decoder.context.limits.block_bytes || memory_for(limit) > left {
             self.is_off = true;
             return false;
@@ -276,17 +288,12 @@ impl ReadAhead {
     }
 
     /// Adds a block to the jobs, which read it. Returns false if it is not to be read now.
-    fn push_unread(
-        &mut self,
-        file: &ReaderCore,
-        handle: BlockHandle,
-        index: Option<CellOrder>,
-        cells: usize,
-    ) -> bool {
+    fn push_unread(&mut self, file: &ReaderCore, next: NextBlock) -> bool {
+        let NextBlock { handle, index, .. } = next;
         let decoder = &file.source.decoder;
-        let (limits, len) = (&decoder.context.limits, handle.on_disk_size as usize);
+        let (limits, len) = (&decoder.context.limits, next.stored_len());
         let is_in_place = decoder.keeps_buffer();
-        let limit = if is_in_place { len } else { cells.saturating_add(cells / 4).min(limits.block_bytes) };
+        let limit = if is_in_place { len } else { next.expected_cells().min(limits.block_bytes) };
         let for_cells = decoder.memory_for(limit, index);
         let memory = if is_in_place { for_cells } else { for_cells.saturating_add(len) };
         if len > limits.block_bytes || memory > limits.read_ahead_bytes.saturating_sub(self.held) {

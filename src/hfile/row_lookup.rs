@@ -37,7 +37,7 @@ pub(crate) struct RowCursor<'f> {
     /// The leaf's entry for `block`.
     at: usize,
     block: BlockGuard<DataBlock>,
-    place: CellPosition,
+    position: CellPosition,
 }
 
 /// The index block whose entries are data blocks.
@@ -108,8 +108,8 @@ impl ReaderCore {
                     },
                 };
                 match (found, block) {
-                    (RowSearch::Found(place), Some(block)) => {
-                        return RowLookup::At(RowCursor { row, order, leaf, is_last, at, block, place });
+                    (RowSearch::Found(position), Some(block)) => {
+                        return RowLookup::At(RowCursor { row, order, leaf, is_last, at, block, position });
                     }
                     (RowSearch::After, _) => {}
                     _ => return RowLookup::Absent,
@@ -157,8 +157,8 @@ impl ReaderCore {
         }
         Some(match found {
             OutlineSearch::Found(cells) => {
-                let place = cells.first();
-                (Some(BlockGuard::of(cells)), RowSearch::Found(place))
+                let position = cells.first();
+                (Some(BlockGuard::of(cells)), RowSearch::Found(position))
             }
             OutlineSearch::Absent => (None, RowSearch::Absent),
             OutlineSearch::After => (None, RowSearch::After),
@@ -174,23 +174,23 @@ impl RowCursor<'_> {
     /// Returns the current cell.
     #[inline]
     pub(crate) fn peek(&self) -> CellRef<'_> {
-        self.block.cell(&self.place)
+        self.block.cell(&self.position)
     }
 
     /// Whether the row ends with the current cell, as far as its block shows.
     #[inline]
     pub(crate) fn is_last(&self) -> bool {
-        self.block.step_in_row(&mut self.place.clone()) == RowStep::NextRow
+        self.block.step_in_row(&mut self.position.clone()) == RowStep::NextRow
     }
 
     /// Passes the row's cells to `visit` from the current one on, without moving: at most `most`, and none of
     /// the next block.
     #[inline]
     pub(crate) fn look_ahead(&self, most: usize, mut visit: impl FnMut(CellRef<'_>)) {
-        let mut place = self.place;
+        let mut position = self.position;
         for _ in 0..most {
-            visit(self.block.cell(&place));
-            if self.block.step_in_row(&mut place) != RowStep::InRow {
+            visit(self.block.cell(&position));
+            if self.block.step_in_row(&mut position) != RowStep::InRow {
                 return;
             }
         }
@@ -199,7 +199,7 @@ impl RowCursor<'_> {
     /// Advances to the next cell of the row; returns false if there is none.
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<bool, NotCached> {
-        match self.block.step_in_row(&mut self.place) {
+        match self.block.step_in_row(&mut self.position) {
             RowStep::InRow => Ok(true),
             RowStep::NextRow => Ok(false),
             RowStep::End => self.next_block(),
@@ -216,8 +216,8 @@ impl RowCursor<'_> {
         let Children::Data(slots) = self.leaf.index().children() else { return Err(NotCached) };
         self.block = slots.hold(self.at + 1).ok_or(NotCached)?;
         self.at += 1;
-        self.place = self.block.first();
-        Ok(same_bytes(self.block.row(&self.place), self.row))
+        self.position = self.block.first();
+        Ok(same_bytes(self.block.row(&self.position), self.row))
     }
 }
 

@@ -88,7 +88,7 @@ pub struct HFileScanner<'f> {
     reads_parts: bool,
     /// The number of blocks entered since the last seek.
     run: u32,
-    place: CellPosition,
+    position: CellPosition,
     buffers: Buffers,
     hits: u64,
     /// The number of cells in the blocks entered since the first; none if a block was skipped.
@@ -108,7 +108,7 @@ impl<'f> HFileScanner<'f> {
             // with a cache, the blocks of a file by itself are cached as a whole
             reads_parts: file.cache.is_none(),
             run: 0,
-            place: CellPosition::default(),
+            position: CellPosition::default(),
             buffers: Buffers::default(),
             hits: 0,
             met: None,
@@ -149,7 +149,7 @@ impl<'f> HFileScanner<'f> {
             self.enter_block(Entering::Pass)?;
         }
         let Some(block) = &self.block else { return Ok(false) };
-        self.place = block.first();
+        self.position = block.first();
         self.met = Some(u64::from(block.count()));
         Ok(true)
     }
@@ -187,12 +187,12 @@ impl<'f> HFileScanner<'f> {
             return Ok(SeekResult::Before);
         }
         let Some(block) = &self.block else { return Ok(SeekResult::Before) };
-        let (seek, place) = match block.seek(key, order) {
-            Some((place, how)) => (self.judge(block, &place, how, key), Some(place)),
+        let (seek, position) = match block.seek(key, order) {
+            Some((position, how)) => (self.judge(block, &position, how, key), Some(position)),
             None => (SeekResult::After, None),
         };
-        let place = if seek == SeekResult::After { block.seek_before(key, order) } else { place };
-        self.place = place.unwrap_or_else(|| block.first());
+        let position = if seek == SeekResult::After { block.seek_before(key, order) } else { position };
+        self.position = position.unwrap_or_else(|| block.first());
         Ok(seek)
     }
 
@@ -209,13 +209,13 @@ impl<'f> HFileScanner<'f> {
     pub fn reseek(&mut self, key: &CellKey) -> Result<SeekResult> {
         let order = self.file.known_order()?;
         let Some(block) = &self.block else { return self.seek(key) };
-        match order.compare(block.key(&self.place), key) {
+        match order.compare(block.key(&self.position), key) {
             Ordering::Equal => return Ok(SeekResult::Exact),
             Ordering::Greater => return Ok(SeekResult::Before),
             Ordering::Less => {}
         }
         if self.path.next_key().is_none_or(|next| order.compare(key, next).is_lt()) {
-            return self.seek_in_block(key, Some(self.place));
+            return self.seek_in_block(key, Some(self.position));
         }
         let from = self.offset();
         let seek = self.seek(key)?;
@@ -235,7 +235,7 @@ impl<'f> HFileScanner<'f> {
         }
         let before = self.block.as_ref().and_then(|block| block.seek_before(key, order));
         if let Some(before) = before {
-            self.place = before;
+            self.position = before;
             return Ok(true);
         }
         // the block's first cell is not before the key, though its index key is
@@ -255,7 +255,7 @@ impl<'f> HFileScanner<'f> {
             self.leave_block();
             return Err(error.at(self.file.path(), offset));
         };
-        self.place = before;
+        self.position = before;
         Ok(true)
     }
 
@@ -267,7 +267,7 @@ impl<'f> HFileScanner<'f> {
     #[inline]
     pub fn advance(&mut self) -> Result<bool> {
         let Some(block) = &self.block else { return Ok(false) };
-        if block.advance(&mut self.place) {
+        if block.advance(&mut self.position) {
             return Ok(true);
         }
         self.next_block()
@@ -283,15 +283,15 @@ impl<'f> HFileScanner<'f> {
         loop {
             let Some(block) = &self.block else { return Ok(None) };
             // a local copy stays in a register while the walk is within the block
-            let mut place = self.place;
+            let mut position = self.position;
             let broken_off = loop {
-                match visit(block.cell(&place)) {
+                match visit(block.cell(&position)) {
                     ControlFlow::Break(broken_off) => break Some(broken_off),
-                    ControlFlow::Continue(()) if block.advance(&mut place) => {}
+                    ControlFlow::Continue(()) if block.advance(&mut position) => {}
                     ControlFlow::Continue(()) => break None,
                 }
             };
-            self.place = place;
+            self.position = position;
             if broken_off.is_some() {
                 return Ok(broken_off);
             }
@@ -309,9 +309,9 @@ impl<'f> HFileScanner<'f> {
     ) -> Result<RowWalk<V::Break>> {
         let Some(block) = &self.block else { return Ok(RowWalk::End) };
         // a local copy stays in a register while the walk is within the block
-        let mut place = self.place;
-        let walked = block.walk_row(&mut place, |cell| visitor.visit_in_row(cell));
-        self.place = place;
+        let mut position = self.position;
+        let walked = block.walk_row(&mut position, |cell| visitor.visit_in_row(cell));
+        self.position = position;
         match walked {
             ControlFlow::Break(broken_off) => return Ok(RowWalk::BrokenOff(broken_off)),
             ControlFlow::Continue(RowStep::End) => {}
@@ -324,7 +324,7 @@ impl<'f> HFileScanner<'f> {
     /// `visit` returns a result. Otherwise returns none and does not move.
     #[inline]
     pub(crate) fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
-        self.block.as_ref()?.visit_single_cell(&mut self.place, visit)
+        self.block.as_ref()?.visit_single_cell(&mut self.position, visit)
     }
 
     /// Continues [`walk_row`](Self::walk_row) after the last cell of a block.
@@ -352,29 +352,29 @@ impl<'f> HFileScanner<'f> {
     #[inline]
     pub(crate) fn pass_row(&mut self, steps: usize) -> RowStep {
         let Some(block) = &self.block else { return RowStep::End };
-        let mut place = self.place;
+        let mut position = self.position;
         let mut step = RowStep::InRow;
         for _ in 0..steps {
-            step = block.advance_in_row(&mut place);
+            step = block.advance_in_row(&mut position);
             if step != RowStep::InRow {
                 break;
             }
         }
-        self.place = place;
+        self.position = position;
         step
     }
 
     /// Returns the row of the current cell.
     #[inline]
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
-        Some(self.block.as_ref()?.row(&self.place))
+        Some(self.block.as_ref()?.row(&self.position))
     }
 
     /// Returns the current cell.
     #[inline]
     #[must_use]
     pub fn peek(&self) -> Option<CellRef<'_>> {
-        Some(self.block.as_ref()?.cell(&self.place))
+        Some(self.block.as_ref()?.cell(&self.position))
     }
 
     /// Returns the index key of the next block; every cell of the current block is before it. None in the
@@ -414,16 +414,16 @@ impl<'f> HFileScanner<'f> {
     }
 
     /// Seeks to the first cell that is not before `key`, in the current block or at the start of the next
-    /// one. Fails if that is not after the place `from`.
+    /// one. Fails if that is not after the position `from`.
     #[inline]
     fn seek_in_block(&mut self, key: &CellKey, from: Option<CellPosition>) -> Result<SeekResult> {
         let order = self.file.known_order()?;
         let Some(block) = &self.block else { return Ok(SeekResult::Before) };
         match block.seek(key, order) {
-            Some((place, _)) if from.is_some_and(|from| !place.is_after(&from)) => Err(self.disorder()),
-            Some((place, how)) => {
-                self.place = place;
-                Ok(self.judge(block, &place, how, key))
+            Some((position, _)) if from.is_some_and(|from| !position.is_after(&from)) => Err(self.disorder()),
+            Some((position, how)) => {
+                self.position = position;
+                Ok(self.judge(block, &position, how, key))
             }
             None if self.partial.is_some() && self.extend_part()? => self.seek_in_block(key, None),
             None => {
@@ -435,11 +435,11 @@ impl<'f> HFileScanner<'f> {
 
     /// Returns HBase's result for `key`, given the first cell of the block that is not before it.
     #[inline]
-    fn judge(&self, block: &DataBlock, place: &CellPosition, how: Ordering, key: &CellKey) -> SeekResult {
+    fn judge(&self, block: &DataBlock, position: &CellPosition, how: Ordering, key: &CellKey) -> SeekResult {
         if how.is_eq() {
             SeekResult::Exact
-        } else if self.begins_with(block, place)
-            || self.file.is_row_indexed() && self.is_first_of(block, place, key)
+        } else if self.begins_with(block, position)
+            || self.file.is_row_indexed() && self.is_first_of(block, position, key)
         {
             SeekResult::Gap
         } else {
@@ -447,15 +447,15 @@ impl<'f> HFileScanner<'f> {
         }
     }
 
-    /// Whether the cell at `place` is the first of the stored block.
+    /// Whether the cell at `position` is the first of the stored block.
     #[inline]
-    fn begins_with(&self, block: &DataBlock, place: &CellPosition) -> bool {
-        block.is_first(place) && self.partial.as_ref().is_none_or(|partial| partial.is_at_start())
+    fn begins_with(&self, block: &DataBlock, position: &CellPosition) -> bool {
+        block.is_first(position) && self.partial.as_ref().is_none_or(|partial| partial.is_at_start())
     }
 
-    /// Whether the cell at `place` is the first of `key`'s row in the block.
-    fn is_first_of(&self, block: &DataBlock, place: &CellPosition, key: &CellKey) -> bool {
-        block.key(place).row() == key.row()
+    /// Whether the cell at `position` is the first of `key`'s row in the block.
+    fn is_first_of(&self, block: &DataBlock, position: &CellPosition, key: &CellKey) -> bool {
+        block.key(position).row() == key.row()
             && self
                 .file
                 .known_order()
@@ -471,7 +471,7 @@ impl<'f> HFileScanner<'f> {
         if self.hits >= REPORT_HITS {
             self.report_hits();
         }
-        self.place = if entering.is_search() { block.first() } else { block.first_of_many() };
+        self.position = if entering.is_search() { block.first() } else { block.first_of_many() };
         self.block = Some(block);
         Ok(())
     }

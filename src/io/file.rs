@@ -145,7 +145,7 @@ pub(super) fn identity(_meta: &fs::Metadata) -> Option<FileIdentity> {
 pub struct LocalFileWriter {
     /// Bytes not yet passed to the system.
     buffer: Vec<u8>,
-    place: WriterState,
+    state: WriterState,
     path: PathBuf,
 }
 
@@ -193,19 +193,19 @@ impl LocalFileWriter {
     }
 
     fn new(file: File, path: &Path) -> Self {
-        Self { buffer: Vec::new(), place: WriterState::Inline(WriteBehind::new(file)), path: path.to_owned() }
+        Self { buffer: Vec::new(), state: WriterState::Inline(WriteBehind::new(file)), path: path.to_owned() }
     }
 
     /// Passes the buffer to the system or to the writer thread.
     fn pass_on(&mut self) -> io::Result<()> {
-        let place = match mem::replace(&mut self.place, WriterState::Failed) {
+        let state = match mem::replace(&mut self.state, WriterState::Failed) {
             // the second full buffer: the file is long
             WriterState::Inline(file) if file.written() > 0 => {
                 WriterThread::begin(file).map_or_else(WriterState::Inline, WriterState::Threaded)
             }
-            place => place,
+            state => state,
         };
-        self.place = match place {
+        self.state = match state {
             WriterState::Inline(mut file) => {
                 file.write_all(&self.buffer)?;
                 self.buffer.clear();
@@ -223,7 +223,7 @@ impl LocalFileWriter {
 
     /// Takes the file after writing everything to it. On success, the caller puts the file back.
     fn join_writer(&mut self) -> io::Result<WriteBehind> {
-        let mut file = match mem::replace(&mut self.place, WriterState::Failed) {
+        let mut file = match mem::replace(&mut self.state, WriterState::Failed) {
             WriterState::Inline(file) => file,
             WriterState::Threaded(thread) => thread.end()?,
             WriterState::Failed => return Err(writer_failed()),
@@ -263,7 +263,7 @@ impl FileWriter for LocalFileWriter {
     fn sync(&mut self) -> io::Result<()> {
         let file = self.join_writer()?;
         file.sync()?;
-        self.place = WriterState::Inline(file);
+        self.state = WriterState::Inline(file);
         Ok(())
     }
 }
@@ -486,7 +486,7 @@ mod tests {
                 expected.extend(piece);
             }
             let is_long = lens.len() > 3;
-            assert_eq!(matches!(file.place, WriterState::Threaded(_)), is_long, "{} pieces", lens.len());
+            assert_eq!(matches!(file.state, WriterState::Threaded(_)), is_long, "{} pieces", lens.len());
             file.sync().unwrap();
             assert!(fs::read(&path).unwrap() == expected);
         }

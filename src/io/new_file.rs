@@ -18,7 +18,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct NewFile {
     file: Box<dyn FileWriter>,
-    place: Option<Target>,
+    target: Option<Target>,
 }
 
 /// The target of the file.
@@ -37,17 +37,17 @@ impl NewFile {
             return Ok(Self::from_writer(file));
         }
         let file = storage.create_new(&aside).map_err(|error| Error::io("create", &aside, error))?;
-        Ok(Self { file, place: Some(Target { storage: Arc::clone(storage), path: path.to_owned() }) })
+        Ok(Self { file, target: Some(Target { storage: Arc::clone(storage), path: path.to_owned() }) })
     }
 
     /// A file in place. The caller owns naming and cleanup.
     pub(crate) fn from_writer(file: Box<dyn FileWriter>) -> Self {
-        Self { file, place: None }
+        Self { file, target: None }
     }
 
     /// The name of the file in errors.
     pub(crate) fn path(&self) -> &Path {
-        self.place.as_ref().map_or_else(|| self.file.path(), |place| &place.path)
+        self.target.as_ref().map_or_else(|| self.file.path(), |target| &target.path)
     }
 
     pub(crate) fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
@@ -60,21 +60,21 @@ impl NewFile {
     /// crash might undo the rename.
     pub(crate) fn persist(mut self) -> Result<()> {
         self.file.sync().map_err(|error| Error::io("sync", self.file.path(), error))?;
-        let Some(Target { storage, path }) = &self.place else { return Ok(()) };
+        let Some(Target { storage, path }) = &self.target else { return Ok(()) };
         storage.rename(self.file.path(), path).map_err(|error| Error::io("rename to", path, error))?;
         let synced = storage.sync_dir(parent(path));
         let synced = synced.map_err(|error| Error::io("sync the directory of", path, error));
         // the file has its final name: there is nothing left to remove
-        self.place = None;
+        self.target = None;
         synced
     }
 }
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        if let Some(place) = &self.place {
+        if let Some(target) = &self.target {
             // errors cannot be reported here
-            let _ = place.storage.remove(self.file.path());
+            let _ = target.storage.remove(self.file.path());
         }
     }
 }

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_nobody_writes_is_removed() {
+    fn only_files_that_are_not_being_written_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out");
         let left = || {

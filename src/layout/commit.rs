@@ -62,7 +62,7 @@ impl StagedFile {
     }
 
     /// Creates a staged file that belongs to the caller until it is renamed, and again if that fails.
-    pub(crate) fn foreign(storage: Arc<dyn Storage>, from: PathBuf, name: String, len: u64) -> Self {
+    pub(crate) fn loaded(storage: Arc<dyn Storage>, from: PathBuf, name: String, len: u64) -> Self {
         Self { storage, from, name, len, is_ours: false, source: None }
     }
 
@@ -214,8 +214,8 @@ impl RegionDir {
             let tracker = self.tracker(change.family)?;
             let list = new_list(storage, &dir, tracker, change, now)?;
             if list.is_some() && tracker.source != TrackedBy::Directory {
-                let mut foreign = change.add.iter().filter(|file| !file.is_ours);
-                foreign.try_for_each(|file| record.add(storage, change.family, file))?;
+                let mut loaded = change.add.iter().filter(|file| !file.is_ours);
+                loaded.try_for_each(|file| record.add(storage, change.family, file))?;
             }
             copies.extend(list.iter().flat_map(|list| copies_of(change, list)));
             lists.extend(list);

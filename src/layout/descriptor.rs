@@ -36,12 +36,12 @@ pub(crate) struct StoredDescriptor {
     number: u64,
     /// Whether the file's name contains the length, as since 2.5.
     has_length: bool,
-    mark: TableMark,
+    identity: TableIdentity,
 }
 
 /// What distinguishes a table from others of its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TableMark {
+pub(crate) struct TableIdentity {
     /// The name of the file beside the descriptor that says so; empty if there is none, as in HBase's tables.
     pub(crate) file: String,
     /// The number of the descriptor, and when it was written, in milliseconds since 1970. An alteration
@@ -89,7 +89,7 @@ fn find_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<StoredD
 
 fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<StoredDescriptor>> {
     let mut newest: Option<(u64, bool, i64, PathBuf)> = None;
-    let (mut torn, mut mark_file) = (None, String::new());
+    let (mut torn, mut clone_file) = (None, String::new());
     // Before 0.96 the descriptor was in the table's directory.
     for dir in [owner.join(TABLE_DESC_DIR), owner.to_owned()] {
         let mut entries = list_if_exists(storage, &dir)?;
@@ -99,7 +99,7 @@ fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<Store
             entries = list_if_exists(storage, &dir)?;
         }
         let entries = entries.unwrap_or_default();
-        mark_among(&entries).clone_into(&mut mark_file);
+        clone_file_among(&entries).clone_into(&mut clone_file);
         for entry in entries {
             let Some(name) = entry.utf8_name().filter(|_| !entry.is_dir) else { continue };
             let Some((number, len)) = descriptor_number(name) else { continue };
@@ -125,24 +125,24 @@ fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<Store
         };
     };
     let descriptor = read_descriptor_file(storage, &path)?;
-    let mark = TableMark { file: mark_file, descriptor: (number, modified) };
-    Ok(Some(StoredDescriptor { descriptor, owner: owner.to_owned(), path, number, has_length, mark }))
+    let identity = TableIdentity { file: clone_file, descriptor: (number, modified) };
+    Ok(Some(StoredDescriptor { descriptor, owner: owner.to_owned(), path, number, has_length, identity }))
 }
 
 /// Returns the name of the file that distinguishes tables of one name among the entries of a directory; empty
 /// if there is none.
-fn mark_among(entries: &[DirEntry]) -> &str {
+fn clone_file_among(entries: &[DirEntry]) -> &str {
     let names = entries.iter().filter_map(DirEntry::utf8_name);
-    names.filter(|name| is_clone_mark(name)).max().unwrap_or_default()
+    names.filter(|name| is_clone_file(name)).max().unwrap_or_default()
 }
 
 /// Whether a file has a name of those that distinguish tables of one name.
-pub(super) fn is_clone_mark(name: &str) -> bool {
+pub(super) fn is_clone_file(name: &str) -> bool {
     name.starts_with(CLONE)
 }
 
 /// Distinguishes a table, which has a descriptor, from all others that have, had or get its name.
-pub(super) fn mark_table(storage: &Arc<dyn Storage>, owner: &Path) -> Result<()> {
+pub(super) fn create_clone_file(storage: &Arc<dyn Storage>, owner: &Path) -> Result<()> {
     let name = format!("{CLONE}{}", new_file_name(0));
     write_file(storage, &owner.join(TABLE_DESC_DIR).join(name), &[])
 }
@@ -342,8 +342,8 @@ impl StoredDescriptor {
     /// Returns a descriptor from the manifest of a snapshot, at `path`. It cannot be altered.
     pub(super) fn of_snapshot(descriptor: TableDescriptor, path: &Path) -> Self {
         let owner = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
-        let mark = TableMark::default();
-        Self { descriptor, owner, path: path.to_owned(), number: 0, has_length: false, mark }
+        let identity = TableIdentity::default();
+        Self { descriptor, owner, path: path.to_owned(), number: 0, has_length: false, identity }
     }
 
     /// Writes a descriptor in which `families` replace those of the same names, or are added. Other families,
@@ -377,8 +377,8 @@ impl StoredDescriptor {
 
     /// Returns what distinguishes the table from others of its name; `None` if this is not the descriptor of
     /// the table in a directory.
-    pub(crate) fn mark_of(&self, table: &Path) -> Option<&TableMark> {
-        (self.owner == table).then_some(&self.mark)
+    pub(crate) fn identity_of(&self, table: &Path) -> Option<&TableIdentity> {
+        (self.owner == table).then_some(&self.identity)
     }
 
     /// Whether another one has taken its place since it was read, as well as with the whole table, by one
@@ -389,7 +389,7 @@ impl StoredDescriptor {
             let number = entry.utf8_name().and_then(descriptor_number);
             number.is_some_and(|(number, len)| number > self.number && len.is_none_or(|len| len == entry.len))
         };
-        let is_other = mark_among(&entries) != self.mark.file;
+        let is_other = clone_file_among(&entries) != self.identity.file;
         Ok(is_other || entries.iter().any(|entry| !entry.is_dir && is_later(entry)))
     }
 

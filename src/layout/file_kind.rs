@@ -2,7 +2,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::copy_record::COPIES;
-use super::descriptor::{TABLE_DESC_DIR, is_clone_mark};
+use super::descriptor::{TABLE_DESC_DIR, is_clone_file};
 use super::family::FamilyDir;
 use super::file_list::FILE_LIST_DIR;
 use super::file_name::FileName;
@@ -62,7 +62,7 @@ impl FileKind {
             LOCK | LOAD | COPIES => Self::Other,
             _ if file.starts_with('.') && file.ends_with(".crc") => Self::Other,
             _ if file.starts_with(".tableinfo") => Self::Descriptor,
-            _ if dir == TABLE_DESC_DIR && is_clone_mark(file) => Self::Other,
+            _ if dir == TABLE_DESC_DIR && is_clone_file(file) => Self::Other,
             _ if dir == FILE_LIST_DIR => Self::FileList,
             _ if dir.starts_with(".links-") => Self::BackReference,
             _ if dir == RECOVERED_EDITS && is_number(file) => Self::Log,

@@ -56,7 +56,7 @@ pub(crate) use archive_region::{is_archived_region, remove_archived_regions};
 pub(crate) use commit::{CommitError, FamilyChange, StagedFile};
 pub(crate) use copy_record::{CopyRecord, CopySource, CopyState, end_copies};
 pub(crate) use descriptor::{
-    SchemaChange, StoredDescriptor, TableMark, last_number, number_in_place, read_descriptor,
+    SchemaChange, StoredDescriptor, TableIdentity, last_number, number_in_place, read_descriptor,
     read_descriptor_file, remove_descriptors, table_of_descriptor,
 };
 pub(crate) use family::StoreFiles;
@@ -79,9 +79,7 @@ pub(crate) use replacement::{Replacement, ReplacementKind};
 pub(crate) use root::{
     archived_path, full_path, has_descriptor_dir, path_of_region, path_of_root, path_of_table, refuse_region,
 };
-pub(crate) use snapshot::{
-    HFilePlace, Snapshot, SnapshotRegion, SnapshotTree, list_snapshots, split_parents,
-};
+pub(crate) use snapshot::{HFilePath, Snapshot, SnapshotRegion, SnapshotTree, list_snapshots, split_parents};
 pub(crate) use store_file_info::StoreFileInfo;
 pub(crate) use survey::FileFaultKind;
 pub(crate) use table_regions::{LISTINGS, TableListing, keeps_changing, regions_among, was_opened};

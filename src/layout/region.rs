@@ -9,7 +9,7 @@ pub(crate) use recovered_edits::{RECOVERED_EDITS, is_number, replace_max_seq_id}
 use super::SchemaChange;
 use super::copy_record::COPIES;
 use super::descriptor::{
-    StoredDescriptor, TableMark, check_families, create_descriptor, create_latest_descriptor,
+    StoredDescriptor, TableIdentity, check_families, create_descriptor, create_latest_descriptor,
     create_whole_descriptor, may_have_descriptor, read_descriptor, with_tracker,
 };
 use super::durable::{
@@ -285,8 +285,8 @@ impl RegionDir {
 
     /// Returns what distinguishes the table from others of its name: those from which it was restored,
     /// truncated or created again, and those that take its place; `None` if that is not known.
-    pub(crate) fn table_mark(&self) -> Option<&TableMark> {
-        self.descriptor.as_ref().and_then(|stored| stored.mark_of(&self.table.path))
+    pub(crate) fn table_identity(&self) -> Option<&TableIdentity> {
+        self.descriptor.as_ref().and_then(|stored| stored.identity_of(&self.table.path))
     }
 
     /// Whether values of a family may be in MOB files: the descriptor says so, or there is none.

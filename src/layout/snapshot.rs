@@ -35,7 +35,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, read_file};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{Family, SnapshotDescription, TableName};
-pub(crate) use export::HFilePlace;
+pub(crate) use export::HFilePath;
 pub(crate) use manifest::SnapshotRegion;
 use manifest::{DataManifest, SnapshotFile, parse_region_manifest, sealed_description};
 pub(crate) use parents::split_parents;
@@ -327,11 +327,11 @@ impl Snapshot {
             return Ok((StoreFiles::default(), Vec::new()));
         };
         let storage = &**dir.storage();
-        let place = FamilyOfSnapshot { snapshot: self, region, family: family_name, storage };
+        let of_family = FamilyOfSnapshot { snapshot: self, region, family: family_name, storage };
         let mut listings = self.tree.listings(storage);
         let (mut found, mut faults) = (StoreFiles::default(), Vec::new());
         for file in listed {
-            match place.resolve(file, &mut listings) {
+            match of_family.resolve(file, &mut listings) {
                 Ok(file) => found.files.push(file),
                 Err(error) => faults.push(error),
             }
@@ -365,8 +365,8 @@ impl FamilyOfSnapshot<'_> {
             FileName::Reference(..) => Some(self.reference(file, &encoded, listings)?),
         };
         let (table, region, hfile) = parsed.hfile(self.snapshot.description.table(), &encoded);
-        let places = self.places(table, region, hfile);
-        let (path, entry) = self.find(file, &places, listings)?;
+        let candidates = self.candidates(table, region, hfile);
+        let (path, entry) = self.find(file, &candidates, listings)?;
         if let Some(expected) = file.size.filter(|size| *size != entry.len) {
             let corruption =
                 Corruption::Length { what: "a store file of the snapshot", expected, found: entry.len };
@@ -381,14 +381,14 @@ impl FamilyOfSnapshot<'_> {
         if let Some(reference) = &file.reference {
             return Ok((**reference).clone());
         }
-        let places = self.places(self.snapshot.description.table(), region, &file.name);
-        let (path, _) = self.find(file, &places, listings)?;
+        let candidates = self.candidates(self.snapshot.description.table(), region, &file.name);
+        let (path, _) = self.find(file, &candidates, listings)?;
         let bytes = read_file(self.storage, &path, REFERENCE_BYTES)?;
         Reference::parse(&bytes).map_err(|corruption| corruption.at(&path, 0))
     }
 
     /// Returns where a file of a region may be, in the order in which HBase looks for it.
-    fn places(&self, table: &TableName, region: &str, file: &str) -> Vec<PathBuf> {
+    fn candidates(&self, table: &TableName, region: &str, file: &str) -> Vec<PathBuf> {
         let root = self.snapshot.tree.root();
         let tables = match is_mob_region(&self.region.info) {
             true => vec![root.mob(table), root.archive(table)],
@@ -397,38 +397,38 @@ impl FamilyOfSnapshot<'_> {
         tables.into_iter().map(|table| table.join(region).join(self.family).join(file)).collect()
     }
 
-    /// Returns the first place that has the file.
+    /// Returns the first of the paths that has the file.
     fn find(
         &self,
         file: &SnapshotFile,
-        places: &[PathBuf],
+        candidates: &[PathBuf],
         listings: &mut Listings<'_>,
     ) -> Result<(PathBuf, DirEntry)> {
         // Listed again, as it may be moved meanwhile, from one that is still to be listed to one that was.
-        let found = first_of(places, listings)?;
+        let found = first_of(candidates, listings)?;
         let found = found.map_or_else(
-            || first_of(places, &mut self.snapshot.tree.listings(self.storage)),
+            || first_of(candidates, &mut self.snapshot.tree.listings(self.storage)),
             |found| Ok(Some(found)),
         );
         if let Some(found) = found? {
             return Ok(found);
         }
-        let places: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
+        let candidates: Vec<String> = candidates.iter().map(|path| path.display().to_string()).collect();
         let message = format!(
             "file {} of family {}, region {}, snapshot {} is missing; looked for {}",
             file.name,
             self.family,
             self.region.info.encoded_name(),
             self.snapshot.description.name(),
-            places.join(", ")
+            candidates.join(", ")
         );
         Err(not_found("read", &self.snapshot.manifest, message))
     }
 }
 
 /// Returns the first of some files that is there.
-fn first_of(places: &[PathBuf], listings: &mut Listings<'_>) -> Result<Option<(PathBuf, DirEntry)>> {
-    for path in places {
+fn first_of(candidates: &[PathBuf], listings: &mut Listings<'_>) -> Result<Option<(PathBuf, DirEntry)>> {
+    for path in candidates {
         if let Some(entry) = listings.file(path)? {
             return Ok(Some((path.clone(), entry)));
         }

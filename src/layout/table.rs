@@ -1,7 +1,7 @@
 //! Atomic creation of directories: regions, and tables with all of their regions (HBase:
 //! `CreateTableProcedure`, which builds a table under `.tmp` and renames it).
 
-use super::descriptor::{create_descriptor, create_latest_descriptor, mark_table};
+use super::descriptor::{create_clone_file, create_descriptor, create_latest_descriptor};
 use super::durable::{create_dir, exists, list_if_exists, move_dir, parent, remove_tree, sync_dir};
 use super::file_name::new_file_name;
 use super::region::{REGION_INFO, already_exists, check_tracked_by_list, fill};
@@ -44,7 +44,7 @@ pub(crate) fn create_table(
     create_aside(storage, &path, |dir| {
         create_descriptor(storage, dir, descriptor)?;
         if is_again {
-            mark_table(storage, dir)?;
+            create_clone_file(storage, dir)?;
         }
         let each =
             |region: &RegionInfo| fill(storage, &dir.join(region.encoded_name()), region, &families, false);

@@ -11,7 +11,9 @@
 //! ```
 #![warn(clippy::indexing_slicing)]
 
-use super::descriptor::{StoredDescriptor, TABLE_DESC_DIR, mark_table, read_descriptor, write_descriptor};
+use super::descriptor::{
+    StoredDescriptor, TABLE_DESC_DIR, create_clone_file, read_descriptor, write_descriptor,
+};
 use super::durable::{
     create_dir_durably, exists, move_files, parent, refuse_link, remove, remove_tree, rename, sync_dir,
     unless_not_found,
@@ -484,7 +486,7 @@ impl TableTree {
         create_dir_durably(&**storage, &self.tree.root().path, parent(&replacement))?;
         create_aside(storage, &replacement, |dir| {
             write_descriptor(storage, dir, 1, empty.has_length, empty.descriptor)?;
-            mark_table(storage, dir)?;
+            create_clone_file(storage, dir)?;
             let each = |region: &RegionInfo| {
                 fill(storage, &dir.join(region.encoded_name()), region, empty.families, false)
             };

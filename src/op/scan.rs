@@ -30,7 +30,7 @@ pub struct Scan {
     pub(crate) select: Select,
 }
 
-/// The range of rows of a [`Scan`].
+/// The range of rows of a [`Scan`] (HBase: `Scan#withStartRow`, `withStopRow`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanRows<'s> {
     /// The row at which the scan begins: the least, or the greatest if it is reversed. Empty for no bound.
@@ -53,7 +53,8 @@ impl<'s> ScanRows<'s> {
     }
 }
 
-/// How much a [`Scan`] returns, in all and at a time. 0 means no limit.
+/// How much a [`Scan`] returns, in all and at a time. 0 means no limit (HBase: `Scan#setLimit`, `setBatch`,
+/// `setMaxResultSize`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanLimits {
     /// The maximum number of rows.

@@ -25,7 +25,7 @@ pub enum Consistency {
     Timeline,
 }
 
-/// The copies of a region that a read of a cluster asks.
+/// The copies of a region that a read of a cluster asks (HBase: `Query#setReplicaId`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadFrom {
     /// The primary copy.

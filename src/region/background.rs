@@ -213,9 +213,9 @@ impl Background {
         unpoisoned(self.tasks.lock())
     }
 
-    fn submit(&self, work: Work, lane: WorkKind, priority: i64, due: Option<Instant>) -> Result<()> {
+    fn submit(&self, work: Work, kind: WorkKind, priority: i64, due: Option<Instant>) -> Result<()> {
         let region = self.region.get().cloned().unwrap_or_default();
-        self.scheduler.submit(Job { region, work, lane, priority, due })
+        self.scheduler.submit(Job { region, work, kind, priority, due })
     }
 }
 
@@ -407,7 +407,7 @@ impl RegionCore {
 /// Runs on the threads of the scheduler, or on those of writers if there are none.
 impl RegionCore {
     /// Runs work.
-    pub(super) fn run(&self, work: Work, lane: WorkKind) {
+    pub(super) fn run(&self, work: Work, kind: WorkKind) {
         let Some(background) = &self.background else { return };
         // Observers get handles of the region. Dropping the last handle would close the region in the middle
         // of the work, so one is held here. Without observers none is: it would close the region after its
@@ -416,7 +416,7 @@ impl RegionCore {
         let handle = observed.and_then(Weak::upgrade);
         match work {
             Work::Flush => self.run_flush(background),
-            Work::Compact(store) => self.run_compaction(background, store, lane),
+            Work::Compact(store) => self.run_compaction(background, store, kind),
         }
         drop(handle);
     }
@@ -542,7 +542,7 @@ impl RegionCore {
         let is_closed = tasks.closed;
         let task = &mut tasks.compactions[store];
         let waits = task.status == Status::Queued && task.failure.is_none();
-        let (lane, priority) = match next {
+        let (kind, priority) = match next {
             Ok(Some(_)) if waits && due.is_none() => {
                 drop(tasks);
                 // It may not be due yet since the region was opened.
@@ -569,10 +569,10 @@ impl RegionCore {
         tasks.compactions[store].status = Status::Queued;
         if background.scheduler.is_inline() {
             drop(tasks);
-            self.run_compaction(background, store, lane);
+            self.run_compaction(background, store, kind);
             return;
         }
-        if let Err(error) = background.submit(Work::Compact(store), lane, priority, due) {
+        if let Err(error) = background.submit(Work::Compact(store), kind, priority, due) {
             tasks.compactions[store].status = Status::Idle;
             drop(tasks);
             let now = self.time();
@@ -580,7 +580,7 @@ impl RegionCore {
         }
     }
 
-    /// Returns the lane and priority of the compaction that the policy of a store would select.
+    /// Returns the kind and priority of the compaction that the policy of a store would select.
     ///
     /// # Errors
     ///
@@ -592,7 +592,7 @@ impl RegionCore {
         let Some(bytes) = caught(|| Ok(self.compaction_size(store)), self)? else { return Ok(None) };
         let files = self.states.load().stores[store].files.len();
         let room = self.stores[store].compaction.blocking_files.cast_signed().saturating_sub_unsigned(files);
-        Ok(Some((background.scheduler.compaction_lane(bytes), i64::try_from(room).unwrap_or(i64::MAX))))
+        Ok(Some((background.scheduler.compaction_kind(bytes), i64::try_from(room).unwrap_or(i64::MAX))))
     }
 
     /// Returns the time of a failure; 0 if the clock panics, which may be the failure. No lock may be held:
@@ -601,7 +601,7 @@ impl RegionCore {
         catch_unwind(AssertUnwindSafe(|| self.clock.now())).unwrap_or_default()
     }
 
-    fn run_compaction(&self, background: &Background, store: usize, lane: WorkKind) {
+    fn run_compaction(&self, background: &Background, store: usize, kind: WorkKind) {
         let next = self.next_compaction(background, store);
         {
             let mut tasks = background.tasks();
@@ -613,7 +613,7 @@ impl RegionCore {
             }
             // The files may have changed since the job was queued.
             if let Ok(Some((WorkKind::Large, priority))) = next
-                && lane == WorkKind::Small
+                && kind == WorkKind::Small
                 && !background.scheduler.is_inline()
             {
                 task.status = Status::Queued;
@@ -625,10 +625,10 @@ impl RegionCore {
         }
         let result =
             next.and_then(|_| caught(|| self.compact_in_background(store, &background.scheduler), self));
-        self.end_compaction(background, store, lane, result);
+        self.end_compaction(background, store, kind, result);
     }
 
-    fn end_compaction(&self, background: &Background, store: usize, lane: WorkKind, result: Result<Outcome>) {
+    fn end_compaction(&self, background: &Background, store: usize, kind: WorkKind, result: Result<Outcome>) {
         // Files may remain, or have been added meanwhile.
         let (result, next) = match result {
             Ok(Outcome::Compacted) => match self.next_compaction(background, store) {
@@ -644,9 +644,9 @@ impl RegionCore {
         let task = &mut tasks.compactions[store];
         task.status = Status::Idle;
         let mut retried = None;
-        let (lane, priority, due) = match (result, next) {
-            (Ok(Outcome::Compacted), Some((lane, priority))) => (lane, priority, None),
-            (Ok(Outcome::Busy), _) => (lane, 0, Some(after(BUSY_CHECK))),
+        let (kind, priority, due) = match (result, next) {
+            (Ok(Outcome::Compacted), Some((kind, priority))) => (kind, priority, None),
+            (Ok(Outcome::Busy), _) => (kind, 0, Some(after(BUSY_CHECK))),
             (Ok(_), _) => {
                 task.failure = None;
                 return;
@@ -659,7 +659,7 @@ impl RegionCore {
                     return;
                 }
                 retried = Some(failures);
-                (lane, 0, Some(background.scheduler.retry_at(failures)))
+                (kind, 0, Some(background.scheduler.retry_at(failures)))
             }
         };
         let is_over = is_closed || is_inline && due.is_some();
@@ -667,9 +667,9 @@ impl RegionCore {
             task.status = Status::Queued;
             if is_inline {
                 drop(tasks);
-                return self.run_compaction(background, store, lane);
+                return self.run_compaction(background, store, kind);
             }
-            if background.submit(Work::Compact(store), lane, priority, due).is_err() {
+            if background.submit(Work::Compact(store), kind, priority, due).is_err() {
                 // Requested again after the next flush.
                 task.status = Status::Idle;
             }

@@ -89,12 +89,12 @@ impl Region {
         family: impl AsRef<[u8]>,
         path: impl AsRef<Path>,
     ) -> Result<StoreFileWriter> {
-        self.0.create_foreign(self.0.store_index(family.as_ref())?, path.as_ref(), None)
+        self.0.create_for_bulk_load(self.0.store_index(family.as_ref())?, path.as_ref(), None)
     }
 
     /// As [`bulk_load_writer`](Self::bulk_load_writer), for cells of another file.
     pub(crate) fn bulk_load_part(&self, family: &[u8], of: &HFile, path: &Path) -> Result<StoreFileWriter> {
-        self.0.create_foreign(self.0.store_index(family)?, path, Some(of))
+        self.0.create_for_bulk_load(self.0.store_index(family)?, path, Some(of))
     }
 
     /// Moves files of a bulk load that was cut off back, if `is_input` says that they are loaded now. Without
@@ -208,13 +208,13 @@ impl RegionCore {
     }
 
     /// Creates a file for a bulk load of a store, for the cells of `of` if it is given.
-    fn create_foreign(&self, store: usize, path: &Path, of: Option<&HFile>) -> Result<StoreFileWriter> {
+    fn create_for_bulk_load(&self, store: usize, path: &Path, of: Option<&HFile>) -> Result<StoreFileWriter> {
         let state = Arc::clone(&self.states.load().stores[store]);
         let store = &self.stores[store];
         let newest_first = state.files.iter().rev().map(StoreFile::hfile).chain(of);
         let compression = store.compression(store.family.codec, newest_first)?;
         let (tags, encrypted) = of.map_or((true, false), |of| (of.has_tags(), of.trailer().is_encrypted()));
-        store.create_foreign(path, tags, encrypted, compression, self.clock.now())
+        store.create_for_bulk_load(path, tags, encrypted, compression, self.clock.now())
     }
 
     /// Flushes the memory. Returns the sequence id that the cells of the files get.
@@ -231,12 +231,12 @@ impl RegionCore {
         let now = self.clock.now();
         let mut staged = Vec::with_capacity(loads.len());
         for Load { store, path, len, .. } in loads {
-            self.sync_foreign(*store, path)?;
+            self.sync_loaded(*store, path)?;
             let name = new_bulk_load_name(now, seq_id);
             let (family, to) = (self.stores[*store].family.name(), self.stores[*store].dir.join(&name));
             self.observe(|observer, context| observer.pre_commit_store_file(context, family, path, &to))?;
             let storage = Arc::clone(&self.stores[*store].storage);
-            staged.push((*store, path.clone(), StagedFile::foreign(storage, path.clone(), name, *len)));
+            staged.push((*store, path.clone(), StagedFile::loaded(storage, path.clone(), name, *len)));
         }
         self.commit_loaded(staged, now)
     }

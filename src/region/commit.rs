@@ -234,7 +234,7 @@ impl RegionCore {
     /// Syncs a file written by another program, before it is moved into the store.
     ///
     /// A second sync after a failure may succeed although bytes are lost: the system may have dropped them.
-    pub(super) fn sync_foreign(&self, store: usize, path: &Path) -> Result<()> {
+    pub(super) fn sync_loaded(&self, store: usize, path: &Path) -> Result<()> {
         self.stores[store].storage.sync_file(path).map_err(|error| {
             let hint = "what was written to the file may be lost; write it again before it is loaded";
             Error::io("sync", path, io::Error::new(error.kind(), format!("{error}; {hint}")))

@@ -16,7 +16,8 @@ use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// Options to open a [`Region`] with. Created by [`Region::options`].
+/// Options to open a [`Region`] with. Created by [`Region::options`]. Where HBase has a
+/// property or attribute for a setting, its method names it.
 #[derive(Clone, Debug)]
 pub struct RegionOptions {
     pub(super) files: HFileOptions,
@@ -94,7 +95,8 @@ impl RegionOptions {
         }
     }
 
-    /// Sets the cache of decoded blocks (default: none, so that each read accesses the files).
+    /// Sets the cache of decoded blocks (default: none, so that each read accesses the files). HBase:
+    /// `hfile.block.cache.size`.
     #[must_use]
     pub fn cache(mut self, cache: &BlockCache) -> Self {
         self.files = self.files.cache(cache);
@@ -209,7 +211,7 @@ impl RegionOptions {
     }
 
     /// Sets the limit on memory taken by unflushed cells in all regions that share the limit (default: [the
-    /// limit of the process](MemoryLimit::global)).
+    /// limit of the process](MemoryLimit::global)). HBase: `hbase.regionserver.global.memstore.size`.
     #[must_use]
     pub fn memory_limit(mut self, limit: &MemoryLimit) -> Self {
         self.memory_limit = Some(limit.clone());
@@ -217,7 +219,7 @@ impl RegionOptions {
     }
 
     /// Sets the scheduler of background flushes and compactions (default: [the scheduler of the
-    /// process](Scheduler::global)).
+    /// process](Scheduler::global)). HBase: `CompactSplit`, `MemStoreFlusher`.
     #[must_use]
     pub fn scheduler(mut self, scheduler: &Scheduler) -> Self {
         self.scheduler = Some(scheduler.clone());
@@ -290,7 +292,7 @@ impl RegionOptions {
     }
 
     /// Adds an observer, called before and after the region's operations. Observers with a higher `priority`
-    /// are called later; use 0 if the order does not matter.
+    /// are called later; use 0 if the order does not matter. HBase: `hbase.coprocessor.region.classes`.
     #[must_use]
     pub fn observer(mut self, priority: i32, observer: Arc<dyn RegionObserver>) -> Self {
         self.observers.add(priority, observer);
@@ -319,7 +321,8 @@ impl RegionOptions {
     }
 
     /// Sets the clock for cell expiry and timestamps (default: the system clock). Must be given on a system
-    /// without a clock (`wasm32-unknown-unknown`), where regions can only be read.
+    /// without a clock (`wasm32-unknown-unknown`), where regions can only be read. HBase:
+    /// `EnvironmentEdgeManager`.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -335,7 +338,7 @@ impl RegionOptions {
         self
     }
 
-    /// Sets whether block checksums are verified (default: yes).
+    /// Sets whether block checksums are verified (default: yes). HBase: `hbase.regionserver.checksum.verify`.
     #[must_use]
     pub fn verify_checksums(mut self, verify: bool) -> Self {
         self.files = self.files.verify_checksums(verify);

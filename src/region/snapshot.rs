@@ -2,7 +2,7 @@
 
 use super::Region;
 use crate::error::{Error, Result};
-use crate::layout::{SnapshotRegion, TableMark};
+use crate::layout::{SnapshotRegion, TableIdentity};
 use std::path::Path;
 
 impl Region {
@@ -36,7 +36,7 @@ impl Region {
 
     /// Returns what distinguishes the region's table from others of its name that were made from snapshots;
     /// `None` if that is not known.
-    pub(crate) fn table_mark(&self) -> Option<&TableMark> {
-        self.0.dir.table_mark()
+    pub(crate) fn table_identity(&self) -> Option<&TableIdentity> {
+        self.0.dir.table_identity()
     }
 }

@@ -5,32 +5,32 @@ use crate::sync::{Padded, unpoisoned};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 /// The number of locks. Each thread uses one of them.
-const LANES: usize = 16;
+const STRIPES: usize = 16;
 
 /// Held shared by writers, and exclusively by a flush while it replaces the active segments.
 ///
-/// A shared lock changes only the lane of the thread, so that writers do not wait for each other's cache
-/// lines. An exclusive one takes all lanes, always in the same order.
+/// A shared lock changes only the stripe of the thread, so that writers do not wait for each other's cache
+/// lines. An exclusive one takes all stripes, always in the same order.
 #[derive(Debug, Default)]
-pub(super) struct Updates([Padded<RwLock<()>>; LANES]);
+pub(super) struct Updates([Padded<RwLock<()>>; STRIPES]);
 
 impl Updates {
     pub(super) fn shared(&self) -> RwLockReadGuard<'_, ()> {
-        unpoisoned(self.0[metrics::lane() % LANES].0.read())
+        unpoisoned(self.0[metrics::stripe() % STRIPES].0.read())
     }
 
     /// As [`exclusive`](Self::exclusive), if no other thread has a lock.
     pub(super) fn try_exclusive(&self) -> Option<Vec<RwLockWriteGuard<'_, ()>>> {
-        let lanes = self.0.iter().map(|lane| match lane.0.try_write() {
-            Ok(lane) => Some(lane),
-            Err(TryLockError::Poisoned(lane)) => Some(lane.into_inner()),
+        let stripes = self.0.iter().map(|stripe| match stripe.0.try_write() {
+            Ok(stripe) => Some(stripe),
+            Err(TryLockError::Poisoned(stripe)) => Some(stripe.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         });
-        lanes.collect()
+        stripes.collect()
     }
 
-    pub(super) fn exclusive(&self) -> [RwLockWriteGuard<'_, ()>; LANES] {
-        self.0.each_ref().map(|lane| unpoisoned(lane.0.write()))
+    pub(super) fn exclusive(&self) -> [RwLockWriteGuard<'_, ()>; STRIPES] {
+        self.0.each_ref().map(|stripe| unpoisoned(stripe.0.write()))
     }
 }
 
@@ -41,10 +41,10 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn an_exclusive_lock_excludes_writers_of_all_lanes() {
+    fn an_exclusive_lock_excludes_writers_of_all_stripes() {
         let (updates, running) = (Updates::default(), AtomicU64::new(0));
         thread::scope(|scope| {
-            for _ in 0..2 * LANES {
+            for _ in 0..2 * STRIPES {
                 scope.spawn(|| {
                     for _ in 0..200 {
                         let _shared = updates.shared();

@@ -9,7 +9,8 @@ use crate::op::{Get, Isolation, Scan};
 use std::fmt;
 use std::sync::Arc;
 
-/// A consistent snapshot of a region: sees the writes that were complete when it was taken, and no others.
+/// A consistent snapshot of a region: shows the writes that were complete when it was taken, and no others
+/// (HBase: the read point of a `RegionScanner`).
 ///
 /// Flushes and compactions keep everything a live view may see, so it holds memory and files that would
 /// otherwise be released.

@@ -179,10 +179,10 @@ impl RegionInfo {
             }
         }
         let end_key = cursor.vbytes("end key of the region")?;
-        let offline = cursor.u8("offline mark of the region")? != 0;
+        let offline = cursor.u8("offline flag of the region")? != 0;
         let region_id = cursor.i64("id of the region")?;
         let name = cursor.vbytes("name of the region")?;
-        let split = cursor.u8("split mark of the region")? != 0;
+        let split = cursor.u8("split flag of the region")? != 0;
         let start_key = cursor.vbytes("start key of the region")?;
         let table = cursor.vbytes("table of the region")?;
         cursor.i32("hash of the region info")?;
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_none_are_refused() {
+    fn invalid_files_are_refused() {
         let parse = RegionInfo::parse_file;
         assert!(parse(b"").is_err() && parse(b"PBUF").is_err() && parse(b"PBUF\0").is_err());
         assert!(parse(b"\x01xyz").unwrap_err().to_string().contains("0.96"));

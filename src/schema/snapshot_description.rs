@@ -246,7 +246,7 @@ mod tests {
 
     /// It is printed, and becomes a part of paths.
     #[test]
-    fn a_name_that_is_none_is_refused() {
+    fn an_invalid_name_is_refused() {
         let named = |name: &str| {
             let message = proto::snapshot::SnapshotDescription { name: Some(name.into()), ..message() };
             SnapshotDescription::from_proto_bytes(&message.encode_to_vec())
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn descriptions_that_are_none_are_refused() {
+    fn invalid_descriptions_are_refused() {
         let none = proto::snapshot::SnapshotDescription::default();
         for table in [None, Some("../t"), Some("a:b:c"), Some("")] {
             let table = table.map(str::to_owned);

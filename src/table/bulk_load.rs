@@ -208,12 +208,12 @@ impl Table {
         if !keeps {
             remove_loaded(storage, &paths)?;
         }
-        // Until then, a repeated call knows what was loaded.
+        // Only now, so that a repeated call finds what was loaded.
         let dir = full_path(storage, dir, true)?;
         opened.iter().try_for_each(|region| region.forget_loaded(&paths, Some(&dir)))
     }
 
-    /// Whether a region knows that it has a file of a directory: a call was cut off, and has to be repeated.
+    /// Whether a region has a record of a file of a directory: a call was cut off, and has to be repeated.
     fn has_loaded_from(&self, opened: &[Region], dir: &Path) -> Result<bool> {
         let dir = full_path(&**self.0.options.file_storage(), dir, true)?;
         for region in opened {

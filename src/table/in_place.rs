@@ -140,9 +140,9 @@ impl TableChange<'_> {
         Ok(())
     }
 
-    /// Fails if a bulk load into a family that `is_removed` names was cut off. What a region knows of it
-    /// would go with the cells, or be of another family of the name: repeated after the change, the load
-    /// could bring deleted cells back. What regions know of complete ones is forgotten. The regions must be
+    /// Fails if a bulk load into a family that `is_removed` names was cut off. A region's
+    /// record of it would go with the cells, or be of another family of the name: repeated after the change,
+    /// the load could bring deleted cells back. Records of complete ones are removed. The regions must be
     /// locked.
     pub(super) fn refuse_cut_off_loads(&self, is_removed: impl Fn(&[u8]) -> bool) -> Result<()> {
         let (storage, dir) = (self.options.file_storage(), self.tree.dir());

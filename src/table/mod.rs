@@ -53,7 +53,7 @@ pub use view::TableView;
 
 use crate::cell::{Row, RowBuf, RowRef};
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::{TableListing, TableMark, find_region_info, is_gone};
+use crate::layout::{TableIdentity, TableListing, find_region_info, is_gone};
 use crate::locator::RegionInconsistency;
 use crate::op::{Get, Scan};
 use crate::region::{GetThreads, Region, RegionOptions};
@@ -105,7 +105,7 @@ struct TableCore {
     /// process may have replaced regions if there are others.
     seen: Mutex<Vec<OsString>>,
     /// What distinguishes the table whose first region was opened from others of its name.
-    mark: OnceLock<TableMark>,
+    identity: OnceLock<TableIdentity>,
     /// The encoded names of regions that were split or merged here, and their files that may still be read.
     replaced: Mutex<Vec<(String, Vec<StoreFileUse>)>>,
     /// The number of times that the regions were listed again since one was opened. Held while they are.
@@ -389,8 +389,8 @@ impl TableCore {
     /// Fails if a region is not of the same table as those opened before: a restoration of a snapshot
     /// replaces all of a table by regions of the same names, a truncation by others.
     fn check_same_table(&self, region: &Region) -> Result<()> {
-        let Some(mark) = region.table_mark() else { return Ok(()) };
-        if self.mark.get_or_init(|| mark.clone()).file == mark.file {
+        let Some(identity) = region.table_identity() else { return Ok(()) };
+        if self.identity.get_or_init(|| identity.clone()).file == identity.file {
             return Ok(());
         }
         let message = format!(
@@ -409,7 +409,7 @@ impl TableCore {
         let Some((dir, table)) = slot.dir().and_then(|dir| Some((dir, dir.parent()?))) else {
             return Ok(false);
         };
-        if self.options.is_writable() || self.mark.get().is_some() || storage.can_rename(table) {
+        if self.options.is_writable() || self.identity.get().is_some() || storage.can_rename(table) {
             return Ok(false);
         }
         // The region info is removed before the truncation is forgotten.

@@ -228,7 +228,7 @@ impl Table {
             writing: RwLock::new(()),
             changing: Mutex::new(()),
             seen: Mutex::default(),
-            mark: OnceLock::new(),
+            identity: OnceLock::new(),
             replaced: Mutex::default(),
             listings: Mutex::default(),
         }))
@@ -354,11 +354,11 @@ impl TableCore {
     /// be those of another table of the name. Splits and merges keep it. `gone` is the error if nothing is
     /// known.
     fn check_same_descriptor(&self, dir: &Path, gone: Error) -> Result<()> {
-        let Some(first) = self.mark.get() else {
+        let Some(first) = self.identity.get() else {
             return if self.open.load(Ordering::Relaxed) == 0 { Ok(()) } else { Err(gone) };
         };
         let stored = read_descriptor(&**self.options.file_storage(), dir, &self.name)?;
-        if stored.as_ref().and_then(|stored| stored.mark_of(dir)) == Some(first) {
+        if stored.as_ref().and_then(|stored| stored.identity_of(dir)) == Some(first) {
             return Ok(());
         }
         let message = format!(

@@ -63,8 +63,8 @@ fn rows_come_from_the_regions_that_have_them() {
     assert_eq!(scanned(&table, &Scan::new().rows("b".."f")), ("b0 c1 d1 e1".into(), None));
     assert_eq!(scanned(&table, &Scan::new().rows("b"..="f")), ("b0 c1 d1 e1 f2".into(), None));
     assert_eq!(scanned(&table, &Scan::new().limit(4)), ("a0 b0 c1 d1".into(), None));
-    let behind = Scan::new().start_row("b", false);
-    assert_eq!(scanned(&table, &behind), ("c1 d1 e1 f2 g2 h2".into(), None));
+    let after = Scan::new().start_row("b", false);
+    assert_eq!(scanned(&table, &after), ("c1 d1 e1 f2 g2 h2".into(), None));
     let back = || Scan::new().reversed(true);
     assert_eq!(scanned(&table, &back()), ("h2 g2 f2 e1 d1 c1 b0 a0".into(), None));
     assert_eq!(scanned(&table, &back().limit(4)), ("h2 g2 f2 e1".into(), None));

@@ -137,7 +137,7 @@ impl TableCore {
                 Err(error) => results[i] = Err(error),
             }
         }
-        let (mut left, mut places, mut batches, mut current) =
+        let (mut left, mut indices, mut batches, mut current) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let is_alone = by_region.len() == 1;
         for (at, numbered) in by_region {
@@ -153,9 +153,9 @@ impl TableCore {
                     let (at, mutations): (Vec<usize>, Vec<Mutation>) = numbered.into_iter().unzip();
                     if is_alone || self.options.has_observers() {
                         let done = region.batch(mutations);
-                        at.into_iter().zip(done).for_each(|(place, result)| results[place] = result);
+                        at.into_iter().zip(done).for_each(|(index, result)| results[index] = result);
                     } else {
-                        places.push(at);
+                        indices.push(at);
                         batches.push((region, mutations));
                         current.push(writing);
                     }
@@ -163,8 +163,8 @@ impl TableCore {
                 Err(error) => numbered.into_iter().for_each(|(i, _)| results[i] = Err(error.clone())),
             }
         }
-        for (places, done) in places.into_iter().zip(Region::batch_jointly(&batches)) {
-            places.into_iter().zip(done).for_each(|(place, result)| results[place] = result);
+        for (indices, done) in indices.into_iter().zip(Region::batch_jointly(&batches)) {
+            indices.into_iter().zip(done).for_each(|(index, result)| results[index] = result);
         }
         left
     }

@@ -180,8 +180,8 @@ fn limit(used: usize, more: usize, max_bytes: usize) -> Result<(), Corruption> {
 
 fn patch_u16(out: &mut [u8], at: usize, value: usize) {
     let bytes = u16::try_from(value).unwrap_or(u16::MAX).to_be_bytes();
-    if let Some(place) = out.get_mut(at..at + 2) {
-        place.copy_from_slice(&bytes);
+    if let Some(field) = out.get_mut(at..at + 2) {
+        field.copy_from_slice(&bytes);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Checksums of the header and of entries, which only logs of this crate have (wal.md §16).
 //!
-//! A checksum is the CRC32C of all bytes of the header or entry with zeros in its own place.
+//! A checksum is the CRC32C of all bytes of the header or entry with zeros in place of itself.
 #![warn(clippy::indexing_slicing)]
 
 use crate::coding::Cursor;
@@ -33,9 +33,9 @@ pub(super) fn of_entry(log_id: u64, offset: u64, synced: u64) -> [u8; ENTRY_LEN]
 /// Writes the length and the checksum of an entry before the offset `end` in it. There must be zeros.
 pub(super) fn seal_entry(bytes: &mut [u8], end: usize) {
     let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
-    let place = end.checked_sub(CRC_LEN + 4).and_then(|at| bytes.get_mut(at..end - CRC_LEN));
-    if let Some(place) = place {
-        place.copy_from_slice(&len);
+    let field = end.checked_sub(CRC_LEN + 4).and_then(|at| bytes.get_mut(at..end - CRC_LEN));
+    if let Some(field) = field {
+        field.copy_from_slice(&len);
     }
     seal(bytes, end);
 }
@@ -43,8 +43,8 @@ pub(super) fn seal_entry(bytes: &mut [u8], end: usize) {
 /// Writes the checksum of `bytes` before the offset `end` in it. There must be zeros.
 pub(super) fn seal(bytes: &mut [u8], end: usize) {
     let sum = crc32c(bytes).to_be_bytes();
-    if let Some(place) = end.checked_sub(CRC_LEN).and_then(|at| bytes.get_mut(at..end)) {
-        place.copy_from_slice(&sum);
+    if let Some(field) = end.checked_sub(CRC_LEN).and_then(|at| bytes.get_mut(at..end)) {
+        field.copy_from_slice(&sum);
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) const OVERLAP: usize = ENTRY_LEN - 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Difference {
     None,
-    /// By one flipped bit, of the byte at this place.
+    /// By one flipped bit, of the byte at this offset.
     OneBit(usize),
     More,
 }
@@ -130,11 +130,11 @@ pub(super) enum Difference {
 /// Compares bytes with the checksum before the offset `end` in them. Changes the bytes. Looks for a single
 /// bit only if `by_bits`, which takes longer.
 pub(super) fn difference(bytes: &mut [u8], end: usize, by_bits: bool) -> Difference {
-    let Some(place) = end.checked_sub(CRC_LEN).and_then(|at| bytes.get_mut(at..end)) else {
+    let Some(field) = end.checked_sub(CRC_LEN).and_then(|at| bytes.get_mut(at..end)) else {
         return Difference::More;
     };
-    let stored = place.iter().fold(0u32, |sum, byte| sum << 8 | u32::from(*byte));
-    place.fill(0);
+    let stored = field.iter().fold(0u32, |sum, byte| sum << 8 | u32::from(*byte));
+    field.fill(0);
     let wrong = crc32c(bytes) ^ stored;
     match wrong.count_ones() {
         0 => return Difference::None,
@@ -147,9 +147,9 @@ pub(super) fn difference(bytes: &mut [u8], end: usize, by_bits: bool) -> Differe
     // after this one. `changes` are those of the eight bits of a byte, from the last byte to the first.
     let shifted = |sum: u32| (0..8).fold(sum, |sum, _| sum >> 1 ^ (POLYNOMIAL & (sum & 1).wrapping_neg()));
     let mut changes: [u32; 8] = std::array::from_fn(|bit| shifted(1 << bit));
-    for place in (0..bytes.len()).rev() {
+    for at in (0..bytes.len()).rev() {
         if changes.contains(&wrong) {
-            return Difference::OneBit(place);
+            return Difference::OneBit(at);
         }
         changes = changes.map(shifted);
     }
@@ -162,17 +162,17 @@ const POLYNOMIAL: u32 = 0x82F6_3B78;
 fn check(cursor: &mut Cursor<'_>, bytes: &mut [u8], end: usize) -> Result<(), Corruption> {
     let stored = cursor.array::<CRC_LEN>("checksum")?;
     cursor.finish("bytes after a checksum")?;
-    let place = end.checked_sub(CRC_LEN).and_then(|at| bytes.get_mut(at..end));
-    match place {
-        Some(place) if *place == stored => place.fill(0),
+    let field = end.checked_sub(CRC_LEN).and_then(|at| bytes.get_mut(at..end));
+    match field {
+        Some(field) if *field == stored => field.fill(0),
         _ => return Err(Corruption::Malformed("checksum that is not the last field")),
     }
     let (sum, computed) = (u32::from_be_bytes(stored), crc32c(bytes));
     if sum == computed {
         return Ok(());
     }
-    if let Some(place) = end.checked_sub(CRC_LEN).and_then(|at| bytes.get_mut(at..end)) {
-        place.copy_from_slice(&stored);
+    if let Some(field) = end.checked_sub(CRC_LEN).and_then(|at| bytes.get_mut(at..end)) {
+        field.copy_from_slice(&stored);
     }
     Err(Corruption::Checksum { chunk: 0, stored: sum, computed })
 }
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn one_flipped_bit_is_told_from_more() {
+    fn one_flipped_bit_is_distinguished_from_more() {
         let mut bytes = [b"some bytes before, ".as_slice(), &of_entry(7, 100, 50), b"and after"].concat();
         let end = bytes.len() - 9;
         seal_entry(&mut bytes, end);

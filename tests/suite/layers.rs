@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The ground, which any module may use: errors, bounds, integers, hashes.
-const GROUND: &[&str] = &["error", "binary", "limits", "coding", "hash", "metrics", "clock", "sync"];
+/// The base, which any module may use: errors, bounds, integers, hashes.
+const BASE: &[&str] = &["error", "binary", "limits", "coding", "hash", "metrics", "clock", "sync"];
 /// Cells and requests: one layer, whose modules may use each other.
 const CELLS: &[&str] = &["cell", "schema", "filter", "op", "proto"];
 
-/// Each module, and the modules it may use in addition to the ground. All others are forbidden.
+/// Each module, and the modules it may use in addition to the base. All others are forbidden.
 const LAYERS: &[(&str, &[&[&str]])] = &[
     ("error", &[]),
     ("binary", &[]),
@@ -53,7 +53,7 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ),
 ];
 
-/// Exceptions: these modules may use only the listed parts of the ground.
+/// Exceptions: these modules may use only the listed parts of the base.
 const NO_FORMATS: &[(&str, &[&str])] = &[
     ("io", &["error", "limits", "sync"]),
     ("binary", &[]),
@@ -89,10 +89,10 @@ fn imports_point_down() {
 
 fn allowed(module: &str) -> BTreeSet<&'static str> {
     let Some((_, lists)) = LAYERS.iter().find(|(name, _)| *name == module) else {
-        panic!("src/{module} has no place among the layers")
+        panic!("src/{module} is in no layer")
     };
-    let ground = NO_FORMATS.iter().find(|(name, _)| *name == module).map_or(GROUND, |(_, ground)| ground);
-    lists.iter().copied().chain([ground]).flatten().copied().collect()
+    let base = NO_FORMATS.iter().find(|(name, _)| *name == module).map_or(BASE, |(_, base)| base);
+    lists.iter().copied().chain([base]).flatten().copied().collect()
 }
 
 /// Returns the first names after `crate::`, outside comments and tests.

@@ -1,15 +1,15 @@
 //! Examples of filters and limits of reads (read-path.md §5, §11, §12).
 
-use hregion::cell::MAX_ROW_LEN;
+mod sizes;
+mod time;
+
 use hregion::filter::{CellFilter, CustomFilter, SingleColumnValue, Verdict};
 use hregion::{
-    BloomType, CellRef, CellType, CheckAndMutate, Clock, Compaction, Comparator, Compare, Cursor, Delete,
-    Durability, Error, ErrorKind, Family, Filter, Get, HFile, HFileWriter, Isolation, Limits, ManualClock,
-    Put, ReadView, Region, Row, RowRef, Scan, ScanResult, ScanResults, SeekKey, Table,
+    CellRef, CheckAndMutate, Clock, Comparator, Compare, Cursor, Delete, ErrorKind, Family, Filter, Get,
+    Isolation, ManualClock, Put, ReadView, Region, Row, RowRef, Scan, ScanResult, ScanResults,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -431,40 +431,6 @@ fn a_scan_with_families_on_demand_goes_on_after_each_call() {
     }
 }
 
-/// A clock that goes on by a millisecond when it is read.
-#[derive(Debug, Default)]
-struct Ticking(AtomicI64);
-
-impl Clock for Ticking {
-    fn now(&self) -> i64 {
-        self.0.fetch_add(1, Ordering::Relaxed)
-    }
-}
-
-/// Creates a region of 200 rows in two families, in files and in memory. Every seventh row is deleted, and so
-/// are 60 that follow each other; two have the value `hit`.
-fn long_region(dir: &TempDir) -> Region {
-    let region = Region::options()
-        .create_if_missing(true)
-        .clock(Arc::new(Ticking::default()))
-        .family(Family::new("f"))
-        .family(Family::new("g"))
-        .open(dir.path().join("region"))
-        .unwrap();
-    for i in 0..200 {
-        let value = if i == 40 || i == 190 { "hit" } else { "v" };
-        let put = Put::new(format!("r{i:03}")).cell_at("f", "q", 1, value).cell_at("f", "r", 1, "w");
-        region.put(put.cell_at("g", "q", 1, "v")).unwrap();
-        if i % 70 == 69 {
-            region.flush().unwrap();
-        }
-    }
-    for i in (0..200).filter(|i| i % 7 == 0 || (80..140).contains(i)) {
-        region.delete(Delete::new(format!("r{i:03}"))).unwrap();
-    }
-    region
-}
-
 /// The results of a call, whether it ended because of the time, and where the scan continues.
 type TimedCall = (Vec<ScanResult>, bool, Option<Cursor>);
 
@@ -493,227 +459,6 @@ fn cells(calls: &[(Vec<ScanResult>, bool, Option<Cursor>)]) -> Vec<String> {
     results.flat_map(|result| result.row.cells()).map(|cell| cell.to_string()).collect()
 }
 
-/// A scan with a limit on time returns the same results in more calls, some of which have none, and another
-/// scan continues where each call ended.
-#[test]
-fn a_call_ends_when_its_time_is_over() {
-    let dir = tempfile::tempdir().unwrap();
-    let region = long_region(&dir);
-    let view = region.view();
-    let hits = || Filter::value(Compare::Equal, Comparator::binary("hit"));
-    let column = || {
-        Filter::single_column_value(SingleColumnValue::new(
-            "f",
-            "q",
-            Compare::Equal,
-            Comparator::binary("hit"),
-        ))
-    };
-    let last = || Filter::row(Compare::Greater, Comparator::binary("r195"));
-    for (name, scan, least) in [
-        ("all", Scan::new(), 20),
-        ("reversed", Scan::new().reversed(true), 20),
-        ("raw", Scan::new().raw(true), 20),
-        ("values", Scan::new().filter(hits()), 20),
-        ("values, reversed", Scan::new().filter(hits()).reversed(true), 20),
-        ("rows", Scan::new().filter(last()), 20),
-        ("a column", Scan::new().filter(column()), 20),
-        ("families on demand", Scan::new().filter(column()).load_families_on_demand(true), 20),
-        ("batches", Scan::new().batch(1), 20),
-        ("parts", Scan::new().max_result_size(60).allow_partial(true), 100),
-        ("few", Scan::new().caching(3), 40),
-        ("a limit", Scan::new().limit(50), 5),
-        ("a range", Scan::new().rows("r070".."r150"), 5),
-    ] {
-        let whole: Vec<ScanResult> = timed(&view, &scan).into_iter().flat_map(|call| call.0).collect();
-        let limited = scan.clone().time_limit(Duration::from_millis(4));
-        let calls = timed(&view, &limited);
-        let found: Vec<ScanResult> = calls.iter().flat_map(|call| call.0.clone()).collect();
-        assert_eq!(found, whole, "{name}");
-        let ended = calls.iter().filter(|(_, heartbeat, _)| *heartbeat).count();
-        assert!(
-            calls.len() >= least && ended >= least / 10,
-            "{name}: {} calls, {ended} by time",
-            calls.len()
-        );
-        assert!(!calls.last().unwrap().1, "{name}");
-        let all = cells(&timed(&view, &scan.clone().limit(0)));
-        for (at, (results, _, cursor)) in calls.iter().enumerate() {
-            let Some(cursor) = cursor else { continue };
-            let rest = cells(&timed(&view, &scan.clone().limit(0).resume(cursor)));
-            let expected = &all[cells(&calls[..=at]).len()..];
-            // the rest of a row is read with its beginning
-            let is_cut = results.last().is_some_and(|last| last.partial);
-            assert!(if is_cut { rest.ends_with(expected) } else { rest == expected }, "{name}, {cursor:?}");
-        }
-    }
-    let empty =
-        calls_without_results(&view, &Scan::new().filter(hits()).time_limit(Duration::from_millis(4)));
-    assert!(empty >= 15, "{empty}");
-    // the time does not limit a loop over all rows
-    let rows = view.scan(&Scan::new().time_limit(Duration::from_nanos(1))).unwrap().count();
-    assert_eq!(rows, view.scan(&Scan::new()).unwrap().count());
-}
-
-/// A call of the scanner of a table ends in time, too, and reads one region. Another scan continues where it
-/// ended.
-#[test]
-fn a_call_of_a_table_ends_when_its_time_is_over() {
-    let dir = tempfile::tempdir().unwrap();
-    let options = Region::options().clock(Arc::new(Ticking::default()));
-    let splits = ["r050", "r100", "r150"];
-    let table = Table::create_with(dir.path(), "t", &[Family::new("f")], &splits, options).unwrap();
-    for i in (0..200).filter(|i| i % 7 != 0 && !(95..160).contains(i)) {
-        let value = if i == 40 || i == 190 { "hit" } else { "v" };
-        table
-            .put(Put::new(format!("r{i:03}")).cell_at("f", "q", 1, value).cell_at("f", "r", 1, "w"))
-            .unwrap();
-    }
-    let calls = |scan: &Scan| {
-        let mut scanner = table.scan(scan.clone()).unwrap();
-        let calls = all_calls(|| scanner.next_results(None));
-        assert!(scanner.next_results(None).unwrap().results.is_empty());
-        assert!(scanner.next_row().unwrap().is_none());
-        calls
-    };
-    let hits = || Filter::value(Compare::Equal, Comparator::binary("hit"));
-    for (name, scan, least) in [
-        ("all", Scan::new(), 10),
-        ("reversed", Scan::new().reversed(true), 10),
-        ("values", Scan::new().filter(hits()), 10),
-        ("values, reversed", Scan::new().filter(hits()).reversed(true), 10),
-        ("batches", Scan::new().batch(1), 10),
-        ("few", Scan::new().caching(3), 30),
-        ("a limit", Scan::new().limit(60), 5),
-        ("a range", Scan::new().rows("r030".."r170"), 5),
-    ] {
-        let whole: Vec<Row> = table.scan(scan.clone()).unwrap().map(Result::unwrap).collect();
-        let calls_of = calls(&scan.clone().time_limit(Duration::from_millis(4)));
-        let found: Vec<Row> =
-            calls_of.iter().flat_map(|(results, ..)| results).map(|result| result.row.clone()).collect();
-        assert_eq!(found, whole, "{name}");
-        let ended = calls_of.iter().filter(|(_, heartbeat, _)| *heartbeat).count();
-        // three results are not too many for the time of a call
-        let is_timed = name != "few";
-        let made = calls_of.len();
-        assert!(made >= least && (ended > 0) == is_timed, "{name}: {made} calls, {ended} by time");
-        let all = cells(&calls(&scan.clone().limit(0)));
-        for (at, (results, _, cursor)) in calls_of.iter().enumerate() {
-            let Some(cursor) = cursor else { continue };
-            let rest = cells(&calls(&scan.clone().limit(0).resume(cursor)));
-            let expected = &all[cells(&calls_of[..=at]).len()..];
-            let is_cut = results.last().is_some_and(|last| last.partial);
-            assert!(if is_cut { rest.ends_with(expected) } else { rest == expected }, "{name}, {cursor:?}");
-        }
-    }
-    // without a limit, a call for each region
-    assert_eq!(calls(&Scan::new()).len(), 4);
-}
-
 fn calls_without_results(view: &ReadView, scan: &Scan) -> usize {
     timed(view, scan).iter().filter(|(results, heartbeat, _)| *heartbeat && results.is_empty()).count()
-}
-
-/// Fails unless a call has refused its argument.
-fn assert_refused<T>(result: Result<T, Error>) {
-    assert_eq!(result.map(drop).unwrap_err().kind(), ErrorKind::InvalidArgument);
-}
-
-#[test]
-fn a_row_that_is_too_long_for_a_cell_is_refused() {
-    let (_dir, region) = region();
-    let (view, long) = (region.view(), "b".repeat(MAX_ROW_LEN + 1));
-    let get = Get::new(long.clone());
-    assert_refused(region.get(&get));
-    assert_refused(region.get(&get.clone().column("f", "q")));
-    assert_refused(region.get_many(&[Get::new("a"), get.clone()]));
-    assert_refused(view.explain_get(&get, |_| ControlFlow::Continue(())));
-    for (reversed, include) in [(false, false), (false, true), (true, false), (true, true)] {
-        let scan = Scan::new().start_row(long.clone(), include).reversed(reversed);
-        assert_refused(view.scan(&scan));
-        for scan in [scan.clone(), scan.family("g")] {
-            assert_refused(view.explain(&scan, |_| ControlFlow::Continue(())));
-        }
-    }
-    // no row is as long, but a scan may end there
-    assert!(calls(&view, &Scan::new().stop_row(long.clone(), true)).starts_with("a:qrs b:qq"));
-
-    let dir = tempfile::tempdir().unwrap();
-    let table = Table::create(dir.path(), "t", &[Family::new("f")], &["m"]).unwrap();
-    assert_refused(table.split(&long));
-    assert_refused(Table::create(dir.path(), "u", &[Family::new("f")], &[&long]));
-}
-
-#[test]
-fn a_filter_of_columns_has_no_row_that_is_too_long_for_a_cell() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("file");
-    let mut writer = HFileWriter::options().bloom(BloomType::RowCol).create(&path).unwrap();
-    let longest = "b".repeat(MAX_ROW_LEN);
-    let key = SeekKey::of(longest.as_bytes(), b"f", b"q", 1, CellType::Put);
-    writer.append(CellRef::new(&key, b"v")).unwrap();
-    writer.finish().unwrap();
-    let file = HFile::open(&path).unwrap();
-    assert!(file.may_contain_column(longest.as_bytes(), b"q"));
-    assert!(!file.may_contain_column(format!("{longest}b").as_bytes(), b"q"));
-}
-
-#[test]
-fn a_region_can_read_files_with_keys_of_any_length_that_it_takes() {
-    for bloom in [None, Some(BloomType::Row), Some(BloomType::RowCol)] {
-        let dir = tempfile::tempdir().unwrap();
-        let region = Region::options()
-            .create_if_missing(true)
-            .family(Family::new("f").bloom(bloom))
-            .limits(Limits::new().with_block_bytes(100_000))
-            .open(dir.path().join("region"))
-            .unwrap();
-        let put = |row: u32, len| {
-            let put = Put::new(row.to_string()).cell("f", vec![b'q'; len], "");
-            region.put(put.durability(Durability::SkipWal))
-        };
-        assert_refused(put(1, 60_000));
-        let taken = (1..=100).rev().map(|k| k * 1_000).find(|&len| put(1, len).is_ok()).unwrap();
-        assert!(taken >= 4_000, "{taken}");
-        let check = || {
-            let (view, scan) = (region.view(), Scan::new());
-            assert_eq!(view.scan(&scan).unwrap().map(Result::unwrap).count(), 40);
-        };
-        (0..40).for_each(|row| put(row, taken).unwrap());
-        region.flush().unwrap();
-        check();
-        put(3, taken).unwrap();
-        region.compact(Compaction::Major).unwrap();
-        check();
-    }
-}
-
-#[test]
-fn a_region_can_read_what_it_writes_with_its_limits() {
-    let dir = tempfile::tempdir().unwrap();
-    let region = Region::options()
-        .create_if_missing(true)
-        .family(Family::new("f"))
-        .limits(Limits::new().with_block_bytes(100_000))
-        .open(dir.path().join("region"))
-        .unwrap();
-    // without a log, whose entries have the same limit
-    let put = |row: String, len| {
-        region.put(Put::new(row).cell("f", "q", vec![7; len]).durability(Durability::SkipWal))
-    };
-    let lens = [60_000, 60_000, 30_000, 30_000, 60_000, 80_000, 1, 80_000];
-    for (i, len) in lens.into_iter().enumerate() {
-        put(format!("r{i}"), len).unwrap();
-    }
-    assert_refused(put("r9".into(), 95_000));
-    let read = || {
-        let (view, scan) = (region.view(), Scan::new());
-        let rows = view.scan(&scan).unwrap();
-        rows.map(|row| row.unwrap().value("f", "q").unwrap().len()).collect::<Vec<_>>()
-    };
-    assert_eq!(read(), lens);
-    region.flush().unwrap();
-    assert_eq!(read(), lens);
-    region.compact(Compaction::Major).unwrap();
-    assert_eq!(read(), lens);
 }

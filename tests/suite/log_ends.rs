@@ -19,7 +19,13 @@ use std::time::Duration;
 const DIR: &str = "store/region";
 
 fn options(storage: Arc<dyn Storage>) -> RegionOptions {
-    Region::options().storage(storage).create_if_missing(true).scheduler(&Scheduler::inline())
+    let options = Region::options().storage(storage).create_if_missing(true).scheduler(&Scheduler::inline());
+    options.compaction_enabled(false)
+}
+
+/// Opens a region with the family f.
+fn open(storage: Arc<dyn Storage>) -> Region {
+    options(storage).family(Family::new("f")).open(DIR).unwrap()
 }
 
 fn put(row: &str) -> Put {
@@ -59,8 +65,7 @@ fn no_writer_waits_after_the_sync_of_an_ended_file_has_failed() {
         }
         _ => Ok(()),
     });
-    let options = options(storage).compaction_enabled(false);
-    let region = options.family(Family::new("f")).open(DIR).unwrap();
+    let region = open(storage);
     // The first sync is that of the header, and the second that of the put.
     region.put(put("before")).unwrap();
     let flush = {
@@ -129,9 +134,6 @@ fn a_write_does_not_survive_without_those_in_the_file_before() {
             }
             Ok(())
         });
-        let open = |storage: Arc<dyn Storage>| {
-            options(storage).compaction_enabled(false).family(Family::new("f")).open(DIR).unwrap()
-        };
         let region = open(delayed);
         region.put(put("first").durability(durability.min(Durability::SyncWal))).unwrap();
         delay.is_set.store(true, Ordering::Relaxed);
@@ -238,9 +240,7 @@ fn the_last_entry_of_a_log_may_end_as_a_log_does() {
         Put::new("r").cell("f", "q", b"a whole log\0\0\0\0LAWP".to_vec()),
         Put::new("r").cell("f", "q", "v").ttl(Duration::from_millis(millis)),
     ];
-    let open = |storage: &FaultyStorage| {
-        options(Arc::new(storage.clone())).family(Family::new("f")).open(DIR).unwrap()
-    };
+    let open = |storage: &FaultyStorage| open(Arc::new(storage.clone()));
     let value = |region: &Region, row: &'static str| {
         region.get(&Get::new(row)).unwrap().value("f", "q").map(<[u8]>::to_vec)
     };
@@ -329,7 +329,6 @@ impl LogFile for AppendedLog {
 fn a_log_that_is_only_appended_to_is_replayed_and_does_not_end_as_a_whole_one() {
     let storage = FaultyStorage::new();
     let appends = |inner: FaultyStorage| Arc::new(AppendsOnly { inner, ended: Mutex::default() });
-    let open = |storage: Arc<AppendsOnly>| options(storage).family(Family::new("f")).open(DIR).unwrap();
     let region = open(appends(storage.clone()));
     for durability in [Durability::SyncWal, Durability::FsyncWal, Durability::AsyncWal] {
         for row in ["a", "b", "c"] {
@@ -348,7 +347,7 @@ fn a_log_that_is_only_appended_to_is_replayed_and_does_not_end_as_a_whole_one() 
     // An entry without cells follows the last.
     assert_eq!((reader.entries(), reader.end()), (11, Some(&WalEnd::NoTrailer)));
     let after = appends(left);
-    let region = open(Arc::clone(&after));
+    let region = open(Arc::clone(&after) as Arc<dyn Storage>);
     assert_eq!(*after.ended.lock().unwrap(), [log], "its writing was ended before it was read");
     for row in ["a", "b", "c", "r"] {
         assert!(region.get(&Get::new(row)).unwrap().value("f", "q").is_some(), "{row}");
@@ -376,7 +375,7 @@ impl NextAppend {
             }
             Ok(())
         });
-        (next, options(storage).family(Family::new("f")).open(DIR).unwrap())
+        (next, open(storage))
     }
 }
 

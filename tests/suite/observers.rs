@@ -251,8 +251,8 @@ fn every_hook_is_called_when_it_is_to_be() {
     let recorder = Arc::new(Recorder("", log.clone()));
     let region = open(&storage, &[(0, recorder.clone())]).unwrap();
     let called = || log.lock().unwrap().drain(..).collect::<Vec<_>>().join(", ");
-    let batch = |before: &str, behind: &str| {
-        format!("{before}preBatchMutate 1, postBatchMutate, {behind}postBatchMutateIndispensably true")
+    let batch = |before: &str, after: &str| {
+        format!("{before}preBatchMutate 1, postBatchMutate, {after}postBatchMutateIndispensably true")
     };
     let put = |row: &'static str| Put::new(row).cell("f", "q", "v");
     assert_eq!(called(), "preOpen, postOpen");

@@ -37,7 +37,7 @@ fn filled(storage: &FaultyStorage, rows: u32) -> Region {
 }
 
 #[test]
-fn an_owned_scanner_goes_anywhere_and_keeps_its_moment() {
+fn an_owned_scanner_can_be_moved_and_keeps_its_read_point() {
     fn is_send_and_static<T: Send + 'static>() {}
     is_send_and_static::<ResultScanner>();
     is_send_and_static::<TableResultScanner>();

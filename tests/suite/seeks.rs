@@ -129,16 +129,16 @@ impl Judge<'_> {
         let exact = self.keys.get(at).is_some_and(|k| self.order.compare(k, key).is_eq());
         let code = scanner.seek(key)?.code();
         self.same("seek", key, &(code == 0), &exact);
-        self.stands_at("seek", key, scanner, Some(at));
+        self.assert_at("seek", key, scanner, Some(at));
         let before = at.checked_sub(1);
         let found = scanner.seek_before(key)?;
         self.same("seek_before", key, &found, &before.is_some());
-        self.stands_at("seek_before", key, scanner, before);
+        self.assert_at("seek_before", key, scanner, before);
         // then advances, across the end of a block if necessary
         if found {
             let more = scanner.advance()?;
             self.same("advance", key, &more, &(at < self.lines.len()));
-            self.stands_at("advance", key, scanner, Some(at));
+            self.assert_at("advance", key, scanner, Some(at));
         }
         Ok(())
     }
@@ -150,7 +150,7 @@ impl Judge<'_> {
         for key in sorted {
             scanner.reseek(key)?;
             let at = open::first_not_before(self.order, &self.keys, key);
-            self.stands_at("reseek", key, &scanner, Some(at));
+            self.assert_at("reseek", key, &scanner, Some(at));
             if let (Some(cell), Some(next)) = (scanner.peek(), scanner.next_indexed_key()) {
                 self.same("next_indexed_key", key, &self.order.compare(cell.key(), next), &Ordering::Less);
             }
@@ -158,7 +158,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    fn stands_at(&mut self, what: &str, key: &SeekKey, scanner: &HFileScanner<'_>, at: Option<usize>) {
+    fn assert_at(&mut self, what: &str, key: &SeekKey, scanner: &HFileScanner<'_>, at: Option<usize>) {
         let expected = at.and_then(|at| self.lines.get(at)).cloned();
         self.same(what, key, &here(scanner, self.sequence_ids), &expected);
     }

@@ -1,19 +1,20 @@
 //! Splits and merges of the regions of a table.
 
 mod faults;
+mod parents;
 mod random;
+mod refused;
 mod stopped;
 mod threads;
 
 use crate::support::files;
 use crate::support::forward::forward;
 use crate::support::protobuf::unsealed;
-use hregion::io::FileLock;
 use hregion::io::faulty::FaultyStorage;
 use hregion::locator::{CatalogRow, MetaRegion, RegionState, RetryPolicy, RootDir};
 use hregion::{
     Compaction, Delete, ErrorKind, Family, Get, Locator, ManualClock, Put, Region, RegionInfo, RegionOptions,
-    Scan, Storage, Table, TableChanges, TableName,
+    Scan, Storage, Table, TableName,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -227,114 +228,6 @@ fn the_daughters_of_a_split_have_all_rows() {
     assert_eq!((region_dirs(&storage), values(&table)), (4, later));
 }
 
-/// A compaction of the table archives the parents that are needed no more, and asks for nothing more than a
-/// listing if there are none.
-#[test]
-fn a_compaction_archives_parents() {
-    let storage = FaultyStorage::new();
-    let table = create(&storage, &["p"]);
-    add_catalog(&storage, &table);
-    for row in ["a", "n", "x"] {
-        table.put(put(row, "1")).unwrap();
-    }
-    let before = values(&table);
-    let held = options(&storage).writable(true).open(META).unwrap();
-    table.compact(Compaction::Major).unwrap();
-    let calls = storage.all_calls();
-    table.compact(Compaction::Minor).unwrap();
-    assert_eq!(storage.all_calls() - calls, 1, "no files to compact, and no parents");
-    held.close().unwrap();
-
-    let (bottom, top) = table.split("m").unwrap();
-    let held = options(&storage).writable(true).open(META).unwrap();
-    table.region("a").unwrap().compact(Compaction::Major).unwrap();
-    assert_eq!(table.archive_parents().unwrap(), [], "the second daughter needs the parent");
-    // The regions are compacted all the same.
-    assert_eq!(table.compact(Compaction::Major).unwrap_err().kind(), ErrorKind::Locked);
-    assert_eq!(region_dirs(&storage), 4);
-    let references = || {
-        let of = names(&storage, &format!("{}/f/", top.encoded_name()));
-        of.iter().filter(|name| name.file_name().unwrap().to_string_lossy().contains('.')).count()
-    };
-    assert_eq!(references(), 0);
-    held.close().unwrap();
-    table.compact(Compaction::Minor).unwrap();
-    assert_eq!((region_dirs(&storage), values(&table)), (3, before.clone()));
-    assert_eq!(check_catalog(&storage, &table).len(), 3);
-    table.flush().unwrap();
-    let report = Table::check_root(ROOT, options(&storage)).unwrap();
-    assert!(report.findings.is_empty(), "{:?}", report.findings);
-
-    // A region cannot be compacted; the parents of others are archived.
-    table.split("x").unwrap();
-    table.close().unwrap();
-    let held = options(&storage).writable(true).open(Path::new(TABLE).join(bottom.encoded_name())).unwrap();
-    let table = open(&storage, true);
-    assert_eq!(table.compact(Compaction::Major).unwrap_err().kind(), ErrorKind::Locked);
-    assert_eq!((region_dirs(&storage), table.regions().len()), (4, 4));
-    held.close().unwrap();
-    assert_eq!(values(&table), before);
-}
-
-/// HBase has died after it had written the daughters, and before `hbase:meta` had them.
-#[test]
-fn a_region_that_the_catalog_has_is_not_archived() {
-    let storage = FaultyStorage::new();
-    let table = create(&storage, &[]);
-    table.put(put("a", "1")).unwrap();
-    table.put(put("x", "1")).unwrap();
-    let before = open(&storage, false);
-    table.split("m").unwrap();
-    add_catalog(&storage, &before);
-    table.compact(Compaction::Major).unwrap();
-    assert_eq!((table.archive_parents().unwrap(), region_dirs(&storage)), (vec![], 3));
-    let parent = Path::new(TABLE).join(before.regions()[0].encoded_name());
-    assert!(options(&storage).open(&parent).is_ok(), "the region of hbase:meta");
-    assert_eq!(values(&table), values(&open(&storage, false)));
-}
-
-/// A storage in which another process restores a snapshot of a table before a region of it is locked.
-#[derive(Debug)]
-struct Restores {
-    files: FaultyStorage,
-    region: Mutex<Option<PathBuf>>,
-}
-
-impl Storage for Restores {
-    forward!(files: open create create_new create_log hard_link rename remove remove_dir);
-    forward!(files: sync_file sync_dir list_dir create_dir_all optional);
-
-    fn lock(&self, path: &Path) -> io::Result<FileLock> {
-        let is_of = |region: &mut PathBuf| path.starts_with(region);
-        if self.region.lock().unwrap().take_if(is_of).is_some() {
-            let restored = Table::restore_snapshot(ROOT, "before", options(&self.files)).unwrap();
-            restored.close().unwrap();
-        }
-        self.files.lock(path)
-    }
-}
-
-#[test]
-fn a_parent_that_serves_again_is_not_archived() {
-    let storage = FaultyStorage::new();
-    let table = create(&storage, &[]);
-    table.put(put("a", "1")).unwrap();
-    table.put(put("x", "1")).unwrap();
-    table.snapshot("before").unwrap();
-    let (before, regions) = (values(&table), table.regions());
-    table.split("m").unwrap();
-    compact(&table);
-    table.close().unwrap();
-    let region = Mutex::new(Some(Path::new(TABLE).join(regions[0].encoded_name())));
-    let restores = Arc::new(Restores { files: storage.clone(), region });
-    let with = options(&storage).storage(Arc::clone(&restores) as _).writable(true);
-    let table = Table::open_with(ROOT, "t", with).unwrap();
-    assert_eq!(table.archive_parents().unwrap(), []);
-    assert!(restores.region.lock().unwrap().is_none());
-    let table = open(&storage, true);
-    assert_eq!((values(&table), table.regions()), (before, regions));
-}
-
 /// A storage in which another process does something once, right before a change of regions is published.
 #[derive(Debug)]
 struct BeforePublication {
@@ -384,194 +277,6 @@ fn a_split_that_the_catalog_has_is_not_taken_back_before_it_is_published() {
     let table = open(&storage, true);
     assert_eq!((bounds(&table), values(&table)), (expected_bounds(&["", "c", "m", "t"]), before));
     check_catalog(&storage, &table);
-}
-
-/// The directory of a region that was split remains while the daughters refer to its files.
-#[test]
-fn a_region_that_was_replaced_is_not_opened_for_writing_by_its_directory() {
-    let storage = FaultyStorage::new();
-    let table = create(&storage, &[]);
-    table.put(put("a", "1")).unwrap();
-    table.put(put("x", "1")).unwrap();
-    let parent = Path::new(TABLE).join(table.regions()[0].encoded_name());
-    let (bottom, top) = table.split("m").unwrap();
-    table.close().unwrap();
-    let refused = |dir: &Path, what: &str| {
-        let error = options(&storage).writable(true).open(dir).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{what}: {error}");
-        assert!(error.to_string().contains("was split or merged"), "{what}: {error}");
-        assert!(options(&storage).open(dir).is_ok(), "{what}, for reading");
-    };
-    refused(&parent, "parent");
-    let daughters = [bottom, top].map(|daughter| Path::new(TABLE).join(daughter.encoded_name()));
-    for daughter in &daughters {
-        let region = options(&storage).writable(true).open(daughter).unwrap();
-        region.compact(Compaction::Major).unwrap();
-        region.close().unwrap();
-        refused(&parent, "parent");
-    }
-    let table = open(&storage, true);
-    let [first, second] = &table.regions()[..] else { panic!("two regions") };
-    table.merge(first, second).unwrap();
-    table.put(put("b", "2")).unwrap();
-    table.close().unwrap();
-    daughters.iter().for_each(|daughter| refused(daughter, "merged"));
-    assert_eq!(values(&open(&storage, false)).len(), 6);
-}
-
-/// A table outside of a root directory has no archive.
-#[test]
-fn a_table_that_was_copied_alone_keeps_its_parents() {
-    let storage = FaultyStorage::new();
-    let table = create(&storage, &[]);
-    table.put(put("a", "1")).unwrap();
-    table.put(put("x", "1")).unwrap();
-    table.split("m").unwrap();
-    let before = values(&table);
-    table.close().unwrap();
-    let copied = FaultyStorage::new();
-    for name in storage.names() {
-        let Ok(below) = name.strip_prefix("hbase/data/default/t") else { continue };
-        let path = Path::new("/copy").join(below);
-        copied.create_dir_all(path.parent().unwrap()).unwrap();
-        copied.create(&path).unwrap().write_all(&storage.bytes(&name).unwrap()).unwrap();
-    }
-    let table = Table::open_dir("/copy", options(&copied).writable(true)).unwrap();
-    table.compact(Compaction::Major).unwrap();
-    assert_eq!((table.archive_parents().unwrap(), values(&table)), (vec![], before));
-    assert_eq!(files::region_dirs(&copied, Path::new("/copy")), 3);
-}
-
-#[test]
-fn what_cannot_be_split_or_merged_is_refused() {
-    let storage = FaultyStorage::new();
-    let table = create(&storage, &["m"]);
-    table.put(put("a", "1")).unwrap();
-    table.put(put("n", "1")).unwrap();
-    let [first, second] = table.regions().try_into().unwrap();
-    let kind = |result: hregion::Result<RegionInfo>| result.unwrap_err().kind();
-    assert_eq!(table.split("m").unwrap_err().kind(), ErrorKind::InvalidArgument);
-    assert_eq!(table.split("").unwrap_err().kind(), ErrorKind::InvalidArgument);
-    let too_long = vec![b'x'; usize::from(i16::MAX.unsigned_abs()) + 1];
-    assert_eq!(table.split(&too_long).unwrap_err().kind(), ErrorKind::InvalidArgument);
-    assert_eq!(kind(table.merge(&second, &first)), ErrorKind::InvalidArgument);
-    assert_eq!(kind(table.merge(&first, &first)), ErrorKind::InvalidArgument);
-    let name = TableName::parse("t").unwrap();
-    let other = RegionInfo::new(name, "m", "", second.region_id() + 1).unwrap();
-    assert_eq!(kind(table.merge(&first, &other)), ErrorKind::InvalidArgument);
-    assert_eq!(table.regions(), [first.clone(), second.clone()]);
-    table.close().unwrap();
-    assert_eq!(table.split("c").unwrap_err().kind(), ErrorKind::Closed);
-    let reading = open(&storage, false);
-    assert_eq!(reading.split("c").unwrap_err().kind(), ErrorKind::InvalidArgument);
-    assert_eq!(kind(reading.merge(&first, &second)), ErrorKind::InvalidArgument);
-    assert_eq!(reading.archive_parents().unwrap_err().kind(), ErrorKind::InvalidArgument);
-    // Another process writes to the region.
-    let writer = options(&storage).writable(true).open(Path::new(TABLE).join(first.encoded_name())).unwrap();
-    assert_eq!(open(&storage, true).split("c").unwrap_err().kind(), ErrorKind::Locked);
-    drop(writer);
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("lone");
-    drop(Region::options().create_if_missing(true).family(Family::new("f")).open(&path).unwrap());
-    let lone = Table::open_dir(dir.path(), Region::options().writable(true)).unwrap();
-    assert_eq!(lone.split("c").unwrap_err().kind(), ErrorKind::Unsupported);
-}
-
-#[test]
-fn a_table_that_disables_splits_or_merges_refuses_them() {
-    let storage = FaultyStorage::new();
-    create(&storage, &["m"]).close().unwrap();
-    let set = |key: &str, value: &str| {
-        Table::alter(ROOT, "t", &TableChanges::new().set(key, value), &options(&storage)).unwrap();
-        open(&storage, true)
-    };
-    let refused = |result: hregion::Result<()>, key: &str| {
-        let error = result.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
-        assert!(error.to_string().contains(key), "{error}");
-    };
-    let table = set("SPLIT_ENABLED", "FALSE");
-    let [first, second] = table.regions().try_into().unwrap();
-    refused(table.split("c").map(drop), "SPLIT_ENABLED");
-    let merged = table.merge(&first, &second).unwrap();
-    table.close().unwrap();
-    let table = set("SPLIT_ENABLED", "true");
-    table.split("c").unwrap();
-    table.close().unwrap();
-    let table = set("MERGE_ENABLED", "false");
-    let [first, second] = table.regions().try_into().unwrap();
-    assert_ne!(first, merged);
-    refused(table.merge(&first, &second).map(drop), "MERGE_ENABLED");
-    table.put(put("a", "1")).unwrap();
-    assert_eq!(table.regions(), [first, second]);
-    table.close().unwrap();
-}
-
-/// Regions in place of one with the greatest id could have its name, and so its directory.
-#[test]
-fn a_region_with_the_greatest_id_is_not_replaced() {
-    let storage = FaultyStorage::new();
-    let greatest = options(&storage).clock(Arc::new(ManualClock::new(i64::MAX)));
-    drop(Table::create_with(ROOT, "t", &families(), &[] as &[&str], greatest).unwrap());
-    let table = open(&storage, true);
-    table.put(put("a", "1")).unwrap();
-    table.put(put("n", "1")).unwrap();
-    let before = values(&table);
-    assert_eq!(table.split("m").unwrap_err().kind(), ErrorKind::Unsupported);
-    table.close().unwrap();
-    let truncated = Table::truncate(ROOT, "t", true, &options(&storage));
-    assert_eq!(truncated.unwrap_err().kind(), ErrorKind::Unsupported);
-    assert_eq!(values(&open(&storage, false)), before);
-}
-
-/// Two tables on the same storage stand for two processes.
-#[test]
-fn a_parent_takes_no_writes_of_another_process() {
-    let storage = FaultyStorage::new();
-    let table = create(&storage, &["p"]);
-    table.put(put("a", "1")).unwrap();
-    table.close().unwrap();
-    let [stale, reopened] = [open(&storage, true), open(&storage, true)];
-    stale.put(put("q", "1")).unwrap();
-    let (bottom, _) = reopened.split("m").unwrap();
-    reopened.put(put("b", "2")).unwrap();
-    let error = stale.put(put("c", "3")).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::RegionNotFound, "{error}");
-    assert!(stale.batch(vec![put("c", "3").into()])[0].is_err());
-    reopened.close().unwrap();
-    stale.put(put("q", "4")).unwrap();
-    stale.close().unwrap();
-    let table = open(&storage, true);
-    assert_eq!(table.regions()[0], bottom);
-    let keys = values(&table);
-    assert_eq!(keys.iter().filter(|cell| cell.starts_with('b')).count(), 2);
-    assert!(keys.contains(&"q/g/1000=4".to_owned()) && !keys.iter().any(|cell| cell.starts_with('c')));
-}
-
-/// Regions are opened one by one. That one of them still serves says nothing of the others.
-#[test]
-fn a_parent_takes_no_writes_after_another_region_was_opened() {
-    let storage = FaultyStorage::new();
-    create(&storage, &["p"]).close().unwrap();
-    let [stale, other] = [open(&storage, true), open(&storage, true)];
-    other.split("m").unwrap();
-    other.close().unwrap();
-    stale.put(put("q", "1")).unwrap();
-    for row in ["c", "n", "c"] {
-        let error = stale.put(put(row, "2")).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::RegionNotFound, "{error}");
-    }
-    stale.close().unwrap();
-    let [stale, other] = [open(&storage, true), open(&storage, true)];
-    let regions = other.regions();
-    other.merge(&regions[0], &regions[1]).unwrap();
-    other.close().unwrap();
-    stale.put(put("r", "1")).unwrap();
-    assert_eq!(stale.put(put("n", "2")).unwrap_err().kind(), ErrorKind::RegionNotFound);
-    stale.close().unwrap();
-    let table = open(&storage, true);
-    assert_eq!(bounds(&table), expected_bounds(&["", "p"]));
-    assert_eq!(values(&table), ["q/f/1000=1", "q/g/1000=1", "r/f/1000=1", "r/g/1000=1"]);
 }
 
 #[test]
@@ -687,34 +392,6 @@ fn the_middle_of_the_largest_file_is_a_row_to_split_at() {
     assert!(row.as_slice() > &b"200"[..] && row.as_slice() < &b"300"[..], "{row:?}");
     table.split(&row).unwrap();
     assert_eq!(values(&table).len(), 1000);
-}
-
-/// A region that is open does not have a family that another one has got since: a merge would leave out its
-/// files.
-#[test]
-fn regions_with_different_families_are_not_merged() {
-    for name in ["a", "h"] {
-        let storage = FaultyStorage::new();
-        let table = create(&storage, &["m"]);
-        table.put(put("b", "1")).unwrap();
-        let regions = table.regions();
-        let second = Path::new(TABLE).join(regions[1].encoded_name());
-        let alter = options(&storage).writable(true).alter(true).family(Family::new(name));
-        let alone = alter.open(second).unwrap();
-        alone.put(Put::new("x").cell(name, "q", "2")).unwrap();
-        alone.close().unwrap();
-        let error = table.merge(&regions[0], &regions[1]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
-        table.put(put("c", "3")).unwrap();
-        table.close().unwrap();
-        let table = open(&storage, true);
-        let before = values(&table);
-        assert_eq!(before.len(), 5);
-        table.merge(&regions[0], &regions[1]).unwrap();
-        assert_eq!(values(&table), before);
-        compact(&table);
-        assert_eq!(values(&table), before);
-    }
 }
 
 /// HBase dies in a merge or split, when some of the new regions have directories, and not all files.

@@ -523,6 +523,23 @@ struct CreatesRegion {
     opened: Mutex<Option<Region>>,
 }
 
+impl CreatesRegion {
+    fn new(root: &Path) -> Arc<Self> {
+        Arc::new(Self { local: hregion::LocalStorage, root: root.to_owned(), opened: Mutex::default() })
+    }
+
+    /// Writes to the region that was created, and checks that its table is still there. Returns the table.
+    fn check_kept(&self) -> Table {
+        let region = self.opened.lock().unwrap().take().unwrap();
+        region.put(Put::new("x").cell_at("f", "q", 5, "v")).unwrap();
+        region.close().unwrap();
+        let table = Table::open(&self.root, "t").unwrap();
+        assert_eq!(table.regions().len(), 2);
+        assert!(!self.root.join(".tmp/data/default/t").exists());
+        table
+    }
+}
+
 impl Storage for CreatesRegion {
     forward!(local: open create create_new create_log hard_link remove remove_dir);
     forward!(local: sync_file sync_dir list_dir create_dir_all lock optional);
@@ -545,21 +562,11 @@ fn a_region_that_is_created_meanwhile_keeps_its_table() {
     let table = Table::create(dir.path(), "t", &[Family::new("f")], &[""; 0]).unwrap();
     table.put(Put::new("a").cell_at("f", "q", 5, "v")).unwrap();
     table.close().unwrap();
-    let storage = Arc::new(CreatesRegion {
-        local: hregion::LocalStorage,
-        root: dir.path().to_owned(),
-        opened: Mutex::default(),
-    });
-    let shared: Arc<dyn Storage> = Arc::clone(&storage) as _;
-    let options = Region::options().storage(shared);
+    let storage = CreatesRegion::new(dir.path());
+    let options = Region::options().storage(Arc::clone(&storage) as _);
     let error = Table::delete_table(dir.path(), "t", &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Locked);
-    let region = storage.opened.lock().unwrap().take().unwrap();
-    region.put(Put::new("x").cell_at("f", "q", 5, "v")).unwrap();
-    region.close().unwrap();
-    let table = Table::open(dir.path(), "t").unwrap();
-    assert_eq!(table.regions().len(), 2);
-    assert!(!dir.path().join(".tmp/data/default/t").exists());
+    storage.check_kept();
 }
 
 /// A storage in which another process creates a table right after it was looked for.

@@ -361,7 +361,7 @@ fn a_server_that_is_gone_is_an_error_in_time_and_may_come_back() {
 }
 
 #[test]
-fn hosts_that_are_none_are_an_error_in_time() {
+fn invalid_hosts_are_an_error_in_time() {
     let begin = Instant::now();
     let registry = ZooKeeperRegistry::new("no-such-host.invalid:1").unwrap();
     let error = registry.active_master(Deadline::after(millis(300))).unwrap_err();

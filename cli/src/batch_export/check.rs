@@ -4,7 +4,7 @@ use super::{BatchExport, CellSum, NOW, PartFormat, Take, fault, sum_of};
 use crate::exported::{MANIFEST, read_manifest};
 use crate::failure::{CommandError, Failure};
 use crate::file_sum::FileSum;
-use crate::places;
+use crate::vfs;
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use flate2::read::MultiGzDecoder;
@@ -125,7 +125,7 @@ impl BatchExport {
 
 /// Opens a file, and sums it. A remote one is copied to a temporary file, as its end is read before the rest.
 fn open(path: &Path) -> Result<(File, FileSum), CommandError> {
-    if !places::is_url(path) {
+    if !vfs::is_url(path) {
         let sum = sum_of(path, |_| Ok(())).map_err(|error| CommandError::io("read", path, &error))?;
         let file = File::open(path).map_err(|error| CommandError::io("open", path, &error))?;
         return Ok((file, sum));

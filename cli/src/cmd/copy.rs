@@ -3,7 +3,6 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::places;
 use crate::query_args::{CellArgs, RangeArgs, RowArgs};
 use crate::regions::OpenRegion;
 use crate::server_args::ServerArgs;
@@ -11,6 +10,7 @@ use crate::source::{Draws, InputSource};
 use crate::table_load::TableLoad;
 use crate::target::{Kind, check_hfile};
 use crate::target_args::TargetArgs;
+use crate::vfs;
 use hregion::cell::StringBinary;
 use hregion::{Family, RowRef};
 use serde_json::json;
@@ -107,10 +107,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 fn check_source(source: &TargetArgs, out: &Output) -> Result<(), Failure> {
     let path = &source.target;
     match source.kind()? {
-        Kind::Hfile => check_hfile(path, &places::storage(), out),
+        Kind::Hfile => check_hfile(path, &vfs::storage(), out),
         // It is refused as such.
         Kind::Wal => Ok(()),
-        _ => Ok(places::check_dir(path)?),
+        _ => Ok(vfs::check_dir(path)?),
     }
 }
 

@@ -5,7 +5,6 @@ use crate::cell_source::CellSource as _;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::parallel::JobArgs;
-use crate::places;
 use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
 use crate::server_args::{ServerArgs, ServerTable};
@@ -14,6 +13,7 @@ use crate::stored_file::StoredFile;
 use crate::tables::{Named, Sum, sum_parts};
 use crate::target::Kind;
 use crate::target_args::TargetArgs;
+use crate::vfs;
 use hregion::{RegionInfo, RowRef, TableName};
 use serde_json::json;
 use std::io::Write as _;
@@ -211,7 +211,7 @@ fn count_all(sources: &[Named], args: &Args, out: &mut Output) -> Result<Exit, F
 fn count_stored(args: &Args, out: &mut Output) -> Result<Counts, Failure> {
     let options = args.reading.options(out)?;
     let TargetArgs { target: path, kind } = &args.target;
-    out.start_progress(places::len(path), false);
+    out.start_progress(vfs::len(path), false);
     let stored = StoredFile::open(path, *kind, &options, out)?;
     let mut counter = Counter::default();
     let mut cells = stored.cells()?;

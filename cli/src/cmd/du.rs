@@ -7,13 +7,13 @@ use crate::block_usage::{BlockUsage, blocks_of};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::meanwhile::{ATTEMPTS, read_listed};
 use crate::output::Output;
-use crate::places;
 use crate::probe::{self, len_of};
 use crate::regions::{files_below, is_snapshot, mob_dir};
 use crate::store_files::{self, FamilyFiles, RegionFiles, has_store_file_name};
 use crate::target::{self, Kind};
 use crate::text;
 use crate::usage::Usage;
+use crate::vfs;
 use crate::what_if::Samples;
 use hregion::cell::StringBinary;
 use hregion::io::Storage;
@@ -101,7 +101,7 @@ struct StoreFile {
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let options = args.reading.options(out)?;
-    let storage = places::storage();
+    let storage = vfs::storage();
     if !out.is_json() {
         writeln!(out, "{}", Usage::HEADING)?;
     }
@@ -201,7 +201,7 @@ fn print_snapshot(
 /// Returns the targets, each with the directory of its MOB files after it, unless another target has that.
 fn with_mob_dirs(targets: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     // What cannot be read is an error when its turn comes.
-    let full: Vec<PathBuf> = targets.iter().filter_map(|target| places::full(target).ok()).collect();
+    let full: Vec<PathBuf> = targets.iter().filter_map(|target| vfs::full(target).ok()).collect();
     let mut found: Vec<PathBuf> = Vec::new();
     for target in targets {
         found.push(target.clone());
@@ -209,7 +209,7 @@ fn with_mob_dirs(targets: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             continue;
         }
         let Some(mob) = mob_dir(target)? else { continue };
-        let place = places::full(&mob).map_err(|error| CommandError::io("open", &mob, &error))?;
+        let place = vfs::full(&mob).map_err(|error| CommandError::io("open", &mob, &error))?;
         if !full.iter().any(|other| place.starts_with(other)) {
             found.push(mob);
         }
@@ -352,7 +352,7 @@ fn store_files(
     target: &Path,
     storage: &Arc<dyn Storage>,
 ) -> Result<(Vec<(PathBuf, FileKind)>, bool), Failure> {
-    places::check_readable(target)?;
+    vfs::check_readable(target)?;
     let (mut paths, mut is_gone) = (Vec::new(), false);
     match probe::is_dir(target)? {
         true => is_gone = files_below(target, &mut paths)?,
@@ -460,7 +460,7 @@ impl StoreFile {
 
 /// Returns the names of the table, the region and the family of a file, if it is below `data`.
 fn file_names(path: &Path) -> Result<[Option<String>; 3], Failure> {
-    let full = places::full(path).map_err(|error| CommandError::io("open", path, &error))?;
+    let full = vfs::full(path).map_err(|error| CommandError::io("open", path, &error))?;
     let mut names = full.ancestors().skip(1).map(|dir| dir.file_name().map(|name| name.to_string_lossy()));
     let mut next = || names.next().flatten().map(|name| name.into_owned());
     let (family, region, table, namespace) = (next(), next(), next(), next());
@@ -510,7 +510,7 @@ mod tests {
             table.flush().unwrap();
         }
         let target = dir.path().join("data/default/t");
-        let (storage, options) = (places::storage(), HFile::options());
+        let (storage, options) = (vfs::storage(), HFile::options());
         let list = || Families::list(&target, &storage, &options, false).unwrap();
 
         let mut families = list();

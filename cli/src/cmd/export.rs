@@ -11,7 +11,6 @@ use crate::lines::is_stdin;
 use crate::new_file::check_force;
 use crate::output::Output;
 use crate::parallel::JobArgs;
-use crate::places;
 use crate::probe;
 use crate::query_args::{CellArgs, RangeArgs, RowArgs};
 use crate::row_output::{put_csv, put_json, put_row};
@@ -20,6 +19,7 @@ use crate::source::{Draws, InputSource, SourcePart};
 use crate::target_args::TargetArgs;
 use crate::text;
 use crate::text_file::TextFile;
+use crate::vfs;
 use clap::ValueEnum;
 use hregion::{CellRef, Clock as _, Region, RegionInfo, RowRef, SystemClock};
 #[cfg(feature = "arrow")]
@@ -245,7 +245,7 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
     if is_stdin(path) {
         return Err(CommandError::usage("--out: expected a directory"));
     }
-    if places::is_url(path) {
+    if vfs::is_url(path) {
         return check_remote(path, force).map(drop);
     }
     if !probe::exists(path)? {
@@ -413,7 +413,7 @@ fn export_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Res
         let partial = ExportDir::partial(&args.out)?;
         // What is beside an export at a URL is not continued.
         let is_continued =
-            !args.force || !places::is_url(&args.out) || !probe::is_file(&args.out.join(MANIFEST))?;
+            !args.force || !vfs::is_url(&args.out) || !probe::is_file(&args.out.join(MANIFEST))?;
         let earlier = if is_continued { export.time_of_partial(&partial)? } else { None };
         let hint = "without --now, it uses the same time; remove the directory to start over";
         export = export.at_time_of(&partial, earlier).map_err(|refused| refused.with_hint(Some(hint)))?;
@@ -423,7 +423,7 @@ fn export_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Res
     }
     let rows = RowArgs::from(args.range.clone());
     // Files of a running cluster's regions are never kept; locally, the next attempt replaces them.
-    let is_kept = !args.server.is_given() || !places::is_url(&args.out);
+    let is_kept = !args.server.is_given() || !vfs::is_url(&args.out);
     let open = |path: &Path| match is_kept {
         true => ExportDir::resume(path, args.force),
         false => ExportDir::create(path, args.force),

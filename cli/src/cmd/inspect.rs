@@ -7,11 +7,11 @@ use crate::hbase_flags::HBaseFlags;
 use crate::inspect_dir;
 use crate::inspect_log;
 use crate::output::Output;
-use crate::places;
 use crate::report;
 use crate::stored_file::StoredFile;
 use crate::target::{self, Kind, is_log};
 use crate::text;
+use crate::vfs;
 use hregion::HFile;
 use std::path::PathBuf;
 
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return inspect_dir::run(&args.target, kind, &args.reading, out);
     }
     if flags.reads_cells() {
-        out.start_progress(places::len(&args.target), true);
+        out.start_progress(vfs::len(&args.target), true);
     }
     let mut path = args.target.clone();
     if args.kind.is_none() && target::is_reference(&path)? {

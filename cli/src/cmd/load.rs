@@ -4,11 +4,11 @@ use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::output::Output;
-use crate::places;
 use crate::probe;
 use crate::regions::{check_serves, is_region};
 use crate::table_load::{TableLoad, open_table};
 use crate::text;
+use crate::vfs;
 use hregion::BulkLoad;
 use serde_json::json;
 use std::io::{self, Write as _};
@@ -64,7 +64,7 @@ fn is_hidden(path: &Path) -> bool {
 
 /// Whether a directory has entries, and all of those that are not hidden were passed over.
 fn has_only_others(dir: &Path, skipped: &[PathBuf]) -> Result<bool, CommandError> {
-    let entries = match places::list(dir) {
+    let entries = match vfs::list(dir) {
         // All files were loaded before, and are removed now: in S3, there is no directory without files.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         entries => entries.map_err(|error| CommandError::io("list", dir, &error))?,
@@ -74,13 +74,13 @@ fn has_only_others(dir: &Path, skipped: &[PathBuf]) -> Result<bool, CommandError
 }
 
 fn check_input(args: &Args) -> Result<(), Failure> {
-    Ok(places::check_dir(&args.input)?)
+    Ok(vfs::check_dir(&args.input)?)
 }
 
 /// Whether the regions of a table take copies of files, as they cannot be moved. Fails later if it cannot be
 /// written to.
 fn has_copies(table: &Path) -> bool {
-    places::check_writable(table).is_ok() && !places::storage().can_rename(table)
+    vfs::check_writable(table).is_ok() && !vfs::storage().can_rename(table)
 }
 
 /// Loads copies of files that are in another place than the table.
@@ -100,7 +100,7 @@ fn load_copies(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
 /// Returns the entries of a directory that are neither hidden nor symbolic links. Adds the others to
 /// `skipped`.
 fn shown_in(dir: &Path, skipped: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>, CommandError> {
-    let entries = places::list(dir).map_err(|error| CommandError::io("list", dir, &error))?;
+    let entries = vfs::list(dir).map_err(|error| CommandError::io("list", dir, &error))?;
     let is_passed_over = |(path, is_link): &(PathBuf, bool)| *is_link || is_hidden(path);
     let (passed_over, shown): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_passed_over);
     skipped.extend(passed_over.into_iter().map(|(path, _)| path));
@@ -111,7 +111,7 @@ fn shown_in(dir: &Path, skipped: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>, Comm
 fn load_into_region(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
     check_serves(&args.table)?;
     check_input(args)?;
-    if !places::is_same_place(&args.table, &args.input) {
+    if !vfs::is_same_storage(&args.table, &args.input) {
         let message = "not on the file system of the region, to which files are moved";
         let hint = Some("a load into its table copies them");
         return Err(CommandError::unsupported(&args.input, message).with_hint(hint).into());
@@ -144,19 +144,19 @@ fn load_into_region(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let is_into_region = !places::is_url(&args.table) && is_region(&args.table)?;
+    let is_into_region = !vfs::is_url(&args.table) && is_region(&args.table)?;
     if !is_into_region && !args.families.is_empty() {
         let message = "--family and --descriptor are for a region: a table has a descriptor";
         return Err(CommandError::usage(message).into());
     }
-    let is_same_place = places::is_same_place(&args.table, &args.input);
+    let is_same_storage = vfs::is_same_storage(&args.table, &args.input);
     let done = if is_into_region {
         load_into_region(args, out)?
-    } else if is_same_place || has_copies(&args.table) {
-        // In a bucket, an input that is not there may be one of which all files were loaded: the table knows.
-        let check = || if is_same_place && has_copies(&args.table) { Ok(()) } else { check_input(args) };
+    } else if is_same_storage || has_copies(&args.table) {
+        // In a bucket, all files of an input that is not there may have been loaded: the table has a record.
+        let check = || if is_same_storage && has_copies(&args.table) { Ok(()) } else { check_input(args) };
         let table = open_table(&args.table, &args.reading, check, out)?;
-        let done = match is_same_place {
+        let done = match is_same_storage {
             true => table.bulk_load(&args.input)?,
             false => table.bulk_load_copies(&args.input)?,
         };
@@ -166,7 +166,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         load_copies(args, out)?
     };
     if done.loaded == 0 && has_only_others(&args.input, &done.skipped)? {
-        let message = "nothing was loaded: it has no folder of a family";
+        let message = "nothing was loaded: it has no directory of a family";
         let error = CommandError::invalid_file(&args.input, message);
         return Err(error.with_hint(Some("expected a directory with a folder for each family")).into());
     }

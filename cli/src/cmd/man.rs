@@ -4,7 +4,7 @@ use crate::args;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::new_file::{NewText, check_output};
 use crate::output::Output;
-use crate::places::check_local;
+use crate::vfs::check_local;
 use clap_mangen::Man;
 use std::io::{self, Write as _};
 use std::path::PathBuf;

@@ -4,13 +4,13 @@ use crate::args::{FileArgs, LineArgs};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::output::Output;
-use crate::places::check_readable;
 use crate::server_args::ServerArgs;
 #[cfg(feature = "cluster")]
 use crate::shell::ClusterTables;
 use crate::shell::{Catalog, Files, Flow, Pending, Session, interact};
 use crate::streams;
 use crate::target::Kind;
+use crate::vfs::check_readable;
 use hregion::Limits;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};

@@ -3,9 +3,9 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::places::{self, check_readable, check_writable};
 use crate::probe;
 use crate::text;
+use crate::vfs::{self, check_readable, check_writable};
 use clap::Subcommand;
 use hregion::cell::StringBinary;
 use hregion::{Region, RegionInfo, RegionOptions, SnapshotDescription, Table};
@@ -149,7 +149,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
                 let error = io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
                 return Err(CommandError::io("list", root, &error).into());
             }
-            for found in Table::list_snapshots_with(root, &*places::storage())? {
+            for found in Table::list_snapshots_with(root, &*vfs::storage())? {
                 print(&found, out)?;
             }
         }
@@ -159,7 +159,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Action::Create { table, name, reading } => take(table, name, reading, out)?,
         Action::Delete { root, name } => {
             check_writable(root)?;
-            Table::delete_snapshot_with(root, name, Region::options().storage(places::storage()))?;
+            Table::delete_snapshot_with(root, name, Region::options().storage(vfs::storage()))?;
             out.summary(&format!("snapshot {name} deleted"));
         }
         Action::Clone { root, name, table, reading } => {
@@ -222,7 +222,7 @@ fn members(found: &SnapshotDescription) -> Value {
 fn info(root: &Path, name: &str, options: RegionOptions, out: &mut Output) -> Result<(), Failure> {
     check_readable(root)?;
     let snapshot = Table::open_snapshot_with(root, name, options)?;
-    let listed = Table::list_snapshots_with(root, &*places::storage())?;
+    let listed = Table::list_snapshots_with(root, &*vfs::storage())?;
     // It may have been deleted meanwhile.
     let Some(found) = listed.iter().find(|found| found.name() == name) else {
         let error = io::Error::new(io::ErrorKind::NotFound, format!("there is no snapshot {name}"));

@@ -5,11 +5,11 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::meanwhile::ATTEMPTS;
 use crate::output::Output;
 use crate::parallel::JobArgs;
-use crate::places;
 use crate::probe;
 use crate::regions::{files_below, is_aside, is_region, open_snapshot, region_dirs, tables_below};
 use crate::source::{bytes_of_all, files_in};
 use crate::target::{self, Kind, check_regular};
+use crate::vfs;
 use hregion::io::Storage;
 use hregion::region::FileKind;
 use hregion::{HFileOptions, RegionInfo, RegionOptions, Table, VerifyReport};
@@ -109,7 +109,7 @@ fn find(
     storage: &Arc<dyn Storage>,
     out: &Output,
 ) -> Result<Vec<Part>, Failure> {
-    places::check_readable(path)?;
+    vfs::check_readable(path)?;
     if kind.is_none() && probe::is_dir(path)? && !is_region(path)? && is_aside(path)? {
         let mut files = Vec::new();
         files_below(path, &mut files)?;

@@ -6,10 +6,10 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::{self, FoundLogs};
 use crate::meanwhile::list_again;
 use crate::output::Output;
-use crate::places;
 use crate::probe;
 use crate::query_args::{self, Row};
 use crate::text;
+use crate::vfs;
 use hregion::cell::StringBinary;
 use hregion::io::FileReader;
 use hregion::wal::{FlushAction, Marker, MarkerServer, RegionEvent, StoreFiles, WalEntry, WalReader};
@@ -71,10 +71,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         out.warn_always(&FoundLogs::refused(link).line());
     }
     let logs = found.logs;
-    let bytes = logs.iter().map(|path| places::len(path)).sum();
+    let bytes = logs.iter().map(|path| vfs::len(path)).sum();
     out.start_progress(bytes, true);
     let mut torn = None;
-    let known: BTreeSet<PathBuf> = logs.iter().map(|log| places::absolute(log)).collect();
+    let known: BTreeSet<PathBuf> = logs.iter().map(|log| vfs::absolute(log)).collect();
     for path in &logs {
         // One that was moved between two listings is in the list by both names.
         if logs::moved(path).iter().any(|moved| known.contains(moved)) && !probe::exists(path)? {
@@ -98,10 +98,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 /// of those `given`.
 fn open(path: &Path, given: &[PathBuf]) -> Result<Option<Arc<dyn FileReader>>, CommandError> {
     let is_given = given.iter().any(|log| log == path);
-    match places::open(path) {
+    match vfs::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && !is_given => {
             for moved in logs::moved(path) {
-                match places::open(&moved) {
+                match vfs::open(&moved) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     opened => {
                         return opened.map(Some).map_err(|error| CommandError::io("open", &moved, &error));

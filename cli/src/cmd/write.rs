@@ -5,11 +5,11 @@ use crate::cell_source::CellSource;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::new_file::check_output;
 use crate::output::Output;
-use crate::places;
 use crate::settings::check_not_stdout;
 use crate::sort::{self, Sorting};
 use crate::text;
 use crate::text_rows::BadLines;
+use crate::vfs;
 use crate::write_args::{List, WriteArgs};
 use serde_json::json;
 use std::fs::Metadata;
@@ -77,8 +77,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 
 /// Starts the progress bar for reading lists.
 pub(crate) fn start_progress(lists: &[PathBuf], out: &mut Output) {
-    let lens = lists.iter().map(|list| match places::is_url(list) {
-        true => Some(places::len(list)),
+    let lens = lists.iter().map(|list| match vfs::is_url(list) {
+        true => Some(vfs::len(list)),
         false => list.metadata().ok().filter(Metadata::is_file).map(|meta| meta.len()),
     });
     match lens.sum() {

@@ -30,7 +30,7 @@ pub(crate) fn statistics(
         Ok(regions) => {
             // rows without a region are shown as such
             let is_region = |place: &ClosedRegion<'_>| !matches!(place, ClosedRegion::None(_));
-            for place in regions.places(|_, _| true).into_iter().filter(is_region) {
+            for place in regions.regions_and_holes(|_, _| true).into_iter().filter(is_region) {
                 if let Err(fault) = add_region(place, &scan, warner, &mut stats) {
                     unread += 1;
                     faults.push(fault);

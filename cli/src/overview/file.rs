@@ -1,4 +1,4 @@
-//! A store file of a region: its place, and what its HFile says about itself.
+//! A store file of a region: its path, and what its HFile says about itself.
 
 use super::blocks::BlockMap;
 use super::total::Total;
@@ -17,7 +17,7 @@ const ROOT_ENTRIES: usize = 24;
 
 /// Where a store file is.
 #[derive(Clone, Debug)]
-pub(crate) struct FilePlace {
+pub(crate) struct FileEntry {
     pub(crate) family: String,
     pub(crate) path: PathBuf,
     pub(crate) kind: FileKind,
@@ -26,7 +26,7 @@ pub(crate) struct FilePlace {
 /// A store file. References and links have the cells of another file.
 #[derive(Debug)]
 pub(crate) struct StoreFile {
-    place: FilePlace,
+    entry: FileEntry,
     /// The bytes, and the cells and times if they are its own.
     pub(crate) total: Total,
     /// The HFile that it is, refers to or links to.
@@ -47,23 +47,23 @@ pub(crate) struct FileReading {
 
 impl StoreFile {
     /// Reads the metadata of a file and the headers of its blocks. What cannot be read is missing.
-    pub(crate) fn read(place: FilePlace, reading: &FileReading) -> Self {
+    pub(crate) fn read(entry: FileEntry, reading: &FileReading) -> Self {
         let total = Total { files: 1, ..Total::default() };
-        let mut file = Self { place, total, target: None, hfile: None, fault: None };
+        let mut file = Self { entry, total, target: None, hfile: None, fault: None };
         file.fault = file.fill(reading).err();
         file
     }
 
     fn fill(&mut self, reading: &FileReading) -> Result<(), CommandError> {
-        let listed = self.place.path.clone();
+        let listed = self.entry.path.clone();
         read_listed(&listed, |path| self.fill_from(path, reading))
     }
 
-    /// As [`fill`](Self::fill), from the place where the file is now.
+    /// As [`fill`](Self::fill), from where the file is now.
     fn fill_from(&mut self, path: &Path, reading: &FileReading) -> Result<(), CommandError> {
         let bytes = len_of(path)?;
         self.total.bytes = bytes;
-        let is_elsewhere = matches!(self.place.kind, FileKind::Reference | FileKind::Link);
+        let is_elsewhere = matches!(self.entry.kind, FileKind::Reference | FileKind::Link);
         if bytes == 0 && !is_elsewhere {
             // HBase ignores empty files
             return Ok(());
@@ -98,11 +98,11 @@ impl StoreFile {
 
     /// The family that has the file, by its directory.
     pub(crate) fn family(&self) -> &str {
-        &self.place.family
+        &self.entry.family
     }
 
     pub(crate) fn json(&self) -> Value {
-        let FilePlace { family, path, kind } = &self.place;
+        let FileEntry { family, path, kind } = &self.entry;
         let name = path.file_name().map_or_else(String::new, |name| text::json_path(Path::new(name)));
         let kind = match kind {
             FileKind::Reference => "reference",

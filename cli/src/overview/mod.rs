@@ -12,11 +12,11 @@ use crate::failure::{CommandError, Failure};
 use crate::meanwhile::read_again;
 use crate::output::Output;
 use crate::parallel::JobArgs;
-use crate::places;
 use crate::source::bytes_of_all;
 use crate::target::Kind;
 use crate::text;
-use file::{FilePlace, FileReading, StoreFile};
+use crate::vfs;
+use file::{FileEntry, FileReading, StoreFile};
 use hregion::{CheckReport, Finding, Severity, Table};
 use region::entries;
 use serde_json::{Value, json};
@@ -141,12 +141,12 @@ fn table_dirs(
     match kind {
         Kind::Root => {
             let data = target.join("data");
-            places::check_dir(&data)?;
+            vfs::check_dir(&data)?;
             let namespaces = entries(&data, true, faults);
             Ok(namespaces.iter().flat_map(|namespace| entries(namespace, true, faults)).collect())
         }
         Kind::Namespace => {
-            places::check_dir(target)?;
+            vfs::check_dir(target)?;
             Ok(entries(target, true, faults))
         }
         Kind::Table | Kind::Region => Ok(vec![target.to_owned()]),
@@ -191,19 +191,19 @@ fn read_files(
     faults: &mut Vec<CommandError>,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let mut places: Vec<((usize, usize), FilePlace)> = Vec::new();
+    let mut entries: Vec<((usize, usize), FileEntry)> = Vec::new();
     for (at, table) in tables.iter().enumerate() {
         for (region, overview) in table.regions.iter().enumerate() {
-            places.extend(overview.places(faults).into_iter().map(|place| ((at, region), place)));
+            entries.extend(overview.file_entries(faults).into_iter().map(|entry| ((at, region), entry)));
         }
     }
     out.start_unknown_progress(false);
-    let pieces = (PIECES / places.len().max(1)).clamp(MIN_PIECES, MAX_PIECES);
+    let pieces = (PIECES / entries.len().max(1)).clamp(MIN_PIECES, MAX_PIECES);
     let storage = out.progress().storage();
     let (files, regions) = (reading.options(out)?.storage(storage.clone()), reading.region_options(out)?);
     let reading = FileReading { files, regions, pieces };
-    let read = |(at, place): &((usize, usize), FilePlace)| (*at, StoreFile::read(place.clone(), &reading));
-    jobs.in_order(&places, read, |((table, region), file)| {
+    let read = |(at, entry): &((usize, usize), FileEntry)| (*at, StoreFile::read(entry.clone(), &reading));
+    jobs.in_order(&entries, read, |((table, region), file)| {
         faults.extend(file.fault.clone());
         if let Some(region) = tables.get_mut(table).and_then(|table| table.regions.get_mut(region)) {
             region.files.push(file);

@@ -1,12 +1,12 @@
 //! A region's directory and its store files.
 
-use super::file::{FilePlace, StoreFile};
+use super::file::{FileEntry, StoreFile};
 use super::total::Total;
 use crate::failure::CommandError;
-use crate::places;
 use crate::probe;
 use crate::store_files::has_store_file_name;
 use crate::text;
+use crate::vfs;
 use hregion::cell::StringBinary;
 use hregion::region::FileKind;
 use hregion::{RegionInfo, RegionOptions};
@@ -43,9 +43,9 @@ impl RegionOverview {
 
     /// Lists the store files, references and links of all families, by their names. Why one of them, or a
     /// directory, cannot be examined is added to `faults`.
-    pub(crate) fn places(&self, faults: &mut Vec<CommandError>) -> Vec<FilePlace> {
-        let storage = places::storage();
-        let mut places = Vec::new();
+    pub(crate) fn file_entries(&self, faults: &mut Vec<CommandError>) -> Vec<FileEntry> {
+        let storage = vfs::storage();
+        let mut found = Vec::new();
         for dir in entries(&self.path, true, faults) {
             for path in entries(&dir, false, faults) {
                 let kind = match FileKind::of(&storage, &path) {
@@ -65,11 +65,11 @@ impl RegionOverview {
                     kind => matches!(kind, FileKind::Reference | FileKind::Link),
                 };
                 if is_stored {
-                    places.push(FilePlace { family: name(&dir), path, kind });
+                    found.push(FileEntry { family: name(&dir), path, kind });
                 }
             }
         }
-        places
+        found
     }
 
     pub(crate) fn total(&self) -> Total {
@@ -101,7 +101,7 @@ impl RegionOverview {
 /// Lists the directories in a directory, or else the files, without hidden ones. Why one of them, or the
 /// directory, cannot be examined is added to `faults`.
 pub(crate) fn entries(dir: &Path, are_dirs: bool, faults: &mut Vec<CommandError>) -> Vec<PathBuf> {
-    let listed = match places::list(dir) {
+    let listed = match vfs::list(dir) {
         Ok(listed) => listed,
         Err(error) => {
             faults.push(CommandError::io("list", dir, &error));

@@ -90,7 +90,7 @@ fn options(command: &str) -> Vec<&'static str> {
 
 /// What is before the word at the cursor.
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
+enum Context {
     /// The beginning of a statement.
     Start,
     /// `t = `
@@ -100,7 +100,7 @@ enum Place {
     Argument(Argument),
 }
 
-/// A place after the name of a command.
+/// The position of the cursor among the arguments of a command.
 #[derive(Debug, PartialEq, Eq)]
 struct Argument {
     command: String,
@@ -120,25 +120,25 @@ enum Table {
 /// Returns where the word before `at` begins, and its completions.
 pub(super) fn candidates(session: &Session, line: &str, at: usize) -> (usize, Vec<String>) {
     let Some((before, quote)) = line.get(..at).and_then(words) else { return (at, Vec::new()) };
-    let (start, place) = match quote {
-        Some(start) => (start + 1, place(&before)),
+    let (start, context) = match quote {
+        Some(start) => (start + 1, context(&before)),
         None => match before.split_last() {
             Some((Token { kind: Kind::Word(_), at: start, end }, before)) if *end == at => {
-                (*start, place(before))
+                (*start, context(before))
             }
-            _ => (at, place(&before)),
+            _ => (at, context(&before)),
         },
     };
     let word = &line[start..at];
-    let mut found = match (quote, place) {
+    let mut found = match (quote, context) {
         (_, None) => Vec::new(),
-        (Some(quote), Some(Place::Argument(argument))) => {
+        (Some(quote), Some(Context::Argument(argument))) => {
             let mark = &line[quote..=quote];
             let is_closed = line[at..].starts_with(mark);
             in_quotes(session, &argument, word, if is_closed { "" } else { mark })
         }
         (Some(_), Some(_)) => Vec::new(),
-        (None, Some(place)) => without_quotes(session, place, word),
+        (None, Some(context)) => without_quotes(session, context, word),
     };
     found.retain(|candidate| candidate.starts_with(word));
     found.sort();
@@ -173,18 +173,18 @@ fn statement(tokens: &[Token]) -> &[Token] {
 }
 
 /// Returns what the tokens before the word at the cursor mean; `None` if they are not understood.
-fn place(tokens: &[Token]) -> Option<Place> {
+fn context(tokens: &[Token]) -> Option<Context> {
     let kinds: Vec<&Kind> = statement(tokens).iter().map(|token| &token.kind).collect();
     match kinds.as_slice() {
-        [] => Some(Place::Start),
-        [Kind::Word(_), Kind::Mark('=')] => Some(Place::Assigned),
-        [Kind::Word(receiver), Kind::Mark('.')] => Some(Place::Method(receiver.clone())),
+        [] => Some(Context::Start),
+        [Kind::Word(_), Kind::Mark('=')] => Some(Context::Assigned),
+        [Kind::Word(receiver), Kind::Mark('.')] => Some(Context::Method(receiver.clone())),
         [Kind::Word(receiver), Kind::Mark('.'), Kind::Word(command), rest @ ..] => {
             let table = Some(Table::Variable(receiver.clone()));
-            Some(Place::Argument(argument(command, table, rest)))
+            Some(Context::Argument(argument(command, table, rest)))
         }
         [Kind::Word(_), Kind::Mark('='), Kind::Word(command), rest @ ..]
-        | [Kind::Word(command), rest @ ..] => Some(Place::Argument(argument(command, None, rest))),
+        | [Kind::Word(command), rest @ ..] => Some(Context::Argument(argument(command, None, rest))),
         _ => None,
     }
 }
@@ -229,24 +229,24 @@ fn owned<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
 
-fn without_quotes(session: &Session, place: Place, word: &str) -> Vec<String> {
+fn without_quotes(session: &Session, context: Context, word: &str) -> Vec<String> {
     let variables = owned(session.variables.names());
-    let names = match place {
-        Place::Start => owned(help::names()),
-        Place::Assigned => owned(["create", "get_table"]),
-        Place::Method(receiver) => {
+    let names = match context {
+        Context::Start => owned(help::names()),
+        Context::Assigned => owned(["create", "get_table"]),
+        Context::Method(receiver) => {
             let is_table = session.variables.table(&receiver).is_some();
             return if is_table { owned(METHODS.iter().copied().chain(["help"])) } else { Vec::new() };
         }
-        Place::Argument(argument) if argument.option.is_some() => owned(["false", "true"]),
+        Context::Argument(argument) if argument.option.is_some() => owned(["false", "true"]),
         // a table, with quotes
-        Place::Argument(argument) if argument.index == 0 && word.is_empty() => {
+        Context::Argument(argument) if argument.index == 0 && word.is_empty() => {
             tables(session, &argument.command).iter().map(|table| format!("'{table}'")).collect()
         }
-        Place::Argument(argument) if argument.index > 0 || argument.command == "create" => {
+        Context::Argument(argument) if argument.index > 0 || argument.command == "create" => {
             owned(options(&argument.command))
         }
-        Place::Argument(_) => Vec::new(),
+        Context::Argument(_) => Vec::new(),
     };
     [names, variables].concat()
 }

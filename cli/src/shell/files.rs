@@ -6,11 +6,11 @@ use crate::cmd::merge::merge;
 use crate::failure::{CommandError, Failure};
 use crate::meanwhile::list_again;
 use crate::output::Warner;
-use crate::places;
 use crate::probe;
 use crate::regions::{OpenRegion, Regions, check_as, check_serves, is_absent, is_table, kind_of};
 use crate::scan_rows::RowScan;
 use crate::target::Kind;
+use crate::vfs;
 use hregion::cell::StringBinary;
 use hregion::{
     Append, Compaction, Delete, ErrorKind, Family, Filter, Get, Increment, Put, Region, RegionInfo,
@@ -42,7 +42,7 @@ enum TablePlacement {
 impl TablePlacement {
     fn is_remote(&self) -> bool {
         let (Self::Root(dir) | Self::Only(_, dir, _)) = self;
-        places::is_url(dir)
+        vfs::is_url(dir)
     }
 
     fn name(&self) -> &'static str {
@@ -71,12 +71,12 @@ impl Files {
         options: RegionOptions,
         warner: Warner,
     ) -> Result<Self, Failure> {
-        let is_fresh = match places::list(dir) {
+        let is_fresh = match vfs::list(dir) {
             // A `create` that was interrupted may have left its lock, and its probe of an object store.
             Ok(entries) => entries.iter().all(|(path, _)| is_own(path)),
             // A root that cannot be created is not there.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                places::check_writable(dir).map_err(|_| CommandError::io("read", dir, &error))?;
+                vfs::check_writable(dir).map_err(|_| CommandError::io("read", dir, &error))?;
                 true
             }
             Err(error) => return Err(CommandError::io("read", dir, &error).into()),
@@ -121,7 +121,7 @@ impl Files {
                 let dir = table_dir(root, name);
                 Ok(probe::is_dir(&table_dir(&root.join(".tmp"), name))?
                     || probe::is_dir(&dir)?
-                        && hregion::Table::has_unfinished_deletion(&dir, &*places::storage())?)
+                        && hregion::Table::has_unfinished_deletion(&dir, &*vfs::storage())?)
             }
             _ => Ok(false),
         }
@@ -499,7 +499,7 @@ impl Catalog for Files {
     }
 
     fn snapshots(&self) -> Result<Vec<SnapshotDescription>, Failure> {
-        Ok(hregion::Table::list_snapshots_with(self.root("list_snapshots")?, &*places::storage())?)
+        Ok(hregion::Table::list_snapshots_with(self.root("list_snapshots")?, &*vfs::storage())?)
     }
 
     fn snapshot(&mut self, table: &str, name: &str) -> Result<(), Failure> {
@@ -520,7 +520,7 @@ impl Catalog for Files {
 
     fn restore(&mut self, name: &str) -> Result<(), Failure> {
         let root = self.root("restore_snapshot")?.to_owned();
-        let found = hregion::Table::list_snapshots_with(&root, &*places::storage())?;
+        let found = hregion::Table::list_snapshots_with(&root, &*vfs::storage())?;
         if let Some(found) = found.iter().find(|found| found.name() == name) {
             self.close_table(&found.table().to_string())?;
         }
@@ -555,7 +555,7 @@ impl Table {
     fn open(dir: &Path, kind: Kind, options: &RegionOptions, warner: &Warner) -> Result<Self, Failure> {
         let regions = list_again(|| {
             let regions = Regions::find(dir, Some(kind), options.clone())?;
-            let opened = regions.places(|_, _| true).into_iter().map(|place| place.open(warner));
+            let opened = regions.regions_and_holes(|_, _| true).into_iter().map(|place| place.open(warner));
             Ok(opened.collect::<hregion::Result<Vec<Region>>>()?)
         })?;
         Ok(Self { regions, is_writable: false })
@@ -602,7 +602,7 @@ fn table_dir(root: &Path, name: &TableName) -> PathBuf {
 /// Returns the names of the directories in a directory, which may be missing; HBase hides names with a
 /// leading dot.
 fn dirs(dir: &Path) -> Result<Vec<String>, CommandError> {
-    let entries = match places::list(dir) {
+    let entries = match vfs::list(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(CommandError::io("list", dir, &error)),

@@ -84,7 +84,7 @@ impl CellFilter for Watch {
         self.pressed.load(Ordering::Relaxed)
     }
 
-    /// The other filter knows which families it needs.
+    /// Returns false, so that the other filter decides which families are needed, unless this one is alone.
     fn is_family_essential(&self, _: &[u8]) -> bool {
         self.is_alone
     }

@@ -195,10 +195,7 @@ impl Lexer<'_> {
                 None => return Err(SyntaxError::incomplete(at, "the string has no end; expected \"")),
                 Some('"') => return Ok(bytes),
                 Some('#') if matches!(self.peek(), Some('{' | '$' | '@')) => {
-                    return Err(SyntaxError::new(
-                        here,
-                        "#{…} in a string is not supported; \\# stands for #",
-                    ));
+                    return Err(SyntaxError::new(here, "#{…} in a string is not supported; write \\# for #"));
                 }
                 Some('\\') => self.escape(here, &mut bytes)?,
                 Some(c) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
@@ -229,10 +226,7 @@ impl Lexer<'_> {
             }
             'u' => return self.unicode(at, bytes),
             'c' | 'C' | 'M' => {
-                return Err(SyntaxError::new(
-                    at,
-                    format!("\\{c} is not supported; \\xHH stands for any byte"),
-                ));
+                return Err(SyntaxError::new(at, format!("\\{c} is not supported; \\xHH is a byte")));
             }
             c => {
                 bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());

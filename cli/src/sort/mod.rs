@@ -4,13 +4,13 @@ mod chunk;
 mod encrypted;
 mod run;
 
-use crate::cell_source::{CellSource, ListPlaces, ListedCells};
+use crate::cell_source::{CellSource, ListOffsets, ListedCells};
 use crate::failure::CommandError;
 use crate::merge::Merge;
 use crate::new_file::directory;
 use crate::output::Output;
-use crate::places;
 use crate::progress::Progress;
+use crate::vfs;
 use chunk::Chunk;
 use hregion::{CellOrder, CellRef};
 use run::{Run, RunCells};
@@ -31,7 +31,7 @@ const FAN_IN: usize = 64;
 
 /// Cells in order.
 pub(crate) struct SortedCells<'p> {
-    places: ListPlaces<'p>,
+    offsets: ListOffsets<'p>,
     cells: Sorted,
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn in_order<'p>(
 
 /// Returns the directory of temporary files, if none is given.
 fn dir_of(output: &Path) -> PathBuf {
-    if places::is_url(output) { std::env::temp_dir() } else { directory(output).to_owned() }
+    if vfs::is_url(output) { std::env::temp_dir() } else { directory(output).to_owned() }
 }
 
 /// Sorts all cells of a list.
@@ -93,15 +93,15 @@ fn sort<'p>(
         chunk.push(&cell, input.line());
         input.advance()?;
     }
-    let places = input.places();
+    let offsets = input.offsets();
     if sorter.levels.is_empty() {
         chunk.sort();
-        return Ok(SortedCells { places, cells: Sorted::Memory(chunk) });
+        return Ok(SortedCells { offsets, cells: Sorted::Memory(chunk) });
     }
     sorter.push(&mut chunk)?;
     drop(chunk);
     out.start_progress(sorter.bytes(), false);
-    Ok(SortedCells { places, cells: Sorted::Runs(sorter.finish(out.progress())?) })
+    Ok(SortedCells { offsets, cells: Sorted::Runs(sorter.finish(out.progress())?) })
 }
 
 /// Collects runs.
@@ -182,7 +182,7 @@ impl CellSource for SortedCells<'_> {
     }
 
     fn locate_error(&self, error: hregion::Error) -> CommandError {
-        self.places.locate(self.line(), error)
+        self.offsets.locate(self.line(), error)
     }
 }
 

@@ -347,13 +347,13 @@ const BREAKS: &[(&str, Break)] = &[
         fs::write(path.join("a".repeat(32)), b"x").unwrap();
         ("unknown_family", "warning", path, &[])
     }),
-    ("sequence ids behind those of the catalog", |root| {
+    ("sequence ids below those of the catalog", |root| {
         let put = |row| Put::new(row).cell("info", "seqnumDuringOpen", 9999_i64.to_be_bytes().to_vec());
         change_meta(root, |meta| meta.put(put(row_of(meta, SECOND))).unwrap());
         let path = root.join(HALVES).join(SECOND).join("recovered.edits");
         ("sequence_id_behind", "warning", path, &[])
     }),
-    ("edits that nobody replayed", |root| {
+    ("edits that were not replayed", |root| {
         let dir = root.join(HALVES).join(SECOND).join("recovered.edits");
         fs::write(dir.join("0000000000000000300"), b"x").unwrap();
         ("recovered_edits", "warning", dir.join("0000000000000000300"), &[])

@@ -45,7 +45,7 @@ fn verify_goes_on_after_a_fault_and_to_the_next_file() {
 }
 
 #[test]
-fn verify_leaves_out_checksums_if_it_is_told_to() {
+fn verify_leaves_out_checksums_on_request() {
     let mut bytes = fs::read(plain()).unwrap();
     // the last byte of the first block is one of its checksums
     let len = u32::from_be_bytes(bytes[8..12].try_into().unwrap());
@@ -288,7 +288,7 @@ fn copy_tree(from: &Path, to: &Path) {
 
 /// Every file below a table that HBase wrote is known for what it is.
 #[test]
-fn verify_knows_every_file_of_a_root() {
+fn verify_finds_every_file_of_a_root() {
     let mut with_references = 0;
     for table in TABLES.iter().map(|table| testdata("region").join(table)) {
         let files = files_below(&table);

@@ -146,7 +146,7 @@ fn entries_have_a_limit() {
 }
 
 #[test]
-fn a_directory_stands_for_its_logs_in_the_order_of_their_names() {
+fn the_logs_of_a_directory_are_read_in_the_order_of_their_names() {
     let dir = testdata("wal/dictionary/split/data/default/w2");
     let each: String = files(&dir).iter().map(|log| ok(&["wal", "--json", &text(log)])).collect();
     assert_eq!(ok(&["wal", "--json", &text(&dir)]), each);

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 /// An answer that comes late under the id of the next call, or with a bit of its id flipped, must not be
 /// taken for that of the next call.
 #[tokio::test]
-async fn an_answer_under_another_id_is_none_to_the_next_call() {
+async fn an_answer_with_another_id_is_not_that_of_the_next_call() {
     let (connections, listener) = (Connections::new(settings(Duration::from_secs(60))), listener().await);
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {

@@ -245,9 +245,9 @@ impl Cluster {
         .await
     }
 
-    /// Starts servers whose connections come out of what is done first, unless that fails.
+    /// Starts servers that serve the stream which `accept` makes of a connection, unless it returns `None`.
     #[cfg(feature = "kerberos")]
-    pub(crate) async fn behind<F>(accept: impl Fn(TcpStream) -> F + Clone + Send + 'static) -> Self
+    pub(crate) async fn with_handshake<F>(accept: impl Fn(TcpStream) -> F + Clone + Send + 'static) -> Self
     where
         F: Future<Output = Option<tokio::io::DuplexStream>> + Send + 'static,
     {

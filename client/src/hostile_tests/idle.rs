@@ -22,7 +22,7 @@ fn name() -> TableName {
 }
 
 /// Whether the regions of all rows are known.
-fn knows_all(client: &Client) -> bool {
+fn has_all_locations(client: &Client) -> bool {
     let cache = client.0.locator.cache();
     (0..ROWS).all(|at| cache.get(&name(), row_key(at).as_bytes()).is_some())
 }
@@ -69,7 +69,7 @@ async fn a_connection_that_has_ended_is_made_again_without_a_failed_attempt() {
     client.families(&name()).await.unwrap();
     close(&cluster, &client).await;
     client.flush_table(&name()).await.unwrap();
-    assert!(knows_all(&client), "no location is forgotten");
+    assert!(has_all_locations(&client), "no location is forgotten");
 }
 
 /// Nothing is noticed while the runtime does not run.
@@ -87,5 +87,5 @@ fn the_end_of_a_connection_is_noticed_before_a_call() {
     assert!(client.0.connections.open() > 0);
     runtime.block_on(table.increment(Increment::new(row.clone()).column("f", "n", 5))).unwrap();
     assert_eq!(cluster.counter(&row), 5);
-    assert!(knows_all(&client), "no location is forgotten");
+    assert!(has_all_locations(&client), "no location is forgotten");
 }

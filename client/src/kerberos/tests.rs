@@ -226,7 +226,7 @@ impl Seen {
 
 async fn cluster(seen: &Seen, offered: u8, max: u32) -> Cluster {
     let seen = seen.clone();
-    Cluster::behind(move |stream| seen.clone().serve(stream, offered, max)).await
+    Cluster::with_handshake(move |stream| seen.clone().serve(stream, offered, max)).await
 }
 
 async fn read_and_write(client: &Client) {
@@ -429,7 +429,7 @@ async fn servers_that_do_not_authenticate_are_refused_unless_allowed() {
     let switch = || [&[0; 4], &(-88i32).to_be_bytes()[..]].concat();
     let message = refused(vec![switch()]).await;
     assert!(message.contains("fallback-to-simple-auth-allowed"), "{message}");
-    let simple = Cluster::behind(move |mut stream| async move {
+    let simple = Cluster::with_handshake(move |mut stream| async move {
         stream.read_exact(&mut [0; 6]).await.ok()?;
         let (inner, mut outer) = duplex(1 << 16);
         outer.write_all(b"HBas\0\x50").await.ok()?;
@@ -444,7 +444,7 @@ async fn servers_that_do_not_authenticate_are_refused_unless_allowed() {
 }
 
 #[tokio::test]
-async fn failures_of_the_mechanism_are_told() {
+async fn failures_of_the_mechanism_are_reported() {
     let failing = |is_transient| Fake { failure: Some(("no tickets", is_transient)), ..Fake::default() };
     let fatal = answered(builder(settings(), failing(false)), vec![], false).await;
     assert!(fatal.message().ends_with("Kerberos: no tickets") && !fatal.kind().is_transient(), "{fatal}");
@@ -466,7 +466,7 @@ fn a_server_of_tickets_that_does_not_answer_is_not_waited_for() {
 /// A server that says its principal, and then authenticates. Old ones cannot say it.
 async fn named(principal: Option<&str>, offered: u8, seen: &Seen) -> Cluster {
     let (principal, seen) = (principal.map(str::to_owned), seen.clone());
-    Cluster::behind(move |mut stream| {
+    Cluster::with_handshake(move |mut stream| {
         let (principal, seen) = (principal.clone(), seen.clone());
         async move {
             let mut preamble = [0; 6];

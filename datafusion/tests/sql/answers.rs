@@ -609,7 +609,7 @@ async fn rows_that_are_too_large_with_all_cells_are_read() {
     }
 }
 
-/// Rows that expire after they were counted do not stand in for others.
+/// Rows that expire after they were counted do not replace others.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_expire_are_not_taken_for_others() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new(500)));

@@ -3,7 +3,7 @@
 use super::changes::{HdfsFiles, path_of};
 use super::errors::{io_error, is_of_erasure_code};
 use crate::storage::Shared;
-use crate::target::FilePlace;
+use crate::target::TargetPath;
 use bytes::{Bytes, BytesMut};
 use hdfs_native::file::FileWriter as Inner;
 use hregion::io::{FileWriter, LogFile};
@@ -41,7 +41,7 @@ enum State {
 
 impl Written {
     /// Creates a file.
-    fn create(files: Arc<HdfsFiles>, file: FilePlace<'_>, replaces: bool) -> io::Result<Self> {
+    fn create(files: Arc<HdfsFiles>, file: TargetPath<'_>, replaces: bool) -> io::Result<Self> {
         let (creator, key) = (Arc::clone(&files), file.key.to_owned());
         let writer = file.shared.blocking.run(async move {
             creator.check(&key).await?;
@@ -153,7 +153,7 @@ pub(super) struct HdfsWriter {
 }
 
 impl HdfsWriter {
-    pub(super) fn create(files: Arc<HdfsFiles>, file: FilePlace<'_>, replaces: bool) -> io::Result<Self> {
+    pub(super) fn create(files: Arc<HdfsFiles>, file: TargetPath<'_>, replaces: bool) -> io::Result<Self> {
         Ok(Self { file: Written::create(files, file, replaces)?, buffer: BytesMut::new() })
     }
 
@@ -203,7 +203,7 @@ pub(super) struct HdfsLog(Written);
 impl HdfsLog {
     /// Creates a log, and asks afterwards whether the lock is held, as no append does: the next holder of the
     /// lock must find the log, to end its writing.
-    pub(super) fn create(files: Arc<HdfsFiles>, file: FilePlace<'_>) -> io::Result<Self> {
+    pub(super) fn create(files: Arc<HdfsFiles>, file: TargetPath<'_>) -> io::Result<Self> {
         let log = Self(Written::create(Arc::clone(&files), file, false)?);
         let (asked, key) = (Arc::clone(&files), file.key.to_owned());
         let checked = file.shared.blocking.run(async move { asked.check(&key).await });

@@ -3,32 +3,32 @@
 use super::changes::ObjectFiles;
 use super::lock;
 use super::writer::{ObjectLog, ObjectWriter};
-use crate::target::{FilePlace, Target};
+use crate::target::{Target, TargetPath};
 use hregion::FileLock;
 use hregion::io::{FileWriter, LogFile};
 use std::io;
 use std::sync::Arc;
 
 impl Target for ObjectFiles {
-    fn create(self: Arc<Self>, file: FilePlace<'_>, replaces: bool) -> io::Result<Box<dyn FileWriter>> {
+    fn create(self: Arc<Self>, file: TargetPath<'_>, replaces: bool) -> io::Result<Box<dyn FileWriter>> {
         Ok(Box::new(ObjectWriter::create(self, file, replaces)?))
     }
 
-    fn create_log(self: Arc<Self>, file: FilePlace<'_>) -> io::Result<Box<dyn LogFile>> {
+    fn create_log(self: Arc<Self>, file: TargetPath<'_>) -> io::Result<Box<dyn LogFile>> {
         Ok(Box::new(ObjectLog::create(self, file)?))
     }
 
-    fn rename(self: Arc<Self>, _: FilePlace<'_>, _: &str, _: bool) -> io::Result<()> {
+    fn rename(self: Arc<Self>, _: TargetPath<'_>, _: &str, _: bool) -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "object stores have no renames: renaming is refused"))
     }
 
-    fn remove(self: Arc<Self>, file: FilePlace<'_>) -> io::Result<()> {
+    fn remove(self: Arc<Self>, file: TargetPath<'_>) -> io::Result<()> {
         let key = file.key.to_owned();
         file.shared.blocking.run(async move { self.delete(&key).await })
     }
 
     /// Fails if there are objects in the directory. Nothing is removed, as nothing is there otherwise.
-    fn remove_dir(self: Arc<Self>, dir: FilePlace<'_>) -> io::Result<()> {
+    fn remove_dir(self: Arc<Self>, dir: TargetPath<'_>) -> io::Result<()> {
         let key = dir.key.to_owned();
         dir.shared.blocking.run(async move {
             self.check_doubt()?;
@@ -40,27 +40,27 @@ impl Target for ObjectFiles {
     }
 
     /// Fails if there is no such object. Objects are durable.
-    fn sync_file(self: Arc<Self>, file: FilePlace<'_>) -> io::Result<()> {
+    fn sync_file(self: Arc<Self>, file: TargetPath<'_>) -> io::Result<()> {
         let key = file.key.to_owned();
         file.shared.blocking.run(async move { self.find_existing(&key).await.map(drop) })
     }
 
     /// Sends no request: changes that were answered are durable.
-    fn sync_dir(self: Arc<Self>, _: FilePlace<'_>) -> io::Result<()> {
+    fn sync_dir(self: Arc<Self>, _: TargetPath<'_>) -> io::Result<()> {
         self.check_doubt()
     }
 
     /// Sends no request: there are no directories.
-    fn create_dir_all(self: Arc<Self>, _: FilePlace<'_>) -> io::Result<()> {
+    fn create_dir_all(self: Arc<Self>, _: TargetPath<'_>) -> io::Result<()> {
         self.check_doubt()
     }
 
-    fn end_writing(self: Arc<Self>, file: FilePlace<'_>) -> io::Result<()> {
+    fn end_writing(self: Arc<Self>, file: TargetPath<'_>) -> io::Result<()> {
         let key = file.key.to_owned();
         file.shared.blocking.run(async move { lock::end_writing(&self, &key).await })
     }
 
-    fn lock(self: Arc<Self>, file: FilePlace<'_>) -> io::Result<FileLock> {
+    fn lock(self: Arc<Self>, file: TargetPath<'_>) -> io::Result<FileLock> {
         let (key, shared) = (file.key.to_owned(), Arc::clone(file.shared));
         file.shared
             .blocking

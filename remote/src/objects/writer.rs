@@ -5,7 +5,7 @@ use super::parse;
 use crate::blocking::Pending;
 use crate::object_errors::{io_error, is_refusal};
 use crate::storage::Shared;
-use crate::target::FilePlace;
+use crate::target::TargetPath;
 use bytes::{Bytes, BytesMut};
 use hregion::io::{FileWriter, LogFile};
 use object_store::{MultipartUpload, PutMultipartOptions};
@@ -26,7 +26,7 @@ struct Written {
 
 impl Written {
     /// Fails if there is an object, unless it is replaced. Makes nothing.
-    fn create(files: Arc<ObjectFiles>, file: FilePlace<'_>, replaces: bool) -> io::Result<Self> {
+    fn create(files: Arc<ObjectFiles>, file: TargetPath<'_>, replaces: bool) -> io::Result<Self> {
         let (asked, key) = (Arc::clone(&files), file.key.to_owned());
         let seen = file.shared.blocking.run(async move {
             asked.check(&key).await?;
@@ -161,7 +161,7 @@ impl Drop for Parts {
 }
 
 impl ObjectWriter {
-    pub(super) fn create(files: Arc<ObjectFiles>, file: FilePlace<'_>, replaces: bool) -> io::Result<Self> {
+    pub(super) fn create(files: Arc<ObjectFiles>, file: TargetPath<'_>, replaces: bool) -> io::Result<Self> {
         Ok(Self { file: Written::create(files, file, replaces)?, state: State::Whole(BytesMut::new()) })
     }
 
@@ -243,7 +243,7 @@ pub(super) struct ObjectLog {
 }
 
 impl ObjectLog {
-    pub(super) fn create(files: Arc<ObjectFiles>, file: FilePlace<'_>) -> io::Result<Self> {
+    pub(super) fn create(files: Arc<ObjectFiles>, file: TargetPath<'_>) -> io::Result<Self> {
         Ok(Self { file: Written::create(files, file, false)?, bytes: Vec::new(), is_failed: false })
     }
 }

@@ -78,7 +78,7 @@ fn redirects_are_followed_and_counted() {
 }
 
 #[test]
-fn versions_are_told_apart_or_the_file_is_refused() {
+fn versions_are_distinguished_or_the_file_is_refused() {
     let server = FakeS3::start();
     server.put("file", vec![1; 300_000]);
     let storage = web();

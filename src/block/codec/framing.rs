@@ -113,8 +113,8 @@ pub(super) fn encode_group(
         out.extend([0; 4]);
         run(chunk, out)?;
         let stored = length(out.len() - at - 4)?;
-        if let Some(place) = out.get_mut(at..at + 4) {
-            place.copy_from_slice(&stored);
+        if let Some(field) = out.get_mut(at..at + 4) {
+            field.copy_from_slice(&stored);
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ mod rows;
 pub(crate) use rows::RowSpan;
 
 use super::Decoded;
-use super::place::{AHEAD, CHUNK, CellPosition, key_at, place_at, prefetch, row_at};
+use super::position::{AHEAD, CHUNK, CellPosition, key_at, position_at, prefetch, row_at};
 use super::seek_index::{Candidates, STRIDE, SeekIndex};
 use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, key_value, same_bytes};
 use crate::coding::Cursor;
@@ -92,13 +92,13 @@ impl DataBlock {
                 let mut entries = Entries::new(&mut starts, cells.start);
                 let (mut at, mut last, mut count) = (cells.start, cells.start, 0);
                 while at < cells.end {
-                    let place = place_at(&bytes, at, format);
+                    let position = position_at(&bytes, at, format);
                     if index {
-                        entries.see(at, key_at(&bytes, &place).row());
+                        entries.see(at, key_at(&bytes, &position).row());
                     }
                     last = at;
                     count += 1;
-                    at = place.next;
+                    at = position.next;
                 }
                 Ok((count, last))
             }
@@ -154,14 +154,14 @@ impl DataBlock {
 
     /// The cell at an offset in the bytes; `None` if none begins there.
     pub(crate) fn cell_at(&self, at: usize) -> Option<CellPosition> {
-        let mut place = self.first();
-        while place.at < at && self.step(&mut place) {}
-        (place.at == at).then_some(place)
+        let mut position = self.first();
+        while position.at < at && self.step(&mut position) {}
+        (position.at == at).then_some(position)
     }
 
     /// The offset of a cell in the bytes.
-    pub(crate) fn offset_of(place: &CellPosition) -> usize {
-        place.at
+    pub(crate) fn offset_of(position: &CellPosition) -> usize {
+        position.at
     }
 
     /// Records that the stored block has these cells, as they are, at the same offsets.
@@ -194,8 +194,8 @@ impl DataBlock {
     }
 
     /// The bytes of a cell.
-    pub(super) fn bytes_of(&self, place: &CellPosition) -> &[u8] {
-        &self.bytes[place.at..place.next]
+    pub(super) fn bytes_of(&self, position: &CellPosition) -> &[u8] {
+        &self.bytes[position.at..position.next]
     }
 
     pub(crate) fn with_prev_block_offset(self, prev_block_offset: i64) -> Self {
@@ -231,103 +231,103 @@ impl DataBlock {
     /// The first cell.
     #[inline]
     pub(crate) fn first(&self) -> CellPosition {
-        self.place(self.cells.start)
+        self.position(self.cells.start)
     }
 
     /// The first cell, for a long scan: also touches the following bytes.
     pub(crate) fn first_of_many(&self) -> CellPosition {
-        let mut place = self.first();
+        let mut position = self.first();
         // `advance` touches the following chunks
-        let end = self.bytes.len().min(place.next + AHEAD + CHUNK);
-        place.ahead = self.bytes.get(place.next..end).map(prefetch).unwrap_or_default();
-        place
+        let end = self.bytes.len().min(position.next + AHEAD + CHUNK);
+        position.ahead = self.bytes.get(position.next..end).map(prefetch).unwrap_or_default();
+        position
     }
 
     /// The last cell.
     pub(crate) fn last(&self) -> CellPosition {
-        self.place(self.last)
+        self.position(self.last)
     }
 
     /// Moves to the next cell. Returns false, and does not move, if there is none in this block.
     #[inline(always)] // the loop of every scan
-    pub(crate) fn advance(&self, place: &mut CellPosition) -> bool {
-        if !self.step(place) {
+    pub(crate) fn advance(&self, position: &mut CellPosition) -> bool {
+        if !self.step(position) {
             return false;
         }
-        self.prefetch_ahead(place);
+        self.prefetch_ahead(position);
         true
     }
 
     /// As [`advance`](Self::advance), but returns whether the row is still the same.
     #[inline(always)] // the loop of every scan
-    pub(crate) fn advance_in_row(&self, place: &mut CellPosition) -> RowStep {
-        let step = self.step_in_row(place);
+    pub(crate) fn advance_in_row(&self, position: &mut CellPosition) -> RowStep {
+        let step = self.step_in_row(position);
         if step != RowStep::End {
-            self.prefetch_ahead(place);
+            self.prefetch_ahead(position);
         }
         step
     }
 
     /// As [`advance_in_row`](Self::advance_in_row), for short scans: does not touch the following bytes.
     #[inline(always)] // as `advance`
-    pub(crate) fn step_in_row(&self, place: &mut CellPosition) -> RowStep {
-        let before = place.at;
-        if !self.step(place) {
+    pub(crate) fn step_in_row(&self, position: &mut CellPosition) -> RowStep {
+        let before = position.at;
+        if !self.step(position) {
             return RowStep::End;
         }
-        let same = same_bytes(row_at(&self.bytes, before), row_at(&self.bytes, place.at));
+        let same = same_bytes(row_at(&self.bytes, before), row_at(&self.bytes, position.at));
         if same { RowStep::InRow } else { RowStep::NextRow }
     }
 
-    /// Visits the cells of a row from `place` on, until `visit` breaks; then `place` is that of the cell
-    /// where it broke. Otherwise returns the result of the step from the last cell of the row; for
-    /// [`RowStep::End`], `place` stays there.
+    /// Visits the cells of a row from `position` on, until `visit` breaks; then `position` is that of the
+    /// last cell visited. Otherwise returns the result of the step from the last cell of the row; for
+    /// [`RowStep::End`], `position` stays there.
     #[inline(always)] // the loop of every scan
     pub(crate) fn walk_row<B>(
         &self,
-        place: &mut CellPosition,
+        position: &mut CellPosition,
         mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B, RowStep> {
         loop {
-            visit(self.cell(place))?;
-            match self.advance_in_row(place) {
+            visit(self.cell(position))?;
+            match self.advance_in_row(position) {
                 RowStep::InRow => {}
                 step => return ControlFlow::Continue(step),
             }
         }
     }
 
-    /// If the cell at `place` is followed by another row in this block, passes it to `visit`, and advances if
-    /// `visit` returns a result. Otherwise returns None.
+    /// If the cell at `position` is followed by another row in this block, passes it to `visit`, and advances
+    /// if `visit` returns a result. Otherwise returns None.
     #[inline(always)] // the loop of every scan
     pub(crate) fn visit_single_cell<R>(
         &self,
-        place: &mut CellPosition,
+        position: &mut CellPosition,
         visit: impl FnOnce(CellRef<'_>) -> Option<R>,
     ) -> Option<R> {
-        let mut next = *place;
+        let mut next = *position;
         if self.advance_in_row(&mut next) != RowStep::NextRow {
             return None;
         }
-        let result = visit(self.cell(place))?;
-        *place = next;
+        let result = visit(self.cell(position))?;
+        *position = next;
         Some(result)
     }
 
     #[inline(always)] // as `advance`
-    fn step(&self, place: &mut CellPosition) -> bool {
-        if place.next >= self.cells.end {
+    fn step(&self, position: &mut CellPosition) -> bool {
+        if position.next >= self.cells.end {
             return false;
         }
-        *place = place_at(&self.bytes, place.next, self.format);
+        *position = position_at(&self.bytes, position.next, self.format);
         true
     }
 
     #[inline(always)] // as `advance`
-    fn prefetch_ahead(&self, place: &mut CellPosition) {
-        if place.at / CHUNK != place.next / CHUNK {
-            let from = place.next / CHUNK * CHUNK + AHEAD;
-            place.ahead = self.bytes.get(from..from + CHUNK).map(prefetch).unwrap_or_default();
+    fn prefetch_ahead(&self, position: &mut CellPosition) {
+        if position.at / CHUNK != position.next / CHUNK {
+            let from = position.next / CHUNK * CHUNK + AHEAD;
+            position.ahead = self.bytes.get(from..from + CHUNK).map(prefetch).unwrap_or_default();
         }
     }
 
@@ -341,35 +341,35 @@ impl DataBlock {
     }
 
     #[inline]
-    fn place(&self, at: usize) -> CellPosition {
-        place_at(&self.bytes, at, self.format)
+    fn position(&self, at: usize) -> CellPosition {
+        position_at(&self.bytes, at, self.format)
     }
 
     /// Whether this is the first cell.
-    pub(crate) fn is_first(&self, place: &CellPosition) -> bool {
-        place.at == self.cells.start
+    pub(crate) fn is_first(&self, position: &CellPosition) -> bool {
+        position.at == self.cells.start
     }
 
     /// The key of a cell.
     #[inline]
-    pub(crate) fn key(&self, place: &CellPosition) -> &CellKey {
-        key_at(&self.bytes, place)
+    pub(crate) fn key(&self, position: &CellPosition) -> &CellKey {
+        key_at(&self.bytes, position)
     }
 
     /// The row of a cell.
     #[inline]
-    pub(crate) fn row(&self, place: &CellPosition) -> &[u8] {
-        row_at(&self.bytes, place.at)
+    pub(crate) fn row(&self, position: &CellPosition) -> &[u8] {
+        row_at(&self.bytes, position.at)
     }
 
     /// A cell.
     #[inline]
-    pub(crate) fn cell(&self, place: &CellPosition) -> CellRef<'_> {
-        let rest = &self.bytes[place.at + key_value::LENGTHS..];
-        let (key, rest) = rest.split_at(place.key_len);
-        let (value, rest) = rest.split_at(place.value_len);
-        let tags = if place.tags_len == 0 { &[] } else { &rest[2..2 + place.tags_len] };
-        CellRef { key: CellKey::from_checked(key), value, tags, seq_id: place.seq_id }
+    pub(crate) fn cell(&self, position: &CellPosition) -> CellRef<'_> {
+        let rest = &self.bytes[position.at + key_value::LENGTHS..];
+        let (key, rest) = rest.split_at(position.key_len);
+        let (value, rest) = rest.split_at(position.value_len);
+        let tags = if position.tags_len == 0 { &[] } else { &rest[2..2 + position.tags_len] };
+        CellRef { key: CellKey::from_checked(key), value, tags, seq_id: position.seq_id }
     }
 
     /// The first cell whose key is not less than `key`, and how it compares; `None` if all are less.
@@ -380,27 +380,27 @@ impl DataBlock {
             Candidates::After => return None,
             Candidates::Between { low, high } => (low, high),
         };
-        let mut place = if self.index.len() == 0 {
+        let mut position = if self.index.len() == 0 {
             self.first()
         } else {
             // nearly always at most one entry has the row's bits
             let entry = if high - low > 1 { self.bisect(low, high, key, order) } else { low };
             if entry > low {
                 // the cells after an entry that have no entry of their own may be less than `key`, too
-                self.place(self.entry_at(entry - 1))
+                self.position(self.entry_at(entry - 1))
             } else if entry == high && entry < self.index.len() {
-                return Some((self.place(self.entry_at(entry)), Ordering::Greater));
+                return Some((self.position(self.entry_at(entry)), Ordering::Greater));
             } else if entry < self.index.len() {
-                self.place(self.entry_at(entry))
+                self.position(self.entry_at(entry))
             } else {
                 return None;
             }
         };
         loop {
-            match order.compare(self.key(&place), key) {
-                Ordering::Less if !self.advance(&mut place) => return None,
+            match order.compare(self.key(&position), key) {
+                Ordering::Less if !self.advance(&mut position) => return None,
                 Ordering::Less => {}
-                found => return Some((place, found)),
+                found => return Some((position, found)),
             }
         }
     }
@@ -420,9 +420,9 @@ impl DataBlock {
             // nearly always a match; the first cell of every row has an entry
             let at = self.entry_at(low);
             self.prefetch_before(at);
-            let place = self.place(at);
-            if same_bytes(self.row(&place), row) {
-                return RowSearch::Found(place);
+            let position = self.position(at);
+            if same_bytes(self.row(&position), row) {
+                return RowSearch::Found(position);
             }
             return self.bisect_rows(low, high, row, order);
         }
@@ -432,18 +432,18 @@ impl DataBlock {
     /// As [`find_row`](Self::find_row), in a block without an index.
     #[cold]
     fn walk_to_row(&self, row: &[u8], order: CellOrder) -> RowSearch {
-        let mut place = self.first();
+        let mut position = self.first();
         loop {
-            match order.compare_rows(self.row(&place), row) {
-                Ordering::Less if !self.advance(&mut place) => return RowSearch::After,
+            match order.compare_rows(self.row(&position), row) {
+                Ordering::Less if !self.advance(&mut position) => return RowSearch::After,
                 Ordering::Less => {}
-                Ordering::Equal => return RowSearch::Found(place),
+                Ordering::Equal => return RowSearch::Found(position),
                 Ordering::Greater => return RowSearch::Absent,
             }
         }
     }
 
-    /// As [`find_row`](Self::find_row), among the cells of the entries `low..high`, the only places where the
+    /// As [`find_row`](Self::find_row), among the cells of the entries `low..high`, the only ones where the
     /// row can begin.
     #[cold]
     fn bisect_rows(&self, mut low: usize, mut high: usize, row: &[u8], order: CellOrder) -> RowSearch {
@@ -458,8 +458,8 @@ impl DataBlock {
         if low == self.index.len() {
             return RowSearch::After;
         }
-        let place = self.place(self.entry_at(low));
-        if self.row(&place) == row { RowSearch::Found(place) } else { RowSearch::Absent }
+        let position = self.position(self.entry_at(low));
+        if self.row(&position) == row { RowSearch::Found(position) } else { RowSearch::Absent }
     }
 
     /// The last cell whose key is less than `key`; `None` if there is none.
@@ -474,10 +474,10 @@ impl DataBlock {
             },
         };
         let mut before = None;
-        let mut place = self.place(start);
-        while order.compare(self.key(&place), key).is_lt() {
-            before = Some(place);
-            if !self.advance(&mut place) {
+        let mut position = self.position(start);
+        while order.compare(self.key(&position), key).is_lt() {
+            before = Some(position);
+            if !self.advance(&mut position) {
                 break;
             }
         }
@@ -497,8 +497,8 @@ impl DataBlock {
     fn bisect(&self, mut low: usize, mut high: usize, key: &CellKey, order: CellOrder) -> usize {
         while low < high {
             let middle = low.midpoint(high);
-            let place = self.place(self.entry_at(middle));
-            if order.compare(self.key(&place), key).is_lt() {
+            let position = self.position(self.entry_at(middle));
+            if order.compare(self.key(&position), key).is_lt() {
                 low = middle + 1;
             } else {
                 high = middle;

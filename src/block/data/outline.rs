@@ -16,7 +16,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::block::{DataBlock, Trust};
-use super::place::row_at;
+use super::position::row_at;
 use super::{CellMark, CellPosition, DataBlockEncoding, DataFormat, decode_after};
 use crate::cell::{CellOrder, key_value};
 use crate::coding::Cursor;
@@ -79,14 +79,14 @@ impl StoredCells<'_> {
         &self,
         block: &'b DataBlock,
         number: usize,
-        place: &CellPosition,
+        position: &CellPosition,
         before: Option<&CellPosition>,
     ) -> Option<(&'b [u8], usize)> {
         if self.format.keeps_cells_plain() {
-            return Some((block.row(place), self.end_before(number, place)?));
+            return Some((block.row(position), self.end_before(number, position)?));
         }
-        let (cell, mark) = (block.cell(place), self.marks.get(number)?);
-        let plain = block.bytes_of(place);
+        let (cell, mark) = (block.cell(position), self.marks.get(number)?);
+        let plain = block.bytes_of(position);
         let may_be_that_before = self.format.encoding == DataBlockEncoding::FastDiff
             && before.is_some_and(|before| block.cell(before).value() == cell.value());
         if may_be_that_before {
@@ -97,9 +97,9 @@ impl StoredCells<'_> {
     }
 
     /// Returns the end of the stored part that ends before a cell.
-    fn end_before(&self, number: usize, place: &CellPosition) -> Option<usize> {
+    fn end_before(&self, number: usize, position: &CellPosition) -> Option<usize> {
         if self.format.keeps_cells_plain() {
-            return DataBlock::offset_of(place).checked_sub(self.at);
+            return DataBlock::offset_of(position).checked_sub(self.at);
         }
         self.place_of(self.marks.get(number.checked_sub(1)?)?.after)
     }
@@ -194,25 +194,25 @@ impl BlockOutline {
         };
         let mut part: Option<OpenPart> = None;
         let mut before = None;
-        let mut place = block.first();
+        let mut position = block.first();
         for number in 0.. {
-            let at = DataBlock::offset_of(&place);
+            let at = DataBlock::offset_of(&position);
             let is_due = match (&part, &before) {
                 (Some(part), Some(before)) => {
-                    at >= part.at + part.least && block.row(&place) != block.row(before)
+                    at >= part.at + part.least && block.row(&position) != block.row(before)
                 }
                 _ => true,
             };
             if is_due {
                 if let Some(part) = &part {
-                    end_part(part, stored.end_before(number, &place)?, firsts.len())?;
+                    end_part(part, stored.end_before(number, &position)?, firsts.len())?;
                 }
-                let (first, start) = stored.begin_part(block, number, &place, before.as_ref())?;
+                let (first, start) = stored.begin_part(block, number, &position, before.as_ref())?;
                 firsts.extend_from_slice(first);
                 part = Some(OpenPart { at, start, least: size.least().max(first.len() * MAX_FIRST) });
             }
-            before = Some(place);
-            if !block.advance(&mut place) {
+            before = Some(position);
+            if !block.advance(&mut position) {
                 break;
             }
         }
@@ -283,7 +283,7 @@ impl BlockOutline {
 
     /// Returns the place of consecutive parts in the stored block; `None` if one is too long to be read
     /// without the block.
-    pub(crate) fn place(&self, parts: Range<usize>) -> Option<Range<usize>> {
+    pub(crate) fn range_of(&self, parts: Range<usize>) -> Option<Range<usize>> {
         let parts = self.parts.get(parts)?;
         let (first, last) = (parts.first()?, parts.last()?);
         parts.iter().all(Part::is_short).then_some(first.start as usize..last.end as usize)

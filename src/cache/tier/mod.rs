@@ -177,20 +177,20 @@ impl Tier {
     pub(super) fn get(&self, key: &BlockKey) -> Option<TierBlock> {
         let file = self.shared.file.as_ref().filter(|_| self.is_on())?;
         let counters = &self.shared.counters;
-        let place = unpoisoned(self.shared.ring.lock()).find(key);
-        let Some(place) = place else {
+        let extent = unpoisoned(self.shared.ring.lock()).find(key);
+        let Some(extent) = extent else {
             counters.misses.add(1);
             return None;
         };
-        let mut stored = vec![0; usize::try_from(place.len).ok()?];
-        if let Err(error) = file.read_exact_at(&mut stored, place.at) {
+        let mut stored = vec![0; usize::try_from(extent.len).ok()?];
+        if let Err(error) = file.read_exact_at(&mut stored, extent.at) {
             self.shared.fail("read", &error);
             return None;
         }
         let block = entry::read(key, stored);
         if block.is_some() {
             counters.hits.add(1);
-        } else if unpoisoned(self.shared.ring.lock()).forget(key, place) {
+        } else if unpoisoned(self.shared.ring.lock()).forget(key, extent) {
             counters.mismatches.add(1);
         } else {
             // overwritten while it was read
@@ -210,8 +210,8 @@ impl Tier {
             return;
         }
         let mut ring = unpoisoned(self.shared.ring.lock());
-        if let Some(place) = ring.find(key) {
-            ring.forget(key, place);
+        if let Some(extent) = ring.find(key) {
+            ring.forget(key, extent);
         }
         self.shared.counters.mismatches.add(1);
     }
@@ -220,11 +220,11 @@ impl Tier {
     /// verified.
     pub(super) fn read_part(&self, key: &BlockKey, from: u64, buf: &mut [u8]) -> bool {
         let Some(file) = self.shared.file.as_ref().filter(|_| self.is_on()) else { return false };
-        let Some(place) = unpoisoned(self.shared.ring.lock()).find(key) else { return false };
-        if !place.as_stored || from.saturating_add(buf.len() as u64) > place.len {
+        let Some(extent) = unpoisoned(self.shared.ring.lock()).find(key) else { return false };
+        if !extent.as_stored || from.saturating_add(buf.len() as u64) > extent.len {
             return false;
         }
-        match file.read_exact_at(buf, place.at + from) {
+        match file.read_exact_at(buf, extent.at + from) {
             Ok(()) => self.shared.counters.partial_reads.add(1),
             Err(error) => self.shared.fail("read", &error),
         }
@@ -316,14 +316,14 @@ impl TierShared {
             return;
         }
         // readers must not find what is overwritten now
-        let Some(mut place) = ring.reserve(entry::len(block)) else { return };
-        place.as_stored = block.content().2;
+        let Some(mut extent) = ring.reserve(entry::len(block)) else { return };
+        extent.as_stored = block.content().2;
         drop(ring);
         entry::write(key, block, stored);
-        match file.write_all_at(stored, place.at) {
+        match file.write_all_at(stored, extent.at) {
             Ok(()) => {
                 self.counters.writes.add(1);
-                unpoisoned(self.ring.lock()).insert(*key, place);
+                unpoisoned(self.ring.lock()).insert(*key, extent);
             }
             Err(error) => self.fail("write", &error),
         }

@@ -3,21 +3,21 @@
 use crate::cache::{BlockKey, FileId};
 use std::collections::{HashMap, VecDeque};
 
-/// The places of blocks in a file of a fixed length. The oldest blocks are overwritten by new ones.
+/// The extents of blocks in a file of a fixed length. The oldest blocks are overwritten by new ones.
 #[derive(Debug)]
 pub(super) struct Ring {
     capacity: u64,
     /// Where the next block begins.
     head: u64,
     /// The blocks, in the order in which they will be overwritten; those of closed files, too.
-    order: VecDeque<(BlockKey, Place)>,
+    order: VecDeque<(BlockKey, Extent)>,
     /// The blocks of open files by offset. A file is forgotten as a whole.
-    files: HashMap<FileId, HashMap<u64, Place>>,
+    files: HashMap<FileId, HashMap<u64, Extent>>,
 }
 
-/// A place in the file.
+/// A range of bytes of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Extent {
     pub(super) at: u64,
     pub(super) len: u64,
     /// Whether the bytes of the store file are there, as they are.
@@ -29,47 +29,47 @@ impl Ring {
         Self { capacity, head: 0, order: VecDeque::new(), files: HashMap::new() }
     }
 
-    pub(super) fn find(&self, key: &BlockKey) -> Option<Place> {
+    pub(super) fn find(&self, key: &BlockKey) -> Option<Extent> {
         self.files.get(&key.file)?.get(&key.offset).copied()
     }
 
-    /// Returns the next place of `len` bytes. The blocks that are there are forgotten. `None` if the file is
+    /// Returns the next extent of `len` bytes. The blocks that are there are forgotten. `None` if the file is
     /// shorter.
-    pub(super) fn reserve(&mut self, len: u64) -> Option<Place> {
+    pub(super) fn reserve(&mut self, len: u64) -> Option<Extent> {
         if len > self.capacity {
             return None;
         }
         if len > self.capacity - self.head {
-            while self.order.front().is_some_and(|(_, place)| place.at >= self.head) {
+            while self.order.front().is_some_and(|(_, extent)| extent.at >= self.head) {
                 self.forget_oldest();
             }
             self.head = 0;
         }
-        let place = Place { at: self.head, len, as_stored: false };
+        let extent = Extent { at: self.head, len, as_stored: false };
         self.head += len;
-        while self.order.front().is_some_and(|(_, old)| place.at <= old.at && old.at < self.head) {
+        while self.order.front().is_some_and(|(_, old)| extent.at <= old.at && old.at < self.head) {
             self.forget_oldest();
         }
-        Some(place)
+        Some(extent)
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((key, place)) = self.order.pop_front() {
-            self.forget(&key, place);
+        if let Some((key, extent)) = self.order.pop_front() {
+            self.forget(&key, extent);
         }
     }
 
-    /// Inserts a block that has been written to a place. Places must be inserted in the order in which they
+    /// Inserts a block that has been written to its extent. Extents are inserted in the order in which they
     /// were reserved.
-    pub(super) fn insert(&mut self, key: BlockKey, place: Place) {
-        self.order.push_back((key, place));
-        self.files.entry(key.file).or_default().insert(key.offset, place);
+    pub(super) fn insert(&mut self, key: BlockKey, extent: Extent) {
+        self.order.push_back((key, extent));
+        self.files.entry(key.file).or_default().insert(key.offset, extent);
     }
 
-    /// Forgets a block, if it is still at this place. Returns whether it was.
-    pub(super) fn forget(&mut self, key: &BlockKey, place: Place) -> bool {
+    /// Forgets a block, if it is still at this extent. Returns whether it was.
+    pub(super) fn forget(&mut self, key: &BlockKey, extent: Extent) -> bool {
         let Some(blocks) = self.files.get_mut(&key.file) else { return false };
-        let is_there = blocks.get(&key.offset) == Some(&place);
+        let is_there = blocks.get(&key.offset) == Some(&extent);
         if is_there {
             blocks.remove(&key.offset);
             if blocks.is_empty() {
@@ -91,8 +91,8 @@ impl Ring {
 
     /// Returns the number of blocks of open files and their bytes.
     pub(super) fn size(&self) -> (u64, u64) {
-        let places = self.files.values().flat_map(HashMap::values);
-        places.fold((0, 0), |(blocks, bytes), place| (blocks + 1, bytes + place.len))
+        let extents = self.files.values().flat_map(HashMap::values);
+        extents.fold((0, 0), |(blocks, bytes), extent| (blocks + 1, bytes + extent.len))
     }
 }
 
@@ -112,20 +112,20 @@ mod tests {
         for number in 0..5000 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let len = 1 + (random >> 33) % if number % 50 == 0 { 1000 } else { 130 };
-            let place = ring.reserve(len).unwrap();
-            assert!(place.at + place.len <= 1000);
-            ring.insert(key(number), place);
+            let extent = ring.reserve(len).unwrap();
+            assert!(extent.at + extent.len <= 1000);
+            ring.insert(key(number), extent);
             if number % 97 == 0 {
                 ring.forget_file(FileId(number / 97 % 3));
             }
             if number % 31 == 0
-                && let Some(place) = ring.find(&key(number))
+                && let Some(extent) = ring.find(&key(number))
             {
-                assert!(ring.forget(&key(number), place) && !ring.forget(&key(number), place));
+                assert!(ring.forget(&key(number), extent) && !ring.forget(&key(number), extent));
             }
             let mut live: Vec<(u64, u64)> = (0..=number)
                 .filter_map(|number| ring.find(&key(number)))
-                .map(|place| (place.at, place.at + place.len))
+                .map(|extent| (extent.at, extent.at + extent.len))
                 .collect();
             assert_eq!(ring.size().0, live.len() as u64);
             live.sort_unstable();

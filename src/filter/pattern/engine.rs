@@ -50,7 +50,7 @@ impl Engine {
         built.map(|regex| Self::Backtracking(Box::new(regex))).map_err(|error| match error {
             Refusal::ParseError(_, ParseError::TargetNotRepeatable) => {
                 let complaint =
-                    "has a construct that is not supported: a place between characters that is repeated";
+                    "has a construct that is not supported: an assertion of no width that is repeated";
                 Error::not_supported(format!("regular expression {source:?} {complaint}"))
             }
             Refusal::ParseError(_, ParseError::RecursionExceeded) | Refusal::CompileError(_) => {

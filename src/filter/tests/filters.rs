@@ -215,7 +215,7 @@ fn has_filter_row_agrees_with_the_filter() {
 }
 
 #[test]
-fn numbers_that_are_none_fail_the_read() {
+fn invalid_numbers_fail_the_read() {
     let mut state = FilterEvaluator::new(&Filter::row(Compare::Equal, Comparator::long(1)));
     assert!(state.filter_row_key(b"short").is_err());
     let mut state = FilterEvaluator::new(

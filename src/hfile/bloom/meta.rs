@@ -131,29 +131,23 @@ impl BloomMeta {
 
     /// Parses the next chunk, which must begin at or after `free`, and returns its end.
     fn entry(&mut self, cursor: &mut Cursor<'_>, free: u64, end: u64) -> Result<u64, Corruption> {
-        let to_i64 = |place: u64| i64::try_from(place).unwrap_or(i64::MAX);
+        let to_i64 = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
         let min_size = SHORT_HEADER_LEN as u64 + 1;
         let offset = cursor.i64("Bloom chunk offset")?;
-        let place =
-            u64::try_from(offset).ok().filter(|&place| place >= free && place < end).ok_or_else(|| {
-                Corruption::out_of_range("Bloom chunk offset", offset, to_i64(free), to_i64(end) - 1)
-            })?;
+        let at = u64::try_from(offset).ok().filter(|&at| at >= free && at < end).ok_or_else(|| {
+            Corruption::out_of_range("Bloom chunk offset", offset, to_i64(free), to_i64(end) - 1)
+        })?;
         let size = cursor.i32("Bloom chunk size")?;
         let on_disk_size = u32::try_from(size)
             .ok()
-            .filter(|&size| (min_size..=end - place).contains(&size.into()))
+            .filter(|&size| (min_size..=end - at).contains(&size.into()))
             .ok_or_else(|| {
-                Corruption::out_of_range(
-                    "Bloom chunk size",
-                    size.into(),
-                    to_i64(min_size),
-                    to_i64(end - place),
-                )
+                Corruption::out_of_range("Bloom chunk size", size.into(), to_i64(min_size), to_i64(end - at))
             })?;
         self.keys.extend_from_slice(cursor.vbytes("first key of a Bloom chunk")?);
         let key_end = key_end(&self.keys)?;
-        self.chunks.push(Chunk { offset: place, on_disk_size, key_end });
-        Ok(place + u64::from(on_disk_size))
+        self.chunks.push(Chunk { offset: at, on_disk_size, key_end });
+        Ok(at + u64::from(on_disk_size))
     }
 
     /// Fails unless every first key is a flat key, as those of a ROWCOL filter must be.

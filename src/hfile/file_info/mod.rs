@@ -116,11 +116,11 @@ impl FileInfo {
     fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corruption> {
         let start = self.bytes.len();
         let (middle, end) = (start + key.len(), start + key.len() + value.len());
-        let place = |at: usize| {
+        let index = |at: usize| {
             let limit = u32::MAX.into();
             u32::try_from(at).map_err(|_| Corruption::Limit { what: "file info", value: at as u64, limit })
         };
-        self.entries.push(Entry { start: place(start)?, middle: place(middle)?, end: place(end)? });
+        self.entries.push(Entry { start: index(start)?, middle: index(middle)?, end: index(end)? });
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(value);
         Ok(())

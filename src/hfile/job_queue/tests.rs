@@ -95,7 +95,7 @@ fn each_job_is_done_once_by_one_thread_or_another() {
 }
 
 #[test]
-fn a_thread_that_waits_is_told_of_a_panic_and_the_next_job_is_done() {
+fn a_waiting_thread_gets_a_panic_and_the_next_job_is_done() {
     let queue = queue();
     assert!(queue.start());
     let (bad, good) = (job(Action::Panic), job(Action::Return(7)));

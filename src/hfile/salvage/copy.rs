@@ -222,12 +222,12 @@ impl<'a> Copy<'a> {
     fn copy_cells(&mut self, at: u64, block: &DataBlock, sample: Sample<'_>) -> Result<()> {
         let upper = self.number(at).and_then(|number| self.known.index.key(number + 1)).map(SeekKey::from);
         let (cells_before, mut left_out) = (self.cells, LeftOut::default());
-        let mut place = block.first();
+        let mut position = block.first();
         loop {
-            let here = place;
-            let more = block.advance(&mut place);
+            let here = position;
+            let more = block.advance(&mut position);
             let cell = block.cell(&here);
-            let next = more.then(|| block.key(&place));
+            let next = more.then(|| block.key(&position));
             match self.refusal(&cell, next, upper.as_deref(), left_out.is_last) {
                 Some(why) => left_out.add(self.known.order, cell.key, why),
                 None => {

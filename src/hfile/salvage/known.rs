@@ -63,7 +63,7 @@ impl KnownKeys {
         }
         known.read_index(&section, &trailer, order)?;
         let bloom = section.filters.iter().find(|(kind, ..)| *kind == FilterKind::General);
-        let bloom = bloom.and_then(|(_, place, payload)| BloomMeta::parse(payload, place.offset).ok());
+        let bloom = bloom.and_then(|(_, location, payload)| BloomMeta::parse(payload, location.offset).ok());
         let info = known.read_info(&section);
         known.trailer = Some(trailer);
         known.conclude(info, order, bloom, Some(stated))?;
@@ -161,14 +161,19 @@ impl KnownKeys {
             self.references.index_is_whole = self.index.is_whole;
         }
         if let Some((offset, payload)) = &section.meta_root {
-            let place = BlockLocation { offset: *offset, block_type: BlockType::RootIndex };
+            let location = BlockLocation { offset: *offset, block_type: BlockType::RootIndex };
             match parse_meta_index(payload, trailer.meta_index_count(), &context) {
                 Ok(entries) => self.meta_blocks = entries,
-                Err(corruption) => place.report(corruption, &mut self.faults),
+                Err(corruption) => location.report(corruption, &mut self.faults),
             }
             for (_, handle) in &self.meta_blocks {
                 let block_type = BlockType::Meta;
-                self.references.push(Reference { handle: *handle, block_type, named_by: place, number: 0 });
+                self.references.push(Reference {
+                    handle: *handle,
+                    block_type,
+                    named_by: location,
+                    number: 0,
+                });
             }
         }
         for (_, named_by, payload) in &section.filters {

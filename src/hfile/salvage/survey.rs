@@ -147,16 +147,16 @@ impl Survey {
 impl Candidate {
     fn add(&mut self, block: &DataBlock) {
         self.blocks += 1;
-        let mut place = block.first();
+        let mut position = block.first();
         loop {
-            let key = block.key(&place);
+            let key = block.key(&position);
             if let Some(last) = &self.last_key {
                 for (order, disorder) in ORDERS.iter().zip(&mut self.disorder) {
                     *disorder += u64::from(order.compare(last, key).is_gt());
                 }
             }
             self.last_key.get_or_insert_default().set_key(key);
-            if !block.advance(&mut place) {
+            if !block.advance(&mut position) {
                 break;
             }
         }

@@ -50,7 +50,7 @@ impl HFileScanner<'_> {
         else {
             return false;
         };
-        self.place = block.first();
+        self.position = block.first();
         self.partial = Some(Box::new(partial));
         self.block = Some(Arc::new(block));
         true
@@ -69,11 +69,11 @@ impl HFileScanner<'_> {
         if extended.is_some() {
             return Ok(true);
         }
-        let at = partial.base().map(|base| base + DataBlock::offset_of(&self.place));
+        let at = partial.base().map(|base| base + DataBlock::offset_of(&self.position));
         self.leave_block();
         self.enter_block(Entering::Search)?;
         match self.block.as_ref().zip(at).and_then(|(block, at)| block.cell_at(at)) {
-            Some(place) => self.place = place,
+            Some(position) => self.position = position,
             None => return Err(self.disorder()),
         }
         Ok(true)
@@ -84,7 +84,7 @@ impl HFileScanner<'_> {
         if self.partial.is_none() || !self.extend_part()? {
             return Ok(false);
         }
-        Ok(self.block.as_ref().is_some_and(|block| block.advance(&mut self.place)))
+        Ok(self.block.as_ref().is_some_and(|block| block.advance(&mut self.position)))
     }
 
     /// Enters the path's block, the next one, at its first cell. If `counts_cells`, the block must have all

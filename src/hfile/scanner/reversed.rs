@@ -42,13 +42,13 @@ struct WideRow {
     key: SeekKey,
     /// The offset of the block with the row's first cell, and that cell's place in the block.
     offset: u64,
-    place: CellPosition,
+    position: CellPosition,
 }
 
 struct RowAfter {
     block: Arc<DataBlock>,
     row: RowSpan,
-    place: CellPosition,
+    position: CellPosition,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl<'f> ReversedHFileScanner<'f> {
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         match self.state {
             CursorState::InBlock | CursorState::Wide => self.cells.peek(),
-            CursorState::InNext => self.after.as_ref().map(|after| after.block.cell(&after.place)),
+            CursorState::InNext => self.after.as_ref().map(|after| after.block.cell(&after.position)),
             CursorState::Unpositioned => None,
         }
     }
@@ -131,7 +131,7 @@ impl<'f> ReversedHFileScanner<'f> {
             (CursorState::InBlock, _) => (self.cells.offset(), Some(self.block()?.first_of(&self.here))),
             // together with the next block
             (CursorState::InNext, _) => (self.cells.offset(), None),
-            (CursorState::Wide, Some(wide)) => (wide.offset, Some(wide.place)),
+            (CursorState::Wide, Some(wide)) => (wide.offset, Some(wide.position)),
             (CursorState::Unpositioned, _) | (CursorState::Wide, None) => return self.seek_before(key),
         };
         self.leave();
@@ -139,7 +139,7 @@ impl<'f> ReversedHFileScanner<'f> {
             return Ok(false);
         }
         let here = self.cells.offset();
-        let is_before = begin.is_none_or(|begin| begin.is_after(&self.cells.place));
+        let is_before = begin.is_none_or(|begin| begin.is_after(&self.cells.position));
         if here > offset || here == offset && !is_before {
             return Err(self.disorder());
         }
@@ -150,7 +150,7 @@ impl<'f> ReversedHFileScanner<'f> {
     /// are not part of the row, unless the row spans many blocks.
     fn enter_row_up_to_here(&mut self) -> Result<bool> {
         let order = self.order()?;
-        let row = self.block()?.row_up_to(&self.cells.place, order).map_err(|error| self.error(error))?;
+        let row = self.block()?.row_up_to(&self.cells.position, order).map_err(|error| self.error(error))?;
         self.enter_row(row)
     }
 
@@ -186,7 +186,7 @@ impl<'f> ReversedHFileScanner<'f> {
     pub(crate) fn advance(&mut self) -> Result<()> {
         if self.state == CursorState::InBlock
             && let Some(block) = &self.cells.block
-            && block.advance_within(&self.here, &mut self.cells.place)
+            && block.advance_within(&self.here, &mut self.cells.position)
         {
             return Ok(());
         }
@@ -198,8 +198,8 @@ impl<'f> ReversedHFileScanner<'f> {
             (CursorState::Unpositioned, _) => {}
             (CursorState::InBlock, Some(_)) => self.state = CursorState::InNext,
             (CursorState::InBlock, None) => self.state = CursorState::Unpositioned,
-            (CursorState::InNext, Some(RowAfter { block, row, place })) => {
-                if !block.advance_within(row, place) {
+            (CursorState::InNext, Some(RowAfter { block, row, position })) => {
+                if !block.advance_within(row, position) {
                     self.state = CursorState::Unpositioned;
                 }
             }
@@ -225,15 +225,15 @@ impl<'f> ReversedHFileScanner<'f> {
         mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
     ) -> Result<Option<B>> {
         if let (CursorState::InBlock, Some(block)) = (self.state, &self.cells.block) {
-            let mut place = self.cells.place;
+            let mut position = self.cells.position;
             let broken_off = loop {
-                match visit(block.cell(&place)) {
+                match visit(block.cell(&position)) {
                     ControlFlow::Break(broken_off) => break Some(broken_off),
-                    ControlFlow::Continue(()) if block.advance_within(&self.here, &mut place) => {}
+                    ControlFlow::Continue(()) if block.advance_within(&self.here, &mut position) => {}
                     ControlFlow::Continue(()) => break None,
                 }
             };
-            self.cells.place = place;
+            self.cells.position = position;
             if broken_off.is_some() {
                 return Ok(broken_off);
             }
@@ -252,9 +252,11 @@ impl<'f> ReversedHFileScanner<'f> {
     /// returns none.
     #[inline]
     pub(crate) fn peek_single_cell<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
-        let place = &self.cells.place;
+        let position = &self.cells.position;
         match (self.state, &self.after, &self.cells.block) {
-            (CursorState::InBlock, None, Some(block)) if self.here.ends_at(place) => visit(block.cell(place)),
+            (CursorState::InBlock, None, Some(block)) if self.here.ends_at(position) => {
+                visit(block.cell(position))
+            }
             _ => None,
         }
     }
@@ -278,24 +280,24 @@ impl<'f> ReversedHFileScanner<'f> {
         }
         if self.state == CursorState::InBlock {
             let block = self.block()?;
-            let found = block.seek(key, order).filter(|(place, _)| block.is_within(&self.here, place));
-            if let Some((place, _)) = found {
-                if !place.is_after(&self.cells.place) {
+            let found = block.seek(key, order).filter(|(position, _)| block.is_within(&self.here, position));
+            if let Some((position, _)) = found {
+                if !position.is_after(&self.cells.position) {
                     return Err(self.disorder());
                 }
-                self.cells.place = place;
+                self.cells.position = position;
                 return Ok(());
             }
         }
         let was_in_next = mem::replace(&mut self.state, CursorState::Unpositioned) == CursorState::InNext;
-        if let Some(RowAfter { block, row, place }) = &mut self.after
+        if let Some(RowAfter { block, row, position }) = &mut self.after
             && let Some((found, _)) = block.seek(key, order)
             && block.is_within(row, &found)
         {
-            if was_in_next && !found.is_after(place) {
+            if was_in_next && !found.is_after(position) {
                 return Err(self.disorder());
             }
-            *place = found;
+            *position = found;
             self.state = CursorState::InNext;
         }
         Ok(())
@@ -309,7 +311,7 @@ impl<'f> ReversedHFileScanner<'f> {
             return self.look_back(row);
         }
         self.here = row;
-        self.cells.place = self.block()?.first_of(&row);
+        self.cells.position = self.block()?.first_of(&row);
         (self.begins, self.state) = (CursorState::InBlock, CursorState::InBlock);
         Ok(true)
     }
@@ -325,11 +327,11 @@ impl<'f> ReversedHFileScanner<'f> {
             return self.enter_wide_row(block.row_of(&row));
         }
         self.here = here;
-        self.after = Some(RowAfter { place: block.first(), block, row });
+        self.after = Some(RowAfter { position: block.first(), block, row });
         self.begins = if is_one_row { CursorState::InBlock } else { CursorState::InNext };
         self.state = self.begins;
         if is_one_row {
-            self.cells.place = self.block()?.first_of(&here);
+            self.cells.position = self.block()?.first_of(&here);
         }
         Ok(true)
     }
@@ -339,7 +341,7 @@ impl<'f> ReversedHFileScanner<'f> {
         let mut wide = self.wide.take().unwrap_or_default();
         wide.key.set_first_on_row(row);
         self.cells.seek(&wide.key)?;
-        (wide.offset, wide.place) = (self.cells.offset(), self.cells.place);
+        (wide.offset, wide.position) = (self.cells.offset(), self.cells.position);
         if wide.offset > from {
             return Err(self.disorder());
         }

@@ -91,8 +91,8 @@ impl Tally {
         mut see: impl FnMut(&CellRef<'_>) -> Result<(), E>,
     ) -> Result<[Option<Corruption>; 2], E> {
         let (mut wrong, mut wrong_cell) = (None, None);
-        let mut place = block.first();
-        let first = block.key(&place);
+        let mut position = block.first();
+        let first = block.key(&position);
         let is_before = |a: &CellKey, b: &CellKey| order.is_some_and(|order| order.compare(a, b).is_lt());
         if self.last_key.as_ref().is_some_and(|last| is_before(first, last)) {
             wrong = Some(Corruption::Malformed(
@@ -100,20 +100,20 @@ impl Tally {
             ));
         }
         loop {
-            let cell = block.cell(&place);
+            let cell = block.cell(&position);
             self.add(&cell, format, named_biggest);
             if wrong_cell.is_none() {
                 wrong_cell = self.check_cell(&cell);
             }
             see(&cell)?;
-            if !block.advance(&mut place) {
+            if !block.advance(&mut position) {
                 break;
             }
-            if wrong.is_none() && is_before(block.key(&place), cell.key) {
+            if wrong.is_none() && is_before(block.key(&position), cell.key) {
                 wrong = Some(Corruption::Malformed("cells of the block are not in order"));
             }
         }
-        let last = block.key(&place);
+        let last = block.key(&position);
         match &mut self.last_key {
             Some(key) => {
                 key.set_key(last);

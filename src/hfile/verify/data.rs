@@ -36,7 +36,7 @@ impl Verification<'_> {
         named: Option<Reference>,
         payload: &mut Vec<u8>,
     ) -> Result<()> {
-        let place = BlockLocation { offset: at, block_type: header.block_type() };
+        let location = BlockLocation { offset: at, block_type: header.block_type() };
         let Some(format) = self.format else { return Ok(()) };
         let expected = match format.encoding {
             DataBlockEncoding::None => BlockType::Data,
@@ -45,7 +45,7 @@ impl Verification<'_> {
         if header.block_type() != expected {
             let found = header.block_type().magic();
             let corruption = Corruption::BadMagic { what: "block type", expected: expected.name(), found };
-            place.report(corruption, &mut self.faults);
+            location.report(corruption, &mut self.faults);
             self.damage(at);
             return Ok(());
         }
@@ -56,17 +56,17 @@ impl Verification<'_> {
                     let size =
                         size.and_then(|size| mismatch("unencoded size", display_number(len as u64), size));
                     if let Some(corruption) = size {
-                        place.report(corruption, &mut self.faults);
+                        location.report(corruption, &mut self.faults);
                     }
                     block
                 }
                 Err(corruption) => {
-                    place.report(corruption, &mut self.faults);
+                    location.report(corruption, &mut self.faults);
                     self.damage(at);
                     return Ok(());
                 }
             };
-        self.check_index_key(&block, place, named);
+        self.check_index_key(&block, location, named);
         let named_biggest =
             self.info.as_ref().and_then(|(_, info)| info.key_of_biggest_cell().ok().flatten());
         let (filters, faults, source) = (&mut self.filters, &mut self.faults, self.source);
@@ -74,7 +74,7 @@ impl Verification<'_> {
             filters.iter_mut().try_for_each(|filter| filter.see(cell, source, faults))
         })?;
         for corruption in wrong.into_iter().flatten() {
-            place.report(corruption, &mut self.faults);
+            location.report(corruption, &mut self.faults);
         }
         let buffer = if format.keeps_cells_plain() { payload } else { &mut self.decoded };
         *buffer = block.into_buffer();
@@ -83,21 +83,21 @@ impl Verification<'_> {
 
     /// Checks that a block's index key is after the last cell before the block, and not after its first cell
     /// (hfile.md §10.6).
-    fn check_index_key(&mut self, block: &DataBlock, place: BlockLocation, named: Option<Reference>) {
+    fn check_index_key(&mut self, block: &DataBlock, location: BlockLocation, named: Option<Reference>) {
         let Some(number) = named.map(|named| named.number) else { return };
         let Some((key, order)) = self.index.key(number).zip(self.order) else { return };
         if order.compare(block.key(&block.first()), key).is_lt() {
             let message = "first cell of the block is before its index key";
-            place.report(Corruption::Malformed(message), &mut self.faults);
+            location.report(Corruption::Malformed(message), &mut self.faults);
         }
         // an open file returns the first index key as its first key
         if self.index.is_whole && number == 0 && block.key(&block.first()).family() != key.family() {
             let message = "first cell of the file is of another family than its index key";
-            place.report(Corruption::Malformed(message), &mut self.faults);
+            location.report(Corruption::Malformed(message), &mut self.faults);
         }
         if self.tally.last_key.as_ref().is_some_and(|last| order.compare(last, key).is_ge()) {
             let message = "last cell before the block is not before its index key";
-            place.report(Corruption::Malformed(message), &mut self.faults);
+            location.report(Corruption::Malformed(message), &mut self.faults);
         }
     }
 }

@@ -15,7 +15,7 @@ use std::cmp::Ordering;
 /// A filter, and the position of the cells in it.
 #[derive(Debug)]
 pub(super) struct FilterCheck {
-    place: BlockLocation,
+    location: BlockLocation,
     kind: FilterKind,
     bloom_type: BloomType,
     meta: BloomMeta,
@@ -39,7 +39,7 @@ pub(super) struct FilterCheck {
 impl FilterCheck {
     /// Parses the metadata of a filter.
     pub(super) fn new(
-        place: BlockLocation,
+        location: BlockLocation,
         kind: FilterKind,
         payload: &[u8],
         info: &FileInfo,
@@ -57,7 +57,7 @@ impl FilterCheck {
             meta.check_flat_keys()?;
         }
         Ok(Self {
-            place,
+            location,
             kind,
             bloom_type,
             meta,
@@ -77,7 +77,7 @@ impl FilterCheck {
     pub(super) fn name_chunks(&self, number: usize, references: &mut References) {
         for (handle, _) in self.meta.chunks() {
             let block_type = BlockType::BloomChunk;
-            references.push(Reference { handle, block_type, named_by: self.place, number });
+            references.push(Reference { handle, block_type, named_by: self.location, number });
         }
     }
 
@@ -116,7 +116,7 @@ impl FilterCheck {
         {
             if !is_damaged && self.compare(order, first, key).is_lt() {
                 let message = "first key of a Bloom chunk is not a key of the file";
-                self.place.report(Corruption::Malformed(message), faults);
+                self.location.report(Corruption::Malformed(message), faults);
             }
             self.chunk = Some(next);
         }
@@ -126,7 +126,7 @@ impl FilterCheck {
         if self.chunk.is_none() {
             if self.keys == 1 {
                 let message = "the first key of the Bloom filter is after the first key of the file";
-                self.place.report(Corruption::Malformed(message), faults);
+                self.location.report(Corruption::Malformed(message), faults);
             }
             return Ok(());
         }
@@ -169,10 +169,10 @@ impl FilterCheck {
     /// Compares the filter's metadata with the keys and chunks read; `is_whole` is whether all were read.
     pub(super) fn finish(&self, info: &FileInfo, is_whole: bool, faults: &mut Faults) {
         let meta = &self.meta;
-        let place = self.place;
+        let location = self.location;
         if meta.key_count() > meta.max_keys() {
             let (count, max) = (display_number(meta.key_count()), display_number(meta.max_keys()));
-            place.report(Corruption::out_of_range("keys of the Bloom filter", count, 0, max), faults);
+            location.report(Corruption::out_of_range("keys of the Bloom filter", count, 0, max), faults);
         }
         if !is_whole {
             return;
@@ -183,11 +183,11 @@ impl FilterCheck {
         ];
         for (what, expected, found) in numbers {
             if let Some(corruption) = mismatch(what, display_number(expected), display_number(found)) {
-                place.report(corruption, faults);
+                location.report(corruption, faults);
             }
         }
         if self.order.is_some() && self.next_chunk().is_some() {
-            place.report(Corruption::Malformed("Bloom chunk after the last key of the file"), faults);
+            location.report(Corruption::Malformed("Bloom chunk after the last key of the file"), faults);
         }
         if self.kind == FilterKind::DeleteFamily {
             return;
@@ -197,6 +197,6 @@ impl FilterCheck {
             (None, Some(_)) if self.bloom_type == BloomType::RowCol => "LAST_BLOOM_KEY is missing",
             _ => return,
         };
-        place.report(Corruption::Malformed(message), faults);
+        location.report(Corruption::Malformed(message), faults);
     }
 }

@@ -55,12 +55,12 @@ impl TreeReader<'_> {
         references: &mut References,
         faults: &mut Faults,
     ) -> Result<DataIndex> {
-        let place = BlockLocation { offset: root_at, block_type: BlockType::RootIndex };
+        let location = BlockLocation { offset: root_at, block_type: BlockType::RootIndex };
         let (root, mid_key) =
             match IndexBlock::parse_root(payload, count as usize, self.levels, &self.context) {
                 Ok(parsed) => parsed,
                 Err(corruption) => {
-                    place.report(corruption, faults);
+                    location.report(corruption, faults);
                     return Ok(DataIndex::default());
                 }
             };
@@ -79,7 +79,7 @@ impl TreeReader<'_> {
         }
         index.name_data(references, faults);
         if self.levels > 1 && index.is_whole {
-            index.check_mid_key(mid_key, place, faults);
+            index.check_mid_key(mid_key, location, faults);
         }
         Ok(index)
     }
@@ -99,12 +99,12 @@ impl TreeReader<'_> {
             let next_parent = parents.get(p + 1).and_then(|next| next.block.key(0));
             for (i, handle) in (0..parent.block.len()).map_while(|i| Some((i, parent.block.handle(i)?))) {
                 if handle.offset < free {
-                    parent.place().report(OVERLAP, faults);
+                    parent.location().report(OVERLAP, faults);
                     *is_whole = false;
                     continue;
                 }
                 free = handle.end();
-                references.push(Reference { handle, block_type, named_by: parent.place(), number: 0 });
+                references.push(Reference { handle, block_type, named_by: parent.location(), number: 0 });
                 let next = parent.block.key(i + 1).or(next_parent);
                 match self.read_node(handle, block_type, faults)? {
                     Some(node) => {
@@ -128,18 +128,18 @@ impl TreeReader<'_> {
             Ok((_, payload)) => payload,
             Err(error) => return faults.record(error).map(|()| None),
         };
-        let place = BlockLocation { offset: handle.offset, block_type };
+        let location = BlockLocation { offset: handle.offset, block_type };
         let Some(room) = self.room.checked_sub(payload.len()) else {
             let limit = self.source.context().limits.load_on_open_bytes as u64;
             let value = limit.saturating_add(payload.len() as u64);
-            place.report(Corruption::Limit { what: "bytes of the data index", value, limit }, faults);
+            location.report(Corruption::Limit { what: "bytes of the data index", value, limit }, faults);
             return Ok(None);
         };
         self.room = room;
         match IndexBlock::parse(&payload, block_type == BlockType::IntermediateIndex, &self.context) {
             Ok(block) => Ok(Some(Node { handle, block_type, block })),
             Err(corruption) => {
-                place.report(corruption, faults);
+                location.report(corruption, faults);
                 Ok(None)
             }
         }
@@ -152,11 +152,11 @@ impl TreeReader<'_> {
         let (first, last) = (node.block.key(0), node.block.key(node.block.len().saturating_sub(1)));
         if first.zip(key).is_some_and(|(first, key)| order.compare(first, key).is_ne()) {
             let message = "first key of the index block is not its entry's key";
-            node.place().report(Corruption::Malformed(message), faults);
+            node.location().report(Corruption::Malformed(message), faults);
         }
         if last.zip(next).is_some_and(|(last, next)| order.compare(last, next).is_ge()) {
             let message = "last key of the index block is not before the next entry's key";
-            node.place().report(Corruption::Malformed(message), faults);
+            node.location().report(Corruption::Malformed(message), faults);
         }
     }
 }
@@ -165,7 +165,7 @@ const OVERLAP: Corruption =
     Corruption::Malformed("an index entry's block is before the end of that of the entry before");
 
 impl Node {
-    fn place(&self) -> BlockLocation {
+    fn location(&self) -> BlockLocation {
         BlockLocation { offset: self.handle.offset, block_type: self.block_type }
     }
 }
@@ -202,12 +202,12 @@ impl DataIndex {
             for i in 0..leaf.node.block.len() {
                 let Some(handle) = leaf.node.block.handle(i) else { continue };
                 if handle.offset < free {
-                    leaf.node.place().report(OVERLAP, faults);
+                    leaf.node.location().report(OVERLAP, faults);
                     self.is_whole = false;
                     continue;
                 }
                 free = handle.end();
-                let (named_by, number) = (leaf.node.place(), leaf.first + i);
+                let (named_by, number) = (leaf.node.location(), leaf.first + i);
                 references.push(Reference { handle, block_type: BlockType::Data, named_by, number });
             }
         }

@@ -149,12 +149,12 @@ impl Verification<'_> {
 
     fn read_info(&mut self, section: &LoadOnOpen) -> Result<()> {
         let Some((at, payload)) = &section.info else { return Ok(()) };
-        let place = BlockLocation { offset: *at, block_type: BlockType::FileInfo };
+        let location = BlockLocation { offset: *at, block_type: BlockType::FileInfo };
         let limit = self.source.context().limits.load_on_open_bytes;
         let info = match FileInfo::parse(payload, limit) {
             Ok(info) => info,
             Err(corruption) => {
-                place.report(corruption, &mut self.faults);
+                location.report(corruption, &mut self.faults);
                 return Ok(());
             }
         };
@@ -163,10 +163,10 @@ impl Verification<'_> {
             Err(corruption) if corruption.kind() == ErrorKind::Unsupported => {
                 return Err(self.source.error(corruption, *at, BlockType::FileInfo));
             }
-            Err(corruption) => place.report(corruption, &mut self.faults),
+            Err(corruption) => location.report(corruption, &mut self.faults),
         }
         for corruption in info::check_forms(&info) {
-            place.report(corruption, &mut self.faults);
+            location.report(corruption, &mut self.faults);
         }
         self.info = Some((*at, info));
         Ok(())
@@ -196,17 +196,17 @@ impl Verification<'_> {
 
     fn read_meta_index(&mut self, section: &LoadOnOpen) {
         let Some((at, payload)) = &section.meta_root else { return };
-        let place = BlockLocation { offset: *at, block_type: BlockType::RootIndex };
+        let location = BlockLocation { offset: *at, block_type: BlockType::RootIndex };
         let entries = match parse_meta_index(payload, self.trailer.meta_index_count(), &self.index_context) {
             Ok(entries) => entries,
-            Err(corruption) => return place.report(corruption, &mut self.faults),
+            Err(corruption) => return location.report(corruption, &mut self.faults),
         };
         if !entries.is_sorted_by(|(a, _), (b, _)| a <= b) {
-            place.report(Corruption::Malformed("names of meta blocks do not ascend"), &mut self.faults);
+            location.report(Corruption::Malformed("names of meta blocks do not ascend"), &mut self.faults);
         }
         for (_, handle) in entries {
             let block_type = BlockType::Meta;
-            self.references.push(Reference { handle, block_type, named_by: place, number: 0 });
+            self.references.push(Reference { handle, block_type, named_by: location, number: 0 });
         }
         self.references.meta_is_whole = true;
     }
@@ -214,14 +214,14 @@ impl Verification<'_> {
     fn read_filters(&mut self, section: &LoadOnOpen) {
         let Some((info_at, info)) = &self.info else { return };
         let mut is_whole = section.is_whole;
-        for (kind, place, payload) in &section.filters {
-            match FilterCheck::new(*place, *kind, payload, info, self.order, self.index_context.end) {
+        for (kind, location, payload) in &section.filters {
+            match FilterCheck::new(*location, *kind, payload, info, self.order, self.index_context.end) {
                 Ok(filter) => {
                     filter.name_chunks(self.filters.len(), &mut self.references);
                     self.filters.push(filter);
                 }
                 Err(corruption) => {
-                    place.report(corruption, &mut self.faults);
+                    location.report(corruption, &mut self.faults);
                     is_whole = false;
                 }
             }
@@ -230,9 +230,9 @@ impl Verification<'_> {
         // both halves of a file split by a bulk load have its file info, but may have no filter
         let may_lack = info.get(names::BULKLOAD_TIMESTAMP.as_bytes()).is_some();
         if is_whole && !has_general && !may_lack && matches!(info.bloom_filter_type(), Ok(Some(_))) {
-            let place = BlockLocation { offset: *info_at, block_type: BlockType::FileInfo };
+            let location = BlockLocation { offset: *info_at, block_type: BlockType::FileInfo };
             let message = "BLOOM_FILTER_TYPE is present, but no Bloom filter";
-            place.report(Corruption::Malformed(message), &mut self.faults);
+            location.report(Corruption::Malformed(message), &mut self.faults);
         }
         self.references.filters_are_whole = is_whole;
     }
@@ -275,9 +275,9 @@ impl Verification<'_> {
         trailer::check_against(self.trailer, &self.layout, self.index.ends(), cells, &mut self.faults);
         let Some((info_at, info)) = &self.info else { return };
         if let Some(format) = self.format.filter(|_| has_all_cells) {
-            let place = BlockLocation { offset: *info_at, block_type: BlockType::FileInfo };
+            let location = BlockLocation { offset: *info_at, block_type: BlockType::FileInfo };
             for corruption in info::check_values(info, &self.tally, format.cells, self.trailer.version) {
-                place.report(corruption, &mut self.faults);
+                location.report(corruption, &mut self.faults);
             }
         }
         for filter in &self.filters {

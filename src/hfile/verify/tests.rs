@@ -205,7 +205,7 @@ fn a_block_of_another_type_is_found() {
 }
 
 /// Returns the offset of a key's value in a file info, after the key, a tag and a length.
-fn value_place(bytes: &[u8], block: usize, key: &str) -> usize {
+fn value_offset(bytes: &[u8], block: usize, key: &str) -> usize {
     let start = bytes[block..].windows(key.len()).position(|w| w == key.as_bytes()).unwrap() + key.len();
     start + 2
 }
@@ -231,9 +231,9 @@ fn values_of_the_file_info_are_checked() {
     let mut checked = 0;
     for (key, value) in info.file_info().iter() {
         let name = std::str::from_utf8(key).unwrap();
-        let place = value_place(&sound, at, name);
-        assert_eq!(&sound[at + place..at + place + value.len()], value, "{name}");
-        let last = at + place + value.len() - 1;
+        let offset = value_offset(&sound, at, name);
+        assert_eq!(&sound[at + offset..at + offset + value.len()], value, "{name}");
+        let last = at + offset + value.len() - 1;
         let mut bytes = sound.clone();
         bytes[last] ^= 2;
         reseal(&mut bytes, at);
@@ -244,15 +244,15 @@ fn values_of_the_file_info_are_checked() {
     }
     assert_eq!(checked, of_the_cells.len());
     // without tags the length may be greater than that of the cell here, but not less
-    let place = value_place(&sound, at, "hfile.LEN_OF_BIGGEST_CELL");
-    assert_found_at(with(sound.clone(), at, place, &[0; 8]), at, "LEN_OF_BIGGEST_CELL");
+    let offset = value_offset(&sound, at, "hfile.LEN_OF_BIGGEST_CELL");
+    assert_found_at(with(sound.clone(), at, offset, &[0; 8]), at, "LEN_OF_BIGGEST_CELL");
 
     let tags = self::sound("sound-tags.hfile");
     let [at] = blocks_of(&tags, BlockType::FileInfo)[..] else { panic!("one file info") };
     for key in ["hfile.MAX_TAGS_LEN", "hfile.LEN_OF_BIGGEST_CELL"] {
-        let place = value_place(&tags, at, key) + if key.contains("MAX") { 3 } else { 7 };
-        let changed = [tags[at + place] + 1];
-        assert_found_at(with(tags.clone(), at, place, &changed), at, key);
+        let offset = value_offset(&tags, at, key) + if key.contains("MAX") { 3 } else { 7 };
+        let changed = [tags[at + offset] + 1];
+        assert_found_at(with(tags.clone(), at, offset, &changed), at, key);
     }
     let diff = self::sound("sound-diff.hfile");
     let at = blocks_of(&diff, BlockType::EncodedData)[2];
@@ -403,8 +403,8 @@ proptest! {
     ) {
         let mut bytes = sound(name);
         let all = blocks(&bytes);
-        for (place, byte, run) in edits {
-            let at = place.index(bytes.len());
+        for (offset, byte, run) in edits {
+            let at = offset.index(bytes.len());
             let end = (at + run).min(bytes.len());
             bytes[at..end].fill(byte);
         }

@@ -451,8 +451,8 @@ fn refuse(cell: &CellRef<'_>, why: &str) -> Error {
     Error::invalid_argument(format!("cell {cell:.64} cannot be appended: {why}"))
 }
 
-fn to_i64(place: u64) -> i64 {
-    i64::try_from(place).unwrap_or(i64::MAX)
+fn to_i64(offset: u64) -> i64 {
+    i64::try_from(offset).unwrap_or(i64::MAX)
 }
 
 impl fmt::Debug for HFileWriter {

@@ -203,7 +203,7 @@ fn references_that_are_only_on_the_list() {
 }
 
 #[test]
-fn lists_that_are_none() {
+fn invalid_lists() {
     assert!(FileList::parse(&list(1, Some(2), &[])).is_ok());
     let error = FileList::parse(&list(1, Some(3), &[])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);

@@ -22,7 +22,7 @@ use super::{Snapshot, SnapshotRegion, not_found};
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
 use crate::layout::commit::listed;
-use crate::layout::descriptor::{create_whole_descriptor, mark_table, with_lists, with_tracker};
+use crate::layout::descriptor::{create_clone_file, create_whole_descriptor, with_lists, with_tracker};
 use crate::layout::durable::{create_dir, create_dir_durably, list_if_exists, sync_dir, write_file};
 use crate::layout::file_list::{FILE_LIST_DIR, FileList, NewFileList};
 use crate::layout::file_name::{FileName, back_reference_name, link_name};
@@ -153,7 +153,7 @@ impl<'s> TableClone<'s> {
     /// Writes the contents of the table to an existing directory.
     pub(super) fn fill(&self, dir: &Path) -> Result<()> {
         create_whole_descriptor(self.storage, dir, &self.descriptor)?;
-        mark_table(self.storage, dir)?;
+        create_clone_file(self.storage, dir)?;
         self.fill_regions(dir)
     }
 

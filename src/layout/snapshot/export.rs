@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// An HFile of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct HFilePlace {
+pub(crate) struct HFilePath {
     pub(super) table: TableName,
     /// The path within the directory of the table.
     pub(super) path: PathBuf,
@@ -32,7 +32,7 @@ impl Snapshot {
     ///
     /// As [`store_files`](Self::store_files); of kind [`Unsupported`](crate::ErrorKind::Unsupported) if a
     /// reference is not in the manifest, or if the table has values in MOB files.
-    pub(crate) fn hfiles(&self, storage: &dyn Storage) -> Result<BTreeMap<HFilePlace, PathBuf>> {
+    pub(crate) fn hfiles(&self, storage: &dyn Storage) -> Result<BTreeMap<HFilePath, PathBuf>> {
         if let Some(stored) = &self.descriptor {
             stored.refuse_mob()?;
         }
@@ -41,7 +41,7 @@ impl Snapshot {
         for region in &self.regions {
             let encoded = region.info.encoded_name();
             for (family, files) in &region.families {
-                let place = FamilyOfSnapshot { snapshot: self, region, family, storage };
+                let of_family = FamilyOfSnapshot { snapshot: self, region, family, storage };
                 for file in files {
                     let parsed = FileName::parse(&file.name);
                     let is_known =
@@ -55,8 +55,8 @@ impl Snapshot {
                     };
                     let (table, region, hfile) = parsed.hfile(self.description.table(), &encoded);
                     let path = Path::new(region).join(&**family).join(hfile);
-                    let from = place.resolve(file, &mut listings)?.path;
-                    found.insert(HFilePlace { table: table.clone(), path }, from);
+                    let from = of_family.resolve(file, &mut listings)?.path;
+                    found.insert(HFilePath { table: table.clone(), path }, from);
                 }
             }
         }
@@ -130,10 +130,10 @@ impl Snapshot {
 
 impl SnapshotTree {
     /// Whether the root has an HFile, in the table or in the archive.
-    pub(crate) fn has(&self, storage: &dyn Storage, place: &HFilePlace) -> Result<bool> {
+    pub(crate) fn has(&self, storage: &dyn Storage, hfile: &HFilePath) -> Result<bool> {
         let (root, mut listings) = (self.tree.root(), self.tree.listings(storage));
-        for table in [root.table(&place.table), root.archive(&place.table)] {
-            if listings.file(&table.join(&place.path))?.is_some() {
+        for table in [root.table(&hfile.table), root.archive(&hfile.table)] {
+            if listings.file(&table.join(&hfile.path))?.is_some() {
                 return Ok(true);
             }
         }
@@ -149,13 +149,13 @@ impl SnapshotTree {
     pub(crate) fn remove_unfinished<'p>(
         &self,
         storage: &dyn Storage,
-        places: impl IntoIterator<Item = &'p HFilePlace>,
+        hfiles: impl IntoIterator<Item = &'p HFilePath>,
     ) -> Result<()> {
-        let archived = |place: &HFilePlace| {
-            let path = self.tree.root().archive(&place.table).join(&place.path);
+        let archived = |hfile: &HFilePath| {
+            let path = self.tree.root().archive(&hfile.table).join(&hfile.path);
             path.parent().map(Path::to_owned)
         };
-        let dirs: BTreeSet<PathBuf> = places.into_iter().filter_map(archived).collect();
+        let dirs: BTreeSet<PathBuf> = hfiles.into_iter().filter_map(archived).collect();
         // Without renames, an unfinished file has no name.
         for dir in dirs.iter().filter(|dir| storage.can_rename(dir)) {
             for entry in self.tree.list(storage, dir)?.unwrap_or_default() {
@@ -177,11 +177,11 @@ impl SnapshotTree {
     pub(crate) fn import(
         &self,
         storage: &Arc<dyn Storage>,
-        place: &HFilePlace,
+        hfile: &HFilePath,
         from: &Path,
         verify: impl Fn(&Path) -> Result<()>,
     ) -> Result<()> {
-        let HFilePlace { table, path } = place;
+        let HFilePath { table, path } = hfile;
         let root = self.tree.root();
         let to = root.archive(table).join(path);
         let mut listings = self.tree.listings(&**storage);
@@ -200,7 +200,7 @@ impl SnapshotTree {
             if found == to && is_damaged(verify(&to)) {
                 continue;
             }
-            let message = format!("another file than {} is in the place of its copy", from.display());
+            let message = format!("there is a file that is not a copy of {}", from.display());
             let error = std::io::Error::new(std::io::ErrorKind::AlreadyExists, message);
             return Err(Error::io("copy to", &found, error));
         }

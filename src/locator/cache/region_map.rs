@@ -97,16 +97,16 @@ impl RegionMap {
             self.len = 1;
             return;
         };
-        let place = chunk.count_to(region.key(), false);
-        let is_known = chunk.get(place).is_some_and(|known| known.key() == region.key());
+        let position = chunk.count_to(region.key(), false);
+        let is_known = chunk.get(position).is_some_and(|known| known.key() == region.key());
         // a chunk with a new first key must be updated in the list of chunks
-        let is_first = place == 0 && !is_known;
+        let is_first = position == 0 && !is_known;
         let mut after = None;
         let Some(chunk) = self.chunks.get_mut(at).map(Arc::make_mut) else { return };
         if is_known {
-            chunk.replace(place, region);
+            chunk.replace(position, region);
         } else {
-            chunk.insert(place, region);
+            chunk.insert(position, region);
             self.len += 1;
         }
         if chunk.len() > CHUNK {
@@ -124,16 +124,16 @@ impl RegionMap {
     pub(super) fn remove(&mut self, start: &[u8]) {
         let Some(at) = self.chunks.count_to(start, true).checked_sub(1) else { return };
         let Some(chunk) = self.chunks.get_mut(at) else { return };
-        let place = chunk.count_to(start, false);
-        if chunk.get(place).is_none_or(|known| known.key() != start) {
+        let position = chunk.count_to(start, false);
+        if chunk.get(position).is_none_or(|known| known.key() != start) {
             return;
         }
         let chunk = Arc::make_mut(chunk);
-        chunk.remove(place);
+        chunk.remove(position);
         self.len -= 1;
         if chunk.is_empty() {
             self.chunks.remove(at);
-        } else if place == 0 {
+        } else if position == 0 {
             self.refresh(at);
         }
     }

@@ -96,19 +96,19 @@ impl Failure {
 
     /// Converts the failure into an error that names the server and the znode.
     pub(super) fn at(self, server: &Server, znode: &str) -> Error {
-        let place = format!("{server}{znode}");
-        let place = Path::new(&place);
+        let path = format!("{server}{znode}");
+        let path = Path::new(&path);
         match self {
-            Self::System { doing, error } if is_of_encryption(&error) => Error::refused(doing, place, error),
-            Self::System { doing, error } => Error::io(doing, place, error),
-            Self::Bytes(corruption) => corruption.at(place, 0),
+            Self::System { doing, error } if is_of_encryption(&error) => Error::refused(doing, path, error),
+            Self::System { doing, error } => Error::io(doing, path, error),
+            Self::Bytes(corruption) => corruption.at(path, 0),
             Self::Refused(error) if error.is_final() => {
                 let error = io::Error::new(io::ErrorKind::PermissionDenied, error.to_string());
-                Error::refused("read", place, error)
+                Error::refused("read", path, error)
             }
-            Self::Refused(error) => Error::io("read", place, io::Error::other(error.to_string())),
-            Self::Unauthenticated(error) if is_refusal(&error) => Error::refused(AUTHENTICATE, place, error),
-            Self::Unauthenticated(error) => Error::io(AUTHENTICATE, place, error),
+            Self::Refused(error) => Error::io("read", path, io::Error::other(error.to_string())),
+            Self::Unauthenticated(error) if is_refusal(&error) => Error::refused(AUTHENTICATE, path, error),
+            Self::Unauthenticated(error) => Error::io(AUTHENTICATE, path, error),
         }
     }
 }

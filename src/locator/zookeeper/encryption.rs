@@ -9,7 +9,8 @@ pub trait Socket: Read + Write {}
 impl<T: Read + Write> Socket for T {}
 
 /// Encrypts connections to the servers of a ZooKeeper, for example by TLS
-/// ([`ZooKeeperRegistry::with_encryption`](super::ZooKeeperRegistry::with_encryption)).
+/// ([`ZooKeeperRegistry::with_encryption`](super::ZooKeeperRegistry::with_encryption)). ZooKeeper's client:
+/// `ClientCnxnSocketNetty`.
 ///
 /// Errors of the kind [`InvalidData`](io::ErrorKind::InvalidData) are those that remain if nothing else
 /// changes, such as a certificate that is not trusted: another server is asked then, and the same one not

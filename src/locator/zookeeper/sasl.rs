@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 
 /// Authenticates sessions with the servers of a ZooKeeper by SASL, for example by Kerberos
-/// ([`ZooKeeperRegistry::with_sasl`](super::ZooKeeperRegistry::with_sasl)).
+/// ([`ZooKeeperRegistry::with_sasl`](super::ZooKeeperRegistry::with_sasl)). ZooKeeper's client:
+/// `ZooKeeperSaslClient`.
 ///
 /// Errors of the kind [`PermissionDenied`](io::ErrorKind::PermissionDenied) are final. After others, another
 /// server is asked, and unless it is [`InvalidData`](io::ErrorKind::InvalidData) or

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_as_zookeeper_wants_them() {
+    fn requests_have_the_form_of_zookeeper() {
         let expected = "0000002d00000000000000000000000000007530000000000000000000000010";
         assert_eq!(to_hex(&connect(Duration::from_secs(30))), format!("{expected}{}", "00".repeat(17)));
         assert_eq!(to_hex(&request(3, Op::GetData, "/h")), "0000000f0000000300000004000000022f6800");

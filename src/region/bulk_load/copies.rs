@@ -247,7 +247,7 @@ impl RegionCore {
         let file = self.stores[store].options.open(from)?;
         let origin = origin_of_part(&file, self.clock.now());
         let origin = origin.map_err(|corruption| corruption.at(from, 0))?;
-        let mut writer = self.create_foreign(store, to, Some(&file))?;
+        let mut writer = self.create_for_bulk_load(store, to, Some(&file))?;
         let mut scanner = file.scanner().cache_blocks(false);
         scanner.seek(&SeekKey::first_on_row(self.info.start_key()))?;
         while let Some(cell) = scanner.peek().filter(|cell| self.info.contains(cell.row())) {

@@ -116,9 +116,9 @@ impl<'v> PartialResults<'v> {
                 self.reset_filter();
                 continue;
             }
-            let is_behind_dropped = std::mem::take(&mut was_dropped);
+            let follows_dropped = std::mem::take(&mut was_dropped);
             if !self.begin_row() {
-                if self.judges_rows && !is_behind_dropped {
+                if self.judges_rows && !follows_dropped {
                     self.filter_row_cells(row);
                 }
                 return Ok(end(context));

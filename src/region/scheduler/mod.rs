@@ -66,7 +66,7 @@ struct Shared {
 struct State {
     stopped: bool,
     queue: Queue,
-    /// The number of threads, and of those that wait for work, by lane.
+    /// The number of threads, and of those that wait for work, by kind.
     threads: [usize; 3],
     idle: [usize; 3],
 }
@@ -124,8 +124,8 @@ impl Scheduler {
         self.shared().is_inline
     }
 
-    /// Returns the lane of a compaction of `bytes` bytes.
-    pub(super) fn compaction_lane(&self, bytes: u64) -> WorkKind {
+    /// Returns the kind of a compaction of `bytes` bytes.
+    pub(super) fn compaction_kind(&self, bytes: u64) -> WorkKind {
         if bytes > self.shared().options.throttle_point { WorkKind::Large } else { WorkKind::Small }
     }
 
@@ -154,16 +154,16 @@ impl Scheduler {
     ///
     /// # Errors
     ///
-    /// If the lane has no thread and none can be started. Then the job is not queued.
+    /// If there is no thread for this kind of work and none can be started. Then the job is not queued.
     pub(super) fn submit(&self, job: Job) -> Result<()> {
-        let (region, work, lane) = (job.region.clone(), job.work, job.lane);
+        let (region, work, kind) = (job.region.clone(), job.work, job.kind);
         unpoisoned(self.shared().state.lock()).queue.push(job);
         self.shared().changed.notify_all();
-        let started = self.start_thread(lane);
+        let started = self.start_thread(kind);
         let mut state = unpoisoned(self.shared().state.lock());
         match started {
             // Another thread may have taken the job meanwhile.
-            Err(error) if state.threads[lane as usize] == 0 && state.queue.cancel(&region, work) => {
+            Err(error) if state.threads[kind as usize] == 0 && state.queue.cancel(&region, work) => {
                 Err(Error::io("start a thread for", Path::new(work.name()), error))
             }
             _ => Ok(()),
@@ -182,19 +182,19 @@ impl Scheduler {
         unpoisoned(self.shared().state.lock()).queue.remove(region);
     }
 
-    /// Starts a thread of a lane if the lane has more jobs than idle threads, and may have more threads.
-    fn start_thread(&self, lane: WorkKind) -> io::Result<()> {
+    /// Starts a thread for a kind of work if that has more jobs than idle threads, and may have more threads.
+    fn start_thread(&self, kind: WorkKind) -> io::Result<()> {
         let shared = &self.0.0;
-        let at = lane as usize;
+        let at = kind as usize;
         let mut state = unpoisoned(shared.state.lock());
         // A job that is not due yet still needs a thread that waits for it: the others may be busy then.
-        if state.queue.of_lane(lane) <= state.idle[at] || state.threads[at] >= shared.options.threads(lane) {
+        if state.queue.count_of(kind) <= state.idle[at] || state.threads[at] >= shared.options.threads(kind) {
             return Ok(());
         }
         state.threads[at] += 1;
         drop(state);
         let worker = Arc::clone(shared);
-        let started = (shared.options.spawn)(lane.thread_name(), Box::new(move || worker.work(lane)));
+        let started = (shared.options.spawn)(kind.thread_name(), Box::new(move || worker.work(kind)));
         if started.is_err() {
             unpoisoned(shared.state.lock()).threads[at] -= 1;
         }
@@ -203,8 +203,8 @@ impl Scheduler {
 }
 
 impl SchedulerBuilder {
-    fn threads(&self, lane: WorkKind) -> usize {
-        match lane {
+    fn threads(&self, kind: WorkKind) -> usize {
+        match kind {
             WorkKind::Flush => self.flush_threads,
             WorkKind::Large => self.large_threads,
             WorkKind::Small => self.small_threads,
@@ -213,19 +213,19 @@ impl SchedulerBuilder {
 }
 
 impl Shared {
-    fn work(&self, lane: WorkKind) {
-        while let Some(job) = self.next(lane) {
+    fn work(&self, kind: WorkKind) {
+        while let Some(job) = self.next(kind) {
             if let Some(region) = job.region.upgrade() {
                 // The region reports failures itself. Any other panic must not end a thread that other
                 // regions depend on.
-                drop(catch_unwind(AssertUnwindSafe(|| region.run(job.work, job.lane))));
+                drop(catch_unwind(AssertUnwindSafe(|| region.run(job.work, job.kind))));
             }
         }
     }
 
     /// Waits for a job. Returns `None` if the thread is to end.
-    fn next(&self, lane: WorkKind) -> Option<Job> {
-        let at = lane as usize;
+    fn next(&self, kind: WorkKind) -> Option<Job> {
+        let at = kind as usize;
         let mut state = unpoisoned(self.state.lock());
         let idle_until = after(IDLE);
         loop {
@@ -234,10 +234,10 @@ impl Shared {
                 state.threads[at] -= 1;
                 return None;
             }
-            if let Some(job) = state.queue.take(lane, now) {
+            if let Some(job) = state.queue.take(kind, now) {
                 return Some(job);
             }
-            let due = state.queue.next_due(lane);
+            let due = state.queue.next_due(kind);
             if due.is_none() && now >= idle_until {
                 state.threads[at] -= 1;
                 return None;
@@ -310,7 +310,7 @@ mod tests {
         };
         let scheduler = Scheduler::builder().flush_threads(2).spawner(spawn).build();
         let job =
-            |due| Job { region: Weak::new(), work: Work::Flush, lane: WorkKind::Flush, priority: 0, due };
+            |due| Job { region: Weak::new(), work: Work::Flush, kind: WorkKind::Flush, priority: 0, due };
         scheduler.submit(job(None)).unwrap();
         // As the thread takes it, which is busy from then on.
         assert!(scheduler.shared().next(WorkKind::Flush).is_some());

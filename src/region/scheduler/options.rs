@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// The settings of a [`Scheduler`]. Created by [`Scheduler::builder`].
+/// The settings of a [`Scheduler`]. Created by [`Scheduler::builder`] (HBase: `CompactSplit`,
+/// `MemStoreFlusher`).
 #[derive(Clone)]
 pub struct SchedulerBuilder {
     pub(super) flush_threads: usize,

@@ -12,7 +12,7 @@ pub(in crate::region) enum Work {
     Compact(usize),
 }
 
-/// The threads that run a job. A long job in one lane does not delay jobs in another.
+/// The kinds of work. Each has threads of its own, so that a long job of one kind does not delay the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::region) enum WorkKind {
     Flush,
@@ -22,7 +22,7 @@ pub(in crate::region) enum WorkKind {
 }
 
 impl WorkKind {
-    /// Whether a thread of this lane takes jobs of `other`. Threads for large compactions take small ones if
+    /// Whether a thread of this kind takes jobs of `other`. Threads for large compactions take small ones if
     /// there are no large ones (HBase: `StealJobQueue`).
     fn takes(self, other: Self) -> bool {
         self == other || self == Self::Large && other == Self::Small
@@ -33,7 +33,7 @@ impl WorkKind {
 pub(in crate::region) struct Job {
     pub(in crate::region) region: Weak<RegionCore>,
     pub(in crate::region) work: Work,
-    pub(in crate::region) lane: WorkKind,
+    pub(in crate::region) kind: WorkKind,
     /// Jobs with lower values run first.
     pub(in crate::region) priority: i64,
     /// The earliest time at which the job may run.
@@ -55,21 +55,21 @@ impl Queue {
         self.0.push(job);
     }
 
-    /// Takes the most urgent job for a thread of a lane; of equally urgent ones the oldest.
-    pub(super) fn take(&mut self, lane: WorkKind, now: Instant) -> Option<Job> {
-        let jobs = self.0.iter().enumerate().filter(|(_, job)| lane.takes(job.lane) && job.is_due(now));
-        let (at, _) = jobs.min_by_key(|(_, job)| (job.lane != lane, job.priority))?;
+    /// Takes the most urgent job for a thread of a kind; of equally urgent ones the oldest.
+    pub(super) fn take(&mut self, kind: WorkKind, now: Instant) -> Option<Job> {
+        let jobs = self.0.iter().enumerate().filter(|(_, job)| kind.takes(job.kind) && job.is_due(now));
+        let (at, _) = jobs.min_by_key(|(_, job)| (job.kind != kind, job.priority))?;
         Some(self.0.remove(at))
     }
 
-    /// Returns the number of jobs of a lane, including those that are not due.
-    pub(super) fn of_lane(&self, lane: WorkKind) -> usize {
-        self.0.iter().filter(|job| job.lane == lane).count()
+    /// Returns the number of jobs of a kind, including those that are not due.
+    pub(super) fn count_of(&self, kind: WorkKind) -> usize {
+        self.0.iter().filter(|job| job.kind == kind).count()
     }
 
-    /// Returns the time at which the next job for a thread of a lane is due.
-    pub(super) fn next_due(&self, lane: WorkKind) -> Option<Instant> {
-        self.0.iter().filter(|job| lane.takes(job.lane)).filter_map(|job| job.due).min()
+    /// Returns the time at which the next job for a thread of a kind is due.
+    pub(super) fn next_due(&self, kind: WorkKind) -> Option<Instant> {
+        self.0.iter().filter(|job| kind.takes(job.kind)).filter_map(|job| job.due).min()
     }
 
     /// Makes a job due now. Returns whether the job exists.
@@ -102,12 +102,12 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn job(lane: WorkKind, store: usize, priority: i64) -> Job {
-        Job { region: Weak::new(), work: Work::Compact(store), lane, priority, due: None }
+    fn job(kind: WorkKind, store: usize, priority: i64) -> Job {
+        Job { region: Weak::new(), work: Work::Compact(store), kind, priority, due: None }
     }
 
-    fn taken(queue: &mut Queue, lane: WorkKind, now: Instant) -> Option<usize> {
-        match queue.take(lane, now)?.work {
+    fn taken(queue: &mut Queue, kind: WorkKind, now: Instant) -> Option<usize> {
+        match queue.take(kind, now)?.work {
             Work::Flush => None,
             Work::Compact(store) => Some(store),
         }
@@ -134,7 +134,7 @@ mod tests {
         let (mut queue, now) = (Queue::default(), Instant::now());
         let later = now + Duration::from_secs(60);
         queue.push(Job { due: Some(later), ..job(WorkKind::Small, 0, 0) });
-        assert_eq!((queue.of_lane(WorkKind::Small), queue.next_due(WorkKind::Large)), (1, Some(later)));
+        assert_eq!((queue.count_of(WorkKind::Small), queue.next_due(WorkKind::Large)), (1, Some(later)));
         assert_eq!(taken(&mut queue, WorkKind::Small, now), None);
         assert!(queue.expedite(&Weak::new(), Work::Compact(0)));
         assert_eq!(taken(&mut queue, WorkKind::Small, now), Some(0));

@@ -11,15 +11,15 @@ use crate::wal::{MARKER_FAMILY, Marker, WalEntry, WalReader};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A check of logs at one place.
+/// A check of the logs of one location.
 pub(super) struct LogCheck<'o> {
     storage: &'o dyn Storage,
     limits: &'o Limits,
-    place: Place,
+    location: LogLocation,
 }
 
 /// Where logs are, which says what regions their edits may be of.
-enum Place {
+enum LogLocation {
     /// Among the recovered edits of the region with this encoded name. Edits of others may be there, too: a
     /// replay skips those of rows outside of the region.
     Region { info: RegionInfo, name: String },
@@ -37,7 +37,7 @@ impl<'o> LogCheck<'o> {
     /// Creates the check of recovered edits of a region.
     pub(super) fn of_region(storage: &'o dyn Storage, limits: &'o Limits, info: RegionInfo) -> Self {
         let name = info.encoded_name();
-        Self { storage, limits, place: Place::Region { info, name } }
+        Self { storage, limits, location: LogLocation::Region { info, name } }
     }
 
     /// Creates the check of a log, by its path.
@@ -46,20 +46,21 @@ impl<'o> LogCheck<'o> {
     ///
     /// If it is among the recovered edits of a region whose `.regioninfo` cannot be read.
     pub(super) fn of_log(storage: &'o dyn Storage, limits: &'o Limits, path: &Path) -> Result<Self> {
-        let place = match path.parent().filter(|dir| dir.ends_with(RECOVERED_EDITS)).and_then(Path::parent) {
+        let location = match path.parent().filter(|dir| dir.ends_with(RECOVERED_EDITS)).and_then(Path::parent)
+        {
             Some(region) => {
                 let dir = if region.as_os_str().is_empty() { Path::new(".") } else { region };
                 match find_region_info(storage, dir)? {
                     Some(info) => return Ok(Self::of_region(storage, limits, info)),
-                    None => Place::Elsewhere,
+                    None => LogLocation::Elsewhere,
                 }
             }
             None => match LogTree::of_log(path) {
-                Some(tree) => Place::Root { tree, known: BTreeMap::new() },
-                None => Place::Elsewhere,
+                Some(tree) => LogLocation::Root { tree, known: BTreeMap::new() },
+                None => LogLocation::Elsewhere,
             },
         };
-        Ok(Self { storage, limits, place })
+        Ok(Self { storage, limits, location })
     }
 
     /// Reads a log to its end. A torn end is not a fault unless the log was closed: what is missing was never
@@ -71,9 +72,9 @@ impl<'o> LogCheck<'o> {
     pub(super) fn check(&mut self, path: &Path) -> Result<()> {
         let file = self.storage.open(path).map_err(|error| Error::io("open", path, error))?;
         let log = WalReader::new(file, self.limits)?;
-        let log = match &self.place {
+        let log = match &self.location {
             // Each of the regions has the log among its own.
-            Place::Region { name, .. } if is_shared(path) => log.only_cells_of(name.as_bytes()),
+            LogLocation::Region { name, .. } if is_shared(path) => log.only_cells_of(name.as_bytes()),
             _ => log,
         };
         let end = log.for_each_entry(|entry| self.check_entry(path, entry))?;
@@ -104,9 +105,9 @@ impl<'o> LogCheck<'o> {
     ///
     /// If its directory or its `.regioninfo` cannot be read.
     fn region(&mut self, table: TableName, encoded_name: &str) -> Result<Option<&RegionInfo>> {
-        match &mut self.place {
-            Place::Region { info, name } => Ok((name == encoded_name).then_some(&*info)),
-            Place::Root { tree, known } => {
+        match &mut self.location {
+            LogLocation::Region { info, name } => Ok((name == encoded_name).then_some(&*info)),
+            LogLocation::Root { tree, known } => {
                 let key = (table, encoded_name.to_owned());
                 if !known.contains_key(&key) {
                     if known.len() >= MAX_KNOWN {
@@ -118,7 +119,7 @@ impl<'o> LogCheck<'o> {
                 }
                 Ok(known.get(&key).and_then(Option::as_ref))
             }
-            Place::Elsewhere => Ok(None),
+            LogLocation::Elsewhere => Ok(None),
         }
     }
 }

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn minor_outputs_are_cut_if_one_wants() {
+    fn minor_outputs_are_cut_if_configured() {
         let mut config = config();
         config.windows.single_output = false;
         let choice = chosen(&[121, 122, 131], &config, false).unwrap();

@@ -149,8 +149,8 @@ fn skip_large(eligible: &mut Vec<usize>, files: &[CandidateFile], max_size: u64)
     eligible.drain(..large);
 }
 
-fn of<'f>(files: &'f [CandidateFile], places: &[usize]) -> Vec<&'f CandidateFile> {
-    places.iter().map(|&at| &files[at]).collect()
+fn of<'f>(files: &'f [CandidateFile], indices: &[usize]) -> Vec<&'f CandidateFile> {
+    indices.iter().map(|&at| &files[at]).collect()
 }
 
 #[cfg(test)]
@@ -425,24 +425,24 @@ mod tests {
             let Some(chosen) = select(&files, &compacting, &config, NOW, None, force_major, user) else {
                 return Ok(());
             };
-            let places = &chosen.files;
-            prop_assert!(!places.is_empty() && places.is_sorted_by(|a, b| a < b));
-            prop_assert!(places.iter().all(|at| compacting.iter().all(|busy| busy < at)));
-            prop_assert_eq!(chosen.all_files, places.len() == files.len());
+            let indices = &chosen.files;
+            prop_assert!(!indices.is_empty() && indices.is_sorted_by(|a, b| a < b));
+            prop_assert!(indices.iter().all(|at| compacting.iter().all(|busy| busy < at)));
+            prop_assert_eq!(chosen.all_files, indices.len() == files.len());
             prop_assert!(chosen.all_files || !chosen.major);
-            prop_assert!(places.len() <= config.max_files || chosen.major && user);
-            let first = places[0];
+            prop_assert!(indices.len() <= config.max_files || chosen.major && user);
+            let first = indices[0];
             let all_newer = (first..files.len()).collect::<Vec<_>>();
-            let references = places.iter().any(|&at| files[at].is_reference)
+            let references = indices.iter().any(|&at| files[at].is_reference)
                 || all_newer.iter().any(|&at| files[at].is_reference);
             let due = files.iter().any(|file| file.modified < NOW - 7 * DAY);
             if !chosen.major && !references && !due {
-                prop_assert!(places.len() >= config.min_files);
+                prop_assert!(indices.len() >= config.min_files);
                 // Neighbours, except for files that a minor compaction excludes.
-                let last = places[places.len() - 1];
+                let last = indices[indices.len() - 1];
                 let between: Vec<usize> =
                     (first..=last).filter(|&at| !files[at].excluded_from_minor).collect();
-                prop_assert_eq!(places, &between);
+                prop_assert_eq!(indices, &between);
             }
         }
     }

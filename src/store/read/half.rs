@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// The half of an HFile to which a reference refers.
 ///
-/// A split leaves references: small files that stand for the rows before or from one key on of a file of the
+/// A split leaves references: small files that represent the rows before or from one key on of a file of the
 /// parent region. A [scanner](Self::scanner) reads the cells of the half as they are stored, as one of an
 /// [`HFile`] reads those of all of it: none is hidden, and none is left out that has the key of another.
 #[derive(Clone, Debug)]

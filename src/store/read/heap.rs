@@ -208,7 +208,7 @@ pub(crate) struct KeyValueHeap<'s> {
     scanners: Vec<KeyValueScanner<'s>>,
     /// The prefix of each scanner's current row: see [`Prefix::of`]. [`NOTHING`] if there is no cell.
     heads: Vec<u64>,
-    /// A binary heap of scanner indices: the children of place `p` are at `2p + 1` and `2p + 2`. Empty if
+    /// A binary heap of scanner indices: the children of position `p` are at `2p + 1` and `2p + 2`. Empty if
     /// there are at most [`FEW`] scanners.
     tree: Vec<usize>,
     order: CellOrder,
@@ -507,8 +507,8 @@ impl<'s> KeyValueHeap<'s> {
 
     /// Same as [`select`](Self::select), after any scanners may have moved.
     fn rebuild(&mut self) -> Result<()> {
-        for place in (0..self.tree.len() / 2).rev() {
-            self.sift_down(place);
+        for position in (0..self.tree.len() / 2).rev() {
+            self.sift_down(position);
         }
         self.select()
     }
@@ -554,20 +554,20 @@ impl<'s> KeyValueHeap<'s> {
         self.second_smallest = self.heads[self.tree[1]].min(self.heads[self.tree[2]]);
     }
 
-    /// Sifts the scanner at a place of the tree down.
-    fn sift_down(&mut self, mut place: usize) {
+    /// Sifts down the scanner at a position of the tree.
+    fn sift_down(&mut self, mut position: usize) {
         loop {
-            let mut least = place;
-            for child in [2 * place + 1, 2 * place + 2] {
+            let mut least = position;
+            for child in [2 * position + 1, 2 * position + 2] {
                 if child < self.tree.len() && self.is_above(self.tree[child], self.tree[least]) {
                     least = child;
                 }
             }
-            if least == place {
+            if least == position {
                 return;
             }
-            self.tree.swap(place, least);
-            place = least;
+            self.tree.swap(position, least);
+            position = least;
         }
     }
 
@@ -591,14 +591,14 @@ impl<'s> KeyValueHeap<'s> {
 /// exist are [`NOTHING`].
 #[inline]
 pub(super) fn least_two(numbers: impl Iterator<Item = u64>) -> (usize, u64, u64) {
-    let (mut place, mut least, mut runner_up) = (0, NOTHING, NOTHING);
+    let (mut position, mut least, mut runner_up) = (0, NOTHING, NOTHING);
     for (i, number) in numbers.enumerate() {
         // Branch-free: the outcome of the comparison is unpredictable.
         runner_up = runner_up.min(number.max(least));
-        place = if number < least { i } else { place };
+        position = if number < least { i } else { position };
         least = number.min(least);
     }
-    (place, least, runner_up)
+    (position, least, runner_up)
 }
 
 /// Whether the cell of a newer source, if it has one, comes before that of an older one.

@@ -206,9 +206,9 @@ impl<'f> ReversedStoreFileScanner<'f> {
             return Ok(());
         }
         while let Some(cell) = self.cells.peek() {
-            let is_behind =
+            let is_past_half =
                 self.reference.is_some_and(|half| half.ends_before(cell.key(), self.file.order()));
-            if self.visible.shows(&cell) && !is_behind {
+            if self.visible.shows(&cell) && !is_past_half {
                 return Ok(());
             }
             self.cells.advance()?;

@@ -164,8 +164,8 @@ impl<'s> RowMerge<'s> {
         if matches!(cells, RowCells::End) {
             return true;
         }
-        let Some(place) = self.sources.get_mut(self.end) else { return false };
-        *place = Some(cells);
+        let Some(slot) = self.sources.get_mut(self.end) else { return false };
+        *slot = Some(cells);
         self.end += 1;
         true
     }

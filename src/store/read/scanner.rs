@@ -183,11 +183,11 @@ impl<'s> StoreScanner<'s> {
     }
 
     /// Same as [`next_row`](Self::next_row). Returns false, and reads nothing, if there is no row or
-    /// `is_behind` returns true for it, which means that the row is after the last one.
+    /// `is_past_end` returns true for it: the row is after the last one of the scan.
     #[inline]
     pub(crate) fn next_row_unless(
         &mut self,
-        is_behind: impl FnOnce(&[u8]) -> bool,
+        is_past_end: impl FnOnce(&[u8]) -> bool,
         take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<bool> {
         let first = if self.done { None } else { self.heap.peek_row() };
@@ -195,7 +195,7 @@ impl<'s> StoreScanner<'s> {
             self.done = true;
             return Ok(false);
         };
-        if is_behind(first) {
+        if is_past_end(first) {
             return Ok(false);
         }
         self.read_row(MatcherOnly, take).map(|()| true)

@@ -152,7 +152,7 @@ impl Store {
 
     /// Creates a file that is outside of the store, for a bulk load. `encrypted`: whether its cells come from
     /// an encrypted file.
-    pub(crate) fn create_foreign(
+    pub(crate) fn create_for_bulk_load(
         &self,
         path: &Path,
         tags: bool,

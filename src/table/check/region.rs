@@ -125,15 +125,15 @@ impl RegionCheck<'_> {
     fn sequence_id(&self, dir: &RegionDir, checker: &mut Checker<'_>) -> Result<()> {
         let opened_with =
             self.row.and_then(|row| row.locations().replicas().first()).map_or(-1, |one| one.seq_num);
-        let is_behind = |used: i64| used < opened_with.saturating_sub(1);
-        if self.is_parent || !is_behind(dir.max_seq_id().unwrap_or(0)) || dir.unreplayed().next().is_some() {
+        let is_too_low = |used: i64| used < opened_with.saturating_sub(1);
+        if self.is_parent || !is_too_low(dir.max_seq_id().unwrap_or(0)) || dir.unreplayed().next().is_some() {
             return Ok(());
         }
         // Only now: this reads the trailers of all files.
         let region = checker.options.clone().open(self.path)?;
         let in_files = region.flushed_seq_ids().into_values().max().unwrap_or(0);
         let used = in_files.max(dir.max_seq_id().unwrap_or(0));
-        if is_behind(used) {
+        if is_too_low(used) {
             let message =
                 format!("hbase:meta opened the region at {opened_with}, but its greatest id is {used}");
             let path = dir.recovered_edits_dir();

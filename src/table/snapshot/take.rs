@@ -2,7 +2,7 @@
 //! `ExportSnapshot`).
 
 use crate::error::{Error, Result};
-use crate::layout::{HFilePlace, Snapshot, SnapshotTree, TableTree, split_parents};
+use crate::layout::{HFilePath, Snapshot, SnapshotTree, TableTree, split_parents};
 use crate::region::{Region, RegionOptions};
 use crate::schema::SnapshotDescription;
 use crate::table::Table;
@@ -156,7 +156,7 @@ impl Table {
         let (storage, other) = (options.file_storage(), SnapshotTree::new(other_root.as_ref()));
         let snapshot = Snapshot::open(&**storage, root.as_ref(), name)?;
         let mut hfiles = snapshot.hfiles(&**storage)?;
-        let places: Vec<HFilePlace> = hfiles.keys().cloned().collect();
+        let paths: Vec<HFilePath> = hfiles.keys().cloned().collect();
         other.create_root(&**storage)?;
         let lock = other.lock(&**storage)?;
         let is_new = other.check_new(&**storage, name);
@@ -168,18 +168,18 @@ impl Table {
         if !may_lack_files {
             is_new.clone()?;
         }
-        other.remove_unfinished(&**storage, &places)?;
-        let import = |place: &HFilePlace, from: &Path| {
-            other.import(storage, place, from, |copy| options.verify_hfile(copy))
+        other.remove_unfinished(&**storage, &paths)?;
+        let import = |path: &HFilePath, from: &Path| {
+            other.import(storage, path, from, |copy| options.verify_hfile(copy))
         };
-        let mut copy = |place: &HFilePlace| {
-            let from = hfiles.get(place).cloned().unwrap_or_default();
-            match import(place, &from) {
+        let mut copy = |path: &HFilePath| {
+            let from = hfiles.get(path).cloned().unwrap_or_default();
+            match import(path, &from) {
                 Err(error) if error.is_not_found() => {
                     // A compaction may have moved it to the archive since it was found, and others.
                     hfiles = snapshot.hfiles(&**storage)?;
-                    match hfiles.get(place) {
-                        Some(now) if *now != from => import(place, now),
+                    match hfiles.get(path) {
+                        Some(now) if *now != from => import(path, now),
                         _ => Err(error),
                     }
                 }
@@ -188,19 +188,19 @@ impl Table {
         };
         if may_lack_files {
             let mut missing = Vec::new();
-            for place in &places {
-                if !other.has(&**storage, place)? {
-                    missing.push(place);
+            for path in &paths {
+                if !other.has(&**storage, path)? {
+                    missing.push(path);
                 }
             }
             return if missing.is_empty() { is_new } else { missing.into_iter().try_for_each(copy) };
         }
-        places.iter().try_for_each(&mut copy)?;
+        paths.iter().try_for_each(&mut copy)?;
         // HBase's cleaner removes files of the archive that no snapshot has: until then, also these.
         let copy_missing = || {
-            places.iter().try_for_each(|place| match other.has(&**storage, place)? {
+            paths.iter().try_for_each(|path| match other.has(&**storage, path)? {
                 true => Ok(()),
-                false => copy(place),
+                false => copy(path),
             })
         };
         snapshot.publish_in(storage, &other, &lock, copy_missing)

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// One in so many calls is recorded.
+/// One in this many calls is recorded.
 const ONE_IN: usize = 5;
 
 pub(crate) struct World {

@@ -210,8 +210,8 @@ fn a_split_is_made_or_not() {
     each_failure(one_crash, || written_in_objects(&[]), 2, |table| table.split("m").map(drop));
 }
 
-/// The rows of the first split do not show that the second one has been made. The clock stands still, so that
-/// daughters of both splits may have the same names.
+/// The rows of the first split do not show that the second one has been made. The clock does not move, so
+/// that daughters of both splits may have the same names.
 #[test]
 fn a_split_of_a_restored_region_is_made_or_not() {
     for (split_at, is_archived) in [("g", false), ("g", true), ("m", false), ("m", true)] {
@@ -391,18 +391,26 @@ fn a_change_that_the_catalog_has_was_made_whatever_came_later() {
     }
 }
 
+/// Merges two regions in a process that dies after `n` calls. Returns what is left, and whether it has died
+/// and the merge has failed.
+fn died_in_a_merge(n: u64) -> (FaultyStorage, bool) {
+    let storage = in_a_catalog(&["m"]);
+    let table = open(&storage, true);
+    storage.die_after(n);
+    let merged = table.merge(&table.regions()[0], &table.regions()[1]);
+    drop(table);
+    let has_died = storage.has_died() && merged.is_err();
+    (storage.after(Crash::OfTheProcess), has_died)
+}
+
 /// The process dies in a merge, before the catalog has it. HBase, which ignores the file of the change, goes
 /// on: it splits one of the parents, and may remove it, and serves the other.
 #[test]
 fn a_merge_that_the_catalog_does_not_have_was_not_made_whatever_came_later() {
     let died = |n| {
-        let storage = in_a_catalog(&["m"]);
-        let table = open(&storage, true);
-        storage.die_after(n);
-        let merged = table.merge(&table.regions()[0], &table.regions()[1]);
-        drop(table);
-        assert!(storage.has_died() && merged.is_err(), "call {n}: {merged:?}");
-        storage.after(Crash::OfTheProcess)
+        let (storage, has_died) = died_in_a_merge(n);
+        assert!(has_died, "call {n}");
+        storage
     };
     let is_child = |storage: &FaultyStorage, name: &str| {
         let changes = names(storage, "/.change.");
@@ -457,14 +465,7 @@ fn a_merge_that_the_catalog_has_was_made_when_one_parent_is_left() {
     let calls = storage.all_calls();
     table.merge(&parents[0], &parents[1]).unwrap();
     let calls = storage.all_calls() - calls;
-    let died = |n| {
-        let storage = in_a_catalog(&["m"]);
-        let table = open(&storage, true);
-        storage.die_after(n);
-        let merged = table.merge(&table.regions()[0], &table.regions()[1]);
-        drop((merged, table));
-        storage.after(Crash::OfTheProcess)
-    };
+    let died = |n| died_in_a_merge(n).0;
     // The last one in which the file is there.
     let has_change = |storage: &FaultyStorage| !names(storage, "/.change.").is_empty();
     let begun = (0..calls).rev().map(died).find(has_change).unwrap();

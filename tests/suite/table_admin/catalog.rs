@@ -67,7 +67,7 @@ pub(super) fn check(storage: &FaultyStorage, name: &str, shown: &str) -> usize {
     regions.len()
 }
 
-/// The clock stands still: what is created again has the same names and times.
+/// The clock does not move: what is created again has the same names and times.
 #[test]
 fn the_catalog_follows_tables() {
     let storage = root_with_catalog();

@@ -68,10 +68,10 @@ impl Query {
 
     /// §5.4.
     pub(crate) fn wants_row(&self, row: &[u8]) -> bool {
-        let behind = |bound: &[u8]| if self.reversed { row < bound } else { row > bound };
+        let is_past = |bound: &[u8]| if self.reversed { row < bound } else { row > bound };
         let (start, stop) = (self.start.as_slice(), self.stop.as_slice());
-        let started = start.is_empty() || behind(start) || self.include_start && row == start;
-        let stopped = !stop.is_empty() && (behind(stop) || !self.include_stop && row == stop);
+        let started = start.is_empty() || is_past(start) || self.include_start && row == start;
+        let stopped = !stop.is_empty() && (is_past(stop) || !self.include_stop && row == stop);
         started && !stopped
     }
 

@@ -23,10 +23,10 @@ impl RowSpan {
         self.entry == 0
     }
 
-    /// Whether the cell at `place` is the last of the span.
+    /// Whether the cell at `position` is the last of the span.
     #[inline]
-    pub(crate) fn ends_at(&self, place: &CellPosition) -> bool {
-        place.next >= self.end
+    pub(crate) fn ends_at(&self, position: &CellPosition) -> bool {
+        position.next >= self.end
     }
 }
 
@@ -55,17 +55,17 @@ impl DataBlock {
     /// # Errors
     ///
     /// As [`last_row`](Self::last_row).
-    pub(crate) fn row_up_to(&self, place: &CellPosition, order: CellOrder) -> Result<RowSpan, Corruption> {
+    pub(crate) fn row_up_to(&self, position: &CellPosition, order: CellOrder) -> Result<RowSpan, Corruption> {
         let (mut low, mut high) = (0, self.index.len());
         while low < high {
             let middle = low.midpoint(high);
-            if self.entry_at(middle) <= place.at {
+            if self.entry_at(middle) <= position.at {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        self.row_up_to_entry(low, place.next, order)
+        self.row_up_to_entry(low, position.next, order)
     }
 
     /// The row of the entry before `entry`, up to `end`. The first cell of each row has an entry, and some
@@ -95,19 +95,19 @@ impl DataBlock {
     /// The first cell of a span.
     #[inline]
     pub(crate) fn first_of(&self, span: &RowSpan) -> CellPosition {
-        self.place(span.start)
+        self.position(span.start)
     }
 
     /// Whether a cell is not after a span.
     #[inline]
-    pub(crate) fn is_within(&self, span: &RowSpan, place: &CellPosition) -> bool {
-        place.at < span.end
+    pub(crate) fn is_within(&self, span: &RowSpan, position: &CellPosition) -> bool {
+        position.at < span.end
     }
 
     /// Moves to the next cell. Returns false, and does not move, if that is after the span.
     #[inline(always)] // the loop of every reversed scan
-    pub(crate) fn advance_within(&self, span: &RowSpan, place: &mut CellPosition) -> bool {
-        !span.ends_at(place) && self.advance(place)
+    pub(crate) fn advance_within(&self, span: &RowSpan, position: &mut CellPosition) -> bool {
+        !span.ends_at(position) && self.advance(position)
     }
 }
 

@@ -20,10 +20,10 @@ fn block(cells: &[Cell], format: CellFormat, index: Option<CellOrder>) -> DataBl
 }
 
 fn cells_of(block: &DataBlock) -> Vec<Cell> {
-    let mut place = block.first();
-    let mut cells = vec![Cell::from(block.cell(&place))];
-    while block.advance(&mut place) {
-        cells.push(Cell::from(block.cell(&place)));
+    let mut position = block.first();
+    let mut cells = vec![Cell::from(block.cell(&position))];
+    while block.advance(&mut position) {
+        cells.push(Cell::from(block.cell(&position)));
     }
     cells
 }
@@ -59,11 +59,12 @@ fn a_row_is_found_as_its_first_key_is() {
             let others = ["", "0", "ab", "longer", "longer-than-8-", "longer-than-8-ba", "y"];
             for row in rows.iter().chain(&others) {
                 let found = match block.find_row(row.as_bytes(), order) {
-                    RowSearch::Found(place) => Some(Some(place.at)),
+                    RowSearch::Found(position) => Some(Some(position.at)),
                     RowSearch::Absent => Some(None),
                     RowSearch::After => None,
                 };
-                let next = block.seek(&SeekKey::first_on_row(row.as_bytes()), order).map(|(place, _)| place);
+                let next =
+                    block.seek(&SeekKey::first_on_row(row.as_bytes()), order).map(|(position, _)| position);
                 let expected = next.map(|p| Some(p.at).filter(|_| block.row(&p) == row.as_bytes()));
                 assert_eq!(found, expected, "{row} {order:?}");
             }
@@ -73,15 +74,15 @@ fn a_row_is_found_as_its_first_key_is() {
 
 /// The rows in order, as separated by the steps.
 fn rows_of(block: &DataBlock) -> Vec<Vec<Cell>> {
-    let mut place = block.first();
-    let mut rows = vec![vec![Cell::from(block.cell(&place))]];
+    let mut position = block.first();
+    let mut rows = vec![vec![Cell::from(block.cell(&position))]];
     loop {
-        match block.advance_in_row(&mut place) {
+        match block.advance_in_row(&mut position) {
             RowStep::InRow => {}
             RowStep::NextRow => rows.push(Vec::new()),
             RowStep::End => return rows,
         }
-        rows.last_mut().unwrap().push(Cell::from(block.cell(&place)));
+        rows.last_mut().unwrap().push(Cell::from(block.cell(&position)));
     }
 }
 
@@ -132,8 +133,8 @@ proptest! {
                 let plain = keys.iter().position(|k| order.compare(k, key).is_ge());
                 prop_assert_eq!(found.map(|(p, _)| p.at), walked.map(|(p, _)| p.at));
                 prop_assert_eq!(found.is_some(), plain.is_some());
-                if let (Some((place, how)), Some(plain)) = (found, plain) {
-                    prop_assert_eq!(Cell::from(block.cell(&place)), cells[plain].clone());
+                if let (Some((position, how)), Some(plain)) = (found, plain) {
+                    prop_assert_eq!(Cell::from(block.cell(&position)), cells[plain].clone());
                     prop_assert_eq!(how, order.compare(&keys[plain], key));
                 }
                 let before = keys.iter().rposition(|k| order.compare(k, key).is_lt());
@@ -156,8 +157,8 @@ fn rows_equal_but_for_the_last_byte_are_found() {
     let block = block(&cells, CellFormat::default(), Some(CellOrder::User));
     assert_eq!(block.index.len(), 600);
     for (row, cell) in rows.iter().zip(&cells) {
-        let (place, how) = block.seek(&SeekKey::first_on_row(row), CellOrder::User).unwrap();
-        assert_eq!((Cell::from(block.cell(&place)), how), (cell.clone(), Ordering::Greater));
+        let (position, how) = block.seek(&SeekKey::first_on_row(row), CellOrder::User).unwrap();
+        assert_eq!((Cell::from(block.cell(&position)), how), (cell.clone(), Ordering::Greater));
     }
 }
 

@@ -34,11 +34,11 @@ const FAST_DIFF: &str = "0004 00000075
     | 7f 08 62 e8 05
     | 0f 00 09 84 08 8e012c
     | 07 13 02 01 05726f773232 61 e8 04 7632 00";
-const ROW_INDEX_BEHIND: &str = "00000002 00000000 00000057 00000075";
+const ROW_INDEX_AFTER: &str = "00000002 00000000 00000057 00000075";
 
 #[test]
 fn one_block_in_every_encoding() {
-    let row_index = format!("0007 {NONE} {ROW_INDEX_BEHIND}");
+    let row_index = format!("0007 {NONE} {ROW_INDEX_AFTER}");
     let all = DataBlockEncoding::ALL.into_iter().zip([NONE, PREFIX, DIFF, FAST_DIFF, &row_index]);
     for (encoding, expected) in all {
         let format = format(encoding, false, true);

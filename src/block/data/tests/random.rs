@@ -177,8 +177,8 @@ proptest! {
         if let Some(outline) = outline {
             for part in 0..outline.parts() {
                 prop_assert_eq!(outline.offset_of(part), Some(made.len()));
-                let place = outline.place(part..part + 1).unwrap();
-                let stored = &payload[place.start - AT..place.end - AT];
+                let range = outline.range_of(part..part + 1).unwrap();
+                let stored = &payload[range.start - AT..range.end - AT];
                 prop_assert!(outline.verify(part, stored));
                 prop_assert!(outline.decode(part, stored, &mut made).is_some());
             }

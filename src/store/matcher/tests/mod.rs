@@ -88,8 +88,8 @@ fn matched(mut matcher: ScanQueryMatcher<'_>, cells: &[Cell], way: Way) -> Vec<u
     let mut included = Vec::new();
     let (mut at, mut key) = (0, SeekKey::new());
     let find = |from: usize, key: &SeekKey| {
-        let behind = |cell: &Cell| CellOrder::User.compare(cell.as_ref().key(), key).is_lt();
-        let to = cells.partition_point(behind);
+        let is_before = |cell: &Cell| CellOrder::User.compare(cell.as_ref().key(), key).is_lt();
+        let to = cells.partition_point(is_before);
         assert!(to > from, "a seek goes on: {key:?}");
         to
     };

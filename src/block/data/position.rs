@@ -1,4 +1,4 @@
-//! The place of a cell in its block.
+//! The position of a cell in its block.
 
 use crate::cell::{CellFormat, CellKey, key_value};
 use crate::coding::Cursor;
@@ -46,36 +46,36 @@ pub(crate) fn prefetch(bytes: &[u8]) -> u8 {
     bytes.iter().step_by(LINE).fold(0, |all, byte| all ^ byte)
 }
 
-/// The place of the cell that starts at an offset.
+/// The position of the cell that starts at an offset.
 #[inline(always)] // the loop of every scan
-pub(super) fn place_at(bytes: &[u8], at: usize, format: CellFormat) -> CellPosition {
+pub(super) fn position_at(bytes: &[u8], at: usize, format: CellFormat) -> CellPosition {
     let (lengths, _) = bytes[at..].split_first_chunk::<{ key_value::LENGTHS }>().expect("a cell has lengths");
     let [k0, k1, k2, k3, v0, v1, v2, v3] = *lengths;
     let key_len = u32::from_be_bytes([k0, k1, k2, k3]) as usize;
     let value_len = u32::from_be_bytes([v0, v1, v2, v3]) as usize;
-    let mut place = CellPosition { at, key_len, value_len, ..CellPosition::default() };
-    place.next = at + key_value::LENGTHS + key_len + value_len;
+    let mut position = CellPosition { at, key_len, value_len, ..CellPosition::default() };
+    position.next = at + key_value::LENGTHS + key_len + value_len;
     if format.tags {
-        let (tags_len, _) = bytes[place.next..].split_first_chunk().expect("a cell has a tags length");
-        place.tags_len = u16::from_be_bytes(*tags_len).into();
-        place.next += 2 + place.tags_len;
+        let (tags_len, _) = bytes[position.next..].split_first_chunk().expect("a cell has a tags length");
+        position.tags_len = u16::from_be_bytes(*tags_len).into();
+        position.next += 2 + position.tags_len;
     }
     if format.mvcc {
-        let rest = &bytes[place.next..];
+        let rest = &bytes[position.next..];
         let first = rest[0].cast_signed();
         if first >= -112 {
-            place.seq_id = first.into();
-            place.next += 1;
+            position.seq_id = first.into();
+            position.next += 1;
         } else if let (-120..=-113, Some((bytes, _))) = (first, rest[1..].split_first_chunk::<8>()) {
             // the bytes of a non-negative number, one to eight of them, followed by unrelated bytes
             let len = u32::from(first.abs_diff(-112));
-            place.seq_id = (u64::from_be_bytes(*bytes) >> (64 - 8 * len)).cast_signed();
-            place.next += 1 + len as usize;
+            position.seq_id = (u64::from_be_bytes(*bytes) >> (64 - 8 * len)).cast_signed();
+            position.next += 1 + len as usize;
         } else {
-            (place.seq_id, place.next) = vlong_at(bytes, place.next);
+            (position.seq_id, position.next) = vlong_at(bytes, position.next);
         }
     }
-    place
+    position
 }
 
 /// A number of any form, and the offset after it.
@@ -86,11 +86,11 @@ fn vlong_at(bytes: &[u8], at: usize) -> (i64, usize) {
     (number, at + cursor.position())
 }
 
-/// The key of the cell at a place.
+/// The key of the cell at a position.
 #[inline]
-pub(super) fn key_at<'b>(bytes: &'b [u8], place: &CellPosition) -> &'b CellKey {
-    let at = place.at + key_value::LENGTHS;
-    CellKey::from_checked(&bytes[at..at + place.key_len])
+pub(super) fn key_at<'b>(bytes: &'b [u8], position: &CellPosition) -> &'b CellKey {
+    let at = position.at + key_value::LENGTHS;
+    CellKey::from_checked(&bytes[at..at + position.key_len])
 }
 
 /// The row of the cell at an offset.

@@ -36,7 +36,7 @@ pub(crate) fn check_local(path: &Path) -> Result<(), CommandError> {
     }
 }
 
-/// Fails if a path is a URL of a place that is only read, or is not understood.
+/// Fails if a path is a URL of a storage that is only read, or is not understood.
 pub(crate) fn check_writable(path: &Path) -> Result<(), CommandError> {
     check_readable(path)?;
     match url_scheme(path) {
@@ -50,12 +50,12 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), CommandError> {
 
 /// Whether files are moved from one path to the other: both are on the same local file system, or in the same
 /// bucket or name service.
-pub(crate) fn is_same_place(a: &Path, b: &Path) -> bool {
-    let place = |path: &Path| {
+pub(crate) fn is_same_storage(a: &Path, b: &Path) -> bool {
+    let name = |path: &Path| {
         let (scheme, rest) = path.to_str()?.split_once("://").filter(|_| is_url(path))?;
         Some((scheme.to_owned(), rest.split('/').next().unwrap_or_default().to_owned()))
     };
-    place(a) == place(b) && (is_url(a) || is_same_device(a, b))
+    name(a) == name(b) && (is_url(a) || is_same_device(a, b))
 }
 
 /// Whether two local directories are on the same file system. If one cannot be found, that is reported when
@@ -330,8 +330,8 @@ mod tests {
     }
 
     #[test]
-    fn places_are_told_apart() {
-        let same = |a: &str, b: &str| is_same_place(Path::new(a), Path::new(b));
+    fn storages_are_distinguished() {
+        let same = |a: &str, b: &str| is_same_storage(Path::new(a), Path::new(b));
         assert!(same("a", "/b") && same("hdfs://n/a", "hdfs://n/b/c"));
         assert!(
             !same("a", "hdfs://n/a") && !same("hdfs://n/a", "hdfs://m/a") && !same("s3://n/a", "hdfs://n/a")

@@ -65,7 +65,7 @@ impl<'py> FromPyObject<'_, 'py> for StorageOptions {
     }
 }
 
-/// Who else uses a remote storage.
+/// What else uses a remote storage.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
     /// What is only read shares connections.
@@ -80,14 +80,14 @@ impl Use {
     }
 }
 
-/// Where the files of a call are.
-pub(crate) struct Place {
+/// Where the files of a call are: a path, and the storage that has it.
+pub(crate) struct Location {
     path: PathBuf,
     /// None in the local file system.
     remote: Option<Remote>,
 }
 
-impl Place {
+impl Location {
     /// Connects to nothing. Holds the interpreter's lock, so that no process is forked meanwhile.
     pub(crate) fn new(
         _: Python<'_>,
@@ -111,7 +111,7 @@ impl Place {
         self.remote.as_ref().map_or(&LocalStorage, Remote::storage)
     }
 
-    /// Whether files can be renamed, as in all places but object stores. Connects to nothing.
+    /// Whether files can be renamed, as everywhere but in object stores. Connects to nothing.
     pub(crate) fn can_rename(&self) -> bool {
         self.storage().can_rename(&self.path)
     }
@@ -142,7 +142,7 @@ impl Place {
         found.map_err(|error| Error::io("open", path, error))
     }
 
-    /// As [`is_dir`](Self::is_dir) of the place itself.
+    /// As [`is_dir`](Self::is_dir) of the location itself.
     ///
     /// # Errors
     ///
@@ -152,7 +152,7 @@ impl Place {
         self.is_dir(&self.path)?.ok_or_else(|| Error::io("open", &self.path, absent()))
     }
 
-    /// The path of a directory that is read together with the place.
+    /// The path of a directory that is read together with the location.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ use crate::error::Result;
 
 /// An anchor.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum PatternPosition {
+pub(super) enum Anchor {
     /// `^`: at the beginning of the text or, with MULTILINE, of a line.
     Beginning,
     /// `$`: at the end of the text or before its final line terminator; with MULTILINE, at the end of a line.
@@ -17,16 +17,16 @@ pub(super) enum PatternPosition {
 impl Reader<'_> {
     /// Writes an anchor. The crate `regex` has no look-ahead: for it, the end of the text is written so that
     /// it consumes a line terminator.
-    pub(super) fn place(&mut self, place: PatternPosition) {
+    pub(super) fn push_anchor(&mut self, anchor: Anchor) {
         let unix = self.flags.unix_lines;
         self.at = self.out.len();
-        match place {
-            PatternPosition::Beginning if !self.flags.multi_line => {
+        match anchor {
+            Anchor::Beginning if !self.flags.multi_line => {
                 // a `$` before it is written so that it consumes the line terminator
                 self.needs_backtracking |= self.ends.here;
                 self.out.push_str(r"\A");
             }
-            PatternPosition::Beginning => {
+            Anchor::Beginning => {
                 self.needs_backtracking = true;
                 // not at the end of the text, nor within \r\n
                 self.out.push_str(match unix {
@@ -34,20 +34,20 @@ impl Reader<'_> {
                     false => r"(?:(?!\z)(?:\A|(?<=[\n\x{85}\x{2028}\x{2029}])|(?<=\r)(?!\n)))",
                 });
             }
-            PatternPosition::End if self.flags.multi_line => {
+            Anchor::End if self.flags.multi_line => {
                 self.needs_backtracking = true;
                 self.out.push_str(match unix {
                     true => r"(?:\z|(?=\n))",
                     false => r"(?:\z|(?=[\r\x{85}\x{2028}\x{2029}])|(?<!\r)(?=\n))",
                 });
             }
-            PatternPosition::End | PatternPosition::VeryEnd if self.total.is_some() => {
+            Anchor::End | Anchor::VeryEnd if self.total.is_some() => {
                 self.out.push_str(match unix {
                     true => r"(?:\z|(?=\n\z))",
                     false => r"(?:\z|(?=\r\n\z)|(?=[\r\x{85}\x{2028}\x{2029}]\z)|(?<!\r)(?=\n\z))",
                 });
             }
-            PatternPosition::End | PatternPosition::VeryEnd => {
+            Anchor::End | Anchor::VeryEnd => {
                 match unix {
                     true => self.out.push_str(r"(?:\n?\z)"),
                     // `(?mR:$)` is not within \r\n

@@ -1,0 +1,135 @@
+//! Look-ups in a catalog or a registry that does not answer.
+
+use super::fake::{Cluster, row_key};
+use super::{OPERATION, PATIENCE, client};
+use crate::Client;
+use crate::connections::Connections;
+use crate::registry::RpcRegistry;
+use hregion::locator::RetryPolicy;
+use hregion::{ConnectionRegistry, Deadline, Error, Put, RegionLocations, Result, ServerName, TableName};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A registry that answers nothing, and notes the time that it is given.
+#[derive(Debug, Default)]
+struct Silent(Mutex<Vec<Duration>>);
+
+impl ConnectionRegistry for Silent {
+    fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
+        self.0.lock().unwrap().push(deadline.left());
+        Err(Error::timed_out("read"))
+    }
+
+    fn cluster_id(&self, _: Deadline) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn active_master(&self, _: Deadline) -> Result<Option<ServerName>> {
+        Ok(None)
+    }
+}
+
+#[tokio::test]
+async fn look_ups_have_the_time_of_an_operation() {
+    let silent = Arc::new(Silent::default());
+    let retries = RetryPolicy::no_retries().operation_timeout(OPERATION);
+    let registry: Arc<dyn ConnectionRegistry> = Arc::<Silent>::clone(&silent);
+    let client = Client::builder().retries(retries).registry(registry).unwrap();
+    let table = TableName::parse("t").unwrap();
+    assert_eq!(client.locate(&table, "r").await.unwrap_err().kind(), hregion::ErrorKind::Io);
+    assert_eq!(client.regions(&table).await.unwrap_err().kind(), hregion::ErrorKind::Io);
+    assert_eq!(client.check_enabled(&table).await.unwrap_err().kind(), hregion::ErrorKind::Io);
+    let given = silent.0.lock().unwrap().clone();
+    assert!(given.len() == 3 && given.iter().all(|given| *given <= OPERATION), "{given:?}");
+}
+
+/// Each look-up may take the time of a call.
+#[tokio::test]
+async fn a_catalog_that_does_not_answer_is_asked_once_for_several_rows() {
+    let silent = Arc::new(Silent::default());
+    let registry: Arc<dyn ConnectionRegistry> = Arc::<Silent>::clone(&silent);
+    let client = Client::builder().retries(RetryPolicy::no_retries()).registry(registry).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    let put = |at: usize| Put::new(row_key(at)).cell("f", "q", "v").into();
+    let puts: Vec<hregion::Mutation> = (0..5).map(put).collect();
+    for result in table.batch(&puts).await {
+        assert_eq!(result.unwrap_err().kind(), hregion::ErrorKind::Io);
+    }
+    assert_eq!(silent.0.lock().unwrap().len(), 1);
+}
+
+/// Servers since 2.6 end a call that has read much, also if all of it is deleted: there may be rows after it.
+#[tokio::test]
+async fn a_search_of_the_catalog_goes_on_where_a_call_has_ended() {
+    let cluster = Cluster::start().await;
+    let table = TableName::parse("t").unwrap();
+    let client = || {
+        let builder = Client::builder().retries(RetryPolicy::no_retries());
+        builder.bootstrap(&cluster.addresses()).unwrap()
+    };
+    cluster.end_searches(1);
+    let found = client().locate(&table, row_key(150)).await.unwrap();
+    assert!(found.region().contains(row_key(150).as_bytes()));
+    cluster.end_searches(1);
+    assert_eq!(client().regions(&table).await.unwrap().len(), 5);
+    // the second call comes no further than the first one, but a scanner that stays open does
+    for calls in [2, 3, 20] {
+        cluster.end_searches(calls);
+        let found = client().locate(&table, row_key(150)).await.unwrap();
+        assert!(found.region().contains(row_key(150).as_bytes()), "{calls}");
+        cluster.end_searches(calls);
+        assert_eq!(client().regions(&table).await.unwrap().len(), 5, "{calls}");
+    }
+    // not for ever
+    cluster.end_searches(10_000);
+    let error = client().locate(&table, row_key(150)).await.unwrap_err();
+    assert_eq!(error.kind(), hregion::ErrorKind::Io);
+    assert!(error.message().contains("comes to no row"), "{error}");
+}
+
+/// A registry whose first answers are errors.
+#[derive(Debug)]
+struct Flaky {
+    cluster: RpcRegistry,
+    failures: AtomicU64,
+}
+
+impl ConnectionRegistry for Flaky {
+    fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
+        let failing =
+            self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if failing.is_ok() {
+            return Err(Error::timed_out("read"));
+        }
+        self.cluster.meta_region_locations(deadline)
+    }
+
+    fn cluster_id(&self, deadline: Deadline) -> Result<Option<String>> {
+        self.cluster.cluster_id(deadline)
+    }
+
+    fn active_master(&self, deadline: Deadline) -> Result<Option<ServerName>> {
+        self.cluster.active_master(deadline)
+    }
+}
+
+#[tokio::test]
+async fn calls_to_all_regions_begin_again_if_the_catalog_is_not_found_at_once() {
+    let cluster = Cluster::start().await;
+    let table = TableName::parse("t").unwrap();
+    for (failures, attempts, succeeds) in [(0, 1, true), (1, 1, false), (3, 4, true), (4, 4, false)] {
+        let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(attempts);
+        let builder = Client::builder().retries(retries.operation_timeout(PATIENCE));
+        let connections = Arc::new(Connections::new(builder.connections.clone()));
+        let runtime = tokio::runtime::Handle::current();
+        let registry = RpcRegistry::new(&cluster.addresses(), connections, runtime, PATIENCE).unwrap();
+        let flaky = Arc::new(Flaky { cluster: registry, failures: AtomicU64::new(failures) });
+        let client = builder.registry(flaky).unwrap();
+        let before = cluster.flushed();
+        let flushed = client.flush_table(&table).await;
+        assert_eq!(flushed.is_ok(), succeeds, "{failures} of {attempts}: {flushed:?}");
+        let regions = if succeeds { client.regions(&table).await.unwrap().len() } else { 0 };
+        assert_eq!(cluster.flushed() - before, regions);
+    }
+}

@@ -1,0 +1,123 @@
+//! Loads that keep sequence ids, and loaded markers.
+
+use super::{INPUT, ROOT, left, open, options, origin, rows, table_with_settings};
+use hregion::io::Storage;
+use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::{
+    CellRef, CellType, CheckAndMutate, Compaction, ErrorKind, Family, Filter, Get, Put, Region, Result,
+    SeekKey, Table,
+};
+use std::path::{Path, PathBuf};
+
+/// Writes a file with a cell that has a sequence id, which it `keeps` or not, and loads it.
+fn load_with_seq_id(region: &Region, path: &str, seq_id: i64, keeps: bool) -> Result<()> {
+    let mut writer = region.bulk_load_writer("f", path)?;
+    let key = SeekKey::of(b"a", b"f", b"q", 1, CellType::Put);
+    writer.append(CellRef::new(&key, path.as_bytes()).with_seq_id(seq_id))?;
+    writer.finish(&origin(keeps))?;
+    region.bulk_load(&[("f", path)])
+}
+
+/// A file whose cells keep their sequence ids has one more than the flush before. No write has it, too: it
+/// would be taken for one that is in a file.
+#[test]
+fn a_write_after_a_load_that_keeps_sequence_ids_is_replayed() {
+    for seq_id in [0, 1, 3, 1_000] {
+        let storage = table_with_settings();
+        let table = open(&storage);
+        let region = table.region("").unwrap();
+        load_with_seq_id(&region, "/input/0a", seq_id, true).unwrap();
+        for row in ["b", "c"] {
+            region.put(Put::new(row).cell("f", "q", "later")).unwrap();
+        }
+        let expected = rows(&table);
+        assert_eq!(expected, ["a/f=/input/0a", "b/f=later", "c/f=later"], "{seq_id}");
+        let left = storage.after(Crash::OfTheProcess);
+        std::mem::forget((region, table));
+        assert_eq!(rows(&open(&left)), expected, "{seq_id}");
+    }
+}
+
+/// Cells that keep their sequence ids are visible at once, and older than what is written later, also when
+/// the region has been opened again.
+#[test]
+fn cells_that_keep_great_sequence_ids_hide_no_later_write() {
+    let storage = table_with_settings();
+    let table = open(&storage);
+    let region = table.region("").unwrap();
+    load_with_seq_id(&region, "/input/0a", 1_000_000, true).unwrap();
+    assert_eq!(rows(&table), ["a/f=/input/0a"]);
+    region.put(Put::new("a").cell_at("f", "q", 1, "later")).unwrap();
+    assert_eq!(rows(&table), ["a/f=later"]);
+    drop(region);
+    table.close().unwrap();
+    assert_eq!(rows(&open(&storage)), ["a/f=later"]);
+}
+
+/// Reads of named columns skip the latest timestamp, which only files written by others have. A value that is
+/// written after such a cell was checked gets the time of writing, as in HBase.
+#[test]
+fn a_conditional_put_does_not_get_the_latest_timestamp() {
+    let storage = table_with_settings();
+    let table = open(&storage);
+    let region = table.region("").unwrap();
+    let mut writer = region.bulk_load_writer("f", "/input/0a").unwrap();
+    let key = SeekKey::of(b"a", b"f", b"p", i64::MAX, CellType::Put);
+    writer.append(CellRef::new(&key, b"loaded")).unwrap();
+    writer.finish(&origin(false)).unwrap();
+    region.bulk_load(&[("f", "/input/0a")]).unwrap();
+    let put = Put::new("a").cell("f", "q", "written");
+    let check = CheckAndMutate::if_filter("a", Filter::first_key_only()).then(put);
+    assert!(region.check_and_mutate(check).unwrap().success);
+    let row = region.get(&Get::new("a").column("f", "q")).unwrap();
+    assert_eq!(row.value("f", "q"), Some(&b"written"[..]));
+    assert_eq!(rows(&table), ["a/f=loaded", "a/f=written"]);
+}
+
+/// A region whose files have sequence ids with too few after them cannot be opened.
+#[test]
+fn a_load_leaves_a_region_that_can_be_opened() {
+    let storage = table_with_settings();
+    let table = open(&storage);
+    let region = table.region("").unwrap();
+    // These are not kept.
+    load_with_seq_id(&region, "/input/0a", i64::MAX - 1, false).unwrap();
+    for (name, seq_id) in [("0b", i64::MAX), ("0c", i64::MAX >> 1), ("0d", (i64::MAX >> 2) + 1)] {
+        let refused = load_with_seq_id(&region, &format!("/input/{name}"), seq_id, true).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidArgument, "{refused}");
+        assert!(left(&storage).contains(&PathBuf::from(name)));
+    }
+    assert_eq!(rows(&table), ["a/f=/input/0a"]);
+    load_with_seq_id(&region, "/input/0e", i64::MAX >> 2, true).unwrap();
+    region.put(Put::new("b").cell("f", "q", "later")).unwrap();
+    let expected = rows(&table);
+    assert_eq!(expected, ["a/f=/input/0e", "b/f=later"]);
+    drop(region);
+    table.close().unwrap();
+    assert_eq!(rows(&open(&storage)), expected);
+}
+
+/// With NEW_VERSION_BEHAVIOR, a marker hides what is not newer. In the top half of a loaded file cells have
+/// one sequence id more, which no later write has.
+#[test]
+fn a_loaded_marker_hides_no_later_put_after_a_split() {
+    let storage = FaultyStorage::new();
+    let none: [&str; 0] = [];
+    let family = Family::new("f").new_version_behavior(true);
+    Table::create_with(ROOT, "t", &[family], &none, options(&storage)).unwrap().close().unwrap();
+    storage.create_dir_all(Path::new(INPUT)).unwrap();
+    let table = open(&storage);
+    let region = table.region("").unwrap();
+    let mut writer = region.bulk_load_writer("f", "/input/0a").unwrap();
+    let key = SeekKey::of(b"r", b"f", b"q", 100, CellType::DeleteColumn);
+    writer.append(CellRef::new(&key, b"")).unwrap();
+    writer.finish(&origin(false)).unwrap();
+    region.bulk_load(&[("f", "/input/0a")]).unwrap();
+    drop(region);
+    table.put(Put::new("r").cell_at("f", "q", 50, "later")).unwrap();
+    assert_eq!(rows(&table), ["r/f=later"]);
+    table.split("b").unwrap();
+    assert_eq!(rows(&table), ["r/f=later"]);
+    table.compact(Compaction::Major).unwrap();
+    assert_eq!(rows(&table), ["r/f=later"]);
+}

@@ -1,0 +1,113 @@
+//! Rows, keys and blocks that are too long.
+
+use super::{calls, region};
+use hregion::cell::MAX_ROW_LEN;
+use hregion::{
+    BloomType, CellRef, CellType, Compaction, Durability, Error, ErrorKind, Family, Get, HFile, HFileWriter,
+    Limits, Put, Region, Scan, SeekKey, Table,
+};
+use std::ops::ControlFlow;
+
+/// Fails unless a call has refused its argument.
+fn assert_refused<T>(result: Result<T, Error>) {
+    assert_eq!(result.map(drop).unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn a_row_that_is_too_long_for_a_cell_is_refused() {
+    let (_dir, region) = region();
+    let (view, long) = (region.view(), "b".repeat(MAX_ROW_LEN + 1));
+    let get = Get::new(long.clone());
+    assert_refused(region.get(&get));
+    assert_refused(region.get(&get.clone().column("f", "q")));
+    assert_refused(region.get_many(&[Get::new("a"), get.clone()]));
+    assert_refused(view.explain_get(&get, |_| ControlFlow::Continue(())));
+    for (reversed, include) in [(false, false), (false, true), (true, false), (true, true)] {
+        let scan = Scan::new().start_row(long.clone(), include).reversed(reversed);
+        assert_refused(view.scan(&scan));
+        for scan in [scan.clone(), scan.family("g")] {
+            assert_refused(view.explain(&scan, |_| ControlFlow::Continue(())));
+        }
+    }
+    // no row is as long, but a scan may end there
+    assert!(calls(&view, &Scan::new().stop_row(long.clone(), true)).starts_with("a:qrs b:qq"));
+
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &["m"]).unwrap();
+    assert_refused(table.split(&long));
+    assert_refused(Table::create(dir.path(), "u", &[Family::new("f")], &[&long]));
+}
+
+#[test]
+fn a_filter_of_columns_has_no_row_that_is_too_long_for_a_cell() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let mut writer = HFileWriter::options().bloom(BloomType::RowCol).create(&path).unwrap();
+    let longest = "b".repeat(MAX_ROW_LEN);
+    let key = SeekKey::of(longest.as_bytes(), b"f", b"q", 1, CellType::Put);
+    writer.append(CellRef::new(&key, b"v")).unwrap();
+    writer.finish().unwrap();
+    let file = HFile::open(&path).unwrap();
+    assert!(file.may_contain_column(longest.as_bytes(), b"q"));
+    assert!(!file.may_contain_column(format!("{longest}b").as_bytes(), b"q"));
+}
+
+#[test]
+fn a_region_can_read_files_with_keys_of_any_length_that_it_takes() {
+    for bloom in [None, Some(BloomType::Row), Some(BloomType::RowCol)] {
+        let dir = tempfile::tempdir().unwrap();
+        let region = Region::options()
+            .create_if_missing(true)
+            .family(Family::new("f").bloom(bloom))
+            .limits(Limits::new().with_block_bytes(100_000))
+            .open(dir.path().join("region"))
+            .unwrap();
+        let put = |row: u32, len| {
+            let put = Put::new(row.to_string()).cell("f", vec![b'q'; len], "");
+            region.put(put.durability(Durability::SkipWal))
+        };
+        assert_refused(put(1, 60_000));
+        let taken = (1..=100).rev().map(|k| k * 1_000).find(|&len| put(1, len).is_ok()).unwrap();
+        assert!(taken >= 4_000, "{taken}");
+        let check = || {
+            let (view, scan) = (region.view(), Scan::new());
+            assert_eq!(view.scan(&scan).unwrap().map(Result::unwrap).count(), 40);
+        };
+        (0..40).for_each(|row| put(row, taken).unwrap());
+        region.flush().unwrap();
+        check();
+        put(3, taken).unwrap();
+        region.compact(Compaction::Major).unwrap();
+        check();
+    }
+}
+
+#[test]
+fn a_region_can_read_what_it_writes_with_its_limits() {
+    let dir = tempfile::tempdir().unwrap();
+    let region = Region::options()
+        .create_if_missing(true)
+        .family(Family::new("f"))
+        .limits(Limits::new().with_block_bytes(100_000))
+        .open(dir.path().join("region"))
+        .unwrap();
+    // without a log, whose entries have the same limit
+    let put = |row: String, len| {
+        region.put(Put::new(row).cell("f", "q", vec![7; len]).durability(Durability::SkipWal))
+    };
+    let lens = [60_000, 60_000, 30_000, 30_000, 60_000, 80_000, 1, 80_000];
+    for (i, len) in lens.into_iter().enumerate() {
+        put(format!("r{i}"), len).unwrap();
+    }
+    assert_refused(put("r9".into(), 95_000));
+    let read = || {
+        let (view, scan) = (region.view(), Scan::new());
+        let rows = view.scan(&scan).unwrap();
+        rows.map(|row| row.unwrap().value("f", "q").unwrap().len()).collect::<Vec<_>>()
+    };
+    assert_eq!(read(), lens);
+    region.flush().unwrap();
+    assert_eq!(read(), lens);
+    region.compact(Compaction::Major).unwrap();
+    assert_eq!(read(), lens);
+}

@@ -1,0 +1,145 @@
+//! Parents are archived when no region refers to their files.
+
+use super::{
+    META, ROOT, TABLE, add_catalog, check_catalog, compact, create, names, open, options, put, region_dirs,
+    values,
+};
+use crate::support::files;
+use crate::support::forward::forward;
+use hregion::io::FileLock;
+use hregion::io::faulty::FaultyStorage;
+use hregion::{Compaction, ErrorKind, Storage, Table};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// A compaction of the table archives the parents that are needed no more, and asks for nothing more than a
+/// listing if there are none.
+#[test]
+fn a_compaction_archives_parents() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &["p"]);
+    add_catalog(&storage, &table);
+    for row in ["a", "n", "x"] {
+        table.put(put(row, "1")).unwrap();
+    }
+    let before = values(&table);
+    let held = options(&storage).writable(true).open(META).unwrap();
+    table.compact(Compaction::Major).unwrap();
+    let calls = storage.all_calls();
+    table.compact(Compaction::Minor).unwrap();
+    assert_eq!(storage.all_calls() - calls, 1, "no files to compact, and no parents");
+    held.close().unwrap();
+
+    let (bottom, top) = table.split("m").unwrap();
+    let held = options(&storage).writable(true).open(META).unwrap();
+    table.region("a").unwrap().compact(Compaction::Major).unwrap();
+    assert_eq!(table.archive_parents().unwrap(), [], "the second daughter needs the parent");
+    // The regions are compacted all the same.
+    assert_eq!(table.compact(Compaction::Major).unwrap_err().kind(), ErrorKind::Locked);
+    assert_eq!(region_dirs(&storage), 4);
+    let references = || {
+        let of = names(&storage, &format!("{}/f/", top.encoded_name()));
+        of.iter().filter(|name| name.file_name().unwrap().to_string_lossy().contains('.')).count()
+    };
+    assert_eq!(references(), 0);
+    held.close().unwrap();
+    table.compact(Compaction::Minor).unwrap();
+    assert_eq!((region_dirs(&storage), values(&table)), (3, before.clone()));
+    assert_eq!(check_catalog(&storage, &table).len(), 3);
+    table.flush().unwrap();
+    let report = Table::check_root(ROOT, options(&storage)).unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+
+    // A region cannot be compacted; the parents of others are archived.
+    table.split("x").unwrap();
+    table.close().unwrap();
+    let held = options(&storage).writable(true).open(Path::new(TABLE).join(bottom.encoded_name())).unwrap();
+    let table = open(&storage, true);
+    assert_eq!(table.compact(Compaction::Major).unwrap_err().kind(), ErrorKind::Locked);
+    assert_eq!((region_dirs(&storage), table.regions().len()), (4, 4));
+    held.close().unwrap();
+    assert_eq!(values(&table), before);
+}
+
+/// HBase has died after it had written the daughters, and before `hbase:meta` had them.
+#[test]
+fn a_region_that_the_catalog_has_is_not_archived() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &[]);
+    table.put(put("a", "1")).unwrap();
+    table.put(put("x", "1")).unwrap();
+    let before = open(&storage, false);
+    table.split("m").unwrap();
+    add_catalog(&storage, &before);
+    table.compact(Compaction::Major).unwrap();
+    assert_eq!((table.archive_parents().unwrap(), region_dirs(&storage)), (vec![], 3));
+    let parent = Path::new(TABLE).join(before.regions()[0].encoded_name());
+    assert!(options(&storage).open(&parent).is_ok(), "the region of hbase:meta");
+    assert_eq!(values(&table), values(&open(&storage, false)));
+}
+
+/// A storage in which another process restores a snapshot of a table before a region of it is locked.
+#[derive(Debug)]
+struct Restores {
+    files: FaultyStorage,
+    region: Mutex<Option<PathBuf>>,
+}
+
+impl Storage for Restores {
+    forward!(files: open create create_new create_log hard_link rename remove remove_dir);
+    forward!(files: sync_file sync_dir list_dir create_dir_all optional);
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        let is_of = |region: &mut PathBuf| path.starts_with(region);
+        if self.region.lock().unwrap().take_if(is_of).is_some() {
+            let restored = Table::restore_snapshot(ROOT, "before", options(&self.files)).unwrap();
+            restored.close().unwrap();
+        }
+        self.files.lock(path)
+    }
+}
+
+#[test]
+fn a_parent_that_serves_again_is_not_archived() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &[]);
+    table.put(put("a", "1")).unwrap();
+    table.put(put("x", "1")).unwrap();
+    table.snapshot("before").unwrap();
+    let (before, regions) = (values(&table), table.regions());
+    table.split("m").unwrap();
+    compact(&table);
+    table.close().unwrap();
+    let region = Mutex::new(Some(Path::new(TABLE).join(regions[0].encoded_name())));
+    let restores = Arc::new(Restores { files: storage.clone(), region });
+    let with = options(&storage).storage(Arc::clone(&restores) as _).writable(true);
+    let table = Table::open_with(ROOT, "t", with).unwrap();
+    assert_eq!(table.archive_parents().unwrap(), []);
+    assert!(restores.region.lock().unwrap().is_none());
+    let table = open(&storage, true);
+    assert_eq!((values(&table), table.regions()), (before, regions));
+}
+
+/// A table outside of a root directory has no archive.
+#[test]
+fn a_table_that_was_copied_alone_keeps_its_parents() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &[]);
+    table.put(put("a", "1")).unwrap();
+    table.put(put("x", "1")).unwrap();
+    table.split("m").unwrap();
+    let before = values(&table);
+    table.close().unwrap();
+    let copied = FaultyStorage::new();
+    for name in storage.names() {
+        let Ok(below) = name.strip_prefix("hbase/data/default/t") else { continue };
+        let path = Path::new("/copy").join(below);
+        copied.create_dir_all(path.parent().unwrap()).unwrap();
+        copied.create(&path).unwrap().write_all(&storage.bytes(&name).unwrap()).unwrap();
+    }
+    let table = Table::open_dir("/copy", options(&copied).writable(true)).unwrap();
+    table.compact(Compaction::Major).unwrap();
+    assert_eq!((table.archive_parents().unwrap(), values(&table)), (vec![], before));
+    assert_eq!(files::region_dirs(&copied, Path::new("/copy")), 3);
+}

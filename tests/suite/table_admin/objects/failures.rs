@@ -1,0 +1,217 @@
+//! Every call fails once.
+
+use super::*;
+use hregion::io::faulty::Crash;
+
+/// Runs `change` on a new bucket, of which the call `n` fails, or in which the process dies there. The bucket
+/// has a catalog if `n` is odd. Returns whether it succeeded, and the bucket; `None` if there are not as many
+/// calls.
+fn failed(
+    n: u64,
+    dies: bool,
+    change: &dyn Fn(&FaultyStorage) -> Result<()>,
+) -> Option<(bool, FaultyStorage)> {
+    let storage = bucket_with(n % 2 == 1);
+    if dies {
+        storage.die_after(n);
+    } else {
+        storage.fail_among_all([n]);
+    }
+    let is_ok = change(&storage).is_ok();
+    if dies {
+        if !storage.has_died() {
+            assert!(is_ok && n > 40, "{n}");
+            return None;
+        }
+        return Some((is_ok, storage.after(Crash::OfTheProcess)));
+    }
+    if !storage.pending_faults().is_empty() {
+        assert!(is_ok && n > 90, "{n}");
+        return None;
+    }
+    Some((is_ok, storage))
+}
+
+fn each_failure(
+    every: usize,
+    change: &dyn Fn(&FaultyStorage) -> Result<()>,
+    check: &dyn Fn(bool, FaultyStorage, u64, &str),
+) {
+    for dies in [false, true] {
+        // With a catalog, there are more calls.
+        let mut is_over = [false; 2];
+        for n in (0..).step_by(every) {
+            let shown = format!("call {n}, dies: {dies}");
+            match failed(n, dies, change) {
+                Some((is_ok, storage)) => check(is_ok, storage, n, &shown),
+                None => is_over[usize::from(n % 2 == 1)] = true,
+            }
+            if is_over == [true; 2] {
+                break;
+            }
+        }
+    }
+}
+
+fn is_one_of(seen: Option<&Vec<String>>, is_ok: bool, after: Option<&Vec<String>>, shown: &str) {
+    assert!(seen == after || !is_ok && seen == Some(&old_values()), "{shown}: {seen:?}");
+}
+
+fn a_deletion_is_done_or_not(every: usize) {
+    each_failure(every, &delete, &|is_ok, storage, n, shown| {
+        is_one_of(values(&storage, T).as_ref(), is_ok, None, shown);
+        if n % 3 == 1 && values(&storage, T).is_some() {
+            use_table(&storage, shown);
+            assert!(values(&storage, T).unwrap().len() > 8, "{shown}");
+        }
+        if n % 2 == 0 {
+            storage.fail_among_all([(n * 31 + 7) % 90]);
+            let seen = delete(&storage).is_ok();
+            storage.heal();
+            assert!(!seen || values(&storage, T).is_none(), "{shown}");
+        }
+        // It is repeated, or the table is created when it is gone.
+        if values(&storage, T).is_some() || n % 5 > 1 {
+            if let Err(error) = delete(&storage) {
+                assert_eq!(error.kind(), ErrorKind::TableNotFound, "{shown}");
+            }
+            // Also if there was no region any more.
+            let (dir, left) = (Path::new(ROOT).join("data/ns/t"), objects(&storage));
+            assert!(
+                left.len() == 1 && left[0].to_string_lossy().starts_with(".change."),
+                "{shown}: {left:?}"
+            );
+            assert!(Table::is_absent(&dir, &storage).unwrap(), "{shown}");
+            assert!(!Table::has_unfinished_deletion(&dir, &storage).unwrap(), "{shown}");
+            check_root(&storage, shown);
+        }
+        assert_eq!(values(&storage, T), None, "{shown}");
+        storage.fail_among_all([(n * 17 + 3) % 60]);
+        let created = create(&storage).map(drop);
+        storage.heal();
+        match values(&storage, T) {
+            Some(found) => {
+                assert_eq!(found, [""; 0], "{shown}");
+                // Adds it to the catalog, if that has failed.
+                match create(&storage) {
+                    Ok(table) => {
+                        assert!(created.is_err() && n % 2 == 1, "{shown}");
+                        table.close().unwrap();
+                    }
+                    Err(error) => assert!(error.is_already_exists(), "{shown}: {error}"),
+                }
+            }
+            None => {
+                created.unwrap_err();
+                create(&storage).unwrap_or_else(|error| panic!("{shown}: {error}")).close().unwrap();
+            }
+        }
+        use_table(&storage, shown);
+        check_root(&storage, shown);
+        delete(&storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
+        assert_eq!(values(&storage, T), None, "{shown}");
+        check_root(&storage, shown);
+    });
+}
+
+fn a_truncation_is_done_or_not(every: usize) {
+    for preserve in [true, false] {
+        let truncate = |storage: &FaultyStorage| Table::truncate(ROOT, T, preserve, &options(storage));
+        let empty = Some(Vec::new());
+        each_failure(every, &truncate, &|is_ok, storage, n, shown| {
+            let shown = &format!("{shown}, {preserve}");
+            is_one_of(values(&storage, T).as_ref(), is_ok, empty.as_ref(), shown);
+            if n % 3 == 1 {
+                use_table(&storage, shown);
+            }
+            if n % 2 == 0 {
+                storage.fail_among_all([(n * 31 + 7) % 120]);
+                let again = truncate(&storage).is_ok();
+                storage.heal();
+                assert!(!again || values(&storage, T) == empty, "{shown}");
+            }
+            if values(&storage, T) != empty || n % 5 > 1 {
+                truncate(&storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
+            }
+            assert_eq!(values(&storage, T), empty, "{shown}");
+            assert_eq!(region_names(&storage).len(), if preserve { 2 } else { 1 }, "{shown}");
+            use_table(&storage, shown);
+            check_root(&storage, shown);
+            // The file of a truncation that was undone stays while its parents are there.
+            let left = objects(&storage);
+            let is_open = |path: &PathBuf| {
+                let bytes = storage.bytes(&Path::new(ROOT).join("data/ns/t").join(path)).unwrap();
+                path.to_str().unwrap().starts_with(".change.")
+                    && !String::from_utf8(bytes).unwrap().lines().any(|line| line == "undone")
+            };
+            assert!(!left.iter().any(is_open), "{shown}: {left:?}");
+        });
+    }
+}
+
+fn an_alteration_is_done_or_not(every: usize) {
+    let changes = TableChanges::new().delete_family("f").family(listed("h")).set("DURABILITY", "SYNC_WAL");
+    let alter = |storage: &FaultyStorage| Table::alter(ROOT, T, &changes, &options(storage));
+    let left: Vec<String> = old_values().into_iter().filter(|cell| !cell.contains("/f:")).collect();
+    each_failure(every, &alter, &|is_ok, storage, n, shown| {
+        let has_h = |storage: &FaultyStorage| {
+            let region = open(storage, T, false).unwrap().region("a").unwrap();
+            region.families().any(|family| family.name() == b"h")
+        };
+        let check = |is_ok: bool| {
+            let after = if has_h(&storage) { &left } else { &old_values() };
+            let seen = values(&storage, T).unwrap();
+            assert!(seen == *after && (has_h(&storage) || !is_ok), "{shown}: {seen:?}");
+        };
+        check(is_ok);
+        let is_written = n % 3 == 1;
+        if is_written {
+            use_table(&storage, shown);
+        } else {
+            storage.fail_among_all([(n * 31 + 7) % 120]);
+            let again = alter(&storage).is_ok();
+            storage.heal();
+            check(again);
+        }
+        // The family is added again, whether the call was repeated or not.
+        let repeats = !has_h(&storage) || n % 2 == 0;
+        if repeats && let Err(error) = alter(&storage) {
+            assert_eq!(error.kind(), ErrorKind::NoSuchFamily, "{shown}");
+        }
+        let expected = left.len() + if is_written { 2 } else { 0 };
+        assert_eq!(values(&storage, T).unwrap().len(), expected, "{shown}");
+        let add = TableChanges::new().family(listed("f"));
+        storage.fail_among_all([(n * 13 + 5) % 70]);
+        let added = Table::alter(ROOT, T, &add, &options(&storage)).is_ok();
+        storage.heal();
+        let has_f = || {
+            let region = open(&storage, T, false).unwrap().region("a").unwrap();
+            region.families().any(|family| family.name() == b"f")
+        };
+        assert!(!added || has_f(), "{shown}");
+        Table::alter(ROOT, T, &add, &options(&storage)).unwrap_or_else(|error| panic!("{shown}: {error}"));
+        assert!(has_f(), "{shown}");
+        assert_eq!(values(&storage, T).unwrap().len(), expected, "{shown}: old cells of a new family");
+        let table = open(&storage, T, true).unwrap();
+        table.put(Put::new("c").cell_at("f", "q", 5, "new").cell_at("h", "q", 5, "new")).unwrap();
+        table.compact(Compaction::Major).unwrap();
+        table.close().unwrap();
+        assert_eq!(values(&storage, T).unwrap().len(), expected + 2, "{shown}");
+        check_root(&storage, shown);
+    });
+}
+
+#[test]
+fn some_calls_fail() {
+    a_deletion_is_done_or_not(13);
+    a_truncation_is_done_or_not(17);
+    an_alteration_is_done_or_not(17);
+}
+
+#[test]
+#[ignore = "long"]
+fn each_call_fails() {
+    a_deletion_is_done_or_not(1);
+    a_truncation_is_done_or_not(1);
+    an_alteration_is_done_or_not(1);
+}
