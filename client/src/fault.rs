@@ -22,7 +22,7 @@ pub(crate) struct Fault {
     pub(crate) is_unsent: bool,
     /// Whether a server has answered by an exception that does not say whether a write was executed: an
     /// `IOException` is thrown also after the write was logged.
-    is_unexplained: bool,
+    pub(crate) is_unexplained: bool,
 }
 
 /// How the message of an `IOException` begins that was thrown before a write: another one has its row.

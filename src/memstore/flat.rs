@@ -78,7 +78,7 @@ pub(super) struct FlatBuilder {
 impl FlatBuilder {
     /// A builder for about this many cells with this many bytes.
     pub(super) fn new(order: CellOrder, cells: usize, bytes: usize) -> Self {
-        let buffer = Vec::with_capacity((bytes + LENGTHS * cells).min(MAX_BUFFER));
+        let buffer = Vec::with_capacity(bytes.saturating_add(LENGTHS * cells).min(MAX_BUFFER));
         let (index, samples) = (Vec::with_capacity(cells), Vec::with_capacity(cells.div_ceil(SAMPLE)));
         Self { cells: FlatCells { order, buffers: Vec::new(), index, samples, data_size: 0 }, buffer }
     }
@@ -101,9 +101,9 @@ impl FlatBuilder {
         };
         let len = |bytes: &[u8]| u32::try_from(bytes.len()).expect("a part of a cell is below 4 GiB");
         let tags_len = u16::try_from(cell.tags.len()).expect("a tag area has at most 65,535 bytes");
-        self.buffer.extend_from_slice(&len(key).to_le_bytes());
-        self.buffer.extend_from_slice(&len(cell.value).to_le_bytes());
-        self.buffer.extend_from_slice(&tags_len.to_le_bytes());
+        self.buffer.extend_from_slice(&len(key).to_be_bytes());
+        self.buffer.extend_from_slice(&len(cell.value).to_be_bytes());
+        self.buffer.extend_from_slice(&tags_len.to_be_bytes());
         [key, cell.value, cell.tags].iter().for_each(|part| self.buffer.extend_from_slice(part));
         self.cells.push_entry(entry);
         self.cells.data_size += data_len(&cell);
@@ -209,9 +209,9 @@ impl FlatCells {
     fn cell(&self, entry: &IndexEntry) -> CellRef<'_> {
         let (lengths, rest) = self.bytes(entry).split_first_chunk::<LENGTHS>().expect("a cell has lengths");
         let [k0, k1, k2, k3, v0, v1, v2, v3, t0, t1] = *lengths;
-        let (key, rest) = rest.split_at(u32::from_le_bytes([k0, k1, k2, k3]) as usize);
-        let (value, rest) = rest.split_at(u32::from_le_bytes([v0, v1, v2, v3]) as usize);
-        let (tags, _) = rest.split_at(u16::from_le_bytes([t0, t1]) as usize);
+        let (key, rest) = rest.split_at(u32::from_be_bytes([k0, k1, k2, k3]) as usize);
+        let (value, rest) = rest.split_at(u32::from_be_bytes([v0, v1, v2, v3]) as usize);
+        let (tags, _) = rest.split_at(u16::from_be_bytes([t0, t1]) as usize);
         CellRef { key: CellKey::from_checked(key), value, tags, seq_id: entry.seq_id }
     }
 

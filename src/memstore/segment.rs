@@ -43,6 +43,10 @@ pub(crate) struct Segment {
 }
 
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a segment is shared, not moved; a box would cost each read a load"
+)]
 enum Cells {
     Listed(ListedCells),
     Flat(FlatCells),
@@ -119,7 +123,8 @@ impl Segment {
         match &self.cells {
             Cells::Flat(cells) => Cow::Borrowed(cells),
             Cells::Listed(cells) => {
-                let mut flat = FlatBuilder::new(self.order, cells.list.len(), self.data_size() as usize);
+                let bytes = usize::try_from(self.data_size()).unwrap_or(usize::MAX);
+                let mut flat = FlatBuilder::new(self.order, cells.list.len(), bytes);
                 self.entries().for_each(|entry| flat.push(entry.cell()));
                 Cow::Owned(flat.finish())
             }

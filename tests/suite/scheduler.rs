@@ -640,7 +640,7 @@ fn compactions_can_be_left_to_callers() {
     fill(&region, 500).unwrap();
     assert!(region.store_file_count("f").unwrap() > 16);
     assert_eq!(region.metrics().compactions, 0);
-    region.compact(hregion::Compaction::Major).unwrap();
+    region.compact(Compaction::Major).unwrap();
     assert_eq!(region.store_file_count("f"), Some(1));
 }
 
@@ -655,7 +655,7 @@ fn compactions_are_left_to_callers_if_the_table_says_so() {
         let region = table.region("r").unwrap();
         fill(&region, 500).unwrap();
         let compactions = region.metrics().compactions;
-        region.compact(hregion::Compaction::Major).unwrap();
+        region.compact(Compaction::Major).unwrap();
         assert_eq!(region.store_file_count("f"), Some(1));
         table.close().unwrap();
         compactions

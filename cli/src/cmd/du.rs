@@ -547,7 +547,7 @@ mod tests {
         }
         table.flush().unwrap();
         let target = dir.path().join("data/default/t");
-        let (storage, options) = (places::storage(), HFile::options());
+        let (storage, options) = (vfs::storage(), HFile::options());
         let mut families = Families::list(&target, &storage, &options, false).unwrap();
         assert!(dir_of(&families.next().unwrap().unwrap()[0].path).ends_with("f"));
         table.split("m").unwrap();

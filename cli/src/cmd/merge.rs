@@ -3,9 +3,9 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::places;
 use crate::probe;
 use crate::replaced::{self, CompactArgs, TablePlace};
+use crate::vfs;
 use hregion::{RegionInfo, Table};
 use std::path::{Path, PathBuf};
 
@@ -75,7 +75,7 @@ fn beside(table: &Path, region: &Path) -> Result<String, CommandError> {
     if !probe::is_dir(region)? {
         return Ok(region.to_string_lossy().into_owned());
     }
-    let full = places::full(region).map_err(|error| CommandError::io("open", region, &error))?;
+    let full = vfs::full(region).map_err(|error| CommandError::io("open", region, &error))?;
     let name = full.file_name().filter(|_| full.parent() == Some(table));
     let name = name.and_then(|name| name.to_str());
     let message = "expected the directory of a region of the same table";

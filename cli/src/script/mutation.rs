@@ -133,7 +133,7 @@ pub(super) fn parse_put(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Pu
         let [family, qualifier, timestamp, value] = tuple(cell, "[family, qualifier, timestamp, value]")?;
         let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
         let (timestamp, value) = (parse_timestamp(timestamp)?, members::bytes(value)?);
-        built = built.and(check_timestamp(timestamp));
+        built = built.and_then(|()| check_timestamp(timestamp));
         put = match timestamp {
             Some(timestamp) => put.cell_at(family, qualifier, timestamp, value),
             None => put.cell(family, qualifier, value),
@@ -148,7 +148,7 @@ pub(super) fn parse_put(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Pu
 /// Parses a delete of a row.
 pub(super) fn parse_delete(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Delete>, String> {
     let own = members.number("timestamp")?;
-    let mut built = check_row(&row).and(check_timestamp(own));
+    let mut built = check_row(&row).and_then(|()| check_timestamp(own));
     let mut delete = Delete::new(row);
     if let Some(timestamp) = own {
         delete = delete.timestamp(timestamp);
@@ -158,7 +158,7 @@ pub(super) fn parse_delete(row: Vec<u8>, members: &mut Members) -> Result<Parsed
         let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
         // Not the row's own timestamp, which is that of a delete without cells.
         let timestamp = parse_timestamp(timestamp)?;
-        built = built.and(check_timestamp(timestamp));
+        built = built.and_then(|()| check_timestamp(timestamp));
         let timestamp = timestamp.unwrap_or(LATEST_TIMESTAMP);
         let kind = members::text(kind)?;
         if kind.starts_with("family") && !qualifier.is_empty() {

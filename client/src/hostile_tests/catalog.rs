@@ -1,7 +1,7 @@
 //! Look-ups in a catalog or a registry that does not answer.
 
 use super::fake::{Cluster, row_key};
-use super::{OPERATION, PATIENCE, client};
+use super::{OPERATION, PATIENCE};
 use crate::Client;
 use crate::connections::Connections;
 use crate::registry::RpcRegistry;

@@ -5,7 +5,7 @@ use super::{RECORD, TRACKER, check_repeated, recorded, records, world};
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{FileWriter, Storage};
-use hregion::{ErrorKind, Family, Put, Region, Table, TableChanges};
+use hregion::{ErrorKind, Family, Region, Table, TableChanges};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
