@@ -63,14 +63,18 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
 }
 
 /// Whether a request that was refused may be answered otherwise later: the server is busy, or not there, or
-/// has waited for too long for the bytes of the request, which S3 says by the status of one that is wrong.
+/// the bytes of the request came too slowly.
 #[cfg(feature = "aws")]
 pub(crate) fn is_passing(error: &Error) -> bool {
-    match (error, status(error)) {
-        (Error::Generic { .. }, Some(400)) => chain(error).contains("<Code>RequestTimeout</Code>"),
-        (Error::Generic { .. }, status) => status.is_none_or(|status| [408, 429].contains(&status)),
-        _ => false,
-    }
+    let is_busy = |status: u16| [408, 429].contains(&status);
+    matches!(error, Error::Generic { .. }) && (is_too_slow(error) || status(error).is_none_or(is_busy))
+}
+
+/// Whether the server has waited for too long for the bytes of a request, which S3 says by the status of one
+/// that is wrong.
+#[cfg(feature = "aws")]
+pub(crate) fn is_too_slow(error: &Error) -> bool {
+    status(error) == Some(400) && chain(error).contains("<Code>RequestTimeout</Code>")
 }
 
 #[cfg(feature = "aws")]

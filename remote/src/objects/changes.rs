@@ -5,12 +5,14 @@
 //! until it is answered, and is made at most once; a mark in the object's metadata says by which call.
 
 use super::lock::Lease;
-use super::{Pages, page_of, parse};
+use super::{page_of, parse};
 use crate::doubt::InDoubt;
 use crate::locks::Locks;
 use crate::object_errors::{io_error, is_passing, is_refusal};
 use crate::source::not_found;
 use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use object_store::aws::AmazonS3;
 use object_store::list::PaginatedListOptions;
 use object_store::{
     Attribute, Attributes, Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
@@ -28,10 +30,9 @@ const MARK: &str = "hregion-call";
 #[derive(Debug)]
 pub(crate) struct ObjectFiles {
     /// Repeats requests that fail.
-    store: Arc<dyn ObjectStore>,
+    store: Arc<AmazonS3>,
     /// Sends each request once.
-    once: Arc<dyn ObjectStore>,
-    pages: Pages,
+    once: AmazonS3,
     pub(super) settings: WriteSettings,
     in_doubt: InDoubt,
     /// Whether the store has been found to check conditions.
@@ -50,14 +51,14 @@ pub(crate) struct WriteSettings {
 }
 
 impl WriteSettings {
-    fn backoff(&self) -> Backoff {
+    pub(super) fn backoff(&self) -> Backoff {
         Backoff { left: self.retries, pause: self.first_backoff, max: self.max_backoff }
     }
 }
 
 /// Repeats a request, after pauses of which each is twice as long as the one before it.
 #[derive(Debug)]
-struct Backoff {
+pub(super) struct Backoff {
     /// How often the request is repeated at most.
     left: usize,
     pause: Duration,
@@ -66,7 +67,7 @@ struct Backoff {
 
 impl Backoff {
     /// Waits until the request is to be repeated. Returns false at once if it is not repeated any more.
-    async fn wait(&mut self) -> bool {
+    pub(super) async fn wait(&mut self) -> bool {
         let Some(left) = self.left.checked_sub(1) else { return false };
         self.left = left;
         tokio::time::sleep(self.pause).await;
@@ -92,25 +93,58 @@ pub(super) enum Over {
     Version(String),
 }
 
+impl Over {
+    /// Returns the header of a request that has the condition.
+    pub(super) fn header(&self) -> io::Result<(HeaderName, HeaderValue)> {
+        match self {
+            Self::Nothing => Ok((IF_NONE_MATCH, HeaderValue::from_static("*"))),
+            Self::Version(e_tag) => {
+                let value = HeaderValue::from_str(e_tag).map_err(|_| unsupported("ETags are not text"))?;
+                Ok((IF_MATCH, value))
+            }
+        }
+    }
+}
+
 /// What became of a change.
 pub(super) enum Put {
     /// It was made: the ETag of the object.
     Made(String),
-    /// It was not, as there is another object.
+    /// It was not, and will not be, as there is another object.
     Refused,
 }
 
+impl Put {
+    /// Returns the ETag of the object.
+    ///
+    /// # Errors
+    ///
+    /// There is another object: [`io::ErrorKind::AlreadyExists`] if `over` says that there is none.
+    pub(super) fn made(self, over: &Over) -> io::Result<String> {
+        match (self, over) {
+            (Self::Made(e_tag), _) => Ok(e_tag),
+            (Self::Refused, Over::Nothing) => Err(io::ErrorKind::AlreadyExists.into()),
+            (Self::Refused, Over::Version(_)) => Err(changed()),
+        }
+    }
+}
+
+/// Returns what became of a change with a mark by the object that is there after it; `None` if that does not
+/// show it.
+pub(super) fn fate(seen: Option<Seen>, over: &Over, mark: &str) -> Option<Put> {
+    match (seen, over) {
+        (Some(seen), _) if seen.mark.as_deref() == Some(mark) => Some(Put::Made(seen.e_tag)),
+        (Some(seen), Over::Version(e_tag)) if seen.e_tag == *e_tag => None,
+        (None, Over::Nothing) => None,
+        _ => Some(Put::Refused),
+    }
+}
+
 impl ObjectFiles {
-    pub(super) fn new(
-        store: Arc<dyn ObjectStore>,
-        once: Arc<dyn ObjectStore>,
-        pages: Pages,
-        settings: WriteSettings,
-    ) -> Self {
+    pub(super) fn new(store: Arc<AmazonS3>, once: AmazonS3, settings: WriteSettings) -> Self {
         Self {
             store,
             once,
-            pages,
             settings,
             in_doubt: InDoubt::default(),
             has_conditions: AtomicBool::new(false),
@@ -118,8 +152,8 @@ impl ObjectFiles {
         }
     }
 
-    pub(super) fn store(&self) -> &dyn ObjectStore {
-        &*self.store
+    pub(super) fn store(&self) -> &AmazonS3 {
+        &self.store
     }
 
     /// Looks an object up.
@@ -177,11 +211,7 @@ impl ObjectFiles {
             // Nothing but the lock keeps another process from making others.
             self.check_now(key).await?;
         }
-        let e_tag = match (self.put(key, bytes, over).await?, over) {
-            (Put::Made(e_tag), _) => e_tag,
-            (Put::Refused, Over::Nothing) => return Err(io::ErrorKind::AlreadyExists.into()),
-            (Put::Refused, Over::Version(_)) => return Err(changed()),
-        };
+        let e_tag = self.put(key, bytes, over).await?.made(over)?;
         self.check_now(key).await?;
         Ok(e_tag)
     }
@@ -210,15 +240,8 @@ impl ObjectFiles {
                     (io_error(&error), is_final)
                 }
             };
-            match (self.find(key).await, over) {
-                (Ok(Some(seen)), _) if seen.mark.as_deref() == Some(&mark) => {
-                    break Ok(Put::Made(seen.e_tag));
-                }
-                // None of the requests can be made any more.
-                (Ok(Some(_)), Over::Nothing) => break Ok(Put::Refused),
-                (Ok(Some(seen)), Over::Version(e_tag)) if seen.e_tag != *e_tag => break Ok(Put::Refused),
-                (Ok(None), Over::Version(_)) => break Ok(Put::Refused),
-                _ => {}
+            if let Some(put) = self.find(key).await.ok().and_then(|seen| fate(seen, over, &mark)) {
+                break Ok(put);
             }
             if is_final || !backoff.wait().await {
                 break Err(error);
@@ -234,7 +257,7 @@ impl ObjectFiles {
     pub(super) async fn has_files(&self, dir: &str) -> io::Result<bool> {
         let mut options = PaginatedListOptions { max_keys: Some(2), ..Default::default() };
         loop {
-            let page = page_of(self.pages.0.as_ref(), dir, options.clone()).await?;
+            let page = page_of(&*self.store, dir, options.clone()).await?;
             if page.result.objects.iter().any(|object| object.location.as_ref() != dir) {
                 return Ok(true);
             }
@@ -346,14 +369,8 @@ pub(super) fn attributes(mark: &str) -> Attributes {
     attributes
 }
 
-impl Seen {
-    pub(super) fn has_mark(&self, mark: &str) -> bool {
-        self.mark.as_deref() == Some(mark)
-    }
-}
-
 /// Whether the condition of a request was not met, or another request was changing the object.
-fn is_conflict(error: &Error) -> bool {
+pub(super) fn is_conflict(error: &Error) -> bool {
     matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. })
 }
 

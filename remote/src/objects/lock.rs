@@ -21,6 +21,7 @@ use crate::moment::Moment;
 use crate::object_errors::io_error;
 use crate::storage::Shared;
 use bytes::Bytes;
+use object_store::ObjectStore;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

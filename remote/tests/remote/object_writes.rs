@@ -143,6 +143,8 @@ fn large_files_are_uploaded_in_parts() {
         repeat_n(Manner::Good, 38).chain([Manner::FailsAfter(500)]).collect(),
         repeat_n(Manner::Good, 39).chain([Manner::FailsAfter(500)]).collect(),
         repeat_n(Manner::Good, 39).chain([Manner::DropsAfter]).collect(),
+        // Parts whose bytes come too slowly.
+        repeat_n(Manner::Good, 10).chain([Manner::TimesOut, Manner::TimesOut]).collect(),
     ]
     .into_iter()
     .enumerate()
@@ -163,6 +165,13 @@ fn large_files_are_uploaded_in_parts() {
     write(&path).unwrap_err();
     server.behave([]);
     assert!(storage.open(&path).is_err());
+    expect_no_uploads(&server);
+    // Nor one whose parts the store has given up. It is not the file that is missing.
+    server.behave(repeat_n(Manner::Good, 10).chain([Manner::Fails(404)]));
+    let error = write(&path).unwrap_err();
+    server.behave([]);
+    assert_eq!(error.kind(), io::ErrorKind::Other, "{error}");
+    assert!(error.to_string().contains("has given up the upload"), "{error}");
     // One that is dropped is given up.
     let mut file = storage.create_new(&path).unwrap();
     file.write_all(&bytes).unwrap();
@@ -222,6 +231,75 @@ fn the_completion_of_an_upload_fails_with_its_first_cause() {
     }
     write(b'z').unwrap();
     assert!(read() == [b'z'; 50_000]);
+    assert_eq!(server.uploads(), 0);
+}
+
+/// Writes a file that is uploaded in parts of 10,000 bytes.
+fn write_parts(storage: &RemoteStorage, path: &Path, is_new: bool) -> io::Result<()> {
+    let mut file = if is_new { storage.create_new(path)? } else { storage.create(path)? };
+    file.write_all(&[b'p'; 50_000])?;
+    file.sync()
+}
+
+/// Returns the number of requests that [`write_parts`] sends before it completes an upload.
+fn requests_before_completion(server: &FakeS3, storage: &RemoteStorage) -> usize {
+    // The first call asks also what the store knows.
+    write_parts(storage, &dir().join("first"), true).unwrap();
+    server.take_asked();
+    write_parts(storage, &dir().join("second"), true).unwrap();
+    let is_completion = |asked: &String| asked.starts_with("POST") && asked.contains("uploadId");
+    server.take_asked().0.iter().position(is_completion).unwrap()
+}
+
+/// An object of the name that another process makes before an upload is completed stays.
+#[test]
+fn the_completion_of_an_upload_replaces_no_object_of_others() {
+    for is_new in [true, false] {
+        let server = FakeS3::start();
+        let storage = client_with(&server, |options| patient(options).upload_part_bytes(10_000));
+        let path = dir().join("large");
+        let before = requests_before_completion(&server, &storage);
+        if !is_new {
+            write_file(&*storage, &path, b"before");
+        }
+        let (writer, of_writer) = (Arc::clone(&storage), path.clone());
+        let write = move || write_parts(&writer, &of_writer, is_new);
+        let running = held_at(&server, before as u64 + 1, write);
+        server.put("r/large", b"other".to_vec());
+        server.release();
+        let error = running.join().unwrap().unwrap_err();
+        let kind = if is_new { io::ErrorKind::AlreadyExists } else { io::ErrorKind::Other };
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(is_new || error.to_string().contains("changed by another process"), "{error}");
+        assert_eq!(read_file(&*storage, &path), b"other");
+        expect_no_uploads(&server);
+    }
+}
+
+/// Another request for the object at the same time (409) is told as that, not as an object that is there.
+#[test]
+fn a_conflict_with_the_completion_of_an_upload_is_named() {
+    let server = FakeS3::start();
+    let storage = client_with(&server, |options| options.upload_part_bytes(10_000));
+    let before = requests_before_completion(&server, &storage);
+    server.behave(repeat_n(Manner::Good, before).chain([Manner::Fails(409)]));
+    let error = write_parts(&storage, &dir().join("large"), true).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Other, "{error}");
+    assert!(error.to_string().contains("changed by another process"), "{error}");
+    expect_no_uploads(&server);
+}
+
+#[test]
+fn uploads_are_completed_in_stores_that_know_conditions_of_puts_only() {
+    let server = FakeS3::start();
+    server.set_conditions(Conditions::OfPuts);
+    let storage = client_with(&server, |options| options.upload_part_bytes(10_000));
+    let path = dir().join("large");
+    write_parts(&storage, &path, true).unwrap();
+    write_parts(&storage, &path, false).unwrap();
+    assert!(read_file(&*storage, &path) == [b'p'; 50_000]);
+    let error = write_parts(&storage, &path, true).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{error}");
     assert_eq!(server.uploads(), 0);
 }
 
