@@ -383,7 +383,20 @@ impl FileLock {
     where
         T: Send + Sync + fmt::Debug + 'static,
     {
-        Self(Box::new(Checked { held, check }))
+        Self::with_release(held, check, |_| Ok(()))
+    }
+
+    /// As [`with_check`](Self::with_check), for a lock whose release may fail: see
+    /// [`release`](Self::release). `held` is dropped after `release`.
+    pub fn with_release<T>(
+        held: T,
+        check: fn(&T) -> io::Result<()>,
+        release: fn(&T) -> io::Result<()>,
+    ) -> Self
+    where
+        T: Send + Sync + fmt::Debug + 'static,
+    {
+        Self(Box::new(Checked { held, check, release }))
     }
 
     /// Fails if the lock is not held any more. Asks now, wherever that is decided.
@@ -394,16 +407,28 @@ impl FileLock {
     pub fn check(&self) -> io::Result<()> {
         self.0.check()
     }
+
+    /// Releases the lock, as a drop does, which cannot return an error.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the system. Others may then find that the lock is held.
+    pub fn release(self) -> io::Result<()> {
+        self.0.release()
+    }
 }
 
 /// A value that is held while a lock is.
 trait Held: Send + Sync + fmt::Debug {
     fn check(&self) -> io::Result<()>;
+
+    fn release(&self) -> io::Result<()>;
 }
 
 struct Checked<T> {
     held: T,
     check: fn(&T) -> io::Result<()>,
+    release: fn(&T) -> io::Result<()>,
 }
 
 impl<T: fmt::Debug> fmt::Debug for Checked<T> {
@@ -415,6 +440,10 @@ impl<T: fmt::Debug> fmt::Debug for Checked<T> {
 impl<T: Send + Sync + fmt::Debug> Held for Checked<T> {
     fn check(&self) -> io::Result<()> {
         (self.check)(&self.held)
+    }
+
+    fn release(&self) -> io::Result<()> {
+        (self.release)(&self.held)
     }
 }
 

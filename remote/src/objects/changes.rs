@@ -19,8 +19,8 @@ use object_store::{
 };
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The name of the metadata that says which call has made an object.
@@ -38,6 +38,8 @@ pub(crate) struct ObjectFiles {
     /// Whether the store has been found to check conditions.
     has_conditions: AtomicBool,
     locks: Locks<Lease>,
+    /// The locks whose release has failed, so that their objects say that they are held.
+    left_held: Mutex<Vec<Arc<Lease>>>,
 }
 
 /// How objects are written.
@@ -149,6 +151,7 @@ impl ObjectFiles {
             in_doubt: InDoubt::default(),
             has_conditions: AtomicBool::new(false),
             locks: Locks::default(),
+            left_held: Mutex::default(),
         }
     }
 
@@ -174,6 +177,16 @@ impl ObjectFiles {
 
     pub(super) fn locks(&self) -> &Locks<Lease> {
         &self.locks
+    }
+
+    /// Records that the release of a lock has failed.
+    pub(super) fn leave_held(&self, lease: Arc<Lease>) {
+        self.left_held.lock().unwrap_or_else(PoisonError::into_inner).push(lease);
+    }
+
+    /// Whether the release of such a lock has failed: nothing depends on it, whatever its object says.
+    pub(super) fn has_left_held(&self, is_such: impl Fn(&Lease) -> bool) -> bool {
+        self.left_held.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|lease| is_such(lease))
     }
 
     /// Fails if an earlier change may be made yet.

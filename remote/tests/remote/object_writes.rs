@@ -303,6 +303,29 @@ fn uploads_are_completed_in_stores_that_know_conditions_of_puts_only() {
     assert_eq!(server.uploads(), 0);
 }
 
+/// If the request that frees a lock is refused, the lock stays held for others, and whoever closes the region
+/// is told.
+#[test]
+fn a_lock_that_could_not_be_freed_is_named_and_can_be_taken_again() {
+    let server = FakeS3::start();
+    let (first, second) = (client(&server), client(&server));
+    let region = open_in(first.clone(), dir()).unwrap();
+    region.put(put("a", "1")).unwrap();
+    region.close().unwrap();
+    let region = open_in(first.clone(), dir()).unwrap();
+    server.behave(repeat_n(Manner::Fails(403), 100));
+    let error = region.close().unwrap_err();
+    server.behave([]);
+    assert!(error.to_string().contains("the removal of the object frees it: r/.hregion.lock"), "{error}");
+    assert_eq!(region.put(put("b", "1")).unwrap_err().kind(), ErrorKind::Closed);
+    region.close().unwrap();
+    expect_locked(open_in(second.clone(), dir()));
+    let region = open_in(first, dir()).unwrap();
+    assert_eq!(rows(&region).len(), 1);
+    region.close().unwrap();
+    open_in(second, dir()).unwrap().close().unwrap();
+}
+
 /// Waits until no upload is left.
 fn expect_no_uploads(server: &FakeS3) {
     let since = Instant::now();
