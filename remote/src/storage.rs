@@ -114,12 +114,14 @@ impl RemoteStorage {
     fn place(&self, path: &Path) -> io::Result<(Location, Place)> {
         let location = Location::parse(path)?;
         let name = (location.scheme, location.authority.clone());
-        let mut places = self.shared.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = places.get(&name) {
-            return Ok((location, place.clone()));
+        let places = || self.shared.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = places().get(&name).cloned();
+        if let Some(place) = known {
+            return Ok((location, place));
         }
-        let place = self.connect(&location)?;
-        places.insert(name, place.clone());
+        // It may wait for a server. Another thread may connect meanwhile: locks are those of one connection.
+        let connected = self.connect(&location)?;
+        let place = places().entry(name).or_insert(connected).clone();
         Ok((location, place))
     }
 
@@ -128,8 +130,8 @@ impl RemoteStorage {
         match location.scheme {
             #[cfg(feature = "hdfs")]
             Scheme::Hdfs => {
-                let runtime = self.shared.blocking.handle();
-                let (source, target) = hdfs::connect(location, &self.shared.options, counters, runtime)?;
+                let Shared { options, blocking, .. } = &*self.shared;
+                let (source, target) = hdfs::connect(location, options, counters, blocking)?;
                 Ok(Place { source, target: Some(target) })
             }
             #[cfg(feature = "objects")]
