@@ -131,16 +131,25 @@ pub(crate) struct Pending<T> {
 
 impl<T> Pending<T> {
     pub(crate) fn wait(self) -> io::Result<T> {
+        self.wait_or_end()?
+    }
+
+    /// Waits for the answer, which may be an error.
+    ///
+    /// # Errors
+    ///
+    /// Only that of the [`Check`] which has ended the waiting.
+    pub(crate) fn wait_or_end(self) -> io::Result<io::Result<T>> {
         let (began, limit) = (Instant::now(), self.deadline.saturating_add(GRACE));
         loop {
             let left = limit.saturating_sub(began.elapsed());
             let time = if self.check.is_some() { left.min(PERIOD) } else { left };
             match (self.receiver.recv_timeout(time), &self.check) {
-                (Ok(answer), _) => return answer,
+                (Ok(answer), _) => return Ok(answer),
                 (Err(RecvTimeoutError::Timeout), Some(Check(check))) if time < left => check()?,
-                (Err(RecvTimeoutError::Timeout), _) => return Err(late(self.deadline)),
+                (Err(RecvTimeoutError::Timeout), _) => return Ok(Err(late(self.deadline))),
                 (Err(RecvTimeoutError::Disconnected), _) => {
-                    return Err(io::Error::other("the request ended without an answer"));
+                    return Ok(Err(io::Error::other("the request ended without an answer")));
                 }
             }
         }
