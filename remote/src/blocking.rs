@@ -63,8 +63,15 @@ impl Blocking {
         &self,
         request: impl Future<Output = io::Result<T>> + Send + 'static,
     ) -> Pending<T> {
+        self.start_within(self.deadline, request)
+    }
+
+    fn start_within<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        request: impl Future<Output = io::Result<T>> + Send + 'static,
+    ) -> Pending<T> {
         let (sender, receiver) = mpsc::sync_channel(1);
-        let deadline = self.deadline;
         let task = async move {
             let answer = tokio::time::timeout(deadline, request).await;
             // The receiver is gone if the request was given up.
@@ -100,6 +107,16 @@ impl Blocking {
         request: impl Future<Output = io::Result<T>> + Send + 'static,
     ) -> io::Result<T> {
         self.start(request).wait()
+    }
+
+    /// As [`run`](Self::run), for a request that may take a multiple of the deadline.
+    #[cfg(feature = "aws")]
+    pub(crate) fn run_long<T: Send + 'static>(
+        &self,
+        multiple: u32,
+        request: impl Future<Output = io::Result<T>> + Send + 'static,
+    ) -> io::Result<T> {
+        self.start_within(self.deadline.saturating_mul(multiple), request).wait()
     }
 
     /// Waits for a request that changes nothing.

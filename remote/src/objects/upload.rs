@@ -28,6 +28,9 @@ const MORE_PARTS: usize = 500;
 /// The length of parts that are longer than the first ones, at most.
 const MAX_LONGER: u64 = 1 << 30;
 
+/// How often it is looked whether an object was made, after a completion that has taken too long.
+const LOOKS: u32 = 12;
+
 /// Returns the length of a part that is not the last one. After many parts it is doubled again and again: if
 /// the first ones have the 5 MiB of S3, all parts hold the 5 TiB of an object.
 fn part_len(first: usize, number: usize) -> usize {
@@ -111,7 +114,8 @@ impl Parts {
         self.wait()?;
         let (files, shared) = (Arc::clone(&self.files), Arc::clone(&self.shared));
         let parts = mem::take(&mut self.uploaded);
-        shared.blocking.run(async move { complete(&files, &mut self.upload, parts).await })
+        // The client sends the request again and again for one deadline.
+        shared.blocking.run_long(3, async move { complete(&files, &mut self.upload, parts).await })
     }
 }
 
@@ -156,12 +160,23 @@ async fn complete(files: &ObjectFiles, upload: &mut Option<Upload>, parts: Vec<P
         completed = files.store().complete_multipart(&path, &id, parts).await;
     }
     if let Err(error) = completed {
+        let look = || async { files.find(&key).await.ok().and_then(|seen| fate(seen, &over, &mark)) };
         // A completion that had no answer leaves no upload to complete, and an object that is no other's.
-        let mut put = files.find(&key).await.ok().and_then(|seen| fate(seen, &over, &mark));
+        let mut put = look().await;
+        if io_error(&error).kind() == io::ErrorKind::TimedOut {
+            // S3 may take minutes to make an object of many parts.
+            for _ in 0..LOOKS {
+                if put.is_some() {
+                    break;
+                }
+                tokio::time::sleep(files.settings.max_backoff).await;
+                put = look().await;
+            }
+        }
         if put.is_none() && !is_refusal(&error) {
             // It may be made yet, unless the upload is given up before.
             let is_given_up = files.store().abort_multipart(&path, &id).await.is_ok();
-            put = files.find(&key).await.ok().and_then(|seen| fate(seen, &over, &mark));
+            put = look().await;
             if is_given_up {
                 *upload = None;
             }

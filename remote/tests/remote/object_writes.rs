@@ -276,6 +276,30 @@ fn the_completion_of_an_upload_replaces_no_object_of_others() {
     }
 }
 
+/// A store may take longer to make an object of many parts than a request may.
+#[test]
+fn the_completion_of_an_upload_may_take_longer_than_a_request() {
+    let server = FakeS3::start();
+    let slow = |options: RemoteOptions| {
+        let options = options.upload_part_bytes(10_000).retries(0).deadline(Duration::from_secs(60));
+        let pauses = (Duration::from_millis(1), Duration::from_millis(500));
+        options.request_timeout(Duration::from_secs(1)).backoff(pauses.0, pauses.1)
+    };
+    let storage = client_with(&server, slow);
+    let before = requests_before_completion(&server, &storage);
+    let path = dir().join("large");
+    let (writer, of_writer) = (Arc::clone(&storage), path.clone());
+    let running = held_at(&server, before as u64 + 1, move || write_parts(&writer, &of_writer, true));
+    server.take_asked();
+    // It looks whether the object is there.
+    while server.take_asked().0.is_empty() && !running.is_finished() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    server.release();
+    running.join().unwrap().unwrap();
+    assert!(read_file(&*storage, &path) == [b'p'; 50_000]);
+}
+
 /// Another request for the object at the same time (409) is told as that, not as an object that is there.
 #[test]
 fn a_conflict_with_the_completion_of_an_upload_is_named() {
