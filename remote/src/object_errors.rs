@@ -15,11 +15,11 @@ pub(crate) fn io_error(error: &Error) -> io::Error {
     let (kind, message) = match error {
         Error::NotFound { .. } => return not_found(),
         Error::Precondition { .. } | Error::NotModified { .. } => return replaced(),
-        Error::PermissionDenied { .. } => {
-            (io::ErrorKind::PermissionDenied, "the server denies access".to_owned())
+        denied @ Error::PermissionDenied { .. } => {
+            (io::ErrorKind::PermissionDenied, with_code("the server denies access", denied))
         }
-        Error::Unauthenticated { .. } => {
-            (io::ErrorKind::PermissionDenied, "the server does not accept the credentials".to_owned())
+        denied @ Error::Unauthenticated { .. } => {
+            (io::ErrorKind::PermissionDenied, with_code("the server does not accept the credentials", denied))
         }
         Error::NotImplemented { .. } | Error::NotSupported { .. } => {
             (io::ErrorKind::Unsupported, "the server does not support this request".to_owned())
@@ -123,12 +123,22 @@ fn chain(error: &Error) -> String {
     text
 }
 
+/// Adds the reason that the server names: it may be a clock that is wrong, or a token that has expired.
+fn with_code(message: &str, error: &Error) -> String {
+    code(&chain(error)).map_or_else(|| message.to_owned(), |code| format!("{message}: {code}"))
+}
+
+/// Returns the code of an error in the body of a response.
+fn code(body: &str) -> Option<&str> {
+    let (_, rest) = body.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    code.bytes().all(|byte| byte.is_ascii_alphanumeric()).then_some(code)
+}
+
 /// Cuts queries of URLs and the bodies of responses off, which can have signatures and keys in them.
 fn clean(text: &str) -> String {
     let body = text.find(['<', '{']).unwrap_or(text.len());
-    let code = text[body..].split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
-    let code =
-        code.map(|(code, _)| code).filter(|code| code.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    let code = code(&text[body..]);
     let words = text[..body].split_whitespace().map(|word| {
         let path = word.split('?').next().unwrap_or_default();
         match path.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
@@ -164,6 +174,13 @@ mod tests {
         let cleaned = "Error GET http://h/b/k after 1 retries: 403 Forbidden: SignatureDoesNotMatch";
         assert_eq!(clean(text), cleaned);
         assert_eq!(clean("a {\"token\": \"s3cret\"}"), "a");
+        let denied = |body: &str| {
+            let error = Error::PermissionDenied { path: "p".into(), source: body.to_owned().into() };
+            io_error(&error).to_string()
+        };
+        let skewed = "<Error><Code>RequestTimeTooSkewed</Code><Key>s3cret</Key></Error>";
+        assert_eq!(denied(skewed), "the server denies access: RequestTimeTooSkewed");
+        assert_eq!(denied("<Code>s3cret key</Code>"), "the server denies access");
         assert!(clean(&"é".repeat(10_000)).len() < 1000);
     }
 }
