@@ -3,8 +3,6 @@
 use crate::source::{not_found, replaced};
 use hregion::cell::Printable;
 use object_store::Error;
-#[cfg(feature = "aws")]
-use object_store::client::{HttpError, HttpErrorKind};
 use std::io;
 
 /// The length of a message, at most.
@@ -45,8 +43,7 @@ pub(crate) fn is_range_refused(error: &Error) -> bool {
 pub(crate) fn is_refusal(error: &Error) -> bool {
     match error {
         Error::Generic { .. } => {
-            let is_unsent = http_error(error).is_some_and(|error| error.kind() == HttpErrorKind::Connect);
-            is_unsent || status(error).is_some_and(|status| (400..500).contains(&status))
+            is_unsent(error) || status(error).is_some_and(|status| (400..500).contains(&status))
         }
         Error::NotFound { .. }
         | Error::AlreadyExists { .. }
@@ -77,16 +74,17 @@ pub(crate) fn is_too_slow(error: &Error) -> bool {
     status(error) == Some(400) && chain(error).contains("<Code>RequestTimeout</Code>")
 }
 
+/// Whether there was no connection to send a request on, however long that was waited for.
 #[cfg(feature = "aws")]
-fn http_error(error: &Error) -> Option<&HttpError> {
+fn is_unsent(error: &Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        if let Some(found) = cause.downcast_ref() {
-            return Some(found);
+        if cause.downcast_ref().is_some_and(reqwest::Error::is_connect) {
+            return true;
         }
         source = cause.source();
     }
-    None
+    false
 }
 
 /// Returns the status of the answer, if there was one that is not of success.
@@ -165,6 +163,37 @@ mod tests {
         assert_eq!(clean("500 \u{1b}]0;x\u{7} Error\u{202e}"), "500 \\x1B]0;x\\x07 Error\\xE2\\x80\\xAE");
         let long = "\u{1b}".repeat(2 * MAX_MESSAGE);
         assert_eq!(clean(&long), format!("{}…", "\\x1B".repeat(MAX_MESSAGE)));
+    }
+
+    /// The library says only that such a request has timed out.
+    #[cfg(feature = "aws")]
+    #[test]
+    fn a_request_that_waited_for_a_connection_in_vain_was_not_sent() {
+        use crate::blocking::Blocking;
+        use object_store::client::{HttpClient, HttpErrorKind, HttpRequestBody};
+        use reqwest::dns::{Name, Resolve, Resolving};
+        use std::sync::Arc;
+        use std::time::Duration;
+
+        struct Silent;
+
+        impl Resolve for Silent {
+            fn resolve(&self, _: Name) -> Resolving {
+                Box::pin(std::future::pending())
+            }
+        }
+
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().dns_resolver(Arc::new(Silent));
+        let client = client.connect_timeout(Duration::from_millis(20)).build().unwrap();
+        let client = HttpClient::new(client);
+        let request = http::Request::put("http://bucket/key").body(HttpRequestBody::empty()).unwrap();
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let sent = blocking.run(async move { Ok(client.execute(request).await.map(drop)) });
+        let error = sent.unwrap().unwrap_err();
+        assert_eq!(error.kind(), HttpErrorKind::Timeout);
+        let error = Error::Generic { store: "S3", source: Box::new(error) };
+        assert!(is_refusal(&error) && is_passing(&error));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use super::lock::Lease;
 use super::{page_of, parse};
-use crate::doubt::InDoubt;
+use crate::doubt::{Doubt, InDoubt};
 use crate::locks::Locks;
 use crate::object_errors::{io_error, is_passing, is_refusal};
 use crate::source::not_found;
@@ -239,20 +239,27 @@ impl ObjectFiles {
     /// As [`put`](Self::put), also if the files are in doubt.
     pub(super) async fn put_in_doubt(&self, key: &str, bytes: Bytes, over: &Over) -> io::Result<Put> {
         let (path, mark) = (parse(key)?, random());
-        let doubt = self.in_doubt.begin();
-        let mut is_unanswered = false;
+        // While a request may be carried out. If the deadline ends this call, it may be later.
+        let mut doubt: Option<Doubt<'_>> = None;
         let mut backoff = self.settings.backoff();
         let outcome = loop {
+            let is_unanswered = doubt.is_some();
+            doubt = doubt.or_else(|| Some(self.in_doubt.begin()));
             let sent = self.once.put_opts(&path, bytes.clone().into(), put_options(over, &mark)).await;
-            let (error, is_final) = match sent.map(|made| made.e_tag) {
+            let (error, is_final, is_answered) = match sent.map(|made| made.e_tag) {
                 Ok(Some(e_tag)) => break Ok(Put::Made(e_tag)),
-                Ok(None) => (unsupported("objects have no ETag"), true),
+                Ok(None) => (unsupported("objects have no ETag"), true, true),
                 Err(error) => {
-                    is_unanswered |= !is_refusal(&error);
                     let is_final = is_refusal(&error) && !is_conflict(&error) && !is_passing(&error);
-                    (io_error(&error), is_final)
+                    (io_error(&error), is_final, is_refusal(&error))
                 }
             };
+            if is_answered
+                && !is_unanswered
+                && let Some(doubt) = doubt.take()
+            {
+                doubt.disarm();
+            }
             if let Some(put) = self.find(key).await.ok().and_then(|seen| fate(seen, over, &mark)) {
                 break Ok(put);
             }
@@ -260,7 +267,9 @@ impl ObjectFiles {
                 break Err(error);
             }
         };
-        if outcome.is_ok() || !is_unanswered {
+        if outcome.is_ok()
+            && let Some(doubt) = doubt
+        {
             doubt.disarm();
         }
         outcome

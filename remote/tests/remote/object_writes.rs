@@ -877,6 +877,21 @@ fn a_request_whose_bytes_came_too_slowly_is_sent_again() {
     assert_eq!(read_file(&*storage, &path), b"ab");
 }
 
+/// The deadline ends the look-up after a refusal: nothing can be carried out later.
+#[test]
+fn a_change_that_was_refused_is_in_no_doubt() {
+    let server = FakeS3::start();
+    let slow = |options: RemoteOptions| options.request_timeout(Duration::from_secs(60));
+    let storage = client_with(&server, |options| slow(options).deadline(Duration::from_secs(2)));
+    let mut log = storage.create_log(&dir().join("log")).unwrap();
+    log.append(b"a", 1).unwrap();
+    server.behave([Manner::Fails(429), Manner::Hangs]);
+    assert_eq!(log.append(b"b", 1).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    // This sends no request.
+    storage.create_dir_all(dir()).unwrap();
+    assert_eq!(read_file(&*storage, &dir().join("log")), b"a");
+}
+
 /// A storage that changes nothing more, as a write had no answer, still frees its lock.
 #[test]
 fn a_region_whose_write_had_no_answer_is_opened_again() {
