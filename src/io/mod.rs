@@ -143,6 +143,12 @@ pub trait LogFile: Send + fmt::Debug {
     /// Any error of the system. Some of the bytes may have been written; whether they are kept is unknown.
     fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()>;
 
+    /// Whether the last append, which failed, has had no effect, and will have none: the file is as it was
+    /// before, and can be appended to again. By default, that is unknown.
+    fn is_unchanged(&self) -> bool {
+        false
+    }
+
     /// Shortens the file to `len` bytes, of those that are kept. Later bytes are appended there.
     ///
     /// # Errors

@@ -116,6 +116,21 @@ pub(super) enum Put {
     Refused,
 }
 
+/// Why a file was not made, or not for sure.
+pub(super) enum Failure {
+    /// It was not, and will not be: it can be tried again.
+    Refused(io::Error),
+    /// It may have been made, there is another one, or nothing more is changed.
+    Final(io::Error),
+}
+
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        let (Failure::Refused(error) | Failure::Final(error)) = failure;
+        error
+    }
+}
+
 impl Put {
     /// Returns the ETag of the object.
     ///
@@ -217,16 +232,25 @@ impl ObjectFiles {
     /// # Errors
     ///
     /// [`io::ErrorKind::AlreadyExists`] if there is an object, and `over` says that there is none. With any
-    /// other error the object may have been made, and will not be made later unless the files are in doubt.
-    pub(super) async fn put_file(&self, key: &str, bytes: Bytes, over: &Over) -> io::Result<String> {
-        self.check(key).await?;
+    /// other error that is final, the object may have been made, and will not be made later unless the files
+    /// are in doubt.
+    pub(super) async fn put_file(&self, key: &str, bytes: Bytes, over: &Over) -> Result<String, Failure> {
+        self.check(key).await.map_err(|error| self.before_request(error))?;
         if matches!(over, Over::Nothing) {
             // Nothing but the lock keeps another process from making others.
-            self.check_now(key).await?;
+            self.check_now(key).await.map_err(|error| self.before_request(error))?;
         }
-        let e_tag = self.put(key, bytes, over).await?.made(over)?;
-        self.check_now(key).await?;
+        let put = self.put(key, bytes, over).await.map_err(|error| self.before_request(error))?;
+        let e_tag = put.made(over).map_err(Failure::Final)?;
+        self.check_now(key).await.map_err(Failure::Final)?;
         Ok(e_tag)
+    }
+
+    /// Returns a failure before any request that may be carried out.
+    fn before_request(&self, error: io::Error) -> Failure {
+        // The lock was lost, or a change had no answer: this one, or an earlier one.
+        let is_final = error.kind() == io::ErrorKind::WouldBlock || self.check_doubt().is_err();
+        if is_final { Failure::Final(error) } else { Failure::Refused(error) }
     }
 
     /// Makes an object. If a request has no answer, it is looked up whether the object was made, and the

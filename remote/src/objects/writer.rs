@@ -1,6 +1,6 @@
 //! Objects that are being written.
 
-use super::changes::{ObjectFiles, Over};
+use super::changes::{Failure, ObjectFiles, Over};
 use super::upload::Parts;
 use crate::storage::Shared;
 use crate::target::FilePlace;
@@ -40,10 +40,11 @@ impl Written {
     }
 
     /// Makes the object, or replaces it by another one.
-    fn put(&mut self, bytes: Bytes) -> io::Result<()> {
+    fn put(&mut self, bytes: Bytes) -> Result<(), Failure> {
         let (files, key, over) = (Arc::clone(&self.files), self.key.clone(), self.over.clone());
-        let e_tag = self.shared.blocking.run(async move { files.put_file(&key, bytes, &over).await })?;
-        self.over = Over::Version(e_tag);
+        let put = self.shared.blocking.run(async move { Ok(files.put_file(&key, bytes, &over).await) });
+        // It is not known what was done until the deadline.
+        self.over = Over::Version(put.map_err(Failure::Final)??);
         Ok(())
     }
 }
@@ -155,11 +156,13 @@ pub(super) struct ObjectLog {
     file: Written,
     bytes: Vec<u8>,
     is_failed: bool,
+    is_unchanged: bool,
 }
 
 impl ObjectLog {
     pub(super) fn create(files: Arc<ObjectFiles>, file: FilePlace<'_>) -> io::Result<Self> {
-        Ok(Self { file: Written::create(files, file, false)?, bytes: Vec::new(), is_failed: false })
+        let file = Written::create(files, file, false)?;
+        Ok(Self { file, bytes: Vec::new(), is_failed: false, is_unchanged: false })
     }
 }
 
@@ -176,13 +179,25 @@ impl LogFile for ObjectLog {
 
     fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
         let kept = bytes.get(..kept).ok_or(io::ErrorKind::InvalidInput)?;
+        self.is_unchanged = false;
         if mem::replace(&mut self.is_failed, true) {
             return Err(failed());
         }
+        let len = self.bytes.len();
         self.bytes.extend_from_slice(kept);
-        self.file.put(Bytes::copy_from_slice(&self.bytes))?;
-        self.is_failed = false;
-        Ok(())
+        let put = self.file.put(Bytes::copy_from_slice(&self.bytes));
+        if let Err(Failure::Refused(_)) = put {
+            self.bytes.truncate(len);
+            self.is_unchanged = true;
+        }
+        self.is_failed = put.is_err() && !self.is_unchanged;
+        put.map_err(io::Error::from)
+    }
+
+    /// A store that refuses the log, or is not there, has the one before. If the region's lock was lost, or a
+    /// request had no answer, the log is over.
+    fn is_unchanged(&self) -> bool {
+        self.is_unchanged
     }
 
     fn truncate(&mut self, _: u64) -> io::Result<()> {

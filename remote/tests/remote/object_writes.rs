@@ -877,6 +877,29 @@ fn a_request_whose_bytes_came_too_slowly_is_sent_again() {
     assert_eq!(read_file(&*storage, &path), b"ab");
 }
 
+/// Writes that a store refuses to log fail, and no others.
+#[test]
+fn a_region_goes_on_after_its_log_was_refused() {
+    let server = FakeS3::start();
+    let region = open_in(client(&server), dir()).unwrap();
+    let mut expected = Rows::new();
+    for (number, status) in [403, 400, 429].into_iter().enumerate() {
+        let (kept, refused) = (format!("{number}"), format!("{number}-refused"));
+        region.put(put(&kept, "1")).unwrap();
+        server.behave(repeat_n(Manner::Fails(status), 100));
+        region.put(put(&refused, "1")).unwrap_err();
+        server.behave([]);
+        expected.insert(kept, "1".to_owned());
+        assert!(region.health().is_sound(), "{:?}", region.health());
+        assert_eq!(rows(&region), expected, "{status}");
+    }
+    region.put(put("last", "1")).unwrap();
+    expected.insert("last".to_owned(), "1".to_owned());
+    assert_eq!(rows(&read_in(client(&server)).unwrap()), expected);
+    region.close().unwrap();
+    assert_eq!(rows(&read_in(client(&server)).unwrap()), expected);
+}
+
 /// The deadline ends the look-up after a refusal: nothing can be carried out later.
 #[test]
 fn a_change_that_was_refused_is_in_no_doubt() {
