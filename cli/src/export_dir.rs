@@ -5,8 +5,9 @@
 //! At a URL, files are in place at once, and the manifest is created last, unless there is one: with it, the
 //! export is complete, whatever else is there. No process removes or replaces a file that another one may
 //! list: files have random names, and the one that has created the manifest removes those that it does not
-//! list. Own names would not do, as an object that is uploaded in parts may replace another, and an export
-//! that was cut off leaves files which may be those of one that still runs.
+//! list. Own names would not do, as an object that is uploaded in parts may replace another where the store
+//! ignores its condition, and an export that was cut off leaves files which may be those of one that still
+//! runs.
 //!
 //! An export that replaces another one puts its manifest in the place of that, if it is still the one that
 //! was there at the beginning, and then removes the files of that: no manifest is ever removed, and its files
@@ -244,7 +245,7 @@ impl RemoteDir {
             write(path, bytes, false)?;
             return self.check_manifest(path, bytes);
         }
-        // By a single request, whatever the length: an upload in parts has no condition.
+        // By a single request, whatever the length: stores may ignore the condition of an upload in parts.
         let created = self.storage.create_log(path).and_then(|mut file| file.append(bytes, bytes.len()));
         created.map_err(|error| CommandError::io("create", path, &error))
     }

@@ -63,8 +63,15 @@ impl Blocking {
         &self,
         request: impl Future<Output = io::Result<T>> + Send + 'static,
     ) -> Pending<T> {
+        self.start_within(self.deadline, request)
+    }
+
+    fn start_within<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        request: impl Future<Output = io::Result<T>> + Send + 'static,
+    ) -> Pending<T> {
         let (sender, receiver) = mpsc::sync_channel(1);
-        let deadline = self.deadline;
         let task = async move {
             let answer = tokio::time::timeout(deadline, request).await;
             // The receiver is gone if the request was given up.
@@ -102,6 +109,16 @@ impl Blocking {
         self.start(request).wait()
     }
 
+    /// As [`run`](Self::run), for a request that may take a multiple of the deadline.
+    #[cfg(feature = "aws")]
+    pub(crate) fn run_long<T: Send + 'static>(
+        &self,
+        multiple: u32,
+        request: impl Future<Output = io::Result<T>> + Send + 'static,
+    ) -> io::Result<T> {
+        self.start_within(self.deadline.saturating_mul(multiple), request).wait()
+    }
+
     /// Waits for a request that changes nothing.
     pub(crate) fn read<T: Send + 'static>(
         &self,
@@ -131,16 +148,25 @@ pub(crate) struct Pending<T> {
 
 impl<T> Pending<T> {
     pub(crate) fn wait(self) -> io::Result<T> {
+        self.wait_or_end()?
+    }
+
+    /// Waits for the answer, which may be an error.
+    ///
+    /// # Errors
+    ///
+    /// Only that of the [`Check`] which has ended the waiting.
+    pub(crate) fn wait_or_end(self) -> io::Result<io::Result<T>> {
         let (began, limit) = (Instant::now(), self.deadline.saturating_add(GRACE));
         loop {
             let left = limit.saturating_sub(began.elapsed());
             let time = if self.check.is_some() { left.min(PERIOD) } else { left };
             match (self.receiver.recv_timeout(time), &self.check) {
-                (Ok(answer), _) => return answer,
+                (Ok(answer), _) => return Ok(answer),
                 (Err(RecvTimeoutError::Timeout), Some(Check(check))) if time < left => check()?,
-                (Err(RecvTimeoutError::Timeout), _) => return Err(late(self.deadline)),
+                (Err(RecvTimeoutError::Timeout), _) => return Ok(Err(late(self.deadline))),
                 (Err(RecvTimeoutError::Disconnected), _) => {
-                    return Err(io::Error::other("the request ended without an answer"));
+                    return Ok(Err(io::Error::other("the request ended without an answer")));
                 }
             }
         }

@@ -6,7 +6,7 @@ use crate::stats::Counters;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::try_unfold;
-use http::{Method, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use http_body_util::{BodyExt, StreamBody};
 use object_store::ClientOptions;
 use object_store::client::{
@@ -15,6 +15,21 @@ use object_store::client::{
 };
 use std::io;
 use std::sync::Arc;
+
+tokio::task_local! {
+    /// The condition of an upload's completion that the task asks for, which the client cannot send. As
+    /// headers of conditions need not be signed, it is added to the request.
+    static CONDITION: (HeaderName, HeaderValue);
+}
+
+/// Completes an upload with a condition.
+#[cfg(feature = "aws")]
+pub(crate) async fn with_condition<T>(
+    condition: (HeaderName, HeaderValue),
+    completion: impl Future<Output = T>,
+) -> T {
+    CONDITION.scope(condition, completion).await
+}
 
 /// The size of an error's body, at most.
 const ERROR_BYTES: u64 = 64 << 10;
@@ -55,8 +70,12 @@ struct CountingService {
 
 #[async_trait]
 impl HttpService for CountingService {
-    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
         http_client::check_host(&request.uri().to_string()).map_err(error)?;
+        if completes_upload(&request) {
+            // It fails if the task has set none.
+            let _ = CONDITION.try_with(|(name, value)| request.headers_mut().insert(name, value.clone()));
+        }
         let range = request.headers().get(header::RANGE).and_then(|range| range_len(range.to_str().ok()?));
         let pages = is_page_of_s3(&request);
         self.counters.request();
@@ -84,6 +103,11 @@ fn range_len(range: &str) -> Option<u64> {
         "" => Some(end),
         start => end.checked_sub(start.parse().ok()?)?.checked_add(1),
     }
+}
+
+fn completes_upload(request: &HttpRequest) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    request.method() == Method::POST && query.split('&').any(|part| part.starts_with("uploadId="))
 }
 
 fn is_page_of_s3(request: &HttpRequest) -> bool {

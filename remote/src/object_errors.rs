@@ -3,8 +3,6 @@
 use crate::source::{not_found, replaced};
 use hregion::cell::Printable;
 use object_store::Error;
-#[cfg(feature = "aws")]
-use object_store::client::{HttpError, HttpErrorKind};
 use std::io;
 
 /// The length of a message, at most.
@@ -15,11 +13,11 @@ pub(crate) fn io_error(error: &Error) -> io::Error {
     let (kind, message) = match error {
         Error::NotFound { .. } => return not_found(),
         Error::Precondition { .. } | Error::NotModified { .. } => return replaced(),
-        Error::PermissionDenied { .. } => {
-            (io::ErrorKind::PermissionDenied, "the server denies access".to_owned())
+        denied @ Error::PermissionDenied { .. } => {
+            (io::ErrorKind::PermissionDenied, with_code("the server denies access", denied))
         }
-        Error::Unauthenticated { .. } => {
-            (io::ErrorKind::PermissionDenied, "the server does not accept the credentials".to_owned())
+        denied @ Error::Unauthenticated { .. } => {
+            (io::ErrorKind::PermissionDenied, with_code("the server does not accept the credentials", denied))
         }
         Error::NotImplemented { .. } | Error::NotSupported { .. } => {
             (io::ErrorKind::Unsupported, "the server does not support this request".to_owned())
@@ -45,8 +43,7 @@ pub(crate) fn is_range_refused(error: &Error) -> bool {
 pub(crate) fn is_refusal(error: &Error) -> bool {
     match error {
         Error::Generic { .. } => {
-            let is_unsent = http_error(error).is_some_and(|error| error.kind() == HttpErrorKind::Connect);
-            is_unsent || status(error).is_some_and(|status| (400..500).contains(&status))
+            is_unsent(error) || status(error).is_some_and(|status| (400..500).contains(&status))
         }
         Error::NotFound { .. }
         | Error::AlreadyExists { .. }
@@ -63,26 +60,31 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
 }
 
 /// Whether a request that was refused may be answered otherwise later: the server is busy, or not there, or
-/// has waited for too long for the bytes of the request, which S3 says by the status of one that is wrong.
+/// the bytes of the request came too slowly.
 #[cfg(feature = "aws")]
 pub(crate) fn is_passing(error: &Error) -> bool {
-    match (error, status(error)) {
-        (Error::Generic { .. }, Some(400)) => chain(error).contains("<Code>RequestTimeout</Code>"),
-        (Error::Generic { .. }, status) => status.is_none_or(|status| [408, 429].contains(&status)),
-        _ => false,
-    }
+    let is_busy = |status: u16| [408, 429].contains(&status);
+    matches!(error, Error::Generic { .. }) && (is_too_slow(error) || status(error).is_none_or(is_busy))
 }
 
+/// Whether the server has waited for too long for the bytes of a request, which S3 says by the status of one
+/// that is wrong.
 #[cfg(feature = "aws")]
-fn http_error(error: &Error) -> Option<&HttpError> {
+pub(crate) fn is_too_slow(error: &Error) -> bool {
+    status(error) == Some(400) && chain(error).contains("<Code>RequestTimeout</Code>")
+}
+
+/// Whether there was no connection to send a request on, however long that was waited for.
+#[cfg(feature = "aws")]
+fn is_unsent(error: &Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        if let Some(found) = cause.downcast_ref() {
-            return Some(found);
+        if cause.downcast_ref().is_some_and(reqwest::Error::is_connect) {
+            return true;
         }
         source = cause.source();
     }
-    None
+    false
 }
 
 /// Returns the status of the answer, if there was one that is not of success.
@@ -119,12 +121,22 @@ fn chain(error: &Error) -> String {
     text
 }
 
+/// Adds the reason that the server names: it may be a clock that is wrong, or a token that has expired.
+fn with_code(message: &str, error: &Error) -> String {
+    code(&chain(error)).map_or_else(|| message.to_owned(), |code| format!("{message}: {code}"))
+}
+
+/// Returns the code of an error in the body of a response.
+fn code(body: &str) -> Option<&str> {
+    let (_, rest) = body.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    code.bytes().all(|byte| byte.is_ascii_alphanumeric()).then_some(code)
+}
+
 /// Cuts queries of URLs and the bodies of responses off, which can have signatures and keys in them.
 fn clean(text: &str) -> String {
     let body = text.find(['<', '{']).unwrap_or(text.len());
-    let code = text[body..].split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
-    let code =
-        code.map(|(code, _)| code).filter(|code| code.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    let code = code(&text[body..]);
     let words = text[..body].split_whitespace().map(|word| {
         let path = word.split('?').next().unwrap_or_default();
         match path.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
@@ -153,6 +165,37 @@ mod tests {
         assert_eq!(clean(&long), format!("{}…", "\\x1B".repeat(MAX_MESSAGE)));
     }
 
+    /// The library says only that such a request has timed out.
+    #[cfg(feature = "aws")]
+    #[test]
+    fn a_request_that_waited_for_a_connection_in_vain_was_not_sent() {
+        use crate::blocking::Blocking;
+        use object_store::client::{HttpClient, HttpErrorKind, HttpRequestBody};
+        use reqwest::dns::{Name, Resolve, Resolving};
+        use std::sync::Arc;
+        use std::time::Duration;
+
+        struct Silent;
+
+        impl Resolve for Silent {
+            fn resolve(&self, _: Name) -> Resolving {
+                Box::pin(std::future::pending())
+            }
+        }
+
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().dns_resolver(Arc::new(Silent));
+        let client = client.connect_timeout(Duration::from_millis(20)).build().unwrap();
+        let client = HttpClient::new(client);
+        let request = http::Request::put("http://bucket/key").body(HttpRequestBody::empty()).unwrap();
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let sent = blocking.run(async move { Ok(client.execute(request).await.map(drop)) });
+        let error = sent.unwrap().unwrap_err();
+        assert_eq!(error.kind(), HttpErrorKind::Timeout);
+        let error = Error::Generic { store: "S3", source: Box::new(error) };
+        assert!(is_refusal(&error) && is_passing(&error));
+    }
+
     #[test]
     fn messages_have_no_credentials() {
         let text = "Error GET http://u:p@h/b/k?X-Amz-Signature=s3cret after 1 retries: 403 Forbidden: \
@@ -160,6 +203,13 @@ mod tests {
         let cleaned = "Error GET http://h/b/k after 1 retries: 403 Forbidden: SignatureDoesNotMatch";
         assert_eq!(clean(text), cleaned);
         assert_eq!(clean("a {\"token\": \"s3cret\"}"), "a");
+        let denied = |body: &str| {
+            let error = Error::PermissionDenied { path: "p".into(), source: body.to_owned().into() };
+            io_error(&error).to_string()
+        };
+        let skewed = "<Error><Code>RequestTimeTooSkewed</Code><Key>s3cret</Key></Error>";
+        assert_eq!(denied(skewed), "the server denies access: RequestTimeTooSkewed");
+        assert_eq!(denied("<Code>s3cret key</Code>"), "the server denies access");
         assert!(clean(&"é".repeat(10_000)).len() < 1000);
     }
 }

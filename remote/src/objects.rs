@@ -7,6 +7,8 @@ mod lock;
 #[cfg(feature = "aws")]
 mod target;
 #[cfg(feature = "aws")]
+mod upload;
+#[cfg(feature = "aws")]
 mod writer;
 
 use crate::counted_http::CountingConnector;
@@ -72,10 +74,9 @@ pub(crate) fn connect(
             let builder = builder.with_bucket_name(&location.authority).with_disable_bulk_delete(true);
             let without_retries = RetryConfig { max_retries: 0, ..retry.clone() };
             let once = builder.clone().with_retry(without_retries).with_http_connector(connector());
-            let once = Arc::new(once.build().map_err(fault)?);
+            let once = once.build().map_err(fault)?;
             let builder = builder.with_retry(retry).with_http_connector(connector());
             let store = Arc::new(builder.build().map_err(fault)?);
-            let pages = || Pages(Arc::clone(&store) as Arc<dyn PaginatedListStore>);
             let settings = changes::WriteSettings {
                 retries: options.retries,
                 first_backoff: options.first_backoff,
@@ -83,8 +84,8 @@ pub(crate) fn connect(
                 part_bytes: options.upload_part_bytes,
                 log_bytes: options.log_bytes,
             };
-            let files = changes::ObjectFiles::new(Arc::clone(&store) as _, once, pages(), settings);
-            let pages = Some(pages());
+            let files = changes::ObjectFiles::new(Arc::clone(&store), once, settings);
+            let pages = Some(Pages(Arc::clone(&store) as Arc<dyn PaginatedListStore>));
             let source = ObjectSource { store, pages, max_entries: options.listing_entries };
             Ok((Arc::new(source), Some(Arc::new(files))))
         }

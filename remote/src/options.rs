@@ -74,7 +74,9 @@ impl RemoteOptions {
         self
     }
 
-    /// Sets the time to connect to an HTTP server; the client of HDFS has no such time. Default: 5 seconds.
+    /// Sets the time to connect to an HTTP server. Of HDFS, it is the time in which one of the name nodes is
+    /// to accept a connection when a name service is used first: those that do not are asked last. Later, the
+    /// client of HDFS has no such time. Default: 5 seconds.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -127,7 +129,9 @@ impl RemoteOptions {
 
     /// Sets the bytes of one part of an object that is uploaded in parts, as those of more than two parts
     /// are. A file that is being written takes about four of them in memory, at most. S3 takes parts of at
-    /// least 5 MiB, and at most 10,000 of them. Default: 16 MiB, at least 1.
+    /// least 5 MiB, and at most 10,000 of them: after 2,000, each 500 are twice as long as those before, up
+    /// to 1 GiB. A part must be sent within the time of [one request](Self::request_timeout). Default:
+    /// 16 MiB, at least 1.
     #[must_use]
     pub fn upload_part_bytes(mut self, bytes: usize) -> Self {
         self.upload_part_bytes = bytes.max(1);

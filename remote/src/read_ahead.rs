@@ -108,17 +108,21 @@ enum State {
 }
 
 impl Window {
-    /// Returns the bytes, once they are there.
-    fn bytes(&mut self) -> Option<&Bytes> {
+    /// Returns the bytes, once they are there; `None` if the request failed.
+    ///
+    /// # Errors
+    ///
+    /// If the waiting was ended, which may be said only once.
+    fn bytes(&mut self) -> io::Result<Option<&Bytes>> {
         if let State::Pending(_) = self.state
             && let State::Pending(pending) = std::mem::replace(&mut self.state, State::Failed)
-            && let Ok(bytes) = pending.wait()
+            && let Ok(bytes) = pending.wait_or_end()?
         {
             self.state = State::Ready(bytes);
         }
         match &self.state {
-            State::Ready(bytes) => Some(bytes),
-            _ => None,
+            State::Ready(bytes) => Ok(Some(bytes)),
+            _ => Ok(None),
         }
     }
 }
@@ -154,7 +158,7 @@ impl Stream {
             }
             let upto = window.range.end.min(end);
             let from = window.range.start;
-            let Some(bytes) = window.bytes() else { break };
+            let Some(bytes) = window.bytes()? else { break };
             let part = bytes.get(index(at - from)..index(upto - from));
             let Some(part) = part else { break };
             buf[index(at - offset)..index(upto - offset)].copy_from_slice(part);
@@ -247,7 +251,8 @@ fn index(position: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocking::Blocking;
+    use crate::blocking::{Blocking, Check};
+    use std::sync::atomic::AtomicBool;
     use std::time::Duration;
 
     fn byte(at: u64) -> u8 {
@@ -305,6 +310,26 @@ mod tests {
     #[test]
     fn what_failed_is_read_again() {
         scan(1_000_000, 1_000_000, 10_000, true);
+    }
+
+    #[test]
+    fn the_end_of_a_wait_for_what_was_requested_ahead_is_that_of_the_read() {
+        let was_told = AtomicBool::new(false);
+        let ended = move || match was_told.swap(true, Ordering::SeqCst) {
+            true => Ok(()),
+            false => Err(io::Error::other("ended by this test")),
+        };
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let blocking = blocking.while_reading(Some(Check(Arc::new(ended))));
+        let mut stream = Stream::new();
+        stream.consumed = 1000;
+        stream.request_ahead(50, (1000, 100), &Budget::new(u64::MAX), &mut |_| {
+            blocking.start_read(std::future::pending())
+        });
+        let mut buf = [0; 50];
+        let error = stream.read(&mut buf, 0, &mut |_, _| panic!("the read was ended")).unwrap_err();
+        assert_eq!(error.to_string(), "ended by this test");
+        stream.read(&mut buf, 0, &mut |_, _| Ok(())).unwrap();
     }
 
     #[test]

@@ -114,12 +114,14 @@ impl RemoteStorage {
     fn endpoint(&self, path: &Path) -> io::Result<(Location, Endpoint)> {
         let location = Location::parse(path)?;
         let name = (location.scheme, location.authority.clone());
-        let mut endpoints = self.shared.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(endpoint) = endpoints.get(&name) {
-            return Ok((location, endpoint.clone()));
+        let endpoints = || self.shared.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = endpoints().get(&name).cloned();
+        if let Some(endpoint) = known {
+            return Ok((location, endpoint));
         }
-        let endpoint = self.connect(&location)?;
-        endpoints.insert(name, endpoint.clone());
+        // It may wait for a server. Another thread may connect meanwhile: locks are those of one connection.
+        let connected = self.connect(&location)?;
+        let endpoint = endpoints().entry(name).or_insert(connected).clone();
         Ok((location, endpoint))
     }
 
@@ -128,8 +130,8 @@ impl RemoteStorage {
         match location.scheme {
             #[cfg(feature = "hdfs")]
             Scheme::Hdfs => {
-                let runtime = self.shared.blocking.handle();
-                let (source, target) = hdfs::connect(location, &self.shared.options, counters, runtime)?;
+                let Shared { options, blocking, .. } = &*self.shared;
+                let (source, target) = hdfs::connect(location, options, counters, blocking)?;
                 Ok(Endpoint { source, target: Some(target) })
             }
             #[cfg(feature = "objects")]

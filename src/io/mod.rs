@@ -144,6 +144,12 @@ pub trait LogFile: Send + fmt::Debug {
     /// Any error of the system. Some of the bytes may have been written; whether they are kept is unknown.
     fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()>;
 
+    /// Whether the last append, which failed, has had no effect, and will have none: the file is as it was
+    /// before, and can be appended to again. By default, that is unknown.
+    fn is_unchanged(&self) -> bool {
+        false
+    }
+
     /// Shortens the file to `len` bytes, of those that are kept. Later bytes are appended there.
     ///
     /// # Errors
@@ -390,7 +396,20 @@ impl FileLock {
     where
         T: Send + Sync + fmt::Debug + 'static,
     {
-        Self(Box::new(Checked { held, check }))
+        Self::with_release(held, check, |_| Ok(()))
+    }
+
+    /// As [`with_check`](Self::with_check), for a lock whose release may fail: see
+    /// [`release`](Self::release). `held` is dropped after `release`.
+    pub fn with_release<T>(
+        held: T,
+        check: fn(&T) -> io::Result<()>,
+        release: fn(&T) -> io::Result<()>,
+    ) -> Self
+    where
+        T: Send + Sync + fmt::Debug + 'static,
+    {
+        Self(Box::new(Checked { held, check, release }))
     }
 
     /// Fails if the lock is not held any more. Asks now, wherever that is decided.
@@ -401,16 +420,28 @@ impl FileLock {
     pub fn check(&self) -> io::Result<()> {
         self.0.check()
     }
+
+    /// Releases the lock, as a drop does, which cannot return an error.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the system. Others may then find that the lock is held.
+    pub fn release(self) -> io::Result<()> {
+        self.0.release()
+    }
 }
 
 /// A value that is held while a lock is.
 trait Held: Send + Sync + fmt::Debug {
     fn check(&self) -> io::Result<()>;
+
+    fn release(&self) -> io::Result<()>;
 }
 
 struct Checked<T> {
     held: T,
     check: fn(&T) -> io::Result<()>,
+    release: fn(&T) -> io::Result<()>,
 }
 
 impl<T: fmt::Debug> fmt::Debug for Checked<T> {
@@ -422,6 +453,10 @@ impl<T: fmt::Debug> fmt::Debug for Checked<T> {
 impl<T: Send + Sync + fmt::Debug> Held for Checked<T> {
     fn check(&self) -> io::Result<()> {
         (self.check)(&self.held)
+    }
+
+    fn release(&self) -> io::Result<()> {
+        (self.release)(&self.held)
     }
 }
 

@@ -29,7 +29,7 @@ use super::copy_record::{CopySource, CopyState, LoadedCopy};
 use super::durable::{exists, parent, rename, sync_dir};
 use super::family::FamilyDir;
 use super::file_list::{FileList, ListedFile, NewFileList, changed_elsewhere, read_file_list};
-use super::file_name::FileName;
+use super::file_name::{FileName, new_file_name};
 use super::load_record::{LoadRecord, remove_record};
 use super::region::RegionDir;
 use super::tracker::{StoreFileTracker, TrackedBy};
@@ -243,7 +243,9 @@ impl RegionDir {
             sync_dir(storage, &self.family(change.family).path())?;
         }
         let opened = open()?;
-        let aside = |i: usize| self.tmp().join(format!("filelist.{i}"));
+        // Not the name of another process, which may have lost its lock.
+        let id = new_file_name(now);
+        let aside = |i: usize| self.tmp().join(format!("filelist.{i}.{id}"));
         lists.iter().enumerate().try_for_each(|(i, list)| list.write(storage, &aside(i)))?;
         if !copies.is_empty() {
             steps.push(UndoStep::Noted(copies.clone()));

@@ -85,6 +85,11 @@ impl RegionCore {
         event!(WARN, self, unflushed, "dropped without close");
     }
 
+    /// Reports that the region is closed, and its lock could not be released.
+    pub(super) fn report_locked(&self, error: &Error) {
+        event!(ERROR, self, error = %error, "closed, and could not be unlocked");
+    }
+
     /// Reports that unflushed cells were lost when the last handle was dropped.
     pub(super) fn report_lost(&self, error: &Error) {
         event!(

@@ -6,6 +6,7 @@ use super::observer::Held;
 use super::write::OnDrop;
 use super::{Region, RegionCore, ReplayReport};
 use crate::error::{Error, Result};
+use crate::io::FileLock;
 use crate::sync::unpoisoned;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +34,8 @@ impl Drop for Handle {
             self.0.is_closed.store(true, Ordering::Release);
             return;
         }
-        self.0.release();
+        // It has reported an error.
+        let _ = self.0.release();
     }
 }
 
@@ -94,7 +96,8 @@ impl Region {
     /// If the memory cannot be flushed, or an [observer](crate::RegionObserver::pre_close) refuses: then the
     /// region stays open, nothing is lost, and closing can be retried. If the region is
     /// [poisoned](crate::ErrorKind::Poisoned), or replaced files could not be archived, nor recovered edits
-    /// removed that were kept for them: then it is closed. In a process that was forked from the one that
+    /// removed that were kept for them, or the lock could not be released, as in an object store that does
+    /// not answer: then it is closed. In a process that was forked from the one that
     /// opened the region for writing: then nothing is done.
     pub fn close(&self) -> Result<()> {
         self.0.check_not_held(&[Held::Rows], "close")?;
@@ -112,14 +115,13 @@ impl Region {
     ///
     /// In a hook of an observer that the region calls in a flush, a compaction or a close, or with rows
     /// locked: it could wait for its own thread. In a process that was forked from the one that opened the
-    /// region for writing. The region stays open.
+    /// region for writing. The region stays open. If the lock could not be released: then it is closed.
     pub fn abort(&self) -> Result<()> {
         self.0.check_owner()?;
         self.0.check_not_held(&[Held::Rows, Held::Flush, Held::Compaction, Held::Close], "abort")?;
         let _closing = unpoisoned(self.0.closing.lock());
         self.0.refuse_writes();
-        self.0.release();
-        Ok(())
+        self.0.release()
     }
 
     /// Returns the current problems of the region.
@@ -174,8 +176,7 @@ impl RegionCore {
             return Ok(());
         }
         if self.is_retired.load(Ordering::Acquire) {
-            self.release();
-            return Ok(());
+            return self.release();
         }
         let observed = self.observe(|observer, context| observer.pre_close(context));
         if by == ClosedBy::Caller {
@@ -188,9 +189,13 @@ impl RegionCore {
         let archive = || self.archive_replaced(None).and_then(|()| self.retire_kept_edits());
         let archived = if self.is_writable { archive() } else { Ok(()) };
         self.refuse_writes();
-        self.release();
+        let released = match (self.release(), by) {
+            // It has reported an error: nothing is lost by it.
+            (_, ClosedBy::Drop) => Ok(()),
+            (released, ClosedBy::Caller) => released,
+        };
         let told = self.observe(|observer, context| observer.post_close(context));
-        flushed.and(archived).and(observed).and(told)
+        flushed.and(archived).and(released).and(observed).and(told)
     }
 
     /// Flushes until nothing is in memory, and then refuses writes and sets `done`.
@@ -224,10 +229,14 @@ impl RegionCore {
     }
 
     /// Releases the lock, so that another process can open the region for writing. Writes are refused before.
-    fn release(&self) {
+    /// If that fails, the region is closed all the same.
+    fn release(&self) -> Result<()> {
         self.is_closed.store(true, Ordering::Release);
         self.stop();
-        unpoisoned(self.lock.lock()).take();
+        let lock = unpoisoned(self.lock.lock()).take();
+        let released = lock.map_or(Ok(()), FileLock::release);
+        let released = released.map_err(|error| Error::io("unlock", self.dir.path(), error));
+        released.inspect_err(|error| self.report_locked(error))
     }
 
     /// Stops flushes and compactions, and waits for changes of files.

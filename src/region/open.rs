@@ -13,7 +13,7 @@ use super::{GetThreads, MemoryLimit, Region, RegionCore, RegionOptions, RegionSt
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::{Encryption, HFileOptions};
 use crate::io::{FileLock, Owner};
-use crate::layout::file_name::FileName;
+use crate::layout::file_name::{FileName, new_file_name};
 use crate::layout::{
     LOCK, LogTree, RECOVERED_EDITS, RegionChange, RegionDir, SchemaChange, Snapshot, SnapshotRegion,
     StoreFileInfo, StoreFiles, TableListing, path_of_region, read_descriptor_file,
@@ -208,6 +208,9 @@ impl RegionOptions {
         let (compaction, checksums, zstd_dictionary) = self.settings_of(dir, &family)?;
         let mob_files = || MobFiles::new(dir.mob_dirs(family.name()), dir.info().table(), options);
         let mob = dir.may_have_mob(family.name()).then(mob_files);
+        // Another one for each opening: that of a process which has lost its lock is gone, so that what it
+        // still moves from there or to there stays where it is.
+        let tmp = format!("{}.{}", String::from_utf8_lossy(family.name()), new_file_name(0));
         Ok(Store {
             compaction,
             checksums,
@@ -215,7 +218,7 @@ impl RegionOptions {
             zstd_framed: self.is_zstd_framed(zstd_dictionary.is_some()),
             zstd_dictionary,
             dir: dir.family(family.name()).path(),
-            tmp: dir.tmp().join(String::from_utf8_lossy(family.name()).as_ref()),
+            tmp: dir.tmp().join(tmp),
             family,
             order: dir.order(),
             options: options.clone(),

@@ -92,6 +92,8 @@ pub(crate) enum Conditions {
     Knows,
     Ignores,
     Refuses,
+    /// It refuses those of requests that complete uploads, and knows the others.
+    OfPuts,
 }
 
 #[derive(Debug, Default)]
@@ -459,13 +461,17 @@ fn change(request: &Request, shared: &Shared) -> Answer {
             (200, named(vec![("ETag", tag_of(&request.body))]), Vec::new())
         }
         ("POST", Some(id)) => {
+            let mut objects = shared.objects.lock().unwrap();
+            if let Some(refusal) = refusal(request, objects.get(&request.key), shared) {
+                return refusal;
+            }
             let Some(Upload { key, metadata, parts }) = uploads.remove(&id) else {
                 return (404, Vec::new(), Vec::new());
             };
             let bytes: Vec<u8> = parts.into_values().flatten().collect();
             let tag = tag_of(&bytes).replace('"', "") + "-2";
             let result = format!("<CompleteMultipartUploadResult><ETag>\"{tag}\"</ETag>");
-            shared.objects.lock().unwrap().insert(key, Object { bytes, tag, metadata });
+            objects.insert(key, Object { bytes, tag, metadata });
             xml(result + "</CompleteMultipartUploadResult>")
         }
         ("DELETE", Some(id)) => {
@@ -483,22 +489,32 @@ fn change(request: &Request, shared: &Shared) -> Answer {
 /// Makes an object of a request's body, if its condition is met.
 fn put(request: &Request, shared: &Shared) -> Answer {
     let mut objects = shared.objects.lock().unwrap();
-    let conditions = shared.conditions.lock().unwrap().unwrap_or(Conditions::Knows);
-    let found = objects.get(&request.key).map(|object| format!("\"{}\"", object.tag));
-    let (is_new, same) = (request.headers.get("if-none-match"), request.headers.get("if-match"));
-    match conditions {
-        Conditions::Refuses if is_new.or(same).is_some() => return (501, Vec::new(), Vec::new()),
-        Conditions::Knows if is_new.is_some() && found.is_some() => return (412, Vec::new(), Vec::new()),
-        Conditions::Knows if same.is_some() && found.is_none() => return (404, Vec::new(), Vec::new()),
-        Conditions::Knows if same.is_some() && found.as_ref() != same => {
-            return (412, Vec::new(), Vec::new());
-        }
-        _ => {}
+    if let Some(refusal) = refusal(request, objects.get(&request.key), shared) {
+        return refusal;
     }
     let (bytes, tag) = (request.body.clone(), tag_of(&request.body));
     let object = Object { bytes, tag: tag.replace('"', ""), metadata: metadata_of(request) };
     objects.insert(request.key.clone(), object);
     (200, named(vec![("ETag", tag)]), Vec::new())
+}
+
+/// Returns the answer to a request whose condition is not met, or not known.
+fn refusal(request: &Request, found: Option<&Object>, shared: &Shared) -> Option<Answer> {
+    let conditions = shared.conditions.lock().unwrap().unwrap_or(Conditions::Knows);
+    let (is_new, same) = (request.headers.get("if-none-match"), request.headers.get("if-match"));
+    let is_of_upload = request.query.contains_key("uploadId");
+    let found = found.map(|object| format!("\"{}\"", object.tag));
+    let status = match conditions {
+        _ if is_new.or(same).is_none() => return None,
+        Conditions::Ignores => return None,
+        Conditions::Refuses => 501,
+        Conditions::OfPuts if is_of_upload => 501,
+        _ if is_new.is_some() && found.is_some() => 412,
+        _ if same.is_some() && found.is_none() => 404,
+        _ if same.is_some() && found.as_ref() != same => 412,
+        _ => return None,
+    };
+    Some((status, Vec::new(), Vec::new()))
 }
 
 /// Returns the ETag of bytes: as in S3, equal ones have the same.

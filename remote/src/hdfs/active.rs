@@ -25,7 +25,9 @@ pub(super) fn settings(location: &Location, options: &RemoteOptions) -> io::Resu
 }
 
 /// Returns the directory of Hadoop's files, as the client does, which passes over a name that is not UTF-8.
-fn conf_dir(variable: impl Fn(&'static str) -> Result<String, VarError>) -> io::Result<Option<PathBuf>> {
+pub(super) fn conf_dir(
+    variable: impl Fn(&'static str) -> Result<String, VarError>,
+) -> io::Result<Option<PathBuf>> {
     for (name, below) in [("HADOOP_CONF_DIR", ""), ("HADOOP_HOME", "etc/hadoop")] {
         match variable(name) {
             Ok(dir) => return Ok(Some(Path::new(&dir).join(below))),
@@ -48,13 +50,17 @@ fn settings_with(
     let host = location.authority.split(':').next().unwrap_or_default();
     let mut services = BTreeSet::from([host.to_owned()]);
     services.extend(settings.iter().filter_map(|(name, _)| name.strip_prefix(PROVIDER)).map(str::to_owned));
-    for file in conf_dir.iter().flat_map(|dir| ["core-site.xml", "hdfs-site.xml"].map(|file| dir.join(file)))
-    {
-        let text = text_of(&file)?;
+    for text in texts(conf_dir)? {
         services.extend(text.split(PROVIDER).skip(1).map(|rest| name_at(rest).to_owned()));
     }
     settings.extend(services.into_iter().map(|service| (PROVIDER.to_owned() + &service, ACTIVE.to_owned())));
     Ok(settings)
+}
+
+/// Returns the texts of Hadoop's files of settings. What is in the second one replaces what is in the first.
+pub(super) fn texts(conf_dir: Option<&Path>) -> io::Result<[String; 2]> {
+    let text = |file: &str| conf_dir.map_or_else(|| Ok(String::new()), |dir| text_of(&dir.join(file)));
+    Ok([text("core-site.xml")?, text("hdfs-site.xml")?])
 }
 
 /// The maximum length of a file of settings with its entities.

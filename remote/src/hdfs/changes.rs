@@ -139,6 +139,14 @@ impl HdfsFiles {
         Ok(())
     }
 
+    /// Fails unless the file has a lock, and that is held.
+    pub(super) async fn check_locked(&self, key: &str) -> io::Result<()> {
+        if self.locks.of(key).is_empty() {
+            return Err(io::Error::other("its directory is not locked"));
+        }
+        self.check(key).await
+    }
+
     /// Asks for a change, and waits for the answer.
     pub(super) async fn change<T>(&self, change: impl Future<Output = Result<T, HdfsError>>) -> Outcome<T> {
         self.counters.request();
@@ -190,6 +198,8 @@ impl HdfsFiles {
         self.make(self.client.create(&path_of(key), options), is_made).await
     }
 
+    /// Moves a file or directory, and asks afterwards whether the lock is held: the next holder must find it
+    /// there. Otherwise the move may have been made when that had looked.
     pub(super) async fn move_file(&self, from: &str, to: &str, replaces: bool) -> io::Result<()> {
         self.check(from).await?;
         self.check(to).await?;
@@ -202,7 +212,7 @@ impl HdfsFiles {
         };
         self.make(self.client.rename(&path_of(from), &path_of(to), replaces), is_made).await?;
         self.end_claims(|lock| lock.strip_prefix(from).is_some_and(|below| below.starts_with('/')));
-        Ok(())
+        self.check(to).await
     }
 
     pub(super) async fn delete_file(&self, key: &str) -> io::Result<()> {

@@ -8,9 +8,10 @@
 //! directory is preceded by a question whether the lock is still held; and at most [`FRESH`] before that, the
 //! lease was renewed. As the answer to a change takes at most [`Lease::MAX_PATIENCE`], it is there before
 //! another client can have the lock, unless the request is delayed in the network for longer than that, or
-//! the process is stopped between the two. The bytes of logs need no question: the next holder of the lock
-//! ends the writing of the logs, so that no later sync succeeds. A log that is created late is not written
-//! to: after its creation it is asked again whether the lock is held.
+//! the process is stopped between the two. A rename that is made late is not taken for a success: after it,
+//! it is asked again whether the lock is held. The bytes of logs need no question: the next holder of the
+//! lock ends the writing of the logs, so that no later sync succeeds. A log that is created late is not
+//! written to: after its creation, it is asked again, too.
 //!
 //! The name node does not distinguish the callers of one client, so a lock file that this client has open is
 //! not opened again for another caller. A request to open or close one that has no answer is repeated:

@@ -4,9 +4,11 @@ mod active;
 mod changes;
 mod errors;
 mod lock;
+mod name_nodes;
 mod target;
 mod writer;
 
+use crate::blocking::Blocking;
 use crate::location::Location;
 use crate::options::RemoteOptions;
 use crate::source::{Opened, Source, Status, Version, len_of, not_found, replaced, wrong_answer};
@@ -21,11 +23,11 @@ use hdfs_native::HdfsError;
 use hdfs_native::client::{Client, ClientBuilder, FileStatus};
 use hdfs_native::file::FileReader;
 use hregion::DirEntry;
+use name_nodes::NameNodes;
 use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use tokio::runtime::Handle;
 
 /// A name service, or the default file system.
 struct HdfsSource {
@@ -40,16 +42,19 @@ impl fmt::Debug for HdfsSource {
     }
 }
 
-/// Makes the client of a name service. Connects to nothing. Its connections run on `runtime`: by default they
-/// would on the one of the calling thread, which that thread blocks, or which may end before the client.
+/// Makes the client of a name service, once one of its name nodes answers. The connections run on the runtime
+/// of `blocking`: by default they would on the one of the calling thread, which that thread blocks, or which
+/// may end before the client.
 pub(crate) fn connect(
     location: &Location,
     options: &RemoteOptions,
     counters: Arc<Counters>,
-    runtime: Handle,
+    blocking: &Blocking,
 ) -> io::Result<(Arc<dyn Source>, Arc<dyn Target>)> {
-    let mut builder =
-        ClientBuilder::new().with_config(active::settings(location, options)?).with_io_runtime(runtime);
+    let mut settings = active::settings(location, options)?;
+    let name_nodes = NameNodes::of(location, options)?;
+    settings.extend(blocking.read(name_nodes.silent_ones_last(options.connect_timeout))?);
+    let mut builder = ClientBuilder::new().with_config(settings).with_io_runtime(blocking.handle());
     if !location.authority.is_empty() {
         builder = builder.with_url(format!("hdfs://{}", location.authority));
     }

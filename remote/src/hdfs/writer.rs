@@ -1,10 +1,16 @@
 //! Files of HDFS that are being written.
+//!
+//! The client goes on with the other data nodes when one fails while a file is written or closed, but not
+//! while it waits for a sync (hdfs-native 0.14: `Pipeline::shutdown` waits for its own sender of packets). So
+//! files are not synced before they are closed: the last packet of each block says that the data nodes are to
+//! sync it. The writing of a log whose sync fails or takes too long is ended, and the log is opened again.
 
 use super::changes::{HdfsFiles, path_of};
-use super::errors::{io_error, is_of_erasure_code};
+use super::errors::{io_error, is_loss, is_of_erasure_code};
 use crate::storage::Shared;
 use crate::target::TargetPath;
 use bytes::{Bytes, BytesMut};
+use hdfs_native::HdfsError;
 use hdfs_native::file::FileWriter as Inner;
 use hregion::io::{FileWriter, LogFile};
 use std::fmt;
@@ -16,19 +22,12 @@ use std::sync::Arc;
 /// The number of bytes that are handed to the client at once.
 const PART: usize = 1 << 20;
 
-/// The length of blocks that name nodes accept, at least (HDFS: `dfs.namenode.fs-limits.min-block-size`).
-const MIN_BLOCK: u64 = 1 << 20;
-
 /// A file that was opened for writing.
 struct Written {
     path: PathBuf,
     key: String,
     files: Arc<HdfsFiles>,
     shared: Arc<Shared>,
-    /// The number of bytes written.
-    len: u64,
-    /// The length of the file's blocks, once it has to be known.
-    block: Option<u64>,
     state: State,
 }
 
@@ -49,18 +48,14 @@ impl Written {
         })?;
         let (key, shared) = (file.key.to_owned(), Arc::clone(file.shared));
         let (path, state) = (file.path.to_owned(), State::Open(Box::new(writer)));
-        Ok(Self { path, key, files, shared, len: 0, block: None, state })
+        Ok(Self { path, key, files, shared, state })
     }
 
     /// Writes bytes. Opens a file again that was closed.
-    ///
-    /// A sync is one of the current block only, and a block that is full is not synced by itself (HDFS:
-    /// `CreateFlag.SYNC_BLOCK`): here each block is synced before the next one begins.
-    fn write(&mut self, mut bytes: Bytes, syncs: bool) -> io::Result<()> {
+    fn write(&mut self, bytes: Bytes) -> io::Result<()> {
         let state = mem::replace(&mut self.state, State::Failed);
         let (files, key) = (Arc::clone(&self.files), self.key.clone());
-        let (mut at, mut block) = (self.len, self.block);
-        let (writer, at, block) = self.shared.blocking.run(async move {
+        let writer = self.shared.blocking.run(async move {
             let mut writer = match state {
                 State::Open(writer) => writer,
                 State::Closed => {
@@ -69,31 +64,16 @@ impl Written {
                 }
                 State::Failed => return Err(failed()),
             };
-            if block.is_none() && at + bytes.len() as u64 >= MIN_BLOCK {
-                let found = files.find_existing(&key).await?.blocksize;
-                block = Some(found.filter(|len| *len > 0).unwrap_or(u64::MAX));
-            }
             files.client();
-            while !bytes.is_empty() {
-                let (len, is_end) = in_block(at, block.unwrap_or(u64::MAX), bytes.len());
-                writer.write_bytes(bytes.split_to(len)).await.map_err(io_error)?;
-                at += len as u64;
-                if is_end {
-                    sync_block(&files, &mut writer).await?;
-                }
-            }
-            if syncs {
-                files.client();
-                writer.hsync().await.map_err(io_error)?;
-            }
-            Ok((writer, at, block))
+            writer.write_bytes(bytes).await.map_err(io_error)?;
+            Ok(writer)
         })?;
-        (self.len, self.block, self.state) = (at, block, State::Open(writer));
+        self.state = State::Open(writer);
         Ok(())
     }
 
-    /// Waits until the data nodes have the bytes on disk, if `syncs`, and closes the file.
-    fn close(&mut self, syncs: bool) -> io::Result<()> {
+    /// Closes the file. The data nodes have its bytes on disk then.
+    fn close(&mut self) -> io::Result<()> {
         let mut writer = match mem::replace(&mut self.state, State::Failed) {
             State::Open(writer) => writer,
             State::Closed => {
@@ -104,9 +84,6 @@ impl Written {
         };
         let files = Arc::clone(&self.files);
         self.shared.blocking.run(async move {
-            if syncs {
-                sync_block(&files, &mut writer).await?;
-            }
             files.client();
             writer.close().await.map_err(io_error)
         })?;
@@ -118,25 +95,6 @@ impl Written {
 impl fmt::Debug for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Written").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-/// Waits until the data nodes have the current block on disk. Parts of an erasure-coded block are on theirs
-/// when the file is closed, as HBase's are.
-async fn sync_block(files: &HdfsFiles, writer: &mut Inner) -> io::Result<()> {
-    files.client();
-    match writer.hsync().await {
-        Err(error) if is_of_erasure_code(&error) => Ok(()),
-        synced => synced.map_err(io_error),
-    }
-}
-
-/// Returns how many of the next `len` bytes are in the block of the first of them, at the offset `at` in a
-/// file with blocks of `block` bytes; and whether they are the last ones of the block.
-fn in_block(at: u64, block: u64, len: usize) -> (usize, bool) {
-    match usize::try_from(block - at % block) {
-        Ok(room) if room <= len => (room, true),
-        _ => (len, false),
     }
 }
 
@@ -159,7 +117,7 @@ impl HdfsWriter {
 
     fn pass_on(&mut self) -> io::Result<()> {
         let bytes = self.buffer.split().freeze();
-        if bytes.is_empty() { Ok(()) } else { self.file.write(bytes, false) }
+        if bytes.is_empty() { Ok(()) } else { self.file.write(bytes) }
     }
 }
 
@@ -181,16 +139,15 @@ impl FileWriter for HdfsWriter {
     /// Closes the file: the end of an open one cannot be read by all clients.
     fn sync(&mut self) -> io::Result<()> {
         self.pass_on()?;
-        self.file.close(true)
+        self.file.close()
     }
 }
 
 impl Drop for HdfsWriter {
-    /// Closes the file, without a sync.
     fn drop(&mut self) {
         if matches!(self.file.state, State::Open(_)) {
             // Errors cannot be reported here.
-            let _ = self.pass_on().and_then(|()| self.file.close(false));
+            let _ = self.pass_on().and_then(|()| self.file.close());
         }
     }
 }
@@ -198,13 +155,17 @@ impl Drop for HdfsWriter {
 /// A log. Each append is on the disks of the data nodes, and its length known to the name node, before it
 /// returns.
 #[derive(Debug)]
-pub(super) struct HdfsLog(Written);
+pub(super) struct HdfsLog {
+    file: Written,
+    /// The number of bytes of the appends that have succeeded.
+    len: u64,
+}
 
 impl HdfsLog {
     /// Creates a log, and asks afterwards whether the lock is held, as no append does: the next holder of the
     /// lock must find the log, to end its writing.
     pub(super) fn create(files: Arc<HdfsFiles>, file: TargetPath<'_>) -> io::Result<Self> {
-        let log = Self(Written::create(Arc::clone(&files), file, false)?);
+        let log = Self { file: Written::create(Arc::clone(&files), file, false)?, len: 0 };
         let (asked, key) = (Arc::clone(&files), file.key.to_owned());
         let checked = file.shared.blocking.run(async move { asked.check(&key).await });
         if let Err(error) = checked {
@@ -216,21 +177,95 @@ impl HdfsLog {
         }
         Ok(log)
     }
+
+    /// Writes bytes, and waits until they are on disk.
+    fn write(&mut self, bytes: Bytes) -> io::Result<()> {
+        let State::Open(mut writer) = mem::replace(&mut self.file.state, State::Failed) else {
+            return Err(failed());
+        };
+        let len = self.len + bytes.len() as u64;
+        let blocking = &self.file.shared.blocking;
+        let (files, first) = (Arc::clone(&self.file.files), bytes.clone());
+        // A writer that has failed is dropped before the next one: it would end the renewals of its lease.
+        let written = blocking.run(async move {
+            let synced = tokio::time::timeout(files.patience(), sync(&files, &mut writer, first)).await;
+            let failure = match synced {
+                Ok(Ok(())) => return Ok(Ok(writer)),
+                Ok(Err(error)) if is_loss(&error) || is_of_erasure_code(&error) => {
+                    return Err(io_error(error));
+                }
+                Ok(Err(error)) => io_error(error),
+                Err(_) => io::Error::new(io::ErrorKind::TimedOut, "no answer to a sync in time"),
+            };
+            Ok(Err(failure))
+        })?;
+        let writer = match written {
+            Ok(writer) => writer,
+            Err(failure) => {
+                let (files, key, acknowledged) =
+                    (Arc::clone(&self.file.files), self.file.key.clone(), self.len);
+                let continued = blocking.run(async move { go_on(&files, &key, acknowledged, bytes).await });
+                continued.map_err(|error| {
+                    let message = format!("{failure}; the log could not be continued after that: {error}");
+                    io::Error::new(error.kind(), message)
+                })?
+            }
+        };
+        (self.len, self.file.state) = (len, State::Open(writer));
+        Ok(())
+    }
+}
+
+/// Writes bytes, and waits until the data nodes have them on disk, and the name node knows their number.
+async fn sync(files: &HdfsFiles, writer: &mut Inner, bytes: Bytes) -> Result<(), HdfsError> {
+    files.client();
+    writer.write_bytes(bytes).await?;
+    files.client();
+    writer.hsync().await
+}
+
+/// Ends the writing of a log after a failure, and opens it again: its last block is then on data nodes that
+/// answer. It has the bytes that were acknowledged, and perhaps the first ones of `bytes`. Writes the others.
+async fn go_on(files: &HdfsFiles, key: &str, acknowledged: u64, bytes: Bytes) -> io::Result<Box<Inner>> {
+    files.wait_for_delayed().await;
+    files.check_locked(key).await?;
+    files.recover_lease(key).await?;
+    let found = files.find_existing(key).await?.length as u64;
+    // The data nodes count a packet that is to be synced when it is.
+    let rest = bytes.slice(found_of(acknowledged, found, bytes.len())?..);
+    let mut writer = Box::new(files.client().append(&path_of(key)).await.map_err(io_error)?);
+    // As in the creation of a log: another process that has the lock by now may have looked for logs before.
+    if let Err(error) = files.check_locked(key).await {
+        // Nothing was written to it.
+        let _ = writer.close().await;
+        return Err(error);
+    }
+    sync(files, &mut writer, rest).await.map_err(io_error)?;
+    Ok(writer)
+}
+
+/// Returns how many bytes of an append that was not acknowledged are in a log that has `found` bytes.
+fn found_of(acknowledged: u64, found: u64, appended: usize) -> io::Result<usize> {
+    let more = found.checked_sub(acknowledged).and_then(|more| usize::try_from(more).ok());
+    more.filter(|more| *more <= appended).ok_or_else(|| {
+        let max = acknowledged + appended as u64;
+        io::Error::other(format!("the log has {found} bytes, expected {acknowledged} to {max}"))
+    })
 }
 
 impl LogFile for HdfsLog {
     fn path(&self) -> &Path {
-        &self.0.path
+        &self.file.path
     }
 
     fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
         let kept = bytes.get(..kept).ok_or(io::ErrorKind::InvalidInput)?;
-        self.0.write(Bytes::copy_from_slice(kept), true)
+        self.write(Bytes::copy_from_slice(kept))
     }
 
     fn truncate(&mut self, _: u64) -> io::Result<()> {
         // What is in the file is then unknown to the caller.
-        self.0.state = State::Failed;
+        self.file.state = State::Failed;
         Err(io::Error::new(io::ErrorKind::Unsupported, "a file of HDFS that is open cannot be shortened"))
     }
 
@@ -240,16 +275,16 @@ impl LogFile for HdfsLog {
 
     /// Returns at once: all bytes are on disk.
     fn sync(&mut self) -> io::Result<()> {
-        if matches!(self.0.state, State::Failed) { Err(failed()) } else { Ok(()) }
+        if matches!(self.file.state, State::Failed) { Err(failed()) } else { Ok(()) }
     }
 }
 
 impl Drop for HdfsLog {
     /// Closes the file.
     fn drop(&mut self) {
-        if matches!(self.0.state, State::Open(_)) {
+        if matches!(self.file.state, State::Open(_)) {
             // Errors cannot be reported here: opening the region again ends the writing.
-            let _ = self.0.close(false);
+            let _ = self.file.close();
         }
     }
 }
@@ -259,21 +294,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_block_is_synced_at_its_end() {
-        // Returns the parts that are written, and whether a sync follows them.
-        let parts = |mut at: u64, block: u64, mut left: usize| {
-            let mut parts = Vec::new();
-            while left > 0 {
-                let (len, is_end) = in_block(at, block, left);
-                parts.push((len, is_end));
-                (at, left) = (at + len as u64, left - len);
-            }
-            parts
-        };
-        assert_eq!(parts(0, 10, 9), [(9, false)]);
-        assert_eq!(parts(0, 10, 10), [(10, true)]);
-        assert_eq!(parts(7, 10, 25), [(3, true), (10, true), (10, true), (2, false)]);
-        assert_eq!(parts(20, 10, 1), [(1, false)]);
-        assert_eq!(parts(5, u64::MAX, 3), [(3, false)]);
+    fn a_log_that_goes_on_has_each_byte_once() {
+        for (found, appended) in [(10, 0), (13, 3), (15, 5)] {
+            assert_eq!(found_of(10, found, 5).unwrap(), appended);
+        }
+        // Acknowledged bytes are missing, or there are those of another writer.
+        for found in [0, 9, 16, u64::MAX] {
+            let error = found_of(10, found, 5).unwrap_err();
+            assert!(error.to_string().ends_with("expected 10 to 15"), "{error}");
+        }
     }
 }

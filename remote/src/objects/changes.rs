@@ -5,20 +5,22 @@
 //! until it is answered, and is made at most once; a mark in the object's metadata says by which call.
 
 use super::lock::Lease;
-use super::{Pages, page_of, parse};
-use crate::doubt::InDoubt;
+use super::{page_of, parse};
+use crate::doubt::{Doubt, InDoubt};
 use crate::locks::Locks;
 use crate::object_errors::{io_error, is_passing, is_refusal};
 use crate::source::not_found;
 use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use object_store::aws::AmazonS3;
 use object_store::list::PaginatedListOptions;
 use object_store::{
     Attribute, Attributes, Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
 };
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The name of the metadata that says which call has made an object.
@@ -28,15 +30,16 @@ const MARK: &str = "hregion-call";
 #[derive(Debug)]
 pub(crate) struct ObjectFiles {
     /// Repeats requests that fail.
-    store: Arc<dyn ObjectStore>,
+    store: Arc<AmazonS3>,
     /// Sends each request once.
-    once: Arc<dyn ObjectStore>,
-    pages: Pages,
+    once: AmazonS3,
     pub(super) settings: WriteSettings,
     in_doubt: InDoubt,
     /// Whether the store has been found to check conditions.
     has_conditions: AtomicBool,
     locks: Locks<Lease>,
+    /// The locks whose release has failed, so that their objects say that they are held.
+    left_held: Mutex<Vec<Arc<Lease>>>,
 }
 
 /// How objects are written.
@@ -50,14 +53,14 @@ pub(crate) struct WriteSettings {
 }
 
 impl WriteSettings {
-    fn backoff(&self) -> Backoff {
+    pub(super) fn backoff(&self) -> Backoff {
         Backoff { left: self.retries, pause: self.first_backoff, max: self.max_backoff }
     }
 }
 
 /// Repeats a request, after pauses of which each is twice as long as the one before it.
 #[derive(Debug)]
-struct Backoff {
+pub(super) struct Backoff {
     /// How often the request is repeated at most.
     left: usize,
     pause: Duration,
@@ -66,7 +69,7 @@ struct Backoff {
 
 impl Backoff {
     /// Waits until the request is to be repeated. Returns false at once if it is not repeated any more.
-    async fn wait(&mut self) -> bool {
+    pub(super) async fn wait(&mut self) -> bool {
         let Some(left) = self.left.checked_sub(1) else { return false };
         self.left = left;
         tokio::time::sleep(self.pause).await;
@@ -92,34 +95,83 @@ pub(super) enum Over {
     Version(String),
 }
 
+impl Over {
+    /// Returns the header of a request that has the condition.
+    pub(super) fn header(&self) -> io::Result<(HeaderName, HeaderValue)> {
+        match self {
+            Self::Nothing => Ok((IF_NONE_MATCH, HeaderValue::from_static("*"))),
+            Self::Version(e_tag) => {
+                let value = HeaderValue::from_str(e_tag).map_err(|_| unsupported("ETags are not text"))?;
+                Ok((IF_MATCH, value))
+            }
+        }
+    }
+}
+
 /// What became of a change.
 pub(super) enum Put {
     /// It was made: the ETag of the object.
     Made(String),
-    /// It was not, as there is another object.
+    /// It was not, and will not be, as there is another object.
     Refused,
 }
 
+/// Why a file was not made, or not for sure.
+pub(super) enum Failure {
+    /// It was not, and will not be: it can be tried again.
+    Refused(io::Error),
+    /// It may have been made, there is another one, or nothing more is changed.
+    Final(io::Error),
+}
+
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        let (Failure::Refused(error) | Failure::Final(error)) = failure;
+        error
+    }
+}
+
+impl Put {
+    /// Returns the ETag of the object.
+    ///
+    /// # Errors
+    ///
+    /// There is another object: [`io::ErrorKind::AlreadyExists`] if `over` says that there is none.
+    pub(super) fn made(self, over: &Over) -> io::Result<String> {
+        match (self, over) {
+            (Self::Made(e_tag), _) => Ok(e_tag),
+            (Self::Refused, Over::Nothing) => Err(io::ErrorKind::AlreadyExists.into()),
+            (Self::Refused, Over::Version(_)) => Err(changed()),
+        }
+    }
+}
+
+/// Returns what became of a change with a mark by the object that is there after it; `None` if that does not
+/// show it.
+pub(super) fn fate(seen: Option<Seen>, over: &Over, mark: &str) -> Option<Put> {
+    match (seen, over) {
+        (Some(seen), _) if seen.mark.as_deref() == Some(mark) => Some(Put::Made(seen.e_tag)),
+        (Some(seen), Over::Version(e_tag)) if seen.e_tag == *e_tag => None,
+        (None, Over::Nothing) => None,
+        _ => Some(Put::Refused),
+    }
+}
+
 impl ObjectFiles {
-    pub(super) fn new(
-        store: Arc<dyn ObjectStore>,
-        once: Arc<dyn ObjectStore>,
-        pages: Pages,
-        settings: WriteSettings,
-    ) -> Self {
+    pub(super) fn new(store: Arc<AmazonS3>, once: AmazonS3, settings: WriteSettings) -> Self {
         Self {
             store,
             once,
-            pages,
             settings,
             in_doubt: InDoubt::default(),
             has_conditions: AtomicBool::new(false),
             locks: Locks::default(),
+            left_held: Mutex::default(),
         }
     }
 
-    pub(super) fn store(&self) -> &dyn ObjectStore {
-        &*self.store
+    pub(super) fn store(&self) -> &AmazonS3 {
+        &self.store
     }
 
     /// Looks an object up.
@@ -140,6 +192,16 @@ impl ObjectFiles {
 
     pub(super) fn locks(&self) -> &Locks<Lease> {
         &self.locks
+    }
+
+    /// Records that the release of a lock has failed.
+    pub(super) fn leave_held(&self, lease: Arc<Lease>) {
+        self.left_held.lock().unwrap_or_else(PoisonError::into_inner).push(lease);
+    }
+
+    /// Whether the release of such a lock has failed: nothing depends on it, whatever its object says.
+    pub(super) fn has_left_held(&self, is_such: impl Fn(&Lease) -> bool) -> bool {
+        self.left_held.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|lease| is_such(lease))
     }
 
     /// Fails if an earlier change may be made yet.
@@ -170,20 +232,25 @@ impl ObjectFiles {
     /// # Errors
     ///
     /// [`io::ErrorKind::AlreadyExists`] if there is an object, and `over` says that there is none. With any
-    /// other error the object may have been made, and will not be made later unless the files are in doubt.
-    pub(super) async fn put_file(&self, key: &str, bytes: Bytes, over: &Over) -> io::Result<String> {
-        self.check(key).await?;
+    /// other error that is final, the object may have been made, and will not be made later unless the files
+    /// are in doubt.
+    pub(super) async fn put_file(&self, key: &str, bytes: Bytes, over: &Over) -> Result<String, Failure> {
+        self.check(key).await.map_err(|error| self.before_request(error))?;
         if matches!(over, Over::Nothing) {
             // Nothing but the lock keeps another process from making others.
-            self.check_now(key).await?;
+            self.check_now(key).await.map_err(|error| self.before_request(error))?;
         }
-        let e_tag = match (self.put(key, bytes, over).await?, over) {
-            (Put::Made(e_tag), _) => e_tag,
-            (Put::Refused, Over::Nothing) => return Err(io::ErrorKind::AlreadyExists.into()),
-            (Put::Refused, Over::Version(_)) => return Err(changed()),
-        };
-        self.check_now(key).await?;
+        let put = self.put(key, bytes, over).await.map_err(|error| self.before_request(error))?;
+        let e_tag = put.made(over).map_err(Failure::Final)?;
+        self.check_now(key).await.map_err(Failure::Final)?;
         Ok(e_tag)
+    }
+
+    /// Returns a failure before any request that may be carried out.
+    fn before_request(&self, error: io::Error) -> Failure {
+        // The lock was lost, or a change had no answer: this one, or an earlier one.
+        let is_final = error.kind() == io::ErrorKind::WouldBlock || self.check_doubt().is_err();
+        if is_final { Failure::Final(error) } else { Failure::Refused(error) }
     }
 
     /// Makes an object. If a request has no answer, it is looked up whether the object was made, and the
@@ -196,35 +263,37 @@ impl ObjectFiles {
     /// As [`put`](Self::put), also if the files are in doubt.
     pub(super) async fn put_in_doubt(&self, key: &str, bytes: Bytes, over: &Over) -> io::Result<Put> {
         let (path, mark) = (parse(key)?, random());
-        let doubt = self.in_doubt.begin();
-        let mut is_unanswered = false;
+        // While a request may be carried out. If the deadline ends this call, it may be later.
+        let mut doubt: Option<Doubt<'_>> = None;
         let mut backoff = self.settings.backoff();
         let outcome = loop {
+            let is_unanswered = doubt.is_some();
+            doubt = doubt.or_else(|| Some(self.in_doubt.begin()));
             let sent = self.once.put_opts(&path, bytes.clone().into(), put_options(over, &mark)).await;
-            let (error, is_final) = match sent.map(|made| made.e_tag) {
+            let (error, is_final, is_answered) = match sent.map(|made| made.e_tag) {
                 Ok(Some(e_tag)) => break Ok(Put::Made(e_tag)),
-                Ok(None) => (unsupported("objects have no ETag"), true),
+                Ok(None) => (unsupported("objects have no ETag"), true, true),
                 Err(error) => {
-                    is_unanswered |= !is_refusal(&error);
                     let is_final = is_refusal(&error) && !is_conflict(&error) && !is_passing(&error);
-                    (io_error(&error), is_final)
+                    (io_error(&error), is_final, is_refusal(&error))
                 }
             };
-            match (self.find(key).await, over) {
-                (Ok(Some(seen)), _) if seen.mark.as_deref() == Some(&mark) => {
-                    break Ok(Put::Made(seen.e_tag));
-                }
-                // None of the requests can be made any more.
-                (Ok(Some(_)), Over::Nothing) => break Ok(Put::Refused),
-                (Ok(Some(seen)), Over::Version(e_tag)) if seen.e_tag != *e_tag => break Ok(Put::Refused),
-                (Ok(None), Over::Version(_)) => break Ok(Put::Refused),
-                _ => {}
+            if is_answered
+                && !is_unanswered
+                && let Some(doubt) = doubt.take()
+            {
+                doubt.disarm();
+            }
+            if let Some(put) = self.find(key).await.ok().and_then(|seen| fate(seen, over, &mark)) {
+                break Ok(put);
             }
             if is_final || !backoff.wait().await {
                 break Err(error);
             }
         };
-        if outcome.is_ok() || !is_unanswered {
+        if outcome.is_ok()
+            && let Some(doubt) = doubt
+        {
             doubt.disarm();
         }
         outcome
@@ -234,7 +303,7 @@ impl ObjectFiles {
     pub(super) async fn has_files(&self, dir: &str) -> io::Result<bool> {
         let mut options = PaginatedListOptions { max_keys: Some(2), ..Default::default() };
         loop {
-            let page = page_of(self.pages.0.as_ref(), dir, options.clone()).await?;
+            let page = page_of(&*self.store, dir, options.clone()).await?;
             if page.result.objects.iter().any(|object| object.location.as_ref() != dir) {
                 return Ok(true);
             }
@@ -346,14 +415,8 @@ pub(super) fn attributes(mark: &str) -> Attributes {
     attributes
 }
 
-impl Seen {
-    pub(super) fn has_mark(&self, mark: &str) -> bool {
-        self.mark.as_deref() == Some(mark)
-    }
-}
-
 /// Whether the condition of a request was not met, or another request was changing the object.
-fn is_conflict(error: &Error) -> bool {
+pub(super) fn is_conflict(error: &Error) -> bool {
     matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. })
 }
 

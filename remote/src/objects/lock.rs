@@ -13,6 +13,9 @@
 //!
 //! A storage that changes nothing more, as a change had no answer, frees its locks all the same when they are
 //! dropped: that change may be made while another has the lock, as one of a process that was taken for dead.
+//!
+//! If the request that frees a lock is refused, the lock stays held: others are refused it, but the storage
+//! knows that nothing depends on it, and can take it again.
 
 use super::changes::{ObjectFiles, Over, Put, random};
 use super::{collect, parse};
@@ -21,6 +24,7 @@ use crate::moment::Moment;
 use crate::object_errors::io_error;
 use crate::storage::Shared;
 use bytes::Bytes;
+use object_store::ObjectStore;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,7 +125,8 @@ async fn hold(files: &ObjectFiles, key: &str) -> io::Result<String> {
         found => found?,
     };
     // A lock file of a local directory is empty.
-    if !found.is_empty() && !found.starts_with(FREE.as_bytes()) {
+    let is_free = found.is_empty() || found.starts_with(FREE.as_bytes());
+    if !is_free && !files.has_left_held(|lease| lease.key == key && lease.e_tag == e_tag) {
         return Err(held_elsewhere(key, &String::from_utf8_lossy(&found)));
     }
     match files.put(key, content, &Over::Version(e_tag)).await? {
@@ -188,6 +193,37 @@ impl ObjectLock {
         let (files, lease) = (Arc::clone(&self.files), Arc::clone(&self.lease));
         self.shared.blocking.run(async move { lease.check_now(&files).await })
     }
+
+    /// Frees the lock, also if a change had no answer: it replaces the object of this lock only. If that
+    /// fails, the lock stays held, but for this storage.
+    pub(super) fn release(&self) -> io::Result<()> {
+        if self.lease.is_over.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let (files, lease) = (Arc::clone(&self.files), Arc::clone(&self.lease));
+        let over = Over::Version(lease.e_tag.clone());
+        let freed = self.shared.blocking.run(async move {
+            let mut backoff = files.settings.backoff();
+            loop {
+                match files.put_in_doubt(&lease.key, free(), &over).await {
+                    // It was refused: it may not be the next time.
+                    Err(_) if files.check_doubt().is_ok() && backoff.wait().await => {}
+                    Err(error) => {
+                        files.leave_held(lease);
+                        return Err(error);
+                    }
+                    freed => return freed,
+                }
+            }
+        });
+        freed.map(drop).map_err(|error| {
+            let message = format!(
+                "{error}; unless this process locks it again, the removal of the object frees it: {}",
+                self.lease.key
+            );
+            io::Error::new(error.kind(), message)
+        })
+    }
 }
 
 impl fmt::Debug for ObjectLock {
@@ -197,15 +233,8 @@ impl fmt::Debug for ObjectLock {
 }
 
 impl Drop for ObjectLock {
-    /// Frees the lock, also if a change had no answer: it replaces the object of this lock only. If that
-    /// fails, the lock stays held.
     fn drop(&mut self) {
-        if self.lease.is_over.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        let (files, lease) = (Arc::clone(&self.files), Arc::clone(&self.lease));
-        let over = Over::Version(lease.e_tag.clone());
         // Errors cannot be reported here.
-        let _ = self.shared.blocking.run(async move { files.put_in_doubt(&lease.key, free(), &over).await });
+        let _ = self.release();
     }
 }

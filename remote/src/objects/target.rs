@@ -65,6 +65,6 @@ impl Target for ObjectFiles {
         file.shared
             .blocking
             .run(async move { lock::take(&self, key, shared).await })
-            .map(|lock| FileLock::with_check(lock, lock::ObjectLock::check))
+            .map(|lock| FileLock::with_release(lock, lock::ObjectLock::check, lock::ObjectLock::release))
     }
 }

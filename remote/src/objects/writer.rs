@@ -1,14 +1,11 @@
 //! Objects that are being written.
 
-use super::changes::{ObjectFiles, Over, Seen, attributes, changed, random};
-use super::parse;
-use crate::blocking::Pending;
-use crate::object_errors::{io_error, is_refusal};
+use super::changes::{Failure, ObjectFiles, Over};
+use super::upload::Parts;
 use crate::storage::Shared;
 use crate::target::TargetPath;
 use bytes::{Bytes, BytesMut};
 use hregion::io::{FileWriter, LogFile};
-use object_store::{MultipartUpload, PutMultipartOptions};
 use std::fmt;
 use std::io;
 use std::mem;
@@ -43,10 +40,11 @@ impl Written {
     }
 
     /// Makes the object, or replaces it by another one.
-    fn put(&mut self, bytes: Bytes) -> io::Result<()> {
+    fn put(&mut self, bytes: Bytes) -> Result<(), Failure> {
         let (files, key, over) = (Arc::clone(&self.files), self.key.clone(), self.over.clone());
-        let e_tag = self.shared.blocking.run(async move { files.put_file(&key, bytes, &over).await })?;
-        self.over = Over::Version(e_tag);
+        let put = self.shared.blocking.run(async move { Ok(files.put_file(&key, bytes, &over).await) });
+        // It is not known what was done until the deadline.
+        self.over = Over::Version(put.map_err(Failure::Final)??);
         Ok(())
     }
 }
@@ -75,91 +73,6 @@ enum State {
     Failed,
 }
 
-/// An object that is uploaded in parts.
-struct Parts {
-    /// Taken when it is complete.
-    upload: Option<Box<dyn MultipartUpload>>,
-    mark: String,
-    /// The part that is being uploaded.
-    pending: Option<Pending<()>>,
-    shared: Arc<Shared>,
-}
-
-impl Parts {
-    fn begin(file: &Written) -> io::Result<Self> {
-        let (files, key, mark) = (Arc::clone(&file.files), file.key.clone(), random());
-        let options = PutMultipartOptions { attributes: attributes(&mark), ..Default::default() };
-        let upload = file.shared.blocking.run(async move {
-            files.check(&key).await?;
-            let begun = files.store().put_multipart_opts(&parse(&key)?, options).await;
-            begun.map_err(|error| io_error(&error))
-        })?;
-        Ok(Self { upload: Some(upload), mark, pending: None, shared: Arc::clone(&file.shared) })
-    }
-
-    /// Begins to upload a part, once the one before has been.
-    fn put(&mut self, bytes: Bytes) -> io::Result<()> {
-        self.wait()?;
-        let Some(upload) = &mut self.upload else { return Err(failed()) };
-        let part = upload.put_part(bytes.into());
-        let part = async move { part.await.map_err(|error| io_error(&error)) };
-        self.pending = Some(self.shared.blocking.start(part));
-        Ok(())
-    }
-
-    fn wait(&mut self) -> io::Result<()> {
-        self.pending.take().map_or(Ok(()), Pending::wait)
-    }
-
-    /// Makes the object of the parts.
-    fn complete(mut self: Box<Self>, file: &Written) -> io::Result<()> {
-        self.wait()?;
-        let (files, key, over) = (Arc::clone(&file.files), file.key.clone(), file.over.clone());
-        let shared = Arc::clone(&self.shared);
-        shared.blocking.run(async move {
-            files.check(&key).await?;
-            // The completion has no condition, but names of large files are random.
-            let seen = files.find(&key).await?;
-            match (seen, over) {
-                (None, Over::Nothing) => {}
-                (Some(_), Over::Nothing) => return Err(io::ErrorKind::AlreadyExists.into()),
-                (Some(seen), Over::Version(e_tag)) if seen.e_tag == e_tag => {}
-                (_, Over::Version(_)) => return Err(changed()),
-            }
-            let Some(upload) = &mut self.upload else { return Err(failed()) };
-            // The client repeats the request itself. A second call would have no parts to name.
-            if let Err(error) = upload.complete().await {
-                let is_ours = |seen: &Seen| seen.has_mark(&self.mark);
-                // A completion that had no answer leaves no upload to complete.
-                let mut is_made = matches!(files.find(&key).await, Ok(Some(seen)) if is_ours(&seen));
-                if !is_made && !is_refusal(&error) {
-                    // It may be made yet, unless the upload is given up before.
-                    let is_given_up = upload.abort().await.is_ok();
-                    is_made = matches!(files.find(&key).await, Ok(Some(seen)) if is_ours(&seen));
-                    if is_given_up {
-                        self.upload = None;
-                    }
-                }
-                if !is_made {
-                    return Err(io_error(&error));
-                }
-            }
-            self.upload = None;
-            files.check_now(&key).await
-        })
-    }
-}
-
-impl Drop for Parts {
-    /// Gives the parts up. If that fails, they stay in the store until a rule of the bucket removes them.
-    fn drop(&mut self) {
-        self.pending = None;
-        if let Some(mut upload) = self.upload.take() {
-            self.shared.blocking.leave(async move { upload.abort().await });
-        }
-    }
-}
-
 impl ObjectWriter {
     pub(super) fn create(files: Arc<ObjectFiles>, file: TargetPath<'_>, replaces: bool) -> io::Result<Self> {
         Ok(Self { file: Written::create(files, file, replaces)?, state: State::Whole(BytesMut::new()) })
@@ -180,12 +93,15 @@ impl ObjectWriter {
         };
         buffer.extend_from_slice(bytes);
         let mut parts = match parts {
-            None if buffer.len() > 2 * part_bytes => Box::new(Parts::begin(&self.file)?),
+            None if buffer.len() > 2 * part_bytes => {
+                let Written { files, shared, key, over, .. } = &self.file;
+                Box::new(Parts::begin(files, shared, key, over)?)
+            }
             None => return Ok(State::Whole(buffer)),
             Some(parts) => parts,
         };
-        while buffer.len() > part_bytes {
-            parts.put(buffer.split_to(part_bytes).freeze())?;
+        while buffer.len() > parts.next_len() {
+            parts.put(buffer.split_to(parts.next_len()).freeze())?;
         }
         Ok(State::Parts(parts, buffer))
     }
@@ -199,7 +115,7 @@ impl ObjectWriter {
             }
             State::Parts(mut parts, buffer) => {
                 parts.put(buffer.freeze())?;
-                parts.complete(&self.file)?;
+                parts.complete()?;
                 Ok(State::Complete)
             }
             State::Failed => Err(failed()),
@@ -240,11 +156,13 @@ pub(super) struct ObjectLog {
     file: Written,
     bytes: Vec<u8>,
     is_failed: bool,
+    is_unchanged: bool,
 }
 
 impl ObjectLog {
     pub(super) fn create(files: Arc<ObjectFiles>, file: TargetPath<'_>) -> io::Result<Self> {
-        Ok(Self { file: Written::create(files, file, false)?, bytes: Vec::new(), is_failed: false })
+        let file = Written::create(files, file, false)?;
+        Ok(Self { file, bytes: Vec::new(), is_failed: false, is_unchanged: false })
     }
 }
 
@@ -261,13 +179,25 @@ impl LogFile for ObjectLog {
 
     fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
         let kept = bytes.get(..kept).ok_or(io::ErrorKind::InvalidInput)?;
+        self.is_unchanged = false;
         if mem::replace(&mut self.is_failed, true) {
             return Err(failed());
         }
+        let len = self.bytes.len();
         self.bytes.extend_from_slice(kept);
-        self.file.put(Bytes::copy_from_slice(&self.bytes))?;
-        self.is_failed = false;
-        Ok(())
+        let put = self.file.put(Bytes::copy_from_slice(&self.bytes));
+        if let Err(Failure::Refused(_)) = put {
+            self.bytes.truncate(len);
+            self.is_unchanged = true;
+        }
+        self.is_failed = put.is_err() && !self.is_unchanged;
+        put.map_err(io::Error::from)
+    }
+
+    /// A store that refuses the log, or is not there, has the one before. If the region's lock was lost, or a
+    /// request had no answer, the log is over.
+    fn is_unchanged(&self) -> bool {
+        self.is_unchanged
     }
 
     fn truncate(&mut self, _: u64) -> io::Result<()> {

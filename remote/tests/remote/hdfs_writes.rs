@@ -396,31 +396,90 @@ fn a_region_that_lost_its_lock_keeps_its_storage_from_locking_again() {
     region.close().unwrap();
 }
 
-/// The request to create a log is carried out when another process has the lock, and has looked which logs
-/// there are: what is appended to it would be acknowledged, and not found.
-#[test]
-#[ignore = "needs a server"]
-fn a_log_that_is_created_late_is_not_written_to() {
+/// Calls a storage that has a lock, whose request with a number, from 1 on, is carried out when another process
+/// has the lock. Returns the error of the call.
+fn late(
+    name: &str,
+    request: u64,
+    prepare: impl Fn(&RemoteStorage, &Path),
+    call: impl FnOnce(&RemoteStorage, &Path) -> io::Result<()> + Send + 'static,
+) -> (PathBuf, io::Error) {
     let host = base().strip_prefix("hdfs://").unwrap().to_owned();
-    let (dir, storage, other) = (fresh("late-log"), client(), client());
+    let (dir, storage, other) = (fresh(name), client(), client());
     other.create_dir_all(&dir).unwrap();
+    prepare(&other, &dir);
     let proxy = CutProxy::start(&host, Cut::Late, u64::MAX / 4);
     let through = PathBuf::from(dir.to_str().unwrap().replace(&host, &proxy.address()));
-    let late = storage.lock(&through.join(LOCK)).unwrap();
-    // The first request asks whether the lock is held.
-    proxy.cut_at(2);
-    let (creator, log) = (Arc::clone(&storage), through.join("log"));
-    let created = std::thread::spawn(move || creator.create_log(&log).map(drop));
+    let lost = storage.lock(&through.join(LOCK)).unwrap();
+    proxy.cut_at(request);
+    let caller = Arc::clone(&storage);
+    let called = std::thread::spawn(move || call(&caller, &through));
     while !proxy.has_cut() {
-        assert!(!created.is_finished());
+        assert!(!called.is_finished());
         std::thread::sleep(Duration::from_millis(1));
     }
     other.end_writing(&dir.join(LOCK)).unwrap();
     let lock = other.lock(&dir.join(LOCK)).unwrap();
     proxy.release();
-    let error = created.join().unwrap().unwrap_err();
+    let error = called.join().unwrap().unwrap_err();
+    drop((lost, lock));
+    (dir, error)
+}
+
+/// The request to create a log is carried out when another process has the lock, and has looked which logs
+/// there are: what is appended to it would be acknowledged, and not found.
+#[test]
+#[ignore = "needs a server"]
+fn a_log_that_is_created_late_is_not_written_to() {
+    // The first request asks whether the lock is held.
+    let create = |storage: &RemoteStorage, dir: &Path| storage.create_log(&dir.join("log")).map(drop);
+    let (_, error) = late("late-log", 2, |_, _| {}, create);
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
-    drop((late, lock));
+}
+
+/// The other process has looked which files there are.
+#[test]
+#[ignore = "needs a server"]
+fn a_file_that_is_renamed_late_is_not_said_to_be_renamed() {
+    let prepare = |other: &RemoteStorage, dir: &Path| write_file(other, &dir.join("a"), b"bytes");
+    // It is asked for both names whether the lock is held.
+    let rename = |storage: &RemoteStorage, dir: &Path| storage.rename(&dir.join("a"), &dir.join("b"));
+    let (dir, error) = late("late-rename", 3, prepare, rename);
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
+    assert_eq!(read_file(&*client(), &dir.join("b")), b"bytes");
+}
+
+/// The connection is closed at the request that follows the sync of a log by the data nodes: it is not known
+/// what is in the log.
+#[test]
+#[ignore = "needs a server"]
+fn a_log_goes_on_after_a_sync_without_an_answer() {
+    let host = base().strip_prefix("hdfs://").unwrap().to_owned();
+    for cut in [Cut::Request, Cut::Answer] {
+        let (dir, other) = (fresh("synced"), client());
+        other.create_dir_all(&dir).unwrap();
+        let proxy = CutProxy::start(&host, cut, u64::MAX / 4);
+        let through = PathBuf::from(dir.to_str().unwrap().replace(&host, &proxy.address()));
+        let storage = RemoteOptions::default().deadline(Duration::from_secs(20)).build().unwrap();
+        let lock = storage.lock(&through.join(LOCK)).unwrap();
+        let mut log = storage.create_log(&through.join("log")).unwrap();
+        log.append(b"first", 5).unwrap();
+        proxy.cut_at(1);
+        log.append(b" second", 7).unwrap();
+        assert!(proxy.has_cut(), "{cut:?}");
+        log.append(b" third", 6).unwrap();
+        // Not if the lock is lost.
+        other.end_writing(&dir.join(LOCK)).unwrap();
+        let next = other.lock(&dir.join(LOCK)).unwrap();
+        proxy.cut_at(1);
+        let error = log.append(b" fourth", 7).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{cut:?} {error}");
+        log.append(b" fifth", 6).unwrap_err();
+        other.end_writing(&dir.join("log")).unwrap();
+        let found = read_file(&*other, &dir.join("log"));
+        assert!([&b"first second third"[..], b"first second third fourth"].contains(&&*found), "{found:?}");
+        drop((lock, next));
+    }
 }
 
 /// The connection is closed at each part of what a client sends while it locks and releases: what it has open
@@ -693,7 +752,7 @@ fn requests_lose_their_connection_in_turn() {
         }
     }
     println!("{failures} failures");
-    assert!(failures > 5, "{failures}");
+    assert!(failures > 2, "{failures}");
 }
 
 const CHILD: &str = "hdfs_writes::a_process_that_is_killed";

@@ -143,6 +143,8 @@ fn large_files_are_uploaded_in_parts() {
         repeat_n(Manner::Good, 38).chain([Manner::FailsAfter(500)]).collect(),
         repeat_n(Manner::Good, 39).chain([Manner::FailsAfter(500)]).collect(),
         repeat_n(Manner::Good, 39).chain([Manner::DropsAfter]).collect(),
+        // Parts whose bytes come too slowly.
+        repeat_n(Manner::Good, 10).chain([Manner::TimesOut, Manner::TimesOut]).collect(),
     ]
     .into_iter()
     .enumerate()
@@ -163,6 +165,13 @@ fn large_files_are_uploaded_in_parts() {
     write(&path).unwrap_err();
     server.behave([]);
     assert!(storage.open(&path).is_err());
+    expect_no_uploads(&server);
+    // Nor one whose parts the store has given up. It is not the file that is missing.
+    server.behave(repeat_n(Manner::Good, 10).chain([Manner::Fails(404)]));
+    let error = write(&path).unwrap_err();
+    server.behave([]);
+    assert_eq!(error.kind(), io::ErrorKind::Other, "{error}");
+    assert!(error.to_string().contains("has given up the upload"), "{error}");
     // One that is dropped is given up.
     let mut file = storage.create_new(&path).unwrap();
     file.write_all(&bytes).unwrap();
@@ -223,6 +232,122 @@ fn the_completion_of_an_upload_fails_with_its_first_cause() {
     write(b'z').unwrap();
     assert!(read() == [b'z'; 50_000]);
     assert_eq!(server.uploads(), 0);
+}
+
+/// Writes a file that is uploaded in parts of 10,000 bytes.
+fn write_parts(storage: &RemoteStorage, path: &Path, is_new: bool) -> io::Result<()> {
+    let mut file = if is_new { storage.create_new(path)? } else { storage.create(path)? };
+    file.write_all(&[b'p'; 50_000])?;
+    file.sync()
+}
+
+/// Returns the number of requests that [`write_parts`] sends before it completes an upload.
+fn requests_before_completion(server: &FakeS3, storage: &RemoteStorage) -> usize {
+    // The first call asks also what the store knows.
+    write_parts(storage, &dir().join("first"), true).unwrap();
+    server.take_asked();
+    write_parts(storage, &dir().join("second"), true).unwrap();
+    let is_completion = |asked: &String| asked.starts_with("POST") && asked.contains("uploadId");
+    server.take_asked().0.iter().position(is_completion).unwrap()
+}
+
+/// An object of the name that another process makes before an upload is completed stays.
+#[test]
+fn the_completion_of_an_upload_replaces_no_object_of_others() {
+    for is_new in [true, false] {
+        let server = FakeS3::start();
+        let storage = client_with(&server, |options| patient(options).upload_part_bytes(10_000));
+        let path = dir().join("large");
+        let before = requests_before_completion(&server, &storage);
+        if !is_new {
+            write_file(&*storage, &path, b"before");
+        }
+        let (writer, of_writer) = (Arc::clone(&storage), path.clone());
+        let write = move || write_parts(&writer, &of_writer, is_new);
+        let running = held_at(&server, before as u64 + 1, write);
+        server.put("r/large", b"other".to_vec());
+        server.release();
+        let error = running.join().unwrap().unwrap_err();
+        let kind = if is_new { io::ErrorKind::AlreadyExists } else { io::ErrorKind::Other };
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(is_new || error.to_string().contains("changed by another process"), "{error}");
+        assert_eq!(read_file(&*storage, &path), b"other");
+        expect_no_uploads(&server);
+    }
+}
+
+/// A store may take longer to make an object of many parts than a request may.
+#[test]
+fn the_completion_of_an_upload_may_take_longer_than_a_request() {
+    let server = FakeS3::start();
+    let slow = |options: RemoteOptions| {
+        let options = options.upload_part_bytes(10_000).retries(0).deadline(Duration::from_secs(60));
+        let pauses = (Duration::from_millis(1), Duration::from_millis(500));
+        options.request_timeout(Duration::from_secs(1)).backoff(pauses.0, pauses.1)
+    };
+    let storage = client_with(&server, slow);
+    let before = requests_before_completion(&server, &storage);
+    let path = dir().join("large");
+    let (writer, of_writer) = (Arc::clone(&storage), path.clone());
+    let running = held_at(&server, before as u64 + 1, move || write_parts(&writer, &of_writer, true));
+    server.take_asked();
+    // It looks whether the object is there.
+    while server.take_asked().0.is_empty() && !running.is_finished() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    server.release();
+    running.join().unwrap().unwrap();
+    assert!(read_file(&*storage, &path) == [b'p'; 50_000]);
+}
+
+/// Another request for the object at the same time (409) is told as that, not as an object that is there.
+#[test]
+fn a_conflict_with_the_completion_of_an_upload_is_named() {
+    let server = FakeS3::start();
+    let storage = client_with(&server, |options| options.upload_part_bytes(10_000));
+    let before = requests_before_completion(&server, &storage);
+    server.behave(repeat_n(Manner::Good, before).chain([Manner::Fails(409)]));
+    let error = write_parts(&storage, &dir().join("large"), true).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Other, "{error}");
+    assert!(error.to_string().contains("changed by another process"), "{error}");
+    expect_no_uploads(&server);
+}
+
+#[test]
+fn uploads_are_completed_in_stores_that_know_conditions_of_puts_only() {
+    let server = FakeS3::start();
+    server.set_conditions(Conditions::OfPuts);
+    let storage = client_with(&server, |options| options.upload_part_bytes(10_000));
+    let path = dir().join("large");
+    write_parts(&storage, &path, true).unwrap();
+    write_parts(&storage, &path, false).unwrap();
+    assert!(read_file(&*storage, &path) == [b'p'; 50_000]);
+    let error = write_parts(&storage, &path, true).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{error}");
+    assert_eq!(server.uploads(), 0);
+}
+
+/// If the request that frees a lock is refused, the lock stays held for others, and whoever closes the region
+/// is told.
+#[test]
+fn a_lock_that_could_not_be_freed_is_named_and_can_be_taken_again() {
+    let server = FakeS3::start();
+    let (first, second) = (client(&server), client(&server));
+    let region = open_in(first.clone(), dir()).unwrap();
+    region.put(put("a", "1")).unwrap();
+    region.close().unwrap();
+    let region = open_in(first.clone(), dir()).unwrap();
+    server.behave(repeat_n(Manner::Fails(403), 100));
+    let error = region.close().unwrap_err();
+    server.behave([]);
+    assert!(error.to_string().contains("the removal of the object frees it: r/.hregion.lock"), "{error}");
+    assert_eq!(region.put(put("b", "1")).unwrap_err().kind(), ErrorKind::Closed);
+    region.close().unwrap();
+    expect_locked(open_in(second.clone(), dir()));
+    let region = open_in(first, dir()).unwrap();
+    assert_eq!(rows(&region).len(), 1);
+    region.close().unwrap();
+    open_in(second, dir()).unwrap().close().unwrap();
 }
 
 /// Waits until no upload is left.
@@ -750,6 +875,44 @@ fn a_request_whose_bytes_came_too_slowly_is_sent_again() {
     server.behave([Manner::Fails(400)]);
     log.append(b"c", 1).unwrap_err();
     assert_eq!(read_file(&*storage, &path), b"ab");
+}
+
+/// Writes that a store refuses to log fail, and no others.
+#[test]
+fn a_region_goes_on_after_its_log_was_refused() {
+    let server = FakeS3::start();
+    let region = open_in(client(&server), dir()).unwrap();
+    let mut expected = Rows::new();
+    for (number, status) in [403, 400, 429].into_iter().enumerate() {
+        let (kept, refused) = (format!("{number}"), format!("{number}-refused"));
+        region.put(put(&kept, "1")).unwrap();
+        server.behave(repeat_n(Manner::Fails(status), 100));
+        region.put(put(&refused, "1")).unwrap_err();
+        server.behave([]);
+        expected.insert(kept, "1".to_owned());
+        assert!(region.health().is_sound(), "{:?}", region.health());
+        assert_eq!(rows(&region), expected, "{status}");
+    }
+    region.put(put("last", "1")).unwrap();
+    expected.insert("last".to_owned(), "1".to_owned());
+    assert_eq!(rows(&read_in(client(&server)).unwrap()), expected);
+    region.close().unwrap();
+    assert_eq!(rows(&read_in(client(&server)).unwrap()), expected);
+}
+
+/// The deadline ends the look-up after a refusal: nothing can be carried out later.
+#[test]
+fn a_change_that_was_refused_is_in_no_doubt() {
+    let server = FakeS3::start();
+    let slow = |options: RemoteOptions| options.request_timeout(Duration::from_secs(60));
+    let storage = client_with(&server, |options| slow(options).deadline(Duration::from_secs(2)));
+    let mut log = storage.create_log(&dir().join("log")).unwrap();
+    log.append(b"a", 1).unwrap();
+    server.behave([Manner::Fails(429), Manner::Hangs]);
+    assert_eq!(log.append(b"b", 1).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    // This sends no request.
+    storage.create_dir_all(dir()).unwrap();
+    assert_eq!(read_file(&*storage, &dir().join("log")), b"a");
 }
 
 /// A storage that changes nothing more, as a write had no answer, still frees its lock.

@@ -730,7 +730,7 @@ impl SharedLog {
     }
 
     /// Writes a batch to the file, and syncs that if it is to be synced. If the disk is full, removes what
-    /// has been written of the batch.
+    /// has been written of the batch; if the storage has refused it, nothing was.
     fn write_batch(&self, file: &mut dyn LogFile, batch: &mut Batch) -> Written {
         let Batch { bytes, base, syncs, reserved, is_after_cut } = batch;
         let (base, syncs, is_after_cut) = (*base, *syncs, *is_after_cut);
@@ -742,11 +742,13 @@ impl SharedLog {
             // What is written now must not survive a loss of power without the entries of the file before.
             written = self.wait_for_cut();
         }
+        let mut is_refused = false;
         if written.is_ok() && kept > 0 {
             written = file.append(bytes, kept);
+            is_refused = written.is_err() && file.is_unchanged();
         }
-        let mut is_undone = is_full(&written) && file.truncate(base).is_ok();
-        if is_undone {
+        let mut is_undone = is_refused || is_full(&written) && file.truncate(base).is_ok();
+        if is_undone && !is_refused {
             *reserved = 0;
             if is_longer {
                 written = file.append(&bytes[..kept], kept);

@@ -1,12 +1,12 @@
-//! A process is stopped within a split or merge until its locks are lost, as by a lease that ends, and goes
-//! on when another process has written to the table.
+//! A process is stopped within a split, merge, flush or compaction until its locks are lost, as by a lease
+//! that ends, and goes on when another process has written to the table.
 
 use super::faults::written;
-use super::{ROOT, open, options, put, values};
+use super::{ROOT, TABLE, compact, open, options, put, values};
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{FileLock, FileWriter, LogFile};
-use hregion::{FileHandles, Result, Storage, Table};
+use hregion::{Compaction, FileHandles, Result, Storage, Table};
 use std::fmt;
 use std::io;
 use std::mem;
@@ -29,6 +29,10 @@ struct State {
     locks: Vec<(PathBuf, Weak<Mutex<Option<FileLock>>>)>,
     /// The directories whose locks were lost.
     lost: Vec<PathBuf>,
+    /// Whether the change before which it is stopped is made, late.
+    is_late: bool,
+    /// A directory that it cannot sync.
+    unsynced: Option<PathBuf>,
 }
 
 /// A lock; nothing is in it once it was lost.
@@ -49,6 +53,12 @@ impl Stopped {
         state.other = Some(Box::new(other));
     }
 
+    /// As [`stop_after`](Self::stop_after), but between the question whether the lock is held and the change.
+    fn stop_within(&self, changes: usize, other: impl FnOnce() + Send + 'static) {
+        self.stop_after(changes, other);
+        self.state.lock().unwrap().is_late = true;
+    }
+
     /// Whether the process has been stopped.
     fn was_stopped(&self) -> bool {
         self.state.lock().unwrap().other.is_none()
@@ -56,14 +66,17 @@ impl Stopped {
 
     /// Called before a change.
     fn change(&self, path: &Path) -> io::Result<()> {
-        let other = {
+        let (other, is_late) = {
             let mut state = self.state.lock().unwrap();
             let is_time = state.left == Some(0);
             state.left = state.left.and_then(|left| left.checked_sub(1));
-            if is_time { state.lose_locks() } else { None }
+            (if is_time { state.lose_locks() } else { None }, is_time && state.is_late)
         };
         if let Some(other) = other {
             other();
+        }
+        if is_late {
+            return Ok(());
         }
         let is_in_lost = |dir: &PathBuf| path.starts_with(dir) && path != dir;
         let is_lost = self.state.lock().unwrap().lost.iter().any(is_in_lost);
@@ -89,7 +102,14 @@ impl fmt::Debug for Stopped {
 }
 
 impl Storage for Stopped {
-    forward!(files: open sync_file sync_dir list_dir optional);
+    forward!(files: open sync_file list_dir optional);
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        if self.state.lock().unwrap().unsynced.as_deref() == Some(path) {
+            return Err(io::Error::other("a directory that this test does not sync"));
+        }
+        self.files.sync_dir(path)
+    }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         self.change(path)?;
@@ -188,6 +208,53 @@ fn what_was_written_after_the_locks_of_a_change_were_lost_stays() {
             assert_eq!((values(&table), table.regions()), (expected.clone(), regions.clone()), "{shown}");
             change(&table).unwrap_or_else(|error| panic!("{shown}: {error}"));
             assert_eq!(values(&table), expected, "{shown}");
+            table.close().unwrap();
+        }
+    }
+}
+
+/// One change of the first process may be made when the other has the lock, as if it had been stopped after
+/// the question whether it still has it: one of a flush or compaction, or of the undoing of one that failed.
+#[test]
+fn a_change_that_is_made_after_the_lock_was_lost_takes_no_rows() {
+    let written = || {
+        let storage = written(&[]);
+        let region = open(&storage, false).regions()[0].encoded_name();
+        (storage, Path::new(TABLE).join(region))
+    };
+    let expected = {
+        let (storage, _) = written();
+        let table = open(&storage, true);
+        table.put(put("k", "first")).unwrap();
+        table.close().unwrap();
+        write(&storage);
+        values(&open(&storage, false))
+    };
+    for fails in [false, true] {
+        for n in 0.. {
+            let shown = format!("fails: {fails}, change {n}");
+            let (files, region) = written();
+            let stopped = Stopped::new(&files);
+            let handles = FileHandles::with_capacity(100);
+            let with = options(&files).storage(Arc::clone(&stopped) as _).file_handles(&handles);
+            let with = with.compaction_enabled(false).writable(true);
+            let table = Table::open_with(ROOT, "t", with).unwrap();
+            table.put(put("k", "first")).unwrap();
+            stopped.state.lock().unwrap().unsynced = fails.then(|| region.join("f"));
+            let other = files.clone();
+            stopped.stop_within(n, move || write(&other));
+            let changed = table.flush().and_then(|()| table.compact(Compaction::Major));
+            if !stopped.was_stopped() {
+                assert_eq!(changed.is_err(), fails, "{shown}: {changed:?}");
+                assert!(n > 3, "{shown}");
+                break;
+            }
+            assert_eq!(values(&open(&files, false)), expected, "{shown}: {changed:?}");
+            drop(table);
+            let table = open(&files, true);
+            assert_eq!(values(&table), expected, "{shown}: {changed:?}");
+            compact(&table);
+            assert_eq!(values(&table), expected, "{shown}: {changed:?}");
             table.close().unwrap();
         }
     }
