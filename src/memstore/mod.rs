@@ -1,9 +1,9 @@
 //! Recent cells of one family, in memory, sorted (read-path.md §3; HBase: `MemStore` and its `Segment`s).
 //!
-//! A [`Segment`] takes cells from many threads while scanners read it. When it has grown, another one takes the
-//! cells that follow, and it is merged into an immutable one, with its cells in arrays: lists of millions of
-//! cells are slow to search, and to add to. A flush freezes all segments: they are dropped when their last
-//! reader ends.
+//! A [`Segment`] takes cells from many threads while scanners read it. When it has grown, another one takes
+//! the cells that follow, and it is merged into an immutable one, with its cells in arrays: lists of
+//! millions of cells are slow to search, and to add to. A flush freezes all segments: they are dropped when
+//! their last reader ends.
 //!
 //! | file | contents |
 //! |---|---|

@@ -16,8 +16,9 @@ pub(super) struct InMemoryFlush {
     running: Mutex<()>,
 }
 
-/// The default of [`RegionOptions::in_memory_flush_size`](super::RegionOptions::in_memory_flush_size), as a share
-/// of the flush size: 1 in 32 (HBase: `hbase.memstore.inmemoryflush.threshold.factor`, 1 in 50), and at most.
+/// The default of [`RegionOptions::in_memory_flush_size`](super::RegionOptions::in_memory_flush_size), as a
+/// share of the flush size: 1 in 32 (HBase: `hbase.memstore.inmemoryflush.threshold.factor`, 1 in 50), and
+/// at most.
 const SHARE: u64 = 32;
 const MAX_SIZE: u64 = 4 << 20;
 
@@ -160,7 +161,10 @@ mod tests {
 
         /// The slow twin never flushes in memory.
         #[test]
-        fn answers_do_not_depend_on_it(steps in prop::collection::vec(step(), 50..250), size in 200u64..2_000) {
+        fn answers_do_not_depend_on_it(
+            steps in prop::collection::vec(step(), 50..250),
+            size in 200u64..2_000,
+        ) {
             let (dir, twin_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
             let clock = std::sync::Arc::new(crate::ManualClock::new(100));
             let open = |dir: &tempfile::TempDir, size| {

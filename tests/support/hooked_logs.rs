@@ -89,7 +89,7 @@ struct HookedLog {
 }
 
 impl LogFile for HookedLog {
-    forward!(log: path truncate can_overwrite max_len);
+    forward!(log: path truncate can_overwrite max_len is_unchanged);
 
     fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
         (self.hook.0)(LogCall::Append)?;

@@ -69,7 +69,7 @@ struct UnsyncedLog {
 }
 
 impl LogFile for UnsyncedLog {
-    forward!(log: path append truncate can_overwrite max_len);
+    forward!(log: path append truncate can_overwrite max_len is_unchanged);
 
     fn sync(&mut self) -> io::Result<()> {
         self.syncs.fetch_add(1, Ordering::Relaxed);

@@ -396,8 +396,8 @@ fn a_region_that_lost_its_lock_keeps_its_storage_from_locking_again() {
     region.close().unwrap();
 }
 
-/// Calls a storage that has a lock, whose request with a number, from 1 on, is carried out when another process
-/// has the lock. Returns the error of the call.
+/// Calls a storage that has a lock, whose request with a number, from 1 on, is carried out when another
+/// process has the lock. Returns the error of the call.
 fn late(
     name: &str,
     request: u64,

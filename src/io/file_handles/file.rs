@@ -146,7 +146,7 @@ pub(super) struct BoundedFile {
 }
 
 impl BoundedFile {
-    /// Opens a file. The caller holds `moves`, so that the file is not renamed before it is registered.
+    /// Opens a file. The caller has claimed its path, so that it is not renamed before it is registered.
     pub(super) fn open(
         handles: &FileHandles,
         storage: &Arc<dyn Storage>,
@@ -179,7 +179,7 @@ impl BoundedFile {
         match self.file.reopen(&self.handles) {
             // A concurrent rename may not have updated the path yet.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let _no_moves = unpoisoned(self.handles.0.moves.read());
+                let _opening = self.handles.0.moves.open(self.file.key());
                 self.file.reopen(&self.handles)
             }
             reopened => reopened,

@@ -5,9 +5,11 @@
 //! are closed. Such a file is reopened on the next read, by its path, which follows renames made here.
 //! Reading a file whose handle is open takes no lock.
 //!
-//! Lock order: `Shared::moves`, a file's `reopening`, `Shared::state`, a file's `path`.
+//! Lock order: paths that are claimed of `Shared::moves`, a file's `reopening`, `Shared::state`, a file's
+//! `path`.
 
 mod file;
+mod moves;
 mod storage;
 
 pub(crate) use storage::BoundedStorage;
@@ -15,11 +17,12 @@ pub(crate) use storage::BoundedStorage;
 use super::{FileReader, Storage};
 use crate::sync::unpoisoned;
 use file::OpenedFile;
+use moves::Moves;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, RwLock};
+use std::sync::{Arc, LazyLock, Mutex};
 
 /// A bound for the number of store files that are open at once. Clones share the bound.
 ///
@@ -35,8 +38,7 @@ pub struct FileHandles(Arc<Shared>);
 
 struct Shared {
     capacity: usize,
-    /// Locked for writing while a file is renamed or removed, for reading while one is opened.
-    moves: RwLock<()>,
+    moves: Moves,
     state: Mutex<State>,
 }
 
@@ -74,7 +76,7 @@ impl FileHandles {
     /// read.
     #[must_use]
     pub fn with_capacity(handles: usize) -> Self {
-        let (moves, state) = (RwLock::new(()), Mutex::default());
+        let (moves, state) = (Moves::default(), Mutex::default());
         Self(Arc::new(Shared { capacity: handles.max(1), moves, state }))
     }
 
@@ -173,7 +175,7 @@ impl FileHandles {
     }
 
     /// Calls `call`, which removes or replaces the files at a path. Their handles stay open while they are
-    /// used, since they could not be reopened. The caller holds `moves`.
+    /// used, since they could not be reopened. The caller has claimed the path.
     fn forget_name(
         &self,
         storage: &Arc<dyn Storage>,

@@ -1,9 +1,8 @@
 //! A storage whose files share a bound of handles.
 
-use super::FileHandles;
 use super::file::{BoundedFile, MovedTo};
+use super::{FileHandles, key};
 use crate::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, ScratchFile, Storage};
-use crate::sync::unpoisoned;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +27,7 @@ impl BoundedStorage {
 
 impl Storage for BoundedStorage {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
-        let _no_moves = unpoisoned(self.handles.0.moves.read());
+        let _opening = self.handles.0.moves.open(key(&self.inner, path));
         Ok(Arc::new(BoundedFile::open(&self.handles, &self.inner, self.elsewhere, path)?))
     }
 
@@ -53,14 +52,14 @@ impl Storage for BoundedStorage {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let _moving = unpoisoned(self.handles.0.moves.write());
+        let _moving = self.handles.0.moves.change([from, to].map(|path| key(&self.inner, path)).into());
         self.handles.forget_name(&self.inner, to, || self.inner.rename(from, to))?;
         self.handles.renamed(&self.inner, from, to);
         Ok(())
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let _moving = unpoisoned(self.handles.0.moves.write());
+        let _moving = self.handles.0.moves.change([from, to].map(|path| key(&self.inner, path)).into());
         self.handles.forget_name(&self.inner, to, || self.inner.rename_new(from, to))?;
         self.handles.renamed(&self.inner, from, to);
         Ok(())
@@ -71,7 +70,7 @@ impl Storage for BoundedStorage {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let _moving = unpoisoned(self.handles.0.moves.write());
+        let _removing = self.handles.0.moves.change(vec![key(&self.inner, path)]);
         self.handles.forget_name(&self.inner, path, || self.inner.remove(path))
     }
 
