@@ -14,14 +14,14 @@ use std::path::{Path, PathBuf};
 
 /// The table whose regions are replaced.
 #[derive(Debug)]
-pub(crate) enum TablePlace<'p> {
+pub(crate) enum TableLocation<'p> {
     /// By its root directory and its name.
     InRoot(&'p Path, TableName),
     /// By its own directory.
     At(PathBuf),
 }
 
-impl<'p> TablePlace<'p> {
+impl<'p> TableLocation<'p> {
     /// Returns the table of a root directory with a name.
     pub(crate) fn in_root(root: &'p Path, name: &str) -> Result<Self, CommandError> {
         let table = table_name(name).map_err(|message| CommandError::usage(format!("{name}: {message}")))?;
@@ -74,7 +74,7 @@ pub(crate) fn archive_parents(table: &Table, out: &Output) -> hregion::Result<()
 /// Replaces regions by those that `replace` returns, and prints these. They are printed before they are
 /// compacted: if that fails, they have replaced the others nevertheless.
 pub(crate) fn run(
-    table: &TablePlace<'_>,
+    table: &TableLocation<'_>,
     compact: &CompactArgs,
     reading: &FileArgs,
     out: &mut Output,

@@ -47,6 +47,8 @@ pub(super) struct Replaced {
     pub(super) store: usize,
     pub(super) name: String,
     pub(super) in_use: StoreFileUse,
+    /// Whether it was left where it is: it could not be archived, or it was found when the region was opened.
+    pub(super) is_left: bool,
 }
 
 impl FileChanges {
@@ -147,6 +149,7 @@ impl RegionCore {
                 store: change.store,
                 name: file.name().to_owned(),
                 in_use: file.in_use(),
+                is_left: false,
             };
             change.remove.iter().map(replaced)
         });
@@ -169,7 +172,9 @@ impl RegionCore {
     pub(super) fn unarchived_files(&self) -> Vec<String> {
         let logs = self.log.as_deref().map(RegionLog::unremoved).unwrap_or_default();
         let replaced = unpoisoned(self.files.replaced.lock());
-        replaced.iter().map(|file| file.name.clone()).chain(logs).collect()
+        // others are being archived
+        let left = replaced.iter().filter(|file| file.is_left).map(|file| file.name.clone());
+        left.chain(logs).collect()
     }
 
     /// Archives the replaced files of a store, or of all stores. If one cannot be archived, it and the later
@@ -187,19 +192,20 @@ impl RegionCore {
         self.remove_unread();
         let _archiving = unpoisoned(self.files.archiving.lock());
         // Flushes and the region's health look at the files meanwhile.
-        let files = unpoisoned(self.files.replaced.lock()).clone();
+        let mut files = unpoisoned(self.files.replaced.lock()).clone();
+        files.retain(|file| store.is_none_or(|store| store == file.store));
         let (mut failure, mut failed, mut archived) = (Ok(()), BTreeSet::new(), BTreeSet::new());
-        for file in files {
-            if store.is_some_and(|store| store != file.store) || failed.contains(&file.store) {
+        for file in &files {
+            if failed.contains(&file.store) {
                 continue;
             }
             // The list of the store's files, which a storage without renames needs, does not have it.
             if file.in_use.is_open() && !self.dir.storage().can_rename(self.dir.path()) {
                 continue;
             }
-            match self.archive(&file) {
+            match self.archive(file) {
                 Ok(()) => {
-                    archived.insert((file.store, file.name));
+                    archived.insert((file.store, file.name.as_str()));
                 }
                 Err(error) => {
                     failed.insert(file.store);
@@ -207,8 +213,12 @@ impl RegionCore {
                 }
             }
         }
-        unpoisoned(self.files.replaced.lock())
-            .retain(|file| !archived.contains(&(file.store, file.name.clone())));
+        let tried: BTreeSet<(usize, &str)> = files.iter().map(|file| (file.store, &*file.name)).collect();
+        unpoisoned(self.files.replaced.lock()).retain_mut(|file| {
+            let name = (file.store, file.name.as_str());
+            file.is_left |= tried.contains(&name);
+            !archived.contains(&name)
+        });
         failure
     }
 

@@ -81,7 +81,7 @@ impl RegionCore {
         let mut stores = Vec::with_capacity(delta.cells.len());
         for cell in &delta.cells {
             stores.push(self.store_index(&cell.family)?);
-            self.check_len(delta.row.len() + cell.qualifier.len(), cell.change.len())?;
+            self.check_len(&delta.row, column(cell), cell.change.len(), 0)?;
         }
         Ok(stores)
     }
@@ -113,7 +113,6 @@ impl RegionCore {
             while old.next_if(|old| (old.family(), old.qualifier()) < column(cell)).is_some() {}
             let old = old.peek().filter(|old| (old.family(), old.qualifier()) == column(cell));
             let value = cell.change.of(old.map(|old| old.value()))?;
-            self.check_len(delta.row.len() + cell.qualifier.len(), value.len())?;
             // Later than the old cell, so that the new one is not hidden, even if the clock has gone back.
             let timestamp = match old.map(|old| old.timestamp().saturating_add(1)) {
                 // No read would return it.
@@ -122,6 +121,7 @@ impl RegionCore {
                 None => now,
             };
             let tags = carry_tags(old.map_or(&[], |old| old.tag_bytes()), tag)?;
+            self.check_len(&delta.row, column(cell), value.len(), tags.len())?;
             if delta.return_results {
                 edit.answer.push(Answered { cell: edit.cells.len(), with_tags: old.is_some() });
             }

@@ -174,7 +174,8 @@ impl RegionCore {
             {
                 return Err(too_new(timestamp, newest));
             }
-            self.check_len(put.row.len() + cell.qualifier.len(), cell.value.len())?;
+            // a time to live is added to the tags later
+            self.check_len(&put.row, (&cell.family, &cell.qualifier), cell.value.len(), 0)?;
         }
         Ok(stores)
     }

@@ -159,7 +159,12 @@ impl RegionOptions {
             let is_compacted =
                 |name: &str| replayed.compacted.contains(&(store.family.name().to_vec(), name.to_owned()));
             opened.leave_out(is_compacted);
-            let left_over = |name: String| Replaced { store: index, name, in_use: StoreFileUse::default() };
+            let left_over = |name: String| Replaced {
+                store: index,
+                name,
+                in_use: StoreFileUse::default(),
+                is_left: true,
+            };
             replaced.extend(opened.replaced.into_iter().map(left_over));
             files_seq_id = opened.files.iter().map(greatest_seq_id).fold(files_seq_id, i64::max);
             states.push(Arc::new(self.state_of(store, opened.files, segment)?));

@@ -29,6 +29,7 @@ impl Updates {
         stripes.collect()
     }
 
+    /// Excludes all writers, after those that have a lock.
     pub(super) fn exclusive(&self) -> [RwLockWriteGuard<'_, ()>; STRIPES] {
         self.0.each_ref().map(|stripe| unpoisoned(stripe.0.write()))
     }

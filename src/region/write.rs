@@ -13,8 +13,18 @@ use std::borrow::{Borrow, Cow};
 use std::sync::RwLockReadGuard;
 use std::sync::atomic::Ordering;
 
+/// The maximum length of a cell in bytes, whatever limits allow: that of a `KeyValue` has 31 bits.
+const MAX_CELL_LEN: usize = (1 << 31) - 1;
+
 /// The maximum length of the row and qualifier of a cell in bytes.
 const MAX_KEY_LEN: usize = 10 << 20;
+
+/// What a cell takes besides its row, family, qualifier, value and tags: lengths, timestamp and type, as
+/// servers count them (HBase: `PrivateCellUtil.estimatedSerializedSizeOf`).
+const CELL_OVERHEAD: usize = 24;
+
+/// The length of tags, if there are some.
+const TAGS_LEN_BYTES: usize = 2;
 
 /// Room for most keys.
 const USUAL_KEY_LEN: usize = 100;
@@ -73,13 +83,22 @@ impl RegionCore {
         self.check_row(row)
     }
 
-    /// Fails if a cell is too large. `key` is the length of its row and qualifier, `value` that of its value.
-    pub(super) fn check_len(&self, key: usize, value: usize) -> Result<()> {
-        let (most, len) = (self.max_cell_len, key + value);
+    /// Fails if a cell is too large. `column` is its family and qualifier; `value` and `tags` are lengths.
+    pub(super) fn check_len(
+        &self,
+        row: &[u8],
+        column: (&[u8], &[u8]),
+        value: usize,
+        tags: usize,
+    ) -> Result<()> {
+        let (family, qualifier) = column;
+        let tags = if tags == 0 { 0 } else { TAGS_LEN_BYTES + tags };
+        let len = CELL_OVERHEAD + row.len() + family.len() + qualifier.len() + value + tags;
+        let most = self.max_cell_len;
         if len > most {
             return Err(Error::invalid_argument(format!("a cell has at most {most} bytes, not {len}")));
         }
-        self.check_key_len(key)
+        self.check_key_len(row.len() + qualifier.len())
     }
 
     /// Fails if the row and qualifier of a cell are too long. This is the only limit on the length of a
@@ -212,12 +231,12 @@ pub(super) fn at(timestamp: Option<i64>, now: i64) -> i64 {
     timestamp.filter(|&timestamp| timestamp != LATEST_TIMESTAMP).unwrap_or(now)
 }
 
-/// Returns the maximum length of a cell of a table that sets `of_table`, so that a block with it alone can be
-/// read with these limits.
+/// Returns the maximum length of a cell of a table that allows `of_table`, so that a block with it alone can
+/// be read with these limits.
 pub(super) fn max_cell_len(limits: &Limits, of_table: usize) -> usize {
     // the rest is for its other parts, and for what a block has besides its cells
     let most = (limits.block_bytes - limits.block_bytes / 8).saturating_sub(512);
-    of_table.min(most)
+    of_table.min(most).min(MAX_CELL_LEN)
 }
 
 /// Returns the maximum length of the row and qualifier of a cell, so that a file with them can be read with
@@ -235,4 +254,16 @@ pub(super) fn ttl_tag(millis: Option<i64>) -> Option<TtlTag> {
     tag[..3].copy_from_slice(&[0, 9, TTL_TAG_TYPE]);
     tag[3..].copy_from_slice(&millis.to_be_bytes());
     Some(tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_shorter_than_2_gib() {
+        let limits = Limits::new().with_block_bytes(usize::MAX);
+        assert_eq!(max_cell_len(&limits, usize::MAX), 2_147_483_647);
+        assert_eq!(max_cell_len(&limits, 100), 100);
+    }
 }

@@ -248,15 +248,22 @@ impl TableDescriptor {
         let Some((own, _)) = self.families.iter().find(|(own, _)| own.name() == family.name()) else {
             return vec![format!("there is no family {name}")];
         };
-        let (own, given) = (Settings::of(own).pairs(), Settings::of(family).pairs());
-        let keys: BTreeSet<&String> = own.keys().chain(given.keys()).collect();
-        let value = |pairs: &BTreeMap<String, String>, key| {
-            pairs.get(key).map_or("not set", String::as_str).to_owned()
-        };
-        let differs = keys.into_iter().filter(|&key| own.get(key) != given.get(key));
-        differs
-            .map(|key| format!("{name}: {key} is {}, given {}", value(&own, key), value(&given, key)))
-            .collect()
+        let (own, given) = (Settings::of(own), Settings::of(family));
+        let mut differences = Vec::new();
+        // a key may be among both
+        for (own, given) in [
+            (own.attribute_texts(), given.attribute_texts()),
+            (own.configuration_texts(), given.configuration_texts()),
+        ] {
+            let keys: BTreeSet<&String> = own.keys().chain(given.keys()).collect();
+            for key in keys.into_iter().filter(|&key| own.get(key) != given.get(key)) {
+                let value = |pairs: &BTreeMap<String, String>| {
+                    pairs.get(key).map_or("not set", String::as_str).to_owned()
+                };
+                differences.push(format!("{name}: {key} is {}, given {}", value(&own), value(&given)));
+            }
+        }
+        differences
     }
 
     /// Whether large values of a family are in MOB files.
@@ -339,13 +346,6 @@ impl Settings {
         self.attributes.retain(|pair| pair.first.as_deref() != Some(key.as_bytes()));
         let (first, second) = (Some(key.as_bytes().to_vec()), value.map(|value| value.as_bytes().to_vec()));
         self.attributes.extend(second.map(|second| BytesBytesPair { first, second: Some(second) }));
-    }
-
-    /// Returns all keys and values as text.
-    fn pairs(&self) -> BTreeMap<String, String> {
-        let mut pairs = self.attribute_texts();
-        pairs.extend(self.configuration_texts());
-        pairs
     }
 
     fn attribute_texts(&self) -> BTreeMap<String, String> {
@@ -648,6 +648,8 @@ mod tests {
         let descriptor = TableDescriptor::parse_file(&file(&[("VERSIONS", "2")], &others)).unwrap();
         let mut family = descriptor.families().next().unwrap().clone();
         assert_eq!(family.configuration.len(), others.len());
+        let changed = family.clone().max_versions(4);
+        assert_eq!(descriptor.differences(&changed), ["f: VERSIONS is 2, given 4"]);
         family.configuration.clear();
         assert_eq!(family, Family::new("f").max_versions(2));
     }

@@ -17,6 +17,7 @@ use hregion::{
 };
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use std::{fs, io};
 
 const ROOT: &str = "/hbase";
@@ -388,13 +389,25 @@ fn a_table_limits_the_timestamps_of_values_and_the_length_of_cells() {
         table.close().unwrap();
     };
     let (large, latest) = (11 << 20, i64::MAX);
-    check(&[(1051, 1), (latest - 1, 1)], &[(5, large)]);
+    // lengths, row, column, timestamp and type
+    let longest = (10 << 20) - 27;
+    check(&[(1051, 1), (latest - 1, 1), (5, longest)], &[(5, longest + 1)]);
     alter(TableChanges::new().set(SLOP, "50").set(LEN, "12000000")).unwrap();
     check(&[(1050, 1), (5, large), (latest, 1)], &[(1051, 1), (latest - 1, 1), (5, 2 * large)]);
     alter(TableChanges::new().unset(SLOP).set(LEN, "100")).unwrap();
-    check(&[(1051, 90)], &[(5, 101)]);
-    // what has been written before can be deleted
+    check(&[(1051, 73)], &[(5, 74)]);
     let table = open(&storage, T, true).unwrap();
+    let append = |len: usize| table.append(Append::new("b").column("f", "p", vec![b'x'; len]));
+    append(70).unwrap();
+    append(4).unwrap_err();
+    append(3).unwrap();
+    // A tag with a time to live counts, too, but not that of a put.
+    let ttl = Duration::from_secs(60);
+    let append = |len: usize| Append::new("c").column("f", "p", vec![b'x'; len]).ttl(ttl);
+    table.append(append(61)).unwrap_err();
+    table.append(append(60)).unwrap();
+    table.put(Put::new("c").cell("f", "p", vec![b'x'; 73]).ttl(ttl)).unwrap();
+    // what has been written before can be deleted
     table.delete(Delete::new("a").column("f", "q".repeat(200))).unwrap();
     table.close().unwrap();
     alter(TableChanges::new().set(LEN, "0")).unwrap();

@@ -142,6 +142,11 @@ macro_rules! forward {
             self.$inner.can_overwrite()
         }
     };
+    (@is_unchanged $inner:ident) => {
+        fn is_unchanged(&self) -> bool {
+            self.$inner.is_unchanged()
+        }
+    };
     (@max_len $inner:ident) => {
         fn max_len(&self) -> u64 {
             self.$inner.max_len()

@@ -4,7 +4,7 @@ use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::probe;
-use crate::replaced::{self, CompactArgs, TablePlace};
+use crate::replaced::{self, CompactArgs, TableLocation};
 use crate::vfs;
 use hregion::{RegionInfo, Table};
 use std::path::{Path, PathBuf};
@@ -53,21 +53,23 @@ Examples:
     /hbase/data/default/users/b080bd824b133f7fd142d58caf423392";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let (place, region, other) = match (&args.region, &args.other) {
+    let (location, region, other) = match (&args.region, &args.other) {
         (Some(region), Some(other)) => {
-            let table = TablePlace::in_root(&args.target, &args.name.to_string_lossy())?;
+            let table = TableLocation::in_root(&args.target, &args.name.to_string_lossy())?;
             (table, region.clone(), other.clone())
         }
         _ => {
-            let (TablePlace::At(table), Some(region)) = TablePlace::at(&args.target)? else {
+            let (TableLocation::At(table), Some(region)) = TableLocation::at(&args.target)? else {
                 let message = "expected the directory of a region, or ROOT TABLE REGION OTHER";
                 return Err(CommandError::invalid_file(&args.target, message).into());
             };
             let other = beside(&table, &args.name)?;
-            (TablePlace::At(table), region, other)
+            (TableLocation::At(table), region, other)
         }
     };
-    replaced::run(&place, &args.compact, &args.reading, out, |table| Ok(vec![merge(table, &region, &other)?]))
+    replaced::run(&location, &args.compact, &args.reading, out, |table| {
+        Ok(vec![merge(table, &region, &other)?])
+    })
 }
 
 /// Returns the encoded name of a region, which may be given by its directory in that of the table.

@@ -4,7 +4,7 @@ use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::query_args::{self, Row};
-use crate::replaced::{self, CompactArgs, TablePlace};
+use crate::replaced::{self, CompactArgs, TableLocation};
 use hregion::Table;
 use hregion::cell::{StringBinary, from_string_binary};
 use std::path::PathBuf;
@@ -50,14 +50,14 @@ Examples:
   hregion split /hbase/data/default/users user5";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let (place, region, row) = match &args.row {
-        Some(Row(row)) => (TablePlace::in_root(&args.target, &args.name)?, None, row.clone()),
+    let (location, region, row) = match &args.row {
+        Some(Row(row)) => (TableLocation::in_root(&args.target, &args.name)?, None, row.clone()),
         None => {
-            let (place, region) = TablePlace::at(&args.target)?;
-            (place, region, from_string_binary(&args.name))
+            let (location, region) = TableLocation::at(&args.target)?;
+            (location, region, from_string_binary(&args.name))
         }
     };
-    replaced::run(&place, &args.compact, &args.reading, out, |table| {
+    replaced::run(&location, &args.compact, &args.reading, out, |table| {
         if let Some(region) = &region {
             check_row(table, region, &row)?;
         }

@@ -3,7 +3,7 @@
 use super::error_map::ScriptError;
 use super::members::{self, Members, required, tuple};
 use super::query::{Parsed, parse_range};
-use hregion::cell::{LATEST_TIMESTAMP, MAX_ROW_LEN};
+use hregion::cell::{LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN};
 use hregion::{Append, Delete, Increment, Mutation, Put, TimeRange};
 use serde_json::Value;
 use std::time::Duration;
@@ -56,11 +56,12 @@ fn parse_mutation(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Mutation
 
 /// Parses an increment of a row.
 pub(super) fn parse_increment(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Increment>, String> {
-    let built = check_row(&row);
+    let mut built = check_row(&row);
     let mut increment = Increment::new(row);
     for cell in required(members.list("cells")?, "cells")? {
         let [family, qualifier, amount] = tuple(cell, "[family, qualifier, amount]")?;
         let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
+        built = built.and_then(|()| check_family(&family));
         increment = increment.column(family, qualifier, members::number(amount)?);
     }
     let DeltaSettings { ttl, time_range, results } = DeltaSettings::parse(members)?;
@@ -72,11 +73,12 @@ pub(super) fn parse_increment(row: Vec<u8>, members: &mut Members) -> Result<Par
 
 /// Parses an append to a row.
 pub(super) fn parse_append(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Append>, String> {
-    let built = check_row(&row);
+    let mut built = check_row(&row);
     let mut append = Append::new(row);
     for cell in required(members.list("cells")?, "cells")? {
         let [family, qualifier, bytes] = tuple(cell, "[family, qualifier, bytes]")?;
         let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
+        built = built.and_then(|()| check_family(&family));
         append = append.column(family, qualifier, members::bytes(bytes)?);
     }
     let DeltaSettings { ttl, time_range, results } = DeltaSettings::parse(members)?;
@@ -89,6 +91,11 @@ pub(super) fn parse_append(row: Vec<u8>, members: &mut Members) -> Result<Parsed
 /// Refuses a row for which HBase's client builds no mutation.
 fn check_row(row: &[u8]) -> Parsed<()> {
     if row.is_empty() || row.len() > MAX_ROW_LEN { Err(ScriptError::IllegalArgument) } else { Ok(()) }
+}
+
+/// Refuses a family for which HBase's client builds no cell.
+fn check_family(family: &[u8]) -> Parsed<()> {
+    if family.len() > MAX_FAMILY_LEN { Err(ScriptError::IllegalArgument) } else { Ok(()) }
 }
 
 /// Refuses a negative timestamp, with which HBase's client builds no mutation.
@@ -133,7 +140,7 @@ pub(super) fn parse_put(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Pu
         let [family, qualifier, timestamp, value] = tuple(cell, "[family, qualifier, timestamp, value]")?;
         let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
         let (timestamp, value) = (parse_timestamp(timestamp)?, members::bytes(value)?);
-        built = built.and_then(|()| check_timestamp(timestamp));
+        built = built.and_then(|()| check_family(&family)).and_then(|()| check_timestamp(timestamp));
         put = match timestamp {
             Some(timestamp) => put.cell_at(family, qualifier, timestamp, value),
             None => put.cell(family, qualifier, value),
@@ -158,7 +165,7 @@ pub(super) fn parse_delete(row: Vec<u8>, members: &mut Members) -> Result<Parsed
         let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
         // Not the row's own timestamp, which is that of a delete without cells.
         let timestamp = parse_timestamp(timestamp)?;
-        built = built.and_then(|()| check_timestamp(timestamp));
+        built = built.and_then(|()| check_family(&family)).and_then(|()| check_timestamp(timestamp));
         let timestamp = timestamp.unwrap_or(LATEST_TIMESTAMP);
         let kind = members::text(kind)?;
         if kind.starts_with("family") && !qualifier.is_empty() {
@@ -298,7 +305,7 @@ mod tests {
 
     #[test]
     fn what_the_client_does_not_build_is_refused() {
-        let row = "r".repeat(MAX_ROW_LEN + 1);
+        let (row, family) = ("r".repeat(MAX_ROW_LEN + 1), "f".repeat(MAX_FAMILY_LEN + 1));
         let cells = json!([["f", "q", 1, "v"], ["f", "q", -1, "v"]]);
         for wrong in [
             json!({"op": "put", "row": "r", "cells": cells}),
@@ -308,6 +315,10 @@ mod tests {
             json!({"op": "delete", "row": "r", "cells": [["family", "f", "", i64::MIN]]}),
             json!({"op": "delete", "row": ""}),
             json!({"op": "increment", "row": "", "cells": [["f", "q", 1]]}),
+            json!({"op": "put", "row": "r", "cells": [[family, "q", 1, "v"]]}),
+            json!({"op": "delete", "row": "r", "cells": [["family", family, "", 1]]}),
+            json!({"op": "increment", "row": "r", "cells": [[family, "q", 1]]}),
+            json!({"op": "append", "row": "r", "cells": [[family, "q", "v"]]}),
             json!({"op": "append", "row": row, "cells": [["f", "q", "v"]]}),
         ] {
             let right = json!({"op": "put", "row": "r", "cells": [["f", "q", 0, "v"]]});
