@@ -4,8 +4,8 @@ use super::FileKey;
 use crate::sync::unpoisoned;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-/// Lets no file be opened at a path while it, or a directory above it, is renamed or removed. Other paths are not
-/// concerned: a rename may take long.
+/// Lets no file be opened at a path while it, or a directory above it, is renamed or removed. Other paths
+/// are not concerned: a rename may take long.
 #[derive(Default)]
 pub(super) struct Moves {
     active: Mutex<Active>,
