@@ -277,8 +277,8 @@ impl<'s> FlatCell<'s> {
     }
 }
 
-/// The number of entries at the start for which `is_before` holds; it holds for none after them. Takes time in
-/// proportion to the logarithm of the result.
+/// The number of entries at the start for which `is_before` holds; it holds for none after them. Takes time
+/// in proportion to the logarithm of the result.
 fn count_before(entries: &[IndexEntry], is_before: impl Fn(&IndexEntry) -> bool) -> usize {
     let mut end = 1;
     while entries.get(end - 1).is_some_and(&is_before) {

@@ -34,7 +34,8 @@ const NODE: usize = size_of::<Key<StoredCell>>() + size_of::<usize>() * 7 / 3;
 pub(crate) struct Segment {
     order: CellOrder,
     cells: Cells,
-    /// The rows of the cells, and perhaps those of later ones: flat segments that replace each other share it.
+    /// The rows of the cells, and perhaps those of later ones: flat segments that replace each other share
+    /// it.
     rows: Arc<RowBloom>,
     /// The bytes of all cells, as `KeyValue`s.
     data_size: Padded<AtomicU64>,
@@ -158,8 +159,8 @@ impl Segment {
     ///
     /// # Panics
     ///
-    /// If the cell's tags have more than 65,535 bytes, or its key 4 GiB or more, since this crate creates no such
-    /// cells; or if the segment is flat.
+    /// If the cell's tags have more than 65,535 bytes, or its key 4 GiB or more, since this crate creates no
+    /// such cells; or if the segment is flat.
     pub(crate) fn insert(&self, cell: CellRef<'_>) {
         let cells = self.listed();
         // updates the pruning metadata before publishing the cell
@@ -324,8 +325,8 @@ impl Segment {
         self.lower_bound(Bound::Excluded(position))
     }
 
-    /// The number of marks: roughly one per [`STRIDE`](super::arena::STRIDE) bytes of cells. A flat segment has
-    /// none.
+    /// The number of marks: roughly one per [`STRIDE`](super::arena::STRIDE) bytes of cells. A flat segment
+    /// has none.
     pub(super) fn count_marks(&self) -> usize {
         match &self.cells {
             Cells::Listed(cells) => unpoisoned(cells.marks.lock()).len(),
@@ -380,8 +381,8 @@ impl Segment {
         }
     }
 
-    /// Passes the cells after a position on to `see`, until it breaks. They are valid while `guard` is held. A
-    /// held guard delays the freeing of memory in all threads, so the walk must be brief.
+    /// Passes the cells after a position on to `see`, until it breaks. They are valid while `guard` is held.
+    /// A held guard delays the freeing of memory in all threads, so the walk must be brief.
     pub(super) fn walk<'g>(
         &'g self,
         after: &Key<SeekTarget<'_>>,
@@ -407,8 +408,8 @@ impl Segment {
         }
     }
 
-    /// Pins the listed cells from a position on that are before `end` and appends them to `held`. Returns false
-    /// if that would make `held` longer than `most`; the first ones are pinned then.
+    /// Pins the listed cells from a position on that are before `end` and appends them to `held`. Returns
+    /// false if that would make `held` longer than `most`; the first ones are pinned then.
     pub(super) fn hold<'s>(
         &'s self,
         from: &Key<SeekTarget<'_>>,

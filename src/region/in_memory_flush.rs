@@ -13,12 +13,15 @@ pub(super) struct InMemoryFlush {
     size: u64,
     /// Whether an active segment may be as large.
     is_due: AtomicBool,
+    /// Held by the thread that flushes.
     running: Mutex<()>,
 }
 
-/// The default of [`RegionOptions::in_memory_flush_size`](super::RegionOptions::in_memory_flush_size), as a share
-/// of the flush size: 1 in 32 (HBase: `hbase.memstore.inmemoryflush.threshold.factor`, 1 in 50), and at most.
+/// The default of [`RegionOptions::in_memory_flush_size`](super::RegionOptions::in_memory_flush_size): this
+/// part of the flush size (HBase: `hbase.memstore.inmemoryflush.threshold.factor`, by default one chunk of
+/// 2 MiB instead).
 const SHARE: u64 = 32;
+/// The greatest default.
 const MAX_SIZE: u64 = 4 << 20;
 
 impl InMemoryFlush {
@@ -58,7 +61,7 @@ impl RegionCore {
             if !self.states.load().stores[store].is_in_memory_flush_due(self.in_memory_flush.size) {
                 continue;
             }
-            // Never waits for writers: one of them may wait for this thread, in a batch of several regions.
+            // Does not wait for writers, which may wait for a disk.
             let Some(updates) = self.updates.try_exclusive() else {
                 self.in_memory_flush.is_due.store(true, Ordering::Relaxed);
                 continue;
@@ -158,19 +161,22 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
 
-        /// The slow twin never flushes in memory.
+        /// The other region never flushes in memory.
         #[test]
-        fn answers_do_not_depend_on_it(steps in prop::collection::vec(step(), 50..250), size in 200u64..2_000) {
-            let (dir, twin_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fn answers_do_not_depend_on_it(
+            steps in prop::collection::vec(step(), 50..250),
+            size in 200u64..2_000,
+        ) {
+            let (dir, plain_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
             let clock = std::sync::Arc::new(crate::ManualClock::new(100));
             let open = |dir: &tempfile::TempDir, size| {
                 let clock = std::sync::Arc::clone(&clock) as std::sync::Arc<dyn crate::Clock>;
                 options().clock(clock).in_memory_flush_size(size).open(dir.path()).unwrap()
             };
-            let (region, twin) = (open(&dir, size), open(&twin_dir, 0));
+            let (region, plain) = (open(&dir, size), open(&plain_dir, 0));
             for step in steps {
                 let row = |row: u8| format!("row {row}");
-                for region in [&region, &twin] {
+                for region in [&region, &plain] {
                     match &step {
                         Step::Put { row: at, column, timestamp, len } => {
                             let (put, qualifier) = (Put::new(row(*at)), format!("q{column}"));
@@ -197,16 +203,17 @@ mod tests {
                 match step {
                     Step::Read { row: at, versions } => {
                         let get = Get::new(row(at)).max_versions(versions);
-                        prop_assert_eq!(region.get(&get).unwrap(), twin.get(&get).unwrap());
+                        prop_assert_eq!(region.get(&get).unwrap(), plain.get(&get).unwrap());
                     }
                     Step::Scan { row: at, reversed } => {
                         let scan = || Scan::new().start_row(row(at), true).reversed(reversed).max_versions(2);
-                        prop_assert_eq!(rows(region.scan(scan()).unwrap()), rows(twin.scan(scan()).unwrap()));
+                        let found = rows(region.scan(scan()).unwrap());
+                        prop_assert_eq!(found, rows(plain.scan(scan()).unwrap()));
                     }
                     _ => {}
                 }
                 let raw = || Scan::new().raw(true).max_versions(u32::MAX);
-                prop_assert_eq!(rows(region.scan(raw()).unwrap()), rows(twin.scan(raw()).unwrap()));
+                prop_assert_eq!(rows(region.scan(raw()).unwrap()), rows(plain.scan(raw()).unwrap()));
             }
         }
     }

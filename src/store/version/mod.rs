@@ -66,8 +66,8 @@ impl StoreVersion {
         }
     }
 
-    /// Returns the state with the segments of the pipeline and the active one, unless it is empty, moved to the
-    /// frozen ones.
+    /// Returns the state with the segments of the pipeline and the active one, unless it is empty, moved to
+    /// the frozen ones.
     pub(crate) fn freeze(&self) -> Self {
         let mut next = self.with_active_in_pipeline();
         next.frozen.append(&mut next.pipeline);
