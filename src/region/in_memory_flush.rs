@@ -1,6 +1,7 @@
 //! Moves recent cells from the segments that are written to into flat ones, in memory (HBase:
 //! `CompactingMemStore.flushInMemory`, `MemStoreCompactor`).
 
+use super::observer::is_held;
 use super::{RegionCore, RegionState};
 use crate::memstore::Segment;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +24,9 @@ pub(super) struct InMemoryFlush {
 const SHARE: u64 = 32;
 /// The greatest default.
 const MAX_SIZE: u64 = 4 << 20;
+/// A segment this many times as large is flushed after the writes in progress: with many writers, there may
+/// be no moment at which none of them writes.
+const OVERDUE: u64 = 2;
 
 impl InMemoryFlush {
     pub(super) fn new(size: Option<u64>, flush_size: u64) -> Self {
@@ -40,8 +44,8 @@ impl InMemoryFlush {
 }
 
 impl RegionCore {
-    /// Flushes the active segments that have grown enough, in memory. Skips those that other threads write to
-    /// at the moment: the next write tries again.
+    /// Flushes the active segments that have grown enough, in memory. Skips those that other threads write
+    /// to at the moment, unless they have grown much more: the next write tries again.
     #[inline]
     pub(super) fn flush_in_memory(&self) {
         if self.in_memory_flush.is_due.load(Ordering::Relaxed) {
@@ -61,10 +65,13 @@ impl RegionCore {
             if !self.states.load().stores[store].is_in_memory_flush_due(self.in_memory_flush.size) {
                 continue;
             }
-            // Does not wait for writers, which may wait for a disk.
-            let Some(updates) = self.updates.try_exclusive() else {
-                self.in_memory_flush.is_due.store(true, Ordering::Relaxed);
-                continue;
+            let updates = match self.updates.try_exclusive() {
+                None if self.is_in_memory_flush_overdue(store) => Vec::from(self.updates.exclusive()),
+                None => {
+                    self.in_memory_flush.is_due.store(true, Ordering::Relaxed);
+                    continue;
+                }
+                Some(updates) => updates,
             };
             self.swap(store, |state| state.with_active_in_pipeline());
             drop(updates);
@@ -76,12 +83,22 @@ impl RegionCore {
         }
         self.report_memory();
     }
+
+    /// Whether a flush in memory waits for the writes in progress. Not in a hook with a lock held, for which
+    /// they may wait.
+    fn is_in_memory_flush_overdue(&self, store: usize) -> bool {
+        let size = self.in_memory_flush.size.saturating_mul(OVERDUE);
+        self.states.load().stores[store].is_in_memory_flush_due(size) && !is_held()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::{CellType, Delete, Durability, Family, Get, Put, Region, RegionOptions, Row, Scan};
     use proptest::prelude::*;
+    use std::sync::{Barrier, mpsc};
+    use std::thread;
+    use std::time::Duration;
 
     fn options() -> RegionOptions {
         let family = Family::new("f").max_versions(3);
@@ -123,6 +140,33 @@ mod tests {
         region.flush().unwrap();
         assert_eq!((segments(&region), region.memstore_size()), ((0, 0), 0));
         assert_eq!(rows(region.scan(Scan::new()).unwrap()), all);
+    }
+
+    /// With many writers, there is no moment at which none of them writes.
+    #[test]
+    fn a_segment_that_has_grown_much_more_is_moved_after_the_writes_in_progress() {
+        let dir = tempfile::tempdir().unwrap();
+        let region = options().in_memory_flush_size(10_000).open(dir.path()).unwrap();
+        let (begun, ends, (done, written)) = (Barrier::new(2), Barrier::new(2), mpsc::channel());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let _write = region.0.updates.shared();
+                begun.wait();
+                ends.wait();
+            });
+            begun.wait();
+            (0..).take_while(|_| region.0.memory() < 20_000).for_each(|number| put(&region, number));
+            let before = segments(&region);
+            scope.spawn(|| {
+                put(&region, 10_000);
+                done.send(()).unwrap();
+            });
+            let has_waited = written.recv_timeout(Duration::from_millis(50)).is_err();
+            ends.wait();
+            assert!(has_waited && before == (0, 0), "{before:?}");
+        });
+        assert_eq!(segments(&region), (0, 1));
+        assert_eq!(region.get(&Get::new("0000")).unwrap().cells().count(), 1);
     }
 
     #[test]
