@@ -12,7 +12,7 @@ use std::sync::{Mutex, TryLockError};
 pub(super) struct InMemoryFlush {
     /// The bytes of an active segment at which it is flushed; 0 for never.
     size: u64,
-    /// Whether an active segment may be as large.
+    /// Whether an active segment may have as many bytes.
     is_due: AtomicBool,
     /// Held by the thread that flushes.
     running: Mutex<()>,
