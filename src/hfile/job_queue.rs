@@ -34,7 +34,7 @@ enum State<T: Task> {
     Done(T::Output),
 }
 
-/// What has become of a job.
+/// The state of a job when its owner needs the result.
 pub(crate) enum Claim<T: Task> {
     Empty,
     /// Not begun; it is now the caller's.
@@ -312,8 +312,17 @@ impl<T: Task> HeldQueue for Hold<T> {
 
 impl<T: Task> Drop for Hold<T> {
     fn drop(&mut self) {
-        self.0.is_held = false;
         HELD.set(HELD.get() - 1);
+        let state = &mut *self.0;
+        state.is_held = false;
+        // Threads that found it held sleep now. If the jobs that were added before fill the queue, no push
+        // calls a thread.
+        if !state.jobs.is_empty()
+            && let Some(thread) = state.asleep.pop()
+        {
+            state.called += 1;
+            thread.unpark();
+        }
     }
 }
 

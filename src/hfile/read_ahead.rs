@@ -86,7 +86,7 @@ pub(super) struct ReadAhead {
     failed: Option<Failed>,
     /// Whether no more blocks are read ahead.
     is_off: bool,
-    /// The thread that has begun.
+    /// The thread that has created this.
     thread: ThreadId,
     /// Jobs and memory for reuse.
     jobs: Vec<Arc<Job<Decoding>>>,

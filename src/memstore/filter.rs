@@ -48,28 +48,29 @@ impl Generation {
     }
 
     #[inline]
-    fn word(&self, place: BitAddress) -> &AtomicU64 {
+    fn word(&self, address: BitAddress) -> &AtomicU64 {
         // the length is a power of two, up to 27 bits; the lowest 24 bits of the hash selected the bits in
         // the word
         let mask = self.words.len() - 1;
-        &self.words[(place.hash >> 24) as usize & mask]
+        &self.words[(address.hash >> 24) as usize & mask]
     }
 
     #[inline]
-    fn has(&self, place: BitAddress) -> bool {
-        self.word(place).load(Ordering::Relaxed) & place.bits == place.bits
+    fn has(&self, address: BitAddress) -> bool {
+        self.word(address).load(Ordering::Relaxed) & address.bits == address.bits
     }
 }
 
 impl RowBloom {
     /// Adds a row. Its bits are visible to any thread that sees the row through a later release/acquire pair.
     pub(super) fn insert(&self, row: &[u8]) {
-        let place = BitAddress::of(row);
+        let address = BitAddress::of(row);
         let generation = self.newest();
         // Consecutive cells often have the same row. Older generations are not checked: each costs a
         // cache miss, and only rows written again would be found in them.
-        if !generation.has(place)
-            && generation.word(place).fetch_or(place.bits, Ordering::Relaxed) & place.bits != place.bits
+        if !generation.has(address)
+            && generation.word(address).fetch_or(address.bits, Ordering::Relaxed) & address.bits
+                != address.bits
         {
             generation.rows.0.fetch_add(1, Ordering::Relaxed);
         }
@@ -88,8 +89,8 @@ impl RowBloom {
     }
 
     #[inline]
-    fn has(&self, place: BitAddress) -> bool {
-        self.open().any(|generation| generation.has(place))
+    fn has(&self, address: BitAddress) -> bool {
+        self.open().any(|generation| generation.has(address))
     }
 
     fn open(&self) -> impl Iterator<Item = &Generation> {
@@ -114,7 +115,7 @@ impl RowBloom {
 impl fmt::Debug for RowBloom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows: Vec<_> = self.open().map(|generation| generation.rows.0.load(Ordering::Relaxed)).collect();
-        f.debug_struct("RowFilter").field("rows", &rows).finish()
+        f.debug_struct("RowBloom").field("rows", &rows).finish()
     }
 }
 

@@ -1,25 +1,26 @@
-//! The place of a cell or a search in the sort order of a segment.
+//! The position of a cell or a search in the sort order of a segment.
 //!
 //! A skip list is searched by a borrowed form of its key, which must sort exactly as the key does. Here the
-//! key is a `Position<StoredCell>`, and the borrowed form a `Position<dyn Place>`, made from a borrowed cell
-//! key. The reference conversion is an unsizing coercion, so a search does not allocate.
+//! key is a `Key<StoredCell>`, and the borrowed form a `Key<dyn KeyParts>`, made from a borrowed cell key.
+//! The reference conversion is an unsizing coercion, so a search does not allocate.
 
 use crate::cell::{self, CellKey, CellOrder, CellRef};
 use bytes::Bytes;
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 
-/// A place in the order of cells: by prefix, key and sequence id, the last descending (read-path.md §1.3).
+/// A position in the order of cells: by prefix, key and sequence id, the last descending (read-path.md §1.3).
 ///
-/// The prefix is stored in the list node, so most comparisons do not read the bytes of the cell.
+/// The prefix is stored in the list node or index entry, so most comparisons do not read the bytes of the
+/// cell.
 #[derive(Clone, Debug)]
 pub(super) struct Key<P: ?Sized> {
     prefix: Prefix,
     seq_id: i64,
-    place: P,
+    parts: P,
 }
 
-/// What a position refers to.
+/// What is compared if the prefixes are equal.
 pub(super) trait KeyParts {
     fn order(&self) -> CellOrder;
     fn mark(&self) -> Mark<'_>;
@@ -41,7 +42,7 @@ pub(super) struct StoredCell {
     order: CellOrder,
 }
 
-/// A place to search for.
+/// A position to search for.
 #[derive(Debug)]
 pub(super) struct SeekTarget<'k> {
     order: CellOrder,
@@ -51,8 +52,8 @@ pub(super) struct SeekTarget<'k> {
 impl<P> Key<P> {
     /// A key from its parts.
     #[inline]
-    pub(super) fn new(prefix: Prefix, seq_id: i64, place: P) -> Self {
-        Self { prefix, seq_id, place }
+    pub(super) fn new(prefix: Prefix, seq_id: i64, parts: P) -> Self {
+        Self { prefix, seq_id, parts }
     }
 }
 
@@ -69,26 +70,26 @@ impl Key<StoredCell> {
         debug_assert_eq!(bytes.len(), cell.key.as_bytes().len() + cell.value.len() + cell.tags.len());
         let key_len = u32::try_from(cell.key.as_bytes().len()).expect("keys are below 2 GiB");
         let tags_len = u16::try_from(cell.tags.len()).expect("a tag area has at most 65,535 bytes");
-        let place = StoredCell { bytes, key_len, tags_len, order };
-        Self { prefix: prefix(order, cell.row()), seq_id: cell.seq_id, place }
+        let parts = StoredCell { bytes, key_len, tags_len, order };
+        Self { prefix: prefix(order, cell.row()), seq_id: cell.seq_id, parts }
     }
 
     /// The position before all cells with this key.
     pub(super) fn before_key(&self) -> Self {
-        let StoredCell { bytes, key_len, order, .. } = &self.place;
-        let place = StoredCell {
+        let StoredCell { bytes, key_len, order, .. } = &self.parts;
+        let parts = StoredCell {
             bytes: bytes.slice(..*key_len as usize),
             key_len: *key_len,
             tags_len: 0,
             order: *order,
         };
-        Self { prefix: self.prefix, seq_id: i64::MAX, place }
+        Self { prefix: self.prefix, seq_id: i64::MAX, parts }
     }
 
     /// The cell.
     #[inline]
     pub(super) fn cell(&self) -> CellRef<'_> {
-        let StoredCell { bytes, key_len, tags_len, .. } = &self.place;
+        let StoredCell { bytes, key_len, tags_len, .. } = &self.parts;
         let (key, rest) = bytes.split_at(*key_len as usize);
         let (value, tags) = rest.split_at(rest.len() - usize::from(*tags_len));
         CellRef { key: CellKey::from_checked(key), value, tags, seq_id: self.seq_id }
@@ -97,12 +98,12 @@ impl Key<StoredCell> {
     /// The key, value and tags, contiguous.
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.place.bytes
+        &self.parts.bytes
     }
 
     /// The row, sharing the cell's memory.
     pub(super) fn row(&self) -> Bytes {
-        self.place.bytes.slice_ref(self.cell().row())
+        self.parts.bytes.slice_ref(self.cell().row())
     }
 
     /// The sequence id. Does not read the bytes of the cell.
@@ -116,14 +117,14 @@ impl<'k> Key<SeekTarget<'k>> {
     /// The position of the first cell with this key whose sequence id is not above `seq_id`.
     #[inline]
     pub(super) fn of_key(order: CellOrder, key: &'k CellKey, seq_id: i64) -> Self {
-        Self { prefix: prefix(order, key.row()), seq_id, place: SeekTarget { order, mark: Mark::Key(key) } }
+        Self { prefix: prefix(order, key.row()), seq_id, parts: SeekTarget { order, mark: Mark::Key(key) } }
     }
 
     /// The position before all cells of a row.
     #[inline]
     pub(super) fn of_row(order: CellOrder, row: &'k [u8]) -> Self {
-        let place = SeekTarget { order, mark: Mark::RowStart(row) };
-        Self { prefix: prefix(order, row), seq_id: i64::MAX, place }
+        let parts = SeekTarget { order, mark: Mark::RowStart(row) };
+        Self { prefix: prefix(order, row), seq_id: i64::MAX, parts }
     }
 }
 
@@ -171,8 +172,8 @@ pub(super) fn compare<A: KeyParts + ?Sized, B: KeyParts + ?Sized>(a: &Key<A>, b:
 }
 
 fn compare_marks<A: KeyParts + ?Sized, B: KeyParts + ?Sized>(a: &Key<A>, b: &Key<B>) -> Ordering {
-    let order = a.place.order();
-    match (a.place.mark(), b.place.mark()) {
+    let order = a.parts.order();
+    match (a.parts.mark(), b.parts.mark()) {
         (Mark::Key(a_key), Mark::Key(b_key)) => {
             order.compare(a_key, b_key).then_with(|| b.seq_id.cmp(&a.seq_id))
         }

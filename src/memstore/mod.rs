@@ -1,9 +1,9 @@
 //! Recent cells of one family, in memory, sorted (read-path.md §3; HBase: `MemStore` and its `Segment`s).
 //!
 //! A [`Segment`] takes cells from many threads while scanners read it. When it has grown, another one takes
-//! the cells that follow, and it is merged into an immutable one, with its cells in arrays: lists of
-//! millions of cells are slow to search, and to add to. A flush freezes all segments: they are dropped when
-//! their last reader ends.
+//! the cells that follow, and it is merged into an immutable one, with its cells in arrays: lists of millions
+//! of cells are slow to search, and to add to. A flush freezes all segments: they are dropped when their last
+//! reader ends.
 //!
 //! | file | contents |
 //! |---|---|
@@ -12,7 +12,7 @@
 //! | `scanner` | [`SegmentScanner`]: iterates and seeks the cells visible at a read point |
 //! | `reversed` | [`ReversedSegmentScanner`]: the same, row by row from the last to the first |
 //! | `readahead` | cells read ahead for a scanner |
-//! | `parallel_prefetch` | the same, reading in several places at once |
+//! | `parallel_prefetch` | the same, reading at several points at once |
 //! | `batch` | contiguous copies of cells |
 //! | `reverse_readahead` | cells read ahead for a reverse scanner |
 //! | `entry` | a cell of a segment that stays valid |

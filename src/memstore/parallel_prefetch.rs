@@ -1,4 +1,4 @@
-//! Reads cells of a segment in several places at once.
+//! Reads cells of a segment at several points at once.
 
 use super::arena::STRIDE;
 use super::batch::{Batch, LARGE};
@@ -9,7 +9,7 @@ use crate::block::data::prefetch;
 use crate::cell::CellKey;
 use crossbeam_epoch as epoch;
 
-/// The rest of a segment, divided so that its cells can be read in several places at once.
+/// The rest of a segment, divided so that its cells can be read at several points at once.
 ///
 /// In a linked list each cell is found through the previous one, so a sequential scan incurs a cache miss for
 /// each cell. Memory serves several independent misses in the time of one. So cells are copied from up to 16
@@ -38,7 +38,7 @@ pub(super) enum Ended<'l> {
     Early,
 }
 
-/// One of the places that are read at once.
+/// One of the parts that are read at once.
 struct Lane<'s, 'g> {
     batch: Batch,
     /// The cell to copy next.
@@ -185,17 +185,17 @@ mod tests {
             let mut stuck = false;
             lanes.read(segment, 6, &from, Vec::new, |batch, ended| {
                 if let Some(block) = batch.into_block() {
-                    let mut place = block.first();
+                    let mut position = block.first();
                     loop {
-                        cells.push(Cell::from(block.cell(&place)));
-                        if !block.advance(&mut place) {
+                        cells.push(Cell::from(block.cell(&position)));
+                        if !block.advance(&mut position) {
                             break;
                         }
                     }
-                    (last, seq_id) = place_of(block.cell(&block.last()));
+                    (last, seq_id) = position_of(block.cell(&block.last()));
                 }
                 match ended {
-                    Ended::AtMark(mark) => (last, seq_id) = place_of(mark.cell()),
+                    Ended::AtMark(mark) => (last, seq_id) = position_of(mark.cell()),
                     Ended::Early => {
                         early += 1;
                         stuck = cells.len() == before;
@@ -209,7 +209,7 @@ mod tests {
         (cells, early)
     }
 
-    fn place_of(cell: CellRef<'_>) -> (SeekKey, i64) {
+    fn position_of(cell: CellRef<'_>) -> (SeekKey, i64) {
         (SeekKey::from(cell.key), cell.seq_id)
     }
 
@@ -278,10 +278,10 @@ mod tests {
             let from = Key::of_key(segment.order(), &from, i64::MIN);
             lanes.read(&segment, 6, &from, Vec::new, |batch, _| {
                 let block = batch.into_block().unwrap();
-                next = Some(place_of(block.cell(&block.last())).0);
-                let mut place = block.first();
+                next = Some(position_of(block.cell(&block.last())).0);
+                let mut position = block.first();
                 cells += 1;
-                while block.advance(&mut place) {
+                while block.advance(&mut position) {
                     cells += 1;
                 }
             });

@@ -20,7 +20,7 @@ use std::ops::ControlFlow;
 pub(super) struct Readahead {
     /// None before the first batch, and if there was nothing to copy.
     cells: Option<DataBlock>,
-    place: CellPosition,
+    position: CellPosition,
     /// Blocks to read after `cells`.
     ready: VecDeque<DataBlock>,
     /// Buffers to reuse.
@@ -59,7 +59,7 @@ impl Readahead {
         let (last, last_seq_id) = (SeekKey::from(cell.key), cell.seq_id);
         Self {
             cells: None,
-            place: CellPosition::default(),
+            position: CellPosition::default(),
             ready: VecDeque::new(),
             spare: Vec::new(),
             last,
@@ -82,19 +82,19 @@ impl Readahead {
     /// The current cell.
     #[inline]
     pub(super) fn peek(&self) -> Option<CellRef<'_>> {
-        Some(self.cells.as_ref()?.cell(&self.place))
+        Some(self.cells.as_ref()?.cell(&self.position))
     }
 
     /// The row of the current cell.
     #[inline]
     pub(super) fn peek_row(&self) -> Option<&[u8]> {
-        Some(self.cells.as_ref()?.row(&self.place))
+        Some(self.cells.as_ref()?.row(&self.position))
     }
 
     /// Moves to the next copy. Returns false if there is none.
     #[inline]
     pub(super) fn advance(&mut self) -> bool {
-        self.cells.as_ref().is_some_and(|cells| cells.advance(&mut self.place))
+        self.cells.as_ref().is_some_and(|cells| cells.advance(&mut self.position))
     }
 
     /// Visits the cells of the row from the current one, until `visit` breaks: see [`DataBlock::walk_row`].
@@ -103,9 +103,9 @@ impl Readahead {
         &mut self,
         visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
     ) -> Option<ControlFlow<B, RowStep>> {
-        let mut place = self.place;
-        let walked = self.cells.as_ref()?.walk_row(&mut place, visit);
-        self.place = place;
+        let mut position = self.position;
+        let walked = self.cells.as_ref()?.walk_row(&mut position, visit);
+        self.position = position;
         Some(walked)
     }
 
@@ -113,7 +113,7 @@ impl Readahead {
     /// [`DataBlock::visit_single_cell`].
     #[inline]
     pub(super) fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
-        self.cells.as_ref()?.visit_single_cell(&mut self.place, visit)
+        self.cells.as_ref()?.visit_single_cell(&mut self.position, visit)
     }
 
     /// The position where the copies end: after the last copied cell.
@@ -154,7 +154,7 @@ impl Readahead {
     /// Moves to the first cell of the next ready block. Returns false if there is none.
     fn enter(&mut self) -> bool {
         let Some(block) = self.ready.pop_front() else { return false };
-        self.place = block.first();
+        self.position = block.first();
         self.cells = Some(block);
         true
     }
@@ -223,8 +223,8 @@ impl Readahead {
     /// Queues copies for reading. The next cells to copy are those after the last of them.
     fn put(&mut self, batch: Batch) {
         let Some(block) = batch.into_block() else { return };
-        let place = block.last();
-        let cell = block.cell(&place);
+        let position = block.last();
+        let cell = block.cell(&position);
         self.last.set_key(cell.key);
         self.last_seq_id = cell.seq_id;
         self.ready.push_back(block);

@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 pub(crate) struct SegmentScanner<'s> {
     segment: &'s Segment,
     read_point: i64,
-    place: Position<'s>,
+    position: Position<'s>,
     /// Whether cells are copied ahead.
     reads_ahead: bool,
     /// The number of single steps since the last seek.
@@ -46,7 +46,14 @@ const FEW: usize = 8;
 
 impl<'s> SegmentScanner<'s> {
     pub(super) fn new(segment: &'s Segment, read_point: i64) -> Self {
-        Self { segment, read_point, place: Position::Nowhere, reads_ahead: false, passed: 0, readahead: None }
+        Self {
+            segment,
+            read_point,
+            position: Position::Nowhere,
+            reads_ahead: false,
+            passed: 0,
+            readahead: None,
+        }
     }
 
     /// Enables reading ahead: after a few steps, cells are copied in batches, which makes long scans faster.
@@ -67,7 +74,7 @@ impl<'s> SegmentScanner<'s> {
     /// The current cell.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
-        match &self.place {
+        match &self.position {
             Position::Copied => self.readahead.as_ref()?.peek(),
             Position::At(entry) => Some(entry.cell()),
             Position::Nowhere | Position::End => None,
@@ -77,7 +84,7 @@ impl<'s> SegmentScanner<'s> {
     /// The row of the current cell.
     #[inline]
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
-        match &self.place {
+        match &self.position {
             Position::Copied => self.readahead.as_ref()?.peek_row(),
             Position::At(entry) => Some(entry.cell().row()),
             Position::Nowhere | Position::End => None,
@@ -102,7 +109,7 @@ impl<'s> SegmentScanner<'s> {
         let order = self.segment.order();
         for _ in 0..STEPS {
             match self.peek() {
-                None if matches!(self.place, Position::Nowhere) => break,
+                None if matches!(self.position, Position::Nowhere) => break,
                 None => return,
                 Some(cell) if order.compare(cell.key, key).is_ge() => return,
                 Some(_) => self.advance(),
@@ -114,7 +121,7 @@ impl<'s> SegmentScanner<'s> {
     /// Passes visible cells of `row` to `visit` from the current one on, without moving: at most `most` cells
     /// are read.
     pub(crate) fn look_ahead(&self, row: &[u8], most: usize, mut visit: impl FnMut(CellRef<'_>)) {
-        let Position::At(entry) = &self.place else { return };
+        let Position::At(entry) = &self.position else { return };
         visit(entry.cell());
         let mut entry = entry.clone();
         for _ in 1..most {
@@ -130,7 +137,7 @@ impl<'s> SegmentScanner<'s> {
     /// Moves to the next visible cell.
     #[inline]
     pub(crate) fn advance(&mut self) {
-        if let (Position::Copied, Some(readahead)) = (&self.place, &mut self.readahead)
+        if let (Position::Copied, Some(readahead)) = (&self.position, &mut self.readahead)
             && readahead.advance()
         {
             return;
@@ -146,7 +153,7 @@ impl<'s> SegmentScanner<'s> {
         &mut self,
         visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
     ) -> Option<ControlFlow<B, RowStep>> {
-        match (&self.place, &mut self.readahead) {
+        match (&self.position, &mut self.readahead) {
             (Position::Copied, Some(readahead)) => readahead.walk_row(visit),
             _ => None,
         }
@@ -156,7 +163,7 @@ impl<'s> SegmentScanner<'s> {
     /// and advances if `visit` returns a result. Otherwise returns None and does not move.
     #[inline]
     pub(crate) fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
-        match (&self.place, &mut self.readahead) {
+        match (&self.position, &mut self.readahead) {
             (Position::Copied, Some(readahead)) => readahead.visit_single_cell(visit),
             _ => None,
         }
@@ -164,7 +171,7 @@ impl<'s> SegmentScanner<'s> {
 
     /// As [`advance`](Self::advance), when the next cell has not been copied.
     fn advance_in_list(&mut self) {
-        match &mut self.place {
+        match &mut self.position {
             Position::Nowhere | Position::End => return,
             Position::At(entry) if !self.reads_ahead || self.passed < FEW => {
                 self.passed += 1;
@@ -173,7 +180,7 @@ impl<'s> SegmentScanner<'s> {
                         return;
                     }
                 }
-                self.place = Position::End;
+                self.position = Position::End;
                 return;
             }
             Position::At(entry) => {
@@ -187,7 +194,7 @@ impl<'s> SegmentScanner<'s> {
         }
         let Some(readahead) = &mut self.readahead else { return };
         if readahead.read_on(self.segment, self.read_point) {
-            self.place = Position::Copied;
+            self.position = Position::Copied;
             return;
         }
         let after = self.segment.after(&readahead.end(self.segment));
@@ -203,11 +210,11 @@ impl<'s> SegmentScanner<'s> {
     fn move_to_visible(&mut self, entry: Option<SegmentEntry<'s>>) {
         self.passed = 0;
         let Some(entry) = entry else {
-            self.place = Position::End;
+            self.position = Position::End;
             return;
         };
         let visible = entry.seq_id() <= self.read_point;
-        self.place = Position::At(entry);
+        self.position = Position::At(entry);
         if !visible {
             self.advance();
         }

@@ -159,8 +159,8 @@ impl Segment {
     ///
     /// # Panics
     ///
-    /// If the cell's tags have more than 65,535 bytes, or its key 4 GiB or more, since this crate creates
-    /// no such cells; or if the segment is flat.
+    /// If the cell's tags have more than 65,535 bytes, or its key 4 GiB or more, since this crate creates no
+    /// such cells; or if the segment is flat.
     pub(crate) fn insert(&self, cell: CellRef<'_>) {
         let cells = self.listed();
         // updates the pruning metadata before publishing the cell
@@ -381,8 +381,8 @@ impl Segment {
         }
     }
 
-    /// Passes the cells after a position on to `see`, until it breaks. They are valid while `guard` is
-    /// held. A held guard delays the freeing of memory in all threads, so the walk must be brief.
+    /// Passes the cells after a position on to `see`, until it breaks. They are valid while `guard` is held.
+    /// A held guard delays the freeing of memory in all threads, so the walk must be brief.
     pub(super) fn walk<'g>(
         &'g self,
         after: &Key<SeekTarget<'_>>,

@@ -163,13 +163,13 @@ fn case() -> impl Strategy<Value = Case> {
 
 /// The position of the model's scanner.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum Position {
     Nowhere,
     At(usize),
     End,
 }
 
-impl Place {
+impl Position {
     fn or_end(found: Option<usize>) -> Self {
         found.map_or(Self::End, Self::At)
     }
@@ -188,7 +188,7 @@ proptest! {
         };
         let mut scanner = new_scanner();
         prop_assert_eq!(scanner.peek(), None);
-        let mut place = Place::Nowhere;
+        let mut position = Position::Nowhere;
         for step in steps {
             // new cells have sequence ids above the read point
             if let Step::Insert(new) = &step {
@@ -201,9 +201,10 @@ proptest! {
             }
             let visible = model.visible(read_point);
             let at_or_after = |key: &SeekKey| {
-                Place::or_end(visible.iter().position(|cell| order.compare(cell.as_ref().key, key).is_ge()))
+                let is_found = |cell: &&Cell| order.compare(cell.as_ref().key, key).is_ge();
+                Position::or_end(visible.iter().position(is_found))
             };
-            place = match (&step, place) {
+            position = match (&step, position) {
                 (Step::Seek(key), _) => {
                     scanner.seek(key);
                     at_or_after(key)
@@ -211,26 +212,26 @@ proptest! {
                 (Step::Reseek(key), before) => {
                     scanner.reseek(key);
                     match (before, at_or_after(key)) {
-                        (Place::Nowhere, new) => new,
-                        (Place::At(old), Place::At(new)) => Place::At(old.max(new)),
-                        _ => Place::End,
+                        (Position::Nowhere, new) => new,
+                        (Position::At(old), Position::At(new)) => Position::At(old.max(new)),
+                        _ => Position::End,
                     }
                 }
                 (&Step::Advance(count), before) => {
                     (0..count).for_each(|_| scanner.advance());
                     match before {
-                        Place::At(i) if i + count < visible.len() => Place::At(i + count),
-                        Place::At(_) => Place::End,
+                        Position::At(i) if i + count < visible.len() => Position::At(i + count),
+                        Position::At(_) => Position::End,
                         other => other,
                     }
                 }
                 (Step::First, _) => {
                     scanner.seek_to_first();
-                    Place::or_end((!visible.is_empty()).then_some(0))
+                    Position::or_end((!visible.is_empty()).then_some(0))
                 }
                 (Step::Insert(_), _) => unreachable!("done above"),
             };
-            let expected = if let Place::At(i) = place { Some(visible[i].as_ref()) } else { None };
+            let expected = if let Position::At(i) = position { Some(visible[i].as_ref()) } else { None };
             prop_assert_eq!(scanner.peek(), expected, "{:?} of {:?}", step, visible);
         }
         check_totals(&segment, &model);

@@ -300,8 +300,8 @@ impl RegionCore {
                 return Ok(());
             }
             let flushed = region.flush_and_wait();
-            // A region that is poisoned meanwhile takes none of the limit any more.
-            if background.limit.is_full() {
+            // A region that is poisoned meanwhile takes none of the limit any more: another makes room.
+            if background.limit.is_full() && region.files.poison().is_none() {
                 flushed?;
             }
         }

@@ -6,14 +6,14 @@ use crate::io::Owner;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How long threads are waited for that do something.
+/// The longest wait for threads that are working.
 const MOST: Duration = Duration::from_secs(1);
 
-/// Threads that this crate has started, and that begin nothing as long as this exists: those that read blocks
-/// ahead, that help with [`Region::get_many`](crate::Region::get_many), and that compress blocks.
+/// Keeps the threads that this crate has started from beginning any work as long as it exists: those that
+/// read blocks ahead, that help with [`Region::get_many`](crate::Region::get_many), and that compress blocks.
 ///
-/// A program that forks, and goes on in the new process without another program, holds them meanwhile, and
-/// drops this in both processes. The new process has none of the threads, but what they had locked would stay
+/// A program that forks without executing another program holds them during the fork, and then drops this in
+/// both processes. The new process has none of the threads, but what they had locked would stay
 /// locked there, and what they had begun would never be done: so a scan that the program had begun could wait
 /// for ever. Other threads of the program should not read or write at that moment, nor should regions flush
 /// or compact.

@@ -1,6 +1,7 @@
 //! Moves recent cells from the segments that are written to into flat ones, in memory (HBase:
 //! `CompactingMemStore.flushInMemory`, `MemStoreCompactor`).
 
+use super::observer::is_held;
 use super::{RegionCore, RegionState};
 use crate::memstore::Segment;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,16 +12,21 @@ use std::sync::{Mutex, TryLockError};
 pub(super) struct InMemoryFlush {
     /// The bytes of an active segment at which it is flushed; 0 for never.
     size: u64,
-    /// Whether an active segment may be as large.
+    /// Whether an active segment may have as many bytes.
     is_due: AtomicBool,
+    /// Held by the thread that flushes.
     running: Mutex<()>,
 }
 
-/// The default of [`RegionOptions::in_memory_flush_size`](super::RegionOptions::in_memory_flush_size), as a
-/// share of the flush size: 1 in 32 (HBase: `hbase.memstore.inmemoryflush.threshold.factor`, 1 in 50), and
-/// at most.
+/// The default of [`RegionOptions::in_memory_flush_size`](super::RegionOptions::in_memory_flush_size): this
+/// part of the flush size (HBase: `hbase.memstore.inmemoryflush.threshold.factor`, by default one chunk of
+/// 2 MiB instead).
 const SHARE: u64 = 32;
+/// The greatest default.
 const MAX_SIZE: u64 = 4 << 20;
+/// A segment this many times as large is flushed after the writes in progress: with many writers, there may
+/// be no moment at which none of them writes.
+const OVERDUE: u64 = 2;
 
 impl InMemoryFlush {
     pub(super) fn new(size: Option<u64>, flush_size: u64) -> Self {
@@ -38,8 +44,8 @@ impl InMemoryFlush {
 }
 
 impl RegionCore {
-    /// Flushes the active segments that have grown enough, in memory. Skips those that other threads write to
-    /// at the moment: the next write tries again.
+    /// Flushes the active segments that have grown enough, in memory. Skips those that other threads write
+    /// to at the moment, unless they have grown much more: the next write tries again.
     #[inline]
     pub(super) fn flush_in_memory(&self) {
         if self.in_memory_flush.is_due.load(Ordering::Relaxed) {
@@ -59,10 +65,13 @@ impl RegionCore {
             if !self.states.load().stores[store].is_in_memory_flush_due(self.in_memory_flush.size) {
                 continue;
             }
-            // Never waits for writers: one of them may wait for this thread, in a batch of several regions.
-            let Some(updates) = self.updates.try_exclusive() else {
-                self.in_memory_flush.is_due.store(true, Ordering::Relaxed);
-                continue;
+            let updates = match self.updates.try_exclusive() {
+                None if self.is_in_memory_flush_overdue(store) => Vec::from(self.updates.exclusive()),
+                None => {
+                    self.in_memory_flush.is_due.store(true, Ordering::Relaxed);
+                    continue;
+                }
+                Some(updates) => updates,
             };
             self.swap(store, |state| state.with_active_in_pipeline());
             drop(updates);
@@ -74,12 +83,22 @@ impl RegionCore {
         }
         self.report_memory();
     }
+
+    /// Whether a flush in memory waits for the writes in progress. Not in a hook with a lock held, for which
+    /// they may wait.
+    fn is_in_memory_flush_overdue(&self, store: usize) -> bool {
+        let size = self.in_memory_flush.size.saturating_mul(OVERDUE);
+        self.states.load().stores[store].is_in_memory_flush_due(size) && !is_held()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::{CellType, Delete, Durability, Family, Get, Put, Region, RegionOptions, Row, Scan};
     use proptest::prelude::*;
+    use std::sync::{Barrier, mpsc};
+    use std::thread;
+    use std::time::Duration;
 
     fn options() -> RegionOptions {
         let family = Family::new("f").max_versions(3);
@@ -123,6 +142,33 @@ mod tests {
         assert_eq!(rows(region.scan(Scan::new()).unwrap()), all);
     }
 
+    /// With many writers, there is no moment at which none of them writes.
+    #[test]
+    fn a_segment_that_has_grown_much_more_is_moved_after_the_writes_in_progress() {
+        let dir = tempfile::tempdir().unwrap();
+        let region = options().in_memory_flush_size(10_000).open(dir.path()).unwrap();
+        let (begun, ends, (done, written)) = (Barrier::new(2), Barrier::new(2), mpsc::channel());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let _write = region.0.updates.shared();
+                begun.wait();
+                ends.wait();
+            });
+            begun.wait();
+            (0..).take_while(|_| region.0.memory() < 20_000).for_each(|number| put(&region, number));
+            let before = segments(&region);
+            scope.spawn(|| {
+                put(&region, 10_000);
+                done.send(()).unwrap();
+            });
+            let has_waited = written.recv_timeout(Duration::from_millis(50)).is_err();
+            ends.wait();
+            assert!(has_waited && before == (0, 0), "{before:?}");
+        });
+        assert_eq!(segments(&region), (0, 1));
+        assert_eq!(region.get(&Get::new("0000")).unwrap().cells().count(), 1);
+    }
+
     #[test]
     fn a_size_of_0_leaves_cells_where_they_are() {
         let dir = tempfile::tempdir().unwrap();
@@ -159,22 +205,22 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
 
-        /// The slow twin never flushes in memory.
+        /// The other region never flushes in memory.
         #[test]
         fn answers_do_not_depend_on_it(
             steps in prop::collection::vec(step(), 50..250),
             size in 200u64..2_000,
         ) {
-            let (dir, twin_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let (dir, plain_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
             let clock = std::sync::Arc::new(crate::ManualClock::new(100));
             let open = |dir: &tempfile::TempDir, size| {
                 let clock = std::sync::Arc::clone(&clock) as std::sync::Arc<dyn crate::Clock>;
                 options().clock(clock).in_memory_flush_size(size).open(dir.path()).unwrap()
             };
-            let (region, twin) = (open(&dir, size), open(&twin_dir, 0));
+            let (region, plain) = (open(&dir, size), open(&plain_dir, 0));
             for step in steps {
                 let row = |row: u8| format!("row {row}");
-                for region in [&region, &twin] {
+                for region in [&region, &plain] {
                     match &step {
                         Step::Put { row: at, column, timestamp, len } => {
                             let (put, qualifier) = (Put::new(row(*at)), format!("q{column}"));
@@ -201,16 +247,17 @@ mod tests {
                 match step {
                     Step::Read { row: at, versions } => {
                         let get = Get::new(row(at)).max_versions(versions);
-                        prop_assert_eq!(region.get(&get).unwrap(), twin.get(&get).unwrap());
+                        prop_assert_eq!(region.get(&get).unwrap(), plain.get(&get).unwrap());
                     }
                     Step::Scan { row: at, reversed } => {
                         let scan = || Scan::new().start_row(row(at), true).reversed(reversed).max_versions(2);
-                        prop_assert_eq!(rows(region.scan(scan()).unwrap()), rows(twin.scan(scan()).unwrap()));
+                        let found = rows(region.scan(scan()).unwrap());
+                        prop_assert_eq!(found, rows(plain.scan(scan()).unwrap()));
                     }
                     _ => {}
                 }
                 let raw = || Scan::new().raw(true).max_versions(u32::MAX);
-                prop_assert_eq!(rows(region.scan(raw()).unwrap()), rows(twin.scan(raw()).unwrap()));
+                prop_assert_eq!(rows(region.scan(raw()).unwrap()), rows(plain.scan(raw()).unwrap()));
             }
         }
     }

@@ -199,12 +199,13 @@ impl RegionOptions {
         self
     }
 
-    /// Sets the number of bytes of recent cells of a family at which they are moved, in memory, from the
-    /// list that takes new cells to arrays, which take less memory and are searched faster (default: a 32nd
-    /// of the [flush size](Self::memstore_flush_size), at most 4 MiB; 0: never). The write that finds so
-    /// much moves them first. Nothing is written to a file (HBase: the `BASIC` `IN_MEMORY_COMPACTION` of a
-    /// family, which is not looked at;
-    /// `hbase.memstore.inmemoryflush.threshold.factor`).
+    /// Sets the number of bytes of recent cells of a family at which they are moved, in memory, from the list
+    /// that takes new cells to arrays, which take less memory and are searched faster (default: a 32nd of the
+    /// [flush size](Self::memstore_flush_size), at most 4 MiB; 0: never). The write that finds so much moves
+    /// them first, unless another thread is writing at that moment: then a later write does, which waits for
+    /// the others once there is twice as much. More than eight times as much is not moved: it would take the
+    /// write too long. Nothing is written to a file (HBase: the `BASIC` `IN_MEMORY_COMPACTION` of a family,
+    /// which is not looked at; `hbase.memstore.inmemoryflush.threshold.factor`).
     #[must_use]
     pub fn in_memory_flush_size(mut self, bytes: u64) -> Self {
         self.in_memory_flush_size = Some(bytes);

@@ -60,7 +60,7 @@ impl<T> SuperVersionCell<T> {
 
 impl<T> fmt::Debug for SuperVersionCell<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StateCell").finish_non_exhaustive()
+        f.debug_struct("SuperVersionCell").finish_non_exhaustive()
     }
 }
 

@@ -232,6 +232,34 @@ fn a_flush_syncs_what_was_written_beside_the_writers() {
     }
 }
 
+/// The system may say only once that bytes could not be written: to the sync of the flush.
+#[test]
+fn no_write_is_acknowledged_if_a_sync_beside_its_own_fails() {
+    let both = Barrier::new(2);
+    let storage = HookedLogs::with_syncers(&FaultyStorage::new(), move |call| match call {
+        LogCall::SyncBeside => {
+            both.wait();
+            Err(io::Error::other("the disk is gone"))
+        }
+        // The first is that of the header.
+        LogCall::Sync { log: 1, sync: 2 } => {
+            both.wait();
+            Ok(())
+        }
+        _ => Ok(()),
+    });
+    let region = open(storage);
+    region.put(put("first").durability(Durability::SyncWal)).unwrap();
+    let flush = {
+        let region = region.clone();
+        thread::spawn(move || region.flush())
+    };
+    let written = region.put(put("second")).map_err(|error| error.kind());
+    assert_eq!(written, Err(ErrorKind::Poisoned));
+    flush.join().unwrap().unwrap();
+    assert!(region.get(&Get::new("second")).unwrap().is_empty());
+}
+
 /// A value, and a time to live, that end with the bytes of a trailer.
 #[test]
 fn the_last_entry_of_a_log_may_end_as_a_log_does() {

@@ -4,7 +4,7 @@
 use crate::support::forward::forward;
 use hregion::io::FileWriter;
 use hregion::io::faulty::{Call, FaultyStorage};
-use hregion::region::ObserverContext;
+use hregion::region::{MiniBatch, ObserverContext};
 use hregion::{
     Clock, Compaction, Durability, Error, ErrorKind, Family, Get, LocalStorage, MemoryLimit, Put, Region,
     RegionObserver, RegionOptions, Scheduler, Storage, Table, TableChanges,
@@ -255,6 +255,41 @@ fn a_poisoned_region_takes_nothing_of_the_limit() {
     storages[0].repair();
     assert_eq!(poisoned.close().unwrap_err().kind(), ErrorKind::Poisoned);
     assert_eq!(limit.used(), 0);
+}
+
+/// Puts a large cell into another region in a hook, where no write waits for room.
+#[derive(Debug)]
+struct FillsOther(Region);
+
+impl RegionObserver for FillsOther {
+    fn pre_batch_mutate(&self, _: &mut ObserverContext<'_>, _: &mut MiniBatch<'_>) -> hregion::Result<()> {
+        put_large(&self.0, 700 << 10)
+    }
+}
+
+fn put_large(region: &Region, bytes: usize) -> hregion::Result<()> {
+    region.put(Put::new("large").cell("f", "q", vec![7; bytes]))
+}
+
+/// The others still have more than the limit, but one of them can be flushed.
+#[test]
+fn a_region_that_is_poisoned_by_a_flush_for_room_fails_no_write_of_another() {
+    let (storages, scheduler) = ([0; 3].map(|_| FaultyStorage::new()), Scheduler::builder().build());
+    let limit = MemoryLimit::new(256 * KIB);
+    let options =
+        |storage: &FaultyStorage| options(&scheduler).storage(Arc::new(storage.clone())).memory_limit(&limit);
+    let poisoned = options(&storages[0]).open("/r").unwrap();
+    let observer = Arc::new(FillsOther(poisoned.clone()));
+    let other = options(&storages[1]).observer(0, observer).open("/r").unwrap();
+    let writer = options(&storages[2]).open("/r").unwrap();
+    put(&poisoned, 0).unwrap();
+    poisoned.flush().unwrap();
+    put_large(&other, 400 << 10).unwrap();
+    assert!(limit.used() > 1000 * KIB, "{limit:?}");
+    storages[0].break_calls(Call::SyncDir);
+    put(&writer, 0).unwrap();
+    assert_eq!(put(&poisoned, 0).unwrap_err().kind(), ErrorKind::Poisoned);
+    assert_eq!(other.memstore_size(), 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Concurrent readers and writers: each read sees whole rows, and every write that was complete before it
 //! began.
 
-use hregion::{BlockCache, Compaction, Family, Get, Put, Region, RowRef, Scan};
+use hregion::{BlockCache, Compaction, Durability, Family, Get, Put, Region, RowRef, Scan};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -123,6 +123,14 @@ fn reads_see_whole_rows_while_flushes_and_compactions_run() {
     let dir = tempfile::tempdir().unwrap();
     let region = options().open(dir.path()).unwrap();
     run(&region, Duration::from_secs(3), true);
+}
+
+/// Writers that do not wait for a disk leave moments in which none of them writes.
+#[test]
+fn and_while_cells_are_moved_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options().durability(Durability::SkipWal).in_memory_flush_size(2_000);
+    run(&options.open(dir.path()).unwrap(), Duration::from_secs(1), true);
 }
 
 #[test]

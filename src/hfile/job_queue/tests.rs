@@ -311,3 +311,16 @@ fn a_process_without_the_threads_starts_others() {
     // its owner does it
     assert!(matches!(old.claim(), Claim::Waiting(_)));
 }
+
+/// Jobs that were added before the threads slept are not left for the next one that is added: there may be so
+/// many of them that none is.
+#[test]
+fn jobs_are_done_after_the_queue_was_held() {
+    let queue = queue();
+    assert!(queue.start());
+    until(|| unpoisoned(queue.state.lock()).asleep.len() == 1);
+    let waiting = job(Action::Return(1));
+    unpoisoned(queue.state.lock()).jobs.push_back(Arc::clone(&waiting));
+    drop(queue.hold(Instant::now()));
+    until(|| matches!(&*unpoisoned(waiting.state.lock()), State::Done(1)));
+}

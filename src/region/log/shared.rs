@@ -31,7 +31,8 @@ pub(in crate::region) struct SharedLog {
     state: Mutex<State>,
     /// Signalled when a round ends: the even rounds, and the odd ones.
     ended: [Condvar; 2],
-    /// Signalled when a file has been ended, and when one that was cut is on disk.
+    /// Signalled when a file has been ended, when one that was cut is on disk, and when a sync beside the
+    /// writers has ended.
     file_ended: Condvar,
     /// Why nothing can be logged any more: it is not known what is in the file.
     failure: OnceLock<Error>,
@@ -67,6 +68,8 @@ pub(super) struct State {
     file: Option<Box<dyn LogFile>>,
     /// Syncs the file, also while a thread writes to it.
     syncer: Option<LogSyncer>,
+    /// The number of syncs by it that have begun, and have not succeeded.
+    syncs_beside: usize,
     /// The number of the file, or of the last one. The first is 1.
     number: u64,
     /// The names of the file. It has no others.
@@ -286,6 +289,7 @@ impl SharedLog {
             encoder: None,
             file: None,
             syncer: None,
+            syncs_beside: 0,
             number: 0,
             names: Vec::new(),
             is_ending: false,
@@ -420,16 +424,25 @@ impl SharedLog {
     /// Syncs what has been written to the file, while more is written. Then little is left for the sync of
     /// a file that is cut, for which the writers of the next one wait. If this fails, the log has failed.
     pub(super) fn sync_written(&self) {
-        let state = self.state();
+        let mut state = self.state();
         let is_synced = state.written <= state.synced || self.failure.get().is_some();
         let Some(syncer) = state.syncer.clone().filter(|_| !is_synced && self.owner.check().is_ok()) else {
             return;
         };
         let path = state.names.first().cloned().unwrap_or_default();
+        state.syncs_beside += 1;
         drop(state);
-        if let Err(error) = syncer.sync() {
+        // Writers may wait for this.
+        let busy = Busy(self);
+        let synced = syncer.sync();
+        mem::forget(busy);
+        match synced {
+            Ok(()) => {
+                self.state().syncs_beside -= 1;
+                self.file_ended.notify_all();
+            }
             // A later sync may succeed all the same.
-            self.fail_all(&Error::io("sync", &path, error));
+            Err(error) => self.fail_all(&Error::io("sync", &path, error)),
         }
     }
 
@@ -692,6 +705,11 @@ impl SharedLog {
         mem::forget(busy);
         let Batch { mut bytes, reserved, .. } = batch;
         let mut state = self.state();
+        // The system may say only once that bytes could not be written: to a sync beside this one.
+        while syncs && state.syncs_beside > 0 && self.failure.get().is_none() {
+            state = unpoisoned(self.file_ended.wait(state));
+        }
+        let outcome = if state.syncs_beside > 0 { outcome.and_then(|()| self.check()) } else { outcome };
         (state.file, state.reserved) = (Some(file), reserved);
         let is_done = outcome.is_ok();
         match outcome {
