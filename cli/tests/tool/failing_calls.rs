@@ -159,6 +159,13 @@ fn shape(dir: &Path) -> BTreeMap<String, usize> {
             let without = |part: &str| {
                 // distinguishes a table that was truncated
                 let part = part.strip_prefix(".clone.").unwrap_or(part);
+                // a directory of one opening of a region
+                let part = match part.rsplit_once('.') {
+                    Some((family, end)) if end.len() == 16 && end.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                        family
+                    }
+                    _ => part,
+                };
                 let is_random =
                     part.get(..32).is_some_and(|name| name.bytes().all(|b| b.is_ascii_hexdigit()));
                 part.chars().skip(if is_random { 32 } else { 0 }).filter(|c| !c.is_ascii_digit()).collect()

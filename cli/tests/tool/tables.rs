@@ -321,8 +321,8 @@ fn the_files_of_a_snapshot_are_found_where_they_are() {
     let lines = json_lines(&stdout(&output));
     assert!(lines[0]["message"].as_str().unwrap().contains("35f1aab5ab964a18b25cfde9be60f597"), "{lines:?}");
     assert_eq!((&lines[1]["summary"]["files"], &lines[1]["summary"]["faults"]), (&json!(11), &json!(1)));
-    let refused = run(&["du", "--json", &snapshot]);
-    assert_eq!((code(&refused), last_error(&refused)["kind"].as_str()), (4, Some("Unsupported")));
+    let missing = run(&["du", "--json", &snapshot]);
+    assert_eq!((code(&missing), last_error(&missing)["kind"].as_str()), (5, Some("Io")));
 }
 
 /// `du` of a snapshot has the files that `inspect` has, and their sum.

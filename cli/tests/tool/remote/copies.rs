@@ -49,6 +49,7 @@ fn a_snapshot_of_a_bucket_is_exported() {
     };
     let below = hfile.strip_prefix("root/").unwrap();
     let place = out.join("archive").join(below);
+    let other = fs::read(testdata("golden/small-none-row.hfile")).unwrap();
     for fault in ["gone", "missing", "damaged", "in its place"] {
         prepare();
         let exit = match fault {
@@ -68,7 +69,7 @@ fn a_snapshot_of_a_bucket_is_exported() {
             }
             _ => {
                 fs::create_dir_all(place.parent().unwrap()).unwrap();
-                fs::write(&place, "other").unwrap();
+                fs::write(&place, &other).unwrap();
                 5
             }
         };
@@ -79,13 +80,20 @@ fn a_snapshot_of_a_bucket_is_exported() {
         server.revive();
         server.put(&hfile, sound.clone());
         if fault == "in its place" {
-            assert_eq!(fs::read(&place).unwrap(), b"other");
+            assert_eq!(fs::read(&place).unwrap(), other);
             fs::remove_file(&place).unwrap();
         }
         let output = ask(&server, &line);
         assert_eq!(code(&output), 0, "{fault}: {}", stderr(&output));
         is_there(fault);
     }
+    // a damaged copy is replaced
+    prepare();
+    fs::create_dir_all(place.parent().unwrap()).unwrap();
+    fs::write(&place, &sound[..sound.len() / 2]).unwrap();
+    let output = ask(&server, &line);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    is_there("half of it");
 }
 
 #[test]
