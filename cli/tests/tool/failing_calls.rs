@@ -161,7 +161,7 @@ fn shape(dir: &Path) -> BTreeMap<String, usize> {
                 let part = part.strip_prefix(".clone.").unwrap_or(part);
                 // a directory of one opening of a region
                 let part = match part.rsplit_once('.') {
-                    Some((family, end)) if end.len() == 16 && end.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                    Some((family, end)) if end.len() == 32 && end.bytes().all(|b| b.is_ascii_hexdigit()) => {
                         family
                     }
                     _ => part,
