@@ -60,7 +60,8 @@ impl Scanning {
         self.0.retain(|(_, files)| *files > 0);
     }
 
-    /// Returns the number of helpers: one for each thread that scans, if these leave so many processors.
+    /// Returns the number of helpers: one for each thread that scans, but no more than the processors that
+    /// these leave, and at least one.
     fn helpers(&self, cores: usize) -> usize {
         let threads = self.0.len();
         cores.saturating_sub(threads).clamp(1, threads.max(1))

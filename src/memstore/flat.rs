@@ -166,6 +166,11 @@ impl FlatCells {
             + self.samples.capacity() * size_of::<Prefix>()
     }
 
+    /// All cells, in order.
+    pub(super) fn cells(&self) -> impl Iterator<Item = CellRef<'_>> {
+        self.index.iter().map(|entry| self.cell(entry))
+    }
+
     /// The cell with this number, if there is one.
     pub(super) fn get(&self, at: usize) -> Option<FlatCell<'_>> {
         (at < self.index.len()).then_some(FlatCell { cells: self, at })

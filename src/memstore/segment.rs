@@ -105,10 +105,11 @@ impl Segment {
         let (first, later) = segments.split_first()?;
         let mut cells = first.to_flat();
         for segment in later {
+            let newer = segment.to_flat();
             // Before the new segment is in use. The older segment that shares the filter then takes rows to
             // be present that it does not have, which is harmless.
-            segment.entries().for_each(|entry| first.rows.insert(entry.cell().row()));
-            cells = Cow::Owned(cells.merge(&segment.to_flat()));
+            newer.cells().for_each(|cell| first.rows.insert(cell.row()));
+            cells = Cow::Owned(cells.merge(&newer));
         }
         let size = cells.data_size();
         let flat = Self::with_cells(first.order, Cells::Flat(cells.into_owned()), Arc::clone(&first.rows));
