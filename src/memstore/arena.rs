@@ -1,12 +1,19 @@
-//! The bytes of cells, cut from large chunks (HBase: `MemStoreLAB`, `MemStoreLABImpl`).
+//! The bytes of cells, cut from chunks (HBase: `MemStoreLAB`, `MemStoreLABImpl`).
 
-use crate::sync::unpoisoned;
+use crate::metrics;
+use crate::sync::{Padded, unpoisoned};
 use bytes::{Bytes, BytesMut};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The size of a chunk: `hbase.hregion.memstore.mslab.chunksize`.
+/// The size of a large chunk: `hbase.hregion.memstore.mslab.chunksize`.
 const CHUNK: usize = 2 << 20;
+/// The size of the first chunk. Each is twice as large as the one before, up to [`CHUNK`], so that a region
+/// with few recent cells takes little memory.
+const FIRST_CHUNK: usize = 64 << 10;
+/// The number of chunks to cut from at a time. Each thread uses one of them, so that writers do not wait for
+/// each other's cache lines: those of the lock, and of the reference count of a chunk.
+const STRIPES: usize = 4;
 /// Larger cells get an allocation of their own: `hbase.hregion.memstore.mslab.max.allocation`.
 pub(super) const MAX_CUT: usize = 256 << 10;
 /// The number of bytes cut from one marked cell to the next.
@@ -15,9 +22,16 @@ pub(super) const STRIDE: usize = 8 << 10;
 /// Hands out byte slices at stable addresses. The memory is freed with the last slice.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
-    /// The unused rest of the newest chunk.
-    chunk: Mutex<BytesMut>,
+    stripes: [Padded<Mutex<Stripe>>; STRIPES],
     allocated: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Stripe {
+    /// The unused rest of the newest chunk.
+    chunk: BytesMut,
+    /// The size of the newest chunk, 0 if there is none.
+    size: usize,
 }
 
 impl Arena {
@@ -37,14 +51,15 @@ impl Arena {
     }
 
     fn cut(&self, len: usize) -> (BytesMut, bool) {
-        let mut chunk = unpoisoned(self.chunk.lock());
-        if chunk.capacity() < len {
-            *chunk = self.allocate(CHUNK);
+        let mut stripe = unpoisoned(self.stripes[metrics::stripe() % STRIPES].0.lock());
+        if stripe.chunk.capacity() < len {
+            stripe.size = (2 * stripe.size).clamp(FIRST_CHUNK, CHUNK).max(len);
+            stripe.chunk = self.allocate(stripe.size);
         }
-        let before = chunk.capacity();
-        let rest = chunk.split_off(len);
+        let before = stripe.chunk.capacity();
+        let rest = stripe.chunk.split_off(len);
         let strides = before / STRIDE > rest.capacity() / STRIDE;
-        (std::mem::replace(&mut *chunk, rest), strides)
+        (std::mem::replace(&mut stripe.chunk, rest), strides)
     }
 
     fn allocate(&self, len: usize) -> BytesMut {
@@ -66,11 +81,25 @@ mod tests {
         let (second, _) = arena.copy([b"", b"value", b""]);
         assert_eq!((&first[..], &second[..]), (&b"keytags"[..], &b"value"[..]));
         assert_eq!(first.as_ptr().wrapping_add(first.len()), second.as_ptr());
-        assert_eq!(arena.allocated(), CHUNK);
+        assert_eq!(arena.allocated(), FIRST_CHUNK);
         let large = vec![7; MAX_CUT];
         assert_eq!(arena.copy([b"k", &large, b""]).0.len(), MAX_CUT + 1);
-        assert_eq!(arena.allocated(), CHUNK + MAX_CUT + 1);
+        assert_eq!(arena.allocated(), FIRST_CHUNK + MAX_CUT + 1);
         assert_eq!(arena.copy([b"", &[], b""]).0, Bytes::new());
+    }
+
+    #[test]
+    fn chunks_grow() {
+        let arena = Arena::default();
+        let mut sizes = vec![0];
+        while sizes.len() < 9 {
+            arena.copy([&[7; 1_000], b"", b""]);
+            if sizes.last() != Some(&arena.allocated()) {
+                sizes.push(arena.allocated());
+            }
+        }
+        let sizes: Vec<_> = sizes.windows(2).map(|pair| (pair[1] - pair[0]) >> 10).collect();
+        assert_eq!(sizes, [64, 128, 256, 512, 1024, 2048, 2048, 2048]);
     }
 
     #[test]

@@ -8,9 +8,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// A growing Bloom filter of rows, without false negatives.
 ///
-/// A row sets four bits of one word. With one word per row, the false positive rate is 0.04 %. Once a
-/// generation has as many rows as words, a new one is opened that is eight times as large. A lookup checks
-/// every generation.
+/// A row sets four bits of one word. Once a generation has four rows for each word, which is two bytes a row
+/// and 0.5 % of false positives, a new one is opened that is four times as large. A lookup checks every
+/// generation.
 #[derive(Default)]
 pub(super) struct RowBloom {
     generations: [OnceLock<Generation>; GENERATIONS],
@@ -18,13 +18,19 @@ pub(super) struct RowBloom {
 
 struct Generation {
     words: Box<[AtomicU64]>,
+    /// About how many there are.
     rows: Padded<AtomicUsize>,
 }
 
-/// The number of generations. The last one has 2^27 words and never counts as full.
-const GENERATIONS: usize = 6;
+/// The number of generations. The last one has 2^26 words and never counts as full.
+const GENERATIONS: usize = 8;
 const FIRST_WORDS: usize = 1 << 12;
-const GROWTH: usize = 8;
+const GROWTH: usize = 4;
+/// The rows for each word of a full generation.
+const WORD_ROWS: usize = 4;
+
+/// One row in this many is counted, as so many: each count takes a cache line from other writers.
+const COUNTED: usize = 16;
 
 /// The hash of a row and its bits in a word.
 #[derive(Clone, Copy)]
@@ -40,6 +46,11 @@ impl BitAddress {
         let bit = |shift: u32| 1 << (hash >> shift & 63);
         Self { hash, bits: bit(0) | bit(6) | bit(12) | bit(18) }
     }
+
+    /// Whether the row is one of those that are counted. The highest bits select neither a word nor a bit.
+    fn is_counted(self) -> bool {
+        self.hash >> (u64::BITS - COUNTED.ilog2()) == 0
+    }
 }
 
 impl Generation {
@@ -49,7 +60,7 @@ impl Generation {
 
     #[inline]
     fn word(&self, address: BitAddress) -> &AtomicU64 {
-        // the length is a power of two, up to 27 bits; the lowest 24 bits of the hash selected the bits in
+        // the length is a power of two, up to 26 bits; the lowest 24 bits of the hash selected the bits in
         // the word
         let mask = self.words.len() - 1;
         &self.words[(address.hash >> 24) as usize & mask]
@@ -71,8 +82,9 @@ impl RowBloom {
         if !generation.has(address)
             && generation.word(address).fetch_or(address.bits, Ordering::Relaxed) & address.bits
                 != address.bits
+            && address.is_counted()
         {
-            generation.rows.0.fetch_add(1, Ordering::Relaxed);
+            generation.rows.0.fetch_add(COUNTED, Ordering::Relaxed);
         }
     }
 
@@ -103,7 +115,7 @@ impl RowBloom {
         let (last, others) = self.generations.split_last().expect("there are generations");
         for generation in others {
             let generation = generation.get_or_init(|| Generation::new(words));
-            if generation.rows.0.load(Ordering::Relaxed) < words {
+            if generation.rows.0.load(Ordering::Relaxed) < WORD_ROWS * words {
                 return generation;
             }
             words *= GROWTH;
@@ -149,7 +161,7 @@ mod tests {
                 opened = filter.open().count();
                 assert!((0..=i).step_by(17).all(|i| filter.may_contain(row(2 * i).as_bytes())));
                 let wrong = (0..20_000).filter(|i| filter.may_contain(row(2 * i + 1).as_bytes())).count();
-                assert!(wrong < 60, "{wrong} of 20,000 after {i} rows"); // 0.3 %
+                assert!(wrong < 300, "{wrong} of 20,000 after {i} rows"); // 1.5 %
             }
         }
         assert_eq!(opened, 3);

@@ -38,11 +38,8 @@ const SAMPLE: usize = 64;
 /// A buffer takes no further cell after this many bytes. Small in tests, so that they have several.
 const MAX_BUFFER: usize = if cfg!(test) { 16 << 10 } else { 1 << 30 };
 
-/// The lengths of key, value and tags before the bytes of a cell.
-const LENGTHS: usize = 10;
-
-/// The memory of a cell in addition to its bytes.
-pub(super) const OVERHEAD: usize = size_of::<IndexEntry>() + LENGTHS;
+/// The memory of a cell in addition to its bytes as a `KeyValue`, whose lengths are counted there.
+pub(super) const OVERHEAD: usize = size_of::<IndexEntry>();
 
 /// A cell among flat cells.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +66,62 @@ impl KeyParts for Indexed<'_> {
     }
 }
 
+/// The lengths of a cell's parts, before its bytes: most cells need four bytes for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Lengths {
+    key: usize,
+    value: usize,
+    tags: usize,
+}
+
+impl Lengths {
+    /// The lengths of key and value, of 16 bits each. The first bit is not set.
+    const SHORT: usize = 4;
+    /// The lengths of key, value and tags, of 32, 32 and 16 bits. The first bit is set.
+    const LONG: usize = 10;
+    const IS_LONG: u32 = 1 << 31;
+
+    fn of(cell: CellRef<'_>) -> Self {
+        Self { key: cell.key.as_bytes().len(), value: cell.value.len(), tags: cell.tags.len() }
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        match (u16::try_from(self.key), u16::try_from(self.value)) {
+            (Ok(key @ 0..0x8000), Ok(value)) if self.tags == 0 => {
+                out.extend_from_slice(&key.to_be_bytes());
+                out.extend_from_slice(&value.to_be_bytes());
+            }
+            _ => {
+                let key = u32::try_from(self.key).ok().filter(|key| key & Self::IS_LONG == 0);
+                let key = key.expect("a key is below 2 GiB") | Self::IS_LONG;
+                let value = u32::try_from(self.value).expect("a value is below 4 GiB");
+                let tags = u16::try_from(self.tags).expect("a tag area has at most 65,535 bytes");
+                out.extend_from_slice(&key.to_be_bytes());
+                out.extend_from_slice(&value.to_be_bytes());
+                out.extend_from_slice(&tags.to_be_bytes());
+            }
+        }
+    }
+
+    /// Returns the lengths at the start of these bytes, and what follows them.
+    #[inline]
+    fn read(bytes: &[u8]) -> (Self, &[u8]) {
+        let (first, rest) = bytes.split_first_chunk::<{ Self::SHORT }>().expect("a cell has lengths");
+        let first = u32::from_be_bytes(*first);
+        if first & Self::IS_LONG == 0 {
+            return (Self { key: (first >> 16) as usize, value: (first & 0xffff) as usize, tags: 0 }, rest);
+        }
+        let (others, rest) = rest.split_first_chunk::<6>().expect("a cell has lengths");
+        let [v0, v1, v2, v3, t0, t1] = *others;
+        let lengths = Self {
+            key: (first & !Self::IS_LONG) as usize,
+            value: u32::from_be_bytes([v0, v1, v2, v3]) as usize,
+            tags: u16::from_be_bytes([t0, t1]).into(),
+        };
+        (lengths, rest)
+    }
+}
+
 /// Collects cells in their order.
 pub(super) struct FlatBuilder {
     cells: FlatCells,
@@ -78,7 +131,9 @@ pub(super) struct FlatBuilder {
 impl FlatBuilder {
     /// A builder for about this many cells with this many bytes.
     pub(super) fn new(order: CellOrder, cells: usize, bytes: usize) -> Self {
-        let buffer = Vec::with_capacity(bytes.saturating_add(LENGTHS * cells).min(MAX_BUFFER));
+        // the lengths of a `KeyValue` have at most two bytes less
+        let most = bytes.saturating_add((Lengths::LONG - 8) * cells);
+        let buffer = Vec::with_capacity(most.min(MAX_BUFFER));
         let (index, samples) = (Vec::with_capacity(cells), Vec::with_capacity(cells.div_ceil(SAMPLE)));
         Self { cells: FlatCells { order, buffers: Vec::new(), index, samples, data_size: 0 }, buffer }
     }
@@ -92,19 +147,16 @@ impl FlatBuilder {
         if self.buffer.len() >= MAX_BUFFER {
             self.end_buffer();
         }
-        let key = cell.key.as_bytes();
         let entry = IndexEntry {
             prefix: prefix(self.cells.order, cell.row()),
             seq_id: cell.seq_id,
             buffer: u32::try_from(self.cells.buffers.len()).expect("a buffer is large"),
             offset: u32::try_from(self.buffer.len()).expect("it is below the limit"),
         };
-        let len = |bytes: &[u8]| u32::try_from(bytes.len()).expect("a part of a cell is below 4 GiB");
-        let tags_len = u16::try_from(cell.tags.len()).expect("a tag area has at most 65,535 bytes");
-        self.buffer.extend_from_slice(&len(key).to_be_bytes());
-        self.buffer.extend_from_slice(&len(cell.value).to_be_bytes());
-        self.buffer.extend_from_slice(&tags_len.to_be_bytes());
-        [key, cell.value, cell.tags].iter().for_each(|part| self.buffer.extend_from_slice(part));
+        Lengths::of(cell).write(&mut self.buffer);
+        [cell.key.as_bytes(), cell.value, cell.tags]
+            .iter()
+            .for_each(|part| self.buffer.extend_from_slice(part));
         self.cells.push_entry(entry);
         self.cells.data_size += data_len(&cell);
     }
@@ -115,7 +167,9 @@ impl FlatBuilder {
     }
 
     fn end_buffer(&mut self) {
-        self.cells.buffers.push(Bytes::from(std::mem::take(&mut self.buffer)));
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.shrink_to_fit();
+        self.cells.buffers.push(Bytes::from(buffer));
     }
 }
 
@@ -212,11 +266,10 @@ impl FlatCells {
 
     #[inline]
     fn cell(&self, entry: &IndexEntry) -> CellRef<'_> {
-        let (lengths, rest) = self.bytes(entry).split_first_chunk::<LENGTHS>().expect("a cell has lengths");
-        let [k0, k1, k2, k3, v0, v1, v2, v3, t0, t1] = *lengths;
-        let (key, rest) = rest.split_at(u32::from_be_bytes([k0, k1, k2, k3]) as usize);
-        let (value, rest) = rest.split_at(u32::from_be_bytes([v0, v1, v2, v3]) as usize);
-        let (tags, _) = rest.split_at(u16::from_be_bytes([t0, t1]) as usize);
+        let (lengths, rest) = Lengths::read(self.bytes(entry));
+        let (key, rest) = rest.split_at(lengths.key);
+        let (value, rest) = rest.split_at(lengths.value);
+        let (tags, _) = rest.split_at(lengths.tags);
         CellRef { key: CellKey::from_checked(key), value, tags, seq_id: entry.seq_id }
     }
 
@@ -291,4 +344,26 @@ fn count_before(entries: &[IndexEntry], is_before: impl Fn(&IndexEntry) -> bool)
     }
     let (first, end) = (end / 2, end.min(entries.len()));
     first + entries[first..end].partition_point(is_before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_read_as_they_were_written() {
+        let parts = [0, 1, 0x7fff, 0x8000, 0xffff, 0x1_0000, 0x7fff_ffff];
+        for (key, value, tags) in parts
+            .iter()
+            .flat_map(|key| parts.iter().map(move |value| (key, value)))
+            .flat_map(|(key, value)| [0, 1, 0xffff].map(|tags| (*key, *value, tags)))
+        {
+            let (lengths, mut bytes) = (Lengths { key, value, tags }, Vec::new());
+            lengths.write(&mut bytes);
+            let is_short = key < 0x8000 && value < 0x1_0000 && tags == 0;
+            assert_eq!(bytes.len(), if is_short { Lengths::SHORT } else { Lengths::LONG });
+            bytes.push(7);
+            assert_eq!(Lengths::read(&bytes), (lengths, &[7][..]));
+        }
+    }
 }

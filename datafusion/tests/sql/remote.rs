@@ -15,6 +15,7 @@ fn storage(server: &FakeS3) -> RemoteStorage {
     let options = RemoteOptions::default()
         .setting("aws_endpoint", server.endpoint())
         .setting("aws_allow_http", "true")
+        .setting("aws_disable_system_certificates", "true")
         .setting("aws_region", "us-east-1")
         .setting("aws_access_key_id", "key")
         .setting("aws_secret_access_key", "s3cret");

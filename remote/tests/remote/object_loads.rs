@@ -215,7 +215,7 @@ fn large_files_are_copied_in_parts() {
 #[test]
 fn a_load_is_cut_off_at_each_request() {
     for is_made in [false, true] {
-        for at in turns(if is_made { 5 } else { 1 }, 13) {
+        for at in turns(if is_made { 5 } else { 1 }, 29) {
             let server = bucket();
             server.die_at(at, is_made);
             let result = load(client(&server));
@@ -236,7 +236,7 @@ fn a_load_is_cut_off_at_each_request() {
 fn each_request_of_a_load_fails_in_turn() {
     let mut failures = 0;
     for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
-        for at in turns(first * 5, 61) {
+        for at in turns(first * 5, 127) {
             let server = bucket();
             let (result, requests) = fail_at(&server, at, manner, count, load);
             let good = usize::try_from(at).unwrap() - 1;
@@ -255,7 +255,7 @@ fn each_request_of_a_load_fails_in_turn() {
 /// request is carried out late.
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_load() {
-    for at in turns(2, 11) {
+    for at in turns(2, 23) {
         let server = bucket();
         let storage = client_with(&server, patient);
         let first = held_at(&server, at, move || load(storage));

@@ -216,7 +216,7 @@ fn snapshots_are_made_in_a_bucket_of_moto() {
 #[test]
 fn a_run_is_cut_off_at_each_request() {
     for is_made in [false, true] {
-        for at in turns(if is_made { 30 } else { 1 }, 61) {
+        for at in turns(if is_made { 30 } else { 1 }, 127) {
             let server = FakeS3::start();
             let mut attempt = prepare(client(&server), ROOT, &SPLITS);
             let then = attempt.acknowledged.clone();
@@ -240,7 +240,7 @@ fn a_run_is_cut_off_at_each_request() {
 fn each_request_of_a_run_fails_in_turn() {
     let mut failures = 0;
     for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
-        for at in turns(first * 29, 397) {
+        for at in turns(first * 29, 797) {
             let server = FakeS3::start();
             let mut attempt = prepare(client(&server), ROOT, &SPLITS);
             let then = attempt.acknowledged.clone();
@@ -263,7 +263,7 @@ fn each_request_of_a_run_fails_in_turn() {
 /// is carried out late.
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_run() {
-    for at in turns(3, 43) {
+    for at in turns(3, 89) {
         let server = FakeS3::start();
         let mut attempt = prepare(client(&server), ROOT, &SPLITS);
         let then = attempt.acknowledged.clone();

@@ -135,7 +135,7 @@ fn regions_are_split_and_merged() {
 fn a_change_is_cut_off_at_each_request() {
     for (splits, after) in CHANGES {
         for is_made in [false, true] {
-            for at in turns(if is_made { 4 } else { 1 }, 41) {
+            for at in turns(if is_made { 4 } else { 1 }, 83) {
                 let server = FakeS3::start();
                 let mut attempt = prepare(client(&server), ROOT, splits);
                 free_locks(&server);
@@ -160,7 +160,7 @@ fn each_request_of_a_change_fails_in_turn() {
     let mut failures = 0;
     for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
         let (splits, after) = CHANGES[usize::from(first % 2 == 0)];
-        for at in turns(first, 197) {
+        for at in turns(first, 397) {
             let server = FakeS3::start();
             let mut attempt = prepare(client(&server), ROOT, splits);
             free_locks(&server);
@@ -183,7 +183,7 @@ fn each_request_of_a_change_fails_in_turn() {
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_change() {
     for (splits, after) in CHANGES {
-        for at in turns(3, 23) {
+        for at in turns(3, 47) {
             let server = FakeS3::start();
             let mut attempt = prepare(client(&server), ROOT, splits);
             free_locks(&server);

@@ -245,7 +245,7 @@ fn tables_are_deleted_truncated_and_altered() {
 fn a_run_is_cut_off_at_each_request() {
     for change in CHANGES {
         for is_made in [false, true] {
-            for at in turns(if is_made { 20 } else { 1 }, 37) {
+            for at in turns(if is_made { 20 } else { 1 }, 73) {
                 let (server, old) = begin();
                 let mut progress = Progress::default();
                 server.die_at(at, is_made);
@@ -269,7 +269,7 @@ fn each_request_of_a_run_fails_in_turn() {
     let mut failures = 0;
     for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
         let change = CHANGES[usize::try_from(first).unwrap() % CHANGES.len()];
-        for at in turns(first * 23, 171) {
+        for at in turns(first * 23, 347) {
             let (server, old) = begin();
             let mut progress = Progress::default();
             let (result, requests) =
@@ -292,7 +292,7 @@ fn each_request_of_a_run_fails_in_turn() {
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_run() {
     for change in CHANGES {
-        for at in turns(3, 29) {
+        for at in turns(3, 59) {
             let (server, old) = begin();
             let storage = client_with(&server, patient);
             let mut progress = Progress::default();

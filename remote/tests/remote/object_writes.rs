@@ -511,7 +511,7 @@ fn a_table_is_created_and_written_in_a_root_directory() {
 #[test]
 fn a_creation_of_a_table_is_cut_off_at_each_request() {
     let root = Path::new("s3://bucket/root");
-    for at in turns(1, 5) {
+    for at in turns(1, 7) {
         let server = FakeS3::start();
         let options = || Region::options().storage(client(&server));
         let create = || Table::create_with(root, "t", &[family("f")], &["m"], options());
@@ -777,7 +777,7 @@ fn fail_in_turn(
     options: impl Fn(RemoteOptions) -> RemoteOptions,
 ) -> (u64, u32) {
     let mut failures = 0;
-    for at in turns(first, 97) {
+    for at in turns(first, 149) {
         let server = FakeS3::start();
         let mut attempt = prepare(&server);
         server.take_asked();
@@ -816,7 +816,7 @@ fn all_requests_fail_for_some_time_and_there_is_the_old_state_or_the_new_one() {
 #[test]
 fn a_writer_is_killed_at_each_request() {
     for is_made in [false, true] {
-        for at in turns(if is_made { 3 } else { 1 }, 17) {
+        for at in turns(if is_made { 3 } else { 1 }, 29) {
             let server = FakeS3::start();
             let mut attempt = prepare(&server);
             server.die_at(at, is_made);
