@@ -110,10 +110,12 @@ fn one_crash(n: u64) -> Vec<Option<Crash>> {
 /// that it can be made then. `regions` is the number of regions afterwards.
 fn each_failure(
     crashes: fn(u64) -> Vec<Option<Crash>>,
-    setup: impl Fn() -> FaultyStorage,
+    setup: impl FnOnce() -> FaultyStorage,
     regions: usize,
     change: impl Fn(&Table) -> Result<()>,
 ) {
+    let before = setup();
+    let setup = || before.after(Crash::OfTheProcess);
     let expected = values(&open(&setup(), false));
     let is_new = |line: &String| NEW.iter().any(|row| line.starts_with(row));
     let check = |table: &Table, acknowledged: bool, shown: &str| {
