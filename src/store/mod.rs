@@ -14,7 +14,7 @@ pub use read::explain::{CellReason, ExplainedCell, ExplainedFile, FileReason};
 pub(crate) use read::explain::{ReturnedCells, StoreExplainer};
 pub use read::{HFileHalf, HFileHalfScanner};
 pub(crate) use read::{StoreScanner, context};
-pub(crate) use settings::{WriteLimits, memstore_flush_size};
+pub(crate) use settings::{WriteLimits, loads_families_on_demand, memstore_flush_size};
 pub(crate) use version::{OpenedFiles, SeqIds, StoreFile, StoreFileUse, StoreVersion, open_files};
 pub use write::CompactionFilter;
 pub(crate) use write::{Checksums, Retention};
