@@ -194,8 +194,8 @@ impl RegionOptions {
     /// Sets the number of bytes in memory, of cells and their indexes, at which the region is flushed on a
     /// thread of the [scheduler](Self::scheduler), and then compacted as the policy selects (default: the
     /// setting of the table descriptor, else 128 MiB; HBase: `hbase.hregion.memstore.flush.size`). Writers
-    /// wait at four times this size, or as many times as the table's `hbase.hregion.memstore.block.multiplier`
-    /// says.
+    /// wait at four times this size, or at as many times of it as the table's setting
+    /// `hbase.hregion.memstore.block.multiplier` says.
     #[must_use]
     pub fn memstore_flush_size(mut self, bytes: u64) -> Self {
         self.memstore_flush_size = Some(bytes);
@@ -241,7 +241,7 @@ impl RegionOptions {
         self
     }
 
-    /// Sets by how many seconds the local time is ahead of UTC (default: 0). It is that of the off-peak hours,
+    /// Sets by how many seconds the local time is ahead of UTC (default: 0), that of the off-peak hours,
     /// in which compactions may be larger (`hbase.offpeak.start.hour`, `hbase.offpeak.end.hour`). HBase takes
     /// the time zone of the server, which is in no file.
     #[must_use]
