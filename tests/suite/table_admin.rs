@@ -374,6 +374,48 @@ fn settings_that_cannot_be_read_again_are_refused() {
     assert_eq!(values(&storage, T).unwrap().len(), old_values().len() + 1);
 }
 
+/// As HBase created it before HBASE-13776: it reads all versions that MIN_VERSIONS keeps, up to VERSIONS.
+#[test]
+fn a_family_with_min_versions_above_its_versions_is_read_and_written() {
+    let root = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(1_000));
+    let options = || Region::options().clock(Arc::clone(&clock) as _).writable(true);
+    let family =
+        |versions| Family::new("f").max_versions(versions).min_versions(3).ttl(Duration::from_secs(1));
+    Table::create_with(root.path(), "t", &[family(5)], &[""; 0], options()).unwrap().close().unwrap();
+    let descriptors = root.path().join("data/default/t/.tabledesc");
+    let path = fs::read_dir(&descriptors).unwrap().next().unwrap().unwrap().path();
+    let (versions, mut bytes) = (b"\x08VERSIONS\x12\x015", fs::read(&path).unwrap());
+    let at = bytes.windows(versions.len()).position(|window| window == versions).unwrap();
+    bytes[at + versions.len() - 1] = b'2';
+    fs::write(&path, bytes).unwrap();
+
+    let count = |table: &Table| {
+        table
+            .get(&Get::new("a").max_versions(9))
+            .unwrap()
+            .cells()
+            .map(|cell| cell.timestamp())
+            .collect::<Vec<_>>()
+    };
+    let table = Table::open_with(root.path(), "t", options()).unwrap();
+    for timestamp in 1..=4 {
+        table.put(Put::new("a").cell_at("f", "q", timestamp, "v")).unwrap();
+    }
+    assert_eq!(count(&table), [4, 3]);
+    clock.set(100_000);
+    assert_eq!(count(&table), [4, 3]);
+    table.flush().unwrap();
+    table.region("a").unwrap().compact(Compaction::Major).unwrap();
+    assert_eq!(count(&table), [4, 3]);
+    table.close().unwrap();
+    Table::alter(root.path(), "t", &TableChanges::new().family(Family::new("g")), &options()).unwrap();
+    let changes = TableChanges::new().family(family(2));
+    let error = Table::alter(root.path(), "t", &changes, &options()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert_eq!(count(&Table::open_with(root.path(), "t", options()).unwrap()), [4, 3]);
+}
+
 /// The clock is at 1000 (HBase: `HRegion.checkTimestamps`, `HRegion.maxCellSize`).
 #[test]
 fn a_table_limits_the_timestamps_of_values_and_the_length_of_cells() {
