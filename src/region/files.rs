@@ -46,6 +46,7 @@ impl RegionOptions {
             tmp: dir.tmp(),
             // Never used: these files are not compacted.
             compaction: CompactionConfig::default(),
+            invalid_settings: None,
             checksums: Checksums::default(),
             cache_data: true,
             zstd_framed: self.is_zstd_framed(false),

@@ -211,7 +211,11 @@ impl RegionOptions {
     }
 
     fn new_store(&self, dir: &RegionDir, family: Family, options: &HFileOptions) -> Result<Store> {
-        let (compaction, checksums, zstd_dictionary) = self.settings_of(dir, &family)?;
+        let (settings, invalid_settings) = match self.settings_of(dir, &family) {
+            Err(error) if !self.writable => (Default::default(), Some(error)),
+            settings => (settings?, None),
+        };
+        let (compaction, checksums, zstd_dictionary) = settings;
         let mob_files = || MobFiles::new(dir.mob_dirs(family.name()), dir.info().table(), options);
         let mob = dir.may_have_mob(family.name()).then(mob_files);
         // Another one for each opening: that of a process which has lost its lock is gone, so that what it
@@ -219,6 +223,7 @@ impl RegionOptions {
         let tmp = format!("{}.{}", String::from_utf8_lossy(family.name()), new_file_name(0));
         Ok(Store {
             compaction,
+            invalid_settings,
             checksums,
             cache_data: dir.flag(family.name(), "BLOCKCACHE", true),
             zstd_framed: self.is_zstd_framed(zstd_dictionary.is_some()),
@@ -510,9 +515,6 @@ impl RegionOptions {
         dir: &RegionDir,
         family: &Family,
     ) -> Result<(CompactionConfig, Checksums, Option<String>)> {
-        if !self.writable {
-            return Ok(Default::default());
-        }
         let given = self.families.iter().find(|given| given.name() == family.name());
         let setting = |key: &str| {
             let given = given.and_then(|given| given.configuration.get(key)).map(String::as_str);

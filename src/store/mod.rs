@@ -20,7 +20,7 @@ pub use write::CompactionFilter;
 pub(crate) use write::{Checksums, Retention};
 
 use crate::cell::CellOrder;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hfile::{HFileOptions, HFileWriterOptions};
 use crate::io::Storage;
 use crate::schema::Family;
@@ -37,6 +37,8 @@ pub(crate) struct Store {
     pub(crate) order: CellOrder,
     /// How its files are compacted.
     pub(crate) compaction: CompactionConfig,
+    /// Why that is not known, of a region that is only read.
+    pub(crate) invalid_settings: Option<Error>,
     /// The checksums of its new files.
     pub(crate) checksums: Checksums,
     /// Whether data blocks that reads load are cached, if the read asks for it (BLOCKCACHE).

@@ -8,6 +8,7 @@ mod meanwhile;
 mod names;
 mod objects;
 
+use crate::support::files::replace_in_descriptor;
 use crate::support::forward::forward;
 use hregion::filter::SingleColumnValue;
 use hregion::io::faulty::FaultyStorage;
@@ -383,12 +384,8 @@ fn a_family_with_min_versions_above_its_versions_is_read_and_written() {
     let family =
         |versions| Family::new("f").max_versions(versions).min_versions(3).ttl(Duration::from_secs(1));
     Table::create_with(root.path(), "t", &[family(5)], &[""; 0], options()).unwrap().close().unwrap();
-    let descriptors = root.path().join("data/default/t/.tabledesc");
-    let path = fs::read_dir(&descriptors).unwrap().next().unwrap().unwrap().path();
-    let (versions, mut bytes) = (b"\x08VERSIONS\x12\x015", fs::read(&path).unwrap());
-    let at = bytes.windows(versions.len()).position(|window| window == versions).unwrap();
-    bytes[at + versions.len() - 1] = b'2';
-    fs::write(&path, bytes).unwrap();
+    let path = root.path().join("data/default/t");
+    replace_in_descriptor(&path, b"\x08VERSIONS\x12\x015", b"\x08VERSIONS\x12\x012");
 
     let count = |table: &Table| {
         table
