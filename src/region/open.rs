@@ -26,7 +26,7 @@ use crate::op::Durability;
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::store::compact::CompactionConfig;
 use crate::store::{
-    Checksums, MobFiles, OpenedFiles, SeqIds, Store, StoreFile, StoreFileUse, StoreVersion, WriteLimits,
+    FileSettings, MobFiles, OpenedFiles, SeqIds, Store, StoreFile, StoreFileUse, StoreVersion, WriteLimits,
     loads_families_on_demand, memstore_flush_size, open_files, read_settings,
 };
 use crate::sync::unpoisoned;
@@ -215,7 +215,7 @@ impl RegionOptions {
             Err(error) if !self.writable => (Default::default(), Some(error)),
             settings => (settings?, None),
         };
-        let (compaction, checksums, zstd_dictionary) = settings;
+        let (compaction, file_settings, zstd_dictionary) = settings;
         let mob_files = || MobFiles::new(dir.mob_dirs(family.name()), dir.info().table(), options);
         let mob = dir.may_have_mob(family.name()).then(mob_files);
         // Another one for each opening: that of a process which has lost its lock is gone, so that what it
@@ -224,7 +224,7 @@ impl RegionOptions {
         Ok(Store {
             compaction,
             invalid_settings,
-            checksums,
+            file_settings,
             cache_data: dir.flag(family.name(), "BLOCKCACHE", true),
             zstd_framed: self.is_zstd_framed(zstd_dictionary.is_some()),
             zstd_dictionary,
@@ -514,15 +514,15 @@ impl RegionOptions {
         &self,
         dir: &RegionDir,
         family: &Family,
-    ) -> Result<(CompactionConfig, Checksums, Option<String>)> {
+    ) -> Result<(CompactionConfig, FileSettings, Option<String>)> {
         let given = self.families.iter().find(|given| given.name() == family.name());
         let setting = |key: &str| {
             let given = given.and_then(|given| given.configuration.get(key)).map(String::as_str);
             given.or_else(|| dir.setting(family.name(), key))
         };
-        let (mut compaction, checksums, zstd_dictionary) = read_settings(family, &setting)?;
+        let (mut compaction, files, zstd_dictionary) = read_settings(family, &setting)?;
         compaction.utc_offset = self.utc_offset;
-        Ok((compaction, checksums, zstd_dictionary))
+        Ok((compaction, files, zstd_dictionary))
     }
 
     /// Returns the families by name, and a warning if the settings of some are unknown.

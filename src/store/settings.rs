@@ -87,6 +87,11 @@ pub(super) trait Value: FromStr {
 impl Value for i64 {}
 impl Value for u64 {}
 impl Value for usize {}
+impl Value for f32 {
+    fn is_sound(&self) -> bool {
+        self.is_finite() && *self >= 0.0
+    }
+}
 impl Value for f64 {
     fn is_sound(&self) -> bool {
         self.is_finite() && *self >= 0.0

@@ -293,14 +293,14 @@ impl HFileWriterOptions {
         HFileWriter::new(NewFile::from_writer(file), self)
     }
 
-    /// Checks that files of a family can be written.
+    /// Checks that files of a family, with further options, can be written.
     ///
     /// # Errors
     ///
     /// If this build does not have the family's codec, or one of its settings is invalid.
-    pub(crate) fn check_family(family: &Family) -> Result<()> {
+    pub(crate) fn check_family(family: &Family, add: impl FnOnce(Self) -> Self) -> Result<()> {
         let name = StringBinary(family.name());
-        let options = Self::new().family(family).create_time(0);
+        let options = add(Self::new().family(family).create_time(0));
         options
             .codec
             .require()
