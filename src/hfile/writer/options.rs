@@ -37,6 +37,8 @@ pub struct HFileWriterOptions {
     pub(super) bloom_settings: BloomSettings,
     /// Whether to add a filter of the rows with a marker that deletes a family, unless columns are filtered.
     pub(in crate::hfile) delete_family_bloom: bool,
+    /// Whether there is none, also not in a file of a store.
+    pub(in crate::hfile) no_delete_family_bloom: bool,
     /// Whether there are no filters, whatever else the options say.
     pub(super) no_filters: bool,
     pub(super) checksum: ChecksumType,
@@ -71,6 +73,7 @@ impl HFileWriterOptions {
                 hash: BloomHashType::Murmur,
             },
             delete_family_bloom: false,
+            no_delete_family_bloom: false,
             no_filters: false,
             checksum: ChecksumType::Crc32c,
             bytes_per_checksum: 16 << 10,
@@ -85,6 +88,12 @@ impl HFileWriterOptions {
     /// files in the order of other tables, and overlooks rows and deletes (hfile.md §12.1).
     pub(crate) fn without_filters(mut self) -> Self {
         self.no_filters = true;
+        self
+    }
+
+    /// Leaves out the filter of the rows with a marker that deletes a family, which files of stores have.
+    pub(crate) fn without_delete_family_bloom(mut self) -> Self {
+        self.no_delete_family_bloom = true;
         self
     }
 

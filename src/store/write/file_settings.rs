@@ -20,6 +20,9 @@ pub(crate) struct FileSettings {
     index_min_entries: usize,
     /// Whether rows or columns have a filter if the family says so (`io.storefile.bloom.enabled`, yes).
     has_bloom: bool,
+    /// Whether rows with a marker that deletes the family have one
+    /// (`io.storefile.delete.family.bloom.enabled`, yes).
+    has_delete_family_bloom: bool,
     /// `io.storefile.bloom.block.size`, 128 KiB.
     bloom_chunk_bytes: usize,
     /// `io.storefile.bloom.error.rate`, 0.01.
@@ -38,6 +41,7 @@ impl Default for FileSettings {
             index_chunk_size: 128 << 10,
             index_min_entries: 16,
             has_bloom: true,
+            has_delete_family_bloom: true,
             bloom_chunk_bytes: 128 << 10,
             bloom_error_rate: 0.01,
             bloom_hash: BloomHashType::Murmur,
@@ -81,7 +85,8 @@ impl FileSettings {
             bytes_per_checksum,
             index_chunk_size: read.or("hfile.index.block.max.size", default.index_chunk_size)?,
             index_min_entries: read.or("hfile.index.block.min.entries", default.index_min_entries)?,
-            has_bloom: read.flag("io.storefile.bloom.enabled", default.has_bloom),
+            has_bloom: read.flag("io.storefile.bloom.enabled", true),
+            has_delete_family_bloom: read.flag("io.storefile.delete.family.bloom.enabled", true),
             bloom_chunk_bytes: read.or("io.storefile.bloom.block.size", default.bloom_chunk_bytes)?,
             bloom_error_rate: read.or("io.storefile.bloom.error.rate", default.bloom_error_rate)?,
             bloom_hash,
@@ -100,7 +105,8 @@ impl FileSettings {
             .bloom_error_rate(self.bloom_error_rate)
             .bloom_hash(self.bloom_hash)
             .encoded_ratio(self.encoded_ratio);
-        if self.has_bloom { options } else { options.bloom(None) }
+        let options = if self.has_bloom { options } else { options.bloom(None) };
+        if self.has_delete_family_bloom { options } else { options.without_delete_family_bloom() }
     }
 }
 
@@ -145,6 +151,11 @@ mod tests {
             ("hfile.index.block.max.size", " 4096 ", FileSettings { index_chunk_size: 4096, ..default }),
             ("hfile.index.block.min.entries", "4", FileSettings { index_min_entries: 4, ..default }),
             ("io.storefile.bloom.enabled", "FALSE", FileSettings { has_bloom: false, ..default }),
+            (
+                "io.storefile.delete.family.bloom.enabled",
+                "false",
+                FileSettings { has_delete_family_bloom: false, ..default },
+            ),
             ("io.storefile.bloom.block.size", "65536", FileSettings { bloom_chunk_bytes: 65536, ..default }),
             ("io.storefile.bloom.error.rate", "0.125", FileSettings { bloom_error_rate: 0.125, ..default }),
             ("hbase.hash.type", "Murmur3", FileSettings { bloom_hash: BloomHashType::Murmur3, ..default }),
@@ -157,7 +168,7 @@ mod tests {
         ] {
             assert_eq!(of(name, value), Some(expected), "{name}");
             let refused = of(name, "x");
-            let is_switch = name == "io.storefile.bloom.enabled" || name == "another";
+            let is_switch = name.ends_with("bloom.enabled") || name == "another";
             assert_eq!(refused, Some(default).filter(|_| is_switch), "{name}");
         }
     }
