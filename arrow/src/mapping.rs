@@ -1,6 +1,7 @@
 //! How the columns of a table become columns of record batches.
 
 use crate::error::{Error, Result, shown};
+use crate::ordered;
 use crate::value_type::ValueType;
 use hregion::Scan;
 use hregion::cell::{StringBinary, from_string_binary};
@@ -21,7 +22,8 @@ pub enum RowKey {
     /// The row key is one value.
     Whole(KeyPart),
     /// Parts between separators. The last part may contain the separator, and so may those whose type has a
-    /// [width](ValueType::width), such as a `long`.
+    /// [width](ValueType::width), such as a `long`, and those in an [ordered](ValueType::Ordered) encoding,
+    /// whose bytes say where they end, but for a `BlobCopy` in ascending order.
     Separated {
         /// The bytes between two parts; not empty.
         separator: Vec<u8>,
@@ -223,8 +225,12 @@ impl RowKey {
             Self::Whole(_) => take(left),
             Self::Separated { separator, parts } => {
                 for part in parts.iter().take(parts.len().saturating_sub(1)) {
-                    let at = match part.ty.width() {
-                        // a number may have the bytes of a separator
+                    let width = match part.ty {
+                        ValueType::Ordered(ordered) => ordered::length(ordered, left),
+                        ty => ty.width(),
+                    };
+                    let at = match width {
+                        // a value that says where it ends may have the bytes of a separator
                         Some(width) => left.get(width..)?.starts_with(separator).then_some(width)?,
                         None => left.windows(separator.len()).position(|window| window == separator)?,
                     };

@@ -119,6 +119,18 @@ pub(crate) fn decode(ty: OrderedType, bytes: &[u8]) -> Option<(Value<'_>, &[u8])
     Some((value, reader.bytes))
 }
 
+/// Returns the number of bytes of the value at the beginning of `bytes`; `None` if the value does not tell.
+pub(crate) fn length(ty: OrderedType, bytes: &[u8]) -> Option<usize> {
+    match ty.width() {
+        Some(width) => Some(if Reader::new(bytes)?.byte()? == NULL { 1 } else { width }),
+        None => match decode(ty, bytes)? {
+            // it ends with the row key, or with what is after it
+            (Value::Bytes(_), []) if ty == OrderedType::BlobCopy => None,
+            (_, rest) => bytes.len().checked_sub(rest.len()),
+        },
+    }
+}
+
 /// Decodes groups of seven bits; all but the last have the high bit set.
 fn decode_blob(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
     let (mut value, mut bits, mut held) = (Vec::new(), 0_u32, 0_u32);

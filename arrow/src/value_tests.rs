@@ -137,6 +137,28 @@ fn row_keys_are_cut() {
     for lacking in [&b"::x::y"[..], b"a::x::y", b"::::x", b"::", b"a"] {
         assert_eq!(cut(&row, lacking), None, "{lacking:?}");
     }
+    // so may a value in an ordered encoding, ascending, descending or null
+    let ordered = |ty| RowKey::Separated {
+        separator: b"::".to_vec(),
+        parts: vec![KeyPart::new("a", ValueType::Ordered(ty)), part("b")],
+    };
+    let cases: [(OrderedType, &[&'static [u8]]); 5] = [
+        (OrderedType::Int16, &[b"*::", b"\xd5::", b"\x05", b"\xfa"]),
+        (OrderedType::Float64, &[b"1::::::::", b"\xce::::::::", b"\x05"]),
+        (OrderedType::Text, &[b"4a::b\0", b"\xcb\x9e\xc5\xc5\xff", b"\x05"]),
+        (OrderedType::BlobCopy, &[b"8ab", b"\xc7::\xff", b"\xfa\xff", b"\xfa", b"\x05"]),
+        // of another type
+        (OrderedType::Text, &[b"7ab"]),
+    ];
+    for (ty, values) in cases {
+        for value in values {
+            let key: &'static [u8] = [*value, b"::x::y"].concat().leak();
+            assert_eq!(cut(&ordered(ty), key), Some(vec![*value, b"x::y"]), "{ty:?}");
+        }
+    }
+    for lacking in [&b"*::"[..], b"*:::x", b""] {
+        assert_eq!(cut(&ordered(OrderedType::Int16), lacking), None, "{lacking:?}");
+    }
     let row = |rest| RowKey::Widths { parts: vec![(part("a"), 2), (part("b"), 1)], rest };
     assert_eq!(cut(&row(None), b"abc"), Some(vec![&b"ab"[..], b"c"]));
     assert_eq!(cut(&row(None), b"abcd"), None);

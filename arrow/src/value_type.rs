@@ -166,22 +166,24 @@ impl ValueType {
             // a scale, and at least one byte
             Self::Decimal(_) => width > 4,
             // a null is one byte
-            Self::Ordered(ordered) => width == 1 || ordered.may_have_width(width),
+            Self::Ordered(ordered) => {
+                width == 1 || ordered.width().map_or(width > 0, |of_all| width == of_all)
+            }
             _ => self.width() == Some(width),
         }
     }
 }
 
 impl OrderedType {
-    /// Whether a value that is not null may have this number of bytes, of which the first is that of the
-    /// type.
-    fn may_have_width(self, width: usize) -> bool {
+    /// Returns the number of bytes of all values that are not null, of which the first is that of the type;
+    /// `None` if it depends on the value.
+    pub(crate) fn width(self) -> Option<usize> {
         match self {
-            Self::Int8 => width == 2,
-            Self::Int16 => width == 3,
-            Self::Int32 | Self::Float32 => width == 5,
-            Self::Int64 | Self::Float64 => width == 9,
-            Self::Numeric(_) | Self::Text | Self::Blob | Self::BlobCopy => width > 0,
+            Self::Int8 => Some(2),
+            Self::Int16 => Some(3),
+            Self::Int32 | Self::Float32 => Some(5),
+            Self::Int64 | Self::Float64 => Some(9),
+            Self::Numeric(_) | Self::Text | Self::Blob | Self::BlobCopy => None,
         }
     }
 }

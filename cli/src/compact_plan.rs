@@ -1,9 +1,7 @@
 //! `hregion compact --dry-run`: prints what a compaction would take, keep and drop.
 
-use crate::args::FileArgs;
 use crate::explain_output::ExplainOutput;
 use crate::failure::{CommandError, Exit, Failure};
-use crate::family_args::FamilyArgs;
 use crate::maintenance::check_kind;
 use crate::output::Output;
 use crate::regions::{OpenRegion, Regions};
@@ -11,7 +9,7 @@ use crate::target::Kind;
 use crate::text;
 use hregion::cell::StringBinary;
 use hregion::region::{CellReason, CompactionPlan};
-use hregion::{Compaction, Region};
+use hregion::{Compaction, Region, RegionOptions};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -22,14 +20,12 @@ use std::path::{Path, PathBuf};
 /// does not stop the others; the first failure is returned.
 pub(crate) fn run(
     dir: &Path,
-    reading: &FileArgs,
-    families: &FamilyArgs,
+    options: RegionOptions,
     compaction: Compaction,
     shows_cells: bool,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
     let kind = check_kind(dir)?;
-    let options = families.add_to(reading.region_options(out)?);
     let regions = Regions::find(dir, Some(kind), options)?;
     let mut first = Ok(());
     // A region may have replaced several.

@@ -1,15 +1,13 @@
 //! The common part of `flush` and `compact`: opens a region, or all regions of a table, changes it, and
 //! prints the number of files of each family.
 
-use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
-use crate::family_args::FamilyArgs;
 use crate::output::Output;
 use crate::regions::{Regions, check_serves, kind_of};
 use crate::target::Kind;
 use crate::vfs::check_writable;
 use hregion::cell::StringBinary;
-use hregion::{Region, Table};
+use hregion::{Region, RegionOptions, Table};
 use serde_json::{Map, Value};
 use std::io::Write as _;
 use std::path::Path;
@@ -19,8 +17,7 @@ use std::path::Path;
 /// printed.
 pub(crate) fn run(
     dir: &Path,
-    reading: &FileArgs,
-    families: &FamilyArgs,
+    options: RegionOptions,
     out: &mut Output,
     change: impl Fn(&Region) -> hregion::Result<()>,
     then: impl FnOnce(&Table, &Output) -> hregion::Result<()>,
@@ -30,8 +27,7 @@ pub(crate) fn run(
     if kind == Kind::Region {
         check_serves(dir)?;
     }
-    let options = families.add_to(reading.region_options(out)?).writable(true);
-    let regions = Regions::find(dir, Some(kind), options)?;
+    let regions = Regions::find(dir, Some(kind), options.writable(true))?;
     let mut first = Ok(());
     for place in regions.regions_and_holes(|_, _| true) {
         let changed = place.open(&out.warner()).and_then(|region| {

@@ -83,13 +83,17 @@ pub(crate) fn run(
     let table = table.open(reading.region_options(out)?.writable(true))?;
     let before = table.regions();
     let regions = replace(&table)?;
-    for region in &regions {
-        located::print(&RegionLocations::new(region.clone(), []), out)?;
-    }
+    let print = |region: &RegionInfo| located::print(&RegionLocations::new(region.clone(), []), out);
+    let printed = regions.iter().try_for_each(print);
     let compacted = if compact.compact { compact_new(&table, &before, &regions, out) } else { Ok(()) };
     // Also after a failure: the regions are replaced.
     let closed = table.close().map_err(Failure::from);
-    compacted.and(closed)?;
+    let done = compacted.and(closed);
+    match printed {
+        // all is done, though nothing reads the output
+        Err(Failure::ClosedPipe) => done?,
+        printed => printed.and(done)?,
+    }
     Ok(Exit::Done)
 }
 

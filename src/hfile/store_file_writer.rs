@@ -131,7 +131,7 @@ impl StoreFileWriter {
 }
 
 fn with_delete_family_bloom(mut options: HFileWriterOptions) -> HFileWriterOptions {
-    options.delete_family_bloom = true;
+    options.delete_family_bloom = !options.no_delete_family_bloom;
     options
 }
 

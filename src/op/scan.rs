@@ -246,11 +246,12 @@ impl Scan {
         }
     }
 
-    /// Creates the scan equivalent to a get (read-path.md §5.1).
-    pub(crate) fn of_get(get: &Get) -> Self {
+    /// Creates the scan equivalent to a get (read-path.md §5.1). `on_demand` is whether families are loaded
+    /// on demand if the get does not say so.
+    pub(crate) fn of_get(get: &Get, on_demand: bool) -> Self {
         let row = Bytes::copy_from_slice(&get.row);
         let mut select = get.select.clone();
-        select.load_families_on_demand.get_or_insert(true);
+        select.load_families_on_demand.get_or_insert(on_demand);
         Self { start: row.clone(), stop: row, include_stop: true, select, ..Self::new() }
     }
 

@@ -202,7 +202,8 @@ macro_rules! select_methods {
         }
 
         /// Sets whether families that the filter does not need are read only for the rows that pass it
-        /// (default: yes for gets, no for scans). Affects only the cost, as long as the filter does not test
+        /// (default: for gets the setting `hbase.hregion.scan.loadColumnFamiliesOnDemand` of the table, else
+        /// yes; no for scans). Affects only the cost, as long as the filter does not test
         /// cells of those families. As in HBase, a reversed scan with such families is refused.
         #[must_use]
         pub fn load_families_on_demand(mut self, on_demand: bool) -> Self {

@@ -15,8 +15,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-/// Writers wait while this many times the flush size is in memory (hbase.hregion.memstore.block.multiplier).
-const BLOCK_MULTIPLIER: u64 = 4;
 /// A region's memory is reported to the shared limit after changing by more than this many bytes.
 const GRANULE: u64 = 64 << 10;
 /// How often a flush that waits for compactions checks whether it can go on (HBase: a hundredth of the wait).
@@ -30,6 +28,8 @@ pub(super) struct Background {
     pub(super) scheduler: Scheduler,
     limit: MemoryLimit,
     flush_size: u64,
+    /// The bytes in memory at which writers wait.
+    block_size: u64,
     compacts: bool,
     /// The region.
     region: OnceLock<Weak<RegionCore>>,
@@ -97,7 +97,7 @@ impl Background {
     pub(super) fn new(
         scheduler: Scheduler,
         limit: MemoryLimit,
-        flush_size: u64,
+        (flush_size, block_size): (u64, u64),
         compacts: bool,
         stores: usize,
     ) -> Self {
@@ -114,6 +114,7 @@ impl Background {
             scheduler,
             limit,
             flush_size: flush_size.max(1),
+            block_size: block_size.max(1),
             compacts,
             region: OnceLock::new(),
             memory: AtomicU64::new(0),
@@ -181,11 +182,6 @@ impl Background {
     #[cold]
     fn report_memory(&self, bytes: u64) {
         self.set_memory(&self.tasks(), bytes);
-    }
-
-    /// Returns the number of bytes in memory at which writers wait.
-    fn block_size(&self) -> u64 {
-        self.flush_size.saturating_mul(BLOCK_MULTIPLIER)
     }
 
     fn set_memory(&self, tasks: &Tasks, bytes: u64) {
@@ -275,7 +271,7 @@ impl RegionCore {
             self.check_writable()?;
             let memory = self.memory();
             background.note_memory(memory);
-            if memory >= background.block_size() {
+            if memory >= background.block_size {
                 self.flush_and_wait()?;
                 continue;
             }
@@ -368,7 +364,7 @@ impl RegionCore {
                 .map_or(Ok(()), |failure| Err(failure.error.clone()));
         }
         tasks.flush.status = Status::Queued;
-        background.pressed_at.store(background.block_size(), Ordering::Relaxed);
+        background.pressed_at.store(background.block_size, Ordering::Relaxed);
         let submitted = background.submit(Work::Flush, WorkKind::Flush, 0, None);
         if let Err(error) = &submitted {
             background.pressed_at.store(background.flush_size, Ordering::Relaxed);

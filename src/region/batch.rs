@@ -12,9 +12,6 @@ use crate::op::{Durability, Mutation};
 use std::mem;
 use std::ops::Range;
 
-/// The maximum number of mutations written together (hbase.regionserver.minibatch.size).
-pub(crate) const MINI_BATCH: usize = 20_000;
-
 /// How mutations depend on each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Together {
@@ -51,8 +48,9 @@ impl Region {
     /// Writes puts and deletes of any rows, and returns the result of each, in order. A mutation that fails
     /// does not prevent the others from being written.
     ///
-    /// Up to 20,000 mutations are written together: they have the same sequence id, and see rows as they were
-    /// before all of them.
+    /// Up to 20,000 mutations, or as many as the setting `hbase.regionserver.minibatch.size` of the table
+    /// says, are written together: they have the same sequence id, and see rows as they were before all of
+    /// them.
     ///
     /// # Errors
     ///
@@ -61,7 +59,7 @@ impl Region {
     /// returns no cells.
     pub fn batch(&self, mut mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results = Vec::with_capacity(mutations.len());
-        for mutations in mutations.chunks_mut(MINI_BATCH) {
+        for mutations in mutations.chunks_mut(self.0.mini_batch) {
             match self.0.write(mutations, Together::Batch) {
                 Ok(outcomes) => {
                     results.extend(outcomes.into_iter().map(|outcome| outcome.into_answer().map(drop)));
@@ -85,8 +83,13 @@ struct Joint<'r, 'm> {
 }
 
 impl Region {
+    /// Returns the maximum number of mutations of a batch that are written together.
+    pub(crate) fn mini_batch(&self) -> usize {
+        self.0.mini_batch
+    }
+
     /// As [`batch`](Self::batch), for regions in row order, without observers, that share a log: their
-    /// entries are on disk by one sync. There must be few enough mutations to be written together.
+    /// entries are on disk by one sync. There are at most [`mini_batch`](Self::mini_batch) of each region.
     pub(crate) fn batch_jointly(batches: &[RegionBatch]) -> Vec<Vec<Result<()>>> {
         let mut outcomes: Vec<Vec<Outcome>> = batches
             .iter()

@@ -10,9 +10,10 @@ use crate::layout::{RegionDir, StoreFileInfo, locate_store_file, mob_dirs_of_fam
 use crate::metrics::BlockCounts;
 use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
-use crate::store::Checksums;
 use crate::store::compact::CompactionConfig;
-use crate::store::{MobFiles, OpenedFiles, Store, StoreFile, StoreVersion, lists_mob_files, open_files};
+use crate::store::{
+    FileSettings, MobFiles, OpenedFiles, Store, StoreFile, StoreVersion, lists_mob_files, open_files,
+};
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +47,8 @@ impl RegionOptions {
             tmp: dir.tmp(),
             // Never used: these files are not compacted.
             compaction: CompactionConfig::default(),
-            checksums: Checksums::default(),
+            invalid_settings: None,
+            file_settings: FileSettings::default(),
             cache_data: true,
             zstd_framed: self.is_zstd_framed(false),
             zstd_dictionary: None,

@@ -41,7 +41,6 @@ mod write;
 
 pub use crate::layout::{FileKind, MobFile};
 pub use crate::store::{CellReason, ExplainedCell, ExplainedFile, FileReason};
-pub(crate) use batch::MINI_BATCH;
 pub(crate) use bulk_load::{CopyInput, origin_of_part, remove_loaded};
 pub use check::CheckResult;
 pub use compact::{Compaction, CompactionPlan};
@@ -147,6 +146,10 @@ pub(crate) struct RegionCore {
     /// By how many milliseconds the timestamp of a value may be after the time of writing; `i64::MAX` for no
     /// limit.
     timestamp_slop: i64,
+    /// The maximum number of mutations of a batch that are written together.
+    mini_batch: usize,
+    /// Whether gets that do not say so load families on demand.
+    loads_families_on_demand: bool,
     /// The maximum size of a row that is read: [`Limits::row_bytes`](crate::Limits::row_bytes).
     max_row_bytes: usize,
     /// Whether values may be in MOB files.

@@ -26,8 +26,8 @@ use crate::op::Durability;
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::store::compact::CompactionConfig;
 use crate::store::{
-    Checksums, MobFiles, OpenedFiles, SeqIds, Store, StoreFile, StoreFileUse, StoreVersion, WriteLimits,
-    memstore_flush_size, open_files, read_settings,
+    FileSettings, MobFiles, OpenedFiles, SeqIds, Store, StoreFile, StoreFileUse, StoreVersion, WriteLimits,
+    loads_families_on_demand, memstore_flush_size, open_files, read_settings,
 };
 use crate::sync::unpoisoned;
 use std::collections::HashSet;
@@ -73,8 +73,8 @@ pub(super) struct Opened {
 
 impl RegionOptions {
     pub(super) fn open_region(mut self, path: &Path) -> Result<Region> {
-        let described = self.read_descriptor_file()?;
         self.families.iter().try_for_each(Family::check)?;
+        let described = self.read_descriptor_file()?;
         let path = &path_of_region(&*self.storage, path)?;
         let (dir, lock) = self.open_dir(path, described.as_ref())?;
         self.pre_open(&dir)?;
@@ -112,8 +112,8 @@ impl RegionOptions {
             return Err(Error::invalid_argument("a region of a snapshot can only be opened for reading"));
         }
         self.refuse_logs("a region of a snapshot")?;
-        let described = self.read_descriptor_file()?;
         self.families.iter().try_for_each(Family::check)?;
+        let described = self.read_descriptor_file()?;
         let mut dir = snapshot.region_dir(&self.storage, region);
         describe(&mut dir, described.as_ref())?;
         self.pre_open(&dir)?;
@@ -203,14 +203,19 @@ impl RegionOptions {
         let mut limits = self.files.limit_values().clone();
         if self.writable {
             // Writers wait at half of this: what they have logged can nearly always be replayed at once.
-            let most = usize::try_from(self.flush_size(dir)?).unwrap_or(usize::MAX).saturating_mul(8);
+            let (_, block_size) = self.memory_sizes(dir, write_limits(dir)?)?;
+            let most = usize::try_from(block_size).unwrap_or(usize::MAX).saturating_mul(2);
             limits.load_on_open_bytes = limits.load_on_open_bytes.max(most);
         }
         Ok(limits)
     }
 
     fn new_store(&self, dir: &RegionDir, family: Family, options: &HFileOptions) -> Result<Store> {
-        let (compaction, checksums, zstd_dictionary) = self.settings_of(dir, &family)?;
+        let (settings, invalid_settings) = match self.settings_of(dir, &family) {
+            Err(error) if !self.writable => (Default::default(), Some(error)),
+            settings => (settings?, None),
+        };
+        let (compaction, file_settings, zstd_dictionary) = settings;
         let mob_files = || MobFiles::new(dir.mob_dirs(family.name()), dir.info().table(), options);
         let mob = dir.may_have_mob(family.name()).then(mob_files);
         // Another one for each opening: that of a process which has lost its lock is gone, so that what it
@@ -218,7 +223,8 @@ impl RegionOptions {
         let tmp = format!("{}.{}", String::from_utf8_lossy(family.name()), new_file_name(0));
         Ok(Store {
             compaction,
-            checksums,
+            invalid_settings,
+            file_settings,
             cache_data: dir.flag(family.name(), "BLOCKCACHE", true),
             zstd_framed: self.is_zstd_framed(zstd_dictionary.is_some()),
             zstd_dictionary,
@@ -272,13 +278,14 @@ impl RegionOptions {
         Ok(state)
     }
 
-    /// Returns the size of the memory, in bytes, at which it is flushed.
-    fn flush_size(&self, dir: &RegionDir) -> Result<u64> {
+    /// Returns the sizes of the memory, in bytes, at which it is flushed, and at which writers wait.
+    fn memory_sizes(&self, dir: &RegionDir, limits: WriteLimits) -> Result<(u64, u64)> {
         let set = match self.memstore_flush_size {
             None => memstore_flush_size(&|key| dir.setting(&[], key))?,
             given => given,
         };
-        Ok(set.unwrap_or(DEFAULT_FLUSH_SIZE))
+        let flush_size = set.unwrap_or(DEFAULT_FLUSH_SIZE);
+        Ok((flush_size, flush_size.saturating_mul(limits.block_multiplier)))
     }
 
     /// Adds the families of the given descriptor file. Returns the descriptor, and the path of the file.
@@ -296,14 +303,16 @@ impl RegionOptions {
         let Opened { dir, stores, states, mvcc, files_seq_id, lock, block_counts, .. } = opened;
         let Opened { replaced, mut replayed, later, warnings, .. } = opened;
         let get_threads = GetThreads::new(self.threads_of_gets());
-        let flush_size = if lock.is_some() { self.flush_size(&dir)? } else { 0 };
-        let in_memory_flush = InMemoryFlush::new(self.in_memory_flush_size, flush_size);
+        // A region that takes no writes needs none of the table's limits, which may be invalid.
+        let limits = WriteLimits::from_settings(&|key| dir.setting(&[], key).filter(|_| lock.is_some()))?;
+        let memory_sizes = if lock.is_some() { self.memory_sizes(&dir, limits)? } else { (0, 0) };
+        let in_memory_flush = InMemoryFlush::new(self.in_memory_flush_size, memory_sizes.0);
         let background = if lock.is_some() {
             let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
             let limit = self.memory_limit.unwrap_or_else(MemoryLimit::global);
             let compacts =
                 self.compaction_enabled.unwrap_or_else(|| dir.flag(&[], "COMPACTION_ENABLED", true));
-            Some(Background::new(scheduler, limit, flush_size, compacts, stores.len()))
+            Some(Background::new(scheduler, limit, memory_sizes, compacts, stores.len()))
         } else {
             None
         };
@@ -312,8 +321,6 @@ impl RegionOptions {
             RegionLog::new(&dir, &self.storage, shared, stores.len(), self.files.limit_values())
         };
         let log = lock.is_some().then(|| Box::new(new_log()));
-        // A region that takes no writes needs none of the table's limits, which may be invalid.
-        let limits = WriteLimits::from_settings(&|key| dir.setting(&[], key).filter(|_| lock.is_some()))?;
         let inner = RegionCore {
             log,
             durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
@@ -321,6 +328,8 @@ impl RegionOptions {
             max_cell_len: max_cell_len(self.files.limit_values(), limits.cell_len),
             max_key_len: max_key_len(self.files.limit_values()),
             timestamp_slop: limits.timestamp_slop,
+            mini_batch: limits.mini_batch,
+            loads_families_on_demand: loads_families_on_demand(&|key| dir.setting(&[], key)),
             max_row_bytes: self.files.limit_values().row_bytes,
             may_have_mob: stores.iter().any(|store| store.mob.is_some()),
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
@@ -505,16 +514,15 @@ impl RegionOptions {
         &self,
         dir: &RegionDir,
         family: &Family,
-    ) -> Result<(CompactionConfig, Checksums, Option<String>)> {
-        if !self.writable {
-            return Ok(Default::default());
-        }
+    ) -> Result<(CompactionConfig, FileSettings, Option<String>)> {
         let given = self.families.iter().find(|given| given.name() == family.name());
         let setting = |key: &str| {
             let given = given.and_then(|given| given.configuration.get(key)).map(String::as_str);
             given.or_else(|| dir.setting(family.name(), key))
         };
-        read_settings(family, &setting)
+        let (mut compaction, files, zstd_dictionary) = read_settings(family, &setting)?;
+        compaction.utc_offset = self.utc_offset;
+        Ok((compaction, files, zstd_dictionary))
     }
 
     /// Returns the families by name, and a warning if the settings of some are unknown.
@@ -603,6 +611,11 @@ impl RegionCore {
         }
         Ok(())
     }
+}
+
+/// Returns what the table's descriptor allows to be written.
+fn write_limits(dir: &RegionDir) -> Result<WriteLimits> {
+    WriteLimits::from_settings(&|key| dir.setting(&[], key))
 }
 
 /// Returns the durability that the table's descriptor sets.

@@ -45,6 +45,7 @@ pub struct RegionOptions {
     pub(super) memory_limit: Option<MemoryLimit>,
     pub(super) scheduler: Option<Scheduler>,
     pub(super) compaction_enabled: Option<bool>,
+    pub(super) utc_offset: i32,
     pub(super) observers: Observers,
     pub(super) get_threads: usize,
     pub(super) lazy_seek: bool,
@@ -83,6 +84,7 @@ impl RegionOptions {
             memory_limit: None,
             scheduler: None,
             compaction_enabled: None,
+            utc_offset: 0,
             observers: Observers::default(),
             get_threads: 16,
             lazy_seek: true,
@@ -192,7 +194,8 @@ impl RegionOptions {
     /// Sets the number of bytes in memory, of cells and their indexes, at which the region is flushed on a
     /// thread of the [scheduler](Self::scheduler), and then compacted as the policy selects (default: the
     /// setting of the table descriptor, else 128 MiB; HBase: `hbase.hregion.memstore.flush.size`). Writers
-    /// wait at four times this size.
+    /// wait at four times this size, or at as many times of it as the table's setting
+    /// `hbase.hregion.memstore.block.multiplier` says.
     #[must_use]
     pub fn memstore_flush_size(mut self, bytes: u64) -> Self {
         self.memstore_flush_size = Some(bytes);
@@ -235,6 +238,15 @@ impl RegionOptions {
     #[must_use]
     pub fn compaction_enabled(mut self, enabled: bool) -> Self {
         self.compaction_enabled = Some(enabled);
+        self
+    }
+
+    /// Sets by how many seconds the local time is ahead of UTC (default: 0), that of the off-peak hours,
+    /// in which compactions may be larger (`hbase.offpeak.start.hour`, `hbase.offpeak.end.hour`). HBase takes
+    /// the time zone of the server, which is in no file.
+    #[must_use]
+    pub fn utc_offset(mut self, seconds: i32) -> Self {
+        self.utc_offset = seconds;
         self
     }
 
@@ -471,6 +483,7 @@ impl RegionOptions {
             is_clock_given: self.is_clock_given,
             memory_limit: self.memory_limit.clone(),
             scheduler: self.scheduler.clone(),
+            utc_offset: self.utc_offset,
             zstd_framed: self.zstd_framed,
             ..Self::new()
         }

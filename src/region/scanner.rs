@@ -522,7 +522,7 @@ impl RegionCore {
         read_point: i64,
         row: &mut RowBuf,
     ) -> Result<()> {
-        let scan = Scan::of_get(get);
+        let scan = Scan::of_get(get, self.loads_families_on_demand);
         let mut rows =
             PartialResults::open(self, state, &scan, read_point, start_filter(&scan)?, self.clock.now())?;
         rows.next(&mut ScannerContext::unlimited(), row)?;

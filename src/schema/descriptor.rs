@@ -452,7 +452,7 @@ fn family_of(name: Vec<u8>, settings: &Settings) -> Result<Family, Corruption> {
     let pairs =
         settings.configuration.iter().filter_map(|pair| Some((pair.name.clone()?, pair.value.clone()?)));
     family.configuration = pairs.filter(|(key, _)| key != PREFIX_LENGTH).collect();
-    family.check().map_err(|_| Corruption::Malformed("table descriptor with an invalid family"))?;
+    family.check_readable().map_err(|_| Corruption::Malformed("table descriptor with an invalid family"))?;
     Ok(family)
 }
 
@@ -485,8 +485,10 @@ impl Family {
                 return Err(Error::invalid_argument(format!("attribute {key}: expected one of {known}")));
             }
         }
-        let family = family_of(name.to_vec(), &settings);
-        family.map_err(|corruption| Error::invalid_argument(corruption.to_string()))
+        let family = family_of(name.to_vec(), &settings)
+            .map_err(|corruption| Error::invalid_argument(corruption.to_string()))?;
+        family.check()?;
+        Ok(family)
     }
 }
 
@@ -632,6 +634,14 @@ mod tests {
             assert_eq!(family(&[("TTL", ttl)]).unwrap().ttl, None);
         }
         assert_eq!(family(&[("BLOOMFILTER", "NONE")]).unwrap().bloom, None);
+    }
+
+    #[test]
+    fn min_versions_above_versions_are_read_and_not_created() {
+        let attributes = [("VERSIONS", "2"), ("MIN_VERSIONS", "3")];
+        assert_eq!(family(&attributes), Ok(Family::new("f").max_versions(2).min_versions(3)));
+        let error = Family::from_attributes("f", attributes).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument, "{error}");
     }
 
     /// HBase does not look for them there.

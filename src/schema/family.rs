@@ -212,21 +212,32 @@ impl Family {
         self.ttl_millis().filter(|_| self.min_versions == 0)
     }
 
-    /// Validates the family settings.
+    /// Validates the settings of a family that is created or changed (HBase: `TableDescriptorChecker`).
     pub(crate) fn check(&self) -> Result<()> {
-        let (name, versions) = (&self.name, self.max_versions);
-        if !is_legal_name(name) {
+        self.check_readable()?;
+        let versions = self.max_versions;
+        if self.min_versions > versions {
+            return Err(Error::invalid_argument(format!(
+                "a family keeps no fewer versions than MIN_VERSIONS: {versions} and {}",
+                self.min_versions
+            )));
+        }
+        Ok(())
+    }
+
+    /// Validates the settings without which a family of a descriptor is not read. Before HBASE-13776, or with
+    /// `hbase.table.sanity.checks` set to false, HBase created families with MIN_VERSIONS above VERSIONS. It
+    /// reads them, and VERSIONS is the greatest number of versions.
+    pub(crate) fn check_readable(&self) -> Result<()> {
+        if !is_legal_name(&self.name) {
             return Err(Error::invalid_argument(format!(
                 "the name of a family has 1 to {MAX_FAMILY_LEN} bytes, no colon, slash or control \
                  character, and does not begin with a dot: {:?}",
-                StringBinary(name).to_string()
+                StringBinary(&self.name).to_string()
             )));
         }
-        if versions == 0 || self.min_versions > versions {
-            return Err(Error::invalid_argument(format!(
-                "a family keeps at least 1 version and no fewer than MIN_VERSIONS: {versions} and {}",
-                self.min_versions
-            )));
+        if self.max_versions == 0 {
+            return Err(Error::invalid_argument("a family keeps at least 1 version"));
         }
         Ok(())
     }

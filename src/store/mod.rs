@@ -14,13 +14,13 @@ pub use read::explain::{CellReason, ExplainedCell, ExplainedFile, FileReason};
 pub(crate) use read::explain::{ReturnedCells, StoreExplainer};
 pub use read::{HFileHalf, HFileHalfScanner};
 pub(crate) use read::{StoreScanner, context};
-pub(crate) use settings::{WriteLimits, memstore_flush_size};
+pub(crate) use settings::{WriteLimits, loads_families_on_demand, memstore_flush_size};
 pub(crate) use version::{OpenedFiles, SeqIds, StoreFile, StoreFileUse, StoreVersion, open_files};
 pub use write::CompactionFilter;
-pub(crate) use write::{Checksums, Retention};
+pub(crate) use write::{FileSettings, Retention};
 
 use crate::cell::CellOrder;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hfile::{HFileOptions, HFileWriterOptions};
 use crate::io::Storage;
 use crate::schema::Family;
@@ -37,8 +37,10 @@ pub(crate) struct Store {
     pub(crate) order: CellOrder,
     /// How its files are compacted.
     pub(crate) compaction: CompactionConfig,
-    /// The checksums of its new files.
-    pub(crate) checksums: Checksums,
+    /// Why that is not known, of a region that is only read.
+    pub(crate) invalid_settings: Option<Error>,
+    /// How its new files are written.
+    pub(crate) file_settings: FileSettings,
     /// Whether data blocks that reads load are cached, if the read asks for it (BLOCKCACHE).
     pub(crate) cache_data: bool,
     /// Whether new files with ZSTD have Hadoop's framing if none of the store's shows another.
@@ -56,7 +58,7 @@ pub(crate) struct Store {
 }
 
 /// Reads the settings of a family without which its store is not opened for writing: of its compactions, and
-/// of its new files, the checksums and the path of a dictionary for ZSTD. Also checks what would fail only at
+/// of its new files, and the path of a dictionary for ZSTD. Also checks what would fail only at
 /// the first flush, after writes were acknowledged.
 ///
 /// # Errors
@@ -65,15 +67,14 @@ pub(crate) struct Store {
 pub(crate) fn read_settings(
     family: &Family,
     setting: Setting<'_, '_>,
-) -> Result<(CompactionConfig, Checksums, Option<String>)> {
+) -> Result<(CompactionConfig, FileSettings, Option<String>)> {
     let compaction = CompactionConfig::from_settings(family, setting)?;
-    let checksums = Checksums::from_settings(family.name(), setting)?;
+    let files = FileSettings::from_settings(family.name(), setting)?;
     let codecs = [Some(family.codec), compaction.major_codec, compaction.minor_codec];
-    codecs
-        .into_iter()
-        .flatten()
-        .try_for_each(|codec| HFileWriterOptions::check_family(&family.clone().codec(codec)))?;
-    Ok((compaction, checksums, settings::zstd_dictionary(setting)))
+    codecs.into_iter().flatten().try_for_each(|codec| {
+        HFileWriterOptions::check_family(&family.clone().codec(codec), |options| files.add_to(options))
+    })?;
+    Ok((compaction, files, settings::zstd_dictionary(setting)))
 }
 
 impl Store {

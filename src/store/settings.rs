@@ -17,7 +17,13 @@ pub(crate) fn memstore_flush_size(setting: Setting<'_, '_>) -> Result<Option<u64
     Reader { family: &[], setting }.flush_size()
 }
 
-/// What a table allows to be written (HBase: `HRegion`).
+/// Whether gets that do not say so read the families that their filter does not need only for the rows that
+/// pass it (`hbase.hregion.scan.loadColumnFamiliesOnDemand`, yes).
+pub(crate) fn loads_families_on_demand(setting: Setting<'_, '_>) -> bool {
+    Reader { family: &[], setting }.flag("hbase.hregion.scan.loadColumnFamiliesOnDemand", true)
+}
+
+/// What a table allows to be written, and how much at once (HBase: `HRegion`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WriteLimits {
     /// The maximum length of a cell in bytes (`hbase.server.keyvalue.maxsize`, 10 MiB; 0 or less means no
@@ -26,6 +32,12 @@ pub(crate) struct WriteLimits {
     /// By how many milliseconds the timestamp of a value may be after the time of writing; `i64::MAX` for no
     /// limit (`hbase.hregion.keyvalue.timestamp.slop.millisecs`, no limit).
     pub(crate) timestamp_slop: i64,
+    /// Writers wait while this many times the flush size is in memory
+    /// (`hbase.hregion.memstore.block.multiplier`, 4; values below 1 act as 1).
+    pub(crate) block_multiplier: u64,
+    /// The maximum number of mutations of a batch that are written together
+    /// (`hbase.regionserver.minibatch.size`, 20,000; less than 0 means no limit).
+    pub(crate) mini_batch: usize,
 }
 
 impl WriteLimits {
@@ -33,13 +45,21 @@ impl WriteLimits {
     ///
     /// # Errors
     ///
-    /// If a setting is not a number.
+    /// If a setting is not a number, or one with which HBase writes no batch.
     pub(crate) fn from_settings(setting: Setting<'_, '_>) -> Result<Self> {
+        const MINI_BATCH: &str = "hbase.regionserver.minibatch.size";
         let read = Reader { family: &[], setting };
+        let mini_batch = read.or(MINI_BATCH, 20_000_i64)?;
+        if mini_batch == 0 {
+            return Err(read.refused(format!("{MINI_BATCH} cannot be 0")));
+        }
+        let block_multiplier = read.or("hbase.hregion.memstore.block.multiplier", 4_i64)?.max(1);
         let cell_len = usize::try_from(read.or("hbase.server.keyvalue.maxsize", 10_i64 << 20)?);
         Ok(Self {
             cell_len: cell_len.ok().filter(|&len| len > 0).unwrap_or(usize::MAX),
             timestamp_slop: read.or("hbase.hregion.keyvalue.timestamp.slop.millisecs", i64::MAX)?,
+            block_multiplier: block_multiplier.cast_unsigned(),
+            mini_batch: usize::try_from(mini_batch).unwrap_or(usize::MAX),
         })
     }
 }
@@ -67,6 +87,11 @@ pub(super) trait Value: FromStr {
 impl Value for i64 {}
 impl Value for u64 {}
 impl Value for usize {}
+impl Value for f32 {
+    fn is_sound(&self) -> bool {
+        self.is_finite() && *self >= 0.0
+    }
+}
 impl Value for f64 {
     fn is_sound(&self) -> bool {
         self.is_finite() && *self >= 0.0
@@ -191,6 +216,30 @@ mod tests {
             ("", "x", None),
         ] {
             assert_eq!(of(cell, slop), expected, "{cell:?} {slop:?}");
+        }
+    }
+
+    #[test]
+    fn how_much_is_written_at_once_is_read_or_refused() {
+        let of = |multiplier: &'static str, batch: &'static str| {
+            let find = |key: &str| match key {
+                "hbase.hregion.memstore.block.multiplier" => Some(multiplier),
+                "hbase.regionserver.minibatch.size" => Some(batch),
+                _ => None,
+            };
+            let limits = WriteLimits::from_settings(&|key| find(key).filter(|text| !text.is_empty()));
+            limits.ok().map(|limits| (limits.block_multiplier, limits.mini_batch))
+        };
+        for (multiplier, batch, expected) in [
+            ("", "", Some((4, 20_000))),
+            (" 8 ", "7", Some((8, 7))),
+            ("0", "-1", Some((1, usize::MAX))),
+            ("-3", "1", Some((1, 1))),
+            ("2.5", "", None),
+            ("", "0", None),
+            ("", "x", None),
+        ] {
+            assert_eq!(of(multiplier, batch), expected, "{multiplier:?} {batch:?}");
         }
     }
 }

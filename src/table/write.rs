@@ -5,10 +5,13 @@ use super::{Table, TableCore};
 use crate::cell::Row;
 use crate::error::{Error, Result};
 use crate::op::{Append, CheckAndMutate, Delete, Increment, Mutation, Put};
-use crate::region::{CheckResult, MINI_BATCH, Region};
+use crate::region::{CheckResult, Region};
 use crate::sync::unpoisoned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// The maximum number of mutations of several regions that are written together.
+const MOST_TOGETHER: usize = 20_000;
 
 /// Writes require a table whose regions were opened for writing. They work and fail as those of
 /// [`Region`], and also fail if no region, or more than one, has the row.
@@ -98,7 +101,7 @@ impl Table {
         let mut left: Vec<(usize, Mutation)> = mutations.into_iter().enumerate().collect();
         // More than once only if there are many, or if a region is split or merged meanwhile.
         while !left.is_empty() {
-            let later = left.split_off(left.len().min(MINI_BATCH));
+            let later = left.split_off(left.len().min(MOST_TOGETHER));
             left = self.0.batch(left, &mut results);
             left.extend(later);
         }
@@ -126,7 +129,7 @@ type Numbered = Vec<(usize, Mutation)>;
 
 impl TableCore {
     /// Writes mutations, those of different regions with a common sync of the log. Returns the mutations of
-    /// regions that have been replaced.
+    /// regions that have been replaced, and those that a region does not write together with the others.
     fn batch(&self, mutations: Numbered, results: &mut [Result<()>]) -> Numbered {
         let regions = self.regions.load();
         // In row order: two batches that wait for each other's regions must take them in the same order.
@@ -140,7 +143,7 @@ impl TableCore {
         let (mut left, mut indices, mut batches, mut current) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let is_alone = by_region.len() == 1;
-        for (at, numbered) in by_region {
+        for (at, mut numbered) in by_region {
             let slot = &regions.slots[at];
             let writing = self.enter(slot);
             match writing
@@ -150,14 +153,18 @@ impl TableCore {
             {
                 Ok(None) => left.extend(numbered),
                 Ok(Some(region)) => {
+                    let is_joint = !is_alone && !self.options.has_observers();
+                    if is_joint {
+                        left.extend(numbered.split_off(numbered.len().min(region.mini_batch())));
+                    }
                     let (at, mutations): (Vec<usize>, Vec<Mutation>) = numbered.into_iter().unzip();
-                    if is_alone || self.options.has_observers() {
-                        let done = region.batch(mutations);
-                        at.into_iter().zip(done).for_each(|(index, result)| results[index] = result);
-                    } else {
+                    if is_joint {
                         indices.push(at);
                         batches.push((region, mutations));
                         current.push(writing);
+                    } else {
+                        let done = region.batch(mutations);
+                        at.into_iter().zip(done).for_each(|(index, result)| results[index] = result);
                     }
                 }
                 Err(error) => numbered.into_iter().for_each(|(i, _)| results[i] = Err(error.clone())),

@@ -1,9 +1,11 @@
 //! Plans of compactions are what compactions then do: the files taken, the cells kept.
 
+use crate::support::files::replace_in_descriptor;
 use crate::support::rng::Rng;
 use hregion::region::{CellReason, CompactionPlan};
 use hregion::{
-    CellRef, Compaction, Delete, Family, HFile, KeepDeletedCells, ManualClock, Put, Region, RegionOptions,
+    CellRef, Compaction, Delete, ErrorKind, Family, Get, HFile, KeepDeletedCells, ManualClock, Put, Region,
+    RegionOptions, Table,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -197,6 +199,31 @@ fn expired_files() {
     clock.set(NOW + 1_000_000);
     assert_eq!(check(&region, Compaction::Major).0, 3);
     assert!(plan(&region, Compaction::Minor).0[0].files.is_empty());
+}
+
+/// Also if the region is open for reading only. Its rows can be read whatever the settings are.
+#[test]
+fn plans_follow_the_settings_of_compactions() {
+    let root = tempfile::tempdir().unwrap();
+    let family = Family::new("f").configuration("hbase.hstore.compaction.min", "2");
+    let options = Region::options().compaction_enabled(false);
+    let table = Table::create_with(root.path(), "t", &[family], &[""; 0], options).unwrap();
+    let region = table.region("r").unwrap();
+    for value in ["older", "newer"] {
+        region.put(Put::new("r").cell("f", "q", value)).unwrap();
+        region.flush().unwrap();
+    }
+    let path = region.path().to_owned();
+    drop(region);
+    table.close().unwrap();
+    let region = Region::open(&path).unwrap();
+    assert_eq!(plan(&region, Compaction::Minor).0[0].files.len(), 2);
+    let table = root.path().join("data/default/t");
+    replace_in_descriptor(&table, b"compaction.min\x12\x012", b"compaction.min\x12\x01x");
+    let region = Region::open(&path).unwrap();
+    assert_eq!(region.get(&Get::new("r")).unwrap().len(), 1);
+    let error = region.plan_compaction(Compaction::Minor, |_| ControlFlow::Continue(())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
 }
 
 /// Tables that HBase wrote, with references, links and bulk-loaded files.

@@ -1,7 +1,7 @@
 //! Flushes of several families at a time.
 
 use hregion::io::faulty::{Crash, FaultyStorage};
-use hregion::{Compaction, Durability, ErrorKind, Family, Put, Region, Scan};
+use hregion::{Compaction, Delete, Durability, ErrorKind, Family, HFile, Put, Region, Scan};
 use std::sync::Arc;
 
 const FAMILIES: [&str; 3] = ["a", "b", "c"];
@@ -132,4 +132,40 @@ fn a_flush_of_one_family_tears_no_row() {
         }
     }
     assert!(widened > 0);
+}
+
+/// HBase: `BloomFilterFactory`, `HFileBlockIndex`.
+#[test]
+fn files_follow_the_settings_of_their_family_for_indexes_and_filters() {
+    let written = |settings: &[(&str, &str)]| {
+        let storage = Arc::new(FaultyStorage::new());
+        let family = Family::new("f").block_size(100);
+        let family = settings.iter().fold(family, |family, (key, value)| family.configuration(*key, *value));
+        let options = Region::options().create_if_missing(true).durability(Durability::SkipWal);
+        let region = options.storage(Arc::clone(&storage) as _).family(family).open("/r").unwrap();
+        for row in 0..200 {
+            region.put(Put::new(format!("{row:04}")).cell("f", "q", "v")).unwrap();
+        }
+        region.delete(Delete::new("0000").family_at("f", 1)).unwrap();
+        region.flush().unwrap();
+        let path = region.hfile_paths("f").unwrap().remove(0);
+        let file = HFile::options().storage(storage).open(path).unwrap();
+        let chunks = file.general_bloom().map(|bloom| bloom.meta().chunks().len());
+        (file.index_levels(), chunks, file.delete_family_bloom().is_some())
+    };
+    assert_eq!(written(&[]), (1, Some(1), true));
+    assert_eq!(written(&[("io.storefile.bloom.enabled", "false")]), (1, None, true));
+    let without = ("io.storefile.delete.family.bloom.enabled", "false");
+    assert_eq!(written(&[without]), (1, Some(1), false));
+    let small = ("hfile.index.block.max.size", "100");
+    assert_eq!(written(&[small, ("hfile.index.block.min.entries", "1000")]).0, 2);
+    assert!(written(&[small, ("hfile.index.block.min.entries", "2")]).0 > 2);
+    let small = ("io.storefile.bloom.block.size", "128");
+    assert_eq!(written(&[small]).1, Some(2));
+    assert_eq!(written(&[small, ("io.storefile.bloom.error.rate", "0.5")]).1, Some(1));
+
+    let wrong = Family::new("f").configuration("io.storefile.bloom.error.rate", "1");
+    let storage = Arc::new(FaultyStorage::new());
+    let options = Region::options().storage(storage).create_if_missing(true).family(wrong);
+    assert_eq!(options.open("/r").unwrap_err().kind(), ErrorKind::InvalidArgument);
 }

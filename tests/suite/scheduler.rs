@@ -721,3 +721,30 @@ fn the_flush_size_is_that_of_the_table() {
     assert_eq!(open(inline.clone()), 1);
     assert_eq!(open(inline.memstore_flush_size(1 << 30)), 0);
 }
+
+/// HBase: `HRegion.blockingMemStoreSize`.
+#[test]
+fn the_size_at_which_writers_wait_is_that_of_the_table() {
+    for (multiplier, times) in [(None, 4), (Some("2"), 2), (Some("9"), 9), (Some("0"), 1)] {
+        let storage = FaultyStorage::new();
+        let options = || {
+            let options = Region::options().durability(Durability::SkipWal).scheduler(&Scheduler::inline());
+            options.storage(Arc::new(storage.clone()))
+        };
+        let families = [Family::new("f")];
+        Table::create_with("/hbase", "t", &families, &[""; 0], options()).unwrap().close().unwrap();
+        let changes = TableChanges::new().set("MEMSTORE_FLUSHSIZE", "65536");
+        let set = |value: &str| changes.clone().set("hbase.hregion.memstore.block.multiplier", value);
+        let changes = multiplier.map_or(changes.clone(), set);
+        Table::alter("/hbase", "t", &changes, &options()).unwrap();
+        let table = Table::open_with("/hbase", "t", options().writable(true)).unwrap();
+        let region = table.region("r").unwrap();
+        storage.break_calls(Call::Create);
+        let error = (0..1000).find_map(|i| put(&region, i).err()).unwrap();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        let (size, most) = (region.memstore_size(), times * 64 * KIB);
+        assert!((most / 4 * 3..=most + KIB).contains(&size), "{multiplier:?}: {size}");
+        storage.repair();
+        table.close().unwrap();
+    }
+}

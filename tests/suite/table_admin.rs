@@ -8,12 +8,15 @@ mod meanwhile;
 mod names;
 mod objects;
 
+use crate::support::files::replace_in_descriptor;
 use crate::support::forward::forward;
+use hregion::filter::SingleColumnValue;
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{DirEntry, Storage};
 use hregion::{
-    Append, BloomType, CellRef, CheckAndMutate, Compaction, Delete, ErrorKind, Family, Increment,
-    ManualClock, Put, Region, RegionInfo, RegionOptions, Result, Scan, Table, TableChanges,
+    Append, BloomType, CellRef, CheckAndMutate, Compaction, Comparator, Compare, Delete, ErrorKind, Family,
+    Filter, Get, Increment, ManualClock, Put, Region, RegionInfo, RegionOptions, Result, Scan, Table,
+    TableChanges,
 };
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -372,6 +375,44 @@ fn settings_that_cannot_be_read_again_are_refused() {
     assert_eq!(values(&storage, T).unwrap().len(), old_values().len() + 1);
 }
 
+/// As HBase created it before HBASE-13776: it reads all versions that MIN_VERSIONS keeps, up to VERSIONS.
+#[test]
+fn a_family_with_min_versions_above_its_versions_is_read_and_written() {
+    let root = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(1_000));
+    let options = || Region::options().clock(Arc::clone(&clock) as _).writable(true);
+    let family =
+        |versions| Family::new("f").max_versions(versions).min_versions(3).ttl(Duration::from_secs(1));
+    Table::create_with(root.path(), "t", &[family(5)], &[""; 0], options()).unwrap().close().unwrap();
+    let path = root.path().join("data/default/t");
+    replace_in_descriptor(&path, b"\x08VERSIONS\x12\x015", b"\x08VERSIONS\x12\x012");
+
+    let count = |table: &Table| {
+        table
+            .get(&Get::new("a").max_versions(9))
+            .unwrap()
+            .cells()
+            .map(|cell| cell.timestamp())
+            .collect::<Vec<_>>()
+    };
+    let table = Table::open_with(root.path(), "t", options()).unwrap();
+    for timestamp in 1..=4 {
+        table.put(Put::new("a").cell_at("f", "q", timestamp, "v")).unwrap();
+    }
+    assert_eq!(count(&table), [4, 3]);
+    clock.set(100_000);
+    assert_eq!(count(&table), [4, 3]);
+    table.flush().unwrap();
+    table.region("a").unwrap().compact(Compaction::Major).unwrap();
+    assert_eq!(count(&table), [4, 3]);
+    table.close().unwrap();
+    Table::alter(root.path(), "t", &TableChanges::new().family(Family::new("g")), &options()).unwrap();
+    let changes = TableChanges::new().family(family(2));
+    let error = Table::alter(root.path(), "t", &changes, &options()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert_eq!(count(&Table::open_with(root.path(), "t", options()).unwrap()), [4, 3]);
+}
+
 /// The clock is at 1000 (HBase: `HRegion.checkTimestamps`, `HRegion.maxCellSize`).
 #[test]
 fn a_table_limits_the_timestamps_of_values_and_the_length_of_cells() {
@@ -415,6 +456,66 @@ fn a_table_limits_the_timestamps_of_values_and_the_length_of_cells() {
     for key in [SLOP, LEN] {
         let error = alter(TableChanges::new().set(key, "x")).unwrap_err();
         assert!(error.to_string().contains(key), "{error}");
+    }
+}
+
+/// Of two markers for the newest version that are written together, both see the same one (HBase:
+/// `HRegion.miniBatchSize`).
+#[test]
+fn a_table_limits_how_many_mutations_are_written_together() {
+    const SIZE: &str = "hbase.regionserver.minibatch.size";
+    let alter = |storage: &FaultyStorage, size: &str| {
+        Table::alter(ROOT, T, &TableChanges::new().set(SIZE, size), &options(storage))
+    };
+    // the rows of a batch, and how many of the three versions in each are left
+    for (size, rows, left) in [
+        (None, &["a", "a"][..], 2),
+        (None, &["a", "n", "a", "n"], 2),
+        (Some("2"), &["a", "n", "a", "n"], 2),
+        (Some("1"), &["a", "n", "a", "n"], 1),
+        (Some("1"), &["a", "a"], 1),
+        (Some("-1"), &["a", "a"], 2),
+    ] {
+        let storage = root();
+        if let Some(size) = size {
+            alter(&storage, size).unwrap();
+        }
+        let table = open(&storage, T, true).unwrap();
+        for row in rows {
+            table.put(Put::new(*row).cell_at("g", "p", 3, "v").cell_at("g", "p", 4, "v")).unwrap();
+        }
+        let batch = rows.iter().map(|row| Delete::new(*row).version("g", "p").into()).collect();
+        assert!(table.batch(batch).iter().all(Result::is_ok));
+        for row in rows {
+            let get = Get::new(*row).column("g", "p").max_versions(9);
+            let found = table.region(row).unwrap().get(&get).unwrap();
+            assert_eq!(found.len(), left, "{size:?} {rows:?}");
+        }
+        table.close().unwrap();
+    }
+    for size in ["0", "x"] {
+        let error = alter(&root(), size).unwrap_err();
+        assert!(error.to_string().contains(SIZE), "{error}");
+    }
+}
+
+/// HBase: `HRegion.isLoadingCfsOnDemandDefault`.
+#[test]
+fn a_table_says_whether_gets_load_families_on_demand() {
+    let storage = root();
+    let other = SingleColumnValue::new("g", "q", Compare::Equal, Comparator::binary("other"));
+    let other = other.filter_if_missing(true).latest_version_only(false).exclude(true);
+    // of the family that is needed nothing is left, and so the row is not judged (read-path.md §11.4)
+    let get = Get::new("a").column("f", "p").column("g", "q").filter(Filter::single_column_value(other));
+    for (setting, is_on_demand) in [("true", true), ("FALSE ", false), ("neither", true)] {
+        let changes = TableChanges::new().set("hbase.hregion.scan.loadColumnFamiliesOnDemand", setting);
+        Table::alter(ROOT, T, &changes, &options(&storage)).unwrap();
+        let table = open(&storage, T, false).unwrap();
+        let region = table.region("a").unwrap();
+        assert_eq!(region.exists(&get).unwrap(), is_on_demand, "{setting}");
+        for asked in [true, false] {
+            assert_eq!(region.exists(&get.clone().load_families_on_demand(asked)).unwrap(), asked);
+        }
     }
 }
 

@@ -54,6 +54,16 @@ pub(crate) fn relative_to(dir: &Path, files: BTreeMap<PathBuf, Vec<u8>>) -> BTre
     files.into_iter().map(relative).collect()
 }
 
+/// Replaces bytes in the descriptor of a table by as many others.
+pub(crate) fn replace_in_descriptor(table: &Path, from: &[u8], to: &[u8]) {
+    let mut found = contents(&table.join(".tabledesc")).into_iter();
+    let is_descriptor = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with(".tableinfo");
+    let (path, mut bytes) = found.find(|(path, _)| is_descriptor(path)).unwrap();
+    let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
+    bytes[at..at + from.len()].copy_from_slice(to);
+    fs::write(path, bytes).unwrap();
+}
+
 /// Returns why the call of the file system or the network failed, if one has led to the error.
 pub(crate) fn io_kind(error: &Error) -> Option<io::ErrorKind> {
     error.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind)

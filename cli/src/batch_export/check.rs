@@ -13,7 +13,7 @@ use hregion_arrow::csv;
 use hregion_arrow::files::BatchFile;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -55,7 +55,9 @@ impl Manifest {
         for file in manifest["files"].as_array().ok_or_else(|| wrong("no files"))? {
             let name = file["file"].as_str().ok_or_else(|| wrong("a file without a name"))?;
             let listed = Listed { name: name.to_owned(), json: file.clone() };
-            files.insert(region_of(name).to_owned(), listed);
+            if files.insert(region_of(name).to_owned(), listed).is_some() {
+                return Err(wrong("two files of a region").into());
+            }
         }
         Ok(Self { files, now: manifest[NOW].as_i64() })
     }
@@ -63,6 +65,25 @@ impl Manifest {
     /// Returns the time by which cells had expired.
     pub(crate) fn now(&self) -> Option<i64> {
         self.now
+    }
+
+    /// Returns the names in a local directory that the manifest does not list, but for those that readers of
+    /// directories leave out. At a URL they may be of exports that still run.
+    pub(crate) fn unlisted(&self, dir: &Path) -> Result<Vec<String>, CommandError> {
+        if vfs::is_url(dir) {
+            return Ok(Vec::new());
+        }
+        let failed = |error| CommandError::io("list", dir, &error);
+        let mut unlisted = Vec::new();
+        for entry in fs::read_dir(dir).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            let is_listed = self.files.get(region_of(&name)).is_some_and(|listed| listed.name == name);
+            if !is_listed && name != MANIFEST && !name.starts_with(['.', '_']) {
+                unlisted.push(name);
+            }
+        }
+        unlisted.sort_unstable();
+        Ok(unlisted)
     }
 
     /// Removes the files with the given names, and returns those of the rest.

@@ -41,6 +41,10 @@ pub(crate) struct Args {
     #[arg(long, requires = "dry_run")]
     verbose: bool,
 
+    /// By how many hours the local time of off-peak hours is ahead of UTC, such as 2 or -3:30 [default: 0]
+    #[arg(long, value_name = "HOURS", allow_hyphen_values = true, value_parser = utc_offset)]
+    utc_offset: Option<i32>,
+
     #[command(flatten)]
     families: FamilyArgs,
 
@@ -57,10 +61,42 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let compaction = if args.major { Compaction::Major } else { Compaction::Minor };
+    let options = args.families.add_to(args.reading.region_options(out)?);
+    let options = options.utc_offset(args.utc_offset.unwrap_or(0));
     if args.dry_run {
         let shows_cells = args.verbose || out.is_json();
-        return compact_plan::run(&args.dir, &args.reading, &args.families, compaction, shows_cells, out);
+        return compact_plan::run(&args.dir, options, compaction, shows_cells, out);
     }
     let compact = |region: &Region| region.compact(compaction);
-    maintenance::run(&args.dir, &args.reading, &args.families, out, compact, archive_parents)
+    maintenance::run(&args.dir, options, out, compact, archive_parents)
+}
+
+/// Parses `HOURS` or `HOURS:MINUTES`, with a sign or without. Returns seconds.
+fn utc_offset(text: &str) -> Result<i32, String> {
+    let (sign, time) = match text.strip_prefix('-') {
+        Some(time) => (-1, time),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (hours, minutes) = time.split_once(':').unwrap_or((time, "0"));
+    let number = |text: &str, most: u8| text.parse::<u8>().ok().filter(|number| *number <= most);
+    let found = number(hours, 23).zip(number(minutes, 59));
+    let seconds = found.map(|(hours, minutes)| 3600 * i32::from(hours) + 60 * i32::from(minutes));
+    seconds.map(|seconds| sign * seconds).ok_or_else(|| "expected hours, such as 2 or -3:30".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_are_hours_and_minutes() {
+        for (text, seconds) in
+            [("2", 7200), ("+05:45", 20_700), ("-3:30", -12_600), ("0", 0), ("-0:30", -1800)]
+        {
+            assert_eq!(utc_offset(text), Ok(seconds), "{text}");
+        }
+        for wrong in ["", "-", "24", "1:60", "1:", "CET", "--1", "1.5"] {
+            assert!(utc_offset(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -482,10 +482,12 @@ fn check_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Resu
         end.jobs(args.jobs).in_order(&source.parts_of(&rows), compare, take)?;
     }
     let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
+    let unlisted = manifest.unlisted(&args.out)?;
+    let unlisted = unlisted.into_iter().map(|name| (name, "the manifest does not list it".to_owned()));
     let gone =
         manifest.others(&names).into_iter().map(|name| (name, "the source has no such region".to_owned()));
     let wrong = found.into_iter().filter_map(|(name, wrong)| Some((name, wrong?)));
-    let wrong: Vec<_> = wrong.chain(gone).collect();
+    let wrong: Vec<_> = wrong.chain(gone).chain(unlisted).collect();
     let exit = if wrong.is_empty() { Exit::Done } else { Exit::No };
     out.found(exit);
     for (name, message) in &wrong {

@@ -31,5 +31,6 @@ Examples:
   hregion flush data/default/users/5d4f0e2b";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    maintenance::run(&args.dir, &args.reading, &args.families, out, Region::flush, |_, _| Ok(()))
+    let options = args.families.add_to(args.reading.region_options(out)?);
+    maintenance::run(&args.dir, options, out, Region::flush, |_, _| Ok(()))
 }

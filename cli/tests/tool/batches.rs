@@ -80,13 +80,25 @@ fn exports_are_those_of_their_source() {
         assert_eq!(code(&run(&[&args[..], &["--force"]].concat())), 0);
         assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
     }
-    // a source that was changed
     let path = table(&scratch.path().join("own"), 100);
     let dir = scratch.path().join("out");
     let args =
         ["export", text(&path), "--to", "parquet", "--columns", "f:n=long@,f:t=utf8", "--out", text(&dir)];
     ok(&args);
     assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
+    // a file that readers of the directory would read, too
+    let file = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
+    let file =
+        file.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "parquet")).unwrap();
+    for (name, is_read) in [("_SUCCESS", false), (".part.parquet.crc", false), ("more.parquet", true)] {
+        fs::copy(&file, dir.join(name)).unwrap();
+        let checked = run(&[&args[..], &["--check"]].concat());
+        let expected = if is_read { "more.parquet: the manifest does not list it\n" } else { "" };
+        assert_eq!(String::from_utf8(checked.stdout.clone()).unwrap(), expected);
+        assert_eq!(code(&checked), i32::from(is_read));
+        fs::remove_file(dir.join(name)).unwrap();
+    }
+    // a source that was changed
     let table = Table::open_with(scratch.path().join("own"), "t", Region::options().writable(true)).unwrap();
     table.put(Put::new("3-00003").cell_at("f", "t", 7, "other")).unwrap();
     table.close().unwrap();
@@ -102,6 +114,11 @@ fn exports_are_those_of_their_source() {
     let checked = run(&[&args[..], &["--check"]].concat());
     let lines = String::from_utf8(checked.stdout).unwrap();
     assert!(lines.contains("\\x1B[2J.parquet: ") && !lines.contains('\x1b'), "{lines:?}");
+    // and one that lists a file twice
+    let other = listed["files"][0].clone();
+    listed["files"].as_array_mut().unwrap().push(other);
+    fs::write(&manifest, listed.to_string()).unwrap();
+    assert_eq!(code(&run(&[&args[..], &["--check"]].concat())), 3);
 }
 
 /// A filter may end the scan in a region whose file is damaged: the files of later regions are right.

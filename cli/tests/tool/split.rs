@@ -1,6 +1,6 @@
 //! `hregion split`, `hregion merge`.
 
-use crate::support::{code, json_lines, last_error, ok, run, stderr};
+use crate::support::{code, json_lines, last_error, ok, run, stderr, unread};
 use hregion::{Family, Put, Table};
 use serde_json::Value;
 use std::fs;
@@ -37,6 +37,23 @@ fn a_split_is_printed_before_a_compaction_fails() {
     assert!(lines[0]["error"].is_null() && lines[1]["error"].is_null());
     assert!(lines[2]["error"].is_object());
     assert_eq!(Table::open(root, "t").unwrap().regions().len(), 2);
+}
+
+/// The bounds of the regions are too long for a buffer: printing them fails before the compaction.
+#[test]
+fn a_split_is_compacted_though_no_one_reads_the_new_regions() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().to_str().unwrap();
+    let table = Table::create(root, "t", &[Family::new("f")], &[] as &[&str]).unwrap();
+    for row in [vec![0_u8], vec![1; 30_000], vec![2]] {
+        table.put(Put::new(row).cell("f", "q", "v")).unwrap();
+    }
+    table.close().unwrap();
+    let split = unread(&["split", "--compact", "--json", root, "t", &"\\x01".repeat(30_000)]);
+    assert_eq!((code(&split), stderr(&split).as_str()), (0, "1 region moved to the archive\n"));
+    let path = format!("{root}/data/default/t");
+    assert_eq!(dirs(&path).len(), 2);
+    assert_eq!(ok(&["count", &path]), "rows 3\ncells 3\n");
 }
 
 #[test]

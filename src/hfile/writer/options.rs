@@ -37,6 +37,8 @@ pub struct HFileWriterOptions {
     pub(super) bloom_settings: BloomSettings,
     /// Whether to add a filter of the rows with a marker that deletes a family, unless columns are filtered.
     pub(in crate::hfile) delete_family_bloom: bool,
+    /// Whether there is none, also not in a file of a store.
+    pub(in crate::hfile) no_delete_family_bloom: bool,
     /// Whether there are no filters, whatever else the options say.
     pub(super) no_filters: bool,
     pub(super) checksum: ChecksumType,
@@ -71,6 +73,7 @@ impl HFileWriterOptions {
                 hash: BloomHashType::Murmur,
             },
             delete_family_bloom: false,
+            no_delete_family_bloom: false,
             no_filters: false,
             checksum: ChecksumType::Crc32c,
             bytes_per_checksum: 16 << 10,
@@ -85,6 +88,12 @@ impl HFileWriterOptions {
     /// files in the order of other tables, and overlooks rows and deletes (hfile.md §12.1).
     pub(crate) fn without_filters(mut self) -> Self {
         self.no_filters = true;
+        self
+    }
+
+    /// Leaves out the filter of the rows with a marker that deletes a family, which files of stores have.
+    pub(crate) fn without_delete_family_bloom(mut self) -> Self {
+        self.no_delete_family_bloom = true;
         self
     }
 
@@ -293,14 +302,14 @@ impl HFileWriterOptions {
         HFileWriter::new(NewFile::from_writer(file), self)
     }
 
-    /// Checks that files of a family can be written.
+    /// Checks that files of a family, with further options, can be written.
     ///
     /// # Errors
     ///
     /// If this build does not have the family's codec, or one of its settings is invalid.
-    pub(crate) fn check_family(family: &Family) -> Result<()> {
+    pub(crate) fn check_family(family: &Family, add: impl FnOnce(Self) -> Self) -> Result<()> {
         let name = StringBinary(family.name());
-        let options = Self::new().family(family).create_time(0);
+        let options = add(Self::new().family(family).create_time(0));
         options
             .codec
             .require()

@@ -116,7 +116,7 @@ impl ReadView {
         take: impl FnMut(ExplainedCell<'_>) -> ControlFlow<()>,
     ) -> Result<Explanation> {
         self.region.check_row(get.row())?;
-        self.explain(&Scan::of_get(get), take)
+        self.explain(&Scan::of_get(get, self.region.loads_families_on_demand), take)
     }
 }
 

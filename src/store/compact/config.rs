@@ -50,6 +50,8 @@ pub(crate) struct CompactionConfig {
     pub(crate) ratio_off_peak: f64,
     /// The off-peak hours (`hbase.offpeak.start.hour` and `end.hour`, never).
     pub(crate) off_peak: Option<OffPeakHours>,
+    /// By how many seconds the local time of these hours is ahead of UTC.
+    pub(crate) utc_offset: i32,
     /// With this many files writes are blocked, so that any compaction is better than none
     /// (`hbase.hstore.blockingStoreFiles`, 16).
     pub(crate) blocking_files: usize,
@@ -89,6 +91,7 @@ impl Default for CompactionConfig {
             ratio: 1.2,
             ratio_off_peak: 5.0,
             off_peak: None,
+            utc_offset: 0,
             blocking_files: 16,
             major_period: 7 * DAY,
             major_jitter: 0.5,
@@ -135,6 +138,7 @@ impl CompactionConfig {
             ratio: read.or("hbase.hstore.compaction.ratio", default.ratio)?,
             ratio_off_peak: read.or("hbase.hstore.compaction.ratio.offpeak", default.ratio_off_peak)?,
             off_peak: off_peak(&read)?,
+            utc_offset: 0,
             blocking_files: read.or("hbase.hstore.blockingStoreFiles", default.blocking_files)?,
             major_period: read.or("hbase.hregion.majorcompaction", default.major_period)?,
             major_jitter: read.or("hbase.hregion.majorcompaction.jitter", default.major_jitter)?,
@@ -172,15 +176,15 @@ impl CompactionConfig {
     }
 
     fn is_off_peak(&self, now: i64) -> bool {
-        self.off_peak.is_some_and(|hours| hours.contains(now))
+        let local = now.saturating_add(i64::from(self.utc_offset) * 1000);
+        self.off_peak.is_some_and(|hours| hours.contains(local))
     }
 }
 
 /// The hours of a day from `start` to before `end`, which may be of the next day (HBase: `OffPeakHours`).
 /// Empty if both are equal.
 ///
-/// HBase uses the server's local time; here it is UTC, as the crate has no time zones. HBase also runs only
-/// one off-peak compaction on a server at a time, which here is left to the caller.
+/// HBase runs only one off-peak compaction on a server at a time, which here is left to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OffPeakHours {
     pub(crate) start: u8,
@@ -188,8 +192,8 @@ pub(crate) struct OffPeakHours {
 }
 
 impl OffPeakHours {
-    fn contains(self, now: i64) -> bool {
-        let hour = now.div_euclid(3_600_000).rem_euclid(24);
+    fn contains(self, local: i64) -> bool {
+        let hour = local.div_euclid(3_600_000).rem_euclid(24);
         let (start, end) = (i64::from(self.start), i64::from(self.end));
         if start <= end { (start..end).contains(&hour) } else { hour >= start || hour < end }
     }
@@ -364,5 +368,13 @@ mod tests {
             CompactionConfig { off_peak: Some(hours), max_size_off_peak: 7, ..CompactionConfig::default() };
         assert_eq!((config.ratio_at(0), config.max_size_at(0)), (1.2, i64::MAX.cast_unsigned()));
         assert_eq!((config.ratio_at(3_600_000), config.max_size_at(3_600_000)), (5.0, 7));
+        // two hours ahead of UTC, and five and a half behind
+        for (utc_offset, begins) in [(7200, 23 * 3_600_000), (-19_800, 23_400_000)] {
+            let config = CompactionConfig { utc_offset, ..config.clone() };
+            let ratios = [begins - 1, begins, begins + 3_599_999, begins + 3_600_000];
+            assert_eq!(ratios.map(|now| config.ratio_at(now)), [1.2, 5.0, 5.0, 1.2], "{utc_offset}");
+        }
+        let config = CompactionConfig { utc_offset: i32::MAX, ..config };
+        assert!(config.ratio_at(i64::MAX) > 0.0);
     }
 }

@@ -132,14 +132,13 @@ impl Store {
             .family(&self.family)
             .codec(compression.codec)
             .zstd_framed(compression.zstd_framed)
-            .checksum(self.checksums.checksum_type)
-            .bytes_per_checksum(self.checksums.bytes)
             .tags(carries.tags)
             .mvcc(carries.seq_ids)
             .encryption(Encryption::for_output(&self.family, carries.encrypted, &self.options)?)
             .order(self.order)
             .limits(self.options.limit_values().clone())
             .create_time(now);
+        let options = self.file_settings.add_to(options);
         let options = match self.order {
             CellOrder::User => options,
             CellOrder::Meta => options.without_filters(),

@@ -43,8 +43,7 @@ fn ask() -> impl Strategy<Value = Ask> {
     let family = (versions(), 0u32..3, ttl, keep);
     (family, scan, purge).prop_map(
         |((max, min, ttl, keep), (columns, times, versions, raw, get_like), purge)| {
-            let mut family =
-                Family::new(FAMILY).max_versions(max).min_versions(min.min(max)).keep_deleted_cells(keep);
+            let mut family = Family::new(FAMILY).max_versions(max).min_versions(min).keep_deleted_cells(keep);
             family.ttl = ttl;
             Ask {
                 family,

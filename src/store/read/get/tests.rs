@@ -100,7 +100,7 @@ pub(in crate::store) fn families() -> impl Strategy<Value = Family> {
         |(bloom, keep, max, min, ttl, new_version_behavior)| {
             let mut family = Family::new("f");
             (family.bloom, family.keep_deleted_cells, family.max_versions) = (bloom, keep, max);
-            (family.min_versions, family.ttl) = (min.min(max), ttl);
+            (family.min_versions, family.ttl) = (min, ttl);
             family.new_version_behavior = new_version_behavior;
             family
         },
