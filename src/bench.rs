@@ -458,7 +458,8 @@ impl<'q> Matcher<'q> {
     /// Never.
     pub fn new(family: &'q [u8], columns: &'q [Bytes], versions: u32) -> Result<Self> {
         let query = Query { columns, max_versions: versions, ..Query::ALL };
-        let info = ScanInfo::new(&Family::new(Bytes::copy_from_slice(family)).max_versions(versions), 0);
+        let kept = Family::new(Bytes::copy_from_slice(family)).max_versions(versions);
+        let info = ScanInfo::new(&kept, 0, false);
         ScanQueryMatcher::for_user(&query, family, &info, CellOrder::User).map(Self)
     }
 

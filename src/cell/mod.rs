@@ -3,6 +3,7 @@
 mod cell_type;
 pub(crate) mod key;
 pub(crate) mod key_value;
+mod labels;
 mod order;
 mod row;
 pub(crate) mod tags;
@@ -12,6 +13,7 @@ pub use cell_type::CellType;
 pub(crate) use key::check_row_len;
 pub use key::{CellKey, LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN, OLDEST_TIMESTAMP, SeekKey};
 pub(crate) use key_value::CellFormat;
+pub(crate) use labels::{MarkerLabels, has_labels};
 pub use order::CellOrder;
 pub(crate) use order::{compare_bytes, prefix, same_bytes};
 pub use row::{Cells, Row, RowBuf, RowRef};

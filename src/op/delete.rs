@@ -13,6 +13,8 @@ use bytes::Bytes;
 /// | [`version`](Self::version) | `addColumn` | one version of a column |
 /// | [`family`](Self::family) | `addFamily` | all columns |
 /// | [`family_version`](Self::family_version) | `addFamilyVersion` | all columns at one timestamp |
+///
+/// Markers have no visibility labels, and hide only values that have none (read-path.md §9.13).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delete {
     pub(crate) row: Bytes,
@@ -61,7 +63,8 @@ impl Delete {
         self.add(CellType::DeleteColumn, family.into(), qualifier.into(), Some(timestamp))
     }
 
-    /// Deletes the newest version of a column (HBase: `Delete.addColumn`).
+    /// Deletes the newest version of a column, of those without visibility labels (HBase:
+    /// `Delete.addColumn`).
     #[must_use]
     pub fn version(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>) -> Self {
         self.add(CellType::Delete, family.into(), qualifier.into(), None)

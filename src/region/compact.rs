@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::layout::StagedFile;
 use crate::metrics::ReadCounts;
 use crate::store::compact::{self, CompactionJob, Selection};
-use crate::store::{Retention, Store, StoreFile};
+use crate::store::{Retention, Store, StoreFile, have_tags};
 use crate::sync::unpoisoned;
 use std::path::PathBuf;
 use std::sync::TryLockError;
@@ -261,7 +261,7 @@ impl RegionCore {
         let family = self.stores[store].family.name();
         let newest = |files: &[StoreFile]| files.iter().map(StoreFile::max_seq_id).max();
         let all_files = inputs.len() == files.len();
-        let info = self.stores[store].scan_info(now);
+        let info = self.stores[store].scan_info(now, have_tags(&inputs));
         let info = self.observed_info(store, info, |observer, context, family, options| {
             observer.pre_compact_scanner_open(context, family, all_files, options)
         })?;

@@ -169,7 +169,7 @@ impl RegionCore {
         let _held = self.mark_held(Held::Flush);
         let info = self.observed_info(
             store,
-            self.stores[store].scan_info(now),
+            self.stores[store].scan_info(now, segments.iter().any(|segment| segment.has_tags())),
             |observer, context, family, options| observer.pre_flush_scanner_open(context, family, options),
         )?;
         let passes = self.passes(|observer, context| observer.pre_flush_store(context, family))?;

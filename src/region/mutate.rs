@@ -3,7 +3,7 @@
 use super::batch::{Together, joined};
 use super::write::{NewCell, TtlTag, at, ttl_tag};
 use super::{Region, RegionCore};
-use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, Row, RowBuf, SeekKey};
+use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, Row, RowBuf, SeekKey, has_labels};
 use crate::error::{Error, Result};
 use crate::op::{Delete, DeleteCell, Get, Mutation, Put, check_timestamp};
 use bytes::Bytes;
@@ -259,13 +259,18 @@ impl RegionCore {
     }
 
     /// Returns the timestamp of the `nth` version of a column, counted from the newest; `None` if there are
-    /// fewer versions.
+    /// fewer versions. Versions with visibility labels do not count: a marker without labels does not hide
+    /// them (HBase: `VisibilityController.prePrepareTimeStampForDeleteVersion`).
     fn version(&self, row: &Bytes, family: &Bytes, qualifier: &Bytes, nth: usize) -> Result<Option<i64>> {
+        let column = Get::new(row).column(family.clone(), qualifier.clone());
         let versions = u32::try_from(nth + 1).unwrap_or(u32::MAX);
-        let get = Get::new(row).column(family.clone(), qualifier.clone()).max_versions(versions);
         let mut found = RowBuf::new();
-        self.get_now(&get, &mut found)?;
-        Ok(found.as_row().cells().nth(nth).map(|cell| cell.timestamp()))
+        self.get_now(&column.clone().max_versions(versions), &mut found)?;
+        if found.as_row().cells().any(|cell| has_labels(cell.tag_bytes())) {
+            self.get_now(&column.max_versions(u32::MAX), &mut found)?;
+        }
+        let mut unlabelled = found.as_row().cells().filter(|cell| !has_labels(cell.tag_bytes()));
+        Ok(unlabelled.nth(nth).map(|cell| cell.timestamp()))
     }
 }
 

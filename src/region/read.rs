@@ -81,13 +81,11 @@ impl RegionCore {
         let mut counts = ReadCounts { gets: 1, ..ReadCounts::default() };
         let result = self.each_store(get.columns(), |store, columns| {
             let (family, state) = (&self.stores[store].family, &state.stores[store]);
-            // Reading the clock has a cost, so it is read only if a cell may expire. A segment may not yet
-            // report tags that are being written; only reads of uncommitted writes see those, and they always
-            // read the clock.
-            let may_expire = family.ttl_millis().is_some()
-                || get.select.isolation == Isolation::ReadUncommitted
-                || state.may_have_tags()
-                || !self.observers.is_empty();
+            // A segment may not yet report tags that are being written; only reads of uncommitted writes see
+            // those.
+            let may_have_tags = get.select.isolation == Isolation::ReadUncommitted || state.may_have_tags();
+            // Reading the clock has a cost, so it is read only if a cell may expire.
+            let may_expire = family.ttl_millis().is_some() || may_have_tags || !self.observers.is_empty();
             let now = if may_expire { *now.get_or_insert_with(|| self.clock.now()) } else { 0 };
             let query = Query {
                 start: &get.row,
@@ -107,7 +105,7 @@ impl RegionCore {
             };
             let info = self.observed_info(
                 store,
-                ScanInfo::new(family, now),
+                ScanInfo::new(family, now, may_have_tags),
                 |observer, context, family, options| {
                     observer.pre_store_scanner_open(context, family, options)
                 },

@@ -15,7 +15,7 @@ pub(crate) use read::explain::{ReturnedCells, StoreExplainer};
 pub use read::{HFileHalf, HFileHalfScanner};
 pub(crate) use read::{StoreScanner, context};
 pub(crate) use settings::{WriteLimits, loads_families_on_demand, memstore_flush_size};
-pub(crate) use version::{OpenedFiles, SeqIds, StoreFile, StoreFileUse, StoreVersion, open_files};
+pub(crate) use version::{OpenedFiles, SeqIds, StoreFile, StoreFileUse, StoreVersion, have_tags, open_files};
 pub use write::CompactionFilter;
 pub(crate) use write::{FileSettings, Retention};
 
@@ -78,9 +78,9 @@ pub(crate) fn read_settings(
 }
 
 impl Store {
-    /// Returns the rules by which a flush or compaction at `now` keeps cells.
-    pub(crate) fn scan_info(&self, now: i64) -> ScanInfo {
+    /// Returns the rules by which a flush or compaction at `now` keeps cells, which may have tags or not.
+    pub(crate) fn scan_info(&self, now: i64, may_have_tags: bool) -> ScanInfo {
         let time_to_purge_deletes = self.compaction.time_to_purge_deletes;
-        ScanInfo { time_to_purge_deletes, ..ScanInfo::new(&self.family, now) }
+        ScanInfo { time_to_purge_deletes, ..ScanInfo::new(&self.family, now, may_have_tags) }
     }
 }

@@ -44,7 +44,8 @@ impl Table {
     /// the root. The table need not exist any more. While a cluster uses the root, files of the snapshot stay
     /// as long as the snapshot does.
     ///
-    /// Visibility labels are tags of cells, and hide nothing. Delete markers hide cells with any labels.
+    /// Visibility labels are tags of cells, and hide nothing from a read. Delete markers hide the values that
+    /// have the same labels.
     ///
     /// ```
     /// use hregion::{Get, Table};

@@ -23,6 +23,7 @@ mod get_many;
 mod golden;
 mod hints;
 mod kills;
+mod labels;
 mod layers;
 mod layouts;
 mod limits;

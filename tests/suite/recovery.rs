@@ -158,6 +158,45 @@ fn long_tags_of_logs_are_stored() {
     }
 }
 
+/// Cells are replayed with their visibility labels, and a marker hides the values that have the same.
+#[test]
+fn labels_of_logs_are_kept() {
+    // A format, and the ordinal of a label.
+    const LABELS: [&[u8]; 3] = [&[], &[0, 2, 4, 1, 0, 2, 2, 1], &[0, 2, 4, 1, 0, 2, 2, 2]];
+    let (storage, region) = flushed();
+    let rows = ["x", "y", "z"].into_iter().zip(LABELS);
+    let of_row = |(row, label)| {
+        let markers = [(CellType::DeleteFamily, LABELS[0]), (CellType::DeleteColumn, LABELS[1])];
+        markers.into_iter().chain([(CellType::Put, label)]).map(move |(kind, tags)| (row, kind, tags))
+    };
+    let written: Vec<(&str, CellType, &[u8])> = rows.flat_map(of_row).collect();
+    let labelled = |&(row, cell_type, tags): &(&str, CellType, &[u8])| {
+        Cell::from(cell(row, "f", cell_type, "").as_ref().with_tag_bytes(tags).unwrap())
+    };
+    let cells = written.iter().map(labelled).collect();
+    write_edits(&storage, "0000000000000000040", &[(&*region, 40, cells)]);
+    let check = |region: &Region, raw: bool, expected: &[(&str, CellType, &[u8])]| {
+        let rows = region.scan(Scan::new().start_row("x", true).raw(raw)).unwrap();
+        let rows: Vec<_> = rows.map(Result::unwrap).collect();
+        let cells = rows.iter().flat_map(|row| row.cells());
+        let found: Vec<_> = cells
+            .map(|cell| (str::from_utf8(cell.row()).unwrap(), cell.cell_type(), cell.tag_bytes()))
+            .collect();
+        assert_eq!(found, expected, "{raw}");
+    };
+    let left = [("z", CellType::Put, LABELS[2])];
+    for _ in 0..2 {
+        let region = options(&storage).open(DIR).unwrap();
+        check(&region, true, &written);
+        check(&region, false, &left);
+        region.close().unwrap();
+    }
+    let region = options(&storage).open(DIR).unwrap();
+    region.compact(Compaction::Major).unwrap();
+    check(&region, true, &left);
+    check(&region, false, &left);
+}
+
 /// Replaces the contents of a file.
 fn rewrite(storage: &FaultyStorage, path: &Path, bytes: &[u8]) {
     storage.remove(path).unwrap();

@@ -3,7 +3,7 @@
 use super::{Chosen, Compaction};
 use crate::error::{Error, Result};
 use crate::region::{CellReason, ExplainedCell, Region, RegionCore};
-use crate::store::StoreFile;
+use crate::store::{StoreFile, have_tags};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -97,7 +97,7 @@ impl RegionCore {
             take(explained)
         };
         let expired: Vec<&StoreFile> = expired.iter().collect();
-        let info = store.scan_info(now);
+        let info = store.scan_info(now, have_tags(&inputs));
         if store.explain_expired(&expired, &mut count)?.is_continue() {
             let max_read_point = self.mvcc.smallest_read_point();
             // A break ends the count.

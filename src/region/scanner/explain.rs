@@ -133,7 +133,8 @@ fn open<'v>(
         let columns = scan.columns().of(family.name());
         let wanted = scan.columns().is_empty() || columns.is_some();
         let query = query_of(scan, store, columns.unwrap_or_default(), read_point);
-        let info = ScanInfo::new(family, now);
+        let may_have_tags = read_point == i64::MAX || state.may_have_tags();
+        let info = ScanInfo::new(family, now, may_have_tags);
         files.extend(state.explain_files(&query, &info, wanted));
         stores.push(StoreExplainer::new(state, &query, &info, wanted)?);
     }

@@ -98,9 +98,11 @@ impl<'v> Stores<'v> {
         region.each_store(scan.columns(), |store, columns| {
             let family = &region.stores[store].family;
             let query = query_of(scan, &region.stores[store], columns, read_point);
+            // A read of uncommitted writes sees those that come later.
+            let may_have_tags = read_point == i64::MAX || state.stores[store].may_have_tags();
             let info = region.observed_info(
                 store,
-                ScanInfo::new(family, now),
+                ScanInfo::new(family, now, may_have_tags),
                 |observer, context, family, options| {
                     observer.pre_store_scanner_open(context, family, options)
                 },

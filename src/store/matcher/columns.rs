@@ -59,7 +59,8 @@ impl<'q> ColumnTracker<'q> {
     ) -> Result<MatchCode, Disorder> {
         match self {
             Self::All(all) => {
-                let version = Version { qualifier, timestamp, type_code: CellType::Put.code(), seq_id: 0 };
+                let type_code = CellType::Put.code();
+                let version = Version { qualifier, timestamp, type_code, seq_id: 0, tags: &[] };
                 all.check_versions(version, limits, false)
             }
             Self::Explicit(explicit) => Ok(match explicit.check_column(qualifier) {

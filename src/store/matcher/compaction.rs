@@ -61,6 +61,9 @@ impl ScanQueryMatcher<'_> {
                 return Ok(MatchCode::SeekNextCol);
             }
         }
+        if self.deletes.passes_over(version) {
+            return Ok(MatchCode::Skip);
+        }
         if !version.is_delete() {
             if let Some(code) = self.check_deleted(version)? {
                 return Ok(code);
@@ -81,11 +84,7 @@ impl ScanQueryMatcher<'_> {
         if self.deletes.is_redundant(marker) {
             let family_markers_follow =
                 marker.qualifier.is_empty() && marker.type_code != CellType::DeleteFamily.code();
-            return Ok(if family_markers_follow {
-                MatchCode::Skip
-            } else {
-                self.columns.next_row_or_column(marker.qualifier)
-            });
+            return Ok(if family_markers_follow { MatchCode::Skip } else { self.leave_column(marker) });
         }
         self.track_in_compaction(marker)?;
         Ok(MatchCode::Include)

@@ -1,7 +1,8 @@
 //! The markers that apply in a row (read-path.md §9.8).
 
+use super::labelled::LabelledMarkers;
 use super::{Disorder, Version};
-use crate::cell::{CellType, compare_bytes, same_bytes};
+use crate::cell::{CellType, compare_bytes, has_labels, same_bytes};
 use std::cmp::Ordering;
 
 const DELETE: u8 = CellType::Delete as u8;
@@ -23,11 +24,14 @@ pub(super) enum DeleteResult {
     Column,
 }
 
-/// The markers of a row that hide later cells, in the order of cells (HBase: `ScanDeleteTracker`).
+/// The markers of a row that hide later cells, in the order of cells (HBase: `ScanDeleteTracker`). A marker
+/// hides only values with the same visibility labels, or, like most, values without any.
 #[derive(Debug, Default)]
 pub(super) struct DeleteTracker {
     /// Whether any marker applies.
     any: bool,
+    /// The markers with labels; all others are below. None in tables without tags.
+    labelled: Option<Box<LabelledMarkers>>,
     /// The timestamp of the newest DeleteFamily.
     family: Option<i64>,
     /// The timestamps of the DeleteFamilyVersions, newest first.
@@ -54,6 +58,9 @@ impl DeleteTracker {
         if self.any {
             (self.any, self.family, self.column, self.run) = (false, None, None, 0);
             self.family_versions.clear();
+            if let Some(labelled) = &mut self.labelled {
+                labelled.clear();
+            }
         }
     }
 
@@ -73,7 +80,12 @@ impl DeleteTracker {
 
     /// Adds a marker. Returns whether enough markers of its kind were repeated that leaving the column pays.
     pub(super) fn add(&mut self, marker: Version<'_>) -> bool {
-        let Version { qualifier, timestamp, type_code, .. } = marker;
+        let Version { qualifier, timestamp, type_code, tags, .. } = marker;
+        if has_labels(tags) {
+            self.labelled.get_or_insert_default().add(marker);
+            (self.any, self.run) = (true, 0);
+            return false;
+        }
         let repeated = match type_code {
             DELETE_FAMILY => true,
             DELETE_COLUMN => !qualifier.is_empty() && self.is_of_column(qualifier),
@@ -104,6 +116,10 @@ impl DeleteTracker {
     /// Whether a value is hidden.
     pub(super) fn is_deleted(&mut self, put: Version<'_>) -> Result<DeleteResult, Disorder> {
         self.run = 0;
+        if has_labels(put.tags) {
+            let hidden = self.is_labelled_deleted(put);
+            return Ok(if hidden { DeleteResult::Version } else { DeleteResult::Visible });
+        }
         if self.in_family(put.timestamp) {
             return Ok(DeleteResult::Column);
         }
@@ -120,19 +136,46 @@ impl DeleteTracker {
             Ordering::Equal | Ordering::Greater => {}
         }
         self.column = None;
-        self.any = self.family.is_some() || !self.family_versions.is_empty();
+        self.any = self.family.is_some() || !self.family_versions.is_empty() || self.has_labelled();
         Ok(DeleteResult::Visible)
+    }
+
+    /// Passes over the rest of a column whose values a marker without labels hides, except for cells with
+    /// labels.
+    pub(super) fn leave_unlabelled(&mut self, qualifier: &[u8]) {
+        self.labelled.get_or_insert_default().leave(qualifier);
+    }
+
+    /// Whether a cell is passed over because [its column was left](Self::leave_unlabelled).
+    pub(super) fn passes_over(&self, version: Version<'_>) -> bool {
+        self.labelled.as_ref().is_some_and(|labelled| labelled.has_left(version.qualifier))
+            && !has_labels(version.tags)
+    }
+
+    fn has_labelled(&self) -> bool {
+        self.labelled.as_ref().is_some_and(|labelled| !labelled.is_empty())
+    }
+
+    /// Whether a value with labels is hidden.
+    fn is_labelled_deleted(&self, put: Version<'_>) -> bool {
+        self.labelled.as_ref().is_some_and(|labelled| labelled.hide(put))
     }
 
     /// Whether [`is_deleted`](Self::is_deleted), which was called for a value, found it hidden.
     pub(super) fn hides(&self, put: Version<'_>) -> bool {
+        if has_labels(put.tags) {
+            return self.is_labelled_deleted(put);
+        }
         self.in_family(put.timestamp)
             || self.family_versions.binary_search_by(|version| put.timestamp.cmp(version)).is_ok()
             || self.is_of_column(put.qualifier)
     }
 
-    /// Whether a marker hides nothing beyond what the current ones hide.
+    /// Whether a marker hides nothing beyond what the current ones hide. HBase keeps all that have labels.
     pub(super) fn is_redundant(&self, marker: Version<'_>) -> bool {
+        if has_labels(marker.tags) {
+            return false;
+        }
         let of_column = matches!(marker.type_code, DELETE | DELETE_COLUMN);
         let column_deletes = || {
             self.column.is_some_and(|(at, code)| code == DELETE_COLUMN && marker.timestamp <= at)

@@ -8,6 +8,7 @@ mod compaction;
 mod deletes;
 mod explain;
 mod filtered;
+mod labelled;
 mod new_version;
 mod plain;
 mod scan_info;
@@ -39,6 +40,7 @@ struct Version<'c> {
     timestamp: i64,
     type_code: u8,
     seq_id: i64,
+    tags: &'c [u8],
 }
 
 impl<'c> Version<'c> {
@@ -50,6 +52,7 @@ impl<'c> Version<'c> {
             timestamp: key.timestamp(),
             type_code: key.type_code(),
             seq_id: cell.seq_id,
+            tags: cell.tags,
         }
     }
 
@@ -359,10 +362,10 @@ impl<'q> ScanQueryMatcher<'q> {
         Ok(cell.timestamp().saturating_add(i64::from_be_bytes(ttl)) < self.info.now)
     }
 
-    /// Adds a marker to the tracker. Returns whether the rest of its column can be skipped.
+    /// Adds a marker to the tracker. Returns whether the rest of its column can be skipped, which pays.
     fn track(&mut self, marker: Version<'_>) -> Result<bool, Disorder> {
         match &mut self.new_version {
-            None => Ok(self.deletes.add(marker)),
+            None => Ok(self.deletes.add(marker) && !self.info.may_have_tags),
             Some(tracker) => tracker.add(marker).map(|()| false),
         }
     }
@@ -379,8 +382,21 @@ impl<'q> ScanQueryMatcher<'q> {
         Ok(match self.deletes.is_deleted(put)? {
             DeleteResult::Visible => None,
             DeleteResult::Version => Some(MatchCode::Skip),
-            DeleteResult::Column => Some(self.columns.next_row_or_column(put.qualifier)),
+            DeleteResult::Column => Some(self.leave_column(put)),
         })
+    }
+
+    /// Returns where to go from a cell if a marker hides all older versions of its column. If those may have
+    /// labels, each is matched; a compaction drops the others as if it had gone to the next column.
+    fn leave_column(&mut self, version: Version<'_>) -> MatchCode {
+        if !self.info.may_have_tags {
+            return self.columns.next_row_or_column(version.qualifier);
+        }
+        let may_skip = !version.qualifier.is_empty() || version.type_code == CellType::DeleteFamily.code();
+        if may_skip && matches!(self.rules, Rules::Compaction(_)) {
+            self.deletes.leave_unlabelled(version.qualifier);
+        }
+        MatchCode::Skip
     }
 
     /// Checks whether one more version of a column is selected; `uncounted` versions always are.

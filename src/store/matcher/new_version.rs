@@ -2,7 +2,7 @@
 //! read-path.md §9.10).
 
 use super::{Disorder, MatchCode, Version, VersionLimits};
-use crate::cell::{CellType, compare_bytes, same_bytes};
+use crate::cell::{CellType, MarkerLabels, compare_bytes, same_bytes};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::{iter, mem};
@@ -17,6 +17,7 @@ const ALL_VERSIONS: u32 = i32::MAX.unsigned_abs();
 ///
 /// A marker hides only what was written before it, and a version that newer ones pushed out stays hidden even
 /// if one of them is deleted later. So writes are grouped by the markers that came between them: see [`Era`].
+/// A marker hides only values with the same visibility labels (HBase: `VisibilityNewVersionBehaivorTracker`).
 ///
 /// HBase has no eras in the column of the empty qualifier, where family markers come between the values; here
 /// that column is like any other (§23.2).
@@ -107,13 +108,13 @@ impl NewVersionTracker {
     /// Adds a marker.
     pub(super) fn add(&mut self, marker: Version<'_>) -> Result<(), Disorder> {
         self.prepare(marker)?;
-        let Version { timestamp, type_code, seq_id, .. } = marker;
+        let type_code = marker.type_code;
         let of_family = CellType::from_code(type_code).is_some_and(CellType::is_family_delete);
         let reaches_back =
             [CellType::DeleteFamily, CellType::DeleteColumn].map(CellType::code).contains(&type_code);
         let apply = |eras: &mut Eras| match reaches_back {
-            true => eras.end_one(seq_id, timestamp),
-            false => eras.delete_version(seq_id, timestamp),
+            true => eras.end_one(marker),
+            false => eras.delete_version(marker),
         };
         apply(&mut self.column);
         if of_family {
@@ -125,13 +126,13 @@ impl NewVersionTracker {
     /// Whether a value is hidden: by a marker, by newer versions, or by a repeated write of the same version.
     pub(super) fn is_deleted(&mut self, put: Version<'_>) -> Result<bool, Disorder> {
         let repeated_by = self.prepare(put)?;
-        let Version { timestamp, seq_id, .. } = put;
+        let seq_id = put.seq_id;
         for era in self.column.since(seq_id) {
-            let deleted_by = era.deleted_by(timestamp, seq_id);
+            let deleted_by = era.deleted_by(put);
             let gone = repeated_by.min(deleted_by.unwrap_or(NEVER));
             if self.kept < ALL_VERSIONS && !era.count(seq_id, gone, self.kept)
                 || deleted_by.is_some()
-                || timestamp <= era.reach
+                || era.reaches(put)
             {
                 return Ok(true);
             }
@@ -141,9 +142,9 @@ impl NewVersionTracker {
 
     /// Whether a marker hides a value of the current column.
     pub(super) fn is_hidden_by_marker(&self, put: Version<'_>) -> bool {
-        let Version { timestamp, seq_id, .. } = put;
-        let eras = self.column.ended.range(seq_id..).map(|(_, era)| era).chain(iter::once(&self.column.now));
-        eras.into_iter().any(|era| era.deleted_by(timestamp, seq_id).is_some() || timestamp <= era.reach)
+        let ended = self.column.ended.range(put.seq_id..).map(|(_, era)| era);
+        let mut eras = ended.chain(iter::once(&self.column.now));
+        eras.any(|era| era.deleted_by(put).is_some() || era.reaches(put))
     }
 
     /// Checks whether one more version of the current column is selected.
@@ -189,13 +190,11 @@ struct Eras {
 impl Eras {
     fn clear(&mut self) {
         self.spare.extend(mem::take(&mut self.ended).into_values());
-        self.now.begin(i64::MIN);
+        self.now.begin(i64::MIN, MarkerLabels::default());
     }
 
-    fn new_era(&mut self, reach: i64) -> Era {
-        let mut era = self.spare.pop().unwrap_or_default();
-        era.begin(reach);
-        era
+    fn take_spare(&mut self) -> Era {
+        self.spare.pop().unwrap_or_default()
     }
 
     /// Becomes a copy of `other`, which has no counted versions.
@@ -203,7 +202,7 @@ impl Eras {
         self.clear();
         self.now.copy(&other.now);
         for (&end, from) in &other.ended {
-            let mut era = self.new_era(from.reach);
+            let mut era = self.take_spare();
             era.copy(from);
             self.ended.insert(end, era);
         }
@@ -216,17 +215,18 @@ impl Eras {
     }
 
     /// Ends an era at a marker that hides all versions up to a timestamp.
-    fn end_one(&mut self, id: i64, timestamp: i64) {
-        let era = self.new_era(timestamp);
-        match id {
+    fn end_one(&mut self, marker: Version<'_>) {
+        let mut era = self.take_spare();
+        era.begin(marker.timestamp, MarkerLabels::of(marker.tags));
+        match marker.seq_id {
             NEVER => self.now = era,
-            _ => drop(self.ended.insert(id, era)),
+            id => drop(self.ended.insert(id, era)),
         }
     }
 
-    fn delete_version(&mut self, id: i64, timestamp: i64) {
-        if let Some(era) = self.since(id).next() {
-            era.delete_version(id, timestamp);
+    fn delete_version(&mut self, marker: Version<'_>) {
+        if let Some(era) = self.since(marker.seq_id).next() {
+            era.delete_version(marker);
         }
     }
 }
@@ -236,10 +236,26 @@ impl Eras {
 struct Era {
     /// The timestamp of the marker that ends the era.
     reach: i64,
+    /// The labels of that marker.
+    labels: MarkerLabels,
     /// The deletes of single versions: newest version first, then in the order written.
-    deletes: Vec<(Reverse<i64>, i64)>,
+    deletes: Vec<VersionDelete>,
     /// The versions present before each of those deletes, and at the end; ascending.
     counts: Vec<Count>,
+}
+
+/// A delete of a single version.
+#[derive(Clone, Debug)]
+struct VersionDelete {
+    version: Reverse<i64>,
+    id: i64,
+    labels: MarkerLabels,
+}
+
+impl VersionDelete {
+    fn key(&self) -> (Reverse<i64>, i64) {
+        (self.version, self.id)
+    }
 }
 
 /// The versions present before a sequence id.
@@ -252,8 +268,8 @@ struct Count {
 
 impl Era {
     /// Resets the era.
-    fn begin(&mut self, reach: i64) {
-        self.reach = reach;
+    fn begin(&mut self, reach: i64, labels: MarkerLabels) {
+        (self.reach, self.labels) = (reach, labels);
         self.deletes.clear();
         self.counts.truncate(1);
         match self.counts.first_mut() {
@@ -268,15 +284,18 @@ impl Era {
     /// Becomes a copy of `other`, which has no counted versions.
     fn copy(&mut self, other: &Self) {
         self.reach = other.reach;
+        self.labels.clone_from(&other.labels);
         self.deletes.clone_from(&other.deletes);
         self.counts.clear();
         self.counts.extend(other.counts.iter().map(|count| Count { until: count.until, ids: Vec::new() }));
     }
 
-    fn delete_version(&mut self, id: i64, timestamp: i64) {
-        let delete = (Reverse(timestamp), id);
-        if let Err(at) = self.deletes.binary_search(&delete) {
-            self.deletes.insert(at, delete);
+    fn delete_version(&mut self, marker: Version<'_>) {
+        let Version { timestamp, seq_id: id, tags, .. } = marker;
+        let delete = VersionDelete { version: Reverse(timestamp), id, labels: MarkerLabels::of(tags) };
+        match self.deletes.binary_search_by_key(&delete.key(), VersionDelete::key) {
+            Ok(at) => self.deletes[at] = delete,
+            Err(at) => self.deletes.insert(at, delete),
         }
         let at = self.counts.partition_point(|count| count.until < id);
         // Of the versions counted so far, those written before the delete were present before it.
@@ -290,10 +309,19 @@ impl Era {
         }
     }
 
-    /// Returns the sequence id of the first delete of a version that was written at `id`.
-    fn deleted_by(&self, timestamp: i64, id: i64) -> Option<i64> {
-        let at = self.deletes.partition_point(|delete| *delete < (Reverse(timestamp), id));
-        self.deletes.get(at).filter(|(version, _)| version.0 == timestamp).map(|&(_, by)| by)
+    /// If a delete of a version was written since a value, and hides it, returns the sequence id of the first
+    /// one. That may be one with other labels, as in HBase: the version counts only until then (§23.37).
+    fn deleted_by(&self, put: Version<'_>) -> Option<i64> {
+        let version = Reverse(put.timestamp);
+        let at = self.deletes.partition_point(|delete| delete.key() < (version, put.seq_id));
+        let since = || self.deletes[at..].iter().take_while(move |delete| delete.version == version);
+        let first = since().next()?.id;
+        since().any(|delete| delete.labels.match_value(put.tags)).then_some(first)
+    }
+
+    /// Whether the marker that ends the era hides a value of the era.
+    fn reaches(&self, put: Version<'_>) -> bool {
+        put.timestamp <= self.reach && self.labels.match_value(put.tags)
     }
 
     /// Counts a version that was present from `id` until `gone`. Returns whether there was room for it.

@@ -15,11 +15,14 @@ pub(crate) struct ScanInfo {
     pub(crate) new_version_behavior: bool,
     /// For how many milliseconds a major compaction keeps every marker; 0 to keep none.
     pub(crate) time_to_purge_deletes: i64,
+    /// Whether cells may have tags. Then a marker may hide only some of the values that it covers, those with
+    /// its visibility labels, and none of them is passed over unseen.
+    pub(crate) may_have_tags: bool,
 }
 
 impl ScanInfo {
-    /// Returns the rules of a family at `now`.
-    pub(crate) fn new(family: &Family, now: i64) -> Self {
+    /// Returns the rules of a family at `now`, for cells that may have tags or not.
+    pub(crate) fn new(family: &Family, now: i64, may_have_tags: bool) -> Self {
         Self {
             max_versions: family.max_versions,
             min_versions: family.min_versions,
@@ -28,6 +31,7 @@ impl ScanInfo {
             keep_deleted_cells: family.keep_deleted_cells,
             new_version_behavior: family.new_version_behavior,
             time_to_purge_deletes: 0,
+            may_have_tags,
         }
     }
 

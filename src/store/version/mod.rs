@@ -262,7 +262,8 @@ impl FileTimes {
     }
 }
 
-fn have_tags(files: &[StoreFile]) -> bool {
+/// Whether cells of files may have tags.
+pub(crate) fn have_tags(files: &[StoreFile]) -> bool {
     files.iter().any(|file| file.hfile().has_tags())
 }
 

@@ -41,7 +41,7 @@ impl Store {
             max_read_point,
         )?;
         // A filter may add tags.
-        let tags = !passes.is_empty() || segments.iter().any(|segment| segment.has_tags());
+        let tags = !passes.is_empty() || info.may_have_tags;
         let carries = CellFlags { tags, seq_ids: true, encrypted };
         let mut file = None;
         let mut keep = |cell: CellRef<'_>| {

@@ -7,19 +7,33 @@ use eager::Eager;
 use proptest::prelude::*;
 use std::cmp::Reverse;
 
+/// No tags; a format, and the ordinal of a label.
+const TAGS: [&[u8]; 3] = [&[], &[0, 2, 4, 1, 0, 2, 2, 1], &[0, 2, 4, 1, 0, 2, 2, 2]];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Written {
     qualifier: &'static str,
     timestamp: Reverse<i64>,
     type_code: Reverse<u8>,
     seq_id: Reverse<i64>,
+    tags: &'static [u8],
 }
 
 impl Written {
     fn new(qualifier: &'static str, timestamp: i64, cell_type: CellType, seq_id: i64) -> Self {
+        Self::tagged(qualifier, timestamp, cell_type, seq_id, &[])
+    }
+
+    fn tagged(
+        qualifier: &'static str,
+        timestamp: i64,
+        cell_type: CellType,
+        seq_id: i64,
+        tags: &'static [u8],
+    ) -> Self {
         let qualifier = if cell_type.is_family_delete() { "" } else { qualifier };
         let (timestamp, type_code) = (Reverse(timestamp), Reverse(cell_type.code()));
-        Self { qualifier, timestamp, type_code, seq_id: Reverse(seq_id) }
+        Self { qualifier, timestamp, type_code, seq_id: Reverse(seq_id), tags }
     }
 
     fn version(&self) -> Version<'_> {
@@ -28,6 +42,7 @@ impl Written {
             timestamp: self.timestamp.0,
             type_code: self.type_code.0,
             seq_id: self.seq_id.0,
+            tags: self.tags,
         }
     }
 }
@@ -40,12 +55,13 @@ fn row() -> impl Strategy<Value = Vec<Written>> {
         1 => Just(CellType::DeleteFamilyVersion),
         1 => Just(CellType::DeleteFamily),
     ];
+    let tags = prop_oneof![4 => Just(TAGS[0]), 1 => Just(TAGS[1]), 1 => Just(TAGS[2])];
     // Few ids, because all cells of one mutation have the same.
-    let cell = (prop_oneof![Just(""), Just("a"), Just("b")], 1i64..9, kinds, 1i64..20);
+    let cell = (prop_oneof![Just(""), Just("a"), Just("b")], 1i64..9, kinds, 1i64..20, tags);
     proptest::collection::vec(cell, 0..40).prop_map(|cells| {
         let mut row: Vec<Written> = cells
             .into_iter()
-            .map(|(qualifier, ts, kind, id)| Written::new(qualifier, ts, kind, id))
+            .map(|(qualifier, ts, kind, id, tags)| Written::tagged(qualifier, ts, kind, id, tags))
             .collect();
         row.sort();
         row

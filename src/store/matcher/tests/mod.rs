@@ -2,8 +2,8 @@
 //! (read-path.md §10).
 //!
 //! A cell is its qualifier, a sign for its type, its timestamp, and optionally `#` and its sequence id, `!`
-//! and its time to live: `a=5#7` is a value, `a-5` a Delete, `a<5` a DeleteColumn, `~5` a
-//! DeleteFamilyVersion, `^5` a DeleteFamily.
+//! and its time to live, `@` and its visibility label, a letter: `a=5#7` is a value, `a-5` a Delete, `a<5` a
+//! DeleteColumn, `~5` a DeleteFamilyVersion, `^5` a DeleteFamily.
 
 mod filtered;
 mod naive;
@@ -36,9 +36,13 @@ fn cell_of(
     timestamp: i64,
     seq_id: i64,
     ttl: Option<i64>,
+    label: Option<u8>,
 ) -> Cell {
     let key = SeekKey::of(row, FAMILY, qualifier.as_bytes(), timestamp, sign);
-    let tags = ttl.map_or_else(Vec::new, |ttl| [&[0, 9, TTL_TAG_TYPE][..], &ttl.to_be_bytes()].concat());
+    let mut tags = ttl.map_or_else(Vec::new, |ttl| [&[0, 9, TTL_TAG_TYPE][..], &ttl.to_be_bytes()].concat());
+    if let Some(label) = label {
+        tags.extend([0, 2, 4, 1, 0, 2, 2, label]);
+    }
     Cell::from(CellRef::new(&key, b"").with_seq_id(seq_id).with_tag_bytes(&tags).unwrap())
 }
 
@@ -48,10 +52,12 @@ fn row(text: &str) -> Vec<Cell> {
         let at = text.find(|c| SIGNS.iter().any(|&(sign, _)| sign == c)).unwrap();
         let (qualifier, rest) = text.split_at(at);
         let sign = SIGNS.iter().find(|(sign, _)| rest.starts_with(*sign)).unwrap().1;
-        let (rest, ttl) = rest[1..].split_once('!').map_or((&rest[1..], None), |(a, b)| (a, Some(b)));
+        let (rest, label) = rest[1..].split_once('@').map_or((&rest[1..], None), |(a, b)| (a, Some(b)));
+        let label = label.map(|label| label.as_bytes()[0]);
+        let (rest, ttl) = rest.split_once('!').map_or((rest, None), |(a, b)| (a, Some(b)));
         let (timestamp, seq_id) = rest.split_once('#').unwrap_or((rest, "0"));
         let ttl = ttl.map(|ttl| ttl.parse().unwrap());
-        cell_of(b"r", qualifier, sign, timestamp.parse().unwrap(), seq_id.parse().unwrap(), ttl)
+        cell_of(b"r", qualifier, sign, timestamp.parse().unwrap(), seq_id.parse().unwrap(), ttl, label)
     };
     let mut cells: Vec<_> = text.split_whitespace().map(parse).collect();
     sort(&mut cells);
@@ -71,7 +77,11 @@ fn text<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
         let cell = cell.as_ref();
         let sign = SIGNS.iter().find(|(_, sign)| *sign == cell.cell_type()).unwrap().0;
         let id = if cell.seq_id() == 0 { String::new() } else { format!("#{}", cell.seq_id()) };
-        format!("{}{sign}{}{id}", String::from_utf8_lossy(cell.qualifier()), cell.timestamp())
+        let label = cell
+            .tags()
+            .find(|tag| tag.tag_type == 2)
+            .map_or_else(String::new, |tag| format!("@{}", String::from_utf8_lossy(tag.value)));
+        format!("{}{sign}{}{id}{label}", String::from_utf8_lossy(cell.qualifier()), cell.timestamp())
     };
     cells.into_iter().map(one).collect::<Vec<_>>().join(" ")
 }
@@ -145,6 +155,8 @@ struct Ask {
     filtered: bool,
     get_like: bool,
     time_to_purge: i64,
+    /// Whether the matcher expects tags. It must if a cell has a label.
+    tags: bool,
 }
 
 impl Default for Ask {
@@ -158,13 +170,14 @@ impl Default for Ask {
             filtered: false,
             get_like: false,
             time_to_purge: 0,
+            tags: false,
         }
     }
 }
 
 impl Ask {
     fn info(&self) -> ScanInfo {
-        let mut info = ScanInfo::new(&self.family, NOW);
+        let mut info = ScanInfo::new(&self.family, NOW, self.tags);
         info.time_to_purge_deletes = self.time_to_purge;
         // The tests count in milliseconds.
         if let Some(ttl) = self.family.ttl {
@@ -226,6 +239,11 @@ impl Ask {
 
     fn raw(mut self) -> Self {
         self.raw = true;
+        self
+    }
+
+    fn tags(mut self) -> Self {
+        self.tags = true;
         self
     }
 

@@ -12,8 +12,16 @@ fn expired_by_tag(cell: CellRef<'_>) -> bool {
     })
 }
 
+/// §9.13.
+fn labels(cell: CellRef<'_>) -> Vec<&[u8]> {
+    cell.tags().filter(|tag| tag.tag_type == 2).map(|tag| tag.value).collect()
+}
+
 /// §9.8: the hiding table.
 fn hides(marker: CellRef<'_>, put: CellRef<'_>) -> bool {
+    if labels(marker) != labels(put) {
+        return false;
+    }
     let (d, p) = (marker.timestamp(), put.timestamp());
     let same = marker.qualifier() == put.qualifier();
     match marker.cell_type() {
@@ -125,14 +133,17 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
     // Columns whose remaining cells are skipped. That of the empty qualifier is skipped only after a
     // DeleteFamily marker.
     let mut left: BTreeSet<&[u8]> = BTreeSet::new();
+    // Columns of which only cells with labels are not skipped, if there may be some.
+    let mut left_unlabelled: BTreeSet<&[u8]> = BTreeSet::new();
     let mut kept = Vec::new();
     for (at, cell) in cells.iter().enumerate() {
         let cell = cell.as_ref();
         let (qualifier, cell_type) = (cell.qualifier(), cell.cell_type());
         let done = info.min_versions == 0 && expired(cell);
-        if left.contains(qualifier) {
+        if left.contains(qualifier) || left_unlabelled.contains(qualifier) && labels(cell).is_empty() {
             continue;
         }
+        let mut by_marker = false;
         let live = cell.seq_id() > max_read_point;
         let mut count = |cell| counts.entry(qualifier).or_default().add(cell, info.max_versions, &info);
         let (keep, leave) = if done {
@@ -152,7 +163,8 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
             ];
             if let Some((_, reaches_back)) = answers.into_iter().find(|&(cell_type, _)| hidden_by(cell_type))
             {
-                (false, reaches_back)
+                by_marker = true;
+                (false, reaches_back && labels(cell).is_empty())
             } else if live {
                 (true, false)
             } else {
@@ -171,12 +183,16 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
                 }
                 _ => false,
             };
-            let redundant = markers.iter().any(covers);
+            let unlabelled = |marker: &CellRef<'_>| labels(*marker).is_empty() && labels(cell).is_empty();
+            let redundant = markers.iter().any(|marker| covers(marker) && unlabelled(marker));
             if applied(cell) {
                 markers.push(cell);
             }
             match kind {
-                CompactionKind::Flush | CompactionKind::Minor => (!redundant, redundant),
+                CompactionKind::Flush | CompactionKind::Minor => {
+                    by_marker = redundant;
+                    (!redundant, redundant)
+                }
                 CompactionKind::Major { earliest_put_ts } => {
                     if ask.time_to_purge > 0 && NOW - cell.timestamp() <= ask.time_to_purge {
                         (true, false)
@@ -195,6 +211,7 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
             kept.push(at);
         }
         if leave && (!qualifier.is_empty() || cell_type == CellType::DeleteFamily) {
+            let left = if by_marker && ask.tags { &mut left_unlabelled } else { &mut left };
             left.insert(qualifier);
         }
     }

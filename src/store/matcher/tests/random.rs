@@ -3,6 +3,12 @@
 use super::*;
 use proptest::prelude::*;
 
+/// Labels of cells. Half of the rows have none.
+fn labels() -> impl Strategy<Value = Vec<Option<u8>>> {
+    let label = prop_oneof![2 => Just(None), 1 => Just(Some(b'x')), 1 => Just(Some(b'y'))];
+    prop_oneof![Just(Vec::new()), proptest::collection::vec(label, 24)]
+}
+
 fn cells(unique_ids: bool) -> impl Strategy<Value = Vec<Cell>> {
     let qualifier = prop_oneof![Just(""), Just("a"), Just("b"), Just("bb")];
     let timestamp = prop_oneof![30 => 1i64..12, 1 => Just(i64::MAX)];
@@ -12,13 +18,14 @@ fn cells(unique_ids: bool) -> impl Strategy<Value = Vec<Cell>> {
         1 => prop_oneof![Just(i64::MIN), i64::MAX - 2..=i64::MAX].prop_map(Some)
     ];
     let cell = (qualifier, 0usize..8, timestamp, 0i64..30, ttl);
-    proptest::collection::vec(cell, 0..24).prop_map(move |specs| {
+    (proptest::collection::vec(cell, 0..24), labels()).prop_map(move |(specs, labels)| {
         let mut cells = Vec::new();
         for (i, (qualifier, kind, timestamp, seq_id, ttl)) in specs.into_iter().enumerate() {
             let cell_type = SIGNS.get(kind).map_or(CellType::Put, |&(_, cell_type)| cell_type);
             let qualifier = if cell_type.is_family_delete() { "" } else { qualifier };
             let seq_id = if unique_ids { seq_id * 32 + i64::try_from(i).unwrap() } else { seq_id };
-            cells.push(cell_of(b"r", qualifier, cell_type, timestamp, seq_id, ttl));
+            let label = labels.get(i).copied().flatten();
+            cells.push(cell_of(b"r", qualifier, cell_type, timestamp, seq_id, ttl, label));
         }
         sort(&mut cells);
         cells
@@ -38,11 +45,11 @@ fn ask() -> impl Strategy<Value = Ask> {
         (0i64..12, 0i64..12).prop_map(|(a, b)| TimeRange::new(a.min(b), a.max(b)).unwrap()),
         (0i64..12).prop_map(TimeRange::since)
     ];
-    let scan = (columns, times, versions(), any::<bool>(), any::<bool>());
+    let scan = (columns, times, versions(), any::<bool>(), any::<bool>(), any::<bool>());
     let purge = prop_oneof![3 => Just(0i64), 1 => 988i64..1000];
     let family = (versions(), 0u32..3, ttl, keep);
     (family, scan, purge).prop_map(
-        |((max, min, ttl, keep), (columns, times, versions, raw, get_like), purge)| {
+        |((max, min, ttl, keep), (columns, times, versions, raw, get_like, tags), purge)| {
             let mut family = Family::new(FAMILY).max_versions(max).min_versions(min).keep_deleted_cells(keep);
             family.ttl = ttl;
             Ask {
@@ -54,9 +61,16 @@ fn ask() -> impl Strategy<Value = Ask> {
                 max_versions: versions,
                 get_like,
                 time_to_purge: purge,
+                tags,
             }
         },
     )
+}
+
+/// What is asked of a row. Its matcher expects tags if there are labels, and sometimes without any.
+fn ask_of(ask: Ask, cells: &[Cell]) -> Ask {
+    let tags = ask.tags || cells.iter().any(|cell| cell.as_ref().tags().any(|tag| tag.tag_type == 2));
+    Ask { tags, ..ask }
 }
 
 proptest! {
@@ -64,6 +78,7 @@ proptest! {
 
     #[test]
     fn scans_agree_with_the_naive_matcher(ask in ask(), cells in cells(false)) {
+        let ask = ask_of(ask, &cells);
         let (found, expected) = (ask.scan(&cells), naive::scan(&ask, &cells));
         prop_assert_eq!(&found, &expected, "of {}", text(&cells));
     }
@@ -81,6 +96,7 @@ proptest! {
             1 => CompactionKind::Minor,
             _ => CompactionKind::Major { earliest_put_ts },
         };
+        let ask = ask_of(ask, &cells);
         let (kept, expected) =
             (ask.compact(&cells, kind, max_read_point), naive::compact(&ask, &cells, kind, max_read_point));
         prop_assert_eq!(&kept, &expected, "of {} by {:?}", text(&cells), kind);
@@ -112,8 +128,9 @@ proptest! {
     }
 
     /// Where versions are counted, HBase's eras only approximate what was present: a version written again,
-    /// and a DeleteFamilyVersion before a DeleteFamily, are counted in eras they were not in. Such rows are
-    /// read without a limit.
+    /// and a DeleteFamilyVersion before a DeleteFamily, are counted in eras they were not in, and one that is
+    /// deleted with its label after it was deleted with another only in the first. Such rows are read without
+    /// a limit.
     #[test]
     fn new_versions_are_as_they_were_written(ask in ask(), cells in cells(true)) {
         let ask = Ask { raw: false, time_range: TimeRange::ALL, ..ask }.keep(KeepDeletedCells::False);
@@ -133,5 +150,6 @@ fn is_counted_exactly(cells: &[Cell]) -> bool {
         let (a, b) = (pair[0].as_ref(), pair[1].as_ref());
         a.cell_type() == CellType::Put && a.key() == b.key()
     });
-    !(written_again || has(CellType::DeleteFamily) && has(CellType::DeleteFamilyVersion))
+    let labelled = cells.iter().any(|cell| cell.as_ref().tags().any(|tag| tag.tag_type == 2));
+    !(written_again || labelled || has(CellType::DeleteFamily) && has(CellType::DeleteFamilyVersion))
 }

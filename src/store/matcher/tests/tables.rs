@@ -100,6 +100,53 @@ fn runs_of_markers() {
     finds(&ask().columns(&["a"]), &format!("{column} {values}"), "a=50");
 }
 
+/// §9.13: a marker hides only values with its labels.
+#[test]
+fn labels_of_markers() {
+    let cells = "=9@x =5@x =5 a=9@x a=6@y a=5@x a=4@x a=3 b=5@x b=4";
+    for (marker, left) in [
+        ("a-5@x", "=9@x =5@x a=9@x a=6@y a=4@x a=3 b=5@x b=4"),
+        ("a-5", "=9@x =5@x a=9@x a=6@y a=5@x a=4@x a=3 b=5@x b=4"),
+        ("a<5@x", "=9@x =5@x a=9@x a=6@y a=3 b=5@x b=4"),
+        ("a<5", "=9@x =5@x a=9@x a=6@y a=5@x a=4@x b=5@x b=4"),
+        ("a<9@y", "=9@x =5@x a=9@x a=5@x a=4@x a=3 b=5@x b=4"),
+        ("~5@x", "=9@x =5 a=9@x a=6@y a=4@x a=3 b=4"),
+        ("~5", "=9@x =5@x a=9@x a=6@y a=5@x a=4@x a=3 b=5@x b=4"),
+        ("^5@x", "=9@x =5 a=9@x a=6@y a=3 b=4"),
+        ("^9", "=9@x =5@x a=9@x a=6@y a=5@x a=4@x b=5@x"),
+        ("^9 a<9@x", "=9@x =5@x a=6@y b=5@x"),
+        ("^9 ^9@x a<6@y", ""),
+        // Nor does one marker take another's place.
+        ("a<9@x a-4", "=9@x =5@x a=6@y a=3 b=5@x b=4"),
+    ] {
+        let ask = ask().versions(9).family(|family| family.max_versions(9)).tags();
+        finds(&ask, &format!("{marker} {cells}"), left);
+    }
+    let new_version = |max| ask().family(|family| family.new_version_behavior(true).max_versions(max));
+    finds(&new_version(3), "^9#9@x a<6#8 a=5#1 a=4#2@x a=3#10@x a=2#3@y", "a=3#10@x a=2#3@y");
+    // §23.37: what the second delete hides counts as a version until the first.
+    finds(&new_version(1), "a-5#4@x a=5#1@x a=4#3", "");
+    finds(&new_version(1), "a-5#4@x a-5#2@y a=5#1@x a=4#3", "a=4#3");
+}
+
+/// No marker and no value with labels is passed over because of markers without.
+#[test]
+fn labels_after_what_is_hidden() {
+    let family: String = (20..40).map(|ts| format!("^{ts} ")).collect();
+    let column: String = (20..40).map(|ts| format!("a<{ts} ")).collect();
+    let ask = ask().tags();
+    finds(&ask, &format!("{family} ^10@x a=9 a=8@x b=9@y"), "b=9@y");
+    finds(&ask, &format!("{column} a<10@x a=9@x a=8@y a=7 b=5"), "a=8@y b=5");
+    finds(&ask.clone().columns(&["a"]), &format!("{column} a=9 a=8@y b=5"), "a=8@y");
+    for kind in [Flush, Minor] {
+        keeps(&ask, kind, i64::MAX, "^20 ^10@x a<9 a<8@x a=7 a=7@x a=6@y", "^20 ^10@x a<8@x a=6@y");
+        keeps(&ask, kind, i64::MAX, "a<9 a<9@x a<8@x a=7 a=7@y a=6@x", "a<9 a<9@x a<8@x a=7@y");
+    }
+    keeps(&ask, MAJOR, i64::MAX, "^20 ^10@x a<9 a<8@x a=7 a=7@x a=6@y", "a=6@y");
+    let kept = "a<9 a<8@x a=7 a=6@x";
+    keeps(&ask.clone().keep(True), MAJOR, i64::MAX, kept, kept);
+}
+
 /// §9.9.
 #[test]
 fn time_ranges_and_kept_deletes() {
@@ -257,7 +304,7 @@ fn rows() {
     let mut cells = Vec::new();
     for name in [&b"q"[..], b"r", b"s"] {
         for (qualifier, ts) in [("a", 5), ("a", 4), ("b", 3)] {
-            cells.push(cell_of(name, qualifier, CellType::Put, ts, 0, None));
+            cells.push(cell_of(name, qualifier, CellType::Put, ts, 0, None, None));
         }
     }
     assert_eq!(ask().versions(1).scan(&cells), [0, 2, 3, 5, 6, 8]);
@@ -333,6 +380,6 @@ fn cutoffs() {
     assert_eq!((info.cutoff(false), info.cutoff(true)), (5, 0));
     assert_eq!(expiring(5, 1, 3).info().cutoff(false), i64::MIN);
     assert_eq!(ask().info().cutoff(false), i64::MIN);
-    let seconds = ScanInfo::new(&Family::new(FAMILY).ttl(Duration::from_secs(2)), 5000);
+    let seconds = ScanInfo::new(&Family::new(FAMILY).ttl(Duration::from_secs(2)), 5000, false);
     assert_eq!(seconds.oldest_unexpired_ts, 3000);
 }

@@ -1,6 +1,6 @@
 //! The markers of a row that hide its cells, to name the one that hides a cell.
 
-use crate::cell::{Cell, CellRef, CellType};
+use crate::cell::{Cell, CellRef, CellType, MarkerLabels, has_labels};
 use std::collections::BTreeMap;
 
 /// Markers that apply to the cells after them.
@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 pub(super) struct Markers {
     family: Scope,
     column: Scope,
+    /// Those with visibility labels, of the family and of any column; the others hide no value with labels.
+    labelled: Vec<Cell>,
 }
 
 /// The markers of the family, or of one column.
@@ -33,6 +35,10 @@ impl Markers {
 
     /// Adds a marker.
     pub(super) fn add(&mut self, marker: CellRef<'_>) {
+        if has_labels(marker.tag_bytes()) {
+            self.labelled.push(marker.into());
+            return;
+        }
         let scope = if marker.cell_type().is_family_delete() { &mut self.family } else { &mut self.column };
         if matches!(marker.cell_type(), CellType::DeleteFamily | CellType::DeleteColumn) {
             if scope.reaching.last().is_none_or(|last| last.as_ref().seq_id() < marker.seq_id()) {
@@ -47,8 +53,22 @@ impl Markers {
     /// after it.
     pub(super) fn hiding(&self, put: CellRef<'_>, by_seq_id: bool) -> Option<CellRef<'_>> {
         let written = if by_seq_id { put.seq_id() } else { i64::MIN };
+        if has_labels(put.tag_bytes()) {
+            let mut labelled = self.labelled.iter().map(Cell::as_ref);
+            return labelled.find(|marker| marker.seq_id() >= written && hides_labelled(*marker, put));
+        }
         [&self.family, &self.column].into_iter().find_map(|scope| scope.hiding(put.timestamp(), written))
     }
+}
+
+/// Whether a marker with labels hides a value, if it was written after it.
+fn hides_labelled(marker: CellRef<'_>, put: CellRef<'_>) -> bool {
+    let covers = match marker.cell_type() {
+        CellType::DeleteFamily | CellType::DeleteColumn => put.timestamp() <= marker.timestamp(),
+        _ => put.timestamp() == marker.timestamp(),
+    };
+    let in_scope = marker.cell_type().is_family_delete() || marker.qualifier() == put.qualifier();
+    covers && in_scope && MarkerLabels::of(marker.tag_bytes()).match_value(put.tag_bytes())
 }
 
 impl Scope {

@@ -51,6 +51,17 @@ pub(in crate::store) fn cells(writes: &[Write]) -> Vec<Cell> {
     writes.iter().zip(1..).map(cell).collect()
 }
 
+/// Returns the cells with visibility labels: every third with none, one and another.
+pub(in crate::store) fn labelled(cells: Vec<Cell>) -> Vec<Cell> {
+    // A format, and the ordinal of a label.
+    const LABELS: [[u8; 8]; 2] = [[0, 2, 4, 1, 0, 2, 2, 1], [0, 2, 4, 1, 0, 2, 2, 2]];
+    let label = |(number, cell): (usize, Cell)| match number % 3 {
+        0 => cell,
+        one => Cell::from(cell.as_ref().with_tag_bytes(&LABELS[one - 1]).unwrap()),
+    };
+    cells.into_iter().enumerate().map(label).collect()
+}
+
 fn file(cells: &[Cell], number: usize, bloom: Option<BloomType>, cache: &BlockCache) -> StoreFile {
     let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
     // One cell in a block, or many.
@@ -213,11 +224,21 @@ fn scanned_from(state: &StoreVersion, query: &Query<'_>, info: &ScanInfo) -> Row
 
 /// Compares gets of a store with these cuts with scans of it, and of a store with all cells in memory.
 fn check_gets(writes: &[Write], cuts: &[usize], family: &Family, asks: &[Ask]) -> Result<(), TestCaseError> {
-    let cells = cells(writes);
+    check_gets_of(&cells(writes), cuts, family, asks, false)
+}
+
+fn check_gets_of(
+    cells: &[Cell],
+    cuts: &[usize],
+    family: &Family,
+    asks: &[Ask],
+    labels: bool,
+) -> Result<(), TestCaseError> {
     let cache = BlockCache::with_capacity(1 << 20);
-    let state = store(&cells, cuts, family, &cache);
-    let in_memory = store(&cells, &[0, 0], family, &cache);
-    let info = ScanInfo::new(family, NOW);
+    let state = store(cells, cuts, family, &cache);
+    let in_memory = store(cells, &[0, 0], family, &cache);
+    let info = ScanInfo::new(family, NOW, labels);
+    let steps = ScanInfo::new(family, NOW, true);
     let mut row = RowBuf::new();
     // The cache is empty at first, then filled.
     for ask in asks.iter().chain(asks) {
@@ -230,6 +251,8 @@ fn check_gets(writes: &[Write], cuts: &[usize], family: &Family, asks: &[Ask]) -
         prop_assert_eq!(&found, &scanned(&in_memory, &query, &info).freeze(), "{:?} in memory", ask);
         let (all, expected) = (scanned_from(&state, &query, &info), scanned_from(&in_memory, &query, &info));
         prop_assert_eq!(&all.freeze(), &expected.freeze(), "{:?} and the rows after it", ask);
+        // What may be hidden by its labels is stepped over, not passed over.
+        prop_assert_eq!(&found, &scanned(&state, &query, &steps).freeze(), "{:?} with steps", ask);
     }
     Ok(())
 }
@@ -275,6 +298,16 @@ proptest! {
     ) {
         check_gets(&writes, &[writes.len(), writes.len()], &family, &asks)?;
     }
+
+    #[test]
+    fn gets_of_cells_with_labels_agree_with_scans(
+        writes in writes(),
+        cuts in proptest::collection::vec(0usize..100, 0..5),
+        family in families(),
+        asks in asks(),
+    ) {
+        check_gets_of(&labelled(cells(&writes)), &cuts, &family, &asks, true)?;
+    }
 }
 
 /// Gets a row of one cell with a timestamp from a file with another row after it. Returns the row and the
@@ -291,7 +324,7 @@ fn get_of_one_cell(timestamp: i64, columns: &[&'static str], max_versions: u32) 
     let columns: Vec<Bytes> = columns.iter().map(|&column| Bytes::from(column)).collect();
     let mut ask = Ask::of("a", columns);
     ask.max_versions = max_versions;
-    let (query, info) = (ask.query(), ScanInfo::new(&family, NOW));
+    let (query, info) = (ask.query(), ScanInfo::new(&family, NOW, false));
     let mut row = RowBuf::new();
     state.get(&query, &info, &mut row, &mut ReadCounts::default()).unwrap();
     row.clear();
@@ -329,7 +362,7 @@ fn gets_after_misses_ask_the_bloom_filter_first() {
     let cache = BlockCache::with_capacity(1 << 20);
     let family = Family::new("f");
     let state = store(&cells, &[cells.len(), cells.len()], &family, &cache);
-    let info = ScanInfo::new(&family, NOW);
+    let info = ScanInfo::new(&family, NOW, false);
     let mut row = RowBuf::new();
     let mut get = |number: usize| {
         let (ask, mut counts) = (Ask::of(&format!("{number:03}"), Vec::new()), ReadCounts::default());
@@ -372,7 +405,7 @@ fn files_that_are_older_than_what_was_found_are_not_read() {
     let family = Family::new("f");
     let state = store(&cells, &[3, 5, 7, 8], &family, &cache);
     assert_eq!((state.files.len(), state.frozen.len()), (3, 1));
-    let info = ScanInfo::new(&family, NOW);
+    let info = ScanInfo::new(&family, NOW, false);
     let get = |row: &str, columns: &[&'static str]| {
         let columns: Vec<Bytes> = columns.iter().map(|&column| Bytes::from(column)).collect();
         let (ask, mut counts, mut buffer) = (Ask::of(row, columns), ReadCounts::default(), RowBuf::new());

@@ -4,7 +4,7 @@ use crate::cache::BlockCache;
 use crate::cell::{CellRef, Row, RowBuf};
 use crate::op::Query;
 use crate::store::matcher::ScanInfo;
-use crate::store::read::get::tests::{NOW, asks, cells, families, scanned, store, writes};
+use crate::store::read::get::tests::{NOW, asks, cells, families, labelled, scanned, store, writes};
 use crate::store::{StoreScanner, StoreVersion};
 use proptest::prelude::*;
 use std::ops::ControlFlow;
@@ -45,10 +45,11 @@ proptest! {
         asks in asks(),
         other in "((x|longer-than-8-)[a-e])?",
         include_start: bool,
+        labels: bool,
     ) {
-        let cells = cells(&writes);
+        let cells = if labels { labelled(cells(&writes)) } else { cells(&writes) };
         let state = store(&cells, &cuts, &family, &BlockCache::with_capacity(1 << 20));
-        let info = ScanInfo::new(&family, NOW);
+        let info = ScanInfo::new(&family, NOW, labels);
         for ask in &asks {
             let one = ask.query();
             let (least, greatest) = match other.as_bytes() {
@@ -75,7 +76,7 @@ proptest! {
     ) {
         let cells = cells(&writes);
         let state = store(&cells, &cuts, &family, &BlockCache::with_capacity(1 << 20));
-        let info = ScanInfo::new(&family, NOW);
+        let info = ScanInfo::new(&family, NOW, false);
         for ask in &asks {
             let query = ask.query();
             let expected = scanned(&state, &query, &info).freeze();

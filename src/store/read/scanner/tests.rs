@@ -8,7 +8,7 @@ use crate::filter::{Comparator, Compare, Filter, FilterEvaluator, SingleColumnVa
 use crate::schema::Family;
 use crate::store::matcher::{Advance, MatchCode};
 use crate::store::read::context::{LimitScope, Progress, ScannerContext};
-use crate::store::read::get::tests::{NOW, asks, cells, families, store, writes};
+use crate::store::read::get::tests::{NOW, asks, cells, families, labelled, store, writes};
 use proptest::prelude::*;
 
 fn filters() -> impl Strategy<Value = Filter> {
@@ -258,13 +258,15 @@ proptest! {
         reversed: bool,
         get_like: bool,
         lazy_seek: bool,
+        labels: bool,
         batch in 1..4u32,
     ) {
-        let mut state = store(&cells(&writes), &cuts, &family, &BlockCache::with_capacity(1 << 20));
+        let cells = if labels { labelled(cells(&writes)) } else { cells(&writes) };
+        let mut state = store(&cells, &cuts, &family, &BlockCache::with_capacity(1 << 20));
         // With a delayed seek, a row without the columns may be passed over unseen.
         state.lazy_seek = lazy_seek;
         let sees_all = |query: &Query<'_>| !lazy_seek || query.columns.is_empty();
-        let info = ScanInfo::new(&family, NOW);
+        let info = ScanInfo::new(&family, NOW, labels);
         for ask in &asks {
             let one = Query { filtered: filter.is_some(), ..ask.query() };
             let query = if get_like { one } else { Query { stop: &[], reversed, get_like, ..one } };
@@ -313,7 +315,7 @@ fn rows_of_one_cell_need_no_matcher() {
     let (family, cache) = (Family::new("f"), BlockCache::with_capacity(1 << 20));
     // The second file has one block.
     let state = store(&cells(&writes), &[0, 1, 60, 60], &family, &cache);
-    let mut scanner = StoreScanner::new(&state, &Query::ALL, &ScanInfo::new(&family, NOW)).unwrap();
+    let mut scanner = StoreScanner::new(&state, &Query::ALL, &ScanInfo::new(&family, NOW, false)).unwrap();
     let mut rows = Vec::new();
     while let Some(row) = scanner.peek_row().map(<[u8]>::to_vec) {
         let mut taken = 0;

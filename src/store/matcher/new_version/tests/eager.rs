@@ -2,7 +2,7 @@
 //! each column.
 
 use super::super::{ALL_VERSIONS, Era, NEVER, PUT};
-use crate::cell::{CellType, compare_bytes, same_bytes};
+use crate::cell::{CellType, MarkerLabels, compare_bytes, same_bytes};
 use crate::store::matcher::{Disorder, Version};
 
 /// The markers of a row and the versions of a column (HBase: `NewVersionBehaviorTracker`).
@@ -76,13 +76,13 @@ impl Eager {
     /// Adds a marker.
     pub(super) fn add(&mut self, marker: Version<'_>) -> Result<(), Disorder> {
         self.prepare(marker)?;
-        let Version { timestamp, type_code, seq_id, .. } = marker;
+        let type_code = marker.type_code;
         let of_family = CellType::from_code(type_code).is_some_and(CellType::is_family_delete);
         let reaches_back =
             [CellType::DeleteFamily, CellType::DeleteColumn].map(CellType::code).contains(&type_code);
         let apply = |eras: &mut ListedEras| match reaches_back {
-            true => eras.end_one(seq_id, timestamp),
-            false => eras.delete_version(seq_id, timestamp),
+            true => eras.end_one(marker),
+            false => eras.delete_version(marker),
         };
         apply(&mut self.column);
         if of_family {
@@ -94,13 +94,13 @@ impl Eager {
     /// Whether a value is hidden: by a marker, by newer versions, or by a repeated write of the same version.
     pub(super) fn is_deleted(&mut self, put: Version<'_>) -> Result<bool, Disorder> {
         let repeated_by = self.prepare(put)?;
-        let Version { timestamp, seq_id, .. } = put;
+        let seq_id = put.seq_id;
         for era in self.column.since(seq_id) {
-            let deleted_by = era.deleted_by(timestamp, seq_id);
+            let deleted_by = era.deleted_by(put);
             let gone = repeated_by.min(deleted_by.unwrap_or(NEVER));
             if self.kept < ALL_VERSIONS && !era.count(seq_id, gone, self.kept)
                 || deleted_by.is_some()
-                || timestamp <= era.reach
+                || era.reaches(put)
             {
                 return Ok(true);
             }
@@ -115,7 +115,9 @@ struct ListedEras(Vec<(i64, Era)>);
 
 impl ListedEras {
     fn clear(&mut self) {
-        self.0 = vec![(NEVER, new_era(i64::MIN))];
+        let mut era = Era::default();
+        era.begin(i64::MIN, MarkerLabels::default());
+        self.0 = vec![(NEVER, era)];
     }
 
     /// Becomes a copy of `other`, which has no counted versions.
@@ -137,24 +139,20 @@ impl ListedEras {
         self.0[at..].iter_mut().map(|(_, era)| era)
     }
 
-    fn end_one(&mut self, id: i64, timestamp: i64) {
-        let (at, era) = (self.first_since(id), (id, new_era(timestamp)));
+    fn end_one(&mut self, marker: Version<'_>) {
+        let (id, mut era) = (marker.seq_id, Era::default());
+        era.begin(marker.timestamp, MarkerLabels::of(marker.tags));
+        let at = self.first_since(id);
         if self.0.get(at).is_some_and(|(end, _)| *end == id) {
-            self.0[at] = era;
+            self.0[at] = (id, era);
         } else {
-            self.0.insert(at, era);
+            self.0.insert(at, (id, era));
         }
     }
 
-    fn delete_version(&mut self, id: i64, timestamp: i64) {
-        if let Some(era) = self.since(id).next() {
-            era.delete_version(id, timestamp);
+    fn delete_version(&mut self, marker: Version<'_>) {
+        if let Some(era) = self.since(marker.seq_id).next() {
+            era.delete_version(marker);
         }
     }
-}
-
-fn new_era(reach: i64) -> Era {
-    let mut era = Era::default();
-    era.begin(reach);
-    era
 }
