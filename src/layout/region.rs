@@ -1,34 +1,33 @@
 //! The directory of a region (hfile.md §15; HBase: `HRegionFileSystem`).
 #![warn(clippy::indexing_slicing)]
 
+mod archive;
+mod creation;
 mod recovered_edits;
 
+pub(crate) use creation::check_tracked_by_list;
+pub(super) use creation::{already_exists, fill};
 pub(super) use recovered_edits::write_max_seq_id;
 pub(crate) use recovered_edits::{RECOVERED_EDITS, is_number, replace_max_seq_id};
 
 use super::SchemaChange;
 use super::copy_record::COPIES;
 use super::descriptor::{
-    StoredDescriptor, TableIdentity, check_families, create_descriptor, create_latest_descriptor,
-    create_whole_descriptor, may_have_descriptor, read_descriptor, with_tracker,
+    StoredDescriptor, TableIdentity, check_families, create_whole_descriptor, may_have_descriptor,
+    read_descriptor,
 };
-use super::durable::{
-    create_dir, create_dir_durably, exists, list_if_exists, move_files, parent, remove, remove_tree,
-    sync_dir, unless_not_found, write_file,
-};
+use super::durable::{create_dir, exists, list_if_exists, parent, remove_tree, sync_dir};
 use super::family::{FamilyDir, StoreFiles};
 use super::file_list::{FILE_LIST_DIR, check_next_list};
 use super::load_record::LOAD;
 use super::mob::MobDirs;
 use super::reference::{Half, Reference};
 use super::root::{Root, TableDir};
-use super::root_tree::RootTree;
 use super::store_file_info::StoreFileInfo;
-use super::table::{create_aside, create_region_aside, settle_table};
+use super::table::settle_table;
 use super::table_regions::TableListing;
 use super::table_tree::TableTree;
-use super::tracker::{IMPL, StoreFileTracker, TrackedBy};
-use crate::binary::StringBinary;
+use super::tracker::StoreFileTracker;
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::{DirEntry, FileLock, Storage, read_file};
@@ -138,64 +137,6 @@ impl RegionDir {
             max_seq_id: None,
             archived: Mutex::default(),
         }
-    }
-
-    /// Creates a directory for a new region, and opens it. After a failure or a crash the region is either
-    /// complete or does not exist.
-    ///
-    /// # Errors
-    ///
-    /// Of kind [`io::ErrorKind::AlreadyExists`] if the region already exists; otherwise if the region's
-    /// encoded name is not the name of `path`, or an I/O operation fails.
-    pub(crate) fn create(
-        storage: &Arc<dyn Storage>,
-        path: &Path,
-        info: &RegionInfo,
-        families: &[Family],
-    ) -> Result<Self> {
-        families.iter().try_for_each(Family::check)?;
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let table = TableDir::of_region(storage, path, info)?;
-        if table.root.is_some() && !info.is_encoded_as(name) {
-            let expected = info.encoded_name();
-            return Err(Error::invalid_argument(format!("the directory of region {info} is {expected}")));
-        }
-        if exists(&**storage, &path.join(REGION_INFO))? {
-            return Err(already_exists(path));
-        }
-        if !storage.can_rename(path) {
-            let descriptor = match table.root {
-                Some(_) => read_descriptor(&**storage, &table.path, info.table())?,
-                None => None,
-            };
-            check_tracked_by_list(families, descriptor.as_ref().map(|stored| &stored.descriptor))?;
-        }
-        if table.root.is_none() {
-            create_region_aside(storage, path, |dir| fill(storage, dir, info, families, true))?;
-        } else {
-            let fill_table = |dir: &Path| {
-                create_descriptor(storage, dir, &TableDescriptor::new(info.table().clone(), families))?;
-                fill(storage, &dir.join(name), info, families, false)
-            };
-            // The first region of a table creates the table's directory.
-            if list_if_exists(&**storage, &table.path)?.is_some()
-                || !created(create_aside(storage, &table.path, fill_table))?
-            {
-                if let Some(root) = &table.root
-                    && read_descriptor(&**storage, &table.path, info.table())?.is_none()
-                {
-                    // Another process may create another region of the table.
-                    let _lock = RootTree::new(&root.path).lock(&**storage)?;
-                    if read_descriptor(&**storage, &table.path, info.table())?.is_none() {
-                        // Other regions of the table may have lists of files.
-                        let new = TableDescriptor::new(info.table().clone(), families);
-                        create_whole_descriptor(storage, &table.path, &new)?;
-                    }
-                }
-                create_region_aside(storage, path, |dir| fill(storage, dir, info, families, false))?;
-            }
-        }
-        Self::open(storage, path)
     }
 
     /// Returns a directory for files outside of any region. Reads nothing from it.
@@ -555,63 +496,6 @@ impl RegionDir {
             Half::Top => self.info.contains(row),
         }
     }
-
-    /// Moves a file that no longer belongs to its store from the family's directory to the archive, durably,
-    /// because others may still refer to it. Without a root directory, removes it. Can be retried after a
-    /// failure.
-    ///
-    /// # Errors
-    ///
-    /// If an I/O operation fails. The file may still be in the directory, or be there again after a crash.
-    pub(crate) fn archive<'n>(&self, family: &[u8], names: impl IntoIterator<Item = &'n str>) -> Result<()> {
-        let storage = &**self.storage();
-        let dir = self.family(family);
-        let path = dir.path();
-        let mut names = names.into_iter();
-        let Some(root) = &self.table.root else {
-            names.try_for_each(|name| unless_not_found(remove(storage, &path.join(name))))?;
-            return sync_dir(storage, &path);
-        };
-        let archive = self.archive_of(root, family);
-        if !crate::sync::unpoisoned(self.archived.lock()).contains(family) {
-            create_dir_durably(storage, &root.path, &archive)?;
-            crate::sync::unpoisoned(self.archived.lock()).insert(family.to_vec());
-        }
-        let moved = move_files(self.storage(), &root.path, &path, &archive, names.map(Path::new));
-        moved.inspect_err(|_| {
-            // The directory may be another one by now, whose name is not durable.
-            crate::sync::unpoisoned(self.archived.lock()).remove(family);
-        })
-    }
-
-    /// Whether a file that is open can be read after it was [archived](Self::archive).
-    pub(crate) fn can_read_archived(&self) -> bool {
-        self.table.root.is_some() || self.storage().can_read_removed()
-    }
-
-    /// Moves a file that no longer belongs to its store to `.tmp`, from where it is to be removed. Returns
-    /// its path. Can be retried after a failure.
-    ///
-    /// # Errors
-    ///
-    /// As [`archive`](Self::archive).
-    pub(crate) fn set_aside(&self, family: &[u8], name: &str) -> Result<PathBuf> {
-        let dir = self.family(family);
-        let aside = self.tmp().join(&dir.family);
-        create_dir(&**self.storage(), &aside)?;
-        move_files(self.storage(), self.path(), &dir.path(), &aside, [Path::new(name)])?;
-        Ok(aside.join(name))
-    }
-
-    /// Whether there is a directory of a family in the archive.
-    pub(super) fn has_archive(&self, family: &[u8]) -> Result<bool> {
-        let Some(root) = &self.table.root else { return Ok(false) };
-        Ok(list_if_exists(&**self.storage(), &self.archive_of(root, family))?.is_some())
-    }
-
-    fn archive_of(&self, root: &Root, family: &[u8]) -> PathBuf {
-        root.archive(self.info.table()).join(&self.name).join(self.family(family).family)
-    }
 }
 
 /// Reads the `.regioninfo` of a region's directory.
@@ -642,74 +526,6 @@ pub(crate) fn check_lock(lock: &FileLock, dir: &Path) -> Result<()> {
         io::ErrorKind::WouldBlock => Error::locked_as(dir, &error),
         _ => Error::io("lock", dir, error),
     })
-}
-
-/// Writes the contents of a new region to an existing directory. `.regioninfo`, which makes it a region, is
-/// written last.
-pub(super) fn fill(
-    storage: &Arc<dyn Storage>,
-    dir: &Path,
-    info: &RegionInfo,
-    families: &[Family],
-    with_descriptor: bool,
-) -> Result<()> {
-    create_dir(&**storage, dir)?;
-    for family in families {
-        create_dir(&**storage, &dir.join(String::from_utf8_lossy(family.name()).as_ref()))?;
-    }
-    if with_descriptor {
-        let new = TableDescriptor::new(info.table().clone(), families);
-        let is_whole = !storage.can_rename(dir) || has_lists(&**storage, dir, families)?;
-        let new = if is_whole { new } else { with_tracker(&new) };
-        create_latest_descriptor(storage, dir, &new, 0)?;
-    }
-    write_file(storage, &dir.join(REGION_INFO), &info.to_file())?;
-    sync_dir(&**storage, parent(dir))
-}
-
-/// Whether a directory, which may be filled in place, has a list of the files of a family.
-fn has_lists(storage: &dyn Storage, dir: &Path, families: &[Family]) -> Result<bool> {
-    for family in families {
-        let lists = dir.join(String::from_utf8_lossy(family.name()).as_ref()).join(FILE_LIST_DIR);
-        if list_if_exists(storage, &lists)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Whether a directory was created: false if another program created it first.
-fn created(result: Result<()>) -> Result<bool> {
-    match result {
-        Err(error) if error.is_already_exists() => Ok(false),
-        other => other.map(|()| true),
-    }
-}
-
-#[cold]
-pub(super) fn already_exists(path: &Path) -> Error {
-    Error::io("create", path, io::ErrorKind::AlreadyExists.into())
-}
-
-/// Fails if the files of a family are not tracked by a list, by its own configuration or the descriptor.
-pub(crate) fn check_tracked_by_list(families: &[Family], descriptor: Option<&TableDescriptor>) -> Result<()> {
-    for family in families {
-        let setting = |key: &'static str| {
-            let own = family.configuration.get(key).map(String::as_str);
-            own.or_else(|| descriptor?.setting(family.name(), key))
-        };
-        let tracker = StoreFileTracker::from_settings(setting);
-        let tracker = tracker.map_err(|corruption| Error::invalid_argument(corruption.to_string()))?;
-        if tracker.source != TrackedBy::List {
-            let family = StringBinary(family.name());
-            return Err(Error::not_supported(format!(
-                "family {family} needs the store file tracker FILE, as it is in a storage without renames, \
-                 such as an object store: set {IMPL} to FILE when the family is created; HBase migrates \
-                 others"
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// Fails if a directory to be written to is a symbolic link.

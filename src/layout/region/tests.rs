@@ -5,6 +5,7 @@ use crate::cell::SeekKey;
 use crate::error::ErrorKind;
 use crate::io::LocalStorage;
 use crate::io::faulty::{Crash, FaultyStorage};
+use crate::layout::tracker::IMPL;
 use crate::schema::TableName;
 use std::collections::BTreeMap;
 

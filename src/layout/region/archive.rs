@@ -1,0 +1,69 @@
+//! Store files that no longer belong to a region: moved to the archive, or to `.tmp` (HBase:
+//! `HFileArchiver`).
+
+use super::RegionDir;
+use crate::error::Result;
+use crate::layout::durable::{
+    create_dir, create_dir_durably, list_if_exists, move_files, remove, sync_dir, unless_not_found,
+};
+use crate::layout::root::Root;
+use std::path::{Path, PathBuf};
+
+impl RegionDir {
+    /// Moves a file that no longer belongs to its store from the family's directory to the archive, durably,
+    /// because others may still refer to it. Without a root directory, removes it. Can be retried after a
+    /// failure.
+    ///
+    /// # Errors
+    ///
+    /// If an I/O operation fails. The file may still be in the directory, or be there again after a crash.
+    pub(crate) fn archive<'n>(&self, family: &[u8], names: impl IntoIterator<Item = &'n str>) -> Result<()> {
+        let storage = &**self.storage();
+        let dir = self.family(family);
+        let path = dir.path();
+        let mut names = names.into_iter();
+        let Some(root) = &self.table.root else {
+            names.try_for_each(|name| unless_not_found(remove(storage, &path.join(name))))?;
+            return sync_dir(storage, &path);
+        };
+        let archive = self.archive_of(root, family);
+        if !crate::sync::unpoisoned(self.archived.lock()).contains(family) {
+            create_dir_durably(storage, &root.path, &archive)?;
+            crate::sync::unpoisoned(self.archived.lock()).insert(family.to_vec());
+        }
+        let moved = move_files(self.storage(), &root.path, &path, &archive, names.map(Path::new));
+        moved.inspect_err(|_| {
+            // The directory may be another one by now, whose name is not durable.
+            crate::sync::unpoisoned(self.archived.lock()).remove(family);
+        })
+    }
+
+    /// Whether a file that is open can be read after it was [archived](Self::archive).
+    pub(crate) fn can_read_archived(&self) -> bool {
+        self.table.root.is_some() || self.storage().can_read_removed()
+    }
+
+    /// Moves a file that no longer belongs to its store to `.tmp`, from where it is to be removed. Returns
+    /// its path. Can be retried after a failure.
+    ///
+    /// # Errors
+    ///
+    /// As [`archive`](Self::archive).
+    pub(crate) fn set_aside(&self, family: &[u8], name: &str) -> Result<PathBuf> {
+        let dir = self.family(family);
+        let aside = self.tmp().join(&dir.family);
+        create_dir(&**self.storage(), &aside)?;
+        move_files(self.storage(), self.path(), &dir.path(), &aside, [Path::new(name)])?;
+        Ok(aside.join(name))
+    }
+
+    /// Whether there is a directory of a family in the archive.
+    pub(in crate::layout) fn has_archive(&self, family: &[u8]) -> Result<bool> {
+        let Some(root) = &self.table.root else { return Ok(false) };
+        Ok(list_if_exists(&**self.storage(), &self.archive_of(root, family))?.is_some())
+    }
+
+    fn archive_of(&self, root: &Root, family: &[u8]) -> PathBuf {
+        root.archive(self.info.table()).join(&self.name).join(self.family(family).family)
+    }
+}
