@@ -1,14 +1,22 @@
 //! Predicates that the reader can apply, in part or as they are.
 
+mod condition;
+mod filters;
+
+pub(crate) use condition::Condition;
+pub(crate) use filters::any_of;
+
 use crate::columns::{Field, fields_of, invalid_is_null, mapping_of};
 use crate::key::ranges_of;
 use crate::literal::{is_of_type, like_set, prefix_set, set_of};
-use crate::ranges::{Range, RangeSet};
+use crate::ranges::RangeSet;
+use condition::joined;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{Between, InList, Like};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown};
-use hregion::filter::{Comparator, Compare, Filter, SingleColumnValue};
+use filters::{column_filter, present};
+use hregion::filter::Filter;
 use hregion_arrow::{Column, Layout, RowKey, ValueType};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,29 +35,6 @@ pub(crate) struct Translator {
     fields: Vec<Field>,
     /// Whether row keys sort as bytes.
     has_ranges: bool,
-}
-
-/// A condition that all rows of a predicate satisfy; no other rows do if it is exact.
-#[derive(Clone, Debug)]
-pub(crate) struct Condition {
-    /// The bytes of each part of the row key.
-    parts: Vec<RangeSet>,
-    /// The row keys, besides the sets of their parts; for several predicates, at most the ranges of each
-    /// alone.
-    keys: RangeSet,
-    /// The families of cells.
-    pub(crate) families: RangeSet,
-    pub(crate) qualifiers: RangeSet,
-    /// Filters, each of which drops rows without any of the columns that it tests.
-    pub(crate) filters: Vec<Filter>,
-    /// The columns of the mapping that the filters test.
-    pub(crate) columns: BTreeSet<usize>,
-    /// The least timestamp of a column of the mapping; number 0 has that of a table of cells.
-    pub(crate) since: BTreeMap<usize, i64>,
-    /// The columns of the SQL table that must be decoded, so that values of another type are found.
-    pub(crate) decoded: BTreeSet<usize>,
-    /// Whether the condition, without `since`, is the predicate.
-    is_exact: bool,
 }
 
 impl Translator {
@@ -315,149 +300,6 @@ impl Translator {
         }
         Some(condition)
     }
-
-    /// The condition that at least one of several holds.
-    fn any(&self, conditions: Vec<Condition>) -> Option<Condition> {
-        let filtered = conditions.iter().filter(|condition| !condition.filters.is_empty()).count();
-        let part_of = |condition: &Condition| match &condition.kinds()[..] {
-            [Kind::Part(at)] => Some(*at),
-            _ => None,
-        };
-        let part = part_of(conditions.first()?);
-        let is_of_part = part.is_some() && conditions.iter().all(|condition| part_of(condition) == part);
-        let prepared = conditions.into_iter().map(|condition| {
-            let condition = match filtered > MAX_COLUMN_RANGES {
-                true => {
-                    let (filters, columns) = (Vec::new(), BTreeSet::new());
-                    Condition { filters, columns, is_exact: false, ..condition }
-                }
-                false => condition,
-            };
-            // many sets of a part together may give too many ranges of row keys
-            if is_of_part { condition } else { self.by_keys(condition) }
-        });
-        joined(prepared.collect(), |a, b| self.or(a, b))
-    }
-
-    /// The same condition, whose sets of parts of the row key are ranges of row keys.
-    fn by_keys(&self, condition: Condition) -> Condition {
-        let (keys, is_exact) = self.ranges(&condition);
-        let parts = vec![RangeSet::all(); condition.parts.len()];
-        Condition { parts, keys, is_exact: condition.is_exact && is_exact, ..condition }
-    }
-
-    fn or(&self, a: Condition, b: Condition) -> Condition {
-        let (one, other) = (a.kinds(), b.kinds());
-        let mut either = Condition {
-            decoded: a.decoded.union(&b.decoded).copied().collect(),
-            is_exact: a.is_exact && b.is_exact,
-            ..self.all()
-        };
-        match (&one[..], &other[..]) {
-            // a union of sets of the same thing
-            ([Kind::Part(at)], [Kind::Part(same)]) if at == same => {
-                if let (Some(to), Some(a), Some(b)) =
-                    (either.parts.get_mut(*at), a.parts.get(*at), b.parts.get(*at))
-                {
-                    *to = a.union(b);
-                }
-                return either;
-            }
-            ([Kind::Families], [Kind::Families]) => {
-                either.families = a.families.union(&b.families);
-                return either;
-            }
-            ([Kind::Qualifiers], [Kind::Qualifiers]) => {
-                either.qualifiers = a.qualifiers.union(&b.qualifiers);
-                return either;
-            }
-            _ => {}
-        }
-        // Each condition is one of row keys, or of a filter, or more than that, and then what is left out
-        // makes the union larger.
-        let ((a_keys, a_exact), (b_keys, b_exact)) = (self.ranges(&a), self.ranges(&b));
-        let is_of_keys = |kinds: &[Kind]| kinds.iter().all(|kind| matches!(kind, Kind::Part(_) | Kind::Keys));
-        let is_filter = |kinds: &[Kind]| matches!(kinds, [Kind::Filter]);
-        either.is_exact &= a_exact && b_exact;
-        either.is_exact &= is_of_keys(&one) && is_of_keys(&other) || is_filter(&one) && is_filter(&other);
-        either.keys = a_keys.union(&b_keys);
-        either.families = a.families.union(&b.families);
-        either.qualifiers = a.qualifiers.union(&b.qualifiers);
-        if let (Ok(Some(a)), Ok(Some(b))) = (a.filter(), b.filter()) {
-            either.filters.extend(Filter::any([a, b]).ok());
-        }
-        either.is_exact &= !either.filters.is_empty() || !is_filter(&one);
-        if !either.filters.is_empty() {
-            either.columns = a.columns.union(&b.columns).copied().collect();
-        }
-        let least = |(at, since): (&usize, &i64)| Some((*at, *since.min(b.since.get(at)?)));
-        either.since = a.since.iter().filter_map(least).collect();
-        either
-    }
-}
-
-/// What a condition is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Part(usize),
-    Keys,
-    Families,
-    Qualifiers,
-    Filter,
-    Since,
-}
-
-impl Condition {
-    fn kinds(&self) -> Vec<Kind> {
-        let parts = self.parts.iter().enumerate().filter(|(_, part)| !part.is_all());
-        let others = [
-            (Kind::Keys, !self.keys.is_all()),
-            (Kind::Families, !self.families.is_all()),
-            (Kind::Qualifiers, !self.qualifiers.is_all()),
-            (Kind::Filter, !self.filters.is_empty()),
-            (Kind::Since, !self.since.is_empty()),
-        ];
-        let others = others.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind);
-        parts.map(|(at, _)| Kind::Part(at)).chain(others).collect()
-    }
-
-    /// Returns the filter of all filters.
-    ///
-    /// # Errors
-    ///
-    /// If they nest too deep.
-    pub(crate) fn filter(&self) -> hregion::Result<Option<Filter>> {
-        match &self.filters[..] {
-            [] => Ok(None),
-            [filter] => Ok(Some(filter.clone())),
-            filters => Filter::all(filters.to_vec()).map(Some),
-        }
-    }
-
-    /// Whether any row may not satisfy the condition.
-    fn narrows(&self) -> bool {
-        !self.kinds().is_empty()
-    }
-
-    fn and(self, other: Self) -> Self {
-        let mut since = self.since;
-        for (at, least) in other.since {
-            since.entry(at).and_modify(|since| *since = (*since).max(least)).or_insert(least);
-        }
-        let mut filters = self.filters;
-        filters.extend(other.filters);
-        Self {
-            parts: self.parts.iter().zip(&other.parts).map(|(a, b)| a.intersect(b)).collect(),
-            keys: self.keys.intersect(&other.keys),
-            families: self.families.intersect(&other.families),
-            qualifiers: self.qualifiers.intersect(&other.qualifiers),
-            filters,
-            columns: self.columns.union(&other.columns).copied().collect(),
-            since,
-            decoded: self.decoded.union(&other.decoded).copied().collect(),
-            is_exact: self.is_exact && other.is_exact,
-        }
-    }
 }
 
 /// Returns a predicate without aliases and `IS TRUE`, which do not change which rows it accepts.
@@ -486,22 +328,6 @@ fn operands(predicate: &Expr, of: Operator) -> Vec<&Expr> {
     found
 }
 
-/// Joins neighbours until one is left. All are of about the same size then, whatever their number.
-fn joined<T>(mut all: Vec<T>, join: impl Fn(T, T) -> T) -> Option<T> {
-    while all.len() > 1 {
-        let mut rest = all.into_iter();
-        let mut pairs = Vec::with_capacity(rest.len().div_ceil(2));
-        while let Some(one) = rest.next() {
-            pairs.push(match rest.next() {
-                Some(other) => join(one, other),
-                None => one,
-            });
-        }
-        all = pairs;
-    }
-    all.pop()
-}
-
 /// Whether the operator compares, and is null of a null.
 fn is_comparison(op: Operator) -> bool {
     use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
@@ -514,67 +340,6 @@ fn least_timestamp(op: Operator, literal: i64) -> Option<i64> {
         Operator::Eq | Operator::GtEq => Some(literal),
         Operator::Gt => literal.checked_add(1),
         _ => None,
-    }
-}
-
-/// Drops rows in which the newest value of a column does not satisfy a comparison, and rows without one.
-fn test(column: &Column, compare: Compare, bytes: &[u8]) -> Filter {
-    let (family, qualifier) = (column.family().to_vec(), column.qualifier().to_vec());
-    let comparator = Comparator::binary(bytes.to_vec());
-    let value = SingleColumnValue::new(family, qualifier, compare, comparator);
-    Filter::single_column_value(value.filter_if_missing(true).latest_version_only(true))
-}
-
-/// Drops rows without a column.
-fn present(column: &Column) -> Filter {
-    test(column, Compare::GreaterOrEqual, b"")
-}
-
-/// Drops rows in which the newest value of a column is not in a set.
-fn column_filter(column: &Column, set: &RangeSet) -> Option<Filter> {
-    if set.is_all() || set.is_empty() {
-        return Some(present(column));
-    }
-    if set.ranges().len() > MAX_COLUMN_RANGES {
-        return None;
-    }
-    if let [gap] = set.complement().ranges()
-        && let Some(point) = gap.point()
-    {
-        return Some(test(column, Compare::NotEqual, point));
-    }
-    any_of(set, |compare, bytes| test(column, compare, bytes)).ok()
-}
-
-/// Passes what is in a set, by a filter that compares.
-///
-/// # Errors
-///
-/// If the filter nests too deep.
-pub(crate) fn any_of(set: &RangeSet, test: impl Fn(Compare, &[u8]) -> Filter) -> hregion::Result<Filter> {
-    let of_range = |range: &Range| {
-        if let Some(point) = range.point() {
-            return Ok(test(Compare::Equal, point));
-        }
-        // a bound with a zero at its end is the first after another
-        let above = match range.start.split_last() {
-            Some((0, bytes)) => test(Compare::Greater, bytes),
-            _ => test(Compare::GreaterOrEqual, &range.start),
-        };
-        let below = |end: &Vec<u8>| match end.split_last() {
-            Some((0, bytes)) => test(Compare::LessOrEqual, bytes),
-            _ => test(Compare::Less, end),
-        };
-        match &range.end {
-            None => Ok(above),
-            Some(end) if range.start.is_empty() => Ok(below(end)),
-            Some(end) => Filter::all([above, below(end)]),
-        }
-    };
-    let mut tests = set.ranges().iter().map(of_range).collect::<hregion::Result<Vec<_>>>()?;
-    match (tests.len(), tests.pop()) {
-        (1, Some(only)) => Ok(only),
-        (_, last) => Filter::any(tests.into_iter().chain(last)),
     }
 }
 
