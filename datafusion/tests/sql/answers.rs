@@ -6,12 +6,10 @@ use crate::golden_tables::golden_tables;
 use crate::model::{Kind, Model, Value};
 use crate::query::{Predicate, quoted};
 use crate::rng::Rng;
-use crate::{each_scan, plan, session, shown};
+use crate::{each_scan, plan, rows as run, session, shown};
 use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::arrow::util::pretty::pretty_format_batches;
-use datafusion::error::Result;
-use datafusion::execution::context::SessionContext;
 use hregion::{
     CellRef, CellType, Delete, Family, HFileWriter, Put, Region, Scan, SeekKey, StoreFileOrigin,
     StoreFileWriter, Table,
@@ -59,10 +57,6 @@ fn selected(model: &Model, columns: &[usize]) -> String {
         if *kind == Kind::Time { format!("arrow_cast({name}, 'Int64') AS {name}") } else { name }
     };
     columns.iter().map(text).collect::<Vec<_>>().join(", ")
-}
-
-async fn run(context: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>> {
-    context.sql(sql).await?.collect().await
 }
 
 /// Compares the answers of many queries.

@@ -1,8 +1,8 @@
 //! Answers on rows that are too large, that expire while they are read, or have the longest keys.
 
-use super::{run, strings};
+use super::strings;
 use crate::model::Model;
-use crate::{each_scan, plan, session};
+use crate::{each_scan, plan, rows as run, session};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan as _;
 use futures::StreamExt as _;
