@@ -1,6 +1,7 @@
 //! hregion for Python.
 
 mod arguments;
+mod columns;
 mod error;
 mod fork;
 mod held;
