@@ -69,15 +69,14 @@ impl RemoteCatalog {
             .map_err(|corruption| connection.give_up(&corruption))
     }
 
-    /// Reads rows of a range in one call, whole rows.
+    /// Reads rows in one call, whole rows.
     async fn page(
         &self,
         meta: &RegionLocations,
-        scan: &Scan,
-        limit: usize,
+        search: proto::ScanRequest,
         deadline: Deadline,
     ) -> Result<Page, Fault> {
-        let request = proto::ScanRequest { close_scanner: Some(true), ..search(meta, scan, limit)? };
+        let request = proto::ScanRequest { close_scanner: Some(true), ..search };
         self.page_of(meta, &request, deadline).await.map(|(_, page)| page)
     }
 
@@ -86,11 +85,9 @@ impl RemoteCatalog {
     async fn page_beyond(
         &self,
         meta: &RegionLocations,
-        scan: &Scan,
-        limit: usize,
+        first: proto::ScanRequest,
         deadline: Deadline,
     ) -> Result<Page, Fault> {
-        let first = search(meta, scan, limit)?;
         let (id, mut page) = self.page_of(meta, &first, deadline).await?;
         let next = proto::ScanRequest { region: None, scan: None, scanner_id: Some(id), ..first };
         let mut calls = 0;
@@ -150,9 +147,10 @@ impl RemoteCatalog {
             let scan = Scan::new().family("info").start_row(first.clone(), include);
             let scan = scan.stop_row(range.last.clone(), true).reversed(range.reversed);
             let left = range.limit - entries.len();
-            let mut page = self.page(meta, &scan, left, deadline).await?;
+            let search = search(meta, &scan, left)?;
+            let mut page = self.page(meta, search.clone(), deadline).await?;
             if page.comes_to_nothing(range, &first) {
-                page = self.page_beyond(meta, &scan, left, deadline).await?;
+                page = self.page_beyond(meta, search, deadline).await?;
             }
             entries.extend(
                 page.rows.iter().take(left).map(|row| CatalogEntry {
