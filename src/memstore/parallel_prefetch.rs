@@ -12,8 +12,8 @@ use crossbeam_epoch as epoch;
 /// The rest of a segment, divided so that its cells can be read at several points at once.
 ///
 /// In a linked list each cell is found through the previous one, so a sequential scan incurs a cache miss for
-/// each cell. Memory serves several independent misses in the time of one. So cells are copied from up to 16
-/// starting points, each up to the start of the next, one cell of each lane in turn.
+/// each cell. Memory serves several independent misses in the time of one. So up to 16 parts are copied at
+/// once, one cell of each in turn: each from a starting point to the next one.
 pub(super) struct ParallelPrefetch {
     /// The starting points, in descending order: the next one is the last element.
     marks: Vec<Key<StoredCell>>,
@@ -21,16 +21,16 @@ pub(super) struct ParallelPrefetch {
     touched: u8,
 }
 
-/// The number of lanes read at once.
-const LANES: usize = 16;
-/// The number of marks from one starting point to the next. Several marks even out the lengths of the lanes.
+/// The number of parts read at once.
+const PARTS: usize = 16;
+/// The number of marks from one starting point to the next. Several marks even out the lengths of the parts.
 const MARKS: usize = 4;
-/// The maximum number of bytes copied in a lane.
+/// The maximum number of bytes copied in a part.
 const MAX_BYTES: usize = 128 << 10;
-/// The usual size of a lane's copies, with the overhead of the block format.
+/// The usual size of a part's copies, with the overhead of the block format.
 const MEMORY: usize = 2 * MARKS * STRIDE;
 
-/// How a lane ended.
+/// How a part ended.
 pub(super) enum Ended<'l> {
     /// Before this mark.
     AtMark(&'l Key<StoredCell>),
@@ -39,14 +39,14 @@ pub(super) enum Ended<'l> {
 }
 
 /// One of the parts that are read at once.
-struct Lane<'s, 'g> {
+struct Part<'s, 'g> {
     batch: Batch,
     /// The cell to copy next.
     found: Option<&'g Key<StoredCell>>,
     /// The current entry; None at the end.
     next: Option<ListEntry<'s, 'g>>,
     end: Key<StoredCell>,
-    /// Whether the lane has been read up to its end.
+    /// Whether the part has been read up to its end.
     is_whole: bool,
     touched: u8,
 }
@@ -69,7 +69,7 @@ impl ParallelPrefetch {
     }
 
     /// Copies the cells after `from` that are visible at `read_point`, in buffers from `buffer`. Passes the
-    /// copies to `put`, lane by lane, with how the lane ended; a lane that ended early is the last one.
+    /// copies to `put`, part by part, and how each ended; one that ended early is the last.
     pub(super) fn read(
         &mut self,
         segment: &Segment,
@@ -79,39 +79,39 @@ impl ParallelPrefetch {
         mut put: impl FnMut(Batch, Ended<'_>),
     ) {
         let guard = epoch::pin();
-        let mut lanes: Vec<Lane<'_, '_>> = Vec::with_capacity(LANES);
-        for end in self.marks.drain(self.marks.len().saturating_sub(LANES)..).rev() {
-            let next = match lanes.last() {
-                Some(Lane { end: start, .. }) => segment.entry_after(start, &guard),
+        let mut parts: Vec<Part<'_, '_>> = Vec::with_capacity(PARTS);
+        for end in self.marks.drain(self.marks.len().saturating_sub(PARTS)..).rev() {
+            let next = match parts.last() {
+                Some(Part { end: start, .. }) => segment.entry_after(start, &guard),
                 None => segment.entry_after(from, &guard),
             };
             let mut batch = Batch::new(buffer());
             batch.reserve(MEMORY);
-            lanes.push(Lane { batch, found: None, next, end, is_whole: true, touched: 0 });
+            parts.push(Part { batch, found: None, next, end, is_whole: true, touched: 0 });
         }
-        // a small step of each lane in turn: the processor can have many loads in flight before it waits for
+        // a small step of each part in turn: the processor can have many loads in flight before it waits for
         // one
-        while lanes.iter().any(|lane| lane.next.is_some()) {
-            lanes.iter_mut().for_each(|lane| lane.refresh(read_point));
-            lanes.iter_mut().for_each(Lane::advance);
-            lanes.iter_mut().for_each(Lane::copy);
+        while parts.iter().any(|part| part.next.is_some()) {
+            parts.iter_mut().for_each(|part| part.refresh(read_point));
+            parts.iter_mut().for_each(Part::advance);
+            parts.iter_mut().for_each(Part::copy);
         }
-        let mut lanes = lanes.into_iter();
-        while let Some(lane) = lanes.next() {
-            self.touched ^= lane.touched;
-            if lane.is_whole {
-                put(lane.batch, Ended::AtMark(&lane.end));
+        let mut parts = parts.into_iter();
+        while let Some(part) = parts.next() {
+            self.touched ^= part.touched;
+            if part.is_whole {
+                put(part.batch, Ended::AtMark(&part.end));
             } else {
-                put(lane.batch, Ended::Early);
-                self.marks.extend(lanes.by_ref().map(|lane| lane.end).rev());
-                self.marks.push(lane.end);
+                put(part.batch, Ended::Early);
+                self.marks.extend(parts.by_ref().map(|part| part.end).rev());
+                self.marks.push(part.end);
             }
         }
     }
 }
 
-impl Lane<'_, '_> {
-    /// Touches the current cell if it is to be copied, or ends the lane.
+impl Part<'_, '_> {
+    /// Touches the current cell if it is to be copied, or ends the part.
     #[inline]
     fn refresh(&mut self, read_point: i64) {
         let Some(entry) = &self.next else { return };
@@ -174,16 +174,16 @@ mod tests {
         cells
     }
 
-    /// The cells read by lanes from the first cell on, and the number of lanes that ended early.
-    fn in_lanes(segment: &Segment) -> (Vec<Cell>, usize) {
+    /// The cells read by parts from the first cell on, and the number of parts that ended early.
+    fn in_parts(segment: &Segment) -> (Vec<Cell>, usize) {
         let mut last = SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum);
-        let mut lanes = ParallelPrefetch::after(segment, &last);
+        let mut parts = ParallelPrefetch::after(segment, &last);
         let (mut seq_id, mut cells, mut early) = (i64::MAX, Vec::new(), 0);
-        while !lanes.is_empty() {
+        while !parts.is_empty() {
             let (before, from) = (cells.len(), SeekKey::from(&*last));
             let from = Key::of_key(segment.order(), &from, seq_id);
             let mut stuck = false;
-            lanes.read(segment, 6, &from, Vec::new, |batch, ended| {
+            parts.read(segment, 6, &from, Vec::new, |batch, ended| {
                 if let Some(block) = batch.into_block() {
                     let mut position = block.first();
                     loop {
@@ -218,13 +218,13 @@ mod tests {
     }
 
     #[test]
-    fn lanes_lead_through_all_cells_but_the_last_few() {
+    fn parts_have_all_cells_but_the_last_few() {
         let sorted = |i: u64| format!("{i:08}");
         let in_heaps = |i: u64| if i < 9_000 { mixed(i % 90 * 100 + i / 90) } else { format!("zz{i:08}") };
         let rows: [&dyn Fn(u64) -> String; 3] = [&mixed, &sorted, &in_heaps];
         for row in rows {
             let segment = segment(20_000, |_| false, row);
-            let (expected, (found, _)) = (plain(&segment), in_lanes(&segment));
+            let (expected, (found, _)) = (plain(&segment), in_parts(&segment));
             assert!(expected.starts_with(&found));
             assert!(found.len() > expected.len() * 9 / 10, "{} of {}", found.len(), expected.len());
         }
@@ -250,33 +250,33 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_ends_before_a_large_cell() {
+    fn a_part_ends_before_a_large_cell() {
         let segment = segment(20_000, |i| i == 11_112, mixed);
-        let (expected, (found, early)) = (plain(&segment), in_lanes(&segment));
+        let (expected, (found, early)) = (plain(&segment), in_parts(&segment));
         assert_eq!(early, 2, "when it came to the cell, and when it could not go on");
         assert!(expected.starts_with(&found));
         assert_eq!(expected[found.len()].as_ref().value().len(), LARGE);
     }
 
     #[test]
-    fn a_long_lane_goes_on_where_it_ended() {
-        // nearly all cells are in one lane, between two marks
+    fn a_long_part_goes_on_where_it_ended() {
+        // nearly all cells are in one part, between two marks
         let segment = Segment::new(CellOrder::User);
         let insert = |row: &str, len: usize| {
             let key = SeekKey::of(row.as_bytes(), b"f", b"q", 5, CellType::Put);
             segment.insert(CellRef::new(&key, &vec![b'v'; len]).with_seq_id(1));
         };
         (0..40_000u64).for_each(|i| insert(&mixed(i), 60));
-        let mut lanes =
+        let mut parts =
             ParallelPrefetch::after(&segment, &SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum));
-        // keep only the last starting point: all cells before it are one lane
-        lanes.marks.truncate(1);
+        // keep only the last starting point: all cells before it are one part
+        parts.marks.truncate(1);
         let (mut last, mut cells, mut rounds) =
             (SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum), 0, 0);
-        while !lanes.is_empty() {
+        while !parts.is_empty() {
             let (from, mut next) = (SeekKey::from(&*last), None);
             let from = Key::of_key(segment.order(), &from, i64::MIN);
-            lanes.read(&segment, 6, &from, Vec::new, |batch, _| {
+            parts.read(&segment, 6, &from, Vec::new, |batch, _| {
                 let block = batch.into_block().unwrap();
                 next = Some(position_of(block.cell(&block.last())).0);
                 let mut position = block.first();

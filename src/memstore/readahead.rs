@@ -33,7 +33,7 @@ pub(super) struct Readahead {
     /// The number of cells copied sequentially since the start.
     copied: usize,
     /// For very long scans: several parts of the segment are read at once.
-    lanes: Option<ParallelPrefetch>,
+    parts: Option<ParallelPrefetch>,
     /// The result of [`prefetch`].
     touched: u8,
 }
@@ -49,8 +49,8 @@ const MEMORY: usize = MAX_BYTES + LARGE + 32 * MAX_CELLS;
 /// The cost of sorting the marks must be small next to the work already done: this many cells have been
 /// copied per mark.
 const FAR: usize = 4;
-/// The minimum number of marks for lanes. Fewer marks mean at most 2 MiB of cells, which sequential reading
-/// handles well enough.
+/// The minimum number of marks for reads at several points. Fewer marks mean at most 2 MiB of cells, which
+/// sequential reading handles well enough.
 const MANY: usize = 256;
 
 impl Readahead {
@@ -66,7 +66,7 @@ impl Readahead {
             last_seq_id,
             next: FIRST,
             copied: 0,
-            lanes: None,
+            parts: None,
             touched: 0,
         }
     }
@@ -75,7 +75,7 @@ impl Readahead {
     pub(super) fn begin_after(&mut self, cell: CellRef<'_>) {
         self.last.set_key(cell.key);
         (self.last_seq_id, self.next, self.copied) = (cell.seq_id, FIRST, 0);
-        self.lanes = None;
+        self.parts = None;
         self.ready.clear();
     }
 
@@ -128,11 +128,11 @@ impl Readahead {
         if self.enter() {
             return true;
         }
-        if self.lanes.is_none() && self.next == MAX_CELLS && self.is_far(segment) {
-            self.lanes = Some(ParallelPrefetch::after(segment, &self.last));
+        if self.parts.is_none() && self.next == MAX_CELLS && self.is_far(segment) {
+            self.parts = Some(ParallelPrefetch::after(segment, &self.last));
         }
-        while self.lanes.as_ref().is_some_and(|lanes| !lanes.is_empty()) {
-            let all = self.read_lanes(segment, read_point);
+        while self.parts.as_ref().is_some_and(|parts| !parts.is_empty()) {
+            let all = self.read_parts(segment, read_point);
             if self.enter() {
                 return true;
             }
@@ -192,14 +192,14 @@ impl Readahead {
         self.put(batch);
     }
 
-    /// Copies cells in several lanes at once. Returns false if a lane ended early.
-    fn read_lanes(&mut self, segment: &Segment, read_point: i64) -> bool {
-        let Some(mut lanes) = self.lanes.take() else { return false };
+    /// Copies cells of several parts at once. Returns false if one ended early.
+    fn read_parts(&mut self, segment: &Segment, read_point: i64) -> bool {
+        let Some(mut parts) = self.parts.take() else { return false };
         let from = SeekKey::from(&*self.last);
         let from = Key::of_key(segment.order(), &from, self.last_seq_id);
         let mut spare = mem::take(&mut self.spare);
         let mut all = true;
-        lanes.read(
+        parts.read(
             segment,
             read_point,
             &from,
@@ -216,7 +216,7 @@ impl Readahead {
             },
         );
         self.spare.append(&mut spare);
-        self.lanes = Some(lanes);
+        self.parts = Some(parts);
         all
     }
 

@@ -316,7 +316,7 @@ fn a_long_walk_may_be_left_and_taken_up_again() {
         let value = vec![b'v'; if i % 9_000 == 8_999 { 9 << 10 } else { 100 }];
         cells.push(Cell::from(CellRef::new(&key(i), &value).with_seq_id((i % 5) as i64)));
     }
-    // enough listed cells that they are read in lanes
+    // enough listed cells that they are read at several points
     let (segment, flat) = (segment_of(CellOrder::User, &cells, 0), segment_of(CellOrder::User, &cells, 3));
     for segment in [&segment, &flat] {
         walk_in_pieces(segment, CELLS, key);
