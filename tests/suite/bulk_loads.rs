@@ -119,13 +119,14 @@ fn write_and_load(region: &Region, path: &str) -> Result<()> {
 
 /// A table of one region, whose family has settings of its own.
 fn table_with_settings() -> FaultyStorage {
+    let family = Family::new("f").data_block_encoding(DataBlockEncoding::FastDiff);
+    table_of_one_region(family.codec(Codec::Snappy).bloom(BloomType::RowCol))
+}
+
+/// A table of one region, and an empty input.
+fn table_of_one_region(family: Family) -> FaultyStorage {
     let storage = FaultyStorage::new();
-    let family = Family::new("f")
-        .data_block_encoding(DataBlockEncoding::FastDiff)
-        .codec(Codec::Snappy)
-        .bloom(BloomType::RowCol);
-    let none: [&str; 0] = [];
-    Table::create_with(ROOT, "t", &[family], &none, options(&storage)).unwrap().close().unwrap();
+    Table::create_with(ROOT, "t", &[family], &[""; 0], options(&storage)).unwrap().close().unwrap();
     storage.create_dir_all(Path::new(INPUT)).unwrap();
     storage
 }

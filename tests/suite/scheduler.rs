@@ -81,6 +81,11 @@ fn options(scheduler: &Scheduler) -> RegionOptions {
     options.family(Family::new("f")).scheduler(scheduler)
 }
 
+/// Regions in a storage with a gate, with a small flush size.
+fn gated<S: Storage + 'static>(scheduler: &Scheduler, gate: &Arc<Gate<S>>) -> RegionOptions {
+    options(scheduler).storage(Arc::clone(gate) as Arc<dyn Storage>).memstore_flush_size(16 * KIB)
+}
+
 /// Puts `kib` rows of about 1 KiB.
 fn fill(region: &Region, kib: u64) -> hregion::Result<()> {
     (0..kib).try_for_each(|i| put(region, i))
@@ -104,11 +109,7 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
 fn writers_do_not_wait_for_a_compaction() {
     let (dir, gate) = (tempfile::tempdir().unwrap(), Gate::new(LocalStorage));
     let scheduler = Scheduler::builder().blocking_wait(Duration::ZERO).build();
-    let region = options(&scheduler)
-        .storage(Arc::clone(&gate) as Arc<dyn Storage>)
-        .memstore_flush_size(16 * KIB)
-        .open(dir.path().join("r"))
-        .unwrap();
+    let region = gated(&scheduler, &gate).open(dir.path().join("r")).unwrap();
     for i in 0..100 {
         fill(&region, 16).unwrap();
         eventually("a flush does not wait either", || !region.health().flush_pending);
@@ -130,10 +131,7 @@ fn writers_do_not_wait_for_a_compaction() {
 fn a_region_is_closed_once_it_is_dropped_whatever_runs() {
     let (dir, gate) = (tempfile::tempdir().unwrap(), Gate::new(LocalStorage));
     let scheduler = Scheduler::builder().blocking_wait(Duration::ZERO).build();
-    let open = || {
-        let options = options(&scheduler).storage(Arc::clone(&gate) as Arc<dyn Storage>);
-        options.memstore_flush_size(16 * KIB).open(dir.path().join("r"))
-    };
+    let open = || gated(&scheduler, &gate).open(dir.path().join("r"));
     let region = open().unwrap();
     while gate.arrived.load(Ordering::SeqCst) == 0 {
         fill(&region, 16).unwrap();
@@ -154,11 +152,7 @@ fn a_region_is_closed_once_it_is_dropped_whatever_runs() {
 fn flushes_wait_for_compactions_at_the_blocking_number_of_files() {
     let (dir, gate) = (tempfile::tempdir().unwrap(), Gate::new(LocalStorage));
     let scheduler = Scheduler::builder().blocking_wait(HOUR).build();
-    let region = options(&scheduler)
-        .storage(Arc::clone(&gate) as Arc<dyn Storage>)
-        .memstore_flush_size(16 * KIB)
-        .open(dir.path().join("r"))
-        .unwrap();
+    let region = gated(&scheduler, &gate).open(dir.path().join("r")).unwrap();
     let is_done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -416,11 +410,7 @@ fn failed_compactions_are_retried_and_block_no_flush() {
     gate.open_gate();
     let retry = Duration::from_millis(1);
     let scheduler = Scheduler::builder().retry(retry, retry).blocking_wait(HOUR).build();
-    let region = options(&scheduler)
-        .storage(Arc::clone(&gate) as Arc<dyn Storage>)
-        .memstore_flush_size(16 * KIB)
-        .open("/r")
-        .unwrap();
+    let region = gated(&scheduler, &gate).open("/r").unwrap();
     // above the blocking number of files: flushes do not wait for failing compactions
     eventually("there are many files", || {
         fill(&region, 16).unwrap();
@@ -508,13 +498,7 @@ fn closing_cancels_a_compaction() {
     let (dir, gate) = (tempfile::tempdir().unwrap(), Gate::new(LocalStorage));
     let scheduler = Scheduler::builder().build();
     let path = dir.path().join("r");
-    let open = || {
-        options(&scheduler)
-            .storage(Arc::clone(&gate) as Arc<dyn Storage>)
-            .memstore_flush_size(16 * KIB)
-            .open(&path)
-            .unwrap()
-    };
+    let open = || gated(&scheduler, &gate).open(&path).unwrap();
     let region = open();
     while gate.arrived.load(Ordering::SeqCst) == 0 {
         fill(&region, 16).unwrap();

@@ -1,21 +1,25 @@
 //! Loads that keep sequence ids, and loaded markers.
 
-use super::{INPUT, ROOT, left, open, options, origin, rows, table_with_settings};
-use hregion::io::Storage;
-use hregion::io::faulty::{Crash, FaultyStorage};
+use super::{left, open, origin, rows, table_of_one_region, table_with_settings};
+use hregion::io::faulty::Crash;
 use hregion::{
     CellRef, CellType, CheckAndMutate, Compaction, ErrorKind, Family, Filter, Get, Put, Region, Result,
-    SeekKey, Table,
+    SeekKey,
 };
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Writes a file with a cell that has a sequence id, which it `keeps` or not, and loads it.
-fn load_with_seq_id(region: &Region, path: &str, seq_id: i64, keeps: bool) -> Result<()> {
+/// Writes a file with a cell, which `keeps` its sequence id or not, and loads it.
+fn load(region: &Region, path: &str, cell: CellRef<'_>, keeps: bool) -> Result<()> {
     let mut writer = region.bulk_load_writer("f", path)?;
-    let key = SeekKey::of(b"a", b"f", b"q", 1, CellType::Put);
-    writer.append(CellRef::new(&key, path.as_bytes()).with_seq_id(seq_id))?;
+    writer.append(cell)?;
     writer.finish(&origin(keeps))?;
     region.bulk_load(&[("f", path)])
+}
+
+/// Loads a cell of row `a` with a sequence id.
+fn load_with_seq_id(region: &Region, path: &str, seq_id: i64, keeps: bool) -> Result<()> {
+    let key = SeekKey::of(b"a", b"f", b"q", 1, CellType::Put);
+    load(region, path, CellRef::new(&key, path.as_bytes()).with_seq_id(seq_id), keeps)
 }
 
 /// A file whose cells keep their sequence ids has one more than the flush before. No write has it, too: it
@@ -61,11 +65,8 @@ fn a_conditional_put_does_not_get_the_latest_timestamp() {
     let storage = table_with_settings();
     let table = open(&storage);
     let region = table.region("").unwrap();
-    let mut writer = region.bulk_load_writer("f", "/input/0a").unwrap();
     let key = SeekKey::of(b"a", b"f", b"p", i64::MAX, CellType::Put);
-    writer.append(CellRef::new(&key, b"loaded")).unwrap();
-    writer.finish(&origin(false)).unwrap();
-    region.bulk_load(&[("f", "/input/0a")]).unwrap();
+    load(&region, "/input/0a", CellRef::new(&key, b"loaded"), false).unwrap();
     let put = Put::new("a").cell("f", "q", "written");
     let check = CheckAndMutate::if_filter("a", Filter::first_key_only()).then(put);
     assert!(region.check_and_mutate(check).unwrap().success);
@@ -101,18 +102,11 @@ fn a_load_leaves_a_region_that_can_be_opened() {
 /// one sequence id more, which no later write has.
 #[test]
 fn a_loaded_marker_hides_no_later_put_after_a_split() {
-    let storage = FaultyStorage::new();
-    let none: [&str; 0] = [];
-    let family = Family::new("f").new_version_behavior(true);
-    Table::create_with(ROOT, "t", &[family], &none, options(&storage)).unwrap().close().unwrap();
-    storage.create_dir_all(Path::new(INPUT)).unwrap();
+    let storage = table_of_one_region(Family::new("f").new_version_behavior(true));
     let table = open(&storage);
     let region = table.region("").unwrap();
-    let mut writer = region.bulk_load_writer("f", "/input/0a").unwrap();
     let key = SeekKey::of(b"r", b"f", b"q", 100, CellType::DeleteColumn);
-    writer.append(CellRef::new(&key, b"")).unwrap();
-    writer.finish(&origin(false)).unwrap();
-    region.bulk_load(&[("f", "/input/0a")]).unwrap();
+    load(&region, "/input/0a", CellRef::new(&key, b""), false).unwrap();
     drop(region);
     table.put(Put::new("r").cell_at("f", "q", 50, "later")).unwrap();
     assert_eq!(rows(&table), ["r/f=later"]);

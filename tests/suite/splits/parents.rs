@@ -13,6 +13,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+/// Creates a table of one region, which is split at `m`, with a row on each side.
+fn create_with_rows(storage: &FaultyStorage) -> Table {
+    let table = create(storage, &[]);
+    table.put(put("a", "1")).unwrap();
+    table.put(put("x", "1")).unwrap();
+    table
+}
+
 /// A compaction of the table archives the parents that are needed no more, and asks for nothing more than a
 /// listing if there are none.
 #[test]
@@ -66,9 +74,7 @@ fn a_compaction_archives_parents() {
 #[test]
 fn a_region_that_the_catalog_has_is_not_archived() {
     let storage = FaultyStorage::new();
-    let table = create(&storage, &[]);
-    table.put(put("a", "1")).unwrap();
-    table.put(put("x", "1")).unwrap();
+    let table = create_with_rows(&storage);
     let before = open(&storage, false);
     table.split("m").unwrap();
     add_catalog(&storage, &before);
@@ -103,9 +109,7 @@ impl Storage for Restores {
 #[test]
 fn a_parent_that_serves_again_is_not_archived() {
     let storage = FaultyStorage::new();
-    let table = create(&storage, &[]);
-    table.put(put("a", "1")).unwrap();
-    table.put(put("x", "1")).unwrap();
+    let table = create_with_rows(&storage);
     table.snapshot("before").unwrap();
     let (before, regions) = (values(&table), table.regions());
     table.split("m").unwrap();
@@ -125,9 +129,7 @@ fn a_parent_that_serves_again_is_not_archived() {
 #[test]
 fn a_table_that_was_copied_alone_keeps_its_parents() {
     let storage = FaultyStorage::new();
-    let table = create(&storage, &[]);
-    table.put(put("a", "1")).unwrap();
-    table.put(put("x", "1")).unwrap();
+    let table = create_with_rows(&storage);
     table.split("m").unwrap();
     let before = values(&table);
     table.close().unwrap();
