@@ -4,8 +4,9 @@ use super::{done, failed, files, shell};
 use crate::support::*;
 use serde_json::json;
 use std::fs;
-use std::io::Write as _;
-use std::process::Stdio;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Stdio};
 
 /// HBase decodes `\xHH` in split keys and in the row of `locate_region`, but not in that of `split`.
 #[test]
@@ -99,18 +100,24 @@ fn regions_of_hbase_are_read() {
     assert_eq!(files(&root), before);
 }
 
+/// Starts a shell, and waits until it has begun to answer the commands.
+fn start(dir: &Path, commands: &str) -> (Child, ChildStdin) {
+    let mut shell =
+        hregion().arg("shell").arg(dir).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = shell.stdin.take().unwrap();
+    writeln!(input, "{commands}").unwrap();
+    let mut answer = [0; 8];
+    shell.stdout.as_mut().unwrap().read_exact(&mut answer).unwrap();
+    (shell, input)
+}
+
 /// A table that is open for writing is locked for other writers, but not for readers.
 #[test]
 fn writers_are_alone() {
     let dir = tempfile::tempdir().unwrap();
     done(dir.path(), "create 't', 'f'");
-    let mut first =
-        hregion().arg("shell").arg(dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut input = first.stdin.take().unwrap();
-    writeln!(input, "put 't', 'r', 'f:q', 'v', 1\nget 't', 'r'").unwrap();
     // an answer means that the first shell has the lock
-    let mut answer = [0; 8];
-    std::io::Read::read_exact(first.stdout.as_mut().unwrap(), &mut answer).unwrap();
+    let (first, input) = start(dir.path(), "put 't', 'r', 'f:q', 'v', 1\nget 't', 'r'");
     let (code, said) = failed(dir.path(), "put 't', 's', 'f:q', 'v', 1");
     assert!(code == 5 && said.contains("region is open for writing elsewhere"), "{code} {said}");
     // it is in the log of the first shell
@@ -125,13 +132,8 @@ fn writers_are_alone() {
 fn writes_go_to_the_regions_that_serve() {
     let dir = tempfile::tempdir().unwrap();
     done(dir.path(), "create 't', 'f'\nput 't', 'a', 'f:q', 'v', 1\nput 't', 'z', 'f:q', 'v', 1");
-    let mut shell =
-        hregion().arg("shell").arg(dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut input = shell.stdin.take().unwrap();
-    writeln!(input, "get 't', 'a'").unwrap();
     // an answer means that the shell has opened the regions
-    let mut answer = [0; 8];
-    std::io::Read::read_exact(shell.stdout.as_mut().unwrap(), &mut answer).unwrap();
+    let (shell, mut input) = start(dir.path(), "get 't', 'a'");
     ok(&["split", dir.path().to_str().unwrap(), "t", "m"]);
     writeln!(input, "put 't', 'b', 'f:q', 'v', 1\nput 't', 'y', 'f:q', 'v', 1").unwrap();
     drop(input);
