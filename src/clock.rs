@@ -54,7 +54,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// A time limit for an operation.
+/// A time limit for an operation: a moment of the system's monotonic clock, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline(Option<Instant>);
 

@@ -444,7 +444,8 @@ impl std::error::Error for Error {
     }
 }
 
-/// The reason why bytes could not be read.
+/// The reason why bytes could not be read: what was expected, and what was found (HBase:
+/// `CorruptHFileException`, which is a text). [`Error`] adds the file and the offset.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Corruption {

@@ -1,6 +1,6 @@
 //! The block types and their magics (hfile.md §6.1; HBase: `BlockType`).
 
-/// The type of a block.
+/// The type of a block (HBase: `BlockType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BlockType {

@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 /// The size in bytes of a stored checksum.
 pub(crate) const SUM_LEN: usize = 4;
 
-/// The algorithm of a block's checksums.
+/// The algorithm of a block's checksums (HBase: `ChecksumType`, `hbase.hstore.checksum.algorithm`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum ChecksumType {

@@ -10,7 +10,8 @@ use crate::error::Corruption;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// The location of a block in its file.
+/// The location of a block in its file, as in an entry of an index (HBase: `HFileBlockIndex`). Sizes and
+/// offsets are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BlockHandle {
     /// The offset of the block's header.

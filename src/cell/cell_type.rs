@@ -1,6 +1,6 @@
 //! The types of cells and their codes (hfile.md §2.3; HBase: `KeyValue.Type`).
 
-/// The operation of a cell: put a value, or hide older cells.
+/// The operation of a cell: put a value, or hide older cells (HBase: `KeyValue.Type`).
 ///
 /// `Minimum` and `Maximum` occur only in search keys and index keys, never in a stored cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

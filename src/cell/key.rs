@@ -20,7 +20,8 @@ pub const MAX_ROW_LEN: usize = i16::MAX as usize;
 /// The maximum length of a family.
 pub const MAX_FAMILY_LEN: usize = i8::MAX as usize;
 
-/// The key part of a `KeyValue`: the *flat key*. An unsized view of bytes, like `str`.
+/// The key part of a `KeyValue`: the *flat key* (HBase: `KeyValue.KeyOnlyKeyValue`). An unsized view of
+/// bytes, like `str`.
 ///
 /// | field | bytes | |
 /// |---|---|---|

@@ -3,7 +3,8 @@
 use super::{CellKey, CellType};
 use std::cmp::Ordering;
 
-/// An order of cells: that of user tables, or that of `hbase:meta`.
+/// An order of cells: that of user tables, or that of `hbase:meta` (HBase: `CellComparatorImpl`,
+/// `MetaCellComparator`).
 ///
 /// Cells compare by row, family and qualifier ascending as unsigned bytes, then by timestamp and type
 /// *descending*. The sequence id, which comes last, is not part of a [`CellKey`]. A key with empty family and

@@ -10,7 +10,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 /// The header of each cell: key length, value length, tags length (`u32` each) and sequence id.
 const HEADER_LEN: usize = 4 + 4 + 4 + 8;
 
-/// The cells of a row, in a buffer that is reused for each row.
+/// The cells of a row, in order, in a buffer that is reused for each row: reads into it do not allocate
+/// (HBase: the list that `RegionScanner#next` fills).
 #[derive(Clone)]
 pub struct RowBuf {
     /// The cells are in the first `used` bytes; the later ones are reusable memory.

@@ -22,7 +22,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// An open HFile.
+/// An open HFile (HBase: `HFile.Reader`).
 ///
 /// Opening reads, checks and keeps the trailer and the load-on-open section; data is read by a
 /// [scanner](Self::scanner). Cheap to clone, and safe to share between threads.

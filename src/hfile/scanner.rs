@@ -69,7 +69,7 @@ pub(crate) enum RowWalk<B> {
     End,
 }
 
-/// A cursor over the cells of one file.
+/// A cursor over the cells of one file (HBase: `HFileScanner`).
 ///
 /// The scanner is at a cell, which [`peek`](Self::peek) returns, or is not positioned: when it is new, past
 /// the last cell, or after an error. It keeps its current block and the buffers that blocks are read into.

@@ -12,7 +12,8 @@ use prost::Message;
 use std::path::Path;
 
 /// Writes an [`HFile`](super::HFile) with the metadata of a store's file: bounds of the timestamps, counts of
-/// deletes, a filter of the rows with deleted families, and the origin of the cells.
+/// deletes, a filter of the rows with deleted families, and the origin of the cells (HBase:
+/// `StoreFileWriter`).
 #[derive(Debug)]
 pub struct StoreFileWriter {
     writer: HFileWriter,
@@ -20,7 +21,8 @@ pub struct StoreFileWriter {
     historical: bool,
 }
 
-/// The origin of a store file's cells.
+/// The origin of a store file's cells, as its file info has it (HBase: the keys of `HStoreFile`, such as
+/// `MAX_SEQ_ID_KEY` and `BULKLOAD_TIME_KEY`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreFileOrigin {

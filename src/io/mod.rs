@@ -380,7 +380,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     fn lock(&self, path: &Path) -> io::Result<FileLock>;
 }
 
-/// A lock that is held until this value is dropped.
+/// A lock of a file, which is held until this value is dropped. See [`Storage::lock`].
 #[derive(Debug)]
 pub struct FileLock(Box<dyn Held>);
 
@@ -460,7 +460,7 @@ impl<T: Send + Sync + fmt::Debug> Held for Checked<T> {
     }
 }
 
-/// An entry of a directory.
+/// An entry of a directory (Hadoop: `FileStatus`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirEntry {
     /// The last component of the path.

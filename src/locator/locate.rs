@@ -16,8 +16,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Finds the region that contains a row of a table, and the server of the region. Safe to share between
-/// threads.
+/// Finds the region that contains a row of a table, and the server of the region (HBase:
+/// `AsyncRegionLocator`). Safe to share between threads.
 ///
 /// Results are kept in a [`MetaCache`]. On a miss, the region is looked up in the [`Catalog`], whose location
 /// comes from a [`ConnectionRegistry`]. Threads with the same request share one look-up. Callers that find a

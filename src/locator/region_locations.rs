@@ -5,7 +5,7 @@ use crate::schema::RegionInfo;
 use std::fmt;
 use std::sync::Arc;
 
-/// A region with the known server of each of its copies. Cheap to clone.
+/// A region with the known server of each of its copies (HBase: `RegionLocations`). Cheap to clone.
 ///
 /// A location may be outdated: that a region has moved is noticed when the server is asked.
 #[derive(Clone, PartialEq, Eq)]

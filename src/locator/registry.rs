@@ -5,7 +5,7 @@ use crate::clock::Deadline;
 use crate::error::Result;
 use std::fmt;
 
-/// Provides the location of the catalog's region and the cluster's id.
+/// Provides the location of the catalog's region and the cluster's id (HBase: `ConnectionRegistry`).
 ///
 /// Implementations keep no state between calls that could become outdated, because a repeated call is meant
 /// to return the current state. Without an answer, each call ends by its deadline with an error of the kind

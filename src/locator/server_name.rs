@@ -8,7 +8,7 @@ use crate::proto::zookeeper as message;
 use prost::Message as _;
 use std::fmt;
 
-/// A region server: its address and its start time.
+/// A region server: its address, and its start time in milliseconds since 1970 (HBase: `ServerName`).
 ///
 /// A restarted server is a different one, even with the same host and port. Hosts are stored in lower case,
 /// because host names ignore case, and IPv6 addresses without brackets.

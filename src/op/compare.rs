@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-/// A comparison operator. The left operand is the given value in a condition, and the cell's in a filter.
+/// A comparison operator (HBase: `CompareOperator`). The left operand is the given value in a condition, and
+/// the cell's in a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Compare {
     /// `<`

@@ -17,7 +17,7 @@ use crate::sync::unpoisoned;
 use std::path::PathBuf;
 use std::sync::TryLockError;
 
-/// The kind of a compaction, which determines the files to compact.
+/// The kind of a compaction, which determines the files to compact (HBase: `Admin#compact`, `majorCompact`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compaction {

@@ -82,7 +82,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use super_version::SuperVersionCell;
 use updates::Updates;
 
-/// A region of a table, open for reading only, or for reading and writing.
+/// A region of a table, open for reading only, or for reading and writing (HBase: `HRegion`).
 ///
 /// Cheap to clone, and safe to share between threads; clones refer to the same region. When the last clone,
 /// view and scanner of a region open for writing is dropped, the region is flushed and its lock is released,

@@ -27,7 +27,7 @@ use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
 use stores::compare_rows;
 
-/// Scans the rows of a region in order.
+/// Scans the rows of a region in order (HBase: `RegionScanner`).
 ///
 /// There are three ways to read, from the cheapest on: [`for_each_cell`](Self::for_each_cell) passes each
 /// cell to a callback, [`next_row`](Self::next_row) returns references to rows in a reused buffer, and the

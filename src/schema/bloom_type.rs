@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The key of a file's general Bloom filter.
+/// The key of a file's general Bloom filter (HBase: `BloomType`, the attribute BLOOMFILTER).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BloomType {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The cipher of the blocks of a family's files.
+/// The cipher of the blocks of a family's files (HBase: `Cipher`, the attribute ENCRYPTION).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cipher {

@@ -1,6 +1,6 @@
 //! Block compression codecs, by name and number (hfile.md §8; HBase: `Compression.Algorithm`).
 
-/// The compression of the blocks of a file.
+/// The compression of the blocks of a file (HBase: `Compression.Algorithm`, the attribute COMPRESSION).
 ///
 /// A file records only the ordinal, not the codec class that wrote it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

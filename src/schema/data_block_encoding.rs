@@ -1,6 +1,6 @@
 //! Data block encodings, by name and id (hfile.md §7; HBase: `DataBlockEncoding`).
 
-/// The encoding of cells in a file's data blocks.
+/// The encoding of cells in a file's data blocks (HBase: `DataBlockEncoding`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DataBlockEncoding {

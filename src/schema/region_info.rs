@@ -14,8 +14,8 @@ use bytes::Bytes;
 use prost::Message;
 use std::fmt;
 
-/// A region: the rows of a table from a start key, inclusive, to an end key, exclusive. An empty key means no
-/// bound.
+/// A region: the rows of a table from a start key, inclusive, to an end key, exclusive (HBase: `RegionInfo`).
+/// An empty key means no bound.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RegionInfo {
     table: TableName,

@@ -8,7 +8,7 @@ use crate::hash::{jenkins, md5_hex};
 use bytes::Bytes;
 use std::fmt;
 
-/// The name of a region: `table,start key,id[_replica][.encoded.]`.
+/// The name of a region: `table,start key,id[_replica][.encoded.]` (HBase: `RegionInfo#getRegionName`).
 ///
 /// The start key may contain any bytes, including commas, so a name is parsed from both ends. The name does
 /// not contain the end key. Only names that are reproduced exactly when written are accepted: the id has no

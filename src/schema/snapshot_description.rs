@@ -7,7 +7,7 @@ use prost::Message;
 use std::fmt;
 use std::time::Duration;
 
-/// A snapshot of a table: its name and settings.
+/// A snapshot of a table: its name and settings (HBase: `SnapshotDescription`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotDescription {
     name: String,
@@ -19,7 +19,7 @@ pub struct SnapshotDescription {
     ttl: Option<Duration>,
 }
 
-/// How HBase takes a snapshot.
+/// How HBase takes a snapshot (HBase: `SnapshotType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SnapshotType {

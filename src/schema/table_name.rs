@@ -13,8 +13,8 @@ const ZEROS: [char; 37] = [
     '\u{abf0}', '\u{ff10}',
 ];
 
-/// The name of a table: a namespace and a name in it. Displayed as in HBase: without the namespace if that is
-/// `default`.
+/// The name of a table: a namespace and a name in it (HBase: `TableName`). Displayed as in HBase: without the
+/// namespace if that is `default`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableName {
     namespace: String,

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Changes of a table's families and settings, for [`Table::alter`], or those of a new table, for
-/// [`Table::create_configured`].
+/// [`Table::create_configured`] (HBase: `TableDescriptorBuilder`).
 #[derive(Clone, Debug, Default)]
 pub struct TableChanges {
     families: Vec<Family>,

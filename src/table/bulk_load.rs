@@ -21,7 +21,7 @@ use std::path::{Component, Path, PathBuf};
 /// The directory of the parts of files, in that of a family. HBase uses the same one.
 const PARTS: &str = ".tmp";
 
-/// What a bulk load has done. See [`Table::bulk_load`].
+/// What a bulk load has done. See [`Table::bulk_load`] (HBase: `BulkLoadHFilesTool`).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct BulkLoad {

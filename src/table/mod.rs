@@ -71,7 +71,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use steps::{RowsLeft, Steps};
 
 /// A table on disk, as it is or [as in a snapshot](Self::open_snapshot): its regions, which are opened on
-/// first use.
+/// first use (HBase: `Table`, and for snapshots `TableSnapshotScanner`).
 ///
 /// Cheap to clone, and safe to share between threads; clones are the same table. Rows are read and written as
 /// a whole, but there is no common point in time for several regions.

@@ -25,7 +25,8 @@ const REGIONS_AT_ONCE: usize = 100;
 const TORN_BEFORE_NEWER: &str = "its server went on with a newer log, so edits may be missing; the option \
      accept_torn_logs (--accept-torn-logs) recovers what is there";
 
-/// What the recovery of a root directory has done, or would do. See [`Table::recover`].
+/// What the recovery of a root directory has done, or would do. See [`Table::recover`] (HBase:
+/// `ServerCrashProcedure`, `WALSplitter`).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RootRecovery {

@@ -39,7 +39,8 @@ const QUEUE_BYTES: u64 = 8 << 20;
 /// See [`QUEUE_BYTES`].
 const QUEUE: usize = 256;
 
-/// The state of the second tier of a [`BlockCache`](super::BlockCache) at one moment.
+/// The state of the second tier of a [`BlockCache`](super::BlockCache) at one moment (HBase:
+/// `BucketCacheStats`). Counts are since the cache was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecondTierStats {

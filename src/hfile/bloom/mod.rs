@@ -32,7 +32,7 @@ pub(crate) enum FilterKind {
     DeleteFamily,
 }
 
-/// A Bloom filter of a file.
+/// A Bloom filter of a file. Its chunks are read when they are needed (HBase: `CompoundBloomFilter`).
 pub struct BloomFilter {
     meta: BloomMeta,
     /// The kind of keys; rows in a delete-family filter.

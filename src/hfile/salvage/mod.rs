@@ -20,7 +20,7 @@ use crate::io::FileReader;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The result of salvaging a damaged file.
+/// The result of salvaging a damaged file: see [`HFileOptions::salvage`]. HBase has no such operation.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct SalvageReport {

@@ -44,7 +44,8 @@ use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::FileReader;
 use std::sync::Arc;
 
-/// The result of a full check of a file.
+/// The result of a full check of a file: see [`HFileOptions::verify`](crate::HFileOptions::verify). HBase has
+/// no such check.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct VerifyReport {

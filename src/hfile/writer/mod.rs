@@ -37,7 +37,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Writes an HFile.
+/// Writes an HFile from cells in order (HBase: `HFile.Writer`).
 ///
 /// ```
 /// use hregion::{CellRef, CellType, HFile, HFileWriter, SeekKey};

@@ -18,8 +18,8 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Options for writing a file, created by [`HFileWriter::options`]. The defaults are HBase's (hfile.md
-/// §14.4).
+/// Options for writing a file, created by [`HFileWriter::options`] (HBase: `HFileContext`,
+/// `HFile.WriterFactory`). The defaults are HBase's (hfile.md §14.4).
 #[derive(Clone, Debug)]
 pub struct HFileWriterOptions {
     pub(super) version: Version,

@@ -31,8 +31,8 @@ use crate::op::{Append, CheckAndMutate, Delete, Get, Increment, Put, Scan};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Hooks called before and after a region's operations. Registered by
-/// [`RegionOptions::observer`](super::RegionOptions::observer).
+/// Hooks called before and after a region's operations (HBase: `RegionObserver`, a coprocessor). Registered
+/// by [`RegionOptions::observer`](super::RegionOptions::observer).
 ///
 /// Each method is called as HBase calls the hook of the same name; the default implementation does nothing.
 /// An error ends the operation. An error of a hook called after it (`post_…`) is returned to the caller,

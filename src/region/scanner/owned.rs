@@ -22,8 +22,8 @@ self_cell!(
     }
 );
 
-/// The rows of a scan, in order, together with the view they are read from. The scanner may outlive all
-/// handles of the region, and may be sent to another thread.
+/// The rows of a scan, in order, together with the view they are read from (HBase: `ResultScanner`). The
+/// scanner may outlive all handles of the region, and may be sent to another thread.
 ///
 /// Like a [`ReadView`], it keeps the region open and holds memory and files. Once the region is
 /// [closed](crate::Region::close), reads fail with the kind [`Closed`](crate::ErrorKind::Closed).

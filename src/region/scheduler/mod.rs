@@ -37,7 +37,7 @@ const FAR: Duration = Duration::from_secs(1 << 30);
 /// A thread without work ends after this time.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Threads that flush and compact any number of regions.
+/// Threads that flush and compact any number of regions (HBase: `MemStoreFlusher`, `CompactSplit`).
 ///
 /// Flushes, large compactions and small compactions have separate threads: no flush waits for a compaction,
 /// and no small compaction for a large one. Compactions of stores closest to

@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The half of an HFile to which a reference refers.
+/// The half of an HFile to which a reference refers (HBase: `Reference`, `HalfStoreFileReader`).
 ///
 /// A split leaves references: small files that represent the rows before or from one key on of a file of the
 /// parent region. A [scanner](Self::scanner) reads the cells of the half as they are stored, as one of an

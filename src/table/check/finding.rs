@@ -4,7 +4,7 @@ use crate::schema::TableName;
 use std::fmt;
 use std::path::PathBuf;
 
-/// What a check has found. See [`Table::check_root`](crate::Table::check_root).
+/// What a check has found. See [`Table::check_root`](crate::Table::check_root) (HBase: what `hbck` prints).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CheckReport {
@@ -20,7 +20,7 @@ pub struct CheckReport {
     pub has_catalog: bool,
 }
 
-/// An inconsistency of a root directory.
+/// An inconsistency of a root directory, which a [check](crate::Table::check_root) has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
