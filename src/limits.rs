@@ -11,23 +11,24 @@ pub struct Limits {
     /// Default: 1 GiB; on 32-bit systems, where three blocks of that size do not fit in memory, 256 MiB.
     /// Regions write no larger blocks.
     pub block_bytes: usize,
-    /// The maximum size of the load-on-open section (root index, file info, Bloom metadata) in bytes, of each
-    /// of its blocks once decompressed, of the file info with the list of its entries, and of the memory that
-    /// recovered edits take when a region is opened for reading. Opened for writing, it flushes in between;
-    /// its flush size counts, too. Default: as for a block.
+    /// The maximum size in bytes of each of these: the load-on-open section of a file (root index, file info,
+    /// Bloom metadata); each of its blocks once decompressed; the file info with the list of its entries; the
+    /// memory that recovered edits take when a region is opened for reading. A region that is opened for
+    /// writing flushes them when they take this much or eight times its flush size, whichever is greater.
+    /// Default: as for a block.
     pub load_on_open_bytes: usize,
-    /// The maximum size in bytes of what an open file without a block cache keeps in memory so that a seek
-    /// reads only a part of a block: checksums and first rows of the parts of blocks that a seek has read
-    /// before, and index blocks. About one percent of these blocks. 0: nothing is kept, and every seek reads
-    /// and checks a whole block. Default: 8 MiB.
+    /// The maximum size in bytes of the outlines that an open file without a block cache keeps in memory, and
+    /// of its index blocks. The outline of a block has the checksums and first rows of its parts, so that
+    /// later seeks in the block read only a part of it; it takes about one percent of the block. 0: nothing
+    /// is kept, and every seek reads and checks a whole block. Default: 8 MiB.
     pub outline_bytes: usize,
-    /// The maximum size in bytes of the blocks that a long scan of a file reads ahead, stored and decoded, if
-    /// the file is local, or they are compressed or encrypted: another thread reads and decodes some of them,
-    /// or only decodes them if the file is not local. 0: no thread is used. Default: 4 MiB.
+    /// The maximum size in bytes, stored and decoded, of the blocks that a long scan reads ahead in a file
+    /// that is local, compressed or encrypted. Another thread decodes some of them, and reads them if the
+    /// file is local. 0: no thread is used. Default: 4 MiB.
     pub read_ahead_bytes: usize,
-    /// The maximum size in bytes of the blocks that the writer of a file with compression has filled but not
-    /// written, plain and compressed: another thread compresses some of them. The file does not depend on it.
-    /// 0: no thread is used. Default: 4 MiB.
+    /// The maximum size in bytes, plain and compressed, of the blocks that the writer of a file with
+    /// compression has filled but not written. Another thread compresses some of them. The bytes of the file
+    /// do not depend on this. 0: no thread is used. Default: 4 MiB.
     pub write_behind_bytes: usize,
     /// The maximum size in bytes of the cells of a row that a read collects in one family, as HBase counts
     /// them: each as a `KeyValue` with a length before it. Default: as for a block. HBase:

@@ -218,11 +218,11 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`mutate_row`](Self::mutate_row); if HBase has no such filter; of the kind
-    /// [`Unsupported`](hregion::ErrorKind::Unsupported) if a value is compared by
-    /// [`Compare::NoOp`](hregion::Compare::NoOp), on which servers fail: it is not sent; or if the server
-    /// does not say whether the condition holds: those before 2.4 write a single increment or append without
-    /// its condition.
+    /// - As [`mutate_row`](Self::mutate_row).
+    /// - If HBase has no such filter; or [`Unsupported`](hregion::ErrorKind::Unsupported) if a value is
+    ///   compared by [`Compare::NoOp`](hregion::Compare::NoOp), on which servers fail. Neither is sent.
+    /// - If the server does not say whether the condition holds: servers before 2.4 write a single increment
+    ///   or append without its condition.
     pub async fn check_and_mutate(&self, check: CheckAndMutate) -> Result<CheckResult> {
         let condition = Some(check.condition_to_proto_bytes()?);
         match check.mutations() {

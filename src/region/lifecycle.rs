@@ -139,9 +139,12 @@ impl Region {
         }
     }
 
-    /// Returns the findings of opening the region that are not errors: a missing table descriptor, files that
-    /// were ignored, files whose record of the files they replace is not trusted, replayed edits of families
-    /// that the table does not have, torn ends of recovered edits and logs.
+    /// Returns what was found when the region was opened, and did not prevent that:
+    ///
+    /// - a missing table descriptor;
+    /// - files that were ignored, and files whose record of the files that they replace is not trusted;
+    /// - recovered edits of families that the table does not have;
+    /// - torn ends of recovered edits and logs.
     #[must_use]
     pub fn warnings(&self) -> &[Error] {
         &self.0.warnings

@@ -51,14 +51,19 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If the put has no values; if a timestamp is negative, or too far in the future for the table's
-    /// `hbase.hregion.keyvalue.timestamp.slop.millisecs`; if the row is empty, longer than
-    /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN) or outside of the region, or a family is unknown; if a cell
-    /// has more than 10 MiB, or what the table's `hbase.server.keyvalue.maxsize` allows, or all of them
-    /// together more than [`Limits::block_bytes`](crate::Limits::block_bytes), the limit of an entry of the
-    /// log; if the region is read-only; or if the put is to be logged, and the family is `METAFAMILY`, which
-    /// logs have for markers of events. Nothing is written then. If the log cannot be written: see
-    /// [`Region`].
+    /// In these cases nothing is written:
+    ///
+    /// - The region is read-only, or the put has no values.
+    /// - The row is empty, longer than [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN), or outside of the region;
+    ///   or a family is unknown.
+    /// - A timestamp is negative, or too far in the future for the table's
+    ///   `hbase.hregion.keyvalue.timestamp.slop.millisecs`.
+    /// - A cell has more than 10 MiB, or than the table's `hbase.server.keyvalue.maxsize` allows; or all
+    ///   cells together have more than [`Limits::block_bytes`](crate::Limits::block_bytes), the limit of an
+    ///   entry of the log.
+    /// - The put is to be logged, and the family is `METAFAMILY`, which logs use for markers of events.
+    ///
+    /// If the log cannot be written: see [`Region`].
     pub fn put(&self, put: Put) -> Result<()> {
         self.0.put(put)
     }

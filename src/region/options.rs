@@ -202,13 +202,16 @@ impl RegionOptions {
         self
     }
 
-    /// Sets the number of bytes of recent cells of a family at which they are moved, in memory, from the list
-    /// that takes new cells to arrays, which take less memory and are searched faster (default: a 32nd of the
-    /// [flush size](Self::memstore_flush_size), at most 4 MiB; 0: never). The write that finds so much moves
-    /// them first, unless another thread is writing at that moment: then a later write does, which waits for
-    /// the others once there is twice as much. More than eight times as much is not moved: it would take the
-    /// write too long. Nothing is written to a file (HBase: the `BASIC` `IN_MEMORY_COMPACTION` of a family,
-    /// which is not looked at; `hbase.memstore.inmemoryflush.threshold.factor`).
+    /// Sets the number of bytes of recent cells of a family at which they are moved, in memory, from a list
+    /// to sorted arrays, which take less memory and are searched faster (default: a 32nd of the [flush
+    /// size](Self::memstore_flush_size), at most 4 MiB; 0: never). Nothing is written to a file.
+    ///
+    /// The next write moves the cells before it writes. If another thread is writing at that moment, a later
+    /// write moves them; at twice the size, it waits for the other threads. More than eight times the size is
+    /// not moved, as it would take a write too long.
+    ///
+    /// HBase: the `BASIC` `IN_MEMORY_COMPACTION` of a family, which is ignored here, and
+    /// `hbase.memstore.inmemoryflush.threshold.factor`.
     #[must_use]
     pub fn in_memory_flush_size(mut self, bytes: u64) -> Self {
         self.in_memory_flush_size = Some(bytes);
@@ -409,10 +412,12 @@ impl RegionOptions {
         self
     }
 
-    /// Sets whether new files of a family compressed by Zstandard have Hadoop's framing, as HBase's own codec
-    /// classes read and write them, and not bare frames, as Hadoop's class, HBase's default (default: only if
-    /// [a dictionary](Self::zstd_dictionary) is given or named, which Hadoop's class does not support). Has
-    /// no effect once the region has files of the family with that codec: new ones have the form of the
+    /// Sets whether new files of a family compressed by Zstandard have Hadoop's framing, which HBase's own
+    /// codec classes read and write. Otherwise they have bare frames, as those of Hadoop's class, which is
+    /// HBase's default. Default: framed only if [a dictionary](Self::zstd_dictionary) is given or named,
+    /// which Hadoop's class does not support.
+    ///
+    /// Has no effect once the region has files of the family with that codec: new files have the form of the
     /// newest, since HBase reads all of them with the class of the cluster (`hbase.io.compress.zstd.codec`).
     #[must_use]
     pub fn zstd_framed(mut self, framed: bool) -> Self {
@@ -526,15 +531,18 @@ impl RegionOptions {
     ///
     /// # Errors
     ///
-    /// If the directory does not exist and is not to be created; if it is not a region, or one of its files
-    /// is damaged or unreadable; if it has recovered HFiles, or recovered edits that take more memory than
-    /// [`Limits::load_on_open_bytes`], or that some releases of HBase have written to
-    /// `<namespace>/<table>/<region>` of the root, without `data` (HBASE-20734); if another process has it
-    /// open for writing ([`Locked`](crate::ErrorKind::Locked)); if the given families differ from the table
-    /// descriptor; if it is to be writable, and the root must be [recovered](crate::Table::recover) first, or
-    /// a split or merge of it was interrupted, which [opening its table](crate::Table::open_with) for writing
-    /// ends, or has replaced it by regions that have directories, too
-    /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)).
+    /// - If the directory does not exist and is not to be created, is not that of a region, or one of its
+    ///   files is damaged or unreadable.
+    /// - If it has recovered HFiles; recovered edits that take more memory than
+    ///   [`Limits::load_on_open_bytes`]; or recovered edits that some releases of HBase have written to
+    ///   `<namespace>/<table>/<region>` of the root, without `data` (HBASE-20734).
+    /// - If the given families differ from the table descriptor.
+    /// - If it is to be writable, and another process has it open for writing
+    ///   ([`Locked`](crate::ErrorKind::Locked)).
+    /// - If it is to be writable, and the root must be [recovered](crate::Table::recover) first
+    ///   ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); so it is if a split or merge of the region
+    ///   was interrupted, which [opening its table](crate::Table::open_with) for writing ends, or has
+    ///   replaced it by regions that have directories.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
         self.check_clock()?;
         self.bounded().open_region(path.as_ref())

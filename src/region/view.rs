@@ -89,10 +89,12 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// If a family is unknown, a raw scan names columns, a filter that applies to whole rows is combined with
-    /// a [batch](Scan::batch), a reversed scan would load families [on
-    /// demand](Scan::load_families_on_demand), the start row is longer than
-    /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN), or a file is damaged or unreadable.
+    /// - If a family is unknown, or the start row is longer than
+    ///   [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN).
+    /// - If a raw scan names columns, a filter that applies to whole rows is combined with a
+    ///   [batch](Scan::batch), or a reversed scan would load families [on
+    ///   demand](Scan::load_families_on_demand).
+    /// - If a file is damaged or unreadable.
     pub fn scan<'v>(&'v self, scan: &'v Scan) -> Result<RegionScanner<'v>> {
         self.region.check_open()?;
         if self.region.observers.is_empty() {

@@ -45,11 +45,12 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// If the table does not exist ([`TableNotFound`](ErrorKind::TableNotFound)), is `hbase:meta` or
-    /// `hbase:namespace`, which a cluster makes, or has MOB files ([`Unsupported`](ErrorKind::Unsupported));
-    /// if a region of it is open for writing, or a table of the root is being changed or recovered elsewhere
-    /// ([`Locked`](ErrorKind::Locked)); if a directory, or a store file, is a symbolic link; if an I/O
-    /// operation fails.
+    /// - [`TableNotFound`](ErrorKind::TableNotFound) if the table does not exist.
+    /// - [`Unsupported`](ErrorKind::Unsupported) if it is `hbase:meta` or `hbase:namespace`, which only a
+    ///   cluster makes, or has MOB files.
+    /// - [`Locked`](ErrorKind::Locked) if a region of it is open for writing, or a table of the root is being
+    ///   changed or recovered elsewhere.
+    /// - If a directory, or a store file, is a symbolic link; if an I/O operation fails.
     pub fn delete_table(root: impl AsRef<Path>, name: &str, options: &RegionOptions) -> Result<()> {
         let change = TableChange::begin(root.as_ref(), name, options)?;
         if change.is_in_place() {

@@ -25,11 +25,11 @@ const PARTS: &str = ".tmp";
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct BulkLoad {
-    /// The number of files that regions have taken over, parts of split files included.
+    /// The number of files that were moved into regions, parts of split files included.
     pub loaded: usize,
     /// The files that were split, because their rows are in several regions.
     pub split: Vec<PathBuf>,
-    /// The entries that were passed over: files without cells, references, links, names that begin with `_`
+    /// The entries that were skipped: files without cells, references, links, names that begin with `_`
     /// or `.`, and directories that cannot be those of a family.
     pub skipped: Vec<PathBuf>,
 }
@@ -242,13 +242,13 @@ impl Table {
         Ok(found)
     }
 
-    /// Copies the files that [`bulk_load`](Self::bulk_load) would take over from a directory to another one,
-    /// `to`, which is empty or does not exist: for files that are to stay, or are in another place of the
-    /// storage, from which they cannot be moved. All checksums of each copy are verified. Returns the entries
-    /// that were passed over.
+    /// Copies the files that [`bulk_load`](Self::bulk_load) would load from a directory to another one, `to`,
+    /// which is empty or does not exist. This is for files that must not be moved, or are in another place of
+    /// the storage, from which they cannot be moved. All checksums of each copy are verified. Returns the
+    /// entries that were skipped.
     ///
-    /// Each copy gets its name when it is complete. After a failure some files may be there, which can be
-    /// removed.
+    /// Each copy gets its name when it is complete. After a failure `to` may have some of the copies, which
+    /// can be removed.
     ///
     /// # Errors
     ///

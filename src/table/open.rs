@@ -33,11 +33,13 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// If the table already exists, with kind [`Io`](ErrorKind::Io) and
-    /// [`std::io::ErrorKind::AlreadyExists`]; if there is no family, or a family is invalid, or its files
-    /// cannot be written by this build; if the table is `hbase:meta` or `hbase:namespace`, which a cluster
-    /// makes; if a split key is empty or given twice; if another process has `hbase:meta` open
-    /// ([`Locked`](ErrorKind::Locked)); if an I/O operation fails.
+    /// - If the table already exists, with kind [`Io`](ErrorKind::Io) and
+    ///   [`std::io::ErrorKind::AlreadyExists`].
+    /// - If there is no family, a family is invalid, or this build cannot write its files.
+    /// - If a split key is empty or given twice.
+    /// - If the table is `hbase:meta` or `hbase:namespace`, which only a cluster makes.
+    /// - [`Locked`](ErrorKind::Locked) if another process has `hbase:meta` open.
+    /// - If an I/O operation fails.
     pub fn create(
         root: impl AsRef<Path>,
         name: &str,

@@ -32,11 +32,15 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// If the table is open for reading only, or is not under a root directory; if no region, or more than
-    /// one, has the row; if the region begins with the row, or the table's descriptor sets `SPLIT_ENABLED` to
-    /// false ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); if it has references to files of its
-    /// own parents ([`Unsupported`](crate::ErrorKind::Unsupported)), which a major compaction replaces; if it
-    /// cannot be flushed, or an I/O operation fails. A split that failed can be retried.
+    /// - If the table is open for reading only, or is not under a root directory.
+    /// - If no region, or more than one, has the row.
+    /// - [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the region begins with the row, or the
+    ///   table's descriptor sets `SPLIT_ENABLED` to false.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the region has references to files of its own
+    ///   parents, which a major compaction replaces.
+    /// - If the region cannot be flushed, or an I/O operation fails.
+    ///
+    /// A split that failed can be retried.
     pub fn split(&self, row: impl AsRef<[u8]>) -> Result<(RegionInfo, RegionInfo)> {
         let row = row.as_ref();
         let _changing = self.0.change("split a region of its table")?;

@@ -97,10 +97,12 @@ impl SchedulerBuilder {
         self
     }
 
-    /// Sets how long after a region is opened for writing the families are compacted that have references to
-    /// files of a parent, or as many files as a minor compaction takes, if there is no flush before (default:
-    /// 60 s, so that a process that opens a region briefly compacts nothing; HBase: at once). Not for
-    /// [inline](Scheduler::inline) schedulers, and regions without
+    /// Sets how long after a region is opened for writing some of its families are compacted: those with
+    /// references to files of a parent, or with as many files as a minor compaction takes. A flush compacts
+    /// them earlier. Default: 60 s, so that a process that opens a region briefly compacts nothing; HBase: at
+    /// once.
+    ///
+    /// Has no effect on [inline](Scheduler::inline) schedulers, and on regions without
     /// [compactions](crate::RegionOptions::compaction_enabled).
     #[must_use]
     pub fn compact_after_open(mut self, wait: Duration) -> Self {

@@ -10,14 +10,15 @@ use crate::table::admin::finish_change;
 use std::path::Path;
 
 impl Table {
-    /// Takes a snapshot of the table: flushes its regions, and writes down the names of their store files.
-    /// HBase reads it, and so does [`open_snapshot`](Self::open_snapshot).
+    /// Takes a snapshot of the table: flushes its regions, and records the names of their store files. HBase
+    /// reads it, and so does [`open_snapshot`](Self::open_snapshot).
     ///
-    /// The table can be written to meanwhile. Of each region the snapshot has what was written up to one
+    /// The table can be written to meanwhile. The snapshot has what was written to each region up to one
     /// moment, which is not the same for all regions. Store files that the table replaces later stay in the
-    /// archive. Regions that were split, and to whose files others still refer, are in the snapshot, too. The
-    /// snapshot gets its name last, or in a storage without renames its description (`.snapshotinfo`), by one
-    /// conditional put: after a failure or a crash there is all of it or none.
+    /// archive. Regions that were split are in the snapshot, too, while others refer to their files.
+    ///
+    /// After a failure or a crash there is all of the snapshot or none: its directory is renamed last, or, in
+    /// a storage without renames, its description (`.snapshotinfo`) is written last by one conditional put.
     ///
     /// ```
     /// use hregion::{Family, Get, Put, Region, Table};
@@ -37,15 +38,15 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// If there is a snapshot of this name, with [`std::io::ErrorKind::AlreadyExists`]; if the name is not
-    /// valid; if the table is open for reading only, is [closed](crate::ErrorKind::Closed), or has no region;
-    /// if it is not below a root directory, or is one of the namespace `hbase`
-    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if the root is [locked](crate::ErrorKind::Locked) by
-    /// another change of its snapshots, or a recovery; if a snapshot of this name was deleted in a storage
-    /// without renames ([`Unsupported`](crate::ErrorKind::Unsupported)), see
-    /// [`delete_snapshot`](Self::delete_snapshot); if a region cannot be opened or flushed; if another
-    /// process archives a parent meanwhile ([`Unsupported`](crate::ErrorKind::Unsupported)); if a store file,
-    /// or a directory on the way from the root, is a symbolic link; if an I/O operation fails.
+    /// - If the name is not valid, or there is a snapshot of this name
+    ///   ([`std::io::ErrorKind::AlreadyExists`]).
+    /// - If the table is open for reading only, is [closed](crate::ErrorKind::Closed), or has no region.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the table is not below a root directory, or is one
+    ///   of the namespace `hbase`; if a snapshot of this name was deleted in a storage without renames, see
+    ///   [`delete_snapshot`](Self::delete_snapshot); if another process archives a parent meanwhile.
+    /// - If the root is [locked](crate::ErrorKind::Locked) by another change of its snapshots, or a recovery.
+    /// - If a region cannot be opened or flushed; if a store file, or a directory on the way from the root,
+    ///   is a symbolic link; if an I/O operation fails.
     pub fn snapshot(&self, name: &str) -> Result<SnapshotDescription> {
         let (table, options) = (self.name(), &self.0.options);
         if !options.is_writable() {
@@ -93,11 +94,13 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if the name is not valid; if the
-    /// root is [locked](crate::ErrorKind::Locked); if a [restoration](Self::restore_snapshot) or a
-    /// [deletion](Self::delete_table) of its table was interrupted, so that there is no table, and must be
-    /// repeated before ([`Unsupported`](crate::ErrorKind::Unsupported)); if the files of a table that was
-    /// replaced cannot be archived; if an I/O operation fails, such as the removal of remains.
+    /// - If the name is not valid, or there is no such snapshot ([`std::io::ErrorKind::NotFound`]).
+    /// - If the root is [locked](crate::ErrorKind::Locked).
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported) if there is no table, because its
+    ///   [restoration](Self::restore_snapshot) or [deletion](Self::delete_table) was interrupted: repeat that
+    ///   first.
+    /// - If the files of a table that was replaced cannot be archived, or an I/O operation fails, such as the
+    ///   removal of remains.
     pub fn delete_snapshot(root: impl AsRef<Path>, name: &str) -> Result<()> {
         Self::delete_snapshot_with(root, name, Region::options())
     }
@@ -121,22 +124,24 @@ impl Table {
     /// Copies a snapshot to another root directory, which is created if it does not exist: its HFiles to the
     /// archive there, then its manifest. All checksums of each copy are verified before that.
     ///
-    /// Files that are there already, with the same bytes, are not copied again, so an export that failed or
-    /// was interrupted can be repeated; what it has left of a copy is removed then. The other root has such a
-    /// snapshot only after all files have been copied; those that HBase's cleaner has removed there until
-    /// then are copied again. Files that are moved to the archive meanwhile, as by a compaction, are copied
-    /// from there. If some cannot be copied then, and the snapshot cannot be removed again, a repeated call
-    /// copies them.
+    /// An export that failed or was interrupted can be repeated: files that exist already, with the same
+    /// bytes, are not copied again, and incomplete copies are removed. Files that are moved to the archive
+    /// meanwhile, for example by a compaction, are copied from there.
+    ///
+    /// The other root has the snapshot only after all files have been copied. Files that HBase's cleaner has
+    /// removed there until then are copied again. If some of those cannot be copied, and the snapshot cannot
+    /// be removed again, a repeated call copies them.
     ///
     /// # Errors
     ///
-    /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if the other root has a snapshot
-    /// of this name, or another file in the place of one that is to be copied, with
-    /// [`std::io::ErrorKind::AlreadyExists`]; if a snapshot of this name was
-    /// [deleted](Self::delete_snapshot) there, in a storage without renames, or the snapshot has no
-    /// `data.manifest`, or references that are not in it, or values of its table are in MOB files
-    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if a store file is missing or damaged; if the other
-    /// root is [locked](crate::ErrorKind::Locked); if an I/O operation fails.
+    /// - If there is no such snapshot ([`std::io::ErrorKind::NotFound`]), or a store file is missing or
+    ///   damaged.
+    /// - If the other root has a snapshot of this name, or another file in the place of one that is to be
+    ///   copied ([`std::io::ErrorKind::AlreadyExists`]); or if it is [locked](crate::ErrorKind::Locked).
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the snapshot has no `data.manifest`, or references
+    ///   that are not in it; if values of its table are in MOB files; if a snapshot of this name was
+    ///   [deleted](Self::delete_snapshot) there, in a storage without renames.
+    /// - If an I/O operation fails.
     pub fn export_snapshot(root: impl AsRef<Path>, name: &str, other_root: impl AsRef<Path>) -> Result<()> {
         Self::export_snapshot_with(root, name, other_root, Region::options())
     }
