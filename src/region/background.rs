@@ -1,13 +1,13 @@
 //! Background work of a region: flushes when much is in memory, and compactions after them (HBase:
 //! `MemStoreFlusher`, `CompactSplit`).
 
-use super::compact::Outcome;
+mod compactions;
+
 use super::events;
 use super::observer::{Held, is_held};
 use super::scheduler::{Job, Work, WorkKind, after, now};
 use super::{MemoryLimit, RegionCore, Scheduler};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::StoreFile;
 use crate::sync::unpoisoned;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,8 +19,6 @@ use std::time::{Duration, Instant};
 const GRANULE: u64 = 64 << 10;
 /// How often a flush that waits for compactions checks whether it can go on (HBase: a hundredth of the wait).
 const BLOCKED_CHECK: Duration = Duration::from_millis(900);
-/// How long a compaction waits before it retries, if a caller is compacting the store.
-const BUSY_CHECK: Duration = Duration::from_secs(1);
 
 /// The background work of a region that is open for writing.
 #[derive(Debug)]
@@ -506,175 +504,10 @@ impl RegionCore {
         now() < until
     }
 
-    /// Requests compactions of the stores with halves of a parent's files, which remains until they are
-    /// compacted, or as many files as a minor compaction takes (HBase:
-    /// `HRegionServer.postOpenDeployTasks`). They begin after a while, so that a process that opens a region
-    /// briefly begins none.
-    pub(super) fn request_compactions_after_open(&self) {
-        let Some(background) = &self.background else { return };
-        if background.scheduler.is_inline() {
-            return;
-        }
-        let due = after(background.scheduler.wait_after_open());
-        let state = Arc::clone(&self.states.load());
-        for (store, state) in state.stores.iter().enumerate() {
-            let is_full = state.files.len() >= self.stores[store].compaction.least_files();
-            if is_full || state.files.iter().any(StoreFile::is_reference) {
-                self.request_compaction_at(background, store, Some(due));
-            }
-        }
-    }
-
-    /// Requests a compaction of a store, if its policy selects any files.
-    fn request_compaction(&self, background: &Background, store: usize) {
-        self.request_compaction_at(background, store, None);
-    }
-
-    /// As [`request_compaction`](Self::request_compaction), but not before it is due.
-    fn request_compaction_at(&self, background: &Background, store: usize, due: Option<Instant>) {
-        let next = self.next_compaction(background, store);
-        let now = if next.is_err() { self.time() } else { 0 };
-        let mut tasks = background.tasks();
-        let is_closed = tasks.closed;
-        let task = &mut tasks.compactions[store];
-        let waits = task.status == Status::Queued && task.failure.is_none();
-        let (kind, priority) = match next {
-            Ok(Some(_)) if waits && due.is_none() => {
-                drop(tasks);
-                // It may not be due yet since the region was opened.
-                if let Some(region) = background.region.get() {
-                    background.scheduler.expedite(region, Work::Compact(store));
-                }
-                return;
-            }
-            // A compaction that is pending reports what becomes of it.
-            _ if is_closed || task.status != Status::Idle => return,
-            Ok(Some(next)) => next,
-            Ok(None) => {
-                task.failure = None;
-                return;
-            }
-            Err(error) => {
-                task.fail(error, now);
-                return;
-            }
-        };
-        if task.is_given_up() {
-            return;
-        }
-        tasks.compactions[store].status = Status::Queued;
-        if background.scheduler.is_inline() {
-            drop(tasks);
-            self.run_compaction(background, store, kind);
-            return;
-        }
-        if let Err(error) = background.submit(Work::Compact(store), kind, priority, due) {
-            tasks.compactions[store].status = Status::Idle;
-            drop(tasks);
-            let now = self.time();
-            background.tasks().compactions[store].fail(error, now);
-        }
-    }
-
-    /// Returns the kind and priority of the compaction that the policy of a store would select.
-    ///
-    /// # Errors
-    ///
-    /// If the clock panics.
-    fn next_compaction(&self, background: &Background, store: usize) -> Result<Option<(WorkKind, i64)>> {
-        if !background.compacts {
-            return Ok(None);
-        }
-        let Some(bytes) = caught(|| Ok(self.compaction_size(store)), self)? else { return Ok(None) };
-        let files = self.states.load().stores[store].files.len();
-        let room = self.stores[store].compaction.blocking_files.cast_signed().saturating_sub_unsigned(files);
-        Ok(Some((background.scheduler.compaction_kind(bytes), i64::try_from(room).unwrap_or(i64::MAX))))
-    }
-
     /// Returns the time of a failure; 0 if the clock panics, which may be the failure. No lock may be held:
     /// the clock may ask for the region's health.
     fn time(&self) -> i64 {
         catch_unwind(AssertUnwindSafe(|| self.clock.now())).unwrap_or_default()
-    }
-
-    fn run_compaction(&self, background: &Background, store: usize, kind: WorkKind) {
-        let next = self.next_compaction(background, store);
-        {
-            let mut tasks = background.tasks();
-            let is_closed = tasks.closed;
-            let task = &mut tasks.compactions[store];
-            if is_closed || matches!(next, Ok(None)) {
-                *task = Task::default();
-                return;
-            }
-            // The files may have changed since the job was queued.
-            if let Ok(Some((WorkKind::Large, priority))) = next
-                && kind == WorkKind::Small
-                && !background.scheduler.is_inline()
-            {
-                task.status = Status::Queued;
-                if background.submit(Work::Compact(store), WorkKind::Large, priority, None).is_ok() {
-                    return;
-                }
-            }
-            task.status = Status::Running;
-        }
-        let result =
-            next.and_then(|_| caught(|| self.compact_in_background(store, &background.scheduler), self));
-        self.end_compaction(background, store, kind, result);
-    }
-
-    fn end_compaction(&self, background: &Background, store: usize, kind: WorkKind, result: Result<Outcome>) {
-        // Files may remain, or have been added meanwhile.
-        let (result, next) = match result {
-            Ok(Outcome::Compacted) => match self.next_compaction(background, store) {
-                Ok(next) => (Ok(Outcome::Compacted), next),
-                Err(error) => (Err(error), None),
-            },
-            result => (result, None),
-        };
-        let now = if result.is_err() { self.time() } else { 0 };
-        let is_inline = background.scheduler.is_inline();
-        let mut tasks = background.tasks();
-        let is_closed = tasks.closed;
-        let task = &mut tasks.compactions[store];
-        task.status = Status::Idle;
-        let mut retried = None;
-        let (kind, priority, due) = match (result, next) {
-            (Ok(Outcome::Compacted), Some((kind, priority))) => (kind, priority, None),
-            (Ok(Outcome::Busy), _) => (kind, 0, Some(after(BUSY_CHECK))),
-            (Ok(_), _) => {
-                task.failure = None;
-                return;
-            }
-            (Err(error), _) if error.kind() == ErrorKind::Closed => return,
-            (Err(error), _) => {
-                let is_passing = is_passing(&error);
-                let failures = task.fail(error, now);
-                if !is_passing || is_inline {
-                    return;
-                }
-                retried = Some(failures);
-                (kind, 0, Some(background.scheduler.retry_at(failures)))
-            }
-        };
-        let is_over = is_closed || is_inline && due.is_some();
-        if !is_over {
-            task.status = Status::Queued;
-            if is_inline {
-                drop(tasks);
-                return self.run_compaction(background, store, kind);
-            }
-            if background.submit(Work::Compact(store), kind, priority, due).is_err() {
-                // Requested again after the next flush.
-                task.status = Status::Idle;
-            }
-        }
-        drop(tasks);
-        // Unlocked: a subscriber may ask for the region's health.
-        if let Some(failures) = retried {
-            self.report_retry(events::Task::Compaction, failures);
-        }
     }
 }
 
