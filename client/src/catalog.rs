@@ -32,7 +32,7 @@ struct Page {
     rows: Vec<Row>,
     /// Whether there may be more in the range.
     has_more: bool,
-    /// The row that the call has come to, if it has found none, and the server says so.
+    /// The row that the call has reached, if it has found none and the server says so.
     cursor: Option<Bytes>,
 }
 
@@ -81,7 +81,7 @@ impl RemoteCatalog {
     }
 
     /// As [`page`](Self::page), by a scanner that goes on until it has found rows: if one row is all that a
-    /// call may read, and is deleted, each call that begins with it comes to its end only.
+    /// call may read, and is deleted, each new call that begins there only reaches its end again.
     async fn page_beyond(
         &self,
         meta: &RegionLocations,
@@ -149,7 +149,7 @@ impl RemoteCatalog {
             let left = range.limit - entries.len();
             let search = search(meta, &scan, left)?;
             let mut page = self.page(meta, search.clone(), deadline).await?;
-            if page.comes_to_nothing(range, &first) {
+            if page.made_no_progress(range, &first) {
                 page = self.page_beyond(meta, search, deadline).await?;
             }
             entries.extend(
@@ -195,8 +195,8 @@ impl RemoteCatalog {
 }
 
 impl Page {
-    /// Whether a call that began at a row has come neither to a row that there is, nor to a later one.
-    fn comes_to_nothing(&self, range: &CatalogRange, first: &[u8]) -> bool {
+    /// Whether a call that began at `first` has found no row, and has not come to a later one.
+    fn made_no_progress(&self, range: &CatalogRange, first: &[u8]) -> bool {
         let is_further = self.cursor.as_ref().is_some_and(|row| is_after(range, row, first));
         self.has_more && self.rows.is_empty() && !is_further
     }

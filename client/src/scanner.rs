@@ -16,7 +16,7 @@ use crate::tries::{CallTarget, Setback, Tries, Wait};
 use bytes::Bytes;
 use hregion::locator::{LocateType, RegionException};
 use hregion::{CellOrder, Error, Result, Row, Scan, ScanResult};
-use page::Then;
+use page::AfterPage;
 use prost::Message as _;
 use std::collections::VecDeque;
 use std::fmt;
@@ -232,9 +232,9 @@ impl Scanner {
         self.count(&page);
         let (response, rows) = page?;
         match self.take_page(&target, &response, rows)? {
-            Then::ReadOn => {}
-            Then::NextRegion => self.leave_region(&target),
-            Then::End => self.end(),
+            AfterPage::ReadOn => {}
+            AfterPage::NextRegion => self.leave_region(&target),
+            AfterPage::End => self.end(),
         }
         Ok(())
     }
@@ -287,9 +287,9 @@ impl Scanner {
                     tries.answered();
                 }
                 match then {
-                    Then::ReadOn => self.read_ahead(),
-                    Then::NextRegion => self.leave_region(&target),
-                    Then::End => self.end(),
+                    AfterPage::ReadOn => self.read_ahead(),
+                    AfterPage::NextRegion => self.leave_region(&target),
+                    AfterPage::End => self.end(),
                 }
                 Ok(())
             }

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub(crate) type Page = (proto::ScanResponse, Vec<(Row, bool)>);
 
 /// What follows after a page.
-pub(super) enum Then {
+pub(super) enum AfterPage {
     /// More of the region.
     ReadOn,
     /// The next region.
@@ -32,7 +32,7 @@ impl Scanner {
         target: &CallTarget,
         response: &proto::ScanResponse,
         rows: Vec<(Row, bool)>,
-    ) -> Result<Then, Fault> {
+    ) -> Result<AfterPage, Fault> {
         self.pages += 1;
         let says_more = response.more_results_in_region.is_some();
         let is_answer = match &mut self.open {
@@ -84,9 +84,9 @@ impl Scanner {
         }
         let goes_on = more && self.assembler.completed() < self.limit;
         Ok(match (goes_on, region_ends) {
-            (false, _) => Then::End,
-            (true, true) => Then::NextRegion,
-            (true, false) => Then::ReadOn,
+            (false, _) => AfterPage::End,
+            (true, true) => AfterPage::NextRegion,
+            (true, false) => AfterPage::ReadOn,
         })
     }
 
@@ -98,8 +98,8 @@ impl Scanner {
 
     /// Whether the scan has come further by a page: into another region, or to a later row, or cell of it,
     /// than by any page before. A server could otherwise answer without an end.
-    pub(super) fn is_progress(&mut self, then: &Then, position: Option<Bytes>) -> bool {
-        if !matches!(then, Then::ReadOn) {
+    pub(super) fn is_progress(&mut self, then: &AfterPage, position: Option<Bytes>) -> bool {
+        if !matches!(then, AfterPage::ReadOn) {
             return true;
         }
         let Some(row) = position else { return false };

@@ -1,4 +1,4 @@
-//! The descriptor of a region's directory: missing, given, different from the families asked for, and altered.
+//! The descriptor of a region's directory: missing, given, different from the families, or altered.
 
 use super::files_in;
 use crate::support::files::copy_dir;
