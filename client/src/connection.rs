@@ -237,7 +237,7 @@ impl Connection {
         &self.shared.server
     }
 
-    /// Calls a method, and returns its answer. Dropping the future forgets the call.
+    /// Calls a method, and returns its answer. If the future is dropped, the answer is ignored.
     ///
     /// # Errors
     ///

@@ -149,7 +149,7 @@ impl Fault {
 
     /// Whether the server names another one for the region. After such a redirect, the fault becomes that of
     /// a region that is not there: two servers may name each other while one of them opens the region, and
-    /// only the catalog knows which.
+    /// only the catalog says which.
     pub(crate) fn is_redirect_after(&mut self, redirected: bool) -> bool {
         let is_redirect = matches!(self.kind, RegionException::RegionMoved { .. });
         if is_redirect && redirected {

@@ -23,7 +23,7 @@ pub(crate) struct RpcRegistry {
 struct Servers {
     connections: Arc<Connections>,
     rpc_timeout: Duration,
-    /// The servers given, which are asked if no other answers.
+    /// The servers given, which are called if no other answers.
     bootstrap: Vec<Address>,
     nodes: Mutex<Nodes>,
 }
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(id.unwrap().cluster_id.as_deref(), Some("c"));
     }
 
-    /// The servers given are asked first again.
+    /// The servers given are called first again.
     #[tokio::test]
     async fn servers_that_all_fail_are_forgotten() {
         let listener = listener().await;

@@ -106,7 +106,7 @@ impl Table {
         self.multi(actions?, Tries::of_reads(&self.core, &self.name)).await.into_iter().collect()
     }
 
-    /// Starts a scan. No server is asked before the first row is read (HBase: `AsyncTable.getScanner`).
+    /// Starts a scan. No server is called before the first row is read (HBase: `AsyncTable.getScanner`).
     ///
     /// # Errors
     ///

@@ -79,7 +79,7 @@ pub(crate) fn priority(table: &TableName) -> Option<u32> {
 #[derive(Clone)]
 pub(crate) struct Tries<'c> {
     core: &'c ClientCore,
-    /// The copy of the region that is asked.
+    /// The copy of the region to call.
     replica_id: u16,
     policy: RetryPolicy,
     /// The time of a call.

@@ -318,7 +318,7 @@ impl ReadAhead {
         self.blocks.push_back(Pending { offset, entry: self.next, memory, job });
     }
 
-    /// Returns the block at an offset, if it was read, and forgets those before it. If it is not decoded,
+    /// Returns the block at an offset, if it was read, and drops those before it. If it is not decoded,
     /// `stored` becomes its bytes. In any case `spare` becomes memory for its cells, if there is some.
     /// `encoded` is scratch space.
     pub(super) fn take(

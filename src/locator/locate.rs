@@ -32,7 +32,7 @@ pub struct Locator {
     flights: Singleflight,
     /// The last known location of the catalog.
     meta: ArcSwapOption<RegionLocations>,
-    /// Taken while the registry is asked.
+    /// Held during calls of the registry.
     asking: Turn,
     broken_rows: AtomicU64,
     retries: RetryPolicy,
@@ -465,7 +465,7 @@ impl Locator {
         count
     }
 
-    /// Reads rows of the catalog. On failure, forgets the location of the catalog.
+    /// Reads rows of the catalog. On failure, clears the known location of the catalog.
     fn rows(&self, range: &CatalogRange, deadline: Deadline) -> Result<Vec<CatalogEntry>> {
         let meta = self.find_meta(false, deadline)?;
         self.catalog.rows(&meta, range, deadline).inspect_err(|_| self.forget_meta(&meta))

@@ -142,7 +142,7 @@ impl RowSource for ReadView {
         self.get_into(get, row).map(drop)
     }
 
-    // The view's registration of the read point holds for those who share it.
+    // The view's registration of the read point is valid for all scanners that share it.
     fn share(&self) -> SharedRead {
         let (state, region, point) = (Arc::clone(&self.state), Arc::clone(&self.region), self.read_point());
         Box::new(move |get, row| region.get_of_view(&state, point, get, row).map(drop))

@@ -234,8 +234,8 @@ impl Files {
         Ok(closed?)
     }
 
-    /// Forgets what the shell knows of a table that is new: one of this name may have been dropped by another
-    /// process.
+    /// Removes what the shell has cached of a table that is new: another process may have dropped one of this
+    /// name.
     fn forget(&mut self, name: &TableName) {
         self.open.remove(name);
         self.disabled.remove(name);

@@ -47,7 +47,7 @@ struct Scan {
     depth: usize,
     /// Whether a backslash joins the next line to the last one.
     is_joined: bool,
-    /// Whether the last token wants another one after it, in this line or the next.
+    /// Whether the last token needs another one after it, in this line or the next.
     wants_more: bool,
 }
 

@@ -393,7 +393,7 @@ impl ClientBuilder {
         self.build(Arc::new(registry), connections)
     }
 
-    /// Creates a client of the cluster that a registry knows.
+    /// Creates a client of the cluster whose catalog a registry locates.
     ///
     /// # Errors
     ///

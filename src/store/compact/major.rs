@@ -8,8 +8,8 @@ use xxhash_rust::xxh3::Xxh3;
 ///
 /// A single file made by a major compaction is rewritten only if some of its cells have expired. (HBase also
 /// rewrites it if too little of it is on the server's own disks. Locality is not considered here.) A single
-/// file made otherwise is rewritten once, so that its markers go; HBase leaves it alone until its cells have
-/// expired, for good without a time to live.
+/// file made otherwise is rewritten once, which drops its markers. HBase does not rewrite it before its cells
+/// have expired, and never without a time to live.
 pub(super) fn is_due(
     files: &[&CandidateFile],
     config: &CompactionConfig,
