@@ -719,7 +719,7 @@ fn the_size_at_which_writers_wait_is_that_of_the_table() {
         Table::create_with("/hbase", "t", &families, &[""; 0], options()).unwrap().close().unwrap();
         let changes = TableChanges::new().set("MEMSTORE_FLUSHSIZE", "65536");
         let set = |value: &str| changes.clone().set("hbase.hregion.memstore.block.multiplier", value);
-        let changes = multiplier.map_or(changes.clone(), set);
+        let changes = multiplier.map_or_else(|| changes.clone(), set);
         Table::alter("/hbase", "t", &changes, &options()).unwrap();
         let table = Table::open_with("/hbase", "t", options().writable(true)).unwrap();
         let region = table.region("r").unwrap();
