@@ -203,7 +203,11 @@ mod tests {
     #[test]
     fn limits_of_writes_are_read_or_refused() {
         let of = |cell: &'static str, slop: &'static str| {
-            let find = |key: &str| if key == "hbase.server.keyvalue.maxsize" { cell } else { slop };
+            let find = |key: &str| match key {
+                "hbase.server.keyvalue.maxsize" => cell,
+                "hbase.hregion.keyvalue.timestamp.slop.millisecs" => slop,
+                _ => "",
+            };
             let limits = WriteLimits::from_settings(&|key| Some(find(key)).filter(|text| !text.is_empty()));
             limits.ok().map(|limits| (limits.cell_len, limits.timestamp_slop))
         };

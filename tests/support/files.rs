@@ -54,13 +54,17 @@ pub(crate) fn relative_to(dir: &Path, files: BTreeMap<PathBuf, Vec<u8>>) -> BTre
     files.into_iter().map(relative).collect()
 }
 
-/// Replaces bytes in the descriptor of a table by as many others.
+/// Replaces bytes in the descriptor of a table by as many others, as another program does.
 pub(crate) fn replace_in_descriptor(table: &Path, from: &[u8], to: &[u8]) {
     let mut found = contents(&table.join(".tabledesc")).into_iter();
     let is_descriptor = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with(".tableinfo");
     let (path, mut bytes) = found.find(|(path, _)| is_descriptor(path)).unwrap();
     let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
     bytes[at..at + from.len()].copy_from_slice(to);
+    // without the seal at its end, as HBase writes it
+    if let Some(seal) = bytes.windows(10).rposition(|window| window == b"\xc2\x3e\x0bhregion") {
+        bytes.truncate(seal);
+    }
     fs::write(path, bytes).unwrap();
 }
 
