@@ -43,14 +43,14 @@ struct Input<'f> {
 }
 
 impl Table {
-    /// Returns the directory in which `hregion import` writes files for the table at `dir` to take over: on
+    /// Returns the directory in which `hregion import` writes files to load into the table at `dir`: on
     /// the same file system as its regions. What is left there is found by [`check_dir`](Self::check_dir).
     #[must_use]
     pub fn import_dir(dir: impl AsRef<Path>) -> PathBuf {
         dir.as_ref().join(".tmp").join("import")
     }
 
-    /// Removes a directory of files that were written for the table at `dir` to take over, with all that is
+    /// Removes a directory of files that were written to load into the table at `dir`, with all that is
     /// left in it: the [`import_dir`](Self::import_dir), or one below it. Then removes those above that have
     /// become empty, within the directory of the table.
     ///
