@@ -1,4 +1,4 @@
-//! The directory of files that a table is about to take over.
+//! The directory of files that are about to be moved into a table.
 
 use crate::failure::CommandError;
 use crate::new_file::{make_below, random_name, release, remove_empty_above};

@@ -1,4 +1,4 @@
-//! Loading cells into a table by files that its regions take over.
+//! Loading cells into a table by files that are moved into its regions.
 
 use crate::args::FileArgs;
 use crate::cell_file::CellFile;

@@ -130,13 +130,14 @@ impl Scanner {
     /// Returns the next row that has any of the cells requested; `None` at the end. The result may be a part
     /// of a row if the scan has a batch, or allows partial results.
     ///
-    /// Takes as long as servers make progress: the time limit of an operation begins again with each answer
-    /// that shows some. One without rows does if it names a later row than those before, as servers since 1.4
-    /// do while a filter drops rows.
+    /// Waits as long as servers make progress: each answer that shows progress restarts the time limit of an
+    /// operation. An answer without rows does so if it names a later row than those before, as servers since
+    /// 1.4 do while a filter drops rows.
     ///
-    /// The future can be dropped before it is ready, as by `tokio::time::timeout` and `tokio::select!`: calls
-    /// that are under way go on, the next `next` waits for their answers, and no row is left out or returned
-    /// twice. If the scanner is dropped instead, servers are told to close theirs when the answers are there.
+    /// The future can be dropped before it is ready, for example by `tokio::time::timeout` or
+    /// `tokio::select!`. Calls that have begun continue, and the next `next` waits for their answers; no row
+    /// is left out or returned twice. If the scanner is dropped, it closes the scanners of servers once the
+    /// answers arrive.
     ///
     /// # Errors
     ///

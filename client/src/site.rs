@@ -96,11 +96,12 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, or is not of that form; if the cluster needs what is not supported
-    /// ([`Unsupported`](ErrorKind::Unsupported)): other authentication, Kerberos or TLS without its feature,
-    /// Kerberos without its library or with `hbase.rpc.crypto.encryption.aes.enabled`, other registries, TLS
-    /// with lists of revoked certificates, with ZooKeeper also by classes of Java; if its files of keys
-    /// cannot be read; if the caller is not in a Tokio runtime.
+    /// - If the file, or a file of keys that it names, cannot be read or is malformed.
+    /// - [`Unsupported`](ErrorKind::Unsupported) if the cluster needs other authentication; Kerberos or TLS
+    ///   without its feature; Kerberos without its library, or with
+    ///   `hbase.rpc.crypto.encryption.aes.enabled`; another registry; TLS with lists of revoked certificates,
+    ///   or, with ZooKeeper, by classes of Java.
+    /// - If the caller is not in a Tokio runtime.
     pub fn site(self, path: impl AsRef<Path>) -> Result<Client> {
         let path = path.as_ref();
         let text = read_text(path)?;

@@ -38,12 +38,12 @@ impl Write for Stdout {
     }
 }
 
-/// Parses the command line of a program. Prints its help if that is asked for, or what is wrong with it, and
-/// returns the exit code then: as for rows, 5 if standard output cannot be written to.
+/// Parses the command line of a program.
 ///
 /// # Errors
 ///
-/// Then.
+/// If the command line is wrong, or asks for help. The message or the help has been printed, and the error is
+/// the exit code of the program: 5 if the help could not be written to standard output.
 pub fn parse_args<A: Parser>() -> Result<A, ExitCode> {
     A::try_parse().map_err(|error| {
         if error.use_stderr() {

@@ -512,10 +512,10 @@ impl Table {
         call(py, || table.snapshot(name).map(drop))
     }
 
-    /// Takes over the HFiles in a directory with one subdirectory for each family, as HBase's bulk loads and
+    /// Loads the HFiles in a directory with one subdirectory for each family, as HBase's bulk loads and
     /// `hregion bulkload` prepare it. The files are moved, not copied, so the directory must be on the same
     /// file system, or in the same HDFS. In S3 they are copied, and then removed. Returns the number of files
-    /// that regions have taken over, and the paths of what was passed over.
+    /// that were loaded, and the paths of what was skipped.
     fn bulk_load(&self, py: Python<'_>, directory: Target) -> Result<(usize, Vec<PathBuf>)> {
         let directory = self.1.location.beside(directory)?;
         let table = self.table("a bulk load")?;

@@ -31,12 +31,12 @@ impl BlockCacheOptions {
     }
 
     /// Sets the bytes that only Bloom filters take, in addition to the capacity (HBase:
-    /// `CombinedBlockCache`, whose first level has no data blocks; default: none, so that filters are among
-    /// the data blocks, and leave when these need the place).
+    /// `CombinedBlockCache`, whose first level has no data blocks). Default: none; filters then compete with
+    /// data blocks for the capacity.
     ///
-    /// It pays if the data are much larger than the cache, and many gets are of rows that are not there. A
-    /// million rows have filters of 1.2 MB with the default error rate of 1 %. Has no effect without a
-    /// capacity.
+    /// This is useful if the data are much larger than the cache, and many gets are of rows that do not
+    /// exist. A million rows have filters of 1.2 MB with the default error rate of 1 %. Has no effect without
+    /// a capacity.
     #[must_use]
     pub fn filter_capacity(mut self, bytes: u64) -> Self {
         self.filter_capacity = bytes;
@@ -63,8 +63,8 @@ impl BlockCacheOptions {
         self
     }
 
-    /// Sets how often a block must lately have been read to enter the second tier (default 2, so that a scan
-    /// of all rows does not replace what is there; at most 15).
+    /// Sets how often a block must have been read lately to enter the second tier. Default: 2, so that a scan
+    /// of all rows does not replace the blocks in it; at most 15.
     #[must_use]
     pub fn second_tier_min_reads(mut self, reads: u32) -> Self {
         self.min_reads = reads.min(15);

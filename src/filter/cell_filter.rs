@@ -7,12 +7,16 @@ use std::fmt;
 
 /// The evaluating side of a filter, for one read (read-path.md §13.1; HBase: `Filter`, `FilterBase`).
 ///
-/// For each row, the read calls, in this order: [`filter_all_remaining`](Self::filter_all_remaining),
-/// [`filter_row_key`](Self::filter_row_key); for each cell, in cell order across the families,
-/// [`filter_cell`](Self::filter_cell) and then, depending on its verdict,
-/// [`transform_cell`](Self::transform_cell) or [`next_cell_hint`](Self::next_cell_hint);
-/// [`filter_row_cells`](Self::filter_row_cells), if the filter [judges rows](Self::has_filter_row);
-/// [`filter_row`](Self::filter_row); [`reset`](Self::reset). The default methods pass everything.
+/// For each row, the read calls, in this order:
+///
+/// 1. [`filter_all_remaining`](Self::filter_all_remaining), [`filter_row_key`](Self::filter_row_key);
+/// 2. for each cell, in cell order across the families, [`filter_cell`](Self::filter_cell), and then,
+///    depending on its verdict, [`transform_cell`](Self::transform_cell) or
+///    [`next_cell_hint`](Self::next_cell_hint);
+/// 3. [`filter_row_cells`](Self::filter_row_cells), if the filter [judges rows](Self::has_filter_row);
+/// 4. [`filter_row`](Self::filter_row), [`reset`](Self::reset).
+///
+/// The default methods pass everything.
 pub trait CellFilter: fmt::Debug + Send {
     /// Ends the current row, complete or abandoned.
     fn reset(&mut self) {}

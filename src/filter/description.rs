@@ -275,9 +275,9 @@ impl Filter {
         Self::leaf(Kind::RandomRow(RandomRowFilter::new(chance)))
     }
 
-    /// Passes rows that match one of several keys. Each key has a mask of the same length, in which 0 marks a
-    /// fixed byte and 1 a byte that may have any value; or, in all of the mask, 255 and 2, as HBase changes a
-    /// mask that was used (HBase: `FuzzyRowFilter`).
+    /// Passes rows that match one of several keys (HBase: `FuzzyRowFilter`). Each key has a mask of the same
+    /// length. In a mask, 0 marks a fixed byte, and 1 a byte that may have any value. A mask that HBase has
+    /// used has 255 and 2 instead of these; it is accepted, too.
     ///
     /// # Errors
     ///

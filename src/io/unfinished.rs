@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::time::Duration;
 
-/// Returns a hidden name beside `path`, of what gets that path when it is complete:
-/// `.<16 hexadecimal digits>.tmp`, of which half are the same for the same path, and half are random. Its
-/// length does not depend on the name, which may have the maximum length.
+/// Returns a hidden name in the directory of `path`, for a file that gets that path when it is complete:
+/// `.<16 hexadecimal digits>.tmp`. Half of the digits depend on the path, the others are random. The length
+/// is always the same, because the name of `path` may already have the maximum length.
 pub fn name_unfinished(path: &Path) -> PathBuf {
     // Each state has random keys. If another process uses the same name all the same, creating the file
     // fails.

@@ -2,12 +2,12 @@
 
 /// What an acknowledged write survives (HBase: `Durability`).
 ///
-/// Writes are ordered: of those with the same or a higher durability, a write that survives has all earlier
-/// ones of its region with it. A write is never torn: all of its cells survive or none, of all families.
+/// Writes survive in order: if a write survives, so do all earlier writes to its region with the same or a
+/// higher durability. A write is never torn: all of its cells survive or none, in all families.
 ///
-/// Neither holds for writes with [`SkipWal`](Self::SkipWal), which survive by a flush of their families: one
-/// that survives may lack earlier ones of other families, and also some of its own cells, if not all families
-/// were [flushed](crate::Region::flush_families), or the process died meanwhile.
+/// Neither is true of writes with [`SkipWal`](Self::SkipWal), which survive only by a flush of their
+/// families. If not all families were [flushed](crate::Region::flush_families), or the process died during
+/// the flush, a write may survive without some of its cells, and without earlier writes to other families.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Durability {

@@ -203,12 +203,13 @@ impl Scan {
         self
     }
 
-    /// Sets the time after which a call of `next_results` ends, of a scanner of a
-    /// [region](crate::RegionScanner::next_results) or a [table](crate::TableScanner::next_results), even if
-    /// it has met only rows that are not returned (default: no limit; zero means no limit). The call then
-    /// returns the position that it has reached (HBase: the heartbeat of a RegionServer). The region's
-    /// [clock](crate::Clock) is read after each row, so a call reads at least one row, and all of it. A
-    /// cluster's servers have time limits of their own.
+    /// Sets the time after which a call of `next_results` of a [region's](crate::RegionScanner::next_results)
+    /// or [table's](crate::TableScanner::next_results) scanner ends, even if it has read only rows that are
+    /// not returned. Default: zero, which means no limit. The call then returns the position that it has
+    /// reached (HBase: the heartbeat of a RegionServer).
+    ///
+    /// The region's [clock](crate::Clock) is read after each row, so that a call reads at least one whole
+    /// row. A cluster's servers have time limits of their own.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;

@@ -21,12 +21,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl Region {
-    /// Takes over HFiles, each as a store file of the given family: they are synced and moved, not copied.
-    /// All of them become visible to reads at once; in other processes, those of each family by a rename, one
-    /// right after the other. If the process dies meanwhile, some families may have their files and others
-    /// not, as in HBase. Files of a family with the store file tracker FILE may have
-    /// been moved, but not taken over: a repeated call with the same files takes them; others are refused
-    /// before.
+    /// Loads HFiles, each as a store file of the given family (HBase: `HRegion#bulkLoadHFiles`). The files
+    /// are synced and moved, not copied. All of them become visible to reads at once; in other processes,
+    /// those of each family by a rename, one right after the other.
+    ///
+    /// If the process dies meanwhile, some families may have their files and others not, as in HBase. Files
+    /// of a family with the store file tracker FILE may have been moved without becoming store files: a
+    /// repeated call with the same files loads them, and calls with others are refused before that.
     ///
     /// In a storage without renames, such as an object store, the files are copied, and removed when all of
     /// the copies are visible. All checksums are verified meanwhile. In other processes, the files of each

@@ -13,10 +13,9 @@ const MOST: Duration = Duration::from_secs(1);
 /// read blocks ahead, that help with [`Region::get_many`](crate::Region::get_many), and that compress blocks.
 ///
 /// A program that forks without executing another program holds them during the fork, and then drops this in
-/// both processes. The new process has none of the threads, but what they had locked would stay
-/// locked there, and what they had begun would never be done: so a scan that the program had begun could wait
-/// for ever. Other threads of the program should not read or write at that moment, nor should regions flush
-/// or compact.
+/// both processes. The new process has none of the threads. Without this, what they had locked would stay
+/// locked there, and what they had begun would never be done, so that a scan could wait forever. Other
+/// threads of the program should not read or write at that moment, nor should regions flush or compact.
 ///
 /// A thread must not hold them twice at the same time: it would wait for itself.
 pub struct HeldThreads {

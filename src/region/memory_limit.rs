@@ -16,10 +16,11 @@ const LOW_PERCENT: u64 = 95;
 /// At 95 % of the limit the region that takes most memory is flushed, until less is taken. At the limit
 /// writers wait for the flush (HBase: `hbase.regionserver.global.memstore.size` and `…lower.limit`). The
 /// limit may be exceeded by the writes in progress, by cells that are being [moved in
-/// memory](crate::RegionOptions::in_memory_flush_size), which are there twice, and by 64 KiB for each region.
-/// Memory that was flushed or moved but is still read by a view or scanner does not count, nor does that of a
-/// region which is closed, or [poisoned](crate::RegionHealth::poisoned) as its files could not be changed
-/// back: it cannot be flushed.
+/// memory](crate::RegionOptions::in_memory_flush_size), which exist twice, and by 64 KiB for each region.
+///
+/// These do not count, because no flush would free them: memory that was flushed or moved but is still read
+/// by a view or scanner; the memory of a closed region; and that of a region which is
+/// [poisoned](crate::RegionHealth::poisoned) because a change of its files could not be undone.
 ///
 /// Cheap to clone; clones are the same limit. Regions without a limit of their own share [the limit of the
 /// process](Self::global).

@@ -191,11 +191,11 @@ impl RegionOptions {
         self
     }
 
-    /// Sets the number of bytes in memory, of cells and their indexes, at which the region is flushed on a
-    /// thread of the [scheduler](Self::scheduler), and then compacted as the policy selects (default: the
-    /// setting of the table descriptor, else 128 MiB; HBase: `hbase.hregion.memstore.flush.size`). Writers
-    /// wait at four times this size, or at as many times of it as the table's setting
-    /// `hbase.hregion.memstore.block.multiplier` says.
+    /// Sets the number of bytes in memory, of cells and their indexes, at which the region is flushed, and
+    /// then compacted as the policy selects, on threads of the [scheduler](Self::scheduler). Writers wait at
+    /// four times this size, or at as many times of it as the table's setting
+    /// `hbase.hregion.memstore.block.multiplier` says. Default: the setting of the table descriptor, else
+    /// 128 MiB (HBase: `hbase.hregion.memstore.flush.size`).
     #[must_use]
     pub fn memstore_flush_size(mut self, bytes: u64) -> Self {
         self.memstore_flush_size = Some(bytes);
@@ -522,8 +522,8 @@ impl RegionOptions {
     /// memory.
     ///
     /// A region under a root directory is not opened for writing while logs of servers that have died
-    /// (`WALs/`) have edits of it that are in no file: a write would get the sequence id of such an edit, and
-    /// the recovery of the root would leave the edit out.
+    /// (`WALs/`) have edits of it that are in no file. Otherwise a write could get the sequence id of such an
+    /// edit, and the recovery of the root would then skip the edit.
     ///
     /// A region without a table descriptor is read with all versions of all cells, and has a
     /// [warning](Region::warnings). It can be opened for writing only if all of its families [are

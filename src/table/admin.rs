@@ -75,9 +75,9 @@ impl Table {
     /// table has the same regions if `preserve_splits` is set, otherwise one; in either case, they have new
     /// names.
     ///
-    /// If the call fails or the process dies, the table is the old one or the new one; or, between two
-    /// renames, there is none until the call is repeated, which completes it with the regions of the call
-    /// that was interrupted. The new table never has cells of the old one.
+    /// If the call fails or the process dies, the table is the old one or the new one. Between two renames
+    /// there is none; a repeated call then completes the new one, with the regions of the interrupted call.
+    /// The new table never has cells of the old one.
     ///
     /// `options` gives the storage of the files and the clock.
     ///

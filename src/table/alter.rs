@@ -214,8 +214,8 @@ impl Table {
     ///
     /// All changes take effect at once, when the new descriptor gets its name: after a failure or a crash the
     /// table has the old descriptor or the new one. The files of a deleted family are then moved to the
-    /// archive; what a crash has left of them is not read, and is archived when the call is repeated, or when
-    /// a family of this name is added.
+    /// archive. If a crash prevents that, they are not read, and are archived when the call is repeated, or
+    /// when a family of this name is added.
     ///
     /// Before a family is deleted, recovered edits of the regions are replayed.
     ///
@@ -223,13 +223,14 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`delete_table`](Self::delete_table); if a family or a setting is invalid; if a family to delete
-    /// does not exist, or is the last one; if the tracker of the store files of an existing family would
-    /// change, or values would be in MOB files ([`Unsupported`](crate::ErrorKind::Unsupported)). If a
-    /// family is to be deleted and there are logs of servers, or one is to be added and logs or recovered
-    /// edits have cells of one of its name: [`recover`](Self::recover) the root first. If a family is to be
-    /// deleted or added, in a storage without renames, and a [bulk load](Self::bulk_load) into it was cut
-    /// off, and has not been repeated.
+    /// - As [`delete_table`](Self::delete_table).
+    /// - If a family or a setting is invalid, or a family to delete does not exist, or is the last one.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the tracker of the store files of an existing
+    ///   family would change, or values would be in MOB files.
+    /// - If a family is to be deleted and there are logs of servers, or a family is to be added and logs or
+    ///   recovered edits have cells of its name: [`recover`](Self::recover) the root first.
+    /// - If a family is to be deleted or added, in a storage without renames, and a [bulk
+    ///   load](Self::bulk_load) into it was interrupted, and has not been repeated.
     pub fn alter(
         root: impl AsRef<Path>,
         name: &str,

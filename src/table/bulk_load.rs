@@ -43,14 +43,14 @@ struct Input<'f> {
 }
 
 impl Table {
-    /// Returns the directory in which `hregion import` writes files for the table at `dir` to take over: on
+    /// Returns the directory in which `hregion import` writes files to load into the table at `dir`: on
     /// the same file system as its regions. What is left there is found by [`check_dir`](Self::check_dir).
     #[must_use]
     pub fn import_dir(dir: impl AsRef<Path>) -> PathBuf {
         dir.as_ref().join(".tmp").join("import")
     }
 
-    /// Removes a directory of files that were written for the table at `dir` to take over, with all that is
+    /// Removes a directory of files that were written to load into the table at `dir`, with all that is
     /// left in it: the [`import_dir`](Self::import_dir), or one below it. Then removes those above that have
     /// become empty, within the directory of the table.
     ///
@@ -81,23 +81,25 @@ impl Table {
         Ok(())
     }
 
-    /// Takes over the HFiles in a directory with one subdirectory for each family, as `HFileOutputFormat2`
-    /// writes it. Files are moved, not copied. A file whose rows are in several regions is first replaced, in
-    /// its directory, by one for each region.
+    /// Loads the HFiles in a directory with one subdirectory for each family, as `HFileOutputFormat2` writes
+    /// it (HBase: `BulkLoadHFilesTool`). Files are moved, not copied. A file whose rows are in several
+    /// regions is first replaced, in its directory, by one for each region.
     ///
     /// The files of a region become visible at once, but not those of different regions. After a failure or a
     /// crash the call can be repeated: it loads what is left, and the table is then as if nothing had failed.
     /// Files that had been moved into a family with the store file tracker FILE are moved back for that, so
     /// the directory should not have other files by then.
     ///
-    /// In a storage without renames, such as an object store, files are copied into the regions, from
-    /// wherever the storage can read them, and verified meanwhile; of one whose rows are in several regions,
-    /// each gets its rows. They are removed when all regions have theirs. A call that is repeated loads no
-    /// file twice into a region, unless the file has changed. It succeeds also if all files were removed,
-    /// although there is no directory any more, but not once more after that. Until then, a region that has
-    /// such a file is not split or merged, the table not [truncated](Self::truncate), and no family with such
-    /// a file deleted. Files that cannot be removed, as those of a web server, are loaded by
+    /// In a storage without renames, such as an object store, files are copied into the regions, and verified
+    /// at the same time. They may be wherever the storage can read them. If the rows of a file are in several
+    /// regions, each region gets its rows. The files are removed when all regions have theirs; files that
+    /// cannot be removed, such as those of a web server, are loaded by
     /// [`bulk_load_copies`](Self::bulk_load_copies).
+    ///
+    /// A repeated call loads no file twice into a region there, unless the file has changed. It succeeds once
+    /// even if all files, and so the directory, were removed. Until the load has succeeded, regions with
+    /// loaded files are not split or merged, their families not deleted, and the table not
+    /// [truncated](Self::truncate).
     ///
     /// # Errors
     ///

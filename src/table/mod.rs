@@ -79,9 +79,9 @@ use steps::{RowsLeft, Steps};
 /// A table with inconsistent regions can still be opened. Reads of rows that no region has, or more than one,
 /// fail with the kind [`Inconsistent`](crate::ErrorKind::Inconsistent); other reads succeed.
 ///
-/// A table that is open for reading lists its regions again if one turns out to be gone when it is first
-/// read, because another process has split or merged it, and archived it: its rows are read from the regions
-/// that the table has now. If another table of its name has taken its place, reads fail with the kind
+/// Another process may split or merge a region, and archive it, before a table that is open for reading reads
+/// the region for the first time. The table then lists its regions again, and reads the rows from those that
+/// it has now. If another table of its name has taken its place, reads fail with the kind
 /// [`RegionNotFound`](crate::ErrorKind::RegionNotFound), unless nothing has been read before.
 #[derive(Clone)]
 pub struct Table(Arc<TableCore>);

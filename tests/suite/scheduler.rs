@@ -1,10 +1,12 @@
 //! Background flushes and compactions: what waits for them, the number of their threads, and the effect of
 //! failures.
 
+mod memory_limit;
+
 use crate::support::forward::forward;
 use hregion::io::FileWriter;
 use hregion::io::faulty::{Call, FaultyStorage};
-use hregion::region::{MiniBatch, ObserverContext};
+use hregion::region::ObserverContext;
 use hregion::{
     Clock, Compaction, Durability, Error, ErrorKind, Family, Get, LocalStorage, MemoryLimit, Put, Region,
     RegionObserver, RegionOptions, Scheduler, Storage, Table, TableChanges,
@@ -196,94 +198,6 @@ fn a_hundred_regions_do_not_mean_a_hundred_threads() {
     assert!(before > 0);
     regions.iter().for_each(|region| region.close().unwrap());
     drop((regions, weak));
-}
-
-#[test]
-fn regions_share_a_limit_of_memory() {
-    let (storage, scheduler) = (FaultyStorage::new(), Scheduler::builder().build());
-    let limit = MemoryLimit::new(2048 * KIB);
-    let open = |name: &str| {
-        options(&scheduler).storage(Arc::new(storage.clone())).memory_limit(&limit).open(name).unwrap()
-    };
-    let (small, large) = (open("/small"), open("/large"));
-    fill(&small, 200).unwrap();
-    for _ in 0..10 {
-        fill(&large, 1000).unwrap();
-        let taken = small.memstore_size() + large.memstore_size();
-        assert!(taken <= limit.bytes() + 128 * KIB, "{taken}");
-    }
-    assert!(large.metrics().flushes >= 4, "{:?}", large.metrics());
-    assert_eq!(small.metrics().flushes, 0);
-    large.close().unwrap();
-    assert!(limit.used() < 400 * KIB, "{}", limit.used());
-    small.close().unwrap();
-    assert_eq!(limit.used(), 0);
-}
-
-/// What is in the memory of a region whose files could not be changed back is not flushed any more.
-#[test]
-fn a_poisoned_region_takes_nothing_of_the_limit() {
-    let (storages, scheduler) = ([FaultyStorage::new(), FaultyStorage::new()], Scheduler::builder().build());
-    let limit = MemoryLimit::new(2048 * KIB);
-    let [poisoned, other] = storages.each_ref().map(|storage| {
-        options(&scheduler).storage(Arc::new(storage.clone())).memory_limit(&limit).open("/r").unwrap()
-    });
-    for i in 0..2 {
-        put(&poisoned, i).unwrap();
-        poisoned.flush().unwrap();
-    }
-    fill(&poisoned, 1000).unwrap();
-    let taken = poisoned.memstore_size();
-    assert!(taken > limit.bytes() / 4 && limit.used() > taken / 2, "{taken} {limit:?}");
-    storages[0].break_calls(Call::SyncDir);
-    assert_eq!(poisoned.compact(Compaction::Major).unwrap_err().kind(), ErrorKind::Poisoned);
-    assert_eq!((poisoned.memstore_size(), limit.used()), (taken, 0));
-    for _ in 0..5 {
-        fill(&other, 1000).unwrap();
-    }
-    assert!(other.metrics().flushes > 0);
-    // A read or a write of it, which fails, counts nothing again.
-    assert_eq!(put(&poisoned, 0).unwrap_err().kind(), ErrorKind::Poisoned);
-    other.close().unwrap();
-    assert_eq!(limit.used(), 0);
-    storages[0].repair();
-    assert_eq!(poisoned.close().unwrap_err().kind(), ErrorKind::Poisoned);
-    assert_eq!(limit.used(), 0);
-}
-
-/// Puts a large cell into another region in a hook, where no write waits for room.
-#[derive(Debug)]
-struct FillsOther(Region);
-
-impl RegionObserver for FillsOther {
-    fn pre_batch_mutate(&self, _: &mut ObserverContext<'_>, _: &mut MiniBatch<'_>) -> hregion::Result<()> {
-        put_large(&self.0, 700 << 10)
-    }
-}
-
-fn put_large(region: &Region, bytes: usize) -> hregion::Result<()> {
-    region.put(Put::new("large").cell("f", "q", vec![7; bytes]))
-}
-
-/// The others still have more than the limit, but one of them can be flushed.
-#[test]
-fn a_region_that_is_poisoned_by_a_flush_for_room_fails_no_write_of_another() {
-    let (storages, scheduler) = ([0; 3].map(|_| FaultyStorage::new()), Scheduler::builder().build());
-    let limit = MemoryLimit::new(256 * KIB);
-    let options =
-        |storage: &FaultyStorage| options(&scheduler).storage(Arc::new(storage.clone())).memory_limit(&limit);
-    let poisoned = options(&storages[0]).open("/r").unwrap();
-    let observer = Arc::new(FillsOther(poisoned.clone()));
-    let other = options(&storages[1]).observer(0, observer).open("/r").unwrap();
-    let writer = options(&storages[2]).open("/r").unwrap();
-    put(&poisoned, 0).unwrap();
-    poisoned.flush().unwrap();
-    put_large(&other, 400 << 10).unwrap();
-    assert!(limit.used() > 1000 * KIB, "{limit:?}");
-    storages[0].break_calls(Call::SyncDir);
-    put(&writer, 0).unwrap();
-    assert_eq!(put(&poisoned, 0).unwrap_err().kind(), ErrorKind::Poisoned);
-    assert_eq!(other.memstore_size(), 0);
 }
 
 #[test]

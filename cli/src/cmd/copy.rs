@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 ///
 /// The rows are those that `hregion scan` prints, with all the versions that the families keep if --versions
 /// does not say otherwise. With --zookeeper, --bootstrap or --site they are read from the servers of a
-/// running cluster, without tags. They are written to HFiles with the settings of the families of TABLE,
-/// which its regions then take over, as in a bulk load: all cells of a region become visible at once. Nothing
-/// is copied if anything cannot be read or written, or TABLE lacks a family. If the process dies while
-/// regions take over files, some regions and families have their cells, and others do not.
+/// running cluster, without tags. They are written to HFiles with the settings of the families of TABLE. The
+/// files are then moved into its regions, as in a bulk load: all cells of a region become visible at once.
+/// Nothing is copied if anything cannot be read or written, or TABLE lacks a family. If the process dies
+/// while files are moved, some regions and families have their cells, and others do not.
 ///
 /// Cells keep their timestamps. They are newer than those of TABLE with the same timestamp; cells with later
 /// timestamps, and delete markers, still hide them. --raw copies delete markers and what they hide, too, but

@@ -17,12 +17,12 @@ use std::path::{Path, PathBuf};
 
 /// Load rows of text, or cells in JSON lines, into a table
 ///
-/// Input is text in the format of HBase's ImportTsv with --columns, otherwise JSON lines as printed by
-/// `scan --json` and `cells --json`, in any order. The cells are sorted and written to HFiles, one for each
-/// family and region, with the settings of the family, which the regions then take over, as in a bulk load:
+/// Input is text in the format of HBase's ImportTsv with --columns, otherwise JSON lines as printed by `scan
+/// --json` and `cells --json`, in any order. The cells are sorted and written to HFiles, one for each family
+/// and region, with the settings of the family. The files are then moved into the regions, as in a bulk load:
 /// all cells of a region become visible at once. Nothing is loaded if any line is wrong or any file cannot be
-/// written. If the process dies while regions take over files, some regions and families have their cells,
-/// and others do not.
+/// written. If the process dies while files are moved, some regions and families have their cells, and others
+/// do not.
 ///
 /// The cells are newer than those of the table with the same timestamp. Several lists are read as one. If
 /// they have several cells of the same column and timestamp, the one with the greatest sequence id counts, or

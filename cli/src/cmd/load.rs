@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 /// first. Skips files without cells, references, links, and names that begin with _ or a dot. Fails if
 /// nothing was loaded, and INPUT has other files, but no folder.
 ///
-/// A region, by its local directory, takes over all files at once. They must have no rows outside of it, and
-/// be on its file system.
+/// For a region, by its local directory, all files are loaded at once. They must have no rows outside of it,
+/// and be on its file system.
 ///
 /// In S3 the files are always copied and verified; those of the same bucket are removed when all regions have
 /// their copies.

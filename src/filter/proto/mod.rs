@@ -41,14 +41,14 @@ impl Filter {
     /// # }
     /// ```
     ///
-    /// Masks of a `FuzzyRowFilter` are interpreted as by HBase 2.6; masks of clients before 2.4.18, which
-    /// HBase 2.6 misreads, as by those clients.
+    /// Masks of a `FuzzyRowFilter` are interpreted as by HBase 2.6. Masks of clients before 2.4.18, which
+    /// HBase 2.6 misreads, are interpreted as by those clients.
     ///
     /// # Errors
     ///
-    /// If the bytes are not such a message, HBase would refuse its contents, or it is unsupported: classes
-    /// other than HBase's, regular expressions for Joni or with unsupported flags or constructs, more than
-    /// 200 regular expressions, filters that nest deeper than [`MAX_DEPTH`](super::MAX_DEPTH). The error
+    /// If the bytes are not such a message, or HBase would refuse its contents. If it is not supported:
+    /// classes other than HBase's, regular expressions for Joni or with unsupported flags or constructs, more
+    /// than 200 regular expressions, filters that nest deeper than [`MAX_DEPTH`](super::MAX_DEPTH). The error
     /// names the cause.
     pub fn from_proto_bytes(message: impl Into<Bytes>) -> Result<Self> {
         read::Reader::new().filter(decode("Filter", message.into())?, 1)

@@ -232,9 +232,9 @@ impl HFileWriter {
     ///
     /// # Errors
     ///
-    /// If the key exists already; if it begins with `hfile.`, the prefix of the file layer's own entries, or
-    /// is that of another entry that records how the file is stored: `KEY_VALUE_VERSION`,
-    /// `MAX_MEMSTORE_TS_KEY`, `DATA_BLOCK_ENCODING`, `INDEX_BLOCK_ENCODING`, and those of the Bloom filter.
+    /// If the key exists already, or is reserved for entries that record how the file is stored: a key that
+    /// begins with `hfile.`, `KEY_VALUE_VERSION`, `MAX_MEMSTORE_TS_KEY`, `DATA_BLOCK_ENCODING`,
+    /// `INDEX_BLOCK_ENCODING`, and those of the Bloom filter.
     pub fn add_file_info(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         self.info.add(key.as_ref(), value.as_ref())
     }
@@ -267,8 +267,8 @@ impl HFileWriter {
     /// # Errors
     ///
     /// If a write fails, or an earlier one failed. The file then does not exist, or is still the previous
-    /// one; except if only the last step fails, the sync of the directory: then it is the new one, complete,
-    /// but a crash may undo that.
+    /// one. There is one exception: if only the last step fails, the sync of the directory, the file is the
+    /// new one, but after a crash it may be the previous one again.
     pub fn finish(mut self) -> Result<u64> {
         self.check_usable()?;
         self.finish_block()?;

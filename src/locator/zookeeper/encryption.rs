@@ -12,9 +12,9 @@ impl<T: Read + Write> Socket for T {}
 /// ([`ZooKeeperRegistry::with_encryption`](super::ZooKeeperRegistry::with_encryption)). ZooKeeper's client:
 /// `ClientCnxnSocketNetty`.
 ///
-/// Errors of the kind [`InvalidData`](io::ErrorKind::InvalidData) are those that remain if nothing else
-/// changes, such as a certificate that is not trusted: another server is asked then, and the same one not
-/// again. After others, the same one is asked later.
+/// Errors of the kind [`InvalidData`](io::ErrorKind::InvalidData) are permanent, such as a certificate that
+/// is not trusted: the registry tries another server, but not the same one again. After other errors, it
+/// tries the same server later.
 pub trait Encryption: fmt::Debug + Send + Sync {
     /// Shakes hands with a server, by the name of its host.
     ///

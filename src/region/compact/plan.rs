@@ -34,9 +34,8 @@ pub struct CompactionPlan {
 
 impl Region {
     /// Returns what [`compact`](Self::compact) would do now, for each family. Passes every cell of the files
-    /// that it would take to `take`, with the reason to drop it, or
-    /// [`Returned`](CellReason::Returned) if it is kept; until `take` breaks: the counts of the family are
-    /// then those of the cells passed.
+    /// that it would compact to `take`, with the reason to drop it, or [`Returned`](CellReason::Returned) if
+    /// it is kept. `take` can break; the counts of the family are then those of the cells passed so far.
     ///
     /// Reads the files, changes nothing, and excludes no reader or writer. The region may be open for reading
     /// only. What is in memory is not part of a compaction.

@@ -4,7 +4,7 @@ use super::meanwhile::Meanwhile;
 use super::*;
 use hregion::io::faulty::Crash;
 use hregion::locator::{CatalogRow, MetaRegion};
-use hregion::{Error, FindingKind, Get, HFile};
+use hregion::{BloomType, Error, FindingKind, Get, HFile};
 
 /// The directory of the catalog's region.
 const META: &str = "/hbase/data/hbase/meta/1588230740";

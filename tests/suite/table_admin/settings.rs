@@ -1,0 +1,302 @@
+//! Settings that an alteration or a creation takes or refuses, and what they do.
+
+use super::{ROOT, T, old_values, open, options, root, values};
+use crate::support::files::replace_in_descriptor;
+use hregion::filter::SingleColumnValue;
+use hregion::io::faulty::FaultyStorage;
+use hregion::{
+    Append, BloomType, Compaction, Comparator, Compare, Delete, ErrorKind, Family, Filter, Get, ManualClock,
+    Put, Region, Table, TableChanges,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Settings with which no region could be opened any more are refused, by a creation, too.
+#[test]
+fn settings_that_cannot_be_read_again_are_refused() {
+    let storage = root();
+    let none = BloomType::RowPrefixFixedLength(0);
+    let tracked = |name: &str| Family::new("h").configuration("hbase.store.file-tracker.impl", name);
+    for family in [Family::new("h").bloom(none), tracked("NONE"), tracked("MIGRATION")] {
+        let changes = TableChanges::new().family(family.clone());
+        let altered = Table::alter(ROOT, T, &changes, &options(&storage)).unwrap_err();
+        let created = Table::create_with(ROOT, "new", &[family], &[] as &[&str], options(&storage));
+        for error in [altered, created.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        }
+    }
+    let twice =
+        Table::create_with(ROOT, "new", &["f", "f"].map(Family::new), &[] as &[&str], options(&storage));
+    assert_eq!(twice.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    for (key, value) in [
+        ("hbase.hstore.compaction.min", "few"),
+        ("hbase.hstore.engine.class", "MyOwn"),
+        ("hbase.hstore.checksum.algorithm", "MD5"),
+    ] {
+        let of_family = Family::new("f").configuration(key, value);
+        for changes in [TableChanges::new().set(key, value), TableChanges::new().family(of_family)] {
+            assert!(Table::alter(ROOT, T, &changes, &options(&storage)).is_err(), "{key}");
+        }
+    }
+    assert_eq!(values(&storage, "new"), None);
+    let all = Family::new("f").max_versions(u32::MAX).min_versions(u32::MAX);
+    Table::alter(ROOT, T, &TableChanges::new().family(all), &options(&storage)).unwrap();
+    let table = open(&storage, T, true).unwrap();
+    table.put(Put::new("a").cell_at("f", "p", 4, "older")).unwrap();
+    table.close().unwrap();
+    assert_eq!(values(&storage, T).unwrap().len(), old_values().len() + 1);
+}
+
+/// As HBase created it before HBASE-13776: it reads all versions that MIN_VERSIONS keeps, up to VERSIONS.
+#[test]
+fn a_family_with_min_versions_above_its_versions_is_read_and_written() {
+    let root = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(1_000));
+    let options = || Region::options().clock(Arc::clone(&clock) as _).writable(true);
+    let family =
+        |versions| Family::new("f").max_versions(versions).min_versions(3).ttl(Duration::from_secs(1));
+    Table::create_with(root.path(), "t", &[family(5)], &[""; 0], options()).unwrap().close().unwrap();
+    let path = root.path().join("data/default/t");
+    replace_in_descriptor(&path, b"\x08VERSIONS\x12\x015", b"\x08VERSIONS\x12\x012");
+
+    let count = |table: &Table| {
+        table
+            .get(&Get::new("a").max_versions(9))
+            .unwrap()
+            .cells()
+            .map(|cell| cell.timestamp())
+            .collect::<Vec<_>>()
+    };
+    let table = Table::open_with(root.path(), "t", options()).unwrap();
+    for timestamp in 1..=4 {
+        table.put(Put::new("a").cell_at("f", "q", timestamp, "v")).unwrap();
+    }
+    assert_eq!(count(&table), [4, 3]);
+    clock.set(100_000);
+    assert_eq!(count(&table), [4, 3]);
+    table.flush().unwrap();
+    table.region("a").unwrap().compact(Compaction::Major).unwrap();
+    assert_eq!(count(&table), [4, 3]);
+    table.close().unwrap();
+    Table::alter(root.path(), "t", &TableChanges::new().family(Family::new("g")), &options()).unwrap();
+    let changes = TableChanges::new().family(family(2));
+    let error = Table::alter(root.path(), "t", &changes, &options()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert_eq!(count(&Table::open_with(root.path(), "t", options()).unwrap()), [4, 3]);
+}
+
+/// The clock is at 1000 (HBase: `HRegion.checkTimestamps`, `HRegion.maxCellSize`).
+#[test]
+fn a_table_limits_the_timestamps_of_values_and_the_length_of_cells() {
+    const SLOP: &str = "hbase.hregion.keyvalue.timestamp.slop.millisecs";
+    const LEN: &str = "hbase.server.keyvalue.maxsize";
+    let storage = root();
+    let alter = |changes: TableChanges| Table::alter(ROOT, T, &changes, &options(&storage));
+    let check = |takes: &[(i64, usize)], refuses: &[(i64, usize)]| {
+        let table = open(&storage, T, true).unwrap();
+        let put = |(timestamp, len)| table.put(Put::new("a").cell_at("f", "p", timestamp, vec![b'x'; len]));
+        takes.iter().for_each(|&cell| put(cell).unwrap());
+        for &cell in refuses {
+            assert_eq!(put(cell).unwrap_err().kind(), ErrorKind::InvalidArgument, "{cell:?}");
+        }
+        table.close().unwrap();
+    };
+    let (large, latest) = (11 << 20, i64::MAX);
+    // lengths, row, column, timestamp and type
+    let longest = (10 << 20) - 27;
+    check(&[(1051, 1), (latest - 1, 1), (5, longest)], &[(5, longest + 1)]);
+    alter(TableChanges::new().set(SLOP, "50").set(LEN, "12000000")).unwrap();
+    check(&[(1050, 1), (5, large), (latest, 1)], &[(1051, 1), (latest - 1, 1), (5, 2 * large)]);
+    alter(TableChanges::new().unset(SLOP).set(LEN, "100")).unwrap();
+    check(&[(1051, 73)], &[(5, 74)]);
+    let table = open(&storage, T, true).unwrap();
+    let append = |len: usize| table.append(Append::new("b").column("f", "p", vec![b'x'; len]));
+    append(70).unwrap();
+    append(4).unwrap_err();
+    append(3).unwrap();
+    // A tag with a time to live counts, too, but not that of a put.
+    let ttl = Duration::from_secs(60);
+    let append = |len: usize| Append::new("c").column("f", "p", vec![b'x'; len]).ttl(ttl);
+    table.append(append(61)).unwrap_err();
+    table.append(append(60)).unwrap();
+    table.put(Put::new("c").cell("f", "p", vec![b'x'; 73]).ttl(ttl)).unwrap();
+    // what has been written before can be deleted
+    table.delete(Delete::new("a").column("f", "q".repeat(200))).unwrap();
+    table.close().unwrap();
+    alter(TableChanges::new().set(LEN, "0")).unwrap();
+    check(&[(5, large)], &[]);
+    for key in [SLOP, LEN] {
+        let error = alter(TableChanges::new().set(key, "x")).unwrap_err();
+        assert!(error.to_string().contains(key), "{error}");
+    }
+}
+
+/// Of two markers for the newest version that are written together, both see the same one (HBase:
+/// `HRegion.miniBatchSize`).
+#[test]
+fn a_table_limits_how_many_mutations_are_written_together() {
+    const SIZE: &str = "hbase.regionserver.minibatch.size";
+    let alter = |storage: &FaultyStorage, size: &str| {
+        Table::alter(ROOT, T, &TableChanges::new().set(SIZE, size), &options(storage))
+    };
+    // the rows of a batch, and how many of the three versions in each are left
+    for (size, rows, left) in [
+        (None, &["a", "a"][..], 2),
+        (None, &["a", "n", "a", "n"], 2),
+        (Some("2"), &["a", "n", "a", "n"], 2),
+        (Some("1"), &["a", "n", "a", "n"], 1),
+        (Some("1"), &["a", "a"], 1),
+        (Some("-1"), &["a", "a"], 2),
+    ] {
+        let storage = root();
+        if let Some(size) = size {
+            alter(&storage, size).unwrap();
+        }
+        let table = open(&storage, T, true).unwrap();
+        for row in rows {
+            table.put(Put::new(*row).cell_at("g", "p", 3, "v").cell_at("g", "p", 4, "v")).unwrap();
+        }
+        let batch = rows.iter().map(|row| Delete::new(*row).version("g", "p").into()).collect();
+        assert!(table.batch(batch).iter().all(Result::is_ok));
+        for row in rows {
+            let get = Get::new(*row).column("g", "p").max_versions(9);
+            let found = table.region(row).unwrap().get(&get).unwrap();
+            assert_eq!(found.len(), left, "{size:?} {rows:?}");
+        }
+        table.close().unwrap();
+    }
+    for size in ["0", "x"] {
+        let error = alter(&root(), size).unwrap_err();
+        assert!(error.to_string().contains(SIZE), "{error}");
+    }
+}
+
+/// HBase: `HRegion.isLoadingCfsOnDemandDefault`.
+#[test]
+fn a_table_says_whether_gets_load_families_on_demand() {
+    let storage = root();
+    let other = SingleColumnValue::new("g", "q", Compare::Equal, Comparator::binary("other"));
+    let other = other.filter_if_missing(true).latest_version_only(false).exclude(true);
+    // of the family that is needed nothing is left, and so the row is not judged (read-path.md §11.4)
+    let get = Get::new("a").column("f", "p").column("g", "q").filter(Filter::single_column_value(other));
+    for (setting, is_on_demand) in [("true", true), ("FALSE ", false), ("neither", true)] {
+        let changes = TableChanges::new().set("hbase.hregion.scan.loadColumnFamiliesOnDemand", setting);
+        Table::alter(ROOT, T, &changes, &options(&storage)).unwrap();
+        let table = open(&storage, T, false).unwrap();
+        let region = table.region("a").unwrap();
+        assert_eq!(region.exists(&get).unwrap(), is_on_demand, "{setting}");
+        for asked in [true, false] {
+            assert_eq!(region.exists(&get.clone().load_families_on_demand(asked)).unwrap(), asked);
+        }
+    }
+}
+
+/// What they mean to HBase is of no effect here, but for BLOCKCACHE.
+#[test]
+fn attributes_of_families_that_have_no_setting_are_kept() {
+    let storage = root();
+    let description = |name: &str| {
+        let table = open(&storage, name, false).unwrap();
+        table.region("a").unwrap().description()
+    };
+    let changes =
+        TableChanges::new().set("DURABILITY", "SYNC_WAL").set_family_attribute("g", "IN_MEMORY", "true");
+    let changes = changes.set_family_attribute("g", "REPLICATION_SCOPE", "1");
+    Table::alter(ROOT, T, &changes, &options(&storage)).unwrap();
+    // other changes keep them
+    let family = Family::new("g").max_versions(4);
+    Table::alter(ROOT, T, &TableChanges::new().family(family), &options(&storage)).unwrap();
+    let found = description(T);
+    assert_eq!((found.table().to_string(), found.families().len()), (T.to_owned(), 2));
+    assert_eq!(found.attributes()["DURABILITY"], "SYNC_WAL");
+    let g = &found.families()[1];
+    assert_eq!((g.name(), g.attributes()["VERSIONS"].as_str()), ("g", "4"));
+    assert_eq!([&g.attributes()["IN_MEMORY"], &g.attributes()["REPLICATION_SCOPE"]], ["true", "1"]);
+    assert_eq!(found.families()[0].attributes().get("IN_MEMORY"), None);
+
+    let unset = TableChanges::new().unset_family_attribute("g", "IN_MEMORY").unset("DURABILITY");
+    Table::alter(ROOT, T, &unset, &options(&storage)).unwrap();
+    let found = description(T);
+    assert_eq!(
+        (found.attributes().get("DURABILITY"), found.families()[1].attributes().get("IN_MEMORY")),
+        (None, None)
+    );
+
+    let new = TableChanges::new().family(Family::new("f")).set_family_attribute("f", "BLOCKCACHE", "false");
+    let created = Table::create_configured(ROOT, "new", &new, &[""; 0], options(&storage));
+    created.unwrap().close().unwrap();
+    assert_eq!(description("new").families()[0].attributes()["BLOCKCACHE"], "false");
+
+    // tables with values in MOB files are only read
+    let mob = new.set_family_attribute("f", "IS_MOB", "true");
+    let created = Table::create_configured(ROOT, "mob", &mob, &[""; 0], options(&storage)).map(drop);
+    for refused in [created, Table::alter(ROOT, T, &mob, &options(&storage))] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("IS_MOB of family f"), "{error}");
+    }
+    assert_eq!(values(&storage, "mob"), None);
+    let unknown = TableChanges::new().set_family_attribute("h", "IN_MEMORY", "true");
+    let error = Table::alter(ROOT, T, &unknown, &options(&storage)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSuchFamily);
+}
+
+/// HBase could not open a region with them.
+#[test]
+fn numbers_of_a_table_that_hbase_cannot_parse_are_refused() {
+    let storage = root();
+    let alter = |key: &str, value: &str| {
+        Table::alter(ROOT, T, &TableChanges::new().set(key, value), &options(&storage))
+    };
+    for (key, value) in [
+        ("MAX_FILESIZE", "10 GB"),
+        ("MAX_FILESIZE", "9223372036854775808"),
+        ("MEMSTORE_FLUSHSIZE", " 65536"),
+        ("PRIORITY", "high"),
+        ("REGION_REPLICATION", "2147483648"),
+        ("NORMALIZER_TARGET_REGION_COUNT", "some"),
+    ] {
+        let error = alter(key, value).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.to_string().contains(key), "{error}");
+    }
+    for (key, value) in [("MAX_FILESIZE", "-1"), ("PRIORITY", "200"), ("REGION_REPLICATION", "3")] {
+        alter(key, value).unwrap();
+    }
+}
+
+/// Otherwise writes would be acknowledged, and no flush would ever succeed.
+#[test]
+fn settings_with_which_no_file_can_be_written_are_refused() {
+    let storage = root();
+    let region = |family: Family| options(&storage).create_if_missing(true).family(family);
+    let too_long = BloomType::RowPrefixFixedLength(32_768);
+    let wrong = [
+        Family::new("f").block_size(0),
+        Family::new("f").block_size(1 << 31),
+        Family::new("f").bloom(too_long),
+        Family::new("f").configuration("hbase.hstore.compaction.min", "few"),
+        Family::new("f").configuration("hbase.hstore.bytes.per.checksum", "1"),
+    ];
+    for family in &wrong {
+        let changes = TableChanges::new().family(family.clone());
+        let altered = Table::alter(ROOT, T, &changes, &options(&storage)).unwrap_err();
+        let created =
+            Table::create_with(ROOT, "new", std::slice::from_ref(family), &[""; 0], options(&storage));
+        for error in [altered, created.unwrap_err(), region(family.clone()).open("/r").unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+            assert!(error.to_string().contains("family f: "), "{error}");
+        }
+    }
+    assert_eq!(values(&storage, "new"), None);
+    // A region that was refused has not been created, and one that exists has not been altered.
+    for _ in 0..2 {
+        let right = region(Family::new("f")).open("/r").unwrap();
+        right.put(Put::new("a").cell("f", "q", "v")).unwrap();
+        right.close().unwrap();
+        for family in &wrong {
+            let error = region(family.clone()).alter(true).open("/r").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        }
+    }
+}
