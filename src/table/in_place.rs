@@ -1,4 +1,4 @@
-//! Deletes, truncates and alters tables in a storage without renames.
+//! Deletes, truncates, alters and restores tables in a storage without renames.
 //!
 //! Nothing can be moved away at once there. A change is announced by a file, and made by a conditional put of
 //! it, as splits are: see [`RegionChange`] and [`Replacement`]. Only then it is completed: the catalog
@@ -10,8 +10,8 @@ use super::catalog::{TableCatalog, check_catalog, regions_on_disk, root_of};
 use crate::error::{Error, Result};
 use crate::io::Storage;
 use crate::layout::{
-    RegionChange, RegionLocks, Replacement, ReplacementKind, TableListing, TableTree, check_lock,
-    check_tracked_by_list, end_copies, last_number, number_in_place, remove_descriptors,
+    RegionChange, RegionLocks, Replacement, ReplacementKind, Snapshot, TableClone, TableListing, TableTree,
+    check_lock, check_tracked_by_list, end_copies, last_number, number_in_place, remove_descriptors,
 };
 use crate::locator::serving;
 use crate::region::RegionOptions;
@@ -92,7 +92,7 @@ impl TableChange<'_> {
         for change in listing.made() {
             let Some(replacement) = change.replacement() else { continue };
             let is_incomplete = match replacement.kind {
-                ReplacementKind::Truncation => false,
+                ReplacementKind::Truncation | ReplacementKind::Restoration => false,
                 // A call before may have removed the regions only. Another program that has made a table of
                 // the name since does not know the number.
                 ReplacementKind::Deletion => {
@@ -270,6 +270,32 @@ impl TableChange<'_> {
         self.complete_in_place(&mut begun.locks).map(drop)
     }
 
+    /// Puts the regions and the settings of a snapshot of the table in the place of those that it has.
+    /// Returns false if there is no table, so that it must be created.
+    pub(super) fn restore_in_place(&self, snapshot: &Snapshot) -> Result<bool> {
+        let mut begun = self.begin_in_place()?;
+        let old = self.all_regions()?;
+        if old.is_empty() {
+            return Ok(false);
+        }
+        let (storage, now) = (self.options.file_storage(), self.options.now());
+        let mut clone = TableClone::in_place(snapshot, storage, &self.table, now)?;
+        self.tree.refuse_mob()?;
+        self.refuse_cut_off_loads(|_| true)?;
+        self.tree.check_archivable(|_| true)?;
+        let listing = self.tree.listing()?;
+        // A region of a change that was undone may appear late, and must not replace one of these.
+        let others = listing.undone().iter().chain(listing.made()).filter_map(RegionChange::replacement);
+        let first = others.map(|other| other.last_id).fold(RegionInfo::id_after(&old, now)?, i64::max);
+        let new = clone.number_regions(first, |regions| listing.has_children(regions))?;
+        let number = number_in_place(&**storage, &self.tree.dir())?;
+        let (last_id, descriptor) = (RegionInfo::id_after(&new, 0)?, clone.descriptor_file()?);
+        let restored = Replacement::new(ReplacementKind::Restoration, number, last_id, descriptor);
+        let change = self.change_of(&old, &new, restored);
+        self.make_in_place(&change, &begun.locks, || clone.fill_regions(&self.tree.dir(), Some(number)))?;
+        self.complete_in_place(&mut begun.locks).map(|_| true)
+    }
+
     /// Replaces the descriptor, whose file has some content then, and removes families.
     pub(super) fn replace_in_place(
         &self,
@@ -291,8 +317,8 @@ impl TableChange<'_> {
 }
 
 impl TableCore {
-    /// Archives the regions that a truncation, or the deletion of a former table, has left in the table's
-    /// directory. `changing` must be held.
+    /// Archives the regions that a truncation or restoration, or the deletion of a former table, has left in
+    /// the table's directory. `changing` must be held.
     pub(super) fn archive_removed(&self, table: &Path) -> Result<()> {
         let listing = TableListing::read(&**self.options.file_storage(), table)?;
         let Some(root) = root_of(table) else { return Ok(()) };
@@ -300,9 +326,9 @@ impl TableCore {
     }
 }
 
-/// Writes the descriptors of changes of a table that have been made, archives the regions that deletions and
-/// truncations have left, and ends the truncations. Returns the deletions and truncations that were not
-/// complete. `locks` are those that are held.
+/// Writes the descriptors of changes of a table that have been made, archives the regions that deletions,
+/// truncations and restorations have left, and ends the latter two. Returns those that were not complete.
+/// `locks` are those that are held.
 fn complete_removals(
     root: &Path,
     table: &TableName,
@@ -317,10 +343,13 @@ fn complete_removals(
     let mut completed = Vec::new();
     for change in listing.made() {
         let Some(replacement) = change.replacement() else { continue };
-        let (is_left, ends) = (listing.is_left(change), replacement.kind == ReplacementKind::Truncation);
+        let (is_left, ends) = (listing.is_left(change), replacement.kind.replaces_regions());
         if is_left {
             follow_directories(root, table, options)?;
             tree.archive_removed(change, locks, |region| options.lock(region))?;
+        }
+        if replacement.kind == ReplacementKind::Restoration {
+            tree.mark_restored(change)?;
         }
         if ends {
             forget(change, replacement, &**storage)?;

@@ -395,7 +395,7 @@ impl TableCore {
         let still = listing.serving_with(storage, known().chain([&slot.info]))?;
         if !still.contains(&slot.info) {
             let message = match listing.is_removed(&slot.info) {
-                true => format!("another process has truncated or deleted table {}", self.name),
+                true => format!("another process has truncated, restored or deleted table {}", self.name),
                 false => format!("{} was split or merged by another process", slot.info),
             };
             return Err(Error::locating(ErrorKind::RegionNotFound, message));
