@@ -184,9 +184,8 @@ impl LogTree {
     /// If the name is taken by the same edits, as after a recovery that was interrupted, the new file is
     /// removed; if by others, the next name is used: the number is only a bound.
     ///
-    /// In a storage without renames they are copied. A recovery that was interrupted may have copied them, and
-    /// a request of it to remove the copy may be carried out late: it was made when all edits were in store
-    /// files.
+    /// In a storage without renames they are copied. A recovery that was interrupted may have done so, and a
+    /// request to remove the copy may be carried out late: it was made when all edits were in store files.
     pub(crate) fn commit_edits(&self, storage: &Arc<dyn Storage>, edits: &NewEdits, last: i64) -> Result<()> {
         let NewEdits { dir, temp } = edits;
         for bound in last..=i64::MAX {

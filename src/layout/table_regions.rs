@@ -161,9 +161,14 @@ impl TableListing {
     /// # Errors
     ///
     /// If an I/O operation fails.
-    pub(crate) fn forget_over(&self, storage: &dyn Storage) -> Result<()> {
-        self.changes.over.iter().try_for_each(|change| change.forget(storage))?;
-        self.changes.undone.iter().try_for_each(|change| change.clean_up(storage, &self.entries))
+    pub(crate) fn forget_over(&self, storage: &Arc<dyn Storage>) -> Result<()> {
+        for change in &self.changes.over {
+            if change.is_creation() {
+                change.mark_made(storage)?;
+            }
+            change.forget(&**storage)?;
+        }
+        self.changes.undone.iter().try_for_each(|change| change.clean_up(&**storage, &self.entries))
     }
 
     /// Returns the regions, including parents, after some of the changes have been made.

@@ -20,7 +20,7 @@ use super::durable::{
 };
 use super::file_list::{FILE_LIST_DIR, FileList, NewFileList, check_next_list, read_file_list};
 use super::file_name::{FileName, Target};
-use super::region::{RECOVERED_EDITS, REGION_INFO, check_lock, fill, is_number, write_max_seq_id};
+use super::region::{RECOVERED_EDITS, REGION_INFO, check_lock, fill, is_number};
 use super::region_change::RegionChange;
 use super::root_tree::RootTree;
 use super::table::{create_aside, name_of_aside};
@@ -437,21 +437,6 @@ impl TableTree {
             sync_dir(storage, &dir)?;
         }
         Ok(was_any)
-    }
-
-    /// Records in the new regions of a restoration in place that it has been made. Must be called before its
-    /// file is removed: see [`RegionChange`]. Can be repeated.
-    pub(crate) fn mark_restored(&self, change: &RegionChange) -> Result<()> {
-        let storage = &*self.storage;
-        for region in change.children().iter().map(|region| self.dir().join(region)) {
-            // It may have been split or merged since, and archived.
-            if exists(storage, &region.join(REGION_INFO))? {
-                let edits = region.join(RECOVERED_EDITS);
-                create_dir_durably(storage, &region, &edits)?;
-                write_max_seq_id(&self.storage, &edits, 1)?;
-            }
-        }
-        Ok(())
     }
 
     /// Archives the store files of the regions that a change in place has removed, and then removes their

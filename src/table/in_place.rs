@@ -119,7 +119,7 @@ impl TableChange<'_> {
         for former in listing.deletions().filter(|change| Some(*change) != last) {
             former.forget(&**storage)?;
         }
-        self.tree.listing()?.forget_over(&**storage)?;
+        self.tree.listing()?.forget_over(storage)?;
         Ok(completed)
     }
 
@@ -204,6 +204,14 @@ impl TableChange<'_> {
         if self.is_in_place() { Ok(!self.all_regions()?.is_empty()) } else { self.tree.exists() }
     }
 
+    /// Returns an id for regions that take the place of all others. It is greater than those of regions of
+    /// changes of the table that were undone, which may appear late, and must not replace the new ones.
+    fn id_after(&self, old: &[RegionInfo], listing: &TableListing) -> Result<i64> {
+        let others = listing.undone().iter().chain(listing.made()).filter_map(RegionChange::replacement);
+        let after = RegionInfo::id_after(old, self.options.now())?;
+        Ok(others.map(|other| other.last_id).fold(after, i64::max))
+    }
+
     /// Returns a change of all regions of the table.
     fn change_of(&self, old: &[RegionInfo], new: &[RegionInfo], replacement: Replacement) -> RegionChange {
         let names = |regions: &[RegionInfo]| -> Vec<String> {
@@ -254,11 +262,10 @@ impl TableChange<'_> {
         let families: Vec<Family> = stored.descriptor().families().cloned().collect();
         check_tracked_by_list(&families, Some(stored.descriptor()))?;
         let (listing, serving) = (self.tree.listing()?, serving(old.clone()));
-        let mut new = old.clone();
+        let mut new = self.empty_regions(&serving, preserve_splits, self.id_after(&old, &listing)?)?;
         // Those of a change that was undone have the same names if the clock has not advanced.
-        while new == old || listing.has_children(&new) {
-            let id = RegionInfo::id_after(&new, self.options.now())?;
-            new = self.empty_regions(&serving, preserve_splits, id)?;
+        while listing.has_children(&new) {
+            new = self.empty_regions(&serving, preserve_splits, RegionInfo::id_after(&new, 0)?)?;
         }
         check_catalog(self.root, self.options)?;
         let number = number_in_place(&**storage, &self.tree.dir())?;
@@ -278,15 +285,13 @@ impl TableChange<'_> {
         if old.is_empty() {
             return Ok(false);
         }
-        let (storage, now) = (self.options.file_storage(), self.options.now());
-        let mut clone = TableClone::in_place(snapshot, storage, &self.table, now)?;
+        let storage = self.options.file_storage();
+        let mut clone = TableClone::in_place(snapshot, storage, &self.table, self.options.now())?;
         self.tree.refuse_mob()?;
         self.refuse_cut_off_loads(|_| true)?;
         self.tree.check_archivable(|_| true)?;
         let listing = self.tree.listing()?;
-        // A region of a change that was undone may appear late, and must not replace one of these.
-        let others = listing.undone().iter().chain(listing.made()).filter_map(RegionChange::replacement);
-        let first = others.map(|other| other.last_id).fold(RegionInfo::id_after(&old, now)?, i64::max);
+        let first = self.id_after(&old, &listing)?;
         let new = clone.number_regions(first, |regions| listing.has_children(regions))?;
         let number = number_in_place(&**storage, &self.tree.dir())?;
         let (last_id, descriptor) = (RegionInfo::id_after(&new, 0)?, clone.descriptor_file()?);
@@ -349,7 +354,7 @@ fn complete_removals(
             tree.archive_removed(change, locks, |region| options.lock(region))?;
         }
         if replacement.kind == ReplacementKind::Restoration {
-            tree.mark_restored(change)?;
+            change.mark_made(storage)?;
         }
         if ends {
             forget(change, replacement, &**storage)?;

@@ -166,7 +166,7 @@ impl Table {
             true => {
                 let listing = TableListing::read(storage, dir)?;
                 listing.write_descriptors(options.file_storage())?;
-                listing.forget_over(storage)?;
+                listing.forget_over(options.file_storage())?;
                 let mut changes = listing.into_changes();
                 // Those are ended by creations.
                 changes.retain(|change| !change.is_creation());

@@ -1,6 +1,5 @@
 use super::*;
 use crate::io::faulty::FaultyStorage;
-use crate::layout::RECOVERED_EDITS;
 use crate::layout::sealed_text::tests::{expect_flips_found, flipped_and_sealed, sealed};
 use proptest::prelude::*;
 
@@ -235,8 +234,13 @@ fn the_regions_of_a_creation_are_hidden_until_it_is_made() {
             assert!(read().is_none(), "the directory must be listed again");
             let found = read().unwrap();
             assert_eq!((found.over.len(), found.hidden(&[]).len()), (1, 0));
+            change.mark_made(&storage).unwrap();
             change.forget(&*storage).unwrap();
             assert!(read().unwrap().hidden(&[]).is_empty());
+            // The request that announces it is carried out once more.
+            change.begin(&storage).unwrap();
+            let found = read().unwrap();
+            assert_eq!((found.unfinished.len(), found.over.len(), found.hidden(&[]).len()), (0, 1, 0));
             continue;
         }
         assert!(!change.settle(&*storage).unwrap());

@@ -41,8 +41,8 @@ fn bucket_with(has_catalog: bool) -> FaultyStorage {
     storage
 }
 
-/// As [`bucket_with`], with a snapshot of the table, which has lost a row and a family and has got another row
-/// since.
+/// As [`bucket_with`], with a snapshot of the table, which has lost a row and a family, and has got another
+/// row, since.
 fn bucket_since(has_catalog: bool) -> FaultyStorage {
     let storage = bucket_with(has_catalog);
     let options = options(&storage).compaction_enabled(false);
