@@ -294,6 +294,27 @@ fn a_table_is_restored_from_a_snapshot() {
     }
 }
 
+/// The process dies once a restoration is made, and before it has written the descriptor.
+#[test]
+fn a_restored_table_without_its_descriptor_has_the_families_of_the_snapshot() {
+    let cut_off = (0..).step_by(4).find_map(|n| {
+        let storage = bucket_since(false);
+        let first = last_number(&storage);
+        storage.die_after(n);
+        restore(&storage).unwrap_err();
+        storage.heal();
+        let is_made = values(&storage, T) != Some(later_values());
+        (is_made && last_number(&storage) == first).then_some((storage, first))
+    });
+    let (storage, first) = cut_off.unwrap();
+    assert_eq!(values(&storage, T), Some(old_values()));
+    let dir = Path::new(ROOT).join("data/ns/t").join(&region_names(&storage)[0]);
+    assert_eq!(options(&storage).open(dir).unwrap().families().count(), 2);
+    use_table(&storage, "made");
+    assert_eq!(last_number(&storage), first + 2);
+    check_root(&storage, "made");
+}
+
 /// A process that has had the table open since before archives the old regions of a truncation whose process
 /// has died before it has written the descriptor.
 #[test]
