@@ -443,6 +443,20 @@ fn refuse(storage: &FaultyStorage, kind: ErrorKind, path: &Path) -> String {
     error.to_string()
 }
 
+/// Files that no lists track are not written in an object store.
+#[test]
+fn edits_of_untracked_families_are_refused_in_an_object_store() {
+    let storage = crashed();
+    storage.has_objects();
+    let before = files(&storage);
+    let error = recover(&storage).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.message().contains("needs the store file tracker FILE"), "{error}");
+    assert!(files(&storage) == before, "nothing has changed");
+    let planned = Table::plan_recovery(ROOT, options(&storage)).unwrap_err();
+    assert_eq!(planned.to_string(), error.to_string());
+}
+
 #[test]
 fn an_open_region_or_another_recovery_is_an_error() {
     let storage = crashed();
