@@ -23,9 +23,9 @@
 //!
 //! Regions and tables in S3 can be opened for writing if all of their families have the store file tracker
 //! FILE (`hbase.store.file-tracker.impl`). They can be created, written, flushed, compacted, split, merged,
-//! altered, truncated, deleted, and given files by bulk loads, which copy them; snapshots are taken, cloned
-//! and exported. Restorations of snapshots and recoveries of logs need renames, and are refused. The store
-//! must support conditional puts; in one that does not, the first call that writes fails.
+//! altered, truncated, deleted, and given files by bulk loads, which copy them; snapshots are taken, cloned,
+//! restored and exported, and logs of servers are recovered. The store must support conditional puts; in one
+//! that does not, the first call that writes fails.
 //!
 //! A logged write is acknowledged when an object with its log is in the store, and the region's lock was
 //! held after that. Each append puts the whole log again, up to [`RemoteOptions::log_bytes`]. The lock is an

@@ -203,8 +203,7 @@ pub(super) fn create_whole_descriptor(
     owner: &Path,
     descriptor: &TableDescriptor,
 ) -> Result<()> {
-    let bytes = descriptor.to_file();
-    check_readable(&bytes)?;
+    let bytes = readable_bytes(descriptor)?;
     write_descriptor(storage, owner, 1, has_length_in_name(&**storage, owner), &bytes)
 }
 
@@ -233,8 +232,7 @@ pub(super) fn create_latest_descriptor(
     descriptor: &TableDescriptor,
     after: u64,
 ) -> Result<()> {
-    let bytes = descriptor.to_file();
-    check_readable(&bytes)?;
+    let bytes = readable_bytes(descriptor)?;
     let dir = owner.join(TABLE_DESC_DIR);
     let (mut latest, mut left) = (after, Vec::new());
     for entry in list_if_exists(&**storage, &dir)?.unwrap_or_default() {
@@ -288,6 +286,17 @@ pub(super) fn descriptors_up_to(storage: &dyn Storage, owner: &Path, up_to: u64)
 fn number_after(number: u64, path: &Path) -> Result<u64> {
     let number = number.checked_add(1).filter(|number| *number <= 9_999_999_999);
     number.ok_or_else(|| Corruption::Malformed("no number is left for another descriptor").at(path, 0))
+}
+
+/// Returns the content of a descriptor's file.
+///
+/// # Errors
+///
+/// If it [could not be read again](check_readable).
+pub(super) fn readable_bytes(descriptor: &TableDescriptor) -> Result<Vec<u8>> {
+    let bytes = descriptor.to_file();
+    check_readable(&bytes)?;
+    Ok(bytes)
 }
 
 /// Fails if the content of a descriptor's file could not be read again, or how the files of a family are
@@ -344,6 +353,21 @@ impl StoredDescriptor {
         let owner = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
         let identity = TableIdentity::default();
         Self { descriptor, owner, path: path.to_owned(), number: 0, has_length: false, identity }
+    }
+
+    /// Returns the descriptor of a table with the content of a file that has not been written yet. `before`
+    /// is the one that the table has.
+    pub(super) fn unwritten(owner: &Path, number: u64, bytes: &[u8], before: Option<&Self>) -> Result<Self> {
+        let path = owner.join(TABLE_DESC_DIR).join(file_name(number, Some(bytes.len())));
+        let descriptor = TableDescriptor::parse_file(bytes).map_err(|corruption| corruption.at(&path, 0))?;
+        let file = before.map(|before| before.identity.file.clone()).unwrap_or_default();
+        let identity = TableIdentity { file, descriptor: (number, 0) };
+        Ok(Self { descriptor, owner: owner.to_owned(), path, number, has_length: true, identity })
+    }
+
+    /// Returns the number of the descriptor.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Writes a descriptor in which `families` replace those of the same names, or are added. Other families,
@@ -429,9 +453,7 @@ impl StoredDescriptor {
     /// As [`replace`](Self::replace).
     pub(crate) fn bytes_after(&self, new: &TableDescriptor) -> Result<Vec<u8>> {
         self.check_trackers(new)?;
-        let bytes = new.to_file();
-        check_readable(&bytes)?;
-        Ok(bytes)
+        readable_bytes(new)
     }
 
     /// Fails if another descriptor changes how the files of a family are tracked (HBase:

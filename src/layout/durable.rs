@@ -45,19 +45,6 @@ pub(super) fn move_file(storage: &Arc<dyn Storage>, from: &Path, to: &Path) -> R
     remove(&**storage, from)
 }
 
-/// Fails if files at a path cannot be renamed, which `what` needs. Called before anything is changed.
-pub(crate) fn check_renames(storage: &dyn Storage, path: &Path, what: &str) -> Result<()> {
-    if storage.can_rename(path) {
-        return Ok(());
-    }
-    let path = path.display();
-    Err(Error::not_supported(format!(
-        "{what} in a storage without renames, such as an object store, is not supported ({path}): \
-         tables can be created, written, flushed, compacted, split, merged, altered, truncated, deleted and \
-         given files by bulk loads there, and snapshots taken, cloned, exported and deleted"
-    )))
-}
-
 /// Renames a directory, durably. After a failure it has its old name, unless renaming it back fails, too.
 pub(super) fn move_dir(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()> {
     rename(storage, from, to)?;

@@ -8,7 +8,7 @@ use super::file_list::FILE_LIST_DIR;
 use super::file_name::FileName;
 use super::load_record::LOAD;
 use super::logs::{LOGS, OLD_LOGS};
-use super::region::{LOCK, RECOVERED_EDITS, REGION_INFO, find_region_info, is_number};
+use super::region::{LOCK, RECOVERED_EDITS, REGION_INFO, RESTORED, find_region_info, is_number};
 use super::root::TableDir;
 use super::store_file_info::StoreFileInfo;
 use crate::error::{Error, Result};
@@ -41,7 +41,7 @@ pub enum FileKind {
     /// An empty file in `.links-<file>` whose name tells which region has a link to the file.
     BackReference,
     /// A file of no content of HBase's: a lock, the record of a bulk load, what distinguishes a clone of a
-    /// snapshot, or a checksum file of Hadoop.
+    /// snapshot, or the regions of one that was restored, or a checksum file of Hadoop.
     Other,
     /// None of these: an HFile or a log at any other place.
     Unknown,
@@ -60,6 +60,7 @@ impl FileKind {
         Ok(match file {
             REGION_INFO => Self::RegionInfo,
             LOCK | LOAD | COPIES => Self::Other,
+            _ if file.starts_with(RESTORED) => Self::Other,
             _ if file.starts_with('.') && file.ends_with(".crc") => Self::Other,
             _ if file.starts_with(".tableinfo") => Self::Descriptor,
             _ if dir == TABLE_DESC_DIR && is_clone_file(file) => Self::Other,

@@ -10,7 +10,7 @@
 //! ```
 
 use super::durable::{
-    create_dir_durably, exists, is_same_file, remove, rename, sync_dir, sync_file, unless_not_found,
+    create_dir_durably, exists, is_same_file, move_file, remove, sync_dir, sync_file, unless_not_found,
 };
 use super::region::{RECOVERED_EDITS, REGION_INFO, is_number};
 use super::root_tree::RootTree;
@@ -20,6 +20,7 @@ use crate::schema::TableName;
 use crate::schema::region_name::is_encoded_name;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const DATA: &str = "data";
 pub(super) const LOGS: &str = "WALs";
@@ -69,6 +70,11 @@ impl LogTree {
     /// Locks the root directory against other recoveries, which would write the same files.
     pub(crate) fn lock(&self, storage: &dyn Storage) -> Result<FileLock> {
         self.tree.lock(storage)
+    }
+
+    /// Fails if the [lock](Self::lock) is not held any more.
+    pub(crate) fn check_lock(&self, lock: &FileLock) -> Result<()> {
+        self.tree.check_lock(lock)
     }
 
     /// Returns the logs of all servers, by server and age. Entries of `WALs/` that are no directories are not
@@ -177,18 +183,21 @@ impl LogTree {
     ///
     /// If the name is taken by the same edits, as after a recovery that was interrupted, the new file is
     /// removed; if by others, the next name is used: the number is only a bound.
-    pub(crate) fn commit_edits(&self, storage: &dyn Storage, edits: &NewEdits, last: i64) -> Result<()> {
+    ///
+    /// In a storage without renames they are copied. A recovery that was interrupted may have done so, and a
+    /// request to remove the copy may be carried out late: it was made when all edits were in store files.
+    pub(crate) fn commit_edits(&self, storage: &Arc<dyn Storage>, edits: &NewEdits, last: i64) -> Result<()> {
         let NewEdits { dir, temp } = edits;
         for bound in last..=i64::MAX {
             let path = dir.join(format!("{bound:019}"));
-            if !exists(storage, &path)? {
-                rename(storage, temp, &path)?;
-                return sync_dir(storage, dir);
+            if !exists(&**storage, &path)? {
+                move_file(storage, temp, &path)?;
+                return sync_dir(&**storage, dir);
             }
-            if is_same_file(storage, temp, &path)? {
-                sync_file(storage, &path)?;
-                remove(storage, temp)?;
-                return sync_dir(storage, dir);
+            if is_same_file(&**storage, temp, &path)? {
+                sync_file(&**storage, &path)?;
+                remove(&**storage, temp)?;
+                return sync_dir(&**storage, dir);
             }
         }
         Err(Error::io("rename to", dir, io::ErrorKind::AlreadyExists.into()))
@@ -200,14 +209,14 @@ impl LogTree {
     /// # Errors
     ///
     /// If `oldWALs/` is a symbolic link, or an I/O operation fails. Logs that were not moved are unchanged.
-    pub(crate) fn archive(&self, storage: &dyn Storage, logs: &[PathBuf]) -> Result<()> {
-        let old = self.root().join(OLD_LOGS);
+    pub(crate) fn archive(&self, shared: &Arc<dyn Storage>, logs: &[PathBuf]) -> Result<()> {
+        let (storage, old) = (&**shared, self.root().join(OLD_LOGS));
         if !logs.is_empty() {
             self.tree.list(storage, &old)?;
             create_dir_durably(storage, self.root(), &old)?;
         }
         for log in logs {
-            rename(storage, log, &old.join(log.file_name().unwrap_or_default()))?;
+            move_file(shared, log, &old.join(log.file_name().unwrap_or_default()))?;
         }
         if !logs.is_empty() {
             sync_dir(storage, &old)?;

@@ -11,6 +11,7 @@
 //!         .regioninfo                         region
 //!         .load                               load_record
 //!         .loaded                             copy_record
+//!         .restored.<n>                       region
 //!         .tmp/<family>/                      files being written
 //!         recovered.edits/<n>.seqid           region
 //!         <family>/                           family
@@ -79,7 +80,9 @@ pub(crate) use replacement::{Replacement, ReplacementKind};
 pub(crate) use root::{
     archived_path, full_path, has_descriptor_dir, path_of_region, path_of_root, path_of_table, refuse_region,
 };
-pub(crate) use snapshot::{HFilePath, Snapshot, SnapshotRegion, SnapshotTree, list_snapshots, split_parents};
+pub(crate) use snapshot::{
+    HFilePath, Snapshot, SnapshotRegion, SnapshotTree, TableClone, list_snapshots, split_parents,
+};
 pub(crate) use store_file_info::StoreFileInfo;
 pub(crate) use survey::FileFaultKind;
 pub(crate) use table_regions::{LISTINGS, TableListing, keeps_changing, regions_among, was_opened};

@@ -6,7 +6,7 @@ mod creation;
 mod recovered_edits;
 
 pub(crate) use creation::check_tracked_by_list;
-pub(super) use creation::{already_exists, fill};
+pub(super) use creation::{already_exists, fill, write_restored};
 pub(super) use recovered_edits::write_max_seq_id;
 pub(crate) use recovered_edits::{RECOVERED_EDITS, is_number, replace_max_seq_id};
 
@@ -22,6 +22,8 @@ use super::file_list::{FILE_LIST_DIR, check_next_list};
 use super::load_record::LOAD;
 use super::mob::MobDirs;
 use super::reference::{Half, Reference};
+use super::region_change::RegionChange;
+use super::replacement::ReplacementKind;
 use super::root::{Root, TableDir};
 use super::store_file_info::StoreFileInfo;
 use super::table::settle_table;
@@ -50,6 +52,7 @@ use std::sync::{Arc, Mutex};
 /// | `.tmp/`, `.splits/`, `.merges/` | unfinished work: not read |
 /// | `.load` | files of an unfinished bulk load, which the next [settles](Self::settle_load): not read |
 /// | `.loaded` | the same without renames, [settled](Self::settle_copies) when the region is opened |
+/// | `.restored.<n>` | without renames, the number of the descriptor of the restored table |
 #[derive(Debug)]
 pub(crate) struct RegionDir {
     path: PathBuf,
@@ -77,6 +80,10 @@ const REGION_INFO_BYTES: u64 = 1 << 20;
 pub(crate) const LOCK: &str = ".hregion.lock";
 pub(crate) const REGION_INFO: &str = ".regioninfo";
 pub(super) const TMP: &str = ".tmp";
+/// The beginning of the name of an empty file in the directory of a region that a restoration has made in a
+/// storage without renames. The number of the descriptor that the table got follows: the restoration has been
+/// made before that is written, and what is read then must not have the settings of the table before.
+pub(super) const RESTORED: &str = ".restored.";
 
 impl RegionDir {
     /// Opens a directory. The caller must replay its [recovered edits](Self::recovered_edits).
@@ -111,6 +118,11 @@ impl RegionDir {
             // While another process puts a table in the place of this one, there is neither.
             storage.list_dir(path).map_err(|error| Error::io("list", path, error))?;
             descriptor = read_descriptor(&**storage, &table.path, info.table())?;
+        }
+        let names = entries.iter().filter_map(DirEntry::utf8_name);
+        let number = names.filter_map(|name| name.strip_prefix(RESTORED)?.parse::<u64>().ok()).max();
+        if let Some(number) = number.filter(|_| !may_have_descriptor(&entries)) {
+            descriptor = restored_descriptor(&table, number, descriptor)?;
         }
         let families = match &descriptor {
             Some(stored) => stored.descriptor.families().cloned().collect(),
@@ -526,6 +538,28 @@ pub(crate) fn check_lock(lock: &FileLock, dir: &Path) -> Result<()> {
         io::ErrorKind::WouldBlock => Error::locked_as(dir, &error),
         _ => Error::io("lock", dir, error),
     })
+}
+
+/// Returns the descriptor of a table that was restored, and got one with a number: that of the change, if it
+/// has not been written yet. `found` is the one that was read.
+fn restored_descriptor(
+    table: &TableDir,
+    number: u64,
+    found: Option<StoredDescriptor>,
+) -> Result<Option<StoredDescriptor>> {
+    if found.as_ref().is_some_and(|stored| stored.number() >= number) {
+        return Ok(found);
+    }
+    let storage = &*table.storage;
+    let listing = TableListing::read(storage, &table.path)?;
+    let mut made = listing.made().iter().filter_map(RegionChange::replacement);
+    match made.find(|made| made.kind == ReplacementKind::Restoration && made.number == number) {
+        Some(made) => {
+            StoredDescriptor::unwritten(&table.path, number, &made.descriptor, found.as_ref()).map(Some)
+        }
+        // It has been written since.
+        None => read_descriptor(storage, &table.path, &table.table),
+    }
 }
 
 /// Fails if a directory to be written to is a symbolic link.

@@ -48,24 +48,27 @@
 //! There, a table with files, a clone, is created in the same way: by a change without parents, whose
 //! children are all of its regions. Until it is made, no process takes the directory for a table. The file of
 //! one that was undone stays, so that what is left of its children, or appears late, is never a region.
+//! Before that of one that was made is removed, each child gets a file `<n>.seqid`, which says that it has
+//! been made, should the file appear again.
 //!
 //! There, a whole table is changed in the same way, too, by a change whose parents are all of its regions:
-//! see [`Replacement`]. The parents of a deletion or truncation that has been made are no regions, and it is
-//! completed when their files are in the archive. The file of a deletion stays then: a table that is created
-//! under the name gets greater numbers than it says, so that no late request for the old table is one for the
-//! new one. Its parents are also the children of changes that were undone, whose files go with the regions,
-//! and the parents of the deletion before, whose file goes, too: the request that makes the region info of
-//! one may be carried out late.
+//! see [`Replacement`]. The parents of a deletion, truncation or restoration that has been made are no
+//! regions, and it is completed when their files are in the archive. Before the file of a restoration is
+//! removed, the children get a file, as those of a creation. The file of a deletion stays when it is
+//! complete: a table that is created under the name gets greater numbers than it says, so that no late
+//! request for the old table is one for the new one. Its parents are also the children of changes that were
+//! undone, whose files go with the regions, and the parents of the deletion before, whose file goes, too: the
+//! request that makes the region info of one may be carried out late.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
     create_dir, create_dir_durably, exists, refuse_link, remove, remove_tree, sync_dir, unless_not_found,
     write_file, write_synced,
 };
-use super::region::{REGION_INFO, RegionDir, fill, write_max_seq_id};
+use super::region::{RECOVERED_EDITS, REGION_INFO, RegionDir, fill, write_max_seq_id};
 use super::replacement::{Replacement, ReplacementKind};
 use super::sealed_text::{Faults, seal, unseal};
-use super::table_regions::has_writes;
+use super::table_regions::{has_writes, was_opened};
 use super::{FamilyChange, Reference, StagedFile};
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::{DirEntry, Storage, read_file};
@@ -185,11 +188,12 @@ impl RegionChange {
         self.replacement.as_ref().is_some_and(|replacement| replacement.kind == kind)
     }
 
-    /// Returns the encoded names of regions that are none once the change has been made, as all of their rows
-    /// are gone.
+    /// Returns the encoded names of regions that are none once the change has been made, whatever regions
+    /// there are: those of a table that was deleted, truncated or restored.
     pub(crate) fn removed(&self) -> &[String] {
-        let is_emptied = self.is_a(ReplacementKind::Deletion) || self.is_a(ReplacementKind::Truncation);
-        if is_emptied { &self.parents } else { &[] }
+        let kind = self.replacement.as_ref().map(|replacement| replacement.kind);
+        let is_removal = kind.is_some_and(|kind| kind != ReplacementKind::Alteration);
+        if is_removal { &self.parents } else { &[] }
     }
 
     /// Whether any of the regions that are replaced has a directory among the entries of the table's.
@@ -311,10 +315,12 @@ impl RegionChange {
             }
             let has_dir = has_dir_of(&change.parents, entries);
             let is_over = match state {
+                ChangeState::Announced if change.is_creation() && !storage.can_rename(table) => {
+                    change.has_used_child(storage)?
+                }
                 _ if change.is_creation() => state == ChangeState::Made,
                 ChangeState::Announced if has_dir && !storage.can_rename(table) => {
-                    !has_region_of(storage, table, &change.parents)?
-                        || has_writes_to(storage, table, &change.children)?
+                    !has_region_of(storage, table, &change.parents)? || change.has_used_child(storage)?
                 }
                 ChangeState::Made if change.replacement.is_some() => false,
                 _ => !has_dir,
@@ -426,6 +432,25 @@ impl RegionChange {
         }
     }
 
+    /// Records in the children of a creation or restoration that it has been made, where there are any. They
+    /// have rows, and may never be written to. Must be called before the file of the change is removed, which
+    /// may appear again. Can be repeated.
+    ///
+    /// # Errors
+    ///
+    /// If an I/O operation fails.
+    pub(crate) fn mark_made(&self, storage: &Arc<dyn Storage>) -> Result<()> {
+        for child in self.children.iter().map(|child| self.table.join(child)) {
+            // It may have been split or merged since, and archived.
+            if exists(&**storage, &child.join(REGION_INFO))? {
+                let edits = child.join(RECOVERED_EDITS);
+                create_dir_durably(&**storage, &child, &edits)?;
+                write_max_seq_id(storage, &edits, 1)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the file of a change that is over, or that is made by that.
     pub(crate) fn forget(&self, storage: &dyn Storage) -> Result<()> {
         unless_not_found(remove(storage, &self.path()))?;
@@ -464,6 +489,19 @@ impl RegionChange {
         Ok(false)
     }
 
+    /// Whether a child shows that the change has been made: it was written to, or
+    /// [says so](Self::mark_made).
+    fn has_used_child(&self, storage: &dyn Storage) -> Result<bool> {
+        let is_marked = self.is_creation() || self.is_a(ReplacementKind::Restoration);
+        let is_used = if is_marked { was_opened } else { has_writes };
+        for name in &self.children {
+            if is_used(storage, &self.table.join(name))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn remove_children(&self, storage: &dyn Storage) -> Result<()> {
         for child in self.children.iter().map(|child| self.table.join(child)) {
             refuse_link(storage, &child)?;
@@ -495,16 +533,6 @@ fn has_dir_of(names: &[String], entries: &[DirEntry]) -> bool {
 fn has_region_of(storage: &dyn Storage, table: &Path, names: &[String]) -> Result<bool> {
     for name in names {
         if exists(storage, &table.join(name).join(REGION_INFO))? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Whether any of some regions may have been written to.
-fn has_writes_to(storage: &dyn Storage, table: &Path, names: &[String]) -> Result<bool> {
-    for name in names {
-        if has_writes(storage, &table.join(name))? {
             return Ok(true);
         }
     }

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | deletion | are gone | is removed |
 //! | truncation | are replaced by empty ones | gets another number |
+//! | restoration | are replaced by those of a snapshot, with other ids | is that of the snapshot |
 //! | alteration | stay | is another one |
 //!
 //! The descriptor is in the file, and gets a number when the change begins. It is written once the change has
@@ -25,19 +26,26 @@ use std::sync::Arc;
 pub(crate) enum ReplacementKind {
     Deletion,
     Truncation,
+    Restoration,
     Alteration,
 }
 
 impl ReplacementKind {
-    const ALL: [Self; 3] = [Self::Deletion, Self::Truncation, Self::Alteration];
+    const ALL: [Self; 4] = [Self::Deletion, Self::Truncation, Self::Restoration, Self::Alteration];
 
     /// Returns the line that says so.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Deletion => "deletion",
             Self::Truncation => "truncation",
+            Self::Restoration => "restoration",
             Self::Alteration => "alteration",
         }
+    }
+
+    /// Whether other regions take the place of all that the table has.
+    pub(crate) fn replaces_regions(self) -> bool {
+        matches!(self, Self::Truncation | Self::Restoration)
     }
 }
 
@@ -104,7 +112,9 @@ impl Replacement {
     pub(super) fn check(&self, parents: usize, children: usize) -> Result<(), Corruption> {
         let is_sound = match self.kind {
             ReplacementKind::Deletion => children == 0 && self.descriptor.is_empty(),
-            ReplacementKind::Truncation => children > 0 && !self.descriptor.is_empty(),
+            ReplacementKind::Truncation | ReplacementKind::Restoration => {
+                children > 0 && !self.descriptor.is_empty()
+            }
             ReplacementKind::Alteration => children == 0 && !self.descriptor.is_empty(),
         };
         if is_sound && parents > 0 && !self.name.is_empty() {

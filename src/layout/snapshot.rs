@@ -35,6 +35,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, read_file};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{Family, SnapshotDescription, TableName};
+pub(crate) use clone::TableClone;
 pub(crate) use export::HFilePath;
 pub(crate) use manifest::SnapshotRegion;
 use manifest::{DataManifest, SnapshotFile, parse_region_manifest, sealed_description};

@@ -91,8 +91,8 @@ fn create_table_in_place(
 /// # Errors
 ///
 /// Of kind [`std::io::ErrorKind::AlreadyExists`] if the table exists.
-pub(super) fn clear_creations(storage: &Arc<dyn Storage>, path: &Path) -> Result<Vec<RegionChange>> {
-    let storage = &**storage;
+pub(super) fn clear_creations(shared: &Arc<dyn Storage>, path: &Path) -> Result<Vec<RegionChange>> {
+    let storage = &**shared;
     let listing = TableListing::read(storage, path)?;
     let undone = listing.undone().iter().filter(|change| change.is_creation());
     let mut undone: Vec<RegionChange> = undone.chain(listing.deletions()).cloned().collect();
@@ -104,7 +104,7 @@ pub(super) fn clear_creations(storage: &Arc<dyn Storage>, path: &Path) -> Result
     }
     if !undone.is_empty() {
         return match listing.regions_after(storage, &[])?.is_empty() {
-            true => listing.forget_over(storage).map(|()| undone),
+            true => listing.forget_over(shared).map(|()| undone),
             false => Err(already_exists(path)),
         };
     }

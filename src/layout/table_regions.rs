@@ -84,7 +84,7 @@ impl TableListing {
         self.changes.made.iter().filter(|change| change.is_a(ReplacementKind::Deletion))
     }
 
-    /// Whether regions that a deletion or truncation has removed still have directories.
+    /// Whether regions that a deletion, truncation or restoration has removed still have directories.
     pub(crate) fn is_left(&self, change: &RegionChange) -> bool {
         !change.removed().is_empty() && change.has_parent_dir(&self.entries)
     }
@@ -120,7 +120,7 @@ impl TableListing {
     }
 
     /// Whether any of some regions is a new one of a change that has a file, and has not been made, or is
-    /// none as a deletion or truncation says.
+    /// none as a deletion, truncation or restoration says.
     pub(crate) fn has_children(&self, regions: &[RegionInfo]) -> bool {
         let names: Vec<String> = regions.iter().map(RegionInfo::encoded_name).collect();
         let changes = &self.changes;
@@ -128,7 +128,7 @@ impl TableListing {
         others.any(|change| change.has_any(&names))
     }
 
-    /// Whether a region was removed by a deletion or truncation.
+    /// Whether a region was removed by a deletion, truncation or restoration.
     pub(crate) fn is_removed(&self, region: &RegionInfo) -> bool {
         let name = region.encoded_name();
         self.changes.made.iter().any(|change| change.removed().contains(&name))
@@ -161,9 +161,14 @@ impl TableListing {
     /// # Errors
     ///
     /// If an I/O operation fails.
-    pub(crate) fn forget_over(&self, storage: &dyn Storage) -> Result<()> {
-        self.changes.over.iter().try_for_each(|change| change.forget(storage))?;
-        self.changes.undone.iter().try_for_each(|change| change.clean_up(storage, &self.entries))
+    pub(crate) fn forget_over(&self, storage: &Arc<dyn Storage>) -> Result<()> {
+        for change in &self.changes.over {
+            if change.is_creation() {
+                change.mark_made(storage)?;
+            }
+            change.forget(&**storage)?;
+        }
+        self.changes.undone.iter().try_for_each(|change| change.clean_up(&**storage, &self.entries))
     }
 
     /// Returns the regions, including parents, after some of the changes have been made.
@@ -187,7 +192,7 @@ impl TableListing {
     }
 
     /// Whether younger regions of the table, with directories, have all rows of a region, which is locked, or
-    /// the table was truncated or deleted: nothing reads what is written to it.
+    /// the table was truncated, restored or deleted: nothing reads what is written to it.
     ///
     /// # Errors
     ///

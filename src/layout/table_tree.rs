@@ -439,8 +439,8 @@ impl TableTree {
         Ok(was_any)
     }
 
-    /// Archives the store files of the regions that a deletion or truncation in place has removed, and then
-    /// removes their directories. Can be repeated. `locks` are those that are held; a region without one
+    /// Archives the store files of the regions that a change in place has removed, and then removes their
+    /// directories. Can be repeated. `locks` are those that are held; a region without one
     /// is locked with `lock`.
     ///
     /// # Errors

@@ -616,7 +616,7 @@ fn refuse_replaced(dir: &RegionDir, others: &TableListing) -> Result<()> {
     let (name, table) = (dir.info().encoded_name(), dir.info().table());
     if others.is_removed(dir.info()) {
         return Err(Error::invalid_argument(format!(
-            "region {name} is of a table that was truncated or deleted: {table}"
+            "region {name} is of a table that was truncated, restored or deleted: {table}"
         )));
     }
     if others.replaces(&**dir.storage(), dir.info())? {

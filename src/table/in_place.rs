@@ -1,4 +1,4 @@
-//! Deletes, truncates and alters tables in a storage without renames.
+//! Deletes, truncates, alters and restores tables in a storage without renames.
 //!
 //! Nothing can be moved away at once there. A change is announced by a file, and made by a conditional put of
 //! it, as splits are: see [`RegionChange`] and [`Replacement`]. Only then it is completed: the catalog
@@ -10,8 +10,8 @@ use super::catalog::{TableCatalog, check_catalog, regions_on_disk, root_of};
 use crate::error::{Error, Result};
 use crate::io::Storage;
 use crate::layout::{
-    RegionChange, RegionLocks, Replacement, ReplacementKind, TableListing, TableTree, check_lock,
-    check_tracked_by_list, end_copies, last_number, number_in_place, remove_descriptors,
+    RegionChange, RegionLocks, Replacement, ReplacementKind, Snapshot, TableClone, TableListing, TableTree,
+    check_lock, check_tracked_by_list, end_copies, last_number, number_in_place, remove_descriptors,
 };
 use crate::locator::serving;
 use crate::region::RegionOptions;
@@ -92,7 +92,7 @@ impl TableChange<'_> {
         for change in listing.made() {
             let Some(replacement) = change.replacement() else { continue };
             let is_incomplete = match replacement.kind {
-                ReplacementKind::Truncation => false,
+                ReplacementKind::Truncation | ReplacementKind::Restoration => false,
                 // A call before may have removed the regions only. Another program that has made a table of
                 // the name since does not know the number.
                 ReplacementKind::Deletion => {
@@ -119,7 +119,7 @@ impl TableChange<'_> {
         for former in listing.deletions().filter(|change| Some(*change) != last) {
             former.forget(&**storage)?;
         }
-        self.tree.listing()?.forget_over(&**storage)?;
+        self.tree.listing()?.forget_over(storage)?;
         Ok(completed)
     }
 
@@ -204,6 +204,14 @@ impl TableChange<'_> {
         if self.is_in_place() { Ok(!self.all_regions()?.is_empty()) } else { self.tree.exists() }
     }
 
+    /// Returns an id for regions that take the place of all others. It is greater than those of regions of
+    /// changes of the table that were undone, which may appear late, and must not replace the new ones.
+    fn id_after(&self, old: &[RegionInfo], listing: &TableListing) -> Result<i64> {
+        let others = listing.undone().iter().chain(listing.made()).filter_map(RegionChange::replacement);
+        let after = RegionInfo::id_after(old, self.options.now())?;
+        Ok(others.map(|other| other.last_id).fold(after, i64::max))
+    }
+
     /// Returns a change of all regions of the table.
     fn change_of(&self, old: &[RegionInfo], new: &[RegionInfo], replacement: Replacement) -> RegionChange {
         let names = |regions: &[RegionInfo]| -> Vec<String> {
@@ -254,11 +262,10 @@ impl TableChange<'_> {
         let families: Vec<Family> = stored.descriptor().families().cloned().collect();
         check_tracked_by_list(&families, Some(stored.descriptor()))?;
         let (listing, serving) = (self.tree.listing()?, serving(old.clone()));
-        let mut new = old.clone();
+        let mut new = self.empty_regions(&serving, preserve_splits, self.id_after(&old, &listing)?)?;
         // Those of a change that was undone have the same names if the clock has not advanced.
-        while new == old || listing.has_children(&new) {
-            let id = RegionInfo::id_after(&new, self.options.now())?;
-            new = self.empty_regions(&serving, preserve_splits, id)?;
+        while listing.has_children(&new) {
+            new = self.empty_regions(&serving, preserve_splits, RegionInfo::id_after(&new, 0)?)?;
         }
         check_catalog(self.root, self.options)?;
         let number = number_in_place(&**storage, &self.tree.dir())?;
@@ -268,6 +275,30 @@ impl TableChange<'_> {
         let change = self.change_of(&old, &new, empty);
         self.make_in_place(&change, &begun.locks, || self.tree.create_regions(&new, &families))?;
         self.complete_in_place(&mut begun.locks).map(drop)
+    }
+
+    /// Puts the regions and the settings of a snapshot of the table in the place of those that it has.
+    /// Returns false if there is no table, so that it must be created.
+    pub(super) fn restore_in_place(&self, snapshot: &Snapshot) -> Result<bool> {
+        let mut begun = self.begin_in_place()?;
+        let old = self.all_regions()?;
+        if old.is_empty() {
+            return Ok(false);
+        }
+        let storage = self.options.file_storage();
+        let mut clone = TableClone::in_place(snapshot, storage, &self.table, self.options.now())?;
+        self.tree.refuse_mob()?;
+        self.refuse_cut_off_loads(|_| true)?;
+        self.tree.check_archivable(|_| true)?;
+        let listing = self.tree.listing()?;
+        let first = self.id_after(&old, &listing)?;
+        let new = clone.number_regions(first, |regions| listing.has_children(regions))?;
+        let number = number_in_place(&**storage, &self.tree.dir())?;
+        let (last_id, descriptor) = (RegionInfo::id_after(&new, 0)?, clone.descriptor_file()?);
+        let restored = Replacement::new(ReplacementKind::Restoration, number, last_id, descriptor);
+        let change = self.change_of(&old, &new, restored);
+        self.make_in_place(&change, &begun.locks, || clone.fill_regions(&self.tree.dir(), Some(number)))?;
+        self.complete_in_place(&mut begun.locks).map(|_| true)
     }
 
     /// Replaces the descriptor, whose file has some content then, and removes families.
@@ -291,8 +322,8 @@ impl TableChange<'_> {
 }
 
 impl TableCore {
-    /// Archives the regions that a truncation, or the deletion of a former table, has left in the table's
-    /// directory. `changing` must be held.
+    /// Archives the regions that a truncation or restoration, or the deletion of a former table, has left in
+    /// the table's directory. `changing` must be held.
     pub(super) fn archive_removed(&self, table: &Path) -> Result<()> {
         let listing = TableListing::read(&**self.options.file_storage(), table)?;
         let Some(root) = root_of(table) else { return Ok(()) };
@@ -300,9 +331,9 @@ impl TableCore {
     }
 }
 
-/// Writes the descriptors of changes of a table that have been made, archives the regions that deletions and
-/// truncations have left, and ends the truncations. Returns the deletions and truncations that were not
-/// complete. `locks` are those that are held.
+/// Writes the descriptors of changes of a table that have been made, archives the regions that deletions,
+/// truncations and restorations have left, and ends the latter two. Returns those that were not complete.
+/// `locks` are those that are held.
 fn complete_removals(
     root: &Path,
     table: &TableName,
@@ -317,10 +348,13 @@ fn complete_removals(
     let mut completed = Vec::new();
     for change in listing.made() {
         let Some(replacement) = change.replacement() else { continue };
-        let (is_left, ends) = (listing.is_left(change), replacement.kind == ReplacementKind::Truncation);
+        let (is_left, ends) = (listing.is_left(change), replacement.kind.replaces_regions());
         if is_left {
             follow_directories(root, table, options)?;
             tree.archive_removed(change, locks, |region| options.lock(region))?;
+        }
+        if replacement.kind == ReplacementKind::Restoration {
+            change.mark_made(storage)?;
         }
         if ends {
             forget(change, replacement, &**storage)?;

@@ -168,7 +168,7 @@ impl Table {
             true => {
                 let listing = TableListing::read(storage, dir)?;
                 listing.write_descriptors(options.file_storage())?;
-                listing.forget_over(storage)?;
+                listing.forget_over(options.file_storage())?;
                 let mut changes = listing.into_changes();
                 // Those are ended by creations.
                 changes.retain(|change| !change.is_creation());
@@ -397,7 +397,7 @@ impl TableCore {
         let still = listing.serving_with(storage, known().chain([&slot.info]))?;
         if !still.contains(&slot.info) {
             let message = match listing.is_removed(&slot.info) {
-                true => format!("another process has truncated or deleted table {}", self.name),
+                true => format!("another process has truncated, restored or deleted table {}", self.name),
                 false => format!("{} was split or merged by another process", slot.info),
             };
             return Err(Error::locating(ErrorKind::RegionNotFound, message));

@@ -103,7 +103,7 @@ impl super::TableCore {
         }
         remove_archived_regions(storage, table)?;
         if !storage.can_rename(table) {
-            TableListing::read(storage, table)?.forget_over(storage)?;
+            TableListing::read(storage, table)?.forget_over(self.options.file_storage())?;
         }
         Ok(archived)
     }

@@ -6,7 +6,6 @@ use super::uncommitted::find_uncommitted;
 use crate::cell::CellRef;
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
-use crate::layout::durable::check_renames;
 use crate::layout::{LogTree, NewEdits, RegionDir, ServerLog};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions, ReplayReport};
@@ -84,6 +83,9 @@ impl Table {
     /// crash the logs are still there, and the recovery can be repeated: an edit that is replayed twice is
     /// the same edit. The master's own store (`MasterData/`) is left alone.
     ///
+    /// In a storage without renames, such as an object store, files get their names by being copied, logs
+    /// last: a log that was copied when a call failed is also in its old place, and is moved by the next one.
+    ///
     /// Logs in a directory of their own (`hbase.wal.dir`) are not seen. Each region with edits in them must
     /// be opened with all of [these logs](RegionOptions::replay_logs) before it is written to
     /// (`hregion recover REGION --wal …`).
@@ -96,15 +98,15 @@ impl Table {
     /// newest of its server, is torn, unless that [is accepted](RegionOptions::accept_torn_logs); if a region
     /// or the root is [locked](crate::ErrorKind::Locked), or a region has recovered HFiles, or recovered
     /// edits outside of its directory, as [`RegionOptions::open`] says, or is of a table with values in MOB
-    /// files ([`Unsupported`](crate::ErrorKind::Unsupported)). Then nothing has changed. If a region does not
+    /// files, or, in a storage without renames, with families whose files are not tracked by lists
+    /// ([`Unsupported`](crate::ErrorKind::Unsupported)). Then nothing has changed. If a region does not
     /// open: the edits of all regions are in recovered edits then, so other regions have theirs when
     /// they are opened. Logs are moved after everything else has succeeded.
     pub fn recover(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         Error::if_no_clock("a recovery")?;
         let options = options.create_if_missing(false).alter(false).writable(true).with_split_logs();
-        check_renames(&**options.file_storage(), root.as_ref(), "a recovery of logs")?;
         let recovery = Recovery::new(root.as_ref(), &options);
-        let _lock = recovery.tree.lock(recovery.storage())?;
+        let lock = recovery.tree.lock(recovery.storage())?;
         recovery.end_logs()?;
         let survey = recovery.survey(recovery.tree.logs(recovery.storage())?)?;
         let dirs =
@@ -119,13 +121,15 @@ impl Table {
                 recovery.split(&log.path, &some.iter().map(|(key, dir)| (**key, **dir)).collect())?;
             }
         }
+        recovery.tree.check_lock(&lock)?;
         let done = survey.report(|found, dir| {
             let region = options.clone().open(dir)?;
             found.replayed = region.replayed();
             found.warnings = region.warnings().to_vec();
             region.close()
         })?;
-        recovery.tree.archive(recovery.storage(), &done.logs)?;
+        recovery.tree.check_lock(&lock)?;
+        recovery.tree.archive(options.file_storage(), &done.logs)?;
         Ok(done)
     }
 
@@ -346,6 +350,7 @@ impl<'o> Recovery<'o> {
                 let region = RegionDir::open(self.options.file_storage(), &dir)?;
                 region.recovered_edits()?;
                 region.refuse_mob()?;
+                region.check_trackers(region.families())?;
             }
             found.dir = Some(dir);
         }
@@ -407,8 +412,8 @@ impl<'o> Recovery<'o> {
             Ok(())
         })?;
         for RegionEdits { file, writer, last } in open.into_values() {
-            writer.close()?; // syncs it
-            self.tree.commit_edits(self.storage(), &file, last)?;
+            writer.finish()?; // syncs it
+            self.tree.commit_edits(self.options.file_storage(), &file, last)?;
         }
         Ok(())
     }

@@ -206,6 +206,13 @@ impl WalWriter {
     /// Any error of the system, or that of an earlier call.
     pub fn close(mut self) -> Result<()> {
         self.sync()?;
+        self.finish()
+    }
+
+    /// As [`close`](Self::close), for a file that nothing reads before this has succeeded: the trailer need
+    /// not follow entries that are on disk. Object stores do not continue a long file that was synced.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.check()?;
         self.entry.clear();
         self.entry.extend_from_slice(&trailer::BYTES);
         self.write_entry()?;

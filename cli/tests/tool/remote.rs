@@ -181,8 +181,8 @@ fn local_root() -> (tempfile::TempDir, Vec<String>) {
     (dir, regions)
 }
 
-/// Takes, reads, clones, exports and deletes a snapshot of the table `root/data/default/t` of a bucket, which
-/// has rows.
+/// Takes, reads, clones, exports, deletes and restores snapshots of the table `root/data/default/t` of a
+/// bucket, which has rows.
 fn use_snapshots(endpoint: &str, bucket: &str) {
     let dir = tempfile::tempdir().unwrap();
     let local = dir.path().join("local").to_str().unwrap().to_owned();
@@ -221,6 +221,11 @@ fn use_snapshots(endpoint: &str, bucket: &str) {
     assert!(message.contains("take another name"), "{message}");
     done(&format!("snapshot create {table} s2"));
     assert!(done(&format!("snapshot list {root}")).starts_with("s2: table t, "));
+    let put = ["shell", &root, "-e", "put 't', 'later', 'f:q', 'later'"].map(str::to_owned);
+    let output = run(endpoint, &put);
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+    assert_ne!(rows(&table), before);
+    assert_eq!(done(&format!("snapshot restore {root} s2")), "");
     assert_eq!((rows(&table), rows(&format!("{root}/data/default/u"))), (before.clone(), before));
 }
 

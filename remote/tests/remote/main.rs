@@ -15,6 +15,7 @@ mod hdfs;
 mod hdfs_writes;
 mod history;
 mod object_loads;
+mod object_recoveries;
 mod object_snapshots;
 mod object_splits;
 mod object_tables;

@@ -1,6 +1,6 @@
 //! New directories of regions.
 
-use super::{REGION_INFO, RegionDir};
+use super::{REGION_INFO, RESTORED, RegionDir};
 use crate::binary::StringBinary;
 use crate::error::{Error, Result};
 use crate::io::Storage;
@@ -99,6 +99,12 @@ pub(in crate::layout) fn fill(
     }
     write_file(storage, &dir.join(REGION_INFO), &info.to_file())?;
     sync_dir(&**storage, parent(dir))
+}
+
+/// Records in the directory of a region, which is filled in place, that the table gets a descriptor with a
+/// number.
+pub(in crate::layout) fn write_restored(storage: &Arc<dyn Storage>, dir: &Path, number: u64) -> Result<()> {
+    write_file(storage, &dir.join(format!("{RESTORED}{number}")), &[])
 }
 
 /// Whether a directory, which may be filled in place, has a list of the files of a family.

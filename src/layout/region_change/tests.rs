@@ -1,6 +1,5 @@
 use super::*;
 use crate::io::faulty::FaultyStorage;
-use crate::layout::RECOVERED_EDITS;
 use crate::layout::sealed_text::tests::{expect_flips_found, flipped_and_sealed, sealed};
 use proptest::prelude::*;
 
@@ -39,10 +38,14 @@ fn the_file_of_a_change_names_its_regions() {
     altered.families = vec!["f g".to_owned(), "é".to_owned()];
     let deleted = Replacement::new(ReplacementKind::Deletion, 3, -4, Vec::new());
     let truncated = Replacement::new(ReplacementKind::Truncation, 5, 6, b"bytes".to_vec());
+    let restored = Replacement::new(ReplacementKind::Restoration, 7, 8, b"bytes".to_vec());
     let children = change().children;
-    for (children, replacement) in
-        [(&[][..], altered.clone()), (&[], deleted.clone()), (&children[..], truncated.clone())]
-    {
+    for (children, replacement) in [
+        (&[][..], altered.clone()),
+        (&[], deleted.clone()),
+        (&children[..], truncated.clone()),
+        (&children[..], restored.clone()),
+    ] {
         let change = of(children, replacement);
         for state in [ChangeState::Announced, ChangeState::Made, ChangeState::Undone] {
             let parsed = RegionChange::parse(Path::new("/t"), &change.to_bytes(state));
@@ -50,7 +53,7 @@ fn the_file_of_a_change_names_its_regions() {
         }
         assert!(is_encoded_name(change.name()));
     }
-    for wrong in [of(&children, altered), of(&children, deleted), of(&[], truncated)] {
+    for wrong in [of(&children, altered), of(&children, deleted), of(&[], truncated), of(&[], restored)] {
         let bytes = wrong.to_bytes(ChangeState::Made);
         assert!(RegionChange::parse(Path::new("/t"), &bytes).is_err(), "{wrong:?}");
     }
@@ -158,11 +161,19 @@ fn without_renames_a_directory_without_a_region_info_is_no_parent() {
 /// As well, if the region info of a parent is made once more.
 #[test]
 fn without_renames_a_change_with_a_child_that_was_written_to_is_over() {
+    let restored = Replacement::new(ReplacementKind::Restoration, 3, 4, b"bytes".to_vec());
+    for change in [change(), change().of_table(restored)] {
+        without_renames_it_is_over(&change);
+    }
+}
+
+fn without_renames_it_is_over(change: &RegionChange) {
     let reference = format!("{}.{:032x}", "0123456789abcdef".repeat(2), 0);
     let edits = format!("{RECOVERED_EDITS}/{:019}", 5);
     let files = [
         (format!("f/{reference}"), false),
-        (format!("{RECOVERED_EDITS}/5.seqid"), false),
+        // A restoration makes it before its file is removed.
+        (format!("{RECOVERED_EDITS}/5.seqid"), change.is_a(ReplacementKind::Restoration)),
         ("f/.filelist/f1.1".to_owned(), false),
         (format!("f/{}", "0123456789abcdef".repeat(2)), true),
         (edits, true),
@@ -170,7 +181,7 @@ fn without_renames_a_change_with_a_child_that_was_written_to_is_over() {
     for (file, is_written) in files {
         let faulty = FaultyStorage::new();
         faulty.has_objects();
-        let (table, change) = (Path::new("/t"), change());
+        let table = Path::new("/t");
         let storage: Arc<dyn Storage> = Arc::new(faulty.clone());
         let write = |region: &String, file: &str| {
             let path = table.join(region).join(file);
@@ -223,8 +234,13 @@ fn the_regions_of_a_creation_are_hidden_until_it_is_made() {
             assert!(read().is_none(), "the directory must be listed again");
             let found = read().unwrap();
             assert_eq!((found.over.len(), found.hidden(&[]).len()), (1, 0));
+            change.mark_made(&storage).unwrap();
             change.forget(&*storage).unwrap();
             assert!(read().unwrap().hidden(&[]).is_empty());
+            // The request that announces it is carried out once more.
+            change.begin(&storage).unwrap();
+            let found = read().unwrap();
+            assert_eq!((found.unfinished.len(), found.over.len(), found.hidden(&[]).len()), (0, 1, 0));
             continue;
         }
         assert!(!change.settle(&*storage).unwrap());

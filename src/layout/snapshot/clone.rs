@@ -14,19 +14,22 @@
 //! removed.
 //!
 //! In a storage without renames, the table is written in place, and one conditional put makes it one
-//! ([`NewTable`]). Its regions get new ids there, and so new names: those of a clone that did not come to its
-//! end, or of a table that was deleted, are not given again. Lists track its files, whatever the table of the
-//! snapshot has.
+//! ([`NewTable`]), or puts its regions in the place of those that the table has
+//! ([`Replacement`](crate::layout::Replacement)). Its regions get new ids there, and so new names: those of a
+//! clone that did not come to its end, or of a table that was deleted, are not given again. Lists track its
+//! files, whatever the table of the snapshot has.
 
 use super::{Snapshot, SnapshotRegion, not_found};
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
 use crate::layout::commit::listed;
-use crate::layout::descriptor::{create_clone_file, create_whole_descriptor, with_lists, with_tracker};
+use crate::layout::descriptor::{
+    create_clone_file, create_whole_descriptor, readable_bytes, with_lists, with_tracker,
+};
 use crate::layout::durable::{create_dir, create_dir_durably, list_if_exists, sync_dir, write_file};
 use crate::layout::file_list::{FILE_LIST_DIR, FileList, NewFileList};
 use crate::layout::file_name::{FileName, back_reference_name, link_name};
-use crate::layout::region::{already_exists, check_tracked_by_list, fill};
+use crate::layout::region::{already_exists, check_tracked_by_list, fill, write_restored};
 use crate::layout::store_file_info::StoreFileInfo;
 use crate::layout::table::{NewTable, clear_creations, create_aside, last_id};
 use crate::layout::tracker::{StoreFileTracker, TrackedBy};
@@ -39,7 +42,7 @@ use std::sync::Arc;
 const BACK_REFERENCES: &str = ".links-";
 
 /// A table that gets the content of a snapshot.
-pub(super) struct TableClone<'s> {
+pub(crate) struct TableClone<'s> {
     snapshot: &'s Snapshot,
     storage: &'s Arc<dyn Storage>,
     descriptor: TableDescriptor,
@@ -82,26 +85,17 @@ impl Snapshot {
     ) -> Result<()> {
         let lock = self.tree.lock(&**storage)?;
         let undone = clear_creations(storage, path)?;
-        let mut clone = TableClone::new(self, storage, table, now)?;
-        clone.descriptor = with_lists(&clone.descriptor);
-        clone.families = clone.descriptor.families().cloned().collect();
-        check_tracked_by_list(&clone.families, Some(&clone.descriptor))?;
-        let mut first_id = now.max(last_id(&undone).saturating_add(1));
-        let names = loop {
-            clone.number_regions(first_id);
-            let names: Vec<String> = clone.regions().map(|(_, info)| info.encoded_name()).collect();
-            if names.is_empty() {
-                let name = self.description.name();
-                return Err(Error::not_supported(format!("snapshot {name} has no regions to be cloned")));
-            }
-            if !undone.iter().any(|change| change.has_any(&names)) {
-                break names;
-            }
-            // The clock has not advanced.
-            first_id = first_id.saturating_add(1);
+        let mut clone = TableClone::in_place(self, storage, table, now)?;
+        let names = |regions: &[RegionInfo]| -> Vec<String> {
+            regions.iter().map(RegionInfo::encoded_name).collect()
         };
-        let new = NewTable { path, descriptor: &clone.descriptor, regions: names, undone: &undone };
-        new.create(storage, || clone.fill_regions(path), || self.tree.check_lock(&lock))
+        let first_id = now.max(last_id(&undone).saturating_add(1));
+        let regions = clone.number_regions(first_id, |regions| {
+            let names = names(regions);
+            undone.iter().any(|change| change.has_any(&names))
+        })?;
+        let new = NewTable { path, descriptor: &clone.descriptor, regions: names(&regions), undone: &undone };
+        new.create(storage, || clone.fill_regions(path, None), || self.tree.check_lock(&lock))
     }
 }
 
@@ -125,11 +119,52 @@ impl<'s> TableClone<'s> {
         Ok(clone)
     }
 
-    /// Gives the regions new ids, from one on, in the order of the old ones.
-    fn number_regions(&mut self, first: i64) {
+    /// Creates the content of a table in a storage without renames: lists track the files of all families.
+    /// The regions must be [numbered](Self::number_regions).
+    pub(crate) fn in_place(
+        snapshot: &'s Snapshot,
+        storage: &'s Arc<dyn Storage>,
+        table: &TableName,
+        now: i64,
+    ) -> Result<Self> {
+        let mut clone = Self::new(snapshot, storage, table, now)?;
+        clone.descriptor = with_lists(&clone.descriptor);
+        clone.families = clone.descriptor.families().cloned().collect();
+        check_tracked_by_list(&clone.families, Some(&clone.descriptor))?;
+        Ok(clone)
+    }
+
+    /// Gives the regions new ids, from one on, in the order of the old ones, and returns them. The first id
+    /// is greater than the given one while `is_taken` says that there have been such regions.
+    ///
+    /// # Errors
+    ///
+    /// If there are no regions.
+    pub(crate) fn number_regions(
+        &mut self,
+        mut first: i64,
+        is_taken: impl Fn(&[RegionInfo]) -> bool,
+    ) -> Result<Vec<RegionInfo>> {
         let old: BTreeSet<i64> = self.snapshot.regions.iter().map(|region| region.info.region_id()).collect();
-        self.ids = old.into_iter().zip(first..).collect();
-        self.name_regions();
+        loop {
+            self.ids = old.iter().copied().zip(first..).collect();
+            self.name_regions();
+            let regions: Vec<RegionInfo> = self.regions().map(|(_, info)| info).collect();
+            if regions.is_empty() {
+                let name = self.snapshot.description.name();
+                return Err(Error::not_supported(format!("snapshot {name} has no regions to be cloned")));
+            }
+            if !is_taken(&regions) {
+                return Ok(regions);
+            }
+            // The clock has not advanced.
+            first = first.saturating_add(1);
+        }
+    }
+
+    /// Returns the content of the descriptor's file.
+    pub(crate) fn descriptor_file(&self) -> Result<Vec<u8>> {
+        readable_bytes(&self.descriptor)
     }
 
     fn name_regions(&mut self) {
@@ -154,14 +189,22 @@ impl<'s> TableClone<'s> {
     pub(super) fn fill(&self, dir: &Path) -> Result<()> {
         create_whole_descriptor(self.storage, dir, &self.descriptor)?;
         create_clone_file(self.storage, dir)?;
-        self.fill_regions(dir)
+        self.fill_regions(dir, None)
     }
 
-    fn fill_regions(&self, dir: &Path) -> Result<()> {
-        self.regions().try_for_each(|(region, info)| self.fill_region(dir, region, &info))
+    /// Writes the regions to the table's directory. `number` is that of the descriptor that the table gets,
+    /// if it has another one.
+    pub(crate) fn fill_regions(&self, dir: &Path, number: Option<u64>) -> Result<()> {
+        self.regions().try_for_each(|(region, info)| self.fill_region(dir, region, &info, number))
     }
 
-    fn fill_region(&self, table_dir: &Path, region: &SnapshotRegion, info: &RegionInfo) -> Result<()> {
+    fn fill_region(
+        &self,
+        table_dir: &Path,
+        region: &SnapshotRegion,
+        info: &RegionInfo,
+        number: Option<u64>,
+    ) -> Result<()> {
         let dir = table_dir.join(info.encoded_name());
         let source = self.snapshot.region_dir(self.storage, region);
         for family in region.families.keys() {
@@ -174,6 +217,9 @@ impl<'s> TableClone<'s> {
             }
             let files = self.snapshot.store_files(&source, region, family.as_bytes())?.files;
             self.fill_family(&dir.join(&**family), family, &region.info, info, &files)?;
+        }
+        if let Some(number) = number {
+            write_restored(self.storage, &dir, number)?;
         }
         fill(self.storage, &dir, info, &self.families, false)
     }

@@ -10,6 +10,10 @@
 //! deleted](SnapshotTree::table_to_finish); after a crash after 3 the new table is complete. What is left of
 //! the old one remains until step 5 of the next restoration, or, if there is a table again, until its step 2,
 //! or until the snapshot is deleted.
+//!
+//! In a storage without renames, a restoration is a change of all regions: see
+//! [`Replacement`](crate::layout::Replacement). It needs the snapshot no more once it has been made: the
+//! links of the new table lead to the archive.
 
 use super::clone::TableClone;
 use super::{Snapshot, SnapshotTree, read_description};
@@ -99,7 +103,7 @@ impl SnapshotTree {
     ) -> Result<Option<TableName>> {
         let root = &self.tree.root().path;
         if !storage.can_rename(root) {
-            return Ok(None); // there are no restorations
+            return Ok(None); // what a restoration has left does not need the snapshot
         }
         let table = match read_description(&self.tree, &**storage, name) {
             Ok(Some(description)) => description.table().clone(),

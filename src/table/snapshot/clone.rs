@@ -1,11 +1,11 @@
 //! Tables with the content of a snapshot (HBase: `CloneSnapshotProcedure`, `RestoreSnapshotProcedure`).
 
-use crate::error::{Error, Result};
-use crate::layout::durable::check_renames;
+use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{LogTree, Snapshot};
 use crate::region::RegionOptions;
 use crate::schema::TableName;
 use crate::table::Table;
+use crate::table::admin::TableChange;
 use crate::table::catalog::{check_catalog, create_in_catalog, set_regions_on_disk};
 use crate::table::recover::refuse_edits_of;
 use std::path::Path;
@@ -72,20 +72,26 @@ impl Table {
     /// there is the old table or the new one; or, if both renames of the last step were torn apart, no table
     /// until this is called again.
     ///
+    /// In a storage without renames, such as an object store, one conditional put replaces all regions. The
+    /// new ones get new ids, and lists track their files, as in a [clone](Self::clone_snapshot) there. What
+    /// a call that failed has left is completed by the next one, and by other changes of the table.
+    ///
     /// # Errors
     ///
     /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if a region of the table, or the
     /// root, is [locked](crate::ErrorKind::Locked); if servers have left logs under the root, which must be
     /// [recovered](Self::recover) before, because they could have edits of the table, or if values of the
-    /// table, then or now, are in MOB files ([`Unsupported`](crate::ErrorKind::Unsupported)); if the snapshot
-    /// cannot be read, has no table descriptor, or one of its store files is missing; if a directory or a
-    /// store file of the table is a symbolic link; if an I/O operation fails.
+    /// table, then or now, are in MOB files, or the table is `hbase:meta`, or, in a storage without renames,
+    /// `hbase:namespace`, or a [bulk load](Self::bulk_load) into it was cut off there
+    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if the snapshot cannot be read, has no table
+    /// descriptor, or one of its store files is missing; if a directory or a store file of the table is a
+    /// symbolic link; if an I/O operation fails.
     pub fn restore_snapshot(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
         let (root, storage) = (root.as_ref(), options.file_storage());
-        check_renames(&**storage, root, "a restoration of a snapshot")?;
-        let logs = LogTree::new(root);
-        let _lock = logs.lock(&**storage)?;
+        let (logs, is_in_place) = (LogTree::new(root), !storage.can_rename(root));
+        // In place, the change of the table locks the root, or its creation.
+        let _lock = (!is_in_place).then(|| logs.lock(&**storage)).transpose()?;
         let snapshot = Snapshot::open(&**storage, root, name)?;
         if let Some(log) = logs.logs(&**storage)?.first() {
             let path = log.path.display();
@@ -93,13 +99,29 @@ impl Table {
                 "servers have left logs, which may have edits of the table: recover the root first ({path})"
             )));
         }
-        if snapshot.description().table().is_meta() {
-            return Err(Error::not_supported("hbase:meta cannot be restored from a snapshot"));
-        }
         let table = snapshot.description().table();
+        if table.is_meta() || is_in_place && table.is_made_by_master() {
+            return Err(Error::not_supported(format!("{table} cannot be restored from a snapshot")));
+        }
         check_catalog(root, &options)?;
         let follow = || set_regions_on_disk(root, table, &options);
-        snapshot.restore_table(storage, options.now(), |region| options.lock(region), follow)?;
+        if is_in_place {
+            restore_in_place(root, &snapshot, &options)?;
+            // A call that was interrupted may have created a table that the catalog does not have.
+            follow()?;
+        } else {
+            snapshot.restore_table(storage, options.now(), |region| options.lock(region), follow)?;
+        }
         Self::open_with(root, &table.to_string(), options.writable(true))
     }
+}
+
+/// Restores a snapshot in a storage without renames.
+fn restore_in_place(root: &Path, snapshot: &Snapshot, options: &RegionOptions) -> Result<()> {
+    let table = snapshot.description().table();
+    let was_there = match TableChange::begin(root, &table.to_string(), options) {
+        Err(error) if error.kind() == ErrorKind::TableNotFound => false,
+        change => change?.restore_in_place(snapshot)?,
+    };
+    if was_there { Ok(()) } else { snapshot.clone_table(options.file_storage(), table, options.now()) }
 }

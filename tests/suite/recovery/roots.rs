@@ -114,6 +114,11 @@ fn families() -> [Family; 2] {
     [Family::new("f"), Family::new("g")]
 }
 
+/// As [`families`], for an object store.
+fn tracked() -> [Family; 2] {
+    families().map(|family| family.configuration("hbase.store.file-tracker.impl", "FILE"))
+}
+
 fn put(row: &str, family: &str, value: &str) -> Cell {
     cell(row, family, CellType::Put, value)
 }
@@ -123,7 +128,13 @@ fn put(row: &str, family: &str, value: &str) -> Cell {
 /// The row `old` was written with the first sequence ids, then deleted, and is in no file any more.
 fn flushed() -> (FaultyStorage, [String; 2]) {
     let storage = FaultyStorage::new();
-    let table = Table::create_with(ROOT, "t", &families(), &["m"], options(&storage)).unwrap();
+    let names = create_flushed(&storage, &families());
+    (storage, names)
+}
+
+/// As [`flushed`], in a storage, with some families.
+fn create_flushed(storage: &FaultyStorage, families: &[Family]) -> [String; 2] {
+    let table = Table::create_with(ROOT, "t", families, &["m"], options(storage)).unwrap();
     for row in ["old", "a-old"] {
         table.put(Put::new(row).cell_at("f", "q", 300, "0").cell_at("g", "q", 300, "0")).unwrap();
         table.delete(Delete::new(row)).unwrap();
@@ -138,7 +149,7 @@ fn flushed() -> (FaultyStorage, [String; 2]) {
     }
     let names: Vec<String> = table.regions().iter().map(RegionInfo::encoded_name).collect();
     table.close().unwrap();
-    (storage, names.try_into().unwrap())
+    names.try_into().unwrap()
 }
 
 /// The entries of a log: region, sequence id, and cells.
@@ -178,23 +189,39 @@ fn tear(storage: &FaultyStorage, path: &Path) {
 
 /// A root whose server was killed: a log that was rolled, and one that is torn.
 fn crashed() -> FaultyStorage {
-    let (storage, [one, two]) = flushed();
-    let first = [
-        (&*one, 1, vec![put("a-old", "f", "0"), put("a-old", "g", "0")]),
-        (&*two, 1, vec![put("old", "f", "0"), put("old", "g", "0")]),
-        (&*one, 40, vec![cell("a", "f", CellType::DeleteFamily, ""), put("b", "f", "3"), put("b", "g", "4")]),
-        (GONE, 41, vec![put("b", "f", "gone")]),
-        (&*two, 60, vec![put("o", "f", "5"), put("o", "g", "6")]),
-    ];
-    write_log(&storage, SERVER, "h%2C1%2C2.1000", &first, true);
-    let second = [
-        (&*one, 50, vec![put("b", "g", "7")]),
-        (&*two, 61, vec![cell("n", "g", CellType::DeleteFamily, "")]),
-        (&*two, 62, vec![put("torn", "f", "8"), put("torn", "g", "9")]),
-    ];
-    let path = write_log(&storage, SERVER, "h%2C1%2C2.2000", &second, false);
-    tear(&storage, &path);
+    let (storage, regions) = flushed();
+    write_logs(&storage, &regions, 0);
     storage
+}
+
+/// As [`crashed`], in an object store, where greater sequence ids are used.
+fn crashed_in_objects() -> FaultyStorage {
+    let storage = FaultyStorage::new();
+    storage.has_objects();
+    let regions = create_flushed(&storage, &tracked());
+    write_logs(&storage, &regions, 1 << 40);
+    storage
+}
+
+/// Writes the logs of a killed server. Entries that are in no file have sequence ids after `base`.
+fn write_logs(storage: &FaultyStorage, [one, two]: &[String; 2], base: i64) {
+    let later = |seq_id: i64| base + seq_id;
+    let deleted = |row: &str, family: &str| cell(row, family, CellType::DeleteFamily, "");
+    let first = [
+        (&**one, 1, vec![put("a-old", "f", "0"), put("a-old", "g", "0")]),
+        (&**two, 1, vec![put("old", "f", "0"), put("old", "g", "0")]),
+        (&**one, later(40), vec![deleted("a", "f"), put("b", "f", "3"), put("b", "g", "4")]),
+        (GONE, later(41), vec![put("b", "f", "gone")]),
+        (&**two, later(60), vec![put("o", "f", "5"), put("o", "g", "6")]),
+    ];
+    write_log(storage, SERVER, "h%2C1%2C2.1000", &first, true);
+    let second = [
+        (&**one, later(50), vec![put("b", "g", "7")]),
+        (&**two, later(61), vec![deleted("n", "g")]),
+        (&**two, later(62), vec![put("torn", "f", "8"), put("torn", "g", "9")]),
+    ];
+    let path = write_log(storage, SERVER, "h%2C1%2C2.2000", &second, false);
+    tear(storage, &path);
 }
 
 fn expected() -> Vec<String> {
@@ -233,9 +260,13 @@ fn below(storage: &FaultyStorage, dir: &str) -> Vec<String> {
 
 #[test]
 fn logs_are_split_replayed_and_archived() {
-    let storage = crashed();
-    let planned = Table::plan_recovery(ROOT, options(&storage)).unwrap();
-    let done = recover(&storage).unwrap();
+    split_replay_and_archive(&crashed());
+    split_replay_and_archive(&crashed_in_objects());
+}
+
+fn split_replay_and_archive(storage: &FaultyStorage) {
+    let planned = Table::plan_recovery(ROOT, options(storage)).unwrap();
+    let done = recover(storage).unwrap();
     assert_eq!(replayed(&planned), replayed(&done));
     let report = |edits, cells, skipped| (edits, cells, skipped);
     let mut found: Vec<_> = done
@@ -256,21 +287,34 @@ fn logs_are_split_replayed_and_archived() {
     let torn = &done.torn[0];
     assert_eq!((done.torn.len(), torn.kind(), torn.path()), (1, ErrorKind::Truncated, Some(&*done.logs[1])));
     assert!(torn.to_string().contains("bytes are left"), "{torn}");
-    assert_eq!(values(&open(&storage, false)), expected());
-    assert_eq!(below(&storage, "/hbase/oldWALs"), ["h%2C1%2C2.1000", "h%2C1%2C2.2000"]);
+    assert_eq!(values(&open(storage, false)), expected());
+    assert_eq!(below(storage, "/hbase/oldWALs"), ["h%2C1%2C2.1000", "h%2C1%2C2.2000"]);
     assert!(storage.list_dir(Path::new("/hbase/WALs")).unwrap().is_empty());
-    let edits = storage.names().into_iter().filter(|path| path.to_string_lossy().contains("recovered.edits"));
-    assert_eq!(edits.count(), 0);
+    let is_edit = |path: &&PathBuf| {
+        path.to_string_lossy().contains("recovered.edits")
+            && path.extension().is_none_or(|end| end != "seqid")
+    };
+    assert_eq!(storage.names().iter().filter(is_edit).count(), 0);
 }
 
 #[test]
 fn a_failing_call_of_a_root_recovery_loses_nothing() {
-    let mut n = 0;
+    let crashes = [Crash::OfTheProcess, Crash::Hard, Crash::Torn];
+    fail_each_call(&crashed, 1, |n| crashes.into_iter().chain([Crash::Chance(n)]).collect());
+}
+
+/// All that is there in an object store is durable.
+#[test]
+fn a_failing_call_of_a_root_recovery_in_an_object_store_loses_nothing() {
+    fail_each_call(&crashed_in_objects, 3, |_| vec![Crash::OfTheProcess]);
+}
+
+/// Recovers roots, of which every call, or one of some, fails, maybe with one of some crashes. Then another
+/// one fails, and it is recovered.
+fn fail_each_call(crashed: &dyn Fn() -> FaultyStorage, every: usize, crashes: impl Fn(u64) -> Vec<Crash>) {
     let mut recoveries = 0;
-    loop {
-        for crash in
-            [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn), Some(Crash::Chance(n))]
-        {
+    for n in (0..).step_by(every) {
+        for crash in [None].into_iter().chain(crashes(n).into_iter().map(Some)) {
             let shown = format!("call {n}, {crash:?}");
             let storage = crashed();
             let logs = below(&storage, "/hbase/WALs");
@@ -316,20 +360,23 @@ fn a_failing_call_of_a_root_recovery_loses_nothing() {
             table.delete(Delete::new("b")).unwrap();
             assert_eq!(values(&table).len(), 4, "{shown}: later than what was replayed");
         }
-        n += 1;
     }
 }
 
 /// Logs whose edits are in files, as if a recovery had been interrupted before it moved them.
 #[test]
 fn a_log_that_is_replayed_again_brings_nothing_back() {
-    let storage = crashed();
+    replay_again(&crashed());
+    replay_again(&crashed_in_objects());
+}
+
+fn replay_again(storage: &FaultyStorage) {
     let logs: Vec<(PathBuf, Vec<u8>)> = ["h%2C1%2C2.1000", "h%2C1%2C2.2000"]
         .map(|name| Path::new(SERVER).join(name))
         .map(|path| (path.clone(), storage.bytes(&path).unwrap()))
         .into();
-    recover(&storage).unwrap();
-    let table = open(&storage, true);
+    recover(storage).unwrap();
+    let table = open(storage, true);
     for row in ["a", "b", "n", "o"] {
         table.delete(Delete::new(row)).unwrap();
     }
@@ -340,13 +387,15 @@ fn a_log_that_is_replayed_again_brings_nothing_back() {
     table.close().unwrap();
     for (path, bytes) in logs {
         storage.create_dir_all(Path::new(SERVER)).unwrap();
-        storage.create(&path).unwrap().write_all(&bytes).unwrap();
+        let mut file = storage.create(&path).unwrap();
+        file.write_all(&bytes).unwrap();
+        file.sync().unwrap();
     }
-    let found = recover(&storage).unwrap();
+    let found = recover(storage).unwrap();
     let replayed = found.regions.iter().filter(|one| one.outcome == RegionOutcome::Replayed);
     assert!(replayed.clone().all(|one| one.replayed.cells == one.replayed.skipped), "{found:?}");
     assert_eq!(replayed.count(), 2);
-    assert_eq!(values(&open(&storage, false)), Vec::<String>::new());
+    assert_eq!(values(&open(storage, false)), Vec::<String>::new());
 }
 
 /// What HBase leaves when it dies while it splits a log: the server's directory with another name, a file
@@ -392,6 +441,20 @@ fn refuse(storage: &FaultyStorage, kind: ErrorKind, path: &Path) -> String {
         assert_eq!(planned.to_string(), error.to_string());
     }
     error.to_string()
+}
+
+/// Files that no lists track are not written in an object store.
+#[test]
+fn edits_of_untracked_families_are_refused_in_an_object_store() {
+    let storage = crashed();
+    storage.has_objects();
+    let before = files(&storage);
+    let error = recover(&storage).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.message().contains("needs the store file tracker FILE"), "{error}");
+    assert!(files(&storage) == before, "nothing has changed");
+    let planned = Table::plan_recovery(ROOT, options(&storage)).unwrap_err();
+    assert_eq!(planned.to_string(), error.to_string());
 }
 
 #[test]

@@ -394,6 +394,25 @@ fn a_table_is_restored_whole_or_not() {
     assert!(calls > 100, "{calls}");
 }
 
+/// The snapshots and the clone have files of the table that is replaced. Calls that fail are those of
+/// `table_admin::objects`.
+#[test]
+fn a_table_is_restored_without_renames() {
+    let world = World::in_objects();
+    let storage = world.copy();
+    for (name, expected) in [("old", &world.old), ("new", &world.new), ("old", &world.old)] {
+        let table = Table::restore_snapshot(ROOT, name, options(&storage)).unwrap();
+        assert_eq!(&rows(&table), expected, "{name}");
+        table.put(Put::new("q").cell("f", "q", "6").cell("g", "q", "6")).unwrap();
+        compact(&table);
+        let written = rows(&table);
+        assert_eq!(written.len(), expected.len() + 1, "{name}");
+        table.close().unwrap();
+        assert_eq!(read(&storage, "ns:t").unwrap(), written, "{name}");
+        world.check_others(&storage, name);
+    }
+}
+
 /// A restoration that is repeated may fail again, for want of space: what it replaces remains until then.
 #[test]
 fn a_table_between_two_renames_remains_until_the_restored_one_is_complete() {

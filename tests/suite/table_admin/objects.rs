@@ -1,4 +1,5 @@
-//! Tables that are deleted, truncated and altered in a storage without renames, and every call fails once.
+//! Tables that are deleted, truncated, altered and restored in a storage without renames, and every call
+//! fails once.
 
 mod failures;
 mod late;
@@ -38,6 +39,29 @@ fn bucket_with(has_catalog: bool) -> FaultyStorage {
         table.close().unwrap();
     }
     storage
+}
+
+/// As [`bucket_with`], with a snapshot of the table, which has lost a row and a family, and has got another
+/// row, since.
+fn bucket_since(has_catalog: bool) -> FaultyStorage {
+    let storage = bucket_with(has_catalog);
+    let options = options(&storage).compaction_enabled(false);
+    let table = Table::open_with(ROOT, T, options.clone().writable(true)).unwrap();
+    table.snapshot("s").unwrap();
+    table.delete(Delete::new("a")).unwrap();
+    table.put(Put::new("x").cell_at("g", "p", 5, "later")).unwrap();
+    table.close().unwrap();
+    Table::alter(ROOT, T, &TableChanges::new().delete_family("f"), &options).unwrap();
+    storage
+}
+
+/// The cells of that table.
+fn later_values() -> Vec<String> {
+    ["n/g:p/5=old", "n/g:q/5=old", "x/g:p/5=later"].map(str::to_owned).into()
+}
+
+fn restore(storage: &FaultyStorage) -> Result<()> {
+    Table::restore_snapshot(ROOT, "s", options(storage))?.close()
 }
 
 /// Returns the paths of objects of the table, below its directory.
@@ -221,6 +245,74 @@ fn a_truncated_table_is_empty_and_keeps_its_settings() {
         assert!(objects(&storage).iter().all(|path| !path.to_str().unwrap().starts_with(".change.")));
         assert_eq!(values(&storage, "other"), Some(old_values()));
     }
+}
+
+/// The table is replaced, with its settings, or created.
+#[test]
+fn a_table_is_restored_from_a_snapshot() {
+    for has_catalog in [false, true] {
+        let storage = bucket_since(has_catalog);
+        let locked = open(&storage, T, true).unwrap();
+        assert_eq!(cells(&locked), later_values());
+        locked.put(Put::new("y").cell_at("g", "p", 5, "logged")).unwrap();
+        assert_eq!(restore(&storage).unwrap_err().kind(), ErrorKind::Locked);
+        for region in locked.regions() {
+            locked.region(region.start_key()).unwrap().abort().unwrap();
+        }
+        drop(locked);
+        let mut before = region_names(&storage);
+        for n in 0..3 {
+            restore(&storage).unwrap();
+            assert_eq!(values(&storage, T), Some(old_values()), "{n}");
+            let names = region_names(&storage);
+            assert!(names.iter().all(|name| !before.contains(name)), "{before:?} {names:?}");
+            assert_eq!(names.len(), 2);
+            before.extend(names);
+            check_root(&storage, "restored");
+            // Nothing is left of the change, nor of those before, but of a deletion.
+            let is_change = |path: &&PathBuf| path.to_str().unwrap().starts_with(".change.");
+            assert_eq!(objects(&storage).iter().filter(is_change).count(), usize::from(n == 2));
+            let families: Vec<String> = open(&storage, T, false)
+                .unwrap()
+                .region("a")
+                .unwrap()
+                .families()
+                .map(ToString::to_string)
+                .collect();
+            assert!(families.len() == 2 && families[1].contains("VERSIONS => '3'"), "{families:?}");
+            use_table(&storage, "restored");
+            if n == 1 {
+                delete(&storage).unwrap();
+            }
+        }
+        // The files are in the archive, whether there is a snapshot or not.
+        let restored = values(&storage, T);
+        Table::delete_snapshot_with(ROOT, "s", options(&storage)).unwrap();
+        assert_eq!(values(&storage, T), restored);
+        assert_eq!(restore(&storage).unwrap_err().kind(), ErrorKind::Io);
+        assert_eq!(values(&storage, T), restored);
+    }
+}
+
+/// The process dies once a restoration is made, and before it has written the descriptor.
+#[test]
+fn a_restored_table_without_its_descriptor_has_the_families_of_the_snapshot() {
+    let cut_off = (0..).step_by(4).find_map(|n| {
+        let storage = bucket_since(false);
+        let first = last_number(&storage);
+        storage.die_after(n);
+        restore(&storage).unwrap_err();
+        storage.heal();
+        let is_made = values(&storage, T) != Some(later_values());
+        (is_made && last_number(&storage) == first).then_some((storage, first))
+    });
+    let (storage, first) = cut_off.unwrap();
+    assert_eq!(values(&storage, T), Some(old_values()));
+    let dir = Path::new(ROOT).join("data/ns/t").join(&region_names(&storage)[0]);
+    assert_eq!(options(&storage).open(dir).unwrap().families().count(), 2);
+    use_table(&storage, "made");
+    assert_eq!(last_number(&storage), first + 2);
+    check_root(&storage, "made");
 }
 
 /// A process that has had the table open since before archives the old regions of a truncation whose process

@@ -56,7 +56,7 @@ fn a_table_of_a_bucket_is_compacted() {
 }
 
 #[test]
-fn a_region_of_a_bucket_is_recovered_and_what_needs_renames_is_refused() {
+fn regions_of_a_bucket_are_recovered_and_untracked_files_are_refused() {
     let server = FakeS3::start();
     let regions = put_root(&server);
     let scan = || without_sequence_ids(&stdout(&ask(&server, &format!("scan --format csv {TABLE}"))));
@@ -77,16 +77,21 @@ fn a_region_of_a_bucket_is_recovered_and_what_needs_renames_is_refused() {
     assert_eq!(code(&recovered), 0, "{}", stderr(&recovered));
     assert!(stdout(&recovered).contains(r#""cells":1"#), "{}", stdout(&recovered));
     assert_eq!(scan(), before);
+    for said in [&*regions[1], ""] {
+        let recovered = ask(&server, "--json recover s3://bucket/root");
+        assert_eq!(code(&recovered), 0, "{}", stderr(&recovered));
+        let is_one = stdout(&recovered).lines().count() == usize::from(!said.is_empty());
+        assert!(is_one && stdout(&recovered).contains(said), "{said}: {}", stdout(&recovered));
+        assert_eq!(scan(), before);
+    }
     let compacted = ask(&server, &format!("compact --major {TABLE}"));
     assert_eq!(code(&compacted), 0, "{}", stderr(&compacted));
     let expected = objects();
-    for line in ["recover s3://bucket/root", "snapshot restore s3://bucket/root s"] {
-        let output = ask(&server, &format!("--json {line}"));
-        assert_eq!(code(&output), 4, "{line}: {}{}", stdout(&output), stderr(&output));
-        let message = last_error(&output)["message"].as_str().unwrap().to_owned();
-        assert!(message.contains("without renames"), "{line}: {message}");
-        assert!(objects() == expected, "{line}");
-    }
+    let output = ask(&server, "--json snapshot restore s3://bucket/root s");
+    assert_eq!(code(&output), 5, "{}{}", stdout(&output), stderr(&output));
+    let message = last_error(&output)["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("no such snapshot"), "{message}");
+    assert!(objects() == expected);
     // nothing is locked
     let compacted = ask(&server, &format!("compact --major {TABLE}"));
     assert_eq!(code(&compacted), 0, "{}", stderr(&compacted));

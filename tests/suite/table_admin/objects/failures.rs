@@ -3,15 +3,19 @@
 use super::*;
 use hregion::io::faulty::Crash;
 
+/// Returns a new bucket, maybe with a catalog.
+type Bucket = fn(bool) -> FaultyStorage;
+
 /// Runs `change` on a new bucket, of which the call `n` fails, or in which the process dies there. The bucket
 /// has a catalog if `n` is odd. Returns whether it succeeded, and the bucket; `None` if there are not as many
 /// calls.
 fn failed(
     n: u64,
     dies: bool,
+    bucket: Bucket,
     change: &dyn Fn(&FaultyStorage) -> Result<()>,
 ) -> Option<(bool, FaultyStorage)> {
-    let storage = bucket_with(n % 2 == 1);
+    let storage = bucket(n % 2 == 1);
     if dies {
         storage.die_after(n);
     } else {
@@ -34,6 +38,7 @@ fn failed(
 
 fn each_failure(
     every: usize,
+    bucket: Bucket,
     change: &dyn Fn(&FaultyStorage) -> Result<()>,
     check: &dyn Fn(bool, FaultyStorage, u64, &str),
 ) {
@@ -42,7 +47,7 @@ fn each_failure(
         let mut is_over = [false; 2];
         for n in (0..).step_by(every) {
             let shown = format!("call {n}, dies: {dies}");
-            match failed(n, dies, change) {
+            match failed(n, dies, bucket, change) {
                 Some((is_ok, storage)) => check(is_ok, storage, n, &shown),
                 None => is_over[usize::from(n % 2 == 1)] = true,
             }
@@ -58,7 +63,7 @@ fn is_one_of(seen: Option<&Vec<String>>, is_ok: bool, after: Option<&Vec<String>
 }
 
 fn a_deletion_is_done_or_not(every: usize) {
-    each_failure(every, &delete, &|is_ok, storage, n, shown| {
+    each_failure(every, bucket_with, &delete, &|is_ok, storage, n, shown| {
         is_one_of(values(&storage, T).as_ref(), is_ok, None, shown);
         if n % 3 == 1 && values(&storage, T).is_some() {
             use_table(&storage, shown);
@@ -118,7 +123,7 @@ fn a_truncation_is_done_or_not(every: usize) {
     for preserve in [true, false] {
         let truncate = |storage: &FaultyStorage| Table::truncate(ROOT, T, preserve, &options(storage));
         let empty = Some(Vec::new());
-        each_failure(every, &truncate, &|is_ok, storage, n, shown| {
+        each_failure(every, bucket_with, &truncate, &|is_ok, storage, n, shown| {
             let shown = &format!("{shown}, {preserve}");
             is_one_of(values(&storage, T).as_ref(), is_ok, empty.as_ref(), shown);
             if n % 3 == 1 {
@@ -137,23 +142,62 @@ fn a_truncation_is_done_or_not(every: usize) {
             assert_eq!(region_names(&storage).len(), if preserve { 2 } else { 1 }, "{shown}");
             use_table(&storage, shown);
             check_root(&storage, shown);
-            // The file of a truncation that was undone stays while its parents are there.
-            let left = objects(&storage);
-            let is_open = |path: &PathBuf| {
-                let bytes = storage.bytes(&Path::new(ROOT).join("data/ns/t").join(path)).unwrap();
-                path.to_str().unwrap().starts_with(".change.")
-                    && !String::from_utf8(bytes).unwrap().lines().any(|line| line == "undone")
-            };
-            assert!(!left.iter().any(is_open), "{shown}: {left:?}");
+            check_changes(&storage, shown);
         });
     }
+}
+
+/// Checks that no change is left but such as were undone: their files stay while their parents are there.
+fn check_changes(storage: &FaultyStorage, shown: &str) {
+    let left = objects(storage);
+    let is_open = |path: &PathBuf| {
+        let bytes = storage.bytes(&Path::new(ROOT).join("data/ns/t").join(path)).unwrap();
+        path.to_str().unwrap().starts_with(".change.")
+            && !String::from_utf8(bytes).unwrap().lines().any(|line| line == "undone")
+    };
+    assert!(!left.iter().any(is_open), "{shown}: {left:?}");
+}
+
+fn a_restoration_is_done_or_not(every: usize) {
+    let restored = Some(old_values());
+    each_failure(every, bucket_since, &restore, &|is_ok, storage, n, shown| {
+        let seen = values(&storage, T);
+        assert!(seen == restored || !is_ok && seen == Some(later_values()), "{shown}: {seen:?}");
+        if n % 3 == 1 {
+            use_table(&storage, shown);
+        }
+        if n % 2 == 0 {
+            storage.fail_among_all([(n * 31 + 7) % 170]);
+            let again = restore(&storage).is_ok();
+            storage.heal();
+            assert!(!again || values(&storage, T) == restored, "{shown}");
+        }
+        if values(&storage, T) != restored || n % 5 > 1 {
+            restore(&storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
+        }
+        assert_eq!(values(&storage, T), restored, "{shown}");
+        assert_eq!(region_names(&storage).len(), 2, "{shown}");
+        use_table(&storage, shown);
+        check_root(&storage, shown);
+        check_changes(&storage, shown);
+        // What is created from nothing is complete, too.
+        delete(&storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
+        storage.fail_among_all([(n * 17 + 3) % 150]);
+        let created = restore(&storage).is_ok();
+        storage.heal();
+        let seen = values(&storage, T);
+        assert!(seen == restored || !created && seen.is_none(), "{shown}: {seen:?}");
+        restore(&storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
+        assert_eq!(values(&storage, T), restored, "{shown}");
+        check_root(&storage, shown);
+    });
 }
 
 fn an_alteration_is_done_or_not(every: usize) {
     let changes = TableChanges::new().delete_family("f").family(listed("h")).set("DURABILITY", "SYNC_WAL");
     let alter = |storage: &FaultyStorage| Table::alter(ROOT, T, &changes, &options(storage));
     let left: Vec<String> = old_values().into_iter().filter(|cell| !cell.contains("/f:")).collect();
-    each_failure(every, &alter, &|is_ok, storage, n, shown| {
+    each_failure(every, bucket_with, &alter, &|is_ok, storage, n, shown| {
         let has_h = |storage: &FaultyStorage| {
             let region = open(storage, T, false).unwrap().region("a").unwrap();
             region.families().any(|family| family.name() == b"h")
@@ -206,6 +250,7 @@ fn some_calls_fail() {
     a_deletion_is_done_or_not(13);
     a_truncation_is_done_or_not(17);
     an_alteration_is_done_or_not(17);
+    a_restoration_is_done_or_not(29);
 }
 
 #[test]
@@ -214,4 +259,5 @@ fn each_call_fails() {
     a_deletion_is_done_or_not(1);
     a_truncation_is_done_or_not(1);
     an_alteration_is_done_or_not(1);
+    a_restoration_is_done_or_not(1);
 }

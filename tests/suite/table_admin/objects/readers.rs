@@ -79,15 +79,19 @@ fn a_reader_never_has_rows_of_both_tables() {
     let changes = TableChanges::new().delete_family("f");
     let of_g: Vec<String> = old_values().into_iter().filter(|cell| cell.contains("/g:")).collect();
     type Change<'c> = &'c dyn Fn(&RegionOptions) -> Result<()>;
-    let all: [(&str, Change<'_>, Vec<String>); 3] = [
+    let restore: Change<'_> = &|options| Table::restore_snapshot(ROOT, "s", options.clone())?.close();
+    let all: [(&str, Change<'_>, Vec<String>); 4] = [
         ("truncate", &|options| Table::truncate(ROOT, T, true, options), Vec::new()),
         ("delete", &|options| Table::delete_table(ROOT, T, options), Vec::new()),
         ("alter", &|options| Table::alter(ROOT, T, &changes, options), of_g),
+        ("restore", restore, old_values()),
     ];
     for (name, change, new) in all {
+        let is_restored = name == "restore";
+        let old = if is_restored { later_values() } else { old_values() };
         let (mut old_reads, mut errors) = (0, 0);
         for n in 0.. {
-            let storage = bucket();
+            let storage = if is_restored { bucket_since(false) } else { bucket() };
             let reader = Arc::new(open(&storage, T, false).unwrap());
             let seen = Arc::new(Mutex::new(None));
             let act: Act = {
@@ -114,12 +118,12 @@ fn a_reader_never_has_rows_of_both_tables() {
             match (first, rest) {
                 (Ok(first), Ok(rest)) => {
                     let is = |all: &[String]| first == of_row("a", all) && rest == of_row("n", all);
-                    old_reads += u64::from(is(&old_values()));
+                    old_reads += u64::from(is(&old));
                     // As locally, each region has the families with which it was opened.
                     let is_altered =
-                        name == "alter" && first == of_row("a", &old_values()) && rest == of_row("n", &new);
+                        name == "alter" && first == of_row("a", &old) && rest == of_row("n", &new);
                     let shown = format!("{name}, call {n}: {first:?}, {rest:?}");
-                    assert!(is(&old_values()) || is(&new) || is_altered, "{shown}");
+                    assert!(is(&old) || is(&new) || is_altered, "{shown}");
                     old_reads += u64::from(is_altered);
                 }
                 (first, _) => {
