@@ -58,6 +58,9 @@ pub(super) fn is_of_erasure_code(error: &HdfsError) -> bool {
     matches!(error, HdfsError::OperationFailed(text) if text.contains("erasure-coded"))
 }
 
+/// The greatest length of a message: one has all that is known of the data nodes of a block.
+const MAX_MESSAGE: usize = 500;
+
 pub(super) fn io_error(error: HdfsError) -> io::Error {
     let kind = match &error {
         HdfsError::IOError(error) => error.kind(),
@@ -73,7 +76,11 @@ pub(super) fn io_error(error: HdfsError) -> io::Error {
     };
     let text = error.to_string();
     // Exceptions of the name node have stack traces.
-    io::Error::new(kind, Printable(text.lines().next().unwrap_or_default()).to_string())
+    let shown = Printable(text.lines().next().unwrap_or_default()).to_string();
+    match shown.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => io::Error::new(kind, format!("{}…", &shown[..end])),
+        None => io::Error::new(kind, shown),
+    }
 }
 
 fn name_of(class: &str) -> &str {
@@ -104,6 +111,8 @@ mod tests {
         let text = "a\u{1b}[31mb\u{202e}c\n\tat a.b.c".to_owned();
         let shown = io_error(HdfsError::RPCError("java.io.IOException".into(), text)).to_string();
         assert!(shown.contains("a\\x1B[31mb\\xE2\\x80\\xAEc") && !shown.contains("at a.b.c"), "{shown}");
+        let long = io_error(HdfsError::DataTransferError("é".repeat(10_000))).to_string();
+        assert_eq!(long.chars().count(), MAX_MESSAGE + 1);
     }
 
     #[test]
