@@ -11,6 +11,7 @@
 //!         .regioninfo                         region
 //!         .load                               load_record
 //!         .loaded                             copy_record
+//!         .loading.<random>/<family>/         loading
 //!         .tmp/<family>/                      files being written
 //!         recovered.edits/<n>.seqid           region
 //!         <family>/                           family
@@ -35,6 +36,7 @@ mod file_kind;
 pub(crate) mod file_list;
 pub(crate) mod file_name;
 mod load_record;
+mod loading;
 mod logs;
 mod mob;
 pub(crate) mod reference;

@@ -19,6 +19,7 @@ use super::durable::{
 use super::family::{FamilyDir, StoreFiles};
 use super::file_list::{FILE_LIST_DIR, check_next_list};
 use super::load_record::LOAD;
+use super::loading::is_loading;
 use super::mob::MobDirs;
 use super::reference::{Half, Reference};
 use super::root::{Root, TableDir};
@@ -51,6 +52,7 @@ use std::sync::{Arc, Mutex};
 /// | `.tmp/`, `.splits/`, `.merges/` | unfinished work: not read |
 /// | `.load` | files of an unfinished bulk load, which the next [settles](Self::settle_load): not read |
 /// | `.loaded` | the same without renames, [settled](Self::settle_copies) when the region is opened |
+/// | `.loading.<random>/` | files that a bulk load moves, named when the region is opened for writing |
 #[derive(Debug)]
 pub(crate) struct RegionDir {
     path: PathBuf,
@@ -405,6 +407,8 @@ impl RegionDir {
         let entries = storage.list_dir(&self.path).map_err(|error| Error::io("list", &self.path, error))?;
         let has = |name: &str| entries.iter().any(|entry| entry.name == *name && !entry.is_dir);
         let (has_load, has_copies) = (has(LOAD), has(COPIES) && !storage.can_rename(&self.path));
+        let loading = entries.iter().filter(|entry| is_loading(entry));
+        let loading: Vec<PathBuf> = loading.map(|entry| self.path.join(&entry.name)).collect();
         refuse_links(&self.path, entries, is_ours)?;
         // A process that has died may not have synced what it renamed: the descriptor, whose families are
         // written to, or the region itself.
@@ -416,6 +420,7 @@ impl RegionDir {
         }
         remove_tree(storage, &self.tmp())?;
         create_dir(storage, &self.tmp())?;
+        loading.iter().try_for_each(|loading| self.name_loading(loading, families))?;
         for family in families {
             let dir = self.family(family.name()).path();
             create_dir(storage, &dir)?;

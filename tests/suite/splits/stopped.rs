@@ -1,12 +1,12 @@
-//! A process is stopped within a split, merge, flush or compaction until its locks are lost, as by a lease
-//! that ends, and goes on when another process has written to the table.
+//! A process is stopped within a split, merge, flush, compaction or load until its locks are lost, as by a
+//! lease that ends, and goes on when another process has written to the table.
 
 use super::faults::written;
-use super::{ROOT, TABLE, compact, open, options, put, values};
+use super::{ROOT, TABLE, compact, names, open, options, put, values};
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{FileLock, FileWriter, LogFile};
-use hregion::{Compaction, FileHandles, Result, Storage, Table};
+use hregion::{CellRef, CellType, Compaction, FileHandles, Result, SeekKey, Storage, StoreFileOrigin, Table};
 use std::fmt;
 use std::io;
 use std::mem;
@@ -66,6 +66,10 @@ impl Stopped {
 
     /// Called before a change.
     fn change(&self, path: &Path) -> io::Result<()> {
+        self.change_of(&[path])
+    }
+
+    fn change_of(&self, paths: &[&Path]) -> io::Result<()> {
         let (other, is_late) = {
             let mut state = self.state.lock().unwrap();
             let is_time = state.left == Some(0);
@@ -78,7 +82,7 @@ impl Stopped {
         if is_late {
             return Ok(());
         }
-        let is_in_lost = |dir: &PathBuf| path.starts_with(dir) && path != dir;
+        let is_in_lost = |dir: &PathBuf| paths.iter().any(|path| path.starts_with(dir) && path != dir);
         let is_lost = self.state.lock().unwrap().lost.iter().any(is_in_lost);
         if is_lost { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
     }
@@ -127,7 +131,7 @@ impl Storage for Stopped {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.change(from)?;
+        self.change_of(&[from, to])?;
         self.files.rename(from, to)
     }
 
@@ -258,4 +262,69 @@ fn a_change_that_is_made_after_the_lock_was_lost_takes_no_rows() {
             table.close().unwrap();
         }
     }
+}
+
+/// A bulk load, or its undoing, moves no file that the other process has found, nor one that it has not.
+#[test]
+fn a_load_that_goes_on_after_the_lock_was_lost_moves_no_file() {
+    const FILE: &str = "/input/f/file";
+    let written = || {
+        let storage = written(&[]);
+        storage.create_dir_all(Path::new("/input/f")).unwrap();
+        let table = open(&storage, true);
+        let mut writer = table.region("a").unwrap().bulk_load_writer("f", FILE).unwrap();
+        let key = SeekKey::of(b"k", b"f", b"q", 5, CellType::Put);
+        writer.append(CellRef::new(&key, b"loaded")).unwrap();
+        let origin = StoreFileOrigin::BulkLoad {
+            timestamp: 1000,
+            source_task: Vec::new(),
+            exclude_from_minor_compaction: false,
+            skip_reset_seq_id: false,
+        };
+        writer.finish(&origin).unwrap();
+        let region = Path::new(TABLE).join(table.regions()[0].encoded_name());
+        table.close().unwrap();
+        (storage, region)
+    };
+    let mut outcomes = [0; 2];
+    for fails in [false, true] {
+        for n in 0.. {
+            let shown = format!("fails: {fails}, change {n}");
+            let (files, region) = written();
+            let stopped = Stopped::new(&files);
+            let handles = FileHandles::with_capacity(100);
+            let with = options(&files).storage(Arc::clone(&stopped) as _).file_handles(&handles);
+            let table = Table::open_with(ROOT, "t", with.writable(true)).unwrap();
+            values(&table); // opens the region
+            stopped.state.lock().unwrap().unsynced = fails.then(|| region.join("f"));
+            let other = Arc::new(Mutex::new(None));
+            let (opened, storage) = (Arc::clone(&other), files.clone());
+            stopped.stop_within(n, move || {
+                let table = open(&storage, true);
+                table.put(put("q", "other")).unwrap();
+                let found = values(&table);
+                *opened.lock().unwrap() = Some((table, found));
+            });
+            let loaded = table.bulk_load("/input");
+            if !stopped.was_stopped() {
+                assert_eq!(loaded.is_err(), fails, "{shown}: {loaded:?}");
+                // What could not be undone stays there.
+                assert_eq!(names(&files, ".loading.").len(), usize::from(fails), "{shown}");
+                assert!(n > 3, "{shown}");
+                break;
+            }
+            let (other, found) = other.lock().unwrap().take().unwrap();
+            assert_eq!(values(&other), found, "{shown}: {loaded:?}");
+            other.close().unwrap();
+            drop(table);
+            let is_loaded = found.iter().any(|cell| cell.starts_with("k/"));
+            assert_eq!(files.bytes(Path::new(FILE)).is_none(), is_loaded, "{shown}: {loaded:?}");
+            outcomes[usize::from(is_loaded)] += 1;
+            let table = open(&files, true);
+            assert_eq!(values(&table), found, "{shown}: {loaded:?}");
+            assert!(names(&files, ".loading.").is_empty(), "{shown}");
+            table.close().unwrap();
+        }
+    }
+    assert!(outcomes.iter().all(|outcome| *outcome > 0), "{outcomes:?}");
 }
