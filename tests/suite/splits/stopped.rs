@@ -6,7 +6,10 @@ use super::{ROOT, TABLE, compact, names, open, options, put, values};
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{FileLock, FileWriter, LogFile};
-use hregion::{CellRef, CellType, Compaction, FileHandles, Result, SeekKey, Storage, StoreFileOrigin, Table};
+use hregion::{
+    CellRef, CellType, Compaction, ErrorKind, Family, FileHandles, Put, RegionOptions, Result, SeekKey,
+    Storage, StoreFileOrigin, Table, TableChanges,
+};
 use std::fmt;
 use std::io;
 use std::mem;
@@ -327,4 +330,96 @@ fn a_load_that_goes_on_after_the_lock_was_lost_moves_no_file() {
         }
     }
     assert!(outcomes.iter().all(|outcome| *outcome > 0), "{outcomes:?}");
+}
+
+/// Runs a change of the first process which is stopped within each of its own changes in turn, with what the
+/// other one does meanwhile, and then `check`.
+fn each_late_change<T: fmt::Debug>(
+    written: impl Fn() -> FaultyStorage,
+    change: impl Fn(RegionOptions) -> Result<T>,
+    other: fn(&FaultyStorage),
+    check: impl Fn(&FaultyStorage, &str),
+) {
+    for n in 0.. {
+        let files = written();
+        let stopped = Stopped::new(&files);
+        let handles = FileHandles::with_capacity(100);
+        let with = options(&files).storage(Arc::clone(&stopped) as _).file_handles(&handles);
+        let storage = files.clone();
+        stopped.stop_within(n, move || other(&storage));
+        let changed = change(with);
+        let shown = format!("change {n}, {changed:?}");
+        if !stopped.was_stopped() {
+            assert!(changed.is_ok() && n > 2, "{shown}");
+            break;
+        }
+        check(&files, &shown);
+    }
+}
+
+#[test]
+fn an_alteration_that_goes_on_late_replaces_no_other() {
+    let changes = TableChanges::new().set("OWNER", "first");
+    each_late_change(
+        || written(&[]),
+        |options| Table::alter(ROOT, "t", &changes, &options),
+        |files| {
+            let changes = TableChanges::new().family(Family::new("h"));
+            Table::alter(ROOT, "t", &changes, &options(files)).unwrap();
+        },
+        |files, shown| {
+            let table = open(files, true);
+            let put = table.put(Put::new("a").cell("h", "q", "1"));
+            put.unwrap_or_else(|error| panic!("{shown}: {error}"));
+        },
+    );
+}
+
+/// Another process takes a snapshot of the same name, in place of one that there may be.
+#[test]
+fn a_snapshot_is_neither_replaced_nor_removed_late() {
+    let take = |files: &FaultyStorage| {
+        let table = open(files, true);
+        let _ = Table::delete_snapshot_with(ROOT, "s", options(files));
+        table.put(put("q", "other")).unwrap();
+        table.snapshot("s").unwrap();
+        table.close().unwrap();
+    };
+    let check = |files: &FaultyStorage, shown: &str| {
+        let snapshot = Table::open_snapshot_with(ROOT, "s", options(files));
+        let found = values(&snapshot.unwrap_or_else(|error| panic!("{shown}: {error}")));
+        assert!(found.iter().any(|cell| cell.ends_with("=other")), "{shown}: {found:?}");
+    };
+    let snapshot =
+        |options: RegionOptions| Table::open_with(ROOT, "t", options.writable(true))?.snapshot("s").map(drop);
+    each_late_change(|| written(&[]), snapshot, take, check);
+    let with_snapshot = || {
+        let files = written(&[]);
+        let table = open(&files, true);
+        table.snapshot("s").unwrap();
+        table.close().unwrap();
+        files
+    };
+    let delete = |options: RegionOptions| Table::delete_snapshot_with(ROOT, "s", options);
+    each_late_change(with_snapshot, delete, take, check);
+}
+
+#[test]
+fn a_table_that_was_deleted_is_not_restored_late() {
+    let written = || {
+        let files = written(&[]);
+        let table = open(&files, true);
+        table.snapshot("s").unwrap();
+        table.close().unwrap();
+        files
+    };
+    each_late_change(
+        written,
+        |options| Table::restore_snapshot(ROOT, "s", options).map(drop),
+        |files| Table::delete_table(ROOT, "t", &options(files)).unwrap(),
+        |files, shown| {
+            let opened = Table::open_with(ROOT, "t", options(files));
+            assert_eq!(opened.map(drop).unwrap_err().kind(), ErrorKind::TableNotFound, "{shown}");
+        },
+    );
 }
