@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The permissions of files and directories, before the name node applies those of its configuration.
 const FILE_MODE: u32 = 0o644;
@@ -263,10 +263,15 @@ impl HdfsFiles {
 
     /// Recovers the lease of a file: see [`Storage::end_writing`](hregion::Storage::end_writing).
     pub(super) async fn recover_lease(&self, key: &str) -> io::Result<()> {
-        let mut pause = Duration::from_millis(500);
-        // Ends at the deadline: the data nodes agree about the last block when they next report.
+        let (mut pause, until) = (Duration::from_millis(500), Instant::now() + 3 * self.patience);
+        // The data nodes agree about the last block when they next report.
         while !self.client().recover_lease(&path_of(key)).await.map_err(io_error)? {
-            tokio::time::sleep(pause).await;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let message = "the data nodes of its last block have not agreed about its end in time";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
+            tokio::time::sleep(pause.min(left)).await;
             // Each request may begin the recovery again.
             pause = (pause * 2).min(Duration::from_secs(20));
         }

@@ -93,3 +93,26 @@ impl Connector {
 pub(super) fn late(time: Duration, addresses: &str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("no name node answers within {time:?}: {addresses}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocking::Blocking;
+    use std::path::Path;
+
+    #[test]
+    fn a_data_node_that_hangs_is_given_up_before_the_deadline() {
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let location = Location::parse(Path::new("hdfs://ns/a")).unwrap();
+        let timeout = |options: &RemoteOptions, patience: u64| {
+            let patience = Duration::from_secs(patience);
+            let connector = Connector::new(&location, options, patience, blocking.handle()).unwrap();
+            let of = connector.settings.iter().filter(|(name, _)| name == SOCKET_TIMEOUT);
+            of.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+        };
+        let options = RemoteOptions::default();
+        assert_eq!(timeout(&options, 15), ["15000"]);
+        assert_eq!(timeout(&options, 1), ["5000"]);
+        assert_eq!(timeout(&options.setting(SOCKET_TIMEOUT, "20"), 15), ["20"]);
+    }
+}

@@ -47,6 +47,28 @@ pub(super) fn is_loss(error: &HdfsError) -> bool {
     }
 }
 
+/// Whether a name node is not there, or not ready, which may pass.
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable,
+        NetworkUnreachable, NotConnected, ResourceBusy, TimedOut, UnexpectedEof,
+    };
+
+    matches!(
+        error.kind(),
+        BrokenPipe
+            | ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | NetworkUnreachable
+            | NotConnected
+            | ResourceBusy
+            | TimedOut
+            | UnexpectedEof
+    )
+}
+
 /// Whether this client has the file open for writing already.
 pub(super) fn is_open_here(error: &HdfsError) -> bool {
     // `FSNamesystem.recoverLeaseInternal` has no class for it.
@@ -94,6 +116,7 @@ fn kind_of_exception(class: &str, text: &str) -> io::ErrorKind {
         "ParentNotDirectoryException" => io::ErrorKind::NotADirectory,
         "PathIsNotEmptyDirectoryException" => io::ErrorKind::DirectoryNotEmpty,
         "AccessControlException" => io::ErrorKind::PermissionDenied,
+        "SafeModeException" | "StandbyException" | "RetriableException" => io::ErrorKind::ResourceBusy,
         // `FSDirRenameOp` has no class for it.
         "IOException" if text.contains("rename destination directory is not empty") => {
             io::ErrorKind::DirectoryNotEmpty
@@ -124,6 +147,11 @@ mod tests {
         let not_empty = "rename destination directory is not empty: /a";
         assert_eq!(kind("java.io.IOException", not_empty), io::ErrorKind::DirectoryNotEmpty);
         assert_eq!(kind("java.io.IOException", "other"), io::ErrorKind::Other);
+        let is_passing =
+            |class: &str| is_passing(&io_error(HdfsError::RPCError(class.into(), String::new())));
+        assert!(is_passing("org.apache.hadoop.hdfs.server.namenode.SafeModeException"));
+        assert!(is_passing("org.apache.hadoop.ipc.StandbyException"));
+        assert!(!is_passing("org.apache.hadoop.hdfs.server.namenode.LeaseExpiredException"));
         let class = "org.apache.hadoop.fs.PathIsNotEmptyDirectoryException";
         assert_eq!(kind(class, "/a"), io::ErrorKind::DirectoryNotEmpty);
         assert!(is_open_elsewhere(&HdfsError::AlreadyExists("a".into())));

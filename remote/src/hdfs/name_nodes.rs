@@ -68,8 +68,11 @@ impl NameNodes {
         Self { service, nodes }
     }
 
-    /// Returns the addresses, for messages.
+    /// Returns the addresses, or the name of the service if they are not known, for messages.
     pub(super) fn addresses(&self) -> String {
+        if self.nodes.is_empty() {
+            return self.service.clone();
+        }
         self.nodes.iter().map(|node| node.address.as_str()).collect::<Vec<_>>().join(", ")
     }
 
@@ -221,6 +224,7 @@ mod tests {
         assert_eq!(order([Reply::None, Silence, Silence]).unwrap(), ["nn2,nn3,nn1", "false"]);
         assert_eq!(order([Reply::None; 3]), None);
         assert_eq!(nodes.addresses(), "one:8020, two:8020, three:8020");
+        assert_eq!(found("hdfs://other/a", &RemoteOptions::default()).addresses(), "other");
     }
 
     /// One that refuses or ends connections does not keep anybody waiting; one that accepts them may.

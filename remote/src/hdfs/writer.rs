@@ -10,7 +10,7 @@
 //! before is created again then, and a log is ended and opened again.
 
 use super::changes::{HdfsFiles, path_of};
-use super::errors::{io_error, is_loss, is_of_erasure_code};
+use super::errors::{io_error, is_loss, is_of_erasure_code, is_passing};
 use crate::storage::Shared;
 use crate::target::TargetPath;
 use bytes::{Bytes, BytesMut};
@@ -22,11 +22,12 @@ use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The number of bytes that are handed to the client at once.
 const PART: usize = 1 << 20;
 
-/// How often a file is created again, or a log opened again, at most, before data nodes take what is written.
+/// How often a file is created, at most, before data nodes take what is written.
 const ATTEMPTS: u32 = 4;
 
 /// A file that was opened for writing.
@@ -256,6 +257,12 @@ enum SyncError {
     Passing(io::Error),
 }
 
+impl From<io::Error> for SyncError {
+    fn from(error: io::Error) -> Self {
+        if is_passing(&error) { Self::Passing(error) } else { Self::Final(error) }
+    }
+}
+
 /// Writes bytes, and waits until the data nodes have them on disk, and the name node knows their number, but
 /// not for longer than the answer to a change may take.
 async fn sync_in_time(files: &HdfsFiles, writer: &mut Inner, bytes: Bytes) -> Result<(), SyncError> {
@@ -280,34 +287,40 @@ async fn sync_in_time(files: &HdfsFiles, writer: &mut Inner, bytes: Bytes) -> Re
 
 /// Ends the writing of a log after a failure, and opens it again: its last block is then on data nodes that
 /// answer. It has the bytes that were acknowledged, and perhaps the first ones of `bytes`. Writes the others.
-/// Does so again if these cannot be written, as a new block may be given to a data node that has died.
+/// Does so again, for some time, if that fails, too: a new block may be given to a data node that has died,
+/// and the next name node may not be active yet.
 async fn go_on(files: &HdfsFiles, key: &str, acknowledged: u64, bytes: Bytes) -> io::Result<Box<Inner>> {
-    let mut attempts = ATTEMPTS;
+    let until = Instant::now() + 3 * files.patience();
     loop {
         files.wait_for_delayed().await;
-        files.check_locked(key).await?;
-        files.recover_lease(key).await?;
-        let found = files.find_existing(key).await?.length as u64;
-        // The data nodes count a packet that is to be synced when it is.
-        let rest = bytes.slice(found_of(acknowledged, found, bytes.len())?..);
-        let mut writer = Box::new(files.client().append(&path_of(key)).await.map_err(io_error)?);
-        // As in the creation of a log: another process that has the lock by now may have looked for logs.
-        if let Err(error) = files.check_locked(key).await {
-            // Nothing was written to it.
-            let _ = writer.close().await;
-            return Err(error);
-        }
-        match sync_in_time(files, &mut writer, rest).await {
-            Ok(()) => return Ok(writer),
-            Err(SyncError::Final(error)) => return Err(error),
-            Err(SyncError::Passing(error)) => {
-                attempts -= 1;
-                if attempts == 0 {
-                    return Err(error);
-                }
-            }
+        match open_again(files, key, acknowledged, &bytes).await {
+            Ok(writer) => return Ok(writer),
+            Err(SyncError::Passing(_)) if Instant::now() < until => {}
+            Err(SyncError::Passing(error) | SyncError::Final(error)) => return Err(error),
         }
     }
+}
+
+async fn open_again(
+    files: &HdfsFiles,
+    key: &str,
+    acknowledged: u64,
+    bytes: &Bytes,
+) -> Result<Box<Inner>, SyncError> {
+    files.check_locked(key).await?;
+    files.recover_lease(key).await?;
+    let found = files.find_existing(key).await?.length as u64;
+    // The data nodes count a packet that is to be synced when it is.
+    let rest = bytes.slice(found_of(acknowledged, found, bytes.len())?..);
+    let mut writer = Box::new(files.client().append(&path_of(key)).await.map_err(io_error)?);
+    // As in the creation of a log: another process that has the lock by now may have looked for logs.
+    if let Err(error) = files.check_locked(key).await {
+        // Nothing was written to it.
+        let _ = writer.close().await;
+        return Err(error.into());
+    }
+    sync_in_time(files, &mut writer, rest).await?;
+    Ok(writer)
 }
 
 /// Returns how many bytes of an append that was not acknowledged are in a log that has `found` bytes.

@@ -1,4 +1,5 @@
-//! Data nodes of HDFS that die while a region is written. Each test starts HDFS in a process of its own.
+//! Data nodes of HDFS die, and the name node is restarted, while a region is written. The test starts HDFS in
+//! a process of its own.
 
 use crate::hdfs_writes::{LOCK, client, open_in};
 use crate::history::{Rows, put, rows};
@@ -70,9 +71,20 @@ fn open_log(storage: &dyn Storage, url: &str, region: &Path) -> String {
     dir.join(last).to_str().unwrap().strip_prefix(url).unwrap().to_owned()
 }
 
+/// Carries out a command, and calls `write` until it is done.
+fn run_beside(cluster: &mut Cluster, command: &str, mut write: impl FnMut()) {
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| cluster.run(command));
+        while !running.is_finished() {
+            write();
+        }
+        running.join().unwrap();
+    });
+}
+
 /// The first of the two data nodes of the log dies, to which this process writes, and then the other one. The
 /// log goes on with those that are left, and so do store files and the next logs, although the name node may
-/// still give blocks to the one that has died.
+/// still give blocks to the one that has died. Then the name node is restarted.
 #[test]
 #[ignore = "starts HDFS"]
 fn no_acknowledged_write_is_lost_when_a_data_node_dies() {
@@ -93,18 +105,14 @@ fn no_acknowledged_write_is_lost_when_a_data_node_dies() {
         region.flush().unwrap();
         write(3);
         let stop = format!("stop {position} {}", open_log(&*storage, &cluster.url, &dir));
-        std::thread::scope(|scope| {
-            let stopping = scope.spawn(|| cluster.run(&stop));
-            while !stopping.is_finished() {
-                write(1);
-            }
-            stopping.join().unwrap();
-        });
+        run_beside(&mut cluster, &stop, || write(1));
         write(3);
         region.flush().unwrap();
         write(3);
         cluster.run("restart");
     }
+    run_beside(&mut cluster, "restart-name-node", || write(1));
+    write(3);
     assert_eq!(rows(&region), written);
     drop(region);
     // As if the process had died: the end of the log is replayed.

@@ -76,6 +76,7 @@ public final class Main {
           stopped.clear();
           cluster.waitActive();
         }
+        case "restart-name-node" -> cluster.restartNameNode(true);
         default -> throw new IOException("not a command: " + line);
       }
       answer("done");
