@@ -447,6 +447,14 @@ impl RegionDir {
         sync_dir(storage, &self.path)
     }
 
+    /// Prevents that another process, which has lost the lock of the region, moves the table away late. The
+    /// caller must hold the lock.
+    pub(crate) fn prevent_move_of_table(&self) {
+        if let Some(root) = self.root_of_table().filter(|root| self.storage().can_rename(root)) {
+            TableTree::new(self.storage(), root, self.info.table()).prevent_move();
+        }
+    }
+
     /// Makes the name of the directory durable, if the directory above it can be synced.
     fn settle_name(&self) -> Result<()> {
         use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};

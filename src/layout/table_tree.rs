@@ -203,8 +203,16 @@ impl TableTree {
         lock: impl Fn(&Path) -> Result<FileLock>,
     ) -> Result<()> {
         let removed = self.removed();
-        create_dir_durably(&*self.storage, &self.tree.root().path, parent(&removed))?;
-        rename(&*self.storage, &self.dir(), &removed)?;
+        let create = || create_dir_durably(&*self.storage, &self.tree.root().path, parent(&removed));
+        create()?;
+        match rename(&*self.storage, &self.dir(), &removed) {
+            // A process that has opened a region of another table has removed the directory.
+            Err(error) if error.is_not_found() && self.exists()? => {
+                create()?;
+                rename(&*self.storage, &self.dir(), &removed)?;
+            }
+            moved => moved?,
+        }
         let check = || {
             let names = self.moved_regions()?;
             let mut new = names.iter().filter(|name| !locks.contains_key(*name));
@@ -214,6 +222,19 @@ impl TableTree {
             self.move_back()?;
             Err(error)
         })
+    }
+
+    /// Makes a [`move_away`](Self::move_away) fail that a process makes late which has lost its locks:
+    /// removes the directory that it moves the table to, if there is nothing of other tables in it. Must be
+    /// called when a lock of a region that can be lost was taken: no process that has its locks has anything
+    /// of the table there.
+    pub(crate) fn prevent_move(&self) {
+        let dir = self.removed();
+        let dir = parent(&dir);
+        if matches!(self.tree.list(&*self.storage, dir), Ok(Some(_))) && self.discard_replacement().is_ok() {
+            // Otherwise what may be made late is, as there.
+            let _ = self.storage.remove_dir(dir);
+        }
     }
 
     /// Undoes [`move_away`](Self::move_away).

@@ -423,3 +423,37 @@ fn a_table_that_was_deleted_is_not_restored_late() {
         },
     );
 }
+
+/// What another process has written to a table, which it has found, is not moved away with it.
+#[test]
+fn a_table_that_is_written_to_is_not_moved_away_late() {
+    const WROTE: &str = "/wrote";
+    let write = |files: &FaultyStorage| {
+        let with = options(files).storage(Stopped::new(files) as _).writable(true);
+        let Ok(table) = Table::open_with(ROOT, "t", with) else { return };
+        if table.put(put("q", "other")).is_ok() {
+            table.close().unwrap();
+            files.create(Path::new(WROTE)).unwrap();
+        }
+    };
+    let check = |files: &FaultyStorage, shown: &str| {
+        if files.bytes(Path::new(WROTE)).is_some() {
+            let table = Table::open_with(ROOT, "t", options(files));
+            let found = values(&table.unwrap_or_else(|error| panic!("{shown}: {error}")));
+            assert!(found.iter().any(|cell| cell.ends_with("=other")), "{shown}: {found:?}");
+        }
+    };
+    let with_snapshot = || {
+        let files = written(&[]);
+        let table = open(&files, true);
+        table.snapshot("s").unwrap();
+        table.close().unwrap();
+        files
+    };
+    let delete = |options: RegionOptions| Table::delete_table(ROOT, "t", &options);
+    each_late_change(|| written(&[]), delete, write, check);
+    let truncate = |options: RegionOptions| Table::truncate(ROOT, "t", true, &options);
+    each_late_change(|| written(&[]), truncate, write, check);
+    let restore = |options: RegionOptions| Table::restore_snapshot(ROOT, "s", options).map(drop);
+    each_late_change(with_snapshot, restore, write, check);
+}
