@@ -382,12 +382,15 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
 /// A lock of a file, which is held until this value is dropped. See [`Storage::lock`].
 #[derive(Debug)]
-pub struct FileLock(Box<dyn Held>);
+pub struct FileLock {
+    held: Box<dyn Held>,
+    can_be_lost: bool,
+}
 
 impl FileLock {
     /// Creates a lock that is released when `held` is dropped, and not before.
     pub fn new(held: impl Send + Sync + fmt::Debug + 'static) -> Self {
-        Self::with_check(held, |_| Ok(()))
+        Self { can_be_lost: false, ..Self::with_check(held, |_| Ok(())) }
     }
 
     /// Creates a lock that is released when `held` is dropped, and that can be lost before, as one in an
@@ -409,7 +412,7 @@ impl FileLock {
     where
         T: Send + Sync + fmt::Debug + 'static,
     {
-        Self(Box::new(Checked { held, check, release }))
+        Self { held: Box::new(Checked { held, check, release }), can_be_lost: true }
     }
 
     /// Fails if the lock is not held any more. Asks now, wherever that is decided.
@@ -418,7 +421,14 @@ impl FileLock {
     ///
     /// [`io::ErrorKind::WouldBlock`] if the lock was lost; otherwise any error of the system.
     pub fn check(&self) -> io::Result<()> {
-        self.0.check()
+        self.held.check()
+    }
+
+    /// Whether the lock can be lost before it is released: another process may have it then, and the storage
+    /// may carry out late what this one has asked for before.
+    #[must_use]
+    pub fn can_be_lost(&self) -> bool {
+        self.can_be_lost
     }
 
     /// Releases the lock, as a drop does, which cannot return an error.
@@ -427,7 +437,7 @@ impl FileLock {
     ///
     /// Any error of the system. Others may then find that the lock is held.
     pub fn release(self) -> io::Result<()> {
-        self.0.release()
+        self.held.release()
     }
 }
 

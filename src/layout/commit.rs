@@ -7,6 +7,8 @@
 //! 1. The caller writes the new files elsewhere, completely and synced, and opens each once.
 //! 2. If new files from outside are to be on a list, a [record](super::load_record) of their places is
 //!    written.
+//!    In a storage whose locks can be lost, files from outside are then moved to a directory of the region:
+//!    see [`loading`](super::loading).
 //! 3. All new files but the last are renamed into the family's directory, which is synced; then the last one,
 //!    which is the only one that may record the files it replaces. The last ones of all families are renamed
 //!    one right after the other, before any directory is synced.
@@ -26,7 +28,7 @@
 //! accept no further writes.
 
 use super::copy_record::{CopySource, CopyState, LoadedCopy};
-use super::durable::{exists, parent, rename, sync_dir};
+use super::durable::{create_dir, exists, parent, rename, sync_dir};
 use super::family::FamilyDir;
 use super::file_list::{FileList, ListedFile, NewFileList, changed_elsewhere, read_file_list};
 use super::file_name::{FileName, new_file_name};
@@ -53,17 +55,19 @@ pub(crate) struct StagedFile {
     is_ours: bool,
     /// The file from outside that it is a copy of.
     source: Option<CopySource>,
+    /// The path to which it is moved before any file is renamed.
+    via: Option<PathBuf>,
 }
 
 impl StagedFile {
     /// Creates a staged file that was written for this region only.
     pub(crate) fn new(storage: Arc<dyn Storage>, from: PathBuf, name: String) -> Self {
-        Self { storage, from, name, len: 0, is_ours: true, source: None }
+        Self { storage, from, name, len: 0, is_ours: true, source: None, via: None }
     }
 
     /// Creates a staged file that belongs to the caller until it is renamed, and again if that fails.
     pub(crate) fn loaded(storage: Arc<dyn Storage>, from: PathBuf, name: String, len: u64) -> Self {
-        Self { storage, from, name, len, is_ours: false, source: None }
+        Self { storage, from, name, len, is_ours: false, source: None, via: None }
     }
 
     pub(crate) fn with_len(mut self, len: u64) -> Self {
@@ -74,6 +78,12 @@ impl StagedFile {
     /// Says that it is a copy of a file from outside, in a storage without renames.
     pub(crate) fn copy_of(mut self, source: CopySource) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    /// Says that it is moved to a path before any file is renamed.
+    pub(crate) fn moved_to(mut self, via: PathBuf) -> Self {
+        self.via = Some(via);
         self
     }
 
@@ -224,6 +234,7 @@ impl RegionDir {
             steps.push(UndoStep::Recorded);
             record.publish(storage, &self.tmp().join("load"), self.path())?;
         }
+        changes.iter().flat_map(|change| &change.add).try_for_each(|file| self.move_aside(file, steps))?;
         for change in changes {
             let dir = self.family(change.family).path();
             let others = change.add.split_last().map(|(_, others)| others).unwrap_or_default();
@@ -276,9 +287,17 @@ impl RegionDir {
         if file.from == to {
             return Ok(());
         }
-        let (from, is_ours) = (file.from.clone(), file.is_ours);
-        steps.push(UndoStep::Named { from, to: to.clone(), is_ours });
-        rename(&**self.storage(), &file.from, &to)
+        let from = file.via.as_ref().unwrap_or(&file.from);
+        steps.push(UndoStep::Named { from: from.clone(), to: to.clone(), is_ours: file.is_ours });
+        rename(&**self.storage(), from, &to)
+    }
+
+    /// Moves a file to where it is moved before any file is renamed, if it is.
+    fn move_aside(&self, file: &StagedFile, steps: &mut Vec<UndoStep>) -> Result<()> {
+        let Some(to) = &file.via else { return Ok(()) };
+        create_dir(&**self.storage(), parent(to))?;
+        steps.push(UndoStep::Named { from: file.from.clone(), to: to.clone(), is_ours: file.is_ours });
+        rename(&**self.storage(), &file.from, to)
     }
 
     /// Undoes steps in reverse order, durably.

@@ -10,7 +10,7 @@ use super::table_regions::LISTINGS;
 use super::tracker::{DEFAULT, IMPL, LIST, StoreFileTracker, TrackedBy};
 use crate::binary::StringBinary;
 use crate::error::{Corruption, Error, Result};
-use crate::io::{DirEntry, Storage, read_file};
+use crate::io::{DirEntry, Storage, is_new_file, read_file};
 use crate::schema::{Family, TableDescriptor, TableName};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -319,7 +319,9 @@ fn has_length_in_name(storage: &dyn Storage, owner: &Path) -> bool {
     !storage.can_rename(owner)
 }
 
-/// Writes a descriptor file, durably. `has_length` is whether its name contains the length.
+/// Writes a descriptor file, durably. `has_length` is whether its name contains the length. Those that other
+/// attempts have not finished are removed: the lock that this one has may have been lost by a process which
+/// would give one of them its name late, in place of this one.
 pub(super) fn write_descriptor(
     storage: &Arc<dyn Storage>,
     owner: &Path,
@@ -329,6 +331,11 @@ pub(super) fn write_descriptor(
 ) -> Result<()> {
     let dir = owner.join(TABLE_DESC_DIR);
     create_dir_durably(&**storage, owner, &dir)?;
+    if storage.can_rename(&dir) {
+        let mut left = list_if_exists(&**storage, &dir)?.unwrap_or_default();
+        left.retain(|entry| !entry.is_dir && entry.utf8_name().is_some_and(is_new_file));
+        left.iter().try_for_each(|entry| unless_not_found(remove(&**storage, &dir.join(&entry.name))))?;
+    }
     write_file(storage, &dir.join(file_name(number, has_length.then_some(bytes.len()))), bytes)
 }
 

@@ -3,17 +3,19 @@
 //!
 //! ```text
 //! <root>/WALs/<server>/<log>
-//! <root>/WALs/<server>-splitting/<log>                       of a server that has died
-//! <root>/oldWALs/<log>                                       whose edits are all in store files
-//! <root>/data/…/<region>/recovered.edits/<first>-<log>.temp  being written
-//! <root>/data/…/<region>/recovered.edits/<last>              to be replayed
+//! <root>/WALs/<server>-splitting/<log>                                of a server that has died
+//! <root>/oldWALs/<log>                                                whose edits are all in store files
+//! <root>/data/…/<region>/recovered.edits/<first>-<log>.<random>.temp  being written
+//! <root>/data/…/<region>/recovered.edits/<last>                       to be replayed
 //! ```
 
 use super::durable::{
     create_dir_durably, exists, is_same_file, move_file, remove, sync_dir, sync_file, unless_not_found,
 };
+use super::file_name::new_file_name;
 use super::region::{RECOVERED_EDITS, REGION_INFO, is_number};
 use super::root_tree::RootTree;
+use crate::binary::is_hex;
 use crate::error::{Error, Result};
 use crate::io::{DirEntry, FileLock, Storage};
 use crate::schema::TableName;
@@ -27,6 +29,8 @@ pub(super) const LOGS: &str = "WALs";
 pub(super) const OLD_LOGS: &str = "oldWALs";
 /// The end of the name of a server's directory whose logs HBase has begun to split.
 const SPLITTING: &str = "-splitting";
+/// The end of the name of recovered edits that are being written.
+const TEMP: &str = ".temp";
 
 /// The logs under a root directory, and the recovered edits of its regions.
 #[derive(Debug)]
@@ -156,8 +160,9 @@ impl LogTree {
         Ok(found)
     }
 
-    /// Makes the directory of a region's recovered edits, and returns the path of a new file in it. A file
-    /// that an interrupted split has left there is removed. `first` is the first sequence id in the file.
+    /// Makes the directory of a region's recovered edits, and returns the path of a new file in it. Files
+    /// that interrupted splits of the log have left there are removed: a process that has lost the lock of
+    /// the root would give one its name late. `first` is the first sequence id in the file.
     ///
     /// # Errors
     ///
@@ -170,11 +175,14 @@ impl LogTree {
         log: &Path,
     ) -> Result<NewEdits> {
         let dir = region.join(RECOVERED_EDITS);
-        self.tree.list(storage, &dir)?;
+        let entries = self.tree.list(storage, &dir)?.unwrap_or_default();
         create_dir_durably(storage, region, &dir)?;
         let log = log.file_name().unwrap_or_default().to_string_lossy();
-        let temp = dir.join(format!("{first:019}-{log}.temp"));
-        unless_not_found(remove(storage, &temp))?;
+        let begin = format!("{first:019}-{log}");
+        for left in entries.iter().filter_map(DirEntry::utf8_name).filter(|name| is_temp(&begin, name)) {
+            unless_not_found(remove(storage, &dir.join(left)))?;
+        }
+        let temp = dir.join(format!("{begin}.{}{TEMP}", new_file_name(0)));
         Ok(NewEdits { dir, temp })
     }
 
@@ -236,6 +244,16 @@ impl LogTree {
     }
 }
 
+/// Whether a name is that of recovered edits that were being written: a beginning, with or without a random
+/// number after it.
+fn is_temp(begin: &str, name: &str) -> bool {
+    let random = name.strip_prefix(begin).and_then(|rest| rest.strip_suffix(TEMP));
+    random.is_some_and(|random| {
+        random.is_empty()
+            || random.strip_prefix('.').is_some_and(|random| random.len() == 32 && is_hex(random))
+    })
+}
+
 /// Returns the part of a log's name that it has in common with the other logs of its writer, and the time at
 /// which the log was begun: names are `<prefix>.<time>`, with `.meta` or the like after it (HBase:
 /// `AbstractFSWALProvider`).
@@ -258,6 +276,19 @@ fn split_name(name: &str) -> ((String, String), u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn edits_that_are_being_written_are_those_of_a_log() {
+        let is_one = |name: &str| is_temp("0000000000000000001-a.1000", name);
+        let random = new_file_name(0);
+        for end in [".temp", &format!(".{random}.temp")] {
+            assert!(is_one(&format!("0000000000000000001-a.1000{end}")));
+        }
+        for end in ["", "-worker.temp", ".1.temp", &format!(".{random}"), &format!(".{random}0.temp")] {
+            assert!(!is_one(&format!("0000000000000000001-a.1000{end}")), "{end}");
+        }
+        assert!(!is_one("0000000000000000002-a.1000.temp"));
+    }
 
     #[test]
     fn names_of_logs_have_a_prefix_and_a_time() {

@@ -12,6 +12,7 @@
 //!         .load                               load_record
 //!         .loaded                             copy_record
 //!         .restored.<n>                       region
+//!         .loading.<random>/<family>/         loading
 //!         .tmp/<family>/                      files being written
 //!         recovered.edits/<n>.seqid           region
 //!         <family>/                           family
@@ -36,6 +37,7 @@ mod file_kind;
 pub(crate) mod file_list;
 pub(crate) mod file_name;
 mod load_record;
+mod loading;
 mod logs;
 mod mob;
 pub(crate) mod reference;

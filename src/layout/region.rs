@@ -20,6 +20,7 @@ use super::durable::{create_dir, exists, list_if_exists, parent, remove_tree, sy
 use super::family::{FamilyDir, StoreFiles};
 use super::file_list::{FILE_LIST_DIR, check_next_list};
 use super::load_record::LOAD;
+use super::loading::is_loading;
 use super::mob::MobDirs;
 use super::reference::{Half, Reference};
 use super::region_change::RegionChange;
@@ -53,6 +54,7 @@ use std::sync::{Arc, Mutex};
 /// | `.load` | files of an unfinished bulk load, which the next [settles](Self::settle_load): not read |
 /// | `.loaded` | the same without renames, [settled](Self::settle_copies) when the region is opened |
 /// | `.restored.<n>` | without renames, the number of the descriptor of the restored table |
+/// | `.loading.<random>/` | files that a bulk load moves, named when the region is opened for writing |
 #[derive(Debug)]
 pub(crate) struct RegionDir {
     path: PathBuf,
@@ -358,6 +360,8 @@ impl RegionDir {
         let entries = storage.list_dir(&self.path).map_err(|error| Error::io("list", &self.path, error))?;
         let has = |name: &str| entries.iter().any(|entry| entry.name == *name && !entry.is_dir);
         let (has_load, has_copies) = (has(LOAD), has(COPIES) && !storage.can_rename(&self.path));
+        let loading = entries.iter().filter(|entry| is_loading(entry));
+        let loading: Vec<PathBuf> = loading.map(|entry| self.path.join(&entry.name)).collect();
         refuse_links(&self.path, entries, is_ours)?;
         // A process that has died may not have synced what it renamed: the descriptor, whose families are
         // written to, or the region itself.
@@ -369,6 +373,7 @@ impl RegionDir {
         }
         remove_tree(storage, &self.tmp())?;
         create_dir(storage, &self.tmp())?;
+        loading.iter().try_for_each(|loading| self.name_loading(loading, families))?;
         for family in families {
             let dir = self.family(family.name()).path();
             create_dir(storage, &dir)?;
@@ -393,6 +398,14 @@ impl RegionDir {
             }
         }
         sync_dir(storage, &self.path)
+    }
+
+    /// Prevents that another process, which has lost the lock of the region, moves the table away late. The
+    /// caller must hold the lock.
+    pub(crate) fn prevent_move_of_table(&self) {
+        if let Some(root) = self.root_of_table().filter(|root| self.storage().can_rename(root)) {
+            TableTree::new(self.storage(), root, self.info.table()).prevent_move();
+        }
     }
 
     /// Makes the name of the directory durable, if the directory above it can be synced.

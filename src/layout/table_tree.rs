@@ -7,6 +7,7 @@
 //! <root>/.tmp/data/<namespace>/<table>/       the table after the commit: no reader finds it
 //! <root>/.tmp/data/<namespace>/.<table>.new/  the empty table that is to take its place
 //! <root>/.tmp/data/<namespace>/.<table>.old/  one that is being removed
+//! <root>/.tmp/data/<namespace>/.<table>.<random>.tmp/  the content of a snapshot that is to take its place
 //! <root>/archive/data/<namespace>/<table>/    its store files, for snapshots and clones
 //! ```
 #![warn(clippy::indexing_slicing)]
@@ -202,8 +203,16 @@ impl TableTree {
         lock: impl Fn(&Path) -> Result<FileLock>,
     ) -> Result<()> {
         let removed = self.removed();
-        create_dir_durably(&*self.storage, &self.tree.root().path, parent(&removed))?;
-        rename(&*self.storage, &self.dir(), &removed)?;
+        let create = || create_dir_durably(&*self.storage, &self.tree.root().path, parent(&removed));
+        create()?;
+        match rename(&*self.storage, &self.dir(), &removed) {
+            // A process that has opened a region of another table has removed the directory.
+            Err(error) if error.is_not_found() && self.exists()? => {
+                create()?;
+                rename(&*self.storage, &self.dir(), &removed)?;
+            }
+            moved => moved?,
+        }
         let check = || {
             let names = self.moved_regions()?;
             let mut new = names.iter().filter(|name| !locks.contains_key(*name));
@@ -213,6 +222,19 @@ impl TableTree {
             self.move_back()?;
             Err(error)
         })
+    }
+
+    /// Makes a [`move_away`](Self::move_away) fail that a process makes late which has lost its locks:
+    /// removes the directory that it moves the table to, if there is nothing of other tables in it. Must be
+    /// called when a lock of a region that can be lost was taken: no process that has its locks has anything
+    /// of the table there.
+    pub(crate) fn prevent_move(&self) {
+        let dir = self.removed();
+        let dir = parent(&dir);
+        if matches!(self.tree.list(&*self.storage, dir), Ok(Some(_))) && self.discard_replacement().is_ok() {
+            // Otherwise what may be made late is, as there.
+            let _ = self.storage.remove_dir(dir);
+        }
     }
 
     /// Undoes [`move_away`](Self::move_away).
@@ -497,6 +519,12 @@ impl TableTree {
     /// Removes the replacement, if there is one, and what processes that died have left of others. None is
     /// being made: the lock of the root is held.
     pub(crate) fn discard_replacement(&self) -> Result<()> {
+        self.discard_others(None)
+    }
+
+    /// As [`discard_replacement`](Self::discard_replacement), but keeps a directory that is to take the
+    /// table's place.
+    pub(crate) fn discard_others(&self, kept: Option<&Path>) -> Result<()> {
         let (storage, replacement) = (&*self.storage, self.replacement());
         let (dir, discarded) = (parent(&replacement), replacement.with_extension("old"));
         if self.has_replacement()? {
@@ -508,10 +536,11 @@ impl TableTree {
         }
         let is_left = |entry: &DirEntry| {
             let aside = entry.utf8_name().and_then(name_of_aside);
-            discarded.ends_with(&entry.name) || aside.is_some_and(|name| replacement.ends_with(name))
+            let is_for = |name: &str| replacement.ends_with(name) || name == self.table.qualifier();
+            discarded.ends_with(&entry.name) || aside.is_some_and(is_for)
         };
         let mut left = self.tree.list(storage, dir)?.unwrap_or_default();
-        left.retain(|entry| entry.is_dir && is_left(entry));
+        left.retain(|entry| entry.is_dir && is_left(entry) && kept != Some(dir.join(&entry.name).as_path()));
         for path in left.iter().map(|entry| dir.join(&entry.name)) {
             refuse_link(storage, &path)?;
             remove_tree(storage, &path)?;

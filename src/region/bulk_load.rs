@@ -10,12 +10,13 @@ use super::observer::Held;
 use super::{Region, RegionCore};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::{HFile, StoreFileOrigin, StoreFileWriter};
-use crate::io::{Storage, url_scheme};
+use crate::io::{FileLock, Storage, url_scheme};
 use crate::layout::durable::{parent, remove, sync_dir, unless_not_found};
 use crate::layout::file_name::new_bulk_load_name;
-use crate::layout::{StagedFile, StoreFileInfo, full_path, refuse_region};
+use crate::layout::{RegionDir, StagedFile, StoreFileInfo, full_path, refuse_region};
 use crate::mvcc::Mvcc;
 use crate::store::StoreFile;
+use crate::sync::unpoisoned;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -230,6 +231,8 @@ impl RegionCore {
     fn bulk_load(&self, loads: &[Load]) -> Result<()> {
         let seq_id = self.flush_before_load(loads.iter())?;
         let now = self.clock.now();
+        let can_lose_lock = unpoisoned(self.lock.lock()).as_ref().is_some_and(FileLock::can_be_lost);
+        let loading = can_lose_lock.then(|| self.dir.new_loading(now));
         let mut staged = Vec::with_capacity(loads.len());
         for Load { store, path, len, .. } in loads {
             self.sync_loaded(*store, path)?;
@@ -237,9 +240,18 @@ impl RegionCore {
             let (family, to) = (self.stores[*store].family.name(), self.stores[*store].dir.join(&name));
             self.observe(|observer, context| observer.pre_commit_store_file(context, family, path, &to))?;
             let storage = Arc::clone(&self.stores[*store].storage);
-            staged.push((*store, path.clone(), StagedFile::loaded(storage, path.clone(), name, *len)));
+            let via = loading.as_ref().map(|loading| RegionDir::path_in_loading(loading, family, &name));
+            let mut file = StagedFile::loaded(storage, path.clone(), name, *len);
+            if let Some(via) = via {
+                file = file.moved_to(via);
+            }
+            staged.push((*store, path.clone(), file));
         }
-        self.commit_loaded(staged, now)
+        let loaded = self.commit_loaded(staged, now);
+        if let Some(loading) = loading {
+            self.dir.remove_loading(&loading);
+        }
+        loaded
     }
 
     /// Makes files part of their stores, all at once. Each has the path of the file that is loaded.

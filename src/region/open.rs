@@ -408,6 +408,9 @@ impl RegionOptions {
         let lock = self.lock(path)?;
         // Anything read before the lock was taken may have changed.
         let mut dir = open()?;
+        if lock.can_be_lost() {
+            dir.prevent_move_of_table();
+        }
         dir.refuse_mob()?;
         let others = if self.logs_are_split { None } else { dir.table_listing()? };
         if let Some(others) = &others {

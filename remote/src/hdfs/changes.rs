@@ -1,5 +1,6 @@
 //! Changes of the names of files in HDFS.
 
+use super::connector::late;
 use super::errors::{io_error, is_refusal};
 use super::lock::Lease;
 use crate::doubt::{Doubt, InDoubt};
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The permissions of files and directories, before the name node applies those of its configuration.
 const FILE_MODE: u32 = 0o644;
@@ -27,6 +28,8 @@ pub(crate) struct HdfsFiles {
     counters: Arc<Counters>,
     /// How long the answer to a change may take.
     patience: Duration,
+    /// The addresses of the name nodes, for messages.
+    name_nodes: String,
     in_doubt: InDoubt,
     locks: Locks<Lease>,
     /// The lock files that are being locked, are locked or are being released by this client.
@@ -67,16 +70,26 @@ pub(super) enum Outcome<T> {
 }
 
 impl HdfsFiles {
-    pub(super) fn new(client: Client, counters: Arc<Counters>, deadline: Duration) -> Self {
-        let patience = (deadline / 4).min(Lease::MAX_PATIENCE);
+    pub(super) fn new(
+        client: Client,
+        counters: Arc<Counters>,
+        patience: Duration,
+        name_nodes: String,
+    ) -> Self {
         Self {
             client,
             counters,
             patience,
+            name_nodes,
             in_doubt: InDoubt::default(),
             locks: Locks::default(),
             claims: Mutex::default(),
         }
+    }
+
+    /// How long the answer of a name node may take, of all the time of a call.
+    pub(super) fn patience_of(deadline: Duration) -> Duration {
+        (deadline / 4).min(Lease::MAX_PATIENCE)
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -154,12 +167,13 @@ impl HdfsFiles {
             Ok(Ok(made)) => Outcome::Made(made),
             Ok(Err(error)) if is_refusal(&error) => Outcome::Refused(error),
             Ok(Err(error)) => Outcome::Unknown(io_error(error)),
-            Err(_) => Outcome::Unknown(io::ErrorKind::TimedOut.into()),
+            Err(_) => Outcome::Unknown(late(self.patience, &self.name_nodes)),
         }
     }
 
     /// Makes a change. If it has no answer, looks whether it was made. The name node takes requests in order,
-    /// but one that waits may be overtaken: after a timeout, looks again some time later.
+    /// but one that waits may be overtaken: after a timeout, looks again some time later. If that has no
+    /// answer either, the error says that it is not known whether the change was made.
     async fn make<T, F>(
         &self,
         change: impl Future<Output = Result<T, HdfsError>>,
@@ -182,7 +196,7 @@ impl HdfsFiles {
                 match found {
                     Ok(Ok(Some(made))) => Ok(made),
                     Ok(Ok(None)) => Err(error),
-                    _ => return Err(error),
+                    _ => return Err(unknown(&error)),
                 }
             }
         };
@@ -249,15 +263,26 @@ impl HdfsFiles {
 
     /// Recovers the lease of a file: see [`Storage::end_writing`](hregion::Storage::end_writing).
     pub(super) async fn recover_lease(&self, key: &str) -> io::Result<()> {
-        let mut pause = Duration::from_millis(500);
-        // Ends at the deadline: the data nodes agree about the last block when they next report.
+        let (mut pause, until) = (Duration::from_millis(500), Instant::now() + 3 * self.patience);
+        // The data nodes agree about the last block when they next report.
         while !self.client().recover_lease(&path_of(key)).await.map_err(io_error)? {
-            tokio::time::sleep(pause).await;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let message = "the data nodes of its last block have not agreed about its end in time";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
+            tokio::time::sleep(pause.min(left)).await;
             // Each request may begin the recovery again.
             pause = (pause * 2).min(Duration::from_secs(20));
         }
         Ok(())
     }
+}
+
+/// The error of a change that had no answer, as had the question whether it was made.
+#[cold]
+fn unknown(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{error}; it is not known whether the change was made"))
 }
 
 pub(super) fn path_of(key: &str) -> String {

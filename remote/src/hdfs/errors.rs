@@ -47,6 +47,28 @@ pub(super) fn is_loss(error: &HdfsError) -> bool {
     }
 }
 
+/// Whether a name node is not there, or not ready, which may pass.
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable,
+        NetworkUnreachable, NotConnected, ResourceBusy, TimedOut, UnexpectedEof,
+    };
+
+    matches!(
+        error.kind(),
+        BrokenPipe
+            | ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | NetworkUnreachable
+            | NotConnected
+            | ResourceBusy
+            | TimedOut
+            | UnexpectedEof
+    )
+}
+
 /// Whether this client has the file open for writing already.
 pub(super) fn is_open_here(error: &HdfsError) -> bool {
     // `FSNamesystem.recoverLeaseInternal` has no class for it.
@@ -57,6 +79,9 @@ pub(super) fn is_open_here(error: &HdfsError) -> bool {
 pub(super) fn is_of_erasure_code(error: &HdfsError) -> bool {
     matches!(error, HdfsError::OperationFailed(text) if text.contains("erasure-coded"))
 }
+
+/// The greatest length of a message: one has all that is known of the data nodes of a block.
+const MAX_MESSAGE: usize = 500;
 
 pub(super) fn io_error(error: HdfsError) -> io::Error {
     let kind = match &error {
@@ -73,7 +98,11 @@ pub(super) fn io_error(error: HdfsError) -> io::Error {
     };
     let text = error.to_string();
     // Exceptions of the name node have stack traces.
-    io::Error::new(kind, Printable(text.lines().next().unwrap_or_default()).to_string())
+    let shown = Printable(text.lines().next().unwrap_or_default()).to_string();
+    match shown.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => io::Error::new(kind, format!("{}…", &shown[..end])),
+        None => io::Error::new(kind, shown),
+    }
 }
 
 fn name_of(class: &str) -> &str {
@@ -87,6 +116,7 @@ fn kind_of_exception(class: &str, text: &str) -> io::ErrorKind {
         "ParentNotDirectoryException" => io::ErrorKind::NotADirectory,
         "PathIsNotEmptyDirectoryException" => io::ErrorKind::DirectoryNotEmpty,
         "AccessControlException" => io::ErrorKind::PermissionDenied,
+        "SafeModeException" | "StandbyException" | "RetriableException" => io::ErrorKind::ResourceBusy,
         // `FSDirRenameOp` has no class for it.
         "IOException" if text.contains("rename destination directory is not empty") => {
             io::ErrorKind::DirectoryNotEmpty
@@ -104,6 +134,8 @@ mod tests {
         let text = "a\u{1b}[31mb\u{202e}c\n\tat a.b.c".to_owned();
         let shown = io_error(HdfsError::RPCError("java.io.IOException".into(), text)).to_string();
         assert!(shown.contains("a\\x1B[31mb\\xE2\\x80\\xAEc") && !shown.contains("at a.b.c"), "{shown}");
+        let long = io_error(HdfsError::DataTransferError("é".repeat(10_000))).to_string();
+        assert_eq!(long.chars().count(), MAX_MESSAGE + 1);
     }
 
     #[test]
@@ -115,6 +147,11 @@ mod tests {
         let not_empty = "rename destination directory is not empty: /a";
         assert_eq!(kind("java.io.IOException", not_empty), io::ErrorKind::DirectoryNotEmpty);
         assert_eq!(kind("java.io.IOException", "other"), io::ErrorKind::Other);
+        let is_passing =
+            |class: &str| is_passing(&io_error(HdfsError::RPCError(class.into(), String::new())));
+        assert!(is_passing("org.apache.hadoop.hdfs.server.namenode.SafeModeException"));
+        assert!(is_passing("org.apache.hadoop.ipc.StandbyException"));
+        assert!(!is_passing("org.apache.hadoop.hdfs.server.namenode.LeaseExpiredException"));
         let class = "org.apache.hadoop.fs.PathIsNotEmptyDirectoryException";
         assert_eq!(kind(class, "/a"), io::ErrorKind::DirectoryNotEmpty);
         assert!(is_open_elsewhere(&HdfsError::AlreadyExists("a".into())));

@@ -2,6 +2,7 @@
 
 mod active;
 mod changes;
+mod connector;
 mod errors;
 mod lock;
 mod name_nodes;
@@ -16,22 +17,26 @@ use crate::stats::Counters;
 use crate::target::Target;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use changes::HdfsFiles;
+use changes::{HdfsFiles, path_of};
+use connector::Connector;
 use errors::io_error;
 use futures_util::StreamExt;
 use hdfs_native::HdfsError;
-use hdfs_native::client::{Client, ClientBuilder, FileStatus};
+use hdfs_native::client::{Client, FileStatus};
 use hdfs_native::file::FileReader;
 use hregion::DirEntry;
-use name_nodes::NameNodes;
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::timeout;
 
 /// A name service, or the default file system.
 struct HdfsSource {
-    client: Client,
+    connector: Arc<Connector>,
+    /// Another one once a name node has not answered in time.
+    client: Mutex<Client>,
     counters: Arc<Counters>,
     max_entries: usize,
 }
@@ -42,31 +47,52 @@ impl fmt::Debug for HdfsSource {
     }
 }
 
-/// Makes the client of a name service, once one of its name nodes answers. The connections run on the runtime
-/// of `blocking`: by default they would on the one of the calling thread, which that thread blocks, or which
-/// may end before the client.
+/// Makes the client of a name service, once one of its name nodes answers.
 pub(crate) fn connect(
     location: &Location,
     options: &RemoteOptions,
     counters: Arc<Counters>,
     blocking: &Blocking,
 ) -> io::Result<(Arc<dyn Source>, Arc<dyn Target>)> {
-    let mut settings = active::settings(location, options)?;
-    let name_nodes = NameNodes::of(location, options)?;
-    settings.extend(blocking.read(name_nodes.silent_ones_last(options.connect_timeout))?);
-    let mut builder = ClientBuilder::new().with_config(settings).with_io_runtime(blocking.handle());
-    if !location.authority.is_empty() {
-        builder = builder.with_url(format!("hdfs://{}", location.authority));
-    }
-    let client = builder.build().map_err(io_error)?;
-    let files = Arc::new(HdfsFiles::new(client.clone(), Arc::clone(&counters), options.deadline));
-    Ok((Arc::new(HdfsSource { client, counters, max_entries: options.listing_entries }), files))
+    let patience = HdfsFiles::patience_of(options.deadline);
+    let connector = Arc::new(Connector::new(location, options, patience, blocking.handle())?);
+    let connecting = Arc::clone(&connector);
+    let client = blocking.read(async move { connecting.connect().await })?;
+    let files = HdfsFiles::new(client.clone(), Arc::clone(&counters), patience, connector.addresses());
+    let (client, max_entries) = (Mutex::new(client), options.listing_entries);
+    Ok((Arc::new(HdfsSource { connector, client, counters, max_entries }), Arc::new(files)))
 }
 
 impl HdfsSource {
-    async fn find(&self, key: &str) -> io::Result<Option<FileStatus>> {
+    fn client(&self) -> Client {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes another client, which asks those name nodes first that answer now.
+    async fn reconnect(&self) -> io::Result<Client> {
+        let client = self.connector.connect().await?;
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client.clone();
+        Ok(client)
+    }
+
+    /// Asks the name node. If it does not answer in time, asks again with another client: this one would wait
+    /// for the same name node, as long as the connection is there.
+    async fn ask<T, F>(&self, ask: impl Fn(Client) -> F) -> io::Result<Result<T, HdfsError>>
+    where
+        F: Future<Output = Result<T, HdfsError>>,
+    {
         self.counters.request();
-        match self.client.get_file_info(&format!("/{key}")).await {
+        if let Ok(answer) = timeout(self.connector.patience(), ask(self.client())).await {
+            return Ok(answer);
+        }
+        let client = self.reconnect().await?;
+        self.counters.request();
+        timeout(self.connector.patience(), ask(client)).await.map_err(|_| self.connector.late())
+    }
+
+    async fn find(&self, key: &str) -> io::Result<Option<FileStatus>> {
+        let path = &path_of(key);
+        match self.ask(move |client| async move { client.get_file_info(path).await }).await? {
             Ok(status) => Ok(Some(status)),
             Err(HdfsError::FileNotFound(_)) => Ok(None),
             Err(error) => Err(io_error(error)),
@@ -75,8 +101,9 @@ impl HdfsSource {
 
     /// Opens a file for one read, and fails if it is not the one expected.
     async fn open_again(&self, key: &str, len: u64) -> io::Result<FileReader> {
-        self.counters.request();
-        let file = match self.client.read(&format!("/{key}")).await.map_err(io_error) {
+        let path = &path_of(key);
+        let file = self.ask(move |client| async move { client.read(path).await }).await?;
+        let file = match file.map_err(io_error) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(removed()),
             file => file?,
         };
@@ -110,6 +137,35 @@ impl HdfsSource {
         }
         Err(wrong_answer(format!("{} bytes, expected {expected}", bytes.len())))
     }
+
+    /// Lists a directory; `None` if a name node has not answered in time.
+    async fn entries(&self, client: &Client, key: &str) -> io::Result<Option<Vec<DirEntry>>> {
+        self.counters.request();
+        let listing = client.list_status_iter(&path_of(key), false);
+        let mut entries = Vec::new();
+        loop {
+            let Ok(status) = timeout(self.connector.patience(), listing.next()).await else {
+                return Ok(None);
+            };
+            let Some(status) = status else { return Ok(Some(entries)) };
+            let status = status.map_err(io_error)?;
+            if entries.len() >= self.max_entries {
+                return Err(wrong_answer(format!("over {} entries in a directory", self.max_entries)));
+            }
+            let name = status.path.rsplit('/').next().unwrap_or_default();
+            // The listing of a file has the file itself.
+            if !status.isdir && status.path.trim_matches('/').len() <= key.len() {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
+            entries.push(DirEntry {
+                name: name.into(),
+                len: status.length as u64,
+                is_dir: status.isdir,
+                is_symlink: false,
+                modified_millis: version_of(&status).modified_millis,
+            });
+        }
+    }
 }
 
 #[async_trait]
@@ -141,28 +197,11 @@ impl Source for HdfsSource {
     }
 
     async fn list(&self, key: &str) -> io::Result<Vec<DirEntry>> {
-        self.counters.request();
-        let listing = self.client.list_status_iter(&format!("/{key}"), false);
-        let mut entries = Vec::new();
-        while let Some(status) = listing.next().await {
-            let status = status.map_err(io_error)?;
-            if entries.len() >= self.max_entries {
-                return Err(wrong_answer(format!("over {} entries in a directory", self.max_entries)));
-            }
-            let name = status.path.rsplit('/').next().unwrap_or_default();
-            // The listing of a file has the file itself.
-            if !status.isdir && status.path.trim_matches('/').len() <= key.len() {
-                return Err(io::ErrorKind::NotADirectory.into());
-            }
-            entries.push(DirEntry {
-                name: name.into(),
-                len: status.length as u64,
-                is_dir: status.isdir,
-                is_symlink: false,
-                modified_millis: version_of(&status).modified_millis,
-            });
+        if let Some(entries) = self.entries(&self.client(), key).await? {
+            return Ok(entries);
         }
-        Ok(entries)
+        let client = self.reconnect().await?;
+        self.entries(&client, key).await?.ok_or_else(|| self.connector.late())
     }
 
     async fn status(&self, key: &str) -> io::Result<Option<Status>> {

@@ -1,13 +1,12 @@
-//! The name nodes of a name service: those that accept connections are asked first.
+//! The name nodes of a name service: those that answer are asked first.
 //!
-//! The client has no time limit for a connection: it waits as long as the system does, which is minutes if a
-//! machine is gone, and begins with the first name node again in each call until one has answered.
+//! The client has no time limit for a connection, nor for an answer: it waits as long as the system does,
+//! which is minutes if a machine is gone, and forever if a process is stopped, and begins with the first name
+//! node again in each call until one has answered.
 
-use super::active;
 use crate::location::Location;
 use crate::options::RemoteOptions;
 use futures_util::future::join_all;
-use std::env;
 use std::io;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -29,21 +28,28 @@ pub(super) struct NameNodes {
     nodes: Vec<NameNode>,
 }
 
-impl NameNodes {
-    /// # Errors
-    ///
-    /// If a file of Hadoop's settings is there, but cannot be read.
-    pub(super) fn of(location: &Location, options: &RemoteOptions) -> io::Result<Self> {
-        Ok(Self::with(location, options, &active::texts(active::conf_dir(env::var)?.as_deref())?))
-    }
+/// What a name node does when it is asked whether it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reply {
+    /// It answers, or ends or refuses the connection, which keeps nobody waiting.
+    Answer,
+    /// It accepts a connection, and says nothing.
+    Silence,
+    /// It does not accept a connection.
+    None,
+}
 
-    /// As [`of`](Self::of), by the texts of Hadoop's files.
-    fn with(location: &Location, options: &RemoteOptions, texts: &[String]) -> Self {
-        let value = |name: &str| {
-            let given = options.settings_of(&["dfs.", "fs."]).filter(|(given, _)| *given == name).last();
-            let in_files = || texts.iter().rev().find_map(|text| property(text, name));
-            given.map(|(_, value)| value.to_owned()).or_else(in_files)
-        };
+/// Returns the value of a setting: that given, or that of the texts of Hadoop's files.
+pub(super) fn setting(options: &RemoteOptions, texts: &[String], name: &str) -> Option<String> {
+    let given = options.settings_of(&["dfs.", "fs."]).filter(|(given, _)| *given == name).last();
+    let in_files = || texts.iter().rev().find_map(|text| property(text, name));
+    given.map(|(_, value)| value.to_owned()).or_else(in_files)
+}
+
+impl NameNodes {
+    /// Finds the name nodes in the settings that are given, and in the texts of Hadoop's files.
+    pub(super) fn with(location: &Location, options: &RemoteOptions, texts: &[String]) -> Self {
+        let value = |name: &str| setting(options, texts, name);
         let service = match location.authority.as_str() {
             "" => value("fs.defaultFS").and_then(|url| authority_of(&url).map(str::to_owned)),
             authority => Some(authority.to_owned()),
@@ -62,42 +68,71 @@ impl NameNodes {
         Self { service, nodes }
     }
 
-    /// Asks all name nodes for a connection. Returns settings with which the client asks those last that do
-    /// not answer.
+    /// Returns the addresses, or the name of the service if they are not known, for messages.
+    pub(super) fn addresses(&self) -> String {
+        if self.nodes.is_empty() {
+            return self.service.clone();
+        }
+        self.nodes.iter().map(|node| node.address.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Asks all name nodes whether they are there. Returns settings with which the client asks those last
+    /// that do not answer.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::TimedOut`] if none has answered within a time.
-    pub(super) async fn silent_ones_last(self, limit: Duration) -> io::Result<Vec<(String, String)>> {
-        let is_silent = |node: &NameNode| {
-            let address = node.address.clone();
-            async move { tokio::time::timeout(limit, TcpStream::connect(address)).await.is_err() }
-        };
-        let are_silent = join_all(self.nodes.iter().map(is_silent)).await;
-        self.ordered(&are_silent).ok_or_else(|| {
-            let addresses: Vec<&str> = self.nodes.iter().map(|node| node.address.as_str()).collect();
-            let message =
-                format!("no name node accepts a connection within {limit:?}: {}", addresses.join(", "));
+    /// [`io::ErrorKind::TimedOut`] if none has accepted a connection within a time.
+    pub(super) async fn silent_ones_last(&self, limit: Duration) -> io::Result<Vec<(String, String)>> {
+        let replies = join_all(self.nodes.iter().map(|node| ask(&node.address, limit))).await;
+        self.ordered(&replies).ok_or_else(|| {
+            let message = format!("no name node accepts a connection within {limit:?}: {}", self.addresses());
             io::Error::new(io::ErrorKind::TimedOut, message)
         })
     }
 
-    /// Returns the settings if some name nodes are silent, and `None` if all are.
-    fn ordered(&self, are_silent: &[bool]) -> Option<Vec<(String, String)>> {
-        if !are_silent.contains(&true) {
+    /// Returns the settings if name nodes differ, and `None` if none accepts connections.
+    fn ordered(&self, replies: &[Reply]) -> Option<Vec<(String, String)>> {
+        let (Some(first), Some(last)) = (replies.iter().min(), replies.iter().max()) else {
+            return Some(Vec::new());
+        };
+        if *first == Reply::None {
+            return None;
+        }
+        if first == last {
             return Some(Vec::new());
         }
-        let those = |silent: bool| {
-            let nodes = self.nodes.iter().zip(are_silent).filter(move |(_, is_silent)| **is_silent == silent);
-            nodes.map(|(node, _)| node.id.as_str())
-        };
-        let ids: Vec<&str> = those(false).chain(those(true)).collect();
-        are_silent.contains(&false).then(|| {
-            let order = (format!("dfs.ha.namenodes.{}", self.service), ids.join(","));
-            let keeps_order =
-                (format!("dfs.client.failover.random.order.{}", self.service), "false".to_owned());
-            vec![order, keeps_order]
-        })
+        let mut nodes: Vec<(&NameNode, &Reply)> = self.nodes.iter().zip(replies).collect();
+        nodes.sort_by_key(|(_, reply)| **reply);
+        let ids: Vec<&str> = nodes.iter().map(|(node, _)| node.id.as_str()).collect();
+        let order = (format!("dfs.ha.namenodes.{}", self.service), ids.join(","));
+        let keeps_order = (format!("dfs.client.failover.random.order.{}", self.service), "false".to_owned());
+        Some(vec![order, keeps_order])
+    }
+}
+
+/// Asks a name node whether it is there.
+async fn ask(address: &str, limit: Duration) -> Reply {
+    let Ok(connected) = tokio::time::timeout(limit, TcpStream::connect(address)).await else {
+        return Reply::None;
+    };
+    let Ok(stream) = connected else { return Reply::Answer };
+    match tokio::time::timeout(limit, wait_for_any(&stream)).await {
+        Ok(_) => Reply::Answer,
+        Err(_) => Reply::Silence,
+    }
+}
+
+/// Waits until a name node says anything to a request that its port does not take (Hadoop: `Server`, which
+/// answers without authentication that this is not the port of the web interface).
+async fn wait_for_any(stream: &TcpStream) -> io::Result<()> {
+    stream.writable().await?;
+    stream.try_write(b"GET / HTTP/1.1\r\n\r\n")?;
+    loop {
+        stream.readable().await?;
+        match stream.try_read(&mut [0]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read.map(drop),
+        }
     }
 }
 
@@ -172,32 +207,42 @@ mod tests {
 
     #[test]
     fn silent_name_nodes_are_asked_last() {
+        use Reply::{Answer, Silence};
+
         let nodes = found("hdfs://ns/a", &RemoteOptions::default());
-        let order = |are_silent: [bool; 3]| {
-            let settings = nodes.ordered(&are_silent)?;
+        let order = |replies: [Reply; 3]| {
+            let settings = nodes.ordered(&replies)?;
             assert!(settings.iter().all(|(name, _)| name.ends_with(".ns")), "{settings:?}");
             Some(settings.into_iter().map(|(_, value)| value).collect::<Vec<_>>())
         };
-        assert_eq!(order([false, false, false]), Some(Vec::new()));
-        assert_eq!(order([true, false, false]).unwrap(), ["nn2,nn3,nn1", "false"]);
-        assert_eq!(order([true, true, false]).unwrap(), ["nn3,nn1,nn2", "false"]);
-        assert_eq!(order([false, true, false]).unwrap(), ["nn1,nn3,nn2", "false"]);
-        assert_eq!(order([true, true, true]), None);
+        assert_eq!(order([Answer, Answer, Answer]), Some(Vec::new()));
+        // Perhaps they are no servers of Hadoop, and all of them may answer the client.
+        assert_eq!(order([Silence, Silence, Silence]), Some(Vec::new()));
+        assert_eq!(order([Silence, Answer, Answer]).unwrap(), ["nn2,nn3,nn1", "false"]);
+        assert_eq!(order([Reply::None, Silence, Answer]).unwrap(), ["nn3,nn2,nn1", "false"]);
+        assert_eq!(order([Answer, Reply::None, Answer]).unwrap(), ["nn1,nn3,nn2", "false"]);
+        assert_eq!(order([Reply::None, Silence, Silence]).unwrap(), ["nn2,nn3,nn1", "false"]);
+        assert_eq!(order([Reply::None; 3]), None);
+        assert_eq!(nodes.addresses(), "one:8020, two:8020, three:8020");
+        assert_eq!(found("hdfs://other/a", &RemoteOptions::default()).addresses(), "other");
     }
 
-    /// One that refuses connections does not keep anybody waiting.
+    /// One that refuses or ends connections does not keep anybody waiting; one that accepts them may.
     #[test]
-    fn name_nodes_that_accept_or_refuse_are_not_silent() {
-        let (open, closed) =
-            (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
-        let node = |listener: &TcpListener| NameNode {
-            id: String::new(),
-            address: listener.local_addr().unwrap().to_string(),
-        };
-        let nodes = NameNodes { service: "ns".to_owned(), nodes: vec![node(&open), node(&closed)] };
+    fn name_nodes_that_accept_connections_and_say_nothing_are_silent() {
+        let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let [silent, ending, closed] = [listener(), listener(), listener()];
+        let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
+        let addresses = [&silent, &ending, &closed].map(address);
         drop(closed);
+        let ends = std::thread::spawn(move || drop(ending.accept().unwrap()));
         let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
-        let settings = blocking.read(nodes.silent_ones_last(Duration::from_secs(60)));
-        assert!(settings.unwrap().is_empty());
+        let replies = addresses.map(|address| {
+            // Only the silent one is waited for.
+            let limit = if address == silent.local_addr().unwrap().to_string() { 50 } else { 30_000 };
+            blocking.read(async move { Ok(ask(&address, Duration::from_millis(limit)).await) }).unwrap()
+        });
+        assert_eq!(replies, [Reply::Silence, Reply::Answer, Reply::Answer]);
+        ends.join().unwrap();
     }
 }

@@ -4,9 +4,13 @@
 //! while it waits for a sync (hdfs-native 0.14: `Pipeline::shutdown` waits for its own sender of packets). So
 //! files are not synced before they are closed: the last packet of each block says that the data nodes are to
 //! sync it. The writing of a log whose sync fails or takes too long is ended, and the log is opened again.
+//!
+//! Nor does the client ask for other data nodes if those that the name node has chosen for a new block cannot
+//! be reached: for some time, the name node may choose one that has died. A file of which nothing was written
+//! before is created again then, and a log is ended and opened again.
 
 use super::changes::{HdfsFiles, path_of};
-use super::errors::{io_error, is_loss, is_of_erasure_code};
+use super::errors::{io_error, is_loss, is_of_erasure_code, is_passing};
 use crate::storage::Shared;
 use crate::target::TargetPath;
 use bytes::{Bytes, BytesMut};
@@ -18,9 +22,13 @@ use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The number of bytes that are handed to the client at once.
 const PART: usize = 1 << 20;
+
+/// How often a file is created, at most, before data nodes take what is written.
+const ATTEMPTS: u32 = 4;
 
 /// A file that was opened for writing.
 struct Written {
@@ -29,6 +37,8 @@ struct Written {
     files: Arc<HdfsFiles>,
     shared: Arc<Shared>,
     state: State,
+    /// Whether nothing was written to it.
+    is_new: bool,
 }
 
 enum State {
@@ -48,12 +58,13 @@ impl Written {
         })?;
         let (key, shared) = (file.key.to_owned(), Arc::clone(file.shared));
         let (path, state) = (file.path.to_owned(), State::Open(Box::new(writer)));
-        Ok(Self { path, key, files, shared, state })
+        Ok(Self { path, key, files, shared, state, is_new: true })
     }
 
     /// Writes bytes. Opens a file again that was closed.
     fn write(&mut self, bytes: Bytes) -> io::Result<()> {
         let state = mem::replace(&mut self.state, State::Failed);
+        let is_new = mem::take(&mut self.is_new);
         let (files, key) = (Arc::clone(&self.files), self.key.clone());
         let writer = self.shared.blocking.run(async move {
             let mut writer = match state {
@@ -64,6 +75,9 @@ impl Written {
                 }
                 State::Failed => return Err(failed()),
             };
+            if is_new {
+                return begin(&files, &key, writer, bytes).await;
+            }
             files.client();
             writer.write_bytes(bytes).await.map_err(io_error)?;
             Ok(writer)
@@ -95,6 +109,30 @@ impl Written {
 impl fmt::Debug for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Written").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Writes the first bytes of a file. Creates it again if the data nodes of its first block do not take them.
+async fn begin(files: &HdfsFiles, key: &str, mut writer: Box<Inner>, bytes: Bytes) -> io::Result<Box<Inner>> {
+    let mut attempts = ATTEMPTS;
+    loop {
+        files.client();
+        let failure = match tokio::time::timeout(files.patience(), writer.write_bytes(bytes.clone())).await {
+            Ok(Ok(_)) => return Ok(writer),
+            // The name node has refused the block.
+            Ok(Err(error)) if matches!(error, HdfsError::RPCError(..)) || is_loss(&error) => {
+                return Err(io_error(error));
+            }
+            Ok(Err(error)) => io_error(error),
+            Err(_) => io::Error::new(io::ErrorKind::TimedOut, "no answer of the data nodes in time"),
+        };
+        attempts -= 1;
+        if attempts == 0 {
+            return Err(failure);
+        }
+        files.wait_for_delayed().await;
+        files.check(key).await?;
+        writer = Box::new(files.create(key, true).await?);
     }
 }
 
@@ -188,16 +226,11 @@ impl HdfsLog {
         let (files, first) = (Arc::clone(&self.file.files), bytes.clone());
         // A writer that has failed is dropped before the next one: it would end the renewals of its lease.
         let written = blocking.run(async move {
-            let synced = tokio::time::timeout(files.patience(), sync(&files, &mut writer, first)).await;
-            let failure = match synced {
-                Ok(Ok(())) => return Ok(Ok(writer)),
-                Ok(Err(error)) if is_loss(&error) || is_of_erasure_code(&error) => {
-                    return Err(io_error(error));
-                }
-                Ok(Err(error)) => io_error(error),
-                Err(_) => io::Error::new(io::ErrorKind::TimedOut, "no answer to a sync in time"),
-            };
-            Ok(Err(failure))
+            match sync_in_time(&files, &mut writer, first).await {
+                Ok(()) => Ok(Ok(writer)),
+                Err(SyncError::Passing(failure)) => Ok(Err(failure)),
+                Err(SyncError::Final(error)) => Err(error),
+            }
         })?;
         let writer = match written {
             Ok(writer) => writer,
@@ -216,31 +249,77 @@ impl HdfsLog {
     }
 }
 
-/// Writes bytes, and waits until the data nodes have them on disk, and the name node knows their number.
-async fn sync(files: &HdfsFiles, writer: &mut Inner, bytes: Bytes) -> Result<(), HdfsError> {
-    files.client();
-    writer.write_bytes(bytes).await?;
-    files.client();
-    writer.hsync().await
+/// Why a sync of a log has failed.
+enum SyncError {
+    /// The log is not open for this client any more, or its files cannot be synced.
+    Final(io::Error),
+    /// A data node or the name node has failed, or has not answered.
+    Passing(io::Error),
+}
+
+impl From<io::Error> for SyncError {
+    fn from(error: io::Error) -> Self {
+        if is_passing(&error) { Self::Passing(error) } else { Self::Final(error) }
+    }
+}
+
+/// Writes bytes, and waits until the data nodes have them on disk, and the name node knows their number, but
+/// not for longer than the answer to a change may take.
+async fn sync_in_time(files: &HdfsFiles, writer: &mut Inner, bytes: Bytes) -> Result<(), SyncError> {
+    let synced = async {
+        files.client();
+        writer.write_bytes(bytes).await?;
+        files.client();
+        writer.hsync().await
+    };
+    match tokio::time::timeout(files.patience(), synced).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if is_loss(&error) || is_of_erasure_code(&error) => {
+            Err(SyncError::Final(io_error(error)))
+        }
+        Ok(Err(error)) => Err(SyncError::Passing(io_error(error))),
+        Err(_) => {
+            let late = io::Error::new(io::ErrorKind::TimedOut, "no answer to a sync in time");
+            Err(SyncError::Passing(late))
+        }
+    }
 }
 
 /// Ends the writing of a log after a failure, and opens it again: its last block is then on data nodes that
 /// answer. It has the bytes that were acknowledged, and perhaps the first ones of `bytes`. Writes the others.
+/// Does so again, for some time, if that fails, too: a new block may be given to a data node that has died,
+/// and the next name node may not be active yet.
 async fn go_on(files: &HdfsFiles, key: &str, acknowledged: u64, bytes: Bytes) -> io::Result<Box<Inner>> {
-    files.wait_for_delayed().await;
+    let until = Instant::now() + 3 * files.patience();
+    loop {
+        files.wait_for_delayed().await;
+        match open_again(files, key, acknowledged, &bytes).await {
+            Ok(writer) => return Ok(writer),
+            Err(SyncError::Passing(_)) if Instant::now() < until => {}
+            Err(SyncError::Passing(error) | SyncError::Final(error)) => return Err(error),
+        }
+    }
+}
+
+async fn open_again(
+    files: &HdfsFiles,
+    key: &str,
+    acknowledged: u64,
+    bytes: &Bytes,
+) -> Result<Box<Inner>, SyncError> {
     files.check_locked(key).await?;
     files.recover_lease(key).await?;
     let found = files.find_existing(key).await?.length as u64;
     // The data nodes count a packet that is to be synced when it is.
     let rest = bytes.slice(found_of(acknowledged, found, bytes.len())?..);
     let mut writer = Box::new(files.client().append(&path_of(key)).await.map_err(io_error)?);
-    // As in the creation of a log: another process that has the lock by now may have looked for logs before.
+    // As in the creation of a log: another process that has the lock by now may have looked for logs.
     if let Err(error) = files.check_locked(key).await {
         // Nothing was written to it.
         let _ = writer.close().await;
-        return Err(error);
+        return Err(error.into());
     }
-    sync(files, &mut writer, rest).await.map_err(io_error)?;
+    sync_in_time(files, &mut writer, rest).await?;
     Ok(writer)
 }
 

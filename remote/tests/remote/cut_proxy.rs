@@ -1,4 +1,4 @@
-//! A proxy of TCP that closes a connection once, or holds up a request.
+//! A proxy of TCP that closes a connection once, holds up a request, or says nothing any more.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -15,6 +15,8 @@ pub(crate) enum Cut {
     Answer,
     /// Nowhere: the request is passed on when the proxy [releases](CutProxy::release) it.
     Late,
+    /// Nowhere: from this part on, nothing that clients send is passed on, on any connection.
+    Silent,
 }
 
 /// A proxy that closes a connection at the nth part of what clients send. It ends when it is dropped.
@@ -48,10 +50,14 @@ impl CutProxy {
                     let closed = client.try_clone().unwrap();
                     let mut is_last = false;
                     pass(client, server, || {
-                        if is_last || left.fetch_sub(1, Ordering::SeqCst) != 1 {
-                            return !is_last;
+                        if is_last {
+                            return false;
                         }
-                        if cut == Cut::Late {
+                        let before = left.fetch_sub(1, Ordering::SeqCst);
+                        if before != 1 && (cut != Cut::Silent || !is_spent(before)) {
+                            return true;
+                        }
+                        if matches!(cut, Cut::Late | Cut::Silent) {
                             while !release.load(Ordering::SeqCst) && !ends.load(Ordering::Relaxed) {
                                 std::thread::sleep(Duration::from_millis(1));
                             }
@@ -85,9 +91,13 @@ impl CutProxy {
 
     /// Whether the connection was closed, or a request held up.
     pub(crate) fn has_cut(&self) -> bool {
-        let left = self.left.load(Ordering::SeqCst);
-        left == 0 || left > u64::MAX / 2
+        is_spent(self.left.load(Ordering::SeqCst))
     }
+}
+
+/// Whether no parts are left, of a number that goes on below 0.
+fn is_spent(left: u64) -> bool {
+    left == 0 || left > u64::MAX / 2
 }
 
 impl Drop for CutProxy {

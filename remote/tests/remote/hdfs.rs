@@ -1,5 +1,7 @@
 //! Files of HDFS. `HREGION_HDFS` is the URL of a file system for the test of files that change.
 
+use crate::cut_proxy::{Cut, CutProxy};
+use crate::history::{read_file, write_file};
 use bytes::Bytes;
 use hdfs_native::WriteOptions;
 use hdfs_native::client::{Client, ClientBuilder};
@@ -69,4 +71,41 @@ fn a_replaced_file_is_an_error_and_never_a_mixture() {
     let error = file.read_exact_at(&mut buf, 100).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound, "{error}");
     assert!(error.to_string().contains("was removed"), "{error}");
+}
+
+/// A name node that accepts connections and says nothing, from some time on or from the start.
+#[test]
+#[ignore = "needs a server"]
+fn reads_go_on_with_another_name_node() {
+    let base = std::env::var("HREGION_HDFS").expect("the URL of a file system");
+    let host = base.strip_prefix("hdfs://").unwrap();
+    let direct = RemoteOptions::default().build().unwrap();
+    direct.create_dir_all(&PathBuf::from(format!("{base}/silent"))).unwrap();
+    write_file(&direct, &PathBuf::from(format!("{base}/silent/file")), b"bytes");
+    let proxy = CutProxy::start(host, Cut::Silent, u64::MAX / 4);
+    let storage = || {
+        let options = RemoteOptions::default()
+            .setting("dfs.ha.namenodes.ns", "nn1,nn2")
+            .setting("dfs.namenode.rpc-address.ns.nn1", proxy.address())
+            .setting("dfs.namenode.rpc-address.ns.nn2", host)
+            .connect_timeout(Duration::from_secs(1))
+            .deadline(Duration::from_secs(12));
+        options.build().unwrap()
+    };
+    let dir = PathBuf::from("hdfs://ns/silent");
+    let (file, others) = (dir.join("file"), [storage(), storage()]);
+    for other in &others {
+        assert_eq!(read_file(other, &file), b"bytes");
+    }
+    proxy.cut_at(1);
+    assert_eq!(others[0].list_dir(&dir).unwrap().len(), 1);
+    assert!(proxy.has_cut());
+    assert_eq!(read_file(&others[1], &file), b"bytes");
+    // It has no other one.
+    let alone = PathBuf::from(format!("hdfs://{}/silent/file", proxy.address()));
+    let options = RemoteOptions::default().connect_timeout(Duration::from_secs(1));
+    let error = options.deadline(Duration::from_secs(8)).build().unwrap().open(&alone).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert!(error.to_string().contains(&proxy.address()), "{error}");
+    assert_eq!(read_file(&storage(), &file), b"bytes");
 }

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 
-const LOCK: &str = ".hregion.lock";
+pub(crate) const LOCK: &str = ".hregion.lock";
 
 fn base() -> String {
     std::env::var("HREGION_HDFS").expect("the URL of a file system")
@@ -31,11 +31,11 @@ fn fresh(name: &str) -> PathBuf {
     PathBuf::from(format!("{}/writes/{name}-{}", base(), time.as_nanos()))
 }
 
-fn client() -> Arc<RemoteStorage> {
+pub(crate) fn client() -> Arc<RemoteStorage> {
     Arc::new(RemoteOptions::default().build().unwrap())
 }
 
-fn open_in(storage: Arc<dyn Storage>, dir: &Path) -> Result<Region> {
+pub(crate) fn open_in(storage: Arc<dyn Storage>, dir: &Path) -> Result<Region> {
     let options = Region::options().storage(storage).create_if_missing(true).compaction_enabled(false);
     options.family(Family::new("f")).family(Family::new("g")).open(dir)
 }

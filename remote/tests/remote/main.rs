@@ -12,6 +12,8 @@ mod faults;
 #[cfg(feature = "hdfs")]
 mod hdfs;
 #[cfg(feature = "hdfs")]
+mod hdfs_data_nodes;
+#[cfg(feature = "hdfs")]
 mod hdfs_writes;
 mod history;
 mod object_loads;

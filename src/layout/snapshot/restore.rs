@@ -1,6 +1,7 @@
 //! A table that is replaced by the content of a snapshot of it (HBase: `RestoreSnapshotProcedure`).
 //!
-//! 1. The new table is written next to the old one, under a hidden name.
+//! 1. The new table is written to the root's `.tmp`, under a hidden name. Other changes of the whole table
+//!    remove it, so that a process that has lost the lock of the root does not put it in place late.
 //! 2. The directory of the old table is moved to the root's `.tmp`, where links find its files (§15.5).
 //! 3. The new one gets its name.
 //! 4. The catalog gets the regions of the new one.
@@ -19,7 +20,7 @@ use super::clone::TableClone;
 use super::{Snapshot, SnapshotTree, read_description};
 use crate::error::{Error, Result};
 use crate::io::{FileLock, Storage};
-use crate::layout::durable::{move_dir, parent, remove_tree};
+use crate::layout::durable::{create_dir_durably, move_dir, parent, remove_tree};
 use crate::layout::table::{create_parents, fill_aside};
 use crate::layout::table_tree::TableTree;
 use crate::schema::TableName;
@@ -53,8 +54,9 @@ impl Snapshot {
         let locks = replaced.lock_regions(&lock)?;
         replaced.check_archivable(|_| true)?;
         create_parents(&**storage, parent(&path))?;
-        let name = path.file_name().unwrap_or_default();
-        let aside = fill_aside(storage, parent(&path), name, |dir| clone.fill(dir))?;
+        let (removed, name) = (replaced.removed(), path.file_name().unwrap_or_default());
+        create_dir_durably(&**storage, &root.path, parent(&removed))?;
+        let aside = fill_aside(storage, parent(&removed), name, |dir| clone.fill(dir))?;
         let put = || {
             if !replaced.exists()? {
                 // What an interrupted operation has left is the table as it was: it remains until the new one
@@ -62,7 +64,7 @@ impl Snapshot {
                 if replaced.has_remains()? {
                     replaced.settle()?;
                 }
-                replaced.discard_replacement()?;
+                replaced.discard_others(Some(aside.as_path()))?;
                 return move_dir(&**storage, &aside, &path);
             }
             if replaced.has_remains()? {
@@ -70,7 +72,7 @@ impl Snapshot {
                 follow()?;
                 replaced.finish()?;
             }
-            replaced.discard_replacement()?;
+            replaced.discard_others(Some(aside.as_path()))?;
             // The clone may have taken long: regions, or the table, may have been created meanwhile.
             replaced.move_away(&locks, &lock)?;
             replaced.settle().and_then(|()| move_dir(&**storage, &aside, &path)).inspect_err(|_| {

@@ -1,8 +1,10 @@
 //! The directory of the snapshots: publication and removal (HBase: `TakeSnapshotHandler`,
 //! `SnapshotManager.deleteSnapshot`).
 //!
-//! A snapshot is written to `.tmp/<name>`, and published by one rename. To remove it, it is renamed back
-//! first, so that it is never there in part.
+//! A snapshot is written to `.tmp/<name>.<random>`, and published by one rename. To remove it, it is renamed
+//! to `.tmp/<name>.<random>/removed` first, so that it is never there in part. Each attempt removes such
+//! directories of others before: a process that has lost the lock of the root moves nothing from there, or to
+//! there, late.
 //!
 //! In a storage without renames, the manifest is written in place, and the creation of `.snapshotinfo`
 //! publishes the snapshot: without it, there is none, here and in HBase. What an attempt has left before that
@@ -16,12 +18,14 @@ use super::{
     DATA_MANIFEST, MANIFEST_BYTES, SNAPSHOT_DIR, SNAPSHOT_INFO, SnapshotRegion, deleted, is_deleted,
     not_found,
 };
+use crate::binary::is_hex;
 use crate::error::{Error, Result};
 use crate::io::{FileLock, Storage};
 use crate::layout::descriptor::read_descriptor;
 use crate::layout::durable::{
     create_dir_durably, move_dir, remove, remove_tree, unless_not_found, write_file, write_synced,
 };
+use crate::layout::file_name::new_file_name;
 use crate::layout::region::already_exists;
 use crate::layout::root_tree::RootTree;
 use crate::layout::table::create_parents;
@@ -31,6 +35,8 @@ use std::sync::Arc;
 
 /// The directory of snapshots that are being written or removed, within that of the snapshots.
 const TMP: &str = ".tmp";
+/// The name of a snapshot in the directory of its removal.
+const REMOVED: &str = "removed";
 
 /// The contents of the files of a snapshot.
 #[derive(Clone, Copy)]
@@ -183,21 +189,21 @@ impl SnapshotTree {
     /// name is not valid for one; if the lock was lost; if an I/O operation fails.
     pub(crate) fn remove(&self, storage: &Arc<dyn Storage>, lock: &FileLock, name: &str) -> Result<()> {
         SnapshotDescription::check_name(name)?;
-        let (path, tmp) = (self.dir().join(name), self.dir().join(TMP));
+        let path = self.dir().join(name);
         if !storage.can_rename(&path) {
             return self.remove_in_place(storage, lock, name);
         }
         let storage = &**storage;
         if self.tree.list(storage, &path)?.is_none() {
             // Another attempt may have left remains.
-            return match self.tree.list(storage, &tmp.join(name))? {
-                Some(_) => remove_tree(storage, &tmp.join(name)),
-                None => Err(not_found("remove", &path, "there is no such snapshot".to_owned())),
+            return match self.remove_left(storage, name)? {
+                true => Ok(()),
+                false => Err(not_found("remove", &path, "there is no such snapshot".to_owned())),
             };
         }
         let aside = self.aside(storage, name)?;
-        create_dir_durably(storage, &self.tree.root().path, &tmp)?;
-        move_dir(storage, &path, &aside)?;
+        create_dir_durably(storage, &self.tree.root().path, &aside)?;
+        move_dir(storage, &path, &aside.join(REMOVED))?;
         remove_tree(storage, &aside)
     }
 
@@ -213,15 +219,29 @@ impl SnapshotTree {
         remove_tree(&**storage, &path)
     }
 
-    /// Returns the path of a snapshot that is being written or removed, and removes what another attempt has
-    /// left there.
+    /// Returns a path that no other attempt has, for a snapshot that is being written or removed, and removes
+    /// what others have left.
     fn aside(&self, storage: &dyn Storage, name: &str) -> Result<PathBuf> {
-        let aside = self.dir().join(TMP).join(name);
-        // Fails if a directory on the way is a symbolic link.
-        if self.tree.list(storage, &aside)?.is_some() {
-            remove_tree(storage, &aside)?;
-        }
-        Ok(aside)
+        self.remove_left(storage, name)?;
+        Ok(self.dir().join(TMP).join(format!("{name}.{}", new_file_name(0))))
+    }
+
+    /// Removes what attempts to write or remove a snapshot have left. Returns whether there was any.
+    ///
+    /// # Errors
+    ///
+    /// If a directory is a symbolic link; if an I/O operation fails.
+    fn remove_left(&self, storage: &dyn Storage, name: &str) -> Result<bool> {
+        let tmp = self.dir().join(TMP);
+        let is_of = |dir: &String| match dir.strip_prefix(name).map(|rest| rest.strip_prefix('.')) {
+            Some(Some(random)) => random.len() == 32 && is_hex(random),
+            Some(None) => dir == name,
+            None => false,
+        };
+        let mut left = self.tree.dirs(storage, &tmp)?;
+        left.retain(is_of);
+        left.iter().try_for_each(|dir| remove_tree(storage, &tmp.join(dir)))?;
+        Ok(!left.is_empty())
     }
 }
 

@@ -1,12 +1,15 @@
-//! A process is stopped within a split, merge, flush or compaction until its locks are lost, as by a lease
-//! that ends, and goes on when another process has written to the table.
+//! A process is stopped within a split, merge, flush, compaction or load until its locks are lost, as by a
+//! lease that ends, and goes on when another process has written to the table.
 
 use super::faults::written;
-use super::{ROOT, TABLE, compact, open, options, put, values};
+use super::{ROOT, TABLE, compact, names, open, options, put, values};
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{FileLock, FileWriter, LogFile};
-use hregion::{Compaction, FileHandles, Result, Storage, Table};
+use hregion::{
+    CellRef, CellType, Compaction, ErrorKind, Family, FileHandles, Put, RegionOptions, Result, SeekKey,
+    Storage, StoreFileOrigin, Table, TableChanges,
+};
 use std::fmt;
 use std::io;
 use std::mem;
@@ -66,6 +69,10 @@ impl Stopped {
 
     /// Called before a change.
     fn change(&self, path: &Path) -> io::Result<()> {
+        self.change_of(&[path])
+    }
+
+    fn change_of(&self, paths: &[&Path]) -> io::Result<()> {
         let (other, is_late) = {
             let mut state = self.state.lock().unwrap();
             let is_time = state.left == Some(0);
@@ -78,7 +85,7 @@ impl Stopped {
         if is_late {
             return Ok(());
         }
-        let is_in_lost = |dir: &PathBuf| path.starts_with(dir) && path != dir;
+        let is_in_lost = |dir: &PathBuf| paths.iter().any(|path| path.starts_with(dir) && path != dir);
         let is_lost = self.state.lock().unwrap().lost.iter().any(is_in_lost);
         if is_lost { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
     }
@@ -127,7 +134,7 @@ impl Storage for Stopped {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.change(from)?;
+        self.change_of(&[from, to])?;
         self.files.rename(from, to)
     }
 
@@ -258,4 +265,195 @@ fn a_change_that_is_made_after_the_lock_was_lost_takes_no_rows() {
             table.close().unwrap();
         }
     }
+}
+
+/// A bulk load, or its undoing, moves no file that the other process has found, nor one that it has not.
+#[test]
+fn a_load_that_goes_on_after_the_lock_was_lost_moves_no_file() {
+    const FILE: &str = "/input/f/file";
+    let written = || {
+        let storage = written(&[]);
+        storage.create_dir_all(Path::new("/input/f")).unwrap();
+        let table = open(&storage, true);
+        let mut writer = table.region("a").unwrap().bulk_load_writer("f", FILE).unwrap();
+        let key = SeekKey::of(b"k", b"f", b"q", 5, CellType::Put);
+        writer.append(CellRef::new(&key, b"loaded")).unwrap();
+        let origin = StoreFileOrigin::BulkLoad {
+            timestamp: 1000,
+            source_task: Vec::new(),
+            exclude_from_minor_compaction: false,
+            skip_reset_seq_id: false,
+        };
+        writer.finish(&origin).unwrap();
+        let region = Path::new(TABLE).join(table.regions()[0].encoded_name());
+        table.close().unwrap();
+        (storage, region)
+    };
+    let mut outcomes = [0; 2];
+    for fails in [false, true] {
+        for n in 0.. {
+            let shown = format!("fails: {fails}, change {n}");
+            let (files, region) = written();
+            let stopped = Stopped::new(&files);
+            let handles = FileHandles::with_capacity(100);
+            let with = options(&files).storage(Arc::clone(&stopped) as _).file_handles(&handles);
+            let table = Table::open_with(ROOT, "t", with.writable(true)).unwrap();
+            values(&table); // opens the region
+            stopped.state.lock().unwrap().unsynced = fails.then(|| region.join("f"));
+            let other = Arc::new(Mutex::new(None));
+            let (opened, storage) = (Arc::clone(&other), files.clone());
+            stopped.stop_within(n, move || {
+                let table = open(&storage, true);
+                table.put(put("q", "other")).unwrap();
+                let found = values(&table);
+                *opened.lock().unwrap() = Some((table, found));
+            });
+            let loaded = table.bulk_load("/input");
+            if !stopped.was_stopped() {
+                assert_eq!(loaded.is_err(), fails, "{shown}: {loaded:?}");
+                // What could not be undone stays there.
+                assert_eq!(names(&files, ".loading.").len(), usize::from(fails), "{shown}");
+                assert!(n > 3, "{shown}");
+                break;
+            }
+            let (other, found) = other.lock().unwrap().take().unwrap();
+            assert_eq!(values(&other), found, "{shown}: {loaded:?}");
+            other.close().unwrap();
+            drop(table);
+            let is_loaded = found.iter().any(|cell| cell.starts_with("k/"));
+            assert_eq!(files.bytes(Path::new(FILE)).is_none(), is_loaded, "{shown}: {loaded:?}");
+            outcomes[usize::from(is_loaded)] += 1;
+            let table = open(&files, true);
+            assert_eq!(values(&table), found, "{shown}: {loaded:?}");
+            assert!(names(&files, ".loading.").is_empty(), "{shown}");
+            table.close().unwrap();
+        }
+    }
+    assert!(outcomes.iter().all(|outcome| *outcome > 0), "{outcomes:?}");
+}
+
+/// Runs a change of the first process which is stopped within each of its own changes in turn, with what the
+/// other one does meanwhile, and then `check`.
+fn each_late_change<T: fmt::Debug>(
+    written: impl Fn() -> FaultyStorage,
+    change: impl Fn(RegionOptions) -> Result<T>,
+    other: fn(&FaultyStorage),
+    check: impl Fn(&FaultyStorage, &str),
+) {
+    for n in 0.. {
+        let files = written();
+        let stopped = Stopped::new(&files);
+        let handles = FileHandles::with_capacity(100);
+        let with = options(&files).storage(Arc::clone(&stopped) as _).file_handles(&handles);
+        let storage = files.clone();
+        stopped.stop_within(n, move || other(&storage));
+        let changed = change(with);
+        let shown = format!("change {n}, {changed:?}");
+        if !stopped.was_stopped() {
+            assert!(changed.is_ok() && n > 2, "{shown}");
+            break;
+        }
+        check(&files, &shown);
+    }
+}
+
+#[test]
+fn an_alteration_that_goes_on_late_replaces_no_other() {
+    let changes = TableChanges::new().set("OWNER", "first");
+    each_late_change(
+        || written(&[]),
+        |options| Table::alter(ROOT, "t", &changes, &options),
+        |files| {
+            let changes = TableChanges::new().family(Family::new("h"));
+            Table::alter(ROOT, "t", &changes, &options(files)).unwrap();
+        },
+        |files, shown| {
+            let table = open(files, true);
+            let put = table.put(Put::new("a").cell("h", "q", "1"));
+            put.unwrap_or_else(|error| panic!("{shown}: {error}"));
+        },
+    );
+}
+
+/// Another process takes a snapshot of the same name, in place of one that there may be.
+#[test]
+fn a_snapshot_is_neither_replaced_nor_removed_late() {
+    let take = |files: &FaultyStorage| {
+        let table = open(files, true);
+        let _ = Table::delete_snapshot_with(ROOT, "s", options(files));
+        table.put(put("q", "other")).unwrap();
+        table.snapshot("s").unwrap();
+        table.close().unwrap();
+    };
+    let check = |files: &FaultyStorage, shown: &str| {
+        let snapshot = Table::open_snapshot_with(ROOT, "s", options(files));
+        let found = values(&snapshot.unwrap_or_else(|error| panic!("{shown}: {error}")));
+        assert!(found.iter().any(|cell| cell.ends_with("=other")), "{shown}: {found:?}");
+    };
+    let snapshot =
+        |options: RegionOptions| Table::open_with(ROOT, "t", options.writable(true))?.snapshot("s").map(drop);
+    each_late_change(|| written(&[]), snapshot, take, check);
+    let with_snapshot = || {
+        let files = written(&[]);
+        let table = open(&files, true);
+        table.snapshot("s").unwrap();
+        table.close().unwrap();
+        files
+    };
+    let delete = |options: RegionOptions| Table::delete_snapshot_with(ROOT, "s", options);
+    each_late_change(with_snapshot, delete, take, check);
+}
+
+#[test]
+fn a_table_that_was_deleted_is_not_restored_late() {
+    let written = || {
+        let files = written(&[]);
+        let table = open(&files, true);
+        table.snapshot("s").unwrap();
+        table.close().unwrap();
+        files
+    };
+    each_late_change(
+        written,
+        |options| Table::restore_snapshot(ROOT, "s", options).map(drop),
+        |files| Table::delete_table(ROOT, "t", &options(files)).unwrap(),
+        |files, shown| {
+            let opened = Table::open_with(ROOT, "t", options(files));
+            assert_eq!(opened.map(drop).unwrap_err().kind(), ErrorKind::TableNotFound, "{shown}");
+        },
+    );
+}
+
+/// What another process has written to a table, which it has found, is not moved away with it.
+#[test]
+fn a_table_that_is_written_to_is_not_moved_away_late() {
+    const WROTE: &str = "/wrote";
+    let write = |files: &FaultyStorage| {
+        let with = options(files).storage(Stopped::new(files) as _).writable(true);
+        let Ok(table) = Table::open_with(ROOT, "t", with) else { return };
+        if table.put(put("q", "other")).is_ok() {
+            table.close().unwrap();
+            files.create(Path::new(WROTE)).unwrap();
+        }
+    };
+    let check = |files: &FaultyStorage, shown: &str| {
+        if files.bytes(Path::new(WROTE)).is_some() {
+            let table = Table::open_with(ROOT, "t", options(files));
+            let found = values(&table.unwrap_or_else(|error| panic!("{shown}: {error}")));
+            assert!(found.iter().any(|cell| cell.ends_with("=other")), "{shown}: {found:?}");
+        }
+    };
+    let with_snapshot = || {
+        let files = written(&[]);
+        let table = open(&files, true);
+        table.snapshot("s").unwrap();
+        table.close().unwrap();
+        files
+    };
+    let delete = |options: RegionOptions| Table::delete_table(ROOT, "t", &options);
+    each_late_change(|| written(&[]), delete, write, check);
+    let truncate = |options: RegionOptions| Table::truncate(ROOT, "t", true, &options);
+    each_late_change(|| written(&[]), truncate, write, check);
+    let restore = |options: RegionOptions| Table::restore_snapshot(ROOT, "s", options).map(drop);
+    each_late_change(with_snapshot, restore, write, check);
 }

@@ -1,0 +1,118 @@
+//! Clients of a name service.
+
+use super::active;
+use super::errors::io_error;
+use super::name_nodes::{NameNodes, setting};
+use crate::location::Location;
+use crate::options::RemoteOptions;
+use hdfs_native::client::{Client, ClientBuilder};
+use std::env;
+use std::io;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// The setting of the time to wait for a data node before another one is asked. Without it, the client waits
+/// for 60 seconds, which is the default of the deadline of a read.
+const SOCKET_TIMEOUT: &str = "dfs.client.socket-timeout";
+
+/// The least value that it gets here.
+const MIN_SOCKET_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Makes clients of a name service.
+pub(super) struct Connector {
+    settings: Vec<(String, String)>,
+    name_nodes: NameNodes,
+    /// Empty for the default file system.
+    url: String,
+    connect_timeout: Duration,
+    patience: Duration,
+    runtime: Handle,
+}
+
+impl Connector {
+    /// Reads the settings. The connections of the clients run on `runtime`: by default they would on the one
+    /// of the calling thread, which that thread blocks, or which may end before the client.
+    ///
+    /// # Errors
+    ///
+    /// If a file of Hadoop's settings is there, but cannot be read.
+    pub(super) fn new(
+        location: &Location,
+        options: &RemoteOptions,
+        patience: Duration,
+        runtime: Handle,
+    ) -> io::Result<Self> {
+        let mut settings = active::settings(location, options)?;
+        let texts = active::texts(active::conf_dir(env::var)?.as_deref())?;
+        if setting(options, &texts, SOCKET_TIMEOUT).is_none() {
+            let millis = patience.max(MIN_SOCKET_TIMEOUT).as_millis();
+            settings.push((SOCKET_TIMEOUT.to_owned(), millis.to_string()));
+        }
+        let url = match location.authority.as_str() {
+            "" => String::new(),
+            authority => format!("hdfs://{authority}"),
+        };
+        Ok(Self {
+            settings,
+            name_nodes: NameNodes::with(location, options, &texts),
+            url,
+            connect_timeout: options.connect_timeout,
+            patience,
+            runtime,
+        })
+    }
+
+    /// Makes a client, which asks those name nodes first that answer now.
+    pub(super) async fn connect(&self) -> io::Result<Client> {
+        let order = self.name_nodes.silent_ones_last(self.connect_timeout).await?;
+        let settings = self.settings.iter().cloned().chain(order);
+        let mut builder = ClientBuilder::new().with_config(settings).with_io_runtime(self.runtime.clone());
+        if !self.url.is_empty() {
+            builder = builder.with_url(self.url.clone());
+        }
+        builder.build().map_err(io_error)
+    }
+
+    /// How long the answer of a name node may take.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// The error of a name node that has not answered in time.
+    pub(super) fn late(&self) -> io::Error {
+        late(self.patience, &self.name_nodes.addresses())
+    }
+
+    /// Returns the addresses of the name nodes, for messages.
+    pub(super) fn addresses(&self) -> String {
+        self.name_nodes.addresses()
+    }
+}
+
+/// The error of a name node, one of some, that has not answered within a time.
+pub(super) fn late(time: Duration, addresses: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("no name node answers within {time:?}: {addresses}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocking::Blocking;
+    use std::path::Path;
+
+    #[test]
+    fn a_data_node_that_hangs_is_given_up_before_the_deadline() {
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let location = Location::parse(Path::new("hdfs://ns/a")).unwrap();
+        let timeout = |options: &RemoteOptions, patience: u64| {
+            let patience = Duration::from_secs(patience);
+            let connector = Connector::new(&location, options, patience, blocking.handle()).unwrap();
+            let of = connector.settings.iter().filter(|(name, _)| name == SOCKET_TIMEOUT);
+            of.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+        };
+        let options = RemoteOptions::default();
+        assert_eq!(timeout(&options, 15), ["15000"]);
+        assert_eq!(timeout(&options, 1), ["5000"]);
+        assert_eq!(timeout(&options.setting(SOCKET_TIMEOUT, "20"), 15), ["20"]);
+    }
+}

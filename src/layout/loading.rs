@@ -1,0 +1,78 @@
+//! Files of a bulk load on their way into a region whose lock can be lost, as in HDFS.
+//!
+//! There, a process that is stopped may make a rename late, when another one has the lock and has listed the
+//! files. So no file is moved from elsewhere into the directory of a family, nor back: it is first moved to
+//! `.loading.<random>/<family>/<name>` in the region's directory, which HBase ignores. The next process that
+//! opens the region for writing names the files that it finds there, and removes the directories: a rename
+//! from there, or to there, that is made after that fails. With the store file tracker FILE, the files that
+//! are named so are on no list: a repeated load [moves them back](RegionDir::settle_load).
+#![warn(clippy::indexing_slicing)]
+
+use super::durable::{create_dir, list_if_exists, rename};
+use super::file_name::{FileName, Target, new_file_name};
+use super::region::RegionDir;
+use crate::binary::is_hex;
+use crate::error::Result;
+use crate::io::DirEntry;
+use crate::schema::Family;
+use std::path::{Path, PathBuf};
+
+/// The beginning of the name of such a directory.
+const LOADING: &str = ".loading.";
+
+/// Whether an entry of a region's directory is such a directory.
+pub(super) fn is_loading(entry: &DirEntry) -> bool {
+    let random = entry.utf8_name().and_then(|name| name.strip_prefix(LOADING));
+    entry.is_dir && !entry.is_symlink && random.is_some_and(|random| random.len() == 32 && is_hex(random))
+}
+
+impl RegionDir {
+    /// Returns the path of a directory for the files of a bulk load, which does not exist.
+    pub(crate) fn new_loading(&self, now: i64) -> PathBuf {
+        self.path().join(format!("{LOADING}{}", new_file_name(now)))
+    }
+
+    /// Returns the path of a file of a family in a directory for the files of a bulk load.
+    pub(crate) fn path_in_loading(loading: &Path, family: &[u8], name: &str) -> PathBuf {
+        loading.join(String::from_utf8_lossy(family).as_ref()).join(name)
+    }
+
+    /// Names the files of a bulk load by a process that has died or has lost its lock. Can be retried after a
+    /// failure. Files of other families than these stay.
+    ///
+    /// # Errors
+    ///
+    /// If an I/O operation fails.
+    pub(super) fn name_loading(&self, loading: &Path, families: &[Family]) -> Result<()> {
+        let storage = &**self.storage();
+        for entry in list_if_exists(storage, loading)?.unwrap_or_default() {
+            let name = entry.name.as_encoded_bytes();
+            let Some(family) = families.iter().find(|family| family.name() == name) else { continue };
+            if !entry.is_dir || entry.is_symlink {
+                continue;
+            }
+            let (from, to) = (loading.join(&entry.name), self.family(family.name()).path());
+            create_dir(storage, &to)?;
+            for file in list_if_exists(storage, &from)?.unwrap_or_default() {
+                let Some(name) = file.utf8_name().filter(|_| !file.is_dir && !file.is_symlink) else {
+                    continue;
+                };
+                if matches!(FileName::parse(name), Some(FileName::Whole(Target::HFile(_)))) {
+                    rename(storage, &from.join(name), &to.join(name))?;
+                }
+            }
+        }
+        self.remove_loading(loading);
+        Ok(())
+    }
+
+    /// Removes a directory for the files of a bulk load, unless there are some. What cannot be removed now is
+    /// when the region is opened again.
+    pub(crate) fn remove_loading(&self, loading: &Path) {
+        let storage = &**self.storage();
+        for entry in list_if_exists(storage, loading).ok().flatten().unwrap_or_default() {
+            let _ = storage.remove_dir(&loading.join(&entry.name));
+        }
+        let _ = storage.remove_dir(loading);
+    }
+}
