@@ -334,7 +334,9 @@ impl RegionCore {
         let count = left.clone().count() as u64 + more.mutations;
         // What the observers have added is as durable as the greatest of the mutations.
         let durability = left.clone().map(|outcome| outcome.durability).max().unwrap_or(self.durability);
-        let is_logged = |outcome: &&Outcome| outcome.durability > Durability::SkipWal;
+        // Of an atomic change, all is logged or nothing: a crash would tear it otherwise.
+        let is_whole = together != Together::Batch;
+        let is_logged = |outcome: &&Outcome| is_whole || outcome.durability > Durability::SkipWal;
         let cells_of = |outcome: &Outcome| &edit.cells[outcome.cells.clone()];
         let cells = left.clone().flat_map(cells_of).chain(&more.cells);
         let logged = left.filter(is_logged).flat_map(cells_of).chain(&more.cells);
