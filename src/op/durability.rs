@@ -15,7 +15,8 @@ pub enum Durability {
     #[default]
     UseDefault,
     /// Not logged: lost if the process dies before the memory is flushed. Cells of some families may be lost
-    /// and those of others not. HBase: `SKIP_WAL`.
+    /// and those of others not. Logged with the others of an atomic change, such as that of
+    /// [`Region::mutate_row`](crate::Region::mutate_row), if one of these is. HBase: `SKIP_WAL`.
     SkipWal,
     /// Logged, but not waited for: lost if the process dies at that moment; the last writes are lost if the
     /// system fails. HBase: `ASYNC_WAL`.

@@ -188,13 +188,17 @@ impl Background {
         self.limit.change(old, bytes);
     }
 
-    /// Called after a successful flush, whether background or explicit.
-    pub(super) fn flushed(&self, memory: u64) {
+    /// Called after a successful flush, whether background or explicit. `is_whole`: whether no store has cells
+    /// in memory that were there when it began.
+    pub(super) fn flushed(&self, memory: u64, is_whole: bool) {
         let mut tasks = self.tasks();
         self.set_memory(&tasks, memory);
-        tasks.flush.failure = None;
+        // If some stores were flushed, it is not known whether those can be whose flush has failed.
+        if is_whole || tasks.flush.failure.is_none() {
+            tasks.flush.failure = None;
+            tasks.flushes += 1;
+        }
         tasks.blocked_until = None;
-        tasks.flushes += 1;
         self.changed.notify_all();
     }
 

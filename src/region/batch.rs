@@ -9,8 +9,10 @@ use super::{Region, RegionCore};
 use crate::cell::{Row, RowBuf};
 use crate::error::{Error, Result};
 use crate::op::{Durability, Mutation};
+use std::any::Any;
 use std::mem;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// How mutations depend on each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,17 +115,25 @@ impl Region {
             let checked = checked.iter().map(|(_, mutation)| (mutation.row(), mutation.reads()));
             rows.push(region.0.rows.many(checked));
         }
+        // A panic, as of the clock, ends the call after what has begun: the log has the entries, and a crash
+        // would bring back cells that were in no memory.
+        let mut panic = None;
         let mut begun = Vec::with_capacity(batches.len());
         for (((region, _), checked), outcomes) in batches.iter().zip(&checked).zip(&mut outcomes) {
-            begun.push(region.0.begin_joint(checked, outcomes).unwrap_or_else(|error| {
+            let Some(joint) = caught(&mut panic, || region.0.begin_joint(checked, outcomes)) else { break };
+            begun.push(joint.unwrap_or_else(|error| {
                 refuse(outcomes, &error);
                 None
             }));
         }
         for (((region, _), joint), outcomes) in batches.iter().zip(&mut begun).zip(&mut outcomes) {
             let Some(Joint { write, durability, .. }) = joint else { continue };
-            if let Err(error) = region.0.wait_for_log(write.ticket.take(), *durability, &mut None) {
-                refuse(outcomes, &error);
+            let (ticket, durability) = (write.ticket.take(), *durability);
+            let waited = caught(&mut panic, || region.0.wait_for_log(ticket, durability, &mut None));
+            if let Some(Err(error)) = &waited {
+                refuse(outcomes, error);
+            }
+            if !matches!(waited, Some(Ok(()))) {
                 *joint = None;
             }
         }
@@ -137,8 +147,22 @@ impl Region {
         }
         written.into_iter().for_each(|(region, seq_id)| region.0.mvcc.wait_for(seq_id));
         drop(rows);
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
         let answer = |outcome: Outcome| outcome.into_answer().map(drop);
         outcomes.into_iter().map(|outcomes| outcomes.into_iter().map(answer).collect()).collect()
+    }
+}
+
+/// Calls a function. If it panics, keeps that for later, unless an earlier call has panicked.
+fn caught<T>(panic: &mut Option<Box<dyn Any + Send>>, call: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(value) => Some(value),
+        Err(payload) => {
+            panic.get_or_insert(payload);
+            None
+        }
     }
 }
 
@@ -337,7 +361,9 @@ impl RegionCore {
         let count = left.clone().count() as u64 + more.mutations;
         // What the observers have added is as durable as the greatest of the mutations.
         let durability = left.clone().map(|outcome| outcome.durability).max().unwrap_or(self.durability);
-        let is_logged = |outcome: &&Outcome| outcome.durability > Durability::SkipWal;
+        // Of an atomic change, all is logged or nothing: a crash would tear it otherwise.
+        let is_whole = together != Together::Batch;
+        let is_logged = |outcome: &&Outcome| is_whole || outcome.durability > Durability::SkipWal;
         let cells_of = |outcome: &Outcome| &edit.cells[outcome.cells.clone()];
         let cells = left.clone().flat_map(cells_of).chain(&more.cells);
         let logged = left.filter(is_logged).flat_map(cells_of).chain(&more.cells);

@@ -116,7 +116,8 @@ impl RegionCore {
             Ok(())
         })?;
         if let Some(background) = &self.background {
-            background.flushed(self.memory());
+            let memory = self.memory();
+            background.flushed(memory, memory == 0 || stores.len() == all.len());
         }
         // The flush is complete all the same; the logs that remain are in the region's health.
         if let Some(Err(error)) = self.log.as_deref().map(RegionLog::remove_flushed) {

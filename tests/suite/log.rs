@@ -10,8 +10,8 @@ use crate::support::random_ops::play_all;
 use crate::support::rng::Rng;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{
-    Append, Delete, Durability, ErrorKind, Family, Get, Increment, Limits, Mutation, Put, Region,
-    RegionOptions, Scan, Storage,
+    Append, CheckAndMutate, Delete, Durability, ErrorKind, Family, Get, Increment, Limits, Mutation, Put,
+    Region, RegionOptions, Scan, Storage,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -161,6 +161,27 @@ fn mutations_written_together_have_their_own_durability() {
     let left = left.after(Crash::Hard);
     forget(region);
     assert_eq!(values(&open(&left)).into_keys().collect::<Vec<_>>(), ["kept", "synced", "with it"]);
+}
+
+#[test]
+fn an_atomic_change_is_logged_as_a_whole() {
+    let storage = FaultyStorage::new();
+    let region = open(&storage);
+    let halves = |row: &'static str| -> Vec<Mutation> {
+        let half = |family: &'static str, durability| {
+            Mutation::Put(Put::new(row).cell(family, "q", "v").durability(durability))
+        };
+        vec![half("f", Durability::SkipWal), half("g", Durability::FsyncWal)]
+    };
+    region.mutate_row("row", halves("row")).unwrap();
+    region.mutate_rows([halves("rows 1"), halves("rows 2")].concat()).unwrap();
+    let check = CheckAndMutate::if_not_exists("checked", "f", "q");
+    let check = halves("checked").into_iter().fold(check, CheckAndMutate::then);
+    assert!(region.check_and_mutate(check).unwrap().success);
+    let left = storage.after(Crash::Hard);
+    forget(region);
+    let found = values(&open(&left));
+    assert_eq!(found.into_keys().collect::<Vec<_>>(), ["checked", "row", "rows 1", "rows 2"]);
 }
 
 /// A write that could not be replayed is refused. All that is accepted can be.

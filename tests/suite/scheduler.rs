@@ -495,6 +495,26 @@ fn without_threads_a_full_limit_tries_a_failed_flush_again() {
     assert!(limit.used() < 64 * KIB, "{}", limit.used());
 }
 
+#[test]
+fn a_failed_flush_is_told_until_its_cells_are_in_files() {
+    let storage = FaultyStorage::new();
+    let region = options(&Scheduler::inline())
+        .family(Family::new("g"))
+        .storage(Arc::new(storage.clone()))
+        .memstore_flush_size(64 * KIB)
+        .open("/r")
+        .unwrap();
+    region.put(Put::new("row").cell("g", "q", "v")).unwrap();
+    storage.break_calls(Call::Create);
+    assert!((0..1000).any(|i| put(&region, i).is_err()));
+    storage.repair();
+    region.flush_families(&["g"]).unwrap();
+    let failure = region.health().background_failure.unwrap();
+    assert_eq!(failure.kind(), ErrorKind::Io);
+    region.flush_families(&["f"]).unwrap();
+    assert!(region.health().is_sound());
+}
+
 /// Opens a region with four files, which nothing has compacted.
 fn open_with_files(storage: &FaultyStorage, scheduler: &Scheduler, enabled: bool) -> Region {
     let open = |enabled| {

@@ -453,32 +453,55 @@ impl Clock for PanickingClock {
     }
 }
 
-#[test]
-fn a_batch_that_panics_leaves_nothing_for_the_next_log() {
+/// Calls `check` after a batch over two regions has panicked, once for each time that it asks for the time.
+fn each_panic<S: Storage + 'static>(
+    make: impl Fn(&FaultyStorage) -> S,
+    check: impl Fn(&FaultyStorage, &Table, u64),
+) {
     for n in 1.. {
         let storage = FaultyStorage::new();
         let clock = Arc::new(PanickingClock { left: AtomicU64::new(u64::MAX) });
-        let table = create(options(NoLinks::new(&storage)).clock(Arc::clone(&clock) as Arc<dyn Clock>));
+        let table = create(options(make(&storage)).clock(Arc::clone(&clock) as Arc<dyn Clock>));
         assert!(batch(&table, &ROWS, "1").iter().all(Result::is_ok));
         clock.left.store(n, Ordering::SeqCst);
-        // The first of these regions with a log of its own may have an entry that no thread waits for.
         let done = catch_unwind(AssertUnwindSafe(|| batch(&table, &["b1", "c1"], "2")));
         clock.left.store(u64::MAX, Ordering::SeqCst);
         if done.is_ok() {
             assert!(n > 2, "the clock is asked for the time for each region");
             break;
         }
+        check(&storage, &table, n);
+    }
+}
+
+#[test]
+fn a_batch_that_panics_leaves_nothing_for_the_next_log() {
+    each_panic(NoLinks::new, |storage, table, n| {
         table.flush().unwrap();
         for row in ["b1", "c1"] {
             table.put(put(row, "3")).unwrap();
         }
         let mut rows = expected(&ROWS, "1");
         rows.extend(expected(&["b1", "c1"], "3"));
-        assert_eq!(values(&table), rows, "{n}");
+        assert_eq!(values(table), rows, "{n}");
         assert_eq!(values(&open(&storage.after(Crash::Hard))), rows, "{n}");
         table.flush().unwrap();
-        assert_eq!(files(&storage, &table).len(), 0, "{n}");
-    }
+        assert_eq!(files(storage, table).len(), 0, "{n}");
+    });
+}
+
+#[test]
+fn what_a_batch_that_panics_has_logged_is_written() {
+    let check = |storage: &FaultyStorage, table: &Table, n: u64| {
+        let mut rows = values(table);
+        // On disk with all that was logged before.
+        table.put(put("b2", "3")).unwrap();
+        rows.extend(expected(&["b2"], "3"));
+        assert_eq!(values(table), rows, "{n}");
+        assert_eq!(values(&open(&storage.after(Crash::Hard))), rows, "{n}");
+    };
+    each_panic(FaultyStorage::clone, check);
+    each_panic(NoLinks::new, check);
 }
 
 /// A storage whose files have two more names at most.
