@@ -18,7 +18,7 @@ pub(crate) fn has_labels(tags: &[u8]) -> bool {
 }
 
 /// The visibility labels of a delete marker. Most have none.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MarkerLabels {
     /// The tags of a marker that has labels.
     tags: Option<Box<[u8]>>,

@@ -111,6 +111,26 @@ impl<'q> ColumnTracker<'q> {
         }
     }
 
+    /// As [`check_versions`](Self::check_versions), for a marker with visibility labels. It is no repetition
+    /// of a marker before it, nor is one after it a repetition: they may hide other values (§23.38).
+    pub(super) fn check_labelled_marker(
+        &mut self,
+        marker: Version<'_>,
+        limits: &VersionLimits,
+    ) -> Result<MatchCode, Disorder> {
+        self.forget_last();
+        let code = self.check_versions(marker, limits, false);
+        self.forget_last();
+        code
+    }
+
+    /// The next version repeats none.
+    fn forget_last(&mut self) {
+        if let Self::All(all) = self {
+            all.last = (0, 0);
+        }
+    }
+
     /// Returns where to go when the rest of a column is not selected (HBase: `getNextRowOrNextColumn`).
     pub(super) fn next_row_or_column(&mut self, qualifier: &[u8]) -> MatchCode {
         self.done_with_column(qualifier);

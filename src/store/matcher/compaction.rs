@@ -1,7 +1,7 @@
 //! Decides what flushes and compactions keep (read-path.md §17.2, §17.3).
 
 use super::{Disorder, MatchCode, ScanQueryMatcher, Version};
-use crate::cell::CellType;
+use crate::cell::{CellType, has_labels};
 
 /// The kind of file being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,7 @@ impl ScanQueryMatcher<'_> {
             return Ok(self.columns.next_row_or_column(marker.qualifier));
         }
         match &mut self.new_version {
+            None if has_labels(marker.tags) => self.columns.check_labelled_marker(marker, &self.limits),
             None => self.columns.check_versions(marker, &self.limits, false),
             Some(tracker) => tracker.check_marker(marker, &self.limits),
         }

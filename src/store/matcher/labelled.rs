@@ -51,21 +51,27 @@ impl LabelledMarkers {
         self.has_left && same_bytes(qualifier, &self.left)
     }
 
-    /// Adds a marker. One of a new column takes the place of those of the column before.
+    /// Adds a marker. One of a new column takes the place of those of the column before. Keeps no more than
+    /// can hide the cells that follow, which are older: each value is compared with all.
     pub(super) fn add(&mut self, marker: Version<'_>) {
         let Version { qualifier, timestamp, type_code, tags, .. } = marker;
         let reaches_back = matches!(type_code, DELETE_COLUMN | DELETE_FAMILY);
         let added = LabelledMarker { timestamp, reaches_back, labels: MarkerLabels::of(tags) };
-        if CellType::from_code(type_code).is_some_and(CellType::is_family_delete) {
-            self.family.push(added);
-            return;
+        let markers = if CellType::from_code(type_code).is_some_and(CellType::is_family_delete) {
+            &mut self.family
+        } else {
+            if same_bytes(qualifier, &self.qualifier) {
+                self.column.retain(|newer| newer.reaches_back || newer.timestamp == timestamp);
+            } else {
+                self.column.clear();
+                self.qualifier.clear();
+                self.qualifier.extend_from_slice(qualifier);
+            }
+            &mut self.column
+        };
+        if !markers.iter().any(|newer| newer.reaches_back && newer.labels == added.labels) {
+            markers.push(added);
         }
-        if !same_bytes(qualifier, &self.qualifier) {
-            self.column.clear();
-            self.qualifier.clear();
-            self.qualifier.extend_from_slice(qualifier);
-        }
-        self.column.push(added);
     }
 
     /// Whether a marker hides a value with labels.
@@ -79,5 +85,41 @@ impl LabelledMarkers {
         };
         self.family.iter().any(hides)
             || same_bytes(put.qualifier, &self.qualifier) && self.column.iter().any(hides)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_that_hide_nothing_more_are_not_kept() {
+        const TAGS: [&[u8]; 2] = [&[0, 2, 4, 1, 0, 2, 2, 1], &[0, 2, 4, 1, 0, 2, 2, 2]];
+        let version = |qualifier: &'static [u8], cell_type: CellType, timestamp: i64, label: usize| Version {
+            qualifier,
+            timestamp,
+            type_code: cell_type.code(),
+            seq_id: 0,
+            tags: TAGS[label],
+        };
+        let mut markers = LabelledMarkers::default();
+        for timestamp in (1..100).rev() {
+            markers.add(version(b"", CellType::DeleteFamily, timestamp, 0));
+            markers.add(version(b"", CellType::DeleteFamilyVersion, timestamp, 0));
+        }
+        for timestamp in (10..100).rev() {
+            markers.add(version(b"q", CellType::Delete, timestamp, 0));
+            markers.add(version(b"q", CellType::Delete, timestamp, 1));
+        }
+        assert_eq!((markers.family.len(), markers.column.len()), (1, 2));
+        assert!(markers.hide(version(b"q", CellType::Put, 10, 1)));
+        assert!(!markers.hide(version(b"q", CellType::Put, 9, 1)));
+        for timestamp in (1..9).rev() {
+            markers.add(version(b"q", CellType::DeleteColumn, timestamp, 1));
+            markers.add(version(b"q", CellType::Delete, timestamp, 1));
+        }
+        assert_eq!(markers.column.len(), 1);
+        assert!(markers.hide(version(b"q", CellType::Put, 8, 1)));
+        assert!(!markers.hide(version(b"p", CellType::Put, 8, 1)));
     }
 }

@@ -63,6 +63,15 @@ impl Count {
         }
         Fate::Excess
     }
+
+    /// As [`add`](Self::add), for a marker in a compaction: one with labels repeats no other (§23.38).
+    fn add_marker(&mut self, marker: CellRef<'_>, max: u32, info: &ScanInfo) -> Fate {
+        let is_labelled = !labels(marker).is_empty();
+        self.last = self.last.filter(|_| !is_labelled);
+        let fate = self.add(marker, max, info);
+        self.last = self.last.filter(|_| !is_labelled);
+        fate
+    }
 }
 
 /// Returns what a scan finds, without NEW_VERSION_BEHAVIOR.
@@ -145,7 +154,7 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
         }
         let mut by_marker = false;
         let live = cell.seq_id() > max_read_point;
-        let mut count = |cell| counts.entry(qualifier).or_default().add(cell, info.max_versions, &info);
+        let count = counts.entry(qualifier).or_default();
         let (keep, leave) = if done {
             (false, true)
         } else if expired_by_tag(cell) {
@@ -168,7 +177,7 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
             } else if live {
                 (true, false)
             } else {
-                let fate = count(cell);
+                let fate = count.add(cell, info.max_versions, &info);
                 (fate == Fate::Kept, fate == Fate::Excess)
             }
         } else if live {
@@ -201,7 +210,7 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
                     } else if cell.timestamp() < earliest_put_ts {
                         (false, true)
                     } else {
-                        let fate = count(cell);
+                        let fate = count.add_marker(cell, info.max_versions, &info);
                         (fate == Fate::Kept, fate == Fate::Excess)
                     }
                 }

@@ -144,7 +144,19 @@ fn labels_after_what_is_hidden() {
     }
     keeps(&ask, MAJOR, i64::MAX, "^20 ^10@x a<9 a<8@x a=7 a=7@x a=6@y", "a=6@y");
     let kept = "a<9 a<8@x a=7 a=6@x";
-    keeps(&ask.clone().keep(True), MAJOR, i64::MAX, kept, kept);
+    keeps(&ask.keep(True), MAJOR, i64::MAX, kept, kept);
+}
+
+/// §23.38.
+#[test]
+fn markers_with_other_labels_are_no_repetitions() {
+    let ask = ask().tags().keep(True);
+    for (cells, kept) in [
+        ("^9#2 ^9#1@x a<8#2@y a<8#1@x a=7 a=6@x", "^9#2 ^9#1@x a<8#2@y a<8#1@x a=7 a=6@x"),
+        ("^9#3@x ^9#2 ^9#1 a=7", "^9#3@x ^9#2 a=7"),
+    ] {
+        keeps(&ask, MAJOR, i64::MAX, cells, kept);
+    }
 }
 
 /// §9.9.
