@@ -3,7 +3,7 @@
 use crate::fake_s3::FakeS3;
 use crate::history::{read_file, turns};
 use crate::support::{held_at, patient};
-use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepare};
+use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepared};
 use hregion::{
     CellRef, CellType, Compaction, Delete, ErrorKind, HFileWriter, Result, Row, Scan, SeekKey, Storage as _,
     StoreFileOrigin, StoreFileWriter, Table,
@@ -49,9 +49,7 @@ fn write_to(storage: &RemoteStorage, path: &str, name: &str, rows: &[String], le
 
 /// Returns a bucket with a table of two regions, which have rows in files and logs, and the files.
 fn bucket() -> FakeS3 {
-    let server = FakeS3::start();
-    prepare(client(&server), ROOT, &["m"]);
-    free_locks(&server);
+    let (server, _) = prepared(&["m"]);
     for (name, rows) in FILES {
         let rows: Vec<String> = rows.iter().map(|row| (*row).to_owned()).collect();
         write_file(&client(&server), name, &rows, 0);
@@ -87,7 +85,7 @@ fn cells(table: &Table) -> (Cells, usize) {
     (loaded, others)
 }
 
-/// The number of cells of [`prepare`].
+/// The number of cells of [`prepared`].
 const OTHERS: usize = 8;
 
 /// Loads the files.
@@ -214,9 +212,10 @@ fn large_files_are_copied_in_parts() {
 
 #[test]
 fn a_load_is_cut_off_at_each_request() {
+    let before = bucket();
     for is_made in [false, true] {
         for at in turns(if is_made { 5 } else { 1 }, 29) {
-            let server = bucket();
+            let server = before.copy();
             server.die_at(at, is_made);
             let result = load(client(&server));
             let is_over = !server.revive();
@@ -234,10 +233,10 @@ fn a_load_is_cut_off_at_each_request() {
 /// One request fails, or as many as are repeated, so that the caller sees errors.
 #[test]
 fn each_request_of_a_load_fails_in_turn() {
-    let mut failures = 0;
+    let (before, mut failures) = (bucket(), 0);
     for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
         for at in turns(first * 5, 127) {
-            let server = bucket();
+            let server = before.copy();
             let (result, requests) = fail_at(&server, at, manner, count, load);
             let good = usize::try_from(at).unwrap() - 1;
             failures += u32::from(result.is_err());
@@ -255,8 +254,9 @@ fn each_request_of_a_load_fails_in_turn() {
 /// request is carried out late.
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_load() {
+    let before = bucket();
     for at in turns(2, 23) {
-        let server = bucket();
+        let server = before.copy();
         let storage = client_with(&server, patient);
         let first = held_at(&server, at, move || load(storage));
         if first.is_finished() {

@@ -3,7 +3,7 @@
 use crate::fake_s3::FakeS3;
 use crate::history::{Attempt, Rows, put, table_rows, turns};
 use crate::support::{held_at, moto, options_at, patient};
-use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepare, write};
+use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepare, prepared, write};
 use hregion::{Compaction, Error, ErrorKind, Region, RegionOptions, Result, Storage as _, Table};
 use hregion_remote::RemoteStorage;
 use std::path::Path;
@@ -152,10 +152,8 @@ fn check(server: &FakeS3, attempt: &Attempt, then: &Rows, context: &str) {
 
 #[test]
 fn snapshots_are_taken_cloned_exported_and_deleted() {
-    let server = FakeS3::start();
-    let mut attempt = prepare(client(&server), ROOT, &SPLITS);
+    let (server, mut attempt) = prepared(&SPLITS);
     let then = attempt.acknowledged.clone();
-    free_locks(&server);
     run(&mut attempt, &client(&server)).unwrap();
     let keys = server.keys();
     let has = |part: &str| keys.iter().any(|key| key.contains(part));
@@ -215,12 +213,11 @@ fn snapshots_are_made_in_a_bucket_of_moto() {
 
 #[test]
 fn a_run_is_cut_off_at_each_request() {
+    let (before, unchanged) = prepared(&SPLITS);
+    let then = unchanged.acknowledged.clone();
     for is_made in [false, true] {
         for at in turns(if is_made { 30 } else { 1 }, 127) {
-            let server = FakeS3::start();
-            let mut attempt = prepare(client(&server), ROOT, &SPLITS);
-            let then = attempt.acknowledged.clone();
-            free_locks(&server);
+            let (server, mut attempt) = (before.copy(), unchanged.clone());
             server.die_at(at, is_made);
             let result = run(&mut attempt, &client(&server));
             let is_over = !server.revive();
@@ -239,12 +236,11 @@ fn a_run_is_cut_off_at_each_request() {
 #[test]
 fn each_request_of_a_run_fails_in_turn() {
     let mut failures = 0;
+    let (before, unchanged) = prepared(&SPLITS);
+    let then = unchanged.acknowledged.clone();
     for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
         for at in turns(first * 29, 797) {
-            let server = FakeS3::start();
-            let mut attempt = prepare(client(&server), ROOT, &SPLITS);
-            let then = attempt.acknowledged.clone();
-            free_locks(&server);
+            let (server, mut attempt) = (before.copy(), unchanged.clone());
             let (result, requests) =
                 fail_at(&server, at, manner, count, |storage| run(&mut attempt, &storage));
             let good = usize::try_from(at).unwrap() - 1;
@@ -263,11 +259,10 @@ fn each_request_of_a_run_fails_in_turn() {
 /// is carried out late.
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_run() {
+    let (before, unchanged) = prepared(&SPLITS);
+    let then = unchanged.acknowledged.clone();
     for at in turns(3, 89) {
-        let server = FakeS3::start();
-        let mut attempt = prepare(client(&server), ROOT, &SPLITS);
-        let then = attempt.acknowledged.clone();
-        free_locks(&server);
+        let (server, mut attempt) = (before.copy(), unchanged.clone());
         let storage = client_with(&server, patient);
         let first = held_at(&server, at, move || {
             let result = run(&mut attempt, &storage);

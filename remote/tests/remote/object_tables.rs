@@ -3,7 +3,7 @@
 use crate::fake_s3::FakeS3;
 use crate::history::turns;
 use crate::support::{held_at, local_dir, patient};
-use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepare};
+use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepared};
 use hregion::{Compaction, ErrorKind, Family, Put, Region, RegionOptions, Result, Scan, Table, TableChanges};
 use hregion_remote::RemoteStorage;
 use std::collections::BTreeSet;
@@ -215,24 +215,23 @@ fn check(server: &FakeS3, change: Change, old: &Cells, progress: &Progress, is_u
 
 /// Creates the table in a new bucket. Returns its cells.
 fn begin() -> (FakeS3, Cells) {
-    let server = FakeS3::start();
-    prepare(client(&server), ROOT, &SPLITS);
-    free_locks(&server);
+    let (server, _) = prepared(&SPLITS);
     let old = state(client(&server), "begin").unwrap();
     (server, old)
 }
 
 #[test]
 fn tables_are_deleted_truncated_and_altered() {
+    let (before, old) = begin();
     for change in CHANGES {
-        let (server, old) = begin();
+        let server = before.copy();
         let mut progress = Progress::default();
         run(change, &client(&server), &mut progress).unwrap();
         check(&server, change, &old, &progress, false, &format!("{change:?}"));
         let keys = server.keys();
         assert!(keys.iter().any(|key| key.starts_with("root/archive/data/default/t/")), "{keys:?}");
     }
-    let (server, _) = begin();
+    let server = before.copy();
     let table = open(client(&server), true).unwrap();
     put(&table, "a", "open").unwrap();
     for change in CHANGES {
@@ -243,10 +242,11 @@ fn tables_are_deleted_truncated_and_altered() {
 
 #[test]
 fn a_run_is_cut_off_at_each_request() {
+    let (before, old) = begin();
     for change in CHANGES {
         for is_made in [false, true] {
             for at in turns(if is_made { 20 } else { 1 }, 73) {
-                let (server, old) = begin();
+                let server = before.copy();
                 let mut progress = Progress::default();
                 server.die_at(at, is_made);
                 let result = run(change, &client(&server), &mut progress);
@@ -267,10 +267,11 @@ fn a_run_is_cut_off_at_each_request() {
 #[test]
 fn each_request_of_a_run_fails_in_turn() {
     let mut failures = 0;
+    let (before, old) = begin();
     for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
         let change = CHANGES[usize::try_from(first).unwrap() % CHANGES.len()];
         for at in turns(first * 23, 347) {
-            let (server, old) = begin();
+            let server = before.copy();
             let mut progress = Progress::default();
             let (result, requests) =
                 fail_at(&server, at, manner, count, |storage| run(change, &storage, &mut progress));
@@ -291,9 +292,10 @@ fn each_request_of_a_run_fails_in_turn() {
 /// made the same change: its request is carried out late.
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_run() {
+    let (begun, old) = begin();
     for change in CHANGES {
         for at in turns(3, 59) {
-            let (server, old) = begin();
+            let server = begun.copy();
             let storage = client_with(&server, patient);
             let mut progress = Progress::default();
             let first = held_at(&server, at, move || {

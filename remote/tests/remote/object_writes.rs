@@ -729,15 +729,15 @@ fn lists_that_no_other_can_follow_are_refused_before_writes_are_accepted() {
     }
 }
 
-/// Creates a region with a file and a log.
-fn prepare(server: &FakeS3) -> Attempt {
-    let mut attempt = Attempt::default();
-    let region = open_in(client(server), dir()).unwrap();
+/// Creates a region with a file and a log in a new bucket.
+fn prepare() -> (FakeS3, Attempt) {
+    let (server, mut attempt) = (FakeS3::start(), Attempt::default());
+    let region = open_in(client(&server), dir()).unwrap();
     attempt.write(&region, "a", Some("1")).unwrap();
     region.flush().unwrap();
     attempt.write(&region, "b", Some("1")).unwrap();
     region.abort().unwrap();
-    attempt
+    (server, attempt)
 }
 
 /// Opens the region as another process does after the writer is known to be dead, and checks its rows.
@@ -769,18 +769,17 @@ const BAD: [Manner; 11] = [
     Manner::ErrorPage,
 ];
 
-/// Lets requests fail in turn, each with those after it up to `count`, while a region is changed; then checks
-/// the region. Returns how many requests there are, and how many changes failed.
+/// Lets requests fail in turn, each with those after it up to `count`, while a copy of the region is changed;
+/// then checks it. Returns how many requests there are, and how many changes failed.
 fn fail_in_turn(
+    (before, unchanged): &(FakeS3, Attempt),
     (first, manner): (u64, Manner),
     count: usize,
     options: impl Fn(RemoteOptions) -> RemoteOptions,
 ) -> (u64, u32) {
     let mut failures = 0;
     for at in turns(first, 149) {
-        let server = FakeS3::start();
-        let mut attempt = prepare(&server);
-        server.take_asked();
+        let (server, mut attempt) = (before.copy(), unchanged.clone());
         let good = usize::try_from(at).unwrap() - 1;
         server.behave(repeat_n(Manner::Good, good).chain(repeat_n(manner, count)));
         let result = attempt.run(open_in(client_with(&server, &options), dir()));
@@ -799,8 +798,9 @@ fn fail_in_turn(
 #[test]
 fn each_request_fails_once_in_turn_and_nothing_is_lost() {
     let patient = |options: RemoteOptions| options.request_timeout(Duration::from_millis(200));
+    let before = prepare();
     for (first, manner) in (1..).zip(BAD) {
-        let (requests, failures) = fail_in_turn((first, manner), 1, patient);
+        let (requests, failures) = fail_in_turn(&before, (first, manner), 1, patient);
         println!("{requests} requests, {manner:?}, {failures} failures");
     }
 }
@@ -809,16 +809,17 @@ fn each_request_fails_once_in_turn_and_nothing_is_lost() {
 #[test]
 fn all_requests_fail_for_some_time_and_there_is_the_old_state_or_the_new_one() {
     let impatient = |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(60));
-    let failures: u32 = (1..).zip(BAD).map(|turn| fail_in_turn(turn, 30, impatient).1).sum();
+    let before = prepare();
+    let failures: u32 = (1..).zip(BAD).map(|turn| fail_in_turn(&before, turn, 30, impatient).1).sum();
     assert!(failures > 10, "{failures}");
 }
 
 #[test]
 fn a_writer_is_killed_at_each_request() {
+    let (before, unchanged) = prepare();
     for is_made in [false, true] {
         for at in turns(if is_made { 3 } else { 1 }, 29) {
-            let server = FakeS3::start();
-            let mut attempt = prepare(&server);
+            let (server, mut attempt) = (before.copy(), unchanged.clone());
             server.die_at(at, is_made);
             let result = attempt.run(open_in(client(&server), dir()));
             let is_over = !server.revive();
@@ -921,8 +922,7 @@ fn a_region_whose_write_had_no_answer_is_opened_again() {
     let impatient = |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(200));
     for manner in [Manner::Hangs, Manner::HangsAfter] {
         loop {
-            let server = FakeS3::start();
-            let mut attempt = prepare(&server);
+            let (server, mut attempt) = prepare();
             let storage = client_with(&server, impatient);
             let region = open_in(storage.clone(), dir()).unwrap();
             attempt.write(&region, "c", Some("1")).unwrap();
@@ -948,9 +948,9 @@ fn a_region_whose_write_had_no_answer_is_opened_again() {
 /// request is carried out late.
 #[test]
 fn a_writer_that_was_taken_for_dead_goes_on() {
+    let (begun, unchanged) = prepare();
     for at in turns(2, 23) {
-        let server = FakeS3::start();
-        let mut attempt = prepare(&server);
+        let (server, mut attempt) = (begun.copy(), unchanged.clone());
         let storage = client_with(&server, patient);
         let writer = held_at(&server, at, move || {
             let result = attempt.run(open_in(storage, dir()));

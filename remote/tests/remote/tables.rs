@@ -59,6 +59,15 @@ pub(crate) fn prepare(storage: Arc<RemoteStorage>, root: &str, splits: &[&str]) 
     attempt
 }
 
+/// The same in a new bucket, with all locks free. Each case of a test takes a [copy](FakeS3::copy): to create a
+/// table for each would take longer than what is tested.
+pub(crate) fn prepared(splits: &[&str]) -> (FakeS3, Attempt) {
+    let server = FakeS3::start();
+    let attempt = prepare(client(&server), ROOT, splits);
+    free_locks(&server);
+    (server, attempt)
+}
+
 pub(crate) fn write(attempt: &mut Attempt, table: &Table, row: &str, value: &str) -> Result<()> {
     attempt.write(&table.region(row)?, row, Some(value))
 }
